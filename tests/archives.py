@@ -1,16 +1,12 @@
 """Archives that tests make."""
 
-from __future__ import annotations
-
 import io
 import tarfile
-from collections.abc import Iterable
-from pathlib import Path
 
 
-def tarred(path: Path, members: Iterable[tuple[str, bytes]], mode: str = "w") -> Path:
+def tarred(path, members, mode="w"):
     """A tar of files with their contents."""
-    with tarfile.open(path, mode) as archive:  # type: ignore[call-overload]
+    with tarfile.open(path, mode) as archive:
         for name, content in members:
             member = tarfile.TarInfo(name)
             member.size = len(content)

@@ -2,8 +2,6 @@
 ``tests/broken_strategies.py:Class``.
 """
 
-from __future__ import annotations
-
 import random
 import sys
 import time

@@ -1,9 +1,6 @@
 """Code of users whose configuration stands beside it."""
 
-from __future__ import annotations
-
 import os
-from pathlib import Path
 
 import numpy as np
 
@@ -122,7 +119,7 @@ CONFIGURATIONS = {
 """Code of a function ``score`` whose scale stands beside it, by where that is."""
 
 
-def configured(folder: Path, code: str, scale: int) -> Path:
+def configured(folder, code, scale):
     """Write a user's file and all configurations beside it; returns the file."""
     own = folder / "own"
     (own / "conf/deep").mkdir(parents=True, exist_ok=True)

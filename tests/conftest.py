@@ -11,9 +11,9 @@ import shlex
 import shutil
 import socket
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import pytest
@@ -23,7 +23,6 @@ from surrogate_nas.cli import main
 from surrogate_nas.core.metrics import Metric
 from surrogate_nas.files import HOME_VARIABLE, home, table_path
 from surrogate_nas.runtime.worker import PRELOADED
-from surrogate_nas.space import NB201
 from surrogate_nas.space import nb201 as space_nb201
 from surrogate_nas.space.nb101.graphs import all_hashes
 from surrogate_nas.space.network import Network
@@ -31,9 +30,6 @@ from surrogate_nas.strategies import STRATEGIES
 from surrogate_nas.tables import Table, write_table
 from surrogate_nas.tables.sources import nb201
 from surrogate_nas.tables.sources.fetching import MIRROR_VARIABLE, fetch
-
-if TYPE_CHECKING:
-    from playwright.sync_api import Browser, Page
 
 PRELOADED.append("tests.preloaded")
 os.fsync = lambda _: None  # tests kill processes and no machine: nothing waits for the disk
@@ -65,7 +61,7 @@ TINY_TASK = f"{Path(__file__).with_name('tiny_task.py')}:TINY"
 """A task of a few digits, as the command line names it."""
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+def pytest_collection_modifyitems(items):
     for item in items:
         if NEED_DATA & set(getattr(item, "fixturenames", ())):
             item.add_marker(pytest.mark.data)
@@ -78,7 +74,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 @pytest.fixture(scope="session")
-def mirror() -> Path:
+def mirror():
     """The folder of public files, as their authors published them."""
     folder = Path(os.environ[MIRROR_VARIABLE])
     assert folder.is_dir(), f"{MIRROR_VARIABLE}={folder} is not a folder"
@@ -86,12 +82,12 @@ def mirror() -> Path:
 
 
 @pytest.fixture(scope="session")
-def fetched(mirror: Path, own_home: Path, once: Callable[..., None]) -> Path:
+def fetched(mirror, own_home, once):
     """The session's home with the three NAS-Bench-201 tables, fetched from the mirror."""
     assert mirror.is_dir() and home() == own_home
     fetch("nb201")
 
-    def write() -> None:
+    def write():
         for name in nb201.NAMES:
             write_table(nb201.read(name), table_path(name))
 
@@ -100,7 +96,7 @@ def fetched(mirror: Path, own_home: Path, once: Callable[..., None]) -> Path:
 
 
 @pytest.fixture(scope="session")
-def fetched_nb101(mirror: Path, own_home: Path, once: Callable[..., None]) -> Path:
+def fetched_nb101(mirror, own_home, once):
     """The session's home with NAS-Bench-101's sample, and the hashes of all cells, which take a
     minute.
     """
@@ -111,32 +107,32 @@ def fetched_nb101(mirror: Path, own_home: Path, once: Callable[..., None]) -> Pa
 
 
 @pytest.fixture(scope="session")
-def real(fetched: Path) -> TableBenchmark:
+def real(fetched):
     """NAS-Bench-201 on CIFAR-10."""
     assert fetched.is_dir()
     return load("nb201-cifar10")
 
 
 @pytest.fixture(scope="session")
-def analog() -> TableBenchmark:
+def analog():
     """AnalogNAS-Bench, which is installed with the project."""
     return load("analog-cifar10")
 
 
 @pytest.fixture(scope="session")
-def space() -> NB201:
+def space():
     return space_nb201()
 
 
 @pytest.fixture(scope="session")
-def listed() -> bytes:
+def listed():
     """What lists remember, in the session's home, of the tables that are shipped or installed."""
     available()
     return (home() / "listed.json").read_bytes()
 
 
 @pytest.fixture
-def fresh_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, listed: bytes) -> Path:
+def fresh_home(tmp_path, monkeypatch, listed):
     """A home of the test's own, empty but for what lists remember, which takes seconds to learn."""
     monkeypatch.setenv(HOME_VARIABLE, str(tmp_path / "home"))
     (tmp_path / "home").mkdir()
@@ -145,7 +141,7 @@ def fresh_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, listed: bytes) -
 
 
 @pytest.fixture
-def small(tmp_path: Path) -> TableBenchmark:
+def small(tmp_path):
     """A table of chosen values: errors fall with the index; a run of n epochs costs n + 1
     seconds.
     """
@@ -162,7 +158,7 @@ def small(tmp_path: Path) -> TableBenchmark:
         ("train_seconds", "s", "record", "cost", 200, np.full(15625, 200.0)),
         ("valid_seconds", "s", "record", "cost", None, np.ones(15625)),
     ):
-        table.add(Metric(name, unit, kind, quantity), epochs, values)  # type: ignore[arg-type]
+        table.add(Metric(name, unit, kind, quantity), epochs, values)
     write_table(table, tmp_path / "small.h5")
     return TableBenchmark(tmp_path / "small.h5")
 
@@ -173,7 +169,7 @@ class Outcome(NamedTuple):
     err: str
 
     @property
-    def json(self) -> Any:
+    def json(self):
         assert self.out, f"no JSON, but exit code {self.code} and: {self.err[-2000:]}"
         return json.loads(self.out)
 
@@ -182,8 +178,8 @@ Snas = Callable[..., Outcome]
 
 
 @pytest.fixture
-def snas(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Snas:
-    def run(command: object = "", *arguments: object) -> Outcome:
+def snas(monkeypatch, capsys):
+    def run(command="", *arguments):
         """What a command line gives; its beginning may be one text, as a shell takes it."""
         words = shlex.split(command) if isinstance(command, str) else [str(command)]
         monkeypatch.setattr(sys, "argv", ["snas", *words, *map(str, arguments)])
@@ -196,7 +192,7 @@ def snas(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) ->
     return run
 
 
-def assert_one_clear_line(outcome: Outcome, says: str) -> None:
+def assert_one_clear_line(outcome, says):
     assert outcome.code == 2, outcome
     assert outcome.out == ""
     lines = [line for line in outcome.err.splitlines() if line.strip()]
@@ -206,7 +202,7 @@ def assert_one_clear_line(outcome: Outcome, says: str) -> None:
 
 
 @pytest.fixture
-def closed_port() -> Iterator[int]:
+def closed_port():
     """A port of this machine at which nobody answers, and which nobody else can take meanwhile."""
     with socket.socket() as bound:
         bound.bind(
@@ -216,7 +212,7 @@ def closed_port() -> Iterator[int]:
 
 
 @pytest.fixture(scope="session")
-def browser() -> Iterator[Browser]:
+def browser():
     """A Chromium without a screen, of the session's own; where there is none and
     SURROGATE_NAS_BROWSER names none, the tests that ask for it are skipped.
     """
@@ -238,11 +234,11 @@ def browser() -> Iterator[Browser]:
 
 
 @pytest.fixture
-def tab(browser: Browser) -> Iterator[Page]:
+def tab(browser):
     """An empty page of 1,280 × 900 pixels; a test that leaves an error on its console fails."""
     context = browser.new_context(viewport={"width": 1280, "height": 900})
     page = context.new_page()
-    errors: list[str] = []
+    errors = []
     page.on("pageerror", lambda error: errors.append(str(error)))
     page.on(
         "console", lambda said: errors.append(said.text) if said.type == "error" else None

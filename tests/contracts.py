@@ -1,31 +1,24 @@
 """The promises of the contract that a thing breaks, checked in this process."""
 
-from __future__ import annotations
-
-from typing import Any
-
-import pytest
-
 from surrogate_nas.contract import Check
 from surrogate_nas.contract.checking import contract_of, outcome
-from surrogate_nas.space import Space
 
 FRESH = "in a fresh process"
 """In the promise that every strategy would start three processes for."""
 
 
-def checks_of(spec: Any, space: Space | None = None, without: str = "!") -> list[Check]:
+def checks_of(spec, space=None, without="!"):
     """The outcomes of all checks whose promises lack a text."""
     checks = contract_of(spec, space).checks()
     return [Check(said, *outcome(make)) for said, make in checks if without not in said]
 
 
-def shorten(monkeypatch: pytest.MonkeyPatch) -> None:
+def shorten(monkeypatch):
     """Check shorter runs: ten cells are told first, and a tiny space is still exhausted."""
     for name, cells in (("_SHORT", 16), ("_WHOLE", 30)):
         monkeypatch.setattr(f"surrogate_nas.contract.strategies.{name}", cells)
 
 
-def broken(checks: list[Check]) -> list[str]:
+def broken(checks):
     """A line for each that failed."""
     return [f"{check.name}: {check.detail}" for check in checks if not check.passed]

@@ -1,18 +1,14 @@
 """A training that continues from its checkpoint, and checkpoints with a flipped bit or cut."""
 
-from __future__ import annotations
-
 import io
 import random
 import shutil
 from contextlib import redirect_stderr
-from pathlib import Path
 
 import pytest
 
 import surrogate_nas as sn
 from surrogate_nas.benchmarks.base import Question
-from surrogate_nas.benchmarks.running import RunningTrial
 from surrogate_nas.benchmarks.training import Training
 from surrogate_nas.files import HOME_VARIABLE
 
@@ -23,7 +19,7 @@ WHOLE = [64.0 - epoch for epoch in range(1, 10)]
 _MOST_SECONDS = 60.0
 
 
-def train(_cell: sn.Cell, trial: RunningTrial) -> None:
+def train(_cell, trial):
     """Continue from what the checkpoint holds, so that another one gives another error."""
     (trial.folder / "more").mkdir(exist_ok=True)
     state = trial.folder / "more" / "state.txt"
@@ -35,17 +31,17 @@ def train(_cell: sn.Cell, trial: RunningTrial) -> None:
         trial.report(epoch, valid_error=left)
 
 
-def training() -> Training:
+def training():
     return Training(SPACE, train, metrics=[LOSS], epochs=9)
 
 
-def asked(*epochs: int) -> tuple[list[float], float]:
+def asked(*epochs):
     """The values of the cell after some epochs, and the charge."""
     values, cost = training().measure([CELL], [Question(LOSS, length) for length in epochs])
     return values[0].tolist(), float(cost[0])
 
 
-def continued(home: Path, *epochs: int) -> tuple[list[float], float, list[str]]:
+def continued(home, *epochs):
     """As `asked`, with a data directory, and the lines on standard error."""
     with pytest.MonkeyPatch.context() as patch, redirect_stderr(io.StringIO()) as errors:
         patch.setenv(HOME_VARIABLE, str(home))
@@ -53,7 +49,7 @@ def continued(home: Path, *epochs: int) -> tuple[list[float], float, list[str]]:
     return values, cost, errors.getvalue().splitlines()
 
 
-def flipped_and_cut(folder: Path, n: int) -> str:
+def flipped_and_cut(folder, n):
     """Flip a bit of a file of a training, or cut it, and continue the training; `n` times.
 
     Raises:

@@ -1,13 +1,11 @@
 """The digits task with few digits."""
 
-from __future__ import annotations
-
 from surrogate_nas.training import Task
 from surrogate_nas.training.tasks import Split, digits
 from surrogate_nas.training.tasks.base import standardise
 
 
-def tiny() -> dict[str, Split]:
+def tiny():
     return {
         name: Split(split.inputs[:128], split.targets[:128])
         for name, split in standardise(digits.scans()).items()

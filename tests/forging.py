@@ -1,13 +1,8 @@
 """Folders of results with forged contents, sealed as if they had been written so."""
 
-from __future__ import annotations
-
 import json
 import shutil
-from collections.abc import Callable, Sequence
 from hashlib import sha256
-from pathlib import Path
-from typing import Any
 
 import surrogate_nas as sn
 from surrogate_nas.core.digests import json_check
@@ -18,13 +13,13 @@ from surrogate_nas.runs.run import RunLog
 from surrogate_nas.runs.store import Store
 
 
-def compared(folder: Path) -> Store:
+def compared(folder):
     """A small comparison in ``out``."""
     sn.compare("fashion", ["random", "evolution"], runs=2, budget=12, folder=folder / "out")
     return Store(folder / "out")
 
 
-def resealed(store: Store, change: Callable[[dict[str, Any]], None]) -> None:
+def resealed(store, change):
     """A description with a change, sealed as if it had been written so."""
     path = store.folder / "experiment.json"
     content = json.loads(path.read_text())
@@ -33,11 +28,11 @@ def resealed(store: Store, change: Callable[[dict[str, Any]], None]) -> None:
     path.write_text(json.dumps({**content, "check": json_check(content)}))
 
 
-def setting(field: str, value: Any) -> Callable[[dict[str, Any]], None]:
+def setting(field, value):
     """Set a field, or a field in a field after a full stop."""
     *path, last = field.split(".")
 
-    def change(content: dict[str, Any]) -> None:
+    def change(content):
         for name in path:
             content = content[name]
         content[last] = value
@@ -46,11 +41,11 @@ def setting(field: str, value: Any) -> Callable[[dict[str, Any]], None]:
 
 
 def rewritten(
-    store: Store,
-    strategy: str,
-    run: int,
-    change: Callable[[list[dict[str, Any]]], None],
-) -> None:
+    store,
+    strategy,
+    run,
+    change,
+):
     """A run's lines with a change, sealed as if they had been written so."""
     path = store.path(strategy, run)
     root = f"{Store(store.folder)._root} {strategy} {run}"
@@ -60,7 +55,7 @@ def rewritten(
     resealed_run(path, root, lines)
 
 
-def resealed_run(path: Path, root: str, lines: list[dict[str, Any]]) -> None:
+def resealed_run(path, root, lines):
     """Write a run's lines with new seals."""
     log = RunLog(path, root)
     log._chain.append(*[{k: v for k, v in one.items() if k != "seal"} for one in lines])
@@ -70,7 +65,7 @@ def resealed_run(path: Path, root: str, lines: list[dict[str, Any]]) -> None:
 EMPTY = sha256(b"").hexdigest()
 
 
-FLAGS: dict[str, Sequence[Any]] = {
+FLAGS = {
     "engine": ("torch",),
     "fingerprint": ("0123456789abcdef",),
     "benchmark": ("nb201-cifar10", "Fashion"),
@@ -114,7 +109,7 @@ FLAGS: dict[str, Sequence[Any]] = {
 """By field of the description of `COMPARE`, values that do not fit it."""
 
 
-IDLE_FLAGS: dict[str, Sequence[Any]] = {
+IDLE_FLAGS = {
     "at_end": ("stop",),
     "budget_tokens": (1,),
     "hidden": (True,),
@@ -130,7 +125,7 @@ IDLE_FLAGS: dict[str, Sequence[Any]] = {
 """Values that are possible, so that they must not hide what was forged."""
 
 
-def flagged(folder: Path, field: str, value: Any, *, cheats: bool) -> Path:
+def flagged(folder, field, value, *, cheats):
     """An archive of ``out`` whose description has another value, sealed as if it had been made so.
 
     Args:
@@ -165,7 +160,7 @@ def flagged(folder: Path, field: str, value: Any, *, cheats: bool) -> Path:
     return folder / "flagged.zip"
 
 
-def cheat(lines: list[dict[str, Any]], others: list[dict[str, Any]]) -> None:
+def cheat(lines, others):
     """Take the last cells of another run, for a thousandth of their charges."""
     now = lines[9]["finished"]
     for place in (10, 11):
@@ -177,7 +172,7 @@ def cheat(lines: list[dict[str, Any]], others: list[dict[str, Any]]) -> None:
         now = lines[place]["finished"] = now + lines[place]["cost_seconds"]
 
 
-def unfit_flags(folder: Path) -> str:
+def unfit_flags(folder):
     """Seal archives with every value of `FLAGS` and `IDLE_FLAGS`, over true and forged runs.
 
     Raises:
@@ -254,20 +249,20 @@ DESCRIPTIONS = {
 }
 
 
-def in_trials(**values: Any) -> Callable[[list[dict[str, Any]]], None]:
-    def change(lines: list[dict[str, Any]]) -> None:
+def in_trials(**values):
+    def change(lines):
         for line in lines[:-1]:
             line.update(values)
 
     return change
 
 
-def in_the_end(**values: Any) -> Callable[[list[dict[str, Any]]], None]:
+def in_the_end(**values):
     return lambda lines: lines[-1].update(values)
 
 
-def best_by(change: float) -> Callable[[list[dict[str, Any]]], None]:
-    def lower(lines: list[dict[str, Any]]) -> None:
+def best_by(change):
+    def lower(lines):
         lines[5]["score"] = lines[5]["loss"] = change
 
     return lower
@@ -290,7 +285,7 @@ LINES = {
 }
 
 
-def first_raised(lines: list[dict[str, Any]]) -> None:
+def first_raised(lines):
     worst = max(range(len(lines) - 1), key=lambda i: float(lines[i]["score"]))
     lines[worst]["loss"] += 0.5
     lines[worst]["score"] += 0.5

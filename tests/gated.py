@@ -4,10 +4,8 @@ on the clock.
 
 from __future__ import annotations
 
-import subprocess
 import time
 from pathlib import Path
-from typing import Any
 
 from analysis.torture import COMMAND, start
 from surrogate_nas.results.api import compare
@@ -65,28 +63,28 @@ class Gated:
             str(folder / "out"),
         ]
 
-    def start(self, mark: str) -> subprocess.Popen[str]:
+    def start(self, mark):
         return start([*COMMAND, *self.arguments], self.folder / "home", mark)
 
-    def start_on(self, engine: str) -> subprocess.Popen[str]:
+    def start_on(self, engine):
         self.arguments[-2:-2] = ["--engine", engine]
         return self.start(str(self.folder))
 
-    def arrived(self, count: int) -> set[int]:
+    def arrived(self, count):
         """Wait until a number of strategies wait at the gate; return their processes."""
         while len(found := list(self.here.iterdir())) < count:
             time.sleep(0.01)
         return {int(file.name) for file in found}
 
-    def open(self) -> None:
+    def open(self):
         self.go.touch()
 
-    def finish(self) -> tuple[Any, dict[str, list[str]]]:
+    def finish(self):
         """Make what is missing in this process; what the comparison says, and every trial."""
         self.open()
         return self.made()
 
-    def made(self) -> tuple[Any, dict[str, list[str]]]:
+    def made(self):
         """The same, at a gate that may be shut."""
         made = bare(
             compare(
@@ -100,6 +98,6 @@ class Gated:
         assert not made["failures"]
         return made, self.runs()
 
-    def runs(self) -> dict[str, list[str]]:
+    def runs(self):
         files = sorted((self.folder / "out" / "runs").glob("*.jsonl"))
         return {file.name: file.read_text().splitlines()[:-1] for file in files}

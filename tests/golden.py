@@ -15,31 +15,24 @@ Studies: what is said of made-up results, word by word, and the numbers below it
 calibrated (``analysis/calibrate_verdict.py``), so its numbers change on purpose or not at all.
 """
 
-from __future__ import annotations
-
 import inspect
 import json
 import math
 import sys
 import zlib
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
-from numpy.typing import ArrayLike
 
 import surrogate_nas as sn
-from surrogate_nas.results.curves import Skipped, Trace
-from surrogate_nas.results.suite import SuiteResult
-from surrogate_nas.space import NB201, Cell, Enumerable, Space, space_named
+from surrogate_nas.results.curves import Skipped
+from surrogate_nas.space import Enumerable, space_named
 from surrogate_nas.space.network import Network
 from surrogate_nas.space.registry import SPACES
-from surrogate_nas.space.sketch import POINTS_PER_INCH, Sketch, sketch_svg
-from surrogate_nas.stats.summaries import Values
+from surrogate_nas.space.sketch import POINTS_PER_INCH, sketch_svg
 from surrogate_nas.strategies import ONE_SHOT, STRATEGIES, resolve
 from tests import examples_sampled
 from tests.conftest import SWIFT_STRATEGIES
@@ -63,7 +56,7 @@ NETWORKS = (
 )
 
 
-def agrees(found: Any, golden: Any, rounding: float) -> bool:
+def agrees(found, golden, rounding):
     """Whether two values of JSON are equal but for the rounding of their numbers."""
     if isinstance(golden, list):
         return len(found) == len(golden) and all(
@@ -79,7 +72,7 @@ def agrees(found: Any, golden: Any, rounding: float) -> bool:
     )
 
 
-def settled(found: Any, stored: Any, rounding: float) -> Any:
+def settled(found, stored, rounding):
     """What was found, where it differs from what is stored by more than rounding: what another
     processor rounds otherwise is no change.
     """
@@ -91,7 +84,7 @@ def settled(found: Any, stored: Any, rounding: float) -> Any:
     return stored if same_kind and agrees(found, stored, rounding) else found
 
 
-def trajectory(name: str) -> list[int]:
+def trajectory(name):
     """The indices of the first cells of run 0 of a strategy on the embedded table."""
     return [
         trial.cell.index for trial in sn.search("analog-cifar10", name, budget=CELLS).trials
@@ -122,7 +115,7 @@ SUM = "valid_loss + 0.1*params"
 FREE = "valid_error + 0.1*latency@mine"
 
 
-def elsewhere(name: str) -> dict[str, int]:
+def elsewhere(name):
     """A digest of the cells, and their epochs, that a strategy asks for elsewhere, by the kind of
     search.
     """
@@ -154,7 +147,7 @@ SUPERNETS = (
 )
 
 
-def trained(name: str, space: NB201, seed: int = 0, **changed: Any) -> Any:
+def trained(name, space, seed=0, **changed):
     """A strategy that has trained in the toy supernet context, and the seconds that it was
     charged.
     """
@@ -166,11 +159,11 @@ def trained(name: str, space: NB201, seed: int = 0, **changed: Any) -> Any:
     return made, seconds
 
 
-def supernet(name: str) -> dict[str, list[float]]:
+def supernet(name):
     """What α and the report say after a short training: floating-point numbers, which processors
     round otherwise.
     """
-    made, seconds = trained(name, space_named("nb201"))  # type: ignore[arg-type]
+    made, seconds = trained(name, space_named("nb201"))
     told = {group: list(numbers.values()) for group, numbers in made.diagnosis().items()}
     return {
         **told,
@@ -179,24 +172,24 @@ def supernet(name: str) -> dict[str, list[float]]:
     }
 
 
-def digest(*texts: object) -> int:
+def digest(*texts):
     return zlib.crc32("\n".join(map(str, texts)).encode())
 
 
-def weighed(values: ArrayLike) -> list[float]:
+def weighed(values):
     """The shape of an array, and a sum in which no two numbers count alike."""
     array = np.asarray(values, dtype=np.float64)
     weights = 1.5 + np.sin(1.0 + np.arange(array.size))
     return [*map(float, array.shape), float(f"{array.ravel() @ weights:.12g}")]
 
 
-def drawn(sketch: Sketch | None) -> list[Any]:
+def drawn(sketch):
     """A sketch: its texts and colours, its numbers, and the length of its SVG."""
     if sketch is None:
         return []
     words = list[str]()
     figures = list[float](sketch.size)
-    stack: list[Any] = list(sketch.marks)
+    stack = list(sketch.marks)
     while stack:
         part = stack.pop(0)
         if isinstance(part, tuple):
@@ -208,7 +201,7 @@ def drawn(sketch: Sketch | None) -> list[Any]:
     return [digest(*words), *weighed(figures), sketch_svg(sketch).count("<")]
 
 
-def shared(space: Space) -> list[Any]:
+def shared(space):
     """The terms that cells are sums of, as arrays."""
     if (terms := space.terms) is None:
         return []
@@ -219,7 +212,7 @@ def shared(space: Space) -> list[Any]:
     return [[terms.poolings], terms.classes, *sum(levels, [])]
 
 
-def blueprint(space: Space, cell: Cell, network: Network) -> list[Any]:
+def blueprint(space, cell, network):
     """The layers and the weights of a network."""
     if not space.has_blueprints or (plan := space.blueprint(cell, network)) is None:
         return []
@@ -239,17 +232,17 @@ def blueprint(space: Space, cell: Cell, network: Network) -> list[Any]:
     return [digest(layers, weights), *weighed(starts), *weighed(looks)]
 
 
-def defaults(name: str) -> dict[str, Any]:
+def defaults(name):
     """The options of a strategy with their defaults."""
-    parameters = inspect.signature(resolve(name).__init__).parameters.values()  # type: ignore[misc]
+    parameters = inspect.signature(resolve(name).__init__).parameters.values()
     return {
         each.name: each.default for each in parameters if each.default is not each.empty
     }
 
 
-def of_space(name: str) -> dict[str, Any]:
+def of_space(name):
     """What stays as it is of a space."""
-    space: Space = space_named(name)
+    space = space_named(name)
     rng = np.random.default_rng(88)
     cells = [space.sample(rng) for _ in range(10)] + [
         space.reference,
@@ -304,14 +297,14 @@ def of_space(name: str) -> dict[str, Any]:
 
 
 def curves(
-    seed: int,
-    means: Sequence[float],
-    runs: int | Sequence[int],
-    spread: float,
+    seed,
+    means,
+    runs,
+    spread,
     *,
-    digits: int = 3,
-    late: float = 2.0,
-) -> dict[str, Values]:
+    digits=3,
+    late=2.0,
+):
     """Falling regrets of strategies a, b, c… at eight checkpoints, shape ``(runs, 8)`` each, paired
     by run.
     """
@@ -326,18 +319,18 @@ def curves(
     return found
 
 
-def several(n: int, start: int, *about: Any, **more: Any) -> SuiteResult:
+def several(n, start, *about, **more):
     """Problems p0, p1… with the `curves` of one seed after another."""
     return made({f"p{i}": curves(start + i, *about, **more) for i in range(n)})
 
 
-def changed(result: SuiteResult, change: Callable[[int], dict[str, Any]]) -> SuiteResult:
+def changed(result, change):
     """A result whose problems have other fields, by their place."""
     problems = [replace(p, **change(i)) for i, p in enumerate(result.problems)]
     return replace(result, problems=problems)
 
 
-def studies() -> Iterator[tuple[str, SuiteResult]]:
+def studies():
     """Results of many kinds, by name."""
     for name, *about, more in (
         (
@@ -353,7 +346,7 @@ def studies() -> Iterator[tuple[str, SuiteResult]]:
         ("one run", 4, (0.1, 0.5), 1, 0.02, {}),
         ("alike", 5, (0.2, 0.2), 60, 0.0005, {"digits": 4}),
     ):
-        yield name, made({"p": curves(*about, **more)})  # type: ignore[arg-type]
+        yield name, made({"p": curves(*about, **more)})
     yield "unequal runs", several(3, 10, (0.2, 0.24, 0.4), (12, 9, 5), 0.05)
     spaces = several(9, 20, (0.2, 0.3, 0.31), 6, 0.05)
     yield "eight spaces", changed(spaces, lambda i: {"space": f"p{0 if i == 1 else i}"})
@@ -401,13 +394,13 @@ def studies() -> Iterator[tuple[str, SuiteResult]]:
     yield "alone", made({"p": curves(8, (0.1,), 4, 0.02)})
 
 
-def _failing(traces: Sequence[Trace]) -> list[Trace]:
+def _failing(traces):
     """The first two runs find nothing, of which the second fails."""
     lost = [replace(trace, score=np.full(len(trace.score), np.inf)) for trace in traces[:2]]
     return [lost[0], replace(lost[1], failure="it stopped"), *traces[2:]]
 
 
-def numbers(value: Any) -> Iterator[float]:
+def numbers(value):
     """All numbers of JSON in its order, what is none and the infinite as numbers that nothing else
     has.
     """
@@ -422,13 +415,11 @@ def numbers(value: Any) -> Iterator[float]:
         yield float(value) if math.isfinite(value) else 1717.0
 
 
-def of_study(result: SuiteResult) -> dict[str, Any]:
+def of_study(result):
     """What is said of a result: the verdict's words, then its numbers, a list for each part."""
     said = result.summary
     verdict = said.pop("verdict")
-    parts: dict[str, Any] = {
-        name: verdict[name] for name in ("sentences", "holds", "winner", "runner_up")
-    }
+    parts = {name: verdict[name] for name in ("sentences", "holds", "winner", "runner_up")}
     for name in ("end", "speed", "elsewhere"):
         decision = verdict[name] or {"rivals": []}
         parts[name] = [rival["name"] for rival in decision["rivals"]] + weighed(
@@ -445,15 +436,15 @@ def of_study(result: SuiteResult) -> dict[str, Any]:
 
 
 def update(
-    file: Path,
-    part: str,
-    make: Callable[[str], Any],
-    names: Iterable[str],
-    wanted: Collection[str] = (),
-    rounding: float = 0.0,
+    file,
+    part,
+    make,
+    names,
+    wanted=(),
+    rounding=0.0,
     *,
-    indent: int | None = None,
-) -> list[str]:
+    indent=None,
+):
     """Store what is new or wanted, settled; no test may forgive less than the rounding.
 
     Args:
@@ -490,12 +481,12 @@ def update(
     return differing
 
 
-def main(wanted: Collection[str]) -> list[str]:
+def main(wanted):
     """Update all files, and return the names of entries that differ and are not wanted."""
     by_name = dict(studies())
     every = STRATEGIES | ONE_SHOT
 
-    def study(name: str) -> dict[str, Any]:
+    def study(name):
         return of_study(by_name[name])
 
     return [

@@ -7,8 +7,6 @@ all their noise.
 
 # ruff: noqa: NPY002, T201, BLE001 - strategies that do what none should are the point
 
-from __future__ import annotations
-
 import ctypes
 import json
 import os

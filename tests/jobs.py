@@ -1,17 +1,14 @@
 """Jobs for engines: one that ends its process, one that raises, one that never ends."""
 
-from __future__ import annotations
-
 import os
 import signal
 import time
-from pathlib import Path
 
 from surrogate_nas.core.errors import UserError
-from surrogate_nas.runtime.engines import Outcome, run_jobs
+from surrogate_nas.runtime.engines import run_jobs
 
 
-def fall(number: int) -> int:
+def fall(number):
     """A job that ends its process if its number is 3 or 5."""
     if number == 3:
         os.kill(os.getpid(), signal.SIGKILL)
@@ -20,7 +17,7 @@ def fall(number: int) -> int:
     return number
 
 
-def fallen(engine: str) -> dict[int, Outcome[int, int]]:
+def fallen(engine):
     """The outcomes of eight such jobs on two workers: those that fall cost themselves alone."""
     outcomes = {o.job: o for o in run_jobs(fall, range(8), workers=2, engine=engine)}
     lost = {job: outcome.failure for job, outcome in outcomes.items() if outcome.failure}
@@ -32,13 +29,13 @@ def fallen(engine: str) -> dict[int, Outcome[int, int]]:
     return outcomes
 
 
-def fail(number: int) -> int:
+def fail(number):
     if number == 2:
         raise UserError("no two")
     return number
 
 
-def sleep(folder: Path, number: int) -> None:
+def sleep(folder, number):
     """A job that never ends, and says that it began."""
     (folder / f"{number}-{os.getpid()}").touch()
     while True:

@@ -4,15 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any
 
-import pytest
 import torch
 import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Tensor
 
 from surrogate_nas.space.network import CONV1, CONV3, POOL, SKIP, Graph, Network
-from surrogate_nas.space.network.module import BlueprintModule
 
 SMALL = Network(channels=4, cells_per_stage=1, image_size=7, input_channels=2)
 SIGNAL = Network(
@@ -41,10 +38,10 @@ SHAPES = {
 
 
 def inputs(
-    network: Network,
-    batch: int = 3,
-    dtype: torch.dtype = torch.float64,
-) -> Tensor:
+    network,
+    batch=3,
+    dtype=torch.float64,
+):
     height = network.image_size if network.dimensions == 2 else 1
     generator = torch.Generator().manual_seed(0)
     return torch.randn(
@@ -57,20 +54,20 @@ def inputs(
     )
 
 
-def count_macs(model: BlueprintModule, monkeypatch: pytest.MonkeyPatch) -> int:
+def count_macs(model, monkeypatch):
     """Count multiply-accumulates by watching every convolution and linear layer of one forward
     pass.
     """
-    counted: list[int] = []
+    counted = []
     convolution = F.conv2d
     linear = F.linear
 
-    def watched_convolution(x: Tensor, weight: Tensor, *args: Any, **kwargs: Any) -> Tensor:
+    def watched_convolution(x, weight, *args, **kwargs):
         y = convolution(x, weight, *args, **kwargs)
         counted.append(y[0, 0].numel() * weight.numel())
         return y
 
-    def watched_linear(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
+    def watched_linear(x, weight, bias):
         counted.append(x[0].numel() // x.shape[-1] * (weight.numel() + bias.numel()))
         return linear(x, weight, bias)
 
@@ -81,7 +78,7 @@ def count_macs(model: BlueprintModule, monkeypatch: pytest.MonkeyPatch) -> int:
     return sum(counted)
 
 
-def size(model: nn.Module) -> int:
+def size(model):
     return sum(parameter.numel() for parameter in model.parameters())
 
 
@@ -96,7 +93,7 @@ class Published:
         self.weights = weights
         self.flat = network.dimensions == 1
 
-    def __call__(self, x: Tensor) -> Tensor:
+    def __call__(self, x):
         x = self.trained(x, "stem")
         for stage in range(3):
             x = self.reduced(x, f"reductions.{stage - 1}") if stage else x
@@ -110,7 +107,7 @@ class Published:
         answers = torch.einsum("bchw,oc->bohw", x, weight) + bias[:, None, None]
         return answers.squeeze(2) if self.flat else answers
 
-    def convolution(self, x: Tensor, name: str, stride: int = 1) -> Tensor:
+    def convolution(self, x, name, stride=1):
         weight = self.weights[name]
         rows, columns = weight.shape[2:]
         if self.network.causal:
@@ -118,23 +115,23 @@ class Published:
         strides = (1 if self.flat else stride, stride)
         return F.conv2d(x, weight, stride=strides, padding=(rows // 2, columns // 2))
 
-    def normalised(self, x: Tensor, name: str) -> Tensor:
+    def normalised(self, x, name):
         scale, shift = (self.weights[f"{name}.{what}"] for what in ("weight", "bias"))
         return F.batch_norm(x, None, None, scale, shift, training=True)
 
-    def trained(self, x: Tensor, name: str, stride: int = 1) -> Tensor:
+    def trained(self, x, name, stride=1):
         return self.normalised(
             self.convolution(x, f"{name}.weight", stride), f"{name}.norm"
         )
 
-    def pooled(self, x: Tensor) -> Tensor:
+    def pooled(self, x):
         if self.network.causal:
             windows = [x[..., max(0, i - 2) : i + 1].mean(-1) for i in range(x.shape[3])]
             return torch.stack(windows, -1)
         kernel, padding = ((1, 3), (0, 1)) if self.flat else ((3, 3), (1, 1))
         return F.avg_pool2d(x, kernel, 1, padding, count_include_pad=False)
 
-    def cell(self, x: Tensor, name: str) -> Tensor:
+    def cell(self, x, name):
         nodes = [x] + [torch.zeros_like(x) for _ in range(self.graph.nodes - 1)]
         edges = zip(self.graph.edges, self.graph.operations, strict=True)
         for e, ((source, target), operation) in enumerate(edges):
@@ -147,7 +144,7 @@ class Published:
                 nodes[target] = nodes[target] + nodes[source]
         return nodes[-1]
 
-    def reduced(self, x: Tensor, name: str) -> Tensor:
+    def reduced(self, x, name):
         pair = (1, 2) if self.flat else (2, 2)
         halves = F.avg_pool2d(x, pair, ceil_mode=True) if self.network.strided else x
         shortcut = self.convolution(halves, f"{name}.shortcut")

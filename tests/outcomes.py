@@ -1,11 +1,7 @@
 """Results of a suite that are made by hand, and what of results is the same everywhere."""
 
-from __future__ import annotations
-
 import json
 import re
-from collections.abc import Mapping
-from typing import Any
 
 import numpy as np
 
@@ -14,12 +10,9 @@ from surrogate_nas.results.curves import ProblemResult, Trace
 from surrogate_nas.results.suite import SuiteResult
 from surrogate_nas.runs.problem import Entry, Problem, Suite
 from surrogate_nas.runs.scale import Reference
-from surrogate_nas.stats.summaries import Values
 
 
-def made(
-    problems: Mapping[str, Mapping[str, Values]], weights: Mapping[str, float] | None = None
-) -> SuiteResult:
+def made(problems, weights=None):
     """A suite's result with these regrets, per problem and strategy of shape
     ``(runs, checkpoints)``.
     """
@@ -59,12 +52,12 @@ def made(
     )
 
 
-def steps(*ends: float) -> Values:
+def steps(*ends):
     """Runs of four checkpoints that end at these regrets, from 5 on."""
     return np.array([[5.0, 5.0, end, end] for end in ends])
 
 
-def noisy(rng: np.random.Generator, *means: float) -> dict[str, Values]:
+def noisy(rng, *means):
     """Ten runs of strategies a, b, c… around these regrets."""
     return {
         name: steps(*(mean + 0.02 * rng.random(10)))
@@ -72,7 +65,7 @@ def noisy(rng: np.random.Generator, *means: float) -> dict[str, Values]:
     }
 
 
-def bare(result: Comparison | SuiteResult) -> Any:
+def bare(result):
     """What a result says, without the seconds that no two machines share."""
     content = json.loads(
         json.dumps(result.to_json() if isinstance(result, Comparison) else result.summary)
@@ -82,9 +75,9 @@ def bare(result: Comparison | SuiteResult) -> Any:
     return content
 
 
-def balanced(text: str) -> bool:
+def balanced(text):
     """Whether every environment and every brace is closed, in order."""
-    opened: list[str] = []
+    opened = []
     for kind, name in re.findall(r"\\(begin|end)\{(\w+)\}", text):
         if kind == "begin":
             opened.append(name)

@@ -2,8 +2,6 @@
 every worker makes them anew.
 """
 
-from __future__ import annotations
-
 import gc
 
 import threadpoolctl  # noqa: F401

@@ -1,19 +1,12 @@
 """A surrogate in a file, as a command stores it."""
 
-from __future__ import annotations
-
-from pathlib import Path
-from typing import Any
-
-from surrogate_nas.benchmarks import TableBenchmark
-from surrogate_nas.core.metrics import Metric
 from surrogate_nas.space.network import Network
 from surrogate_nas.surrogates import make_model
 from surrogate_nas.surrogates.evaluation import evaluate, split_cells
 from surrogate_nas.surrogates.storage import Card, save
 
 
-def card(model: str, metric: Metric, n: int, **others: Any) -> Card:
+def card(model, metric, n, **others):
     """What a file says of a model that learned from `n` cells of NAS-Bench-201's space."""
     told = {"benchmark": "b", "fingerprint": "f", "space": "nb201", "network": Network()}
     told |= {
@@ -30,11 +23,11 @@ def card(model: str, metric: Metric, n: int, **others: Any) -> Card:
 
 
 def stored(
-    bench: TableBenchmark,
-    metric: str,
-    path: Path,
-    epochs: int | None = None,
-) -> Path:
+    bench,
+    metric,
+    path,
+    epochs=None,
+):
     """A ridge fitted on 300 cells of a table."""
     known = bench.metric(metric)
     values = bench.column(metric, epochs)

@@ -1,13 +1,11 @@
 """Tests of tasks whose data are not on this machine are skipped, and say what they need."""
 
-from __future__ import annotations
-
 import pytest
 
 from surrogate_nas.training import TASKS
 
 
-def tasks_here(*names: str) -> list[object]:
+def tasks_here(*names):
     """Tasks as parameters of a test, each skipped where its data are not here."""
     return [
         pytest.param(

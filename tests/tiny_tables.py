@@ -1,7 +1,5 @@
 """Tables of made-up numbers."""
 
-from __future__ import annotations
-
 import numpy as np
 
 from surrogate_nas.core.metrics import Metric
@@ -12,12 +10,12 @@ from surrogate_nas.tables import Table
 N = 15625
 
 
-def _named_small(space: str) -> Table:
+def _named_small(space):
     about = ("A title", "a source", "MIT", "a paper", "valid_error")
     return Table("small", space, *about, Network(classes=7))
 
 
-def tiny_table() -> Table:
+def tiny_table():
     """Few cells of a space that the file itself defines."""
     space = EnumerableChoiceSpace(
         "tiny", {"a": tuple("0123"), "b": tuple("0123"), "c": tuple("0123")}
@@ -32,7 +30,7 @@ def tiny_table() -> Table:
     return table
 
 
-def small_table(scale: float = 1.0) -> Table:
+def small_table(scale=1.0):
     """A table with every kind of column: per seed, mean only, without epochs, and with holes."""
     table = _named_small("nb201")
     rng = np.random.default_rng(0)

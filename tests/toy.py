@@ -1,20 +1,18 @@
 """A supernet context small enough that a whole run takes a second: sixteen digits."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 from functools import cache, partial
 
 import numpy as np
 
 from surrogate_nas.space import nb201
-from surrogate_nas.strategies import Strategy, resolve
+from surrogate_nas.strategies import resolve
 from surrogate_nas.strategies.oneshot.base import Additive, SupernetContext
 from surrogate_nas.training import task_named
 
 
 @cache
-def toy_context() -> SupernetContext:
+def toy_context():
     """NAS-Bench-201's space on sixteen digits; all choices but the first cost the same."""
     from surrogate_nas.training.supernet import live_operations
     from surrogate_nas.training.supernet.supernet import Supernet, SupernetLoss
@@ -40,11 +38,11 @@ def toy_context() -> SupernetContext:
     )
 
 
-def _price(active: object) -> float:
+def _price(active):
     return 0.01
 
 
-def equipped(name: str) -> type[Strategy]:
+def equipped(name):
     """A one-shot strategy with the toy supernet context."""
     strategy = resolve(name)
     given = {"supernet_context": toy_context(), "__module__": strategy.__module__}

@@ -16,7 +16,7 @@ import math
 import random
 import tarfile
 from collections import defaultdict
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Collection
 from functools import cache, cached_property, partial
 from pathlib import Path
 from typing import Any
@@ -40,20 +40,20 @@ Values = np.ndarray
 # Tables: smaller is better in all that is read
 
 
-def rows(path: Path) -> list[dict[str, str]]:
+def rows(path):
     with path.open(encoding="utf-8") as file:
         return list(csv.DictReader(file))
 
 
 @cache
-def sources() -> dict[str, str]:
+def sources():
     """By task the source of its data."""
     lines = rows(SHIPPED / "sources.csv")
     return {task: line["source"] for line in lines for task in line["tasks"].split()}
 
 
 @cache
-def order_of(space: str) -> dict[tuple[int, ...], int]:
+def order_of(space):
     """The place of every class in the random order, by the options of its first cell."""
     if space == "macro":
         cells = list(itertools.product(range(6), repeat=2))
@@ -67,7 +67,7 @@ def order_of(space: str) -> dict[tuple[int, ...], int]:
     return {cells[at]: place for place, at in enumerate(order)}
 
 
-def numbers(raw: Values, metrics: Iterable[Line]) -> Values:
+def numbers(raw, metrics):
     """Digits and a power of ten; in files of 25 November, decimals of a metric."""
     decimals = [one.get("decimals") for one in metrics for _ in one["columns"]]
     values = (raw % 65536 - 32768) * 10.0 ** (raw // 65536 - 1024)
@@ -136,7 +136,7 @@ class Table:
         self.places = np.flatnonzero(np.all([usual[s] for s in seeds] or [never], axis=0))
         self.is_usable = len(seeds) >= 2 and len(self.places) >= 10
 
-        def filled(row: Values, known: Values) -> Values:
+        def filled(row, known):
             worst = np.nanmax(row) if np.isfinite(row).any() else np.nan
             return np.where(known & np.isnan(row), worst, row)[self.places]
 
@@ -148,15 +148,15 @@ class Table:
             for key, own in found.items()
         }
 
-    def get(self, name: str, time: Any = 100, loss: str = "") -> Values:
+    def get(self, name, time=100, loss=""):
         return self.columns[loss or self.usual, name, time]
 
     @property
-    def goal(self) -> Values:
+    def goal(self):
         return self.get(f"test_{self.measure}")
 
     @property
-    def signals(self) -> list[tuple[str, str, Any]]:
+    def signals(self):
         """Split, quantity and time of what a search may see of the usual loss's runs."""
         keys = [
             (*name.split("_", 1), time)
@@ -174,42 +174,42 @@ class Table:
 # Orders: signals and goals have shape (seeds, classes)
 
 
-def rest(goal: Values) -> Values:
+def rest(goal):
     """By seed the mean of the other seeds; of one training, itself."""
     if len(goal) == 1:
         return goal
     return np.round([np.delete(goal, s, axis=0).mean(axis=0) for s in range(len(goal))], 12)
 
 
-def over_seeds(value: Callable[[Values, Values], Any], one: Values, two: Values) -> Any:
+def over_seeds(value, one, two):
     """The mean over pairs of rows."""
     return np.mean([value(a, b) for a, b in zip(one, two, strict=True)], axis=0)
 
 
-def kendall(one: Values, two: Values) -> float:
+def kendall(one, two):
     """τ_b; 0 where all values of one tie."""
     return float(np.nan_to_num(stats.kendalltau(one, two, method="asymptotic").statistic))
 
 
-def alike(values: Values) -> float:
+def alike(values):
     """The mean τ of two seeds."""
     return float(np.mean([kendall(*two) for two in itertools.combinations(values, 2)]))
 
 
-def quarter(seen: Values, wanted: Values) -> float:
+def quarter(seen, wanted):
     """τ of one seed in the best quarter of the classes."""
     best = np.argsort(wanted, kind="stable")[: len(wanted) // 4]
     return kendall(seen[best], wanted[best])
 
 
-def pairs_of(weights: Values) -> Values:
+def pairs_of(weights):
     """How often each pair of classes is drawn, a resample a row."""
     i, j = np.triu_indices(weights.shape[1], 1)
     return weights[:, i].astype(float) * weights[:, j]
 
 
-def resampled(signal: Values, goal: Values, pairs: Values) -> Values:
-    def tau(one: Values, two: Values) -> Values:
+def resampled(signal, goal, pairs):
+    def tau(one, two):
         i, j = np.triu_indices(len(one), 1)
         a, b = np.sign(one[i] - one[j]), np.sign(two[i] - two[j])
         below = np.sqrt((pairs @ a**2) * (pairs @ b**2))
@@ -218,10 +218,10 @@ def resampled(signal: Values, goal: Values, pairs: Values) -> Values:
     return np.asarray(over_seeds(tau, signal, rest(goal)))
 
 
-def regret(signal: Values, goal: Values, halves: Values) -> float:
+def regret(signal, goal, halves):
     """The mean goal of the pick among random halves, less that of the best of them; ties share."""
 
-    def lost(seen: Values, wanted: Values) -> float:
+    def lost(seen, wanted):
         inside = np.where(halves, seen, np.inf)
         tied = inside == inside.min(axis=1, keepdims=True)
         got = tied @ wanted / tied.sum(axis=1)
@@ -230,7 +230,7 @@ def regret(signal: Values, goal: Values, halves: Values) -> float:
     return float(over_seeds(lost, signal, rest(goal)))
 
 
-def expected_pick(seen: Values, wanted: Values, draws: Values) -> Values:
+def expected_pick(seen, wanted, draws):
     """The mean goal of the pick over all halves of the drawn classes, a resample a row."""
     found = []
     for drawn in draws:
@@ -243,23 +243,23 @@ def expected_pick(seen: Values, wanted: Values, draws: Values) -> Values:
 
 
 @cache
-def _chances(n: int) -> Values:
+def _chances(n):
     """By place in an order the chance to be the first of a random half."""
     return special.comb(n - 1 - np.arange(n), n // 2 - 1) / special.comb(n, n // 2)
 
 
-def sd_of_seeds(goal: Values) -> float:
+def sd_of_seeds(goal):
     return math.sqrt(np.var(goal, axis=0, ddof=1).mean()) or 1.0
 
 
 # Means of sources
 
 
-def random_effects(y: Values, v: Values) -> Line:
+def random_effects(y, v):
     """Paule and Mandel's variance between sources, Hartung and Knapp's interval and test."""
     k, v = len(y), np.maximum(v, SMALL)
 
-    def excess(t: float) -> float:
+    def excess(t):
         mean = np.average(y, weights=1 / (v + t))
         return float(((y - mean) ** 2 / (v + t)).sum() - (k - 1))
 
@@ -274,12 +274,12 @@ def random_effects(y: Values, v: Values) -> Line:
     return line | dict(p=2 * stats.t.sf(abs(m) / error, k - 1))
 
 
-def resampled_effects(values: Values) -> Line:
+def resampled_effects(values):
     """The same of sources with their resamples, shape (sources, 1 + resamples)."""
     return random_effects(values[:, 0], values[:, 1:].var(1, ddof=1))
 
 
-def hall(y: Values, level: float) -> tuple[float, float]:
+def hall(y, level):
     n, s = len(y), stats.sem(y)
     # Σ(y−ȳ)³/((n−1)(n−2)n)/s³ of VERDICT equals the unbiased skewness over √n
     k = stats.skew(y, bias=False) / math.sqrt(n)
@@ -289,7 +289,7 @@ def hall(y: Values, level: float) -> tuple[float, float]:
     return tuple(y.mean() - s * q)
 
 
-def holm(p: Sequence[float]) -> tuple[Values, Values]:
+def holm(p):
     """Adjusted p-values, and the level of each one's step."""
     order, left = np.argsort(p, kind="stable"), np.arange(len(p), 0, -1)
     after, level = np.empty((2, len(p)))
@@ -298,17 +298,17 @@ def holm(p: Sequence[float]) -> tuple[Values, Values]:
     return after, level
 
 
-def normal(difference: float, error: float) -> Line:
+def normal(difference, error):
     """A difference with its interval of 95 %."""
     reach = stats.norm.ppf(0.975) * error
     return dict(difference=difference, low=difference - reach, high=difference + reach)
 
 
-def over_classes(values: Values) -> Line:
+def over_classes(values):
     return normal(values[0], values[1:].std(ddof=1))
 
 
-def two_level(values: Values) -> Values:
+def two_level(values):
     """Sources are drawn, then resamples of classes."""
     rng = np.random.default_rng(3)
     k, n = values.shape
@@ -317,7 +317,7 @@ def two_level(values: Values) -> Values:
     return np.quantile(means, [0.025, 0.975])
 
 
-def grouped(pairs: Iterable[tuple[Any, Any]]) -> dict[Any, Values]:
+def grouped(pairs):
     """The mean by source of what its tables have."""
     found = defaultdict(list)
     for source, value in pairs:
@@ -360,7 +360,7 @@ class Study:
         for table in self.tables:
             self._judge(table)
 
-    def _judge(self, table: Table) -> None:
+    def _judge(self, table):
         final = table.get(f"valid_{table.measure}")
         self.agreement[table.name] = alike(final)
         self.same[table.name] = over_seeds(kendall, table.get("valid_loss"), final)
@@ -369,21 +369,19 @@ class Study:
         pick = partial(expected_pick, draws=draws)
         best = cache(lambda name: over_seeds(pick, *[rest(table.get(name))] * 2))
 
-        def cost(signal: Values, goal: str) -> Values:
+        def cost(signal, goal):
             wanted = table.get(goal)
             found = over_seeds(pick, signal, rest(wanted)) - best(goal)
             found[0] = regret(signal, wanted, halves)
             return np.asarray(found / sd_of_seeds(wanted))
 
-        def own(signal: Values, goal: str) -> Values:
+        def own(signal, goal):
             return resampled(signal, table.get(goal), pairs)
 
         self.costs[table.name] = self._four(table, cost)
         self.taus[table.name] = self._four(table, own)
 
-    def _four(
-        self, table: Table, value: Callable[[Values, str], Values]
-    ) -> dict[str, Values]:
+    def _four(self, table, value):
         """The four contrasts; two where loss and measure are one quantity."""
         measure, loss = table.get(f"valid_{table.measure}"), table.get("valid_loss")
         goal = f"test_{table.measure}"
@@ -396,9 +394,7 @@ class Study:
             found["kind"] = (matched - found["valid_loss"]) / 2
         return found
 
-    def of_length(
-        self, length: float, noise: bool = False, without: Collection[str] = ()
-    ) -> list[Table]:
+    def of_length(self, length, noise=False, without=()):
         return [
             one
             for one in self.tables
@@ -407,11 +403,11 @@ class Study:
             and (noise or self.agreement[one.name] >= 0.3)
         ]
 
-    def _by_source(self, tables: list[Table], values: Line, name: str) -> dict[str, Values]:
+    def _by_source(self, tables, values, name):
         own = [table for table in tables if name in values[table.name]]
         return grouped((table.source, values[table.name][name]) for table in own)
 
-    def trainings(self) -> list[Line]:
+    def trainings(self):
         here = {
             (one.name, loss): n for one in self.tables for loss, n in one.trained.items()
         }
@@ -424,7 +420,7 @@ class Study:
             for key in sorted({*here, *wanted})
         ]
 
-    def contrasts(self, in_part: bool = True, **tasks: Any) -> list[Line]:
+    def contrasts(self, in_part=True, **tasks):
         """Lengths of which trainings lack decide nothing, unless they are told as they are."""
         lacking = {one["table"] for one in self.trainings() if one["here"] < one["wanted"]}
         lines = []
@@ -437,7 +433,7 @@ class Study:
                 lines.append(line | dict(length=length, whole=whole))
         return lines
 
-    def _contrasts(self, tables: list[Table]) -> list[Line]:
+    def _contrasts(self, tables):
         taus = {}
         for name in NAMES:
             values = np.array(list(self._by_source(tables, self.taus, name).values()))
@@ -463,7 +459,7 @@ class Study:
             line["regret_p"] = cost["p"] if decided else math.nan
         return list(lines.values())
 
-    def besides(self) -> list[Line]:
+    def besides(self):
         named: dict[str, Line] = {"with tasks that are noise": dict(noise=True)}
         named[f"without {' and '.join(WEAK)}"] = dict(without=WEAK)
         return [
@@ -472,7 +468,7 @@ class Study:
             for line in self.contrasts(**tasks)
         ]
 
-    def sources(self) -> list[Line]:
+    def sources(self):
         lines = []
         for length, name in itertools.product(LENGTHS, NAMES):
             own = [one for one in self.of_length(length) if name in self.taus[one.name]]
@@ -483,7 +479,7 @@ class Study:
         return lines
 
     @cached_property
-    def params(self) -> dict[str, Values]:
+    def params(self):
         """By table the parameters of its classes, which stand in the page's file by their place."""
         told: dict[str, list[float]] = defaultdict(list)
         spaces = {table.name: table.space for table in self.tables}
@@ -495,7 +491,7 @@ class Study:
         return {name: np.array(values) for name, values in told.items()}
 
     @cache  # noqa: B019
-    def signals(self) -> list[Line]:
+    def signals(self):
         lines = []
         for one in self.tables:
             about = {
@@ -506,7 +502,7 @@ class Study:
             lines += [about | line for line in self._signals(one)]
         return lines
 
-    def _signals(self, table: Table) -> Iterable[Line]:
+    def _signals(self, table):
         seen = {key: table.get(f"{key[0]}_{key[1]}", key[2]) for key in table.signals}
         agreement = {key: alike(values) for key, values in seen.items()}
         halves = self.halves[:, table.places]
@@ -531,7 +527,7 @@ class Study:
                 lost = regret(values, goal, halves)
                 yield line | dict(regret=lost / sd_of_seeds(goal), regret_in_unit=lost)
 
-    def kinds(self, signals: Iterable[Line] = ()) -> list[Line]:
+    def kinds(self, signals=()):
         """Signals at the usual length by source, the measure by its role."""
         frame = pd.DataFrame(signals or self.signals())
         frame = frame[frame["table"].isin([table.name for table in self.of_length(1)])]
@@ -542,7 +538,7 @@ class Study:
         keys = ["split", "quantity", "time", "goal", "source"]
         return frame.groupby(keys)[told].mean().reset_index().to_dict("records")
 
-    def losses(self) -> list[Line]:
+    def losses(self):
         """Another loss's own validation value less the usual measure, by the usual goal."""
         lines = []
         for table in self.of_length(1, noise=True):
@@ -558,7 +554,7 @@ class Study:
         after = holm([line["p"] for line in lines])[0]
         return [line | dict(holm=p) for line, p in zip(lines, after, strict=True)]
 
-    def moderator(self) -> list[Line]:
+    def moderator(self):
         """Spearman's ρ of the gap of the losses with a contrast, over all and within lengths."""
         lines = []
         for name in ("train", "valid_loss"):
@@ -579,7 +575,7 @@ class Study:
             lines.append(line | dict(within=np.mean(within)))
         return lines
 
-    def left_out(self) -> list[Line]:
+    def left_out(self):
         lines = []
         for name, agreement in self.agreement.items():
             noise, one = bool(agreement < 0.3), bool(self.same[name] >= 0.98)
@@ -587,7 +583,7 @@ class Study:
             lines += [line | dict(noise=noise, one=one)] if noise or one else []
         return lines
 
-    def second_space(self) -> list[Line]:
+    def second_space(self):
         return [
             dict(space=table.space, task=table.task, contrast=name) | over_classes(values)
             for table in self.tables
@@ -595,7 +591,7 @@ class Study:
             for name, values in self.taus[table.name].items()
         ]
 
-    def short_runs(self) -> list[Line]:
+    def short_runs(self):
         """A short run's own end less the whole run's point at 20 %, by the whole run's goal."""
         lines = []
         whole = {table.task: table for table in self.of_length(1, noise=True)}
@@ -615,7 +611,7 @@ class Study:
                 lines.append(line | over_classes(own - point))
         return lines
 
-    def worth(self) -> list[Line]:
+    def worth(self):
         """What .05 of τ is worth: less the slope of regret on τ over a task's signals."""
         in_unit, in_seeds = [], []
         for table in self.of_length(1):
@@ -631,7 +627,7 @@ class Study:
         points = np.median(in_unit) if in_unit else math.nan
         return [dict(points=points, of_tasks=len(in_unit), seeds=np.median(in_seeds))]
 
-    def tolerance(self) -> list[Line]:
+    def tolerance(self):
         """How far apart the picks of two losses lie by one rule for λ, over sources."""
         each = [
             (one.source, picks_apart(one, self.params[one.name]))
@@ -648,10 +644,10 @@ class Study:
         return lines
 
 
-def optima(data: Path, fewest: int = 1000) -> list[Line]:
+def optima(data, fewest=1000):
     """The signals' picks among all classes of a space, on the tasks that have them all."""
 
-    def picked(seen: Values, wanted: Values) -> Values:
+    def picked(seen, wanted):
         own = wanted[seen == seen.min()]
         better = np.mean([(wanted < one).mean() for one in own])
         return np.array([own.mean() - wanted.min(), better])
@@ -676,7 +672,7 @@ def optima(data: Path, fewest: int = 1000) -> list[Line]:
 # λ by a tolerance, and stored searches
 
 
-def over_sources(pairs: Iterable[tuple[str, Values]]) -> list[Line]:
+def over_sources(pairs):
     """The mean over sources of numbers by seed, each source with the mean of their variances; none
     of fewer than three.
     """
@@ -689,7 +685,7 @@ def over_sources(pairs: Iterable[tuple[str, Values]]) -> list[Line]:
     return [line | dict(worse=int((values > 0).sum()))]
 
 
-def picks_apart(table: Table, params: Values) -> dict[str, Values]:
+def picks_apart(table, params):
     """By rule how far the picks of validation and training loss lie from the measure's, shape
     (2, seeds): doublings of parameters, and standard deviations of the goal.
 
@@ -701,7 +697,7 @@ def picks_apart(table: Table, params: Values) -> dict[str, Values]:
     size, wanted = params / np.median(params), rest(table.goal) / sd_of_seeds(table.goal)
     measure = table.get(f"valid_{table.measure}") / (100 if table.unit == "%" else 1)
     signals = np.array([measure, table.get("valid_loss"), table.get("train_loss")])
-    far: dict[str, Values] = defaultdict(lambda: np.zeros((2, len(wanted))))
+    far = defaultdict(lambda: np.zeros((2, len(wanted))))
     for share, seed in itertools.product((0.1, 0.3, 1.0), range(len(wanted))):
         losses = signals[:, seed]
         low, high = np.quantile(losses, [0.25, 0.75], axis=1)
@@ -723,8 +719,8 @@ def picks_apart(table: Table, params: Values) -> dict[str, Values]:
     return far | others
 
 
-def knee(loss: Values, size: Values) -> int:
-    front: list[int] = []
+def knee(loss, size):
+    front = []
     for i in np.lexsort((loss, size)):
         if not front or loss[i] < loss[front[-1]]:
             front.append(i)
@@ -739,7 +735,7 @@ WHOLE = 3 * 7 * 4 * 4
 """Searches of a task: signals, strategies, λ and seeds; the switch's come besides."""
 
 
-def of_searches(data: Path, tables: Iterable[Table]) -> dict[str, list[Line]]:
+def of_searches(data, tables):
     """The lines of the stored searches of the tables as they are now, where all were made."""
     store = data.parent / f"{data.name}-searches.csv"
     if not store.exists():
@@ -753,7 +749,7 @@ def of_searches(data: Path, tables: Iterable[Table]) -> dict[str, list[Line]]:
     made = made[made["task"].isin(whole.index[whole == WHOLE])]
     keys = ["source", "task", "seed"]
 
-    def costs(signal: str, own: pd.DataFrame) -> list[Line]:
+    def costs(signal, own):
         """What a signal costs instead of the measure."""
         regrets = own.pivot_table(index=keys, columns="signal", values="regret")
         if signal not in regrets:
@@ -763,7 +759,7 @@ def of_searches(data: Path, tables: Iterable[Table]) -> dict[str, list[Line]]:
         return over_sources((source, part.to_numpy()) for (source, _), part in groups)
 
     free = made[made["lambda"] == 0]
-    found: dict[str, list[Line]] = dict(variance=shares(made), gains=[], switches=[])
+    found = dict(variance=shares(made), gains=[], switches=[])
     for signal in SEARCHED[1:]:
         found["gains"] += [line | dict(signal=signal) for line in costs(signal, free)]
     for name in ("hyperband", "bo_epochs"):
@@ -772,7 +768,7 @@ def of_searches(data: Path, tables: Iterable[Table]) -> dict[str, list[Line]]:
     return found
 
 
-def shares(made: pd.DataFrame) -> list[Line]:
+def shares(made):
     """The mean over sources of the shares of the variance of regret."""
     told = []
     made = made.sort_values(["signal", "strategy", "lambda", "seed"])
@@ -789,7 +785,7 @@ def shares(made: pd.DataFrame) -> list[Line]:
     ]
 
 
-def components(values: Values) -> Values:
+def components(values):
     """The parts of the variance of one task's regrets: three factors, all together, and seeds."""
     *levels, seeds = values.shape
     cells, freedom = values.mean(3), np.array(levels) - 1
@@ -817,7 +813,7 @@ Columns = dict[tuple[str, str, int], Values]
 """By split, ``loss`` or ``measure``, and time, shape (trainings, cells)."""
 
 
-def runs_of(table: h5py.Group) -> dict[tuple[str, str], dict[float, h5py.Group]]:
+def runs_of(table):
     """By split and role the runs of a metric, by the share of the longest."""
     both = (
         m for m in ("error", "rmse", "loss") if {f"valid_{m}", f"test_{m}"} <= set(table)
@@ -845,7 +841,7 @@ def runs_of(table: h5py.Group) -> dict[tuple[str, str], dict[float, h5py.Group]]
     return found
 
 
-def columns_of(path: Path) -> Columns:
+def columns_of(path):
     """Of one cell a class; by seeds where enough cells have several, else the mean of seeds."""
     with h5py.File(path) as file:
         table = file["columns"]
@@ -857,7 +853,7 @@ def columns_of(path: Path) -> Columns:
             asked["train", "loss", 20] = runs["train", "loss"][nearest]
         if not asked:
             return {}
-        cells: Any = slice(None)
+        cells = slice(None)
         if "functional_class" in table:
             cells = np.unique(table["functional_class/any/mean"][()].astype(int))
         seeds = set.intersection(
@@ -874,18 +870,18 @@ def columns_of(path: Path) -> Columns:
     return found
 
 
-def whole_of(columns: dict[Any, Values]) -> Values:
+def whole_of(columns):
     """Which cells all columns have."""
     return np.all([np.isfinite(values).all(axis=0) for values in columns.values()], axis=0)
 
 
-def judged(columns: Columns) -> dict[Any, Values]:
+def judged(columns):
     """By signal and goal τ, then what each cell adds to its error; of eight cells or more."""
     whole = whole_of(columns) if columns else np.zeros(0, bool)
     n = int(whole.sum())
     sample = np.random.default_rng(0).permutation(n)[:1500]
 
-    def shares(*both: Values) -> Values:
+    def shares(*both):
         a, b = (np.sign(values[sample, None] - values[sample]) for values in both)
         scale = math.sqrt(np.abs(a).sum() * np.abs(b).sum()) or math.inf
         return (a * b).sum(1) * len(sample) / scale
@@ -902,12 +898,12 @@ def judged(columns: Columns) -> dict[Any, Values]:
     return found
 
 
-def with_error(value: float, parts: Values, n: int) -> Values:
+def with_error(value, parts, n):
     """A number whose variance is that of the mean of n parts."""
     return np.r_[value, (parts - parts.mean()) / math.sqrt(n * (len(parts) - 1))]
 
 
-def differences(found: dict[Any, Values]) -> dict[str, Values]:
+def differences(found):
     """The contrasts whose signals a table has."""
     by, loss, train = ("valid", "measure", 100), ("valid", "loss", 100), ("train", "loss")
     each = {}
@@ -924,7 +920,7 @@ def differences(found: dict[Any, Values]) -> dict[str, Values]:
     return each
 
 
-def lost_epochs(path: Path) -> dict[Any, Values]:
+def lost_epochs(path):
     """What a run's test measure loses at the epoch that is chosen within it."""
     lost = defaultdict(list)
     with h5py.File(path) as file:
@@ -951,7 +947,7 @@ def lost_epochs(path: Path) -> dict[Any, Values]:
     return {key: with_error(own.mean(), own, len(own)) for key, own in means.items()}
 
 
-def over_tables(source: list[str], each: list[dict[Any, Values]]) -> dict[Any, Line]:
+def over_tables(source, each):
     """Tables of a source are averaged cell by cell; of fewer than three sources the interval is
     over cells.
     """
@@ -971,11 +967,11 @@ def over_tables(source: list[str], each: list[dict[Any, Values]]) -> dict[Any, L
     return lines
 
 
-def lcdb(path: Path) -> dict[str, Columns]:
+def lcdb(path):
     """By set of LCDB the columns: a training is an outer split, the mean over its inner ones; an
     early point is the size nearest to a fifth of the largest.
     """
-    found: dict[str, Columns] = defaultdict(dict)
+    found = defaultdict(dict)
     splits = {f"score_{split}": split for split in ("train", "valid", "test")}
     with tarfile.open(path) as archive:
         for role, kind, sign in (("measure", "accuracy", -1), ("loss", "logloss", 1)):
@@ -998,9 +994,9 @@ def lcdb(path: Path) -> dict[str, Columns]:
     return found
 
 
-def families(home: Path | None) -> dict[str, list[Line]]:
+def families(home):
     """The lines of ``replications``, ``outside`` and ``epochs`` by the tables that are here."""
-    found: dict[str, list[Line]] = dict(replications=[], outside=[], epochs=[])
+    found = dict(replications=[], outside=[], epochs=[])
     for family, prefix in zip(FAMILIES, PREFIXES, strict=True):
         folder = {"fashion": SHIPPED}.get(family, home and home / "tables")
         paths = sorted(folder.glob(f"{prefix}*.h5")) if folder else []
@@ -1020,7 +1016,7 @@ def families(home: Path | None) -> dict[str, list[Line]]:
     return found
 
 
-def data_set(name: str) -> str:
+def data_set(name):
     """TabM's splits of one set are one source."""
     return name.rstrip("0123456789").removesuffix("-") if name.startswith("tabm-") else name
 
@@ -1038,9 +1034,7 @@ SAMPLE = ("digits-macro", "mnist1d-x4", "rotation", "rotation-x0.2", "splice-x8"
 """Shipped tables of every length and space."""
 
 
-def files(
-    data: Path, page: Path, home: Path | None = None, resamples: int = 1000
-) -> dict[str, list[Line]]:
+def files(data, page, home=None, resamples=1000):
     """The lines of every file of a page, by its name."""
     study = Study(data, page, resamples)
     methods = """
@@ -1053,7 +1047,7 @@ def files(
     return found | families(home)
 
 
-def in_part(data: Path, page: Path) -> dict[str, list[Line]]:
+def in_part(data, page):
     """The lines and numbers of every file of a page that are computed within seconds.
 
     Of all tables these are what needs no resamples, of `SAMPLE` all; means over tables are taken of
@@ -1085,9 +1079,7 @@ def in_part(data: Path, page: Path) -> dict[str, list[Line]]:
     return found | families(None)
 
 
-def differing(
-    own: list[Line], told: list[dict[str, str]], *, in_part: bool = False
-) -> list[str]:
+def differing(own, told, *, in_part=False):
     """What a file of the page says otherwise: lines and numbers, or those that are here in part."""
     heads = set(told[0]) if told else set()
     keys = ["rule"] if "rule" in heads else sorted(heads & {*KEYS})
@@ -1107,7 +1099,7 @@ def differing(
     return found
 
 
-def agrees(text: str, value: Any) -> bool:
+def agrees(text, value):
     """To four digits or five decimals, more than the page prints; it sums in single precision."""
     if value is None or isinstance(value, str | bool | np.bool_):
         return text == ("" if value is None else str(value))

@@ -1,10 +1,7 @@
 """Tables that nobody trained: known effects by source, ties, missing and diverged runs."""
 
-from __future__ import annotations
-
 import itertools
 import json
-from pathlib import Path
 
 import numpy as np
 
@@ -21,16 +18,16 @@ SEEDS = 4
 
 
 def write_simulated(
-    folder: Path,
-    tasks: dict[str, tuple[float, float]],
+    folder,
+    tasks,
     *,
-    lengths: tuple[float, ...] = (1,),
-    classes: range = range(50, 150),
-    losses: tuple[str, ...] = ("cross_entropy", "brier"),
-    seed: int = 0,
-    broken: bool = True,
-    space: str = DEFAULT_SPACE,
-) -> None:
+    lengths=(1,),
+    classes=range(50, 150),
+    losses=("cross_entropy", "brier"),
+    seed=0,
+    broken=True,
+    space=DEFAULT_SPACE,
+):
     """Write a table for every task and length.
 
     Args:
@@ -67,14 +64,14 @@ def write_simulated(
 
 
 def _train(
-    rng: np.random.Generator,
-    table: Table,
-    loss: str,
-    worth: np.ndarray,
-    of_loss: np.ndarray,
-    noise: tuple[float, float],
-    broken: bool,
-) -> None:
+    rng,
+    table,
+    loss,
+    worth,
+    of_loss,
+    noise,
+    broken,
+):
     n = len(worth)
     run = 0.3 * rng.standard_normal((SEEDS, n))
     here = np.ones((SEEDS, n), dtype=bool)
@@ -82,21 +79,19 @@ def _train(
     diverged = np.zeros((SEEDS, n), dtype=bool)
     diverged[2, 5] = broken
 
-    def told(clean: np.ndarray, spread: float, digits: int = 4) -> np.ndarray:
+    def told(clean, spread, digits=4):
         values = np.round(
             2.0 + 0.2 * (clean + run + spread * rng.standard_normal(n)), digits
         )
         return np.where(here & ~diverged, values, np.nan)
 
-    def add(
-        name: str, epochs: int, values: np.ndarray, kind: str, unit: str = "nats"
-    ) -> None:
+    def add(name, epochs, values, kind, unit="nats"):
         quantity = (
             "loss" if "loss" in name else "structure" if name == "diverged" else "error"
         )
         split = name.split("_")[0] if "_" in name else ""
         quantity = "cost" if name.endswith("seconds") else quantity
-        metric = Metric(f"{name}@{loss}", unit, kind, quantity, split=split)  # type: ignore[arg-type]
+        metric = Metric(f"{name}@{loss}", unit, kind, quantity, split=split)
         table.add(metric, epochs, values[0], 1, dict(enumerate(values)))
 
     of_train, of_valid = noise
@@ -119,7 +114,7 @@ def _train(
     add("diverged", EPOCHS, np.where(here, diverged.astype(float), np.nan), "record", "")
 
 
-def effects(tasks: list[str], seed: int = 0) -> dict[str, tuple[float, float]]:
+def effects(tasks, seed=0):
     """Noise of the training loss and of the validation loss by task."""
     rng = np.random.default_rng(seed)
     return {task: (rng.uniform(0.3, 1.0), rng.uniform(0, 0.4)) for task in tasks}
@@ -137,12 +132,12 @@ _HEAD = (
 )
 
 
-def write_lcdb(path: Path, sets: range) -> Path:
+def write_lcdb(path, sets):
     """An archive like LCDB's: ten learners, of which one fails somewhere, and one without
     probabilities; three training sizes, 5 × 5 splits of which some lack.
     """
     rng = np.random.default_rng(4)
-    rows: dict[str, list[str]] = {"accuracy": [], "logloss": []}
+    rows = {"accuracy": [], "logloss": []}
     for data in sets:
         worth = rng.normal(0, 0.06, 11)
         sharp = rng.normal(0, 0.2, 11)
@@ -179,7 +174,7 @@ OTHERS = {
 """Tables of other people by name, with what is measured on every split."""
 
 
-def write_others(folder: Path) -> None:
+def write_others(folder):
     """Tables like other people's, of 36 cells and three seeds: several of a source, one of
     regression, and one with test values along the run, in which a training is missing.
     """

@@ -1,7 +1,5 @@
 """Controls, searches, shares of variance, other people's data, short runs and another space."""
 
-from __future__ import annotations
-
 import ast
 import os
 import sys
@@ -16,7 +14,7 @@ from analysis.answer import replications as outside
 from analysis.answer import searching, tolerance
 from analysis.answer.contrasts import second_space
 from analysis.answer.controls import _Fast, controls
-from analysis.answer.orders import CONTRASTED, KIND, Judged, judge
+from analysis.answer.orders import CONTRASTED, KIND, judge
 from analysis.answer.reading import designed, places_in, read_tables
 from analysis.answer.replications import (
     agrees,
@@ -46,7 +44,7 @@ FETCHED_VARIABLE = "SURROGATE_NAS_FETCHED"
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def folder(tmp_path_factory):
     made = tmp_path_factory.mktemp("tables")
     write_simulated(made, effects(TASKS), losses=("cross_entropy",), broken=False)
     write_simulated(made, effects(TASKS[:1]), lengths=(0.2,), broken=False)
@@ -54,13 +52,11 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def judged(folder: Path) -> list[Judged]:
+def judged(folder):
     return [judge(table, 100) for table in read_tables(folder)]
 
 
-def test_a_control_has_the_difference_and_the_error_of_the_bootstrap(
-    judged: list[Judged], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_control_has_the_difference_and_the_error_of_the_bootstrap(judged, monkeypatch):
     fast = _Fast(judged[0], 100)
     monkeypatch.setattr(fast, "_drawn", lambda *_: iter(fast._goals))
     found = dict(fast.contrasts(np.random.default_rng(0), "labels"))
@@ -73,8 +69,8 @@ def test_a_control_has_the_difference_and_the_error_of_the_bootstrap(
 
 
 def test_controls_without_an_effect_decide_rarely_and_with_one_often(
-    judged: list[Judged],
-) -> None:
+    judged,
+):
     usual = [one for one in judged if one.table.length == 1]
     found = controls(usual, 100, repeats=40).set_index("control")["any"]
     null = found.drop("an effect of .05, normal")
@@ -83,11 +79,11 @@ def test_controls_without_an_effect_decide_rarely_and_with_one_often(
     assert found["an effect of .05, normal"] > null.max()
 
 
-def test_of_too_few_sources_there_is_no_control(judged: list[Judged]) -> None:
+def test_of_too_few_sources_there_is_no_control(judged):
     assert controls(judged[:2], 100, repeats=2).empty
 
 
-def test_components_are_right_in_the_mean() -> None:
+def test_components_are_right_in_the_mean():
     rng = np.random.default_rng(0)
     each = []
     for _ in range(400):
@@ -102,8 +98,8 @@ def test_components_are_right_in_the_mean() -> None:
 
 
 def test_searches_are_stored_gone_on_with_and_judged_by_other_seeds(
-    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+    folder, tmp_path, monkeypatch
+):
     monkeypatch.setattr(searching, "STRATEGIES", ("random", "evolution"))
     monkeypatch.setattr(searching, "SWITCHED", ("hyperband",))
     monkeypatch.setattr(searching, "LAMBDAS", (0.0, 0.3))
@@ -126,12 +122,12 @@ def test_searches_are_stored_gone_on_with_and_judged_by_other_seeds(
     assert set(read_searches(store, digests)["task"]) == {*TASKS} - {"text"}
 
 
-def test_without_searches_nothing_is_said_of_them(tmp_path: Path) -> None:
+def test_without_searches_nothing_is_said_of_them(tmp_path):
     none = read_searches(tmp_path / "none.csv", {})
     assert shares(none).empty and gains(none).empty and switches(none).empty
 
 
-def test_the_script_that_recomputes_imports_nothing_of_what_it_checks() -> None:
+def test_the_script_that_recomputes_imports_nothing_of_what_it_checks():
     tree = ast.parse(Path(independent.__file__).read_text(encoding="utf-8"))
     names = {
         one.name
@@ -146,7 +142,7 @@ def test_the_script_that_recomputes_imports_nothing_of_what_it_checks() -> None:
     assert others == {"h5py", "numpy", "pandas", "scipy"}
 
 
-def assert_recomputed(frames: dict[str, pd.DataFrame], folder: Path) -> None:
+def assert_recomputed(frames, folder):
     """Each family's numbers are those of the tables in a home, by other means."""
     again = independent.families(folder)
     for name, frame in frames.items():
@@ -156,7 +152,7 @@ def assert_recomputed(frames: dict[str, pd.DataFrame], folder: Path) -> None:
         assert independent.differing(own, independent.rows(folder / f"{name}.csv")) == []
 
 
-def test_lcdb_is_recomputed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_lcdb_is_recomputed(tmp_path, monkeypatch):
     folder = tmp_path / "fetched/lcdb/0.1.0"
     folder.mkdir(parents=True)
     path = write_lcdb(folder / "lcdb-0.1.0.tar.gz", range(11, 16))
@@ -178,7 +174,7 @@ def test_lcdb_is_recomputed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     assert not any(line.startswith("LCDB") for line in told)
 
 
-def test_tables_of_others_are_recomputed(fresh_home: Path) -> None:
+def test_tables_of_others_are_recomputed(fresh_home):
     write_others(fresh_home / "tables")
     frames = replications()
     found = frames["replications"].set_index(["family", "contrast"])
@@ -189,9 +185,7 @@ def test_tables_of_others_are_recomputed(fresh_home: Path) -> None:
 
 
 @pytest.mark.slow
-def test_fetched_tables_are_recomputed(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_fetched_tables_are_recomputed(tmp_path, monkeypatch):
     """Of a home with fetched data, which is only read."""
     fetched = os.environ.get(FETCHED_VARIABLE)
     if not fetched:
@@ -207,8 +201,8 @@ def test_fetched_tables_are_recomputed(
 
 
 def test_an_error_of_many_cells_is_scaled_from_some(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+    monkeypatch,
+):
     rng = np.random.default_rng(2)
     goal = rng.normal(size=(1, 1000))
     columns = {("valid", "measure", 100): goal + rng.normal(size=(1, 1000))}
@@ -230,11 +224,11 @@ def test_an_error_of_many_cells_is_scaled_from_some(
         (-0.02, 0.01, "no difference of interest"),
     ],
 )
-def test_a_family_is_told_beside_ours(low: float, high: float, said: str) -> None:
+def test_a_family_is_told_beside_ours(low, high, said):
     assert agrees(-0.1, low, high) == said
 
 
-def test_another_space_is_told_apart(tmp_path: Path) -> None:
+def test_another_space_is_told_apart(tmp_path):
     """Its classes are the first, those of the design's space the tested ones, in one folder."""
     some = effects(["rotation", "text"])
     write_simulated(tmp_path, some, losses=("cross_entropy",), broken=False)
@@ -255,7 +249,7 @@ def test_another_space_is_told_apart(tmp_path: Path) -> None:
     assert places_in("macro", range(50, 150)) == range(100)
 
 
-def test_a_pick_among_all_classes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_pick_among_all_classes(tmp_path, monkeypatch):
     monkeypatch.setattr(picks, "_FEWEST", 60)
     write_simulated(tmp_path, effects(["rotation"]), classes=range(80), broken=False)
     write_simulated(tmp_path, effects(["digits"]), classes=range(50), broken=False)
@@ -266,7 +260,7 @@ def test_a_pick_among_all_classes(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     assert independent.differing(again, independent.rows(tmp_path / "optima.csv")) == []
 
 
-def test_the_design_is_counted_among_the_classes_that_are_looked_at() -> None:
+def test_the_design_is_counted_among_the_classes_that_are_looked_at():
     wanted = designed()
     assert wanted["digits", "cross_entropy"] == wanted["digits-x4", "cross_entropy"] == 400
     assert wanted["rotation-x0.2", "squared"] == 400
@@ -274,7 +268,7 @@ def test_the_design_is_counted_among_the_classes_that_are_looked_at() -> None:
     assert ("digits-x4", "focal") not in wanted and wanted["digits", "focal"] == 400
 
 
-def test_the_study_s_tolerance_is_the_package_s(folder: Path) -> None:
+def test_the_study_s_tolerance_is_the_package_s(folder):
     bench = LossesBenchmark(folder / "text.h5")
     loss = bench.column("valid_loss@cross_entropy")
     made = Objective(

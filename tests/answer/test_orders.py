@@ -1,7 +1,5 @@
 """τ and what each cell adds to it, against other ways of counting the same."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 from scipy.stats import kendalltau
@@ -10,7 +8,7 @@ from analysis.orders import parts, signs
 
 
 @pytest.mark.parametrize("seed", range(2))
-def test_the_parts_of_cells_are_the_spread_of_the_bootstrap(seed: int) -> None:
+def test_the_parts_of_cells_are_the_spread_of_the_bootstrap(seed):
     rng = np.random.default_rng(seed)
     first = rng.normal(size=100)
     second = first + rng.normal(size=100)

@@ -1,7 +1,5 @@
 """The page of a simulated folder: every number again by other means, its words, and its look."""
 
-from __future__ import annotations
-
 import csv
 import html
 import itertools
@@ -10,14 +8,13 @@ import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 import pytest
 
 from analysis.answer import orders
-from analysis.answer.findings import Findings, find
+from analysis.answer.findings import find
 from analysis.answer.page import clause, sentences, summary, write_page
 from analysis.answer.searching import (
     HEADS,
@@ -32,12 +29,9 @@ from analysis.answer.searching import (
 from analysis.marked import held
 from surrogate_nas.files import home
 from surrogate_nas.tables import read_compact
-from tests.answer.independent import Line, differing, files, in_part, rows
+from tests.answer.independent import differing, files, in_part, rows
 from tests.answer.simulated import effects, write_simulated
 from tests.conftest import FULL
-
-if TYPE_CHECKING:
-    from playwright.sync_api import Page
 
 pytestmark = pytest.mark.slow
 """The page is built from a simulated folder of full size first."""
@@ -55,7 +49,7 @@ RESAMPLES = 60
 """Of simulated tables; those of shipped tables are as many as the page has."""
 
 
-def searches(folder: Path) -> None:
+def searches(folder):
     """Regrets that nobody searched, of two tasks."""
     rng = np.random.default_rng(6)
     with store_of(folder).open("w", encoding="utf-8", newline="") as file:
@@ -75,7 +69,7 @@ def searches(folder: Path) -> None:
 
 
 @pytest.fixture(scope="module")
-def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def data(tmp_path_factory):
     folder = tmp_path_factory.mktemp("tables")
     usual = {"losses": ("cross_entropy",), "broken": False}
     write_simulated(folder, effects(TASKS), classes=range(30, 150))
@@ -86,7 +80,7 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def wanted(lacking: str) -> dict[tuple[str, str], int]:
+def wanted(lacking):
     """What the tables hold, a training of each loss more of one, and a table that is not there."""
     more = {("digits-macro", "cross_entropy"): 120}
     for task in TASKS:
@@ -97,7 +91,7 @@ def wanted(lacking: str) -> dict[tuple[str, str], int]:
     return {key: n + (key[0] == lacking) for key, n in more.items()}
 
 
-def found_in(data: Path, lacking: str = "") -> Findings:
+def found_in(data, lacking=""):
     """What few resamples say of a folder."""
     orders.draws.cache_clear()
     with pytest.MonkeyPatch.context() as patch:
@@ -108,57 +102,53 @@ def found_in(data: Path, lacking: str = "") -> Findings:
 
 
 @pytest.fixture(scope="module")
-def found(data: Path) -> Findings:
+def found(data):
     return found_in(data)
 
 
 @pytest.fixture(scope="module")
-def page(found: Findings, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def page(found, tmp_path_factory):
     return write_page(found, tmp_path_factory.mktemp("page")).parent
 
 
 @pytest.fixture(scope="module")
-def again(data: Path, page: Path) -> dict[str, list[Line]]:
+def again(data, page):
     return files(data, page, home(), RESAMPLES)
 
 
-def printed(value: float) -> str:
+def printed(value):
     text = f"{abs(value):.2f}"
     sign = "−" if value < 0 and float(text) > 0 else ""
     return sign + (text[1:] if text.startswith("0") else text)
 
 
-def ends(own: Line, prefix: str) -> str:
+def ends(own, prefix):
     return f"[{printed(own[f'{prefix}low'])}, {printed(own[f'{prefix}high'])}]"
 
 
-def estimate(own: Line, name: str = "difference", prefix: str | None = None) -> str:
+def estimate(own, name="difference", prefix=None):
     before = {"difference": ""}.get(name, f"{name}_") if prefix is None else prefix
     return f"{printed(own[name])} {ends(own, before)}"
 
 
-def words(page: Path) -> str:
+def words(page):
     text = (page / "index.html").read_text(encoding="utf-8")
     return html.unescape(re.sub(r"\s+", " ", re.sub(r"<[^>]+>", " ", text)))
 
 
 @pytest.mark.parametrize("name", sorted(FILES))
-def test_every_number_is_recomputed(
-    again: dict[str, list[Line]], page: Path, name: str
-) -> None:
+def test_every_number_is_recomputed(again, page, name):
     told = rows(page / "data" / f"{name}.csv")
     assert bool(told) == (name not in ("left_out", "optima", "epochs"))
     assert differing(again[name], told) == []
 
 
-def test_no_file_of_the_page_is_left_out(again: dict[str, list[Line]], page: Path) -> None:
+def test_no_file_of_the_page_is_left_out(again, page):
     here = {path.stem for path in (page / "data").iterdir()}
     assert here - {"controls", "classes"} == set(again) == FILES
 
 
-def test_another_number_or_line_is_noticed(
-    again: dict[str, list[Line]], page: Path
-) -> None:
+def test_another_number_or_line_is_noticed(again, page):
     told = rows(page / "data/contrasts.csv")
     assert len(differing(again["contrasts"], told[1:])) == 1
     for column in ("difference", "decided", "regret_p", "tasks"):
@@ -168,9 +158,7 @@ def test_another_number_or_line_is_noticed(
         assert differing(own, told), column
 
 
-def test_the_page_prints_what_is_recomputed(
-    again: dict[str, list[Line]], page: Path
-) -> None:
+def test_the_page_prints_what_is_recomputed(again, page):
     text = words(page)
     for own in again["contrasts"]:
         for name, prefix in (("difference", ""), ("regret", "regret_")):
@@ -187,13 +175,13 @@ def test_the_page_prints_what_is_recomputed(
         assert f"{own['share']:.0%}" in text
 
 
-def line(difference: float, low: float, high: float, *, decided: bool) -> pd.Series:
+def line(difference, low, high, *, decided):
     inside = -0.05 < low and high < 0.05
     told = {"difference": difference, "low": low, "high": high, "decided": decided}
     return pd.Series({**told, "negligible": inside, "detectable": 0.08, "whole": True})
 
 
-def test_each_outcome_has_its_words() -> None:
+def test_each_outcome_has_its_words():
     assert clause(line(0.1, 0.06, 0.14, decided=True)) == (
         "orders architectures better by .10 of τ [.06, .14]"
     )
@@ -211,7 +199,7 @@ def test_each_outcome_has_its_words() -> None:
     )
 
 
-def test_three_sentences_follow_from_the_numbers(found: Findings) -> None:
+def test_three_sentences_follow_from_the_numbers(found):
     said = [
         "".join(p if isinstance(p, str) else p.text for p in one.parts)
         for one in sentences(found)
@@ -222,9 +210,7 @@ def test_three_sentences_follow_from_the_numbers(found: Findings) -> None:
     assert said[2].startswith("A fifth of the run is not enough")
 
 
-def test_a_length_that_is_not_whole_is_told_and_not_decided(
-    data: Path, tmp_path: Path
-) -> None:
+def test_a_length_that_is_not_whole_is_told_and_not_decided(data, tmp_path):
     found = found_in(data, "text-x4")
     frame = found.contrasts.set_index("length")
     assert frame.loc[1, "whole"].all() and frame.loc[1, "decided"].any()
@@ -235,8 +221,8 @@ def test_a_length_that_is_not_whole_is_told_and_not_decided(
 
 
 def test_the_sentence_of_the_training_loss_counts_other_peoples_tables(
-    found: Findings,
-) -> None:
+    found,
+):
     lines = [("LCDB", "train", -0.4), ("TabM", "train", -0.2), ("ScAn", "train", 0.1)]
     lines += [("ScAn", "early", -0.4), ("fashion", "train", -0.4)]
     told = pd.DataFrame(lines, columns=["family", "contrast", "high"])
@@ -249,7 +235,7 @@ def test_the_sentence_of_the_training_loss_counts_other_peoples_tables(
     assert "other people's tables" not in summary(replace(found, frames=frames))
 
 
-def test_the_page_says_what_lacks(page: Path, found: Findings) -> None:
+def test_the_page_says_what_lacks(page, found):
     text = words(page)
     here, wanted = found.trainings
     assert here < wanted and f"{here:,} of {wanted:,} trainings of the design" in text
@@ -257,7 +243,7 @@ def test_the_page_says_what_lacks(page: Path, found: Findings) -> None:
     assert "τ of validation at the end" in text and "arXiv 2602.22107" in text
 
 
-def test_every_picture_has_its_data_beside_it(page: Path) -> None:
+def test_every_picture_has_its_data_beside_it(page):
     for name in (
         "kinds",
         "sources",
@@ -271,8 +257,8 @@ def test_every_picture_has_its_data_beside_it(page: Path) -> None:
     assert (page / "answer.bib").read_text(encoding="utf-8").startswith("@misc{")
 
 
-def test_nothing_is_fetched_and_nothing_hangs_over(page: Path, tab: Page) -> None:
-    asked: list[str] = []
+def test_nothing_is_fetched_and_nothing_hangs_over(page, tab):
+    asked = []
     tab.on("request", lambda request: asked.append(request.url))
     for width in (390, 800, 1300):
         tab.set_viewport_size({"width": width, "height": 900})
@@ -281,7 +267,7 @@ def test_nothing_is_fetched_and_nothing_hangs_over(page: Path, tab: Page) -> Non
     assert set(asked) == {(page / "index.html").as_uri()}
 
 
-def test_it_prints_on_eight_pages(page: Path, tab: Page, tmp_path: Path) -> None:
+def test_it_prints_on_eight_pages(page, tab, tmp_path):
     from pypdf import PdfReader
 
     tab.goto((page / "index.html").as_uri())
@@ -289,7 +275,7 @@ def test_it_prints_on_eight_pages(page: Path, tab: Page, tmp_path: Path) -> None
     assert len(PdfReader(tmp_path / "page.pdf").pages) <= 8
 
 
-def test_of_too_few_sources_the_page_says_so(tmp_path: Path) -> None:
+def test_of_too_few_sources_the_page_says_so(tmp_path):
     write_simulated(
         tmp_path / "two", effects(["digits", "text"]), losses=("cross_entropy",)
     )
@@ -297,7 +283,7 @@ def test_of_too_few_sources_the_page_says_so(tmp_path: Path) -> None:
     assert "There are too few sources of data to answer by." in words(made)
 
 
-def test_bad_input_is_one_line(tmp_path: Path) -> None:
+def test_bad_input_is_one_line(tmp_path):
     command = [sys.executable, "-m", "analysis.answer", "--data", str(tmp_path), "--out"]
     done = subprocess.run(
         [*command, str(tmp_path / "out")], capture_output=True, text=True, check=False
@@ -307,18 +293,16 @@ def test_bad_input_is_one_line(tmp_path: Path) -> None:
 
 
 @pytest.fixture(scope="module")
-def shipped() -> Findings:
+def shipped():
     return find(SHIPPED, workers=1, repeats=1)
 
 
-def test_readme_says_what_the_shipped_tables_say(shipped: Findings) -> None:
+def test_readme_says_what_the_shipped_tables_say(shipped):
     text = held(README, "python -m analysis.answer --readme")
     assert text == summary(shipped)
 
 
-def test_numbers_of_every_file_of_the_shipped_tables_are_recomputed(
-    shipped: Findings, tmp_path: Path
-) -> None:
+def test_numbers_of_every_file_of_the_shipped_tables_are_recomputed(shipped, tmp_path):
     page = write_page(shipped, tmp_path).parent
     found = in_part(SHIPPED, page)
     assert set(found) | {"worth"} == FILES
@@ -333,9 +317,7 @@ def test_numbers_of_every_file_of_the_shipped_tables_are_recomputed(
 
 
 @pytest.mark.skipif(not FULL, reason="takes minutes; SURROGATE_NAS_FULL=1 makes it")
-def test_every_number_of_the_shipped_tables_is_recomputed(
-    shipped: Findings, tmp_path: Path
-) -> None:
+def test_every_number_of_the_shipped_tables_is_recomputed(shipped, tmp_path):
     page = write_page(shipped, tmp_path).parent
     for name, own in files(SHIPPED, page, home()).items():
         assert differing(own, rows(page / "data" / f"{name}.csv")) == [], name

@@ -1,13 +1,10 @@
 """The making of tables: plans, rounds, what a crash costs, and tables of whatever there is."""
 
-from __future__ import annotations
-
 import json
 import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -30,7 +27,7 @@ from analysis.answer.tables import (
     write_tables,
 )
 from analysis.building import fashion
-from analysis.building.jobs import Job, Plan, class_order
+from analysis.building.jobs import Plan, class_order
 from analysis.building.proxies import make_proxies
 from surrogate_nas.benchmarks import load
 from surrogate_nas.files import HOME_VARIABLE, Journal
@@ -56,18 +53,18 @@ seeds = 2
 """
 
 
-def design(folder: Path, classes: int = 2) -> Path:
+def design(folder, classes=2):
     path = folder / f"design-{classes}.toml"
     path.write_text(STEPS.replace("CLASSES", str(classes)))
     return path
 
 
-def made(path: Path, out: Path, *more: str) -> int:
+def made(path, out, *more):
     return main(["--design", str(path), "--out", str(out), "--workers", "1", *more])
 
 
 @pytest.fixture(scope="module")
-def first(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+def first(tmp_path_factory):
     """A folder in which tables of two classes were made, with the home of their journals."""
     folder = tmp_path_factory.mktemp("design")
     with pytest.MonkeyPatch.context() as patch:
@@ -76,7 +73,7 @@ def first(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         yield folder
 
 
-def test_the_design_that_is_shipped_names_every_pair() -> None:
+def test_the_design_that_is_shipped_names_every_pair():
     pairs = list(read_design())
     assert len({pair.task.name for pair in pairs if pair.table == pair.task.name}) == 27
     assert ("segmentation", "dice") in {(pair.task.name, pair.loss) for pair in pairs}
@@ -89,17 +86,17 @@ def test_the_design_that_is_shipped_names_every_pair() -> None:
     assert {len(pair.plan.jobs()) for pair in deep} == {2 * 5044}
 
 
-def test_a_plan_trains_a_cell_of_every_class_and_some_with_all_seeds() -> None:
+def test_a_plan_trains_a_cell_of_every_class_and_some_with_all_seeds():
     jobs = Plan("digits", 3).jobs()
     assert len(jobs) == len(set(jobs)) == 5044 + 2 * 500
     by_seed = [[job.cell for job in jobs if job.seed == seed] for seed in range(3)]
     assert by_seed[0] == list(class_order("nb201")) and by_seed[1] == by_seed[0][:500]
-    assert len(set(nb201().classes[by_seed[0]])) == 5044  # type: ignore[index]
+    assert len(set(nb201().classes[by_seed[0]])) == 5044
     part = Plan("digits", 1, 2, 100, 100, first_class=50).jobs()
     assert [job.cell for job in part if job.seed == 1] == by_seed[0][50:150]
 
 
-def test_rounds_go_over_all_pairs_and_train_nothing_twice() -> None:
+def test_rounds_go_over_all_pairs_and_train_nothing_twice():
     wide, other, deep = (
         Plan("a", 3, 3, 60, 60),
         Plan("b", 3, 3, 60, 60),
@@ -119,7 +116,7 @@ def test_rounds_go_over_all_pairs_and_train_nothing_twice() -> None:
 
 
 @given(st.integers(1, 2000))
-def test_checkpoints(epochs: int) -> None:
+def test_checkpoints(epochs):
     found = checkpoints(epochs)
     assert found == tuple(sorted(set(found))) and found[-1] == epochs and found[0] >= 1
     for percent in (10, 20, 50):
@@ -129,7 +126,7 @@ def test_checkpoints(epochs: int) -> None:
         assert reached in found
 
 
-def test_the_late_mean_is_that_of_the_last_fifth() -> None:
+def test_the_late_mean_is_that_of_the_last_fifth():
     kept = {(one.metric.name, one.epochs): one for one in recorded_of(TASKS["digits"], 20)}
     entry = {"valid_loss": list(range(20)), "train_loss": [float(i) for i in range(20)]}
     late = kept["valid_loss_late", 20]
@@ -138,7 +135,7 @@ def test_the_late_mean_is_that_of_the_last_fifth() -> None:
     assert kept["train_loss_mean", 20].read(entry) == 9.5
 
 
-def test_a_table_holds_what_training_gives(first: Path) -> None:
+def test_a_table_holds_what_training_gives(first):
     table = read_compact(first / "out" / "tiny-x6.h5")
     longer = list(read_design(design(first)))[-1]
     card = json.loads(table.card)
@@ -147,7 +144,7 @@ def test_a_table_holds_what_training_gives(first: Path) -> None:
     cell = space.cell(str(table.cells[1]))
     (curve,) = train([cell], longer.trained, epochs=6, seed=1, space=space)
 
-    def kept(name: str, epochs: int = 6) -> float:
+    def kept(name, epochs=6):
         return float(table.column(ColumnKey(f"{name}@cross_entropy", epochs, 1))[1])
 
     assert table.metrics["valid_loss@cross_entropy"].epochs == (1, 2, 3, 6)
@@ -165,8 +162,8 @@ def test_a_table_holds_what_training_gives(first: Path) -> None:
 
 
 def test_a_larger_design_goes_on_and_a_smaller_table_is_not_written(
-    first: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+    first, tmp_path, capsys
+):
     before = {path.name: path.read_bytes() for path in (first / "out").iterdir()}
     pairs = list(read_design(design(first)))
     entries = [dict(Trained([pair]).entries) for pair in pairs]
@@ -186,7 +183,7 @@ def test_a_larger_design_goes_on_and_a_smaller_table_is_not_written(
     assert before == {path.name: path.read_bytes() for path in (first / "out").iterdir()}
 
 
-def test_a_pair_that_fails_ends_no_other(fresh_home: Path) -> None:
+def test_a_pair_that_fails_ends_no_other(fresh_home):
     file = fresh_home / "broken.py"
     file.write_text(
         "from surrogate_nas.training.losses import Loss\n"
@@ -209,13 +206,11 @@ tables.main(sys.argv[1:])
 
 
 @pytest.mark.slow
-def test_killed_and_run_again_a_design_is_the_same(
-    first: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_killed_and_run_again_a_design_is_the_same(first, tmp_path, monkeypatch):
     pairs = list(read_design(design(first)))
     clocks = ("seconds", "made")
 
-    def content() -> list[dict[Job, object]]:
+    def content():
         held = [Trained([pair]).entries for pair in pairs]
         return [
             {
@@ -236,7 +231,7 @@ def test_killed_and_run_again_a_design_is_the_same(
     assert made(design(first), tmp_path) == 0 and content() == whole
 
 
-def test_two_seeds_agree_as_scipy_says() -> None:
+def test_two_seeds_agree_as_scipy_says():
     rng = np.random.default_rng(3)
     one = rng.standard_normal(150).round(1)
     two = (one + rng.standard_normal(150)).round(1)
@@ -247,9 +242,7 @@ def test_two_seeds_agree_as_scipy_says() -> None:
     assert agreement(one, np.zeros(150)).is_noise
 
 
-def test_the_table_of_all_cells_has_curves_that_twins_share(
-    fresh_home: Path, tmp_path: Path
-) -> None:
+def test_the_table_of_all_cells_has_curves_that_twins_share(fresh_home, tmp_path):
     plan = Plan(TASK, epochs=2, seeds=2, noisy_classes=2, classes=12)
     card = fashion.make(plan, tmp_path / "mine.h5", latencies=12)
     assert (card["trainings"], card["classes_of_several_seeds"], card["diverged"]) == (
@@ -264,7 +257,7 @@ def test_the_table_of_all_cells_has_curves_that_twins_share(
     first = bench.column(CLASS_METRIC).astype(int)
     for cell, seed in plan.jobs()[-3:]:
         (curve,) = train([space[cell]], task_named(TASK), epochs=2, seed=seed)
-        twins = np.flatnonzero(space.classes == space.classes[cell])  # type: ignore[index]
+        twins = np.flatnonzero(space.classes == space.classes[cell])
         assert set(first[twins]) == {cell}
         for epoch in (1, 2):
             column = bench.column("valid_loss", epoch, seed)
@@ -278,11 +271,11 @@ def test_the_table_of_all_cells_has_curves_that_twins_share(
 
 
 @pytest.mark.usefixtures("fresh_home")
-def test_proxies_of_every_class_make_a_table(tmp_path: Path) -> None:
+def test_proxies_of_every_class_make_a_table(tmp_path):
     out = tmp_path / "stacks.h5"
     card = make_proxies(Plan(TASK, 0, 1, space="macro"), out)
     bench = load(str(out))
-    assert card["classes"] == len(bench.space) == 36  # type: ignore[arg-type]
+    assert card["classes"] == len(bench.space) == 36
     cell = bench.space[5]
     value = score(cell, bench.space, task_named(TASK), seed=0, batch=64)["snip"]
     assert bench.query(cell, "snip@tiny") == pytest.approx(value, rel=1e-6)

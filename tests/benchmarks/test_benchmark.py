@@ -2,10 +2,7 @@
 substitute.
 """
 
-from __future__ import annotations
-
 import pickle
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -15,7 +12,6 @@ from surrogate_nas.benchmarks import Answer, TableBenchmark, available, load
 from surrogate_nas.core.errors import UserError
 from surrogate_nas.core.metrics import Metric
 from surrogate_nas.files import table_path
-from surrogate_nas.space import NB201
 from surrogate_nas.space.nb201.encodings import ANALYTIC
 from surrogate_nas.space.network import Network
 from surrogate_nas.tables import Table, write_table
@@ -24,7 +20,7 @@ N = 15625
 
 
 @pytest.fixture
-def seeded(tmp_path: Path) -> TableBenchmark:
+def seeded(tmp_path):
     """A table with two seeds, one of which only half of the cells have."""
     table = Table("seeded", "nb201", "t", "s", network=Network(classes=10))
     both = {777: np.arange(N, dtype=float), 888: np.arange(N, dtype=float) + 2}
@@ -45,7 +41,7 @@ def seeded(tmp_path: Path) -> TableBenchmark:
     return TableBenchmark(tmp_path / "seeded.h5")
 
 
-def test_one_cell_one_metric_is_an_answer(seeded: TableBenchmark, space: NB201) -> None:
+def test_one_cell_one_metric_is_an_answer(seeded, space):
     answer = seeded.query(space[4], "valid_error", epochs=200, seed=888)
     assert isinstance(answer, Answer)
     assert answer == 6.0
@@ -71,7 +67,7 @@ def test_one_cell_one_metric_is_an_answer(seeded: TableBenchmark, space: NB201) 
     }
 
 
-def test_the_shapes_of_a_query(seeded: TableBenchmark, space: NB201) -> None:
+def test_the_shapes_of_a_query(seeded, space):
     one = space[1]
     two = space[2]
     assert seeded.query(one, "valid_error") == seeded.query(str(one), "valid_error") == 2.0
@@ -84,15 +80,13 @@ def test_the_shapes_of_a_query(seeded: TableBenchmark, space: NB201) -> None:
     assert seeded.query(one, "params").n_seeds is None
 
 
-def test_a_mean_says_how_many_seeds_it_is_over(
-    seeded: TableBenchmark, space: NB201
-) -> None:
+def test_a_mean_says_how_many_seeds_it_is_over(seeded, space):
     assert seeded.query(space[0], "valid_error").n_seeds == 2
     assert seeded.query(space[0], "valid_error").seed == "mean"
     assert seeded.query(space[N - 1], "valid_error").n_seeds == 1
 
 
-def test_no_seed_is_ever_imputed(seeded: TableBenchmark, space: NB201) -> None:
+def test_no_seed_is_ever_imputed(seeded, space):
     assert seeded.query(space[N - 1], "valid_error", seed=777) == N - 1
     with pytest.raises(
         UserError, match=r"no valid_error\[200\] for .*seed 888.*holds 7812 of 15625"
@@ -106,18 +100,14 @@ def test_no_seed_is_ever_imputed(seeded: TableBenchmark, space: NB201) -> None:
         seeded.query([space[0], space[N - 1]], seed=888)
 
 
-def test_a_cost_that_a_cell_lacks_is_left_out_where_no_metric_is_named(
-    seeded: TableBenchmark, space: NB201
-) -> None:
+def test_a_cost_that_a_cell_lacks_is_left_out_where_no_metric_is_named(seeded, space):
     whole, lacking = seeded.query([space[0], space[7]])
     assert (
         whole.keys() - lacking.keys() == {"latency@thing"} and lacking["valid_error"] == 8.0
     )
 
 
-def test_no_training_run_stands_in_for_another(
-    seeded: TableBenchmark, space: NB201
-) -> None:
+def test_no_training_run_stands_in_for_another(seeded, space):
     for epochs in (12, 0, 199, 201, -1):
         with pytest.raises(UserError, match=f"200 epochs, not {epochs}"):
             seeded.query(space[0], "valid_error", epochs=epochs)
@@ -125,9 +115,7 @@ def test_no_training_run_stands_in_for_another(
         seeded.query(space[0], epochs=12)
 
 
-def test_unknown_names_are_user_errors_with_the_nearest(
-    seeded: TableBenchmark, space: NB201
-) -> None:
+def test_unknown_names_are_user_errors_with_the_nearest(seeded, space):
     with pytest.raises(UserError, match="Did you mean 'valid_error'"):
         seeded.query(space[0], "valid_eror")
     with pytest.raises(UserError, match="Malformed cell"):
@@ -136,9 +124,7 @@ def test_unknown_names_are_user_errors_with_the_nearest(
         seeded.query([space[0], "|none|"], "valid_error")
 
 
-def test_a_column_is_the_whole_space_and_cannot_be_changed(
-    seeded: TableBenchmark, space: NB201
-) -> None:
+def test_a_column_is_the_whole_space_and_cannot_be_changed(seeded, space):
     column = seeded.column("valid_error", epochs=200, seed=777)
     assert column.shape == (len(space),)
     assert (column == np.arange(N)).all()
@@ -147,10 +133,8 @@ def test_a_column_is_the_whole_space_and_cannot_be_changed(
         column[0] = 1.0
 
 
-def test_a_query_costs_its_training_run_and_one_validation_pass(
-    seeded: TableBenchmark, space: NB201
-) -> None:
-    def cost(*names: str) -> list[float]:
+def test_a_query_costs_its_training_run_and_one_validation_pass(seeded, space):
+    def cost(*names):
         return seeded.measure(
             space[:2], [seeded.question(name) for name in names]
         ).cost.tolist()
@@ -162,9 +146,7 @@ def test_a_query_costs_its_training_run_and_one_validation_pass(
 
 
 @pytest.mark.data
-def test_the_mean_cost_at_twelve_epochs_is_the_published_convention(
-    real: TableBenchmark, space: NB201
-) -> None:
+def test_the_mean_cost_at_twelve_epochs_is_the_published_convention(real, space):
     cost = real.measure(list(space), [real.question("valid_error", 12)]).cost
     assert cost.mean() == pytest.approx(112.84, abs=0.005)
     long = real.measure(list(space), [real.question("valid_error", 200)]).cost
@@ -175,9 +157,7 @@ def test_the_mean_cost_at_twelve_epochs_is_the_published_convention(
     assert both == pytest.approx(cost + long)
 
 
-def test_analog_answers_cost_one_unit_each_and_carry_the_banner(
-    analog: TableBenchmark, space: NB201
-) -> None:
+def test_analog_answers_cost_one_unit_each_and_carry_the_banner(analog, space):
     assert analog.cost == "queries"
     assert (
         analog.measure(space[:9], [analog.question("analog_error")]).cost.tolist()
@@ -189,7 +169,7 @@ def test_analog_answers_cost_one_unit_each_and_carry_the_banner(
     assert (answer.epochs, answer.seed, answer.unit) == (None, None, "%")
 
 
-def test_scales_are_median_and_maximum_over_the_whole_space(seeded: TableBenchmark) -> None:
+def test_scales_are_median_and_maximum_over_the_whole_space(seeded):
     assert seeded.scale(seeded.question("params")) == (
         float(np.median(seeded.column("params"))),
         float(seeded.column("params").max()),
@@ -198,9 +178,7 @@ def test_scales_are_median_and_maximum_over_the_whole_space(seeded: TableBenchma
         seeded.scale(seeded.question("latency@thing"))
 
 
-def test_a_benchmark_travels_to_another_process_by_its_path(
-    seeded: TableBenchmark, space: NB201
-) -> None:
+def test_a_benchmark_travels_to_another_process_by_its_path(seeded, space):
     assert len(pickle.dumps(seeded)) < 2000
     again = pickle.loads(pickle.dumps(seeded))
     assert again.fingerprint == seeded.fingerprint
@@ -208,7 +186,7 @@ def test_a_benchmark_travels_to_another_process_by_its_path(
 
 
 @pytest.mark.usefixtures("fresh_home")
-def test_load_says_how_to_get_what_is_not_here() -> None:
+def test_load_says_how_to_get_what_is_not_here():
     with pytest.raises(UserError, match="Did you mean 'nb201-cifar10'"):
         load("nb201-cifar")
     with pytest.raises(UserError, match="run snas data fetch transnas"):
@@ -219,7 +197,7 @@ def test_load_says_how_to_get_what_is_not_here() -> None:
 
 
 @pytest.mark.usefixtures("fresh_home")
-def test_the_embedded_table_is_made_again_when_damaged() -> None:
+def test_the_embedded_table_is_made_again_when_damaged():
     before = load("analog-cifar10").fingerprint
     table_path("analog-cifar10").write_bytes(b"half")
     assert load("analog-cifar10").fingerprint == before
@@ -227,8 +205,8 @@ def test_the_embedded_table_is_made_again_when_damaged() -> None:
 
 @pytest.mark.usefixtures("fresh_home")
 def test_a_changed_table_is_opened_anew(
-    space: NB201,
-) -> None:
+    space,
+):
     for value in (1.0, 2.0):
         table = Table("mine", "nb201", "t", "s", cost="queries")
         table.add(Metric("valid_error", "%", "search", "error"), 3, np.full(N, value))
@@ -236,9 +214,7 @@ def test_a_changed_table_is_opened_anew(
         assert sn.load("mine").query(space[0], "valid_error") == value
 
 
-def test_an_index_is_a_cell_and_a_list_prints_every_cell_once(
-    seeded: TableBenchmark, space: NB201
-) -> None:
+def test_an_index_is_a_cell_and_a_list_prints_every_cell_once(seeded, space):
     assert seeded.query(4, "valid_error", seed=888) == 6.0
     assert seeded.query(
         [np.int64(4), space[5], str(space[6])], "valid_error", seed=777

@@ -1,7 +1,5 @@
 """The cache of answers: several processes, kills, full disks and damage lose and change nothing."""
 
-from __future__ import annotations
-
 import json
 import random
 import resource
@@ -11,11 +9,10 @@ import sqlite3
 import subprocess
 import sys
 from contextlib import closing
-from pathlib import Path
 
 import pytest
 
-from surrogate_nas.benchmarks.trained import AnswerCache, Key, Trained
+from surrogate_nas.benchmarks.trained import AnswerCache, Trained
 from surrogate_nas.core.errors import UserError
 from tests.formats import FOLDER
 
@@ -31,21 +28,21 @@ for i in range(many):
 """
 
 
-def answer(number: float = 1.0) -> Trained:
+def answer(number=1.0):
     return Trained({"x": number}, 2.0, "curve")
 
 
 @pytest.fixture
-def file(tmp_path: Path) -> Path:
+def file(tmp_path):
     return tmp_path / "live" / "t.sqlite"
 
 
-def adding(file: Path, me: str, many: int = 40) -> subprocess.Popen[str]:
+def adding(file, me, many=40):
     command = [sys.executable, "-c", ADD, str(file), me, str(many)]
     return subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
 
 
-def test_an_answer_is_kept_as_it_was(file: Path) -> None:
+def test_an_answer_is_kept_as_it_was(file):
     cache = AnswerCache(file)
     assert cache.find(KEY) is None
     assert not file.exists()
@@ -59,7 +56,7 @@ def test_an_answer_is_kept_as_it_was(file: Path) -> None:
     assert again.find(("cell", 1, 1)) is None and again.find(("cel", 1, 0)) is None
 
 
-def test_processes_that_answer_at_once_agree_and_lose_nothing(file: Path) -> None:
+def test_processes_that_answer_at_once_agree_and_lose_nothing(file):
     said = [
         process.communicate()[0].split() for process in [adding(file, me) for me in "abc"]
     ]
@@ -71,7 +68,7 @@ def test_processes_that_answer_at_once_agree_and_lose_nothing(file: Path) -> Non
 
 @pytest.mark.skipif(sys.platform == "win32", reason="signals")
 @pytest.mark.parametrize("end", [signal.SIGKILL, signal.SIGINT])
-def test_what_a_process_was_told_outlives_its_end(file: Path, end: int) -> None:
+def test_what_a_process_was_told_outlives_its_end(file, end):
     rng = random.Random(0)
     most = 0
     for me in "abcd":
@@ -89,11 +86,11 @@ def test_what_a_process_was_told_outlives_its_end(file: Path, end: int) -> None:
     cache.add(("other", 1, 0), answer(), {})
 
 
-def test_a_full_disk_is_one_line_and_loses_nothing(file: Path) -> None:
+def test_a_full_disk_is_one_line_and_loses_nothing(file):
     adding(file, "a").communicate()
     size = file.stat().st_size
 
-    def limit() -> None:
+    def limit():
         resource.setrlimit(resource.RLIMIT_FSIZE, (size, size))
 
     command = [sys.executable, "-c", ADD, str(file), "b", "1000"]
@@ -110,7 +107,7 @@ def test_a_full_disk_is_one_line_and_loses_nothing(file: Path) -> None:
     cache.add(("other", 1, 0), answer(), {})
 
 
-def test_a_folder_that_is_none_is_one_line(tmp_path: Path) -> None:
+def test_a_folder_that_is_none_is_one_line(tmp_path):
     (tmp_path / "file").touch()
     for path in (tmp_path / "file" / "t.sqlite", tmp_path):
         with pytest.raises(UserError, match="Cannot write") as refused:
@@ -119,8 +116,8 @@ def test_a_folder_that_is_none_is_one_line(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_no_flipped_bit_and_no_cut_changes_an_answer(file: Path) -> None:
-    answers: dict[Key, Trained] = {("cell", 1, i): answer(i) for i in range(60)}
+def test_no_flipped_bit_and_no_cut_changes_an_answer(file):
+    answers = {("cell", 1, i): answer(i) for i in range(60)}
     AnswerCache(file).add_all(answers, {})
     whole = file.read_bytes()
     rng = random.Random(0)
@@ -140,7 +137,7 @@ def test_no_flipped_bit_and_no_cut_changes_an_answer(file: Path) -> None:
             assert str(file) in str(error) and "\n" not in str(error)
 
 
-def test_a_file_that_is_no_database_is_one_line(file: Path) -> None:
+def test_a_file_that_is_no_database_is_one_line(file):
     file.parent.mkdir()
     file.write_bytes(b"nonsense" * 100)
     with pytest.raises(
@@ -149,9 +146,7 @@ def test_a_file_that_is_no_database_is_one_line(file: Path) -> None:
         AnswerCache(file).find(KEY)
 
 
-def test_an_answer_under_another_question_is_dropped(
-    file: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_an_answer_under_another_question_is_dropped(file, capsys):
     AnswerCache(file).add(KEY, answer(), {})
     with closing(sqlite3.connect(file)) as database, database:
         database.execute("UPDATE answers SET key = ?", [json.dumps(["cell", 1, 5])])
@@ -164,7 +159,7 @@ def test_an_answer_under_another_question_is_dropped(
 
 
 @pytest.fixture
-def old(file: Path) -> Path:
+def old(file):
     """The file of lines of a release, with a torn line at its end."""
     path = file.with_suffix(".jsonl")
     path.parent.mkdir()
@@ -174,7 +169,7 @@ def old(file: Path) -> Path:
     return path
 
 
-def test_the_lines_of_an_earlier_version_are_taken_over_once(file: Path, old: Path) -> None:
+def test_the_lines_of_an_earlier_version_are_taken_over_once(file, old):
     expected = json.loads((FOLDER / "0.1.0" / "expected.json").read_text())["answers.jsonl"]
     cell, epochs, seed, *_ = json.loads(
         old.read_text().partition(" ")[2].partition("\n")[0]
@@ -186,7 +181,7 @@ def test_the_lines_of_an_earlier_version_are_taken_over_once(file: Path, old: Pa
     assert AnswerCache(file).find((cell, epochs, seed)) == found
 
 
-def test_a_damaged_line_of_an_earlier_version_is_told(file: Path, old: Path) -> None:
+def test_a_damaged_line_of_an_earlier_version_is_told(file, old):
     old.write_bytes(b"nonsense\n" + old.read_bytes())
     for _ in range(2):
         with pytest.raises(

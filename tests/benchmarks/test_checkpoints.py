@@ -1,13 +1,8 @@
 """Checkpoints: a damaged one is dropped and trained again, and none is ever seen in part."""
 
-from __future__ import annotations
-
 import json
 import os
 import shutil
-from collections.abc import Callable
-from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -17,39 +12,37 @@ from tests.damaging import CELL, WHOLE, asked, flipped_and_cut, training
 
 
 @pytest.fixture
-def place(fresh_home: Path) -> TrainingFolder:
+def place(fresh_home):
     """The folder of a training with a checkpoint of three epochs."""
     assert fresh_home.is_dir()
     asked(3)
     return TrainingFolder(training().folder_of(CELL))
 
 
-def checkpoint(place: TrainingFolder) -> Path:
+def checkpoint(place):
     return place.path / place.held().checkpoint
 
 
-def test_a_checkpoint_that_is_as_it_was_is_used_without_a_word(
-    place: TrainingFolder, capfd: pytest.CaptureFixture[str]
-) -> None:
+def test_a_checkpoint_that_is_as_it_was_is_used_without_a_word(place, capfd):
     assert place.held().epochs == 3 and place.held().bytes == 7
     (checkpoint(place) / "more" / "state.txt").touch()
     assert asked(*range(1, 10))[0] == WHOLE
     assert capfd.readouterr().err == ""
 
 
-def described(**changes: Any) -> Callable[[TrainingFolder], None]:
-    def change(place: TrainingFolder) -> None:
+def described(**changes):
+    def change(place):
         done = place.path / "done.json"
         done.write_text(json.dumps(json.loads(done.read_text()) | changes))
 
     return change
 
 
-def content(name: str, text: str) -> Callable[[TrainingFolder], object]:
+def content(name, text):
     return lambda place: (checkpoint(place) / name).write_text(text)
 
 
-DAMAGED: dict[str, Callable[[TrainingFolder], object]] = {
+DAMAGED = {
     "fewer epochs": described(epochs=1),
     "no number of seconds": described(seconds=float("nan")),
     "a checkpoint elsewhere": described(checkpoint="../../elsewhere"),
@@ -69,8 +62,8 @@ DAMAGED: dict[str, Callable[[TrainingFolder], object]] = {
 
 @pytest.mark.parametrize("name", DAMAGED)
 def test_a_damaged_checkpoint_is_dropped_with_one_line_and_trained_again(
-    place: TrainingFolder, name: str, capfd: pytest.CaptureFixture[str]
-) -> None:
+    place, name, capfd
+):
     DAMAGED[name](place)
     values, cost = asked(*range(1, 10))
     assert values == WHOLE and 0 < cost < 1e6
@@ -82,7 +75,7 @@ def test_a_damaged_checkpoint_is_dropped_with_one_line_and_trained_again(
 @pytest.mark.parametrize(
     "line", [b"\xff", b"[" * 100_000, b'{"epoch": "3"}', b'{"epoch": 1e999}', b"3", b"{}"]
 )
-def test_a_damaged_report_ends_no_later_search(place: TrainingFolder, line: bytes) -> None:
+def test_a_damaged_report_ends_no_later_search(place, line):
     whole = place.reports.read_bytes()
     place.reports.write_bytes(line + b"\n" + whole)
     assert asked(*range(1, 10))[0] == WHOLE
@@ -91,13 +84,13 @@ def test_a_damaged_report_ends_no_later_search(place: TrainingFolder, line: byte
 
 
 @pytest.mark.slow
-def test_no_flipped_bit_and_no_cut_changes_a_result(tmp_path: Path) -> None:
+def test_no_flipped_bit_and_no_cut_changes_a_result(tmp_path):
     assert flipped_and_cut(tmp_path, 40).startswith("40 damages")
 
 
 def test_the_checkpoint_that_another_process_continues_is_not_removed(
-    place: TrainingFolder,
-) -> None:
+    place,
+):
     with locked(place.path):
         drop_beyond(place.path.parent, 0, 9, place.path)
     assert place.held().epochs == 3

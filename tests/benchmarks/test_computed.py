@@ -10,15 +10,11 @@ import pickle
 import subprocess
 import sys
 from collections import Counter
-from collections.abc import Callable
-from pathlib import Path
-from typing import Any
 
 import pytest
 
 import surrogate_nas as sn
 from surrogate_nas.objective import Objective
-from tests.conftest import Snas
 
 DEEP = sn.ChoiceSpace(
     "deep", {f"layer{place}": ("skip", "conv", "pool") for place in range(30)}
@@ -37,7 +33,7 @@ class Calls:
         self.of = Counter[str]()
         self.of_cell = Counter[tuple[str, str]]()
 
-    def bench(self, space: sn.Space = DEEP, **more: Any) -> sn.Computed:
+    def bench(self, space=DEEP, **more):
         metrics = {"valid_error": 60.0, "latency@mine": 4.0, "test_error": 61.0}
         return sn.Computed(
             space,
@@ -45,8 +41,8 @@ class Calls:
             **more,
         )
 
-    def _counted(self, name: str, most: float) -> Callable[[sn.Cell], float]:
-        def function(cell: sn.Cell) -> float:
+    def _counted(self, name, most):
+        def function(cell):
             self.of[name] += 1
             self.of_cell[name, cell.text] += 1
             return most - sum(cell.choices) / 60 * most / 2
@@ -55,7 +51,7 @@ class Calls:
 
 
 @pytest.fixture
-def calls() -> Calls:
+def calls():
     return Calls()
 
 
@@ -64,10 +60,10 @@ def calls() -> Calls:
     [(DEEP, "random"), (DEEP, "bo"), (DEEP, "zero_cost"), (DEEP, "guided"), (LISTED, "bo")],
 )
 def test_a_search_calls_the_loss_for_its_budget_and_for_nothing_else(
-    space: sn.Space,
-    strategy: str,
-    calls: Calls,
-) -> None:
+    space,
+    strategy,
+    calls,
+):
     run = sn.search(calls.bench(space), strategy, "valid_error", budget=14)
     cells = {trial.cell for trial in run.trials}
     assert calls.of == {"valid_error": len(cells)} and max(calls.of_cell.values()) == 1
@@ -75,10 +71,10 @@ def test_a_search_calls_the_loss_for_its_budget_and_for_nothing_else(
 
 @pytest.mark.parametrize("space", [DEEP, LISTED], ids=["drawn", "listed"])
 def test_a_cost_is_computed_over_a_named_sample_and_for_the_cells_asked_for(
-    space: sn.Space,
-    calls: Calls,
-    capsys: pytest.CaptureFixture[str],
-) -> None:
+    space,
+    calls,
+    capsys,
+):
     bench = calls.bench(space)
     objective = Objective(WITH_R, bench)
     said = capsys.readouterr().err
@@ -105,12 +101,10 @@ def test_a_cost_is_computed_over_a_named_sample_and_for_the_cells_asked_for(
     assert "latency@mine" in objective.known.missing
 
 
-def test_runs_that_a_folder_holds_are_announced_no_more(
-    calls: Calls, capsys: pytest.CaptureFixture[str], tmp_path: Path
-) -> None:
+def test_runs_that_a_folder_holds_are_announced_no_more(calls, capsys, tmp_path):
     bench = calls.bench()
 
-    def said(runs: int) -> str:
+    def said(runs):
         sn.compare(bench, ["random"], "valid_error", runs=runs, budget=12, folder=tmp_path)
         return capsys.readouterr().err
 
@@ -120,10 +114,10 @@ def test_runs_that_a_folder_holds_are_announced_no_more(
 
 
 def test_a_comparison_calls_as_often_as_it_said_with_its_report(
-    calls: Calls,
-    capsys: pytest.CaptureFixture[str],
-    tmp_path: Path,
-) -> None:
+    calls,
+    capsys,
+    tmp_path,
+):
     made = sn.compare(
         calls.bench(),
         ["random", "evolution", "bo"],
@@ -149,7 +143,7 @@ def test_a_comparison_calls_as_often_as_it_said_with_its_report(
     )
 
 
-def test_other_metrics_are_as_dear_as_said(calls: Calls) -> None:
+def test_other_metrics_are_as_dear_as_said(calls):
     bench = calls.bench(cheap=["latency@mine"])
     objective = Objective(WITH_R, bench)
     assert calls.of["valid_error"] == 0 and objective.known.terms == ("latency@mine",)
@@ -164,7 +158,7 @@ def test_other_metrics_are_as_dear_as_said(calls: Calls) -> None:
         calls.bench(cheap=["latency"])
 
 
-def test_cheap_functions_make_columns_and_regret() -> None:
+def test_cheap_functions_make_columns_and_regret():
     bench = sn.Computed(
         LISTED, {"valid_error": lambda cell: 20.0 - sum(cell.choices)}, cheap=True
     )
@@ -176,28 +170,28 @@ def test_cheap_functions_make_columns_and_regret() -> None:
     assert [term.largest for term in objective.terms] == [20.0]
 
 
-def scaled(cell: sn.Cell) -> float:
+def scaled(cell):
     return 2.0 * sum(cell.choices)
 
 
-def test_another_process_knows_the_fingerprint() -> None:
+def test_another_process_knows_the_fingerprint():
     bench = sn.Computed(DEEP, {"valid_error": scaled}, cheap=())
     again = pickle.loads(pickle.dumps(bench))
     assert again.fingerprint == bench.fingerprint and again.is_dear("valid_error")
 
 
 @pytest.mark.parametrize("worst", [float("nan"), float("inf"), 1e13])
-def test_a_loss_has_an_end(worst: float) -> None:
+def test_a_loss_has_an_end(worst):
     bench = sn.Computed(DEEP, {"valid_loss": lambda _: worst})
     with pytest.raises(sn.UserError, match="valid_loss of deep is"):
         sn.search(bench, "random", budget=1)
 
 
 @pytest.mark.parametrize("slots", [{}, {"parallel": 2, "order": "clock"}])
-def test_a_call_that_fails_is_a_query_too(slots: dict[str, Any]) -> None:
+def test_a_call_that_fails_is_a_query_too(slots):
     """Else a search with a budget in queries has no end where cells fail."""
 
-    def error(cell: sn.Cell) -> float:
+    def error(cell):
         if cell.choices[0]:
             raise ValueError("no data")
         return 10.0
@@ -224,7 +218,7 @@ ENDS = {
 }
 
 
-def ending(folder: Path, how: str) -> str:
+def ending(folder, how):
     lines = [
         "import os",
         "import sys",
@@ -242,9 +236,7 @@ def ending(folder: Path, how: str) -> str:
 
 
 @pytest.mark.parametrize("how", ENDS)
-def test_a_function_that_ends_the_process_is_one_line(
-    how: str, snas: Snas, tmp_path: Path
-) -> None:
+def test_a_function_that_ends_the_process_is_one_line(how, snas, tmp_path):
     code, says = ENDS[how]
     made = snas("search", ending(tmp_path, code), "random", "--budget", 2)
     announced, line = made.err.strip().splitlines()
@@ -267,7 +259,7 @@ BENCH = sn.Computed(sn.ChoiceSpace("net", {"a": (1, 2), "b": (1, 2)}), {"valid_e
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no process is forked")
-def test_a_process_that_a_function_forks_ends_with_the_function(tmp_path: Path) -> None:
+def test_a_process_that_a_function_forks_ends_with_the_function(tmp_path):
     (tmp_path / "forks.py").write_text(FORKS)
     code = "from surrogate_nas.cli import main; main()"
     command = [
@@ -293,7 +285,7 @@ def test_a_process_that_a_function_forks_ends_with_the_function(tmp_path: Path) 
     assert ['"end"' in line for line in lines] == [False, False, True]
 
 
-def test_a_space_that_ends_the_process_is_one_line(snas: Snas, tmp_path: Path) -> None:
+def test_a_space_that_ends_the_process_is_one_line(snas, tmp_path):
     text = """import surrogate_nas as sn
 
 class Ends(sn.ChoiceSpace):

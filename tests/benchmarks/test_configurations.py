@@ -9,10 +9,8 @@ import subprocess
 import sys
 import threading
 from collections import OrderedDict
-from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -23,11 +21,11 @@ from surrogate_nas import benchmarks
 from surrogate_nas.core.captured import digest_of_function
 from surrogate_nas.files.opened import heard
 from tests.configurations import CONFIGURATIONS, configured
-from tests.conftest import Snas, assert_one_clear_line
+from tests.conftest import assert_one_clear_line
 
 
 @pytest.fixture(autouse=True)
-def here(fresh_home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def here(fresh_home, tmp_path, monkeypatch):
     """The folder of the user's file, which its modules are imported from."""
     assert fresh_home.is_dir()
     (tmp_path / "own").mkdir()
@@ -43,10 +41,8 @@ def here(fresh_home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> P
 
 @pytest.mark.parametrize("name", ["COMPUTED", "TRAINING"])
 @pytest.mark.parametrize("kind", CONFIGURATIONS)
-def test_a_changed_configuration_is_another_benchmark(
-    kind: str, name: str, here: Path
-) -> None:
-    def opened(scale: int) -> tuple[str, float]:
+def test_a_changed_configuration_is_another_benchmark(kind, name, here):
+    def opened(scale):
         sys.modules.pop("config", None)
         benchmarks.sourced._opened.clear()  # as another process begins
         configured(here, CONFIGURATIONS[kind], scale)
@@ -59,9 +55,7 @@ def test_a_changed_configuration_is_another_benchmark(
     assert opened(1) == (first, small)
 
 
-def test_a_folder_knows_what_was_read_without_the_data_directory(
-    snas: Snas, here: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_folder_knows_what_was_read_without_the_data_directory(snas, here, monkeypatch):
     code = CONFIGURATIONS["a CSV file"]
     search = "search", "mine.py:COMPUTED", "random", "--out", "out", "--budget"
     configured(here, code, 1)
@@ -73,7 +67,7 @@ def test_a_folder_knows_what_was_read_without_the_data_directory(
     assert snas(*search, 4).code == 0
 
 
-def test_a_file_that_changes_during_a_search_ends_it(snas: Snas, here: Path) -> None:
+def test_a_file_that_changes_during_a_search_ends_it(snas, here):
     reading = CONFIGURATIONS["a CSV file"].replace("def score", "def plain")
     code = f"""{reading}
 def score(cell):
@@ -90,7 +84,7 @@ def score(cell):
     assert "conf.csv changed while the benchmark was in use" in refused.err.splitlines()[-1]
 
 
-def test_a_file_that_is_there_later_is_a_change(snas: Snas, here: Path) -> None:
+def test_a_file_that_is_there_later_is_a_change(snas, here):
     code = """
 def score(cell):
     try:
@@ -108,9 +102,7 @@ def score(cell):
 @pytest.mark.parametrize(
     "how", ["open(PLACE, 'a').write('1')", "os.system(f'echo 1 >> {PLACE}')"]
 )
-def test_what_a_training_writes_is_no_configuration(
-    how: str, snas: Snas, here: Path
-) -> None:
+def test_what_a_training_writes_is_no_configuration(how, snas, here):
     code = f"""
 PLACE = HERE / "log.txt"
 
@@ -125,9 +117,7 @@ def score(cell):
     assert made.code == 0, made.err
 
 
-def test_a_large_file_is_read_once(
-    snas: Snas, here: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_large_file_is_read_once(snas, here, monkeypatch):
     digests = []
     real = sn.files.opened.file_digest
     monkeypatch.setattr(
@@ -143,7 +133,7 @@ def test_a_large_file_is_read_once(
     assert [name.endswith("conf.npy") for name in map(str, digests)].count(True) == 1
 
 
-def test_a_damaged_record_is_refused(snas: Snas, here: Path) -> None:
+def test_a_damaged_record_is_refused(snas, here):
     configured(here, CONFIGURATIONS["a CSV file"], 1)
     search = "search", "mine.py:COMPUTED", "random", "--budget", 2
     assert snas(*search).code == 0
@@ -155,7 +145,7 @@ def test_a_damaged_record_is_refused(snas: Snas, here: Path) -> None:
 # what is heard
 
 
-def test_threads_and_forked_processes_are_heard(here: Path) -> None:
+def test_threads_and_forked_processes_are_heard(here):
     names = [f"{number}.txt" for number in range(4)]
     for name in names:
         (here / name).write_text(name)
@@ -174,7 +164,7 @@ def test_threads_and_forked_processes_are_heard(here: Path) -> None:
     assert sorted(opened.read) == names[:3] and opened.written == {names[3]}
 
 
-def test_other_folders_and_threads_are_not_heard(here: Path) -> None:
+def test_other_folders_and_threads_are_not_heard(here):
     for folder in (".hidden", "home", "other"):
         (here / folder).mkdir(exist_ok=True)
         (here / folder / "file.txt").write_text("")
@@ -207,16 +197,16 @@ class Stateful:
         self.rate = rate
         self.log: list[sn.Cell] = []
 
-    def error(self, cell: sn.Cell) -> float:
+    def error(self, cell):
         self.log.append(cell)
         return self.rate
 
 
-def taking(value: Any) -> Callable[[sn.Cell], Any]:
+def taking(value):
     return lambda _: value
 
 
-PAIRS: dict[str, tuple[Any, Any]] = {
+PAIRS = {
     "a list": ([1, [2, 3]], [1, [2, 4]]),
     "a dictionary": ({"a": 1, "b": {"c": 2}}, {"a": 1, "b": {"c": 3}}),
     "an order that counts": (OrderedDict(a=1, b=2), OrderedDict(b=2, a=1)),
@@ -234,7 +224,7 @@ PAIRS: dict[str, tuple[Any, Any]] = {
 
 
 @pytest.mark.parametrize("what", PAIRS)
-def test_values_are_told_apart_by_what_they_hold(what: str) -> None:
+def test_values_are_told_apart_by_what_they_hold(what):
     first, second = PAIRS[what]
     assert digest_of_function(taking(first)) == digest_of_function(taking(first))
     assert digest_of_function(taking(first)) != digest_of_function(taking(second))
@@ -243,7 +233,7 @@ def test_values_are_told_apart_by_what_they_hold(what: str) -> None:
     )
 
 
-def test_equal_values_have_one_digest() -> None:
+def test_equal_values_have_one_digest():
     shared = [1]
     assert digest_of_function(taking([shared, shared])) == digest_of_function(
         taking([[1], [1]])
@@ -256,7 +246,7 @@ def test_equal_values_have_one_digest() -> None:
     assert digest_of_function(used.error) == digest_of_function(Stateful(1.0).error)
 
 
-def test_a_tensor_is_told_by_its_values() -> None:
+def test_a_tensor_is_told_by_its_values():
     torch = pytest.importorskip("torch")
     layers = [torch.nn.Linear(2, 2) for _ in range(2)]
     first, second = (digest_of_function(taking(layer)) for layer in layers)
@@ -267,9 +257,9 @@ def test_a_tensor_is_told_by_its_values() -> None:
     assert digest_of_function(taking(half)) != digest_of_function(taking(half + 1))
 
 
-def test_a_value_that_holds_itself_has_a_digest() -> None:
-    def around(value: int) -> list[Any]:
-        values: list[Any] = [value]
+def test_a_value_that_holds_itself_has_a_digest():
+    def around(value):
+        values = [value]
         values.append(values)
         return values
 
@@ -282,7 +272,7 @@ def test_a_value_that_holds_itself_has_a_digest() -> None:
     [threading.Lock(), (letter for letter in "ab"), open(os.devnull)],
     ids=["a lock", "a generator", "an open file"],
 )
-def test_what_has_no_digest_is_refused(value: Any) -> None:
+def test_what_has_no_digest_is_refused(value):
     space = sn.ChoiceSpace("s", {"a": (1, 2), "b": (1, 2)})
     bench = sn.Computed(space, {"valid_error": taking({"own": [value]})})
     with pytest.raises(sn.UserError) as refused:
@@ -322,7 +312,7 @@ print(digest_of_function(Model()), digest_of_function(Model().__call__))
 """
 
 
-def test_two_processes_have_one_digest(here: Path) -> None:
+def test_two_processes_have_one_digest(here):
     (here / "own/digests.py").write_text(DIGESTS)
     printed = set()
     for seed in ("1", "2", "3"):

@@ -1,37 +1,32 @@
 """Units and directions of users' metrics: declared, shown by a value, or asked for."""
 
-from __future__ import annotations
-
 import pickle
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 import surrogate_nas as sn
-from tests.conftest import Snas
 
 SPACE = sn.EnumerableChoiceSpace("m", {"w": (1, 2, 3, 4, 5)})
 DECLARE = r"Declare its unit: \{'valid_error': sn.Metric\(unit='fraction'\)\}"
 
 
-def fraction(cell: sn.Cell) -> float:
+def fraction(cell):
     return 0.1 - 0.01 * cell.choices[0]
 
 
-def around_1(cell: sn.Cell) -> float:
+def around_1(cell):
     return 0.5 + cell.choices[0]
 
 
-def computed(metrics: dict[str, Any], **more: Any) -> sn.Computed:
+def computed(metrics, **more):
     return sn.Computed(SPACE, metrics, **more)
 
 
-def reporting(*values: float) -> Callable[..., None]:
+def reporting(*values):
     """A training whose epochs report these values."""
 
-    def train(_cell: sn.Cell, trial: Any) -> None:
+    def train(_cell, trial):
         for epoch in range(trial.start + 1, trial.epochs + 1):
             trial.report(epoch, valid_error=values[epoch - 1])
 
@@ -39,7 +34,7 @@ def reporting(*values: float) -> Callable[..., None]:
 
 
 @pytest.mark.parametrize("cheap", [True, False])
-def test_fractions_that_are_declared_are_weighed_as_fractions(cheap: bool) -> None:
+def test_fractions_that_are_declared_are_weighed_as_fractions(cheap):
     accuracy = sn.Metric(
         lambda cell: 0.9 + 0.01 * cell.choices[0], unit="fraction", direction="max"
     )
@@ -56,7 +51,7 @@ def test_fractions_that_are_declared_are_weighed_as_fractions(cheap: bool) -> No
 
 
 @pytest.mark.parametrize("cheap", [True, False])
-def test_fractions_that_are_not_declared_are_refused(cheap: bool) -> None:
+def test_fractions_that_are_not_declared_are_refused(cheap):
     bench = computed({"valid_error": fraction}, cheap=cheap)
     with pytest.raises(sn.UserError, match=DECLARE):
         sn.search(bench, "random", "valid_error", budget=5)
@@ -65,7 +60,7 @@ def test_fractions_that_are_not_declared_are_refused(cheap: bool) -> None:
     assert run.incumbent.score == pytest.approx(0.06 / 100)
 
 
-def test_a_value_above_1_shows_the_unit() -> None:
+def test_a_value_above_1_shows_the_unit():
     # all values of a function that returns at once are looked at
     assert (
         computed({"valid_error": around_1}, cheap=True).query("m(w=1)", "valid_error")
@@ -79,7 +74,7 @@ def test_a_value_above_1_shows_the_unit() -> None:
     assert pickle.loads(pickle.dumps(bench)).query("m(w=1)", "valid_error") == 0.5
 
 
-def test_the_declared_unit_of_a_training_is_that_of_its_scores() -> None:
+def test_the_declared_unit_of_a_training_is_that_of_its_scores():
     metrics = {"valid_error": sn.Metric(unit="fraction")}
     bench = sn.Training(
         SPACE, reporting(0.3, 0.03), metrics=metrics, epochs=2, name="fractions"
@@ -112,9 +107,7 @@ MINE = sn.Training(SPACE, train, metrics=METRICS, epochs=4)
 
 
 @pytest.mark.parametrize("parallel", [1, 2])
-def test_an_undeclared_fraction_ends_a_search_at_its_first_epoch(
-    parallel: int, tmp_path: Path, snas: Snas
-) -> None:
+def test_an_undeclared_fraction_ends_a_search_at_its_first_epoch(parallel, tmp_path, snas):
     file = tmp_path / "mine.py"
     out = tmp_path / "out"
     text = TRAINING.replace("FIRST", "0.4").replace('"net"', f'"net{parallel}"')
@@ -143,8 +136,8 @@ def test_an_undeclared_fraction_ends_a_search_at_its_first_epoch(
     assert found["best"]["score"] == 0.1
 
 
-def test_an_epoch_above_1_shows_the_unit_for_all_trainings() -> None:
-    def bench(*values: float) -> sn.Training:
+def test_an_epoch_above_1_shows_the_unit_for_all_trainings():
+    def bench(*values):
         return sn.Training(
             SPACE, reporting(*values), metrics=["valid_error"], epochs=2, name="two"
         )
@@ -152,7 +145,7 @@ def test_an_epoch_above_1_shows_the_unit_for_all_trainings() -> None:
     falls = bench(5.0, 0.5)
     assert falls.query("m(w=1)", "valid_error") == 0.5
 
-    def train(cell: sn.Cell, trial: Any) -> None:
+    def train(cell, trial):
         trial.report(1, valid_error=5.0 if cell.choices[0] else 0.5)
 
     mixed = sn.Training(SPACE, train, metrics=["valid_error"], epochs=1, name="mixed")
@@ -164,8 +157,8 @@ def test_an_epoch_above_1_shows_the_unit_for_all_trainings() -> None:
     assert again.query("m(w=1)", "valid_error") == 0.5
 
 
-def test_an_undeclared_fraction_is_not_told() -> None:
-    def never(_cell: sn.Cell) -> float:
+def test_an_undeclared_fraction_is_not_told():
+    def never(_cell):
         raise ValueError("evaluated by hand")
 
     with sn.AskTell(sn.Objective("valid_error", computed({"valid_error": never}))) as loop:
@@ -188,7 +181,7 @@ def test_an_undeclared_fraction_is_not_told() -> None:
         assert loop.tell(fashion.space[0], 7.0).score == pytest.approx(0.07)
 
 
-def test_cells_that_are_known_are_in_a_known_unit(tmp_path: Path) -> None:
+def test_cells_that_are_known_are_in_a_known_unit(tmp_path):
     bench = computed({"valid_error": lambda cell: 20.0 - cell.choices[0]})
     file = tmp_path / "known.csv"
     file.write_text("cell,valid_error\nm(w=1),0.2\nm(w=2),0.1\n")
@@ -198,7 +191,7 @@ def test_cells_that_are_known_are_in_a_known_unit(tmp_path: Path) -> None:
     sn.search(bench, "random", "valid_error", budget=2, known=file)
 
 
-def test_a_metric_without_a_direction_is_a_limit_and_no_term() -> None:
+def test_a_metric_without_a_direction_is_a_limit_and_no_term():
     metrics = {"valid_loss": lambda cell: 2.0 - 0.1 * cell.choices[0], "f1": lambda _: 0.5}
     bench = computed(metrics, cheap=True)
     with pytest.raises(sn.UserError, match="f1 of m has no declared direction") as caught:
@@ -216,8 +209,8 @@ def test_a_metric_without_a_direction_is_a_limit_and_no_term() -> None:
     )
 
 
-def test_only_what_differs_from_the_name_is_another_benchmark() -> None:
-    def fingerprint(metric: Any) -> str:
+def test_only_what_differs_from_the_name_is_another_benchmark():
+    def fingerprint(metric):
         return computed({"valid_error": metric}).fingerprint
 
     plain = fingerprint(fraction)
@@ -229,9 +222,9 @@ def test_only_what_differs_from_the_name_is_another_benchmark() -> None:
 @pytest.mark.parametrize(
     ("metric", "says"),
     [
-        (lambda: sn.Metric(3), "a function of a cell, not 3"),  # type: ignore[arg-type]
-        (lambda: sn.Metric(fraction, unit=3), "A unit is a text"),  # type: ignore[arg-type]
-        (lambda: sn.Metric(fraction, direction="up"), "'min' or 'max', not 'up'"),  # type: ignore[arg-type]
+        (lambda: sn.Metric(3), "a function of a cell, not 3"),
+        (lambda: sn.Metric(fraction, unit=3), "A unit is a text"),
+        (lambda: sn.Metric(fraction, direction="up"), "'min' or 'max', not 'up'"),
         (
             lambda: sn.Metric(fraction, direction="max"),
             "valid_error is minimised by its name",
@@ -240,12 +233,12 @@ def test_only_what_differs_from_the_name_is_another_benchmark() -> None:
         (lambda: sn.Metric(unit="%"), "functions of a cell"),
     ],
 )
-def test_what_contradicts_is_refused(metric: Callable[[], Any], says: str) -> None:
+def test_what_contradicts_is_refused(metric, says):
     with pytest.raises(sn.UserError, match=says):
         computed({"valid_error": metric()})
 
 
-def test_costs_are_not_below_0() -> None:
+def test_costs_are_not_below_0():
     bench = computed(
         {"valid_loss": lambda _: 2.0, "latency@mine": lambda _: -3.0}, cheap=True
     )

@@ -2,26 +2,19 @@
 there is nothing.
 """
 
-from __future__ import annotations
-
 import csv
 import json
-from collections.abc import Mapping
 from itertools import product
-from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 from scipy.stats import kendalltau
 
 import surrogate_nas as sn
-from surrogate_nas.benchmarks import TableBenchmark
-from surrogate_nas.benchmarks.doctor import Examination, Finding, examine
+from surrogate_nas.benchmarks.doctor import examine
 from surrogate_nas.core.metrics import Metric, metric_named
 from surrogate_nas.space import nb201
-from surrogate_nas.tables import Table, Values
-from tests.conftest import Snas
+from surrogate_nas.tables import Table
 from tests.sampled_space import sampled
 
 SPACE = nb201()
@@ -31,7 +24,7 @@ LATENCY = FASHION.column("latency@cpu")
 RNG = np.random.default_rng(0)
 
 
-def table(columns: Mapping[str, Values], space: str = "nb201", **more: Any) -> Table:
+def table(columns, space="nb201", **more):
     made = Table("sick", space, "t", "s", objective="", **more)
     for name, values in columns.items():
         metric, _, epochs = name.rstrip("]").partition("[")
@@ -39,11 +32,11 @@ def table(columns: Mapping[str, Values], space: str = "nb201", **more: Any) -> T
     return made
 
 
-def found(columns: Mapping[str, Values], **more: Any) -> Examination:
+def found(columns, **more):
     return examine(table({"valid_loss": LOSS, "latency@cpu": LATENCY, **columns}, **more))
 
 
-def about(examination: Examination, column: str) -> dict[str, Finding]:
+def about(examination, column):
     """The findings about a column, by their kind."""
     return {
         finding.kind: finding
@@ -52,7 +45,7 @@ def about(examination: Examination, column: str) -> dict[str, Finding]:
     }
 
 
-def test_sound_columns_raise_neither_alarm_nor_warning() -> None:
+def test_sound_columns_raise_neither_alarm_nor_warning():
     examination = examine(FASHION)
     assert examination.of("alarm") == examination.of("warning") == []
     kinds = {finding.kind for finding in examination.findings}
@@ -61,7 +54,7 @@ def test_sound_columns_raise_neither_alarm_nor_warning() -> None:
     assert by_name["valid_loss[5]"]["known"] == 1 and "functional_class" not in by_name
 
 
-def test_a_constant_column_is_nothing_to_search_on() -> None:
+def test_a_constant_column_is_nothing_to_search_on():
     mostly = np.where(np.arange(len(SPACE)) % 50, 3.0, LATENCY)
     examination = found(
         {"latency@stuck": np.full(len(SPACE), 4.0), "latency@mostly": mostly}
@@ -70,7 +63,7 @@ def test_a_constant_column_is_nothing_to_search_on() -> None:
     assert about(examination, "latency@mostly")["constant"].level == "warning"
 
 
-def test_a_mark_for_what_failed_is_no_measurement() -> None:
+def test_a_mark_for_what_failed_is_no_measurement():
     marked = LATENCY.copy()
     marked[SPACE.choices[:, 0] == 0] = -1
     mark = about(found({"latency@tpu": marked}), "latency@tpu")["mark"]
@@ -78,13 +71,13 @@ def test_a_mark_for_what_failed_is_no_measurement() -> None:
     assert mark.numbers["cells"] == (SPACE.choices[:, 0] == 0).sum()
 
 
-def test_a_device_counted_twice() -> None:
+def test_a_device_counted_twice():
     examination = found({"energy@cpu": np.round(7 * LATENCY, 4)})
     twice = about(examination, "energy@cpu")["same"]
     assert twice.level == "warning" and "energy@cpu = 7 × latency@cpu" in twice.text
 
 
-def test_columns_of_nearly_one_value_are_not_multiples() -> None:
+def test_columns_of_nearly_one_value_are_not_multiples():
     columns = {
         f"latency@{name}": 1000 + (LOSS + RNG.random(len(LOSS))) / 9 for name in "ab"
     }
@@ -95,14 +88,14 @@ def test_columns_of_nearly_one_value_are_not_multiples() -> None:
 
 
 @pytest.mark.parametrize("test", [LOSS, np.round(1 - LOSS, 12)])
-def test_what_is_searched_on_and_reported_must_differ(test: Values) -> None:
+def test_what_is_searched_on_and_reported_must_differ(test):
     made = table({"valid_loss": LOSS})
     made.add(Metric("test_loss", "nats", "final", "loss"), None, test)
     leak = about(examine(made), "test_loss")["leak"]
     assert leak.level == "alarm" and "valid_loss" in leak.columns
 
 
-def test_nearly_equal_orders_of_search_and_final_are_a_warning() -> None:
+def test_nearly_equal_orders_of_search_and_final_are_a_warning():
     made = table({"valid_loss": LOSS})
     made.add(
         Metric("test_loss", "nats", "final", "loss"),
@@ -113,7 +106,7 @@ def test_nearly_equal_orders_of_search_and_final_are_a_warning() -> None:
     assert alike.level == "warning" and alike.numbers["tau"] > 0.99
 
 
-def test_missing_values_of_a_search_metric_are_a_warning() -> None:
+def test_missing_values_of_a_search_metric_are_a_warning():
     lacks = RNG.random(len(SPACE)) < 0.01
     examination = found(
         {
@@ -126,11 +119,11 @@ def test_missing_values_of_a_search_metric_are_a_warning() -> None:
     assert missing.numbers["share"] == lacks.mean()
 
 
-def test_seeds_set_the_ceiling() -> None:
+def test_seeds_set_the_ceiling():
     noise = np.std(LOSS) / 20
     metric = Metric("valid_loss", "nats", "search", "loss")
 
-    def findings(*seeds: Values) -> dict[str, Finding]:
+    def findings(*seeds):
         made = table({})
         made.add(metric, 5, sum(seeds) / 2, 2, dict(enumerate(seeds)))
         return about(examine(made), "valid_loss")
@@ -143,21 +136,19 @@ def test_seeds_set_the_ceiling() -> None:
     assert findings(one, one)["seeds"].level == "alarm"
 
 
-def test_few_different_losses_are_a_warning() -> None:
+def test_few_different_losses_are_a_warning():
     ties = about(examine(table({"valid_loss": np.round(LOSS, 1)})), "valid_loss")["ties"]
     assert ties.level == "warning" and ties.numbers["ties"] > 0.99
 
 
-def test_a_share_that_looks_like_a_fraction_and_a_metric_without_direction() -> None:
+def test_a_share_that_looks_like_a_fraction_and_a_metric_without_direction():
     columns = {"valid_error": LOSS / LOSS.max(), "gini": LATENCY}
     examination = examine(table(columns))
     assert "--unit valid_error=fraction" in about(examination, "valid_error")["unit"].text
     assert "--direction gini=min or max" in about(examination, "gini")["direction"].text
 
 
-def test_a_column_without_values_and_a_table_without_rows_are_alarms(
-    tmp_path: Path, snas: Snas
-) -> None:
+def test_a_column_without_values_and_a_table_without_rows_are_alarms(tmp_path, snas):
     nothing = np.full(len(SPACE), np.nan)
     (alarm,) = found({"test_error": nothing}).of("alarm")
     assert alarm.kind == "empty" and alarm.columns == ("test_error",)
@@ -171,7 +162,7 @@ def test_a_column_without_values_and_a_table_without_rows_are_alarms(
     assert "the table has no rows" in outcome.out.replace("\n" + " " * 9, " ")
 
 
-def degenerate(n: int) -> dict[str, Values]:
+def degenerate(n):
     """Columns at the limits of what a table may hold."""
     first = np.arange(n) == 0
     half = np.arange(n) < n // 2
@@ -190,7 +181,7 @@ def degenerate(n: int) -> dict[str, Values]:
 
 @pytest.mark.filterwarnings("error")
 @pytest.mark.parametrize("n", [1, 2, 12])
-def test_degenerate_tables_raise_no_warning_of_numpy(n: int) -> None:
+def test_degenerate_tables_raise_no_warning_of_numpy(n):
     columns = degenerate(n)
     for first, second in product(columns.values(), repeat=2):
         made = table({"valid_loss[1]": second, "latency@x": second}, sampled(n).definition)
@@ -203,7 +194,7 @@ def test_degenerate_tables_raise_no_warning_of_numpy(n: int) -> None:
 # A file of one's own, and commands.
 
 
-def rows_of(space: Any, columns: Mapping[str, Values], folder: Path) -> Path:
+def rows_of(space, columns, folder):
     path = folder / "mine.csv"
     with path.open("w", newline="") as file:
         writer = csv.writer(file)
@@ -215,7 +206,7 @@ def rows_of(space: Any, columns: Mapping[str, Values], folder: Path) -> Path:
     return path
 
 
-def test_command_on_a_benchmark_a_file_and_on_nonsense(snas: Snas, tmp_path: Path) -> None:
+def test_command_on_a_benchmark_a_file_and_on_nonsense(snas, tmp_path):
     shown = snas("data", "doctor", "fashion").out
     assert (
         shown.startswith("fashion: 15,625 cells")
@@ -237,7 +228,7 @@ def test_command_on_a_benchmark_a_file_and_on_nonsense(snas: Snas, tmp_path: Pat
 
 
 @pytest.mark.slow
-def test_every_import_says_what_it_found(snas: Snas, tmp_path: Path) -> None:
+def test_every_import_says_what_it_found(snas, tmp_path):
     path = rows_of(SPACE, {"valid_loss": LOSS, "latency@me": np.ones(len(LOSS))}, tmp_path)
     outcome = snas("data", "import", "csv", path, "--name", "shuffled", "--json")
     assert outcome.json["benchmarks"] == ["shuffled"]
@@ -245,7 +236,7 @@ def test_every_import_says_what_it_found(snas: Snas, tmp_path: Path) -> None:
     assert "snas data doctor shuffled" in outcome.err
 
 
-def test_of_a_table_of_losses_only_what_was_trained_is_looked_at() -> None:
+def test_of_a_table_of_losses_only_what_was_trained_is_looked_at():
     whole, trained = (sn.load(f"losses-fashion{what}").space for what in ("", "/trained"))
     assert examine(sn.load("losses-fashion")).n_cells == len(trained) < len(whole)
 
@@ -254,7 +245,7 @@ def test_of_a_table_of_losses_only_what_was_trained_is_looked_at() -> None:
 
 
 @pytest.mark.slow
-def test_nas_bench_201_has_no_alarm(real: TableBenchmark) -> None:
+def test_nas_bench_201_has_no_alarm(real):
     examination = examine(real)
     assert not examination.of("alarm") and len(examination.columns) > 60
     assert [w.columns for w in examination.of("warning")] == [("latency@edgetpu",)]

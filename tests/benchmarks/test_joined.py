@@ -2,16 +2,13 @@
 fingerprint.
 """
 
-from __future__ import annotations
-
 import pickle
-from pathlib import Path
 
 import numpy as np
 import pytest
 
 import surrogate_nas as sn
-from surrogate_nas.benchmarks import JoinedBenchmark, TableBenchmark, load
+from surrogate_nas.benchmarks import JoinedBenchmark, load
 from surrogate_nas.core.errors import UserError
 from surrogate_nas.core.metrics import Metric
 from surrogate_nas.report import write_report
@@ -25,12 +22,12 @@ OBJECTIVE = "digital_error + 0.1*latency@local"
 
 
 def latencies(
-    path: Path,
+    path,
     *,
-    known: int = N,
-    name: str = "latency@local",
-    slowest: float = 9.0,
-) -> Path:
+    known=N,
+    name="latency@local",
+    slowest=9.0,
+):
     """A table such as `snas measure` writes, of chosen values."""
     table = Table(
         "local",
@@ -51,20 +48,18 @@ def latencies(
 
 
 @pytest.fixture
-def file(tmp_path: Path) -> Path:
+def file(tmp_path):
     return latencies(tmp_path / "local.h5")
 
 
 @pytest.fixture
-def joined(file: Path) -> JoinedBenchmark:
+def joined(file):
     bench = load("analog-cifar10", with_=[file])
     assert isinstance(bench, JoinedBenchmark)
     return bench
 
 
-def test_both_answer_through_one_benchmark(
-    joined: JoinedBenchmark, analog: TableBenchmark
-) -> None:
+def test_both_answer_through_one_benchmark(joined, analog):
     cell = joined.space[7]
     answer = joined.query(cell, "latency@local")
     assert (
@@ -87,7 +82,7 @@ def test_both_answer_through_one_benchmark(
     assert load("analog-cifar10", with_=[]) is load("analog-cifar10")
 
 
-def test_joined_metrics_are_free(file: Path, small: TableBenchmark) -> None:
+def test_joined_metrics_are_free(file, small):
     joined = JoinedBenchmark(small, [file])
     questions = [joined.question("latency@local"), joined.question("valid_error", 12)]
     cells = list(joined.space[:3])
@@ -103,10 +98,10 @@ def test_joined_metrics_are_free(file: Path, small: TableBenchmark) -> None:
 
 
 def test_the_fingerprint_covers_both(
-    joined: JoinedBenchmark,
-    analog: TableBenchmark,
-    tmp_path: Path,
-) -> None:
+    joined,
+    analog,
+    tmp_path,
+):
     same = load("analog-cifar10", with_=[latencies(tmp_path / "elsewhere.h5")])
     other = load("analog-cifar10", with_=[latencies(tmp_path / "other.h5", slowest=8.0)])
     assert joined.fingerprint == same.fingerprint
@@ -115,15 +110,13 @@ def test_the_fingerprint_covers_both(
     assert len(prints) == 2
 
 
-def test_it_travels_to_other_processes(joined: JoinedBenchmark) -> None:
+def test_it_travels_to_other_processes(joined):
     there = pickle.loads(pickle.dumps(joined))
     assert there.fingerprint == joined.fingerprint
     assert there.query(there.space[7]) == joined.query(joined.space[7])
 
 
-def test_several_files_join_and_a_joined_benchmark_joins_again(
-    joined: JoinedBenchmark, tmp_path: Path
-) -> None:
+def test_several_files_join_and_a_joined_benchmark_joins_again(joined, tmp_path):
     energy = latencies(tmp_path / "energy.h5", name="energy@local")
     at_once = load("analog-cifar10", with_=[*joined.joined, energy])
     twice = JoinedBenchmark(joined, [energy])
@@ -133,10 +126,10 @@ def test_several_files_join_and_a_joined_benchmark_joins_again(
 
 
 def test_a_name_that_is_there_already_is_refused(
-    joined: JoinedBenchmark,
-    file: Path,
-    tmp_path: Path,
-) -> None:
+    joined,
+    file,
+    tmp_path,
+):
     with pytest.raises(UserError, match="digital_error of .* is in analog-cifar10 already"):
         load(
             "analog-cifar10", with_=[latencies(tmp_path / "clash.h5", name="digital_error")]
@@ -149,7 +142,7 @@ def test_a_name_that_is_there_already_is_refused(
         load("analog-cifar10", with_=[tables_own_params(tmp_path / "params.h5")])
 
 
-def tables_own_params(path: Path) -> Path:
+def tables_own_params(path):
     table = Table("local", "nb201", "t", "s", objective="", cost="queries")
     table.add(
         Metric("params", "M", "search", "cost", source="counted elsewhere"),
@@ -161,10 +154,10 @@ def tables_own_params(path: Path) -> Path:
 
 
 def test_what_cannot_be_joined_is_refused(
-    small: TableBenchmark,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+    small,
+    tmp_path,
+    monkeypatch,
+):
 
     with pytest.raises(UserError, match="no table at"):
         load("analog-cifar10", with_=[tmp_path / "none.h5"])
@@ -187,7 +180,7 @@ def test_what_cannot_be_joined_is_refused(
         JoinedBenchmark(small, [tmp_path / "tiny.h5"])
 
 
-def test_a_table_that_lacks_cells_can_be_queried_but_not_searched(tmp_path: Path) -> None:
+def test_a_table_that_lacks_cells_can_be_queried_but_not_searched(tmp_path):
     joined = load("analog-cifar10", with_=[latencies(tmp_path / "few.h5", known=100)])
     assert joined.query(joined.space[99], "latency@local") > 0
     with pytest.raises(UserError, match=r"has no latency@local .* 100 of 15625"):
@@ -197,9 +190,7 @@ def test_a_table_that_lacks_cells_can_be_queried_but_not_searched(tmp_path: Path
     assert len(sn.search(joined, "random", "digital_error", budget=3).trials) == 3
 
 
-def test_a_comparison_over_it_is_reported_and_read_back(
-    joined: JoinedBenchmark, tmp_path: Path
-) -> None:
+def test_a_comparison_over_it_is_reported_and_read_back(joined, tmp_path):
     out = tmp_path / "out"
     made = sn.compare(
         joined, ["random", "evolution"], OBJECTIVE, runs=2, budget=15, folder=out, workers=2

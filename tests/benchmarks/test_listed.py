@@ -1,30 +1,25 @@
 """What lists remember of tables: the same as what is opened, until the file changes."""
 
-from __future__ import annotations
-
 import json
 import os
-from pathlib import Path
-from typing import Any
 
 import pytest
 
 from surrogate_nas.benchmarks import available, load
 from surrogate_nas.benchmarks.sourced import _known, entry_of, remember
 from surrogate_nas.files import shipped, table_path
-from tests.conftest import Snas
 
 CSV = 'cell,valid_error[2],latency@mine\n"conv_stack(layers=1, channels=4)",{},1.5\n'
 
 
 @pytest.fixture
-def place(fresh_home: Path) -> Path:
+def place(fresh_home):
     """Where lists are remembered, in a home of one's own; nothing is yet."""
     (fresh_home / "listed.json").unlink()
     return fresh_home / "listed.json"
 
 
-def imported(snas: Snas, folder: Path, error: float, name: str = "mine") -> Path:
+def imported(snas, folder, error, name="mine"):
     """A table of one cell's error."""
     (folder / f"{name}.csv").write_text(CSV.format(error))
     assert (
@@ -33,15 +28,15 @@ def imported(snas: Snas, folder: Path, error: float, name: str = "mine") -> Path
     return table_path(name)
 
 
-def entry(name: str) -> dict[str, Any]:
+def entry(name):
     return next(entry for entry in available() if entry["name"] == name)
 
 
 def test_a_list_is_the_same_when_it_is_remembered(
-    place: Path,
-    snas: Snas,
-    tmp_path: Path,
-) -> None:
+    place,
+    snas,
+    tmp_path,
+):
     path = imported(snas, tmp_path, 30.0)
     first = available()
     again = available()
@@ -64,7 +59,7 @@ def test_a_list_is_the_same_when_it_is_remembered(
 @pytest.mark.parametrize(
     "content", ["[1, 2]", '{"a": 1}', '[null, {"fashion": [1, 2]}]', "[" * 10**5]
 )
-def test_a_spoilt_memory_is_none(content: str, place: Path) -> None:
+def test_a_spoilt_memory_is_none(content, place):
     place.write_text(content)
     _known.cache_clear()
     told = entry_of("fashion", shipped("fashion.h5"), lambda: load("fashion"))
@@ -73,7 +68,7 @@ def test_a_spoilt_memory_is_none(content: str, place: Path) -> None:
     assert json.loads(place.read_text())[1]["fashion"][1]["cells"] == 15625
 
 
-def test_what_cannot_be_remembered_is_told_all_the_same(place: Path) -> None:
+def test_what_cannot_be_remembered_is_told_all_the_same(place):
     place.mkdir()
     _known.cache_clear()
     assert entry_of("fashion", shipped("fashion.h5"), lambda: load("fashion"))["available"]

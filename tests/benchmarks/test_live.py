@@ -1,7 +1,5 @@
 """The live benchmark: trained once, kept, resumed, and searched by every strategy unchanged."""
 
-from __future__ import annotations
-
 import json
 import shutil
 import sqlite3
@@ -14,19 +12,18 @@ import surrogate_nas as sn
 from surrogate_nas.benchmarks.live import LiveBenchmark
 from surrogate_nas.core.errors import UserError
 from surrogate_nas.files import HOME_VARIABLE
-from tests.conftest import Snas
 
 FILE = Path(__file__).parents[1].joinpath("tiny_task.py")
 TINY = f"{FILE}:TINY"
 
 
 @pytest.fixture
-def bench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> LiveBenchmark:
+def bench(tmp_path, monkeypatch):
     monkeypatch.setenv(HOME_VARIABLE, str(tmp_path))
     return LiveBenchmark(TINY)
 
 
-def kept(home: Path) -> list[list[object]]:
+def kept(home):
     """Everything kept, without checksums, in the order in which it was added."""
     lines = []
     for file in (home / "live").glob("*.sqlite"):
@@ -35,7 +32,7 @@ def kept(home: Path) -> list[list[object]]:
     return [json.loads(line.partition(b" ")[2]) for (line,) in lines]
 
 
-def test_a_cell_is_trained_once_and_kept(bench: LiveBenchmark, tmp_path: Path) -> None:
+def test_a_cell_is_trained_once_and_kept(bench, tmp_path):
     cell = bench.space[11]
     first = bench.query(cell, "valid_loss")
     assert (first.epochs, first.seed, first.unit, first.n_seeds) == (1, 0, "nats", 1)
@@ -49,9 +46,7 @@ def test_a_cell_is_trained_once_and_kept(bench: LiveBenchmark, tmp_path: Path) -
     assert len(kept(tmp_path)) == 1
 
 
-def test_epochs_and_seeds_are_trainings_of_their_own(
-    bench: LiveBenchmark, tmp_path: Path
-) -> None:
+def test_epochs_and_seeds_are_trainings_of_their_own(bench, tmp_path):
     cell = bench.space[11]
     answers = [
         bench.query(cell, "train_loss", epochs=1),
@@ -66,10 +61,10 @@ def test_epochs_and_seeds_are_trainings_of_their_own(
 
 
 def test_an_answer_does_not_depend_on_what_else_is_asked(
-    bench: LiveBenchmark,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+    bench,
+    tmp_path,
+    monkeypatch,
+):
     cells = [bench.space[i] for i in (3, 11, 500)]
     together = [float(a) for a in bench.query(cells, "valid_loss")]
     monkeypatch.setenv(HOME_VARIABLE, str(tmp_path / "other"))
@@ -80,7 +75,7 @@ def test_an_answer_does_not_depend_on_what_else_is_asked(
 
 
 @pytest.fixture(scope="module")
-def shared_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def shared_home(tmp_path_factory):
     """A home where what one strategy had trained is kept for the next, as all begin with the same
     cells.
     """
@@ -89,10 +84,10 @@ def shared_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.mark.parametrize("strategy", ["evolution", "zero_cost"])
 def test_every_strategy_searches_live(
-    strategy: str,
-    shared_home: Path,
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+    strategy,
+    shared_home,
+    monkeypatch,
+):
     monkeypatch.setenv(HOME_VARIABLE, str(shared_home))
     bench = LiveBenchmark(TINY)
     run = sn.search(
@@ -109,9 +104,7 @@ def test_every_strategy_searches_live(
     )
 
 
-def test_no_cell_is_trained_that_the_budget_does_not_reach(
-    bench: LiveBenchmark, tmp_path: Path
-) -> None:
+def test_no_cell_is_trained_that_the_budget_does_not_reach(bench, tmp_path):
     first = sn.search(bench, "random", "valid_loss", budget=3)
     assert len(kept(tmp_path)) == 3
     costs = [trial.cost_seconds for trial in first.trials]
@@ -122,9 +115,7 @@ def test_no_cell_is_trained_that_the_budget_does_not_reach(
     assert len(kept(tmp_path)) == 3
 
 
-def test_a_damaged_answer_is_trained_again_with_one_line(
-    bench: LiveBenchmark, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_damaged_answer_is_trained_again_with_one_line(bench, tmp_path, capsys):
     cell = bench.space[11]
     answer = bench.query(cell, "valid_loss")
     bench.query(bench.space[3], "valid_loss")
@@ -144,12 +135,12 @@ def test_a_damaged_answer_is_trained_again_with_one_line(
 
 
 @pytest.mark.usefixtures("fresh_home")
-def test_an_edited_task_is_answered_anew(tmp_path: Path) -> None:
+def test_an_edited_task_is_answered_anew(tmp_path):
     file = tmp_path / "mine.py"
     shutil.copy(FILE, file)
     text = file.read_text()
 
-    def ask() -> tuple[float, str]:
+    def ask():
         bench = sn.load(f"live:{file}:TINY")
         return float(bench.query(bench.space[11], "valid_loss")), bench.fingerprint
 
@@ -184,23 +175,23 @@ def test_an_edited_task_is_answered_anew(tmp_path: Path) -> None:
     ],
 )
 def test_a_task_that_is_wrong_is_one_clear_line(
-    bench: LiveBenchmark,
-    name: str,
-    says: str,
-) -> None:
+    bench,
+    name,
+    says,
+):
     assert bench.name
     with pytest.raises(UserError, match=says):
         sn.search(name, "random", "valid_loss", budget=1)
 
 
-def test_an_unknown_device_is_one_clear_line() -> None:
+def test_an_unknown_device_is_one_clear_line():
     with pytest.raises(UserError, match="There is no device 'quantum'"):
         LiveBenchmark(TINY, device="quantum")
 
 
 def test_final_metrics_cannot_be_searched_live_and_there_is_no_column(
-    bench: LiveBenchmark,
-) -> None:
+    bench,
+):
     with pytest.raises(UserError, match="final metric"):
         sn.Objective("test_error", bench)
     with pytest.raises(UserError, match="no table"):
@@ -208,7 +199,7 @@ def test_final_metrics_cannot_be_searched_live_and_there_is_no_column(
 
 
 @pytest.mark.usefixtures("fresh_home")
-def test_a_task_can_be_trained_with_another_loss() -> None:
+def test_a_task_can_be_trained_with_another_loss():
     plain, brier = (sn.load(f"live:{TINY}{loss}") for loss in ("", "?loss=brier"))
     assert (
         brier.name == f"live:{TINY}?loss=brier" and brier.fingerprint != plain.fingerprint
@@ -230,10 +221,10 @@ def test_a_task_can_be_trained_with_another_loss() -> None:
 
 @pytest.mark.usefixtures("fresh_home")
 def test_a_relative_path_is_compared_on_and_read_again(
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    snas: Snas,
-) -> None:
+    tmp_path,
+    monkeypatch,
+    snas,
+):
     """A task and a loss in the working directory; the fingerprint is of their content, not of how
     they are spelled.
     """

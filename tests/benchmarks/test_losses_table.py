@@ -2,16 +2,12 @@
 predicted says so.
 """
 
-from __future__ import annotations
-
 import os
 import pickle
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
-from numpy.typing import NDArray
 
 from analysis.answer.design import read_design
 from analysis.answer.tables import train_rounds, write_tables
@@ -29,7 +25,6 @@ from surrogate_nas.objective import Objective
 from surrogate_nas.space import Sampled, nb201
 from surrogate_nas.space.network import Network
 from surrogate_nas.tables import ColumnKey, Table, read_compact, write_compact
-from tests.conftest import Snas
 
 TASK = f"{Path(__file__).parents[1].joinpath('tiny_task.py')}:TINY"
 LOSSES = ("focal", "brier")
@@ -49,7 +44,7 @@ seeds = 2
 
 
 @pytest.fixture(scope="module")
-def made(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+def made(tmp_path_factory):
     """A home in which a small table of losses was made by one worker."""
     before = os.environ.get(HOME_VARIABLE, "")
     folder = tmp_path_factory.mktemp("losses")
@@ -63,7 +58,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 
 
 @pytest.fixture
-def exact(made: Path) -> LossesBenchmark:
+def exact(made):
     assert made.is_dir()
     bench = load("losses-tiny/trained")
     assert isinstance(bench, LossesBenchmark)
@@ -71,14 +66,14 @@ def exact(made: Path) -> LossesBenchmark:
 
 
 @pytest.fixture
-def filled(made: Path) -> FilledBenchmark:
+def filled(made):
     assert made.is_dir()
     bench = load("losses-tiny")
     assert isinstance(bench, FilledBenchmark)
     return bench
 
 
-def test_a_table_of_losses_tells_what_each_training_told(exact: LossesBenchmark) -> None:
+def test_a_table_of_losses_tells_what_each_training_told(exact):
     assert len(exact.space) == 14 and exact.objective == "valid_loss@focal + 0.1*params"
     answer = exact.query(exact.space[0], "valid_error@brier")
     assert (answer.n_seeds, answer.unit) == (1, "%")
@@ -87,9 +82,7 @@ def test_a_table_of_losses_tells_what_each_training_told(exact: LossesBenchmark)
     assert exact.banner == "" and exact.metric("test_error@brier").kind == "final"
 
 
-def test_what_is_predicted_says_so_and_is_no_result(
-    filled: FilledBenchmark, exact: LossesBenchmark
-) -> None:
+def test_what_is_predicted_says_so_and_is_no_result(filled, exact):
     space = filled.space
     trained = filled.column("trained") == 1
     assert (
@@ -132,7 +125,7 @@ def test_what_is_predicted_says_so_and_is_no_result(
     )
 
 
-def test_predictions_are_kept_and_repeat(filled: FilledBenchmark, made: Path) -> None:
+def test_predictions_are_kept_and_repeat(filled, made):
     key = ColumnKey("valid_loss@focal", 1, "mean")
     first = filled.column("valid_loss@focal", 1)
     (kept,) = (made / "losses" / "predicted").glob("*-valid_loss@focal-1.npy")
@@ -144,8 +137,8 @@ def test_predictions_are_kept_and_repeat(filled: FilledBenchmark, made: Path) ->
     )
 
 
-def test_every_loss_that_is_read_is_a_training_to_pay(exact: LossesBenchmark) -> None:
-    def cost(*names: str) -> NDArray[np.float64]:
+def test_every_loss_that_is_read_is_a_training_to_pay(exact):
+    def cost(*names):
         return exact.measure(
             list(exact.space), [exact.question(name) for name in names]
         ).cost
@@ -168,7 +161,7 @@ def test_every_loss_that_is_read_is_a_training_to_pay(exact: LossesBenchmark) ->
     ] == exact.question("valid_loss@focal")
 
 
-def test_training_on_costs_the_difference(fresh_home: Path) -> None:
+def test_training_on_costs_the_difference(fresh_home):
     write_compact(curves(20), fresh_home / "losses" / "curves.h5")
     bench = load("losses-curves/trained")
     cell = bench.space[3]
@@ -185,11 +178,11 @@ def test_training_on_costs_the_difference(fresh_home: Path) -> None:
 
 
 def curves(
-    n: int,
-    losses: tuple[str, ...] = ("one", "two"),
-    metrics: int = 1,
-    epochs: int = 3,
-) -> Table:
+    n,
+    losses=("one", "two"),
+    metrics=1,
+    epochs=3,
+):
     """Made-up curves: 2.5 s an epoch, half a second a pass."""
     rng = np.random.default_rng(1)
     space = nb201()
@@ -232,7 +225,7 @@ def curves(
     return table
 
 
-def test_a_compact_table_keeps_four_digits_and_what_is_missing(tmp_path: Path) -> None:
+def test_a_compact_table_keeps_four_digits_and_what_is_missing(tmp_path):
     table = curves(50)
     path = tmp_path / "table.h5"
     write_compact(table, path)
@@ -258,15 +251,15 @@ def test_a_compact_table_keeps_four_digits_and_what_is_missing(tmp_path: Path) -
 
 
 def test_fifty_pairs_of_a_thousand_classes_take_less_than_six_megabytes(
-    tmp_path: Path,
-) -> None:
+    tmp_path,
+):
     write_compact(
         curves(1000, losses=("one", "two"), metrics=8, epochs=5), tmp_path / "table.h5"
     )
     assert (tmp_path / "table.h5").stat().st_size / 2 < 6e6 / 50
 
 
-def test_a_comparison_on_predicted_cells_says_so(snas: Snas, made: Path) -> None:
+def test_a_comparison_on_predicted_cells_says_so(snas, made):
     assert {"losses-tiny", "losses-tiny/trained"} <= {*Losses().names()}
     out = made / "compared"
     words = ["--strategies", "random", "--runs", 1, "--budget", 8, "--out", out, "--json"]
@@ -277,6 +270,6 @@ def test_a_comparison_on_predicted_cells_says_so(snas: Snas, made: Path) -> None
     assert "was predicted for all others" in (out / "report.html").read_text()
 
 
-def test_a_table_that_is_not_here_is_one_line() -> None:
+def test_a_table_that_is_not_here_is_one_line():
     with pytest.raises(UserError, match="losses-nothing/trained is not here"):
         load("losses-nothing/trained")

@@ -2,13 +2,9 @@
 published model says.
 """
 
-from __future__ import annotations
-
 import json
 import pickle
 import sys
-from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -20,28 +16,27 @@ from surrogate_nas.files import HOME_VARIABLE
 from surrogate_nas.space import choices_of, space_named
 from surrogate_nas.tables.sources import fetching, nb301
 from surrogate_nas.tables.sources.base import source_of
-from tests.conftest import Snas
 
 DARTS = space_named("darts")
 PREFIX = "NetworkSelectorDatasetInfo_COLON_darts_COLON_"
 
 
 @pytest.fixture(scope="module")
-def files(mirror: Path, own_home: Path) -> dict[str, Path]:
+def files(mirror, own_home):
     """The published files, which are checked by sha256, by their names."""
     assert mirror.is_dir() and own_home.is_dir()
     return {path.name: path for path in fetching.fetch("nb301")}
 
 
 @pytest.fixture(scope="module")
-def bench(files: dict[str, Path]) -> PredictedBenchmark:
+def bench(files):
     assert len(files) == 3
     found = load("nb301")
     assert isinstance(found, PredictedBenchmark)
     return found
 
 
-def plainly_encoded(genotype: Any, encoding: dict[str, dict[str, int]]) -> list[int]:
+def plainly_encoded(genotype, encoding):
     """A genotype as the model reads it, written from the published space's names alone."""
     chosen = dict.fromkeys(encoding, "#na#")
     for half in ("normal", "reduce"):
@@ -58,16 +53,14 @@ def plainly_encoded(genotype: Any, encoding: dict[str, dict[str, int]]) -> list[
     return [encoding[name][word] for name, word in chosen.items()]
 
 
-def test_codes_are_those_of_the_published_space(files: dict[str, Path]) -> None:
+def test_codes_are_those_of_the_published_space(files):
     encoding = json.loads(files["encoding_v2.json"].read_text())
     cells = [*map(DARTS.parse, DARTS.named), *DARTS.reference_sample[:200]]
-    expected = [plainly_encoded(DARTS.genotype(cell), encoding) for cell in cells]  # type: ignore[attr-defined]
+    expected = [plainly_encoded(DARTS.genotype(cell), encoding) for cell in cells]
     assert nb301.encoded(choices_of(cells)).tolist() == expected
 
 
-def test_answers_are_what_the_model_says(
-    bench: PredictedBenchmark, files: dict[str, Path]
-) -> None:
+def test_answers_are_what_the_model_says(bench, files):
     import onnxruntime
 
     session = onnxruntime.InferenceSession(
@@ -90,7 +83,7 @@ def test_answers_are_what_the_model_says(
     assert said.shape == (30, 4), "the last output is unknown"
 
 
-def test_what_it_says_of_itself(bench: PredictedBenchmark) -> None:
+def test_what_it_says_of_itself(bench):
     assert (
         "A surrogate of a surrogate" in bench.banner
         and "every cell of the space darts" in bench.title
@@ -104,7 +97,7 @@ def test_what_it_says_of_itself(bench: PredictedBenchmark) -> None:
     assert source_of("nb301") == "nb301" and "nb301" in reserved()
 
 
-def test_a_batch_is_answered_as_one_by_one(bench: PredictedBenchmark) -> None:
+def test_a_batch_is_answered_as_one_by_one(bench):
     cells = list(DARTS.reference_sample[300:330])
     question = bench.question("valid_error")
     alone = [bench.measure([cell], (question,)).values[0, 0] for cell in cells]
@@ -121,7 +114,7 @@ def test_a_batch_is_answered_as_one_by_one(bench: PredictedBenchmark) -> None:
     )
 
 
-def test_what_an_answer_costs(bench: PredictedBenchmark) -> None:
+def test_what_an_answer_costs(bench):
     cell = DARTS.reference_sample[7]
     seconds = {
         epochs: float(bench.query(cell, "train_seconds", epochs=epochs))
@@ -139,7 +132,7 @@ def test_what_an_answer_costs(bench: PredictedBenchmark) -> None:
     assert min(steps) == 0.0, "where the model has seconds fall"
 
 
-def test_bad_questions(bench: PredictedBenchmark, snas: Snas) -> None:
+def test_bad_questions(bench, snas):
     with pytest.raises(UserError, match="knows no seeds, so there is no seed 3"):
         bench.query("DARTS_V2", "valid_error", seed=3)
     refused = snas("query", "nb301", "DARTS_V2", "--metric", "valid_error", "--epochs", 99)
@@ -152,11 +145,11 @@ def test_bad_questions(bench: PredictedBenchmark, snas: Snas) -> None:
 
 
 def test_without_files_or_library_one_line_says_what_to_do(
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    snas: Snas,
-    files: dict[str, Path],
-) -> None:
+    tmp_path,
+    monkeypatch,
+    snas,
+    files,
+):
     nb301._session.cache_clear()
     with monkeypatch.context() as patched:
         patched.setitem(sys.modules, "onnxruntime", None)
@@ -192,10 +185,10 @@ def test_without_files_or_library_one_line_says_what_to_do(
 
 @pytest.mark.parametrize("strategy", ["evolution", "bo_epochs"])
 def test_every_strategy_runs(
-    bench: PredictedBenchmark,
-    strategy: str,
-    snas: Snas,
-) -> None:
+    bench,
+    strategy,
+    snas,
+):
     assert bench.objective == "valid_error + 0.05*params"
     found = snas("search", "nb301", "--strategy", strategy, "--budget", 14, "--json")
     assert found.code == 0, found.err

@@ -2,8 +2,6 @@
 code.
 """
 
-from __future__ import annotations
-
 import json
 from pathlib import Path
 
@@ -22,12 +20,11 @@ from surrogate_nas.space import space_named
 from surrogate_nas.surrogates import make_model
 from surrogate_nas.surrogates.storage import Card, save
 from surrogate_nas.tables import Table, write_table
-from tests.conftest import Snas
 
 EVIL = "import pathlib\npathlib.Path({mark!r}).write_text('ran')\nTASK = BENCH = None\n"
 
 
-def evil(folder: Path) -> tuple[Path, Path]:
+def evil(folder):
     mark = folder / "ran"
     file = folder / "evil.py"
     file.write_text(EVIL.format(mark=str(mark)))
@@ -35,13 +32,13 @@ def evil(folder: Path) -> tuple[Path, Path]:
 
 
 def learned(
-    bench: TableBenchmark,
-    metric: str,
-    path: Path,
+    bench,
+    metric,
+    path,
     *,
-    name: str,
-    fingerprint: str = "",
-) -> str:
+    name,
+    fingerprint="",
+):
     """A ridge model of 100 cells, whose card says that it learned from `name`."""
     values = bench.column(metric)
     held = np.flatnonzero(np.isfinite(values))[:100]
@@ -68,10 +65,10 @@ def learned(
 
 
 def test_every_name_has_one_opener_and_an_address_that_opens_it_again(
-    small: TableBenchmark,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+    small,
+    tmp_path,
+    monkeypatch,
+):
     names = [
         "fashion",
         "analog-cifar10",
@@ -91,11 +88,11 @@ def test_every_name_has_one_opener_and_an_address_that_opens_it_again(
     "shape", ["live:{file}:TASK", "{file}:BENCH", "live:{file}:TASK/macro"]
 )
 def test_a_results_folder_that_names_code_runs_none(
-    snas: Snas,
-    tmp_path: Path,
-    small: TableBenchmark,
-    shape: str,
-) -> None:
+    snas,
+    tmp_path,
+    small,
+    shape,
+):
     file, mark = evil(tmp_path)
     sn.compare(small, ["random"], "valid_error", runs=1, budget=12, folder=tmp_path / "out")
     path = tmp_path / "out" / "experiment.json"
@@ -107,7 +104,7 @@ def test_a_results_folder_that_names_code_runs_none(
     assert not mark.exists()
 
 
-def forged(text: str, **changes: object) -> str:
+def forged(text, **changes):
     """The description of a comparison with other entries, as if it had been written so."""
     from surrogate_nas.runs import store
 
@@ -116,16 +113,14 @@ def forged(text: str, **changes: object) -> str:
     return json.dumps(seal(content) if seal else content)
 
 
-def test_a_model_s_card_that_names_code_runs_none(
-    tmp_path: Path, small: TableBenchmark
-) -> None:
+def test_a_model_s_card_that_names_code_runs_none(tmp_path, small):
     file, mark = evil(tmp_path)
     for name in (f"live:{file}:TASK", f"{file}:BENCH"):
         bench = load(learned(small, "valid_error", tmp_path / "model.h5", name=name))
         assert bench.final(bench.space[3]) == {} and not mark.exists()
 
 
-def test_code_that_the_user_names_again_is_opened(snas: Snas, tmp_path: Path) -> None:
+def test_code_that_the_user_names_again_is_opened(snas, tmp_path):
     bench = f"{Path(__file__).parents[1] / 'examples_enumerable.py'}:BENCH"
     assert (
         snas(
@@ -148,7 +143,7 @@ def test_code_that_the_user_names_again_is_opened(snas: Snas, tmp_path: Path) ->
     assert read_comparison(tmp_path / "o", benchmark=bench).strategies == ["random"]
 
 
-def partial_table(path: Path) -> TableBenchmark:
+def partial_table(path):
     """A table that holds 2,000 cells of at most one 3x3 convolution: a linear model finds all
     better cells outside.
     """
@@ -165,9 +160,7 @@ def partial_table(path: Path) -> TableBenchmark:
     return TableBenchmark(path)
 
 
-def test_a_surrogate_of_a_partial_table_is_compared_and_shows_dashes(
-    snas: Snas, tmp_path: Path
-) -> None:
+def test_a_surrogate_of_a_partial_table_is_compared_and_shows_dashes(snas, tmp_path):
     table = partial_table(tmp_path / "partial.h5")
     name = learned(table, "valid_error", tmp_path / "model.h5", name=str(table.path))
     bench = load(name)
@@ -197,9 +190,7 @@ def test_a_surrogate_of_a_partial_table_is_compared_and_shows_dashes(
     assert found.code == 0 and "test_error (final)" in found.out
 
 
-def test_a_surrogate_that_is_joined_still_reports_the_truth(
-    tmp_path: Path, small: TableBenchmark
-) -> None:
+def test_a_surrogate_that_is_joined_still_reports_the_truth(tmp_path, small):
     name = learned(small, "valid_error", tmp_path / "model.h5", name=str(small.path))
     latency = Table("mine", "nb201", "t", "s", objective="", cost="queries")
     latency.add(

@@ -12,10 +12,8 @@ import sys
 import textwrap
 import threading
 import time
-from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
 
 import cloudpickle
 import pytest
@@ -23,11 +21,11 @@ import pytest
 import surrogate_nas as sn
 from surrogate_nas.benchmarks.base import Question
 from surrogate_nas.benchmarks.checkpoints import TrainingFolder
-from surrogate_nas.benchmarks.running import LOG_BYTES, RunningTrial
+from surrogate_nas.benchmarks.running import LOG_BYTES
 from surrogate_nas.benchmarks.training import Training
 from surrogate_nas.core.errors import EvaluationError
 from surrogate_nas.objective import Objective
-from tests.conftest import Snas, assert_one_clear_line
+from tests.conftest import assert_one_clear_line
 
 SPACE = sn.ChoiceSpace(
     "net", {"width": (8, 16, 32), "depth": (1, 2, 3), "rate": (1, 2, 3, 4)}
@@ -38,7 +36,7 @@ BOTH = ["valid_error", "train_loss"]
 
 
 @pytest.fixture(autouse=True)
-def own_home(fresh_home: Path) -> Path:
+def own_home(fresh_home):
     return fresh_home
 
 
@@ -55,7 +53,7 @@ class Trained:
         self.starts: list[int] = []
         self.seeds: list[int] = []
 
-    def __call__(self, cell: sn.Cell, trial: RunningTrial) -> None:
+    def __call__(self, cell, trial):
         state = trial.folder / "state.txt"
         done = int(state.read_text()) if state.exists() else 0
         assert done == trial.start
@@ -74,22 +72,22 @@ class Trained:
 
 
 @pytest.fixture
-def trained() -> Trained:
+def trained():
     return Trained()
 
 
 @pytest.fixture
-def bench(trained: Trained) -> Training:
+def bench(trained):
     return training(trained)
 
 
-def training(train: Callable[..., Any], **more: Any) -> Training:
+def training(train, **more):
     return Training(
         SPACE, train, **({"metrics": [LOSS], "epochs": 9, "name": "mine"} | more)
     )
 
 
-def asked(bench: Training, *epochs: int, seed: int = 0) -> tuple[list[float], float]:
+def asked(bench, *epochs, seed=0):
     """The values of a cell after some epochs, and the charge."""
     values, cost = bench.measure([CELL], [Question(LOSS, one) for one in epochs], seed)
     return values[0].tolist(), float(cost[0])
@@ -98,10 +96,10 @@ def asked(bench: Training, *epochs: int, seed: int = 0) -> tuple[list[float], fl
 # what it is
 
 
-def test_a_trial_says_what_the_training_shall_do() -> None:
-    seen: dict[str, Any] = {}
+def test_a_trial_says_what_the_training_shall_do():
+    seen = {}
 
-    def train(_cell: sn.Cell, trial: RunningTrial) -> None:
+    def train(_cell, trial):
         seen.update(vars(trial), options=dict(trial.options))
         for epoch in range(1, trial.epochs + 1):
             trial.report(epoch, valid_error=2.0)
@@ -112,10 +110,10 @@ def test_a_trial_says_what_the_training_shall_do() -> None:
     assert seen["options"] == {"width": "8", "depth": "2", "rate": "3"}
 
 
-def test_every_kind_of_number_is_taken() -> None:
+def test_every_kind_of_number_is_taken():
     import numpy as np
 
-    def train(_cell: sn.Cell, trial: RunningTrial) -> None:
+    def train(_cell, trial):
         numbers = [3, np.float32(2.5), np.array([1.5])]
         for epoch, number in enumerate(numbers, 1):
             trial.report(np.int64(epoch), valid_error=number)
@@ -144,7 +142,7 @@ def test_every_kind_of_number_is_taken() -> None:
         ({"metrics": ["synflow_proxy"]}, "a score without training"),
     ],
 )
-def test_what_cannot_be_a_training_is_one_line(wrong: dict[str, Any], says: str) -> None:
+def test_what_cannot_be_a_training_is_one_line(wrong, says):
     given = {"space": SPACE, "train": len, "metrics": [LOSS], "epochs": 9} | wrong
     with pytest.raises(sn.UserError, match=says):
         Training(**given)
@@ -153,7 +151,7 @@ def test_what_cannot_be_a_training_is_one_line(wrong: dict[str, Any], says: str)
 # going on
 
 
-def test_a_training_goes_on_from_its_checkpoint(bench: Training, trained: Trained) -> None:
+def test_a_training_goes_on_from_its_checkpoint(bench, trained):
     cell = CELL.text
     (first,), early = asked(bench, 3)
     assert trained.epochs == [(cell, 1), (cell, 2), (cell, 3)]
@@ -168,7 +166,7 @@ def test_a_training_goes_on_from_its_checkpoint(bench: Training, trained: Traine
 
 
 @pytest.mark.parametrize("slots", [1, 2])
-def test_asha_retrains_no_epoch(tmp_path: Path, slots: int) -> None:
+def test_asha_retrains_no_epoch(tmp_path, slots):
     bench = training(Trained(tmp_path / "notes"))
     run = sn.search(bench, "asha", LOSS, budget=30, parallel=slots)
     noted = [line.split(" ", 1) for line in (tmp_path / "notes").read_text().splitlines()]
@@ -176,7 +174,7 @@ def test_asha_retrains_no_epoch(tmp_path: Path, slots: int) -> None:
     assert max(int(start) for start, _ in noted) > 0
     assert len(noted) == len({epoch_and_cell for _, epoch_and_cell in noted})
     charged = sum(trial.cost_seconds for trial in run.trials)
-    deepest: dict[sn.Cell, int] = {}
+    deepest = {}
     for trial in run.trials:
         deepest[trial.cell] = max(deepest.get(trial.cell, 0), trial.epochs or 0)
     assert charged == pytest.approx(
@@ -188,9 +186,9 @@ def test_asha_retrains_no_epoch(tmp_path: Path, slots: int) -> None:
 
 
 def test_a_removed_checkpoint_is_trained_anew_and_charged_whole(
-    bench: Training,
-    trained: Trained,
-) -> None:
+    bench,
+    trained,
+):
     (first,), _ = asked(bench, 3)
     TrainingFolder(bench.folder_of(CELL)).drop()
     (again, _), whole = asked(bench, 3, 9)
@@ -198,14 +196,14 @@ def test_a_removed_checkpoint_is_trained_anew_and_charged_whole(
     assert bench.continued(CELL, 3, 9) == whole
 
 
-def test_seeds_are_trainings_of_their_own(bench: Training, trained: Trained) -> None:
+def test_seeds_are_trainings_of_their_own(bench, trained):
     assert asked(bench, 3)[0] != asked(bench, 3, seed=2)[0]
     assert trained.starts == [0, 0] and trained.seeds == [0, 2]
     with pytest.raises(sn.UserError, match="name a number, not the mean"):
         bench.measure([CELL], [Question(LOSS, 3)], "mean")
 
 
-def test_where_seeds_do_not_matter_there_is_one(trained: Trained) -> None:
+def test_where_seeds_do_not_matter_there_is_one(trained):
     bench = training(trained, stochastic=False)
     assert asked(bench, 3)[0] == asked(bench, 3, seed=7)[0]
     assert (
@@ -215,7 +213,7 @@ def test_where_seeds_do_not_matter_there_is_one(trained: Trained) -> None:
     assert trained.seeds == [0]
 
 
-def test_answers_outlive_the_process(bench: Training, trained: Trained) -> None:
+def test_answers_outlive_the_process(bench, trained):
     before = asked(bench, 2, 5)
     again = training(Trained())
     assert again.fingerprint == bench.fingerprint
@@ -226,10 +224,10 @@ def test_answers_outlive_the_process(bench: Training, trained: Trained) -> None:
         bench.continued(SPACE.at((1, 1, 1)), 3, 9)
 
 
-def test_a_search_that_was_interrupted_trains_nothing_again(tmp_path: Path) -> None:
-    seen: list[int] = []
+def test_a_search_that_was_interrupted_trains_nothing_again(tmp_path):
+    seen = []
 
-    def ends(trials: Any) -> bool:
+    def ends(trials):
         seen.extend(trial.index for trial in trials)
         return len(seen) >= 12
 
@@ -267,10 +265,10 @@ if __name__ == "__main__":
 """
 
 
-def test_a_half_written_checkpoint_is_not_used(tmp_path: Path) -> None:
+def test_a_half_written_checkpoint_is_not_used(tmp_path):
     (tmp_path / "killed.py").write_text(KILLED)
 
-    def command() -> subprocess.CompletedProcess[str]:
+    def command():
         return subprocess.run(
             [sys.executable, "killed.py"],
             cwd=tmp_path,
@@ -290,8 +288,8 @@ def test_a_half_written_checkpoint_is_not_used(tmp_path: Path) -> None:
     assert float(lines[-1]) == pytest.approx(50 / 9)
 
 
-def test_checkpoints_stay_within_their_cap(trained: Trained) -> None:
-    def heavy(cell: sn.Cell, trial: RunningTrial) -> None:
+def test_checkpoints_stay_within_their_cap(trained):
+    def heavy(cell, trial):
         (trial.folder / "weights.bin").write_bytes(bytes(1000))
         trained(cell, trial)
 
@@ -310,10 +308,10 @@ def test_checkpoints_stay_within_their_cap(trained: Trained) -> None:
 # what it reports
 
 
-def test_a_curve_is_there_while_it_is_trained() -> None:
-    seen: list[list[dict[str, Any]]] = []
+def test_a_curve_is_there_while_it_is_trained():
+    seen = []
 
-    def train(cell: sn.Cell, trial: RunningTrial) -> None:
+    def train(cell, trial):
         place = TrainingFolder(bench.folder_of(cell))
         (trial.folder / "state").write_text("x")
         for epoch in range(trial.start + 1, trial.epochs + 1):
@@ -333,7 +331,7 @@ def test_a_curve_is_there_while_it_is_trained() -> None:
 
 
 @contextmanager
-def locked_elsewhere(folder: Path) -> Iterator[Callable[[], None]]:
+def locked_elsewhere(folder):
     """A folder that another process has locked; yields what ends that process."""
     folder.mkdir(parents=True)
     code = (
@@ -351,13 +349,13 @@ def locked_elsewhere(folder: Path) -> Iterator[Callable[[], None]]:
 
 
 def test_one_process_waits_for_another_s_training_and_says_that_it_lives(
-    bench: Training,
-    trained: Trained,
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+    bench,
+    trained,
+    monkeypatch,
+):
     from surrogate_nas.runtime import worker
 
-    signs: list[int] = []
+    signs = []
     monkeypatch.setattr(worker, "alive", lambda: signs.append(1), raising=False)
     folder = bench.folder_of(CELL)
     with locked_elsewhere(folder) as end:
@@ -368,8 +366,8 @@ def test_one_process_waits_for_another_s_training_and_says_that_it_lives(
     assert len(signs) > 3 and trained.starts == [0]
 
 
-def test_a_training_that_asks_for_itself_is_one_line() -> None:
-    def asks(_cell: sn.Cell, _trial: RunningTrial) -> None:
+def test_a_training_that_asks_for_itself_is_one_line():
+    def asks(_cell, _trial):
         bench.query(CELL, LOSS, epochs=3)
 
     bench = training(asks)
@@ -386,16 +384,16 @@ class OutOfMemoryError(RuntimeError):
     """As PyTorch calls it."""
 
 
-def raises(_cell: sn.Cell, trial: RunningTrial) -> None:
+def raises(_cell, trial):
     sys.stdout.write("about to divide\n")
     trial.report(1, valid_error=1 / 0)
 
 
-def leaves(_cell: sn.Cell, _trial: RunningTrial) -> None:
+def leaves(_cell, _trial):
     sys.exit("no data here")
 
 
-def forks(_cell: sn.Cell, _trial: RunningTrial) -> None:
+def forks(_cell, _trial):
     pid = os.fork()
     if pid == 0:
         return
@@ -403,42 +401,42 @@ def forks(_cell: sn.Cell, _trial: RunningTrial) -> None:
     raise RuntimeError("after the fork")
 
 
-def forgets(_cell: sn.Cell, trial: RunningTrial) -> None:
+def forgets(_cell, trial):
     trial.report(1, valid_error=3.0)
 
 
-def backwards(_cell: sn.Cell, trial: RunningTrial) -> None:
+def backwards(_cell, trial):
     for epoch in (1, 2, 1):
         trial.report(epoch, valid_error=3.0)
 
 
-def too_many(_cell: sn.Cell, trial: RunningTrial) -> None:
+def too_many(_cell, trial):
     for epoch in range(1, 20):
         trial.report(epoch, valid_error=3.0)
 
 
-def swallows(_cell: sn.Cell, trial: RunningTrial) -> None:
+def swallows(_cell, trial):
     for epoch in range(1, trial.epochs + 1):
         with suppress(Exception):
             trial.report(epoch, valid_error=float("nan"))
 
 
-def prints(_cell: sn.Cell, _trial: RunningTrial) -> None:
+def prints(_cell, _trial):
     for _ in range(12):
         sys.stdout.write("x" * 1_000_000 + "\n")
     raise ValueError("printed enough")
 
 
-def memory(_cell: sn.Cell, _trial: RunningTrial) -> None:
+def memory(_cell, _trial):
     raise MemoryError
 
 
-def memory_of_a_device(_cell: sn.Cell, _trial: RunningTrial) -> None:
+def memory_of_a_device(_cell, _trial):
     raise OutOfMemoryError("tried to allocate 20 GiB")
 
 
-def reports(**metrics: Any) -> Callable[..., None]:
-    def train(_cell: sn.Cell, trial: RunningTrial) -> None:
+def reports(**metrics):
+    def train(_cell, trial):
         for epoch in range(1, trial.epochs + 1):
             trial.report(epoch, **metrics)
 
@@ -474,11 +472,11 @@ FAILING = [
 
 @pytest.mark.parametrize(("train", "cause", "says"), FAILING)
 def test_a_failing_training_is_one_line_and_is_not_kept(
-    train: Callable[..., Any],
-    cause: str,
-    says: str,
-    capfd: pytest.CaptureFixture[str],
-) -> None:
+    train,
+    cause,
+    says,
+    capfd,
+):
     bench = training(train)
     log = bench.folder_of(CELL) / "log.txt"
     for _ in range(2):  # a failure is no answer
@@ -505,11 +503,11 @@ def test_a_failing_training_is_one_line_and_is_not_kept(
     ],
 )
 def test_a_failure_and_an_interrupt_keep_the_checkpoint_of_before(
-    bench: Training, trained: Trained, ends: Callable[[], None], raised: type[BaseException]
-) -> None:
+    bench, trained, ends, raised
+):
     asked(bench, 3)
 
-    def breaks(_cell: sn.Cell, trial: RunningTrial) -> None:
+    def breaks(_cell, trial):
         (trial.folder / "state.txt").write_text("half")
         ends()
 
@@ -521,8 +519,8 @@ def test_a_failure_and_an_interrupt_keep_the_checkpoint_of_before(
     assert trained.starts == [0, 3]
 
 
-def test_all_output_goes_to_its_file(capfd: pytest.CaptureFixture[str]) -> None:
-    def talks(cell: sn.Cell, trial: RunningTrial) -> None:
+def test_all_output_goes_to_its_file(capfd):
+    def talks(cell, trial):
         sys.stdout.write("from Python\n")
         sys.stderr.write("from the other stream\n")
         ctypes.CDLL(None).puts(b"from C")
@@ -541,10 +539,10 @@ def test_all_output_goes_to_its_file(capfd: pytest.CaptureFixture[str]) -> None:
 # what it costs, and the rest of an objective
 
 
-def test_the_seconds_of_children_are_charged() -> None:
+def test_the_seconds_of_children_are_charged():
     busy = "sum(range(3_000_000))"
 
-    def outside(cell: sn.Cell, trial: RunningTrial) -> None:
+    def outside(cell, trial):
         running = subprocess.Popen(
             [sys.executable, "-c", f"{busy}; input()"], stdin=subprocess.PIPE
         )
@@ -552,13 +550,13 @@ def test_the_seconds_of_children_are_charged() -> None:
         reports(valid_error=2.0)(cell, trial)
         running.communicate(b"\n")
 
-    def idle(cell: sn.Cell, trial: RunningTrial) -> None:
+    def idle(cell, trial):
         reports(valid_error=2.0)(cell, trial)
 
     assert asked(training(outside), 9)[1] > 0.02 + asked(training(idle), 9)[1]
 
 
-def test_penalties_are_known_functions_of_the_cell(trained: Trained) -> None:
+def test_penalties_are_known_functions_of_the_cell(trained):
     sizes = {"params": lambda cell: 10.0 + sum(cell.choices)}
     bench = training(trained, known=sizes)
     objective = Objective("valid_error + 0.1*params", bench)
@@ -577,7 +575,7 @@ def test_penalties_are_known_functions_of_the_cell(trained: Trained) -> None:
         )
 
 
-def test_a_reported_cost_needs_a_typical_value() -> None:
+def test_a_reported_cost_needs_a_typical_value():
     metrics = {"metrics": [LOSS, "latency@mine"]}
     reported = reports(**{LOSS: 5.0, "latency@mine": 3.0})
     with pytest.raises(sn.UserError, match=r"typical=\{'latency@mine': 20\}"):
@@ -596,7 +594,7 @@ def test_a_reported_cost_needs_a_typical_value() -> None:
     assert limited.incumbent.feasible
 
 
-def test_what_a_training_will_cost_is_predicted(trained: Trained) -> None:
+def test_what_a_training_will_cost_is_predicted(trained):
     bench = training(trained)
     assert bench.predicted_cost(CELL, 6) == 2 * bench.predicted_cost(CELL, 3)
     own = training(trained, cost=lambda cell, epochs: epochs * (1 + cell.choices[1]))
@@ -612,8 +610,8 @@ def test_what_a_training_will_cost_is_predicted(trained: Trained) -> None:
     assert 0 < small < large
 
 
-def test_an_edited_function_is_another_benchmark(trained: Trained) -> None:
-    def times(factor: float) -> Callable[..., None]:
+def test_an_edited_function_is_another_benchmark(trained):
+    def times(factor):
         return lambda _cell, trial: trial.report(1, valid_error=factor)
 
     prints = [training(times(factor)).fingerprint for factor in (2.0, 2.0, 3.0)]
@@ -622,7 +620,7 @@ def test_an_edited_function_is_another_benchmark(trained: Trained) -> None:
     assert training(trained).fingerprint == training(trained, checkpoints="1GB").fingerprint
 
 
-def test_functions_of_a_notebook_reach_another_process(tmp_path: Path) -> None:
+def test_functions_of_a_notebook_reach_another_process(tmp_path):
     script = textwrap.dedent(
         """
         import cloudpickle, sys
@@ -669,18 +667,18 @@ COMMAND = f"{sys.executable} train.py {{cell}} {{epochs}} {{start}} {{seed}} {{f
 
 
 @pytest.fixture
-def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def here(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "train.py").write_text(SCRIPT)
     return tmp_path
 
 
-def command(text: str) -> Training:
+def command(text):
     return Training(SPACE, command=text, metrics=[LOSS], epochs=9)
 
 
 @pytest.mark.usefixtures("here")
-def test_a_command_trains_and_goes_on() -> None:
+def test_a_command_trains_and_goes_on():
     bench = command(COMMAND)
     (early,), cost = asked(bench, 3, seed=2)
     (late,), whole = asked(bench, 9, seed=2)
@@ -699,7 +697,7 @@ def test_a_command_trains_and_goes_on() -> None:
         ("echo 'open", "cannot be read: No closing quotation"),
     ],
 )
-def test_what_is_no_command_is_one_line(text: str, says: str) -> None:
+def test_what_is_no_command_is_one_line(text, says):
     with pytest.raises(sn.UserError, match=says):
         command(text)
 
@@ -722,7 +720,7 @@ def test_what_is_no_command_is_one_line(text: str, says: str) -> None:
         ("print('x' * 12_000_000)", "it ended after 0 of 9 epochs"),
     ],
 )
-def test_a_command_that_fails_is_one_line(here: Path, code: str, says: str) -> None:
+def test_a_command_that_fails_is_one_line(here, code, says):
     (here / "bad.py").write_text(code)
     bench = command(f"{sys.executable} bad.py {{cell}}")
     with pytest.raises(EvaluationError, match=says) as failed:
@@ -731,7 +729,7 @@ def test_a_command_that_fails_is_one_line(here: Path, code: str, says: str) -> N
     assert (bench.folder_of(CELL) / "log.txt").stat().st_size <= LOG_BYTES
 
 
-def test_no_shell_reads_a_command(here: Path) -> None:
+def test_no_shell_reads_a_command(here):
     (here / "say.py").write_text("import sys; print(sys.argv[1:])")
     bench = command(f"{sys.executable} say.py '$(touch shell)' '{{cell}};ls' | cat")
     with pytest.raises(EvaluationError):
@@ -761,7 +759,7 @@ time.sleep(600)
 """
 
 
-def is_alive(pid: int) -> bool:
+def is_alive(pid):
     try:
         return (
             Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] not in "ZX"
@@ -770,7 +768,7 @@ def is_alive(pid: int) -> bool:
         return False
 
 
-def wait_until(holds: Callable[[], bool]) -> None:
+def wait_until(holds):
     for _ in range(600):
         if holds():
             return
@@ -780,7 +778,7 @@ def wait_until(holds: Callable[[], bool]) -> None:
 
 @pytest.mark.skipif(sys.platform != "linux", reason="the kernel tells who lives")
 @pytest.mark.parametrize("end", [signal.SIGKILL, signal.SIGINT])
-def test_a_command_ends_with_the_process_that_waits_for_it(here: Path, end: int) -> None:
+def test_a_command_ends_with_the_process_that_waits_for_it(here, end):
     (here / "waits.py").write_text(WAITS)
     (here / "lonely.py").write_text(LONELY)
     with subprocess.Popen(
@@ -813,8 +811,8 @@ WITH_PATIENCE = "from surrogate_nas.cli import app; app._PATIENCE_SECONDS = {}; 
 
 @pytest.mark.parametrize(("presses", "patience", "stored"), [(1, 0.0, 1), (2, 600.0, 0)])
 def test_ctrl_c_waits_for_a_training_of_any_length_and_a_second_one_does_not(
-    here: Path, presses: int, patience: float, stored: int
-) -> None:
+    here, presses, patience, stored
+):
     (here / "gated.py").write_text(GATED)
     command = ["search", "gated.py:GATED", "random", "--budget", "5", "--out", "out"]
     with subprocess.Popen(
@@ -856,7 +854,7 @@ MINE = sn.Training(SPACE, train, metrics=["valid_error"], epochs=9, known={"para
 """
 
 
-def test_it_is_opened_from_a_file(snas: Snas, here: Path) -> None:
+def test_it_is_opened_from_a_file(snas, here):
     (here / "mine.py").write_text(
         FILE.replace("len_of", "lambda cell: 1.0 + sum(cell.choices)")
     )
@@ -882,9 +880,7 @@ def test_it_is_opened_from_a_file(snas: Snas, here: Path) -> None:
 
 
 @pytest.mark.parametrize("limits", [{}, {"silence": 60.0}])
-def test_a_training_that_may_hang_is_announced(
-    tmp_path: Path, limits: dict[str, float], capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_training_that_may_hang_is_announced(tmp_path, limits, capsys):
     sn.search(training(Trained(tmp_path / "notes"), **limits), "random", LOSS, budget=1)
     assert ("A training that hangs is never ended" in capsys.readouterr().err) == (
         not limits

@@ -2,27 +2,24 @@
 bad input.
 """
 
-from __future__ import annotations
-
 import json
 import re
 import shlex
 import shutil
 import stat
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from surrogate_nas.files import HOME_VARIABLE
 from surrogate_nas.runs.store import Store
 from surrogate_nas.tables.sources.fetching import MIRROR_VARIABLE, registry
-from tests.conftest import CELL, Snas, assert_one_clear_line
+from tests.conftest import CELL, assert_one_clear_line
 
 BROKEN = "tests/broken_strategies.py"
 
 
-def test_benchmarks_lists_what_is_here_and_what_can_be_fetched(snas: Snas) -> None:
+def test_benchmarks_lists_what_is_here_and_what_can_be_fetched(snas):
     listed = {b["name"]: b for b in snas("benchmarks --json").json}
     analog = listed["analog-cifar10"]
     assert analog["available"] and analog["cells"] == 15625 and analog["space"] == "nb201"
@@ -43,7 +40,7 @@ def test_benchmarks_lists_what_is_here_and_what_can_be_fetched(snas: Snas) -> No
     assert "analog" in snas("benchmarks").out
 
 
-def test_query_gives_one_answer_a_cell_and_metric(snas: Snas) -> None:
+def test_query_gives_one_answer_a_cell_and_metric(snas):
     answers = snas("query analog-cifar10", CELL, CELL, "--metric", "params", "--json").json
     assert [a["value"] for a in answers] == [802426.0, 802426.0]
     assert {"cell", "metric", "epochs", "seed", "value", "unit", "source"} <= set(
@@ -58,7 +55,7 @@ def test_query_gives_one_answer_a_cell_and_metric(snas: Snas) -> None:
     assert "depth" in told
 
 
-def test_search_reports_best_trials_costs_and_regret(snas: Snas) -> None:
+def test_search_reports_best_trials_costs_and_regret(snas):
     made = snas(
         "search analog-cifar10 --strategy evolution --budget 40 --seed 3 --json"
     ).json
@@ -78,9 +75,7 @@ def test_search_reports_best_trials_costs_and_regret(snas: Snas) -> None:
     assert_one_clear_line(twice, "named twice, evolution and --strategy bo")
 
 
-def test_search_pays_in_simulated_seconds_and_reports_final_metrics(
-    snas: Snas, fetched: Path
-) -> None:
+def test_search_pays_in_simulated_seconds_and_reports_final_metrics(snas, fetched):
     assert fetched
     arguments = [
         "--objective",
@@ -97,9 +92,7 @@ def test_search_pays_in_simulated_seconds_and_reports_final_metrics(
     assert made["trials"][0]["epochs"] == 12
 
 
-def test_compare_writes_results_and_report_and_goes_on_where_it_was(
-    snas: Snas, tmp_path: Path
-) -> None:
+def test_compare_writes_results_and_report_and_goes_on_where_it_was(snas, tmp_path):
     out = tmp_path / "out"
     arguments = [*"--strategies random,evolution --runs 2 --budget 20 --out".split(), out]
     first = snas("compare analog-cifar10", *arguments, "--json")
@@ -134,11 +127,11 @@ def test_compare_writes_results_and_report_and_goes_on_where_it_was(
 
 
 def test_another_objective_has_another_folder_which_its_command_finds_again(
-    snas: Snas, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+    snas, tmp_path, monkeypatch
+):
     monkeypatch.chdir(tmp_path)
     few = "--strategies random --runs 1 --budget 12".split()
-    asked: list[list[Any]] = [
+    asked = [
         [],
         ["--objective", "valid_error[5]"],
         ["--objective", "valid_error", "--subject-to", "params <= 30000"],
@@ -176,7 +169,7 @@ def test_another_objective_has_another_folder_which_its_command_finds_again(
     assert "--out" in refused.err
 
 
-def test_a_failing_strategy_costs_only_its_own_runs(snas: Snas, tmp_path: Path) -> None:
+def test_a_failing_strategy_costs_only_its_own_runs(snas, tmp_path):
     strategy = "RaisesWhenAsked"
     names = f"random,{BROKEN}:{strategy}"
     made = snas(
@@ -193,9 +186,7 @@ def test_a_failing_strategy_costs_only_its_own_runs(snas: Snas, tmp_path: Path) 
     assert strategy in (tmp_path / "report.html").read_text()
 
 
-def test_new_strategy_keeps_the_contract_and_is_never_overwritten(
-    snas: Snas, tmp_path: Path
-) -> None:
+def test_new_strategy_keeps_the_contract_and_is_never_overwritten(snas, tmp_path):
     made = snas("new strategy Greedy --folder", tmp_path, "--json").json
     checks = snas("check", made["strategy"], "--json")
     assert checks.code == 0
@@ -211,7 +202,7 @@ def test_new_strategy_keeps_the_contract_and_is_never_overwritten(
     )
 
 
-def test_check_says_which_promises_are_broken(snas: Snas) -> None:
+def test_check_says_which_promises_are_broken(snas):
     broken = snas("check", f"{BROKEN}:IgnoresItsSeed")
     assert broken.code == 2 and "is the seed ignored?" in broken.out
     assert re.fullmatch(
@@ -224,7 +215,7 @@ def test_check_says_which_promises_are_broken(snas: Snas) -> None:
     assert {check["passed"] for check in told.json} == {True, False}
 
 
-def test_train_prints_metrics_and_curves(snas: Snas) -> None:
+def test_train_prints_metrics_and_curves(snas):
     made = snas(
         "train", CELL, *"--task tests/tiny_task.py:TINY --epochs 2 --json".split()
     ).json
@@ -243,7 +234,7 @@ def test_train_prints_metrics_and_curves(snas: Snas) -> None:
 MEASURE = "measure --cells 2 --task tests/tiny_task.py:TINY".split()
 
 
-def test_measure_writes_a_table_that_joins(snas: Snas, tmp_path: Path) -> None:
+def test_measure_writes_a_table_that_joins(snas, tmp_path):
     out = tmp_path / "folder" / "local.h5"
     made = snas(*MEASURE, "--out", out, "--json")
     assert made.code == 0
@@ -279,15 +270,13 @@ def test_measure_writes_a_table_that_joins(snas: Snas, tmp_path: Path) -> None:
     assert "latency, median" in snas(*MEASURE, "--out", out, "--seed", 1).out
 
 
-def test_an_interrupted_measure_goes_on(
-    snas: Snas, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_an_interrupted_measure_goes_on(snas, tmp_path, monkeypatch):
     from surrogate_nas.training.hardware import measure
 
     out = tmp_path / "local.h5"
     kept = tmp_path / "local.h5.jsonl"
 
-    def interrupt(done: int, total: int) -> None:
+    def interrupt(done, total):
         if done == 7:
             raise KeyboardInterrupt
 
@@ -323,18 +312,14 @@ WRONG = """
 
 
 @pytest.mark.parametrize("line", WRONG.strip().splitlines())
-def test_a_measure_that_cannot_be_gets_one_clear_line(
-    snas: Snas, tmp_path: Path, line: str
-) -> None:
+def test_a_measure_that_cannot_be_gets_one_clear_line(snas, tmp_path, line):
     arguments, _, says = line.partition(": ")
     refused = snas(*MEASURE, "--out", tmp_path / "local.h5", *arguments.split())
     assert_one_clear_line(refused, says)
     assert not list(tmp_path.iterdir())
 
 
-def test_a_file_that_cannot_be_joined_gets_one_clear_line(
-    snas: Snas, tmp_path: Path
-) -> None:
+def test_a_file_that_cannot_be_joined_gets_one_clear_line(snas, tmp_path):
     damaged = tmp_path / "damaged.h5"
     damaged.write_text("cell,latency\n")
     for file, says in ((damaged, "damaged"), (tmp_path / "none.h5", "no table at")):
@@ -346,12 +331,12 @@ def test_a_file_that_cannot_be_joined_gets_one_clear_line(
             assert_one_clear_line(snas(*command, "--with", file), says)
 
 
-def test_path_is_the_home(snas: Snas, own_home: Path) -> None:
+def test_path_is_the_home(snas, own_home):
     assert snas("path --json").json == {"path": str(own_home)}
     assert snas("path").out.strip() == str(own_home)
 
 
-def test_fetch_and_verify_and_import(snas: Snas, mirror: Path, fresh_home: Path) -> None:
+def test_fetch_and_verify_and_import(snas, mirror, fresh_home):
     assert_one_clear_line(
         snas("query nb201-cifar10", CELL, "--metric", "test_error"), "snas data fetch nb201"
     )
@@ -382,9 +367,7 @@ def test_fetch_and_verify_and_import(snas: Snas, mirror: Path, fresh_home: Path)
     assert_one_clear_line(snas("data import nb201-pth", fresh_home), "There is no file")
 
 
-def test_verify_fails_when_a_table_is_wrong(
-    snas: Snas, fetched: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_verify_fails_when_a_table_is_wrong(snas, fetched, tmp_path, monkeypatch):
     import h5py
 
     monkeypatch.setenv(HOME_VARIABLE, str(tmp_path))
@@ -436,9 +419,7 @@ train 11 --task tests/tiny_task.py:RAISES: the disk is on the moon
 
 
 @pytest.mark.parametrize("line", BAD.strip().splitlines())
-def test_bad_input_gets_one_clear_line(
-    snas: Snas, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, line: str
-) -> None:
+def test_bad_input_gets_one_clear_line(snas, tmp_path, monkeypatch, line):
     command, _, says = line.partition(": ")
     arguments = shlex.split(command)
     if arguments[0] == "compare":
@@ -448,16 +429,14 @@ def test_bad_input_gets_one_clear_line(
     assert not (tmp_path / "out").exists()
 
 
-def test_an_unreachable_mirror_is_one_clear_line(
-    snas: Snas, fresh_home: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_an_unreachable_mirror_is_one_clear_line(snas, fresh_home, monkeypatch):
     monkeypatch.setenv(MIRROR_VARIABLE, str(fresh_home / "none"))
     assert_one_clear_line(snas("data fetch nb201"), "is not a folder")
     monkeypatch.setenv(MIRROR_VARIABLE, str(fresh_home))
     assert_one_clear_line(snas("data fetch nb201"), "Cannot fetch")
 
 
-def test_a_misspelt_command_is_met_with_one_question_mark(snas: Snas) -> None:
+def test_a_misspelt_command_is_met_with_one_question_mark(snas):
     assert_one_clear_line(
         snas("compar"), "No such command 'compar'. Did you mean 'compare'? Try snas --help."
     )
@@ -465,9 +444,7 @@ def test_a_misspelt_command_is_met_with_one_question_mark(snas: Snas) -> None:
 
 
 @pytest.mark.usefixtures("fresh_home")
-def test_how_to_get_what_is_not_here_is_never_cut(
-    snas: Snas, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_how_to_get_what_is_not_here_is_never_cut(snas, monkeypatch):
     monkeypatch.setattr("surrogate_nas.cli.output._PIPED_WIDTH", 40)
     for family in ("hwgpt", "nb101", "accel"):
         lines = snas("benchmarks", family).out.splitlines()
@@ -477,9 +454,7 @@ def test_how_to_get_what_is_not_here_is_never_cut(
         ) and line.endswith(" MB).")
 
 
-def test_a_search_says_where_it_is_stored_or_that_it_is_not(
-    snas: Snas, tmp_path: Path
-) -> None:
+def test_a_search_says_where_it_is_stored_or_that_it_is_not(snas, tmp_path):
     command = "search fashion random --budget 12".split()
     assert "This run is not stored: with --out DIR" in snas(*command).err
     stored = snas(*command, "--out", tmp_path / "out")
@@ -489,7 +464,7 @@ def test_a_search_says_where_it_is_stored_or_that_it_is_not(
     )
 
 
-def test_a_verdict_on_a_folder_that_was_cut_says_so(snas: Snas, tmp_path: Path) -> None:
+def test_a_verdict_on_a_folder_that_was_cut_says_so(snas, tmp_path):
     command = "compare fashion --strategies random,evolution --budget 12".split()
     whole = snas(*command, "--runs", 3, "--out", tmp_path)
     assert whole.code == 0 and "not ended" not in whole.err
@@ -502,9 +477,7 @@ def test_a_verdict_on_a_folder_that_was_cut_says_so(snas: Snas, tmp_path: Path) 
     )
 
 
-def test_what_runs_can_be_watched_and_a_suite_takes_a_seed(
-    snas: Snas, tmp_path: Path
-) -> None:
+def test_what_runs_can_be_watched_and_a_suite_takes_a_seed(snas, tmp_path):
     compared = snas(
         "compare analog-cifar10 --strategies random --runs 1 --budget 3 --out",
         tmp_path / "c",

@@ -9,7 +9,6 @@ import json
 import re
 import sys
 import threading
-from pathlib import Path
 
 import pytest
 
@@ -20,7 +19,7 @@ from surrogate_nas.cli.app import PANELS
 from surrogate_nas.cli.output import progress_bar, show_table
 from surrogate_nas.core.plugin import import_file
 from surrogate_nas.files.home import HOME_VARIABLE
-from tests.conftest import Snas, assert_one_clear_line
+from tests.conftest import assert_one_clear_line
 
 COMMANDS = """
 benchmarks, strategies, path, query, search, play, compare, report, check, train, measure,
@@ -31,7 +30,7 @@ archive create, archive verify, surrogate judge
 
 
 @pytest.mark.parametrize("command", COMMANDS, ids=str.strip)
-def test_every_command_shows_examples(snas: Snas, command: str) -> None:
+def test_every_command_shows_examples(snas, command):
     first, *further = command.split()
     told = snas(f"{command} --help")
     assert told.code == 0
@@ -46,7 +45,7 @@ def test_every_command_shows_examples(snas: Snas, command: str) -> None:
     assert examples, told.out
 
 
-def test_the_version_and_the_help_without_arguments(snas: Snas) -> None:
+def test_the_version_and_the_help_without_arguments(snas):
     assert snas("--version").out == f"snas {__version__}\n"
     versions = json.loads(snas("--version --json").out)
     assert versions["surrogate_nas"] == __version__
@@ -58,7 +57,7 @@ def test_the_version_and_the_help_without_arguments(snas: Snas) -> None:
         assert len(told.err.splitlines()) > 5
 
 
-def test_the_list_of_commands_has_them_all_in_groups_and_cuts_no_line(snas: Snas) -> None:
+def test_the_list_of_commands_has_them_all_in_groups_and_cuts_no_line(snas):
     told = snas("--help").out
     listed = re.findall(r"^  ([a-z][a-z-]*) {2,}\S", told, re.M)
     assert sorted(listed) == sorted({command.split()[0] for command in COMMANDS})
@@ -68,7 +67,7 @@ def test_the_list_of_commands_has_them_all_in_groups_and_cuts_no_line(snas: Snas
         assert not re.findall(r"^  .*\.\.\.$", snas(*group).err, re.M)
 
 
-def test_strategies_are_listed(snas: Snas) -> None:
+def test_strategies_are_listed(snas):
     listed = snas("strategies --json").json
     assert {"name", "description", "paper", "options"} == set(listed[0])
     told = snas("strategies").out
@@ -78,7 +77,7 @@ def test_strategies_are_listed(snas: Snas) -> None:
 IMPOSSIBLE = ["--objective", "valid_loss", "--subject-to", "params <= 1"]
 
 
-def test_where_nothing_is_feasible_no_score_stands(snas: Snas, tmp_path: Path) -> None:
+def test_where_nothing_is_feasible_no_score_stands(snas, tmp_path):
     search = [*"search fashion --strategy random --budget 5".split(), *IMPOSSIBLE]
     told = snas(*search)
     assert told.code == 0 and "no feasible cell" in told.out and "score" not in told.out
@@ -121,9 +120,7 @@ def test_where_nothing_is_feasible_no_score_stands(snas: Snas, tmp_path: Path) -
         ("params <= 1200", ""),
     ],
 )
-def test_a_limit_that_no_cell_keeps_is_told_before_the_search(
-    limit: str, says: str, snas: Snas
-) -> None:
+def test_a_limit_that_no_cell_keeps_is_told_before_the_search(limit, says, snas):
     made = snas(
         "search fashion random --budget 3 --objective valid_loss --subject-to", limit
     )
@@ -151,8 +148,8 @@ KNOBS = {
 
 @pytest.mark.parametrize("strategy", KNOBS)
 def test_a_wrong_option_of_a_strategy_is_found_before_a_folder_is_made(
-    strategy: str, snas: Snas, tmp_path: Path
-) -> None:
+    strategy, snas, tmp_path
+):
     out = tmp_path / "out"
     made = snas(
         "compare fashion --strategies",
@@ -169,9 +166,7 @@ def test_a_wrong_option_of_a_strategy_is_found_before_a_folder_is_made(
     assert KNOBS[strategy] in said and not out.exists()
 
 
-def test_tables_fit_a_narrow_terminal_without_breaking_names(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_tables_fit_a_narrow_terminal_without_breaking_names(monkeypatch, capsys):
     heads = ("strategy", "mean score", "regret", "holds", "seconds")
     rows = [
         ("regularised_evolution", 0.123456, 0.00012, "words " * 20, 12.5),
@@ -193,15 +188,15 @@ class Heard(io.StringIO):
         super().__init__()
         self.line = threading.Event()
 
-    def write(self, text: str) -> int:
+    def write(self, text):
         written = super().write(text)
         self.line.set()
         return written
 
 
 def test_without_a_terminal_progress_is_a_line_now_and_then(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+    monkeypatch,
+):
     heard = Heard()
     monkeypatch.setattr(sys, "stderr", heard)
     with progress_bar("runs", every=0.01) as progress:
@@ -211,7 +206,7 @@ def test_without_a_terminal_progress_is_a_line_now_and_then(
     assert "runs 1/3, 20 of 150 cells, " in heard.getvalue()
 
 
-def test_a_new_task_trains_at_once(snas: Snas, tmp_path: Path) -> None:
+def test_a_new_task_trains_at_once(snas, tmp_path):
     made = snas("new task Squares --folder", tmp_path, "--json").json
     trained = snas("train 11 --task", made["task"], "--epochs", 1, "--json")
     assert trained.code == 0, trained.err
@@ -219,9 +214,7 @@ def test_a_new_task_trains_at_once(snas: Snas, tmp_path: Path) -> None:
 
 
 @pytest.mark.usefixtures("fresh_home")
-def test_a_new_training_goes_on_as_a_whole_one_does(
-    snas: Snas, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_new_training_goes_on_as_a_whole_one_does(snas, tmp_path, monkeypatch):
     made = snas("new training Mine --folder", tmp_path, "--json").json
     bench = load(made["training"])
     cell = bench.space.cell((2, 1, 0, 2))
@@ -235,7 +228,7 @@ def test_a_new_training_goes_on_as_a_whole_one_does(
     assert whole.query(cell, "valid_error") < 15
 
 
-def test_a_new_space_is_one(snas: Snas, tmp_path: Path) -> None:
+def test_a_new_space_is_one(snas, tmp_path):
     from surrogate_nas.space.registry import register
 
     made = snas("new space Small --folder", tmp_path, "--json").json
@@ -261,16 +254,12 @@ def test_a_new_space_is_one(snas: Snas, tmp_path: Path) -> None:
         ("", "letters, digits and underscores"),
     ],
 )
-def test_a_name_that_cannot_be_written_is_refused(
-    snas: Snas, tmp_path: Path, name: str, says: str
-) -> None:
+def test_a_name_that_cannot_be_written_is_refused(snas, tmp_path, name, says):
     assert_one_clear_line(snas("new strategy", name, "--folder", tmp_path), says)
     assert not list(tmp_path.iterdir())
 
 
-def test_a_verdict_stands_on_standard_output_with_its_table(
-    snas: Snas, tmp_path: Path
-) -> None:
+def test_a_verdict_stands_on_standard_output_with_its_table(snas, tmp_path):
     out = (
         *"--strategies random,local_search --runs 3 --out".split(),
         str(tmp_path / "compared"),
@@ -303,9 +292,9 @@ def test_a_verdict_stands_on_standard_output_with_its_table(
     assert (tmp_path / "suite" / "verdict.txt").read_text().splitlines()[0] in suite.out
 
 
-def test_a_line_on_a_terminal_breaks_between_words(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_line_on_a_terminal_breaks_between_words(monkeypatch):
     class Terminal(io.StringIO):
-        def isatty(self) -> bool:
+        def isatty(self):
             return True
 
     told = (

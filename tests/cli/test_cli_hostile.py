@@ -1,7 +1,5 @@
 """Whatever is typed: an answer, or one clear line with exit code 2; never a traceback."""
 
-from __future__ import annotations
-
 import os
 import signal
 import subprocess
@@ -11,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from surrogate_nas.files import HOME_VARIABLE
-from tests.conftest import CELL, Snas, assert_one_clear_line
+from tests.conftest import CELL, assert_one_clear_line
 
 LONG = "x" * 5000
 BYTES = os.fsdecode(b"\xff\xfe\xc3(")
@@ -78,21 +76,19 @@ new strategy Good --folder {}
 """Commands that write where they are told; a folder of any bytes is one."""
 
 
-def typed(command: list[str], text: str = "") -> list[str]:
+def typed(command, text=""):
     return [part.replace("{}", text).replace("CELL", CELL) for part in command]
 
 
 @pytest.fixture(autouse=True)
-def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def elsewhere(tmp_path, monkeypatch):
     """Commands run in an empty folder, from which the tests can be reached."""
     (tmp_path / "tests").symlink_to(Path(__file__).parents[1])
     monkeypatch.chdir(tmp_path)
 
 
 @pytest.mark.parametrize("command", [*NAMES, *WRITTEN], ids=" ".join)
-def test_an_over_long_name_and_bytes_that_are_no_text_get_one_clear_line(
-    snas: Snas, command: list[str]
-) -> None:
+def test_an_over_long_name_and_bytes_that_are_no_text_get_one_clear_line(snas, command):
     for text in [LONG, BYTES] if command in NAMES else [LONG]:
         refused = snas(*typed(command, text))
         assert_one_clear_line(refused, "")
@@ -101,16 +97,14 @@ def test_an_over_long_name_and_bytes_that_are_no_text_get_one_clear_line(
 
 
 @pytest.mark.parametrize("command", WRITTEN[:-1], ids=" ".join)
-def test_a_path_of_any_bytes_can_be_written(snas: Snas, command: list[str]) -> None:
+def test_a_path_of_any_bytes_can_be_written(snas, command):
     made = snas(*typed(command, BYTES), "--json")
     assert made.code == 0, made.err
     assert Path(BYTES).exists()
 
 
 @pytest.mark.parametrize("command", [["path"], ["query", "nb201-cifar10", CELL]])
-def test_a_home_of_nobody_gets_one_clear_line(
-    snas: Snas, monkeypatch: pytest.MonkeyPatch, command: list[str]
-) -> None:
+def test_a_home_of_nobody_gets_one_clear_line(snas, monkeypatch, command):
     monkeypatch.setenv(HOME_VARIABLE, "~nouser-of-this-name/x")
     assert_one_clear_line(snas(*command), "~nouser-of-this-name")
 
@@ -129,7 +123,7 @@ main()
 """
 
 
-def test_ctrl_c_while_the_command_is_imported_is_one_line() -> None:
+def test_ctrl_c_while_the_command_is_imported_is_one_line():
     found = subprocess.run(
         [sys.executable, "-c", INTERRUPTED, "strategies"],
         capture_output=True,

@@ -10,9 +10,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Coroutine
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -20,19 +18,18 @@ from mcp import Client, StdioServerParameters
 
 from surrogate_nas.cli.play import mcp_server, serve_lines
 from surrogate_nas.results.play import Play
-from tests.conftest import Snas
 
 ASKED = "valid_loss + 0.1*params"
 TOOLS = ["describe", "evaluate", "finish", "history", "neighbours", "query", "sample"]
 
 
-def run_apart(agent: Coroutine[Any, Any, Any]) -> Any:
+def run_apart(agent):
     """Run a coroutine in a thread: a browser of other tests keeps a loop running in this one."""
     with ThreadPoolExecutor(1) as executor:
         return executor.submit(asyncio.run, agent).result()
 
 
-def spoken(play: Play, content: bytes, tmp_path: Path) -> list[Any]:
+def spoken(play, content, tmp_path):
     out = io.BytesIO()
     (tmp_path / "said").write_bytes(content)
     with open(tmp_path / "said", "rb", buffering=0) as source:
@@ -40,7 +37,7 @@ def spoken(play: Play, content: bytes, tmp_path: Path) -> list[Any]:
     return [json.loads(line) for line in out.getvalue().splitlines()]
 
 
-def test_each_line_is_answered_by_one(tmp_path: Path) -> None:
+def test_each_line_is_answered_by_one(tmp_path):
     said = [
         b"",
         b"not json",
@@ -61,9 +58,9 @@ def test_each_line_is_answered_by_one(tmp_path: Path) -> None:
     assert len(replies[7]["cells"]) == 2 and replies[8]["evaluations"] == 10
 
 
-def test_a_client_that_reads_no_more_has_left(tmp_path: Path) -> None:
+def test_a_client_that_reads_no_more_has_left(tmp_path):
     class Gone(io.BytesIO):
-        def flush(self) -> None:
+        def flush(self):
             raise BrokenPipeError
 
     (tmp_path / "said").write_bytes(2 * b'{"sample": 1}\n')
@@ -73,8 +70,8 @@ def test_a_client_that_reads_no_more_has_left(tmp_path: Path) -> None:
     assert play.run is None and play.evaluations == 10
 
 
-def test_the_tools_of_the_model_context_protocol_are_the_operations(tmp_path: Path) -> None:
-    async def agent(play: Play) -> list[Any]:
+def test_the_tools_of_the_model_context_protocol_are_the_operations(tmp_path):
+    async def agent(play):
         async with Client(mcp_server(play)) as client:
             assert sorted(tool.name for tool in (await client.list_tools()).tools) == TOOLS
 
@@ -103,20 +100,18 @@ def test_the_tools_of_the_model_context_protocol_are_the_operations(tmp_path: Pa
     assert play.run is not None and play.run.diagnosis["usage"] == {"tokens": 7.0}
 
 
-def command(*more: str) -> list[str]:
+def command(*more):
     asked = ["play", "fashion", "--objective", ASKED, "--budget", "13"]
     return [sys.executable, "-m", "surrogate_nas", *asked, *more]
 
 
-def run(words: list[str], said: str) -> subprocess.CompletedProcess[str]:
+def run(words, said):
     return subprocess.run(
         words, input=said, capture_output=True, text=True, check=False, timeout=600
     )
 
 
-def test_a_dropped_connection_is_a_line_and_the_same_command_goes_on(
-    tmp_path: Path, snas: Snas
-) -> None:
+def test_a_dropped_connection_is_a_line_and_the_same_command_goes_on(tmp_path, snas):
     words = command("--out", str(tmp_path / "out"))
     one = '{"evaluate": [{"cell": "|none~0|+|none~0|none~1|+|none~0|none~1|none~2|"}]}\n'
     left = run(words, one)
@@ -133,7 +128,7 @@ def test_a_dropped_connection_is_a_line_and_the_same_command_goes_on(
 
 
 @pytest.mark.slow
-def test_a_silent_client_a_second_one_and_a_client_of_the_protocol(tmp_path: Path) -> None:
+def test_a_silent_client_a_second_one_and_a_client_of_the_protocol(tmp_path):
     words = command("--out", str(tmp_path / "out"))
     first = subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
     assert first.stdin is not None and first.stdout is not None
@@ -154,7 +149,7 @@ def test_a_silent_client_a_second_one_and_a_client_of_the_protocol(tmp_path: Pat
     assert b"said nothing for 1 s after" in silent.stderr.read()
     silent.communicate()
 
-    async def agent() -> Any:
+    async def agent():
         server = StdioServerParameters(
             command=words[0], args=[*words[1:], "--mcp"], env={**os.environ}
         )
@@ -176,7 +171,7 @@ BAD = """
 
 
 @pytest.mark.parametrize("line", BAD.strip().splitlines())
-def test_bad_input_is_one_line(line: str, snas: Snas, tmp_path: Path) -> None:
+def test_bad_input_is_one_line(line, snas, tmp_path):
     more, _, says = line.partition(": ")
     made = snas(f"play fashion --budget 12 {more} --out", tmp_path / "out")
     assert made.code == 2 and "Traceback" not in made.err

@@ -1,7 +1,5 @@
 """A search that trains in slots, on a terminal and off one."""
 
-from __future__ import annotations
-
 import os
 import pty
 import re
@@ -24,7 +22,7 @@ FAILED = re.compile(r"^\|.*\|: ValueError: no$", re.M)
 
 
 @pytest.fixture
-def command(tmp_path: Path) -> list[str]:
+def command(tmp_path):
     (tmp_path / "bench.py").write_text(BENCH)
     call = "import sys; sys.path.insert(0, '.'); from surrogate_nas.cli import main; main()"
     command = [
@@ -39,7 +37,7 @@ def command(tmp_path: Path) -> list[str]:
     return [*command, *options]
 
 
-def test_off_a_terminal_a_failed_training_is_a_line_once(command: list[str]) -> None:
+def test_off_a_terminal_a_failed_training_is_a_line_once(command):
     ran = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
     failed, *last = [
         line for line in ran.stderr.splitlines() if not line.startswith("cells ")
@@ -50,7 +48,7 @@ def test_off_a_terminal_a_failed_training_is_a_line_once(command: list[str]) -> 
     assert again.stderr.splitlines() == last, "what the folder knows is no news"
 
 
-def test_a_terminal_says_how_many_run_and_failed(command: list[str]) -> None:
+def test_a_terminal_says_how_many_run_and_failed(command):
     ours, theirs = pty.openpty()
     environment = {**os.environ, "TERM": "xterm", "COLUMNS": "160"}
     process = subprocess.Popen(

@@ -2,10 +2,6 @@
 they are meant to.
 """
 
-from __future__ import annotations
-
-from pathlib import Path
-
 import numpy as np
 import pytest
 
@@ -13,11 +9,10 @@ from surrogate_nas import contract
 from surrogate_nas.contract.checking import contract_of
 from surrogate_nas.contract.checks import LargeSpace, TinySpace
 from surrogate_nas.core.errors import UserError
-from surrogate_nas.space import SPACES, Cell, Space
+from surrogate_nas.space import SPACES, Cell
 from surrogate_nas.surrogates import MODELS
 from surrogate_nas.surrogates.ridge import Ridge
 from tests import hostile_strategies
-from tests.conftest import Snas
 from tests.contracts import broken, checks_of
 
 HOSTILE = hostile_strategies.__file__
@@ -33,14 +28,14 @@ EVERY_SPACE = [
 
 
 @pytest.mark.parametrize("space", [*EVERY_SPACE, TinySpace, LargeSpace()], ids=str)
-def test_every_space_keeps_the_contract(space: str | Space) -> None:
+def test_every_space_keeps_the_contract(space):
     checks = checks_of(f"space:{space}" if isinstance(space, str) else space)
     assert not broken(checks)
     assert len(checks) == 11
 
 
 @pytest.mark.parametrize("model", [name for name in MODELS if name not in SLOW])
-def test_every_swift_surrogate_keeps_the_contract(model: str) -> None:
+def test_every_swift_surrogate_keeps_the_contract(model):
     checks = checks_of(model)
     assert not broken(checks)
     assert len(checks) == 9
@@ -128,7 +123,7 @@ CAUGHT_SPACES = {
 
 
 @pytest.mark.parametrize("space", CAUGHT_SPACES, ids=lambda space: space.__name__)
-def test_the_contract_catches_a_space(space: type[Space]) -> None:
+def test_the_contract_catches_a_space(space):
     found = broken(checks_of(space))
     assert any(CAUGHT_SPACES[space] in line for line in found), found
 
@@ -192,12 +187,12 @@ CAUGHT_MODELS = {
 
 
 @pytest.mark.parametrize("model", CAUGHT_MODELS, ids=lambda model: model.__name__)
-def test_the_contract_catches_a_surrogate(model: type[Ridge]) -> None:
+def test_the_contract_catches_a_surrogate(model):
     found = broken(checks_of(model))
     assert any(CAUGHT_MODELS[model] in line for line in found), found
 
 
-def test_one_cause_is_shown_once(snas: Snas) -> None:
+def test_one_cause_is_shown_once(snas):
     made = snas("check", f"{HOSTILE}:ExitsAtOnce")
     assert made.code == 2
     assert made.out.count("exit code 7") == 2, (
@@ -218,9 +213,7 @@ def test_one_cause_is_shown_once(snas: Snas) -> None:
         ("PrintsALot", ""),
     ],
 )
-def test_a_strategy_that_damages_its_process_is_named(
-    name: str, said: str, capfd: pytest.CaptureFixture[str]
-) -> None:
+def test_a_strategy_that_damages_its_process_is_named(name, said, capfd):
     checks = contract.check(f"{HOSTILE}:{name}", TinySpace())
     found = broken(checks)
     assert len(checks) == 13 and bool(found) == bool(said)
@@ -228,7 +221,7 @@ def test_a_strategy_that_damages_its_process_is_named(
     assert not capfd.readouterr().out
 
 
-def test_a_check_that_takes_too_long_says_where() -> None:
+def test_a_check_that_takes_too_long_says_where():
     checks = contract.check(f"{HOSTILE}:HangsForEver", TinySpace(), limit=1.0)
     made, *others = checks
     assert made.passed and made.name.startswith("The constructor")
@@ -236,7 +229,7 @@ def test_a_check_that_takes_too_long_says_where() -> None:
     assert all(f"no sign of life for 1 s ({HOSTILE}:" in one.detail for one in others)
 
 
-def test_a_file_is_checked_as_what_it_holds(tmp_path: Path) -> None:
+def test_a_file_is_checked_as_what_it_holds(tmp_path):
     file = tmp_path / "mine.py"
     file.write_text(
         "from surrogate_nas.space import ChoiceSpace\nfrom surrogate_nas.surrogates.ridge import"

@@ -1,7 +1,5 @@
 """The contracts as pytest classes: what keeps one passes, what breaks one fails and says why."""
 
-from __future__ import annotations
-
 import subprocess
 import sys
 from pathlib import Path
@@ -41,7 +39,7 @@ class TestForeign(StrategyContract):
 """
 
 
-def test_a_broken_strategy_fails_with_the_promise_and_the_hint(tmp_path: Path) -> None:
+def test_a_broken_strategy_fails_with_the_promise_and_the_hint(tmp_path):
     path = tmp_path / "test_broken.py"
     path.write_text(BROKEN)
     options = ["-q", "-p", "no:cacheprovider", "-c", "/dev/null", f"--rootdir={tmp_path}"]
@@ -53,7 +51,7 @@ def test_a_broken_strategy_fails_with_the_promise_and_the_hint(tmp_path: Path) -
     assert "3 failed" in outcome.stdout
 
 
-def test_nothing_else_imports_pytest() -> None:
+def test_nothing_else_imports_pytest():
     code = "import sys, surrogate_nas.contract, surrogate_nas.cli; print('pytest' in sys.modules)"
     outcome = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert outcome.stdout.strip() == "False"

@@ -1,12 +1,9 @@
 """The map of rooms: imports flow one way, and opening the front door is quick."""
 
-from __future__ import annotations
-
 import ast
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
 from functools import cache
 from graphlib import TopologicalSorter
 from importlib import import_module
@@ -42,18 +39,18 @@ HEAVY = {
 }
 
 
-def room(path: Path) -> str:
+def room(path):
     return path.relative_to(PACKAGE).parts[0].removesuffix(".py")
 
 
-def module_of(path: Path) -> str:
+def module_of(path):
     return ".".join(path.relative_to(PACKAGE.parent).with_suffix("").parts).removesuffix(
         ".__init__"
     )
 
 
 @cache
-def tree(path: Path) -> ast.Module:
+def tree(path):
     """A file as it is parsed, which several tests walk through."""
     return ast.parse(path.read_text())
 
@@ -61,7 +58,7 @@ def tree(path: Path) -> ast.Module:
 MODULES = {module_of(path) for path in PACKAGE.rglob("*.py")}
 
 
-def imports(path: Path) -> Iterator[str]:
+def imports(path):
     """Every module of this package that a file imports: at its top, inside a function, or by its
     name in a text.
     """
@@ -89,18 +86,18 @@ FILES = sorted(
 )
 
 
-def test_every_room_has_its_place() -> None:
+def test_every_room_has_its_place():
     assert {room(path) for path in FILES} == set(ROOMS)
 
 
-def test_every_folder_of_code_is_a_package() -> None:
+def test_every_folder_of_code_is_a_package():
     assert not [
         path.parent for path in FILES if not (path.parent / "__init__.py").is_file()
     ]
 
 
-def test_a_module_imports_only_from_rooms_above_it_and_none_in_circles() -> None:
-    arrows: dict[str, set[str]] = {}
+def test_a_module_imports_only_from_rooms_above_it_and_none_in_circles():
+    arrows = {}
     for path in FILES:
         above = ROOMS[: ROOMS.index(room(path)) + 1]
         for module in imports(path):
@@ -167,7 +164,7 @@ they share with the package, without a promise. The list shall become shorter.
 """
 
 
-def test_experiments_use_public_names_and_the_package_uses_none_of_theirs() -> None:
+def test_experiments_use_public_names_and_the_package_uses_none_of_theirs():
     """Every imported module is documented or in `LENT`, and no name of the package that begins with
     an underscore is used.
     """
@@ -204,13 +201,13 @@ def test_experiments_use_public_names_and_the_package_uses_none_of_theirs() -> N
 
 
 @pytest.mark.parametrize("name", OPEN_TO)
-def test_a_room_imports_only_what_is_open_to_it(name: str) -> None:
+def test_a_room_imports_only_what_is_open_to_it(name):
     for path in FILES:
         if room(path) == name:
             assert {module.split(".")[1] for module in imports(path)} <= OPEN_TO[name], path
 
 
-def test_no_file_of_tests_imports_from_another() -> None:
+def test_no_file_of_tests_imports_from_another():
     """What several share stands in a module of its own, so that a file of tests can be changed by
     itself.
     """
@@ -222,12 +219,12 @@ def test_no_file_of_tests_imports_from_another() -> None:
             ], path
 
 
-def test_nothing_is_evaluated_as_code() -> None:
+def test_nothing_is_evaluated_as_code():
     for path, _, called in calls():
         assert called not in ("eval", "exec", "compile"), path
 
 
-def calls() -> Iterator[tuple[Path, ast.Call, str]]:
+def calls():
     """Every call in a file, with what is called."""
     for path in FILES:
         for node in ast.walk(tree(path)):
@@ -235,7 +232,7 @@ def calls() -> Iterator[tuple[Path, ast.Call, str]]:
                 yield path, node, ast.unparse(node.func)
 
 
-def test_pickles_are_read_through_the_allow_list_only() -> None:
+def test_pickles_are_read_through_the_allow_list_only():
     for path, call, called in calls():
         owner, _, function = called.rpartition(".")
         assert called != "pd.read_pickle", path
@@ -246,7 +243,7 @@ def test_pickles_are_read_through_the_allow_list_only() -> None:
             assert "weights_only=True" in map(ast.unparse, call.keywords), path
 
 
-def loaded_after(code: str) -> set[str]:
+def loaded_after(code):
     """The top-level modules that a fresh process has loaded after some code."""
     made = subprocess.run(
         [
@@ -264,11 +261,11 @@ def loaded_after(code: str) -> set[str]:
 
 
 @pytest.mark.parametrize("module", ["surrogate_nas", "surrogate_nas.cli"])
-def test_importing_loads_nothing_heavy(module: str) -> None:
+def test_importing_loads_nothing_heavy(module):
     assert not loaded_after(f"import {module}") & HEAVY
 
 
-def test_data_and_measures_of_a_task_load_neither_torch_nor_scikit_learn() -> None:
+def test_data_and_measures_of_a_task_load_neither_torch_nor_scikit_learn():
     code = """
 import numpy as np
 from surrogate_nas.training import TASKS
@@ -304,7 +301,7 @@ LIGHT = (
 """Commands that only list, read or write a text."""
 
 
-def test_what_only_reads_loads_nothing_slow(tmp_path: Path) -> None:
+def test_what_only_reads_loads_nothing_slow(tmp_path):
     """In Python and from the command line, one after the other in one process."""
     slow = HEAVY - {"h5py", "numpy", "joblib", "pooch", "msgspec"}
     code = f"""
@@ -328,7 +325,7 @@ sys.stdout = sys.__stdout__
     assert loaded_after(code)
 
 
-def test_every_public_name_opens() -> None:
+def test_every_public_name_opens():
     assert len(surrogate_nas.__all__) <= 25
     for name in surrogate_nas.__all__:
         assert getattr(surrogate_nas, name) is not None
@@ -338,7 +335,7 @@ def test_every_public_name_opens() -> None:
         surrogate_nas.nothing  # noqa: B018
 
 
-def test_nothing_outside_a_space_s_folder_names_it() -> None:
+def test_nothing_outside_a_space_s_folder_names_it():
     """The front door, the sources that are about it, and the contract's default spaces
     do.
     """

@@ -41,11 +41,11 @@ class Silent(Own):
         (resolve("random"), []),
     ],
 )
-def test_a_signature_names_the_options_of_a_class(kind: type, options: list[str]) -> None:
+def test_a_signature_names_the_options_of_a_class(kind, options):
     assert list(inspect.signature(kind).parameters)[2:] == options
 
 
-def test_options_are_checked_where_they_are_given() -> None:
+def test_options_are_checked_where_they_are_given():
     made = Own(nb201(), seed=0, step=3)
     assert (made.step, made.population, made.tournament) == (3, 4, 3)
     assert Fixed(nb201(), seed=0, population=7).tournament == 2

@@ -2,8 +2,6 @@
 needed.
 """
 
-from __future__ import annotations
-
 import ast
 import json
 import os
@@ -11,7 +9,6 @@ import subprocess
 import sys
 import tomllib
 from pathlib import Path
-from typing import Any
 
 import pytest
 from packaging.requirements import Requirement
@@ -29,7 +26,7 @@ EXTRAS = {
 }
 
 
-def names(requirements: list[str]) -> set[str]:
+def names(requirements):
     """The libraries of a list of requirements; builds of xgboost are one."""
     return {Requirement(one).name.removesuffix("-cpu") for one in requirements}
 
@@ -139,7 +136,7 @@ NEED = {
 
 
 @pytest.fixture(scope="module")
-def light(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+def light(tmp_path_factory):
     """What a light process answered: by command its exit code, output and errors, and by ``loaded``
     what it loaded.
     """
@@ -166,22 +163,20 @@ def light(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
 
 
 @pytest.mark.slow
-def test_tables_need_no_library_of_an_extra(light: dict[str, Any]) -> None:
+def test_tables_need_no_library_of_an_extra(light):
     assert not light["loaded"]
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("words", WORKS)
-def test_a_command_on_a_table_works_without_extras(
-    light: dict[str, Any], words: str
-) -> None:
+def test_a_command_on_a_table_works_without_extras(light, words):
     code, out, err = light[words]
     assert code == 0, err
     assert "--json" not in words or json.loads(out)
 
 
 @pytest.mark.slow
-def test_reports_are_drawn_without_extras(light: dict[str, Any]) -> None:
+def test_reports_are_drawn_without_extras(light):
     for page in ("out/report.html", "suite/report.html"):
         assert (
             "<svg" in (light["folder"] / page).read_text()
@@ -191,9 +186,7 @@ def test_reports_are_drawn_without_extras(light: dict[str, Any]) -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("words", NEED)
-def test_what_needs_an_extra_says_which_in_one_line(
-    light: dict[str, Any], words: str
-) -> None:
+def test_what_needs_an_extra_says_which_in_one_line(light, words):
     extra, _, said = NEED[words].partition(": ")
     code, out, err = light[words]
     assert (code, out, err) == (
@@ -203,7 +196,7 @@ def test_what_needs_an_extra_says_which_in_one_line(
     )
 
 
-def test_every_extra_is_known_by_its_libraries() -> None:
+def test_every_extra_is_known_by_its_libraries():
     smallest = names(EXTRAS["models"]) | names(EXTRAS["train"])
     for extra, libraries in EXTRAS.items():
         for library in names(libraries) - smallest:
@@ -214,8 +207,8 @@ def test_every_extra_is_known_by_its_libraries() -> None:
     assert together == set(EXTRAS)
 
 
-def test_every_library_that_is_imported_is_of_the_base_or_of_an_extra() -> None:
-    imported: set[str] = set()
+def test_every_library_that_is_imported_is_of_the_base_or_of_an_extra():
+    imported = set()
     for path in (ROOT / "surrogate_nas").rglob("*.py"):
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             if isinstance(node, ast.Import):
@@ -233,7 +226,7 @@ def test_every_library_that_is_imported_is_of_the_base_or_of_an_extra() -> None:
     assert {name.lower() for name in foreign} <= base
 
 
-def test_a_library_of_no_extra_is_named_as_it_is() -> None:
+def test_a_library_of_no_extra_is_named_as_it_is():
     assert str(missing("It", "seaborn.objects")) == "It needs seaborn: pip install seaborn."
     assert (
         str(missing("It", "sklearn.svm"))

@@ -2,8 +2,6 @@
 shape.
 """
 
-from __future__ import annotations
-
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -26,16 +24,14 @@ NETWORKS = st.builds(
 )
 
 
-def test_the_published_numbers_on_cifar10_and_cifar100() -> None:
+def test_the_published_numbers_on_cifar10_and_cifar100():
     params, macs = sizes(SPACE.choices[[0, 11, 284]], Network())
     assert params.tolist() == [129306, 802426, 101306]
     assert (macs / 1e6).tolist() == [15.64737, 113.95137, 11.71521]
     assert sizes(SPACE.choices[[0]], Network(classes=100))[1][0] / 1e6 == 15.65322
 
 
-def convolutions(
-    operations: tuple[str, ...], network: Network
-) -> list[tuple[int, int, int, int, bool]]:
+def convolutions(operations, network):
     """Every convolution built, as (in, out, kernel, output side, has batch normalisation), read off
     the paper.
     """
@@ -61,9 +57,7 @@ def convolutions(
 
 @given(st.integers(0, 15624), NETWORKS)
 @settings(deadline=None)
-def test_parameters_and_macs_are_a_count_of_convolution_shapes(
-    index: int, network: Network
-) -> None:
+def test_parameters_and_macs_are_a_count_of_convolution_shapes(index, network):
     operations = tuple(OPERATIONS[choice] for choice in SPACE[index].choices)
     built = convolutions(operations, network)
     last = 4 * network.channels
@@ -78,7 +72,7 @@ def test_parameters_and_macs_are_a_count_of_convolution_shapes(
     assert sizes(SPACE.choices[[index]], network)[1][0] == macs
 
 
-def test_every_metric_names_its_unit_and_kind() -> None:
+def test_every_metric_names_its_unit_and_kind():
     for metric, function in ANALYTIC.values():
         assert metric.kind == "search"
         assert metric.description

@@ -2,17 +2,12 @@
 named.
 """
 
-from __future__ import annotations
-
-from pathlib import Path
-
 import numpy as np
 import pytest
 
 from surrogate_nas.benchmarks import available
 from surrogate_nas.files import HOME_VARIABLE, table_path
 from surrogate_nas.tables import ColumnKey, TableFile, write_table
-from tests.conftest import Snas
 from tests.tiny_tables import tiny_table
 
 CELL = "|skip_connect~0|+|none~0|none~1|+|none~0|nor_conv_3x3~1|none~2|"
@@ -51,12 +46,12 @@ SEARCH = ("search", "fashion", "--strategy", "random", "--budget", 3)
     ids=lambda command: " ".join(map(str, command[:3])).replace(CELL, "CELL"),
 )
 def test_one_line(
-    snas: Snas,
-    command: tuple[object, ...],
-    name: str,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+    snas,
+    command,
+    name,
+    tmp_path,
+    monkeypatch,
+):
     monkeypatch.chdir(tmp_path)
     ended = snas(*(str(part).replace("{}", name) for part in command))
     assert (
@@ -66,9 +61,7 @@ def test_one_line(
     )
 
 
-def test_a_home_and_a_table_at_paths_of_other_bytes(
-    snas: Snas, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_home_and_a_table_at_paths_of_other_bytes(snas, tmp_path, monkeypatch):
     monkeypatch.setenv(HOME_VARIABLE, str(tmp_path / "\udcff"))
     assert snas("path").out.strip().endswith("\\udcff")
     assert snas("path", "--json").json["path"].endswith("\udcff")
@@ -78,7 +71,7 @@ def test_a_home_and_a_table_at_paths_of_other_bytes(
 
 
 @pytest.mark.usefixtures("fresh_home")
-def test_a_table_of_the_home_that_cannot_be_opened_is_listed_with_the_reason() -> None:
+def test_a_table_of_the_home_that_cannot_be_opened_is_listed_with_the_reason():
     table_path("broken").parent.mkdir(parents=True)
     table_path("broken").write_bytes(b"half")
     (found,) = (entry for entry in available() if entry["name"] == "broken")

@@ -3,20 +3,15 @@
 from __future__ import annotations
 
 from html.parser import HTMLParser
-from typing import TYPE_CHECKING
 
 import pytest
 
 import surrogate_nas as sn
 from surrogate_nas.core.notebook import html_table
-from surrogate_nas.results.comparison import Comparison
 from surrogate_nas.runs.options import Budget
 from surrogate_nas.runs.run import Run
 from surrogate_nas.space import space_named
 from surrogate_nas.strategies import resolve
-
-if TYPE_CHECKING:
-    from playwright.sync_api import Page
 
 TAGS = {"div", "p", "strong", "br", "small", "table", "thead", "tbody", "tr", "th", "td"}
 MOST_BYTES = 30_000
@@ -29,21 +24,21 @@ class Tags(HTMLParser):
         self.text = ""
         self.feed(html)
 
-    def handle_starttag(self, tag: str, attrs: object) -> None:
+    def handle_starttag(self, tag, attrs):
         self.found.add(tag)
 
-    def handle_data(self, data: str) -> None:
+    def handle_data(self, data):
         self.text += data
 
 
 @pytest.fixture(scope="module")
-def made() -> Comparison:
+def made():
     return sn.compare(
         "analog-cifar10", ["random"], "digital_error + 0.1*params", runs=2, budget=15
     )
 
 
-def test_reprs_say_what_it_is(made: Comparison) -> None:
+def test_reprs_say_what_it_is(made):
     objective = made.objective
     run = made.runs[0]
     shown = {
@@ -64,7 +59,7 @@ def test_reprs_say_what_it_is(made: Comparison) -> None:
     assert repr(Run("s", 3, [], 1.0, 1.0, "it broke")) == "<Run 3 of s: failed: it broke>"
 
 
-def test_notebooks_show_tables(made: Comparison) -> None:
+def test_notebooks_show_tables(made):
     run = made.runs[0]
     for shown, says in (
         (made, "random"),
@@ -77,7 +72,7 @@ def test_notebooks_show_tables(made: Comparison) -> None:
         assert tags.found <= TAGS and says in tags.text and len(html.encode()) < MOST_BYTES
 
 
-def test_a_drawing_shows_its_operations_and_follows_the_page(tab: Page) -> None:
+def test_a_drawing_shows_its_operations_and_follows_the_page(tab):
     cell = space_named("nb201").parse(
         "|nor_conv_3x3~0|+|none~0|none~1|+|skip_connect~0|none~1|avg_pool_3x3~2|"
     )
@@ -101,13 +96,13 @@ def test_a_drawing_shows_its_operations_and_follows_the_page(tab: Page) -> None:
     ]
 
 
-def test_a_run_without_a_feasible_cell_shows_no_score() -> None:
+def test_a_run_without_a_feasible_cell_shows_no_score():
     run = sn.search("fashion", "random", "valid_loss", subject_to="params <= 1", budget=3)
     assert repr(run) == "<Run 0 of random: 3 trials, no feasible cell>"
     assert "no feasible cell" in run._repr_html_() and "<td" not in run._repr_html_()
 
 
-def test_nothing_shown_is_markup() -> None:
+def test_nothing_shown_is_markup():
     evil = '<script>"><img>'
     assert Tags(html_table(evil, [evil], [[evil], [None], [0.1234567]], evil)).found <= TAGS
     assert "0.123457" in html_table("t", ["h"], [[0.1234567]])

@@ -1,9 +1,5 @@
 """Metrics of which larger is better: wherever a metric is minimised, ranked, limited or drawn."""
 
-from __future__ import annotations
-
-from pathlib import Path
-
 import numpy as np
 import pytest
 
@@ -22,7 +18,7 @@ SSIM = np.linspace(0.7, -0.1, N)
 
 
 @pytest.fixture(scope="module")
-def path(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def path(tmp_path_factory):
     table = Table(
         "dense", "nb201", "t", "s", "l", "c", "valid_miou", Network(), cost="queries"
     )
@@ -36,11 +32,11 @@ def path(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def dense(path: Path) -> TableBenchmark:
+def dense(path):
     return TableBenchmark(path)
 
 
-def test_l_is_what_a_quality_lacks_to_one(dense: TableBenchmark) -> None:
+def test_l_is_what_a_quality_lacks_to_one(dense):
     scores = sn.Objective("valid_miou + 2*ssim@pgd-1", dense).over_space()
     assert scores is not None
     np.testing.assert_allclose(
@@ -59,7 +55,7 @@ def test_l_is_what_a_quality_lacks_to_one(dense: TableBenchmark) -> None:
     assert sn.Objective("ssim@pgd-1", dense).bound == pytest.approx(1.1)
 
 
-def test_limits_from_below_and_fronts_know_the_direction(dense: TableBenchmark) -> None:
+def test_limits_from_below_and_fronts_know_the_direction(dense):
     objective = sn.Objective(
         "valid_miou", dense, subject_to="ssim@pgd-1 >= .5 and ssim@pgd-1 <= .6"
     )
@@ -78,7 +74,7 @@ def test_limits_from_below_and_fronts_know_the_direction(dense: TableBenchmark) 
     )
 
 
-def test_directions_and_names() -> None:
+def test_directions_and_names():
     accuracy = metric_named("valid_accuracy")
     assert (accuracy.unit, accuracy.quantity, accuracy.larger_is_better) == (
         "%",

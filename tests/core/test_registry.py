@@ -2,12 +2,9 @@
 line.
 """
 
-from __future__ import annotations
-
 import re
 import sys
 from importlib.metadata import EntryPoint
-from pathlib import Path
 
 import pytest
 
@@ -26,7 +23,7 @@ class Thing:
 
 
 @pytest.fixture
-def shapes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Registry[type]:
+def shapes(tmp_path, monkeypatch):
     """Two places, a folder of things with names, and an installed package."""
     package = tmp_path / "shapes_of_a_test"
     package.mkdir()
@@ -66,10 +63,10 @@ def shapes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Registry[type]:
     )
 
 
-def test_names_come_from_the_folder_and_from_packages(shapes: Registry[type]) -> None:
+def test_names_come_from_the_folder_and_from_packages(shapes):
     assert list(shapes) == ["circle", "disc", "square"] and len(shapes) == 3
     assert shapes.names() == ["bad", "circle", "disc", "gone", "square", "star"]
-    assert shapes.find("disc").name == "disc" and shapes.find("star").name == "star"  # type: ignore[attr-defined]
+    assert shapes.find("disc").name == "disc" and shapes.find("star").name == "star"
     for name, said in {
         "squar": "Unknown shape 'squar'. Did you mean 'square'? Known: bad, circle",
         "bad": "bad is no shape",
@@ -80,17 +77,15 @@ def test_names_come_from_the_folder_and_from_packages(shapes: Registry[type]) ->
     with pytest.raises(
         UserError, match="A shape is named by a text, not 3. Known: bad, circle"
     ):
-        shapes.find(3)  # type: ignore[arg-type]
+        shapes.find(3)
 
 
-def test_a_file_of_ones_own_has_what_it_names(
-    shapes: Registry[type], tmp_path: Path
-) -> None:
+def test_a_file_of_ones_own_has_what_it_names(shapes, tmp_path):
     file = tmp_path / "own.py"
     file.write_text(
         "from shapes_of_a_test import Shape\nMINE = Shape('mine')\nNUMBER = 3\n"
     )
-    assert shapes.find(f"{file}:MINE").name == "mine"  # type: ignore[attr-defined]
+    assert shapes.find(f"{file}:MINE").name == "mine"
     for name, said in {
         f"{file}:NUMBER": "own.py holds no shape NUMBER",
         f"{file}:OTHER": "own.py defines no OTHER",
@@ -101,9 +96,7 @@ def test_a_file_of_ones_own_has_what_it_names(
             shapes.find(name)
 
 
-def test_two_things_of_one_name_are_a_mistake_of_ours(
-    shapes: Registry[type], tmp_path: Path
-) -> None:
+def test_two_things_of_one_name_are_a_mistake_of_ours(shapes, tmp_path):
     (tmp_path / "shapes_of_a_test" / "again.py").write_text(
         "from shapes_of_a_test import Shape\nSHAPE = Shape('disc')\n"
     )
@@ -111,9 +104,7 @@ def test_two_things_of_one_name_are_a_mistake_of_ours(
         list(shapes)
 
 
-def test_what_a_file_says_is_read_without_importing_it(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_what_a_file_says_is_read_without_importing_it(tmp_path, monkeypatch):
     (tmp_path / "told_of_a_test.py").write_text(THINGS.replace("{name}", "Told"))
     monkeypatch.syspath_prepend(tmp_path)
     things = Registry(
@@ -136,7 +127,7 @@ def test_what_a_file_says_is_read_without_importing_it(
         things.find("told")
 
 
-def test_classes_are_checked_and_places_are_files() -> None:
+def test_classes_are_checked_and_places_are_files():
     errors = Registry(
         "error",
         subclass_of(Exception, "Exception"),
@@ -148,7 +139,7 @@ def test_classes_are_checked_and_places_are_files() -> None:
     assert places_in("surrogate_nas.core", "X")["plugin"] == "surrogate_nas.core.plugin:X"
 
 
-def test_code_is_known_by_its_file(shapes: Registry[type], tmp_path: Path) -> None:
+def test_code_is_known_by_its_file(shapes, tmp_path):
     file = tmp_path / "own.py"
     file.write_text("MINE = 1\n")
     first = shapes.code(f"{file}:MINE")

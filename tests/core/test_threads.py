@@ -1,7 +1,5 @@
 """One thread inside the block, all of them again after it, whatever happens in between."""
 
-from __future__ import annotations
-
 import subprocess
 import sys
 
@@ -12,11 +10,11 @@ from threadpoolctl import threadpool_info, threadpool_limits
 from surrogate_nas.core.threads import one_thread
 
 
-def threads() -> dict[str, int]:
+def threads():
     return {pool["filepath"]: pool["num_threads"] for pool in threadpool_info()}
 
 
-def test_every_pool_has_one_thread_until_the_block_ends() -> None:
+def test_every_pool_has_one_thread_until_the_block_ends():
     with threadpool_limits(3):
         torch.set_num_threads(3)
         before = threads()
@@ -30,7 +28,7 @@ def test_every_pool_has_one_thread_until_the_block_ends() -> None:
     torch.set_num_threads(1)
 
 
-def test_libraries_that_are_loaded_later_are_held_too() -> None:
+def test_libraries_that_are_loaded_later_are_held_too():
     code = """
 import numpy
 from surrogate_nas.core.threads import one_thread

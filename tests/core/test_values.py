@@ -1,9 +1,6 @@
 """One value and its range: what is none is a line that says what would be right."""
 
-from __future__ import annotations
-
 import re
-from collections.abc import Callable
 
 import numpy as np
 import pytest
@@ -16,7 +13,7 @@ from surrogate_nas.core.arguments import (
 )
 from surrogate_nas.core.errors import UserError
 
-REFUSED: dict[str, Callable[[], object]] = {
+REFUSED = {
     "N must be a whole number of at least 0, not True.": lambda: check_whole("N", True),
     "N must be a whole number of at least 1, not 0.": lambda: check_whole("N", 0, 1),
     "N must be a whole number from 0 to 9, not 10.": lambda: check_whole("N", 10, most=9),
@@ -34,12 +31,12 @@ REFUSED: dict[str, Callable[[], object]] = {
 
 
 @pytest.mark.parametrize("said", REFUSED)
-def test_a_value_is_checked_with_its_range(said: str) -> None:
+def test_a_value_is_checked_with_its_range(said):
     with pytest.raises(UserError, match=f"^{re.escape(said)}"):
         REFUSED[said]()
 
 
-def test_a_number_of_numpys_becomes_pythons_own() -> None:
+def test_a_number_of_numpys_becomes_pythons_own():
     assert type(check_whole("N", np.int64(3))) is int
     assert type(check_number("X", np.float32(0.5))) is float
     assert check_argument("F", np.True_, bool) is True

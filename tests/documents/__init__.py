@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
@@ -22,7 +21,7 @@ class Section(NamedTuple):
     text: str
 
 
-def texts() -> list[Path]:
+def texts():
     """Every Markdown file of the project, and llms.txt."""
     found = [
         path for path in TOP.rglob("*.md") if not _is_made(path.relative_to(TOP).parts)
@@ -30,40 +29,40 @@ def texts() -> list[Path]:
     return sorted([*found, TOP / "llms.txt"])
 
 
-def _is_made(parts: tuple[str, ...]) -> bool:
+def _is_made(parts):
     return parts[0] in _ELSEWHERE or any(
         part.startswith(".") or part.endswith(".egg-info") for part in parts
     )
 
 
-def read(name: str) -> str:
+def read(name):
     """The text of a file by its path from the top."""
     return (TOP / name).read_text(encoding="utf-8")
 
 
-def blocks(text: str, language: str) -> list[str]:
+def blocks(text, language):
     """What stands in fences of a language."""
     return [body for kind, body in _FENCED.findall(text) if kind == language]
 
 
-def prose(text: str) -> str:
+def prose(text):
     """A text without its fenced code."""
     return _FENCED.sub("", text)
 
 
-def spans(text: str) -> list[str]:
+def spans(text):
     """The code within lines, line breaks as spaces."""
     return [" ".join(code.split()) for code in _CODE.findall(prose(text))]
 
 
-def links(text: str) -> list[str]:
+def links(text):
     """Where links and pictures lead."""
     return _LINK.findall(prose(text))
 
 
-def anchors(text: str) -> set[str]:
+def anchors(text):
     """The names that headings have in addresses."""
-    found: dict[str, int] = {}
+    found = {}
     for title in _HEADING.findall(prose(text)):
         name = re.sub(r"[^\w\- ]", "", title.lower()).replace(" ", "-")
         found[name] = found.get(name, -1) + 1
@@ -74,13 +73,13 @@ def anchors(text: str) -> set[str]:
     }
 
 
-def sections(text: str) -> Iterator[Section]:
+def sections(text):
     """Every heading with its own text."""
     parts = re.split(r"^#+ (.*)$", prose(text), flags=re.M)
     yield from map(Section, parts[1::2], parts[2::2])
 
 
-def shell(text: str) -> list[str]:
+def shell(text):
     """The command lines in fences: continued lines joined, comments and the path of the environment
     left out.
     """

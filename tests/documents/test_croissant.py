@@ -1,11 +1,7 @@
 """The Croissant metadata of the shipped tables are up to date and valid."""
 
-from __future__ import annotations
-
 import hashlib
 import json
-from pathlib import Path
-from typing import Any
 
 import mlcroissant
 import pytest
@@ -18,14 +14,14 @@ from surrogate_nas.training import TASKS
 SHIPPED = {out.name: (tables, out, about) for tables, out, about in documents()}
 
 
-def opened(document: Path) -> mlcroissant.Dataset:
+def opened(document):
     """A document as the reference implementation reads it, without an error."""
     dataset = mlcroissant.Dataset(jsonld=str(document))
     assert not dataset.metadata.ctx.issues.errors
     return dataset
 
 
-def rows(dataset: mlcroissant.Dataset, name: str) -> list[dict[str, Any]]:
+def rows(dataset, name):
     """The rows of a record set, without its name before every field."""
     return [
         {field.removeprefix(f"{name}/"): value for field, value in row.items()}
@@ -34,14 +30,14 @@ def rows(dataset: mlcroissant.Dataset, name: str) -> list[dict[str, Any]]:
 
 
 @pytest.mark.parametrize("name", SHIPPED)
-def test_the_metadata_of_shipped_tables_are_up_to_date(name: str) -> None:
+def test_the_metadata_of_shipped_tables_are_up_to_date(name):
     tables, out, about = SHIPPED[name]
     made = json.dumps(croissant_of(tables, out, about), indent=1, ensure_ascii=False) + "\n"
     assert out.read_text(encoding="utf-8") == made, "run make croissant"
 
 
 @pytest.mark.parametrize("name", SHIPPED)
-def test_the_metadata_of_shipped_tables_are_valid_and_whole(name: str) -> None:
+def test_the_metadata_of_shipped_tables_are_valid_and_whole(name):
     tables, out, _ = SHIPPED[name]
     dataset = opened(out)
     metadata = dataset.metadata
@@ -69,7 +65,7 @@ def test_the_metadata_of_shipped_tables_are_valid_and_whole(name: str) -> None:
     assert metadata.data_limitations and metadata.personal_sensitive_information
 
 
-def test_sources_of_data_name_tasks_that_there_are() -> None:
+def test_sources_of_data_name_tasks_that_there_are():
     assert set(data_sources()) <= set(TASKS)
     of_tables = {
         json.loads(card.read_text())["task"] for card in shipped("losses").glob("*.json")

@@ -1,16 +1,11 @@
 """What the project's texts name is there, and what they show works as shown."""
 
-from __future__ import annotations
-
 import doctest
 import importlib
 import json
 import re
 import shlex
 import tomllib
-from collections.abc import Callable, Iterator
-from pathlib import Path
-from typing import Any
 
 import pytest
 import typer
@@ -35,7 +30,7 @@ from tests.documents import (
 )
 from tests.rooms import ROOMS
 
-COMMANDS: Any = typer.main.get_command(app)
+COMMANDS = typer.main.get_command(app)
 COMMANDS.commands = {name: COMMANDS.get_command(None, name) for name in COMMANDS.commands}
 TARGETS = [
     name.replace("%", "[a-z0-9-]+")
@@ -49,7 +44,7 @@ USER_TEXTS = [
 ]  # which also says what once was
 
 
-def command(words: list[str]) -> tuple[Any, list[str]]:
+def command(words):
     """The command that words name, and the words behind it."""
     found = COMMANDS
     rest = words
@@ -60,13 +55,13 @@ def command(words: list[str]) -> tuple[Any, list[str]]:
 
 
 @pytest.fixture(params=USER_TEXTS)
-def text(request: pytest.FixtureRequest) -> str:
+def text(request):
     """Of a document that says what is."""
     return str(request.param.read_text(encoding="utf-8"))
 
 
 @pytest.mark.parametrize("path", TEXTS)
-def test_every_link_and_picture_leads_somewhere(path: Path) -> None:
+def test_every_link_and_picture_leads_somewhere(path):
     for link in links(path.read_text(encoding="utf-8")):
         if re.match(r"[a-z]+:", link):
             continue
@@ -76,7 +71,7 @@ def test_every_link_and_picture_leads_somewhere(path: Path) -> None:
         assert not heading or heading in anchors(place.read_text(encoding="utf-8")), link
 
 
-def test_every_target_and_script_that_is_named_exists(text: str) -> None:
+def test_every_target_and_script_that_is_named_exists(text):
     named = [*spans(text), *shell(text)]
     targets = {one.split()[1] for one in named if re.match(r"make [a-z0-9-]+(?!\S)", one)}
     assert [
@@ -89,7 +84,7 @@ def test_every_target_and_script_that_is_named_exists(text: str) -> None:
             assert (TOP / script).exists(), script
 
 
-def test_every_command_line_that_is_shown_is_understood(text: str) -> None:
+def test_every_command_line_that_is_shown_is_understood(text):
     for line in shell(text):
         if line.startswith("snas "):
             found, rest = command(shlex.split(line)[1:])
@@ -97,7 +92,7 @@ def test_every_command_line_that_is_shown_is_understood(text: str) -> None:
             found.make_context(found.name, rest)
 
 
-def test_every_command_that_is_named_has_the_options_named_with_it(text: str) -> None:
+def test_every_command_that_is_named_has_the_options_named_with_it(text):
     for code in spans(text):
         if code.startswith("snas ") and not re.match(r"snas [^a-z-]", code):
             for variant in code.split()[1].split("|"):
@@ -111,13 +106,13 @@ def test_every_command_that_is_named_has_the_options_named_with_it(text: str) ->
                 } <= options, code
 
 
-def test_every_extra_that_is_named_can_be_installed(text: str) -> None:
+def test_every_extra_that_is_named_can_be_installed(text):
     extras = tomllib.loads(read("pyproject.toml"))["project"]["optional-dependencies"]
     for named in re.findall(r"pip install '(?:surrogate[-_]nas|\.)\[([\w,]+)\]'", text):
         assert set(named.split(",")) <= set(extras), named
 
 
-def test_every_measured_section_names_a_command_or_a_day() -> None:
+def test_every_measured_section_names_a_command_or_a_day():
     for title, text in sections(read("analysis/README.md")):
         claims = re.sub(r"`[^`]*`|\[[^\]]*\]\([^)]*\)", "", text)
         if re.search(r"(?<![\w-])\d", claims):
@@ -127,14 +122,14 @@ def test_every_measured_section_names_a_command_or_a_day() -> None:
             ), title
 
 
-def test_the_contents_name_every_section() -> None:
+def test_the_contents_name_every_section():
     text = read("analysis/README.md")
     assert anchors(text.partition("\n## ")[2]) <= {
         link[1:] for link in links(text) if link.startswith("#")
     }
 
 
-def test_every_page_of_the_guide_begins_with_what_one_wants() -> None:
+def test_every_page_of_the_guide_begins_with_what_one_wants():
     for page in GUIDE:
         if page.name == "README.md":
             continue
@@ -144,7 +139,7 @@ def test_every_page_of_the_guide_begins_with_what_one_wants() -> None:
         assert len(text.splitlines()) <= 90, page
 
 
-def test_the_guide_names_the_rooms_in_their_order() -> None:
+def test_the_guide_names_the_rooms_in_their_order():
     (text,) = [
         text
         for title, text in sections(read("analysis/guide/built.md"))
@@ -155,7 +150,7 @@ def test_the_guide_names_the_rooms_in_their_order() -> None:
     ]
 
 
-def test_every_picture_is_shown() -> None:
+def test_every_picture_is_shown():
     shown = {
         (path.parent / link).resolve()
         for path in texts()
@@ -164,7 +159,7 @@ def test_every_picture_is_shown() -> None:
     assert set((TOP / "data" / "pictures").iterdir()) <= shown
 
 
-def test_the_text_for_language_models_keeps_its_convention() -> None:
+def test_the_text_for_language_models_keeps_its_convention():
     """A title, a summary as a quotation, then sections that are lists of links, each with a note:
     llmstxt.org.
     """
@@ -177,7 +172,7 @@ def test_the_text_for_language_models_keeps_its_convention() -> None:
     assert lines and all(re.fullmatch(r"- \[[^\]]+\]\([^)]+\): .+", line) for line in lines)
 
 
-def test_the_text_for_language_models_names_every_page_of_the_guide() -> None:
+def test_the_text_for_language_models_names_every_page_of_the_guide():
     rows = re.findall(
         r"^\| (.+) \| \[(.+)\]\((.+)\) \|$", read("analysis/guide/README.md"), re.M
     )
@@ -189,7 +184,7 @@ def test_the_text_for_language_models_names_every_page_of_the_guide() -> None:
     assert {page for *_, page in rows} == pages - {"README.md"}
 
 
-def test_every_block_of_code_says_its_language() -> None:
+def test_every_block_of_code_says_its_language():
     for path in texts():
         text = path.read_text(encoding="utf-8")
         assert text.count("\n```") == 2 * sum(
@@ -201,7 +196,7 @@ def test_every_block_of_code_says_its_language() -> None:
 # Claims that once were wrong
 
 
-def leaves(found: Any, *words: str) -> Iterator[tuple[str, Any]]:
+def leaves(found, *words):
     """Every command that is no group, with its words."""
     inner = getattr(found, "commands", {})
     for name, one in inner.items():
@@ -210,7 +205,7 @@ def leaves(found: Any, *words: str) -> Iterator[tuple[str, Any]]:
         yield " ".join(words), found
 
 
-def test_every_command_has_examples_and_all_but_play_take_json() -> None:
+def test_every_command_has_examples_and_all_but_play_take_json():
     commands = dict(leaves(COMMANDS))
     assert all("Example" in one.help for one in commands.values())
     silent = {
@@ -223,7 +218,7 @@ def test_every_command_has_examples_and_all_but_play_take_json() -> None:
         assert re.search(r"`play`", read(name)), name
 
 
-def test_the_options_name_what_is_there() -> None:
+def test_the_options_name_what_is_there():
     suite, _ = command(["suite"])
     fit, _ = command(["fit"])
     helps = {
@@ -233,7 +228,7 @@ def test_the_options_name_what_is_there() -> None:
     assert {*MODELS} <= {*re.findall(r"\w+", helps["model"])}
 
 
-def test_sizes_and_counts_are_the_same_wherever_they_stand() -> None:
+def test_sizes_and_counts_are_the_same_wherever_they_stand():
     measured = read("analysis/README.md")
     catalogued = len(json.loads(read("data/catalogue.json")))
     assert f"({catalogued} are catalogued now)" in measured
@@ -244,11 +239,11 @@ def test_sizes_and_counts_are_the_same_wherever_they_stand() -> None:
     assert f"compares {('six', 'seven', 'eight')[strategies - 6]} strategies" in measured
 
 
-def test_nothing_is_installed_by_name_from_an_index_that_lacks_it(text: str) -> None:
+def test_nothing_is_installed_by_name_from_an_index_that_lacks_it(text):
     assert not re.search(r"pip install '?surrogate[-_]nas", text)
 
 
-def test_no_line_is_left_out_by_the_formatter() -> None:
+def test_no_line_is_left_out_by_the_formatter():
     excepted = re.compile(r"#\s*fmt:")
     code = [
         path
@@ -262,8 +257,8 @@ def test_no_line_is_left_out_by_the_formatter() -> None:
 
 
 def test_the_strategy_in_the_readme_is_ten_lines_and_keeps_the_contract(
-    tmp_path: Path,
-) -> None:
+    tmp_path,
+):
     code = next(block for block in blocks(README, "python") if "sn.Strategy" in block)
     assert len([line for line in code.splitlines() if line.strip()]) <= 10
     file = tmp_path / "greedy.py"
@@ -273,11 +268,11 @@ def test_the_strategy_in_the_readme_is_ten_lines_and_keeps_the_contract(
     ] == []
 
 
-def test_it_is_read_in_three_minutes() -> None:
+def test_it_is_read_in_three_minutes():
     assert len(README.splitlines()) <= 150
 
 
-def test_the_objective_in_the_readme_is_searched() -> None:
+def test_the_objective_in_the_readme_is_searched():
     code = next(block for block in blocks(README, "python") if "sn.Objective" in block)
     named = {"sn": sn}
     exec(code.replace("budget=100", "budget=20"), named)
@@ -292,8 +287,8 @@ def test_the_objective_in_the_readme_is_searched() -> None:
     ids=lambda page: page.stem,
 )
 @pytest.mark.usefixtures("fetched")
-def test_the_code_of_a_page_of_the_guide_runs_from_top_to_bottom(page: Path) -> None:
-    named: dict[str, Any] = {"print": lambda *_: None, "__name__": "page"}
+def test_the_code_of_a_page_of_the_guide_runs_from_top_to_bottom(page):
+    named = {"print": lambda *_: None, "__name__": "page"}
     for code in blocks(page.read_text(encoding="utf-8"), "python"):
         if (
             "optuna.create_study" not in code
@@ -306,15 +301,15 @@ def test_the_code_of_a_page_of_the_guide_runs_from_top_to_bottom(page: Path) -> 
 
 
 @pytest.fixture
-def scripts(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], Any]:
+def scripts(monkeypatch):
     """The scripts of analysis/, which import each other by their bare names."""
     monkeypatch.syspath_prepend(str(TOP / "analysis"))
     return importlib.import_module
 
 
 def test_the_table_of_strategies_is_that_of_their_flags(
-    scripts: Callable[[str], Any],
-) -> None:
+    scripts,
+):
     abilities = scripts("abilities")
     marked = scripts("marked")
     cost = json.loads(abilities.FIGURES.read_text())["ms_a_step"]
@@ -326,15 +321,15 @@ def test_the_table_of_strategies_is_that_of_their_flags(
 
 
 def test_the_intervals_of_families_are_those_of_the_archive(
-    scripts: Callable[[str], Any],
-) -> None:
+    scripts,
+):
     families = scripts("families")
     shown = scripts("marked").held(TOP / "analysis" / "families.md", "analysis/families.py")
     assert shown == families.table() and shown.count("\n") == 17
     assert families.mean([0.1, 0.2, 0.3]) == ".20 [−.05, .45]"
 
 
-def test_the_tables_of_data_are_those_of_the_sources(scripts: Callable[[str], Any]) -> None:
+def test_the_tables_of_data_are_those_of_the_sources(scripts):
     data_tables = scripts("data_tables")
     marked = scripts("marked")
     lists = {"README.md": ("sources", "files"), "losses.md": ("losses", "data")}
@@ -344,7 +339,7 @@ def test_the_tables_of_data_are_those_of_the_sources(scripts: Callable[[str], An
             assert shown == getattr(data_tables, name)()
 
 
-def test_every_line_of_the_page_of_methods_gives_what_it_says() -> None:
+def test_every_line_of_the_page_of_methods_gives_what_it_says():
     """The blocks share their names; a comment behind a line is no part of what it prints."""
     runner = doctest.DocTestRunner(verbose=False)
     named = {}

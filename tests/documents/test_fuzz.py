@@ -1,9 +1,6 @@
 """A short run of analysis/fuzz.py: every input is answered right or refused in one line."""
 
-from __future__ import annotations
-
 from collections import Counter
-from pathlib import Path
 
 import pytest
 
@@ -19,12 +16,12 @@ CASES = {
 }
 
 
-def test_every_fuzzer_is_run_here_too() -> None:
+def test_every_fuzzer_is_run_here_too():
     assert set(CASES) == set(fuzz.FUZZERS)
 
 
 @pytest.mark.parametrize("name", CASES)
-def test_an_answer_or_one_line(name: str, tmp_path: Path) -> None:
+def test_an_answer_or_one_line(name, tmp_path):
     found = Counter(
         fuzz.outcome(fuzz.FUZZERS[name], [201, case], tmp_path)
         for case in range(CASES[name])

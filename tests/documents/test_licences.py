@@ -2,8 +2,6 @@
 of dependencies.
 """
 
-from __future__ import annotations
-
 import csv
 import re
 import tomllib
@@ -39,13 +37,13 @@ NAMED = [
 ]
 
 
-def test_every_named_library_is_listed_with_its_licence() -> None:
+def test_every_named_library_is_listed_with_its_licence():
     for extra, library in NAMED:
         assert extra in LICENCES[library]["named by"].split(), f"{library}: run make lists"
         assert LICENCES[library]["licence"] and LICENCES[library]["version"], library
 
 
-def test_a_licence_that_is_not_free_or_not_stated_is_explained() -> None:
+def test_a_licence_that_is_not_free_or_not_stated_is_explained():
     for library, row in LICENCES.items():
         free = all(
             re.fullmatch(FREE, part.strip("() "))
@@ -56,7 +54,7 @@ def test_a_licence_that_is_not_free_or_not_stated_is_explained() -> None:
         )
 
 
-def test_the_base_brings_nothing_that_binds_what_is_built_on_it() -> None:
+def test_the_base_brings_nothing_that_binds_what_is_built_on_it():
     strong = {
         name
         for name, row in LICENCES.items()
@@ -71,7 +69,7 @@ def test_the_base_brings_nothing_that_binds_what_is_built_on_it() -> None:
     assert not [name for name in strong if LICENCES[name]["named by"]]
 
 
-def test_the_citation_file_is_valid_and_of_this_release() -> None:
+def test_the_citation_file_is_valid_and_of_this_release():
     cited = yaml.safe_load((ROOT / "CITATION.cff").read_text(encoding="utf-8"))
     assert {"cff-version", "message", "title", "authors"} <= cited.keys()
     assert cited["cff-version"] == "1.2.0" and cited["type"] == "software"
@@ -85,7 +83,7 @@ def test_the_citation_file_is_valid_and_of_this_release() -> None:
     assert all(isinstance(word, str) for word in cited["keywords"])
 
 
-def test_the_metadata_names_every_python_and_the_typing() -> None:
+def test_the_metadata_names_every_python_and_the_typing():
     lowest = PROJECT["requires-python"].removeprefix(">=")
     assert f"Programming Language :: Python :: {lowest}" in PROJECT["classifiers"]
     assert (

@@ -1,14 +1,11 @@
 """`make setup` shows what pip does while it does it, and fails when pip fails."""
 
-from __future__ import annotations
-
 import os
 import select
 import signal
 import subprocess
 import sys
 from contextlib import suppress
-from pathlib import Path
 
 import pytest
 
@@ -33,7 +30,7 @@ PATIENCE_SECONDS = 120
 """Only a test that fails waits so long."""
 
 
-def given(folder: Path, code: int) -> Path:
+def given(folder, code):
     """A clone as far as `make setup` needs one, with a pip of our own."""
     for name in ("Makefile", "pyproject.toml", "analysis"):
         (folder / name).symlink_to(TOP / name)
@@ -45,7 +42,7 @@ def given(folder: Path, code: int) -> Path:
 
 
 @pytest.mark.parametrize("code", [0, 1])
-def test_setup_tells_what_pip_does_as_it_does_it(tmp_path: Path, code: int) -> None:
+def test_setup_tells_what_pip_does_as_it_does_it(tmp_path, code):
     folder = given(tmp_path, code)
     command = ["make", ".venv/.first", f"PYTHON={folder / 'python'}"]
     # Tests are run by make too, which would have this one say so.

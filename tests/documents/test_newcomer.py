@@ -13,7 +13,6 @@ import sys
 import time
 from csv import DictReader
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -45,7 +44,7 @@ class Desk:
             "PYTHONPATH": os.pathsep.join(filter(None, paths)),
         }
 
-    def begin(self, command: str, *more: str) -> subprocess.Popen[str]:
+    def begin(self, command, *more):
         """Start a command that the guide prints, with further words."""
         assert command in {*PRINTED, *DATA}
         return subprocess.Popen(
@@ -57,7 +56,7 @@ class Desk:
             stderr=subprocess.PIPE,
         )
 
-    def give(self, command: str, *more: str, code: int = 0) -> str:
+    def give(self, command, *more, code=0):
         """Run a command, which must end with a code, and return what it prints."""
         process = self.begin(command, *more)
         out, err = process.communicate(timeout=PATIENCE_SECONDS)
@@ -66,11 +65,11 @@ class Desk:
         )
         return out
 
-    def json(self, command: str, *more: str, code: int = 0) -> Any:
+    def json(self, command, *more, code=0):
         """What a command prints as JSON."""
         return json.loads(self.give(command, *more, "--json", code=code))
 
-    def interrupt(self, command: str, run: Path) -> str:
+    def interrupt(self, command, run):
         """Press Ctrl-C once a search has stored two trials, and return what it says."""
         process = self.begin(command)
         until = time.monotonic() + PATIENCE_SECONDS
@@ -86,16 +85,14 @@ class Desk:
 
 
 @pytest.fixture
-def desk(tmp_path: Path) -> Desk:
+def desk(tmp_path):
     return Desk(tmp_path / "mine")
 
 
 SEARCH = "snas search digits.py:Digits --strategy asha --budget 30 --parallel 2 --out results/asha"
 
 
-def test_a_training_is_searched_interrupted_reported_archived_and_verified(
-    desk: Desk, tmp_path: Path
-) -> None:
+def test_a_training_is_searched_interrupted_reported_archived_and_verified(desk, tmp_path):
     desk.give("snas new training Digits")
     results = desk.folder / "results" / "asha"
     run = results / "runs" / "asha-0.jsonl"
@@ -137,9 +134,7 @@ def test_a_training_is_searched_interrupted_reported_archived_and_verified(
     assert verified["runs"] == verified["runs_in_all"] == 1
 
 
-def test_a_fetch_changes_no_comparison_with_the_shipped_archive(
-    desk: Desk, mirror: Path
-) -> None:
+def test_a_fetch_changes_no_comparison_with_the_shipped_archive(desk, mirror):
     assert mirror.is_dir() and DATA == ["snas data fetch nb201", "snas data verify"]
     desk.give("snas new strategy Mine")
     compare = (

@@ -2,12 +2,9 @@
 search finds.
 """
 
-from __future__ import annotations
-
 import subprocess
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import pytest
 
@@ -27,9 +24,6 @@ from analysis.reference.names import (
 from analysis.reference.references import Scope
 from analysis.reference.site import broken
 from tests.rooms import ROOMS
-
-if TYPE_CHECKING:
-    pass
 
 ROOT = Path(__file__).parents[2]
 BAD = '''
@@ -61,7 +55,7 @@ LENGTH = 3
 
 
 @pytest.fixture(scope="module")
-def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def site(tmp_path_factory):
     """The reference, as ``make docs`` writes it."""
     folder = tmp_path_factory.mktemp("docs")
     command = [sys.executable, "-m", "analysis.reference", str(folder)]
@@ -72,7 +66,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def bad(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+def bad(tmp_path, monkeypatch):
     """A module among those of the package with every fault."""
     (tmp_path / "faulty.py").write_text(BAD.lstrip())
     monkeypatch.syspath_prepend(tmp_path)
@@ -84,14 +78,14 @@ def bad(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
 
 @pytest.mark.slow
 def test_every_public_name_is_described_and_shown_and_every_link_leads_somewhere(
-    site: Path,
-) -> None:
+    site,
+):
     assert {path.name for path in site.glob("*.html")} == {
         page.file for page in pages().values()
     } | {"commands.html"}
 
 
-def test_what_must_show_an_example_is_all_that_the_door_and_the_rooms_offer() -> None:
+def test_what_must_show_an_example_is_all_that_the_door_and_the_rooms_offer():
     assert {*ROOMS} - {room.removeprefix(f"{PACKAGE}.") for room in rooms()} == {"__main__"}
     shown = {place.name for place in public()}
     assert {
@@ -106,7 +100,7 @@ def test_what_must_show_an_example_is_all_that_the_door_and_the_rooms_offer() ->
     assert len(shown) > 100 and all(shows_example(place) for place in public())
 
 
-def test_faults_are_seen(bad: str) -> None:
+def test_faults_are_seen(bad):
     found = [
         line
         for name in ("lacking", "Bare", "LENGTH")
@@ -131,7 +125,7 @@ def test_faults_are_seen(bad: str) -> None:
         ("KeyboardInterrupt", ""),
     ],
 )
-def test_a_reference_is_understood_as_its_reader_would(text: str, link: str) -> None:
+def test_a_reference_is_understood_as_its_reader_would(text, link):
     found = Scope(f"{PACKAGE}.space.trial").find(text)
     assert found is not None and found.link == link
 
@@ -140,11 +134,11 @@ def test_a_reference_is_understood_as_its_reader_would(text: str, link: str) -> 
     "text",
     ["Objective.unknown", "surrogate_nas.space.nb202", "snas dance", "evolutoin", "a name"],
 )
-def test_what_stands_for_nothing_is_no_reference(text: str) -> None:
+def test_what_stands_for_nothing_is_no_reference(text):
     assert Scope(f"{PACKAGE}.space.trial").find(text) is None
 
 
-def test_a_broken_link_is_found(tmp_path: Path) -> None:
+def test_a_broken_link_is_found(tmp_path):
     (tmp_path / "a.html").write_text(
         '<p id="here"><a href="#here">x</a><a href="#gone">x</a><a href="b.html">x</a>'
     )
@@ -157,7 +151,7 @@ def test_a_broken_link_is_found(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_every_command_is_there_with_its_options(site: Path) -> None:
+def test_every_command_is_there_with_its_options(site):
     text = (site / "commands.html").read_text(encoding="utf-8")
     assert {"snas compare", "snas data fetch", "snas new"} <= set(commands())
     for command in commands().values():
@@ -166,20 +160,20 @@ def test_every_command_is_there_with_its_options(site: Path) -> None:
 
 
 @pytest.mark.slow
-def test_a_registry_s_plug_ins_are_listed_in_its_room(site: Path) -> None:
+def test_a_registry_s_plug_ins_are_listed_in_its_room(site):
     for kept in registries():
         text = (site / pages()[kept.room].file).read_text(encoding="utf-8")
         assert all(f"<code>{name}</code>" in text for name in kept.entries), kept.title
 
 
 @pytest.mark.slow
-def test_the_first_page_begins_with_what_a_newcomer_needs(site: Path) -> None:
+def test_the_first_page_begins_with_what_a_newcomer_needs(site):
     text = (site / "index.html").read_text(encoding="utf-8")
     places = [text.index(f'id="{name}"') for name in ("start", "methods", "names", "rooms")]
     assert places == sorted(places)
     assert text.count("AskTell") > 3 and "snas check mine.py:Careful" in text
 
 
-def test_a_name_is_at_home_where_it_is_offered() -> None:
+def test_a_name_is_at_home_where_it_is_offered():
     assert source(PACKAGE, "nb201") == Place(f"{PACKAGE}.space.nb201", "nb201")
     assert source(f"{PACKAGE}.space.trial", "Cell") == source(PACKAGE, "Cell")

@@ -5,7 +5,6 @@ it.
 from __future__ import annotations
 
 import random
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -59,18 +58,16 @@ class Witness(Strategy):
 
     seen: list[Any] = []
 
-    def ask(self, n: int) -> Sequence[Cell]:
+    def ask(self, n):
         Witness.seen.append(n)
         return [self.space.sample(self.rng)]
 
-    def tell(self, trials: Sequence[Trial]) -> None:
+    def tell(self, trials):
         Witness.seen.append((self, list(trials)))
 
 
 @pytest.fixture
-def witnessed(
-    small: TableBenchmark, monkeypatch: pytest.MonkeyPatch
-) -> tuple[TableBenchmark, list[Any]]:
+def witnessed(small, monkeypatch):
     """Registered among ours, as a stranger would run, and see even less, in another process."""
     monkeypatch.setitem(OURS.places, "witness", f"{Witness.__module__}:Witness")
     Witness.seen = []
@@ -82,8 +79,8 @@ def witnessed(
 
 
 def test_split_trap_a_strategy_cannot_reach_a_final_metric(
-    witnessed: tuple[TableBenchmark, list[Any]],
-) -> None:
+    witnessed,
+):
     bench, seen = witnessed
     everything = list(reachable(seen))
     assert not [
@@ -104,7 +101,7 @@ def test_split_trap_a_strategy_cannot_reach_a_final_metric(
         assert not numbers & final
 
 
-def test_split_trap_a_cell_does_not_carry_an_answer(space: NB201) -> None:
+def test_split_trap_a_cell_does_not_carry_an_answer(space):
     assert set(Cell.__slots__) == {"choices", "index", "text"}
     assert not hasattr(space[0], "__dict__")
 
@@ -112,9 +109,7 @@ def test_split_trap_a_cell_does_not_carry_an_answer(space: NB201) -> None:
 # Seeds and time
 
 
-def test_seed_trap_a_query_draws_nothing_at_random(
-    analog: TableBenchmark, space: NB201
-) -> None:
+def test_seed_trap_a_query_draws_nothing_at_random(analog, space):
     state = random.getstate()
     answers = {float(analog.query(space[7], "analog_error")) for _ in range(20)}
     assert len(answers) == 1
@@ -122,10 +117,10 @@ def test_seed_trap_a_query_draws_nothing_at_random(
 
 
 def test_time_trap_asking_again_is_charged_for_every_strategy_alike(
-    analog: TableBenchmark,
-) -> None:
+    analog,
+):
     class Repeats(Strategy):
-        def ask(self, n: int) -> Sequence[Cell]:
+        def ask(self, n):
             return [self.space[5]]
 
     made = compare(analog, [Repeats, "random"], runs=1, budget_seconds=25)
@@ -136,8 +131,8 @@ def test_time_trap_asking_again_is_charged_for_every_strategy_alike(
 
 
 def test_regret_trap_regret_and_report_use_the_same_convention(
-    analog: TableBenchmark,
-) -> None:
+    analog,
+):
     made = compare(analog, ["random"], "digital_error + 0.1*params", runs=3, budget=12)
     scores = made.objective.over_space()
     assert scores is not None
@@ -152,13 +147,13 @@ def test_regret_trap_regret_and_report_use_the_same_convention(
 
 @pytest.mark.parametrize("name", LEARNING)
 @pytest.mark.parametrize("sign", [1, -1])
-def test_direction_trap_every_strategy_minimises(name: str, sign: int) -> None:
+def test_direction_trap_every_strategy_minimises(name, sign):
     """On a smooth score the cells asked late are better than random; on its opposite they are the
     opposite.
     """
     weights = np.random.default_rng(3).random((6, 5))
 
-    def score(cell: Cell) -> float:
+    def score(cell):
         return sign * float(
             sum(weights[place, choice] for place, choice in enumerate(cell.choices))
         )
@@ -176,17 +171,17 @@ def test_direction_trap_every_strategy_minimises(name: str, sign: int) -> None:
 class EvenSpace(TinySpace):
     """A space whose own sampler and mutator give cells of even choices only."""
 
-    def sample(self, rng: np.random.Generator) -> Cell:
+    def sample(self, rng):
         return self.cell(
             [2 * int(rng.integers((len(options) + 1) // 2)) for options in self.options]
         )
 
-    def mutate(self, cell: Cell, rng: np.random.Generator) -> Cell:
+    def mutate(self, cell, rng):
         return next(c for c in iter(lambda: self.sample(rng), None) if c != cell)
 
 
 @pytest.mark.parametrize("name", ["random", "evolution", "local_search"])
-def test_sampler_trap_strategies_draw_with_the_spaces_own_sampler(name: str) -> None:
+def test_sampler_trap_strategies_draw_with_the_spaces_own_sampler(name):
     """The space samples four of its cells only."""
     made = resolve(name)(EvenSpace(), seed=0)
     asked = list(made.ask(4))
@@ -194,7 +189,7 @@ def test_sampler_trap_strategies_draw_with_the_spaces_own_sampler(name: str) -> 
     assert all(choice % 2 == 0 for cell in asked for choice in cell.choices)
 
 
-def test_sampler_trap_evolution_mutates_with_the_spaces_own_mutator() -> None:
+def test_sampler_trap_evolution_mutates_with_the_spaces_own_mutator():
     space = EvenSpace()
     made = RegularisedEvolution(space, seed=0)
     made.tell(trials_of([space[1]] * 10))
@@ -202,14 +197,14 @@ def test_sampler_trap_evolution_mutates_with_the_spaces_own_mutator() -> None:
     assert all(choice % 2 == 0 for cell in children for choice in cell.choices)
 
 
-def evolved(seed: int = 0, **knobs: int) -> tuple[RegularisedEvolution, list[Trial]]:
+def evolved(seed=0, **knobs):
     made = RegularisedEvolution(SPACE, seed=seed, **knobs)
     trials = trials_of([SPACE[i] for i in range(10)], lambda cell: float(cell.index))
     made.tell(trials)
     return made, trials
 
 
-def test_evolution_trap_the_child_always_enters_and_the_oldest_leaves() -> None:
+def test_evolution_trap_the_child_always_enters_and_the_oldest_leaves():
     """Of two that may be parents a large tournament finds the better; the best of all has left, the
     worst entered.
     """
@@ -222,23 +217,23 @@ def test_evolution_trap_the_child_always_enters_and_the_oldest_leaves() -> None:
 
 
 def test_evolution_trap_the_answer_is_the_best_of_the_whole_history(
-    analog: TableBenchmark,
-) -> None:
+    analog,
+):
     run = sn.search(analog, "evolution", budget=200)
     assert run.incumbent.score == min(trial.score for trial in run.trials)
 
 
-def test_evolution_trap_parents_come_from_a_tournament_of_three_with_replacement() -> None:
+def test_evolution_trap_parents_come_from_a_tournament_of_three_with_replacement():
     """The chance of the best of ten is 1 - .9³ = .271 with replacement, .300 without; of the worst
     .001, or 0.
     """
     made, trials = evolved()
     place = {trial.cell: i for i, trial in enumerate(trials)}
     counts = np.zeros(10)
-    parents: list[Cell] = []
+    parents = []
 
     class Noting(NB201):
-        def mutate(self, cell: Cell, rng: np.random.Generator) -> Cell:
+        def mutate(self, cell, rng):
             parents.append(cell)
             return cell
 
@@ -251,7 +246,7 @@ def test_evolution_trap_parents_come_from_a_tournament_of_three_with_replacement
     assert counts[-1] > 0
 
 
-def test_evolution_trap_a_child_differs_in_one_edge_drawn_uniformly() -> None:
+def test_evolution_trap_a_child_differs_in_one_edge_drawn_uniformly():
     made, trials = evolved(population=1, tournament=1)
     parent = trials[-1].cell
     children = made.ask(12_000)
@@ -264,7 +259,7 @@ def test_evolution_trap_a_child_differs_in_one_edge_drawn_uniformly() -> None:
     )
 
 
-def test_evolution_trap_among_equals_the_younger_is_the_parent() -> None:
+def test_evolution_trap_among_equals_the_younger_is_the_parent():
     made = RegularisedEvolution(SPACE, seed=0, population=2, tournament=40)
     old = SPACE[0]
     young = SPACE[11]
@@ -272,20 +267,20 @@ def test_evolution_trap_among_equals_the_younger_is_the_parent() -> None:
     assert all(child in SPACE.neighbours(young) for child in made.ask(50))
 
 
-def shares(made: Reinforce, n: int = 4_000) -> np.ndarray:
+def shares(made, n=4_000):
     """How often each option of each edge is asked for, over many questions."""
     asked = np.array([cell.choices for cell in made.ask(n)])
     return np.array([np.bincount(edge, minlength=5) for edge in asked.T]) / len(asked)
 
 
-def test_reinforce_trap_the_first_reward_has_no_advantage_over_itself() -> None:
+def test_reinforce_trap_the_first_reward_has_no_advantage_over_itself():
     told, untold = (Reinforce(SPACE, seed=0) for _ in range(2))
     told.tell(trials_of([SPACE[3]], lambda _: 0.7))
     assert told.ask(200) == untold.ask(200)
 
 
 @pytest.mark.parametrize("seed", range(3))
-def test_reinforce_trap_only_differences_of_scores_matter(seed: int) -> None:
+def test_reinforce_trap_only_differences_of_scores_matter(seed):
     """A constant cancels against the baseline, a factor in Adam."""
     made = [
         trajectory(Reinforce, SPACE, seed=seed, n=150, score=score)
@@ -299,31 +294,29 @@ def test_reinforce_trap_only_differences_of_scores_matter(seed: int) -> None:
 
 
 @pytest.mark.parametrize("seed", range(3))
-def test_reinforce_trap_the_policy_concentrates_on_the_better_cells(seed: int) -> None:
+def test_reinforce_trap_the_policy_concentrates_on_the_better_cells(seed):
     scores = [synthetic(cell) for cell in trajectory(Reinforce, SPACE, seed=seed, n=300)]
     assert np.mean(scores[-20:]) < 0.5 * np.mean(scores[:20])
 
 
-def test_reinforce_trap_a_better_score_makes_its_cell_more_likely() -> None:
+def test_reinforce_trap_a_better_score_makes_its_cell_more_likely():
     cell = SPACE[11]
     for score, likelier in ((0.5, True), (1.5, False)):
         made = Reinforce(SPACE, seed=0, learning_rate=0.5)
         made.tell(trials_of([SPACE[0]], lambda _: 1.0))
-        made.tell(trials_of([cell], lambda _, s=score: s, start=1))  # type: ignore[misc]
+        made.tell(trials_of([cell], lambda _, s=score: s, start=1))
         chance = shares(made)[np.arange(6), list(cell.choices)]
         assert ((chance > 0.25) if likelier else (chance < 0.15)).all()
 
 
-def test_free_look_up_trap_every_look_up_becomes_a_charged_trial(
-    analog: TableBenchmark, monkeypatch: Any
-) -> None:
+def test_free_look_up_trap_every_look_up_becomes_a_charged_trial(analog, monkeypatch):
     """Cells that the benchmark was asked about while a run went on, against those that it was
     charged for.
     """
     looked_up = 0
     measure = TableBenchmark.measure
 
-    def counting(self: TableBenchmark, cells: Sequence[Cell], *others: Any) -> Any:
+    def counting(self, cells, *others):
         nonlocal looked_up
         looked_up += len(cells)
         return measure(self, cells, *others)
@@ -340,8 +333,8 @@ def test_free_look_up_trap_every_look_up_becomes_a_charged_trial(
 
 
 def test_report_trap_the_final_value_is_that_of_the_best_validated_cell(
-    small: TableBenchmark,
-) -> None:
+    small,
+):
     made = compare(small, ["random"], "valid_error[12] + 0.5*params", runs=4, budget=20)
     (entry,) = made.to_json()["strategies"]
     best = min((t for run in made.runs for t in run.trials), key=lambda t: t.score)

@@ -2,8 +2,6 @@
 says only.
 """
 
-from __future__ import annotations
-
 import ast
 import os
 import subprocess
@@ -23,9 +21,7 @@ OF_ALL = pytest.mark.parametrize("path", TUTORIALS, ids=lambda path: path.stem)
 
 @pytest.mark.slow
 @OF_ALL
-def test_it_runs_in_a_fresh_process_and_leaves_files_in_its_folder_only(
-    path: Path, tmp_path: Path
-) -> None:
+def test_it_runs_in_a_fresh_process_and_leaves_files_in_its_folder_only(path, tmp_path):
     made = subprocess.run(
         [sys.executable, path],
         cwd=tmp_path,
@@ -42,7 +38,7 @@ def test_it_runs_in_a_fresh_process_and_leaves_files_in_its_folder_only(
 
 
 @OF_ALL
-def test_it_is_a_notebook_that_explains_before_it_computes(path: Path) -> None:
+def test_it_is_a_notebook_that_explains_before_it_computes(path):
     book = jupytext.read(path, fmt="py:percent")
     nbformat.validate(book)
     kinds = [cell.cell_type for cell in book.cells]

@@ -2,16 +2,11 @@
 ones are told.
 """
 
-from __future__ import annotations
-
 import json
 import re
 import shutil
 import sqlite3
-from collections.abc import Iterator
 from contextlib import closing
-from pathlib import Path
-from typing import Any
 
 import h5py
 import pytest
@@ -37,7 +32,7 @@ HELD = [
 
 
 @pytest.fixture
-def copied(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Path]:
+def copied(request, tmp_path):
     """The file of a release, where it may be written beside it."""
     release, name = request.param
     target = tmp_path / name
@@ -47,7 +42,7 @@ def copied(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Path]:
         yield target
 
 
-def same(found: Any, expected: Any) -> bool:
+def same(found, expected):
     """Whether two trees of plain values are alike, numbers up to the rounding of another
     processor.
     """
@@ -67,7 +62,7 @@ def same(found: Any, expected: Any) -> bool:
     )
 
 
-def test_this_release_has_a_file_of_every_format() -> None:
+def test_this_release_has_a_file_of_every_format():
     assert {
         FILES[name].format for release, name in HELD if release == sn.__version__
     } == set(FORMATS)
@@ -77,13 +72,13 @@ def test_this_release_has_a_file_of_every_format() -> None:
 
 
 @pytest.mark.parametrize("copied", HELD, indirect=True, ids="/".join)
-def test_what_a_release_wrote_is_read(copied: Path, request: pytest.FixtureRequest) -> None:
+def test_what_a_release_wrote_is_read(copied, request):
     release, name = request.node.callspec.params["copied"]
     expected = json.loads((FOLDER / release / "expected.json").read_text())[name]
     assert same(json.loads(json.dumps(FILES[name].read(copied))), expected)
 
 
-def marked(path: Path, version: int, release: str) -> None:
+def marked(path, version, release):
     """Let a file say that it is of another version, as its format says so."""
     if path.suffix in (".h5", ".surrogate"):
         with h5py.File(path, "a") as file:
@@ -125,7 +120,7 @@ CURRENT = [(sn.__version__, name) for name in FILES]
 
 
 @pytest.mark.parametrize("copied", CURRENT, indirect=True, ids="/".join)
-def test_a_newer_version_names_the_release_that_reads_it(copied: Path) -> None:
+def test_a_newer_version_names_the_release_that_reads_it(copied):
     own = FORMATS[FILES[copied.name].format].version
     marked(copied, own + 1, "9.8.7")
     with pytest.raises(UserError) as refused:
@@ -140,7 +135,7 @@ def test_a_newer_version_names_the_release_that_reads_it(copied: Path) -> None:
 
 
 @pytest.mark.parametrize("copied", CURRENT, indirect=True, ids="/".join)
-def test_an_older_version_says_how_it_is_carried_over(copied: Path) -> None:
+def test_an_older_version_says_how_it_is_carried_over(copied):
     format_ = FORMATS[FILES[copied.name].format]
     marked(copied, 0, "0.0.1")
     with pytest.raises(
@@ -151,7 +146,7 @@ def test_an_older_version_says_how_it_is_carried_over(copied: Path) -> None:
 
 @pytest.mark.parametrize("copied", [(sn.__version__, "comparison")], indirect=True)
 @pytest.mark.parametrize("release", ["", "9.9; rm -rf /", None, 3, "9" * 50])
-def test_a_release_that_is_none_is_not_repeated(copied: Path, release: Any) -> None:
+def test_a_release_that_is_none_is_not_repeated(copied, release):
     marked(copied, 99, release)
     with pytest.raises(
         UserError, match=rf"release wrote it; this is .*: {re.escape(UPDATE)}$"
@@ -164,7 +159,7 @@ def test_a_release_that_is_none_is_not_repeated(copied: Path, release: Any) -> N
     [(sn.__version__, "journal.jsonl"), (sn.__version__, "space.json")],
     indirect=True,
 )
-def test_files_from_before_they_said_a_version_are_of_the_first(copied: Path) -> None:
+def test_files_from_before_they_said_a_version_are_of_the_first(copied):
     expected = json.loads((FOLDER / sn.__version__ / "expected.json").read_text())[
         copied.name
     ]

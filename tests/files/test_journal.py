@@ -2,14 +2,11 @@
 work.
 """
 
-from __future__ import annotations
-
 import errno
 import os
 import signal
 import subprocess
 import sys
-from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -23,7 +20,7 @@ SETTINGS = {"task": "digits", "sizes": (3, 4)}
 
 
 @pytest.fixture
-def path(tmp_path: Path) -> Path:
+def path(tmp_path):
     """A journal of two entries."""
     with Journal(
         tmp_path / "folder" / "work.jsonl", SETTINGS, {"begun": "today"}
@@ -34,7 +31,7 @@ def path(tmp_path: Path) -> Path:
     return journal.path
 
 
-def test_work_goes_on_where_it_stopped(path: Path) -> None:
+def test_work_goes_on_where_it_stopped(path):
     with Journal(path, SETTINGS, {"begun": "tomorrow"}) as journal:
         assert journal.entries == [{"value": 1}, [2, None]]
         settings = {"task": "digits", "sizes": [3, 4]}
@@ -49,7 +46,7 @@ def test_work_goes_on_where_it_stopped(path: Path) -> None:
 
 
 @pytest.mark.parametrize("torn", [b"{", b'{"value": 3}', b"\xff"])
-def test_a_torn_last_line_is_dropped(path: Path, torn: bytes) -> None:
+def test_a_torn_last_line_is_dropped(path, torn):
     whole = path.read_bytes()
     path.write_bytes(whole + torn)
     with Journal(path, SETTINGS) as journal:
@@ -57,7 +54,7 @@ def test_a_torn_last_line_is_dropped(path: Path, torn: bytes) -> None:
         assert path.read_bytes() == whole
 
 
-def test_a_torn_first_line_begins_anew(tmp_path: Path) -> None:
+def test_a_torn_first_line_begins_anew(tmp_path):
     path = tmp_path / "work.jsonl"
     path.write_bytes(b'{"settings": {"ta')
     with Journal(path, SETTINGS) as journal:
@@ -70,7 +67,7 @@ def test_a_torn_first_line_begins_anew(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "line", [b"nonsense", b"", b"\xff", b"[]", b"{}", b'{"settings": 3}']
 )
-def test_a_damaged_line_is_told(path: Path, number: int, line: bytes) -> None:
+def test_a_damaged_line_is_told(path, number, line):
     lines = path.read_bytes().splitlines()
     lines[number] = line
     path.write_bytes(damaged := b"\n".join([*lines, b""]))
@@ -79,7 +76,7 @@ def test_a_damaged_line_is_told(path: Path, number: int, line: bytes) -> None:
     assert path.read_bytes() == damaged
 
 
-def test_other_settings_are_refused_by_name_and_the_file_is_left_alone(path: Path) -> None:
+def test_other_settings_are_refused_by_name_and_the_file_is_left_alone(path):
     path.write_bytes(kept := path.read_bytes() + b"torn")
     with pytest.raises(UserError, match=r"other settings \(more, sizes\)"):
         Journal(path, {**SETTINGS, "sizes": (3, 5), "more": True})
@@ -88,19 +85,19 @@ def test_other_settings_are_refused_by_name_and_the_file_is_left_alone(path: Pat
     assert path.read_bytes() == kept
 
 
-def test_a_journal_without_an_entry_leaves_no_file(tmp_path: Path) -> None:
+def test_a_journal_without_an_entry_leaves_no_file(tmp_path):
     with Journal(tmp_path / "work.jsonl", SETTINGS):
         assert list(tmp_path.iterdir())
     assert not list(tmp_path.iterdir())
 
 
-def test_without_a_path_everything_stays_in_memory() -> None:
+def test_without_a_path_everything_stays_in_memory():
     with Journal(None, SETTINGS) as journal:
         journal.append(1)
     assert journal.entries == [1] and journal.path is None
 
 
-def test_a_folder_that_cannot_be_written_is_one_clear_line(tmp_path: Path) -> None:
+def test_a_folder_that_cannot_be_written_is_one_clear_line(tmp_path):
     (tmp_path / "file").write_text("")
     for path in (tmp_path / "file" / "work.jsonl", tmp_path):
         with pytest.raises(UserError, match="Cannot write .*: ") as caught:
@@ -108,7 +105,7 @@ def test_a_folder_that_cannot_be_written_is_one_clear_line(tmp_path: Path) -> No
         assert "\n" not in str(caught.value)
 
 
-def test_a_line_is_in_the_file_at_once(path: Path) -> None:
+def test_a_line_is_in_the_file_at_once(path):
     with Journal(path, SETTINGS) as journal:
         for number in range(100):
             journal.append(f"line {number}")
@@ -116,14 +113,12 @@ def test_a_line_is_in_the_file_at_once(path: Path) -> None:
 
 
 @pytest.mark.parametrize("call", ["append", "close"])
-def test_a_line_that_does_not_fit_leaves_what_was_there(
-    path: Path, monkeypatch: pytest.MonkeyPatch, call: str
-) -> None:
+def test_a_line_that_does_not_fit_leaves_what_was_there(path, monkeypatch, call):
     whole = path.read_bytes()
     journal = Journal(path, SETTINGS)
     write = os.write
 
-    def full(file: int, content: bytes) -> int:
+    def full(file, content):
         if len(content) < 10:
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         return write(file, content[:10])
@@ -151,17 +146,15 @@ os.kill(os.getpid(), signal.SIGKILL)
 """
 
 
-def test_a_killed_process_loses_no_line(tmp_path: Path) -> None:
+def test_a_killed_process_loses_no_line(tmp_path):
     path = tmp_path / "work.jsonl"
     ended = subprocess.run([sys.executable, "-c", BURST, str(path)], check=False)
     assert ended.returncode == -signal.SIGKILL
     assert Journal.read(path, {"task": "digits"}) == [*range(100)]
 
 
-def test_a_line_that_comes_after_a_pause_is_on_the_disk(
-    path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    synced: list[int] = []
+def test_a_line_that_comes_after_a_pause_is_on_the_disk(path, monkeypatch):
+    synced = []
     now = [0.0]
     monkeypatch.setattr(module, "time", SimpleNamespace(monotonic=lambda: now[0]))
     monkeypatch.setattr(module, "sync", synced.append)

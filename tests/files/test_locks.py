@@ -1,7 +1,5 @@
 """Locks: one holder at a time, whoever it is; they die with it."""
 
-from __future__ import annotations
-
 import os
 import signal
 import subprocess
@@ -27,7 +25,7 @@ print("let go", flush=True)
 """
 
 
-def hold(path: Path, code: str = HOLDER) -> subprocess.Popen[str]:
+def hold(path, code=HOLDER):
     """A process that holds a lock until it reads a line."""
     return subprocess.Popen(
         [sys.executable, "-c", code, str(path)],
@@ -39,18 +37,16 @@ def hold(path: Path, code: str = HOLDER) -> subprocess.Popen[str]:
     )
 
 
-def says(child: subprocess.Popen[str], stream: str = "stdout") -> str:
+def says(child, stream="stdout"):
     return str(getattr(child, stream).readline()).strip()
 
 
 @pytest.mark.parametrize(
     "make", [Path.mkdir, Path.touch, lambda path: path], ids=["folder", "file", "nothing"]
 )
-def test_a_second_process_is_refused_in_one_line_that_names_the_first(
-    tmp_path: Path, make: object
-) -> None:
+def test_a_second_process_is_refused_in_one_line_that_names_the_first(tmp_path, make):
     path = tmp_path / "work"
-    make(path)  # type: ignore[operator]
+    make(path)
     holder = hold(path)
     assert says(holder) == "held"
     with pytest.raises(
@@ -64,7 +60,7 @@ def test_a_second_process_is_refused_in_one_line_that_names_the_first(
     assert sorted(found.name for found in tmp_path.rglob("*")) in (["work"], [])
 
 
-def test_a_second_process_waits_and_says_once_for_whom(tmp_path: Path) -> None:
+def test_a_second_process_waits_and_says_once_for_whom(tmp_path):
     path = tmp_path / "work"
     first = hold(path)
     assert says(first) == "held"
@@ -75,7 +71,7 @@ def test_a_second_process_waits_and_says_once_for_whom(tmp_path: Path) -> None:
     assert second.communicate("\n") == ("let go\n", "")
 
 
-def test_a_killed_holder_holds_nothing_even_if_it_forked(tmp_path: Path) -> None:
+def test_a_killed_holder_holds_nothing_even_if_it_forked(tmp_path):
     path = tmp_path / "work"
     code = HOLDER.replace(
         "    print(", "    import os; os.fork() or sys.stdin.readline()\n    print(", 1
@@ -95,12 +91,12 @@ def test_a_killed_holder_holds_nothing_even_if_it_forked(tmp_path: Path) -> None
     holder.communicate("\n\n")
 
 
-def test_threads_of_one_process_exclude_each_other_and_themselves(tmp_path: Path) -> None:
+def test_threads_of_one_process_exclude_each_other_and_themselves(tmp_path):
     path = tmp_path / "work"
     order = []
     waits = threading.Event()
 
-    def second() -> None:
+    def second():
         waits.set()
         with locked(path):
             order.append("second")
@@ -122,7 +118,7 @@ def test_threads_of_one_process_exclude_each_other_and_themselves(tmp_path: Path
     assert order == ["first", "second"]
 
 
-def test_a_folder_that_cannot_be_written_is_one_line(tmp_path: Path) -> None:
+def test_a_folder_that_cannot_be_written_is_one_line(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(UserError, match="Cannot write"), locked(tmp_path / "file" / "work"):
         pass

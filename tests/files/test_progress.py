@@ -1,16 +1,12 @@
 """Progress where there is no terminal."""
 
-from __future__ import annotations
-
 import threading
-
-import pytest
 
 from surrogate_nas.files import ProgressLines
 
 
-def test_a_line_says_how_far_and_how_long() -> None:
-    lines: list[str] = []
+def test_a_line_says_how_far_and_how_long():
+    lines = []
     now = 0.0
     progress = ProgressLines("runs", write=lines.append, clock=lambda: now)
     now = 40.4
@@ -32,9 +28,9 @@ def test_a_line_says_how_far_and_how_long() -> None:
     ]
 
 
-def test_what_is_left_is_told_after_a_few() -> None:
+def test_what_is_left_is_told_after_a_few():
     now = 0.0
-    lines: list[str] = []
+    lines = []
     progress = ProgressLines("runs", write=lines.append, clock=lambda: now)
     for done in range(2, 11):  # two were there before
         progress(done, 52)
@@ -45,11 +41,11 @@ def test_what_is_left_is_told_after_a_few() -> None:
     assert lines == ["runs 10/52, 90 s, about 8 min left", "runs 1/9, 90 s"]
 
 
-def test_it_speaks_unasked_while_nothing_is_finished_and_is_silent_afterwards() -> None:
+def test_it_speaks_unasked_while_nothing_is_finished_and_is_silent_afterwards():
     heard = threading.Event()
     lines = []
 
-    def write(line: str) -> None:
+    def write(line):
         lines.append(line)
         heard.set()
 
@@ -61,7 +57,7 @@ def test_it_speaks_unasked_while_nothing_is_finished_and_is_silent_afterwards() 
     assert len(lines) == said
 
 
-def test_short_work_says_nothing(capsys: pytest.CaptureFixture[str]) -> None:
+def test_short_work_says_nothing(capsys):
     with ProgressLines("runs") as progress:
         progress(1, 1)
     assert capsys.readouterr().err == ""

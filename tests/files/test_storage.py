@@ -1,14 +1,10 @@
 """Model files: what was altered, forged or damaged is one line, never another prediction."""
 
-from __future__ import annotations
-
 import json
-from pathlib import Path
 
 import h5py
 import numpy as np
 import pytest
-from numpy.typing import NDArray
 
 from surrogate_nas.core.errors import UserError
 from surrogate_nas.core.metrics import Metric
@@ -20,7 +16,7 @@ from surrogate_nas.surrogates.storage import Card, is_surrogate, load, save
 
 
 @pytest.fixture
-def stored(tmp_path: Path) -> Path:
+def stored(tmp_path):
     cells = nb201()[:100]
     model = make_model("ridge").fit(cells, [sum(cell.choices) + 1.0 for cell in cells])
     metric = Metric("valid_error", "%", "search", "error", (12,))
@@ -42,7 +38,7 @@ def stored(tmp_path: Path) -> Path:
     return tmp_path / "m.h5"
 
 
-def test_what_is_no_model_is_told_apart(stored: Path, tmp_path: Path) -> None:
+def test_what_is_no_model_is_told_apart(stored, tmp_path):
     assert is_surrogate(stored)
     (tmp_path / "text.h5").write_text("no model")
     with h5py.File(tmp_path / "other.h5", "w") as file:
@@ -53,7 +49,7 @@ def test_what_is_no_model_is_told_apart(stored: Path, tmp_path: Path) -> None:
     assert not any(is_surrogate(path) for path in names)
 
 
-def test_a_model_of_the_first_version_is_told_how_to_be_made_anew(tmp_path: Path) -> None:
+def test_a_model_of_the_first_version_is_told_how_to_be_made_anew(tmp_path):
     with h5py.File(tmp_path / "m.h5", "w") as file:
         file.attrs.update({"format": "surrogate_nas surrogate", "version": 1})
     with pytest.raises(
@@ -62,17 +58,17 @@ def test_a_model_of_the_first_version_is_told_how_to_be_made_anew(tmp_path: Path
         load(tmp_path / "m.h5")
 
 
-def test_a_name_that_no_file_has_is_one_line(tmp_path: Path) -> None:
+def test_a_name_that_no_file_has_is_one_line(tmp_path):
     for name in ("x" * 300, "a\0b", "\udcff"):
         with pytest.raises(UserError, match="There is no surrogate file"):
             load(tmp_path / name)
 
 
-def forged(path: Path, name: str, value: object) -> None:
+def forged(path, name, value):
     """A model file with one array replaced and the digest made anew, as somebody might who wants to
     do harm.
     """
-    arrays: dict[str, NDArray[np.generic]] = {}
+    arrays = {}
     with h5py.File(path, "a") as file:
         del file[name]
         file[name] = (
@@ -92,7 +88,7 @@ def forged(path: Path, name: str, value: object) -> None:
         )
 
 
-def described(stored: Path, **change: object) -> dict[str, object]:
+def described(stored, **change):
     """The stored card with some entries changed."""
     with h5py.File(stored) as file:
         return json.loads(file["card"][()].tobytes()) | change
@@ -127,7 +123,7 @@ def described(stored: Path, **change: object) -> dict[str, object]:
         ("more", 1),
     ],
 )
-def test_what_does_not_fit_is_one_line(stored: Path, name: str, value: object) -> None:
+def test_what_does_not_fit_is_one_line(stored, name, value):
     """An array, the settings or the card, or one entry of the card, is another."""
     is_whole = name in ("train_cells", "settings", "card") or name.startswith("state/")
     if is_whole:
@@ -139,7 +135,7 @@ def test_what_does_not_fit_is_one_line(stored: Path, name: str, value: object) -
     assert "\n" not in str(caught.value) and (is_whole or "is damaged" in str(caught.value))
 
 
-def test_a_forged_card_that_is_as_it_was_is_read(stored: Path) -> None:
+def test_a_forged_card_that_is_as_it_was_is_read(stored):
     """Else the test above would prove nothing."""
     forged(stored, "card", described(stored))
     assert load(stored).card.model == "ridge"

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
@@ -67,7 +67,7 @@ SPACE = type("Own", (sn.ChoiceSpace,), {})("own", {"a": ("x", "y"), "b": ("x", "
 """
 
 
-def table() -> Table:
+def table():
     """A table of 32 cells with an error by seeds and a size."""
     about = ("tiny", SPACE.definition, "A tiny table", "made up", "MIT", "none")
     made = Table(*about, "valid_error + 0.2*size", Network(), cost="queries")
@@ -82,7 +82,7 @@ def table() -> Table:
     return made
 
 
-def _read_table(path: Path) -> Any:
+def _read_table(path):
     file = TableFile(path)
     columns = {
         str(tuple(key)): file.column(key).tolist() for key in sorted(file.keys, key=str)
@@ -96,7 +96,7 @@ def _read_table(path: Path) -> Any:
     }
 
 
-def _write_compact(path: Path) -> None:
+def _write_compact(path):
     seeds = table()
     seeds.metrics = {"valid_error": seeds.metrics["valid_error"]}
     seeds.columns = {
@@ -105,7 +105,7 @@ def _write_compact(path: Path) -> None:
     write_compact(seeds, path)
 
 
-def _read_compact(path: Path) -> Any:
+def _read_compact(path):
     held = read_compact(path)
     return {
         "mean": held.column(ColumnKey("valid_error", 3, "mean")).tolist(),
@@ -113,7 +113,7 @@ def _read_compact(path: Path) -> Any:
     }
 
 
-def _write_model(name: str, path: Path) -> None:
+def _write_model(name, path):
     cells = list(SPACE)[::2]
     model = make_model(name).fit(cells, [sum(cell.choices) + 1.0 for cell in cells], SPACE)
     metric = Metric("valid_error", "%", "search", "error", (3,))
@@ -122,7 +122,7 @@ def _write_model(name: str, path: Path) -> None:
     save(model, card, np.array([cell.index for cell in cells]), path)
 
 
-def _read_model(path: Path) -> Any:
+def _read_model(path):
     fitted = load(path)
     told = fitted.model.predict(listed(space_named(fitted.card.space)))
     return {
@@ -132,12 +132,12 @@ def _read_model(path: Path) -> Any:
     }
 
 
-def _write_comparison(path: Path, objective: str | None = None) -> None:
+def _write_comparison(path, objective=None):
     strategies = ["random", "evolution"] if objective is None else ["random", "nsga2"]
     sn.compare("tiny", strategies, objective, runs=2, budget=12, folder=path)
 
 
-def _read_comparison(path: Path) -> Any:
+def _read_comparison(path):
     made = read_comparison(path)
     runs = [made.runs_of(name) for name in made.strategies]
     return [
@@ -151,25 +151,25 @@ def _read_comparison(path: Path) -> Any:
     ]
 
 
-def _write_suite(path: Path) -> None:
+def _write_suite(path):
     file = home() / "tiny.toml"
     file.write_text(PROBLEMS)
     sn.run_suite(str(file), path)
 
 
-def _read_suite(path: Path) -> Any:
+def _read_suite(path):
     return {
         problem.name: _read_comparison(problem)
         for problem in sorted((path / "problems").iterdir())
     }
 
 
-def _write_archive(path: Path) -> None:
+def _write_archive(path):
     _write_comparison(home() / "sealed")
     create(home() / "sealed", path, by="A. Name", note="made for a test", licence="MIT")
 
 
-def _read_archive(path: Path) -> Any:
+def _read_archive(path):
     with TemporaryDirectory() as folder:
         archive = unpack(path, Path(folder))
         return {
@@ -179,27 +179,27 @@ def _read_archive(path: Path) -> Any:
         }
 
 
-def _write_journal(path: Path) -> None:
+def _write_journal(path):
     with Journal(path, SETTINGS, {"card": {"cores": 2}}) as journal:
         journal.append({"class": 11, "metrics": [1.5, None]})
         journal.append("é")
 
 
-def _read_journal(path: Path) -> Any:
+def _read_journal(path):
     with Journal(path, SETTINGS) as journal:
         return {"entries": journal.entries, "card": journal.header["card"]}
 
 
-def _write_answers(path: Path) -> None:
+def _write_answers(path):
     AnswerCache(path).add(KEY, Trained({"valid_error": 12.5}, 3.25), {"torch": "2.2"})
 
 
-def _read_answers(path: Path) -> Any:
+def _read_answers(path):
     found = AnswerCache(path).find(KEY)
     return found and {"metrics": found.metrics, "seconds": found.seconds}
 
 
-def _write_space(path: Path) -> None:
+def _write_space(path):
     file = home() / "own.py"
     file.write_text(OWN)
     register(f"{file}:SPACE")
@@ -207,7 +207,7 @@ def _write_space(path: Path) -> None:
     path.write_text(entry.replace(str(file), "own.py"))
 
 
-def _read_space(path: Path) -> Any:
+def _read_space(path):
     entry = home() / "spaces" / "own.json"
     file = home() / "own.py"
     file.write_text(OWN)
@@ -216,7 +216,7 @@ def _read_space(path: Path) -> Any:
     return [position for position in space_named("own").positions]
 
 
-def _write_measured(path: Path) -> None:
+def _write_measured(path):
     # PyTorch, which reading needs not
     from surrogate_nas.training.hardware import Protocol, draw_cells, measure
 
@@ -230,7 +230,7 @@ def _write_measured(path: Path) -> None:
     )
 
 
-def _read_measured(path: Path) -> Any:
+def _read_measured(path):
     file = TableFile(path)
     latency = file.column(ColumnKey("latency@local", None, "mean"))
     return {
@@ -271,7 +271,7 @@ FILES = {
 
 
 @contextmanager
-def tiny_home(tiny: Path) -> Iterator[None]:
+def tiny_home(tiny):
     """A home of one's own, in which the benchmark ``tiny`` is a release's table."""
     with TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:
         patch.setenv(HOME_VARIABLE, folder)
@@ -280,7 +280,7 @@ def tiny_home(tiny: Path) -> Iterator[None]:
         yield
 
 
-def main() -> None:
+def main():
     """Write this release's files anew."""
     folder = FOLDER / sn.__version__
     shutil.rmtree(folder, ignore_errors=True)

@@ -2,10 +2,7 @@
 look-up.
 """
 
-from __future__ import annotations
-
 import math
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -20,7 +17,6 @@ from surrogate_nas.objective import Objective, parse
 from surrogate_nas.objective.expression import Constraint, Expression, Term
 from surrogate_nas.results.diagnosis import diagnose
 from surrogate_nas.runs.ledger import Ledger
-from surrogate_nas.space import NB201
 from surrogate_nas.tables import Table, write_table
 
 N = 15625
@@ -97,7 +93,7 @@ MUTATED = st.tuples(
 ).map(lambda t: t[0][: t[1]] + t[3] + t[0][t[1] + t[2] :])
 
 
-def check_parsed(text: str) -> None:
+def check_parsed(text):
     try:
         parsed = parse(text)
     except UserError as error:
@@ -109,7 +105,7 @@ def check_parsed(text: str) -> None:
 
 @given(st.one_of(st.text(max_size=60), st.lists(PIECES, max_size=15).map("".join), MUTATED))
 @settings(max_examples=250, deadline=None)
-def test_text_is_an_expression_or_a_user_error_of_one_line(text: str) -> None:
+def test_text_is_an_expression_or_a_user_error_of_one_line(text):
     check_parsed(text)
 
 
@@ -146,7 +142,7 @@ def test_text_is_an_expression_or_a_user_error_of_one_line(text: str) -> None:
         "subject + to",
     ],
 )
-def test_odd_text_is_an_expression_or_a_user_error(text: str) -> None:
+def test_odd_text_is_an_expression_or_a_user_error(text):
     check_parsed(text)
     if text in ("params / 3", "-params", "3", "", "params[1.5]", "params params"):
         with pytest.raises(UserError):
@@ -155,7 +151,7 @@ def test_odd_text_is_an_expression_or_a_user_error(text: str) -> None:
 
 @given(EXPRESSIONS)
 @settings(max_examples=120, deadline=None)
-def test_printing_and_parsing_is_a_round_trip(expression: Expression) -> None:
+def test_printing_and_parsing_is_a_round_trip(expression):
     text = str(expression)
     if len(text) <= 2000:
         assert parse(text) == expression
@@ -164,13 +160,13 @@ def test_printing_and_parsing_is_a_round_trip(expression: Expression) -> None:
 @pytest.mark.parametrize(
     "text", ["valid_error + 0*params + 1e-3*params[1]", "valid_error[5]"]
 )
-def test_printing_a_bound_objective_and_parsing_is_a_round_trip(text: str) -> None:
+def test_printing_a_bound_objective_and_parsing_is_a_round_trip(text):
     bound = Objective(text, "fashion")
     again = Objective(str(bound), "fashion")
     assert (str(again), again.fingerprint) == (str(bound), bound.fingerprint)
 
 
-def test_built_in_python_equals_text() -> None:
+def test_built_in_python_equals_text():
     built = (
         sn.loss("valid_error", epochs=12)
         + 0.1 * sn.params()
@@ -189,7 +185,7 @@ def test_built_in_python_equals_text() -> None:
     )
 
 
-def test_a_weight_is_finite_and_not_negative() -> None:
+def test_a_weight_is_finite_and_not_negative():
     for weight in (-1, -0.5, math.inf, math.nan):
         with pytest.raises(UserError, match="weight"):
             weight * sn.params()
@@ -199,7 +195,7 @@ def test_a_weight_is_finite_and_not_negative() -> None:
         1e308 * sn.params() + 1e308 * sn.params()
 
 
-def test_an_error_message_points_at_the_place() -> None:
+def test_an_error_message_points_at_the_place():
     for text, said in (
         ("params macs", "expected .* or the end at column 8: params ⟨here⟩macs"),
         (
@@ -214,9 +210,7 @@ def test_an_error_message_points_at_the_place() -> None:
             parse(text)
 
 
-def test_errors_are_fractions_losses_nats_and_regularisers_over_their_median(
-    small: TableBenchmark, space: NB201
-) -> None:
+def test_errors_are_fractions_losses_nats_and_regularisers_over_their_median(small, space):
     objective = Objective(
         "valid_error[12] + 0.5*train_loss + 0.1*params + 0.2*latency@thing", small
     )
@@ -243,9 +237,7 @@ def test_errors_are_fractions_losses_nats_and_regularisers_over_their_median(
     )
 
 
-def test_a_score_does_not_depend_on_which_cells_are_looked_up_together(
-    analog: TableBenchmark, space: NB201
-) -> None:
+def test_a_score_does_not_depend_on_which_cells_are_looked_up_together(analog, space):
     """Else an optimum could lie an ulp off, and a repeated cell could improve on itself."""
     objective = Objective(
         "digital_error + 0.37*analog_error + 0.1*params + 0.03*macs + 0.013*depth", analog
@@ -262,8 +254,8 @@ def test_a_score_does_not_depend_on_which_cells_are_looked_up_together(
 
 
 def test_infeasible_cells_rank_after_all_feasible_ones_by_violation(
-    analog: TableBenchmark,
-) -> None:
+    analog,
+):
     params = analog.column("params")
     latency = analog.column("depth")
     objective = Objective(
@@ -282,8 +274,8 @@ def test_infeasible_cells_rank_after_all_feasible_ones_by_violation(
 
 
 def test_the_worst_feasible_cell_still_beats_the_least_infeasible(
-    analog: TableBenchmark,
-) -> None:
+    analog,
+):
     """The cell of the largest loss may itself be feasible."""
     worst = analog.column("digital_error").argmax()
     limit = int(analog.column("params")[worst])
@@ -295,7 +287,7 @@ def test_the_worst_feasible_cell_still_beats_the_least_infeasible(
     assert scores.score[~scores.feasible].min() > scores.score[worst]
 
 
-def test_a_final_metric_is_refused_in_sum_and_in_constraint(small: TableBenchmark) -> None:
+def test_a_final_metric_is_refused_in_sum_and_in_constraint(small):
     for text in (
         "test_error",
         "valid_error + 0*test_error",
@@ -305,7 +297,7 @@ def test_a_final_metric_is_refused_in_sum_and_in_constraint(small: TableBenchmar
             Objective(text, small)
 
 
-def test_an_objective_that_sees_a_final_metric_says_so(small: TableBenchmark) -> None:
+def test_an_objective_that_sees_a_final_metric_says_so(small):
     seen = Objective("test_error", small, search_on_final="test_error")
     assert (
         "searches on test_error, a final metric" in seen.warning
@@ -315,8 +307,8 @@ def test_an_objective_that_sees_a_final_metric_says_so(small: TableBenchmark) ->
 
 
 def test_what_cannot_be_an_objective_is_refused_with_the_reason(
-    small: TableBenchmark,
-) -> None:
+    small,
+):
     for text, reason in {
         "params": "needs a loss term",
         "diversity": "needs a loss term",
@@ -329,9 +321,7 @@ def test_what_cannot_be_an_objective_is_refused_with_the_reason(
             Objective(text, small)
 
 
-def test_diversity_is_the_similarity_to_the_best_found_before(
-    analog: TableBenchmark, space: NB201
-) -> None:
+def test_diversity_is_the_similarity_to_the_best_found_before(analog, space):
     objective = Objective("digital_error + 0.5*diversity", analog)
     evaluator = Ledger(objective)
     one = space[0]
@@ -345,7 +335,7 @@ def test_diversity_is_the_similarity_to_the_best_found_before(
     assert trials[2].score == trials[0].score, "a known cell answers the same"
 
 
-def test_regret_and_optimum_are_undefined_with_diversity(analog: TableBenchmark) -> None:
+def test_regret_and_optimum_are_undefined_with_diversity(analog):
     objective = Objective("digital_error + 0.1*diversity", analog)
     assert objective.has_history
     assert objective.optimum() is None
@@ -353,10 +343,8 @@ def test_regret_and_optimum_are_undefined_with_diversity(analog: TableBenchmark)
     assert diagnose(objective) is None
 
 
-def test_the_fingerprint_changes_with_everything_that_changes_scores(
-    analog: TableBenchmark, small: TableBenchmark
-) -> None:
-    def of(text: str, bench: TableBenchmark = analog, limit: str | None = None) -> str:
+def test_the_fingerprint_changes_with_everything_that_changes_scores(analog, small):
+    def of(text, bench=analog, limit=None):
         return Objective(text, bench, subject_to=limit).fingerprint
 
     plain = of("digital_error + 0.1*params")
@@ -380,7 +368,7 @@ def test_the_fingerprint_changes_with_everything_that_changes_scores(
     )
 
 
-def test_the_fingerprint_changes_with_the_data(tmp_path: Path) -> None:
+def test_the_fingerprint_changes_with_the_data(tmp_path):
     found = []
     for shift in (0.0, 1e-9):
         table = Table("same", "nb201", "t", "s", cost="queries")
@@ -395,8 +383,8 @@ def test_the_fingerprint_changes_with_the_data(tmp_path: Path) -> None:
 
 
 def test_the_diagnosis_says_when_lambda_changes_nothing_and_when_it_drowns_the_loss(
-    analog: TableBenchmark,
-) -> None:
+    analog,
+):
     nothing = diagnose(Objective("digital_error + 1e-9*params", analog))
     drowned = diagnose(Objective("digital_error + 100*params", analog))
     limited = diagnose(Objective("digital_error", analog, subject_to="params <= 100000"))
@@ -413,7 +401,7 @@ def test_the_diagnosis_says_when_lambda_changes_nothing_and_when_it_drowns_the_l
     assert diagnose(Objective("digital_error", analog, subject_to="params <= 1")) is None
 
 
-def test_a_limit_that_no_cell_keeps_names_the_nearest_value() -> None:
+def test_a_limit_that_no_cell_keeps_names_the_nearest_value():
     objective = sn.Objective("valid_loss", sn.load("fashion"), subject_to="params <= 1")
     assert (
         objective.unreachable

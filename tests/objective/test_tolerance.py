@@ -1,9 +1,6 @@
 """λ by a tolerance: what it is for any L, that it becomes a plain number, and what is refused."""
 
-from __future__ import annotations
-
 import json
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -16,14 +13,14 @@ from surrogate_nas.objective import Objective
 from surrogate_nas.space import EnumerableChoiceSpace
 from surrogate_nas.space.network import Network
 from surrogate_nas.tables import Table, write_table
-from tests.conftest import Snas, assert_one_clear_line
+from tests.conftest import assert_one_clear_line
 
 SPACE = EnumerableChoiceSpace("tiny", {name: tuple(range(5)) for name in "abc"})
 N = len(SPACE)
 
 
 @pytest.fixture
-def bench(tmp_path: Path) -> TableBenchmark:
+def bench(tmp_path):
     """Errors of 10 to 50 %, a loss of 4 times the fraction, an accuracy, and two costs."""
     table = Table("mine", SPACE.definition, "t", "s", "MIT", "c", "valid_error", Network())
     order = np.random.default_rng(0).permutation(N)
@@ -41,7 +38,7 @@ def bench(tmp_path: Path) -> TableBenchmark:
     return TableBenchmark(tmp_path / "mine.h5")
 
 
-def test_in_l_s_own_unit_it_is_the_share_alone(bench: TableBenchmark) -> None:
+def test_in_l_s_own_unit_it_is_the_share_alone(bench):
     half = Objective("valid_error", bench, tolerance="50% size per 1 valid_error")
     assert str(half) == "valid_error[9] + 0.02*size"
     whole = Objective("valid_error", bench, tolerance="8 latency@thing per 1 valid_error")
@@ -61,17 +58,15 @@ def test_in_l_s_own_unit_it_is_the_share_alone(bench: TableBenchmark) -> None:
         ("valid_loss + valid_accuracy", "0.05"),
     ],
 )
-def test_of_another_l_it_is_what_cells_differ_by(
-    loss: str, weight: str, bench: TableBenchmark
-) -> None:
+def test_of_another_l_it_is_what_cells_differ_by(loss, weight, bench):
     made = Objective(loss, bench, tolerance="100% size per 1 valid_error")
     assert made.part_text(0).endswith(f" + {weight}*size")
 
 
 def test_the_optimum_is_the_same_cell_whatever_the_loss_is_measured_in(
-    bench: TableBenchmark,
-) -> None:
-    def best(expression: str, tolerance: str | None = None) -> int:
+    bench,
+):
+    def best(expression, tolerance=None):
         scores = Objective(expression, bench, tolerance=tolerance).over_space()
         assert scores is not None
         return int(scores.score.argmin())
@@ -83,9 +78,7 @@ def test_the_optimum_is_the_same_cell_whatever_the_loss_is_measured_in(
     assert best("valid_loss + 0.2*size") != by_error, "the same λ does not"
 
 
-def test_it_is_said_and_becomes_a_number_that_is_read_back(
-    bench: TableBenchmark, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_it_is_said_and_becomes_a_number_that_is_read_back(bench, capsys):
     made = Objective("valid_loss", bench, tolerance="30% size per 1 valid_error")
     said = "By the tolerance 30% size per 1 valid_error the objective has 0.133*size.\n"
     assert capsys.readouterr().err == said
@@ -115,15 +108,13 @@ def test_it_is_said_and_becomes_a_number_that_is_read_back(
         ),
     ],
 )
-def test_what_tells_no_weight_is_refused(
-    tolerance: str, said: str, bench: TableBenchmark
-) -> None:
+def test_what_tells_no_weight_is_refused(tolerance, said, bench):
     with pytest.raises(UserError, match=said) as error:
         Objective("valid_loss", bench, tolerance=tolerance)
     assert "\n" not in str(error.value)
 
 
-def test_one_objective_without_the_term_is_wanted(bench: TableBenchmark) -> None:
+def test_one_objective_without_the_term_is_wanted(bench):
     tolerance = "100% size per 1 valid_error"
     with pytest.raises(UserError, match="of one objective, not of several"):
         Objective("valid_error, size", bench, tolerance=tolerance)
@@ -135,8 +126,8 @@ def test_one_objective_without_the_term_is_wanted(bench: TableBenchmark) -> None
         sn.search(bench, "random", Objective("valid_error", bench), tolerance=tolerance)
 
 
-def test_where_cells_are_trained_it_is_in_l_s_own_metric() -> None:
-    def error(_: sn.Cell) -> float:
+def test_where_cells_are_trained_it_is_in_l_s_own_metric():
+    def error(_):
         raise AssertionError("nothing is trained for a tolerance")
 
     metrics = {"valid_error": error, "valid_loss": error, "latency@thing": lambda _: 4.0}
@@ -149,7 +140,7 @@ def test_where_cells_are_trained_it_is_in_l_s_own_metric() -> None:
         Objective("valid_error", dear, tolerance="2 latency@thing per 1 valid_loss")
 
 
-def test_commands_take_it(bench: TableBenchmark, tmp_path: Path, snas: Snas) -> None:
+def test_commands_take_it(bench, tmp_path, snas):
     file = tmp_path / "mine.h5"
     asked = ("--objective", "valid_loss", "--tolerance", "100% size per 1 valid_error")
     out = tmp_path / "results"

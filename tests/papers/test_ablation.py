@@ -1,9 +1,5 @@
 """What each part of `bo` is worth: differences by hand, and the paper in small."""
 
-from __future__ import annotations
-
-from pathlib import Path
-
 import numpy as np
 import pytest
 
@@ -11,7 +7,7 @@ import surrogate_nas as sn
 from analysis.papers import ablation, reproduce
 
 
-def test_differences_are_of_paired_runs_within_problems() -> None:
+def test_differences_are_of_paired_runs_within_problems():
     base = [np.array([10.0, 20.0, 30.0]), np.array([100.0, 110.0, 120.0])]
     other = [
         each + more
@@ -30,7 +26,7 @@ def test_differences_are_of_paired_runs_within_problems() -> None:
 @pytest.mark.parametrize(
     "name", [name for name in ablation.PARTS if name != ablation.HIDDEN]
 )
-def test_a_part_is_exchanged_after_the_first_cells(name: str) -> None:
+def test_a_part_is_exchanged_after_the_first_cells(name):
     run, usual = (
         sn.search("fashion", ablation._strategy(one), budget=20, seed=3)
         for one in (name, "bo")
@@ -40,9 +36,7 @@ def test_a_part_is_exchanged_after_the_first_cells(name: str) -> None:
     assert cells[:10] == others[:10] and cells != others and len(set(cells)) == 20
 
 
-def test_the_parts_stand_beside_the_whole(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_parts_stand_beside_the_whole(tmp_path, monkeypatch):
     parts = {"bo(pool=neighbours)": "among neighbours", ablation.HIDDEN: "R not known"}
     monkeypatch.setattr(ablation, "PROBLEMS", ("fashion",))
     monkeypatch.setattr(ablation, "PARTS", parts)

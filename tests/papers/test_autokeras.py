@@ -1,18 +1,12 @@
 """AutoKeras on our data, for as long as our strategies."""
 
-from __future__ import annotations
-
-from pathlib import Path
-
 import pytest
 
 from analysis.papers import autokeras, reproduce
 
 
 @pytest.mark.slow
-def test_autokeras_and_ours_share_a_table_and_are_not_run_again(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_autokeras_and_ours_share_a_table_and_are_not_run_again(tmp_path, monkeypatch):
     monkeypatch.setattr(autokeras, "SECONDS", 5.0)
     monkeypatch.setattr(autokeras, "DEFAULTS", ["random"])
     result = reproduce("autokeras", folder=tmp_path)

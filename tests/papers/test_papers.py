@@ -1,9 +1,6 @@
 """The redone papers on real data: their rows, their conventions and their verdicts."""
 
-from __future__ import annotations
-
 import json
-from pathlib import Path
 
 import pytest
 
@@ -18,9 +15,7 @@ from tests.papers import rows_of
 
 
 @pytest.mark.slow
-def test_the_nas_bench_201_table_stands_beside_the_published_one(
-    fetched: Path, tmp_path: Path
-) -> None:
+def test_the_nas_bench_201_table_stands_beside_the_published_one(fetched, tmp_path):
     assert fetched
     every = rows_of("nb201", tmp_path, runs=4)
     assert {metric for *_, metric in every} == {"test_accuracy"}
@@ -53,12 +48,10 @@ def test_the_nas_bench_201_table_stands_beside_the_published_one(
     assert (tmp_path / "curves.png").stat().st_size > 20_000
 
 
-def test_finished_searches_are_kept_and_read_at_any_time(
-    fetched: Path, tmp_path: Path
-) -> None:
+def test_finished_searches_are_kept_and_read_at_any_time(fetched, tmp_path):
     assert fetched
     search = Search("nb201-cifar10", "valid_error[12]", "random", 3000.0)
-    calls: list[tuple[int, int]] = []
+    calls = []
     for n in (2, 3, 3):
         found = run_searches(
             {search: n}, "runs.jsonl", Work(tmp_path, progress=lambda *c: calls.append(c))
@@ -80,9 +73,7 @@ def test_finished_searches_are_kept_and_read_at_any_time(
 
 
 @pytest.mark.slow
-def test_the_nats_bench_protocol_searches_on_each_data_set(
-    fetched: Path, tmp_path: Path
-) -> None:
+def test_the_nats_bench_protocol_searches_on_each_data_set(fetched, tmp_path):
     assert fetched
     rows = rows_of("nats", tmp_path, runs=1)
     accuracy = {key[:2]: row for key, row in rows.items() if row.ours is not None}
@@ -95,10 +86,10 @@ def test_the_nats_bench_protocol_searches_on_each_data_set(
 
 @pytest.mark.slow
 def test_predictors_stand_beside_the_published_ones(
-    fetched: Path,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+    fetched,
+    tmp_path,
+    monkeypatch,
+):
     assert fetched
     monkeypatch.setattr(predictors, "SIZES", (78,))
     monkeypatch.setattr(predictors, "MODELS", ("ridge", "gp"))
@@ -122,10 +113,10 @@ def test_predictors_stand_beside_the_published_ones(
 
 @pytest.mark.slow
 def test_predictors_on_nb101_stand_beside_what_needs_no_model(
-    fetched_nb101: Path,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+    fetched_nb101,
+    tmp_path,
+    monkeypatch,
+):
     assert fetched_nb101
     write_table(nb101_source.read("nb101"), table_path("nb101"))
     monkeypatch.setattr(nb101, "SIZES", (78,))

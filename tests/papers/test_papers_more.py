@@ -2,14 +2,11 @@
 parts on real tables.
 """
 
-from __future__ import annotations
-
 import csv
 import math
 from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -31,7 +28,6 @@ from analysis.papers.common.ranks import (
 from analysis.papers.landscape import DESCENTS
 from analysis.papers.losses import SINGLE, Finding, families, summary
 from analysis.signals import goal_of
-from surrogate_nas.benchmarks import TableBenchmark
 from surrogate_nas.core.errors import UserError
 from surrogate_nas.space import space_named
 from surrogate_nas.space.registry import SPACES
@@ -41,7 +37,7 @@ from tests.papers import rows_of
 QUARTER = "kendall_best_quarter"
 
 
-def test_within_groups_pairs_of_different_groups_do_not_count() -> None:
+def test_within_groups_pairs_of_different_groups_do_not_count():
     """Two groups, opposite orders between them: over all τ < 1, within them 1."""
     groups = np.repeat([0.0, 1.0], [3, 5])
     first = np.array([1.0, 2, 3, 11, 12, 13, 14, 15])
@@ -54,7 +50,7 @@ def test_within_groups_pairs_of_different_groups_do_not_count() -> None:
     assert math.isnan(within(first, second, None))
 
 
-def test_the_ceiling_is_the_agreement_of_two_seeds() -> None:
+def test_the_ceiling_is_the_agreement_of_two_seeds():
     rng = np.random.default_rng(0)
     wanted = rng.normal(size=400)
     seeds = [wanted + rng.normal(scale=0.3, size=400) for _ in range(2)]
@@ -67,7 +63,7 @@ def test_the_ceiling_is_the_agreement_of_two_seeds() -> None:
 
 
 @pytest.mark.parametrize("name", DESCENTS)
-def test_a_descent_on_a_ring_counts_every_different_cell_once(name: str) -> None:
+def test_a_descent_on_a_ring_counts_every_different_cell_once(name):
     """One valley: from every start the way down leads to the optimum, along cells that are looked
     at once.
     """
@@ -90,14 +86,14 @@ def test_a_descent_on_a_ring_counts_every_different_cell_once(name: str) -> None
 
 
 @pytest.mark.parametrize("name", SPACES)
-def test_what_counts_as_complexity_is_a_metric_of_the_space(name: str) -> None:
+def test_what_counts_as_complexity_is_a_metric_of_the_space(name):
     space = space_named(name)
     assert (
         not space.complexity or space.analytic[space.complexity][0].quantity == "structure"
     )
 
 
-def finding(table: str, family: str, tau: float, **changes: Any) -> Finding:
+def finding(table, family, tau, **changes):
     taus = dict.fromkeys(MEASURES, tau)
     made = Finding(
         table,
@@ -123,7 +119,7 @@ def finding(table: str, family: str, tau: float, **changes: Any) -> Finding:
     return replace(made, **changes)
 
 
-def test_families_say_how_far_a_loss_is_behind() -> None:
+def test_families_say_how_far_a_loss_is_behind():
     findings = [
         finding("a", "train loss", 0.5),
         finding("a", "valid error", 0.7),
@@ -143,19 +139,19 @@ def test_families_say_how_far_a_loss_is_behind() -> None:
     assert len(summary(findings).rows) == 4
 
 
-def test_every_paper_is_a_function_of_its_file() -> None:
+def test_every_paper_is_a_function_of_its_file():
     assert {"nb201", "nats", "losses"} <= {*PAPERS}
     for name in PAPERS:
         paper = getattr(import_module(f"analysis.papers.{name}"), name)
         assert paper.__name__ == name and paper.__doc__
 
 
-def test_no_runs_are_refused(tmp_path: Path) -> None:
+def test_no_runs_are_refused(tmp_path):
     with pytest.raises(UserError, match="at least 1 run"):
         reproduce("nb201", folder=tmp_path, runs=0)
 
 
-def test_every_published_figure_has_a_paper_a_source_and_a_mark() -> None:
+def test_every_published_figure_has_a_paper_a_source_and_a_mark():
     with (Path(landscape.__file__).parent / "published.csv").open(
         encoding="utf-8", newline=""
     ) as file:
@@ -172,7 +168,7 @@ def test_every_published_figure_has_a_paper_a_source_and_a_mark() -> None:
     assert (told.value, told.std, told.mark) == (45.54, 1.03, "?")
 
 
-def test_sums_of_training_losses_rank_as_computed_by_hand() -> None:
+def test_sums_of_training_losses_rank_as_computed_by_hand():
     bench = sn.load("fashion")
     goal = goal_of(bench)
     assert str(goal.question) == "test_error[5]"
@@ -192,7 +188,7 @@ def test_sums_of_training_losses_rank_as_computed_by_hand() -> None:
     assert early.seconds > made["train_loss[1]"].seconds and 0.15 < early.share < 0.3
 
 
-def only(monkeypatch: pytest.MonkeyPatch, module: Any, *names: str) -> None:
+def only(monkeypatch, module, *names):
     """Let a paper see these tables, and one that is not here."""
     entries = [{"name": name, "available": True, "title": ""} for name in names]
     missing = {"name": "far-away", "available": False, "title": "run snas data fetch far"}
@@ -201,10 +197,10 @@ def only(monkeypatch: pytest.MonkeyPatch, module: Any, *names: str) -> None:
 
 @pytest.mark.slow
 def test_the_paper_on_losses_takes_whatever_is_here(
-    small: TableBenchmark,
-    monkeypatch: pytest.MonkeyPatch,
-    tmp_path: Path,
-) -> None:
+    small,
+    monkeypatch,
+    tmp_path,
+):
     only(monkeypatch, losses, "analog-cifar10", str(small.path))
     result = reproduce("losses", folder=tmp_path, runs=1)
     rows = {(row.method, row.metric): row for row in result.rows}
@@ -229,9 +225,7 @@ def test_the_paper_on_losses_takes_whatever_is_here(
     assert (tmp_path / "losses.png").is_file() and result.summary is not None
 
 
-def test_transfer_compares_every_two_tables_of_a_space(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
+def test_transfer_compares_every_two_tables_of_a_space(monkeypatch, tmp_path):
     only(monkeypatch, transfer, "analog-cifar10", "fashion")
     result = reproduce("transfer", folder=tmp_path)
     rows = {(row.method, row.dataset, row.metric): row for row in result.rows}
@@ -258,10 +252,10 @@ def test_transfer_compares_every_two_tables_of_a_space(
 
 
 def test_the_landscape_is_as_known(
-    fetched: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    tmp_path: Path,
-) -> None:
+    fetched,
+    monkeypatch,
+    tmp_path,
+):
     assert fetched
     monkeypatch.setattr(landscape, "_picture", lambda _: Figure())
     rows = rows_of("landscape", tmp_path, runs=30)
@@ -297,9 +291,7 @@ def test_the_landscape_is_as_known(
     )
 
 
-def test_a_search_under_a_limit_is_held_against_the_truth(
-    fetched: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_search_under_a_limit_is_held_against_the_truth(fetched, monkeypatch):
     assert fetched
     monkeypatch.setattr(caps, "LOOKUPS", (4, 12))
     cap = caps.limits()["pixel2 ≤ 18 ms"]

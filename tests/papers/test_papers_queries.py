@@ -2,11 +2,8 @@
 other.
 """
 
-from __future__ import annotations
-
 import json
 import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -21,10 +18,10 @@ from surrogate_nas.core.errors import UserError
 
 
 def test_medians_stand_beside_the_published_counts(
-    fetched: Path,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+    fetched,
+    tmp_path,
+    monkeypatch,
+):
     assert fetched
     monkeypatch.setattr(
         queries, "PLANS", {"local_search": Plan(3, 400), "evolution": Plan(3, 40)}
@@ -76,7 +73,7 @@ def test_medians_stand_beside_the_published_counts(
     assert reproduce("queries", folder=tmp_path).rows == result.rows
 
 
-def test_where_seeds_are_drawn_the_optimum_need_not_look_best(fetched: Path) -> None:
+def test_where_seeds_are_drawn_the_optimum_need_not_look_best(fetched):
     """The best by the mean is looked for, while the answer is what one seed shows; it is read by
     the mean.
     """
@@ -106,7 +103,7 @@ def test_where_seeds_are_drawn_the_optimum_need_not_look_best(fetched: Path) -> 
     )
 
 
-def small(_: Work) -> PaperResult:
+def small(_):
     numbers = {"published": 1.0, "ours": 1.1}
     rows = [
         Row("a", "d", "m", **numbers, verdict=verdict)
@@ -119,10 +116,8 @@ def small(_: Work) -> PaperResult:
     )
 
 
-def test_all_papers_are_made_although_one_fails(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def redo(name: str, folder: Path) -> PaperResult:
+def test_all_papers_are_made_although_one_fails(tmp_path, monkeypatch):
+    def redo(name, folder):
         if name == "second":
             raise UserError("nb201 is not here.")
         result = small(Work(folder))
@@ -130,7 +125,7 @@ def test_all_papers_are_made_although_one_fails(
         return result
 
     monkeypatch.setattr(papers, "PAPERS", ["first", "second", "third"])
-    lines: list[str] = []
+    lines = []
     result = overview(redo, tmp_path, lines.append)
     assert "second: nb201 is not here." in lines
     assert [paper.name for paper in result.failed] == ["second"]
@@ -148,9 +143,7 @@ def test_all_papers_are_made_although_one_fails(
     assert (tmp_path / "paper-third" / "table.md").is_file()
 
 
-def test_the_command_refuses_with_one_line(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_the_command_refuses_with_one_line(monkeypatch, capsys):
     monkeypatch.setattr(sys, "argv", ["papers", "nb202"])
     assert main() == 2
     assert capsys.readouterr().err.startswith(

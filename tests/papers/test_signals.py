@@ -1,7 +1,5 @@
 """Who leads along a run: τ, its error and the leader, against other ways of counting the same."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 from scipy.stats import kendalltau
@@ -16,7 +14,7 @@ from analysis.papers.common.signals import (
 from surrogate_nas.benchmarks import load
 
 
-def test_a_table_with_seeds_is_judged_by_other_trainings() -> None:
+def test_a_table_with_seeds_is_judged_by_other_trainings():
     found = signals_of("losses-rotation/trained")
     bench = load("losses-rotation/trained")
     usual = bench.objective.partition("@")[2].partition(" ")[0].partition("[")[0]
@@ -46,11 +44,11 @@ def test_a_table_with_seeds_is_judged_by_other_trainings() -> None:
 
 
 def made(
-    table: str,
-    family: str,
-    ahead: float,
-    error: float,
-) -> Signals:
+    table,
+    family,
+    ahead,
+    error,
+):
     return Signals(
         table,
         family,
@@ -65,7 +63,7 @@ def made(
     )
 
 
-def test_who_leads_is_said_by_family() -> None:
+def test_who_leads_is_said_by_family():
     found = [made(f"a{i}", "a", 0.1 * i, 0.02) for i in range(-3, 4)]
     found += [made(f"b{i}", "b", 0.1 * i, 0.02) for i in range(1, 8)]
     assert [one.leader for one in found[:7]] == ["validation"] * 3 + ["neither"] + [
@@ -79,11 +77,11 @@ def test_who_leads_is_said_by_family() -> None:
     assert words([]) == []
 
 
-def test_tables_without_a_training_loss_have_no_signals() -> None:
+def test_tables_without_a_training_loss_have_no_signals():
     assert signals_of("nbgraph-cora") is None and signals_of("no-such-table") is None
 
 
-def test_the_line_of_a_table_shows_every_mark() -> None:
+def test_the_line_of_a_table_shows_every_mark():
     found = signals_of("fashion")
     assert found is not None
     ((family, name, *_, leader),) = summary([found]).rows

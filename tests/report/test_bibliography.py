@@ -1,7 +1,5 @@
 """The papers of what a study used: every citation has its parts, and each paper one key."""
 
-from __future__ import annotations
-
 import re
 
 from surrogate_nas.report.bibliography import Bibliography, paper_of, papers_of_strategies
@@ -12,7 +10,7 @@ from surrogate_nas.tables.sources.fetching import citation
 from tests.outcomes import balanced
 
 
-def test_every_citation_of_the_registries_is_a_paper_with_a_key_of_its_own() -> None:
+def test_every_citation_of_the_registries_is_a_paper_with_a_key_of_its_own():
     cited = {entry["paper"] for entry in described()} - {""}
     for source in sources():
         cited |= {*citation(source).split("; ")} - {""}
@@ -29,13 +27,13 @@ def test_every_citation_of_the_registries_is_a_paper_with_a_key_of_its_own() -> 
     assert balanced(papers.bibtex())
 
 
-def test_papers_of_one_first_word_have_keys_of_their_own() -> None:
+def test_papers_of_one_first_word_have_keys_of_their_own():
     papers = Bibliography()
     keys = [papers.cite(f"Li et al., Neural {name}, ICLR 2020") for name in ("A", "B", "C")]
     assert keys == ["li2020neural", "li2020neural-2", "li2020neural-3"]
 
 
-def test_strategies_are_cited_by_what_they_are() -> None:
+def test_strategies_are_cited_by_what_they_are():
     own = "evolution"
     labels = ["evolution(population=5)", "blind:bo", "optuna:TPESampler", "Mine", own]
     papers = papers_of_strategies(labels, [own])

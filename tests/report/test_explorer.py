@@ -2,19 +2,13 @@
 another.
 """
 
-from __future__ import annotations
-
 import csv
 import re
-from collections.abc import Iterator
 from functools import lru_cache
-from pathlib import Path
 
 import numpy as np
 import pytest
 from matplotlib.figure import Figure
-from playwright.sync_api import Browser
-from playwright.sync_api import Page as Tab
 
 from surrogate_nas.report import (
     write_explorer,
@@ -24,12 +18,10 @@ from surrogate_nas.report.explorer import page
 from surrogate_nas.report.explorer.problem import ProblemData, select_cells
 from surrogate_nas.report.reading import undominated
 from surrogate_nas.results.api import compare, read_comparison, run_suite
-from surrogate_nas.results.comparison import Comparison
 from surrogate_nas.runs.problem import Entry, Problem, Suite
 from surrogate_nas.space import NB201, SPACES, Space, space_named
 from surrogate_nas.space.rendering import render
 from surrogate_nas.space.sketch import Arrow, Box, Text
-from surrogate_nas.space.trial import Trial
 from surrogate_nas.strategies.random import RandomSearch
 
 pytestmark = pytest.mark.slow  # browsers
@@ -67,7 +59,7 @@ COLUMN = (
 
 
 @pytest.fixture(scope="module")
-def explored(tmp_path_factory: pytest.TempPathFactory) -> tuple[Comparison, Path]:
+def explored(tmp_path_factory):
     """A comparison on all cells of a table, with its explorer and its report."""
     folder = tmp_path_factory.mktemp("explored")
     comparison = compare("fashion", STRATEGIES, runs=2, budget=BUDGET, folder=folder)
@@ -78,17 +70,17 @@ def explored(tmp_path_factory: pytest.TempPathFactory) -> tuple[Comparison, Path
 
 
 @pytest.fixture(scope="module")
-def requested() -> list[str]:
+def requested():
     """What the shared explorer has asked for."""
     return []
 
 
 @pytest.fixture(scope="module")
 def shared(
-    explored: tuple[Comparison, Path],
-    browser: Browser,
-    requested: list[str],
-) -> Iterator[Tab]:
+    explored,
+    browser,
+    requested,
+):
     """The explorer, opened once for all tests that only look at it."""
     context = browser.new_context(viewport={"width": 1280, "height": 900})
     page = context.new_page()
@@ -102,7 +94,7 @@ def shared(
 
 
 @pytest.fixture
-def whole(shared: Tab) -> Tab:
+def whole(shared):
     """The shared explorer as it was when it was opened."""
     times = int(shared.evaluate("document.body.dataset.opened"))
     shared.evaluate("document.getElementById('reset').click()")  # it is folded away
@@ -110,59 +102,59 @@ def whole(shared: Tab) -> Tab:
     return shared
 
 
-def opened(tab: Tab, path: Path) -> None:
+def opened(tab, path):
     """Open an explorer and wait until all is drawn."""
     tab.goto(path.as_uri())
     tab.wait_for_selector("body[data-ready=all]", state="attached", timeout=120_000)
 
 
-def the_two(tab: Tab) -> list[str]:
+def the_two(tab):
     """The strategies that are compared."""
     return [chosen(tab, "#first"), chosen(tab, "#second")]
 
 
-def compared(tab: Tab, first: str, second: str, run: int) -> None:
+def compared(tab, first, second, run):
     """Choose two strategies and a run."""
     for select, label in (("#first", first), ("#second", second)):
         tab.select_option(select, label=label)
     tab.select_option("#run", value=str(run))
 
 
-def after(tab: Tab, cells: int) -> None:
+def after(tab, cells):
     """Put the clock to so many cells."""
     tab.evaluate(MOVE, cells)
 
 
-def met(comparison: Comparison, strategy: str, run: int, first: int = BUDGET) -> set[str]:
+def met(comparison, strategy, run, first=BUDGET):
     """The cells that a run of a strategy evaluated in its first so many trials."""
     return {str(trial.cell) for trial in comparison.runs_of(strategy)[run].trials[:first]}
 
 
 def best_so_far(
-    comparison: Comparison,
-    strategy: str,
-    run: int,
-    first: int = BUDGET,
-) -> list[tuple[int, Trial]]:
+    comparison,
+    strategy,
+    run,
+    first=BUDGET,
+):
     """The trials of a run that were its best so far, each with its number from 1."""
-    found: list[tuple[int, Trial]] = []
+    found = []
     for place, trial in enumerate(comparison.runs_of(strategy)[run].trials[:first], 1):
         if trial.feasible and (not found or trial.score < found[-1][1].score):
             found.append((place, trial))
     return found
 
 
-def number(text: str) -> float:
+def number(text):
     return float(text.replace("−", "-").replace(",", "").split()[0])
 
 
 def test_the_page_is_small_and_asks_no_network(
-    explored: tuple[Comparison, Path],
-    whole: Tab,
-    requested: list[str],
-) -> None:
+    explored,
+    whole,
+    requested,
+):
     comparison, path = explored
-    assert len(comparison.objective.benchmark.space) == 15625  # type: ignore[arg-type]
+    assert len(comparison.objective.benchmark.space) == 15625
     assert path.stat().st_size < 6_000_000
     text = path.read_text(encoding="utf-8")
     assert set(re.findall(r"https?://[^\s\"'`)]*", text)) == {"http://www.w3.org/2000/svg"}
@@ -174,9 +166,7 @@ def test_the_page_is_small_and_asks_no_network(
     assert set(requested) == {path.as_uri()}
 
 
-def test_pointing_at_a_cell_draws_it_and_names_its_numbers(
-    explored: tuple[Comparison, Path], whole: Tab
-) -> None:
+def test_pointing_at_a_cell_draws_it_and_names_its_numbers(explored, whole):
     comparison, _ = explored
     space = comparison.objective.benchmark.space
     benchmark = comparison.objective.benchmark
@@ -233,10 +223,10 @@ def test_pointing_at_a_cell_draws_it_and_names_its_numbers(
 
 @pytest.mark.parametrize("run", [0, 1])
 def test_two_strategies_are_compared_in_one_run(
-    explored: tuple[Comparison, Path],
-    whole: Tab,
-    run: int,
-) -> None:
+    explored,
+    whole,
+    run,
+):
     comparison, _ = explored
     compared(whole, "evolution", "random", run)
     pair = ["evolution", "random"]
@@ -284,9 +274,7 @@ def test_two_strategies_are_compared_in_one_run(
     whole.evaluate(SET, ["tried", False])
 
 
-def test_the_clock_counts_cells_or_seconds_and_runs_are_stepped_through(
-    explored: tuple[Comparison, Path], whole: Tab
-) -> None:
+def test_the_clock_counts_cells_or_seconds_and_runs_are_stepped_through(explored, whole):
     comparison, _ = explored
     compared(whole, "evolution", "none", 0)
     assert chosen(whole, "#run") == "run 1 of 2" and whole.is_disabled("#before")
@@ -309,9 +297,7 @@ def test_the_clock_counts_cells_or_seconds_and_runs_are_stepped_through(
     assert whole.inner_text("#rows").startswith(f"{len(until)} cells")
 
 
-def test_front_and_equal_scores_are_what_the_table_says(
-    explored: tuple[Comparison, Path], whole: Tab
-) -> None:
+def test_front_and_equal_scores_are_what_the_table_says(explored, whole):
     comparison, _ = explored
     scores = comparison.objective.over_space()
     assert scores is not None
@@ -335,9 +321,7 @@ def test_front_and_equal_scores_are_what_the_table_says(
     assert "outside" not in whole.inner_text("#caption")
 
 
-def test_bars_are_shares_among_the_best_and_select(
-    explored: tuple[Comparison, Path], whole: Tab
-) -> None:
+def test_bars_are_shares_among_the_best_and_select(explored, whole):
     comparison, _ = explored
     scores = comparison.objective.over_space()
     space = comparison.objective.benchmark.space
@@ -372,9 +356,7 @@ def test_bars_are_shares_among_the_best_and_select(
     assert whole.inner_text("#selected") == "" and not whole.is_visible("#clear")
 
 
-def test_the_table_sorts_by_every_column_and_is_downloaded(
-    explored: tuple[Comparison, Path], whole: Tab
-) -> None:
+def test_the_table_sorts_by_every_column_and_is_downloaded(explored, whole):
     comparison, _ = explored
     _csv_holds_the_numbers_of_the_results(comparison, whole)
     heads = whole.eval_on_selector_all(
@@ -401,9 +383,7 @@ def test_the_table_sorts_by_every_column_and_is_downloaded(
                 )
 
 
-def test_a_brush_selects_in_all_views_and_is_downloaded(
-    explored: tuple[Comparison, Path], whole: Tab
-) -> None:
+def test_a_brush_selects_in_all_views_and_is_downloaded(explored, whole):
     comparison, _ = explored
     whole.evaluate(SET, ["rows-of", "all"])
     whole.evaluate("document.getElementById('plane').scrollIntoView()")
@@ -460,7 +440,7 @@ def test_a_brush_selects_in_all_views_and_is_downloaded(
     whole.click("#further summary")
 
 
-def _csv_holds_the_numbers_of_the_results(comparison: Comparison, whole: Tab) -> None:
+def _csv_holds_the_numbers_of_the_results(comparison, whole):
     whole.evaluate(SET, ["rows-of", "all"])
     with whole.expect_download() as download:
         whole.click("#csv")
@@ -491,14 +471,14 @@ def _csv_holds_the_numbers_of_the_results(comparison: Comparison, whole: Tab) ->
         assert row["evaluated_by"] == "; ".join(runs)
 
 
-def _runs_that_met(comparison: Comparison, strategy: str, cell: str) -> int:
+def _runs_that_met(comparison, strategy, cell):
     return sum(
         any(str(trial.cell) == cell for trial in run.trials)
         for run in comparison.runs_of(strategy)
     )
 
 
-def test_a_phone_in_the_dark_has_room_for_all(whole: Tab) -> None:
+def test_a_phone_in_the_dark_has_room_for_all(whole):
     whole.set_viewport_size({"width": 390, "height": 844})
     whole.emulate_media(color_scheme="dark")
     whole.wait_for_function(
@@ -521,9 +501,7 @@ def test_a_phone_in_the_dark_has_room_for_all(whole: Tab) -> None:
     whole.emulate_media(color_scheme="light")
 
 
-def test_a_suite_has_one_page_with_a_choice_of_its_problems(
-    tab: Tab, tmp_path: Path
-) -> None:
+def test_a_suite_has_one_page_with_a_choice_of_its_problems(tab, tmp_path):
     capped = Problem("capped", "fashion", "valid_error", "latency@cpu <= 0.4", cells=12)
     front = Problem("front", "analog-cifar10", "digital_error, params", cells=12)
     bare = Problem("bare", "fashion", "valid_loss + 0.1*diversity", cells=15)
@@ -567,10 +545,10 @@ def test_a_suite_has_one_page_with_a_choice_of_its_problems(
     _only_evaluated_cells_are_shown(tab, tmp_path / "problems" / "bare")
 
 
-def _only_evaluated_cells_are_shown(tab: Tab, folder: Path) -> None:
+def _only_evaluated_cells_are_shown(tab, folder):
     """Where scores depend on a run's history there is no table of them."""
     runs = [run for run in read_comparison(folder).runs if run.trials]
-    best: dict[str, float] = {}
+    best = {}
     for trial in (trial for run in runs for trial in run.trials):
         best[str(trial.cell)] = min(best.get(str(trial.cell), np.inf), trial.score)
     tab.evaluate(SET, ["rows-of", "all"])
@@ -583,16 +561,14 @@ def _only_evaluated_cells_are_shown(tab: Tab, folder: Path) -> None:
     )
 
 
-def chosen(tab: Tab, select: str) -> str:
+def chosen(tab, select):
     """The text of what a select box has chosen."""
     return str(
         tab.evaluate("(id) => document.querySelector(id).selectedOptions[0].text", select)
     )
 
 
-def test_a_page_shows_what_it_has_room_for(
-    explored: tuple[Comparison, Path], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_page_shows_what_it_has_room_for(explored, monkeypatch):
     comparison, path = explored
     packed = lru_cache(ProblemData(comparison, STRATEGIES, 2).packed)
     many = page.Page("many", problems=40)
@@ -611,8 +587,8 @@ def test_a_page_shows_what_it_has_room_for(
 
 
 def test_evaluated_cells_and_the_front_are_never_left_out(
-    explored: tuple[Comparison, Path],
-) -> None:
+    explored,
+):
     comparison, _ = explored
     runs = [run for name in STRATEGIES for run in comparison.runs_of(name)]
     shown = select_cells(comparison, runs, 100)
@@ -623,9 +599,7 @@ def test_evaluated_cells_and_the_front_are_never_left_out(
     assert list(shown.scores.loss) == list(scores.loss[shown.places])
 
 
-def test_blocks_are_the_same_every_time(
-    explored: tuple[Comparison, Path], tmp_path: Path
-) -> None:
+def test_blocks_are_the_same_every_time(explored, tmp_path):
     comparison, path = explored
     again = write_explorer(comparison, tmp_path)
     assert again is not None and again.read_bytes() == path.read_bytes()
@@ -634,7 +608,7 @@ def test_blocks_are_the_same_every_time(
 @pytest.mark.parametrize(
     "name", [name for name in SPACES if type(space_named(name)).sketch is not Space.sketch]
 )
-def test_sketches_stay_on_their_paper_and_are_what_files_show(name: str) -> None:
+def test_sketches_stay_on_their_paper_and_are_what_files_show(name):
     space = space_named(name)
     for seed in range(20):
         sketch = space.sketch(space.sample(np.random.default_rng(seed)))

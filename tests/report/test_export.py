@@ -2,16 +2,12 @@
 and unfinished too.
 """
 
-from __future__ import annotations
-
 import json
 import re
 import sys
 from collections import Counter
-from collections.abc import Callable, Iterator
 from functools import cache, partial
 from pathlib import Path
-from typing import Any
 from xml.etree import ElementTree
 
 import optuna
@@ -19,7 +15,6 @@ import pandas as pd
 import pytest
 
 import surrogate_nas as sn
-from surrogate_nas.benchmarks.training import RunningTrial
 from surrogate_nas.report.export import EXPORTS
 from surrogate_nas.report.export.latex import escaped, write_latex
 from surrogate_nas.report.export.optuna import OptunaObjective
@@ -28,7 +23,6 @@ from surrogate_nas.results.api import compare, read_comparison, run_suite, store
 from surrogate_nas.results.comparison import Comparison
 from surrogate_nas.results.lambda_path import lambda_path, read_lambda_path
 from surrogate_nas.runs.problem import Entry, Problem, Suite
-from tests.conftest import Snas
 from tests.outcomes import balanced
 
 TOP = Path(__file__).parents[2]
@@ -39,7 +33,7 @@ STRATEGIES = ["random", "evolution(population=5)", "successive_halving"]
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def folder(tmp_path_factory):
     """One objective with a limit; a strategy that trains most cells for fewer epochs."""
     place = tmp_path_factory.mktemp("export") / "limited"
     compare(
@@ -55,14 +49,12 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def made(folder: Path) -> Comparison:
+def made(folder):
     return read_comparison(folder)
 
 
 @pytest.fixture(scope="module")
-def written(
-    folder: Path, tmp_path_factory: pytest.TempPathFactory
-) -> Callable[[str], list[Path]]:
+def written(folder, tmp_path_factory):
     """The files of a format, which are written once."""
     place = tmp_path_factory.mktemp("written")
     return cache(
@@ -71,7 +63,7 @@ def written(
 
 
 @pytest.fixture(scope="module")
-def front(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def front(tmp_path_factory):
     """Two objectives."""
     place = tmp_path_factory.mktemp("export") / "front"
     compare(
@@ -86,7 +78,7 @@ def front(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def suite(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def suite(tmp_path_factory):
     place = tmp_path_factory.mktemp("export") / "tiny"
     problems = [
         Problem("plain", "fashion", cells=12),
@@ -102,7 +94,7 @@ def suite(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def path(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def path(tmp_path_factory):
     place = tmp_path_factory.mktemp("export") / "path"
     lambda_path(
         "fashion",
@@ -116,7 +108,7 @@ def path(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return place
 
 
-def studies_of(file: Path) -> dict[str, optuna.Study]:
+def studies_of(file):
     storage = optuna.storages.JournalStorage(
         optuna.storages.journal.JournalFileBackend(str(file))
     )
@@ -126,7 +118,7 @@ def studies_of(file: Path) -> dict[str, optuna.Study]:
     }
 
 
-def valid(file: Path) -> bool:
+def valid(file):
     """Whether a file is what its name says, and has no number that JSON does not know."""
     content = file.read_bytes()
     if file.suffix in (".pdf", ".png", ".db"):
@@ -146,11 +138,11 @@ def valid(file: Path) -> bool:
 
 
 @pytest.fixture(scope="module")
-def failed() -> Comparison:
+def failed():
     """Every third training fails, and has no value."""
     space = sn.load("fashion").space
 
-    def train(cell: sn.Cell, trial: RunningTrial) -> None:
+    def train(cell, trial):
         assert space.index(cell) % 3, "This cell fails."
         trial.report(1, valid_error=float(len(cell.text)))
 
@@ -159,17 +151,15 @@ def failed() -> Comparison:
 
 
 @pytest.mark.parametrize("name", EXPORTS)
-def test_every_export_takes_failed_trials(
-    name: str, failed: Comparison, tmp_path: Path
-) -> None:
+def test_every_export_takes_failed_trials(name, failed, tmp_path):
     assert any(trial.failure for trial in failed.runs[0].trials)
     assert all(map(valid, EXPORTS[name].write(failed, tmp_path / EXPORTS[name].default)))
 
 
 @pytest.mark.parametrize("name", EXPORTS)
 def test_every_export_is_valid_the_same_twice_and_in_the_guide(
-    name: str, folder: Path, written: Callable[[str], list[Path]], tmp_path: Path
-) -> None:
+    name, folder, written, tmp_path
+):
     export = EXPORTS[name]
     first = written(name)
     assert first and all(map(valid, first)) and not list(first[0].parent.rglob("*.part"))
@@ -183,9 +173,7 @@ def test_every_export_is_valid_the_same_twice_and_in_the_guide(
     assert any(line.startswith(f"| `{name}` | {export.summary} |") for line in lines)
 
 
-def test_csv_holds_every_trial_run_and_summary_with_units(
-    made: Comparison, written: Callable[[str], list[Path]]
-) -> None:
+def test_csv_holds_every_trial_run_and_summary_with_units(made, written):
     files = {file.stem: read_csv(file) for file in written("csv")}
     trials, runs, summary, columns = (
         files[name] for name in ("trials", "runs", "summary", "columns")
@@ -227,13 +215,11 @@ def test_csv_holds_every_trial_run_and_summary_with_units(
     assert columns["meaning"].notna().all()
 
 
-def test_optuna_has_a_study_a_run_with_values_states_and_limits(
-    made: Comparison, written: Callable[[str], list[Path]]
-) -> None:
+def test_optuna_has_a_study_a_run_with_values_states_and_limits(made, written):
     (file,) = written("optuna")
     studies = studies_of(file)
     assert sorted(studies) == sorted(f"{run.strategy} / run {run.run}" for run in made.runs)
-    seen: Counter[str] = Counter()
+    seen = Counter()
     for run in made.runs:
         study = studies[f"{run.strategy} / run {run.run}"]
         for trial, frozen in zip(run.trials, study.trials, strict=True):
@@ -263,9 +249,7 @@ def test_optuna_has_a_study_a_run_with_values_states_and_limits(
     assert min(seen["PRUNED"], seen["COMPLETE"], seen["infeasible"]) > 0
 
 
-def test_of_several_objectives_the_studies_have_their_front(
-    front: Path, tmp_path: Path
-) -> None:
+def test_of_several_objectives_the_studies_have_their_front(front, tmp_path):
     (file,) = EXPORTS["optuna"].write(front, tmp_path / "optuna.log")
     made = read_comparison(front)
     for run in made.runs:
@@ -279,15 +263,13 @@ def test_of_several_objectives_the_studies_have_their_front(
         )
 
 
-def rows_of(text: str) -> dict[str, list[str]]:
+def rows_of(text):
     body = text.partition("\\midrule\n")[2].partition("\\bottomrule")[0]
     lines = [line.removesuffix(r" \\").split(" & ") for line in body.strip().splitlines()]
     return {line[0]: line[1:] for line in lines}
 
 
-def test_latex_prints_the_numbers_of_the_json_with_the_best_in_bold(
-    made: Comparison, written: Callable[[str], list[Path]]
-) -> None:
+def test_latex_prints_the_numbers_of_the_json_with_the_best_in_bold(made, written):
     files = {file.name: file.read_text() for file in written("latex")}
     assert files.keys() == {"summary.tex", "tests.tex"}
     assert all(balanced(text) and r"\toprule" in text for text in files.values())
@@ -320,7 +302,7 @@ def test_latex_prints_the_numbers_of_the_json_with_the_best_in_bold(
     assert files["tests.tex"].count(r" \\") == 1 + len(made.tests)
 
 
-def test_latex_marks_what_is_significantly_worse(made: Comparison, tmp_path: Path) -> None:
+def test_latex_marks_what_is_significantly_worse(made, tmp_path):
     """Eight runs of which the second strategy loses every one: p is .008."""
     from dataclasses import replace
 
@@ -358,9 +340,7 @@ def test_latex_marks_what_is_significantly_worse(made: Comparison, tmp_path: Pat
     assert balanced(text)
 
 
-def test_figures_are_vectors_with_their_letters_and_captions(
-    front: Path, tmp_path: Path
-) -> None:
+def test_figures_are_vectors_with_their_letters_and_captions(front, tmp_path):
     files = EXPORTS["figures"].write(front, tmp_path)
     stems = {file.stem for file in files} - {"captions"}
     assert {"fronts", "ranking", "score-by-cells"} <= stems
@@ -380,9 +360,7 @@ def test_figures_are_vectors_with_their_letters_and_captions(
         ).read_bytes().startswith(b"\x89PNG")
 
 
-def test_mlflow_reads_what_the_comparison_says(
-    made: Comparison, written: Callable[[str], list[Path]]
-) -> None:
+def test_mlflow_reads_what_the_comparison_says(made, written):
     (file,) = written("mlflow")
     from surrogate_nas.report.export.mlflow import _client
 
@@ -416,14 +394,14 @@ def test_mlflow_reads_what_the_comparison_says(
     ],
 )
 def test_a_missing_library_is_named_with_its_extra(
-    name: str,
-    missing: str,
-    extra: str,
-    folder: Path,
-    snas: Snas,
-    monkeypatch: pytest.MonkeyPatch,
-    tmp_path: Path,
-) -> None:
+    name,
+    missing,
+    extra,
+    folder,
+    snas,
+    monkeypatch,
+    tmp_path,
+):
     monkeypatch.setitem(sys.modules, missing, None)
     ended = snas("export", name, folder, "--out", tmp_path / "out")
     assert ended.code == 2
@@ -434,7 +412,7 @@ def test_a_missing_library_is_named_with_its_extra(
     assert not (tmp_path / "out").exists()
 
 
-def test_a_suite_is_exported_by_problem_and_over_all(suite: Path, snas: Snas) -> None:
+def test_a_suite_is_exported_by_problem_and_over_all(suite, snas):
     told = {
         name: snas("export", name, suite, "--json").json
         for name in ("csv", "latex", "optuna")
@@ -461,7 +439,7 @@ def test_a_suite_is_exported_by_problem_and_over_all(suite: Path, snas: Snas) ->
         )
 
 
-def test_a_path_over_lambda_is_read_again_and_exported(path: Path, snas: Snas) -> None:
+def test_a_path_over_lambda_is_read_again_and_exported(path, snas):
     again = read_lambda_path(path)
     assert [step.key for step in again.steps] == [0.05, 0.5]
     out = path / "export"
@@ -477,11 +455,11 @@ def test_a_path_over_lambda_is_read_again_and_exported(path: Path, snas: Snas) -
 
 
 def test_what_is_unfinished_is_exported_and_counted(
-    folder: Path,
-    suite: Path,
-    tmp_path: Path,
-    snas: Snas,
-) -> None:
+    folder,
+    suite,
+    tmp_path,
+    snas,
+):
     import shutil
 
     torn = shutil.copytree(
@@ -517,12 +495,12 @@ def test_what_is_unfinished_is_exported_and_counted(
     ],
 )
 def test_bad_input_is_one_line(
-    arguments: list[str],
-    said: str,
-    snas: Snas,
-    tmp_path: Path,
-    monkeypatch: Any,
-) -> None:
+    arguments,
+    said,
+    snas,
+    tmp_path,
+    monkeypatch,
+):
     monkeypatch.chdir(tmp_path)
     ended = snas("export", *arguments)
     assert (ended.code, ended.err) == (2, f"snas: {said}\n")
@@ -530,7 +508,7 @@ def test_bad_input_is_one_line(
 
 
 @pytest.fixture
-def quiet() -> Iterator[None]:
+def quiet():
     before = optuna.logging.get_verbosity()
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     yield
@@ -538,7 +516,7 @@ def quiet() -> Iterator[None]:
 
 
 @pytest.mark.usefixtures("quiet")
-def test_a_benchmark_is_an_optuna_objective_that_charges_and_knows_limits() -> None:
+def test_a_benchmark_is_an_optuna_objective_that_charges_and_knows_limits():
     bound = sn.Objective(
         "valid_error + 0.1*params", sn.load("fashion"), subject_to="latency@cpu <= 0.5"
     )

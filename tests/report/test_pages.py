@@ -2,11 +2,7 @@
 printed on few pages.
 """
 
-from __future__ import annotations
-
 import io
-from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
@@ -15,9 +11,6 @@ from pypdf import PdfReader
 from surrogate_nas.report import write_report
 from surrogate_nas.results.api import compare
 from tests.outcomes import made, steps
-
-if TYPE_CHECKING:
-    from playwright.sync_api import Browser, Page
 
 pytestmark = pytest.mark.slow  # browsers
 LEAST_CONTRAST = 4.5
@@ -49,7 +42,7 @@ CONTRASTS = """() => {
 
 
 @pytest.fixture(scope="module")
-def comparison(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def comparison(tmp_path_factory):
     """The report of a comparison with everything that a usual one has, and a failure."""
     strategies = [
         "random",
@@ -69,7 +62,7 @@ def comparison(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def suite(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def suite(tmp_path_factory):
     """The report of a suite of seven problems."""
     rng = np.random.default_rng(0)
     ends = {"random": 0.9, "bo": 0.1, "evolution": 0.5, "local_search": 0.1}
@@ -85,14 +78,14 @@ def suite(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(params=["comparison", "suite"])
-def report(request: pytest.FixtureRequest) -> Path:
-    found: Path = request.getfixturevalue(request.param)
+def report(request):
+    found = request.getfixturevalue(request.param)
     return found
 
 
-def seen(tab: Page, selector: str) -> dict[str, float]:
+def seen(tab, selector):
     """Where what is shown of a selector first stands."""
-    found: dict[str, float] = tab.evaluate(
+    found = tab.evaluate(
         """(selector) => {
           const one = [...document.querySelectorAll(selector)].find((one) => one.getClientRects().length);
           const { left, right, top, bottom } = one.getBoundingClientRect();
@@ -105,10 +98,10 @@ def seen(tab: Page, selector: str) -> dict[str, float]:
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_the_first_screen_holds_the_verdict_and_the_ranking(
-    report: Path,
-    tab: Page,
-    scheme: str,
-) -> None:
+    report,
+    tab,
+    scheme,
+):
     tab.emulate_media(color_scheme=scheme)
     tab.set_viewport_size({"width": 1400, "height": 900})
     tab.goto(report.as_uri())
@@ -131,7 +124,7 @@ def test_the_first_screen_holds_the_verdict_and_the_ranking(
     assert order == sorted(order) and order[1] < 844
 
 
-def test_a_telephone_shows_it_without_scrolling_sideways(report: Path, tab: Page) -> None:
+def test_a_telephone_shows_it_without_scrolling_sideways(report, tab):
     tab.set_viewport_size({"width": 390, "height": 844})
     tab.goto(report.as_uri())
     tab.evaluate("for (const one of document.querySelectorAll('details')) one.open = true")
@@ -146,7 +139,7 @@ def test_a_telephone_shows_it_without_scrolling_sideways(report: Path, tab: Page
 
 
 @pytest.mark.parametrize("width", [1400, 390])
-def test_what_a_picture_writes_stays_in_it(report: Path, tab: Page, width: int) -> None:
+def test_what_a_picture_writes_stays_in_it(report, tab, width):
     tab.set_viewport_size({"width": width, "height": 900})
     tab.goto(report.as_uri())
     tab.evaluate("for (const one of document.querySelectorAll('details')) one.open = true")
@@ -163,8 +156,8 @@ def test_what_a_picture_writes_stays_in_it(report: Path, tab: Page, width: int) 
     )
 
 
-def test_a_strategy_is_followed_and_hidden_everywhere(report: Path, tab: Page) -> None:
-    said: list[str] = []
+def test_a_strategy_is_followed_and_hidden_everywhere(report, tab):
+    said = []
     tab.on("console", lambda message: said.append(message.text))
     tab.goto(report.as_uri())
     tab.evaluate("document.body.style.setProperty('transition', 'none')")
@@ -200,7 +193,7 @@ def test_a_strategy_is_followed_and_hidden_everywhere(report: Path, tab: Page) -
     assert not said, "the policy of the page refuses nothing of its own"
 
 
-def test_text_stands_out_in_light_and_in_dark(report: Path, tab: Page) -> None:
+def test_text_stands_out_in_light_and_in_dark(report, tab):
     grounds = {}
     for scheme in ("light", "dark"):
         tab.emulate_media(color_scheme=scheme)
@@ -214,9 +207,7 @@ def test_text_stands_out_in_light_and_in_dark(report: Path, tab: Page) -> None:
     assert grounds["light"] == "rgb(255, 255, 255)" and grounds["dark"] != grounds["light"]
 
 
-def test_it_prints_on_few_pages_none_but_the_last_half_empty(
-    report: Path, browser: Browser
-) -> None:
+def test_it_prints_on_few_pages_none_but_the_last_half_empty(report, browser):
     context = browser.new_context(color_scheme="dark")
     page = context.new_page()
     page.goto(report.as_uri())
@@ -227,13 +218,13 @@ def test_it_prints_on_few_pages_none_but_the_last_half_empty(
         assert lowest(one) < float(one.mediabox.height) / 2
 
 
-def lowest(page: object) -> float:
+def lowest(page):
     """How far above the lower edge of a printed page its last text stands, in points."""
-    heights: list[float] = []
+    heights = []
 
-    def visit(text: str, matrix: list[float], text_matrix: list[float], *_: object) -> None:
+    def visit(text, matrix, text_matrix, *_):
         if text.strip():
             heights.append(matrix[5] + matrix[3] * text_matrix[5])
 
-    page.extract_text(visitor_text=visit)  # type: ignore[attr-defined]
+    page.extract_text(visitor_text=visit)
     return min(heights)

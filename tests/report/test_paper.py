@@ -1,7 +1,5 @@
 """The export of a paper: no wrong entry, every text of a user escaped, every paper with one key."""
 
-from __future__ import annotations
-
 import re
 import shutil
 import subprocess
@@ -17,7 +15,6 @@ from surrogate_nas.results.api import compare, read_comparison, run_suite
 from surrogate_nas.results.comparison import Comparison
 from surrogate_nas.results.tables import escaped
 from surrogate_nas.runs.problem import Entry, Problem, Suite
-from tests.conftest import Snas
 from tests.outcomes import balanced
 
 OWN = """
@@ -34,7 +31,7 @@ HOSTILE = "Mine(note='&%$#_{}~^|<>[x]`*\"--@article{a, 字 λ')"
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def folder(tmp_path_factory):
     """Random search, two variants of evolution, and a strategy of a file."""
     place = tmp_path_factory.mktemp("paper")
     file = place / "mine.py"
@@ -52,14 +49,14 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def made(folder: Path) -> Comparison:
+def made(folder):
     result = results_of(folder)
     assert isinstance(result, Comparison)
     return result
 
 
 @pytest.fixture(scope="module")
-def suite(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def suite(tmp_path_factory):
     place = tmp_path_factory.mktemp("paper") / "suite"
     problems = [
         Problem("plain", "fashion", cells=12),
@@ -70,8 +67,8 @@ def suite(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_a_comparison_is_written_in_both_forms_and_the_command_says_how_to_compile(
-    snas: Snas, folder: Path, tmp_path: Path
-) -> None:
+    snas, folder, tmp_path
+):
     out = tmp_path / "out"
     outcome = snas("export", "paper", folder, "--out", out, "--json")
     assert outcome.code == 0 and str(out / "paper.tex") in outcome.err
@@ -105,7 +102,7 @@ def test_a_comparison_is_written_in_both_forms_and_the_command_says_how_to_compi
         assert made.returncode == 0, made.stdout[-2000:]
 
 
-def test_a_suite_is_written_with_its_tables(suite: Path, tmp_path: Path) -> None:
+def test_a_suite_is_written_with_its_tables(suite, tmp_path):
     files = {file.name: file for file in write_paper(suite, tmp_path)}
     results = files["results.tex"].read_text()
     assert r"\input{tables/regret.tex}" in results and balanced(results)
@@ -113,7 +110,7 @@ def test_a_suite_is_written_with_its_tables(suite: Path, tmp_path: Path) -> None
     assert "analog" in files["data.md"].read_text()
 
 
-def test_texts_of_users_stay_texts(made: Comparison, tmp_path: Path) -> None:
+def test_texts_of_users_stay_texts(made, tmp_path):
     runs = [replace(run, strategy=HOSTILE) for run in made.runs if run.strategy == "Mine"]
     description = made.description | {
         "strategies": [HOSTILE],
@@ -133,7 +130,7 @@ def test_texts_of_users_stay_texts(made: Comparison, tmp_path: Path) -> None:
     assert "@article" not in files["references.bib"]
 
 
-def test_nothing_begun_is_one_clear_line(made: Comparison, tmp_path: Path) -> None:
+def test_nothing_begun_is_one_clear_line(made, tmp_path):
     with pytest.raises(UserError, match="no finished run"):
         write_paper(replace(made, runs=[]), tmp_path)
     assert not list(tmp_path.iterdir())

@@ -7,16 +7,14 @@ from __future__ import annotations
 import base64
 import hashlib
 import re
-from collections.abc import Sequence
 from functools import partial
 from html.parser import HTMLParser
-from pathlib import Path
 
 import numpy as np
 import pytest
 
 import surrogate_nas as sn
-from surrogate_nas.benchmarks.base import Measurement, Question
+from surrogate_nas.benchmarks.base import Measurement
 from surrogate_nas.core.metrics import Metric
 from surrogate_nas.core.numbers import decimals_for, fixed, natural, p_value
 from surrogate_nas.report import write_report
@@ -33,11 +31,10 @@ from surrogate_nas.results.api import compare
 from surrogate_nas.results.comparison import Comparison, best_cells
 from surrogate_nas.results.curves import anytime
 from surrogate_nas.runs.run import Run
-from surrogate_nas.space import Cell
 from surrogate_nas.space.network import Network
 from surrogate_nas.space.trial import Trial
 from surrogate_nas.strategies.random import RandomSearch
-from surrogate_nas.tables import Seed, Table, write_table
+from surrogate_nas.tables import Table, write_table
 from tests.runs.delayed import Delayed
 
 EVIL = "_evil$x_{<script>alert(1)</script>"
@@ -46,7 +43,7 @@ EVIL = "_evil$x_{<script>alert(1)</script>"
 class Failing(RandomSearch):
     """Always fails when asked."""
 
-    def ask(self, n: int):
+    def ask(self, n):
         raise RuntimeError("<img src=x> & broke")
 
 
@@ -77,7 +74,7 @@ class Resources(HTMLParser):
             self.text += data
 
 
-def report(comparison: Comparison, folder: Path, **more: str) -> Resources:
+def report(comparison, folder, **more):
     """Write a report and check what holds for every one."""
     path = write_report(comparison, folder, **more)
     assert path == folder / "report.html"
@@ -105,12 +102,12 @@ def report(comparison: Comparison, folder: Path, **more: str) -> Resources:
     return page
 
 
-def pictures(comparison: Comparison) -> set[str]:
+def pictures(comparison):
     return {picture.name for picture in Page(Study(comparison)).pictures}
 
 
 @pytest.fixture(scope="module")
-def small() -> Comparison:
+def small():
     return compare("analog-cifar10", ["random", "evolution"], runs=3, budget=30)
 
 
@@ -292,7 +289,7 @@ def test_when_everything_failed(tmp_path):
     assert "No run has finished" in report(made, tmp_path).text and pictures(made) == set()
 
 
-def _run(number: int, scores: list[float], costs: list[float]) -> Run:
+def _run(number, scores, costs):
     cell = sn.nb201()[number]
     rows = enumerate(zip(scores, costs, np.cumsum(costs), strict=True))
     trials = [
@@ -528,7 +525,7 @@ def test_the_conventions_say_what_strategies_were_given_and_how_they_were_run(tm
     assert "(params) were withheld from all strategies" in report(hidden, tmp_path).text
 
 
-def test_everything_that_was_used_is_cited_once(small: Comparison) -> None:
+def test_everything_that_was_used_is_cited_once(small):
     cited = citations(small)
     assert len(cited) == len(set(cited)) and all(cited)
     assert any("NAS-Bench-201" in paper for paper in cited), "the space"
@@ -538,15 +535,13 @@ def test_everything_that_was_used_is_cited_once(small: Comparison) -> None:
 class Several(Delayed):
     """Answers several cells one after another, as live training does."""
 
-    def measure(
-        self, cells: Sequence[Cell], questions: Sequence[Question], seed: Seed = "mean"
-    ) -> Measurement:
+    def measure(self, cells, questions, seed="mean"):
         answers = [super(Several, self).measure([cell], questions, seed) for cell in cells]
         values = np.concatenate([answer.values for answer in answers])
         return Measurement(values, np.concatenate([answer.cost for answer in answers]))
 
 
-def test_failed_trainings_are_listed_with_their_reasons(tmp_path: Path) -> None:
+def test_failed_trainings_are_listed_with_their_reasons(tmp_path):
     objective = "valid_error + 0.1*params"
     first = sn.search("fashion", "random", objective, budget=1).trials[0].cell.text
     bench = Several("fashion", trouble={first: "broken"})

@@ -13,31 +13,21 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from email.message import Message
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 import pytest
 
 import surrogate_nas as sn
-from surrogate_nas.benchmarks import TableBenchmark
-from surrogate_nas.benchmarks.base import Measurement, Question
 from surrogate_nas.files import HOME_VARIABLE, holder, home, locked
 from surrogate_nas.report.live import Server
 from surrogate_nas.runs import running
 from surrogate_nas.runs.problem import Entry, Problem, Suite
 from surrogate_nas.runs.store import Store
-from surrogate_nas.space import Cell
-from surrogate_nas.space.trial import Trial
-from surrogate_nas.tables import Seed
-from tests.conftest import Snas
 from tests.gated import Gated
 from tests.runs.delayed import Delayed
-
-if TYPE_CHECKING:
-    from playwright.sync_api import Page
 
 COMMAND = [sys.executable, "-c", "from surrogate_nas.cli import main; main()"]
 HOSTILE = "<script>alert('x')</script>"
@@ -52,13 +42,13 @@ class Answer(NamedTuple):
 
 
 def ask(
-    server: Server,
-    path: str = "/",
+    server,
+    path="/",
     *,
-    method: str = "GET",
-    hosts: Sequence[str] | None = None,
-    cookie: str | None = None,
-) -> Answer:
+    method="GET",
+    hosts=None,
+    cookie=None,
+):
     """Ask for exactly this path, as no browser would; by default with the cookie of one that knows
     the token.
     """
@@ -74,20 +64,20 @@ def ask(
     return answer
 
 
-def rows(page: str) -> list[list[str]]:
+def rows(page):
     """The texts of the cells of a page's tables, row by row."""
     table = [re.findall(r"<td[^>]*>(.*?)</td>", row, re.S) for row in page.split("<tr>")]
     return [[re.sub(r"<[^>]*>", "", cell).strip() for cell in row] for row in table if row]
 
 
-def section(page: str, title: str) -> str:
+def section(page, title):
     """A section of a page, or nothing."""
     found = re.search(rf"<section><h2[^>]*>{title}</h2>(.*?)</section>", page, re.S)
     return found[1] if found else ""
 
 
 @pytest.fixture(scope="module")
-def made(tmp_path_factory: pytest.TempPathFactory, analog: TableBenchmark) -> Path:
+def made(tmp_path_factory, analog):
     """A folder of results with one finished comparison, to be copied."""
     folder = tmp_path_factory.mktemp("made")
     sn.compare(analog, ["random", "evolution"], runs=3, budget=15, folder=folder / "one")
@@ -95,12 +85,12 @@ def made(tmp_path_factory: pytest.TempPathFactory, analog: TableBenchmark) -> Pa
 
 
 @pytest.fixture
-def results(made: Path, tmp_path: Path) -> Path:
+def results(made, tmp_path):
     return Path(shutil.copytree(made, tmp_path / "results"))
 
 
 @pytest.fixture
-def server(results: Path) -> Iterator[Server]:
+def server(results):
     with Server(results, 0) as server:
         server.in_background()
         yield server
@@ -108,7 +98,7 @@ def server(results: Path) -> Iterator[Server]:
 
 
 @pytest.mark.slow
-def test_a_page_grows_while_another_process_makes_runs(tmp_path: Path, tab: Page) -> None:
+def test_a_page_grows_while_another_process_makes_runs(tmp_path, tab):
     gated = Gated(tmp_path)
     tab.set_default_timeout(180_000)
     with Server(tmp_path, 0) as server:
@@ -140,9 +130,7 @@ def test_a_page_grows_while_another_process_makes_runs(tmp_path: Path, tab: Page
 
 
 @pytest.mark.slow
-def test_a_page_that_changes_keeps_the_reader_s_place(
-    server: Server, results: Path, tab: Page
-) -> None:
+def test_a_page_that_changes_keeps_the_reader_s_place(server, results, tab):
     tab = tab.context.new_page()  # whose console may tell of a server that does not answer
     tab.set_viewport_size({"width": 390, "height": 400})
     tab.goto(f"{server.address.partition('?')[0]}one/?{server.address.partition('?')[2]}")
@@ -158,7 +146,7 @@ def test_a_page_that_changes_keeps_the_reader_s_place(
     tab.wait_for_selector("body[data-problem*='does not answer']", timeout=60_000)
 
 
-def test_progress_is_shown_in_numbers(server: Server) -> None:
+def test_progress_is_shown_in_numbers(server):
     page = ask(server, "/one/").text
     runs = [Store(server.folder / "one").watch("random", number) for number in range(3)]
     best = sorted(run.best[-1] for run in runs)
@@ -184,7 +172,7 @@ def test_progress_is_shown_in_numbers(server: Server) -> None:
     assert moved.status == 301 and moved.headers["Location"] == "/one/"
 
 
-def test_damage_is_told_and_the_rest_is_shown(server: Server, results: Path) -> None:
+def test_damage_is_told_and_the_rest_is_shown(server, results):
     file = results / "one" / "runs" / "random-1.jsonl"
     file.write_bytes(
         file.read_bytes().replace(b'"feasible": true', b'"feasible": false', 1)
@@ -201,9 +189,7 @@ def test_damage_is_told_and_the_rest_is_shown(server: Server, results: Path) -> 
     assert ask(server, "/one/").status == 404 and "No results yet" in ask(server, "/").text
 
 
-def test_failures_and_interrupted_runs_are_told(
-    tmp_path: Path, analog: TableBenchmark
-) -> None:
+def test_failures_and_interrupted_runs_are_told(tmp_path, analog):
     file = tmp_path / "breaks.py"
     file.write_text(
         "import surrogate_nas as sn\nclass Breaks(sn.Strategy):\n def ask(self, n): raise"
@@ -228,7 +214,7 @@ def test_failures_and_interrupted_runs_are_told(
         server.shutdown()
 
 
-def test_a_suite_counts_the_runs_of_each_problem(tmp_path: Path) -> None:
+def test_a_suite_counts_the_runs_of_each_problem(tmp_path):
     problems = [
         Problem("one", "analog-cifar10", cells=12),
         Problem("two", "fashion", "valid_loss, params", cells=11),
@@ -250,7 +236,7 @@ def test_a_suite_counts_the_runs_of_each_problem(tmp_path: Path) -> None:
         server.shutdown()
 
 
-def test_only_this_machine_s_own_names_are_answered(server: Server) -> None:
+def test_only_this_machine_s_own_names_are_answered(server):
     port = server.server_port
     assert server.server_address[0] == "127.0.0.1"
     ours = f"127.0.0.1:{port}"
@@ -280,7 +266,7 @@ def test_only_this_machine_s_own_names_are_answered(server: Server) -> None:
         assert "Access-Control-Allow-Origin" not in headers
 
 
-def test_nothing_outside_is_served(server: Server, results: Path) -> None:
+def test_nothing_outside_is_served(server, results):
     (results.parent / "secret.html").write_text("secret")
     (results / "one" / "report.html").write_text("<p>fine</p>")
     (results / "one" / "out.html").symlink_to(results.parent / "secret.html")
@@ -315,7 +301,7 @@ def test_nothing_outside_is_served(server: Server, results: Path) -> None:
     assert "outside" not in ask(server).text
 
 
-def test_nothing_is_shown_without_the_token(server: Server, results: Path) -> None:
+def test_nothing_is_shown_without_the_token(server, results):
     (results / "one" / "report.html").write_text("secret")
     token = server.token
     assert (
@@ -343,7 +329,7 @@ def test_nothing_is_shown_without_the_token(server: Server, results: Path) -> No
         assert ask(server, "/one/", cookie=cookie).status == 200
 
 
-def test_without_a_token_every_user_of_this_machine_is_answered(results: Path) -> None:
+def test_without_a_token_every_user_of_this_machine_is_answered(results):
     with Server(results, 0, with_token=False) as server:
         server.in_background()
         assert (
@@ -357,9 +343,7 @@ def test_without_a_token_every_user_of_this_machine_is_answered(results: Path) -
 
 
 @pytest.mark.slow
-def test_a_shown_file_reaches_its_neighbours_but_no_server(
-    server: Server, results: Path, tab: Page
-) -> None:
+def test_a_shown_file_reaches_its_neighbours_but_no_server(server, results, tab):
     (results / "one" / "report.html").write_text(
         "<title>waits</title><a href='explore.html'>explorer</a><script>fetch('/one/').then(() =>"
         " document.title = 'read', () => document.title = 'refused')</script>"
@@ -375,7 +359,7 @@ def test_a_shown_file_reaches_its_neighbours_but_no_server(
     page.wait_for_selector("text=explored")
 
 
-def test_to_ask_who_holds_a_lock_does_not_take_it(tmp_path: Path) -> None:
+def test_to_ask_who_holds_a_lock_does_not_take_it(tmp_path):
     assert holder(tmp_path) is None
     wait = f"""
 from pathlib import Path
@@ -411,7 +395,7 @@ with locked(Path({str(tmp_path)!r}), wait=False):
         assert other.returncode and "is writing" in other.stderr
 
 
-def heed_interrupts() -> None:
+def heed_interrupts():
     """A shell that starts these tests in the background may ignore interrupts, and so do its
     children.
     """
@@ -419,7 +403,7 @@ def heed_interrupts() -> None:
 
 
 @pytest.mark.slow
-def test_the_command_serves_until_it_is_interrupted(results: Path, snas: Snas) -> None:
+def test_the_command_serves_until_it_is_interrupted(results, snas):
     command = [*COMMAND, "serve", str(results), "--port", "0", "--json"]
     process = subprocess.Popen(
         command, stdout=-1, stderr=-1, text=True, preexec_fn=heed_interrupts
@@ -453,12 +437,12 @@ def test_the_command_serves_until_it_is_interrupted(results: Path, snas: Snas) -
     ],
 )
 def test_what_cannot_be_served_is_one_line(
-    arguments: list[str],
-    says: str,
-    snas: Snas,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+    arguments,
+    says,
+    snas,
+    tmp_path,
+    monkeypatch,
+):
     monkeypatch.chdir(tmp_path)
     outcome = snas("serve", *arguments)
     assert outcome.code == 2 and says in outcome.err and len(outcome.err.splitlines()) == 1
@@ -467,7 +451,7 @@ def test_what_cannot_be_served_is_one_line(
 class Reporting(Delayed):
     """Trainings that report three epochs before they end."""
 
-    def reports_of(self, cell: Cell, seed: Seed) -> Path:
+    def reports_of(self, cell, seed):
         return (
             home()
             / "trainings"
@@ -476,9 +460,7 @@ class Reporting(Delayed):
             / REPORTS
         )
 
-    def measure(
-        self, cells: Sequence[Cell], questions: Sequence[Question], seed: Seed = "mean"
-    ) -> Measurement:
+    def measure(self, cells, questions, seed="mean"):
         file = self.reports_of(cells[0], seed)
         file.parent.mkdir(parents=True, exist_ok=True)
         lines = [
@@ -489,15 +471,15 @@ class Reporting(Delayed):
 
 
 def test_the_page_tells_what_trains_and_nothing_once_it_has_ended(
-    server: Server, results: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
+    server, results, monkeypatch, tmp_path
+):
     monkeypatch.setenv(HOME_VARIABLE, str(tmp_path / "home"))
     # each change is written at once: a page that is asked for is never one that waits for its turn
     monkeypatch.setattr(running, "_PAUSE_SECONDS", 0.0)
     monkeypatch.setattr(running, "_SLOWER", 0)
-    pages: list[str] = []
+    pages = []
 
-    def look(_trials: Sequence[Trial]) -> None:
+    def look(_trials):
         pages.append(ask(server, "/two/").text)
 
     first = sn.search("fashion", "random", OBJECTIVE, budget=1).trials[0].cell.text
@@ -521,11 +503,11 @@ def test_the_page_tells_what_trains_and_nothing_once_it_has_ended(
 
 
 @pytest.fixture
-def halted(results: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Store:
+def halted(results, monkeypatch, tmp_path):
     """A search that was interrupted."""
     monkeypatch.setenv(HOME_VARIABLE, str(tmp_path / "home"))
 
-    def stop(trials: Sequence[Trial]) -> None:
+    def stop(trials):
         if trials[-1].index >= 3:
             raise KeyboardInterrupt
 
@@ -535,7 +517,7 @@ def halted(results: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> St
     return Store(results / "two")
 
 
-def forged(reports: str | None = None) -> str:
+def forged(reports=None):
     training = {
         "cell": HOSTILE,
         "epochs": 5,
@@ -554,7 +536,7 @@ def forged(reports: str | None = None) -> str:
     return json.dumps(whole)
 
 
-def page_with(server: Server, store: Store, content: str, age: float = 0.0) -> str:
+def page_with(server, store, content, age=0.0):
     """The page while a process holds the run, and its file tells something."""
     file = store.path("random", 0, "running")
     with ExitStack() as held:
@@ -566,9 +548,7 @@ def page_with(server: Server, store: Store, content: str, age: float = 0.0) -> s
         return ask(server, "/two/").text
 
 
-def test_a_forged_file_is_shown_as_text_and_opens_no_other_file(
-    server: Server, halted: Store, tmp_path: Path
-) -> None:
+def test_a_forged_file_is_shown_as_text_and_opens_no_other_file(server, halted, tmp_path):
     page = page_with(server, halted, forged())
     shown = section(page, "In training")
     assert "&lt;script&gt;alert(&#39;x&#39;)" in shown
@@ -599,9 +579,7 @@ def test_a_forged_file_is_shown_as_text_and_opens_no_other_file(
         assert "secret" not in page_with(server, halted, forged(str(inside)))
 
 
-def test_a_damaged_or_old_file_of_a_run_shows_nothing(
-    server: Server, halted: Store
-) -> None:
+def test_a_damaged_or_old_file_of_a_run_shows_nothing(server, halted):
     for content in ("", "{}", "[" * 10_000, forged()[:-5]):
         page = page_with(server, halted, content)
         assert f"Process {os.getpid()} on " in page and not section(page, "In training")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from html.parser import HTMLParser
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -14,7 +13,6 @@ from surrogate_nas.report import write_report
 from surrogate_nas.report.page import Page
 from surrogate_nas.report.reading import TARGET, Study
 from surrogate_nas.report.sections.final_regret import ranking_of
-from surrogate_nas.results.suite import SuiteResult
 from surrogate_nas.results.tables import TABLES, as_csv
 from tests.outcomes import made, steps
 from tests.pages import text_of
@@ -45,23 +43,23 @@ class Balanced(HTMLParser):
         self.open: list[str] = []
         self.heads: list[str] = []
 
-    def handle_starttag(self, tag: str, attrs: object) -> None:
+    def handle_starttag(self, tag, attrs):
         if tag not in _VOID:
             self.open.append(tag)
 
-    def handle_startendtag(self, tag: str, attrs: object) -> None:
+    def handle_startendtag(self, tag, attrs):
         """It closes itself."""
 
-    def handle_endtag(self, tag: str) -> None:
+    def handle_endtag(self, tag):
         assert self.open.pop() == tag
 
-    def handle_data(self, data: str) -> None:
+    def handle_data(self, data):
         if self.open and self.open[-1] == "h2":
             self.heads.append(data)
 
 
 @pytest.fixture(scope="module")
-def folder(result: SuiteResult, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def folder(result, tmp_path_factory):
     folder = tmp_path_factory.mktemp("suite")
     assert (
         write_report(result, folder, command="snas suite made --out <here>")
@@ -70,9 +68,7 @@ def folder(result: SuiteResult, tmp_path_factory: pytest.TempPathFactory) -> Pat
     return folder
 
 
-def test_the_page_shows_the_verdict_every_figure_and_every_table(
-    result: SuiteResult, folder: Path
-) -> None:
+def test_the_page_shows_the_verdict_every_figure_and_every_table(result, folder):
     page = (folder / "report.html").read_text()
     parser = Balanced()
     parser.feed(page)
@@ -94,9 +90,7 @@ def test_the_page_shows_the_verdict_every_figure_and_every_table(
     assert all((folder / link).is_file() for link in links)
 
 
-def test_strategies_stand_in_the_order_of_their_ranks(
-    result: SuiteResult, folder: Path
-) -> None:
+def test_strategies_stand_in_the_order_of_their_ranks(result, folder):
     page = (folder / "report.html").read_text()
     table = page[page.index(">Strategies</h2>") : page.index(">Problems</h2>")]
     assert re.findall(r"</svg>(\w)</span>", table)[:4] == ["b", "a", "c", "d"]
@@ -105,9 +99,7 @@ def test_strategies_stand_in_the_order_of_their_ranks(
     assert "{:.3f} – {:.3f}".format(*best["regret_ci95"]) in text_of(table)
 
 
-def test_numbers_of_the_tables_are_those_of_the_result(
-    result: SuiteResult, folder: Path
-) -> None:
+def test_numbers_of_the_tables_are_those_of_the_result(result, folder):
     text = text_of((folder / "report.html").read_text())
     pair = next(p for p in result.pairs if (p["first"], p["second"]) == ("a", "b"))
     assert f"{pair['difference']:.3f}" in text
@@ -115,7 +107,7 @@ def test_numbers_of_the_tables_are_those_of_the_result(
     assert "p0 table loss 4 cells mean 0 1 yes 0.300 f" in " ".join(text.split())
 
 
-def test_the_picture_of_all_strategies_is_the_verdict_s(result: SuiteResult) -> None:
+def test_the_picture_of_all_strategies_is_the_verdict_s(result):
     made = ranking_of(Study(result))
     assert (
         made is not None
@@ -143,7 +135,7 @@ def test_the_picture_of_all_strategies_is_the_verdict_s(result: SuiteResult) -> 
     assert not any(entry.alike for entry in others)
 
 
-def test_few_problems_have_no_table_of_pairs(result: SuiteResult, tmp_path: Path) -> None:
+def test_few_problems_have_no_table_of_pairs(result, tmp_path):
     few = made({f"p{i}": {"a": steps(0.1, 0.2), "b": steps(0.3, 0.4)} for i in range(6)})
     assert "Every pair" not in write_report(few, tmp_path).read_text()
     assert len(result.problems) > 6 and "Descriptive only; see the verdict" in " ".join(
@@ -154,7 +146,7 @@ def test_few_problems_have_no_table_of_pairs(result: SuiteResult, tmp_path: Path
 @pytest.mark.parametrize(
     "runs", [{"a": steps(0.1)}, {"a": steps(0.1, 0.1), "b": steps(0.1, 0.1)}]
 )
-def test_the_least_suites_have_a_page(runs: dict[str, np.ndarray], tmp_path: Path) -> None:
+def test_the_least_suites_have_a_page(runs, tmp_path):
     least = made({"p": runs})
     page = write_report(least, tmp_path).read_text()
     assert (
@@ -163,7 +155,7 @@ def test_the_least_suites_have_a_page(runs: dict[str, np.ndarray], tmp_path: Pat
     assert ("Average rank" in page) == (len(runs) > 1)
 
 
-def test_what_a_strategy_is_called_is_only_text(tmp_path: Path) -> None:
+def test_what_a_strategy_is_called_is_only_text(tmp_path):
     name = "<script>alert(1)</script>"
     page = write_report(
         made({"p": {name: steps(0.1, 0.2), "b": steps(0.3, 0.4)}}), tmp_path
@@ -173,7 +165,7 @@ def test_what_a_strategy_is_called_is_only_text(tmp_path: Path) -> None:
     )
 
 
-def test_tables_are_written_as_pandas_writes_them(result: SuiteResult) -> None:
+def test_tables_are_written_as_pandas_writes_them(result):
     for name, table in TABLES.items():
         rows = table.rows(result)
         frame = pd.DataFrame(rows)
@@ -190,8 +182,8 @@ def test_tables_are_written_as_pandas_writes_them(result: SuiteResult) -> None:
 
 
 def test_a_paper_s_table_has_words_for_heads_and_the_best_in_bold(
-    result: SuiteResult,
-) -> None:
+    result,
+):
     rows = TABLES["strategies"].rows(result)
     text = TABLES["strategies"].latex(result)
     assert r"probability\_best" not in text and "probability best, here" in text

@@ -2,28 +2,24 @@
 line.
 """
 
-from __future__ import annotations
-
 import json
 import math
 import re
 import shutil
 import struct
 import zipfile
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager
+from collections.abc import Callable
 from functools import partial
 from hashlib import sha256
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Thread
-from typing import Any
 
 import pytest
 
 import surrogate_nas as sn
 from surrogate_nas.cli import archive as archive_command
-from surrogate_nas.cli.output import Progress, progress_bar
+from surrogate_nas.cli.output import progress_bar
 from surrogate_nas.core.errors import UserError
 from surrogate_nas.files import HOME_VARIABLE
 from surrogate_nas.files.zipped import write_zip
@@ -37,10 +33,9 @@ from surrogate_nas.results.archive import (
     shipped_archives,
     unpack,
 )
-from surrogate_nas.results.verification import SHARE, Verification, verify
+from surrogate_nas.results.verification import SHARE, verify
 from surrogate_nas.runs.problem import Entry, Problem, Suite
 from surrogate_nas.runs.store import Store
-from tests.conftest import Snas
 from tests.forging import FLAGS, compared, flagged, resealed, rewritten, unfit_flags
 from tests.formats import FOLDER, tiny_home
 
@@ -56,9 +51,7 @@ RELEASES = sorted(path.parent.name for path in FOLDER.glob("*/archive.zip"))
 Change = Callable[[Path], None]
 
 
-def test_a_search_of_any_seed_is_a_whole_folder_of_one_run(
-    snas: Snas, tmp_path: Path
-) -> None:
+def test_a_search_of_any_seed_is_a_whole_folder_of_one_run(snas, tmp_path):
     folder = tmp_path / "out"
     command = [*"search fashion random --budget 12 --out".split(), folder]
     seed = 1_000_007
@@ -87,7 +80,7 @@ def test_a_search_of_any_seed_is_a_whole_folder_of_one_run(
 
 
 @pytest.fixture(scope="module")
-def suite(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def suite(tmp_path_factory):
     """A small suite."""
     folder = tmp_path_factory.mktemp("suite") / "out"
     run_suite(MADE, folder)
@@ -95,7 +88,7 @@ def suite(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def sealed_suite(suite: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def sealed_suite(suite, tmp_path_factory):
     """Its archive."""
     out = tmp_path_factory.mktemp("sealed") / "mine.zip"
     create(suite, out, by="A. Name <a@example.org>", note="for a test", licence="CC0-1.0")
@@ -103,21 +96,21 @@ def sealed_suite(suite: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def sealed(
-    folder: Path,
-    strategies: list[str],
-    objective: str | None = None,
+    folder,
+    strategies,
+    objective=None,
     *,
-    benchmark: str = "fashion",
-    **how: Any,
-) -> Path:
+    benchmark="fashion",
+    **how,
+):
     """The archive of a comparison that is made in a folder, ``out`` in it."""
-    asked: dict[str, Any] = {"runs": 1, "budget": 12, "folder": folder / "out"}
+    asked = {"runs": 1, "budget": 12, "folder": folder / "out"}
     sn.compare(benchmark, strategies, objective, **asked | how)
     create(folder / "out", folder / "a.zip")
     return folder / "a.zip"
 
 
-def packed(folder: Path, out: Path, **manifest: Any) -> Path:
+def packed(folder, out, **manifest):
     """An archive of whatever a folder holds, with the digests that belong to it."""
     written = json.loads((folder / MANIFEST).read_text())
     members = {}
@@ -135,30 +128,30 @@ def packed(folder: Path, out: Path, **manifest: Any) -> Path:
     return write_zip(out, [(MANIFEST, content), *members.items()])
 
 
-def forged(archive: Path, folder: Path, change: Change) -> Path:
+def forged(archive, folder, change):
     """An archive with a change in its folder, sealed as if it had been made so."""
     unpack(archive, folder / "forged")
     change(folder / "forged")
     return packed(folder / "forged", folder / "forged.zip")
 
 
-def plain(folder: Path) -> Store:
+def plain(folder):
     """The comparison that is forged."""
     return Store(folder / "problems" / "plain")
 
 
-def in_lines(strategy: str, change: Callable[[list[dict[str, Any]]], None]) -> Change:
+def in_lines(strategy, change):
     return lambda folder: rewritten(plain(folder), strategy, 1, change)
 
 
-def in_description(change: Callable[[dict[str, Any]], None]) -> Change:
+def in_description(change):
     return lambda folder: resealed(plain(folder), change)
 
 
-def in_every_seal(change: Callable[[dict[str, Any]], None]) -> Change:
+def in_every_seal(change):
     """A description that all seals follow from, with the runs sealed anew."""
 
-    def changed(folder: Path) -> None:
+    def changed(folder):
         store = plain(folder)
         runs = {path: path.read_bytes() for path in (store.folder / "runs").iterdir()}
         lines = {}
@@ -179,15 +172,15 @@ def in_every_seal(change: Callable[[dict[str, Any]], None]) -> Change:
     return changed
 
 
-def at(index: int, **fields: Any) -> Callable[[list[dict[str, Any]]], None]:
+def at(index, **fields):
     return lambda lines: lines[index].update(fields)
 
 
-def exchanged(lines: list[dict[str, Any]]) -> None:
+def exchanged(lines):
     lines[14], lines[15] = lines[15] | {"index": 14}, lines[14] | {"index": 15}
 
 
-def retimed(lines: list[dict[str, Any]]) -> None:
+def retimed(lines):
     """Times as they would be of these trials in this order."""
     now = 0.0
     for line in lines[:-1]:
@@ -195,43 +188,43 @@ def retimed(lines: list[dict[str, Any]]) -> None:
         now = line["finished"] = now + line["cost_seconds"]
 
 
-def exchanged_with_times(lines: list[dict[str, Any]]) -> None:
+def exchanged_with_times(lines):
     exchanged(lines)
     retimed(lines)
 
 
-def chosen_first(lines: list[dict[str, Any]]) -> None:
+def chosen_first(lines):
     """The last cell as if it had been the first drawn."""
     last = lines[CELLS - 1]
     lines[CELLS - 1], lines[0] = lines[0] | {"index": CELLS - 1}, last | {"index": 0}
     retimed(lines)
 
 
-def longer(lines: list[dict[str, Any]]) -> None:
+def longer(lines):
     lines.insert(CELLS, lines[CELLS - 1] | {"index": CELLS})
     lines[-1]["end"] = CELLS + 1
     retimed(lines)
 
 
-def shorter(lines: list[dict[str, Any]]) -> None:
+def shorter(lines):
     del lines[CELLS - 1]
     lines[-1]["end"] = CELLS - 1
 
 
-def other_budget(folder: Path) -> None:
+def other_budget(folder):
     in_description(lambda content: content["budget"].update(cells=CELLS + 10))(folder)
     for strategy in ("random", "evolution"):
         for run in (0, 1):
             rewritten(plain(folder), strategy, run, at(-1, budget_cells=CELLS + 10))
 
 
-def unsealed_change(folder: Path) -> None:
+def unsealed_change(folder):
     path = plain(folder).folder / "experiment.json"
     path.write_text(path.read_text().replace('"provenance"', '"other"'))
 
 
-def in_plan(**fields: Any) -> Change:
-    def changed(folder: Path) -> None:
+def in_plan(**fields):
+    def changed(folder):
         plan = json.loads((folder / "plan.json").read_text())
         (folder / "plan.json").write_text(json.dumps(plan | fields))
 
@@ -241,7 +234,7 @@ def in_plan(**fields: Any) -> Change:
 FAILED = {"failure": "no memory", "loss": math.nan, "penalty": math.nan, "values": {}}
 JUDGED = {"seeds": [0], "values": {"valid_loss[5]": 0.0, "params": 0.0}}
 JUDGED |= {"trainings": 1, "cost": 0.0, "failures": []}
-FORGERIES: dict[str, tuple[Change, str]] = {
+FORGERIES = {
     "a trial that failed": (
         in_lines("random", at(15, feasible=False, **FAILED)),
         "a look-up in a table cannot fail",
@@ -353,15 +346,15 @@ FORGERIES: dict[str, tuple[Change, str]] = {
 }
 
 
-def one_line(found: Verification, said: str) -> None:
+def one_line(found, said):
     assert not found.valid
     assert any(said in line for line in found.problems), found.problems
     assert not [line for line in found.problems if "\n" in line or "snas-archive-" in line]
 
 
 def test_a_true_archive_is_valid_and_a_share_of_each_strategy_is_replayed(
-    sealed_suite: Path,
-) -> None:
+    sealed_suite,
+):
     found = verify(sealed_suite)
     assert found.valid and not found.notes
     assert (found.runs, found.replayed) == (8, 2) and SHARE == 0.1
@@ -369,13 +362,13 @@ def test_a_true_archive_is_valid_and_a_share_of_each_strategy_is_replayed(
 
 
 @pytest.mark.parametrize("what", FORGERIES)
-def test_a_forgery_is_refused(what: str, sealed_suite: Path, tmp_path: Path) -> None:
+def test_a_forgery_is_refused(what, sealed_suite, tmp_path):
     change, said = FORGERIES[what]
     one_line(verify(forged(sealed_suite, tmp_path, change), replay_all=True), said)
 
 
 @pytest.fixture(scope="module")
-def plain_comparison(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def plain_comparison(tmp_path_factory):
     """A folder with a small comparison in ``out``."""
     folder = tmp_path_factory.mktemp("compared")
     compared(folder)
@@ -394,19 +387,17 @@ def plain_comparison(tmp_path_factory: pytest.TempPathFactory) -> Path:
         ("merged", "merged is ["),
     ],
 )
-def test_a_field_that_does_not_fit_makes_an_archive_invalid(
-    field: str, said: str, plain_comparison: Path
-) -> None:
+def test_a_field_that_does_not_fit_makes_an_archive_invalid(field, said, plain_comparison):
     path = flagged(plain_comparison, field, FLAGS[field][0], cheats=True)
     one_line(verify(path, replay_all=True), said)
 
 
 @pytest.mark.slow
-def test_no_field_switches_a_verification_off(tmp_path: Path) -> None:
+def test_no_field_switches_a_verification_off(tmp_path):
     assert unfit_flags(tmp_path).endswith("are refused")
 
 
-def test_what_a_user_begins_with_is_part_of_the_replay(tmp_path: Path) -> None:
+def test_what_a_user_begins_with_is_part_of_the_replay(tmp_path):
     (tmp_path / "known.csv").write_text("cell,valid_error\n7,12.5\n")
     sn.search(
         "fashion",
@@ -426,9 +417,7 @@ def test_what_a_user_begins_with_is_part_of_the_replay(tmp_path: Path) -> None:
     one_line(found, "by its seed (made")
 
 
-def test_nothing_replayed_is_a_problem_where_all_was_asked_for(
-    tmp_path: Path, snas: Snas
-) -> None:
+def test_nothing_replayed_is_a_problem_where_all_was_asked_for(tmp_path, snas):
     (tmp_path / "own.py").write_text(OWN)
     named = f"{tmp_path / 'own.py'}:Own"
     path = sealed(tmp_path, [named])
@@ -439,7 +428,7 @@ def test_nothing_replayed_is_a_problem_where_all_was_asked_for(
     assert (found["valid"], found["replayed"], found["share"]) == (True, 0, 0.0)
 
 
-def test_an_archive_without_its_table_is_not_checked(tmp_path: Path, snas: Snas) -> None:
+def test_an_archive_without_its_table_is_not_checked(tmp_path, snas):
     table = FOLDER / sn.__version__ / "table.h5"
     with tiny_home(table):
         path = sealed(tmp_path, ["random"], benchmark="tiny")
@@ -453,15 +442,15 @@ def test_an_archive_without_its_table_is_not_checked(tmp_path: Path, snas: Snas)
     assert shown.code == 3 and "not checked here" in shown.out
 
 
-def test_a_search_on_a_final_metric_is_refused(tmp_path: Path) -> None:
+def test_a_search_on_a_final_metric_is_refused(tmp_path):
     path = sealed(tmp_path, ["random"], "test_error", search_on_final="test_error")
     one_line(verify(path), "it searches on test_error, a final metric")
 
 
 @pytest.mark.parametrize("release", RELEASES)
 def test_an_archive_of_an_earlier_release_is_valid_and_stands_beside_a_fresh_comparison(
-    release: str, tmp_path: Path
-) -> None:
+    release, tmp_path
+):
     folder = FOLDER / release
     with tiny_home(folder / "table.h5"), opened([folder / "archive.zip"]) as (early,):
         found = verify(folder / "archive.zip", replay_all=True)
@@ -479,12 +468,12 @@ def test_an_archive_of_an_earlier_release_is_valid_and_stands_beside_a_fresh_com
     assert "from the archive sealed" in page and "local_search" in page
 
 
-def test_a_trial_of_other_epochs_without_its_values_is_refused(tmp_path: Path) -> None:
+def test_a_trial_of_other_epochs_without_its_values_is_refused(tmp_path):
     unpack(
         sealed(tmp_path, ["hyperband"], "valid_error[5]", budget=20), tmp_path / "folder"
     )
 
-    def emptied(lines: list[dict[str, Any]]) -> None:
+    def emptied(lines):
         early = next(line for line in lines[:-1] if line["epochs"] < 5)
         early["values"] = {}
 
@@ -507,9 +496,7 @@ def test_a_trial_of_other_epochs_without_its_values_is_refused(tmp_path: Path) -
         ("valid_loss", {"hidden": True, "first_cells": 0, "budget": 5}, ["zero_cost"]),
     ],
 )
-def test_true_archives_of_all_kinds_are_valid(
-    objective: str, how: dict[str, Any], strategies: list[str], tmp_path: Path
-) -> None:
+def test_true_archives_of_all_kinds_are_valid(objective, how, strategies, tmp_path):
     path = sealed(tmp_path, strategies, objective, **{"runs": 2, "budget": 25} | how)
     found = verify(path, replay_all=True)
     assert found.problems == found.notes == []
@@ -525,9 +512,7 @@ BENCH = Computed(SPACE, {"valid_error": lambda cell: 9.0 - sum(cell.choices)}, c
 """
 
 
-def test_a_benchmark_that_is_code_is_opened_where_its_user_names_it(
-    tmp_path: Path, snas: Snas
-) -> None:
+def test_a_benchmark_that_is_code_is_opened_where_its_user_names_it(tmp_path, snas):
     (tmp_path / "own.py").write_text(FUNCTION)
     name = f"{tmp_path / 'own.py'}:BENCH"
     path = sealed(tmp_path, ["random"], benchmark=name)
@@ -544,12 +529,10 @@ def test_a_benchmark_that_is_code_is_opened_where_its_user_names_it(
     assert verify(path, benchmark=f"{tmp_path / 'edited.py'}:BENCH").valid is False
 
 
-def test_progress_without_a_replay_is_that_of_a_verification(
-    tmp_path: Path, snas: Snas, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    titles: list[str] = []
+def test_progress_without_a_replay_is_that_of_a_verification(tmp_path, snas, monkeypatch):
+    titles = []
 
-    def noted(title: str) -> AbstractContextManager[Progress]:
+    def noted(title):
         titles.append(title)
         return progress_bar(title)
 
@@ -577,9 +560,7 @@ BENCH = sn.Training(SPACE, train, metrics={"valid_error": sn.Metric(unit="%")}, 
 """
 
 
-def test_a_training_that_read_files_verifies_in_another_home(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_training_that_read_files_verifies_in_another_home(tmp_path, monkeypatch):
     mine, theirs = tmp_path / "mine", tmp_path / "theirs"
     mine.mkdir()
     (mine / "own.py").write_text(TRAINED)
@@ -603,15 +584,15 @@ def test_a_training_that_read_files_verifies_in_another_home(
 # The file itself
 
 
-def rewritten_zip(archive: Path, out: Path, **further: bytes) -> Path:
+def rewritten_zip(archive, out, **further):
     """The same members and others."""
     with zipfile.ZipFile(archive) as file:
         members = [(name, file.read(name)) for name in file.namelist()]
     return write_zip(out, [*members, *further.items()])
 
 
-def with_member(name: str, mode: int = 0o100644, content: bytes = b"x") -> Change:
-    def change(path: Path) -> None:
+def with_member(name, mode=0o100644, content=b"x"):
+    def change(path):
         with zipfile.ZipFile(path, "a", zipfile.ZIP_DEFLATED) as file:
             member = zipfile.ZipInfo(name)
             member.external_attr = mode << 16
@@ -621,7 +602,7 @@ def with_member(name: str, mode: int = 0o100644, content: bytes = b"x") -> Chang
     return change
 
 
-def stating(path: Path, size: int) -> None:
+def stating(path, size):
     """A member that states another size than it has."""
     content = bytearray(path.read_bytes())
     place = content.rindex(b"PK\1\2")
@@ -629,37 +610,37 @@ def stating(path: Path, size: int) -> None:
     path.write_bytes(content)
 
 
-def understated(path: Path) -> None:
+def understated(path):
     with_member("plan.txt", content=bytes(30_000_000))(path)
     stating(path, 10)
 
 
-def of_a_million_files(path: Path) -> None:
+def of_a_million_files(path):
     """A small file that says so, and whose list goes on beyond what it says."""
     content = bytearray(path.read_bytes())
     content[-14:-10] = struct.pack("<HH", 65535, 65535)
     path.write_bytes(content)
 
 
-def encrypted(path: Path) -> None:
+def encrypted(path):
     content = bytearray(path.read_bytes())
     place = content.rindex(b"PK\1\2")
     content[place + 8] |= 1
     path.write_bytes(content)
 
 
-def torn(path: Path) -> None:
+def torn(path):
     content = path.read_bytes()
     path.write_bytes(content[: len(content) // 2])
 
 
-def altered(path: Path) -> None:
+def altered(path):
     content = path.read_bytes()
     place = content.rindex(b"PK\3\4")
     path.write_bytes(content[: place + 200] + b"?" + content[place + 201 :])
 
 
-FILES: dict[str, tuple[Change, str]] = {
+FILES = {
     "a place above": (with_member("../evil"), "is no place within a folder"),
     "backslashes": (with_member("a\\..\\..\\evil"), "is no name for a file"),
     "a link": (with_member("link", 0o120777, b"/etc/passwd"), "is a link or a device"),
@@ -683,8 +664,8 @@ FILES: dict[str, tuple[Change, str]] = {
 
 @pytest.mark.parametrize("what", FILES)
 def test_a_file_that_is_no_archive_or_could_do_harm_is_refused(
-    what: str, sealed_suite: Path, tmp_path: Path
-) -> None:
+    what, sealed_suite, tmp_path
+):
     change, said = FILES[what]
     path = tmp_path / "forged.zip"
     shutil.copy(sealed_suite, path)
@@ -697,7 +678,7 @@ def test_a_file_that_is_no_archive_or_could_do_harm_is_refused(
     assert sorted(one.name for one in tmp_path.iterdir()) == ["forged.zip"]
 
 
-MANIFESTS: dict[str, tuple[dict[str, Any], str]] = {
+MANIFESTS = {
     "a newer version": ({"version": 2}, "of version 2; this program reads version 1"),
     "a name that is a path": ({"name": "../up"}, "no archive that can be read: name"),
     "a line that is two": ({"by": "one\ntwo"}, "no archive that can be read: by"),
@@ -707,15 +688,13 @@ MANIFESTS: dict[str, tuple[dict[str, Any], str]] = {
 
 
 @pytest.mark.parametrize("what", MANIFESTS)
-def test_a_manifest_of_anything_is_refused(
-    what: str, sealed_suite: Path, tmp_path: Path
-) -> None:
+def test_a_manifest_of_anything_is_refused(what, sealed_suite, tmp_path):
     change, said = MANIFESTS[what]
     unpack(sealed_suite, tmp_path / "folder")
     one_line(verify(packed(tmp_path / "folder", tmp_path / "a.zip", **change)), said)
 
 
-def test_the_digest_is_of_every_byte(sealed_suite: Path, tmp_path: Path) -> None:
+def test_the_digest_is_of_every_byte(sealed_suite, tmp_path):
     with zipfile.ZipFile(sealed_suite) as file:
         digest = sha256(file.read(MANIFEST)).hexdigest()
     assert verify(sealed_suite).to_json()["digest"] == digest
@@ -726,7 +705,7 @@ def test_the_digest_is_of_every_byte(sealed_suite: Path, tmp_path: Path) -> None
 # Code of others
 
 
-def test_a_user_s_strategy_is_held_against_tables_and_never_run(tmp_path: Path) -> None:
+def test_a_user_s_strategy_is_held_against_tables_and_never_run(tmp_path):
     file = tmp_path / "own.py"
     file.write_text(OWN)
     path = sealed(tmp_path, [f"{file}:Own", "random"])
@@ -750,7 +729,7 @@ def test_a_user_s_strategy_is_held_against_tables_and_never_run(tmp_path: Path) 
 
 
 @pytest.mark.parametrize("label", ["external(command='touch FILE')", "FILE:Own"])
-def test_a_name_that_could_run_code_is_not_replayed(label: str, tmp_path: Path) -> None:
+def test_a_name_that_could_run_code_is_not_replayed(label, tmp_path):
     path = sealed(tmp_path, ["random"], "valid_loss", budget=11)
     file = tmp_path / "evil.py"
     file.write_text(f"open({str(tmp_path / 'ran')!r}, 'w')\n{OWN}")
@@ -776,7 +755,7 @@ def test_a_name_that_could_run_code_is_not_replayed(label: str, tmp_path: Path) 
 # Sealing, and comparing with what was sealed
 
 
-def test_a_missing_source_is_named(tmp_path: Path, snas: Snas) -> None:
+def test_a_missing_source_is_named(tmp_path, snas):
     (tmp_path / "own.py").write_text(OWN)
     named = f"{tmp_path / 'own.py'}:Own"
     sn.compare("fashion", [named], runs=1, budget=12, folder=tmp_path / "out")
@@ -786,7 +765,7 @@ def test_a_missing_source_is_named(tmp_path: Path, snas: Snas) -> None:
     assert "put it back" in refused.err and not (tmp_path / "a.zip").exists()
 
 
-def test_what_has_not_ended_is_not_sealed(suite: Path, tmp_path: Path) -> None:
+def test_what_has_not_ended_is_not_sealed(suite, tmp_path):
     shutil.copytree(suite, tmp_path / "out")
     plain(tmp_path / "out").path("random", 1).unlink()
     with pytest.raises(UserError, match="1 run of .*plain have not ended|1 run of"):
@@ -800,9 +779,7 @@ def test_what_has_not_ended_is_not_sealed(suite: Path, tmp_path: Path) -> None:
     assert not (tmp_path / "a.zip").exists()
 
 
-def test_a_folder_comes_back_as_it_was(
-    suite: Path, sealed_suite: Path, tmp_path: Path
-) -> None:
+def test_a_folder_comes_back_as_it_was(suite, sealed_suite, tmp_path):
     archive = unpack(sealed_suite, tmp_path / "folder")
     for name in archive.files:
         assert (tmp_path / "folder" / name).read_bytes() == (suite / name).read_bytes(), (
@@ -813,9 +790,7 @@ def test_a_folder_comes_back_as_it_was(
     assert stored_suite(tmp_path / "folder").sentences == stored_suite(suite).sentences
 
 
-def test_an_archive_stands_beside_what_is_made_now(
-    sealed_suite: Path, tmp_path: Path, snas: Snas
-) -> None:
+def test_an_archive_stands_beside_what_is_made_now(sealed_suite, tmp_path, snas):
     asked = (
         "title = 'Mine'\ncells = 20\nruns = 2\nstrategies = ['local_search']\n"
         "[[problems]]\nname = 'plain'\nbenchmark = 'fashion'\n"
@@ -844,8 +819,8 @@ def test_an_archive_stands_beside_what_is_made_now(
 
 
 def test_a_comparison_takes_the_problem_of_a_suite_s_archive(
-    suite: Path, sealed_suite: Path, tmp_path: Path, snas: Snas
-) -> None:
+    suite, sealed_suite, tmp_path, snas
+):
     options = [*"--runs 2 --budget 20 --against".split(), sealed_suite, "--json"]
     asked = ["compare", "fashion", "--objective", "valid_loss + 0.1*params", *options]
     made = snas(*asked, "--strategies", "local_search", "--out", tmp_path / "out").json
@@ -863,7 +838,7 @@ def test_a_comparison_takes_the_problem_of_a_suite_s_archive(
 
 
 @pytest.fixture
-def served(tmp_path: Path) -> Iterator[tuple[Path, str]]:
+def served(tmp_path):
     """A folder that is served, and its address."""
     folder = tmp_path / "served"
     folder.mkdir()
@@ -875,13 +850,11 @@ def served(tmp_path: Path) -> Iterator[tuple[Path, str]]:
 
 
 class Quiet(SimpleHTTPRequestHandler):
-    def log_message(self, format: str, *args: object) -> None:
+    def log_message(self, format, *args):
         pass
 
 
-def test_an_archive_is_fetched_by_its_address(
-    sealed_suite: Path, served: tuple[Path, str]
-) -> None:
+def test_an_archive_is_fetched_by_its_address(sealed_suite, served):
     folder, address = served
     shutil.copy(sealed_suite, folder / "mine.zip")
     with opened([f"{address}/mine.zip"]) as (one,):
@@ -891,9 +864,7 @@ def test_an_archive_is_fetched_by_its_address(
         pass
 
 
-def test_two_archives_of_one_name_are_told_apart(
-    sealed_suite: Path, tmp_path: Path
-) -> None:
+def test_two_archives_of_one_name_are_told_apart(sealed_suite, tmp_path):
     unpack(sealed_suite, tmp_path / "folder")
     other = packed(tmp_path / "folder", tmp_path / "other.zip", note="another")
     with opened([sealed_suite, other]) as folders:
@@ -908,12 +879,12 @@ def test_two_archives_of_one_name_are_told_apart(
         pass
 
 
-def test_an_unknown_archive_is_refused() -> None:
+def test_an_unknown_archive_is_refused():
     with pytest.raises(UserError, match="Unknown archive 'b'"), opened(["b"]):
         pass
 
 
-def test_commands_seal_and_verify(suite: Path, tmp_path: Path, snas: Snas) -> None:
+def test_commands_seal_and_verify(suite, tmp_path, snas):
     file = tmp_path / "a.zip"
     made = snas("archive create", suite, file, "--name", "given", "--json").json
     assert made["name"] == "given" and made["bytes"] == file.stat().st_size
@@ -932,17 +903,17 @@ def test_commands_seal_and_verify(suite: Path, tmp_path: Path, snas: Snas) -> No
 
 
 @pytest.mark.slow
-def test_the_shipped_archives_are_valid() -> None:
+def test_the_shipped_archives_are_valid():
     are_valid()
 
 
 @pytest.mark.slow
-def test_they_are_valid_where_more_of_their_tables_was_fetched(fetched: Path) -> None:
+def test_they_are_valid_where_more_of_their_tables_was_fetched(fetched):
     assert fetched.is_dir()
     are_valid()
 
 
-def are_valid() -> None:
+def are_valid():
     for name, path in shipped_archives().items():
         assert path.stat().st_size < (5_000_000 if name == "families" else 3_000_000)
         found = verify(path)
@@ -953,7 +924,7 @@ def are_valid() -> None:
             assert found.valid and not found.notes, found.problems
 
 
-def test_the_names_of_shipped_archives_lead_to_their_files() -> None:
+def test_the_names_of_shipped_archives_lead_to_their_files():
     assert {*shipped_archives()} == {"starter", "families"}
     assert file_of("families", Path()) == shipped_archives()["families"]
     with opened(["starter"]) as (folder,):

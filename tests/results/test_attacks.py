@@ -2,13 +2,9 @@
 nothing hangs.
 """
 
-from __future__ import annotations
-
 import json
 import os
 import shutil
-from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -19,7 +15,6 @@ from surrogate_nas.files import holder, locked
 from surrogate_nas.report.live.progress import Pages
 from surrogate_nas.results.api import read_comparison, run_suite
 from surrogate_nas.runs.store import Store
-from tests.conftest import Snas
 from tests.forging import (
     DESCRIPTIONS,
     LINES,
@@ -33,7 +28,7 @@ from tests.forging import (
 
 
 @pytest.fixture(scope="module")
-def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def whole(tmp_path_factory):
     """A small comparison."""
     folder = tmp_path_factory.mktemp("whole") / "out"
     sn.compare("analog-cifar10", ["random", "evolution"], runs=2, budget=12, folder=folder)
@@ -41,13 +36,13 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def store(whole: Path, tmp_path: Path) -> Store:
+def store(whole, tmp_path):
     """A copy of it."""
     shutil.copytree(whole, tmp_path / "out")
     return Store(tmp_path / "out")
 
 
-def looked_at(folder: Path, snas: Snas) -> str:
+def looked_at(folder, snas):
     """Served, and reported; what the report says."""
     pages = Pages(folder.parent)
     assert pages.page(folder.parent) and pages.page(folder)
@@ -57,9 +52,7 @@ def looked_at(folder: Path, snas: Snas) -> str:
 
 
 @pytest.mark.parametrize("what", LOCKS)
-def test_a_lock_that_holds_anything_is_nobody_s(
-    what: str, store: Store, snas: Snas
-) -> None:
+def test_a_lock_that_holds_anything_is_nobody_s(what, store, snas):
     (store.folder / ".lock").write_bytes(LOCKS[what])
     assert holder(store.folder) is None
     looked_at(store.folder, snas)
@@ -68,7 +61,7 @@ def test_a_lock_that_holds_anything_is_nobody_s(
 
 
 @pytest.mark.parametrize("pid", [0, -1, True])
-def test_a_lock_of_no_process_is_nobody_s(pid: int, tmp_path: Path) -> None:
+def test_a_lock_of_no_process_is_nobody_s(pid, tmp_path):
     with locked(tmp_path):
         signed = json.loads((tmp_path / ".lock").read_bytes())
     (tmp_path / ".lock").write_text(json.dumps(signed | {"pid": pid}))
@@ -76,7 +69,7 @@ def test_a_lock_of_no_process_is_nobody_s(pid: int, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", [".lock", "experiment.json", "runs/random-0.jsonl"])
-def test_a_fifo_is_never_waited_for(name: str, store: Store, snas: Snas) -> None:
+def test_a_fifo_is_never_waited_for(name, store, snas):
     (store.folder / name).unlink(missing_ok=True)
     os.mkfifo(store.folder / name)
     if name == "experiment.json":
@@ -86,7 +79,7 @@ def test_a_fifo_is_never_waited_for(name: str, store: Store, snas: Snas) -> None
     looked_at(store.folder, snas)
 
 
-def test_what_is_no_file_among_the_tables_is_passed_over(fresh_home: Path) -> None:
+def test_what_is_no_file_among_the_tables_is_passed_over(fresh_home):
     tables = fresh_home / "tables"
     tables.mkdir()
     (tables / "dangling.h5").symlink_to("nowhere")
@@ -108,7 +101,7 @@ def test_what_is_no_file_among_the_tables_is_passed_over(fresh_home: Path) -> No
             load("fashion", with_=[tables / file])
 
 
-def test_weights_under_which_scores_are_no_numbers_are_refused(tmp_path: Path) -> None:
+def test_weights_under_which_scores_are_no_numbers_are_refused(tmp_path):
     for objective in (
         "valid_error + 1e308*params + 1e308*macs",
         "valid_loss, valid_error + 1.7e308*params",
@@ -125,25 +118,19 @@ def test_weights_under_which_scores_are_no_numbers_are_refused(tmp_path: Path) -
 
 
 @pytest.mark.parametrize("what", DESCRIPTIONS)
-def test_a_sealed_description_of_anything_is_shown_or_refused(
-    what: str, store: Store, snas: Snas
-) -> None:
+def test_a_sealed_description_of_anything_is_shown_or_refused(what, store, snas):
     resealed(store, DESCRIPTIONS[what])
     looked_at(store.folder, snas)
 
 
 @pytest.mark.parametrize("what", LINES)
-def test_a_sealed_run_of_anything_is_shown_or_refused(
-    what: str, store: Store, snas: Snas
-) -> None:
+def test_a_sealed_run_of_anything_is_shown_or_refused(what, store, snas):
     rewritten(store, "random", 0, LINES[what])
     looked_at(store.folder, snas)
 
 
 @pytest.mark.parametrize("count", [10**30, 10**9, -3, 0, "two", None, 1.5])
-def test_a_plan_of_any_number_of_runs_is_shown_or_refused(
-    count: Any, tmp_path: Path, snas: Snas
-) -> None:
+def test_a_plan_of_any_number_of_runs_is_shown_or_refused(count, tmp_path, snas):
     (tmp_path / "own.toml").write_text(SUITE)
     run_suite(str(tmp_path / "own.toml"), tmp_path / "out")
     plan = json.loads((tmp_path / "out" / "plan.json").read_text())
@@ -152,9 +139,7 @@ def test_a_plan_of_any_number_of_runs_is_shown_or_refused(
     looked_at(tmp_path / "out", snas)
 
 
-def test_a_best_score_that_the_table_contradicts_is_refused(
-    store: Store, snas: Snas
-) -> None:
+def test_a_best_score_that_the_table_contradicts_is_refused(store, snas):
     rewritten(store, "random", 0, best_by(0.001))
     said = looked_at(store.folder, snas)
     assert "random-0.jsonl, trial 5: L of" in said
@@ -164,9 +149,7 @@ def test_a_best_score_that_the_table_contradicts_is_refused(
         read_comparison(store.folder)
 
 
-def test_every_score_is_held_against_the_table_where_that_is_wanted(
-    store: Store, snas: Snas
-) -> None:
+def test_every_score_is_held_against_the_table_where_that_is_wanted(store, snas):
     assert snas("report", store.folder, "--verify").code == 0
     rewritten(store, "evolution", 1, first_raised)
     assert snas("report", store.folder).code == 0
@@ -189,14 +172,12 @@ def test_every_score_is_held_against_the_table_where_that_is_wanted(
         ),
     ],
 )
-def test_whatever_was_written_agrees_with_its_table(
-    objective: str, how: dict[str, Any], strategies: list[str], tmp_path: Path
-) -> None:
+def test_whatever_was_written_agrees_with_its_table(objective, how, strategies, tmp_path):
     sn.compare("fashion", strategies, objective, runs=2, budget=25, folder=tmp_path, **how)
     assert len(read_comparison(tmp_path, verify=True).runs) == 4
 
 
-def test_drawn_seeds_are_verified_as_they_were_drawn(tmp_path: Path) -> None:
+def test_drawn_seeds_are_verified_as_they_were_drawn(tmp_path):
     sn.compare(
         "nb201-cifar10",
         ["random"],

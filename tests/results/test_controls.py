@@ -1,7 +1,5 @@
 """Programs outside beside their controls: what is added, and what the verdict says of each."""
 
-from __future__ import annotations
-
 import os
 import sys
 from pathlib import Path
@@ -16,14 +14,13 @@ from surrogate_nas.results.verdict import controlled
 from surrogate_nas.space import nb201
 from surrogate_nas.strategies import controls_of, strategy_entry
 from tests import examples_talker
-from tests.conftest import Snas
 
 ASKED = "valid_loss + 0.1*params"
 NAME = "external(command='./propose')"
 ALONE = "external(command='./propose',history=False)"
 
 
-def test_each_program_has_three_controls_and_others_one() -> None:
+def test_each_program_has_three_controls_and_others_one():
     assert list(controls_of(NAME)) == [f"blind:{NAME}", ALONE, "random_mutation"]
     assert list(controls_of("bo")) == ["blind:bo"]
     assert controls_of(ALONE) == controls_of(f"blind:{NAME}") == {}
@@ -33,7 +30,7 @@ def test_each_program_has_three_controls_and_others_one() -> None:
         assert strategy_entry(label).label == label
 
 
-def test_they_are_added_once_and_only_to_programs() -> None:
+def test_they_are_added_once_and_only_to_programs():
     entered = with_controls(["random", NAME, "random_mutation"], nb201())
     assert entered == ["random", NAME, "random_mutation", f"blind:{NAME}", ALONE]
     spaced = NAME.replace(",", ", ")
@@ -42,7 +39,7 @@ def test_they_are_added_once_and_only_to_programs() -> None:
         with_controls(["random", "bo"], nb201())
 
 
-def ends(runs: int, **means: float) -> dict[str, list[np.ndarray]]:
+def ends(runs, **means):
     rng = np.random.default_rng(0)
     names = {
         "it": NAME,
@@ -53,7 +50,7 @@ def ends(runs: int, **means: float) -> dict[str, list[np.ndarray]]:
     return {names[one]: [mean + 0.1 * rng.random(runs)] for one, mean in means.items()}
 
 
-def test_the_verdict_tells_it_from_each_and_corrects_for_their_number() -> None:
+def test_the_verdict_tells_it_from_each_and_corrects_for_their_number():
     made = ends(10, it=0.0, blind=0.0, alone=0.5, mutation=-0.5)
     blind, alone, mutation = controlled(made)
     assert (alone["better"], alone["worse"]) == (10, 0) and (
@@ -67,7 +64,7 @@ def test_the_verdict_tells_it_from_each_and_corrects_for_their_number() -> None:
     assert controlled({name: made[name] for name in (ALONE, "random_mutation")}) == []
 
 
-def test_a_program_like_its_controls_is_told_from_none_in_95_of_100_studies() -> None:
+def test_a_program_like_its_controls_is_told_from_none_in_95_of_100_studies():
     """Runs of one number share half of their variance, and a third of all pairs tie."""
     rng = np.random.default_rng(0)
     names = [NAME, *controls_of(NAME)]
@@ -79,7 +76,7 @@ def test_a_program_like_its_controls_is_told_from_none_in_95_of_100_studies() ->
     assert 10 <= told <= 50
 
 
-def test_random_mutation_stays_among_valid_cells_and_reads_no_score() -> None:
+def test_random_mutation_stays_among_valid_cells_and_reads_no_score():
     first, again = (
         sn.search("fashion", "random_mutation", objective, budget=60, seed=3)
         for objective in (ASKED, "valid_error")
@@ -94,9 +91,7 @@ def test_random_mutation_stays_among_valid_cells_and_reads_no_score() -> None:
     ]
 
 
-def test_a_comparison_with_controls_says_so(
-    tmp_path: Path, snas: Snas, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_comparison_with_controls_says_so(tmp_path, snas, monkeypatch):
     monkeypatch.chdir(Path(examples_talker.__file__).parent)
     monkeypatch.setenv(
         "PATH", f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"

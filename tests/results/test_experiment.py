@@ -2,29 +2,22 @@
 user code.
 """
 
-from __future__ import annotations
-
 import json
 import os
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 
-import surrogate_nas as sn
-from surrogate_nas.benchmarks import TableBenchmark
 from surrogate_nas.core.errors import UserError
 from surrogate_nas.objective import Objective
 from surrogate_nas.results.api import compare, read_comparison
 from surrogate_nas.runs.options import Budget
-from surrogate_nas.runs.run import Run
 from surrogate_nas.runs.runner import Experiment
 from surrogate_nas.runs.search import first_cells
 from surrogate_nas.runs.store import Store
-from surrogate_nas.space import NB201
 from tests import broken_strategies, hostile_strategies
 from tests.broken_strategies import BROKEN
 from tests.outcomes import bare
@@ -35,26 +28,24 @@ SWIFT = ["random", "local_search", "evolution", "reinforce"]
 
 
 def run_of(
-    strategy: Any,
-    objective: Objective,
-    budget: Budget,
-    run: int = 0,
-    seed: int = 0,
-    limit: float = 60,
-) -> Run:
+    strategy,
+    objective,
+    budget,
+    run=0,
+    seed=0,
+    limit=60,
+):
     return Experiment(
         objective, [strategy], run + 1, budget, seed=seed, call_limit=limit
     ).execute()[run]
 
 
 @pytest.fixture
-def objective(analog: TableBenchmark) -> Objective:
+def objective(analog):
     return Objective("digital_error + 0.02*params", analog)
 
 
-def test_all_strategies_of_a_run_share_their_first_cells_and_runs_do_not(
-    analog: TableBenchmark, space: NB201
-) -> None:
+def test_all_strategies_of_a_run_share_their_first_cells_and_runs_do_not(analog, space):
     made = compare(analog, [*SWIFT, f"{FILE}:Fine"], runs=3, budget=12)
     firsts = {}
     for run in range(3):
@@ -68,16 +59,14 @@ def test_all_strategies_of_a_run_share_their_first_cells_and_runs_do_not(
 
 
 @pytest.mark.parametrize("strategy", [*SWIFT, f"{FILE}:Fine"])
-def test_a_budget_of_cells_is_spent_exactly(strategy: str, objective: Objective) -> None:
+def test_a_budget_of_cells_is_spent_exactly(strategy, objective):
     for cells in (1, 9, 10, 11, 12, 31):
         run = run_of(strategy, objective, Budget(cells))
         assert [trial.index for trial in run.trials] == list(range(cells))
 
 
 @pytest.mark.parametrize("strategy", ["evolution", f"{FILE}:Fine"])
-def test_a_budget_of_seconds_is_spent_as_far_as_whole_trials_fit(
-    strategy: str, small: TableBenchmark
-) -> None:
+def test_a_budget_of_seconds_is_spent_as_far_as_whole_trials_fit(strategy, small):
     """Every trial of the table costs 13 seconds."""
     objective = Objective("valid_error[12]", small)
     for seconds, cells in (
@@ -95,7 +84,7 @@ def test_a_budget_of_seconds_is_spent_as_far_as_whole_trials_fit(
 
 
 @pytest.mark.data
-def test_the_next_trial_would_have_passed_the_budget(real: TableBenchmark) -> None:
+def test_the_next_trial_would_have_passed_the_budget(real):
     objective = Objective("valid_error[12]", real)
     for run in range(5):
         short = run_of("evolution", objective, Budget(seconds=3000), run)
@@ -108,12 +97,12 @@ def test_the_next_trial_would_have_passed_the_budget(real: TableBenchmark) -> No
     ("cells", "seconds"),
     [(None, None), (0, None), (-1, None), (None, 0.0), (None, -1.0), (None, float("nan"))],
 )
-def test_a_budget_that_is_none_is_refused(cells: int | None, seconds: float | None) -> None:
+def test_a_budget_that_is_none_is_refused(cells, seconds):
     with pytest.raises(UserError, match="budget"):
         Budget(cells, seconds)
 
 
-def test_bad_experiments_are_refused_before_anything_runs(analog: TableBenchmark) -> None:
+def test_bad_experiments_are_refused_before_anything_runs(analog):
     for arguments, message in (
         ({"strategies": []}, "at least one strategy"),
         ({"strategies": ["random", "random"]}, "same name"),
@@ -130,7 +119,7 @@ def test_bad_experiments_are_refused_before_anything_runs(analog: TableBenchmark
             compare(analog, **{"budget": 5, **arguments})
 
 
-def test_two_workers_give_what_one_gives(analog: TableBenchmark, tmp_path: Path) -> None:
+def test_two_workers_give_what_one_gives(analog, tmp_path):
     strategies = [*SWIFT, "bo", f"{FILE}:Fine", f"{FILE}:RaisesLater", f"{HOSTILE}:Crashes"]
     one = compare(analog, strategies, runs=2, budget=20)
     two = compare(analog, strategies, runs=2, budget=20, workers=2, folder=tmp_path / "two")
@@ -151,8 +140,8 @@ print(json.dumps(content))
 
 
 def test_a_fresh_process_with_another_hash_seed_gives_the_same(
-    analog: TableBenchmark,
-) -> None:
+    analog,
+):
     environment = {
         **os.environ,
         "PYTHONHASHSEED": "11",
@@ -169,9 +158,7 @@ def test_a_fresh_process_with_another_hash_seed_gives_the_same(
 
 
 @pytest.mark.parametrize("broken", BROKEN, ids=lambda broken: broken.__name__)
-def test_a_failing_strategy_fails_alone_with_one_clear_line(
-    broken: type[sn.Strategy], analog: TableBenchmark, tmp_path: Path
-) -> None:
+def test_a_failing_strategy_fails_alone_with_one_clear_line(broken, analog, tmp_path):
     name = broken.__name__
     made = compare(
         analog, [broken, "random"], runs=2, budget=12, folder=tmp_path, call_limit=0.3
@@ -187,9 +174,7 @@ def test_a_failing_strategy_fails_alone_with_one_clear_line(
         assert "more than 0.3 s" in made.failures[0]
 
 
-def test_a_failed_run_keeps_its_trials_and_is_made_anew(
-    analog: TableBenchmark, tmp_path: Path
-) -> None:
+def test_a_failed_run_keeps_its_trials_and_is_made_anew(analog, tmp_path):
     file = tmp_path / "mine.py"
     source = (
         "import surrogate_nas as sn\n"
@@ -211,18 +196,16 @@ def test_a_failed_run_keeps_its_trials_and_is_made_anew(
 
 
 def test_a_strategy_cannot_spoil_the_results_through_what_it_is_told(
-    objective: Objective,
-) -> None:
+    objective,
+):
     spoilt = run_of(f"{FILE}:EmptiesWhatItIsTold", objective, Budget(24))
     fine = run_of(f"{FILE}:Fine", objective, Budget(24))
     assert [t.cell for t in spoilt.trials] == [t.cell for t in fine.trials]
     assert [t.values for t in spoilt.trials] == [t.values for t in fine.trials]
 
 
-def test_the_store_refuses_another_comparison(
-    analog: TableBenchmark, tmp_path: Path
-) -> None:
-    settled: dict[str, Any] = {
+def test_the_store_refuses_another_comparison(analog, tmp_path):
+    settled = {
         "strategies": ["random"],
         "runs": 1,
         "budget": 12,
@@ -245,12 +228,12 @@ def test_the_store_refuses_another_comparison(
 
 
 def test_the_store_is_extended_by_strategies_and_runs_without_repeating_any(
-    analog: TableBenchmark, tmp_path: Path
-) -> None:
+    analog, tmp_path
+):
     compare(analog, ["random"], runs=2, budget=12, folder=tmp_path)
     kept = {path: path.read_bytes() for path in (tmp_path / "runs").iterdir()}
     assert len(kept) == 2
-    seen: list[int] = []
+    seen = []
     made = compare(
         analog,
         ["random", "evolution"],
@@ -266,9 +249,7 @@ def test_the_store_is_extended_by_strategies_and_runs_without_repeating_any(
     assert bare(read_comparison(tmp_path)) == bare(made)
 
 
-def test_a_comparison_reads_back_what_it_computed(
-    analog: TableBenchmark, tmp_path: Path
-) -> None:
+def test_a_comparison_reads_back_what_it_computed(analog, tmp_path):
     made = compare(
         analog,
         SWIFT,

@@ -4,15 +4,12 @@ paths over λ.
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import moocore
 import numpy as np
 import pytest
 
 import surrogate_nas as sn
 from analysis.papers import pareto, reproduce
-from surrogate_nas.benchmarks import TableBenchmark
 from surrogate_nas.core.errors import UserError
 from surrogate_nas.objective import Objective, parse
 from surrogate_nas.report.sections.fronts import attained
@@ -23,7 +20,6 @@ from surrogate_nas.space.trial import Trial
 from surrogate_nas.strategies.bo import front as ehvi
 from surrogate_nas.strategies.nsga2 import NSGA2, crowding, survivors
 from surrogate_nas.surrogates.gaussian import Posterior
-from tests.conftest import Snas
 
 REFERENCE = np.array([1.1, 1.0, 0.9])
 POINTS = np.array(
@@ -34,11 +30,11 @@ POINTS = np.array(
 ANY = Cell((0,), "x")
 
 
-def trial(vector: tuple[float, ...], feasible: bool = True, cell: Cell = ANY) -> Trial:
+def trial(vector, feasible=True, cell=ANY):
     return Trial(0, cell, sum(vector), sum(vector), 0.0, feasible, None, 1.0, scores=vector)
 
 
-def test_the_room_around_a_point_is_the_distance_of_its_neighbours() -> None:
+def test_the_room_around_a_point_is_the_distance_of_its_neighbours():
     line = np.array([[0.0, 10.0], [1.0, 6.0], [4.0, 1.0], [5.0, 0.0]])
     np.testing.assert_allclose(
         crowding(line), [np.inf, 4 / 5 + 9 / 10, 4 / 5 + 6 / 10, np.inf]
@@ -47,7 +43,7 @@ def test_the_room_around_a_point_is_the_distance_of_its_neighbours() -> None:
     assert not np.isnan(crowding(np.ones((4, 2)))).any()
 
 
-def test_ranks_come_before_room_and_limits_before_ranks() -> None:
+def test_ranks_come_before_room_and_limits_before_ranks():
     front = [trial((0.0, 3.0)), trial((1.0, 1.0)), trial((3.0, 0.0))]
     behind = [trial((2.0, 2.0)), trial((9.0, 9.0))]
     broken = trial((50.0, 50.0), feasible=False)
@@ -63,11 +59,11 @@ class Even(ChoiceSpace):
     positions = ("a", "b", "c", "d")
     options = (tuple("0123"),) * 4
 
-    def allows(self, choices: tuple[int, ...]) -> bool:
+    def allows(self, choices):
         return sum(choices) % 2 == 0
 
 
-def test_children_are_cells_of_a_space_that_forbids_mixtures() -> None:
+def test_children_are_cells_of_a_space_that_forbids_mixtures():
     made = NSGA2(Even(), seed=0, population=4)
     made.objectives = 2
     for _ in range(8):
@@ -76,11 +72,11 @@ def test_children_are_cells_of_a_space_that_forbids_mixtures() -> None:
         made.tell([trial((float(c.choices[0]), 3.0 - c.choices[1]), cell=c) for c in asked])
     for knobs in ({"population": 1}, {"crossover": 1.5}):
         with pytest.raises(UserError):
-            NSGA2(Even(), seed=0, **knobs)  # type: ignore[arg-type]
+            NSGA2(Even(), seed=0, **knobs)
 
 
 @pytest.mark.parametrize("n", [2, 3])
-def test_what_is_known_exactly_gains_what_it_adds(n: int) -> None:
+def test_what_is_known_exactly_gains_what_it_adds(n):
     points = POINTS[:, :n]
     reference = REFERENCE[:n]
     cells = np.random.default_rng(0).random((40, n)) * 1.2
@@ -97,7 +93,7 @@ def test_what_is_known_exactly_gains_what_it_adds(n: int) -> None:
 
 
 @pytest.mark.parametrize("n", [2, 3])
-def test_what_is_believed_gains_what_many_draws_add_on_average(n: int) -> None:
+def test_what_is_believed_gains_what_many_draws_add_on_average(n):
     rng = np.random.default_rng(1)
     k = 4
     seen = [
@@ -149,7 +145,7 @@ def test_the_reference_reaches_over_what_is_known_and_not_over_cells_that_cannot
     assert (ehvi.reference_of(np.ones((3, 2)), (False, False)) > 1.0).all()
 
 
-def test_infeasible_cells_teach_what_can_be_told_apart() -> None:
+def test_infeasible_cells_teach_what_can_be_told_apart():
     known = np.array([[0.0, 1.0], [0.0, 2.0]])
     trials = [trial((0.3, 1.0)), trial((50.0, 52.0), feasible=False)]
     trials[1] = Trial(
@@ -170,14 +166,14 @@ def test_infeasible_cells_teach_what_can_be_told_apart() -> None:
         ("valid_error, train_loss, macs", False),
     ],
 )
-def test_bo_covers_fronts_better_than_chance(text: str, hidden: bool) -> None:
+def test_bo_covers_fronts_better_than_chance(text, hidden):
     made = sn.compare("fashion", ["random", "bo"], text, runs=1, budget=25, hidden=hidden)
     assert not made.failures and made.scores("bo")[0] < made.scores("random")[0]
     assert len({t.cell for t in made.runs_of("bo")[0].trials}) == 25
 
 
 @pytest.mark.parametrize("strategy", ["nsga2", "bo"])
-def test_fronts_are_searched_side_by_side(strategy: str) -> None:
+def test_fronts_are_searched_side_by_side(strategy):
     one, two = (
         sn.search(
             "fashion", strategy, "valid_error, macs", budget=19, simulated_workers=3, seed=4
@@ -187,7 +183,7 @@ def test_fronts_are_searched_side_by_side(strategy: str) -> None:
     assert one.trials == two.trials and len({trial.cell for trial in one.trials}) == 19
 
 
-def test_known_says_which_objectives_it_tells_entirely(small: TableBenchmark) -> None:
+def test_known_says_which_objectives_it_tells_entirely(small):
     assert Objective("valid_error + params, latency@thing, params", small).known.whole == (
         False,
         True,
@@ -195,7 +191,7 @@ def test_known_says_which_objectives_it_tells_entirely(small: TableBenchmark) ->
     )
 
 
-def test_a_cell_that_cannot_learn_bounds_no_frame(real: TableBenchmark) -> None:
+def test_a_cell_that_cannot_learn_bounds_no_frame(real):
     bench = real
     objective = Objective("valid_error, latency@raspi4", bench)
     fenced, whole = frame_of(objective), frame_of(objective, fenced=False)
@@ -213,7 +209,7 @@ def test_a_cell_that_cannot_learn_bounds_no_frame(real: TableBenchmark) -> None:
     assert fenced.distance(one[:0]) == float("inf")
 
 
-def test_half_of_the_runs_attain_the_median_surface() -> None:
+def test_half_of_the_runs_attain_the_median_surface():
     runs = [
         np.array([[0.0, 2.0], [2.0, 0.0]]),
         np.array([[1.0, 1.0]]),
@@ -227,7 +223,7 @@ def test_half_of_the_runs_attain_the_median_surface() -> None:
 
 @pytest.mark.data
 @pytest.mark.usefixtures("fetched")
-def test_paper_pareto_in_small(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_paper_pareto_in_small(tmp_path, monkeypatch):
     monkeypatch.setattr(pareto, "COSTS", ("latency@fpga", "energy@eyeriss"))
     monkeypatch.setattr(pareto, "_CELLS", 20)
     monkeypatch.setattr(pareto, "_REPORTED", (10, 20))
@@ -253,8 +249,8 @@ def test_paper_pareto_in_small(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
 
 
 def test_lambda_replaces_the_sum_of_the_weights_and_keeps_their_proportions(
-    small: TableBenchmark,
-) -> None:
+    small,
+):
     given = parse(
         "valid_error + 0.1*params + 0.3*latency@thing subject to latency@thing <= 5"
     )
@@ -269,8 +265,8 @@ def test_lambda_replaces_the_sum_of_the_weights_and_keeps_their_proportions(
 
 
 def test_a_path_over_lambda_tells_optima_winners_and_what_of_the_front_was_traced(
-    small: TableBenchmark, snas: Snas, tmp_path: Path
-) -> None:
+    small, snas, tmp_path
+):
     done = snas(
         "lambda-path",
         tmp_path / "small.h5",
@@ -327,14 +323,12 @@ def test_a_path_over_lambda_tells_optima_winners_and_what_of_the_front_was_trace
         ("valid_error + params subject to params <= 1", [0.1], "keeps the limits"),
     ],
 )
-def test_a_path_that_makes_no_sense_is_refused(
-    small: TableBenchmark, objective: str, lambdas: list[float], says: str
-) -> None:
+def test_a_path_that_makes_no_sense_is_refused(small, objective, lambdas, says):
     with pytest.raises(UserError, match=says):
         lambda_path(small, ["random"], objective, lambdas=lambdas, runs=1, budget=5)
 
 
-def test_a_path_takes_numbers_and_a_table(snas: Snas) -> None:
+def test_a_path_takes_numbers_and_a_table(snas):
     refused = snas("lambda-path fashion --lambdas 0,x")
     assert refused.code == 2
     assert refused.err.strip().splitlines()[-1] == "snas: A λ is a number, not 0,x."

@@ -1,7 +1,5 @@
 """What is said of results stays as it is, and the numbers below it (see `tests.golden`)."""
 
-from __future__ import annotations
-
 import json
 
 import pytest
@@ -14,12 +12,12 @@ ROUNDED = {"nemenyi": 1e-4, "tests": 1e-6}
 """Relative; a quantile is integrated numerically."""
 
 
-def test_the_results_are_all_there() -> None:
+def test_the_results_are_all_there():
     assert list(RESULTS) == list(GOLDEN)
 
 
 @pytest.mark.parametrize("name", GOLDEN)
-def test_what_is_said_of_a_study_stays_as_it_is(name: str) -> None:
+def test_what_is_said_of_a_study_stays_as_it_is(name):
     found = json.loads(json.dumps(of_study(RESULTS[name])))
     golden = GOLDEN[name]
     assert list(found) == list(golden)

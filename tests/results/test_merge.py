@@ -1,21 +1,18 @@
 """What several folders hold of one problem, judged as if it had been made at once."""
 
-from __future__ import annotations
-
 import json
-from pathlib import Path
 
 import pytest
 
 from surrogate_nas.core.errors import UserError
 from surrogate_nas.results.api import compare, read_comparison, run_suite, stored_suite
 from surrogate_nas.runs.problem import Entry, Problem, Suite
-from tests.conftest import Snas, assert_one_clear_line
+from tests.conftest import assert_one_clear_line
 
 ASKED = "valid_loss + 0.1*params"
 
 
-def test_two_folders_are_judged_as_one_comparison(tmp_path: Path) -> None:
+def test_two_folders_are_judged_as_one_comparison(tmp_path):
     early = tmp_path / "early"
     late = tmp_path / "late"
     compare("fashion", ["random", "evolution"], ASKED, runs=7, budget=40, folder=early)
@@ -41,8 +38,8 @@ def test_two_folders_are_judged_as_one_comparison(tmp_path: Path) -> None:
 
 
 def test_a_strategy_that_did_something_else_has_its_folder_behind_it(
-    tmp_path: Path,
-) -> None:
+    tmp_path,
+):
     file = tmp_path / "own.py"
     code = "from surrogate_nas.strategies.{} import {}\n\n\nclass Own({}):\n    pass\n"
     for name, classed in (
@@ -72,9 +69,7 @@ def test_a_strategy_that_did_something_else_has_its_folder_behind_it(
         (ASKED, {"first_cells": 4}, "first cells 4, the other with 10"),
     ],
 )
-def test_another_question_is_refused(
-    objective: str, options: dict[str, int], said: str, tmp_path: Path
-) -> None:
+def test_another_question_is_refused(objective, options, said, tmp_path):
     compare("fashion", ["random"], ASKED, runs=1, budget=20, folder=tmp_path / "a")
     compare(
         "fashion",
@@ -83,13 +78,13 @@ def test_another_question_is_refused(
         runs=1,
         **{"budget": 20} | options,
         folder=tmp_path / "b",
-    )  # type: ignore[arg-type]
+    )
     with pytest.raises(UserError, match="cannot stand beside") as refused:
         read_comparison(tmp_path / "a", against=[tmp_path / "b"])
     assert said in str(refused.value)
 
 
-def test_suites_are_judged_on_the_problems_that_both_hold(tmp_path: Path) -> None:
+def test_suites_are_judged_on_the_problems_that_both_hold(tmp_path):
     problems = [
         Problem(f"w{w}", "fashion", f"valid_loss + {w}*params", cells=25)
         for w in (0.1, 0.3, 0.5)
@@ -114,7 +109,7 @@ def test_suites_are_judged_on_the_problems_that_both_hold(tmp_path: Path) -> Non
         stored_suite(tmp_path / "one", against=[tmp_path / "third"])
 
 
-def test_a_report_against_another_folder_runs_nothing(tmp_path: Path, snas: Snas) -> None:
+def test_a_report_against_another_folder_runs_nothing(tmp_path, snas):
     asked = ["--objective", ASKED, *"--runs 6 --budget 25 --json".split()]
     snas("compare fashion --strategies random", *asked, "--out", tmp_path / "a")
     out = tmp_path / "b"
@@ -131,7 +126,7 @@ def test_a_report_against_another_folder_runs_nothing(tmp_path: Path, snas: Snas
     assert "random" in (out / "report.html").read_text()
 
 
-def test_a_folder_of_nothing_is_one_line(tmp_path: Path, snas: Snas) -> None:
+def test_a_folder_of_nothing_is_one_line(tmp_path, snas):
     snas("compare fashion --strategies random --runs 1 --budget 20 --out", tmp_path / "a")
     (tmp_path / "empty").mkdir()
     refused = snas("report", tmp_path / "a", "--against", tmp_path / "empty")

@@ -1,7 +1,5 @@
 """A plan foretells how often a study decides: by the same procedure, from a pilot on a table."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 
@@ -10,16 +8,16 @@ from surrogate_nas.results.api import run_suite
 from surrogate_nas.results.plan import plan
 from surrogate_nas.results.verdict import ends_of
 from surrogate_nas.runs.problem import Entry, Problem, Suite
-from surrogate_nas.space import Cell, Enumerable
+from surrogate_nas.space import Enumerable
 from surrogate_nas.stats.decision import decide
 from surrogate_nas.strategies import Strategy
-from tests.conftest import Snas, assert_one_clear_line
+from tests.conftest import assert_one_clear_line
 
 PROBLEM = Problem("fashion", "fashion", "valid_loss", cells=1, first_cells=0)
 FEW = [Problem("fashion", "fashion", cells=20)]
 
 
-def test_the_foretold_power_is_that_of_real_studies() -> None:
+def test_the_foretold_power_is_that_of_real_studies():
     """Studies of 12 runs of two strategies on a table, one of which is worse by a known number in
     all its runs.
     """
@@ -42,7 +40,7 @@ def test_the_foretold_power_is_that_of_real_studies() -> None:
     assert abs(np.mean(decided) - foretold["power"]) <= 2.6 * error
 
 
-def test_more_runs_and_larger_differences_have_more_power() -> None:
+def test_more_runs_and_larger_differences_have_more_power():
     found = plan(FEW, ["random"], differences=[0.3, 0.9], runs=[6, 30], pilot_runs=20)
     small, large = found.differences
     assert small["power"][0]["power"] < small["power"][1]["power"]
@@ -67,7 +65,7 @@ def test_more_runs_and_larger_differences_have_more_power() -> None:
     assert again["power"][0]["power"] > 0.7 > again["power"][1]["power"]
 
 
-def test_several_problems_need_fewer_runs_of_each() -> None:
+def test_several_problems_need_fewer_runs_of_each():
     both = [
         Problem(name, "fashion", objective, cells=20)
         for name, objective in (("l", "valid_loss"), ("r", None))
@@ -81,7 +79,7 @@ def test_several_problems_need_fewer_runs_of_each() -> None:
     assert one is not None and two is not None and two < one
 
 
-def test_the_command_says_it_and_prints_json(snas: Snas) -> None:
+def test_the_command_says_it_and_prints_json(snas):
     command = "plan fashion --budget 20 --pilot 10 --difference 1 --runs 8"
     made = snas(f"{command} --json").json
     assert (made["problems"], made["pilot_runs"]) == (["fashion"], 10)
@@ -105,12 +103,12 @@ fashion --pilot 3: runs of the pilot
 
 
 @pytest.mark.parametrize("line", BAD.strip().splitlines())
-def test_bad_input_is_one_line(snas: Snas, line: str) -> None:
+def test_bad_input_is_one_line(snas, line):
     given, _, says = line.partition(": ")
     assert_one_clear_line(snas(f"plan {given}"), says)
 
 
-def test_runs_that_all_end_alike_say_nothing() -> None:
+def test_runs_that_all_end_alike_say_nothing():
     with pytest.raises(UserError, match="end alike"):
         plan([PROBLEM], [Same], pilot_runs=10)
 
@@ -118,6 +116,6 @@ def test_runs_that_all_end_alike_say_nothing() -> None:
 class Same(Strategy):
     """Always the same cell."""
 
-    def ask(self, n: int) -> list[Cell]:
+    def ask(self, n):
         assert isinstance(self.space, Enumerable)
         return [self.space[0]] * n

@@ -2,12 +2,8 @@
 result.
 """
 
-from __future__ import annotations
-
 import json
 from dataclasses import replace
-from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -23,7 +19,7 @@ from surrogate_nas.runs.options import Options
 ASKED = "valid_loss + 0.1*params"
 
 
-def agent(play: Play, steps: int) -> None:
+def agent(play, steps):
     """Evaluates a free neighbour of the best cell, a step at a time."""
     best = min(play.call({"history": True})["trials"], key=lambda trial: trial["score"])
     for step in range(steps):
@@ -32,11 +28,11 @@ def agent(play: Play, steps: int) -> None:
         best = reply["best"]
 
 
-def texts(run: Any) -> list[str]:
+def texts(run):
     return [trial.cell.text for trial in run.trials]
 
 
-def test_a_played_run_is_one_like_any_other(tmp_path: Path) -> None:
+def test_a_played_run_is_one_like_any_other(tmp_path):
     with Play("fashion", ASKED, budget=20, seed=1, folder=tmp_path) as play:
         agent(play, 10)
         assert play.is_over
@@ -55,7 +51,7 @@ def test_a_played_run_is_one_like_any_other(tmp_path: Path) -> None:
     assert "<th>tokens" in page.replace(' scope="col"', "")
 
 
-def test_it_is_charged_what_a_strategy_is() -> None:
+def test_it_is_charged_what_a_strategy_is():
     with Play("fashion", ASKED, budget=13) as play:
         cells = play.call({"sample": 3})["cells"]
         trials = play.call({"evaluate": cells})["trials"]
@@ -65,7 +61,7 @@ def test_it_is_charged_what_a_strategy_is() -> None:
     assert [trial["cost_seconds"] for trial in trials] == look[2].tolist()
 
 
-def test_nothing_past_the_budget_is_evaluated() -> None:
+def test_nothing_past_the_budget_is_evaluated():
     with Play("fashion", ASKED, budget=12) as play:
         cells = play.call({"sample": 3})["cells"]
         assert "at most 2 cells here, not 3" in play.call({"evaluate": cells})["error"]
@@ -80,7 +76,7 @@ def test_nothing_past_the_budget_is_evaluated() -> None:
     assert play.run is not None and len(play.run.trials) == 12
 
 
-def test_seconds_end_it_too() -> None:
+def test_seconds_end_it_too():
     with Play("fashion", ASKED, budget_seconds=15.0) as play:
         while "over" not in (
             reply := play.call({"evaluate": play.call({"sample": 1})["cells"]})
@@ -89,7 +85,7 @@ def test_seconds_end_it_too() -> None:
     assert play.run is not None and play.run.simulated_seconds <= 15.0
 
 
-def test_what_is_wrong_is_one_line_and_changes_nothing() -> None:
+def test_what_is_wrong_is_one_line_and_changes_nothing():
     with Play("fashion", ASKED, budget=12) as play:
         before = play.call({"history": True})
         for message in (
@@ -106,7 +102,7 @@ def test_what_is_wrong_is_one_line_and_changes_nothing() -> None:
         assert play.call({"history": True}) == before
 
 
-def test_a_run_that_was_left_goes_on(tmp_path: Path) -> None:
+def test_a_run_that_was_left_goes_on(tmp_path):
     with Play("fashion", ASKED, budget=20, folder=tmp_path) as play:
         agent(play, 4)
     assert play.run is None and play.evaluations == 14
@@ -126,7 +122,7 @@ def test_a_run_that_was_left_goes_on(tmp_path: Path) -> None:
         assert "over after 20" in again.call({"evaluate": ["x"]})["over"]
 
 
-def test_a_run_that_is_finished_early_stays_so(tmp_path: Path) -> None:
+def test_a_run_that_is_finished_early_stays_so(tmp_path):
     with Play("fashion", ASKED, budget=50, folder=tmp_path) as play:
         agent(play, 1)
         assert play.call({"finish": True})["evaluations"] == 11
@@ -137,8 +133,8 @@ def test_a_run_that_is_finished_early_stays_so(tmp_path: Path) -> None:
 
 
 def test_a_run_that_ended_early_by_its_player_alone_is_valid_in_an_archive(
-    tmp_path: Path,
-) -> None:
+    tmp_path,
+):
     out = tmp_path / "out"
     with Play("fashion", ASKED, budget=50, folder=out) as play:
         agent(play, 1)
@@ -150,13 +146,13 @@ def test_a_run_that_ended_early_by_its_player_alone_is_valid_in_an_archive(
     assert not _early(short, Options()) and _early(play.run, Options())
 
 
-def test_a_second_player_is_told_of_the_first(tmp_path: Path) -> None:
+def test_a_second_player_is_told_of_the_first(tmp_path):
     with locked(tmp_path), pytest.raises(UserError, match="is writing .* already"):
         Play("fashion", ASKED, budget=20, folder=tmp_path)
 
 
 @pytest.mark.parametrize("blind", [False, True])
-def test_no_test_result_is_shown(blind: bool) -> None:
+def test_no_test_result_is_shown(blind):
     with Play("fashion", ASKED, budget=15, blind=blind) as play:
         cells = play.call({"sample": 4})["cells"]
         said = [
@@ -179,10 +175,10 @@ def test_no_test_result_is_shown(blind: bool) -> None:
     assert play.run is not None and play.run.strategy == ("blind:play" if blind else "play")
 
 
-def test_a_benchmark_that_fails_is_one_line(tmp_path: Path) -> None:
+def test_a_benchmark_that_fails_is_one_line(tmp_path):
     space = sn.EnumerableChoiceSpace("mlp", {"width": tuple(range(20))})
 
-    def broken(cell: sn.Cell) -> float:
+    def broken(cell):
         raise ValueError(f"no\nroom for {cell}")
 
     bench = sn.Computed(space, {"valid_error": broken})
@@ -203,18 +199,18 @@ def test_a_benchmark_that_fails_is_one_line(tmp_path: Path) -> None:
         ({"objective": "test_error"}, "is a final metric"),
     ],
 )
-def test_bad_input_is_one_line(wrong: dict[str, Any], said: str) -> None:
+def test_bad_input_is_one_line(wrong, said):
     with pytest.raises(UserError, match=said):
         Play("fashion", **{"objective": ASKED, **wrong})
 
 
-def train(cell: sn.Cell, trial: Any) -> None:
+def train(cell, trial):
     """Each epoch halves an error that the width sets."""
     for epoch in range(trial.start + 1, trial.epochs + 1):
         trial.report(epoch, valid_error=float(90 / (1 + cell.choices[0]) / 2**epoch))
 
 
-def test_cells_may_really_be_trained(tmp_path: Path) -> None:
+def test_cells_may_really_be_trained(tmp_path):
     space = sn.ChoiceSpace("wide", {"width": (1, 2, 4, 8), "depth": (1, 2, 3)})
     bench = sn.Training(space, train, metrics=["valid_error"], epochs=3)
     played = []

@@ -2,8 +2,6 @@
 verdict's words.
 """
 
-from __future__ import annotations
-
 import json
 import re
 import sys
@@ -29,9 +27,8 @@ from surrogate_nas.results.tables import TABLES
 from surrogate_nas.runs.options import Budget, ObjectiveOptions
 from surrogate_nas.runs.problem import SUITES, Entry, Problem, Suite, bind, read_suite
 from surrogate_nas.runs.scale import expected, reference_of
-from surrogate_nas.space import Cell, Enumerable
+from surrogate_nas.space import Enumerable
 from surrogate_nas.strategies import Strategy, resolve
-from tests.conftest import Snas
 from tests.documents import blocks, read
 from tests.gated import GATE
 from tests.outcomes import bare, made, steps
@@ -63,16 +60,14 @@ BROKEN = Path(__file__).parents[1] / "broken_strategies.py"
 
 
 @pytest.fixture
-def tiny(tmp_path: Path) -> Path:
+def tiny(tmp_path):
     file = tmp_path / "tiny.toml"
     file.write_text(TINY)
     return file
 
 
 @pytest.mark.slow
-def test_a_suite_is_the_same_from_one_worker_and_from_two_and_grows(
-    tiny: Path, tmp_path: Path, snas: Snas
-) -> None:
+def test_a_suite_is_the_same_from_one_worker_and_from_two_and_grows(tiny, tmp_path, snas):
     out = tmp_path / "out"
     printed = snas("suite", tiny, "--workers", "2", "--out", out, "--json")
     assert printed.code == 0
@@ -114,7 +109,7 @@ def test_a_suite_is_the_same_from_one_worker_and_from_two_and_grows(
 
 @pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="looks for processes in /proc")
-def test_a_killed_suite_goes_on_where_it_was(tmp_path: Path) -> None:
+def test_a_killed_suite_goes_on_where_it_was(tmp_path):
     go = tmp_path / "go"
     here = tmp_path / "here"
     here.mkdir()
@@ -140,7 +135,7 @@ def test_a_killed_suite_goes_on_where_it_was(tmp_path: Path) -> None:
     assert bare(run_suite(str(file), out)) == bare(run_suite(suite))
 
 
-def test_a_strategy_that_fails_is_told_and_counted_and_ranks_last(tiny: Path) -> None:
+def test_a_strategy_that_fails_is_told_and_counted_and_ranks_last(tiny):
     suite = (
         read_suite(str(tiny))
         .only(["plain"])
@@ -163,9 +158,7 @@ def test_a_strategy_that_fails_is_told_and_counted_and_ranks_last(tiny: Path) ->
     assert result.summary["strategies"][1]["failures"] == 2
 
 
-def test_what_was_not_fetched_is_told_and_left_out(
-    tiny: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, snas: Snas
-) -> None:
+def test_what_was_not_fetched_is_told_and_left_out(tiny, tmp_path, monkeypatch, snas):
     monkeypatch.setenv("SURROGATE_NAS_HOME", str(tmp_path / "home"))
     absent = '[[problems]]\nname = "absent"\nbenchmark = "transnas-micro-jigsaw"\n'
     tiny.write_text(TINY + absent)
@@ -226,9 +219,7 @@ def test_what_was_not_fetched_is_told_and_left_out(
         ),
     ],
 )
-def test_a_wrong_file_is_one_line(
-    tiny: Path, tmp_path: Path, snas: Snas, old: str, new: str, says: str
-) -> None:
+def test_a_wrong_file_is_one_line(tiny, tmp_path, snas, old, new, says):
     tiny.write_text(TINY.replace(old, new, 1))
     told = snas("suite", tiny, "--out", tmp_path / "out")
     assert told.code == 2 and not (tmp_path / "out").exists()
@@ -246,16 +237,14 @@ starter --workers 0: There must be at least 1 worker, not 0.
 
 
 @pytest.mark.parametrize("line", BAD.strip().splitlines())
-def test_wrong_arguments_are_one_line(
-    line: str, tmp_path: Path, snas: Snas, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_wrong_arguments_are_one_line(line, tmp_path, snas, monkeypatch):
     monkeypatch.chdir(tmp_path)
     arguments, _, says = line.partition(": ")
     told = snas(f"suite {arguments} --out", tmp_path / "out")
     assert told.code == 2 and says in told.err and not (tmp_path / "out").exists()
 
 
-def test_the_suite_in_the_guide_is_one(tmp_path: Path) -> None:
+def test_the_suite_in_the_guide_is_one(tmp_path):
     (block,) = blocks(read("analysis/guide/suite.md"), "toml")
     (tmp_path / "mine.toml").write_text(block)
     suite = read_suite(str(tmp_path / "mine.toml"))
@@ -263,7 +252,7 @@ def test_the_suite_in_the_guide_is_one(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", SUITES)
-def test_the_suites_that_come_along_name_what_there_is(name: str) -> None:
+def test_the_suites_that_come_along_name_what_there_is(name):
     suite = read_suite(name)
     assert {problem.benchmark for problem in suite.problems} <= set(known())
     assert all(issubclass(resolve(entry.strategy), Strategy) for entry in suite.entries)
@@ -286,8 +275,8 @@ def test_the_suites_that_come_along_name_what_there_is(name: str) -> None:
     ],
 )
 def test_what_random_sampling_is_expected_to_find_is_what_it_finds(
-    benchmark: str, expression: str, limits: str | None, policy: str
-) -> None:
+    benchmark, expression, limits, policy
+):
     objective = bind(
         load(benchmark), expression, limits, ObjectiveOptions(seed_policy=policy)
     )
@@ -320,7 +309,7 @@ def test_what_random_sampling_is_expected_to_find_is_what_it_finds(
     ]
 
 
-def test_a_front_and_a_run_s_history_are_measured_against_what_is_known_of_them() -> None:
+def test_a_front_and_a_run_s_history_are_measured_against_what_is_known_of_them():
     front = Problem("front", "fashion", "valid_error, latency@cpu", cells=12)
     history = Problem("history", "fashion", "valid_error + 0.1*diversity", cells=12)
     result = run_suite(
@@ -338,9 +327,9 @@ def test_a_front_and_a_run_s_history_are_measured_against_what_is_known_of_them(
     assert not [said for said in result.verdict.sentences if "Another λ" in said]
 
 
-def test_seconds_are_turned_into_cells_by_the_mean_charge() -> None:
+def test_seconds_are_turned_into_cells_by_the_mean_charge():
     objective = bind(load("fashion"), "valid_loss[5]", None)
-    seconds = 20 * objective.look_up(list(objective.benchmark.space))[2].mean()  # type: ignore[call-overload]
+    seconds = 20 * objective.look_up(list(objective.benchmark.space))[2].mean()
     scores = objective.over_space()
     assert scores is not None
     start = float(scores.score.mean())
@@ -352,7 +341,7 @@ def test_seconds_are_turned_into_cells_by_the_mean_charge() -> None:
     )
 
 
-def test_what_was_given_up_was_not_found() -> None:
+def test_what_was_given_up_was_not_found():
     runs = np.array([[5.0, 0.0, 0.5, 0.5], [5.0, 0.0, 3.0, 0.0], [5.0, 2.0, 0.0, 0.0]])
     result = made({"p": {"a": runs, "b": steps(1, 1, 1)}})
     (problem,) = result.problems
@@ -370,7 +359,7 @@ def test_what_was_given_up_was_not_found() -> None:
     assert "(most often for a: 1)" in told
 
 
-def test_isomorphic_answers_are_one() -> None:
+def test_isomorphic_answers_are_one():
     result = made({"p": {"a": steps(*[1.0] * 8), "b": steps(*[1.25] * 8)}})
     (problem,) = result.problems
     assert result.verdict.statement == "most runs"
@@ -388,7 +377,7 @@ def test_isomorphic_answers_are_one() -> None:
     assert (rival.wins, rival.ties, rival.losses) == (1, 7, 0)
 
 
-def test_isomorphic_answers_that_cost_differently_are_two() -> None:
+def test_isomorphic_answers_that_cost_differently_are_two():
     space = load("fashion").space
     assert isinstance(space, Enumerable) and space.classes is not None
     alike = np.flatnonzero(space.classes == np.bincount(space.classes).argmax())[
@@ -396,11 +385,11 @@ def test_isomorphic_answers_that_cost_differently_are_two() -> None:
     ].tolist()
 
     class One(Strategy):
-        def ask(self, n: int) -> list[Cell]:
+        def ask(self, n):
             return [space[alike[0]]]
 
     class Other(Strategy):
-        def ask(self, n: int) -> list[Cell]:
+        def ask(self, n):
             return [space[alike[1]]]
 
     for objective, same in (("valid_loss", True), ("valid_loss + 0.1*latency@cpu", False)):
@@ -414,7 +403,7 @@ def test_isomorphic_answers_that_cost_differently_are_two() -> None:
         assert same or one == found.at("One").tolist()
 
 
-def test_runtimes_ranks_and_probabilities_by_hand() -> None:
+def test_runtimes_ranks_and_probabilities_by_hand():
     result = made(
         {
             "p": {"a": steps(0, 0, 0.5, 2), "b": steps(1, 1, 1, 1)},
@@ -469,8 +458,8 @@ class Mine(sn.Strategy):
     ("apart", "largest", "found"), [(1e-10, 2.0, True), (1e-8, 2.0, False)]
 )
 def test_the_optimum_is_found_within_one_share_of_the_range_of_scores(
-    apart: float, largest: float, found: bool, tmp_path: Path
-) -> None:
+    apart, largest, found, tmp_path
+):
     """For a suite, a path over λ, a comparison's words and its cards alike."""
     file = tmp_path / "beside.py"
     file.write_text(BESIDE.format(apart=apart, largest=largest))
@@ -496,7 +485,7 @@ def test_the_optimum_is_found_within_one_share_of_the_range_of_scores(
     assert result.solved == [float(found)]
 
 
-def test_a_suite_takes_the_options_of_a_run_and_says_so(tmp_path: Path, snas: Snas) -> None:
+def test_a_suite_takes_the_options_of_a_run_and_says_so(tmp_path, snas):
     suite = "suite starter --problems fashion --strategies random --runs 1".split()
     suite += ["--out", tmp_path / "s"]
     assert snas(*suite, *"--hidden --simulated-workers 2 --call-limit 60".split()).code == 0

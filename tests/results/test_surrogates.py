@@ -1,20 +1,16 @@
 """Surrogates judged alike: what they learn, what they are held against, and what is said."""
 
-from __future__ import annotations
-
-from pathlib import Path
-
 import numpy as np
 import pytest
 
 from surrogate_nas.core.errors import UserError
 from surrogate_nas.core.metrics import Metric
-from surrogate_nas.results.surrogates import SurrogateResult, judge_surrogates
+from surrogate_nas.results.surrogates import judge_surrogates
 from surrogate_nas.space import nb201
 from surrogate_nas.space.network import Network
 from surrogate_nas.surrogates.evaluation import kendall
 from surrogate_nas.tables import Table, write_table
-from tests.conftest import Snas, assert_one_clear_line
+from tests.conftest import assert_one_clear_line
 
 WEIGHTS = (
     np.array([1.0, 2.0, 4.0, 8.0, 16.0, 32.0]) / 16
@@ -51,9 +47,7 @@ class Constant(Other):
 """  # noqa: E501
 
 
-def table(
-    path: Path, values: np.ndarray, *, seeds: bool = True, tested: bool = True
-) -> str:
+def table(path, values, *, seeds=True, tested=True):
     made = Table("t", "nb201", "t", "s", "l", "c", "valid_error + 0.1*params", Network())
     per_seed = {7: values + 0.5, 8: values - 0.5} if seeds else None
     error = Metric("valid_error", "%", "search", "error")
@@ -65,27 +59,25 @@ def table(
 
 
 @pytest.fixture(scope="module")
-def other(tmp_path_factory: pytest.TempPathFactory) -> str:
+def other(tmp_path_factory):
     file = tmp_path_factory.mktemp("models") / "own.py"
     file.write_text(OTHER)
     return f"{file}:Other"
 
 
 @pytest.fixture(scope="module")
-def known(tmp_path_factory: pytest.TempPathFactory) -> str:
+def known(tmp_path_factory):
     """The table of the truth, with two seeds."""
     return table(tmp_path_factory.mktemp("tables") / "known.h5", TRUTH)
 
 
 @pytest.fixture(scope="module")
-def judged(other: str, known: str) -> SurrogateResult:
+def judged(other, known):
     constant = other.replace(":Other", ":Constant")
     return judge_surrogates([other, constant], [known], sizes=[40, 20], draws=3)
 
 
-def test_a_seed_is_learned_and_the_interval_is_held_against_another_one(
-    judged: SurrogateResult, other: str
-) -> None:
+def test_a_seed_is_learned_and_the_interval_is_held_against_another_one(judged, other):
     assert judged.tables[0]["seeds"] == [7, 8]
     for fit in judged.fits:
         is_other = fit["model"] == other
@@ -96,9 +88,7 @@ def test_a_seed_is_learned_and_the_interval_is_held_against_another_one(
     assert [fit["n_train"] for fit in judged.fits] == [20, 20, 40, 40]
 
 
-def test_parameters_are_judged_on_the_same_cells(
-    judged: SurrogateResult, other: str
-) -> None:
+def test_parameters_are_judged_on_the_same_cells(judged, other):
     from surrogate_nas.benchmarks import load
 
     params = load(judged.tables[0]["name"]).column("params")
@@ -112,7 +102,7 @@ def test_parameters_are_judged_on_the_same_cells(
         assert fit["better_than_parameters"] == (fit["model"] == other or expected < -0.05)
 
 
-def test_what_is_no_better_than_parameters_is_said(tmp_path: Path) -> None:
+def test_what_is_no_better_than_parameters_is_said(tmp_path):
     from surrogate_nas.benchmarks import load
 
     params = load(table(tmp_path / "any.h5", TRUTH)).column("params")
@@ -128,7 +118,7 @@ def test_what_is_no_better_than_parameters_is_said(tmp_path: Path) -> None:
     assert once.fits[0]["kendall"].ci95 is None
 
 
-def test_larger_is_better_of_a_quality(tmp_path: Path) -> None:
+def test_larger_is_better_of_a_quality(tmp_path):
     made = Table("q", "nb201", "t", "s", "l", "c", "valid_accuracy", Network())
     made.add(Metric("valid_accuracy", "%", "search", "quality"), 200, 90 - TRUTH)
     write_table(made, tmp_path / "q.h5")
@@ -139,8 +129,8 @@ def test_larger_is_better_of_a_quality(tmp_path: Path) -> None:
     assert quality["parameters"] == same["parameters"] and quality["kendall"].mean > 0.4
 
 
-def test_the_seed_decides_the_cells_and_workers_change_nothing(known: str) -> None:
-    def taus(seed: int, workers: int) -> list[float]:
+def test_the_seed_decides_the_cells_and_workers_change_nothing(known):
+    def taus(seed, workers):
         found = judge_surrogates(
             ["ridge"], [known], sizes=[20], draws=2, seed=seed, workers=workers
         )
@@ -165,17 +155,13 @@ def test_the_seed_decides_the_cells_and_workers_change_nothing(known: str) -> No
         (["sklearn:sklearn.svm:SVR(C=-1)"], ["fashion"], {"draws": 1}, "cannot learn from"),
     ],
 )
-def test_what_cannot_be_judged_is_one_line(
-    models: list[str], tables: list[str], settings: dict[str, object], says: str
-) -> None:
+def test_what_cannot_be_judged_is_one_line(models, tables, settings, says):
     with pytest.raises(UserError) as refused:
-        judge_surrogates(models, tables, **settings)  # type: ignore[arg-type]
+        judge_surrogates(models, tables, **settings)
     assert says in str(refused.value) and "\n" not in str(refused.value)
 
 
-def test_the_command_writes_a_page_and_its_numbers(
-    snas: Snas, known: str, tmp_path: Path
-) -> None:
+def test_the_command_writes_a_page_and_its_numbers(snas, known, tmp_path):
     small = table(tmp_path / "<b>small.h5", np.where(np.arange(15625) < 60, TRUTH, np.nan))
     folder = tmp_path / "out"
     asked = [
@@ -213,9 +199,7 @@ sklearn:sklearn.svm:SVX: Did you mean 'SVR'
 
 
 @pytest.mark.parametrize("line", BAD.strip().splitlines())
-def test_what_the_command_cannot_judge_is_one_line(
-    snas: Snas, tmp_path: Path, line: str
-) -> None:
+def test_what_the_command_cannot_judge_is_one_line(snas, tmp_path, line):
     arguments, _, says = line.partition(": ")
     ended = snas(f"surrogate judge {arguments} --out", tmp_path / "out")
     assert_one_clear_line(ended, says)

@@ -2,15 +2,13 @@
 and no nonsense.
 """
 
-from __future__ import annotations
-
 import re
 
 import numpy as np
 import pytest
 
 from surrogate_nas.results.api import compare
-from surrogate_nas.results.verdict import Verdict, claims_of, verdict_of
+from surrogate_nas.results.verdict import claims_of, verdict_of
 from surrogate_nas.stats.decision import MINOR_LEVEL, decide
 from surrogate_nas.stats.summaries import Summary
 from tests.golden import studies
@@ -19,18 +17,18 @@ from tests.outcomes import made, steps
 RESULTS = dict(studies())
 
 
-def judged(**regrets: np.ndarray) -> Verdict:
+def judged(**regrets):
     """The verdict over one problem, of the regrets of every run of strategies."""
     return made({"p": {name: steps(*ends) for name, ends in regrets.items()}}).verdict
 
 
-def failing(runs: int, every: int, otherwise: float = 0.0) -> np.ndarray:
+def failing(runs, every, otherwise=0.0):
     """Runs of which one in so many ends at 1."""
     return np.where(np.arange(runs) % every == every - 1, 1.0, otherwise)
 
 
 @pytest.mark.parametrize("name", RESULTS)
-def test_a_first_screen_has_three_sentences_at_most(name: str) -> None:
+def test_a_first_screen_has_three_sentences_at_most(name):
     verdict = RESULTS[name].verdict
     assert verdict.leading <= 3
     for sentence in verdict.sentences:
@@ -38,13 +36,13 @@ def test_a_first_screen_has_three_sentences_at_most(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", RESULTS)
-def test_sentences_say_who_does_what(name: str) -> None:
+def test_sentences_say_who_does_what(name):
     said = " ".join(RESULTS[name].verdict.sentences)
     for phrase in ("told apart", "what was seen", "e-0", "100,000", "If what", "for sure"):
         assert phrase not in said
 
 
-def test_nothing_is_needed_where_two_are_practically_the_same() -> None:
+def test_nothing_is_needed_where_two_are_practically_the_same():
     verdict = RESULTS["alike"].verdict
     assert verdict.statement == "same" and verdict.runs_needed is None
     said = " ".join(verdict.sentences)
@@ -53,7 +51,7 @@ def test_nothing_is_needed_where_two_are_practically_the_same() -> None:
     assert "would take" not in said
 
 
-def test_a_detectable_difference_is_not_said_where_most_pairs_tie() -> None:
+def test_a_detectable_difference_is_not_said_where_most_pairs_tie():
     rng = np.random.default_rng(0)
     ties = np.r_[np.zeros(30), 0.2, 0.4]
     tiny = judged(a=0.2 + 1e-9 * rng.random(20), b=0.2 + 1e-9 * rng.random(20))
@@ -68,7 +66,7 @@ def test_a_detectable_difference_is_not_said_where_most_pairs_tie() -> None:
     )
 
 
-def test_needed_is_a_lower_bound_or_a_number_and_json_has_it() -> None:
+def test_needed_is_a_lower_bound_or_a_number_and_json_has_it():
     kinds = RESULTS["kinds"].verdict
     assert kinds.runs_needed is not None and kinds.runs_needed[1] is None
     assert kinds.sentences[2].startswith(
@@ -84,7 +82,7 @@ def test_needed_is_a_lower_bound_or_a_number_and_json_has_it() -> None:
     )
 
 
-def test_mean_against_rank_is_not_decided_and_said() -> None:
+def test_mean_against_rank_is_not_decided_and_said():
     verdict = judged(fails=failing(80, 5), steady=np.full(80, 0.1))
     assert verdict.statement == "split"
     assert not verdict.decided_here
@@ -105,9 +103,7 @@ def test_mean_against_rank_is_not_decided_and_said() -> None:
 
 
 @pytest.mark.parametrize(("runs", "statement"), [(10, "most runs"), (80, "decided")])
-def test_few_runs_say_most_runs_and_how_many_a_statement_on_means_takes(
-    runs: int, statement: str
-) -> None:
+def test_few_runs_say_most_runs_and_how_many_a_statement_on_means_takes(runs, statement):
     """Rare failures of the better strategy may not have shown in ten runs."""
     rng = np.random.default_rng(0)
     verdict = judged(a=0.001 * rng.random(runs), b=0.1 + 0.001 * rng.random(runs))
@@ -121,7 +117,7 @@ def test_few_runs_say_most_runs_and_how_many_a_statement_on_means_takes(
         assert "about 41 runs per problem" in verdict.sentences[2]
 
 
-def test_all_claims_of_a_study_share_one_level() -> None:
+def test_all_claims_of_a_study_share_one_level():
     """Speed and baselines have what the ends leave, and other problems need that these decide."""
     same = [np.arange(8.0)] * 8
     ends = {"a": same, "blind:a": same}
@@ -138,12 +134,12 @@ def test_all_claims_of_a_study_share_one_level() -> None:
     ).decided
 
 
-def test_a_verdict_prints_as_its_sentences() -> None:
+def test_a_verdict_prints_as_its_sentences():
     verdict = judged(a=np.zeros(8), b=np.ones(8))
     assert str(verdict) == "\n".join(verdict.sentences)
 
 
-def test_one_unit_and_its_name_on_a_screen() -> None:
+def test_one_unit_and_its_name_on_a_screen():
     """The table of a comparison has scores; so have the sentences."""
     found = compare("fashion", ["random", "local_search"], runs=8, budget=40)
     scale = found.problem_result.reference.scale
@@ -156,7 +152,7 @@ def test_one_unit_and_its_name_on_a_screen() -> None:
     assert "mean normalised regret lower by" in suite.sentences[0]
 
 
-def test_a_better_mean_that_is_worse_by_ranks_is_explained() -> None:
+def test_a_better_mean_that_is_worse_by_ranks_is_explained():
     """c is worse than a in every run, b fails badly in a few: only c is significantly worse."""
     rng = np.random.default_rng(0)
     best = 0.01 * rng.random(40)
@@ -170,7 +166,7 @@ def test_a_better_mean_that_is_worse_by_ranks_is_explained() -> None:
     )
 
 
-def test_equal_runs_are_too_few_or_the_same() -> None:
+def test_equal_runs_are_too_few_or_the_same():
     few = judged(a=np.zeros(40), b=np.zeros(40))
     many = judged(a=np.zeros(60), b=np.zeros(60))
     assert "equal in all 40 paired runs, too few to call them the same" in few.sentences[0]
@@ -179,7 +175,7 @@ def test_equal_runs_are_too_few_or_the_same() -> None:
     assert "too few" not in many.sentences[0]
 
 
-def test_decided_and_practically_the_same_stand_side_by_side() -> None:
+def test_decided_and_practically_the_same_stand_side_by_side():
     worse = np.r_[np.full(60, 0.1), np.zeros(340)]
     verdict = judged(a=np.zeros(400), b=worse)
     assert verdict.decided_here and verdict.end is not None and verdict.end.rivals[0].alike
@@ -208,9 +204,7 @@ def test_decided_and_practically_the_same_stand_side_by_side() -> None:
         ),
     ],
 )
-def test_a_score_says_from_how_many_runs_it_is(
-    runs: int, feasible: int, interval: tuple[float, float] | None, said: str
-) -> None:
+def test_a_score_says_from_how_many_runs_it_is(runs, feasible, interval, said):
     result = made({"p": {"bo": steps(0.0)}})
     figures = Summary(mean=0.25, std=0.0, iqm=0.25, ci95=interval), runs, feasible
     verdict = verdict_of(["bo"], result.problems, figures={"bo": figures})
@@ -218,9 +212,7 @@ def test_a_score_says_from_how_many_runs_it_is(
 
 
 @pytest.mark.parametrize(("names", "who"), [("ab", "Neither"), ("abc", "None of")])
-def test_strategies_that_are_as_soon_at_the_optimum_are_named_by_their_number(
-    names: str, who: str
-) -> None:
+def test_strategies_that_are_as_soon_at_the_optimum_are_named_by_their_number(names, who):
     ends = [0.0] * 7 + [1.0] * 3
     regrets = {name: np.array(ends[k:] + ends[:k]) for k, name in enumerate(names)}
     sentences = judged(**regrets).sentences

@@ -8,22 +8,19 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
 from pathlib import Path
 
 import surrogate_nas as sn
-from surrogate_nas.benchmarks.base import Benchmark, Measurement, Question
+from surrogate_nas.benchmarks.base import Benchmark
 from surrogate_nas.core.errors import EvaluationError
 from surrogate_nas.runtime.worker import alive
-from surrogate_nas.space import Cell
-from surrogate_nas.tables import Seed
 
 _GROWS_TO = 1_000_000_000
 _STEP = 10_000_000
 """Bytes."""
 
 
-def _grow(how: str) -> None:
+def _grow(how):
     """Take memory in small steps, and let go of it at the end."""
     if how == "grows-in-a-child":
         code = "from tests.runs.delayed import _grow; _grow('grows')"
@@ -38,7 +35,7 @@ def _grow(how: str) -> None:
     time.sleep(1.0)
 
 
-def _hang(folder: Path | None) -> None:
+def _hang(folder):
     """Say so in a file, and sleep."""
     if folder is not None:
         (folder / f"hangs_{os.getpid()}").touch()
@@ -98,35 +95,33 @@ class Delayed(Benchmark):
             setattr(self, field, getattr(self.table, field))
 
     @property
-    def fingerprint(self) -> str:
+    def fingerprint(self):
         return f"delayed {self.table.fingerprint}"
 
-    def question(self, name: str, epochs: int | None = None) -> Question:
+    def question(self, name, epochs=None):
         return self.table.question(name, epochs)
 
-    def scale(self, question: Question, seed: Seed = "mean") -> tuple[float, float]:
+    def scale(self, question, seed="mean"):
         return self.table.scale(question, seed)
 
     def continued(
         self,
-        cell: Cell,
-        since: int,
-        epochs: int,
-        metrics: Sequence[str] = (),
+        cell,
+        since,
+        epochs,
+        metrics=(),
         *,
-        seed: Seed | None = None,
-    ) -> float:
+        seed=None,
+    ):
         return self.table.continued(cell, since, epochs, metrics, seed=seed)
 
-    def predicted_cost(self, cell: Cell, epochs: int | None) -> float:
+    def predicted_cost(self, cell, epochs):
         if not self.knows_costs:
             return super().predicted_cost(cell, epochs)
         questions = [self.table.question("valid_error", epochs)]
         return float(self.table.measure([cell], questions).cost[0])
 
-    def measure(
-        self, cells: Sequence[Cell], questions: Sequence[Question], seed: Seed = "mean"
-    ) -> Measurement:
+    def measure(self, cells, questions, seed="mean"):
         answer = self.table.measure(cells, questions, seed)
         (cell,) = cells
         time.sleep(
@@ -135,7 +130,7 @@ class Delayed(Benchmark):
         self._be_in_trouble(cell)
         return answer
 
-    def _be_in_trouble(self, cell: Cell) -> None:
+    def _be_in_trouble(self, cell):
         before = 0
         if self.folder is not None:
             mark = f"{cell.index}-"

@@ -2,8 +2,6 @@
 them.
 """
 
-from __future__ import annotations
-
 import json
 import os
 import shutil
@@ -14,7 +12,6 @@ import pytest
 
 import surrogate_nas as sn
 from surrogate_nas.core.errors import UserError
-from surrogate_nas.runs.run import Run
 from surrogate_nas.runs.store import Store
 from tests import examples_talker
 
@@ -32,7 +29,7 @@ class AtWill(sn.Strategy):
 
 
 @pytest.fixture
-def program(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def program(tmp_path, monkeypatch):
     """A copy of a program, which can be deleted."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv(
@@ -44,11 +41,11 @@ def program(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 NAME = "external(command='python talk.py learn')"
 
 
-def cells(run: Run) -> list[str]:
+def cells(run):
     return [trial.cell.text for trial in run.trials]
 
 
-def test_a_run_is_made_again_with_the_program_gone(program: Path) -> None:
+def test_a_run_is_made_again_with_the_program_gone(program):
     first = sn.compare("fashion", [NAME], ASKED, runs=2, budget=16, folder="out").runs
     program.unlink()
     for file in Path("out/runs").glob("*"):
@@ -60,9 +57,7 @@ def test_a_run_is_made_again_with_the_program_gone(program: Path) -> None:
     assert again[0].diagnosis["usage"]["tokens"] == 600
 
 
-def test_tokens_of_kept_answers_count_when_a_run_goes_on(
-    program: Path, tmp_path: Path
-) -> None:
+def test_tokens_of_kept_answers_count_when_a_run_goes_on(program, tmp_path):
     name = f"external(command='python talk.py learn {tmp_path}/heard')"
     asked = {"runs": 1, "budget_tokens": 500, "folder": "out"}
     sn.compare("fashion", [name], ASKED, budget=13, **asked)
@@ -75,7 +70,7 @@ def test_tokens_of_kept_answers_count_when_a_run_goes_on(
 
 
 @pytest.mark.usefixtures("program")
-def test_a_longer_run_asks_only_for_what_is_new(tmp_path: Path) -> None:
+def test_a_longer_run_asks_only_for_what_is_new(tmp_path):
     name = f"external(command='python talk.py draw {tmp_path}/heard')"
     short = sn.compare("fashion", [name], ASKED, runs=1, budget=13, folder="out").runs[0]
     (tmp_path / "heard").unlink()
@@ -89,7 +84,7 @@ def test_a_longer_run_asks_only_for_what_is_new(tmp_path: Path) -> None:
 
 
 @pytest.mark.usefixtures("program")
-def test_altered_answers_are_refused() -> None:
+def test_altered_answers_are_refused():
     sn.compare("fashion", [NAME], ASKED, runs=1, budget=13, folder="out")
     (answers,) = Path("out/answers").glob("*.journal")
     (run,) = Path("out/runs").glob("*")
@@ -101,7 +96,7 @@ def test_altered_answers_are_refused() -> None:
         sn.compare("fashion", [NAME], ASKED, runs=1, budget=13, folder="out")
 
 
-def test_a_strategy_of_a_user_may_speak_for_others_too(tmp_path: Path) -> None:
+def test_a_strategy_of_a_user_may_speak_for_others_too(tmp_path):
     file = tmp_path / "own.py"
     file.write_text(AT_WILL)
     out = tmp_path / "out"
@@ -118,7 +113,7 @@ def test_a_strategy_of_a_user_may_speak_for_others_too(tmp_path: Path) -> None:
 
 
 @pytest.mark.usefixtures("program")
-def test_a_run_of_the_first_protocol_is_read_and_not_resumed() -> None:
+def test_a_run_of_the_first_protocol_is_read_and_not_resumed():
     """It has trials of a program, and no answers."""
     asked = {"runs": 1, "folder": "out"}
     made = sn.compare("fashion", [NAME], ASKED, budget=12, **asked).runs[0]

@@ -1,19 +1,14 @@
 """The loop by hand: what may be told, what may not, and evaluations that failed."""
 
-from __future__ import annotations
-
 import math
-from collections.abc import Sequence
 from functools import partial
-from pathlib import Path
-from typing import Any
 
 import pytest
 
 import surrogate_nas as sn
 from surrogate_nas.objective import Objective
 from surrogate_nas.runs.ledger import Ledger
-from surrogate_nas.space.trial import Request, Trial
+from surrogate_nas.space.trial import Request
 
 SPACE = sn.EnumerableChoiceSpace(
     "listed", {f"layer{place}": ("skip", "conv", "pool") for place in range(6)}
@@ -31,7 +26,7 @@ REASON = "out of memory"
 
 
 @pytest.fixture
-def loop() -> sn.AskTell:
+def loop():
     return sn.AskTell(Objective(WITH_R, BENCH), "random")
 
 
@@ -65,10 +60,10 @@ def loop() -> sn.AskTell:
     ],
 )
 def test_what_is_no_result_is_refused_and_changes_nothing(
-    loop: sn.AskTell,
-    values: Any,
-    says: str,
-) -> None:
+    loop,
+    values,
+    says,
+):
     (cell,) = loop.ask()
     with pytest.raises(sn.UserError, match=says):
         loop.tell(cell, values)
@@ -78,7 +73,7 @@ def test_what_is_no_result_is_refused_and_changes_nothing(
     assert loop.tell(cell, {"valid_error": 9.0}).loss == pytest.approx(0.09)
 
 
-def test_one_number_is_the_one_metric_that_is_not_known(loop: sn.AskTell) -> None:
+def test_one_number_is_the_one_metric_that_is_not_known(loop):
     (cell,) = loop.ask()
     trial = loop.tell(cell, 9.0)
     assert trial.values == {"valid_error": 9.0, "latency@mine": 1.0 + cell.choices[0]}
@@ -89,7 +84,7 @@ def test_one_number_is_the_one_metric_that_is_not_known(loop: sn.AskTell) -> Non
         sn.AskTell(Objective(WITH_R, DEAR), "random").tell(cell, 9.0)
 
 
-def test_a_cost_that_a_function_computes_must_be_told() -> None:
+def test_a_cost_that_a_function_computes_must_be_told():
     loop = sn.AskTell(Objective(WITH_R, DEAR), "random")
     with pytest.raises(sn.UserError, match="latency@mine of .* is missing"):
         loop.tell(SPACE[4], {"valid_error": 9.0})
@@ -102,7 +97,7 @@ def test_a_cost_that_a_function_computes_must_be_told() -> None:
 
 
 @pytest.mark.parametrize("cost", [-1.0, math.nan, math.inf, "long"])
-def test_a_cost_is_a_number(loop: sn.AskTell, cost: Any) -> None:
+def test_a_cost_is_a_number(loop, cost):
     for tell in (
         lambda: loop.tell(SPACE[1], 9.0, cost=cost),
         lambda: loop.fail(SPACE[1], REASON, cost=cost),
@@ -112,7 +107,7 @@ def test_a_cost_is_a_number(loop: sn.AskTell, cost: Any) -> None:
     assert not loop.trials
 
 
-def test_a_failed_evaluation_is_charged_and_never_the_best(loop: sn.AskTell) -> None:
+def test_a_failed_evaluation_is_charged_and_never_the_best(loop):
     failed = loop.fail(loop.ask()[0], "  out of\n memory ", cost=7.0)
     assert (
         failed.failure == REASON
@@ -129,13 +124,13 @@ def test_a_failed_evaluation_is_charged_and_never_the_best(loop: sn.AskTell) -> 
     assert loop.best is told and told.score < failed.score and told.finished == 9.0
     for reason in ("", "  ", None, 5):
         with pytest.raises(sn.UserError, match="reason"):
-            loop.fail(SPACE[1], reason)  # type: ignore[arg-type]
+            loop.fail(SPACE[1], reason)
     with pytest.raises(sn.UserError):
         loop.fail("no cell", REASON)
     assert len(loop.trials) == 2
 
 
-def test_it_ranks_behind_all_that_is_feasible() -> None:
+def test_it_ranks_behind_all_that_is_feasible():
     for expression, limit in ((ALONE, None), (WITH_R, "latency@mine <= 2"), (FRONT, None)):
         objective = Objective(expression, BENCH, subject_to=limit)
         scores = objective.over_space()
@@ -147,7 +142,7 @@ def test_it_ranks_behind_all_that_is_feasible() -> None:
             )
 
 
-def alike(first: Sequence[Trial], second: Sequence[Trial]) -> bool:
+def alike(first, second):
     return repr(list(first)) == repr(list(second))
 
 
@@ -156,14 +151,14 @@ CURVE = sn.Training(
 )
 
 
-def evaluated(asked: sn.Cell | Request) -> dict[str, float]:
+def evaluated(asked):
     """What a caller's own training says, by the epochs that it was asked for."""
     cell, epochs, read = asked if isinstance(asked, Request) else Request(asked, 9)
     values = {"valid_error": 60 / epochs + sum(cell.choices), "train_loss": 1 / epochs}
     return {name: value for name, value in values.items() if name in ("valid_error", *read)}
 
 
-def driven(loop: sn.AskTell, n: int, at_once: int = 1) -> list[Trial]:
+def driven(loop, n, at_once=1):
     """Evaluate until there are n trials; every fifth evaluation fails."""
     while len(loop.trials) < n:
         for asked in loop.pending or loop.ask(at_once):
@@ -176,7 +171,7 @@ def driven(loop: sn.AskTell, n: int, at_once: int = 1) -> list[Trial]:
     return loop.trials
 
 
-def test_values_of_a_request_are_told_at_its_epochs() -> None:
+def test_values_of_a_request_are_told_at_its_epochs():
     with sn.AskTell(Objective(ALONE, CURVE), "random") as loop:
         trial = loop.tell(Request(SPACE[5], 3), {"valid_error": 30.0}, cost=2.0)
         assert (trial.epochs, trial.cost_seconds) == (3, 2.0)
@@ -199,9 +194,7 @@ def test_values_of_a_request_are_told_at_its_epochs() -> None:
 @pytest.mark.parametrize(
     "strategy", ["asha", "bohb", "bo_epochs", "evolution", "bo", "reinforce"]
 )
-def test_a_loop_goes_on_from_its_folder(
-    strategy: str, at_once: int, tmp_path: Path
-) -> None:
+def test_a_loop_goes_on_from_its_folder(strategy, at_once, tmp_path):
     objective = Objective(ALONE, CURVE)
     with sn.AskTell(objective, strategy, first=4) as loop:
         whole = driven(loop, 24, at_once)
@@ -212,7 +205,7 @@ def test_a_loop_goes_on_from_its_folder(
     assert alike(loop.trials, whole)
 
 
-def test_what_was_asked_for_and_not_told_is_pending(tmp_path: Path) -> None:
+def test_what_was_asked_for_and_not_told_is_pending(tmp_path):
     objective = Objective(WITH_R, BENCH)
     with sn.AskTell(objective, "random", out=tmp_path) as loop:
         first, second, third = loop.ask(3)
@@ -224,7 +217,7 @@ def test_what_was_asked_for_and_not_told_is_pending(tmp_path: Path) -> None:
         assert again.pending == [first]
 
 
-def test_a_torn_line_is_dropped_and_another_loop_refused(tmp_path: Path) -> None:
+def test_a_torn_line_is_dropped_and_another_loop_refused(tmp_path):
     objective = Objective(WITH_R, BENCH)
     with sn.AskTell(objective, "random", out=tmp_path) as loop:
         for cell in loop.ask(3):
@@ -249,10 +242,10 @@ def test_a_torn_line_is_dropped_and_another_loop_refused(tmp_path: Path) -> None
         sn.AskTell(objective, "random", out=tmp_path)
 
 
-def test_a_strategy_that_was_edited_does_not_go_on(tmp_path: Path) -> None:
+def test_a_strategy_that_was_edited_does_not_go_on(tmp_path):
     file = tmp_path / "own.py"
 
-    def loop(place: int) -> sn.AskTell:
+    def loop(place):
         file.write_text(
             "import surrogate_nas as sn\n"
             "class Own(sn.Strategy):\n"

@@ -1,7 +1,5 @@
 """Trainings of a user that do what they should not, each in a search of others that go on."""
 
-from __future__ import annotations
-
 import ctypes
 import errno
 import os
@@ -9,12 +7,10 @@ import resource
 import sys
 import time
 from contextlib import suppress
-from pathlib import Path
 
 import pytest
 
 import surrogate_nas as sn
-from surrogate_nas.benchmarks.running import RunningTrial
 from surrogate_nas.benchmarks.training import Training
 from surrogate_nas.space import EnumerableChoiceSpace
 
@@ -37,7 +33,7 @@ BAD = {
 SPACE = EnumerableChoiceSpace("bad", {"what": (*BAD, "works"), "size": ("1", "2")})
 
 
-def train(_: sn.Cell, trial: RunningTrial) -> None:  # noqa: C901 - a line or two for each
+def train(_, trial):  # noqa: C901 - a line or two for each
     what = trial.options["what"]
     match what:
         case "crashes":
@@ -64,9 +60,9 @@ def train(_: sn.Cell, trial: RunningTrial) -> None:  # noqa: C901 - a line or tw
         case "nan":
             trial.report(1, valid_error=float("nan"))
         case "text":
-            trial.report(1, valid_error="good")  # type: ignore[arg-type]
+            trial.report(1, valid_error="good")
         case "list":
-            trial.report(1, valid_error=[1.0])  # type: ignore[arg-type]
+            trial.report(1, valid_error=[1.0])
         case "backwards":
             trial.report(1, valid_error=2.0)
             trial.report(2, valid_error=2.0)
@@ -89,9 +85,7 @@ def train(_: sn.Cell, trial: RunningTrial) -> None:  # noqa: C901 - a line or tw
     sys.platform != "linux", reason="it counts on signals and limits of Linux"
 )
 @pytest.mark.parametrize("what", BAD)
-def test_a_bad_training_is_one_line_and_the_others_go_on(
-    what: str, tmp_path: Path, capfd: pytest.CaptureFixture[str]
-) -> None:
+def test_a_bad_training_is_one_line_and_the_others_go_on(what, tmp_path, capfd):
     bench = Training(
         SPACE, train, metrics=["valid_error"], epochs=3, name=f"bad {what}", silence=1.0
     )

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from pathlib import Path
-
 import pytest
 
 import surrogate_nas as sn
@@ -16,19 +13,18 @@ from surrogate_nas.runs.options import Budget
 from surrogate_nas.runs.runner import Experiment
 from surrogate_nas.runs.search import first_cells
 from surrogate_nas.space import Cell, EnumerableChoiceSpace
-from surrogate_nas.space.trial import Trial
-from tests.conftest import EVERY_STRATEGY, Snas, assert_one_clear_line
+from tests.conftest import EVERY_STRATEGY, assert_one_clear_line
 
 SPACE = EnumerableChoiceSpace("grid", {name: tuple(range(5)) for name in ("a", "b", "c")})
 """Its cells have commas in their texts."""
 FASHION = sn.load("fashion")
 
 
-def error(cell: Cell) -> float:
+def error(cell):
     return float(10 + sum(cell.choices))
 
 
-def dear() -> sn.Computed:
+def dear():
     return sn.Computed(SPACE, {"valid_error": error})
 
 
@@ -37,14 +33,14 @@ class Echo(sn.Strategy):
 
     told: tuple[Cell, ...] = ()
 
-    def ask(self, n: int) -> list[Cell]:
+    def ask(self, n):
         return list(self.told[:n]) or [self.space.sample(self.rng)]
 
-    def tell(self, trials: Sequence[Trial]) -> None:
+    def tell(self, trials):
         self.told += tuple(trial.cell for trial in trials)
 
 
-def written(path: Path, *lines: str) -> Path:
+def written(path, *lines):
     path.write_text("\n".join(lines) + "\n", encoding="utf-8")
     return path
 
@@ -52,7 +48,7 @@ def written(path: Path, *lines: str) -> Path:
 # First cells
 
 
-def test_own_cells_are_asked_for_first_then_the_shared_random_ones(tmp_path: Path) -> None:
+def test_own_cells_are_asked_for_first_then_the_shared_random_ones(tmp_path):
     space = FASHION.space
     file = written(tmp_path / "mine.txt", "# my networks", "", f" {space[300]} ", "301")
     run = sn.search(
@@ -69,13 +65,13 @@ def test_own_cells_are_asked_for_first_then_the_shared_random_ones(tmp_path: Pat
     )
 
 
-def test_a_random_cell_that_is_also_the_user_s_is_asked_for_once() -> None:
+def test_a_random_cell_that_is_also_the_user_s_is_asked_for_once():
     drawn = first_cells(FASHION.space, 10, 0, 0)
     run = sn.search(FASHION, "random", "valid_error", first=[drawn[4]], budget=10)
     assert [trial.cell for trial in run.trials] == [drawn[4], *drawn[:4], *drawn[5:]]
 
 
-def test_several_workers_begin_with_the_same_cells() -> None:
+def test_several_workers_begin_with_the_same_cells():
     run = sn.search(
         FASHION, "random", "valid_error", first=[11, 12], budget=12, simulated_workers=4
     )
@@ -86,7 +82,7 @@ def test_several_workers_begin_with_the_same_cells() -> None:
 # Random first cells
 
 
-def test_a_user_s_training_begins_with_no_random_cell_and_all_else_with_ten() -> None:
+def test_a_user_s_training_begins_with_no_random_cell_and_all_else_with_ten():
     drawn = first_cells(SPACE, 10, 0, 0)
     swift = sn.Computed(SPACE, {"valid_error": error}, cheap=True)
     own, wanted, cheap = (
@@ -106,7 +102,7 @@ def test_a_user_s_training_begins_with_no_random_cell_and_all_else_with_ten() ->
 
 
 @pytest.mark.parametrize("name", EVERY_STRATEGY)
-def test_every_strategy_begins_by_itself(name: str) -> None:
+def test_every_strategy_begins_by_itself(name):
     run = sn.search(dear(), name, budget=25)
     assert len(run.answers) == 25
     early = sn.search(FASHION, name, "valid_error", budget=25, random_first=0)
@@ -116,7 +112,7 @@ def test_every_strategy_begins_by_itself(name: str) -> None:
 # What was trained before
 
 
-def test_what_was_known_is_told_first_and_charged_nothing(tmp_path: Path) -> None:
+def test_what_was_known_is_told_first_and_charged_nothing(tmp_path):
     known = written(
         tmp_path / "runs.csv",
         "cell,valid_error,params,train_loss",
@@ -144,7 +140,7 @@ def test_what_was_known_is_told_first_and_charged_nothing(tmp_path: Path) -> Non
     )
 
 
-def test_strategies_learn_from_what_was_known(tmp_path: Path) -> None:
+def test_strategies_learn_from_what_was_known(tmp_path):
     lines = [f'"{cell}",{error(cell)}' for cell in SPACE if cell.choices[0] == 0]
     known = written(tmp_path / "runs.csv", "cell,valid_error", *lines)
     run = sn.search(dear(), "evolution", known=known, budget=1)
@@ -158,9 +154,7 @@ def test_strategies_learn_from_what_was_known(tmp_path: Path) -> None:
     assert sn.search(dear(), "bo", known=known, budget=10).incumbent.score == 0.11
 
 
-def test_early_looks_are_told_to_strategies_over_epochs_alone(
-    tmp_path: Path, snas: Snas
-) -> None:
+def test_early_looks_are_told_to_strategies_over_epochs_alone(tmp_path, snas):
     lines = [f"{index},{1 if index < 5 else ''},{20 + index}" for index in range(6)]
     known = written(tmp_path / "runs.csv", "cell,epochs,valid_error", *lines)
     run = sn.search(
@@ -177,7 +171,7 @@ def test_early_looks_are_told_to_strategies_over_epochs_alone(
     assert_one_clear_line(outcome, "after 1 epochs, and evolution reads cells after 5 only")
 
 
-def test_a_front_and_limits_are_told_as_trials_have_them(tmp_path: Path) -> None:
+def test_a_front_and_limits_are_told_as_trials_have_them(tmp_path):
     known = written(
         tmp_path / "runs.csv", "cell,valid_error,valid_loss", "5,20,0.5", "6,30,0.7"
     )
@@ -189,7 +183,7 @@ def test_a_front_and_limits_are_told_as_trials_have_them(tmp_path: Path) -> None
     assert not any(trial.feasible for trial in limited.known) and limited.best_known is None
 
 
-def test_a_folder_holds_how_its_runs_began_and_mixes_no_two(tmp_path: Path) -> None:
+def test_a_folder_holds_how_its_runs_began_and_mixes_no_two(tmp_path):
     objective = Objective("valid_error", FASHION)
     known = written(tmp_path / "runs.csv", "cell,valid_error", "5,20")
     beginning = read_beginning(objective, [11], known)
@@ -225,7 +219,7 @@ def test_a_folder_holds_how_its_runs_began_and_mixes_no_two(tmp_path: Path) -> N
 # The command, and what is wrong with input
 
 
-def test_the_command_tells_known_cells_apart(tmp_path: Path, snas: Snas) -> None:
+def test_the_command_tells_known_cells_apart(tmp_path, snas):
     known = written(tmp_path / "runs.csv", "cell,valid_error", "5,1.5", "6,20")
     asked = ("search", "fashion", "random", "--objective", "valid_error")
     options = (
@@ -271,9 +265,7 @@ def test_the_command_tells_known_cells_apart(tmp_path: Path, snas: Snas) -> None
         ),
     ],
 )
-def test_first_cells_that_are_none_get_one_line(
-    first: list[str], says: str, snas: Snas, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_first_cells_that_are_none_get_one_line(first, says, snas, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     options = [part for one in first for part in ("--first", one)]
     assert_one_clear_line(
@@ -281,7 +273,7 @@ def test_first_cells_that_are_none_get_one_line(
     )
 
 
-def test_a_file_of_first_cells_says_which_line_is_none(tmp_path: Path, snas: Snas) -> None:
+def test_a_file_of_first_cells_says_which_line_is_none(tmp_path, snas):
     file = written(tmp_path / "mine.txt", "11", "twelve")
     outcome = snas("search", "fashion", "random", "--first", file)
     assert_one_clear_line(outcome, "mine.txt, line 2: ")
@@ -325,15 +317,13 @@ def test_a_file_of_first_cells_says_which_line_is_none(tmp_path: Path, snas: Sna
         (["cell,epochs,valid_error", "5,x,3"], "epochs must be a whole number"),
     ],
 )
-def test_a_wrong_file_of_trainings_gets_one_line(
-    lines: list[str], says: str, tmp_path: Path, snas: Snas
-) -> None:
+def test_a_wrong_file_of_trainings_gets_one_line(lines, says, tmp_path, snas):
     known = written(tmp_path / "runs.csv", *lines)
     asked = ("search", "fashion", "asha", "--objective", "valid_error", "--budget", 3)
     assert_one_clear_line(snas(*asked, "--known", known), says)
 
 
-def test_what_cannot_be_known_gets_one_line(tmp_path: Path, snas: Snas) -> None:
+def test_what_cannot_be_known_gets_one_line(tmp_path, snas):
     known = written(
         tmp_path / "runs.csv", "cell,epochs,valid_error", '"grid(a=0, b=0, c=0)",5,3'
     )

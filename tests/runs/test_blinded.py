@@ -2,11 +2,8 @@
 found out.
 """
 
-from __future__ import annotations
-
 import json
 import sys
-from pathlib import Path
 
 import pytest
 
@@ -16,14 +13,13 @@ from surrogate_nas.results.api import read_comparison
 from surrogate_nas.runs.sandbox.calls import sandboxed
 from surrogate_nas.runs.sandbox.interface import Blinded
 from surrogate_nas.strategies import strategy_entry
-from tests.conftest import Snas
 
 ASKED = "valid_loss + 0.1*params"
 NAMES = ("random", "evolution", "local_search", "guided", "successive_halving")
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_a_search_that_reads_no_names_goes_the_same_way(name: str) -> None:
+def test_a_search_that_reads_no_names_goes_the_same_way(name):
     for limit in (None, "params <= 30000"):
         plain, hidden = (
             sn.search("fashion", each, ASKED, subject_to=limit, budget=25)
@@ -45,12 +41,12 @@ def test_a_search_that_reads_no_names_goes_the_same_way(name: str) -> None:
         *("bo", "nsga2", "bohb", "reinforce", "hyperband", "optuna:TPESampler"),
     ],
 )
-def test_every_kind_of_strategy_runs_blinded(name: str) -> None:
+def test_every_kind_of_strategy_runs_blinded(name):
     run = sn.search("fashion", f"blind:{name}", ASKED, budget=14)
     assert not run.failure and {trial.cell.text[0] for trial in run.trials} == {"|"}
 
 
-def test_several_objectives_and_user_code_run_blinded(tmp_path: Path) -> None:
+def test_several_objectives_and_user_code_run_blinded(tmp_path):
     file = tmp_path / "own.py"
     kind = "RegularisedEvolution"
     file.write_text(
@@ -65,7 +61,7 @@ def test_several_objectives_and_user_code_run_blinded(tmp_path: Path) -> None:
     assert own.strategy == "blind:Own" and own.scores.tolist() == ours.scores.tolist()
 
 
-def test_an_external_program_reads_no_name(tmp_path: Path) -> None:
+def test_an_external_program_reads_no_name(tmp_path):
     proposer = tmp_path / "listen.py"
     heard = tmp_path / "heard.txt"
     proposer.write_text(
@@ -91,9 +87,7 @@ def test_an_external_program_reads_no_name(tmp_path: Path) -> None:
     assert sorted(trials[0]["values"].values()) == sorted(run.trials[0].values.values())
 
 
-def test_a_strategy_that_has_read_the_benchmark_is_found_out(
-    tmp_path: Path, snas: Snas
-) -> None:
+def test_a_strategy_that_has_read_the_benchmark_is_found_out(tmp_path, snas):
     scores = sn.Objective(ASKED, sn.load("fashion")).over_space()
     assert scores is not None
     best = sn.load("fashion").space[int(scores.score.argmin())]
@@ -131,13 +125,13 @@ def test_a_strategy_that_has_read_the_benchmark_is_found_out(
     assert "random against itself with hidden names" in said
 
 
-def test_only_its_prefix_blinds_a_strategy() -> None:
+def test_only_its_prefix_blinds_a_strategy():
     for name in (" evolution", " blind:evolution"):
         made = sandboxed(strategy_entry(name), sn.load("fashion").space, seed=0, limit=60)
         assert isinstance(made, Blinded) == ("blind" in name)
 
 
-def test_what_cannot_be_blinded_is_refused() -> None:
+def test_what_cannot_be_blinded_is_refused():
     for name, said in (
         ("blind:darts", "cannot be blinded"),
         ("blind:nothing", "Unknown strategy 'nothing'"),

@@ -6,8 +6,6 @@ import re
 from collections.abc import Sequence
 from csv import DictReader
 from html import escape
-from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -16,7 +14,7 @@ from scipy import stats
 
 import surrogate_nas as sn
 from analysis import calibrate_confirm
-from surrogate_nas.benchmarks.base import Measurement, Question
+from surrogate_nas.benchmarks.base import Measurement
 from surrogate_nas.core.errors import EvaluationError, UserError
 from surrogate_nas.objective import Draw, Objective
 from surrogate_nas.results.api import read_comparison
@@ -24,24 +22,23 @@ from surrogate_nas.results.archive import unpack
 from surrogate_nas.runs import confirm as confirming
 from surrogate_nas.runs.confirm import FIRST_FRESH, shape_of
 from surrogate_nas.runs.store import Store
-from surrogate_nas.space import Cell, EnumerableChoiceSpace
+from surrogate_nas.space import EnumerableChoiceSpace
 from surrogate_nas.stats import decision
-from surrogate_nas.stats.decision import Values
 from surrogate_nas.tables import Seed
-from tests.conftest import Snas, assert_one_clear_line
+from tests.conftest import assert_one_clear_line
 
-confirm: Any = confirming.confirm
-decide_few: Any = decision.decide_few
+confirm = confirming.confirm
+decide_few = decision.decide_few
 SPACE = EnumerableChoiceSpace("steps", {"a": tuple(range(10)), "b": tuple(range(10))})
 STEP = 2.0
 """By how many % a step in either choice lowers the error; seeds scatter by 1."""
 
 
-def true_error(cell: Cell) -> float:
+def true_error(cell):
     return 60.0 - STEP * sum(cell.choices)
 
 
-def size(cell: Cell) -> float:
+def size(cell):
     return 1.0 + cell.choices[0]
 
 
@@ -55,9 +52,7 @@ class Noisy(sn.Computed):
         self.failing = failing
         self.split = split
 
-    def measure(
-        self, cells: Sequence[Cell], questions: Sequence[Question], seed: Seed = 0
-    ) -> Measurement:
+    def measure(self, cells, questions, seed=0):
         assert isinstance(seed, int)
         values, cost = super().measure(cells, questions)
         for row, cell in enumerate(cells):
@@ -72,16 +67,16 @@ class Noisy(sn.Computed):
         return Measurement(values, cost)
 
 
-def noisy_run(benchmark: Noisy, expression: str = "valid_error") -> tuple[Objective, Any]:
+def noisy_run(benchmark, expression="valid_error"):
     objective = Objective(expression, benchmark)
     return objective, sn.search(benchmark, "random", objective, budget=40)
 
 
-def few(*of: Sequence[float]) -> dict[str, Values]:
+def few(*of):
     return {str(i): np.array(values, dtype=float) for i, values in enumerate(of)}
 
 
-def test_of_two_cells_it_is_welch_s_test() -> None:
+def test_of_two_cells_it_is_welch_s_test():
     rng = np.random.default_rng(0)
     for n in (2, 3, 5, 9):
         values = few(rng.normal(0, 3, size=n), rng.normal(1, 1, size=n))
@@ -94,7 +89,7 @@ def test_of_two_cells_it_is_welch_s_test() -> None:
         assert (found.sign != 0) == (welch.pvalue < 0.05)
 
 
-def test_where_a_seed_moves_both_cells_it_is_the_paired_test() -> None:
+def test_where_a_seed_moves_both_cells_it_is_the_paired_test():
     rng = np.random.default_rng(1)
     split = rng.normal(0, 50, size=6)
     values = few(split + rng.normal(size=6), split + 2 + rng.normal(size=6))
@@ -104,7 +99,7 @@ def test_where_a_seed_moves_both_cells_it_is_the_paired_test() -> None:
     assert found.p < 0.1 * unpaired
 
 
-def test_the_best_of_many_needs_more_than_the_only_one() -> None:
+def test_the_best_of_many_needs_more_than_the_only_one():
     one = few(np.arange(9.0), np.arange(9.0) + 3.5)
     alone = decide_few(one, "1")
     many = decide_few(one | {f"other {i}": one["0"] + 9.0 for i in range(20)}, "1")
@@ -114,7 +109,7 @@ def test_the_best_of_many_needs_more_than_the_only_one() -> None:
     assert many.interval[0] < alone.interval[0] and many.interval[1] > alone.interval[1]
 
 
-def test_a_noisy_cell_takes_degrees_of_freedom() -> None:
+def test_a_noisy_cell_takes_degrees_of_freedom():
     quiet = few([0, 1, 2], [0, 1, 2], [0, 1, 2], [1.9, 2.9, 3.9])
     noisy = quiet | {"2": np.array([0.0, 30.0, 60.0])}
     sure = decide_few(quiet, "3")
@@ -122,21 +117,21 @@ def test_a_noisy_cell_takes_degrees_of_freedom() -> None:
     assert unsure.p > 5 * sure.p
 
 
-def test_equal_trainings_decide_without_error_or_not_at_all() -> None:
+def test_equal_trainings_decide_without_error_or_not_at_all():
     same = decide_few(few([1, 1, 1], [1, 1, 1]), "1")
     assert (same.sign, same.p, same.needed) == (0, 1.0, None)
     other = decide_few(few([1, 1, 1], [2, 2, 2]), "1")
     assert (other.sign, other.difference_interval, other.p) == (1, (1.0, 1.0), 0.0)
 
 
-def test_too_few_trainings_are_refused() -> None:
+def test_too_few_trainings_are_refused():
     for values in (few([1.0], [2.0, 3.0]), few([1.0, 2.0])):
         with pytest.raises(UserError, match="two trainings or more"):
             decide_few(values, "0")
 
 
 @pytest.mark.parametrize("name", calibrate_confirm.SIMULATED)
-def test_what_is_no_better_is_called_so_in_at_most_five_per_cent(name: str) -> None:
+def test_what_is_no_better_is_called_so_in_at_most_five_per_cent(name):
     """But where one candidate in ten fails, which five trainings often do not show."""
     draw = calibrate_confirm.SIMULATED[name]
     row = calibrate_confirm.judged("simulated", name, draw, (3, 5), 600, 7)
@@ -156,15 +151,15 @@ def test_what_is_no_better_is_called_so_in_at_most_five_per_cent(name: str) -> N
         (35, "CELLSxSEEDS"),
     ],
 )
-def test_a_wrong_shape_is_one_line(given: Any, words: str) -> None:
+def test_a_wrong_shape_is_one_line(given, words):
     assert shape_of(" 3×5 ") == shape_of([3, 5])
     with pytest.raises(UserError, match=words):
         shape_of(given)
 
 
-def test_the_best_cells_and_the_reference_are_trained_with_the_same_fresh_seeds() -> None:
+def test_the_best_cells_and_the_reference_are_trained_with_the_same_fresh_seeds():
     objective, run = noisy_run(Noisy())
-    told: list[tuple[int, int]] = []
+    told = []
     found = confirm(objective, run, 3, 5, against=0, progress=lambda *at: told.append(at))
     ranked = sorted(run.trials, key=lambda trial: trial.score)
     best = list(dict.fromkeys(trial.cell for trial in ranked))[:3]
@@ -179,14 +174,14 @@ def test_the_best_cells_and_the_reference_are_trained_with_the_same_fresh_seeds(
     assert "better than yours by" in found.sentences[0]
 
 
-def test_the_seed_of_the_search_is_never_fresh() -> None:
+def test_the_seed_of_the_search_is_never_fresh():
     objective = Objective("valid_error", Noisy(), seed=FIRST_FRESH + 1)
     run = sn.search(objective.benchmark, "random", objective, budget=20)
     (one,) = confirm(objective, run, 1, 2).cells
     assert one.seeds == (FIRST_FRESH, FIRST_FRESH + 2)
 
 
-def test_a_reference_that_the_search_found_is_no_candidate() -> None:
+def test_a_reference_that_the_search_found_is_no_candidate():
     objective, run = noisy_run(Noisy())
     mine = run.incumbent.cell
     found = confirm(objective, run, 3, 5, against=str(mine))
@@ -194,7 +189,7 @@ def test_a_reference_that_the_search_found_is_no_candidate() -> None:
     assert found.reference.seen == run.incumbent.score
 
 
-def test_a_better_reference_is_told_as_such() -> None:
+def test_a_better_reference_is_told_as_such():
     objective, run = noisy_run(Noisy())
     found = confirm(objective, run, 2, 6, against=99)
     assert found.difference < 0 and not found.better
@@ -206,7 +201,7 @@ def test_a_better_reference_is_told_as_such() -> None:
     assert "not told apart from yours" in near.sentences[0]
 
 
-def test_trainings_that_are_needed_are_those_of_both_cells() -> None:
+def test_trainings_that_are_needed_are_those_of_both_cells():
     objective, run = noisy_run(Noisy())
     told = 0
     for cell in SPACE[60:99]:
@@ -221,7 +216,7 @@ def test_trainings_that_are_needed_are_those_of_both_cells() -> None:
     assert told
 
 
-def test_without_a_reference_the_best_stands_beside_the_runner_up() -> None:
+def test_without_a_reference_the_best_stands_beside_the_runner_up():
     objective, run = noisy_run(Noisy())
     found = confirm(objective, run, 3, 4)
     assert found.reference is None
@@ -233,7 +228,7 @@ def test_without_a_reference_the_best_stands_beside_the_runner_up() -> None:
     assert "no other to compare it with" in only.sentences[0]
 
 
-def test_a_training_that_fails_leaves_its_cell_unconfirmed_and_the_others_go_on() -> None:
+def test_a_training_that_fails_leaves_its_cell_unconfirmed_and_the_others_go_on():
     objective, run = noisy_run(Noisy())
     best = confirm(objective, run, 3, 5).cells
     failing = Noisy([best[0].cell.index])
@@ -251,7 +246,7 @@ def test_a_training_that_fails_leaves_its_cell_unconfirmed_and_the_others_go_on(
     assert none.to_json()["better"] is False and none.to_json()["difference"] is None
 
 
-def test_a_cell_that_breaks_a_limit_by_fresh_seeds_is_not_confirmed() -> None:
+def test_a_cell_that_breaks_a_limit_by_fresh_seeds_is_not_confirmed():
     benchmark = Noisy()
     objective, run = noisy_run(benchmark)
     best = confirm(objective, run, 3, 5)
@@ -264,12 +259,12 @@ def test_a_cell_that_breaks_a_limit_by_fresh_seeds_is_not_confirmed() -> None:
     assert "breaks the limits" in found.sentences[-1]
 
 
-def test_a_table_gives_seeds_that_the_search_did_not_see() -> None:
+def test_a_table_gives_seeds_that_the_search_did_not_see():
     bench = sn.load("fashion")
     objective = Objective("valid_loss", bench, seed_policy="draw")
     run = sn.search(bench, "random", objective, budget=60, seed=5)
     found = confirm(objective, run, 3, 2)
-    held: Any = objective.single_seeds()
+    held = objective.single_seeds()
     assert found.passed_over > 0 and len(found.cells) == 3
     assert f"want of fresh seeds: {found.passed_over} cell" in found.sentences[1]
     for one in found.cells:
@@ -284,9 +279,9 @@ def test_a_table_gives_seeds_that_the_search_did_not_see() -> None:
         )
 
 
-def test_a_table_gives_all_cells_the_same_seeds_where_it_can_and_pairs_none_else() -> None:
+def test_a_table_gives_all_cells_the_same_seeds_where_it_can_and_pairs_none_else():
     objective = Objective("valid_loss", "fashion", seed_policy="draw")
-    held: Any = objective.single_seeds()
+    held = objective.single_seeds()
     mine = int(np.flatnonzero(held.held.all(axis=1))[-1])
     unlike = 0
     for seed in range(40):
@@ -301,11 +296,11 @@ def test_a_table_gives_all_cells_the_same_seeds_where_it_can_and_pairs_none_else
     assert unlike
 
 
-def test_what_cannot_be_confirmed_is_refused_before_the_search() -> None:
-    def never(trials: Any) -> None:
+def test_what_cannot_be_confirmed_is_refused_before_the_search():
+    def never(trials):
         raise AssertionError(trials)
 
-    refused: list[tuple[dict[str, Any], str]] = [
+    refused = [
         (
             {"confirm": "3x2"},
             "sees the mean of all: none is fresh. With --seed-policy draw",
@@ -326,7 +321,7 @@ def test_what_cannot_be_confirmed_is_refused_before_the_search() -> None:
         with pytest.raises(UserError):
             confirm(*noisy_run(Noisy()), 2, 2, against=cell)
     bench = sn.load("fashion")
-    held: Any = Objective("valid_loss", bench, seed_policy="draw").single_seeds()
+    held = Objective("valid_loss", bench, seed_policy="draw").single_seeds()
     few_seeds = int(np.flatnonzero(held.held.sum(axis=1) == 1)[0])
     options = {"confirm": "3x2", "seed_policy": "draw", "against_cell": few_seeds}
     with pytest.raises(
@@ -337,7 +332,7 @@ def test_what_cannot_be_confirmed_is_refused_before_the_search() -> None:
         sn.search("analog-cifar10", "random", budget=20, callback=never, confirm="3x2")
 
 
-def test_a_search_confirms_at_its_end_and_is_otherwise_the_same() -> None:
+def test_a_search_confirms_at_its_end_and_is_otherwise_the_same():
     benchmark = Noisy()
     plain = sn.search(benchmark, "evolution", "valid_error", budget=30)
     run = sn.search(
@@ -350,9 +345,9 @@ def test_a_search_confirms_at_its_end_and_is_otherwise_the_same() -> None:
     )
 
 
-def test_the_command_prints_what_is_confirmed(snas: Snas) -> None:
+def test_the_command_prints_what_is_confirmed(snas):
     words = "search fashion random --objective valid_loss --seed-policy draw --budget 60 --seed 5"
-    held: Any = Objective("valid_loss", "fashion", seed_policy="draw").single_seeds()
+    held = Objective("valid_loss", "fashion", seed_policy="draw").single_seeds()
     mine = int(np.flatnonzero(held.held.all(axis=1))[-1])
     asked = [*words.split(), "--confirm", "3x2", "--against-cell", mine]
     out = snas(*asked).out
@@ -370,11 +365,11 @@ def test_the_command_prints_what_is_confirmed(snas: Snas) -> None:
 class Mirrored(EnumerableChoiceSpace):
     """A space of pairs whose order does not matter."""
 
-    def identity(self, cell: Cell) -> str:
+    def identity(self, cell):
         return str(sorted(cell.choices))
 
 
-def test_of_isomorphic_cells_the_best_alone_is_trained() -> None:
+def test_of_isomorphic_cells_the_best_alone_is_trained():
     space = Mirrored("mirrored", {"a": tuple(range(6)), "b": tuple(range(6))})
     benchmark = Noisy()
     benchmark.space = space
@@ -393,22 +388,20 @@ STORED = (
 
 
 @pytest.fixture
-def stored(snas: Snas, tmp_path: Path) -> Path:
+def stored(snas, tmp_path):
     """The folder of a search with a confirmed winner."""
     snas(*STORED, "--confirm", "3x2", "--out", tmp_path / "run")
     return tmp_path / "run"
 
 
-def test_a_confirmed_winner_is_read_back_and_not_trained_again(
-    snas: Snas, stored: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_confirmed_winner_is_read_back_and_not_trained_again(snas, stored, monkeypatch):
     again = [*STORED, "--out", stored, "--json", "--confirm"]
     (run,) = read_comparison(stored).runs
     with monkeypatch.context() as patch:
         patch.delattr("surrogate_nas.runs.confirm._answers")
         confirmed = snas(*again, "3x2").json["confirmed"]
     assert run.confirmed and confirmed == run.confirmed.to_json()
-    held: Any = Objective("valid_loss", "fashion", seed_policy="draw")
+    held = Objective("valid_loss", "fashion", seed_policy="draw")
     assert run.confirmed.decision == confirm(held, run, 3, 2).decision
     assert len(snas(*again, "2x2").json["confirmed"]["cells"]) == 2
     # with more trials other cells may be the best
@@ -417,8 +410,8 @@ def test_a_confirmed_winner_is_read_back_and_not_trained_again(
 
 
 def test_a_confirmed_winner_comes_first_in_the_report_and_the_tables(
-    snas: Snas, stored: Path, tmp_path: Path
-) -> None:
+    snas, stored, tmp_path
+):
     confirmed = snas("report", stored, "--json").json["confirmed"]
     (first,) = confirmed
     page = (stored / "report.html").read_text()
@@ -435,9 +428,7 @@ def test_a_confirmed_winner_comes_first_in_the_report_and_the_tables(
     assert float(rows[0]["confirmed_score"]) == pytest.approx(first["mean"])
 
 
-def test_a_confirmed_winner_is_sealed_and_archived(
-    snas: Snas, stored: Path, tmp_path: Path
-) -> None:
+def test_a_confirmed_winner_is_sealed_and_archived(snas, stored, tmp_path):
     archive = tmp_path / "mine.zip"
     snas("archive", "create", stored, archive)
     assert snas("archive", "verify", archive, "--json").json["valid"]

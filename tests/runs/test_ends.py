@@ -2,13 +2,9 @@
 and for the verification of an archive.
 """
 
-from __future__ import annotations
-
 import ast
 import inspect
 from functools import partial
-from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -18,7 +14,7 @@ from surrogate_nas.results.verification import verify
 from surrogate_nas.runs import options
 from tests.talking import ASKED, FILE, talker
 
-ENDING: dict[str, tuple[str, dict[str, Any]]] = {
+ENDING = {
     "target": ("random", {"target": 30.0}),
     "tokens": (talker("learn"), {"budget_tokens": 250}),
     options.ENDED_EARLY: (talker("finish"), {}),
@@ -26,7 +22,7 @@ ENDING: dict[str, tuple[str, dict[str, Any]]] = {
 """By the reason a strategy and the options of a run that it ends."""
 
 
-def reasons() -> set[str]:
+def reasons():
     """All that `ended_by` returns, but for the empty text."""
     function = ast.parse(inspect.getsource(options.ended_by))
     returned = [node.value for node in ast.walk(function) if isinstance(node, ast.Return)]
@@ -36,14 +32,12 @@ def reasons() -> set[str]:
     return {*texts, *(getattr(options, name) for name in names)} - {""}
 
 
-def test_every_reason_has_an_example() -> None:
+def test_every_reason_has_an_example():
     assert reasons() == set(ENDING)
 
 
 @pytest.mark.parametrize("reason", ENDING)
-def test_a_run_that_is_ended_is_whole_and_verifies(
-    reason: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_run_that_is_ended_is_whole_and_verifies(reason, tmp_path, monkeypatch):
     monkeypatch.chdir(FILE.parent)
     strategy, given = ENDING[reason]
     compare = partial(

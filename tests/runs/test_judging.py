@@ -1,23 +1,18 @@
 """Trainings whose seeds are drawn: what a search sees, and by which seeds its answer is judged."""
 
-from __future__ import annotations
-
 import hashlib
 from collections import Counter
-from pathlib import Path
 
 import numpy as np
 import pytest
 
 import surrogate_nas as sn
-from surrogate_nas.benchmarks.running import RunningTrial
 from surrogate_nas.benchmarks.training import Training
 from surrogate_nas.files import HOME_VARIABLE
 from surrogate_nas.objective import Draw, Objective
 from surrogate_nas.results.api import read_comparison
 from surrogate_nas.runs import search as search_module
-from surrogate_nas.runs.run import Run
-from tests.conftest import Snas, assert_one_clear_line
+from tests.conftest import assert_one_clear_line
 
 SPACE = sn.ChoiceSpace(
     "net", {"width": (8, 16, 32), "depth": (1, 2, 3), "rate": (1, 2, 3, 4)}
@@ -48,7 +43,7 @@ ONE = sn.Training(SPACE, train, metrics=["valid_error"], epochs=3, name="one")
 
 
 @pytest.fixture(autouse=True)
-def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def here(tmp_path, monkeypatch):
     monkeypatch.setenv(HOME_VARIABLE, str(tmp_path / "home"))
     monkeypatch.chdir(tmp_path)
     (tmp_path / "mine.py").write_text(FILE)
@@ -56,36 +51,36 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.fixture
-def mine() -> Training:
+def mine():
     bench = sn.load("mine.py:MINE")
     assert isinstance(bench, Training)
     return bench
 
 
-def noted(here: Path) -> Counter[tuple[str, int]]:
+def noted(here):
     """How many epochs of each cell were trained by each seed."""
     lines = [line.rsplit(" ", 2) for line in (here / "notes").read_text().splitlines()]
     return Counter((cell, int(seed)) for cell, seed, _ in lines)
 
 
-def luck(cell: sn.Cell, seed: int) -> float:
+def luck(cell, seed):
     return int(hashlib.sha256(f"{cell} {seed}".encode()).hexdigest()[:4], 16) / 6553.6
 
 
-def drawn(run: int, cell: sn.Cell) -> int:
+def drawn(run, cell):
     return Draw(0, run).number((0, 1, 2), cell)
 
 
-def score(run: Run) -> float:
+def score(run):
     assert run.judged is not None
     return run.judged.values["valid_error[3]"]
 
 
 def test_a_search_sees_one_drawn_seed_and_its_answer_is_judged_by_the_others(
-    mine: Training,
-    here: Path,
-    capsys: pytest.CaptureFixture[str],
-) -> None:
+    mine,
+    here,
+    capsys,
+):
     run = sn.search(mine, "random", budget=6, seed=4)
     assert "trained by the other seeds: 2 trainings, not charged" in capsys.readouterr().err
     found = run.incumbent.cell
@@ -107,15 +102,15 @@ def test_a_search_sees_one_drawn_seed_and_its_answer_is_judged_by_the_others(
 
 @pytest.mark.parametrize("slots", [1, 2])
 def test_a_training_goes_on_by_its_drawn_seed_and_is_charged_for_that(
-    mine: Training,
-    here: Path,
-    slots: int,
-) -> None:
+    mine,
+    here,
+    slots,
+):
     for cell in [SPACE.at((width, 0, 0)) for width in range(3)]:
         for seed in range(3):  # so that the last answer of a cell may be another seed's
             mine.query(cell, LOSS, seed=seed, epochs=1)
     run = sn.search(mine, "asha", budget=16, seed=2, parallel=slots)
-    deepest: dict[sn.Cell, int] = {}
+    deepest = {}
     for trial in run.trials:
         deepest[trial.cell] = max(deepest.get(trial.cell, 0), trial.epochs or 0)
     assert len(run.trials) > len(deepest)
@@ -127,7 +122,7 @@ def test_a_training_goes_on_by_its_drawn_seed_and_is_charged_for_that(
     assert max(noted(here).values()) == 3
 
 
-def test_a_seed_that_fails_is_told_and_the_others_judge(snas: Snas, here: Path) -> None:
+def test_a_seed_that_fails_is_told_and_the_others_judge(snas, here):
     code = FILE.replace(
         "    luck =", "    if trial.seed == 1:\n        raise ValueError('no')\n    luck ="
     )
@@ -143,9 +138,9 @@ def test_a_seed_that_fails_is_told_and_the_others_judge(snas: Snas, here: Path) 
 
 
 def test_a_comparison_stores_what_was_judged_and_trains_nothing_again(
-    snas: Snas,
-    here: Path,
-) -> None:
+    snas,
+    here,
+):
     words = [
         "compare",
         "mine.py:MINE",
@@ -177,11 +172,11 @@ def test_a_comparison_stores_what_was_judged_and_trains_nothing_again(
 
 
 def test_an_interrupt_while_it_is_judged_costs_no_training(
-    mine: Training,
-    here: Path,
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    def interrupted(*_: object) -> None:
+    mine,
+    here,
+    monkeypatch,
+):
+    def interrupted(*_):
         raise KeyboardInterrupt
 
     whole = sn.search(mine, "random", budget=6, folder=here / "whole")
@@ -195,16 +190,16 @@ def test_an_interrupt_while_it_is_judged_costs_no_training(
     assert not (here / "notes").exists()  # all of it was trained for the first search
 
 
-def test_a_winner_is_confirmed_by_seeds_that_no_search_draws(mine: Training) -> None:
+def test_a_winner_is_confirmed_by_seeds_that_no_search_draws(mine):
     run = sn.search(mine, "random", budget=4, confirm="1x2")
     assert run.confirmed is not None and run.confirmed.winner is not None
     assert run.confirmed.winner.seeds == (1_000_000, 1_000_001)
 
 
-def test_what_its_results_depend_on(mine: Training) -> None:
-    def training(seeds: int) -> Training:
+def test_what_its_results_depend_on(mine):
+    def training(seeds):
         given = {"metrics": [LOSS], "epochs": 3, "seeds": seeds}
-        return Training(SPACE, _trains, **given)  # type: ignore[arg-type]
+        return Training(SPACE, _trains, **given)
 
     assert (
         training(1).fingerprint == training(3).fingerprint
@@ -215,7 +210,7 @@ def test_what_its_results_depend_on(mine: Training) -> None:
     assert Objective(LOSS, mine).draws and not Objective(LOSS, mine, seed=1).draws
 
 
-def _trains(_cell: sn.Cell, trial: RunningTrial) -> None:
+def _trains(_cell, trial):
     for epoch in range(1, trial.epochs + 1):
         trial.report(epoch, valid_error=1.0)
 
@@ -227,12 +222,12 @@ def _trains(_cell: sn.Cell, trial: RunningTrial) -> None:
         ({"seeds": 3, "stochastic": False}, "Where the seed does not matter"),
     ],
 )
-def test_what_are_no_seeds_is_one_line(given: dict[str, int], says: str) -> None:
+def test_what_are_no_seeds_is_one_line(given, says):
     with pytest.raises(sn.UserError, match=says):
-        Training(SPACE, _trains, metrics=[LOSS], epochs=3, **given)  # type: ignore[arg-type]
+        Training(SPACE, _trains, metrics=[LOSS], epochs=3, **given)
 
 
-def test_seeds_that_cannot_be_drawn_are_one_line(snas: Snas) -> None:
+def test_seeds_that_cannot_be_drawn_are_one_line(snas):
     one = snas("search", "mine.py:ONE", "--seed-policy", "draw")
     assert_one_clear_line(one, "one names no seeds of valid_error[3]")
     two = snas("search", "mine.py:MINE", "--objective", "valid_error, valid_error[1]")

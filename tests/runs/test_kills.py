@@ -5,20 +5,15 @@ The moment does not depend on the clock: a strategy waits at its tenth trial unt
 it may go on. The long version with random moments and other commands is analysis/torture.py.
 """
 
-from __future__ import annotations
-
 import json
 import signal
 import sys
 import time
-from pathlib import Path
-from typing import Any
 
 import psutil
 import pytest
 
 from analysis.torture import hit, marked, workers
-from tests.conftest import Snas
 from tests.gated import Gated
 
 pytestmark = [
@@ -28,7 +23,7 @@ pytestmark = [
 
 
 @pytest.fixture(scope="module")
-def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> Any:
+def undisturbed(tmp_path_factory):
     """What the comparison gives if nothing happens to it."""
     return Gated(tmp_path_factory.mktemp("undisturbed")).finish()
 
@@ -62,12 +57,12 @@ def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> Any:
     ],
 )
 def test_a_killed_comparison_leaves_no_process_and_goes_on(
-    undisturbed: Any,
-    tmp_path: Path,
-    kind: str,
-    code: int,
-    says: str,
-) -> None:
+    undisturbed,
+    tmp_path,
+    kind,
+    code,
+    says,
+):
     gated = Gated(tmp_path / "work")
     mark = str(tmp_path)
     process = gated.start(mark)
@@ -87,8 +82,8 @@ SECOND += "from surrogate_nas.cli import main; main()"
 
 
 def test_a_killed_worker_costs_its_run_and_the_same_command_redoes_it(
-    undisturbed: Any, tmp_path: Path
-) -> None:
+    undisturbed, tmp_path
+):
     gated = Gated(tmp_path / "work")
     mark = str(tmp_path)
     process = gated.start(mark)
@@ -106,9 +101,7 @@ def test_a_killed_worker_costs_its_run_and_the_same_command_redoes_it(
     assert gated.finish() == undisturbed
 
 
-def test_a_second_process_waits_for_the_first_and_both_say_the_same(
-    undisturbed: Any, tmp_path: Path
-) -> None:
+def test_a_second_process_waits_for_the_first_and_both_say_the_same(undisturbed, tmp_path):
     gated = Gated(tmp_path / "work")
     first = gated.start("first")
     gated.arrived(2)
@@ -120,7 +113,7 @@ def test_a_second_process_waits_for_the_first_and_both_say_the_same(
     assert gated.finish() == undisturbed
 
 
-def test_handlers_are_put_back(snas: Snas) -> None:
+def test_handlers_are_put_back(snas):
     before = signal.getsignal(signal.SIGTERM)
     snas("path")
     assert signal.getsignal(signal.SIGTERM) == before

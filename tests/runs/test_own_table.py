@@ -1,7 +1,5 @@
 """`snas table FILE.py:NAME`: every cell of a user's training, its failures, and what goes on."""
 
-from __future__ import annotations
-
 import signal
 import subprocess
 import sys
@@ -15,7 +13,7 @@ import surrogate_nas as sn
 from surrogate_nas.benchmarks.table import TableBenchmark
 from surrogate_nas.files import HOME_VARIABLE
 from surrogate_nas.tables import ColumnKey
-from tests.conftest import Snas, assert_one_clear_line
+from tests.conftest import assert_one_clear_line
 
 FILE = """
 import os
@@ -72,7 +70,7 @@ CELL = "net(width=16, depth=2)"
 
 
 @pytest.fixture(autouse=True)
-def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def here(tmp_path, monkeypatch):
     monkeypatch.setenv(HOME_VARIABLE, str(tmp_path / "home"))
     monkeypatch.chdir(tmp_path)
     (tmp_path / "mine.py").write_text(FILE)
@@ -81,14 +79,12 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def noted(here: Path) -> Counter[str]:
+def noted(here):
     """How often each epoch of each cell was trained by each seed."""
     return Counter((here / "notes").read_text().splitlines())
 
 
-def test_a_table_has_what_the_training_says_and_can_be_searched(
-    snas: Snas, here: Path
-) -> None:
+def test_a_table_has_what_the_training_says_and_can_be_searched(snas, here):
     made = snas("table", "mine.py:MINE", "--seeds", 2, "--workers", 2, "--json")
     assert made.code == 0, made.err
     assert (made.json["trainings"], made.json["failed"], made.json["seeds"]) == (12, 0, 2)
@@ -96,7 +92,7 @@ def test_a_table_has_what_the_training_says_and_can_be_searched(
     table = sn.load("trained-mine-MINE")
     mine = sn.load("mine.py:MINE")
     assert isinstance(table, TableBenchmark)
-    assert [cell.text for cell in table.space] == [  # type: ignore[attr-defined]
+    assert [cell.text for cell in table.space] == [
         f"net(width={width}, depth={depth})" for width in (8, 16, 32) for depth in (1, 2)
     ]
     assert {metric.name: metric.kind for metric in table.metrics} == {
@@ -124,18 +120,14 @@ def test_a_table_has_what_the_training_says_and_can_be_searched(
         assert 0 < spent == pytest.approx(found.json["simulated_seconds"])
 
 
-def test_what_a_search_has_trained_is_not_trained_for_a_table(
-    snas: Snas, here: Path
-) -> None:
+def test_what_a_search_has_trained_is_not_trained_for_a_table(snas, here):
     sn.search("mine.py:MINE", "random", "valid_error", budget=6)
     before = noted(here)
     assert snas("table", "mine.py:MINE").code == 0
     assert sum(before.values()) == 18 and noted(here) == before
 
 
-def test_a_failed_training_has_no_value_and_its_reason_is_told(
-    snas: Snas, here: Path
-) -> None:
+def test_a_failed_training_has_no_value_and_its_reason_is_told(snas, here):
     (here.parent / "control" / "broken").write_text(CELL)
     made = snas("table", "mine.py:MINE", "--out", "mine.h5", "--json")
     assert made.code == 0
@@ -162,9 +154,7 @@ def test_a_failed_training_has_no_value_and_its_reason_is_told(
     assert snas("search", "mine.h5", "--budget", 6).code == 0
 
 
-def test_one_seed_that_failed_leaves_the_mean_over_the_others(
-    snas: Snas, here: Path
-) -> None:
+def test_one_seed_that_failed_leaves_the_mean_over_the_others(snas, here):
     snas("table", "mine.py:MINE", "--out", "mine.h5")
     (here.parent / "control" / "broken").write_text(CELL)
     snas("table", "mine.py:MINE", "--out", "mine.h5", "--seeds", 2)
@@ -176,9 +166,9 @@ def test_one_seed_that_failed_leaves_the_mean_over_the_others(
 
 
 def test_what_fails_alike_from_the_first_is_a_mistake_and_makes_no_table(
-    snas: Snas,
-    here: Path,
-) -> None:
+    snas,
+    here,
+):
     (here.parent / "control" / "broken").write_text(
         "\n".join(f"net(width={w}, depth={d})" for w in (8, 16, 32) for d in (1, 2))
     )
@@ -190,7 +180,7 @@ def test_what_fails_alike_from_the_first_is_a_mistake_and_makes_no_table(
     assert len(noted(here)) == 18
 
 
-def test_a_killed_command_goes_on_and_trains_nothing_again(here: Path) -> None:
+def test_a_killed_command_goes_on_and_trains_nothing_again(here):
     (here.parent / "control" / "broken").write_text(
         "net(width=8, depth=2)"
     )  # a failure is stored too
@@ -200,7 +190,7 @@ def test_a_killed_command_goes_on_and_trains_nothing_again(here: Path) -> None:
         "sys.argv[1:] = ['table', 'mine.py:MINE', '--out', 'mine.h5']; main()"
     )
 
-    def command(kill: str) -> int:
+    def command(kill):
         made = subprocess.run([sys.executable, "-c", code, kill], cwd=here, check=False)
         return made.returncode
 
@@ -213,7 +203,7 @@ def test_a_killed_command_goes_on_and_trains_nothing_again(here: Path) -> None:
     assert np.isnan(sn.load("mine.h5").column("valid_error", epochs=3)).sum() == 1
 
 
-def test_a_training_that_no_seed_changes_has_one(snas: Snas, here: Path) -> None:
+def test_a_training_that_no_seed_changes_has_one(snas, here):
     assert_one_clear_line(
         snas("table", "mine.py:SURE", "--seeds", 2), "same answer for every seed"
     )
@@ -223,9 +213,7 @@ def test_a_training_that_no_seed_changes_has_one(snas: Snas, here: Path) -> None
     assert question.epochs == 2 and table.seeds(question) == () and len(noted(here)) == 12
 
 
-def test_a_space_of_one_s_own_is_found_again_in_another_process(
-    snas: Snas, here: Path
-) -> None:
+def test_a_space_of_one_s_own_is_found_again_in_another_process(snas, here):
     made = snas("table", "mine.py:THEIRS", "--out", "own.h5")
     assert made.code == 0, made.err
     code = "import surrogate_nas as sn; print(*map(str, sn.load('own.h5').space), sep='|')"
@@ -236,7 +224,7 @@ def test_a_space_of_one_s_own_is_found_again_in_another_process(
     assert told.stdout.strip().split("|") == cells
 
 
-def test_functions_of_a_cell_make_a_table_that_counts_queries(snas: Snas) -> None:
+def test_functions_of_a_cell_make_a_table_that_counts_queries(snas):
     assert snas("table", "mine.py:CALLED", "--out", "called.h5").code == 0
     table = sn.load("called.h5")
     assert table.query(CELL, "valid_error") == 7.0 and table.cost == "queries"
@@ -259,14 +247,14 @@ def test_functions_of_a_cell_make_a_table_that_counts_queries(snas: Snas) -> Non
         (["mine.py:MINE", "--workers", 0], "There must be at least 1 worker"),
     ],
 )
-def test_what_does_not_fit_is_one_line(snas: Snas, words: list[object], says: str) -> None:
+def test_what_does_not_fit_is_one_line(snas, words, says):
     assert_one_clear_line(snas("table", *words), says)
 
 
 TINY = f"{Path(__file__).parents[1].joinpath('tiny_task.py')}:TINY"
 
 
-def test_a_task_is_trained_once_for_each_functional_class(snas: Snas) -> None:
+def test_a_task_is_trained_once_for_each_functional_class(snas):
     made = snas("table", TINY, "--space", "macro", "--seeds", 2, "--workers", 2, "--json")
     assert made.code == 0, made.err
     assert (made.json["trainings"], made.json["failed"]) == (72, 0)
@@ -298,7 +286,7 @@ objective = "valid_error[2] + 0.1*params"
 """
 
 
-def test_a_suite_file_names_a_training(snas: Snas, here: Path) -> None:
+def test_a_suite_file_names_a_training(snas, here):
     (here / "mine.toml").write_text(SUITE)
     made = snas("suite", "mine.toml", "--out", "results", "--json")
     assert made.code == 0, made.err

@@ -2,8 +2,6 @@
 uninterrupted one says.
 """
 
-from __future__ import annotations
-
 import json
 import os
 import shutil
@@ -11,22 +9,20 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 
-from surrogate_nas.benchmarks import TableBenchmark
 from surrogate_nas.core.errors import UserError
 from surrogate_nas.results.api import compare, read_comparison
 from tests.outcomes import bare
 
-SETTLED: dict[str, Any] = {
+SETTLED = {
     "runs": 2,
     "budget": 400,
     "objective": "digital_error + 0.02*params + 0.01*macs",
 }
-SHORT: dict[str, Any] = {"runs": 2, "budget": 100}
+SHORT = {"runs": 2, "budget": 100}
 SWIFT = ["random", "local_search", "evolution", "reinforce"]
 CHILD = f"""
 import os, signal, sys
@@ -45,7 +41,7 @@ sn.compare(sn.load("analog-cifar10"), {SWIFT!r}, folder=Path(sys.argv[1]), **{SE
 """
 
 
-def kill(folder: Path, line: int, torn: int) -> None:
+def kill(folder, line, torn):
     """Let a comparison kill itself while it writes its nth line, a share (%) of which still reaches
     the file.
     """
@@ -55,15 +51,13 @@ def kill(folder: Path, line: int, torn: int) -> None:
 
 
 @pytest.fixture(scope="module")
-def whole(
-    tmp_path_factory: pytest.TempPathFactory, analog: TableBenchmark
-) -> tuple[Path, Any]:
+def whole(tmp_path_factory, analog):
     """The folder of a comparison that nothing interrupted, and what it says."""
     folder = tmp_path_factory.mktemp("whole")
     return folder, bare(compare(analog, SWIFT, folder=folder, **SETTLED))
 
 
-def trial_lines(folder: Path) -> dict[str, list[str]]:
+def trial_lines(folder):
     return {
         path.name: path.read_text().splitlines()[:-1]
         for path in sorted((folder / "runs").glob("*.jsonl"))
@@ -72,10 +66,10 @@ def trial_lines(folder: Path) -> dict[str, list[str]]:
 
 @pytest.mark.slow
 def test_killed_four_times_and_resumed_it_says_the_same(
-    whole: tuple[Path, Any],
-    analog: TableBenchmark,
-    tmp_path: Path,
-) -> None:
+    whole,
+    analog,
+    tmp_path,
+):
     undisturbed, expected = whole
     folder = tmp_path / "killed"
     rng = np.random.default_rng(8)
@@ -95,29 +89,27 @@ def test_killed_four_times_and_resumed_it_says_the_same(
 
 
 @pytest.fixture(scope="module")
-def short(
-    tmp_path_factory: pytest.TempPathFactory, analog: TableBenchmark
-) -> tuple[Path, Any]:
+def short(tmp_path_factory, analog):
     """A shorter one, for what damages files by hand."""
     folder = tmp_path_factory.mktemp("short")
     return folder, bare(compare(analog, SWIFT, folder=folder, **SHORT))
 
 
 @pytest.fixture
-def copy(short: tuple[Path, Any], tmp_path: Path) -> Path:
+def copy(short, tmp_path):
     shutil.copytree(short[0], tmp_path / "copy")
     return tmp_path / "copy"
 
 
-def again(folder: Path, bench: TableBenchmark) -> Any:
+def again(folder, bench):
     return bare(compare(bench, SWIFT, folder=folder, **SHORT))
 
 
 def test_a_torn_last_line_is_dropped_wherever_it_is_torn(
-    copy: Path,
-    short: tuple[Path, Any],
-    analog: TableBenchmark,
-) -> None:
+    copy,
+    short,
+    analog,
+):
     path = copy / "runs" / "evolution-1.jsonl"
     content = path.read_bytes()
     rng = np.random.default_rng(0)
@@ -141,11 +133,11 @@ def test_a_torn_last_line_is_dropped_wherever_it_is_torn(
     "line", ["", "{", "[1]", "3", "null", '{"cell": "odd"}', '{"index": 3}', "é\x00"]
 )
 def test_a_corrupted_middle_line_is_a_clear_error(
-    copy: Path,
-    analog: TableBenchmark,
-    ended: bool,
-    line: str,
-) -> None:
+    copy,
+    analog,
+    ended,
+    line,
+):
     path = copy / "runs" / "random-0.jsonl"
     lines = path.read_text().splitlines()
     lines[70] = line

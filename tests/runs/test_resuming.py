@@ -2,11 +2,7 @@
 is gone.
 """
 
-from __future__ import annotations
-
 from dataclasses import replace
-from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -25,19 +21,18 @@ from surrogate_nas.runs.store import Store
 from surrogate_nas.space import EnumerableChoiceSpace
 from surrogate_nas.space.network import Network
 from surrogate_nas.tables import Table, write_table
-from tests.conftest import Snas
 from tests.outcomes import bare
 
 SPACE = EnumerableChoiceSpace(
     "tiny", {"a": tuple("012345"), "b": tuple("012345"), "c": tuple("012345")}
 )
 OBJECTIVE = "valid_error + 0.1*size"
-ASKED: dict[str, Any] = {"objective": OBJECTIVE, "budget": 40, "first_cells": 5}
+ASKED = {"objective": OBJECTIVE, "budget": 40, "first_cells": 5}
 STRATEGIES = ["random", "asha", "evolution"]
 """One of them asks for as few epochs as it may."""
 
 
-def table(*, grown: bool = False, wrong: float = 0.0, at: int | None = None) -> Table:
+def table(*, grown=False, wrong=0.0, at=None):
     """A table of 216 cells with errors of two seeds and seconds.
 
     Args:
@@ -100,7 +95,7 @@ def table(*, grown: bool = False, wrong: float = 0.0, at: int | None = None) -> 
 
 
 @pytest.fixture
-def place(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+def place(monkeypatch, tmp_path):
     """The file of the table, in a home of its own."""
     monkeypatch.setenv("SURROGATE_NAS_HOME", str(tmp_path / "home"))
     path = table_path("growing")
@@ -108,11 +103,11 @@ def place(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     return path
 
 
-def compared(folder: Path | None, runs: int = 3, **more: Any) -> Any:
+def compared(folder, runs=3, **more):
     return sn.compare("growing", STRATEGIES, runs=runs, folder=folder, **{**ASKED, **more})
 
 
-def files(folder: Path) -> dict[str, list[str]]:
+def files(folder):
     """The trials of every run, as they are written."""
     return {
         path.name: path.read_text().splitlines()[:-1]
@@ -120,7 +115,7 @@ def files(folder: Path) -> dict[str, list[str]]:
     }
 
 
-def as_of_an_earlier_release(folder: Path) -> None:
+def as_of_an_earlier_release(folder):
     """Take from a folder what it says of its table, which earlier releases did not write."""
     store = Store(folder)
     content = {
@@ -133,12 +128,12 @@ def as_of_an_earlier_release(folder: Path) -> None:
 
 @pytest.mark.parametrize(("policy", "earlier"), [("mean", True), ("draw", False)])
 def test_a_folder_goes_on_as_it_began_when_its_table_has_grown(
-    place: Path,
-    tmp_path: Path,
-    policy: str,
-    earlier: bool,
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+    place,
+    tmp_path,
+    policy,
+    earlier,
+    monkeypatch,
+):
     with monkeypatch.context() as patch:
         if earlier:
             patch.setattr(sn.Objective, "fingerprint", sn.Objective.table_fingerprint)
@@ -162,9 +157,7 @@ def test_a_folder_goes_on_as_it_began_when_its_table_has_grown(
     )
 
 
-def test_archives_made_before_and_after_a_fetch_compare(
-    place: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_archives_made_before_and_after_a_fetch_compare(place, tmp_path, monkeypatch):
     """Also one that has the fingerprint of the whole table, as those of 29 November 2026."""
     with monkeypatch.context() as patch:
         patch.setattr(sn.Objective, "fingerprint", sn.Objective.table_fingerprint)
@@ -197,7 +190,7 @@ def test_archives_made_before_and_after_a_fetch_compare(
     )
 
 
-def test_a_budget_in_seconds_needs_the_same_charges(place: Path, tmp_path: Path) -> None:
+def test_a_budget_in_seconds_needs_the_same_charges(place, tmp_path):
     asked = {"objective": OBJECTIVE, "budget_seconds": 5000.0, "runs": 1}
     sn.compare("growing", ["random"], folder=tmp_path / "before", **asked)
     write_table(table(grown=True), place)
@@ -206,9 +199,7 @@ def test_a_budget_in_seconds_needs_the_same_charges(place: Path, tmp_path: Path)
         read_comparison(tmp_path / "before", against=[tmp_path / "after"])
 
 
-def test_other_numbers_of_a_column_that_is_read_do_not_compare(
-    place: Path, tmp_path: Path
-) -> None:
+def test_other_numbers_of_a_column_that_is_read_do_not_compare(place, tmp_path):
     compared(tmp_path / "before", runs=1)
     write_table(table(wrong=0.5, at=3), place)
     compared(tmp_path / "after", runs=1)
@@ -217,8 +208,8 @@ def test_other_numbers_of_a_column_that_is_read_do_not_compare(
 
 
 def test_an_archive_of_a_larger_table_is_not_checked_on_a_smaller_one(
-    place: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+    place, tmp_path, monkeypatch
+):
     write_table(table(grown=True), place)
     compared(tmp_path / "out", runs=1)
     create(tmp_path / "out", tmp_path / "a.zip")
@@ -232,7 +223,7 @@ def test_an_archive_of_a_larger_table_is_not_checked_on_a_smaller_one(
     assert "lacks train_loss[200], train_seconds[12], valid_error[12]" in found.absent[0]
 
 
-def test_what_results_cannot_depend_on_may_change(place: Path, tmp_path: Path) -> None:
+def test_what_results_cannot_depend_on_may_change(place, tmp_path):
     write_table(table(grown=True), place)
     first = compared(tmp_path / "one", runs=1)
     other = table(grown=True)
@@ -248,8 +239,8 @@ def test_what_results_cannot_depend_on_may_change(place: Path, tmp_path: Path) -
 
 @pytest.mark.usefixtures("place")
 def test_a_folder_of_one_training_seed_is_not_gone_on_with_by_another(
-    tmp_path: Path,
-) -> None:
+    tmp_path,
+):
     one, other = (sn.Objective(OBJECTIVE, "growing", seed=seed) for seed in (777, 888))
     compared(tmp_path, objective=one)
     before = files(tmp_path)
@@ -261,9 +252,7 @@ def test_a_folder_of_one_training_seed_is_not_gone_on_with_by_another(
     assert compared(tmp_path, runs=4, objective=one).objective.seed == 777
 
 
-def test_other_numbers_are_refused_also_of_cells_that_no_run_met(
-    place: Path, tmp_path: Path
-) -> None:
+def test_other_numbers_are_refused_also_of_cells_that_no_run_met(place, tmp_path):
     made = compared(tmp_path / "one", runs=1)
     met = {trial.cell.index for run in made.runs for trial in run.trials}
     unmet = next(i for i in range(len(SPACE)) if i not in met)
@@ -275,7 +264,7 @@ def test_other_numbers_are_refused_also_of_cells_that_no_run_met(
         read_comparison(tmp_path / "one")
 
 
-def test_results_are_not_read_without_their_table(place: Path, tmp_path: Path) -> None:
+def test_results_are_not_read_without_their_table(place, tmp_path):
     compared(tmp_path / "one", runs=1)
     place.unlink()
     with pytest.raises(UserError, match="growing") as refused:
@@ -283,9 +272,7 @@ def test_results_are_not_read_without_their_table(place: Path, tmp_path: Path) -
     assert "\n" not in str(refused.value)
 
 
-def test_what_a_folder_needs_and_the_table_lacks_is_named(
-    place: Path, tmp_path: Path
-) -> None:
+def test_what_a_folder_needs_and_the_table_lacks_is_named(place, tmp_path):
     write_table(table(grown=True), place)
     compared(tmp_path / "one", runs=1)
     write_table(table(), place)
@@ -311,7 +298,7 @@ subject_to = "size <= 6"
 """
 
 
-def test_a_suite_is_reported_and_goes_on(place: Path, tmp_path: Path, snas: Snas) -> None:
+def test_a_suite_is_reported_and_goes_on(place, tmp_path, snas):
     (tmp_path / "own.toml").write_text(SUITE)
     arguments = ["suite", tmp_path / "own.toml", "--out", tmp_path / "suite"]
     before = snas(*arguments, "--json").json
@@ -330,9 +317,7 @@ BENCH = sn.Computed(SPACE, {"valid_error": lambda cell: 10.0 + sum(cell.choices)
 """
 
 
-def test_a_user_s_file_is_not_run_because_a_folder_names_it(
-    tmp_path: Path, snas: Snas
-) -> None:
+def test_a_user_s_file_is_not_run_because_a_folder_names_it(tmp_path, snas):
     file = tmp_path / "own.py"
     file.write_text(OWN)
     out = tmp_path / "out"
@@ -345,13 +330,11 @@ def test_a_user_s_file_is_not_run_because_a_folder_names_it(
     assert not (tmp_path / "ran").exists()
 
 
-def test_a_table_that_is_replaced_while_runs_are_made_is_read_as_it_was(
-    place: Path, tmp_path: Path
-) -> None:
+def test_a_table_that_is_replaced_while_runs_are_made_is_read_as_it_was(place, tmp_path):
     wanted = bare(compared(None))
-    replaced: list[int] = []
+    replaced = []
 
-    def change(*counts: int) -> None:  # is called before a worker has begun
+    def change(*counts):  # is called before a worker has begun
         if not replaced:
             write_table(table(grown=True), place)
             replaced.extend(counts)
@@ -361,10 +344,8 @@ def test_a_table_that_is_replaced_while_runs_are_made_is_read_as_it_was(
     assert bare(compared(tmp_path / "one")) == wanted, "and the folder goes on"
 
 
-def test_a_table_of_other_numbers_in_its_place_is_told_by_workers(
-    place: Path, tmp_path: Path
-) -> None:
-    def change(*_: int) -> None:
+def test_a_table_of_other_numbers_in_its_place_is_told_by_workers(place, tmp_path):
+    def change(*_):
         write_table(table(wrong=1.0), place)
 
     with pytest.raises(
@@ -381,10 +362,10 @@ def test_a_table_of_other_numbers_in_its_place_is_told_by_workers(
 @pytest.mark.slow
 @pytest.mark.data
 def test_the_first_suite_goes_on_after_the_fetch_of_nb201_with_the_same_figures(
-    snas: Snas,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+    snas,
+    tmp_path,
+    monkeypatch,
+):
     """What ``make compare``, ``make data``, ``make compare`` do in an empty home, with two of its
     strategies; then its report and its export.
     """
@@ -411,9 +392,7 @@ def test_the_first_suite_goes_on_after_the_fetch_of_nb201_with_the_same_figures(
 
 
 @pytest.mark.parametrize("rule", [None, "median"])
-def test_a_folder_with_a_rule_that_is_gone_is_read_and_resumes_without_it(
-    rule: str | None, tmp_path: Path
-) -> None:
+def test_a_folder_with_a_rule_that_is_gone_is_read_and_resumes_without_it(rule, tmp_path):
     made = sn.compare(
         "fashion", ["random"], "valid_error", runs=1, budget=3, folder=tmp_path
     )
@@ -421,7 +400,7 @@ def test_a_folder_with_a_rule_that_is_gone_is_read_and_resumes_without_it(
     content = {**store.read(), "stopping": rule}
     store.write_json("experiment.json", {**content, "check": json_check(content)})
     assert read_comparison(tmp_path).runs == made.runs
-    asked: dict[str, Any] = {
+    asked = {
         "objective": "valid_error",
         "runs": 2,
         "budget": 3,
@@ -437,10 +416,10 @@ def test_a_folder_with_a_rule_that_is_gone_is_read_and_resumes_without_it(
 
 
 def test_a_run_whose_trainings_started_from_others_is_read_and_not_resumed(
-    tmp_path: Path,
-) -> None:
+    tmp_path,
+):
     (tmp_path / "mine.py").write_text(MINE)
-    asked: dict[str, Any] = {"budget": 3, "folder": tmp_path / "out"}
+    asked = {"budget": 3, "folder": tmp_path / "out"}
     made = sn.search(f"{tmp_path}/mine.py:MINE", "random", "valid_error", **asked)
     store = Store(tmp_path / "out")
     path, root = store.path("random", 0), store.root_of("random", 0)

@@ -2,11 +2,8 @@
 say.
 """
 
-from __future__ import annotations
-
 import math
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 from msgspec import to_builtins
@@ -53,7 +50,7 @@ END = EndLine.__struct_fields__[1:]
 BEST = [5.0, 3.0, 3.0, 3.0, 2.0, 2.0]
 
 
-def write(path: Path, trials: list[Trial] = TRIALS, run: Run | None = RUN) -> bytes:
+def write(path, trials=TRIALS, run=RUN):
     log = RunLog(path, "root")
     log.append(trials)
     if run is not None:
@@ -62,7 +59,7 @@ def write(path: Path, trials: list[Trial] = TRIALS, run: Run | None = RUN) -> by
     return path.read_bytes()
 
 
-def test_a_run_is_read_as_it_was_written(tmp_path: Path) -> None:
+def test_a_run_is_read_as_it_was_written(tmp_path):
     path = tmp_path / "run.jsonl"
     write(path)
     assert read_run(path, "root", "mine", 4, SPACE.parse) == RUN
@@ -77,7 +74,7 @@ def test_a_run_is_read_as_it_was_written(tmp_path: Path) -> None:
         read_run(tmp_path, "root", "mine", 4, SPACE.parse)
 
 
-def test_what_the_file_holds_is_compared_and_not_written_again(tmp_path: Path) -> None:
+def test_what_the_file_holds_is_compared_and_not_written_again(tmp_path):
     path = tmp_path / "run.jsonl"
     whole = write(path)
     log = RunLog(path, "root")
@@ -95,7 +92,7 @@ def test_what_the_file_holds_is_compared_and_not_written_again(tmp_path: Path) -
     assert (
         len(path.read_bytes().splitlines()) == 8
         and read_run(path, "root", "mine", 4, SPACE.parse).trials == longer
-    )  # type: ignore[union-attr]
+    )
     log = RunLog(path, "root")
     with pytest.raises(OtherHistoryError, match="another history"):
         log.append([replace(TRIALS[0], score=4.0)])
@@ -104,13 +101,13 @@ def test_what_the_file_holds_is_compared_and_not_written_again(tmp_path: Path) -
     log.close()
 
 
-def test_a_run_is_followed_while_it_is_made(tmp_path: Path) -> None:
+def test_a_run_is_followed_while_it_is_made(tmp_path):
     path = tmp_path / "run.jsonl"
     whole = write(path)
     lines = whole.splitlines(keepends=True)
     path.unlink()
 
-    def watched(content: bytes | None = None) -> RunWatch:
+    def watched(content=None):
         if content is not None:
             path.write_bytes(content)
         return RunWatch.of(path, "root", 12)
@@ -129,7 +126,7 @@ def test_a_run_is_followed_while_it_is_made(tmp_path: Path) -> None:
     )
 
 
-def test_nothing_feasible_is_no_best_score_and_no_number_is_damage(tmp_path: Path) -> None:
+def test_nothing_feasible_is_no_best_score_and_no_number_is_damage(tmp_path):
     path = tmp_path / "run.jsonl"
     write(path, [replace(TRIALS[2], index=0), replace(TRIALS[5], index=1)], run=None)
     assert RunWatch.of(path, "root", 12).best == [math.inf, math.inf]

@@ -7,9 +7,8 @@ from __future__ import annotations
 import json
 import os
 import time
-from collections.abc import Callable, Sequence
 from concurrent.futures import Future
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
@@ -28,14 +27,13 @@ from surrogate_nas.runs.running import (
 from surrogate_nas.runs.store import Store
 from surrogate_nas.runs.trainings import Job, Trainings
 from surrogate_nas.space import Cell
-from surrogate_nas.space.trial import Trial
 from tests.runs.delayed import Delayed
 
 TABLE = "fashion"
 OBJECTIVE = "valid_error + 0.1*params"
 
 
-def first() -> str:
+def first():
     """The first cell of run 0."""
     return sn.search(TABLE, "random", OBJECTIVE, budget=1).trials[0].cell.text
 
@@ -49,25 +47,25 @@ class Seen:
         self.failures: list[tuple[str, str]] = []
         self.read: list[Running] = []
 
-    def running(self, running: Running) -> None:
+    def running(self, running):
         self.told.append(running)
         found = None if self.file is None else read_running(self.file, 0.0)
         if found is not None:
             self.read.append(found)
 
-    def failed(self, cell: str, reason: str) -> None:
+    def failed(self, cell, reason):
         self.failures.append((cell, reason))
 
 
 @pytest.fixture
-def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+def at_once(monkeypatch):
     """Tell every change."""
     monkeypatch.setattr(module, "_PAUSE_SECONDS", 0.0)
     monkeypatch.setattr(module, "_SLOWER", 0)
 
 
 @pytest.mark.usefixtures("at_once")
-def test_a_stored_run_tells_what_it_trains_and_nothing_is_left(tmp_path: Path) -> None:
+def test_a_stored_run_tells_what_it_trains_and_nothing_is_left(tmp_path):
     file = Store(tmp_path).path("evolution", 0, "running")
     seen = Seen(file)
     bench = Delayed(TABLE, jitter=0.05, knows_costs=False)
@@ -104,7 +102,7 @@ def test_a_stored_run_tells_what_it_trains_and_nothing_is_left(tmp_path: Path) -
 
 
 @pytest.mark.usefixtures("at_once")
-def test_what_is_tried_again_says_why_and_a_failure_is_told_at_once(tmp_path: Path) -> None:
+def test_what_is_tried_again_says_why_and_a_failure_is_told_at_once(tmp_path):
     cell = first()
     seen = Seen()
     bench = Delayed(TABLE, jitter=0.05, folder=tmp_path, trouble={cell: "memory"})
@@ -119,13 +117,13 @@ def test_what_is_tried_again_says_why_and_a_failure_is_told_at_once(tmp_path: Pa
 
 
 @pytest.mark.usefixtures("at_once")
-def test_what_a_stored_run_knows_is_not_told_as_trained_again(tmp_path: Path) -> None:
+def test_what_a_stored_run_knows_is_not_told_as_trained_again(tmp_path):
     cell = first()
     bench = Delayed(TABLE, trouble={cell: "broken"})
     options = {"parallel": 2, "order": "clock", "folder": tmp_path, "budget": 9}
     n_told = 0
 
-    def stop(trials: list[Trial]) -> bool:
+    def stop(trials):
         nonlocal n_told
         n_told += len(trials)
         if n_told >= 6:
@@ -141,10 +139,8 @@ def test_what_a_stored_run_knows_is_not_told_as_trained_again(tmp_path: Path) ->
 
 
 @pytest.mark.parametrize("is_full", [False, True])
-def test_what_cannot_be_written_ends_no_run(
-    is_full: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def full(*_: object, **__: object) -> None:
+def test_what_cannot_be_written_ends_no_run(is_full, tmp_path, monkeypatch):
+    def full(*_, **__):
         raise OSError(28, "No space left on device")
 
     (tmp_path / "running").write_text("in the way")
@@ -156,7 +152,7 @@ def test_what_cannot_be_written_ends_no_run(
     assert (tmp_path / "running").read_text() == "in the way"
 
 
-def test_another_run_of_the_comparison_keeps_its_file(tmp_path: Path) -> None:
+def test_another_run_of_the_comparison_keeps_its_file(tmp_path):
     store = Store(tmp_path)
     other = store.path("bo", 1, "running")
     other.parent.mkdir()
@@ -168,18 +164,16 @@ def test_another_run_of_the_comparison_keeps_its_file(tmp_path: Path) -> None:
 class Nowhere:
     """Workers that never begin."""
 
-    def submit(self, *_: object, **__: object) -> Future[object]:
+    def submit(self, *_, **__):
         return Future()
 
-    def drop(self, _: object) -> None: ...
+    def drop(self, _): ...
 
-    def hearing(self, _: object) -> AbstractContextManager[None]:
+    def hearing(self, _):
         return nullcontext()
 
 
-def begun(
-    file: Path, cells: Sequence[Cell], reports: Callable[[], Path | None]
-) -> Trainings:
+def begun(file, cells, reports):
     """Trainings of cells, of which the first two run."""
     objective = sn.Objective(OBJECTIVE, sn.load(TABLE))
     status = RunningStatus(file)
@@ -190,7 +184,7 @@ def begun(
     return made
 
 
-def test_a_thousand_in_flight_are_told_by_the_first_that_run(tmp_path: Path) -> None:
+def test_a_thousand_in_flight_are_told_by_the_first_that_run(tmp_path):
     file = tmp_path / "running" / "a-0.json"
     space = sn.load(TABLE).space
     trainings = begun(file, space[:1000], lambda: None)
@@ -203,7 +197,7 @@ def test_a_thousand_in_flight_are_told_by_the_first_that_run(tmp_path: Path) -> 
     assert not file.exists()
 
 
-def test_reports_are_named_and_a_long_cell_is_cut(tmp_path: Path) -> None:
+def test_reports_are_named_and_a_long_cell_is_cut(tmp_path):
     file = tmp_path / "running" / "a-0.json"
     begun(file, [Cell((), "x" * 10_000)], lambda: tmp_path / "reports.jsonl")
     running = read_running(file, 0.0)
@@ -213,7 +207,7 @@ def test_reports_are_named_and_a_long_cell_is_cut(tmp_path: Path) -> None:
     assert one.reports == str(tmp_path / "reports.jsonl")
 
 
-def test_it_is_told_twice_a_second_at_most(tmp_path: Path) -> None:
+def test_it_is_told_twice_a_second_at_most(tmp_path):
     seen = Seen()
     status = RunningStatus(tmp_path / "running" / "a-0.json", seen)
     began = time.monotonic()
@@ -222,9 +216,9 @@ def test_it_is_told_twice_a_second_at_most(tmp_path: Path) -> None:
     assert len(seen.told) <= 1 + (time.monotonic() - began) / 0.5
 
 
-def told(**changes: object) -> dict[str, object]:
-    one: dict[str, object] = {"cell": "a", "epochs": 3, "state": "running", "since": 1.0}
-    whole: dict[str, object] = {
+def told(**changes):
+    one = {"cell": "a", "epochs": 3, "state": "running", "since": 1.0}
+    whole = {
         "slots": 2,
         "ended": 0,
         "seconds": 0.0,
@@ -251,7 +245,7 @@ HOSTILE = [
             {"ended": -1},
             {"seconds": float("inf")},
             {"in_flight": 1.5},
-            {"trainings": [told()["trainings"][0]] * (MOST_TOLD + 1)},  # type: ignore[index]
+            {"trainings": [told()["trainings"][0]] * (MOST_TOLD + 1)},
             {"cell": "x" * 2001},
             {"epochs": 0},
             {"state": "flying"},
@@ -265,13 +259,13 @@ HOSTILE = [
 
 
 @pytest.mark.parametrize("content", HOSTILE, ids=lambda content: repr(content[:60]))
-def test_a_hostile_file_tells_nothing(tmp_path: Path, content: bytes) -> None:
+def test_a_hostile_file_tells_nothing(tmp_path, content):
     file = tmp_path / "a.json"
     file.write_bytes(content)
     assert read_running(file, 0.0) is None
 
 
-def test_an_older_file_a_link_a_pipe_and_a_folder_tell_nothing(tmp_path: Path) -> None:
+def test_an_older_file_a_link_a_pipe_and_a_folder_tell_nothing(tmp_path):
     file = tmp_path / "a.json"
     file.write_text(json.dumps(told()))
     assert read_running(file, 0.0) is not None
@@ -283,7 +277,7 @@ def test_an_older_file_a_link_a_pipe_and_a_folder_tell_nothing(tmp_path: Path) -
         assert read_running(tmp_path / f"{name}.json", 0.0) is None
 
 
-def test_the_time_left_needs_a_training_that_ended() -> None:
+def test_the_time_left_needs_a_training_that_ended():
     one = InFlight("a", 3, "running", since=100.0)
     waits = InFlight("b", 3, "ended", since=100.0)
     assert Running(2, 0, 0.0, 1, (one,)).seconds_left(5, 100.0) is None

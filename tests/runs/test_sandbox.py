@@ -17,7 +17,6 @@ from typing import Any
 import pytest
 
 import surrogate_nas as sn
-from surrogate_nas.benchmarks import TableBenchmark
 from surrogate_nas.core.errors import UserError
 from surrogate_nas.core.threads import VARIABLES
 from surrogate_nas.objective import Objective
@@ -26,11 +25,10 @@ from surrogate_nas.runs.options import Budget
 from surrogate_nas.runs.runner import Experiment
 from surrogate_nas.runs.sandbox.calls import introduce, sandboxed
 from surrogate_nas.runs.sandbox.interface import Flags, as_json, from_json, own_cells
-from surrogate_nas.runs.store import Run
 from surrogate_nas.runtime.failure import StrategyError
-from surrogate_nas.space import NB201, Cell
+from surrogate_nas.space import Cell
 from surrogate_nas.space.trial import Request, Trial
-from surrogate_nas.strategies import Strategy, resolve, strategy_entry
+from surrogate_nas.strategies import resolve, strategy_entry
 from tests import hostile_strategies
 from tests.hostile_strategies import HARMFUL, HARMLESS, PLACED
 
@@ -40,22 +38,22 @@ LINES = Path(FILE).read_text().splitlines()
 
 
 @pytest.fixture(scope="module")
-def objective(analog: TableBenchmark) -> Objective:
+def objective(analog):
     return Objective("digital_error + 0.02*params", analog)
 
 
 def run_of(
-    strategy: Any,
-    objective: Objective,
-    budget: int = 14,
-    limit: float = 60.0,
-) -> Run:
+    strategy,
+    objective,
+    budget=14,
+    limit=60.0,
+):
     return Experiment(objective, [strategy], 1, Budget(budget), call_limit=limit).execute()[
         0
     ]
 
 
-def told(run: Run) -> list[tuple[str, float]]:
+def told(run):
     return [(trial.cell.text, trial.score) for trial in run.trials]
 
 
@@ -73,9 +71,7 @@ class Sharing(BayesianOptimisation):
 '''
 
 
-def test_runs_of_a_users_bo_share_the_points_of_the_space(
-    objective: Objective, tmp_path: Path
-) -> None:
+def test_runs_of_a_users_bo_share_the_points_of_the_space(objective, tmp_path):
     (tmp_path / "mine.py").write_text(SHARING)
     run = run_of(f"{tmp_path}/mine.py:Sharing", objective)
     assert not run.failure and len(run.trials) == 14
@@ -83,11 +79,11 @@ def test_runs_of_a_users_bo_share_the_points_of_the_space(
 
 @pytest.mark.parametrize("harmful", HARMFUL, ids=lambda harmful: harmful.__name__)
 def test_what_a_strategy_does_to_its_process_is_its_own_failure(
-    harmful: type[Strategy],
-    analog: TableBenchmark,
-    tmp_path: Path,
-    capfd: pytest.CaptureFixture[str],
-) -> None:
+    harmful,
+    analog,
+    tmp_path,
+    capfd,
+):
     name = harmful.__name__
     limit = 0.4 if "0.4 s" in HARMFUL[harmful] else 60.0
     made = compare(
@@ -118,10 +114,10 @@ def test_what_a_strategy_does_to_its_process_is_its_own_failure(
 
 @pytest.mark.parametrize("harmless", HARMLESS, ids=lambda harmless: harmless.__name__)
 def test_what_else_a_strategy_does_changes_nothing(
-    harmless: type[Strategy],
-    objective: Objective,
-    capfd: pytest.CaptureFixture[str],
-) -> None:
+    harmless,
+    objective,
+    capfd,
+):
     folder = os.getcwd()
     environment = dict(os.environ)
     run = run_of(f"{FILE}:{harmless.__name__}", objective)
@@ -133,18 +129,18 @@ def test_what_else_a_strategy_does_changes_nothing(
 
 @pytest.mark.parametrize("leaves", ["LeavesAProcess", "LeavesADetachedProcess"])
 def test_a_process_that_a_strategy_leaves_ends_with_its_run(
-    leaves: str,
-    objective: Objective,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+    leaves,
+    objective,
+    tmp_path,
+    monkeypatch,
+):
     monkeypatch.setenv("LEFT_BEHIND", str(tmp_path / "left"))
     assert not run_of(f"{FILE}:{leaves}", objective, 12).failure
     left = [int(line) for line in (tmp_path / "left").read_text().split()]
     assert left and not any(_runs(pid) for pid in left)
 
 
-def _runs(pid: int) -> bool:
+def _runs(pid):
     """Whether a process is there and no zombie, after a moment to end."""
     for _ in range(500):
         try:
@@ -165,7 +161,7 @@ sn.search("analog-cifar10", sys.argv[1], budget=12)
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
-def test_nothing_outlives_a_parent_that_is_killed(tmp_path: Path) -> None:
+def test_nothing_outlives_a_parent_that_is_killed(tmp_path):
     """The strategy's process tells where it is, and hangs in C with the interpreter's lock."""
     file = tmp_path / "mine.py"
     mark = tmp_path / "mark"
@@ -216,10 +212,10 @@ if __name__ == "__main__":
     ],
 )
 def test_a_users_strategy_has_one_thread_whatever_the_machine_has(
-    named: str,
-    workers: int,
-    tmp_path: Path,
-) -> None:
+    named,
+    workers,
+    tmp_path,
+):
     (tmp_path / "threaded.py").write_text(THREADED)
     metadata = tmp_path / "threaded-1.0.dist-info"
     metadata.mkdir()
@@ -243,12 +239,12 @@ def test_a_users_strategy_has_one_thread_whatever_the_machine_has(
     assert told == [[[1], "1"]] * 2 * workers
 
 
-def _environment() -> dict[str, str]:
+def _environment():
     return {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
-def test_what_a_strategy_detached_ends_with_a_parent_that_is_killed(tmp_path: Path) -> None:
+def test_what_a_strategy_detached_ends_with_a_parent_that_is_killed(tmp_path):
     left = tmp_path / "left"
     environment = _environment() | {"LEFT_BEHIND": str(left)}
     with subprocess.Popen(
@@ -263,9 +259,7 @@ def test_what_a_strategy_detached_ends_with_a_parent_that_is_killed(tmp_path: Pa
         time.sleep(0.01)
 
 
-def test_a_file_that_exits_when_imported_is_refused_in_one_line(
-    analog: TableBenchmark, tmp_path: Path
-) -> None:
+def test_a_file_that_exits_when_imported_is_refused_in_one_line(analog, tmp_path):
     file = tmp_path / "mine.py"
     for source, says in (
         ("import os; os._exit(5)", "exit code 5"),
@@ -280,7 +274,7 @@ def test_a_file_that_exits_when_imported_is_refused_in_one_line(
         assert "\n" not in str(caught.value)
 
 
-def test_a_users_file_is_never_imported_here(objective: Objective, tmp_path: Path) -> None:
+def test_a_users_file_is_never_imported_here(objective, tmp_path):
     file = tmp_path / "never_here.py"
     source = "import surrogate_nas as sn\nclass Mine(sn.Strategy):\n    def ask(self, n):\n"
     file.write_text(f"{source}        return [self.space.sample(self.rng)]\n")
@@ -288,8 +282,8 @@ def test_a_users_file_is_never_imported_here(objective: Objective, tmp_path: Pat
     assert not [name for name in sys.modules if "never_here" in name]
 
 
-def test_sandboxed_or_not_the_same_seed_asks_for_the_same_cells(space: NB201) -> None:
-    class Ours(resolve("evolution")):  # type: ignore[misc]
+def test_sandboxed_or_not_the_same_seed_asks_for_the_same_cells(space):
+    class Ours(resolve("evolution")):
         pass
 
     for strategy in ("evolution", resolve("evolution")):
@@ -299,7 +293,7 @@ def test_sandboxed_or_not_the_same_seed_asks_for_the_same_cells(space: NB201) ->
     asked = []
     for strategy in ("evolution", Ours):
         made = sandboxed(strategy_entry(strategy), space, seed=5, limit=60)
-        cells: list[Any] = []
+        cells = []
         for index in range(40):
             cells += made.ask(1)
             cell = cells[-1]
@@ -310,15 +304,13 @@ def test_sandboxed_or_not_the_same_seed_asks_for_the_same_cells(space: NB201) ->
     assert all(cell is space[cell.index] for cell in asked[1])
 
 
-def test_a_class_of_a_function_or_a_script_is_sandboxed(
-    objective: Objective, tmp_path: Path
-) -> None:
+def test_a_class_of_a_function_or_a_script_is_sandboxed(objective, tmp_path):
     step = 3
 
     class Local(sn.Strategy):
         """Its code closes over a local name."""
 
-        def ask(self, n: int) -> list[Cell]:
+        def ask(self, n):
             return [self.space.sample(self.rng) for _ in range(step)][:n]
 
     assert len(run_of(Local, objective).trials) == 14
@@ -338,32 +330,32 @@ def test_a_class_of_a_function_or_a_script_is_sandboxed(
     assert (made.stdout, made.returncode) == ("12\n", 0), made.stderr
 
 
-def test_a_class_that_cannot_be_sent_says_so_in_one_line(objective: Objective) -> None:
+def test_a_class_that_cannot_be_sent_says_so_in_one_line(objective):
     lock = threading.Lock()
 
     class Mine(sn.Strategy):
         held = lock
 
-        def ask(self, n: int) -> list[Cell]:
+        def ask(self, n):
             return [self.space.sample(self.rng)][:n]
 
     failure = run_of(Mine, objective).failure
     assert "Mine cannot be sent to a process of its own" in failure and "\n" not in failure
 
 
-def test_what_is_known_reaches_those_who_use_it(space: NB201) -> None:
+def test_what_is_known_reaches_those_who_use_it(space):
     class Curious(sn.Strategy):
         uses_known = True
         batch_size = 3
         known: Any = None
 
-        def ask(self, n: int) -> list[Cell]:
+        def ask(self, n):
             return [self.space.parse(self.known["cell"])] * n
 
     class Chooser(sn.Strategy):
         chooses_epochs = True
 
-        def ask(self, n: int) -> list[Any]:
+        def ask(self, n):
             return [Request(self.space.sample(self.rng), 12, ("train_loss",))] * min(n, 1)
 
     settings = {"known": {"cell": space[77].text}, "epochs": EPOCHS, "objectives": 2}
@@ -372,7 +364,7 @@ def test_what_is_known_reaches_those_who_use_it(space: NB201) -> None:
     assert made.ask(3) == [space[77]] * 3
     made = sandboxed(strategy_entry(Chooser), space, seed=0, limit=60, settings=settings)
     (request,) = made.ask(3)
-    assert request == Request(space.cell(request.cell), 12, ("train_loss",))  # type: ignore[union-attr]
+    assert request == Request(space.cell(request.cell), 12, ("train_loss",))
     assert introduce(strategy_entry(Chooser)) == Flags(chooses_epochs=True)
     assert introduce(strategy_entry(f"{FILE}:Quiet")) == Flags()
 
@@ -380,15 +372,13 @@ def test_what_is_known_reaches_those_who_use_it(space: NB201) -> None:
 @pytest.mark.parametrize(
     "sent", [None, 3, {"cell": 1}, [None], ["x", 12], "{0}~", ["{0}", "12", []]]
 )
-def test_what_a_file_of_answers_holds_is_believed_in_nothing(
-    sent: Any, space: NB201
-) -> None:
+def test_what_a_file_of_answers_holds_is_believed_in_nothing(sent, space):
     content = json.loads(json.dumps(sent).replace("{0}", space[3].text))
     with pytest.raises((UserError, ValueError)):
         from_json(content, space)
 
 
-def test_requests_survive_the_way(space: NB201) -> None:
+def test_requests_survive_the_way(space):
     asked = [space[1], Request(space[2], 12, ("train_loss",))]
     sent = json.loads(json.dumps([*map(as_json, asked)]))
     read = [from_json(one, space) for one in sent]
@@ -396,11 +386,11 @@ def test_requests_survive_the_way(space: NB201) -> None:
     with pytest.raises(StrategyError, match="declare chooses_epochs"):
         own_cells(read, 2, space)
     with pytest.raises(StrategyError, match="not one of 12, 200"):
-        own_cells([Request(space[2], "many")], 1, space, EPOCHS)  # type: ignore[arg-type]
+        own_cells([Request(space[2], "many")], 1, space, EPOCHS)
 
 
 @pytest.mark.parametrize("index", [-1, 9930, 10**9])
-def test_the_index_of_a_users_cell_is_never_believed(index: int, space: NB201) -> None:
+def test_the_index_of_a_users_cell_is_never_believed(index, space):
     """Nor the choices, where they are those of another cell."""
     (found,) = own_cells([Cell(space[3].choices, space[3].text, index)], 1, space)
     assert found is space[3]
@@ -409,8 +399,6 @@ def test_the_index_of_a_users_cell_is_never_believed(index: int, space: NB201) -
 
 
 @pytest.mark.parametrize("limit", [math.nan, math.inf, 0, None])
-def test_a_limit_that_is_none_is_refused_by_name(
-    limit: Any, analog: TableBenchmark
-) -> None:
+def test_a_limit_that_is_none_is_refused_by_name(limit, analog):
     with pytest.raises(UserError, match="call_limit"):
         compare(analog, ["random"], runs=1, budget=12, call_limit=limit)

@@ -2,30 +2,20 @@
 trainings told apart, and a record that replays.
 """
 
-from __future__ import annotations
-
 import os
 import signal
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 import surrogate_nas as sn
-from surrogate_nas.benchmarks.base import Measurement, Question
 from surrogate_nas.core.errors import UserError
-from surrogate_nas.runs.run import Run
 from surrogate_nas.runs.store import Store
 from surrogate_nas.runtime.worker import Worker
-from surrogate_nas.space import Cell
-from surrogate_nas.space.trial import Trial
-from surrogate_nas.tables import Seed
-from tests.conftest import Snas
 from tests.runs.delayed import Delayed
 
 TABLE = "fashion"
@@ -37,16 +27,16 @@ STRATEGIES = ("evolution", "asha", "bo", "local_search", "hyperband")
 FIELDS = "index cell epochs score cost_seconds started finished failure".split()
 
 
-def history(trials: Sequence[Trial]) -> list[tuple[object, ...]]:
+def history(trials):
     return [tuple(getattr(trial, name) for name in FIELDS) for trial in trials]
 
 
-def search(bench: Delayed, strategy: str = "evolution", **options: object) -> Run:
-    return sn.search(bench, strategy, OBJECTIVE, **options)  # type: ignore[arg-type]
+def search(bench, strategy="evolution", **options):
+    return sn.search(bench, strategy, OBJECTIVE, **options)
 
 
 @pytest.mark.parametrize("strategy", STRATEGIES)
-def test_slots_make_the_trials_of_as_many_simulated_workers(strategy: str) -> None:
+def test_slots_make_the_trials_of_as_many_simulated_workers(strategy):
     simulated = sn.search(
         TABLE, strategy, OBJECTIVE, budget=24, simulated_workers=3, seed=4
     )
@@ -58,12 +48,12 @@ def test_slots_make_the_trials_of_as_many_simulated_workers(strategy: str) -> No
     assert len(real.trials) == 24
 
 
-CLOCK: dict[str, Any] = {"parallel": 2, "in_flight": 3, "order": "clock"}
-BUSY: dict[str, Any] = {"budget": 4, "parallel": 2}
+CLOCK = {"parallel": 2, "in_flight": 3, "order": "clock"}
+BUSY = {"budget": 4, "parallel": 2}
 
 
 @pytest.mark.parametrize("strategy", ["evolution", "asha"])
-def test_one_seed_and_number_in_flight_give_one_run_on_any_slots(strategy: str) -> None:
+def test_one_seed_and_number_in_flight_give_one_run_on_any_slots(strategy):
     bench = Delayed(TABLE, jitter=JITTER, knows_costs=False)
     given = {"budget": 16, "seed": 2, "in_flight": 4, "order": "clock"}
     runs = [history(search(bench, strategy, parallel=n, **given).trials) for n in (1, 4)]
@@ -77,16 +67,14 @@ class Stopped(Exception):
 @pytest.mark.parametrize(
     ("strategy", "order"), [("evolution", "finished"), ("asha", "clock"), ("bo", "clock")]
 )
-def test_a_run_that_was_killed_goes_on_from_its_record(
-    tmp_path: Path, strategy: str, order: str
-) -> None:
+def test_a_run_that_was_killed_goes_on_from_its_record(tmp_path, strategy, order):
     calls = tmp_path / "calls"
     calls.mkdir()
     bench = Delayed(TABLE, jitter=JITTER, folder=calls, knows_costs=False)
     given = {**CLOCK, "order": order, "budget": 14, "folder": tmp_path / "run"}
     path = Store(tmp_path / "run").path(strategy, 0)
 
-    def stop(_: object) -> bool:
+    def stop(_):
         if len(seen := path.read_text().splitlines()) >= 6:
             raise Stopped(seen)
         return False
@@ -105,12 +93,12 @@ def test_a_run_that_was_killed_goes_on_from_its_record(
         assert history(search(again, strategy, **alone).trials) == history(run.trials)
 
 
-def first() -> str:
+def first():
     """The first cell of run 0."""
     return sn.search(TABLE, "random", OBJECTIVE, budget=1).trials[0].cell.text
 
 
-def failed_of(run: Run) -> Trial:
+def failed_of(run):
     """The only trial that failed, which is that of the first cell."""
     (failed,) = [trial for trial in run.trials if trial.failure]
     assert failed.cell.text == first() and not failed.feasible and not run.incumbent.failure
@@ -118,8 +106,8 @@ def failed_of(run: Run) -> Trial:
 
 
 def test_a_slot_that_is_killed_costs_its_training_only_and_the_record_nothing(
-    tmp_path: Path,
-) -> None:
+    tmp_path,
+):
     bench = Delayed(TABLE, folder=tmp_path, trouble={first(): "killed 2"})
     run, whole = (search(one, order="clock", **BUSY) for one in (bench, Delayed(TABLE)))
     assert [trial.failure for trial in run.trials] == [""] * 4
@@ -131,11 +119,11 @@ def test_a_slot_that_is_killed_costs_its_training_only_and_the_record_nothing(
 
 
 @pytest.fixture
-def patient(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def patient(tmp_path, monkeypatch):
     """Limits count once a training hangs: a busy machine may keep any other waiting as long."""
     over = Worker._over
 
-    def of_what_hangs(worker: Worker, begun: float, last: float) -> str:
+    def of_what_hangs(worker, begun, last):
         if (tmp_path / f"hangs_{worker._process.pid}").exists():
             return over(worker, begun, last)
         time.sleep(0.01)
@@ -155,8 +143,8 @@ def patient(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 )
 @pytest.mark.usefixtures("patient")
 def test_what_ends_well_at_last_is_charged_for_attempts_that_ended_by_its_own_fault(
-    tmp_path: Path, trouble: str, more: float, order: str
-) -> None:
+    tmp_path, trouble, more, order
+):
     cell = first()
     bench = Delayed(TABLE, folder=tmp_path, trouble={cell: trouble}, silence=0.3)
     (trial,) = [t for t in search(bench, order=order, **BUSY).trials if t.cell.text == cell]
@@ -179,13 +167,13 @@ def test_what_ends_well_at_last_is_charged_for_attempts_that_ended_by_its_own_fa
 )
 @pytest.mark.usefixtures("patient")
 def test_a_failed_training_is_infeasible_with_its_reason(
-    tmp_path: Path,
-    trouble: str,
-    limits: dict[str, float],
-    reason: str,
-    cost: float,
-    attempts: int,
-) -> None:
+    tmp_path,
+    trouble,
+    limits,
+    reason,
+    cost,
+    attempts,
+):
     bench = Delayed(TABLE, folder=tmp_path, trouble={first(): trouble}, **limits)
     failed = failed_of(search(bench, **BUSY))
     assert failed.failure.startswith(reason)
@@ -196,14 +184,14 @@ def test_a_failed_training_is_infeasible_with_its_reason(
 
 @pytest.mark.usefixtures("patient")
 def test_what_ended_by_its_own_fault_costs_a_query_where_these_are_counted(
-    tmp_path: Path,
-) -> None:
+    tmp_path,
+):
     bench = Delayed(TABLE, folder=tmp_path, trouble={first(): "hangs"}, silence=0.3)
     bench.cost = "queries"
     assert failed_of(search(bench, **BUSY)).cost_seconds == 2.0
 
 
-def test_nothing_that_a_killed_training_began_is_left(tmp_path: Path) -> None:
+def test_nothing_that_a_killed_training_began_is_left(tmp_path):
     bench = Delayed(TABLE, folder=tmp_path, trouble={first(): "forks 1"})
     run = search(bench, budget=4, parallel=2)
     assert not any(trial.failure for trial in run.trials)
@@ -213,7 +201,7 @@ def test_nothing_that_a_killed_training_began_is_left(tmp_path: Path) -> None:
     assert not _sleepers()
 
 
-def _sleepers() -> list[str]:
+def _sleepers():
     """The processes that a test's training has begun and left."""
     found = []
     for folder in Path("/proc").glob("[0-9]*"):
@@ -237,9 +225,7 @@ LINUX = pytest.mark.skipif(sys.platform != "linux", reason="no other system is w
         ),
     ],
 )
-def test_a_training_over_its_memory_has_failed_and_the_others_go_on(
-    tmp_path: Path, trouble: str
-) -> None:
+def test_a_training_over_its_memory_has_failed_and_the_others_go_on(tmp_path, trouble):
     bench = Delayed(TABLE, folder=tmp_path, trouble={first(): trouble})
     failed = failed_of(search(bench, order="clock", memory_each="600 MB", **BUSY))
     assert failed.failure == "it took over 0.6 GB of memory"
@@ -250,7 +236,7 @@ def test_a_training_over_its_memory_has_failed_and_the_others_go_on(
 
 @pytest.mark.slow
 @LINUX
-def test_a_training_that_keeps_its_memory_ends_as_without_a_limit(tmp_path: Path) -> None:
+def test_a_training_that_keeps_its_memory_ends_as_without_a_limit(tmp_path):
     bench = Delayed(TABLE, folder=tmp_path, trouble={first(): "grows"})
     run = search(bench, budget=3, parallel=2, order="clock", memory_each="3GB")
     assert history(run.trials) == history(
@@ -259,7 +245,7 @@ def test_a_training_that_keeps_its_memory_ends_as_without_a_limit(tmp_path: Path
 
 
 @pytest.mark.parametrize("size", ["4", "many GB", "4GiB", ""])
-def test_a_memory_that_is_no_size_is_refused(size: str) -> None:
+def test_a_memory_that_is_no_size_is_refused(size):
     with pytest.raises(
         UserError, match=r"memory_each \(--memory-each\) must be a size such as"
     ):
@@ -267,7 +253,7 @@ def test_a_memory_that_is_no_size_is_refused(size: str) -> None:
 
 
 @LINUX
-def test_results_of_two_limits_of_memory_are_never_mixed(tmp_path: Path) -> None:
+def test_results_of_two_limits_of_memory_are_never_mixed(tmp_path):
     given = {"budget": 2, "order": "clock", "folder": tmp_path}
     for same in ("4 gb", "4GB"):
         search(Delayed(TABLE), "random", memory_each=same, **given)
@@ -277,8 +263,8 @@ def test_results_of_two_limits_of_memory_are_never_mixed(tmp_path: Path) -> None
 
 
 def test_three_that_fail_alike_at_the_beginning_end_the_search_and_nothing_is_stored(
-    tmp_path: Path,
-) -> None:
+    tmp_path,
+):
     bench = Delayed(TABLE, trouble={"": "broken"})
     with pytest.raises(
         UserError, match=r"^ValueError: no\. The first 3 trainings failed alike"
@@ -288,14 +274,12 @@ def test_three_that_fail_alike_at_the_beginning_end_the_search_and_nothing_is_st
 
 
 @pytest.mark.parametrize(("at_end", "trials"), [("finish", 5), ("stop", 3)])
-def test_the_end_of_the_budget_finishes_or_stops_what_runs(
-    at_end: str, trials: int
-) -> None:
+def test_the_end_of_the_budget_finishes_or_stops_what_runs(at_end, trials):
     simulated = sn.search(TABLE, "random", OBJECTIVE, budget=12, simulated_workers=3)
     seconds = simulated.trials[2].finished
     bench = Delayed(TABLE, jitter=JITTER)
     bench.knows_costs = False
-    bench.predicted_cost = lambda cell, epochs: float(  # type: ignore[method-assign]
+    bench.predicted_cost = lambda cell, epochs: float(
         bench.table.measure([cell], [bench.table.question("valid_error", epochs)]).cost[0]
     )
     run = search(bench, "random", budget_seconds=seconds, at_end=at_end, **CLOCK)
@@ -303,7 +287,7 @@ def test_the_end_of_the_budget_finishes_or_stops_what_runs(
     assert len(run.trials) == trials
 
 
-def test_a_target_that_is_reached_ends_or_finishes_what_runs() -> None:
+def test_a_target_that_is_reached_ends_or_finishes_what_runs():
     given = {"budget": 12, **CLOCK}
     target = search(Delayed(TABLE), "random", **given).trials[4].score
     early, stopped = (
@@ -315,14 +299,14 @@ def test_a_target_that_is_reached_ends_or_finishes_what_runs() -> None:
     assert len(early.trials) == len(stopped.trials) + 2
 
 
-def test_what_answers_at_once_is_not_trained_in_parallel() -> None:
+def test_what_answers_at_once_is_not_trained_in_parallel():
     with pytest.raises(UserError, match=r"fashion answers at once.*--simulated-workers"):
         sn.search(TABLE, parallel=2)
     with pytest.raises(UserError, match="simulated or real"):
         search(Delayed(TABLE), parallel=2, simulated_workers=2)
 
 
-def test_a_comparison_trains_in_slots_and_says_so(tmp_path: Path) -> None:
+def test_a_comparison_trains_in_slots_and_says_so(tmp_path):
     bench = Delayed(TABLE, jitter=JITTER, knows_costs=False)
     compared = sn.compare(
         bench,
@@ -349,9 +333,7 @@ def test_a_comparison_trains_in_slots_and_says_so(tmp_path: Path) -> None:
 class Counting(Delayed):
     """Notes which trainings run beside each one, and what each has of the machine."""
 
-    def measure(
-        self, cells: Sequence[Cell], questions: Sequence[Question], seed: Seed = "mean"
-    ) -> Measurement:
+    def measure(self, cells, questions, seed="mean"):
         assert self.folder is not None
         running = self.folder.with_name("running")
         device = os.environ.get("CUDA_VISIBLE_DEVICES", "all")
@@ -376,15 +358,13 @@ class Counting(Delayed):
         pytest.param({"gpus": "0"}, 1, marks=pytest.mark.slow),
     ],
 )
-def test_runs_side_by_side_share_slots_and_the_record_is_the_same(
-    tmp_path: Path, given: dict[str, Any], slots: int
-) -> None:
+def test_runs_side_by_side_share_slots_and_the_record_is_the_same(tmp_path, given, slots):
     for name in ("running", "made"):
         (tmp_path / name).mkdir()
     bench = Counting(TABLE, folder=tmp_path / "made", knows_costs=False)
     told = {"runs": 2, "budget": 8, "order": "clock", "in_flight": 3}
     strategies = ["random", "evolution"]
-    shared = sn.compare(bench, strategies, OBJECTIVE, workers=2, **told, **given)  # type: ignore[arg-type]
+    shared = sn.compare(bench, strategies, OBJECTIVE, workers=2, **told, **given)
     seen = [line.split("; ") for line in (tmp_path / "beside").read_text().splitlines()]
     assert len(seen) == 32
     assert max(map(len, seen)) <= slots
@@ -397,13 +377,13 @@ def test_runs_side_by_side_share_slots_and_the_record_is_the_same(
         strategies,
         OBJECTIVE,
         parallel=1,
-        **told,  # type: ignore[arg-type]
+        **told,
     )
     for one, other in zip(shared.runs, alone.runs, strict=True):
         assert history(one.trials) == history(other.trials)
 
 
-def test_a_training_is_alone_among_those_of_all_runs(tmp_path: Path) -> None:
+def test_a_training_is_alone_among_those_of_all_runs(tmp_path):
     for name in ("running", "made"):
         (tmp_path / name).mkdir()
     cell = sn.search(TABLE, "random", OBJECTIVE, budget=1).trials[0].cell
@@ -422,14 +402,14 @@ def test_a_training_is_alone_among_those_of_all_runs(tmp_path: Path) -> None:
 
 
 @contextmanager
-def pressing(after: Sequence[int]) -> Iterator[Callable[[list[Trial]], bool]]:
+def pressing(after):
     """A callback that presses Ctrl-C soon after results of some numbers, each once, while others
     are waited for.
     """
     left = list(after)
-    timers: list[threading.Timer] = []
+    timers = []
 
-    def press(trials: list[Trial]) -> bool:
+    def press(trials):
         if left and trials[-1].index >= left[0]:
             del left[0]
             timers.append(threading.Timer(0.04, os.kill, (os.getpid(), signal.SIGINT)))
@@ -445,10 +425,10 @@ def pressing(after: Sequence[int]) -> Iterator[Callable[[list[Trial]], bool]]:
         signal.signal(signal.SIGINT, before)
 
 
-def test_ctrl_c_waits_for_what_runs_and_keeps_it(tmp_path: Path) -> None:
+def test_ctrl_c_waits_for_what_runs_and_keeps_it(tmp_path):
     bench = Delayed(TABLE, jitter=1.0, knows_costs=False)
     given = {"budget": 40, "parallel": 2, "order": "finished", "folder": tmp_path}
-    told: list[Trial] = []
+    told = []
     with pressing([2]) as press, pytest.raises(KeyboardInterrupt):
         search(bench, callback=lambda trials: told.extend(trials) or press(trials), **given)
     lines = Store(tmp_path).path("evolution", 0).read_text().splitlines()
@@ -459,14 +439,14 @@ def test_ctrl_c_waits_for_what_runs_and_keeps_it(tmp_path: Path) -> None:
 class Unequal(Delayed):
     """Trainings of unequal predicted costs."""
 
-    def predicted_cost(self, cell: Cell, epochs: int | None) -> float:
+    def predicted_cost(self, cell, epochs):
         return 1.0 + cell.index % 7
 
 
 @pytest.mark.parametrize("slots", [1, 4])
 def test_a_run_by_the_clock_that_was_interrupted_ends_as_an_undisturbed_one(
-    tmp_path: Path, slots: int
-) -> None:
+    tmp_path, slots
+):
     cells = {
         trial.cell.text for trial in sn.search(TABLE, "random", OBJECTIVE, budget=8).trials
     }
@@ -486,9 +466,7 @@ def test_a_run_by_the_clock_that_was_interrupted_ends_as_an_undisturbed_one(
 class Seen(Delayed):
     """Answers what a slot sees of the machine."""
 
-    def measure(
-        self, cells: Sequence[Cell], questions: Sequence[Question], seed: Seed = "mean"
-    ) -> Measurement:
+    def measure(self, cells, questions, seed="mean"):
         time.sleep(0.05)
         assert self.folder is not None
         seen = [
@@ -508,11 +486,11 @@ class Seen(Delayed):
     ],
 )
 def test_each_slot_sees_its_share_of_the_machine(
-    tmp_path: Path,
-    given: dict[str, Any],
-    devices: list[str],
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+    tmp_path,
+    given,
+    devices,
+    monkeypatch,
+):
     monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
     search(Seen(TABLE, folder=tmp_path), "random", budget=40, order="finished", **given)
     seen = [path.name.split(" ") for path in tmp_path.iterdir()]
@@ -533,17 +511,15 @@ def test_each_slot_sees_its_share_of_the_machine(
         ({"gpus": "0,1", "engine": "dask"}, "the engine dask gives its workers theirs"),
     ],
 )
-def test_gpus_that_cannot_be_shared_out_are_refused(
-    given: dict[str, Any], line: str
-) -> None:
+def test_gpus_that_cannot_be_shared_out_are_refused(given, line):
     with pytest.raises(UserError, match=line):
         search(Delayed(TABLE), budget=4, **given)
 
 
 @pytest.mark.slow
 def test_a_worker_that_joins_a_cluster_is_used_in_the_middle_of_a_run_and_may_leave(
-    tmp_path: Path,
-) -> None:
+    tmp_path,
+):
     distributed = pytest.importorskip("distributed")
     with distributed.LocalCluster(
         n_workers=1,
@@ -551,9 +527,9 @@ def test_a_worker_that_joins_a_cluster_is_used_in_the_middle_of_a_run_and_may_le
         dashboard_address=":0",
         worker_dashboard_address=None,
     ) as cluster:
-        told: list[Trial] = []
+        told = []
 
-        def grow(trials: list[Trial]) -> bool:
+        def grow(trials):
             told.extend(trials)
             if len(told) == 5:
                 cluster.scale(3)
@@ -578,9 +554,7 @@ def test_a_worker_that_joins_a_cluster_is_used_in_the_middle_of_a_run_and_may_le
     assert 45 <= len(list(tmp_path.iterdir())) <= 49
 
 
-def test_a_benchmark_class_of_ones_own_in_a_file_reaches_the_slots(
-    tmp_path: Path, snas: Snas
-) -> None:
+def test_a_benchmark_class_of_ones_own_in_a_file_reaches_the_slots(tmp_path, snas):
     file = tmp_path / "mine.py"
     file.write_text(
         "from tests.runs.delayed import Delayed\n"

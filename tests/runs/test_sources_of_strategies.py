@@ -2,20 +2,17 @@
 anew.
 """
 
-from __future__ import annotations
-
 import json
 import shutil
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 
 import surrogate_nas as sn
-from surrogate_nas.runs.sources import Sources, sources_of
+from surrogate_nas.runs.sources import sources_of
 from surrogate_nas.runs.store import Store
-from surrogate_nas.strategies import StrategyLike, strategy_entry
+from surrogate_nas.strategies import strategy_entry
 from surrogate_nas.strategies.random import RandomSearch
 
 MINE = """
@@ -34,17 +31,17 @@ HIGH = range(10_000, 15_625)
 
 
 @pytest.fixture
-def strategy(tmp_path: Path) -> str:
+def strategy(tmp_path):
     (tmp_path / "mine.py").write_text(MINE.format(folder=str(tmp_path)))
     draw_from(tmp_path, LOW)
     return f"{tmp_path}/mine.py:Mine"
 
 
-def draw_from(folder: Path, cells: range) -> None:
+def draw_from(folder, cells):
     (folder / "helper.py").write_text(HELPER.format(low=cells.start, high=cells.stop))
 
 
-def asked(folder: Path, first: int = 10) -> list[set[int]]:
+def asked(folder, first=10):
     """The cells that each run asked for, after the random ones."""
     space = sn.load("fashion").space
     files = sorted((folder / "runs").glob("Mine-*.jsonl"))
@@ -58,11 +55,11 @@ def asked(folder: Path, first: int = 10) -> list[set[int]]:
 
 
 def compared(
-    strategy: str,
-    folder: Path,
-    runs: int = 2,
-    budget: int = 14,
-) -> sn.Comparison:
+    strategy,
+    folder,
+    runs=2,
+    budget=14,
+):
     return sn.compare(
         "fashion", [strategy, "random"], runs=runs, budget=budget, folder=folder
     )
@@ -70,11 +67,11 @@ def compared(
 
 @pytest.mark.parametrize("change", ["runs", "budget", "nothing"])
 def test_a_file_that_was_edited_is_never_mixed(
-    change: str,
-    strategy: str,
-    tmp_path: Path,
-    capsys: pytest.CaptureFixture[str],
-) -> None:
+    change,
+    strategy,
+    tmp_path,
+    capsys,
+):
     out = tmp_path / "out"
     compared(strategy, out)
     others = (out / "runs" / "random-0.jsonl").read_bytes()
@@ -100,10 +97,10 @@ def test_a_file_that_was_edited_is_never_mixed(
 
 
 def test_a_file_that_is_as_it_was_is_not_made_anew(
-    strategy: str,
-    tmp_path: Path,
-    capsys: pytest.CaptureFixture[str],
-) -> None:
+    strategy,
+    tmp_path,
+    capsys,
+):
     """Also where it has moved with what is beside it."""
     out = tmp_path / "out"
     compared(strategy, out)
@@ -119,8 +116,8 @@ def test_a_file_that_is_as_it_was_is_not_made_anew(
 
 
 def test_a_file_that_is_edited_while_runs_are_made_costs_those_that_follow(
-    tmp_path: Path,
-) -> None:
+    tmp_path,
+):
     file = tmp_path / "mine.py"
     out = tmp_path / "out"
     file.write_text(
@@ -151,7 +148,7 @@ if __name__ == "__main__":
 """
 
 
-def test_of_a_script_counts_what_defines_something(tmp_path: Path) -> None:
+def test_of_a_script_counts_what_defines_something(tmp_path):
     told = []
     for cell, said in ((3, "first"), (3, "then"), (4, "then")):
         (tmp_path / "script.py").write_text(SCRIPT.format(cell=cell, said=said))
@@ -165,11 +162,11 @@ def test_of_a_script_counts_what_defines_something(tmp_path: Path) -> None:
     assert told[0] == told[1] != told[2] and "script.py" in told[0]
 
 
-def _sources(strategy: StrategyLike) -> Sources:
+def _sources(strategy):
     return sources_of(strategy_entry(strategy))
 
 
-def test_whose_source_it_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_whose_source_it_is(tmp_path, monkeypatch):
     assert _sources("bo") == _sources("optuna:TPESampler") == {}
     package = tmp_path / "outside"
     package.mkdir()
@@ -198,7 +195,7 @@ def test_whose_source_it_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     assert _sources(f"external(command='python {tmp_path}/propose.py')") == {
         "propose.py": "print(1)\n"
     }
-    typed: dict[str, type] = {}
+    typed = {}
     exec(
         "class Mine:\n    def ask(self, n): return 1\nclass Other:\n    def ask(self, n):"
         " return 2\n",
@@ -238,7 +235,7 @@ class Mine(sn.Strategy):
 
 
 @pytest.fixture
-def reading(tmp_path: Path) -> str:
+def reading(tmp_path):
     (tmp_path / "own" / "setting").mkdir(parents=True)
     (tmp_path / "own" / "mine.py").write_text(READS)
     (tmp_path / "own" / "unread.json").write_text("1")
@@ -246,17 +243,17 @@ def reading(tmp_path: Path) -> str:
     return f"{tmp_path}/own/mine.py:Mine"
 
 
-def read_from(folder: Path, cells: range) -> None:
+def read_from(folder, cells):
     (folder / "own" / "setting" / "conf.json").write_text(
         json.dumps([cells.start, cells.stop])
     )
 
 
 def test_a_file_that_a_strategy_reads_belongs_to_its_provenance(
-    reading: str,
-    tmp_path: Path,
-    capsys: pytest.CaptureFixture[str],
-) -> None:
+    reading,
+    tmp_path,
+    capsys,
+):
     out = tmp_path / "out"
     conf = "setting/conf.json"
     compared(reading, out)
@@ -280,11 +277,11 @@ def test_a_file_that_a_strategy_reads_belongs_to_its_provenance(
 
 
 def test_a_file_that_is_edited_between_two_runs_of_one_command_is_not_mixed(
-    reading: str, tmp_path: Path
-) -> None:
+    reading, tmp_path
+):
     out = tmp_path / "out"
 
-    def edit(strategy: str, run: int, _: object) -> None:
+    def edit(strategy, run, _):
         if strategy == "Mine" and run == 1:
             read_from(tmp_path, HIGH)
 
@@ -297,7 +294,7 @@ def test_a_file_that_is_edited_between_two_runs_of_one_command_is_not_mixed(
     assert not again.failures and all(cells <= {0, *HIGH} for cells in asked(out))
 
 
-def test_the_file_of_a_model_in_an_option_is_source(tmp_path: Path) -> None:
+def test_the_file_of_a_model_in_an_option_is_source(tmp_path):
     file = tmp_path / "model.py"
     file.write_text("class Mean: ...")
     for model in (f"{file}:Mean", f"sklearn:{file}:Mean(knob=1)"):

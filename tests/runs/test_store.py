@@ -1,21 +1,15 @@
 """The store: nothing altered is believed, nothing reported is lost, and a full disk is one line."""
 
-from __future__ import annotations
-
 import json
 import os
 import random
 import resource
-from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import fields
-from pathlib import Path
-from typing import Any
 
 import pytest
 
 import surrogate_nas as sn
-from surrogate_nas.benchmarks import TableBenchmark
 from surrogate_nas.core.errors import UserError
 from surrogate_nas.files.journal import Chain, DamagedError, read_chain
 from surrogate_nas.files.journal import sealed as sealed_again
@@ -30,9 +24,7 @@ NAMES = ["random", "evolution"]
 
 
 @pytest.fixture(scope="module")
-def finished(
-    tmp_path_factory: pytest.TempPathFactory, analog: TableBenchmark
-) -> tuple[Store, Run, bytes]:
+def finished(tmp_path_factory, analog):
     """A finished run, its store and its file."""
     folder = tmp_path_factory.mktemp("finished")
     compare(analog, NAMES, runs=2, budget=LINES, folder=folder)
@@ -56,9 +48,7 @@ class {}(RandomSearch):
 """
 
 
-def test_a_label_of_any_length_is_a_file_name(
-    tmp_path: Path, analog: TableBenchmark
-) -> None:
+def test_a_label_of_any_length_is_a_file_name(tmp_path, analog):
     longest = "L" * 300
     (tmp_path / "mine.py").write_text(LABELS.format(longest))
     folder = tmp_path / "out"
@@ -73,9 +63,7 @@ def test_a_label_of_any_length_is_a_file_name(
 
 
 @contextmanager
-def changed(
-    finished: tuple[Store, Run, bytes], change: Callable[[list[bytes]], list[bytes]]
-) -> Iterator[Store]:
+def changed(finished, change):
     """The store while the lines of the finished run are others."""
     store, _, content = finished
     path = store.path("evolution", 1)
@@ -86,21 +74,21 @@ def changed(
         path.write_bytes(content)
 
 
-def flipped(content: bytes, rng: random.Random) -> bytes:
+def flipped(content, rng):
     place = rng.randrange(len(content) * 8)
     damaged = bytearray(content)
     damaged[place // 8] ^= 1 << place % 8
     return bytes(damaged)
 
 
-def dropped(content: bytes, rng: random.Random) -> bytes:
+def dropped(content, rng):
     """Any line but the last, without which the run has not ended."""
     lines = content.splitlines(keepends=True)
     del lines[rng.randrange(len(lines) - 1)]
     return b"".join(lines)
 
 
-def altered(content: bytes, rng: random.Random) -> bytes:
+def altered(content, rng):
     lines = content.splitlines(keepends=True)
     number = rng.randrange(len(lines))
     entry = json.loads(lines[number])
@@ -115,10 +103,10 @@ def altered(content: bytes, rng: random.Random) -> bytes:
 
 @pytest.mark.parametrize("damage", [flipped, dropped, altered])
 def test_whatever_is_done_to_a_finished_run_is_found(
-    finished: tuple[Store, Run, bytes],
-    analog: TableBenchmark,
-    damage: Any,
-) -> None:
+    finished,
+    analog,
+    damage,
+):
     store, run, content = finished
     rng = random.Random(4)
     path = store.path("evolution", 1)
@@ -148,19 +136,17 @@ NASTY = [
 
 
 @pytest.mark.parametrize("line", NASTY, ids=lambda line: str(line[:12]))
-def test_a_foreign_line_is_one_clear_line(
-    finished: tuple[Store, Run, bytes], analog: TableBenchmark, line: bytes
-) -> None:
+def test_a_foreign_line_is_one_clear_line(finished, analog, line):
     with changed(finished, lambda lines: [*lines[:20], line, *lines[21:]]) as store:
         with pytest.raises(UserError, match="is damaged"):
             store.load("evolution", 1, analog.space)
 
 
 def test_a_run_of_another_seed_strategy_or_comparison_is_not_taken(
-    finished: tuple[Store, Run, bytes],
-    analog: TableBenchmark,
-    tmp_path: Path,
-) -> None:
+    finished,
+    analog,
+    tmp_path,
+):
     store, _, content = finished
     compare(analog, NAMES, runs=1, budget=LINES, seed=1, folder=tmp_path)
     for here, name, number in (
@@ -176,7 +162,7 @@ def test_a_run_of_another_seed_strategy_or_comparison_is_not_taken(
         path.write_bytes(before)
 
 
-def sealed(path: Path, entries: list[dict[str, Any]], root: str) -> bytes:
+def sealed(path, entries, root):
     """Entries written as our own code would, whatever they hold."""
     chain = Chain(path, root)
     chain.append(*entries)
@@ -212,12 +198,12 @@ def sealed(path: Path, entries: list[dict[str, Any]], root: str) -> bytes:
     ],
 )
 def test_a_field_that_cannot_be_is_refused_though_its_seal_is_right(
-    finished: tuple[Store, Run, bytes],
-    analog: TableBenchmark,
-    tmp_path: Path,
-    number: int,
-    change: dict[str, Any],
-) -> None:
+    finished,
+    analog,
+    tmp_path,
+    number,
+    change,
+):
     store, _, content = finished
     root = f"{store._root} evolution 1"
     entries = read_chain(content, root)
@@ -228,7 +214,7 @@ def test_a_field_that_cannot_be_is_refused_though_its_seal_is_right(
             store.load("evolution", 1, analog.space)
 
 
-def test_lines_follow_the_fields_and_their_types() -> None:
+def test_lines_follow_the_fields_and_their_types():
     for line, kind in ((TrialLine, Trial), (EndLine, Run)):
         names = {field.name for field in fields(kind)}
         names -= {"strategy", "run", "trials", "known", "confirmed"}
@@ -246,7 +232,7 @@ def test_lines_follow_the_fields_and_their_types() -> None:
         checked_as(TrialLine, entry | {"values": {"valid_error": "1"}})
 
 
-def test_a_deep_line_with_a_right_seal_is_no_recursion_error(tmp_path: Path) -> None:
+def test_a_deep_line_with_a_right_seal_is_no_recursion_error(tmp_path):
     path = tmp_path / "deep.jsonl"
     body = b'{"a": ' + b"[" * 100_000 + b"]" * 100_000 + b"}"
     path.write_bytes(sealed_again(body + b"\n", "root"))
@@ -272,15 +258,13 @@ def test_a_deep_line_with_a_right_seal_is_no_recursion_error(tmp_path: Path) -> 
         {"budget": None},
     ],
 )
-def test_an_altered_description_is_found(
-    finished: tuple[Store, Run, bytes], change: bytes | dict[str, Any]
-) -> None:
+def test_an_altered_description_is_found(finished, change):
     store, *_ = finished
     path = store.folder / "experiment.json"
     before = path.read_bytes()
     try:
         altered = isinstance(change, dict) and json.dumps(json.loads(before) | change)
-        path.write_bytes(altered.encode() if altered else change)  # type: ignore[arg-type]
+        path.write_bytes(altered.encode() if altered else change)
         with pytest.raises(UserError, match=r"is damaged|of version") as caught:
             read_comparison(store.folder)
         assert "\n" not in str(caught.value)
@@ -289,10 +273,10 @@ def test_an_altered_description_is_found(
 
 
 def test_extending_a_folder_keeps_what_it_was_begun_with(
-    analog: TableBenchmark,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+    analog,
+    tmp_path,
+    monkeypatch,
+):
     compare(analog, ["random"], runs=1, budget=12, folder=tmp_path)
     first = Store(tmp_path).read()
     compare(analog, ["random"], runs=1, budget=12, folder=tmp_path)
@@ -311,19 +295,19 @@ def test_extending_a_folder_keeps_what_it_was_begun_with(
 
 
 def test_what_is_reported_has_been_synced(
-    analog: TableBenchmark,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    synced: dict[tuple[int, int], int] = {}
+    analog,
+    tmp_path,
+    monkeypatch,
+):
+    synced = {}
     sync = os.fsync
 
-    def watched(descriptor: int) -> None:
+    def watched(descriptor):
         sync(descriptor)
         found = os.fstat(descriptor)
         synced[found.st_dev, found.st_ino] = found.st_size
 
-    def reported(done: int, total: int) -> None:
+    def reported(done, total):
         told.append(done)
         ended = [
             path
@@ -338,14 +322,14 @@ def test_what_is_reported_has_been_synced(
             found = (tmp_path / "runs").stat()
             assert (found.st_dev, found.st_ino) in synced
 
-    told: list[int] = []
+    told = []
     monkeypatch.setattr(os, "fsync", watched)
     compare(analog, NAMES, runs=2, budget=12, folder=tmp_path, progress=reported)
     assert told == [0, 1, 2, 3, 4]
 
 
 @pytest.fixture
-def small_disk() -> Iterator[None]:
+def small_disk():
     """No file of this process may grow beyond 5 kB: a real error of a real write."""
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (5000, before[1]))
@@ -354,10 +338,10 @@ def small_disk() -> Iterator[None]:
 
 
 def test_a_full_disk_is_one_line_and_the_run_goes_on_later(
-    analog: TableBenchmark,
-    tmp_path: Path,
-    small_disk: None,
-) -> None:
+    analog,
+    tmp_path,
+    small_disk,
+):
     assert small_disk is None
     with pytest.raises(
         UserError, match=r"Cannot write .*random-0\.jsonl: .* run again to go on"

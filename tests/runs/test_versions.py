@@ -1,10 +1,7 @@
 """A search over one's own edits: versions of a strategy on the same seeds are counted and told."""
 
-from __future__ import annotations
-
 import json
 import shutil
-from pathlib import Path
 
 import pytest
 
@@ -28,17 +25,17 @@ class Mine(sn.Strategy):
 
 
 @pytest.fixture
-def strategy(tmp_path: Path) -> str:
+def strategy(tmp_path):
     edited(tmp_path, add=0)
     (tmp_path / "conf.json").write_text("1")
     return f"{tmp_path}/mine.py:Mine"
 
 
-def edited(folder: Path, add: int) -> None:
+def edited(folder, add):
     (folder / "mine.py").write_text(MINE.format(add=add))
 
 
-def told(found: sn.Comparison) -> list[str]:
+def told(found):
     return [
         sentence
         for sentence in found.verdict.sentences
@@ -46,13 +43,13 @@ def told(found: sn.Comparison) -> list[str]:
     ]
 
 
-def compared(strategy: str, out: Path | None, **more: int) -> sn.Comparison:
+def compared(strategy, out, **more):
     return sn.compare(
         "fashion", [strategy, "random"], runs=2, budget=12, folder=out, **more
     )
 
 
-def test_versions_on_the_same_seeds_are_told(strategy: str, tmp_path: Path) -> None:
+def test_versions_on_the_same_seeds_are_told(strategy, tmp_path):
     out = tmp_path / "out"
     other = tmp_path / "other"
     assert not told(compared(strategy, out)) and not told(compared(strategy, out)), (
@@ -83,14 +80,14 @@ def test_versions_on_the_same_seeds_are_told(strategy: str, tmp_path: Path) -> N
     assert "(2 versions so far)" not in str(told(compared(strategy, None, seed=1)))
 
 
-def test_strategies_of_the_project_have_no_versions(tmp_path: Path) -> None:
+def test_strategies_of_the_project_have_no_versions(tmp_path):
     found = sn.compare(
         "fashion", ["random", "evolution"], runs=2, budget=12, folder=tmp_path / "out"
     )
     assert not told(found) and not Store(tmp_path / "out").read().get("versions")
 
 
-def test_the_record_is_sealed(tmp_path: Path) -> None:
+def test_the_record_is_sealed(tmp_path):
     arguments = "Sealed", tmp_path, ("fingerprint", 0)
     before = {*(home() / "versions").glob("*.jsonl")}
     assert [

@@ -11,11 +11,9 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -23,7 +21,6 @@ from analysis.torture import hit, marked, workers
 from surrogate_nas.core.errors import UserError
 from surrogate_nas.runtime.engines import AGAIN, run_jobs
 from surrogate_nas.runtime.worker import Task
-from tests.conftest import Snas
 from tests.gated import Gated
 from tests.jobs import fail, fallen
 
@@ -85,10 +82,10 @@ class Dask:
             client.wait_for_workers(2)
 
     @property
-    def address(self) -> str:
+    def address(self):
         return str(json.loads(self.file.read_bytes())["address"])
 
-    def _start(self, what: str, *arguments: str) -> subprocess.Popen[bytes]:
+    def _start(self, what, *arguments):
         module = f"-m distributed.cli.dask_{what} --host 127.0.0.1".split()
         nothing = subprocess.DEVNULL
         environment = {
@@ -102,27 +99,27 @@ class Dask:
             stderr=nothing,
         )
 
-    def end(self) -> None:
+    def end(self):
         for process in (*self.workers, self.scheduler):
             process.kill()
             process.wait()
 
 
 @pytest.fixture(scope="module")
-def dask(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Dask]:
+def dask(tmp_path_factory):
     cluster = Dask(tmp_path_factory.mktemp("dask"))
     yield cluster
     cluster.end()
 
 
 @pytest.fixture
-def engine(request: pytest.FixtureRequest) -> str:
+def engine(request):
     """An engine's name and place."""
     name = str(request.param)
     return f"dask:{request.getfixturevalue('dask').address}" if name == "dask" else name
 
 
-def suite_of(folder: Path, snas: Snas, *how: str) -> tuple[Any, dict[str, list[str]]]:
+def suite_of(folder, snas, *how):
     """What a suite says, without seconds, and every trial; the command is given in its folder."""
     (folder / "suite.toml").write_text(SUITE)
     (folder / "mine.py").write_text(MINE)
@@ -137,7 +134,7 @@ def suite_of(folder: Path, snas: Snas, *how: str) -> tuple[Any, dict[str, list[s
 
 
 @pytest.fixture(scope="module")
-def expected() -> dict[str, Any]:
+def expected():
     return {}
 
 
@@ -146,12 +143,12 @@ SLURM = pytest.param("slurm:cluster=local", marks=pytest.mark.slow)
 
 @pytest.mark.parametrize("engine", ["processes", "dask", SLURM], indirect=True)
 def test_a_suite_is_the_same_on_every_engine(
-    engine: str,
-    expected: dict[str, Any],
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    snas: Snas,
-) -> None:
+    engine,
+    expected,
+    tmp_path,
+    monkeypatch,
+    snas,
+):
     monkeypatch.chdir(tmp_path)
     if not expected:
         (tmp_path / "one").mkdir()
@@ -170,8 +167,8 @@ def test_a_suite_is_the_same_on_every_engine(
 
 @pytest.mark.parametrize("engine", ["dask", SLURM], indirect=True)
 def test_a_job_that_ends_its_process_costs_itself_alone_and_one_that_raises_all(
-    engine: str,
-) -> None:
+    engine,
+):
     fallen(engine)
     with pytest.raises(UserError, match="no two"):
         list(run_jobs(fail, range(4), workers=2, engine=engine))
@@ -188,7 +185,7 @@ def pool(place, workers):
 
 
 @pytest.mark.parametrize("pool", ["ProcessPoolExecutor", "ThreadPoolExecutor"])
-def test_whatever_is_an_executor_is_an_engine(pool: str, tmp_path: Path) -> None:
+def test_whatever_is_an_executor_is_an_engine(pool, tmp_path):
     file = tmp_path / "mine.py"
     file.write_text(POOL.format(pool))
     fallen(f"{file}:pool:somewhere")
@@ -197,12 +194,12 @@ def test_whatever_is_an_executor_is_an_engine(pool: str, tmp_path: Path) -> None
 
 
 @pytest.fixture(scope="module")
-def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> Any:
+def undisturbed(tmp_path_factory):
     """What a gated comparison gives in one process."""
     return Gated(tmp_path_factory.mktemp("undisturbed")).finish()
 
 
-def wait_for_none(mark: str) -> None:
+def wait_for_none(mark):
     """Wait until no process carries a mark."""
     until = time.monotonic() + 20
     while here := marked(mark):
@@ -212,7 +209,7 @@ def wait_for_none(mark: str) -> None:
         time.sleep(0.05)
 
 
-def interrupted(process: subprocess.Popen[str], folder: Path) -> None:
+def interrupted(process, folder):
     """Press Ctrl-C, which ends a command and all that it has started."""
     assert len(workers(str(folder))) >= 2 and hit(process, "parent -2", str(folder))
     _, said = process.communicate()
@@ -222,11 +219,11 @@ def interrupted(process: subprocess.Popen[str], folder: Path) -> None:
 
 @pytest.mark.slow
 def test_a_killed_dask_worker_changes_nothing_and_a_second_command_waits(
-    undisturbed: Any,
-    dask: Dask,
-    tmp_path: Path,
-    capfd: pytest.CaptureFixture[str],
-) -> None:
+    undisturbed,
+    dask,
+    tmp_path,
+    capfd,
+):
     gated = Gated(tmp_path)
     process = gated.start_on(f"dask:{dask.address}")
     gated.arrived(2)
@@ -243,8 +240,8 @@ def test_a_killed_dask_worker_changes_nothing_and_a_second_command_waits(
 
 @pytest.mark.slow
 def test_an_interrupted_ray_leaves_no_process_and_a_killed_ray_worker_changes_nothing(
-    undisturbed: Any, tmp_path: Path
-) -> None:
+    undisturbed, tmp_path
+):
     gated = Gated(tmp_path)
     process = gated.start_on("ray")
     gated.arrived(2)
@@ -268,10 +265,10 @@ def test_an_interrupted_ray_leaves_no_process_and_a_killed_ray_worker_changes_no
 
 @pytest.mark.slow
 def test_a_dask_that_went_away_is_one_line_and_slurm_goes_on(
-    undisturbed: Any,
-    dask: Dask,
-    tmp_path: Path,
-) -> None:
+    undisturbed,
+    dask,
+    tmp_path,
+):
     gated = Gated(tmp_path)
     process = gated.start_on(f"dask:{dask.address}")
     gated.arrived(1)
@@ -288,7 +285,7 @@ def test_a_dask_that_went_away_is_one_line_and_slurm_goes_on(
 
 
 @pytest.mark.slow
-def test_an_interrupted_dask_leaves_no_process(undisturbed: Any, tmp_path: Path) -> None:
+def test_an_interrupted_dask_leaves_no_process(undisturbed, tmp_path):
     gated = Gated(tmp_path)
     process = gated.start_on("dask")
     gated.arrived(2)
@@ -314,12 +311,12 @@ def test_an_interrupted_dask_leaves_no_process(undisturbed: Any, tmp_path: Path)
     ],
 )
 def test_a_bad_address_is_one_line(
-    engine: str,
-    says: str,
-    tmp_path: Path,
-    snas: Snas,
-    closed_port: int,
-) -> None:
+    engine,
+    says,
+    tmp_path,
+    snas,
+    closed_port,
+):
     engine, says = (
         text.format(folder=tmp_path, port=closed_port) for text in (engine, says)
     )
@@ -332,12 +329,12 @@ def test_a_bad_address_is_one_line(
     ("engine", "library"), [("dask", "distributed"), ("ray", "ray"), ("slurm", "submitit")]
 )
 def test_a_missing_library_is_one_line(
-    engine: str,
-    library: str,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    snas: Snas,
-) -> None:
+    engine,
+    library,
+    tmp_path,
+    monkeypatch,
+    snas,
+):
     monkeypatch.setitem(sys.modules, library, None)
     told = snas("compare", "--out", tmp_path / "out", "--engine", engine)
     assert (
@@ -348,7 +345,7 @@ def test_a_missing_library_is_one_line(
     assert not (tmp_path / "out").exists()
 
 
-def test_a_worker_on_a_machine_that_lacks_something_says_what(tmp_path: Path) -> None:
+def test_a_worker_on_a_machine_that_lacks_something_says_what(tmp_path):
     task = Task.of(abs)
     with pytest.raises(
         UserError,

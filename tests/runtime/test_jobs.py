@@ -2,8 +2,6 @@
 asked.
 """
 
-from __future__ import annotations
-
 import os
 import signal
 import subprocess
@@ -19,15 +17,15 @@ from surrogate_nas.runtime.engines import raise_lost, run_jobs
 from tests.jobs import fail, fallen, sleep
 
 
-def square(shared: int, number: int) -> tuple[int, int, int]:
+def square(shared, number):
     """A job: its answer, its process and its threads."""
     print("a job may print", number)  # noqa: T201
     return shared + number * number, os.getpid(), int(os.environ.get("OMP_NUM_THREADS", 0))
 
 
 def test_every_job_is_done_once_by_workers_of_one_thread(
-    capfd: pytest.CaptureFixture[str],
-) -> None:
+    capfd,
+):
     outcomes = list(run_jobs(partial(square, 100), range(20), workers=2))
     assert sorted(o.job for o in outcomes) == [*range(20)]
     for job, (squared, process, threads) in ((o.job, o.result) for o in outcomes):
@@ -37,13 +35,13 @@ def test_every_job_is_done_once_by_workers_of_one_thread(
 
 
 @pytest.mark.parametrize(("jobs", "workers"), [([4, 5], 1), ([4], 2), ([], 2)])
-def test_one_worker_or_one_job_stays_in_this_process(jobs: list[int], workers: int) -> None:
+def test_one_worker_or_one_job_stays_in_this_process(jobs, workers):
     outcomes = list(run_jobs(partial(square, 0), jobs, workers=workers))
     assert [o.job for o in outcomes] == jobs
     assert all(o.result[1] == os.getpid() for o in outcomes)
 
 
-def test_a_lost_worker_costs_its_job_and_nothing_else() -> None:
+def test_a_lost_worker_costs_its_job_and_nothing_else():
     outcomes = fallen("processes")
     with pytest.raises(
         UserError, match=r"^Its worker was killed by SIGKILL \(9\)\. Run the same"
@@ -56,7 +54,7 @@ def test_a_lost_worker_costs_its_job_and_nothing_else() -> None:
     raise_lost([])
 
 
-def test_an_exception_of_a_job_is_raised_here_with_its_own_traceback() -> None:
+def test_an_exception_of_a_job_is_raised_here_with_its_own_traceback():
     with pytest.raises(UserError, match="no two") as caught:
         list(run_jobs(fail, range(4), workers=2))
     assert any("in fail" in line for line in caught.value.__notes__)
@@ -71,7 +69,7 @@ print(sum(outcome.result.n for outcome in jobs))
 """
 
 
-def test_what_was_defined_in_the_main_program_travels() -> None:
+def test_what_was_defined_in_the_main_program_travels():
     environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
     done = subprocess.run(
         [sys.executable, "-c", MAIN], capture_output=True, text=True, env=environment
@@ -79,19 +77,19 @@ def test_what_was_defined_in_the_main_program_travels() -> None:
     assert (done.stdout, done.stderr) == ("5\n", "")
 
 
-def test_no_worker_is_one_line() -> None:
+def test_no_worker_is_one_line():
     with pytest.raises(UserError, match="at least 1"):
         list(run_jobs(fail, [1], workers=0))
 
 
-def begun(folder: Path, count: int) -> list[int]:
+def begun(folder, count):
     """The workers of a number of begun jobs; waits for them."""
     while len(found := list(folder.iterdir())) < count:
         time.sleep(0.01)
     return [int(path.name.partition("-")[2]) for path in found]
 
 
-def gone(process: int) -> bool:
+def gone(process):
     """Whether a process has ended; a zombie has."""
     try:
         return (
@@ -101,15 +99,15 @@ def gone(process: int) -> bool:
         return True
 
 
-def test_leaving_the_loop_ends_the_workers(tmp_path: Path) -> None:
+def test_leaving_the_loop_ends_the_workers(tmp_path):
     jobs = run_jobs(partial(sleep_but_first, tmp_path), range(3), workers=2)
     assert next(iter(jobs)).job == 0
     workers = begun(tmp_path, 2)
-    jobs.close()  # type: ignore[attr-defined]
+    jobs.close()
     assert all(gone(worker) for worker in workers)
 
 
-def sleep_but_first(folder: Path, number: int) -> None:
+def sleep_but_first(folder, number):
     if number:
         sleep(folder, number)
 
@@ -125,7 +123,7 @@ list(run_jobs(partial(sleep, Path(sys.argv[1])), range(2), workers=2))
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="looks for orphans in /proc")
-def test_workers_end_with_their_parent(tmp_path: Path) -> None:
+def test_workers_end_with_their_parent(tmp_path):
     environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
     parent = subprocess.Popen(
         [sys.executable, "-c", ORPHANS, str(tmp_path)], env=environment
@@ -150,7 +148,7 @@ print(do(Task.of(len), pickle.dumps([1, 2]))[0])
 
 
 @pytest.mark.parametrize("moment", [0.03, 0.07, 0.11])
-def test_ctrl_c_while_the_fork_server_starts_does_not_end_it(moment: float) -> None:
+def test_ctrl_c_while_the_fork_server_starts_does_not_end_it(moment):
     words = [sys.executable, "-c", FIRST_JOB]
     process = subprocess.Popen(
         words, stdout=subprocess.PIPE, text=True, start_new_session=True

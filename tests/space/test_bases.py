@@ -2,11 +2,7 @@
 name.
 """
 
-from __future__ import annotations
-
 import pickle
-from collections.abc import Callable
-from typing import Any
 
 import numpy as np
 import pytest
@@ -71,8 +67,8 @@ ALONE = ChoiceSpace("alone", {"width": ("16", "64", "256")})
     ],
 )
 def test_held_cells_are_in_all_as_in_the_larger_space(
-    of: Callable[[Space, Cell], Any],
-) -> None:
+    of,
+):
     text = "|nor_conv_1x1~0|+|none~0|none~1|+|skip_connect~0|nor_conv_3x3~1|none~2|"
     space = Sampled(
         LARGER,
@@ -81,7 +77,7 @@ def test_held_cells_are_in_all_as_in_the_larger_space(
     assert of(space, space.parse(text)) == of(LARGER, LARGER.parse(text)) is not None
 
 
-def test_held_cells_stand_in_their_own_order() -> None:
+def test_held_cells_stand_in_their_own_order():
     assert (
         HELD.name == "nb201-5"
         and len(HELD) == 5 == HELD.size
@@ -118,7 +114,7 @@ def test_held_cells_stand_in_their_own_order() -> None:
         (np.zeros((2, 6)), "is held twice"),
     ],
 )
-def test_what_cannot_be_held_is_refused(held: Any, says: str) -> None:
+def test_what_cannot_be_held_is_refused(held, says):
     with pytest.raises(UserError, match=says):
         Sampled(LARGER, held)
     assert len(Sampled(LARGER, np.full((1, 6), 4))) == 1
@@ -126,7 +122,7 @@ def test_what_cannot_be_held_is_refused(held: Any, says: str) -> None:
         subset_of(LARGER, "AAA?")
 
 
-def test_a_space_has_by_default_what_follows_from_its_cells() -> None:
+def test_a_space_has_by_default_what_follows_from_its_cells():
     cell = ALONE.parse("alone(width=64)")
     assert (
         ALONE.identity(cell) == cell.text
@@ -157,7 +153,7 @@ def test_a_space_has_by_default_what_follows_from_its_cells() -> None:
     )
 
 
-def test_cells_are_told_by_their_text_and_belong_where_their_choices_do() -> None:
+def test_cells_are_told_by_their_text_and_belong_where_their_choices_do():
     cell = ALONE.parse("alone(width=64)")
     assert cell == Cell((9,), cell.text) != Cell(cell.choices, "alone(width=16)") and hash(
         cell
@@ -169,20 +165,20 @@ def test_cells_are_told_by_their_text_and_belong_where_their_choices_do() -> Non
         and Cell((1,), "other") not in ALONE
     )
     assert cell.text not in ALONE
-    for wrong in (7, None, Cell((1,), 7)):  # type: ignore[arg-type]
+    for wrong in (7, None, Cell((1,), 7)):
         with pytest.raises(
             UserError, match="is a Cell or its string|is a Cell, a string or indices"
         ):
-            Space.cell(ALONE, wrong)  # type: ignore[arg-type]
+            Space.cell(ALONE, wrong)
     with pytest.raises(UserError, match="a cell of the space alone reads"):
         ALONE.cell(Cell((1,), "other"))
 
 
-def test_identities_are_numbered_as_they_come() -> None:
+def test_identities_are_numbered_as_they_come():
     assert numbered("abacb", 5).tolist() == [0, 1, 0, 2, 1]
 
 
-def test_cells_are_drawn_once_each() -> None:
+def test_cells_are_drawn_once_each():
     tiny = TinySpace()
     assert set(drawn_cells(tiny, len(tiny))) == set(tiny) and drawn_cells(
         tiny, 3
@@ -192,19 +188,19 @@ def test_cells_are_drawn_once_each() -> None:
     }
     for n in (0, 4, "3"):
         with pytest.raises(UserError, match="There can be 1 to 3.0 cells"):
-            drawn_cells(ALONE, n)  # type: ignore[arg-type]
+            drawn_cells(ALONE, n)
     with pytest.raises(UserError, match="seed"):
         drawn_cells(ALONE, 1, seed=-1)
 
     class Same(ChoiceSpace):
-        def sample(self, rng: np.random.Generator) -> Cell:
+        def sample(self, rng):
             return self.at((0,))
 
     with pytest.raises(UserError, match="gave only 1 different cells in 200 draws"):
         drawn_cells(Same("same", {"width": ("1", "2")}), 2)
 
 
-def test_cells_are_found_by_what_they_look_like() -> None:
+def test_cells_are_found_by_what_they_look_like():
     assert (
         cell_named(" 11 ") == (LARGER, LARGER[11]) and cell_named("15624")[1].index == 15624
     )

@@ -2,8 +2,6 @@
 behind.
 """
 
-from __future__ import annotations
-
 import pickle
 import re
 
@@ -19,7 +17,7 @@ SPACES = ("nb201", "darts", "macro", "mnasnet", "nats-size", "nbgraph")
 
 
 @pytest.mark.parametrize("name", SPACES)
-def test_everything_but_names_is_as_behind(name: str) -> None:
+def test_everything_but_names_is_as_behind(name):
     base = space_named(name)
     space = blind(base, 5)
     assert (
@@ -61,13 +59,13 @@ def test_everything_but_names_is_as_behind(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", SPACES)
-def test_no_name_of_the_space_is_left(name: str) -> None:
+def test_no_name_of_the_space_is_left(name):
     base = space_named(name)
     space = blind(base, 8)
     words = {word for options in base.options for word in options if not word.isdigit()} | {
         *base.positions,
         base.name,
-    }  # type: ignore[attr-defined]
+    }
     cell = space.hide(drawn_cells(base, 1)[0])
     shown = (
         f"{space!r} {cell} {space.options} {space.positions} {space.citation} {space.named}"
@@ -80,9 +78,9 @@ def test_no_name_of_the_space_is_left(name: str) -> None:
         assert [space.reveal(one).index for one in space[:8]] != list(range(8))
 
 
-def test_the_seed_draws_the_names_and_scales_keep_their_order() -> None:
+def test_the_seed_draws_the_names_and_scales_keep_their_order():
     base = space_named("nb201")
-    faces = {str(blind(base, seed).hide(base[11])) for seed in range(10)}  # type: ignore[index]
+    faces = {str(blind(base, seed).hide(base[11])) for seed in range(10)}
     assert len(faces) > 5
     assert blind(base, 4) == pickle.loads(pickle.dumps(blind(base, 4))) != blind(base, 6)
     widths = blind(space_named("nats-size"), 1)
@@ -91,12 +89,12 @@ def test_the_seed_draws_the_names_and_scales_keep_their_order() -> None:
     )
 
 
-def test_cells_that_are_no_choices_are_refused() -> None:
+def test_cells_that_are_no_choices_are_refused():
     from surrogate_nas.space.base import Space
 
     class Own(Space):
         name = "own"
-        sample = mutate = neighbours = parse = None  # type: ignore[assignment]
+        sample = mutate = neighbours = parse = None
 
     with pytest.raises(UserError, match="The space own cannot be blinded"):
-        blind(Own(), 0)  # type: ignore[abstract]
+        blind(Own(), 0)

@@ -12,8 +12,7 @@ import pytest
 from scipy.stats import chisquare
 
 from surrogate_nas.core.errors import UserError
-from surrogate_nas.space import Cell, Space, cell_named, choices_of, space_named
-from surrogate_nas.space.darts import Darts, NASNet
+from surrogate_nas.space import cell_named, choices_of, space_named
 from surrogate_nas.space.darts.genotype import INPUTS
 from surrogate_nas.space.network import Network
 from tests.networks import SMALL
@@ -26,14 +25,14 @@ PUBLISHED = Network(channels=36, cells_per_stage=6)
 """Twenty cells, as DARTS trains them on CIFAR-10."""
 
 
-def sizes(space: Space, cell: Cell, network: Network) -> dict[str, float]:
+def sizes(space, cell, network):
     return {
         name: function(choices_of([cell]), network)[0]
         for name, (_, function) in space.analytic.items()
     }
 
 
-def test_darts_has_as_many_cells_as_its_paper_counts() -> None:
+def test_darts_has_as_many_cells_as_its_paper_counts():
     pairs = [len(list(combinations(range(INPUTS + node), 2))) for node in range(4)]
     assert DARTS.size == int(np.prod(pairs)) ** 2 * 7**16 == 1_076_746_950_455_072_400
     assert "1,076,746,950,455,072,400" in repr(DARTS)
@@ -55,7 +54,7 @@ def test_a_genotype_is_read_as_darts_prints_it_and_printed_with_the_lower_source
 
 
 @SPACES
-def test_published_cells_are_cells_found_by_their_names(space: Darts | NASNet) -> None:
+def test_published_cells_are_cells_found_by_their_names(space):
     for name, text in space.named.items():
         assert space.parse(name) == space.parse(text) and cell_named(name) == (
             space,
@@ -90,13 +89,13 @@ V2 = DARTS.named["DARTS_V2"]
         (NASNET.named["NASNet"], "8 edges, two for each of its 4 nodes, not 10"),
     ],
 )
-def test_what_is_no_cell_is_refused_in_one_line(text: str, says: str) -> None:
+def test_what_is_no_cell_is_refused_in_one_line(text, says):
     with pytest.raises(UserError, match=says) as caught:
         DARTS.parse(text)
     assert "\n" not in str(caught.value)
 
 
-def test_loose_ends_are_what_a_cell_of_nasnet_joins() -> None:
+def test_loose_ends_are_what_a_cell_of_nasnet_joins():
     normal, reduce = NASNET.genotype(NASNET.parse("AmoebaNet"))
     assert (normal[1], reduce[1]) == ((4, 5, 6), (3, 4, 6))
     with pytest.raises(
@@ -107,7 +106,7 @@ def test_loose_ends_are_what_a_cell_of_nasnet_joins() -> None:
         )
 
 
-def test_darts_cells_have_120_neighbours_and_mutation_is_uniform_over_them() -> None:
+def test_darts_cells_have_120_neighbours_and_mutation_is_uniform_over_them():
     rng = np.random.default_rng(0)
     centre = DARTS.sample(rng)
     around = DARTS.neighbours(centre)
@@ -116,7 +115,7 @@ def test_darts_cells_have_120_neighbours_and_mutation_is_uniform_over_them() -> 
     assert set(counts) == set(around) and chisquare(list(counts.values())).pvalue > 1e-3
 
 
-def test_nodes_with_two_equal_edges_are_drawn_as_often_as_any_others() -> None:
+def test_nodes_with_two_equal_edges_are_drawn_as_often_as_any_others():
     """A node of two edges among m has m·(m+1)/2 pairs; the first node of `nasnet` has 16 edges, 16
     equal pairs.
     """
@@ -128,7 +127,7 @@ def test_nodes_with_two_equal_edges_are_drawn_as_often_as_any_others() -> None:
     assert abs(equal / 6000 - 16 / 136) < 4 * np.sqrt(16 / 136 / 6000)
 
 
-def test_the_order_of_the_nodes_is_no_part_of_a_cells_identity() -> None:
+def test_the_order_of_the_nodes_is_no_part_of_a_cells_identity():
     text = DARTS.named["DARTS_V2"]
     first = "('sep_conv_3x3', 0), ('sep_conv_3x3', 1), "
     second = "('sep_conv_3x3', 1), ('skip_connect', 0), "
@@ -157,17 +156,17 @@ def test_the_order_of_the_nodes_is_no_part_of_a_cells_identity() -> None:
     ],
 )
 def test_published_sizes(
-    name: str,
-    millions_of_parameters: float,
-    millions_of_macs: float | None,
-) -> None:
+    name,
+    millions_of_parameters,
+    millions_of_macs,
+):
     found = sizes(DARTS, DARTS.parse(name), PUBLISHED)
     digits = len(str(millions_of_parameters).partition(".")[2])
     assert round(found["params"] / 1e6, digits) == millions_of_parameters
     assert millions_of_macs is None or round(found["macs"]) == millions_of_macs
 
 
-def test_structure_is_counted() -> None:
+def test_structure_is_counted():
     found = sizes(DARTS, DARTS.parse("DARTS_V2"), SMALL)
     assert (found["convolutions"], found["pools"], found["skips"]) == (6, 5, 5)
     assert (found["depth"], found["reduction_depth"]) == (2, 1)

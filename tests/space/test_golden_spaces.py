@@ -1,7 +1,5 @@
 """Spaces stay what stored tables, stored models and repeated runs rely on (see `tests.golden`)."""
 
-from __future__ import annotations
-
 import json
 
 import pytest
@@ -15,7 +13,7 @@ ROUNDED = {"encodings": 1e-6, "costs": 1e-6}
 
 
 @pytest.mark.parametrize("name", SPACES)
-def test_a_space_stays_as_it_is(name: str) -> None:
+def test_a_space_stays_as_it_is(name):
     assert name in GOLDEN, f"The space {name} has no golden entry yet: run make golden."
     found = of_space(name)
     golden = GOLDEN[name]
@@ -30,7 +28,7 @@ def test_a_space_stays_as_it_is(name: str) -> None:
     )
 
 
-def test_golden_files_are_rewritten_only_where_more_than_rounding_changed() -> None:
+def test_golden_files_are_rewritten_only_where_more_than_rounding_changed():
     stored = {"a": [1.0, 2.0], "b": {"c": 3, "d": "text"}, "gone": 1}
     found = {"b": {"c": 4, "d": "text"}, "a": [1.0, 2.0 + 1e-12], "new": [0.5]}
     assert settled(found, stored, 1e-10) == {

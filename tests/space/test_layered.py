@@ -2,8 +2,6 @@
 networks.
 """
 
-from __future__ import annotations
-
 import itertools
 import re
 
@@ -13,7 +11,7 @@ from torch import nn
 
 from surrogate_nas import contract
 from surrogate_nas.core.errors import UserError
-from surrogate_nas.space import Cell, choices_of, space_named
+from surrogate_nas.space import choices_of, space_named
 from surrogate_nas.space.flexibert import FlexiBERT
 from surrogate_nas.space.gpt import NETWORK
 from surrogate_nas.space.layered import Decision, Layered, global_choice, of_every_layer
@@ -48,14 +46,14 @@ EVEN = Layered(
 )
 
 
-def cells_of(space: Layered) -> list[Cell]:
+def cells_of(space):
     """All cells, one by one."""
     every = itertools.product(*(range(len(options)) for options in space.options))
     return [space.at(choices) for choices in every if space.allows(choices)]
 
 
 @pytest.mark.parametrize("space", [ONE_BY_ONE, AT_ONCE, EVEN], ids=lambda space: space.name)
-def test_cells_and_neighbours_are_what_they_should_be(space: Layered) -> None:
+def test_cells_and_neighbours_are_what_they_should_be(space):
     cells = cells_of(space)
     assert len(cells) == len({cell.text for cell in cells}) == space.size
     assert all(space.parse(cell.text).choices == cell.choices for cell in cells)
@@ -71,7 +69,7 @@ def test_cells_and_neighbours_are_what_they_should_be(space: Layered) -> None:
     assert space.allows_all(choices_of(cells))
 
 
-def test_layers_come_and_go_at_the_end() -> None:
+def test_layers_come_and_go_at_the_end():
     two = ONE_BY_ONE.parse("one-by-one(width=8, depth=2, kind=b-c, ratio=2-4)")
     near = {cell.text for cell in ONE_BY_ONE.neighbours(two)}
     assert "one-by-one(width=8, depth=1, kind=b, ratio=2)" in near
@@ -82,7 +80,7 @@ def test_layers_come_and_go_at_the_end() -> None:
     assert not [cell for cell in AT_ONCE.neighbours(other) if "depth=1" in cell.text]
 
 
-def test_layers_that_are_not_there_say_nothing() -> None:
+def test_layers_that_are_not_there_say_nothing():
     with pytest.raises(UserError, match="is not a cell of the space one-by-one"):
         ONE_BY_ONE.at((0, 0, 0, 1, 0, 0, 0, 0))
     assert not ONE_BY_ONE.allows_all(np.array([[0, 0, 0, 1, 0, 0, 0, 0]], dtype=np.int8))
@@ -124,17 +122,17 @@ def test_layers_that_are_not_there_say_nothing() -> None:
         ("two-by-two(width=8)", "Malformed cell"),
     ],
 )
-def test_what_is_no_cell_is_refused(text: str, message: str) -> None:
+def test_what_is_no_cell_is_refused(text, message):
     with pytest.raises(UserError, match=message):
         ONE_BY_ONE.parse(text)
 
 
-def weights(*layers: nn.Module) -> int:
+def weights(*layers):
     return sum(weight.numel() for layer in layers for weight in layer.parameters())
 
 
 @pytest.mark.parametrize("bias", [False, True])
-def test_parameters_of_a_gpt_are_those_of_its_layers(bias: bool) -> None:
+def test_parameters_of_a_gpt_are_those_of_its_layers(bias):
     heads = (4, 8, 12, 4, 8, 12, 4, 8, 12, 4)
     ratios = (2, 3, 4, 2, 3, 4, 2, 3, 4, 2)
     width = 192
@@ -156,7 +154,7 @@ def test_parameters_of_a_gpt_are_those_of_its_layers(bias: bool) -> None:
     assert GPT_S.multiply_accumulates(choices, NETWORK).tolist() == [1024 * macs]
 
 
-def test_pit_ti_has_its_published_size() -> None:
+def test_pit_ti_has_its_published_size():
     cell = PIT.at((2, 1, 1, 1, 1, 0, 1, 2))
     assert str(cell) == "pit(base_dim=32, mlp_ratio=4, depth=2-6-4, num_heads=2-4-8)"
     (found,) = PIT.parameters(choices_of([cell]), Network(classes=1000, image_size=224))
@@ -165,7 +163,7 @@ def test_pit_ti_has_its_published_size() -> None:
     )
 
 
-def test_parameters_of_an_autoformer_are_those_of_its_layers() -> None:
+def test_parameters_of_an_autoformer_are_those_of_its_layers():
     heads = (3, 4) * 6
     ratios = (3.5, 4.0, 4.0) * 4
     width = 216
@@ -192,7 +190,7 @@ def test_parameters_of_an_autoformer_are_those_of_its_layers() -> None:
 
 
 @pytest.mark.parametrize("hidden", [128, 256])
-def test_parameters_of_a_flexibert_are_those_of_its_layers(hidden: int) -> None:
+def test_parameters_of_a_flexibert_are_those_of_its_layers(hidden):
     cell = FLEXIBERT.parse(
         f"flexibert(hidden_size={hidden}, encoder_layers=4, operation=SA_SDP-SA_WMA-LT_DCT-DSC_9,"
         " num_operation_heads=2-4-2-4, feed_forward_dimension=512-1024-512-1024,"
@@ -226,7 +224,7 @@ def test_parameters_of_a_flexibert_are_those_of_its_layers(hidden: int) -> None:
     assert FLEXIBERT.parameters(choices_of([cell]), FlexiBERT.network).tolist() == [total]
 
 
-def test_sizes_of_the_spaces_are_those_of_their_descriptions() -> None:
+def test_sizes_of_the_spaces_are_those_of_their_descriptions():
     assert FLEXIBERT.size == 10_621_440 == 2 * (48**2 + 48**4)
     assert PIT.size == 11_664
     assert GPT_S.size == 3 * 2 * sum(9**n for n in (10, 11, 12))

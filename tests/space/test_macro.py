@@ -2,8 +2,6 @@
 strategy on it.
 """
 
-from __future__ import annotations
-
 import pickle
 import sqlite3
 from contextlib import closing
@@ -11,7 +9,6 @@ from pathlib import Path
 
 import pytest
 
-import surrogate_nas as sn
 from surrogate_nas.benchmarks import load
 from surrogate_nas.benchmarks.live import LiveBenchmark
 from surrogate_nas.core.errors import UserError
@@ -23,11 +20,11 @@ SPACE = macro()
 SPEC = f"{Path(__file__).parents[1].joinpath('tiny_task.py')}:TINY/macro"
 
 
-def cell(layers: int, channels: int) -> sn.Cell:
+def cell(layers, channels):
     return SPACE.parse(f"conv_stack(layers={layers}, channels={channels})")
 
 
-def test_what_is_wrong_with_a_string_is_told() -> None:
+def test_what_is_wrong_with_a_string_is_told():
     with pytest.raises(UserError, match=r"reads conv_stack\(layers=1, channels=4\)"):
         SPACE.parse("conv_stack(channels=16, layers=3)")
     with pytest.raises(
@@ -38,7 +35,7 @@ def test_what_is_wrong_with_a_string_is_told() -> None:
         SPACE.parse("conv_stack(layers=3, channels=016)")
 
 
-def test_the_image_is_halved_after_each_third_of_the_layers() -> None:
+def test_the_image_is_halved_after_each_third_of_the_layers():
     places = {}
     for n in (1, 2, 3, 4, 6, 8):
         layers = SPACE.blueprint(cell(n, 4), SMALL).layers
@@ -52,12 +49,12 @@ def test_the_image_is_halved_after_each_third_of_the_layers() -> None:
 
 
 @pytest.fixture
-def bench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> sn.Benchmark:
+def bench(tmp_path, monkeypatch):
     monkeypatch.setenv(HOME_VARIABLE, str(tmp_path))
     return load(f"live:{SPEC}")
 
 
-def test_the_live_benchmark_is_of_this_space(bench: sn.Benchmark, tmp_path: Path) -> None:
+def test_the_live_benchmark_is_of_this_space(bench, tmp_path):
     assert bench.name == f"live:{SPEC}" and bench.space is SPACE
     assert [m.name for m in bench.metrics if not m.epochs] == [
         "params",

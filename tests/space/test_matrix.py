@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import math
 import pickle
-from collections.abc import Callable
 from functools import cache
 from typing import NamedTuple
 
@@ -21,8 +20,7 @@ from surrogate_nas.benchmarks.table import TableBenchmark
 from surrogate_nas.contract import check
 from surrogate_nas.contract.checks import trajectory
 from surrogate_nas.core.metrics import Metric
-from surrogate_nas.runs.run import Run
-from surrogate_nas.space import Sampled, Space, space_named
+from surrogate_nas.space import Sampled, space_named
 from surrogate_nas.space.network import Network
 from surrogate_nas.strategies import STRATEGIES, resolve
 from surrogate_nas.tables import Table, write_table
@@ -64,18 +62,18 @@ PLACES = {
 
 
 @pytest.fixture(scope="module")
-def benches(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Benchmark]:
+def benches(tmp_path_factory):
     """The benchmark of a place, opened when it is first asked for."""
     folder = tmp_path_factory.mktemp("matrix")
     opened = dict[str, Benchmark]()
 
-    def bench(place: str) -> Benchmark:
+    def bench(place):
         kind = place.partition(",")[0]
         if kind not in opened:
             opened[kind] = make(kind)
         return opened[kind]
 
-    def make(kind: str) -> Benchmark:
+    def make(kind):
         fashion = sn.load("fashion")
         if kind == "live":
             return sn.load(f"live:{tiny_task.__file__}:TINY")
@@ -90,7 +88,7 @@ def benches(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Benchma
     return bench
 
 
-def sampled_table() -> Table:
+def sampled_table():
     """300 of 65,536 cells, without epochs: what comes later in their order is better and slower."""
     table = Table(
         "part",
@@ -110,7 +108,7 @@ def sampled_table() -> Table:
     return table
 
 
-def made(bench: Benchmark, name: str, place: str, cells: int) -> Run:
+def made(bench, name, place, cells):
     objective, limit, workers = PLACES[place]
     return sn.search(
         bench,
@@ -123,7 +121,7 @@ def made(bench: Benchmark, name: str, place: str, cells: int) -> Run:
     )
 
 
-def holds(run: Run, bench: Benchmark, place: str, cells: int) -> None:
+def holds(run, bench, place, cells):
     """What every run keeps."""
     assert not run.failure and len(run.trials) == cells
     assert all(
@@ -145,7 +143,7 @@ def holds(run: Run, bench: Benchmark, place: str, cells: int) -> None:
 
 
 @pytest.mark.parametrize("name", [name for name in NAMES if name not in COSTLY])
-def test_on_a_table(name: str, benches: Callable[[str], Benchmark]) -> None:
+def test_on_a_table(name, benches):
     bench = benches("table")
     holds(made(bench, name, "table", FEW), bench, "table", FEW)
 
@@ -154,9 +152,7 @@ def test_on_a_table(name: str, benches: Callable[[str], Benchmark]) -> None:
 @pytest.mark.parametrize(
     ("name", "place"), [(name, [*PLACES][1 + i % 6]) for i, name in enumerate(NAMES)]
 )
-def test_at_another_place(
-    name: str, place: str, benches: Callable[[str], Benchmark]
-) -> None:
+def test_at_another_place(name, place, benches):
     bench = benches(place)
     first, again = (made(bench, name, place, FEW) for _ in range(2))
     holds(first, bench, place, FEW)
@@ -172,7 +168,7 @@ def test_at_another_place(
 @pytest.mark.parametrize(
     "name", [name for name in STRATEGIES if resolve(name).chooses_epochs]
 )
-def test_over_epochs(name: str) -> None:
+def test_over_epochs(name):
     """Those that choose epochs read less than everybody, and answer after the objective's own."""
     run = sn.search(
         "fashion", name, "valid_loss + 0.1*params", budget=60, simulated_workers=3
@@ -190,7 +186,7 @@ SPACES = (*WHOLE, *PARTS, "wide")
 
 
 @cache
-def space_of(name: str) -> Space:
+def space_of(name):
     """A space, or as many of its cells as a small table holds."""
     if name not in PARTS:
         return sampled(400) if name == "wide" else space_named(name)
@@ -206,7 +202,7 @@ def space_of(name: str) -> Space:
     ("name", "space"),
     [(name, SPACES[i % len(SPACES)]) for i, name in enumerate(SWIFT_STRATEGIES)],
 )
-def test_a_run_stays_inside_a_space_and_is_repeated(name: str, space: str) -> None:
+def test_a_run_stays_inside_a_space_and_is_repeated(name, space):
     where = space_of(space)
     run, again = (
         trajectory(resolve(name), one, seed=0, n=20)
@@ -216,7 +212,7 @@ def test_a_run_stays_inside_a_space_and_is_repeated(name: str, space: str) -> No
 
 
 @pytest.mark.parametrize("space", SPACES[::3])
-def test_a_strategy_keeps_the_whole_contract_on_a_space(space: str) -> None:
+def test_a_strategy_keeps_the_whole_contract_on_a_space(space):
     """Of space and strategy the space is what differs; every strategy keeps it on three spaces
     elsewhere.
     """

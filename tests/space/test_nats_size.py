@@ -2,13 +2,9 @@
 import of these.
 """
 
-from __future__ import annotations
-
 import bz2
 import pickle
 import shutil
-from pathlib import Path
-from typing import Any
 
 import pytest
 import torch
@@ -16,9 +12,7 @@ import torch
 from surrogate_nas.core.errors import UserError
 from surrogate_nas.space import cell_named, space_named
 from surrogate_nas.space.network import Network
-from surrogate_nas.tables import Table
 from surrogate_nas.tables.sources import nats
-from tests.conftest import Snas
 
 NATS_SIZE = space_named("nats-size")
 
@@ -32,7 +26,7 @@ NETWORKS = {
 
 
 @pytest.fixture(scope="module")
-def records(mirror: Path) -> dict[int, Any]:
+def records(mirror):
     """The records of the mirror, whose files are checked by sha256 elsewhere, read without the code
     under test.
     """
@@ -45,14 +39,14 @@ def records(mirror: Path) -> dict[int, Any]:
 
 
 @pytest.fixture(scope="module")
-def tables(mirror: Path) -> dict[str, Table]:
+def tables(mirror):
     return {table.name: table for table in nats.read(mirror / FOLDER)}
 
 
 @pytest.mark.parametrize(
     ("index", "text"), [(0, "8:8:8:8:8"), (11, "8:8:8:16:32"), (32767, "64:64:64:64:64")]
 )
-def test_cells_print_and_stand_as_the_benchmark_has_them(index: int, text: str) -> None:
+def test_cells_print_and_stand_as_the_benchmark_has_them(index, text):
     space = NATS_SIZE
     assert len(space) == 32768
     assert str(space[index]) == text and space.parse(f" {text} ").index == index
@@ -68,12 +62,12 @@ def test_cells_print_and_stand_as_the_benchmark_has_them(index: int, text: str) 
         ("08:8:8:8:8", "channels1 of the space"),
     ],
 )
-def test_what_is_no_cell_is_refused(text: str, message: str) -> None:
+def test_what_is_no_cell_is_refused(text, message):
     with pytest.raises(UserError, match=message):
         NATS_SIZE.parse(text)
 
 
-def test_sizes_are_those_of_the_records(records: dict[int, Any], mirror: Path) -> None:
+def test_sizes_are_those_of_the_records(records, mirror):
     listed = pickle.loads(
         bz2.decompress((mirror / FOLDER / "meta.pickle.pbz2").read_bytes())
     )["meta_archs"]
@@ -102,7 +96,7 @@ def test_sizes_are_those_of_the_records(records: dict[int, Any], mirror: Path) -
     ],
 )
 @pytest.mark.parametrize("text", ["16:16:16:16:16", "8:64:16:24:40"])
-def test_the_network_has_the_parameters_and_learns(network: Network, text: str) -> None:
+def test_the_network_has_the_parameters_and_learns(network, text):
     cell = NATS_SIZE.parse(text)
     made = NATS_SIZE.build(cell, network, seed=0)
     (params,) = NATS_SIZE.analytic["params"][1](NATS_SIZE.choices[[cell.index]], network)
@@ -115,7 +109,7 @@ def test_the_network_has_the_parameters_and_learns(network: Network, text: str) 
     assert all(p.grad is not None for p in made.parameters())
 
 
-def test_import_names_the_size_space(snas: Snas, mirror: Path, tmp_path: Path) -> None:
+def test_import_names_the_size_space(snas, mirror, tmp_path):
     imported = snas("data", "import", "nats", mirror / FOLDER, "--json").json
     assert imported["benchmarks"][0] == "nats-size-cifar10"
     shown = snas(

@@ -2,8 +2,6 @@
 cell.
 """
 
-from __future__ import annotations
-
 import itertools
 
 import numpy as np
@@ -13,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from surrogate_nas.core.errors import UserError
-from surrogate_nas.space import Cell, Sampled, choices_of, drawn_cells, space_named
+from surrogate_nas.space import Sampled, choices_of, drawn_cells, space_named
 from surrogate_nas.space.nb101 import _graph, graphs
 from surrogate_nas.space.nb101.graphs import (
     PAIRS,
@@ -37,7 +35,7 @@ SPEC_HASH = "28cfc7874f6d200472e1a9dcd8650aa0"
 SPEC_PARAMETERS = 2_694_282
 
 
-def relabelled(graph: Graph, order: tuple[int, ...]) -> Graph | None:
+def relabelled(graph, order):
     """The graph with its inner vertices in another order; None where an edge would be turned
     round.
     """
@@ -56,39 +54,39 @@ def relabelled(graph: Graph, order: tuple[int, ...]) -> Graph | None:
     )
 
 
-def all_labelled(graph: Graph) -> list[Graph]:
+def all_labelled(graph):
     orders = itertools.permutations(range(1, graph.vertices - 1))
     return [moved for order in orders if (moved := relabelled(graph, order))]
 
 
-def same(graph: Graph) -> Cell:
+def same(graph):
     """The cell of a graph."""
     return SPACE.parse(spec_of(graph))
 
 
-def matrix_of(graph: Graph) -> list[list[int]]:
+def matrix_of(graph):
     matrix = np.zeros((graph.vertices, graph.vertices), dtype=int)
     for x, y in graph.pairs:
         matrix[x, y] = 1
     return matrix.tolist()
 
 
-def edge_bits(matrix: list[list[int]]) -> int:
+def edge_bits(matrix):
     return bits_of(zip(*np.nonzero(matrix), strict=True))
 
 
 # The list
 
 
-def test_cells_by_vertices_are_the_papers() -> None:
+def test_cells_by_vertices_are_the_papers():
     assert tuple(np.bincount(listed().vertices)[2:]) == COUNTS
     assert len(SPACE) == SPACE.size == sum(COUNTS) == len(listed().edges)
 
 
-def test_the_list_is_all_graphs_up_to_five_vertices_counted_one_by_one() -> None:
+def test_the_list_is_all_graphs_up_to_five_vertices_counted_one_by_one():
     graphs = list(listed())
     for vertices in (2, 3, 4, 5):
-        found: dict[str, Graph] = {}
+        found = {}
         pairs = vertices * (vertices - 1) // 2
         for edges in range(1 << pairs):
             for operations in itertools.product(range(3), repeat=vertices - 2):
@@ -100,7 +98,7 @@ def test_the_list_is_all_graphs_up_to_five_vertices_counted_one_by_one() -> None
 
 
 @pytest.mark.slow
-def test_every_cell_of_the_list_is_its_own_and_is_found_by_its_text() -> None:
+def test_every_cell_of_the_list_is_its_own_and_is_found_by_its_text():
     texts = {cell.text for cell in SPACE}
     assert len(texts) == len(SPACE)
     for vertices in range(2, 8):
@@ -115,7 +113,7 @@ def test_every_cell_of_the_list_is_its_own_and_is_found_by_its_text() -> None:
 # One cell for isomorphic graphs
 
 
-def test_the_authors_example() -> None:
+def test_the_authors_example():
     cell = SPACE.parse("inception")
     assert SPACE.identity(cell) == SPEC_HASH and cell == SPACE.reference
     assert sizes(choices_of([cell]), PUBLISHED)[0][0] == SPEC_PARAMETERS
@@ -123,7 +121,7 @@ def test_the_authors_example() -> None:
 
 @given(CELLS)
 @settings(max_examples=60, deadline=None)
-def test_isomorphic_graphs_are_one_cell_with_one_hash(cell: Cell) -> None:
+def test_isomorphic_graphs_are_one_cell_with_one_hash(cell):
     graph = _graph(cell.choices)
     others = all_labelled(graph)
     assert min(others, key=lambda other: (other.edges, other.operations)) == graph
@@ -132,16 +130,14 @@ def test_isomorphic_graphs_are_one_cell_with_one_hash(cell: Cell) -> None:
         assert SPACE.parse(spec_of(other)) == cell
 
 
-def spec_of(graph: Graph) -> str:
+def spec_of(graph):
     rows = ("".join(map(str, row[x + 1 :])) for x, row in enumerate(matrix_of(graph)[:-1]))
     return f"{'|'.join(rows)}:{','.join(OPERATIONS[one] for one in graph.operations)}"
 
 
 @given(st.integers(0, (1 << 21) - 1), st.tuples(*[st.integers(0, 2)] * 5))
 @settings(max_examples=300, deadline=None)
-def test_any_matrix_of_seven_vertices_is_pruned_to_a_cell_or_refused(
-    edges: int, operations: tuple[int, ...]
-) -> None:
+def test_any_matrix_of_seven_vertices_is_pruned_to_a_cell_or_refused(edges, operations):
     linked = np.zeros((7, 7), dtype=int)
     for bit, (x, y) in enumerate(PAIRS):
         linked[x, y] = edges >> bit & 1
@@ -178,13 +174,13 @@ def test_any_matrix_of_seven_vertices_is_pruned_to_a_cell_or_refused(
         ),
     ],
 )
-def test_what_is_no_graph_of_the_space_is_refused(text: str, message: str) -> None:
+def test_what_is_no_graph_of_the_space_is_refused(text, message):
     with pytest.raises(UserError, match=message) as caught:
         SPACE.parse(text)
     assert "\n" not in str(caught.value)
 
 
-def test_choices_that_are_no_canonical_form_are_no_cell() -> None:
+def test_choices_that_are_no_canonical_form_are_no_cell():
     cell = SPACE[200_000]
     assert SPACE.cell(cell.choices) is cell and SPACE.allows(cell.choices)
     rng = np.random.default_rng(0)
@@ -198,7 +194,7 @@ def test_choices_that_are_no_canonical_form_are_no_cell() -> None:
         SPACE.cell([0] * 26)
 
 
-def _graph_of(row: list[int]) -> Graph | None:
+def _graph_of(row):
     """Choices as a graph, read plainly."""
     inner = [operation for operation in row[21:] if operation != 3]
     if row[21:] != [*inner, *[3] * (5 - len(inner))]:
@@ -214,7 +210,7 @@ def _graph_of(row: list[int]) -> Graph | None:
     )
 
 
-def _canonical_of(row: list[int]) -> Graph | str:
+def _canonical_of(row):
     graph = _graph_of(row)
     if graph is None or pruned(*graph) != graph or graph.edges.bit_count() > 9:
         return "none"
@@ -224,7 +220,7 @@ def _canonical_of(row: list[int]) -> Graph | str:
 # Moves
 
 
-def steps_back(graph: Graph) -> set[Graph]:
+def steps_back(graph):
     """What taking an edge or a vertex away makes of a graph, in any order of its vertices, found
     plainly.
     """
@@ -248,9 +244,9 @@ def steps_back(graph: Graph) -> set[Graph]:
     return found
 
 
-def test_neighbours_are_one_operation_edge_or_simple_vertex_apart() -> None:
+def test_neighbours_are_one_operation_edge_or_simple_vertex_apart():
     cells = [SPACE[place] for place in range(sum(COUNTS[:3]))]
-    expected: dict[str, set[str]] = {cell.text: set() for cell in cells}
+    expected = {cell.text: set() for cell in cells}
     for cell in cells:
         graph = _graph(cell.choices)
         others = {same(other).text for other in steps_back(graph)}
@@ -268,7 +264,7 @@ def test_neighbours_are_one_operation_edge_or_simple_vertex_apart() -> None:
 # Sizes and the network
 
 
-def test_channels_are_the_papers() -> None:
+def test_channels_are_the_papers():
     three = SPACE.parse("1110|001|01|1:conv3x3-bn-relu,conv3x3-bn-relu,conv3x3-bn-relu")
     assert channels(links(choices_of([three])), 128)[:, 0].tolist() == [43, 43, 42, 0, 0]
     chain = SPACE.parse("1000|100|10|1:conv3x3-bn-relu,conv1x1-bn-relu,maxpool3x3")
@@ -282,11 +278,11 @@ def test_channels_are_the_papers() -> None:
     ], "what is left without any"
 
 
-def test_the_published_network_has_the_published_size() -> None:
+def test_the_published_network_has_the_published_size():
     assert size(SPACE.build(SPACE.reference, PUBLISHED, seed=0)) == SPEC_PARAMETERS
 
 
-def test_wider_vertices_are_cut_for_narrower_ones() -> None:
+def test_wider_vertices_are_cut_for_narrower_ones():
     """Three ways into the output of 128 channels: vertices of 43, 43 and 42; one of 43 is read by
     that of 42.
     """
@@ -314,7 +310,7 @@ def test_wider_vertices_are_cut_for_narrower_ones() -> None:
 # Encodings, and sampled spaces
 
 
-def test_a_sample_of_it_is_checked_and_opens_again() -> None:
+def test_a_sample_of_it_is_checked_and_opens_again():
     held = choices_of(drawn_cells(SPACE, 50, seed=1))
     space = Sampled(SPACE, held)
     again = space_named(space.definition)

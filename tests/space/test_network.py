@@ -2,8 +2,6 @@
 as one.
 """
 
-from __future__ import annotations
-
 from dataclasses import replace
 
 import numpy as np
@@ -11,7 +9,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from surrogate_nas.space import Cell, choices_of, drawn_cells, nb201, space_named
+from surrogate_nas.space import choices_of, drawn_cells, nb201, space_named
 from surrogate_nas.space.network import Network
 from surrogate_nas.space.network.blueprint import Blueprint
 from surrogate_nas.space.network.module import BlueprintModule
@@ -26,7 +24,7 @@ BUILT = pytest.mark.parametrize(
 )
 
 
-def some_cells(n: int, seed: int = 0) -> list[Cell]:
+def some_cells(n, seed=0):
     rng = np.random.default_rng(seed)
     return [SPACE[int(i)] for i in rng.choice(len(SPACE), n, replace=False)]
 
@@ -36,11 +34,11 @@ def some_cells(n: int, seed: int = 0) -> list[Cell]:
     [(0, 129306, 15647370), (11, 802426, 113951370), (284, 101306, 11715210)],
 )
 def test_the_official_networks(
-    index: int,
-    params: int,
-    macs: int,
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+    index,
+    params,
+    macs,
+    monkeypatch,
+):
     model = nb201().build(SPACE[index], Network(), seed=0)
     assert size(model) == params
     assert count_macs(model, monkeypatch) == macs
@@ -48,9 +46,7 @@ def test_the_official_networks(
 
 @BUILT
 @ALL_SHAPES
-def test_sizes_of_built_networks_are_the_columns(
-    name: str, network: Network, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_sizes_of_built_networks_are_the_columns(name, network, monkeypatch):
     space = space_named(name)
     deeper = replace(network, cells_per_stage=2)
     cells = [
@@ -69,7 +65,7 @@ def test_sizes_of_built_networks_are_the_columns(
 
 
 @BUILT
-def test_the_future_does_not_change_past_answers(name: str) -> None:
+def test_the_future_does_not_change_past_answers(name):
     space = space_named(name)
     x = inputs(CAUSAL)
     changed = x.clone()
@@ -83,9 +79,7 @@ def test_the_future_does_not_change_past_answers(name: str) -> None:
 
 @ALL_SHAPES
 @pytest.mark.parametrize("residual", [True, False])
-def test_a_network_computes_and_learns_what_is_published(
-    network: Network, residual: bool
-) -> None:
+def test_a_network_computes_and_learns_what_is_published(network, residual):
     network = replace(network, residual=residual, cells_per_stage=2)
     for cell in some_cells(2, seed=1):
         model = nb201().build(cell, network, seed=4).double()
@@ -101,9 +95,7 @@ def test_a_network_computes_and_learns_what_is_published(
         torch.testing.assert_close(*gradients, rtol=1e-6, atol=1e-8)
 
 
-def pooled(
-    shape: tuple[int, int], *, halved: bool, causal: bool = False
-) -> BlueprintModule:
+def pooled(shape, *, halved, causal=False):
     """A network of one pooling."""
     plan = Blueprint(replace(CAUSAL, causal=causal, dimensions=2 if shape[0] > 1 else 1))
     x = plan.input((3, *shape))
@@ -116,7 +108,7 @@ def pooled(
 
 @pytest.mark.parametrize("shape", [(14, 14), (7, 7), (4, 4), (3, 2), (1, 9), (1, 1)])
 @pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last])
-def test_pooling_is_pytorchs(shape: tuple[int, int], layout: torch.memory_format) -> None:
+def test_pooling_is_pytorchs(shape, layout):
     x = (
         torch.randn(2, 3, *shape, dtype=torch.float64)
         .to(memory_format=layout)
@@ -140,7 +132,7 @@ def test_pooling_is_pytorchs(shape: tuple[int, int], layout: torch.memory_format
 
 
 @ALL_SHAPES
-def test_dead_operations_change_no_output(network: Network) -> None:
+def test_dead_operations_change_no_output(network):
     x = inputs(network, dtype=torch.float32)
     smaller = 0
     for cell in some_cells(15):
@@ -166,7 +158,7 @@ TWINS = [  # a skip contracted; a pooling of a sum as a sum of poolings
 
 
 @pytest.mark.parametrize(("one", "other"), TWINS)
-def test_functionally_equal_cells_compute_the_same(one: str, other: str) -> None:
+def test_functionally_equal_cells_compute_the_same(one, other):
     cells = SPACE.parse(one), SPACE.parse(other)
     assert SPACE.classes[cells[0].index] == SPACE.classes[cells[1].index]
     a, b = (nb201().build(cell, SMALL, seed=1).double() for cell in cells)
@@ -176,7 +168,7 @@ def test_functionally_equal_cells_compute_the_same(one: str, other: str) -> None
 @pytest.mark.parametrize(
     "network", [*SHAPES.values(), replace(SMALL, positions=True, image_size=4)]
 )
-def test_answers_stand_at_the_positions_of_the_last_stage(network: Network) -> None:
+def test_answers_stand_at_the_positions_of_the_last_stage(network):
     answers = nb201().build(SPACE[11], network, seed=0).double()(inputs(network))
     size = (
         network.image_size
@@ -188,7 +180,7 @@ def test_answers_stand_at_the_positions_of_the_last_stage(network: Network) -> N
     assert network.answers == answers[0, 0].numel()
 
 
-def test_a_network_is_told_and_read_as_older_files_told_it() -> None:
+def test_a_network_is_told_and_read_as_older_files_told_it():
     for network in SHAPES.values():
         assert Network.of(network.settings) == network
         assert set(network.settings) - set(CAUSAL.settings) == {
@@ -207,10 +199,10 @@ def test_a_network_is_told_and_read_as_older_files_told_it() -> None:
         {**SMALL.settings, "mood": 1},
     ):
         with pytest.raises(ValueError, match="network"):
-            Network.of(wrong)  # type: ignore[arg-type]
+            Network.of(wrong)
 
 
-def test_seeds_and_names_give_the_initial_weights() -> None:
+def test_seeds_and_names_give_the_initial_weights():
     one, same, other = (nb201().build(SPACE[11], SMALL, seed=seed) for seed in (0, 0, 1))
     layers = [model.stem for model in (one, same, other)]
     assert torch.equal(layers[0].weight, layers[1].weight)

@@ -2,8 +2,6 @@
 be sampled.
 """
 
-from __future__ import annotations
-
 import json
 import pickle
 from pathlib import Path
@@ -14,7 +12,6 @@ import pytest
 import surrogate_nas as sn
 from surrogate_nas.core.errors import UserError
 from surrogate_nas.space import Enumerable, register, space_named
-from tests.conftest import Snas
 from tests.examples_enumerable import SPACE as LISTED
 from tests.examples_sampled import SPACE as SAMPLED
 
@@ -25,7 +22,7 @@ BENCHES = [
 ]
 
 
-def test_a_space_that_cannot_be_listed_still_counts_samples_and_prints() -> None:
+def test_a_space_that_cannot_be_listed_still_counts_samples_and_prints():
     assert SAMPLED.size == 4**30 and not isinstance(SAMPLED, Enumerable)
     cell = SAMPLED.sample(np.random.default_rng(0))
     assert SAMPLED.parse(str(cell)) == cell and cell in SAMPLED
@@ -35,14 +32,12 @@ def test_a_space_that_cannot_be_listed_still_counts_samples_and_prints() -> None
     assert pickle.loads(pickle.dumps(SAMPLED)) == SAMPLED
 
 
-def test_what_cannot_be_listed_has_no_column_and_says_so() -> None:
+def test_what_cannot_be_listed_has_no_column_and_says_so():
     with pytest.raises(UserError, match="cannot be listed"):
         sn.load(BENCHES[1]).column("valid_error")
 
 
-def test_a_csv_of_cells_of_a_space_of_ones_own_becomes_a_benchmark(
-    snas: Snas, tmp_path: Path
-) -> None:
+def test_a_csv_of_cells_of_a_space_of_ones_own_becomes_a_benchmark(snas, tmp_path):
     rows = "\n".join(f'"{cell}",{20 + i / 10}' for i, cell in enumerate(LISTED))
     (tmp_path / "mine.csv").write_text(f"cell,valid_error\n{rows}\n")
     spec = f"{HERE / 'examples_enumerable.py'}:SPACE"
@@ -63,7 +58,7 @@ def test_a_csv_of_cells_of_a_space_of_ones_own_becomes_a_benchmark(
     ) == pytest.approx(20.3)
 
 
-def test_a_definition_without_code_opens_the_same_space() -> None:
+def test_a_definition_without_code_opens_the_same_space():
     assert (
         space_named(LISTED.definition) == LISTED
         and json.loads(LISTED.definition)["name"] == "perceptron"
@@ -81,8 +76,8 @@ def test_a_definition_without_code_opens_the_same_space() -> None:
 
 
 def test_a_registered_space_is_found_by_name_and_none_takes_its_name(
-    tmp_path: Path,
-) -> None:
+    tmp_path,
+):
     file = tmp_path / "odd.py"
     file.write_text(
         "import surrogate_nas as sn\n"
@@ -93,7 +88,7 @@ def test_a_registered_space_is_found_by_name_and_none_takes_its_name(
         "def made():\n    return SPACE\n"
     )
     space = register(f"{file}:SPACE")
-    assert len(space) == 3 and space_named("odd") is space  # type: ignore[arg-type]
+    assert len(space) == 3 and space_named("odd") is space
     assert all(cell in space for cell in space.neighbours(space.parse("odd(a=1, b=1)")))
     with pytest.raises(UserError, match="named nb201, and so is another"):
         register(f"{file}:OTHER")
@@ -116,10 +111,10 @@ def test_a_registered_space_is_found_by_name_and_none_takes_its_name(
     ],
 )
 def test_a_malformed_space_is_refused_in_one_line(
-    name: object,
-    options: object,
-    says: str,
-) -> None:
+    name,
+    options,
+    says,
+):
     with pytest.raises(UserError, match=says) as caught:
-        sn.ChoiceSpace(name, options)  # type: ignore[arg-type]
+        sn.ChoiceSpace(name, options)
     assert "\n" not in str(caught.value)

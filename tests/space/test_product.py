@@ -2,8 +2,6 @@
 or no cell.
 """
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 
@@ -24,12 +22,12 @@ TEXT = "mlp(width=256, act=relu, norm=batch)"
 class Odd(EnumerableChoiceSpace):
     """Cells whose choices sum to an odd number."""
 
-    def allows(self, choices: tuple[int, ...]) -> bool:
+    def allows(self, choices):
         return sum(choices) % 2 == 1
 
 
 class Never(ChoiceSpace):
-    def allows(self, choices: tuple[int, ...]) -> bool:
+    def allows(self, choices):
         return False
 
 
@@ -47,13 +45,11 @@ ODD = Odd("odd", OPTIONS)
         (("1", "2", "many"), False),
     ],
 )
-def test_a_scale_is_three_numbers_that_rise_or_fall(
-    names: tuple[str, ...], scale: bool
-) -> None:
+def test_a_scale_is_three_numbers_that_rise_or_fall(names, scale):
     assert is_scale(names) is scale
 
 
-def test_encodings_by_hand() -> None:
+def test_encodings_by_hand():
     cells = [LISTED.parse(TEXT), LISTED.parse("mlp(width=16, act=tanh, norm=layer)")]
     assert LISTED.encode(cells, "one_hot").tolist() == [
         [0, 0, 1, 1, 0, 0, 1, 0],
@@ -69,7 +65,7 @@ def test_encodings_by_hand() -> None:
 
 
 @pytest.mark.parametrize("space", [LISTED, ODD], ids=["every combination", "some"])
-def test_places_count_from_either_end(space: EnumerableChoiceSpace) -> None:
+def test_places_count_from_either_end(space):
     size = len(space)
     fresh = type(space)(space.name, OPTIONS)  # whose cells are not made yet
     assert (
@@ -85,7 +81,7 @@ def test_places_count_from_either_end(space: EnumerableChoiceSpace) -> None:
         fresh[size]
 
 
-def test_the_last_position_varies_fastest_and_only_allowed_cells_are_listed() -> None:
+def test_the_last_position_varies_fastest_and_only_allowed_cells_are_listed():
     assert [cell.choices for cell in LISTED[:4]] == [
         (0, 0, 0),
         (0, 0, 1),
@@ -114,15 +110,15 @@ def test_the_last_position_varies_fastest_and_only_allowed_cells_are_listed() ->
     ids=lambda given: str(given),
 )
 @pytest.mark.parametrize("space", [LISTED, DRAWN], ids=["listed", "drawn"])
-def test_indices_outside_are_no_cell(space: ChoiceSpace, given: tuple[int, ...]) -> None:
+def test_indices_outside_are_no_cell(space, given):
     with pytest.raises(UserError, match="is not a cell of the space mlp"):
         space.cell(given)
 
 
 @pytest.mark.parametrize("given", [7, None, [None, 0, 0], ["a", 0, 0]])
-def test_what_is_neither_cell_text_nor_indices_is_refused(given: object) -> None:
+def test_what_is_neither_cell_text_nor_indices_is_refused(given):
     with pytest.raises(UserError, match="is a Cell, a string or indices"):
-        DRAWN.cell(given)  # type: ignore[arg-type]
+        DRAWN.cell(given)
 
 
 @pytest.mark.parametrize(
@@ -138,14 +134,14 @@ def test_what_is_neither_cell_text_nor_indices_is_refused(given: object) -> None
         (TEXT.replace("relu", "elu"), "act of the space mlp is relu, tanh, not 'elu'"),
     ],
 )
-def test_a_malformed_text_is_refused(text: str, says: str) -> None:
+def test_a_malformed_text_is_refused(text, says):
     for space in (LISTED, DRAWN):
         assert space.parse(f" {TEXT}\n").choices == (2, 0, 1)
         with pytest.raises(UserError, match=says):
             space.parse(text)
 
 
-def test_what_has_no_neighbour_or_no_cell_says_so() -> None:
+def test_what_has_no_neighbour_or_no_cell_says_so():
     rng = np.random.default_rng(0)
     single = {"act": ("relu",)}
     for space in (ChoiceSpace("one", single), EnumerableChoiceSpace("one", single)):
@@ -160,7 +156,7 @@ def test_what_has_no_neighbour_or_no_cell_says_so() -> None:
 
 
 @pytest.mark.parametrize("options", [1, 127, 128])
-def test_a_position_has_one_to_127_options(options: int) -> None:
+def test_a_position_has_one_to_127_options(options):
     given = {"width": tuple(map(str, range(options)))}
     if options > 127:
         with pytest.raises(UserError, match="needs 1 to 127 options, not 128"):
@@ -169,7 +165,7 @@ def test_a_position_has_one_to_127_options(options: int) -> None:
         assert ChoiceSpace("wide", given).size == options
 
 
-def test_a_definition_holds_the_options_and_a_class_of_its_own_only_its_name() -> None:
+def test_a_definition_holds_the_options_and_a_class_of_its_own_only_its_name():
     assert '"listed": true' in LISTED.definition and '"listed": false' in DRAWN.definition
     assert ODD.definition == "odd"
     assert LISTED == EnumerableChoiceSpace("mlp", OPTIONS) != DRAWN and hash(

@@ -1,7 +1,5 @@
 """Spaces that are known by their published options alone: GraphGym, TabM, ScAn-Bench."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 
@@ -16,7 +14,7 @@ SCAN_LLM = space_named("scan-llm")
 TABM = space_named("tabm")
 
 
-def test_layers_are_counted() -> None:
+def test_layers_are_counted():
     cell = GRAPHGYM.parse("graphgym(l_pre=2, l_mp=8, l_post=3, stage=skipsum, agg=mean)")
     choices = np.array([cell.choices], dtype=np.int8)
     metric = {
@@ -27,7 +25,7 @@ def test_layers_are_counted() -> None:
     assert GRAPHGYM_WIDE.size == 314_928
 
 
-def test_a_single_network_has_batches_of_its_own() -> None:
+def test_a_single_network_has_batches_of_its_own():
     assert len(TABM) == 28
     with pytest.raises(UserError):
         TABM.parse("tabm(ensemble=single, embeddings=none, batches=shared)")
@@ -35,7 +33,7 @@ def test_a_single_network_has_batches_of_its_own() -> None:
     assert str(TABM.parse(shared)) == shared
 
 
-def test_steps_are_next_to_their_values() -> None:
+def test_steps_are_next_to_their_values():
     scale = Scale(1e-4, 1e-2, log=True)
     assert [scale.step(value) for value in (1e-4, 1e-3, 1e-2)] == [0, 60, 120]
     assert [scale.step(float(option)) for option in scale.options] == list(range(121))
@@ -44,7 +42,7 @@ def test_steps_are_next_to_their_values() -> None:
             scale.step(outside)
 
 
-def test_heads_divide_the_width() -> None:
+def test_heads_divide_the_width():
     space = SCAN_LLM
     rng = np.random.default_rng(0)
     for _ in range(50):

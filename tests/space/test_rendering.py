@@ -1,7 +1,5 @@
 """A sketch as a matplotlib figure."""
 
-from __future__ import annotations
-
 import pytest
 from matplotlib.figure import Figure
 from matplotlib.patches import Circle, FancyArrowPatch, FancyBboxPatch
@@ -10,7 +8,7 @@ from surrogate_nas.space.rendering import render
 from surrogate_nas.space.sketch import Arrow, Box, Sketch, Text
 
 
-def test_every_mark_is_set_where_it_stands_and_above_those_before() -> None:
+def test_every_mark_is_set_where_it_stands_and_above_those_before():
     figure = Figure((2.0, 1.0))
     marks = [
         Box((10.0, 20.0), (8.0, 6.0), 0.0, "#ffffff", "#000000", 1.5),

@@ -2,14 +2,10 @@
 files refused.
 """
 
-from __future__ import annotations
-
 import base64
 import json
 import pickle
 import tarfile
-from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -20,19 +16,18 @@ from surrogate_nas.core.errors import UserError
 from surrogate_nas.core.metrics import Metric
 from surrogate_nas.files import table_path
 from surrogate_nas.objective import Objective
-from surrogate_nas.space import Cell, Sampled, choices_of, nb201, space_named
+from surrogate_nas.space import Sampled, choices_of, nb201, space_named
 from surrogate_nas.space.network import Network
 from surrogate_nas.space.sampled import _QUICK, NEAREST
 from surrogate_nas.tables import Table, TableFile, write_table
 from surrogate_nas.tables.sources import accel, fetching, nbmr
-from tests.conftest import Snas
 from tests.sampled_space import WIDE, sampled
 
 MNASNET = space_named("mnasnet")
 MULTI_RESOLUTION = space_named("nbmr")
 
 
-def a_table(space: Sampled | None = None) -> Table:
+def a_table(space=None):
     space = space or sampled()
     table = Table(
         "part",
@@ -57,17 +52,17 @@ def a_table(space: Sampled | None = None) -> Table:
 # Sampled spaces
 
 
-def test_a_sampled_space_keeps_the_contract() -> None:
+def test_a_sampled_space_keeps_the_contract():
     found = contract.check(sampled())
     assert not [check for check in found if not check.passed]
 
 
-def test_neighbours_are_the_nearest_either_way() -> None:
+def test_neighbours_are_the_nearest_either_way():
     space = sampled()
     choices = space.choices.astype(int)
     n = len(space)
 
-    def nearest(i: int) -> set[int]:
+    def nearest(i):
         differing = (choices != choices[i]).sum(axis=1)
         steps = np.abs(choices - choices[i]).sum(axis=1)
         order = sorted((differing[j], steps[j], (j - i) % n, j) for j in range(n) if j != i)
@@ -80,11 +75,11 @@ def test_neighbours_are_the_nearest_either_way() -> None:
 
 
 def test_neighbours_of_many_cells_are_remembered_and_a_damaged_file_is_made_anew(
-    fresh_home: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+    fresh_home, monkeypatch
+):
     space = sampled(_QUICK + 1)
 
-    def around(held: Sampled) -> list[list[int]]:
+    def around(held):
         return [
             [cell.index for cell in held.neighbours(held[place])]
             for place in range(0, len(held), 50)
@@ -108,23 +103,23 @@ def test_neighbours_of_many_cells_are_remembered_and_a_damaged_file_is_made_anew
     )
 
 
-def test_few_cells_are_all_neighbours() -> None:
+def test_few_cells_are_all_neighbours():
     one = sampled(1)
     three = sampled(3)
     assert list(one.neighbours(one[0])) == []
     assert list(three.neighbours(three[1])) == [three[0], three[2]]
 
 
-def test_a_definition_opens_as_the_same_space() -> None:
+def test_a_definition_opens_as_the_same_space():
     space = sampled()
     again = space_named(space.definition)
     assert again == space and again is not space and hash(again) == hash(space)
-    assert [str(cell) for cell in again] == [str(cell) for cell in space]  # type: ignore[attr-defined]
+    assert [str(cell) for cell in again] == [str(cell) for cell in space]
     assert pickle.loads(pickle.dumps(space)) == space
     assert space != sampled(seed=1)
 
 
-def test_what_is_not_held_is_told_from_what_is_no_cell() -> None:
+def test_what_is_not_held_is_told_from_what_is_no_cell():
     space = sampled()
     absent = next(
         cell
@@ -143,7 +138,7 @@ def test_what_is_not_held_is_told_from_what_is_no_cell() -> None:
     assert absent not in space and space[0] in space
 
 
-def held(rows: Any) -> str:
+def held(rows):
     """Rows of choices as a definition lists them."""
     return base64.b64encode(np.asarray(rows, dtype=np.int8).tobytes()).decode()
 
@@ -168,7 +163,7 @@ def held(rows: Any) -> str:
         ({"of": WIDE.definition}, "describes no space"),
     ],
 )
-def test_a_malformed_definition_is_refused(content: dict[str, Any], message: str) -> None:
+def test_a_malformed_definition_is_refused(content, message):
     with pytest.raises(UserError, match=message) as caught:
         space_named(json.dumps(content))
     assert len(str(caught.value)) < 400 and "\n" not in str(caught.value)
@@ -177,7 +172,7 @@ def test_a_malformed_definition_is_refused(content: dict[str, Any], message: str
 # Tables on them
 
 
-def test_a_table_holds_its_cells_and_opens_as_a_benchmark(tmp_path: Path) -> None:
+def test_a_table_holds_its_cells_and_opens_as_a_benchmark(tmp_path):
     space = sampled()
     write_table(a_table(space), tmp_path / "t.h5")
     bench = TableBenchmark(tmp_path / "t.h5")
@@ -196,7 +191,7 @@ def test_a_table_holds_its_cells_and_opens_as_a_benchmark(tmp_path: Path) -> Non
         Objective("valid_error + 0.1*latency@mine", bench)
 
 
-def test_other_cells_in_a_file_are_noticed(tmp_path: Path) -> None:
+def test_other_cells_in_a_file_are_noticed(tmp_path):
     path = tmp_path / "t.h5"
     table = a_table()
     table.space = sampled(59).definition
@@ -206,9 +201,7 @@ def test_other_cells_in_a_file_are_noticed(tmp_path: Path) -> None:
     assert a_table(sampled(seed=1)).digest() != a_table().digest()
 
 
-def test_a_file_of_ones_own_can_hold_some_cells_of_a_space(
-    snas: Snas, tmp_path: Path
-) -> None:
+def test_a_file_of_ones_own_can_hold_some_cells_of_a_space(snas, tmp_path):
     cells = [
         str(MULTI_RESOLUTION.sample(np.random.default_rng(seed))) for seed in range(30)
     ]
@@ -240,18 +233,18 @@ def test_a_file_of_ones_own_can_hold_some_cells_of_a_space(
 
 
 @pytest.fixture(scope="module")
-def fetched_files(mirror: Path, own_home: Path) -> dict[str, list[Path]]:
+def fetched_files(mirror, own_home):
     """The fetched files of both sources, which are checked by sha256."""
     assert mirror.is_dir() and own_home.is_dir()
     return {source: list(fetching.fetch(source)) for source in ("nbmr", "accel")}
 
 
 def test_sizes_of_nas_bench_mr_are_the_recorded_ones(
-    fetched_files: dict[str, list[Path]],
-) -> None:
+    fetched_files,
+):
     table = nbmr.read("nbmr-seg")
     space = space_named(table.space)
-    params = space.analytic["params"][1](space.choices, table.network)  # type: ignore[attr-defined]
+    params = space.analytic["params"][1](space.choices, table.network)
     (path,) = (path for path in fetched_files["nbmr"] if path.parent.name == "seg")
     recorded = [1e6 * record["params"] for record in pickle.loads(path.read_bytes())]
     assert np.array_equal(np.round(params), np.round(recorded))
@@ -275,9 +268,7 @@ def test_sizes_of_nas_bench_mr_are_the_recorded_ones(
         ),
     ],
 )
-def test_what_is_no_network_of_several_resolutions_is_refused(
-    text: str, message: str
-) -> None:
+def test_what_is_no_network_of_several_resolutions_is_refused(text, message):
     with pytest.raises(UserError, match=message):
         MULTI_RESOLUTION.parse(text)
 
@@ -286,11 +277,11 @@ def test_what_is_no_network_of_several_resolutions_is_refused(
 
 
 def test_parameters_of_mnasnet_are_the_recorded_ones(
-    fetched_files: dict[str, list[Path]],
-) -> None:
+    fetched_files,
+):
     network = accel.read("accel-imagenet").network
 
-    def params(cell: Cell) -> float:
+    def params(cell):
         return float(MNASNET.analytic["params"][1](choices_of([cell]), network)[0])
 
     assert params(MNASNET.reference) == 5_288_548, "EfficientNet-B0 as published"

@@ -1,7 +1,5 @@
 """Drawings of cells as marks, and what a page makes of them."""
 
-from __future__ import annotations
-
 import math
 import re
 
@@ -31,10 +29,8 @@ from surrogate_nas.space.sketch import (
         ({"equal": True}, {(-1, 0): (20, 20), (3, 2): (60, 0), (1, 1): (40, 10)}),
     ],
 )
-def test_a_frame_just_holds_its_coordinates(
-    settings: dict[str, float], places: dict[tuple[float, float], tuple[float, float]]
-) -> None:
-    frame = Frame.around((-1.0, 3.0), (0.0, 2.0), (80.0, 20.0), **settings)  # type: ignore[arg-type]
+def test_a_frame_just_holds_its_coordinates(settings, places):
+    frame = Frame.around((-1.0, 3.0), (0.0, 2.0), (80.0, 20.0), **settings)
     assert {place: frame.at(place) for place in places} == places
     assert frame.span((2.0, 3.0)) == ((20.0, 30.0) if "equal" in settings else (40.0, 30.0))
 
@@ -42,7 +38,7 @@ def test_a_frame_just_holds_its_coordinates(
 @pytest.mark.parametrize(
     ("bend", "control"), [(0.0, (5.0, 0.0)), (-0.2, (5.0, -2.0)), (0.3, (5.0, 3.0))]
 )
-def test_a_curve_bends_to_its_side(bend: float, control: tuple[float, float]) -> None:
+def test_a_curve_bends_to_its_side(bend, control):
     assert curved((0.0, 0.0), (10.0, 0.0), bend) == (
         (0.0, 0.0),
         pytest.approx(control),
@@ -51,14 +47,14 @@ def test_a_curve_bends_to_its_side(bend: float, control: tuple[float, float]) ->
 
 
 @pytest.mark.parametrize("gaps", [(0.0, 0.0), (2.0, 0.0), (0.0, 3.0), (2.0, 3.0)])
-def test_gaps_are_left_free_on_the_same_curve(gaps: tuple[float, float]) -> None:
+def test_gaps_are_left_free_on_the_same_curve(gaps):
     first = (1.0, 2.0)
     last = (9.0, 8.0)
     (start, control, end), whole = curved(first, last, 0.3, gaps), curved(first, last, 0.3)
     assert math.dist(first, start) == pytest.approx(gaps[0], abs=1e-5)
     assert math.dist(last, end) == pytest.approx(gaps[1], abs=1e-5)
 
-    def point(curve: tuple[tuple[float, float], ...], t: float) -> tuple[float, float]:
+    def point(curve, t):
         x, y = (
             sum(w * p[i] for w, p in zip(((1 - t) ** 2, 2 * t * (1 - t), t * t), curve))  # noqa: B905
             for i in (0, 1)
@@ -126,7 +122,7 @@ BOX = Box((10.0, 20.0), (8.0, 6.0), 2.0, PAPER, INK, 1.2)
     ],
     ids=["box", "line", "dashed arrow downwards", "text", "text on a ground"],
 )
-def test_every_mark_in_svg(mark: Box | Arrow | Text, svg: str) -> None:
+def test_every_mark_in_svg(mark, svg):
     drawn = sketch_svg(Sketch((50.0, 40.0), [mark]))
     assert re.sub(r"^<svg [^>]*>|</svg>$", "", drawn) == svg
     assert 'viewBox="0 0 50 40"' in drawn and "width:50pt" in drawn

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,7 +10,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from surrogate_nas.core.errors import UserError
-from surrogate_nas.space import Cell
 from surrogate_nas.space import nb201 as make_space
 from surrogate_nas.space.four_nodes import edge_live, path_live
 from surrogate_nas.space.nb201 import OPERATIONS
@@ -25,16 +23,16 @@ LANDSCAPE = (
 )
 
 
-def cell(*choices: int) -> Cell:
+def cell(*choices):
     """A cell by the operations of its edges 0-1, 0-2, 1-2, 0-3, 1-3, 2-3."""
     return SPACE.cell(choices)
 
 
-def same_function(one: Cell, other: Cell) -> bool:
+def same_function(one, other):
     return bool(SPACE.classes[one.index] == SPACE.classes[other.index])
 
 
-def test_counts() -> None:
+def test_counts():
     assert len(SPACE) == 15625 == len(set(SPACE)) == len({str(c) for c in SPACE})
     assert len(set(map(SPACE.official_string, SPACE))) == 6466
     assert len(set(SPACE.classes.tolist())) == 5044
@@ -46,7 +44,7 @@ def test_counts() -> None:
 
 
 @pytest.mark.data
-def test_the_order_and_the_isomorphism_strings_are_the_official_ones(mirror: Path) -> None:
+def test_the_order_and_the_isomorphism_strings_are_the_official_ones(mirror):
     with (mirror / LANDSCAPE).open(newline="") as file:
         rows = list(csv.DictReader(file))
     assert [str(c) for c in SPACE] == [row["ArchitectureString"] for row in rows]
@@ -55,7 +53,7 @@ def test_the_order_and_the_isomorphism_strings_are_the_official_ones(mirror: Pat
     assert len(set(published)) == 6466
 
 
-def test_known_cells_have_their_official_index() -> None:
+def test_known_cells_have_their_official_index():
     assert (
         SPACE[0].text
         == "|avg_pool_3x3~0|+|nor_conv_1x1~0|skip_connect~1|+|nor_conv_1x1~0|skip_connect~1|skip_connect~2|"  # noqa: E501
@@ -66,7 +64,7 @@ def test_known_cells_have_their_official_index() -> None:
     )
 
 
-def test_naslib_tuples_by_hand() -> None:
+def test_naslib_tuples_by_hand():
     """Edges 0-1, 0-2, 0-3, 1-2, 1-3, 2-3; operations skip 0, none 1, 3x3 2, 1x1 3, pool 4."""
     by_hand = {
         "|skip_connect~0|+|none~0|nor_conv_1x1~1|+|nor_conv_3x3~0|avg_pool_3x3~1|none~2|": (
@@ -118,7 +116,7 @@ NEARLY = st.tuples(
 
 @given(st.one_of(st.text(max_size=120), st.lists(PIECES, max_size=30).map("".join), NEARLY))
 @settings(max_examples=400, deadline=None)
-def test_parsing_gives_a_cell_or_a_user_error_of_one_line(text: str) -> None:
+def test_parsing_gives_a_cell_or_a_user_error_of_one_line(text):
     try:
         parsed = SPACE.parse(text)
     except UserError as error:
@@ -176,12 +174,12 @@ OTHER_FUNCTION = {
 
 
 @pytest.mark.parametrize("pair", SAME_FUNCTION.values(), ids=SAME_FUNCTION)
-def test_cells_of_the_same_function_share_a_class(pair: tuple[Cell, Cell]) -> None:
+def test_cells_of_the_same_function_share_a_class(pair):
     assert same_function(*pair)
 
 
 @pytest.mark.parametrize("pair", OTHER_FUNCTION.values(), ids=OTHER_FUNCTION)
-def test_cells_of_other_functions_do_not(pair: tuple[Cell, Cell]) -> None:
+def test_cells_of_other_functions_do_not(pair):
     assert not same_function(*pair)
 
 

@@ -2,28 +2,21 @@
 string.
 """
 
-from __future__ import annotations
-
-from pathlib import Path
-
 import numpy as np
 import pytest
-from numpy.typing import NDArray
 from scipy.stats import spearmanr
 
 from surrogate_nas.benchmarks import load
 from surrogate_nas.core.errors import UserError
 from surrogate_nas.core.metrics import Metric
 from surrogate_nas.space import (
-    Cell,
     ChoiceSpace,
     EnumerableChoiceSpace,
-    Space,
     macro,
     nb201,
 )
 from surrogate_nas.space.network import Network
-from surrogate_nas.surrogates import MODELS, Surrogate, make_model, model_class
+from surrogate_nas.surrogates import MODELS, make_model, model_class
 from surrogate_nas.surrogates.latency import Latency
 from surrogate_nas.surrogates.storage import Card, save
 
@@ -33,18 +26,18 @@ SMALL = EnumerableChoiceSpace("small", {"a": WIDTHS, "b": WIDTHS, "c": WIDTHS})
 EVERYWHERE = [name for name in MODELS if name != "gnn"]
 
 
-def drawn(space: Space, n: int) -> list[Cell]:
+def drawn(space, n):
     rng = np.random.default_rng(0)
     return [space.sample(rng) for _ in range(n)]
 
 
-def values_of(cells: list[Cell]) -> NDArray[np.float64]:
+def values_of(cells):
     return np.array([10.0 + sum(cell.choices[:3]) + cell.choices[0] for cell in cells])
 
 
 @pytest.mark.parametrize("name", EVERYWHERE)
 @pytest.mark.parametrize("space", [macro(), SMALL, HUGE], ids=lambda space: space.name)
-def test_every_model_but_the_graph_network_reads_any_space(name: str, space: Space) -> None:
+def test_every_model_but_the_graph_network_reads_any_space(name, space):
     assert space != HUGE or space.size > 10**18
     cells = drawn(space, 150)
     quick = {"trees": 60} if name == "xgboost" else {}
@@ -64,7 +57,7 @@ def test_every_model_but_the_graph_network_reads_any_space(name: str, space: Spa
     np.testing.assert_allclose(again.std, found.std, rtol=1e-12)
 
 
-def test_a_space_that_is_no_more_than_its_options_is_found_again_from_the_file() -> None:
+def test_a_space_that_is_no_more_than_its_options_is_found_again_from_the_file():
     cells = drawn(HUGE, 20)
     model = make_model("ridge").fit(cells, values_of(cells), HUGE)
     assert bytes(model.state()["space"]).decode() == HUGE.definition
@@ -73,7 +66,7 @@ def test_a_space_that_is_no_more_than_its_options_is_found_again_from_the_file()
     ).mean.shape == (1,)
 
 
-def test_cells_of_two_spaces_are_refused_and_a_space_may_be_named() -> None:
+def test_cells_of_two_spaces_are_refused_and_a_space_may_be_named():
     mixed = [*macro()[:3], *nb201()[:3]]
     with pytest.raises(UserError, match="a cell of the space macro reads"):
         make_model("ridge").fit(mixed, range(6))
@@ -89,7 +82,7 @@ def test_cells_of_two_spaces_are_refused_and_a_space_may_be_named() -> None:
         make_model("ridge").fit(unregistered, [1.0, 2.0, 3.0])
 
 
-def test_a_failed_fit_leaves_nothing_half_learned() -> None:
+def test_a_failed_fit_leaves_nothing_half_learned():
     model = make_model("gnn", steps=2, pretrain=False).fit(nb201()[:10], range(10))
     with pytest.raises(UserError, match="needs a space of graphs"):
         model.fit(macro()[:10], range(10))
@@ -98,7 +91,7 @@ def test_a_failed_fit_leaves_nothing_half_learned() -> None:
 
 
 @pytest.fixture
-def of_macro(tmp_path: Path) -> str:
+def of_macro(tmp_path):
     space = macro()
     made = []
     for metric in (
@@ -127,8 +120,8 @@ def of_macro(tmp_path: Path) -> str:
 
 
 def test_a_surrogate_of_the_macro_space_answers_with_that_space_s_sizes(
-    of_macro: str,
-) -> None:
+    of_macro,
+):
     bench = load(of_macro)
     cell = bench.space.parse("conv_stack(layers=1, channels=32)")
     assert bench.query(cell, "params") == 682
@@ -137,7 +130,7 @@ def test_a_surrogate_of_the_macro_space_answers_with_that_space_s_sizes(
     assert everything["params"] == 682
 
 
-def checks() -> dict[str, object]:
+def checks():
     return {
         "a number": 7,
         "nothing": None,
@@ -148,22 +141,22 @@ def checks() -> dict[str, object]:
 
 
 @pytest.mark.parametrize("given", checks().values(), ids=checks())
-def test_wrong_kinds_of_cells_values_and_spaces_are_one_line(given: object) -> None:
+def test_wrong_kinds_of_cells_values_and_spaces_are_one_line(given):
     cells = nb201()[:3]
-    fitted: Surrogate = make_model("ridge").fit(cells, [1.0, 2.0, 3.0])
+    fitted = make_model("ridge").fit(cells, [1.0, 2.0, 3.0])
     for call in (
-        lambda: make_model("ridge").fit(given, [1.0, 2.0, 3.0]),  # type: ignore[arg-type]
-        lambda: make_model("ridge").fit([given] * 3, [1.0, 2.0, 3.0]),  # type: ignore[list-item]
-        lambda: make_model("ridge").fit(cells, given),  # type: ignore[arg-type]
-        lambda: make_model("ridge").fit(cells, [1.0, 2.0, 3.0], given or "x"),  # type: ignore[arg-type]
-        lambda: fitted.predict(given),  # type: ignore[arg-type]
-        lambda: fitted.predict([given]),  # type: ignore[list-item]
-        lambda: make_model(given),  # type: ignore[arg-type]
-        lambda: make_model("ridge", given),  # type: ignore[arg-type]
-        lambda: Latency(known={"a": given}).prior(nb201()),  # type: ignore[dict-item]
+        lambda: make_model("ridge").fit(given, [1.0, 2.0, 3.0]),
+        lambda: make_model("ridge").fit([given] * 3, [1.0, 2.0, 3.0]),
+        lambda: make_model("ridge").fit(cells, given),
+        lambda: make_model("ridge").fit(cells, [1.0, 2.0, 3.0], given or "x"),
+        lambda: fitted.predict(given),
+        lambda: fitted.predict([given]),
+        lambda: make_model(given),
+        lambda: make_model("ridge", given),
+        lambda: Latency(known={"a": given}).prior(nb201()),
     ):
         with pytest.raises(UserError) as said:
-            call()  # type: ignore[no-untyped-call]
+            call()
         assert "\n" not in str(said.value)
 
 
@@ -187,7 +180,7 @@ def test_wrong_kinds_of_cells_values_and_spaces_are_one_line(given: object) -> N
         ("ensemble", {"members": [("none", {}, 1.0)]}),
     ],
 )
-def test_wrong_settings_are_one_line(model: str, settings: dict[str, object]) -> None:
+def test_wrong_settings_are_one_line(model, settings):
     with pytest.raises(UserError) as said:
-        make_model(model, **settings)  # type: ignore[arg-type]
+        make_model(model, **settings)
     assert "\n" not in str(said.value)

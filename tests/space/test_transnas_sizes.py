@@ -7,12 +7,12 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from torch import Tensor, nn
+from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from surrogate_nas.space import space_named
 from surrogate_nas.space.network import Network
-from surrogate_nas.space.transnas import Head, macro_backbone, micro_backbone, model_sizes
+from surrogate_nas.space.transnas import macro_backbone, micro_backbone, model_sizes
 
 TRANSNAS_MACRO = space_named("transnas-macro")
 TRANSNAS_MICRO = space_named("transnas-micro")
@@ -20,7 +20,7 @@ TRANSNAS_MICRO = space_named("transnas-micro")
 SMALL = Network(image_size=64)
 
 
-def convolution(inputs: int, outputs: int, kernel: int, stride: int = 1) -> nn.Module:
+def convolution(inputs, outputs, kernel, stride=1):
     return nn.Sequential(
         nn.ReLU(),
         nn.Conv2d(inputs, outputs, kernel, stride, kernel // 2, bias=False),
@@ -38,7 +38,7 @@ class Reduction(nn.Module):
         )
         self.norm = nn.BatchNorm2d(outputs)
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x):
         return self.norm(torch.cat([half(x) for half in self.halves], dim=1))
 
 
@@ -67,7 +67,7 @@ class Block(nn.Module):
                 or convolution(shape[0], shape[1], 1 if operation == "2" else 3, shape[2])
             )
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x):
         if self.code == "basic":
             return self.edges[1](self.edges[0](x)) + self.edges[2](x)
         side = x.shape[-1] // self.stride
@@ -81,11 +81,11 @@ class Block(nn.Module):
         return nodes[3]
 
 
-def built(text: str) -> nn.Sequential:
+def built(text):
     """The backbone of a cell as its string says."""
     base, modules, code = text.split("-")
     width = int(base)
-    layers: list[nn.Module] = [
+    layers = [
         nn.Conv2d(3, width // 2, 3, 2, 1, bias=False),
         nn.BatchNorm2d(width // 2),
     ]
@@ -100,7 +100,7 @@ def built(text: str) -> nn.Sequential:
     return nn.Sequential(*layers)
 
 
-def decoder(head: Head, channels: int, enlarge: int, outputs: int) -> nn.Sequential:
+def decoder(head, channels, enlarge, outputs):
     if head == "segmentation":
         widths = [channels, *(1024 >> i for i in range(6)), 32]
         up = [i > 6 - enlarge for i in range(7)]
@@ -109,7 +109,7 @@ def decoder(head: Head, channels: int, enlarge: int, outputs: int) -> nn.Sequent
         up = [
             enlarge >= {2: 6, 4: 5, 6: 4, 8: 3, 10: 2, 12: 2}.get(i, 7) for i in range(13)
         ]
-    layers: list[nn.Module] = []
+    layers = []
     for a, b, larger in zip(widths, widths[1:], up, strict=False):
         layers.append(
             nn.ConvTranspose2d(a, b, 3, 2, 1, output_padding=1)
@@ -120,9 +120,7 @@ def decoder(head: Head, channels: int, enlarge: int, outputs: int) -> nn.Sequent
     return nn.Sequential(*layers, nn.Conv2d(widths[-1], outputs, 3, 1, 1))
 
 
-def counted(
-    module: nn.Module, image: tuple[int, int, int]
-) -> tuple[int, int, tuple[int, ...]]:
+def counted(module, image):
     """Parameters, multiply-accumulates, and the shape of the output."""
     with FlopCounterMode(display=False) as counter:
         output = module.eval()(torch.zeros(1, *image))
@@ -143,7 +141,7 @@ def counted(
         "64-444311-basic",
     ],
 )
-def test_sizes_are_those_of_networks_built_from_the_definition(text: str) -> None:
+def test_sizes_are_those_of_networks_built_from_the_definition(text):
     space, backbone = (
         (TRANSNAS_MACRO, macro_backbone)
         if "basic" in text
@@ -166,7 +164,7 @@ def test_sizes_are_those_of_networks_built_from_the_definition(text: str) -> Non
             assert whole == [parameters + more_parameters, macs + more_macs]
 
 
-def test_linear_heads_add_a_layer_and_the_jigsaw_runs_nine_times() -> None:
+def test_linear_heads_add_a_layer_and_the_jigsaw_runs_nine_times():
     sizes = macro_backbone(
         np.array([TRANSNAS_MACRO.parse("64-2113-basic").choices], dtype=np.int8), SMALL
     )

@@ -14,8 +14,6 @@ from surrogate_nas.stats.decision import (
     END_LEVEL,
     MARGIN,
     Needed,
-    Rival,
-    Values,
     by_space,
     decide,
     detectable,
@@ -28,7 +26,7 @@ from surrogate_nas.stats.decision import (
 
 
 @pytest.mark.parametrize("seed", range(6))
-def test_p_is_the_share_of_all_flips(seed: int) -> None:
+def test_p_is_the_share_of_all_flips(seed):
     rng = np.random.default_rng(seed)
     parts = [
         signed_ranks(np.round(rng.normal(0.4, 1, size=n), 1))
@@ -54,7 +52,7 @@ def test_p_is_exact_up_to_a_thousand_differing_runs_and_then_the_normal_approxim
         )
 
 
-def test_76_ties_and_four_wins_are_not_decided_and_practically_the_same() -> None:
+def test_76_ties_and_four_wins_are_not_decided_and_practically_the_same():
     first = np.zeros(80)
     second = np.zeros(80)
     second[:4] = 0.004
@@ -67,7 +65,7 @@ def test_76_ties_and_four_wins_are_not_decided_and_practically_the_same() -> Non
     assert rival.alike and rival.statement == "same" and rival.needed is None
 
 
-def test_five_runs_of_one_problem_never_decide_and_six_do() -> None:
+def test_five_runs_of_one_problem_never_decide_and_six_do():
     for runs, decided in ((5, False), (6, True)):
         assert (
             decide({"a": [np.zeros(runs)], "b": [1 + np.arange(runs)]}).decided is decided
@@ -75,7 +73,7 @@ def test_five_runs_of_one_problem_never_decide_and_six_do() -> None:
     assert decide({"a": [np.zeros(3)] * 2, "b": [1 + np.arange(3)] * 2}).decided
 
 
-def test_strategies_equal_in_every_run_count_once() -> None:
+def test_strategies_equal_in_every_run_count_once():
     a = [np.zeros(8)]
     b = [np.arange(1.0, 9.0)]
     alone = decide({"a": a, "b": b})
@@ -85,7 +83,7 @@ def test_strategies_equal_in_every_run_count_once() -> None:
     assert same.same == ("z",) and not same.decided and same.rivals[0].apart
 
 
-def test_whoever_passes_carries_all_farther_ones() -> None:
+def test_whoever_passes_carries_all_farther_ones():
     rng = np.random.default_rng(0)
     best = rng.normal(size=20)
     found = decide(
@@ -99,14 +97,14 @@ def test_whoever_passes_carries_all_farther_ones() -> None:
     assert apart == sorted(apart) and apart[-1]
 
 
-def test_infinite_runs_are_worst_and_two_of_them_tie() -> None:
+def test_infinite_runs_are_worst_and_two_of_them_tie():
     ranks = signed_ranks(np.array([np.inf, 1.0, np.nan, -np.inf]))
     assert ranks.tolist() == [7, 4, 0, -7]
     found = decide({"a": [np.zeros(8)], "b": [np.r_[np.full(4, np.inf), np.ones(4)]]})
     assert found.decided and found.leader == "a"
 
 
-def test_a_problem_of_fewer_runs_counts_as_much_as_one_of_more() -> None:
+def test_a_problem_of_fewer_runs_counts_as_much_as_one_of_more():
     few = np.array([3.0, 1.0, -2.0, 4.0, 5.0])
     many = np.array([-1.0, *range(2, 9), -9.0, 10.0, 11.0])
     found = decide({"a": [np.zeros(5), np.zeros(11)], "b": [few, many]})
@@ -116,7 +114,7 @@ def test_a_problem_of_fewer_runs_counts_as_much_as_one_of_more() -> None:
     )
 
 
-def test_one_number_a_space_and_none_below_six() -> None:
+def test_one_number_a_space_and_none_below_six():
     differences = [np.ones(4), -np.ones(4), np.ones(4)]
     assert by_space(differences, ["x", "x", "y"]).tolist() == [0.0, 1.0]
     values = {"a": [np.zeros(5)] * 7, "b": [np.ones(5)] * 7}
@@ -125,7 +123,7 @@ def test_one_number_a_space_and_none_below_six() -> None:
     assert found.decided and found.units == 6 and not found.rivals[0].alike
 
 
-def test_sixteen_problems_of_one_space_are_one_witness() -> None:
+def test_sixteen_problems_of_one_space_are_one_witness():
     rng = np.random.default_rng(1)
     spaces = ["x"] * 16 + list("abcde")
     better = [-1.0] * 16 + list(rng.choice([-1.0, 1.0], size=5))
@@ -138,14 +136,14 @@ def test_sixteen_problems_of_one_space_are_one_witness() -> None:
     assert here.decided and not elsewhere.decided
 
 
-def rival_of(better: Values, worse: Values, problems: int = 4) -> Rival:
+def rival_of(better, worse, problems=4):
     """The only rival of two strategies with the same regrets on each problem."""
     return decide({"a": np.split(better, problems), "b": np.split(worse, problems)}).rivals[
         0
     ]
 
 
-def test_the_mean_has_a_say() -> None:
+def test_the_mean_has_a_say():
     """Better in most runs and worse in the mean is not best, whatever the ranks say."""
     rng = np.random.default_rng(0)
     fails = np.where(np.arange(80) % 5 == 4, 1.0, 0.0)
@@ -170,7 +168,7 @@ def test_the_mean_has_a_say() -> None:
     assert clear.statement == "decided" and clear.apart and clear.needed is None
 
 
-def test_few_runs_support_no_statement_on_means() -> None:
+def test_few_runs_support_no_statement_on_means():
     """Failures that would reverse the mean happen in none of ten runs with a probability above the
     level. After as many runs as `runs_for_mean` says that is below it.
     """
@@ -187,7 +185,7 @@ def test_few_runs_support_no_statement_on_means() -> None:
 
 
 @pytest.mark.parametrize(("m", "r"), [(1, 10), (4, 20)])
-def test_rare_failures_make_no_claim_false(m: int, r: int) -> None:
+def test_rare_failures_make_no_claim_false(m, r):
     """a is better in most runs, fails at times, and its mean is not lower: never decided for a."""
     share, repeats, wrong = 0.05, 300, 0
     rng = np.random.default_rng([m, r, 50])
@@ -199,14 +197,14 @@ def test_rare_failures_make_no_claim_false(m: int, r: int) -> None:
     assert wrong / repeats <= 0.05 + 2 * np.sqrt(0.05 * 0.95 / repeats)
 
 
-def test_a_later_decision_claims_nothing_unless_the_first_is_decided() -> None:
+def test_a_later_decision_claims_nothing_unless_the_first_is_decided():
     values = {"a": [np.zeros(8)], "b": [np.ones(8)]}
     first, undecided = decide(values), decide({"a": [np.zeros(3)], "b": [np.ones(3)]})
     assert decide(values, after=first).decided
     assert not decide(values, after=undecided).decided
 
 
-def test_rare_failures_are_not_the_same() -> None:
+def test_rare_failures_are_not_the_same():
     """The share of runs that differ is small, the mean difference is not."""
     fails = np.zeros(200)
     fails[:10] = 1.0
@@ -216,7 +214,7 @@ def test_rare_failures_are_not_the_same() -> None:
     assert tiny.alike and tiny.bound is not None and tiny.bound <= MARGIN
 
 
-def test_the_bound_covers_the_mean_in_95_percent() -> None:
+def test_the_bound_covers_the_mean_in_95_percent():
     rng = np.random.default_rng(4)
     wrong = 0
     for _ in range(400):
@@ -225,7 +223,7 @@ def test_the_bound_covers_the_mean_in_95_percent() -> None:
     assert wrong / 400 <= 0.05 + 3 * math.sqrt(0.05 * 0.95 / 400)
 
 
-def test_hall_s_interval_is_student_s_without_skewness_and_covers_with_it() -> None:
+def test_hall_s_interval_is_student_s_without_skewness_and_covers_with_it():
     symmetric = np.array([-3.0, -1.0, 1.0, 3.0]) + 0.5
     found = mean_difference([symmetric])
     wanted = stats.t.interval(0.95, 3, symmetric.mean(), stats.sem(symmetric))
@@ -244,7 +242,7 @@ def test_hall_s_interval_is_student_s_without_skewness_and_covers_with_it() -> N
     assert hall / 600 >= 0.92 and hall >= student
 
 
-def test_one_run_has_no_interval_and_decides_nothing() -> None:
+def test_one_run_has_no_interval_and_decides_nothing():
     rival = rival_of(np.zeros(1), np.ones(1), 1)
     assert rival.interval is None
     assert rival.p_mean == 1.0
@@ -252,7 +250,7 @@ def test_one_run_has_no_interval_and_decides_nothing() -> None:
     assert rival.needed is None
 
 
-def test_a_tie_in_all_runs_but_one_has_no_favourite() -> None:
+def test_a_tie_in_all_runs_but_one_has_no_favourite():
     one = np.zeros(40)
     one[0] = 0.7
     found = decide(
@@ -263,7 +261,7 @@ def test_a_tie_in_all_runs_but_one_has_no_favourite() -> None:
     assert found.rivals[0].needed is None
 
 
-def test_what_is_needed_is_a_number_or_a_lower_bound_or_nothing() -> None:
+def test_what_is_needed_is_a_number_or_a_lower_bound_or_nothing():
     spread = np.random.default_rng(5).permutation(
         stats.norm.ppf((np.arange(160) + 0.5) / 160)
     )
@@ -282,7 +280,7 @@ def test_what_is_needed_is_a_number_or_a_lower_bound_or_nothing() -> None:
     assert Needed(7, 26).about == 13
 
 
-def test_the_number_of_runs_that_are_needed_decides_with_eighty_percent() -> None:
+def test_the_number_of_runs_that_are_needed_decides_with_eighty_percent():
     """Of 40 runs with the true spread and shift; the rule is asked, in new studies of as many runs
     as it said.
     """
@@ -297,7 +295,7 @@ def test_the_number_of_runs_that_are_needed_decides_with_eighty_percent() -> Non
     assert 0.65 < decided < 0.92
 
 
-def test_detectable_is_decided_with_eighty_percent() -> None:
+def test_detectable_is_decided_with_eighty_percent():
     rng = np.random.default_rng(2)
     for law in (rng.normal, rng.uniform):
         spread = law(size=2000)
@@ -312,7 +310,7 @@ def test_detectable_is_decided_with_eighty_percent() -> None:
         assert detectable([np.zeros(len(runs))], [runs]) is None
 
 
-def test_times_are_decided_by_ranks_alone() -> None:
+def test_times_are_decided_by_ranks_alone():
     never = np.full(9, 301.0)
     found = decide(
         {"a": [np.r_[np.full(7, 20.0), 301.0, 301.0]], "b": [never]}, ranks_only=True
@@ -324,7 +322,7 @@ def test_times_are_decided_by_ranks_alone() -> None:
     assert not rival.alike
 
 
-def test_other_problems_have_one_mean_a_space() -> None:
+def test_other_problems_have_one_mean_a_space():
     rng = np.random.default_rng(6)
     spaces = [str(i % 9) for i in range(18)]
     better = [rng.random(5) for _ in spaces]
@@ -335,7 +333,7 @@ def test_other_problems_have_one_mean_a_space() -> None:
     assert elsewhere.pairs == 9 and elsewhere.rivals[0].bound is None
 
 
-def test_different_problems_are_refused() -> None:
+def test_different_problems_are_refused():
     for values in ({"a": [np.zeros(3)], "b": []}, {"a": [], "b": []}, {}):
         with pytest.raises(UserError, match="same problems, and at least one"):
             decide(values)
@@ -345,9 +343,7 @@ def test_different_problems_are_refused() -> None:
     ("k", "m", "r", "tied"),
     [(2, 1, 10, 0.0), (3, 4, 5, 0.0), (8, 2, 10, 0.0), (2, 8, 10, 0.95)],
 )
-def test_identical_strategies_are_told_apart_in_five_percent(
-    k: int, m: int, r: int, tied: float
-) -> None:
+def test_identical_strategies_are_told_apart_in_five_percent(k, m, r, tied):
     rng = np.random.default_rng([k, m, r])
     repeats = 300
     wrong = 0

@@ -25,31 +25,31 @@ Trials = list[tuple[str, float, bool]]
 Way = Callable[[Path, Snas], Any]
 
 
-def trials(run: Any) -> Trials:
+def trials(run):
     return [(str(trial.cell), trial.score, trial.feasible) for trial in run.trials]
 
 
-def searched(objective: Any, strategy: Any = "evolution", bench: Any = "fashion") -> Trials:
+def searched(objective, strategy="evolution", bench="fashion"):
     return trials(sn.search(bench, strategy, objective, budget=25, seed=3))
 
 
-def expressed() -> sn.Objective:
+def expressed():
     bench = sn.load("fashion")
     return sn.Objective(
         sn.loss("valid_loss") + 0.1 * sn.params() + 0.05 * sn.metric("latency@cpu"), bench
     )
 
 
-def error_of(cell: sn.Cell) -> float:
+def error_of(cell):
     width, depth = cell.choices
     return 30.0 / (1 + width) + (depth - 1) ** 2
 
 
-def computed(space: sn.EnumerableChoiceSpace) -> sn.Computed:
+def computed(space):
     return sn.Computed(space, {"valid_error": error_of}, cheap=True)
 
 
-def imported(folder: Path, snas: Snas, by_choices: bool) -> Trials:
+def imported(folder, snas, by_choices):
     """The same numbers as `computed`, from a CSV file that names cells in one of two ways."""
     space = sn.EnumerableChoiceSpace("mlp", SPACE)
     code = f"import surrogate_nas as sn\nSPACE = sn.EnumerableChoiceSpace('mlp', {SPACE})\n"
@@ -68,7 +68,7 @@ def imported(folder: Path, snas: Snas, by_choices: bool) -> Trials:
     return searched("valid_error", bench=name)
 
 
-def compared(folder: Path | None = None, **options: Any) -> list[Trials]:
+def compared(folder=None, **options):
     strategies = ["random", "local_search"]
     made = compare(
         "fashion", strategies, OBJECTIVE, runs=2, budget=20, folder=folder, **options
@@ -76,12 +76,12 @@ def compared(folder: Path | None = None, **options: Any) -> list[Trials]:
     return [trials(run) for run in made.runs]
 
 
-def read_again(folder: Path) -> list[Trials]:
+def read_again(folder):
     compared(folder / "stored")
     return [trials(run) for run in read_comparison(folder / "stored").runs]
 
 
-def as_suite(folder: Path) -> list[Trials]:
+def as_suite(folder):
     entries = [Entry("random", 2), Entry("local_search", 2)]
     suite = Suite(
         "one", "one problem", [Problem("one", "fashion", OBJECTIVE, cells=20)], entries
@@ -100,14 +100,14 @@ class Evolution(sn.Strategy):
         super().__init__(space, seed=seed)
         self._ours = Ours(space, seed=seed)
 
-    def ask(self, n: int) -> Any:
+    def ask(self, n):
         return self._ours.ask(n)
 
-    def tell(self, trials: Any) -> None:
+    def tell(self, trials):
         self._ours.tell(trials)
 
 
-PAIRS: dict[str, tuple[Way, Way]] = {
+PAIRS = {
     "objective: text and expression": (
         lambda *_: searched(OBJECTIVE),
         lambda *_: searched(expressed()),
@@ -173,12 +173,12 @@ PAIRS: dict[str, tuple[Way, Way]] = {
 
 
 @pytest.fixture(autouse=True)
-def fresh_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def fresh_home(tmp_path, monkeypatch):
     monkeypatch.setenv("SURROGATE_NAS_HOME", str(tmp_path / "home"))
 
 
 @pytest.mark.parametrize("name", PAIRS)
-def test_both_ways_give_the_same(name: str, tmp_path: Path, snas: Snas) -> None:
+def test_both_ways_give_the_same(name, tmp_path, snas):
     one, other = PAIRS[name]
     (tmp_path / "one").mkdir()
     (tmp_path / "other").mkdir()

@@ -1,7 +1,5 @@
 """Statistics against scipy and numbers worked out by hand."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -17,7 +15,7 @@ from surrogate_nas.stats.summaries import interval, paired_tests, summarise
 SAMPLES = st.lists(st.floats(-100, 100), min_size=1, max_size=30)
 
 
-def run_of(scores: list[float], costs: list[float] | None = None) -> Run:
+def run_of(scores, costs=None):
     costs = costs or [1.0] * len(scores)
     ends = np.cumsum(costs)
     trials = [
@@ -40,7 +38,7 @@ def run_of(scores: list[float], costs: list[float] | None = None) -> Run:
     return Run("mine", 0, trials, 1.0, 0.5)
 
 
-def test_a_summary_by_hand() -> None:
+def test_a_summary_by_hand():
     summary = summarise([1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0, 100.0])
     assert summary.mean == 16.0
     assert summary.std == pytest.approx(
@@ -49,7 +47,7 @@ def test_a_summary_by_hand() -> None:
     assert summary.iqm == (3 + 4 + 5 + 6) / 4
 
 
-def test_one_value_has_no_spread_and_no_interval() -> None:
+def test_one_value_has_no_spread_and_no_interval():
     summary = summarise([2.5])
     assert (summary.mean, summary.std, summary.iqm, summary.ci95) == (2.5, 0.0, 2.5, None)
 
@@ -57,8 +55,8 @@ def test_one_value_has_no_spread_and_no_interval() -> None:
 @given(SAMPLES)
 @settings(max_examples=30, deadline=None)
 def test_intervals_repeat_with_the_seed_and_lie_within_the_sample(
-    sample: list[float],
-) -> None:
+    sample,
+):
     summary = summarise(sample, seed=4)
     assert summary == summarise(sample, seed=4)
     if summary.ci95 is None:
@@ -69,7 +67,7 @@ def test_intervals_repeat_with_the_seed_and_lie_within_the_sample(
     assert summary.iqm == pytest.approx(stats.trim_mean(sample, 0.25))
 
 
-def test_the_interval_is_scipys_percentile_bootstrap() -> None:
+def test_the_interval_is_scipys_percentile_bootstrap():
     sample = np.random.default_rng(0).normal(size=25)
     summary = summarise(sample)
     scipys = stats.bootstrap(
@@ -80,7 +78,7 @@ def test_the_interval_is_scipys_percentile_bootstrap() -> None:
     assert summarise(sample, seed=1).ci95 == pytest.approx(summary.ci95, abs=0.03)
 
 
-def test_paired_tests_are_wilcoxons_with_holms_correction() -> None:
+def test_paired_tests_are_wilcoxons_with_holms_correction():
     rng = np.random.default_rng(3)
     base = rng.normal(size=20)
     scores = {
@@ -103,7 +101,7 @@ def test_paired_tests_are_wilcoxons_with_holms_correction() -> None:
         assert t.wins + t.ties + t.losses == 20
 
 
-def test_the_effect_by_hand() -> None:
+def test_the_effect_by_hand():
     """Differences b - a of 1, 2, 3, -4 and a tie: ranks 1, 2, 3 for a and 4 for b; (6 - 4) / 10."""
     (test,) = paired_tests(
         {"a": np.array([0.0, 0, 0, 4, 7]), "b": np.array([1.0, 2, 3, 0, 7])}
@@ -115,7 +113,7 @@ def test_the_effect_by_hand() -> None:
     assert always.p == pytest.approx(2 / 2**6)
 
 
-def test_the_incumbent_by_hand_the_earliest_among_equals() -> None:
+def test_the_incumbent_by_hand_the_earliest_among_equals():
     run = run_of([5.0, 3.0, 4.0, 3.0, 2.0, 2.0])
     curve = anytime(run)
     assert curve.best.tolist() == [0, 1, 1, 1, 4, 4]
@@ -123,7 +121,7 @@ def test_the_incumbent_by_hand_the_earliest_among_equals() -> None:
     assert run.incumbent.index == 4
 
 
-def test_curves_are_right_continuous() -> None:
+def test_curves_are_right_continuous():
     """Trials finish at 10, 30 and 60 seconds: until then each one counts for nothing."""
     curve = anytime(run_of([5.0, 3.0, 4.0], [10.0, 20.0, 30.0]))
     at = curve.at_cost(
@@ -134,7 +132,7 @@ def test_curves_are_right_continuous() -> None:
     assert curve.at_cells(curve.score, np.array([1, 2, 3, 9])).tolist() == [5, 3, 3, 3]
 
 
-def test_an_interval_of_many_rows_is_the_normal_one_of_each_column() -> None:
+def test_an_interval_of_many_rows_is_the_normal_one_of_each_column():
     samples = np.random.default_rng(0).normal(size=(1000, 2)) * [1.0, 5.0]
     low, high = interval(samples)
     expected = stats.norm.interval(

@@ -16,13 +16,13 @@ from surrogate_nas.contract.checks import (
     trajectory,
     trials_of,
 )
-from surrogate_nas.space import Cell, ChoiceSpace, nb201
+from surrogate_nas.space import ChoiceSpace, nb201
 from surrogate_nas.space.product import is_scale
 from surrogate_nas.strategies.bo.pool import some, whole
 from surrogate_nas.strategies.bo.strategy import BayesianOptimisation, sharpened
 
 
-def test_every_class_of_equal_functions_is_one_point() -> None:
+def test_every_class_of_equal_functions_is_one_point():
     space = nb201()
     seen = whole(space, with_costs=False)
     assert {len(view) for view in seen.views} == {5044}
@@ -33,7 +33,7 @@ def test_every_class_of_equal_functions_is_one_point() -> None:
         assert apart == pytest.approx(1.0, rel=0.2)
 
 
-def test_workers_that_run_side_by_side_are_given_different_cells() -> None:
+def test_workers_that_run_side_by_side_are_given_different_cells():
     run = sn.search(
         "fashion", "bo", "valid_loss", budget=50, simulated_workers=5, seed=1000
     )
@@ -49,7 +49,7 @@ def test_workers_that_run_side_by_side_are_given_different_cells() -> None:
     )
 
 
-def test_a_cell_that_is_known_to_break_a_limit_is_never_asked_for() -> None:
+def test_a_cell_that_is_known_to_break_a_limit_is_never_asked_for():
     asked = {
         hidden: sn.search(
             "fashion",
@@ -77,12 +77,12 @@ class Noting(LargeSpace):
         super().__init__()
         self.drawn = 0
 
-    def sample(self, rng: np.random.Generator) -> Cell:
+    def sample(self, rng):
         self.drawn += 1
         return super().sample(rng)
 
 
-def test_a_space_that_is_not_listed_is_searched_among_a_growing_choice() -> None:
+def test_a_space_that_is_not_listed_is_searched_among_a_growing_choice():
     space = Noting()
     assert len(space.reference_sample) == space.drawn
     before = space.drawn
@@ -104,7 +104,7 @@ def test_what_is_learned_lacks_what_is_known_and_no_infeasible_cell_is_worse_tha
     assert learned.tolist() == [0.5, 1.75, 3.0, 2.0] and best == 1.0
 
 
-def test_scales_are_read_as_numbers_and_names_as_options() -> None:
+def test_scales_are_read_as_numbers_and_names_as_options():
     assert is_scale(("1e-3", "0.1", "5")) and is_scale(("8", "4", "2"))
     assert (
         not is_scale(("relu", "tanh", "elu"))
@@ -118,7 +118,7 @@ def test_scales_are_read_as_numbers_and_names_as_options() -> None:
     ).views == ("one_hot",)
 
 
-def test_where_all_around_the_best_is_known_the_next_best_is_looked_around() -> None:
+def test_where_all_around_the_best_is_known_the_next_best_is_looked_around():
     space = TinySpace()
     made = BayesianOptimisation(space, seed=0)
     best = space[0]
@@ -137,7 +137,7 @@ def test_where_all_around_the_best_is_known_the_next_best_is_looked_around() -> 
     assert near == set(space.neighbours(best))
 
 
-def test_values_that_differ_by_rounding_alone_have_finite_logarithms() -> None:
+def test_values_that_differ_by_rounding_alone_have_finite_logarithms():
     values = np.array([0.3, 0.3, np.nextafter(0.3, 1), 0.5])
     pole, logarithms = sharpened(values, 0.3, 0.3)
     assert pole < 0.3

@@ -8,7 +8,6 @@ import pickle
 import subprocess
 import sys
 import warnings
-from typing import Any
 
 import numpy as np
 import optuna
@@ -67,15 +66,13 @@ processes is with SURROGATE_NAS_FULL=1.
 
 
 @pytest.mark.parametrize("name", SWIFT[:1])
-def test_a_bridge_keeps_the_contract_on_a_space_that_it_exhausts(name: str) -> None:
+def test_a_bridge_keeps_the_contract_on_a_space_that_it_exhausts(name):
     assert not broken(checks_of(name, TinySpace()))
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", [*SWIFT, *OTHERS, *GAUSSIAN])
-def test_every_bridge_keeps_the_contract(
-    name: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_every_bridge_keeps_the_contract(name, monkeypatch):
     if name == "pymoo:AGEMOEA":
         pytest.importorskip(
             "numba",
@@ -97,7 +94,7 @@ class Held(Sampled):
 
 
 @pytest.mark.parametrize("name", [*SWIFT, "smac"])
-def test_where_few_combinations_are_cells_the_nearest_are_asked_for(name: str) -> None:
+def test_where_few_combinations_are_cells_the_nearest_are_asked_for(name):
     space = Held()
     cells = trajectory(resolve(name), space, seed=0, n=40)
     assert len(set(cells)) > 15
@@ -110,14 +107,14 @@ def test_where_few_combinations_are_cells_the_nearest_are_asked_for(name: str) -
 
 
 @pytest.mark.parametrize("name", [name for name in SWIFT if "NSGAII" not in name])
-def test_what_was_told_is_learned_from(name: str) -> None:
+def test_what_was_told_is_learned_from(name):
     """Told that one corner of the space is far better than all else, each library looks there more
     than at random.
     """
     space = nb201()
     centre = nb201()[4242]
 
-    def distance(cell: sn.Cell) -> float:
+    def distance(cell):
         return float(sum(a != b for a, b in zip(cell.choices, centre.choices, strict=True)))
 
     rng = np.random.default_rng(0)
@@ -135,7 +132,7 @@ def test_what_was_told_is_learned_from(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", SWIFT)
-def test_several_objectives_with_a_limit_and_workers(name: str) -> None:
+def test_several_objectives_with_a_limit_and_workers(name):
     objective = sn.Objective(
         "valid_loss, macs subject to params <= 15000", sn.load("fashion")
     )
@@ -149,7 +146,7 @@ def test_several_objectives_with_a_limit_and_workers(name: str) -> None:
     assert [trial.cell for trial in made.trials] == [trial.cell for trial in again.trials]
 
 
-def test_nothing_global_changes(capfd: pytest.CaptureFixture[str]) -> None:
+def test_nothing_global_changes(capfd):
     filters = list(warnings.filters)
     level = logging.root.manager.disable
     for name in SWIFT:
@@ -159,7 +156,7 @@ def test_nothing_global_changes(capfd: pytest.CaptureFixture[str]) -> None:
     assert not printed.out and not printed.err
 
 
-def test_a_bridge_is_one_of_ours_and_can_be_pickled() -> None:
+def test_a_bridge_is_one_of_ours_and_can_be_pickled():
     for name in (*SWIFT, "smac"):
         entry = strategy_entry(name)
         assert entry.is_trusted and entry.label == name
@@ -182,7 +179,7 @@ def test_a_bridge_is_one_of_ours_and_can_be_pickled() -> None:
         ("smac:Blackbox", "Did you mean 'BlackBox'"),
     ],
 )
-def test_wrong_names_are_one_line(name: str, said: str) -> None:
+def test_wrong_names_are_one_line(name, said):
     with pytest.raises(UserError) as raised:
         resolve(name)
     assert (
@@ -193,9 +190,7 @@ def test_wrong_names_are_one_line(name: str, said: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["optuna:CmaEsSampler", "smac"])
-def test_a_library_that_is_missing_is_named(
-    name: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_library_that_is_missing_is_named(name, monkeypatch):
     missing = "cmaes" if name == "optuna:CmaEsSampler" else name.partition(":")[0]
     monkeypatch.setitem(__import__("sys").modules, missing, None)
     module = __import__(
@@ -210,10 +205,10 @@ def test_a_library_that_is_missing_is_named(
     module.bridge.cache_clear()
 
 
-def test_a_space_that_is_none_of_choices_is_refused() -> None:
+def test_a_space_that_is_none_of_choices_is_refused():
     class Bare(Space):
         name = "bare"
-        sample = mutate = neighbours = parse = None  # type: ignore[assignment]
+        sample = mutate = neighbours = parse = None
 
     for name in SWIFT:
         with pytest.raises(UserError, match="needs a space of choices"):
@@ -222,16 +217,14 @@ def test_a_space_that_is_none_of_choices_is_refused() -> None:
         StrategySampler("random", Bare())
 
 
-def fashion_study(
-    strategy: str, n: int, **kwargs: Any
-) -> tuple[optuna.Study, StrategySampler]:
+def fashion_study(strategy, n, **kwargs):
     bench = sn.load("fashion")
     loss = sn.Objective("valid_loss", bench)
     sampler = StrategySampler(strategy, bench.space, seed=3)
     study = optuna.create_study(sampler=sampler, **kwargs)
     sign = -1 if kwargs.get("direction") == "maximize" else 1
 
-    def score(trial: optuna.Trial) -> float:
+    def score(trial):
         return sign * float(loss.look_up([sampler.cell(trial)])[1].score[0])
 
     study.optimize(score, n_trials=n)
@@ -239,7 +232,7 @@ def fashion_study(
 
 
 @pytest.fixture
-def quiet() -> Any:
+def quiet():
     before = optuna.logging.get_verbosity()
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     yield
@@ -248,7 +241,7 @@ def quiet() -> Any:
 
 @pytest.mark.usefixtures("quiet")
 @pytest.mark.parametrize("direction", ["minimize", "maximize"])
-def test_a_strategy_drives_a_study_as_it_drives_a_run(direction: str) -> None:
+def test_a_strategy_drives_a_study_as_it_drives_a_run(direction):
     study, sampler = fashion_study("evolution(population=5)", 40, direction=direction)
     made = resolve("evolution(population=5)")(sampler.space, seed=3)
     loss = sn.Objective("valid_loss", sn.load("fashion"))
@@ -271,7 +264,7 @@ def test_a_strategy_drives_a_study_as_it_drives_a_run(direction: str) -> None:
 
 
 @pytest.mark.usefixtures("quiet")
-def test_a_study_of_anybody_can_be_taken_over() -> None:
+def test_a_study_of_anybody_can_be_taken_over():
     space = TinySpace()
     sampler = StrategySampler("random", space, seed=0)
     study = optuna.create_study(sampler=sampler)
@@ -284,7 +277,7 @@ def test_a_study_of_anybody_can_be_taken_over() -> None:
         )
     )
 
-    def score(trial: optuna.Trial) -> float:
+    def score(trial):
         cell = sampler.cell(trial)
         if trial.number == 5:
             raise optuna.TrialPruned
@@ -305,14 +298,14 @@ def test_a_study_of_anybody_can_be_taken_over() -> None:
 NUMBERS = ChoiceSpace("numbers", {"depth": (1, 2, 3), "act": ("relu", "tanh")})
 
 
-def whole(trial: optuna.Trial) -> float:
+def whole(trial):
     return trial.suggest_int("depth", 1, 3) + (
         trial.suggest_categorical("act", ["tanh", "relu"]) == "relu"
     )
 
 
 @pytest.mark.usefixtures("quiet")
-def test_whole_numbers_that_the_space_lists_are_positions() -> None:
+def test_whole_numbers_that_the_space_lists_are_positions():
     study = optuna.create_study(sampler=StrategySampler("local_search", NUMBERS, seed=0))
     study.optimize(whole, n_trials=6)
     assert {type(trial.params["depth"]) for trial in study.trials} == {int}
@@ -347,9 +340,7 @@ def test_whole_numbers_that_the_space_lists_are_positions() -> None:
         ),
     ],
 )
-def test_what_a_strategy_cannot_choose_is_refused_instead_of_drawn_at_random(
-    suggest: Any, said: str
-) -> None:
+def test_what_a_strategy_cannot_choose_is_refused_instead_of_drawn_at_random(suggest, said):
     study = optuna.create_study(sampler=StrategySampler("random", NUMBERS, seed=0))
     with pytest.raises(UserError) as raised:
         study.optimize(lambda trial: float(suggest(trial) is None), n_trials=3)
@@ -358,15 +349,13 @@ def test_what_a_strategy_cannot_choose_is_refused_instead_of_drawn_at_random(
 
 
 @pytest.mark.usefixtures("quiet")
-def test_several_objectives_need_a_strategy_that_knows_them() -> None:
+def test_several_objectives_need_a_strategy_that_knows_them():
     space = nb201()
     for name in ("nsga2", "random"):
         sampler = StrategySampler(name, space)
         study = optuna.create_study(sampler=sampler, directions=["minimize", "maximize"])
 
-        def score(
-            trial: optuna.Trial, sampler: StrategySampler = sampler
-        ) -> tuple[float, float]:
+        def score(trial, sampler=sampler):
             cell = sampler.cell(trial)
             return synthetic(cell), float(sum(cell.choices))
 
@@ -381,20 +370,20 @@ def test_several_objectives_need_a_strategy_that_knows_them() -> None:
 
 
 @pytest.mark.usefixtures("quiet")
-def test_the_study_in_the_guide_runs() -> None:
+def test_the_study_in_the_guide_runs():
     (code,) = [
         block
         for block in blocks(read("analysis/guide/strategies.md"), "python")
         if "StrategySampler" in block
     ]
-    named: dict[str, Any] = {}
+    named = {}
     exec(code, named)
     study = named["study"]
     assert len(study.trials) == 100 and study.best_value < 10
 
 
 @pytest.mark.parametrize("name", ["pymoo:SPEA2", "pymoo:SMSEMOA"])
-def test_a_run_leaves_nothing_to_the_next(name: str) -> None:
+def test_a_run_leaves_nothing_to_the_next(name):
     """pymoo's default arguments are objects that remember, and as many objectives as the first run
     had.
     """
@@ -412,7 +401,7 @@ print(*(trial.cell for trial in sn.search("fcnet-protein", "smac", "valid_loss",
 
 
 @pytest.mark.slow
-def test_smac_asks_the_same_in_every_process() -> None:
+def test_smac_asks_the_same_in_every_process():
     found = {
         subprocess.run(
             [sys.executable, "-c", SEARCH],

@@ -1,10 +1,5 @@
 """A signal that ranks the cells of short runs: what is read, who goes on, and what is refused."""
 
-from __future__ import annotations
-
-from collections.abc import Sequence
-from pathlib import Path
-
 import numpy as np
 import pytest
 
@@ -15,10 +10,10 @@ from surrogate_nas.objective import Objective
 from surrogate_nas.results.api import compare, read_comparison
 from surrogate_nas.space import EnumerableChoiceSpace, Request, Trial, nb201
 from surrogate_nas.space.network import Network
-from surrogate_nas.strategies import Strategy, resolve
+from surrogate_nas.strategies import resolve
 from surrogate_nas.strategies.epochs.rungs import Signal
 from surrogate_nas.tables import Table, write_table
-from tests.conftest import Snas, assert_one_clear_line
+from tests.conftest import assert_one_clear_line
 from tests.contracts import FRESH, broken, checks_of
 
 SPACE = nb201()
@@ -26,19 +21,19 @@ OVER_EPOCHS = ("successive_halving", "hyperband", "bohb", "asha", "one_epoch", "
 SMALL = EnumerableChoiceSpace("tiny", {name: tuple(range(8)) for name in "abc"})
 
 
-def made(name: str, epochs: Sequence[int] = (1, 9)) -> Strategy:
+def made(name, epochs=(1, 9)):
     strategy = resolve(name)(SPACE, seed=0)
     strategy.epochs = epochs
     strategy.readable = dict.fromkeys(epochs, ("x", "y"))
     return strategy
 
 
-def early(strategy: Strategy, n: int) -> tuple[list[Request], list[Request]]:
+def early(strategy, n):
     """Requests for a short run, and for the whole one; x falls with a cell's place, its score
     rises.
     """
-    short: list[Request] = []
-    whole: list[Request] = []
+    short = []
+    whole = []
     for i in range(n):
         (one,) = strategy.ask(1)
         assert isinstance(one, Request)
@@ -54,7 +49,7 @@ def early(strategy: Strategy, n: int) -> tuple[list[Request], list[Request]]:
 
 
 @pytest.mark.parametrize("name", OVER_EPOCHS)
-def test_the_signal_ranks_short_runs_in_its_own_direction(name: str) -> None:
+def test_the_signal_ranks_short_runs_in_its_own_direction(name):
     for qualities, best in ((), max), (("x",), min):
         strategy = made(f"{name}(drive=x)")
         strategy.qualities = qualities
@@ -63,15 +58,13 @@ def test_the_signal_ranks_short_runs_in_its_own_direction(name: str) -> None:
         assert whole[0].cell == best(short, key=lambda one: one.cell.index).cell
 
 
-def trial(
-    place: int, loss: float, penalty: float, x: float, feasible: bool = True
-) -> Trial:
+def trial(place, loss, penalty, x, feasible=True):
     score = loss + penalty + (0.0 if feasible else 10.0)
     cell = SPACE[place]
     return Trial(place, cell, score, loss, penalty, feasible, 1, 1.0, {"x[1]": x})
 
 
-def test_parameters_weigh_as_much_whatever_the_signal_s_unit() -> None:
+def test_parameters_weigh_as_much_whatever_the_signal_s_unit():
     trials = [
         trial(0, 0.3, 0.5, 1.0),  # its L counts as 0.1, the least
         trial(1, 0.1, 0.0, 2.0),  # 0.2
@@ -89,7 +82,7 @@ def test_parameters_weigh_as_much_whatever_the_signal_s_unit() -> None:
     assert [one.index for one in Signal("x", 1, -1).ranked(alone)] == [2, 1, 0]
 
 
-def test_a_short_run_without_the_signal_is_not_ranked() -> None:
+def test_a_short_run_without_the_signal_is_not_ranked():
     for name in ("asha", "one_epoch", "bo_epochs"):
         strategy = made(f"{name}(drive=x)")
         told = [trial(place, place / 100, 0.0, 1.0) for place in range(3)]
@@ -99,12 +92,12 @@ def test_a_short_run_without_the_signal_is_not_ranked() -> None:
 
 
 @pytest.mark.parametrize("name", ["hyperband", "asha"])
-def test_what_is_driven_keeps_the_contract(name: str) -> None:
+def test_what_is_driven_keeps_the_contract(name):
     space = sn.ChoiceSpace("s", dict.fromkeys("abcd", (1, 2, 3)))
     assert not broken(checks_of(f"{name}(drive=early)", space, without=FRESH))
 
 
-def table(path: Path) -> TableBenchmark:
+def table(path):
     """Short runs whose loss tells what they end with, and whose error does not."""
     one = Table("mine", SMALL.definition, "t", "s", "MIT", "c", "valid_error", Network())
     rng = np.random.default_rng(0)
@@ -127,9 +120,7 @@ def table(path: Path) -> TableBenchmark:
     ("name", "drive"),
     [("hyperband", "train_loss"), ("asha", "train_accuracy"), ("bo_epochs", "train_loss")],
 )
-def test_a_search_that_is_driven_finds_what_the_signal_knows(
-    name: str, drive: str, tmp_path: Path
-) -> None:
+def test_a_search_that_is_driven_finds_what_the_signal_knows(name, drive, tmp_path):
     bench = table(tmp_path / "mine.h5")
     plain, driven = (
         sn.search(bench, one, "valid_error", budget_seconds=900, seed=2, random_first=3)
@@ -144,8 +135,8 @@ def test_a_search_that_is_driven_finds_what_the_signal_knows(
 
 
 def test_a_driven_comparison_goes_on_after_a_kill_and_names_the_drive(
-    tmp_path: Path,
-) -> None:
+    tmp_path,
+):
     bench = sn.load(str(table(tmp_path / "mine.h5").path))
     strategies = ["asha", "asha(drive=train_loss)", "bo_epochs(drive=train_loss)"]
     for folder in ("whole", "cut"):
@@ -186,8 +177,8 @@ def test_a_driven_comparison_goes_on_after_a_kill_and_names_the_drive(
     ],
 )
 def test_what_cannot_drive_is_refused_before_anything_is_begun(
-    strategy: str, objective: str, said: str, tmp_path: Path, snas: Snas
-) -> None:
+    strategy, objective, said, tmp_path, snas
+):
     table(tmp_path / "mine.h5")
     out = tmp_path / "results"
     outcome = snas(
@@ -198,7 +189,7 @@ def test_what_cannot_drive_is_refused_before_anything_is_begun(
     assert not out.exists()
 
 
-def test_what_may_be_read_says_what_is_better_larger(tmp_path: Path) -> None:
+def test_what_may_be_read_says_what_is_better_larger(tmp_path):
     objective = Objective("valid_error", table(tmp_path / "mine.h5"))
     assert objective.qualities == ("train_accuracy",)
     assert Objective("valid_error", sn.load("fashion")).qualities == ()

@@ -2,17 +2,12 @@
 early.
 """
 
-from __future__ import annotations
-
 from collections import Counter
-from collections.abc import Callable, Sequence
 
 import numpy as np
 import pytest
 
 import surrogate_nas as sn
-from surrogate_nas import Strategy
-from surrogate_nas.benchmarks import TableBenchmark
 from surrogate_nas.objective import Objective
 from surrogate_nas.runs.options import Budget
 from surrogate_nas.runs.runner import Experiment
@@ -24,15 +19,15 @@ SPACE = nb201()
 OVER_EPOCHS = ("successive_halving", "hyperband", "bohb", "asha", "one_epoch", "bo_epochs")
 
 
-def made(name: str, epochs: Sequence[int]) -> Strategy:
+def made(name, epochs):
     strategy = resolve(name)(SPACE, seed=0)
     strategy.epochs = epochs
     return strategy
 
 
-def drive(strategy: Strategy, n: int, score: Callable[[Request], float]) -> list[Request]:
+def drive(strategy, n, score):
     """Ask one by one and tell at once."""
-    asked: list[Request] = []
+    asked = []
     for i in range(n):
         (one,) = strategy.ask(1)
         assert isinstance(one, Request)
@@ -56,13 +51,13 @@ def drive(strategy: Strategy, n: int, score: Callable[[Request], float]) -> list
     return asked
 
 
-def by_place(request: Request) -> float:
+def by_place(request):
     return float(request.cell.index)
 
 
-def test_rungs_are_a_factor_apart_and_end_at_the_last_epochs() -> None:
-    def epochs(*args: object) -> list[int | None]:
-        return [rung.epochs for rung in rungs_of(*args)]  # type: ignore[arg-type]
+def test_rungs_are_a_factor_apart_and_end_at_the_last_epochs():
+    def epochs(*args):
+        return [rung.epochs for rung in rungs_of(*args)]
 
     assert epochs((1, 2, 3, 4, 5), 3) == [1, 5]
     assert epochs((1, 2, 3, 4, 5), 2) == [1, 2, 5]
@@ -77,7 +72,7 @@ def test_rungs_are_a_factor_apart_and_end_at_the_last_epochs() -> None:
     )
 
 
-def test_hyperband_cycles_through_its_brackets() -> None:
+def test_hyperband_cycles_through_its_brackets():
     asked = drive(made("hyperband", (1, 3, 9)), 9 + 3 + 1 + 5 + 1 + 3, by_place)
     lengths = [request.epochs for request in asked]
     assert lengths == [1] * 9 + [3] * 3 + [9] + [3] * 5 + [9] + [9] * 3
@@ -89,13 +84,13 @@ def test_hyperband_cycles_through_its_brackets() -> None:
     assert len({r.cell for r in asked}) == 9 + 5 + 3
 
 
-def test_successive_halving_gives_each_rung_about_as_many_epochs() -> None:
+def test_successive_halving_gives_each_rung_about_as_many_epochs():
     asked = drive(made("successive_halving", (12, 200)), 36, by_place)
     assert [request.epochs for request in asked] == ([12] * 17 + [200]) * 2
     assert asked[17].cell == min(asked[:17], key=by_place).cell
 
 
-def test_a_bracket_that_waits_lets_the_next_begin() -> None:
+def test_a_bracket_that_waits_lets_the_next_begin():
     strategy = made("successive_halving", (1, 3))
     waiting = list(strategy.ask(7))
     assert [one.epochs for one in waiting if isinstance(one, Request)] == [1] * 7
@@ -111,7 +106,7 @@ def test_a_bracket_that_waits_lets_the_next_begin() -> None:
     )
 
 
-def test_asha_promotes_as_soon_as_a_cell_is_among_the_best_and_never_waits() -> None:
+def test_asha_promotes_as_soon_as_a_cell_is_among_the_best_and_never_waits():
     strategy = made("asha", (1, 3, 9))
     asked = drive(strategy, 13, by_place)
     assert [r.epochs for r in asked[:4]] == [1, 1, 1, 3]
@@ -121,20 +116,20 @@ def test_asha_promotes_as_soon_as_a_cell_is_among_the_best_and_never_waits() -> 
     assert [r.epochs for r in strategy.ask(20) if isinstance(r, Request)].count(1) >= 18
 
 
-def test_one_epoch_skips_rungs_and_trains_the_best_of_all_that_were_looked_at() -> None:
+def test_one_epoch_skips_rungs_and_trains_the_best_of_all_that_were_looked_at():
     asked = drive(made("one_epoch", (1, 3, 9)), 40, by_place)
     assert [r.epochs for r in asked] == ([1] * 9 + [9]) * 4, (
         "as many epochs early as to the end"
     )
-    trained: set[Cell] = set()
+    trained = set()
     for place in (9, 19, 29, 39):
         early = [r for r in asked[:place] if r.epochs == 1 and r.cell not in trained]
         assert asked[place].cell == min(early, key=by_place).cell
         trained.add(asked[place].cell)
 
 
-def test_bohb_draws_where_good_cells_are_dense() -> None:
-    def convolutions(request: Request) -> float:
+def test_bohb_draws_where_good_cells_are_dense():
+    def convolutions(request):
         return -sum(choice == 2 for choice in request.cell.choices)
 
     asked = drive(resolved("bohb(random_fraction=0)", (27,)), 60, convolutions)
@@ -144,13 +139,13 @@ def test_bohb_draws_where_good_cells_are_dense() -> None:
     assert late < early - 1.5
 
 
-def resolved(name: str, epochs: Sequence[int]) -> Strategy:
+def resolved(name, epochs):
     strategy = resolve(name)(SPACE, seed=1)
     strategy.epochs = epochs
     return strategy
 
 
-def test_choices_that_are_no_cell_are_replaced_by_mutations(small_sample: sn.Space) -> None:
+def test_choices_that_are_no_cell_are_replaced_by_mutations(small_sample):
     strategy = resolve("bohb(random_fraction=0)")(small_sample, seed=0)
     for i in range(40):
         (cell,) = strategy.ask(1)
@@ -159,7 +154,7 @@ def test_choices_that_are_no_cell_are_replaced_by_mutations(small_sample: sn.Spa
 
 
 @pytest.fixture
-def small_sample() -> sn.Space:
+def small_sample():
     from surrogate_nas.space.sampled import Sampled
 
     rng = np.random.default_rng(0)
@@ -172,10 +167,10 @@ def small_sample() -> sn.Space:
     ("name", "seconds"), [(name, name in ("asha", "bo_epochs")) for name in OVER_EPOCHS]
 )
 def test_runs_over_two_runs_of_their_own_have_an_answer(
-    name: str,
-    seconds: bool,
-    small: TableBenchmark,
-) -> None:
+    name,
+    seconds,
+    small,
+):
     budget = Budget(seconds=4000.0) if seconds else Budget(45)
     (run,) = Experiment(
         Objective("valid_error + 0.1*params", small), [name], 1, budget
@@ -190,14 +185,14 @@ def test_runs_over_two_runs_of_their_own_have_an_answer(
 
 
 @pytest.mark.parametrize("name", OVER_EPOCHS)
-def test_no_epochs_are_enough(name: str) -> None:
+def test_no_epochs_are_enough(name):
     run = sn.search("analog-cifar10", name, "digital_error", budget=24, seed=3)
     assert len(run.answers) == len(run.trials) == 24
 
 
 def test_what_a_request_may_read_is_told_and_nothing_else_is_read(
-    small: TableBenchmark,
-) -> None:
+    small,
+):
     assert Objective("valid_error", small).readable == {
         12: ("valid_error",),
         200: ("train_loss", "valid_error"),
@@ -210,7 +205,7 @@ def test_what_a_request_may_read_is_told_and_nothing_else_is_read(
     assert not any(name.startswith("test") for names in fashion.values() for name in names)
 
 
-def test_bo_over_epochs_chooses_what_ranks_cells_as_their_loss_does() -> None:
+def test_bo_over_epochs_chooses_what_ranks_cells_as_their_loss_does():
     objective = Objective("valid_loss", sn.load("fashion"))
     strategy = resolve("bo_epochs(first_cells=25)")(objective.benchmark.space, seed=0)
     strategy.epochs = objective.fidelities
@@ -227,10 +222,10 @@ def test_bo_over_epochs_chooses_what_ranks_cells_as_their_loss_does() -> None:
     assert {look.cell for look in looks[:25]} == {
         trial.cell for trial in ledger.trials[:25]
     }
-    assert strategy._link[0].startswith("train_")  # type: ignore[attr-defined]
+    assert strategy._link[0].startswith("train_")
 
 
-def test_bo_over_epochs_is_bo_where_nothing_read_early_ranks_cells() -> None:
+def test_bo_over_epochs_is_bo_where_nothing_read_early_ranks_cells():
     strategy = made("bo_epochs", (1, 9))
     rng = np.random.default_rng(0)
     asked = drive(

@@ -1,7 +1,5 @@
 """External programs: what they may ask, how they name cells, what is wrong, and that they end."""
 
-from __future__ import annotations
-
 import json
 import os
 import signal
@@ -9,7 +7,6 @@ import subprocess
 import sys
 import time
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -21,7 +18,7 @@ from surrogate_nas.space import Request, nb201
 from surrogate_nas.strategies import resolve, strategy_entry
 from surrogate_nas.strategies.code import Builder
 from surrogate_nas.strategies.external import External
-from tests.conftest import CELL, Snas
+from tests.conftest import CELL
 from tests.talking import ASKED, FILE, command, talker
 
 BUILD = """
@@ -41,23 +38,23 @@ def build(code):
 
 
 @pytest.fixture(autouse=True)
-def _here(monkeypatch: pytest.MonkeyPatch) -> None:
+def _here(monkeypatch):
     monkeypatch.chdir(FILE.parent)
     monkeypatch.setenv(
         "PATH", f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     )
 
 
-def lines(file: Path) -> list[Any]:
+def lines(file):
     return [json.loads(line) for line in file.read_text().splitlines()]
 
 
-def running(pid_file: Path) -> list[str]:
+def running(pid_file):
     """Those of the processes that wrote their numbers into a file which still run."""
     return [pid for pid in pid_file.read_text().split() if _runs(pid)]
 
 
-def _runs(pid: str) -> bool:
+def _runs(pid):
     try:
         return (
             "Z" not in Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
@@ -66,14 +63,14 @@ def _runs(pid: str) -> bool:
         return False
 
 
-def gone(pid_file: Path) -> bool:
+def gone(pid_file):
     until = time.monotonic() + 10
     while running(pid_file) and time.monotonic() < until:
         time.sleep(0.02)
     return not running(pid_file)
 
 
-def test_a_program_reads_the_problem_and_what_is_left(tmp_path: Path) -> None:
+def test_a_program_reads_the_problem_and_what_is_left(tmp_path):
     heard = tmp_path / "heard"
     limit = "params <= 20000"
     name = talker("learn", heard)
@@ -100,7 +97,7 @@ def test_a_program_reads_the_problem_and_what_is_left(tmp_path: Path) -> None:
     assert strategy_entry(name).label == name and strategy_entry(name).is_trusted
 
 
-def test_free_terms_are_those_of_strategies_and_can_be_withheld() -> None:
+def test_free_terms_are_those_of_strategies_and_can_be_withheld():
     objective = sn.Objective(ASKED, sn.load("fashion"), subject_to="params <= 20000")
     external = External(nb201(), seed=0, command="python")
     external.known = objective.known
@@ -116,7 +113,7 @@ def test_free_terms_are_those_of_strategies_and_can_be_withheld() -> None:
         external.answer({"query": [CELL]}, 1)
 
 
-def test_a_program_may_choose_among_the_epochs() -> None:
+def test_a_program_may_choose_among_the_epochs():
     run = sn.search("fashion", talker("look_early"), ASKED, budget=12)
     assert [trial.epochs for trial in run.trials[10:]] == [2, 2]
     external = External(nb201(), seed=0, command="python")
@@ -156,19 +153,19 @@ def test_a_program_may_choose_among_the_epochs() -> None:
         ({"history": 0}, "history: Expected `int` >= 1"),
     ],
 )
-def test_a_wrong_message_is_one_line(message: Any, said: str) -> None:
+def test_a_wrong_message_is_one_line(message, said):
     external = External(nb201(), seed=0, command="python")
     with pytest.raises(UserError) as raised:
         external.answer(message, 2)
     assert said in str(raised.value) and "\n" not in str(raised.value)
 
 
-def test_a_program_may_finish_before_its_budget() -> None:
+def test_a_program_may_finish_before_its_budget():
     run = sn.search("fashion", talker("finish"), ASKED, budget=40)
     assert len(run.trials) == 13 and not run.failure
 
 
-def test_a_budget_of_tokens_ends_a_run() -> None:
+def test_a_budget_of_tokens_ends_a_run():
     run = sn.search("fashion", talker("learn"), ASKED, budget=40, budget_tokens=250)
     assert len(run.trials) == 12, "the third answer passes it and does not count"
     assert (
@@ -176,7 +173,7 @@ def test_a_budget_of_tokens_ends_a_run() -> None:
     )
 
 
-def test_a_program_without_history_reads_no_trial(tmp_path: Path) -> None:
+def test_a_program_without_history_reads_no_trial(tmp_path):
     heard = tmp_path / "heard"
     run = sn.search("fashion", talker("draw", heard, history=False), ASKED, budget=14)
     assert len(run.trials) == 14
@@ -187,8 +184,8 @@ def test_a_program_without_history_reads_no_trial(tmp_path: Path) -> None:
 
 
 def test_it_runs_blinded_with_several_objectives_and_keeps_the_contract(
-    tmp_path: Path,
-) -> None:
+    tmp_path,
+):
     heard = tmp_path / "heard"
     name = f"blind:{talker('learn', heard)}"
     run = sn.search("fashion", name, f"{ASKED} + 0.1*latency@cpu", budget=14)
@@ -203,7 +200,7 @@ def test_it_runs_blinded_with_several_objectives_and_keeps_the_contract(
     assert [one for one in check(talker(), TinySpace()) if not one.passed] == []
 
 
-def test_cells_may_be_code_that_a_function_reads(tmp_path: Path) -> None:
+def test_cells_may_be_code_that_a_function_reads(tmp_path):
     file = tmp_path / "mine.py"
     file.write_text(BUILD)
     space = sn.EnumerableChoiceSpace("mlp", {"width": (16, 64), "depth": (1, 2, 3)})
@@ -217,7 +214,7 @@ def test_cells_may_be_code_that_a_function_reads(tmp_path: Path) -> None:
     ]
 
 
-def test_code_is_limited_in_time_and_gives_a_text(tmp_path: Path) -> None:
+def test_code_is_limited_in_time_and_gives_a_text(tmp_path):
     file = tmp_path / "mine.py"
     file.write_text(BUILD)
     builder = Builder(f"{file}:build", 60.0)
@@ -251,9 +248,7 @@ def test_code_is_limited_in_time_and_gives_a_text(tmp_path: Path) -> None:
         ("twice", "without being asked"),
     ],
 )
-def test_a_program_that_fails_is_quoted_and_ended(
-    bad: str, said: str, tmp_path: Path
-) -> None:
+def test_a_program_that_fails_is_quoted_and_ended(bad, said, tmp_path):
     pids = tmp_path / "pids"
     limit = 0.7 if bad == "hangs" else 60
     external = External(nb201(), seed=0, command=command(bad, pids), timeout_seconds=limit)
@@ -275,16 +270,14 @@ def test_a_program_that_fails_is_quoted_and_ended(
         (talker("garbled"), "which is no JSON"),
     ],
 )
-def test_failures_are_one_line_and_exit_code_2(text: str, said: str, snas: Snas) -> None:
+def test_failures_are_one_line_and_exit_code_2(text, said, snas):
     made = snas("search", "fashion", "--strategy", text, "--budget", "12")
     assert made.code == 2 and said in " ".join(made.err.split()), made.err
     assert "Traceback" not in made.err
 
 
 @pytest.mark.parametrize("spawns", ["spawns", "detaches"])
-def test_it_ends_when_the_strategy_goes_and_when_we_are_killed(
-    spawns: str, tmp_path: Path
-) -> None:
+def test_it_ends_when_the_strategy_goes_and_when_we_are_killed(spawns, tmp_path):
     """With what it started, also in a session of its own."""
     pids = tmp_path / "pids"
     external = resolve(talker(spawns, pids))(nb201(), seed=0)

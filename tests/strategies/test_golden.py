@@ -1,9 +1,6 @@
 """Strategies ask for the cells, and train supernets to the numbers, that they had before."""
 
-from __future__ import annotations
-
 import json
-from pathlib import Path
 
 import pytest
 
@@ -14,25 +11,25 @@ GOLDEN = json.loads(golden.ELSEWHERE_FILE.read_text())
 
 
 @pytest.mark.parametrize("name", golden.STEADY)
-def test_a_strategy_asks_for_the_golden_cells(name: str) -> None:
+def test_a_strategy_asks_for_the_golden_cells(name):
     stored = json.loads(golden.FILE.read_text())
     assert name in stored, f"{name} has no golden cells yet: make golden"
     assert golden.trajectory(name) == stored[name]
 
 
 @pytest.mark.parametrize("name", [*golden.ELSEWHERE, *golden.OPTIONS])
-def test_a_strategy_asks_for_the_golden_cells_elsewhere(name: str) -> None:
+def test_a_strategy_asks_for_the_golden_cells_elsewhere(name):
     assert name in GOLDEN, f"{name} has no golden cells yet: make golden"
     assert golden.elsewhere(name) == GOLDEN[name]
 
 
-def test_options_left_out_are_the_golden_ones() -> None:
+def test_options_left_out_are_the_golden_ones():
     found = {name: golden.defaults(name) for name in STRATEGIES | ONE_SHOT}
     assert found == GOLDEN["defaults"]
 
 
 @pytest.mark.parametrize("name", golden.SUPERNETS)
-def test_a_supernet_trains_alpha_to_the_golden_numbers(name: str) -> None:
+def test_a_supernet_trains_alpha_to_the_golden_numbers(name):
     found = golden.supernet(name)
     stored = GOLDEN["supernets"][name]
     assert list(found) == list(stored)
@@ -40,12 +37,12 @@ def test_a_supernet_trains_alpha_to_the_golden_numbers(name: str) -> None:
         assert found[group] == pytest.approx(numbers, abs=2e-4), group
 
 
-def test_only_entries_that_are_new_or_named_are_rewritten(tmp_path: Path) -> None:
+def test_only_entries_that_are_new_or_named_are_rewritten(tmp_path):
     file = tmp_path / "golden.json"
     before = {"old": 1, "old(x=2)": 1, "other": 1, "defaults": {"gone": 1}}
     file.write_text(json.dumps(before | {"gone": 1}))
 
-    def update(*wanted: str, part: str = "") -> list[str]:
+    def update(*wanted, part=""):
         return golden.update(file, part, len, ("old", "old(x=2)", "other", "new"), wanted)
 
     assert update() == ["old", "old(x=2)", "other"], "what differs is named"

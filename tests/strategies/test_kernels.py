@@ -2,8 +2,6 @@
 differ in their last digits, and no choice may.
 """
 
-from __future__ import annotations
-
 import os
 import subprocess
 import sys
@@ -32,7 +30,7 @@ sys.exit(pytest.main(arguments))
 """
 
 
-def runs(kernel: str) -> bool:
+def runs(kernel):
     """Whether OpenBLAS computes here, and this processor can execute the kernel."""
     needed = {"SkylakeX": "avx512f", "Haswell": "avx2", "Zen": "avx2", "Nehalem": "sse4_2"}
     flags = Path("/proc/cpuinfo")
@@ -43,7 +41,7 @@ def runs(kernel: str) -> bool:
     )
 
 
-def at_work() -> set[str]:
+def at_work():
     """The kernels of this process, under which the golden files are tested anyway."""
     pools = [pool for pool in threadpool_info() if pool["internal_api"] == "openblas"]
     return {pool["architecture"] for pool in pools}
@@ -51,7 +49,7 @@ def at_work() -> set[str]:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("kernel", ["Haswell", "Zen", "SkylakeX", "Nehalem"])
-def test_golden_files_hold_under_other_kernels(kernel: str) -> None:
+def test_golden_files_hold_under_other_kernels(kernel):
     if at_work() == {kernel}:
         pytest.skip("the tests of golden files have these kernels themselves")
     if not runs(kernel):

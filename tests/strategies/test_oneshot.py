@@ -2,12 +2,8 @@
 what a report shows.
 """
 
-from __future__ import annotations
-
 from dataclasses import replace
 from itertools import islice
-from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -20,14 +16,13 @@ from surrogate_nas.objective.supernet_context import additive, supernet_context_
 from surrogate_nas.runs import runner, search
 from surrogate_nas.runs.options import Budget
 from surrogate_nas.runs.runner import Experiment
-from surrogate_nas.space import NB201, nb201
+from surrogate_nas.space import nb201
 from surrogate_nas.space.network import NONE
 from surrogate_nas.strategies import ONE_SHOT
 from surrogate_nas.strategies.oneshot.darts import Darts
 from surrogate_nas.training.supernet.supernet import Supernet, SupernetLoss
 from surrogate_nas.training.tasks import Split, task_named
 from surrogate_nas.training.tasks.fashion import has_fashion
-from tests.conftest import Snas
 from tests.contracts import broken, checks_of, shorten
 from tests.golden import trained
 from tests.toy import equipped, toy_context
@@ -40,14 +35,14 @@ EXACT = ("params", "macs", "convolutions", "operations")
 
 
 @pytest.fixture(scope="module")
-def own() -> Any:
+def own():
     """A table of ours, and probabilities of the choices of every edge."""
     rng = np.random.default_rng(3)
     return sn.load("fashion"), rng.dirichlet(np.ones(5), size=6)
 
 
 @pytest.fixture
-def toy(monkeypatch: pytest.MonkeyPatch) -> None:
+def toy(monkeypatch):
     for module in (runner, search):
         monkeypatch.setattr(
             module, "supernet_context_of", lambda _, hidden=False: toy_context()
@@ -57,7 +52,7 @@ def toy(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize(
     "terms", [*(f"0.1*{name}" for name in EXACT), "0.2*params + 0.05*macs"]
 )
-def test_the_expected_penalty_is_that_of_all_cells_enumerated(own: Any, terms: str) -> None:
+def test_the_expected_penalty_is_that_of_all_cells_enumerated(own, terms):
     bench, probabilities = own
     objective = sn.Objective(f"valid_loss + {terms}", bench)
     summed = additive(objective.known, bench.space)
@@ -74,7 +69,7 @@ def test_the_expected_penalty_is_that_of_all_cells_enumerated(own: Any, terms: s
     )
 
 
-def test_a_latency_is_replaced_by_the_sum_that_fits_it_and_says_so(own: Any) -> None:
+def test_a_latency_is_replaced_by_the_sum_that_fits_it_and_says_so(own):
     bench, probabilities = own
     objective = sn.Objective("valid_loss + 0.1*latency@cpu", bench)
     summed = additive(objective.known, bench.space)
@@ -106,10 +101,10 @@ def test_a_latency_is_replaced_by_the_sum_that_fits_it_and_says_so(own: Any) -> 
     ],
 )
 def test_what_no_supernet_can_minimise_is_refused(
-    objective: str,
-    limits: str | None,
-    says: str,
-) -> None:
+    objective,
+    limits,
+    says,
+):
     bound = sn.Objective(objective, sn.load("live:digits"), subject_to=limits)
     with pytest.raises(UserError, match=says):
         supernet_context_of(bound)
@@ -124,11 +119,11 @@ def test_what_no_supernet_can_minimise_is_refused(
     ],
 )
 def test_l_is_that_of_the_objective(
-    objective: str,
-    goal: SupernetLoss,
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    given: list[SupernetLoss] = []
+    objective,
+    goal,
+    monkeypatch,
+):
+    given = []
     monkeypatch.setattr(
         "surrogate_nas.training.supernet.supernet.Supernet",
         lambda *all_of_it, **_: given.append(all_of_it[4]),
@@ -139,7 +134,7 @@ def test_l_is_that_of_the_objective(
     assert given == [goal]
 
 
-def test_a_table_that_no_task_here_made_is_refused(snas: Snas) -> None:
+def test_a_table_that_no_task_here_made_is_refused(snas):
     refused = snas("search", "analog-cifar10", "--strategy", "darts", "--budget", 12)
     assert (
         refused.code == 2
@@ -149,7 +144,7 @@ def test_a_table_that_no_task_here_made_is_refused(snas: Snas) -> None:
 
 
 @pytest.mark.skipif(not has_fashion(), reason="Fashion-MNIST is not here")
-def test_a_supernet_context_of_a_table_charges_on_its_clock_and_holds_no_answers() -> None:
+def test_a_supernet_context_of_a_table_charges_on_its_clock_and_holds_no_answers():
     context = supernet_context_of(
         sn.Objective("valid_loss + 0.1*params", sn.load("fashion"))
     )
@@ -169,9 +164,7 @@ def test_a_supernet_context_of_a_table_charges_on_its_clock_and_holds_no_answers
 
 
 @pytest.mark.parametrize("name", ["digits", "mnist1d", "text"])
-def test_a_path_of_the_supernet_is_the_network_of_that_cell(
-    name: str, space: NB201
-) -> None:
+def test_a_path_of_the_supernet_is_the_network_of_that_cell(name, space):
     task = replace(task_named(name), channels=2)
     data = {
         split: Split(*(part[:8] for part in task.data[split]))
@@ -205,7 +198,7 @@ def test_a_path_of_the_supernet_is_the_network_of_that_cell(
     assert np.isfinite(supernet.train(path=cell.choices))
 
 
-def test_the_gradient_of_the_mixture_is_that_of_finite_differences() -> None:
+def test_the_gradient_of_the_mixture_is_that_of_finite_differences():
     supernet = toy_context().supernet(epochs=1, seed=0)
     supernet._model.double()
     supernet._data = {
@@ -225,7 +218,7 @@ def test_the_gradient_of_the_mixture_is_that_of_finite_differences() -> None:
         )
 
 
-def test_a_path_without_life_gives_no_gradient() -> None:
+def test_a_path_without_life_gives_no_gradient():
     supernet = toy_context().supernet(epochs=1, seed=0)
     for step in (supernet.judge, supernet.train):
         weights = torch.ones(6, 5, requires_grad=True)
@@ -233,7 +226,7 @@ def test_a_path_without_life_gives_no_gradient() -> None:
         assert weights.grad is None or not weights.grad.any()
 
 
-def test_errors_are_driven_by_the_probability_of_the_target(space: NB201) -> None:
+def test_errors_are_driven_by_the_probability_of_the_target(space):
     plain = toy_context().supernet(epochs=1, seed=0)
     goal = SupernetLoss(weight=2.0, is_error=True)
     made = Supernet(
@@ -250,7 +243,7 @@ def test_errors_are_driven_by_the_probability_of_the_target(space: NB201) -> Non
     assert 0 < made.train(weights) < 2 and bool(weights.grad.abs().sum() > 0)
 
 
-def test_training_and_validation_batches_are_shuffled_apart() -> None:
+def test_training_and_validation_batches_are_shuffled_apart():
     supernet = toy_context().supernet(epochs=1, seed=0)
     order = {}
     for split, (inputs, _) in supernet._data.items():
@@ -261,9 +254,7 @@ def test_training_and_validation_batches_are_shuffled_apart() -> None:
 
 
 @pytest.mark.parametrize("name", QUICK)
-def test_the_same_seed_trains_the_same_and_another_does_not(
-    name: str, space: NB201
-) -> None:
+def test_the_same_seed_trains_the_same_and_another_does_not(name, space):
     state = torch.get_rng_state()
     (first, seconds), (again, charged), (other, _) = (
         trained(name, space, seed) for seed in (5, 5, 6)
@@ -279,7 +270,7 @@ def test_the_same_seed_trains_the_same_and_another_does_not(
     )
 
 
-def test_a_dear_network_collapses_and_dead_cells_are_passed_over(space: NB201) -> None:
+def test_a_dear_network_collapses_and_dead_cells_are_passed_over(space):
     """Where R drowns L, α goes to none on every edge, which no cell may be made of."""
     dear = replace(toy_context().penalty, matrix=100 * toy_context().penalty.matrix)
     made, _ = trained("darts(epochs=30,rate=0.2)", space, penalty=dear)
@@ -303,7 +294,7 @@ def test_a_dear_network_collapses_and_dead_cells_are_passed_over(space: NB201) -
             assert made.refused == passed_over > 0
 
 
-def test_inherited_weights_rank_what_spos_asks_for(space: NB201) -> None:
+def test_inherited_weights_rank_what_spos_asks_for(space):
     made, _ = trained(QUICK[-1], space)
     cells = made.ask(5)
     losses = made.supernet.inherited([cell.choices for cell in cells], made.examples)
@@ -315,26 +306,24 @@ def test_inherited_weights_rank_what_spos_asks_for(space: NB201) -> None:
     )
 
 
-def test_training_losses_drive_alpha_without_steps_of_its_own(space: NB201) -> None:
+def test_training_losses_drive_alpha_without_steps_of_its_own(space):
     _, by_valid = trained("darts", space)
     summed, by_sum = trained("darts(drive=train_sum,window=4)", space)
     assert by_valid == pytest.approx(2 * by_sum)
     assert np.abs(summed.probabilities - 0.2).max() > 0.005
 
 
-def test_without_a_supernet_context_nothing_is_asked(space: NB201) -> None:
+def test_without_a_supernet_context_nothing_is_asked(space):
     with pytest.raises(UserError, match="must be given a supernet context"):
         Darts(space, seed=0).ask(1)
 
 
 @pytest.mark.usefixtures("toy")
-def test_the_first_cell_bears_the_supernet_and_a_budget_ends_within_it(
-    own: Any, tmp_path: Path
-) -> None:
+def test_the_first_cell_bears_the_supernet_and_a_budget_ends_within_it(own, tmp_path):
     bench, _ = own
     objective = sn.Objective("valid_loss", bench)
 
-    def made(budget: Budget, workers: int = 1, folder: Path | None = None) -> Any:
+    def made(budget, workers=1, folder=None):
         compared = Experiment(
             objective,
             ["darts", "random"],
@@ -367,7 +356,7 @@ def test_the_first_cell_bears_the_supernet_and_a_budget_ends_within_it(
 
 
 @pytest.mark.usefixtures("toy")
-def test_asked_by_hand_it_is_charged_the_same(own: Any) -> None:
+def test_asked_by_hand_it_is_charged_the_same(own):
     bench, _ = own
     with sn.AskTell(sn.Objective("valid_loss", bench), "snas", first=0) as loop:
         (cell,) = loop.ask()
@@ -376,9 +365,7 @@ def test_asked_by_hand_it_is_charged_the_same(own: Any) -> None:
 
 
 @pytest.mark.usefixtures("toy")
-def test_the_report_shows_what_was_refused_and_the_cells_that_take_no_search(
-    own: Any, tmp_path: Path
-) -> None:
+def test_the_report_shows_what_was_refused_and_the_cells_that_take_no_search(own, tmp_path):
     bench, _ = own
     compared = sn.compare(
         bench,
@@ -402,9 +389,7 @@ def test_the_report_shows_what_was_refused_and_the_cells_that_take_no_search(
     assert "random</span></h3>" not in page
 
 
-def test_a_strategy_of_a_user_s_file_gets_no_supernet_context(
-    tmp_path: Path, snas: Snas
-) -> None:
+def test_a_strategy_of_a_user_s_file_gets_no_supernet_context(tmp_path, snas):
     file = tmp_path / "mine.py"
     file.write_text(
         "from surrogate_nas.strategies.oneshot.darts import Darts\nclass Mine(Darts):\n    pass\n"
@@ -421,8 +406,6 @@ def test_a_strategy_of_a_user_s_file_gets_no_supernet_context(
         "spos(epochs=1,population=4,generations=2)",
     ],
 )
-def test_every_one_shot_strategy_keeps_the_contract(
-    name: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_every_one_shot_strategy_keeps_the_contract(name, monkeypatch):
     shorten(monkeypatch)
     assert not broken(checks_of(equipped(name), nb201()))

@@ -1,9 +1,6 @@
 """Strategies with hyperparameters: in the name, in the files, and checked before anything runs."""
 
-from __future__ import annotations
-
 import sys
-from pathlib import Path
 
 import pytest
 
@@ -27,7 +24,7 @@ class Mine(sn.Strategy):
 """
 
 
-def test_options_reach_the_constructor_and_the_name() -> None:
+def test_options_reach_the_constructor_and_the_name():
     made = resolve("evolution( tournament=5, population = 7 )")(nb201(), seed=0)
     assert (made.tournament, made.population) == (5, 7)
     assert (
@@ -59,14 +56,14 @@ def test_options_reach_the_constructor_and_the_name() -> None:
         ("(population=5)", "strategy"),
     ],
 )
-def test_wrong_options_are_one_line(text: str, said: str) -> None:
+def test_wrong_options_are_one_line(text, said):
     with pytest.raises(UserError, match=said.replace("(", r"\(")):
         resolve(text)
     with pytest.raises(UserError):
         sn.search("fashion", text, budget=1)
 
 
-def test_commas_within_parentheses_do_not_split() -> None:
+def test_commas_within_parentheses_do_not_split():
     given = ["random,evolution(population=5,tournament=2), bo", "a.py:B(x=(1,2),y=3)"]
     given += ["bo(pool=all,model=gp(warp=True)),it's.py:A,guided(model='a(,b')"]
     assert names(given) == [
@@ -80,14 +77,14 @@ def test_commas_within_parentheses_do_not_split() -> None:
     ]
 
 
-def test_a_name_within_a_name_is_written_with_quotation_marks_or_without() -> None:
+def test_a_name_within_a_name_is_written_with_quotation_marks_or_without():
     inner = "sklearn:sklearn.svm:SVR(C=2.0,kernel='rbf')"
     for written in (inner, repr(inner)):
         parsed = parse_reference(f"bo(pool=all, model={written})")
         assert parsed == ("bo", {"model": inner, "pool": "all"})
 
 
-def test_two_settings_are_two_strategies_of_one_folder(tmp_path: Path) -> None:
+def test_two_settings_are_two_strategies_of_one_folder(tmp_path):
     (tmp_path / "mine.py").write_text(MINE)
     spec = f"{tmp_path}/mine.py:Mine"
     strategies = [
@@ -114,9 +111,7 @@ def test_two_settings_are_two_strategies_of_one_folder(tmp_path: Path) -> None:
         sn.search("fashion", f"{spec}(step=fast)", budget=1)
 
 
-def test_an_installed_package_offers_strategies_by_entry_point(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_an_installed_package_offers_strategies_by_entry_point(tmp_path, monkeypatch):
     (tmp_path / "outsider.py").write_text(
         "from surrogate_nas.strategies.random import RandomSearch as Outsider\n"
     )
@@ -154,9 +149,7 @@ above.
     ("strategy", "option"),
     [(one, name) for one, options in LIMITS.items() for name in options],
 )
-def test_a_value_that_an_option_cannot_have_is_refused_by_name(
-    strategy: str, option: str
-) -> None:
+def test_a_value_that_an_option_cannot_have_is_refused_by_name(strategy, option):
     values = LIMITS[strategy][option]
     for possible in values[::2]:
         assert resolve(f"{strategy}({option}={possible})")(nb201(), seed=0)

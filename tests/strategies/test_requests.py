@@ -5,21 +5,19 @@ by hand.
 from __future__ import annotations
 
 import pickle
-from collections.abc import Sequence
-from pathlib import Path
 
 import numpy as np
 import pytest
 
 import surrogate_nas as sn
-from surrogate_nas.benchmarks import Benchmark, TableBenchmark
+from surrogate_nas.benchmarks import Benchmark
 from surrogate_nas.contract.strategies import reachable
 from surrogate_nas.core.errors import UserError
 from surrogate_nas.objective import Objective
 from surrogate_nas.runs.ledger import Ledger
 from surrogate_nas.runs.options import Budget
 from surrogate_nas.runs.runner import Experiment
-from surrogate_nas.space import Cell, Request, Trial, nb201
+from surrogate_nas.space import Request, nb201
 from tests.conftest import EVERY_STRATEGY
 from tests.halving import Halving
 
@@ -49,8 +47,8 @@ class OnlyEarly(Halving):
 
 
 def test_a_request_reads_other_epochs_and_only_the_objective_s_own_can_be_the_answer(
-    small: TableBenchmark,
-) -> None:
+    small,
+):
     run = sn.search(small, Halving, "valid_error", budget=40, seed=1)
     early, late = ([t for t in run.trials if t.epochs == epochs] for epochs in (12, 200))
     assert len(early) > 20 and len(late) >= 15
@@ -67,8 +65,8 @@ def test_a_request_reads_other_epochs_and_only_the_objective_s_own_can_be_the_an
 
 
 def test_a_request_may_read_further_search_metrics_but_no_final_one(
-    small: TableBenchmark,
-) -> None:
+    small,
+):
     ledger = Ledger(Objective("valid_error", small))
     (outcome,) = ledger.look_up([Request(SPACE[3], 200, ("train_loss",))])
     assert list(outcome.names) == ["valid_error[200]", "train_loss[200]"]
@@ -78,7 +76,7 @@ def test_a_request_may_read_further_search_metrics_but_no_final_one(
         list(ledger.look_up([Request(SPACE[3], 12, ("train_loss",))]))
 
 
-def test_what_a_strategy_may_not_request_is_its_own_failure(small: TableBenchmark) -> None:
+def test_what_a_strategy_may_not_request_is_its_own_failure(small):
     with pytest.raises(UserError, match="not one of 12, 200"):
         sn.search(small, WantsTheMoon, "valid_error", budget=15)
     run = Experiment(
@@ -88,7 +86,7 @@ def test_what_a_strategy_may_not_request_is_its_own_failure(small: TableBenchmar
 
 
 @pytest.mark.parametrize("strategy", EVERY_STRATEGY)
-def test_workers_on_the_simulated_clock_tell_in_order_of_finishing(strategy: str) -> None:
+def test_workers_on_the_simulated_clock_tell_in_order_of_finishing(strategy):
     bench = sn.load("fashion")
     run = sn.search(
         bench, strategy, "valid_loss + 0.1*params", budget=40, simulated_workers=4, seed=2
@@ -105,8 +103,8 @@ def test_workers_on_the_simulated_clock_tell_in_order_of_finishing(strategy: str
 
 
 def test_a_budget_in_seconds_is_wall_time_of_the_simulated_workers(
-    small: TableBenchmark,
-) -> None:
+    small,
+):
     one, four = (
         sn.search(
             small, "random", "valid_error", budget_seconds=201 * 5, simulated_workers=n
@@ -117,7 +115,7 @@ def test_a_budget_in_seconds_is_wall_time_of_the_simulated_workers(
     assert max(t.finished for t in four.trials) <= 201 * 5
 
 
-def test_several_objectives_give_every_trial_its_vector(small: TableBenchmark) -> None:
+def test_several_objectives_give_every_trial_its_vector(small):
     objective = Objective(
         "valid_error + 0.1*params, latency@thing subject to latency@thing <= 5", small
     )
@@ -135,9 +133,7 @@ def test_several_objectives_give_every_trial_its_vector(small: TableBenchmark) -
             Objective(text, small)
 
 
-def test_a_strategy_of_one_objective_covers_a_front_by_random_weights(
-    small: TableBenchmark, tmp_path: Path
-) -> None:
+def test_a_strategy_of_one_objective_covers_a_front_by_random_weights(small, tmp_path):
     made = sn.compare(
         small,
         ["random", "evolution"],
@@ -159,8 +155,8 @@ def test_a_strategy_of_one_objective_covers_a_front_by_random_weights(
 
 
 def test_what_is_known_for_free_is_lambda_r_and_feasibility_and_holds_no_benchmark(
-    small: TableBenchmark,
-) -> None:
+    small,
+):
     objective = Objective(
         "valid_error + 0.1*params + 0.2*latency@thing subject to latency@thing <= 4", small
     )
@@ -197,9 +193,7 @@ class Knows(Greedy):
 
 
 @pytest.mark.parametrize("hidden", [False, True])
-def test_a_strategy_reads_what_is_known_where_it_declares_it_unless_withheld(
-    small: TableBenchmark, hidden: bool
-) -> None:
+def test_a_strategy_reads_what_is_known_where_it_declares_it_unless_withheld(small, hidden):
     made = sn.compare(
         small,
         [Knows, "random"],
@@ -212,15 +206,15 @@ def test_a_strategy_reads_what_is_known_where_it_declares_it_unless_withheld(
     assert made.to_json()["known"] == {"hidden": hidden, "terms": ["params"], "missing": []}
 
 
-def test_a_run_ends_at_a_target_and_when_a_callback_says_so(small: TableBenchmark) -> None:
+def test_a_run_ends_at_a_target_and_when_a_callback_says_so(small):
     whole = sn.search(small, "random", "valid_error", budget=50)
     target = sorted(trial.score for trial in whole.trials)[10]
     short = sn.search(small, "random", "valid_error", budget=50, target=target)
     assert short.incumbent.score <= target and len(short.trials) < 50
     assert list(short.trials) == list(whole.trials[: len(short.trials)])
-    seen: list[Trial] = []
+    seen = []
 
-    def watch(trials: Sequence[Trial]) -> bool:
+    def watch(trials):
         seen.extend(trials)
         return len(seen) >= 20
 
@@ -229,8 +223,8 @@ def test_a_run_ends_at_a_target_and_when_a_callback_says_so(small: TableBenchmar
 
 
 def test_the_caller_s_own_measurements_are_scored_by_the_objective(
-    small: TableBenchmark,
-) -> None:
+    small,
+):
     objective = Objective("valid_error + 0.1*params", small)
     loop = sn.AskTell(objective, "random")
     cell = SPACE[17]
@@ -250,24 +244,24 @@ def test_the_caller_s_own_measurements_are_scored_by_the_objective(
     with pytest.raises(UserError, match="at least 1"):
         loop.ask(0)
     with pytest.raises(UserError):
-        sn.AskTell("valid_error")  # type: ignore[arg-type]
+        sn.AskTell("valid_error")
     with pytest.raises(UserError, match="No cell was told"):
         sn.AskTell(objective, "random").best  # noqa: B018
 
 
-def test_training_on_costs_the_difference_where_epochs_are_points_of_one_run() -> None:
+def test_training_on_costs_the_difference_where_epochs_are_points_of_one_run():
     bench = sn.load("fashion")
     objective = Objective("valid_loss", bench)
-    ledger = Ledger(objective)  # type: ignore[index]
+    ledger = Ledger(objective)
     cell = bench.space[11]
     other = bench.space[12]
 
-    def charged(*asked: Request) -> list[float]:
+    def charged(*asked):
         return [
             ledger.trial(outcome, 0.0).cost_seconds for outcome in ledger.look_up(asked)
         ]
 
-    def whole(cell: Cell, epochs: int) -> float:
+    def whole(cell, epochs):
         return float(bench.measure([cell], [bench.question("valid_loss", epochs)]).cost[0])
 
     seconds = [
@@ -283,7 +277,7 @@ def test_training_on_costs_the_difference_where_epochs_are_points_of_one_run() -
     ]
 
 
-def test_a_run_of_its_own_is_never_continued(small: TableBenchmark) -> None:
+def test_a_run_of_its_own_is_never_continued(small):
     assert not small.one_curve
     ledger = Ledger(Objective("valid_error", small))
     costs = [

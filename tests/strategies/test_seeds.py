@@ -2,10 +2,6 @@
 show.
 """
 
-from __future__ import annotations
-
-from pathlib import Path
-
 import numpy as np
 import pytest
 
@@ -21,13 +17,12 @@ from surrogate_nas.runs.problem import Entry, Problem, Suite
 from surrogate_nas.space import EnumerableChoiceSpace, Request
 from surrogate_nas.space.network import Network
 from surrogate_nas.tables import Table, write_table
-from tests.conftest import Snas
 
 SPACE = EnumerableChoiceSpace("grid", {name: tuple(range(6)) for name in ("a", "b", "c")})
 SEEDS = (777, 888, 999)
 
 
-def _per_seed(level: float) -> dict[int, np.ndarray]:
+def _per_seed(level):
     rng = np.random.default_rng(int(level))
     true = 10 + SPACE.choices.sum(axis=1) + level
     columns = {seed: true + rng.normal(0, 1.0, len(SPACE)) for seed in SEEDS}
@@ -39,7 +34,7 @@ ERROR = {epochs: _per_seed(level) for epochs, level in ((12, 30.0), (200, 0.0))}
 
 
 @pytest.fixture(scope="module")
-def path(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def path(tmp_path_factory):
     table = Table("noisy", SPACE.definition, "t", "s", "l", "c", "valid_error", Network())
     error = Metric("valid_error", "%", "search", "error")
     loss = Metric("valid_loss", "nats", "search", "loss")
@@ -68,19 +63,17 @@ def path(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def noisy(path: Path) -> TableBenchmark:
+def noisy(path):
     return TableBenchmark(path)
 
 
-def drawn(
-    noisy: TableBenchmark, expression: str = "valid_error", **settings: str
-) -> sn.Objective:
+def drawn(noisy, expression="valid_error", **settings):
     return sn.Objective(expression, noisy, seed_policy="draw", **settings)
 
 
 def test_a_draw_is_one_held_seed_of_the_cell_and_follows_from_root_run_and_cell(
-    noisy: TableBenchmark,
-) -> None:
+    noisy,
+):
     objective = drawn(noisy)
     cells = list(noisy.space)
     held = np.array(list(ERROR[200].values()))
@@ -106,7 +99,7 @@ def test_a_draw_is_one_held_seed_of_the_cell_and_follows_from_root_run_and_cell(
     np.testing.assert_array_equal(seconds, np.full(216, 201.0))  # that of one training
 
 
-def test_runs_of_other_lengths_show_the_same_training(noisy: TableBenchmark) -> None:
+def test_runs_of_other_lengths_show_the_same_training(noisy):
     objective = drawn(noisy)
     assert objective.fidelities == (12, 200)
     ledger = Ledger(objective, root=3, run=2)
@@ -123,9 +116,7 @@ def test_runs_of_other_lengths_show_the_same_training(noisy: TableBenchmark) -> 
         next(ledger.look_up([Request(SPACE[0], 200, ("valid_loss",))]))
 
 
-def test_all_strategies_of_a_run_see_the_same_and_policies_are_never_mixed(
-    path: Path, tmp_path: Path
-) -> None:
+def test_all_strategies_of_a_run_see_the_same_and_policies_are_never_mixed(path, tmp_path):
     made, stored = (
         sn.compare(
             str(path),
@@ -138,12 +129,12 @@ def test_all_strategies_of_a_run_see_the_same_and_policies_are_never_mixed(
         for folder in (None, tmp_path)
     )
     assert [run.trials for run in made.runs] == [run.trials for run in stored.runs]
-    values: dict[tuple[int, str], set[float]] = {}
+    values = {}
     for run in made.runs:
         for trial in run.trials:
             values.setdefault((run.run, trial.cell.text), set()).add(trial.score)
     assert all(len(seen) == 1 for seen in values.values())
-    with sn.AskTell(drawn(sn.load(str(path))), "random", seed=1) as loop:  # type: ignore[arg-type]
+    with sn.AskTell(drawn(sn.load(str(path))), "random", seed=1) as loop:
         assert [loop.tell(loop.ask()[0]).score for _ in range(5)] == [
             t.score for t in made.runs_of("random")[1].trials[:5]
         ]
@@ -155,9 +146,7 @@ def test_all_strategies_of_a_run_see_the_same_and_policies_are_never_mixed(
     } == made.to_json() | {"strategies": 0}
 
 
-def test_what_is_reported_is_the_mean_of_what_the_search_chose(
-    path: Path, noisy: TableBenchmark
-) -> None:
+def test_what_is_reported_is_the_mean_of_what_the_search_chose(path, noisy):
     made = sn.compare(str(path), ["random"], seed_policy="draw", runs=4, budget=100)
     mean = noisy.column("valid_error", 200) / 100
     assert made.optimum == mean.min()
@@ -188,7 +177,7 @@ def test_what_is_reported_is_the_mean_of_what_the_search_chose(
     )
 
 
-def test_overtuning_is_what_the_last_pick_loses_against_the_best_pick() -> None:
+def test_overtuning_is_what_the_last_pick_loses_against_the_best_pick():
     """By hand: the picks of three runs by their true scores."""
     runs = [
         np.array(picks) for picks in ([8.0, 4.0, 5.0], [8.0, 4.0, 2.0], [4.0, 4.0, 6.0])
@@ -207,9 +196,7 @@ def test_overtuning_is_what_the_last_pick_loses_against_the_best_pick() -> None:
     assert overtuning([]) is None
 
 
-def test_limits_and_fronts_are_seen_by_seed_and_reported_by_the_mean(
-    path: Path, noisy: TableBenchmark
-) -> None:
+def test_limits_and_fronts_are_seen_by_seed_and_reported_by_the_mean(path, noisy):
     mean = noisy.column("valid_error", 200)
     objective = drawn(
         noisy, "valid_error + 0.1*latency@mine", subject_to="valid_error <= 14"
@@ -251,10 +238,10 @@ def test_limits_and_fronts_are_seen_by_seed_and_reported_by_the_mean(
 
 
 def test_a_draw_is_refused_where_it_cannot_be(
-    noisy: TableBenchmark,
-    path: Path,
-    snas: Snas,
-) -> None:
+    noisy,
+    path,
+    snas,
+):
     for arguments, said in (
         (("analog-cifar10",), "analog-cifar10 holds no single seeds of digital_error"),
         (
@@ -269,7 +256,7 @@ def test_a_draw_is_refused_where_it_cannot_be(
         "'best' is not one of 'mean', 'draw'"
         in snas("search", path, "--seed-policy", "best").err
     )
-    problem = Problem("mine", str(path), "valid_error", seed_policy="best", cells=5)  # type: ignore[arg-type]
+    problem = Problem("mine", str(path), "valid_error", seed_policy="best", cells=5)
     with pytest.raises(
         UserError, match="mine: seed_policy is 'mean' or 'draw' or None, not 'best'"
     ):
@@ -283,10 +270,10 @@ def test_a_draw_is_refused_where_it_cannot_be(
 
 
 def test_the_command_line_tells_what_was_seen_and_what_it_is(
-    path: Path,
-    snas: Snas,
-    tmp_path: Path,
-) -> None:
+    path,
+    snas,
+    tmp_path,
+):
     asked = f"search {path} --strategy random --seed-policy draw --budget 50 --json"
     found = snas(*asked.split()).json
     best = found["best"]
@@ -298,7 +285,7 @@ def test_the_command_line_tells_what_was_seen_and_what_it_is(
     assert found["objective"]["seed_policy"] == "draw"
     assert found["regret"] == pytest.approx(
         best["score"] - sn.Objective("valid_error", sn.load(str(path))).optimum()
-    )  # type: ignore[operator]
+    )
     asked = (
         f"compare {path} --strategies random --runs 2 --budget 15 --seed-policy draw --json"
     )
@@ -313,7 +300,7 @@ def test_the_command_line_tells_what_was_seen_and_what_it_is(
     assert "overtuning" in page and "that they had picked before" in page
 
 
-def test_the_noise_is_that_of_the_best_cells(path: Path) -> None:
+def test_the_noise_is_that_of_the_best_cells(path):
     made = sn.compare(
         str(path), ["random"], "valid_error + 0.1*latency@mine", runs=1, budget=5
     )
@@ -338,10 +325,10 @@ ROBUST = "robust_error@pgd-1"
 
 
 def test_a_study_may_declare_a_final_metric_and_says_so(
-    path: Path,
-    snas: Snas,
-    tmp_path: Path,
-) -> None:
+    path,
+    snas,
+    tmp_path,
+):
     asked = f"compare {path} --strategies random --runs 1 --budget 12 --objective {ROBUST}"
     compare = asked.split()
     refused = snas(*compare, "--out", tmp_path / "none")
@@ -366,8 +353,8 @@ def test_a_study_may_declare_a_final_metric_and_says_so(
 
 
 def test_no_other_final_metric_is_seen_and_none_is_declared_in_vain(
-    noisy: TableBenchmark,
-) -> None:
+    noisy,
+):
     objective = sn.Objective(f"0.5*{ROBUST} + valid_error", noisy, search_on_final=ROBUST)
     assert objective.fingerprint != sn.Objective("valid_error", noisy).fingerprint
     ledger = Ledger(objective)
@@ -384,6 +371,6 @@ def test_no_other_final_metric_is_seen_and_none_is_declared_in_vain(
         ("valid_error", "is a list of metrics", {"search_on_final": 3}),
     ):
         with pytest.raises(UserError, match=words):
-            sn.Objective(refused, noisy, **settings)  # type: ignore[arg-type]
+            sn.Objective(refused, noisy, **settings)
     with pytest.raises(UserError, match="test_error is a final metric"):
         next(ledger.look_up([Request(SPACE[0], 200, ("test_error",))]))

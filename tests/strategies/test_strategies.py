@@ -2,14 +2,11 @@
 meant to.
 """
 
-from __future__ import annotations
-
 import inspect
 import json
 import os
 import subprocess
 import sys
-from collections.abc import Sequence
 from importlib import import_module
 from pathlib import Path
 from pkgutil import walk_packages
@@ -40,9 +37,7 @@ SLOW_ONES = list(SLOW.values())
 @pytest.mark.parametrize(
     "name", [*SWIFT_ONES, *(pytest.param(n, marks=pytest.mark.slow) for n in SLOW_ONES)]
 )
-def test_every_strategy_keeps_the_contract(
-    name: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_every_strategy_keeps_the_contract(name, monkeypatch):
     """On NAS-Bench-201's space, one to exhaust and one to sample."""
     if name in SLOW_ONES:
         shorten(monkeypatch)
@@ -56,7 +51,7 @@ def test_every_strategy_keeps_the_contract(
     }
 
 
-def cells_of(names: Sequence[str]) -> list[list[str]]:
+def cells_of(names):
     """What strategies ask for on each of the three spaces."""
     spaces = nb201(), TinySpace(), LargeSpace()
     made = [(resolve(name), space) for name in names for space in spaces]
@@ -70,8 +65,8 @@ def cells_of(names: Sequence[str]) -> list[list[str]]:
     "names", [SWIFT_ONES, pytest.param(SLOW_ONES, marks=pytest.mark.slow)]
 )
 def test_every_strategy_repeats_in_another_process_with_another_hash_seed(
-    names: list[str],
-) -> None:
+    names,
+):
     child = subprocess.run(
         [
             sys.executable,
@@ -86,7 +81,7 @@ def test_every_strategy_repeats_in_another_process_with_another_hash_seed(
     assert json.loads(child.stdout.splitlines()[-1]) == cells_of(names)
 
 
-def test_every_strategy_of_the_room_stands_in_its_list() -> None:
+def test_every_strategy_of_the_room_stands_in_its_list():
     """One that stands in none is never found, checked or listed."""
     prefix = f"{strategies.__name__}."
     names = [each.name for each in walk_packages(strategies.__path__, prefix)]
@@ -103,19 +98,19 @@ def test_every_strategy_of_the_room_stands_in_its_list() -> None:
     assert not missing, f"{missing}: no line in {strategies.__file__}"
 
 
-def test_a_strategy_from_a_file_keeps_the_contract() -> None:
+def test_a_strategy_from_a_file_keeps_the_contract():
     assert not broken(check(f"{FILE}:Fine", TinySpace()))
     assert not broken(checks_of(resolve(f"{FILE}:Fine"), TinySpace()))
 
 
 @pytest.mark.parametrize("kind", CAUGHT_BY, ids=lambda kind: kind.__name__)
-def test_the_contract_catches(kind: type[Strategy]) -> None:
+def test_the_contract_catches(kind):
     found = broken(checks_of(kind, TinySpace())) or broken(checks_of(kind))
     assert any(CAUGHT_BY[kind] in failure for failure in found), found
     assert all("\n" not in failure for failure in found)
 
 
-def test_the_example_of_ten_lines_keeps_the_contract(tmp_path: Path) -> None:
+def test_the_example_of_ten_lines_keeps_the_contract(tmp_path):
     """The one in the docstring of `Strategy`."""
     lines = [
         line.strip(" ")
@@ -128,7 +123,7 @@ def test_the_example_of_ten_lines_keeps_the_contract(tmp_path: Path) -> None:
     assert not broken(check(f"{file}:Greedy", TinySpace()))
 
 
-def test_names_that_resolve_to_nothing(tmp_path: Path) -> None:
+def test_names_that_resolve_to_nothing(tmp_path):
     with pytest.raises(UserError, match="Did you mean 'evolution'"):
         resolve("evolutoin")
     with pytest.raises(UserError, match="no strategy file"):
@@ -143,10 +138,10 @@ def test_names_that_resolve_to_nothing(tmp_path: Path) -> None:
         with pytest.raises(UserError, match="not a subclass of surrogate_nas.Strategy"):
             resolve(f"{tmp_path}/other.py:{name}")
     with pytest.raises(UserError, match="not a subclass"):
-        resolve(int)  # type: ignore[arg-type]
+        resolve(int)
 
 
-def test_random_search_does_not_ask_for_what_it_was_told() -> None:
+def test_random_search_does_not_ask_for_what_it_was_told():
     space = TinySpace()
     made = resolve("random")(space, seed=0)
     made.tell(trials_of(space[:20]))

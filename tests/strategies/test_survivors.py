@@ -4,12 +4,10 @@ easily lost.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
 import pytest
-from numpy.typing import NDArray
 
 import surrogate_nas as sn
 from surrogate_nas.benchmarks import TableBenchmark
@@ -23,7 +21,7 @@ from surrogate_nas.runs.runner import Experiment
 from surrogate_nas.runs.sandbox.interface import Scalarised, flags_of, scalarised
 from surrogate_nas.runs.scale import frame_of
 from surrogate_nas.runs.store import Run
-from surrogate_nas.space import Cell, Trial, nb201
+from surrogate_nas.space import Trial, nb201
 from surrogate_nas.space.network import Network
 from surrogate_nas.strategies.bo.strategy import BayesianOptimisation
 from surrogate_nas.strategies.random import RandomSearch
@@ -34,22 +32,22 @@ N = 15625
 TINY = TinySpace()
 
 
-def error(cell: Cell) -> float:
+def error(cell):
     return 10.0 + 3.0 * cell.choices[0] + cell.choices[2]
 
 
-def weights(cell: Cell) -> float:
+def weights(cell):
     return 1.0 + cell.choices[1]
 
 
-def computed(function: Callable[[Cell], float] = error) -> sn.Computed:
+def computed(function=error):
     return sn.Computed(TINY, {"valid_error": function, "weights": weights}, cheap=True)
 
 
 # Objective and ledger
 
 
-def test_diversity_is_part_of_the_bound_that_no_feasible_cell_exceeds() -> None:
+def test_diversity_is_part_of_the_bound_that_no_feasible_cell_exceeds():
     objective = Objective(
         "valid_error + 3*diversity", computed(), subject_to="weights <= 2.9"
     )
@@ -65,9 +63,7 @@ def test_diversity_is_part_of_the_bound_that_no_feasible_cell_exceeds() -> None:
 
 
 @pytest.mark.parametrize(("others", "share"), [(9, 2 / 3), (10, 1 / 3)])
-def test_ten_cells_are_archived_and_the_eleventh_drives_the_worst_out(
-    others: int, share: float
-) -> None:
+def test_ten_cells_are_archived_and_the_eleventh_drives_the_worst_out(others, share):
     new = TINY.at((0, 0, 0))
     worst = TINY.at((0, 0, 1))
     unlike = [
@@ -96,8 +92,8 @@ def test_what_is_known_for_free_is_told_for_each_objective_and_in_shares_of_the_
 
 
 def test_a_term_of_fewer_epochs_keeps_its_own_when_others_are_read_early(
-    tmp_path: Path,
-) -> None:
+    tmp_path,
+):
     table = Table(
         "three", "nb201", "t", "s", "l", "c", "valid_error", Network(), cost="queries"
     )
@@ -125,19 +121,19 @@ class OneCurve(TableBenchmark):
 
     def continued(
         self,
-        cell: Cell,
-        since: int,
-        epochs: int,
-        metrics: Sequence[str] = (),
+        cell,
+        since,
+        epochs,
+        metrics=(),
         *,
-        seed: object = None,
-    ) -> float:
+        seed=None,
+    ):
         return epochs - since + 1.0
 
 
 def test_only_training_on_costs_less_and_asking_again_costs_the_whole_again(
-    small: TableBenchmark,
-) -> None:
+    small,
+):
     ledger = Ledger(Objective("valid_error", OneCurve(small.path)))
     cell = small.space[3]
     other = small.space[4]
@@ -154,9 +150,9 @@ def test_only_training_on_costs_less_and_asking_again_costs_the_whole_again(
 def test_equal_workers_finish_in_the_order_of_asking_are_told_together_and_make_no_trial_too_many() -> (  # noqa: E501
     None
 ):
-    told: list[int] = []
+    told = []
 
-    def watch(trials: Sequence[Trial]) -> None:
+    def watch(trials):
         told.append(len(trials))
 
     alone, four = (
@@ -176,7 +172,7 @@ def test_equal_workers_finish_in_the_order_of_asking_are_told_together_and_make_
     assert told[-4:] == [4, 4, 4, 3]
 
 
-def test_a_target_is_reached_by_feasible_trials_only() -> None:
+def test_a_target_is_reached_by_feasible_trials_only():
     """Every score is below the target, so that the first feasible trial ends the run."""
     objective = Objective("valid_error", computed(), subject_to="weights <= 1.5")
     ends = [
@@ -201,14 +197,14 @@ class Recorder:
         self.told = list[list[Trial]]()
         self.seconds = 1.0
 
-    def ask(self, n: int) -> list[Cell]:
+    def ask(self, n):
         return [TINY[0]] * n
 
-    def tell(self, trials: Sequence[Trial]) -> None:
+    def tell(self, trials):
         self.told.append(list(trials))
 
 
-def vectors(rows: Sequence[Sequence[float]], feasible: bool = True) -> list[Trial]:
+def vectors(rows, feasible=True):
     return [
         Trial(i, TINY[i], sum(row), 0.0, 0.0, feasible, None, 1.0, scores=tuple(row))
         for i, row in enumerate(rows)
@@ -216,10 +212,10 @@ def vectors(rows: Sequence[Sequence[float]], feasible: bool = True) -> list[Tria
 
 
 @pytest.fixture
-def weighted() -> tuple[Scalarised, list[Recorder]]:
+def weighted():
     made = [Recorder(0)]
 
-    def make(seed: int) -> Recorder:
+    def make(seed):
         made.append(Recorder(seed))
         return made[-1]
 
@@ -232,8 +228,8 @@ Weighted = tuple[Scalarised, list[Recorder]]
 
 
 def test_the_scalarised_score_is_the_augmented_chebyshev_norm_of_what_was_seen(
-    weighted: Weighted,
-) -> None:
+    weighted,
+):
     strategy, (recorder,) = weighted
     strategy.tell(vectors([(1.0, 40.0), (3.0, 20.0), (2.0, 20.0)]))
     weights = np.random.default_rng([5, 2]).dirichlet(np.ones(2))
@@ -244,8 +240,8 @@ def test_the_scalarised_score_is_the_augmented_chebyshev_norm_of_what_was_seen(
 
 
 def test_an_infeasible_vector_scales_nothing_and_ranks_after_all(
-    weighted: Weighted,
-) -> None:
+    weighted,
+):
     strategy, (recorder,) = weighted
     strategy.tell(
         [
@@ -259,8 +255,8 @@ def test_an_infeasible_vector_scales_nothing_and_ranks_after_all(
 
 
 def test_every_ten_trials_a_new_strategy_is_told_all_under_new_weights(
-    weighted: Weighted,
-) -> None:
+    weighted,
+):
     strategy, made = weighted
     strategy.tell(vectors([(i, 9 - i) for i in range(9)]))
     strategy.ask(1)
@@ -284,7 +280,7 @@ def test_every_ten_trials_a_new_strategy_is_told_all_under_new_weights(
 # Fronts
 
 
-def test_the_frame_spans_the_feasible_front_and_nothing_else() -> None:
+def test_the_frame_spans_the_feasible_front_and_nothing_else():
     """Errors of 20, 15 and 10 % at weights of 1, 2 and 3, whose median is 2; the last is
     forbidden.
     """
@@ -301,7 +297,7 @@ def test_the_frame_spans_the_feasible_front_and_nothing_else() -> None:
     assert frame.volume == pytest.approx(1.1 * 0.1 + 0.1 * 1.0)
 
 
-def test_a_curve_knows_no_incumbent_before_the_first_answer() -> None:
+def test_a_curve_knows_no_incumbent_before_the_first_answer():
     rows = [(12, 1.0), (200, 5.0), (12, 0.0), (200, 4.0)]
     trials = [
         Trial(i, TINY[i], score, score, 0.0, True, epochs, 1.0)
@@ -315,29 +311,27 @@ def test_a_curve_knows_no_incumbent_before_the_first_answer() -> None:
 # Strategies
 
 
-def test_zero_cost_without_proxies_begins_as_bo_does() -> None:
+def test_zero_cost_without_proxies_begins_as_bo_does():
     one, other = (kind(nb201(), seed=0).ask(6) for kind in (ZeroCost, BayesianOptimisation))
     assert one == other and len(one) == 6
 
 
-def bo_told(
-    scores: Callable[[Cell], float], cells: Sequence[Cell], **knobs: float
-) -> BayesianOptimisation:
-    made = BayesianOptimisation(nb201(), seed=0, **knobs)  # type: ignore[arg-type]
+def bo_told(scores, cells, **knobs):
+    made = BayesianOptimisation(nb201(), seed=0, **knobs)
     made.tell(trials_of(cells, scores))
     return made
 
 
-def drawn(n: int, seed: int) -> list[Cell]:
+def drawn(n, seed):
     return [nb201()[int(i)] for i in np.random.default_rng(seed).permutation(N)[:n]]
 
 
-def smooth(cell: Cell) -> float:
+def smooth(cell):
     table = np.random.default_rng(5).random((6, 5))
     return float(sum(table[place, choice] for place, choice in enumerate(cell.choices)))
 
 
-def twins_and_others() -> tuple[NDArray[np.intp], list[Cell]]:
+def twins_and_others():
     """The cells of the largest functional class; one of them, and cells of other classes."""
     space = nb201()
     twins = np.flatnonzero(space.classes == np.bincount(space.classes).argmax())
@@ -347,7 +341,7 @@ def twins_and_others() -> tuple[NDArray[np.intp], list[Cell]]:
     ]
 
 
-def test_bo_believes_each_cell_of_a_batch_so_that_the_next_lies_elsewhere() -> None:
+def test_bo_believes_each_cell_of_a_batch_so_that_the_next_lies_elsewhere():
     """Equal cells tie for the largest improvement; once one is believed, only others promise
     more.
     """
@@ -357,7 +351,7 @@ def test_bo_believes_each_cell_of_a_batch_so_that_the_next_lies_elsewhere() -> N
     assert len(np.unique(nb201().encodings["path_and_graph"](asked), axis=0)) >= 5
 
 
-def test_bo_does_not_care_by_how_much_a_cell_is_infeasible() -> None:
+def test_bo_does_not_care_by_how_much_a_cell_is_infeasible():
     """Scores from a million on are infeasible; all count like the worst feasible one."""
     cells = drawn(25, 2)
     worst = max(smooth(cell) for cell in cells[5:])
@@ -365,12 +359,12 @@ def test_bo_does_not_care_by_how_much_a_cell_is_infeasible() -> None:
     for infeasible in (worst, 1e6, 1e9):
         made = bo_told(
             lambda cell, s=infeasible: s if cell in cells[:5] else smooth(cell), cells
-        )  # type: ignore[misc]
+        )
         answers.append(made.ask(4))
     assert answers[0] == answers[1] == answers[2]
 
 
-def test_bo_asks_for_the_cheapest_twin_of_the_best_cell_and_then_leaves_them() -> None:
+def test_bo_asks_for_the_cheapest_twin_of_the_best_cell_and_then_leaves_them():
     """They share what was learned, so that only λR is left to gain, and of that the cheapest gains
     most.
     """
@@ -380,7 +374,7 @@ def test_bo_asks_for_the_cheapest_twin_of_the_best_cell_and_then_leaves_them() -
     cost = objective.known.penalty(space)
     cells[0] = space[int(twins[cost[twins].argmax()])]
 
-    def told(cell: Cell) -> Trial:
+    def told(cell):
         alike = int((space.classes == space.classes[cell.index]).argmax())
         loss = 0.2 if cell.index in twins else 0.5 + 0.05 * smooth(space[alike])
         penalty = float(cost[cell.index])
@@ -389,7 +383,7 @@ def test_bo_asks_for_the_cheapest_twin_of_the_best_cell_and_then_leaves_them() -
     made = BayesianOptimisation(space, seed=0)
     made.known = objective.known
     made.tell([told(cell) for cell in cells])
-    asked: list[int] = []
+    asked = []
     for _ in range(8):
         (cell,) = made.ask(1)
         made.tell([told(cell)])

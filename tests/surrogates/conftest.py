@@ -1,14 +1,12 @@
 """What tests of surrogates share."""
 
-from __future__ import annotations
-
 from functools import lru_cache
 
 import pytest
 
 
 @pytest.fixture
-def briefly_pretrained(monkeypatch: pytest.MonkeyPatch) -> None:
+def briefly_pretrained(monkeypatch):
     """A tenth of the usual pre-training of graph networks."""
     from surrogate_nas.surrogates import gnn
 

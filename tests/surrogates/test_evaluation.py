@@ -2,32 +2,28 @@
 real data.
 """
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 
-from surrogate_nas.benchmarks import TableBenchmark
 from surrogate_nas.core.errors import UserError
-from surrogate_nas.space import NB201
 from surrogate_nas.surrogates import make_model
 from surrogate_nas.surrogates.base import Prediction
 from surrogate_nas.surrogates.evaluation import evaluate, scores_of, split_cells
 
 
 @pytest.mark.parametrize("kind", ["random", "grouped"])
-def test_a_split_has_as_many_cells_as_asked_and_repeats(space: NB201, kind: str) -> None:
+def test_a_split_has_as_many_cells_as_asked_and_repeats(space, kind):
     values = np.zeros(15625)
     values[::3] = np.nan
-    split = split_cells(space, values, 500, kind, seed=4)  # type: ignore[arg-type]
+    split = split_cells(space, values, 500, kind, seed=4)
     assert len(split.train) == 500 == len(set(split.train.tolist()))
     assert not set(split.train) & set(split.test)
     assert np.isfinite(values[np.concatenate(split)]).all()
-    again = split_cells(space, values, 500, kind, seed=4)  # type: ignore[arg-type]
+    again = split_cells(space, values, 500, kind, seed=4)
     np.testing.assert_array_equal(split.train, again.train)
 
 
-def test_a_grouped_split_keeps_functional_twins_together(space: NB201) -> None:
+def test_a_grouped_split_keeps_functional_twins_together(space):
     classes = space.classes
     values = np.zeros(15625)
     grouped = split_cells(space, values, 1000, "grouped")
@@ -38,17 +34,17 @@ def test_a_grouped_split_keeps_functional_twins_together(space: NB201) -> None:
     )
 
 
-def test_what_cannot_be_split_says_so(space: NB201) -> None:
+def test_what_cannot_be_split_says_so(space):
     values = np.zeros(15625)
     with pytest.raises(UserError, match="Cannot learn from 1 cells"):
         split_cells(space, values, 1)
     with pytest.raises(UserError, match="15625 have a value"):
         split_cells(space, values, 15626)
     with pytest.raises(UserError, match="random or grouped"):
-        split_cells(space, values, 10, "odd")  # type: ignore[arg-type]
+        split_cells(space, values, 10, "odd")
 
 
-def test_scores_worked_out_by_hand() -> None:
+def test_scores_worked_out_by_hand():
     truth = np.array([1.0, 2.0, 3.0, 4.0])
     found = Prediction(np.array([2.0, 1.0, 3.0, 5.0]), np.array([1.0, 0.1, 1.0, 1.0]))
     scores = scores_of(truth, found, top=1)
@@ -66,7 +62,7 @@ def test_scores_worked_out_by_hand() -> None:
     assert np.isnan(scores_of(np.ones(4), found)["kendall"])
 
 
-def test_real_accuracy_is_learned_and_its_interval_is_honest(real: TableBenchmark) -> None:
+def test_real_accuracy_is_learned_and_its_interval_is_honest(real):
     values = real.column("valid_error", 200)
     splits = [split_cells(real.space, values, 156, seed=seed) for seed in range(3)]
     made = [
@@ -78,7 +74,7 @@ def test_real_accuracy_is_learned_and_its_interval_is_honest(real: TableBenchmar
     assert made[0].to_json()["n_test"] == 15625 - 156
 
 
-def test_real_latency_is_learned_from_ten_cells(real: TableBenchmark) -> None:
+def test_real_latency_is_learned_from_ten_cells(real):
     values = real.column("latency@gold_6226")
     made = evaluate(
         make_model("ridge", "cost"), real.space, values, split_cells(real.space, values, 10)

@@ -1,7 +1,5 @@
 """The Gaussian process against its textbook formulas, written out slowly."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 from numpy.typing import NDArray
@@ -21,22 +19,22 @@ NOISE = 0.1
 
 
 @pytest.fixture
-def points() -> Floats:
+def points():
     return np.random.default_rng(0).standard_normal((25, 3))
 
 
 @pytest.fixture
-def values(points: Floats) -> Floats:
+def values(points):
     found = np.sin(points[:, 0]) + 0.5 * points[:, 1]
     return np.asarray(found - found.mean())
 
 
-def kernel(left: Floats, right: Floats, length: float = 1.0) -> Floats:
+def kernel(left, right, length=1.0):
     r = np.sqrt(5) * np.linalg.norm(left[:, None] - right[None], axis=2) / length
     return np.asarray((1 + r + r**2 / 3) * np.exp(-r))
 
 
-def test_the_kernel_of_squared_distances(points: Floats) -> None:
+def test_the_kernel_of_squared_distances(points):
     squared = squared_distances(points, points[:5])
     np.testing.assert_allclose(
         matern_of_squares(squared), kernel(points, points[:5]), atol=1e-7
@@ -44,9 +42,7 @@ def test_the_kernel_of_squared_distances(points: Floats) -> None:
     assert (squared_distances(points, points) >= 0).all()
 
 
-def test_predictions_are_the_conditional_distribution(
-    points: Floats, values: Floats
-) -> None:
+def test_predictions_are_the_conditional_distribution(points, values):
     seen = points[:20]
     other = points[20:]
     process = FittedProcess.seeing(kernel(seen, seen), values[:20], NOISE)
@@ -63,9 +59,7 @@ def test_predictions_are_the_conditional_distribution(
     np.testing.assert_allclose(std, np.sqrt(variance * (left + NOISE)), rtol=1e-8)
 
 
-def test_left_out_is_what_a_process_without_the_point_says(
-    points: Floats, values: Floats
-) -> None:
+def test_left_out_is_what_a_process_without_the_point_says(points, values):
     process = FittedProcess.seeing(kernel(points, points), values, NOISE)
     mean, std = process.left_out(values)
     for i in (0, 7, 24):
@@ -85,12 +79,12 @@ PLACES = np.array([0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 0, 3])
 HYPER = Hyper(1.5, 0.1, 0.05)
 
 
-def to_everywhere(points: Floats) -> Floats:
+def to_everywhere(points):
     same = np.equal.outer(PLACES, np.arange(len(points)))
     return np.asarray(kernel(points[PLACES], points, HYPER.length) + HYPER.shared * same)
 
 
-def covariance(points: Floats, places: NDArray[np.intp], hyper: Hyper) -> Floats:
+def covariance(points, places, hyper):
     """Of cells at some places, written out."""
     same = hyper.shared * np.equal.outer(places, places)
     return (
@@ -101,11 +95,11 @@ def covariance(points: Floats, places: NDArray[np.intp], hyper: Hyper) -> Floats
 
 
 def conditioned(
-    points: Floats,
-    places: NDArray[np.intp],
-    target: Floats,
-    hyper: Hyper,
-) -> tuple[Floats, Floats]:
+    points,
+    places,
+    target,
+    hyper,
+):
     """Mean and variance of a further cell at every point, by generalised least squares with
     inverses.
     """
@@ -123,10 +117,10 @@ def conditioned(
 
 @pytest.mark.parametrize("at_once", [0, 1, 7, 12])
 def test_what_is_seen_at_once_or_in_turn_is_the_conditional_distribution(
-    points: Floats,
-    values: Floats,
-    at_once: int,
-) -> None:
+    points,
+    values,
+    at_once,
+):
     hyper, to_all = HYPER, to_everywhere(points)
     process = GrowingProcess(25, 1 + hyper.shared, hyper.noise)
     if at_once:
@@ -140,9 +134,7 @@ def test_what_is_seen_at_once_or_in_turn_is_the_conditional_distribution(
     np.testing.assert_allclose(variance, expected[1], rtol=1e-8)
 
 
-def test_pending_cells_take_their_variance_and_leave_the_mean(
-    points: Floats, values: Floats
-) -> None:
+def test_pending_cells_take_their_variance_and_leave_the_mean(points, values):
     hyper, to_all = HYPER, to_everywhere(points)
     told = PLACES[:8]
     pending = PLACES[8:]
@@ -165,7 +157,7 @@ def test_pending_cells_take_their_variance_and_leave_the_mean(
     )
 
 
-def test_a_block_that_says_nothing_gets_the_smaller_weight() -> None:
+def test_a_block_that_says_nothing_gets_the_smaller_weight():
     rng = np.random.default_rng(1)
     told, nothing = rng.standard_normal((2, 120, 1)) / np.sqrt(2)
     values = np.sin(3 * told[:, 0]) + 0.05 * rng.standard_normal(120)
@@ -174,8 +166,8 @@ def test_a_block_that_says_nothing_gets_the_smaller_weight() -> None:
 
 
 def test_scaled_points_are_one_apart_and_columns_that_do_not_vary_are_gone(
-    points: Floats,
-) -> None:
+    points,
+):
     block = np.column_stack([100 * points, np.ones(25)])
     scaling = Scaling.of(block)
     unit = scaling.unit(block)

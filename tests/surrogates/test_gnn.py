@@ -2,29 +2,23 @@
 than a mean.
 """
 
-from __future__ import annotations
-
-from typing import Any
-
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 from scipy.stats import kendalltau
 
-from surrogate_nas.benchmarks import TableBenchmark
 from surrogate_nas.core.errors import UserError
-from surrogate_nas.space import NB201, Cell, macro
-from surrogate_nas.space.nb201.terms import Terms, terms_of
+from surrogate_nas.space import NB201, macro
+from surrogate_nas.space.nb201.terms import terms_of
 from surrogate_nas.surrogates import make_model
-from surrogate_nas.surrogates.base import Prediction
 from surrogate_nas.surrogates.gnn import GraphNetwork
 
 Values = NDArray[np.float64]
-QUICK: dict[str, Any] = {"steps": 60, "pretrain": False}
+QUICK = {"steps": 60, "pretrain": False}
 """Settings where a test does not ask for accuracy."""
 
 
-def errors_of(cells: list[Cell]) -> Values:
+def errors_of(cells):
     """Errors (%) that fall with the convolutions of a cell."""
     return np.array(
         [
@@ -34,16 +28,16 @@ def errors_of(cells: list[Cell]) -> Values:
     )
 
 
-def some(space: NB201, n: int, seed: int = 0) -> list[Cell]:
+def some(space, n, seed=0):
     return [space[int(i)] for i in np.random.default_rng(seed).permutation(len(space))[:n]]
 
 
 @pytest.fixture(scope="module")
-def terms(space: NB201) -> Terms:
+def terms(space):
     return terms_of(space)
 
 
-def test_the_space_is_132_terms_computed_in_order(terms: Terms) -> None:
+def test_the_space_is_132_terms_computed_in_order(terms):
     computed = terms.poolings
     for level in terms.levels:
         assert level.sums.shape[1] == 2 * computed and 0 < level.ones < len(level.sums)
@@ -55,29 +49,25 @@ def test_the_space_is_132_terms_computed_in_order(terms: Terms) -> None:
     assert terms.classes.shape == (5044, 3 * 132)
 
 
-def test_the_counts_belong_to_the_class_and_tell_nearly_all_classes_apart(
-    space: NB201, terms: Terms
-) -> None:
+def test_the_counts_belong_to_the_class_and_tell_nearly_all_classes_apart(space, terms):
     assert len(np.unique(terms.classes, axis=0)) == 5032
     live = (terms.classes.reshape(5044, 3, -1)[:, 2] > 0).any(axis=1)
     assert (~live[space.classes]).sum() == 1983
 
 
 @pytest.fixture(scope="module")
-def fitted(space: NB201) -> GraphNetwork:
+def fitted(space):
     cells = some(space, 80)
     return GraphNetwork("error", seed=1, **QUICK).fit(cells, errors_of(cells))
 
 
 @pytest.fixture(scope="module")
-def whole(space: NB201, fitted: GraphNetwork) -> Prediction:
+def whole(space, fitted):
     """What it predicts of every cell."""
     return fitted.predict(space)
 
 
-def test_functional_twins_are_predicted_equal_over_the_whole_space(
-    space: NB201, whole: Prediction
-) -> None:
+def test_functional_twins_are_predicted_equal_over_the_whole_space(space, whole):
     _, first, of_class = np.unique(space.classes, return_index=True, return_inverse=True)
     for numbers in whole:
         np.testing.assert_array_equal(numbers, numbers[first][of_class])
@@ -86,7 +76,7 @@ def test_functional_twins_are_predicted_equal_over_the_whole_space(
 
 @pytest.mark.usefixtures("briefly_pretrained")
 @pytest.mark.parametrize("pretrain", [True, False])
-def test_it_learns_with_pretraining_or_without(space: NB201, pretrain: bool) -> None:
+def test_it_learns_with_pretraining_or_without(space, pretrain):
     train, test = some(space, 200)[:100], some(space, 200)[100:]
     first, again, other = (
         GraphNetwork("error", seed=seed, steps=100, pretrain=pretrain)
@@ -100,7 +90,7 @@ def test_it_learns_with_pretraining_or_without(space: NB201, pretrain: bool) -> 
     assert (first != other).any()
 
 
-def test_a_cost_counts_dead_operations(space: NB201) -> None:
+def test_a_cost_counts_dead_operations(space):
     """Two cells without a path differ in a cost, by what they build."""
     cells = some(space, 200)
     model = make_model("gnn", "cost", seed=0, steps=100, pretrain=False).fit(
@@ -114,7 +104,7 @@ def test_a_cost_counts_dead_operations(space: NB201) -> None:
     assert more > 1.5 * less
 
 
-def test_a_space_without_terms_is_refused_by_name() -> None:
+def test_a_space_without_terms_is_refused_by_name():
     cells = macro()[:4]
     with pytest.raises(
         UserError, match=r"needs a space of graphs \(Space.terms\); macro has none"
@@ -123,7 +113,7 @@ def test_a_space_without_terms_is_refused_by_name() -> None:
     assert not GraphNetwork.reads(macro())
 
 
-def test_another_space_of_graphs_is_read(space: NB201) -> None:
+def test_another_space_of_graphs_is_read(space):
     """Nothing of the network knows the field's space: its graphs under another name are learned
     too.
     """
@@ -147,9 +137,7 @@ def test_another_space_of_graphs_is_read(space: NB201) -> None:
 
 
 @pytest.mark.data
-def test_on_real_errors_it_is_far_better_than_a_mean(
-    space: NB201, real: TableBenchmark
-) -> None:
+def test_on_real_errors_it_is_far_better_than_a_mean(space, real):
     values = real.column("valid_error", epochs=200)
     train, test = np.split(np.random.default_rng(0).permutation(len(space))[:2000], [200])
     model = make_model("gnn", "error", seed=0).fit(

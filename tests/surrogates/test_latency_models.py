@@ -2,10 +2,6 @@
 and nonsense.
 """
 
-from __future__ import annotations
-
-from pathlib import Path
-
 import numpy as np
 import pytest
 from numpy.typing import NDArray
@@ -22,14 +18,12 @@ from analysis.papers.latency import (
     most_telling,
     score,
 )
-from surrogate_nas.benchmarks import TableBenchmark
 from surrogate_nas.core.errors import UserError
 from surrogate_nas.core.metrics import Metric
-from surrogate_nas.space import NB201, Cell
+from surrogate_nas.space import Cell
 from surrogate_nas.space.four_nodes import edge_live
 from surrogate_nas.space.nb201.encodings import operation_counts
 from surrogate_nas.surrogates.latency import (
-    KnownDevices,
     Latency,
     Prior,
     measure,
@@ -50,11 +44,11 @@ COSTS = {
 
 
 def latency_of(
-    space: NB201,
-    costs: tuple[float, ...],
+    space,
+    costs,
     *,
-    compiled: bool = False,
-) -> Values:
+    compiled=False,
+):
     """The sum of what a cell's operations take; a compiled graph has no dead ones, and no path is
     no time at all.
     """
@@ -71,33 +65,33 @@ def latency_of(
 
 
 @pytest.fixture(scope="module")
-def columns(space: NB201) -> dict[str, Values]:
+def columns(space):
     made = {name: latency_of(space, costs) for name, costs in COSTS.items()}
     return made | {"pi": latency_of(space, COSTS["board"], compiled=True)}
 
 
 @pytest.fixture(scope="module")
-def drawn(space: NB201) -> list[int]:
+def drawn(space):
     return [int(i) for i in np.random.default_rng(1).permutation(len(space))[:500]]
 
 
 @pytest.fixture(scope="module")
-def known(space: NB201, columns: dict[str, Values], drawn: list[int]) -> KnownDevices:
+def known(space, columns, drawn):
     cells = [space[i] for i in drawn[100:]]
     return {device: (cells, values[drawn[100:]]) for device, values in columns.items()}
 
 
 @pytest.fixture(scope="module")
-def taught(known: KnownDevices) -> Latency:
+def taught(known):
     return Latency(known=known)
 
 
-def rho(model: Latency, space: NB201, values: Values, measured: list[int]) -> float:
+def rho(model, space, values, measured):
     model.fit([space[i] for i in measured], values[measured])
     return float(spearmanr(model.predict(space).mean, values).statistic)
 
 
-def test_known_devices_help_a_new_one(taught: Latency, space: NB201) -> None:
+def test_known_devices_help_a_new_one(taught, space):
     noise = np.exp(0.1 * np.random.default_rng(0).standard_normal(len(space)))
     new = noise * latency_of(space, (0.0, 0.3, 1.8, 5.0, 2.0), compiled=True)
     draws = [
@@ -111,20 +105,20 @@ def test_known_devices_help_a_new_one(taught: Latency, space: NB201) -> None:
 
 
 def test_additive_latencies_are_learned_from_ten_cells(
-    taught: Latency,
-    space: NB201,
-    drawn: list[int],
-) -> None:
+    taught,
+    space,
+    drawn,
+):
     assert (
         rho(taught, space, latency_of(space, (0.05, 0.2, 4.0, 4.5, 0.3)), drawn[:10]) > 0.99
     )
 
 
 def test_ticks_and_cells_of_no_time(
-    taught: Latency,
-    space: NB201,
-    drawn: list[int],
-) -> None:
+    taught,
+    space,
+    drawn,
+):
     ticks = np.floor(latency_of(space, COSTS["board"], compiled=True) / 5) * 5
     assert (ticks == 0).any() and len(np.unique(ticks)) < 15
     assert rho(taught, space, ticks, drawn[:50]) > 0.93
@@ -133,7 +127,7 @@ def test_ticks_and_cells_of_no_time(
 
 
 @pytest.mark.parametrize("n", [50, 156])
-def test_the_interval_holds_nine_in_ten(taught: Latency, space: NB201, n: int) -> None:
+def test_the_interval_holds_nine_in_ten(taught, space, n):
     inside = []
     for seed in range(4):
         rng = np.random.default_rng(seed)
@@ -149,10 +143,10 @@ def test_the_interval_holds_nine_in_ten(taught: Latency, space: NB201, n: int) -
 
 
 def test_what_it_knows_is_stored_with_it(
-    taught: Latency,
-    space: NB201,
-    tmp_path: Path,
-) -> None:
+    taught,
+    space,
+    tmp_path,
+):
     values = latency_of(space, COSTS["server"])
     cells = [space[i] for i in range(12)]
     taught.fit(cells, values[:12])
@@ -167,9 +161,7 @@ def test_what_it_knows_is_stored_with_it(
     )
 
 
-def test_chosen_cells_are_different_and_teach_more_than_the_first(
-    taught: Latency, space: NB201
-) -> None:
+def test_chosen_cells_are_different_and_teach_more_than_the_first(taught, space):
     chosen = most_telling(taught.prior(space), space, 10).tolist()
     assert len(set(chosen)) == 10
     values = latency_of(space, (0.05, 0.2, 4.0, 4.5, 0.3), compiled=True)
@@ -189,15 +181,15 @@ def test_chosen_cells_are_different_and_teach_more_than_the_first(
     ],
 )
 def test_a_bad_known_device_is_named(
-    space: NB201,
-    values: list[float],
-    says: str,
-) -> None:
+    space,
+    values,
+    says,
+):
     with pytest.raises(UserError, match=says):
         Latency(known={"odd": (space[:3], values)}).fit(space[:3], [1.0, 2.0, 3.0])
 
 
-def test_a_known_device_of_another_space_is_refused(space: NB201) -> None:
+def test_a_known_device_of_another_space_is_refused(space):
     stranger = Cell((0,) * 6, "|elsewhere|", 0)
     with pytest.raises(UserError, match="device odd: .* a cell of the space nb201 reads"):
         Latency(known={"odd": ([stranger] * 3, [1.0, 2.0, 3.0])}).fit(
@@ -205,7 +197,7 @@ def test_a_known_device_of_another_space_is_refused(space: NB201) -> None:
         )
 
 
-def test_the_posterior_is_that_of_a_gaussian_process() -> None:
+def test_the_posterior_is_that_of_a_gaussian_process():
     rng = np.random.default_rng(0)
     matrix = rng.standard_normal((30, 4))
     truth = np.array([1.0, 0.5, -0.3, 0.0])
@@ -236,7 +228,7 @@ def test_the_posterior_is_that_of_a_gaussian_process() -> None:
     )
 
 
-def test_the_evidence_finds_the_noise() -> None:
+def test_the_evidence_finds_the_noise():
     rng = np.random.default_rng(0)
     matrix = np.column_stack([np.ones(150), rng.uniform(-0.3, 0.3, (150, 3))])
     target = matrix @ np.array([1.0, 0.5, 0.4, 0.0]) + 0.05 * rng.standard_normal(150)
@@ -247,7 +239,7 @@ def test_the_evidence_finds_the_noise() -> None:
     )
 
 
-def test_devices_of_one_chip_never_teach_each_other() -> None:
+def test_devices_of_one_chip_never_teach_each_other():
     assert (
         chip("titanx_256") == chip("titanxp_1") == chip("1080ti_32") != chip("titan_rtx_1")
     )
@@ -264,10 +256,10 @@ def test_devices_of_one_chip_never_teach_each_other() -> None:
     list(zip(UNSEEN, (0.98, 0.97, 0.87, 0.92, 0.97, 0.98), strict=True)),
 )
 def test_ten_cells_of_a_real_unseen_device(
-    real: TableBenchmark,
-    device: str,
-    least: float,
-) -> None:
+    real,
+    device,
+    least,
+):
     assert len(known_devices(real, HELP_POOL)) == 7
     assert (
         score(Setting("ten", 10, whole=True, known=HELP_POOL), device, 3)[:, 0].mean()
@@ -281,7 +273,7 @@ def test_ten_cells_of_a_real_unseen_device(
 
 @pytest.mark.slow
 @pytest.mark.data
-def test_the_paper_is_redone(real: TableBenchmark, tmp_path: Path) -> None:
+def test_the_paper_is_redone(real, tmp_path):
     assert len(real.space) == 15625
     result = reproduce("latency", folder=tmp_path, runs=1)
     ours = {

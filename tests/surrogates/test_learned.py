@@ -1,7 +1,5 @@
 """A surrogate as a benchmark: it predicts once, and asks the truth about what was found."""
 
-from __future__ import annotations
-
 import pickle
 import shutil
 from pathlib import Path
@@ -10,21 +8,20 @@ import numpy as np
 import pytest
 
 import surrogate_nas as sn
-from surrogate_nas.benchmarks import TableBenchmark, load
+from surrogate_nas.benchmarks import load
 from surrogate_nas.benchmarks.learned import LearnedBenchmark
 from surrogate_nas.core.errors import UserError
-from tests.conftest import Snas
 from tests.stored_model import stored
 
 
 @pytest.fixture
-def files(small: TableBenchmark, tmp_path: Path) -> str:
+def files(small, tmp_path):
     error = stored(small, "valid_error", tmp_path / "models" / "error.h5")
     latency = stored(small, "latency@thing", tmp_path / "models" / "latency.h5")
     return f"surrogate:{error},{latency}"
 
 
-def test_files_of_several_metrics_are_one_benchmark(files: str) -> None:
+def test_files_of_several_metrics_are_one_benchmark(files):
     bench = load(files)
     assert isinstance(bench, LearnedBenchmark) and bench is load(files)
     assert [m.name for m in bench.metrics][:2] == ["valid_error", "latency@thing"]
@@ -33,7 +30,7 @@ def test_files_of_several_metrics_are_one_benchmark(files: str) -> None:
         bench.query(cell, "valid_error", epochs=200) == bench.column("valid_error", 200)[7]
     )
     assert bench.query(cell, "latency@thing").unit == "ms"
-    assert bench.query(cell, "params") == bench.truth.query(cell, "params")  # type: ignore[union-attr]
+    assert bench.query(cell, "params") == bench.truth.query(cell, "params")
     assert "predicted" in bench.banner and bench.describe()["available"]
     with pytest.raises(UserError, match="runs of 200 epochs, not 12"):
         bench.column("valid_error", 12)
@@ -41,7 +38,7 @@ def test_files_of_several_metrics_are_one_benchmark(files: str) -> None:
         bench.column("test_error")
 
 
-def test_a_folder_names_all_its_files(files: str, tmp_path: Path) -> None:
+def test_a_folder_names_all_its_files(files, tmp_path):
     both = load(f"surrogate:{tmp_path / 'models'}")
     assert both.fingerprint == load(files).fingerprint
     np.testing.assert_array_equal(
@@ -49,9 +46,9 @@ def test_a_folder_names_all_its_files(files: str, tmp_path: Path) -> None:
     )
 
 
-def test_it_answers_with_means_and_knows_no_seed(files: str) -> None:
+def test_it_answers_with_means_and_knows_no_seed(files):
     bench = load(files)
-    mean, _ = bench.prediction("valid_error")  # type: ignore[attr-defined]
+    mean, _ = bench.prediction("valid_error")
     np.testing.assert_array_equal(bench.column("valid_error"), mean)
     with pytest.raises(UserError, match="there is no seed 1"):
         bench.column("valid_error", seed=1)
@@ -59,9 +56,7 @@ def test_it_answers_with_means_and_knows_no_seed(files: str) -> None:
         bench.query(bench.space[3], "valid_error", seed=1)
 
 
-def test_a_search_on_it_reads_the_incumbent_again_from_the_truth(
-    files: str, small: TableBenchmark
-) -> None:
+def test_a_search_on_it_reads_the_incumbent_again_from_the_truth(files, small):
     bench = load(files)
     run = sn.search(bench, "random", "valid_error + 0.1*latency@thing", budget=15)
     cell = run.incumbent.cell
@@ -72,7 +67,7 @@ def test_a_search_on_it_reads_the_incumbent_again_from_the_truth(
     assert not [m for m in bench.metrics if m.kind == "final"]
 
 
-def test_without_its_truth_nothing_final_is_said(files: str, small: TableBenchmark) -> None:
+def test_without_its_truth_nothing_final_is_said(files, small):
     small.path.unlink()
     bench = LearnedBenchmark(
         [Path(name) for name in files.removeprefix("surrogate:").split(",")]
@@ -80,16 +75,16 @@ def test_without_its_truth_nothing_final_is_said(files: str, small: TableBenchma
     assert bench.truth is None and bench.final(bench.space[0]) == {}
 
 
-def test_workers_open_it_again(files: str) -> None:
+def test_workers_open_it_again(files):
     bench = load(files)
     assert pickle.loads(pickle.dumps(bench)).fingerprint == bench.fingerprint
 
 
 def test_files_that_do_not_go_together_are_refused(
-    small: TableBenchmark,
-    files: str,
-    tmp_path: Path,
-) -> None:
+    small,
+    files,
+    tmp_path,
+):
     first = files.removeprefix("surrogate:").split(",")[0]
     shutil.copy(first, tmp_path / "twice.h5")
     with pytest.raises(UserError, match="so does another file"):
@@ -104,7 +99,7 @@ def test_files_that_do_not_go_together_are_refused(
         load(f"surrogate:{small.path}")
 
 
-def test_fit_and_predict_on_the_command_line(snas: Snas, tmp_path: Path) -> None:
+def test_fit_and_predict_on_the_command_line(snas, tmp_path):
     out = tmp_path / "m.h5"
     asked = f"fit analog-cifar10 --target digital_error --train 60 --model ridge --out {out} --json"
     fitted = snas(*asked.split())
@@ -119,7 +114,7 @@ def test_fit_and_predict_on_the_command_line(snas: Snas, tmp_path: Path) -> None
     assert found[0]["value"] > 0
 
 
-def test_a_cell_that_is_none_is_one_line(snas: Snas, files: str) -> None:
+def test_a_cell_that_is_none_is_one_line(snas, files):
     file = files.removeprefix("surrogate:").split(",")[0]
     ended = snas("predict", file, "conv")
     assert ended.code == 2 and "Malformed cell" in ended.err
@@ -127,9 +122,7 @@ def test_a_cell_that_is_none_is_one_line(snas: Snas, files: str) -> None:
 
 
 @pytest.mark.slow
-def test_what_was_measured_here_is_fitted_and_joins_a_search(
-    snas: Snas, tmp_path: Path
-) -> None:
+def test_what_was_measured_here_is_fitted_and_joins_a_search(snas, tmp_path):
     local = tmp_path / "local.h5"
     model = tmp_path / "latency.h5"
     asked = f"measure --cells 12 --task tests/tiny_task.py:TINY --out {local}"
@@ -150,10 +143,10 @@ def test_what_was_measured_here_is_fitted_and_joins_a_search(
 
 
 def test_the_latency_model_is_given_known_devices(
-    snas: Snas,
-    real: TableBenchmark,
-    tmp_path: Path,
-) -> None:
+    snas,
+    real,
+    tmp_path,
+):
     out = tmp_path / "model.h5"
     asked = f"fit {real.name} --target latency@fpga --train 10 --model latency --out {out}".split()
     fitted = snas(*asked, "--known", "raspi4,eyeriss", "--json")

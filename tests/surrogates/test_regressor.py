@@ -1,9 +1,5 @@
 """Anybody's regressor as a surrogate: where its spread comes from, and what is refused."""
 
-from __future__ import annotations
-
-from pathlib import Path
-
 import numpy as np
 import pytest
 
@@ -11,7 +7,6 @@ import surrogate_nas as sn
 from surrogate_nas.core.errors import UserError
 from surrogate_nas.space import nb201
 from surrogate_nas.surrogates import make_model
-from tests.conftest import Snas
 from tests.contracts import broken, checks_of
 
 SVR = "sklearn:sklearn.svm:SVR"
@@ -58,7 +53,7 @@ NUMBER = 3
 
 
 @pytest.fixture
-def own(tmp_path: Path) -> str:
+def own(tmp_path):
     (tmp_path / "own.py").write_text(CLASSES)
     return f"sklearn:{tmp_path / 'own.py'}"
 
@@ -74,14 +69,12 @@ def own(tmp_path: Path) -> str:
     ],
 )
 @pytest.mark.parametrize("n", [3, 20])
-def test_the_spread_is_what_the_class_offers(
-    own: str, name: str, spread: str, std: float | None, n: int
-) -> None:
+def test_the_spread_is_what_the_class_offers(own, name, spread, std, n):
     cells = nb201()[:2000:40]
     model = make_model(f"{own}:{name}", "structure", calibrate=False)
     values = np.arange(30.0)
     found = model.fit(cells[:30], values).predict(cells[30 : 30 + n])
-    assert model.spread == spread  # type: ignore[attr-defined]
+    assert model.spread == spread
     np.testing.assert_allclose(found.mean, 14.5, atol=1e-2)  # parts differ by a fold
     if std is None:
         assert (found.std > 0.4 * values.std()).all()
@@ -92,11 +85,11 @@ def test_the_spread_is_what_the_class_offers(
 @pytest.mark.parametrize(
     "name", [f"{KNN}(n_neighbors=1)", "sklearn:sklearn.linear_model:BayesianRidge"]
 )
-def test_a_regressor_keeps_the_contract(name: str) -> None:
+def test_a_regressor_keeps_the_contract(name):
     assert not broken(checks_of(name))
 
 
-def test_its_seed_and_its_options_reach_it() -> None:
+def test_its_seed_and_its_options_reach_it():
     cells = nb201()[:4000:40]
     values = [1.0 + sum(cell.choices) for cell in cells[:50]]
     name = "sklearn:sklearn.ensemble:RandomForestRegressor"
@@ -141,7 +134,7 @@ def test_its_seed_and_its_options_reach_it() -> None:
         ("gp(3)", "The options of a model are written as"),
     ],
 )
-def test_what_is_no_regressor_is_one_line(name: str, says: str) -> None:
+def test_what_is_no_regressor_is_one_line(name, says):
     with pytest.raises(UserError) as refused:
         make_model(name)
     assert says in str(refused.value) and "\n" not in str(refused.value)
@@ -156,14 +149,14 @@ def test_what_is_no_regressor_is_one_line(name: str, says: str) -> None:
         ("{own}:NUMBER", "no class with fit and predict"),
     ],
 )
-def test_what_a_regressor_cannot_do_is_one_line(own: str, name: str, says: str) -> None:
+def test_what_a_regressor_cannot_do_is_one_line(own, name, says):
     cells = nb201()[:10]
     with pytest.raises(UserError) as refused:
         make_model(name.replace("{own}", own), parts=10).fit(cells, np.arange(10.0) + 1)
     assert says in str(refused.value) and "\n" not in str(refused.value)
 
 
-def test_fit_tests_a_regressor_and_does_not_store_it(snas: Snas, tmp_path: Path) -> None:
+def test_fit_tests_a_regressor_and_does_not_store_it(snas, tmp_path):
     asked = ["fit", "fashion", "--target", "valid_loss", "--train", 40, "--test", 50]
     made = snas(*asked, "--model", f"{SVR}(C=2.0)", "--out", tmp_path / "m.h5", "--json")
     assert made.code == 0 and made.json["file"] is None and made.json["n_test"] == 50
@@ -173,7 +166,7 @@ def test_fit_tests_a_regressor_and_does_not_store_it(snas: Snas, tmp_path: Path)
     assert refused.code == 2 and len(refused.err.splitlines()) == 1
 
 
-def test_options_of_a_name_are_stored_with_the_model(snas: Snas, tmp_path: Path) -> None:
+def test_options_of_a_name_are_stored_with_the_model(snas, tmp_path):
     asked = ["fit", "fashion", "--target", "valid_loss", "--train", 40, "--test", 50]
     file = tmp_path / "m.h5"
     made = snas(*asked, "--model", "ridge(encoding=one_hot)", "--out", file, "--json")
@@ -181,7 +174,7 @@ def test_options_of_a_name_are_stored_with_the_model(snas: Snas, tmp_path: Path)
     assert snas("predict", file, 11, "--json").json[0]["std"] > 0
 
 
-def test_a_strategy_takes_a_regressor_with_its_options() -> None:
+def test_a_strategy_takes_a_regressor_with_its_options():
     found = []
     for model in (
         f"{KNN}(n_neighbors=1)",

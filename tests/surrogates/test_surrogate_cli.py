@@ -1,14 +1,8 @@
 """``snas fit``: what it recommends runs, and what it cannot do is one line."""
 
-from __future__ import annotations
-
 import shlex
-from pathlib import Path
 
 import pytest
-
-from surrogate_nas.benchmarks import TableBenchmark
-from tests.conftest import Snas
 
 OWN = """
 import numpy as np
@@ -25,11 +19,11 @@ class Mean(Surrogate):
 
 @pytest.mark.parametrize("target", ["valid_error", "latency@thing"])
 def test_the_recommended_command_runs(
-    snas: Snas,
-    small: TableBenchmark,
-    tmp_path: Path,
-    target: str,
-) -> None:
+    snas,
+    small,
+    tmp_path,
+    target,
+):
     asked = (
         f"fit {small.path} --target {target} --train 30 --model ridge --out {tmp_path}/m.h5"
     )
@@ -44,10 +38,10 @@ def test_the_recommended_command_runs(
 
 
 def test_a_model_of_one_s_own_is_tested_but_not_stored(
-    snas: Snas,
-    small: TableBenchmark,
-    tmp_path: Path,
-) -> None:
+    snas,
+    small,
+    tmp_path,
+):
     (tmp_path / "own.py").write_text(OWN)
     asked = [
         "--target",
@@ -77,12 +71,12 @@ def test_a_model_of_one_s_own_is_tested_but_not_stored(
     ],
 )
 def test_what_cannot_be_fitted_is_one_line(
-    snas: Snas,
-    small: TableBenchmark,
-    tmp_path: Path,
-    arguments: list[object],
-    says: str,
-) -> None:
+    snas,
+    small,
+    tmp_path,
+    arguments,
+    says,
+):
     given = ["--model", "ridge"] if "--model" not in arguments else []
     ended = snas(
         "fit",

@@ -2,27 +2,18 @@
 predictions with a unit.
 """
 
-from __future__ import annotations
-
 import itertools
-from collections.abc import Callable
-from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
-from numpy.typing import NDArray
 from scipy.stats import kendalltau
-from torch import Tensor
 
-from surrogate_nas.benchmarks import TableBenchmark
 from surrogate_nas.core.errors import UserError
-from surrogate_nas.space import NB201, Cell
 from surrogate_nas.surrogates import gnn, make_model
 from surrogate_nas.surrogates.base import Prediction
 from surrogate_nas.surrogates.evaluation import ndcg_of, scores_of
 from surrogate_nas.surrogates.losses import LOSSES
-from tests.conftest import Snas
 
 GOAL = torch.tensor([0.3, -1.0, 2.0, 0.9, 0.1], dtype=torch.float64)
 GUESS = torch.tensor(
@@ -34,7 +25,7 @@ SEEN = torch.tensor(
 
 
 @pytest.mark.parametrize("loss", LOSSES.values(), ids=LOSSES)
-def test_gradients_are_those_of_finite_differences(loss: Callable[..., Tensor]) -> None:
+def test_gradients_are_those_of_finite_differences(loss):
     assert torch.autograd.gradcheck(
         lambda guess: loss(guess, GOAL, SEEN), (GUESS.clone().requires_grad_(),)
     )
@@ -42,8 +33,8 @@ def test_gradients_are_those_of_finite_differences(loss: Callable[..., Tensor]) 
 
 @pytest.mark.parametrize("loss", LOSSES.values(), ids=LOSSES)
 def test_cells_that_a_member_has_not_seen_count_for_nothing(
-    loss: Callable[..., Tensor],
-) -> None:
+    loss,
+):
     moved = GUESS.clone()
     moved[1, [2, 4]] = torch.tensor([90.0, -70.0], dtype=torch.float64)
     alone = loss(
@@ -53,11 +44,11 @@ def test_cells_that_a_member_has_not_seen_count_for_nothing(
     assert torch.equal(loss(GUESS, GOAL, 0 * SEEN), torch.zeros(2, dtype=torch.float64))
 
 
-def pairs() -> list[tuple[int, int]]:
+def pairs():
     return [(i, j) for i in range(5) for j in range(5) if GOAL[i] < GOAL[j]]
 
 
-def test_listmle_is_the_probability_of_the_true_order() -> None:
+def test_listmle_is_the_probability_of_the_true_order():
     """Plackett and Luce's: the probabilities of all orders add up to one, and each is a product of
     softmaxes.
     """
@@ -74,7 +65,7 @@ def test_listmle_is_the_probability_of_the_true_order() -> None:
     assert total == pytest.approx(1.0)
 
 
-def test_warp_weighs_hinges_by_the_harmonic_number_of_violators() -> None:
+def test_warp_weighs_hinges_by_the_harmonic_number_of_violators():
     """As Weston et al. write it, with the exact rank: L(r) = 1 + 1/2 + … + 1/r times the mean
     hinge.
     """
@@ -92,7 +83,7 @@ def test_warp_weighs_hinges_by_the_harmonic_number_of_violators() -> None:
     )
 
 
-def errors_of(cells: list[Cell]) -> NDArray[np.float64]:
+def errors_of(cells):
     """Errors (%) that fall with the convolutions of a cell."""
     return np.array(
         [
@@ -102,7 +93,7 @@ def errors_of(cells: list[Cell]) -> NDArray[np.float64]:
     )
 
 
-def test_the_best_of_a_quality_is_the_largest(space: NB201) -> None:
+def test_the_best_of_a_quality_is_the_largest(space):
     drawn = [space[int(i)] for i in np.random.default_rng(0).permutation(len(space))[:200]]
     accuracy = 100 - errors_of(drawn)
     model = make_model("gnn", "quality", seed=0, steps=60, pretrain=False, loss="warp").fit(
@@ -111,7 +102,7 @@ def test_the_best_of_a_quality_is_the_largest(space: NB201) -> None:
     assert kendalltau(model.predict(drawn[100:]).mean, accuracy[100:]).statistic > 0.5
 
 
-def test_a_loss_that_is_none_is_refused() -> None:
+def test_a_loss_that_is_none_is_refused():
     with pytest.raises(
         UserError, match="Unknown loss of a surrogate 'wrap'. Did you mean 'warp'"
     ):
@@ -120,11 +111,11 @@ def test_a_loss_that_is_none_is_refused() -> None:
 
 @pytest.mark.usefixtures("briefly_pretrained")
 def test_fit_takes_a_loss_and_stores_it(
-    snas: Snas,
-    small: TableBenchmark,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+    snas,
+    small,
+    tmp_path,
+    monkeypatch,
+):
     monkeypatch.setattr(gnn, "_FEWEST_STEPS", 5)
     monkeypatch.setattr(gnn, "_STEPS_PER_ROOT", 1)
     asked = ("fit", small.path, "--target", "valid_error", "--train", 20, "--test", 200)
@@ -139,7 +130,7 @@ def test_fit_takes_a_loss_and_stores_it(
     assert snas("predict", file, 11, "--json").json[0]["std"] > 0
 
 
-def test_rank_and_precision_of_the_top_are_those_of_gates() -> None:
+def test_rank_and_precision_of_the_top_are_those_of_gates():
     """N@K and P@K as walkerning/aw_nas counts them: ranks from 1, the whole part of the share."""
     rng = np.random.default_rng(3)
     truth = rng.permutation(1000).astype(float)
@@ -152,7 +143,7 @@ def test_rank_and_precision_of_the_top_are_those_of_gates() -> None:
     )
 
 
-def test_ndcg_is_that_of_scikit_learn() -> None:
+def test_ndcg_is_that_of_scikit_learn():
     from sklearn.metrics import ndcg_score
 
     rng = np.random.default_rng(5)

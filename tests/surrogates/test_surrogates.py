@@ -2,11 +2,7 @@
 refuses nonsense.
 """
 
-from __future__ import annotations
-
 from dataclasses import replace
-from pathlib import Path
-from typing import Any
 
 import h5py
 import numpy as np
@@ -15,16 +11,16 @@ from numpy.typing import NDArray
 from scipy.stats import spearmanr
 
 from surrogate_nas.core.errors import UserError
-from surrogate_nas.core.metrics import Metric, Quantity
-from surrogate_nas.space import NB201, Cell, drawn_cells, nb201
-from surrogate_nas.surrogates import MODELS, Surrogate, make_model, model_class
+from surrogate_nas.core.metrics import Metric
+from surrogate_nas.space import drawn_cells, nb201
+from surrogate_nas.surrogates import MODELS, make_model, model_class
 from surrogate_nas.surrogates.base import check_data, fit_target
 from surrogate_nas.surrogates.storage import load, save
 from tests.stored_model import card
 
 Values = NDArray[np.float64]
 NETWORK = {"steps": 40, "pretrain": False}
-QUICK: dict[str, dict[str, Any]] = {
+QUICK = {
     "gnn": NETWORK,
     "xgboost": {"trees": 60, "rate": 0.1},
     "ensemble": {
@@ -34,7 +30,7 @@ QUICK: dict[str, dict[str, Any]] = {
 """Settings of models that would take long by default."""
 
 
-def errors_of(cells: list[Cell]) -> Values:
+def errors_of(cells):
     """Errors (%) that fall with the convolutions of a cell."""
     return np.array(
         [
@@ -45,13 +41,13 @@ def errors_of(cells: list[Cell]) -> Values:
 
 
 @pytest.fixture(scope="module")
-def cells(space: NB201) -> list[Cell]:
+def cells(space):
     drawn = np.random.default_rng(5).permutation(len(space))[:120]
     return [space[int(i)] for i in drawn]
 
 
 @pytest.fixture(scope="module", params=MODELS)
-def fitted(request: pytest.FixtureRequest, cells: list[Cell]) -> Surrogate:
+def fitted(request, cells):
     settings = QUICK.get(request.param, {})
     return make_model(request.param, seed=3, **settings).fit(
         cells[:60], errors_of(cells[:60])
@@ -61,7 +57,7 @@ def fitted(request: pytest.FixtureRequest, cells: list[Cell]) -> Surrogate:
 ERROR = Metric("valid_error", "%", "search", "error", (200,))
 
 
-def test_it_orders_cells_that_it_never_saw(fitted: Surrogate, cells: list[Cell]) -> None:
+def test_it_orders_cells_that_it_never_saw(fitted, cells):
     found = fitted.predict(cells[60:])
     assert found.mean.shape == found.std.shape == (60,)
     assert np.isfinite(found.mean).all() and (found.std > 0).all()
@@ -70,8 +66,8 @@ def test_it_orders_cells_that_it_never_saw(fitted: Surrogate, cells: list[Cell])
 
 
 def test_the_same_seed_and_data_predict_the_same_and_what_was_learned_before_is_forgotten(
-    fitted: Surrogate, cells: list[Cell]
-) -> None:
+    fitted, cells
+):
     again = model_class(fitted.name)(**fitted.settings())
     again.fit(cells[60:75], 7.0 + errors_of(cells[60:75])).fit(
         cells[:60], errors_of(cells[:60])
@@ -83,10 +79,10 @@ def test_the_same_seed_and_data_predict_the_same_and_what_was_learned_before_is_
 
 
 def test_what_is_stored_predicts_the_same(
-    fitted: Surrogate,
-    cells: list[Cell],
-    tmp_path: Path,
-) -> None:
+    fitted,
+    cells,
+    tmp_path,
+):
     told = card(fitted.name, ERROR, 60, scores={"kendall": 0.5})
     save(fitted, told, np.arange(60), tmp_path / "m.h5")
     found = load(tmp_path / "m.h5")
@@ -97,13 +93,13 @@ def test_what_is_stored_predicts_the_same(
 
 
 @pytest.mark.parametrize("name", ["gp", "xgboost", "extra_trees", "ensemble"])
-def test_a_handful_of_cells_is_enough(name: str, cells: list[Cell]) -> None:
+def test_a_handful_of_cells_is_enough(name, cells):
     model = make_model(name, **QUICK.get(name, {}))
     found = model.fit(cells[:2], [10.0, 20.0]).predict(cells)
     assert np.isfinite(found.mean).all() and np.isfinite(found.std).all()
 
 
-def test_nonsense_is_refused_in_one_line(cells: list[Cell]) -> None:
+def test_nonsense_is_refused_in_one_line(cells):
     for n, values, says in (
         (3, [1.0, 1.0, 1.0], "nothing to learn"),
         (3, [1.0, float("nan"), 2.0], "is nan"),
@@ -113,17 +109,17 @@ def test_nonsense_is_refused_in_one_line(cells: list[Cell]) -> None:
         (2, ["low", "high"], "not all numbers"),
     ):
         with pytest.raises(UserError, match=says):
-            make_model("gp").fit(cells[:n], values)  # type: ignore[arg-type]
+            make_model("gp").fit(cells[:n], values)
 
 
-def test_repeated_cells_are_averaged(cells: list[Cell]) -> None:
+def test_repeated_cells_are_averaged(cells):
     kept, values = check_data([cells[0], cells[1], cells[0]], [1.0, 5.0, 3.0])
     assert kept == cells[:2] and values.tolist() == [2.0, 5.0]
     with pytest.raises(UserError, match="at least 2 different cells to learn from, not 1"):
         make_model("ridge").fit([cells[0]] * 3, [1.0, 2.0, 3.0])
 
 
-def test_an_unknown_model_is_named_with_those_that_are_known() -> None:
+def test_an_unknown_model_is_named_with_those_that_are_known():
     with pytest.raises(UserError, match="Unknown model 'rigde'. Did you mean 'ridge'"):
         make_model("rigde")
     with pytest.raises(
@@ -133,21 +129,21 @@ def test_an_unknown_model_is_named_with_those_that_are_known() -> None:
 
 
 @pytest.fixture
-def stored(cells: list[Cell], tmp_path: Path) -> Path:
+def stored(cells, tmp_path):
     model = make_model("ridge").fit(cells, errors_of(cells))
     save(model, card("ridge", ERROR, 120), np.arange(120), tmp_path / "m.h5")
     return tmp_path / "m.h5"
 
 
 @pytest.mark.parametrize("share", [0.0, 0.1, 0.5, 0.99])
-def test_a_file_cut_off_is_one_clear_error(stored: Path, share: float) -> None:
+def test_a_file_cut_off_is_one_clear_error(stored, share):
     whole = stored.read_bytes()
     stored.write_bytes(whole[: int(share * len(whole))])
     with pytest.raises(UserError, match=r"is damaged|is no surrogate_nas surrogate"):
         load(stored)
 
 
-def test_a_file_of_another_version_or_kind_says_so(stored: Path) -> None:
+def test_a_file_of_another_version_or_kind_says_so(stored):
     with h5py.File(stored, "r+") as file:
         file.attrs["version"] = 99
     with pytest.raises(
@@ -163,8 +159,8 @@ def test_a_file_of_another_version_or_kind_says_so(stored: Path) -> None:
 
 
 def test_settings_of_earlier_models_are_ignored_unless_they_matter(
-    cells: list[Cell], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+    cells, tmp_path, monkeypatch
+):
     file = tmp_path / "m.h5"
     model = make_model("ridge").fit(cells, errors_of(cells))
     settings = model.settings()
@@ -181,7 +177,7 @@ def test_settings_of_earlier_models_are_ignored_unless_they_matter(
             np.testing.assert_array_equal(ours, theirs)
 
 
-def test_a_changed_number_is_noticed(stored: Path) -> None:
+def test_a_changed_number_is_noticed(stored):
     with h5py.File(stored, "r+") as file:
         file["state/model/weights"][0] += 1.0
     with pytest.raises(UserError, match="its digest is wrong"):
@@ -199,9 +195,9 @@ def test_a_changed_number_is_noticed(stored: Path) -> None:
         [-3.0, -2.0, -1.0],
     ],
 )
-def test_the_target_keeps_order_and_comes_back(quantity: str, values: list[float]) -> None:
+def test_the_target_keeps_order_and_comes_back(quantity, values):
     array = np.array(values)
-    target = fit_target(array, quantity)  # type: ignore[arg-type]
+    target = fit_target(array, quantity)
     learned = target.forward(array)
     assert (
         np.isfinite(learned).all()
@@ -211,7 +207,7 @@ def test_the_target_keeps_order_and_comes_back(quantity: str, values: list[float
 
 
 @pytest.mark.parametrize("name", ["ridge", "gp"])
-def test_no_cost_is_predicted_to_be_below_zero(name: str) -> None:
+def test_no_cost_is_predicted_to_be_below_zero(name):
     """Of cells that cost next to nothing there are some whose prediction would be: a loss of these
     numbers is.
     """
@@ -221,17 +217,17 @@ def test_no_cost_is_predicted_to_be_below_zero(name: str) -> None:
     others = space[::25]
     cost, loss = (
         make_model(name, quantity).fit(cells, values).predict(others).mean
-        for quantity in ("cost", "loss")  # type: ignore[arg-type]
+        for quantity in ("cost", "loss")
     )
     assert cost.min() == 0.0 and loss.min() < 0.0
 
 
 @pytest.mark.parametrize(("quantity", "sign"), [("structure", 1.0), ("quality", -1.0)])
 def test_the_best_cells_have_an_interval_of_their_own(
-    quantity: Quantity,
-    sign: float,
-    space: NB201,
-) -> None:
+    quantity,
+    sign,
+    space,
+):
     drawn = [space[int(i)] for i in np.random.default_rng(1).permutation(len(space))[:700]]
     counts = np.array(
         [sum(c in (2, 3) for c in cell.choices) for cell in drawn], dtype=np.float64
@@ -242,7 +238,7 @@ def test_the_best_cells_have_an_interval_of_their_own(
     )  # the best, those of the most convolutions, are what is noisy
     model = make_model("ridge", quantity).fit(drawn[:200], values[:200])
 
-    def covered(by_region: bool) -> tuple[float, float]:
+    def covered(by_region):
         found = model.predict(drawn[200:], by_region=by_region)
         inside = np.abs(found.mean - values[200:]) <= 1.6449 * found.std
         best = sign * found.mean <= np.quantile(sign * found.mean, 0.2)
@@ -262,8 +258,8 @@ def test_the_best_cells_have_an_interval_of_their_own(
 
 
 def test_deviations_of_ridge_do_not_hang_on_the_order_of_the_cells(
-    cells: list[Cell],
-) -> None:
+    cells,
+):
     known = cells[:13]
     predictions = []
     for one in (known, known[::-1]):
@@ -273,7 +269,7 @@ def test_deviations_of_ridge_do_not_hang_on_the_order_of_the_cells(
     assert predictions[0].mean == pytest.approx(predictions[1].mean, rel=1e-6)
 
 
-def test_a_stored_ensemble_names_no_code(tmp_path: Path) -> None:
+def test_a_stored_ensemble_names_no_code(tmp_path):
     file = tmp_path / "evil.py"
     file.write_text(f"open({str(tmp_path / 'ran')!r}, 'w')\nclass Evil: pass\n")
     own = [f"{file}:Evil", {}, 1.0]

@@ -2,14 +2,10 @@
 mirror or from the forge, and no other archive.
 """
 
-from __future__ import annotations
-
 import hashlib
 import tarfile
-from collections.abc import Callable
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
-from pathlib import Path
 from threading import Thread
 
 import pytest
@@ -25,7 +21,7 @@ MEMBER = "paper/exp/a/0-evaluation/0/report.json"
 OTHERS = {"README.md": b"no report", "paper/exp/a/0-tuning/report.json": b"nor this"}
 
 
-def packed(path: Path, report: bytes = b"{}", mode: str = "w:gz") -> Path:
+def packed(path, report=b"{}", mode="w:gz"):
     """An archive of a repository, with one report."""
     path.parent.mkdir(parents=True, exist_ok=True)
     members = {**OTHERS, MEMBER: report}
@@ -33,7 +29,7 @@ def packed(path: Path, report: bytes = b"{}", mode: str = "w:gz") -> Path:
 
 
 @pytest.fixture
-def of_archive(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def of_archive(tmp_path, monkeypatch):
     """A source whose file is made of a small archive, an empty mirror and an empty home; returns
     where the mirror has the archive.
     """
@@ -55,9 +51,7 @@ def of_archive(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.mark.parametrize("mode", ["w", "w:gz", "w:xz", "w:bz2"])
-def test_a_file_is_the_same_whatever_packed_the_archive(
-    of_archive: Path, mode: str
-) -> None:
+def test_a_file_is_the_same_whatever_packed_the_archive(of_archive, mode):
     packed(of_archive, mode=mode)
     (path,) = fetching.fetch("small")
     with tarfile.open(path) as archive:
@@ -66,11 +60,9 @@ def test_a_file_is_the_same_whatever_packed_the_archive(
     assert fetching.fetch("small") == [path], "what is there and right is not fetched again"
 
 
-def test_without_a_mirror_the_archive_is_the_forges(
-    of_archive: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_without_a_mirror_the_archive_is_the_forges(of_archive, tmp_path, monkeypatch):
     class Quiet(SimpleHTTPRequestHandler):
-        def log_message(self, format: str, *args: object) -> None:
+        def log_message(self, format, *args):
             pass
 
     assert not of_archive.exists()
@@ -89,27 +81,25 @@ def test_without_a_mirror_the_archive_is_the_forges(
     assert fetched.read_bytes() == (tmp_path / "whole.tar").read_bytes()
 
 
-def _torn(path: Path) -> None:
+def _torn(path):
     content = packed(path).read_bytes()
     path.write_bytes(content[: len(content) // 2])
 
 
-def _no_archive(path: Path) -> None:
+def _no_archive(path):
     packed(path).write_bytes(b"<html>not found</html>")
 
 
-def _other_report(path: Path) -> None:
+def _other_report(path):
     packed(path, b"[]")
 
 
-def _large_report(path: Path) -> None:
+def _large_report(path):
     packed(path, b" " * 1_000_000)
 
 
 @pytest.mark.parametrize("spoil", [_torn, _no_archive, _other_report, _large_report])
-def test_another_archive_is_refused_and_nothing_is_left(
-    of_archive: Path, tmp_path: Path, spoil: Callable[[Path], None]
-) -> None:
+def test_another_archive_is_refused_and_nothing_is_left(of_archive, tmp_path, spoil):
     spoil(of_archive)
     with pytest.raises(
         UserError, match=r"all\.tar\.gz was altered: its sha256 is not"
@@ -119,7 +109,7 @@ def test_another_archive_is_refused_and_nothing_is_left(
     assert not list((tmp_path / "home").rglob("*.tar"))
 
 
-def test_an_absent_archive_is_one_line(of_archive: Path) -> None:
+def test_an_absent_archive_is_one_line(of_archive):
     assert not of_archive.exists()
     with pytest.raises(UserError, match=r"Cannot fetch .*all\.tar\.gz"):
         fetching.fetch("small")

@@ -2,8 +2,6 @@
 one process.
 """
 
-from __future__ import annotations
-
 import bz2
 import json
 import os
@@ -11,9 +9,7 @@ import pickle
 import subprocess
 import sys
 import zlib
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import h5py
 import numpy as np
@@ -68,19 +64,17 @@ print(json.dumps(said))
 """  # noqa: E501
 
 
-def edited(path: Path, edit: Callable[[h5py.File], object]) -> None:
+def edited(path, edit):
     with h5py.File(path, "a", libver=hdf5.LIBVER) as file:
         edit(file)
 
 
-def replaced(
-    file: h5py.File, name: str, shape: tuple[int, ...], **how: Any
-) -> h5py.Dataset:
+def replaced(file, name, shape, **how):
     del file[name]
     return file.create_dataset(name, shape=shape, dtype="f8", **how)
 
 
-def swollen(file: h5py.File, name: str) -> None:
+def swollen(file, name):
     """A column in one packed chunk, which goes on for two billion zeros."""
     column = replaced(file, name, (64,), chunks=(64,), compression="gzip")
     packer = zlib.compressobj(9)
@@ -91,23 +85,23 @@ def swollen(file: h5py.File, name: str) -> None:
     column.id.write_direct_chunk((0,), packed)
 
 
-def outside(file: h5py.File, name: str) -> None:
+def outside(file, name):
     replaced(file, name, (64,), external=[("/etc/passwd", 0, 512)])
 
 
-def virtual(file: h5py.File, name: str) -> None:
+def virtual(file, name):
     layout = h5py.VirtualLayout(shape=(64,), dtype="f8")
     layout[:] = h5py.VirtualSource("/etc/passwd", "x", shape=(64,))
     del file[name]
     file.create_virtual_dataset(name, layout)
 
 
-def linked(file: h5py.File, name: str) -> None:
+def linked(file, name):
     del file[name]
     file[name] = h5py.ExternalLink("/etc/passwd", "/x")
 
 
-EDITS: dict[str, Callable[[h5py.File, str], object]] = {
+EDITS = {
     "billions of values": lambda file, name: replaced(file, name, (BILLION * 1000,)),
     "billions of values in chunks": lambda file, name: replaced(
         file, name, (BILLION * 1000,), chunks=(1000,), compression="gzip"
@@ -119,11 +113,11 @@ EDITS: dict[str, Callable[[h5py.File, str], object]] = {
 }
 
 
-def make_tables(folder: Path) -> None:
+def make_tables(folder):
     for name, edit in EDITS.items():
         path = folder / f"table-{name}.h5"
         write_table(tiny_table(), path)
-        edited(path, lambda file, edit=edit: edit(file, COLUMN))  # type: ignore[misc]
+        edited(path, lambda file, edit=edit: edit(file, COLUMN))
     huge = EnumerableChoiceSpace("huge", {f"p{i}": range(10) for i in range(12)})
     table = Table("huge", huge.definition, "t", "s", objective="a", cost="queries")
     table.add(Metric("a_error", "%", "search", "error"), 1, np.zeros(64))
@@ -134,7 +128,7 @@ def make_tables(folder: Path) -> None:
         file.attrs["format"] = "surrogate_nas table"
 
 
-def make_models(folder: Path) -> None:
+def make_models(folder):
     cells = nb201()[:40]
     model = make_model("ridge").fit(cells, [sum(cell.choices) + 1.0 for cell in cells])
     metric = Metric("valid_error", "%", "search", "error")
@@ -144,11 +138,11 @@ def make_models(folder: Path) -> None:
     for name, edit in EDITS.items():
         path = folder / f"model-{name}.h5"
         save(model, card, np.arange(40), path)
-        edited(path, lambda file, edit=edit: edit(file, "state/model/weights"))  # type: ignore[misc]
+        edited(path, lambda file, edit=edit: edit(file, "state/model/weights"))
     path = folder / "model-one array a thousand times.h5"
     save(model, card, np.arange(40), path)
 
-    def repeat(file: h5py.File) -> None:
+    def repeat(file):
         file["state/large"] = np.zeros(1 << 20)
         for i in range(1000):
             file[f"state/large{i}"] = file["state/large"]
@@ -156,7 +150,7 @@ def make_models(folder: Path) -> None:
     edited(path, repeat)
 
 
-def make_packed(folder: Path) -> None:
+def make_packed(folder):
     (folder / "record-100 MB of zeros.pickle.pbz2").write_bytes(
         bz2.compress(bytes(100_000_000))
     )
@@ -173,7 +167,7 @@ def make_packed(folder: Path) -> None:
 
 
 @pytest.fixture(scope="module")
-def said(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+def said(tmp_path_factory):
     """What a fresh process says of every bomb."""
     folder = tmp_path_factory.mktemp("bombs")
     for make in (make_tables, make_models, make_packed):
@@ -192,7 +186,7 @@ def said(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     return dict(json.loads(ended.stdout))
 
 
-def test_each_is_refused_in_one_line(said: dict[str, Any]) -> None:
+def test_each_is_refused_in_one_line(said):
     read = {name: text for name, text in said.items() if name != "peak"}
     assert len(read) > 18
     assert not [name for name, text in read.items() if text == "answered"]
@@ -212,9 +206,9 @@ def test_each_is_refused_in_one_line(said: dict[str, Any]) -> None:
         ("rows-many.csv", "row 2: the cell of row 1 again"),
     ],
 )
-def test_the_line_says_what_is_wrong(said: dict[str, Any], name: str, says: str) -> None:
+def test_the_line_says_what_is_wrong(said, name, says):
     assert says in said[name]
 
 
-def test_they_take_no_memory(said: dict[str, Any]) -> None:
+def test_they_take_no_memory(said):
     assert said["peak"] < LARGEST_MB

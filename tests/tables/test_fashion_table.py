@@ -1,7 +1,5 @@
 """The table that the project ships: whole, as its card says, and what twins share."""
 
-from __future__ import annotations
-
 import json
 
 import numpy as np
@@ -18,20 +16,20 @@ EPOCHS = (1, 2, 3, 4, 5)
 
 
 @pytest.fixture(scope="module")
-def fashion() -> TableBenchmark:
+def fashion():
     bench = sn.load("fashion")
     assert isinstance(bench, TableBenchmark)
     return bench
 
 
-def test_it_is_the_default_and_small(fashion: TableBenchmark) -> None:
+def test_it_is_the_default_and_small(fashion):
     assert default() == "fashion"
     assert shipped("fashion.h5").stat().st_size <= 15e6
     assert fashion.objective == "valid_loss + 0.1*params + 0.1*latency@cpu"
     assert fashion.banner == ""
 
 
-def test_every_cell_has_every_value_of_seed_0(fashion: TableBenchmark) -> None:
+def test_every_cell_has_every_value_of_seed_0(fashion):
     for name in ("train_loss", "train_error", "valid_loss", "valid_error"):
         assert fashion.metric(name).epochs == EPOCHS
         for epoch in EPOCHS:
@@ -47,8 +45,8 @@ def test_every_cell_has_every_value_of_seed_0(fashion: TableBenchmark) -> None:
     assert (fashion.column("train_seconds") > 0).all()
 
 
-def test_twins_share_a_training_and_say_so(fashion: TableBenchmark) -> None:
-    classes = fashion.space.classes  # type: ignore[attr-defined]
+def test_twins_share_a_training_and_say_so(fashion):
+    classes = fashion.space.classes
     first = fashion.column("functional_class").astype(int)
     assert len(set(first)) == 5044
     assert np.array_equal(classes[first], classes)
@@ -58,7 +56,7 @@ def test_twins_share_a_training_and_say_so(fashion: TableBenchmark) -> None:
     assert fashion.metric("functional_class").kind == "record"
 
 
-def test_the_network_is_the_tasks(fashion: TableBenchmark) -> None:
+def test_the_network_is_the_tasks(fashion):
     task = TASKS["fashion"]
     settings = json.loads(fashion.card)["settings"]
     assert settings["schedule"]["batch"] == task.schedule.batch
@@ -75,7 +73,7 @@ def test_the_network_is_the_tasks(fashion: TableBenchmark) -> None:
     )
 
 
-def test_the_card_says_how_noisy_a_seed_is(fashion: TableBenchmark) -> None:
+def test_the_card_says_how_noisy_a_seed_is(fashion):
     card = json.loads(fashion.card)
     assert card == json.loads(shipped("fashion.json").read_text())
     first, second = (fashion.column("valid_loss", EPOCHS[-1], seed) for seed in (0, 1))
@@ -87,7 +85,7 @@ def test_the_card_says_how_noisy_a_seed_is(fashion: TableBenchmark) -> None:
     assert card["trainings"] >= 5044 + 500
 
 
-def test_latency_is_measured_or_predicted_and_marked(fashion: TableBenchmark) -> None:
+def test_latency_is_measured_or_predicted_and_marked(fashion):
     latency = fashion.column("latency@cpu")
     measured = fashion.column("latency_measured@cpu")
     assert (latency > 0).all() and set(measured) == {0.0, 1.0}

@@ -1,9 +1,5 @@
 """LCDB: tables that are assembled when first used, and bad archives of a few rows."""
 
-from __future__ import annotations
-
-from pathlib import Path
-
 import numpy as np
 import pytest
 
@@ -11,7 +7,7 @@ import surrogate_nas as sn
 from surrogate_nas.core.errors import UserError
 from surrogate_nas.files import HOME_VARIABLE, table_path
 from surrogate_nas.space import Sampled, space_named
-from surrogate_nas.tables import ColumnKey, Table
+from surrogate_nas.tables import ColumnKey
 from surrogate_nas.tables.sources import fetching, lcdb
 from tests.archives import tarred
 
@@ -22,21 +18,19 @@ HEAD = (
 )
 
 
-def column(
-    table: Table, metric: str, epochs: int | None, seed: int | str = "mean"
-) -> np.ndarray:
-    return table.columns[ColumnKey(metric, epochs, seed)]  # type: ignore[arg-type]
+def column(table, metric, epochs, seed="mean"):
+    return table.columns[ColumnKey(metric, epochs, seed)]
 
 
 # An archive of a few rows
 
 
-def made(data: int, learner: str, scores: str, size: int = 16, seed: int = 0) -> str:
+def made(data, learner, scores, size=16, seed=0):
     outer, inner = divmod(seed, 5)
     return f"{data},{learner},{size},100,{outer},{inner},0.25,{scores}"
 
 
-def sheets() -> dict[str, list[str]]:
+def sheets():
     """Two learners of two sizes; one failed at the larger in the second split."""
     tree, bayes = "sklearn.tree.DecisionTreeClassifier", "sklearn.naive_bayes.BernoulliNB"
     accuracy = [
@@ -55,7 +49,7 @@ def sheets() -> dict[str, list[str]]:
     return {"accuracy": accuracy, "logloss": accuracy, "auc": empty, "f1": accuracy[:2]}
 
 
-def archived(path: Path, written: dict[str, list[str]], head: str = HEAD) -> Path:
+def archived(path, written, head=HEAD):
     path.parent.mkdir(parents=True, exist_ok=True)
     members = [("lcdb-0.1.0/lcdb/datasets.csv", b"no scores")]
     for kind, lines in written.items():
@@ -65,13 +59,13 @@ def archived(path: Path, written: dict[str, list[str]], head: str = HEAD) -> Pat
 
 
 @pytest.fixture
-def small(fresh_home: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def small(fresh_home, monkeypatch):
     """A home where the small archive lies as if it were fetched."""
     monkeypatch.setattr(fetching, "_sha256", lambda *_: fetching.registry("lcdb")[NAME])
     return archived(fresh_home / "fetched" / NAME, sheets())
 
 
-def test_means_are_of_the_splits_that_are_there(small: Path) -> None:
+def test_means_are_of_the_splits_that_are_there(small):
     table = lcdb.table_of_set("lcdb-44", lcdb.read_archive(small))
     space = space_named(table.space)
     assert isinstance(space, Sampled)
@@ -99,7 +93,7 @@ def test_means_are_of_the_splits_that_are_there(small: Path) -> None:
     assert "leak" in table.banner
 
 
-def test_a_table_is_assembled_when_it_is_first_used(small: Path) -> None:
+def test_a_table_is_assembled_when_it_is_first_used(small):
     assert small.is_file() and not table_path("lcdb-44").exists()
     assert fetching.is_ready("lcdb") and not fetching.lacks("lcdb")
     assert fetching.how_to_get("lcdb") == "fetched; assembled when first used"
@@ -115,16 +109,14 @@ def test_a_table_is_assembled_when_it_is_first_used(small: Path) -> None:
 
 
 @pytest.mark.usefixtures("fresh_home")
-def test_without_the_archive_it_is_said_how_to_get_it() -> None:
+def test_without_the_archive_it_is_said_how_to_get_it():
     with pytest.raises(UserError, match=r"run snas data fetch lcdb \(68 MB\)"):
         sn.load("lcdb-44")
     with pytest.raises(UserError, match="is missing: run snas data fetch lcdb"):
         lcdb.read("lcdb-44")
 
 
-def test_what_pip_cannot_download_is_one_line(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_what_pip_cannot_download_is_one_line(tmp_path, monkeypatch):
     for name in ("index", "mirror"):
         (tmp_path / name).mkdir()
     monkeypatch.setenv(HOME_VARIABLE, str(tmp_path / "home"))
@@ -151,9 +143,7 @@ backend-path = ["."]
 
 
 @pytest.mark.parametrize("is_index", [True, False])
-def test_no_code_of_another_archive_runs(
-    is_index: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_no_code_of_another_archive_runs(is_index, tmp_path, monkeypatch):
     index = tmp_path / "index"
     (index / "lcdb").mkdir(parents=True)
     (tmp_path / "mirror").mkdir()

@@ -2,11 +2,7 @@
 refused.
 """
 
-from __future__ import annotations
-
 import json
-from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -18,13 +14,12 @@ from surrogate_nas.files import table_path
 from surrogate_nas.space import Sampled, space_named
 from surrogate_nas.space.nb101 import graphs
 from surrogate_nas.space.network import Network
-from surrogate_nas.tables import ColumnKey, Table, write_table
+from surrogate_nas.tables import ColumnKey, write_table
 from surrogate_nas.tables.sources import fetching, nb101
-from tests.conftest import Snas
 
 
 @pytest.fixture(scope="module")
-def files(fetched_nb101: Path) -> dict[str, dict[str, list[Any]]]:
+def files(fetched_nb101):
     """The published files, which are checked by sha256, by their names, read without the code under
     test.
     """
@@ -33,7 +28,7 @@ def files(fetched_nb101: Path) -> dict[str, dict[str, list[Any]]]:
 
 
 @pytest.fixture(scope="module")
-def table(files: dict[str, Any]) -> Table:
+def table(files):
     assert files
     made = nb101.read("nb101")
     write_table(made, table_path("nb101"))
@@ -41,24 +36,24 @@ def table(files: dict[str, Any]) -> Table:
 
 
 @pytest.fixture(scope="module")
-def bench(table: Table) -> TableBenchmark:
+def bench(table):
     found = load(table.name)
     assert isinstance(found, TableBenchmark)
     return found
 
 
-def column(table: Table, metric: str, epochs: int) -> Any:
+def column(table, metric, epochs):
     return table.columns[ColumnKey(metric, epochs, "mean")]
 
 
-def space_named_of(table: Table) -> Sampled:
+def space_named_of(table):
     space = space_named(table.space)
     assert isinstance(space, Sampled)
     return space
 
 
 @pytest.mark.slow
-def test_a_cell_without_a_value(bench: TableBenchmark, snas: Snas) -> None:
+def test_a_cell_without_a_value(bench, snas):
     absent = snas("query", "nb101", "inception", "--metric", "valid_error")
     assert (
         absent.code == 2
@@ -76,11 +71,11 @@ def test_a_cell_without_a_value(bench: TableBenchmark, snas: Snas) -> None:
 
 @pytest.mark.slow
 def test_a_file_of_one_s_own_is_imported(
-    files: dict[str, Any],
-    table: Table,
-    tmp_path: Path,
-    snas: Snas,
-) -> None:
+    files,
+    table,
+    tmp_path,
+    snas,
+):
     path = tmp_path / "data-full.json"
     few = {field: values[:300] for field, values in files["data-20k.json"].items()}
     path.write_text(json.dumps(few))
@@ -98,10 +93,10 @@ def test_a_file_of_one_s_own_is_imported(
 
 @pytest.mark.slow
 def test_a_file_of_all_cells_is_on_the_whole_space(
-    own_home: Path,
-    tmp_path: Path,
-    snas: Snas,
-) -> None:
+    own_home,
+    tmp_path,
+    snas,
+):
     """The real full file is not published with the sample; here are its hashes and sizes, and one
     accuracy for all.
     """
@@ -136,7 +131,7 @@ def test_a_file_of_all_cells_is_on_the_whole_space(
     table_path("nb101-full").unlink()
 
 
-def test_what_is_no_file_of_records_is_refused(own_home: Path, tmp_path: Path) -> None:
+def test_what_is_no_file_of_records_is_refused(own_home, tmp_path):
     assert own_home.is_dir()
     path = tmp_path / "x.json"
     for content in (b"", b"{", b"[]", b"\xff", b"[" * 100_000, b'{"key": 3}'):

@@ -2,36 +2,32 @@
 what is refused.
 """
 
-from __future__ import annotations
-
 import pickle
 import shutil
-from pathlib import Path
 
 import numpy as np
 import pytest
 
 import surrogate_nas as sn
-from surrogate_nas.benchmarks import TableBenchmark, load
+from surrogate_nas.benchmarks import load
 from surrogate_nas.core.errors import UserError
 from surrogate_nas.files import table_path
 from surrogate_nas.tables import ColumnKey, Table, TableFile, write_table
 from surrogate_nas.tables.sources import fetching, nb201
-from tests.conftest import Snas
 
 NAME = "nb201-cifar100"
 MEAN = ColumnKey("valid_error", 200, "mean")
 
 
 @pytest.fixture
-def offline(tmp_path: Path, fresh_home: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def offline(tmp_path, fresh_home, monkeypatch):
     """An empty home, and nowhere to fetch from."""
     monkeypatch.setenv(fetching.MIRROR_VARIABLE, str(tmp_path / "nowhere"))
     return fresh_home
 
 
 @pytest.fixture
-def linked(mirror: Path, offline: Path) -> Path:
+def linked(mirror, offline):
     """A home whose fetched files are links to the mirror's, so that a test may replace one."""
     for name in fetching.registry("nb201"):
         path = offline / "fetched" / name
@@ -44,10 +40,10 @@ def linked(mirror: Path, offline: Path) -> Path:
 
 
 def test_a_comparison_runs_without_any_fetched_file(
-    offline: Path,
-    snas: Snas,
-    tmp_path: Path,
-) -> None:
+    offline,
+    snas,
+    tmp_path,
+):
     made = snas(
         "compare",
         NAME,
@@ -77,7 +73,7 @@ def test_a_comparison_runs_without_any_fetched_file(
         bench.column("test_error")
 
 
-def test_the_package_s_table_has_a_known_number_of_seeds() -> None:
+def test_the_package_s_table_has_a_known_number_of_seeds():
     table = nb201.read(NAME)
     assert set(np.unique(table.n_seeds["valid_error", 200])) == {2, 3}
     errors = np.stack(
@@ -88,9 +84,7 @@ def test_the_package_s_table_has_a_known_number_of_seeds() -> None:
     assert np.nanstd(errors, axis=0, ddof=1).mean() == pytest.approx(0.491, abs=6e-4)
 
 
-def test_a_missing_file_or_package_is_one_clear_line(
-    tmp_path: Path, snas: Snas, monkeypatch: pytest.MonkeyPatch, offline: Path
-) -> None:
+def test_a_missing_file_or_package_is_one_clear_line(tmp_path, snas, monkeypatch, offline):
     assert not (offline / "tables").exists()
     with pytest.raises(UserError, match="No such file.*Install it again"):
         nb201.read_package(tmp_path / "gone.pkl", "")
@@ -107,11 +101,11 @@ def test_a_missing_file_or_package_is_one_clear_line(
 
 
 def test_a_fetch_replaces_the_table_that_was_assembled_before(
-    offline: Path,
-    mirror: Path,
-    snas: Snas,
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+    offline,
+    mirror,
+    snas,
+    monkeypatch,
+):
     alone = load(NAME).fingerprint
     monkeypatch.setenv(fetching.MIRROR_VARIABLE, str(mirror))
     assert snas("data", "fetch", "nb201").code == 0
@@ -125,7 +119,7 @@ def test_a_fetch_replaces_the_table_that_was_assembled_before(
 
 
 @pytest.mark.usefixtures("linked")
-def test_a_table_of_an_earlier_version_is_made_anew(snas: Snas) -> None:
+def test_a_table_of_an_earlier_version_is_made_anew(snas):
     current = nb201.read(NAME)
     older = Table(NAME, "nb201", "t", "s", network=current.network)
     for key in (
@@ -148,9 +142,7 @@ def test_a_table_of_an_earlier_version_is_made_anew(snas: Snas) -> None:
 # Devices and attacks
 
 
-def test_a_device_that_cannot_run_a_cell_is_one_clear_line(
-    real: TableBenchmark, snas: Snas
-) -> None:
+def test_a_device_that_cannot_run_a_cell_is_one_clear_line(real, snas):
     lacking = int(np.flatnonzero(np.isnan(real.column("latency@edgetpu")))[0])
     ended = snas("query", real.name, lacking, "--metric", "latency@edgetpu")
     assert (
@@ -169,8 +161,8 @@ def test_a_device_that_cannot_run_a_cell_is_one_clear_line(
 
 
 def test_errors_under_attack_are_final_and_of_a_named_strength(
-    real: TableBenchmark,
-) -> None:
+    real,
+):
     robust = [metric for metric in real.metrics if metric.name.startswith("robust_error@")]
     assert len(robust) == 32 and {metric.kind for metric in robust} == {"final"}
     assert 100 - real.column("robust_error@pgd-1").min() == pytest.approx(58.8)

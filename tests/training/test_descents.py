@@ -2,14 +2,12 @@
 replacement.
 """
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 
 from analysis.papers.landscape import DESCENTS
 from surrogate_nas.contract.checks import TinySpace, trials_of
-from surrogate_nas.space import NB201, Cell, EnumerableChoiceSpace
+from surrogate_nas.space import NB201, EnumerableChoiceSpace
 from surrogate_nas.strategies import resolve
 
 RUGGED = EnumerableChoiceSpace("rugged", {place: ["a", "b", "c", "d"] for place in "vwxyz"})
@@ -18,7 +16,7 @@ VALUES = AWAY + np.random.default_rng(1).normal(0, 0.8, len(RUGGED))
 """A loss with a few local optima: a hill, and noise of its own on every cell."""
 
 
-def cells_to_optimum(name: str, seed: int) -> int:
+def cells_to_optimum(name, seed):
     made = resolve(name)(RUGGED, seed=seed)
     seen = set[int]()
     while int(VALUES.argmin()) not in seen:
@@ -32,7 +30,7 @@ def cells_to_optimum(name: str, seed: int) -> int:
     ("name", "direct"),
     [("local_search", "steepest"), ("first_improvement", "first improvement")],
 )
-def test_a_search_needs_as_many_cells_as_its_direct_version(name: str, direct: str) -> None:
+def test_a_search_needs_as_many_cells_as_its_direct_version(name, direct):
     rng = np.random.default_rng(0)
     around = np.array(
         [[cell.index for cell in RUGGED.neighbours(centre)] for centre in RUGGED]
@@ -43,8 +41,8 @@ def test_a_search_needs_as_many_cells_as_its_direct_version(name: str, direct: s
 
 
 def test_first_improvement_moves_as_soon_as_it_is_told_of_something_better(
-    space: NB201,
-) -> None:
+    space,
+):
     made = resolve("first_improvement")(space, seed=0)
     centre = space[0]
     made.tell(trials_of([centre], lambda _: 1.0))
@@ -55,7 +53,7 @@ def test_first_improvement_moves_as_soon_as_it_is_told_of_something_better(
     assert set(made.ask(5)) <= set(space.neighbours(better)) - {centre}
 
 
-def test_iterated_local_search_goes_on_near_the_best_local_optimum() -> None:
+def test_iterated_local_search_goes_on_near_the_best_local_optimum():
     space = NB201()
     made = resolve("iterated_local_search(steps=1)")(space, seed=0)
     centre = space[100]
@@ -69,16 +67,16 @@ def test_iterated_local_search_goes_on_near_the_best_local_optimum() -> None:
 @pytest.mark.parametrize(
     "name", ["local_search", "first_improvement", "iterated_local_search"]
 )
-def test_what_is_under_way_is_not_asked_again(name: str) -> None:
+def test_what_is_under_way_is_not_asked_again(name):
     space = TinySpace()
     made = resolve(name)(space, seed=3)
-    asked: list[Cell] = []
+    asked = []
     made.tell(trials_of(space[:4]))
     while len(asked) < 12:
         asked += made.ask(2)
     assert len(set(asked[:5])) == 5, "the neighbours of the best, each once"
 
 
-def test_random_sampling_draws_with_replacement() -> None:
+def test_random_sampling_draws_with_replacement():
     cells = resolve("random_sampling")(TinySpace(), seed=0).ask(24)
     assert 5 < len(set(cells)) < 24

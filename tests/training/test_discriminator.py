@@ -35,12 +35,12 @@ class Same(nn.Module):
         self.second = nn.Conv2d(WIDTH, 2 * WIDTH, 3, stride=2, padding=1)
         self.head = nn.Linear(2 * WIDTH * sides[0] * sides[1], 1)
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x):
         hidden = F.leaky_relu(self.second(F.leaky_relu(self.first(x), 0.2)), 0.2)
         scores: Tensor = self.head(hidden.flatten(1)).squeeze(1)
         return scores
 
-    def losses(self, made: Tensor, real: Tensor, loss: AdversarialLoss) -> Tensor:
+    def losses(self, made, real, loss):
         real = real.clone().requires_grad_()
         fooled = self(made)
         right = self(real)
@@ -51,13 +51,13 @@ class Same(nn.Module):
         )
 
 
-def images(n: int, size: tuple[int, int, int], seed: int = 0) -> np.ndarray:
+def images(n, size, seed=0):
     return np.random.default_rng((seed, n)).standard_normal((n, *size))
 
 
 @pytest.mark.parametrize("size", SIZES)
 @pytest.mark.parametrize("seed", [0, 1, 12345, 2**32 - 1, 2**32 + 7])
-def test_weights_begin_as_pytorchs(size: tuple[int, int, int], seed: int) -> None:
+def test_weights_begin_as_pytorchs(size, seed):
     expected = list(Same(*size, seed).parameters())
     for found, right in zip(Discriminator(*size, seed=seed).layers, expected, strict=True):
         np.testing.assert_allclose(
@@ -66,7 +66,7 @@ def test_weights_begin_as_pytorchs(size: tuple[int, int, int], seed: int) -> Non
 
 
 @pytest.mark.parametrize("size", SIZES)
-def test_scores_and_slopes_are_those_of_autograd(size: tuple[int, int, int]) -> None:
+def test_scores_and_slopes_are_those_of_autograd(size):
     ours = Discriminator(*size, seed=3, kind=np.float64)
     same = Same(*size, 3).double()
     given = torch.from_numpy(images(4, size)).requires_grad_()
@@ -82,16 +82,14 @@ def test_scores_and_slopes_are_those_of_autograd(size: tuple[int, int, int]) -> 
     np.testing.assert_allclose(slopes, right.numpy(), rtol=1e-9, atol=1e-12)
 
 
-def take_over(ours: Discriminator, same: Same) -> None:
+def take_over(ours, same):
     for found, right in zip(ours.layers, same.parameters(), strict=True):
         found[...] = right.detach().numpy().reshape(found.shape)
 
 
 @pytest.mark.parametrize("name", ["adversarial", "adversarial_hinge"])
 @pytest.mark.parametrize("size", SIZES)
-def test_gradients_and_ten_steps_are_pytorchs(
-    name: str, size: tuple[int, int, int]
-) -> None:
+def test_gradients_and_ten_steps_are_pytorchs(name, size):
     loss = LOSSES[name]
     assert isinstance(loss, AdversarialLoss) and loss.discriminating_gradient
     ours = Discriminator(*size, seed=1, kind=np.float64)
@@ -119,7 +117,7 @@ def test_gradients_and_ten_steps_are_pytorchs(
             )
 
 
-def test_float32_stays_float32_and_images_may_lie_in_any_order() -> None:
+def test_float32_stays_float32_and_images_may_lie_in_any_order():
     loss = LOSSES["adversarial"]
     assert isinstance(loss, AdversarialLoss) and loss.discriminating_gradient
     first, second = (Discriminator(1, 8, 8, seed=0) for _ in range(2))

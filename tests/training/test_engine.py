@@ -15,12 +15,11 @@ import torch
 from scipy.stats import kendalltau
 
 from surrogate_nas.core.errors import UserError
-from surrogate_nas.space import Cell, ChoiceSpace, macro, nb201
+from surrogate_nas.space import ChoiceSpace, macro, nb201
 from surrogate_nas.space.nb201.encodings import sizes
-from surrogate_nas.space.network import Network
 from surrogate_nas.space.network.blueprint import Blueprint
-from surrogate_nas.training import TASKS, Curve, train
-from surrogate_nas.training.engine import Model, _Run
+from surrogate_nas.training import TASKS, train
+from surrogate_nas.training.engine import _Run
 from surrogate_nas.training.fast.network import CompiledModel
 from surrogate_nas.training.machine import keep_memory
 from surrogate_nas.training.models import TorchModel, torch_model
@@ -33,11 +32,11 @@ SPACE = nb201()
 CELLS = [SPACE[i] for i in (11, 284, 5, 0, 6111, 777)]
 
 
-def numbers(curve: Curve) -> np.ndarray:
+def numbers(curve):
     return np.array([*np.concatenate([*curve.values.values()]), *curve.finals.values()])
 
 
-def test_stacked_curves_are_those_of_training_alone() -> None:
+def test_stacked_curves_are_those_of_training_alone():
     # Sums in another order differ by about 1e-7 in a step and grow as training amplifies them:
     # after 4 steps 1e-3 holds where two seeds differ by more than 1e-2. Equality of the mathematics
     # is tested in float64.
@@ -54,7 +53,7 @@ def test_stacked_curves_are_those_of_training_alone() -> None:
 
 
 @pytest.mark.parametrize("at_once", [1, 3])
-def test_a_seed_gives_the_same_curve_twice(at_once: int) -> None:
+def test_a_seed_gives_the_same_curve_twice(at_once):
     first, second = (
         train(CELLS[:3], TINY, epochs=2, at_once=at_once, seed=7) for _ in range(2)
     )
@@ -62,7 +61,7 @@ def test_a_seed_gives_the_same_curve_twice(at_once: int) -> None:
         assert np.array_equal(numbers(one), numbers(two))
 
 
-def test_dead_operations_change_no_answer() -> None:
+def test_dead_operations_change_no_answer():
     cell = SPACE.parse(
         "|nor_conv_3x3~0|+|nor_conv_3x3~0|nor_conv_1x1~1|+|nor_conv_3x3~0|none~1|none~2|"
     )
@@ -78,8 +77,8 @@ def test_dead_operations_change_no_answer() -> None:
     assert np.array_equal(*answers)
 
 
-def test_a_curve_carries_its_record() -> None:
-    told: list[tuple[int, int]] = []
+def test_a_curve_carries_its_record():
+    told = []
     curves = train(
         CELLS[:3],
         TINY,
@@ -107,7 +106,7 @@ def test_a_curve_carries_its_record() -> None:
 
 
 @pytest.mark.parametrize("at_once", [1, 3])
-def test_divergence_is_a_finite_worst_score_with_a_note(at_once: int) -> None:
+def test_divergence_is_a_finite_worst_score_with_a_note(at_once):
     wild = replace(TINY, schedule=replace(TINY.schedule, learning_rate=1e30))
     for curve in train(CELLS[:3], wild, epochs=2, at_once=at_once):
         assert np.isfinite(numbers(curve)).all()
@@ -119,11 +118,11 @@ def test_divergence_is_a_finite_worst_score_with_a_note(at_once: int) -> None:
         )
 
 
-def test_memory_running_out_halves_the_stack(monkeypatch: pytest.MonkeyPatch) -> None:
-    tried: list[int] = []
+def test_memory_running_out_halves_the_stack(monkeypatch):
+    tried = []
     call = _Run.__call__
 
-    def limited(run: _Run, cells: list) -> list[Curve]:  # type: ignore[type-arg]
+    def limited(run, cells):
         tried.append(len(cells))
         if len(cells) > 2:
             raise torch.OutOfMemoryError("CUDA out of memory")
@@ -135,8 +134,8 @@ def test_memory_running_out_halves_the_stack(monkeypatch: pytest.MonkeyPatch) ->
     assert [curve.cell for curve in curves] == CELLS
 
 
-def test_one_cell_too_large_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
-    def full(*_: object) -> None:
+def test_one_cell_too_large_is_told(monkeypatch):
+    def full(*_):
         raise RuntimeError("DefaultCPUAllocator: can't allocate memory")
 
     monkeypatch.setattr(_Run, "__call__", full)
@@ -144,8 +143,8 @@ def test_one_cell_too_large_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
         train(CELLS, TINY, epochs=1, at_once=4)
 
 
-def test_other_errors_are_not_swallowed(monkeypatch: pytest.MonkeyPatch) -> None:
-    def broken(*_: object) -> None:
+def test_other_errors_are_not_swallowed(monkeypatch):
+    def broken(*_):
         raise RuntimeError("shapes differ")
 
     monkeypatch.setattr(_Run, "__call__", broken)
@@ -154,7 +153,7 @@ def test_other_errors_are_not_swallowed(monkeypatch: pytest.MonkeyPatch) -> None
 
 
 @pytest.mark.parametrize("device", ["tpu", "cuda:99", "meta", "nonsense"])
-def test_an_unknown_device_is_told(device: str) -> None:
+def test_an_unknown_device_is_told(device):
     with pytest.raises(UserError, match="device"):
         train(CELLS, TINY, device=device)
 
@@ -171,12 +170,12 @@ def test_an_unknown_device_is_told(device: str) -> None:
         ({"seed": float("nan")}, "seed must be a whole number"),
     ],
 )
-def test_numbers_that_are_wrong_are_told(bad: dict[str, int], says: str) -> None:
+def test_numbers_that_are_wrong_are_told(bad, says):
     with pytest.raises(UserError, match=says):
-        train(CELLS, TINY, **bad)  # type: ignore[arg-type]
+        train(CELLS, TINY, **bad)
 
 
-def test_cells_of_a_space_that_is_given_need_no_registration() -> None:
+def test_cells_of_a_space_that_is_given_need_no_registration():
     space = Pairs()
     cells = [*space][:2]
     curves = train(cells, TINY, epochs=1, space=space)
@@ -199,30 +198,30 @@ class Wide(ChoiceSpace):
     positions = ("channels",)
     options = (("2", "4"),)
 
-    def blueprint(self, cell: Cell, network: Network, **_: object) -> Blueprint:  # type: ignore[override]
+    def blueprint(self, cell, network, **_):
         plan = Blueprint(network)
         channels = int(self.options[0][cell.choices[0]])
         plan.answer(plan.convolution_bn(plan.input(), "only", channels, 1, relu=False))
         return plan
 
 
-def test_sizes_without_a_formula_are_counted_in_the_blueprint() -> None:
+def test_sizes_without_a_formula_are_counted_in_the_blueprint():
     space = Wide()
     (curve,) = train([space.at([0])], TINY, epochs=1, space=space)
     assert curve.parameters == 2 + 2 * 2 + 2 * 10 + 10
     assert curve.multiply_accumulates == 64 * 2 + 2 * 10 + 10
 
 
-def test_cells_of_several_spaces_are_trained_together() -> None:
+def test_cells_of_several_spaces_are_trained_together():
     cells = [SPACE[11], macro()[0]]
     together = train(cells, TINY, epochs=1)
     for cell, curve in zip(cells, together, strict=True):
         assert np.array_equal(numbers(curve), numbers(train([cell], TINY, epochs=1)[0]))
 
 
-def test_threads_are_set_and_restored() -> None:
+def test_threads_are_set_and_restored():
     before = torch.get_num_threads()
-    during: list[int] = []
+    during = []
     train(
         CELLS[:1],
         TINY,
@@ -235,7 +234,7 @@ def test_threads_are_set_and_restored() -> None:
     assert keep_memory() in (True, False)
 
 
-def test_pytorch_that_is_loaded_while_training_has_the_cores_of_the_training() -> None:
+def test_pytorch_that_is_loaded_while_training_has_the_cores_of_the_training():
     code = """
 import sys
 from surrogate_nas.training.machine import cores, loaded
@@ -261,7 +260,7 @@ print(before == torch.get_num_threads() != 3)
 
 @pytest.mark.parametrize("momentum", [0.0, 0.9])
 @pytest.mark.parametrize("decay", [0.0, 0.01])
-def test_a_step_is_that_of_pytorchs_optimiser(momentum: float, decay: float) -> None:
+def test_a_step_is_that_of_pytorchs_optimiser(momentum, decay):
     # in single precision the input of a ReLU can be so near to 0 that rounding decides its gradient
     networks = [SPACE.build(CELLS[1], TINY.network(), seed=0).double() for _ in range(2)]
     schedule = replace(TINY.schedule, momentum=momentum, weight_decay=decay)
@@ -305,20 +304,20 @@ def test_a_cell_without_a_way_from_its_input_is_attacked_in_vain_by_pytorchs_eng
 
 @pytest.mark.slow
 def test_the_compiled_engine_is_no_better_and_no_worse_than_pytorchs(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+    monkeypatch,
+):
     rng = np.random.default_rng(7)
     cells = [
         SPACE[int(i)] for i in rng.choice(len(SPACE), 200 if FULL else 30, replace=False)
     ]
 
-    def trained() -> list[Curve]:
+    def trained():
         return [
             train([cell], TASKS["digits"], epochs=3, seed=i)[0]
             for i, cell in enumerate(cells)
         ]
 
-    def plain(run: _Run, cells: list[Cell]) -> Model:
+    def plain(run, cells):
         return torch_model(
             [
                 SPACE.build(cell, run.network, seed=run.seed, live_only=True)

@@ -2,8 +2,6 @@
 cells make of it.
 """
 
-from __future__ import annotations
-
 import warnings
 from dataclasses import replace
 
@@ -16,7 +14,7 @@ from sklearn.linear_model import Ridge
 
 from surrogate_nas.core.errors import UserError
 from surrogate_nas.space import nb201
-from surrogate_nas.training import TASKS, Task, train
+from surrogate_nas.training import TASKS, train
 from surrogate_nas.training.losses import LOSSES
 from surrogate_nas.training.metrics import METRICS, Predictions
 from surrogate_nas.training.metrics.generation import frechet
@@ -32,7 +30,7 @@ CLEANER = nb201().parse(
 )
 
 
-def judged(task: Task, measure: str, outputs: np.ndarray) -> float:
+def judged(task, measure, outputs):
     inputs, targets = task.data["test"]
     return (
         METRICS[measure]
@@ -41,7 +39,7 @@ def judged(task: Task, measure: str, outputs: np.ndarray) -> float:
     )
 
 
-def made(task: Task) -> dict[str, np.ndarray]:
+def made(task):
     """Images that need no generator, by name, as many as the test split has."""
     train_images, test = (task.data[name].targets for name in ("train", "test"))
     pixels = train_images.reshape(len(train_images), -1).astype(np.float64)
@@ -56,7 +54,7 @@ def made(task: Task) -> dict[str, np.ndarray]:
     }
 
 
-def test_the_frechet_distance_is_that_of_its_formula() -> None:
+def test_the_frechet_distance_is_that_of_its_formula():
     a, b = (
         np.random.default_rng(seed).standard_normal((50, 3)) @ np.diag([1, 2, seed]) + seed
         for seed in (1, 2)
@@ -70,7 +68,7 @@ def test_the_frechet_distance_is_that_of_its_formula() -> None:
     assert np.isnan(frechet(a * np.nan, b))
 
 
-def test_measures_order_images_that_need_no_generator() -> None:
+def test_measures_order_images_that_need_no_generator():
     task = TASKS["generation"]
     images = made(task)
     distance = {name: judged(task, "frechet", one) for name, one in images.items()}
@@ -94,7 +92,7 @@ def test_measures_order_images_that_need_no_generator() -> None:
 
 
 @pytest.mark.slow
-def test_a_good_cell_makes_digits_and_a_dead_one_collapses() -> None:
+def test_a_good_cell_makes_digits_and_a_dead_one_collapses():
     task = TASKS["generation"]
     images = made(task)
     found = [train([CELL], task, seed=seed)[0] for seed in (0, 1)]
@@ -113,7 +111,7 @@ def test_a_good_cell_makes_digits_and_a_dead_one_collapses() -> None:
     )
 
 
-def test_a_discriminator_learns_to_tell_noise_from_digits() -> None:
+def test_a_discriminator_learns_to_tell_noise_from_digits():
     task = TASKS["generation"]
     noise = np.random.default_rng(0).standard_normal((1, 50, 1, 8, 8)).astype(np.float32)
     own = replace(
@@ -149,7 +147,7 @@ def test_a_discriminator_learns_to_tell_noise_from_digits() -> None:
         Adversarial(TASKS["denoising"], task.data, seed=0)
 
 
-def test_images_that_are_not_finite_make_losses_that_are_not() -> None:
+def test_images_that_are_not_finite_make_losses_that_are_not():
     task = TASKS["generation"]
     trainer = Adversarial(task, task.data, seed=0)
     _, targets = next(iter(trainer.batches(0, len)))
@@ -161,12 +159,12 @@ def test_images_that_are_not_finite_make_losses_that_are_not() -> None:
     assert np.isnan(losses).all() and np.isnan(gradient).all()
 
 
-def test_a_good_cell_denoises_better_than_filters_and_a_linear_one() -> None:
+def test_a_good_cell_denoises_better_than_filters_and_a_linear_one():
     task = TASKS["denoising"]
     noisy, clean = task.data["test"]
     patches, targets = task.data["train"]
 
-    def windows(images: np.ndarray) -> np.ndarray:
+    def windows(images):
         padded = np.pad(images[:, 0], ((0, 0), (1, 1), (1, 1)))
         return np.lib.stride_tricks.sliding_window_view(padded, (3, 3), (1, 2)).reshape(
             -1, 9
@@ -190,7 +188,7 @@ def test_a_good_cell_denoises_better_than_filters_and_a_linear_one() -> None:
     assert rivals[0] == pytest.approx(-20 * np.log10(0.3), abs=0.1)
 
 
-def test_a_negative_is_not_similar() -> None:
+def test_a_negative_is_not_similar():
     images = torch.from_numpy(TASKS["denoising"].data["test"].targets[:4])
     same, negative = (
         LOSSES["ssim"].each(one[None], images)[0] for one in (images, -images)

@@ -2,8 +2,6 @@
 order of memory and at the extremes.
 """
 
-from __future__ import annotations
-
 import warnings
 
 import numpy as np
@@ -12,9 +10,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from surrogate_nas.training.losses import LOSSES, Loss, fitting
+from surrogate_nas.training.losses import LOSSES, fitting
 from surrogate_nas.training.losses.adversarial import AdversarialLoss
-from surrogate_nas.training.losses.gradients import Array
 from tests.training.losses_in_torch import DISCRIMINATING, EACH
 
 ONE_AXIS = fitting("generation")
@@ -26,7 +23,7 @@ SCALES = st.sampled_from([0.0, 1e-3, 1.0, 1.0, 1.0, 30.0, 1e3, 1e5])
 """Of outputs: from all alike to those whose exponentials overflow."""
 
 
-def innermost(values: Array, gap: int) -> Array:
+def innermost(values, gap):
     """The same with the batch innermost in memory, and a gap between two rows of it."""
     axes = (*range(3, values.ndim), *((2,) if values.ndim > 2 else ()), 0, 1)
     there = values.transpose(axes)
@@ -37,7 +34,7 @@ def innermost(values: Array, gap: int) -> Array:
     return held.transpose(np.argsort(axes))
 
 
-def by_autograd(loss: Loss, outputs: Array, targets: Array) -> tuple[Array, Array]:
+def by_autograd(loss, outputs, targets):
     given = torch.from_numpy(np.ascontiguousarray(outputs)).double().requires_grad_()
     wanted = torch.from_numpy(targets)
     values = EACH[loss.name](
@@ -48,13 +45,13 @@ def by_autograd(loss: Loss, outputs: Array, targets: Array) -> tuple[Array, Arra
 
 
 def hold(
-    loss: Loss,
-    outputs: Array,
-    targets: Array,
-    floor: float = 1e-4,
-    single: float = 1e-6,
-    double: float = 1e-9,
-) -> None:
+    loss,
+    outputs,
+    targets,
+    floor=1e-4,
+    single=1e-6,
+    double=1e-9,
+):
     """In float64 within `double`, in float32 half of the numbers within `single`, of what PyTorch
     finds in float64.
 
@@ -90,7 +87,7 @@ def hold(
                 assert found[1].strides[1] == found[1].itemsize or given.shape[1] == 1
 
 
-def outputs_of(rng: np.random.Generator, scale: float, *shape: int) -> Array:
+def outputs_of(rng, scale, *shape):
     """Every third time rounded, so that some are equal."""
     outputs = scale * rng.standard_normal(shape)
     return outputs.round() if rng.integers(3) == 0 else outputs
@@ -101,7 +98,7 @@ COUNTS = st.integers(1, 3)
 BATCHES = st.integers(1, 6)
 
 
-def test_every_loss_has_a_gradient_and_a_reference() -> None:
+def test_every_loss_has_a_gradient_and_a_reference():
     assert [name for name, loss in LOSSES.items() if loss.gradient is None] == []
     assert {*EACH} == {*LOSSES}
     tested = (*OF_CLASSES, *OF_NUMBERS, "ssim", *ONE_AXIS)
@@ -122,14 +119,14 @@ def test_every_loss_has_a_gradient_and_a_reference() -> None:
     SCALES,
 )
 def test_of_classes(
-    name: str,
-    seed: int,
-    count: int,
-    batch: int,
-    classes: int,
-    sides: list[int],
-    scale: float,
-) -> None:
+    name,
+    seed,
+    count,
+    batch,
+    classes,
+    sides,
+    scale,
+):
     rng = np.random.default_rng(seed)
     sides = sides or ([2, 3] if name == "dice" else [])
     outputs = outputs_of(rng, scale, count, batch, classes, *sides)
@@ -137,7 +134,7 @@ def test_of_classes(
 
 
 @pytest.mark.parametrize("name", OF_CLASSES)
-def test_of_classes_where_arrays_are_large(name: str) -> None:
+def test_of_classes_where_arrays_are_large(name):
     rng = np.random.default_rng(0)
     for classes, sides in ((11, (8, 9)), (2, (31, 9))):
         outputs = outputs_of(rng, 2.0, 2, 10, classes, *sides)
@@ -150,14 +147,14 @@ def test_of_classes_where_arrays_are_large(name: str) -> None:
     SEEDS, COUNTS, BATCHES, st.sampled_from([(1,), (5,), (1, 4, 3)]), SCALES, st.booleans()
 )
 def test_of_numbers(
-    name: str,
-    seed: int,
-    count: int,
-    batch: int,
-    shape: tuple[int, ...],
-    scale: float,
-    equal: bool,
-) -> None:
+    name,
+    seed,
+    count,
+    batch,
+    shape,
+    scale,
+    equal,
+):
     if name == "l1":
         shape = (1, 4, 3)
     rng = np.random.default_rng(seed)
@@ -179,14 +176,14 @@ def test_of_numbers(
     st.booleans(),
 )
 def test_ssim(
-    seed: int,
-    count: int,
-    batch: int,
-    channels: int,
-    height: int,
-    width: int,
-    negative: bool,
-) -> None:
+    seed,
+    count,
+    batch,
+    channels,
+    height,
+    width,
+    negative,
+):
     rng = np.random.default_rng(seed)
     targets = rng.random((batch, channels, height, width)).astype(np.float32)
     outputs = rng.random((count, *targets.shape)) - negative
@@ -207,9 +204,7 @@ def test_ssim(
     st.integers(1, 4),
     st.sampled_from([0.0, 0.1, 1.0, 1.0, 30.0]),
 )
-def test_of_boxes(
-    name: str, seed: int, count: int, batch: int, rows: int, columns: int, scale: float
-) -> None:
+def test_of_boxes(name, seed, count, batch, rows, columns, scale):
     """Several objects may be in one place, some have no area, and with a scale of 0 edges fall
     together.
     """
@@ -235,15 +230,15 @@ def test_of_boxes(
     SEEDS, COUNTS, BATCHES, st.integers(2, 5), st.integers(1, 5), st.integers(1, 12), SCALES
 )
 def test_of_sequences(
-    name: str,
-    seed: int,
-    count: int,
-    batch: int,
-    classes: int,
-    longest: int,
-    positions: int,
-    scale: float,
-) -> None:
+    name,
+    seed,
+    count,
+    batch,
+    classes,
+    longest,
+    positions,
+    scale,
+):
     rng = np.random.default_rng(seed)
     targets = rng.integers(1, classes, (batch, longest))
     targets[np.arange(longest) >= rng.integers(0, longest + 1, (batch, 1))] = 0
@@ -252,7 +247,7 @@ def test_of_sequences(
     hold(LOSSES[name], outputs, targets, double=1e-8)
 
 
-def test_ctc_of_long_sequences_and_of_what_float64_cannot_hold() -> None:
+def test_ctc_of_long_sequences_and_of_what_float64_cannot_hold():
     rng = np.random.default_rng(0)
     targets = rng.integers(1, 6, (4, 12))
     for scale, positions in ((1.0, 200), (200.0, 64), (1.0, 900)):
@@ -262,9 +257,7 @@ def test_ctc_of_long_sequences_and_of_what_float64_cannot_hold() -> None:
 @pytest.mark.parametrize("name", fitting("policy"))
 @settings(max_examples=30, deadline=None)
 @given(SEEDS, COUNTS, BATCHES, st.integers(2, 5), st.sampled_from([0.0, 0.1, 1.0, 3.0]))
-def test_of_returns(
-    name: str, seed: int, count: int, batch: int, actions: int, scale: float
-) -> None:
+def test_of_returns(name, seed, count, batch, actions, scale):
     rng = np.random.default_rng(seed)
     outputs = outputs_of(rng, scale, count, batch, actions)
     taken = rng.integers(actions, size=batch)
@@ -277,7 +270,7 @@ def test_of_returns(
 @pytest.mark.parametrize("name", ONE_AXIS)
 @settings(max_examples=30, deadline=None)
 @given(SEEDS, COUNTS, BATCHES, SCALES)
-def test_of_scores(name: str, seed: int, count: int, batch: int, scale: float) -> None:
+def test_of_scores(name, seed, count, batch, scale):
     loss = LOSSES[name]
     rng = np.random.default_rng(seed)
     assert isinstance(loss, AdversarialLoss) and loss.discriminating_gradient
@@ -294,9 +287,7 @@ def test_of_scores(name: str, seed: int, count: int, batch: int, scale: float) -
 
 @pytest.mark.parametrize("wrong", [np.nan, np.inf, -np.inf])
 @pytest.mark.parametrize("name", [name for name in LOSSES if name not in ONE_AXIS])
-def test_outputs_that_are_not_finite_give_losses_that_are_not(
-    name: str, wrong: float
-) -> None:
+def test_outputs_that_are_not_finite_give_losses_that_are_not(name, wrong):
     """Silently, and of no other example."""
     loss = LOSSES[name]
     rng = np.random.default_rng(0)
@@ -321,7 +312,7 @@ def test_outputs_that_are_not_finite_give_losses_that_are_not(
 
 
 @pytest.mark.parametrize("name", ["cross_entropy", "brier", "squared", "expected_return"])
-def test_a_loss_can_be_differentiated_twice_by_pytorch(name: str) -> None:
+def test_a_loss_can_be_differentiated_twice_by_pytorch(name):
     rng = np.random.default_rng(0)
     targets = torch.tensor([0, 2, 1])
     if name == "squared":

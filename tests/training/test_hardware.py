@@ -2,14 +2,11 @@
 going on.
 """
 
-from __future__ import annotations
-
 import json
 import signal
 import subprocess
 import sys
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -21,7 +18,6 @@ from surrogate_nas.space import ChoiceSpace, EnumerableChoiceSpace, macro, nb201
 from surrogate_nas.space.network import Network
 from surrogate_nas.tables import TableFile, write_table
 from surrogate_nas.training.hardware import (
-    Measured,
     Protocol,
     device_card,
     draw_cells,
@@ -48,7 +44,7 @@ N = 3
 
 
 @pytest.fixture(scope="module")
-def measured() -> Measured:
+def measured():
     return measure(draw_cells(N), SMALL, PROTOCOL)
 
 
@@ -58,14 +54,14 @@ class Counted(nn.Module):
     calls = 0
     inference = True
 
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
+    def forward(self, x):
         self.calls += 1
         self.inference = self.inference and torch.is_inference_mode_enabled()
         return x
 
 
 @pytest.mark.parametrize(("threads", "clock"), [(1, "processor"), (usable_cores(), "wall")])
-def test_a_visit_warms_up_and_times_each_inference(threads: int, clock: str) -> None:
+def test_a_visit_warms_up_and_times_each_inference(threads, clock):
     if threads == 1 and clock == "wall":
         pytest.skip("one core: its processor clock is always read")
     protocol = Protocol(threads=threads, rounds=5, repeats=10, warm_up_seconds=0.0)
@@ -78,13 +74,13 @@ def test_a_visit_warms_up_and_times_each_inference(threads: int, clock: str) -> 
     assert all(wall > 0 for wall in timings.wall)
 
 
-def test_the_warm_up_lasts_a_minimum_time() -> None:
+def test_the_warm_up_lasts_a_minimum_time():
     model = Counted().eval()
     time_inference(model, torch.zeros(1), Protocol(warm_up_seconds=0.02))
     assert model.calls > 15
 
 
-def test_every_cell_is_visited_in_every_round_in_random_order(measured: Measured) -> None:
+def test_every_cell_is_visited_in_every_round_in_random_order(measured):
     cells = draw_cells(12)
     made = measure(cells, SMALL, PROTOCOL)
     names = [visit.cell for visit in made.visits]
@@ -102,7 +98,7 @@ def test_every_cell_is_visited_in_every_round_in_random_order(measured: Measured
     ]
 
 
-def test_the_drift_is_the_references_largest_deviation(measured: Measured) -> None:
+def test_the_drift_is_the_references_largest_deviation(measured):
     assert len(measured.reference) == 6
     middle = np.median(measured.reference)
     assert measured.drift == pytest.approx(
@@ -112,14 +108,14 @@ def test_the_drift_is_the_references_largest_deviation(measured: Measured) -> No
     assert len(set(nb201().reference.choices)) == len(nb201().options[0])
 
 
-def test_a_drift_is_told_in_words() -> None:
+def test_a_drift_is_told_in_words():
     assert drift_in_words(0.008) == "steady (0.8 %)"
     assert drift_in_words(0.05) == "steady (5.0 %)"
     assert drift_in_words(0.12) == "drifted by 12 %: other load changed; measure again"
     assert "drifted" in drift_in_words(float("nan"))
 
 
-def test_drift_and_load_are_warned_of(measured: Measured) -> None:
+def test_drift_and_load_are_warned_of(measured):
     quiet = replace(
         measured,
         card=measured.card | {"cores": 2, "load_average": 0.5, "load_average_end": 1.0},
@@ -143,9 +139,7 @@ def test_drift_and_load_are_warned_of(measured: Measured) -> None:
 
 
 @pytest.mark.parametrize("space", [macro(), Pairs()], ids=["macro", "a user's"])
-def test_cells_of_any_space_with_networks_are_measured(
-    space: EnumerableChoiceSpace, tmp_path: Path
-) -> None:
+def test_cells_of_any_space_with_networks_are_measured(space, tmp_path):
     cells = draw_cells(3, 1, space)
     assert draw_cells(2, 1, space) == cells[:2] and draw_cells(
         len(space), 0, space
@@ -153,14 +147,14 @@ def test_cells_of_any_space_with_networks_are_measured(
     made = measure(cells, SMALL, PROTOCOL, space=space, journal=tmp_path / "t.jsonl")
     table = made.table()
     assert table.space == space.definition == space.name
-    values = table.columns["latency@local", None, "mean"]  # type: ignore[index]
+    values = table.columns["latency@local", None, "mean"]
     assert np.flatnonzero(np.isfinite(values)).tolist() == sorted(
         cell.index for cell in cells
     )
     assert made.summary()["reference"]["cell"] == str(space.reference)
 
 
-def test_cells_that_cannot_be_measured_are_told(tmp_path: Path) -> None:
+def test_cells_that_cannot_be_measured_are_told(tmp_path):
     bare = EnumerableChoiceSpace("bare", {"a": range(3)})
     with pytest.raises(UserError, match="cannot be built"):
         measure(
@@ -177,9 +171,7 @@ def test_cells_that_cannot_be_measured_are_told(tmp_path: Path) -> None:
     assert not list(tmp_path.iterdir())
 
 
-def test_the_metrics_are_statistics_of_the_timings(
-    measured: Measured, tmp_path: Path
-) -> None:
+def test_the_metrics_are_statistics_of_the_timings(measured, tmp_path):
     write_table(measured.table(), tmp_path / "local.h5")
     file = TableFile(tmp_path / "local.h5")
     index = [cell.index for cell in measured.cells]
@@ -216,7 +208,7 @@ def test_the_metrics_are_statistics_of_the_timings(
     assert file.network == SMALL
 
 
-def test_the_card_tells_machine_and_software() -> None:
+def test_the_card_tells_machine_and_software():
     card = device_card(torch.device("cpu"), 1)
     assert (
         card["device"] == "cpu" and card["model"] == device_model(torch.device("cpu")) != ""
@@ -231,9 +223,9 @@ def test_the_card_tells_machine_and_software() -> None:
     json.dumps(card, allow_nan=False)
 
 
-def test_peak_memory_counts_what_is_alive_at_once() -> None:
+def test_peak_memory_counts_what_is_alive_at_once():
     class Chain(nn.Module):
-        def forward(self, x: torch.Tensor) -> torch.Tensor:
+        def forward(self, x):
             for _ in range(10):
                 x = x + 1
             return x
@@ -248,7 +240,7 @@ def test_peak_memory_counts_what_is_alive_at_once() -> None:
     )
 
 
-def test_peak_memory_is_exact_and_grows_with_the_batch() -> None:
+def test_peak_memory_is_exact_and_grows_with_the_batch():
     space = nb201()
     full = nb201().build(space.reference, SMALL, seed=0).eval()
     sizes = [peak_memory_mb(full, torch.zeros(batch, 1, 4, 4)) for batch in (1, 1, 2, 3)]
@@ -256,7 +248,7 @@ def test_peak_memory_is_exact_and_grows_with_the_batch() -> None:
     assert sizes[3] - sizes[2] == pytest.approx(sizes[2] - sizes[0])
 
 
-def test_energy_is_an_estimate_that_says_so_where_no_counter_is() -> None:
+def test_energy_is_an_estimate_that_says_so_where_no_counter_is():
     made = measure(draw_cells(1), SMALL, PROTOCOL, watts=7.0)
     if made.meter:
         pytest.skip("this machine has a readable counter")
@@ -266,7 +258,7 @@ def test_energy_is_an_estimate_that_says_so_where_no_counter_is() -> None:
     assert "estimate" in metric.source and "7 W" in metric.source and metric.unit == "mJ"
 
 
-def rapl(folder: Path, *packages: tuple[int, int]) -> Path:
+def rapl(folder, *packages):
     """Counters as Linux shows them, with a part of a package that must not count again."""
     for i, (used, top) in enumerate(packages):
         for name in (f"intel-rapl:{i}", f"intel-rapl:{i}:0"):
@@ -276,7 +268,7 @@ def rapl(folder: Path, *packages: tuple[int, int]) -> Path:
     return folder
 
 
-def test_rapl_adds_packages_and_passes_the_end_of_a_counter(tmp_path: Path) -> None:
+def test_rapl_adds_packages_and_passes_the_end_of_a_counter(tmp_path):
     meter = Rapl(rapl(tmp_path, (900_000, 999_999), (0, 999_999)))
     rapl(tmp_path, (100_000, 999_999), (500_000, 999_999))
     assert meter.stop() == pytest.approx(0.2 + 0.5)
@@ -284,23 +276,23 @@ def test_rapl_adds_packages_and_passes_the_end_of_a_counter(tmp_path: Path) -> N
         Rapl(tmp_path / "none")
 
 
-def test_energy_of_one_inference_is_the_meters_over_all_calls(tmp_path: Path) -> None:
+def test_energy_of_one_inference_is_the_meters_over_all_calls(tmp_path):
     meter = Rapl(rapl(tmp_path, (0, 10**9)))
     calls = []
 
-    def infer() -> None:
+    def infer():
         calls.append(0)
         rapl(tmp_path, (3_000 * len(calls), 10**9))
 
     assert energy_mj(infer, meter, seconds=0.01) == pytest.approx(3.0)
 
 
-def test_a_device_without_a_counter_has_none() -> None:
+def test_a_device_without_a_counter_has_none():
     assert find_meter(torch.device("mps")) is None
     assert find_meter(torch.device("cuda", 99)) is None
 
 
-def test_more_cells_of_a_seed_begin_with_the_fewer() -> None:
+def test_more_cells_of_a_seed_begin_with_the_fewer():
     assert draw_cells(20)[:5] == draw_cells(5) != draw_cells(5, seed=1)
     assert len(set(draw_cells(15625))) == 15625
     for n in (0, -1, 15626):
@@ -324,14 +316,12 @@ def test_more_cells_of_a_seed_begin_with_the_fewer() -> None:
         ({"device": "meta"}, "computes nothing"),
     ],
 )
-def test_a_protocol_that_breaks_the_rules_is_refused(
-    settings: dict[str, object], says: str
-) -> None:
+def test_a_protocol_that_breaks_the_rules_is_refused(settings, says):
     with pytest.raises(UserError, match=says):
-        Protocol(**settings)  # type: ignore[arg-type]
+        Protocol(**settings)
 
 
-def test_odd_requests_are_refused(tmp_path: Path) -> None:
+def test_odd_requests_are_refused(tmp_path):
     with pytest.raises(UserError, match="none twice"):
         measure(draw_cells(1) * 2, SMALL, PROTOCOL)
     with pytest.raises(UserError, match="at least one cell"):
@@ -344,7 +334,7 @@ def test_odd_requests_are_refused(tmp_path: Path) -> None:
     assert not list(tmp_path.iterdir())
 
 
-def test_a_measurement_goes_on_from_its_journal(tmp_path: Path) -> None:
+def test_a_measurement_goes_on_from_its_journal(tmp_path):
     journal = tmp_path / "folder" / "t.jsonl"
     cells = draw_cells(N)
     whole = measure(cells, SMALL, PROTOCOL, journal=journal)
@@ -358,7 +348,7 @@ def test_a_measurement_goes_on_from_its_journal(tmp_path: Path) -> None:
     assert measure(cells, SMALL, PROTOCOL, journal=journal).visits == again.visits
 
 
-def test_a_journal_of_another_measurement_is_refused(tmp_path: Path) -> None:
+def test_a_journal_of_another_measurement_is_refused(tmp_path):
     journal = tmp_path / "t.jsonl"
     cells = draw_cells(2)
     measure(cells, SMALL, PROTOCOL, journal=journal)
@@ -396,7 +386,7 @@ measure(draw_cells(8), small, Protocol(rounds=5), journal=Path(sys.argv[1]), pro
 
 
 @pytest.mark.slow
-def test_a_killed_measurement_goes_on(tmp_path: Path) -> None:
+def test_a_killed_measurement_goes_on(tmp_path):
     journal = tmp_path / "t.jsonl"
     command = [sys.executable, "-c", MEASURE, str(journal), "25"]
     process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)

@@ -2,8 +2,6 @@
 the majority.
 """
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 
@@ -19,22 +17,22 @@ GOOD = nb201().parse(
 pytestmark = pytest.mark.skipif(not TASK.is_here(), reason="needs the package pycountry")
 
 
-def read(row: np.ndarray) -> str:
+def read(row):
     """The text of one-hot letters ``(27, 1, LENGTH)``."""
     return "".join(
         languages.ALPHABET[column.argmax()] for column in row[:, 0].T if column.any()
     )
 
 
-def test_texts_are_written_without_accents() -> None:
+def test_texts_are_written_without_accents():
     assert (
         languages.plain("Élő Łódź – Straße, İstanbul (ı)") == "elo lodz strasse istanbul i"
     )
 
 
-def test_every_language_has_as_many_names_and_none_is_in_two() -> None:
+def test_every_language_has_as_many_names_and_none_is_in_two():
     sizes = {"train": 150, "valid": 130, "test": 190}
-    seen: dict[str, int] = {}
+    seen = {}
     for split, size in sizes.items():
         inputs, targets = TASK.data[split]
         assert np.bincount(targets).tolist() == [size] * 10
@@ -44,12 +42,12 @@ def test_every_language_has_as_many_names_and_none_is_in_two() -> None:
     assert languages.ALPHABET.index(" ") == 0 and min(map(len, seen)) >= 5
 
 
-def test_what_two_languages_write_alike_is_left_out() -> None:
+def test_what_two_languages_write_alike_is_left_out():
     for by_code in languages.names():
         assert len(by_code) >= 5 and len({*by_code.values()}) == len(by_code)
 
 
-def test_a_cell_beats_the_majority_by_more_than_its_seeds_differ() -> None:
+def test_a_cell_beats_the_majority_by_more_than_its_seeds_differ():
     targets = TASK.data["test"].targets
     majority = 100 - 100 * np.bincount(targets).max() / len(targets)
     errors = [
@@ -58,7 +56,7 @@ def test_a_cell_beats_the_majority_by_more_than_its_seeds_differ() -> None:
     assert np.mean(errors) < majority - 20 - 2 * abs(errors[0] - errors[1])
 
 
-def test_too_few_names_are_told(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_too_few_names_are_told(monkeypatch):
     names = languages.names()[:100]
     monkeypatch.setattr(languages, "names", lambda: names)
     with pytest.raises(

@@ -2,20 +2,15 @@
 values and gradients against PyTorch.
 """
 
-from __future__ import annotations
-
 import itertools
 import math
-from collections.abc import Callable
 from dataclasses import replace
-from pathlib import Path
 
 import cloudpickle
 import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
-from torch import Tensor
 
 from surrogate_nas.core.errors import UserError
 from surrogate_nas.training.losses import LOSSES, Loss, fitting, loss_named
@@ -26,13 +21,13 @@ BATCH = 3
 CLASSES = 4
 
 
-def randn(*shape: int, seed: int = 0) -> Tensor:
+def randn(*shape, seed=0):
     return torch.randn(
         *shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64
     )
 
 
-def numbers(*shape: int, most: int = CLASSES) -> Tensor:
+def numbers(*shape, most=CLASSES):
     return torch.randint(most, shape, generator=torch.Generator().manual_seed(1))
 
 
@@ -41,7 +36,7 @@ TEXTS = torch.tensor([[1, 1, 2, 0], [3, 1, 0, 0], [2, 0, 0, 0]])
 OUTPUTS = randn(K, BATCH, CLASSES, 6)
 
 
-def test_an_image_without_objects_costs_objectness_alone() -> None:
+def test_an_image_without_objects_costs_objectness_alone():
     outputs = randn(K, BATCH, 1 + CLASSES + 4, 2, 3)
     empty = torch.tensor([-1.0, 0, 0, 0, 0]).expand(BATCH, 2, 5)
     for name in fitting("detection"):
@@ -51,7 +46,7 @@ def test_an_image_without_objects_costs_objectness_alone() -> None:
         )
 
 
-def test_ctc_is_the_sum_over_all_paths() -> None:
+def test_ctc_is_the_sum_over_all_paths():
     each = 6 * LOSSES["ctc"].each(OUTPUTS, TEXTS)
     p = OUTPUTS[0, 0].softmax(0).tolist()
     total = sum(
@@ -62,11 +57,11 @@ def test_ctc_is_the_sum_over_all_paths() -> None:
     assert each[0, 0].item() == pytest.approx(-math.log(total))
 
 
-def decode(path: tuple[int, ...]) -> list[int]:
+def decode(path):
     return [c for c, _ in itertools.groupby(path) if c]
 
 
-def test_the_one_alignment_is_one_of_ctcs_paths() -> None:
+def test_the_one_alignment_is_one_of_ctcs_paths():
     written = torch.from_numpy(aligned(TEXTS.numpy(), 6))
     assert written.tolist() == [[1, 0, 1, 2, 0, 0], [3, 1, 0, 0, 0, 0], [2, 0, 0, 0, 0, 0]]
     assert [decode(tuple(row)) for row in written.tolist()] == [[1, 1, 2], [3, 1], [2]]
@@ -85,7 +80,7 @@ def test_the_one_alignment_is_one_of_ctcs_paths() -> None:
 
 @pytest.mark.parametrize("name", fitting("sequence"))
 @pytest.mark.parametrize("positions", [1, 3])
-def test_a_target_that_does_not_fit_has_the_worst_loss(name: str, positions: int) -> None:
+def test_a_target_that_does_not_fit_has_the_worst_loss(name, positions):
     assert needed(TEXTS.numpy()).tolist() == [4, 2, 1]
     outputs = randn(K, BATCH, CLASSES, positions).requires_grad_()
     each = LOSSES[name].each(outputs, TEXTS)
@@ -97,7 +92,7 @@ def test_a_target_that_does_not_fit_has_the_worst_loss(name: str, positions: int
     assert (outputs.grad.flatten(2).abs().sum(2) > 0).tolist() == [fits.tolist()] * K
 
 
-def windows_ssim(x: np.ndarray, y: np.ndarray) -> float:
+def windows_ssim(x, y):
     """The published formula, window by window (Wang et al. 2004, equation 13)."""
     rows, columns = (min(7, side) for side in x.shape)
     values = []
@@ -113,7 +108,7 @@ def windows_ssim(x: np.ndarray, y: np.ndarray) -> float:
 
 
 @pytest.mark.parametrize("sides", [(9, 8), (1, 12), (4, 4)])
-def test_the_loss_of_similarity_follows_its_formula(sides: tuple[int, int]) -> None:
+def test_the_loss_of_similarity_follows_its_formula(sides):
     outputs = randn(K, BATCH, 1, *sides).sigmoid()
     targets = randn(BATCH, 1, *sides, seed=1).sigmoid()
     for k, b in itertools.product(range(K), range(BATCH)):
@@ -123,15 +118,15 @@ def test_the_loss_of_similarity_follows_its_formula(sides: tuple[int, int]) -> N
 
 @pytest.mark.parametrize("name", fitting("classification"))
 @pytest.mark.parametrize("classes", [2, 10, 50])
-def test_chance_is_the_loss_of_uniform_answers(name: str, classes: int) -> None:
+def test_chance_is_the_loss_of_uniform_answers(name, classes):
     each = LOSSES[name].each(torch.zeros(1, classes, classes), torch.arange(classes))
     assert each[0].tolist() == pytest.approx([LOSSES[name].chance(classes)] * classes)
 
 
 @pytest.mark.parametrize("name", fitting("regression"))
 def test_chance_is_the_loss_of_the_best_constant_answer_to_normal_targets(
-    name: str,
-) -> None:
+    name,
+):
     quantiles = (torch.arange(20_000, dtype=torch.float64) + 0.5) / 20_000
     targets = torch.distributions.Normal(0.0, 1.0).icdf(quantiles)
     answers = torch.linspace(-2, 2, 41, dtype=torch.float64)
@@ -143,8 +138,8 @@ def test_chance_is_the_loss_of_the_best_constant_answer_to_normal_targets(
 
 @pytest.mark.parametrize("name", fitting("sequence"))
 def test_uniform_answers_cost_chance_where_a_text_fills_all_positions_and_never_more(
-    name: str,
-) -> None:
+    name,
+):
     each = LOSSES[name].each(
         torch.zeros(1, 2, CLASSES, 3), torch.tensor([[1, 2, 3], [1, 2, 0]])
     )
@@ -153,17 +148,17 @@ def test_uniform_answers_cost_chance_where_a_text_fills_all_positions_and_never_
 
 
 @pytest.mark.parametrize("name", ["l1", "ssim"])
-def test_chance_of_images_is_that_of_grey(name: str) -> None:
+def test_chance_of_images_is_that_of_grey(name):
     targets = numbers(20, 1, 9, 9, most=2).float()
     each = LOSSES[name].each(torch.full((1, 20, 1, 9, 9), 0.5), targets)
     assert each.mean().item() == pytest.approx(LOSSES[name].chance(1), abs=0.15)
 
 
-def test_every_loss_says_what_it_is() -> None:
+def test_every_loss_says_what_it_is():
     for name, loss in LOSSES.items():
         assert loss.name == name and loss.title and loss.unit
         assert 0 < loss.worst(CLASSES) == 10 * loss.chance(CLASSES) < math.inf
-    units: dict[str, set[str]] = {}
+    units = {}
     for loss in LOSSES.values():
         units.setdefault(loss.comparable, set()).add(loss.unit)
     assert not {what: found for what, found in units.items() if len(found) > 1}
@@ -177,7 +172,7 @@ NUMBER = 3
 """  # noqa: E501
 
 
-def test_a_loss_of_ones_own_is_found_in_its_file(tmp_path: Path) -> None:
+def test_a_loss_of_ones_own_is_found_in_its_file(tmp_path):
     file = tmp_path / "own.py"
     file.write_text(GOOD)
     assert loss_named(f"{file}:MINE").name == "mine"
@@ -202,10 +197,10 @@ def test_a_loss_of_ones_own_is_found_in_its_file(tmp_path: Path) -> None:
     ],
 )
 def test_a_loss_of_ones_own_says_what_it_does_wrong(
-    tmp_path: Path,
-    each: str,
-    said: str,
-) -> None:
+    tmp_path,
+    each,
+    said,
+):
     file = tmp_path / "own.py"
     file.write_text(GOOD.replace("o.sum(2)", each).replace('"mine"', '"x"'))
     outputs = randn(K, BATCH, CLASSES).requires_grad_()
@@ -214,7 +209,7 @@ def test_a_loss_of_ones_own_says_what_it_does_wrong(
 
 
 @pytest.mark.parametrize("chance", [0.0, -1.0, math.nan, math.inf, None, "high"])
-def test_the_loss_of_knowing_nothing_is_a_positive_number(chance: object) -> None:
+def test_the_loss_of_knowing_nothing_is_a_positive_number(chance):
     wrong = replace(LOSSES["focal"], chance=lambda _: chance)
     with pytest.raises(
         UserError, match="of knowing nothing must be a finite number above 0"
@@ -231,8 +226,8 @@ def test_the_loss_of_knowing_nothing_is_a_positive_number(chance: object) -> Non
         ({"chance": 1.0}, "chance of the loss x must be a function"),
     ],
 )
-def test_a_wrong_loss_says_what_is_wrong(changed: dict[str, object], said: str) -> None:
-    each: Callable[[Tensor, Tensor], Tensor] = LOSSES["focal"].each
+def test_a_wrong_loss_says_what_is_wrong(changed, said):
+    each = LOSSES["focal"].each
     right = {
         "name": "x",
         "title": "x",
@@ -242,10 +237,10 @@ def test_a_wrong_loss_says_what_is_wrong(changed: dict[str, object], said: str) 
         "chance": math.log,
     }
     with pytest.raises(UserError, match=said):
-        Loss(**{**right, "comparable": "x", **changed})  # type: ignore[arg-type]
+        Loss(**{**right, "comparable": "x", **changed})
 
 
 @pytest.mark.parametrize("name", LOSSES)
-def test_a_loss_goes_to_another_process(name: str) -> None:
+def test_a_loss_goes_to_another_process(name):
     sent = cloudpickle.loads(cloudpickle.dumps(LOSSES[name]))
     assert sent.name == name and (sent.gradient is None) == (LOSSES[name].gradient is None)

@@ -2,12 +2,8 @@
 several networks.
 """
 
-from __future__ import annotations
-
 import math
-from collections.abc import Callable
 from dataclasses import replace
-from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
@@ -15,7 +11,6 @@ import pytest
 import torch
 from scipy.special import softmax
 from sklearn import metrics
-from torch import Tensor
 
 from surrogate_nas.core.errors import UserError
 from surrogate_nas.training.losses import LOSSES
@@ -28,11 +23,11 @@ N = 200
 CLASSES = 4
 
 
-def randn(*shape: int, seed: int = 0) -> Tensor:
+def randn(*shape, seed=0):
     return torch.randn(*shape, generator=torch.Generator().manual_seed(seed))
 
 
-def answers(outputs: Tensor, targets: Tensor, *, tolerance: float = 0.0) -> Predictions:
+def answers(outputs, targets, *, tolerance=0.0):
     inputs = np.zeros((len(targets), 1, 1, 1))
     task = SimpleNamespace(tolerance=tolerance)
     return Predictions(
@@ -41,7 +36,7 @@ def answers(outputs: Tensor, targets: Tensor, *, tolerance: float = 0.0) -> Pred
 
 
 @pytest.fixture(scope="module")
-def classified() -> Predictions:
+def classified():
     """Networks of growing confidence, right more often than by chance."""
     targets = torch.arange(N) % CLASSES
     right = torch.eye(CLASSES)[targets]
@@ -52,7 +47,7 @@ def classified() -> Predictions:
 
 
 @pytest.fixture(scope="module")
-def numbered() -> Predictions:
+def numbered():
     targets = randn(N, 2)
     return answers(
         torch.stack([targets + 0.3 * (k + 1) * randn(N, 2, seed=k + 1) for k in range(K)]),
@@ -60,13 +55,13 @@ def numbered() -> Predictions:
     )
 
 
-def of(name: str, given: Predictions) -> list[float]:
+def of(name, given):
     values = METRICS[name].of(given)
     assert values.dtype == np.float64 and values.shape == given.outputs.shape[:1]
     return values.tolist()
 
 
-def by_bins(p: np.ndarray, targets: np.ndarray) -> float:
+def by_bins(p, targets):
     """The expected calibration error in %, written as Guo et al. (2017) do, bin by bin."""
     confidence = p.max(1)
     right = p.argmax(1) == targets
@@ -78,7 +73,7 @@ def by_bins(p: np.ndarray, targets: np.ndarray) -> float:
     return 100 * total
 
 
-def test_measures_of_classes_are_sklearns_or_the_papers(classified: Predictions) -> None:
+def test_measures_of_classes_are_sklearns_or_the_papers(classified):
     targets = classified.targets
     p = softmax(classified.outputs.astype(float), 2)
     one_hot = np.eye(CLASSES)[targets]
@@ -94,13 +89,13 @@ def test_measures_of_classes_are_sklearns_or_the_papers(classified: Predictions)
 
 
 @pytest.mark.parametrize("name", ["error", "nll", "brier", "ece", "perplexity"])
-def test_every_position_counts_as_an_answer(classified: Predictions, name: str) -> None:
+def test_every_position_counts_as_an_answer(classified, name):
     folded = classified.outputs.reshape(K, N // 5, 5, CLASSES).swapaxes(2, 3)
     given = replace(classified, outputs=folded, targets=classified.targets.reshape(-1, 5))
     assert of(name, given) == pytest.approx(of(name, classified))
 
 
-def test_of_equal_scores_the_first_is_the_answer() -> None:
+def test_of_equal_scores_the_first_is_the_answer():
     outputs = randn(K, 50, CLASSES, 6).round()
     targets = torch.randint(CLASSES, (50, 6))
     expected = 100 * (outputs.numpy().argmax(2) != targets.numpy()).mean((1, 2))
@@ -111,13 +106,13 @@ def test_of_equal_scores_the_first_is_the_answer() -> None:
     assert len({*of("error", answers(outputs, targets))}) == 1
 
 
-def test_calibration_of_a_certain_network_is_its_error() -> None:
+def test_calibration_of_a_certain_network_is_its_error():
     targets = torch.tensor([0, 1, 2, 3])
     certain = answers(1000 * torch.eye(CLASSES)[[0, 1, 2, 0]][None], targets)
     assert of("ece", certain) == of("error", certain) == [25.0]
 
 
-def test_measures_of_numbers_are_sklearns(numbered: Predictions) -> None:
+def test_measures_of_numbers_are_sklearns(numbered):
     wanted = numbered.targets.astype(float)
     for name, formula in {
         "mae": metrics.mean_absolute_error,
@@ -130,18 +125,18 @@ def test_measures_of_numbers_are_sklearns(numbered: Predictions) -> None:
         )
 
 
-def test_a_number_is_wrong_beyond_the_tasks_tolerance() -> None:
+def test_a_number_is_wrong_beyond_the_tasks_tolerance():
     outputs = torch.tensor([[[0.0], [0.4], [0.6], [-2.0]]])
     assert of("error", answers(outputs, torch.zeros(4), tolerance=0.5)) == [50.0]
 
 
-def test_perplexity_of_uniform_answers_is_the_number_of_classes() -> None:
+def test_perplexity_of_uniform_answers_is_the_number_of_classes():
     assert of(
         "perplexity", answers(torch.zeros(1, 2, 7, 5), torch.ones(2, 5, dtype=torch.long))
     ) == pytest.approx([7])
 
 
-def levenshtein(a: str, b: str) -> int:
+def levenshtein(a, b):
     """By the recursive definition."""
     if not a or not b:
         return len(a) + len(b)
@@ -150,11 +145,11 @@ def levenshtein(a: str, b: str) -> int:
     return 1 + min(levenshtein(a[1:], b), levenshtein(a, b[1:]), levenshtein(a[1:], b[1:]))
 
 
-def numbers(texts: list[str], length: int) -> np.ndarray:
+def numbers(texts, length):
     return np.array([[ord(c) - 96 for c in text.ljust(length, "`")] for text in texts])
 
 
-def test_edit_distances_are_those_of_the_definition() -> None:
+def test_edit_distances_are_those_of_the_definition():
     rng = np.random.default_rng(0)
     said, meant = (
         ["".join(rng.choice(list("abc"), rng.integers(m + 1))) for _ in range(60)]
@@ -166,7 +161,7 @@ def test_edit_distances_are_those_of_the_definition() -> None:
     assert distances(*known).tolist() == [3, 3, 3]
 
 
-def test_texts_are_read_by_merging_and_dropping_blanks() -> None:
+def test_texts_are_read_by_merging_and_dropping_blanks():
     paths = torch.tensor([[0, 1, 1, 0, 1, 2], [0, 0, 0, 0, 0, 0], [3, 3, 3, 2, 2, 0]])
     outputs = torch.eye(CLASSES)[paths].transpose(1, 2)
     assert greedy(outputs.numpy()).tolist() == [
@@ -182,13 +177,13 @@ def test_texts_are_read_by_merging_and_dropping_blanks() -> None:
     assert of("text_error", given)[0] == pytest.approx(200 / 3)
 
 
-def linear(weights: np.ndarray, inputs: np.ndarray, targets: np.ndarray) -> Predictions:
+def linear(weights, inputs, targets):
     """The answers of linear networks, weights ``(K, classes, numbers)``."""
 
-    def again(given: np.ndarray) -> np.ndarray:
+    def again(given):
         return np.einsum("kcd,nd->knc", weights, given.reshape(len(given), -1))
 
-    def slope(given: np.ndarray, of: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:
+    def slope(given, of):
         return np.einsum("knc,kcd->knd", of(again(given)), weights).reshape(
             -1, *given.shape
         )
@@ -196,7 +191,7 @@ def linear(weights: np.ndarray, inputs: np.ndarray, targets: np.ndarray) -> Pred
     return Predictions(again(inputs), targets, inputs, None, again, slope)
 
 
-def test_the_robust_error_is_that_of_the_worst_step_against_a_linear_network() -> None:
+def test_the_robust_error_is_that_of_the_worst_step_against_a_linear_network():
     """Of two classes a linear network's worst step is known: the margin falls by the step times the
     weights' norm.
     """
@@ -212,14 +207,14 @@ def test_the_robust_error_is_that_of_the_worst_step_against_a_linear_network() -
     assert (attacked > 100 * (margins < 0).mean(1)).all()
 
 
-def test_the_attack_finds_a_gradient_where_a_network_is_certain() -> None:
+def test_the_attack_finds_a_gradient_where_a_network_is_certain():
     weights = 200 * np.array([[[1.0], [-1.0]]], np.float32)
     given = linear(weights, np.full((4, 1, 1, 1), 0.09, np.float32), np.zeros(4, int))
     assert of("error", given) == [0.0]
     assert of("robust_error", given) == [100.0]
 
 
-def test_measures_of_images_follow_their_formulas() -> None:
+def test_measures_of_images_follow_their_formulas():
     targets = randn(2, 1, 9, 8).sigmoid()
     outputs = torch.stack(
         [targets, (targets + 0.1 * randn(2, 1, 9, 8, seed=1)).clamp(0, 1)]
@@ -233,13 +228,13 @@ def test_measures_of_images_follow_their_formulas() -> None:
     assert of("mae", given)[1] == pytest.approx((outputs[1] - targets).abs().mean().item())
 
 
-def test_every_measure_says_what_it_is() -> None:
+def test_every_measure_says_what_it_is():
     for name, measure in METRICS.items():
         assert measure.name == name and measure.title and math.isfinite(measure.worst)
         assert measure.unit == "%" or measure.quantity != "error"
 
 
-def test_a_measure_of_ones_own_is_found_in_its_file(tmp_path: Path) -> None:
+def test_a_measure_of_ones_own_is_found_in_its_file(tmp_path):
     file = tmp_path / "own.py"
     file.write_text(
         "from surrogate_nas.training.metrics import METRICS, TaskMetric\n"
@@ -259,7 +254,7 @@ def test_a_measure_of_ones_own_is_found_in_its_file(tmp_path: Path) -> None:
         ({"when": "never"}, "when of"),
     ],
 )
-def test_a_wrong_measure_says_what_is_wrong(changed: dict[str, str], said: str) -> None:
+def test_a_wrong_measure_says_what_is_wrong(changed, said):
     right = {
         "name": "x",
         "title": "x",
@@ -269,10 +264,10 @@ def test_a_wrong_measure_says_what_is_wrong(changed: dict[str, str], said: str) 
         "of": METRICS["error"].of,
     }
     with pytest.raises(UserError, match=said):
-        TaskMetric(**{**right, **changed})  # type: ignore[arg-type]
+        TaskMetric(**{**right, **changed})
 
 
-def test_answers_of_blanks_alone_are_noted() -> None:
+def test_answers_of_blanks_alone_are_noted():
     outputs = torch.zeros(2, 3, 4, 5)
     outputs[:, :, BLANK] = 1
     outputs[1, 2, 3, 4] = 2

@@ -14,10 +14,10 @@ from scipy.sparse.csgraph import shortest_path
 
 from surrogate_nas.core.errors import UserError
 from surrogate_nas.space import nb201
-from surrogate_nas.training import TASKS, Curve, Task, train
+from surrogate_nas.training import TASKS, Task, train
 from surrogate_nas.training.losses import LOSSES, fitting
 from surrogate_nas.training.tasks import Schedule, cartpole, gridworld
-from surrogate_nas.training.tasks.environment import Array, Environment, starting
+from surrogate_nas.training.tasks.environment import Environment, starting
 from surrogate_nas.training.trainers import policy
 from surrogate_nas.training.trainers.policy import Policy, act, advantages
 
@@ -28,7 +28,7 @@ CONTROL = ["cartpole", "gridworld"]
 SEEDS = (0, 1)
 
 
-def test_the_cart_and_the_pole_obey_the_equations_of_motion() -> None:
+def test_the_cart_and_the_pole_obey_the_equations_of_motion():
     """Against Lagrange's equations of a cart and a uniform rod, solved for both accelerations at
     once.
     """
@@ -53,7 +53,7 @@ def test_the_cart_and_the_pole_obey_the_equations_of_motion() -> None:
     )
 
 
-def test_an_episode_ends_where_the_cart_or_the_pole_is_too_far_off() -> None:
+def test_an_episode_ends_where_the_cart_or_the_pole_is_too_far_off():
     states = np.zeros((4, 8, 4))
     states[1:, -1] = (2.39, 1.0, 0, 0), (0, 0, -0.2, -1.0), (2.39, -1.0, 0, 0)
     after, rewards, ended = cartpole.ENVIRONMENT.step(states, np.zeros(4, dtype=int))
@@ -63,7 +63,7 @@ def test_an_episode_ends_where_the_cart_or_the_pole_is_too_far_off() -> None:
     assert seen.shape == (4, 2, 1, 8) and abs(seen[1, 0, 0, -1]) > 1 > abs(seen[0]).max()
 
 
-def test_distances_are_shortest_paths_of_the_graph_of_free_squares() -> None:
+def test_distances_are_shortest_paths_of_the_graph_of_free_squares():
     states = TASKS["gridworld"].data["test"].targets[:5]
     for state, found in zip(states, gridworld.distances(states), strict=True):
         goal = state[1]
@@ -76,7 +76,7 @@ def test_distances_are_shortest_paths_of_the_graph_of_free_squares() -> None:
         np.testing.assert_array_equal(found.ravel()[free], expected[free])
 
 
-def test_a_walker_stops_at_walls_and_edges_and_leaves_a_trail() -> None:
+def test_a_walker_stops_at_walls_and_edges_and_leaves_a_trail():
     state = np.zeros((1, 4, 7, 7), dtype=np.float32)
     state[0, 0, 0, 0] = state[0, 1, 0, 2] = state[0, 2, 1, 0] = 1
     world = gridworld.ENVIRONMENT
@@ -98,21 +98,21 @@ class Bandit(Environment):
 
     longest: int = 1
 
-    def observe(self, states: Array) -> Array:
+    def observe(self, states):
         return states[:, None, None].astype(np.float32)
 
-    def step(self, states: Array, actions: Array) -> tuple[Array, Array, Array]:
+    def step(self, states, actions):
         return states, actions**2.0 + states[:, 0], np.ones(len(states), dtype=bool)
 
-    def greatest(self, states: Array) -> Array:
+    def greatest(self, states):
         return 4 + states[:, 0]
 
 
-def always(*odds: float) -> policy.Answer:
+def always(*odds):
     return lambda inputs: np.tile(odds, (1, len(inputs), 1))
 
 
-def bandit(**changes: object) -> Task:
+def bandit(**changes):
     noise = {
         name: np.random.default_rng(i).normal(size=(40, 4))
         for i, name in enumerate(("train", "valid", "test"))
@@ -125,15 +125,15 @@ def bandit(**changes: object) -> Task:
         kind="policy",
         environment=Bandit(),
     )
-    return replace(task, **changes)  # type: ignore[arg-type]
+    return replace(task, **changes)
 
 
-def trainer_of(task: Task) -> Policy:
+def trainer_of(task):
     return Policy(task, task.data, seed=0)
 
 
 @pytest.mark.parametrize("name", ["expected_return", "clipped_return"])
-def test_the_gradient_is_that_of_the_expected_return(name: str) -> None:
+def test_the_gradient_is_that_of_the_expected_return(name):
     odds = torch.tensor([0.3, -0.4, 0.1])
     starts = np.random.default_rng(0).normal(size=(40_000, 4))
     episodes = act(Bandit(), starts, always(*odds.tolist()), np.random.default_rng(1))
@@ -150,14 +150,14 @@ def test_the_gradient_is_that_of_the_expected_return(name: str) -> None:
     torch.testing.assert_close(-given.grad, exact, atol=0.01, rtol=0)
 
 
-def test_a_baseline_does_not_hold_the_own_reward() -> None:
+def test_a_baseline_does_not_hold_the_own_reward():
     starts = np.array([[1.0, 0, 0, 0], [2, 0, 0, 0], [6, 0, 0, 0]])
     episodes = act(Bandit(), starts, always(50.0, 0.0, 0.0), np.random.default_rng(0))
     raw = np.array([1 - 4, 2 - 3.5, 6 - 1.5])
     np.testing.assert_allclose(advantages(episodes, 1.0)[0], raw / raw.std(), rtol=1e-6)
 
 
-def test_advantages_discount_what_surprises_later() -> None:
+def test_advantages_discount_what_surprises_later():
     lives = np.array([[True, True], [True, False], [True, False]])
     told = np.array([[1.0, 1.0], [2.0, 0.0], [4.0, 0.0]])
     episodes = policy.Episodes(np.zeros((3, 2, 1)), told, told, told, told, lives)
@@ -167,7 +167,7 @@ def test_advantages_discount_what_surprises_later() -> None:
     assert episodes.returns(0.5).tolist() == [1 + 0.5 * 2 + 0.25 * 4, 1]
 
 
-def test_a_reported_loss_is_what_is_lost_and_its_gradient_the_surrogates() -> None:
+def test_a_reported_loss_is_what_is_lost_and_its_gradient_the_surrogates():
     task = bandit()
     trainer = trainer_of(task)
     for name in CONTROL:
@@ -202,7 +202,7 @@ def test_a_reported_loss_is_what_is_lost_and_its_gradient_the_surrogates() -> No
     )
 
 
-def test_a_policy_is_judged_by_its_returns_and_collapse_is_noted() -> None:
+def test_a_policy_is_judged_by_its_returns_and_collapse_is_noted():
     task = bandit()
     trainer = trainer_of(task)
     greatest = task.data["valid"].targets[:, 0].astype(np.float64) + 4
@@ -221,7 +221,7 @@ def test_a_policy_is_judged_by_its_returns_and_collapse_is_noted() -> None:
     assert not trainer.note
 
 
-def test_a_policy_that_is_no_number_is_recorded_as_the_worst() -> None:
+def test_a_policy_that_is_no_number_is_recorded_as_the_worst():
     (curve,) = train(
         [CELL], bandit(schedule=Schedule(epochs=2, learning_rate=1e30)), seed=0
     )
@@ -230,32 +230,32 @@ def test_a_policy_that_is_no_number_is_recorded_as_the_worst() -> None:
     assert curve.metrics["test_failures"] == 100
 
 
-def test_a_policy_needs_an_environment() -> None:
+def test_a_policy_needs_an_environment():
     with pytest.raises(UserError, match="policy task bandit has no environment"):
         train([CELL], bandit(environment=None))
 
 
-def test_an_environments_settings_are_part_of_the_digest() -> None:
+def test_an_environments_settings_are_part_of_the_digest():
     assert (
         bandit().digest == bandit().digest != bandit(environment=Bandit(longest=2)).digest
     )
 
 
 @pytest.fixture(scope="module", params=CONTROL)
-def trained(request: pytest.FixtureRequest) -> tuple[Task, list[Curve]]:
+def trained(request):
     """A control task, and a known good cell trained on it with two seeds."""
     task = TASKS[request.param]
     return task, [train([CELL], task, seed=seed)[0] for seed in SEEDS]
 
 
-def returns_of(task: Task, answer: policy.Answer) -> float:
+def returns_of(task, answer):
     _, answers = trainer_of(task).judged("test", answer)
     return task.measured[0].of(answers).item()
 
 
 def test_a_good_cell_beats_chance_and_constants_by_more_than_seeds_differ(
-    trained: tuple[Task, list[Curve]],
-) -> None:
+    trained,
+):
     task, curves = trained
     found = [curve.metrics["test_return"] for curve in curves]
     chance = returns_of(task, always(*[0.0] * task.classes))
@@ -266,7 +266,7 @@ def test_a_good_cell_beats_chance_and_constants_by_more_than_seeds_differ(
     assert not any(curve.note for curve in curves)
 
 
-def test_what_a_control_task_tells(trained: tuple[Task, list[Curve]]) -> None:
+def test_what_a_control_task_tells(trained):
     task, curves = trained
     for curve in curves:
         assert curve.metrics["test_loss"] == pytest.approx(
@@ -283,7 +283,7 @@ def test_what_a_control_task_tells(trained: tuple[Task, list[Curve]]) -> None:
 
 
 @pytest.mark.parametrize("name", CONTROL)
-def test_starts_are_fixed_and_disjoint(name: str) -> None:
+def test_starts_are_fixed_and_disjoint(name):
     task = TASKS[name]
     again = task.load()
     seen = set()

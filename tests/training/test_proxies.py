@@ -2,8 +2,6 @@
 strategies make of it.
 """
 
-from __future__ import annotations
-
 import math
 import pickle
 from pathlib import Path
@@ -19,12 +17,12 @@ import surrogate_nas as sn
 from analysis.papers.common.paper import published
 from analysis.papers.common.ranks import WITHIN
 from analysis.papers.proxies import SIZES, TOGETHER, study
-from surrogate_nas.benchmarks import TableBenchmark, load, proxies
+from surrogate_nas.benchmarks import load, proxies
 from surrogate_nas.benchmarks.proxies import untrained
 from surrogate_nas.core.errors import UserError
 from surrogate_nas.core.metrics import metric_named
 from surrogate_nas.files import shipped
-from surrogate_nas.space import NB201, nb201
+from surrogate_nas.space import nb201
 from surrogate_nas.space.network import Network
 from surrogate_nas.strategies.bo.strategy import BayesianOptimisation
 from surrogate_nas.strategies.zero_cost import ZeroCost
@@ -46,7 +44,7 @@ PATH = "|none~0|+|none~0|none~1|+|nor_conv_3x3~0|none~1|none~2|"
 NAMES = sorted(f"{proxy}@fashion" for proxy in PROXIES)
 
 
-def test_synflow_is_conserved_from_layer_to_layer(space: NB201) -> None:
+def test_synflow_is_conserved_from_layer_to_layer(space):
     """On a single path every layer carries what reaches the output, so the sum is that times the
     number of layers.
     """
@@ -61,13 +59,13 @@ def test_synflow_is_conserved_from_layer_to_layer(space: NB201) -> None:
     assert flow == pytest.approx(len(layers) * reached, rel=1e-9)
 
 
-def test_what_follows_from_the_loss_is_that_of_its_gradient() -> None:
+def test_what_follows_from_the_loss_is_that_of_its_gradient():
     torch.manual_seed(0)
     layer = nn.Linear(5, 3).double()
     x = torch.randn(7, 5, dtype=torch.float64)
     y = torch.arange(7) % 3
 
-    def gradient(weight: torch.Tensor) -> torch.Tensor:
+    def gradient(weight):
         weight = weight.detach().clone().requires_grad_()
         out = nn.functional.linear(x, weight, layer.bias)
         return torch.autograd.grad(nn.functional.cross_entropy(out, y), weight)[0]
@@ -87,7 +85,7 @@ def test_what_follows_from_the_loss_is_that_of_its_gradient() -> None:
     )
 
 
-def test_naswot_and_jacob_cov_prefer_examples_that_differ() -> None:
+def test_naswot_and_jacob_cov_prefer_examples_that_differ():
     apart = torch.tensor([[1.0, -1, 1], [-1, 1, -1]])
     alike = torch.tensor([[1.0, -1, 1], [1, -1, 1]])
     # they agree on none of six
@@ -106,8 +104,8 @@ def test_naswot_and_jacob_cov_prefer_examples_that_differ() -> None:
 
 
 def test_scores_repeat_heed_the_seed_and_are_finite_for_every_kind_of_cell(
-    space: NB201,
-) -> None:
+    space,
+):
     task = task_named(TASK)
     every = [
         score(space.parse(text), space, task) for text in (DEAD, PATH, str(space.reference))
@@ -125,15 +123,15 @@ def test_scores_repeat_heed_the_seed_and_are_finite_for_every_kind_of_cell(
         assert every[0][proxy] < min(every[1][proxy], every[2][proxy]), proxy
 
 
-def test_dead_operations_change_nothing(space: NB201) -> None:
+def test_dead_operations_change_nothing(space):
     task = task_named(TASK)
     twin = PATH.replace("|none~0|+", "|nor_conv_3x3~0|+")
     assert score(space.parse(PATH), space, task) == score(space.parse(twin), space, task)
 
 
 def test_the_shipped_proxies_are_whole_small_and_shared_by_twins(
-    analog: TableBenchmark,
-) -> None:
+    analog,
+):
     assert shipped("proxies-nb201.h5").stat().st_size < 1.5e6
     classes = analog.space.classes
     assert classes is not None
@@ -144,9 +142,7 @@ def test_the_shipped_proxies_are_whole_small_and_shared_by_twins(
         assert len(np.unique(values)) > 4000
 
 
-def test_every_benchmark_of_the_space_has_them_for_free(
-    analog: TableBenchmark, small: TableBenchmark
-) -> None:
+def test_every_benchmark_of_the_space_has_them_for_free(analog, small):
     live = load("live:digits")
     cell = analog.space[11]
     for bench in (analog, small, live, load("fashion")):
@@ -160,14 +156,14 @@ def test_every_benchmark_of_the_space_has_them_for_free(
     assert not [m for m in load("nbgraph-cora").metrics if m.quantity == "proxy"]
 
 
-def test_a_space_of_the_same_name_has_none_of_them() -> None:
+def test_a_space_of_the_same_name_has_none_of_them():
     other = sn.EnumerableChoiceSpace("nb201", {"a": ("x", "y")})
     assert untrained(other) == other.analytic
 
 
 def test_only_objectives_that_name_one_depend_on_them(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+    monkeypatch,
+):
     texts = ("digital_error + 0.1*params", "digital_error + 0.1*synflow@fashion")
     before = [sn.Objective(text, load("analog-cifar10")).fingerprint for text in texts]
     held = load("analog-cifar10").fingerprint
@@ -181,7 +177,7 @@ def test_only_objectives_that_name_one_depend_on_them(
     )
 
 
-def test_a_proxy_in_an_objective_rewards_larger_values(analog: TableBenchmark) -> None:
+def test_a_proxy_in_an_objective_rewards_larger_values(analog):
     objective = sn.Objective("digital_error + 0.5*synflow@fashion", analog)
     term = objective.terms[1]
     values = analog.column("synflow@fashion")
@@ -190,7 +186,7 @@ def test_a_proxy_in_an_objective_rewards_larger_values(analog: TableBenchmark) -
     assert metric_named("my_proxy").larger_is_better
 
 
-def test_what_is_known_can_be_read_by_name(analog: TableBenchmark) -> None:
+def test_what_is_known_can_be_read_by_name(analog):
     known = sn.Objective("digital_error", analog).known
     assert known.proxies == tuple(NAMES) and {"params", "macs", *NAMES} <= {*known.names}
     assert not any("error" in name or "loss" in name for name in known.names)
@@ -206,25 +202,25 @@ def test_what_is_known_can_be_read_by_name(analog: TableBenchmark) -> None:
 
 
 def test_zero_cost_begins_with_what_is_promised_and_is_bo_where_nothing_is(
-    analog: TableBenchmark,
-) -> None:
+    analog,
+):
     made = ZeroCost(nb201(), seed=0)
     made.known = sn.Objective("digital_error", analog).known
     asked = made.ask(5)
-    _, first = np.unique(analog.space.classes, return_index=True)  # type: ignore[call-overload]
+    _, first = np.unique(analog.space.classes, return_index=True)
     ranks = [rankdata(analog.column(name)[first]) for name in NAMES]
     promise = np.mean([ndtri((rank - 0.5) / len(first)) for rank in ranks], axis=0)
-    classes = [analog.space.classes[cell.index] for cell in asked]  # type: ignore[index]
+    classes = [analog.space.classes[cell.index] for cell in asked]
     assert classes == np.argsort(-promise)[:5].tolist()
     assert ZeroCost(nb201(), seed=3).ask(4) == BayesianOptimisation(nb201(), seed=3).ask(4)
 
 
-def test_zero_cost_finds_a_good_cell_sooner_than_chance(analog: TableBenchmark) -> None:
+def test_zero_cost_finds_a_good_cell_sooner_than_chance(analog):
     run = sn.search(analog, "zero_cost", "digital_error", budget=30)
     assert 100 * run.incumbent.loss <= np.quantile(analog.column("digital_error"), 0.001)
 
 
-def test_the_paper_puts_counting_beside_every_proxy() -> None:
+def test_the_paper_puts_counting_beside_every_proxy():
     found = {finding.proxy: finding for finding in study("analog-cifar10")}
     assert set(found) == {*NAMES, TOGETHER, *SIZES}
     assert found["synflow@fashion"].taus["kendall"] > 0.4
@@ -237,9 +233,7 @@ def test_the_paper_puts_counting_beside_every_proxy() -> None:
     "objective",
     ["digital_error + 0.1*params subject to macs <= 40", "digital_error, params"],
 )
-def test_zero_cost_guided_repeats_and_keeps_what_is_known(
-    analog: TableBenchmark, objective: str
-) -> None:
+def test_zero_cost_guided_repeats_and_keeps_what_is_known(analog, objective):
     runs = [
         sn.search(analog, "zero_cost", objective, budget=22, seed=1, simulated_workers=3)
         for _ in range(2)

@@ -2,8 +2,6 @@
 network.
 """
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 from sklearn.decomposition import PCA
@@ -23,13 +21,13 @@ GOOD = nb201().parse(
 )
 
 
-def judged(task: Task, measure: str, split: str, outputs: np.ndarray) -> float:
+def judged(task, measure, split, outputs):
     inputs, targets = task.data[split]
     answers = Predictions(outputs[None], targets, inputs, task, lambda _: np.zeros(0))
     return METRICS[measure].of(answers).item()
 
 
-def test_what_is_forecast_lies_behind_what_was_trained_on() -> None:
+def test_what_is_forecast_lies_behind_what_was_trained_on():
     parts = forecasting.windows(np.arange(200.0))
     ahead = {name: rows[:, -forecasting.SEASON :] for name, rows in parts.items()}
     assert (
@@ -41,7 +39,7 @@ def test_what_is_forecast_lies_behind_what_was_trained_on() -> None:
     assert np.abs(inputs.mean(3)).max() < 1e-4 and np.abs(inputs.std(3) - 1).max() < 1e-4
 
 
-def test_the_scaled_error_is_that_of_the_paper() -> None:
+def test_the_scaled_error_is_that_of_the_paper():
     past = np.array([1.0, 2, 3, 4, 3, 5, 7, 3])
     task = Task("line", "", dict, 2, kind="regression")
     split = as_split(past[None, None, None], np.array([[6.0, 9.0]]))
@@ -53,7 +51,7 @@ def test_the_scaled_error_is_that_of_the_paper() -> None:
     )
 
 
-def test_a_good_cell_forecasts_better_than_naive_and_linear_forecasts() -> None:
+def test_a_good_cell_forecasts_better_than_naive_and_linear_forecasts():
     task = TASKS["forecasting"]
     inputs, targets = (part.reshape(len(part), -1) for part in task.data["test"])
     linear = Ridge(3.0).fit(*(part.reshape(len(part), -1) for part in task.data["train"]))
@@ -70,7 +68,7 @@ def test_a_good_cell_forecasts_better_than_naive_and_linear_forecasts() -> None:
     assert ridge - np.mean(found) > abs(found[0] - found[1])
 
 
-def test_the_area_is_that_of_scikit_learn() -> None:
+def test_the_area_is_that_of_scikit_learn():
     rng = np.random.default_rng(0)
     days = rng.standard_normal((60, 1, 1, 4))
     labels = rng.integers(2, size=60)
@@ -90,7 +88,7 @@ def test_the_area_is_that_of_scikit_learn() -> None:
     assert METRICS["auc"].of(alike) == 0.5
 
 
-def test_only_normal_examples_are_trained_on() -> None:
+def test_only_normal_examples_are_trained_on():
     inputs = np.arange(6.0).reshape(6, 1, 1, 1)
     split = as_split(inputs, np.array([0, 1, 0, 1, 0, 1]))
     task = Task("odd", "", dict, 2, kind="reconstruction", outputs=1)
@@ -114,7 +112,7 @@ def test_only_normal_examples_are_trained_on() -> None:
 
 
 @pytest.mark.skipif(not anomaly.TASK.is_here(), reason="needs sktime's or aeon's files")
-def test_a_good_cell_finds_winter_days() -> None:
+def test_a_good_cell_finds_winter_days():
     task = TASKS["anomaly"]
     assert {
         name: tuple(np.bincount(split.targets)) for name, split in task.data.items()
@@ -143,6 +141,6 @@ def test_a_good_cell_finds_winter_days() -> None:
 @pytest.mark.parametrize(
     "text", ["", "1,2:1", "a:1", ",".join(["1"] * 24) + ":7", ",".join(["nan"] * 24) + ":1"]
 )
-def test_a_damaged_file_of_days_is_told(text: str) -> None:
+def test_a_damaged_file_of_days_is_told(text):
     with pytest.raises(UserError, match="ItalyPowerDemand is damaged"):
         anomaly.arrays(vowels.parsed(text, "ItalyPowerDemand"))

@@ -2,15 +2,10 @@
 wide margin.
 """
 
-from __future__ import annotations
-
 import gzip
 import re
 import sys
 from dataclasses import replace
-from pathlib import Path
-from types import ModuleType
-from typing import Any
 
 import numpy as np
 import pytest
@@ -52,7 +47,7 @@ SMALL = tasks_here(
 )
 
 
-def idx(array: np.ndarray) -> bytes:
+def idx(array):
     return (
         b"\0\0\x08"
         + bytes([array.ndim])
@@ -62,7 +57,7 @@ def idx(array: np.ndarray) -> bytes:
 
 
 @pytest.fixture(scope="module")
-def clothes(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def clothes(tmp_path_factory):
     """Files of Fashion-MNIST's form, made here: a bright square whose place is the
     class.
     """
@@ -82,7 +77,7 @@ def clothes(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def baseline(task: Task) -> tuple[float, float]:
+def baseline(task):
     """(loss, error) on the test split of the training split's majority class, mean, or unigram."""
     train_targets, targets = (task.data[name].targets for name in ("train", "test"))
     if task.kind == "regression":
@@ -96,9 +91,9 @@ def baseline(task: Task) -> tuple[float, float]:
 
 
 @pytest.mark.parametrize("name", [*INSTANT, *SMALL])
-def test_a_task_beats_its_baseline_and_its_splits_share_nothing(name: str) -> None:
+def test_a_task_beats_its_baseline_and_its_splits_share_nothing(name):
     task = TASKS[name]
-    seen: set[bytes] = set()
+    seen = set()
     for split in SPLITS:
         inputs, targets = task.data[split]
         assert inputs.dtype == np.float32 and np.isfinite(inputs).all()
@@ -117,7 +112,7 @@ def test_a_task_beats_its_baseline_and_its_splits_share_nothing(name: str) -> No
     assert not curve.note
 
 
-def assert_fixed(name: str) -> None:
+def assert_fixed(name):
     one, again = (TASKS[name].load() for _ in range(2))
     for split in SPLITS:
         for part, same in zip(one[split], again[split], strict=True):
@@ -125,13 +120,13 @@ def assert_fixed(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", tasks_here("digits", "rotation", "text", "life", "mnist8"))
-def test_splits_are_fixed(name: str) -> None:
+def test_splits_are_fixed(name):
     assert_fixed(name)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["mnist1d", *SMALL])
-def test_splits_of_every_task_are_fixed(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_splits_of_every_task_are_fixed(name, monkeypatch):
     if name in ("glyphs", "words"):  # which take long to draw: fewer of them
         monkeypatch.setattr(sys.modules[TASKS[name].load.__module__], "_SIZES", (9, 5, 7))
         monkeypatch.setattr(words, "_MOST", 1000)
@@ -156,9 +151,7 @@ def test_splits_of_every_task_are_fixed(name: str, monkeypatch: pytest.MonkeyPat
         ("splice", "needs R's package mlbench: apt-get install r-cran-mlbench"),
     ],
 )
-def test_what_a_task_lacks_is_told_in_one_line(
-    name: str, line: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
+def test_what_a_task_lacks_is_told_in_one_line(name, line, monkeypatch, tmp_path):
     task = replace(TASKS[name])  # whose data was not read before
     monkeypatch.setattr("importlib.util.find_spec", lambda _: None)
     monkeypatch.setattr("surrogate_nas.core.extras.sys.modules", {})
@@ -177,24 +170,20 @@ def test_what_a_task_lacks_is_told_in_one_line(
         (sounds, "apt-get install hydrogen-drumkits"),
     ],
 )
-def test_missing_recordings_are_told(
-    module: ModuleType, line: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
+def test_missing_recordings_are_told(module, line, monkeypatch, tmp_path):
     monkeypatch.setattr(module, "FOLDER", tmp_path / "none")
     assert not module.TASK.is_here()
     with pytest.raises(UserError, match=line):
         module.load()
 
 
-def test_text_targets_are_the_next_characters() -> None:
+def test_text_targets_are_the_next_characters():
     inputs, targets = TASKS["text"].data["train"]
     assert np.array_equal(inputs.argmax(1)[:, 0, 1:], targets[:, :-1])
     assert text.encode("Ab9\t").tolist() == [text.ALPHABET.index(c) for c in "ab0?"]
 
 
-def test_fashion_learns_from_files_of_its_form(
-    clothes: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_fashion_learns_from_files_of_its_form(clothes, monkeypatch):
     monkeypatch.setenv(fashion.VARIABLE, str(clothes))
     task = Task("clothes", "", fashion.load, 10)
     assert {name: tuple(split.inputs.shape) for name, split in task.data.items()} == {
@@ -206,27 +195,25 @@ def test_fashion_learns_from_files_of_its_form(
 
 
 def test_fashion_is_here_when_a_folder_holds_its_files(
-    clothes: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    tmp_path: Path,
-) -> None:
+    clothes,
+    monkeypatch,
+    tmp_path,
+):
     monkeypatch.setattr(fashion, "folders", lambda: [tmp_path])
     assert not fashion.TASK.is_here()
     monkeypatch.setattr(fashion, "folders", lambda: [tmp_path, clothes])
     assert fashion.TASK.is_here()
 
 
-def test_pooling_pixels_averages_blocks() -> None:
+def test_pooling_pixels_averages_blocks():
     images = np.arange(16, dtype=np.uint8).reshape(1, 4, 4) * 10
     assert pooled(images, 2).tolist() == [[[25, 45], [105, 125]]]
 
 
-def test_missing_fashion_names_three_ways(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
+def test_missing_fashion_names_three_ways(monkeypatch, tmp_path):
     monkeypatch.setattr(fashion, "folders", lambda: [tmp_path])
 
-    def unreachable() -> None:
+    def unreachable():
         raise OSError("no network")
 
     monkeypatch.setattr(fashion, "_fetch", unreachable)
@@ -240,20 +227,18 @@ def test_missing_fashion_names_three_ways(
 @pytest.mark.parametrize(
     "content", [b"", b"\0\0\x08\x03\0\0", b"\0\0\x08\x01\0\0\0\x05ab", b"<html>"]
 )
-def test_a_damaged_file_is_told(content: bytes) -> None:
+def test_a_damaged_file_is_told(content):
     with pytest.raises(UserError, match="damaged"):
         fashion.parse_idx(content, "train-images")
 
 
-def test_cifar_says_what_is_missing(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
+def test_cifar_says_what_is_missing(monkeypatch, tmp_path):
     monkeypatch.setenv("SURROGATE_NAS_CIFAR", str(tmp_path))
     with pytest.raises(UserError, match="torchvision"):
         TASKS["cifar10"].load()
 
 
-def test_tasks_from_a_users_file(tmp_path: Path) -> None:
+def test_tasks_from_a_users_file(tmp_path):
     header = "from surrogate_nas.training.tasks import Task\n"
     (tmp_path / "good.py").write_text(f"{header}TASK = Task('mine', '', dict, 2)\n")
     (tmp_path / "raises.py").write_text("1 / 0\n")
@@ -275,20 +260,20 @@ def test_tasks_from_a_users_file(tmp_path: Path) -> None:
         _ = task_named(f"{tmp_path}/good.py:TASK").data
 
 
-def images(n: int = 4, **changes: object) -> tuple[object, object]:
+def images(n=4, **changes):
     return changes.get("inputs", np.zeros((n, 1, 3, 3))), changes.get(
         "targets", np.arange(n) % 2
     )
 
 
-def task_of(train_split: object, kind: str = "classification", classes: int = 2) -> Task:
+def task_of(train_split, kind="classification", classes=2):
     other = (
         (np.zeros((4, 1, 1, 3)), np.zeros((4, 3), int)) if kind == "language" else images()
     )
     splits = {"train": train_split, "valid": other, "test": other}
     return Task(
         "mine", "", lambda: splits, 1 if kind == "regression" else classes, kind=kind
-    )  # type: ignore[arg-type]
+    )
 
 
 @pytest.mark.parametrize(
@@ -304,7 +289,7 @@ def task_of(train_split: object, kind: str = "classification", classes: int = 2)
         ),
     ],
 )
-def test_pairs_of_arrays_become_splits(pair: object) -> None:
+def test_pairs_of_arrays_become_splits(pair):
     inputs, targets = task_of(pair).data["train"]
     assert (
         inputs.dtype == np.float32
@@ -360,16 +345,16 @@ CLASSES = "classification"
     ],
 )
 def test_data_that_is_wrong_is_told_in_one_line(
-    split: object,
-    kind: str,
-    says: str,
-) -> None:
+    split,
+    kind,
+    says,
+):
     with pytest.raises(UserError, match=f"The task mine is wrong: .*{says}") as raised:
         _ = task_of(split, kind).data
     assert "\n" not in str(raised.value)
 
 
-def test_settings_that_are_wrong_are_told() -> None:
+def test_settings_that_are_wrong_are_told():
     for settings, says in [
         ({"epochs": 0}, "epochs must be a whole number of at least 1, not 0"),
         ({"batch": 2.5}, "batch must be a whole number"),
@@ -379,7 +364,7 @@ def test_settings_that_are_wrong_are_told() -> None:
         ),
     ]:
         with pytest.raises(UserError, match=says):
-            Schedule(**settings)  # type: ignore[arg-type]
+            Schedule(**settings)
     for changes, says in [
         ({"classes": 1}, "classes of the task x must be a whole number of at least 2"),
         ({"kind": "regresion"}, "Did you mean 'regression'"),
@@ -387,10 +372,10 @@ def test_settings_that_are_wrong_are_told() -> None:
         ({"channels": "4"}, "channels of the task x"),
     ]:
         with pytest.raises(UserError, match=says):
-            Task(**({"name": "x", "title": "", "load": dict, "classes": 3} | changes))  # type: ignore[arg-type]
+            Task(**({"name": "x", "title": "", "load": dict, "classes": 3} | changes))
 
 
-def test_the_digest_is_of_data_and_settings() -> None:
+def test_the_digest_is_of_data_and_settings():
     one = images()
     two = images(targets=np.array([1, 0, 1, 0]))
     assert task_of(one).digest == task_of(one).digest != task_of(two).digest
@@ -405,7 +390,7 @@ def test_the_digest_is_of_data_and_settings() -> None:
     assert len({task.digest for task in (task_of(one), *changed)}) == 7
 
 
-def test_losses_and_errors_by_hand() -> None:
+def test_losses_and_errors_by_hand():
     outputs = torch.tensor([[[0.0, 0.0], [0.0, 9.0]], [[5.0, 0.0], [0.0, 5.0]]])
     task = Task("two", "", dict, 2)
     targets = torch.tensor([0, 0])
@@ -423,7 +408,7 @@ def test_losses_and_errors_by_hand() -> None:
     assert as_split(np.zeros((1, 1, 1, 1)), np.zeros(1)).targets.dtype == np.float32
 
 
-def test_a_task_with_another_loss_is_another_task(tmp_path: Path) -> None:
+def test_a_task_with_another_loss_is_another_task(tmp_path):
     focal = task_named("digits?loss=focal")
     assert (focal.name, focal.trained.name, focal.kind) == (
         "digits?loss=focal",
@@ -449,7 +434,7 @@ def test_a_task_with_another_loss_is_another_task(tmp_path: Path) -> None:
             _ = task_named(name).trained
 
 
-def noise(kind: str, height: int, width: int) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+def noise(kind, height, width):
     """Splits of a kind with inputs of some size."""
     inputs = np.random.default_rng(0).standard_normal((8, 1, height, width))
     one = np.zeros(8, dtype=int)
@@ -507,11 +492,11 @@ def noise(kind: str, height: int, width: int) -> dict[str, tuple[np.ndarray, np.
     ],
 )
 def test_inputs_that_no_network_of_the_kind_takes_are_refused_before_training(
-    kind: str,
-    size: tuple[int, int],
-    settings: dict[str, Any],
-    said: str,
-) -> None:
+    kind,
+    size,
+    settings,
+    said,
+):
     task = Task(
         "mine", "t", lambda: noise(kind, *size), kind=kind, **{"classes": 2, **settings}
     )
@@ -524,8 +509,8 @@ def test_inputs_that_no_network_of_the_kind_takes_are_refused_before_training(
 
 @pytest.mark.parametrize("settings", [{"outputs": 32}, {"strided": False}])
 def test_segmentation_of_one_s_own_trains_where_every_pixel_is_answered(
-    settings: dict[str, Any],
-) -> None:
+    settings,
+):
     task = Task(
         "mine",
         "t",

@@ -1,9 +1,6 @@
 """Tasks of photographs, handwriting, letters and grids: pictures are what they are said to be."""
 
-from __future__ import annotations
-
 import json
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -28,7 +25,7 @@ GOOD = nb201().parse(
 
 
 @pytest.mark.parametrize("name", tasks_here("photographs"))
-def test_tiles_are_pieces_of_photographs_and_none_is_in_two_splits(name: str) -> None:
+def test_tiles_are_pieces_of_photographs_and_none_is_in_two_splits(name):
     tiles = photographs.tiles()
     assert (
         tiles.shape == (3000, 1, 8, 8) and 0 <= tiles.min() < 0.1 and 0.9 < tiles.max() <= 1
@@ -46,14 +43,14 @@ def test_tiles_are_pieces_of_photographs_and_none_is_in_two_splits(name: str) ->
 
 
 @pytest.mark.parametrize("name", tasks_here("photographs"))
-def test_a_good_cell_takes_most_of_the_noise_away(name: str) -> None:
+def test_a_good_cell_takes_most_of_the_noise_away(name):
     task = TASKS[name]
     noisy, clean = task.data["test"]
     (curve,) = train([GOOD], task)
     assert curve.finals["test_loss"] < 0.4 * np.square(noisy - clean).mean()
 
 
-def test_a_glider_moves_and_edges_meet() -> None:
+def test_a_glider_moves_and_edges_meet():
     grid = np.zeros((1, 8, 8), np.int64)
     grid[0, [0, 1, 2, 2, 2], [1, 2, 0, 1, 2]] = 1
     after = grid
@@ -65,9 +62,7 @@ def test_a_glider_moves_and_edges_meet() -> None:
     assert np.array_equal(after, grid)
 
 
-def test_cifar_is_read_from_rows_of_pictures(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
+def test_cifar_is_read_from_rows_of_pictures(monkeypatch, tmp_path):
     monkeypatch.setenv("SURROGATE_NAS_CIFAR", str(tmp_path))
     assert not cifar8.TASK.is_here()
     with pytest.raises(
@@ -94,14 +89,14 @@ def test_cifar_is_read_from_rows_of_pictures(
     assert sizes == [100, 150, 300]
 
 
-def board(*rows: str) -> np.ndarray:
+def board(*rows):
     """A board of rows of letters: white pieces are capital, a dot is an empty square."""
     return np.array([["PNBRQKpnbrqk.".index(one) for one in row] for row in rows]) % 12 - (
         np.array([[one == "." for one in row] for row in rows])
     )
 
 
-def test_white_attacks_as_the_rules_say() -> None:
+def test_white_attacks_as_the_rules_say():
     empty = "........"
     place = board(
         "p.......", empty, empty, "...R..n.", empty, empty, ".P......", "......N."
@@ -129,7 +124,7 @@ def test_white_attacks_as_the_rules_say() -> None:
     assert found[6, :2].all() and found[7, 1]
 
 
-def test_boards_differ_in_how_many_pieces_are_left() -> None:
+def test_boards_differ_in_how_many_pieces_are_left():
     inputs, targets = TASKS["chessboard"].data["train"]
     counts = inputs.sum((2, 3))
     assert counts.max(0).tolist() == 2 * [8, 2, 2, 2, 1, 1]
@@ -138,13 +133,13 @@ def test_boards_differ_in_how_many_pieces_are_left() -> None:
 
 
 @pytest.mark.parametrize("name", tasks_here("mnist8"))
-def test_pixels_of_digits_are_means_of_blocks(name: str) -> None:
+def test_pixels_of_digits_are_means_of_blocks(name):
     images, labels = mnist8.published()
     assert np.bincount(labels).tolist() == [500] * 10 and images.max() == 255
     assert TASKS[name].data["test"].inputs.shape == (2500, 1, 8, 8)
 
 
-def test_a_letter_has_holes_and_is_moved() -> None:
+def test_a_letter_has_holes_and_is_moved():
     (font, *_) = glyphs.fonts()
     ring = glyphs.drawn(("O", font), np.zeros(2))
     assert ring[3:5, 3:5].max() == 0 and ring.max() > 0.8
@@ -152,7 +147,7 @@ def test_a_letter_has_holes_and_is_moved() -> None:
     assert np.array_equal(moved[:, :-1], ring[:, 1:])
 
 
-def test_a_letter_is_in_one_split_and_every_script_has_as_many_pictures() -> None:
+def test_a_letter_is_in_one_split_and_every_script_has_as_many_pictures():
     by_script = glyphs.letters()
     assert [*by_script] == [*glyphs.SCRIPTS]
     assert all(letter.isalpha() for own in by_script.values() for letter in own)

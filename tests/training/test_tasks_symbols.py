@@ -1,13 +1,9 @@
 """Tasks of text, code and DNA: symbols become channels, and no example is in two splits."""
 
-from __future__ import annotations
-
 import argparse
 import json.decoder
 import lzma
 import shutil
-from collections.abc import Callable
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -25,7 +21,7 @@ from surrogate_nas.training.tasks import (
 from tests.tasks_here import tasks_here
 
 
-def test_symbols_become_channels_and_nothing_is_behind_a_sequence() -> None:
+def test_symbols_become_channels_and_nothing_is_behind_a_sequence():
     numbers = symbols.numbered(["ab", "c"], "abc", 3)
     assert numbers.tolist() == [[0, 1, -1], [2, -1, -1]]
     inputs = symbols.one_hot(numbers, 3)
@@ -33,7 +29,7 @@ def test_symbols_become_channels_and_nothing_is_behind_a_sequence() -> None:
     assert inputs[0, :, 0].tolist() == [[1, 0, 0], [0, 1, 0], [0, 0, 0]]
 
 
-def test_splits_are_cut_in_order() -> None:
+def test_splits_are_cut_in_order():
     numbers = np.arange(12).reshape(6, 2)
     splits = symbols.next_ones(numbers, 12, (3, 1, 2))
     assert {name: split.targets.ravel().tolist() for name, split in splits.items()} == {
@@ -45,22 +41,20 @@ def test_splits_are_cut_in_order() -> None:
 
 
 @pytest.mark.parametrize("name", tasks_here("scripture", "bytecode"))
-def test_targets_are_the_next_symbols(name: str) -> None:
+def test_targets_are_the_next_symbols(name):
     inputs, targets = TASKS[name].data["valid"]
     assert np.array_equal(inputs.argmax(1)[:, 0, 1:], targets[:, :-1])
     assert np.array_equal(inputs.sum(1), np.ones((len(inputs), 1, targets.shape[1])))
 
 
-def test_a_verse_has_the_characters_of_the_alphabet() -> None:
+def test_a_verse_has_the_characters_of_the_alphabet():
     assert scripture.plain("And God said, [Let] there be light:  (and it was!)") == (
         "and god said, let there be light: and it was"
     )
 
 
 @pytest.mark.parametrize("name", tasks_here("hyphens"))
-def test_a_break_is_told_one_letter_later(
-    name: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_break_is_told_one_letter_later(name, monkeypatch):
     kept = TASKS[name].data["valid"].targets
     assert 1 < kept.sum(1).mean() < 5 and kept[:, :3].sum() == 0
     monkeypatch.setattr(hyphens, "words", lambda: ["silbenrätsel"] * 4500)
@@ -70,16 +64,14 @@ def test_a_break_is_told_one_letter_later(
 
 
 @pytest.mark.parametrize("name", tasks_here("scripture"))
-def test_all_verses_are_read(name: str) -> None:
+def test_all_verses_are_read(name):
     verses = scripture.verses()
     assert len(verses) == 31102
     assert verses[0] == "in the beginning god created the heaven and the earth."
     assert TASKS[name].classes == len(scripture.ALPHABET)
 
 
-def test_a_function_is_named_by_its_first_operations(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_function_is_named_by_its_first_operations(tmp_path, monkeypatch):
     """Of a library of two files; of the whole one the task's splits are made."""
     for module in (argparse, json.decoder):
         shutil.copy(str(module.__file__), tmp_path)
@@ -92,7 +84,7 @@ def test_a_function_is_named_by_its_first_operations(
     }
 
 
-def test_a_word_of_two_languages_is_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_word_of_two_languages_is_left_out(monkeypatch):
     lists = {"de": ["straße", "radikal", "haus"], "nl": ["radikal", "morgen"]}
     monkeypatch.setattr(words, "frequent", lambda code, _: lists.get(code, ["données"]))
     german, dutch, english, *_ = words.own_words()
@@ -101,7 +93,7 @@ def test_a_word_of_two_languages_is_left_out(monkeypatch: pytest.MonkeyPatch) ->
         words.load()
 
 
-def columns_of_bases() -> np.ndarray:
+def columns_of_bases():
     """Drawn bases as three bits each, and a class, shape ``(3186, 181)``."""
     rng = np.random.default_rng(0)
     bases = rng.integers(4, size=(3186, splice.BASES))
@@ -109,7 +101,7 @@ def columns_of_bases() -> np.ndarray:
     return np.column_stack([bits, rng.integers(3, size=len(bases))])
 
 
-def frame(columns: np.ndarray) -> bytes:
+def frame(columns):
     """A file of R: every column after flags, type and length, and something between two."""
     head = bytes.fromhex("0000030d") + len(columns).to_bytes(4, "big")
     return b"RDX2" + b"".join(
@@ -119,12 +111,12 @@ def frame(columns: np.ndarray) -> bytes:
 
 @pytest.fixture
 def r_package(
-    monkeypatch: pytest.MonkeyPatch,
-    tmp_path: Path,
-) -> Callable[[bytes], None]:
+    monkeypatch,
+    tmp_path,
+):
     """Make a package mlbench with a file of some content."""
 
-    def make(content: bytes) -> None:
+    def make(content):
         (tmp_path / "data").mkdir()
         (tmp_path / "data" / "DNA.rda").write_bytes(content)
         monkeypatch.setenv("SURROGATE_NAS_MLBENCH", str(tmp_path))
@@ -132,7 +124,7 @@ def r_package(
     return make
 
 
-def test_bases_are_read_from_a_file_of_r(r_package: Callable[[bytes], None]) -> None:
+def test_bases_are_read_from_a_file_of_r(r_package):
     columns = columns_of_bases()
     columns[7] = columns[3]
     r_package(lzma.compress(frame(columns)))
@@ -153,9 +145,9 @@ def test_bases_are_read_from_a_file_of_r(r_package: Callable[[bytes], None]) -> 
     ids=["empty", "few columns", "none"],
 )
 def test_a_damaged_file_of_r_is_told(
-    content: bytes,
-    r_package: Callable[[bytes], None],
-) -> None:
+    content,
+    r_package,
+):
     r_package(content)
     with pytest.raises(UserError, match="DNA.rda is damaged"):
         splice.load()
