@@ -184,19 +184,23 @@ class _Counted:
     def __init__(self, progress: Progress, total: int) -> None:
         self._progress, self._total = progress, total
         self._done = self._failed = 0
-        self._detail = ""
+        self._running: int | None = None
 
     def __call__(self, trials: Sequence[Trial]) -> None:
         self._done += len(trials)
         self._failed += sum(bool(trial.failure) for trial in trials)
-        self._progress(self._done, self._total, self._detail)
+        self._show()
 
     def running(self, running: Running) -> None:
         """Show how many trainings run now."""
-        if sys.stderr.isatty():
-            failed = f", {self._failed} failed" if self._failed else ""
-            self._detail = f"{running.running} running{failed}"
-        self._progress(self._done, self._total, self._detail)
+        self._running = running.running
+        self._show()
+
+    def _show(self) -> None:
+        failed = f", {self._failed} failed" if self._failed else ""
+        is_shown = self._running is not None and sys.stderr.isatty()
+        detail = f"{self._running} running{failed}" if is_shown else ""
+        self._progress(self._done, self._total, detail)
 
     def failed(self, cell: str, reason: str) -> None:
         """Report a failed training in one line."""
