@@ -40,12 +40,7 @@ def setting(field, value):
     return change
 
 
-def rewritten(
-    store,
-    strategy,
-    run,
-    change,
-):
+def rewritten(store, strategy, run, change):
     """A run's lines with a change, sealed as if they had been written so."""
     path = store.path(strategy, run)
     root = f"{Store(store.folder)._root} {strategy} {run}"

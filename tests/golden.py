@@ -296,15 +296,7 @@ def of_space(name):
     }
 
 
-def curves(
-    seed,
-    means,
-    runs,
-    spread,
-    *,
-    digits=3,
-    late=2.0,
-):
+def curves(seed, means, runs, spread, *, digits=3, late=2.0):
     """Falling regrets of strategies a, b, c… at eight checkpoints, shape ``(runs, 8)`` each, paired
     by run.
     """

@@ -37,11 +37,7 @@ SHAPES = {
 }
 
 
-def inputs(
-    network,
-    batch=3,
-    dtype=torch.float64,
-):
+def inputs(network, batch=3, dtype=torch.float64):
     height = network.image_size if network.dimensions == 2 else 1
     generator = torch.Generator().manual_seed(0)
     return torch.randn(

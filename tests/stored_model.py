@@ -22,12 +22,7 @@ def card(model, metric, n, **others):
     )
 
 
-def stored(
-    bench,
-    metric,
-    path,
-    epochs=None,
-):
+def stored(bench, metric, path, epochs=None):
     """A ridge fitted on 300 cells of a table."""
     known = bench.metric(metric)
     values = bench.column(metric, epochs)

@@ -63,15 +63,7 @@ def write_simulated(
         write_compact(table, folder / f"{task}{ending}.h5")
 
 
-def _train(
-    rng,
-    table,
-    loss,
-    worth,
-    of_loss,
-    noise,
-    broken,
-):
+def _train(rng, table, loss, worth, of_loss, noise, broken):
     n = len(worth)
     run = 0.3 * rng.standard_normal((SEEDS, n))
     here = np.ones((SEEDS, n), dtype=bool)

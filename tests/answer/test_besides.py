@@ -68,9 +68,7 @@ def test_a_control_has_the_difference_and_the_error_of_the_bootstrap(judged, mon
         assert error == pytest.approx(expected[1:].std(ddof=1), rel=0.25)
 
 
-def test_controls_without_an_effect_decide_rarely_and_with_one_often(
-    judged,
-):
+def test_controls_without_an_effect_decide_rarely_and_with_one_often(judged):
     usual = [one for one in judged if one.table.length == 1]
     found = controls(usual, 100, repeats=40).set_index("control")["any"]
     null = found.drop("an effect of .05, normal")
@@ -200,9 +198,7 @@ def test_fetched_tables_are_recomputed(tmp_path, monkeypatch):
     assert_recomputed(frames, tmp_path)
 
 
-def test_an_error_of_many_cells_is_scaled_from_some(
-    monkeypatch,
-):
+def test_an_error_of_many_cells_is_scaled_from_some(monkeypatch):
     rng = np.random.default_rng(2)
     goal = rng.normal(size=(1, 1000))
     columns = {("valid", "measure", 100): goal + rng.normal(size=(1, 1000))}

@@ -220,9 +220,7 @@ def test_a_length_that_is_not_whole_is_told_and_not_decided(data, tmp_path):
     assert "not whole yet" in text and "in runs 4 times as long" not in text
 
 
-def test_the_sentence_of_the_training_loss_counts_other_peoples_tables(
-    found,
-):
+def test_the_sentence_of_the_training_loss_counts_other_peoples_tables(found):
     lines = [("LCDB", "train", -0.4), ("TabM", "train", -0.2), ("ScAn", "train", 0.1)]
     lines += [("ScAn", "early", -0.4), ("fashion", "train", -0.4)]
     told = pd.DataFrame(lines, columns=["family", "contrast", "high"])

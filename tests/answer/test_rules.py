@@ -112,9 +112,7 @@ def test_noise_is_told_by_validation_data_alone(tables):
     assert not judge(tables[0], 100).is_noise
 
 
-def test_a_loss_that_is_the_measure_takes_no_part_in_two_contrasts(
-    tables,
-):
+def test_a_loss_that_is_the_measure_takes_no_part_in_two_contrasts(tables):
     same = dict(tables[0].columns)
     usual = tables[0].usual
     same[usual, "valid", "loss", 100] = same[usual, "valid", tables[0].measure, 100]

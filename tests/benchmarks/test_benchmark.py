@@ -204,9 +204,7 @@ def test_the_embedded_table_is_made_again_when_damaged():
 
 
 @pytest.mark.usefixtures("fresh_home")
-def test_a_changed_table_is_opened_anew(
-    space,
-):
+def test_a_changed_table_is_opened_anew(space):
     for value in (1.0, 2.0):
         table = Table("mine", "nb201", "t", "s", cost="queries")
         table.add(Metric("valid_error", "%", "search", "error"), 3, np.full(N, value))

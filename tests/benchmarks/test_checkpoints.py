@@ -88,9 +88,7 @@ def test_no_flipped_bit_and_no_cut_changes_a_result(tmp_path):
     assert flipped_and_cut(tmp_path, 40).startswith("40 damages")
 
 
-def test_the_checkpoint_that_another_process_continues_is_not_removed(
-    place,
-):
+def test_the_checkpoint_that_another_process_continues_is_not_removed(place):
     with locked(place.path):
         drop_beyond(place.path.parent, 0, 9, place.path)
     assert place.held().epochs == 3

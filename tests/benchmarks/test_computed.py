@@ -60,9 +60,7 @@ def calls():
     [(DEEP, "random"), (DEEP, "bo"), (DEEP, "zero_cost"), (DEEP, "guided"), (LISTED, "bo")],
 )
 def test_a_search_calls_the_loss_for_its_budget_and_for_nothing_else(
-    space,
-    strategy,
-    calls,
+    space, strategy, calls
 ):
     run = sn.search(calls.bench(space), strategy, "valid_error", budget=14)
     cells = {trial.cell for trial in run.trials}
@@ -71,9 +69,7 @@ def test_a_search_calls_the_loss_for_its_budget_and_for_nothing_else(
 
 @pytest.mark.parametrize("space", [DEEP, LISTED], ids=["drawn", "listed"])
 def test_a_cost_is_computed_over_a_named_sample_and_for_the_cells_asked_for(
-    space,
-    calls,
-    capsys,
+    space, calls, capsys
 ):
     bench = calls.bench(space)
     objective = Objective(WITH_R, bench)
@@ -113,11 +109,7 @@ def test_runs_that_a_folder_holds_are_announced_no_more(calls, capsys, tmp_path)
     assert "at most 12 cells in each run, 24 in all." in said(4)
 
 
-def test_a_comparison_calls_as_often_as_it_said_with_its_report(
-    calls,
-    capsys,
-    tmp_path,
-):
+def test_a_comparison_calls_as_often_as_it_said_with_its_report(calls, capsys, tmp_path):
     made = sn.compare(
         calls.bench(),
         ["random", "evolution", "bo"],

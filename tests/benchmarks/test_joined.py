@@ -21,13 +21,7 @@ N = 15625
 OBJECTIVE = "digital_error + 0.1*latency@local"
 
 
-def latencies(
-    path,
-    *,
-    known=N,
-    name="latency@local",
-    slowest=9.0,
-):
+def latencies(path, *, known=N, name="latency@local", slowest=9.0):
     """A table such as `snas measure` writes, of chosen values."""
     table = Table(
         "local",
@@ -97,11 +91,7 @@ def test_joined_metrics_are_free(file, small):
     assert "latency@local" in joined.charge
 
 
-def test_the_fingerprint_covers_both(
-    joined,
-    analog,
-    tmp_path,
-):
+def test_the_fingerprint_covers_both(joined, analog, tmp_path):
     same = load("analog-cifar10", with_=[latencies(tmp_path / "elsewhere.h5")])
     other = load("analog-cifar10", with_=[latencies(tmp_path / "other.h5", slowest=8.0)])
     assert joined.fingerprint == same.fingerprint
@@ -125,11 +115,7 @@ def test_several_files_join_and_a_joined_benchmark_joins_again(joined, tmp_path)
     assert twice.query(cell) == at_once.query(cell) and "energy@local" in twice.query(cell)
 
 
-def test_a_name_that_is_there_already_is_refused(
-    joined,
-    file,
-    tmp_path,
-):
+def test_a_name_that_is_there_already_is_refused(joined, file, tmp_path):
     with pytest.raises(UserError, match="digital_error of .* is in analog-cifar10 already"):
         load(
             "analog-cifar10", with_=[latencies(tmp_path / "clash.h5", name="digital_error")]
@@ -153,11 +139,7 @@ def tables_own_params(path):
     return path
 
 
-def test_what_cannot_be_joined_is_refused(
-    small,
-    tmp_path,
-    monkeypatch,
-):
+def test_what_cannot_be_joined_is_refused(small, tmp_path, monkeypatch):
 
     with pytest.raises(UserError, match="no table at"):
         load("analog-cifar10", with_=[tmp_path / "none.h5"])

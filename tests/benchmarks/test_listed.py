@@ -32,11 +32,7 @@ def entry(name):
     return next(entry for entry in available() if entry["name"] == name)
 
 
-def test_a_list_is_the_same_when_it_is_remembered(
-    place,
-    snas,
-    tmp_path,
-):
+def test_a_list_is_the_same_when_it_is_remembered(place, snas, tmp_path):
     path = imported(snas, tmp_path, 30.0)
     first = available()
     again = available()

@@ -60,11 +60,7 @@ def test_epochs_and_seeds_are_trainings_of_their_own(bench, tmp_path):
         bench.query(cell, "train_loss", seed="mean")
 
 
-def test_an_answer_does_not_depend_on_what_else_is_asked(
-    bench,
-    tmp_path,
-    monkeypatch,
-):
+def test_an_answer_does_not_depend_on_what_else_is_asked(bench, tmp_path, monkeypatch):
     cells = [bench.space[i] for i in (3, 11, 500)]
     together = [float(a) for a in bench.query(cells, "valid_loss")]
     monkeypatch.setenv(HOME_VARIABLE, str(tmp_path / "other"))
@@ -83,11 +79,7 @@ def shared_home(tmp_path_factory):
 
 
 @pytest.mark.parametrize("strategy", ["evolution", "zero_cost"])
-def test_every_strategy_searches_live(
-    strategy,
-    shared_home,
-    monkeypatch,
-):
+def test_every_strategy_searches_live(strategy, shared_home, monkeypatch):
     monkeypatch.setenv(HOME_VARIABLE, str(shared_home))
     bench = LiveBenchmark(TINY)
     run = sn.search(
@@ -174,11 +166,7 @@ def test_an_edited_task_is_answered_anew(tmp_path):
         (f"live:{FILE}:HALVED", "must give the splits"),
     ],
 )
-def test_a_task_that_is_wrong_is_one_clear_line(
-    bench,
-    name,
-    says,
-):
+def test_a_task_that_is_wrong_is_one_clear_line(bench, name, says):
     assert bench.name
     with pytest.raises(UserError, match=says):
         sn.search(name, "random", "valid_loss", budget=1)
@@ -189,9 +177,7 @@ def test_an_unknown_device_is_one_clear_line():
         LiveBenchmark(TINY, device="quantum")
 
 
-def test_final_metrics_cannot_be_searched_live_and_there_is_no_column(
-    bench,
-):
+def test_final_metrics_cannot_be_searched_live_and_there_is_no_column(bench):
     with pytest.raises(UserError, match="final metric"):
         sn.Objective("test_error", bench)
     with pytest.raises(UserError, match="no table"):
@@ -220,11 +206,7 @@ def test_a_task_can_be_trained_with_another_loss():
 
 
 @pytest.mark.usefixtures("fresh_home")
-def test_a_relative_path_is_compared_on_and_read_again(
-    tmp_path,
-    monkeypatch,
-    snas,
-):
+def test_a_relative_path_is_compared_on_and_read_again(tmp_path, monkeypatch, snas):
     """A task and a loss in the working directory; the fingerprint is of their content, not of how
     they are spelled.
     """

@@ -250,9 +250,7 @@ def test_a_compact_table_keeps_four_digits_and_what_is_missing(tmp_path):
         read_compact(tmp_path / "none.h5")
 
 
-def test_fifty_pairs_of_a_thousand_classes_take_less_than_six_megabytes(
-    tmp_path,
-):
+def test_fifty_pairs_of_a_thousand_classes_take_less_than_six_megabytes(tmp_path):
     write_compact(
         curves(1000, losses=("one", "two"), metrics=8, epochs=5), tmp_path / "table.h5"
     )

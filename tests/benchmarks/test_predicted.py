@@ -145,10 +145,7 @@ def test_bad_questions(bench, snas):
 
 
 def test_without_files_or_library_one_line_says_what_to_do(
-    tmp_path,
-    monkeypatch,
-    snas,
-    files,
+    tmp_path, monkeypatch, snas, files
 ):
     nb301._session.cache_clear()
     with monkeypatch.context() as patched:
@@ -184,11 +181,7 @@ def test_without_files_or_library_one_line_says_what_to_do(
 
 
 @pytest.mark.parametrize("strategy", ["evolution", "bo_epochs"])
-def test_every_strategy_runs(
-    bench,
-    strategy,
-    snas,
-):
+def test_every_strategy_runs(bench, strategy, snas):
     assert bench.objective == "valid_error + 0.05*params"
     found = snas("search", "nb301", "--strategy", strategy, "--budget", 14, "--json")
     assert found.code == 0, found.err

@@ -31,14 +31,7 @@ def evil(folder):
     return file, mark
 
 
-def learned(
-    bench,
-    metric,
-    path,
-    *,
-    name,
-    fingerprint="",
-):
+def learned(bench, metric, path, *, name, fingerprint=""):
     """A ridge model of 100 cells, whose card says that it learned from `name`."""
     values = bench.column(metric)
     held = np.flatnonzero(np.isfinite(values))[:100]
@@ -65,9 +58,7 @@ def learned(
 
 
 def test_every_name_has_one_opener_and_an_address_that_opens_it_again(
-    small,
-    tmp_path,
-    monkeypatch,
+    small, tmp_path, monkeypatch
 ):
     names = [
         "fashion",
@@ -87,12 +78,7 @@ def test_every_name_has_one_opener_and_an_address_that_opens_it_again(
 @pytest.mark.parametrize(
     "shape", ["live:{file}:TASK", "{file}:BENCH", "live:{file}:TASK/macro"]
 )
-def test_a_results_folder_that_names_code_runs_none(
-    snas,
-    tmp_path,
-    small,
-    shape,
-):
+def test_a_results_folder_that_names_code_runs_none(snas, tmp_path, small, shape):
     file, mark = evil(tmp_path)
     sn.compare(small, ["random"], "valid_error", runs=1, budget=12, folder=tmp_path / "out")
     path = tmp_path / "out" / "experiment.json"

@@ -185,10 +185,7 @@ def test_asha_retrains_no_epoch(tmp_path, slots):
     )
 
 
-def test_a_removed_checkpoint_is_trained_anew_and_charged_whole(
-    bench,
-    trained,
-):
+def test_a_removed_checkpoint_is_trained_anew_and_charged_whole(bench, trained):
     (first,), _ = asked(bench, 3)
     TrainingFolder(bench.folder_of(CELL)).drop()
     (again, _), whole = asked(bench, 3, 9)
@@ -349,9 +346,7 @@ def locked_elsewhere(folder):
 
 
 def test_one_process_waits_for_another_s_training_and_says_that_it_lives(
-    bench,
-    trained,
-    monkeypatch,
+    bench, trained, monkeypatch
 ):
     from surrogate_nas.runtime import worker
 
@@ -471,12 +466,7 @@ FAILING = [
 
 
 @pytest.mark.parametrize(("train", "cause", "says"), FAILING)
-def test_a_failing_training_is_one_line_and_is_not_kept(
-    train,
-    cause,
-    says,
-    capfd,
-):
+def test_a_failing_training_is_one_line_and_is_not_kept(train, cause, says, capfd):
     bench = training(train)
     log = bench.folder_of(CELL) / "log.txt"
     for _ in range(2):  # a failure is no answer

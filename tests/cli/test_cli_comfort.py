@@ -194,9 +194,7 @@ class Heard(io.StringIO):
         return written
 
 
-def test_without_a_terminal_progress_is_a_line_now_and_then(
-    monkeypatch,
-):
+def test_without_a_terminal_progress_is_a_line_now_and_then(monkeypatch):
     heard = Heard()
     monkeypatch.setattr(sys, "stderr", heard)
     with progress_bar("runs", every=0.01) as progress:

@@ -97,11 +97,7 @@ CASES = [
     CASES,
     ids=lambda part: getattr(part, "__name__", str(part)[:20]),
 )
-def test_a_wrong_type_is_a_user_error(
-    call,
-    given,
-    name,
-):
+def test_a_wrong_type_is_a_user_error(call, given, name):
     for value in WRONG:
         try:
             call(**(given | {name: value}))
@@ -119,7 +115,7 @@ def test_a_wrong_type_is_named(wrong):
 
 def test_numbers_of_numpy_are_numbers():
     @checked
-    def given(n, x, seed=None):
+    def given(n: int, x: float, seed: int | None = None):
         return [n, x, seed]
 
     assert list(map(type, given(np.int64(3), np.float32(0.5), np.int8(1)))) == [

@@ -45,13 +45,7 @@ SEARCH = ("search", "fashion", "--strategy", "random", "--budget", 3)
     ],
     ids=lambda command: " ".join(map(str, command[:3])).replace(CELL, "CELL"),
 )
-def test_one_line(
-    snas,
-    command,
-    name,
-    tmp_path,
-    monkeypatch,
-):
+def test_one_line(snas, command, name, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     ended = snas(*(str(part).replace("{}", name) for part in command))
     assert (

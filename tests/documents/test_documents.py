@@ -256,9 +256,7 @@ def test_no_line_is_left_out_by_the_formatter():
 # What is shown works as shown
 
 
-def test_the_strategy_in_the_readme_is_ten_lines_and_keeps_the_contract(
-    tmp_path,
-):
+def test_the_strategy_in_the_readme_is_ten_lines_and_keeps_the_contract(tmp_path):
     code = next(block for block in blocks(README, "python") if "sn.Strategy" in block)
     assert len([line for line in code.splitlines() if line.strip()]) <= 10
     file = tmp_path / "greedy.py"
@@ -307,9 +305,7 @@ def scripts(monkeypatch):
     return importlib.import_module
 
 
-def test_the_table_of_strategies_is_that_of_their_flags(
-    scripts,
-):
+def test_the_table_of_strategies_is_that_of_their_flags(scripts):
     abilities = scripts("abilities")
     marked = scripts("marked")
     cost = json.loads(abilities.FIGURES.read_text())["ms_a_step"]
@@ -320,9 +316,7 @@ def test_the_table_of_strategies_is_that_of_their_flags(
     assert marked.held(exports, "analysis/abilities.py") == abilities.exports()
 
 
-def test_the_intervals_of_families_are_those_of_the_archive(
-    scripts,
-):
+def test_the_intervals_of_families_are_those_of_the_archive(scripts):
     families = scripts("families")
     shown = scripts("marked").held(TOP / "analysis" / "families.md", "analysis/families.py")
     assert shown == families.table() and shown.count("\n") == 17

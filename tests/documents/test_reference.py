@@ -77,9 +77,7 @@ def bad(tmp_path, monkeypatch):
 
 
 @pytest.mark.slow
-def test_every_public_name_is_described_and_shown_and_every_link_leads_somewhere(
-    site,
-):
+def test_every_public_name_is_described_and_shown_and_every_link_leads_somewhere(site):
     assert {path.name for path in site.glob("*.html")} == {
         page.file for page in pages().values()
     } | {"commands.html"}

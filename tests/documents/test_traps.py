@@ -78,9 +78,7 @@ def witnessed(small, monkeypatch):
     return small, Witness.seen
 
 
-def test_split_trap_a_strategy_cannot_reach_a_final_metric(
-    witnessed,
-):
+def test_split_trap_a_strategy_cannot_reach_a_final_metric(witnessed):
     bench, seen = witnessed
     everything = list(reachable(seen))
     assert not [
@@ -116,9 +114,7 @@ def test_seed_trap_a_query_draws_nothing_at_random(analog, space):
     assert random.getstate() == state
 
 
-def test_time_trap_asking_again_is_charged_for_every_strategy_alike(
-    analog,
-):
+def test_time_trap_asking_again_is_charged_for_every_strategy_alike(analog):
     class Repeats(Strategy):
         def ask(self, n):
             return [self.space[5]]
@@ -130,9 +126,7 @@ def test_time_trap_asking_again_is_charged_for_every_strategy_alike(
     assert entries["random"]["distinct_cells"] == 25
 
 
-def test_regret_trap_regret_and_report_use_the_same_convention(
-    analog,
-):
+def test_regret_trap_regret_and_report_use_the_same_convention(analog):
     made = compare(analog, ["random"], "digital_error + 0.1*params", runs=3, budget=12)
     scores = made.objective.over_space()
     assert scores is not None
@@ -216,9 +210,7 @@ def test_evolution_trap_the_child_always_enters_and_the_oldest_leaves():
     assert all(child in SPACE.neighbours(worse) for child in made.ask(20))
 
 
-def test_evolution_trap_the_answer_is_the_best_of_the_whole_history(
-    analog,
-):
+def test_evolution_trap_the_answer_is_the_best_of_the_whole_history(analog):
     run = sn.search(analog, "evolution", budget=200)
     assert run.incumbent.score == min(trial.score for trial in run.trials)
 
@@ -332,9 +324,7 @@ def test_free_look_up_trap_every_look_up_becomes_a_charged_trial(analog, monkeyp
 # Cost and reports
 
 
-def test_report_trap_the_final_value_is_that_of_the_best_validated_cell(
-    small,
-):
+def test_report_trap_the_final_value_is_that_of_the_best_validated_cell(small):
     made = compare(small, ["random"], "valid_error[12] + 0.5*params", runs=4, budget=20)
     (entry,) = made.to_json()["strategies"]
     best = min((t for run in made.runs for t in run.trials), key=lambda t: t.score)

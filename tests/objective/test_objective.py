@@ -253,9 +253,7 @@ def test_a_score_does_not_depend_on_which_cells_are_looked_up_together(analog, s
         ).all()
 
 
-def test_infeasible_cells_rank_after_all_feasible_ones_by_violation(
-    analog,
-):
+def test_infeasible_cells_rank_after_all_feasible_ones_by_violation(analog):
     params = analog.column("params")
     latency = analog.column("depth")
     objective = Objective(
@@ -273,9 +271,7 @@ def test_infeasible_cells_rank_after_all_feasible_ones_by_violation(
     assert np.isfinite(scores.score).all()
 
 
-def test_the_worst_feasible_cell_still_beats_the_least_infeasible(
-    analog,
-):
+def test_the_worst_feasible_cell_still_beats_the_least_infeasible(analog):
     """The cell of the largest loss may itself be feasible."""
     worst = analog.column("digital_error").argmax()
     limit = int(analog.column("params")[worst])
@@ -306,9 +302,7 @@ def test_an_objective_that_sees_a_final_metric_says_so(small):
     assert seen.describe()["search_on_final"] == ["test_error"]
 
 
-def test_what_cannot_be_an_objective_is_refused_with_the_reason(
-    small,
-):
+def test_what_cannot_be_an_objective_is_refused_with_the_reason(small):
     for text, reason in {
         "params": "needs a loss term",
         "diversity": "needs a loss term",
@@ -382,9 +376,7 @@ def test_the_fingerprint_changes_with_the_data(tmp_path):
     assert found[0] != found[1]
 
 
-def test_the_diagnosis_says_when_lambda_changes_nothing_and_when_it_drowns_the_loss(
-    analog,
-):
+def test_the_diagnosis_says_when_lambda_changes_nothing_and_when_it_drowns_the_loss(analog):
     nothing = diagnose(Objective("digital_error + 1e-9*params", analog))
     drowned = diagnose(Objective("digital_error + 100*params", analog))
     limited = diagnose(Objective("digital_error", analog, subject_to="params <= 100000"))

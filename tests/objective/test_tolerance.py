@@ -63,9 +63,7 @@ def test_of_another_l_it_is_what_cells_differ_by(loss, weight, bench):
     assert made.part_text(0).endswith(f" + {weight}*size")
 
 
-def test_the_optimum_is_the_same_cell_whatever_the_loss_is_measured_in(
-    bench,
-):
+def test_the_optimum_is_the_same_cell_whatever_the_loss_is_measured_in(bench):
     def best(expression, tolerance=None):
         scores = Objective(expression, bench, tolerance=tolerance).over_space()
         assert scores is not None

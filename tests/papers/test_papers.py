@@ -85,11 +85,7 @@ def test_the_nats_bench_protocol_searches_on_each_data_set(fetched, tmp_path):
 
 
 @pytest.mark.slow
-def test_predictors_stand_beside_the_published_ones(
-    fetched,
-    tmp_path,
-    monkeypatch,
-):
+def test_predictors_stand_beside_the_published_ones(fetched, tmp_path, monkeypatch):
     assert fetched
     monkeypatch.setattr(predictors, "SIZES", (78,))
     monkeypatch.setattr(predictors, "MODELS", ("ridge", "gp"))
@@ -113,9 +109,7 @@ def test_predictors_stand_beside_the_published_ones(
 
 @pytest.mark.slow
 def test_predictors_on_nb101_stand_beside_what_needs_no_model(
-    fetched_nb101,
-    tmp_path,
-    monkeypatch,
+    fetched_nb101, tmp_path, monkeypatch
 ):
     assert fetched_nb101
     write_table(nb101_source.read("nb101"), table_path("nb101"))

@@ -196,11 +196,7 @@ def only(monkeypatch, module, *names):
 
 
 @pytest.mark.slow
-def test_the_paper_on_losses_takes_whatever_is_here(
-    small,
-    monkeypatch,
-    tmp_path,
-):
+def test_the_paper_on_losses_takes_whatever_is_here(small, monkeypatch, tmp_path):
     only(monkeypatch, losses, "analog-cifar10", str(small.path))
     result = reproduce("losses", folder=tmp_path, runs=1)
     rows = {(row.method, row.metric): row for row in result.rows}
@@ -251,11 +247,7 @@ def test_transfer_compares_every_two_tables_of_a_space(monkeypatch, tmp_path):
         reproduce("transfer", folder=tmp_path)
 
 
-def test_the_landscape_is_as_known(
-    fetched,
-    monkeypatch,
-    tmp_path,
-):
+def test_the_landscape_is_as_known(fetched, monkeypatch, tmp_path):
     assert fetched
     monkeypatch.setattr(landscape, "_picture", lambda _: Figure())
     rows = rows_of("landscape", tmp_path, runs=30)

@@ -17,11 +17,7 @@ from analysis.papers.queries import Plan
 from surrogate_nas.core.errors import UserError
 
 
-def test_medians_stand_beside_the_published_counts(
-    fetched,
-    tmp_path,
-    monkeypatch,
-):
+def test_medians_stand_beside_the_published_counts(fetched, tmp_path, monkeypatch):
     assert fetched
     monkeypatch.setattr(
         queries, "PLANS", {"local_search": Plan(3, 400), "evolution": Plan(3, 40)}

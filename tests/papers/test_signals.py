@@ -43,12 +43,7 @@ def test_a_table_with_seeds_is_judged_by_other_trainings():
     )
 
 
-def made(
-    table,
-    family,
-    ahead,
-    error,
-):
+def made(table, family, ahead, error):
     return Signals(
         table,
         family,

@@ -76,11 +76,7 @@ def requested():
 
 
 @pytest.fixture(scope="module")
-def shared(
-    explored,
-    browser,
-    requested,
-):
+def shared(explored, browser, requested):
     """The explorer, opened once for all tests that only look at it."""
     context = browser.new_context(viewport={"width": 1280, "height": 900})
     page = context.new_page()
@@ -130,12 +126,7 @@ def met(comparison, strategy, run, first=BUDGET):
     return {str(trial.cell) for trial in comparison.runs_of(strategy)[run].trials[:first]}
 
 
-def best_so_far(
-    comparison,
-    strategy,
-    run,
-    first=BUDGET,
-):
+def best_so_far(comparison, strategy, run, first=BUDGET):
     """The trials of a run that were its best so far, each with its number from 1."""
     found = []
     for place, trial in enumerate(comparison.runs_of(strategy)[run].trials[:first], 1):
@@ -148,11 +139,7 @@ def number(text):
     return float(text.replace("−", "-").replace(",", "").split()[0])
 
 
-def test_the_page_is_small_and_asks_no_network(
-    explored,
-    whole,
-    requested,
-):
+def test_the_page_is_small_and_asks_no_network(explored, whole, requested):
     comparison, path = explored
     assert len(comparison.objective.benchmark.space) == 15625
     assert path.stat().st_size < 6_000_000
@@ -222,11 +209,7 @@ def test_pointing_at_a_cell_draws_it_and_names_its_numbers(explored, whole):
 
 
 @pytest.mark.parametrize("run", [0, 1])
-def test_two_strategies_are_compared_in_one_run(
-    explored,
-    whole,
-    run,
-):
+def test_two_strategies_are_compared_in_one_run(explored, whole, run):
     comparison, _ = explored
     compared(whole, "evolution", "random", run)
     pair = ["evolution", "random"]
@@ -586,9 +569,7 @@ def test_a_page_shows_what_it_has_room_for(explored, monkeypatch):
     assert full.left_out and all(f"{name}" in full.html() for name in full.left_out)
 
 
-def test_evaluated_cells_and_the_front_are_never_left_out(
-    explored,
-):
+def test_evaluated_cells_and_the_front_are_never_left_out(explored):
     comparison, _ = explored
     runs = [run for name in STRATEGIES for run in comparison.runs_of(name)]
     shown = select_cells(comparison, runs, 100)

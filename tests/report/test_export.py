@@ -394,13 +394,7 @@ def test_mlflow_reads_what_the_comparison_says(made, written):
     ],
 )
 def test_a_missing_library_is_named_with_its_extra(
-    name,
-    missing,
-    extra,
-    folder,
-    snas,
-    monkeypatch,
-    tmp_path,
+    name, missing, extra, folder, snas, monkeypatch, tmp_path
 ):
     monkeypatch.setitem(sys.modules, missing, None)
     ended = snas("export", name, folder, "--out", tmp_path / "out")
@@ -454,12 +448,7 @@ def test_a_path_over_lambda_is_read_again_and_exported(path, snas):
         )
 
 
-def test_what_is_unfinished_is_exported_and_counted(
-    folder,
-    suite,
-    tmp_path,
-    snas,
-):
+def test_what_is_unfinished_is_exported_and_counted(folder, suite, tmp_path, snas):
     import shutil
 
     torn = shutil.copytree(
@@ -494,13 +483,7 @@ def test_what_is_unfinished_is_exported_and_counted(
         ),
     ],
 )
-def test_bad_input_is_one_line(
-    arguments,
-    said,
-    snas,
-    tmp_path,
-    monkeypatch,
-):
+def test_bad_input_is_one_line(arguments, said, snas, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     ended = snas("export", *arguments)
     assert (ended.code, ended.err) == (2, f"snas: {said}\n")

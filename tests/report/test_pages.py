@@ -97,11 +97,7 @@ def seen(tab, selector):
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_the_first_screen_holds_the_verdict_and_the_ranking(
-    report,
-    tab,
-    scheme,
-):
+def test_the_first_screen_holds_the_verdict_and_the_ranking(report, tab, scheme):
     tab.emulate_media(color_scheme=scheme)
     tab.set_viewport_size({"width": 1400, "height": 900})
     tab.goto(report.as_uri())

@@ -41,14 +41,7 @@ class Answer(NamedTuple):
     text: str
 
 
-def ask(
-    server,
-    path="/",
-    *,
-    method="GET",
-    hosts=None,
-    cookie=None,
-):
+def ask(server, path="/", *, method="GET", hosts=None, cookie=None):
     """Ask for exactly this path, as no browser would; by default with the cookie of one that knows
     the token.
     """
@@ -436,13 +429,7 @@ def test_the_command_serves_until_it_is_interrupted(results, snas):
         ([".", "--port", "70000"], "A port (0 for one that is free) must be"),
     ],
 )
-def test_what_cannot_be_served_is_one_line(
-    arguments,
-    says,
-    snas,
-    tmp_path,
-    monkeypatch,
-):
+def test_what_cannot_be_served_is_one_line(arguments, says, snas, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     outcome = snas("serve", *arguments)
     assert outcome.code == 2 and says in outcome.err and len(outcome.err.splitlines()) == 1

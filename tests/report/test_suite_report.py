@@ -181,9 +181,7 @@ def test_tables_are_written_as_pandas_writes_them(result):
         )
 
 
-def test_a_paper_s_table_has_words_for_heads_and_the_best_in_bold(
-    result,
-):
+def test_a_paper_s_table_has_words_for_heads_and_the_best_in_bold(result):
     rows = TABLES["strategies"].rows(result)
     text = TABLES["strategies"].latex(result)
     assert r"probability\_best" not in text and "probability best, here" in text

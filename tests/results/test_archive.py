@@ -95,14 +95,7 @@ def sealed_suite(suite, tmp_path_factory):
     return out
 
 
-def sealed(
-    folder,
-    strategies,
-    objective=None,
-    *,
-    benchmark="fashion",
-    **how,
-):
+def sealed(folder, strategies, objective=None, *, benchmark="fashion", **how):
     """The archive of a comparison that is made in a folder, ``out`` in it."""
     asked = {"runs": 1, "budget": 12, "folder": folder / "out"}
     sn.compare(benchmark, strategies, objective, **asked | how)
@@ -352,9 +345,7 @@ def one_line(found, said):
     assert not [line for line in found.problems if "\n" in line or "snas-archive-" in line]
 
 
-def test_a_true_archive_is_valid_and_a_share_of_each_strategy_is_replayed(
-    sealed_suite,
-):
+def test_a_true_archive_is_valid_and_a_share_of_each_strategy_is_replayed(sealed_suite):
     found = verify(sealed_suite)
     assert found.valid and not found.notes
     assert (found.runs, found.replayed) == (8, 2) and SHARE == 0.1

@@ -27,14 +27,7 @@ HOSTILE = hostile_strategies.__file__
 SWIFT = ["random", "local_search", "evolution", "reinforce"]
 
 
-def run_of(
-    strategy,
-    objective,
-    budget,
-    run=0,
-    seed=0,
-    limit=60,
-):
+def run_of(strategy, objective, budget, run=0, seed=0, limit=60):
     return Experiment(
         objective, [strategy], run + 1, budget, seed=seed, call_limit=limit
     ).execute()[run]
@@ -139,9 +132,7 @@ print(json.dumps(content))
 """
 
 
-def test_a_fresh_process_with_another_hash_seed_gives_the_same(
-    analog,
-):
+def test_a_fresh_process_with_another_hash_seed_gives_the_same(analog):
     environment = {
         **os.environ,
         "PYTHONHASHSEED": "11",
@@ -195,9 +186,7 @@ def test_a_failed_run_keeps_its_trials_and_is_made_anew(analog, tmp_path):
     assert len(after.runs[0].trials) == 20
 
 
-def test_a_strategy_cannot_spoil_the_results_through_what_it_is_told(
-    objective,
-):
+def test_a_strategy_cannot_spoil_the_results_through_what_it_is_told(objective):
     spoilt = run_of(f"{FILE}:EmptiesWhatItIsTold", objective, Budget(24))
     fine = run_of(f"{FILE}:Fine", objective, Budget(24))
     assert [t.cell for t in spoilt.trials] == [t.cell for t in fine.trials]

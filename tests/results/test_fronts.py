@@ -248,9 +248,7 @@ def test_paper_pareto_in_small(tmp_path, monkeypatch):
     assert [row.ours for row in again.rows] == [row.ours for row in result.rows]
 
 
-def test_lambda_replaces_the_sum_of_the_weights_and_keeps_their_proportions(
-    small,
-):
+def test_lambda_replaces_the_sum_of_the_weights_and_keeps_their_proportions(small):
     given = parse(
         "valid_error + 0.1*params + 0.3*latency@thing subject to latency@thing <= 5"
     )

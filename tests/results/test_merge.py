@@ -37,9 +37,7 @@ def test_two_folders_are_judged_as_one_comparison(tmp_path):
     )
 
 
-def test_a_strategy_that_did_something_else_has_its_folder_behind_it(
-    tmp_path,
-):
+def test_a_strategy_that_did_something_else_has_its_folder_behind_it(tmp_path):
     file = tmp_path / "own.py"
     code = "from surrogate_nas.strategies.{} import {}\n\n\nclass Own({}):\n    pass\n"
     for name, classed in (

@@ -132,9 +132,7 @@ def test_a_run_that_is_finished_early_stays_so(tmp_path):
     assert len(run.trials) == run.diagnosis["ended early"]["trials"] == 11
 
 
-def test_a_run_that_ended_early_by_its_player_alone_is_valid_in_an_archive(
-    tmp_path,
-):
+def test_a_run_that_ended_early_by_its_player_alone_is_valid_in_an_archive(tmp_path):
     out = tmp_path / "out"
     with Play("fashion", ASKED, budget=50, folder=out) as play:
         agent(play, 1)

@@ -59,11 +59,7 @@ def loop():
         ([9.0], "values is a mapping of metrics to numbers"),
     ],
 )
-def test_what_is_no_result_is_refused_and_changes_nothing(
-    loop,
-    values,
-    says,
-):
+def test_what_is_no_result_is_refused_and_changes_nothing(loop, values, says):
     (cell,) = loop.ask()
     with pytest.raises(sn.UserError, match=says):
         loop.tell(cell, values)

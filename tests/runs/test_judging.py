@@ -77,9 +77,7 @@ def score(run):
 
 
 def test_a_search_sees_one_drawn_seed_and_its_answer_is_judged_by_the_others(
-    mine,
-    here,
-    capsys,
+    mine, here, capsys
 ):
     run = sn.search(mine, "random", budget=6, seed=4)
     assert "trained by the other seeds: 2 trainings, not charged" in capsys.readouterr().err
@@ -101,11 +99,7 @@ def test_a_search_sees_one_drawn_seed_and_its_answer_is_judged_by_the_others(
 
 
 @pytest.mark.parametrize("slots", [1, 2])
-def test_a_training_goes_on_by_its_drawn_seed_and_is_charged_for_that(
-    mine,
-    here,
-    slots,
-):
+def test_a_training_goes_on_by_its_drawn_seed_and_is_charged_for_that(mine, here, slots):
     for cell in [SPACE.at((width, 0, 0)) for width in range(3)]:
         for seed in range(3):  # so that the last answer of a cell may be another seed's
             mine.query(cell, LOSS, seed=seed, epochs=1)
@@ -137,10 +131,7 @@ def test_a_seed_that_fails_is_told_and_the_others_judge(snas, here):
     assert "by other seeds, not charged" in shown.out and "failed of these" in shown.out
 
 
-def test_a_comparison_stores_what_was_judged_and_trains_nothing_again(
-    snas,
-    here,
-):
+def test_a_comparison_stores_what_was_judged_and_trains_nothing_again(snas, here):
     words = [
         "compare",
         "mine.py:MINE",
@@ -171,11 +162,7 @@ def test_a_comparison_stores_what_was_judged_and_trains_nothing_again(
     assert "trained by the other seeds" in page and noted(here) == trained
 
 
-def test_an_interrupt_while_it_is_judged_costs_no_training(
-    mine,
-    here,
-    monkeypatch,
-):
+def test_an_interrupt_while_it_is_judged_costs_no_training(mine, here, monkeypatch):
     def interrupted(*_):
         raise KeyboardInterrupt
 

@@ -57,11 +57,7 @@ def undisturbed(tmp_path_factory):
     ],
 )
 def test_a_killed_comparison_leaves_no_process_and_goes_on(
-    undisturbed,
-    tmp_path,
-    kind,
-    code,
-    says,
+    undisturbed, tmp_path, kind, code, says
 ):
     gated = Gated(tmp_path / "work")
     mark = str(tmp_path)

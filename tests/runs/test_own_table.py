@@ -165,10 +165,7 @@ def test_one_seed_that_failed_leaves_the_mean_over_the_others(snas, here):
     assert np.isnan(table.table.column(ColumnKey("valid_error", 3, 1))).sum() == 1
 
 
-def test_what_fails_alike_from_the_first_is_a_mistake_and_makes_no_table(
-    snas,
-    here,
-):
+def test_what_fails_alike_from_the_first_is_a_mistake_and_makes_no_table(snas, here):
     (here.parent / "control" / "broken").write_text(
         "\n".join(f"net(width={w}, depth={d})" for w in (8, 16, 32) for d in (1, 2))
     )

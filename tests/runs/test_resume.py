@@ -65,11 +65,7 @@ def trial_lines(folder):
 
 
 @pytest.mark.slow
-def test_killed_four_times_and_resumed_it_says_the_same(
-    whole,
-    analog,
-    tmp_path,
-):
+def test_killed_four_times_and_resumed_it_says_the_same(whole, analog, tmp_path):
     undisturbed, expected = whole
     folder = tmp_path / "killed"
     rng = np.random.default_rng(8)
@@ -105,11 +101,7 @@ def again(folder, bench):
     return bare(compare(bench, SWIFT, folder=folder, **SHORT))
 
 
-def test_a_torn_last_line_is_dropped_wherever_it_is_torn(
-    copy,
-    short,
-    analog,
-):
+def test_a_torn_last_line_is_dropped_wherever_it_is_torn(copy, short, analog):
     path = copy / "runs" / "evolution-1.jsonl"
     content = path.read_bytes()
     rng = np.random.default_rng(0)
@@ -132,12 +124,7 @@ def test_a_torn_last_line_is_dropped_wherever_it_is_torn(
 @pytest.mark.parametrize(
     "line", ["", "{", "[1]", "3", "null", '{"cell": "odd"}', '{"index": 3}', "é\x00"]
 )
-def test_a_corrupted_middle_line_is_a_clear_error(
-    copy,
-    analog,
-    ended,
-    line,
-):
+def test_a_corrupted_middle_line_is_a_clear_error(copy, analog, ended, line):
     path = copy / "runs" / "random-0.jsonl"
     lines = path.read_text().splitlines()
     lines[70] = line

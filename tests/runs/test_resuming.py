@@ -128,11 +128,7 @@ def as_of_an_earlier_release(folder):
 
 @pytest.mark.parametrize(("policy", "earlier"), [("mean", True), ("draw", False)])
 def test_a_folder_goes_on_as_it_began_when_its_table_has_grown(
-    place,
-    tmp_path,
-    policy,
-    earlier,
-    monkeypatch,
+    place, tmp_path, policy, earlier, monkeypatch
 ):
     with monkeypatch.context() as patch:
         if earlier:
@@ -238,9 +234,7 @@ def test_what_results_cannot_depend_on_may_change(place, tmp_path):
 
 
 @pytest.mark.usefixtures("place")
-def test_a_folder_of_one_training_seed_is_not_gone_on_with_by_another(
-    tmp_path,
-):
+def test_a_folder_of_one_training_seed_is_not_gone_on_with_by_another(tmp_path):
     one, other = (sn.Objective(OBJECTIVE, "growing", seed=seed) for seed in (777, 888))
     compared(tmp_path, objective=one)
     before = files(tmp_path)
@@ -362,9 +356,7 @@ def test_a_table_of_other_numbers_in_its_place_is_told_by_workers(place, tmp_pat
 @pytest.mark.slow
 @pytest.mark.data
 def test_the_first_suite_goes_on_after_the_fetch_of_nb201_with_the_same_figures(
-    snas,
-    tmp_path,
-    monkeypatch,
+    snas, tmp_path, monkeypatch
 ):
     """What ``make compare``, ``make data``, ``make compare`` do in an empty home, with two of its
     strategies; then its report and its export.
@@ -415,9 +407,7 @@ def test_a_folder_with_a_rule_that_is_gone_is_read_and_resumes_without_it(rule, 
             sn.compare("fashion", ["random"], **asked)
 
 
-def test_a_run_whose_trainings_started_from_others_is_read_and_not_resumed(
-    tmp_path,
-):
+def test_a_run_whose_trainings_started_from_others_is_read_and_not_resumed(tmp_path):
     (tmp_path / "mine.py").write_text(MINE)
     asked = {"budget": 3, "folder": tmp_path / "out"}
     made = sn.search(f"{tmp_path}/mine.py:MINE", "random", "valid_error", **asked)

@@ -42,12 +42,7 @@ def objective(analog):
     return Objective("digital_error + 0.02*params", analog)
 
 
-def run_of(
-    strategy,
-    objective,
-    budget=14,
-    limit=60.0,
-):
+def run_of(strategy, objective, budget=14, limit=60.0):
     return Experiment(objective, [strategy], 1, Budget(budget), call_limit=limit).execute()[
         0
     ]
@@ -79,10 +74,7 @@ def test_runs_of_a_users_bo_share_the_points_of_the_space(objective, tmp_path):
 
 @pytest.mark.parametrize("harmful", HARMFUL, ids=lambda harmful: harmful.__name__)
 def test_what_a_strategy_does_to_its_process_is_its_own_failure(
-    harmful,
-    analog,
-    tmp_path,
-    capfd,
+    harmful, analog, tmp_path, capfd
 ):
     name = harmful.__name__
     limit = 0.4 if "0.4 s" in HARMFUL[harmful] else 60.0
@@ -113,11 +105,7 @@ def test_what_a_strategy_does_to_its_process_is_its_own_failure(
 
 
 @pytest.mark.parametrize("harmless", HARMLESS, ids=lambda harmless: harmless.__name__)
-def test_what_else_a_strategy_does_changes_nothing(
-    harmless,
-    objective,
-    capfd,
-):
+def test_what_else_a_strategy_does_changes_nothing(harmless, objective, capfd):
     folder = os.getcwd()
     environment = dict(os.environ)
     run = run_of(f"{FILE}:{harmless.__name__}", objective)
@@ -129,10 +117,7 @@ def test_what_else_a_strategy_does_changes_nothing(
 
 @pytest.mark.parametrize("leaves", ["LeavesAProcess", "LeavesADetachedProcess"])
 def test_a_process_that_a_strategy_leaves_ends_with_its_run(
-    leaves,
-    objective,
-    tmp_path,
-    monkeypatch,
+    leaves, objective, tmp_path, monkeypatch
 ):
     monkeypatch.setenv("LEFT_BEHIND", str(tmp_path / "left"))
     assert not run_of(f"{FILE}:{leaves}", objective, 12).failure
@@ -211,11 +196,7 @@ if __name__ == "__main__":
         ),
     ],
 )
-def test_a_users_strategy_has_one_thread_whatever_the_machine_has(
-    named,
-    workers,
-    tmp_path,
-):
+def test_a_users_strategy_has_one_thread_whatever_the_machine_has(named, workers, tmp_path):
     (tmp_path / "threaded.py").write_text(THREADED)
     metadata = tmp_path / "threaded-1.0.dist-info"
     metadata.mkdir()

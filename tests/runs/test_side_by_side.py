@@ -105,9 +105,7 @@ def failed_of(run):
     return failed
 
 
-def test_a_slot_that_is_killed_costs_its_training_only_and_the_record_nothing(
-    tmp_path,
-):
+def test_a_slot_that_is_killed_costs_its_training_only_and_the_record_nothing(tmp_path):
     bench = Delayed(TABLE, folder=tmp_path, trouble={first(): "killed 2"})
     run, whole = (search(one, order="clock", **BUSY) for one in (bench, Delayed(TABLE)))
     assert [trial.failure for trial in run.trials] == [""] * 4
@@ -167,12 +165,7 @@ def test_what_ends_well_at_last_is_charged_for_attempts_that_ended_by_its_own_fa
 )
 @pytest.mark.usefixtures("patient")
 def test_a_failed_training_is_infeasible_with_its_reason(
-    tmp_path,
-    trouble,
-    limits,
-    reason,
-    cost,
-    attempts,
+    tmp_path, trouble, limits, reason, cost, attempts
 ):
     bench = Delayed(TABLE, folder=tmp_path, trouble={first(): trouble}, **limits)
     failed = failed_of(search(bench, **BUSY))
@@ -183,9 +176,7 @@ def test_a_failed_training_is_infeasible_with_its_reason(
 
 
 @pytest.mark.usefixtures("patient")
-def test_what_ended_by_its_own_fault_costs_a_query_where_these_are_counted(
-    tmp_path,
-):
+def test_what_ended_by_its_own_fault_costs_a_query_where_these_are_counted(tmp_path):
     bench = Delayed(TABLE, folder=tmp_path, trouble={first(): "hangs"}, silence=0.3)
     bench.cost = "queries"
     assert failed_of(search(bench, **BUSY)).cost_seconds == 2.0
@@ -485,12 +476,7 @@ class Seen(Delayed):
         ({"parallel": 2}, ["all", "all"]),
     ],
 )
-def test_each_slot_sees_its_share_of_the_machine(
-    tmp_path,
-    given,
-    devices,
-    monkeypatch,
-):
+def test_each_slot_sees_its_share_of_the_machine(tmp_path, given, devices, monkeypatch):
     monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
     search(Seen(TABLE, folder=tmp_path), "random", budget=40, order="finished", **given)
     seen = [path.name.split(" ") for path in tmp_path.iterdir()]

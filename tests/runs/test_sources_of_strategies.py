@@ -54,24 +54,14 @@ def asked(folder, first=10):
     ]
 
 
-def compared(
-    strategy,
-    folder,
-    runs=2,
-    budget=14,
-):
+def compared(strategy, folder, runs=2, budget=14):
     return sn.compare(
         "fashion", [strategy, "random"], runs=runs, budget=budget, folder=folder
     )
 
 
 @pytest.mark.parametrize("change", ["runs", "budget", "nothing"])
-def test_a_file_that_was_edited_is_never_mixed(
-    change,
-    strategy,
-    tmp_path,
-    capsys,
-):
+def test_a_file_that_was_edited_is_never_mixed(change, strategy, tmp_path, capsys):
     out = tmp_path / "out"
     compared(strategy, out)
     others = (out / "runs" / "random-0.jsonl").read_bytes()
@@ -96,11 +86,7 @@ def test_a_file_that_was_edited_is_never_mixed(
     ).read_text()
 
 
-def test_a_file_that_is_as_it_was_is_not_made_anew(
-    strategy,
-    tmp_path,
-    capsys,
-):
+def test_a_file_that_is_as_it_was_is_not_made_anew(strategy, tmp_path, capsys):
     """Also where it has moved with what is beside it."""
     out = tmp_path / "out"
     compared(strategy, out)
@@ -115,9 +101,7 @@ def test_a_file_that_is_as_it_was_is_not_made_anew(
     assert not capsys.readouterr().err
 
 
-def test_a_file_that_is_edited_while_runs_are_made_costs_those_that_follow(
-    tmp_path,
-):
+def test_a_file_that_is_edited_while_runs_are_made_costs_those_that_follow(tmp_path):
     file = tmp_path / "mine.py"
     out = tmp_path / "out"
     file.write_text(
@@ -249,11 +233,7 @@ def read_from(folder, cells):
     )
 
 
-def test_a_file_that_a_strategy_reads_belongs_to_its_provenance(
-    reading,
-    tmp_path,
-    capsys,
-):
+def test_a_file_that_a_strategy_reads_belongs_to_its_provenance(reading, tmp_path, capsys):
     out = tmp_path / "out"
     conf = "setting/conf.json"
     compared(reading, out)

@@ -102,11 +102,7 @@ def altered(content, rng):
 
 
 @pytest.mark.parametrize("damage", [flipped, dropped, altered])
-def test_whatever_is_done_to_a_finished_run_is_found(
-    finished,
-    analog,
-    damage,
-):
+def test_whatever_is_done_to_a_finished_run_is_found(finished, analog, damage):
     store, run, content = finished
     rng = random.Random(4)
     path = store.path("evolution", 1)
@@ -143,9 +139,7 @@ def test_a_foreign_line_is_one_clear_line(finished, analog, line):
 
 
 def test_a_run_of_another_seed_strategy_or_comparison_is_not_taken(
-    finished,
-    analog,
-    tmp_path,
+    finished, analog, tmp_path
 ):
     store, _, content = finished
     compare(analog, NAMES, runs=1, budget=LINES, seed=1, folder=tmp_path)
@@ -198,11 +192,7 @@ def sealed(path, entries, root):
     ],
 )
 def test_a_field_that_cannot_be_is_refused_though_its_seal_is_right(
-    finished,
-    analog,
-    tmp_path,
-    number,
-    change,
+    finished, analog, tmp_path, number, change
 ):
     store, _, content = finished
     root = f"{store._root} evolution 1"
@@ -272,11 +262,7 @@ def test_an_altered_description_is_found(finished, change):
         path.write_bytes(before)
 
 
-def test_extending_a_folder_keeps_what_it_was_begun_with(
-    analog,
-    tmp_path,
-    monkeypatch,
-):
+def test_extending_a_folder_keeps_what_it_was_begun_with(analog, tmp_path, monkeypatch):
     compare(analog, ["random"], runs=1, budget=12, folder=tmp_path)
     first = Store(tmp_path).read()
     compare(analog, ["random"], runs=1, budget=12, folder=tmp_path)
@@ -294,11 +280,7 @@ def test_extending_a_folder_keeps_what_it_was_begun_with(
     assert extension["provenance"] == {**first["provenance"], "surrogate_nas": "99"}
 
 
-def test_what_is_reported_has_been_synced(
-    analog,
-    tmp_path,
-    monkeypatch,
-):
+def test_what_is_reported_has_been_synced(analog, tmp_path, monkeypatch):
     synced = {}
     sync = os.fsync
 
@@ -337,11 +319,7 @@ def small_disk():
     resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
 
-def test_a_full_disk_is_one_line_and_the_run_goes_on_later(
-    analog,
-    tmp_path,
-    small_disk,
-):
+def test_a_full_disk_is_one_line_and_the_run_goes_on_later(analog, tmp_path, small_disk):
     assert small_disk is None
     with pytest.raises(
         UserError, match=r"Cannot write .*random-0\.jsonl: .* run again to go on"

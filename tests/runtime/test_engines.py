@@ -142,13 +142,7 @@ SLURM = pytest.param("slurm:cluster=local", marks=pytest.mark.slow)
 
 
 @pytest.mark.parametrize("engine", ["processes", "dask", SLURM], indirect=True)
-def test_a_suite_is_the_same_on_every_engine(
-    engine,
-    expected,
-    tmp_path,
-    monkeypatch,
-    snas,
-):
+def test_a_suite_is_the_same_on_every_engine(engine, expected, tmp_path, monkeypatch, snas):
     monkeypatch.chdir(tmp_path)
     if not expected:
         (tmp_path / "one").mkdir()
@@ -166,9 +160,7 @@ def test_a_suite_is_the_same_on_every_engine(
 
 
 @pytest.mark.parametrize("engine", ["dask", SLURM], indirect=True)
-def test_a_job_that_ends_its_process_costs_itself_alone_and_one_that_raises_all(
-    engine,
-):
+def test_a_job_that_ends_its_process_costs_itself_alone_and_one_that_raises_all(engine):
     fallen(engine)
     with pytest.raises(UserError, match="no two"):
         list(run_jobs(fail, range(4), workers=2, engine=engine))
@@ -219,10 +211,7 @@ def interrupted(process, folder):
 
 @pytest.mark.slow
 def test_a_killed_dask_worker_changes_nothing_and_a_second_command_waits(
-    undisturbed,
-    dask,
-    tmp_path,
-    capfd,
+    undisturbed, dask, tmp_path, capfd
 ):
     gated = Gated(tmp_path)
     process = gated.start_on(f"dask:{dask.address}")
@@ -264,11 +253,7 @@ def test_an_interrupted_ray_leaves_no_process_and_a_killed_ray_worker_changes_no
 
 
 @pytest.mark.slow
-def test_a_dask_that_went_away_is_one_line_and_slurm_goes_on(
-    undisturbed,
-    dask,
-    tmp_path,
-):
+def test_a_dask_that_went_away_is_one_line_and_slurm_goes_on(undisturbed, dask, tmp_path):
     gated = Gated(tmp_path)
     process = gated.start_on(f"dask:{dask.address}")
     gated.arrived(1)
@@ -310,13 +295,7 @@ def test_an_interrupted_dask_leaves_no_process(undisturbed, tmp_path):
         ("{folder}/missing.py:pool", "There is no engine file"),
     ],
 )
-def test_a_bad_address_is_one_line(
-    engine,
-    says,
-    tmp_path,
-    snas,
-    closed_port,
-):
+def test_a_bad_address_is_one_line(engine, says, tmp_path, snas, closed_port):
     engine, says = (
         text.format(folder=tmp_path, port=closed_port) for text in (engine, says)
     )
@@ -328,13 +307,7 @@ def test_a_bad_address_is_one_line(
 @pytest.mark.parametrize(
     ("engine", "library"), [("dask", "distributed"), ("ray", "ray"), ("slurm", "submitit")]
 )
-def test_a_missing_library_is_one_line(
-    engine,
-    library,
-    tmp_path,
-    monkeypatch,
-    snas,
-):
+def test_a_missing_library_is_one_line(engine, library, tmp_path, monkeypatch, snas):
     monkeypatch.setitem(sys.modules, library, None)
     told = snas("compare", "--out", tmp_path / "out", "--engine", engine)
     assert (

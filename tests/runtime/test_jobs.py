@@ -23,9 +23,7 @@ def square(shared, number):
     return shared + number * number, os.getpid(), int(os.environ.get("OMP_NUM_THREADS", 0))
 
 
-def test_every_job_is_done_once_by_workers_of_one_thread(
-    capfd,
-):
+def test_every_job_is_done_once_by_workers_of_one_thread(capfd):
     outcomes = list(run_jobs(partial(square, 100), range(20), workers=2))
     assert sorted(o.job for o in outcomes) == [*range(20)]
     for job, (squared, process, threads) in ((o.job, o.result) for o in outcomes):

@@ -66,9 +66,7 @@ ALONE = ChoiceSpace("alone", {"width": ("16", "64", "256")})
         lambda space, cell: space.write(cell.choices),
     ],
 )
-def test_held_cells_are_in_all_as_in_the_larger_space(
-    of,
-):
+def test_held_cells_are_in_all_as_in_the_larger_space(of):
     text = "|nor_conv_1x1~0|+|none~0|none~1|+|skip_connect~0|nor_conv_3x3~1|none~2|"
     space = Sampled(
         LARGER,

@@ -155,11 +155,7 @@ def test_the_order_of_the_nodes_is_no_part_of_a_cells_identity():
         ("DARTS_V1", 3.17, None),
     ],
 )
-def test_published_sizes(
-    name,
-    millions_of_parameters,
-    millions_of_macs,
-):
+def test_published_sizes(name, millions_of_parameters, millions_of_macs):
     found = sizes(DARTS, DARTS.parse(name), PUBLISHED)
     digits = len(str(millions_of_parameters).partition(".")[2])
     assert round(found["params"] / 1e6, digits) == millions_of_parameters

@@ -33,12 +33,7 @@ def some_cells(n, seed=0):
     ("index", "params", "macs"),
     [(0, 129306, 15647370), (11, 802426, 113951370), (284, 101306, 11715210)],
 )
-def test_the_official_networks(
-    index,
-    params,
-    macs,
-    monkeypatch,
-):
+def test_the_official_networks(index, params, macs, monkeypatch):
     model = nb201().build(SPACE[index], Network(), seed=0)
     assert size(model) == params
     assert count_macs(model, monkeypatch) == macs

@@ -75,9 +75,7 @@ def test_a_definition_without_code_opens_the_same_space():
             space_named(broken)
 
 
-def test_a_registered_space_is_found_by_name_and_none_takes_its_name(
-    tmp_path,
-):
+def test_a_registered_space_is_found_by_name_and_none_takes_its_name(tmp_path):
     file = tmp_path / "odd.py"
     file.write_text(
         "import surrogate_nas as sn\n"
@@ -110,11 +108,7 @@ def test_a_registered_space_is_found_by_name_and_none_takes_its_name(
         ("x", ["a"], "mapping"),
     ],
 )
-def test_a_malformed_space_is_refused_in_one_line(
-    name,
-    options,
-    says,
-):
+def test_a_malformed_space_is_refused_in_one_line(name, options, says):
     with pytest.raises(UserError, match=says) as caught:
         sn.ChoiceSpace(name, options)
     assert "\n" not in str(caught.value)

@@ -239,9 +239,7 @@ def fetched_files(mirror, own_home):
     return {source: list(fetching.fetch(source)) for source in ("nbmr", "accel")}
 
 
-def test_sizes_of_nas_bench_mr_are_the_recorded_ones(
-    fetched_files,
-):
+def test_sizes_of_nas_bench_mr_are_the_recorded_ones(fetched_files):
     table = nbmr.read("nbmr-seg")
     space = space_named(table.space)
     params = space.analytic["params"][1](space.choices, table.network)
@@ -276,9 +274,7 @@ def test_what_is_no_network_of_several_resolutions_is_refused(text, message):
 # Accel-NASBench
 
 
-def test_parameters_of_mnasnet_are_the_recorded_ones(
-    fetched_files,
-):
+def test_parameters_of_mnasnet_are_the_recorded_ones(fetched_files):
     network = accel.read("accel-imagenet").network
 
     def params(cell):

@@ -119,9 +119,7 @@ def of_macro(tmp_path):
     return f"surrogate:{','.join(map(str, made))}"
 
 
-def test_a_surrogate_of_the_macro_space_answers_with_that_space_s_sizes(
-    of_macro,
-):
+def test_a_surrogate_of_the_macro_space_answers_with_that_space_s_sizes(of_macro):
     bench = load(of_macro)
     cell = bench.space.parse("conv_stack(layers=1, channels=32)")
     assert bench.query(cell, "params") == 682

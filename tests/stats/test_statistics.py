@@ -54,9 +54,7 @@ def test_one_value_has_no_spread_and_no_interval():
 
 @given(SAMPLES)
 @settings(max_examples=30, deadline=None)
-def test_intervals_repeat_with_the_seed_and_lie_within_the_sample(
-    sample,
-):
+def test_intervals_repeat_with_the_seed_and_lie_within_the_sample(sample):
     summary = summarise(sample, seed=4)
     assert summary == summarise(sample, seed=4)
     if summary.ci95 is None:

@@ -134,9 +134,7 @@ def test_a_search_that_is_driven_finds_what_the_signal_knows(name, drive, tmp_pa
     assert driven.incumbent.score < 0.12
 
 
-def test_a_driven_comparison_goes_on_after_a_kill_and_names_the_drive(
-    tmp_path,
-):
+def test_a_driven_comparison_goes_on_after_a_kill_and_names_the_drive(tmp_path):
     bench = sn.load(str(table(tmp_path / "mine.h5").path))
     strategies = ["asha", "asha(drive=train_loss)", "bo_epochs(drive=train_loss)"]
     for folder in ("whole", "cut"):

@@ -166,11 +166,7 @@ def small_sample():
 @pytest.mark.parametrize(
     ("name", "seconds"), [(name, name in ("asha", "bo_epochs")) for name in OVER_EPOCHS]
 )
-def test_runs_over_two_runs_of_their_own_have_an_answer(
-    name,
-    seconds,
-    small,
-):
+def test_runs_over_two_runs_of_their_own_have_an_answer(name, seconds, small):
     budget = Budget(seconds=4000.0) if seconds else Budget(45)
     (run,) = Experiment(
         Objective("valid_error + 0.1*params", small), [name], 1, budget
@@ -190,9 +186,7 @@ def test_no_epochs_are_enough(name):
     assert len(run.answers) == len(run.trials) == 24
 
 
-def test_what_a_request_may_read_is_told_and_nothing_else_is_read(
-    small,
-):
+def test_what_a_request_may_read_is_told_and_nothing_else_is_read(small):
     assert Objective("valid_error", small).readable == {
         12: ("valid_error",),
         200: ("train_loss", "valid_error"),

@@ -183,9 +183,7 @@ def test_a_program_without_history_reads_no_trial(tmp_path):
         external.answer({"history": True}, 1)
 
 
-def test_it_runs_blinded_with_several_objectives_and_keeps_the_contract(
-    tmp_path,
-):
+def test_it_runs_blinded_with_several_objectives_and_keeps_the_contract(tmp_path):
     heard = tmp_path / "heard"
     name = f"blind:{talker('learn', heard)}"
     run = sn.search("fashion", name, f"{ASKED} + 0.1*latency@cpu", budget=14)

@@ -100,11 +100,7 @@ def test_a_latency_is_replaced_by_the_sum_that_fits_it_and_says_so(own):
         ("valid_loss + train_loss", None, "minimises one loss"),
     ],
 )
-def test_what_no_supernet_can_minimise_is_refused(
-    objective,
-    limits,
-    says,
-):
+def test_what_no_supernet_can_minimise_is_refused(objective, limits, says):
     bound = sn.Objective(objective, sn.load("live:digits"), subject_to=limits)
     with pytest.raises(UserError, match=says):
         supernet_context_of(bound)
@@ -118,11 +114,7 @@ def test_what_no_supernet_can_minimise_is_refused(
         ("valid_error + 0.1*params", SupernetLoss(1.0, "valid", is_error=True)),
     ],
 )
-def test_l_is_that_of_the_objective(
-    objective,
-    goal,
-    monkeypatch,
-):
+def test_l_is_that_of_the_objective(objective, goal, monkeypatch):
     given = []
     monkeypatch.setattr(
         "surrogate_nas.training.supernet.supernet.Supernet",

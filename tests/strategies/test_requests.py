@@ -46,9 +46,7 @@ class OnlyEarly(Halving):
         return [sn.Request(self.space.sample(self.rng), self.epochs[0])]
 
 
-def test_a_request_reads_other_epochs_and_only_the_objective_s_own_can_be_the_answer(
-    small,
-):
+def test_a_request_reads_other_epochs_and_only_the_objective_s_own_can_be_the_answer(small):
     run = sn.search(small, Halving, "valid_error", budget=40, seed=1)
     early, late = ([t for t in run.trials if t.epochs == epochs] for epochs in (12, 200))
     assert len(early) > 20 and len(late) >= 15
@@ -64,9 +62,7 @@ def test_a_request_reads_other_epochs_and_only_the_objective_s_own_can_be_the_an
     assert ends == sorted(ends) and ends[-1] == pytest.approx(run.simulated_seconds)
 
 
-def test_a_request_may_read_further_search_metrics_but_no_final_one(
-    small,
-):
+def test_a_request_may_read_further_search_metrics_but_no_final_one(small):
     ledger = Ledger(Objective("valid_error", small))
     (outcome,) = ledger.look_up([Request(SPACE[3], 200, ("train_loss",))])
     assert list(outcome.names) == ["valid_error[200]", "train_loss[200]"]
@@ -102,9 +98,7 @@ def test_workers_on_the_simulated_clock_tell_in_order_of_finishing(strategy):
     assert max(busy) == 4 and finished[-1] < 0.5 * run.simulated_seconds
 
 
-def test_a_budget_in_seconds_is_wall_time_of_the_simulated_workers(
-    small,
-):
+def test_a_budget_in_seconds_is_wall_time_of_the_simulated_workers(small):
     one, four = (
         sn.search(
             small, "random", "valid_error", budget_seconds=201 * 5, simulated_workers=n
@@ -154,9 +148,7 @@ def test_a_strategy_of_one_objective_covers_a_front_by_random_weights(small, tmp
     assert content["objective"]["objectives"] == ["valid_error[200]", "latency@thing"]
 
 
-def test_what_is_known_for_free_is_lambda_r_and_feasibility_and_holds_no_benchmark(
-    small,
-):
+def test_what_is_known_for_free_is_lambda_r_and_feasibility_and_holds_no_benchmark(small):
     objective = Objective(
         "valid_error + 0.1*params + 0.2*latency@thing subject to latency@thing <= 4", small
     )
@@ -222,9 +214,7 @@ def test_a_run_ends_at_a_target_and_when_a_callback_says_so(small):
     assert len(watched.trials) == 20 and seen == list(watched.trials)
 
 
-def test_the_caller_s_own_measurements_are_scored_by_the_objective(
-    small,
-):
+def test_the_caller_s_own_measurements_are_scored_by_the_objective(small):
     objective = Objective("valid_error + 0.1*params", small)
     loop = sn.AskTell(objective, "random")
     cell = SPACE[17]

@@ -71,9 +71,7 @@ def drawn(noisy, expression="valid_error", **settings):
     return sn.Objective(expression, noisy, seed_policy="draw", **settings)
 
 
-def test_a_draw_is_one_held_seed_of_the_cell_and_follows_from_root_run_and_cell(
-    noisy,
-):
+def test_a_draw_is_one_held_seed_of_the_cell_and_follows_from_root_run_and_cell(noisy):
     objective = drawn(noisy)
     cells = list(noisy.space)
     held = np.array(list(ERROR[200].values()))
@@ -237,11 +235,7 @@ def test_limits_and_fronts_are_seen_by_seed_and_reported_by_the_mean(path, noisy
         assert 0 <= both.score(one) < 1 and len(both.vectors(one)) < len(one.trials)
 
 
-def test_a_draw_is_refused_where_it_cannot_be(
-    noisy,
-    path,
-    snas,
-):
+def test_a_draw_is_refused_where_it_cannot_be(noisy, path, snas):
     for arguments, said in (
         (("analog-cifar10",), "analog-cifar10 holds no single seeds of digital_error"),
         (
@@ -269,11 +263,7 @@ def test_a_draw_is_refused_where_it_cannot_be(
     )
 
 
-def test_the_command_line_tells_what_was_seen_and_what_it_is(
-    path,
-    snas,
-    tmp_path,
-):
+def test_the_command_line_tells_what_was_seen_and_what_it_is(path, snas, tmp_path):
     asked = f"search {path} --strategy random --seed-policy draw --budget 50 --json"
     found = snas(*asked.split()).json
     best = found["best"]
@@ -324,11 +314,7 @@ def test_the_noise_is_that_of_the_best_cells(path):
 ROBUST = "robust_error@pgd-1"
 
 
-def test_a_study_may_declare_a_final_metric_and_says_so(
-    path,
-    snas,
-    tmp_path,
-):
+def test_a_study_may_declare_a_final_metric_and_says_so(path, snas, tmp_path):
     asked = f"compare {path} --strategies random --runs 1 --budget 12 --objective {ROBUST}"
     compare = asked.split()
     refused = snas(*compare, "--out", tmp_path / "none")
@@ -352,9 +338,7 @@ def test_a_study_may_declare_a_final_metric_and_says_so(
     assert snas(*asked.split()).json["warning"] == ""
 
 
-def test_no_other_final_metric_is_seen_and_none_is_declared_in_vain(
-    noisy,
-):
+def test_no_other_final_metric_is_seen_and_none_is_declared_in_vain(noisy):
     objective = sn.Objective(f"0.5*{ROBUST} + valid_error", noisy, search_on_final=ROBUST)
     assert objective.fingerprint != sn.Objective("valid_error", noisy).fingerprint
     ledger = Ledger(objective)

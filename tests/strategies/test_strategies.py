@@ -64,9 +64,7 @@ def cells_of(names):
 @pytest.mark.parametrize(
     "names", [SWIFT_ONES, pytest.param(SLOW_ONES, marks=pytest.mark.slow)]
 )
-def test_every_strategy_repeats_in_another_process_with_another_hash_seed(
-    names,
-):
+def test_every_strategy_repeats_in_another_process_with_another_hash_seed(names):
     child = subprocess.run(
         [
             sys.executable,

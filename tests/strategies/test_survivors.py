@@ -91,9 +91,7 @@ def test_what_is_known_for_free_is_told_for_each_objective_and_in_shares_of_the_
     assert known.feasible(cells).tolist() == [False, True]
 
 
-def test_a_term_of_fewer_epochs_keeps_its_own_when_others_are_read_early(
-    tmp_path,
-):
+def test_a_term_of_fewer_epochs_keeps_its_own_when_others_are_read_early(tmp_path):
     table = Table(
         "three", "nb201", "t", "s", "l", "c", "valid_error", Network(), cost="queries"
     )
@@ -131,9 +129,7 @@ class OneCurve(TableBenchmark):
         return epochs - since + 1.0
 
 
-def test_only_training_on_costs_less_and_asking_again_costs_the_whole_again(
-    small,
-):
+def test_only_training_on_costs_less_and_asking_again_costs_the_whole_again(small):
     ledger = Ledger(Objective("valid_error", OneCurve(small.path)))
     cell = small.space[3]
     other = small.space[4]
@@ -227,9 +223,7 @@ def weighted():
 Weighted = tuple[Scalarised, list[Recorder]]
 
 
-def test_the_scalarised_score_is_the_augmented_chebyshev_norm_of_what_was_seen(
-    weighted,
-):
+def test_the_scalarised_score_is_the_augmented_chebyshev_norm_of_what_was_seen(weighted):
     strategy, (recorder,) = weighted
     strategy.tell(vectors([(1.0, 40.0), (3.0, 20.0), (2.0, 20.0)]))
     weights = np.random.default_rng([5, 2]).dirichlet(np.ones(2))
@@ -239,9 +233,7 @@ def test_the_scalarised_score_is_the_augmented_chebyshev_norm_of_what_was_seen(
     )
 
 
-def test_an_infeasible_vector_scales_nothing_and_ranks_after_all(
-    weighted,
-):
+def test_an_infeasible_vector_scales_nothing_and_ranks_after_all(weighted):
     strategy, (recorder,) = weighted
     strategy.tell(
         [
@@ -254,9 +246,7 @@ def test_an_infeasible_vector_scales_nothing_and_ranks_after_all(
     assert worst > bad > max(fine, other)
 
 
-def test_every_ten_trials_a_new_strategy_is_told_all_under_new_weights(
-    weighted,
-):
+def test_every_ten_trials_a_new_strategy_is_told_all_under_new_weights(weighted):
     strategy, made = weighted
     strategy.tell(vectors([(i, 9 - i) for i in range(9)]))
     strategy.ask(1)

@@ -94,12 +94,7 @@ def covariance(points, places, hyper):
     )
 
 
-def conditioned(
-    points,
-    places,
-    target,
-    hyper,
-):
+def conditioned(points, places, target, hyper):
     """Mean and variance of a further cell at every point, by generalised least squares with
     inverses.
     """
@@ -117,9 +112,7 @@ def conditioned(
 
 @pytest.mark.parametrize("at_once", [0, 1, 7, 12])
 def test_what_is_seen_at_once_or_in_turn_is_the_conditional_distribution(
-    points,
-    values,
-    at_once,
+    points, values, at_once
 ):
     hyper, to_all = HYPER, to_everywhere(points)
     process = GrowingProcess(25, 1 + hyper.shared, hyper.noise)
@@ -165,9 +158,7 @@ def test_a_block_that_says_nothing_gets_the_smaller_weight():
     assert weights[0] > 20 * weights[1] and noise < 0.05
 
 
-def test_scaled_points_are_one_apart_and_columns_that_do_not_vary_are_gone(
-    points,
-):
+def test_scaled_points_are_one_apart_and_columns_that_do_not_vary_are_gone(points):
     block = np.column_stack([100 * points, np.ones(25)])
     scaling = Scaling.of(block)
     unit = scaling.unit(block)

@@ -43,12 +43,7 @@ COSTS = {
 """Milliseconds of every operation on devices of our making."""
 
 
-def latency_of(
-    space,
-    costs,
-    *,
-    compiled=False,
-):
+def latency_of(space, costs, *, compiled=False):
     """The sum of what a cell's operations take; a compiled graph has no dead ones, and no path is
     no time at all.
     """
@@ -104,21 +99,13 @@ def test_known_devices_help_a_new_one(taught, space):
     assert with_them > 0.94 and with_them > without + 0.01
 
 
-def test_additive_latencies_are_learned_from_ten_cells(
-    taught,
-    space,
-    drawn,
-):
+def test_additive_latencies_are_learned_from_ten_cells(taught, space, drawn):
     assert (
         rho(taught, space, latency_of(space, (0.05, 0.2, 4.0, 4.5, 0.3)), drawn[:10]) > 0.99
     )
 
 
-def test_ticks_and_cells_of_no_time(
-    taught,
-    space,
-    drawn,
-):
+def test_ticks_and_cells_of_no_time(taught, space, drawn):
     ticks = np.floor(latency_of(space, COSTS["board"], compiled=True) / 5) * 5
     assert (ticks == 0).any() and len(np.unique(ticks)) < 15
     assert rho(taught, space, ticks, drawn[:50]) > 0.93
@@ -142,11 +129,7 @@ def test_the_interval_holds_nine_in_ten(taught, space, n):
     assert 0.86 < np.mean(inside) < 0.95
 
 
-def test_what_it_knows_is_stored_with_it(
-    taught,
-    space,
-    tmp_path,
-):
+def test_what_it_knows_is_stored_with_it(taught, space, tmp_path):
     values = latency_of(space, COSTS["server"])
     cells = [space[i] for i in range(12)]
     taught.fit(cells, values[:12])
@@ -180,11 +163,7 @@ def test_chosen_cells_are_different_and_teach_more_than_the_first(taught, space)
         ([2.0, 2.0, 2.0], "known device odd: All 3 cells have the value 2"),
     ],
 )
-def test_a_bad_known_device_is_named(
-    space,
-    values,
-    says,
-):
+def test_a_bad_known_device_is_named(space, values, says):
     with pytest.raises(UserError, match=says):
         Latency(known={"odd": (space[:3], values)}).fit(space[:3], [1.0, 2.0, 3.0])
 
@@ -255,11 +234,7 @@ def test_devices_of_one_chip_never_teach_each_other():
     ("device", "least"),
     list(zip(UNSEEN, (0.98, 0.97, 0.87, 0.92, 0.97, 0.98), strict=True)),
 )
-def test_ten_cells_of_a_real_unseen_device(
-    real,
-    device,
-    least,
-):
+def test_ten_cells_of_a_real_unseen_device(real, device, least):
     assert len(known_devices(real, HELP_POOL)) == 7
     assert (
         score(Setting("ten", 10, whole=True, known=HELP_POOL), device, 3)[:, 0].mean()

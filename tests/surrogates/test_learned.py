@@ -80,11 +80,7 @@ def test_workers_open_it_again(files):
     assert pickle.loads(pickle.dumps(bench)).fingerprint == bench.fingerprint
 
 
-def test_files_that_do_not_go_together_are_refused(
-    small,
-    files,
-    tmp_path,
-):
+def test_files_that_do_not_go_together_are_refused(small, files, tmp_path):
     first = files.removeprefix("surrogate:").split(",")[0]
     shutil.copy(first, tmp_path / "twice.h5")
     with pytest.raises(UserError, match="so does another file"):
@@ -142,11 +138,7 @@ def test_what_was_measured_here_is_fitted_and_joins_a_search(snas, tmp_path):
     )
 
 
-def test_the_latency_model_is_given_known_devices(
-    snas,
-    real,
-    tmp_path,
-):
+def test_the_latency_model_is_given_known_devices(snas, real, tmp_path):
     out = tmp_path / "model.h5"
     asked = f"fit {real.name} --target latency@fpga --train 10 --model latency --out {out}".split()
     fitted = snas(*asked, "--known", "raspi4,eyeriss", "--json")

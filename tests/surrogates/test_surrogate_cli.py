@@ -18,12 +18,7 @@ class Mean(Surrogate):
 
 
 @pytest.mark.parametrize("target", ["valid_error", "latency@thing"])
-def test_the_recommended_command_runs(
-    snas,
-    small,
-    tmp_path,
-    target,
-):
+def test_the_recommended_command_runs(snas, small, tmp_path, target):
     asked = (
         f"fit {small.path} --target {target} --train 30 --model ridge --out {tmp_path}/m.h5"
     )
@@ -37,11 +32,7 @@ def test_the_recommended_command_runs(
     assert ran.code == 0, ran.err
 
 
-def test_a_model_of_one_s_own_is_tested_but_not_stored(
-    snas,
-    small,
-    tmp_path,
-):
+def test_a_model_of_one_s_own_is_tested_but_not_stored(snas, small, tmp_path):
     (tmp_path / "own.py").write_text(OWN)
     asked = [
         "--target",
@@ -70,13 +61,7 @@ def test_a_model_of_one_s_own_is_tested_but_not_stored(
         (["--train", 30, "--epochs", 5], "not 5"),
     ],
 )
-def test_what_cannot_be_fitted_is_one_line(
-    snas,
-    small,
-    tmp_path,
-    arguments,
-    says,
-):
+def test_what_cannot_be_fitted_is_one_line(snas, small, tmp_path, arguments, says):
     given = ["--model", "ridge"] if "--model" not in arguments else []
     ended = snas(
         "fit",

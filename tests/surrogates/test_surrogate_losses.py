@@ -32,9 +32,7 @@ def test_gradients_are_those_of_finite_differences(loss):
 
 
 @pytest.mark.parametrize("loss", LOSSES.values(), ids=LOSSES)
-def test_cells_that_a_member_has_not_seen_count_for_nothing(
-    loss,
-):
+def test_cells_that_a_member_has_not_seen_count_for_nothing(loss):
     moved = GUESS.clone()
     moved[1, [2, 4]] = torch.tensor([90.0, -70.0], dtype=torch.float64)
     alone = loss(
@@ -110,12 +108,7 @@ def test_a_loss_that_is_none_is_refused():
 
 
 @pytest.mark.usefixtures("briefly_pretrained")
-def test_fit_takes_a_loss_and_stores_it(
-    snas,
-    small,
-    tmp_path,
-    monkeypatch,
-):
+def test_fit_takes_a_loss_and_stores_it(snas, small, tmp_path, monkeypatch):
     monkeypatch.setattr(gnn, "_FEWEST_STEPS", 5)
     monkeypatch.setattr(gnn, "_STEPS_PER_ROOT", 1)
     asked = ("fit", small.path, "--target", "valid_error", "--train", 20, "--test", 200)

@@ -78,11 +78,7 @@ def test_the_same_seed_and_data_predict_the_same_and_what_was_learned_before_is_
         np.testing.assert_array_equal(ours, theirs)
 
 
-def test_what_is_stored_predicts_the_same(
-    fitted,
-    cells,
-    tmp_path,
-):
+def test_what_is_stored_predicts_the_same(fitted, cells, tmp_path):
     told = card(fitted.name, ERROR, 60, scores={"kendall": 0.5})
     save(fitted, told, np.arange(60), tmp_path / "m.h5")
     found = load(tmp_path / "m.h5")
@@ -123,9 +119,9 @@ def test_an_unknown_model_is_named_with_those_that_are_known():
     with pytest.raises(UserError, match="Unknown model 'rigde'. Did you mean 'ridge'"):
         make_model("rigde")
     with pytest.raises(
-        UserError, match="Path is not a subclass of surrogate_nas.surrogates.Surrogate"
+        UserError, match="Metric is not a subclass of surrogate_nas.surrogates.Surrogate"
     ):
-        make_model(f"{__file__}:Path")
+        make_model(f"{__file__}:Metric")
 
 
 @pytest.fixture
@@ -223,11 +219,7 @@ def test_no_cost_is_predicted_to_be_below_zero(name):
 
 
 @pytest.mark.parametrize(("quantity", "sign"), [("structure", 1.0), ("quality", -1.0)])
-def test_the_best_cells_have_an_interval_of_their_own(
-    quantity,
-    sign,
-    space,
-):
+def test_the_best_cells_have_an_interval_of_their_own(quantity, sign, space):
     drawn = [space[int(i)] for i in np.random.default_rng(1).permutation(len(space))[:700]]
     counts = np.array(
         [sum(c in (2, 3) for c in cell.choices) for cell in drawn], dtype=np.float64
@@ -257,9 +249,7 @@ def test_the_best_cells_have_an_interval_of_their_own(
     )
 
 
-def test_deviations_of_ridge_do_not_hang_on_the_order_of_the_cells(
-    cells,
-):
+def test_deviations_of_ridge_do_not_hang_on_the_order_of_the_cells(cells):
     known = cells[:13]
     predictions = []
     for one in (known, known[::-1]):

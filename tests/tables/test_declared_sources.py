@@ -211,9 +211,7 @@ def test_a_source_needs_a_package_or_repositories(monkeypatch):
         assert "\n" not in str(refused.value)
 
 
-def test_values_of_a_cell_are_averaged_and_what_is_no_number_is_refused(
-    monkeypatch,
-):
+def test_values_of_a_cell_are_averaged_and_what_is_no_number_is_refused(monkeypatch):
     column = declaration.Column(
         "valid_error", quantity="error", unit="%", convert="error_of_share"
     )

@@ -70,12 +70,7 @@ def test_a_cell_without_a_value(bench, snas):
 
 
 @pytest.mark.slow
-def test_a_file_of_one_s_own_is_imported(
-    files,
-    table,
-    tmp_path,
-    snas,
-):
+def test_a_file_of_one_s_own_is_imported(files, table, tmp_path, snas):
     path = tmp_path / "data-full.json"
     few = {field: values[:300] for field, values in files["data-20k.json"].items()}
     path.write_text(json.dumps(few))
@@ -92,11 +87,7 @@ def test_a_file_of_one_s_own_is_imported(
 
 
 @pytest.mark.slow
-def test_a_file_of_all_cells_is_on_the_whole_space(
-    own_home,
-    tmp_path,
-    snas,
-):
+def test_a_file_of_all_cells_is_on_the_whole_space(own_home, tmp_path, snas):
     """The real full file is not published with the sample; here are its hashes and sizes, and one
     accuracy for all.
     """

@@ -39,11 +39,7 @@ def linked(mirror, offline):
 # The package alone
 
 
-def test_a_comparison_runs_without_any_fetched_file(
-    offline,
-    snas,
-    tmp_path,
-):
+def test_a_comparison_runs_without_any_fetched_file(offline, snas, tmp_path):
     made = snas(
         "compare",
         NAME,
@@ -101,10 +97,7 @@ def test_a_missing_file_or_package_is_one_clear_line(tmp_path, snas, monkeypatch
 
 
 def test_a_fetch_replaces_the_table_that_was_assembled_before(
-    offline,
-    mirror,
-    snas,
-    monkeypatch,
+    offline, mirror, snas, monkeypatch
 ):
     alone = load(NAME).fingerprint
     monkeypatch.setenv(fetching.MIRROR_VARIABLE, str(mirror))
@@ -160,9 +153,7 @@ def test_a_device_that_cannot_run_a_cell_is_one_clear_line(real, snas):
     } <= set(every)
 
 
-def test_errors_under_attack_are_final_and_of_a_named_strength(
-    real,
-):
+def test_errors_under_attack_are_final_and_of_a_named_strength(real):
     robust = [metric for metric in real.metrics if metric.name.startswith("robust_error@")]
     assert len(robust) == 32 and {metric.kind for metric in robust} == {"final"}
     assert 100 - real.column("robust_error@pgd-1").min() == pytest.approx(58.8)

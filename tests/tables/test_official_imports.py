@@ -156,11 +156,7 @@ def assert_same(one, other):
 @pytest.mark.data
 @pytest.mark.parametrize("name", READ)
 @pytest.mark.parametrize("epochs", [12, 200])
-def test_every_loss_and_error_is_the_records_own(
-    folder,
-    name,
-    epochs,
-):
+def test_every_loss_and_error_is_the_records_own(folder, name, epochs):
     table = real_tables(folder)[name]
     for spelled, (dataset, images) in READ[name].items():
         for what, dicts in (("loss", "losses"), ("error", "acc1es")):
@@ -376,11 +372,7 @@ def test_what_is_no_folder_of_records_is_refused(tmp_path):
         ),
     ],
 )
-def test_what_is_no_record_is_refused(
-    tmp_path,
-    content,
-    message,
-):
+def test_what_is_no_record_is_refused(tmp_path, content, message):
     save(tmp_path / "tss", 42, content)
     with pytest.raises(UserError, match=message) as caught:
         nats.read(tmp_path / "tss", None)

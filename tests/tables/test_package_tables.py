@@ -43,9 +43,7 @@ def protein():
     return load("fcnet-protein")
 
 
-def test_the_rules_give_the_keys_of_the_benchmark(
-    cora,
-):
+def test_the_rules_give_the_keys_of_the_benchmark(cora):
     space = GRAPHS
     assert len(space) == 26_206 and [space.key(cell) for cell in space] == sorted(cora)
     allowed = {str(OPERATIONS.index(operation)) for operation in PROTEINS_OPERATIONS}

@@ -55,12 +55,7 @@ def fresh_home(tmp_path, monkeypatch):
 
 
 @pytest.fixture
-def copied(
-    mirror,
-    tmp_path,
-    fresh_home,
-    monkeypatch,
-):
+def copied(mirror, tmp_path, fresh_home, monkeypatch):
     """A copy of the mirror's files of NAS-Bench-201, which a test may spoil, and an empty home."""
     assert not fresh_home.exists()
     folder = tmp_path / "mirror"
@@ -269,11 +264,7 @@ def test_a_damaged_pickle_is_a_user_error(tmp_path):
                 pass
 
 
-def test_a_mirror_can_be_a_base_address(
-    mirror,
-    tmp_path,
-    monkeypatch,
-):
+def test_a_mirror_can_be_a_base_address(mirror, tmp_path, monkeypatch):
     class Quiet(SimpleHTTPRequestHandler):
         def log_message(self, format, *args):
             pass

@@ -290,11 +290,7 @@ def test_a_column_for_every_choice_names_a_cell_as_well(snas, tmp_path):
         "width,act,params,valid_error\n16,relu,3,4\n",
     ],
 )
-def test_a_table_of_another_space_than_the_usual_one_says_so(
-    snas,
-    tmp_path,
-    text,
-):
+def test_a_table_of_another_space_than_the_usual_one_says_so(snas, tmp_path, text):
     refused = imported(snas, written(tmp_path, text))
     assert refused.code == 2 and "leave it out" not in refused.err
     assert (

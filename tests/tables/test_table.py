@@ -258,9 +258,7 @@ def test_a_table_that_is_open_goes_on_being_read_as_it_was(path):
     assert file.column(ColumnKey("latency@thing", None, "mean")).shape == wanted.shape
 
 
-def test_threads_and_children_read_an_open_table_each_at_a_place_of_its_own(
-    path,
-):
+def test_threads_and_children_read_an_open_table_each_at_a_place_of_its_own(path):
     file = TableFile(path)
     keys = sorted(file.keys, key=str)
     wanted = [file.column(key).tobytes() for key in keys]

@@ -101,10 +101,7 @@ def test_sizes_are_the_recorded_ones_to_the_last_digit(records):
 
 
 def test_a_further_device_is_read_where_its_files_are(
-    own_files,
-    mirror,
-    tmp_path,
-    monkeypatch,
+    own_files, mirror, tmp_path, monkeypatch
 ):
     """The mirror has three of fourteen devices, and the fetch does not fail for the others."""
     assert own_files.is_dir()

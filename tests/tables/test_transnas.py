@@ -47,11 +47,7 @@ def test_cells_are_listed_in_the_order_of_the_published_results():
         (TRANSNAS_MACRO, "64-443-basic", "four to six digits"),
     ],
 )
-def test_a_cell_of_another_space_is_refused(
-    space,
-    text,
-    told,
-):
+def test_a_cell_of_another_space_is_refused(space, text, told):
     with pytest.raises(UserError, match=told):
         space.parse(text)
 
@@ -83,11 +79,7 @@ def test_all_macro_cells_are_within_reach_of_one_another():
         ("3_03_033", "3_03_003", False),
     ],
 )
-def test_cells_that_compute_the_same_have_one_identity(
-    one,
-    other,
-    same,
-):
+def test_cells_that_compute_the_same_have_one_identity(one, other, same):
     space = TRANSNAS_MICRO
     cells = [space.parse(f"64-41414-{text}") for text in (one, other)]
     assert (space.identity(cells[0]) == space.identity(cells[1])) == same
@@ -108,9 +100,7 @@ def tables(mirror, own_home):
         table_path(name).unlink()
 
 
-def test_cells_of_equal_results_are_of_one_functional_class(
-    tables,
-):
+def test_cells_of_equal_results_are_of_one_functional_class(tables):
     classes = TRANSNAS_MICRO.classes
     columns = [
         values

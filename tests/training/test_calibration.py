@@ -63,11 +63,7 @@ def test_a_row_tells_cells_training_and_split_apart():
     assert calibrate_tasks.row_of(task, 1, Plan(TASK, 3, 2, 5, 5), {}) is None
 
 
-def test_it_trains_goes_on_and_reads(
-    tmp_path,
-    fresh_home,
-    capsys,
-):
+def test_it_trains_goes_on_and_reads(tmp_path, fresh_home, capsys):
     asked = [
         "--tasks",
         f"{TASK},nothing",

@@ -132,11 +132,7 @@ NOTHING = (0, 6.0, 2.0, 1.0, 1.0)
         ),
     ],
 )
-def test_digits_are_found_among_as_many_boxes(
-    boxes,
-    missed,
-    overlap,
-):
+def test_digits_are_found_among_as_many_boxes(boxes, missed, overlap):
     targets = np.array([[RIGHT, OTHER]])
     answers = Predictions(scored(boxes), targets, np.zeros((1, 1, 8, 8)), None, lambda x: x)
     assert [

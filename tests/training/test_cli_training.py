@@ -101,19 +101,11 @@ def test_a_task_of_tuples_is_trained_and_one_of_nonsense_is_one_line(snas, tmp_p
         (["--seed", -1], "at least 0"),
     ],
 )
-def test_absurd_numbers_get_one_line(
-    snas,
-    arguments,
-    says,
-):
+def test_absurd_numbers_get_one_line(snas, arguments, says):
     assert_one_clear_line(snas("train", STACK, "--task", TINY_TASK, *arguments), says)
 
 
-def test_cells_of_any_space_are_measured_trained_and_searched(
-    snas,
-    pairs,
-    tmp_path,
-):
+def test_cells_of_any_space_are_measured_trained_and_searched(snas, pairs, tmp_path):
     out = tmp_path / "pairs.h5"
     made = snas(
         "measure",

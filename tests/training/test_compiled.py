@@ -455,11 +455,7 @@ def test_without_a_fused_multiply_add_the_numbers_are_the_same():
         ("aarch64-unknown-linux-gnu", "apple-m1", "fmla"),
     ],
 )
-def test_processors_that_cannot_be_tried_here_are_compiled_for(
-    triple,
-    processor,
-    wanted,
-):
+def test_processors_that_cannot_be_tried_here_are_compiled_for(triple, processor, wanted):
     import llvmlite.binding as llvm
 
     llvm.initialize_all_targets()
@@ -510,9 +506,7 @@ TRAINED = (
 )
 
 
-def test_training_needs_no_pytorch_and_a_damaged_or_missing_cache_is_made_anew(
-    fresh_home,
-):
+def test_training_needs_no_pytorch_and_a_damaged_or_missing_cache_is_made_anew(fresh_home):
     first = fresh(TRAINED)
     assert first.stdout.split("\n")[1] == "[]", first.stderr
     assert "compiling" in first.stderr.lower()
@@ -567,9 +561,7 @@ def sealed(head, code):
     return whole + hashlib.sha256(whole).digest()
 
 
-def test_code_that_others_can_write_is_made_anew_and_its_garbage_never_run(
-    cached,
-):
+def test_code_that_others_can_write_is_made_anew_and_its_garbage_never_run(cached):
     whole = cached.read_bytes()
     cached.write_bytes(sealed(whole.partition(b"\n")[0], b"\x7fELF" + bytes(1000)))
     assert is_loaded(cached)  # nothing but the rights tells that it is a forgery
@@ -605,11 +597,7 @@ def test_a_file_of_another_key_or_other_kernels_is_not_loaded(cached):
     not hasattr(os, "mkfifo"), reason="makes what this system does not have"
 )
 @pytest.mark.parametrize("what", ["fifo", "link", "folder"])
-def test_what_is_no_file_in_the_cache_does_no_harm(
-    cached,
-    what,
-    tmp_path,
-):
+def test_what_is_no_file_in_the_cache_does_no_harm(cached, what, tmp_path):
     whole = cached.read_bytes()
     cached.unlink()
     if what == "fifo":

@@ -40,9 +40,7 @@ def test_a_search_needs_as_many_cells_as_its_direct_version(name, direct):
     assert ours == pytest.approx(theirs, rel=0.15)
 
 
-def test_first_improvement_moves_as_soon_as_it_is_told_of_something_better(
-    space,
-):
+def test_first_improvement_moves_as_soon_as_it_is_told_of_something_better(space):
     made = resolve("first_improvement")(space, seed=0)
     centre = space[0]
     made.tell(trials_of([centre], lambda _: 1.0))

@@ -303,9 +303,7 @@ def test_a_cell_without_a_way_from_its_input_is_attacked_in_vain_by_pytorchs_eng
 
 
 @pytest.mark.slow
-def test_the_compiled_engine_is_no_better_and_no_worse_than_pytorchs(
-    monkeypatch,
-):
+def test_the_compiled_engine_is_no_better_and_no_worse_than_pytorchs(monkeypatch):
     rng = np.random.default_rng(7)
     cells = [
         SPACE[int(i)] for i in rng.choice(len(SPACE), 200 if FULL else 30, replace=False)

@@ -44,14 +44,7 @@ def by_autograd(loss, outputs, targets):
     return values.detach().numpy(), gradient.numpy()
 
 
-def hold(
-    loss,
-    outputs,
-    targets,
-    floor=1e-4,
-    single=1e-6,
-    double=1e-9,
-):
+def hold(loss, outputs, targets, floor=1e-4, single=1e-6, double=1e-9):
     """In float64 within `double`, in float32 half of the numbers within `single`, of what PyTorch
     finds in float64.
 
@@ -118,15 +111,7 @@ def test_every_loss_has_a_gradient_and_a_reference():
     st.lists(st.integers(1, 5), max_size=2),
     SCALES,
 )
-def test_of_classes(
-    name,
-    seed,
-    count,
-    batch,
-    classes,
-    sides,
-    scale,
-):
+def test_of_classes(name, seed, count, batch, classes, sides, scale):
     rng = np.random.default_rng(seed)
     sides = sides or ([2, 3] if name == "dice" else [])
     outputs = outputs_of(rng, scale, count, batch, classes, *sides)
@@ -146,15 +131,7 @@ def test_of_classes_where_arrays_are_large(name):
 @given(
     SEEDS, COUNTS, BATCHES, st.sampled_from([(1,), (5,), (1, 4, 3)]), SCALES, st.booleans()
 )
-def test_of_numbers(
-    name,
-    seed,
-    count,
-    batch,
-    shape,
-    scale,
-    equal,
-):
+def test_of_numbers(name, seed, count, batch, shape, scale, equal):
     if name == "l1":
         shape = (1, 4, 3)
     rng = np.random.default_rng(seed)
@@ -175,15 +152,7 @@ def test_of_numbers(
     st.integers(5, 10),
     st.booleans(),
 )
-def test_ssim(
-    seed,
-    count,
-    batch,
-    channels,
-    height,
-    width,
-    negative,
-):
+def test_ssim(seed, count, batch, channels, height, width, negative):
     rng = np.random.default_rng(seed)
     targets = rng.random((batch, channels, height, width)).astype(np.float32)
     outputs = rng.random((count, *targets.shape)) - negative
@@ -229,16 +198,7 @@ def test_of_boxes(name, seed, count, batch, rows, columns, scale):
 @given(
     SEEDS, COUNTS, BATCHES, st.integers(2, 5), st.integers(1, 5), st.integers(1, 12), SCALES
 )
-def test_of_sequences(
-    name,
-    seed,
-    count,
-    batch,
-    classes,
-    longest,
-    positions,
-    scale,
-):
+def test_of_sequences(name, seed, count, batch, classes, longest, positions, scale):
     rng = np.random.default_rng(seed)
     targets = rng.integers(1, classes, (batch, longest))
     targets[np.arange(longest) >= rng.integers(0, longest + 1, (batch, 1))] = 0

@@ -124,9 +124,7 @@ def test_chance_is_the_loss_of_uniform_answers(name, classes):
 
 
 @pytest.mark.parametrize("name", fitting("regression"))
-def test_chance_is_the_loss_of_the_best_constant_answer_to_normal_targets(
-    name,
-):
+def test_chance_is_the_loss_of_the_best_constant_answer_to_normal_targets(name):
     quantiles = (torch.arange(20_000, dtype=torch.float64) + 0.5) / 20_000
     targets = torch.distributions.Normal(0.0, 1.0).icdf(quantiles)
     answers = torch.linspace(-2, 2, 41, dtype=torch.float64)
@@ -137,9 +135,7 @@ def test_chance_is_the_loss_of_the_best_constant_answer_to_normal_targets(
 
 
 @pytest.mark.parametrize("name", fitting("sequence"))
-def test_uniform_answers_cost_chance_where_a_text_fills_all_positions_and_never_more(
-    name,
-):
+def test_uniform_answers_cost_chance_where_a_text_fills_all_positions_and_never_more(name):
     each = LOSSES[name].each(
         torch.zeros(1, 2, CLASSES, 3), torch.tensor([[1, 2, 3], [1, 2, 0]])
     )
@@ -196,11 +192,7 @@ def test_a_loss_of_ones_own_is_found_in_its_file(tmp_path):
         ("o.detach().sum(2)", "has no gradient"),
     ],
 )
-def test_a_loss_of_ones_own_says_what_it_does_wrong(
-    tmp_path,
-    each,
-    said,
-):
+def test_a_loss_of_ones_own_says_what_it_does_wrong(tmp_path, each, said):
     file = tmp_path / "own.py"
     file.write_text(GOOD.replace("o.sum(2)", each).replace('"mine"', '"x"'))
     outputs = randn(K, BATCH, CLASSES).requires_grad_()

@@ -253,9 +253,7 @@ def returns_of(task, answer):
     return task.measured[0].of(answers).item()
 
 
-def test_a_good_cell_beats_chance_and_constants_by_more_than_seeds_differ(
-    trained,
-):
+def test_a_good_cell_beats_chance_and_constants_by_more_than_seeds_differ(trained):
     task, curves = trained
     found = [curve.metrics["test_return"] for curve in curves]
     chance = returns_of(task, always(*[0.0] * task.classes))

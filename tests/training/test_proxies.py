@@ -103,9 +103,7 @@ def test_naswot_and_jacob_cov_prefer_examples_that_differ():
     assert jacob_cov(different) == pytest.approx(jacob_cov(3 * different - 1))
 
 
-def test_scores_repeat_heed_the_seed_and_are_finite_for_every_kind_of_cell(
-    space,
-):
+def test_scores_repeat_heed_the_seed_and_are_finite_for_every_kind_of_cell(space):
     task = task_named(TASK)
     every = [
         score(space.parse(text), space, task) for text in (DEAD, PATH, str(space.reference))
@@ -129,9 +127,7 @@ def test_dead_operations_change_nothing(space):
     assert score(space.parse(PATH), space, task) == score(space.parse(twin), space, task)
 
 
-def test_the_shipped_proxies_are_whole_small_and_shared_by_twins(
-    analog,
-):
+def test_the_shipped_proxies_are_whole_small_and_shared_by_twins(analog):
     assert shipped("proxies-nb201.h5").stat().st_size < 1.5e6
     classes = analog.space.classes
     assert classes is not None
@@ -161,9 +157,7 @@ def test_a_space_of_the_same_name_has_none_of_them():
     assert untrained(other) == other.analytic
 
 
-def test_only_objectives_that_name_one_depend_on_them(
-    monkeypatch,
-):
+def test_only_objectives_that_name_one_depend_on_them(monkeypatch):
     texts = ("digital_error + 0.1*params", "digital_error + 0.1*synflow@fashion")
     before = [sn.Objective(text, load("analog-cifar10")).fingerprint for text in texts]
     held = load("analog-cifar10").fingerprint
@@ -201,9 +195,7 @@ def test_what_is_known_can_be_read_by_name(analog):
         known.metric("synflow", cells)
 
 
-def test_zero_cost_begins_with_what_is_promised_and_is_bo_where_nothing_is(
-    analog,
-):
+def test_zero_cost_begins_with_what_is_promised_and_is_bo_where_nothing_is(analog):
     made = ZeroCost(nb201(), seed=0)
     made.known = sn.Objective("digital_error", analog).known
     asked = made.ask(5)

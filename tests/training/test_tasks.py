@@ -194,11 +194,7 @@ def test_fashion_learns_from_files_of_its_form(clothes, monkeypatch):
     assert train([CELL], task, epochs=1, test=False)[0].values["valid_error"][0] < 50
 
 
-def test_fashion_is_here_when_a_folder_holds_its_files(
-    clothes,
-    monkeypatch,
-    tmp_path,
-):
+def test_fashion_is_here_when_a_folder_holds_its_files(clothes, monkeypatch, tmp_path):
     monkeypatch.setattr(fashion, "folders", lambda: [tmp_path])
     assert not fashion.TASK.is_here()
     monkeypatch.setattr(fashion, "folders", lambda: [tmp_path, clothes])
@@ -344,11 +340,7 @@ CLASSES = "classification"
         (images(inputs=np.zeros((4, 1, 9, 9))), CLASSES, "different shapes"),
     ],
 )
-def test_data_that_is_wrong_is_told_in_one_line(
-    split,
-    kind,
-    says,
-):
+def test_data_that_is_wrong_is_told_in_one_line(split, kind, says):
     with pytest.raises(UserError, match=f"The task mine is wrong: .*{says}") as raised:
         _ = task_of(split, kind).data
     assert "\n" not in str(raised.value)
@@ -492,10 +484,7 @@ def noise(kind, height, width):
     ],
 )
 def test_inputs_that_no_network_of_the_kind_takes_are_refused_before_training(
-    kind,
-    size,
-    settings,
-    said,
+    kind, size, settings, said
 ):
     task = Task(
         "mine", "t", lambda: noise(kind, *size), kind=kind, **{"classes": 2, **settings}
@@ -508,9 +497,7 @@ def test_inputs_that_no_network_of_the_kind_takes_are_refused_before_training(
 
 
 @pytest.mark.parametrize("settings", [{"outputs": 32}, {"strided": False}])
-def test_segmentation_of_one_s_own_trains_where_every_pixel_is_answered(
-    settings,
-):
+def test_segmentation_of_one_s_own_trains_where_every_pixel_is_answered(settings):
     task = Task(
         "mine",
         "t",

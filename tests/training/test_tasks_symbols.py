@@ -110,10 +110,7 @@ def frame(columns):
 
 
 @pytest.fixture
-def r_package(
-    monkeypatch,
-    tmp_path,
-):
+def r_package(monkeypatch, tmp_path):
     """Make a package mlbench with a file of some content."""
 
     def make(content):
@@ -144,10 +141,7 @@ def test_bases_are_read_from_a_file_of_r(r_package):
     [b"", lzma.compress(frame(columns_of_bases()[:, :3])), lzma.compress(b"RDX2")],
     ids=["empty", "few columns", "none"],
 )
-def test_a_damaged_file_of_r_is_told(
-    content,
-    r_package,
-):
+def test_a_damaged_file_of_r_is_told(content, r_package):
     r_package(content)
     with pytest.raises(UserError, match="DNA.rda is damaged"):
         splice.load()
