@@ -13,7 +13,8 @@ from pathlib import Path
 import pytest
 
 from surrogate_nas.core.errors import UserError
-from surrogate_nas.runtime.engines import raise_lost, run_jobs
+from surrogate_nas.runtime.engines import Jobs, raise_lost, run_jobs
+from surrogate_nas.runtime.worker import NOT_WANTED, Task
 from tests.jobs import fail, fallen, sleep
 
 
@@ -155,3 +156,31 @@ def test_ctrl_c_while_the_fork_server_starts_does_not_end_it(moment):
     time.sleep(moment)
     os.killpg(process.pid, signal.SIGINT)
     assert process.communicate()[0] == "done\n"
+
+
+LATE = """
+from concurrent.futures import Executor, Future
+
+class Answer(Future):
+    def result(self, timeout=None):
+        raise TimeoutError("nobody is there who would answer")
+
+class Late(Executor):
+    def submit(self, *arguments, **named):
+        self.answer = Answer()
+        return self.answer
+
+    def shutdown(self, wait=True, *, cancel_futures=False):
+        self.answer.set_result(None)
+
+def late(address, workers):
+    return Late()
+"""
+
+
+def test_what_ends_after_the_close_of_a_cluster_is_not_asked_for_its_answer(tmp_path):
+    (tmp_path / "late.py").write_text(LATE)
+    jobs = Jobs(f"{tmp_path / 'late.py'}:late")
+    future = jobs.submit(Task.of(abs), -3)
+    jobs.close()
+    assert future.result(60) == NOT_WANTED

@@ -57,6 +57,8 @@ the place takes.
 _Call = tuple[Future[Any], bool, Callable[..., Any], tuple[Any, ...]]
 AGAIN = "What was finished is kept; run the same command again to go on, on any engine."
 _HERE = "processes"
+_ANSWER_SECONDS = 60.0
+"""The longest that the answer of a job that has ended may take to come here."""
 
 
 def _is_maker(loaded: object, name: str) -> Maker:
@@ -129,6 +131,7 @@ class Jobs:
         # the slot of every job that runs, from 0
         self._running: dict[Future[Any], int] = {}
         self._is_alone = False
+        self._is_closed = False
         make = ThreadPoolExecutor if self._is_here else partial(ENGINES.find(name), address)
         self._executor: Executor = make(self._most)
 
@@ -180,7 +183,9 @@ class Jobs:
 
     def _ended(self, future: Future[Any], inner: Future[Any]) -> None:
         try:
-            future.set_result(inner.result())
+            # a future of Dask asks a thread that ends with its client, and would wait for ever
+            is_dropped = self._is_closed and not self._is_here
+            future.set_result(NOT_WANTED if is_dropped else inner.result(_ANSWER_SECONDS))
         except BaseException as error:  # noqa: BLE001 - it belongs to who waits
             try:
                 lost = getattr(self._executor, "lost", _raised)
@@ -206,6 +211,7 @@ class Jobs:
 
     def close(self) -> None:
         """End all jobs, whatever they do."""
+        self._is_closed = True
         with self._lock:
             for future, *_ in self._waiting:
                 future.cancel()
