@@ -85,8 +85,9 @@ class Alphas(OneShot):
         """How much of the training is done, from 0 to 1."""
         return float(self._step / self._steps)
 
-    def _noise(self) -> Tensor:
-        return torch.from_numpy(self.rng.gumbel(size=self.alpha.shape)).float()
+    def _gumbel_softmax(self, temperature: float) -> Tensor:
+        noise = torch.from_numpy(self.rng.gumbel(size=self.alpha.shape)).float()
+        return ((self.alpha.log_softmax(1) + noise) / temperature).softmax(1)
 
     def _train(self) -> Iterator[None]:
         context = self.supernet_context

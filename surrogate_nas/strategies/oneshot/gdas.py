@@ -40,7 +40,7 @@ class Gdas(Alphas):
 
     def _mixture(self) -> tuple[Tensor, list[int]]:
         temperature = self.warm + (self.cold - self.warm) * self.progress
-        soft = ((self.alpha.log_softmax(1) + self._noise()) / temperature).softmax(1)
+        soft = self._gumbel_softmax(temperature)
         path = soft.argmax(1)
         hard = torch.zeros_like(soft).scatter(1, path.unsqueeze(1), 1.0)
         return hard - soft.detach() + soft, path.tolist()

@@ -38,4 +38,4 @@ class Snas(Alphas):
 
     def _mixture(self) -> tuple[Tensor, None]:
         temperature = self.warm * (self.cold / self.warm) ** self.progress
-        return ((self.alpha.log_softmax(1) + self._noise()) / temperature).softmax(1), None
+        return self._gumbel_softmax(temperature), None
