@@ -329,13 +329,6 @@ class Benchmark(ABC):
         """
         return 1.0
 
-    def reports_of(self, cell: Cell, seed: Seed) -> Path | None:
-        """Return the file in which a running training reports, which need not exist, or None.
-
-        Each line is a JSON object with ``epoch`` and the metrics after it.
-        """
-        return None
-
     def recall(self, cell: str, values: Mapping[str, float]) -> None:
         """Take the values of a cell, by metric as an expression writes it, from a stored run."""
         return

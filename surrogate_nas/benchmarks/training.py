@@ -274,10 +274,6 @@ class Training(OwnBenchmark, TrainedBenchmark):
         digest = hashlib.sha256(cell.text.encode()).hexdigest()[:16]
         return self.folder / f"{digest}-{self._number(seed)}"
 
-    def reports_of(self, cell: Cell, seed: Seed) -> Path | None:
-        """Return the file in which a training of a cell reports its epochs while it runs."""
-        return self.folder_of(cell, seed if isinstance(seed, int) else 0) / "reports.jsonl"
-
     def _number(self, seed: Seed) -> int:
         return super()._number(seed) if self.stochastic else 0
 

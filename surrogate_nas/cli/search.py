@@ -38,7 +38,6 @@ from surrogate_nas.runs.beginning import usual_first_cells
 from surrogate_nas.runs.confirm import found_by
 from surrogate_nas.runs.options import budget_of
 from surrogate_nas.runs.run import Run
-from surrogate_nas.runs.running import Running
 from surrogate_nas.runs.stored import Confirmation
 from surrogate_nas.space.trial import Trial
 from surrogate_nas.strategies import known as known_strategies
@@ -191,9 +190,9 @@ class _Counted:
         self._failed += sum(bool(trial.failure) for trial in trials)
         self._show()
 
-    def running(self, running: Running) -> None:
+    def running(self, running: int) -> None:
         """Show how many trainings run now."""
-        self._running = running.running
+        self._running = running
         self._show()
 
     def _show(self) -> None:

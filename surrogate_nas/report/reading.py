@@ -40,7 +40,6 @@ from surrogate_nas.runs.ledger import Ledger
 from surrogate_nas.runs.options import BEST_SHOWN, Options, ended_by
 from surrogate_nas.runs.problem import read_plan
 from surrogate_nas.runs.run import Run, RunWatch
-from surrogate_nas.runs.running import InFlight, read_running
 from surrogate_nas.runs.scale import nondominated, undominated
 from surrogate_nas.runs.store import PLAN, PROBLEMS, Store, numbers_of, provenance
 from surrogate_nas.stats.decision import Rival, Statement
@@ -56,7 +55,6 @@ __all__ = [
     "Anytime",
     "Comparison",
     "FoundCell",
-    "InFlight",
     "Kind",
     "LambdaPath",
     "Ledger",
@@ -89,7 +87,6 @@ __all__ = [
     "provenance",
     "resampled_means",
     "read_plan",
-    "read_running",
     "results_of",
     "shared_cells",
     "stored_problems",

@@ -54,10 +54,10 @@ from surrogate_nas.runs.runner import (
     Within,
     execute,
 )
-from surrogate_nas.runs.running import Watcher
 from surrogate_nas.runs.search import Watch
 from surrogate_nas.runs.sources import most_versions
 from surrogate_nas.runs.store import PLAN, PROBLEMS, Store, numbers_of, provenance
+from surrogate_nas.runs.trainings import Watcher
 from surrogate_nas.runtime.engines import check_engine
 from surrogate_nas.strategies import StrategyLike
 
@@ -115,9 +115,9 @@ def search(
         against_cell: A cell of your own, its text or its index, that the confirmed one must beat;
             None for the first of `first`.
         callback: Called with the new trials after each evaluation; ends the run by returning True.
-        watcher: While cells are trained in parallel, its ``running`` is called about twice a second
-            with what trains now (`surrogate_nas.runs.running.Running`), and its ``failed`` with
-            the cell and the reason of each training that fails.
+        watcher: While cells are trained in parallel, its ``running`` is called with the number of
+            trainings that run, and its ``failed`` with the cell and the reason of each training
+            that fails (`surrogate_nas.runs.trainings.Watcher`).
         progress: Called with (trainings done, trainings in all) while cells are confirmed.
         **options: See ``Options``.
 

@@ -22,9 +22,9 @@ import cloudpickle
 from surrogate_nas.core.errors import UserError
 from surrogate_nas.core.interrupts import first_noted
 from surrogate_nas.runs.run import Run
-from surrogate_nas.runs.running import Running, Watcher
 from surrogate_nas.runs.sandbox.calls import received, sent
 from surrogate_nas.runs.search import Watch
+from surrogate_nas.runs.trainings import Watcher
 from surrogate_nas.runtime.aside import lost_in
 from surrogate_nas.runtime.engines import Jobs
 from surrogate_nas.runtime.failure import as_strategy_error
@@ -82,7 +82,7 @@ class _Above:
     def watch(self, _: Sequence[Trial]) -> bool | None:
         return self._is_over
 
-    def running(self, running: Running) -> None:
+    def running(self, running: int) -> None:
         say(("watcher", "running", running))
 
     def failed(self, cell: str, reason: str) -> None:

@@ -41,12 +41,12 @@ from surrogate_nas.runs.options import (
     settled,
 )
 from surrogate_nas.runs.run import OtherHistoryError, Run
-from surrogate_nas.runs.running import Watcher
 from surrogate_nas.runs.sandbox.calls import introduce, rehearse
 from surrogate_nas.runs.scale import recordable
 from surrogate_nas.runs.search import failed_in, first_cells, make_run
 from surrogate_nas.runs.sources import Sources, count_version, folder_of, sources_of
 from surrogate_nas.runs.store import Store, numbered
+from surrogate_nas.runs.trainings import Watcher
 from surrogate_nas.runtime.engines import Jobs, check_engine, stays_here
 from surrogate_nas.runtime.failure import StrategyError
 from surrogate_nas.runtime.worker import Task, outcome, share, tell
@@ -319,7 +319,7 @@ class Experiment:
         process
         of its own. Observers are ``watch``, called with the new trials after each evaluation, which
         ends
-        the run by returning True; ``watcher``, which observes what trains now; and ``slots``.
+        the run by returning True; ``watcher``, which observes its trainings; and ``slots``.
         """
         name, store = entry.label, self.store
         if whole := self.whole_run(name, number):
@@ -417,7 +417,7 @@ def execute(
         progress: Called with (runs done, runs in all).
         within: Called with (strategy, run, new trials) after each evaluation, where one worker
             makes the runs here; ends the run by returning True.
-        watcher: Observes what trains now, likewise.
+        watcher: Observes the trainings, likewise.
         begun: Called when all folders have been begun.
         keep: What is kept of a run, taken where the run is made or read, as only that travels back;
             None for all of it.

@@ -25,13 +25,12 @@ from surrogate_nas.runs.confirm import judged
 from surrogate_nas.runs.ledger import Asked, Ledger
 from surrogate_nas.runs.options import ENDED_EARLY, USAGE, Budget, Options, ended_by
 from surrogate_nas.runs.run import Run, RunLog
-from surrogate_nas.runs.running import RunningStatus, Watcher
 from surrogate_nas.runs.sandbox.calls import alarmed, sandboxed
 from surrogate_nas.runs.sandbox.files import Files
 from surrogate_nas.runs.sandbox.interface import Recorded, Scalarised, scalarised
 from surrogate_nas.runs.sources import Sources, folder_of, sources_of
 from surrogate_nas.runs.store import Store
-from surrogate_nas.runs.trainings import Trainings, Unstored
+from surrogate_nas.runs.trainings import Trainings, Unstored, Watcher
 from surrogate_nas.runs.workers import InTurn, SimulatedWorkers, TrainingWorkers, Workers
 from surrogate_nas.runtime.engines import Jobs
 from surrogate_nas.runtime.failure import StrategyError
@@ -275,11 +274,9 @@ class _Search:
                 return SimulatedWorkers(self.ledger, self.limit, options.simulated_workers)
             return InTurn(self.ledger, self.limit, self.strategy.flags.batch_size)
         assert self.slots is not None
-        file = None
-        if self.store is not None:
-            file = self.store.path(self.entry.label, self.run, "running")
-        status = RunningStatus(file, self.watcher)
-        trainings = Trainings(self.objective, self.ledger.draw, options, self.slots, status)
+        trainings = Trainings(
+            self.objective, self.ledger.draw, options, self.slots, self.watcher
+        )
         stack.enter_context(closing(trainings))
         return TrainingWorkers(
             self.ledger,

@@ -7,8 +7,7 @@ A folder holds
 - ``runs/STRATEGY-RUN.jsonl``: the trials of each run (see `surrogate_nas.runs.run`);
 - ``answers/STRATEGY-RUN.journal``: the answers of strategies that speak for a program or a person
   (`surrogate_nas.runs.sandbox.interface`);
-- ``confirmed/STRATEGY-RUN.json``: a confirmed winner (`surrogate_nas.runs.stored`);
-- ``running/STRATEGY-RUN.json``: what trains now. Nothing is reported from it.
+- ``confirmed/STRATEGY-RUN.json``: a confirmed winner (`surrogate_nas.runs.stored`).
 
 A line that a crash tore is dropped; an unfinished run is replayed by its strategy and continued;
 anything else that is not as it was written is refused.
@@ -283,9 +282,7 @@ class Store:
         write_whole(self.folder / name, content)
 
     def path(self, strategy: str, run: int, kind: str = "runs") -> Path:
-        """A file of a run: ``runs`` for its trials, ``running``, ``answers``, ``confirmed`` or
-        ``failures``.
-        """
+        """A file of a run: ``runs`` for its trials, ``answers``, ``confirmed`` or ``failures``."""
         suffix = _SUFFIXES.get(kind, ".json")
         return self.folder / kind / f"{as_file_name(strategy)}-{run}{suffix}"
 

@@ -17,27 +17,17 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
-from contextlib import ExitStack, suppress
-from dataclasses import dataclass, field
+from contextlib import ExitStack
+from dataclasses import dataclass
 from functools import partial
-from itertools import islice
-from pathlib import Path
 from queue import Empty, SimpleQueue
-from typing import Any, Generic, NamedTuple, NoReturn, TypeVar
+from typing import Any, Generic, NamedTuple, NoReturn, Protocol, TypeVar
 
 from surrogate_nas.benchmarks.base import Question
 from surrogate_nas.core.errors import EvaluationError, UserError, in_a_line
 from surrogate_nas.core.numbers import plural
 from surrogate_nas.objective import Draw, Objective
 from surrogate_nas.runs.options import Options
-from surrogate_nas.runs.running import (
-    MOST_TOLD,
-    InFlight,
-    Running,
-    RunningStatus,
-    State,
-    shortened,
-)
 from surrogate_nas.runtime.engines import Jobs
 from surrogate_nas.runtime.worker import Outcome, Task, outcome
 from surrogate_nas.space import Cell
@@ -137,26 +127,22 @@ class Unstored(Generic[T]):
         self._store(results)
 
 
+class Watcher(Protocol):
+    """An observer of the trainings of one run."""
+
+    def running(self, running: int) -> None:
+        """Called with the number of trainings that have a worker, where it has changed."""
+
+    def failed(self, cell: str, reason: str) -> None:
+        """Called at once with the cell's text and the reason of each training that has failed."""
+
+
 @dataclass
 class _Training:
     job: Job
-    epochs: int | None
-    predicted: float
-    reports: Callable[[], Path | None]
-    state: State = "waiting"
-    since: float = field(default_factory=time.time)
-    again: str = ""
-    took: float = 0.0
     lost: int = 0
     charged: float = 0.0
     is_alone: bool = False
-
-    def enter(self, state: State) -> None:
-        now = time.time()
-        if self.state in ("running", "alone"):
-            self.took += max(now - self.since, 0.0)
-        self.state = state
-        self.since = now
 
 
 class Trainings:
@@ -174,7 +160,7 @@ class Trainings:
         draw: Draw,
         options: Options,
         slots: Jobs,
-        status: RunningStatus | None = None,
+        watcher: Watcher | None = None,
     ) -> None:
         """Begin with nothing.
 
@@ -184,7 +170,7 @@ class Trainings:
             options: Say what of the machine each training has.
             slots: Where they are made, or what stands for that in another process
                 (`surrogate_nas.runs.apart`).
-            status: Tells observers what trains now, or None.
+            watcher: Observes them, or None.
         """
         self.is_interrupted = False
         self.lost = 0
@@ -192,7 +178,8 @@ class Trainings:
         benchmark = objective.benchmark
         self._benchmark = benchmark
         self._n_workers = options.parallel
-        self._status = status or RunningStatus()
+        self._watcher = watcher
+        self._n_observed = 0
         self._slots = slots
         self._task = Task.of(
             partial(answer_to, objective, draw),
@@ -209,27 +196,10 @@ class Trainings:
         self._running: dict[int, Future[Any]] = {}
         """Those that were given to the workers, in that order: the first of them run."""
         self._answers: dict[int, Answer] = {}
-        self._n_ended = 0
-        self._seconds = self._predicted = 0.0
 
-    def begin(
-        self,
-        number: int,
-        job: Job,
-        epochs: int | None = None,
-        predicted: float = 0.0,
-        reports: Callable[[], Path | None] = lambda: None,
-    ) -> None:
-        """Give a training to the workers; it begins as soon as one is free.
-
-        Args:
-            number: Which it is.
-            job: What is trained.
-            epochs: The length of the training, or None.
-            predicted: Its predicted cost, of which only ratios matter.
-            reports: Gives the file in which it reports its epochs.
-        """
-        self._trainings[number] = _Training(job, epochs, predicted, reports)
+    def begin(self, number: int, job: Job) -> None:
+        """Give a training, by its number, to the workers; it begins as soon as one is free."""
+        self._trainings[number] = _Training(job)
         self._submit(number)
 
     def _submit(self, number: int) -> None:
@@ -238,14 +208,7 @@ class Trainings:
         training = self._trainings[number]
         future = self._slots.submit(self._task, training.job, alone=training.is_alone)
         self._running[number] = future
-        self._advance()
         future.add_done_callback(lambda ended: self._finished.put((number, ended)))
-
-    def _advance(self) -> None:
-        for number in islice(self._running, self._n_workers):
-            training = self._trainings[number]
-            if training.state == "waiting":
-                training.enter("alone" if training.is_alone else "running")
 
     def answer(self, number: int) -> Answer:
         """Wait for a certain training; KeyboardInterrupt if Ctrl-C came before it had a worker."""
@@ -285,22 +248,22 @@ class Trainings:
     def _look(self, patience: float) -> None:
         if self.is_interrupted and not self._is_told:
             self._is_told = True
-            running = sum(future.running() for future in self._running.values())
+            left = sum(future.running() for future in self._running.values())
             sys.stderr.write(
-                f"\nInterrupted: waits for {plural(running, 'training')}; Ctrl-C again ends at"
+                f"\nInterrupted: waits for {plural(left, 'training')}; Ctrl-C again ends at"
                 " once.\n"
             )
-        self._status.look(self._state)
+        running = min(len(self._running), self._n_workers)
+        if self._watcher is not None and running != self._n_observed:
+            self._n_observed = running
+            self._watcher.running(running)
         try:
             number, future = self._finished.get(timeout=patience)
         except Empty:
             return
         del self._running[number]
-        training = self._trainings[number]
-        training.enter("ended")
-        self._advance()
         if not future.cancelled() and future.result() is not None:
-            self._end(number, self._answered(training, future.result()))
+            self._end(number, self._answered(self._trainings[number], future.result()))
 
     def _answered(self, training: _Training, reply: Any) -> Answer:
         ended: Outcome[Job, Answer] = outcome(training.job, reply)
@@ -327,47 +290,18 @@ class Trainings:
                 reason = f"lost {_MOST_LOST} times: {reason}"
             elif is_lost or (answer.cause == "resources" and not training.is_alone):
                 training.is_alone |= not is_lost
-                training.again = reason
-                training.enter("waiting")
                 self._submit(number)
                 return
             answer = EvaluationError(reason, answer.cause, training.charged)
-            self._status.failed(training.job.cell.text, reason)
+            if self._watcher is not None:
+                self._watcher.failed(training.job.cell.text, reason)
         else:
             answer = answer._replace(cost_before=training.charged)
         self._answers[number] = answer
-        self._n_ended += 1
-        self._seconds += training.took
-        self._predicted += training.predicted
-
-    def _state(self) -> Running:
-        trainings = sorted(
-            self._trainings.values(),
-            key=lambda training: training.state not in ("running", "alone"),
-        )
-        shown = tuple(map(self._in_flight, trainings[:MOST_TOLD]))
-        return Running(self._n_workers, self._n_ended, self._seconds, len(trainings), shown)
-
-    def _in_flight(self, training: _Training) -> InFlight:
-        seconds = reports = None
-        if self._predicted > 0:
-            seconds = training.predicted * self._seconds / self._predicted
-        with suppress(UserError, OSError):
-            reports = training.reports()
-        return InFlight(
-            shortened(training.job.cell.text),
-            training.epochs,
-            training.state,
-            training.since,
-            shortened(training.again),
-            seconds,
-            None if reports is None else str(reports),
-        )
 
     def close(self) -> None:
         """End what still runs."""
         self._hearing.close()
-        self._status.close()
         self._slots.drop(self._task)
 
 

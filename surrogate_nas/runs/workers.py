@@ -21,7 +21,6 @@ import math
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
-from functools import partial
 from typing import Any, NamedTuple
 
 from surrogate_nas.core.errors import EvaluationError, UserError
@@ -240,21 +239,10 @@ class TrainingWorkers(Workers):
         """Hand trainings to workers, once nothing more is known of the stored run."""
         if self._entry() is not None:
             return
-        ledger, objective = self._ledger, self._ledger.objective
         waiting, self._waiting = self._waiting, []
         for training in waiting:
-            asked, cell = training.asked, cell_of(training.asked)
-            self._trainings.begin(
-                training.number,
-                Job(cell, ledger.questions(asked)),
-                ledger.epochs_of(asked),
-                training.predicted,
-                partial(
-                    objective.benchmark.reports_of,
-                    cell,
-                    objective.seed_of(ledger.draw, cell),
-                ),
-            )
+            job = Job(cell_of(training.asked), self._ledger.questions(training.asked))
+            self._trainings.begin(training.number, job)
 
     def _entry(self) -> Mapping[str, Any] | None:
         index = self._ledger.evaluations

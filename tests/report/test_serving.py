@@ -12,8 +12,6 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
-from contextlib import ExitStack
 from email.message import Message
 from pathlib import Path
 from typing import NamedTuple
@@ -21,18 +19,15 @@ from typing import NamedTuple
 import pytest
 
 import surrogate_nas as sn
-from surrogate_nas.files import HOME_VARIABLE, holder, home, locked
+from surrogate_nas.files import holder, locked
 from surrogate_nas.report.live import Server
-from surrogate_nas.runs import running
 from surrogate_nas.runs.problem import Entry, Problem, Suite
 from surrogate_nas.runs.store import Store
 from tests.gated import Gated
 from tests.runs.delayed import Delayed
 
 COMMAND = [sys.executable, "-c", "from surrogate_nas.cli import main; main()"]
-HOSTILE = "<script>alert('x')</script>"
 OBJECTIVE = "valid_error + 0.1*params"
-REPORTS = "reports.jsonl"
 
 
 class Answer(NamedTuple):
@@ -435,139 +430,11 @@ def test_what_cannot_be_served_is_one_line(arguments, says, snas, tmp_path, monk
     assert outcome.code == 2 and says in outcome.err and len(outcome.err.splitlines()) == 1
 
 
-class Reporting(Delayed):
-    """Trainings that report three epochs before they end."""
-
-    def reports_of(self, cell, seed):
-        return (
-            home()
-            / "trainings"
-            / "mine-0123456789abcdef"
-            / f"{cell.index}-{seed}"
-            / REPORTS
-        )
-
-    def measure(self, cells, questions, seed="mean"):
-        file = self.reports_of(cells[0], seed)
-        file.parent.mkdir(parents=True, exist_ok=True)
-        lines = [
-            {"epoch": i + 1, "valid_error": 30.0 - i, "note": HOSTILE} for i in range(3)
-        ]
-        file.write_text("".join(f"{json.dumps(line)}\n" for line in lines))
-        return super().measure(cells, questions, seed)
-
-
-def test_the_page_tells_what_trains_and_nothing_once_it_has_ended(
-    server, results, monkeypatch, tmp_path
-):
-    monkeypatch.setenv(HOME_VARIABLE, str(tmp_path / "home"))
-    # each change is written at once: a page that is asked for is never one that waits for its turn
-    monkeypatch.setattr(running, "_PAUSE_SECONDS", 0.0)
-    monkeypatch.setattr(running, "_SLOWER", 0)
-    pages = []
-
-    def look(_trials):
-        pages.append(ask(server, "/two/").text)
-
-    first = sn.search("fashion", "random", OBJECTIVE, budget=1).trials[0].cell.text
-    bench = Reporting("fashion", jitter=0.2, knows_costs=False, trouble={first: "broken"})
-    options = {"parallel": 2, "order": "clock", "folder": results / "two"}
-    run = sn.search(bench, "evolution", OBJECTIVE, budget=12, callback=look, **options)
-    shown = [one for one in (section(page, "In training") for page in pages) if one]
-    cells = {trial.cell.text for trial in run.trials}
-    told = set(re.findall(r'<td class="text"><code>(.*?)</code>', "".join(shown)))
-    assert told and told <= cells
-    assert "of 12 begun" in shown[0] and "2 workers" in shown[0]
-    assert re.search(r"about \d+ s left", "".join(shown))
-    assert re.search(
-        r"running</td><td class=\"text\">epoch 3, valid_error 28<", "".join(shown)
-    )
-    assert ">60 %<" in "".join(shown)
-    assert HOSTILE not in "".join(pages)
-    after = ask(server, "/two/").text
-    assert not section(after, "In training")
-    assert f"evolution, run 0: training {first}: ValueError: no" in after
-
-
-@pytest.fixture
-def halted(results, monkeypatch, tmp_path):
-    """A search that was interrupted."""
-    monkeypatch.setenv(HOME_VARIABLE, str(tmp_path / "home"))
-
-    def stop(trials):
-        if trials[-1].index >= 3:
-            raise KeyboardInterrupt
-
-    options = {"parallel": 2, "folder": results / "two", "callback": stop}
-    with pytest.raises(KeyboardInterrupt):
-        sn.search(Delayed("fashion"), "random", OBJECTIVE, budget=9, **options)
-    return Store(results / "two")
-
-
-def forged(reports=None):
-    training = {
-        "cell": HOSTILE,
-        "epochs": 5,
-        "state": "waiting",
-        "since": time.time() - 4000,
-        "again": HOSTILE,
-        "reports": reports,
-    }
-    whole = {
-        "slots": 2,
-        "ended": 3,
-        "seconds": 90.0,
-        "in_flight": 70,
-        "trainings": [training],
-    }
-    return json.dumps(whole)
-
-
-def page_with(server, store, content, age=0.0):
-    """The page while a process holds the run, and its file tells something."""
-    file = store.path("random", 0, "running")
-    with ExitStack() as held:
-        held.enter_context(store.locked())
-        held.enter_context(locked(store.path("random", 0)))
-        file.parent.mkdir(exist_ok=True)
-        file.write_text(content)
-        os.utime(file, (time.time() - age, time.time() - age))
-        return ask(server, "/two/").text
-
-
-def test_a_forged_file_is_shown_as_text_and_opens_no_other_file(server, halted, tmp_path):
-    page = page_with(server, halted, forged())
-    shown = section(page, "In training")
-    assert "&lt;script&gt;alert(&#39;x&#39;)" in shown
-    assert "waiting, again after: &lt;script&gt;" in shown
-    assert HOSTILE not in page
-    assert "and 69 trainings more" in shown and ">67 min<" in shown
-    # the writer is gone: its file is no longer trusted
-    assert not section(ask(server, "/two/").text, "In training")
-    line = json.dumps({"epoch": 1, "secret": 4711})
-    outside = tmp_path / REPORTS
-    outside.write_text(f"{line}\n{line}\n")
-    inside = home() / "trainings" / "a" / "b" / REPORTS
-    inside.parent.mkdir(parents=True)
-    inside.symlink_to(outside)
-    for path in (outside, inside, inside.parent / ".." / ".." / ".." / ".." / REPORTS):
-        assert "4711" not in page_with(server, halted, forged(str(path)))
-    inside.unlink()
-    inside.write_text(f"{line}\n{line}\n")
-    assert "secret 4711" in page_with(server, halted, forged(str(inside)))
-    for torn in (
-        "[]\n",
-        "no json\n",
-        "[" * 100_000 + "\n",
-        '{"epoch": null}\n',
-        '{"epoch": 1',
-    ):
-        inside.write_text(torn)
-        assert "secret" not in page_with(server, halted, forged(str(inside)))
-
-
-def test_a_damaged_or_old_file_of_a_run_shows_nothing(server, halted):
-    for content in ("", "{}", "[" * 10_000, forged()[:-5]):
-        page = page_with(server, halted, content)
-        assert f"Process {os.getpid()} on " in page and not section(page, "In training")
-    assert not section(page_with(server, halted, forged(), age=60), "In training")
+def test_a_failed_training_is_told_with_its_reason(tmp_path):
+    cell = sn.search("fashion", "random", OBJECTIVE, budget=1).trials[0].cell.text
+    bench = Delayed("fashion", trouble={cell: "broken"})
+    sn.search(bench, "evolution", OBJECTIVE, budget=6, parallel=2, folder=tmp_path)
+    with Server(tmp_path, 0) as server:
+        server.in_background()
+        assert f"evolution, run 0: training {cell}: ValueError: no" in ask(server).text
+        server.shutdown()

@@ -1,12 +1,11 @@
 """Pages of studies while their runs are made, read from their folders.
 
-Nothing is locked, and each line of a run's file is read once. Anybody may have written the files:
-their types are checked, and reports are read in the folder of trainings of this user alone.
+Nothing is locked, and each line of a run's file is read once. Anybody may have written the files,
+so their types are checked.
 """
 
 from __future__ import annotations
 
-import json
 import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -20,13 +19,11 @@ import numpy as np
 from markupsafe import Markup
 
 from surrogate_nas.core.errors import UserError
-from surrogate_nas.core.numbers import budget_in_words, fixed, plural, share
-from surrogate_nas.files import Holder, holder, home
+from surrogate_nas.core.numbers import budget_in_words, fixed, plural
+from surrogate_nas.files import Holder, holder
 from surrogate_nas.files.progress import duration
-from surrogate_nas.files.regular import open_regular
 from surrogate_nas.report.curves import Curve, Panel, chart
 from surrogate_nas.report.markup import (
-    Block,
     Content,
     Figures,
     Notice,
@@ -42,7 +39,6 @@ from surrogate_nas.report.picture import HALF, Picture
 from surrogate_nas.report.reading import (
     PLAN,
     PROBLEMS,
-    InFlight,
     Options,
     RunWatch,
     Store,
@@ -50,17 +46,13 @@ from surrogate_nas.report.reading import (
     kind_of,
     numbers_of,
     read_plan,
-    read_running,
 )
 from surrogate_nas.report.style import styles
 
 _STATES = ("done", "running", "failed", "to do")
 _LINKS = {"report.html": "report", "explore.html": "explorer", "verdict.txt": "verdict"}
 _MOST_RUNS = 100_000
-_MOST_ROWS = 50
 _MOST_FAILED = 50
-_LONGEST = 120  # characters of a cell or a reason that are shown
-_MOST_BYTES = 2**16  # bytes that are read at the end of a training's reports
 
 
 @dataclass
@@ -216,7 +208,7 @@ def _wrong(problems: Sequence[_Problem]) -> list[str]:
                     items.append(run.end.failure)
                 for cell, reason in run.failed[: -_MOST_FAILED - 1 : -1]:
                     items.append(
-                        f"{name}, run {number}: training {_cut(cell)}: {_cut(reason)}"
+                        f"{name}, run {number}: training {cell:.120}: {reason:.120}"
                     )
     return items
 
@@ -235,7 +227,7 @@ def _comparison(problem: _Problem) -> tuple[str, list[Content], list[Section]]:
     if len(objective.get("objectives", ())) < 2:
         curves = {name: _curve(list(runs.values())) for name, runs in problem.runs.items()}
     shown = {name: curve for name, curve in curves.items() if curve is not None}
-    sections = [*_in_training(problem)]
+    sections = []
     if shown:
         panel = Panel("cells", "score", False, shared_until=description["first_cells"])
         draw = partial(chart, shown, styles(problem.runs), panel)
@@ -293,94 +285,3 @@ def _strategies(problem: _Problem, with_scores: Sequence[str]) -> Section:
         row += [f"{evaluations:,}", *(fixed(score, 5) for score in scores)]
         rows.append(row)
     return Section("Strategies", [Table(heads, rows)])
-
-
-def _in_training(problem: _Problem) -> list[Section]:
-    store = Store(problem.folder)
-    blocks: list[Table | Paragraph | Block] = []
-    for name, runs in problem.runs.items():
-        for number, run in runs.items():
-            writer = holder(run.path) if problem.state(run) == "running" else None
-            if writer is None:
-                continue
-            running = read_running(store.path(name, number, "running"), writer.since)
-            if running is None:
-                continue
-            reported = len(run.trials)
-            cells = problem.description["budget"]["cells"]
-            budget = "" if cells is None else f" of {cells:,}"
-            words = [
-                f"{name}, run {number}: {reported + running.in_flight:,}{budget} begun"
-            ]
-            words += [f"{reported:,} reported", f"{len(run.failed):,} failed"]
-            words.append(plural(running.slots, "worker"))
-            left = (
-                None
-                if cells is None
-                else running.seconds_left(cells - reported, time.time())
-            )
-            if left:
-                words.append(f"about {duration(left)} left")
-            blocks.append(Paragraph([" · ".join(words)]))
-            heads = ("cell", "state", "last report", "epochs", "for", "done")
-            rows = [_training(training) for training in running.trainings[:_MOST_ROWS]]
-            blocks.append(Table([head for head in heads], rows, texts=3))
-            more = running.in_flight - len(rows)
-            if more > 0:
-                blocks.append(note(f"and {plural(more, 'training')} more"))
-    return [Section("In training", blocks)] if blocks else []
-
-
-def _training(training: InFlight) -> list[Content]:
-    state = {"ended": "ended, reported in its turn", "alone": "running alone"}.get(
-        training.state, training.state
-    )
-    if training.again:
-        state = f"{state}, again after: {_cut(training.again)}"
-    passed = max(time.time() - training.since, 0.0)
-    report = _last_report(training.reports)
-    done = ""
-    if training.is_running and report and training.epochs:
-        done = share(min(report["epoch"] / training.epochs, 1.0))
-    elif training.is_running and training.seconds:
-        done = f"about {share(min(passed / training.seconds, 0.99))}"
-    values = ", ".join(f"{key} {value:.5g}" for key, value in report.items())
-    epochs = "–" if training.epochs is None else f"{training.epochs:,}"
-    return [
-        Span(_cut(training.cell), "code"),
-        state,
-        _cut(values),
-        epochs,
-        duration(passed),
-        done,
-    ]
-
-
-def _last_report(path: str | None) -> dict[str, float]:
-    """The last whole line that a training reported; empty where the file is none of a training."""
-    try:
-        file = Path(path or "").resolve()
-        if file.name != "reports.jsonl" or not file.is_relative_to(
-            (home() / "trainings").resolve()
-        ):
-            return {}
-        with open_regular(file, follow=False) as opened:
-            opened.seek(max(opened.seek(0, 2) - _MOST_BYTES, 0))
-            report = json.loads(opened.read(_MOST_BYTES).split(b"\n")[-2])
-        return {"epoch": int(report["epoch"])} | {
-            key: value for key, value in report.items() if type(value) in (int, float)
-        }
-    except (
-        OSError,
-        ValueError,
-        LookupError,
-        TypeError,
-        AttributeError,
-        RecursionError,
-        UserError,
-    ):
-        return {}
-
-
-def _cut(text: str) -> str:
-    return text if len(text) <= _LONGEST else f"{text[: _LONGEST - 1]}…"
