@@ -17,7 +17,6 @@ import pytest
 import surrogate_nas as sn
 from surrogate_nas.report.export import EXPORTS
 from surrogate_nas.report.export.latex import escaped, write_latex
-from surrogate_nas.report.export.optuna import OptunaObjective
 from surrogate_nas.report.reading import results_of
 from surrogate_nas.results.api import compare, read_comparison, run_suite, stored_suite
 from surrogate_nas.results.comparison import Comparison
@@ -488,37 +487,3 @@ def test_bad_input_is_one_line(arguments, said, snas, tmp_path, monkeypatch):
     ended = snas("export", *arguments)
     assert (ended.code, ended.err) == (2, f"snas: {said}\n")
     assert not list(tmp_path.iterdir())
-
-
-@pytest.fixture
-def quiet():
-    before = optuna.logging.get_verbosity()
-    optuna.logging.set_verbosity(optuna.logging.ERROR)
-    yield
-    optuna.logging.set_verbosity(before)
-
-
-@pytest.mark.usefixtures("quiet")
-def test_a_benchmark_is_an_optuna_objective_that_charges_and_knows_limits():
-    bound = sn.Objective(
-        "valid_error + 0.1*params", sn.load("fashion"), subject_to="latency@cpu <= 0.5"
-    )
-    objective = OptunaObjective(bound)
-    study = optuna.create_study(
-        sampler=optuna.samplers.TPESampler(seed=0, n_startup_trials=8)
-    )
-    study.optimize(objective, n_trials=25)
-    _, scores, cost = bound.look_up([trial.cell for trial in objective.trials])
-    assert [trial.value for trial in study.trials] == (
-        scores.loss + scores.penalty
-    ).tolist()
-    assert (
-        objective.cost
-        == pytest.approx(cost.sum())
-        == study.trials[-1].user_attrs["cost so far"]
-    )
-    assert [
-        objective.constraints(trial)[0] == 0 for trial in study.trials
-    ] == scores.feasible.tolist()
-    assert 0 < scores.feasible.sum() < 25
-    assert study.best_value == scores.score[scores.feasible].min()

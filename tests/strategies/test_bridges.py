@@ -1,4 +1,4 @@
-"""The searches of other libraries as strategies of ours, and ours as a sampler of Optuna's."""
+"""The searches of other libraries as strategies of ours."""
 
 from __future__ import annotations
 
@@ -10,14 +10,12 @@ import sys
 import warnings
 
 import numpy as np
-import optuna
 import pytest
 
 import surrogate_nas as sn
 from surrogate_nas.contract.checks import (
     LargeSpace,
     TinySpace,
-    synthetic,
     trajectory,
     trials_of,
 )
@@ -27,10 +25,8 @@ from surrogate_nas.space.base import Space
 from surrogate_nas.space.sampled import Sampled
 from surrogate_nas.strategies import BRIDGES, resolve, strategy_entry
 from surrogate_nas.strategies.bridges.base import nearest_cell
-from surrogate_nas.strategies.bridges.sampler import StrategySampler
 from tests.conftest import FULL
 from tests.contracts import FRESH, broken, checks_of, shorten
-from tests.documents import blocks, read
 
 SWIFT = [
     "optuna:TPESampler",
@@ -213,173 +209,6 @@ def test_a_space_that_is_none_of_choices_is_refused():
     for name in SWIFT:
         with pytest.raises(UserError, match="needs a space of choices"):
             resolve(name)(Bare(), seed=0)
-    with pytest.raises(UserError, match="needs a space of choices"):
-        StrategySampler("random", Bare())
-
-
-def fashion_study(strategy, n, **kwargs):
-    bench = sn.load("fashion")
-    loss = sn.Objective("valid_loss", bench)
-    sampler = StrategySampler(strategy, bench.space, seed=3)
-    study = optuna.create_study(sampler=sampler, **kwargs)
-    sign = -1 if kwargs.get("direction") == "maximize" else 1
-
-    def score(trial):
-        return sign * float(loss.look_up([sampler.cell(trial)])[1].score[0])
-
-    study.optimize(score, n_trials=n)
-    return study, sampler
-
-
-@pytest.fixture
-def quiet():
-    before = optuna.logging.get_verbosity()
-    optuna.logging.set_verbosity(optuna.logging.ERROR)
-    yield
-    optuna.logging.set_verbosity(before)
-
-
-@pytest.mark.usefixtures("quiet")
-@pytest.mark.parametrize("direction", ["minimize", "maximize"])
-def test_a_strategy_drives_a_study_as_it_drives_a_run(direction):
-    study, sampler = fashion_study("evolution(population=5)", 40, direction=direction)
-    made = resolve("evolution(population=5)")(sampler.space, seed=3)
-    loss = sn.Objective("valid_loss", sn.load("fashion"))
-    for trial in study.trials:
-        (cell,) = made.ask(1)
-        assert {p: trial.params[p] for p in sampler.space.positions} == dict(
-            zip(
-                sampler.space.positions,
-                (o[c] for o, c in zip(sampler.space.options, cell.choices, strict=True)),
-                strict=True,
-            )
-        )
-        made.tell(
-            trials_of(
-                [cell],
-                lambda cell: float(loss.look_up([cell])[1].score[0]),
-                start=trial.number,
-            )
-        )
-
-
-@pytest.mark.usefixtures("quiet")
-def test_a_study_of_anybody_can_be_taken_over():
-    space = TinySpace()
-    sampler = StrategySampler("random", space, seed=0)
-    study = optuna.create_study(sampler=sampler)
-    study.enqueue_trial(dict(zip(space.positions, ("left", "blue", "2"), strict=True)))
-    study.add_trial(
-        optuna.trial.create_trial(
-            params={"else": 1.0},
-            distributions={"else": optuna.distributions.FloatDistribution(0, 2)},
-            value=0.5,
-        )
-    )
-
-    def score(trial):
-        cell = sampler.cell(trial)
-        if trial.number == 5:
-            raise optuna.TrialPruned
-        return synthetic(cell)
-
-    study.optimize(score, n_trials=23)
-    states = [trial.state.name for trial in study.trials]
-    assert states.count("PRUNED") == 1 and states.count("COMPLETE") == 23
-    asked = [
-        tuple(t.params[p] for p in space.positions)
-        for t in study.trials
-        if "side" in t.params and t.number != 5
-    ]
-    assert asked[0] == ("left", "blue", "2")
-    assert len(set(asked)) == len(asked), "random search repeats nothing that it was told"
-
-
-NUMBERS = ChoiceSpace("numbers", {"depth": (1, 2, 3), "act": ("relu", "tanh")})
-
-
-def whole(trial):
-    return trial.suggest_int("depth", 1, 3) + (
-        trial.suggest_categorical("act", ["tanh", "relu"]) == "relu"
-    )
-
-
-@pytest.mark.usefixtures("quiet")
-def test_whole_numbers_that_the_space_lists_are_positions():
-    study = optuna.create_study(sampler=StrategySampler("local_search", NUMBERS, seed=0))
-    study.optimize(whole, n_trials=6)
-    assert {type(trial.params["depth"]) for trial in study.trials} == {int}
-    # it was told, so it repeats nothing
-    assert len({tuple(trial.params.values()) for trial in study.trials}) == 6
-    assert study.best_params == {"depth": 1, "act": "tanh"}
-
-
-@pytest.mark.usefixtures("quiet")
-@pytest.mark.parametrize(
-    ("suggest", "said"),
-    [
-        (
-            lambda t: t.suggest_float("lr", 0.0, 1.0),
-            "suggest_float('lr', …) is none of its positions (depth, act)",
-        ),
-        (
-            lambda t: t.suggest_float("depth", 1, 3),
-            "right is suggest_categorical('depth', ['1', '2', '3'])",
-        ),
-        (
-            lambda t: t.suggest_int("depth", 1, 10**9),
-            "suggest_int('depth', …) has other values than the position",
-        ),
-        (
-            lambda t: t.suggest_categorical("act", ["relu", "gelu"]),
-            "suggest_categorical('act', ['relu', 'tanh'])",
-        ),
-        (
-            lambda t: t.suggest_int("depth", 1, 3),
-            "Trial 0 did not suggest act, so it makes no cell of numbers",
-        ),
-    ],
-)
-def test_what_a_strategy_cannot_choose_is_refused_instead_of_drawn_at_random(suggest, said):
-    study = optuna.create_study(sampler=StrategySampler("random", NUMBERS, seed=0))
-    with pytest.raises(UserError) as raised:
-        study.optimize(lambda trial: float(suggest(trial) is None), n_trials=3)
-    assert said in str(raised.value) and "\n" not in str(raised.value)
-    assert len(study.trials) == 1
-
-
-@pytest.mark.usefixtures("quiet")
-def test_several_objectives_need_a_strategy_that_knows_them():
-    space = nb201()
-    for name in ("nsga2", "random"):
-        sampler = StrategySampler(name, space)
-        study = optuna.create_study(sampler=sampler, directions=["minimize", "maximize"])
-
-        def score(trial, sampler=sampler):
-            cell = sampler.cell(trial)
-            return synthetic(cell), float(sum(cell.choices))
-
-        if name == "random":
-            with pytest.raises(
-                UserError, match="random knows one objective, and the study has 2"
-            ):
-                study.optimize(score, n_trials=1)
-        else:
-            study.optimize(score, n_trials=30)
-            assert len(study.trials) == 30
-
-
-@pytest.mark.usefixtures("quiet")
-def test_the_study_in_the_guide_runs():
-    (code,) = [
-        block
-        for block in blocks(read("analysis/guide/strategies.md"), "python")
-        if "StrategySampler" in block
-    ]
-    named = {}
-    exec(code, named)
-    study = named["study"]
-    assert len(study.trials) == 100 and study.best_value < 10
 
 
 @pytest.mark.parametrize("name", ["pymoo:SPEA2", "pymoo:SMSEMOA"])

@@ -2,8 +2,7 @@
 says its ``EXPORT``.
 
 An installed package brings a format by an entry point of the group ``surrogate_nas.exports``, and a
-user names one as ``FILE.py:NAME``. The other way about is
-`surrogate_nas.report.export.optuna.OptunaObjective`.
+user names one as ``FILE.py:NAME``.
 """
 
 from __future__ import annotations

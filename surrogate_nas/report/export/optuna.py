@@ -7,51 +7,40 @@ those of a run, and the dashboard lays several studies over one another. What is
 L + λR and the limits that it breaks as constraints; what was trained for fewer epochs than the
 objective asks is a pruned trial with its score as an intermediate value. Times are those of the
 simulated clock.
-
-`OptunaObjective` is the other way about: a benchmark as the objective of anybody's study, in three
-lines. Every position of the space is a categorical parameter of its name, as in
-`surrogate_nas.strategies.bridges.sampler`; a combination that is no cell stands for the nearest
-cell, as in our own bridges to other libraries.
 """
 
 from __future__ import annotations
 
 import math
 import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping
 from pathlib import Path
-from threading import Lock
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from surrogate_nas.core.errors import UserError
 from surrogate_nas.files import replacing
 from surrogate_nas.objective import Objective
 from surrogate_nas.report.export import Format
 from surrogate_nas.report.exporting import clock, run_row
 from surrogate_nas.report.reading import (
     Comparison,
-    Ledger,
     Run,
     Source,
     StudyResult,
     results_of,
 )
-from surrogate_nas.space import Cell, ChoiceSpace
+from surrogate_nas.space import ChoiceSpace
 from surrogate_nas.space.trial import Trial
-from surrogate_nas.strategies.bridges.base import nearest_cell
 
 if TYPE_CHECKING:
-    import optuna
-    from optuna.distributions import BaseDistribution
+    from optuna.distributions import CategoricalDistribution
     from optuna.trial import FrozenTrial
 
 _CONSTRAINTS = (
     "constraints"  # the system attribute of constraints, which Optuna's dashboard reads
 )
 _WRITER = "surrogate_nas"
-_BROKEN = "broken limits"
 
 
 def write_optuna(source: Source, out: str | Path) -> list[Path]:
@@ -120,8 +109,7 @@ def _logs_of(result: StudyResult) -> list[dict[str, Any]]:
 
 def _add_study(storage: Any, comparison: Comparison, run: Run) -> None:
     import optuna
-
-    from surrogate_nas.strategies.bridges.sampler import distributions_of
+    from optuna.distributions import CategoricalDistribution
 
     objective = comparison.objective
     name = f"{run.strategy} / run {run.run}"
@@ -151,16 +139,22 @@ def _add_study(storage: Any, comparison: Comparison, run: Run) -> None:
         if value not in (None, ""):
             study.set_user_attr(key, value)
     space = objective.benchmark.space
-    distributions = distributions_of(space) if isinstance(space, ChoiceSpace) else {}
+    distributions: dict[str, CategoricalDistribution] = {}
+    if isinstance(space, ChoiceSpace):
+        positions = zip(space.positions, space.options, strict=True)
+        distributions = {
+            name: CategoricalDistribution(options) for name, options in positions
+        }
     study.add_trials(_frozen(objective, run, trial, distributions) for trial in run.trials)
 
 
 def _frozen(
-    objective: Objective, run: Run, trial: Trial, distributions: dict[str, BaseDistribution]
+    objective: Objective,
+    run: Run,
+    trial: Trial,
+    distributions: Mapping[str, CategoricalDistribution],
 ) -> FrozenTrial:
     from optuna.trial import TrialState, create_trial
-
-    from surrogate_nas.strategies.bridges.sampler import parameters_of
 
     state = TrialState.COMPLETE
     values = None
@@ -173,13 +167,15 @@ def _frozen(
     curve = {}
     if trial.epochs is not None and objective.parts == 1 and not trial.failure:
         curve[trial.epochs] = trial.score
-    space = objective.benchmark.space
+    options = (
+        zip(distributions.items(), trial.cell.choices, strict=True) if distributions else ()
+    )
     violations = _violations(objective, trial)
     frozen = create_trial(
         state=state,
         values=values,
-        params=parameters_of(space, trial.cell) if isinstance(space, ChoiceSpace) else {},
-        distributions=distributions,
+        params={name: known.choices[choice] for (name, known), choice in options},
+        distributions=dict(distributions),
         user_attrs=_attributes(trial),
         system_attrs={_CONSTRAINTS: violations} if violations else {},
         intermediate_values=curve,
@@ -228,105 +224,6 @@ def _attributes(trial: Trial) -> dict[str, Any]:
         if math.isfinite(value):
             attributes[name] = value
     return attributes
-
-
-class OptunaObjective:
-    """L + λR as a function of an Optuna trial, to be minimised; several objectives give as many
-    values.
-
-    Unstable since 0.2: it may change in a minor release.
-
-    Every evaluation is charged as in one of our runs. The user attributes of a trial are the cell,
-    L, λR, the metrics, its cost and the cost of all trials so far. Limits become constraints:
-    Optuna 5 reads them from the trial, earlier versions from the sampler's
-    ``constraints_func=objective.constraints``.
-
-    Example:
-        >>> import optuna, surrogate_nas as sn
-        >>> optuna.logging.set_verbosity(optuna.logging.ERROR)
-        >>> objective = OptunaObjective(
-        ...     sn.Objective("valid_loss + 0.1*params", sn.load("fashion"))
-        ... )
-        >>> study = optuna.create_study(sampler=optuna.samplers.TPESampler(seed=0))
-        >>> study.optimize(objective, n_trials=20)
-        >>> study.best_value == min(trial.score for trial in objective.trials)
-        True
-
-    Attributes:
-        trials: Everything evaluated so far, in the order of finishing.
-    """
-
-    def __init__(self, objective: Objective, *, seed: int = 0) -> None:
-        """Tie it to an objective; nothing is spent yet.
-
-        Args:
-            objective: Over a space of choices.
-            seed: The number of the run; it decides which training seeds are drawn.
-
-        Raises:
-            UserError: The space is not a `ChoiceSpace`.
-        """
-        if not isinstance(objective, Objective):
-            raise UserError(f"This wraps a surrogate_nas.Objective, not {objective!r:.80}.")
-        space = objective.benchmark.space
-        if not isinstance(space, ChoiceSpace):
-            raise UserError(
-                f"Optuna's parameters are choices (ChoiceSpace), which cells of {space.name} are"
-                " not."
-            )
-        self.objective = objective
-        self.trials = list[Trial]()
-        self._space = space
-        self._ledger = Ledger(objective, run=seed)
-        self._lock = Lock()
-
-    @property
-    def directions(self) -> list[str]:
-        """What ``optuna.create_study`` wants: all objectives are minimised."""
-        return ["minimize"] * self.objective.parts
-
-    @property
-    def cost(self) -> float:
-        """What all evaluations have been charged, in seconds or queries."""
-        return self._ledger.cost
-
-    def cell(self, trial: optuna.trial.BaseTrial) -> Cell:
-        """The cell of a trial: every position is suggested."""
-        from surrogate_nas.strategies.bridges.sampler import suggested
-
-        return nearest_cell(self._space, suggested(self._space, trial))
-
-    def __call__(self, trial: optuna.trial.Trial) -> float | tuple[float, ...]:
-        """Evaluate the cell that a trial suggests.
-
-        Returns:
-            L + λR, or one number for each of several objectives; of an infeasible cell too, which
-            its constraints tell.
-
-        Raises:
-            UserError: The benchmark does not hold the cell.
-        """
-        cell = self.cell(trial)
-        with self._lock:
-            (outcome,) = self._ledger.look_up([cell])
-            evaluated = self._ledger.trial(outcome, self._ledger.cost)
-            self.trials.append(evaluated)
-            cost = self._ledger.cost
-        violations = _violations(self.objective, evaluated)
-        attributes = _attributes(evaluated) | {"cost so far": cost, _BROKEN: violations}
-        for name, value in attributes.items():
-            trial.set_user_attr(name, value)
-        if hasattr(trial, "set_constraint"):
-            limits = (str(limit) for limit, *_ in self.objective.constraints)
-            for limit, excess in zip(limits, violations, strict=True):
-                trial.set_constraint(limit, excess)
-        scores = _natural_scores(self.objective, evaluated)
-        return scores[0] if len(scores) == 1 else tuple(scores)
-
-    def constraints(self, trial: optuna.trial.FrozenTrial) -> Sequence[float]:
-        """By how much a finished trial breaks each limit, for ``constraints_func`` of a sampler."""
-        violations: list[float] = trial.user_attrs[_BROKEN]
-        return violations
 
 
 EXPORT = Format(
