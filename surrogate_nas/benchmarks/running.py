@@ -39,7 +39,7 @@ from surrogate_nas.core.metrics import Metric, undeclared_units
 from surrogate_nas.core.numbers import plural
 from surrogate_nas.core.threads import VARIABLES, threads
 from surrogate_nas.runtime import worker
-from surrogate_nas.runtime.memory import processor_seconds
+from surrogate_nas.runtime.worker import processor_seconds
 from surrogate_nas.space import Cell
 
 LOG_BYTES = 10_000_000

@@ -17,9 +17,7 @@ from surrogate_nas.contract.strategies import StrategyContract
 from surrogate_nas.contract.surrogates import SurrogateContract
 from surrogate_nas.core.errors import UserError, one_line, shown, unknown
 from surrogate_nas.runtime import worker
-from surrogate_nas.runtime.aside import lost_in
-from surrogate_nas.runtime.failure import as_strategy_error
-from surrogate_nas.runtime.packing import pack
+from surrogate_nas.runtime.user_code import as_strategy_error, lost_in, pack
 from surrogate_nas.space import Space, space_named
 from surrogate_nas.space.registry import known as known_spaces
 from surrogate_nas.strategies import OURS, Strategy, strategy_entry

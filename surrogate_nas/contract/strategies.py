@@ -38,7 +38,7 @@ from surrogate_nas.contract.checks import (
 from surrogate_nas.core.errors import shown
 from surrogate_nas.objective import Objective
 from surrogate_nas.runs.ledger import Ledger
-from surrogate_nas.runtime.packing import pack
+from surrogate_nas.runtime.user_code import pack
 from surrogate_nas.space import Cell, Space, nb201
 from surrogate_nas.space.trial import Request, Trial
 from surrogate_nas.strategies import Strategy, resolve

@@ -146,14 +146,24 @@ def heard(folder: Path) -> Iterator[Opened]:
     Yields:
         The files, which are complete after the end.
     """
-    _install()
     opened = Opened(folder)
-    _listening.append(opened)
     try:
-        yield opened
+        with hearing(opened):
+            yield opened
     finally:
-        _listening.remove(opened)
         opened.close()
+
+
+@contextmanager
+def hearing(*files: Opened) -> Iterator[None]:
+    """Note in files what is opened meanwhile."""
+    _install()
+    _listening.extend(files)
+    try:
+        yield
+    finally:
+        for opened in files:
+            _listening.remove(opened)
 
 
 @cache

@@ -22,12 +22,11 @@ import cloudpickle
 from surrogate_nas.core.errors import UserError
 from surrogate_nas.core.interrupts import first_noted
 from surrogate_nas.runs.run import Run
-from surrogate_nas.runs.sandbox.calls import received, sent
+from surrogate_nas.runs.sandbox import received, sent
 from surrogate_nas.runs.search import Watch
 from surrogate_nas.runs.trainings import Watcher
-from surrogate_nas.runtime.aside import lost_in
 from surrogate_nas.runtime.engines import Jobs
-from surrogate_nas.runtime.failure import as_strategy_error
+from surrogate_nas.runtime.user_code import as_strategy_error, lost_in
 from surrogate_nas.runtime.worker import PRELOADED, Lost, Task, Worker, hear, outcome, say
 from surrogate_nas.space.trial import Trial
 from surrogate_nas.strategies import StrategyEntry

@@ -18,9 +18,8 @@ from surrogate_nas.core.errors import UserError
 from surrogate_nas.files import Journal
 from surrogate_nas.objective import Objective
 from surrogate_nas.runs.ledger import Asked, Ledger, Outcome
-from surrogate_nas.runs.options import CALL_LIMIT_SECONDS, Options
-from surrogate_nas.runs.sandbox.calls import introduce
-from surrogate_nas.runs.sandbox.interface import as_json, from_json
+from surrogate_nas.runs.options import Options
+from surrogate_nas.runs.sandbox import as_json, from_json, introduce
 from surrogate_nas.runs.search import first_cells, strategy_of
 from surrogate_nas.space import Cell
 from surrogate_nas.space.trial import Request, Trial
@@ -61,7 +60,6 @@ class AskTell:
         seed: int = 0,
         first: int = 10,
         hidden: bool = False,
-        call_limit: float = CALL_LIMIT_SECONDS,
         out: Path | None = None,
     ) -> None:
         """Make the strategy, and go on where a loop in the same folder ended.
@@ -72,7 +70,6 @@ class AskTell:
             seed: The number of the run.
             first: How many random cells are asked for before the strategy's own.
             hidden: Whether the strategy is denied what is known for free.
-            call_limit: The longest that one `ask` or `tell` may take.
             out: A folder that keeps what is asked and told, at the latest when `tell` returns.
 
         Raises:
@@ -84,7 +81,7 @@ class AskTell:
                 f"A loop needs a surrogate_nas.Objective, not {objective!r:.80}."
             )
         check_whole("A seed", seed)
-        options = Options(first_cells=first, hidden=hidden, call_limit=call_limit)
+        options = Options(first_cells=first, hidden=hidden)
         self.objective = objective
         self.trials = list[Trial]()
         self.pending = list[Asked]()
@@ -93,8 +90,7 @@ class AskTell:
         self._first: list[Cell] = first_cells(self._space, first, options.seed, seed)
         entry = strategy_entry(strategy)
         introduce(entry, objective.parts)
-        self._stack = ExitStack()
-        self._strategy = strategy_of(entry, objective, options, seed, self._stack)
+        self._strategy = strategy_of(entry, objective, options, seed)
         self._journal = Journal(None, {})
         if out is not None:
             about = {
@@ -109,7 +105,6 @@ class AskTell:
     def _go_on(self, folder: Path, about: dict[str, Any]) -> None:
         with ExitStack() as stack:
             journal = stack.enter_context(Journal(folder / "loop.journal", about))
-            stack.callback(self._stack.close)
             for entry in journal.entries:
                 if "ask" not in entry:
                     asked = from_json(entry["told"], self._space)
@@ -288,8 +283,7 @@ class AskTell:
         return min(done, key=lambda trial: trial.score)
 
     def close(self) -> None:
-        """Let the strategy and the folder go."""
-        self._stack.close()
+        """Let the folder go."""
         self._journal.close()
 
     def __enter__(self) -> Self:

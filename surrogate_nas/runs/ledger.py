@@ -22,7 +22,7 @@ from surrogate_nas.core.arguments import check_number
 from surrogate_nas.core.errors import EvaluationError, UserError, unknown
 from surrogate_nas.objective import Draw, Objective
 from surrogate_nas.runs.run import Run
-from surrogate_nas.runtime.failure import StrategyError
+from surrogate_nas.runtime.user_code import StrategyError
 from surrogate_nas.space import Cell, Space
 from surrogate_nas.space.trial import Request, Trial
 

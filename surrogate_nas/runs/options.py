@@ -128,7 +128,7 @@ class Options(Struct, frozen=True, kw_only=True):
     ] = FIRST_CELLS
     call_limit: Annotated[
         Above,
-        "The most seconds that one `ask` or `tell` of a strategy may take.",
+        "The most seconds that one `ask` or `tell` of a user's strategy may take.",
     ] = CALL_LIMIT_SECONDS
     simulated_workers: Annotated[
         Count,

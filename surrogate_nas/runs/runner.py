@@ -41,14 +41,14 @@ from surrogate_nas.runs.options import (
     settled,
 )
 from surrogate_nas.runs.run import OtherHistoryError, Run
-from surrogate_nas.runs.sandbox.calls import introduce, rehearse
+from surrogate_nas.runs.sandbox import introduce, rehearse
 from surrogate_nas.runs.scale import recordable
 from surrogate_nas.runs.search import failed_in, first_cells, make_run
 from surrogate_nas.runs.sources import Sources, count_version, folder_of, sources_of
 from surrogate_nas.runs.store import Store, numbered
 from surrogate_nas.runs.trainings import Watcher
 from surrogate_nas.runtime.engines import Jobs, check_engine, stays_here
-from surrogate_nas.runtime.failure import StrategyError
+from surrogate_nas.runtime.user_code import StrategyError
 from surrogate_nas.runtime.worker import Task, outcome, share, tell
 from surrogate_nas.space.registry import SPACES
 from surrogate_nas.space.trial import Trial

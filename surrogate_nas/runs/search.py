@@ -17,6 +17,7 @@ import numpy as np
 
 from surrogate_nas.core.threads import one_thread
 from surrogate_nas.files import Journal
+from surrogate_nas.files.opened import Opened
 from surrogate_nas.objective import Objective
 from surrogate_nas.objective.objective import problem_of
 from surrogate_nas.objective.supernet_context import supernet_context_of
@@ -25,15 +26,13 @@ from surrogate_nas.runs.confirm import judged
 from surrogate_nas.runs.ledger import Asked, Ledger
 from surrogate_nas.runs.options import ENDED_EARLY, USAGE, Budget, Options, ended_by
 from surrogate_nas.runs.run import Run, RunLog
-from surrogate_nas.runs.sandbox.calls import alarmed, sandboxed
-from surrogate_nas.runs.sandbox.files import Files
-from surrogate_nas.runs.sandbox.interface import Recorded, Scalarised, scalarised
+from surrogate_nas.runs.sandbox import Recorded, Scalarised, sandboxed, scalarised
 from surrogate_nas.runs.sources import Sources, folder_of, sources_of
 from surrogate_nas.runs.store import Store
 from surrogate_nas.runs.trainings import Trainings, Unstored, Watcher
 from surrogate_nas.runs.workers import InTurn, SimulatedWorkers, TrainingWorkers, Workers
 from surrogate_nas.runtime.engines import Jobs
-from surrogate_nas.runtime.failure import StrategyError
+from surrogate_nas.runtime.user_code import StrategyError
 from surrogate_nas.space import Cell, Space
 from surrogate_nas.space.trial import Trial
 from surrogate_nas.strategies import StrategyEntry
@@ -79,13 +78,10 @@ def strategy_of(
     objective: Objective,
     options: Options,
     run: int,
-    stack: ExitStack,
     budget: Mapping[str, float | None] = MappingProxyType({}),
-    files: Files | None = None,
+    files: Sequence[Opened] = (),
 ) -> Any:
-    """The strategy of a run, with what it declares that it reads, the budget by unit; the stack
-    lets go of what limits its calls.
-    """
+    """The strategy of a run, with what it declares that it reads, the budget by unit."""
     seed = strategy_seed(options.seed, run)
     hidden = options.hidden
     supernet_context = None
@@ -101,7 +97,7 @@ def strategy_of(
         "problem": {**problem_of(objective), "budget": budget},
     }
     space = objective.benchmark.space
-    limit = options.call_limit * stack.enter_context(alarmed())
+    limit = options.call_limit
     make = partial(sandboxed, entry, space, limit=limit, settings=settings, files=files)
     return scalarised(make(seed=seed), make, objective.parts, seed)
 
@@ -174,24 +170,16 @@ class _Search:
         name, store = self.entry.label, self.store
         failure = trace = ""
         with ExitStack() as stack:
-            files = None
             if store is not None:
                 self.log = stack.enter_context(store.log(name, self.run))
                 for line in self.log.known:
                     self.objective.benchmark.recall(str(line["cell"]), dict(line["values"]))
-                folder = folder_of(self.entry)
-                files = None if folder is None else Files(folder)
             try:
                 if self.lost is not None:
                     trials, error = self.lost
                     self._add(trials)
                     raise error
-                if store is not None and (now := sources_of(self.entry)):
-                    _edited(n for n, _ in {*now.items()} ^ {*(self.sources or {}).items()})
-                self._go(files)
-                if store is not None and files is not None:
-                    files.end()
-                    _edited(store.note_files(name, self.run, files))
+                self._go()
             except StrategyError as error:
                 self.unstored.store()
                 failure, trace = failed_in(name, self.run, error), error.trace
@@ -222,19 +210,29 @@ class _Search:
             store.keep_trace(name, self.run, trace)
         return result
 
-    def _go(self, files: Files | None) -> None:
+    def _go(self) -> None:
+        store = self.store
+        if store is None:
+            self._run(())
+            return
+        if now := sources_of(self.entry):
+            _edited(n for n, _ in {*now.items()} ^ {*(self.sources or {}).items()})
+        folder = folder_of(self.entry)
+        files = [] if folder is None else [Opened(folder)]
+        self._run(files)
+        for opened in files:
+            _edited(store.note_files(self.entry.label, self.run, opened))
+
+    def _run(self, files: Sequence[Opened]) -> None:
         objective, options, entry = self.objective, self.options, self.entry
         space = objective.benchmark.space
-        if files is not None:
-            files.listen()
         drawn = first_cells(
             space, min(options.first_cells, self.left), options.seed, self.run
         )
         queue: Sequence[Asked] = self.beginning.asked(drawn, self.left)
         with ExitStack() as stack:
-            self.strategy = strategy_of(
-                entry, objective, options, self.run, stack, self._limits(), files
-            )
+            limits = self._limits()
+            self.strategy = strategy_of(entry, objective, options, self.run, limits, files)
             self.scalarised = isinstance(self.strategy, Scalarised)
             flags = self.strategy.flags
             if flags.from_outside:

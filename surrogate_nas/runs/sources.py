@@ -17,6 +17,8 @@ import shlex
 import sys
 from collections.abc import Iterable, Mapping
 from contextlib import closing, suppress
+from functools import lru_cache
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -26,9 +28,19 @@ from surrogate_nas.core.reference import parse_reference
 from surrogate_nas.core.source import Sources, source_of, text_of, with_imports
 from surrogate_nas.files import home
 from surrogate_nas.files.journal import Chain, DamagedError
+from surrogate_nas.files.opened import MISSING, Opened
 from surrogate_nas.strategies import OURS, StrategyEntry
 
-__all__ = ["Sources", "count_version", "folder_of", "most_versions", "sources_of"]
+__all__ = [
+    "SEVERAL",
+    "Sources",
+    "count_version",
+    "digest_of",
+    "files_read",
+    "folder_of",
+    "most_versions",
+    "sources_of",
+]
 
 _ROOT = "surrogate_nas versions 1"
 _LARGEST = 10**6
@@ -87,6 +99,42 @@ def _models_in(options: Mapping[str, Any]) -> Sources:
                 if path.endswith(".py"):
                     sources.update(with_imports(Path(path)))
     return sources
+
+
+_CODE = (".py", ".pyi", ".so", ".pyd")
+_PIECE = 2**20
+_MOST_READ = 100 * 2**20
+"""Bytes that are read at once, and of a file in all: of a larger one its size counts too."""
+SEVERAL = "several"
+"""What stands for the digest of a file that runs read with different content."""
+
+
+def files_read(opened: Opened) -> dict[str, str]:
+    """Digests of what a strategy read beside its code and did not write, by name in its folder."""
+    opened.close()
+    names = (name for name in opened.read if not name.endswith(_CODE))
+    digests = {name: digest_of(opened.folder / name) for name in {*names} - opened.written}
+    return {name: digest for name, digest in digests.items() if digest != MISSING}
+
+
+def digest_of(file: Path) -> str:
+    """A digest of a file's content; `MISSING` where it cannot be read."""
+    try:
+        status = file.stat()
+        return _digest(file, status.st_size, status.st_mtime_ns)
+    except (OSError, ValueError):
+        return MISSING
+
+
+@lru_cache(maxsize=256)
+def _digest(file: Path, size: int, changed: int) -> str:
+    total = sha256(str(size).encode())
+    left = _MOST_READ
+    with file.open("rb") as opened:
+        while left > 0 and (piece := opened.read(min(_PIECE, left))):
+            total.update(piece)
+            left -= len(piece)
+    return total.hexdigest()
 
 
 def count_version(

@@ -6,7 +6,7 @@ A folder holds
 - ``experiment.json``: what was compared, under which fingerprint, with which versions;
 - ``runs/STRATEGY-RUN.jsonl``: the trials of each run (see `surrogate_nas.runs.run`);
 - ``answers/STRATEGY-RUN.journal``: the answers of strategies that speak for a program or a person
-  (`surrogate_nas.runs.sandbox.interface`);
+  (`surrogate_nas.runs.sandbox`);
 - ``confirmed/STRATEGY-RUN.json``: a confirmed winner (`surrogate_nas.runs.stored`).
 
 A line that a crash tore is dropped; an unfinished run is replayed by its strategy and continued;
@@ -32,13 +32,13 @@ from surrogate_nas.core.digests import json_check
 from surrogate_nas.core.errors import UserError
 from surrogate_nas.files import Journal, locked, write_whole
 from surrogate_nas.files.formats import FORMATS, RELEASE, check_version, stamp, this_release
+from surrogate_nas.files.opened import Opened
 from surrogate_nas.files.regular import read_regular
 from surrogate_nas.objective.expression import parse_several
 from surrogate_nas.runs.beginning import BEGINNING
 from surrogate_nas.runs.options import USUAL
 from surrogate_nas.runs.run import Run, RunLog, RunWatch, read_run
-from surrogate_nas.runs.sandbox.files import SEVERAL, Files, digest_of
-from surrogate_nas.runs.sources import Sources
+from surrogate_nas.runs.sources import SEVERAL, Sources, digest_of, files_read
 from surrogate_nas.runs.stored import Confirmation, wrong_in
 from surrogate_nas.space import Cell, Space
 from surrogate_nas.training.machine import HOW_TO_AGREE
@@ -205,13 +205,14 @@ class Store:
     def _files_path(self, label: str, run: int) -> Path:
         return self.folder / "files" / as_file_name(label) / f"{run}.json"
 
-    def note_files(self, label: str, run: int, files: Files) -> list[str]:
+    def note_files(self, label: str, run: int, opened: Opened) -> list[str]:
         """Note what a run of a user's strategy read; the names of what other runs read with another
         content.
         """
         path = self._files_path(label, run)
-        if files.read or files.written:
-            noted = {"read": files.read, "written": sorted(files.written)}
+        read = files_read(opened)
+        if read or opened.written:
+            noted = {"read": read, "written": sorted(opened.written)}
             self._write_sealed(path, noted, json_check(noted))
         else:
             path.unlink(missing_ok=True)

@@ -10,8 +10,7 @@ import pytest
 import surrogate_nas as sn
 from surrogate_nas.core.errors import UserError
 from surrogate_nas.results.api import read_comparison
-from surrogate_nas.runs.sandbox.calls import sandboxed
-from surrogate_nas.runs.sandbox.interface import Blinded
+from surrogate_nas.runs.sandbox import Blinded, sandboxed
 from surrogate_nas.strategies import strategy_entry
 
 ASKED = "valid_loss + 0.1*params"

@@ -23,9 +23,15 @@ from surrogate_nas.objective import Objective
 from surrogate_nas.results.api import compare
 from surrogate_nas.runs.options import Budget
 from surrogate_nas.runs.runner import Experiment
-from surrogate_nas.runs.sandbox.calls import introduce, sandboxed
-from surrogate_nas.runs.sandbox.interface import Flags, as_json, from_json, own_cells
-from surrogate_nas.runtime.failure import StrategyError
+from surrogate_nas.runs.sandbox import (
+    Flags,
+    as_json,
+    from_json,
+    introduce,
+    own_cells,
+    sandboxed,
+)
+from surrogate_nas.runtime.user_code import StrategyError
 from surrogate_nas.space import Cell
 from surrogate_nas.space.trial import Request, Trial
 from surrogate_nas.strategies import resolve, strategy_entry

@@ -6,7 +6,7 @@ import sys
 import psutil
 import pytest
 
-from surrogate_nas.runtime.memory import takes_over
+from surrogate_nas.runtime.worker import takes_over
 
 MB = 1_000_000
 FORKS = """

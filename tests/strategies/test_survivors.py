@@ -18,7 +18,7 @@ from surrogate_nas.results.curves import anytime
 from surrogate_nas.runs.ledger import Ledger
 from surrogate_nas.runs.options import Budget
 from surrogate_nas.runs.runner import Experiment
-from surrogate_nas.runs.sandbox.interface import Scalarised, flags_of, scalarised
+from surrogate_nas.runs.sandbox import Scalarised, flags_of, scalarised
 from surrogate_nas.runs.scale import frame_of
 from surrogate_nas.runs.store import Run
 from surrogate_nas.space import Trial, nb201

@@ -1,0 +1,174 @@
+"""A user's code in a process of its own: how it is sent there and called, and how it fails."""
+
+from __future__ import annotations
+
+import inspect
+import pickle
+import re
+import sys
+import traceback
+from collections.abc import Callable
+from contextlib import ExitStack, suppress
+from pathlib import Path
+from types import TracebackType
+from typing import Any, TypeVar
+
+import cloudpickle
+
+from surrogate_nas.core.errors import UserError, in_a_line, one_line
+from surrogate_nas.runtime.worker import Lost, Task, Worker, outcome
+
+J = TypeVar("J")
+R = TypeVar("R")
+START_SECONDS = 60.0
+"""The longest that a user's file may take to be imported."""
+_LATE = "killed by SIGALRM"
+_PACKAGE = Path(__file__).parents[1]
+# what leads to a user's code
+_LEADING = {_PACKAGE / "runtime", _PACKAGE / "runs" / "sandbox.py"}
+_LONGEST_TRACE = 100_000
+
+
+class StrategyError(UserError):
+    """A strategy broke its contract, raised, or took too long.
+
+    Attributes:
+        trace: Its own traceback, or empty.
+    """
+
+    def __init__(self, line: str, trace: str = "") -> None:
+        super().__init__(line)
+        self.trace = trace
+
+
+def as_strategy_error(error: BaseException, when: str, file: str) -> StrategyError:
+    """What a user's code raised, as its failure."""
+    if isinstance(error, StrategyError):
+        return error
+    if isinstance(error, UserError) and when in ("was loaded", "was made"):
+        return StrategyError(str(error))
+    try:
+        message = str(error)
+    except BaseException as nested:  # noqa: BLE001 - a user's exception can raise when printed
+        message = f"it cannot be printed ({type(nested).__name__})"
+    own = error.__traceback__
+    while own is not None and _leads(own.tb_frame.f_code.co_filename):
+        own = own.tb_next  # without the frames of ours that lead to the user's
+    detail = f": {message}" if message else ""
+    calls = [(frame.filename, frame.lineno or 0) for frame in traceback.extract_tb(own)]
+    location = _location(calls, file)
+    where = f" ({location})" if location else ""
+    line = one_line(f"{type(error).__name__} when it {when}{detail}")
+    return StrategyError(f"{line}{where}", _printed(error, own))
+
+
+_FRAME = re.compile(r'^  File "(.*)", line (\d+) in (.*)$', re.MULTILINE)
+# what a strategy does, by the function of ours that calls it
+_DOING = {"_made": "was made", "ask": "was asked", "tell": "was told"}
+
+
+def location_in_dump(dump: str, file: str) -> tuple[str, str]:
+    """Where a process was, by what `faulthandler` printed of it, and what it did, if it was a
+    strategy.
+    """
+    frames = _FRAME.findall(dump)
+    ours = [name for path, _, name in frames if _leads(path) and name in _DOING]
+    when = f" when it {_DOING[ours[-1]]}" if ours else ""
+    return _location([(path, int(line)) for path, line, _ in frames[::-1]], file), when
+
+
+def _leads(file: str) -> bool:
+    return not _LEADING.isdisjoint([Path(file), Path(file).parent])
+
+
+def _location(frames: list[tuple[str, int]], file: str) -> str:
+    """The innermost frame in the strategy's file, or else outside this package: ``file:line``."""
+    foreign = [frame for frame in frames if not Path(frame[0]).is_relative_to(_PACKAGE)]
+    inside = [frame for frame in frames if frame[0] == file]
+    return "".join(f"{name}:{line}" for name, line in (inside or foreign)[-1:])
+
+
+def _printed(error: BaseException, trace: TracebackType | None) -> str:
+    try:
+        text = "".join(traceback.format_exception(type(error), error, trace))
+        return text[-_LONGEST_TRACE:]
+    except BaseException as nested:  # noqa: BLE001 - a user's exception can raise when printed
+        return f"{type(error).__name__}, which cannot be printed: {type(nested).__name__}\n"
+
+
+def file_of(kind: type) -> str:
+    """The file that a class is defined in; empty if unknown."""
+    with suppress(TypeError, OSError):
+        return inspect.getfile(kind)
+    # made by value: its code knows
+    functions = filter(inspect.isfunction, vars(kind).values())
+    return next((function.__code__.co_filename for function in functions), "")
+
+
+def pack(*objects: object) -> bytes:
+    """Pickle objects for another process.
+
+    Classes that it can import go by name, and all others (of a user's file, of a notebook, of a
+    script that runs, of a function's body) by value.
+
+    Raises:
+        StrategyError: One of them cannot be sent.
+    """
+    kinds = [item if isinstance(item, type) else type(item) for item in objects]
+    names = {base.__module__ for kind in kinds for base in kind.__mro__}
+    with ExitStack() as stack:
+        for name in (names - {"__main__"}) & {*sys.modules}:
+            if not _can_be_imported(name):
+                cloudpickle.register_pickle_by_value(sys.modules[name])
+                stack.callback(cloudpickle.unregister_pickle_by_value, sys.modules[name])
+        try:
+            return cloudpickle.dumps(objects)  # type: ignore[no-any-return]
+        except Exception as error:
+            named = ", ".join(
+                getattr(item, "__name__", type(item).__name__) for item in objects
+            )
+            raise StrategyError(
+                f"{named} cannot be sent to a process of its own ({in_a_line(error)}): define it at"
+                " the top of a file and name it as file.py:Class."
+            ) from error
+
+
+def unpack(packed: bytes) -> tuple[Any, ...]:
+    """Take out what `pack` packed; in the process that was started for it."""
+    objects: tuple[Any, ...] = pickle.loads(packed)
+    return objects
+
+
+def _can_be_imported(module: str) -> bool:
+    top = module.partition(".")[0]
+    return any(finder.find_spec(top, None) is not None for finder in sys.meta_path)
+
+
+def call_aside(function: Callable[[J], R], argument: J, limit: float) -> R:
+    """Call a function in a fresh process, which ends with the call or after `limit` seconds.
+
+    Raises:
+        StrategyError: It took too long, or ended its process.
+        Exception: What it raised.
+    """
+    worker = Worker(Task.of(function, seconds=limit))
+    try:
+        reply = worker.do(cloudpickle.dumps(argument))
+    finally:
+        worker.end()
+    if isinstance(reply, Lost):
+        raise lost_in(reply)
+    return outcome(argument, reply).result  # type: ignore[no-any-return]
+
+
+def lost_in(lost: Lost, limit: float = 0.0, file: str = "") -> StrategyError:
+    """The failure of a user's code, which lies in a file, that ended its process.
+
+    The limit is that of a call which `surrogate_nas.runtime.worker.dump_when_alarmed` may end.
+    """
+    location, when = location_in_dump(lost.dump, file)
+    words = lost.words.replace("its worker", "its process")
+    if _LATE in words:
+        words = f"it took more than {limit:g} s"
+    where = f" ({location})" if location else ""
+    return StrategyError(f"{words}{when}{where}.", lost.dump)
