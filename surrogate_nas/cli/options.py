@@ -6,7 +6,7 @@ import inspect
 import re
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any, TypeVar, get_type_hints
 
 import typer
 from msgspec import Struct
@@ -17,7 +17,7 @@ from surrogate_nas.core.errors import UserError
 from surrogate_nas.core.reference import split_outside
 from surrogate_nas.objective import Objective
 from surrogate_nas.report.reading import kind_of
-from surrogate_nas.runs.options import OBJECTIVE_OPTIONS, OPTIONS, ObjectiveOptions
+from surrogate_nas.runs.options import OBJECTIVE_OPTIONS, OPTIONS, ObjectiveOptions, Options
 from surrogate_nas.runs.problem import bind
 from surrogate_nas.space import Cell, ChoiceSpace, Space
 from surrogate_nas.space.base import cell_written
@@ -108,6 +108,12 @@ class _Shared(Struct, kw_only=True):
     ] = "processes"
 
 
+# without the ranges, which typer would print; `check_struct` checks them
+_PLAIN_TYPES = {
+    name: kind
+    for options in (_Shared, ObjectiveOptions, Options)
+    for name, kind in get_type_hints(options).items()
+}
 OF_RUNS = [option for option in OPTIONS if option.name not in ("seed", "first_cells")]
 """The options of the runs of a study, and with those of an objective."""
 OF_ONE_OBJECTIVE = [*OBJECTIVE_OPTIONS, *OF_RUNS]
@@ -118,7 +124,7 @@ def taking(shared: str, *more: inspect.Parameter) -> Callable[[Command], Command
     flags = []
     of_all = inspect.signature(_Shared).parameters
     for option in (*map(of_all.__getitem__, shared.split()), *more):
-        kind, text = option.annotation.__origin__, option.annotation.__metadata__[-1]
+        kind, text = _PLAIN_TYPES[option.name], option.annotation.__metadata__[-1]
         kind = list[str] if kind == str | Sequence[str] else kind
         flag = typer.Option(f"--{option.name.replace('_', '-')}", help=text)
         flags.append(option.replace(annotation=Annotated[kind, flag]))

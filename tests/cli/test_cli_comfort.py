@@ -43,6 +43,17 @@ def test_every_command_shows_examples(snas, command):
         if line.startswith(f"    snas {' '.join(command.split())}")
     ]
     assert examples, told.out
+    assert "typing." not in told.out and "msgspec" not in told.out
+
+
+def test_a_number_with_a_range_is_listed_with_its_type_and_all_of_its_help(snas):
+    told = " ".join(snas("search --help").out.split())
+    for line in (
+        "--in-flight <int> Trainings in flight, waiting ones included;",
+        "--budget-tokens <int> The most tokens that an external program",
+        "--target <float> A run ends when a feasible cell",
+    ):
+        assert line in told
 
 
 def test_the_version_and_the_help_without_arguments(snas):
