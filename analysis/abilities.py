@@ -24,7 +24,7 @@ from marked import table as markdown
 
 import surrogate_nas as sn
 from surrogate_nas.core.extras import command
-from surrogate_nas.core.threads import one_thread
+from surrogate_nas.core.process import one_thread
 from surrogate_nas.report.export import EXPORTS
 from surrogate_nas.strategies import ONE_SHOT, STRATEGIES, Strategy, resolve
 from surrogate_nas.training.hardware.latency import device_model

@@ -30,7 +30,7 @@ import numpy as np
 import typer
 
 import surrogate_nas as sn
-from surrogate_nas.core.threads import one_thread
+from surrogate_nas.core.process import one_thread
 from surrogate_nas.results.api import read_comparison
 from surrogate_nas.runs.options import Budget
 from surrogate_nas.runs.runner import Experiment

@@ -40,7 +40,7 @@ def entry(name: str) -> dict[str, object]:
 
 def main() -> None:
     """Describe every benchmark of every source, or of those that are named."""
-    from surrogate_nas.files.home import HOME_VARIABLE
+    from surrogate_nas.files.whole import HOME_VARIABLE
     from surrogate_nas.tables.sources import fetching
     from surrogate_nas.tables.sources.base import declared, sources
 

@@ -19,7 +19,7 @@ from statsmodels.stats.meta_analysis import combine_effects
 from analysis.answer.orders import KIND, NAMES, Crossed, Judged, draws, spread_of_seeds
 from analysis.answer.reading import WEAK, Values
 from analysis.orders import ONE_QUANTITY
-from surrogate_nas.core.levels import LEVEL, POWER
+from surrogate_nas.core.numbers import LEVEL, POWER
 from surrogate_nas.space import DEFAULT_SPACE
 from surrogate_nas.stats.summaries import holm
 

@@ -21,7 +21,7 @@ from analysis.papers.common.paper import PaperResult, Row, Summary, Work, joined
 from analysis.papers.common.pictures import COLOURS, Level, Panel, Series, picture
 from analysis.papers.common.ranks import Values
 from surrogate_nas.benchmarks import load
-from surrogate_nas.core.levels import ROUNDING
+from surrogate_nas.core.numbers import ROUNDING
 from surrogate_nas.objective import Objective
 from surrogate_nas.results.api import search
 from surrogate_nas.runs.problem import bind

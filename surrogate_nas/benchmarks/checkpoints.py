@@ -21,7 +21,7 @@ from uuid import uuid4
 from surrogate_nas.core.digests import json_check
 from surrogate_nas.core.errors import UserError
 from surrogate_nas.files import locked, write_whole
-from surrogate_nas.files.replacing import sync_path
+from surrogate_nas.files.whole import sync_path
 
 _DONE = "done.json"
 _CHECK = "check"

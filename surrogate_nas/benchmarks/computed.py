@@ -31,10 +31,8 @@ from surrogate_nas.benchmarks.proxies import sizes_of
 from surrogate_nas.benchmarks.reading import FilesRead, folder_of
 from surrogate_nas.core import metrics
 from surrogate_nas.core.arguments import check_names, checked
-from surrogate_nas.core.captured import digest_of_function
-from surrogate_nas.core.digests import json_digest
+from surrogate_nas.core.digests import digest_of_function, json_digest
 from surrogate_nas.core.errors import EvaluationError, UserError, unknown
-from surrogate_nas.core.interrupts import is_interrupt, staying
 from surrogate_nas.core.metrics import (
     DIRECTIONS,
     FRACTION,
@@ -43,6 +41,7 @@ from surrogate_nas.core.metrics import (
     metric_named,
 )
 from surrogate_nas.core.numbers import plural
+from surrogate_nas.core.process import is_interrupt, staying
 from surrogate_nas.files.opened import Opened
 from surrogate_nas.space import Cell, Enumerable, Space, listed
 from surrogate_nas.space.network import Network

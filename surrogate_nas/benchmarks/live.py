@@ -27,7 +27,7 @@ from surrogate_nas.core.digests import json_digest
 from surrogate_nas.core.errors import UserError
 from surrogate_nas.core.extras import is_installed, need
 from surrogate_nas.core.metrics import Metric
-from surrogate_nas.core.plugin import absolute
+from surrogate_nas.core.registry import absolute
 from surrogate_nas.files import home
 from surrogate_nas.space import DEFAULT_SPACE, SPACES, Cell, Space, space_named
 from surrogate_nas.space.network import Network

@@ -34,10 +34,9 @@ from surrogate_nas.core.errors import (
     shown,
     unknown,
 )
-from surrogate_nas.core.interrupts import is_interrupt, staying
 from surrogate_nas.core.metrics import Metric, undeclared_units
 from surrogate_nas.core.numbers import plural
-from surrogate_nas.core.threads import VARIABLES, threads
+from surrogate_nas.core.process import VARIABLES, is_interrupt, staying, threads
 from surrogate_nas.runtime import worker
 from surrogate_nas.runtime.worker import processor_seconds
 from surrogate_nas.space import Cell

@@ -39,11 +39,9 @@ from surrogate_nas.benchmarks.running import (
 )
 from surrogate_nas.benchmarks.trained import SECONDS, Trained, TrainedBenchmark
 from surrogate_nas.core.arguments import check_number, check_size, check_whole, checked
-from surrogate_nas.core.captured import digest_of_function
-from surrogate_nas.core.digests import json_digest
+from surrogate_nas.core.digests import digest_of_function, json_digest, with_imports
 from surrogate_nas.core.errors import EvaluationError, UserError, unknown
 from surrogate_nas.core.metrics import Metric
-from surrogate_nas.core.source import with_imports
 from surrogate_nas.files import HeldError, home, locked
 from surrogate_nas.runtime import worker
 from surrogate_nas.space import Cell, Space

@@ -20,7 +20,7 @@ from surrogate_nas.cli.options import (
 from surrogate_nas.cli.output import JsonOption, emit, note, progress_bar, say, show_table
 from surrogate_nas.core.arguments import check_whole
 from surrogate_nas.core.errors import UserError
-from surrogate_nas.core.reference import parse_reference
+from surrogate_nas.core.registry import parse_reference
 from surrogate_nas.results.columns import Row
 
 if TYPE_CHECKING:

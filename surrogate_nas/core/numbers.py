@@ -1,10 +1,20 @@
-"""Numbers as a reader wants them: as many decimals as their spread deserves, with units."""
+"""Numbers as a reader wants them: as many decimals as their spread deserves, with units; and the
+significance level and the numerical tolerance, defined once.
+"""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping
 from typing import SupportsFloat
+
+LEVEL = 0.05
+"""How often a test may find a difference that is none, α."""
+POWER = 0.8
+"""With what probability a difference that is called detectable would be found."""
+ROUNDING = 1e-9
+"""Numbers that differ by this share of their range are equal: they are sums, which round."""
+
 
 NOTHING = "–"
 """What stands where a number is undefined."""

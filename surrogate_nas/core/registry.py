@@ -1,9 +1,14 @@
-"""Names of one kind of thing: the project's own, those of installed packages, and a user's
-``FILE.py:NAME``.
+"""Names of one kind of thing: the project's own, those of installed packages, a user's
+``FILE.py:NAME``, and names with options.
 
 A name leads to a place that is imported when the name is first used, so that listing names loads
 nothing. What is read from a file is a name: it opens what is installed, and code of a file only
 where the user named that file.
+
+The options of a name, as in ``evolution(population=50)``, ``file.py:Class(knob=1)`` and
+``guided(model=sklearn:sklearn.svm:SVR(C=2.0))``, are keyword arguments of the constructor, written
+as Python writes them. A bare word is a text, and so is a further name of this kind. Results carry
+the whole name, so two settings are two strategies.
 """
 
 from __future__ import annotations
@@ -12,6 +17,7 @@ import ast
 import hashlib
 import importlib
 import importlib.util
+import os
 import pkgutil
 import re
 import sys
@@ -19,15 +25,170 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
-from importlib.machinery import PathFinder
+from importlib.machinery import PathFinder, SourceFileLoader
 from importlib.metadata import EntryPoint, entry_points
+from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
+from types import CodeType, ModuleType
 from typing import Any, Generic, TypeVar
 
+from surrogate_nas.core.digests import modules
 from surrogate_nas.core.errors import UserError, in_a_line, unknown
 from surrogate_nas.core.extras import need, opened
-from surrogate_nas.core.plugin import check_file, import_file
-from surrogate_nas.core.source import modules
+
+_names: set[str] = set()
+
+
+def import_file(path: Path, what: str) -> ModuleType:
+    """Import a user's file under the name ``_WHAT_STEM``.
+
+    Example:
+        >>> from tempfile import TemporaryDirectory
+        >>> with TemporaryDirectory() as folder:
+        ...     path = Path(folder) / "mine.py"
+        ...     _ = path.write_text("WIDTHS = (16, 64)")
+        ...     import_file(path, "space").WIDTHS
+        (16, 64)
+    """
+    check_file(path, what)
+    name = f"_{what}_{path.stem}"
+    spec = spec_from_file_location(name, path, loader=_FromSource(name, str(path)))
+    assert spec is not None and spec.loader is not None
+    module = module_from_spec(spec)
+    sys.modules[name] = module
+    _names.add(name)
+    try:
+        spec.loader.exec_module(module)
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:
+        del sys.modules[name]
+        raise UserError(f"{path} cannot be imported: {in_a_line(error)}.") from error
+    return module
+
+
+def absolute(name: str) -> str:
+    """``file.py:NAME`` with the absolute path of the file; any other name unchanged."""
+    path, separator, attribute = name.rpartition(":")
+    return f"{Path(path).absolute()}:{attribute}" if separator else name
+
+
+class _FromSource(SourceFileLoader):
+    """Compiles the file without a cache, which would miss an edit within the same second."""
+
+    def get_code(self, fullname: str) -> CodeType:
+        return self.source_to_code(self.get_data(self.path), self.path)
+
+
+def is_users_file(module: str) -> bool:
+    """Whether `import_file` imported a module."""
+    return module in _names
+
+
+def check_file(path: Path, what: str) -> None:
+    """Raise a `UserError` for what is no Python file."""
+    if not os.path.isfile(path):  # also for a name that is too long
+        raise UserError(f"There is no {what} file {str(path):.200}.")
+    if path.suffix != ".py":
+        raise UserError(f"{path} is not a Python file.")
+
+
+# characters of a label: it names files
+_LONGEST = 200
+# A value that is a name with options, or one with a colon
+_NAME = re.compile(r"\w+\(\s*\w+\s*=.*\)|[^(),'\"]+:[\w.]+(\(.*\))?", re.DOTALL)
+_OPEN, _CLOSE = "([{", ")]}"
+
+
+def parse_reference(text: str, what: str = "strategy") -> tuple[str, dict[str, Any]]:
+    """Split a name into its head (a registered name, a bridge's, ``file.py:Class``) and options.
+
+    The options come sorted by name; `what` is the noun for messages.
+
+    Raises:
+        UserError: The options are not written as keyword arguments, or are too long.
+
+    Example:
+        >>> parse_reference("guided(pool=mixed, model=gp(warp=True))")
+        ('guided', {'model': 'gp(warp=True)', 'pool': 'mixed'})
+    """
+    text = text.strip()
+    start = _opening(text)
+    if start is None:
+        return text, {}
+    head = text[:start].strip()
+    tail = text[start:]
+    options: dict[str, Any] = {}
+    try:
+        for part in split_outside(tail[1:-1]):
+            name, _, value = part.partition("=")
+            if not name.strip().isidentifier() or name.strip() in options:
+                raise ValueError
+            options[name.strip()] = _value(value.strip())
+    except (ValueError, SyntaxError, MemoryError, RecursionError) as error:
+        raise UserError(
+            f"The options of a {what} are written as {head:.80}(key=value, …), not {tail!r:.120}."
+        ) from error
+    options = dict(sorted(options.items()))
+    if len(suffix_of(options)) > _LONGEST:
+        raise UserError(
+            f"The options of {head:.80} take more than {_LONGEST} characters, and they name files."
+        )
+    return head, options
+
+
+def suffix_of(options: dict[str, Any]) -> str:
+    """Options as they stand in a label; empty where there are none."""
+    words = [f"{name}={_written(value)}" for name, value in options.items()]
+    return f"({','.join(words)})" if words else ""
+
+
+def split_outside(text: str) -> list[str]:
+    """The parts of a text between commas that stand in no parentheses and no quoted text.
+
+    Example:
+        >>> split_outside("random, guided(model=gp(warp=True),pool='a,b')")
+        ['random', "guided(model=gp(warp=True),pool='a,b')"]
+    """
+    parts = [""]
+    depth = 0
+    quote = ""
+    for index, character in enumerate(text):
+        if quote:
+            quote = "" if character == quote and text[index - 1] != "\\" else quote
+        # not that of a file's name
+        elif character in "'\"" and text[index - 1 : index] in f"= ,{_OPEN}":
+            quote = character
+        depth = max(0, depth + (not quote) * ((character in _OPEN) - (character in _CLOSE)))
+        if character == "," and not depth and not quote:
+            parts.append("")
+        else:
+            parts[-1] += character
+    return [part.strip() for part in parts if part.strip()]
+
+
+def _opening(text: str) -> int | None:
+    depth = 0
+    for index in range(len(text) - 1, -1, -1):
+        depth += (text[index] == ")") - (text[index] == "(")
+        if depth <= 0:
+            return index if depth == 0 and text.endswith(")") else None
+    return None
+
+
+def _value(text: str) -> Any:
+    try:
+        node = ast.parse(text, mode="eval").body
+        return node.id if isinstance(node, ast.Name) else ast.literal_eval(node)
+    except (ValueError, SyntaxError):
+        if _NAME.fullmatch(text) is None:
+            raise
+        return text
+
+
+def _written(value: Any) -> str:
+    return value if isinstance(value, str) and value.isidentifier() else repr(value)
+
 
 T = TypeVar("T")
 Check = Callable[[object, str], T]
@@ -35,7 +196,7 @@ Check = Callable[[object, str], T]
 
 _SENTENCE = re.compile(r".*?\.(?=\s[A-Z]|$)")
 _PAPER = re.compile(r'[A-Z](?:[^".:;]|al\.)*,\s+"[^"]+",\s+[^.;"]*?\d{4}')
-_KNOB = re.compile(r"(knobs\.)?(whole|number|text|flag|other)")
+_KNOB = re.compile(r"(arguments\.)?(whole|number|text|flag|other)")
 
 
 @dataclass(eq=False)
@@ -276,7 +437,7 @@ def _tree(module: str) -> ast.Module:
 
 def _options(tree: ast.Module, name: str) -> dict[str, str]:
     """A class's options with their defaults as they are written: its constructor's keyword
-    arguments, or its own and its bases' knobs (`surrogate_nas.core.knobs`).
+    arguments, or its own and its bases' knobs (`surrogate_nas.core.arguments`).
     """
     options: dict[str, str] = {}
     lines = [line for line in tree.body if isinstance(line, ast.ImportFrom)]

@@ -1,10 +1,16 @@
 """Files: where they are, replacing them whole, locks, journals of long work, and progress."""
 
-from surrogate_nas.files.home import HOME_VARIABLE, home, shipped, table_path
 from surrogate_nas.files.journal import Journal
 from surrogate_nas.files.locks import HeldError, Holder, holder, locked
 from surrogate_nas.files.progress import ProgressLines
-from surrogate_nas.files.replacing import replacing, write_whole
+from surrogate_nas.files.whole import (
+    HOME_VARIABLE,
+    home,
+    replacing,
+    shipped,
+    table_path,
+    write_whole,
+)
 
 __all__ = [
     "HOME_VARIABLE",

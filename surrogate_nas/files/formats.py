@@ -15,8 +15,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from surrogate_nas.core.errors import UserError
-from surrogate_nas.files.paths import printable
-from surrogate_nas.files.regular import open_regular
+from surrogate_nas.files.whole import open_regular, printable
 
 RELEASE = "written_by"
 """What the release that wrote a file is called in it."""

@@ -22,9 +22,7 @@ from numpy.typing import DTypeLike, NDArray
 
 from surrogate_nas.core.errors import UserError, reason_of
 from surrogate_nas.files.formats import FORMATS, RELEASE, check_version, this_release
-from surrogate_nas.files.paths import printable
-from surrogate_nas.files.regular import open_regular
-from surrogate_nas.files.replacing import write_whole
+from surrogate_nas.files.whole import open_regular, printable, write_whole
 
 LIBVER = ("v110", "v110")
 """The version of the format to write: from here on HDF5 itself checksums its structure."""

@@ -22,8 +22,7 @@ from typing import Any, Self
 from surrogate_nas.core.errors import UserError
 from surrogate_nas.files.formats import FORMATS, check_first_line, stamp
 from surrogate_nas.files.locks import locked
-from surrogate_nas.files.regular import read_regular
-from surrogate_nas.files.replacing import sync, sync_path
+from surrogate_nas.files.whole import read_regular, sync, sync_path
 
 _ROOT = f"journal {FORMATS['journal'].version}"
 # how long lines wait for the disk while further ones follow

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from surrogate_nas.core.errors import UserError
-from surrogate_nas.files.regular import open_regular
+from surrogate_nas.files.whole import open_regular
 
 _POLL_SECONDS = 0.02
 # A shorter wait is not reported

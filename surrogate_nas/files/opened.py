@@ -21,7 +21,7 @@ from pathlib import Path
 from tempfile import TemporaryFile
 from typing import Any, NamedTuple
 
-from surrogate_nas.files.home import home
+from surrogate_nas.files.whole import home
 
 MISSING = "missing"
 """The digest of a file that is not there."""

@@ -14,8 +14,7 @@ from typing import BinaryIO, NamedTuple
 from zipfile import ZIP_DEFLATED, ZIP_STORED, BadZipFile, ZipFile, ZipInfo
 
 from surrogate_nas.core.errors import UserError
-from surrogate_nas.files.regular import open_regular
-from surrogate_nas.files.replacing import replacing
+from surrogate_nas.files.whole import open_regular, replacing
 
 _END = struct.Struct("<4s4H2LH")
 _END_MARK = b"PK\5\6"

@@ -19,8 +19,8 @@ from numpy.typing import NDArray
 from surrogate_nas.benchmarks import Benchmark, Question
 from surrogate_nas.benchmarks.base import Free, Values
 from surrogate_nas.core.errors import UserError, unknown
-from surrogate_nas.core.levels import ROUNDING
 from surrogate_nas.core.metrics import FRACTION, Metric
+from surrogate_nas.core.numbers import ROUNDING
 from surrogate_nas.objective.expression import (
     DIVERSITY,
     Constraint,

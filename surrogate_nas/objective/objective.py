@@ -20,7 +20,7 @@ from surrogate_nas.core.digests import json_digest
 from surrogate_nas.core.errors import UserError
 from surrogate_nas.core.metrics import undeclared_direction
 from surrogate_nas.core.notebook import html_table
-from surrogate_nas.core.reference import split_outside
+from surrogate_nas.core.registry import split_outside
 from surrogate_nas.objective.expression import (
     DIVERSITY,
     Constraint,

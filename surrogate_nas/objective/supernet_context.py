@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from surrogate_nas.benchmarks.cost_model import CostModel, cost_models_of, task_of
 from surrogate_nas.core.errors import UserError
-from surrogate_nas.core.levels import ROUNDING
+from surrogate_nas.core.numbers import ROUNDING
 from surrogate_nas.objective.known import FreeTerms
 from surrogate_nas.objective.objective import Objective
 from surrogate_nas.space import Enumerable

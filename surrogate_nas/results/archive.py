@@ -30,7 +30,7 @@ from surrogate_nas.core.numbers import plural
 from surrogate_nas.files import shipped, write_whole
 from surrogate_nas.files.formats import RELEASE, check_version, stamp
 from surrogate_nas.files.journal import sealed, unsealed
-from surrogate_nas.files.regular import read_regular
+from surrogate_nas.files.whole import read_regular
 from surrogate_nas.files.zipped import LIMITS, read_zip, write_zip
 from surrogate_nas.objective import Objective
 from surrogate_nas.runs.problem import read_plan

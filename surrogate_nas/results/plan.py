@@ -22,8 +22,7 @@ from surrogate_nas.benchmarks import load
 from surrogate_nas.benchmarks.computed import Computed
 from surrogate_nas.core.arguments import check_number, check_whole, checked
 from surrogate_nas.core.errors import UserError
-from surrogate_nas.core.levels import LEVEL, POWER
-from surrogate_nas.core.numbers import plural, share
+from surrogate_nas.core.numbers import LEVEL, POWER, plural, share
 from surrogate_nas.results.api import run_suite
 from surrogate_nas.results.columns import Row, Rows
 from surrogate_nas.results.suite import SuiteResult

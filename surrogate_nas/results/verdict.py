@@ -17,8 +17,15 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from surrogate_nas.core.levels import LEVEL, POWER
-from surrogate_nas.core.numbers import decimals_for, fixed, p_value, plural, share
+from surrogate_nas.core.numbers import (
+    LEVEL,
+    POWER,
+    decimals_for,
+    fixed,
+    p_value,
+    plural,
+    share,
+)
 from surrogate_nas.results.columns import Row
 from surrogate_nas.results.curves import ProblemResult, accounts_of
 from surrogate_nas.stats.decision import (

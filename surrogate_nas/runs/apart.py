@@ -20,7 +20,7 @@ from typing import Any
 import cloudpickle
 
 from surrogate_nas.core.errors import UserError
-from surrogate_nas.core.interrupts import first_noted
+from surrogate_nas.core.process import first_noted
 from surrogate_nas.runs.run import Run
 from surrogate_nas.runs.sandbox import received, sent
 from surrogate_nas.runs.search import Watch

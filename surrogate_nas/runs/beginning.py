@@ -21,8 +21,7 @@ from surrogate_nas.benchmarks.base import CellLike
 from surrogate_nas.core.arguments import check_whole
 from surrogate_nas.core.errors import UserError
 from surrogate_nas.core.numbers import plural
-from surrogate_nas.files.paths import printable
-from surrogate_nas.files.regular import read_regular
+from surrogate_nas.files.whole import printable, read_regular
 from surrogate_nas.objective import Objective
 from surrogate_nas.runs.ledger import Asked, Ledger
 from surrogate_nas.runs.options import FIRST_CELLS, Budget

@@ -27,7 +27,7 @@ from surrogate_nas.benchmarks.base import CellLike
 from surrogate_nas.core.arguments import check_whole
 from surrogate_nas.core.errors import EvaluationError, UserError
 from surrogate_nas.core.numbers import plural
-from surrogate_nas.core.threads import one_thread
+from surrogate_nas.core.process import one_thread
 from surrogate_nas.objective import Draw, Objective
 from surrogate_nas.objective.seeds import as_reported
 from surrogate_nas.runs.options import Options

@@ -26,7 +26,7 @@ from surrogate_nas.core.digests import json_digest
 from surrogate_nas.core.errors import EvaluationError, UserError
 from surrogate_nas.core.metrics import Metric
 from surrogate_nas.core.numbers import plural
-from surrogate_nas.core.plugin import import_file
+from surrogate_nas.core.registry import import_file
 from surrogate_nas.files import Journal, home, table_path
 from surrogate_nas.objective import Draw, Objective
 from surrogate_nas.runs.options import Options

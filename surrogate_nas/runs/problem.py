@@ -25,7 +25,7 @@ from surrogate_nas.benchmarks import Benchmark, load
 from surrogate_nas.benchmarks.base import SeedPolicy
 from surrogate_nas.core.arguments import check_whole, checked
 from surrogate_nas.core.errors import UserError, unknown
-from surrogate_nas.files.regular import read_regular
+from surrogate_nas.files.whole import read_regular
 from surrogate_nas.objective import Expression, Objective
 from surrogate_nas.runs.options import (
     FIRST_CELLS,

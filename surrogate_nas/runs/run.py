@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from surrogate_nas.core.errors import UserError
 from surrogate_nas.core.notebook import html_table
 from surrogate_nas.files.journal import Chain, DamagedError, read_chain, reported
-from surrogate_nas.files.regular import read_regular
+from surrogate_nas.files.whole import read_regular
 from surrogate_nas.runs.stored import Confirmation, EndLine, Judged, TrialLine, checked_as
 from surrogate_nas.space import Cell
 from surrogate_nas.space.trial import Trial

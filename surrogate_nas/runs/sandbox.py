@@ -37,7 +37,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from surrogate_nas.core.errors import UserError, shown
-from surrogate_nas.core.interrupts import is_interrupt
+from surrogate_nas.core.process import is_interrupt
 from surrogate_nas.files import Journal
 from surrogate_nas.files.opened import Opened, hearing
 from surrogate_nas.runs.options import USAGE

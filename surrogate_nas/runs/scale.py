@@ -28,7 +28,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from surrogate_nas.benchmarks import TableBenchmark
-from surrogate_nas.core.levels import ROUNDING
+from surrogate_nas.core.numbers import ROUNDING
 from surrogate_nas.objective import Objective
 from surrogate_nas.runs.options import Budget
 from surrogate_nas.space import listed

@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from surrogate_nas.core.threads import one_thread
+from surrogate_nas.core.process import one_thread
 from surrogate_nas.files import Journal
 from surrogate_nas.files.opened import Opened
 from surrogate_nas.objective import Objective

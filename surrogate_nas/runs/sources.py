@@ -1,7 +1,7 @@
 """The source of users' strategies: the file of each, and the files of the user's own that it
 imports.
 
-How it is found is described in `surrogate_nas.core.source`.
+How it is found is described in `surrogate_nas.core.digests`.
 
 A version of a strategy is its source with the files that it read. How many were run on the same
 problem and seeds shows a search over one's own edits. The record lies in ``versions/`` of the data
@@ -22,10 +22,9 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
-from surrogate_nas.core.digests import json_check
+from surrogate_nas.core.digests import Sources, json_check, source_of, text_of, with_imports
 from surrogate_nas.core.errors import UserError
-from surrogate_nas.core.reference import parse_reference
-from surrogate_nas.core.source import Sources, source_of, text_of, with_imports
+from surrogate_nas.core.registry import parse_reference
 from surrogate_nas.files import home
 from surrogate_nas.files.journal import Chain, DamagedError
 from surrogate_nas.files.opened import MISSING, Opened

@@ -33,7 +33,7 @@ from surrogate_nas.core.errors import UserError
 from surrogate_nas.files import Journal, locked, write_whole
 from surrogate_nas.files.formats import FORMATS, RELEASE, check_version, stamp, this_release
 from surrogate_nas.files.opened import Opened
-from surrogate_nas.files.regular import read_regular
+from surrogate_nas.files.whole import read_regular
 from surrogate_nas.objective.expression import parse_several
 from surrogate_nas.runs.beginning import BEGINNING
 from surrogate_nas.runs.options import USUAL

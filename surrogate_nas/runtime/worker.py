@@ -38,7 +38,7 @@ import cloudpickle
 import psutil
 
 from surrogate_nas.core.errors import Cause, UserError
-from surrogate_nas.core.threads import VARIABLES
+from surrogate_nas.core.process import VARIABLES
 from surrogate_nas.core.version import __version__
 from surrogate_nas.files import HOME_VARIABLE, home
 

@@ -38,7 +38,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from surrogate_nas.core.errors import UserError
-from surrogate_nas.core.levels import LEVEL, POWER
+from surrogate_nas.core.numbers import LEVEL, POWER
 
 Values = NDArray[np.float64]
 """Shape ``(runs,)`` of one problem, or one number a space."""

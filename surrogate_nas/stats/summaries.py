@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from surrogate_nas.core.levels import LEVEL
+from surrogate_nas.core.numbers import LEVEL
 from surrogate_nas.stats.decision import flip_p, signed_ranks
 
 Values = NDArray[np.float64]

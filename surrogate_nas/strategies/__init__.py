@@ -12,8 +12,14 @@ from typing import Any, Literal, Union
 
 from surrogate_nas.core.arguments import check_argument, parameter_types
 from surrogate_nas.core.errors import UserError, unknown
-from surrogate_nas.core.reference import parse_reference, suffix_of
-from surrogate_nas.core.registry import Check, Registry, described_at, subclass_of
+from surrogate_nas.core.registry import (
+    Check,
+    Registry,
+    described_at,
+    parse_reference,
+    subclass_of,
+    suffix_of,
+)
 from surrogate_nas.space import Space
 from surrogate_nas.strategies.base import Strategy
 

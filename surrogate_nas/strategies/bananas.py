@@ -13,8 +13,8 @@ from __future__ import annotations
 
 from typing import ClassVar
 
+from surrogate_nas.core.arguments import text, whole
 from surrogate_nas.core.errors import unknown
-from surrogate_nas.core.knobs import text, whole
 from surrogate_nas.strategies.guided import Guided
 
 

@@ -13,7 +13,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from surrogate_nas.core.knobs import Knobbed
+from surrogate_nas.core.arguments import Knobbed
 from surrogate_nas.space import Cell, Request, Space, Trial
 
 

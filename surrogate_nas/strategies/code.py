@@ -14,7 +14,7 @@ from pathlib import Path
 
 from surrogate_nas.core.arguments import check_number
 from surrogate_nas.core.errors import UserError, in_a_line
-from surrogate_nas.core.plugin import check_file, import_file
+from surrogate_nas.core.registry import check_file, import_file
 from surrogate_nas.runtime.command import Command
 
 _START_SECONDS = 120.0

@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Sequence
 
-from surrogate_nas.core.knobs import whole
+from surrogate_nas.core.arguments import whole
 from surrogate_nas.space import Cell, Trial
 from surrogate_nas.strategies.base import OneByOne
 

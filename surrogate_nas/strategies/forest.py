@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from surrogate_nas.core.knobs import whole
+from surrogate_nas.core.arguments import whole
 from surrogate_nas.strategies.guided import Guided
 
 _PARTS = 5

@@ -18,8 +18,8 @@ from typing import Any, ClassVar, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from surrogate_nas.core.arguments import number, text, whole
 from surrogate_nas.core.errors import unknown
-from surrogate_nas.core.knobs import number, text, whole
 from surrogate_nas.space import Cell, Enumerable, Request, Space, Trial
 from surrogate_nas.strategies.base import Strategy
 from surrogate_nas.surrogates import Prediction, Surrogate, make_model, model_class

@@ -9,7 +9,7 @@ that a search goes further out as it knows more.
 
 from __future__ import annotations
 
-from surrogate_nas.core.knobs import whole
+from surrogate_nas.core.arguments import whole
 from surrogate_nas.space import Cell
 from surrogate_nas.strategies.first_improvement import FirstImprovement
 

@@ -20,7 +20,7 @@ from functools import cached_property
 
 import numpy as np
 
-from surrogate_nas.core import knobs
+from surrogate_nas.core import arguments
 from surrogate_nas.space import Cell, listed
 from surrogate_nas.strategies.bo.pool import Points, whole
 from surrogate_nas.strategies.bo.strategy import BayesianOptimisation
@@ -47,8 +47,8 @@ class ZeroCost(BayesianOptimisation):
     sharpness = 0.15
     mildness = 0.5
     front_sharpness = 1.0
-    promising: int = knobs.whole(5)
-    sees_cells: bool = knobs.flag(True)
+    promising: int = arguments.whole(5)
+    sees_cells: bool = arguments.flag(True)
     _begun = 0
     _by_promise: list[int] | None = None
 

@@ -32,10 +32,10 @@ from typing import Any, ClassVar, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from surrogate_nas.core.arguments import number, text, whole
 from surrogate_nas.core.errors import UserError, in_a_line, unknown
 from surrogate_nas.core.extras import need
-from surrogate_nas.core.knobs import number, text, whole
-from surrogate_nas.core.reference import parse_reference, suffix_of
+from surrogate_nas.core.registry import parse_reference, suffix_of
 from surrogate_nas.space import Cell
 from surrogate_nas.surrogates.base import (
     MODELS,

@@ -20,13 +20,11 @@ from typing import Any, ClassVar, NamedTuple, Self, TypeGuard, get_args
 import numpy as np
 from numpy.typing import NDArray
 
-from surrogate_nas.core.arguments import check_argument, check_whole
+from surrogate_nas.core.arguments import Knobbed, check_argument, check_whole
 from surrogate_nas.core.errors import UserError, unknown
-from surrogate_nas.core.knobs import Knobbed
 from surrogate_nas.core.metrics import Quantity as Quantity
-from surrogate_nas.core.reference import parse_reference
-from surrogate_nas.core.registry import Registry, subclass_of
-from surrogate_nas.core.threads import one_thread
+from surrogate_nas.core.process import one_thread
+from surrogate_nas.core.registry import Registry, parse_reference, subclass_of
 from surrogate_nas.space import Cell, Enumerable, Space, space_named, space_of
 
 Floats = NDArray[np.float64]

@@ -26,8 +26,8 @@ from numpy.typing import NDArray
 from torch import Generator, Tensor
 from torch.nn.functional import silu
 
+from surrogate_nas.core.arguments import flag, text, whole
 from surrogate_nas.core.errors import UserError, unknown
-from surrogate_nas.core.knobs import flag, text, whole
 from surrogate_nas.space import Cell, Enumerable, Space
 from surrogate_nas.space.network import Network, Terms
 from surrogate_nas.surrogates.base import (

@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from surrogate_nas.core.errors import UserError
-from surrogate_nas.core.threads import one_thread
+from surrogate_nas.core.process import one_thread
 from surrogate_nas.space import Cell, Space, choices_of
 from surrogate_nas.surrogates.base import (
     Arrays,

@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 from surrogate_nas.core.errors import UserError
 from surrogate_nas.core.metrics import Metric
 from surrogate_nas.core.version import __version__
-from surrogate_nas.files.paths import printable
+from surrogate_nas.files.whole import printable
 from surrogate_nas.space import Enumerable, space_named
 from surrogate_nas.space.network import Network
 from surrogate_nas.surrogates import MODELS, model_class

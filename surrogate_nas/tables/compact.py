@@ -28,7 +28,7 @@ from surrogate_nas.core.errors import UserError
 from surrogate_nas.core.metrics import Metric
 from surrogate_nas.files import hdf5
 from surrogate_nas.files.content import build
-from surrogate_nas.files.paths import printable
+from surrogate_nas.files.whole import printable
 from surrogate_nas.space import listed, space_named
 from surrogate_nas.space.network import Network
 from surrogate_nas.tables.table import (

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from surrogate_nas.core.errors import UserError
-from surrogate_nas.core.threads import threads
+from surrogate_nas.core.process import threads
 
 if TYPE_CHECKING:
     from surrogate_nas.space import Space

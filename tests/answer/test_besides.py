@@ -31,7 +31,7 @@ from analysis.answer.searching import (
 )
 from analysis.answer.variance import components, gains, shares, switches
 from surrogate_nas.benchmarks.losses import LossesBenchmark
-from surrogate_nas.files.home import HOME_VARIABLE
+from surrogate_nas.files.whole import HOME_VARIABLE
 from surrogate_nas.objective import Objective
 from surrogate_nas.tables import read_compact
 from surrogate_nas.tables.sources import lcdb

@@ -18,7 +18,7 @@ import pytest
 
 import surrogate_nas as sn
 from surrogate_nas import benchmarks
-from surrogate_nas.core.captured import digest_of_function
+from surrogate_nas.core.digests import digest_of_function
 from surrogate_nas.files.opened import heard
 from tests.configurations import CONFIGURATIONS, configured
 from tests.conftest import assert_one_clear_line
@@ -287,7 +287,7 @@ import enum, json, sys
 import numpy as np
 import surrogate_nas as sn
 from surrogate_nas import benchmarks
-from surrogate_nas.core.captured import digest_of_function
+from surrogate_nas.core.digests import digest_of_function
 
 class Kind(enum.Enum):
     ONE = "one"

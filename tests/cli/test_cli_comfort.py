@@ -17,8 +17,8 @@ from surrogate_nas.benchmarks import load
 from surrogate_nas.cli import output
 from surrogate_nas.cli.app import PANELS
 from surrogate_nas.cli.output import progress_bar, show_table
-from surrogate_nas.core.plugin import import_file
-from surrogate_nas.files.home import HOME_VARIABLE
+from surrogate_nas.core.registry import import_file
+from surrogate_nas.files.whole import HOME_VARIABLE
 from tests.conftest import assert_one_clear_line
 
 COMMANDS = """

@@ -136,7 +136,7 @@ def test_classes_are_checked_and_places_are_files():
     assert errors["value"] is ValueError
     with pytest.raises(UserError, match="no is not a subclass of Exception"):
         errors.find("no")
-    assert places_in("surrogate_nas.core", "X")["plugin"] == "surrogate_nas.core.plugin:X"
+    assert places_in("surrogate_nas.core", "X")["errors"] == "surrogate_nas.core.errors:X"
 
 
 def test_code_is_known_by_its_file(shapes, tmp_path):

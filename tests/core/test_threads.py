@@ -7,7 +7,7 @@ import pytest
 import torch
 from threadpoolctl import threadpool_info, threadpool_limits
 
-from surrogate_nas.core.threads import one_thread
+from surrogate_nas.core.process import one_thread
 
 
 def threads():
@@ -31,7 +31,7 @@ def test_every_pool_has_one_thread_until_the_block_ends():
 def test_libraries_that_are_loaded_later_are_held_too():
     code = """
 import numpy
-from surrogate_nas.core.threads import one_thread
+from surrogate_nas.core.process import one_thread
 with one_thread(): pass
 import scipy.linalg, torch
 from threadpoolctl import threadpool_info

@@ -18,7 +18,7 @@ import pytest
 
 import surrogate_nas as sn
 from surrogate_nas.core.errors import UserError
-from surrogate_nas.core.threads import VARIABLES
+from surrogate_nas.core.process import VARIABLES
 from surrogate_nas.objective import Objective
 from surrogate_nas.results.api import compare
 from surrogate_nas.runs.options import Budget

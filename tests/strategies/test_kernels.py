@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from threadpoolctl import threadpool_info
 
-from surrogate_nas.core.threads import VARIABLES
+from surrogate_nas.core.process import VARIABLES
 
 TOP = Path(__file__).parents[2]
 GOLDEN = ("tests/strategies/test_golden.py", "tests/results/test_golden_studies.py")

@@ -7,7 +7,7 @@ import pytest
 import surrogate_nas as sn
 from surrogate_nas.cli.options import names
 from surrogate_nas.core.errors import UserError
-from surrogate_nas.core.reference import parse_reference
+from surrogate_nas.core.registry import parse_reference
 from surrogate_nas.space import nb201
 from surrogate_nas.strategies import known, label, resolve, strategy_entry
 

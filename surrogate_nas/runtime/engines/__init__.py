@@ -39,10 +39,8 @@ from uuid import uuid4
 import cloudpickle
 
 from surrogate_nas.core.errors import UserError, in_a_line
-from surrogate_nas.core.interrupts import first_noted
-from surrogate_nas.core.plugin import absolute
-from surrogate_nas.core.registry import Registry, places_in
-from surrogate_nas.core.threads import one_thread
+from surrogate_nas.core.process import first_noted, one_thread
+from surrogate_nas.core.registry import Registry, absolute, places_in
 from surrogate_nas.runtime.worker import NOT_WANTED, Outcome, Task, do, end, outcome, owned
 
 __all__ = ["AGAIN", "ENGINES", "Jobs", "Outcome", "check_engine", "raise_lost", "run_jobs"]
@@ -198,7 +196,7 @@ class Jobs:
             self._begin()
 
     def hearing(self, note: Callable[[], None]) -> AbstractContextManager[None]:
-        """Let the first Ctrl-C call a function (`surrogate_nas.core.interrupts.first_noted`)."""
+        """Let the first Ctrl-C call a function (`surrogate_nas.core.process.first_noted`)."""
         return first_noted(note)
 
     def drop(self, task: Task) -> None:

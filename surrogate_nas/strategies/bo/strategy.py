@@ -22,8 +22,8 @@ from typing import ClassVar, NamedTuple
 import numpy as np
 from scipy.special import ndtr
 
-from surrogate_nas.core import knobs
-from surrogate_nas.core.threads import one_thread
+from surrogate_nas.core import arguments
+from surrogate_nas.core.process import one_thread
 from surrogate_nas.space import Cell, Request, Trial, listed
 from surrogate_nas.space.registry import SPACES
 from surrogate_nas.strategies.base import Strategy
@@ -104,10 +104,10 @@ class BayesianOptimisation(Strategy):
     many_objectives: ClassVar[bool] = True
     shares_points: ClassVar[bool] = True
 
-    first_cells: int = knobs.whole(10, 2)
-    sharpness: float = knobs.number(0.15, above=True)
-    mildness: float = knobs.number(0.5, above=True)
-    front_sharpness: float = knobs.number(1.0, above=True)
+    first_cells: int = arguments.whole(10, 2)
+    sharpness: float = arguments.number(0.15, above=True)
+    mildness: float = arguments.number(0.5, above=True)
+    front_sharpness: float = arguments.number(1.0, above=True)
     _pool: Pool | None = None
 
     def _begin(self) -> None:

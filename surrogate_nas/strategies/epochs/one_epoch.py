@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from functools import cached_property
 from typing import ClassVar
 
-from surrogate_nas.core.knobs import number, text, whole
+from surrogate_nas.core.arguments import number, text, whole
 from surrogate_nas.space import Cell, Request, Trial
 from surrogate_nas.strategies.epochs.rungs import Rung, first_rung
 from surrogate_nas.strategies.random import RandomSearch

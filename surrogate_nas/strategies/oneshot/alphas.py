@@ -16,8 +16,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from surrogate_nas.core.arguments import number, text, whole
 from surrogate_nas.core.errors import unknown
-from surrogate_nas.core.knobs import number, text, whole
 from surrogate_nas.space.network import NONE
 from surrogate_nas.strategies.oneshot.base import OneShot, Probabilities
 

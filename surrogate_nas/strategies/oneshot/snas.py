@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from torch import Tensor
 
-from surrogate_nas.core.knobs import number, whole
+from surrogate_nas.core.arguments import number, whole
 from surrogate_nas.strategies.oneshot.alphas import Alphas
 
 

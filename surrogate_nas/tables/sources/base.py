@@ -50,7 +50,7 @@ from surrogate_nas.core.errors import UserError, unknown
 from surrogate_nas.core.metrics import Metric
 from surrogate_nas.core.registry import Registry
 from surrogate_nas.files import shipped
-from surrogate_nas.files.paths import printable
+from surrogate_nas.files.whole import printable
 from surrogate_nas.space.network import Network
 
 if TYPE_CHECKING:

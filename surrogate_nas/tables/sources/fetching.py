@@ -27,7 +27,7 @@ from urllib.parse import urlsplit
 from surrogate_nas.core.errors import UserError
 from surrogate_nas.core.extras import command, is_installed
 from surrogate_nas.files import home, locked, replacing
-from surrogate_nas.files.paths import printable
+from surrogate_nas.files.whole import printable
 from surrogate_nas.tables.sources.base import (
     SOURCES,
     declared,

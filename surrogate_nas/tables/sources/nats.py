@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from surrogate_nas.core.errors import UserError
-from surrogate_nas.files.paths import printable
+from surrogate_nas.files.whole import printable
 from surrogate_nas.tables import Table
 from surrogate_nas.tables.sources.official import (
     SIZE,

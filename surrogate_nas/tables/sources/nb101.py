@@ -24,7 +24,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from surrogate_nas.core.metrics import Metric, score_metric
-from surrogate_nas.files.paths import printable
+from surrogate_nas.files.whole import printable
 from surrogate_nas.space import Sampled
 from surrogate_nas.space.nb101 import NB101
 from surrogate_nas.space.nb101.graphs import all_hashes

@@ -11,7 +11,7 @@ from typing import IO, Any
 from zipfile import ZipFile
 
 from surrogate_nas.core.errors import UserError, reason_of
-from surrogate_nas.files.paths import printable
+from surrogate_nas.files.whole import printable
 
 _NUMBER_BYTES = 16
 

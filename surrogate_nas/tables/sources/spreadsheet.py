@@ -33,7 +33,7 @@ from surrogate_nas.core.metrics import (
     metric_named,
     undeclared_units,
 )
-from surrogate_nas.files.paths import printable
+from surrogate_nas.files.whole import printable
 from surrogate_nas.space import (
     Cell,
     ChoiceSpace,

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from surrogate_nas.core.errors import UserError
 from surrogate_nas.core.extras import need
 from surrogate_nas.files import home, locked, replacing
-from surrogate_nas.files.regular import open_regular
+from surrogate_nas.files.whole import open_regular
 
 if TYPE_CHECKING:
     from surrogate_nas.training.fast.kernels import Shape

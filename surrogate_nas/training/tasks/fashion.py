@@ -18,7 +18,7 @@ from pathlib import Path
 import numpy as np
 
 from surrogate_nas.core.errors import UserError
-from surrogate_nas.files.home import expanded
+from surrogate_nas.files.whole import expanded
 from surrogate_nas.training.tasks.base import (
     Array,
     Schedule,

@@ -21,7 +21,7 @@ import numpy as np
 
 from surrogate_nas.core.errors import UserError
 from surrogate_nas.files import replacing
-from surrogate_nas.files.home import home
+from surrogate_nas.files.whole import home
 from surrogate_nas.training.tasks import audio
 from surrogate_nas.training.tasks.base import (
     SPLITS,

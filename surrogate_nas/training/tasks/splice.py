@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from surrogate_nas.core.errors import UserError
-from surrogate_nas.files.home import expanded
+from surrogate_nas.files.whole import expanded
 from surrogate_nas.training.tasks.base import Array, Schedule, Splits, Task, split_images
 
 BASES = 60

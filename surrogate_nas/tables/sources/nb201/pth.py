@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from surrogate_nas.core.errors import UserError
-from surrogate_nas.files.paths import printable
+from surrogate_nas.files.whole import printable
 from surrogate_nas.tables import Table
 from surrogate_nas.tables.sources.official import Progress, RecordTables
 from surrogate_nas.tables.sources.pickles import numpy_scalars, read_pickle

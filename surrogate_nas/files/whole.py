@@ -1,15 +1,95 @@
-"""Replacing a file whole: it is new or as it was before, even after a power cut."""
+"""Where files are, reading a file of unknown origin, and replacing one whole.
+
+Only a regular file is read, never a FIFO, which might never end. A replaced file is new or as it
+was before, even after a power cut.
+"""
 
 from __future__ import annotations
 
 import errno
 import os
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from secrets import token_hex
+from typing import BinaryIO
+
+import platformdirs
 
 from surrogate_nas.core.errors import UserError
+
+HOME_VARIABLE = "SURROGATE_NAS_HOME"
+"""The variable that names the folder of fetched and imported data."""
+
+
+def home() -> Path:
+    """The folder of fetched and imported data: ``SURROGATE_NAS_HOME``, or the user's data folder.
+
+    Raises:
+        UserError: It names the home of a user that there is not.
+
+    Example:
+        >>> table_path("nb201-cifar10").is_relative_to(home())
+        True
+    """
+    path = os.environ.get(HOME_VARIABLE)
+    return expanded(path) if path else Path(platformdirs.user_data_dir("surrogate_nas"))
+
+
+def expanded(path: str) -> Path:
+    """A path as a user writes it, with ``~`` for a home folder."""
+    try:
+        return Path(path).expanduser()
+    except RuntimeError as error:
+        raise UserError(
+            f"{path} names the home of a user that there is not; write the path out."
+        ) from error
+
+
+def table_path(name: str) -> Path:
+    """The file of a benchmark's table."""
+    return home() / "tables" / f"{name}.h5"
+
+
+def shipped(name: str) -> Path:
+    """A file of the project's own ``data/``.
+
+    Example:
+        >>> shipped("fashion.h5").is_file()
+        True
+    """
+    return Path(__file__).parents[1] / "data" / name
+
+
+def printable(text: object) -> str:
+    r"""A text that any file and terminal can show; bytes that are no UTF-8 become ``\udcNN``."""
+    return str(text).replace("\0", "\\0").encode("utf-8", "backslashreplace").decode()
+
+
+def open_regular(path: Path, *, follow: bool = True) -> BinaryIO:
+    """Open a regular file for reading; the caller closes it.
+
+    Raises:
+        OSError: It is something else, is not there, or cannot be read.
+    """
+    flags = os.O_RDONLY | os.O_NONBLOCK | (0 if follow else os.O_NOFOLLOW)
+    file = os.fdopen(os.open(path, flags), "rb")
+    if stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+        return file
+    file.close()
+    raise OSError(errno.EINVAL, "It is no file", str(path))
+
+
+def read_regular(path: Path) -> bytes:
+    """Read a regular file.
+
+    Raises:
+        OSError: It is something else, is not there, or cannot be read.
+    """
+    with open_regular(path) as file:
+        return file.read()
+
 
 # where a file system cannot do it, there is nothing to be done
 _NOT_OFFERED = (errno.EINVAL, errno.ENOTSUP)
