@@ -56,7 +56,7 @@ def judge(
     draws: Annotated[int, Option(help="How often these cells are drawn.")] = 4,
     out: Annotated[
         Path | None,
-        Option(help="Folder of the page and its numbers; results/surrogates if left out."),
+        Option(help="Folder of summary.json; results/surrogates if left out."),
     ] = None,
     json: JsonOption = False,
     **options: Any,
@@ -72,11 +72,7 @@ def judge(
       snas surrogate judge xgboost "sklearn:sklearn.svm:SVR(C=9.0)" --tables fashion,fcnet-protein
       snas surrogate judge ensemble gnn --tables nb201-cifar10 --draws 10
     """
-    import shlex
-    import sys
-
     from surrogate_nas.benchmarks import default
-    from surrogate_nas.report.surrogates import write_surrogates
     from surrogate_nas.results.surrogates import judge_surrogates
     from surrogate_nas.runs.store import Store
 
@@ -95,9 +91,8 @@ def judge(
         )
     content = to_builtins(result)
     Store(folder).write_json("summary.json", content)
-    page = write_surrogates(result, folder, command=shlex.join(["snas", *sys.argv[1:]]))
     emit(content, json, lambda: _show_judged(result))
-    note(f"Report: {page}")
+    note(f"Numbers: {folder / 'summary.json'}")
 
 
 def _show_judged(result: SurrogateResult) -> None:

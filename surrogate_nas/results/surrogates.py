@@ -1,4 +1,4 @@
-"""Surrogates judged alike: on several tables, from the same drawn cells, beside −parameters.
+"""Surrogates judged alike: on several tables, from the same drawn cells, next to −parameters.
 
 What is learned is the first loss of a table's default objective. Where a table has several training
 seeds, each draw learns one of them, as a search would see it; the order of the cells that were not
@@ -13,7 +13,7 @@ Performance Predictors in Neural Architecture Search?", NeurIPS 2021): 78, 156 a
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 
 import numpy as np
@@ -39,14 +39,17 @@ from surrogate_nas.tables import CLASS_METRIC, Seed
 SIZES = (78, 156, 469)
 """Training cells, those of the published comparison."""
 DRAWS = 4
-PARAMETERS = "−parameters"
+_PARAMETERS = "−parameters"
 _PARAMS = "params"
-
-Values = NDArray[np.float64]
-
-
-# A table, a model, a number of training cells, and a draw
-_Job = tuple[str, str, int, int]
+# What is averaged over the draws, each with the range that its interval is cut to
+_RANGES = {
+    "kendall": (-1.0, 1.0),
+    "kendall_top_quarter": (-1.0, 1.0),
+    "coverage90": (0.0, 1.0),
+    "gain": (-2.0, 2.0),
+    "parameters": (-1.0, 1.0),
+    "parameters_top_quarter": (-1.0, 1.0),
+}
 
 
 class Mean(Struct, frozen=True):
@@ -56,22 +59,8 @@ class Mean(Struct, frozen=True):
     ci95: tuple[float, float] | None
 
     def __str__(self) -> str:
-        ends = (
-            "" if self.ci95 is None else f" [{', '.join(fixed(x, 3) for x in self.ci95)}]"
-        )
-        return f"{fixed(self.mean, 3)}{ends}"
-
-
-_TAU = (-1.0, 1.0)
-# What is averaged over the draws, each with the range that its interval is cut to
-_MEANS = {
-    "kendall": _TAU,
-    "kendall_top_quarter": _TAU,
-    "coverage90": (0.0, 1.0),
-    "gain": (-2.0, 2.0),
-    "parameters": _TAU,
-    "parameters_top_quarter": _TAU,
-}
+        ends = ", ".join(fixed(end, 3) for end in self.ci95 or ())
+        return fixed(self.mean, 3) + (f" [{ends}]" if ends else "")
 
 
 class SurrogateResult(Struct, frozen=True):
@@ -145,67 +134,58 @@ def judge_surrogates(
     check_whole("The number of draws", draws, 1)
     for n in sizes:
         check_whole("A number of training cells", n, FEWEST_CELLS)
-    asked = {"surrogate": models, "table": tables, "number of cells": sizes}
-    for what, given in asked.items():
-        if not given:
-            raise UserError(f"To judge takes at least one {what}.")
-    sizes = sorted(set(sizes))
     classes = {model: model_class(model) for model in models}
-    judged = [_table(name, sizes) for name in dict.fromkeys(tables)]
+    judged = {name: _table(name, sorted(set(sizes))) for name in tables}
     keys = [
-        (table["name"], model, n)
-        for table in judged
+        (name, model, n)
+        for name, table in judged.items()
         for n in table["sizes"]
         for model, kind in classes.items()
-        if kind.reads(load(table["name"]).space)
+        if kind.reads(load(name).space)
     ]
     if not keys:
-        raise UserError("No table has enough cells, or no surrogate can read it.")
+        raise UserError(
+            "There is nothing to judge: no table has enough cells, or no surrogate can read it."
+        )
     jobs = [(*key, draw) for key in keys for draw in range(draws)]
-    call = partial(_fit, seed=seed, tables={table["name"]: table for table in judged})
-    answers: dict[_Job, dict[str, float]] = {}
-    lost = []
-    for outcome in run_jobs(call, jobs, workers=workers, engine=engine):
-        if outcome.failure:
-            lost.append(outcome)
-        else:
-            answers[outcome.job] = outcome.result
-            if progress:
-                progress(len(answers), len(jobs))
-    raise_lost(lost)
+    outcomes = []
+    fit = partial(_fit, seed=seed, tables=judged)
+    for outcome in run_jobs(fit, jobs, workers=workers, engine=engine):
+        outcomes.append(outcome)
+        if progress:
+            progress(len(outcomes), len(jobs))
+    raise_lost([outcome for outcome in outcomes if outcome.failure])
+    answers = {outcome.job: outcome.result for outcome in outcomes}
     fits = [_judged(key, [answers[*key, draw] for draw in range(draws)]) for key in keys]
     return SurrogateResult(
         models=tuple(classes),
-        tables=judged,
+        tables=list(judged.values()),
         draws=draws,
-        spreads={
-            m: kind.spread for m, kind in classes.items() if issubclass(kind, Regressor)
-        },
+        spreads={m: c.spread for m, c in classes.items() if issubclass(c, Regressor)},
         fits=fits,
-        sentences=_sentences(judged, fits),
+        sentences=list(_sentences(judged, fits)),
         seconds=time.perf_counter() - started,
     )
 
 
-def _sentences(tables: Rows, fits: Rows) -> list[str]:
-    sentences = []
-    for table in tables:
-        name, most = table["name"], table["sizes"][-1]
-        own = [fit for fit in fits if (fit["table"], fit["n_train"]) == (name, most)]
+def _sentences(tables: Mapping[str, Row], fits: Rows) -> Iterator[str]:
+    for name, table in tables.items():
+        own = [f for f in fits if (f["table"], f["n_train"]) == (name, table["sizes"][-1])]
         if own:
             best = max(own, key=lambda fit: float(fit["kendall"].mean))
-            line = f"{name}: from {most} cells {best['model']} has the largest τ, {best['kendall']}"
-            if best["parameters"] is not None:
-                line += f"; {PARAMETERS} has {fixed(best['parameters'].mean, 3)}"
-            sentences.append(f"{line}.")
-    return sentences
+            line = (
+                f"{name}: from {best['n_train']} cells {best['model']} has the largest τ,"
+                f" {best['kendall']}"
+            )
+            if known := best["parameters"]:
+                line += f"; {_PARAMETERS} has {fixed(known.mean, 3)}"
+            yield f"{line}."
 
 
 def _learned(bench: Benchmark) -> Question:
-    losses = [
-        term for term in parse(bench.objective).terms if bench.metric(term.metric).is_loss
-    ]
-    return bench.question(losses[0].metric, losses[0].epochs)
+    terms = parse(bench.objective).terms
+    first = next(term for term in terms if bench.metric(term.metric).is_loss)
+    return bench.question(first.metric, first.epochs)
 
 
 def _table(name: str, sizes: Sequence[int]) -> Row:
@@ -218,17 +198,19 @@ def _table(name: str, sizes: Sequence[int]) -> Row:
     seeds = bench.seeds(question)
     seeds = seeds if len(seeds) > 1 else ()
     read: Sequence[Seed] = seeds or ("mean",)
-    columns = [bench.column(*question, seed=seed) for seed in read]
-    enough = min(int(np.isfinite(column).sum()) for column in columns)
-    fitting = [n for n in sizes if n + 30 <= enough]  # some are left to test on
+    enough = min(
+        int(np.isfinite(bench.column(*question, seed=seed)).sum()) for seed in read
+    )
     notes = [bench.banner] if bench.banner else []
-    if missing := [str(n) for n in sizes if n not in fitting]:
-        notes.append(f"{enough:,} cells are too few to learn from {' or '.join(missing)}.")
+    missing = [n for n in sizes if n + 30 > enough]  # some are left to test on
+    if missing:
+        numbers = " or ".join(map(str, missing))
+        notes.append(f"{enough:,} cells are too few to learn from {numbers}.")
     if not seeds:
         notes.append("One value a cell: what a second training would say is not known.")
     names = {metric.name for metric in bench.metrics}
     if _PARAMS not in names:
-        notes.append(f"It holds no parameters, so nothing is compared with {PARAMETERS}.")
+        notes.append(f"It holds no parameters, so nothing is compared with {_PARAMETERS}.")
     return {
         "name": name,
         "space": bench.space.name,
@@ -236,13 +218,15 @@ def _table(name: str, sizes: Sequence[int]) -> Row:
         "cells": enough,
         "seeds": list(seeds),
         "split": "grouped" if CLASS_METRIC in names else "random",
-        "sizes": fitting,
+        "sizes": [n for n in sizes if n not in missing],
         "coverage_against": "another seed's values" if seeds else "the learned values",
         "notes": notes,
     }
 
 
-def _fit(job: _Job, seed: int, tables: Mapping[str, Row]) -> dict[str, float]:
+def _fit(
+    job: tuple[str, str, int, int], seed: int, tables: Mapping[str, Row]
+) -> dict[str, float]:
     name, model_name, n_train, draw = job
     table = tables[name]
     bench = load(name)
@@ -267,10 +251,11 @@ def _fit(job: _Job, seed: int, tables: Mapping[str, Row]) -> dict[str, float]:
 
     covered = np.abs(noisy[test] - mean) <= Z90 * std
     covered = covered[np.isfinite(noisy[test])]
-    tau = _order(metric.minimised(truth[test]), metric.minimised(mean))
+    truth = metric.minimised(truth[test])
+    tau = _order(truth, metric.minimised(mean))
     base = np.full(2, np.nan)
     if any(known.name == _PARAMS for known in bench.metrics):
-        base = _order(metric.minimised(truth[test]), -bench.column(_PARAMS)[test])
+        base = _order(truth, -bench.column(_PARAMS)[test])
     return {
         "kendall": tau[0],
         "kendall_top_quarter": tau[1],
@@ -283,27 +268,27 @@ def _fit(job: _Job, seed: int, tables: Mapping[str, Row]) -> dict[str, float]:
     }
 
 
-def _order(truth: Values, predicted: Values) -> Values:
+def _order(
+    truth: NDArray[np.float64], predicted: NDArray[np.float64]
+) -> NDArray[np.float64]:
     """τ over all and over the best quarter; what orders nothing has 0."""
     scores = bands(truth, predicted)
     return np.nan_to_num([scores["kendall"], scores["kendall_top_quarter"]])
 
 
 def _judged(key: tuple[str, str, int], fits: Sequence[Mapping[str, float]]) -> Row:
-    columns = {name: np.array([fit[name] for fit in fits]) for name in fits[0]}
-    values: Row = {name: float(column.mean()) for name, column in columns.items()}
-    values |= {name: _mean(columns[name], *ends) for name, ends in _MEANS.items()}
-    gain = values["gain"]
-    is_better = None if gain is None or gain.ci95 is None else gain.ci95[0] > 0
-    asked = dict(zip(("table", "model", "n_train"), key, strict=True))
-    return {**asked, **values, "better_than_parameters": is_better}
-
-
-def _mean(values: Values, least: float, most: float) -> Mean | None:
-    if not np.isfinite(values).all():
-        return None
-    ci95 = None
-    if len(values) > 1:
-        low, high = np.clip(decide_few({"": values}).interval, least, most).tolist()
-        ci95 = low, high
-    return Mean(float(values.mean()), ci95)
+    row: Row = dict(zip(("table", "model", "n_train"), key, strict=True))
+    for name in fits[0]:
+        values = np.array([fit[name] for fit in fits])
+        row[name] = float(values.mean())
+        if name in _RANGES and np.isfinite(row[name]):
+            ci95 = None
+            if len(values) > 1:
+                interval = decide_few({"": values}).interval
+                low, high = np.clip(interval, *_RANGES[name]).tolist()
+                ci95 = low, high
+            row[name] = Mean(row[name], ci95)
+        elif name in _RANGES:
+            row[name] = None
+    ends = row["gain"] and row["gain"].ci95
+    return row | {"better_than_parameters": ends[0] > 0 if ends else None}
