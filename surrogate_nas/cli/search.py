@@ -37,8 +37,7 @@ from surrogate_nas.results.comparison import final_metrics
 from surrogate_nas.runs.beginning import usual_first_cells
 from surrogate_nas.runs.confirm import found_by
 from surrogate_nas.runs.options import budget_of
-from surrogate_nas.runs.run import Run
-from surrogate_nas.runs.stored import Confirmation
+from surrogate_nas.runs.run import Confirmation, Run
 from surrogate_nas.space.trial import Trial
 from surrogate_nas.strategies import known as known_strategies
 

@@ -381,3 +381,22 @@ def knobs_of(kind: Any) -> dict[str, Knob]:
     names = {name: None for base in reversed(kind.__mro__) for name in vars(base)}
     values = {name: inspect.getattr_static(kind, name) for name in names}
     return {name: value for name, value in values.items() if isinstance(value, Knob)}
+
+
+def checked_as(
+    kind: type[T], content: Any, parse: Callable[[type, Any], Any] | None = None
+) -> T:
+    """Content of JSON as a value of a type; `parse` reads what stands for a type of our own.
+
+    Raises:
+        ValueError: It has another shape; the message is one clause that names the place.
+    """
+    from msgspec import ValidationError, convert
+
+    try:
+        return convert(content, kind, dec_hook=parse)
+    except ValidationError as error:
+        reason, _, path = str(error).partition(" - at ")
+        raise ValueError(
+            f"{path or 'it'}: {reason}".replace("`", "").replace("$.", "")
+        ) from error

@@ -25,6 +25,7 @@ from msgspec import Meta, Struct, to_builtins
 from msgspec.structs import replace
 
 from surrogate_nas.benchmarks import reopen
+from surrogate_nas.core.arguments import checked_as
 from surrogate_nas.core.errors import UserError, unknown
 from surrogate_nas.core.numbers import plural
 from surrogate_nas.files import shipped, write_whole
@@ -35,6 +36,7 @@ from surrogate_nas.files.zipped import LIMITS, read_zip, write_zip
 from surrogate_nas.objective import Objective
 from surrogate_nas.runs.problem import read_plan
 from surrogate_nas.runs.resuming import asks_the_same
+from surrogate_nas.runs.run import Count
 from surrogate_nas.runs.store import (
     DESCRIPTION,
     PLAN,
@@ -43,7 +45,6 @@ from surrogate_nas.runs.store import (
     as_file_name,
     numbers_of,
 )
-from surrogate_nas.runs.stored import Count, checked_as
 from surrogate_nas.tables.sources.fetching import download
 
 MANIFEST = "archive.json"

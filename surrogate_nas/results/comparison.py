@@ -35,7 +35,7 @@ from surrogate_nas.results.verdict import Verdict, ends_of, joined, verdict_of
 from surrogate_nas.runs.confirm import found_by
 from surrogate_nas.runs.options import USAGE, Budget
 from surrogate_nas.runs.problem import Problem
-from surrogate_nas.runs.run import Run
+from surrogate_nas.runs.run import Confirmation, Run
 from surrogate_nas.runs.scale import (
     Frame,
     Noise,
@@ -45,7 +45,6 @@ from surrogate_nas.runs.scale import (
     undominated,
     vectors_of,
 )
-from surrogate_nas.runs.stored import Confirmation
 from surrogate_nas.space import Cell
 from surrogate_nas.space.trial import Trial
 from surrogate_nas.stats.decision import standings

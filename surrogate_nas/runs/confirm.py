@@ -31,9 +31,14 @@ from surrogate_nas.core.process import one_thread
 from surrogate_nas.objective import Draw, Objective
 from surrogate_nas.objective.seeds import as_reported
 from surrogate_nas.runs.options import Options
-from surrogate_nas.runs.run import Run
+from surrogate_nas.runs.run import (
+    Confirmation,
+    ConfirmationRequest,
+    ConfirmedCell,
+    Judged,
+    Run,
+)
 from surrogate_nas.runs.store import Store
-from surrogate_nas.runs.stored import Asked, Confirmation, ConfirmedCell, Judged
 from surrogate_nas.runs.trainings import Answer, Job, Trainings, answer_to
 from surrogate_nas.runtime.engines import Jobs
 from surrogate_nas.space import Cell
@@ -157,7 +162,7 @@ def confirm(
     checked_shape(objective, (cells, seeds), against)
     reference = None if against is None else _cell(objective, against)
     against_text = None if reference is None else reference.text
-    request = Asked(cells, seeds, against_text, len(run.trials))
+    request = ConfirmationRequest(cells, seeds, against_text, len(run.trials))
     if store is not None:
         stored = store.confirmation(run, objective.benchmark.space)
         if stored is not None and stored.asked == request:

@@ -23,7 +23,7 @@ from msgspec.structs import asdict
 
 from surrogate_nas.benchmarks import Benchmark, load
 from surrogate_nas.benchmarks.base import SeedPolicy
-from surrogate_nas.core.arguments import check_whole, checked
+from surrogate_nas.core.arguments import check_whole, checked, checked_as
 from surrogate_nas.core.errors import UserError, unknown
 from surrogate_nas.files.whole import read_regular
 from surrogate_nas.objective import Expression, Objective
@@ -34,7 +34,6 @@ from surrogate_nas.runs.options import (
     ObjectiveOptions,
     unusual,
 )
-from surrogate_nas.runs.stored import checked_as
 from surrogate_nas.strategies import StrategyLike, label
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]*")

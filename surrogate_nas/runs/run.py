@@ -10,22 +10,24 @@ import json
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
-from functools import cached_property, lru_cache
+from functools import cached_property, lru_cache, partial
 from itertools import accumulate
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import numpy as np
-from msgspec import to_builtins
+from msgspec import Meta, Struct, to_builtins
 from numpy.typing import NDArray
 
+from surrogate_nas.core.arguments import checked_as
 from surrogate_nas.core.errors import UserError
 from surrogate_nas.core.notebook import html_table
+from surrogate_nas.core.numbers import decimals_for, fixed, plural
 from surrogate_nas.files.journal import Chain, DamagedError, read_chain, reported
 from surrogate_nas.files.whole import read_regular
-from surrogate_nas.runs.stored import Confirmation, EndLine, Judged, TrialLine, checked_as
 from surrogate_nas.space import Cell
-from surrogate_nas.space.trial import Trial
+from surrogate_nas.space.trial import Epochs, Finite, Positive, Trial
+from surrogate_nas.stats.decision import FewDecision, decide_few
 
 if TYPE_CHECKING:
     import pandas
@@ -34,6 +36,262 @@ if TYPE_CHECKING:
 _END = "end"
 _DAMAGE = "or of another comparison ({}). Delete it and run again."
 _MOST_WATCHED = 20_000
+
+Count = Annotated[int, Meta(ge=0)]
+
+
+class Judged(Struct, frozen=True, forbid_unknown_fields=True):
+    """What a run found, by the seeds that its search did not see (`surrogate_nas.runs.confirm`).
+
+    Attributes:
+        seeds: The seeds that the mean is over, that of the search among them.
+        values: The mean of every metric of the objective, in its own unit.
+        trainings: How many trainings were made for it, which the run's budget does not hold.
+        cost: What these were charged, in seconds.
+        failures: Why some of them failed; the mean is over the others.
+    """
+
+    seeds: Annotated[tuple[Count, ...], Meta(min_length=1)]
+    values: dict[str, Finite]
+    trainings: Count
+    cost: Positive
+    failures: tuple[str, ...] = ()
+
+
+class ConfirmedCell(Struct, frozen=True, forbid_unknown_fields=True):
+    """A cell with what fresh seeds say of it.
+
+    Attributes:
+        seen: The score that the search saw; None where it did not ask for the cell.
+        seeds: The fresh seeds that it was trained with, in the order of `scores`.
+        scores: L + λR by each of them.
+        failure: Why it is not confirmed, such as a training that failed; empty where it is.
+    """
+
+    cell: Cell
+    seen: float | None
+    seeds: tuple[Count, ...] = ()
+    scores: tuple[Finite, ...] = ()
+    failure: str = ""
+
+    @property
+    def mean(self) -> float | None:
+        """The mean score over fresh seeds; None where it is not confirmed."""
+        return None if self.failure else float(np.mean(self.scores))
+
+    def to_json(self) -> dict[str, Any]:
+        """The cell as ``--json`` prints it."""
+        return {
+            "cell": str(self.cell),
+            "seen_score": self.seen,
+            "seeds": list(self.seeds),
+            "scores": list(self.scores),
+            "mean": self.mean,
+            "failure": self.failure or None,
+        }
+
+
+class ConfirmationRequest(Struct, frozen=True, forbid_unknown_fields=True):
+    """What was to be confirmed, and the number of trials of the run at that time."""
+
+    cells: Epochs
+    seeds: Epochs
+    against: str | None
+    trials: Count
+
+
+class Confirmation(Struct, frozen=True, forbid_unknown_fields=True, dict=True):
+    """The best cells of a search by fresh seeds, beside a reference or among themselves.
+
+    Attributes:
+        cells: The best cells, in the order in which the search ranks them.
+        reference: The user's own cell, or None.
+        passed_over: How many cells that the search ranks higher were passed over, since their
+            table holds too few fresh seeds.
+        cost: What all these trainings cost, which the search was not charged.
+        cost_unit: Seconds or queries.
+    """
+
+    asked: ConfirmationRequest
+    cells: tuple[ConfirmedCell, ...]
+    reference: ConfirmedCell | None
+    passed_over: Count
+    cost: Positive
+    cost_unit: str
+
+    @cached_property
+    def decision(self) -> FewDecision:
+        """What the trainings decide; nothing leads where no cell is confirmed."""
+        done = [confirmed for confirmed in self._every if not confirmed.failure]
+        scores = {confirmed.cell.text: np.array(confirmed.scores) for confirmed in done}
+        own = self.reference.cell.text if self.reference in done else None
+        if not {*scores} - {own}:
+            return FewDecision("", math.nan, (math.nan, math.nan))
+        return decide_few(
+            scores, own, paired=len({confirmed.seeds for confirmed in done}) == 1
+        )
+
+    def stored(self) -> Any:
+        """The confirmation as a folder stores it; the decision is computed again."""
+        return to_builtins(self, enc_hook=lambda cell: cell.text)
+
+    @classmethod
+    def read(cls, content: Any, cell: Callable[[str], Cell]) -> Confirmation:
+        """Read what `stored` gave, with a parser of cells; a ValueError for another shape."""
+        return checked_as(cls, content, lambda _, text: cell(text))
+
+    @property
+    def winner(self) -> ConfirmedCell | None:
+        """The best of `cells` by fresh seeds; None where none is confirmed."""
+        return self._named(self.decision.leader)
+
+    @property
+    def against(self) -> ConfirmedCell | None:
+        """What the winner is compared with: the reference, or the runner-up; None where there is
+        neither.
+        """
+        return self._named(self.decision.rival)
+
+    @property
+    def _every(self) -> list[ConfirmedCell]:
+        return [*self.cells, *([self.reference] if self.reference else [])]
+
+    def _named(self, text: str | None) -> ConfirmedCell | None:
+        return next(
+            (confirmed for confirmed in self._every if confirmed.cell.text == text), None
+        )
+
+    @property
+    def better(self) -> bool:
+        """Whether the winner is significantly better than what it is compared with."""
+        return self.decision.sign > 0
+
+    @property
+    def difference(self) -> float | None:
+        """By how much the winner's mean score is lower."""
+        return self.decision.difference
+
+    @property
+    def ci95(self) -> tuple[float, float] | None:
+        """The 95 % interval of `difference`."""
+        return self.decision.difference_interval
+
+    @property
+    def runs_needed(self) -> int | None:
+        """About how many further trainings of the two, in all, would tell them apart; None where
+        that is decided, or where the trainings give no estimate.
+        """
+        needed = self.decision.needed
+        about = None if needed is None else needed.about
+        return None if about is None else self._further(about)
+
+    def _further(self, runs: int) -> int:
+        """Trainings that two cells lack to so many each."""
+        assert self.winner is not None
+        return 2 * max(runs - len(self.winner.scores), 1)
+
+    @property
+    def sentences(self) -> list[str]:
+        """The result in words; the first says what is confirmed."""
+        sentences = [self._found()]
+        if self.passed_over:
+            sentences.append(
+                "Passed over for want of fresh seeds:"
+                f" {plural(self.passed_over, 'cell')} that the search ranks higher."
+            )
+        return sentences + [
+            f"Not confirmed: {confirmed.cell}: {confirmed.failure.rstrip('.')}."
+            for confirmed in self._every
+            if confirmed.failure
+        ]
+
+    def _found(self) -> str:
+        decision, winner = self.decision, self.winner
+        if winner is None:
+            return "Nothing is confirmed."
+        seeds = plural(len(winner.scores), "fresh seed")
+        decimals = decimals_for([*decision.interval, *(decision.difference_interval or ())])
+        mean = _with_interval(decision.mean, decision.interval, decimals)
+        line = f"Confirmed with {seeds} each: {winner.cell}, score {mean}"
+        if decision.difference is None or decision.difference_interval is None:
+            return f"{line}; there is no other to compare it with."
+        other = "yours" if self.against is self.reference else "the runner-up"
+        size, (low, high) = decision.difference, decision.difference_interval
+        words = ("better", "worse")
+        if size < 0:
+            size, low, high = -size, -high, -low
+            words = ("worse", "better")
+        by = _with_interval(size, (low, high), decimals)
+        if decision.sign:
+            return f"{line}; {words[0]} than {other} by {by}."
+        more = ""
+        if decision.needed is not None and decision.needed.about is None:
+            least = self._further(decision.needed.low)
+            more = f": at least {least:,} more trainings would be needed"
+        elif decision.needed is not None:
+            more = f": about {self.runs_needed:,} more trainings would tell"
+        return f"{line}; not told apart from {other}, which is {words[1]} by {by}{more}."
+
+    def rows(self) -> list[dict[str, Any]]:
+        """A row per cell, the winner first and the reference last, as tables show them."""
+        others = [("candidate", cell) for cell in self.cells if cell is not self.winner]
+        return [
+            {
+                "role": role,
+                "cell": confirmed.cell.text,
+                "seen_score": confirmed.seen,
+                "confirmed_score": confirmed.mean,
+                "seeds": " ".join(map(str, confirmed.seeds)),
+                "scores": " ".join(map(str, confirmed.scores)),
+                "failure": confirmed.failure,
+            }
+            for role, confirmed in [
+                ("winner", self.winner),
+                *others,
+                ("yours", self.reference),
+            ]
+            if confirmed is not None
+        ]
+
+    def to_json(self) -> dict[str, Any]:
+        """The confirmation as ``--json`` prints it."""
+        winner, decision = self.winner, self.decision
+        return {
+            "better": self.better,
+            "difference": self.difference,
+            "ci95": self.ci95 and list(self.ci95),
+            "runs_needed": self.runs_needed,
+            "cell": winner and str(winner.cell),
+            "mean": winner and decision.mean,
+            "mean_ci95": winner and list(decision.interval),
+            "against": self.against and str(self.against.cell),
+            "passed_over": self.passed_over,
+            "cells": [cell.to_json() for cell in self.cells],
+            "reference": self.reference and self.reference.to_json(),
+            "cost_seconds": self.cost,
+            "cost_unit": self.cost_unit,
+            "sentences": self.sentences,
+        }
+
+
+def _with_interval(value: float, ends: tuple[float, float], decimals: int) -> str:
+    low, high = (fixed(end, decimals) for end in ends)
+    return f"{fixed(value, decimals)} [{low}, {high}]"
+
+
+class EndLine(Struct, forbid_unknown_fields=True, kw_only=True, omit_defaults=True):
+    """The last line of a run that has ended (`surrogate_nas.runs.run.Run`)."""
+
+    end: Count
+    diagnosis: dict[str, dict[str, float]] = {}
+    judged: Judged | None = None
+    real_seconds: Positive
+    strategy_seconds: Positive
+    failure: str
+    epochs: Epochs | None
+    budget_cells: int | None
+    budget_seconds: Finite | None
+    scalarised: bool
 
 
 @dataclass(frozen=True)
@@ -143,6 +401,8 @@ class Run:
         return sum(trial.cost_seconds for trial in self.trials)
 
 
+_OLD_FIELDS = {"start"}
+"""Of earlier releases: where the weights of a training came from."""
 _TRIAL_FIELDS = tuple(field.name for field in fields(Trial))
 _END_FIELDS = EndLine.__struct_fields__[1:]
 
@@ -227,10 +487,9 @@ def read_run(
 ) -> Run | None:
     """Read a run, whose cells are parsed by a function; None while it has not ended."""
     try:
-        entries, end = _parted(path, root)
+        trials, end = _parted(path, root, cell)
         if end is None:
             return None
-        trials = [_trial(number, entry, cell) for number, entry in enumerate(entries)]
     except FileNotFoundError:
         return None
     except OSError as error:
@@ -240,23 +499,24 @@ def read_run(
     return Run(strategy, run, trials, **{name: getattr(end, name) for name in _END_FIELDS})
 
 
-def _parted(path: Path, root: str) -> tuple[list[dict[str, Any]], EndLine | None]:
+def _parted(
+    path: Path, root: str, cell: Callable[[str], Cell]
+) -> tuple[list[Trial], EndLine | None]:
     entries = read_chain(read_regular(path), root)
-    if not entries or _END not in entries[-1]:
-        return entries, None
-    end = checked_as(EndLine, entries.pop())
-    if end.end != len(entries):
-        raise DamagedError(f"its last line counts other than {len(entries)} trials")
-    return entries, end
+    end = None
+    if entries and _END in entries[-1]:
+        end = checked_as(EndLine, entries.pop())
+        if end.end != len(entries):
+            raise DamagedError(f"its last line counts other than {len(entries)} trials")
+    return [_trial(number, entry, cell) for number, entry in enumerate(entries)], end
 
 
 def _trial(number: int, entry: dict[str, Any], cell: Callable[[str], Cell]) -> Trial:
-    line = checked_as(TrialLine, entry)
-    values = {name: getattr(line, name) for name in _TRIAL_FIELDS}
-    trial = Trial(**values | {"cell": cell(line.cell)})
-    if trial.cell.text != line.cell or line.index != number:
+    trial = checked_as(Trial, entry, lambda _, text: cell(str(text)))
+    is_known = entry.keys() <= {*_TRIAL_FIELDS, *_OLD_FIELDS}
+    if trial.cell.text != entry["cell"] or trial.index != number or not is_known:
         raise DamagedError(f"trial {number} is not where or what it should be")
-    if math.isfinite(line.loss + line.penalty) == bool(line.failure):
+    if math.isfinite(trial.loss + trial.penalty) == bool(trial.failure):
         raise DamagedError(f"trial {number} has no L or λR, or failed and has one")
     return trial
 
@@ -267,7 +527,7 @@ class RunWatch:
 
     path: Path
     epochs: int | None
-    trials: Sequence[TrialLine] = ()
+    trials: Sequence[Trial] = ()
     end: EndLine | None = None
     damage: str = ""
 
@@ -288,23 +548,20 @@ class RunWatch:
         other epochs than the objective's do not count.
         """
         scores = (
-            line.score if line.feasible and line.epochs == self.epochs else math.inf
-            for line in self.trials
+            trial.score if trial.feasible and trial.epochs == self.epochs else math.inf
+            for trial in self.trials
         )
         return [*accumulate(scores, min)]
 
     @property
     def failed(self) -> list[tuple[str, str]]:
         """The cells and reasons of the trainings that failed."""
-        return [(line.cell, line.failure) for line in self.trials if line.failure]
+        return [(trial.cell.text, trial.failure) for trial in self.trials if trial.failure]
 
 
 @lru_cache(maxsize=_MOST_WATCHED)
 def _watched(path: Path, root: str, epochs: int | None, _: tuple[int, ...]) -> RunWatch:
     try:
-        entries, end = _parted(path, root)
-        return RunWatch(
-            path, epochs, [checked_as(TrialLine, entry) for entry in entries], end
-        )
+        return RunWatch(path, epochs, *_parted(path, root, partial(Cell, ())))
     except (OSError, ValueError) as error:
         return RunWatch(path, epochs, damage=getattr(error, "strerror", None) or str(error))

@@ -7,7 +7,7 @@ A folder holds
 - ``runs/STRATEGY-RUN.jsonl``: the trials of each run (see `surrogate_nas.runs.run`);
 - ``answers/STRATEGY-RUN.journal``: the answers of strategies that speak for a program or a person
   (`surrogate_nas.runs.sandbox`);
-- ``confirmed/STRATEGY-RUN.json``: a confirmed winner (`surrogate_nas.runs.stored`).
+- ``confirmed/STRATEGY-RUN.json``: a confirmed winner (`surrogate_nas.runs.confirm`).
 
 A line that a crash tore is dropped; an unfinished run is replayed by its strategy and continued;
 anything else that is not as it was written is refused.
@@ -25,8 +25,10 @@ from functools import cached_property, lru_cache
 from hashlib import sha256
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, Literal, get_type_hints
 from urllib.parse import quote
+
+from msgspec import Meta, Struct, ValidationError, convert
 
 from surrogate_nas.core.digests import json_check
 from surrogate_nas.core.errors import UserError
@@ -36,11 +38,11 @@ from surrogate_nas.files.opened import Opened
 from surrogate_nas.files.whole import read_regular
 from surrogate_nas.objective.expression import parse_several
 from surrogate_nas.runs.beginning import BEGINNING
-from surrogate_nas.runs.options import USUAL
-from surrogate_nas.runs.run import Run, RunLog, RunWatch, read_run
+from surrogate_nas.runs.options import MOST, MOST_RUNS, USUAL, Budget, Finite, Options
+from surrogate_nas.runs.run import Confirmation, Count, Run, RunLog, RunWatch, read_run
 from surrogate_nas.runs.sources import SEVERAL, Sources, digest_of, files_read
-from surrogate_nas.runs.stored import Confirmation, wrong_in
 from surrogate_nas.space import Cell, Space
+from surrogate_nas.space.trial import Epochs
 from surrogate_nas.training.machine import HOW_TO_AGREE
 
 DESCRIPTION = "experiment.json"
@@ -63,6 +65,9 @@ _VERSIONED = ("numpy", "scipy", "scikit-learn", "h5py")
 _GROWING = {"strategies", "runs", NUMBERS, "budget"}
 _MOVING = {"objective", "benchmark", "address", "with", "data", "reference"}
 """What the fingerprint covers already; files may move."""
+
+Texts = dict[str, str]
+Label = Annotated[str, Meta(min_length=1, max_length=1000, pattern=r"^[^\\\0]*$")]
 
 
 class Store:
@@ -491,3 +496,85 @@ def _differs(stored: Mapping[str, Any], wanted: Mapping[str, Any]) -> str:
     if stored.get(BEGINNING) != wanted.get(BEGINNING):
         return "it begins with other first or known cells"
     return ""
+
+
+class _Known(Struct):
+    terms: list[str]
+    missing: list[str]
+
+
+class _Data(Struct):
+    known: _Known
+    runs: dict[str, Texts]
+    others: dict[str, Texts]
+    space: str
+    conventions: Count
+
+
+class _KnownLine(Struct, forbid_unknown_fields=True):
+    cell: str
+    epochs: Epochs | None
+    values: dict[str, Finite]
+
+
+class _Beginning(Struct, forbid_unknown_fields=True):
+    first: list[str]
+    known: list[_KnownLine]
+
+
+class _Objective(Struct):
+    expression: str
+    benchmark: str = ""
+    objectives: list[str] = []
+    terms: list[dict[str, Any]] = []
+    diversity_weight: Finite = 0.0
+    constraints: list[str] = []
+    seed: Count | Literal["mean"] = "mean"
+    seed_policy: str = ""
+    search_on_final: list[str] = []
+    cost: str = ""
+    fingerprint: str = ""
+
+
+_OPTIONS = get_type_hints(Options, include_extras=True)
+_FIELDS: dict[str, Any] = {name: _OPTIONS[name] | None for name in USUAL} | {
+    "engine": str | None,
+    "fingerprint": str,
+    "benchmark": str,
+    "address": str,
+    "with": list[str],
+    "objective": _Objective,
+    "strategies": Annotated[list[Label], Meta(min_length=1)],
+    "runs": Annotated[int, Meta(ge=1, le=MOST_RUNS)],
+    "numbers": Annotated[list[Count], Meta(min_length=1)] | None,
+    "budget": Budget,
+    "seed": Count,
+    "first_cells": Annotated[int, Meta(ge=0, le=MOST)],
+    "provenance": dict[str, Any],
+    "sources": dict[str, Texts] | None,
+    "files": dict[str, Texts] | None,
+    "read": Texts | None,
+    "versions": dict[str, Annotated[int, Meta(ge=1, le=MOST)]] | None,
+    "extensions": list[dict[str, Any]],
+    "data": _Data | None,
+    "reference": dict[str, Any] | None,
+    "beginning": _Beginning | None,
+}
+
+
+def wrong_in(content: Mapping[str, Any]) -> list[str]:
+    """The names of fields of ``experiment.json`` that are missing or of another type or range."""
+    wrong = []
+    for name, kind in _FIELDS.items():
+        try:
+            convert(content.get(name), kind)
+        except (ValidationError, UnicodeEncodeError):
+            wrong.append(name)
+    labels = content.get("strategies", [])
+    if "strategies" not in wrong and len(set(labels)) < len(labels):
+        wrong.append("strategies")
+    numbers = content.get("numbers")
+    if numbers is not None and not {"runs", "numbers"} & {*wrong}:
+        if sorted({*numbers}) != numbers or len(numbers) != content["runs"]:
+            wrong.append("numbers")
+    return sorted(wrong)

@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import Annotated, NamedTuple
+
+from msgspec import Meta
 
 from surrogate_nas.space.cell import Cell
+
+_LARGEST = sys.float_info.max
+Epochs = Annotated[int, Meta(ge=1)]
+Finite = Annotated[float, Meta(ge=-_LARGEST, le=_LARGEST)]
+Positive = Annotated[float, Meta(ge=0, le=_LARGEST)]
+"""What stored trials are checked by."""
 
 
 class Request(NamedTuple):
@@ -75,14 +84,14 @@ class Trial:
 
     index: int
     cell: Cell
-    score: float
+    score: Finite
     loss: float
     penalty: float
     feasible: bool
-    epochs: int | None
-    cost_seconds: float
+    epochs: Epochs | None
+    cost_seconds: Positive
     values: Mapping[str, float] = field(default_factory=dict)
-    started: float = 0.0
-    finished: float = 0.0
-    scores: tuple[float, ...] = ()
+    started: Positive = 0.0
+    finished: Positive = 0.0
+    scores: tuple[Finite, ...] = ()
     failure: str = ""

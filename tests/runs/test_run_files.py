@@ -10,8 +10,14 @@ from msgspec import to_builtins
 
 from surrogate_nas.core.errors import UserError
 from surrogate_nas.files.journal import Chain
-from surrogate_nas.runs.run import OtherHistoryError, Run, RunLog, RunWatch, read_run
-from surrogate_nas.runs.stored import EndLine
+from surrogate_nas.runs.run import (
+    EndLine,
+    OtherHistoryError,
+    Run,
+    RunLog,
+    RunWatch,
+    read_run,
+)
 from surrogate_nas.space import EnumerableChoiceSpace
 from surrogate_nas.space.trial import Trial
 

@@ -10,13 +10,13 @@ from dataclasses import fields
 import pytest
 
 import surrogate_nas as sn
+from surrogate_nas.core.arguments import checked_as
 from surrogate_nas.core.errors import UserError
 from surrogate_nas.files.journal import Chain, DamagedError, read_chain
 from surrogate_nas.files.journal import sealed as sealed_again
 from surrogate_nas.results.api import compare, read_comparison
-from surrogate_nas.runs.run import Run, trial_entry
+from surrogate_nas.runs.run import EndLine, Run, trial_entry
 from surrogate_nas.runs.store import Store
-from surrogate_nas.runs.stored import EndLine, TrialLine, checked_as
 from surrogate_nas.space.trial import Trial
 
 LINES = 40
@@ -205,21 +205,21 @@ def test_a_field_that_cannot_be_is_refused_though_its_seal_is_right(
 
 
 def test_lines_follow_the_fields_and_their_types():
-    for line, kind in ((TrialLine, Trial), (EndLine, Run)):
-        names = {field.name for field in fields(kind)}
-        names -= {"strategy", "run", "trials", "known", "confirmed"}
-        assert {*line.__struct_fields__} - {"end", "start"} == names
+    names = {field.name for field in fields(Run)}
+    names -= {"strategy", "run", "trials", "known", "confirmed"}
+    assert {*EndLine.__struct_fields__} - {"end"} == names
     cell = sn.load("analog-cifar10").space[11]
     trial = Trial(0, cell, 1.5, 1.0, 0.5, True, None, 3.0, {"valid_error": float("nan")})
     entry = json.loads(json.dumps(trial_entry(trial)))
-    line = checked_as(TrialLine, entry)
-    assert (
-        line.cell == cell.text
-        and str(line.values) == "{'valid_error': nan}"
-        and line.epochs is None
-    )
+
+    def parse(_, text):
+        assert text == cell.text
+        return cell
+
+    read = checked_as(Trial, entry, parse)
+    assert str(read) == str(trial)
     with pytest.raises(ValueError, match=r"values\[...\]: Expected float, got str"):
-        checked_as(TrialLine, entry | {"values": {"valid_error": "1"}})
+        checked_as(Trial, entry | {"values": {"valid_error": "1"}}, parse)
 
 
 def test_a_deep_line_with_a_right_seal_is_no_recursion_error(tmp_path):
