@@ -60,10 +60,11 @@ class Paragraph:
 
 @dataclass(frozen=True)
 class Figures:
-    """Pictures with their captions above or below."""
+    """Pictures with their captions above or below, in their own width or as wide as the page."""
 
     pictures: Sequence[Picture]
     below: bool = False
+    wide: bool = False
     kind: ClassVar[str] = "figures"
 
 

@@ -6,7 +6,7 @@ import base64
 import hashlib
 import pkgutil
 from collections.abc import Iterator, Sequence, Sized
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 from importlib import import_module
 from itertools import chain
@@ -27,7 +27,7 @@ from surrogate_nas.report.markup import (
     render,
     with_marks,
 )
-from surrogate_nas.report.picture import WIDE, Picture
+from surrogate_nas.report.picture import Picture
 from surrogate_nas.report.reading import Study
 
 # Questions that do not begin with “with”.
@@ -89,7 +89,7 @@ def document(top: Header, sections: Sequence[Section], *, live: bool = False) ->
 
     Args:
         top: Its top.
-        sections: In their order; halves share a row, folded ones come last.
+        sections: In their order; two halves share a row, folded ones come last.
         live: Whether the page is served and replaces its content every other second; another page
             fetches nothing.
     """
@@ -98,35 +98,11 @@ def document(top: Header, sections: Sequence[Section], *, live: bool = False) ->
     return render(
         "page.html",
         top=top,
-        rows=list(_rows([section for section in sections if not section.folded])),
-        folded=[section for section in sections if section.folded],
+        sections=sections,
         live=live,
         script=script,
         digest=digest,
     )
-
-
-def _rows(sections: Sequence[Section]) -> Iterator[list[Section]]:
-    """Sections by row: halves in pairs; a single one gets the whole width."""
-    row: list[Section] = []
-    for section in sections:
-        if row and not section.half:
-            yield [_whole(row.pop())]
-        row.append(section)
-        if not section.half or len(row) == 2:
-            yield row
-            row = []
-    if row:
-        yield [_whole(row[0])]
-
-
-def _whole(section: Section) -> Section:
-    blocks = list(section.blocks)
-    for i, block in enumerate(blocks):
-        if isinstance(block, Figures):
-            pictures = [replace(picture, width=WIDE) for picture in block.pictures]
-            blocks[i] = replace(block, pictures=pictures)
-    return section._replace(blocks=blocks, half=False)
 
 
 def _links(study: Study, *further: tuple[str, str]) -> list[Content]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Literal, NamedTuple, TypeAlias
 
@@ -280,6 +280,11 @@ class Picture:
         slim = self.draw(SLIM)
         assert isinstance(slim, Canvas)
         return desk.svg("desk", self.caption) + slim.svg("slim", self.caption)
+
+    @property
+    def wide_svg(self) -> Markup:
+        """The same over a whole row of the page."""
+        return replace(self, width=WIDE).svg
 
 
 @dataclass(frozen=True)

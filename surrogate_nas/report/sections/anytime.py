@@ -49,13 +49,21 @@ def anytime(study: Study) -> Section | None:
     title = "Regret over the budget"
     if speed is not None and speed.decided:
         title = f"{speed.leader} is the first near the optimum"
-    return _half(title, study, score_curves)
+    if not study.histories:
+        return None
+    return Section(title, [Figures([score_curves(study)])], half=True)
 
 
 @section(30, "comparison")
 def test(study: Study) -> Section | None:
     """The main final metric of the incumbent, which is chosen by score."""
-    return _half("Test metric of the best-scoring cell", study, test_curves)
+    if not study.histories:
+        return None
+    title = "Test metric of the best-scoring cell"
+    picture = test_curves(study)
+    if isinstance(picture, str):
+        return folded(title, picture)
+    return Section(title, [Figures([picture], wide=True)])
 
 
 @section(64, "comparison", "front")
@@ -72,18 +80,7 @@ def over_time(study: Study) -> Section | None:
     return folded("Over simulated time", Figures(drawn))
 
 
-def _half(
-    title: str, study: Study, draw: Callable[[Study], Picture | str]
-) -> Section | None:
-    if not study.histories:
-        return None
-    picture = draw(study)
-    if isinstance(picture, str):
-        return folded(title, picture)
-    return Section(title, [Figures([picture])], half=True)
-
-
-def score_curves(study: Study, over: _Clock = "cells") -> Picture | str:
+def score_curves(study: Study, over: _Clock = "cells") -> Picture:
     """The incumbent's regret, or score where regret is undefined."""
     comparison = study.comparison
     optimum = study.comparison.optimum
