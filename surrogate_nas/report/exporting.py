@@ -8,8 +8,6 @@ from typing import Any
 
 from surrogate_nas.report.reading import Comparison, Run, StudyResult, final_metrics
 
-FINAL = "final_"
-"""Prefix of the final metrics of the cell that a run found."""
 _CLOCK_STARTS = datetime(2000, 1, 1, tzinfo=UTC)
 
 
@@ -47,7 +45,7 @@ def run_row(comparison: Comparison, run: Run) -> dict[str, Any]:
     if any(map(benchmark.is_dear, final)):
         return row
     finals = final_metrics(comparison.objective, answer.cell)
-    return row | {f"{FINAL}{name}": value for name, value in finals.items()}
+    return row | {f"final_{name}": value for name, value in finals.items()}
 
 
 def trial_rows(result: StudyResult) -> Iterator[dict[str, Any]]:

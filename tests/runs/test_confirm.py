@@ -418,9 +418,6 @@ def test_a_confirmed_winner_comes_first_in_the_report_and_the_tables(
     assert escape(first["sentences"][0]) in page
     assert page.index("Confirmed winner") < page.index("Summary")
     snas("export", "csv", stored, "--out", tmp_path / "csv")
-    with open(tmp_path / "csv" / "columns.csv", newline="") as file:
-        columns = list(DictReader(file))
-    assert columns[0]["file"] == "confirmed" and all(row["meaning"] for row in columns[:8])
     with open(tmp_path / "csv" / "confirmed.csv", newline="") as file:
         rows = list(DictReader(file))
     assert [row["role"] for row in rows] == ["winner", "candidate", "candidate"]
