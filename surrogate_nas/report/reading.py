@@ -24,13 +24,12 @@ from surrogate_nas.results.comparison import (
     values_of,
 )
 from surrogate_nas.results.curves import Anytime, ProblemResult
-from surrogate_nas.results.diagnosis import diagnose, trivial_cells
+from surrogate_nas.results.diagnosis import diagnose
 from surrogate_nas.results.lambda_path import LambdaPath, read_lambda_path, steps_in
 from surrogate_nas.results.suite import SuiteResult
 from surrogate_nas.results.tables import (
     TABLES,
     as_csv,
-    effect_in_words,
     escaped,
     tabular,
     write_tables,
@@ -74,7 +73,6 @@ __all__ = [
     "as_csv",
     "best_cells",
     "diagnose",
-    "effect_in_words",
     "ended_by",
     "ends",
     "escaped",
@@ -91,7 +89,6 @@ __all__ = [
     "shared_cells",
     "stored_problems",
     "tabular",
-    "trivial_cells",
     "undominated",
     "values_of",
     "write_tables",

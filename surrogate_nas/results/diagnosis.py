@@ -7,8 +7,6 @@ from __future__ import annotations
 import numpy as np
 
 from surrogate_nas.objective.objective import Objective
-from surrogate_nas.space import Cell, Enumerable, Space
-from surrogate_nas.space.network import CONV3, NONE, SKIP
 
 
 def diagnose(objective: Objective) -> list[str] | None:
@@ -45,23 +43,3 @@ def diagnose(objective: Objective) -> list[str] | None:
             f" {rho['R']:.3f}; {rank:.2%} of them have a lower L than the optimum."
         )
     return sentences
-
-
-def trivial_cells(space: Space) -> dict[str, Cell]:
-    """All 3×3, one 3×3 from input to output, all skips; none where cells are no graphs that can be
-    listed.
-    """
-    cells: dict[str, Cell] = {}
-    for cell in space if isinstance(space, Enumerable) else ():
-        graph = space.graph(cell)
-        if graph is None:
-            return {}
-        live_operations = [operation for operation in graph.operations if operation != NONE]
-        is_uniform = len({*graph.operations}) == 1
-        if is_uniform and live_operations[:1] == [CONV3]:
-            cells["all 3×3"] = cell
-        elif is_uniform and live_operations[:1] == [SKIP]:
-            cells["all skip"] = cell
-        elif live_operations == [CONV3] and any(graph.live().operations):
-            cells["one 3×3"] = cell
-    return cells

@@ -24,7 +24,7 @@ from surrogate_nas.report.picture import Picture
 from surrogate_nas.report.reading import Study
 from surrogate_nas.report.sections.anytime import test_curves as curves_of_test
 from surrogate_nas.report.sections.conventions import citations
-from surrogate_nas.report.sections.fronts import front_of, plane_of
+from surrogate_nas.report.sections.fronts import plane_of
 from surrogate_nas.report.sections.tables import summary_table
 from surrogate_nas.report.style import styles
 from surrogate_nas.results.api import compare
@@ -122,7 +122,7 @@ def test_a_small_comparison(small, tmp_path):
     )
     assert "has no final (test) metric" in page.text
     cells = {f"cell-{rank}" for rank in range(1, 5)}
-    assert pictures(small) == {"score-by-cells", "ranking", "pareto-front"} | cells
+    assert pictures(small) == {"score-by-cells", "ranking"} | cells
 
 
 def test_reports_repeat(small, tmp_path):
@@ -141,7 +141,7 @@ def test_one_run_says_so(strategies, tmp_path):
     page = report(compare("analog-cifar10", strategies, runs=1, budget=3), tmp_path)
     assert "from one run" in page.text
     assert "Each number is from one run." in page.text
-    assert "±" not in page.text.partition("Summary")[2].partition("L against R")[0].replace(
+    assert "±" not in page.text.partition("Summary")[2].partition("What λ does")[0].replace(
         "mean ± std", ""
     )
 
@@ -158,14 +158,11 @@ def test_diversity_leaves_regret_undefined(tmp_path):
     assert "undefined: scores depend on history" in page.text
     row = summary_table(made, styles(made.strategies)).rows[0]
     assert row.count("–") == 2
-    assert "pareto-front" not in pictures(made) and "L against R" not in page.text
 
 
-def test_no_regulariser_has_no_front(tmp_path):
+def test_without_a_regulariser_nothing_is_said_of_lambda(tmp_path):
     made = compare("analog-cifar10", ["random"], "digital_error", runs=2, budget=15)
-    page = report(made, tmp_path)
-    assert "What λ does" not in page.text and "L against R" not in page.text
-    assert "pareto-front" not in pictures(made)
+    assert "What λ does" not in report(made, tmp_path).text
 
 
 def test_constraints_that_few_cells_meet(tmp_path):
@@ -187,12 +184,6 @@ def test_constraints_that_few_cells_meet(tmp_path):
     assert sum(len(made.scores(name)) for name in made.strategies) == 8 - infeasible
     told = {s["name"]: s for s in made.to_json()["strategies"]}
     assert all(told[name]["feasible_runs"] == len(made.scores(name)) for name in told)
-    scores = made.objective.over_space()
-    assert scores is not None
-    front = front_of(made.objective, made.runs)
-    assert (
-        front is not None and front.on_front.any() and scores.feasible[front.on_front].all()
-    )
 
 
 def test_constraints_that_no_cell_meets(tmp_path):
@@ -377,17 +368,6 @@ def test_functional_twins_share_a_card(tmp_path):
     assert page.tags.count("article") == 1 and f"{twins[1]} (1.10000)" in page.text
 
 
-def test_the_front_is_exact(small):
-    front = front_of(small.objective, small.runs)
-    scores = small.objective.over_space()
-    assert front is not None and scores is not None
-    points = np.column_stack([scores.loss, scores.penalty])
-    for loss, penalty in points[front.on_front]:
-        weakly = (points <= [loss, penalty]).all(axis=1)
-        assert not (weakly & (points < [loss, penalty]).any(axis=1)).any()
-    assert scores.score[front.on_front].min() == scores.score.min()
-
-
 def test_numbers():
     assert (
         fixed(-1e-17, 3) == "0.000" and fixed(None, 3) == "–" and fixed(-0.5, 1) == "−0.5"
@@ -464,7 +444,6 @@ def test_several_objectives_show_their_front(tmp_path):
     assert {"fronts", "ranking"} <= pictures(made)
     for senseless in (
         "What λ does",
-        "L against R",
         "Best cells",
         "Test metric of the best-scoring cell",
     ):

@@ -1,6 +1,6 @@
 """Tables as papers print them: the best in bold, significantly worse strategies marked.
 
-Significance is the verdict's (`surrogate_nas.stats.decision`). The table of pairs describes.
+Significance is the verdict's (`surrogate_nas.stats.decision`).
 """
 
 from __future__ import annotations
@@ -14,19 +14,16 @@ from surrogate_nas.core.numbers import (
     budget_in_words,
     decimals_for,
     fixed,
-    p_value,
     plural,
     some_of,
 )
 from surrogate_nas.files import write_whole
 from surrogate_nas.report.export import Format
 from surrogate_nas.report.reading import (
-    TABLES,
     Comparison,
     LambdaPath,
     Source,
     StudyResult,
-    SuiteResult,
     Values,
     escaped,
     results_of,
@@ -51,9 +48,8 @@ def write_latex(source: Source, out: str | Path) -> list[Path]:
     """Write the tables; each file is whole or as it was before.
 
     Args:
-        source: A results folder, or a comparison. Of a comparison ``summary.tex`` and
-            ``tests.tex``; of a suite or a path over λ these of each part, and ``regret.tex`` over
-            all of them; of a suite the tables of its report too, as ``suite-NAME.tex``.
+        source: A results folder, or a comparison. Of a comparison ``summary.tex``;
+            of a suite or a path over λ that of each part, and ``regret.tex`` over all of them.
 
     Raises:
         UserError: There is nothing to export, or the folder cannot be written.
@@ -74,11 +70,6 @@ def write_latex(source: Source, out: str | Path) -> list[Path]:
     for comparison in result.comparisons.values():
         folder = f"{comparison.problem}/" if comparison.problem else ""
         texts[f"{folder}summary"] = _summary(result, comparison)
-        if comparison.tests:
-            texts[f"{folder}tests"] = _tests(result, comparison)
-    if isinstance(result, SuiteResult) and result.problems:
-        for name, table in TABLES.items():
-            texts[f"suite-{name}"] = table.latex(result)
     return [write_whole(out / f"{name}.tex", text) for name, text in texts.items()]
 
 
@@ -139,28 +130,6 @@ def _worse(comparison: Comparison) -> set[str]:
     return set() if end is None else {rival.name for rival in end.worse}
 
 
-def _tests(result: StudyResult, comparison: Comparison) -> str:
-    heads = ["First", "Second", "Better", "Equal", "Worse", "Effect", "$p$", "$p$, Holm"]
-    rows = [
-        [
-            escaped(test.first),
-            escaped(test.second),
-            *map(str, (test.wins, test.ties, test.losses)),
-            escaped(fixed(test.effect, 2)),
-            escaped(p_value(test.p)),
-            escaped(p_value(test.p_holm)),
-        ]
-        for test in comparison.tests
-    ]
-    caption = (
-        f"{_what_was_compared(comparison)} Paired runs in which the first is better, equal and"
-        " worse; effect: matched-pairs rank-biserial correlation; Wilcoxon's signed-rank test,"
-        " two-sided, and after Holm's correction over all pairs. Descriptive only; see the verdict"
-        " for significance."
-    )
-    return _whole((result.name, comparison.problem, "tests"), caption, heads, rows, texts=2)
-
-
 def _regret(result: StudyResult) -> str:
     samples: dict[str, dict[str, Values]] = {}
     if isinstance(result, LambdaPath):
@@ -218,10 +187,9 @@ def _whole(
     caption: str,
     heads: Sequence[str],
     rows: Sequence[Sequence[str]],
-    texts: int = 1,
 ) -> str:
     """The whole table environment; it needs the packages booktabs and graphicx."""
-    columns = "l" * texts + "r" * (len(heads) - texts)
+    columns = f"l{'r' * (len(heads) - 1)}"
     lines = [
         "% \\usepackage{booktabs,graphicx}",
         r"\begin{table}",

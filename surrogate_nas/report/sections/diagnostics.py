@@ -1,5 +1,5 @@
-"""Behind the numbers of a comparison: what strategies say of their runs, cells that need no search,
-trainings that failed, and those that confirmed a winner.
+"""Behind the numbers of a comparison: what strategies say of their runs, trainings that failed, and
+those that confirmed a winner.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from itertools import groupby
 
 import numpy as np
 
-from surrogate_nas.core.numbers import NOTHING, decimals_for, fixed, plural, scientific
+from surrogate_nas.core.numbers import decimals_for, fixed, plural, scientific
 from surrogate_nas.report.markup import (
     Block,
     Content,
@@ -22,7 +22,7 @@ from surrogate_nas.report.markup import (
     section,
     strategy,
 )
-from surrogate_nas.report.reading import Comparison, Run, Study, trivial_cells
+from surrogate_nas.report.reading import Run, Study
 
 _MOST_ROWS = 8
 
@@ -45,8 +45,6 @@ def diagnostics(study: Study) -> Section | None:
     if not blocks:
         return None
     blocks.append(note("Medians over runs; of long tables a few rows are shown."))
-    if (trivial := _trivial(comparison)) is not None:
-        blocks += [Block("heading", "Cells that need no search"), trivial]
     return folded("Diagnostics of the strategies", *blocks)
 
 
@@ -69,32 +67,6 @@ def _tables(runs: Sequence[Run]) -> Iterator[Table]:
                 [group, *(scientific(float(np.median(column))) for column in values)]
             )
         yield Table(["", *names], rows)
-
-
-def _trivial(comparison: Comparison) -> Table | None:
-    """The scores of cells that take no search; None where the space has none or there are several
-    objectives.
-
-    On a live task these cells are trained now unless they were before, without charge. A user's
-    function, which may train, is not called for them.
-    """
-    objective = comparison.objective
-    cells = trivial_cells(objective.benchmark.space)
-    metrics = (question.metric for question in objective.questions())
-    is_dear = any(map(objective.benchmark.is_dear, metrics))
-    if not cells or objective.parts > 1 or objective.has_history or is_dear:
-        return None
-    scores = objective.look_up(list(cells.values()))[1]
-    optimum = comparison.optimum
-    columns = [scores.score, scores.loss, scores.penalty]
-    columns += [] if optimum is None else [scores.score - optimum]
-    decimals = decimals_for(scores.score.tolist())
-    rows: list[list[Content]] = []
-    for (name, cell), values in zip(cells.items(), np.transpose(columns), strict=True):
-        numbers = [fixed(float(value), decimals) for value in values]
-        numbers += [NOTHING] if optimum is None else []
-        rows.append([name, Span(cell.text, "code"), *numbers])
-    return Table(["", "cell", "score", "L", "λR", "regret"], rows, texts=2)
 
 
 _MOST_FAILED = 100

@@ -1,5 +1,4 @@
-"""What is traded: L against λR with the exact front, several objectives, what λ does, and a path
-over λ.
+"""What is traded: several objectives with their exact front, what λ does, and a path over λ.
 
 Of two objectives the median attainment surface of each strategy is drawn, what half of its runs
 dominate, in a band from the best to the worst run: Grunert da Fonseca, Fonseca & Hall, "Inferential
@@ -16,10 +15,9 @@ from typing import Literal, NamedTuple
 
 import moocore
 import numpy as np
-from numpy.typing import NDArray
 
 from surrogate_nas.core.numbers import plural
-from surrogate_nas.objective import Objective, Scores
+from surrogate_nas.objective import Objective
 from surrogate_nas.report.curves import Curve, Panel, chart
 from surrogate_nas.report.markup import Figures, Section, folded, section
 from surrogate_nas.report.picture import (
@@ -34,7 +32,6 @@ from surrogate_nas.report.picture import (
 )
 from surrogate_nas.report.reading import (
     LambdaPath,
-    Run,
     Study,
     Values,
     diagnose,
@@ -42,11 +39,7 @@ from surrogate_nas.report.reading import (
     nondominated,
 )
 from surrogate_nas.report.style import plain
-from surrogate_nas.space import listed
 
-_SHOWN_SHARE = (
-    0.6  # the share of cells, best in L first, that the vertical axis has room for
-)
 _APART = 0.02  # optima nearer than this share of the axes share a label
 _LOG = 15.0  # an axis whose ends differ by more than this factor is logarithmic
 _GRAIN = 5.0  # pixels of a square of the picture of all cells
@@ -302,112 +295,6 @@ def attained(runs: Sequence[Values], share: float = 50) -> Values:
     return np.asarray(
         moocore.eaf(np.concatenate(runs), sets=of_run, percentiles=[share])[:, :2]
     )
-
-
-@section(80, "comparison")
-def front(study: Study) -> Section | None:
-    """L against λR: the whole trade-off, and the part where the runs ended."""
-    objective = study.comparison.objective
-    if not study.comparison.strategies or objective.has_history:
-        return None
-    trade = front_of(objective, [run for runs in study.feasible.values() for run in runs])
-    if trade is None:
-        return None
-    caption = (
-        f"Grey: all {len(listed(objective.benchmark.space)):,} cells; black: the exact front of L"
-        f" and λR ({plural(int(trade.on_front.sum()), 'cell')}); dashed: equal score, through the"
-        " optimum; marks: the best cell of each run, larger where several runs ended at it."
-    )
-    if trade.hidden:
-        caption += f" {plural(trade.hidden, 'cell')} of higher L lie above the frame."
-    draw = partial(_draw_trade, trade=trade, study=study)
-    return folded("L against R", Figures([Picture("pareto-front", caption, draw, WIDE)]))
-
-
-class Front(NamedTuple):
-    """The trade-off of L and λR over a whole table.
-
-    Attributes:
-        scores: Of every cell.
-        on_front: Whether a feasible cell is dominated by no other feasible one, shape ``(cells,)``.
-        optimum: The place of the best score in the order of the space.
-        up: The least and the highest L that is shown.
-    """
-
-    scores: Scores
-    on_front: NDArray[np.bool_]
-    optimum: int
-    up: tuple[float, float]
-
-    @property
-    def hidden(self) -> int:
-        """How many cells lie above the frame."""
-        return int((self.scores.loss > self.up[1]).sum())
-
-
-def front_of(objective: Objective, runs: Sequence[Run]) -> Front | None:
-    """The exact front of a table; None where there is no regulariser, no table, a history, or no
-    feasible cell.
-    """
-    scores = objective.over_space()
-    if (
-        scores is None
-        or all(term.is_loss for term in objective.terms)
-        or not scores.feasible.any()
-    ):
-        return None
-    on_front = np.zeros(len(scores.loss), dtype=bool)
-    feasible = np.flatnonzero(scores.feasible)
-    points = np.column_stack([scores.loss, scores.penalty])[feasible]
-    on_front[feasible[moocore.is_nondominated(points)]] = True
-    # cells that hardly learn lie above the frame
-    loss = scores.loss[scores.feasible]
-    first, shown, third = np.quantile(loss, (0.25, _SHOWN_SHARE, 0.75))
-    learned = on_front & (scores.loss <= third + 1.5 * (third - first))
-    ends = [scores.loss[run.incumbent.cell.index] for run in runs]
-    highest = max([shown, *ends, *scores.loss[learned]])
-    margin = 0.08 * (highest - scores.loss.min()) or 0.001
-    up = float(scores.loss.min() - margin), float(highest + margin)
-    return Front(scores, on_front, int(scores.score.argmin()), up)
-
-
-def _draw_trade(width: float, trade: Front, study: Study) -> Canvas:
-    scores = trade.scores
-    canvas = Canvas(width, 320)
-    margin = 0.05 * float(np.ptp(scores.penalty)) or 0.001
-    x = Scale(scores.penalty.min() - margin, scores.penalty.max() + margin, 44, width - 8)
-    y = Scale(*trade.up, 286, 8)
-    _draw_axes(canvas, x, y, "λR", "L")
-    _draw_density(
-        canvas, scores.penalty[scores.feasible], scores.loss[scores.feasible], x, y
-    )
-    indices = np.flatnonzero(trade.on_front)
-    points = np.column_stack([scores.loss[indices], scores.penalty[indices]])
-    canvas.line(_stairs(points[points[:, 0] <= y.high], x, y), colour="ink", width=1.3)
-    optimum = float(scores.score[trade.optimum])
-    ends = [
-        (r, optimum - r)
-        for r in (max(x.low, optimum - y.high), min(x.high, optimum - y.low))
-    ]
-    canvas.line(
-        [(x(r), y(loss)) for r, loss in ends], colour="axis", width=1.2, dash=(4.0, 3.0)
-    )
-    for name, runs in study.feasible.items():
-        style = study.styles[name]
-        at = [
-            (x(float(scores.penalty[index])), y(float(scores.loss[index])))
-            for index in [run.incumbent.cell.index for run in runs]
-        ]
-        # What stands within a few pixels is one mark, so that thousands of runs do not weigh as
-        # much.
-        together = Counter(
-            (round(right / _GRAIN) * _GRAIN, round(down / _GRAIN) * _GRAIN)
-            for right, down in at
-        )
-        for (right, down), n in together.items():
-            with canvas.of(style, f"{name}: {plural(n, 'run')}"):
-                canvas.mark(right, down, style, min(8 + 1.5 * n, 18))
-    return canvas
 
 
 def _draw_axes(canvas: Canvas, x: Scale, y: Scale, across: str, up: str) -> None:

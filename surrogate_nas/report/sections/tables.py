@@ -1,5 +1,5 @@
-"""Tables: how good each strategy of a comparison is, how sure, at what cost; its paired tests; and
-the tables of a suite, each with its files.
+"""Tables: how good each strategy of a comparison is, how sure, at what cost; and the tables of a
+suite, each with its files.
 """
 
 from __future__ import annotations
@@ -14,7 +14,6 @@ from surrogate_nas.core.numbers import (
     NOTHING,
     decimals_for,
     fixed,
-    p_value,
     plural,
     quantity,
     share,
@@ -31,15 +30,9 @@ from surrogate_nas.report.markup import (
     section,
     strategy,
 )
-from surrogate_nas.report.reading import TABLES, Comparison, Study, effect_in_words
+from surrogate_nas.report.reading import TABLES, Comparison, Study
 from surrogate_nas.report.style import Style
 
-_TESTS_NOTE = (
-    "Descriptive only; see the verdict for significance. Runs are paired by number: run k of every"
-    " strategy starts from the same cells. Effect: matched-pairs rank-biserial correlation, +1"
-    " where the first is always better, −1 where the second is. p: Wilcoxon's signed-rank test,"
-    " two-sided, then corrected by Holm over all pairs."
-)
 OVERTUNING_NOTE = (
     "Overtuning (Schneider et al., 2025): the share of runs whose answer is worse by the mean over"
     " seeds than a cell that they had picked before, and the mean loss by it over all runs."
@@ -207,38 +200,6 @@ def _noise_note(comparison: Comparison) -> str:
         f" average over the {plural(noise.cells, 'best cell')} with several seeds: the best 1 %, at"
         " least ten); regrets that differ by less say little."
     )
-
-
-@section(95, "comparison", "front")
-def tests(study: Study) -> Section | None:
-    """Every pair of strategies."""
-    comparison = study.comparison
-    if not comparison.strategies or not comparison.tests:
-        return None
-    heads = [
-        "first",
-        "second",
-        "first better",
-        "equal",
-        "second better",
-        ("effect", "rank-biserial"),
-        ("p", "Wilcoxon"),
-        ("p", "after Holm"),
-    ]
-    rows: list[list[Content]] = [
-        [
-            strategy(test.first, study.styles[test.first]),
-            strategy(test.second, study.styles[test.second]),
-            str(test.wins),
-            str(test.ties),
-            str(test.losses),
-            effect_in_words(test.effect),
-            p_value(test.p),
-            p_value(test.p_holm),
-        ]
-        for test in comparison.tests
-    ]
-    return folded("Every pair", Table(heads, rows, texts=2), note(_TESTS_NOTE))
 
 
 _FEWEST_PROBLEMS = 7  # with fewer, pairs of strategies say nothing over problems
