@@ -33,7 +33,7 @@ def merged_comparisons(comparisons: Mapping[Path, Comparison]) -> Comparison:
     for folder, comparison in comparisons.items():
         if differs := _differs(comparisons[first], comparison):
             raise UserError(f"{folder} cannot stand beside {first}: {differs}.")
-    return _merged(comparisons, _names([comparisons]))
+    return _merged(comparisons, _names({"": comparisons}))
 
 
 def merged_suites(
@@ -42,31 +42,25 @@ def merged_suites(
     """One suite of the problems that several folders all hold, and lines on whose runs are in it
     and which problems do not count.
     """
-    first, (suite, comparisons) = next(iter(suites.items()))
-    problems = []
+    suite, comparisons = next(iter(suites.values()))
+    problems = {}
     left_out = []
-    for problem in suite.problems:
-        shared = {
-            f: runs[problem.name] for f, (_, runs) in suites.items() if problem.name in runs
-        }
-        wrong = [
-            f"{folder.name} has no run of it" for folder in suites if folder not in shared
-        ]
-        wrong += [
+    for name in [problem.name for problem in suite.problems]:
+        shared = {f: runs[name] for f, (_, runs) in suites.items() if name in runs}
+        wrong = [f"{f.name} has no run of it" for f in suites if f not in shared] or [
             f"of {folder.name}: {difference}"
             for folder, comparison in shared.items()
-            if first in shared
-            and (difference := _differs(comparisons[problem.name], comparison))
+            if (difference := _differs(comparisons[name], comparison))
         ]
         if wrong:
-            left_out.append(f"{problem.name} does not count, {wrong[0]}.")
+            left_out.append(f"{name} does not count, {wrong[0]}.")
         else:
-            problems.append((problem, shared))
+            problems[name] = shared
     if not problems:
         raise UserError(
             f"{' and '.join(map(str, suites))} hold no problem in common: {left_out[0]}"
         )
-    names = _names([by_folder for _, by_folder in problems])
+    names = _names(problems)
     runs: dict[str, int] = {}
     for folder, (asked, _) in suites.items():
         for entry in asked.entries:
@@ -74,52 +68,38 @@ def merged_suites(
             runs[name] = max(entry.runs, runs.get(name, 0))
     suite = replace(
         suite,
-        problems=[problem for problem, _ in problems],
+        problems=[problem for problem in suite.problems if problem.name in problems],
         entries=[Entry(name, runs[name]) for name in dict.fromkeys(names.values())],
     )
-    merged = {problem.name: _merged(by_folder, names) for problem, by_folder in problems}
-    charged = [
-        line
-        for problem, by_folder in problems
-        for line in _charge_lines(by_folder, problem.name)
-    ]
+    charged = [line for name, shared in problems.items() for line in _charged(shared, name)]
+    merged = {name: _merged(shared, names) for name, shared in problems.items()}
     return suite, merged, [*_origins(names), *charged, *left_out]
 
 
 def _origins(names: _Names) -> list[str]:
     lines = []
     folders = list(dict.fromkeys(folder for folder, _ in names))
-    first = {name for (path, _), name in names.items() if path == folders[0]}
+    known = {name for (folder, _), name in names.items() if folder == folders[0]}
     for folder in folders:
-        if (archive := origin_of(folder)) is not None:
-            own = [
-                name
-                for (path, _), name in names.items()
-                if path == folder and name not in first
-            ]
-            lines.append(f"{', '.join(own) or 'Nothing new'}: from {archive.origin}.")
+        if archive := origin_of(folder):
+            own = [name for (f, _), name in names.items() if f == folder]
+            new = ", ".join(name for name in own if name not in known)
+            lines.append(f"{new or 'Nothing new'}: from {archive.origin}.")
     return lines
 
 
 def _differs(first: Comparison, second: Comparison) -> str:
-    mine, its = (
-        f"{comparison.objective} on {comparison.objective.benchmark.name}"
-        for comparison in (first, second)
-    )
-    if mine != its or first.objective.fingerprint != second.objective.fingerprint:
-        asked = (
-            f"{its} is another question than {mine}"
-            if mine != its
-            else "its data or conventions are others"
-        )
-        prints = f"{second.objective.fingerprint} and {first.objective.fingerprint}"
-        return f"{asked} (fingerprints {prints})"
-    # what an evaluation is charged decides which ones a run makes
+    mine, its = (f"{c.objective} on {c.objective.benchmark.name}" for c in (first, second))
+    prints = second.objective.fingerprint, first.objective.fingerprint
+    in_words = f"(fingerprints {' and '.join(prints)})"
+    if mine != its:
+        return f"{its} is another question than {mine} {in_words}"
+    if prints[0] != prints[1]:
+        return f"its data or conventions are others {in_words}"
     options, others = first.description, second.description
-    counts = (
-        options["budget"]["seconds"] is not None or options.get("simulated_workers", 1) > 1
-    )
-    if counts and (otherwise := _charged_otherwise(first, second)):
+    # what an evaluation is charged decides which ones a run makes
+    in_time = options["budget"]["seconds"] or options.get("simulated_workers", 1) > 1
+    if in_time and (otherwise := _charged_otherwise(first, second)):
         return f"its evaluations are charged {otherwise}"
     if options.get(BEGINNING) != others.get(BEGINNING):
         return "it begins with other first or known cells"
@@ -132,26 +112,25 @@ def _differs(first: Comparison, second: Comparison) -> str:
 
 def _charged_otherwise(first: Comparison, second: Comparison) -> str:
     """How the second one's evaluations are charged, where that is otherwise and both record it."""
-    mine, its = (_charges(comparison) for comparison in (first, second))
-    if not mine or not its or mine == its:
-        return ""
-    if only := sorted({*its} ^ {*mine}):
-        return f"{'with' if only[0] in its else 'without'} {only[0]}"
-    return f"by another {next(name for name in its if its[name] != mine[name])}"
+    lengths = {epochs_text(None), epochs_text(first.objective.epochs)}
+    mine, its = (
+        {
+            name: [recorded[name].get(length) for length in lengths]
+            for name in CHARGED
+            if lengths & recorded.get(name, {}).keys()
+        }
+        for comparison in (first, second)
+        for recorded in [(comparison.description.get("data") or {}).get("runs", {})]
+    )
+    if mine and its:
+        for name in sorted(mine | its):
+            if mine.get(name) != its.get(name):
+                how = "with" if name not in mine else "without"
+                return f"{how if name not in its or how == 'with' else 'by another'} {name}"
+    return ""
 
 
-def _charges(comparison: Comparison) -> dict[str, str]:
-    recorded = (comparison.description.get("data") or {}).get("runs", {})
-    lengths = (epochs_text(None), epochs_text(comparison.objective.epochs))
-    return {
-        name: recorded[name][length]
-        for name in CHARGED
-        for length in lengths
-        if length in recorded.get(name, {})
-    }
-
-
-def _charge_lines(comparisons: Mapping[Path, Comparison], problem: str = "") -> list[str]:
+def _charged(comparisons: Mapping[Path, Comparison], problem: str = "") -> list[str]:
     first = next(iter(comparisons.values()))
     on = f" on {problem}" if problem else ""
     return [
@@ -163,80 +142,45 @@ def _charge_lines(comparisons: Mapping[Path, Comparison], problem: str = "") -> 
 
 
 def _in_words(value: object) -> str:
-    if isinstance(value, Mapping):
-        return " and ".join(
-            f"{amount:g} {unit}" for unit, amount in value.items() if amount is not None
-        )
-    return str(value)
+    if not isinstance(value, Mapping):
+        return str(value)
+    amounts = {unit: amount for unit, amount in value.items() if amount is not None}
+    return " and ".join(f"{amount:g} {unit}" for unit, amount in amounts.items())
 
 
-def _names(problems: Sequence[Mapping[Path, Comparison]]) -> _Names:
+def _names(problems: Mapping[str, Mapping[Path, Comparison]]) -> _Names:
     """What every strategy of every folder is called: with its folder where two differ."""
-    names: _Names = {}
-    folders = list(problems[0])
+    folders = list(next(iter(problems.values())))
     is_short = len({folder.name for folder in folders}) == len(folders)
-    labels = [
-        label
-        for folder in folders
-        for comparisons in problems
-        for label in comparisons[folder].description["strategies"]
-    ]
-    for label in dict.fromkeys(labels):
-        scores = {
-            folder: _scores([comparisons[folder] for comparisons in problems], label)
-            for folder in folders
-            if any(
-                label in comparisons[folder].description["strategies"]
-                for comparisons in problems
-            )
-        }
-        first, *others = scores.values()
-        is_one = all(
-            first[key] == other[key] for other in others for key in first.keys() & other
-        )
-        for folder in scores:
-            short = folder.name if is_short else str(folder)
-            names[folder, label] = label if is_one else f"{label} of {short}"
-    return names
-
-
-def _scores(
-    comparisons: Sequence[Comparison], label: str
-) -> dict[tuple[int, int], list[tuple[Cell, float]]]:
-    """The cells and scores of a strategy's runs, by problem and number."""
-    return {
-        (index, run.run): [(trial.cell, trial.score) for trial in run.trials]
-        for index, comparison in enumerate(comparisons)
-        for run in comparison.runs
-        if run.strategy == label
-    }
+    names: _Names = {}
+    trials: dict[tuple[str, str, int], list[tuple[Cell, float]]] = {}
+    differing = set()
+    for problem, comparisons in problems.items():
+        for folder, comparison in comparisons.items():
+            for label in comparison.description["strategies"]:
+                names[folder, label] = f"{label} of {folder.name if is_short else folder}"
+            for run in comparison.runs:
+                scores = [(trial.cell, trial.score) for trial in run.trials]
+                if trials.setdefault((problem, run.strategy, run.run), scores) != scores:
+                    differing.add(run.strategy)
+    return {key: name if key[1] in differing else key[1] for key, name in names.items()}
 
 
 def _merged(comparisons: Mapping[Path, Comparison], names: _Names) -> Comparison:
     runs: dict[tuple[str, int], Run] = {}
+    labels = []
+    numbers = set[int]()
     for folder, comparison in comparisons.items():
+        labels += [names[folder, name] for name in comparison.description["strategies"]]
+        numbers.update(numbers_of(comparison.description))
         for run in comparison.runs:
             name = names[folder, run.strategy]
             runs.setdefault((name, run.run), replace(run, strategy=name))
     first = next(iter(comparisons.values()))
-    labels = list(
-        dict.fromkeys(
-            names[folder, name]
-            for folder, part in comparisons.items()
-            for name in part.description["strategies"]
-        )
-    )
-    growing = {
-        "strategies": labels,
-        **numbered(
-            {n for part in comparisons.values() for n in numbers_of(part.description)}
-        ),
-        MERGED: [*_origins(names), *_charge_lines(comparisons)],
-    }
     description = {key: value for key, value in first.description.items() if key != NUMBERS}
-    return Comparison(
-        first.objective,
-        description | growing,
-        [runs[key] for key in sorted(runs, key=lambda key: (labels.index(key[0]), key[1]))],
-        key=first.key,
-    )
+    description |= {"strategies": list(dict.fromkeys(labels)), **numbered(numbers)}
+    description[MERGED] = [*_origins(names), *_charged(comparisons)]
+    order = [
+        runs[key] for key in sorted(runs, key=lambda key: (labels.index(key[0]), key[1]))
+    ]
+    return replace(first, description=description, runs=order)
