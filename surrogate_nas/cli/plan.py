@@ -11,7 +11,7 @@ from surrogate_nas.benchmarks import default
 from surrogate_nas.cli.options import StrategiesOption, names, numbers, taking
 from surrogate_nas.cli.output import JsonOption, emit, progress_bar, say, show_table
 from surrogate_nas.core.errors import UserError
-from surrogate_nas.core.numbers import NOTHING, share
+from surrogate_nas.core.numbers import share
 from surrogate_nas.results.plan import STRATEGIES
 from surrogate_nas.results.plan import plan as planned
 from surrogate_nas.runs.options import budget_of
@@ -71,16 +71,9 @@ def plan(
         )
     rows: list[list[object]] = []
     for row in result.differences:
-        needed = row["runs_needed"]
-        between = NOTHING if needed is None else f"{row['low']} to {row['high']}"
-        powers = [f"{share(at['power'])} ± {100 * at['error']:.0f}" for at in row["power"]]
-        rows.append([f"{row['difference']:g}", needed, between, *powers])
-    heads = [
-        "difference",
-        "runs needed",
-        "95 % interval",
-        *(f"power of {n} runs" for n in counts),
-    ]
+        powers = [share(at["power"]) for at in row["power"]]
+        rows.append([f"{row['difference']:g}", row["runs_needed"], *powers])
+    heads = ["difference", "runs needed", *(f"power of {n} runs" for n in counts)]
     title = f"{', '.join(result.problems)}: as {result.pilot_runs} runs of {result.widest} spread"
 
     def show() -> None:

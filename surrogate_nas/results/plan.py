@@ -10,8 +10,8 @@ difference that comes from a few failed runs needs more.
 from __future__ import annotations
 
 import math
-import time
-from collections.abc import Callable, Sequence
+from bisect import bisect_left
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 from statistics import NormalDist
@@ -29,7 +29,7 @@ from surrogate_nas.results.suite import SuiteResult
 from surrogate_nas.results.verdict import ends_of, joined
 from surrogate_nas.runs.problem import Entry, Problem, Suite, read_suite
 from surrogate_nas.runs.runner import Progress
-from surrogate_nas.stats.decision import END_LEVEL, Ends, Values, decide, runs_for_mean
+from surrogate_nas.stats.decision import END_LEVEL, Ends, decide, runs_for_mean
 from surrogate_nas.strategies import StrategyLike
 
 STRATEGIES = ("evolution", "local_search")
@@ -54,18 +54,14 @@ class Plan:
         pilot_runs: Of each strategy on every problem.
         differences: What one takes: ``difference``, of the mean normalised regrets;
             ``runs_needed``, of each strategy on each problem, to decide with the probability
-            `POWER`, and ``low`` and ``high``, the ends of its 95 % interval by the spread that the
-            pilot shows, all None beyond `MOST_RUNS`; ``power``, of the numbers of ``runs`` that
-            were asked about: the share of simulated studies that are decided for the better
-            strategy, and its standard ``error``.
-        seconds: That the plan took.
+            `POWER`, None beyond `MOST_RUNS`; ``power``, of the numbers of ``runs`` that were asked
+            about: the share of simulated studies that are decided for the better strategy.
     """
 
     spreads: dict[str, dict[str, float]]
     widest: str
     pilot_runs: int
     differences: Rows
-    seconds: float
 
     @property
     def problems(self) -> list[str]:
@@ -81,12 +77,9 @@ class Plan:
         for row in self.differences:
             takes = f"needs more than {plural(MOST_RUNS, 'run')} per problem"
             if row["runs_needed"] is not None:
-                between = (
-                    f" ({row['low']} to {row['high']})" if row["low"] != row["high"] else ""
-                )
                 takes = (
                     f"is decided with {share(POWER)} power from {plural(row['runs_needed'], 'run')}"
-                    f" per problem on{between}"
+                    " per problem on"
                 )
             difference = (
                 f"a difference of {row['difference']:g} between two mean normalised regrets"
@@ -146,7 +139,6 @@ def plan(
         >>> [row["difference"] for row in result.differences], result.pilot_runs
         ([0.5], 10)
     """
-    started = time.perf_counter()
     asked = [check_number("A difference", value, 0.0, above=True) for value in differences]
     for number in runs:
         check_whole("A number of runs", number, 1, MOST_RUNS)
@@ -166,10 +158,9 @@ def plan(
             " spread; name others with --strategies, or a smaller budget."
         )
     n_runs = pilot_runs * len(ends) * len(regrets)
-    scales = _scales(regrets, np.random.default_rng([seed, 1]))
     needed = []
     for difference in asked:
-        needed.append(_needed(regrets, scales, difference, runs, seed))
+        needed.append(_needed(regrets, difference, runs, seed))
         if progress is not None:
             progress(n_runs + len(needed), n_runs + len(asked))
     names = [problem.name for problem in pilot.problems]
@@ -179,7 +170,7 @@ def plan(
             problem: float(np.std(runs, ddof=1))
             for problem, runs in zip(names, by_problem, strict=True)
         }
-    return Plan(spreads, widest, pilot_runs, needed, time.perf_counter() - started)
+    return Plan(spreads, widest, pilot_runs, needed)
 
 
 def _pilot(
@@ -217,81 +208,22 @@ def _variance(regrets: Ends) -> float:
     return float(np.mean([2 * run.var(ddof=1) for run in regrets]) / len(regrets))
 
 
-def _scales(regrets: Ends, rng: np.random.Generator) -> Values:
-    """How far the standard error that other pilots show lies from this one's, as a factor."""
-    again = [[rng.choice(runs, len(runs)) for runs in regrets] for _ in range(200)]
-    return np.sqrt([_variance(sample) for sample in again]) / math.sqrt(_variance(regrets))
-
-
-def _needed(
-    regrets: Ends,
-    scales: Values,
-    difference: float,
-    runs: Sequence[int],
-    seed: int,
-) -> Row:
+def _needed(regrets: Ends, difference: float, runs: Sequence[int], seed: int) -> Row:
+    power = partial(_power, regrets, difference, seed)
     fewest = math.ceil(runs_for_mean(min(difference, 1.0)) / len(regrets))
     fewest = max(fewest, math.ceil((1 + math.log2(1 / END_LEVEL)) / len(regrets)))
     wanted = _NORMAL.inv_cdf(1 - END_LEVEL / 2) + _NORMAL.inv_cdf(POWER)
-    guess = max(math.ceil(_variance(regrets) * (wanted / difference) ** 2), fewest)
     needed = None
-    if guess <= 2 * MOST_RUNS:
-        suffices = partial(_suffices, regrets, difference, seed)
-        needed = _first(suffices, fewest, min(max(guess, fewest), MOST_RUNS))
-    low = high = needed
-    if needed is not None:
-        low, high = (
-            max(round(needed * float(end) ** 2), fewest)
-            for end in np.quantile(scales, (0.025, 0.975))
-        )
-    asked = []
-    for n in runs:
-        power = float(np.mean(_decided(regrets, difference, n, seed, _STUDIES)))
-        signal = difference / math.sqrt(_variance(regrets) / n)
-        asked.append({"runs": n, "power": power, "error": _error(power, signal, scales)})
-    row = {"difference": difference, "runs_needed": needed, "low": low, "high": high}
-    return {**row, "power": asked}
+    if _variance(regrets) * (wanted / difference) ** 2 <= 2 * MOST_RUNS:
+        sizes = np.geomspace(min(fewest, MOST_RUNS), MOST_RUNS, 60).round().astype(int)
+        index = bisect_left(sizes.tolist(), POWER, key=partial(power, _STUDIES // 2))
+        needed = int(sizes[index]) if index < len(sizes) else None
+    asked = [{"runs": n, "power": power(_STUDIES, n)} for n in runs]
+    return {"difference": difference, "runs_needed": needed, "power": asked}
 
 
-def _first(suffices: Callable[[int], bool], fewest: int, guess: int) -> int | None:
-    """The smallest number of runs that suffices, looked for around a guess, or None."""
-    low = fewest - 1
-    high = guess
-    while not suffices(high):
-        if high >= MOST_RUNS:
-            return None
-        low = high
-        high = min(max(math.ceil(high * 1.3), high + 1), MOST_RUNS)
-    while high - low > max(1, high // 20):
-        middle = (low + high) // 2
-        low, high = (low, middle) if suffices(middle) else (middle, high)
-    return high
-
-
-def _suffices(
-    regrets: Ends,
-    difference: float,
-    seed: int,
-    runs: int,
-) -> bool:
-    """Whether so many runs suffice; fewer studies are drawn where that is plain."""
-    decided: list[bool] = []
-    while len(decided) < _STUDIES:
-        decided += _decided(regrets, difference, runs, seed + len(decided), 50)
-        power = float(np.mean(decided))
-        error = math.sqrt(POWER * (1 - POWER) / len(decided))
-        if abs(power - POWER) > 3 * error:
-            break
-    return power >= POWER
-
-
-def _decided(
-    regrets: Ends,
-    difference: float,
-    runs: int,
-    seed: int,
-    studies: int,
-) -> list[bool]:
+def _power(regrets: Ends, difference: float, seed: int, studies: int, runs: int) -> float:
+    """The share of so many studies that are decided for the better strategy."""
     rng = np.random.default_rng([seed, 2, runs])
     outcomes = []
     for _ in range(studies):
@@ -305,16 +237,4 @@ def _decided(
             worse.append(ends[second % len(ends)] + difference)
         decision = decide({"better": better, "worse": worse})
         outcomes.append(decision.decided and decision.leader == "better")
-    return outcomes
-
-
-def _error(power: float, signal: float, scales: Values) -> float:
-    """The standard error of a power: of the simulation, and of the spread that another pilot would
-    have shown; `signal` is the difference in standard errors.
-    """
-    simulated = power * (1 - power) / _STUDIES
-    threshold = _NORMAL.inv_cdf(1 - END_LEVEL / 2)
-    others = [
-        _NORMAL.cdf(signal / scale - threshold) for scale in scales.tolist() if scale > 0
-    ]
-    return math.sqrt(simulated + float(np.var(others)))
+    return float(np.mean(outcomes))

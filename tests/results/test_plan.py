@@ -33,11 +33,8 @@ def test_the_foretold_power_is_that_of_real_studies():
     for one, other in zip(np.split(better, studies), np.split(worse, studies), strict=True):
         study = decide({"better": [one], "worse": [other + shift]})
         decided.append(study.decided and study.leader == "better")
-    error = np.hypot(
-        foretold["error"], np.sqrt(foretold["power"] * (1 - foretold["power"]) / studies)
-    )
     assert 0.2 < foretold["power"] < 0.95
-    assert abs(np.mean(decided) - foretold["power"]) <= 2.6 * error
+    assert abs(np.mean(decided) - foretold["power"]) <= 0.2
 
 
 def test_more_runs_and_larger_differences_have_more_power():
@@ -52,9 +49,6 @@ def test_more_runs_and_larger_differences_have_more_power():
     )
     needed = large["runs_needed"]
     assert needed is not None
-    assert large["low"] is not None
-    assert large["high"] is not None
-    assert large["low"] <= needed <= large["high"]
     (again,) = plan(
         FEW,
         ["random"],
