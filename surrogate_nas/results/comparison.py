@@ -25,11 +25,10 @@ from surrogate_nas.objective.expression import exact
 from surrogate_nas.results.columns import Row, Rows
 from surrogate_nas.results.curves import (
     Anytime,
-    Overtuning,
     ProblemResult,
     Trace,
     anytime,
-    overtuning,
+    overtuned_by,
 )
 from surrogate_nas.results.verdict import Verdict, ends_of, joined, verdict_of
 from surrogate_nas.runs.confirm import found_by
@@ -332,15 +331,6 @@ class Comparison(StudyResult):
         objective = self.objective
         return objective.draws and objective.parts == 1 and not objective.trained_seeds
 
-    def overtuning(self, strategy: str) -> Overtuning | None:
-        """How often a strategy's runs ended with a worse cell than they had picked before, and what
-        that cost; None where nothing tells, and without a feasible run.
-        """
-        if not self.tells_overtuning:
-            return None
-        histories = [self.anytime(run).score for run in self.feasible_runs_of(strategy)]
-        return overtuning(histories, self.rounding)
-
     def scores(self, strategy: str) -> Values:
         """What every finished run of a strategy that found a feasible cell achieved, shape
         ``(runs,)``.
@@ -479,7 +469,7 @@ class Comparison(StudyResult):
                 reported = self.reported(run)
                 best = np.where([reported[i].feasible for i in history.best], best, np.inf)
             if self.tells_overtuning and answer is not None and answer.feasible:
-                lost = overtuning([history.score], self.rounding)
+                lost = overtuned_by(history.score, self.rounding)
             if budget.cells is not None:
                 score = history.at_cells(best, points.astype(np.int64))
             else:
@@ -500,8 +490,7 @@ class Comparison(StudyResult):
             answer=""
             if answer is None
             else f"{self.objective.benchmark.space.identity(answer.cell)} {answer.penalty:.9g}",
-            answer_index=-1 if answer is None else answer.index,
-            overtuning=None if lost is None else lost.mean_loss if lost.share else 0.0,
+            overtuning=lost,
         )
 
     def __repr__(self) -> str:
@@ -565,7 +554,7 @@ class Comparison(StudyResult):
         summary = self.summary(name)
         regrets = self.regrets(name)
         optimism = self.optimism(name)
-        overtuned = self.overtuning(name)
+        overtuned = self.problem_result.overtuning(name)
         best = min(map(self.answer, runs), key=lambda trial: trial.score)
         return {
             "name": name,
@@ -579,7 +568,8 @@ class Comparison(StudyResult):
             "optimism": float(optimism.mean())
             if optimism is not None and len(optimism)
             else None,
-            "overtuning": None if overtuned is None else asdict(overtuned),
+            "overtuning": overtuned
+            and dict(zip(("share", "mean_loss"), overtuned, strict=True)),
             "best": {
                 "cell": str(best.cell) if best.feasible else None,
                 "score": best.score if best.feasible else None,

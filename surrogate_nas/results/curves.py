@@ -65,50 +65,16 @@ def anytime(run: Run) -> Anytime:
     return Anytime(np.array([trial.finished for trial in run.trials]), best, score)
 
 
-@dataclass(frozen=True)
-class Overtuning:
-    """How often several runs ended with a worse cell than they had picked before, and what that
-    cost.
-
-    Attributes:
-        share: The share of runs whose last pick is worse than an earlier one.
-        mean_loss: The mean loss over all runs, those without any included, in the unit of the
-            score.
-        median_relative: The median loss of the runs that lost something and had gained something,
-            as a share of what they had gained from the first pick to the best; None where none did.
-        worse_than_first: The share of runs whose last pick is worse than their first.
-    """
-
-    share: float
-    mean_loss: float
-    median_relative: float | None
-    worse_than_first: float
-
-
-def overtuning(runs: Sequence[Values], rounding: float = 0.0) -> Overtuning | None:
-    """The overtuning of several runs, of each the true scores of its picks, in order, infinite
-    before the first; two that differ by no more than `rounding` are equal. None where there is no
-    run.
+def overtuned_by(scores: Values, rounding: float = 0.0) -> float:
+    """By how much the last pick of a run is worse than its best one, 0 up to `rounding`; of the
+    true scores of the picks in order, infinite before the first.
 
     Example:
-        >>> overtuning([np.array([4.0, 2.0]), np.array([4.0, 2.0, 3.0])])
-        Overtuning(share=0.5, mean_loss=0.5, median_relative=0.5, worse_than_first=0.0)
+        >>> overtuned_by(np.array([np.inf, 4.0, 2.0, 3.0]))
+        1.0
     """
-    if not runs:
-        return None
-    picked = [scores[np.isfinite(scores)] for scores in runs]
-    losses = [float(picks[-1] - picks.min()) for picks in picked]
-    relative = [
-        loss / float(picks[0] - picks.min())
-        for loss, picks in zip(losses, picked, strict=True)
-        if loss > rounding and picks[0] > picks.min()
-    ]
-    return Overtuning(
-        share=float(np.mean([loss > rounding for loss in losses])),
-        mean_loss=float(np.mean(losses)),
-        median_relative=float(np.median(relative)) if relative else None,
-        worse_than_first=float(np.mean([p[-1] - p[0] > rounding for p in picked])),
-    )
+    loss = float(scores[-1] - scores.min())
+    return loss if loss > rounding else 0.0
 
 
 @dataclass(frozen=True)
@@ -127,7 +93,6 @@ class Trace:
             `tell`.
         answer: The identity of the cell that it ended with and its λR, by which isomorphic cells of
             equal cost are one; empty where it has none, or a front.
-        answer_index: The trial that this was; -1 where `answer` is empty.
         overtuning: By how much its answer scores worse than what it had picked before; None where
             its search saw what is reported, or it has no answer.
     """
@@ -142,7 +107,6 @@ class Trace:
     real_seconds: float
     strategy_seconds: float
     answer: str = ""
-    answer_index: int = -1
     overtuning: float | None = None
 
     @property
@@ -215,7 +179,6 @@ class ProblemResult:
             objective, problem.budget, [trace.score for trace in traces]
         )
         noise = noise_of(objective)
-        several = objective.parts > 1
         penalty = objective.diversity_weight + sum(
             term.weight for term in objective.terms if not term.is_loss
         )
@@ -223,9 +186,9 @@ class ProblemResult:
             problem=problem,
             objective=str(objective),
             loss=str(objective)
-            if several
+            if objective.parts > 1
             else " + ".join(term.name for term in objective.terms if term.is_loss),
-            weight=0.0 if several else penalty,
+            weight=penalty if objective.parts == 1 else 0.0,
             space=objective.benchmark.space.name,
             fingerprint=objective.fingerprint,
             unit="cells" if problem.cells is not None else cost_unit,
@@ -274,21 +237,13 @@ class ProblemResult:
         """What every run spent until its normalised regret reached a target (0 for the optimum) for
         good, shape ``(runs,)``, or infinite.
 
-        What was reached and then given up for a cell that a drawn seed flattered does not count
-        (see `given_up`).
+        What was reached and then given up for a cell that a drawn seed flattered does not count.
         """
         beyond = self.regrets(strategy) > target + self.reference.rounding
         # how many checkpoints up to the last beyond it
         last = beyond.shape[1] - beyond[:, ::-1].argmax(axis=1)
         since = np.where(beyond.any(axis=1), last, 0)
         return np.append(self.checkpoints, np.inf)[since]
-
-    def given_up(self, strategy: str, target: float = 0.0) -> int:
-        """How many runs reached a target and ended beyond it, as under drawn seeds the best is not
-        always seen.
-        """
-        beyond = self.regrets(strategy) > target + self.reference.rounding
-        return int((beyond[:, -1] & ~beyond.all(axis=1)).sum())
 
     def answers(self, strategy: str) -> Values:
         """What a strategy's runs ended with, as normalised regret, shape ``(runs,)``.
@@ -330,15 +285,12 @@ class ProblemResult:
         return np.asarray(values[[index for _, index in sorted(chosen)]])
 
     def overtuning(self, strategy: str) -> tuple[float, float] | None:
-        """How often the runs of a strategy ended with a worse cell than they had picked before, and
-        their mean loss by it as normalised regret; None where no run can tell.
+        """The share of a strategy's runs that ended with a worse cell than they had picked before,
+        and the mean loss by it over all runs, in the unit of the score; None where no run can tell.
         """
         known = [trace.overtuning for trace in self.traces[strategy]]
-        losses = [loss for loss in known if loss is not None]
-        if not losses:
-            return None
-        share = float(np.mean([loss > 0 for loss in losses]))
-        return share, float(np.mean(losses)) / self.reference.scale
+        losses = np.array([loss for loss in known if loss is not None])
+        return (float((losses > 0).mean()), float(losses.mean())) if len(losses) else None
 
 
 @dataclass(frozen=True)

@@ -253,7 +253,10 @@ class SuiteResult(StudyResult):
                     "exact": p.reference.exact,
                     "noise": p.noise,
                     "overtuning": {
-                        name: {"share": overtuned[0], "mean_regret_lost": overtuned[1]}
+                        name: {
+                            "share": overtuned[0],
+                            "mean_regret_lost": overtuned[1] / p.reference.scale,
+                        }
                         for name in self.strategies
                         if (overtuned := p.overtuning(name)) is not None
                     }

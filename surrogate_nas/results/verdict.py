@@ -415,50 +415,24 @@ def _noise(
 
 
 def _descriptions(names: Sequence[str], problems: Problems) -> Row:
-    ended = [
-        (trace.answer_index, p.problem.first_cells)
-        for p in problems
-        for name in names
-        for trace in p.traces[name]
-        if trace.answer
-    ]
-    known = [p for p in problems if p.reference.exact]
-    lost = {name: sum(p.given_up(name) for p in known) for name in names}
     kinds = {
         "L alone": [p for p in problems if p.weight == 0 and not p.problem.subject_to],
         "L + λR": [p for p in problems if p.weight > 0],
         "a limit": [p for p in problems if p.problem.subject_to],
     }
-    by_table: dict[tuple[str, ...], dict[float, str]] = {}
-    for result in problems:
-        problem = result.problem
-        if not problem.subject_to:
-            table = (
-                problem.benchmark,
-                result.loss,
-                problem.seed_policy or "mean",
-                result.unit,
-            )
-            by_table.setdefault(table, {})[result.weight] = _lowest(names, [result])
-    several = {
-        f"{table}, {loss}": best
-        for (table, loss, *_), best in by_table.items()
-        if len(best) > 1
-    }
+    tables: dict[tuple[str, ...], dict[float, str]] = {}
+    for p in problems:
+        if not p.problem.subject_to:
+            table = p.problem.benchmark, p.loss, p.problem.seed_policy or "mean", p.unit
+            tables.setdefault(table, {})[p.weight] = _lowest(names, [p])
+    several = {", ".join(key[:2]): best for key, best in tables.items() if len(best) > 1}
     return {
-        "answers": len(ended),
-        "first_cells": sum(index < first for index, first in ended),
-        "given_up": {name: n for name, n in lost.items() if n},
-        "most_given_up": max(names, key=lost.__getitem__),
-        "runs_with_optimum": sum(len(p.traces[name]) for p in known for name in names),
         "by_kind": {
-            kind: _lowest(names, chosen) for kind, chosen in kinds.items() if chosen
+            kind: _lowest(names, of_kind) for kind, of_kind in kinds.items() if of_kind
         },
         "by_table": several,
         "changing": {
-            table: sorted(best.items())
-            for table, best in several.items()
-            if len(set(best.values())) > 1
+            key: best for key, best in several.items() if len({*best.values()}) > 1
         },
         "lowest": [_lowest(names, problems, fraction) for fraction in (0.5, 0.25)],
     }
@@ -522,7 +496,6 @@ def _template() -> Template:
         "most_named": _MOST_NAMED,
         "power": POWER,
         "runs_without_difference": _runs_without_difference,
-        "share_named": 0.05,
         "target": TARGET,
     }
     return environment.get_template("verdict.txt.j2")

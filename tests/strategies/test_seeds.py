@@ -2,6 +2,8 @@
 show.
 """
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -11,12 +13,13 @@ from surrogate_nas.core.errors import UserError
 from surrogate_nas.core.metrics import Metric
 from surrogate_nas.objective import Draw
 from surrogate_nas.results.api import read_comparison, run_suite
-from surrogate_nas.results.curves import Overtuning, overtuning
+from surrogate_nas.results.curves import overtuned_by
 from surrogate_nas.runs.ledger import Ledger
 from surrogate_nas.runs.problem import Entry, Problem, Suite
 from surrogate_nas.space import EnumerableChoiceSpace, Request
 from surrogate_nas.space.network import Network
 from surrogate_nas.tables import Table, write_table
+from tests.outcomes import made, steps
 
 SPACE = EnumerableChoiceSpace("grid", {name: tuple(range(6)) for name in ("a", "b", "c")})
 SEEDS = (777, 888, 999)
@@ -180,18 +183,14 @@ def test_overtuning_is_what_the_last_pick_loses_against_the_best_pick():
     runs = [
         np.array(picks) for picks in ([8.0, 4.0, 5.0], [8.0, 4.0, 2.0], [4.0, 4.0, 6.0])
     ]
-    assert [overtuning([picks]).median_relative for picks in runs] == [0.25, None, None]
-    assert [overtuning([picks]).mean_loss for picks in runs] == [1.0, 0.0, 2.0]
-    found = overtuning(runs)
-    assert found == Overtuning(
-        share=pytest.approx(2 / 3),
-        mean_loss=1.0,
-        median_relative=0.25,
-        worse_than_first=pytest.approx(1 / 3),
-    )
-    rounded = overtuning(runs, rounding=1.0)
-    assert rounded is not None and rounded.share == pytest.approx(1 / 3)
-    assert overtuning([]) is None
+    losses = [overtuned_by(picks) for picks in runs]
+    assert losses == [1.0, 0.0, 2.0]
+    assert [overtuned_by(picks, 1.0) for picks in runs] == [0.0, 0.0, 2.0]
+    (problem,) = made({"p": {"a": steps(5, 2, 6), "b": steps(1, 1, 1)}}).problems
+    assert problem.overtuning("a") is None
+    traces = zip(problem.traces["a"], losses, strict=True)
+    overtuned = {"a": [replace(trace, overtuning=loss) for trace, loss in traces]}
+    assert replace(problem, traces=overtuned).overtuning("a") == (pytest.approx(2 / 3), 1.0)
 
 
 def test_limits_and_fronts_are_seen_by_seed_and_reported_by_the_mean(path, noisy):

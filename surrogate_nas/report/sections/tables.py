@@ -99,7 +99,7 @@ def _scores(comparison: Comparison, name: str, decimals: int) -> list[Content]:
     summary = comparison.summary(name)
     regrets = comparison.regrets(name)
     optimism = comparison.optimism(name)
-    overtuning = comparison.overtuning(name)
+    overtuning = comparison.problem_result.overtuning(name)
     if summary is None:
         more = (optimism is not None) + len(_OVERTUNING) * comparison.tells_overtuning
         return [NO_CELL, *[NOTHING] * (4 + more)]
@@ -115,7 +115,7 @@ def _scores(comparison: Comparison, name: str, decimals: int) -> list[Content]:
         *(
             []
             if overtuning is None
-            else [share(overtuning.share), fixed(overtuning.mean_loss, decimals)]
+            else [share(overtuning[0]), fixed(overtuning[1], decimals)]
         ),
     ]
 
@@ -294,7 +294,9 @@ def overtuning(study: Study) -> Section | None:
         overtunings = [problem.overtuning(name) for name in names]
         if any(value is not None for value in overtunings):
             shown = [
-                NOTHING if value is None else f"{share(value[0])}, {fixed(value[1], 3)}"
+                NOTHING
+                if value is None
+                else f"{share(value[0])}, {fixed(value[1] / problem.reference.scale, 3)}"
                 for value in overtunings
             ]
             rows.append([problem.name, *shown])
