@@ -234,7 +234,7 @@ def blueprint(space, cell, network):
 
 def defaults(name):
     """The options of a strategy with their defaults."""
-    parameters = inspect.signature(resolve(name).__init__).parameters.values()
+    parameters = inspect.signature(resolve(name)).parameters.values()
     return {
         each.name: each.default for each in parameters if each.default is not each.empty
     }

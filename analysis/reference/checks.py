@@ -79,7 +79,7 @@ def undescribed(place: Place) -> Iterator[str]:
     else:
         if not kind.__doc__:
             yield f"{name} has no docstring"
-        given = inspect.signature(kind.__init__).parameters
+        given = inspect.signature(kind).parameters
         args = entries(kind, "Args")
         yield from (
             f"{name} has no parameter {entry}" for entry in sorted(args - set(given))

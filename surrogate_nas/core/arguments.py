@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import collections.abc
 import inspect
-import math
 import re
 import sys
 from collections.abc import Callable, Iterable, Mapping
@@ -27,7 +26,6 @@ from os import PathLike
 from pathlib import Path
 from types import NoneType, SimpleNamespace, UnionType
 from typing import (
-    TYPE_CHECKING,
     Any,
     Literal,
     NamedTuple,
@@ -39,15 +37,15 @@ from typing import (
     get_type_hints,
 )
 
-from surrogate_nas.core.errors import UserError, shown
+from msgspec import Meta, Struct
 
-if TYPE_CHECKING:
-    from msgspec import Struct
+from surrogate_nas.core.errors import UserError, shown
 
 P = ParamSpec("P")
 T = TypeVar("T")
 
 _LARGEST = 2**63 - 1
+_LARGEST_FLOAT = sys.float_info.max
 _UNITS = {"B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12}
 
 
@@ -68,7 +66,7 @@ def check_whole(
     own = _as_own(value)
     if type(own) is int and least <= own <= most:
         return own
-    is_open = most in (math.inf, _LARGEST)
+    is_open = most in (inf, _LARGEST)
     between = f"of at least {least}" if is_open else f"from {least} to {most:,}"
     raise UserError(f"{what} must be a whole number {between}, not {shown(value)}.")
 
@@ -94,7 +92,7 @@ def check_number(
     what: str,
     value: object,
     least: float = 0.0,
-    most: float = math.inf,
+    most: float = inf,
     *,
     above: bool = False,
 ) -> float:
@@ -107,19 +105,16 @@ def check_number(
         most: The largest.
         above: Whether the smallest itself will not do.
     """
-    number = math.nan
-    if isinstance(value, Real) and not isinstance(value, bool):
-        with suppress(OverflowError):
-            number = float(value)
-    fits = math.isfinite(number) and least <= number <= most
-    if fits and not (above and number == least):
-        return number
-    right = "finite number" if above or math.isinf(least) else "number"
+    own: Any = _as_own(value)
+    is_number = type(own) in (int, float) and abs(own) <= _LARGEST_FLOAT
+    if is_number and least <= own <= most and not (above and own == least):
+        return float(own)
+    right = "finite number" if above or least < -_LARGEST else "number"
     if above:
         right += f" above {least:g}"
-    elif math.isfinite(least):
+    elif right == "number":
         right += (
-            f" from {least:g} on" if math.isinf(most) else f" from {least:g} to {most:g}"
+            f" of at least {least:g}" if most > _LARGEST else f" from {least:g} to {most:g}"
         )
     raise UserError(f"{what} must be a {right}, not {shown(value)}.")
 
@@ -146,12 +141,13 @@ _PLAIN_TYPES: dict[object, tuple[tuple[Any, ...], str]] = {
 
 
 def parameter_types(function: Callable[..., Any]) -> dict[str, Any]:
-    """The types of a function's parameters by name.
+    """The types of the parameters of a function, or of a class's constructor, by name.
 
     `Any` stands for an annotation that cannot be evaluated, such as a name that only type checkers
     import.
     """
-    namespace = getattr(inspect.unwrap(function), "__globals__", {})
+    code = vars(function).get("__init__", function)
+    namespace = getattr(inspect.unwrap(code), "__globals__", {})
     parameters = inspect.signature(function).parameters
     types: dict[str, Any] = dict.fromkeys(parameters, Any)
     for name, parameter in parameters.items():
@@ -248,44 +244,37 @@ def check_struct(instance: Struct, what: str = "") -> None:
             ...
         surrogate_nas.core.errors.UserError: runs must be a whole number of at least 1, not 0.
     """
-    from msgspec import ValidationError, convert
     from msgspec.structs import force_setattr
 
-    for name, (plain, whole) in _field_types(type(instance)).items():
+    for name, (plain, limits) in _field_types(type(instance)).items():
         value = check_argument(f"{what}{name}", getattr(instance, name), plain)
-        try:
-            convert(value, whole)
-        except (ValidationError, OverflowError) as error:
-            expected = re.split(" - at |, got |Expected ", f"{error}, got ")[1]
-            right = expected or "a finite number"
-            for word, text in _IN_WORDS.items():
-                right = right.replace(word, text)
-            raise UserError(f"{what}{name} must be {right}, not {shown(value)}.") from error
+        if limits and value is not None:
+            check: Callable[..., Any] = check_number if "above" in limits else check_whole
+            check(f"{what}{name}", value, **limits)
         force_setattr(instance, name, value)
 
 
-_LARGEST_FLOAT = sys.float_info.max
-_IN_WORDS = {
-    "`": "",
-    "int": "a whole number",
-    "float": "a number",
-    "str": "a text",
-    "array": "a list",
-    "|": "or",
-    "null": "None",
-    f"a number >= -{_LARGEST_FLOAT}": "a finite number",
-    f"a number <= {_LARGEST_FLOAT}": "a finite number",
-    ">=": "of at least",
-    "<=": "of at most",
-    ">": "above",
-}
-
-
 @cache
-def _field_types(kind: type) -> dict[str, tuple[Any, Any]]:
-    plain = get_type_hints(kind)
+def _field_types(kind: type) -> dict[str, tuple[Any, dict[str, Any]]]:
+    """By name a field's type, and its range as `check_whole` or `check_number` takes it."""
     whole = get_type_hints(kind, include_extras=True)
-    return {name: (plain[name], whole[name]) for name in plain}
+    return {
+        name: (plain, _range(whole[name])) for name, plain in get_type_hints(kind).items()
+    }
+
+
+def _range(kind: Any) -> dict[str, Any]:
+    for part in (*getattr(kind, "__metadata__", ()), *get_args(kind)):
+        if isinstance(part, Meta):
+            limits = {
+                "least": part.gt if part.ge is None else part.ge,
+                "most": part.le or inf,
+            }
+            is_float = kind.__origin__ is float
+            return limits | ({"above": part.gt is not None} if is_float else {})
+        if limits := _range(part):
+            return limits
+    return {}
 
 
 class Knob(NamedTuple):
@@ -340,29 +329,17 @@ class Knobbed:
 
     def __init_subclass__(cls, **options: Any) -> None:
         super().__init_subclass__(**options)
-        if "__init__" in vars(cls):
-            return
-        parameters = inspect.signature(cls.__init__).parameters.values()
-        knobs, before = knobs_of(cls), knobs_of(cls.__base__)
-        is_open = any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters)
-        if not is_open and knobs == before:
-            return
-        root: Any = cls.__init__
-
-        def __init__(self: Any, *positional: Any, **given: Any) -> None:
-            root(self, *positional, **given)
-
-        taken = [
-            parameter
-            for parameter in parameters
-            if parameter.kind is not parameter.VAR_KEYWORD and parameter.name not in before
-        ]
-        for name, (default, kind, _) in knobs.items():
-            hint = kind | None if default is None else kind
-            keyword = inspect.Parameter.KEYWORD_ONLY
-            taken.append(inspect.Parameter(name, keyword, default=default, annotation=hint))
-        __init__.__signature__ = inspect.Signature(taken)  # type: ignore[attr-defined]
-        cls.__init__ = __init__  # type: ignore[method-assign]
+        _, *own = inspect.signature(cls.__init__).parameters.values()
+        taken = []
+        for parameter in own:
+            if parameter.kind is not parameter.VAR_KEYWORD or "__init__" in vars(cls):
+                taken.append(parameter)
+                continue
+            for name, (default, kind, _) in knobs_of(cls).items():
+                hint = kind | None if default is None else kind
+                option = inspect.Parameter(name, parameter.KEYWORD_ONLY)
+                taken.append(option.replace(default=default, annotation=hint))
+        cls.__signature__ = inspect.Signature(taken)  # type: ignore[attr-defined]
 
     def take(self, given: Mapping[str, Any]) -> None:
         """Check options and store each as an attribute; those not given have their defaults."""

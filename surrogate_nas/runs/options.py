@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
 from msgspec import Meta, Struct
 from msgspec.structs import asdict, force_setattr, replace
 
-from surrogate_nas.core.arguments import check_size, check_struct
+from surrogate_nas.core.arguments import check_names, check_size, check_struct
 from surrogate_nas.core.errors import UserError
 
 if TYPE_CHECKING:
@@ -94,6 +94,8 @@ class ObjectiveOptions(Struct, frozen=True, kw_only=True):
 
     def __post_init__(self) -> None:
         check_struct(self)
+        if not isinstance(self.search_on_final, str):
+            check_names("search_on_final", self.search_on_final)
 
     @classmethod
     def out_of(cls, options: dict[str, Any]) -> ObjectiveOptions:

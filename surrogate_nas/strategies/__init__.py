@@ -292,8 +292,8 @@ def _configured(
 ) -> type[Strategy]:
     if not options:
         return strategy
-    parameters = inspect.signature(strategy.__init__).parameters.values()
-    types = parameter_types(strategy.__init__)
+    parameters = inspect.signature(strategy).parameters.values()
+    types = parameter_types(strategy)
     knobs = {p.name: p for p in parameters if p.kind is p.KEYWORD_ONLY and p.name != "seed"}
     takes_any = any(p.kind is p.VAR_KEYWORD for p in parameters)
     for option, value in options.items():

@@ -352,7 +352,7 @@ def test_settings_that_are_wrong_are_told():
         ({"batch": 2.5}, "batch must be a whole number"),
         (
             {"learning_rate": float("nan")},
-            "learning_rate of a schedule must be a number from 0 on",
+            "learning_rate of a schedule must be a number of at least 0",
         ),
     ]:
         with pytest.raises(UserError, match=says):
