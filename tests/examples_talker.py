@@ -81,10 +81,6 @@ class Talker:
 
     spawns = detaches = draw
 
-    def write_code(self):
-        width = self.rng.choice([16, 64])
-        say({"evaluate": [{"code": f"width = {width}\ndepth = {1 + self.rounds % 3}"}]})
-
 
 def say(*messages):
     sys.stdout.write("".join(json.dumps(message) + "\n" for message in messages))

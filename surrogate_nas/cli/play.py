@@ -108,8 +108,8 @@ class _Tools:
     ) -> Message:
         """Evaluate cells, which is charged to the budget.
 
-        A cell is its text, or an object with cell (or code) and epochs. usage tells what it took to
-        think of them: tokens, requests, money.
+        A cell is its text, or an object with cell and epochs. usage tells what it took to think of
+        them: tokens, requests, money.
         """
         return self._call(evaluate=cells, usage=usage or {})
 
@@ -152,13 +152,6 @@ def play(
     blind: Annotated[
         bool, Option("--blind", help="Show operations and metrics under drawn names.")
     ] = False,
-    code: Annotated[
-        str,
-        Option(
-            metavar="FILE.py:NAME",
-            help="A function that gives the text of a cell for code; cells may then be code.",
-        ),
-    ] = "",
     mcp: Annotated[
         bool,
         Option("--mcp", help="Speak the Model Context Protocol, not plain JSON lines."),
@@ -204,7 +197,6 @@ def play(
             bound,
             name=name,
             blind=blind,
-            code=code,
             folder=folder,
             **options,
         ) as played,

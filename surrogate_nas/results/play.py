@@ -26,7 +26,6 @@ from surrogate_nas.runs.run import Run
 from surrogate_nas.space import Cell, Space
 from surrogate_nas.space.trial import Request
 from surrogate_nas.strategies import BLIND, OURS, StrategyEntry
-from surrogate_nas.strategies.code import Builder
 from surrogate_nas.strategies.conversation import MOST_CELLS, Talker, written
 
 Message = dict[str, Any]
@@ -41,7 +40,6 @@ class _Player(Talker):
 
     def __init__(self, space: Space, *, seed: int) -> None:
         super().__init__(space, seed=seed)
-        self.builder = self.play.builder
         self.since: int | None = None
         self._decided = list[Cell | Request]()
         self.play.player = self
@@ -102,7 +100,6 @@ class Play:
         seed: int = 0,
         name: str = "play",
         blind: bool = False,
-        code: str = "",
         folder: Path | None = None,
         **options: Any,
     ) -> None:
@@ -117,7 +114,6 @@ class Play:
             seed: The number of the run.
             name: What results call the player.
             blind: Whether the player sees cells and metrics under drawn names.
-            code: ``FILE.py:NAME``, a function that returns the text of a cell for code.
             folder: Where the run is stored as it is made; None keeps it in memory.
             **options: Further ones of `surrogate_nas.search`.
 
@@ -131,13 +127,8 @@ class Play:
             )
         if name in OURS:
             raise UserError(f"{name} is a strategy; name the player otherwise.")
-        if blind and code:
-            raise UserError(
-                "Code names what it builds, so that names cannot be hidden from it."
-            )
         self.budget = budget_of(budget, budget_seconds)
         bound = bind(benchmark, objective, subject_to, ObjectiveOptions.out_of(options))
-        self.builder = Builder(code, 10.0) if code else None
         self.player: _Player | None = None
         self.messages: SimpleQueue[Any] = SimpleQueue()
         self.replies: SimpleQueue[Mapping[str, Any] | None] = SimpleQueue()

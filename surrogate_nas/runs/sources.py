@@ -53,10 +53,7 @@ def sources_of(entry: StrategyEntry) -> Sources:
     if isinstance(entry.target, type):
         return {} if entry.is_trusted else source_of(entry.target)
     if entry.is_trusted:
-        code = OURS.file(str(entry.options.get("code", "")))
-        built = {} if code is None or not code.is_file() else with_imports(code)
-        named = _named_in(entry.options.get("command"))
-        return {**built, **named, **_models_in(entry.options)}
+        return {**_named_in(entry.options.get("command")), **_models_in(entry.options)}
     file = OURS.file(entry.target)
     return {} if file is None else with_imports(file)
 

@@ -251,8 +251,7 @@ def controls_of(label: str) -> dict[str, str]:
     head, options = parse_reference(label)
     if options.get("history") is False:
         return {}
-    # code names what it builds
-    controls = {} if options.get("code") else {BLIND + label: "hidden names"}
+    controls = {BLIND + label: "hidden names"}
     alone = suffix_of(dict(sorted({**options, "history": False}.items())))
     controls[head + alone] = "no history, the best of as many cells"
     return controls | dict.fromkeys(CONTROLS, "random mutation without selection")

@@ -8,8 +8,8 @@
     {"neighbours": "|none~0|+…"}              the cells that are one step away
     {"query": ["|none~0|+…", …]}              what is known for free: λR, feasibility, sizes
     {"history": true}                         all trials of the run, or the last so many
-    {"evaluate": ["|none~0|+…", …],           charged; a cell's text, or
-     "usage": {"tokens": 1200}}               {"cell": …, "epochs": 12}, or {"code": "…"}
+    {"evaluate": ["|none~0|+…", …],           charged; a cell's text,
+     "usage": {"tokens": 1200}}               or {"cell": …, "epochs": 12}
     {"finish": true}                          the run ends here
 
 Everything but ``evaluate`` is free. A message that is wrong gets ``{"error": "one line"}`` and
@@ -29,7 +29,6 @@ from msgspec import Meta, Struct, ValidationError, convert, to_builtins
 from surrogate_nas.core.errors import UserError, unknown
 from surrogate_nas.space import Cell, ChoiceSpace, Request, Trial
 from surrogate_nas.strategies.base import Strategy
-from surrogate_nas.strategies.code import Builder
 
 OPERATIONS = {
     "describe": "true: this description",
@@ -37,7 +36,7 @@ OPERATIONS = {
     "neighbours": "a cell: the cells that are one step away",
     "query": "cells: what is known of them for free",
     "history": "true, or a number for the last so many trials",
-    "evaluate": "cells, each a text, or an object with cell and epochs, or with code; charged",
+    "evaluate": "cells, each a text, or an object with cell and epochs; charged",
     "finish": "true: the run ends",
 }
 MOST_CELLS = 1000
@@ -45,7 +44,6 @@ MOST_CELLS = 1000
 _EXAMPLES = 3
 _SEEDS = 2**31
 
-Code = Annotated[str, Meta(max_length=2**16)]
 Cost = Annotated[float, Meta(ge=0, le=1e15)]
 
 
@@ -58,10 +56,9 @@ class Usage(Struct, forbid_unknown_fields=True, omit_defaults=True, frozen=True)
 
 
 class Entry(Struct, forbid_unknown_fields=True):
-    """A cell to evaluate: by its text or as code, and after how many epochs."""
+    """A cell to evaluate, and after how many epochs."""
 
-    cell: str | None = None
-    code: Code | None = None
+    cell: str
     epochs: int | None = None
     read: list[str] = []
 
@@ -85,7 +82,6 @@ class Talker(Strategy):
     Attributes:
         trials: The trials of the run so far, in the order of evaluation.
         history: Whether trials are shown.
-        builder: The function that reads code; None where cells are texts only.
     """
 
     many_objectives: ClassVar[bool] = True
@@ -94,7 +90,6 @@ class Talker(Strategy):
     from_outside: ClassVar[bool] = True
 
     history: bool = True
-    builder: Builder | None = None
     _sampling: np.random.Generator | None = None
     _tokens = 0.0
 
@@ -203,14 +198,7 @@ class Talker(Strategy):
     def _asked(self, entry: str | Entry) -> Cell | Request:
         if isinstance(entry, str):
             entry = Entry(entry)
-        if (entry.cell is None) == (entry.code is None):
-            raise UserError("Name a cell by its text (cell), or write its code (code).")
-        text = entry.cell or ""
-        if entry.code is not None:
-            if self.builder is None:
-                raise UserError("Cells of this run are named by their texts, not by code.")
-            text = self.builder.text(entry.code)
-        cell = self.space.cell(text)
+        cell = self.space.cell(entry.cell)
         if entry.epochs is None and not entry.read:
             return cell
         epochs = max(self.epochs, default=0) if entry.epochs is None else entry.epochs
@@ -293,8 +281,6 @@ class Talker(Strategy):
             else None,
             "examples": self._sample(_EXAMPLES),
         }
-        if self.builder is not None:
-            described["code"] = f"read by {self.builder.place}"
         known = self.known
         return {
             "protocol": 2,

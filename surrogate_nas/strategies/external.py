@@ -28,7 +28,6 @@ from surrogate_nas.core.arguments import flag, number, text
 from surrogate_nas.core.errors import UserError
 from surrogate_nas.runtime.command import Command
 from surrogate_nas.space import Trial
-from surrogate_nas.strategies.code import Builder
 from surrogate_nas.strategies.conversation import Talker, written
 
 _MOST_REFUSED = 10
@@ -43,12 +42,9 @@ class External(Talker):
         timeout_seconds: The longest that an answer may take.
         history: Whether the process sees trials. Without, it is a baseline: the best of as many
             cells that it thinks of.
-        code: ``FILE.py:NAME``, a function that returns the text of a cell for code; answers may
-            then contain code.
-        code_seconds: The longest that the function may take for one cell.
 
     Raises:
-        UserError: No command is given, there is no such file, or a time limit is not positive.
+        UserError: No command is given, or the time limit is not positive.
 
     Example:
         >>> from surrogate_nas.space import nb201
@@ -61,13 +57,9 @@ class External(Talker):
     command: str = text("")
     timeout_seconds: float = number(300.0, above=True)
     history: bool = flag(True)
-    code: str = text("")
-    code_seconds: float = number(10.0)
 
     def _begin(self) -> None:
         super()._begin()
-        if self.code:
-            self.builder = Builder(self.code, self.code_seconds)
         if not self.command.strip():
             raise UserError(
                 "external needs the command of a program, as in external(command='python"

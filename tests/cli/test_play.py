@@ -166,7 +166,6 @@ BAD = """
 --patience 0: --patience must be
 --name 'a b': A player's name
 --objective test_error: is a final metric
---code nothing.py:build: There is no builder file
 """
 
 

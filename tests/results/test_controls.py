@@ -24,8 +24,6 @@ def test_each_program_has_three_controls_and_others_one():
     assert list(controls_of(NAME)) == [f"blind:{NAME}", ALONE, "random_mutation"]
     assert list(controls_of("bo")) == ["blind:bo"]
     assert controls_of(ALONE) == controls_of(f"blind:{NAME}") == {}
-    with_code = NAME.replace(")", ",code='x.py:build')")
-    assert not [one for one in controls_of(with_code) if one.startswith("blind:")]
     for label in (NAME, *controls_of(NAME)):
         assert strategy_entry(label).label == label
 

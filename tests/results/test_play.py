@@ -192,8 +192,6 @@ def test_a_benchmark_that_fails_is_one_line(tmp_path):
         ({"name": "a b"}, "A player's name has letters"),
         ({"name": "random"}, "random is a strategy"),
         ({"budget": 0}, "A budget in cells"),
-        ({"code": "build"}, "FILE.py:NAME"),
-        ({"code": "x.py:build", "blind": True}, "names cannot be hidden"),
         ({"objective": "test_error"}, "is a final metric"),
     ],
 )

@@ -16,25 +16,9 @@ from surrogate_nas.contract.checks import TinySpace, trials_of
 from surrogate_nas.core.errors import UserError
 from surrogate_nas.space import Request, nb201
 from surrogate_nas.strategies import resolve, strategy_entry
-from surrogate_nas.strategies.code import Builder
 from surrogate_nas.strategies.external import External
 from tests.conftest import CELL
 from tests.talking import ASKED, FILE, command, talker
-
-BUILD = """
-import time
-def build(code):
-    names = {}
-    for line in code.splitlines():
-        name, _, value = line.partition(" = ")
-        names[name] = value
-    print("reading")
-    if "sleep" in names:
-        time.sleep(60)
-    if "list" in names:
-        return [1, 2]
-    return f"mlp(width={names['width']}, depth={names['depth']})"
-"""
 
 
 @pytest.fixture(autouse=True)
@@ -127,9 +111,9 @@ def test_a_program_may_choose_among_the_epochs():
         ({**asked, "epochs": 2}, "epochs is one of 1, 5 here, not 2"),
         ({**asked, "epochs": True}, "got `bool`"),
         ({**asked, "read": ["test_error"]}, "read is a list of train_loss here"),
-        ({"epochs": 1}, "Name a cell by its text"),
+        ({"epochs": 1}, "missing required field `cell`"),
         ({**asked, "seed": 3}, "unknown field `seed`"),
-        ({"code": "x"}, "named by their texts, not by code"),
+        ({"code": "x"}, "unknown field `code`"),
     ):
         with pytest.raises(UserError, match=said):
             external.answer({"evaluate": [wrong]}, 1)
@@ -146,7 +130,6 @@ def test_a_program_may_choose_among_the_epochs():
         ({"sample": 10**9}, "sample: Expected `int` <= 1000"),
         ({"query": []}, "query: Expected `array` of length >= 1"),
         ({"evaluate": [CELL, CELL, CELL]}, "evaluate takes at most 2 cells here, not 3"),
-        ({"evaluate": [{"code": "x" * 70_000}]}, "length <= 65536"),
         ({"evaluate": [CELL], "usage": {"token": 5}}, "unknown field `token`"),
         ({"evaluate": [CELL], "usage": {"tokens": -5}}, "`float` >= 0.0"),
         ({"evaluate": [CELL], "usage": {"tokens": float("nan")}}, "`float` >= 0.0"),
@@ -196,43 +179,6 @@ def test_it_runs_blinded_with_several_objectives_and_keeps_the_contract(tmp_path
     )
     assert len(made.trials) == 16 and not made.failure
     assert [one for one in check(talker(), TinySpace()) if not one.passed] == []
-
-
-def test_cells_may_be_code_that_a_function_reads(tmp_path):
-    file = tmp_path / "mine.py"
-    file.write_text(BUILD)
-    space = sn.EnumerableChoiceSpace("mlp", {"width": (16, 64), "depth": (1, 2, 3)})
-    bench = sn.Computed(
-        space, {"valid_error": lambda cell: 9.0 - sum(cell.choices)}, cheap=True
-    )
-    name = talker("write_code", code=f"{file}:build")
-    run = sn.search(bench, name, "valid_error", budget=6, random_first=2)
-    assert [trial.cell.text[-8:-1] for trial in run.trials[2:]] == [
-        f"depth={depth}" for depth in (2, 3, 1, 2)
-    ]
-
-
-def test_code_is_limited_in_time_and_gives_a_text(tmp_path):
-    file = tmp_path / "mine.py"
-    file.write_text(BUILD)
-    builder = Builder(f"{file}:build", 60.0)
-    assert builder.text("width = 16\ndepth = 2") == "mlp(width=16, depth=2)"
-    for code, said in (("depth = 1", "KeyError"), ("list = 1", "not the text of a cell")):
-        with pytest.raises(UserError) as raised:
-            builder.text(code)
-        assert said in str(raised.value) and "\n" not in str(raised.value)
-    hangs = Builder(f"{file}:build", 0.5)
-    with pytest.raises(UserError, match=r"no line within 0\.5 s"):
-        hangs.text("sleep = 1")
-    assert hangs.text("width = 64\ndepth = 1") == "mlp(width=64, depth=1)", (
-        "a new process reads"
-    )
-    for place, said in (
-        ("build", "FILE.py:NAME"),
-        (f"{tmp_path}/none.py:build", "There is no builder file"),
-    ):
-        with pytest.raises(UserError, match=said):
-            Builder(place, 1.0)
 
 
 @pytest.mark.parametrize(
