@@ -24,8 +24,8 @@ from surrogate_nas.core.errors import UserError, unknown
 from surrogate_nas.core.extras import package_folder
 from surrogate_nas.core.metrics import DIRECTIONS, by_use, metric_named
 from surrogate_nas.files import home, locked, table_path
-from surrogate_nas.results.columns import Row, Rows
 from surrogate_nas.space import Sampled, register, space_named
+from surrogate_nas.stats.summaries import Row, Rows
 from surrogate_nas.tables import Table, write_table
 from surrogate_nas.tables.sources import fetching, nats, nb101, spreadsheet
 from surrogate_nas.tables.sources.base import declared, package_of, sources

@@ -32,13 +32,13 @@ from surrogate_nas.core.errors import UserError
 from surrogate_nas.core.numbers import NO_CELL
 from surrogate_nas.objective import Objective
 from surrogate_nas.results.api import search as run_search
-from surrogate_nas.results.columns import Row
 from surrogate_nas.results.comparison import final_metrics
 from surrogate_nas.runs.beginning import usual_first_cells
 from surrogate_nas.runs.confirm import found_by
 from surrogate_nas.runs.options import budget_of
 from surrogate_nas.runs.run import Confirmation, Run
 from surrogate_nas.space.trial import Trial
+from surrogate_nas.stats.summaries import Row
 from surrogate_nas.strategies import known as known_strategies
 
 

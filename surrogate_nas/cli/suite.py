@@ -32,8 +32,7 @@ from surrogate_nas.core.numbers import plural
 from surrogate_nas.report.reading import kind_of
 from surrogate_nas.results.api import run_suite, stored_suite
 from surrogate_nas.results.archive import opened
-from surrogate_nas.results.suite import SuiteResult
-from surrogate_nas.results.tables import TABLES
+from surrogate_nas.results.suite import TABLES, SuiteResult
 from surrogate_nas.runs.problem import read_suite
 
 

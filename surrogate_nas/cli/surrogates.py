@@ -21,7 +21,7 @@ from surrogate_nas.cli.output import JsonOption, emit, note, progress_bar, say, 
 from surrogate_nas.core.arguments import check_whole
 from surrogate_nas.core.errors import UserError
 from surrogate_nas.core.registry import parse_reference
-from surrogate_nas.results.columns import Row
+from surrogate_nas.stats.summaries import Row
 
 if TYPE_CHECKING:
     from surrogate_nas.benchmarks import Benchmark

@@ -11,7 +11,6 @@ from pathlib import Path
 from surrogate_nas.core.errors import UserError
 from surrogate_nas.report.style import Style, styles
 from surrogate_nas.results.api import read_comparison, stored_problems, stored_suite
-from surrogate_nas.results.columns import Rows
 from surrogate_nas.results.comparison import (
     Comparison,
     FoundCell,
@@ -26,9 +25,9 @@ from surrogate_nas.results.comparison import (
 from surrogate_nas.results.curves import Anytime, ProblemResult
 from surrogate_nas.results.diagnosis import diagnose
 from surrogate_nas.results.lambda_path import LambdaPath, read_lambda_path, steps_in
-from surrogate_nas.results.suite import SuiteResult
-from surrogate_nas.results.tables import (
+from surrogate_nas.results.suite import (
     TABLES,
+    SuiteResult,
     as_csv,
     escaped,
     tabular,
@@ -42,7 +41,14 @@ from surrogate_nas.runs.run import Run, RunWatch
 from surrogate_nas.runs.scale import nondominated, undominated
 from surrogate_nas.runs.store import PLAN, PROBLEMS, Store, numbers_of, provenance
 from surrogate_nas.stats.decision import Rival, Statement
-from surrogate_nas.stats.summaries import RESAMPLES, Values, ends, interval, resampled_means
+from surrogate_nas.stats.summaries import (
+    RESAMPLES,
+    Rows,
+    Values,
+    ends,
+    interval,
+    resampled_means,
+)
 
 __all__ = [
     "BEST_SHOWN",

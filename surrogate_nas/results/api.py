@@ -19,7 +19,6 @@ from surrogate_nas.core.arguments import check_whole, checked
 from surrogate_nas.core.errors import AbsentError, UserError
 from surrogate_nas.core.numbers import plural
 from surrogate_nas.objective import Objective
-from surrogate_nas.results.columns import Row
 from surrogate_nas.results.comparison import Comparison
 from surrogate_nas.results.curves import ProblemResult, Skipped, Trace
 from surrogate_nas.results.merge import SuiteRuns, merged_comparisons, merged_suites
@@ -59,6 +58,7 @@ from surrogate_nas.runs.sources import most_versions
 from surrogate_nas.runs.store import PLAN, PROBLEMS, Store, numbers_of, provenance
 from surrogate_nas.runs.trainings import Watcher
 from surrogate_nas.runtime.engines import check_engine
+from surrogate_nas.stats.summaries import Row
 from surrogate_nas.strategies import StrategyLike
 
 

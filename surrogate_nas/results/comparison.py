@@ -22,7 +22,6 @@ from surrogate_nas.core.notebook import html_table
 from surrogate_nas.core.numbers import MISSED, ROUNDING, fixed, natural
 from surrogate_nas.objective import Objective
 from surrogate_nas.objective.expression import exact
-from surrogate_nas.results.columns import Row, Rows
 from surrogate_nas.results.curves import (
     Anytime,
     ProblemResult,
@@ -49,6 +48,8 @@ from surrogate_nas.space.trial import Trial
 from surrogate_nas.stats.decision import standings
 from surrogate_nas.stats.summaries import (
     PairedTest,
+    Row,
+    Rows,
     Summary,
     Values,
     paired_tests,

@@ -16,7 +16,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any, Self
+from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,7 +25,7 @@ from surrogate_nas.objective import Objective
 from surrogate_nas.runs.problem import Problem
 from surrogate_nas.runs.run import Run
 from surrogate_nas.runs.scale import Reference, checkpoints, noise_of, reference_of
-from surrogate_nas.stats.summaries import Values
+from surrogate_nas.stats.summaries import Rows, Values
 
 MARKED = (1.0, 0.1, 0.0)
 """The targets of the table of expected running times."""
@@ -312,9 +312,7 @@ def expected_runtime(problem: ProblemResult, strategy: str, target: float) -> fl
     return float(np.where(reached, runtimes, problem.checkpoints[-1]).sum() / reached.sum())
 
 
-def accounts_of(
-    names: Sequence[str], problems: Sequence[ProblemResult]
-) -> list[dict[str, Any]]:
+def accounts_of(names: Sequence[str], problems: Sequence[ProblemResult]) -> Rows:
     """What each strategy spent over all problems, from column to value: ``runs`` counts failed ones
     too, ``empty`` those that ended without a feasible cell, ``duplicates`` the cells that a run had
     evaluated before.

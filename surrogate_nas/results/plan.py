@@ -24,12 +24,12 @@ from surrogate_nas.core.arguments import check_number, check_whole, checked
 from surrogate_nas.core.errors import UserError
 from surrogate_nas.core.numbers import LEVEL, POWER, plural, share
 from surrogate_nas.results.api import run_suite
-from surrogate_nas.results.columns import Row, Rows
 from surrogate_nas.results.suite import SuiteResult
 from surrogate_nas.results.verdict import ends_of, joined
 from surrogate_nas.runs.problem import Entry, Problem, Suite, read_suite
 from surrogate_nas.runs.runner import Progress
 from surrogate_nas.stats.decision import END_LEVEL, Ends, decide, runs_for_mean
+from surrogate_nas.stats.summaries import Row, Rows
 from surrogate_nas.strategies import StrategyLike
 
 STRATEGIES = ("evolution", "local_search")

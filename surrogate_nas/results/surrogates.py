@@ -25,11 +25,11 @@ from surrogate_nas.core.arguments import check_whole, checked
 from surrogate_nas.core.errors import UserError
 from surrogate_nas.core.numbers import fixed
 from surrogate_nas.objective import parse
-from surrogate_nas.results.columns import Row, Rows
 from surrogate_nas.runs.runner import Progress
 from surrogate_nas.runtime.engines import raise_lost, run_jobs
 from surrogate_nas.space import Enumerable, listed
 from surrogate_nas.stats.decision import decide_few
+from surrogate_nas.stats.summaries import Row, Rows
 from surrogate_nas.surrogates import make_model, model_class
 from surrogate_nas.surrogates.bagging import Regressor
 from surrogate_nas.surrogates.base import FEWEST_CELLS, Z90

@@ -26,7 +26,6 @@ from surrogate_nas.core.numbers import (
     plural,
     share,
 )
-from surrogate_nas.results.columns import Row
 from surrogate_nas.results.curves import ProblemResult, accounts_of
 from surrogate_nas.stats.decision import (
     ALIKE,
@@ -44,7 +43,7 @@ from surrogate_nas.stats.decision import (
     runs_for_same,
     signed_ranks,
 )
-from surrogate_nas.stats.summaries import Summary, Values, holm
+from surrogate_nas.stats.summaries import Row, Summary, Values, holm
 from surrogate_nas.strategies import BLIND, controls_of
 
 if TYPE_CHECKING:

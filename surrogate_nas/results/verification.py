@@ -34,7 +34,6 @@ from surrogate_nas.results.archive import (
     unpack,
     without,
 )
-from surrogate_nas.results.columns import Row
 from surrogate_nas.runs.beginning import BEGINNING, Beginning
 from surrogate_nas.runs.confirm import confirm
 from surrogate_nas.runs.ledger import check_run, contradiction
@@ -53,6 +52,7 @@ from surrogate_nas.runs.store import (
     as_file_name,
     provenance,
 )
+from surrogate_nas.stats.summaries import Row
 from surrogate_nas.strategies import STRATEGIES, StrategyEntry, strategy_entry
 
 SHARE = 0.1

@@ -26,6 +26,9 @@ from surrogate_nas.stats.decision import flip_p, signed_ranks
 
 Values = NDArray[np.float64]
 """One number a run, or one a checkpoint."""
+Row = dict[str, Any]
+"""From column to value, or from key to value of JSON; None where there is none."""
+Rows = list[Row]
 Regrets = Mapping[str, Values]
 """Of one problem: by strategy its runs, shape ``(runs,)`` or ``(runs, points)``."""
 
@@ -222,7 +225,7 @@ class Ranks:
     mean: Values
 
 
-def aggregates(problems: Sequence[Regrets]) -> list[dict[str, Any]]:
+def aggregates(problems: Sequence[Regrets]) -> Rows:
     """Every strategy's normalised regret at the end of the budget over all runs on all problems:
     ``regret_iqm`` with its 95 % interval ``regret_ci95``, None where there is one run of each
     problem, ``regret_mean`` and ``regret_median``.

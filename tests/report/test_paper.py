@@ -13,7 +13,7 @@ from surrogate_nas.report.export.paper import markdown, write_paper
 from surrogate_nas.report.reading import results_of
 from surrogate_nas.results.api import compare, read_comparison, run_suite
 from surrogate_nas.results.comparison import Comparison
-from surrogate_nas.results.tables import escaped
+from surrogate_nas.results.suite import escaped
 from surrogate_nas.runs.problem import Entry, Problem, Suite
 from tests.outcomes import balanced
 

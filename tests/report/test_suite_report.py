@@ -13,7 +13,7 @@ from surrogate_nas.report import write_report
 from surrogate_nas.report.page import Page
 from surrogate_nas.report.reading import TARGET, Study
 from surrogate_nas.report.sections.final_regret import ranking_of
-from surrogate_nas.results.tables import TABLES, as_csv
+from surrogate_nas.results.suite import TABLES, as_csv
 from tests.outcomes import made, steps
 from tests.pages import text_of
 

@@ -23,7 +23,7 @@ from surrogate_nas.results.api import compare, read_comparison, run_suite, store
 from surrogate_nas.results.comparison import best_cells
 from surrogate_nas.results.curves import expected_runtime
 from surrogate_nas.results.lambda_path import lambda_path
-from surrogate_nas.results.tables import TABLES
+from surrogate_nas.results.suite import TABLES
 from surrogate_nas.runs.options import Budget, ObjectiveOptions
 from surrogate_nas.runs.problem import SUITES, Entry, Problem, Suite, bind, read_suite
 from surrogate_nas.runs.scale import expected, reference_of
