@@ -25,9 +25,9 @@ from surrogate_nas.benchmarks import load
 from surrogate_nas.objective import Objective
 from surrogate_nas.objective.supernet_context import supernet_context_of
 from surrogate_nas.results.api import search
-from surrogate_nas.results.diagnosis import trivial_cells
 from surrogate_nas.runs.search import strategy_seed
-from surrogate_nas.space import Enumerable, listed
+from surrogate_nas.space import Cell, Enumerable, Space, listed
+from surrogate_nas.space.network import CONV3, NONE, SKIP
 from surrogate_nas.strategies import resolve
 from surrogate_nas.strategies.oneshot.base import OneShot
 from surrogate_nas.training.supernet import live_operations
@@ -331,7 +331,7 @@ def _plain_rows() -> Iterator[Row]:
 
 def _trivial_rows(weight: float) -> Iterator[Row]:
     regrets, _ = _regrets(_objective(weight))
-    for name, cell in trivial_cells(load(_BENCH).space).items():
+    for name, cell in _trivial_cells(load(_BENCH).space).items():
         rank = int((regrets < regrets[cell.index]).sum()) + 1
         yield Row(
             name,
@@ -371,3 +371,23 @@ def _notes(n_runs: int) -> list[str]:
             " matters more than the method."
         ),
     ]
+
+
+def _trivial_cells(space: Space) -> dict[str, Cell]:
+    """All 3×3, one 3×3 from input to output, all skips; none where cells are no graphs that can be
+    listed.
+    """
+    cells: dict[str, Cell] = {}
+    for cell in space if isinstance(space, Enumerable) else ():
+        graph = space.graph(cell)
+        if graph is None:
+            return {}
+        live_operations = [operation for operation in graph.operations if operation != NONE]
+        is_uniform = len({*graph.operations}) == 1
+        if is_uniform and live_operations[:1] == [CONV3]:
+            cells["all 3×3"] = cell
+        elif is_uniform and live_operations[:1] == [SKIP]:
+            cells["all skip"] = cell
+        elif live_operations == [CONV3] and any(graph.live().operations):
+            cells["one 3×3"] = cell
+    return cells

@@ -23,8 +23,12 @@ from surrogate_nas.results.comparison import (
     values_of,
 )
 from surrogate_nas.results.curves import Anytime, ProblemResult
-from surrogate_nas.results.diagnosis import diagnose
-from surrogate_nas.results.lambda_path import LambdaPath, read_lambda_path, steps_in
+from surrogate_nas.results.lambda_path import (
+    LambdaPath,
+    diagnose,
+    read_lambda_path,
+    steps_in,
+)
 from surrogate_nas.results.suite import (
     TABLES,
     SuiteResult,

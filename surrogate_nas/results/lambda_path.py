@@ -1,5 +1,5 @@
 """Strategies over a grid of λ on an exact table: where the winner changes, and the front that the
-optima trace.
+optima trace; and whether λ matters.
 
 The expression is read as L + λ·R: λ is the sum of the weights of R's terms, each over its median,
 and R their mean by these weights. Each λ of the grid replaces that common factor and leaves the
@@ -295,3 +295,39 @@ def read_lambda_path(folder: str | Path, *, benchmark: str | None = None) -> Lam
         raise UserError(f"{folder} holds no finished run of a path over λ yet.")
     expression = parse(str(steps[-1].objective))
     return LambdaPath(str(expression), steps, folder)
+
+
+def diagnose(objective: Objective) -> list[str] | None:
+    """Compare L with L + λR over the whole space, in sentences, warnings first; None where there is
+    no table or no feasible cell.
+    """
+    from pandas import DataFrame
+
+    scores = objective.over_space() if objective.parts == 1 else None
+    if scores is None or not scores.feasible.any():
+        return None
+    columns = {"L": scores.loss, "R": scores.penalty, "score": scores.score}
+    feasible = DataFrame(columns)[scores.feasible]
+    loss = feasible["L"]
+    rank = float((loss < loss[feasible["score"].idxmin()]).mean())
+    # penalties that differ by no more are equal but for rounding
+    is_regularised = np.ptp(scores.penalty[scores.feasible]) > 1e-12
+    share = len(feasible) / len(scores.feasible)
+    sentences = []
+    if is_regularised and rank == 0.0:
+        sentences.append(
+            "λ changes nothing: the optimum of L + λR is the optimum of L. Raise λ for R to matter."
+        )
+    if rank > 0.5:
+        sentences.append(
+            "R drowns L: the optimum of L + λR is worse in L than half of the cells. Lower λ."
+        )
+    if share < 1:
+        sentences.append(f"{share:.1%} of the cells meet the constraints.")
+    if is_regularised and len(feasible) > 1:
+        rho = feasible.corr("spearman")["score"]
+        sentences.append(
+            f"Over the feasible cells the score ranks as L with ρ = {rho['L']:.3f}, as R with ρ ="
+            f" {rho['R']:.3f}; {rank:.2%} of them have a lower L than the optimum."
+        )
+    return sentences

@@ -130,7 +130,6 @@ LENT = {
     "strategies.oneshot.alphas",
     "strategies.oneshot.base",
     "runs.confirm",
-    "results.diagnosis",
     "results.lambda_path",
     "runs.runner",
     "runs.search",

@@ -15,7 +15,7 @@ from surrogate_nas.core.errors import UserError
 from surrogate_nas.core.metrics import Metric
 from surrogate_nas.objective import Objective, parse
 from surrogate_nas.objective.expression import Constraint, Expression, Term
-from surrogate_nas.results.diagnosis import diagnose
+from surrogate_nas.results.lambda_path import diagnose
 from surrogate_nas.runs.ledger import Ledger
 from surrogate_nas.tables import Table, write_table
 
