@@ -374,14 +374,15 @@ class Table(NamedTuple):
         """The best entries by row and column, wherever strategies are compared and differ."""
         own = {column.key for column in self.columns}
         best: set[tuple[int, str]] = set()
-        for column in self.columns if rows else ():
+        for column in self.columns:
+            if column.best is None or "file" not in column.where:
+                continue
             lines = [[(i, column.key) for i in range(len(rows))]]
             if column.key == _EACH:
                 lines = [
-                    [(i, key) for key in row if key not in own]
-                    for i, row in enumerate(rows)
+                    [(i, key) for key in rows[i] if key not in own] for i, _ in lines[0]
                 ]
-            for line in lines if column.best and "file" in column.where else ():
+            for line in lines:
                 values = {(i, key): rows[i][key] for i, key in line}
                 finite = {v for v in values.values() if v is not None and np.isfinite(v)}
                 if len(finite) > 1:
