@@ -53,10 +53,6 @@ def serve(
     port: Annotated[
         int, Option(help="The port on this machine; 0 for a free one.")
     ] = _PORT,
-    no_token: Annotated[
-        bool,
-        Option("--no-token", help="Show the pages to every user of this machine."),
-    ] = False,
     json: JsonOption = False,
 ) -> None:
     """Show comparisons and suites while they run, in a browser.
@@ -71,7 +67,7 @@ def serve(
     """
     from surrogate_nas.report.live import Server
 
-    with Server(folder, port, with_token=not no_token) as server:
+    with Server(folder, port) as server:
         content = {
             "address": server.address,
             "folder": str(server.folder),

@@ -23,7 +23,7 @@ from surrogate_nas.cli.output import progress_bar
 from surrogate_nas.core.errors import UserError
 from surrogate_nas.files import HOME_VARIABLE
 from surrogate_nas.files.zipped import write_zip
-from surrogate_nas.report.live.progress import Pages
+from surrogate_nas.report.live import live_page
 from surrogate_nas.results.api import read_comparison, run_suite, stored_suite
 from surrogate_nas.results.archive import (
     MANIFEST,
@@ -61,7 +61,7 @@ def test_a_search_of_any_seed_is_a_whole_folder_of_one_run(snas, tmp_path):
     reported = snas("report", folder, "--json")
     assert reported.code == 0 and "not ended" not in reported.err
     assert snas("export csv", folder).code == 0
-    assert "1 of 1 runs done" in str(Pages(folder).page(folder))
+    assert "1 of 1 runs done" in str(live_page(folder, folder))
     create(folder, tmp_path / "one.zip")
     verified = verify(tmp_path / "one.zip", replay_all=True)
     assert (verified.problems, verified.runs, verified.replayed) == ([], 1, 1)

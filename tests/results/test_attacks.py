@@ -12,7 +12,7 @@ import surrogate_nas as sn
 from surrogate_nas.benchmarks import available, load
 from surrogate_nas.core.errors import AbsentError, UserError
 from surrogate_nas.files import holder, locked
-from surrogate_nas.report.live.progress import Pages
+from surrogate_nas.report.live import live_page
 from surrogate_nas.results.api import read_comparison, run_suite
 from surrogate_nas.runs.store import Store
 from tests.forging import (
@@ -44,8 +44,7 @@ def store(whole, tmp_path):
 
 def looked_at(folder, snas):
     """Served, and reported; what the report says."""
-    pages = Pages(folder.parent)
-    assert pages.page(folder.parent) and pages.page(folder)
+    assert live_page(folder.parent, folder.parent) and live_page(folder.parent, folder)
     made = snas("report", folder)
     assert made.code in (0, 2) and "Traceback" not in made.err
     return made.err
@@ -74,7 +73,7 @@ def test_a_fifo_is_never_waited_for(name, store, snas):
     os.mkfifo(store.folder / name)
     if name == "experiment.json":
         assert snas("report", store.folder).code == 2
-        assert Pages(store.folder.parent).page(store.folder) is None
+        assert live_page(store.folder.parent, store.folder) is None
         return
     looked_at(store.folder, snas)
 
