@@ -92,15 +92,15 @@ def step(name: str, objective: sn.Objective) -> float:
         objective: What is minimised.
     """
     for _ in range(2):
-        with sn.AskTell(objective, name, first=TOLD) as loop:
-            while len(loop.trials) < TOLD:
-                loop.tell(loop.ask()[0])
-            started = time.process_time()
-            while len(loop.trials) < TOLD + STEPS:
-                for cell in loop.ask(resolve(name).batch_size):
-                    loop.tell(cell)
-            spent = time.process_time() - started
-            steps = len(loop.trials) - TOLD
+        loop = sn.AskTell(objective, name, first=TOLD)
+        while len(loop.trials) < TOLD:
+            loop.tell(loop.ask()[0])
+        started = time.process_time()
+        while len(loop.trials) < TOLD + STEPS:
+            for cell in loop.ask(resolve(name).batch_size):
+                loop.tell(cell)
+        spent = time.process_time() - started
+        steps = len(loop.trials) - TOLD
     return 1e3 * spent / steps
 
 

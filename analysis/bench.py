@@ -256,10 +256,11 @@ def ask(strategy: str = "bo", cells: int = 500) -> Figures:
     for name, objective in cases.items():
         for n in (15, cells):  # what is made once a process is not counted
             spent = []
-            with one_thread(), sn.AskTell(objective, strategy, seed=1) as by_hand:
+            by_hand = sn.AskTell(objective, strategy, seed=1)
+            with one_thread():
                 while len(by_hand.trials) < n:
                     spent.append(
-                        seconds(lambda: [by_hand.tell(cell) for cell in by_hand.ask()])
+                        seconds(lambda loop=by_hand: [*map(loop.tell, loop.ask())])
                     )
         for low, high in ((10, 150), (150, 500), (500, 1000), (1000, 2000)):
             if len(spent) > low:

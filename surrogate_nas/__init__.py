@@ -57,9 +57,9 @@ exact optimum. With a folder the runs are kept, an interrupted comparison goes o
 `run_suite` does so over many problems and ends with one verdict. The loop can also be one's own,
 with evaluations from wherever they come: `AskTell`.
 
->>> with sn.AskTell(objective, "evolution") as loop:
-...     for cell in loop.ask(3):
-...         trial = loop.tell(cell)
+>>> loop = sn.AskTell(objective, "evolution")
+>>> for cell in loop.ask(3):
+...     trial = loop.tell(cell)
 >>> len(loop.trials)
 3
 

@@ -144,8 +144,22 @@ def cover(job: tuple[str, str, int]) -> Coverage:
     return Coverage(
         [problem.frame.missed(points) for points in vectors],
         [problem.wide.missed(points) for points in vectors],
-        [problem.frame.distance(points) for points in vectors],
+        [distance(problem.frame, points) for points in vectors],
     )
+
+
+def distance(frame: Frame, vectors: Values) -> float:
+    """IGD+: how far, on average, feasible cells with scores of shape ``(n, m)`` fall short of a
+    point of the front, in shares of the front's width.
+
+    Ishibuchi et al., "Modified Distance Calculation in Generational Distance and Inverted
+    Generational Distance", EMO 2015.
+    """
+    import moocore
+
+    if not len(vectors):
+        return float("inf")
+    return float(moocore.igd_plus((vectors - frame.utopia) / frame.span, ref=frame.front))
 
 
 def logarithms(shares: Sequence[Sequence[float]]) -> Values:

@@ -76,7 +76,7 @@ def check(
     finally:
         process.end()
     if not isinstance(reply, worker.Lost):
-        worker.outcome(spec, reply)
+        worker.answer(reply)
         return outcomes
     lost = lost_in(reply, file=file)
     if not names:

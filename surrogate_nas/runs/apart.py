@@ -27,7 +27,7 @@ from surrogate_nas.runs.search import Watch
 from surrogate_nas.runs.trainings import Watcher
 from surrogate_nas.runtime.engines import Jobs
 from surrogate_nas.runtime.user_code import as_strategy_error, lost_in
-from surrogate_nas.runtime.worker import PRELOADED, Lost, Task, Worker, hear, outcome, say
+from surrogate_nas.runtime.worker import PRELOADED, Lost, Task, Worker, answer, hear, say
 from surrogate_nas.space.trial import Trial
 from surrogate_nas.strategies import StrategyEntry
 
@@ -156,7 +156,7 @@ class Follower:
         if isinstance(reply, Lost):
             raise lost_in(reply, limit, file)
         try:
-            run = outcome(None, reply).result
+            run = answer(reply)
         except UserError:
             raise
         except Exception as error:

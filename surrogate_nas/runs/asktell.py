@@ -1,25 +1,18 @@
 """A search whose loop is the caller's: ask for cells, evaluate them anywhere, tell what came
 out.
-
-With a folder, what was asked and told is kept in ``loop.journal``, a sealed line each. The next
-loop there asks and tells the strategy the same again, without an evaluation, and goes on.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from contextlib import ExitStack
 from numbers import Real
-from pathlib import Path
-from typing import Any, Self
 
 from surrogate_nas.core.arguments import check_argument, check_number, check_whole, checked
 from surrogate_nas.core.errors import UserError
-from surrogate_nas.files import Journal
 from surrogate_nas.objective import Objective
 from surrogate_nas.runs.ledger import Asked, Ledger, Outcome
 from surrogate_nas.runs.options import Options
-from surrogate_nas.runs.sandbox import as_json, from_json, introduce
+from surrogate_nas.runs.sandbox import introduce
 from surrogate_nas.runs.search import first_cells, strategy_of
 from surrogate_nas.space import Cell
 from surrogate_nas.space.trial import Request, Trial
@@ -60,9 +53,8 @@ class AskTell:
         seed: int = 0,
         first: int = 10,
         hidden: bool = False,
-        out: Path | None = None,
     ) -> None:
-        """Make the strategy, and go on where a loop in the same folder ended.
+        """Make the strategy.
 
         Args:
             objective: What is minimised.
@@ -70,11 +62,9 @@ class AskTell:
             seed: The number of the run.
             first: How many random cells are asked for before the strategy's own.
             hidden: Whether the strategy is denied what is known for free.
-            out: A folder that keeps what is asked and told, at the latest when `tell` returns.
 
         Raises:
-            UserError: There is no such strategy, or it could not be made; or the folder holds
-                another loop, or the strategy asks for other cells than before.
+            UserError: There is no such strategy, or it could not be made.
         """
         if not isinstance(objective, Objective):
             raise UserError(
@@ -91,36 +81,6 @@ class AskTell:
         entry = strategy_entry(strategy)
         introduce(entry, objective.parts)
         self._strategy = strategy_of(entry, objective, options, seed)
-        self._journal = Journal(None, {})
-        if out is not None:
-            about = {
-                "objective": objective.table_fingerprint,
-                "strategy": entry.label,
-                "seed": seed,
-                "first": first,
-                "hidden": hidden,
-            }
-            self._go_on(Path(out), about)
-
-    def _go_on(self, folder: Path, about: dict[str, Any]) -> None:
-        with ExitStack() as stack:
-            journal = stack.enter_context(Journal(folder / "loop.journal", about))
-            for entry in journal.entries:
-                if "ask" not in entry:
-                    asked = from_json(entry["told"], self._space)
-                    self._ledger.owed = 0.0  # the strategy's own work is in the cost
-                    outcome_of = (
-                        self._ledger.failed if "failure" in entry else self._ledger.given
-                    )
-                    result = entry["failure"] if "failure" in entry else entry["values"]
-                    self._tell(asked, outcome_of(asked, result, entry["cost"]))
-                elif [*map(_written, self.ask(entry["ask"]))] != entry["asked"]:
-                    raise UserError(
-                        f"{journal.path} does not go on: the strategy asks for other cells now than"
-                        " when it was begun. Choose another folder."
-                    )
-            self._journal = journal
-            stack.pop_all()
 
     def ask(self, n: int = 1) -> Sequence[Cell | Request]:
         """Ask for cells, also while others are still being evaluated.
@@ -145,7 +105,6 @@ class AskTell:
                 self._ledger.owed += seconds
             asked = self._strategy.ask(n)
         self.pending += asked
-        self._journal.append({"ask": n, "asked": [*map(_written, asked)]})
         return asked
 
     def tell(
@@ -251,13 +210,6 @@ class AskTell:
         self.trials.append(trial)
         if asked in self.pending:
             self.pending.remove(asked)
-        result = (
-            {"failure": trial.failure} if trial.failure else {"values": dict(trial.values)}
-        )
-        self._journal.append(
-            {"told": _written(asked), "cost": trial.cost_seconds, **result}
-        )
-        self._journal.commit()
         self._strategy.tell([trial])
         return trial
 
@@ -282,20 +234,5 @@ class AskTell:
             )
         return min(done, key=lambda trial: trial.score)
 
-    def close(self) -> None:
-        """Let the folder go."""
-        self._journal.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
-
     def __repr__(self) -> str:
         return f"<AskTell {str(self.objective)!r}: {len(self.trials)} trials>"
-
-
-def _written(asked: Asked) -> Any:
-    written = as_json(asked)
-    return [written] if isinstance(written, str) else written

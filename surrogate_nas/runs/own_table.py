@@ -48,8 +48,6 @@ Entry = dict[str, Any]
 """The stored result of a training: ``job``, ``cost``, and its ``values`` or its ``failure``."""
 
 _MOST_CELLS = 1_000_000
-_WAITING = 2
-"""Trainings that are given for each worker, so that none waits."""
 _MOST_LISTED = 20
 """Failures that a card lists."""
 _SECONDS = Metric(SECONDS, "s", "record", "cost", description="seconds of the training")
@@ -316,18 +314,11 @@ def _answers(
         closing(Jobs(engine, workers)) as jobs,
         closing(Trainings(objective, Draw(0, 0), options, jobs)) as trainings,
     ):
-        begun = ended = 0
-        while ended < len(keys):
-            while begun < len(keys) and begun - ended < _WAITING * workers:
-                if trainings.is_interrupted:
-                    break
-                key = keys[begun]
-                trainings.begin(begun, Job(plan.cell(key), plan.questions, key.seed))
-                begun += 1
-            if begun == ended or (number := trainings.first()) is None:
-                raise KeyboardInterrupt
-            ended += 1
-            yield keys[number], trainings.answer(number)
+        for number, key in enumerate(keys):
+            trainings.begin(number, Job(plan.cell(key), plan.questions, key.seed))
+        for _ in keys:
+            if (ended := trainings.first()) is not None:
+                yield keys[ended], trainings.answer(ended)
 
 
 def _table(plan: _Plan, title: str, entries: Mapping[Key, Entry]) -> Table:

@@ -49,7 +49,7 @@ from surrogate_nas.runs.store import Store, numbered
 from surrogate_nas.runs.trainings import Watcher
 from surrogate_nas.runtime.engines import Jobs, check_engine, stays_here
 from surrogate_nas.runtime.user_code import StrategyError
-from surrogate_nas.runtime.worker import Task, outcome, share, tell
+from surrogate_nas.runtime.worker import Lost, Task, answer, share, tell
 from surrogate_nas.space.registry import SPACES
 from surrogate_nas.space.trial import Trial
 from surrogate_nas.strategies import StrategyEntry, StrategyLike, strategy_entry
@@ -515,8 +515,9 @@ def _results(
             key, apart = futures[future]
             result = future.result()
             if not apart:
-                ended = outcome(key, result)
-                result = maker.lost(key, ended.failure) if ended.failure else ended.result
+                result = answer(result)
+                if isinstance(result, Lost):
+                    result = maker.lost(key, result.words)
             yield key, result
 
 

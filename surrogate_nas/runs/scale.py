@@ -67,19 +67,6 @@ class Frame:
             else 1.0
         )
 
-    def distance(self, vectors: Values) -> float:
-        """IGD+: how far, on average, feasible cells with scores of shape ``(n, m)`` fall short of a
-        point of the front, in shares of the front's width.
-
-        Ishibuchi et al., "Modified Distance Calculation in Generational Distance and Inverted
-        Generational Distance", EMO 2015.
-        """
-        import moocore
-
-        if not len(vectors):
-            return float("inf")
-        return float(moocore.igd_plus((vectors - self.utopia) / self.span, ref=self.front))
-
 
 def hypervolume(scaled: Values) -> float:
     """The volume between points of shape ``(n, m)``, scaled to 0 to 1 on the front, and the

@@ -29,7 +29,7 @@ from surrogate_nas.core.numbers import plural
 from surrogate_nas.objective import Draw, Objective
 from surrogate_nas.runs.options import Options
 from surrogate_nas.runtime.engines import Jobs
-from surrogate_nas.runtime.worker import Outcome, Task, outcome
+from surrogate_nas.runtime.worker import Lost, Task, answer
 from surrogate_nas.space import Cell
 
 T = TypeVar("T")
@@ -263,18 +263,18 @@ class Trainings:
             return
         del self._running[number]
         if not future.cancelled() and future.result() is not None:
-            self._end(number, self._answered(self._trainings[number], future.result()))
+            self._end(number, self._answered(future.result()))
 
-    def _answered(self, training: _Training, reply: Any) -> Answer:
-        ended: Outcome[Job, Answer] = outcome(training.job, reply)
-        if not ended.failure:
-            return ended.result
+    def _answered(self, reply: Any) -> Answer:
+        ended: Answer | Lost = answer(reply)
+        if not isinstance(ended, Lost):
+            return ended
         used = 1.0 if self._benchmark.cost == "queries" else ended.seconds
         if ended.cause == "lost":
             self.lost += 1
             self.lost_seconds += ended.seconds
             used = 0.0
-        return EvaluationError(ended.failure, ended.cause, used)
+        return EvaluationError(ended.words, ended.cause, used)
 
     def _end(self, number: int, answer: Answer) -> None:
         """Keep an answer, or try again where that may help: one that ran out of memory or time

@@ -10,7 +10,7 @@ import signal
 import subprocess
 import time
 import weakref
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from multiprocessing.connection import Connection, wait
 from typing import IO, Any
@@ -54,13 +54,21 @@ class Lines:
         inlet, self._inlet = os.pipe()
         self._outlet, outlet = os.pipe()
         os.set_blocking(self._inlet, False)
-        streams = [inlet, outlet, os.dup(2 if errors is None else errors.fileno())]
-        start = _in_worker if is_inside() else _in_server
-        self.pid, self._wait = start(words, streams, environment)
+        error = os.dup(2 if errors is None else errors.fileno())
+        streams = [Connection(stream) for stream in (inlet, outlet, error)]
+        try:
+            if is_inside():
+                self._process = _InWorker(words, streams, environment)
+            else:
+                self._process = started(_become, streams, words, environment)
+        finally:
+            for stream in streams:
+                stream.close()
+        self.pid = self._process.pid
         self._begun = b""
         self.is_open = True
         pipes = (self._inlet, self._outlet)
-        self.kill = weakref.finalize(self, _kill, self.pid, self._wait, pipes)
+        self.kill = weakref.finalize(self, _kill, self._process, pipes)
 
     def line(self, patience: float) -> bytes:
         """The next line with its end, or a piece of one that is very long or the last; empty if
@@ -80,7 +88,8 @@ class Lines:
 
     def ended(self, patience: float) -> str:
         """How it ended, in words that follow its name; empty if it still runs."""
-        code = self._wait(patience)
+        self._process.join(patience)
+        code = self._process.exitcode
         return "" if code is None else ending(code, self._kills)
 
     def end(self, patience: float) -> str:
@@ -148,17 +157,17 @@ class Command(Lines):
         return UserError(f"{self._who} {fault}.")
 
 
-# gives the exit code of a process that ends within some seconds
-_Wait = Callable[[float], int | None]
+class _InWorker(subprocess.Popen[bytes]):
+    """A command of a worker, which ends with all that it has started."""
 
-
-def _in_worker(
-    words: Sequence[str], streams: Sequence[int], environment: Mapping[str, str]
-) -> tuple[int, _Wait]:
-    """Start a command in a worker, which ends with all that it has started."""
-    inlet, outlet, errors = streams
-    try:
-        process = subprocess.Popen(
+    def __init__(
+        self,
+        words: Sequence[str],
+        streams: Sequence[Connection],
+        environment: Mapping[str, str],
+    ) -> None:
+        inlet, outlet, errors = (stream.fileno() for stream in streams)
+        super().__init__(
             words,
             stdin=inlet,
             stdout=outlet,
@@ -166,29 +175,14 @@ def _in_worker(
             env=environment,
             start_new_session=True,
         )
-    finally:
-        for stream in streams:
-            os.close(stream)
 
-    def wait_for(patience: float) -> int | None:
+    def join(self, patience: float) -> None:
         with suppress(subprocess.TimeoutExpired):
-            return process.wait(patience)
-        return None
+            self.wait(patience)
 
-    return process.pid, wait_for
-
-
-def _in_server(
-    words: Sequence[str], streams: Sequence[int], environment: Mapping[str, str]
-) -> tuple[int, _Wait]:
-    """Start a command by the fork server, which ends with this process and kills all then."""
-    process = started(_become, list(map(Connection, streams)), words, environment)
-
-    def wait_for(patience: float) -> int | None:
-        process.join(patience)
-        return None if process.exitcode is None else int(process.exitcode)
-
-    return process.pid or 0, wait_for
+    @property
+    def exitcode(self) -> int | None:
+        return self.returncode
 
 
 def _become(
@@ -206,12 +200,12 @@ def _become(
         os._exit(_NOT_FOUND)
 
 
-def _kill(pid: int, wait_for: _Wait, pipes: Sequence[int]) -> None:
+def _kill(process: Any, pipes: Sequence[int]) -> None:
     with suppress(psutil.Error):
-        kill(psutil.Process(pid))
+        kill(psutil.Process(process.pid))
     with suppress(OSError):
-        os.killpg(pid, signal.SIGKILL)
-    wait_for(_PATIENCE_SECONDS)
+        os.killpg(process.pid, signal.SIGKILL)
+    process.join(_PATIENCE_SECONDS)
     for pipe in pipes:
         os.close(pipe)
 

@@ -16,7 +16,7 @@ from typing import Any, TypeVar
 import cloudpickle
 
 from surrogate_nas.core.errors import UserError, in_a_line, one_line
-from surrogate_nas.runtime.worker import Lost, Task, Worker, outcome
+from surrogate_nas.runtime.worker import Lost, Task, Worker, answer
 
 J = TypeVar("J")
 R = TypeVar("R")
@@ -158,7 +158,7 @@ def call_aside(function: Callable[[J], R], argument: J, limit: float) -> R:
         worker.end()
     if isinstance(reply, Lost):
         raise lost_in(reply)
-    return outcome(argument, reply).result  # type: ignore[no-any-return]
+    return answer(reply)  # type: ignore[no-any-return]
 
 
 def lost_in(lost: Lost, limit: float = 0.0, file: str = "") -> StrategyError:

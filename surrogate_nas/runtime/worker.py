@@ -31,7 +31,7 @@ from multiprocessing.connection import Connection, wait
 from os import _exit as end_process  # also where a user's function runs (`staying`)
 from tempfile import TemporaryFile
 from types import ModuleType
-from typing import Any, Generic, NamedTuple, TypeVar
+from typing import Any, NamedTuple, TypeVar
 from uuid import uuid4
 
 import cloudpickle
@@ -42,7 +42,6 @@ from surrogate_nas.core.process import VARIABLES
 from surrogate_nas.core.version import __version__
 from surrogate_nas.files import HOME_VARIABLE, home
 
-J = TypeVar("J")
 R = TypeVar("R")
 PRELOADED = [f"{__package__}.preload", "numpy", "scipy.linalg"]
 """What the fork server imports before it forks a worker; later subpackages add to it."""
@@ -70,35 +69,6 @@ _SUBREAPER = 36
 _prctl = ctypes.CDLL(None).prctl if sys.platform == "linux" else None
 
 
-@dataclass(frozen=True)
-class Outcome(Generic[J, R]):
-    """What became of a job.
-
-    Attributes:
-        job: The job.
-        answer: What its function returned; None where its worker was lost.
-        failure: Empty, or how its worker ended, in one line without a full stop.
-        cause: Whose fault that was.
-        seconds: How long the job had run by the wall's clock; 0 where that is not known.
-    """
-
-    job: J
-    answer: R | None = None
-    failure: str = ""
-    cause: Cause = "lost"
-    seconds: float = 0.0
-
-    @property
-    def result(self) -> R:
-        """What the function returned."""
-        if self.failure:
-            raise UserError(
-                f"{self.failure[:1].upper()}{self.failure[1:]}. Run the same command again to go"
-                " on."
-            )
-        return self.answer  # type: ignore[return-value]
-
-
 class Lost(NamedTuple):
     """A job without an answer.
 
@@ -120,14 +90,15 @@ Reply = tuple[str, bytes] | Lost
 NOT_WANTED = Lost("it was not wanted any more")
 
 
-def outcome(job: J, reply: Reply) -> Outcome[J, Any]:
-    """The outcome of a job; raises what its function raised."""
+def answer(reply: Reply) -> Any:
+    """What the function of a job returned, or how the job was lost; raises what it raised."""
     if isinstance(reply, Lost):
-        return Outcome(job, None, *reply[:3])
+        return reply
     kind, content = reply
+    result = pickle.loads(content)
     if kind == "failed":
-        raise pickle.loads(content)
-    return Outcome(job, pickle.loads(content))
+        raise result
+    return result
 
 
 @dataclass(frozen=True)
@@ -576,19 +547,19 @@ def _work(
     with suppress(EOFError, OSError):
         while link.poll(_IDLE_SECONDS):
             content = link.recv()
-            answer: Any = None
+            result: Any = None
             try:
                 function = function or pickle.loads(task.function)
                 job = pickle.loads(content)
                 alive()
-                answer = function(job)
-                reply = "done", cloudpickle.dumps(answer)
+                result = function(job)
+                reply = "done", cloudpickle.dumps(result)
             except Exception as error:  # noqa: BLE001 - whatever it is, the parent raises it
                 reply = _failed(error)
             end_descendants()
             _forget_server()
             _send(*reply)
-            if isinstance(answer, Exception):  # whatever it has done to this process
+            if isinstance(result, Exception):  # whatever it has done to this process
                 break
     with suppress(Exception):
         sys.stdout.flush()

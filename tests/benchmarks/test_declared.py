@@ -161,24 +161,24 @@ def test_an_undeclared_fraction_is_not_told():
     def never(_cell):
         raise ValueError("evaluated by hand")
 
-    with sn.AskTell(sn.Objective("valid_error", computed({"valid_error": never}))) as loop:
-        with pytest.raises(sn.UserError, match=DECLARE):
-            loop.tell(SPACE[0], 0.07)
-        assert not loop.trials
-        assert loop.tell(SPACE[0], 7.0).score == pytest.approx(0.07)
-        assert loop.tell(SPACE[1], 0.9).score == pytest.approx(0.009)
-        with pytest.raises(sn.UserError, match="outside 0 to 100 %"):
-            loop.tell(SPACE[2], 107.0)
+    loop = sn.AskTell(sn.Objective("valid_error", computed({"valid_error": never})))
+    with pytest.raises(sn.UserError, match=DECLARE):
+        loop.tell(SPACE[0], 0.07)
+    assert not loop.trials
+    assert loop.tell(SPACE[0], 7.0).score == pytest.approx(0.07)
+    assert loop.tell(SPACE[1], 0.9).score == pytest.approx(0.009)
+    with pytest.raises(sn.UserError, match="outside 0 to 100 %"):
+        loop.tell(SPACE[2], 107.0)
     declared = computed({"valid_error": sn.Metric(never, unit="fraction")})
-    with sn.AskTell(sn.Objective("valid_error", declared)) as loop:
-        assert loop.tell(SPACE[0], 0.07).score == 0.07
+    loop = sn.AskTell(sn.Objective("valid_error", declared))
+    assert loop.tell(SPACE[0], 0.07).score == 0.07
     fashion = sn.load("fashion")
-    with sn.AskTell(sn.Objective("valid_error", fashion), "random") as loop:
-        with pytest.raises(
-            sn.UserError, match="is in %, and no cell has 1 or less: give 7 where"
-        ):
-            loop.tell(fashion.space[0], 0.07)
-        assert loop.tell(fashion.space[0], 7.0).score == pytest.approx(0.07)
+    loop = sn.AskTell(sn.Objective("valid_error", fashion), "random")
+    with pytest.raises(
+        sn.UserError, match="is in %, and no cell has 1 or less: give 7 where"
+    ):
+        loop.tell(fashion.space[0], 0.07)
+    assert loop.tell(fashion.space[0], 7.0).score == pytest.approx(0.07)
 
 
 def test_cells_that_are_known_are_in_a_known_unit(tmp_path):

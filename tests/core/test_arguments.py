@@ -64,7 +64,6 @@ CALLS = [
     (read_comparison, {"folder": "none"}),
 ]
 UNCHECKED = {
-    ("AskTell", "out"),
     ("search", "folder"),
     ("compare", "folder"),
     ("compare", "workers"),

@@ -1,7 +1,6 @@
 """The loop by hand: what may be told, what may not, and evaluations that failed."""
 
 import math
-from functools import partial
 
 import pytest
 
@@ -138,123 +137,25 @@ def test_it_ranks_behind_all_that_is_feasible():
             )
 
 
-def alike(first, second):
-    return repr(list(first)) == repr(list(second))
-
-
 CURVE = sn.Training(
     SPACE, lambda _cell, _trial: None, metrics=["valid_error", "train_loss"], epochs=9
 )
 
 
-def evaluated(asked):
-    """What a caller's own training says, by the epochs that it was asked for."""
-    cell, epochs, read = asked if isinstance(asked, Request) else Request(asked, 9)
-    values = {"valid_error": 60 / epochs + sum(cell.choices), "train_loss": 1 / epochs}
-    return {name: value for name, value in values.items() if name in ("valid_error", *read)}
-
-
-def driven(loop, n, at_once=1):
-    """Evaluate until there are n trials; every fifth evaluation fails."""
-    while len(loop.trials) < n:
-        for asked in loop.pending or loop.ask(at_once):
-            if len(loop.trials) == n:
-                break
-            if len(loop.trials) % 5 == 4:
-                loop.fail(asked, REASON, cost=0.5)
-            else:
-                loop.tell(asked, evaluated(asked), cost=2.0)
-    return loop.trials
-
-
 def test_values_of_a_request_are_told_at_its_epochs():
-    with sn.AskTell(Objective(ALONE, CURVE), "random") as loop:
-        trial = loop.tell(Request(SPACE[5], 3), {"valid_error": 30.0}, cost=2.0)
-        assert (trial.epochs, trial.cost_seconds) == (3, 2.0)
-        assert trial.values == {"valid_error[3]": 30.0}
-        read = Request(SPACE[5], 3, ("train_loss",))
-        with pytest.raises(sn.UserError, match=r"train_loss\[3\] of .* is missing"):
-            loop.tell(read, {"valid_error": 30.0})
-        assert loop.tell(read, {"valid_error": 30.0, "train_loss": 0.5}).values == {
-            "valid_error[3]": 30.0,
-            "train_loss[3]": 0.5,
-        }
-        with pytest.raises(sn.UserError, match=r"Unknown metric .* 'valid_error\[9\]'"):
-            loop.tell(Request(SPACE[5], 3), {"valid_error[9]": 30.0})
-        # going on costs what is told, not what the benchmark holds
-        assert loop.tell(SPACE[5], 9.0, cost=4.0).cost_seconds == 4.0
-        assert loop.best.epochs == 9 and loop.best.finished == 6.0
-
-
-@pytest.mark.parametrize("at_once", [1, 3])
-@pytest.mark.parametrize(
-    "strategy", ["asha", "bohb", "bo_epochs", "evolution", "bo", "reinforce"]
-)
-def test_a_loop_goes_on_from_its_folder(strategy, at_once, tmp_path):
-    objective = Objective(ALONE, CURVE)
-    with sn.AskTell(objective, strategy, first=4) as loop:
-        whole = driven(loop, 24, at_once)
-    for n in (7, 8, 24):
-        with sn.AskTell(objective, strategy, first=4, out=tmp_path / "mine") as loop:
-            assert len(loop.trials) < n
-            driven(loop, n, at_once)
-    assert alike(loop.trials, whole)
-
-
-def test_what_was_asked_for_and_not_told_is_pending(tmp_path):
-    objective = Objective(WITH_R, BENCH)
-    with sn.AskTell(objective, "random", out=tmp_path) as loop:
-        first, second, third = loop.ask(3)
-        loop.tell(second)
-        loop.tell(SPACE[700])  # which nobody asked for
-    with sn.AskTell(objective, "random", out=tmp_path) as again:
-        assert again.pending == [first, third] and alike(again.trials, loop.trials)
-        again.fail(third, REASON)
-        assert again.pending == [first]
-
-
-def test_a_torn_line_is_dropped_and_another_loop_refused(tmp_path):
-    objective = Objective(WITH_R, BENCH)
-    with sn.AskTell(objective, "random", out=tmp_path) as loop:
-        for cell in loop.ask(3):
-            loop.tell(cell)
-        with pytest.raises(sn.UserError, match="is writing"):
-            sn.AskTell(objective, "random", out=tmp_path)
-    journal = tmp_path / "loop.journal"
-    journal.write_bytes(journal.read_bytes()[:-5])
-    with sn.AskTell(objective, "random", out=tmp_path) as loop:
-        assert len(loop.trials) == 2 and len(loop.pending) == 1
-    for other in (
-        partial(sn.AskTell, objective, "evolution"),
-        partial(sn.AskTell, objective, "random", seed=1),
-        partial(sn.AskTell, Objective(ALONE, BENCH), "random"),
-    ):
-        with pytest.raises(
-            sn.UserError, match="holds interrupted work with other settings"
-        ):
-            other(out=tmp_path)
-    journal.write_bytes(journal.read_bytes().replace(b'"cost": ', b'"cost":  '))
-    with pytest.raises(sn.UserError, match=r"loop\.journal is damaged"):
-        sn.AskTell(objective, "random", out=tmp_path)
-
-
-def test_a_strategy_that_was_edited_does_not_go_on(tmp_path):
-    file = tmp_path / "own.py"
-
-    def loop(place):
-        file.write_text(
-            "import surrogate_nas as sn\n"
-            "class Own(sn.Strategy):\n"
-            "    def ask(self, n):\n"
-            f"        return [self.space[{place}]] * n\n"
-        )
-        return sn.AskTell(
-            Objective(WITH_R, BENCH), f"{file}:Own", first=0, out=tmp_path / "out"
-        )
-
-    with loop(3) as begun:
-        begun.tell(begun.ask()[0])
-    with pytest.raises(sn.UserError, match="the strategy asks for other cells now"):
-        loop(4)
-    with loop(3) as again:
-        assert len(again.trials) == 1
+    loop = sn.AskTell(Objective(ALONE, CURVE), "random")
+    trial = loop.tell(Request(SPACE[5], 3), {"valid_error": 30.0}, cost=2.0)
+    assert (trial.epochs, trial.cost_seconds) == (3, 2.0)
+    assert trial.values == {"valid_error[3]": 30.0}
+    read = Request(SPACE[5], 3, ("train_loss",))
+    with pytest.raises(sn.UserError, match=r"train_loss\[3\] of .* is missing"):
+        loop.tell(read, {"valid_error": 30.0})
+    assert loop.tell(read, {"valid_error": 30.0, "train_loss": 0.5}).values == {
+        "valid_error[3]": 30.0,
+        "train_loss[3]": 0.5,
+    }
+    with pytest.raises(sn.UserError, match=r"Unknown metric .* 'valid_error\[9\]'"):
+        loop.tell(Request(SPACE[5], 3), {"valid_error[9]": 30.0})
+    # going on costs what is told, not what the benchmark holds
+    assert loop.tell(SPACE[5], 9.0, cost=4.0).cost_seconds == 4.0
+    assert loop.best.epochs == 9 and loop.best.finished == 6.0

@@ -32,8 +32,9 @@ from concurrent.futures import (
     as_completed,
 )
 from contextlib import AbstractContextManager, closing
+from dataclasses import dataclass
 from functools import partial
-from typing import Any, TypeVar
+from typing import Any, Generic, TypeVar
 from uuid import uuid4
 
 import cloudpickle
@@ -41,7 +42,7 @@ import cloudpickle
 from surrogate_nas.core.errors import UserError, in_a_line
 from surrogate_nas.core.process import first_noted, one_thread
 from surrogate_nas.core.registry import Registry, absolute, places_in
-from surrogate_nas.runtime.worker import NOT_WANTED, Outcome, Task, do, end, outcome, owned
+from surrogate_nas.runtime.worker import NOT_WANTED, Lost, Task, answer, do, end, owned
 
 __all__ = ["AGAIN", "ENGINES", "Jobs", "Outcome", "check_engine", "raise_lost", "run_jobs"]
 
@@ -142,7 +143,7 @@ class Jobs:
             alone: Whether nothing else may run meanwhile.
 
         Returns:
-            Of how it ended, for `outcome`.
+            Of how it ended, for `surrogate_nas.runtime.worker.answer`.
         """
         return self._put(alone, do, task, cloudpickle.dumps(job))
 
@@ -233,6 +234,27 @@ def gone(cluster: str, address: str, error: BaseException) -> UserError:
     )
 
 
+@dataclass(frozen=True)
+class Outcome(Generic[J, R]):
+    """A job, and what its function returned or how its worker was lost."""
+
+    job: J
+    answer: R | Lost
+
+    @property
+    def failure(self) -> str:
+        """How its worker ended, in one line without a full stop; empty where it was not lost."""
+        return self.answer.words if isinstance(self.answer, Lost) else ""
+
+    @property
+    def result(self) -> R:
+        """What the function returned; a UserError where the worker was lost."""
+        if isinstance(self.answer, Lost):
+            words = f"{self.failure[:1].upper()}{self.failure[1:]}"
+            raise UserError(f"{words}. Run the same command again to go on.")
+        return self.answer
+
+
 def stays_here(engine: str, workers: int | None) -> bool:
     """Whether jobs are run in this process, one after another."""
     return engine == _HERE and workers in (None, 1)
@@ -279,7 +301,7 @@ def run_jobs(
         task = Task.of(function)
         futures = {pool.submit(task, job): job for job in jobs}
         for future in as_completed(futures):
-            yield outcome(futures[future], future.result())
+            yield Outcome(futures[future], answer(future.result()))
 
 
 def raise_lost(lost: Sequence[Outcome[Any, Any]]) -> None:
