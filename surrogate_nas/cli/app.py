@@ -5,6 +5,7 @@ A command's module is imported when the command is called, so that ``snas --help
 
 from __future__ import annotations
 
+import inspect
 import io
 import json
 import signal
@@ -117,12 +118,15 @@ class Panels(TyperGroup):
             return None
         module, _, attribute = _COMMANDS[cmd_name][0].partition(":")
         command = getattr(import_module(f"surrogate_nas.cli.{module}"), attribute)
-        if isinstance(command, typer.Typer):
-            command.rich_markup_mode = None
-            return typer.main.get_group(command)
-        alone = typer.Typer(rich_markup_mode=None, add_completion=False)
-        alone.command(cmd_name)(command)
-        return typer.main.get_command(alone)
+        group = command
+        if not isinstance(command, typer.Typer):
+            group = typer.Typer(add_completion=False)
+            group.command(cmd_name)(command)
+        group.rich_markup_mode = None
+        for info in group.registered_commands:
+            _explain(info.callback)
+        make = typer.main.get_group if group is command else typer.main.get_command
+        return make(group)
 
     def format_commands(self, ctx: Any, formatter: Any) -> None:
         """Write the list."""
@@ -132,6 +136,25 @@ class Panels(TyperGroup):
                 formatter.write_dl(
                     [(name.ljust(widest), text) for name, (_, text) in panel.items()]
                 )
+
+
+def _explain(command: Any) -> None:
+    """Let a text in the annotation of a parameter be the help of an option, or of an argument where
+    it has no default.
+    """
+    signature = inspect.signature(command, eval_str=True)
+    parameters = []
+    for parameter in signature.parameters.values():
+        kind = parameter.annotation
+        *_, text = getattr(kind, "__metadata__", [None])
+        if isinstance(text, str):
+            name = parameter.name.rstrip("_").replace("_", "-")
+            is_argument = parameter.default is parameter.empty
+            flag = typer.Argument() if is_argument else typer.Option(f"--{name}")
+            flag.help = text
+            kind = Annotated[kind.__origin__, flag]
+        parameters.append(parameter.replace(annotation=kind))
+    command.__signature__ = signature.replace(parameters=parameters)
 
 
 BAD_INPUT = 2
@@ -155,9 +178,7 @@ app = typer.Typer(
 @app.callback(invoke_without_command=True)
 def snas(
     context: typer.Context,
-    version: Annotated[
-        bool, typer.Option("--version", help="Print the version and exit.")
-    ] = False,
+    version: Annotated[bool, "Print the version and exit."] = False,
     as_json: Annotated[
         bool,
         typer.Option(

@@ -30,18 +30,16 @@ NOT_CHECKED = 3
 
 @app.command()
 def create(
-    folder: Annotated[
-        Path, Argument(help="What was --out of compare or suite, with all its runs.")
-    ],
-    out: Annotated[Path, Argument(help="The file to write, such as mine.zip.")],
+    folder: Annotated[Path, "What was --out of compare or suite, with all its runs."],
+    out: Annotated[Path, "The file to write, such as mine.zip."],
     name: Annotated[
         str,
-        Option(help="What others call it; the suite's or the folder's if left out."),
+        "What others call it; the suite's or the folder's if left out.",
     ] = "",
-    by: Annotated[str, Option(help="Who made the runs.")] = "",
+    by: Annotated[str, "Who made the runs."] = "",
     how: Annotated[str, Option("--note", help="How they were made.")] = "",
     licence: Annotated[
-        str, Option(help="The licence under which they are passed on, such as CC-BY-4.0.")
+        str, "The licence under which they are passed on, such as CC-BY-4.0."
     ] = "",
     json: JsonOption = False,
 ) -> None:
@@ -74,7 +72,7 @@ def verify(
     ],
     replay: Annotated[
         str,
-        Option(help="Which runs are made again: a share of each strategy's, or all."),
+        "Which runs are made again: a share of each strategy's, or all.",
     ] = "share",
     bench: BenchOption = None,
     json: JsonOption = False,

@@ -7,7 +7,7 @@ from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
-from typer import Argument, Option
+from typer import Argument
 
 from surrogate_nas.benchmarks import default
 from surrogate_nas.benchmarks.sourced import known as known_benchmarks
@@ -60,21 +60,16 @@ def compare(
     blind: BlindOption = False,
     controls: Annotated[
         bool,
-        Option(
-            "--controls",
-            help=(
-                "Run each external program also with hidden names, without history, and beside"
-                " random mutation."
-            ),
+        (
+            "Run each external program also with hidden names, without history, and beside"
+            " random mutation."
         ),
     ] = False,
     out: Annotated[
         Path | None,
-        Option(
-            help=(
-                "Where results and the report go, and are resumed from; results/compare-BENCH if"
-                " left out, with the objective behind it if one is given."
-            )
+        (
+            "Where results and the report go, and are resumed from; results/compare-BENCH if"
+            " left out, with the objective behind it if one is given."
         ),
     ] = None,
     with_: WithOption = None,
@@ -138,14 +133,11 @@ def compare(
 
 
 def report(
-    folder: Annotated[Path, Argument(help="Where compare or suite stored its results.")],
+    folder: Annotated[Path, "Where compare or suite stored its results."],
     bench: BenchOption = None,
     verify: Annotated[
         bool,
-        Option(
-            "--verify",
-            help="Look every score up again in its table, not the best of each run alone.",
-        ),
+        "Look every score up again in its table, not the best of each run alone.",
     ] = False,
     against: AgainstOption = None,
     json: JsonOption = False,

@@ -9,7 +9,7 @@ from pathlib import Path
 from textwrap import fill
 from typing import Annotated, Any, Literal
 
-from typer import Argument, Option, Typer, echo
+from typer import Argument, Typer, echo
 
 from surrogate_nas.benchmarks import families, load, reserved
 from surrogate_nas.benchmarks.doctor import (
@@ -43,15 +43,11 @@ _PAGE = 80
 
 UnitOption = Annotated[
     list[str] | None,
-    Option(
-        help="The unit of a metric, such as valid_error=fraction or valid_error=%; repeatable."
-    ),
+    "The unit of a metric, such as valid_error=fraction or valid_error=%; repeatable.",
 ]
 DirectionOption = Annotated[
     list[str] | None,
-    Option(
-        help="Whether a metric is to be small or large, such as val_acc=max; repeatable."
-    ),
+    "Whether a metric is to be small or large, such as val_acc=max; repeatable.",
 ]
 
 
@@ -225,21 +221,19 @@ def fetch(
 def import_(
     kind: Annotated[
         Literal["nats", "nb201-pth", "nb101", "csv"],
-        Argument(help="The format."),
+        "The format.",
     ],
     source: Annotated[
         Path,
-        Argument(help="The official folder or file, or one's own CSV or Parquet file."),
+        "The official folder or file, or one's own CSV or Parquet file.",
     ],
     name: Annotated[
         str | None,
-        Option(help="For csv: the benchmark's name; the file's if left out."),
+        "For csv: the benchmark's name; the file's if left out.",
     ] = None,
     space: Annotated[
         str | None,
-        Option(
-            help="For csv: the space of its cells, FILE.py:SPACE or a registered name [nb201]."
-        ),
+        "For csv: the space of its cells, FILE.py:SPACE or a registered name [nb201].",
     ] = None,
     unit: UnitOption = None,
     direction: DirectionOption = None,
@@ -366,18 +360,14 @@ def _report(
 def doctor(
     name: Annotated[
         str,
-        Argument(
-            help=(
-                "A benchmark that is a table, or one's own CSV or Parquet file before it is"
-                " imported."
-            )
+        (
+            "A benchmark that is a table, or one's own CSV or Parquet file before it is"
+            " imported."
         ),
     ],
     space: Annotated[
         str | None,
-        Option(
-            help="For a file: the space of its cells, FILE.py:SPACE or a registered name [nb201]."
-        ),
+        "For a file: the space of its cells, FILE.py:SPACE or a registered name [nb201].",
     ] = None,
     unit: UnitOption = None,
     direction: DirectionOption = None,

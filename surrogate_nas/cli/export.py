@@ -6,7 +6,7 @@ import time
 from pathlib import Path
 from typing import Annotated
 
-from typer import Argument, Option
+from typer import Argument
 
 from surrogate_nas.cli.options import BenchOption
 from surrogate_nas.cli.output import JsonOption, emit, note, show_table
@@ -17,12 +17,10 @@ _NAMES = ", ".join(EXPORTS.places)
 
 def export(
     format_: Annotated[str, Argument(metavar="FORMAT", help=f"{_NAMES}, or FILE.py:NAME.")],
-    folder: Annotated[
-        Path, Argument(help="What was --out of compare, suite or lambda-path.")
-    ],
+    folder: Annotated[Path, "What was --out of compare, suite or lambda-path."],
     out: Annotated[
         Path | None,
-        Option(help="The file or folder to write; DIR/export/… if left out."),
+        "The file or folder to write; DIR/export/… if left out.",
     ] = None,
     bench: BenchOption = None,
     json: JsonOption = False,

@@ -5,8 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Any
 
-from typer import Option
-
 from surrogate_nas.benchmarks import load
 from surrogate_nas.cli.options import (
     OF_RUNS,
@@ -33,16 +31,14 @@ def lambda_path(
     bench: BenchmarkArgument,
     lambdas: Annotated[
         str,
-        Option(help="Numbers with commas between; each replaces the sum of R's weights."),
+        "Numbers with commas between; each replaces the sum of R's weights.",
     ] = "0,0.02,0.05,0.1,0.2,0.5,1",
     strategies: StrategiesOption = None,
     out: Annotated[
         Path | None,
-        Option(
-            help=(
-                "Where results and figures go, and are resumed from; results/lambda-path-BENCH"
-                " if left out."
-            )
+        (
+            "Where results and figures go, and are resumed from; results/lambda-path-BENCH"
+            " if left out."
         ),
     ] = None,
     with_: WithOption = None,

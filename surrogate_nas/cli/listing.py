@@ -5,8 +5,6 @@ from __future__ import annotations
 from itertools import pairwise
 from typing import Annotated, Any
 
-from typer import Option
-
 from surrogate_nas.benchmarks import load
 from surrogate_nas.cli.options import (
     BenchmarkArgument,
@@ -68,16 +66,12 @@ def losses(json: JsonOption = False) -> None:
 def query(
     bench: BenchmarkArgument,
     cells: CellsArgument,
-    metric: Annotated[
-        str | None, Option(help="The metric; every search metric if left out.")
-    ] = None,
+    metric: Annotated[str | None, "The metric; every search metric if left out."] = None,
     epochs: Annotated[
         int | None,
-        Option(help="The length of the training run; the longest if left out."),
+        "The length of the training run; the longest if left out.",
     ] = None,
-    seed: Annotated[
-        int | None, Option(help="A training seed; the mean if left out.")
-    ] = None,
+    seed: Annotated[int | None, "A training seed; the mean if left out."] = None,
     with_: WithOption = None,
     json: JsonOption = False,
 ) -> None:

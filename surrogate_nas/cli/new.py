@@ -14,7 +14,7 @@ from pathlib import Path
 from string import Template
 from typing import Annotated, Literal
 
-from typer import Argument, Option, echo
+from typer import echo
 
 from surrogate_nas.cli.output import JsonOption, emit, progress_bar
 from surrogate_nas.core.errors import UserError
@@ -38,16 +38,14 @@ _NEXT = {
 def new(
     what: Annotated[
         Literal["strategy", "task", "loss", "space", "training"],
-        Argument(help="What to write."),
+        "What to write.",
     ],
-    name: Annotated[
-        str, Argument(help="Its name; the file is named like it, in small letters.")
-    ],
+    name: Annotated[str, "Its name; the file is named like it, in small letters."],
     kind: Annotated[
         Literal["classification", "policy"],
-        Option(help="For a task: what kind of task."),
+        "For a task: what kind of task.",
     ] = "classification",
-    folder: Annotated[Path, Option(help="Where to write the file.")] = Path(),
+    folder: Annotated[Path, "Where to write the file."] = Path(),
     json: JsonOption = False,
 ) -> None:
     """Write a first strategy, task, loss, space or training.
@@ -85,9 +83,7 @@ def new(
 def check(
     what: Annotated[
         str,
-        Argument(
-            help="A strategy, a space (space:NAME) or a surrogate: its name, or file.py:NAME."
-        ),
+        "A strategy, a space (space:NAME) or a surrogate: its name, or file.py:NAME.",
     ],
     json: JsonOption = False,
 ) -> None:

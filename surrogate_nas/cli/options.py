@@ -36,9 +36,7 @@ BenchmarkArgument = Annotated[
 ]
 CellsArgument = Annotated[
     list[str],
-    typer.Argument(
-        help="Cells as the field prints them, their indices, or published names."
-    ),
+    "Cells as the field prints them, their indices, or published names.",
 ]
 StrategiesOption = Annotated[
     list[str] | None,
@@ -53,23 +51,18 @@ StrategiesOption = Annotated[
 ]
 BlindOption = Annotated[
     bool,
-    typer.Option(
-        "--blind",
-        help=(
-            "Run each strategy also as blind:NAME, which sees operations and metrics under other"
-            " names."
-        ),
+    (
+        "Run each strategy also as blind:NAME, which sees operations and metrics under other"
+        " names."
     ),
 ]
 BenchOption = Annotated[
     str | None,
-    typer.Option(help="The benchmark again, where it is code of a file of yours."),
+    "The benchmark again, where it is code of a file of yours.",
 ]
 WithOption = Annotated[
     list[Path] | None,
-    typer.Option(
-        "--with", help="A table whose metrics are joined, as snas measure writes it."
-    ),
+    "A table whose metrics are joined, as snas measure writes it.",
 ]
 AgainstOption = Annotated[
     list[str] | None,
@@ -126,8 +119,7 @@ def taking(shared: str, *more: inspect.Parameter) -> Callable[[Command], Command
     for option in (*map(of_all.__getitem__, shared.split()), *more):
         kind, text = _PLAIN_TYPES[option.name], option.annotation.__metadata__[-1]
         kind = list[str] if kind == str | Sequence[str] else kind
-        flag = typer.Option(f"--{option.name.replace('_', '-')}", help=text)
-        flags.append(option.replace(annotation=Annotated[kind, flag]))
+        flags.append(option.replace(annotation=Annotated[kind, text]))
 
     def decorate(command: Command) -> Command:
         signature = inspect.signature(command, eval_str=True)

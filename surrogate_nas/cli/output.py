@@ -12,8 +12,6 @@ from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Protocol, TextIO
 
-import typer
-
 from surrogate_nas.core.numbers import plural
 from surrogate_nas.files.progress import LINE_SECONDS, ProgressLines
 
@@ -30,9 +28,7 @@ _LONGEST_NAME = 40
 _LONGEST_WORDS = 24
 
 
-JsonOption = Annotated[
-    bool, typer.Option("--json", help="Print one JSON document on standard output.")
-]
+JsonOption = Annotated[bool, "Print one JSON document on standard output."]
 
 
 def emit(content: Any, as_json: bool, show: Callable[[], None]) -> None:

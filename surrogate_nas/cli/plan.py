@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Annotated, Any
 
-from typer import Argument, Option
+from typer import Argument
 
 from surrogate_nas.benchmarks import default
 from surrogate_nas.cli.options import StrategiesOption, names, numbers, taking
@@ -32,17 +32,15 @@ def plan(
     strategies: StrategiesOption = None,
     difference: Annotated[
         str,
-        Option(
-            help="Of mean normalised regrets, 1 being random sampling's; commas between."
-        ),
+        "Of mean normalised regrets, 1 being random sampling's; commas between.",
     ] = "0.05,0.1,0.2,0.5",
     runs: Annotated[
         str,
-        Option(help="Numbers of runs per problem whose power to show; commas between."),
+        "Numbers of runs per problem whose power to show; commas between.",
     ] = "10,20",
     pilot: Annotated[
         int,
-        Option(help="Runs of each strategy on each problem that show the spread."),
+        "Runs of each strategy on each problem that show the spread.",
     ] = 40,
     json: JsonOption = False,
     **options: Any,

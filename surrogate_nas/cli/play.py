@@ -11,8 +11,6 @@ from io import FileIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, BinaryIO
 
-from typer import Option
-
 from surrogate_nas.cli.options import (
     OF_ONE_OBJECTIVE,
     BenchmarkArgument,
@@ -148,23 +146,19 @@ _OF_WORKERS = (
 )
 def play(
     bench: BenchmarkArgument,
-    name: Annotated[str, Option(help="What results call the player.")] = "play",
-    blind: Annotated[
-        bool, Option("--blind", help="Show operations and metrics under drawn names.")
-    ] = False,
+    name: Annotated[str, "What results call the player."] = "play",
+    blind: Annotated[bool, "Show operations and metrics under drawn names."] = False,
     mcp: Annotated[
         bool,
-        Option("--mcp", help="Speak the Model Context Protocol, not plain JSON lines."),
+        "Speak the Model Context Protocol, not plain JSON lines.",
     ] = False,
     patience: Annotated[
-        float, Option(help="The most seconds between two messages, without --mcp.")
+        float, "The most seconds between two messages, without --mcp."
     ] = 3600.0,
     with_: WithOption = None,
     out: Annotated[
         Path | None,
-        Option(
-            help="Where the run is stored and goes on from; results/play-BENCH if left out."
-        ),
+        "Where the run is stored and goes on from; results/play-BENCH if left out.",
     ] = None,
     **options: Any,
 ) -> None:

@@ -74,17 +74,11 @@ def search(
     ] = None,
     known: Annotated[
         Path | None,
-        Option(
-            help="A CSV file of what was trained before: cell, metrics, epochs; not charged."
-        ),
+        "A CSV file of what was trained before: cell, metrics, epochs; not charged.",
     ] = None,
     random_first: Annotated[
         int | None,
-        Option(
-            help=(
-                "How many random cells come first; by default 10, and 0 on a training of your own."
-            )
-        ),
+        "How many random cells come first; by default 10, and 0 on a training of your own.",
     ] = None,
     confirm: Annotated[
         str | None,
@@ -95,21 +89,17 @@ def search(
     ] = None,
     against_cell: Annotated[
         str | None,
-        Option(
-            help=(
-                "A cell of yours that the confirmed one must beat; by default the first of"
-                " --first."
-            )
+        (
+            "A cell of yours that the confirmed one must beat; by default the first of"
+            " --first."
         ),
     ] = None,
     with_: WithOption = None,
     out: Annotated[
         Path | None,
-        Option(
-            help=(
-                "A folder in which the run is stored as it is made, and from which the same command"
-                " goes on."
-            )
+        (
+            "A folder in which the run is stored as it is made, and from which the same command"
+            " goes on."
         ),
     ] = None,
     json: JsonOption = False,

@@ -8,14 +8,14 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
 
-from typer import Argument, Option, echo
+from typer import echo
 
 from surrogate_nas.cli.output import JsonOption, emit, note
 
 _PORT = 8765
 ServeOption = Annotated[
     bool,
-    Option("--serve", help="Show it in a browser while it runs; the address is printed."),
+    "Show it in a browser while it runs; the address is printed.",
 ]
 
 
@@ -48,11 +48,9 @@ def shown(folder: Path, wanted: bool) -> Iterator[None]:
 def serve(
     folder: Annotated[
         Path,
-        Argument(help="A comparison, a suite, or a folder of them, also unfinished."),
+        "A comparison, a suite, or a folder of them, also unfinished.",
     ],
-    port: Annotated[
-        int, Option(help="The port on this machine; 0 for a free one.")
-    ] = _PORT,
+    port: Annotated[int, "The port on this machine; 0 for a free one."] = _PORT,
     json: JsonOption = False,
 ) -> None:
     """Show comparisons and suites while they run, in a browser.

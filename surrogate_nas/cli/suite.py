@@ -7,8 +7,6 @@ from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
-from typer import Argument, Option
-
 from surrogate_nas.cli.options import (
     OF_RUNS,
     AgainstOption,
@@ -40,31 +38,27 @@ from surrogate_nas.runs.problem import read_suite
 def suite(
     name: Annotated[
         str,
-        Argument(
-            help="starter, families, standard, or a TOML file of problems and strategies."
-        ),
+        "starter, families, standard, or a TOML file of problems and strategies.",
     ],
     strategies: StrategiesOption = None,
     blind: BlindOption = False,
     problems: Annotated[
         list[str] | None,
-        Option(help="Only these of the suite; commas between, or the option again."),
+        "Only these of the suite; commas between, or the option again.",
     ] = None,
     runs: Annotated[
         int | None,
-        Option(help="Seeds per strategy and problem; each one's own if left out."),
+        "Seeds per strategy and problem; each one's own if left out.",
     ] = None,
     seed: Annotated[
         int | None,
-        Option(help="The root of all randomness; the suite's own, usually 0, if left out."),
+        "The root of all randomness; the suite's own, usually 0, if left out.",
     ] = None,
     out: Annotated[
         Path | None,
-        Option(
-            help=(
-                "Where results, tables and the report go, and are resumed from; results/suite-NAME"
-                " if left out."
-            )
+        (
+            "Where results, tables and the report go, and are resumed from; results/suite-NAME"
+            " if left out."
         ),
     ] = None,
     against: AgainstOption = None,

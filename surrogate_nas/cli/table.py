@@ -6,7 +6,7 @@ import time
 from pathlib import Path
 from typing import Annotated, Any
 
-from typer import Argument, Option
+from typer import Argument
 
 from surrogate_nas.cli.options import taking
 from surrogate_nas.cli.output import (
@@ -27,19 +27,17 @@ def table(
     ] = "fashion",
     out: Annotated[
         Path | None,
-        Option(help="The table's file; among the imported ones if left out."),
+        "The table's file; among the imported ones if left out.",
     ] = None,
     epochs: Annotated[
         int | None,
-        Option(help="The longest training; the task's default if left out."),
+        "The longest training; the task's default if left out.",
     ] = None,
     seeds: Annotated[
         int | None,
-        Option(help="Seeds of every cell; 1, or those of your own training."),
+        "Seeds of every cell; 1, or those of your own training.",
     ] = None,
-    space: Annotated[
-        str | None, Option(help="Whose cells: a space's name, or file.py:SPACE.")
-    ] = None,
+    space: Annotated[str | None, "Whose cells: a space's name, or file.py:SPACE."] = None,
     json: JsonOption = False,
     **options: Any,
 ) -> None:

@@ -21,23 +21,21 @@ from surrogate_nas.training import train as run_train
 def train(
     cell: Annotated[
         str,
-        Argument(
-            help=(
-                "A cell of any registered space as the field prints it, its index, or a published"
-                " name."
-            )
+        (
+            "A cell of any registered space as the field prints it, its index, or a published"
+            " name."
         ),
     ],
-    task: Annotated[str, Option(help="A task's name, or file.py:TASK.")] = "digits",
+    task: Annotated[str, "A task's name, or file.py:TASK."] = "digits",
     loss: Annotated[
-        str | None, Option(help="Another loss than the task's own, or file.py:LOSS.")
+        str | None, "Another loss than the task's own, or file.py:LOSS."
     ] = None,
     epochs: Annotated[
         int | None,
-        Option(help="The length of the run; the task's default if left out."),
+        "The length of the run; the task's default if left out.",
     ] = None,
-    device: Annotated[str, Option(help="As PyTorch names it: cpu, cuda, mps.")] = "cpu",
-    seed: Annotated[int, Option(help="Seeds initial weights and batches.")] = 0,
+    device: Annotated[str, "As PyTorch names it: cpu, cuda, mps."] = "cpu",
+    seed: Annotated[int, "Seeds initial weights and batches."] = 0,
     json: JsonOption = False,
 ) -> None:
     """Train one cell on a task and print its learning curve.
@@ -95,21 +93,19 @@ def measure(
         list[str] | None,
         Argument(metavar="[CELL...]", help="Cells as the field prints them, or indices."),
     ] = None,
-    cells: Annotated[int | None, Option(help="Instead, how many random cells.")] = None,
-    device: Annotated[str, Option(help="As PyTorch names it: cpu, cuda, mps.")] = "cpu",
-    threads: Annotated[int, Option(help="PyTorch's threads on a CPU.")] = 1,
-    batch: Annotated[int, Option(help="Examples of one inference.")] = 1,
-    space: Annotated[
-        str | None, Option(help="Whose cells: a space's name, or file.py:SPACE.")
-    ] = None,
+    cells: Annotated[int | None, "Instead, how many random cells."] = None,
+    device: Annotated[str, "As PyTorch names it: cpu, cuda, mps."] = "cpu",
+    threads: Annotated[int, "PyTorch's threads on a CPU."] = 1,
+    batch: Annotated[int, "Examples of one inference."] = 1,
+    space: Annotated[str | None, "Whose cells: a space's name, or file.py:SPACE."] = None,
     task: Annotated[
         str | None,
-        Option(help="Whose network to time; the published one if left out."),
+        "Whose network to time; the published one if left out.",
     ] = None,
-    seed: Annotated[int, Option(help="Of the draw of cells and of their order.")] = 0,
+    seed: Annotated[int, "Of the draw of cells and of their order."] = 0,
     watts: Annotated[
         float | None,
-        Option(help="Power to estimate energy with, if no counter is here."),
+        "Power to estimate energy with, if no counter is here.",
     ] = None,
     json: JsonOption = False,
 ) -> None:
