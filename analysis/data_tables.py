@@ -17,8 +17,8 @@ from typing import Any
 
 from marked import put, table
 
-from surrogate_nas.space import space_named
-from surrogate_nas.tables.sources.base import SOURCES, declared
+from surrogate_nas.benchmarks import available
+from surrogate_nas.tables.sources.base import declared
 from surrogate_nas.tables.sources.base import sources as all_sources
 from surrogate_nas.tables.sources.fetching import repositories
 
@@ -45,15 +45,16 @@ _SPLITS = ("train", "valid", "test")
 def sources() -> str:
     """The table of sources: benchmarks, cells, measured metrics, how to get them, licences."""
     catalogue = json.loads((DATA / "catalogue.json").read_text(encoding="utf-8"))
+    listed = available()
     rows = []
     for name in all_sources():
         entry = declared(name)
-        models = [SOURCES.find(name).predicting(benchmark) for benchmark in entry.predicts]
+        models = [one for one in listed if one["name"] in entry.predicts]
         held = [catalogue[benchmark] for benchmark in entry.names]
         held += [
             {
-                "cells": space_named(one.space).size,
-                "metrics": [m.describe() for m in one.metrics],
+                "cells": one["cells"],
+                "metrics": [metric for metric in one["metrics"] if metric["epochs"]],
             }
             for one in models
         ]

@@ -14,7 +14,7 @@ from dataclasses import replace
 from functools import cached_property, lru_cache
 from itertools import chain
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 
@@ -32,12 +32,14 @@ from surrogate_nas.core.errors import AbsentError, UserError
 from surrogate_nas.core.metrics import Metric
 from surrogate_nas.files import home
 from surrogate_nas.space import Cell, Enumerable, choices_of, listed, space_named
+from surrogate_nas.space.network import Network
 from surrogate_nas.surrogates.base import Prediction
 from surrogate_nas.surrogates.storage import Fitted
 from surrogate_nas.surrogates.storage import load as load_model
 from surrogate_nas.tables import Seed
 from surrogate_nas.tables.sources import fetching
-from surrogate_nas.tables.sources.base import SOURCES, Model, predicted, source_of
+from surrogate_nas.tables.sources.base import SOURCES, predicted, source_of
+from surrogate_nas.tables.sources.declaration import declaration
 
 PREFIX = "surrogate:"
 
@@ -226,18 +228,23 @@ class PredictedBenchmark(Benchmark):
 
     def __init__(self, name: str) -> None:
         """Describe the benchmark; the model is opened when something is asked."""
+        self.name = name
         self._source = source_of(name) or ""
-        self._model = cast(Model, SOURCES.find(self._source))
-        about = self._model.predicting(name)
-        vars(self).update(about._asdict())
-        self.space = space_named(about.space)
+        self._model: Any = SOURCES.find(self._source)
+        spec = declaration(self._source)
+        self.title, self.objective, self.banner = spec.title, spec.objective, spec.banner
+        self.space = space_named(spec.space)
+        self.network = Network(**spec.network)
+        self.source = fetching.origin(self._source)
         self.licence = fetching.licence(self._source)
         self.citation = fetching.citation(self._source)
-        self._predicted = {
-            metric.name: column for column, metric in enumerate(about.metrics)
-        }
-        self._seconds = self._predicted[about.seconds]
-        self.metrics = (*about.metrics, *sizes_of(self.space, self._predicted))
+        columns = [
+            replace(column.metric({}, self.source), epochs=tuple(range(1, last + 1)))
+            for column in spec.columns
+            if isinstance(last := column.epochs, int)
+        ]
+        self._predicted = {metric.name: i for i, metric in enumerate(columns)}
+        self.metrics = (*columns, *sizes_of(self.space, self._predicted))
         self._cached: dict[tuple[Cell, int], list[float]] = {}
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -263,7 +270,7 @@ class PredictedBenchmark(Benchmark):
         runs = lengths_of(questions)
         if not runs:
             return np.zeros(len(cells))
-        return self._rows(cells, runs[-1])[:, self._seconds]
+        return self._rows(cells, runs[-1])[:, self._predicted["train_seconds"]]
 
     def _rows(self, cells: Sequence[Cell], epochs: int) -> Values:
         """Predict cells after some epochs, shape ``(n, predicted metrics)``."""
@@ -284,7 +291,8 @@ class PredictedBenchmark(Benchmark):
     ) -> float:
         """Return the predicted seconds from `since` to `epochs`, at least 0."""
         before, after = (
-            float(self._rows([cell], run)[0, self._seconds]) for run in (since, epochs)
+            float(self._rows([cell], run)[0, self._predicted["train_seconds"]])
+            for run in (since, epochs)
         )
         return max(after - before, 0.0)
 
@@ -304,10 +312,6 @@ class Predicted(Resolver):
     def matches(self, name: str) -> bool:
         """Whether it is one of them."""
         return name in predicted()
-
-    def runs_code(self, name: str) -> bool:
-        """Whether its source is of another package, whose code predicts."""
-        return source_of(name) not in SOURCES
 
     def open(self, name: str) -> PredictedBenchmark:
         """Open the benchmark, or return the one that this process has open."""

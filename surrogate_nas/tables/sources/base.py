@@ -24,8 +24,8 @@ because they are read without importing it.
 The module of a source has ``read(name)``, which makes the `Table` of a benchmark; most of ours use
 a declaration, the TOML file of the same name (`surrogate_nas.tables.sources.declaration`). It may
 have ``verify()``, which checks tables in further ways, and ``is_current(columns)`` where earlier
-versions made other tables. A source with a model has ``predicting(name)`` and
-``predict(name, choices, epochs)`` instead of ``read``.
+versions made other tables. A source of ours with a model has ``predict(name, choices, epochs)``
+instead of ``read``: its declaration says what is predicted, after each of so many epochs.
 """
 
 from __future__ import annotations
@@ -47,17 +47,11 @@ from zipfile import BadZipFile
 from msgspec import Struct, convert
 
 from surrogate_nas.core.errors import UserError, unknown
-from surrogate_nas.core.metrics import Metric
 from surrogate_nas.core.registry import Registry
 from surrogate_nas.files import shipped
 from surrogate_nas.files.whole import printable
-from surrogate_nas.space.network import Network
 
 if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
-
-    from surrogate_nas.space.cell import Choices
     from surrogate_nas.tables import ColumnKey, Table
 
 
@@ -69,36 +63,6 @@ class Source(Protocol):
 
     def read(self, name: str) -> Table:
         """Assemble the table of a benchmark from what is installed and fetched."""
-
-
-class Model(Protocol):
-    """The module of a source that predicts."""
-
-    def predicting(self, name: str) -> Predicting:
-        """Describe one of its benchmarks without opening the model."""
-
-    def predict(self, name: str, choices: Choices, epochs: int) -> NDArray[np.float64]:
-        """Predict all metrics of cells after some epochs, shape ``(n, metrics)``."""
-
-
-class Predicting(NamedTuple):
-    """A benchmark that a model answers, along one training of each cell.
-
-    Attributes:
-        name, space, title, source, objective, banner, network: As of a table.
-        metrics: The predicted metrics, all by the same epochs.
-        seconds: The metric that an answer is charged.
-    """
-
-    name: str
-    space: str
-    title: str
-    metrics: tuple[Metric, ...]
-    network: Network
-    objective: str
-    source: str
-    seconds: str
-    banner: str
 
 
 class Verified(NamedTuple):
@@ -265,8 +229,8 @@ def source_of(benchmark: str) -> str | None:
 
 
 def predicted() -> list[str]:
-    """The names of all benchmarks that sources have models of."""
-    return [benchmark for name in sources() for benchmark in declared(name).predicts]
+    """The names of all benchmarks that sources of ours have models of."""
+    return [benchmark for name in SOURCES for benchmark in declared(name).predicts]
 
 
 def made() -> frozenset[str]:

@@ -17,7 +17,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from dataclasses import replace
 from functools import lru_cache
 from itertools import combinations
 from typing import TYPE_CHECKING
@@ -27,24 +26,16 @@ from numpy.typing import NDArray
 
 from surrogate_nas.core.errors import UserError
 from surrogate_nas.core.extras import missing
-from surrogate_nas.core.metrics import Metric, score_metric
 from surrogate_nas.space import choices_of, space_named
 from surrogate_nas.space.cell import Choices
-from surrogate_nas.space.network import Network
 from surrogate_nas.tables.sources import fetching
-from surrogate_nas.tables.sources.base import Predicting, Verified, declared
+from surrogate_nas.tables.sources.base import Verified
 from surrogate_nas.tables.sources.facts import close
 
 if TYPE_CHECKING:
     from onnxruntime import InferenceSession
 
-PREDICTS = declared("nb301").predicts
-_SOURCE = "nb301"
-_REPOSITORY = "slds-lmu/yahpo_data"
 _SPACE = "darts"
-_NETWORK = Network(channels=32, cells_per_stage=2)
-"""Eight cells, two of them reductions, from 32 channels on."""
-_EPOCHS = tuple(range(1, 99))
 _PREFIX = "NetworkSelectorDatasetInfo_COLON_darts_COLON_"
 _HALVES = ("normal", "reduce")
 _NODES = (2, 3, 4, 5)
@@ -52,39 +43,6 @@ _AT_ONCE = 4096
 _NEAR = 0.01
 _KNOWN = {"DARTS_V1": 92.746, "DARTS_V2": 92.877, "PC_DARTS_cifar": 93.228}
 """What the published file said on the day that this was written."""
-
-
-def predicting(name: str) -> Predicting:
-    """What the benchmark is; the model is not opened."""
-    source = fetching.origin(_SOURCE, _REPOSITORY)
-    described = "CIFAR-10's validation images, along one training of 98 epochs; predicted"
-    metrics = (
-        score_metric("valid_error", "%", "error", described, source),
-        score_metric("valid_loss", "nats", "loss", f"cross-entropy, {described}", source),
-        Metric(
-            "train_seconds",
-            "s",
-            "record",
-            "cost",
-            description="of so many epochs; predicted",
-            source=source,
-        ),
-    )
-    return Predicting(
-        name=name,
-        space=_SPACE,
-        title=f"{declared(_SOURCE).title}; every cell of the space {_SPACE} can be asked for",
-        metrics=tuple(replace(metric, epochs=_EPOCHS) for metric in metrics),
-        network=_NETWORK,
-        objective="valid_error + 0.05*params",
-        source=source,
-        seconds="train_seconds",
-        banner=(
-            "A surrogate of a surrogate: a network fitted to NAS-Bench-301's models, which were"
-            " fitted to 60,000 trained cells. Nothing here was trained, the best of it is what the"
-            " model likes best, and there is no test accuracy."
-        ),
-    )
 
 
 def predict(name: str, choices: Choices, epochs: int) -> NDArray[np.float64]:
@@ -151,7 +109,7 @@ def _code() -> tuple[dict[str, tuple[int, dict[str, int]]], NDArray[np.int32]]:
 
 
 def _content(name: str) -> bytes:
-    (path,) = fetching.fetched(_SOURCE, f"*/{name}")
+    (path,) = fetching.fetched("nb301", f"*/{name}")
     return path.read_bytes()
 
 
@@ -160,7 +118,7 @@ def _session() -> InferenceSession:
     try:
         import onnxruntime
     except ImportError as error:
-        raise missing(f"The benchmark {PREDICTS[0]}", "onnxruntime") from error
+        raise missing("The benchmark nb301", "onnxruntime") from error
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = options.inter_op_num_threads = 1
     options.log_severity_level = 3
@@ -171,7 +129,7 @@ def _session() -> InferenceSession:
         )
     except Exception as error:
         raise UserError(
-            f"The model of {PREDICTS[0]} cannot be run: {' '.join(str(error).split()):.200}."
+            f"The model of nb301 cannot be run: {' '.join(str(error).split()):.200}."
         ) from error
 
 
@@ -180,6 +138,6 @@ def verify() -> Iterator[Verified]:
     space = space_named(_SPACE)
     for name, expected in _KNOWN.items():
         accuracy = 100.0 - float(
-            predict(PREDICTS[0], choices_of([space.parse(name)]), 98)[0, 0]
+            predict("nb301", choices_of([space.parse(name)]), 98)[0, 0]
         )
         yield close(f"accuracy of {name}", accuracy, expected, _NEAR)
