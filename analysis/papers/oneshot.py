@@ -348,8 +348,8 @@ def _notes(n_runs: int) -> list[str]:
         (
             f"{n_runs} searches each. Seconds are the table's own clock: a supernet's steps are"
             " charged by its additive cost model of operations"
-            " (`surrogate_nas.benchmarks.cost_model`), cells as in every search. The others are"
-            " read after the seconds of the best of five."
+            " (`surrogate_nas.objective.supernet_context`), cells as in every search. The others"
+            " are read after the seconds of the best of five."
         ),
         (
             "Refused: cells without a path that were more probable than the first living one,"

@@ -6,23 +6,33 @@ data can be reached from it.
 
 from __future__ import annotations
 
+import json
+from contextlib import suppress
 from dataclasses import replace
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from surrogate_nas.benchmarks.cost_model import CostModel, cost_models_of, task_of
+from surrogate_nas.benchmarks.base import Benchmark
+from surrogate_nas.benchmarks.joined import JoinedBenchmark
+from surrogate_nas.benchmarks.live import LiveBenchmark
+from surrogate_nas.benchmarks.table import TableBenchmark
+from surrogate_nas.benchmarks.trained import AnswerCache, Trained
 from surrogate_nas.core.errors import UserError
 from surrogate_nas.core.numbers import ROUNDING
+from surrogate_nas.core.version import __version__
 from surrogate_nas.objective.known import FreeTerms
 from surrogate_nas.objective.objective import Objective
-from surrogate_nas.space import Enumerable
-from surrogate_nas.space.network import CONV1, CONV3
+from surrogate_nas.space import Cell, Enumerable, listed
+from surrogate_nas.space.network import CONV1, CONV3, NONE, POOL, SKIP
 from surrogate_nas.strategies.oneshot.base import Additive, SupernetContext
+from surrogate_nas.training import Task, task_named
 
 _LEAST_R2 = 0.9
+_OPERATIONS = (SKIP, CONV1, CONV3, POOL)
+_TIMES = ("train_seconds", "valid_seconds")
 Matrix = NDArray[np.float64]
 
 
@@ -95,7 +105,10 @@ _WITH_CLASSES = ("classification", "language")
 def supernet_context_of(objective: Objective, *, hidden: bool = False) -> SupernetContext:
     """Equip a one-shot strategy."""
     benchmark, space = objective.benchmark, objective.benchmark.space
-    task = task_of(benchmark)
+    base = benchmark
+    while isinstance(base, JoinedBenchmark):
+        base = base.base
+    task = _task_of(base)
     if task is None:
         raise UserError(
             "A one-shot strategy trains a supernet, which takes a task that trains here: live:TASK"
@@ -116,7 +129,7 @@ def supernet_context_of(objective: Objective, *, hidden: bool = False) -> Supern
     penalty = additive(objective.known, space)
     if hidden:
         penalty = Additive(0.0, np.zeros_like(penalty.matrix))
-    models = cost_models_of(benchmark, task, space)
+    models = _cost_models(base, task, space)
     data = {name: task.data[name] for name in _SPLITS}
     step, example = (partial(_seconds, model, choices) for model in models)
     sealed = replace(task, load=_sealed)
@@ -133,9 +146,107 @@ def supernet_context_of(objective: Objective, *, hidden: bool = False) -> Supern
     )
 
 
-def _seconds(model: CostModel, choices: EdgeChoices, active: Active) -> float:
+def _task_of(benchmark: Benchmark) -> Task | None:
+    """Return the task of a benchmark's trainings; None where no task can train as it did."""
+    if isinstance(benchmark, LiveBenchmark):
+        return benchmark.task
+    card = benchmark.card if isinstance(benchmark, TableBenchmark) else ""
+    settings = json.loads(card or "{}").get("settings", {})
+    if benchmark.cost != "seconds" or not settings.get("epochs"):
+        return None
+    with suppress(UserError):
+        task = task_named(settings.get("task", ""))
+        return task if task.is_here() and task.network() == benchmark.network else None
+    return None
+
+
+_CostModel = tuple[float, dict[int, float]]
+"""Seconds of one unit of work: a fixed time, and one for each computed operation of a cell."""
+
+
+def _fitted(graphs: NDArray[np.int8], seconds: Matrix, units: float) -> _CostModel:
+    """Fit cells' seconds by least squares; negative ones are 0."""
+    counts = [(graphs == operation).sum(axis=1) for operation in _OPERATIONS]
+    columns = np.column_stack([np.ones(len(graphs)), *counts])
+    solution = np.linalg.lstsq(columns, seconds / units, rcond=None)[0]
+    fixed, *coefficients = np.maximum(solution, 0.0).tolist()
+    return fixed, dict(zip(_OPERATIONS, coefficients, strict=True))
+
+
+def _cost_models(
+    benchmark: Benchmark, task: Task, space: Enumerable
+) -> tuple[_CostModel, _CostModel]:
+    """Return the costs of a step on a training batch and of evaluating a validation example.
+
+    For a table, seconds are fitted to the recorded seconds of cells by least squares. For a live
+    task, they are measured once, on cells of one operation each, and cached in ``live/`` of the
+    data directory.
+    """
+    from surrogate_nas.training.supernet import live_operations
+
+    data = task.data
+    steps = -(-len(data["train"].targets) // task.schedule.batch)
+    examples = len(data["valid"].targets)
+    if isinstance(benchmark, LiveBenchmark):
+        graphs, trained, judged, epochs = *_measured(benchmark, space), 1
+    else:
+        epochs = benchmark.metric("train_seconds").epochs[-1]
+        graphs = live_operations(space)
+        trained = benchmark.column("train_seconds", epochs)
+        judged = benchmark.column("valid_seconds")
+        usable = graphs.any(axis=1) & np.isfinite(trained) & np.isfinite(judged)
+        graphs, trained, judged = graphs[usable], trained[usable], judged[usable]
+    return _fitted(graphs, trained, epochs * steps), _fitted(graphs, judged, examples)
+
+
+def _measured(
+    benchmark: LiveBenchmark, space: Enumerable
+) -> tuple[NDArray[np.int8], Matrix, Matrix]:
+    """Return operations of the plainest cells, and seconds of one epoch and validation pass."""
+    from surrogate_nas.training import train
+    from surrogate_nas.training.supernet import live_operations
+
+    cells = _plainest(space)
+    cache = AnswerCache(benchmark.cache.path.with_name(f"pace-{benchmark.cache.path.name}"))
+    if any(cache.find((cell.text, 1, 0)) is None for cell in cells):
+        about: Any = {"network": benchmark.network, "space": space, "test": False}
+        about |= {"device": benchmark.device, "at_once": 1, "epochs": 1}
+        # the first warms up; of two trainings of a cell the faster counts
+        _, *curves = (
+            train([cell], benchmark.task, **about)[0] for cell in (cells[-1], *cells * 2)
+        )
+        for i, cell in enumerate(cells):
+            own = curves[i :: len(cells)]
+            seconds = {kind: min(getattr(curve, kind) for curve in own) for kind in _TIMES}
+            made_with = {"surrogate_nas": __version__}
+            cache.add((cell.text, 1, 0), Trained(seconds, 0.0), made_with)
+    answers = (cache.find((cell.text, 1, 0)) for cell in cells)
+    measured = [answer.metrics for answer in answers if answer]
+    trained, judged = (np.array([seconds[kind] for seconds in measured]) for kind in _TIMES)
+    return live_operations(space)[[cell.index for cell in cells]], trained, judged
+
+
+def _plainest(space: Enumerable) -> list[Cell]:
+    """For each operation, the cell with it on every edge; and a single skip to the output."""
+    plainest = {}
+    for cell in listed(space):
+        graph = space.graph(cell)
+        if graph is None:
+            continue
+        operations = set(graph.operations)
+        has_one_skip = operations == {NONE, SKIP} and graph.operations.count(SKIP) == 1
+        if len(operations) == 1 and operations != {NONE}:
+            plainest[graph.operations[0]] = cell
+        elif has_one_skip and any(graph.live().operations):
+            plainest[NONE] = cell
+    return [plainest[operation] for operation in sorted(plainest)]
+
+
+def _seconds(model: _CostModel, choices: EdgeChoices, active: Active) -> float:
+    fixed, operations = model
     pairs = zip(choices.operations, active, strict=True)
-    return model([operations[choice] for operations, chosen in pairs for choice in chosen])
+    chosen = (of_edge[choice] for of_edge, places in pairs for choice in places)
+    return fixed + sum(operations.get(operation, 0.0) for operation in chosen)
 
 
 def _sealed() -> dict[str, Split]:

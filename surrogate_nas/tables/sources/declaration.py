@@ -86,7 +86,7 @@ class Column(Struct, frozen=True, forbid_unknown_fields=True):
     seeds: int | list[int] = 1
     source: str = ""
     only: tuple[str, ...] = ("*",)
-    each: tuple[dict[str, str], ...] = ({},)
+    each: tuple[dict[str, str | int], ...] = ({},)
 
     def __post_init__(self) -> None:
         if self.convert not in CONVERSIONS:
@@ -271,7 +271,7 @@ def table_of(
         if column.optional and column.keys(own)[0] not in records:
             continue
         metric = column.metric(own, spec.source.format_map(words))
-        epochs = words[column.epochs] if isinstance(column.epochs, str) else column.epochs
+        epochs = own[column.epochs] if isinstance(column.epochs, str) else column.epochs
         values = column.values(records, own)
         if values.ndim == 2:
             numbers = (

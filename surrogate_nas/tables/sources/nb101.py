@@ -23,15 +23,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from surrogate_nas.core.metrics import Metric, score_metric
 from surrogate_nas.files.whole import printable
-from surrogate_nas.space import Sampled
 from surrogate_nas.space.nb101 import NB101
 from surrogate_nas.space.nb101.graphs import all_hashes
-from surrogate_nas.space.network import Network
 from surrogate_nas.tables import Table
 from surrogate_nas.tables.sources import fetching
 from surrogate_nas.tables.sources.base import reading
+from surrogate_nas.tables.sources.declaration import table_of
 
 _EPOCHS = (4, 12, 36, 108)
 
@@ -52,42 +50,29 @@ def read_files(paths: list[Path], name: str, source: str) -> Table:
         )
         indices, first = np.unique(all_indices, return_index=True)
         numbers = all_numbers[first]
-    every = NB101()
-    whole = len(indices) == len(every)
-    space = every if whole else Sampled(every, every.choices[indices])
-    notice = (
-        f"{space.notice} The others have no values here. "
-        if isinstance(space, Sampled)
-        else ""
+    space = NB101()
+    whole = len(indices) == len(space)
+    n_all = f"{len(space):,} cells"
+    records = {
+        f"{epochs} {what}": values
+        for epochs, errors in zip(_EPOCHS, numbers.T, strict=False)
+        for what, values in (
+            ("error", errors),
+            ("seconds", numbers[:, -1] * epochs / _EPOCHS[-1]),
+        )
+    }
+    table = table_of(
+        "nb101",
+        name,
+        space,
+        records,
+        None if whole else [space[index] for index in indices],
+        origin=source,
+        extent=f"all {n_all}" if whole else f"{len(indices):,} of {n_all}",
+        others="" if whole else " The others have no values here. ",
     )
-    extent = (
-        f"all {len(space):,} cells" if whole else f"{len(space):,} of {len(every):,} cells"
-    )
-    table = Table(
-        name=name,
-        space=space.definition,
-        title=f"NAS-Bench-101 on CIFAR-10: {extent}",
-        source=source,
-        licence=fetching.licence("nb101"),
-        citation=fetching.citation("nb101"),
-        objective="valid_error + 0.05*params",
-        network=Network(channels=128, cells_per_stage=3),
-        banner=f"{notice}There is one number a training, of unnamed seeds, and no test accuracy:"
-        " what is searched on is all that can be reported.",
-    )
-    described = (
-        "CIFAR-10, 10,000 validation images, trained on 40,000 for so many epochs on a schedule of"
-        " its own"
-    )
-    error = score_metric("valid_error", "%", "error", described, source)
-    recorded = "recorded of 108 epochs; of a shorter training its share of those"
-    described = f"{recorded}, which is an estimate"
-    seconds = Metric(
-        "train_seconds", "s", "record", "cost", description=described, source=source
-    )
-    for column, epochs in enumerate(_EPOCHS):
-        table.add(error, epochs, 100.0 * (1.0 - numbers[:, column]))
-        table.add(seconds, epochs, numbers[:, -1] * epochs / _EPOCHS[-1])
+    table.licence = fetching.licence("nb101")
+    table.citation = fetching.citation("nb101")
     return table
 
 
