@@ -1,7 +1,7 @@
 """How far apart the optimal cells of different losses lie under one rule for λ.
 
 A tolerance says what twice the median parameters are worth, in interquartile ranges of a loss: λ is
-that share of its range, as `Objective(tolerance=)` has it. The same λ is the validation measure's,
+that share of its range. The same λ is the validation measure's,
 whatever the loss. The limit is the parameters of the measure's pick by the tolerance. The knee of
 the front of a loss and parameters lies farthest below the line of its ends. No table made the rule.
 """
@@ -16,12 +16,17 @@ import pandas as pd
 from analysis.answer.orders import others, spread_of_seeds
 from analysis.answer.reading import Table, Values
 from analysis.answer.variance import of_seeds, over_sources
-from surrogate_nas.objective.known import spread
 
 RULES = ("tolerance", "same λ", "limit", "knee")
 SHARES = (0.1, 0.3, 1.0)
 """What twice the median parameters are worth, in interquartile ranges of the loss."""
 QUANTITIES = ("params", "goal")
+
+
+def spread(values: Values) -> float:
+    """The interquartile range of values, shape ``(n,)``."""
+    low, high = np.percentile(values, [25, 75])
+    return float(high - low)
 
 
 def knee(loss: Values, size: Values) -> int:

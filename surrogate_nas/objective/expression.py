@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Literal, NamedTuple
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -99,26 +99,6 @@ class Constraint:
 
     def __str__(self) -> str:
         return f"{self.name} {self.relation} {exact(self.limit)}"
-
-
-class Tolerance(NamedTuple):
-    """The amount of a term of R that a change of a metric of L is worth.
-
-    Attributes:
-        term, amount: The term of R, and the amount in its own unit or in % of its median.
-        is_share: Whether the amount is in %.
-        measure, change: An error, a loss or a quality, and its change in its own unit.
-    """
-
-    term: Term
-    amount: float
-    is_share: bool
-    measure: Term
-    change: float
-
-    def __str__(self) -> str:
-        amount = exact(self.amount) + "%" * self.is_share
-        return f"{amount} {self.term.name} per {exact(self.change)} {self.measure.name}"
 
 
 @dataclass(frozen=True)
@@ -265,9 +245,6 @@ _MOST_PARENTHESES = 50
 _NUMBER = r"(-?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?)"
 _METRIC = r"([A-Za-z_]\w*(?:@\w[\w.-]*)?)\s*(?:\[\s*(\d+)\s*\])?"
 _LIMIT = re.compile(rf"{_METRIC}\s*([<>])=?\s*{_NUMBER}", re.ASCII)
-_TOLERANCE = re.compile(
-    rf"{_NUMBER}\s*(%?)\s*{_METRIC}\s+per\s+{_NUMBER}\s*{_METRIC}", re.ASCII
-)
 _ODD = re.compile(r"[^\w\s@.+*/()\[\],<>=%-]", re.ASCII)
 
 
@@ -277,8 +254,13 @@ def parse_several(text: str, subject_to: str | None = None) -> tuple[Expression,
     first, *others = _Reader(sums).objectives()
     limits += [subject_to] if subject_to else []
     for limit in limits:
-        matches = _joined(limit, _LIMIT, "latency@raspi4 <= 20")
-        for name, epochs, relation, number in matches:
+        for part in re.split(r",|\band\b", _checked(limit)):
+            if (match := _LIMIT.fullmatch(part.strip())) is None:
+                raise UserError(
+                    "Malformed expression: expected latency@raspi4 <= 20, found"
+                    f" {part.strip()!r}."
+                )
+            name, epochs, relation, number = match.groups()
             term = metric(name, _epochs(epochs))
             within = term <= float(number) if relation == "<" else term >= float(number)
             first = first.subject_to(within)
@@ -306,22 +288,6 @@ def parse(text: str, subject_to: str | None = None) -> Expression:
             f"One objective is wanted here, not {len(several)} with commas between them: {text}"
         )
     return several[0]
-
-
-def parse_tolerances(text: str) -> list[Tolerance]:
-    """Read tolerances, such as ``100% params per 1 valid_error``, joined by ``and``."""
-    tolerances = []
-    for groups in _joined(text, _TOLERANCE, "100% params per 1 valid_error"):
-        amount, share, term, epochs, change, measure, its_epochs = groups
-        own, other = Term(term, _epochs(epochs)), Term(measure, _epochs(its_epochs))
-        if not (float(amount) > 0 and float(change) > 0):
-            raise UserError(f"A tolerance is above 0, not {text:.80}.")
-        if DIVERSITY in (term, measure):
-            raise UserError(
-                "diversity is no metric of a cell, so no tolerance can name it."
-            )
-        tolerances.append(Tolerance(own, float(amount), bool(share), other, float(change)))
-    return tolerances
 
 
 def _epochs(text: str | None) -> int | None:
@@ -365,16 +331,6 @@ def _checked(text: object) -> str:
 def _malformed(message: str, text: str, position: int) -> UserError:
     shown = " ".join(f"{text[:position]}⟨here⟩{text[position:]}".split())
     return UserError(f"Malformed expression: {message} at column {position + 1}: {shown}")
-
-
-def _joined(text: str, pattern: re.Pattern[str], example: str) -> Iterator[tuple[str, ...]]:
-    """Yield the groups of every part of a text with "and" or commas between."""
-    for part in re.split(r",|\band\b", _checked(text)):
-        if (match := pattern.fullmatch(part.strip())) is None:
-            raise UserError(
-                f"Malformed expression: expected {example}, found {part.strip()!r}."
-            )
-        yield match.groups()
 
 
 class _Reader:

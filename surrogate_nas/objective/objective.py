@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import sys
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
@@ -35,7 +34,6 @@ from surrogate_nas.objective.known import (
     Scores,
     loss_divisor,
     untrained,
-    weighed,
 )
 from surrogate_nas.objective.seeds import (
     Draw,
@@ -107,7 +105,6 @@ class Objective:
         seed: Seed | None = None,
         seed_policy: SeedPolicy | None = None,
         search_on_final: str | Sequence[str] = (),
-        tolerance: str | None = None,
     ) -> None:
         """Resolve an expression against a benchmark and freeze its constants.
 
@@ -122,14 +119,11 @@ class Objective:
                 sees a single training of each cell, drawn by run and cell, while reports and regret
                 use the mean; None for the benchmark's own.
             search_on_final: Final metrics that a search may see; every report then says so.
-            tolerance: Terms of R with a tolerance in place of λ, such as ``100% params per 1
-                valid_error`` (twice the median parameters for a point of error), joined by ``and``;
-                see `surrogate_nas.objective.known`.
 
         Raises:
             UserError: The expression is malformed, names what the benchmark lacks, holds no loss,
-                or would let a search see a final metric that is not declared; seeds cannot be
-                drawn; or a tolerance cannot be converted.
+                or would let a search see a final metric that is not declared; or seeds cannot be
+                drawn.
         """
         benchmark = load(benchmark) if isinstance(benchmark, str) else benchmark
         if not isinstance(benchmark, Benchmark):
@@ -142,7 +136,6 @@ class Objective:
         self.seed: Seed = benchmark.default_seed if seed is None else seed
         self.search_on_final = _names(search_on_final)
         self.seed_policy = checked_policy(seed_policy, seed, benchmark)
-        objectives, notes = weighed(objectives, tolerance, benchmark, self.seed)
         self._questions: list[Question] = []
         self._seeds: dict[tuple[Question, ...], SingleSeeds | None] = {}
         self.diversity_weight = sum(
@@ -193,7 +186,6 @@ class Objective:
             raise UserError(
                 "The weights are so large that scores are no finite numbers; make them smaller."
             )
-        sys.stderr.write(notes)
 
     @property
     def bound(self) -> float:

@@ -87,10 +87,6 @@ class ObjectiveOptions(Struct, frozen=True, kw_only=True):
         str | Sequence[str],
         "Final metrics, such as a robust error, that this study searches on.",
     ] = ()
-    tolerance: Annotated[
-        str | None,
-        'λ by what R is worth, such as "100% params per 1 valid_error".',
-    ] = None
 
     def __post_init__(self) -> None:
         check_struct(self)

@@ -11,7 +11,7 @@ import pytest
 
 from analysis.answer import optima as picks
 from analysis.answer import replications as outside
-from analysis.answer import searching, tolerance
+from analysis.answer import searching
 from analysis.answer.contrasts import second_space
 from analysis.answer.controls import _Fast, controls
 from analysis.answer.orders import CONTRASTED, KIND, judge
@@ -30,9 +30,7 @@ from analysis.answer.searching import (
     read_searches,
 )
 from analysis.answer.variance import components, gains, shares, switches
-from surrogate_nas.benchmarks.losses import LossesBenchmark
 from surrogate_nas.files.whole import HOME_VARIABLE
-from surrogate_nas.objective import Objective
 from surrogate_nas.tables import read_compact
 from surrogate_nas.tables.sources import lcdb
 from tests.answer import independent
@@ -262,22 +260,3 @@ def test_the_design_is_counted_among_the_classes_that_are_looked_at():
     assert wanted["rotation-x0.2", "squared"] == 400
     assert wanted["digits-macro", "cross_entropy"] == 2 * 36, "the space has no more cells"
     assert ("digits-x4", "focal") not in wanted and wanted["digits", "focal"] == 400
-
-
-def test_the_study_s_tolerance_is_the_package_s(folder):
-    bench = LossesBenchmark(folder / "text.h5")
-    loss = bench.column("valid_loss@cross_entropy")
-    made = Objective(
-        "valid_loss@cross_entropy",
-        bench,
-        tolerance="100% params per 1 valid_loss@cross_entropy",
-    )
-    assert made.terms[1].weight == 1
-    by_error = Objective(
-        "valid_loss@cross_entropy",
-        bench,
-        tolerance="100% params per 1 valid_error@cross_entropy",
-    )
-    error = bench.column("valid_error@cross_entropy")
-    expected = tolerance.spread(loss) / tolerance.spread(error)
-    assert by_error.terms[1].weight == pytest.approx(expected, rel=0.005)

@@ -119,7 +119,6 @@ LENT = {
     "files.formats",
     "files.hdf5",
     "objective.supernet_context",
-    "objective.known",
     "report.export",
     "report.export.figures",
     "report.markup",
