@@ -9,13 +9,11 @@ from __future__ import annotations
 import copyreg
 import json
 import os
-import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from functools import lru_cache, partial
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any, ClassVar
 
 from surrogate_nas.benchmarks.base import Benchmark
@@ -33,7 +31,6 @@ from surrogate_nas.tables import write_table
 from surrogate_nas.tables.sources.base import (
     SOURCES,
     declared,
-    is_current,
     made,
     source_of,
 )
@@ -209,10 +206,12 @@ class Tables(Resolver):
         """Open the table; one that can be made without a fetch is made on first use."""
         path = _path(name)
         source = source_of(name) or ""
-        if not _is_here(name):
+        if not path.is_file():
             if not is_ready(source):
                 raise AbsentError(f"{name} is not here yet: {how_to_get(source)}.")
-            path = _assemble(name, path)
+            with locked(path, what=f"the table {path.stem}"):
+                if not path.is_file():  # else another process made it while this one waited
+                    write_table(assembled(name), path)
         bench = open_table(path)
         if source and declared(source).package and lacks(source):
             bench.more = f"More of it is to be had: run snas data fetch {source}."
@@ -225,7 +224,7 @@ class Tables(Resolver):
 
     def _describe(self, name: str) -> TableBenchmark | dict[str, Any]:
         """Return the table, or an entry where it is not here or cannot be opened."""
-        if not _is_here(name):
+        if not _path(name).is_file():
             return described(name)
         try:
             return self.open(name)
@@ -239,36 +238,6 @@ class Tables(Resolver):
 
 def _path(name: str) -> Path:
     return shipped(f"{FASHION}.h5") if name == FASHION else table_path(name)
-
-
-def _assemble(name: str, path: Path) -> Path:
-    """Make a package's table; where the folder cannot be written, in a temporary one."""
-    try:
-        with locked(path, what=f"the table {path.stem}"):
-            if not _is_here(name):  # else another process made it while this one waited
-                write_table(assembled(name), path)
-    except UserError as error:
-        table = assembled(name)
-        path = Path(_temporary_folder().name) / path.name
-        write_table(table, path)
-        warnings.warn(f"{error} Using {path} instead.", stacklevel=2)
-    return path
-
-
-def _is_here(name: str) -> bool:
-    """Return whether a table is here; that of a package whole, and as this version makes it."""
-    source = source_of(name)
-    if source is None or not declared(source).package:
-        return _path(name).is_file()
-    try:
-        return is_current(name, open_table(table_path(name)).columns)
-    except UserError:
-        return False
-
-
-_temporary_folder = lru_cache(maxsize=1)(
-    partial(TemporaryDirectory, prefix="surrogate_nas-")
-)
 
 
 @lru_cache(maxsize=1)

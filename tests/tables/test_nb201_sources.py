@@ -12,7 +12,7 @@ import surrogate_nas as sn
 from surrogate_nas.benchmarks import load
 from surrogate_nas.core.errors import UserError
 from surrogate_nas.files import table_path
-from surrogate_nas.tables import ColumnKey, Table, TableFile, write_table
+from surrogate_nas.tables import ColumnKey, Table, write_table
 from surrogate_nas.tables.sources import fetching, nb201
 
 NAME = "nb201-cifar100"
@@ -112,7 +112,7 @@ def test_a_fetch_replaces_the_table_that_was_assembled_before(
 
 
 @pytest.mark.usefixtures("linked")
-def test_a_table_of_an_earlier_version_is_made_anew(snas):
+def test_a_table_of_an_earlier_version_is_named(snas):
     current = nb201.read(NAME)
     older = Table(NAME, "nb201", "t", "s", network=current.network)
     for key in (
@@ -128,8 +128,6 @@ def test_a_table_of_an_earlier_version_is_made_anew(snas):
         ended.code == 2
         and "was made by an earlier version: run snas data fetch nb201" in ended.err
     )
-    assert load(NAME).column("valid_error", 200, 777).shape == (15625,)
-    assert TableFile(table_path(NAME)).digest == current.digest()
 
 
 # Devices and attacks

@@ -23,9 +23,9 @@ because they are read without importing it.
 
 The module of a source has ``read(name)``, which makes the `Table` of a benchmark; most of ours use
 a declaration, the TOML file of the same name (`surrogate_nas.tables.sources.declaration`). It may
-have ``verify()``, which checks tables in further ways, and ``is_current(columns)`` where earlier
-versions made other tables. A source of ours with a model has ``predict(name, choices, epochs)``
-instead of ``read``: its declaration says what is predicted, after each of so many epochs.
+have ``verify()``, which checks tables in further ways. A source of ours with a model has
+``predict(name, choices, epochs)`` instead of ``read``: its declaration says what is predicted,
+after each of so many epochs.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ import importlib.util
 import json
 import tomllib
 import zlib
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import lru_cache
 from pathlib import Path
@@ -52,7 +52,7 @@ from surrogate_nas.files import shipped
 from surrogate_nas.files.whole import printable
 
 if TYPE_CHECKING:
-    from surrogate_nas.tables import ColumnKey, Table
+    from surrogate_nas.tables import Table
 
 
 T = TypeVar("T")
@@ -236,9 +236,3 @@ def predicted() -> list[str]:
 def made() -> frozenset[str]:
     """The names of all benchmarks that sources make tables of."""
     return frozenset(benchmark for name in sources() for benchmark in declared(name).names)
-
-
-def is_current(benchmark: str, columns: Collection[ColumnKey]) -> bool:
-    """Whether a table of a source was made as this version makes it."""
-    check = getattr(SOURCES.find(source_of(benchmark) or ""), "is_current", None)
-    return check is None or bool(check(columns))

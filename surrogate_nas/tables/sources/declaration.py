@@ -278,8 +278,7 @@ def table_of(
                 column.seeds if isinstance(column.seeds, list) else range(values.shape[1])
             )
             seeds = dict(zip(numbers, values.T.copy(), strict=True))
-            counts = np.isfinite(values).sum(axis=1).astype(np.int16)
-            table.add(metric, epochs, np.nanmean(values, axis=1), counts, seeds)
+            table.add(metric, epochs, *means(values), seeds)
         elif indices is None:
             table.add(metric, epochs, values, cast(int, column.seeds))
         else:
@@ -302,6 +301,15 @@ def distinct(cells: Iterable[Cell]) -> tuple[list[Cell], NDArray[np.intp]]:
     index_by_cell: dict[Cell, int] = {}
     indices = [index_by_cell.setdefault(cell, len(index_by_cell)) for cell in cells]
     return list(index_by_cell), np.array(indices, dtype=np.intp)
+
+
+def means(values: Values, axis: int = -1) -> tuple[Values, NDArray[np.int16]]:
+    """The means of the finite values along an axis, NaN without one, and how many these are."""
+    counts = np.isfinite(values).sum(axis=axis)
+    sums = np.nansum(values, axis=axis)
+    return np.where(counts > 0, sums / np.maximum(counts, 1), np.nan), counts.astype(
+        np.int16
+    )
 
 
 def means_by_cell(

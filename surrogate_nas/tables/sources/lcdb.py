@@ -29,6 +29,7 @@ from surrogate_nas.tables.sources.base import declared, read_once, reading
 from surrogate_nas.tables.sources.declaration import (
     CONVERSIONS,
     declaration,
+    means,
     space_of,
     table_of,
 )
@@ -191,21 +192,14 @@ def table_of_set(name: str, sheets: dict[str, pd.DataFrame]) -> Table:
 def _add(table: Table, metric: Metric, sizes: list[int], values: Values) -> None:
     """Add a metric of shape ``(sizes, cells, splits)``: means of what is there, and the splits."""
     for size, of_size in zip(sizes, values, strict=True):
-        means, n_seeds = _means(of_size)
+        mean, n_seeds = means(of_size)
         if n_seeds.any():
             seeds = {
                 seed: column.copy()
                 for seed, column in enumerate(of_size.T)
                 if np.isfinite(column).any()
             }
-            table.add(metric, size, means, n_seeds.astype(np.int16), seeds)
-
-
-def _means(values: Values) -> tuple[Values, Values]:
-    """Return means over the finite values of the last axis, NaN without one, and their counts."""
-    counts = np.isfinite(values).sum(axis=-1)
-    sums = np.nansum(values, axis=-1)
-    return np.where(counts > 0, sums / np.maximum(counts, 1), np.nan), counts
+            table.add(metric, size, mean, n_seeds, seeds)
 
 
 def by_outer(scores: Cube, size: int = -1) -> Values:
@@ -219,4 +213,4 @@ def by_outer(scores: Cube, size: int = -1) -> Values:
         Shape ``(train, valid and test, learners, outer)``, NaN where there is no value.
     """
     of_size = scores.scores[:, size, _UNCERTAIN]
-    return _means(of_size.reshape(3, -1, OUTER, INNER))[0]
+    return means(of_size.reshape(3, -1, OUTER, INNER))[0]

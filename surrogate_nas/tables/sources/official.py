@@ -13,7 +13,6 @@ import re
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
-from functools import partial
 from itertools import product
 from typing import Any, NamedTuple
 
@@ -26,6 +25,7 @@ from surrogate_nas.space import listed, space_named
 from surrogate_nas.space.network import Network
 from surrogate_nas.tables import ColumnKey, Table, Values
 from surrogate_nas.tables.sources.base import reading
+from surrogate_nas.tables.sources.declaration import means
 
 Progress = Callable[[int, int], None]
 
@@ -50,50 +50,28 @@ _NO_TIMES = (
 )
 
 
-class _Reading(NamedTuple):
-    """A set of images of a data set, its metrics' names in a table, and a note."""
-
-    dataset: str
-    images: str
-    metric: str
-    note: str
-
-
-class _DataSet(NamedTuple):
-    """A table; the first reading's data set sets the times."""
-
-    title: str
-    network: Network
-    readings: tuple[_Reading, ...]
-
-
 _HALF, _FULL, _TRAIN = (
     f"network trained on {on}" for on in ("train (25 k)", "train+valid (50 k)", "train")
 )
-
-
-def _plain(title: str, dataset: str, network: Network) -> _DataSet:
-    names = {"train": "train_{}", "x-valid": "valid_{}", "x-test": "test_{}"}
-    readings = tuple(_Reading(dataset, *pair, _TRAIN) for pair in names.items())
-    return _DataSet(title, network, readings)
-
-
-_DATA_SETS = {
-    "cifar10": _DataSet(
-        "CIFAR-10",
-        Network(classes=10),
-        (
-            _Reading("cifar10-valid", "train", "train_{}", _HALF),
-            _Reading("cifar10-valid", "x-valid", "valid_{}", _HALF),
-            _Reading("cifar10-valid", "ori-test", "test_{}_25k", _HALF),
-            _Reading("cifar10", "ori-test", "test_{}", _FULL),
-        ),
-    ),
-    "cifar100": _plain("CIFAR-100", "cifar100", Network(classes=100)),
-    "imagenet16": _plain(
-        "ImageNet16-120", "ImageNet16-120", Network(classes=120, image_size=16)
-    ),
+_ABOUT = {
+    "cifar10": ("CIFAR-10", Network(classes=10)),
+    "cifar100": ("CIFAR-100", Network(classes=100)),
+    "imagenet16": ("ImageNet16-120", Network(classes=120, image_size=16)),
 }
+_Reading = tuple[str, str, str, str]
+"""A data set of the records, a set of its images, the name of a metric, and a note."""
+_NAMES = {"train": "train_{}", "x-valid": "valid_{}", "x-test": "test_{}"}
+_READINGS: dict[str, list[_Reading]] = {
+    "cifar10": [
+        ("cifar10-valid", "train", "train_{}", _HALF),
+        ("cifar10-valid", "x-valid", "valid_{}", _HALF),
+        ("cifar10-valid", "ori-test", "test_{}_25k", _HALF),
+        ("cifar10", "ori-test", "test_{}", _FULL),
+    ],
+    "cifar100": [("cifar100", *pair, _TRAIN) for pair in _NAMES.items()],
+    "imagenet16": [("ImageNet16-120", *pair, _TRAIN) for pair in _NAMES.items()],
+}
+"""By table; the data set of the first one has the times."""
 _LATENCY_NOTE = (
     "read by the authors on a GPU that the records do not name, without synchronising, batch 256;"
     " never to be mixed with a device's latency"
@@ -105,6 +83,8 @@ _TRAIN_SECONDS = Metric(
 _VALID_SECONDS = Metric(
     "valid_seconds", "s", "record", "cost", description="one validation pass"
 )
+_Key = tuple[str, str, int | None, int]
+"""Table, metric, epochs and seed of a column."""
 Trial = dict[str, Any]
 """The state of a ``ResultsCount``: one training on a data set by a seed."""
 
@@ -126,84 +106,58 @@ class RecordTables:
         self._source = source
         self._kind = kind
         self._space = listed(space_named(kind.space))
-        by_seed = partial(defaultdict[int, Values], self._nothing)
-        self._columns = defaultdict[tuple[str, str, int | None], dict[int, Values]](by_seed)
+        self._nothing = np.full(len(self._space), np.nan)
+        self._columns = defaultdict[_Key, Values](self._nothing.copy)
 
     def add(self, record: object, origin: str) -> None:
         """Add one architecture's record, in place of one of the same architecture."""
         with reading(origin, "official record"):
             runs, architecture = _runs(record, self._kind)
             index = self._space.parse(architecture).index
-            for name, data in _DATA_SETS.items():
-                self._add(name, data, index, runs)
-
-    def _add(
-        self, name: str, data: _DataSet, index: int, runs: Mapping[int, dict[str, Any]]
-    ) -> None:
-        def put(metric: str, epochs: int | None, seed: int, value: float) -> None:
-            if np.isfinite(value):
-                self._columns[name, metric, epochs][seed][index] = value
-
-        longest: dict[str, int] = {}
-        for epochs in sorted(runs, reverse=True):
-            last = epochs - 1
-            for dataset, images, metric, _ in data.readings:
-                which = "train" if images == "train" else "eval"
-                key = last if which == "train" else f"{images}@{last}"
-                for seed, trial in _trials(runs[epochs], dataset, epochs):
-                    loss = _number(trial, f"{which}_losses", key)
-                    accuracy = _number(trial, f"{which}_acc1es", key)
-                    put(metric.format("loss"), epochs, seed, loss)
-                    put(metric.format("error"), epochs, seed, 100.0 - accuracy)
-            for seed, trial in _trials(runs[epochs], data.readings[0].dataset, epochs):
-                times = [_number(trial, "train_times", epoch) for epoch in range(epochs)]
-                put(_TRAIN_SECONDS.name, epochs, seed, float(np.sum(times)))
-                latencies = [
-                    float(seconds) for seconds in trial.get("latency") or () if seconds > 0
-                ]
-                latency = 1000.0 * sum(latencies) / len(latencies) if latencies else np.nan
-                valid = _number(trial, "eval_times", f"x-valid@{last}")
-                for once, value in ((_VALID_SECONDS, valid), (RECORD_LATENCY, latency)):
-                    if (
-                        np.isfinite(value)
-                        and longest.setdefault(once.name, epochs) == epochs
-                    ):
-                        put(once.name, None, seed, value)
+            for name, readings in _READINGS.items():
+                for metric, epochs, seed, value in _values(readings, runs):
+                    if np.isfinite(value):
+                        self._columns[name, metric, epochs, seed][index] = value
 
     def tables(self) -> list[Table]:
         """Return the tables of the data sets that the records hold anything of."""
-        names = {name for name, _, _ in self._columns}
-        return [self._table(n, data) for n, data in _DATA_SETS.items() if n in names]
+        names = {name for name, *_ in self._columns}
+        return [self._table(name) for name in _READINGS if name in names]
 
-    def _table(self, name: str, data: _DataSet) -> Table:
+    def _table(self, name: str) -> Table:
+        title, network = _ABOUT[name]
         table = Table(
             name=f"{self._prefix}-{name}",
             space=self._space.definition,
-            title=f"{self._title} on {data.title}",
+            title=f"{self._title} on {title}",
             source=self._source,
             licence="MIT",
             citation=CITATION,
-            network=data.network,
+            network=network,
         )
-        metrics = [_TRAIN_SECONDS]
-        for _, images, metric, note in reversed(data.readings):
-            for what, unit in reversed(_UNITS.items()):
-                text = f"{note}, after the last epoch of the run"
-                score = score_metric(metric.format(what), unit, what, text, split=images)
-                metrics.insert(0, score)
+        metrics = [
+            score_metric(
+                metric.format(what),
+                unit,
+                what,
+                f"{note}, after the last epoch of the run",
+                split=images,
+            )
+            for _, images, metric, note in _READINGS[name]
+            for what, unit in _UNITS.items()
+        ]
         for described, epochs in [
-            *product(metrics, sorted({*self._kind.runs.values()})),
+            *product([*metrics, _TRAIN_SECONDS], sorted({*self._kind.runs.values()})),
             (_VALID_SECONDS, None),
             (RECORD_LATENCY, None),
         ]:
-            if seeds := self._columns.get((name, described.name, epochs)):
-                stacked = np.stack([seeds[seed] for seed in sorted(seeds)])
-                counts = np.isfinite(stacked).sum(axis=0)
-                sums = np.nansum(stacked, axis=0)
-                mean = np.where(counts > 0, sums / np.maximum(counts, 1), np.nan)
+            wanted = name, described.name, epochs
+            held = sorted(key for key in self._columns if key[:3] == wanted)
+            if held:
+                seeds = {key[3]: self._columns[key] for key in held}
+                mean, counts = means(np.stack(list(seeds.values())), axis=0)
                 own = replace(described, source=self._source)
-                per_seed = None if epochs is None else dict(seeds)
-                table.add(own, epochs, mean, counts.astype(np.int16), per_seed)
+                table.add(own, epochs, mean, counts, None if epochs is None else seeds)
         has_value: Any = np.isfinite(list(table.columns.values())).any(axis=0)
         if not has_value.all():
             table.title += f" ({has_value.sum():,} of the {len(has_value):,} architectures)"
@@ -212,23 +166,44 @@ class RecordTables:
             table.banner = _NO_TIMES
         return table
 
-    def _nothing(self) -> Values:
-        return np.full(len(self._space), np.nan)
-
     def _lacks_times(self, table: Table) -> bool:
         """Return whether some result lacks the times that a query of it costs."""
 
-        def mean(name: str, epochs: int | None) -> Values:
-            return table.columns.get(ColumnKey(name, epochs, "mean"), self._nothing())
+        def mean(metric: Metric, epochs: int | None) -> Values:
+            return table.columns.get(ColumnKey(metric.name, epochs, "mean"), self._nothing)
 
-        valid = mean(_VALID_SECONDS.name, None)
+        valid = mean(_VALID_SECONDS, None)
         return any(
-            (
-                np.isfinite(column) & np.isnan(mean(_TRAIN_SECONDS.name, epochs) + valid)
-            ).any()
+            (np.isfinite(column) & np.isnan(mean(_TRAIN_SECONDS, epochs) + valid)).any()
             for (_, epochs, _), column in table.columns.items()
             if epochs is not None
         )
+
+
+def _values(
+    readings: list[_Reading], runs: Mapping[int, dict[str, Any]]
+) -> Iterator[tuple[str, int | None, int, float]]:
+    """Yield metric, epochs, seed and value of all that a table takes from a record's runs."""
+    longest: dict[str, int] = {}
+    for epochs in sorted(runs, reverse=True):
+        last = epochs - 1
+        for dataset, images, metric, _ in readings:
+            on_train = images == "train"
+            which, key = ("train", last) if on_train else ("eval", f"{images}@{last}")
+            for seed, trial in _trials(runs[epochs], dataset, epochs):
+                loss = _number(trial, f"{which}_losses", key)
+                accuracy = _number(trial, f"{which}_acc1es", key)
+                yield metric.format("loss"), epochs, seed, loss
+                yield metric.format("error"), epochs, seed, 100.0 - accuracy
+        for seed, trial in _trials(runs[epochs], readings[0][0], epochs):
+            times = [_number(trial, "train_times", epoch) for epoch in range(epochs)]
+            yield _TRAIN_SECONDS.name, epochs, seed, float(np.sum(times))
+            latencies = [float(s) for s in trial.get("latency") or () if s > 0]
+            latency = 1000.0 * sum(latencies) / len(latencies) if latencies else np.nan
+            valid = _number(trial, "eval_times", f"x-valid@{last}")
+            for once, value in ((_VALID_SECONDS, valid), (RECORD_LATENCY, latency)):
+                if np.isfinite(value) and longest.setdefault(once.name, epochs) == epochs:
+                    yield once.name, None, seed, value
 
 
 def kind_of(text: str) -> Records | None:

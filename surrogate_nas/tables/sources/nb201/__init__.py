@@ -14,7 +14,7 @@ alone, which another source holds, goes with the second value and no other.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -32,7 +32,7 @@ from surrogate_nas.tables.sources.packaged import digest_of
 from surrogate_nas.tables.sources.pickles import read_pickle_file
 
 if TYPE_CHECKING:
-    from surrogate_nas.tables import ColumnKey, Values
+    from surrogate_nas.tables import Values
 
 NAMES = declared("nb201").names
 RECORDS = "D-X-Y/NATS-Bench"
@@ -94,21 +94,11 @@ def read_package(path: Path, digest: str) -> dict[str, Values]:
     return numbers
 
 
-def is_current(columns: Collection[ColumnKey]) -> bool:
-    """Whether a table was made by this version: earlier ones held no single seeds."""
-    return ("valid_error", 200, 777) in columns
-
-
 def verify() -> Iterator[Verified]:
     """Check the tables against the official records, where these are here."""
     from surrogate_nas.tables.sources import nats
 
     tables = {name: TableFile(table_path(name)) for name in NAMES}
-    for name, table in tables.items():
-        if not is_current(table.keys):
-            raise UserError(
-                f"{name} was made by an earlier version: run snas data fetch nb201."
-            )
     if fetching.lacks("nb201"):
         return
     for official in nats.read(records_folder(), None):
