@@ -24,7 +24,7 @@ from contextlib import contextmanager
 from fnmatch import fnmatchcase
 from functools import lru_cache
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 from urllib.request import url2pathname
 
@@ -247,7 +247,7 @@ def _fetch(
     return digest
 
 
-def _content(address: str, most: float) -> IO[bytes]:
+def _content(address: str, most: float) -> io.BufferedIOBase:
     """Open a file, or download one of the web into a temporary file."""
     if "://" not in address or address.startswith("file:"):
         return open(url2pathname(address.removeprefix("file://")), "rb")
@@ -267,7 +267,7 @@ def _content(address: str, most: float) -> IO[bytes]:
     return file
 
 
-def _repacked(packed: IO[bytes], members: str) -> IO[bytes]:
+def _repacked(packed: io.BufferedIOBase, members: str) -> io.BufferedIOBase:
     """Make a tar of some members of an archive, which is the same whatever packed this."""
     contents: dict[str, bytes] = {}
     try:
