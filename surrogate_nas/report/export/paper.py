@@ -1,6 +1,6 @@
-"""The experiments of a paper: results, a data statement and BibTeX, as Markdown and LaTeX.
+"""The experiments of a paper in LaTeX: results, a data statement and BibTeX.
 
-The templates are in ``templates/paper/``. Their filters escape all texts.
+The templates are in ``templates/paper/``. Their filter escapes all texts.
 """
 
 from __future__ import annotations
@@ -25,7 +25,6 @@ from surrogate_nas.report.export import Format
 from surrogate_nas.report.export.figures import pictures, rendered
 from surrogate_nas.report.export.latex import write_latex
 from surrogate_nas.report.reading import (
-    TABLES,
     Comparison,
     Source,
     SuiteResult,
@@ -37,23 +36,8 @@ from surrogate_nas.report.sections.conventions import conventions
 from surrogate_nas.tables.sources.base import declared, source_of
 from surrogate_nas.tables.sources.fetching import repositories
 
-_SPECIAL = re.compile(r"([\\`*_{}\[\]<>#|~$&@])")
-_LIKE_A_LIST = re.compile(r"^(\d*)([-+.)])(?=\s|$)")
 _ADDRESS = re.compile(r"https?://[\w./~+-]*\w")
 _MOST_FIGURES = 2  # of the first page; ``snas export figures`` draws all
-
-
-def markdown(text: str) -> str:
-    """A text as Markdown shows it, on one line: nothing in it is markup.
-
-    Args:
-        text: Of whatever origin.
-
-    Example:
-        >>> markdown("bo_epochs(n=5) | <b>")
-        'bo\\\\_epochs(n=5) \\\\| \\\\<b\\\\>'
-    """
-    return _LIKE_A_LIST.sub(r"\1\\\2", _SPECIAL.sub(r"\\\1", " ".join(text.split())))
 
 
 def _latex(text: str) -> str:
@@ -63,14 +47,8 @@ def _latex(text: str) -> str:
     return "".join(chain(*zip_longest(map(escaped, parts), addresses, fillvalue="")))
 
 
-def _shown(value: Any) -> str:
-    if value is None:
-        return "–"
-    return f"{value:.4g}" if isinstance(value, float) else str(value)
-
-
 def write_paper(source: Source, out: str | Path) -> list[Path]:
-    """Write ``results`` and ``data`` as ``.md`` and ``.tex``, ``paper.tex`` which includes both,
+    """Write ``results.tex`` and ``data.tex``, ``paper.tex`` which includes both,
     ``references.bib``, and the tables and figures.
 
     Each file is replaced as a whole.
@@ -84,8 +62,8 @@ def write_paper(source: Source, out: str | Path) -> list[Path]:
         >>> made = sn.compare("fashion", ["random"], "valid_loss", runs=2, budget=12)
         >>> with TemporaryDirectory() as folder:
         ...     names = [file.name for file in write_paper(made, folder)]
-        >>> "data.md" in names, "references.bib" in names, names[-1]
-        (True, True, 'paper.tex')
+        >>> names[-4:]
+        ['references.bib', 'results.tex', 'data.tex', 'paper.tex']
     """
     result = results_of(source)
     out = Path(out)
@@ -97,17 +75,11 @@ def write_paper(source: Source, out: str | Path) -> list[Path]:
     written = write_latex(result, out / "tables")
     figures = [picture for _, picture in islice(pictures(result), _MOST_FIGURES)]
     for picture in figures:
-        files = rendered(picture)
-        for suffix in ("pdf", "svg"):
-            path = out / "figures" / f"{picture.name}.{suffix}"
-            written.append(write_whole(path, files[suffix]))
-    if isinstance(result, SuiteResult) and result.problems:
-        tables = {"regret": TABLES["strategies"].rows(result)}
-    else:
-        tables = {}
-        for comparison in comparisons:
-            key = f"{comparison.problem}/summary" if comparison.problem else "summary"
-            tables[key] = [comparison.columns | row for row in comparison.summary_rows()]
+        path = out / "figures" / f"{picture.name}.pdf"
+        written.append(write_whole(path, rendered(picture)["pdf"]))
+    tables = ["regret"]
+    if not (isinstance(result, SuiteResult) and result.problems):
+        tables = [f"{c.problem}/summary" if c.problem else "summary" for c in comparisons]
     papers = Bibliography()
     content = {
         "sentences": result.sentences,
@@ -116,24 +88,20 @@ def write_paper(source: Source, out: str | Path) -> list[Path]:
         "figures": figures,
         **_credits(comparisons, papers),
     }
-    for suffix, text in (("md", markdown), ("tex", _latex)):
-        templates = Environment(
-            loader=PackageLoader("surrogate_nas.report", "templates/paper"),
-            autoescape=False,
-            undefined=StrictUndefined,
-            trim_blocks=True,
-            lstrip_blocks=True,
-            keep_trailing_newline=True,
-        )
-        templates.filters |= {"text": text, "shown": _shown}
-        for name in ("results", "data"):
-            filled = templates.get_template(f"{name}.{suffix}").render(**content)
-            written.append(write_whole(out / f"{name}.{suffix}", filled))
+    templates = Environment(
+        loader=PackageLoader("surrogate_nas.report", "templates/paper"),
+        autoescape=False,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
+    templates.filters["text"] = _latex
     written.append(write_whole(out / "references.bib", papers.bibtex(content["without"])))
-    return [
-        *written,
-        write_whole(out / "paper.tex", templates.get_template("paper.tex").render()),
-    ]
+    for name in ("results.tex", "data.tex", "paper.tex"):
+        filled = templates.get_template(name).render(**content)
+        written.append(write_whole(out / name, filled))
+    return written
 
 
 def _credits(comparisons: Sequence[Comparison], papers: Bibliography) -> dict[str, Any]:
@@ -230,5 +198,5 @@ EXPORT = Format(
     write_paper,
     "paper",
     "Compile {out}/paper.tex: pdflatex paper, bibtex paper, pdflatex paper twice.",
-    "data statement, BibTeX, table and figures, as Markdown and LaTeX ([how](referee.md))",
+    "data statement, BibTeX, table and figures, in LaTeX ([how](referee.md))",
 )
