@@ -4,7 +4,7 @@ from surrogate_nas.space.base import Enumerable, Space, drawn_cells, first_of_cl
 from surrogate_nas.space.cell import Cell, Choices, choices_of
 from surrogate_nas.space.macro import Macro, macro
 from surrogate_nas.space.nb201 import NB201, nb201
-from surrogate_nas.space.product import ChoiceSpace, EnumerableChoiceSpace
+from surrogate_nas.space.product import ChoiceSpace, EnumerableChoiceSpace, Sampled
 from surrogate_nas.space.registry import (
     DEFAULT_SPACE,
     SPACES,
@@ -13,7 +13,6 @@ from surrogate_nas.space.registry import (
     space_named,
     space_of,
 )
-from surrogate_nas.space.sampled import Sampled
 from surrogate_nas.space.trial import Request, Trial
 
 __all__ = [

@@ -25,11 +25,12 @@ from surrogate_nas.space.sketch import Sketch
 if TYPE_CHECKING:
     from torch import nn
 
-    from surrogate_nas.space.network import Terms
-    from surrogate_nas.space.network.blueprint import Blueprint
+    from surrogate_nas.space.network import Blueprint, Terms
 
 Column: TypeAlias = NDArray[np.float64]
-Encoding: TypeAlias = Callable[[Choices], NDArray[np.float32]]
+Matrix: TypeAlias = NDArray[np.float32]
+Flags: TypeAlias = NDArray[np.bool_]
+Encoding: TypeAlias = Callable[[Choices], Matrix]
 """From choices, shape ``(n, positions)``, to what a model sees, shape ``(n, d)``."""
 Analysed: TypeAlias = tuple[Metric, Callable[[Choices, Network], Column]]
 """A metric that needs no measurement, with its function from choices and network to shape
@@ -176,7 +177,7 @@ class Space(ABC):
         """How alike two cells are, from 0 to 1, for the diversity term of an objective."""
         return float(self.identity(first) == self.identity(second))
 
-    def encode(self, cells: Sequence[Cell], encoding: str) -> NDArray[np.float32]:
+    def encode(self, cells: Sequence[Cell], encoding: str) -> Matrix:
         """Encode cells, shape ``(n, d)``.
 
         Args:
@@ -189,7 +190,7 @@ class Space(ABC):
             raise unknown(f"encoding of {self.name}", encoding, self.encodings)
         return self.encodings[encoding](choices_of(cells))
 
-    def cost_groups(self, choices: Choices) -> list[NDArray[np.float32]]:
+    def cost_groups(self, choices: Choices) -> list[Matrix]:
         """Columns that a cost is about linear in, grouped by how weights vary between devices.
 
         By default a constant, and the columns of ``one_hot``.
@@ -348,7 +349,7 @@ def values_at(options: Sequence[str], position: int) -> Callable[[Choices], Colu
     return lambda choices: numbers[choices[:, position]]
 
 
-def stacked(*columns: Any) -> NDArray[np.float32]:
+def stacked(*columns: Any) -> Matrix:
     """Columns, or matrices of some, side by side."""
     return np.column_stack(columns).astype(np.float32)
 

@@ -17,10 +17,9 @@ from collections.abc import Mapping, Sequence
 from functools import partial
 
 import numpy as np
-from numpy.typing import NDArray
 
 from surrogate_nas.core.errors import UserError
-from surrogate_nas.space.base import Analytic, Encoding, Enumerable, Space, listed
+from surrogate_nas.space.base import Analytic, Encoding, Enumerable, Matrix, Space, listed
 from surrogate_nas.space.cell import Cell, Choices
 from surrogate_nas.space.product import ChoiceSpace, EnumerableChoiceSpace, is_scale
 
@@ -134,7 +133,7 @@ class BlindSpace(ChoiceSpace):
         """Those of the space behind it, columns in another order."""
         return {name: partial(self._encoded, name) for name in self.base.encodings}
 
-    def _encoded(self, name: str, choices: Choices) -> NDArray[np.float32]:
+    def _encoded(self, name: str, choices: Choices) -> Matrix:
         columns = self.base.encodings[name](self._behind(choices))
         return columns[:, np.random.default_rng(self.seed).permutation(columns.shape[1])]
 

@@ -8,9 +8,7 @@ benchmark's keys: positions by name, the last varies fastest.
 
 from __future__ import annotations
 
-from typing import ClassVar
-
-from surrogate_nas.space.base import Analytic, Column, by_name, sizes_of, values_at
+from surrogate_nas.space.base import Column, by_name, sizes_of, values_at
 from surrogate_nas.space.cell import Choices
 from surrogate_nas.space.network import Network
 from surrogate_nas.space.product import EnumerableChoiceSpace
@@ -57,6 +55,6 @@ class FCNet(EnumerableChoiceSpace):
         _UNITS,
         _UNITS,
     )
-    analytic: ClassVar[Analytic] = by_name(
+    analytic = by_name(
         *sizes_of(_sizes, macs="multiply-accumulates of the three linear layers")
     )

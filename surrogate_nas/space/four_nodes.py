@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
 
-from surrogate_nas.space.base import structural
+from surrogate_nas.space.base import Flags, Matrix, structural
 from surrogate_nas.space.cell import Cell, Choices
 from surrogate_nas.space.sketch import (
     INK,
@@ -33,12 +33,12 @@ INCOMING = (((0, 0),), ((1, 0), (2, 1)), ((3, 0), (4, 1), (5, 2)))
 """For every node behind the input its (edge, source node) pairs."""
 
 
-def path_live(choices: Choices) -> NDArray[np.bool_]:
+def path_live(choices: Choices) -> Flags:
     """Whether each of the four paths carries the input to the output, shape ``(n, 4)``."""
     return np.asarray(on_paths(choices == NONE) == 0)
 
 
-def edge_live(choices: Choices) -> NDArray[np.bool_]:
+def edge_live(choices: Choices) -> Flags:
     """Whether each edge lies on a live path, shape ``(n, 6)``."""
     live = np.zeros(choices.shape, dtype=bool)
     for carried, path in zip(path_live(choices).T, PATHS, strict=True):
@@ -46,7 +46,7 @@ def edge_live(choices: Choices) -> NDArray[np.bool_]:
     return live
 
 
-def on_paths(of_edges: NDArray[np.bool_]) -> NDArray[np.int64]:
+def on_paths(of_edges: Flags) -> NDArray[np.int64]:
     """How many edges of each path something holds for, shape ``(n, 4)``."""
     return np.stack([of_edges[:, list(path)].sum(axis=1) for path in PATHS], axis=1)
 
@@ -66,7 +66,7 @@ def live_edges(choices: Choices, operations: Iterable[int]) -> list[NDArray[np.i
     ]
 
 
-def operation_counts(choices: Choices, n: int) -> NDArray[np.float32]:
+def operation_counts(choices: Choices, n: int) -> Matrix:
     """How many edges hold each of `n` operations, dead ones included."""
     holds = np.equal(choices[:, :, None], np.arange(n))
     return np.asarray(holds.sum(axis=1), dtype=np.float32)
@@ -79,7 +79,7 @@ paths_metric = structural(
 )
 
 
-def path_counts(choices: Choices, first: int, kinds: int) -> NDArray[np.float32]:
+def path_counts(choices: Choices, first: int, kinds: int) -> Matrix:
     """How often up to three operations lead from input to output, all others contracted.
 
     Counted are `kinds` operations from `first` on; a column for each sequence, short ones first.
@@ -107,12 +107,14 @@ def arrangements(shapes: Mapping[int, str]) -> Iterator[tuple[int, ...]]:
         yield tuple(itertools.chain(*arrangement))
 
 
-NOTHING = ("", MIDDLE)
-SKIP = ("skip", INK)
-CONV1 = ("conv 1×1", "#0072b2")
-CONV3 = ("conv 3×3", "#d55e00")
-POOL = ("pool 3×3", "#009e73")
-"""Operations as they are shown: label and colour; `NOTHING` is a faint dotted line."""
+SHOWN = (
+    ("", MIDDLE),
+    ("skip", INK),
+    ("conv 1×1", "#0072b2"),
+    ("conv 3×3", "#d55e00"),
+    ("pool 3×3", "#009e73"),
+)
+"""The label and the colour of every operation; none is a faint dotted line."""
 _PAPER = (288.0, 144.0)
 _FRAME = Frame.around((-0.3, 4.35), (-0.95, 1.37), _PAPER, equal=True)
 _X = (0.0, 1.35, 2.7, 4.05)
@@ -127,10 +129,10 @@ _DISCS: tuple[Mark, ...] = (
 )
 
 
-def four_nodes(cell: Cell, shown: Sequence[tuple[str, str]]) -> Sketch:
-    """Sketch a cell: `NOTHING` is dotted; edges on no path to the output are grey, dashed."""
+def four_nodes(cell: Cell) -> Sketch:
+    """Sketch a cell: none is dotted; edges on no path to the output are grey, dashed."""
     live = _live(tuple(choice != NONE for choice in cell.choices))
-    drawn = map(_edge, EDGES, [shown[choice] for choice in cell.choices], live)
+    drawn = map(_edge, EDGES, cell.choices, live)
     arrows, labels = zip(*drawn, strict=True)
     return Sketch(_PAPER, [*arrows, *filter(None, labels), *_DISCS])
 
@@ -141,14 +143,13 @@ def _live(is_used: tuple[bool, ...]) -> tuple[bool, ...]:
 
 
 @lru_cache(maxsize=128)
-def _edge(
-    nodes: tuple[int, int], shown: tuple[str, str], live: bool
-) -> tuple[Arrow, Text | None]:
-    label, colour = shown if live else (shown[0], MIDDLE)
+def _edge(nodes: tuple[int, int], operation: int, live: bool) -> tuple[Arrow, Text | None]:
+    label, colour = SHOWN[operation]
+    colour = colour if live else MIDDLE
     start, end = (_NODES[node] for node in nodes)
     bend = _BEND.get(nodes, 0.0)
     arrow = Arrow(curved(start, end, bend, (13.0, 14.0)), colour, 2.0 if live else 1.2)
-    if shown == NOTHING:
+    if operation == NONE:
         return arrow._replace(dash=(1, 3), opacity=0.6, head=0.0), None
     x0, x1 = (_X[node] for node in nodes)
     point = _FRAME.at(((x0 + x1) / 2, -bend * (x1 - x0) / 2 if bend else 0.17))

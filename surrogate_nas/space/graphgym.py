@@ -9,8 +9,6 @@ have about as many parameters.
 
 from __future__ import annotations
 
-from typing import ClassVar
-
 from surrogate_nas.space.base import Analysed, Analytic, by_name, structural, values_at
 from surrogate_nas.space.product import ChoiceSpace, EnumerableChoiceSpace
 
@@ -39,7 +37,7 @@ class GraphGym(EnumerableChoiceSpace):
     name = "graphgym"
     positions = ("l_pre", "l_mp", "l_post", "stage", "agg")
     options = (("1", "2"), _MESSAGES, ("2", "3"), ("skipconcat", "skipsum"), _AGGREGATIONS)
-    analytic: ClassVar[Analytic] = _structure(options, 0, 1, 2)
+    analytic = _structure(options, 0, 1, 2)
 
 
 class WideGraphGym(ChoiceSpace):
@@ -74,4 +72,4 @@ class WideGraphGym(ChoiceSpace):
         ("0.001", "0.01", "0.1"),
         ("100", "200", "400"),
     )
-    analytic: ClassVar[Analytic] = _structure(options, 1, 2, 3)
+    analytic = _structure(options, 1, 2, 3)

@@ -9,9 +9,7 @@ network reads depends on how the data's categories were encoded, which the table
 
 from __future__ import annotations
 
-from typing import ClassVar
-
-from surrogate_nas.space.base import Analytic, by_name, structural, values_at
+from surrogate_nas.space.base import by_name, structural, values_at
 from surrogate_nas.space.product import EnumerableChoiceSpace
 
 _DEPTHS = ("1", "2", "3")
@@ -56,7 +54,7 @@ class MLP(EnumerableChoiceSpace):
         ),
         _WIDTHS,
     )
-    analytic: ClassVar[Analytic] = by_name(
+    analytic = by_name(
         structural("depth", "hidden layers", _depth),
         structural("width", "units of every hidden layer", _width),
         structural(

@@ -14,7 +14,6 @@ from functools import cached_property, partial
 from typing import ClassVar, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from surrogate_nas.core.errors import UserError
 from surrogate_nas.space.base import (
@@ -22,6 +21,8 @@ from surrogate_nas.space.base import (
     Analytic,
     Column,
     Encoding,
+    Flags,
+    Matrix,
     by_name,
     params_of,
     stacked,
@@ -154,7 +155,7 @@ class Layered(ChoiceSpace):
         """How many layers a combination has."""
         return self._depths[choices[self._depth_at]] if self.depth else self.layers
 
-    def live(self, choices: Choices) -> NDArray[np.bool_]:
+    def live(self, choices: Choices) -> Flags:
         """Whether each position is of a layer that the cell has, or of none; ``(n, positions)``."""
         if not self.depth:
             return super().live(choices)
@@ -290,10 +291,10 @@ class Layered(ChoiceSpace):
             own |= {"size": self._size, "alive": self._counts, "signal": self._size} | both
         return own | dict(self.further_encodings)
 
-    def _size(self, choices: Choices) -> NDArray[np.float32]:
+    def _size(self, choices: Choices) -> Matrix:
         return stacked(np.log(self.analytic["params"][1](choices, self.network)))
 
-    def _counts(self, choices: Choices) -> NDArray[np.float32]:
+    def _counts(self, choices: Choices) -> Matrix:
         if not self.depth:
             return self._columns(choices, first=1)
         live = self.live(choices)

@@ -11,12 +11,10 @@ normalisation, shared out evenly among three stages, the image halved between th
 from __future__ import annotations
 
 from functools import lru_cache
-from typing import ClassVar
 
-from surrogate_nas.space.base import Analytic, by_name, counted, structural, values_at
+from surrogate_nas.space.base import by_name, counted, structural, values_at
 from surrogate_nas.space.cell import Cell
-from surrogate_nas.space.network import Network
-from surrogate_nas.space.network.blueprint import Blueprint
+from surrogate_nas.space.network import Blueprint, Network
 from surrogate_nas.space.product import EnumerableChoiceSpace
 
 LAYERS = ("1", "2", "3", "4", "6", "8")
@@ -48,7 +46,7 @@ class Macro(EnumerableChoiceSpace):
     positions = ("layers", "channels")
     options = (LAYERS, CHANNELS)
     cell_name = "conv_stack"
-    analytic: ClassVar[Analytic] = by_name(
+    analytic = by_name(
         *counted(stack),
         structural("layers", "convolutions, one after another", values_at(LAYERS, 0)),
         structural("channels", "of every convolution", values_at(CHANNELS, 1)),

@@ -17,17 +17,14 @@ from __future__ import annotations
 
 import itertools
 import re
-from collections.abc import Mapping
-from typing import ClassVar, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from surrogate_nas.core.errors import UserError
 from surrogate_nas.space.base import (
-    Analytic,
     Column,
-    Encoding,
+    Matrix,
     by_name,
     sizes_of,
     structural,
@@ -73,7 +70,7 @@ STAGES = (
 )
 
 
-def numbers(choices: Choices) -> NDArray[np.float32]:
+def numbers(choices: Choices) -> Matrix:
     """Layers, kernel, expansion and squeeze-and-excitation of each stage, shape ``(n, 28)``."""
     values = choices.astype(np.float32)
     values[:, 0::DECISIONS] += 1
@@ -154,14 +151,14 @@ class MnasNet(ChoiceSpace):
         for stage in STAGES
         for options in (stage.layers, KERNELS, EXPANSIONS, EXCITED)
     )
-    further_encodings: ClassVar[Mapping[str, Encoding]] = {"numbers": numbers}
+    further_encodings = {"numbers": numbers}
     reference_text = (
         "r1_k3_s11_e1_i32_o16_se0.25|r2_k3_s22_e6_i16_o24_se0.25|r2_k5_s22_e6_i24_o40_se0.25"
         "|r3_k3_s22_e6_i40_o80_se0.25|r3_k5_s11_e6_i80_o112_se0.25"
         "|r4_k5_s22_e6_i112_o192_se0.25|r1_k3_s11_e6_i192_o320_se0.25"
     )
     """EfficientNet-B0."""
-    analytic: ClassVar[Analytic] = by_name(
+    analytic = by_name(
         *sizes_of(_sizes),
         structural(
             "layers",

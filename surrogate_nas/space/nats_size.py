@@ -14,24 +14,27 @@ skip among them becomes a 1×1 convolution with batch normalisation.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
 from functools import lru_cache
-from typing import ClassVar
 
 import numpy as np
 
 from surrogate_nas.space.base import (
-    Analytic,
     Column,
-    Encoding,
     by_name,
     sizes_of,
     structural,
 )
 from surrogate_nas.space.cell import Cell, Choices
-from surrogate_nas.space.network import CONV3, SKIP, Graph, Network
-from surrogate_nas.space.network.blueprint import Blueprint, answered, reduction
-from surrogate_nas.space.network.blueprint import cell as one_cell
+from surrogate_nas.space.network import (
+    CONV3,
+    SKIP,
+    Blueprint,
+    Graph,
+    Network,
+    answered,
+    reduction,
+)
+from surrogate_nas.space.network import cell as one_cell
 from surrogate_nas.space.product import EnumerableChoiceSpace
 
 CHANNELS = tuple(str(8 * eighths) for eighths in range(1, 9))
@@ -86,10 +89,10 @@ class NatsSize(EnumerableChoiceSpace):
     )
     positions = tuple(f"channels{layer + 1}" for layer in range(len(STAGE_OF_LAYER)))
     options = (CHANNELS,) * len(STAGE_OF_LAYER)
-    further_encodings: ClassVar[Mapping[str, Encoding]] = {
+    further_encodings = {
         "widths": lambda choices: np.asarray(choices + 1, dtype=np.float32)
     }
-    analytic: ClassVar[Analytic] = by_name(
+    analytic = by_name(
         *sizes_of(_sizes, macs="multiply-accumulates, the paper's convention"),
         structural(
             "widest",

@@ -32,6 +32,8 @@ from surrogate_nas.space.base import (
     Analytic,
     Column,
     Encoding,
+    Flags,
+    Matrix,
     by_name,
     stacked,
     structural,
@@ -165,7 +167,7 @@ class Forms:
         return np.asarray(shape * self._per_shape + np.asarray(operations) @ self._weights)
 
     @cached_property
-    def all(self) -> NDArray[np.int8]:
+    def all(self) -> Choices:
         """The canonical forms by number: shape and four operations, shape ``(n, 5)``."""
         codes = np.flatnonzero(self.canonical == np.arange(len(self.canonical)))
         return np.column_stack(
@@ -278,7 +280,6 @@ def _label(point: Point, text: str, colour: str) -> tuple[Mark, ...]:
 # no formula here.
 
 
-Matrix = NDArray[np.float32]
 _LINKS = np.array(LINKS)
 
 
@@ -292,7 +293,7 @@ def depth(choices: Choices, skip: int) -> Column:
     return np.asarray(reached.max(axis=1))
 
 
-def ends(choices: Choices) -> NDArray[np.bool_]:
+def ends(choices: Choices) -> Flags:
     """Whether each node goes to the output, because no node reads it, shape ``(n, 4)``."""
     links = _LINKS[choices[:, 0]]
     return np.stack([(links != node).all(axis=1) for node in range(1, NODES + 1)], axis=1)
@@ -349,11 +350,6 @@ class NBGraph(EnumerableChoiceSpace):
     def _matrix(self) -> Choices:
         return self._forms.all
 
-    def allows(self, choices: tuple[int, ...]) -> bool:
-        """Whether a combination is a canonical form."""
-        code = self._forms.codes(choices[0], choices[1:])
-        return bool(self._forms.canonical[code] == code)
-
     def write(self, choices: tuple[int, ...]) -> str:
         """The benchmark's constructor of an architecture."""
         shape, *operations = choices
@@ -401,7 +397,7 @@ class NBGraph(EnumerableChoiceSpace):
         """``operation_counts``, and ``functional``: the tree without the numbers of its nodes."""
         return {"operation_counts": self._counts, "functional": self._functional}
 
-    def _holds(self, choices: Choices) -> NDArray[np.bool_]:
+    def _holds(self, choices: Choices) -> Flags:
         return np.equal(choices[:, 1:, None], np.arange(len(self.operations)))
 
     def _counts(self, choices: Choices) -> Matrix:

@@ -19,16 +19,14 @@ bias.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
-from typing import ClassVar, NamedTuple
+from collections.abc import Iterator
+from typing import NamedTuple
 
 import numpy as np
 
 from surrogate_nas.core.errors import UserError
 from surrogate_nas.space.base import (
-    Analytic,
     Column,
-    Encoding,
     by_name,
     sizes_of,
     structural,
@@ -154,10 +152,10 @@ class NBMR(ChoiceSpace):
         BLOCKS if position.startswith(("modules", "blocks")) else CHANNELS
         for position in _POSITIONS
     )
-    further_encodings: ClassVar[Mapping[str, Encoding]] = {
+    further_encodings = {
         "numbers": lambda choices: np.asarray(choices + 1, dtype=np.float32)
     }
-    analytic: ClassVar[Analytic] = by_name(
+    analytic = by_name(
         *sizes_of(_sizes),
         structural(
             "modules",

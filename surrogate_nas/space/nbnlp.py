@@ -21,16 +21,15 @@ import hashlib
 import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from surrogate_nas.core.errors import UserError
 from surrogate_nas.space.base import (
-    Analytic,
     Column,
-    Encoding,
+    Matrix,
     Space,
     by_name,
     params_of,
@@ -248,7 +247,7 @@ def _nodes_and_sources(choices: Choices) -> tuple[NDArray[np.intp], NDArray[np.i
     return nodes[:, :, 0], nodes[:, :, 1:]
 
 
-def counts(choices: Choices) -> NDArray[np.float32]:
+def counts(choices: Choices) -> Matrix:
     """Counts of operations and edges, the operations of states, and number and depth of nodes."""
     operations, sources = _nodes_and_sources(choices)
     rows = np.arange(len(choices))
@@ -270,7 +269,7 @@ def counts(choices: Choices) -> NDArray[np.float32]:
     return np.hstack(blocks).astype(np.float32)
 
 
-def paths(choices: Choices) -> NDArray[np.float32]:
+def paths(choices: Choices) -> Matrix:
     """The least number of nodes, linear or squashing ones, and sigmoids on ways to new states.
 
     From x to each new state, from each old state to the output and to what replaces it; `_FAR`
@@ -359,7 +358,7 @@ class NBNLP(ChoiceSpace):
     name = "nbnlp"
     positions = tuple(_OPTIONS)
     options = tuple(_OPTIONS.values())
-    further_encodings: ClassVar[Mapping[str, Encoding]] = {
+    further_encodings = {
         "operation_counts": counts,
         "paths": paths,
         "functional": together(counts, paths),
@@ -369,7 +368,7 @@ class NBNLP(ChoiceSpace):
     }
     views = ("operation_counts+paths",)
     apart = "operation_counts"
-    analytic: ClassVar[Analytic] = by_name(
+    analytic = by_name(
         params_of(parameters, "trainable, in three layers"),
         structural(
             "nodes",

@@ -22,8 +22,12 @@ from surrogate_nas.files import home, replacing
 from surrogate_nas.files.formats import RELEASE, check_version, stamp
 from surrogate_nas.space.base import Space, cell_written
 from surrogate_nas.space.cell import Cell, shown_by
-from surrogate_nas.space.product import ChoiceSpace, EnumerableChoiceSpace
-from surrogate_nas.space.sampled import Sampled, subset_of
+from surrogate_nas.space.product import (
+    ChoiceSpace,
+    EnumerableChoiceSpace,
+    Sampled,
+    subset_of,
+)
 from surrogate_nas.space.sketch import sketch_svg
 
 ENTRY_POINT_GROUP = "surrogate_nas.spaces"

@@ -13,9 +13,8 @@ from collections.abc import Mapping
 from functools import partial
 
 import numpy as np
-from numpy.typing import NDArray
 
-from surrogate_nas.space.base import Encoding
+from surrogate_nas.space.base import Encoding, Matrix
 from surrogate_nas.space.cell import Cell, Choices
 from surrogate_nas.space.product import ChoiceSpace
 
@@ -114,7 +113,7 @@ class ScAn(ChoiceSpace):
             },
         )
 
-    def _shares(self, choices: Choices) -> NDArray[np.float32]:
+    def _shares(self, choices: Choices) -> Matrix:
         widths = np.array([len(options) - 1 for options in self.options], dtype=np.float32)
         return np.asarray(choices / widths, dtype=np.float32)
 

@@ -31,20 +31,19 @@ from __future__ import annotations
 
 import itertools
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from functools import cache, cached_property, lru_cache, partial
-from typing import ClassVar, Literal
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from surrogate_nas.core.errors import UserError
-from surrogate_nas.space import four_nodes as cells
 from surrogate_nas.space.base import (
     Analysed,
-    Analytic,
     Column,
-    Encoding,
+    Flags,
+    Matrix,
     by_name,
     numbered,
     sizes_of,
@@ -54,6 +53,7 @@ from surrogate_nas.space.base import (
 from surrogate_nas.space.cell import Cell, Choices
 from surrogate_nas.space.four_nodes import (
     EDGES,
+    SHOWN,
     arrangements,
     depth,
     four_nodes,
@@ -97,9 +97,7 @@ class Backbone:
             self.add(9 * self.channels, np.full(n, float(width)))
             self.channels = np.full(n, float(width))
 
-    def add(
-        self, weights: Column, channels: Column, built: NDArray[np.bool_] | bool = True
-    ) -> None:
+    def add(self, weights: Column, channels: Column, built: Flags | bool = True) -> None:
         """Add a convolution, with its weights per output channel, where it is built."""
         self.parameters += (weights + 2) * channels * built
         self.macs += weights * channels * self.side**2 * built
@@ -199,10 +197,9 @@ def _head(head: Head, channels: int, side: int, outputs: int) -> tuple[float, fl
 
 OPERATIONS = ("none", "skip", "conv_1x1", "conv_3x3")
 NONE, SKIP, CONV1, CONV3 = range(4)
-_SHOWN = (cells.NOTHING, cells.SKIP, cells.CONV1, cells.CONV3)
 
 
-def path_and_graph(choices: Choices) -> NDArray[np.float32]:
+def path_and_graph(choices: Choices) -> Matrix:
     """Paths, depth, live paths, and live edges by operation and place; 26 columns."""
     live = path_live(choices).sum(axis=1)
     edges = live_edges(choices, (SKIP, CONV1, CONV3))
@@ -268,13 +265,13 @@ class TransNASMicro(EnumerableChoiceSpace):
     name = "transnas-micro"
     positions = tuple(f"{source}-{target}" for source, target in EDGES)
     options = (OPERATIONS,) * len(EDGES)
-    further_encodings: ClassVar[Mapping[str, Encoding]] = {
+    further_encodings = {
         "operation_counts": partial(operation_counts, n=len(OPERATIONS)),
         "paths": partial(path_counts, first=CONV1, kinds=2),
         "path_and_graph": path_and_graph,
     }
     views = ("path_and_graph", "one_hot")
-    analytic: ClassVar[Analytic] = by_name(
+    analytic = by_name(
         *_sizes(micro_backbone),
         structural("depth", "convolutions on the longest live path", depth),
         structural(
@@ -315,10 +312,10 @@ class TransNASMicro(EnumerableChoiceSpace):
 
     def sketch(self, cell: Cell) -> Sketch:
         """The cell as a graph; what lies on no path from input to output is grey and dashed."""
-        return four_nodes(cell, _SHOWN)
+        return four_nodes(cell)
 
 
-_COLOURS = {1: PAPER, 2: cells.CONV1[1], 3: cells.CONV3[1], 4: "#8250df"}
+_COLOURS = {1: PAPER, 2: SHOWN[2][1], 3: SHOWN[3][1], 4: "#8250df"}
 _PAPER = (288.0, 115.2)
 _CHANNELS = 64
 _TALLEST = 2.0
@@ -334,7 +331,7 @@ resolution.
 """
 
 
-def progress(choices: Choices) -> NDArray[np.float32]:
+def progress(choices: Choices) -> Matrix:
     """Modules, doublings and halvings, in all and up to each module; modules by width and size.
 
     Up to a module that is not there it is none; 24 columns.
@@ -361,9 +358,9 @@ class TransNASMacro(EnumerableChoiceSpace):
     name = "transnas-macro"
     positions = tuple(f"module{i}" for i in range(1, 1 + MOST_MODULES))
     options = (tuple("01234"),) * MOST_MODULES
-    further_encodings: ClassVar[Mapping[str, Encoding]] = {"progress": progress}
+    further_encodings = {"progress": progress}
     views = ("progress", "progress+one_hot")
-    analytic: ClassVar[Analytic] = by_name(
+    analytic = by_name(
         *_sizes(macro_backbone),
         structural("modules", "of two blocks each", lambda some: (some > 0).sum(axis=1)),
         structural(
@@ -388,16 +385,6 @@ class TransNASMacro(EnumerableChoiceSpace):
                 rows.append(digits + [0] * (MOST_MODULES - length))
         return np.array(rows, dtype=np.int8)
 
-    def allows(self, choices: tuple[int, ...]) -> bool:
-        """Whether there are four to six modules, no gap, and valid doublings and halvings."""
-        length = choices.index(0) if 0 in choices else MOST_MODULES
-        return (
-            length in LENGTHS
-            and not any(choices[length:])
-            and sum(digit in _DOUBLE for digit in choices) in DOUBLINGS
-            and sum(digit in _HALVE for digit in choices) in HALVINGS
-        )
-
     def write(self, choices: tuple[int, ...]) -> str:
         """The benchmark's string of a combination."""
         return f"64-{''.join(str(digit) for digit in choices if digit)}-basic"
@@ -410,13 +397,13 @@ class TransNASMacro(EnumerableChoiceSpace):
         """
         shape = "64-1234-basic, with four to six digits from 1 to 4"
         (digits,) = self._matched(_MACRO_FORMAT, text, shape)
-        choices = tuple(map(int, digits.ljust(MOST_MODULES, "0")))
-        if not self.allows(choices):
+        cell = self._cell_of(tuple(map(int, digits.ljust(MOST_MODULES, "0"))))
+        if cell is None:
             raise UserError(
                 f"{text.strip()} is no cell of the space {self.name}: one to three modules double"
                 " the channels (2, 4), and one to four halve the resolution (3, 4)."
             )
-        return self.at(choices)
+        return cell
 
     def sketch(self, cell: Cell) -> Sketch:
         """Sketch a cell of the macro space, with the channels under and the digit over every

@@ -12,7 +12,7 @@ from surrogate_nas.benchmarks import Answer, TableBenchmark, available, load
 from surrogate_nas.core.errors import UserError
 from surrogate_nas.core.metrics import Metric
 from surrogate_nas.files import table_path
-from surrogate_nas.space.nb201.encodings import ANALYTIC
+from surrogate_nas.space.nb201 import ANALYTIC
 from surrogate_nas.space.network import Network
 from surrogate_nas.tables import Table, write_table
 

@@ -6,9 +6,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from surrogate_nas.space import nb201
-from surrogate_nas.space.nb201 import OPERATIONS
-from surrogate_nas.space.nb201.encodings import (
+from surrogate_nas.space.nb201 import (
     ANALYTIC,
+    OPERATIONS,
     sizes,
 )
 from surrogate_nas.space.network import Network

@@ -20,8 +20,8 @@ from surrogate_nas.space import (
 )
 from surrogate_nas.space.base import listed, numbered
 from surrogate_nas.space.network import Network
+from surrogate_nas.space.product import Sampled, subset_of
 from surrogate_nas.space.registry import space_of
-from surrogate_nas.space.sampled import Sampled, subset_of
 
 LARGER = nb201()
 HELD = Sampled(LARGER, LARGER.choices[[9, 4000, 77, 15000, 312]])

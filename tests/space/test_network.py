@@ -10,8 +10,7 @@ import torch
 import torch.nn.functional as F
 
 from surrogate_nas.space import choices_of, drawn_cells, nb201, space_named
-from surrogate_nas.space.network import Network
-from surrogate_nas.space.network.blueprint import Blueprint
+from surrogate_nas.space.network import Blueprint, Network
 from surrogate_nas.space.network.module import BlueprintModule
 from tests.networks import CAUSAL, SHAPES, SMALL, Published, count_macs, inputs, size
 

@@ -18,7 +18,7 @@ from surrogate_nas.files import table_path
 from surrogate_nas.objective import Objective
 from surrogate_nas.space import Sampled, choices_of, nb201, space_named
 from surrogate_nas.space.network import Network
-from surrogate_nas.space.sampled import _QUICK, NEAREST
+from surrogate_nas.space.product import _QUICK, NEAREST
 from surrogate_nas.tables import Table, TableFile, write_table
 from surrogate_nas.tables.sources import accel, fetching, nbmr
 from tests.sampled_space import WIDE, sampled

@@ -22,7 +22,7 @@ from surrogate_nas.contract.checks import (
 from surrogate_nas.core.errors import UserError
 from surrogate_nas.space import ChoiceSpace, nb201
 from surrogate_nas.space.base import Space
-from surrogate_nas.space.sampled import Sampled
+from surrogate_nas.space.product import Sampled
 from surrogate_nas.strategies import BRIDGES, resolve, strategy_entry
 from surrogate_nas.strategies.bridges.base import nearest_cell
 from tests.conftest import FULL

@@ -155,7 +155,7 @@ def test_choices_that_are_no_cell_are_replaced_by_mutations(small_sample):
 
 @pytest.fixture
 def small_sample():
-    from surrogate_nas.space.sampled import Sampled
+    from surrogate_nas.space.product import Sampled
 
     rng = np.random.default_rng(0)
     return Sampled(

@@ -22,7 +22,7 @@ from surrogate_nas.core.errors import UserError
 from surrogate_nas.core.metrics import Metric
 from surrogate_nas.space import Cell
 from surrogate_nas.space.four_nodes import edge_live
-from surrogate_nas.space.nb201.encodings import operation_counts
+from surrogate_nas.space.nb201 import operation_counts
 from surrogate_nas.surrogates.latency import (
     Latency,
     Prior,

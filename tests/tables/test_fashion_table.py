@@ -9,7 +9,7 @@ from scipy.stats import kendalltau
 import surrogate_nas as sn
 from surrogate_nas.benchmarks import TableBenchmark, default
 from surrogate_nas.files import shipped
-from surrogate_nas.space.nb201.encodings import sizes
+from surrogate_nas.space.nb201 import sizes
 from surrogate_nas.training import TASKS
 
 EPOCHS = (1, 2, 3, 4, 5)

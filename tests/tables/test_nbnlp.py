@@ -11,7 +11,7 @@ import pytest
 from surrogate_nas.core.errors import UserError
 from surrogate_nas.space import Sampled, choices_of, space_named
 from surrogate_nas.space.nbnlp import counts
-from surrogate_nas.space.sampled import NEAREST
+from surrogate_nas.space.product import NEAREST
 from surrogate_nas.tables.sources import fetching
 from surrogate_nas.tables.sources import nbnlp as source
 

@@ -26,7 +26,7 @@ from typing import NamedTuple, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from surrogate_nas.space.base import Encoding
+from surrogate_nas.space.base import Encoding, Flags, Matrix
 from surrogate_nas.space.cell import Choices
 from surrogate_nas.space.network import Network
 
@@ -191,9 +191,9 @@ class Wiring(NamedTuple):
         joined: Whether a node's channels are part of the cell's output, shape ``(n, 2, nodes)``.
     """
 
-    operations: NDArray[np.int8]
-    sources: NDArray[np.int8]
-    joined: NDArray[np.bool_]
+    operations: Choices
+    sources: Choices
+    joined: Flags
 
 
 @lru_cache(maxsize=1 << 14)
@@ -216,7 +216,6 @@ def relabelled(half: Half) -> Half:
     return min(ways)
 
 
-Matrix: TypeAlias = NDArray[np.float32]
 Wire: TypeAlias = Callable[[Choices], Wiring]
 
 
@@ -303,7 +302,7 @@ def shape(cells: Wiring, operations: int) -> Matrix:
     return np.stack(columns, axis=2).reshape(n, 2 * len(columns)).astype(np.float32)
 
 
-def depth(cells: Wiring, counted: NDArray[np.bool_] | None = None) -> NDArray[np.int64]:
+def depth(cells: Wiring, counted: Flags | None = None) -> NDArray[np.int64]:
     """The longest way from an input to each node, in edges, shape ``(n, 2, nodes)``."""
     n, _, nodes, _ = cells.sources.shape
     steps = np.ones(cells.sources.shape, dtype=np.int64)

@@ -25,6 +25,7 @@ from numpy.typing import NDArray
 
 from surrogate_nas.core.errors import UserError
 from surrogate_nas.files import home, replacing
+from surrogate_nas.space.base import Flags
 
 OPERATIONS = ("conv3x3-bn-relu", "conv1x1-bn-relu", "maxpool3x3")
 MOST_VERTICES = 7
@@ -161,7 +162,7 @@ def _moved(tables: NDArray[np.int32], codes: Codes) -> NDArray[np.int32]:
     return bits
 
 
-def are_canonical(vertices: int, edges: Codes, operations: Codes) -> NDArray[np.bool_]:
+def are_canonical(vertices: int, edges: Codes, operations: Codes) -> Flags:
     """Which graphs of so many vertices are whole and their own canonical forms, shape ``(n,)``.
 
     Args:
@@ -182,7 +183,7 @@ def are_canonical(vertices: int, edges: Codes, operations: Codes) -> NDArray[np.
     return is_first
 
 
-def is_whole(vertices: int, edges: Codes) -> NDArray[np.bool_]:
+def is_whole(vertices: int, edges: Codes) -> Flags:
     """Whether all vertices lie on a way to the output, and edges are few enough; ``(n,)``."""
     connected = (edges > 0) & (edges < 1 << vertices * (vertices - 1) // 2)
     connected &= sum(edges >> bit & 1 for bit in range(len(PAIRS))) <= MOST_EDGES
@@ -241,7 +242,7 @@ class Listed:
         return int(low)
 
 
-def _is_least(orders: _Orders, codes: Codes) -> NDArray[np.bool_]:
+def _is_least(orders: _Orders, codes: Codes) -> Flags:
     """Which bits no order of the vertices makes less; what is refuted is not asked again."""
     left = np.arange(len(codes))
     for tables in orders.tables:

@@ -11,7 +11,7 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from surrogate_nas.space.network.blueprint import Blueprint, Layer, Windows
+from surrogate_nas.space.network import Blueprint, Layer, Windows
 
 
 class BlueprintModule(nn.Module):
