@@ -27,7 +27,7 @@ from surrogate_nas.core.extras import command
 from surrogate_nas.core.process import one_thread
 from surrogate_nas.report.export import EXPORTS
 from surrogate_nas.strategies import ONE_SHOT, STRATEGIES, Strategy, resolve
-from surrogate_nas.training.hardware.latency import device_model
+from surrogate_nas.training.hardware import device_model
 
 TOP = Path(__file__).parents[1]
 FIGURES = TOP / "analysis" / "abilities.json"

@@ -101,7 +101,7 @@ def processor_name() -> str:
     """The processor's, as the device cards have it."""
     import torch
 
-    from surrogate_nas.training.hardware.latency import device_model
+    from surrogate_nas.training.hardware import device_model
 
     return device_model(torch.device("cpu"))
 

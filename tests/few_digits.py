@@ -1,8 +1,7 @@
 """The digits task with few digits."""
 
 from surrogate_nas.training import Task
-from surrogate_nas.training.tasks import Split, digits
-from surrogate_nas.training.tasks.base import standardise
+from surrogate_nas.training.tasks import Split, digits, standardise
 
 
 def tiny():

@@ -4,8 +4,7 @@ cell.
 
 from sklearn.datasets import load_digits
 
-from surrogate_nas.training.tasks import Schedule, Task
-from surrogate_nas.training.tasks.base import split_images
+from surrogate_nas.training.tasks import Schedule, Task, split_images
 
 
 def _load():

@@ -27,9 +27,9 @@ from surrogate_nas.space import (
     space_named,
 )
 from surrogate_nas.training import task_named, train
+from surrogate_nas.training.engine import trainer_of
 from surrogate_nas.training.machine import engine_named
 from surrogate_nas.training.tasks import code_of
-from surrogate_nas.training.trainers import trainer_of
 
 ORDER_SEED = 0
 """Of the random order of classes."""

@@ -34,8 +34,8 @@ from surrogate_nas.runtime.engines import run_jobs
 from surrogate_nas.space import Cell, Space
 from surrogate_nas.strategies import DEFAULTS
 from surrogate_nas.training import Task, task_named
-from surrogate_nas.training.hardware.latency import Protocol, time_inference
-from surrogate_nas.training.metrics.base import Predictions
+from surrogate_nas.training.hardware import Protocol, time_inference
+from surrogate_nas.training.metrics import Predictions
 
 TASK = "digits"
 SECONDS = 120.0

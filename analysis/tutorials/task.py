@@ -66,7 +66,7 @@ TASK = '''
 import numpy as np
 
 from surrogate_nas.training.tasks import Schedule, Task
-from surrogate_nas.training.tasks.base import split_images
+from surrogate_nas.training.tasks import split_images
 
 
 def load():

@@ -33,6 +33,7 @@ from surrogate_nas.space import DEFAULT_SPACE, SPACES, Cell, Space, space_named
 from surrogate_nas.space.network import Network
 from surrogate_nas.space.registry import known as known_spaces
 from surrogate_nas.tables import Seed
+from surrogate_nas.training.engine import trainer_of
 from surrogate_nas.training.machine import (
     HOW_TO_AGREE,
     device_named,
@@ -40,7 +41,6 @@ from surrogate_nas.training.machine import (
     is_compiled,
 )
 from surrogate_nas.training.tasks import TASKS, Task, code_of, is_theirs, parted, task_named
-from surrogate_nas.training.trainers import trainer_of
 
 PREFIX = "live:"
 HOW = "at the end of the run, one seed"

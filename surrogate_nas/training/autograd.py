@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
-from surrogate_nas.training.arrays import Array, Gradient, as_array
+from surrogate_nas.training.machine import Array, Gradient, as_array
 
 if TYPE_CHECKING:
     from torch import Tensor

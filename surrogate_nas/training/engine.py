@@ -15,21 +15,150 @@ import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cache
-from typing import TypeAlias
+from typing import TYPE_CHECKING, TypeAlias, cast
 
 import numpy as np
 
 from surrogate_nas.core.arguments import check_whole
 from surrogate_nas.core.errors import UserError
+from surrogate_nas.core.registry import Registry, subclass_of
 from surrogate_nas.space import Cell, Space, space_of
 from surrogate_nas.space.network import Network
-from surrogate_nas.training.arrays import Array, as_array
 from surrogate_nas.training.fast.network import CompiledModel
-from surrogate_nas.training.machine import cores, device_named
+from surrogate_nas.training.machine import (
+    Array,
+    LossAndGradient,
+    as_array,
+    cores,
+    device_named,
+    loaded,
+)
 from surrogate_nas.training.metrics import Predictions
-from surrogate_nas.training.models import TorchModel, torch_model
 from surrogate_nas.training.tasks import Task
-from surrogate_nas.training.trainers import Trainer, trainer_of
+from surrogate_nas.training.trainers import Trainer
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+
+    from surrogate_nas.space.network.module import BlueprintModule
+
+_EVALUATION_BATCH = 1000
+_ON_A_CPU = 64
+"""There a batch's activations should stay in the cache."""
+
+
+class TorchModel:
+    """PyTorch's way to train one network, or a stack of `count` networks."""
+
+    def __init__(self, networks: Sequence[nn.Module], task: Task, device: str) -> None:
+        """Begin with the weights as they are.
+
+        Args:
+            networks: From inputs ``(batch, channels, height, width)`` to ``(batch, …)``; several of
+                one macro architecture are stacked.
+            task: Arranges what is answered, and says how it is trained.
+            device: Where they are trained.
+        """
+        self._torch = loaded()
+        self.count = len(networks)
+        module = networks[0]
+        if self.count > 1:
+            from surrogate_nas.training.fast.stack import Stack
+
+            module = Stack(cast("Sequence[BlueprintModule]", networks))
+        memory = self._torch.channels_last
+        self._module: nn.Module = module.to(device, memory_format=memory)  # type: ignore[call-overload]
+        self._task = task
+        self._device = device
+        self._parameters = [
+            weight for weight in self._module.parameters() if weight.requires_grad
+        ]
+        self._type = self._parameters[0].dtype if self._parameters else None
+        self._velocities = [self._torch.zeros_like(weight) for weight in self._parameters]
+        self._batch = _ON_A_CPU if device == "cpu" else _EVALUATION_BATCH
+
+    def step(
+        self,
+        inputs: Array,
+        targets: Array,
+        loss_and_gradient: LossAndGradient,
+        rate: float,
+    ) -> tuple[Array, Array]:
+        """Take a step of descent; returns losses ``(K,)`` and the arranged outputs before it."""
+        self._module.train()
+        outputs = self._outputs(self._tensor(inputs))
+        detached = outputs.detach()
+        answers = detached.numpy() if self._device == "cpu" else detached
+        losses, gradient = loss_and_gradient(answers, targets)
+        for parameter in self._parameters:
+            parameter.grad = None
+        outputs.backward(self._torch.as_tensor(gradient).to(outputs))  # type: ignore[no-untyped-call]
+        self._descend(rate)
+        return losses, as_array(detached)
+
+    def predict(self, inputs: Array) -> Array:
+        """The arranged outputs in evaluation mode, shape ``(K, n, …)``."""
+        self._module.eval()
+        with self._torch.no_grad():
+            batches = [
+                as_array(self._outputs(self._tensor(inputs[start : start + self._batch])))
+                for start in range(0, len(inputs), self._batch)
+            ]
+        return batches[0] if len(batches) == 1 else np.concatenate(batches, 1)
+
+    def input_gradient(self, inputs: Array, gradient_of: Callable[[Array], Array]) -> Array:
+        """The gradient of each network by its inputs."""
+        self._module.eval()
+        from surrogate_nas.training.autograd import autograd_input_gradient
+
+        return autograd_input_gradient(self._outputs, self._tensor(inputs), gradient_of)
+
+    def _tensor(self, inputs: Array) -> Tensor:
+        tensor: Tensor = self._torch.as_tensor(
+            inputs, dtype=self._type, device=self._device
+        )
+        return tensor
+
+    def _outputs(self, inputs: Tensor) -> Tensor:
+        outputs: Tensor = self._module(inputs)
+        if self.count == 1:
+            outputs = outputs.unsqueeze(0)
+        arranged: Tensor = self._task.arranged(outputs)
+        return arranged
+
+    def _descend(self, rate: float) -> None:
+        """Move all parameters that have a gradient, as PyTorch's SGD does."""  # its import is slow
+        torch = self._torch
+        schedule = self._task.schedule
+        pairs = zip(self._parameters, self._velocities, strict=True)
+        moved = [(w.detach(), w.grad, v) for w, v in pairs if w.grad is not None]
+        if not moved:
+            return
+        weights, gradients, velocities = map(list, zip(*moved, strict=True))
+        with torch.no_grad():
+            torch._foreach_add_(gradients, weights, alpha=schedule.weight_decay)
+            torch._foreach_mul_(velocities, schedule.momentum)
+            torch._foreach_add_(velocities, gradients)
+            torch._foreach_add_(gradients, velocities, alpha=schedule.momentum)
+            torch._foreach_add_(weights, gradients, alpha=-rate)
+
+
+TRAINERS: Registry[type[Trainer]] = Registry(
+    "trainer",
+    subclass_of(Trainer, "surrogate_nas.training.trainers.Trainer"),
+    {
+        "policy": "surrogate_nas.training.trainers.policy:Policy",
+        "supervised": "surrogate_nas.training.trainers:Trainer",
+        "adversarial": "surrogate_nas.training.trainers.adversarial:Adversarial",
+        "reconstruction": "surrogate_nas.training.trainers:Reconstruction",
+    },
+    group="surrogate_nas.trainers",
+)
+
+
+def trainer_of(task: Task) -> type[Trainer]:
+    """The trainer of a task: its own, or that of its kind."""
+    return TRAINERS.find(task.trainer or task.about.trainer)
 
 
 @dataclass
@@ -285,7 +414,7 @@ class _Run:
             self.spaces[cell].build(cell, self.network, seed=self.seed, live_only=True)
             for cell in cells
         ]
-        return torch_model(networks, self.task, self.device)
+        return TorchModel(networks, self.task, self.device)
 
     def _curve(self, cell: Cell) -> Curve:
         units = {

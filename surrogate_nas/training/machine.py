@@ -1,6 +1,7 @@
-"""How training uses the machine: its device, its cores, and an allocator that keeps freed memory.
+"""NumPy arrays, and what turns into them; the device, the cores, and the memory of training.
 
-Tensors of some megabytes come and go thousands of times a second; fresh pages would cost time.
+Training on a CPU needs no PyTorch, but users' code may speak it. Tensors of some megabytes come and
+go thousands of times a second; fresh pages would cost time.
 """
 
 from __future__ import annotations
@@ -9,18 +10,81 @@ import ctypes
 import hashlib
 import platform
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
+from numpy.typing import NDArray
 
 from surrogate_nas.core.errors import UserError
+from surrogate_nas.core.extras import is_installed
 from surrogate_nas.core.process import threads
 
 if TYPE_CHECKING:
     from surrogate_nas.space import Space
+
+Array: TypeAlias = NDArray[Any]
+Gradient: TypeAlias = Callable[[Array, Array], tuple[Array, Array]]
+"""From outputs and targets to the loss of every network on every example, and a gradient by the
+outputs.
+"""
+LossAndGradient: TypeAlias = Callable[[Any, Array], tuple[Array, Any]]
+"""From arranged outputs ``(K, batch, …)`` and targets to the losses ``(K,)`` and the gradient of
+their sum.
+"""
+InputGradient: TypeAlias = Callable[[Array, Callable[[Array], Array]], Array]
+"""From inputs ``(n, …)``, and a function from outputs ``(K, n, …)`` of networks to the gradient by
+them, to the gradient of each network by its inputs ``(K, n, …)``.
+"""
+
+
+def as_array(given: Any) -> Array:
+    """An array of what is given, without a copy where there need be none."""
+    if hasattr(given, "detach"):
+        given = given.detach().cpu().numpy()
+    return np.asarray(given)
+
+
+def exp(x: Array) -> Array:
+    """The exponential of each number, in float64 and in the shape of `x`."""
+    return _compiled("exponentials", np.exp, x)
+
+
+def log(x: Array) -> Array:
+    """The natural logarithm of each number, in float64 and in the shape of `x`."""
+    return _compiled("logarithms", np.log, x)
+
+
+def _compiled(name: str, plain: np.ufunc, x: Array) -> Array:
+    values = np.array(x, np.float64)
+    # where PyTorch trains, whose own numbers depend on the device anyway
+    if not is_installed("llvmlite"):
+        return np.asarray(plain(values, out=values))
+    from surrogate_nas.training.fast.compiled import kernels
+
+    # as it lies in memory, in whatever order
+    getattr(kernels(), name)(values.ctypes.data, values.size)
+    return values
+
+
+def log_softmax(scores: Array, axis: int) -> Array:
+    """The logarithms of the softmax, float64, in the shape of the scores."""
+    shifted = scores.astype(np.float64)
+    shifted -= shifted.max(axis, keepdims=True)
+    shifted -= log(exp(shifted).sum(axis, keepdims=True))
+    return shifted
+
+
+def softmax(scores: Array, axis: int) -> Array:
+    """Probabilities, float64, in the shape of the scores."""
+    shifted = scores.astype(np.float64)
+    shifted -= shifted.max(axis, keepdims=True)
+    shifted = exp(shifted)
+    shifted /= shifted.sum(axis, keepdims=True)
+    return shifted
+
 
 COMPILED = "compiled 2"
 """The name of the engine that trains on a CPU; another number is another order of sums, so another

@@ -146,7 +146,6 @@ LENT = {
     "tables.sources.spreadsheet",
     "tables.sources.tabm",
     "training.hardware",
-    "training.hardware.latency",
     "training.losses",
     "training.machine",
     "training.metrics",
@@ -154,7 +153,7 @@ LENT = {
     "training.proxies.score",
     "training.supernet",
     "training.tasks",
-    "training.trainers",
+    "training.engine",
 }
 """Modules without a page in the reference that the experiments import: plumbing and drawing that
 they share with the package, without a promise. The list shall become shorter.
@@ -266,7 +265,7 @@ def test_data_and_measures_of_a_task_load_neither_torch_nor_scikit_learn():
     code = """
 import numpy as np
 from surrogate_nas.training import TASKS
-from surrogate_nas.training.trainers import TRAINERS
+from surrogate_nas.training.engine import TRAINERS
 from surrogate_nas.training.machine import cores, device_named
 from surrogate_nas.training.metrics import METRICS, Predictions
 

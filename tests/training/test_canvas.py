@@ -7,9 +7,7 @@ import torch
 from surrogate_nas.space import nb201
 from surrogate_nas.training import TASKS, train
 from surrogate_nas.training.metrics import METRICS, Predictions
-from surrogate_nas.training.tasks import canvas
-from surrogate_nas.training.tasks.base import pixels, unshuffled
-from surrogate_nas.training.tasks.checking import SPLITS
+from surrogate_nas.training.tasks import SPLITS, canvas, pixels, unshuffled
 
 DETECTION = TASKS["detection"]
 SEGMENTATION = TASKS["segmentation"]

@@ -16,13 +16,12 @@ from scipy.stats import kendalltau
 
 from surrogate_nas.core.errors import UserError
 from surrogate_nas.space import ChoiceSpace, macro, nb201
-from surrogate_nas.space.nb201.encodings import sizes
-from surrogate_nas.space.network.blueprint import Blueprint
+from surrogate_nas.space.nb201 import sizes
+from surrogate_nas.space.network import Blueprint
 from surrogate_nas.training import TASKS, train
-from surrogate_nas.training.engine import _Run
+from surrogate_nas.training.engine import TorchModel, _Run
 from surrogate_nas.training.fast.network import CompiledModel
 from surrogate_nas.training.machine import keep_memory
-from surrogate_nas.training.models import TorchModel, torch_model
 from surrogate_nas.training.trainers import Trainer
 from tests.conftest import FULL
 from tests.few_digits import TINY
@@ -265,7 +264,7 @@ def test_a_step_is_that_of_pytorchs_optimiser(momentum, decay):
     networks = [SPACE.build(CELLS[1], TINY.network(), seed=0).double() for _ in range(2)]
     schedule = replace(TINY.schedule, momentum=momentum, weight_decay=decay)
     model, (images, targets) = (
-        TorchModel(networks[0], TINY, schedule, "cpu"),
+        TorchModel(networks[:1], replace(TINY, schedule=schedule), "cpu"),
         TINY.data["valid"],
     )
     inputs = images.astype(np.float64)
@@ -299,7 +298,7 @@ def test_a_cell_without_a_way_from_its_input_is_attacked_in_vain_by_pytorchs_eng
         seed=0,
     )
     inputs = task.data["valid"].inputs[:4]
-    assert not torch_model([built], task, "cpu").input_gradient(inputs, np.ones_like).any()
+    assert not TorchModel([built], task, "cpu").input_gradient(inputs, np.ones_like).any()
 
 
 @pytest.mark.slow
@@ -316,7 +315,7 @@ def test_the_compiled_engine_is_no_better_and_no_worse_than_pytorchs(monkeypatch
         ]
 
     def plain(run, cells):
-        return torch_model(
+        return TorchModel(
             [
                 SPACE.build(cell, run.network, seed=run.seed, live_only=True)
                 for cell in cells

@@ -19,7 +19,7 @@ from surrogate_nas.training.losses import LOSSES
 from surrogate_nas.training.metrics import METRICS, Predictions
 from surrogate_nas.training.metrics.generation import frechet
 from surrogate_nas.training.trainers.adversarial import Adversarial
-from tests.training.losses_in_torch import DISCRIMINATING, EACH
+from tests.training.losses_in_torch import EACH
 
 CELL = nb201().parse(
     "|nor_conv_3x3~0|+|skip_connect~0|nor_conv_3x3~1|+|nor_conv_3x3~0|none~1|nor_conv_3x3~2|"
@@ -118,8 +118,6 @@ def test_a_discriminator_learns_to_tell_noise_from_digits():
         task.trained,
         each=EACH["adversarial"],
         gradient=None,
-        discriminating=DISCRIMINATING["adversarial"],
-        discriminating_gradient=None,
     )
     found = []
     for outputs, loss in (

@@ -18,24 +18,20 @@ from surrogate_nas.space import ChoiceSpace, EnumerableChoiceSpace, macro, nb201
 from surrogate_nas.space.network import Network
 from surrogate_nas.tables import TableFile, write_table
 from surrogate_nas.training.hardware import (
+    REFERENCE_EVERY,
     Protocol,
+    Rapl,
     device_card,
-    draw_cells,
-    measure,
-)
-from surrogate_nas.training.hardware.latency import (
     device_model,
+    draw_cells,
+    drift_in_words,
+    energy_mj,
+    find_meter,
+    measure,
+    peak_memory_mb,
     time_inference,
     usable_cores,
 )
-from surrogate_nas.training.hardware.measure import (
-    REFERENCE_EVERY,
-    Rapl,
-    energy_mj,
-    find_meter,
-    peak_memory_mb,
-)
-from surrogate_nas.training.hardware.measured import drift_in_words
 from tests.pairs_space import Pairs
 
 SMALL = Network(channels=2, cells_per_stage=1, image_size=4, input_channels=1)

@@ -16,8 +16,13 @@ from surrogate_nas.core.errors import UserError
 from surrogate_nas.space import nb201
 from surrogate_nas.training import TASKS, Task, train
 from surrogate_nas.training.losses import LOSSES, fitting
-from surrogate_nas.training.tasks import Schedule, cartpole, gridworld
-from surrogate_nas.training.tasks.environment import Environment, starting
+from surrogate_nas.training.tasks import (
+    Environment,
+    Schedule,
+    cartpole,
+    gridworld,
+    starting,
+)
 from surrogate_nas.training.trainers import policy
 from surrogate_nas.training.trainers.policy import Policy, act, advantages
 

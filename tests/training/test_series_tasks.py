@@ -12,9 +12,8 @@ from surrogate_nas.core.errors import UserError
 from surrogate_nas.space import nb201
 from surrogate_nas.training import TASKS, Task, train
 from surrogate_nas.training.metrics import METRICS, Predictions
-from surrogate_nas.training.tasks import anomaly, forecasting, vowels
-from surrogate_nas.training.tasks.base import as_split
-from surrogate_nas.training.trainers.base import Reconstruction
+from surrogate_nas.training.tasks import anomaly, as_split, forecasting, vowels
+from surrogate_nas.training.trainers import Reconstruction
 
 GOOD = nb201().parse(
     "|nor_conv_3x3~0|+|none~0|none~1|+|avg_pool_3x3~0|avg_pool_3x3~1|skip_connect~2|"

@@ -15,16 +15,17 @@ from surrogate_nas.core.errors import UserError
 from surrogate_nas.space import nb201
 from surrogate_nas.training import TASKS, Task, task_named, train
 from surrogate_nas.training.tasks import (
+    SPLITS,
     Schedule,
+    as_split,
     fashion,
     letters,
+    pooled,
     sounds,
     splice,
     text,
     words,
 )
-from surrogate_nas.training.tasks.base import as_split, pooled
-from surrogate_nas.training.tasks.checking import SPLITS
 from tests.tasks_here import tasks_here
 
 CELL = nb201().parse(

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from surrogate_nas.space.network.blueprint import Blueprint
+from surrogate_nas.space.network import Blueprint
 from surrogate_nas.training.fast.compiled import kernels
 from surrogate_nas.training.fast.program import (
     TABLES,
@@ -23,7 +23,7 @@ from surrogate_nas.training.fast.program import (
 )
 
 if TYPE_CHECKING:
-    from surrogate_nas.training.models import LossAndGradient
+    from surrogate_nas.training.machine import LossAndGradient
     from surrogate_nas.training.tasks import Task
 
 Array = NDArray[np.float32]
@@ -36,7 +36,7 @@ class CompiledNetwork:
 
     Example:
         >>> from surrogate_nas.space.network import Graph, Network
-        >>> from surrogate_nas.space.network.blueprint import around
+        >>> from surrogate_nas.space.network import around
         >>> plan = around(
         ...     Graph(((0, 1),), (3,)), Network(channels=4, cells_per_stage=1, image_size=8)
         ... )

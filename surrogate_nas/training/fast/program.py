@@ -16,7 +16,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from surrogate_nas.space.network.blueprint import Blueprint, Layer, Windows
+from surrogate_nas.space.network import Blueprint, Layer, Windows
 from surrogate_nas.training.fast.assembly import LANES
 from surrogate_nas.training.fast.kernels import ADD, BIAS, CODES, MASK, WORDS, Shape
 

@@ -15,10 +15,10 @@ import torch
 from torch import Tensor, nn
 from torch.autograd import Function
 
-from surrogate_nas.space.network import Graph
-from surrogate_nas.space.network.blueprint import (
+from surrogate_nas.space.network import (
     OPERATIONS,
     Blueprint,
+    Graph,
     Shape,
     piece,
     skeleton,

@@ -1,11 +1,328 @@
-"""Losses by name: a family is one more file here; a user's own is a ``file.py:LOSS``."""
+"""Losses by name: a family is one more file here; a user's own is a ``file.py:LOSS``.
+
+Outputs ``(K, batch, outputs[, positions…])`` come in any order of memory, often with the batch
+innermost. A gradient lies in memory as the outputs do: bringing an array into the order of its axes
+would cost more than the loss.
+"""
 
 from __future__ import annotations
 
-from surrogate_nas.core.registry import Registry
-from surrogate_nas.training.losses.base import Loss
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from functools import lru_cache, partial
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-__all__ = ["LOSSES", "Loss", "fitting", "loss_named"]
+import numpy as np
+
+from surrogate_nas.core.arguments import check_number
+from surrogate_nas.core.errors import UserError, in_a_line
+from surrogate_nas.core.registry import Registry
+from surrogate_nas.training.machine import Array, Gradient, as_array, loaded, log
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+
+@dataclass(frozen=True)
+class Loss:
+    """A training loss; smaller is better.
+
+    It is defined once: by `gradient` in NumPy, or by `each` in PyTorch, which then finds the
+    gradient. Of a loss that has a `gradient`, `each` is made of it where it is left out.
+
+    Attributes:
+        name: The key in `LOSSES`.
+        title: One line saying what it is, with the paper.
+        unit: Of its values.
+        fits: The kinds of task that it can train.
+        each: From tensors of outputs ``(K, batch, outputs[, positions…])`` of K networks and their
+            common targets ``(batch, …)`` to losses ``(K, batch)``, differentiable by the outputs.
+        chance: From the number of classes to the value of knowing nothing: of uniform answers, or,
+            without classes, of the constant answer that its file names.
+        comparable: Losses whose values may be compared share this word.
+        gradient: From arrays of outputs and targets to losses as of `each`, and the gradient of
+            their mean over the batch, in the shape of the outputs. None to differentiate `each`.
+    """
+
+    name: str
+    title: str
+    unit: str
+    fits: tuple[str, ...]
+    each: Callable[[Tensor, Tensor], Tensor] = None  # type: ignore[assignment]
+    chance: Callable[[int], float] = None  # type: ignore[assignment]
+    comparable: str = ""
+    gradient: Gradient | None = field(default=None, kw_only=True)
+
+    def __post_init__(self) -> None:
+        if self.gradient is not None:
+            silent = partial(_silent, self.gradient)
+            object.__setattr__(self, "gradient", silent)
+            if self.each is None:
+                object.__setattr__(self, "each", partial(_from_gradient, silent))
+        rules: dict[str, tuple[Any, list[str]]] = {
+            "a text": (str, ["name", "title", "unit", "comparable"]),
+            "a tuple of kinds of task": (tuple, ["fits"]),
+            "a function": (Callable, ["each", "chance"]),
+        }
+        for right, (kind, names) in rules.items():
+            for name in names:
+                value = getattr(self, name)
+                if not isinstance(value, kind) or not value:
+                    raise UserError(
+                        f"The {name} of the loss {self.name!s:.80} must be {right}, not"
+                        f" {value!r:.80}."
+                    )
+
+    def loss_and_gradient(self, outputs: Any, targets: Array) -> tuple[Array, Any]:
+        """The mean loss of every network, shape ``(K,)`` float64, and the gradient of their sum by
+        the outputs.
+
+        Args:
+            outputs: As `each` takes them, an array or a tensor; the gradient is like it.
+            targets: Likewise, an array.
+        """
+        is_array = isinstance(outputs, np.ndarray)
+        if self.gradient is not None:
+            values, gradient = self.gradient(as_array(outputs), targets)
+            if not is_array:
+                gradient = loaded().as_tensor(gradient, device=outputs.device)
+            return values.mean(1, dtype=np.float64), gradient
+        torch = loaded()
+        leaf = torch.as_tensor(outputs).detach().requires_grad_()
+        with torch.enable_grad():
+            losses = self.each(leaf, torch.as_tensor(targets, device=leaf.device)).mean(1)
+            (gradient,) = torch.autograd.grad(losses.sum(), leaf)
+        if is_array:
+            gradient = gradient.numpy()
+        return as_array(losses).astype(np.float64), gradient
+
+    @property
+    def guarded(self) -> Loss:
+        """The same loss of a user's, whose mistakes become errors of one line."""
+        each = partial(_checked_each, self.each, self.name)
+        if self.gradient is None:
+            return replace(self, each=each)
+        checked = partial(_checked_gradient, self.gradient, self.name)
+        return replace(self, each=each, gradient=checked)
+
+    def worst(self, classes: int) -> float:
+        """The finite value recorded of a network that diverged: ten times that of knowing nothing.
+
+        Args:
+            classes: Of the task.
+
+        Raises:
+            UserError: Its value of knowing nothing is no finite number above 0.
+        """
+        return 10 * check_number(
+            f"The loss {self.name} of knowing nothing", self.chance(classes), above=True
+        )
+
+
+def always(value: float) -> Callable[[int], float]:
+    """What knowing nothing costs, whatever the number of classes."""
+    return lambda _: value
+
+
+def _silent(gradient: Gradient, outputs: Array, targets: Array) -> tuple[Array, Array]:
+    with np.errstate(all="ignore"):  # what diverges is noted
+        return gradient(outputs, targets)
+
+
+def _from_gradient(gradient: Gradient, outputs: Tensor, targets: Tensor) -> Tensor:
+    """`Loss.each` of a loss that is defined in NumPy; it can be differentiated twice."""
+    from surrogate_nas.training.autograd import _Value
+
+    losses: Tensor = _Value.apply(outputs, as_array(targets), gradient)  # type: ignore[no-untyped-call]
+    return losses
+
+
+def _checked_each(
+    each: Callable[[Tensor, Tensor], Tensor], name: str, outputs: Tensor, targets: Tensor
+) -> Tensor:
+    torch = loaded()
+    try:
+        losses = each(outputs, targets)
+    except torch.OutOfMemoryError:
+        raise
+    except Exception as error:
+        raise _failure(name, error) from error
+    shape = tuple(outputs.shape[:2])
+    is_tensor = isinstance(losses, torch.Tensor)
+    if not is_tensor or losses.shape != shape or not losses.is_floating_point():
+        result = f"{losses.dtype} of shape {tuple(losses.shape)}" if is_tensor else losses
+        raise UserError(
+            f"The loss {name} must give a number for each network and example, {shape}, not"
+            f" {result!s:.80}."
+        )
+    if outputs.requires_grad and not losses.requires_grad:
+        raise UserError(
+            f"The loss {name} has no gradient: it must be made of operations of PyTorch on the"
+            " outputs."
+        )
+    return losses
+
+
+def _checked_gradient(
+    gradient: Gradient, name: str, outputs: Array, targets: Array
+) -> tuple[Array, Array]:
+    try:
+        values, by_outputs = gradient(outputs, targets)
+    except Exception as error:
+        raise _failure(name, error) from error
+    shapes = (np.shape(values), np.shape(by_outputs))
+    expected = (outputs.shape[:2], outputs.shape)
+    if shapes != expected:
+        raise UserError(
+            f"The gradient of the loss {name} must give arrays of the shapes {expected}, not"
+            f" {shapes}."
+        )
+    return np.asarray(values), np.asarray(by_outputs, dtype=outputs.dtype)
+
+
+def _failure(name: str, error: Exception) -> UserError:
+    return UserError(f"The loss {name} failed: {in_a_line(error)}.")
+
+
+_CALM = (1e-15, 1e15)
+"""Between these no term that matters was lost or too large, nor is a quotient, in either
+precision.
+"""
+_LARGE = 1 << 12
+"""Elements from which halving beats a reduction over an axis that is not the innermost one."""
+
+
+def softened(outputs: Array) -> tuple[Array, Array, Array | float]:
+    """Exponentials over classes, their sum, and what was taken from the outputs before.
+
+    The greatest of the classes is taken off only where the sums say that it matters.
+    """
+    raised = np.exp(outputs)
+    total = summed(raised)
+    if total.size and total.min() > _CALM[0] and total.max() < _CALM[1]:
+        return raised, total, 0.0
+    top = np.maximum.reduce(outputs, axis=2, keepdims=True)
+    np.subtract(outputs, top, out=raised)
+    np.exp(raised, out=raised)
+    return raised, summed(raised), top
+
+
+def summed(values: Array) -> Array:
+    """The sum over classes, which stay as an axis of one."""
+    terms = values
+    while terms.shape[2] > 1 and terms.size > _LARGE:
+        half, odd = divmod(terms.shape[2], 2)
+        halved: Array = terms[:, :, :half] + terms[:, :, half : 2 * half]
+        if odd:
+            halved[:, :, :1] += terms[:, :, -1:]
+        terms = halved
+    if terms.shape[2] > 1 or terms is values:
+        terms = np.add.reduce(terms, axis=2, keepdims=True)
+    return terms
+
+
+def target_indices(values: Array, targets: Array) -> Array:
+    """Where the right class of every network, example and position is in ``values.ravel("K")``.
+
+    Values have the shape ``(K, batch, classes[, positions…])`` and no gaps in memory; the result
+    lies in memory as they do.
+    """
+    firsts, step = _firsts(values.shape, values.strides)
+    right: Array = np.multiply(targets, step, out=np.empty_like(firsts))
+    right += firsts
+    return right
+
+
+@lru_cache(maxsize=32)
+def _firsts(shape: tuple[int, ...], strides: tuple[int, ...]) -> tuple[Array, int]:
+    """Where the first class is, and how far it is to the next."""
+    order = np.argsort(strides, kind="stable")[::-1]
+    numbers = (
+        np.arange(math.prod(shape))
+        .reshape([shape[axis] for axis in order])
+        .transpose(np.argsort(order))
+    )
+    first = numbers[:, :, 0].copy(order="K")
+    return first, int(numbers[:, :, -1].flat[0] - first.flat[0]) // max(shape[2] - 1, 1)
+
+
+class Softmax(NamedTuple):
+    """A softmax before the division by its sum, with the right classes.
+
+    Attributes:
+        raised: Exponentials, shape ``(K, batch, classes[, positions…])``, a fresh array.
+        total: Their sum, shape ``(K, batch, 1[, positions…])``.
+        top: What was taken from the outputs before, see `softened`.
+        flat: The exponentials in the order of memory, the same memory.
+        right: The places of the right classes in it, shape ``(K, batch[, positions…])``.
+        of_right: Their exponentials.
+        logs: Their log-probabilities.
+    """
+
+    raised: Array
+    total: Array
+    top: Array | float
+    flat: Array
+    right: Array
+    of_right: Array
+    logs: Array
+
+
+def softmax_of(outputs: Array, targets: Array) -> Softmax:
+    """The softmax of scores over classes, with the right classes, see `target_indices`."""
+    raised, total, top = softened(outputs)
+    flat = raised.ravel("K")
+    right = target_indices(raised, targets)
+    of_right = flat[right]
+    if isinstance(top, float) and of_right.size and of_right.min() > _CALM[0]:
+        logs = np.log(of_right / total[:, :, 0])
+    else:
+        lowered = np.subtract(outputs, top, out=np.empty_like(raised))
+        logs = lowered.ravel("K")[right] - np.log(total[:, :, 0])
+    return Softmax(raised, total, top, flat, right, of_right, logs)
+
+
+def of_right(
+    outputs: Array,
+    targets: Array,
+    loss_of: Callable[[Array], tuple[Array, Array | float]],
+) -> tuple[Array, Array]:
+    """A loss that depends on the log-probability of the right class alone, with its gradient.
+
+    `loss_of` leads from log-probabilities ``(K, batch[, positions…])`` to values and derivatives.
+    """
+    softmax = softmax_of(outputs, targets)
+    values, derivative = loss_of(softmax.logs)
+    derivative = derivative * share(outputs)
+    factor = np.divide(-derivative, softmax.total[:, :, 0], out=softmax.total[:, :, 0])
+    gradient = np.multiply(softmax.raised, softmax.total, out=softmax.raised)
+    softmax.flat[softmax.right] = softmax.of_right * factor + derivative
+    return averaged(values), gradient
+
+
+def share(outputs: Array) -> float:
+    """What a position weighs in the mean over the batch."""
+    positions = outputs.shape[1] * math.prod(outputs.shape[3:])
+    return 1 / float(positions)
+
+
+def averaged(values: Array) -> Array:
+    """The mean over all but networks and examples, shape ``(K, batch)``."""
+    if values.ndim == 2:
+        return values
+    total: Array = np.add.reduce(values, axis=tuple(range(2, values.ndim)))
+    return total / math.prod(values.shape[2:])
+
+
+def softplus(x: Array) -> tuple[Array, Array]:
+    """``log(1 + exp(x))`` and its derivative; from 20 on they are x and 1, as PyTorch has it."""
+    raised = np.exp(np.minimum(x, 20))
+    values = log(1 + raised.astype(float)).astype(x.dtype)
+    derivative = raised / (1 + raised)
+    is_straight = x > 20
+    return np.where(is_straight, x, values), np.where(is_straight, 1, derivative)
+
 
 LOSSES = Registry(
     "loss",

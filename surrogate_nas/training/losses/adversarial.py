@@ -10,17 +10,12 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TypeAlias
 
 import numpy as np
 
-from surrogate_nas.core.errors import UserError
-from surrogate_nas.training.arrays import Array
-from surrogate_nas.training.losses.base import Loss, always
-from surrogate_nas.training.losses.gradients import softplus
-
-if TYPE_CHECKING:
-    from torch import Tensor
+from surrogate_nas.training.losses import Loss, always, softplus
+from surrogate_nas.training.machine import Array
 
 DiscriminatorGradient: TypeAlias = Callable[[Array, Array], tuple[float, Array, Array]]
 
@@ -30,23 +25,11 @@ class AdversarialLoss(Loss):
     """A generator's loss, with that of the discriminator that it plays against.
 
     Attributes:
-        discriminating: From scores of made and of real examples, each of shape ``(batch,)``, to the
-            mean loss of the discriminator.
-        discriminating_gradient: From the same as arrays to that mean loss and its gradients by
-            both; needed without `discriminating`.
+        discriminating_gradient: From arrays of scores of made and of real examples, each of shape
+            ``(batch,)``, to the mean loss of the discriminator and its gradients by both.
     """
 
-    discriminating: Callable[[Tensor, Tensor], Tensor] | None = field(
-        default=None, kw_only=True
-    )
-    discriminating_gradient: DiscriminatorGradient | None = field(
-        default=None, kw_only=True
-    )
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        if self.discriminating_gradient is None and self.discriminating is None:
-            raise UserError(f"The loss {self.name} has no loss of the discriminator.")
+    discriminating_gradient: DiscriminatorGradient = field(kw_only=True)
 
 
 def _non_saturating(fake: Array, _: Array) -> tuple[Array, Array]:

@@ -21,8 +21,8 @@ from functools import partial
 
 import numpy as np
 
-from surrogate_nas.training.arrays import Array, log
-from surrogate_nas.training.losses.base import Loss
+from surrogate_nas.training.losses import Loss
+from surrogate_nas.training.machine import Array, log
 
 STRIDE = 4
 """Pixels along the side of a place: a strided network halves twice."""

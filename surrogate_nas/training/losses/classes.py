@@ -11,9 +11,8 @@ import math
 
 import numpy as np
 
-from surrogate_nas.training.arrays import Array
-from surrogate_nas.training.losses.base import Loss
-from surrogate_nas.training.losses.gradients import (
+from surrogate_nas.training.losses import (
+    Loss,
     averaged,
     of_right,
     share,
@@ -21,6 +20,7 @@ from surrogate_nas.training.losses.gradients import (
     summed,
     target_indices,
 )
+from surrogate_nas.training.machine import Array
 
 SMOOTHING = 0.1
 """The share of a target that is spread evenly over all classes (Szegedy et al. 2016)."""

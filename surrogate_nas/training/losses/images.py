@@ -13,9 +13,9 @@ from typing import Any
 
 import numpy as np
 
-from surrogate_nas.training.arrays import Array
-from surrogate_nas.training.losses.base import Loss, always
+from surrogate_nas.training.losses import Loss, always
 from surrogate_nas.training.losses.numbers import absolute_error, mean_error
+from surrogate_nas.training.machine import Array
 
 WINDOW = 7
 """The side of SSIM's uniform windows, as in scikit-image; a smaller image is one window."""

@@ -13,8 +13,8 @@ from statistics import NormalDist
 
 import numpy as np
 
-from surrogate_nas.training.arrays import Array, Gradient
-from surrogate_nas.training.losses.base import Loss, always
+from surrogate_nas.training.losses import Loss, always
+from surrogate_nas.training.machine import Array, Gradient
 
 QUANTILE = 0.9
 """What the pinball loss asks for; at the median it would be half the absolute error."""

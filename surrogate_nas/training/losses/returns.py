@@ -10,9 +10,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from surrogate_nas.training.arrays import Array
-from surrogate_nas.training.losses.base import Loss, always
-from surrogate_nas.training.losses.gradients import of_right, share, softened
+from surrogate_nas.training.losses import Loss, always, of_right, share, softened
+from surrogate_nas.training.machine import Array
 
 ENTROPY = 0.01
 """What a nat of the policy's entropy is worth, in standard deviations of the advantages."""

@@ -13,10 +13,9 @@ import math
 
 import numpy as np
 
-from surrogate_nas.training.arrays import Array, exp, log
-from surrogate_nas.training.losses.base import Loss
+from surrogate_nas.training.losses import Loss, softened
 from surrogate_nas.training.losses.classes import cross_entropy
-from surrogate_nas.training.losses.gradients import softened
+from surrogate_nas.training.machine import Array, exp, log
 
 BLANK = 0
 

@@ -13,9 +13,9 @@ from typing import Any
 
 import numpy as np
 
-from surrogate_nas.training.arrays import Array, exp, softmax
 from surrogate_nas.training.losses.boxes import _LARGEST, ANCHOR, STRIDE
-from surrogate_nas.training.metrics.base import Predictions, TaskMetric
+from surrogate_nas.training.machine import Array, exp, softmax
+from surrogate_nas.training.metrics import Predictions, TaskMetric
 
 HALF = 0.5
 """The intersection over union from which two boxes are the same."""

@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from surrogate_nas.training.arrays import Array, exp, log, softmax
-from surrogate_nas.training.metrics.base import Predictions, TaskMetric
+from surrogate_nas.training.machine import Array, exp, log, softmax
+from surrogate_nas.training.metrics import Predictions, TaskMetric
 
 BINS = 15
 """Of equal width, in which confidence and accuracy are compared (Guo et al. 2017)."""

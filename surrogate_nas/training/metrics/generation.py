@@ -13,8 +13,8 @@ from typing import Any
 
 import numpy as np
 
-from surrogate_nas.training.arrays import Array
-from surrogate_nas.training.metrics.base import Predictions, TaskMetric
+from surrogate_nas.training.machine import Array
+from surrogate_nas.training.metrics import Predictions, TaskMetric
 
 Features = Callable[[Array], Array]
 CLUSTERS = 10

@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from surrogate_nas.training.arrays import Array, log
 from surrogate_nas.training.losses.images import _SMALL, WINDOW
-from surrogate_nas.training.metrics.base import Predictions, TaskMetric
+from surrogate_nas.training.machine import Array, log
+from surrogate_nas.training.metrics import Predictions, TaskMetric
 
 
 def _peak_signal_to_noise(predictions: Predictions) -> Any:

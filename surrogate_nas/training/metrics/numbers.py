@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from surrogate_nas.training.arrays import Array
 from surrogate_nas.training.losses.numbers import QUANTILE
-from surrogate_nas.training.metrics.base import Predictions, TaskMetric
+from surrogate_nas.training.machine import Array
+from surrogate_nas.training.metrics import Predictions, TaskMetric
 
 
 def _mean_absolute_error(predictions: Predictions) -> Any:

@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from surrogate_nas.training.arrays import Array, exp
 from surrogate_nas.training.losses.sequences import BLANK
-from surrogate_nas.training.metrics.base import Predictions, TaskMetric
+from surrogate_nas.training.machine import Array, exp
+from surrogate_nas.training.metrics import Predictions, TaskMetric
 from surrogate_nas.training.metrics.classes import negative_log_likelihood
 
 

@@ -17,9 +17,10 @@ from torch import Tensor, nn
 
 from surrogate_nas.core.errors import UserError
 from surrogate_nas.space import Space, listed
-from surrogate_nas.space.network import NONE, Network
-from surrogate_nas.space.network.blueprint import (
+from surrogate_nas.space.network import (
+    NONE,
     Blueprint,
+    Network,
     Parameter,
     Shape,
     piece,
@@ -28,8 +29,7 @@ from surrogate_nas.space.network.blueprint import (
 from surrogate_nas.space.network.module import BlueprintModule, convolved
 from surrogate_nas.training.machine import cores
 from surrogate_nas.training.supernet import EdgeChoices, edge_choices
-from surrogate_nas.training.tasks import Task
-from surrogate_nas.training.tasks.checking import Splits
+from surrogate_nas.training.tasks import Splits, Task
 
 # Convolutions of one size that read the same node are one convolution of many outputs, and what has
 # no weights is computed once a node for all its edges, which makes a step several times faster. The

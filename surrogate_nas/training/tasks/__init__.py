@@ -2,13 +2,829 @@
 
 from __future__ import annotations
 
-from surrogate_nas.core.errors import UserError
-from surrogate_nas.core.registry import Registry
-from surrogate_nas.training.losses import LOSSES
-from surrogate_nas.training.tasks.base import Schedule, Task
-from surrogate_nas.training.tasks.checking import Split
+import hashlib
+import json
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from functools import cached_property, partial
+from typing import Any, NamedTuple, TypeAlias, TypeVar
 
-__all__ = ["TASKS", "Schedule", "Split", "Task", "code_of", "task_named"]
+import numpy as np
+
+from surrogate_nas.core.arguments import check_number, check_whole
+from surrogate_nas.core.errors import UserError, unknown
+from surrogate_nas.core.extras import is_installed, is_optional, missing, need
+from surrogate_nas.core.registry import Registry
+from surrogate_nas.space.network import Network
+from surrogate_nas.training.losses import LOSSES, Loss, fitting, loss_named
+from surrogate_nas.training.machine import Array as Array
+from surrogate_nas.training.machine import as_array
+from surrogate_nas.training.metrics import (
+    METRICS,
+    Diagnostic,
+    Predictions,
+    TaskMetric,
+    sequences,
+)
+
+SPLITS = ("train", "valid", "test")
+
+
+class Split(NamedTuple):
+    """One part of a task's data.
+
+    Attributes:
+        inputs: Shape ``(n, channels, height, width)`` float32; height 1 for signals and text.
+        targets: Shape ``(n, …)``, whatever the kind of the task says: class numbers (int64), or
+            values, images or boxes (float32).
+    """
+
+    inputs: Array
+    targets: Array
+
+
+Splits: TypeAlias = dict[str, Split]
+Check: TypeAlias = Callable[[Array, Array, int], Array]
+"""From inputs, targets and the number of classes to the targets in their own type. The message of
+its `UserError` follows on "the targets of …".
+"""
+
+
+def as_split(inputs: Array, targets: Array) -> Split:
+    """Turn arrays into a split; whole numbers become class numbers."""
+    kind = np.int64 if np.issubdtype(targets.dtype, np.integer) else np.float32
+    return Split(
+        np.array(inputs, np.float32, order="C"), np.array(targets, kind, order="C")
+    )
+
+
+def checked(loaded: Any, check: Check, classes: int) -> Splits:
+    """The splits of a task, float32 inputs with targets of the right kind."""
+    if not isinstance(loaded, Mapping) or {*loaded} != {*SPLITS}:
+        actual = [*loaded] if isinstance(loaded, Mapping) else type(loaded).__name__
+        raise UserError(f"it must give the splits {', '.join(SPLITS)}, not {actual!s:.200}")
+    splits = {
+        name: _split(loaded[name], f"its {name} split", check, classes) for name in SPLITS
+    }
+    for part in Split._fields:
+        shapes = {getattr(split, part).shape[1:] for split in splits.values()}
+        if len(shapes) > 1:
+            raise UserError(
+                f"its splits have {part} of different shapes:"
+                f" {', '.join(map(str, sorted(shapes)))}"
+            )
+    return splits
+
+
+def _split(pair: Any, where: str, check: Check, classes: int) -> Split:
+    if not isinstance(pair, tuple | list) or len(pair) != 2:
+        raise UserError(
+            f"{where} must be a Split or a pair of inputs and targets, not {type(pair).__name__}"
+        )
+    part = "inputs"
+    try:
+        inputs = _finite(_array(pair[0]))
+        if inputs.ndim != 4 or not inputs.size:
+            raise UserError(
+                f"must have a shape (n, channels, height, width), not {inputs.shape}"
+            )
+        part = "targets"
+        targets = _array(pair[1])
+        if len(inputs) != len(targets):
+            raise UserError(f"are {len(targets)} for {len(inputs)} inputs")
+        targets = check(inputs, targets, classes)
+    except UserError as error:
+        raise UserError(f"the {part} of {where} {error}") from None
+    return Split(inputs, np.ascontiguousarray(targets))
+
+
+def _array(raw: Any) -> Array:
+    try:
+        array = np.atleast_1d(as_array(raw))
+        if array.dtype.kind not in "biuf":
+            raise TypeError(f"they are of the type {array.dtype}")
+    except (TypeError, ValueError, RuntimeError) as error:
+        raise UserError(
+            f"are no array of numbers ({type(error).__name__}: {error})"
+        ) from error
+    return array
+
+
+def _finite(array: Array) -> Array:
+    """Float32; what is too large for it counts as infinite."""
+    with np.errstate(over="ignore"):
+        single = np.ascontiguousarray(array, dtype=np.float32)
+    if not np.isfinite(single).all():
+        raise UserError("hold numbers that are not finite")
+    return single
+
+
+def _shaped(targets: Array, form: str, *shape: int) -> None:
+    if targets.shape != shape:
+        raise UserError(f"must be {form} of shape {shape}, not {targets.shape}")
+
+
+def _values(inputs: Array, targets: Array, classes: int) -> Array:
+    """Finite values, shape ``(n,)`` for one output, else ``(n, outputs)``."""
+    shape = (len(inputs), classes)[: 1 + (classes > 1)]
+    _shaped(targets, "values, one for each output,", *shape)
+    return _finite(targets)
+
+
+def _images(inputs: Array, targets: Array, classes: int) -> Array:
+    """Images of the size of the inputs, shape ``(n, outputs, height, width)``."""
+    _shaped(targets, "images", len(inputs), classes, *inputs.shape[2:])
+    return _finite(targets)
+
+
+def _states(_inputs: Array, targets: Array, _classes: int) -> Array:
+    """Start states of an environment: finite numbers, shape ``(n, …)``."""
+    return _finite(targets)
+
+
+def _one_class(inputs: Array, targets: Array, classes: int, *, axes: int = 0) -> Array:
+    """Class numbers, one each, or one at every position of the last axes of the inputs."""
+    if axes == 1:
+        _check_signals(inputs)
+    return _numbers(targets, classes, len(inputs), *inputs.shape[4 - axes :])
+
+
+def _class_sequences(inputs: Array, targets: Array, classes: int) -> Array:
+    """Sequences of class numbers from 1 on, with zeros behind: shape ``(n, longest)``."""
+    _check_signals(inputs)
+    longest = targets.shape[1] if targets.ndim > 1 else 1
+    numbers = _numbers(targets, classes, len(inputs), longest)
+    starts_late = (numbers[:, :-1] == 0) & (numbers[:, 1:] > 0)
+    if starts_late.any() or not (numbers[:, 0] > 0).all():
+        raise UserError(
+            "must be sequences of at least one class from 1 on, with zeros only behind them"
+        )
+    return numbers
+
+
+def _check_signals(inputs: Array) -> None:
+    if inputs.shape[2] != 1:
+        raise UserError(f"belong to inputs of height 1, not {inputs.shape[2]}")
+
+
+def _boxes(_inputs: Array, targets: Array, classes: int) -> Array:
+    """Objects of each image, shape ``(n, most, 5)``: class or -1 for none, centre x and y, width,
+    height in pixels.
+    """
+    if targets.ndim != 3 or targets.shape[2] != 5:
+        raise UserError(f"must be boxes of shape (n, most, 5), not {targets.shape}")
+    values = _finite(targets)
+    kinds = values[:, :, 0]
+    if not (kinds == kinds.round()).all() or kinds.min() < -1 or kinds.max() >= classes:
+        raise UserError(f"must have classes from 0 to {classes - 1}, or -1 for no object")
+    return values
+
+
+def _numbers(targets: Array, classes: int, *shape: int) -> Array:
+    _shaped(targets, "class numbers", *shape)
+    with np.errstate(invalid="ignore"):
+        numbers = targets.astype(np.int64)
+    if not (numbers == targets).all():
+        raise UserError("must be whole numbers, the numbers of classes")
+    least, most = int(numbers.min()), int(numbers.max())
+    if least < 0 or most >= classes:
+        raise UserError(
+            f"go from {least} to {most}, but its {classes} classes from 0 to {classes - 1}"
+        )
+    return numbers
+
+
+class Environment:
+    """Episodes that start from given states and end by themselves or after `longest` steps.
+
+    Attributes:
+        longest: The most steps of an episode.
+        discount: What a reward is worth that comes one step later.
+        trace: λ of the advantages (Schulman et al., ICLR 2016): 1 trusts the rewards alone, 0
+            trusts `value` after one step.
+    """
+
+    longest: int
+    discount: float = 1.0
+    trace: float = 1.0
+
+    def observe(self, states: Array) -> Array:
+        """What the policy sees of states ``(n, …)``: float32 ``(n, channels, height, width)``.
+
+        Signals have height 1.
+        """
+        raise NotImplementedError
+
+    def step(self, states: Array, actions: Array) -> tuple[Array, Array, Array]:
+        """The states after one action each, the rewards ``(n,)``, and which episodes have ended
+        ``(n,)``.
+
+        Args:
+            states: Shape ``(n, …)``; not changed.
+            actions: Shape ``(n,)``, numbers from 0 on.
+        """
+        raise NotImplementedError
+
+    def greatest(self, states: Array) -> Array:
+        """The greatest possible discounted return from each state, above 0, shape ``(n,)``."""
+        raise NotImplementedError
+
+    def value(self, states: Array) -> Array:
+        """A guess of the return to come that is known without learning, shape ``(n,)``.
+
+        It is the baseline of advantages, as shaping by a potential is (Ng, Harada & Russell, ICML
+        1999; Wiewiora, JAIR 2003): it changes how fast a policy learns, not which one is best.
+
+        Args:
+            states: Shape ``(n, …)``.
+        """
+        return np.zeros(len(states))
+
+
+def starting(environment: Environment, states: Mapping[str, Array]) -> Splits:
+    """Splits of start states with what is seen of them."""
+    return {
+        name: as_split(environment.observe(part), part) for name, part in states.items()
+    }
+
+
+@dataclass(frozen=True)
+class Kind:
+    """What tasks of one kind have in common.
+
+    Attributes:
+        name: The key in `KINDS`.
+        loss: The default loss.
+        measures: The names of the default metrics; the first judges the task.
+        check: Returns the targets in their own type, or raises a `UserError`.
+        positions: Whether the head answers at every position instead of once, after pooling.
+        strided: Whether the size is halved between the stages of the network.
+        causal: Whether a position sees only itself and what is before it.
+        trainer: The key in `surrogate_nas.training.engine.TRAINERS`.
+        least: The fewest classes.
+        shuffled: Whether a place of the head may answer several pixels, see `pixels`.
+        faults: From answers to what went wrong with each network, or empty.
+        of_images: Whether inputs are images, not signals of height 1.
+        every_pixel: Whether targets have the height and width of the inputs.
+    """
+
+    name: str
+    loss: str
+    measures: tuple[str, ...]
+    check: Check
+    positions: bool = False
+    strided: bool = True
+    causal: bool = False
+    trainer: str = "supervised"
+    least: int = 2
+    shuffled: bool = False
+    faults: Callable[[Predictions], list[str]] | None = None
+    of_images: bool = False
+    every_pixel: bool = False
+
+
+def pixels(answered: Any, classes: int) -> Any:
+    """Answers of every pixel out of those of a coarser grid (a pixel shuffle, Shi et al., CVPR
+    2016).
+
+    Args:
+        answered: An array or a tensor ``(K, batch, classes·f², rows, columns)``.
+        classes: How many classes there are.
+
+    Returns:
+        Shape ``(K, batch, classes, f·rows, f·columns)``.
+    """
+    count, batch, numbers, rows, columns = answered.shape
+    finer = math.isqrt(numbers // classes)
+    if finer == 1:
+        return answered
+    parted = answered.reshape(count * batch * classes, finer, finer, rows, columns)
+    moved = parted.swapaxes(1, 3).swapaxes(2, 3).swapaxes(3, 4)
+    return moved.reshape(count, batch, classes, finer * rows, finer * columns)
+
+
+def unshuffled(shuffled: Any, outputs: int) -> Any:
+    """The inverse of `pixels`, for ``outputs = classes·f²``."""
+    count, batch, classes, height, width = shuffled.shape
+    finer = math.isqrt(outputs // classes)
+    if finer == 1:
+        return shuffled
+    rows = height // finer
+    columns = width // finer
+    parted = shuffled.reshape(count * batch * classes, rows, finer, columns, finer)
+    moved = parted.swapaxes(3, 4).swapaxes(2, 3).swapaxes(1, 3)
+    return moved.reshape(count, batch, outputs, rows, columns)
+
+
+_OF_CLASSES = ("error", "nll", "ece", "robust_error")
+
+KINDS = {
+    kind.name: kind
+    for kind in (
+        Kind("classification", "cross_entropy", _OF_CLASSES, _one_class),
+        Kind("regression", "squared", ("error", "mae"), _values, least=1),
+        Kind(
+            "reconstruction",
+            "squared",
+            ("auc",),
+            _one_class,
+            trainer="reconstruction",
+        ),
+        Kind(
+            "images",
+            "squared",
+            ("mae", "psnr", "ssim"),
+            _images,
+            positions=True,
+            strided=False,
+            least=1,
+            of_images=True,
+            every_pixel=True,
+        ),
+        Kind(
+            "language",
+            "cross_entropy",
+            ("error", "perplexity"),
+            partial(_one_class, axes=1),
+            positions=True,
+            strided=False,
+            causal=True,
+        ),
+        Kind(
+            "sequence",
+            "ctc",
+            ("character_error", "text_error"),
+            _class_sequences,
+            positions=True,
+            strided=False,
+            faults=sequences.unaligned,
+        ),
+        Kind(
+            "segmentation",
+            "cross_entropy",
+            ("error", "miou"),
+            partial(_one_class, axes=2),
+            positions=True,
+            shuffled=True,
+            of_images=True,
+            every_pixel=True,
+        ),
+        Kind(
+            "detection",
+            "detection",
+            ("missed", "iou"),
+            _boxes,
+            positions=True,
+            of_images=True,
+        ),
+        Kind(
+            "generation",
+            "adversarial",
+            ("frechet", "coverage"),
+            _images,
+            positions=True,
+            strided=False,
+            trainer="adversarial",
+            least=1,
+            of_images=True,
+            every_pixel=True,
+        ),
+        Kind(
+            "policy",
+            "clipped_return",
+            ("return", "failures"),
+            _states,
+            trainer="policy",
+        ),
+    )
+}
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """SGD with Nesterov momentum; the learning rate falls to 0 as a cosine over all steps.
+
+    Attributes:
+        epochs: The default length of a run.
+        batch: Examples a step; the last, smaller batch of an epoch is used too.
+        learning_rate: At the first step.
+        momentum: Of Nesterov's kind.
+        weight_decay: On every parameter.
+    """
+
+    epochs: int = 3
+    batch: int = 64
+    learning_rate: float = 0.1
+    momentum: float = 0.9
+    weight_decay: float = 5e-4
+
+    def __post_init__(self) -> None:
+        check_whole("The epochs", self.epochs, 1)
+        check_whole("The batch", self.batch, 1)
+        for name in ("learning_rate", "momentum", "weight_decay"):
+            check_number(f"{name} of a schedule", getattr(self, name))
+
+
+@dataclass(frozen=True)
+class Task:
+    """Data, head, training loss and metrics.
+
+    Attributes:
+        name: The key in `TASKS`.
+        title: One line saying what is learned.
+        load: Makes or reads the splits, by name, each a `Split` or a pair of arrays or tensors;
+            called once.
+        classes: How many classes, actions, values or channels of an image are answered.
+        kind: The key in `KINDS`.
+        channels: Default channels of the first stage.
+        cells_per_stage: Default cells in each stage.
+        residual: Whether the stages are joined by the published residual blocks (see `Network`).
+        schedule: How it is trained.
+        tolerance: For regression: an answer further off than this counts as an error.
+        source: Where the data comes from.
+        packages: Packages that `load` needs, as Python imports them.
+        has_files: Whether further files that `load` needs are here.
+        loss: A name in `LOSSES`, or a loss of a user's own; that of the kind if empty.
+        measures: Names in `METRICS`, or metrics of a user's own, besides the loss; those of the
+            kind if empty. The first judges the task.
+        outputs: Numbers that the head answers; None for one of each class.
+        strided: Whether the size is halved between the stages; None for what the kind says.
+        trainer: The key in `surrogate_nas.training.engine.TRAINERS`; that of the kind if empty.
+        environment: What a policy acts in.
+
+    Example:
+        >>> import numpy as np
+        >>> from surrogate_nas.space import nb201
+        >>> from surrogate_nas.training import train
+        >>> def halves():
+        ...     images = np.random.default_rng(0).standard_normal((300, 1, 8, 8))
+        ...     labels = images[:, 0, :, :4].mean((1, 2)) > images[:, 0, :, 4:].mean((1, 2))
+        ...     return cut(images, labels * 1, (200, 50, 50))
+        >>> task = Task("halves", "which half of the noise is brighter?", halves, classes=2)
+        >>> (curve,) = train([nb201()[11]], task, epochs=3)
+        >>> curve.values["train_loss"][-1] < curve.values["train_loss"][0]
+        True
+    """
+
+    name: str
+    title: str
+    load: Callable[[], Splits]
+    classes: int
+    kind: str = "classification"
+    channels: int = 4
+    cells_per_stage: int = 1
+    residual: bool = True
+    schedule: Schedule = field(default_factory=Schedule)
+    tolerance: float = 0.0
+    source: str = ""
+    packages: tuple[str, ...] = ()
+    has_files: Callable[[], bool] = lambda: True
+    loss: str | Loss = ""
+    measures: tuple[str | TaskMetric, ...] = ()
+    outputs: int | None = None
+    strided: bool | None = None
+    trainer: str = ""
+    environment: Environment | None = None
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.name, str) or not self.name:
+            raise UserError(f"The name of a task is a text, not {self.name!r:.80}.")
+        if self.kind not in KINDS:
+            raise unknown("kind of task", self.kind, KINDS)
+        for name in ("classes", "channels", "cells_per_stage", "_outputs"):
+            what = f"The {name.lstrip('_')} of the task {self.name}"
+            check_whole(
+                what, getattr(self, name), self.about.least if name == "classes" else 1
+            )
+
+    @property
+    def about(self) -> Kind:
+        """What tasks of its kind have in common."""
+        return KINDS[self.kind]
+
+    def is_here(self) -> bool:
+        """Whether the data can be read without a network."""
+        return all(map(is_installed, self.packages)) and self.has_files()
+
+    @cached_property
+    def data(self) -> Splits:
+        """The splits ``train``, ``valid`` and ``test``.
+
+        Raises:
+            UserError: The data is not here or not what it should be, or the task's own code failed.
+        """
+        need(f"The task {self.name}", *self.packages)
+        try:
+            splits = self.load()
+        except UserError:
+            raise
+        except Exception as error:
+            if isinstance(error, ModuleNotFoundError) and is_optional(error):
+                raise missing(f"The task {self.name}", error.name or "") from error
+            raise UserError(
+                f"The task {self.name} cannot load its data: {type(error).__name__}: {error}."
+            ) from error
+        try:
+            result = checked(splits, self.about.check, self.classes)
+            self._check_size(result["train"].inputs.shape)
+        except UserError as error:
+            raise UserError(f"The task {self.name} is wrong: {error}.") from None
+        return result
+
+    def _check_size(self, shape: tuple[int, ...]) -> None:
+        """Refuse inputs and numbers of outputs that no network of the task can be trained with."""
+        _, channels, height, width = shape
+        if height == 1 and self.about.of_images:
+            raise UserError(
+                f"its inputs have height 1, and the kind {self.kind} needs square images"
+            )
+        if height not in (1, width):
+            raise UserError(
+                f"its inputs are {height} × {width}; they must be square images, or signals of"
+                " height 1"
+            )
+        size = channels * height * width
+        if (
+            self.trainer or self.about.trainer
+        ) == "reconstruction" and self._outputs != size:
+            raise UserError(
+                f"it answers {self._outputs} numbers for inputs of {channels} × {height} × {width};"
+                f" right is outputs={size}"
+            )
+        positions = self._network_for(shape).stages[-1][1]
+        finer, remainder = divmod(width, positions)
+        shuffled = self.about.shuffled and not remainder
+        right = self.classes * finer**2
+        fits = self._outputs == right and (finer == 1 or shuffled)
+        if self.about.every_pixel and not fits:
+            either = f"outputs={right} or " if shuffled and finer > 1 else ""
+            raise UserError(
+                f"it answers {self._outputs} numbers at {positions} × {positions} places for images"
+                f" of {height} × {width}; right is {either}strided=False and no outputs"
+            )
+
+    @property
+    def _outputs(self) -> int:
+        return self.classes if self.outputs is None else self.outputs
+
+    @cached_property
+    def trained(self) -> Loss:
+        """The loss that is trained.
+
+        Raises:
+            UserError: There is no such loss, or it is one for other kinds of tasks.
+        """
+        loss = self.loss or self.about.loss
+        if isinstance(loss, str):
+            loss = loss_named(loss)
+        if self.kind not in loss.fits:
+            raise UserError(
+                f"The loss {loss.name} is not for the {self.kind} task {self.name}; these are:"
+                f" {', '.join(fitting(self.kind))}."
+            )
+        return loss
+
+    @cached_property
+    def measured(self) -> tuple[TaskMetric, ...]:
+        """What is measured besides the loss; the first judges the task.
+
+        Raises:
+            UserError: There is no such metric.
+        """
+        named = self.measures or self.about.measures
+        return tuple(
+            METRICS.find(metric) if isinstance(metric, str) else metric for metric in named
+        )
+
+    @cached_property
+    def diagnostics(self) -> tuple[Diagnostic, ...]:
+        """All metrics of a training, in the order of a report."""
+        loss = TaskMetric(
+            "loss", "", self.trained.unit, "loss", self.worst_loss, np.asarray, "batch"
+        )
+        return tuple(
+            Diagnostic(split, metric)
+            for split in SPLITS
+            for metric in (loss, *self.measured)
+            if split != "train" or metric.when == "batch"
+        )
+
+    @cached_property
+    def digest(self) -> str:
+        """A digest of the data and of all settings that a training's result depends on, but for the
+        task's own code.
+
+        Raises:
+            UserError: See `data`.
+        """
+        names = (
+            "kind",
+            "classes",
+            "channels",
+            "cells_per_stage",
+            "residual",
+            "tolerance",
+            "outputs",
+            "strided",
+        )
+        settings = {name: getattr(self, name) for name in names} | {
+            "schedule": asdict(self.schedule),
+            "loss": self.trained.name,
+            "measures": [measure.name for measure in self.measured],
+            "course": self.trainer,
+            "environment": (
+                self.environment
+                and [type(self.environment).__qualname__, repr(vars(self.environment))]
+            ),
+        }
+        total = hashlib.sha256(json.dumps(settings).encode())
+        for name in SPLITS:
+            for part in self.data[name]:
+                # as digests always named types
+                total.update(f"{name} {part.shape} torch.{part.dtype}".encode())
+                total.update(np.ascontiguousarray(part).data)
+        return total.hexdigest()
+
+    def network(
+        self, channels: int | None = None, cells_per_stage: int | None = None
+    ) -> Network:
+        """The macro architecture for this task's inputs.
+
+        Args:
+            channels: Of the first stage; None for the task's default.
+            cells_per_stage: None for the task's default.
+        """
+        network = self._network_for(self.data["train"].inputs.shape)
+        settings: dict[str, Any] = {
+            "channels": channels,
+            "cells_per_stage": cells_per_stage,
+        }
+        return replace(network, **{k: v for k, v in settings.items() if v is not None})
+
+    def _network_for(self, shape: tuple[int, ...]) -> Network:
+        """The default macro architecture for inputs ``(n, channels, height, width)``."""
+        _, inputs, height, width = shape
+        return Network(
+            classes=self._outputs,
+            channels=self.channels,
+            cells_per_stage=self.cells_per_stage,
+            image_size=width,
+            input_channels=inputs,
+            dimensions=2 if height > 1 else 1,
+            causal=self.about.causal,
+            positions=self.about.positions,
+            strided=self.about.strided if self.strided is None else self.strided,
+            residual=self.residual,
+        )
+
+    @property
+    def worst_loss(self) -> float:
+        """The loss recorded of a network that diverged, see `Loss.worst`."""
+        return self.trained.worst(self.classes)
+
+    def losses(self, outputs: Any, targets: Any) -> Any:
+        """The training loss of each network on a batch, shape ``(K,)``.
+
+        Args:
+            outputs: As networks answer, arranged or not: shape ``(K, batch, outputs[, …])``. Arrays
+                give an array; tensors, with tensors for targets, one that can be differentiated.
+            targets: As in `Split`, one batch of them.
+        """
+        outputs = self.arranged(outputs)
+        if isinstance(outputs, np.ndarray):
+            return self.trained.loss_and_gradient(outputs, targets)[0]
+        return self.trained.each(outputs, targets).mean(1)
+
+    def arranged(self, outputs: Any) -> Any:
+        """Turn ``outputs`` of networks, an array or a tensor, into what losses and metrics take."""
+        return pixels(outputs, self.classes) if self.about.shuffled else outputs
+
+    def restored(self, gradient: Any) -> Any:
+        """Turn a gradient with respect to arranged outputs into one by what networks answer."""
+        return unshuffled(gradient, self._outputs) if self.about.shuffled else gradient
+
+    def with_loss(self, loss: str | Loss) -> Task:
+        """The same task trained by another loss, which its name then says.
+
+        Args:
+            loss: A name in `LOSSES`, ``file.py:LOSS``, or a loss.
+
+        Raises:
+            UserError: There is no such loss, or it does not fit.
+        """
+        # which is then read once for all losses
+        task = replace(self, loss=loss, load=partial(getattr, self, "data"))
+        if task.trained.name == self.trained.name:
+            return self
+        return replace(task, name=f"{self.name.partition('?')[0]}?loss={task.trained.name}")
+
+
+def split_rng(stream: int = 0) -> np.random.Generator:
+    """The random numbers of a task's data: splits are part of a task, not of a run."""
+    return np.random.default_rng(stream)
+
+
+Items = TypeVar("Items", bound=Sequence[Any] | Array)
+
+
+def enough(items: Items, count: int, what: str) -> Items:
+    """The first of some items.
+
+    Args:
+        items: In the order of the splits.
+        count: How many are needed.
+        what: What they are called in a message.
+
+    Raises:
+        UserError: There are fewer, as in another version of a package.
+    """
+    if len(items) < count:
+        raise UserError(f"There are only {len(items)} of {count} {what}.")
+    return items[:count]  # type: ignore[return-value]
+
+
+def pooled(images: Array, block: int) -> Array:
+    """Means of square blocks of pixels, which are the last two axes."""
+    *others, height, width = images.shape
+    parted = images.reshape(*others, height // block, block, width // block, block)
+    means: Array = parted.mean((-3, -1))
+    return means
+
+
+def split_images(inputs: Array, targets: Array, sizes: Sequence[int]) -> Splits:
+    """Shuffle examples, and cut them as `cut` does."""
+    order = split_rng().permutation(len(inputs))
+    return cut(inputs[order], targets[order], sizes)
+
+
+def cut(inputs: Array, targets: Array, sizes: Sequence[int]) -> Splits:
+    """Cut examples into splits, in the order given.
+
+    Args:
+        inputs: Shape ``(n, channels, height, width)``.
+        targets: Shape ``(n, …)``.
+        sizes: How many examples of each split.
+    """
+    stops = np.cumsum(sizes)
+    parts = zip(SPLITS, stops - sizes, stops, strict=True)
+    return {name: as_split(inputs[a:b], targets[a:b]) for name, a, b in parts}
+
+
+def by_share(items: Array, shares: Sequence[float]) -> dict[str, Array]:
+    """Cut shuffled items into parts by split, in proportion to the shares."""
+    stops = (np.cumsum(shares) * (len(items) / sum(shares))).round().astype(int)
+    return dict(zip(SPLITS, np.split(items, stops[:-1]), strict=True))
+
+
+def standardise(splits: Splits) -> Splits:
+    """Give every split mean 0 and deviation 1 by the training split's statistics, per channel."""
+    inputs = splits["train"].inputs
+    axes = (0, 2, 3)
+    mean = inputs.mean(axes, np.float64, keepdims=True).astype(np.float32)
+    deviation = inputs.std(axes, np.float64, ddof=1, keepdims=True).astype(np.float32)
+    return {name: Split((x - mean) / deviation, y) for name, (x, y) in splits.items()}
+
+
+NOTHING = -1
+"""The number of a position behind a sequence."""
+
+
+def numbered(
+    sequences: Sequence[Sequence[str]] | Array, symbols: Sequence[str], length: int
+) -> Array:
+    """Number symbols by their place in a list, shape ``(n, length)``; `NOTHING` behind a sequence.
+
+    Args:
+        sequences: Texts, or other sequences of symbols, none longer than the length.
+        symbols: All that occur.
+        length: In positions.
+    """
+    index = {symbol: number for number, symbol in enumerate(symbols)}
+    numbers = np.full((len(sequences), length), NOTHING, np.int64)
+    for row, sequence in zip(numbers, sequences, strict=True):
+        row[: len(sequence)] = [index[symbol] for symbol in sequence]
+    return numbers
+
+
+def one_hot(numbers: Array, kinds: int) -> Array:
+    """From numbers ``(n, length)`` to a channel for every kind of symbol, shape
+    ``(n, kinds, 1, length)``; zeros for `NOTHING`.
+    """
+    is_kind = numbers[:, None, None] == np.arange(kinds)[:, None, None]
+    return np.asarray(is_kind, np.float32)
+
+
+def next_ones(numbers: Array, kinds: int, sizes: Sequence[int]) -> Splits:
+    """Splits of language modelling: symbols, and at every position the symbol behind it.
+
+    Args:
+        numbers: Of symbols, shape ``(n, positions + 1)``, in the order of the splits.
+        kinds: How many there are.
+        sizes: How many sequences of each split.
+    """
+    return cut(one_hot(numbers[:, :-1], kinds), numbers[:, 1:], sizes)
+
 
 NUMBERS_SINCE = "0.1.0"
 """The release since which trainings give the same numbers; it is raised when they change, so that

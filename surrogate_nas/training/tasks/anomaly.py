@@ -10,7 +10,7 @@ from __future__ import annotations
 import numpy as np
 
 from surrogate_nas.core.errors import UserError
-from surrogate_nas.training.tasks.base import (
+from surrogate_nas.training.tasks import (
     SPLITS,
     Array,
     Schedule,

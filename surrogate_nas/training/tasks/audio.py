@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from surrogate_nas.core.errors import UserError
-from surrogate_nas.training.tasks.base import Array
+from surrogate_nas.training.tasks import Array
 
 _HERTZ = np.array([60, 8000])
 """The lowest and the highest frequency that is seen."""

@@ -20,8 +20,14 @@ from types import CodeType
 
 import numpy as np
 
-from surrogate_nas.training.tasks.base import Schedule, Splits, Task, enough, split_rng
-from surrogate_nas.training.tasks.symbols import next_ones
+from surrogate_nas.training.tasks import (
+    Schedule,
+    Splits,
+    Task,
+    enough,
+    next_ones,
+    split_rng,
+)
 
 KINDS = 32
 PACKAGES = (

@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from surrogate_nas.training.tasks.base import SPLITS, Array, split_rng
+from surrogate_nas.training.tasks import SPLITS, Array, split_rng
 from surrogate_nas.training.tasks.digits import BRIGHTEST, published
 
 DIGITS = 3

@@ -14,8 +14,15 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from surrogate_nas.training.tasks.base import Array, Schedule, Splits, Task, split_rng
-from surrogate_nas.training.tasks.environment import Environment, starting
+from surrogate_nas.training.tasks import (
+    Array,
+    Environment,
+    Schedule,
+    Splits,
+    Task,
+    split_rng,
+    starting,
+)
 
 GRAVITY = 9.8
 PUSH = 10.0

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from surrogate_nas.training.tasks.base import Array, Schedule, Splits, Task, cut, split_rng
+from surrogate_nas.training.tasks import Array, Schedule, Splits, Task, cut, split_rng
 
 SIDE = 8
 PIECES = {"pawn": 8, "knight": 2, "bishop": 2, "rook": 2, "queen": 1, "king": 1}

@@ -13,7 +13,7 @@ import numpy as np
 
 from surrogate_nas.core.errors import UserError
 from surrogate_nas.core.extras import is_installed
-from surrogate_nas.training.tasks.base import (
+from surrogate_nas.training.tasks import (
     Array,
     Schedule,
     Splits,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from surrogate_nas.training.tasks.base import Schedule, Splits, Task, as_split, split_rng
+from surrogate_nas.training.tasks import Schedule, Splits, Task, as_split, split_rng
 from surrogate_nas.training.tasks.digits import BRIGHTEST, scans
 
 NOISE = 0.3

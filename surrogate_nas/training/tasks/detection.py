@@ -4,7 +4,7 @@ answer a box.
 
 from __future__ import annotations
 
-from surrogate_nas.training.tasks.base import Schedule, Splits, Task, as_split, standardise
+from surrogate_nas.training.tasks import Schedule, Splits, Task, as_split, standardise
 from surrogate_nas.training.tasks.canvas import DIGITS, SOURCE, scenes
 
 

@@ -19,7 +19,7 @@ import numpy as np
 
 from surrogate_nas.core.errors import UserError
 from surrogate_nas.files.whole import expanded
-from surrogate_nas.training.tasks.base import (
+from surrogate_nas.training.tasks import (
     Array,
     Schedule,
     Splits,

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
-from surrogate_nas.training.tasks.base import (
+from surrogate_nas.training.tasks import (
     SPLITS,
     Array,
     Schedule,

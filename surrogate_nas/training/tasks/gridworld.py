@@ -15,8 +15,15 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from surrogate_nas.training.tasks.base import Array, Schedule, Splits, Task, split_rng
-from surrogate_nas.training.tasks.environment import Environment, starting
+from surrogate_nas.training.tasks import (
+    Array,
+    Environment,
+    Schedule,
+    Splits,
+    Task,
+    split_rng,
+    starting,
+)
 
 SIZE = 7
 WALLS = 0.3

@@ -10,8 +10,16 @@ from __future__ import annotations
 
 import numpy as np
 
-from surrogate_nas.training.tasks.base import Schedule, Splits, Task, cut, enough, split_rng
-from surrogate_nas.training.tasks.symbols import numbered, one_hot
+from surrogate_nas.training.tasks import (
+    Schedule,
+    Splits,
+    Task,
+    cut,
+    enough,
+    numbered,
+    one_hot,
+    split_rng,
+)
 from surrogate_nas.training.tasks.words import frequent
 
 LETTERS = "abcdefghijklmnopqrstuvwxyzäöüß"

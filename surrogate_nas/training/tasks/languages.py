@@ -19,16 +19,17 @@ from pathlib import Path
 import numpy as np
 
 from surrogate_nas.core.extras import package_folder
-from surrogate_nas.training.tasks.base import (
+from surrogate_nas.training.tasks import (
     Schedule,
     Splits,
     Task,
     as_split,
     by_share,
     enough,
+    numbered,
+    one_hot,
     split_rng,
 )
-from surrogate_nas.training.tasks.symbols import numbered, one_hot
 
 LANGUAGES = ("de", "nl", "sv", "fr", "it", "es", "pl", "hr", "hu", "tr")
 """The classes: three Germanic languages, three Romance ones, two Slavonic ones, Hungarian and

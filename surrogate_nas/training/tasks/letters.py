@@ -16,13 +16,13 @@ from pathlib import Path
 import numpy as np
 
 from surrogate_nas.core.errors import UserError
-from surrogate_nas.training.tasks import audio
-from surrogate_nas.training.tasks.base import (
+from surrogate_nas.training.tasks import (
     Array,
     Schedule,
     Splits,
     Task,
     as_split,
+    audio,
     split_rng,
     standardise,
 )

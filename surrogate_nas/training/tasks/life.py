@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from surrogate_nas.training.tasks.base import Array, Schedule, Splits, Task, cut, split_rng
+from surrogate_nas.training.tasks import Array, Schedule, Splits, Task, cut, split_rng
 
 SIDE = 8
 _ALIVE = 0.4

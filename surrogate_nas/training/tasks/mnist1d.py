@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from surrogate_nas.training.tasks.base import Schedule, Splits, Task, cut, standardise
+from surrogate_nas.training.tasks import Schedule, Splits, Task, cut, standardise
 
 _SIZES = (3000, 1000, 1000)
 

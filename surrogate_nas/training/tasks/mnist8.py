@@ -12,7 +12,7 @@ import numpy as np
 
 from surrogate_nas.core.errors import UserError
 from surrogate_nas.core.extras import package_folder
-from surrogate_nas.training.tasks.base import (
+from surrogate_nas.training.tasks import (
     Array,
     Schedule,
     Splits,

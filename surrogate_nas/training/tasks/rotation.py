@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from surrogate_nas.training.tasks.base import (
+from surrogate_nas.training.tasks import (
     Schedule,
     Splits,
     Task,

@@ -13,8 +13,15 @@ import subprocess
 from pathlib import Path
 
 from surrogate_nas.core.errors import UserError
-from surrogate_nas.training.tasks.base import Schedule, Splits, Task, enough, split_rng
-from surrogate_nas.training.tasks.symbols import next_ones, numbered
+from surrogate_nas.training.tasks import (
+    Schedule,
+    Splits,
+    Task,
+    enough,
+    next_ones,
+    numbered,
+    split_rng,
+)
 
 ALPHABET = " " + string.ascii_lowercase + ",.;:?"
 TEXT = Path("/usr/lib/bible.data")

@@ -22,8 +22,7 @@ import numpy as np
 from surrogate_nas.core.errors import UserError
 from surrogate_nas.files import replacing
 from surrogate_nas.files.whole import home
-from surrogate_nas.training.tasks import audio
-from surrogate_nas.training.tasks.base import (
+from surrogate_nas.training.tasks import (
     SPLITS,
     Array,
     Schedule,
@@ -31,6 +30,7 @@ from surrogate_nas.training.tasks.base import (
     Splits,
     Task,
     as_split,
+    audio,
     by_share,
     split_rng,
     standardise,

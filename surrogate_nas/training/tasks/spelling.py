@@ -14,8 +14,16 @@ import numpy as np
 
 from surrogate_nas.core.extras import package_folder
 from surrogate_nas.training.losses.sequences import needed
-from surrogate_nas.training.tasks.base import Schedule, Splits, Task, cut, enough, split_rng
-from surrogate_nas.training.tasks.symbols import numbered, one_hot
+from surrogate_nas.training.tasks import (
+    Schedule,
+    Splits,
+    Task,
+    cut,
+    enough,
+    numbered,
+    one_hot,
+    split_rng,
+)
 
 PHONEMES = tuple(
     "AA AE AH AO AW AY B CH D DH EH ER EY F G HH IH IY JH K L M N NG OW OY P R S SH T TH UH UW V W"

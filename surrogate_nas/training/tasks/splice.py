@@ -15,7 +15,7 @@ import numpy as np
 
 from surrogate_nas.core.errors import UserError
 from surrogate_nas.files.whole import expanded
-from surrogate_nas.training.tasks.base import Array, Schedule, Splits, Task, split_images
+from surrogate_nas.training.tasks import Array, Schedule, Splits, Task, split_images
 
 BASES = 60
 MLBENCH_VARIABLE = "SURROGATE_NAS_MLBENCH"

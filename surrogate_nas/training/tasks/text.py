@@ -12,8 +12,7 @@ import string
 import numpy as np
 
 from surrogate_nas.core.errors import UserError
-from surrogate_nas.training.tasks.base import Array, Schedule, Splits, Task
-from surrogate_nas.training.tasks.symbols import next_ones
+from surrogate_nas.training.tasks import Array, Schedule, Splits, Task, next_ones
 
 ALPHABET = "\n " + string.ascii_lowercase + "0.,:;'\"()[]{}=-_*`/<>?"
 """The distinct characters: letters lower-cased, digits as 0, anything else as ``?``."""

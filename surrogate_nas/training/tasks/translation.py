@@ -13,9 +13,17 @@ import unicodedata
 from pathlib import Path
 
 from surrogate_nas.core.errors import UserError
-from surrogate_nas.training.tasks.base import Schedule, Splits, Task, cut, enough, split_rng
+from surrogate_nas.training.tasks import (
+    Schedule,
+    Splits,
+    Task,
+    cut,
+    enough,
+    numbered,
+    one_hot,
+    split_rng,
+)
 from surrogate_nas.training.tasks.languages import phrases
-from surrogate_nas.training.tasks.symbols import numbered, one_hot
 
 GERMAN = "abcdefghijklmnopqrstuvwxyzäöüß -'"
 """The characters read; others lose their accents, and names with further ones are left out."""

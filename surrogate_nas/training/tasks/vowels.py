@@ -16,7 +16,7 @@ import numpy as np
 
 from surrogate_nas.core.errors import UserError
 from surrogate_nas.core.extras import is_installed, package_folder
-from surrogate_nas.training.tasks.base import (
+from surrogate_nas.training.tasks import (
     Array,
     Schedule,
     Splits,

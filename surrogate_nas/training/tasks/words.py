@@ -15,17 +15,18 @@ from collections import Counter
 import numpy as np
 
 from surrogate_nas.core.extras import package_folder
-from surrogate_nas.training.tasks.base import (
+from surrogate_nas.training.tasks import (
     SPLITS,
     Schedule,
     Split,
     Splits,
     Task,
     enough,
+    numbered,
+    one_hot,
     split_rng,
 )
 from surrogate_nas.training.tasks.languages import plain
-from surrogate_nas.training.tasks.symbols import numbered, one_hot
 
 LANGUAGES = ("de", "nl", "en", "fr", "it", "es", "pt", "lv")
 """The classes: three Germanic languages, four Romance ones and Latvian."""

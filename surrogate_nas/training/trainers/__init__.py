@@ -1,32 +1,121 @@
-"""Trainers by name: how a run of training is spent, from batches of examples to episodes of a
-policy.
-"""
+"""How a run of training is spent, from batches of examples to episodes of a policy."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import math
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, ClassVar, TypeAlias
 
-from surrogate_nas.core.registry import Registry, subclass_of
-from surrogate_nas.training.trainers.base import Predict, Trainer
+import numpy as np
 
-if TYPE_CHECKING:
-    from surrogate_nas.training.tasks import Task
+from surrogate_nas.training.machine import Array
+from surrogate_nas.training.metrics import Predictions
+from surrogate_nas.training.tasks import Split, Task
 
-__all__ = ["TRAINERS", "Predict", "Trainer", "trainer_of"]
-
-TRAINERS: Registry[type[Trainer]] = Registry(
-    "trainer",
-    subclass_of(Trainer, "surrogate_nas.training.trainers.Trainer"),
-    {
-        "policy": "surrogate_nas.training.trainers.policy:Policy",
-        "supervised": "surrogate_nas.training.trainers.base:Trainer",
-        "adversarial": "surrogate_nas.training.trainers.adversarial:Adversarial",
-        "reconstruction": "surrogate_nas.training.trainers.base:Reconstruction",
-    },
-    group="surrogate_nas.trainers",
-)
+Predict: TypeAlias = Callable[[Array], Array]
+"""From inputs ``(n, …)`` to the arranged outputs of all networks ``(K, n, …)`` in evaluation
+mode.
+"""
 
 
-def trainer_of(task: Task) -> type[Trainer]:
-    """The trainer of a task: its own, or that of its kind."""
-    return TRAINERS.find(task.trainer or task.about.trainer)
+class Trainer:
+    """One run of training of K networks that are trained side by side.
+
+    Every example is seen once an epoch, in an order that the seed and the epoch draw; the last
+    batch may be smaller.
+
+    Attributes:
+        stackable: Whether several networks can take it at once; else K is 1.
+        multiplies_matrices: Whether NumPy's matrix products are part of it, whose last digits
+            depend on the processor.
+        note: What went wrong with the one network of a trainer that is not stackable, or empty.
+    """
+
+    stackable: ClassVar[bool] = True
+    multiplies_matrices: ClassVar[bool] = False
+
+    def __init__(self, task: Task, data: Mapping[str, Split], *, seed: int) -> None:
+        """Begin a run."""
+        self.task = task
+        self.data = data
+        self.seed = seed
+        self.note = ""
+
+    @property
+    def steps(self) -> int:
+        """Steps of the optimiser in an epoch."""
+        return math.ceil(len(self.data["train"].targets) / self.task.schedule.batch)
+
+    def batches(self, epoch: int, predict: Predict) -> Iterator[tuple[Array, Array]]:
+        """The inputs of an epoch's steps, and what the outputs are compared with.
+
+        Args:
+            epoch: Counted from 0.
+            predict: The networks as they are now.
+        """
+        inputs, targets = self.data["train"]
+        order = np.random.default_rng((self.seed, epoch)).permutation(len(targets))
+        batch = self.task.schedule.batch
+        for start in range(0, len(order), batch):
+            chosen = order[start : start + batch]
+            yield inputs[chosen], targets[chosen]
+
+    def loss_and_gradient(self, outputs: Any, targets: Array) -> tuple[Array, Any]:
+        """The loss of each network on a batch, shape ``(K,)`` float64, and the gradient of their
+        sum by the outputs.
+        """
+        return self.task.trained.loss_and_gradient(outputs, targets)
+
+    def judged(self, split: str, predict: Predict) -> tuple[Array, Predictions]:
+        """The loss of each network on a split, shape ``(K,)``, and what metrics are computed from.
+
+        Args:
+            split: ``valid`` or ``test``.
+            predict: The networks as they are now.
+        """
+        inputs, targets = self.data[split]
+        outputs = predict(inputs)
+        predictions = Predictions(outputs, targets, inputs, self.task, predict)
+        return self.task.losses(outputs, targets), predictions
+
+    def faults(self, predictions: Predictions) -> list[str]:
+        """What went wrong with each network, or empty: why its results are what they are."""
+        find = self.task.about.faults
+        return find(predictions) if find else [self.note] * len(predictions.outputs)
+
+
+# Reconstruction: networks learn to answer their own inputs, of normal examples only; labels are for
+# the judge.
+#
+# What a network makes of anomalous examples has no part in a loss: they are not trained on, and the
+# loss of a split is that of its normal examples.
+
+
+NORMAL = 0
+"""The label of normal examples; every other label is of anomalous ones."""
+
+
+class Reconstruction(Trainer):
+    """Shuffled batches of normal examples, each its own target; all examples are judged."""
+
+    def __init__(self, task: Task, data: Mapping[str, Split], *, seed: int) -> None:
+        """Begin a run."""
+        normal = data["train"].inputs[data["train"].targets == NORMAL]
+        super().__init__(task, {**data, "train": Split(normal, normal)}, seed=seed)
+
+    def loss_and_gradient(self, outputs: Any, targets: Array) -> tuple[Array, Any]:
+        """The loss of each network on a batch, shape ``(K,)`` float64, and the gradient of their
+        sum by the outputs.
+        """
+        losses, gradient = super().loss_and_gradient(
+            outputs.reshape(-1, *targets.shape), targets
+        )
+        return losses, gradient.reshape(outputs.shape)
+
+    def judged(self, split: str, predict: Predict) -> tuple[Array, Predictions]:
+        """The loss of each network on the normal examples of a split, and its answers to all."""
+        inputs, labels = self.data[split]
+        outputs = predict(inputs).reshape(-1, *inputs.shape)
+        normal = labels == NORMAL
+        predictions = Predictions(outputs, labels, inputs, self.task, predict)
+        return self.task.losses(outputs[:, normal], inputs[normal]), predictions

@@ -9,23 +9,20 @@ function.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 
 from surrogate_nas.core.errors import UserError
-from surrogate_nas.training.arrays import Array, as_array
-from surrogate_nas.training.losses.adversarial import AdversarialLoss
-from surrogate_nas.training.machine import loaded
+from surrogate_nas.training.losses.adversarial import AdversarialLoss, DiscriminatorGradient
+from surrogate_nas.training.machine import Array, as_array
 from surrogate_nas.training.metrics import Predictions
 from surrogate_nas.training.metrics.generation import coverage
 from surrogate_nas.training.tasks import Split, Task
-from surrogate_nas.training.trainers.base import Predict, Trainer
+from surrogate_nas.training.trainers import Predict, Trainer
 
-Compared = Callable[[Array, Array], tuple[float, Array, Array]]
-"""From scores of made and of real images to the loss, and its gradients by either."""
 WIDTH = 16
 """Channels after the first convolution; twice as many after the second."""
 LEAK = 0.2
@@ -81,7 +78,7 @@ class Discriminator:
         return activations.scores, activations.image_gradient().transpose(3, 0, 1, 2)
 
     @np.errstate(all="ignore")
-    def learn(self, fake: Array, real: Array, compared: Compared) -> Array:
+    def learn(self, fake: Array, real: Array, compared: DiscriminatorGradient) -> Array:
         """Take a step of Adam; returns the scores of real images before it, shape ``(n,)``.
 
         Args:
@@ -256,8 +253,8 @@ class Adversarial(Trainer):
     the generator.
     """
 
-    stackable: ClassVar[bool] = False
-    multiplies_matrices: ClassVar[bool] = True
+    stackable = False
+    multiplies_matrices = True
 
     def __init__(self, task: Task, data: Mapping[str, Split], *, seed: int) -> None:
         """Begin a run."""
@@ -268,7 +265,6 @@ class Adversarial(Trainer):
                 " AdversarialLoss."
             )
         self.loss = task.trained
-        self.compared = self.loss.discriminating_gradient or self._by_autograd
         self.discriminator = Discriminator(*data["train"].targets.shape[1:], seed=seed)
 
     def batches(self, epoch: int, predict: Predict) -> Iterator[tuple[Array, Array]]:
@@ -286,7 +282,9 @@ class Adversarial(Trainer):
         by the outputs.
         """
         fake = _logistic(as_array(outputs)[0])
-        real = self.discriminator.learn(fake, as_array(targets), self.compared)
+        real = self.discriminator.learn(
+            fake, as_array(targets), self.loss.discriminating_gradient
+        )
         scores, score_gradients = self.discriminator.score_gradients(fake)
         losses, by_score = self.loss.loss_and_gradient(scores[None], real)
         gradient = score_gradients * by_score[0, :, None, None, None]
@@ -309,20 +307,6 @@ class Adversarial(Trainer):
         real = self.discriminator.scores(as_array(images))
         scores = self.discriminator.scores(fake[0])[None]
         return self.loss.loss_and_gradient(scores, real)[0], predictions
-
-    def _by_autograd(self, fake: Array, real: Array) -> tuple[float, Array, Array]:
-        """The discriminator's loss, and its gradients by the scores, by PyTorch."""
-        assert self.loss.discriminating
-        torch = loaded()
-        with torch.enable_grad():
-            scores = [
-                torch.from_numpy(array.copy()).requires_grad_() for array in (fake, real)
-            ]
-            value = self.loss.discriminating(*scores)
-            by_fake, by_real = torch.autograd.grad(
-                value, scores, allow_unused=True, materialize_grads=True
-            )
-        return value.item(), as_array(by_fake), as_array(by_real)
 
 
 @np.errstate(all="ignore")

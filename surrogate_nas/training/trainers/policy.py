@@ -14,16 +14,15 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 
 from surrogate_nas.core.errors import UserError
-from surrogate_nas.training.arrays import Array, log_softmax
+from surrogate_nas.training.machine import Array, log_softmax
 from surrogate_nas.training.metrics import Predictions
-from surrogate_nas.training.tasks import Split, Task
-from surrogate_nas.training.tasks.environment import Environment
-from surrogate_nas.training.trainers.base import Predict, Trainer
+from surrogate_nas.training.tasks import Environment, Split, Task
+from surrogate_nas.training.trainers import Predict, Trainer
 
 EPISODES = 64
 PASSES = 3
@@ -116,7 +115,7 @@ class Policy(Trainer):
     reports is what is lost of the greatest possible return.
     """
 
-    stackable: ClassVar[bool] = False
+    stackable = False
 
     def __init__(self, task: Task, data: Mapping[str, Split], *, seed: int) -> None:
         """Begin a run."""
