@@ -27,7 +27,8 @@ def stored(bench, metric, path, epochs=None):
     known = bench.metric(metric)
     values = bench.column(metric, epochs)
     split = split_cells(bench.space, values, 300)
-    found = evaluate(make_model("ridge", known.quantity), bench.space, values, split)
+    model = make_model("ridge", known.quantity)
+    scores, _ = evaluate(model, bench.space, values, split)
     told = card(
         "ridge",
         known,
@@ -36,7 +37,7 @@ def stored(bench, metric, path, epochs=None):
         fingerprint=bench.fingerprint,
         epochs=bench.question(metric, epochs).epochs,
         network=bench.network,
-        scores=found.scores,
+        scores=scores,
     )
-    save(found.model, told, split.train, path)
+    save(model, told, split.train, path)
     return path

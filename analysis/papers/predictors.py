@@ -32,7 +32,7 @@ from surrogate_nas.space import listed
 from surrogate_nas.stats.summaries import holm, signed_rank
 from surrogate_nas.surrogates import Prediction, make_model
 from surrogate_nas.surrogates.evaluation import kendall, scores_of, split_cells
-from surrogate_nas.surrogates.losses import LOSSES
+from surrogate_nas.surrogates.gnn import LOSSES
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -154,12 +154,6 @@ def fit(
             )
         ),
     ] = "",
-    loss: Annotated[
-        str,
-        Option(
-            help="For --model gnn: mse, hinge-rank, listmle or warp; what its training minimises."
-        ),
-    ] = "",
     split: Annotated[
         str | None,
         Option(
@@ -184,7 +178,7 @@ def fit(
     Examples:
       snas fit fashion --target valid_loss --train 300 --out model.bin
       snas fit nb201-cifar10 --target valid_error --train 500 --model gp --out model.bin
-      snas fit nb201-cifar10 --target valid_error --model gnn --loss warp --out model.bin
+      snas fit nb201-cifar10 --target valid_error --model "gnn(loss=warp)" --out model.bin
       snas fit fashion --target valid_loss --train 99 --model sklearn:sklearn.svm:SVR --out m.h5
       snas fit live:digits/darts --target valid_error --train 100 --test 25 --out model.bin
     """
@@ -209,8 +203,6 @@ def fit(
         else "random"
     )
     settings: Row = {"known": _known(benchmark, known, target)} if known else {}
-    if loss:
-        settings["loss"] = loss
     name, _ = parse_reference(model, "model")
     surrogate = make_model(model, metric.quantity, seed=seed, **settings)
     if benchmark.has_columns:
@@ -220,7 +212,7 @@ def fit(
         parts = Holdout(learned, others[:test])
     else:
         cells, values, parts = _by_queries(benchmark, question, train, test, split, seed)
-    evaluation = evaluate(surrogate, benchmark.space, values, parts, cells)
+    scores, sizes = evaluate(surrogate, benchmark.space, values, parts, cells)
     source = str(Path(bench).resolve()) if bench.endswith(TABLE_SUFFIX) else bench
     card = Card(
         model=name,
@@ -234,13 +226,14 @@ def fit(
         seed=seed,
         n_train=len(parts.train),
         n_test=len(parts.test),
-        scores=evaluation.scores,
+        scores=scores,
     )
     stored = name in MODELS
     if stored:
         indices = np.array([cells[int(i)].index for i in parts.train])
-        save(evaluation.model, card, indices[indices >= 0], out)
-    content = evaluation.to_json() | {
+        save(surrogate, card, indices[indices >= 0], out)
+    found = scores | sizes
+    content = found | {
         "benchmark": card.benchmark,
         "metric": target,
         "epochs": question.epochs,
@@ -252,14 +245,9 @@ def fit(
         "seed": seed,
         "file": str(out) if stored else None,
     }
-    rows = list(evaluation.to_json().items())
-    emit(
-        content,
-        json,
-        lambda: show_table(
-            ("", f"{model} of {question}"), rows, title=f"{bench}, {split} split"
-        ),
-    )
+    heads = "", f"{model} of {question}"
+    rows = list(found.items())
+    emit(content, json, lambda: show_table(heads, rows, title=f"{bench}, {split} split"))
     if not stored:
         note(f"{model} was tested, not stored: a file must not name code.")
         return

@@ -41,12 +41,15 @@ from surrogate_nas.surrogates.base import (
     MODELS,
     Arrays,
     Floats,
+    Matrix,
     Prediction,
     Surrogate,
+    columns,
+    default_encoding,
     folds,
+    spread_of,
     within,
 )
-from surrogate_nas.surrogates.columns import Matrix, columns, default_encoding, spread_of
 
 _SMALLEST = 1e-6
 _CHUNK = 4096
@@ -85,9 +88,7 @@ class Bagging(Surrogate):
         return columns(self._space, cells, self.encoding)
 
     def _learn(self, cells: Sequence[Cell], target: Floats) -> None:
-        self._learn_rows(self._matrix(cells), target)
-
-    def _learn_rows(self, matrix: Matrix, target: Floats) -> None:
+        matrix = self._matrix(cells)
         n = len(matrix)
         is_bagged = self.parts > 1 and n > 2
         self._blind_to = folds(n, self.parts, self.seed) if is_bagged else []
@@ -291,8 +292,6 @@ _QUANTILES = (0.1587, 0.5, 0.8413)
 class Regressor(Bagging):
     """A regressor of a class that was named; `regressor_class` makes the subclass for it.
 
-    What it has learned is stored as the rows that it was fitted on, and fitted on again.
-
     Args:
         seed: Becomes the regressor's ``random_state``, where it has one.
         parts: How many regressors are averaged where the spread comes from bagging.
@@ -302,10 +301,7 @@ class Regressor(Bagging):
             ``bagging``.
     """
 
-    learned: ClassVar[tuple[str, ...]] = ("rows", "targets")
     spread: ClassVar[str]
-    _rows: Matrix
-    _targets: Floats
     _kind: ClassVar[type]
     _options: ClassVar[dict[str, Any]]
 
@@ -314,11 +310,6 @@ class Regressor(Bagging):
     def _begin(self) -> None:
         super()._begin()
         self.parts = self.parts if self.spread == "bagging" else 1
-
-    def _learn(self, cells: Sequence[Cell], target: Floats) -> None:
-        self._rows = self._matrix(cells)
-        self._targets = target
-        self._learn_rows(self._rows, target)
 
     def _learn_part(
         self, matrix: Matrix, target: Floats, seed: int
@@ -382,10 +373,6 @@ class Regressor(Bagging):
         finally:
             random.setstate(before[0])
             np.random.set_state(before[1])  # noqa: NPY002
-
-    def _restore(self, arrays: Arrays) -> None:
-        super()._restore(arrays)
-        self._learn_rows(self._rows, self._targets)
 
 
 @cache

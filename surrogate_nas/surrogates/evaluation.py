@@ -13,7 +13,6 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
@@ -233,45 +232,22 @@ def bands(truth: Floats, mean: Floats) -> dict[str, float]:
     }
 
 
-@dataclass(frozen=True)
-class Evaluation:
-    """A fitted model with its test.
-
-    Attributes:
-        scores: Of the test cells.
-        train_seconds: Wall-clock time of the fit, calibration included.
-        predict_seconds: Wall-clock time of predicting the test cells.
-    """
-
-    model: Surrogate
-    split: Holdout
-    scores: Mapping[str, float]
-    train_seconds: float
-    predict_seconds: float
-
-    def to_json(self) -> dict[str, Any]:
-        """As ``snas fit --json`` prints it."""
-        return {
-            **self.scores,
-            "train_seconds": self.train_seconds,
-            "predict_seconds": self.predict_seconds,
-            "n_train": len(self.split.train),
-            "n_test": len(self.split.test),
-        }
-
-
 def evaluate(
     model: Surrogate,
     space: Space,
     values: Floats,
     split: Holdout,
     cells: Sequence[Cell] | None = None,
-) -> Evaluation:
+) -> tuple[dict[str, float], dict[str, float]]:
     """Fit a model on the training cells and score it on the test cells.
 
     Args:
         values: One a cell: what is learned and tested against.
         cells: Cells of the space; None for all of them, in its order.
+
+    Returns:
+        The scores of the test cells (see `scores_of`); and the wall-clock seconds of the fit,
+        calibration included, and of predicting the test cells, with the sizes of both parts.
 
     Raises:
         UserError: The values do not fit the space; or see `Surrogate.fit`.
@@ -288,6 +264,9 @@ def evaluate(
     if model.quantity in LARGER_IS_BETTER:  # the top of what is larger the better
         truth = -truth
         prediction = Prediction(-prediction.mean, prediction.std)
-    return Evaluation(
-        model, split, scores_of(truth, prediction), fitted - started, done - fitted
-    )
+    return scores_of(truth, prediction), {
+        "train_seconds": fitted - started,
+        "predict_seconds": done - fitted,
+        "n_train": len(train),
+        "n_test": len(test),
+    }

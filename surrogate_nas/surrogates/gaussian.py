@@ -16,9 +16,8 @@ from scipy.linalg.blas import dtrsm
 from surrogate_nas.core.arguments import check_names, flag, other
 from surrogate_nas.core.metrics import LOSSES
 from surrogate_nas.space import Cell, Space
-from surrogate_nas.surrogates.base import Arrays, Prediction, Surrogate
+from surrogate_nas.surrogates.base import Arrays, Prediction, Surrogate, columns, scaling
 from surrogate_nas.surrogates.base import Floats as Floats
-from surrogate_nas.surrogates.columns import columns, scaling
 
 # Points and the Matérn-5/2 kernel over them, in units of its variance.
 #

@@ -31,10 +31,10 @@ from surrogate_nas.surrogates.base import (
     Target,
     check_data,
     folds,
+    is_surveyed,
     own_cells,
     within,
 )
-from surrogate_nas.surrogates.columns import is_surveyed
 
 # Bayesian linear regression with groups of columns: how much each group varies is learned by
 # maximum evidence.

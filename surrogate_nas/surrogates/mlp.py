@@ -26,11 +26,12 @@ from surrogate_nas.surrogates.base import (
     Floats,
     Prediction,
     Surrogate,
+    columns,
+    default_encoding,
+    spread_of,
     within,
 )
-from surrogate_nas.surrogates.columns import columns, default_encoding, spread_of
-from surrogate_nas.surrogates.gnn import PARTS, Weights, blind_parts, optimise
-from surrogate_nas.surrogates.losses import squared
+from surrogate_nas.surrogates.gnn import PARTS, Weights, blind_parts, optimise, squared
 
 _BATCH = 256
 

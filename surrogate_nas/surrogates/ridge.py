@@ -19,9 +19,10 @@ from surrogate_nas.surrogates.base import (
     Prediction,
     Surrogate,
     Target,
+    columns,
     fit_target,
+    spread_of,
 )
-from surrogate_nas.surrogates.columns import columns, spread_of
 
 _PENALTIES = np.logspace(-4, 4, 33)
 

@@ -193,8 +193,6 @@ def _fitted(arrays: Arrays, digest: str) -> Fitted:
         raise ValueError("its card has other fields than those of a card")
     network = Network.of(content["network"])
     card = convert(content | {"network": asdict(network)}, Card)
-    if unknown := content.keys() - vars(card).keys():
-        raise ValueError(f"its card says {min(unknown)}, which no card does")
     if card.model not in MODELS:
         raise ValueError(f"no model is named {card.model}")
     settings = json.loads(arrays["settings"].tobytes())

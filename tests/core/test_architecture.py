@@ -134,7 +134,6 @@ LENT = {
     "runs.search",
     "runs.store",
     "surrogates.evaluation",
-    "surrogates.losses",
     "surrogates.storage",
     "tables.compact",
     "tables.file",

@@ -154,5 +154,5 @@ def test_networks_read_paths_where_the_space_has_them(space):
 def test_no_question_waits_for_a_survey_of_the_space(space, monkeypatch):
     made = told(Guided(space, seed=0), space[::1500])
     # what surveys a space by one encoding
-    monkeypatch.setattr("surrogate_nas.surrogates.columns._encoded", None)
+    monkeypatch.setattr("surrogate_nas.surrogates.base._encoded", None)
     assert made.ask(1)[0] in space

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from surrogate_nas.surrogates.columns import Scaling
+from surrogate_nas.surrogates.base import Scaling
 from surrogate_nas.surrogates.gaussian import (
     FittedProcess,
     GrowingProcess,

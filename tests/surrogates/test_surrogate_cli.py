@@ -12,8 +12,6 @@ class Mean(Surrogate):
     name = "mean"
     def _learn(self, cells, target): self.mean = target.mean()
     def _predict(self, cells): return Prediction(np.full(len(cells), self.mean), np.ones(len(cells)))
-    def _arrays(self): return {}
-    def _restore(self, arrays): pass
 """  # noqa: E501
 
 

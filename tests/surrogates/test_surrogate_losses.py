@@ -13,7 +13,7 @@ from surrogate_nas.core.errors import UserError
 from surrogate_nas.surrogates import gnn, make_model
 from surrogate_nas.surrogates.base import Prediction
 from surrogate_nas.surrogates.evaluation import ndcg_of, scores_of
-from surrogate_nas.surrogates.losses import LOSSES
+from surrogate_nas.surrogates.gnn import LOSSES
 
 GOAL = torch.tensor([0.3, -1.0, 2.0, 0.9, 0.1], dtype=torch.float64)
 GUESS = torch.tensor(
@@ -113,10 +113,10 @@ def test_fit_takes_a_loss_and_stores_it(snas, small, tmp_path, monkeypatch):
     monkeypatch.setattr(gnn, "_STEPS_PER_ROOT", 1)
     asked = ("fit", small.path, "--target", "valid_error", "--train", 20, "--test", 200)
     file = tmp_path / "m.h5"
-    refused = snas(*asked, "--model", "ridge", "--loss", "warp", "--out", file)
-    assert refused.code == 2 and "setting of the model ridge 'loss'" in refused.err
+    refused = snas(*asked, "--model", "ridge(loss=warp)", "--out", file)
+    assert refused.code == 2 and "'loss'" in refused.err
     assert not file.exists()
-    made = snas(*asked, "--model", "gnn", "--loss", "listmle", "--out", file, "--json")
+    made = snas(*asked, "--model", "gnn(loss=listmle)", "--out", file, "--json")
     assert made.code == 0, made.err
     assert made.json["loss"] == "listmle" and made.json["rank_top"] >= 1
     assert 0 <= made.json["ndcg"] <= 1
