@@ -19,7 +19,7 @@ import numpy as np
 from surrogate_nas.benchmarks import Benchmark, Question
 from surrogate_nas.core.errors import EvaluationError
 from surrogate_nas.core.notebook import html_table
-from surrogate_nas.core.numbers import MISSED, ROUNDING, fixed, natural
+from surrogate_nas.core.numbers import MISSED, ROUNDING, fixed
 from surrogate_nas.objective import Objective
 from surrogate_nas.objective.expression import exact
 from surrogate_nas.results.curves import (
@@ -717,22 +717,10 @@ def shared_cells(comparison: Comparison) -> int:
 
 
 def best_in_words(comparison: Comparison) -> str:
-    """Name the best cell of all runs, with its error where L is one, and its main final metric."""
-    objective = comparison.objective
-    if objective.parts > 1:
+    """Name the best cell of all runs, and who evaluated it."""
+    if comparison.objective.parts > 1:
         return f"Score of a run: {MISSED[0].lower()}{MISSED[1:]}, 0 where it found a whole front."
     best = best_cells(comparison, 1)[0]
-    losses = [term for term in objective.terms if term.is_loss]
-    shown = []
-    if len(losses) == 1:
-        shown.append(
-            f"{losses[0].name} {natural(best.trial.values[losses[0].name], losses[0].unit)}"
-        )
-    for question in final_questions(objective)[:1]:
-        value = float(values_of(objective.benchmark, question, [best.trial.cell])[0])
-        shown.append(
-            f"{question} {natural(value, objective.benchmark.metric(question.metric).unit)}"
-        )
     by = joined(list(best.found_by))
     optimum = comparison.optimum
     is_optimum = optimum is not None and best.trial.score - optimum <= comparison.rounding
@@ -745,8 +733,7 @@ def best_in_words(comparison: Comparison) -> str:
     ]
     if max(where) < shared_cells(comparison):
         by += ", as one of the random cells that all strategies begin with"
-    numbers = f" ({', '.join(shown)})" if shown else ""
     return (
-        f"Best cell of all: score {fixed(best.trial.score, 5)}{numbers}{remark}; it is"
+        f"Best cell of all: score {fixed(best.trial.score, 5)}{remark}; it is"
         f" {best.trial.cell}, evaluated by {by}."
     )

@@ -5,8 +5,6 @@ LaTeX.
 
 from __future__ import annotations
 
-import csv
-import io
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
@@ -418,11 +416,6 @@ def digits(n: int) -> Callable[[Any], str]:
     return partial(fixed, decimals=n)
 
 
-def effect_in_words(effect: float) -> str:
-    """A correlation with its sign."""
-    return NOTHING if np.isnan(effect) else f"{effect:+.2f}".replace("-", "−")
-
-
 def _problems(result: SuiteResult) -> Rows:
     return [
         {
@@ -561,7 +554,9 @@ TABLES: dict[str, Table] = {
             Column("wins", "problems", "better"),
             Column("ties", "problems", "equal"),
             Column("losses", "problems", "worse"),
-            Column("effect", "effect", "rank-biserial", effect_in_words),
+            Column(
+                "effect", "effect", "rank-biserial", lambda e: f"{e:+.2f}".replace("-", "−")
+            ),
             Column("p", "p", "Wilcoxon", p_value),
             Column("p_holm", "p", "after Holm", p_value),
             Column("difference", "difference", "mean regret", digits(3)),
@@ -637,11 +632,9 @@ def write_tables(result: SuiteResult, folder: Path) -> None:
 
 def as_csv(rows: Rows) -> str:
     """A table as CSV: numbers with all their digits, nothing where there is no value."""
-    written = io.StringIO()
-    writer = csv.DictWriter(written, rows[0] if rows else (), lineterminator="\n")
-    writer.writeheader()
-    writer.writerows({key: _exact(value) for key, value in row.items()} for row in rows)
-    return written.getvalue()
+    from pandas import DataFrame
+
+    return DataFrame(rows, dtype=object).to_csv(index=False, lineterminator="\n")
 
 
 def tabular(
@@ -671,12 +664,6 @@ def escaped(text: str) -> str:
     """
     line = re.sub("-(?=-)", f"-{_KEPT_APART}", " ".join(text.split()))
     return _UNSET.sub(lambda letter: f"[U+{ord(letter[0]):04X}]", line).translate(_ESCAPED)
-
-
-def _exact(value: Any) -> Any:
-    if isinstance(value, float):
-        return "" if np.isnan(value) else repr(float(value))
-    return "" if value is None else value
 
 
 def _rounded(value: Any) -> str:

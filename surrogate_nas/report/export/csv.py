@@ -50,16 +50,9 @@ def write_csv(source: Source, out: str | Path) -> list[Path]:
     if confirmed:
         tables["confirmed"] = confirmed
     return [
-        write_whole(Path(out) / f"{name}.csv", as_csv(_aligned(rows)))
+        write_whole(Path(out) / f"{name}.csv", as_csv(rows))
         for name, rows in tables.items()
     ]
-
-
-def _aligned(rows: Rows) -> Rows:
-    columns: dict[str, None] = {}
-    for row in rows:
-        columns |= dict.fromkeys(row)
-    return [{column: row.get(column) for column in columns} for row in rows]
 
 
 EXPORT = Format(
