@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Annotated
 
 from typer import Argument, Exit, Option, Typer
@@ -68,7 +67,7 @@ def create(
 def verify(
     what: Annotated[
         str,
-        Argument(metavar="FILE|URL|NAME", help="An archive, or a shipped one's name."),
+        Argument(metavar="FILE|NAME", help="An archive, or a shipped one's name."),
     ],
     replay: Annotated[
         str,
@@ -91,8 +90,8 @@ def verify(
     """
     if replay not in ("share", "all"):
         raise UserError(f"--replay is share or all, not {replay!r:.40}.")
-    with TemporaryDirectory() as folder, progress_bar("verifying") as progress:
-        path = archive.file_of(what, Path(folder))
+    path = archive.file_of(what)
+    with progress_bar("verifying") as progress:
         verification = verify_file(
             path, replay_all=replay == "all", benchmark=bench, progress=progress
         )

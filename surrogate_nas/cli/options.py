@@ -67,7 +67,7 @@ WithOption = Annotated[
 AgainstOption = Annotated[
     list[str] | None,
     typer.Option(
-        metavar="FOLDER|FILE|URL|NAME",
+        metavar="FOLDER|FILE|NAME",
         help=(
             "Earlier results of the same problems, judged with these: a folder, an archive, or the"
             " name of a shipped archive."

@@ -45,7 +45,6 @@ from surrogate_nas.runs.store import (
     as_file_name,
     numbers_of,
 )
-from surrogate_nas.tables.sources.fetching import download
 
 MANIFEST = "archive.json"
 """The first file of an archive, and of a folder that one was unpacked into."""
@@ -387,7 +386,7 @@ def opened(
     """Folders of results, those of archives unpacked for as long as the block lasts.
 
     Args:
-        addresses: Folders, files or web addresses of archives, or names of `shipped_archives`.
+        addresses: Folders, files of archives, or names of `shipped_archives`.
         objective: Of a problem; of an archive of a suite that problem's folder is taken.
 
     Raises:
@@ -399,7 +398,7 @@ def opened(
         for number, address in enumerate(map(str, addresses)):
             folder = Path(address)
             if not folder.is_dir():
-                path = file_of(address, temporary)
+                path = file_of(address)
                 folder = temporary / str(number)
                 try:
                     archive = unpack(path, folder)
@@ -431,20 +430,15 @@ def _problem_of(archive: Archive, folder: Path, objective: Objective) -> Path:
     raise UserError(f"{archive.origin} holds no such problem, only {'; '.join(problems)}.")
 
 
-def file_of(address: str, folder: Path) -> Path:
-    """The file of an archive: a file, a web address, from which it is fetched into the folder, or a
-    name of `shipped_archives`.
+def file_of(address: str) -> Path:
+    """The file of an archive: a file, or a name of `shipped_archives`.
 
     Raises:
-        UserError: There is no such archive, or it cannot be fetched.
+        UserError: There is no such archive.
     """
-    if address.startswith(("http://", "https://")):
-        path = folder / "fetched.zip"
-        download(address, path, LIMITS.packed)
-        return path
     if os.path.isfile(address):
         return Path(address)
     known = shipped_archives()
     if address not in known:
-        raise unknown("archive", address, [*known, "a folder, a file or an address"])
+        raise unknown("archive", address, [*known, "a folder or a file"])
     return known[address]

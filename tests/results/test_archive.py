@@ -9,11 +9,8 @@ import shutil
 import struct
 import zipfile
 from collections.abc import Callable
-from functools import partial
 from hashlib import sha256
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from threading import Thread
 
 import pytest
 
@@ -828,33 +825,6 @@ def test_a_comparison_takes_the_problem_of_a_suite_s_archive(
     assert not (tmp_path / "other").exists()
 
 
-@pytest.fixture
-def served(tmp_path):
-    """A folder that is served, and its address."""
-    folder = tmp_path / "served"
-    folder.mkdir()
-    handler = partial(Quiet, directory=str(folder))
-    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
-        Thread(target=server.serve_forever, daemon=True).start()
-        yield folder, f"http://127.0.0.1:{server.server_port}"
-        server.shutdown()
-
-
-class Quiet(SimpleHTTPRequestHandler):
-    def log_message(self, format, *args):
-        pass
-
-
-def test_an_archive_is_fetched_by_its_address(sealed_suite, served):
-    folder, address = served
-    shutil.copy(sealed_suite, folder / "mine.zip")
-    with opened([f"{address}/mine.zip"]) as (one,):
-        assert one.name == "archive mine"
-    (folder / "mine.zip").unlink()
-    with pytest.raises(UserError, match="answers 404"), opened([f"{address}/mine.zip"]):
-        pass
-
-
 def test_two_archives_of_one_name_are_told_apart(sealed_suite, tmp_path):
     unpack(sealed_suite, tmp_path / "folder")
     other = packed(tmp_path / "folder", tmp_path / "other.zip", note="another")
@@ -917,6 +887,6 @@ def are_valid():
 
 def test_the_names_of_shipped_archives_lead_to_their_files():
     assert {*shipped_archives()} == {"starter", "families"}
-    assert file_of("families", Path()) == shipped_archives()["families"]
+    assert file_of("families") == shipped_archives()["families"]
     with opened(["starter"]) as (folder,):
         assert folder.name == "archive starter"

@@ -10,7 +10,6 @@ from __future__ import annotations
 import hashlib
 import io
 import lzma
-import math
 import os
 import re
 import shutil
@@ -214,29 +213,14 @@ def _is_right(path: Path, wanted: str) -> bool:
     return not wanted or _sha256(path, about.st_mtime_ns, about.st_size) == wanted
 
 
-def download(address: str, path: Path, most: int) -> str:
-    """Fetch a file of the web of at most so many bytes to a path, and return its sha256.
-
-    Raises:
-        UserError: It cannot be fetched, or is larger, or the folder cannot be written.
-    """
-    try:
-        return _fetch(address, path, most)
-    except (OSError, UnicodeError) as error:
-        what = _what_failed(address, address, error)
-        raise UserError(f"Cannot fetch {what}.") from error
-
-
-def _fetch(
-    address: str, path: Path, most: float = math.inf, members: str = "", wanted: str = ""
-) -> str:
+def _fetch(address: str, path: Path, members: str = "", wanted: str = "") -> str:
     """Fetch a file, or the `members` of an archive as a tar, and return its sha256.
 
     Raises:
         OSError: There is none; also UnicodeError.
         ValueError: Its sha256 is not the wanted one.
     """
-    with _content(address, most) as file:
+    with _content(address) as file:
         content = _repacked(file, members) if members else file
         digest = hashlib.file_digest(content, "sha256").hexdigest()
         if wanted not in ("", digest):
@@ -247,7 +231,7 @@ def _fetch(
     return digest
 
 
-def _content(address: str, most: float) -> io.BufferedIOBase:
+def _content(address: str) -> io.BufferedIOBase:
     """Open a file, or download one of the web into a temporary file."""
     if "://" not in address or address.startswith("file:"):
         return open(url2pathname(address.removeprefix("file://")), "rb")
@@ -261,8 +245,6 @@ def _content(address: str, most: float) -> io.BufferedIOBase:
             answer.raise_for_status()
             for chunk in answer.iter_content(_CHUNK):
                 file.write(chunk)
-                if file.tell() > most:
-                    raise UserError(f"{address} has more than {most:,} bytes.")
     file.seek(0)
     return file
 
