@@ -634,7 +634,8 @@ def as_csv(rows: Rows) -> str:
     """A table as CSV: numbers with all their digits, nothing where there is no value."""
     from pandas import DataFrame
 
-    return DataFrame(rows, dtype=object).to_csv(index=False, lineterminator="\n")
+    text: str = DataFrame(rows, dtype=object).to_csv(index=False, lineterminator="\n")
+    return text
 
 
 def tabular(
