@@ -8,6 +8,7 @@ import shutil
 import signal
 from collections.abc import Callable, Iterator
 from contextlib import suppress
+from importlib import import_module
 from pathlib import Path
 
 import pytest
@@ -21,6 +22,7 @@ with suppress(
 ):  # it closes all handlers of logging, and with absl's what pytest reads
     import submitit  # noqa: F401
 
+TOP = Path(__file__).parent
 collect_ignore = ["surrogate_nas/runtime/preload.py"]
 """What makes the process that imports it a fork server."""
 
@@ -29,6 +31,18 @@ def pytest_configure() -> None:
     """Ctrl-C does what it does in a terminal, also in tests that a script runs in the background, which ignore it."""  # noqa: E501
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def pytest_sessionstart(session: pytest.Session) -> None:
+    """Workers begin with different modules: of what is compiled first, each compiles a share."""
+    if of_xdist := getattr(session.config, "workerinput", None):
+        files = sorted((TOP / "tests").rglob("test_*.py"))
+        share = len(files) * int(of_xdist["workerid"][2:]) // of_xdist["workercount"]
+        for file in files[share:] + files[:share]:
+            with suppress(
+                Exception, pytest.skip.Exception
+            ):  # collecting says what is wrong
+                import_module(".".join(file.relative_to(TOP).with_suffix("").parts))
 
 
 def pytest_collection_finish() -> None:
