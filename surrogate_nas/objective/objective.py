@@ -689,10 +689,11 @@ def problem_of(objective: Objective) -> dict[str, Any]:
     """Describe an objective without what a search must not see, as a JSON object.
 
     Returns:
-        ``terms``, each with ``name``, ``part`` (``L`` or ``R``), ``objective`` (its number from 0),
-        ``weight``, ``divisor``, ``unit`` and ``larger_is_better``; ``limits``, each with ``name``,
-        ``relation``, ``limit`` and ``unit``; ``diversity``, its weight; ``epochs``, the objective's
-        own; ``cost_unit``; ``drawn_seeds``, whether a value is of one training seed.
+        ``expression``, as the command line writes it; ``direction``; ``terms``, each with ``name``,
+        ``part`` (``L`` or ``R``), ``objective`` (its number from 0), ``weight``, ``divisor``,
+        ``unit`` and ``larger_is_better``; ``limits``, each with ``name``, ``relation``, ``limit``
+        and ``unit``; ``diversity``, its weight; ``epochs``, the objective's own; ``cost_unit``;
+        ``drawn_seeds``, whether a value is of one training seed.
 
     Example:
         >>> import surrogate_nas as sn
@@ -716,6 +717,8 @@ def problem_of(objective: Objective) -> dict[str, Any]:
         unit = benchmark.metric(constraint.metric).unit
         limits.append({"name": constraint.name, **about, "unit": unit})
     return {
+        "expression": str(objective),
+        "direction": "minimise",
         "terms": terms,
         "limits": limits,
         "diversity": objective.diversity_weight,

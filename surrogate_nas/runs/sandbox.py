@@ -20,6 +20,7 @@ from __future__ import annotations
 
 import math
 import operator
+import re
 import signal
 import time
 from collections import deque
@@ -360,13 +361,15 @@ class Blinded(Wrapped):
             }
             given["qualities"] = [*map(hide, given.get("qualities", ()))]
         if problem := given.get("problem"):
-            for part in ("terms", "limits"):
-                hidden = [
-                    {**term, "name": hide(term["name"]), "unit": ""}
-                    for term in problem[part]
-                ]
-                problem = {**problem, part: hidden}
-            given["problem"] = problem
+            named = {part: problem[part] for part in ("terms", "limits")}
+            names = {term["name"] for terms in named.values() for term in terms}
+            longest_first = "|".join(map(re.escape, sorted(names, key=len, reverse=True)))
+            text = re.sub(longest_first, lambda name: hide(name[0]), problem["expression"])
+            hidden = {
+                part: [{**term, "name": hide(term["name"]), "unit": ""} for term in terms]
+                for part, terms in named.items()
+            }
+            given["problem"] = {**problem, "expression": text, **hidden}
         self._inside.give(given)
 
     def ask(self, n: int) -> list[Cell | Request]:

@@ -267,12 +267,6 @@ class Talker(Strategy):
         problem = {
             name: told for name, told in (self.problem or {}).items() if name != "budget"
         }
-        if problem:
-            problem = {
-                "expression": expression_of(problem),
-                "direction": "minimise",
-                **problem,
-            }
         described = {
             "name": space.name,
             "size": int(space.size) if math.isfinite(space.size) else None,
@@ -335,31 +329,3 @@ def written(trial: Trial) -> dict[str, Any]:
     }
     content |= {"failure": trial.failure} if trial.failure else {}
     return content | ({"scores": list(trial.scores)} if trial.scores else {})
-
-
-def expression_of(problem: Mapping[str, Any]) -> str:
-    """A problem as the command line writes it.
-
-    Example:
-        >>> term = {"name": "valid_loss[5]", "weight": 1.0, "objective": 0}
-        >>> limit = {"name": "params", "relation": "<=", "limit": 20000.0}
-        >>> expression_of({"terms": [term], "limits": [limit], "diversity": 0.0})
-        'valid_loss[5] subject to params <= 20000'
-    """
-    parts: dict[int, list[str]] = {}
-    for term in problem["terms"]:
-        weight = "" if term["weight"] == 1 else f"{_number(term['weight'])}*"
-        parts.setdefault(term["objective"], []).append(f"{weight}{term['name']}")
-    if problem["diversity"]:
-        parts[0].append(f"{_number(problem['diversity'])}*diversity")
-    limits = " and ".join(
-        f"{limit['name']} {limit['relation']} {_number(limit['limit'])}"
-        for limit in problem["limits"]
-    )
-    text = ", ".join(" + ".join(part) for part in parts.values())
-    return f"{text} subject to {limits}" if limits else text
-
-
-def _number(value: float) -> str:
-    short = f"{value:g}"
-    return short if float(short) == value else repr(value)

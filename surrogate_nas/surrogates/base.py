@@ -434,15 +434,7 @@ class Surrogate(Knobbed, ABC):
         return Prediction(mean, std)
 
     def state(self) -> Arrays:
-        """What was learned, as arrays; with `settings` it makes the model again.
-
-        Raises:
-            UserError: Nothing was learned yet.
-        """
-        if not hasattr(self, "_widening"):
-            raise UserError(
-                f"The {self.name} surrogate has learned nothing yet: call fit first."
-            )
+        """What was learned, as arrays; with `settings` it makes the model again."""
         common = {
             "target": np.array(self._target),
             "widening": np.array(self._widening),
@@ -506,8 +498,6 @@ def own_cells(
         cells: Cells of one space, or an enumerable space itself.
         space: Theirs; None to look for it among the registered ones.
     """
-    if not isinstance(space, Space | None):
-        raise UserError(f"A space is needed, not {space!r:.80}.")
     if isinstance(cells, Enumerable):
         if space not in (None, cells):
             raise UserError(
