@@ -1,7 +1,6 @@
 """The promises of the contract that a thing breaks, checked in this process."""
 
-from surrogate_nas.contract import Check
-from surrogate_nas.contract.checking import contract_of, outcome
+from surrogate_nas.contract import Check, contract_of, outcome
 
 FRESH = "in a fresh process"
 """In the promise that every strategy would start three processes for."""

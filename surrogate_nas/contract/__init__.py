@@ -1,6 +1,7 @@
 """The contracts of strategies, spaces and surrogates, as classes of checks.
 
-``snas check`` runs them in a process of its own. A package of yours inherits one in its tests,
+``snas check`` runs them in a process of its own, as the code under check may end that process, hang
+or print. A package of yours inherits one in its tests,
 where pytest runs every check:
 
     from surrogate_nas.contract.strategies import StrategyContract
@@ -13,7 +14,145 @@ where pytest runs every check:
 The others are ``spaces.SpaceContract`` and ``surrogates.SurrogateContract``.
 """
 
-from surrogate_nas.contract.checking import check
-from surrogate_nas.contract.checks import Check
+from __future__ import annotations
+
+import pickle
+from collections.abc import Callable
+from pathlib import Path
+from traceback import extract_tb
+from typing import Any
+
+from surrogate_nas.contract.checks import Check, Contract
+from surrogate_nas.contract.spaces import SpaceContract
+from surrogate_nas.contract.strategies import StrategyContract
+from surrogate_nas.contract.surrogates import SurrogateContract
+from surrogate_nas.core.errors import UserError, one_line, shown, unknown
+from surrogate_nas.runtime import worker
+from surrogate_nas.runtime.user_code import as_strategy_error, lost_in, pack
+from surrogate_nas.space import Space, space_named
+from surrogate_nas.space.registry import known as known_spaces
+from surrogate_nas.strategies import OURS, Strategy, strategy_entry
+from surrogate_nas.strategies import known as known_strategies
+from surrogate_nas.surrogates import MODELS, Surrogate, model_class
 
 __all__ = ["Check", "check"]
+
+LIMIT_SECONDS = 120.0
+"""The longest that one check may take."""
+_OURS = str(Path(__file__).parent)
+
+
+def check(
+    spec: object,
+    space: Space | None = None,
+    *,
+    limit: float = LIMIT_SECONDS,
+    progress: Callable[[int, int], object] | None = None,
+) -> list[Check]:
+    """Check a strategy, a space or a surrogate against its contract.
+
+    Args:
+        spec: A registered name, ``file.py:NAME``, a class, or a space.
+        space: The only space to check a strategy or a surrogate on; None for those of the contract.
+        limit: The longest that one check may take, in seconds.
+        progress: Called after each check with the number of checks made and the number of all.
+
+    Returns:
+        One `Check` for every promise and space.
+
+    Raises:
+        UserError: There is no such thing, or it is none of the three.
+
+    Example:
+        >>> import surrogate_nas as sn
+        >>> outcomes = check(
+        ...     sn.EnumerableChoiceSpace("mlp", {"width": (16, 64), "depth": (1, 2, 3)})
+        ... )
+        >>> [outcome.name for outcome in outcomes if not outcome.passed]
+        []
+    """
+    file = str(Path(str(spec).rpartition(":")[0]).absolute())
+    names: list[str] = []
+    outcomes: list[Check] = []
+
+    def hear(message: Any) -> None:
+        if not names:
+            names.extend(message)
+            return
+        outcomes.append(Check(names[len(outcomes)], *message))
+        if progress:
+            progress(len(outcomes), len(names))
+
+    process = worker.Worker(worker.Task.of(_make_all, silence=limit))
+    try:
+        reply = process.do(pickle.dumps((pack(spec, space), file)), hear)
+    finally:
+        process.end()
+    if not isinstance(reply, worker.Lost):
+        worker.answer(reply)
+        return outcomes
+    lost = lost_in(reply, file=file)
+    if not names:
+        raise lost
+    why = str(lost).rstrip(".")
+    name, *missing = names[len(outcomes) :]
+    skipped = [
+        Check(promise, False, f"not checked after that: {why}") for promise in missing
+    ]
+    return [*outcomes, Check(name, False, why), *skipped]
+
+
+def _make_all(job: tuple[bytes, str]) -> None:
+    packed, file = job
+    checks = dict(contract_of(*pickle.loads(packed)).checks())
+    worker.say(list(checks))
+    for make in checks.values():
+        worker.say(outcome(make, file))
+
+
+def outcome(make: Callable[[], object], file: str = "") -> tuple[bool, str]:
+    """Whether a check passes, and what went wrong; `file`: where the code under check is."""
+    try:
+        make()
+    except BaseException as error:  # noqa: BLE001 - a user's code raises anything
+        raised = extract_tb(error.__traceback__)[-1].filename
+        if isinstance(error, AssertionError) and raised.startswith(_OURS):
+            return False, one_line(str(error))
+        return False, str(as_strategy_error(error, "was checked", file))
+    return True, ""
+
+
+def contract_of(spec: object, space: Space | None) -> Contract:
+    """The contract of a thing, with the thing in it."""
+    subject = _named(spec) if isinstance(spec, str) else spec
+    if isinstance(subject, type) and issubclass(subject, Space):
+        subject = subject()
+    if isinstance(subject, Space):
+        return SpaceContract.of(space=subject)
+    if isinstance(subject, type) and issubclass(subject, Strategy):
+        if subject.needs_supernet and subject.supernet_context is None:
+            raise UserError(
+                f"{subject.__name__} needs a supernet context, which a check has not."
+            )
+        return StrategyContract.of(strategy=subject, space=space, spec=spec)
+    if isinstance(subject, type) and issubclass(subject, Surrogate):
+        return SurrogateContract.of(surrogate=subject, space=space)
+    raise UserError(
+        f"{shown(subject)} is not a subclass of surrogate_nas.Strategy, nor a Space or a Surrogate."
+    )
+
+
+def _named(spec: str) -> object:
+    if spec in MODELS or spec.partition(":")[0] in MODELS.bridges:
+        return model_class(spec)
+    name = spec.removeprefix("space:")
+    if name in known_spaces() and spec not in known_strategies():
+        return space_named(name)
+    entry = strategy_entry(spec)
+    if entry.origin == "file" and not entry.options:
+        path, _, name = spec.rpartition(":")
+        return OURS.inside(Path(path), name)
+    if entry.origin == "unknown":
+        names = [*known_strategies(), *known_spaces(), *MODELS]
+        raise unknown("strategy, space or surrogate", spec, names)
+    return entry.load()

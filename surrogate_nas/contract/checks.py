@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import pickle
 import random
 from collections.abc import Callable, Iterator, Sequence
@@ -72,6 +73,8 @@ FIRST = 10
 """How many cells a strategy observes first."""
 INFEASIBLE = 1e6
 """From here on, a made-up score is that of an infeasible cell."""
+READABLE = ("early", "late")
+"""What a strategy that chooses epochs may read besides the score."""
 Score = Callable[[Cell], float]
 
 
@@ -117,51 +120,86 @@ def trajectory(
     first: int = FIRST,
     score: Score | None = None,
     objectives: int = 1,
-) -> list[Cell]:
-    """Run a strategy as an experiment does, on made-up scores; the cells in order.
+    epochs: Sequence[int] = (),
+    n_waiting: int = 0,
+) -> list[Any]:
+    """Run a strategy as an experiment does, on made-up scores.
+
+    Args:
+        strategy: The class.
+        space: Where it searches.
+        seed: Of the strategy.
+        n: The number of cells, first ones included.
+        first: How many random cells it is told first.
+        score: By cell; `synthetic` if left out.
+        objectives: How many there are.
+        epochs: What it may choose from; empty where it chooses none.
+        n_waiting: How many questions wait for an answer, which come in the reverse order; 0 for
+            whole batches.
+
+    Returns:
+        The cells in order; where it chooses epochs, the requests.
 
     Raises:
-        AssertionError: `ask` returned something else than 1 to n cells of the space.
+        AssertionError: `ask` returned something else than 1 to n cells of the space, or `tell`
+            changed what it was given.
     """
     instance = strategy(space, seed=seed)
     instance.objectives = objectives
+    if epochs:
+        instance.epochs = epochs
+        instance.readable = dict.fromkeys(epochs, READABLE)
+    asked: list[Any] = []
+    n_told = 0
+
+    def tell(items: Sequence[Any]) -> None:
+        nonlocal n_told
+        trials = trials_of(items, score, n_told, objectives, epochs)
+        before = copy.deepcopy(trials)
+        instance.tell(trials)
+        assert trials == before, "told trials were changed"
+        n_told += len(items)
+
     rng = np.random.default_rng(1)
     cells = [space.sample(rng) for _ in range(first)]
     if cells:
-        instance.tell(trials_of(cells, score, objectives=objectives))
-    while len(cells) < n:
-        proposals = ask(instance, space, min(max(instance.batch_size, 1), n - len(cells)))
-        instance.tell(trials_of(proposals, score, len(cells), objectives))
-        cells.extend(proposals)
-    return cells
+        asked += [Request(cell, epochs[-1]) for cell in cells] if epochs else cells
+        tell(asked)
+    while len(asked) < n:
+        size = min(max(instance.batch_size, 1), n - len(asked)) if not n_waiting else 1
+        batches = [ask(instance, space, size, epochs) for _ in range(n_waiting or 1)]
+        for batch in reversed(batches):
+            tell(batch)
+            asked += batch
+        if n_waiting and not epochs:
+            tell(asked[:1])
+    return asked
 
 
-def ask(strategy: Strategy, space: Space, n: int) -> list[Cell]:
-    """The cells that `requested` gives.
-
-    Raises:
-        AssertionError: It returned something else than 1 to n cells of the space.
-    """
-    return [
-        item.cell if isinstance(item, Request) else item
-        for item in requested(strategy, space, n)
-    ]
-
-
-def requested(strategy: Strategy, space: Space, n: int) -> Sequence[Cell | Request]:
-    """Ask, and compare the answer with the contract."""
+def ask(strategy: Strategy, space: Space, n: int, epochs: Sequence[int] = ()) -> list[Any]:
+    """Ask, and compare the answer with the contract; the cells, or with epochs the requests."""
     proposals = strategy.ask(n)
     is_list = isinstance(proposals, Sequence) and not isinstance(proposals, str)
     assert is_list and 1 <= len(proposals) <= n, (
         f"ask({n}) returned {shown(proposals)}, not a list of 1 to {n} cells: return a list, as in"
         " [self.space.sample(self.rng)]"
     )
-    for cell in (item.cell if isinstance(item, Request) else item for item in proposals):
+    last = epochs[-1] if epochs else 0
+    requests = [
+        item if isinstance(item, Request) else Request(item, last) for item in proposals
+    ]
+    for cell, chosen, read in requests:
         assert cell in space, (
             f"ask({n}) returned {shown(cell)}, which is no cell of {space.name}: take cells from"
             " self.space by sample(rng), mutate(cell, rng), neighbours(cell), or cell(text)"
         )
-    return proposals
+        assert not epochs or chosen in epochs, (
+            f"it asked for {shown(chosen)} epochs, not one of {', '.join(map(str, epochs))}"
+        )
+        assert not epochs or {*read} <= {*READABLE}, (
+            f"it asked to read {shown(read)}; {' and '.join(READABLE)} are readable"
+        )
+    return requests if epochs else [request.cell for request in requests]
 
 
 def synthetic(cell: Cell) -> float:
@@ -172,22 +210,31 @@ def synthetic(cell: Cell) -> float:
 
 
 def trials_of(
-    cells: Sequence[Cell],
+    asked: Sequence[Any],
     score: Score | None = None,
     start: int = 0,
     objectives: int = 1,
+    epochs: Sequence[int] = (),
 ) -> list[Trial]:
-    """Trials with made-up scores."""
+    """Trials of cells or requests with made-up scores, which fewer epochs make worse."""
     trials = []
-    for index, cell in enumerate(cells, start):
-        value = (score or synthetic)(cell)
+    for index, item in enumerate(asked, start):
+        cell, chosen, read = item if epochs else (item, None, ())
+        missing = 0.0
+        if chosen is not None:
+            missing = (1 - chosen / epochs[-1]) * (sum(cell.choices) % 3) / 10
+        value = (score or synthetic)(cell) + missing
         feasible = value < INFEASIBLE
         # further scores follow from one position each
         positions = [cell.choices[i % len(cell.choices)] for i in range(objectives - 1)]
         further = [INFEASIBLE * (not feasible) + 1 / (1 + choice) for choice in positions]
         vector = (value, *further) if further else ()
         total = sum(vector) if vector else value
-        fields = (total, total, 0.0, feasible, None, 1.0, {"made_up": value})
+        suffix = f"[{chosen}]" if epochs else ""
+        values = {f"made_up{suffix}": value}
+        values |= {f"{name}{suffix}": value + missing * (name == "late") for name in read}
+        cost = float(chosen or 1)
+        fields = (total, total, 0.0, feasible, chosen, cost, values)
         trials.append(Trial(index, cell, *fields, scores=vector))
     return trials
 

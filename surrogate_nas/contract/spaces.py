@@ -53,31 +53,31 @@ class SpaceContract(Contract):
                 f"{shown(text)} parses to {shown(parsed)}"
             )
 
-    def test_samples_inside(self, space: Space) -> None:
-        """`sample` gives cells of the space, and the same ones from equal generators."""
-        first, second = (np.random.default_rng(3) for _ in range(2))
-        for cell, again in (
-            (space.sample(first), space.sample(second)) for _ in range(_CELLS)
-        ):
-            assert cell in space, f"it samples {shown(cell)}, which it does not contain"
-            assert cell == again, f"equal generators give {shown(cell)} and {shown(again)}"
-
-    def test_mutates_to_neighbours(self, space: Space) -> None:
-        """`mutate` gives a neighbour, and the same ones from equal generators; equal cells mutate
-        alike.
+    def test_samples_and_mutates(self, space: Space) -> None:
+        """`sample` gives cells of the space, and `mutate` gives a neighbour, both the same ones
+        from equal generators; equal cells mutate alike. They neither use nor disturb the global
+        generators of `random` and NumPy.
         """
-        first, second = (np.random.default_rng(4) for _ in range(2))
-        for cell in draw(space, _CELLS)[:_CENTRES]:
-            neighbours = set(space.neighbours(cell))
-            for _ in range(5 if neighbours else 0):
-                mutant = space.mutate(cell, first)
-                again = space.mutate(space.parse(cell.text), second)
-                assert mutant in neighbours, (
-                    f"{shown(cell)} mutates to {shown(mutant)}, which is no neighbour"
+        first, second = (np.random.default_rng(3) for _ in range(2))
+        with no_global_randomness("the generator that is given"):
+            for _ in range(_CELLS):
+                cell, again = space.sample(first), space.sample(second)
+                assert cell in space, f"it samples {shown(cell)}, which it does not contain"
+                assert cell == again, (
+                    f"equal generators give {shown(cell)} and {shown(again)}"
                 )
-                assert mutant == again, (
-                    f"equal generators mutate {shown(cell)} to {shown(mutant)} and {shown(again)}"
-                )
+            for cell in draw(space, _CENTRES):
+                neighbours = set(space.neighbours(cell))
+                for _ in range(5 if neighbours else 0):
+                    mutant = space.mutate(cell, first)
+                    again = space.mutate(space.parse(cell.text), second)
+                    assert mutant in neighbours, (
+                        f"{shown(cell)} mutates to {shown(mutant)}, which is no neighbour"
+                    )
+                    assert mutant == again, (
+                        f"equal generators mutate {shown(cell)} to {shown(mutant)} and"
+                        f" {shown(again)}"
+                    )
 
     def test_has_mutual_neighbours(self, space: Space) -> None:
         """Neighbours are different cells of the space, none is the cell itself, and each has the
@@ -94,15 +94,6 @@ class SpaceContract(Contract):
                 assert cell in set(space.neighbours(neighbour)), (
                     f"{shown(neighbour)} is a neighbour of {shown(cell)}, but not the other way"
                 )
-
-    def test_leaves_global_randomness_alone(self, space: Space) -> None:
-        """It neither uses nor disturbs the global generators of `random` and NumPy."""
-        rng = np.random.default_rng(5)
-        with no_global_randomness("the generator that is given"):
-            for cell in draw(space, _CELLS)[:_CENTRES]:
-                space.sample(rng)
-                if space.neighbours(cell):
-                    space.mutate(cell, rng)
 
     def test_pickles_to_an_equal_space(self, space: Space) -> None:
         """Pickled, it is an equal space with an equal hash, which holds the same cells."""

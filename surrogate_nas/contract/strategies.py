@@ -6,7 +6,6 @@ tiny one that a run exhausts, and one of 10^18 cells that can only be sampled.
 
 from __future__ import annotations
 
-import copy
 import gc
 import json
 import os
@@ -14,7 +13,7 @@ import pickle
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
-from functools import lru_cache
+from functools import lru_cache, partial
 from types import FunctionType, ModuleType
 from typing import Any
 
@@ -30,7 +29,6 @@ from surrogate_nas.contract.checks import (
     ask,
     draw,
     no_global_randomness,
-    requested,
     synthetic,
     trajectory,
     trials_of,
@@ -40,7 +38,6 @@ from surrogate_nas.objective import Objective
 from surrogate_nas.runs.ledger import Ledger
 from surrogate_nas.runtime.user_code import pack
 from surrogate_nas.space import Cell, Space, nb201
-from surrogate_nas.space.trial import Request, Trial
 from surrogate_nas.strategies import Strategy, resolve
 from surrogate_nas.tables import TableFile
 
@@ -48,7 +45,6 @@ _SHORT = 30
 _WHOLE = 60
 _LARGEST_SEED = 2**63 - 1
 _EPOCHS = (1, 3, 9)
-_READABLE = ("early", "late")
 FORBIDDEN = (Benchmark, Objective, Ledger, TableFile)
 """What a strategy may not hold: whatever knows an answer."""
 
@@ -103,30 +99,16 @@ class StrategyContract(Contract):
                     strategy.tell(trials_of(draw(space, n_observed)))
                 ask(strategy, space, n)
 
-    def test_learns_from_what_it_is_told(self, space: Space) -> None:
-        """It can be told trials that it did not ask for; it can be asked again before it is told
-        what it asked for, and is told later in another order.
-        """
-        rng = np.random.default_rng(2)
-        for n_waiting, rounds in ((1, 3), (5, 4)):
-            strategy = self._instance(space)
-            start = 0
-            for number in range(rounds):
-                if n_waiting == 1 or number == 0:
-                    foreign = [space.sample(rng) for _ in range(FIRST)]
-                    strategy.tell(trials_of(foreign, start=start))
-                    start += FIRST
-                waiting = [c for _ in range(n_waiting) for c in ask(strategy, space, 1)]
-                for cell in reversed(waiting):
-                    strategy.tell(trials_of([cell], start=start))
-                    start += 1
-
     def test_makes_whole_runs(self, space: Space) -> None:
-        """It makes a whole run of 60 cells, or one of 30 where it is told no first cells, and never
-        asks for a foreign one.
+        """It makes a whole run of 60 cells, and never asks for a foreign one. It makes one of 30
+        where it is told no first cells, or is asked up to five times before it is told, in another
+        order, what it asked for, while a cell that it did not ask for is told many times. It does
+        not change the trials that it is told, nor the list that they come in.
         """
         _whole_run(self.strategy, space)
         self._short(space, first=0)
+        for n_waiting in (1, 5):
+            self._short(space, n_waiting=n_waiting)
 
     def test_repeats_in_this_process(self, space: Space) -> None:
         """The same seed and the same told trials give the same cells again in this process."""
@@ -191,40 +173,17 @@ class StrategyContract(Contract):
                 f"{type(item).__name__} is reachable from it: a strategy only asks and is told"
             )
 
-    def test_leaves_trials_alone(self, space: Space) -> None:
-        """It does not change the trials that it is told, nor the list that they come in."""
-        strategy = self._instance(space)
-        cells = draw(space, FIRST)
-        for start in (0, FIRST):
-            trials = trials_of(cells, start=start)
-            before = copy.deepcopy(trials)
-            strategy.tell(trials)
-            cells = ask(strategy, space, 5)
-            assert trials == before, "told trials were changed"
-
     def test_survives_any_scores(self, space: Space) -> None:
-        """It goes on when all scores are equal, when half of the cells, or all, are infeasible,
-        with large finite scores, and when the same cell is told many times.
+        """It goes on when all scores are equal, when half of the cells, or all, are infeasible, and
+        with large finite scores; where it declares `many_objectives`, also on 2 and on 3
+        objectives, twice in the same way.
         """
-        for score in (lambda _: 0.0, _half_infeasible, _all_infeasible):
-            self._short(space, score=score)
-        strategy = self._instance(space)
-        (cell,) = draw(space, 1)
-        strategy.tell(trials_of([cell] * FIRST))
-        for start in range(FIRST, _SHORT, 2):
-            strategy.tell(trials_of([*ask(strategy, space, 1), cell], start=start))
-
-    def test_covers_several_objectives(self, space: Space) -> None:
-        """Where it declares `many_objectives`, it runs on 2 and on 3 objectives, twice in the same
-        way, also when vectors are infeasible, half or all, or all equal.
-        """
-        if not self.strategy.many_objectives:
-            return
-        for several in (2, 3):
-            run, again = (self._short(space, objectives=several) for _ in range(2))
-            _check_same(run, again, f"two runs on {several} objectives differ")
-        for score in (_half_infeasible, _all_infeasible, lambda _: 0.0):
-            self._short(space, score=score, objectives=2)
+        for several in (1, 2, 3) if self.strategy.many_objectives else (1,):
+            for score in (lambda _: 0.0, _half_infeasible, _all_infeasible):
+                self._short(space, score=score, objectives=several)
+            if several > 1:
+                run, again = (self._short(space, objectives=several) for _ in range(2))
+                _check_same(run, again, f"two runs on {several} objectives differ")
 
     def test_asks_for_given_epochs(self, space: Space) -> None:
         """Where it chooses epochs: of 1, 3 and 9 it asks for no others, and for the last of them
@@ -233,34 +192,14 @@ class StrategyContract(Contract):
         """
         if not self.strategy.chooses_epochs:
             return
+        run = partial(trajectory, self.strategy, space, seed=0, n=_WHOLE + FIRST)
         for n_waiting in (1, 5):
-            run, again = (self._climb(space, _EPOCHS, n_waiting) for _ in range(2))
-            _check_same(run, again, "two runs with seed 0 differ")
-            assert _EPOCHS[-1] in {request.epochs for request in run}, (
+            requests, again = (run(epochs=_EPOCHS, n_waiting=n_waiting) for _ in range(2))
+            _check_same(requests, again, "two runs with seed 0 differ")
+            assert _EPOCHS[-1] in {request.epochs for request in requests[FIRST:]}, (
                 f"of {_WHOLE} requests none was for {_EPOCHS[-1]} epochs, so it has no answer"
             )
-        self._climb(space, _EPOCHS[:1])
-
-    def _climb(
-        self, space: Space, epochs: Sequence[int], n_waiting: int = 1
-    ) -> list[Request]:
-        """The requests of a run with seed 0, after initial cells at the last of some epochs."""
-        instance = self._instance(space)
-        instance.epochs = epochs
-        instance.readable = dict.fromkeys(epochs, _READABLE)
-        rng = np.random.default_rng(1)
-        last = epochs[-1]
-        first = [Request(space.sample(rng), last) for _ in range(FIRST)]
-        instance.tell([_synthetic(*pair, last) for pair in enumerate(first)])
-        requests: list[Request] = []
-        while len(requests) < _WHOLE:
-            batch = [
-                item for _ in range(n_waiting) for item in requested(instance, space, 1)
-            ]
-            for request in [_request(item, epochs) for item in reversed(batch)]:
-                instance.tell([_synthetic(FIRST + len(requests), request, last)])
-                requests.append(request)
-        return requests
+        run(epochs=_EPOCHS[:1], n_waiting=1)
 
 
 def repeat() -> None:
@@ -278,29 +217,6 @@ def _check_same(run: Sequence[object], other: Sequence[object], otherwise: str) 
         f"{otherwise}; they part at cell {index}: {shown(run[index : index + 1])} and"
         f" {shown(other[index : index + 1])}"
     )
-
-
-def _request(proposal: Cell | Request, epochs: Sequence[int]) -> Request:
-    if isinstance(proposal, Cell):
-        return Request(proposal, epochs[-1])
-    assert proposal.epochs in epochs, (
-        f"it asked for {shown(proposal.epochs)} epochs, not one of {', '.join(map(str, epochs))}"
-    )
-    assert {*proposal.read} <= {*_READABLE}, (
-        f"it asked to read {shown(proposal.read)}; {' and '.join(_READABLE)} are readable"
-    )
-    return proposal
-
-
-def _synthetic(index: int, request: Request, last: int) -> Trial:
-    cell, epochs, read = request
-    missing = (1 - epochs / last) * (sum(cell.choices) % 3) / 10
-    score = synthetic(cell) + missing
-    values = {
-        f"{name}[{epochs}]": score + missing * (name == "late")
-        for name in ("made_up", *read)
-    }
-    return Trial(index, cell, score, score, 0.0, True, epochs, float(epochs), values)
 
 
 def reachable(*roots: object) -> Iterator[object]:

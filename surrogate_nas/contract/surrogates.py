@@ -22,15 +22,14 @@ def _values_of(cells: Sequence[Cell]) -> NDArray[np.float64]:
 
 
 @lru_cache(maxsize=1)
-def _cells_of(space: Space) -> tuple[list[Cell], list[Cell]]:
+def _setting(
+    surrogate: type[Surrogate], space: Space
+) -> tuple[list[Cell], list[Cell], Surrogate]:
+    """Cells to learn from, cells that are not learned, and a model of the former."""
     cells = draw(space, _LEARNED + 20)
-    return cells[:_LEARNED], cells[_LEARNED:]
-
-
-@lru_cache(maxsize=1)
-def _fitted(surrogate: type[Surrogate], space: Space) -> Surrogate:
-    cells, _ = _cells_of(space)
-    return surrogate("cost", seed=3).fit(cells, _values_of(cells))
+    learned = cells[:_LEARNED]
+    model = surrogate("cost", seed=3).fit(learned, _values_of(learned))
+    return learned, cells[_LEARNED:], model
 
 
 def _check_finite(prediction: Prediction, n: int) -> None:
@@ -58,25 +57,23 @@ class SurrogateContract(Contract):
         return [self.space or nb201()]
 
     def _check_same(self, model: Surrogate, space: Space, otherwise: str) -> None:
-        _, unseen = _cells_of(space)
-        new, expected = (
-            model.predict(unseen),
-            _fitted(self.surrogate, space).predict(unseen),
-        )
-        assert all(map(np.array_equal, new, expected)), otherwise
+        _, unseen, fitted = _setting(self.surrogate, space)
+        pairs = zip(model.predict(unseen), fitted.predict(unseen), strict=True)
+        assert all(np.array_equal(*pair) for pair in pairs), otherwise
 
     def test_predicts_a_mean_and_a_deviation_a_cell(self, space: Space) -> None:
-        """It predicts a finite mean and a finite deviation above 0 for every cell, also for none
-        and for those unseen.
+        """It predicts a finite mean and a finite deviation above 0 for every cell, also for none,
+        for those unseen, and where it has learned from two cells only.
         """
-        learned, unseen = _cells_of(space)
+        learned, unseen, model = _setting(self.surrogate, space)
         for cells in (unseen, learned[:1], []):
-            _check_finite(_fitted(self.surrogate, space).predict(cells), len(cells))
+            _check_finite(model.predict(cells), len(cells))
+        model = self.surrogate("cost", seed=3).fit(learned[:2], [10.0, 20.0])
+        _check_finite(model.predict(unseen), len(unseen))
 
     def test_predicts_a_cell_by_itself(self, space: Space) -> None:
         """What it predicts of a cell does not depend on the cells beside it, up to rounding."""
-        _, cells = _cells_of(space)
-        model = _fitted(self.surrogate, space)
+        _, cells, model = _setting(self.surrogate, space)
         together = model.predict(cells).mean
         alone = [float(model.predict([cell]).mean[0]) for cell in cells]
         assert np.allclose(together, alone, rtol=1e-3), (
@@ -84,14 +81,21 @@ class SurrogateContract(Contract):
         )
 
     def test_repeats_itself(self, space: Space) -> None:
-        """The same seed, cells and values give the same predictions."""
-        learned, _ = _cells_of(space)
-        again = self.surrogate("cost", seed=3).fit(learned, _values_of(learned))
-        self._check_same(again, space, "two models with one seed predict different numbers")
+        """The same seed, cells and values give the same predictions. It changes neither the values
+        that it is given nor the global generators of `random` and NumPy.
+        """
+        learned, _, _ = _setting(self.surrogate, space)
+        values = _values_of(learned)
+        with no_global_randomness("a generator of the seed"):
+            again = self.surrogate("cost", seed=3).fit(learned, values)
+            self._check_same(
+                again, space, "two models with one seed predict different numbers"
+            )
+        assert np.array_equal(values, _values_of(learned)), "the given values were changed"
 
     def test_forgets_what_it_learned_before(self, space: Space) -> None:
         """Fitting again forgets, and returns the model."""
-        learned, unseen = _cells_of(space)
+        learned, unseen, _ = _setting(self.surrogate, space)
         model = self.surrogate("cost", seed=3).fit(unseen, 7.0 + _values_of(unseen))
         assert model.fit(learned, _values_of(learned)) is model, (
             "fit does not return the model"
@@ -100,17 +104,11 @@ class SurrogateContract(Contract):
             model, space, "what it learned before shows in what it predicts now"
         )
 
-    def test_learns_from_two_cells(self, space: Space) -> None:
-        """Two cells are enough."""
-        learned, unseen = _cells_of(space)
-        model = self.surrogate("cost", seed=3).fit(learned[:2], [10.0, 20.0])
-        _check_finite(model.predict(unseen), len(unseen))
-
     def test_refuses_what_cannot_be_learned(self, space: Space) -> None:
         """Values that are not finite, all equal, no numbers, or not as many as the cells, are a
         `UserError` of one line.
         """
-        cells = _cells_of(space)[0][:3]
+        cells = _setting(self.surrogate, space)[0][:3]
         bad: tuple[tuple[list[Cell], list[object]], ...] = (
             (cells, [1.0, float("nan"), 2.0]),
             (cells, [1.0, float("inf"), 2.0]),
@@ -136,15 +134,5 @@ class SurrogateContract(Contract):
         """Before it has learned, `predict` is a `UserError`."""
         model = self.surrogate("cost", seed=3)
         with suppress(UserError):
-            model.predict(_cells_of(space)[0])
+            model.predict(draw(space, 1))
             raise AssertionError("it answers before it has learned")
-
-    def test_leaves_the_rest_alone(self, space: Space) -> None:
-        """It changes neither the values that it is given nor the global generators of `random` and
-        NumPy.
-        """
-        learned, _ = _cells_of(space)
-        values = _values_of(learned)
-        with no_global_randomness("a generator of the seed"):
-            self.surrogate("cost", seed=3).fit(learned, values).predict(learned)
-        assert np.array_equal(values, _values_of(learned)), "the given values were changed"

@@ -43,7 +43,7 @@ def test_every_strategy_keeps_the_contract(name, monkeypatch):
         shorten(monkeypatch)
     checks = checks_of(name, without=FRESH)
     assert not broken(checks)
-    assert len(checks) == 3 * 12
+    assert len(checks) == 3 * 9
     assert {made.name.rpartition("[")[2] for made in checks} == {
         "nb201]",
         "tiny]",
