@@ -30,16 +30,16 @@ from surrogate_nas.core.version import __version__
 PANELS = {
     "Compare strategies": {
         "compare": (
-            "compare:compare",
+            "studies:compare",
             "Compare strategies under one objective and write a report.",
         ),
         "suite": (
-            "suite:suite",
+            "studies:suite",
             "Compare strategies over many problems. One verdict, one report.",
         ),
-        "plan": ("plan:plan", "Say before a study how many runs it needs."),
+        "plan": ("studies:plan", "Say before a study how many runs it needs."),
         "lambda-path": (
-            "lambda_path:lambda_path",
+            "studies:lambda_path",
             "Compare strategies at every λ of a grid.",
         ),
         "search": ("search:search", "Run one strategy once."),
@@ -47,15 +47,15 @@ PANELS = {
     },
     "Read what was found": {
         "report": (
-            "compare:report",
+            "studies:report",
             "Write the pages of a stored comparison or suite again.",
         ),
         "serve": (
-            "serve:serve",
+            "stored:serve",
             "Show comparisons and suites while they run, in a browser.",
         ),
-        "export": ("export:export", "Export results for dashboards, trackers and papers."),
-        "archive": ("archive:app", "Seal results in one file, or verify one."),
+        "export": ("stored:export", "Export results for dashboards, trackers and papers."),
+        "archive": ("stored:app", "Seal results in one file, or verify one."),
     },
     "See what there is": {
         "benchmarks": (
@@ -97,7 +97,7 @@ PANELS = {
         ),
         "predict": ("surrogates:predict", "Predict cells with a stored model."),
         "surrogate": ("surrogates:app", "Judge surrogates, all alike."),
-        "table": ("table:table", "Train every cell of a space: a benchmark."),
+        "table": ("training:table", "Train every cell of a space: a benchmark."),
     },
 }
 """Commands by heading: where each is, and the first line of its help."""

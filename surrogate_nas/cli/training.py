@@ -1,15 +1,25 @@
-"""The commands that train a single cell, and that measure cells on this machine."""
+"""The commands that train a single cell, train every cell of a space, and measure cells on this
+machine.
+"""
 
 from __future__ import annotations
 
 import os
+import time
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 from typer import Argument, Option
 
-from surrogate_nas.cli.options import cells_named
-from surrogate_nas.cli.output import JsonOption, emit, note, progress_bar, show_table
+from surrogate_nas.cli.options import cells_named, taking
+from surrogate_nas.cli.output import (
+    JsonOption,
+    emit,
+    in_a_line,
+    note,
+    progress_bar,
+    show_table,
+)
 from surrogate_nas.core.errors import UserError
 from surrogate_nas.files import locked
 from surrogate_nas.space import DEFAULT_SPACE, cell_named, register
@@ -171,3 +181,57 @@ def measure(
     for warning in measured.warnings:
         note(f"Warning: {warning}")
     note(f"Table: {out}. Use it with --with {out}, as latency@local.")
+
+
+@taking("workers engine")
+def table(
+    name: Annotated[
+        str,
+        Argument(metavar="TASK", help="A task's name, file.py:TASK, or file.py:TRAINING."),
+    ] = "fashion",
+    out: Annotated[
+        Path | None,
+        "The table's file; among the imported ones if left out.",
+    ] = None,
+    epochs: Annotated[
+        int | None,
+        "The longest training; the task's default if left out.",
+    ] = None,
+    seeds: Annotated[
+        int | None,
+        "Seeds of every cell; 1, or those of your own training.",
+    ] = None,
+    space: Annotated[str | None, "Whose cells: a space's name, or file.py:SPACE."] = None,
+    json: JsonOption = False,
+    **options: Any,
+) -> None:
+    """Train every cell of a space: a benchmark.
+
+    On a task, cells of one functional class share a training. Repeat the command to resume.
+
+    \b
+    Examples:
+      snas table digits --workers 2
+      snas table digits --space macro
+      snas table mine.py:MINE --workers 2 --out mine.h5
+    """
+    from surrogate_nas.runs.own_table import address_of, make_table
+
+    started = time.perf_counter()
+    with progress_bar("trainings") as progress:
+        path, card = make_table(
+            address_of(name, space),
+            out=out,
+            epochs=epochs,
+            seeds=seeds,
+            progress=progress,
+            note=lambda line: note(in_a_line(line)),
+            **options,
+        )
+    content = {
+        "table": str(path),
+        "bytes": path.stat().st_size,
+        "seconds": time.perf_counter() - started,
+        **card,
+    }
+    emit(content, json, lambda: show_table(("", str(path)), list(content.items())))

@@ -393,13 +393,13 @@ search fashion --objective valid_eror: Unknown metric
 search fashion --objective 'valid_error +': column 14
 search fashion --objective params: needs a loss term
 search fashion --objective valid_error --subject-to 'params << 3': Malformed expression
-search fashion --budget 0: A budget in cells must be a whole number of at least 1
+search fashion --budget 0: A budget in cells must be a whole number from 1 to 1,000,000,000, not 0
 search fashion --budget-seconds inf: finite number
 search fashion --seed -1: at least 0
 search fashion --budget many: --budget
 query fashion '|none~0|': Malformed cell
 compare --runs 0: The number of runs must be a whole number from 1
-compare --budget 99999999999999999999: of at most 1000000000, not 9
+compare --budget 99999999999999999999: from 1 to 1,000,000,000, not 9
 compare --budget-seconds 1e-300: The budget does not pay for a single evaluation.
 compare --strategies ,: There is no name in ','.
 compare --workers 0: at least 1 worker

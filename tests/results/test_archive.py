@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 import surrogate_nas as sn
-from surrogate_nas.cli import archive as archive_command
+from surrogate_nas.cli import stored as archive_command
 from surrogate_nas.cli.output import progress_bar
 from surrogate_nas.core.errors import UserError
 from surrogate_nas.files import HOME_VARIABLE

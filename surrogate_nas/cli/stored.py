@@ -1,0 +1,244 @@
+"""The commands about stored results: showing them while they grow, exporting them, and archives."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated
+
+from typer import Argument, Exit, Option, Typer, echo
+
+from surrogate_nas.cli.options import BenchOption
+from surrogate_nas.cli.output import (
+    JsonOption,
+    emit,
+    in_a_line,
+    note,
+    progress_bar,
+    show_table,
+)
+from surrogate_nas.core.errors import UserError
+from surrogate_nas.core.numbers import plural
+from surrogate_nas.report.export import EXPORTS
+from surrogate_nas.results import archive
+from surrogate_nas.results.verification import verify as verify_file
+
+_PORT = 8765
+ServeOption = Annotated[
+    bool,
+    "Show it in a browser while it runs; the address is printed.",
+]
+
+
+@contextmanager
+def shown(folder: Path, wanted: bool) -> Iterator[None]:
+    """Serve a folder while a command fills it, and print the address; if the usual port is in use,
+    a free one is taken.
+    """
+    if not wanted:
+        yield
+        return
+    from surrogate_nas.report.live import Server
+
+    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        server = Server(folder, _PORT)
+    except UserError:
+        server = Server(folder, 0)
+    with server:
+        thread = server.in_background()
+        note(f"Watch it grow: {server.address}")
+        try:
+            yield
+        finally:
+            server.shutdown()
+            thread.join()
+
+
+def serve(
+    folder: Annotated[
+        Path,
+        "A comparison, a suite, or a folder of them, also unfinished.",
+    ],
+    port: Annotated[int, "The port on this machine; 0 for a free one."] = _PORT,
+    json: JsonOption = False,
+) -> None:
+    """Show comparisons and suites while they run, in a browser.
+
+    The page can be opened on this machine only, until Ctrl-C. Other users of the machine can reach
+    its address too, so the printed one ends in a token; without it nothing is shown.
+
+    \b
+    Examples:
+      snas serve results/compare
+      snas serve results --port 0
+    """
+    from surrogate_nas.report.live import Server
+
+    with Server(folder, port) as server:
+        content = {
+            "address": server.address,
+            "folder": str(server.folder),
+            "token": server.token,
+        }
+        emit(content, json, lambda: echo(server.address))
+        sys.stdout.flush()
+        note(f"Serving {folder} until Ctrl-C.")
+        try:
+            server.serve_forever(poll_interval=0.2)
+        except KeyboardInterrupt:
+            note("Ended.")
+
+
+_NAMES = ", ".join(EXPORTS.places)
+
+
+def export(
+    format_: Annotated[str, Argument(metavar="FORMAT", help=f"{_NAMES}, or FILE.py:NAME.")],
+    folder: Annotated[Path, "What was --out of compare, suite or lambda-path."],
+    out: Annotated[
+        Path | None,
+        "The file or folder to write; DIR/export/… if left out.",
+    ] = None,
+    bench: BenchOption = None,
+    json: JsonOption = False,
+) -> None:
+    """Export results for dashboards, trackers and papers.
+
+    They may be unfinished: what is there is exported.
+
+    \b
+    Examples:
+      snas export optuna results/compare   (then optuna-dashboard results/compare/export/optuna.log)
+      snas export mlflow results/compare   (then mlflow ui --backend-store-uri sqlite:///FILE)
+      snas export latex results/suite-starter --out paper/tables
+    """
+    from surrogate_nas.report.reading import results_of
+
+    chosen = EXPORTS.find(format_)
+    started = time.perf_counter()
+    result = results_of(folder, benchmark=bench)
+    target = out or folder / "export" / chosen.default
+    files = chosen.write(result, target)
+    comparisons = result.comparisons.values()
+    runs = [run for comparison in comparisons for run in comparison.ended_runs]
+    content = {
+        "format": format_,
+        "out": str(target),
+        "files": [str(file) for file in files],
+        "comparisons": len(comparisons),
+        "runs": len(runs),
+        "missing": result.missing,
+        "trials": sum(len(run.trials) for run in runs),
+        "bytes": sum(file.stat().st_size for file in files),
+        "seconds": time.perf_counter() - started,
+    }
+    shown = [
+        (name, len(value) if isinstance(value, list) else value)
+        for name, value in content.items()
+    ]
+    emit(content, json, lambda: show_table(("", format_), shown))
+    if result.missing:
+        verb = "is" if result.missing == 1 else "are"
+        note(
+            f"{plural(result.missing, 'run')} of what was begun {verb} not there yet;"
+            " the same command exports the rest when they are."
+        )
+    note(chosen.then.format(out=target))
+
+
+app = Typer(no_args_is_help=True, help="Seal results in one file, or verify one.")
+
+NOT_CHECKED = 3
+"""The exit code of a verification that lacks a table."""
+
+
+@app.command()
+def create(
+    folder: Annotated[Path, "What was --out of compare or suite, with all its runs."],
+    out: Annotated[Path, "The file to write, such as mine.zip."],
+    name: Annotated[
+        str,
+        "What others call it; the suite's or the folder's if left out.",
+    ] = "",
+    by: Annotated[str, "Who made the runs."] = "",
+    how: Annotated[str, Option("--note", help="How they were made.")] = "",
+    licence: Annotated[
+        str, "The licence under which they are passed on, such as CC-BY-4.0."
+    ] = "",
+    json: JsonOption = False,
+) -> None:
+    """Seal a finished comparison or suite in one file.
+
+    It holds all runs, what was asked, the versions that made them, and the licences and papers of
+    the tables; of users' strategies also the source.
+
+    \b
+    Examples:
+      snas archive create results/suite-starter starter.zip
+      snas archive create results/mine mine.zip --by "A. Name" --licence CC-BY-4.0
+    """
+    created = archive.create(folder, out, name=name, by=by, note=how, licence=licence)
+    content = {
+        "name": created.name,
+        "file": str(out),
+        "bytes": out.stat().st_size,
+        "files": len(created.files),
+        "digest": created.digest,
+    }
+    emit(content, json, lambda: show_table(("", "archive"), list(content.items())))
+
+
+@app.command()
+def verify(
+    what: Annotated[
+        str,
+        Argument(metavar="FILE|NAME", help="An archive, or a shipped one's name."),
+    ],
+    replay: Annotated[
+        str,
+        "Which runs are made again: a share of each strategy's, or all.",
+    ] = "share",
+    bench: BenchOption = None,
+    json: JsonOption = False,
+) -> None:
+    """Check an archive and make runs of it again.
+
+    It must be whole, and its results must follow from its seeds. Every score is looked up in the
+    tables of this release, and runs of the project's own strategies are made again. Code that comes
+    with an archive is never run. Exit codes: 0 valid, 2 not valid, 3 not checked here, as this
+    machine lacks a table.
+
+    \b
+    Examples:
+      snas archive verify starter.zip
+      snas archive verify starter.zip --replay all
+    """
+    if replay not in ("share", "all"):
+        raise UserError(f"--replay is share or all, not {replay!r:.40}.")
+    path = archive.file_of(what)
+    with progress_bar("verifying") as progress:
+        verification = verify_file(
+            path, replay_all=replay == "all", benchmark=bench, progress=progress
+        )
+    content = verification.to_json()
+    lists = ("problems", "absent", "notes")
+    rows = [(name, value) for name, value in content.items() if name not in lists]
+    if verification.valid is None:
+        rows[0] = ("valid", "not checked here")
+    emit(content, json, lambda: show_table(("", "archive"), rows))
+    whole = plural(verification.runs_in_all, "run")
+    note(f"Replayed {verification.replayed} of {whole} ({verification.share:.0%}).")
+    for line in (*verification.notes, *verification.absent):
+        note(in_a_line(line))
+    if verification.problems:
+        first, *others = content["problems"]
+        for line in () if json else others:
+            note(in_a_line(line))
+        raise UserError(first)
+    if verification.absent:
+        note("Not checked here: this machine lacks what the lines above name.")
+        raise Exit(NOT_CHECKED)

@@ -1,0 +1,501 @@
+"""The commands that run strategies on one problem, on many, and over a grid of λ, that plan a
+study, and that report stored results again.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import Annotated, Any
+
+from typer import Argument
+
+from surrogate_nas.benchmarks import default, load
+from surrogate_nas.benchmarks.sourced import known as known_benchmarks
+from surrogate_nas.cli.options import (
+    OF_ONE_OBJECTIVE,
+    OF_RUNS,
+    AgainstOption,
+    BenchmarkArgument,
+    BenchOption,
+    BlindOption,
+    StrategiesOption,
+    WithOption,
+    bound_objective,
+    entering,
+    names,
+    numbers,
+    results_folder,
+    taking,
+    with_controls,
+)
+from surrogate_nas.cli.output import (
+    JsonOption,
+    emit,
+    note,
+    note_unasked,
+    present,
+    progress_bar,
+    say,
+    seconds,
+    show_table,
+)
+from surrogate_nas.cli.stored import ServeOption, shown
+from surrogate_nas.core.errors import UserError
+from surrogate_nas.core.numbers import NO_CELL, decimals_for, fixed, plural, share
+from surrogate_nas.files import write_whole
+from surrogate_nas.report.export.figures import rendered
+from surrogate_nas.report.page import Page
+from surrogate_nas.report.reading import Study, kind_of
+from surrogate_nas.results.api import compare as run_compare
+from surrogate_nas.results.api import read_comparison, run_suite, stored_suite
+from surrogate_nas.results.archive import opened
+from surrogate_nas.results.comparison import Comparison
+from surrogate_nas.results.lambda_path import lambda_path as run_path
+from surrogate_nas.results.plan import STRATEGIES
+from surrogate_nas.results.plan import plan as planned
+from surrogate_nas.results.suite import TABLES, SuiteResult
+from surrogate_nas.runs.options import budget_of
+from surrogate_nas.runs.problem import SUITES, Problem, Suite, read_suite
+from surrogate_nas.runs.store import PLAN, Store
+from surrogate_nas.strategies import DEFAULTS
+
+
+@taking("workers engine", *(option for option in OF_RUNS if option.name != "target"))
+def suite(
+    name: Annotated[
+        str,
+        "starter, families, standard, or a TOML file of problems and strategies.",
+    ],
+    strategies: StrategiesOption = None,
+    blind: BlindOption = False,
+    problems: Annotated[
+        list[str] | None,
+        "Only these of the suite; commas between, or the option again.",
+    ] = None,
+    runs: Annotated[
+        int | None,
+        "Seeds per strategy and problem; each one's own if left out.",
+    ] = None,
+    seed: Annotated[
+        int | None,
+        "The root of all randomness; the suite's own, usually 0, if left out.",
+    ] = None,
+    out: Annotated[
+        Path | None,
+        (
+            "Where results, tables and the report go, and are resumed from; results/suite-NAME"
+            " if left out."
+        ),
+    ] = None,
+    against: AgainstOption = None,
+    serve: ServeOption = False,
+    json: JsonOption = False,
+    **options: Any,
+) -> None:
+    """Compare strategies over many problems. One verdict, one report.
+
+    \b
+    Examples:
+      snas suite starter --serve
+      snas suite standard --strategies random,local_search,mine.py:Mine --workers 2
+      snas suite starter --strategies mine.py:Mine --out results/mine --against theirs.zip
+      snas suite mine.toml --runs 5 --out results/own --engine dask:tcp://HOST:8786
+    """
+    asked = read_suite(name).only(names(problems))
+    entered = entering(strategies, asked.labels, blind) if blind else names(strategies)
+    chosen = asked.entered(entered, runs)
+    chosen = chosen if seed is None else replace(chosen, seed=seed)
+    folder = results_folder(out, "suite", "suite", chosen.name)
+    with opened(against or ()) as earlier:
+        for path in earlier:
+            if kind_of(path) != "suite":
+                raise UserError(f"{path} holds no results of snas suite.")
+        with shown(folder, serve), progress_bar("runs") as progress:
+            result = run_suite(chosen, folder, progress=progress, **options)
+        if earlier:
+            result = stored_suite(folder, against=earlier)
+        finish(result, folder, json)
+
+
+def finish(result: SuiteResult, folder: Path, json: bool) -> None:
+    """Write what a suite has found, with its pages, and print it."""
+    content = result.summary
+    heads, rows = TABLES["strategies"].texts(result, "terminal")
+    title = f"{result.suite.title} (regret: 0 the optimum, 1 random's)"
+
+    def remark() -> None:
+        for skipped in result.skipped:
+            note(f"Not run: {skipped.problem.name}: {skipped.reason}")
+        if failures := content["failures"]:
+            others = f"{plural(len(failures) - 1, 'more failure')}, in suite.json."
+            note(f"{failures[0]} ({others})" if failures[1:] else failures[0])
+
+    show = partial(show_table, heads, rows, title=title)
+    present(result, content, folder, json, show=show, remark=remark)
+
+
+@taking(
+    "objective subject_to runs budget budget_seconds seed workers engine", *OF_ONE_OBJECTIVE
+)
+def compare(
+    bench: Annotated[
+        str | None,
+        Argument(
+            help="A benchmark's name; fashion, which comes along, if left out.",
+            autocompletion=known_benchmarks,
+        ),
+    ] = None,
+    strategies: StrategiesOption = None,
+    blind: BlindOption = False,
+    controls: Annotated[
+        bool,
+        (
+            "Run each external program also with hidden names, without history, and beside"
+            " random mutation."
+        ),
+    ] = False,
+    out: Annotated[
+        Path | None,
+        (
+            "Where results and the report go, and are resumed from; results/compare-BENCH if"
+            " left out, with the objective behind it if one is given."
+        ),
+    ] = None,
+    with_: WithOption = None,
+    against: AgainstOption = None,
+    serve: ServeOption = False,
+    json: JsonOption = False,
+    **options: Any,
+) -> None:
+    """Compare strategies under one objective and write a report.
+
+    \b
+    Examples:
+      snas compare
+      snas compare nb201-cifar100 --strategies random,bo --runs 20 --workers 4
+      snas compare fashion --strategies evolution,mine.py:Mine --out results/fashion-mine
+      snas compare --strategies "external(command='python propose.py')" --controls
+      snas compare --strategies mine.py:Mine --out results/today --against results/last-month
+      snas compare --strategies mine.py:Mine --out results/beside --against theirs.zip
+    """
+    name = bench or default()
+    asked = options["objective"], options["subject_to"]
+    bound = bound_objective(name, with_, options)
+    entered = entering(strategies, DEFAULTS, blind)
+    if controls:
+        entered = with_controls(entered, bound.benchmark.space)
+    folder = results_folder(out, "comparison", "compare", name, *asked)
+    with opened(against or (), objective=bound) as earlier:
+        with shown(folder, serve), progress_bar("runs") as bar:
+            counts = (0, 0)
+
+            def progress(done: int, total: int) -> None:
+                nonlocal counts
+                counts = done, total
+                bar(done, total)
+
+            def within(strategy: str, run: int, trials: Sequence[Any]) -> None:
+                bar(*counts, f"{strategy}, run {run}: {trials[-1].index + 1} cells")
+
+            comparison = run_compare(
+                bound.benchmark,
+                entered,
+                bound,
+                folder=folder,
+                progress=progress,
+                callback=within,
+                **options,
+            )
+        failures = comparison.failures
+        if comparison.strategies:
+            # the folder may hold further strategies and runs, made before
+            whole = read_comparison(
+                folder,
+                against=earlier,
+                benchmark=name,
+                created=comparison,
+            )
+            _finish(whole, folder, json)
+    if failures:
+        more = f" ({plural(len(failures) - 1, 'more failure')}.)" if failures[1:] else ""
+        raise UserError(failures[0] + more)
+
+
+def report(
+    folder: Annotated[Path, "Where compare or suite stored its results."],
+    bench: BenchOption = None,
+    verify: Annotated[
+        bool,
+        "Look every score up again in its table, not the best of each run alone.",
+    ] = False,
+    against: AgainstOption = None,
+    json: JsonOption = False,
+) -> None:
+    """Write the pages of a stored comparison or suite again.
+
+    They are report.html and explore.html, of as many runs as there are. A score that its table
+    contradicts is refused.
+
+    \b
+    Examples:
+      snas report results/compare
+      snas report results/today --against results/last-month
+      snas report results/compare-fashion --verify
+    """
+    if (folder / PLAN).is_file():
+        with opened(against or ()) as earlier:
+            stored = stored_suite(folder, against=earlier, benchmark=bench, verify=verify)
+            if not stored.problems:
+                raise UserError(
+                    f"{folder} holds no problem yet on which every strategy has a run."
+                )
+            finish(stored, folder, json)
+        return
+    own = read_comparison(folder, benchmark=bench, verify=verify)
+    with opened(against or (), objective=own.objective) as earlier:
+        whole = read_comparison(folder, against=earlier, created=own, verify=verify)
+        _finish(whole, folder, json)
+
+
+def _finish(comparison: Comparison, folder: Path, json: bool) -> None:
+    content = comparison.to_json()
+    objective = comparison.objective
+    several = objective.parts > 1
+    is_score = (
+        "score: the share of the front's hypervolume that is missed; " if several else ""
+    )
+    title = f"{content['benchmark']}: {objective} ({is_score}lower is better)"
+    heads = (
+        "strategy",
+        "runs",
+        "mean missed" if several else "mean score",
+        "95 % interval",
+        "iqm",
+        "mean regret",
+        "evaluations",
+        "real seconds",
+    )
+    spare = ("real seconds", "evaluations", "iqm")
+
+    def remark() -> None:
+        for banner in (objective.warning, objective.benchmark.banner):
+            if banner:
+                note(banner)
+        described = comparison.description
+        note_unasked(described["budget"]["cells"], described["first_cells"])
+        if objective.benchmark.keeps_answers and len(comparison.strategies) > 1:
+            note(
+                "Real seconds: a training that several strategies asked for counts for the first"
+                " one."
+            )
+
+    show = partial(
+        show_table, heads, _rows(content["strategies"]), title=title, spare=spare
+    )
+    present(comparison, content, folder, json, show=show, remark=remark)
+
+
+def _rows(strategies: list[dict[str, Any]]) -> list[list[object]]:
+    means = [s["score"]["mean"] for s in strategies if s["score"]["mean"] is not None]
+    spreads = [s["score"]["std"] for s in strategies if s["score"]["std"]]
+    decimals = decimals_for(
+        [*means, *(mean + spread for mean in means for spread in spreads)]
+    )
+    rows: list[list[object]] = []
+    worst = float("inf")
+    for s in sorted(
+        strategies,
+        key=lambda s: worst if s["score"]["mean"] is None else s["score"]["mean"],
+    ):
+        runs = s["runs"]
+        feasible = s["feasible_runs"]
+        score = s["score"]
+        mean, iqm = (fixed(score[name], decimals) for name in ("mean", "iqm"))
+        between = " to ".join(fixed(end, decimals) for end in score["ci95"] or ())
+        shown = [mean, between or "–", iqm]
+        rows.append(
+            [
+                s["name"],
+                runs if feasible == runs else f"{feasible} of {runs}",
+                *(shown if feasible else [NO_CELL, "–", "–"]),
+                fixed(s["regret"]["mean"], decimals),
+                s["evaluations"],
+                seconds(s["real_seconds"]),
+            ]
+        )
+    return rows
+
+
+@taking("objective subject_to runs budget seed workers engine", *OF_RUNS)
+def lambda_path(
+    bench: BenchmarkArgument,
+    lambdas: Annotated[
+        str,
+        "Numbers with commas between; each replaces the sum of R's weights.",
+    ] = "0,0.02,0.05,0.1,0.2,0.5,1",
+    strategies: StrategiesOption = None,
+    out: Annotated[
+        Path | None,
+        (
+            "Where results and figures go, and are resumed from; results/lambda-path-BENCH"
+            " if left out."
+        ),
+    ] = None,
+    with_: WithOption = None,
+    json: JsonOption = False,
+    **options: Any,
+) -> None:
+    """Compare strategies at every λ of a grid. The benchmark is a table, whose optima are known.
+
+    The objective is read as L + λ·R: each λ replaces the sum of the weights of R's terms and keeps
+    their proportions.
+
+    \b
+    Examples:
+      snas lambda-path fashion --lambdas 0,0.1,0.5 --strategies random,bo --runs 5
+      snas lambda-path nb201-cifar10 --objective "valid_error + 0.1*latency@raspi4"
+    """
+    opened = load(bench, with_=with_ or ())
+    asked = options["objective"], options["subject_to"]
+    folder = results_folder(out, "path over λ", "lambda-path", bench, *asked)
+    with progress_bar("runs") as progress:
+        path = run_path(
+            opened,
+            names(strategies) or list(DEFAULTS),
+            lambdas=numbers(lambdas, "λ", float),
+            folder=folder,
+            progress=progress,
+            **options,
+        )
+    content = path.to_json()
+    Store(folder).write_json("lambda-path.json", content)
+    for drawn in Page(Study(path)).pictures:
+        for ending, image in rendered(drawn).items():
+            write_whole(folder / f"{drawn.name}.{ending}", image)
+    heads, rows = _table(content)
+    title = f"{content['benchmark']}: {content['objective']}, mean regret at each λ"
+
+    def show() -> None:
+        show_table(heads, rows, title=title)
+        covered = content["hypervolume"]
+        shares = [f"{row['name']} {_share(row['mean'])}" for row in covered["strategies"]]
+        say(
+            f"Hypervolume of the exact front covered: its optima {_share(covered['optima'])},"
+            f" {', '.join(shares)}."
+        )
+
+    emit(content, json, show)
+    note(f"Figures: {folder}. As CSV: snas export csv {folder}")
+
+
+def _share(value: float | None) -> str:
+    return "–" if value is None else f"{value:.1%}"
+
+
+def _table(content: dict[str, Any]) -> tuple[list[str], list[list[object]]]:
+    listed = [row["name"] for row in content["hypervolume"]["strategies"]]
+    rows: list[list[object]] = []
+    for step in content["lambdas"]:
+        regrets = {row["name"]: row["regret"] for row in step["strategies"]}
+        winners = ", ".join(step["winners"]) + ("" if step["decided"] else " (undecided)")
+        shown = [
+            None if regrets.get(name) is None else f"{regrets[name]:.5f}" for name in listed
+        ]
+        rows.append(
+            [step["value"], step["optimum"]["L"], step["optimum"]["R"], *shown, winners]
+        )
+    return ["λ", "L of the optimum", "R of the optimum", *listed, "winner"], rows
+
+
+_OF_PROBLEMS = ("objective", "subject_to", "budget")
+
+
+@taking("objective subject_to budget seed workers")
+def plan(
+    what: Annotated[
+        list[str] | None,
+        Argument(
+            metavar="[BENCH... | SUITE]",
+            help="Benchmarks with tables, or a suite; fashion if left out.",
+        ),
+    ] = None,
+    strategies: StrategiesOption = None,
+    difference: Annotated[
+        str,
+        "Of mean normalised regrets, 1 being random sampling's; commas between.",
+    ] = "0.05,0.1,0.2,0.5",
+    runs: Annotated[
+        str,
+        "Numbers of runs per problem whose power to show; commas between.",
+    ] = "10,20",
+    pilot: Annotated[
+        int,
+        "Runs of each strategy on each problem that show the spread.",
+    ] = 40,
+    json: JsonOption = False,
+    **options: Any,
+) -> None:
+    """Say before a study how many runs it needs.
+
+    A pilot on the tables shows how runs spread (of evolution and local_search, or --strategies);
+    studies drawn from it are judged by the verdict's own procedure.
+
+    \b
+    Examples:
+      snas plan
+      snas plan nb201-cifar10 nb201-cifar100 --strategies bo --difference 0.1
+      snas plan starter --runs 10,20,40
+    """
+    counts = numbers(runs, "number of runs", int)
+    with progress_bar("runs and differences") as progress:
+        result = planned(
+            _problems(what, **{name: options.pop(name) for name in _OF_PROBLEMS}),
+            names(strategies) or list(STRATEGIES),
+            differences=numbers(difference, "difference", float),
+            runs=counts,
+            pilot_runs=pilot,
+            progress=progress,
+            **options,
+        )
+    rows: list[list[object]] = []
+    for row in result.differences:
+        powers = [share(at["power"]) for at in row["power"]]
+        rows.append([f"{row['difference']:g}", row["runs_needed"], *powers])
+    heads = ["difference", "runs needed", *(f"power of {n} runs" for n in counts)]
+    title = f"{', '.join(result.problems)}: as {result.pilot_runs} runs of {result.widest} spread"
+
+    def show() -> None:
+        show_table(heads, rows, title=title)
+        for sentence in result.sentences[-2:]:
+            say(sentence)
+
+    emit(result.to_json(), json, show)
+
+
+def _problems(
+    what: list[str] | None,
+    objective: str | None,
+    subject_to: str | None,
+    budget: int | None,
+) -> Suite | list[Problem]:
+    asked = what or [default()]
+    suites = [name for name in asked if name in SUITES or name.endswith(".toml")]
+    if not suites:
+        cells = budget_of(budget, None).cells
+        return [
+            Problem(
+                re.sub(r"[^\w.+-]+", "-", name), name, objective, subject_to, cells=cells
+            )
+            for name in asked
+        ]
+    if len(asked) > 1:
+        raise UserError(f"A plan is of one suite or of benchmarks; {suites[0]} is a suite.")
+    if objective or subject_to:
+        raise UserError(
+            f"{suites[0]} has objectives of its own; leave out --objective and --subject-to."
+        )
+    return read_suite(suites[0])
