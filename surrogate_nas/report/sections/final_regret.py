@@ -5,7 +5,7 @@ verdict.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
 
@@ -53,22 +53,18 @@ class Spot:
 
 @dataclass(frozen=True)
 class Entry:
-    """A strategy of the picture: over all problems, on each, what it spends until the target, how
-    often it is there.
+    """A strategy of the picture: over all problems, on each, what each run spends until the target,
+    and how many runs find the optimum.
 
-    What is spent is the quartiles, infinite where so many runs never were there; empty where no
-    optimum is known.
+    What is spent is infinite for a run that is never there; empty where no optimum is known.
     """
 
     name: str
     style: Style
     over_all: Spot
     on: Sequence[Spot]
-    spent: tuple[float, float, float] | tuple[()]
+    spent: Values
     found: int
-    reached: int
-    runs: int
-    alike: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -79,14 +75,15 @@ class Ranking:
 
     entries: Sequence[Entry]
     problems: Sequence[ProblemResult]
-    units: Sequence[float]
+    unit: float
+    tied: Sequence[str]
     several: bool
     front: bool
 
     @property
     def timed(self) -> bool:
         """Whether it is known what strategies spend until the target."""
-        return bool(self.entries[0].spent)
+        return len(self.entries[0].spent) > 0
 
 
 @section(10, "suite", "comparison", "front")
@@ -107,80 +104,48 @@ def ranking_of(study: Study) -> Ranking | None:
     run.
     """
     problems = study.result.problems
-    order = study.result.standings
+    order = list(study.result.standings)
     if not order or all(
         t.found_nothing for p in problems for name in order for t in p.traces[name]
     ):
         return None
     several = study.result.kind == "suite"
-    units = [1.0 if several else problem.reference.scale for problem in problems]
+    unit = 1.0 if several else problems[0].reference.scale
+    runs = [{name: p.at(name) * unit for name in order} for p in problems]
     drawn = [
-        dict(
-            zip(
-                order,
-                resampled_means(i, {name: p.at(name)[:, None] * unit for name in order})[
-                    :, :, 0
-                ],
-                strict=True,
-            )
-        )
-        for i, (p, unit) in enumerate(zip(problems, units, strict=True))
+        resampled_means(i, {name: values[:, None] for name, values in by_name.items()})
+        for i, by_name in enumerate(runs)
     ]
     timed = [problem for problem in problems if problem.reference.exact]
     entries = []
-    end = None if study.result.verdict is None else study.result.verdict.end
-    for name in order:
-        is_leader = end is not None and name == end.leader
-        open_with = end.leaders[1:] if end is not None and is_leader else ()
-        on = []
-        for problem, unit, means in zip(problems, units, drawn, strict=True):
-            runs = problem.at(name) * unit
-            low, high = ends(means[name])
-            on.append(Spot(float(runs.mean()), float(low), float(high), runs))
-        low, high = ends(np.mean([means[name] for means in drawn], axis=0))
-        over_all = Spot(
-            float(np.mean([spot.mean for spot in on])),
-            float(low),
-            float(high),
-            np.empty(0) if several else on[0].runs,
-        )
-        entries.append(
-            Entry(
-                name,
-                study.styles[name],
-                over_all,
-                on,
-                *_spent(timed, name, several),
-                open_with,
-            )
-        )
-    return Ranking(entries, problems, units, several, study.result.kind == "front")
-
-
-def _spent(
-    problems: Sequence[ProblemResult], name: str, several: bool
-) -> tuple[tuple[float, float, float] | tuple[()], int, int, int]:
-    """Quartiles of what runs spend until the target; how many find the optimum, reach the target,
-    and are there.
-    """
-    if not problems:
-        return (), 0, 0, 0
-    spent = np.concatenate(
-        [
-            p.runtimes(name, TARGET) / (p.checkpoints[-1] if several else 1.0)
-            for p in problems
+    for k, name in enumerate(order):
+        means = [sample[k, :, 0] for sample in drawn]
+        on = [
+            _spot(float(values[name].mean()), drawn_means, values[name])
+            for values, drawn_means in zip(runs, means, strict=True)
         ]
-    )
-    n_found = sum(int(np.isfinite(p.runtimes(name, 0.0)).sum()) for p in problems)
-    low, high = (
-        float(np.quantile(spent, share, method="inverted_cdf")) for share in (0.25, 0.75)
-    )
-    return (
-        (low, float(np.median(spent)), high),
-        n_found,
-        int(np.isfinite(spent).sum()),
-        len(spent),
-    )
+        over_all = on[0]
+        if several:
+            mean = float(np.mean([spot.mean for spot in on]))
+            over_all = _spot(mean, np.mean(means, axis=0), np.empty(0))
+        spent = [
+            p.runtimes(name, TARGET) / (p.checkpoints[-1] if several else 1.0)
+            for p in timed
+        ]
+        found = sum(int(np.isfinite(p.runtimes(name, 0.0)).sum()) for p in timed)
+        style = study.styles[name]
+        entries.append(
+            Entry(name, style, over_all, on, np.concatenate([np.empty(0), *spent]), found)
+        )
+    verdict = study.result.verdict
+    end = None if verdict is None else verdict.end
+    tied = order[:1] if end is None else end.leaders
+    return Ranking(entries, problems, unit, tied, several, study.result.kind == "front")
+
+
+def _spot(mean: float, means: Values, runs: Values) -> Spot:
+    low, high = ends(means)
+    return Spot(mean, float(low), float(high), runs)
 
 
 def _heading(study: Study, ranking: Ranking) -> str:
@@ -219,7 +184,7 @@ def _caption(ranking: Ranking) -> str:
         (exact and not front and not several, "; dotted: random sampling"),
         (True, "."),
         (
-            any(entry.alike for entry in ranking.entries),
+            len(ranking.tied) > 1,
             " The vertical bar joins the leader with the strategies that are not significantly"
             " worse.",
         ),
@@ -235,19 +200,12 @@ def _draw(width: float, ranking: Ranking) -> Canvas:
     slim = width <= SLIM
     n = len(ranking.entries)
     row = 36.0 if slim else 30.0 if n <= 10 else 22.0  # many strategies stand closer
-    names = 26 + min(
-        max(text_width(plain(e.name, _LONGEST), 13.6) for e in ranking.entries),
-        178.0 if not slim else 150.0,
-    )
-    names = max(names, 114.0)  # room for what stands above bars
-    tied = {ranking.entries[0].name, *ranking.entries[0].alike}
-    last = max(i for i, entry in enumerate(ranking.entries) if entry.name in tied)
+    longest = max(text_width(plain(e.name, _LONGEST), 13.6) for e in ranking.entries)
+    # room for what stands above bars
+    names = max(26 + min(longest, 150.0 if slim else 178.0), 114.0)
+    last = max(i for i, entry in enumerate(ranking.entries) if entry.name in ranking.tied)
     left = names + (17 if last else 10)
-    below: list[int | None] = []
-    if ranking.several and len(ranking.problems) > 1:
-        below += range(len(ranking.problems))
-    if ranking.several and ranking.timed and slim:
-        below.append(None)
+    below = _below(ranking, slim)
     columns = 2 if slim else 6
     high = _HEAD + row * n + _FOOT
     small = _HEAD + _ROW_SMALL * n + _FOOT
@@ -259,41 +217,36 @@ def _draw(width: float, ranking: Ranking) -> Canvas:
     else:
         right = width - (132 if ranking.timed else 56)
     _draw_names(canvas, ranking, row, names, last)
-    every = ", all problems" if len(ranking.problems) > 1 and not slim else ""
-    title = "Hypervolume missed" if ranking.front else f"Final regret{every}"
-    noise = None if ranking.several else ranking.problems[0].noise
-    sub = _grey(ranking.problems[0])
-    if ranking.several:
-        sub = "0 optimum, 1 random" if slim else "0 optimum, 1 random sampling"
-    _draw_panel(
-        canvas,
-        Scale(0.0, _edge(ranking), left, right),
-        _HEAD,
-        row,
-        [e.over_all for e in ranking.entries],
-        ranking,
-        noise,
-        title,
-        sub,
-    )
+    _draw_panel(canvas, ranking, None, left, right, _HEAD, row)
     _draw_numbers(canvas, ranking, row, right, slim)
     if ranking.several and not slim:
         if last + 1 < n:
             below_bar = _HEAD + row * (last + 1)
             canvas.line([(0, below_bar), (width, below_bar)], colour="axis")
-    if ranking.several and not slim and ranking.timed:
-        _draw_target(
-            canvas,
-            ranking,
-            Scale(0.0, 1.0, right + 120, width - 84, "root"),
-            row,
-            numbers=True,
-        )
+        if ranking.timed:
+            _draw_target(canvas, ranking, right + 120, width - 84, _HEAD, row)
+    pitch = (width + 18) / columns
     for i, panel in enumerate(below):
-        x = (width + 18) / columns * (i % columns)
-        y = high + 18 + (small + 18) * (i // columns)
-        _draw_small(canvas, ranking, panel, x, y, (width + 18) / columns - 18)
+        x = pitch * (i % columns)
+        top = high + 18 + (small + 18) * (i // columns) + _HEAD
+        for number, entry in enumerate(ranking.entries):
+            with canvas.of(entry.style, entry.name):
+                canvas.mark(x + 6, top + _ROW_SMALL * (number + 0.5), entry.style, 8.5)
+        start, end = x + 20, x + pitch - 31
+        if panel is None:
+            _draw_target(canvas, ranking, start, end, top, _ROW_SMALL)
+        else:
+            _draw_panel(canvas, ranking, panel, start, end, top, _ROW_SMALL)
     return canvas
+
+
+def _below(ranking: Ranking, slim: bool) -> list[int | None]:
+    """The small panels: each of several problems; None for what is spent until the target."""
+    if not ranking.several:
+        return []
+    n_problems = len(ranking.problems)
+    spent = [None] if ranking.timed and slim else []
+    return [*(range(n_problems) if n_problems > 1 else ()), *spent]
 
 
 def _draw_names(canvas: Canvas, ranking: Ranking, row: float, x: float, last: int) -> None:
@@ -308,12 +261,11 @@ def _draw_names(canvas: Canvas, ranking: Ranking, row: float, x: float, last: in
     if not last:
         return
     at = x + 6
-    joined = {ranking.entries[0].name, *ranking.entries[0].alike}
     # thin beside rows that it does not join
     canvas.line(
         [(at, _HEAD + 5), (at, _HEAD + row * (last + 1) - 5)], colour="axis", width=1
     )
-    members = [i for i, entry in enumerate(ranking.entries) if entry.name in joined]
+    members = [i for i, entry in enumerate(ranking.entries) if entry.name in ranking.tied]
     canvas.line(
         *([(at, _HEAD + row * i + 5), (at, _HEAD + row * (i + 1) - 5)] for i in members),
         colour="ink",
@@ -322,11 +274,10 @@ def _draw_names(canvas: Canvas, ranking: Ranking, row: float, x: float, last: in
     canvas.text(x + 10, _HEAD - 10, "joined: not decided", align="right")
 
 
-def _grey(problem: ProblemResult) -> str:
-    return "" if problem.noise is None else "grey: seed noise"
-
-
-def _edge(ranking: Ranking) -> float:
+def _edge(ranking: Ranking, panel: int | None) -> float:
+    if panel is not None:
+        highest = max(float(entry.on[panel].runs.max()) for entry in ranking.entries)
+        return min(max(1.04 * highest, 1.1), _WIDEST)
     highest = max(entry.over_all.high for entry in ranking.entries)
     if ranking.several:
         return max(1.05, 1.04 * highest)
@@ -336,20 +287,30 @@ def _edge(ranking: Ranking) -> float:
 
 def _draw_panel(
     canvas: Canvas,
-    scale: Scale,
+    ranking: Ranking,
+    panel: int | None,
+    left: float,
+    right: float,
     top: float,
     row: float,
-    spots: Sequence[Spot],
-    ranking: Ranking,
-    noise: float | None,
-    title: str,
-    sub: str,
-    *,
-    size: float = 11.0,
 ) -> None:
-    """A row a strategy: runs as ticks, the interval as a bar, the mean as the mark."""
-    bottom = top + row * len(spots)
-    unit = 1.0 if ranking.several else ranking.units[0]
+    """A row a strategy: runs as ticks, the interval as a bar, the mean as the mark; of a panel of
+    one problem among several the last two.
+    """
+    slim = canvas.width <= SLIM
+    scale = Scale(0.0, _edge(ranking, panel), left, right)
+    bottom = top + row * len(ranking.entries)
+    problem = ranking.problems[panel or 0]
+    noise = None if panel is None and ranking.several else problem.noise
+    sub = "" if noise is None else "grey: seed noise"
+    if panel is not None:
+        title = plain(problem.name, int((right - left + 33) / _TITLE_CHARACTER))
+    else:
+        every = ", all problems" if len(ranking.problems) > 1 and not slim else ""
+        title = "Hypervolume missed" if ranking.front else f"Final regret{every}"
+        if ranking.several:
+            sub = "0 optimum, 1 random" if slim else "0 optimum, 1 random sampling"
+    unit = ranking.unit
     if noise is not None:
         canvas.rectangle(scale(0), top, scale(noise * unit), bottom, "soft")
     ticks = scale.ticks(38.0)
@@ -367,30 +328,29 @@ def _draw_panel(
     for value, text in ticks:
         shown = f"{100 * value:g} %" if ranking.front else text
         canvas.text(scale(value), bottom + 16, shown, align="center")
-    canvas.text(scale.start, top - 24, title, size=12, colour="ink", bold=True)
-    canvas.text(scale.start, top - 10, sub)
-    for i, (entry, spot) in enumerate(zip(ranking.entries, spots, strict=True)):
-        y = top + row * (i + 0.5) + (2.5 if len(spot.runs) else 0)
+    canvas.text(left, top - 24, title, size=12, colour="ink", bold=True)
+    canvas.text(left, top - 10, sub)
+    for i, entry in enumerate(ranking.entries):
+        spot = entry.over_all if panel is None else entry.on[panel]
+        has_ticks = panel is None and not ranking.several
+        y = top + row * (i + 0.5) + (2.5 if has_ticks else 0)
         label = f"{entry.name}: {_number(spot.mean, ranking)}"
         if spot.low < spot.high:
             label += f" ({_number(spot.low, ranking)} to {_number(spot.high, ranking)})"
         with canvas.of(entry.style, label):
-            _draw_ticks(
-                canvas,
-                [scale(value) for value in spot.runs.tolist()],
-                y - min(row / 2.4, 11),
-                entry.style,
-            )
+            if has_ticks:
+                at = map(scale, spot.runs.tolist())
+                _draw_ticks(canvas, at, y - min(row / 2.4, 11), entry.style)
             canvas.line(
                 [(scale(spot.low), y), (scale(spot.high), y)],
                 colour=entry.style,
                 width=3,
                 opacity=0.55,
             )
-            canvas.mark(scale(spot.mean), y, entry.style, size)
+            canvas.mark(scale(spot.mean), y, entry.style, 11.0 if panel is None else 8.5)
 
 
-def _draw_ticks(canvas: Canvas, positions: Sequence[float], y: float, style: Style) -> None:
+def _draw_ticks(canvas: Canvas, positions: Iterable[float], y: float, style: Style) -> None:
     counts = Counter(round(position * 2) / 2 for position in positions)
     for several, opacity in ((False, 0.55), (True, 1.0)):
         at = sorted(x for x, n in counts.items() if (n > 1) == several)
@@ -413,9 +373,9 @@ def _draw_numbers(
     if ranking.several or not ranking.timed:
         columns = [("", "", [_number(e.over_all.mean, ranking) for e in ranking.entries])]
     else:
-        columns = [("found", "", [f"{e.found}/{e.runs}" for e in ranking.entries])]
+        columns = [("found", "", [f"{e.found}/{len(e.spent)}" for e in ranking.entries])]
         if not slim:
-            spent = [e.spent[1] if e.spent else np.inf for e in ranking.entries]
+            spent = [float(np.median(entry.spent)) for entry in ranking.entries]
             texts = [f"{value:,.0f}" if np.isfinite(value) else NOTHING for value in spent]
             columns.append((f"{ranking.problems[0].unit} to it", "within 1 %", texts))
     for i, (head, sub, texts) in enumerate(columns):
@@ -423,55 +383,37 @@ def _draw_numbers(
         canvas.text(at, _HEAD - 24 if sub else _HEAD - 10, head, align="right")
         canvas.text(at, _HEAD - 10, sub, align="right")
         for number, (entry, text) in enumerate(zip(ranking.entries, texts, strict=True)):
+            y = _HEAD + row * (number + 0.5) + 4.5
             with canvas.of(entry.style):
-                canvas.text(
-                    at,
-                    _HEAD + row * (number + 0.5) + 4.5,
-                    text,
-                    size=13,
-                    align="right",
-                    colour="ink",
-                )
-
-
-def _edge_of(ranking: Ranking, i: int) -> float:
-    highest = max(float(entry.on[i].runs.max()) for entry in ranking.entries)
-    return min(max(1.04 * highest, 1.1), _WIDEST)
+                canvas.text(at, y, text, size=13, align="right", colour="ink")
 
 
 def _draw_target(
-    canvas: Canvas,
-    ranking: Ranking,
-    scale: Scale,
-    row: float,
-    top: float = _HEAD,
-    *,
-    numbers: bool,
+    canvas: Canvas, ranking: Ranking, left: float, right: float, top: float, row: float
 ) -> None:
     """The quartiles of what a strategy spends until it is near the optimum, as shares of the
     budget.
     """
+    scale = Scale(0.0, 1.0, left, right, "root")
+    numbers = row > _ROW_SMALL
     bottom = top + row * len(ranking.entries)
-    shares = (0.0, 0.1, 0.5, 1.0) if scale.end - scale.start > 90 else (0.0, 0.25, 1.0)
+    shares = (0.0, 0.1, 0.5, 1.0) if right - left > 90 else (0.0, 0.25, 1.0)
     canvas.line(*([(scale(v), top), (scale(v), bottom)] for v in shares), colour="line")
-    canvas.text(scale.start, top - 24, "Budget needed", size=12, colour="ink", bold=True)
+    canvas.text(left, top - 24, "Budget needed", size=12, colour="ink", bold=True)
     canvas.text(
-        scale.start,
-        top - 10,
-        "to the optimum, within 1 %" if numbers else "%, to within 1 %",
+        left, top - 10, "to the optimum, within 1 %" if numbers else "%, to within 1 %"
     )
     for share in shares:
-        canvas.text(
-            scale(share),
-            bottom + 16,
-            f"{100 * share:g}" + (" %" if numbers and share == 1 else ""),
-            align="center",
-        )
+        text = f"{100 * share:g}" + (" %" if numbers and share == 1 else "")
+        canvas.text(scale(share), bottom + 16, text, align="center")
     for i, entry in enumerate(ranking.entries):
-        if not entry.spent:
-            continue
-        y, (low, middle, high) = top + row * (i + 0.5), entry.spent
-        label = f"{entry.name}: {entry.reached} of {entry.runs} runs come within 1 %"
+        y = top + row * (i + 0.5)
+        quartiles = np.quantile(entry.spent, (0.25, 0.75), method="inverted_cdf")
+        low, high = quartiles.tolist()
+        middle = float(np.median(entry.spent))
+        n = len(entry.spent)
+        reached = int(np.isfinite(entry.spent).sum())
+        label = f"{entry.name}: {reached} of {n} runs come within 1 %"
         with canvas.of(entry.style, label):
             if np.isfinite(low):
                 canvas.line(
@@ -480,15 +422,13 @@ def _draw_target(
                     width=2,
                     opacity=0.6,
                 )
-            if np.isfinite(middle):
+            known = bool(np.isfinite(middle))
+            if known:
                 canvas.mark(scale(middle), y, entry.style, 8.5)
             if numbers:
-                known = bool(np.isfinite(middle))
-                text = (
-                    f"{100 * middle:.0f} %"
-                    if known
-                    else f"{100 * entry.reached / entry.runs:.0f} % get there"
-                )
+                text = f"{100 * middle:.0f} %"
+                if not known:
+                    text = f"{100 * reached / n:.0f} % get there"
                 canvas.text(
                     canvas.width,
                     y + 4.5,
@@ -497,41 +437,3 @@ def _draw_target(
                     align="right",
                     colour="ink" if known else "quiet",
                 )
-
-
-def _draw_small(
-    canvas: Canvas, ranking: Ranking, panel: int | None, x: float, top: float, width: float
-) -> None:
-    first = top + _HEAD
-    for i, entry in enumerate(ranking.entries):
-        with canvas.of(entry.style, entry.name):
-            canvas.mark(x + 6, first + _ROW_SMALL * (i + 0.5), entry.style, 8.5)
-    start = x + 20
-    end = x + width - 13
-    if panel is None:
-        _draw_target(
-            canvas,
-            ranking,
-            Scale(0.0, 1.0, start, end, "root"),
-            _ROW_SMALL,
-            first,
-            numbers=False,
-        )
-        return
-    problem = ranking.problems[panel]
-    spots = [
-        Spot(e.on[panel].mean, e.on[panel].low, e.on[panel].high, np.empty(0))
-        for e in ranking.entries
-    ]
-    _draw_panel(
-        canvas,
-        Scale(0.0, _edge_of(ranking, panel), start, end),
-        first,
-        _ROW_SMALL,
-        spots,
-        ranking,
-        problem.noise,
-        plain(problem.name, int(width / _TITLE_CHARACTER)),
-        _grey(problem),
-        size=8.5,
-    )
