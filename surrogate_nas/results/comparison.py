@@ -189,9 +189,7 @@ class Comparison(StudyResult):
     @property
     def ended_runs(self) -> list[Run]:
         """The runs that finished or failed, by strategy and number."""
-        order = {name: index for index, name in enumerate(self.description["strategies"])}
-        ended = [run for run in self.runs if run.trials or run.failure]
-        return sorted(ended, key=lambda run: (order[run.strategy], run.run))
+        return [run for run in self.runs if run.trials or run.failure]
 
     @property
     def strategies(self) -> list[str]:

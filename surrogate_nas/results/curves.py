@@ -25,7 +25,7 @@ from surrogate_nas.objective import Objective
 from surrogate_nas.runs.problem import Problem
 from surrogate_nas.runs.run import Run
 from surrogate_nas.runs.scale import Reference, checkpoints, noise_of, reference_of
-from surrogate_nas.stats.summaries import Rows, Values
+from surrogate_nas.stats.summaries import Row, Rows, Values
 
 MARKED = (1.0, 0.1, 0.0)
 """The targets of the table of expected running times."""
@@ -207,6 +207,19 @@ class ProblemResult:
         """The problem's name in the suite."""
         return self.problem.name
 
+    @property
+    def described(self) -> Row:
+        """What was asked on which benchmark, and the scale of its regret."""
+        optimum = self.reference.optimum
+        return {
+            "benchmark": self.problem.benchmark,
+            "objective": self.objective,
+            "fingerprint": self.fingerprint,
+            "optimum": optimum,
+            "random": optimum + self.reference.scale,
+            "exact": self.reference.exact,
+        }
+
     @cached_property
     def _regrets(self) -> dict[str, Values]:
         return {
@@ -320,9 +333,6 @@ def accounts_of(names: Sequence[str], problems: Sequence[ProblemResult]) -> Rows
     accounts = []
     for name in names:
         traces = [trace for problem in problems for trace in problem.traces[name]]
-        evaluations = sum(trace.evaluations for trace in traces)
-        duplicates = sum(trace.evaluations - trace.distinct for trace in traces)
-        strategy_seconds = sum(trace.strategy_seconds for trace in traces)
         charged = {
             unit: sum(
                 t.simulated for p in problems for t in p.traces[name] if p.cost_unit == unit
@@ -335,14 +345,12 @@ def accounts_of(names: Sequence[str], problems: Sequence[ProblemResult]) -> Rows
                 "runs": len(traces),
                 "failures": sum(bool(trace.failure) for trace in traces),
                 "empty": sum(not trace.failure and trace.found_nothing for trace in traces),
-                "evaluations": evaluations,
-                "duplicates": duplicates,
-                "duplicate share": duplicates / max(evaluations, 1),
+                "evaluations": sum(trace.evaluations for trace in traces),
+                "duplicates": sum(trace.evaluations - trace.distinct for trace in traces),
                 "queries": charged["queries"],
                 "simulated_seconds": charged["seconds"],
                 "real_seconds": sum(trace.real_seconds for trace in traces),
-                "strategy_seconds": strategy_seconds,
-                "milliseconds": 1000 * strategy_seconds / max(evaluations, 1),
+                "strategy_seconds": sum(trace.strategy_seconds for trace in traces),
             }
         )
     return accounts

@@ -25,7 +25,7 @@ from surrogate_nas.core.errors import UserError
 from surrogate_nas.objective import Expression, Objective, parse
 from surrogate_nas.objective.expression import Term, exact
 from surrogate_nas.results.api import compared, read_comparison
-from surrogate_nas.results.comparison import STEP, Comparison, Kind, StudyResult
+from surrogate_nas.results.comparison import STEP, Comparison, StudyResult
 from surrogate_nas.runs.options import budget_of, takes_options
 from surrogate_nas.runs.resuming import resumed
 from surrogate_nas.runs.runner import Experiment, Progress, execute
@@ -45,14 +45,10 @@ class LambdaPath(StudyResult):
         folder: Where they are stored; None in memory.
     """
 
+    kind = "path"
     expression: str
     steps: Sequence[Comparison]
     folder: Path | None = None
-
-    @property
-    def kind(self) -> Kind:
-        """A path."""
-        return "path"
 
     @property
     def comparisons(self) -> dict[str, Comparison]:

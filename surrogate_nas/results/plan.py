@@ -48,8 +48,7 @@ class Plan:
     """What a study of two strategies can show.
 
     Attributes:
-        spreads: By strategy and problem the standard deviation of the normalised regrets that the
-            pilot's runs end at.
+        problems: The problems, in the order that was given.
         widest: The strategy whose runs spread most, from which studies are drawn.
         pilot_runs: Of each strategy on every problem.
         differences: What one takes: ``difference``, of the mean normalised regrets;
@@ -58,15 +57,10 @@ class Plan:
             about: the share of simulated studies that are decided for the better strategy.
     """
 
-    spreads: dict[str, dict[str, float]]
+    problems: list[str]
     widest: str
     pilot_runs: int
     differences: Rows
-
-    @property
-    def problems(self) -> list[str]:
-        """The problems, in the order that was given."""
-        return list(self.spreads[self.widest])
 
     @property
     def sentences(self) -> list[str]:
@@ -94,7 +88,6 @@ class Plan:
     def to_json(self) -> Row:
         """The plan as ``snas plan --json`` prints it."""
         return asdict(self) | {
-            "problems": self.problems,
             "level": LEVEL,
             "target_power": POWER,
             "sentences": self.sentences,
@@ -163,14 +156,7 @@ def plan(
         needed.append(_needed(regrets, difference, runs, seed))
         if progress is not None:
             progress(n_runs + len(needed), n_runs + len(asked))
-    names = [problem.name for problem in pilot.problems]
-    spreads = {}
-    for name, by_problem in ends.items():
-        spreads[name] = {
-            problem: float(np.std(runs, ddof=1))
-            for problem, runs in zip(names, by_problem, strict=True)
-        }
-    return Plan(spreads, widest, pilot_runs, needed)
+    return Plan([problem.name for problem in pilot.problems], widest, pilot_runs, needed)
 
 
 def _pilot(

@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 import threading
 from collections.abc import Mapping, Sequence
+from concurrent.futures import Future
 from pathlib import Path
 from queue import SimpleQueue
 from typing import Any, ClassVar, Self
@@ -142,35 +143,30 @@ class Play:
         self.run: Run | None = None
         self.failure = ""
         self._lock = threading.Lock()
-        self._over = threading.Event()
-        self._error: BaseException | None = None
-        given: Message = {
+        self._made = Future[Run]()
+        asked: Message = {
             "budget": self.budget.cells,
             "budget_seconds": self.budget.seconds,
         }
-        given |= {"seed": seed, "folder": folder, **options}
-        self._thread = threading.Thread(
-            target=self._make, args=(bound.benchmark, entry, bound, given), daemon=True
-        )
-        self._thread.start()
+        asked |= {"seed": seed, "folder": folder, **options}
+        threading.Thread(
+            target=self._make,
+            args=(bound.benchmark, entry, bound),
+            kwargs=asked,
+            daemon=True,
+        ).start()
 
-    def _make(self, benchmark: Benchmark, entry: Any, bound: Any, given: Message) -> None:
+    def _make(self, *asked: Any, **options: Any) -> None:
         try:
-            self.run = search(benchmark, entry, bound, **given)
-        except _LeftError:
-            pass
-        except UserError as error:
-            self.failure = " ".join(str(error).split())
+            self._made.set_result(search(*asked, **options))
         except BaseException as error:  # noqa: BLE001 - raised again where the run is waited for
-            self._error = error
-        finally:
-            self._over.set()
-            self.replies.put(None)
+            self._made.set_exception(error)
+        self.replies.put(None)
 
     @property
     def is_over(self) -> bool:
         """Whether no evaluation can be made any more."""
-        return self._over.is_set()
+        return self._made.done()
 
     def call(self, message: object) -> Mapping[str, Any]:
         """Pass a message, decoded JSON, and return the reply; ``{"error": …}`` where it cannot be
@@ -186,10 +182,12 @@ class Play:
             return self._afterwards(message)
 
     def _wait(self) -> None:
-        self._thread.join()
-        error, self._error = self._error, None
-        if error is not None:
-            raise error
+        try:
+            self.run = self._made.result()
+        except _LeftError:
+            pass
+        except UserError as error:
+            self.failure = " ".join(str(error).split())
 
     def _afterwards(self, message: object) -> Message:
         if self.failure:

@@ -18,7 +18,7 @@ import numpy as np
 from surrogate_nas.core.notebook import html_table
 from surrogate_nas.core.numbers import NOTHING, fixed, p_value, quantity, share
 from surrogate_nas.files import write_whole
-from surrogate_nas.results.comparison import MERGED, Comparison, Kind, StudyResult
+from surrogate_nas.results.comparison import MERGED, Comparison, StudyResult
 from surrogate_nas.results.curves import (
     MARKED,
     ProblemResult,
@@ -68,6 +68,7 @@ class SuiteResult(StudyResult):
         (['random', 'evolution'], (1, 2), [])
     """
 
+    kind = "suite"
     suite: Suite
     problems: Sequence[ProblemResult] = ()
     skipped: Sequence[Skipped] = ()
@@ -76,11 +77,6 @@ class SuiteResult(StudyResult):
     missing: int = 0
     merged: Sequence[str] = ()
     folder: Path | None = None
-
-    @property
-    def kind(self) -> Kind:
-        """A suite."""
-        return "suite"
 
     @property
     def title(self) -> str:
@@ -229,15 +225,10 @@ class SuiteResult(StudyResult):
             "suite": self.suite.name,
             "problems": [
                 {
+                    **p.described,
                     "name": p.name,
-                    "benchmark": p.problem.benchmark,
-                    "objective": p.objective,
                     "seed_policy": p.problem.seed_policy,
                     "budget": {"cells": p.problem.cells, "seconds": p.problem.seconds},
-                    "fingerprint": p.fingerprint,
-                    "optimum": p.reference.optimum,
-                    "random": p.reference.optimum + p.reference.scale,
-                    "exact": p.reference.exact,
                     "noise": p.noise,
                     "overtuning": {
                         name: {
@@ -419,17 +410,12 @@ def digits(n: int) -> Callable[[Any], str]:
 def _problems(result: SuiteResult) -> Rows:
     return [
         {
+            **p.described,
             "problem": p.name,
-            "benchmark": p.problem.benchmark,
-            "objective": p.objective,
             "budget": p.checkpoints[-1],
             "unit": p.unit,
             "seeds": p.problem.seed_policy or "mean",
-            "optimum": p.reference.optimum,
-            "random": p.reference.optimum + p.reference.scale,
-            "exact": p.reference.exact,
             "seed noise": p.noise,
-            "fingerprint": p.fingerprint,
         }
         for p in result.problems
     ]
@@ -447,12 +433,10 @@ def _regret(result: SuiteResult) -> Rows:
     ]
 
 
-def _by_target(
-    result: SuiteResult, value: Callable[[ProblemResult, str, float], float]
-) -> Rows:
+def _runtime(result: SuiteResult) -> Rows:
     return [
         {"problem": p.name, "unit": p.unit, "target": target}
-        | {name: value(p, name, target) for name in result.strategies}
+        | {name: expected_runtime(p, name, target) for name in result.strategies}
         for p in result.problems
         for target in MARKED
     ]
@@ -525,7 +509,7 @@ TABLES: dict[str, Table] = {
         ),
     ),
     "runtime": Table(
-        partial(_by_target, value=expected_runtime),
+        _runtime,
         (
             Column("problem"),
             Column("unit"),
@@ -539,12 +523,6 @@ TABLES: dict[str, Table] = {
                 _EACH, show=lambda n: quantity(n) if np.isfinite(n) else "never", best=min
             ),
         ),
-    ),
-    "reached": Table(
-        partial(
-            _by_target, value=lambda p, *at: float(np.isfinite(p.runtimes(*at)).mean())
-        ),
-        (Column("problem"), Column("target"), Column(_EACH, best=max)),
     ),
     "pairs": Table(
         _pairs,
@@ -576,12 +554,10 @@ TABLES: dict[str, Table] = {
             Column("empty", where="file"),
             Column("evaluations", "cells", "evaluated", "{:,}".format),
             Column("duplicates", "duplicates", "asked for again", "{:,}".format),
-            Column("duplicate share", "duplicates", "share", "{:.1%}".format, where="page"),
             Column("queries", show=quantity),
             Column("simulated_seconds", "time", "simulated, s", quantity),
             Column("real_seconds", "time", "in all, s", quantity),
             Column("strategy_seconds", "time", "strategy, s", quantity),
-            Column("milliseconds", "time", "strategy, ms a cell", quantity, where="page"),
         ),
     ),
 }

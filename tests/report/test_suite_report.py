@@ -194,6 +194,4 @@ def test_a_paper_s_table_has_words_for_heads_and_the_best_in_bold(result):
             or not bold
         )
     shown = [{"problem": "p", "target": 0.1, "a": 1.0, "b": 0.5, "c": float("nan")}]
-    assert TABLES["reached"].best(shown) == {(0, "a")} and TABLES["runtime"].best(
-        shown
-    ) == {(0, "b")}
+    assert TABLES["runtime"].best(shown) == {(0, "b")}

@@ -170,7 +170,6 @@ def suite_provenance(study: Study) -> Section | None:
     further: list[Content] = ["Further tables"]
     for before, name in (
         (": mean regret by problem (", "regret"),
-        ("), the share of runs that reached a target (", "reached"),
         ("), pairs of strategies (", "pairs"),
     ):
         further += [before, *files_of(name)]
