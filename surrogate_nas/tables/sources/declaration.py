@@ -267,8 +267,9 @@ def table_of(
         epochs=spec.epochs,
         banner=spec.banner.format_map(words),
     )
+    fields: Any = records if isinstance(records, Mapping) else records[0]
     for column, own in columns_of(spec, name, words):
-        if column.optional and column.keys(own)[0] not in records:
+        if column.optional and column.keys(own)[0] not in fields:
             continue
         metric = column.metric(own, spec.source.format_map(words))
         epochs = own[column.epochs] if isinstance(column.epochs, str) else column.epochs

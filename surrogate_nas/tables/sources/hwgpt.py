@@ -17,7 +17,6 @@ from typing import Any
 
 import numpy as np
 
-from surrogate_nas.core.metrics import Metric
 from surrogate_nas.space import space_named
 from surrogate_nas.space.gpt import GPT
 from surrogate_nas.tables import Table
@@ -26,10 +25,7 @@ from surrogate_nas.tables.sources.base import reading
 from surrogate_nas.tables.sources.declaration import declaration, table_of
 from surrogate_nas.tables.sources.pickles import numpy_scalars, read_pickle_file
 
-_LATENCY = "efficiency_observations_*"
-_ENERGY = "efficiency_energy_observations_tracker_*"
 _MILLISECONDS = {"us": 1e-3, "ms": 1.0, "s": 1e3}
-_WATT_HOURS = 1000.0
 _Choices = tuple[int, ...]
 
 
@@ -46,28 +42,20 @@ def read(name: str) -> Table:
         for path in folders[f"arch_ppl_bench_{words['scale']}"]
         for choices, record in _records(path, space)
     }
-    table = table_of("hwgpt", name, space, list(records.values()), map(space.at, records))
-    index_by_choices = {choices: index for index, choices in enumerate(records)}
-
     for folder, paths in sorted(folders.items()):
         kind, _, device = folder.partition("_")
-        scale = device[-1] if device.endswith(("_m", "_l")) else "s"
-        if scale != words["scale"]:
+        if (device[-1] if device.endswith(("_m", "_l")) else "s") != words["scale"]:
             continue
-        for metric, unit, pattern, text, take in _MEASURED.get(kind, ()):
-            readings: list[list[float]] = [[] for _ in index_by_choices]
-            matching = [path for path in paths if path.match(pattern)]
-            for path in matching:
+        for metric, pattern, take in _MEASURED.get(kind, ()):
+            readings = defaultdict[_Choices, list[float]](list)
+            for path in (path for path in paths if path.match(pattern)):
                 for choices, record in _records(path, space):
-                    if choices in index_by_choices:
-                        readings[index_by_choices[choices]] += take(record)
-            if matching:
-                values = np.array([np.median(own) if own else np.nan for own in readings])
-                values = values * _WATT_HOURS if unit == "Wh" else values
-                name = f"{metric}@{device.removesuffix(f'_{scale}').lower()}"
-                about: Any = {"description": text.format_map(words), "source": table.source}
-                table.add(Metric(name, unit, "search", "cost", **about), None, values, 1)
-    return table
+                    readings[choices] += take(record)
+            name_of_metric = f"{metric}@{device.removesuffix('_' + words['scale']).lower()}"
+            for choices, record in records.items() if readings else ():
+                own = readings[choices]
+                record[name_of_metric] = np.median(own) if own else np.nan
+    return table_of("hwgpt", name, space, list(records.values()), map(space.at, records))
 
 
 def _records(path: Path, space: GPT) -> Iterator[tuple[_Choices, dict[str, Any]]]:
@@ -97,16 +85,15 @@ def _latencies(record: dict[str, Any]) -> list[float]:
     return [float(reading) * _MILLISECONDS[unit] for reading, unit in pairs]
 
 
-_FORWARD = "of a forward pass of {batch}, the median of the readings"
-_TRACKED = (
-    "the median of the readings of the authors' tracker; over how many passes one is, is not"
-    " stated"
-)
-_MEASURED: dict[str, tuple[tuple[str, str, str, str, Callable[..., list[float]]], ...]] = {
-    "mem": (("memory", "MB", _LATENCY, "of a forward pass", lambda r: [r["mean_mem"]]),),
+_MEASURED: dict[str, tuple[tuple[str, str, Callable[..., list[float]]], ...]] = {
+    "mem": (("memory", "efficiency_observations_*", lambda r: [r["mean_mem"]]),),
     "latency": (
-        ("latency", "ms", _LATENCY, _FORWARD, _latencies),
-        ("energy", "Wh", _ENERGY, _TRACKED, lambda r: list(map(float, r["energy_gpu"]))),
+        ("latency", "efficiency_observations_*", _latencies),
+        (
+            "energy",
+            "efficiency_energy_observations_tracker_*",
+            lambda r: list(map(float, r["energy_gpu"])),
+        ),
     ),
 }
-"""By kind of folder the metrics: unit, files, text, and the readings of a record."""
+"""By kind of folder the metrics: files, and the readings of a record."""
