@@ -18,10 +18,11 @@ import threading
 import time
 import traceback
 from collections import deque
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, redirect_stderr, redirect_stdout, suppress
 from numbers import Integral, Real
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from surrogate_nas.benchmarks.checkpoints import Held, TrainingFolder
 from surrogate_nas.benchmarks.computed import not_a_value
@@ -40,6 +41,9 @@ from surrogate_nas.core.process import VARIABLES, is_interrupt, staying, threads
 from surrogate_nas.runtime import worker
 from surrogate_nas.runtime.worker import processor_seconds
 from surrogate_nas.space import Cell
+
+if TYPE_CHECKING:
+    from surrogate_nas.benchmarks.training import Training
 
 LOG_BYTES = 10_000_000
 """The most of a training's output that is kept."""
@@ -63,41 +67,38 @@ class RunningTrial:
         device: Such as ``cpu`` or ``cuda:0``.
         threads: The number of threads that its arithmetic may use.
         options: The cell's option at each position, by the position's name.
+        log: The file of its output.
     """
 
     def __init__(
         self,
-        *,
+        training: Training,
+        cell: Cell,
+        training_folder: TrainingFolder,
         state: Held,
         epochs: int,
-        longest: int,
         seed: int,
-        device: str,
-        n_threads: int,
-        options: Mapping[str, str],
-        metrics: Mapping[str, Metric],
-        training_folder: TrainingFolder,
-        folder: Path,
-        open_units: Collection[str] = (),
     ) -> None:
         self.epochs = epochs
-        self.longest = longest
+        self.longest = training.epochs
         self.start = state.epochs
-        self.folder = folder
+        self.folder = training_folder.begin(state)
         self.seed = seed
-        self.device = device
-        self.threads = n_threads
-        self.options = options
+        self.device = training.device
+        self.threads = training.threads
+        self.options = training.options_of(cell)
         self.curve: dict[int, Trained] = {}
         self.wrong: UserError | None = None
         self._name = state.curve
         self._before = state.seconds
-        self._metrics = metrics
-        self._open_units = {*open_units}
-        self._training_folder = training_folder
+        self._metrics = training.reported
+        self._open_units = {
+            name for name in training.open_units if not training.shows_percent(name)
+        }
+        self.log = training_folder.log
+        self._reports = training_folder.reports
         self._owner = os.getpid()
-        on_cpu = device.partition(":")[0] == "cpu"
-        self._clock = processor_seconds if on_cpu else time.perf_counter
+        self._clock = processor_seconds if training.on_cpu else time.perf_counter
         self._began = self._clock()
 
     @property
@@ -135,9 +136,9 @@ class RunningTrial:
         number, seconds = self.done + 1, self._before + self.seconds
         self.curve[number] = Trained(values, seconds, self._name)
         line = {"epoch": number, "seconds": seconds, "metrics": values}
-        with self._training_folder.reports.open("a", encoding="utf-8") as file:
+        with self._reports.open("a", encoding="utf-8") as file:
             file.write(f"{json.dumps(line)}\n")
-        shorten(self._training_folder.log)
+        shorten(self.log)
         worker.alive()
 
     def _checked(self, epoch: object, metrics: Mapping[str, object]) -> dict[str, float]:
@@ -186,14 +187,14 @@ def _checked_value(metric: Metric, epoch: int, value: object) -> float:
 Train = Callable[[Cell, RunningTrial], object]
 
 
-def run(train: Train, cell: Cell, trial: RunningTrial, log: Path) -> None:
+def run(train: Train, cell: Cell, trial: RunningTrial) -> None:
     """Do a training, and check that it reported all epochs.
 
     Raises:
         EvaluationError: It fails.
     """
     try:
-        with _printed_to(log), threads(trial.threads), staying():
+        with _printed_to(trial.log), threads(trial.threads), staying():
             train(cell, trial)
         if trial.wrong is not None:
             raise trial.wrong
@@ -205,12 +206,12 @@ def run(train: Train, cell: Cell, trial: RunningTrial, log: Path) -> None:
             raise
         if trial.wrong and not isinstance(trial.wrong, EvaluationError):
             raise trial.wrong from error  # of all trainings, so it ends the search
-        raise failure(error, trial, log) from error
+        raise failure(error, trial) from error
     finally:
-        shorten(log)
+        shorten(trial.log)
 
 
-def failure(error: BaseException, trial: RunningTrial, log: Path) -> EvaluationError:
+def failure(error: BaseException, trial: RunningTrial) -> EvaluationError:
     """Make one line of the exception of a training; the traceback is added to its output."""
     error = trial.wrong or error
     what = str(error)
@@ -222,11 +223,14 @@ def failure(error: BaseException, trial: RunningTrial, log: Path) -> EvaluationE
         names = {kind.__name__ for kind in type(error).__mro__}
         # what PyTorch and CuPy call it, which are not imported for this
         cause = "resources" if names & {"MemoryError", "OutOfMemoryError"} else "broken"
-        shorten(log)
+        shorten(trial.log)
         # a full disk, or an exception that cannot be printed
-        with suppress(Exception), log.open("a", encoding="utf-8", errors="replace") as file:
+        with (
+            suppress(Exception),
+            trial.log.open("a", encoding="utf-8", errors="replace") as file,
+        ):
             file.write("".join(traceback.format_exception(error)))
-    reason = f"{one_line(what)[:_LONGEST_REASON]}; its output is in {log}"
+    reason = f"{one_line(what)[:_LONGEST_REASON]}; its output is in {trial.log}"
     return EvaluationError(reason, cause, max(trial.seconds, 0.0))
 
 
@@ -326,25 +330,24 @@ class CommandTraining:
         of_trial = {name: getattr(trial, name) for name in _OF_A_TRIAL[1:]}
         values = {**trial.options, "cell": cell.text, **of_trial}
         words = [_PLACEHOLDER.sub(lambda m: str(values[m[1]]), word) for word in self.words]
-        log = trial._training_folder.log
-        begun = log.stat().st_size if log.exists() else 0
+        begun = trial.log.stat().st_size if trial.log.exists() else 0
         printed = deque[bytes](maxlen=1000)
         variables = dict.fromkeys(VARIABLES, str(trial.threads))
-        with log.open("ab") as errors:
+        with trial.log.open("ab") as errors:
             command = Lines(words, errors, variables)
         how = ""
         try:
             while not how:
                 line = command.line(_LOOK_SECONDS) if command.is_open else b""
-                _take(line, trial, log, printed)
+                _take(line, trial, printed)
                 if not line:
                     how = command.ended(0.0 if command.is_open else _LOOK_SECONDS)
             while line := command.line(0.05):
-                _take(line, trial, log, printed)
+                _take(line, trial, printed)
         finally:
             command.end(_PATIENCE_SECONDS)
         if how != "ended with exit code 0":
-            with log.open("rb") as file:
+            with trial.log.open("rb") as file:
                 file.seek(begun)
                 lines = [line.strip() for line in file.read().splitlines()]
             last_lines = [line for line in lines if line and line not in printed][-1:]
@@ -356,7 +359,7 @@ class CommandTraining:
 _OF_A_TRIAL = ("cell", "epochs", "longest", "start", "seed", "folder", "device", "threads")
 
 
-def _take(line: bytes, trial: RunningTrial, log: Path, printed: deque[bytes]) -> None:
+def _take(line: bytes, trial: RunningTrial, printed: deque[bytes]) -> None:
     """Take a report, or else a line of output."""
     report = None
     with suppress(ValueError, RecursionError):
@@ -365,6 +368,6 @@ def _take(line: bytes, trial: RunningTrial, log: Path, printed: deque[bytes]) ->
         trial.report(**report)
     elif line:
         printed.append(line.strip())
-        with log.open("ab") as file:
+        with trial.log.open("ab") as file:
             file.write(line)
-        shorten(log)
+        shorten(trial.log)

@@ -232,7 +232,8 @@ class TrainedBenchmark(Benchmark):
     _answers: AnswerCache | None = None
 
     @property
-    def _on_cpu(self) -> bool:
+    def on_cpu(self) -> bool:
+        """Whether trainings are charged the processor's seconds."""
         return self.device.partition(":")[0] == "cpu"
 
     @property

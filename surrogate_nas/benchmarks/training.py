@@ -19,7 +19,7 @@ from typing import Any
 
 import numpy as np
 
-from surrogate_nas.benchmarks.base import Measurement, Question, Values
+from surrogate_nas.benchmarks.base import Measurement, Question, Values, sizes_of, untrained
 from surrogate_nas.benchmarks.checkpoints import TrainingFolder, drop_beyond
 from surrogate_nas.benchmarks.computed import (
     Function,
@@ -29,7 +29,6 @@ from surrogate_nas.benchmarks.computed import (
     with_open_units,
 )
 from surrogate_nas.benchmarks.computed import Metric as Declared
-from surrogate_nas.benchmarks.proxies import sizes_of, untrained
 from surrogate_nas.benchmarks.running import (
     CommandTraining,
     RunningTrial,
@@ -171,7 +170,7 @@ class Training(OwnBenchmark, TrainedBenchmark):
                     "Where the seed does not matter (stochastic=False), there is one."
                 )
             self.default_seed, self.seed_policy = "mean", "draw"
-        unit, clock = ("processor",) * 2 if self._on_cpu else ("device", "wall-clock")
+        unit, clock = ("processor",) * 2 if self.on_cpu else ("device", "wall-clock")
         self.charge = (
             f"An evaluation is charged the {unit}'s seconds of its training, also where the answer"
             " was kept from before; training on costs the difference."
@@ -182,10 +181,10 @@ class Training(OwnBenchmark, TrainedBenchmark):
         )
         self._cost = cost
         self._most_bytes = check_size("The size of all checkpoints", checkpoints)
-        self._reported = self._named(reported, from_cells)
+        self.reported = self._named(reported, from_cells)
         self._typical = self._divisors(typical or {})
         own = {n: metric.named(n, source=self.source) for n, metric in from_cells.items()}
-        named = {**self._reported, **own}
+        named = {**self.reported, **own}
         how = f"{clock} time of the first n epochs, as the training took it"
         record = Metric(
             SECONDS, "s", "record", "cost", self._every, "train", how, self.source
@@ -195,7 +194,8 @@ class Training(OwnBenchmark, TrainedBenchmark):
         self._unseen_bytes = math.inf
         """Bytes of checkpoints since all were looked at."""
 
-    def _options(self, cell: Cell) -> dict[str, str]:
+    def options_of(self, cell: Cell) -> dict[str, str]:
+        """Return the cell's option at each position of the space, by the position's name."""
         if not isinstance(self.space, ChoiceSpace):
             return {}
         named = zip(self.space.positions, self.space.options, cell.choices, strict=True)
@@ -234,7 +234,7 @@ class Training(OwnBenchmark, TrainedBenchmark):
             raise UserError(
                 f"typical is a mapping of reported costs to numbers, not {typical!r:.80}."
             )
-        costs = [name for name, metric in self._reported.items() if not metric.is_loss]
+        costs = [name for name, metric in self.reported.items() if not metric.is_loss]
         for name in typical:
             if name not in costs:
                 raise unknown("reported cost among those of `typical`", name, costs)
@@ -249,7 +249,7 @@ class Training(OwnBenchmark, TrainedBenchmark):
         settings = {
             **{key: getattr(self, key) for key in _IN_ANSWERS},
             "space": self.space.definition,
-            "metrics": sorted(self._reported),
+            "metrics": sorted(self.reported),
             "typical": self._typical,
             "known": known,
             "code": (
@@ -322,34 +322,21 @@ class Training(OwnBenchmark, TrainedBenchmark):
         """Train to the last of some epochs, from the checkpoint if that lies before the first."""
         state = training_folder.resumable(missing[0])
         try:
-            folder = training_folder.begin(state)
+            trial = RunningTrial(self, cell, training_folder, state, missing[-1], seed)
         except (OSError, UserError) as error:
             raise EvaluationError(
                 f"{training_folder.path} cannot be written: {error}"
             ) from error
-        trial = RunningTrial(
-            state=state,
-            epochs=missing[-1],
-            longest=self.epochs,
-            seed=seed,
-            device=self.device,
-            n_threads=self.threads,
-            options=self._options(cell),
-            metrics=self._reported,
-            open_units={name for name in self.open_units if not self.shows_percent(name)},
-            training_folder=training_folder,
-            folder=folder,
-        )
         try:
             with self.files.heard():
-                run(self._doing, cell, trial, training_folder.log)
+                run(self._doing, cell, trial)
             try:
                 curve = {(cell.text, epoch, seed): at for epoch, at in trial.curve.items()}
                 self.cache.add_all(curve, self._made_with)
                 last = trial.curve[trial.done]
                 training_folder.keep(trial.done, last.seconds, last.curve)
             except (OSError, UserError) as error:
-                raise failure(error, trial, training_folder.log) from error
+                raise failure(error, trial) from error
         finally:
             training_folder.discard()
 
