@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from functools import cached_property, partial
+from collections.abc import Callable, Collection, Container, Iterable, Mapping, Sequence
+from functools import cached_property, lru_cache, partial
 from numbers import Integral
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, TypeAlias
@@ -13,15 +13,17 @@ from typing import Any, Literal, NamedTuple, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from surrogate_nas.benchmarks.proxies import untrained
 from surrogate_nas.benchmarks.reading import FilesRead
 from surrogate_nas.core.errors import UserError, unknown
 from surrogate_nas.core.metrics import Metric, by_use, undeclared_units
 from surrogate_nas.core.notebook import html_table
+from surrogate_nas.files import shipped
 from surrogate_nas.space import Cell, Enumerable, Space, choices_of, listed
-from surrogate_nas.space.base import cell_at
+from surrogate_nas.space.base import Analytic, cell_at
+from surrogate_nas.space.cell import Choices
 from surrogate_nas.space.network import Network
-from surrogate_nas.tables import Contents, Run, Seed
+from surrogate_nas.space.product import EnumerableChoiceSpace
+from surrogate_nas.tables import ColumnKey, Contents, Run, Seed, TableFile
 
 SeedPolicy = Literal["mean", "draw"]
 Values: TypeAlias = NDArray[np.float64]
@@ -33,6 +35,71 @@ Free = Callable[[Sequence[Cell]], Values]
 def lengths_of(questions: Iterable[Question]) -> list[int]:
     """Return the lengths of the training runs of some questions, rising."""
     return sorted({q.epochs for q in questions if q.epochs is not None})
+
+
+@lru_cache(maxsize=32)
+def untrained(space: Space) -> Analytic:
+    """The metrics of a space that need no training: its sizes, and the shipped zero-cost proxies.
+
+    ``data/proxies-SPACE.h5`` holds proxies of all cells of a space (``make proxies``). They belong
+    to the space, not to a benchmark, so they are in no benchmark's fingerprint; an objective that
+    names one includes its digest.
+    """
+    proxies = {} if (file := _proxies(space)) is None else file.metrics
+    stored = {
+        name: (metric, partial(_stored, space.name, name))
+        for name, metric in proxies.items()
+    }
+    return {**space.analytic, **stored}
+
+
+def sizes_of(space: Space, measured: Container[str] = ()) -> list[Metric]:
+    """The metrics of a space that need no training, without those that are measured."""
+    return [
+        metric for metric, _ in untrained(space).values() if metric.name not in measured
+    ]
+
+
+def digest_of(space: Space, metric: str) -> str:
+    """The digest of the data of a proxy; empty for another metric."""
+    file = _proxies(space)
+    return file.digest if file is not None and metric in file.metrics else ""
+
+
+def _stored(space: str, metric: str, choices: Choices, network: Network) -> Values:
+    """Look up a proxy by choices."""
+    values, shape = _by_code(space, metric)
+    return np.asarray(values[_code(choices, shape)])
+
+
+@lru_cache(maxsize=32)
+def _by_code(name: str, metric: str) -> tuple[Values, tuple[int, ...]]:
+    """A column by the number of a cell's choices, and the number of choices per position."""
+    file = _file(name)
+    space: Any = file.cells
+    shape = tuple(map(len, space.options))
+    values = np.full(math.prod(shape), np.nan)
+    values[_code(space.choices, shape)] = file.column(ColumnKey(metric, None, "mean"))
+    return values, shape
+
+
+def _code(choices: Choices, shape: tuple[int, ...]) -> NDArray[np.intp]:
+    columns = np.asarray(choices, dtype=np.intp).T
+    return np.asarray(np.ravel_multi_index(tuple(columns), shape))
+
+
+def _proxies(space: Space) -> TableFile | None:
+    """The proxies that come along for a space, or None."""
+    is_choice = isinstance(space, EnumerableChoiceSpace)
+    if not is_choice or not shipped(f"proxies-{space.name}.h5").is_file():
+        return None
+    file = _file(space.name)
+    return file if file.cells.definition == space.definition else None
+
+
+@lru_cache(maxsize=8)
+def _file(space: str) -> TableFile:
+    return TableFile(shipped(f"proxies-{space}.h5"))
 
 
 def formula(space: Space, metric: str, network: Network, cells: Sequence[Cell]) -> Values:

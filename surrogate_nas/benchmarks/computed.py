@@ -26,8 +26,8 @@ from surrogate_nas.benchmarks.base import (
     Values,
     applied,
     formula,
+    sizes_of,
 )
-from surrogate_nas.benchmarks.proxies import sizes_of
 from surrogate_nas.benchmarks.reading import FilesRead, folder_of
 from surrogate_nas.core import metrics
 from surrogate_nas.core.arguments import check_names, checked

@@ -3,23 +3,26 @@
 from __future__ import annotations
 
 import hashlib
-from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from functools import wraps
+from operator import attrgetter
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from surrogate_nas.benchmarks.base import Benchmark, Measurement, Question, Values
+from surrogate_nas.benchmarks.base import (
+    Benchmark,
+    Measurement,
+    Question,
+    Values,
+    untrained,
+)
 from surrogate_nas.benchmarks.learned import open_learned
-from surrogate_nas.benchmarks.proxies import untrained
-from surrogate_nas.benchmarks.reading import FilesRead
 from surrogate_nas.benchmarks.table import open_table
 from surrogate_nas.core.errors import UserError
 from surrogate_nas.core.metrics import Metric
 from surrogate_nas.space import Cell
-from surrogate_nas.space.network import Network
 from surrogate_nas.surrogates.storage import is_surrogate
 from surrogate_nas.tables import Contents, Run, Seed
 
@@ -76,23 +79,19 @@ class JoinedBenchmark(Benchmark):
         1.0
     """
 
-    def __init__(self, base: Benchmark, files: Sequence[Path]) -> None:
-        """Open tables or surrogates of the same space, and join them.
+    def __init__(
+        self, base: Benchmark, files: Sequence[Path], extras: Sequence[Benchmark] = ()
+    ) -> None:
+        """Join tables or surrogates of the same space, which are opened unless they are given.
 
         Raises:
             UserError: A file cannot be opened, is of another space, holds nothing to join, or a
                 name is there twice.
         """
-        paths = [file.absolute() for file in files]
-        extras = [
+        extras = extras or [
             open_learned(str(path)) if is_surrogate(path) else open_table(path)
-            for path in paths
+            for path in (file.absolute() for file in files)
         ]
-        self._join(base, files, extras)
-
-    def _join(
-        self, base: Benchmark, files: Sequence[Path], extras: Sequence[Benchmark]
-    ) -> None:
         self.base = base
         self._files = files
         self.joined = (*base.joined, *(file.absolute() for file in files))
@@ -131,8 +130,8 @@ class JoinedBenchmark(Benchmark):
         ]
         if not own:
             raise UserError(f"{file} holds no metric to join.")
-        counts = Counter([*(metric.name for metric in self.base.metrics), *self._owners])
-        if twice := sorted(metric.name for metric in own if counts[metric.name]):
+        taken = {metric.name for metric in self.base.metrics} | self._owners.keys()
+        if twice := sorted(taken & {metric.name for metric in own}):
             more = f" (and {len(twice) - 1} more)" if twice[1:] else ""
             raise UserError(
                 f"{twice[0]}{more} of {file} is in {self.name} already; two sources are never mixed"
@@ -152,29 +151,12 @@ class JoinedBenchmark(Benchmark):
 
     def only(self, runs: Collection[Run]) -> JoinedBenchmark:
         """Return the benchmark with some runs of the base's table alone, and the same files."""
-        part = JoinedBenchmark.__new__(JoinedBenchmark)
-        part._join(self.base.only(runs), self._files, self._extras)
-        return part
+        return JoinedBenchmark(self.base.only(runs), self._files, self._extras)
 
-    @property
-    def identity(self) -> str:
-        """The base's; the files are in its fingerprint."""
-        return self.base.identity
-
-    @property
-    def files(self) -> FilesRead | None:
-        """The files that functions of the base read."""
-        return self.base.files
-
-    @property
-    def begins_at_random(self) -> bool:
-        """Whether strategies draw their first cells at random: as in the base."""
-        return self.base.begins_at_random
-
-    @property
-    def network(self) -> Network:  # type: ignore[override]
-        """The base's; metrics measured on another network say so in their description."""
-        return self.base.network
+    identity = property(attrgetter("base.identity"))
+    files = property(attrgetter("base.files"))
+    begins_at_random = property(attrgetter("base.begins_at_random"))
+    network = property(attrgetter("base.network"))
 
     @property
     def fingerprint(self) -> str:
@@ -207,17 +189,15 @@ class JoinedBenchmark(Benchmark):
             UserError: A seed or a value is not held.
         """
         owners = [self._owner(question.metric) for question in questions]
-        own = [q for q, owner in zip(questions, owners, strict=True) if owner is self.base]
-        measured = self.base.measure(cells, own, seed)
         values = np.empty((len(cells), len(questions)))
-        for owner in (self.base, *self._extras):
+        for owner in (*self._extras, self.base):
             columns = [j for j, other in enumerate(owners) if other is owner]
-            if owner is self.base:
-                values[:, columns] = measured.values
-            elif columns:
+            is_base = owner is self.base
+            if columns or is_base:
                 asked = [questions[j] for j in columns]
-                values[:, columns] = owner.measure(cells, asked, owner.default_seed).values
-        return Measurement(values, measured.cost)
+                own_seed = seed if is_base else owner.default_seed
+                values[:, columns], cost = owner.measure(cells, asked, own_seed)
+        return Measurement(values, cost)
 
     def column(
         self,

@@ -24,8 +24,8 @@ from surrogate_nas.benchmarks.base import (
     Values,
     formula,
     lengths_of,
+    sizes_of,
 )
-from surrogate_nas.benchmarks.proxies import sizes_of
 from surrogate_nas.benchmarks.sourced import Resolver, resolver_of
 from surrogate_nas.benchmarks.table import modified
 from surrogate_nas.core.errors import AbsentError, UserError

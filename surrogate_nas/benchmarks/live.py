@@ -18,8 +18,7 @@ from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any
 
-from surrogate_nas.benchmarks.base import Question
-from surrogate_nas.benchmarks.proxies import sizes_of, untrained
+from surrogate_nas.benchmarks.base import Question, sizes_of, untrained
 from surrogate_nas.benchmarks.sourced import Resolver
 from surrogate_nas.benchmarks.trained import Trained, TrainedBenchmark
 from surrogate_nas.core.arguments import check_whole

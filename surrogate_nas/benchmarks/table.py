@@ -18,8 +18,9 @@ from surrogate_nas.benchmarks.base import (
     Values,
     formula,
     lengths_of,
+    sizes_of,
+    untrained,
 )
-from surrogate_nas.benchmarks.proxies import sizes_of, untrained
 from surrogate_nas.core.errors import UserError
 from surrogate_nas.core.metrics import PERCENT
 from surrogate_nas.files import home

@@ -12,8 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from surrogate_nas.benchmarks import Benchmark, Question, load
-from surrogate_nas.benchmarks.base import Measurement, SeedPolicy, lengths_of
-from surrogate_nas.benchmarks.proxies import digest_of
+from surrogate_nas.benchmarks.base import Measurement, SeedPolicy, digest_of, lengths_of
 from surrogate_nas.core.arguments import checked
 from surrogate_nas.core.digests import json_digest
 from surrogate_nas.core.errors import UserError

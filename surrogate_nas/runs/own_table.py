@@ -17,8 +17,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from surrogate_nas.benchmarks import Benchmark, Question, load
+from surrogate_nas.benchmarks.base import untrained
 from surrogate_nas.benchmarks.live import PREFIX, LiveBenchmark
-from surrogate_nas.benchmarks.proxies import untrained
 from surrogate_nas.benchmarks.trained import SECONDS
 from surrogate_nas.benchmarks.training import MOST_SEEDS, Training
 from surrogate_nas.core.arguments import check_whole

@@ -17,8 +17,8 @@ import surrogate_nas as sn
 from analysis.papers.common.paper import published
 from analysis.papers.common.ranks import WITHIN
 from analysis.papers.proxies import SIZES, TOGETHER, study
-from surrogate_nas.benchmarks import load, proxies
-from surrogate_nas.benchmarks.proxies import untrained
+from surrogate_nas.benchmarks import base, load
+from surrogate_nas.benchmarks.base import untrained
 from surrogate_nas.core.errors import UserError
 from surrogate_nas.core.metrics import metric_named
 from surrogate_nas.files import shipped
@@ -162,7 +162,7 @@ def test_only_objectives_that_name_one_depend_on_them(monkeypatch):
     before = [sn.Objective(text, load("analog-cifar10")).fingerprint for text in texts]
     held = load("analog-cifar10").fingerprint
     monkeypatch.setattr(TableFile, "digest", "other", raising=False)
-    monkeypatch.setattr(proxies._file("nb201"), "digest", "another")
+    monkeypatch.setattr(base._file("nb201"), "digest", "another")
     after = [sn.Objective(text, load("analog-cifar10")).fingerprint for text in texts]
     assert (
         before[0] == after[0]
