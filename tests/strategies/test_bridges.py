@@ -53,7 +53,7 @@ OTHERS = [
     "smac",
     "smac:Random",
 ]
-GAUSSIAN = ["optuna:GPSampler(n_startup_trials=12)", "smac:BlackBox"]
+GAUSSIAN = ["optuna:GPSampler(n_startup_trials=15)", "smac:BlackBox"]
 """Gaussian processes that take a second an ask where eighteen positions have ten options each."""
 EVERYWHERE = {"optuna:TPESampler", "pymoo:GA", "nevergrad:OnePlusOne", "smac:Random"}
 """One of each library whose contract is checked on a large space too, as that of all but Gaussian
