@@ -57,6 +57,7 @@ class Panel:
         root: Whether the vertical axis has a square-root scale from 0.
         shared_until: Where the initial cells, which all strategies share, end; 0 if that differs.
         reference: The value of a horizontal line, or None.
+        rising: Whether better searches have higher curves.
         noise: The regret that training noise alone can cause, or None.
         banded: The strategies whose bands are drawn; None for all.
         ends: The lowest and the highest visible value; None to fit the curves.
@@ -69,6 +70,7 @@ class Panel:
     root: bool
     shared_until: float = 0.0
     reference: float | None = None
+    rising: bool = False
     noise: float | None = None
     banded: Collection[str] | None = None
     ends: tuple[float, float] | None = None
@@ -139,8 +141,9 @@ def limits(curves: Iterable[Curve], panel: Panel) -> tuple[float, float]:
     for curve in curves:
         start = panel.shared_until or curve.x[0] + (curve.x[-1] - curve.x[0]) / 20
         after = max(int(np.searchsorted(curve.x, start, side="right")) - 1, 0)
+        best = curve.high.max() if panel.rising else curve.low.min()
         values += [
-            float(curve.low.min()),
+            float(best),
             float(curve.low[after:].min()),
             float(curve.high[after:].max()),
         ]

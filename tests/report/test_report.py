@@ -431,6 +431,14 @@ def test_the_test_curve_is_that_of_the_best_validated_cell(real, tmp_path):
             assert mean == pytest.approx(np.mean(by_hand))
 
 
+def test_the_test_curve_has_the_optimum_s_cell_and_no_band_of_noise():
+    made = compare("fashion", ["random"], "valid_error", runs=2, budget=12)
+    drawn = curves_of_test(Study(made))
+    assert isinstance(drawn, Picture) and isinstance(drawn.draw, partial)
+    panel = drawn.draw.args[2]
+    assert panel.noise is None and panel.reference is not None and not panel.rising
+
+
 def test_several_objectives_show_their_front(tmp_path):
     made = compare(
         "analog-cifar10",

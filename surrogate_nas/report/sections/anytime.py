@@ -133,14 +133,9 @@ def test_curves(study: Study, over: _Clock = "cells") -> Picture | str:
         best = listed(benchmark.space)[int(over_space.score.argmin())]
         reference = float(values_of(benchmark, question, [best])[0])
         rule += " Dotted: the cell of the optimal score."
-    panel = Panel(
-        "",
-        plain(str(question), _LONGEST_LABEL),
-        False,
-        0.0,
-        reference,
-        metric.larger_is_better,
-    )
+    label = plain(str(question), _LONGEST_LABEL)
+    is_rising = metric.larger_is_better
+    panel = Panel("", label, False, reference=reference, rising=is_rising)
     return _drawing("test", what, rule, study, values, over, panel)
 
 
