@@ -1,5 +1,11 @@
 """The promises of the contract that a thing breaks, checked in this process."""
 
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
 from surrogate_nas.contract import Check, contract_of, outcome
 
 FRESH = "in a fresh process"
@@ -21,3 +27,20 @@ def shorten(monkeypatch):
 def broken(checks):
     """A line for each that failed."""
     return [f"{check.name}: {check.detail}" for check in checks if not check.passed]
+
+
+def elsewhere(function, *arguments):
+    """What a function of a test gives in a fresh process with another hash seed."""
+    call = f"made.{function.__name__}(*{arguments!r})"
+    child = subprocess.run(
+        [
+            sys.executable,
+            "-c",
+            f"import json, {function.__module__} as made; print(json.dumps({call}))",
+        ],
+        cwd=Path(__file__).parents[1],
+        env=os.environ | {"PYTHONHASHSEED": "7"},
+        capture_output=True,
+        check=True,
+    )
+    return json.loads(child.stdout.splitlines()[-1])

@@ -17,6 +17,7 @@ from analysis.papers.queries import Plan
 from surrogate_nas.core.errors import UserError
 
 
+@pytest.mark.slow
 def test_medians_stand_beside_the_published_counts(fetched, tmp_path, monkeypatch):
     assert fetched
     monkeypatch.setattr(

@@ -37,6 +37,13 @@ def test_the_foretold_power_is_that_of_real_studies():
     assert abs(np.mean(decided) - foretold["power"]) <= 0.2
 
 
+@pytest.fixture
+def fewer(monkeypatch):
+    """A quarter of the usual studies are drawn."""
+    monkeypatch.setattr("surrogate_nas.results.plan._STUDIES", 100)
+
+
+@pytest.mark.usefixtures("fewer")
 def test_more_runs_and_larger_differences_have_more_power():
     found = plan(FEW, ["random"], differences=[0.3, 0.9], runs=[6, 30], pilot_runs=20)
     small, large = found.differences
@@ -59,6 +66,7 @@ def test_more_runs_and_larger_differences_have_more_power():
     assert again["power"][0]["power"] > 0.7 > again["power"][1]["power"]
 
 
+@pytest.mark.usefixtures("fewer")
 def test_several_problems_need_fewer_runs_of_each():
     both = [
         Problem(name, "fashion", objective, cells=20)
@@ -73,6 +81,7 @@ def test_several_problems_need_fewer_runs_of_each():
     assert one is not None and two is not None and two < one
 
 
+@pytest.mark.usefixtures("fewer")
 def test_the_command_says_it_and_prints_json(snas):
     command = "plan fashion --budget 20 --pilot 10 --difference 1 --runs 8"
     made = snas(f"{command} --json").json

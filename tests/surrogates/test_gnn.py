@@ -79,7 +79,7 @@ def test_functional_twins_are_predicted_equal_over_the_whole_space(space, whole)
 def test_it_learns_with_pretraining_or_without(space, pretrain):
     train, test = some(space, 200)[:100], some(space, 200)[100:]
     first, again, other = (
-        GraphNetwork("error", seed=seed, steps=100, pretrain=pretrain)
+        GraphNetwork("error", seed=seed, steps=60, pretrain=pretrain)
         .fit(train, errors_of(train))
         .predict(test)
         .mean
@@ -137,6 +137,7 @@ def test_another_space_of_graphs_is_read(space):
 
 
 @pytest.mark.data
+@pytest.mark.slow
 def test_on_real_errors_it_is_far_better_than_a_mean(space, real):
     values = real.column("valid_error", epochs=200)
     train, test = np.split(np.random.default_rng(0).permutation(len(space))[:2000], [200])

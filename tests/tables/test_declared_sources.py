@@ -27,12 +27,7 @@ DIGESTS = json.loads(
 """By source and benchmark the beginning of the table's digest; a few of LCDB's 248."""
 INSTALLED = ("analog", "nbgraph", "fcnet", "mlp")
 BY_PIP = ("scan", "lcdb")
-LONG = ("hwgpt", "nb101", "nb201", *BY_PIP)
-FETCHED = [
-    pytest.param(name, marks=pytest.mark.slow) if name in LONG else name
-    for name in DIGESTS
-    if name not in INSTALLED
-]
+FETCHED = [name for name in DIGESTS if name not in INSTALLED]
 
 
 def digests(source):
@@ -62,7 +57,7 @@ def test_tables_of_an_installed_package_have_their_digests(source):
     assert digests(source) == DIGESTS[source]
 
 
-@pytest.mark.data
+@pytest.mark.slow
 @pytest.mark.parametrize("source", FETCHED)
 def test_tables_of_fetched_files_have_their_digests_and_facts(source, mirror, request):
     if source == "nb101":

@@ -1,33 +1,25 @@
-"""Tables of transformers: HW-GPT-Bench, ViT-Bench-101, NAS-Bench-BERT hold what the published files
-say, repaired.
-"""
+"""HW-GPT-Bench's tables hold what the published files say, repaired."""
 
 import pickle
-from typing import Any
 
 import numpy as np
 import pytest
 
-from surrogate_nas.files import table_path
 from surrogate_nas.space import space_named
 from surrogate_nas.space.gpt import GPT, NETWORK
-from surrogate_nas.tables import ColumnKey, write_table
+from surrogate_nas.tables import ColumnKey
 from surrogate_nas.tables.sources import fetching, hwgpt
-from surrogate_nas.tables.sources.base import SOURCES, declared
 
-Records = dict[str, list[dict[str, Any]]]
+pytestmark = pytest.mark.slow
 HWGPT = "automl/HW-GPT-Bench/795cba8124826acc600df1bd2bb516b22f207671"
 MEASURED = f"{HWGPT}/data_collection/raw_results_hw"
 
 
 @pytest.fixture(scope="module")
 def own_files(mirror, own_home):
-    """The fetched files of the three sources and their tables."""
+    """A home with the fetched files."""
     assert mirror.is_dir()
-    for source in ("hwgpt", "vitbench", "bert"):
-        fetching.fetch(source)
-        for name in declared(source).names:
-            write_table(SOURCES.find(source).read(name), table_path(name))
+    fetching.fetch("hwgpt")
     return own_home
 
 

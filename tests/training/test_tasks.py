@@ -47,6 +47,9 @@ SMALL = tasks_here(
     "speech-words",
 )
 
+DRAWN_LONG = ("bytecode", "words", "glyphs", "mnist1d")
+"""Those whose data takes seconds to make."""
+
 
 def idx(array):
     return (
@@ -91,7 +94,13 @@ def baseline(task):
     return loss, 100 * (targets != counts.argmax()).mean().item()
 
 
-@pytest.mark.parametrize("name", [*INSTANT, *SMALL])
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param(name, marks=pytest.mark.slow) if name in DRAWN_LONG else name
+        for name in [*INSTANT, *SMALL]
+    ],
+)
 def test_a_task_beats_its_baseline_and_its_splits_share_nothing(name):
     task = TASKS[name]
     seen = set()
