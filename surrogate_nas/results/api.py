@@ -44,7 +44,6 @@ from surrogate_nas.runs.problem import (
     read_plan,
     read_suite,
 )
-from surrogate_nas.runs.resuming import as_begun, resumed
 from surrogate_nas.runs.run import Run
 from surrogate_nas.runs.runner import (
     NOTHING_PAID,
@@ -55,8 +54,16 @@ from surrogate_nas.runs.runner import (
 )
 from surrogate_nas.runs.search import Watch
 from surrogate_nas.runs.sources import most_versions
-from surrogate_nas.runs.store import PLAN, PROBLEMS, Store, numbers_of, provenance
-from surrogate_nas.runs.trainings import Watcher
+from surrogate_nas.runs.store import (
+    PLAN,
+    PROBLEMS,
+    Store,
+    as_begun,
+    numbers_of,
+    provenance,
+    resumed,
+)
+from surrogate_nas.runs.workers import Watcher
 from surrogate_nas.runtime.engines import check_engine
 from surrogate_nas.stats.summaries import Row
 from surrogate_nas.strategies import StrategyLike
@@ -117,7 +124,7 @@ def search(
         callback: Called with the new trials after each evaluation; ends the run by returning True.
         watcher: While cells are trained in parallel, its ``running`` is called with the number of
             trainings that run, and its ``failed`` with the cell and the reason of each training
-            that fails (`surrogate_nas.runs.trainings.Watcher`).
+            that fails (`surrogate_nas.runs.workers.Watcher`).
         progress: Called with (trainings done, trainings in all) while cells are confirmed.
         **options: See ``Options``.
 

@@ -35,7 +35,6 @@ from surrogate_nas.files.whole import read_regular
 from surrogate_nas.files.zipped import LIMITS, read_zip, write_zip
 from surrogate_nas.objective import Objective
 from surrogate_nas.runs.problem import read_plan
-from surrogate_nas.runs.resuming import asks_the_same
 from surrogate_nas.runs.run import Count
 from surrogate_nas.runs.store import (
     DESCRIPTION,
@@ -43,6 +42,7 @@ from surrogate_nas.runs.store import (
     PROBLEMS,
     Store,
     as_file_name,
+    asks_the_same,
     numbers_of,
 )
 

@@ -27,9 +27,9 @@ from surrogate_nas.objective.expression import Term, exact
 from surrogate_nas.results.api import compared, read_comparison
 from surrogate_nas.results.comparison import STEP, Comparison, StudyResult
 from surrogate_nas.runs.options import budget_of, takes_options
-from surrogate_nas.runs.resuming import resumed
 from surrogate_nas.runs.runner import Experiment, Progress, execute
 from surrogate_nas.runs.scale import Frame, frame_of
+from surrogate_nas.runs.store import resumed
 from surrogate_nas.space import listed
 from surrogate_nas.stats.summaries import Row, Values
 from surrogate_nas.strategies import StrategyLike

@@ -24,7 +24,7 @@ from surrogate_nas.core.process import first_noted
 from surrogate_nas.runs.run import Run
 from surrogate_nas.runs.sandbox import received, sent
 from surrogate_nas.runs.search import Watch
-from surrogate_nas.runs.trainings import Watcher
+from surrogate_nas.runs.workers import Watcher
 from surrogate_nas.runtime.engines import Jobs
 from surrogate_nas.runtime.user_code import as_strategy_error, lost_in
 from surrogate_nas.runtime.worker import PRELOADED, Lost, Task, Worker, answer, hear, say

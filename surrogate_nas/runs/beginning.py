@@ -176,8 +176,6 @@ def _is_file(text: str) -> bool:
 
 
 def _cell(space: Space, given: CellLike) -> Cell:
-    if isinstance(given, Cell):
-        return space.cell(given)
     try:
         return cell_written(space, str(given))
     except UserError as error:
@@ -224,7 +222,22 @@ def _known(objective: Objective, path: Path) -> tuple[Trial, ...]:
             "Diversity is of a run's own history, so that what is known before it has no score;"
             " leave --known or the term out."
         )
-    lines = _lines(objective, path)
+    reader = csv.reader(_text(path).splitlines(), strict=True)
+    lines: dict[Asked, tuple[int, dict[str, float]]] = {}
+    try:
+        header = [name.strip() for name in next(reader, [])]
+        _check_header(objective, header)
+        for row in filter(any, reader):
+            asked, values = _training(objective, header, row)
+            if asked in lines:
+                raise UserError(
+                    f"{row[0]} stands in line {lines[asked][0]} too; each training once."
+                )
+            lines[asked] = reader.line_num, values
+    except (csv.Error, UserError) as error:
+        raise UserError(f"{printable(path)}, line {reader.line_num}: {error}") from error
+    if not lines:
+        raise UserError(f"{printable(path)} needs a header and a line for each training.")
     every = [pair for _, values in lines.values() for pair in values.items()]
     # the unit of a metric shows at its largest value
     for name, value in sorted(every, reverse=True, key=lambda pair: pair[1]):
@@ -235,28 +248,6 @@ def _known(objective: Objective, path: Path) -> tuple[Trial, ...]:
         with _at(path, number):
             trials.append(_trial(ledger, asked, values))
     return _numbered(trials)
-
-
-def _lines(objective: Objective, path: Path) -> dict[Asked, tuple[int, dict[str, float]]]:
-    """Each training with the number of its line and what that says."""
-    reader = csv.reader(_text(path).splitlines(), strict=True)
-    lines: dict[Asked, tuple[int, dict[str, float]]] = {}
-    try:
-        header = [name.strip() for name in next(reader, [])]
-        _check_header(objective, header, path)
-        for row in filter(any, reader):
-            with _at(path, reader.line_num):
-                asked, values = _training(objective, header, row)
-                if asked in lines:
-                    raise UserError(
-                        f"{row[0]} stands in line {lines[asked][0]} too; each training once."
-                    )
-                lines[asked] = reader.line_num, values
-    except csv.Error as error:
-        raise UserError(f"{printable(path)}, line {reader.line_num}: {error}.") from error
-    if not lines:
-        raise UserError(f"{printable(path)} needs a header and a line for each training.")
-    return lines
 
 
 def _asked(cell: Cell, epochs: int | None) -> Asked:
@@ -297,18 +288,16 @@ def _training(
     return _asked(cell, epochs), values
 
 
-def _check_header(objective: Objective, header: Sequence[str], path: Path) -> None:
+def _check_header(objective: Objective, header: Sequence[str]) -> None:
     if _CELL not in header:
         raise UserError(
-            f"{printable(path)} has no column 'cell'; its header names cell, the metrics, and"
-            " epochs if need be."
+            "the header has no column 'cell'; it names cell, the metrics, and epochs if need be."
         )
     for name in header:
         if header.count(name) > 1:
-            raise UserError(f"{printable(path)} has two columns {printable(name)!r:.80}.")
+            raise UserError(f"the header has two columns {printable(name)!r:.80}.")
         if name not in (_CELL, _EPOCHS):
-            with _at(path, 1):
-                objective.benchmark.metric(name.partition("[")[0])
+            objective.benchmark.metric(name.partition("[")[0])
 
 
 def _epochs(objective: Objective, written: str) -> int | None:

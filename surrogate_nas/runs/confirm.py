@@ -39,10 +39,10 @@ from surrogate_nas.runs.run import (
     Run,
 )
 from surrogate_nas.runs.store import Store
-from surrogate_nas.runs.trainings import Answer, Job, Trainings, answer_to
+from surrogate_nas.runs.workers import Answer, Job, Trainings, answer_to
 from surrogate_nas.runtime.engines import Jobs
 from surrogate_nas.space import Cell
-from surrogate_nas.space.base import cell_at, cell_written
+from surrogate_nas.space.base import cell_written
 from surrogate_nas.space.trial import Trial
 
 FIRST_FRESH = 1_000_000
@@ -110,10 +110,14 @@ def checked_shape(
         raise UserError(
             "diversity depends on a run's history, so no winner can be confirmed."
         )
-    reference = None if against is None else _cell(objective, against)
+    reference = _reference(objective, against)
     if not _trains_any_seed(objective):
         _check_held(objective, shape.seeds, reference)
     return shape
+
+
+def _reference(objective: Objective, given: CellLike | None) -> Cell | None:
+    return None if given is None else cell_written(objective.benchmark.space, str(given))
 
 
 def confirm(
@@ -160,7 +164,7 @@ def confirm(
         (2, 11, (1000000, 1000001, 1000002))
     """
     checked_shape(objective, (cells, seeds), against)
-    reference = None if against is None else _cell(objective, against)
+    reference = _reference(objective, against)
     against_text = None if reference is None else reference.text
     request = ConfirmationRequest(cells, seeds, against_text, len(run.trials))
     if store is not None:
@@ -201,15 +205,6 @@ def confirm(
     if store is not None:
         store.keep_confirmation(run, result)
     return result
-
-
-def _cell(objective: Objective, given: CellLike) -> Cell:
-    space = objective.benchmark.space
-    if isinstance(given, str):
-        return cell_written(space, given)
-    if isinstance(given, Cell):
-        return space.cell(given)
-    return cell_at(space, check_whole("The index of a cell", given))
 
 
 def _plan(

@@ -30,7 +30,7 @@ from surrogate_nas.core.registry import import_file
 from surrogate_nas.files import Journal, home, table_path
 from surrogate_nas.objective import Draw, Objective
 from surrogate_nas.runs.options import Options
-from surrogate_nas.runs.trainings import Answer, Job, Trainings, Unstored
+from surrogate_nas.runs.workers import Answer, Job, Trainings, Unstored
 from surrogate_nas.runtime.engines import Jobs, check_engine
 from surrogate_nas.space import (
     Cell,
@@ -132,7 +132,7 @@ def make_table(
 
     Raises:
         UserError: The space cannot be listed, there are not as many seeds or epochs, all trainings
-            fail alike, none succeeds, or some were lost with their machines.
+            fail alike, or none succeeds.
     """
     check_engine(engine, workers)
     benchmark = load(name)
@@ -278,14 +278,10 @@ def _trained(
             return plan.cell(Key(*entry["job"])).text, entry.get("failure", "")
 
         unstored = Unstored(store, failure_of, is_first=not entries)
-        lost = []
         for key, answer in _answers(plan, missing, workers, engine):
             result: Entry = {"job": list(key), "cost": answer.cost}
             if not isinstance(answer, EvaluationError):
                 result["values"] = answer.values
-            elif answer.cause == "lost":
-                lost.append(answer)
-                continue
             else:
                 result["failure"] = str(answer)
                 note(f"{plan.cell(key)}, seed {key.seed}: {answer}")
@@ -294,11 +290,6 @@ def _trained(
             if progress is not None:
                 progress(done, len(keys))
         unstored.end()
-    if lost:
-        raise UserError(
-            f"{plural(len(lost), 'training')} of {len(keys):,} ended without an answer:"
-            f" {lost[0]}. Run the same command again to go on."
-        )
     return {key: entries[key] for key in keys}
 
 

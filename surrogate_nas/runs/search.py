@@ -29,8 +29,15 @@ from surrogate_nas.runs.run import Run, RunLog
 from surrogate_nas.runs.sandbox import Recorded, Scalarised, sandboxed, scalarised
 from surrogate_nas.runs.sources import Sources, folder_of, sources_of
 from surrogate_nas.runs.store import Store
-from surrogate_nas.runs.trainings import Trainings, Unstored, Watcher
-from surrogate_nas.runs.workers import InTurn, SimulatedWorkers, TrainingWorkers, Workers
+from surrogate_nas.runs.workers import (
+    InTurn,
+    SimulatedWorkers,
+    Trainings,
+    TrainingWorkers,
+    Unstored,
+    Watcher,
+    Workers,
+)
 from surrogate_nas.runtime.engines import Jobs
 from surrogate_nas.runtime.user_code import StrategyError
 from surrogate_nas.space import Cell, Space
