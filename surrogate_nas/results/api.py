@@ -1,11 +1,14 @@
 """What a user calls: run a strategy once, compare several, run a suite, and read again what a
-folder holds of these.
+folder holds of these, or several folders as one study.
+
+Runs of one number start from the same cells in every folder, so they pair as in one study; what was
+made of another problem, or with other options, is refused.
 """
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -15,21 +18,28 @@ from msgspec import structs
 
 from surrogate_nas.benchmarks import Benchmark, load, reopen
 from surrogate_nas.benchmarks.base import CellLike
+from surrogate_nas.benchmarks.table import CHARGED
 from surrogate_nas.core.arguments import check_whole, checked
 from surrogate_nas.core.errors import AbsentError, UserError
 from surrogate_nas.core.numbers import plural
 from surrogate_nas.objective import Objective
-from surrogate_nas.results.comparison import Comparison
+from surrogate_nas.results.archive import origin_of
+from surrogate_nas.results.comparison import MERGED, Comparison
 from surrogate_nas.results.curves import ProblemResult, Skipped, Trace
-from surrogate_nas.results.merge import SuiteRuns, merged_comparisons, merged_suites
 from surrogate_nas.results.suite import SuiteResult, suite_of
-from surrogate_nas.runs.beginning import FirstLike, read_beginning, usual_first_cells
+from surrogate_nas.runs.beginning import (
+    BEGINNING,
+    FirstLike,
+    read_beginning,
+    usual_first_cells,
+)
 from surrogate_nas.runs.confirm import ShapeLike, checked_shape
 from surrogate_nas.runs.confirm import confirm as confirm_best
 from surrogate_nas.runs.ledger import check_run
 from surrogate_nas.runs.ledger import verify as verify_run
 from surrogate_nas.runs.options import (
     OBJECTIVE_OPTIONS,
+    USUAL,
     ObjectiveOptions,
     Options,
     budget_of,
@@ -37,6 +47,7 @@ from surrogate_nas.runs.options import (
     unusual,
 )
 from surrogate_nas.runs.problem import (
+    Entry,
     ObjectiveLike,
     Problem,
     Suite,
@@ -55,18 +66,26 @@ from surrogate_nas.runs.runner import (
 from surrogate_nas.runs.search import Watch
 from surrogate_nas.runs.sources import most_versions
 from surrogate_nas.runs.store import (
+    NUMBERS,
     PLAN,
     PROBLEMS,
     Store,
     as_begun,
+    numbered,
     numbers_of,
     provenance,
     resumed,
 )
 from surrogate_nas.runs.workers import Watcher
 from surrogate_nas.runtime.engines import check_engine
+from surrogate_nas.space import Cell
 from surrogate_nas.stats.summaries import Row
 from surrogate_nas.strategies import StrategyLike
+from surrogate_nas.tables.table import epochs_text
+
+_Names = dict[tuple[Path, str], str]
+# A suite with the runs of each of its problems that has one
+_SuiteRuns = tuple[Suite, Mapping[str, Comparison]]
 
 
 @checked
@@ -501,7 +520,7 @@ def read_comparison(
     """
     folders = _folders(folder, against)
     if folders[1:]:
-        return merged_comparisons(
+        return _merged_comparisons(
             {
                 directory: read_comparison(
                     directory,
@@ -583,11 +602,11 @@ def stored_suite(
     read = {path: _stored_runs(path, benchmark, verify) for path in folders}
     if not folders[1:]:
         return suite_of(*read[folders[0]], folders[0])
-    suite, comparisons, merged = merged_suites(read)
+    suite, comparisons, merged = _merged_suites(read)
     return replace(suite_of(suite, comparisons), merged=merged)
 
 
-def _stored_runs(folder: Path, benchmark: str | None, verify: bool) -> SuiteRuns:
+def _stored_runs(folder: Path, benchmark: str | None, verify: bool) -> _SuiteRuns:
     suite = read_plan(folder / PLAN)
     comparisons = {}
     for problem in suite.problems:
@@ -636,3 +655,162 @@ def stored_problems(result: SuiteResult, runs: int) -> Iterator[tuple[str, Compa
             if Store(path).exists:
                 benchmark = problem.problem.benchmark
                 yield problem.name, read_comparison(path, benchmark=benchmark, runs=runs)
+
+
+def _merged_comparisons(comparisons: Mapping[Path, Comparison]) -> Comparison:
+    """One comparison of what several folders hold."""
+    first = next(iter(comparisons))
+    for folder, comparison in comparisons.items():
+        if differs := _differs(comparisons[first], comparison):
+            raise UserError(f"{folder} cannot stand beside {first}: {differs}.")
+    return _merged(comparisons, _names({"": comparisons}))
+
+
+def _merged_suites(
+    suites: Mapping[Path, _SuiteRuns],
+) -> tuple[Suite, Mapping[str, Comparison], Sequence[str]]:
+    """One suite of the problems that several folders all hold, and lines on whose runs are in it
+    and which problems do not count.
+    """
+    suite, comparisons = next(iter(suites.values()))
+    problems = {}
+    left_out = []
+    for name in [problem.name for problem in suite.problems]:
+        shared = {f: runs[name] for f, (_, runs) in suites.items() if name in runs}
+        wrong = [f"{f.name} has no run of it" for f in suites if f not in shared] or [
+            f"of {folder.name}: {difference}"
+            for folder, comparison in shared.items()
+            if (difference := _differs(comparisons[name], comparison))
+        ]
+        if wrong:
+            left_out.append(f"{name} does not count, {wrong[0]}.")
+        else:
+            problems[name] = shared
+    if not problems:
+        raise UserError(
+            f"{' and '.join(map(str, suites))} hold no problem in common: {left_out[0]}"
+        )
+    names = _names(problems)
+    runs: dict[str, int] = {}
+    for folder, (asked, _) in suites.items():
+        for entry in asked.entries:
+            name = names.get((folder, entry.label), "")
+            runs[name] = max(entry.runs, runs.get(name, 0))
+    suite = replace(
+        suite,
+        problems=[problem for problem in suite.problems if problem.name in problems],
+        entries=[Entry(name, runs[name]) for name in dict.fromkeys(names.values())],
+    )
+    charged = [line for name, shared in problems.items() for line in _charged(shared, name)]
+    merged = {name: _merged(shared, names) for name, shared in problems.items()}
+    return suite, merged, [*_origins(names), *charged, *left_out]
+
+
+def _origins(names: _Names) -> list[str]:
+    lines = []
+    folders = list(dict.fromkeys(folder for folder, _ in names))
+    known = {name for (folder, _), name in names.items() if folder == folders[0]}
+    for folder in folders:
+        if archive := origin_of(folder):
+            own = [name for (f, _), name in names.items() if f == folder]
+            new = ", ".join(name for name in own if name not in known)
+            lines.append(f"{new or 'Nothing new'}: from {archive.origin}.")
+    return lines
+
+
+def _differs(first: Comparison, second: Comparison) -> str:
+    mine, its = (f"{c.objective} on {c.objective.benchmark.name}" for c in (first, second))
+    prints = second.objective.fingerprint, first.objective.fingerprint
+    in_words = f"(fingerprints {' and '.join(prints)})"
+    if mine != its:
+        return f"{its} is another question than {mine} {in_words}"
+    if prints[0] != prints[1]:
+        return f"its data or conventions are others {in_words}"
+    options, others = first.description, second.description
+    # what an evaluation is charged decides which ones a run makes
+    in_time = options["budget"]["seconds"] or options.get("simulated_workers", 1) > 1
+    if in_time and (otherwise := _charged_otherwise(first, second)):
+        return f"its evaluations are charged {otherwise}"
+    if options.get(BEGINNING) != others.get(BEGINNING):
+        return "it begins with other first or known cells"
+    for name in ("budget", *USUAL):
+        if options.get(name) != others.get(name):
+            its, mine = (_in_words(described.get(name)) for described in (others, options))
+            return f"it was made with {name.replace('_', ' ')} {its}, the other with {mine}"
+    return ""
+
+
+def _charged_otherwise(first: Comparison, second: Comparison) -> str:
+    """How the second one's evaluations are charged, where that is otherwise and both record it."""
+    lengths = {epochs_text(None), epochs_text(first.objective.epochs)}
+    mine, its = (
+        {
+            name: [recorded[name].get(length) for length in lengths]
+            for name in CHARGED
+            if lengths & recorded.get(name, {}).keys()
+        }
+        for comparison in (first, second)
+        for recorded in [(comparison.description.get("data") or {}).get("runs", {})]
+    )
+    if mine and its:
+        for name in sorted(mine | its):
+            if mine.get(name) != its.get(name):
+                how = "with" if name not in mine else "without"
+                return f"{how if name not in its or how == 'with' else 'by another'} {name}"
+    return ""
+
+
+def _charged(comparisons: Mapping[Path, Comparison], problem: str = "") -> list[str]:
+    first = next(iter(comparisons.values()))
+    on = f" on {problem}" if problem else ""
+    return [
+        f"Evaluations of {folder.name}{on} are charged {otherwise}: compare by evaluations, not by"
+        " seconds."
+        for folder, comparison in comparisons.items()
+        if (otherwise := _charged_otherwise(first, comparison))
+    ]
+
+
+def _in_words(value: object) -> str:
+    if not isinstance(value, Mapping):
+        return str(value)
+    amounts = {unit: amount for unit, amount in value.items() if amount is not None}
+    return " and ".join(f"{amount:g} {unit}" for unit, amount in amounts.items())
+
+
+def _names(problems: Mapping[str, Mapping[Path, Comparison]]) -> _Names:
+    """What every strategy of every folder is called: with its folder where two differ."""
+    folders = list(next(iter(problems.values())))
+    is_short = len({folder.name for folder in folders}) == len(folders)
+    names: _Names = {}
+    trials: dict[tuple[str, str, int], list[tuple[Cell, float]]] = {}
+    differing = set()
+    for problem, comparisons in problems.items():
+        for folder, comparison in comparisons.items():
+            for label in comparison.description["strategies"]:
+                names[folder, label] = f"{label} of {folder.name if is_short else folder}"
+            for run in comparison.runs:
+                scores = [(trial.cell, trial.score) for trial in run.trials]
+                if trials.setdefault((problem, run.strategy, run.run), scores) != scores:
+                    differing.add(run.strategy)
+    return {key: name if key[1] in differing else key[1] for key, name in names.items()}
+
+
+def _merged(comparisons: Mapping[Path, Comparison], names: _Names) -> Comparison:
+    runs: dict[tuple[str, int], Run] = {}
+    labels = []
+    numbers = set[int]()
+    for folder, comparison in comparisons.items():
+        labels += [names[folder, name] for name in comparison.description["strategies"]]
+        numbers.update(numbers_of(comparison.description))
+        for run in comparison.runs:
+            name = names[folder, run.strategy]
+            runs.setdefault((name, run.run), replace(run, strategy=name))
+    first = next(iter(comparisons.values()))
+    description = {key: value for key, value in first.description.items() if key != NUMBERS}
+    description |= {"strategies": list(dict.fromkeys(labels)), **numbered(numbers)}
+    description[MERGED] = [*_origins(names), *_charged(comparisons)]
+    order = [
+        runs[key] for key in sorted(runs, key=lambda key: (labels.index(key[0]), key[1]))
+    ]
+    return replace(first, description=description, runs=order)

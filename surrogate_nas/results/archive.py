@@ -185,36 +185,29 @@ def runs_of(folder: Path) -> dict[str, dict[str, Sequence[int]]]:
     Raises:
         UserError: It holds neither, or one that is damaged or larger than an archive can be.
     """
-    if not (folder / PLAN).is_file():
-        description = _described(Store(folder))
-        return {"": dict.fromkeys(description["strategies"], numbers_of(description))}
-    suite = read_plan(folder / PLAN)
-    runs: dict[str, Sequence[int]] = {
-        entry.label: range(entry.runs) for entry in suite.entries
-    }
-    left_out = not_run(folder)
-    names = [problem.name for problem in suite.problems if problem.name not in left_out]
-    _check_number(len(names) * sum(map(len, runs.values())), folder)
-    for name in names:
-        _described(Store(folder / PROBLEMS / name))
-    return {f"{PROBLEMS}/{name}/": runs for name in names}
-
-
-def _described(store: Store) -> dict[str, Any]:
-    description = store.read()
-    labels = description["strategies"]
-    _check_number(len(labels) * description["runs"], store.folder)
-    for label in labels:
-        if {"<", ">"} & {*label} or not label.isprintable():
-            raise UserError(f"{store.folder}: {label!r:.120} is no name for a strategy.")
-    return description
-
-
-def _check_number(runs: int, folder: Path) -> None:
-    if runs > LIMITS.members:
+    found: dict[str, dict[str, Sequence[int]]] = {}
+    if (folder / PLAN).is_file():
+        suite = read_plan(folder / PLAN)
+        left_out = not_run(folder)
+        for name in [problem.name for problem in suite.problems]:
+            if name not in left_out:
+                runs = {entry.label: range(entry.runs) for entry in suite.entries}
+                found[f"{PROBLEMS}/{name}/"] = {**runs}
+    else:
+        description = Store(folder).read()
+        found[""] = dict.fromkeys(description["strategies"], numbers_of(description))
+    n = sum(len(numbers) for runs in found.values() for numbers in runs.values())
+    if n > LIMITS.members:
         raise UserError(
-            f"{folder} says that it has {runs:,} runs; an archive has at most {LIMITS.members:,}."
+            f"{folder} says that it has {n:,} runs; an archive has at most {LIMITS.members:,}."
         )
+    for prefix in found:
+        for label in Store(folder / prefix).read()["strategies"]:
+            if {"<", ">"} & {*label} or not label.isprintable():
+                raise UserError(
+                    f"{folder / prefix}: {label!r:.120} is no name for a strategy."
+                )
+    return found
 
 
 def not_run(folder: Path) -> dict[str, str]:

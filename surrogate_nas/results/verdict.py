@@ -168,8 +168,8 @@ class Verdict:
     speed: Decision | None = None
     elsewhere: Decision | None = None
     holds: list[dict[str, str]] = field(default_factory=list)
-    blinded: list[ControlPair] = field(default_factory=list)
-    controls: list[ControlPair] = field(default_factory=list)
+    blinded: list[Row] = field(default_factory=list)
+    controls: list[Row] = field(default_factory=list)
     leading: int = 0
 
     def __str__(self) -> str:
@@ -278,9 +278,7 @@ def verdict_of(
             "spent": {name: text for name in times if (text := _spent(name, timed))},
             "reached": {
                 name: float(
-                    np.mean(
-                        [np.isfinite(t) for p in timed for t in p.runtimes(name, TARGET)]
-                    )
+                    np.isfinite([t for p in timed for t in p.runtimes(name, TARGET)]).mean()
                 )
                 for name in times
             },
@@ -318,9 +316,7 @@ def _needed(closest: Rival | None) -> list[int | None] | None:
     return None if closest is None or closest.needed is None else list(closest.needed)
 
 
-ControlPair = Row
-"""A strategy against a control of it, from column to value (see `controlled`)."""
-Claims = tuple[Decision, Decision | None, Decision | None, list[ControlPair]]
+Claims = tuple[Decision, Decision | None, Decision | None, list[Row]]
 """All claims of a study, any of which is false in at most a share `LEVEL` of studies: which
 strategy ends with the lowest regret; which is first within `TARGET` of the optimum, None if no
 optimum is known; which ends best on other problems, None where there are too few spaces; and each
@@ -346,7 +342,7 @@ def claims_of(
     return end, speed, elsewhere, controlled(ends)
 
 
-def controlled(ends: Mapping[str, Ends]) -> list[ControlPair]:
+def controlled(ends: Mapping[str, Ends]) -> list[Row]:
     """Every strategy against those controls of it that were run too
     (`surrogate_nas.strategies.controls_of`), by how runs end.
 
@@ -355,7 +351,7 @@ def controlled(ends: Mapping[str, Ends]) -> list[ControlPair]:
         Holm's correction over all pairs of the study; in how many pairs it ends ``better`` than the
         control, ``ties`` with it, or ends ``worse``; and the ``control``, such as ``blind:NAME``.
     """
-    pairs: list[ControlPair] = []
+    pairs: list[Row] = []
     both = [
         (name, control) for name in ends for control in controls_of(name) if control in ends
     ]

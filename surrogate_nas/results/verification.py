@@ -359,26 +359,23 @@ def _checked_runs(part: _Part, result: Verification) -> Iterator[Run]:
     asked = [(label, number) for label, numbers in part.runs.items() for number in numbers]
     for label, number in asked:
         path = part.store.path(label, number)
+        if not path.is_file():
+            continue  # it was told that it is missing
         try:
             run = part.store.load(label, number, part.objective.benchmark.space)
-            if run is not None:
-                check_run(run, part.objective, path)
+            if run is None:
+                raise UserError(f"{path} has not ended.")
+            check_run(run, part.objective, path)
+            for wrong in _wrong_with(part, run):
+                raise UserError(f"{path}: {wrong}")
         except UserError as error:
             result.problems.append(str(error))
-            continue
-        if run is None:
-            if path.is_file():  # else it was told that it is missing
-                result.problems.append(f"{path} has not ended.")
-            continue
-        try:
-            wrong = next(_wrong_with(part, run), "")
         except (KeyError, ValueError) as error:  # a trial without what its epochs have
-            wrong = f"a trial has other values than its objective: {error}."
-        if run.failure:
-            result.notes.append(f"{path} failed: {run.failure:.200}")
-        if wrong:
-            result.problems.append(f"{path}: {wrong}")
+            problem = f"{path}: a trial has other values than its objective: {error}."
+            result.problems.append(problem)
         else:
+            if run.failure:
+                result.notes.append(f"{path} failed: {run.failure:.200}")
             yield run
 
 
@@ -472,9 +469,9 @@ def _why_not(part: _Part, run: Run, entry: StrategyEntry) -> str:
     if not part.objective.benchmark.has_columns:
         return f"{part.objective.benchmark.name} is no table"
     if not _is_own(entry):
-        if entry.label in (part.description.get("sources") or {}):
-            return "it is a user's own code, which is never run from an archive"
-        return "it does not come with the project, trains networks, or its options may name code"
+        return (
+            "its code is not the project's, trains networks, or may be named by its options"
+        )
     if run.failure and (part.budget.cells or math.inf) > 10_000:
         return "it failed, and its budget is large"
     return ""

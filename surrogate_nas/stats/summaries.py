@@ -251,15 +251,13 @@ def aggregates(problems: Sequence[Regrets]) -> Rows:
     return all_aggregates
 
 
-Improvement = tuple[float, tuple[float, float] | None]
-"""How probably a run of one strategy ends better than a run of another on the same problem, a tie
-counting half, as the mean over the problems, and the 95 % interval of that; None where there is one
-run of each problem.
-"""
-
-
-def improvements(problems: Sequence[Regrets]) -> list[Improvement]:
-    """The probabilities of improvement of all pairs, by the regrets at the end."""
+def improvements(
+    problems: Sequence[Regrets],
+) -> list[tuple[float, tuple[float, float] | None]]:
+    """How probably a run of one strategy ends better than a run of another on the same problem, a
+    tie counting half, as the mean over the problems, and the 95 % interval of that, None where
+    there is one run of each problem; of all pairs.
+    """
     pairs = list(itertools.combinations(problems[0], 2))
     total = dict.fromkeys(pairs, 0.0)
     drawn: dict[tuple[str, str], Values] = {pair: np.zeros(RESAMPLES) for pair in pairs}

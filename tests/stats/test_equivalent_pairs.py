@@ -68,17 +68,9 @@ def imported(folder, snas, by_choices):
     return searched("valid_error", bench=name)
 
 
-def compared(folder=None, **options):
-    strategies = ["random", "local_search"]
-    made = compare(
-        "fashion", strategies, OBJECTIVE, runs=2, budget=20, folder=folder, **options
-    )
+def compared():
+    made = compare("fashion", ["random", "local_search"], OBJECTIVE, runs=2, budget=20)
     return [trials(run) for run in made.runs]
-
-
-def read_again(folder):
-    compared(folder / "stored")
-    return [trials(run) for run in read_comparison(folder / "stored").runs]
 
 
 def as_suite(folder):
@@ -156,14 +148,6 @@ PAIRS = {
     "CSV: cells by text and by a column for each choice": (
         lambda folder, snas: imported(folder, snas, by_choices=False),
         lambda folder, snas: imported(folder, snas, by_choices=True),
-    ),
-    "runs: in memory and stored and read again": (
-        lambda *_: compared(),
-        lambda folder, _: read_again(folder),
-    ),
-    "engine: none and two processes": (
-        lambda *_: compared(),
-        lambda *_: compared(workers=2, engine="processes"),
     ),
     "study: a comparison and a suite of one problem": (
         lambda *_: compared(),
