@@ -24,6 +24,7 @@ from surrogate_nas.space.base import (
     Flags,
     Matrix,
     by_name,
+    macs_of,
     params_of,
     stacked,
     structural,
@@ -371,3 +372,242 @@ class Transformer(Layered):
             return np.asarray(chosen.reshape(len(choices), -1).sum(axis=1))
 
         return by_name(*self.sizes(), structural("n_layer", self.texts[1], layers))
+
+
+_HEAD = 64
+_SCALES = {
+    "s": (("192", "384", "768"), ("10", "11", "12"), ("4", "8", "12")),
+    "m": (("256", "512", "1024"), ("22", "23", "24"), ("8", "12", "16")),
+    "l": (("320", "640", "1280"), ("34", "35", "36"), ("8", "16", "20")),
+}
+
+
+class GPT(Transformer):
+    """HW-GPT-Bench's GPT-2 spaces: width, layers, heads and MLP ratios; 10^12 to 10^35 cells.
+
+    Sukthanker et al., "HW-GPT-Bench: Hardware-Aware Architecture Benchmark for Language Models",
+    NeurIPS 2024. A cell's text has the names and the order of the authors' records, without their
+    ``sample_``; of the lists only as much as there are layers, for the records' further numbers
+    mean nothing.
+
+    The network, as the authors' code has it: token embeddings; layers of attention and a gated MLP
+    (three matrices), each after a normalisation with weights and biases; a last normalisation and a
+    linear layer of its own to the vocabulary. Every head is 64 wide whatever the embedding,
+    positions are rotated in, and ``bias`` is of the layers' linear maps.
+    """
+
+    complexity = "n_layer"
+    network = Network(classes=50254, image_size=1024, dimensions=1)
+    texts = ("trainable", "layers")
+    depth = "n_layer"
+
+    def __init__(self, scale: str) -> None:
+        widths, depths, heads = _SCALES[scale]
+        most = int(depths[-1])
+        decisions = (
+            global_choice("embed_dim", *widths),
+            global_choice("n_layer", *depths),
+            of_every_layer("n_head", *heads, layers=most),
+            of_every_layer("mlp_ratio", "2", "3", "4", layers=most),
+            global_choice("bias", "False", "True"),
+        )
+        super().__init__(f"gpt-{scale}", decisions)
+
+    def sizes(self) -> tuple[Analysed, ...]:
+        """``params``, and ``macs`` of all linear maps for one sequence."""
+        macs = (
+            "multiply-accumulates of linear layers for one sequence, those between positions"
+            " left out"
+        )
+        return *super().sizes(), macs_of(self.multiply_accumulates, macs)
+
+    def parameters(self, choices: Choices, network: Network) -> Column:
+        """Trainable parameters, shape ``(n,)``, a whole number.
+
+        Args:
+            network: Its classes are the vocabulary.
+        """
+        width, heads, ratios = self._widths(choices)
+        layers = self.chosen(choices, "n_layer")
+        biases = 3 * _HEAD * heads + 2 * width * (ratios + layers)
+        normalised = 2 * width * (2 * layers + 1)
+        tables = 2 * network.classes * width + self._weights(choices)
+        return np.asarray(tables + normalised + biases * choices[:, -1])
+
+    def multiply_accumulates(self, choices: Choices, network: Network) -> Column:
+        """Multiply-accumulates of all linear maps for one sequence, shape ``(n,)``, a whole number.
+
+        Args:
+            network: Its classes are the vocabulary, its image size the length of the sequence.
+        """
+        logits = network.classes * self.chosen(choices, "embed_dim")
+        return np.asarray(network.image_size * (logits + self._weights(choices)))
+
+    def _widths(self, choices: Choices) -> tuple[Column, Column, Column]:
+        """The width, and the sums of all heads and of all ratios."""
+        heads, ratios = (self.chosen(choices, name) for name in ("n_head", "mlp_ratio"))
+        return self.chosen(choices, "embed_dim"), heads.sum(axis=1), ratios.sum(axis=1)
+
+    def _weights(self, choices: Choices) -> Column:
+        width, heads, ratios = self._widths(choices)
+        return np.asarray(4 * _HEAD * heads * width + 3 * ratios * width**2)
+
+
+gpt_s = partial(GPT, "s")
+
+
+gpt_m = partial(GPT, "m")
+
+
+gpt_l = partial(GPT, "l")
+
+
+VIT_NETWORK = Network(classes=100, image_size=224)
+
+_PATCH = 16
+_PIT_STRIDE = 8
+# Of a layer: for keys and values, rows and columns, one vector for each of thirty distances.
+_RELATIVE = 4 * 30 * _HEAD
+_VIT_TEXTS = (
+    "trainable, of the published network; the benchmark records none",
+    "layers of attention",
+)
+
+
+def _block(width: Column, inner: Column, hidden: Column) -> Column:
+    """Parameters of an attention that is `inner` wide and an MLP, each after a normalisation."""
+    attention = 3 * inner * (width + 1) + (inner + 1) * width
+    return np.asarray(attention + 2 * width * hidden + hidden + width + 4 * width)
+
+
+def _patches(width: Column, network: Network, positions: int) -> Column:
+    return (network.input_channels * _PATCH**2 + 1 + positions + 1) * width
+
+
+class AutoFormer(Transformer):
+    """The spaces of ViT-Bench-101: AutoFormer-Ti's, about 10^9 cells, and PiT's, 11,664 cells.
+
+    Wei et al., "Auto-Prox: Training-Free Vision Transformer Architecture Search via Automatic Proxy
+    Discovery", AAAI 2024; Chen et al., "AutoFormer", ICCV 2021; Heo et al., "Rethinking Spatial
+    Dimensions of Vision Transformers" (PiT), ICCV 2021. A cell's text has the names and the order
+    of the benchmark's records.
+
+    Sizes are those of the published networks (the benchmark records none): patches of 16×16, a
+    class token, learned positions, biases everywhere. AutoFormer: heads 64 wide whatever the width
+    of the network, and two tables of relative positions a layer. PiT: three stages, each as wide as
+    the base times its heads, patches that overlap by half, and between stages a convolution of
+    stride 2, of which every channel sees one, with a linear layer for the class token.
+    """
+
+    name = "autoformer"
+    network = VIT_NETWORK
+    texts = _VIT_TEXTS
+    depth = "depth"
+    decisions = (
+        global_choice("hidden_dim", "192", "216", "240"),
+        of_every_layer("mlp_ratio", "3.5", "4.0", layers=14),
+        global_choice("depth", "12", "13", "14"),
+        of_every_layer("num_heads", "3", "4", layers=14),
+    )
+
+    def parameters(self, choices: Choices, network: Network) -> Column:
+        """Trainable parameters, shape ``(n,)``, a whole number."""
+        width = self.chosen(choices, "hidden_dim")[:, None]
+        there = self.live(choices)[:, self.places["num_heads"]]
+        inner = _HEAD * self.chosen(choices, "num_heads")
+        hidden = width * self.chosen(choices, "mlp_ratio")
+        layers = ((_block(width, inner, hidden) + _RELATIVE) * there).sum(axis=1)
+        width = width[:, 0]
+        ends = _patches(width, network, (network.image_size // _PATCH) ** 2 + 1) + 2 * width
+        return np.asarray(layers + ends + (width + 1) * network.classes)
+
+
+class PiT(Transformer):
+    """PiT's space as the benchmark samples it (see `AutoFormer`)."""
+
+    name = "pit"
+    network = VIT_NETWORK
+    texts = _VIT_TEXTS
+    decisions = (
+        global_choice("base_dim", "16", "24", "32", "40"),
+        global_choice("mlp_ratio", "2", "4", "6", "8"),
+        Decision("depth", (("1", "2", "3"), ("4", "6", "8"), ("2", "4", "6")), True),
+        of_every_layer("num_heads", "2", "4", "8", layers=3),
+    )
+
+    def parameters(self, choices: Choices, network: Network) -> Column:
+        """Trainable parameters, shape ``(n,)``, a whole number."""
+        base, ratio, depths, heads = (self.chosen(choices, name) for name in self.places)
+        widths = base[:, None] * heads
+        blocks = _block(widths, widths, ratio[:, None] * widths) * depths
+        before, after = widths[:, :-1], widths[:, 1:]
+        first, last = widths[:, 0], widths[:, -1]
+        between = (10 * after + (before + 1) * after).sum(axis=1)
+        positions = ((network.image_size - _PATCH) // _PIT_STRIDE + 1) ** 2
+        ends = _patches(first, network, positions) + 2 * last + (last + 1) * network.classes
+        return np.asarray(blocks.sum(axis=1) + between + ends)
+
+
+BERT_OPERATIONS = ("SA_SDP", "SA_WMA", "LT_DFT", "LT_DCT", "DSC_5", "DSC_9")
+_EMBEDDED = 128
+_LAYERS = 4
+
+
+class FlexiBERT(Transformer):
+    """FlexiBERT's space as NAS-Bench-BERT samples it: encoders of two or four layers, 10,621,440
+    cells.
+
+    Serianni and Kalita, "Training-free Neural Architecture Search for RNNs and Transformers", ACL
+    2023; Tuli et al., "FlexiBERT", 2022. Of every layer are chosen an operation, its heads, and the
+    width and the number of layers of its MLP. Operations: self-attention (``SA``) by scaled dot
+    products (``SDP``) or with weighted multiplication (``WMA``); a linear transform (``LT``),
+    Fourier's (``DFT``) or cosine (``DCT``); a dynamic span-based convolution (``DSC``) of 5 or 9.
+
+    Parameters are those of the authors' PyTorch encoder at the cell's own sizes. The counts that
+    the benchmark records are of 256 hidden units and 1,024 in the MLPs whatever the cell.
+    """
+
+    name = "flexibert"
+    network = Network(classes=30522, image_size=512, dimensions=1, positions=True)
+    texts = (
+        "trainable, embeddings included; of the cell's own sizes, which the recorded counts are"
+        " not",
+        "layers of the encoder",
+    )
+    depth = "encoder_layers"
+    decisions = (
+        global_choice("hidden_size", "128", "256"),
+        global_choice("encoder_layers", "2", "4"),
+        of_every_layer("operation", *BERT_OPERATIONS, layers=_LAYERS),
+        of_every_layer("num_operation_heads", "2", "4", layers=_LAYERS),
+        of_every_layer("feed_forward_dimension", "512", "1024", layers=_LAYERS),
+        of_every_layer("num_feed_forward", "1", "3", layers=_LAYERS),
+    )
+
+    def parameters(self, choices: Choices, network: Network) -> Column:
+        """Trainable parameters, shape ``(n,)``, a whole number.
+
+        Args:
+            network: Its classes are the vocabulary, its image size the positions.
+        """
+        hidden = self.chosen(choices, "hidden_size")
+        inner = self.chosen(choices, "feed_forward_dimension")
+        embedded = (network.classes + network.image_size + 2 + 2) * _EMBEDDED
+        projected = np.where(hidden == _EMBEDDED, 0.0, (_EMBEDDED + 1) * hidden)
+        h = hidden[:, None]
+        heads = self.chosen(choices, "num_operation_heads")
+        operation = choices[:, self.places["operation"]]
+        transform = np.broadcast_to(h * (h + 1), operation.shape)
+        output = transform + 2 * h
+        attention = 3 * transform + output
+        groups = np.maximum(heads // 2, 1)
+        span = groups * (h // np.maximum(heads, 1))
+        convolved = 5 * h * span + 5 * span + output
+        per_tap = h + (span + 1) * groups
+        convolutions = (convolved + kernel * per_tap for kernel in (5, 9))
+        kinds = (attention, attention + h * h, transform, transform, *convolutions)
+        layers = np.choose(operation, kinds)
+        extra = np.maximum(self.chosen(choices, "num_feed_forward") - 1, 0)
+        layers += (h + 1) * inner + extra * inner * (inner + 1) + (inner + 1) * h + 2 * h
+        there = self.live(choices)[:, self.places["operation"]]
+        return np.asarray(embedded + projected + (layers * there).sum(axis=1))

@@ -12,9 +12,13 @@ from torch import nn
 from surrogate_nas import contract
 from surrogate_nas.core.errors import UserError
 from surrogate_nas.space import choices_of, space_named
-from surrogate_nas.space.flexibert import FlexiBERT
-from surrogate_nas.space.gpt import NETWORK
-from surrogate_nas.space.layered import Decision, Layered, global_choice, of_every_layer
+from surrogate_nas.space.layered import (
+    Decision,
+    FlexiBERT,
+    Layered,
+    global_choice,
+    of_every_layer,
+)
 from surrogate_nas.space.network import Network
 
 FLEXIBERT = space_named("flexibert")
@@ -150,8 +154,8 @@ def test_parameters_of_a_gpt_are_those_of_its_layers(bias):
         total += weights(*maps, nn.LayerNorm(width), nn.LayerNorm(width))
         macs += sum(one.weight.numel() for one in maps)
     choices = choices_of([cell])
-    assert GPT_S.parameters(choices, NETWORK).tolist() == [total]
-    assert GPT_S.multiply_accumulates(choices, NETWORK).tolist() == [1024 * macs]
+    assert GPT_S.parameters(choices, GPT_S.network).tolist() == [total]
+    assert GPT_S.multiply_accumulates(choices, GPT_S.network).tolist() == [1024 * macs]
 
 
 def test_pit_ti_has_its_published_size():

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from surrogate_nas.space import space_named
-from surrogate_nas.space.gpt import GPT, NETWORK
+from surrogate_nas.space.layered import GPT
 from surrogate_nas.tables import ColumnKey
 from surrogate_nas.tables.sources import fetching, hwgpt
 
@@ -79,10 +79,10 @@ def test_sizes_are_the_recorded_ones_to_the_last_digit(records):
         choices = np.array(
             [space.parse(text(record["arch"])).choices for record in held], dtype=np.int8
         )
-        assert space.parameters(choices, NETWORK).tolist() == [
+        assert space.parameters(choices, GPT.network).tolist() == [
             record["params"] for record in held
         ]
-        macs = space.multiply_accumulates(choices, NETWORK) * (
+        macs = space.multiply_accumulates(choices, GPT.network) * (
             4 if folder.endswith("_m") else 8
         )
         assert all(

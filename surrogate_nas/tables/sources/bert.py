@@ -5,7 +5,7 @@ Serianni and Kalita, "Training-free Neural Architecture Search for RNNs and Tran
 Of the 500 trainings nine are of an architecture that another one is of too; a value here is the
 mean of what is held, and `n_seeds` says of how many. The scores are GLUE's: accuracy in %, or 100 ×
 F1 or a correlation. Proxies without training and recorded numbers of parameters are from the file
-beside; neither is of the cells' own sizes (see `surrogate_nas.space.flexibert`).
+beside; neither is of the cells' own sizes (see `surrogate_nas.space.layered`).
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import json
 from typing import Any
 
 from surrogate_nas.space import Cell
-from surrogate_nas.space.flexibert import FlexiBERT
+from surrogate_nas.space.layered import FlexiBERT
 from surrogate_nas.tables import Table
 from surrogate_nas.tables.sources import fetching
 from surrogate_nas.tables.sources.declaration import table_of

@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from surrogate_nas.space import Cell, ChoiceSpace, Sampled, choices_of
-from surrogate_nas.space.graphgym import GraphGym, WideGraphGym
+from surrogate_nas.space.configurations import GraphGym, WideGraphGym
 from surrogate_nas.tables import Table, Values
 from surrogate_nas.tables.sources import fetching
 from surrogate_nas.tables.sources.base import reading

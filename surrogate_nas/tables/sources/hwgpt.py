@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 
 from surrogate_nas.space import space_named
-from surrogate_nas.space.gpt import GPT
+from surrogate_nas.space.layered import GPT
 from surrogate_nas.tables import Table
 from surrogate_nas.tables.sources import fetching
 from surrogate_nas.tables.sources.base import reading

@@ -8,7 +8,7 @@ the best epoch, parameters and seconds.
 is one of these. A cell is a family with the configuration that the authors tuned for it there, so
 the tuned numbers are records and no decisions: thirteen points scattered over learning rates and
 widths would have no neighbours, and no two tables the same cells. The families are taken apart into
-ensemble, embeddings and batches (`surrogate_nas.space.tabm`).
+ensemble, embeddings and batches (`surrogate_nas.space.configurations`).
 
 Trainings end when the validation score has not risen for 16 epochs, so their epochs differ; a whole
 training stands as 1. The score, by which also the epoch and the configuration were chosen, is
@@ -27,7 +27,7 @@ from typing import Any
 import numpy as np
 
 from surrogate_nas.space import Cell
-from surrogate_nas.space.tabm import TabM
+from surrogate_nas.space.configurations import TabM
 from surrogate_nas.tables import Table, Values
 from surrogate_nas.tables.sources import fetching
 from surrogate_nas.tables.sources.base import declared, read_once, reading

@@ -1,0 +1,227 @@
+"""Spaces of benchmarks whose cells are configurations: networks by their settings."""
+
+from __future__ import annotations
+
+from surrogate_nas.space.base import (
+    Analysed,
+    Analytic,
+    Column,
+    by_name,
+    sizes_of,
+    structural,
+    values_at,
+)
+from surrogate_nas.space.cell import Choices
+from surrogate_nas.space.network import Network
+from surrogate_nas.space.product import ChoiceSpace, EnumerableChoiceSpace
+
+_ACTIVATIONS = ("relu", "tanh")
+_DROPOUTS = ("0.0", "0.3", "0.6")
+_UNITS = ("16", "32", "64", "128", "256", "512")
+
+
+def _sizes(choices: Choices, network: Network) -> tuple[Column, Column]:
+    first, second = (values_at(_UNITS, position)(choices) for position in (-2, -1))
+    inputs, outputs = network.input_channels, network.classes
+    weights = inputs * first + first * second + second * outputs
+    return weights + first + second + outputs, weights
+
+
+class FCNet(EnumerableChoiceSpace):
+    """The FCNet space: networks of two hidden layers and how they are trained, 62,208
+    configurations.
+
+    Klein & Hutter, "Tabular Benchmarks for Joint Architecture and Hyperparameter Optimization",
+    arXiv:1905.04970, 2019. Architecture (units, activation and dropout of each layer) and training
+    (initial learning rate, its schedule, batch size) are one product, listed in the order of the
+    benchmark's keys: positions by name, the last varies fastest.
+
+    `Network.input_channels` are the features of the data, and `Network.classes` the predicted
+    numbers.
+    """
+
+    name = "fcnet"
+    positions = (
+        "activation_fn_1",
+        "activation_fn_2",
+        "batch_size",
+        "dropout_1",
+        "dropout_2",
+        "init_lr",
+        "lr_schedule",
+        "n_units_1",
+        "n_units_2",
+    )
+    options = (
+        _ACTIVATIONS,
+        _ACTIVATIONS,
+        ("8", "16", "32", "64"),
+        _DROPOUTS,
+        _DROPOUTS,
+        ("0.0005", "0.001", "0.005", "0.01", "0.05", "0.1"),
+        ("cosine", "const"),
+        _UNITS,
+        _UNITS,
+    )
+    analytic = by_name(
+        *sizes_of(_sizes, macs="multiply-accumulates of the three linear layers")
+    )
+
+
+_DEPTHS = ("1", "2", "3")
+_WIDTHS = ("16", "25", "40", "64", "101", "161", "256", "406", "645", "1024")
+_depth = values_at(_DEPTHS, 2)
+_width = values_at(_WIDTHS, 4)
+
+
+class MLP(EnumerableChoiceSpace):
+    """The MLP space of HPOBench's tables: depth, width and training; 30,000 configurations.
+
+    Eggensperger et al., "HPOBench: A Collection of Reproducible Multi-Fidelity Benchmark Problems
+    for HPO", NeurIPS 2021 Datasets and Benchmarks. Every hidden layer has the same width. The
+    numbers print as the table writes them (evenly spaced in the logarithm, rounded); cells are
+    listed in the order of its keys: positions by name, the last fastest. Parameters are no formula
+    here: how many features a network reads depends on how the data's categories were encoded, which
+    the table does not say.
+    """
+
+    name = "hpobench"
+    cell_name = "mlp"
+    complexity = "depth"
+    positions = ("alpha", "batch_size", "depth", "learning_rate_init", "width")
+    options = (
+        (
+            "1e-8",
+            "7.742637e-8",
+            "5.994842e-7",
+            "4.641589e-6",
+            "3.5938137e-5",
+            "2.7825593e-4",
+            "2.1544348e-3",
+            "1.6681006e-2",
+            "1.2915497e-1",
+            "1",
+        ),
+        ("4", "6", "10", "16", "25", "40", "64", "101", "161", "256"),
+        _DEPTHS,
+        (
+            "1e-5",
+            "3.5938137e-5",
+            "1.2915497e-4",
+            "4.641589e-4",
+            "1.6681006e-3",
+            "5.9948424e-3",
+            "2.1544347e-2",
+            "7.742637e-2",
+            "2.7825594e-1",
+            "1",
+        ),
+        _WIDTHS,
+    )
+    analytic = by_name(
+        structural("depth", "hidden layers", _depth),
+        structural("width", "units of every hidden layer", _width),
+        structural(
+            "units",
+            "of all hidden layers together",
+            lambda some: _depth(some) * _width(some),
+        ),
+    )
+
+
+_AGGREGATIONS = ("add", "max", "mean")
+_MESSAGES = ("2", "4", "6", "8")
+
+
+def _structure(
+    options: tuple[tuple[str, ...], ...], before: int, passing: int, after: int
+) -> Analytic:
+    def counted(name: str, description: str, *positions: int) -> Analysed:
+        chosen = [values_at(options[position], position) for position in positions]
+        return structural(
+            name, description, lambda some: sum(read(some) for read in chosen)
+        )
+
+    return by_name(
+        counted("layers", "before, of and after message passing", before, passing, after),
+        counted("message_layers", "of message passing: how far a node sees", passing),
+    )
+
+
+class GraphGym(EnumerableChoiceSpace):
+    """GraphGym's spaces of graph networks: 96 designs, and 314,928 with training settings.
+
+    You, Ying & Leskovec, "Design Space for Graph Neural Networks", NeurIPS 2020. A design has
+    layers before, of and after message passing, skip connections of a kind, and an aggregation of
+    neighbours; the wide space also has activation, normalisation, dropout, batch size, optimiser,
+    learning rate and epochs. The width of a network is no decision: the authors set it so that all
+    networks on a task have about as many parameters.
+    """
+
+    name = "graphgym"
+    positions = ("l_pre", "l_mp", "l_post", "stage", "agg")
+    options = (("1", "2"), _MESSAGES, ("2", "3"), ("skipconcat", "skipsum"), _AGGREGATIONS)
+    analytic = _structure(options, 0, 1, 2)
+
+
+class WideGraphGym(ChoiceSpace):
+    """The designs with their training settings."""
+
+    name = "graphgym-wide"
+    positions = (
+        "batch",
+        "l_pre",
+        "l_mp",
+        "l_post",
+        "stage",
+        "bn",
+        "act",
+        "drop",
+        "agg",
+        "optim",
+        "lr",
+        "epoch",
+    )
+    options = (
+        ("16", "32", "64"),
+        ("1", "2", "3"),
+        _MESSAGES,
+        ("1", "2", "3"),
+        ("stack", "skipsum", "skipconcat"),
+        ("False", "True"),
+        ("relu", "prelu", "swish"),
+        ("0.0", "0.3", "0.6"),
+        _AGGREGATIONS,
+        ("adam", "sgd"),
+        ("0.001", "0.01", "0.1"),
+        ("100", "200", "400"),
+    )
+    analytic = _structure(options, 1, 2, 3)
+
+
+class TabM(EnumerableChoiceSpace):
+    """The families of tabular networks that TabM's authors compare: ensembles and embeddings.
+
+    Gorishniy, Kotelnikov & Babenko, "TabM: Advancing Tabular Deep Learning with Parameter-Efficient
+    Ensembling", ICLR 2025. A cell is a family: how many MLPs are trained as one and what they
+    share, how numbers are embedded before them, and whether the members of an ensemble see the same
+    batches. Width, depth, dropout and learning rate are no decisions here: the authors tune them
+    for every family on every data set, so that each family stands there with one configuration.
+
+    The 28 families, of which the authors trained 13. ``ensemble`` is one MLP, 32 of their own
+    (``packed``), 32 that share all but scalings in every layer (``full``) or in the first alone
+    (``mini``). A single MLP has its own batches.
+    """
+
+    name = "tabm"
+    positions = ("ensemble", "embeddings", "batches")
+    options = (
+        ("single", "packed", "full", "mini"),
+        ("none", "piecewise-linear", "periodic", "periodic-lite"),
+        ("own", "shared"),
+    )
+
+    def allows(self, choices: tuple[int, ...]) -> bool:
+        """Whether a combination is a family: a single MLP shares no batches."""
+        ensemble, _, batches = choices
+        return ensemble > 0 or batches == 0
