@@ -14,8 +14,7 @@ from surrogate_nas.training import task_named
 @cache
 def toy_context():
     """NAS-Bench-201's space on sixteen digits; all choices but the first cost the same."""
-    from surrogate_nas.training.supernet import live_operations
-    from surrogate_nas.training.supernet.supernet import Supernet, SupernetLoss
+    from surrogate_nas.training.supernet import Supernet, SupernetLoss, live_operations
     from surrogate_nas.training.tasks import Split
 
     space = nb201()

@@ -21,13 +21,13 @@ from numpy.typing import NDArray
 from analysis.building.jobs import ORDER_SEED, Entry, Job, Plan, by_class, trained
 from surrogate_nas.core.metrics import Metric
 from surrogate_nas.files import table_path
-from surrogate_nas.space import first_of_class
+from surrogate_nas.space import drawn_cells, first_of_class
 from surrogate_nas.surrogates import make_model
 from surrogate_nas.surrogates.evaluation import kendall
 from surrogate_nas.tables import CLASS_METRIC, ColumnKey, Table, TableFile
 from surrogate_nas.tables.file import write_with_card
 from surrogate_nas.training import task_named
-from surrogate_nas.training.hardware import Protocol, draw_cells, measure
+from surrogate_nas.training.hardware import Protocol, measure
 
 LATENCIES = 500
 """Number of cells whose latency is measured."""
@@ -165,7 +165,7 @@ def add_latencies(plan: Plan, table: Table, count: int = LATENCIES) -> dict[str,
     from scipy.stats import spearmanr
 
     space = plan.cells
-    cells = draw_cells(count, 0, space)
+    cells = drawn_cells(space, count)
     journal = plan.journal().with_suffix(".latency.jsonl")
     measured = measure(
         cells, table.network, Protocol("cpu", 1, 1), space=space, journal=journal

@@ -22,8 +22,9 @@ from scipy.stats import spearmanr
 import surrogate_nas as sn
 from surrogate_nas.results.lambda_path import lambda_path
 from surrogate_nas.runs.scale import undominated
+from surrogate_nas.space import drawn_cells, nb201
 from surrogate_nas.tables import write_table
-from surrogate_nas.training.hardware import Protocol, draw_cells, measure
+from surrogate_nas.training.hardware import Protocol, measure
 
 FOLDER = Path("results/tutorials/objective")
 shutil.rmtree(FOLDER, ignore_errors=True)
@@ -59,7 +60,7 @@ for term in objective.describe()["terms"]:
 # fifty times. A reference network in between shows whether the machine was quiet.
 
 # %%
-cells = draw_cells(32, seed=0)
+cells = drawn_cells(nb201(), 32)
 measured = measure(cells, table.network, Protocol(rounds=5, repeats=10))
 print(
     f"{measured.latency.min():.2f} to {measured.latency.max():.2f} ms; the reference varied by {measured.drift:.0%}"  # noqa: E501

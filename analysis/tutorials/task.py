@@ -19,9 +19,9 @@ import matplotlib.pyplot as plt
 import numpy as np
 
 import surrogate_nas as sn
+from surrogate_nas.space import drawn_cells, nb201
 from surrogate_nas.stats.summaries import signed_rank
 from surrogate_nas.training import task_named, train
-from surrogate_nas.training.hardware import draw_cells
 
 FOLDER = Path("results/tutorials/task")
 shutil.rmtree(FOLDER, ignore_errors=True)
@@ -135,7 +135,7 @@ assert (
 
 # %%
 LOSSES = ("cross_entropy", "label_smoothing", "brier")
-cells = draw_cells(6, seed=1)
+cells = drawn_cells(nb201(), 6, seed=1)
 made = {loss: train(cells, task.with_loss(loss)) for loss in LOSSES}
 error, value = (
     np.array([[curve.finals[name] for curve in made[loss]] for loss in LOSSES])

@@ -22,7 +22,7 @@ from surrogate_nas.cli.output import (
 )
 from surrogate_nas.core.errors import UserError
 from surrogate_nas.files import locked
-from surrogate_nas.space import DEFAULT_SPACE, cell_named, register
+from surrogate_nas.space import DEFAULT_SPACE, cell_named, drawn_cells, listed, register
 from surrogate_nas.tables import write_table
 from surrogate_nas.training import task_named
 from surrogate_nas.training import train as run_train
@@ -127,7 +127,7 @@ def measure(
       snas measure 11 12 --out winner.h5
       snas measure --cells 36 --space macro --task digits --out stacks.h5
     """
-    from surrogate_nas.training.hardware import Protocol, draw_cells
+    from surrogate_nas.training.hardware import Protocol
     from surrogate_nas.training.hardware import measure as run_measure
 
     if os.path.isdir(out):
@@ -141,7 +141,7 @@ def measure(
     chosen = (
         cells_named(cell_space, cell or [])
         if cells is None
-        else draw_cells(cells, seed, cell_space)
+        else drawn_cells(listed(cell_space), cells, seed)
     )
     protocol = Protocol(device, threads, batch)
     network = task_named(task).network() if task else None

@@ -93,8 +93,7 @@ def _refused(name: str, why: str) -> UserError:
 
 
 if TYPE_CHECKING:
-    from surrogate_nas.training.supernet import EdgeChoices
-    from surrogate_nas.training.supernet.supernet import Active, SupernetLoss
+    from surrogate_nas.training.supernet import Active, EdgeChoices, SupernetLoss
     from surrogate_nas.training.tasks import Split
 
 _SPLITS = ("valid", "train")
@@ -121,8 +120,7 @@ def supernet_context_of(objective: Objective, *, hidden: bool = False) -> Supern
             " another way."
         )
     goal = _goal(objective, task.kind)
-    from surrogate_nas.training.supernet import edge_choices, live_operations
-    from surrogate_nas.training.supernet.supernet import Supernet
+    from surrogate_nas.training.supernet import Supernet, edge_choices, live_operations
 
     choices = edge_choices(space)
     assert isinstance(space, Enumerable)
@@ -254,7 +252,7 @@ def _sealed() -> dict[str, Split]:
 
 
 def _goal(objective: Objective, kind: str) -> SupernetLoss:
-    from surrogate_nas.training.supernet.supernet import SupernetLoss
+    from surrogate_nas.training.supernet import SupernetLoss
 
     if objective.parts > 1 or objective.constraints or objective.has_history:
         raise UserError(

@@ -33,12 +33,9 @@ from surrogate_nas.core.errors import UserError
 from surrogate_nas.core.metrics import Kind, Metric
 from surrogate_nas.files import Journal
 from surrogate_nas.space import (
-    DEFAULT_SPACE,
     Cell,
     Space,
-    drawn_cells,
     listed,
-    space_named,
     space_of,
 )
 from surrogate_nas.space.network import Network
@@ -571,11 +568,6 @@ REFERENCE_EVERY = 10
 Progress = Callable[[int, int], None]
 
 
-def draw_cells(n: int, seed: int = 0, space: Space | None = None) -> list[Cell]:
-    """Draw different cells of a space; more of the same seed begin with the fewer."""
-    return drawn_cells(listed(space or space_named(DEFAULT_SPACE)), n, seed)
-
-
 def measure(
     cells: Sequence[Cell],
     network: Network | None = None,
@@ -604,7 +596,8 @@ def measure(
 
     Example:
         >>> small = Network(channels=4, cells_per_stage=1, image_size=8)
-        >>> cells = draw_cells(2)
+        >>> from surrogate_nas.space import drawn_cells, nb201
+        >>> cells = drawn_cells(nb201(), 2)
         >>> measured = measure(cells, small, Protocol(rounds=5, repeats=10))
         >>> measured.latency.shape, bool((measured.latency > 0).all())  # milliseconds
         ((2,), True)

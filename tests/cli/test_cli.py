@@ -250,9 +250,9 @@ def test_measure_writes_a_table_that_joins(snas, tmp_path):
         "date",
     } <= set(made.json["device_card"])
     assert [file.name for file in out.parent.iterdir()] == ["local.h5"]
-    from surrogate_nas.training.hardware import draw_cells
+    from surrogate_nas.space import drawn_cells, nb201
 
-    measured, other = (cell.text for cell in (draw_cells(2)[1], draw_cells(3)[2]))
+    measured, other = (cell.text for cell in drawn_cells(nb201(), 3)[1:])
     asked = ["--metric", "latency@local", "--with", out, "--json"]
     (answer,) = snas("query analog-cifar10", measured, *asked).json
     assert answer["value"] > 0

@@ -218,10 +218,11 @@ def _read_space(path):
 
 def _write_measured(path):
     # PyTorch, which reading needs not
-    from surrogate_nas.training.hardware import Protocol, draw_cells, measure
+    from surrogate_nas.space import drawn_cells
+    from surrogate_nas.training.hardware import Protocol, measure
 
     space = space_named("macro")
-    drawn = draw_cells(3, 0, space)
+    drawn = drawn_cells(space, 3)
     write_table(
         measure(
             drawn, None, Protocol("cpu", 1, 1), space=space, seed=0, journal=None

@@ -20,7 +20,7 @@ from surrogate_nas.space import nb201
 from surrogate_nas.space.network import NONE
 from surrogate_nas.strategies import ONE_SHOT
 from surrogate_nas.strategies.oneshot.darts import Darts
-from surrogate_nas.training.supernet.supernet import Supernet, SupernetLoss
+from surrogate_nas.training.supernet import Supernet, SupernetLoss
 from surrogate_nas.training.tasks import Split, task_named
 from surrogate_nas.training.tasks.fashion import has_fashion
 from tests.contracts import broken, checks_of, shorten
@@ -117,7 +117,7 @@ def test_what_no_supernet_can_minimise_is_refused(objective, limits, says):
 def test_l_is_that_of_the_objective(objective, goal, monkeypatch):
     given = []
     monkeypatch.setattr(
-        "surrogate_nas.training.supernet.supernet.Supernet",
+        "surrogate_nas.training.supernet.Supernet",
         lambda *all_of_it, **_: given.append(all_of_it[4]),
     )
     supernet_context_of(sn.Objective(objective, sn.load("live:digits"))).supernet(

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import pytest
@@ -14,7 +15,12 @@ import torch
 from torch import nn
 
 from surrogate_nas.core.errors import UserError
-from surrogate_nas.space import ChoiceSpace, EnumerableChoiceSpace, macro, nb201
+from surrogate_nas.space import (
+    EnumerableChoiceSpace,
+    drawn_cells,
+    macro,
+    nb201,
+)
 from surrogate_nas.space.network import Network
 from surrogate_nas.tables import TableFile, write_table
 from surrogate_nas.training.hardware import (
@@ -23,7 +29,6 @@ from surrogate_nas.training.hardware import (
     Rapl,
     device_card,
     device_model,
-    draw_cells,
     drift_in_words,
     energy_mj,
     find_meter,
@@ -36,6 +41,7 @@ from tests.pairs_space import Pairs
 
 SMALL = Network(channels=2, cells_per_stage=1, image_size=4, input_channels=1)
 PROTOCOL = Protocol(rounds=5, repeats=10, warm_up_seconds=0.0)
+draw_cells = partial(drawn_cells, nb201())
 N = 3
 
 
@@ -136,10 +142,9 @@ def test_drift_and_load_are_warned_of(measured):
 
 @pytest.mark.parametrize("space", [macro(), Pairs()], ids=["macro", "a user's"])
 def test_cells_of_any_space_with_networks_are_measured(space, tmp_path):
-    cells = draw_cells(3, 1, space)
-    assert draw_cells(2, 1, space) == cells[:2] and draw_cells(
-        len(space), 0, space
-    ) != list(space)
+    cells = drawn_cells(space, 3, 1)
+    assert drawn_cells(space, 2, 1) == cells[:2]
+    assert drawn_cells(space, len(space)) != list(space)
     made = measure(cells, SMALL, PROTOCOL, space=space, journal=tmp_path / "t.jsonl")
     table = made.table()
     assert table.space == space.definition == space.name
@@ -154,7 +159,7 @@ def test_cells_that_cannot_be_measured_are_told(tmp_path):
     bare = EnumerableChoiceSpace("bare", {"a": range(3)})
     with pytest.raises(UserError, match="cannot be built"):
         measure(
-            draw_cells(2, 0, bare),
+            drawn_cells(bare, 2),
             SMALL,
             PROTOCOL,
             space=bare,
@@ -162,8 +167,6 @@ def test_cells_that_cannot_be_measured_are_told(tmp_path):
         )
     with pytest.raises(UserError, match="is no cell of the space macro"):
         measure([macro()[0], nb201()[0]], SMALL, PROTOCOL)
-    with pytest.raises(UserError, match="cannot be listed"):
-        draw_cells(2, 0, ChoiceSpace("endless", {"a": range(3)}))
     assert not list(tmp_path.iterdir())
 
 
@@ -326,7 +329,12 @@ def test_odd_requests_are_refused(tmp_path):
         with pytest.raises(UserError, match="watts above 0"):
             measure(draw_cells(1), SMALL, PROTOCOL, watts=watts)
     with pytest.raises(UserError, match="A smaller one may do"):
-        measure(draw_cells(1), SMALL, Protocol(batch=10**12), journal=tmp_path / "t.jsonl")
+        measure(
+            draw_cells(1),
+            SMALL,
+            Protocol(batch=10**12),
+            journal=tmp_path / "t.jsonl",
+        )
     assert not list(tmp_path.iterdir())
 
 
@@ -366,8 +374,11 @@ def test_a_journal_of_another_measurement_is_refused(tmp_path):
 MEASURE = """
 import sys
 from dataclasses import replace
+from functools import partial
+from functools import partial
 from pathlib import Path
-from surrogate_nas.training.hardware import Protocol, draw_cells, measure
+from surrogate_nas.space import drawn_cells, nb201
+from surrogate_nas.training.hardware import Protocol, measure
 from surrogate_nas.space.network import Network
 small = Network(channels=2, cells_per_stage=1, image_size=4, input_channels=1)
 
@@ -376,7 +387,8 @@ def tell(done, total):
     if done == int(sys.argv[2]):
         sys.stdin.read()
 
-measure(draw_cells(8), small, Protocol(rounds=5), journal=Path(sys.argv[1]), progress=tell)
+cells = drawn_cells(nb201(), 8)
+measure(cells, small, Protocol(rounds=5), journal=Path(sys.argv[1]), progress=tell)
 """
 """Tells of every visit; after some it waits to be killed."""
 

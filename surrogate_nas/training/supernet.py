@@ -1,5 +1,6 @@
-"""A supernet on a task's training and validation data: its steps, the losses of α, and their cost.
+"""The supernet: all cells of a space in one network, for one-shot strategies.
 
+A supernet needs a space whose cells are graphs with an operation chosen on every edge by itself.
 Weights are trained as the task trains a cell's. Batches are normalised by their own statistics,
 also where inherited weights are judged, since running ones would mix all cells.
 """
@@ -8,15 +9,17 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Sequence
+from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
 import torch
 import torch.nn.functional as F
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from surrogate_nas.core.errors import UserError
-from surrogate_nas.space import Space, listed
+from surrogate_nas.space import Enumerable, Space, listed
 from surrogate_nas.space.network import (
     NONE,
     Blueprint,
@@ -28,8 +31,59 @@ from surrogate_nas.space.network import (
 )
 from surrogate_nas.space.network.module import BlueprintModule, convolved
 from surrogate_nas.training.machine import cores
-from surrogate_nas.training.supernet import EdgeChoices, edge_choices
 from surrogate_nas.training.tasks import Splits, Task
+
+
+class EdgeChoices(NamedTuple):
+    """The operation of each choice on each edge.
+
+    Attributes:
+        edges: (from, to), one for each position of the space.
+        operations: For every edge the operation of each choice, as in
+            `surrogate_nas.space.network`.
+    """
+
+    edges: tuple[tuple[int, int], ...]
+    operations: tuple[tuple[int, ...], ...]
+
+
+@lru_cache(maxsize=8)
+def edge_choices(space: Space) -> EdgeChoices:
+    """Read off a space's cells what stands on which edge."""
+    refused = UserError(
+        f"Cells of the space {space.name} have no operation to choose on every edge of one graph,"
+        " which a supernet is made of."
+    )
+    if not isinstance(space, Enumerable) or not space.is_buildable:
+        raise refused
+    by_edge: list[dict[int, int]] = [{} for _ in space[0].choices]
+    edges = set()
+    for cell in space:
+        graph = space.graph(cell)
+        if graph is None or len(graph.operations) != len(by_edge):
+            raise refused
+        edges.add(graph.edges)
+        for of_edge, choice, operation in zip(
+            by_edge, cell.choices, graph.operations, strict=True
+        ):
+            if of_edge.setdefault(choice, operation) != operation:
+                raise refused
+    if len(edges) > 1 or len({len(of_edge) for of_edge in by_edge}) > 1:
+        raise refused
+    operations = (
+        tuple(of_edge[choice] for choice in sorted(of_edge)) for of_edge in by_edge
+    )
+    return EdgeChoices(edges.pop(), tuple(operations))
+
+
+@lru_cache(maxsize=8)
+def live_operations(space: Enumerable) -> NDArray[np.int8]:
+    """The operations of every cell that its output depends on, shape ``(len(space), edges)``; 0
+    elsewhere.
+    """
+    graphs = (space.graph(cell, live_only=True) for cell in space)
+    return np.array([graph.operations for graph in graphs if graph], dtype=np.int8)
+
 
 # Convolutions of one size that read the same node are one convolution of many outputs, and what has
 # no weights is computed once a node for all its edges, which makes a step several times faster. The
@@ -301,8 +355,9 @@ class Supernet:
         return outputs.unsqueeze(0)
 
     def _active(self, path: Path | None) -> list[list[int]]:
-        edges, choices = self.choices.shape
-        return [[c] for c in path] if path is not None else [[*range(choices)]] * edges
+        if path is None:
+            return [[*range(len(choices))] for choices in self.choices.operations]
+        return [[choice] for choice in path]
 
     def _judged(self, outputs: Tensor, targets: Tensor) -> Tensor:
         if not self._goal.is_error:
