@@ -161,7 +161,7 @@ class Layered(ChoiceSpace):
         if not self.depth:
             return super().live(choices)
         depths = np.array(self._depths)[choices[:, self._depth_at]]
-        return np.asarray(self._layer <= depths[:, None])
+        return self._layer <= depths[:, None]
 
     def chosen(self, choices: Choices, decision: str) -> Column:
         """The chosen number, shape ``(n,)``; for layers ``(n, layers)``, 0 for absent ones."""
@@ -169,8 +169,8 @@ class Layered(ChoiceSpace):
         columns = range(section.start, section.stop)
         values = np.column_stack([values_at(self.options[p], p)(choices) for p in columns])
         if not self._layer[section.start]:
-            return np.asarray(values[:, 0])
-        return np.asarray(values * self.live(choices)[:, section])
+            return values[:, 0]
+        return values * self.live(choices)[:, section]
 
     @property
     def size(self) -> float:  # type: ignore[override]
@@ -432,7 +432,7 @@ class GPT(Transformer):
         biases = 3 * _HEAD * heads + 2 * width * (ratios + layers)
         normalised = 2 * width * (2 * layers + 1)
         tables = 2 * network.classes * width + self._weights(choices)
-        return np.asarray(tables + normalised + biases * choices[:, -1])
+        return tables + normalised + biases * choices[:, -1]
 
     def multiply_accumulates(self, choices: Choices, network: Network) -> Column:
         """Multiply-accumulates of all linear maps for one sequence, shape ``(n,)``, a whole number.
@@ -441,7 +441,7 @@ class GPT(Transformer):
             network: Its classes are the vocabulary, its image size the length of the sequence.
         """
         logits = network.classes * self.chosen(choices, "embed_dim")
-        return np.asarray(network.image_size * (logits + self._weights(choices)))
+        return network.image_size * (logits + self._weights(choices))
 
     def _widths(self, choices: Choices) -> tuple[Column, Column, Column]:
         """The width, and the sums of all heads and of all ratios."""
@@ -450,7 +450,7 @@ class GPT(Transformer):
 
     def _weights(self, choices: Choices) -> Column:
         width, heads, ratios = self._widths(choices)
-        return np.asarray(4 * _HEAD * heads * width + 3 * ratios * width**2)
+        return 4 * _HEAD * heads * width + 3 * ratios * width**2
 
 
 gpt_s = partial(GPT, "s")
@@ -477,7 +477,7 @@ _VIT_TEXTS = (
 def _block(width: Column, inner: Column, hidden: Column) -> Column:
     """Parameters of an attention that is `inner` wide and an MLP, each after a normalisation."""
     attention = 3 * inner * (width + 1) + (inner + 1) * width
-    return np.asarray(attention + 2 * width * hidden + hidden + width + 4 * width)
+    return attention + 2 * width * hidden + hidden + width + 4 * width
 
 
 def _patches(width: Column, network: Network, positions: int) -> Column:

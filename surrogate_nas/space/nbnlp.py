@@ -305,7 +305,7 @@ def depth(choices: Choices) -> Column:
             [reached[rows, sources[:, node, slot]] for slot in range(_INPUTS)], axis=0
         )
         reached[:, _FIRST + node] = np.where(operations[:, node] > 0, deepest + 1, 0)
-    return np.asarray(reached[rows, _FIRST + choices[:, -_STATES]])
+    return reached[rows, _FIRST + choices[:, -_STATES]]
 
 
 def parameters(choices: Choices, network: Network) -> Column:

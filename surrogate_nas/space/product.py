@@ -93,8 +93,7 @@ class LazyCells(Sequence[Cell]):
 def keys_of(choices: Choices) -> list[bytes]:
     """The choices of every cell as bytes, which can be looked up and compared."""
     rows = np.ascontiguousarray(choices, dtype=np.int8)
-    keys: list[bytes] = rows.view(f"V{rows.shape[1]}").ravel().tolist()
-    return keys
+    return rows.view(f"V{rows.shape[1]}").ravel().tolist()
 
 
 _WORD = re.compile(r"[A-Za-z0-9_.+-]+")

@@ -569,7 +569,7 @@ def _drawn(
     bits = stream.random_raw(parameter.shape) & np.uint64(2**24 - 1)
     bound = np.float32(parameter.bound)
     uniform = bits.astype(np.float32) * np.float32(2**-24) * (bound + bound) - bound
-    return np.asarray(uniform)
+    return uniform
 
 
 Writer: TypeAlias = Callable[[Blueprint, int, str, int], int]

@@ -34,8 +34,7 @@ def tiles() -> Array:
     rng = split_rng()
     count = sum(SIZES) // len(NAMES)
     parts = [rng.permutation(_tiles(grey(name)))[:count] for name in NAMES]
-    shuffled: Array = rng.permutation(np.concatenate(parts))[:, None]
-    return shuffled
+    return rng.permutation(np.concatenate(parts))[:, None]
 
 
 def grey(name: str) -> Array:

@@ -311,5 +311,4 @@ class Adversarial(Trainer):
 
 @np.errstate(all="ignore")
 def _logistic(x: Array) -> Array:
-    fake: Array = 1 / (1 + np.exp(-x))
-    return fake
+    return 1 / (1 + np.exp(-x))
