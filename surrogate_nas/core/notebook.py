@@ -1,9 +1,9 @@
-"""How things show themselves in a notebook: a small table or figure in the notebook's colours."""
+"""How things show themselves in a notebook: a small table in the notebook's colours."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import lru_cache
+from functools import cache
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -14,23 +14,15 @@ _PAGE = """<div style="overflow-wrap:break-word"><p><strong>{{ title }}</strong>
 <table><thead><tr>{% for head in heads %}<th style="text-align:left">{{ head }}</th>{% endfor %}</tr></thead>
 <tbody>{% for row in rows %}<tr>{% for cell in row %}<td style="text-align:left">{{ cell }}</td>{% endfor %}</tr>
 {% endfor %}</tbody></table></div>"""  # noqa: E501
-
-_FIGURE = """<div style="overflow-wrap:break-word">{{ svg | safe }}<p><code>{{ title }}</code>
-{%- if note %}<br><small>{{ note }}</small>{% endif %}</p></div>"""
 _MOST_ROWS = 60
 _LONGEST = 300
 
 
-@lru_cache(maxsize=2)
-def _template(source: str) -> Template:
+@cache
+def _template() -> Template:
     from jinja2 import Environment, StrictUndefined
 
-    return Environment(autoescape=True, undefined=StrictUndefined).from_string(source)
-
-
-def html_figure(title: str, note: str = "", svg: str = "") -> str:
-    """A picture with what it is as HTML."""
-    return _template(_FIGURE).render(title=title, note=note, svg=svg)
+    return Environment(autoescape=True, undefined=StrictUndefined).from_string(_PAGE)
 
 
 def html_table(
@@ -43,7 +35,7 @@ def html_table(
     texts = [map(_text, row) for row in rows[:_MOST_ROWS]]
     if len(rows) > _MOST_ROWS:
         note = f"{note} The first {_MOST_ROWS} of {len(rows):,} rows.".strip()
-    return _template(_PAGE).render(title=title, heads=heads, rows=texts, note=note)
+    return _template().render(title=title, heads=heads, rows=texts, note=note)
 
 
 def _text(value: object) -> str:

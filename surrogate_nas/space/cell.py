@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import TypeAlias
 
 import numpy as np
@@ -60,15 +60,8 @@ class Cell:
     def __repr__(self) -> str:
         return f"Cell({self.text!r})"
 
-    def _repr_html_(self) -> str:
-        return shown_by[-1](self)
-
     def __reduce__(self) -> tuple[type[Cell], tuple[tuple[int, ...], str, int]]:
         return Cell, (self.choices, self.text, self.index)
-
-
-shown_by: list[Callable[[Cell], str]] = [Cell.__str__]
-"""How notebooks show a cell; it does not know its space, but the registry does."""
 
 
 def choices_of(cells: Sequence[Cell]) -> Choices:

@@ -21,6 +21,7 @@ import hashlib
 import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from functools import cache
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -143,7 +144,8 @@ def ordered(cells: Net) -> Net:
     """The same graph in its canonical order, with sorted inputs where these commute.
 
     Raises:
-        ValueError: There is a circle, or a node reads one that there is not.
+        LookupError: A node reads one that there is not.
+        RecursionError: There is a circle.
     """
     nodes = cells.nodes
     marks = _marks(cells)
@@ -168,38 +170,28 @@ def ordered(cells: Net) -> Net:
 def _marks(cells: Net) -> list[str]:
     """A mark for each node; equal marks can be exchanged if they also read the same."""
     terms = _terms(cells.nodes)
-    marks: dict[int, str] = {}
 
+    @cache
     def mark(i: int) -> str:
-        if i not in marks:
-            readers = []
-            for reader, node in enumerate(cells.nodes):
-                for slot, source in enumerate(node.inputs):
-                    if source == i + _FIRST:
-                        port = slot if node.operation == _BLEND else ""
-                        readers.append(_digest(port, terms[reader], mark(reader)))
-            states = [f"new{state}" for state, node in enumerate(cells.states) if node == i]
-            marks[i] = _digest(*sorted(readers), *states)
-        return marks[i]
+        readers = []
+        for reader, node in enumerate(cells.nodes):
+            for slot, source in enumerate(node.inputs):
+                if source == i + _FIRST:
+                    port = slot if node.operation == _BLEND else ""
+                    readers.append(_digest(port, terms[reader], mark(reader)))
+        states = [f"new{state}" for state, node in enumerate(cells.states) if node == i]
+        return _digest(*sorted(readers), *states)
 
     return [mark(i) for i in range(len(cells.nodes))]
 
 
 def _terms(nodes: Sequence[Node]) -> list[str]:
-    terms: dict[int, str] = {}
-
+    @cache
     def term(source: int) -> str:
         if source < _FIRST:
             return _SOURCES[source]
-        if source - _FIRST >= len(nodes):
-            raise ValueError("a node reads one that there is not")
-        if source not in terms:
-            terms[source] = ""
-            operation, inputs = nodes[source - _FIRST]
-            terms[source] = _digest(operation, *_arranged(operation, map(term, inputs)))
-        if not terms[source]:
-            raise ValueError("its nodes go round in a circle")
-        return terms[source]
+        operation, inputs = nodes[source - _FIRST]
+        return _digest(operation, *_arranged(operation, map(term, inputs)))
 
     return [term(i + _FIRST) for i in range(len(nodes))]
 

@@ -16,19 +16,17 @@ from pathlib import Path
 from typing import Any
 
 from surrogate_nas.core.errors import UserError, unknown
-from surrogate_nas.core.notebook import html_figure, html_table
 from surrogate_nas.core.registry import Registry
 from surrogate_nas.files import home, replacing
 from surrogate_nas.files.formats import RELEASE, check_version, stamp
 from surrogate_nas.space.base import Space, cell_written
-from surrogate_nas.space.cell import Cell, shown_by
+from surrogate_nas.space.cell import Cell
 from surrogate_nas.space.product import (
     ChoiceSpace,
     EnumerableChoiceSpace,
     Sampled,
     subset_of,
 )
-from surrogate_nas.space.sketch import sketch_svg
 
 ENTRY_POINT_GROUP = "surrogate_nas.spaces"
 # By name, ``module:NAME`` of what makes an instance.
@@ -179,25 +177,6 @@ def space_of(cell: Cell) -> Space:
     raise UserError(
         f"{cell} is a cell of no registered space. Known: {', '.join(known())}."
     )
-
-
-def _html_of(cell: Cell) -> str:
-    """A cell in a notebook: drawn, where its space draws cells, else its choices by position."""
-    try:
-        space = space_of(cell)
-    except UserError:
-        return html_figure(cell.text, "of no registered space")
-    origin = f"cell {cell.index:,} " if cell.index >= 0 else ""
-    origin += f"of the space {space.name}"
-    sketch = space.sketch(cell)
-    if sketch or not isinstance(space, ChoiceSpace):
-        return html_figure(cell.text, origin, sketch_svg(sketch) if sketch else "")
-    chosen = zip(space.positions, space.options, cell.choices, strict=True)
-    rows = [(position, options[choice]) for position, options, choice in chosen]
-    return html_table(cell.text, ("position", "choice"), rows, origin)
-
-
-shown_by.append(_html_of)
 
 
 def cell_named(text: str) -> tuple[Space, Cell]:

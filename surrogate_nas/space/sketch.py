@@ -121,6 +121,9 @@ class Sketch(NamedTuple):
     size: Point
     marks: Sequence[Mark]
 
+    def _repr_html_(self) -> str:
+        return sketch_svg(self)
+
 
 class Frame(NamedTuple):
     """Where the coordinates of a drawing, which rise upwards, lie on its paper.

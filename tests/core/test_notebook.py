@@ -73,10 +73,11 @@ def test_notebooks_show_tables(made):
 
 
 def test_a_drawing_shows_its_operations_and_follows_the_page(tab):
-    cell = space_named("nb201").parse(
+    space = space_named("nb201")
+    cell = space.parse(
         "|nor_conv_3x3~0|+|none~0|none~1|+|skip_connect~0|none~1|avg_pool_3x3~2|"
     )
-    html = cell._repr_html_()
+    html = space.sketch(cell)._repr_html_()
     assert html.count("conv 3×3") == html.count("pool 3×3") == html.count("skip<") == 1
     ink = []
     for scheme in ("light", "dark"):
