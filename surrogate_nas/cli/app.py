@@ -63,14 +63,14 @@ PANELS = {
             "List the benchmarks that are here or can be fetched.",
         ),
         "strategies": (
-            "listing:strategies",
+            "data:strategies",
             "List the search strategies: what each does, and its paper.",
         ),
         "losses": (
-            "listing:losses",
+            "data:losses",
             "List the training losses: unit, fitting tasks, paper.",
         ),
-        "query": ("listing:query", "Look up metrics of cells."),
+        "query": ("data:query", "Look up metrics of cells."),
         "data": ("data:app", "Fetch, import and verify benchmark data."),
         "path": ("data:path", "Print the folder of fetched and imported data."),
     },

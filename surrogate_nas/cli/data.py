@@ -1,10 +1,13 @@
-"""Commands about data: what there is, how to get it, and whether it is right."""
+"""Commands about data: what benchmarks, strategies and losses there are, cells looked up, how to
+get data, and whether it is right.
+"""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 from textwrap import fill
 from typing import Annotated, Any, Literal
@@ -19,6 +22,12 @@ from surrogate_nas.benchmarks.doctor import (
     examine_file,
     is_file,
 )
+from surrogate_nas.cli.options import (
+    BenchmarkArgument,
+    CellsArgument,
+    WithOption,
+    cells_named,
+)
 from surrogate_nas.cli.output import JsonOption, emit, note, progress_bar, show_table
 from surrogate_nas.core.errors import UserError, unknown
 from surrogate_nas.core.extras import package_folder
@@ -26,12 +35,14 @@ from surrogate_nas.core.metrics import DIRECTIONS, by_use, metric_named
 from surrogate_nas.files import home, locked, table_path
 from surrogate_nas.space import Sampled, register, space_named
 from surrogate_nas.stats.summaries import Row, Rows
+from surrogate_nas.strategies import described
 from surrogate_nas.tables import Table, write_table
 from surrogate_nas.tables.sources import fetching, nats, nb101, spreadsheet
 from surrogate_nas.tables.sources.base import declared, package_of, sources
 from surrogate_nas.tables.sources.facts import verified
 from surrogate_nas.tables.sources.nb201 import pth
 from surrogate_nas.tables.sources.spreadsheet import Declared
+from surrogate_nas.training.losses import LOSSES
 
 app = Typer(no_args_is_help=True, help="Fetch, import and verify benchmark data.")
 
@@ -461,3 +472,90 @@ def verify(
     emit(result, json, lambda: show_table(("", "check", "found"), rows))
     if failed := [check.name for check in checks if not check.passed]:
         raise UserError(f"{len(failed)} checks failed: {', '.join(failed)}.")
+
+
+def strategies(json: JsonOption = False) -> None:
+    """List the search strategies: what each does, and its paper.
+
+    \b
+    Examples:
+      snas strategies
+      snas strategies --json
+    """
+    content = described()
+    rows = [(s["name"], s["description"], s["paper"] or None) for s in content]
+    emit(content, json, lambda: show_table(("strategy", "does", "paper"), rows))
+
+
+def losses(json: JsonOption = False) -> None:
+    """List the training losses: unit, fitting tasks, paper.
+
+    Values may be compared where the last column says the same. Any of them, or a file.py:LOSS, is
+    trained by --loss NAME, or behind a task's name: TASK?loss=NAME.
+
+    \b
+    Examples:
+      snas losses
+      snas losses --json
+      snas train 11 --task digits --loss focal
+    """
+    content = [
+        {
+            "name": loss.name,
+            "description": loss.title,
+            "unit": loss.unit,
+            "fits": list(loss.fits),
+            "comparable": loss.comparable,
+        }
+        for loss in LOSSES.values()
+    ]
+    rows = [
+        (loss.name, loss.title, loss.unit, ", ".join(loss.fits), loss.comparable)
+        for loss in LOSSES.values()
+    ]
+    emit(
+        content,
+        json,
+        lambda: show_table(("loss", "is", "unit", "trains", "comparable as"), rows),
+    )
+
+
+def query(
+    bench: BenchmarkArgument,
+    cells: CellsArgument,
+    metric: Annotated[str | None, "The metric; every search metric if left out."] = None,
+    epochs: Annotated[
+        int | None,
+        "The length of the training run; the longest if left out.",
+    ] = None,
+    seed: Annotated[int | None, "A training seed; the mean if left out."] = None,
+    with_: WithOption = None,
+    json: JsonOption = False,
+) -> None:
+    """Look up metrics of cells.
+
+    \b
+    Examples:
+      snas query fashion 11
+      snas query nb201-cifar10 0 1 2 --metric valid_error --epochs 12
+      snas query fashion 11 --with local.h5 --metric latency@local
+    """
+    bench_ = load(bench, with_=with_ or ())
+    results: list[Any] = bench_.query(
+        cells_named(bench_.space, cells),
+        metric,
+        epochs=epochs,
+        seed=seed,
+    )
+    answers = (
+        results
+        if metric
+        else [answer for by_name in results for answer in by_name.values()]
+    )
+    content = [answer.to_json() for answer in answers]
+    heads = ("cell", "metric", "epochs", "seed", "value", "unit", "source")
+    rows = [[entry[head] for head in heads] for entry in content]
+    for before, row in reversed(list(pairwise(rows))):
+        if row[0] == before[0]:
+            row[0] = ""  # a cell stands once
+    emit(content, json, lambda: show_table(heads, rows, spare=("source", "seed")))

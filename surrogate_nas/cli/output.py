@@ -8,9 +8,9 @@ import shutil
 import sys
 import textwrap
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Protocol, TextIO
+from typing import TYPE_CHECKING, Annotated, Any, TextIO
 
 from surrogate_nas.core.numbers import plural
 from surrogate_nas.files.progress import LINE_SECONDS, ProgressLines
@@ -22,6 +22,9 @@ if TYPE_CHECKING:
     from surrogate_nas.results.suite import SuiteResult
 
 _PIPED_WIDTH = 200
+_TERMINAL_SECONDS = 0.25
+# of the line in which a terminal shows progress
+_ERASE = "\r\x1b[2K"
 # A first column of longer texts, such as cells, may be folded
 _LONGEST_NAME = 40
 # A further column of longer texts may be folded
@@ -42,7 +45,8 @@ def emit(content: Any, as_json: bool, show: Callable[[], None]) -> None:
 
 def note(message: str) -> None:
     """Print a message on standard error."""
-    sys.stderr.write(f"{_wrapped(message, sys.stderr)}\n")
+    start = _ERASE if sys.stderr.isatty() else ""
+    sys.stderr.write(f"{start}{_wrapped(message, sys.stderr)}\n")
 
 
 def in_a_line(text: str) -> str:
@@ -160,44 +164,24 @@ def _text(value: object) -> str:
     return f"{value:.6g}" if isinstance(value, float) else str(value)
 
 
-class Progress(Protocol):
-    """What long work tells how far it is."""
-
-    def __call__(self, done: int, total: int, detail: str = "") -> None:
-        """Tell it: so many of all (0 where that is not known), and how far the one at work is."""
-
-
-def progress_bar(
-    what: str, every: float = LINE_SECONDS
-) -> AbstractContextManager[Progress]:
-    """Show progress on standard error: a bar where that is a terminal, else a line every 30
-    seconds.
-    """
-    return (
-        _bar(what) if sys.stderr.isatty() else ProgressLines(what, every=every, write=note)
-    )
-
-
 @contextmanager
-def _bar(what: str) -> Iterator[Progress]:
-    from rich import progress as rich
-    from rich.console import Console
+def progress_bar(what: str, every: float = LINE_SECONDS) -> Iterator[ProgressLines]:
+    """Show progress on standard error: in a line that is written over where that is a terminal,
+    else a line every 30 seconds.
+    """
+    is_terminal = sys.stderr.isatty()
+    if is_terminal:
+        every = _TERMINAL_SECONDS
+    with ProgressLines(what, every, _write_over if is_terminal else note) as lines:
+        yield lines
+    if is_terminal:
+        lines.say()
+        _write_over("")
 
-    columns = (
-        rich.TextColumn("{task.description}"),
-        rich.BarColumn(),
-        rich.MofNCompleteColumn(),
-        rich.TextColumn("{task.fields[detail]}"),
-        rich.TimeElapsedColumn(),
-        rich.TimeRemainingColumn(),
-    )
-    with rich.Progress(*columns, console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task(what, total=None, detail="")
 
-        def progress(done: int, total: int, detail: str = "") -> None:
-            bar.update(task, completed=done, total=total or None, detail=detail)
-
-        yield progress
+def _write_over(line: str) -> None:
+    sys.stderr.write(f"{_ERASE}{line[: shutil.get_terminal_size().columns - 1]}")
+    sys.stderr.flush()
 
 
 def present(

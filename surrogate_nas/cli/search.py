@@ -18,7 +18,6 @@ from surrogate_nas.cli.options import (
 )
 from surrogate_nas.cli.output import (
     JsonOption,
-    Progress,
     emit,
     in_a_line,
     note,
@@ -30,6 +29,7 @@ from surrogate_nas.cli.output import (
 )
 from surrogate_nas.core.errors import UserError
 from surrogate_nas.core.numbers import NO_CELL
+from surrogate_nas.files import ProgressLines
 from surrogate_nas.objective import Objective
 from surrogate_nas.results.api import search as run_search
 from surrogate_nas.results.comparison import final_metrics
@@ -169,7 +169,7 @@ _MOST_FINAL = 8
 
 
 class _Counted:
-    def __init__(self, progress: Progress, total: int) -> None:
+    def __init__(self, progress: ProgressLines, total: int) -> None:
         self._progress, self._total = progress, total
         self._done = self._failed = 0
         self._running: int | None = None

@@ -1,4 +1,5 @@
-"""The formats of files that are written and read again, each with a version of its own.
+"""The formats of files that are written and read again, each with a version of its own, and the
+check of a content for missing, unknown and ill-typed fields.
 
 Every file says its format's version and the release that wrote it. A release reads its own version
 or says how a file of an older one is carried over; a newer one is refused. Reports, pictures,
@@ -9,10 +10,12 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Callable, Mapping
 from contextlib import suppress
+from functools import cache
 from importlib import import_module
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple, TypeVar, get_args, get_origin, get_type_hints
 
 from surrogate_nas.core.errors import UserError
 from surrogate_nas.files.whole import open_regular, printable
@@ -104,3 +107,26 @@ def check_first_line(path: Path) -> None:
         header = json.loads(file.readline(_LONGEST_LINE))
     if header and isinstance(header, dict):
         check_version(path, "journal", header.get("version", 1), header.get(RELEASE))
+
+
+T = TypeVar("T")
+_hints: Callable[[type], dict[str, Any]] = cache(get_type_hints)
+
+
+def build(kind: type[T], content: Mapping[str, Any], **further: Any) -> T:
+    """Make a dataclass whose fields are texts, numbers, flags or one of some words.
+
+    Raises:
+        ValueError: A field is missing, unknown or of another type.
+    """
+    hints = {name: hint for name, hint in _hints(kind).items() if name not in further}
+    is_whole = isinstance(content, Mapping) and content.keys() == hints.keys()
+    if not is_whole or not all(_fits(content[name], hint) for name, hint in hints.items()):
+        raise ValueError(
+            f"a {kind.__name__.lower()} needs {', '.join(hints)}, of their types"
+        )
+    return kind(**content, **further)
+
+
+def _fits(value: object, hint: Any) -> bool:
+    return value in get_args(hint) if get_origin(hint) is Literal else type(value) is hint

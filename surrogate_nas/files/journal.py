@@ -15,6 +15,7 @@ import os
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
+from functools import partial
 from hashlib import blake2b
 from pathlib import Path
 from typing import Any, Self
@@ -27,7 +28,7 @@ from surrogate_nas.files.whole import read_regular, sync, sync_path
 _ROOT = f"journal {FORMATS['journal'].version}"
 # how long lines wait for the disk while further ones follow
 _COMMIT_SECONDS = 0.2
-_DAMAGE = "({}). Delete it to begin anew."
+DAMAGE = "({}). Delete it to begin anew."
 _SEAL = b', "seal": "'
 _CLOSE = b'"}'
 _DIGITS = 16
@@ -124,18 +125,27 @@ class Chain:
     """
 
     def __init__(
-        self, path: Path, root: str, accept: Callable[[list[Entry]], int] = len
+        self,
+        path: Path,
+        root: str,
+        accept: Callable[[list[Entry]], int] = len,
+        damage: str = DAMAGE,
     ) -> None:
         """Open or make the file, dropping a torn last line; waits for another process with it.
 
+        Args:
+            path: The file.
+            root: What its seals begin with.
+            accept: Says how many of its lines are kept.
+            damage: What a message on damage says, as `reported` takes it.
+
         Raises:
-            DamagedError: A line is not as it was written, or the file is of another work.
-            OSError: It cannot be read or written.
-            UserError: It cannot be locked.
+            UserError: It is damaged or of another work, or cannot be read, written or locked.
         """
         self.path = path
         self._broken = False
-        with ExitStack() as stack:
+        self._reported = partial(reported, path, damage)
+        with self._reported(), ExitStack() as stack:
             stack.enter_context(locked(path))
             self._is_new = not path.exists()
             content = b"" if self._is_new else read_regular(path)
@@ -156,19 +166,20 @@ class Chain:
         """Add lines.
 
         Raises:
-            OSError: The disk is full.
+            UserError: The disk is full.
         """
-        if self._broken:
-            raise OSError(errno.EIO, "an earlier write failed")
         content, seal = _chained((_encode(entry).encode() for entry in entries), self._seal)
         length = self._length + len(content)
-        try:
-            while content:
-                content = content[os.write(self._file, content) :]
-        except OSError:
-            self._broken = True
-            os.ftruncate(self._file, self._length)
-            raise
+        with self._reported():
+            if self._broken:
+                raise OSError(errno.EIO, "an earlier write failed")
+            try:
+                while content:
+                    content = content[os.write(self._file, content) :]
+            except OSError:
+                self._broken = True
+                os.ftruncate(self._file, self._length)
+                raise
         self._length, self._seal = length, seal
         if time.monotonic() - self._committed >= _COMMIT_SECONDS:
             self.commit()
@@ -177,18 +188,19 @@ class Chain:
         """Wait until every line is on the disk.
 
         Raises:
-            OSError: The disk is full.
+            UserError: The disk is full.
         """
-        sync(self._file)
+        with self._reported():
+            sync(self._file)
         self._committed = time.monotonic()
 
     def close(self) -> None:
         """Commit, unless a write failed before, and let the file go.
 
         Raises:
-            OSError: The disk is full.
+            UserError: The disk is full.
         """
-        with self._open:
+        with self._reported(), self._open:
             if not self._broken:
                 self.commit()
                 if self._is_new:
@@ -237,11 +249,10 @@ class Journal:
         self._chain: Chain | None = None
         if path is None:
             return
-        with reported(self.path, _DAMAGE):
-            check_first_line(path)
-            self._chain = Chain(path, _ROOT, self._accept)
-            if not self._chain.entries:
-                self._chain.append({**stamp("journal"), **self.header})
+        check_first_line(path)
+        self._chain = Chain(path, _ROOT, self._accept)
+        if not self._chain.entries:
+            self._chain.append({**stamp("journal"), **self.header})
 
     @classmethod
     def read(cls, path: Path, settings: dict[str, Any]) -> list[Any]:
@@ -252,7 +263,7 @@ class Journal:
         """
         journal = cls(None, settings)
         journal.path = path
-        with reported(path, _DAMAGE, "read"):
+        with reported(path, DAMAGE, "read"):
             try:
                 content = read_regular(path)
             except FileNotFoundError:
@@ -282,7 +293,7 @@ class Journal:
 
     def damaged(self, error: Exception) -> UserError:
         """Build the error for a line that is not what it should be."""
-        return UserError(f"{self.path} is damaged {_DAMAGE.format(error)}")
+        return UserError(f"{self.path} is damaged {DAMAGE.format(error)}")
 
     def append(self, entry: Any) -> None:
         """Add a line of anything that JSON can hold; see the module for power cuts.
@@ -291,8 +302,7 @@ class Journal:
             UserError: The disk is full.
         """
         if self._chain is not None:
-            with reported(self.path, _DAMAGE):
-                self._chain.append({"entry": entry})
+            self._chain.append({"entry": entry})
         self.entries.append(entry)
 
     def commit(self) -> None:
@@ -302,8 +312,7 @@ class Journal:
             UserError: The disk is full.
         """
         if self._chain is not None:
-            with reported(self.path, _DAMAGE):
-                self._chain.commit()
+            self._chain.commit()
 
     def close(self) -> None:
         """Close the file; where nothing was added to its first line, remove it.
@@ -313,10 +322,9 @@ class Journal:
         """
         chain, self._chain = self._chain, None
         if chain is not None:
-            with reported(self.path, _DAMAGE):
-                if not self.entries:
-                    chain.path.unlink(missing_ok=True)
-                chain.close()
+            if not self.entries:
+                chain.path.unlink(missing_ok=True)
+            chain.close()
 
     def __enter__(self) -> Self:
         return self

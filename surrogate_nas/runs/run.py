@@ -23,7 +23,7 @@ from surrogate_nas.core.arguments import checked_as
 from surrogate_nas.core.errors import UserError
 from surrogate_nas.core.notebook import html_table
 from surrogate_nas.core.numbers import decimals_for, fixed, plural
-from surrogate_nas.files.journal import Chain, DamagedError, read_chain, reported
+from surrogate_nas.files.journal import Chain, DamagedError, read_chain
 from surrogate_nas.files.whole import read_regular
 from surrogate_nas.space import Cell
 from surrogate_nas.space.trial import Epochs, Finite, Positive, Trial
@@ -425,8 +425,7 @@ class RunLog:
 
     def __init__(self, path: Path, root: str) -> None:
         self.path = path
-        with reported(path, _DAMAGE):
-            self._chain = Chain(path, root, _unended)
+        self._chain = Chain(path, root, _unended, _DAMAGE)
         self.known: list[dict[str, Any]] = self._chain.entries
 
     def append(self, trials: Sequence[Trial], *, at_once: bool = False) -> None:
@@ -441,10 +440,9 @@ class RunLog:
                 new.append(entry)
             elif _as_text(self.known[trial.index]) != _as_text(entry):
                 raise self.other_history()
-        with reported(self.path, _DAMAGE):
-            self._chain.append(*new)
-            if at_once:
-                self._chain.commit()
+        self._chain.append(*new)
+        if at_once:
+            self._chain.commit()
 
     def finish(self, run: Run) -> None:
         """Write the last line, which marks the run as ended, and wait until all is on the disk."""
@@ -453,9 +451,8 @@ class RunLog:
         line = EndLine(
             end=len(run.trials), **{name: getattr(run, name) for name in _END_FIELDS}
         )
-        with reported(self.path, _DAMAGE):
-            self._chain.append(to_builtins(line))
-            self._chain.commit()
+        self._chain.append(to_builtins(line))
+        self._chain.commit()
 
     def other_history(self) -> UserError:
         """What to raise where the run goes another way than its file tells."""
@@ -465,8 +462,7 @@ class RunLog:
 
     def close(self) -> None:
         """Let the file go."""
-        with reported(self.path, _DAMAGE):
-            self._chain.close()
+        self._chain.close()
 
 
 def _as_text(entry: Mapping[str, Any]) -> str:

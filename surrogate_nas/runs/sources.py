@@ -26,7 +26,7 @@ from surrogate_nas.core.digests import Sources, json_check, source_of, text_of, 
 from surrogate_nas.core.errors import UserError
 from surrogate_nas.core.registry import parse_reference
 from surrogate_nas.files import home
-from surrogate_nas.files.journal import Chain, DamagedError
+from surrogate_nas.files.journal import Chain
 from surrogate_nas.files.opened import MISSING, Opened
 from surrogate_nas.strategies import OURS, StrategyEntry
 
@@ -41,6 +41,7 @@ __all__ = [
     "sources_of",
 ]
 
+_DAMAGE = "({}). Delete it; versions are then counted anew."
 _ROOT = "surrogate_nas versions 1"
 _LARGEST = 10**6
 """Bytes of a file that is taken for source where a command names it."""
@@ -163,7 +164,7 @@ def count_version(
     }
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with closing(Chain(path, f"{_ROOT} {key}")) as chain:
+        with closing(Chain(path, f"{_ROOT} {key}", damage=_DAMAGE)) as chain:
             known = list(chain.entries)
             is_known = entry in known or (
                 files is None and any(version["code"] == entry["code"] for version in known)
@@ -171,11 +172,9 @@ def count_version(
             if not is_known:
                 chain.append(entry)
                 known.append(entry)
-    except DamagedError as error:
-        raise UserError(
-            f"{path} is damaged: {error}. Delete it; versions are then counted anew."
-        ) from error
-    except OSError:
+    except (OSError, UserError) as error:
+        if not isinstance(error.__cause__ or error, OSError):
+            raise
         return 1
     whole = {
         (version["code"], version["files"])

@@ -27,7 +27,7 @@ from numpy.typing import NDArray
 from surrogate_nas.core.errors import UserError
 from surrogate_nas.core.metrics import Metric
 from surrogate_nas.files import hdf5
-from surrogate_nas.files.content import build
+from surrogate_nas.files.formats import build
 from surrogate_nas.files.whole import printable
 from surrogate_nas.space import listed, space_named
 from surrogate_nas.space.network import Network

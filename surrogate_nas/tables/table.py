@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from surrogate_nas.core.digests import json_digest
 from surrogate_nas.core.metrics import Metric
-from surrogate_nas.files.content import build
+from surrogate_nas.files.formats import build
 from surrogate_nas.files.whole import printable
 from surrogate_nas.space import listed, space_named
 from surrogate_nas.space.network import Network

@@ -62,5 +62,5 @@ def test_a_terminal_says_how_many_run_and_failed(command):
     os.close(ours)
     assert process.wait() == 0
     text = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", said.decode()).replace("\r", "\n")
-    assert "2 running" in text and re.search(r"10/10 \d running, 1 failed", text)
+    assert "2 running" in text and re.search(r"10/10, \d running, 1 failed", text)
     assert len(FAILED.findall(text)) == 1

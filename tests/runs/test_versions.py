@@ -106,6 +106,6 @@ def test_the_record_is_sealed(tmp_path):
     assert len(lines) == 4
     record.write_text(record.read_text().replace(lines[0]["code"], "0" * 32))
     with pytest.raises(
-        UserError, match=r"is damaged: line 1 is not as it was written\. Delete it"
+        UserError, match=r"is damaged \(line 1 is not as it was written\)\. Delete it"
     ):
         count_version(*arguments, {"a.py": "1"}, None)

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from surrogate_nas.files.content import build
+from surrogate_nas.files.formats import build
 
 
 @dataclass(frozen=True)
