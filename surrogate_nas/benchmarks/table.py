@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 from collections.abc import Collection, Sequence, Set
 from functools import lru_cache
@@ -23,6 +24,7 @@ from surrogate_nas.benchmarks.base import (
 )
 from surrogate_nas.core.errors import UserError
 from surrogate_nas.core.metrics import PERCENT
+from surrogate_nas.core.process import one_thread
 from surrogate_nas.files import home
 from surrogate_nas.space import Cell, Enumerable
 from surrogate_nas.tables import (
@@ -69,9 +71,17 @@ def open_table(path: Path, kind: type[TableBenchmark] | None = None) -> TableBen
     return _opened(path, kind or TableBenchmark, modified(path), home())
 
 
-def open_in_server(path: str) -> None:
-    """Open a table in the process that workers are forked from, so that they find it open."""
-    open_table(Path(path))
+def open_in_server(described: str) -> None:
+    """Open a table in the process that workers are forked from, with what they read of it.
+
+    Args:
+        described: As JSON, the path, the questions and the seed of an objective.
+    """
+    path, questions, seed = json.loads(described)
+    benchmark = open_table(Path(path))
+    with one_thread():  # which looks for pools of threads when it is first entered
+        cell = benchmark.space.sample(np.random.default_rng(0))
+    benchmark.measure([cell], [Question(*question) for question in questions], seed)
 
 
 @lru_cache(maxsize=16)

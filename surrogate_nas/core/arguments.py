@@ -355,8 +355,9 @@ class Knobbed:
 
 def knobs_of(kind: Any) -> dict[str, Knob]:
     """The options of a class by name, those of its bases first."""
-    names = {name: None for base in reversed(kind.__mro__) for name in vars(base)}
-    values = {name: inspect.getattr_static(kind, name) for name in names}
+    values = {
+        n: value for base in reversed(kind.__mro__) for n, value in vars(base).items()
+    }
     return {name: value for name, value in values.items() if isinstance(value, Knob)}
 
 

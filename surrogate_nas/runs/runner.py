@@ -9,6 +9,7 @@ interrupted study has seen them all.
 
 from __future__ import annotations
 
+import json
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -349,7 +350,8 @@ class Experiment:
         benchmark = self.objective.benchmark
         space = benchmark.space.definition
         if type(benchmark) is TableBenchmark:
-            share("surrogate_nas.benchmarks.table:open_in_server", str(benchmark.path))
+            asked = [str(benchmark.path), self.objective.questions(), self.objective.seed]
+            share("surrogate_nas.benchmarks.table:open_in_server", json.dumps(asked))
         if self._flags[entry.label].shares_points and not entry.blinded and space in SPACES:
             share("surrogate_nas.strategies.bo.strategy:prepare_named", space)
         follower = Follower(**observers)

@@ -24,7 +24,6 @@ from surrogate_nas.core.errors import UserError
 from surrogate_nas.core.registry import Registry, subclass_of
 from surrogate_nas.space import Cell, Space, space_of
 from surrogate_nas.space.network import Network
-from surrogate_nas.training.fast.network import CompiledModel
 from surrogate_nas.training.machine import (
     Array,
     LossAndGradient,
@@ -41,6 +40,7 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
 
     from surrogate_nas.space.network.module import BlueprintModule
+    from surrogate_nas.training.fast.network import CompiledModel
 
 _EVALUATION_BATCH = 1000
 _ON_A_CPU = 64
@@ -215,7 +215,7 @@ class Curve:
         return {name: last[name] for name in self.units}
 
 
-Model: TypeAlias = CompiledModel | TorchModel
+Model: TypeAlias = "CompiledModel | TorchModel"
 STACKED_ON_GPU = 64
 _MOST_EPOCHS = 100_000
 SIZES = ("params", "macs")
@@ -385,7 +385,7 @@ class _Run:
         """Do one batch with another network, so that no cell is charged for loading code."""
         key = self.task.kind, self.task.trained.name
         model = None if key in _WARM or self.device != "cpu" else self._model(cells)
-        if not isinstance(model, CompiledModel):
+        if model is None or isinstance(model, TorchModel):
             return
         trainer = self.trainer(self.task, self.task.data, seed=self.seed)
         batch = next(iter(trainer.batches(0, model.predict)))
@@ -408,6 +408,8 @@ class _Run:
             space = self.spaces[cells[0]]
             plan = space.blueprint(cells[0], self.network, live_only=True)
             if plan is not None:
+                from surrogate_nas.training.fast.network import CompiledModel
+
                 return CompiledModel(plan, self.task, seed=self.seed)
             _say_once(space.name)
         networks = [
