@@ -14,7 +14,7 @@ from surrogate_nas.report import (
     write_explorer,
     write_report,
 )
-from surrogate_nas.report.explorer import page
+from surrogate_nas.report.explorer import problem as page
 from surrogate_nas.report.explorer.problem import ProblemData, select_cells
 from surrogate_nas.report.reading import undominated
 from surrogate_nas.results.api import compare, read_comparison, run_suite

@@ -45,8 +45,7 @@ def write_explorer(result: StudyResult, folder: Path) -> Path | None:
         ...     write_explorer(found, Path(folder)).name
         'explore.html'
     """
-    from surrogate_nas.report.explorer.page import Page
-    from surrogate_nas.report.explorer.problem import ProblemData
+    from surrogate_nas.report.explorer.problem import Page, ProblemData
     from surrogate_nas.report.reading import (
         Comparison,
         SuiteResult,

@@ -1,12 +1,17 @@
-"""The data of a comparison for its explorer: cells, metrics, drawings, choices and trials."""
+"""The explorer's data of a comparison (cells, metrics, drawings, choices and trials), and its page:
+one HTML document below six megabytes, in the most detail that fits.
+"""
 
 from __future__ import annotations
 
+import base64
 import gzip
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import fields
 from functools import cached_property, lru_cache
 from itertools import chain
+from sys import maxsize
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -16,6 +21,7 @@ from surrogate_nas.benchmarks import Question
 from surrogate_nas.core.errors import UserError
 from surrogate_nas.core.metrics import Quantity
 from surrogate_nas.objective import Objective, Scores
+from surrogate_nas.report.markup import render
 from surrogate_nas.report.reading import (
     Comparison,
     Run,
@@ -444,11 +450,7 @@ def select_cells(comparison: Comparison, runs: Sequence[Run], background: int) -
         objective, scores_of_all, [space.index(cell) for cell in best], background
     )
     scores = Scores(
-        scores_of_all.score[indices],
-        scores_of_all.loss[indices],
-        scores_of_all.penalty[indices],
-        scores_of_all.feasible[indices],
-        scores_of_all.vector[indices],
+        *(getattr(scores_of_all, array.name)[indices] for array in fields(Scores))
     )
     n = len(scores_of_all.loss)
     sampled = None if len(indices) == n else np.isin(indices, _sample(n, background))
@@ -546,37 +548,28 @@ def _shown_metrics(objective: Objective) -> dict[Question, str]:
 
 
 class _Marks:
-    """The drawings of a space's cells: distinct marks, and the numbers of each cell's marks."""
+    """The drawings of a space's cells: each distinct mark with its number, and those of a cell."""
 
     def __init__(self, space: Space) -> None:
         self._space = space
-        self.marks: list[Mark] = []
-        self._numbers: dict[Mark, int] = {}
-        # a mark's number by its object, as spaces share equal marks between cells
-        self._seen: dict[int, int] = {}
+        self.marks: dict[Mark, int] = {}
         self._by_cell: dict[Cell, list[int]] = {}
+        # by the object, as spaces share equal marks between cells; all sketches are kept for it
+        self._by_id: dict[int, int] = {}
         self._sketches: list[Any] = []
 
     def numbers(self, cell: Cell) -> list[int]:
         if cell not in self._by_cell:
             sketch = self._space.sketch(cell)
-            self._sketches.append(
-                sketch
-            )  # what it is made of stays the object that was seen
-            self._by_cell[cell] = (
-                [self._number(mark) for mark in sketch.marks] if sketch else []
-            )
+            self._sketches.append(sketch)
+            marks = sketch.marks if sketch else ()
+            self._by_cell[cell] = [self._number(mark) for mark in marks]
         return self._by_cell[cell]
 
     def _number(self, mark: Mark) -> int:
-        number = self._seen.get(id(mark))
-        if number is None:
-            number = self._seen[id(mark)] = self._numbers.setdefault(
-                mark, len(self._numbers)
-            )
-            if number == len(self.marks):
-                self.marks.append(mark)
-        return number
+        if id(mark) not in self._by_id:
+            self._by_id[id(mark)] = self.marks.setdefault(mark, len(self.marks))
+        return self._by_id[id(mark)]
 
 
 # Cached between the problems of a page and between levels of detail.
@@ -596,10 +589,78 @@ def _drawings(space: Space, cells: Sequence[Cell], block: Block) -> dict[str, An
     order = first_uses.argsort()  # numbers in the order of the cells
     ranks = np.empty_like(order)
     ranks[order] = np.arange(len(order))
+    marks = list(known.marks)
     kind = np.uint32 if len(used) > np.iinfo(np.uint16).max else np.uint16
     return {
         "size": first.size,
-        "marks": [svg_of_mark(known.marks[number]) for number in used[order].tolist()],
+        "marks": [svg_of_mark(marks[number]) for number in used[order].tolist()],
         "codes": block.array(ranks[codes].astype(kind)),
         "counts": block.array(counts),
     }
+
+
+MOST_BYTES = 6_000_000
+"""The largest size of a page."""
+_SPARE = 150_000  # the part of it for everything but the problems
+# Levels of detail: first more runs, then cells that no run evaluated, then more metrics.
+_DETAILS = (
+    *(Detail(0, 3, runs, False) for runs in (1, 2, 5, 10, 20, 50, maxsize)),
+    Detail(1000, 3, maxsize, False),
+    Detail(2000, 4, maxsize, False),
+    *(Detail(n, 5, maxsize, False) for n in (4000, 8000, 16_000)),
+    Detail(16_000, 6, maxsize, True),
+    *(Detail(n, 12, maxsize, True) for n in (16_000, maxsize)),
+    Detail(maxsize, maxsize, maxsize, True),
+)
+
+
+class Page:
+    """Collects problems, each in the most detail that its share of the page allows."""
+
+    def __init__(self, title: str, *, problems: int = 1) -> None:
+        self.title = title
+        self.included: list[dict[str, str]] = []
+        self.left_out: list[str] = []
+        self._to_come = problems
+        self._level = len(_DETAILS) - (
+            1 if problems == 1 else 3
+        )  # one alone has room for all
+        self._room = MOST_BYTES - _SPARE
+
+    def add(self, name: str, packed: Callable[[Detail], bytes]) -> None:
+        """Add the next problem in the most detail that fits into its share of the remaining space.
+
+        Args:
+            packed: Gives its data at a level of detail.
+        """
+        share = self._room / max(self._to_come, 1)
+        self._to_come -= 1
+        block = self._largest(packed, share)
+        if not block:
+            self.left_out.append(name)
+            return
+        self._room -= len(block)
+        self.included.append({"name": name, "block": block})
+
+    def _largest(self, packed: Callable[[Detail], bytes], share: float) -> str:
+        """The block of most detail that fits, in base 64, or empty."""
+        largest = ""
+        at = self._level
+        step = 0
+        while 0 <= at < len(_DETAILS):
+            block = base64.b64encode(packed(_DETAILS[at])).decode()
+            fits = len(block) <= share
+            if fits:
+                largest = block
+                self._level = at
+            if step == (-1 if fits else 1):
+                break
+            step = 1 if fits else -1
+            at += step
+        return largest
+
+    def html(self) -> str:
+        """The whole document."""
+        return render(
+            "explore.html", title=self.title, problems=self.included, left_out=self.left_out
+        )
