@@ -33,7 +33,7 @@ from surrogate_nas.report.markup import (
 from surrogate_nas.report.reading import TABLES, Comparison, Study
 from surrogate_nas.report.style import Style
 
-OVERTUNING_NOTE = (
+_OVERTUNING_NOTE = (
     "Overtuning (Schneider et al., 2025): the share of runs whose answer is worse by the mean over"
     " seeds than a cell that they had picked before, and the mean loss by it over all runs."
 )
@@ -178,7 +178,7 @@ def summary_notes(comparison: Comparison) -> list[str]:
             " and regrets are over the others, whose number is in the column of runs.",
         ),
         (objective.draws, _OPTIMISM_NOTE),
-        (comparison.tells_overtuning, OVERTUNING_NOTE),
+        (comparison.tells_overtuning, _OVERTUNING_NOTE),
         (
             objective.benchmark.cost == "queries",
             "The benchmark holds no training times: a query costs one unit.",
@@ -283,25 +283,3 @@ def _table(study: Study, title: str, name: str, text: str) -> Section | None:
 
 for _position, _title, _name, _text in _SHOWN:
     section(_position, "suite")(partial(_table, title=_title, name=_name, text=_text))
-
-
-@section(73, "suite")
-def overtuning(study: Study) -> Section | None:
-    """How often runs left a better pick, a row a problem with drawn seeds."""
-    names = list(study.result.standings)
-    rows: list[list[Content]] = []
-    for problem in study.result.problems:
-        overtunings = [problem.overtuning(name) for name in names]
-        if any(value is not None for value in overtunings):
-            shown = [
-                NOTHING
-                if value is None
-                else f"{share(value[0])}, {fixed(value[1] / problem.reference.scale, 3)}"
-                for value in overtunings
-            ]
-            rows.append([problem.name, *shown])
-    if not rows:
-        return None
-    heads = ["problem", *(name for name in names)]
-    text = f"{OVERTUNING_NOTE} The loss is in normalised regret."
-    return folded("Overtuning", Table(heads, rows), note(text))
