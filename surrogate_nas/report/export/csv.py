@@ -8,12 +8,13 @@ from pathlib import Path
 
 from surrogate_nas.files import write_whole
 from surrogate_nas.report.export import Format
-from surrogate_nas.report.exporting import run_row, trial_rows
 from surrogate_nas.report.reading import (
     Rows,
     Source,
     as_csv,
     results_of,
+    run_row,
+    trial_rows,
 )
 
 

@@ -22,8 +22,16 @@ from typing import TYPE_CHECKING, Any
 from surrogate_nas.core.errors import UserError
 from surrogate_nas.files import replacing
 from surrogate_nas.report.export import Format
-from surrogate_nas.report.exporting import clock, rows_of_run, run_row
-from surrogate_nas.report.reading import Comparison, Run, Source, StudyResult, results_of
+from surrogate_nas.report.reading import (
+    Comparison,
+    Run,
+    Source,
+    StudyResult,
+    clock,
+    results_of,
+    rows_of_run,
+    run_row,
+)
 
 if TYPE_CHECKING:
     from mlflow.tracking import MlflowClient

@@ -22,13 +22,14 @@ import numpy as np
 from surrogate_nas.files import replacing
 from surrogate_nas.objective import Objective
 from surrogate_nas.report.export import Format
-from surrogate_nas.report.exporting import clock, run_row
 from surrogate_nas.report.reading import (
     Comparison,
     Run,
     Source,
     StudyResult,
+    clock,
     results_of,
+    run_row,
 )
 from surrogate_nas.space import ChoiceSpace
 from surrogate_nas.space.trial import Trial
