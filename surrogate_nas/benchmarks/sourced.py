@@ -206,11 +206,11 @@ class Tables(Resolver):
         """Open the table; one that can be made without a fetch is made on first use."""
         path = _path(name)
         source = source_of(name) or ""
-        if not path.is_file():
+        if not _is_here(name):
             if not is_ready(source):
                 raise AbsentError(f"{name} is not here yet: {how_to_get(source)}.")
             with locked(path, what=f"the table {path.stem}"):
-                if not path.is_file():  # else another process made it while this one waited
+                if not _is_here(name):  # else another process made it while this one waited
                     write_table(assembled(name), path)
         bench = open_table(path)
         if source and declared(source).package and lacks(source):
@@ -224,7 +224,7 @@ class Tables(Resolver):
 
     def _describe(self, name: str) -> TableBenchmark | dict[str, Any]:
         """Return the table, or an entry where it is not here or cannot be opened."""
-        if not _path(name).is_file():
+        if not _is_here(name):
             return described(name)
         try:
             return self.open(name)
@@ -238,6 +238,19 @@ class Tables(Resolver):
 
 def _path(name: str) -> Path:
     return shipped(f"{FASHION}.h5") if name == FASHION else table_path(name)
+
+
+def _is_here(name: str) -> bool:
+    """Return whether a table is here; one that a package makes again is whole, too."""
+    path = _path(name)
+    source = source_of(name)
+    if not path.is_file() or source is None or not declared(source).package:
+        return path.is_file()
+    try:
+        open_table(path)
+    except UserError:
+        return False
+    return True
 
 
 @lru_cache(maxsize=1)
