@@ -25,7 +25,7 @@ from analysis.signals import marks_of
 from surrogate_nas.benchmarks import Benchmark, load, tables
 from surrogate_nas.surrogates.evaluation import kendall
 from surrogate_nas.tables import CLASS_METRIC
-from surrogate_nas.tables.sources import lcdb, tabm
+from surrogate_nas.tables.sources import lcdb
 
 Columns = dict[Key, Values]
 """By split, ``loss`` or ``measure``, and per cent of a run: shape ``(trainings, cells)``, smaller
@@ -140,6 +140,13 @@ class Outside(NamedTuple):
     tested: bool = False  # Whether test values are known along its runs
 
 
+def _data_set(name: str) -> str:
+    """The data set of a benchmark of TabM, without the number of its split."""
+    words = name.removeprefix("tabm-").split("-")
+    is_split = len(words[-1]) == 1 and words[-1].isdigit()
+    return "-".join(words[:-1] if is_split else words)
+
+
 FAMILIES = {
     "fashion": Outside(
         "fashion", "", "this project's, 500 classes, five epochs of one curve, three seeds"
@@ -159,7 +166,7 @@ FAMILIES = {
         "13 families of tabular networks, each with its own tuned recipe, which validation data"
         " chose, as they did the epoch; 15 seeds; no curves; of regression, where the measure is"
         " the loss, the training loss alone",
-        source=tabm.data_set,
+        source=_data_set,
     ),
     "NAS-Bench-201": Outside(
         "nb201-",

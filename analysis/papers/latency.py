@@ -41,7 +41,7 @@ from surrogate_nas.space import Enumerable, listed
 from surrogate_nas.surrogates import Surrogate, make_model
 from surrogate_nas.surrogates.base import Z90
 from surrogate_nas.surrogates.latency import KnownDevices, Latency, Prior
-from surrogate_nas.tables.sources.nb201.extracts import devices as public_devices
+from surrogate_nas.tables.sources import fetching
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -90,6 +90,11 @@ _METRICS = {
 }
 _FEW_VALUES = 100
 _NO_TIME_MS = 1.0
+
+
+def public_devices() -> list[str]:
+    """The names of HELP's 23 device settings."""
+    return sorted(path.stem for path in fetching.files("nb201", "HayeonLee/*/latency/*"))
 
 
 @dataclass(frozen=True)

@@ -62,7 +62,8 @@ class Column(Struct, frozen=True, forbid_unknown_fields=True):
         optional: Whether the column is left out where records have no such field.
         missing: Whether a cell may have no value, as where a number is infinite.
         worst: Whether a missing or infinite value counts as the worst of the others.
-        epochs: The length of the training run, or the word that says it.
+        epochs: The length of the training run, or the word that says it; if that is a list, values
+            have an axis of epochs before the others.
         seeds: How many seeds a value is of, -1 if unknown; or which, if each has a value.
         source: Where the numbers come from, if not from that of the table's metrics.
         only: Patterns of the tables that have the column.
@@ -86,7 +87,7 @@ class Column(Struct, frozen=True, forbid_unknown_fields=True):
     seeds: int | list[int] = 1
     source: str = ""
     only: tuple[str, ...] = ("*",)
-    each: tuple[dict[str, str | int], ...] = ({},)
+    each: tuple[dict[str, str], ...] = ({},)
 
     def __post_init__(self) -> None:
         if self.convert not in CONVERSIONS:
@@ -274,17 +275,33 @@ def table_of(
         metric = column.metric(own, spec.source.format_map(words))
         epochs = own[column.epochs] if isinstance(column.epochs, str) else column.epochs
         values = column.values(records, own)
-        if values.ndim == 2:
-            numbers = (
-                column.seeds if isinstance(column.seeds, list) else range(values.shape[1])
-            )
-            seeds = dict(zip(numbers, values.T.copy(), strict=True))
-            table.add(metric, epochs, *means(values), seeds)
-        elif indices is None:
-            table.add(metric, epochs, values, cast(int, column.seeds))
-        else:
-            table.add(metric, epochs, *means_by_cell(values, indices))
+        for length, of_length in (
+            zip(epochs, values, strict=True)
+            if isinstance(epochs, list)
+            else ((epochs, values),)
+        ):
+            _add(table, metric, length, of_length, column.seeds, indices)
     return table
+
+
+def _add(
+    table: Table,
+    metric: Metric,
+    epochs: int | None,
+    values: Values,
+    seeds: int | list[int],
+    indices: NDArray[np.intp] | None,
+) -> None:
+    if values.ndim == 2:
+        numbers = seeds if isinstance(seeds, list) else range(values.shape[1])
+        columns = zip(numbers, values.T.copy(), strict=True)
+        held = {seed: column for seed, column in columns if np.isfinite(column).any()}
+        if held:
+            table.add(metric, epochs, *means(values), held)
+    elif indices is None:
+        table.add(metric, epochs, values, cast(int, seeds))
+    else:
+        table.add(metric, epochs, *means_by_cell(values, indices))
 
 
 def columns_of(

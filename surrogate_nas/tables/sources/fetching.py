@@ -188,7 +188,7 @@ def fetch(source: str, progress: Progress | None = None) -> list[Path]:
             if not _is_right(path, wanted) and (wanted or connected):
                 address, members = _address(base, name, entry)
                 try:
-                    _fetch(address, path, members=members, wanted=wanted)
+                    _fetch(address, path, members, wanted)
                 except (OSError, UnicodeError) as error:
                     connected = connected and not _is_lost(error)
                     if wanted:
@@ -213,8 +213,8 @@ def _is_right(path: Path, wanted: str) -> bool:
     return not wanted or _sha256(path, about.st_mtime_ns, about.st_size) == wanted
 
 
-def _fetch(address: str, path: Path, members: str = "", wanted: str = "") -> str:
-    """Fetch a file, or the `members` of an archive as a tar, and return its sha256.
+def _fetch(address: str, path: Path, members: str, wanted: str) -> None:
+    """Fetch a file, or the `members` of an archive as a tar.
 
     Raises:
         OSError: There is none; also UnicodeError.
@@ -228,7 +228,6 @@ def _fetch(address: str, path: Path, members: str = "", wanted: str = "") -> str
         content.seek(0)
         with replacing(path) as temporary, temporary.open("wb") as new:
             shutil.copyfileobj(content, new)
-    return digest
 
 
 def _content(address: str) -> io.BufferedIOBase:

@@ -17,7 +17,7 @@ from __future__ import annotations
 
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -45,22 +45,15 @@ _AIMS = {
 }
 
 
-class _Round(NamedTuple):
-    """A grid of the authors': its folder, what its tasks are called, and the last epoch where all
-    have one.
-    """
-
-    folder: str
-    prefix: str
-    epochs: int | None
-
-
 _ROUNDS = {
-    "v1": _Round("design_v1_grid_round1", "graphgym-wide-", None),
-    "v2": _Round("design_v2_grid_round2", "graphgym-", 400),
-    "link": _Round("design_v2link_grid_round2link", "graphgym-link-", 100),
-    "ogb": _Round("design_v2ogb_grid_round2ogb", "graphgym-", 100),
+    "v1": ("design_v1_grid_round1", "graphgym-wide-", None),
+    "v2": ("design_v2_grid_round2", "graphgym-", 400),
+    "link": ("design_v2link_grid_round2link", "graphgym-link-", 100),
+    "ogb": ("design_v2ogb_grid_round2ogb", "graphgym-", 100),
 }
+"""Of each grid of the authors' the folder, the beginning of its tables' names, and the last epoch
+where all have one.
+"""
 _NUMBERS = ("loss", "accuracy", "auc")
 _FIELDS = (*_NUMBERS, *(f"{field}_std" for field in _NUMBERS), "time_iter", "params")
 
@@ -68,10 +61,11 @@ _FIELDS = (*_NUMBERS, *(f"{field}_std" for field in _NUMBERS), "time_iter", "par
 def read(name: str) -> Table:
     """Read a task's rows of the fetched files into a table."""
     grid = next(
-        (grid for grid in ("v1", "link") if name.startswith(_ROUNDS[grid].prefix)), "v2"
+        (grid for grid in ("v1", "link") if name.startswith(_ROUNDS[grid][1])), "v2"
     )
     grid = "ogb" if name == "graphgym-ogbg" else grid
-    paths = fetching.fetched("graphgym", f"*/{_ROUNDS[grid].folder}/*")
+    folder, _, epochs = _ROUNDS[grid]
+    paths = fetching.fetched("graphgym", f"*/{folder}/*")
     space = WideGraphGym() if grid == "v1" else GraphGym()
     with reading(f"GraphGym's table of {name}", "table of results", "graphgym"):
         files = _read_grid(grid, *paths)
@@ -93,8 +87,8 @@ def read(name: str) -> Table:
             what=first["what"].iloc[0],
             settings=" with their training settings" if grid == "v1" else "",
             objective="valid_auc" if grid == "ogb" else "valid_error",
-            folder=_ROUNDS[grid].folder,
-            epochs=_ROUNDS[grid].epochs,
+            folder=folder,
+            epochs=epochs,
             banner="" if grid == "ogb" else banner,
         )
 
@@ -121,13 +115,13 @@ def _named(grid: str, row: dict[str, str]) -> tuple[str, str]:
     if row["format"] != "nx":
         is_link = row["task"] == "link_pred"
         kind = "link prediction" if is_link else f"{row['task']} classification"
-        return f"{_ROUNDS[grid].prefix}{data.lower()}", f"{kind} on {data}"
+        return f"{_ROUNDS[grid][1]}{data.lower()}", f"{kind} on {data}"
     feature, label = (
         _WORDS.get(row[key], row[key].removeprefix("node_")) for key in ("feature", "label")
     )
     inputs = _FEATURES.get(row["feature"], "the clustering coefficient")
     what = f"the {_AIMS[label]} of {data} graphs' {row['task']}s from {inputs}"
-    return f"{_ROUNDS[grid].prefix}{data}-{feature}-{label}", what
+    return f"{_ROUNDS[grid][1]}{data}-{feature}-{label}", what
 
 
 def _cell(space: ChoiceSpace, row: dict[str, str]) -> Cell:

@@ -22,12 +22,10 @@ from typing import IO, TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from surrogate_nas.core.metrics import Metric, Quantity, score_metric
 from surrogate_nas.tables import Table, Values
 from surrogate_nas.tables.sources import fetching
 from surrogate_nas.tables.sources.base import declared, read_once, reading
 from surrogate_nas.tables.sources.declaration import (
-    CONVERSIONS,
     declaration,
     means,
     space_of,
@@ -50,24 +48,7 @@ _MISSING = np.iinfo(np.int32).min
 _ROWS = 200_000
 
 
-class _Kind(NamedTuple):
-    """A spreadsheet: its metric, unit, quantity and meaning, and the conversion of its scores."""
-
-    name: str
-    unit: str
-    quantity: Quantity
-    meaning: str
-    convert: str
-
-
-_KINDS = {
-    "accuracy": _Kind("error", "%", "error", "wrong", "error_of_share"),
-    "logloss": _Kind("loss", "nats", "loss", "log loss, at most 34.5", "none"),
-    "auc": _Kind("auc", "%", "quality", "area under the ROC curve", "times"),
-    "f1": _Kind("f1", "%", "quality", "F1", "times"),
-}
-
-
+_KINDS = ("accuracy", "logloss", "auc", "f1")
 _NUMBERS = ["traintime", *(f"score_{split}" for split in _SPLITS)]
 
 
@@ -159,47 +140,23 @@ def table_of_set(name: str, sheets: dict[str, pd.DataFrame]) -> Table:
         learners = np.flatnonzero(np.isfinite(valid).any(axis=(0, 2)))
         counts = np.isfinite(valid[:, learners]).any(axis=2).all(axis=1)
         gives = np.array(_UNCERTAIN, dtype=np.float64)[learners]
+        records = {
+            f"{kind} {split}": scores
+            for kind, of_kind in cubes.items()
+            for split, scores in zip(_SPLITS, of_kind.scores[:, :, learners], strict=True)
+        }
+        records |= {"gives_probabilities": gives, "seconds": first.seconds[:, learners]}
         space = space_of(declaration("lcdb"), {})
-        table = table_of(
+        return table_of(
             "lcdb",
             name,
             space,
-            {"gives_probabilities": gives},
+            records,
             [space.at((learner,)) for learner in learners.tolist()],
             data=data,
             size=first.sizes[int(np.flatnonzero(counts)[-1])],
+            **{kind: of_kind.sizes for kind, of_kind in cubes.items()},
         )
-        for kind, of_kind in cubes.items():
-            short, unit, quantity, meaning, conversion = _KINDS[kind]
-            for split, scores in zip(_SPLITS, of_kind.scores[:, :, learners], strict=True):
-                metric = score_metric(
-                    f"{split}_{short}", unit, quantity, meaning, table.source
-                )
-                _add(table, metric, of_kind.sizes, CONVERSIONS[conversion](scores, 100.0))
-        described = "of fitting, on machines that are not stated"
-        seconds = Metric(
-            "train_seconds",
-            "s",
-            "record",
-            "cost",
-            description=described,
-            source=table.source,
-        )
-        _add(table, seconds, first.sizes, first.seconds[:, learners])
-    return table
-
-
-def _add(table: Table, metric: Metric, sizes: list[int], values: Values) -> None:
-    """Add a metric of shape ``(sizes, cells, splits)``: means of what is there, and the splits."""
-    for size, of_size in zip(sizes, values, strict=True):
-        mean, n_seeds = means(of_size)
-        if n_seeds.any():
-            seeds = {
-                seed: column.copy()
-                for seed, column in enumerate(of_size.T)
-                if np.isfinite(column).any()
-            }
-            table.add(metric, size, mean, n_seeds, seeds)
 
 
 def by_outer(scores: Cube, size: int = -1) -> Values:

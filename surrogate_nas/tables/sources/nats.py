@@ -2,9 +2,8 @@
 record at a time.
 
 Dong et al., "NATS-Bench: Benchmarking NAS Algorithms for Architecture Topology and Size", TPAMI
-2021. The folder holds ``meta.pickle.pbz2`` and a file ``NNNNNN.pickle.pbz2`` per architecture; a
-part of them imports what it holds. The pickles are read through an allow-list, never executed.
-Memory stays that of one record and the columns.
+2021. The folder holds a file ``NNNNNN.pickle.pbz2`` per architecture; a part of them imports what
+it holds. The pickles are read through an allow-list, never executed.
 """
 
 from __future__ import annotations
@@ -32,7 +31,6 @@ from surrogate_nas.tables.sources.pickles import numpy_scalars, read_pickle
 
 PREFIXES = {TOPOLOGY.space: "nats", SIZE.space: "nats-size"}
 _RECORD = re.compile(r"\d{6}\.pickle\.pbz2")
-_META = "meta.pickle.pbz2"
 _MOST = 64_000_000
 
 
@@ -42,7 +40,8 @@ def read(folder: Path, progress: Progress | None = None) -> list[Table]:
     Those of the size space are ``nats-size-cifar10`` and so on.
     """
     allowed = {**numpy_scalars(), "collections.OrderedDict": dict}
-    files, kind = _records(folder, allowed)
+    files = _records(folder)
+    kind = _kind(_load(files[0], allowed))
     short = "size space" if kind is SIZE else "topology space"
     source = "NATS-Bench folder (github.com/D-X-Y/NATS-Bench), imported"
     tables = RecordTables(PREFIXES[kind.space], f"NATS-Bench, {short}", source, kind)
@@ -58,8 +57,8 @@ def read(folder: Path, progress: Progress | None = None) -> list[Table]:
     return results
 
 
-def _records(folder: Path, allowed: dict[str, object]) -> tuple[list[Path], Records]:
-    """Return the record files of a folder, in order, and their kind."""
+def _records(folder: Path) -> list[Path]:
+    """Return the record files of a folder, in order."""
     if not os.path.exists(folder):
         raise UserError(f"There is no folder {printable(folder)}.")
     if not os.path.isdir(folder):
@@ -67,40 +66,23 @@ def _records(folder: Path, allowed: dict[str, object]) -> tuple[list[Path], Reco
             f"{folder} is a file: unpack the NATS-Bench archive and give the folder that it makes."
         )
     try:
-        meta = folder / _META
-        architectures = _load(meta, {})["meta_archs"] if meta.exists() else []
         files = sorted(path for path in folder.iterdir() if _RECORD.fullmatch(path.name))
-        if not files:
-            inside = sorted(path.name for path in folder.glob("NATS-*") if path.is_dir())
-            hint = f" Did you mean the folder {inside[0]} in it?" if inside else ""
-            raise UserError(f"it holds no records (NNNNNN.pickle.pbz2).{hint}")
-        shown = {
-            "its name": folder.resolve().name,
-            "its list": str(architectures[0]) if architectures else "",
-            "its first record": _first(files[0], allowed),
-        }
-        kinds = [(where, k) for where, text in shown.items() if (k := kind_of(text))]
-        (first, kind), *others = kinds or [("", TOPOLOGY)]
-        for where, other in others:
-            if other is not kind:
-                raise UserError(
-                    f"{first} says that it is of {kind.what}, but {where} that it is of"
-                    f" {other.what}."
-                )
-    except (UserError, OSError) as error:
+        inside = sorted(path.name for path in folder.glob("NATS-*") if path.is_dir())
+    except OSError as error:
+        raise UserError(f"{folder} cannot be imported: {error.strerror}") from error
+    if not files:
+        hint = f" Did you mean the folder {inside[0]} in it?" if inside else ""
         raise UserError(
-            f"{folder} cannot be imported: {getattr(error, 'strerror', None) or error}"
-        ) from error
-    except (LookupError, TypeError, RecursionError) as error:
-        raise UserError(f"{meta} is not NATS-Bench's list of architectures.") from error
-    return files, kind
+            f"{folder} cannot be imported: it holds no records (NNNNNN.pickle.pbz2).{hint}"
+        )
+    return files
 
 
-def _first(path: Path, allowed: dict[str, object]) -> str:
-    """Return the architecture of a record; empty where it is no record."""
+def _kind(record: Any) -> Records:
+    """Return the kind of records that the architecture of the first one shows."""
     with suppress(AttributeError, StopIteration):
-        return str(next(iter(_load(path, allowed).values())).get("arch_str", ""))
-    return ""
+        return kind_of(str(next(iter(record.values())).get("arch_str", ""))) or TOPOLOGY
+    return TOPOLOGY
 
 
 def _load(path: Path, allowed: dict[str, object]) -> Any:

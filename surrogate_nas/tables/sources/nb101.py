@@ -53,21 +53,15 @@ def read_files(paths: list[Path], name: str, source: str) -> Table:
     space = NB101()
     whole = len(indices) == len(space)
     n_all = f"{len(space):,} cells"
-    records = {
-        f"{epochs} {what}": values
-        for epochs, errors in zip(_EPOCHS, numbers.T, strict=False)
-        for what, values in (
-            ("error", errors),
-            ("seconds", numbers[:, -1] * epochs / _EPOCHS[-1]),
-        )
-    }
+    seconds = np.outer(_EPOCHS, numbers[:, -1]) / _EPOCHS[-1]
     table = table_of(
         "nb101",
         name,
         space,
-        records,
+        {"accuracy": numbers[:, :-1].T, "seconds": seconds},
         None if whole else [space[index] for index in indices],
         origin=source,
+        epochs=list(_EPOCHS),
         extent=f"all {n_all}" if whole else f"{len(indices):,} of {n_all}",
         others="" if whole else " The others have no values here. ",
     )

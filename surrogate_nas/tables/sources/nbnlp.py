@@ -15,19 +15,12 @@ from zipfile import ZipFile
 
 import numpy as np
 
-from surrogate_nas.core.metrics import Metric, score_metric
 from surrogate_nas.space.nbnlp import NBNLP
 from surrogate_nas.tables import Table
 from surrogate_nas.tables.sources import fetching
-from surrogate_nas.tables.sources.declaration import distinct, table_of
+from surrogate_nas.tables.sources.declaration import declaration, distinct, table_of
 
-EPOCHS = 50
 _SINGLE = 3
-_LOSSES = {
-    "train_loss": "train_losses",
-    "valid_loss": "val_losses",
-    "test_loss": "test_losses",
-}
 
 
 def read(name: str) -> Table:
@@ -38,9 +31,8 @@ def read(name: str) -> Table:
         logs = [log for log in logs if log["status"] == "OK"]
         space = NBNLP()
         trained = [space.parse(log["recepie"]) for log in logs]
-        curves = np.array(
-            [[log[key] for key in (*_LOSSES.values(), "wall_times")] for log in logs]
-        )
+        columns = declaration("nbnlp").columns
+        curves = np.array([[log[column.path[0]] for column in columns] for log in logs])
         curves[:, -1] = np.cumsum(curves[:, -1], axis=1)
         cells, indices = distinct(trained)
         of_cell = [curves[indices == number] for number in range(len(cells))]
@@ -51,18 +43,9 @@ def read(name: str) -> Table:
         counts = np.bincount(indices).astype(np.int16)
         several = int((counts > 1).sum())
         table = table_of("nbnlp", name, space, {}, trained, several=several)
-    described = "cross-entropy a word of WikiText-2, after each epoch"
-    metrics = [
-        score_metric(loss, "nats", "loss", described, table.source) for loss in _LOSSES
-    ]
-    seconds = (
-        "up to an epoch, as recorded: whether evaluations are among them is not stated"
-    )
-    record = Metric(
-        "train_seconds", "s", "record", "cost", description=seconds, source=table.source
-    )
-    for row, metric in enumerate([*metrics, record]):
-        for epoch in range(EPOCHS):
+    for row, column in enumerate(columns):
+        metric = column.metric({}, table.source)
+        for epoch in range(means.shape[-1]):
             seeds = {seed: singles[seed, :, row, epoch] for seed in range(_SINGLE)}
             table.add(metric, epoch + 1, means[:, row, epoch], counts, seeds)
     return table

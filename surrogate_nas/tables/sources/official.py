@@ -206,11 +206,11 @@ def _values(
                     yield once.name, None, seed, value
 
 
-def kind_of(text: str) -> Records | None:
-    """Return the kind of records that a name or an architecture shows; None if neither."""
-    if re.search(r"NATS-sss|^\d+(:\d+)+$", text):
+def kind_of(architecture: str) -> Records | None:
+    """Return the kind of records that an architecture is of; None if neither."""
+    if re.fullmatch(r"\d+(:\d+)+", architecture):
         return SIZE
-    return TOPOLOGY if re.search(r"NATS-tss|^\|", text) else None
+    return TOPOLOGY if architecture.startswith("|") else None
 
 
 def _runs(record: Any, kind: Records) -> tuple[dict[int, dict[str, Any]], str]:

@@ -165,18 +165,3 @@ def table_of_split(name: str, trainings: Trainings) -> Table:
             chosen=chosen,
             objective=objective,
         )
-
-
-def data_set(name: str) -> str:
-    """The data set of a benchmark, without the number of its split.
-
-    Args:
-        name: One of `NAMES`.
-
-    Example:
-        >>> data_set("tabm-phoneme-3"), data_set("tabm-adult"), data_set("tabm-credit-0")
-        ('phoneme', 'adult', 'credit')
-    """
-    words = name.removeprefix("tabm-").split("-")
-    is_split = len(words[-1]) == 1 and words[-1].isdigit()
-    return "-".join(words[:-1] if is_split else words)

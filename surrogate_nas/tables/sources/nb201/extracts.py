@@ -72,11 +72,6 @@ def extracts(benchmark: str, seconds: Values) -> dict[str, Values]:
     return columns
 
 
-def devices() -> list[str]:
-    """The names of HELP's 23 device settings."""
-    return sorted(path.stem for path in fetching.files("nb201", "HayeonLee/*/latency/*"))
-
-
 def zen_scores(benchmark: str) -> Values:
     """NASLib's Zen-scores on a data set, from the same files, shape ``(len(space),)``."""
     if benchmark not in declaration("nb201").tables or fetching.lacks("nb201"):
