@@ -22,6 +22,7 @@ from surrogate_nas.benchmarks.sourced import (
     resolver_of,
 )
 from surrogate_nas.benchmarks.table import TableBenchmark
+from surrogate_nas.core.arguments import checked
 from surrogate_nas.core.errors import UserError
 from surrogate_nas.tables.sources.base import made, predicted
 
@@ -56,6 +57,7 @@ def default() -> str:
     return FASHION
 
 
+@checked
 def load(name: str, *, with_: Sequence[str | Path] = ()) -> Benchmark:
     """Open a benchmark that a user named.
 
@@ -75,10 +77,6 @@ def load(name: str, *, with_: Sequence[str | Path] = ()) -> Benchmark:
         >>> load("live:digits").one_by_one  # every answer is trained when it is asked for
         True
     """
-    if not isinstance(name, str):
-        raise UserError(
-            f"A benchmark is opened by its name, such as 'fashion', not by {name!r:.80}."
-        )
     if isinstance(with_, str | Path):
         with_ = [with_]
     if not isinstance(with_, Sequence) or not all(

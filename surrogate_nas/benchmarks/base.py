@@ -15,8 +15,7 @@ from numpy.typing import NDArray
 
 from surrogate_nas.benchmarks.reading import FilesRead
 from surrogate_nas.core.errors import UserError, unknown
-from surrogate_nas.core.metrics import Metric, by_use, undeclared_units
-from surrogate_nas.core.notebook import html_table
+from surrogate_nas.core.metrics import Metric, undeclared_units
 from surrogate_nas.files import shipped
 from surrogate_nas.space import Cell, Enumerable, Space, choices_of, listed
 from surrogate_nas.space.base import Analytic, cell_at
@@ -178,31 +177,6 @@ class Answer(float):
         """The answer as a JSON object."""
         about = ("metric", "epochs", "seed", "value", "unit", "source", "n_seeds")
         return {"cell": str(self.cell), **{name: getattr(self, name) for name in about}}
-
-
-class Answers(list[Any]):
-    """A list of answers about several cells, printed with every cell once.
-
-    Example:
-        >>> import surrogate_nas as sn
-        >>> print(sn.load("fashion").query([12], "valid_error"))
-        12: |none~0|+|none~0|none~1|+|none~0|nor_conv_3x3~1|avg_pool_3x3~2|
-          valid_error[5]  90.14 %
-    """
-
-    def __str__(self) -> str:
-        lines = []
-        for answers in self:
-            of_cell = list(answers.values()) if isinstance(answers, dict) else [answers]
-            names = [str(Question(answer.metric, answer.epochs)) for answer in of_cell]
-            widest = max(map(len, names), default=0)
-            for cell in dict.fromkeys(answer.cell for answer in of_cell):
-                lines.append(str(cell) if cell.index is None else f"{cell.index}: {cell}")
-            lines += [
-                f"  {name:{widest}}  {float(answer):.6g} {answer.unit}".rstrip()
-                for name, answer in zip(names, of_cell, strict=True)
-            ]
-        return "\n".join(lines)
 
 
 CellLike: TypeAlias = Cell | str | int
@@ -565,7 +539,7 @@ class Benchmark(ABC):
                 f"cells is a cell, its text or its index, or a list of them, not {cells!r:.80}."
             )
         named = list(map(self._named_cell, cells))
-        return Answers(self._query(named, metric, epochs, seed))
+        return self._query(named, metric, epochs, seed)
 
     def _named_cell(self, given: Any) -> Cell:
         is_index = isinstance(given, Integral) and not isinstance(given, bool)
@@ -640,23 +614,6 @@ class Benchmark(ABC):
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.name!r}: {self.title}>"
-
-    def _repr_html_(self) -> str:
-        rows = [
-            (m.name, m.unit, m.kind, ", ".join(map(str, m.epochs)) or None, m.description)
-            for m in sorted(self.metrics, key=by_use)
-        ]
-        heads = ("metric", "unit", "kind", "epochs", "with")
-        about = {"Source": self.source, "Licence": self.licence, "To cite": self.citation}
-        origin = " ".join(
-            f"{name}: {text.rstrip('.')}." for name, text in about.items() if text
-        )
-        return html_table(
-            f"{self.name}: {self.title}",
-            heads,
-            rows,
-            f"{self.space!r} {origin} {self.banner}".strip(),
-        )
 
     def describe(self) -> dict[str, Any]:
         """The benchmark's entry in ``snas benchmarks --json``."""

@@ -347,7 +347,10 @@ class Computed(OwnBenchmark):
                 "A computed benchmark needs a mapping of metrics to functions of a cell, at least"
                 " one."
             )
-        self._take(given, "computed metrics", own, own.keys() - _named(cheap, own))
+        quick = {*own} if cheap is True else {*check_names("cheap", cheap or ())}
+        for name_of_metric in quick - own.keys():
+            raise unknown("metric among those of `cheap`", name_of_metric, own)
+        self._take(given, "computed metrics", own, own.keys() - quick)
         self.source = "computed by the user's functions"
         named = (metric.named(name, source=self.source) for name, metric in own.items())
         self._describe((*named, *sizes_of(space, own)))
@@ -435,16 +438,6 @@ class Computed(OwnBenchmark):
 
     def _answers_to(self, question: Question, cells: Sequence[Cell], seed: Seed) -> Values:
         return self._values(question.metric, cells)
-
-
-def _named(cheap: object, own: Mapping[str, Metric]) -> Iterable[str]:
-    if isinstance(cheap, bool):
-        return own if cheap else ()
-    names = check_names("cheap", cheap)
-    for name in names:
-        if name not in own:
-            raise unknown("metric among those of `cheap`", name, own)
-    return names
 
 
 def _elsewhere(

@@ -224,25 +224,26 @@ def empty_or_constant(case: _Case) -> Iterator[Finding]:
         yield Finding("alarm", "empty", names, text)
         return
     for column in case.columns:
+        names = (column.name,)
         if not len(column.finite):
-            yield Finding("alarm", "empty", (column.name,), "has no value at all")
-        elif column.metric.kind != "record" and len(case.space) > 1:
-            yield from _constant(column)
-
-
-def _constant(column: _Column) -> Iterator[Finding]:
-    values, counts = column.distinct
-    share = float(counts.max() / counts.sum())
-    common = f"is {values[counts.argmax()]:g}"
-    is_searched = column.metric.kind == "search"
-    if column.is_constant:
-        text = f"{common} for every cell: nothing to search on"
-        yield Finding("alarm" if is_searched else "note", "constant", (column.name,), text)
-    # share of cells with the same value above which a column is hardly a column
-    elif share > 0.9:
-        text = f"{common} for {in_percent(share)} of the cells"
-        level: Level = "warning" if is_searched else "note"
-        yield Finding(level, "constant", (column.name,), text, {"share": share})
+            yield Finding("alarm", "empty", names, "has no value at all")
+            continue
+        values, counts = column.distinct
+        share = float(counts.max() / counts.sum())
+        is_searched = column.metric.kind == "search"
+        # share of cells with the same value above which a column is hardly a column
+        if column.metric.kind == "record" or len(case.space) == 1 or share <= 0.9:
+            continue
+        text = f"is {values[counts.argmax()]:g} for"
+        if column.is_constant:
+            level: Level = "alarm" if is_searched else "note"
+            yield Finding(
+                level, "constant", names, f"{text} every cell: nothing to search on"
+            )
+        else:
+            level = "warning" if is_searched else "note"
+            text += f" {in_percent(share)} of the cells"
+            yield Finding(level, "constant", names, text, {"share": share})
 
 
 def sentinels(case: _Case) -> Iterator[Finding]:
@@ -360,10 +361,9 @@ def seed_agreement(case: _Case) -> Iterator[Finding]:
     """The ceiling that training noise sets for any order of the cells."""
     taus: dict[str, float] = {}
     for column in case.measured:
-        if not column.metric.is_loss:
-            continue
-        pairs = list(combinations(case.seeds(column).items(), 2))
-        for (one, first), (two, second) in pairs:
+        agreements = []
+        seeds = case.seeds(column).items() if column.metric.is_loss else ()
+        for (one, first), (two, second) in combinations(seeds, 2):
             both = np.isfinite(first) & np.isfinite(second)
             if both.sum() >= _FEW_VALUES and np.array_equal(first[both], second[both]):
                 text = (
@@ -371,17 +371,16 @@ def seed_agreement(case: _Case) -> Iterator[Finding]:
                     " trainings"
                 )
                 yield Finding("alarm", "seeds", (column.name,), text)
-        agreements = [case.tau(first, second) for (_, first), (_, second) in pairs]
+            agreements.append(case.tau(first, second))
         if finite := [tau for tau in agreements if math.isfinite(tau)]:
             taus[column.name] = float(np.mean(finite))
-    for is_low in (True, False):
+    levels: tuple[tuple[Level, bool], ...] = (("warning", True), ("note", False))
+    for level, is_low in levels:
         # τ of two seeds below which a fourth of all comparisons would come out differently
-        agreed = {name: tau for name, tau in taus.items() if (tau < 0.5) is is_low}
-        if agreed:
+        if agreed := {name: tau for name, tau in taus.items() if (tau < 0.5) is is_low}:
             ends = min(agreed.values()), max(agreed.values())
             shown = " to ".join(dict.fromkeys(fixed(end, 2) for end in ends))
             text = f"two seeds agree with τ {shown}: the ceiling for any order of the cells"
-            level: Level = "warning" if is_low else "note"
             yield Finding(level, "noise", tuple(agreed), text, {"tau": ends[0]})
 
 

@@ -10,7 +10,6 @@ evaluation; on a CPU the seconds of the processor.
 from __future__ import annotations
 
 import hashlib
-import math
 import platform
 import sys
 from collections.abc import Iterator, Sequence
@@ -56,19 +55,16 @@ def _metrics(task: Task, space: Space, *source: str) -> tuple[Metric, ...]:
 
 
 def _describe(task: Task, space: Space) -> dict[str, Any]:
-    return {
-        "name": _name(task.name, space.name),
-        "title": f"live training: {task.title}",
-        "space": space.name,
-        "cells": int(space.size) if math.isfinite(space.size) else None,
-        "available": task.is_here() and is_installed("torch"),
-        "metrics": [metric.describe() for metric in _metrics(task, space)],
-        "seeds": [],
-        "source": f"trained here on cpu: {task.source}",
-        "licence": "see the task's source",
-        "citation": "",
-        "banner": "",
-    }
+    """Describe a benchmark that need not be here."""
+    benchmark = object.__new__(LiveBenchmark)
+    vars(benchmark).update(
+        name=_name(task.name, space.name),
+        title=f"live training: {task.title}",
+        space=space,
+        source=f"trained here on cpu: {task.source}",
+        metrics=_metrics(task, space),
+    )
+    return benchmark.describe() | {"available": task.is_here() and is_installed("torch")}
 
 
 class LiveBenchmark(TrainedBenchmark):

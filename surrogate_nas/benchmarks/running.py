@@ -22,11 +22,10 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, redirect_stderr, redirect_stdout, suppress
 from numbers import Integral, Real
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Any
 
-from surrogate_nas.benchmarks.checkpoints import Held, TrainingFolder
 from surrogate_nas.benchmarks.computed import not_a_value
-from surrogate_nas.benchmarks.trained import Trained
+from surrogate_nas.benchmarks.trained import Held, Trained, TrainingFolder
 from surrogate_nas.core.errors import (
     Cause,
     EvaluationError,
@@ -41,9 +40,6 @@ from surrogate_nas.core.process import VARIABLES, is_interrupt, staying, threads
 from surrogate_nas.runtime import worker
 from surrogate_nas.runtime.worker import processor_seconds
 from surrogate_nas.space import Cell
-
-if TYPE_CHECKING:
-    from surrogate_nas.benchmarks.training import Training
 
 LOG_BYTES = 10_000_000
 """The most of a training's output that is kept."""
@@ -72,7 +68,7 @@ class RunningTrial:
 
     def __init__(
         self,
-        training: Training,
+        training: Any,
         cell: Cell,
         training_folder: TrainingFolder,
         state: Held,

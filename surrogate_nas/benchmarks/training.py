@@ -20,7 +20,6 @@ from typing import Any
 import numpy as np
 
 from surrogate_nas.benchmarks.base import Measurement, Question, Values, sizes_of, untrained
-from surrogate_nas.benchmarks.checkpoints import TrainingFolder, drop_beyond
 from surrogate_nas.benchmarks.computed import (
     Function,
     OwnBenchmark,
@@ -36,7 +35,13 @@ from surrogate_nas.benchmarks.running import (
     failure,
     run,
 )
-from surrogate_nas.benchmarks.trained import SECONDS, Trained, TrainedBenchmark
+from surrogate_nas.benchmarks.trained import (
+    SECONDS,
+    Trained,
+    TrainedBenchmark,
+    TrainingFolder,
+    drop_beyond,
+)
 from surrogate_nas.core.arguments import check_number, check_size, check_whole, checked
 from surrogate_nas.core.digests import digest_of_function, json_digest, with_imports
 from surrogate_nas.core.errors import EvaluationError, UserError, unknown

@@ -155,44 +155,31 @@ class FreeTerms:
     proxies: tuple[str, ...] = ()
 
     @classmethod
-    def of(
-        cls,
-        benchmark: Benchmark,
-        questions: Sequence[Question],
-        terms: Sequence[BoundTerm],
-        constraints: Sequence[tuple[Constraint, int, float]],
-        n_objectives: int,
-        seed: Seed,
-    ) -> Self:
-        """Collect the free terms of an objective.
-
-        Args:
-            benchmark: The benchmark.
-            questions: The questions of the objective, first that of each term.
-            terms: Its terms.
-            constraints: Its limits, each with its question's place and its divisor.
-            n_objectives: The number of objectives.
-            seed: The training seed that answers are read for, or ``"mean"``.
-        """
-        free = [untrained(benchmark, question, seed) for question in questions]
-        penalties: list[list[tuple[float, Free]]] = [[] for _ in range(n_objectives)]
-        whole = [True] * n_objectives
+    def of(cls, objective: Any) -> Self:
+        """Collect the free terms of an `surrogate_nas.Objective`."""
+        benchmark, terms = objective.benchmark, objective.terms
+        # those of the terms come first
+        free = [untrained(benchmark, q, objective.seed) for q in objective.questions()]
+        penalties: list[list[tuple[float, Free]]] = [[] for _ in range(objective.parts)]
+        whole = [True] * objective.parts
         for term, function in zip(terms, free, strict=False):
             if function is None or term.is_loss:
                 whole[term.part] = False
             else:
                 penalties[term.part].append((term.coefficient, function))
+        limits = [
+            (limit, free[place], scale) for limit, place, scale in objective.constraints
+        ]
         named = [
             *((t.name, f) for t, f in zip(terms, free, strict=False) if not t.is_loss),
-            *((str(constraint), free[index]) for constraint, index, _ in constraints),
+            *((str(limit), function) for limit, function, _ in limits),
         ]
-        limits = [(limit, f, scale) for limit, at, scale in constraints if (f := free[at])]
-        metrics, proxies = _readable(benchmark, seed)
+        metrics, proxies = _readable(benchmark, objective.seed)
         return cls(
             terms=tuple(name for name, function in named if function is not None),
             missing=tuple(name for name, function in named if function is None),
             penalties=tuple(map(tuple, penalties)),
-            limits=tuple(limits),
+            limits=tuple((limit, f, scale) for limit, f, scale in limits if f is not None),
             whole=tuple(whole),
             metrics=metrics,
             proxies=proxies,

@@ -17,7 +17,6 @@ from surrogate_nas.core.arguments import checked
 from surrogate_nas.core.digests import json_digest
 from surrogate_nas.core.errors import UserError
 from surrogate_nas.core.metrics import undeclared_direction
-from surrogate_nas.core.notebook import html_table
 from surrogate_nas.core.registry import split_outside
 from surrogate_nas.objective.expression import (
     DIVERSITY,
@@ -306,19 +305,6 @@ class Objective:
 
     def __repr__(self) -> str:
         return f"<Objective {str(self)!r} on {self.benchmark.name}>"
-
-    def _repr_html_(self) -> str:
-        rows: list[tuple[object, ...]] = []
-        for t in self.terms:
-            divisor = f"{t.divisor:,.6g}", t.unit or None, t.divisor_meaning
-            rows.append((t.name, "L" if t.is_loss else "R", t.weight, *divisor))
-        rows += [(str(limit), "limit", *[None] * 4) for limit, *_ in self.constraints]
-        return html_table(
-            f"minimise {self}",
-            ("term", "part of", "weight", "divisor", "unit", "divisor is"),
-            rows,
-            f"on {self.benchmark.name}, fingerprint {self.fingerprint}. {self.warning}".strip(),
-        )
 
     def part_text(self, part: int) -> str:
         """Return one of several objectives, by its number from 0, without limits."""
@@ -637,8 +623,7 @@ class Objective:
     @cached_property
     def known(self) -> FreeTerms:
         """λR and feasibility of any cell, as far as they need no training; holds no benchmark."""
-        about = self.terms, self.constraints, self.parts, self.seed
-        return FreeTerms.of(self.benchmark, self._questions, *about)
+        return FreeTerms.of(self)
 
     @cached_property
     def unreachable(self) -> str:

@@ -43,8 +43,7 @@ class SingleSeeds:
     def of(cls, benchmark: Benchmark, questions: Sequence[Question]) -> SingleSeeds | None:
         """Read a table; None if no question needs a training, or one has no single seeds."""
         trained = [i for i, question in enumerate(questions) if question.epochs is not None]
-        by_question = [{*benchmark.seeds(questions[index])} for index in trained]
-        numbers = sorted(set.intersection(*by_question)) if trained else []
+        numbers = _common(benchmark, [questions[index] for index in trained])
         if not numbers:
             return None
         columns = [
@@ -136,11 +135,13 @@ def checked_policy(
 def trained_seeds(benchmark: Benchmark, questions: Sequence[Question]) -> tuple[int, ...]:
     """Return the seeds that are trained on demand, rising; none of a table."""
     trained = [question for question in questions if question.epochs is not None]
-    if benchmark.has_columns or not trained:
-        return ()
-    return tuple(
-        sorted(set.intersection(*(set(benchmark.seeds(question)) for question in trained)))
-    )
+    return () if benchmark.has_columns else tuple(_common(benchmark, trained))
+
+
+def _common(benchmark: Benchmark, questions: Sequence[Question]) -> list[int]:
+    """Return the seeds of all of some questions, rising; none without questions."""
+    seeds = [{*benchmark.seeds(question)} for question in questions]
+    return sorted(set.intersection(*seeds)) if seeds else []
 
 
 def check_drawable(benchmark: Benchmark, questions: Sequence[Question]) -> None:

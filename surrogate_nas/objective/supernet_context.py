@@ -205,21 +205,19 @@ def _measured(
     from surrogate_nas.training.supernet import live_operations
 
     cells = _plainest(space)
+    keys = [(cell.text, 1, 0) for cell in cells]
     cache = AnswerCache(benchmark.cache.path.with_name(f"pace-{benchmark.cache.path.name}"))
-    if any(cache.find((cell.text, 1, 0)) is None for cell in cells):
+    if not all(map(cache.find, keys)):
         about: Any = {"network": benchmark.network, "space": space, "test": False}
         about |= {"device": benchmark.device, "at_once": 1, "epochs": 1}
         # the first warms up; of two trainings of a cell the faster counts
         _, *curves = (
             train([cell], benchmark.task, **about)[0] for cell in (cells[-1], *cells * 2)
         )
-        for i, cell in enumerate(cells):
-            own = curves[i :: len(cells)]
+        for key, *own in zip(keys, curves, curves[len(cells) :], strict=False):
             seconds = {kind: min(getattr(curve, kind) for curve in own) for kind in _TIMES}
-            made_with = {"surrogate_nas": __version__}
-            cache.add((cell.text, 1, 0), Trained(seconds, 0.0), made_with)
-    answers = (cache.find((cell.text, 1, 0)) for cell in cells)
-    measured = [answer.metrics for answer in answers if answer]
+            cache.add(key, Trained(seconds, 0.0), {"surrogate_nas": __version__})
+    measured = [answer.metrics for key in keys if (answer := cache.find(key))]
     trained, judged = (np.array([seconds[kind] for seconds in measured]) for kind in _TIMES)
     return live_operations(space)[[cell.index for cell in cells]], trained, judged
 

@@ -6,7 +6,7 @@ import shutil
 
 import pytest
 
-from surrogate_nas.benchmarks.checkpoints import TrainingFolder, drop_beyond
+from surrogate_nas.benchmarks.trained import TrainingFolder, drop_beyond
 from surrogate_nas.files import locked
 from tests.damaging import CELL, WHOLE, asked, flipped_and_cut, training
 

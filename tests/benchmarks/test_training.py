@@ -20,8 +20,8 @@ import pytest
 
 import surrogate_nas as sn
 from surrogate_nas.benchmarks.base import Question
-from surrogate_nas.benchmarks.checkpoints import TrainingFolder
 from surrogate_nas.benchmarks.running import LOG_BYTES
+from surrogate_nas.benchmarks.trained import TrainingFolder
 from surrogate_nas.benchmarks.training import Training
 from surrogate_nas.core.errors import EvaluationError
 from surrogate_nas.objective import Objective
