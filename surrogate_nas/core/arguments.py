@@ -39,7 +39,7 @@ from typing import (
 
 from msgspec import Meta, Struct
 
-from surrogate_nas.core.errors import UserError, shown
+from surrogate_nas.core.errors import UserError, shown, unknown
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -300,6 +300,17 @@ def number(
 def text(default: str | None) -> Any:
     """A text; None too where it is the default."""
     return Knob(default, str, partial(check_argument, kind=str))
+
+
+def one_of(default: str, known: Iterable[str], what: str = "") -> Any:
+    """One of some names; `what` is named, where that is not the option."""
+
+    def check(name: str, value: Any) -> Any:
+        if check_argument(name, value, str) not in known:
+            raise unknown(what or name, value, known)
+        return value
+
+    return Knob(default, str, check)
 
 
 def flag(default: bool) -> Any:

@@ -18,8 +18,7 @@ from typing import Any, ClassVar, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from surrogate_nas.core.arguments import number, text, whole
-from surrogate_nas.core.errors import unknown
+from surrogate_nas.core.arguments import number, one_of, text, whole
 from surrogate_nas.space import Cell, Enumerable, Request, Space, Trial
 from surrogate_nas.strategies.base import Strategy
 from surrogate_nas.surrogates import Prediction, Surrogate, make_model, model_class
@@ -198,16 +197,12 @@ class Guided(Strategy):
     uses_known: ClassVar[bool] = True
     _settings: Mapping[str, Any] = {}
     model: str = text("gp")
-    acquisition: str = text("expected_improvement")
-    pool: str = text("mutations")
+    acquisition: str = one_of("expected_improvement", ACQUISITIONS)
+    pool: str = one_of("mutations", POOLS, "pool of candidates")
     first_cells: int = whole(10, 2)
     patience: float = number(0.1)
 
     def _begin(self) -> None:
-        if self.acquisition not in ACQUISITIONS:
-            raise unknown("acquisition", self.acquisition, ACQUISITIONS)
-        if self.pool not in POOLS:
-            raise unknown("pool of candidates", self.pool, POOLS)
         if not model_class(self.model).reads(self.space):
             self.model = "gp"
         self._model_seed = int(self.rng.integers(2**31))

@@ -26,8 +26,8 @@ from numpy.typing import NDArray
 from torch import Generator, Tensor
 from torch.nn.functional import relu, silu
 
-from surrogate_nas.core.arguments import flag, text, whole
-from surrogate_nas.core.errors import UserError, unknown
+from surrogate_nas.core.arguments import flag, one_of, whole
+from surrogate_nas.core.errors import UserError
 from surrogate_nas.space import Cell, Enumerable, Space
 from surrogate_nas.space.network import Network, Terms
 from surrogate_nas.surrogates.base import (
@@ -457,16 +457,12 @@ class GraphNetwork(Surrogate):
 
     name: ClassVar[str] = "gnn"
 
-    loss: str = text("mse")
+    loss: str = one_of("mse", LOSSES, "loss of a surrogate")
     pretrain: bool = flag(True)
     steps: int | None = whole(None, 1)
     _space: Enumerable
     _units: Units | None
     _members: Floats
-
-    def _begin(self) -> None:
-        if self.loss not in LOSSES:
-            raise unknown("loss of a surrogate", self.loss, LOSSES)
 
     @classmethod
     def reads(cls, space: Space) -> bool:

@@ -16,13 +16,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from surrogate_nas.core.arguments import number, text, whole
-from surrogate_nas.core.errors import unknown
+from surrogate_nas.core.arguments import number, one_of, whole
 from surrogate_nas.space.network import NONE
 from surrogate_nas.strategies.oneshot.base import OneShot, Probabilities
 
-_CHOICES = ("argmax", "without_none", "sampled")
-_DRIVES = ("valid_loss", "train_sum")
 _BETAS = (0.5, 0.999)
 
 
@@ -51,17 +48,14 @@ class Alphas(OneShot):
     alpha: Tensor
     epochs = whole(8, 1)
     rate: float = number(0.03)
-    choose: str = text("sampled")
-    drive: str = text("valid_loss")
+    choose: str = one_of("sampled", ("argmax", "without_none", "sampled"))
+    drive: str = one_of("valid_loss", ("valid_loss", "train_sum"))
     window: int = whole(1, 1)
     _step = _steps = 0
     _loss = float("nan")
 
     def _begin(self) -> None:
         super()._begin()
-        for what, known in (("choose", _CHOICES), ("drive", _DRIVES)):
-            if (given := getattr(self, what)) not in known:
-                raise unknown(what, given, known)
         self._history: list[Probabilities] = []
 
     @abstractmethod
