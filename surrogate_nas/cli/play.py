@@ -136,7 +136,7 @@ def mcp_server(play: Play) -> MCPServer:
 
 # Options of runs that evaluate several cells at once, or whose strategy may hang
 _OF_WORKERS = (
-    "call_limit simulated_workers parallel in_flight order at_end gpus per_gpu gpus_each"
+    "call_limit simulated_workers parallel in_flight order at_end gpus per_gpu"
 ).split()
 
 

@@ -105,7 +105,7 @@ class ObjectiveOptions(Struct, frozen=True, kw_only=True):
         return cls.out_of({"seed_policy": "mean", **stored})
 
 
-_NOT_STORED = {"call_limit", "parallel", "gpus", "per_gpu", "gpus_each", "threads_each"}
+_NOT_STORED = {"call_limit", "parallel", "gpus", "per_gpu", "threads_each"}
 """Options that change how runs are made and not what they find."""
 _OF_SLOTS = ("parallel", "in_flight", "order", "gpus", "threads_each", "memory_each")
 """Options that make sense only where cells are trained in slots."""
@@ -163,10 +163,6 @@ class Options(Struct, frozen=True, kw_only=True):
         Count,
         "Trainings that share a GPU.",
     ] = 1
-    gpus_each: Annotated[
-        Count,
-        "GPUs that a training has.",
-    ] = 1
     threads_each: Annotated[
         Count,
         "Threads of arithmetic that a training in a slot has.",
@@ -218,8 +214,6 @@ class Options(Struct, frozen=True, kw_only=True):
         Example:
             >>> Options(gpus="0,2", per_gpu=2).devices
             ('0', '2', '0', '2')
-            >>> Options(gpus="0,1,2,3", gpus_each=2).devices
-            ('0,1', '2,3')
         """
         if self.gpus is None:
             return ()
@@ -229,17 +223,7 @@ class Options(Struct, frozen=True, kw_only=True):
                 "GPUs are named by their numbers or identifiers, each once and with commas between,"
                 f" such as 0,2,3, not {self.gpus!r:.80}."
             )
-        count = self.gpus_each
-        if count > 1 and self.per_gpu > 1:
-            raise UserError(
-                "Either a training has several GPUs or several trainings share one."
-            )
-        if len(named) % count:
-            raise UserError(
-                f"{len(named)} GPUs cannot be shared out {count} to a training."
-            )
-        shares = [",".join(named[i : i + count]) for i in range(0, len(named), count)]
-        return tuple(shares) * self.per_gpu
+        return tuple(named) * self.per_gpu
 
     def stored(self) -> dict[str, Any]:
         """What a folder records: results depend on it."""

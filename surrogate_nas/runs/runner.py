@@ -30,7 +30,6 @@ from surrogate_nas.core.numbers import plural
 from surrogate_nas.core.process import first_noted
 from surrogate_nas.objective import Objective
 from surrogate_nas.objective.supernet_context import supernet_context_of
-from surrogate_nas.runs.apart import INTERRUPT, Follower
 from surrogate_nas.runs.beginning import BEGINNING, NOTHING, Beginning
 from surrogate_nas.runs.confirm import announcement
 from surrogate_nas.runs.options import (
@@ -44,7 +43,7 @@ from surrogate_nas.runs.options import (
 from surrogate_nas.runs.run import OtherHistoryError, Run
 from surrogate_nas.runs.sandbox import introduce, rehearse
 from surrogate_nas.runs.scale import recordable
-from surrogate_nas.runs.search import failed_in, make_run
+from surrogate_nas.runs.search import INTERRUPT, Follower, failed_in, make_run
 from surrogate_nas.runs.sources import Sources, count_version, folder_of, sources_of
 from surrogate_nas.runs.store import Store, numbered
 from surrogate_nas.runs.workers import Watcher

@@ -3,7 +3,7 @@ strategies in other ones' places, which change some of what these are told or as
 
 Whatever goes wrong in a call of a strategy is a `StrategyError` of its own. A run of a user's
 strategy (a file, an entry point, a class from elsewhere) is made in a process of its own
-(`surrogate_nas.runs.apart`), which a call that takes too long ends, so that it may exit, hang,
+(`surrogate_nas.runs.search`), which a call that takes too long ends, so that it may exit, hang,
 print and patch as it likes. This protects against accidents, not against attack.
 
 `Blinded` gives a disguise: a `BlindSpace`, and metrics called ``m1``, ``m2``, …; the names are

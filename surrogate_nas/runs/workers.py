@@ -187,7 +187,7 @@ class Trainings:
             draw: The seeds that the run sees.
             options: Say what of the machine each training has.
             slots: Where they are made, or what stands for that in another process
-                (`surrogate_nas.runs.apart`).
+                (`surrogate_nas.runs.search`).
             watcher: Observes them, or None.
         """
         self.is_interrupted = False
