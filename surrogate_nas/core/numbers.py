@@ -1,12 +1,14 @@
 """Numbers as a reader wants them: as many decimals as their spread deserves, with units; and the
-significance level and the numerical tolerance, defined once.
+significance level and the numerical tolerance, defined once. Also tables of notebooks.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import SupportsFloat
+
+from markupsafe import Markup
 
 LEVEL = 0.05
 """How often a test may find a difference that is none, α."""
@@ -116,3 +118,27 @@ def budget_in_words(budget: Mapping[str, float | None], cost: str) -> str:
         unit = "queries" if cost == "queries" else "simulated seconds"
         parts.append(f"{seconds:,g} {unit}")
     return " and ".join(parts)
+
+
+_MOST_ROWS = 60
+_LONGEST = 300
+
+
+def html_table(
+    title: str,
+    heads: Sequence[str],
+    rows: Sequence[Sequence[object]],
+    note: str = "",
+) -> str:
+    """A table as HTML for a notebook."""
+    from pandas import DataFrame, option_context
+
+    if len(rows) > _MOST_ROWS:
+        note = f"{note} The first {_MOST_ROWS} of {len(rows):,} rows.".strip()
+    frame = DataFrame(rows[:_MOST_ROWS], columns=[*heads], dtype=object)
+    with option_context("display.max_colwidth", _LONGEST):
+        table = frame.where(frame.notna(), NOTHING).to_html(
+            index=False, float_format="{:.6g}".format, border=0
+        )
+    head = Markup("<p><strong>{}</strong><br><small>{}</small></p>").format(title, note)
+    return f"{head}{table}"

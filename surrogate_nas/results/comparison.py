@@ -18,8 +18,7 @@ import numpy as np
 
 from surrogate_nas.benchmarks import Benchmark, Question
 from surrogate_nas.core.errors import EvaluationError
-from surrogate_nas.core.notebook import html_table
-from surrogate_nas.core.numbers import MISSED, ROUNDING, fixed
+from surrogate_nas.core.numbers import MISSED, ROUNDING, fixed, html_table
 from surrogate_nas.objective import Objective
 from surrogate_nas.objective.expression import exact
 from surrogate_nas.results.curves import (

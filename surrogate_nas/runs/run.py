@@ -21,8 +21,7 @@ from numpy.typing import NDArray
 
 from surrogate_nas.core.arguments import checked_as
 from surrogate_nas.core.errors import UserError
-from surrogate_nas.core.notebook import html_table
-from surrogate_nas.core.numbers import decimals_for, fixed, plural
+from surrogate_nas.core.numbers import decimals_for, fixed, html_table, plural
 from surrogate_nas.files.journal import Chain, DamagedError, read_chain
 from surrogate_nas.files.whole import read_regular
 from surrogate_nas.space import Cell

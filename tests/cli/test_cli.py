@@ -282,7 +282,7 @@ def test_an_interrupted_measure_goes_on(snas, tmp_path, monkeypatch):
 
     with monkeypatch.context() as patch:
         patch.setattr(
-            "surrogate_nas.training.hardware",
+            "surrogate_nas.training.hardware.measure",
             lambda *a, **k: measure(*a, **(k | {"progress": interrupt})),
         )
         stopped = snas(*MEASURE, "--out", out)

@@ -1,20 +1,32 @@
-"""Arguments of a wrong type: a `UserError` that says what would be right, whatever public function
-is called.
+"""Arguments and options: a wrong type or value is a `UserError` that says what would be right,
+whatever public function is called; options of a class are inherited, changed and given up.
 """
 
 from __future__ import annotations
 
 import inspect
 import re
+from typing import Any
 
 import numpy as np
 import pytest
 from msgspec import Struct
 
 import surrogate_nas as sn
-from surrogate_nas.core.arguments import check_struct, checked
+from surrogate_nas.core.arguments import (
+    check_argument,
+    check_names,
+    check_number,
+    check_struct,
+    check_whole,
+    checked,
+)
+from surrogate_nas.core.errors import UserError
 from surrogate_nas.results.api import read_comparison
 from surrogate_nas.runs.options import Budget, ObjectiveOptions
+from surrogate_nas.space import nb201
+from surrogate_nas.strategies import resolve
+from surrogate_nas.strategies.evolution import RegularisedEvolution
 
 WRONG = [
     None,
@@ -193,3 +205,75 @@ def test_a_wrong_keyword_names_the_function_and_the_nearest():
     ):
         with pytest.raises(TypeError, match=re.escape(says)):
             call(**given)
+
+
+class Fixed(RegularisedEvolution):
+    """Its tournament is no option any more."""
+
+    tournament = 2
+
+
+class Own(RegularisedEvolution):
+    """Its constructor is its own, as in a user's file."""
+
+    def __init__(self, space: Any, *, seed: int, step: int = 1) -> None:
+        super().__init__(space, seed=seed, population=4)
+        self.step = step
+
+
+class Silent(Own):
+    """Has the constructor of its base."""
+
+
+@pytest.mark.parametrize(
+    ("kind", "options"),
+    [
+        (RegularisedEvolution, ["population", "tournament"]),
+        (Fixed, ["population"]),
+        (Own, ["step"]),
+        (Silent, ["step"]),
+        (resolve("random"), []),
+    ],
+)
+def test_a_signature_names_the_options_of_a_class(kind, options):
+    assert list(inspect.signature(kind).parameters)[2:] == options
+
+
+def test_options_are_checked_where_they_are_given():
+    made = Own(nb201(), seed=0, step=3)
+    assert (made.step, made.population, made.tournament) == (3, 4, 3)
+    assert Fixed(nb201(), seed=0, population=7).tournament == 2
+    with pytest.raises(UserError, match="population must be a whole number of at least 1"):
+        Fixed(nb201(), seed=0, population=0)
+    with pytest.raises(TypeError, match="Fixed has no option tournament"):
+        Fixed(nb201(), seed=0, tournament=5)
+
+
+REFUSED = {
+    "N must be a whole number of at least 0, not True.": lambda: check_whole("N", True),
+    "N must be a whole number of at least 1, not 0.": lambda: check_whole("N", 0, 1),
+    "N must be a whole number from 0 to 9, not 10.": lambda: check_whole("N", 10, most=9),
+    "N must be a whole number of at least 0, not 2.0.": lambda: check_whole("N", 2.0),
+    "N must be a whole number of at least 0, not 922": lambda: check_whole("N", 2**63),
+    "X must be a number of at least 0, not '1'.": lambda: check_number("X", "1"),
+    "X must be a number of at least 0, not nan.": lambda: check_number("X", float("nan")),
+    "X must be a number from 0 to 1, not 1.5.": lambda: check_number("X", 1.5, most=1),
+    "X must be a finite number above 0, not 0.": lambda: check_number("X", 0, above=True),
+    "F is True or False, not 1.": lambda: check_argument("F", 1, bool),
+    "A is a text, not None.": lambda: check_argument("A", None, str),
+    "L must be a list of names, not 'one'.": lambda: check_names("L", "one"),
+    "L must be a list of names, not ['one', 2].": lambda: check_names("L", ["one", 2]),
+}
+
+
+@pytest.mark.parametrize("said", REFUSED)
+def test_a_value_is_checked_with_its_range(said):
+    with pytest.raises(UserError, match=f"^{re.escape(said)}"):
+        REFUSED[said]()
+
+
+def test_a_number_of_numpys_becomes_pythons_own():
+    assert type(check_whole("N", np.int64(3))) is int
+    assert type(check_number("X", np.float32(0.5))) is float
+    assert check_argument("F", np.True_, bool) is True
+    assert check_names("L", np.array(["a", "b"])) == ("a", "b")

@@ -7,7 +7,7 @@ from html.parser import HTMLParser
 import pytest
 
 import surrogate_nas as sn
-from surrogate_nas.core.notebook import html_table
+from surrogate_nas.core.numbers import html_table
 from surrogate_nas.runs.options import Budget
 from surrogate_nas.runs.run import Run
 from surrogate_nas.space import space_named
@@ -101,6 +101,7 @@ def test_a_run_without_a_feasible_cell_shows_no_score():
 def test_nothing_shown_is_markup():
     evil = '<script>"><img>'
     assert Tags(html_table(evil, [evil], [[evil], [None], [0.1234567]], evil)).found <= TAGS
+    assert "<td>–</td>" in html_table("t", ["h"], [[None]])
     assert "0.123457" in html_table("t", ["h"], [[0.1234567]])
     many = html_table("t", ["h"], [[i] for i in range(99)])
     assert many.count("<td") == 60 and "The first 60 of 99 rows." in many
