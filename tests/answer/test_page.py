@@ -45,7 +45,7 @@ FILES = set(
     """.split()
 )
 """Of the page, whose numbers are computed again."""
-RESAMPLES = 60
+RESAMPLES = 30
 """Of simulated tables; those of shipped tables are as many as the page has."""
 
 

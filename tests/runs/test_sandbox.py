@@ -78,9 +78,15 @@ def test_runs_of_a_users_bo_share_the_points_of_the_space(objective, tmp_path):
     assert not run.failure and len(run.trials) == 14
 
 
+@pytest.fixture(scope="module")
+def alone(analog):
+    """The trials of a strategy of ours that nobody stands beside."""
+    return compare(analog, ["evolution"], runs=1, budget=14).runs[0].trials
+
+
 @pytest.mark.parametrize("harmful", HARMFUL, ids=lambda harmful: harmful.__name__)
 def test_what_a_strategy_does_to_its_process_is_its_own_failure(
-    harmful, analog, tmp_path, capfd
+    harmful, alone, analog, tmp_path, capfd
 ):
     name = harmful.__name__
     limit = 0.4 if "0.4 s" in HARMFUL[harmful] else 60.0
@@ -101,8 +107,7 @@ def test_what_a_strategy_does_to_its_process_is_its_own_failure(
     assert len(made.runs[0].trials) == (0 if "made" in failure else 10), (
         "it was told the first cells"
     )
-    alone = compare(analog, ["evolution"], runs=1, budget=14)
-    assert made.runs[1].trials == alone.runs[0].trials
+    assert made.runs[1].trials == alone
     assert not capfd.readouterr().out
     if name in PLACED:
         number = int(failure.rstrip(").").rpartition(":")[2])

@@ -96,16 +96,15 @@ def test_the_list_is_all_graphs_up_to_five_vertices_counted_one_by_one():
         assert graphs[low:high] == list(found.values())
 
 
-@pytest.mark.slow
 def test_every_cell_of_the_list_is_its_own_and_is_found_by_its_text():
-    texts = {cell.text for cell in SPACE}
-    assert len(texts) == len(SPACE)
+    columns = [listed().vertices, listed().edges, listed().operations]
+    assert len(np.unique(np.stack(columns), axis=1).T) == len(SPACE)
     for vertices in range(2, 8):
         rows = np.flatnonzero(listed().vertices == vertices)
         assert graphs.are_canonical(
             vertices, listed().edges[rows], listed().operations[rows]
         ).all()
-    for place in range(0, len(SPACE), 97):
+    for place in range(0, len(SPACE), 31):
         assert SPACE.parse(SPACE[place].text).index == place
 
 
