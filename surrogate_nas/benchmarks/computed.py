@@ -47,15 +47,15 @@ from surrogate_nas.space import Cell, Enumerable, Space, listed
 from surrogate_nas.space.network import Network
 from surrogate_nas.tables import Seed
 
+# how many random cells the median of a cost that is dear is taken over
 _SAMPLED = 64
-"""How many random cells the median of a cost that is dear is taken over."""
 
 
 Function = Callable[[Cell], float]
 """A user's metric of a cell: one number."""
 
+# values that no error and no quality (in %), and no loss, is worse than
 _WORST: dict[str, float] = {"error": 1e3, "quality": -1e3, "loss": 1e12}
-"""Values that no error and no quality (in %), and no loss, is worse than."""
 
 
 def worst_of(metric: metrics.Metric) -> float:

@@ -44,8 +44,8 @@ Level = Literal["alarm", "warning", "note"]
 LEVELS: tuple[Level, ...] = ("alarm", "warning", "note")
 """What matters most comes first."""
 
+# columns that a line names
 _NAMED = 4
-"""Columns that a line names."""
 
 
 @dataclass(frozen=True)
@@ -119,14 +119,14 @@ class Examination:
         }
 
 
+# cells that two columns are compared on by rank
 _RANKED_CELLS = 3_000
-"""Cells that two columns are compared on by rank."""
+# number of different values below which a column makes no order worth searching
 _FEW_VALUES = 20
-"""Number of different values below which a column makes no order worth searching."""
+# deviation of a ratio from constant; a printed number of four digits is no closer
 _SAME = 1e-3
-"""Deviation of a ratio from constant; a printed number of four digits is no closer."""
+# levels of exact relations; others are warnings
 _LEVELS: dict[str, Level] = {"leak": "alarm", "record": "note"}
-"""Levels of exact relations; others are warnings."""
 
 
 @dataclass(frozen=True, eq=False)

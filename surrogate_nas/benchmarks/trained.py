@@ -50,8 +50,8 @@ from surrogate_nas.tables import Seed
 Key: TypeAlias = tuple[str, int, int]
 """Cell, epochs and seed."""
 _CURVE = "curve"
+# how long a process waits for others that write
 _PATIENCE_SECONDS = 600.0
-"""How long a process waits for others that write."""
 _ADD = "INSERT OR IGNORE INTO answers VALUES (?, ?)"
 _DAMAGES = (OSError, ValueError, TypeError, LookupError, AttributeError, RecursionError)
 _DONE = "done.json"
@@ -96,7 +96,7 @@ class AnswerCache:
         if key not in self._answers and self._is_there:
             with self._opened() as database:
                 wanted = "SELECT value FROM answers WHERE key = ?"
-                for (value,) in database.execute(wanted, [_text(key)]).fetchall():
+                for (value,) in database.execute(wanted, [json.dumps(key)]).fetchall():
                     if answer := self._checked(key, value):
                         self._answers[key] = answer
                         continue
@@ -106,7 +106,7 @@ class AnswerCache:
                     )
                     database.execute(
                         "DELETE FROM answers WHERE key = ? AND CAST(value AS BLOB) = ?",
-                        [_text(key), value],
+                        [json.dumps(key), value],
                     )
         return self._answers.get(key)
 
@@ -133,7 +133,9 @@ class AnswerCache:
         rows = []
         for key, (metrics, seconds, curve) in trained.items():
             noted = notes | {_CURVE: curve} if curve else notes
-            rows.append((_text(key), _sealed(json.dumps([*key, metrics, seconds, noted]))))
+            rows.append(
+                (json.dumps(key), _sealed(json.dumps([*key, metrics, seconds, noted])))
+            )
         with self._opened() as database, database:
             database.execute("BEGIN IMMEDIATE")
             database.executemany(_ADD, rows)
@@ -192,7 +194,7 @@ class AnswerCache:
                 raise UserError(
                     f"Line {number} of {self._old} is damaged; delete that line or the file."
                 ) from error
-            yield _text((cell, epochs, seed)), line
+            yield json.dumps((cell, epochs, seed)), line
 
     def _checked(self, key: Key, value: object) -> Trained | None:
         try:
@@ -203,10 +205,6 @@ class AnswerCache:
             return None
         check_version(self.path, "answers", version, release)
         return trained if tuple(question) == key else None
-
-
-def _text(key: Key) -> str:
-    return json.dumps(key)
 
 
 def _sealed(text: str) -> bytes:

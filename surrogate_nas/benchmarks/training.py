@@ -57,8 +57,8 @@ Cost = Callable[[Cell, int], float]
 """Predicts the cost of a training of a cell for so many epochs."""
 
 _KNOWN = "known is a mapping of metrics to functions of a cell that return at once."
+# settings that answers depend on, as they are
 _IN_ANSWERS = ("name", "epochs", "stochastic", "device", "threads")
-"""Settings that answers depend on, as they are."""
 MOST_SEEDS = 1000
 """Seeds of a cell; those beyond a million confirm the winner of a search."""
 
