@@ -62,31 +62,23 @@ _FIRST = 2 + _STATES
 _OPERATIONS = ("none", "linear", "blend", "sum", "prod", "tanh", "sigmoid", "leaky_relu")
 _LINEAR = 1
 _BLEND = 2
-_PUBLISHED = {
-    "linear": 1,
-    "blend": 2,
-    "elementwise_sum": 3,
-    "elementwise_prod": 4,
-    "activation_tanh": 5,
-    "activation_sigm": 6,
-    "activation_leaky_relu": 7,
-}
+_PUBLISHED = (
+    "none",
+    "linear",
+    "blend",
+    "elementwise_sum",
+    "elementwise_prod",
+    "activation_tanh",
+    "activation_sigm",
+    "activation_leaky_relu",
+)
 _SOURCES = (
     "none",
     "x",
     *(f"h{i}" for i in range(_STATES)),
     *(f"n{i + 1}" for i in range(NODES)),
 )
-_ARITIES = {
-    0: (0,),
-    _LINEAR: (2, 3),
-    _BLEND: (3,),
-    3: (2,),
-    4: (2,),
-    5: (1,),
-    6: (1,),
-    7: (1,),
-}
+_ARITIES = (0,), (2, 3), (3,), (2,), (2,), (1,), (1,), (1,)
 _WIDTH = 1 + _INPUTS
 _FAR = 8
 # The operations that are counted on a path, each in a column of its own.
@@ -517,7 +509,7 @@ def _recipe(recipe: Mapping[str, Mapping[str, Any]]) -> Net:
     nodes = []
     for node in recipe.values():
         inputs = tuple(sources[source] for source in node["input"])
-        nodes.append(Node(_PUBLISHED[node["op"]], inputs))
+        nodes.append(Node(_PUBLISHED.index(node["op"]), inputs))
     if len(nodes) > NODES:
         raise ValueError("it has too many nodes")
     names = [f"h_new_{i}" for i in range(_STATES)]

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.patches import Circle, FancyArrowPatch, FancyBboxPatch
+from matplotlib.patches import Circle, FancyArrowPatch, FancyBboxPatch, Patch
 from matplotlib.path import Path
 
 from surrogate_nas.space.sketch import Arrow, Box, Sketch, Text
@@ -21,35 +20,39 @@ def render(figure: Figure, sketch: Sketch) -> None:
     axes.set_ylim(sketch.size[1], 0)
     axes.axis("off")
     for order, mark in enumerate(sketch.marks, 1):
-        if isinstance(mark, Box):
-            _box(axes, mark, order)
-        elif isinstance(mark, Arrow):
-            _arrow(axes, mark, order)
+        if isinstance(mark, Text):
+            ground = {
+                "facecolor": mark.ground,
+                "edgecolor": "none",
+                "boxstyle": "round,pad=0.12",
+            }
+            axes.text(
+                *mark.at,
+                mark.text,
+                ha=mark.align,
+                va="center",
+                fontsize=mark.size,
+                color=mark.colour,
+                zorder=order,
+                bbox=ground if mark.ground else None,
+            )
         else:
-            _text(axes, mark, order)
+            axes.add_patch(_box(mark) if isinstance(mark, Box) else _arrow(mark))
+            axes.patches[-1].set_zorder(order)
 
 
-def _box(axes: Axes, box: Box, order: int) -> None:
+def _box(box: Box) -> Patch:
     (x, y), (width, height) = box.centre, box.size
-    style_of_box: Any = {
-        "facecolor": box.fill,
-        "edgecolor": box.stroke,
-        "linewidth": box.line,
-        "zorder": order,
-    }
+    paint: Any = {"facecolor": box.fill, "edgecolor": box.stroke, "linewidth": box.line}
     if 2 * box.rounding == width == height:
-        axes.add_patch(Circle(box.centre, box.rounding, **style_of_box))
-        return
+        return Circle(box.centre, box.rounding, **paint)
     style = f"round,pad=0,rounding_size={box.rounding}" if box.rounding else "square,pad=0"
-    axes.add_patch(
-        FancyBboxPatch(
-            (x - width / 2, y - height / 2), width, height, boxstyle=style, **style_of_box
-        )
-    )
+    corner = x - width / 2, y - height / 2
+    return FancyBboxPatch(corner, width, height, boxstyle=style, **paint)
 
 
-def _arrow(axes: Axes, arrow: Arrow, order: int) -> None:
-    patch = FancyArrowPatch(
+def _arrow(arrow: Arrow) -> Patch:
+    return FancyArrowPatch(
         path=Path(arrow.curve, _CURVE),
         arrowstyle="-|>" if arrow.head else "-",
         mutation_scale=arrow.head or 1.0,
@@ -57,24 +60,4 @@ def _arrow(axes: Axes, arrow: Arrow, order: int) -> None:
         linewidth=arrow.line,
         linestyle=(0, arrow.dash) if arrow.dash else "solid",
         alpha=arrow.opacity,
-        zorder=order,
-    )
-    axes.add_patch(patch)
-
-
-def _text(axes: Axes, text: Text, order: int) -> None:
-    ground = (
-        {"facecolor": text.ground, "edgecolor": "none", "boxstyle": "round,pad=0.12"}
-        if text.ground
-        else None
-    )
-    axes.text(
-        *text.at,
-        text.text,
-        ha=text.align,
-        va="center",
-        fontsize=text.size,
-        color=text.colour,
-        zorder=order,
-        bbox=ground,
     )

@@ -17,7 +17,7 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from functools import cached_property, partial
 from pathlib import Path
-from typing import Any, Literal, NamedTuple, TypeAlias
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 import psutil
@@ -486,68 +486,66 @@ busy card.
 _RAPL = Path("/sys/class/powercap")
 
 
-class Rapl:
-    """The counters of the processor packages, which Linux shows as files."""
+class Meter(NamedTuple):
+    """Counters of energy.
 
-    name = "RAPL (processor packages, all processes)"
+    Attributes:
+        name: What they count.
+        read: Where each counter stands.
+        ranges: By counter, the number after which it begins again.
+        joules: Of one unit.
+    """
 
-    def __init__(self, folder: Path = _RAPL) -> None:
-        """Find the packages, or raise an `OSError`."""
-        self._packages = [
-            path for path in sorted(folder.glob("*-rapl:*")) if path.name.count(":") == 1
-        ]
-        if not self._packages:
-            raise FileNotFoundError(f"no RAPL counters in {folder}")
-        self._ranges = [
-            int((path / "max_energy_range_uj").read_text()) for path in self._packages
-        ]
-        self.start()
+    name: str
+    read: Callable[[], list[int]]
+    ranges: list[int]
+    joules: float
 
-    def start(self) -> None:
-        """Begin to count."""
-        self._before = self._read()
-
-    def _read(self) -> list[int]:
-        return [int((path / "energy_uj").read_text()) for path in self._packages]
-
-    def stop(self) -> float:
-        """Joules since `start`; a counter may have passed its end once."""
-        used = zip(self._read(), self._before, self._ranges, strict=True)
-        return sum((now - before) % (top + 1) for now, before, top in used) / 1e6
+    def since(self, before: list[int]) -> float:
+        """Joules since the counters stood at some numbers; each may have begun again once."""
+        used = zip(self.read(), before, self.ranges, strict=True)
+        return self.joules * sum((now - then) % top for now, then, top in used)
 
 
-class Nvml:
+def rapl(folder: Path = _RAPL) -> Meter:
+    """The counters of the processor packages, which Linux shows as files, or an `OSError`."""
+    packages = [
+        path for path in sorted(folder.glob("*-rapl:*")) if path.name.count(":") == 1
+    ]
+    if not packages:
+        raise FileNotFoundError(f"no RAPL counters in {folder}")
+
+    def numbers(name: str) -> list[int]:
+        return [int((path / name).read_text()) for path in packages]
+
+    ranges = [top + 1 for top in numbers("max_energy_range_uj")]
+    read = partial(numbers, "energy_uj")
+    read()
+    return Meter("RAPL (processor packages, all processes)", read, ranges, 1e-6)
+
+
+def _nvml(index: int) -> Meter:
     """The counter of one NVIDIA GPU, where the package nvidia-ml-py is installed."""
-
-    name = "NVML (the whole card)"
-
-    def __init__(self, index: int) -> None:
-        """Open the card's counter; whatever the driver raises is passed on."""
-        library: Any = importlib.import_module("pynvml")
-        library.nvmlInit()
-        uuid = str(torch.cuda.get_device_properties(index).uuid).removeprefix("GPU-")
-        handle = library.nvmlDeviceGetHandleByUUID(f"GPU-{uuid}")
-        self._read = partial(library.nvmlDeviceGetTotalEnergyConsumption, handle)
-        self.start()
-
-    def start(self) -> None:
-        """Begin to count."""
-        self._before = self._read()
-
-    def stop(self) -> float:
-        """Joules since `start`."""
-        return float(self._read() - self._before) / 1e3
-
-
-Meter: TypeAlias = Rapl | Nvml
+    library: Any = importlib.import_module("pynvml")
+    library.nvmlInit()
+    uuid = str(torch.cuda.get_device_properties(index).uuid).removeprefix("GPU-")
+    handle = library.nvmlDeviceGetHandleByUUID(f"GPU-{uuid}")
+    meter = Meter(
+        "NVML (the whole card)",
+        lambda: [library.nvmlDeviceGetTotalEnergyConsumption(handle)],
+        [1 << 64],
+        1e-3,
+    )
+    meter.read()
+    return meter
 
 
 def find_meter(device: torch.device) -> Meter | None:
     """The counter of a device; None where it has no readable one."""
     try:
         if device.type == "cuda":
-            return Nvml(device.index or 0)
-        return Rapl() if device.type == "cpu" else None
+            return _nvml(device.index or 0)
+        return rapl() if device.type == "cpu" else None
     except Exception:  # noqa: BLE001 - a driver can fail in any way, and then there is no counter
         return None
 
@@ -556,11 +554,11 @@ def energy_mj(infer: Callable[[], None], meter: Meter, seconds: float = 0.5) -> 
     """Millijoules of one call, by the meter, over calls of at least some seconds."""
     calls = 0
     started = time.perf_counter()
-    meter.start()
+    before = meter.read()
     while time.perf_counter() - started < seconds:
         infer()
         calls += 1
-    return 1e3 * meter.stop() / calls
+    return 1e3 * meter.since(before) / calls
 
 
 REFERENCE_EVERY = 10

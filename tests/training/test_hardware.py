@@ -26,7 +26,6 @@ from surrogate_nas.tables import TableFile, write_table
 from surrogate_nas.training.hardware import (
     REFERENCE_EVERY,
     Protocol,
-    Rapl,
     device_card,
     device_model,
     drift_in_words,
@@ -34,6 +33,7 @@ from surrogate_nas.training.hardware import (
     find_meter,
     measure,
     peak_memory_mb,
+    rapl,
     time_inference,
     usable_cores,
 )
@@ -257,7 +257,7 @@ def test_energy_is_an_estimate_that_says_so_where_no_counter_is():
     assert "estimate" in metric.source and "7 W" in metric.source and metric.unit == "mJ"
 
 
-def rapl(folder, *packages):
+def counters(folder, *packages):
     """Counters as Linux shows them, with a part of a package that must not count again."""
     for i, (used, top) in enumerate(packages):
         for name in (f"intel-rapl:{i}", f"intel-rapl:{i}:0"):
@@ -268,20 +268,21 @@ def rapl(folder, *packages):
 
 
 def test_rapl_adds_packages_and_passes_the_end_of_a_counter(tmp_path):
-    meter = Rapl(rapl(tmp_path, (900_000, 999_999), (0, 999_999)))
-    rapl(tmp_path, (100_000, 999_999), (500_000, 999_999))
-    assert meter.stop() == pytest.approx(0.2 + 0.5)
+    meter = rapl(counters(tmp_path, (900_000, 999_999), (0, 999_999)))
+    before = meter.read()
+    counters(tmp_path, (100_000, 999_999), (500_000, 999_999))
+    assert meter.since(before) == pytest.approx(0.2 + 0.5)
     with pytest.raises(OSError, match="no RAPL"):
-        Rapl(tmp_path / "none")
+        rapl(tmp_path / "none")
 
 
 def test_energy_of_one_inference_is_the_meters_over_all_calls(tmp_path):
-    meter = Rapl(rapl(tmp_path, (0, 10**9)))
+    meter = rapl(counters(tmp_path, (0, 10**9)))
     calls = []
 
     def infer():
         calls.append(0)
-        rapl(tmp_path, (3_000 * len(calls), 10**9))
+        counters(tmp_path, (3_000 * len(calls), 10**9))
 
     assert energy_mj(infer, meter, seconds=0.01) == pytest.approx(3.0)
 

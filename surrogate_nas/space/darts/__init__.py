@@ -330,11 +330,6 @@ class GenotypeSpace(ChoiceSpace):
     def joined(self, half: Half) -> tuple[int, ...]:
         """The nodes whose channels are the output of a cell."""
 
-    @property
-    def size(self) -> float:  # type: ignore[override]
-        """How many cells there are, a whole number."""
-        return self.half_size**2
-
     def genotype(self, cell: Cell) -> Genotype:
         """Both cells by the names of their operations."""
         return self._genotype(self.halves(cell.choices))
@@ -575,6 +570,7 @@ class Darts(GenotypeSpace):
     operations = _DARTS_OPERATIONS
     same_source = False
     half_size = math.prod(map(len, _PAIRS)) * len(_DARTS_OPERATIONS) ** (2 * _DARTS_NODES)
+    size = half_size**2
     named = DARTS_CELLS
     further_encodings = encodings_of(_darts_wiring, len(_DARTS_OPERATIONS))
     analytic = analytic_of(_darts_wiring, _DARTS_OPERATIONS)
@@ -677,6 +673,7 @@ class NASNet(GenotypeSpace):
     operations = _NASNET_OPERATIONS
     same_source = True
     half_size = math.prod(edges * (edges + 1) // 2 for edges in _EDGES)
+    size = half_size**2
     named = NASNET_CELLS
     further_encodings = encodings_of(_nasnet_wiring, len(_NASNET_OPERATIONS))
     analytic = analytic_of(_nasnet_wiring, _NASNET_OPERATIONS)

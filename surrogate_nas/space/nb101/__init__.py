@@ -354,11 +354,7 @@ class NB101(EnumerableChoiceSpace):
     complexity = "convolutions"
     reference_text = _INCEPTION
     named = {"inception": _INCEPTION}
-
-    @property
-    def size(self) -> float:  # type: ignore[override]
-        """How many cells there are; known without listing them."""
-        return _CELLS
+    size = _CELLS  # without listing them
 
     def __len__(self) -> int:
         return _CELLS

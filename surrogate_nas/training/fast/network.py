@@ -219,8 +219,6 @@ def _arena(size: int) -> Array:
 class CompiledModel:
     """One network trained by compiled kernels."""
 
-    count = 1
-
     def __init__(self, plan: Blueprint, task: Task, *, seed: int) -> None:
         """Begin with fresh weights."""
         self._task = task

@@ -154,14 +154,12 @@ class _StackedCell(nn.Module):
             for (e, operation), part in zip(leaving, inputs, strict=True):
                 term = self.operations[f"{e}_{operation}"](part)
                 arriving[self.edges[e][1]].append((term, self.groups[e, operation]))
-            node = self._node(arriving[source + 1], x)
+            if not arriving[source + 1]:
+                node = torch.zeros_like(x)
+                continue
+            tensors, groups = zip(*arriving[source + 1], strict=True)
+            node = _Scatter.apply(self.channels, self.count, groups, *tensors)  # type: ignore[no-untyped-call]
         return node
-
-    def _node(self, arriving: Sequence[tuple[Tensor, Cells]], like: Tensor) -> Tensor:
-        if not arriving:
-            return torch.zeros_like(like)
-        tensors, groups = zip(*arriving, strict=True)
-        return cast(Tensor, _Scatter.apply(self.channels, self.count, groups, *tensors))  # type: ignore[no-untyped-call]
 
 
 def _side_by_side(
