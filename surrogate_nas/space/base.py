@@ -19,13 +19,12 @@ from surrogate_nas.core.arguments import check_whole
 from surrogate_nas.core.errors import UserError, unknown
 from surrogate_nas.core.metrics import Metric
 from surrogate_nas.space.cell import Cell, Choices, choices_of
-from surrogate_nas.space.network import Graph, Network
+from surrogate_nas.space.network import Blueprint, Graph, Network, Terms
 from surrogate_nas.space.sketch import Sketch
 
 if TYPE_CHECKING:
     from torch import nn
 
-    from surrogate_nas.space.network import Blueprint, Terms
 
 Column: TypeAlias = NDArray[np.float64]
 Matrix: TypeAlias = NDArray[np.float32]

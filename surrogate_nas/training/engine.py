@@ -287,7 +287,9 @@ def train(
             try:
                 trained = run([cells[i] for i in stack])
             except (RuntimeError, MemoryError) as error:
-                if not _out_of_memory(error):
+                kinds = {kind.__name__ for kind in type(error).__mro__}
+                is_memory = kinds & {"MemoryError", "OutOfMemoryError"}
+                if not is_memory and "can't allocate memory" not in str(error):
                     raise
                 if at_once == 1:
                     raise UserError(
@@ -313,11 +315,6 @@ def _say_once(space: str) -> None:
     )
 
 
-def _out_of_memory(error: Exception) -> bool:
-    is_kind = isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError"
-    return is_kind or "can't allocate memory" in str(error)
-
-
 @dataclass
 class _Run:
     """The settings of a run; a call trains one stack of cells."""
@@ -335,12 +332,9 @@ class _Run:
         """The trainer of the task."""
         return trainer_of(self.task)
 
+    @np.errstate(all="ignore")  # what diverges is noted
     def __call__(self, cells: Sequence[Cell]) -> list[Curve]:
-        with np.errstate(all="ignore"):  # what diverges is noted
-            self._warm_up(cells)
-            return self._trained(cells)
-
-    def _trained(self, cells: Sequence[Cell]) -> list[Curve]:
+        self._warm_up(cells)
         clock = time.process_time if self.device == "cpu" else time.perf_counter
         start = clock()
         curves = [self._curve(cell) for cell in cells]

@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,10 +20,8 @@ from surrogate_nas.training.fast.program import (
     Words,
     shares,
 )
-
-if TYPE_CHECKING:
-    from surrogate_nas.training.machine import LossAndGradient
-    from surrogate_nas.training.tasks import Task
+from surrogate_nas.training.machine import LossAndGradient
+from surrogate_nas.training.tasks import Task
 
 Array = NDArray[np.float32]
 AT_ONCE = 64
