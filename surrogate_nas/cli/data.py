@@ -6,11 +6,10 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 from textwrap import fill
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
 from typer import Argument, Typer, echo
 
@@ -31,7 +30,7 @@ from surrogate_nas.cli.options import (
 from surrogate_nas.cli.output import JsonOption, emit, note, progress_bar, show_table
 from surrogate_nas.core.errors import UserError, unknown
 from surrogate_nas.core.extras import package_folder
-from surrogate_nas.core.metrics import DIRECTIONS, by_use, metric_named
+from surrogate_nas.core.metrics import DIRECTIONS, Kind
 from surrogate_nas.files import home, locked, table_path
 from surrogate_nas.space import Sampled, register, space_named
 from surrogate_nas.stats.summaries import Row, Rows
@@ -149,12 +148,8 @@ def _show_benchmark(entry: Row) -> None:
     )
     echo(f"{entry['name']}: {entry['title']}; {cells} of the space {entry['space']}")
     _tell_how_to_get([entry])
-    metrics = sorted(
-        entry["metrics"],
-        key=lambda m: by_use(
-            replace(metric_named(m["name"]), kind=m["kind"], split=m["split"])
-        ),
-    )
+    kinds = get_args(Kind)
+    metrics = sorted(entry["metrics"], key=lambda metric: kinds.index(metric["kind"]))
     rows = [
         (
             m["name"],

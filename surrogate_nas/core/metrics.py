@@ -131,21 +131,6 @@ class Metric:
         }
 
 
-def by_use(metric: Metric) -> int:
-    """The rank of a metric in lists: what L is made of, what R is, final ones, proxies, records.
-
-    Example:
-        >>> names = ("params", "test_error", "train_error", "valid_error")
-        >>> [metric.name for metric in sorted(map(metric_named, names), key=by_use)]
-        ['valid_error', 'train_error', 'params', 'test_error']
-    """
-    if metric.kind != "search":
-        return 5 if metric.kind == "final" else 7
-    of_loss = int(metric.split == "train" or metric.name.startswith("train_"))
-    return of_loss if metric.is_loss else _USE[metric.quantity]
-
-
-_USE = {"cost": 2, "structure": 3, "undeclared": 4, "proxy": 6}
 # by the last word of a name
 _QUANTITIES: dict[str, Quantity] = {
     "error": "error",
