@@ -469,9 +469,9 @@ def _why_not(part: _Part, run: Run, entry: StrategyEntry) -> str:
     if not part.objective.benchmark.has_columns:
         return f"{part.objective.benchmark.name} is no table"
     if not _is_own(entry):
-        return (
-            "its code is not the project's, trains networks, or may be named by its options"
-        )
+        if entry.label in (part.description.get("sources") or {}):
+            return "it is a user's own code, which is never run from an archive"
+        return "it does not come with the project, trains networks, or its options may name code"
     if run.failure and (part.budget.cells or math.inf) > 10_000:
         return "it failed, and its budget is large"
     return ""
