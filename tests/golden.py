@@ -28,7 +28,6 @@ import numpy as np
 import pytest
 
 import surrogate_nas as sn
-from surrogate_nas.results.curves import Skipped
 from surrogate_nas.space import Enumerable, space_named
 from surrogate_nas.space.network import Network
 from surrogate_nas.space.registry import SPACES
@@ -364,10 +363,10 @@ def studies():
     )
     failing = several(2, 80, (0.3, 0.4), 8, 0.1)
     traces = [p.traces | {"b": _failing(p.traces["b"])} for p in failing.problems]
-    skipped = [Skipped(failing.problems[0].problem, "not here")]
+    suite = replace(failing.suite, not_run={"p0": "not here"})
     yield (
         "failures",
-        replace(changed(failing, lambda i: {"traces": traces[i]}), skipped=skipped),
+        replace(changed(failing, lambda i: {"traces": traces[i]}), suite=suite),
     )
     yield "near the optimum", several(2, 100, (0, 0, 0.005), 9, 0.004, late=0.1)
     ends = (0, 0, 0, 0.001, 0.001, 0.1)

@@ -48,7 +48,7 @@ def made(problems, weights=None):
     strategies = next(iter(problems.values()))
     entries = [Entry(name, len(rows)) for name, rows in strategies.items()]
     return SuiteResult(
-        Suite("made", "Made", [r.problem for r in results], entries), results, []
+        Suite("made", "Made", [r.problem for r in results], entries), results
     )
 
 

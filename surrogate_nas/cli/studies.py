@@ -128,8 +128,8 @@ def finish(result: SuiteResult, folder: Path, json: bool) -> None:
     title = f"{result.suite.title} (regret: 0 the optimum, 1 random's)"
 
     def remark() -> None:
-        for skipped in result.skipped:
-            note(f"Not run: {skipped.problem.name}: {skipped.reason}")
+        for name, reason in result.suite.not_run.items():
+            note(f"Not run: {name}: {reason}")
         if failures := content["failures"]:
             others = f"{plural(len(failures) - 1, 'more failure')}, in suite.json."
             note(f"{failures[0]} ({others})" if failures[1:] else failures[0])

@@ -183,7 +183,7 @@ def _of_suite(study: Study) -> Header:
         counts += f" × {budget:,g} {unit}"
     failures = result.failures
     failed = f"{plural(len(failures), 'run')} failed"
-    not_run = [f"{skipped.problem.name}: {skipped.reason}" for skipped in result.skipped]
+    not_run = [f"{name}: {reason}" for name, reason in result.suite.not_run.items()]
     boxes = _notices(
         (result.merged, Notice("Judged together:", items=result.merged, bad=False)),
         (failures, Notice(failed, "and count as having found nothing.", failures)),

@@ -25,7 +25,7 @@ from surrogate_nas.core.numbers import plural
 from surrogate_nas.objective import Objective
 from surrogate_nas.results.archive import origin_of
 from surrogate_nas.results.comparison import MERGED, Comparison
-from surrogate_nas.results.curves import ProblemResult, Skipped, Trace
+from surrogate_nas.results.curves import ProblemResult, Trace
 from surrogate_nas.results.suite import SuiteResult, suite_of
 from surrogate_nas.runs.beginning import (
     BEGINNING,
@@ -357,16 +357,17 @@ def run_suite(
     suite = replace(suite, options=unusual({**suite.options, **options}))
     path = None if folder is None else Path(folder)
     opened, skipped = _opened(suite, path)
+    suite = replace(suite, not_run=skipped)
     if not opened:
         raise UserError(
-            f"No problem of {suite.name} can be run: {skipped[0].problem.name}: {skipped[0].reason}"
+            f"No problem of {suite.name} can be run: {': '.join(next(iter(skipped.items())))}"
         )
 
     def begun() -> None:
         if skipped:
-            sys.stderr.write(f"{_left_out(suite, skipped)}\n")
+            sys.stderr.write(f"{_left_out(suite)}\n")
         if path is not None:
-            Store(path).write_json(PLAN, _plan(suite, opened, skipped))
+            Store(path).write_json(PLAN, _plan(suite, opened))
 
     traces_by_key = execute(
         opened,
@@ -387,17 +388,17 @@ def run_suite(
             ProblemResult.of(problems[name], experiment.objective, suite.labels, traces)
         )
     versions = [experiment.versions for experiment in opened]
-    return SuiteResult(suite, results, skipped, most_versions(versions), folder=path)
+    return SuiteResult(suite, results, most_versions(versions), folder=path)
 
 
-def _left_out(suite: Suite, skipped: Sequence[Skipped]) -> str:
+def _left_out(suite: Suite) -> str:
     n = len(suite.problems)
-    names = ", ".join(skip.problem.name for skip in skipped)
-    commands = {skip.reason.rpartition(": run ")[2].rstrip(".") for skip in skipped}
+    reasons = suite.not_run.values()
+    commands = {reason.rpartition(": run ")[2].rstrip(".") for reason in reasons}
     command = commands.pop() if len(commands) == 1 else "snas data fetch all"
     return (
-        f"{suite.name} runs {n - len(skipped)} of its {plural(n, 'problem')} here. The data of the"
-        f" others is missing: {names}. To get it: {command}."
+        f"{suite.name} runs {n - len(reasons)} of its {plural(n, 'problem')} here. The data of the"
+        f" others is missing: {', '.join(suite.not_run)}. To get it: {command}."
     )
 
 
@@ -407,16 +408,16 @@ def _trace(experiment: Experiment, run: Run) -> Trace:
     )
 
 
-def _opened(suite: Suite, folder: Path | None) -> tuple[list[Experiment], list[Skipped]]:
+def _opened(suite: Suite, folder: Path | None) -> tuple[list[Experiment], dict[str, str]]:
     opened = []
-    skipped = []
+    skipped = {}
     runs = {entry.label: entry.runs for entry in suite.entries}
     strategies = [entry.strategy for entry in suite.entries]
     for problem in suite.problems:
         try:
             objective = _bound(problem)
         except AbsentError as error:
-            skipped.append(Skipped(problem, str(error)))
+            skipped[problem.name] = str(error)
             continue
         except UserError as error:
             raise UserError(f"{suite.name}, {problem.name}: {error}") from error
@@ -437,11 +438,7 @@ def _opened(suite: Suite, folder: Path | None) -> tuple[list[Experiment], list[S
     return opened, skipped
 
 
-def _plan(
-    suite: Suite,
-    opened: Sequence[Experiment],
-    skipped: Sequence[Skipped],
-) -> Row:
+def _plan(suite: Suite, opened: Sequence[Experiment]) -> Row:
     return {
         "suite": suite.name,
         "title": suite.title,
@@ -451,7 +448,7 @@ def _plan(
         "strategies": [
             {"name": entry.label, "runs": entry.runs} for entry in suite.entries
         ],
-        "not_run": [{"name": skip.problem.name, "reason": skip.reason} for skip in skipped],
+        "not_run": suite.not_run_rows,
     } | ({"options": suite.options} if suite.options else {})
 
 

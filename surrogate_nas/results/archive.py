@@ -188,9 +188,8 @@ def runs_of(folder: Path) -> dict[str, dict[str, Sequence[int]]]:
     found: dict[str, dict[str, Sequence[int]]] = {}
     if (folder / PLAN).is_file():
         suite = read_plan(folder / PLAN)
-        left_out = not_run(folder)
         for name in [problem.name for problem in suite.problems]:
-            if name not in left_out:
+            if name not in suite.not_run:
                 runs = {entry.label: range(entry.runs) for entry in suite.entries}
                 found[f"{PROBLEMS}/{name}/"] = {**runs}
     else:
@@ -208,17 +207,6 @@ def runs_of(folder: Path) -> dict[str, dict[str, Sequence[int]]]:
                     f"{folder / prefix}: {label!r:.120} is no name for a strategy."
                 )
     return found
-
-
-def not_run(folder: Path) -> dict[str, str]:
-    """The problems of a suite that were not run, each with the reason."""
-    try:
-        listed = json.loads(read_regular(folder / PLAN)).get("not_run", [])
-        return {str(entry["name"]): str(entry["reason"]) for entry in listed}
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
-        raise UserError(
-            f"{folder / PLAN} does not say which problems were not run."
-        ) from error
 
 
 def names_of(store: Store, runs: Mapping[str, Sequence[int]]) -> dict[str, bool]:

@@ -306,14 +306,6 @@ class ProblemResult:
         return (float((losses > 0).mean()), float(losses.mean())) if len(losses) else None
 
 
-@dataclass(frozen=True)
-class Skipped:
-    """A problem that was not run, and why, with how to get what is missing, in one line."""
-
-    problem: Problem
-    reason: str
-
-
 def expected_runtime(problem: ProblemResult, strategy: str, target: float) -> float:
     """What a target is expected to take, in the budget's unit, if runs are begun again until one
     reaches it; or inf.

@@ -184,8 +184,8 @@ def _pilot(
     result = run_suite(suite, workers=workers, progress=progress)
     if result.failures:
         raise UserError(result.failures[0])
-    if result.skipped:
-        raise UserError(f"{result.skipped[0].problem.name}: {result.skipped[0].reason}")
+    for name, reason in result.suite.not_run.items():
+        raise UserError(f"{name}: {reason}")
     return result
 
 

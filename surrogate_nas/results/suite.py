@@ -21,7 +21,6 @@ from surrogate_nas.results.comparison import MERGED, Comparison, StudyResult
 from surrogate_nas.results.curves import (
     MARKED,
     ProblemResult,
-    Skipped,
     accounts_of,
     expected_runtime,
 )
@@ -51,7 +50,7 @@ class SuiteResult(StudyResult):
 
     Attributes:
         suite: What was compared.
-        problems, skipped: Those that were run, in the order of the suite, and those that were not.
+        problems: Those that were run, in the order of the suite.
         versions: How many versions of each user's strategy were run on these problems and seeds.
         comparisons: All trials by problem, where they were read from a folder.
         missing: How many runs have not ended yet.
@@ -70,7 +69,6 @@ class SuiteResult(StudyResult):
     kind = "suite"
     suite: Suite
     problems: Sequence[ProblemResult] = ()
-    skipped: Sequence[Skipped] = ()
     versions: Mapping[str, int] = field(default_factory=dict)
     comparisons: Mapping[str, Comparison] = field(default_factory=dict, repr=False)
     missing: int = 0
@@ -200,7 +198,7 @@ class SuiteResult(StudyResult):
         return verdict_of(
             self.strategies,
             self.problems,
-            skipped=len(self.skipped),
+            skipped=len(self.suite.not_run),
             versions=self.versions,
             seed=self.suite.seed,
         )
@@ -241,7 +239,7 @@ class SuiteResult(StudyResult):
                 }
                 for p in self.problems
             ],
-            "not_run": [{"name": s.problem.name, "reason": s.reason} for s in self.skipped],
+            "not_run": self.suite.not_run_rows,
             "strategies": self.strategy_rows(),
             "tests": {"pairs": self.pairs},
             "verdict": self.verdict.to_json(),
@@ -275,11 +273,11 @@ def suite_of(
         suite, entries=[entry for entry in suite.entries if entry.label in begun]
     )
     results = []
-    skipped = []
+    not_run = {}
     for problem in suite.problems:
         comparison = comparisons.get(problem.name)
         if comparison is None or {run.strategy for run in comparison.runs} != begun:
-            skipped.append(Skipped(problem, "Not every strategy has a run there."))
+            not_run[problem.name] = "Not every strategy has a run there."
             continue
         traces = [comparison.trace(run, problem.budget) for run in comparison.runs]
         results.append(
@@ -287,9 +285,8 @@ def suite_of(
         )
     versions = [study.description.get("versions", {}) for study in comparisons.values()]
     return SuiteResult(
-        suite=suite,
+        suite=replace(suite, not_run=not_run),
         problems=results,
-        skipped=skipped,
         versions=most_versions(versions),
         comparisons={
             name: study for name, study in comparisons.items() if study.strategies

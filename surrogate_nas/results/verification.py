@@ -29,7 +29,6 @@ from surrogate_nas.results.archive import (
     MANIFEST,
     Archive,
     names_of,
-    not_run,
     runs_of,
     unpack,
     without,
@@ -187,7 +186,7 @@ def _parts(
         asked = {problem.name: problem for problem in suite.problems}
         result.problems += _other_suite(suite)
         result.notes += [
-            f"{name} was not run: {why}" for name, why in not_run(folder).items()
+            f"{name} was not run: {why}" for name, why in suite.not_run.items()
         ]
     for prefix, runs in runs_of(folder).items():
         result.runs_in_all += sum(map(len, runs.values()))

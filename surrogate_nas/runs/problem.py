@@ -126,6 +126,7 @@ class Suite:
         seed: The root of all randomness, the same for all problems.
         options: Further options of all runs (`surrogate_nas.runs.options`), where they are not the
             usual ones.
+        not_run: By problem why it was not run.
 
     Example:
         >>> from surrogate_nas.runs.problem import read_suite
@@ -141,6 +142,7 @@ class Suite:
     entries: Sequence[Entry]
     seed: int = 0
     options: Mapping[str, Any] = field(default_factory=dict)
+    not_run: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         for what, names in (
@@ -152,6 +154,11 @@ class Suite:
             if twice := sorted({name for name in names if names.count(name) > 1}):
                 raise UserError(f"{self.name} has the {what} {twice[0]} twice.")
         check_whole("A seed", self.seed)
+
+    @property
+    def not_run_rows(self) -> list[dict[str, str]]:
+        """The problems that were not run, as JSON has them."""
+        return [{"name": name, "reason": why} for name, why in self.not_run.items()]
 
     @property
     def labels(self) -> list[str]:
@@ -283,6 +290,7 @@ def read_plan(path: Path) -> Suite:
         }
         name = str(plan["suite"])
         options = unusual(plan.get("options", {}))
+        not_run = {str(p["name"]): str(p["reason"]) for p in plan.get("not_run", [])}
     except FileNotFoundError as error:
         raise UserError(
             f"{path.parent} does not tell its suite: run its snas suite command once more."
@@ -293,7 +301,7 @@ def read_plan(path: Path) -> Suite:
         raise UserError(
             f"{path} is damaged or of an older version: run its snas suite command once more."
         ) from error
-    return replace(parse_suite(name, str(path), content), options=options)
+    return replace(parse_suite(name, str(path), content), options=options, not_run=not_run)
 
 
 _USUAL = ObjectiveOptions()
