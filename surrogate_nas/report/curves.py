@@ -60,9 +60,7 @@ class Panel:
         rising: Whether better searches have higher curves.
         noise: The regret that training noise alone can cause, or None.
         banded: The strategies whose bands are drawn; None for all.
-        ends: The lowest and the highest visible value; None to fit the curves.
         steps: Whether lines are steps.
-        falling: Whether the vertical axis points down.
     """
 
     x_label: str
@@ -73,9 +71,7 @@ class Panel:
     rising: bool = False
     noise: float | None = None
     banded: Collection[str] | None = None
-    ends: tuple[float, float] | None = None
     steps: bool = True
-    falling: bool = False
 
 
 def curve_over_cells(runs: Sequence[tuple[Anytime, Values]], *, band: bool = True) -> Curve:
@@ -167,10 +163,9 @@ def chart(
     longest = _LONGEST_SLIM if width < _SLIM else _LONGEST
     height = max(290.0, LINE * len(curves) + _TOP + _BOTTOM)
     names_width = 36 + max(text_width(plain(name, longest), 12) for name in curves)
-    y_low, y_high = panel.ends or limits(curves.values(), panel)
+    y_low, y_high = limits(curves.values(), panel)
     bottom = height - _BOTTOM
-    edges = (_TOP, bottom) if panel.falling else (bottom, _TOP)
-    y = Scale(y_low, y_high, *edges, "root" if panel.root else "linear")
+    y = Scale(y_low, y_high, bottom, _TOP, "root" if panel.root else "linear")
     ticks = y.ticks(30.0)
     left = max(12 + max((text_width(text, 11) for _, text in ticks), default=0.0), 30.0)
     x = Scale(
@@ -201,7 +196,7 @@ def chart(
 
 
 def _draw_axes(canvas: Canvas, x: Scale, y: Scale, ticks: Ticks, panel: Panel) -> None:
-    top, bottom = sorted((y.start, y.end))
+    top, bottom = y.end, y.start
     if panel.shared_until > 1:
         canvas.rectangle(x.start, top, x(panel.shared_until), bottom, "soft", 0.6)
     if panel.noise is not None:

@@ -380,9 +380,17 @@ def name_ends(
     most: float,
     longest: int,
 ) -> None:
-    """Label every curve at its end at `x`, without overlaps and not below `most`."""
+    """Label every curve at its end at `x`, without overlaps and not below `most`: labels move by
+    least squares, and neighbours that touch as one block.
+    """
+    from scipy.optimize import isotonic_regression
+
     names = sorted(ends, key=lambda name: ends[name])
-    heights = apart([ends[name] for name in names], LINE) if names else []
+    steps = LINE * np.arange(len(names))
+    heights: list[float] = []
+    if names:
+        at = np.array([ends[name] for name in names])
+        heights = (isotonic_regression(at - steps).x + steps).tolist()
     if heights and heights[-1] > most:
         heights = [y - min(heights[-1] - most, max(heights[0], 0.0)) for y in heights]
     for name, height in zip(names, heights, strict=True):
@@ -395,14 +403,3 @@ def name_ends(
             )
             canvas.mark(x + 20, height, style, 10.0)
             canvas.text(x + 29, height + 4, plain(name, longest), size=12, colour="ink")
-
-
-def apart(positions: Sequence[float], least: float) -> list[float]:
-    """Rising numbers moved apart by least squares; neighbours that touch move as one block."""
-    from scipy.optimize import isotonic_regression
-
-    steps = least * np.arange(len(positions))
-    moved: list[float] = (
-        isotonic_regression(np.asarray(positions) - steps).x + steps
-    ).tolist()
-    return moved

@@ -17,11 +17,10 @@ from surrogate_nas.results.suite import TABLES, as_csv
 from tests.outcomes import made, steps
 from tests.pages import text_of
 
-FIGURES = ["ranking", "regret-by-budget", "ranks-by-budget"]
+FIGURES = ["ranking", "regret-by-budget"]
 HEADS = [
     "b ends best",
     "Regret over the budget",
-    "Average rank",
     "Which strategies differ, and further findings",
     "Strategies",
     "Problem by problem",
@@ -146,7 +145,6 @@ def test_the_least_suites_have_a_page(runs, tmp_path):
     assert (
         least.verdict.sentences[0] in text_of(page) and "Made by this command" not in page
     )
-    assert ("Average rank" in page) == (len(runs) > 1)
 
 
 def test_what_a_strategy_is_called_is_only_text(tmp_path):

@@ -1,5 +1,5 @@
-"""Curves over the budget: score and final metric of a comparison's incumbents, mean regret and
-average ranks of a suite's strategies.
+"""Curves over the budget: score and final metric of a comparison's incumbents, and mean regret of a
+suite's strategies.
 """
 
 from __future__ import annotations
@@ -276,36 +276,4 @@ def regret_along_the_budget(study: Study) -> Section | None:
     picture = Picture(
         "regret-by-budget", caption, partial(chart, curves, study.styles, panel)
     )
-    return Section("Regret over the budget", [Figures([picture])], half=True)
-
-
-@section(30, "suite")
-def ranks_along_the_budget(study: Study) -> Section | None:
-    """The average rank over all problems after every share of the budget."""
-    ranks = study.suite.ranks
-    by_name = dict(zip(study.suite.strategies, ranks.mean, strict=True))
-    if len(by_name) < 2:
-        return None
-    curves = {
-        name: Curve(100 * ranks.fractions, by_name[name], by_name[name], by_name[name])
-        for name in study.result.standings
-    }
-    panel = Panel(
-        "%",
-        "rank",
-        False,
-        100 * float(ranks.fractions[0]),
-        banded=(),
-        ends=(0.9, len(by_name) + 0.1),
-        falling=True,
-    )
-    n_problems = len(study.result.problems)
-    caption = (
-        f"Average rank of the mean regrets over {plural(n_problems, 'problem')} after each"
-        " share of the budget; 1 is the best. Shaded: the first cells, the same for all."
-        " Descriptive only; see the verdict for significance."
-    )
-    picture = Picture(
-        "ranks-by-budget", caption, partial(chart, curves, study.styles, panel)
-    )
-    return Section("Average rank", [Figures([picture])], half=True)
+    return Section("Regret over the budget", [Figures([picture], wide=True)])

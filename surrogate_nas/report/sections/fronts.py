@@ -297,18 +297,6 @@ def attained(runs: Sequence[Values], share: float = 50) -> Values:
     )
 
 
-def _draw_axes(canvas: Canvas, x: Scale, y: Scale, across: str, up: str) -> None:
-    horizontal = x.ticks(60.0)
-    vertical = y.ticks(34.0)
-    canvas.grid(x, y, horizontal, vertical)
-    for value, text in vertical:
-        canvas.text(x.start - 6, y(value) + 4, text, align="right")
-    for value, text in horizontal:
-        canvas.text(x(value), y.start + 16, text, align="center")
-    canvas.text(x.end, y.start + 31, across, align="right")
-    canvas.text(x.start + 6, y.end + 10, up)
-
-
 @section(82, "comparison")
 def what_lambda_does(study: Study) -> Section | None:
     """Whether R moves the optimum."""
@@ -349,7 +337,14 @@ def _draw_plane(width: float, study: Study) -> Canvas:
     span = path.frame.span
     x = Scale(low[1] - 0.06 * span[1], low[1] + 1.1 * span[1], 44, width - 8)
     y = Scale(low[0] - 0.06 * span[0], low[0] + 1.1 * span[0], 300, 8)
-    _draw_axes(canvas, x, y, "R (medians over the space)", "L")
+    across, up = x.ticks(60.0), y.ticks(34.0)
+    canvas.grid(x, y, across, up)
+    for value, text in up:
+        canvas.text(x.start - 6, y(value) + 4, text, align="right")
+    for value, text in across:
+        canvas.text(x(value), y.start + 16, text, align="center")
+    canvas.text(x.end, y.start + 31, "R (medians over the space)", align="right")
+    canvas.text(x.start + 6, y.end + 10, "L")
     _draw_density(canvas, path.points[:, 1], path.points[:, 0], x, y)
     canvas.line(_stairs(nondominated(path.points), x, y), colour="ink", width=1.3)
     for name, style in study.styles.items():
