@@ -236,6 +236,10 @@ def diversity() -> Expression:
     """The term of R for the similarity, 0 to 1, to the best cells of the run so far.
 
     Scores then depend on a run's history, so that regret is undefined.
+
+    Example:
+        >>> str(metric("valid_loss") + 0.1 * diversity())
+        'valid_loss + 0.1*diversity'
     """
     return metric(DIVERSITY)
 

@@ -43,7 +43,13 @@ from surrogate_nas.runs.options import (
 from surrogate_nas.runs.run import OtherHistoryError, Run
 from surrogate_nas.runs.sandbox import introduce, rehearse
 from surrogate_nas.runs.scale import recordable
-from surrogate_nas.runs.search import INTERRUPT, Follower, failed_in, make_run
+from surrogate_nas.runs.search import (
+    INTERRUPT,
+    Follower,
+    failed_in,
+    first_cells,
+    make_run,
+)
 from surrogate_nas.runs.sources import Sources, count_version, folder_of, sources_of
 from surrogate_nas.runs.store import Store, numbered
 from surrogate_nas.runs.workers import Watcher
@@ -200,15 +206,28 @@ class Experiment:
         return [own[pair] for pair in product(self.labels, self.numbers) if pair in own]
 
     def check(self) -> None:
-        """Refuse strategies that cannot be made with the options that they are given."""
-        objective = self.objective
+        """Refuse a budget in seconds of which a table tells beforehand that no run could pay its
+        first evaluation, and strategies that cannot be made with the options that they are given.
+        """
+        objective, seconds = self.objective, self.budget.seconds
+        space = objective.benchmark.space
+        if (
+            seconds is not None
+            and objective.benchmark.has_columns
+            and self.options.first_cells
+        ):
+            begins = [
+                first_cells(space, 1, self.options.seed, run)[0] for run in self.numbers
+            ]
+            if not (objective.look_up(begins)[2] <= seconds).any():
+                raise UserError(NOTHING_PAID)
         settings = {
             "epochs": objective.fidelities,
             "readable": objective.readable,
             "qualities": objective.qualities,
         }
         for entry in self.entries:
-            rehearse(entry, objective.benchmark.space, self.options.call_limit, settings)
+            rehearse(entry, space, self.options.call_limit, settings)
 
     def begin(self, stack: ExitStack) -> None:
         """Hold the folder until a stack ends, and write what is compared into it."""

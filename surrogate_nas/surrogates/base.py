@@ -498,6 +498,8 @@ def own_cells(
         cells: Cells of one space, or an enumerable space itself.
         space: Theirs; None to look for it among the registered ones.
     """
+    if not isinstance(space, Space | None):
+        raise UserError(f"A space is needed, not {space!r:.80}.")
     if isinstance(cells, Enumerable):
         if space not in (None, cells):
             raise UserError(

@@ -17,7 +17,7 @@ from surrogate_nas.results.lambda_path import at, lambda_path
 from surrogate_nas.runs.scale import frame_of, hypervolume, nondominated
 from surrogate_nas.space import Cell, ChoiceSpace
 from surrogate_nas.space.trial import Trial
-from surrogate_nas.strategies.bo import front as ehvi
+from surrogate_nas.strategies.bo import strategy as ehvi
 from surrogate_nas.strategies.nsga2 import NSGA2, crowding, survivors
 from surrogate_nas.surrogates.gaussian import Posterior
 

@@ -9,29 +9,28 @@ import numpy as np
 import pytest
 
 from surrogate_nas.core.errors import UserError
-from surrogate_nas.training import TASKS
+from surrogate_nas.training import TASKS, tasks
 from surrogate_nas.training.tasks import (
     bytecode,
     hyphens,
     scripture,
     splice,
-    symbols,
     words,
 )
 from tests.tasks_here import tasks_here
 
 
 def test_symbols_become_channels_and_nothing_is_behind_a_sequence():
-    numbers = symbols.numbered(["ab", "c"], "abc", 3)
+    numbers = tasks.numbered(["ab", "c"], "abc", 3)
     assert numbers.tolist() == [[0, 1, -1], [2, -1, -1]]
-    inputs = symbols.one_hot(numbers, 3)
+    inputs = tasks.one_hot(numbers, 3)
     assert inputs.shape == (2, 3, 1, 3) and inputs.dtype == np.float32
     assert inputs[0, :, 0].tolist() == [[1, 0, 0], [0, 1, 0], [0, 0, 0]]
 
 
 def test_splits_are_cut_in_order():
     numbers = np.arange(12).reshape(6, 2)
-    splits = symbols.next_ones(numbers, 12, (3, 1, 2))
+    splits = tasks.next_ones(numbers, 12, (3, 1, 2))
     assert {name: split.targets.ravel().tolist() for name, split in splits.items()} == {
         "train": [1, 3, 5],
         "valid": [7],
