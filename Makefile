@@ -81,9 +81,6 @@ test: $(SETUP)  ## all tests but the slow ones; with SURROGATE_NAS_MIRROR also t
 test-slow: $(SETUP)  ## the tests that take long; SURROGATE_NAS_FULL=1 makes the longest at full size (hours)
 	$(PYTEST) -m slow
 
-test-all: $(SETUP)  ## both at once, which starts and prepares once
-	$(PYTEST)
-
 torture: data  ## 20,000 damaged inputs for every reader, then long work killed 100 times in each way (hours; goes on)
 	$(BIN)/python analysis/fuzz.py
 	$(BIN)/python analysis/torture.py --kills 100
