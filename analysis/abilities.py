@@ -47,7 +47,13 @@ def abilities(kind: type[Strategy]) -> tuple[str, ...]:
         return "by its weights", "–", "–", "", str(kind.batch_size)
     knows = "known" if kind.uses_known else "observed"
     front = "whole" if kind.many_objectives else "scalarised"
-    return knows, knows, front, "yes" if kind.chooses_epochs else "", str(kind.batch_size)
+    return (
+        knows,
+        knows,
+        front,
+        "yes" if kind.chooses_epochs else "",
+        str(kind.batch_size),
+    )
 
 
 def table(cost: dict[str, float]) -> str:
@@ -69,7 +75,9 @@ def exports() -> str:
     for name in EXPORTS.places:
         one = EXPORTS[name]
         extra = (
-            command(one.needs[-1]).partition("[")[2].partition("]")[0] if one.needs else ""
+            command(one.needs[-1]).partition("[")[2].partition("]")[0]
+            if one.needs
+            else ""
         )
         rows.append((f"`{name}`", one.summary, f"`{extra}`" if extra else "–"))
     return markdown(("format", "what is written", "extra"), rows)
@@ -116,7 +124,9 @@ def timed(figures: dict[str, Any]) -> dict[str, Any]:
         "date": date.today().isoformat(),
         "processor": device_model(torch.device("cpu")),
     }
-    later = {name: when for name, when in figures.get("later", {}).items() if name in cost}
+    later = {
+        name: when for name, when in figures.get("later", {}).items() if name in cost
+    }
     for name in STRATEGIES:
         if name not in cost:
             objective = sn.Objective(OBJECTIVE, sn.load("nb201-cifar10"))
@@ -141,7 +151,9 @@ def main() -> None:
         "--keep", action="store_true", help="Time only those that have no time."
     )
     keeps = parser.parse_args().keep
-    before = json.loads(FIGURES.read_text(encoding="utf-8")) if keeps else {"ms_a_step": {}}
+    before = (
+        json.loads(FIGURES.read_text(encoding="utf-8")) if keeps else {"ms_a_step": {}}
+    )
     figures = timed(before)
     FIGURES.write_text(json.dumps(figures, indent=1) + "\n", encoding="utf-8")
     put(TOP / "README.md", "analysis/abilities.py", table(figures["ms_a_step"]))

@@ -211,7 +211,9 @@ def fifo_joined(folder: Path) -> str:
     refused(folder, "compare", "fifo.h5", "--out", "out")
     refused(folder, "compare", "fifo.py:BENCH", "--out", "out")
     refused(folder, "suite", "fifo.toml", "--out", "out")
-    refused(folder, "compare", "fashion", "--strategies", "fifo.py:Mine", "--out", "out")
+    refused(
+        folder, "compare", "fashion", "--strategies", "fifo.py:Mine", "--out", "out"
+    )
     return refused(folder, "compare", "fashion", "--with", "fifo.h5", "--out", "out")
 
 
@@ -365,7 +367,9 @@ attack("A.3 a table that grows while a study runs")(table_replaced(0.0, ",test_e
 attack("A.3 a table that grows while two workers run")(
     table_replaced(0.0, ",test_error", "--workers", "2")
 )
-attack("A.3 a table of other numbers in the place of one in use")(table_replaced(1.0, ""))
+attack("A.3 a table of other numbers in the place of one in use")(
+    table_replaced(1.0, "")
+)
 
 
 @contextmanager

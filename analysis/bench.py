@@ -167,7 +167,11 @@ def query(repeats: int = 5000) -> Figures:
             for s in (111, 777)
         ]
         assert (
-            abs(100 - np.mean(told) - bench.query(cells[record], "valid_error", epochs=12))
+            abs(
+                100
+                - np.mean(told)
+                - bench.query(cells[record], "valid_error", epochs=12)
+            )
             < 1e-6
         )
     cases: dict[str, Callable[[int], object]] = {
@@ -249,7 +253,9 @@ def ask(strategy: str = "bo", cells: int = 500) -> Figures:
         cheap=True,
     )
     cases = {
-        "nb201": sn.Objective("valid_error[200] + 0.02*params", sn.load("nb201-cifar10")),
+        "nb201": sn.Objective(
+            "valid_error[200] + 0.02*params", sn.load("nb201-cifar10")
+        ),
         "nbgraph": sn.Objective("valid_error", sn.load("nbgraph-cora")),
         "darts": sn.Objective("valid_error", made_up),
     }
@@ -366,7 +372,8 @@ def training(cells: int = 12, seed: int = 1) -> Figures:
         if task.is_here() and not task.name.startswith("cifar"):
             train(drawn[:1], task, epochs=1)
             spent = [
-                seconds(lambda c=cell, t=task: train([c], t, seed=seed)) for cell in drawn
+                seconds(lambda c=cell, t=task: train([c], t, seed=seed))
+                for cell in drawn
             ]  # type: ignore[misc]
             yield (
                 f"{task.name}: a cell, {task.schedule.epochs} epochs",
@@ -402,7 +409,10 @@ def training(cells: int = 12, seed: int = 1) -> Figures:
     )
     for name in ("digits", "fashion", "text"):
         made = subprocess.run(
-            [sys.executable, "-c", code, name], check=True, capture_output=True, text=True
+            [sys.executable, "-c", code, name],
+            check=True,
+            capture_output=True,
+            text=True,
         )
         yield (
             f"{name}: memory of a training after one of one epoch",

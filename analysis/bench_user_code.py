@@ -90,7 +90,12 @@ def main() -> None:
         for _ in range(options.pairs):
             comparisons = [
                 threads.submit(
-                    seconds, folder, options.benchmark, name, options.runs, options.budget
+                    seconds,
+                    folder,
+                    options.benchmark,
+                    name,
+                    options.runs,
+                    options.budget,
                 )
                 for name in STRATEGIES
             ]
@@ -103,7 +108,9 @@ def main() -> None:
         ("processor", "wall"), logs.mean(axis=0), half, strict=True
     ):
         low, middle, high = np.exp([mean - around, mean, mean + around])
-        print(f"{what} time of a user's: {middle:.3f} [{low:.3f}, {high:.3f}] times ours")
+        print(
+            f"{what} time of a user's: {middle:.3f} [{low:.3f}, {high:.3f}] times ours"
+        )
 
 
 if __name__ == "__main__":

@@ -89,9 +89,7 @@ class Row(NamedTuple):
         ahead = "" if self.ahead is None else f"{100 * self.ahead / self.cases:.1f}"
         shape = f"{self.cells}x{self.seeds}"
         shown = f"{100 * share:.1f} ± {error:.1f}"
-        return (
-            f"| {self.what} | {self.setting} | {shape} | {self.cases} | {shown} | {ahead} |"
-        )
+        return f"| {self.what} | {self.setting} | {shape} | {self.cases} | {shown} | {ahead} |"
 
 
 def judged(
@@ -142,7 +140,11 @@ def searched(cases: int, seed: int) -> Iterator[Row]:
         done = better = 0
         for number in range(cases):
             run = search(
-                objective.benchmark, "random", objective, budget=_BUDGET, seed=seed + number
+                objective.benchmark,
+                "random",
+                objective,
+                budget=_BUDGET,
+                seed=seed + number,
             )
             alone = confirm(objective, run, 3, most)
             if not alone.cells:
@@ -333,7 +335,9 @@ def power(cases: int, seed: int) -> Iterator[Row]:
         for effect in (1.0, 2.0, 3.0):
             for shape in SHAPES:
                 draw = shifted(source, effect, sd)
-                yield judged("power", f"{name}, {effect:g} sd", draw, shape, cases, seed)
+                yield judged(
+                    "power", f"{name}, {effect:g} sd", draw, shape, cases, seed
+                )
 
 
 def pairs() -> Iterator[str]:

@@ -76,7 +76,9 @@ def plan_of(name: str, length: int, classes: int) -> Plan:
         length: Of a run, in usual runs.
         classes: How many.
     """
-    return Plan(name, task_named(name).schedule.epochs * length, SEEDS, classes, classes)
+    return Plan(
+        name, task_named(name).schedule.epochs * length, SEEDS, classes, classes
+    )
 
 
 def row_of(
@@ -93,7 +95,9 @@ def row_of(
         plan: What was trained.
         entries: The trainings.
     """
-    cells = [job.cell for job in entries if job.seed == 0 and Job(job.cell, 1) in entries]
+    cells = [
+        job.cell for job in entries if job.seed == 0 and Job(job.cell, 1) in entries
+    ]
     if len(cells) < FEWEST:
         return None
     measure = task.measured[0].name
@@ -127,7 +131,9 @@ def row_of(
         "task": task.name,
         "length": length,
         "epochs": plan.epochs,
-        "seconds": seconds_each([entry["processor_seconds"] for entry in entries.values()]),
+        "seconds": seconds_each(
+            [entry["processor_seconds"] for entry in entries.values()]
+        ),
         "classes": int(sound.sum()),
         "trainings": len(entries),
         "measure": measure,
@@ -194,9 +200,14 @@ def calibrated(
             try:
                 task = task_named(name)
                 plan = plan_of(name, length, options.classes)
-                if not options.tasks and len(task.data["train"].targets) > MOST_EXAMPLES:
+                if (
+                    not options.tasks
+                    and len(task.data["train"].targets) > MOST_EXAMPLES
+                ):
                     raise UserError("its cells take minutes; name it to train it.")
-                entries = plan.entries() if options.read else trained(plan, options.workers)
+                entries = (
+                    plan.entries() if options.read else trained(plan, options.workers)
+                )
                 found = row_of(task, length, plan, entries)
             except UserError as error:
                 print(f"{name} ×{length} is left out: {error}", file=sys.stderr)
@@ -236,13 +247,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "--lengths", default=",".join(map(str, LENGTHS)), help="runs, in usual runs"
     )
     parser.add_argument(
-        "--classes", type=int, default=CLASSES, help="classes of cells, each with two seeds"
+        "--classes",
+        type=int,
+        default=CLASSES,
+        help="classes of cells, each with two seeds",
     )
     parser.add_argument(
         "--workers", type=int, default=2, help="trainings at once, each on one core"
     )
     parser.add_argument(
-        "--out", type=Path, default=Path("results/calibration"), help="the table's folder"
+        "--out",
+        type=Path,
+        default=Path("results/calibration"),
+        help="the table's folder",
     )
     parser.add_argument(
         "--read", action="store_true", help="train nothing; say what there is by now"
@@ -265,7 +282,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         print("interrupted; the same command goes on", file=sys.stderr)
     order = {
-        name: place for place, name in enumerate(dict.fromkeys(row["task"] for row in rows))
+        name: place
+        for place, name in enumerate(dict.fromkeys(row["task"] for row in rows))
     }
     rows.sort(key=lambda row: (order[row["task"]], row["length"]))
     if rows:

@@ -58,7 +58,9 @@ def ties(rng: np.random.Generator, k: int, m: int, r: int) -> NDArray[np.float64
 
 def unequal(rng: np.random.Generator, k: int, m: int, r: int) -> NDArray[np.float64]:
     """Problems whose spread differs by a factor of up to a hundred."""
-    return rng.normal(size=(k, m, r)) * np.exp(rng.uniform(0, np.log(100), size=(1, m, 1)))
+    return rng.normal(size=(k, m, r)) * np.exp(
+        rng.uniform(0, np.log(100), size=(1, m, 1))
+    )
 
 
 def disasters(rng: np.random.Generator, k: int, m: int, r: int) -> NDArray[np.float64]:
@@ -295,7 +297,8 @@ def drawn(
         each = rng.normal(size=(k, len(spaces), 1))
         share = setting["correlation"]
         effect = (
-            np.sqrt(share) * own[:, [int(s) for s in spaces]] + np.sqrt(1 - share) * each
+            np.sqrt(share) * own[:, [int(s) for s in spaces]]
+            + np.sqrt(1 - share) * each
         )
         return effect + rng.normal(size=(k, len(spaces), r)), spaces, [_ALIKE] * k
     m = setting["m"]
@@ -348,7 +351,8 @@ def real(folder: Path, repeats: int) -> Iterator[dict[str, Any]]:
                 }
     for one, other in itertools.combinations(found.strategies, 2):
         pair = {
-            name: np.asarray(found.regrets(name), dtype=np.float64) for name in (one, other)
+            name: np.asarray(found.regrets(name), dtype=np.float64)
+            for name in (one, other)
         }
         better = min(pair, key=lambda name: float(pair[name].mean()))
         for r in (5, 10, 20, 40):
@@ -370,9 +374,13 @@ def real(folder: Path, repeats: int) -> Iterator[dict[str, Any]]:
 def main() -> None:
     """Make what is missing, then print the tables."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--out", type=Path, default=Path("results/calibrate-verdict.jsonl"))
+    parser.add_argument(
+        "--out", type=Path, default=Path("results/calibrate-verdict.jsonl")
+    )
     parser.add_argument("--repeats", type=int, default=2000)
-    parser.add_argument("--seed", type=int, default=0, help="the root of all randomness")
+    parser.add_argument(
+        "--seed", type=int, default=0, help="the root of all randomness"
+    )
     parser.add_argument("--what", choices=[*PARTS], help="only these settings")
     parser.add_argument("--k", type=int, help="only settings of so many strategies")
     parser.add_argument(
@@ -438,9 +446,13 @@ def tables_of(lines: list[dict[str, Any]]) -> Iterator[str]:
                 "shape",
             ):
                 name = line.get("shape") or f"{line['k']} identical, {line['data']}"
-                rows.setdefault(name, {})[line["m"], line["r"]] = f"{100 * line[key]:.1f}"
+                rows.setdefault(name, {})[line["m"], line["r"]] = (
+                    f"{100 * line[key]:.1f}"
+                )
         for name, row in rows.items():
-            yield f"| {name} | " + " | ".join(row.get(size, "") for size in SIZES) + " |"
+            yield (
+                f"| {name} | " + " | ".join(row.get(size, "") for size in SIZES) + " |"
+            )
         yield ""
 
 

@@ -84,7 +84,10 @@ ABOUT = {
 }
 
 ENDING = ".croissant.json"
-_VERSIONS = ["http://mlcommons.org/croissant/1.1", "http://mlcommons.org/croissant/RAI/1.0"]
+_VERSIONS = [
+    "http://mlcommons.org/croissant/1.1",
+    "http://mlcommons.org/croissant/RAI/1.0",
+]
 _TERMS = """arrayShape citeAs column containedIn equivalentProperty extract field fileObject
     fileProperty fileSet format includes isArray isLiveDataset jsonPath key md5 parentField path
     recordSet references regex repeated replace samplingRate separator source subField transform"""
@@ -227,7 +230,9 @@ def croissant_of(
 
 def _opened(path: Path) -> _Opened:
     """A table of either format."""
-    table = compact.read_compact(path) if hdf5.is_of(path, "compact") else TableFile(path)
+    table = (
+        compact.read_compact(path) if hdf5.is_of(path, "compact") else TableFile(path)
+    )
     return _Opened(path, table, json.loads(table.card or "{}"))
 
 
@@ -311,7 +316,11 @@ def _columns(opened: Iterable[_Opened]) -> list[dict[str, Any]]:
         rows.append(
             {
                 **dict(
-                    zip(("metric", "unit", "better", "kind", "split"), alike, strict=True)
+                    zip(
+                        ("metric", "unit", "better", "kind", "split"),
+                        alike,
+                        strict=True,
+                    )
                 ),
                 "losses": ", ".join(filter(None, dict.fromkeys(losses))),
                 "epochs": _listed(key.epochs for key in every),
@@ -325,7 +334,9 @@ def _columns(opened: Iterable[_Opened]) -> list[dict[str, Any]]:
 
 
 def _listed(numbers: Iterable[int | None]) -> str:
-    return ", ".join(map(str, sorted({number for number in numbers if number is not None})))
+    return ", ".join(
+        map(str, sorted({number for number in numbers if number is not None}))
+    )
 
 
 def _record_set(
@@ -354,7 +365,9 @@ def documents() -> Iterator[tuple[list[Path], Path, dict[str, Any]]]:
     """Every document: its tables, its file, and what its tables do not say."""
     for name in ("fashion", "proxies-nb201", "losses"):
         folder = DATA / name
-        tables = sorted(folder.glob("*.h5")) if folder.is_dir() else [DATA / f"{name}.h5"]
+        tables = (
+            sorted(folder.glob("*.h5")) if folder.is_dir() else [DATA / f"{name}.h5"]
+        )
         about: dict[str, Any] = {**COMMON, "rai:dataLimitations": LIMITS[name]}
         if name in ABOUT:
             about |= {"description": ABOUT[name], "rai:dataCollection": ABOUT[name]}

@@ -116,7 +116,9 @@ def losses() -> str:
                 "the run" if "kept" in trained[0] else "25 November 2026",
                 ", ".join(card["what"] for card in own),
                 ", ".join(
-                    dict.fromkeys(f"`{loss}`" for card in own for loss in card["losses"])
+                    dict.fromkeys(
+                        f"`{loss}`" for card in own for loss in card["losses"]
+                    )
                 ),
                 f"{max(card['cells'] for card in own):,}",
                 str(max(sum(map(bool, loss["classes"].values())) for loss in trained)),
@@ -149,7 +151,9 @@ def _counted(cells: int) -> str:
 def _shortened(names: tuple[str, ...]) -> str:
     shown = [f"`{name}`" for name in names]
     return (
-        ", ".join(shown) if len(shown) < 4 else f"{shown[0]} … {shown[-1]} ({len(shown)})"
+        ", ".join(shown)
+        if len(shown) < 4
+        else f"{shown[0]} … {shown[-1]} ({len(shown)})"
     )
 
 
@@ -163,9 +167,9 @@ def _measured(held: list[dict[str, Any]]) -> tuple[str, str]:
         name = metric["name"].partition("@")[0]
         split = metric["split"] if name.startswith(f"{metric['split']}_") else ""
         if metric["split"] or metric["unit"] in _TIMED:
-            splits.setdefault(re.sub(r"_\d+s_", "_…_", name.removeprefix(f"{split}_")), {})[
-                split
-            ] = None
+            splits.setdefault(
+                re.sub(r"_\d+s_", "_…_", name.removeprefix(f"{split}_")), {}
+            )[split] = None
             epochs.update(metric["epochs"][-1:])
     groups: dict[str, list[str]] = {}
     for name, found in splits.items():
@@ -185,7 +189,11 @@ def _measured(held: list[dict[str, Any]]) -> tuple[str, str]:
 def _way(name: str) -> str:
     package = declared(name).package
     size = (
-        sum(file["bytes"] for part in repositories(name) for file in part["files"].values())
+        sum(
+            file["bytes"]
+            for part in repositories(name)
+            for file in part["files"].values()
+        )
         / 1e6
     )
     installed = f"installed: `{package[0]}`" if package else ""

@@ -92,7 +92,11 @@ def found(version: str) -> Path | None:
 
 def digests(folder: Path) -> dict[str, str]:
     """The sha256 of every file of data that is shipped, by its name under data/."""
-    files = [*folder.glob("*.json"), *folder.glob("*.h5"), *(folder / "losses").glob("*")]
+    files = [
+        *folder.glob("*.json"),
+        *folder.glob("*.h5"),
+        *(folder / "losses").glob("*"),
+    ]
     files.append(folder / "sources.csv")
     files += [*(folder / "archives").glob("*.zip")]
     return {

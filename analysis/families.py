@@ -35,7 +35,9 @@ def regrets(archive: zipfile.ZipFile, problem: str) -> dict[str, list[float]]:
         archive: Of a suite.
         problem: Its name there.
     """
-    reference = json.loads(archive.read(f"problems/{problem}/experiment.json"))["reference"]
+    reference = json.loads(archive.read(f"problems/{problem}/experiment.json"))[
+        "reference"
+    ]
     optimum, *_, sampled = reference["optimum"], *reference["random"]
     found = defaultdict(list)
     for name in sorted(archive.namelist()):
@@ -58,7 +60,8 @@ def mean(values: list[float]) -> str:
     middle = np.mean(values)
     low, high = middle - reach, middle + reach
     texts = (
-        f"{number + 0:.2f}".replace("-", "−") for number in np.round((middle, low, high), 2)
+        f"{number + 0:.2f}".replace("-", "−")
+        for number in np.round((middle, low, high), 2)
     )
     return "{} [{}, {}]".format(*(text.replace("0.", ".", 1) for text in texts))
 
@@ -70,10 +73,16 @@ def table() -> str:
         for problem in json.loads(archive.read("plan.json"))["problems"]:
             found = regrets(archive, problem)
             rival = min(
-                (name for name in found if name != LEADER), key=lambda n: np.mean(found[n])
+                (name for name in found if name != LEADER),
+                key=lambda n: np.mean(found[n]),
             )
             paired = np.subtract(found[LEADER], found[rival]).tolist()
-            cells = (mean(found[LEADER]), f"`{rival}`", mean(found[rival]), mean(paired))
+            cells = (
+                mean(found[LEADER]),
+                f"`{rival}`",
+                mean(found[rival]),
+                mean(paired),
+            )
             lines.append((problem, *cells))
     return markdown(HEADS, lines)
 

@@ -53,7 +53,9 @@ def damaged(whole: bytes, rng: np.random.Generator) -> bytes:
         return bytes(content[:place])
     if kind == 1:
         length = int(rng.integers(1, 200))
-        content[place : place + length] = rng.bytes(len(content[place : place + length]))
+        content[place : place + length] = rng.bytes(
+            len(content[place : place + length])
+        )
     elif kind == 2:
         first, second = sorted((place, other))
         length = min(64, second - first, len(content) - second)
@@ -96,7 +98,9 @@ def rows(rng: np.random.Generator, folder: Path) -> None:
     ]
     row = "".join(rng.choice(letters, size=rng.integers(1, 7)))
     header = str(
-        rng.choice(["cell,valid_error", "cell,a_loss[3] (nats)", "valid_error,cell", row])
+        rng.choice(
+            ["cell,valid_error", "cell,a_loss[3] (nats)", "valid_error,cell", row]
+        )
     )
     path = folder / "rows.csv"
     path.write_bytes(f'{header}\n"{SPACE[9]}",{row}\n'.encode())
@@ -106,7 +110,9 @@ def rows(rng: np.random.Generator, folder: Path) -> None:
         (line for line in row.replace('"', "").splitlines() if line.strip()), ""
     ).strip()
     assert np.isnan(values[np.arange(64) != 9]).all()
-    assert (np.isnan(values[9]) and said.lower() in ("", "nan")) or values[9] == float(said)
+    assert (np.isnan(values[9]) and said.lower() in ("", "nan")) or values[9] == float(
+        said
+    )
 
 
 @lru_cache(maxsize=2)
@@ -178,7 +184,9 @@ def model() -> tuple[bytes, np.ndarray]:
     )
     with tempfile.TemporaryDirectory() as folder:
         save(learned, card, np.arange(60), Path(folder) / "m.h5")
-        return (Path(folder) / "m.h5").read_bytes(), learned.predict(nb201()[60:70]).mean
+        return (Path(folder) / "m.h5").read_bytes(), learned.predict(
+            nb201()[60:70]
+        ).mean
 
 
 def models(rng: np.random.Generator, folder: Path) -> None:
@@ -248,7 +256,9 @@ def finished() -> tuple[Path, bytes, list[Trial]]:
     bench = Computed(
         SPACE, {"valid_error": lambda cell: 20.0 + sum(cell.choices)}, cheap=True
     )
-    made = compare(bench, ["evolution"], "valid_error", runs=1, budget=20, folder=folder)
+    made = compare(
+        bench, ["evolution"], "valid_error", runs=1, budget=20, folder=folder
+    )
     return (
         folder,
         (folder / "runs" / "evolution-0.jsonl").read_bytes(),
@@ -326,7 +336,9 @@ def run(name: str, seed: int, cases: int) -> Counter[str]:
         try:
             while case < cases:
                 said = (
-                    ours.recv() if ours.poll(SECONDS) else f"no answer within {SECONDS} s"
+                    ours.recv()
+                    if ours.poll(SECONDS)
+                    else f"no answer within {SECONDS} s"
                 )
                 found[said if said in ("answered", "refused") else "wrong"] += 1
                 if said not in ("answered", "refused"):

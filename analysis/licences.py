@@ -112,17 +112,23 @@ def rows(before: dict[str, dict[str, str]]) -> list[dict[str, str]]:
         except KeyError as missing:
             print(f"{extra} stays as it was: {missing.args[0]} is not installed")
             brought[extra] = {
-                name for name, row in before.items() if extra in row["brought by"].split()
+                name
+                for name, row in before.items()
+                if extra in row["brought by"].split()
             }
     return [
         {
             "library": name,
             "version": held[name].version if name in held else before[name]["version"],
-            "licence": licence_of(held[name]) if name in held else before[name]["licence"],
+            "licence": licence_of(held[name])
+            if name in held
+            else before[name]["licence"],
             "brought by": " ".join(
                 extra for extra, names in brought.items() if name in names
             ),
-            "named by": " ".join(extra for extra, names in named.items() if name in names),
+            "named by": " ".join(
+                extra for extra, names in named.items() if name in names
+            ),
             "note": NOTES.get(name, ""),
         }
         for name in sorted(set().union(*brought.values()))

@@ -12,7 +12,9 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 ROOT = Path(__file__).resolve().parents[1]
-PROJECT: dict[str, Any] = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+PROJECT: dict[str, Any] = tomllib.loads((ROOT / "pyproject.toml").read_text())[
+    "project"
+]
 BASE = "base"
 OF_USERS = [
     extra for extra in PROJECT["optional-dependencies"] if extra not in ("all", "dev")
@@ -45,7 +47,9 @@ def direct(extra: str) -> set[str]:
     for one in wanted(extra):
         own = canonicalize_name(one.name) == canonicalize_name(PROJECT["name"])
         found |= (
-            set().union(*map(direct, one.extras)) if own else {canonicalize_name(one.name)}
+            set().union(*map(direct, one.extras))
+            if own
+            else {canonicalize_name(one.name)}
         )
     return found
 

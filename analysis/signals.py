@@ -34,7 +34,10 @@ TRAIN_LOSS, VALID_LOSS, VALID_MEASURE = SIGNALS = (
 LOSS = "loss"
 """What a metric measures that is a loss, by its name."""
 _FACTOR = 1.5
-_PERCENT = {"half": 0.5, **{str(per_cent): per_cent / 100 for per_cent in range(1, 100)}}
+_PERCENT = {
+    "half": 0.5,
+    **{str(per_cent): per_cent / 100 for per_cent in range(1, 100)},
+}
 """The share of a run that the end of a metric's name means."""
 _SPLIT = re.compile(r"^(train|valid|test)_")
 
@@ -101,7 +104,9 @@ def goal_of(bench: Benchmark) -> Goal:
     own = own_loss(bench)
     finals = [m for m in bench.metrics if m.kind == "final" and m.is_loss]
     like = own.name.replace("valid", "test").replace("train", "test")
-    finals.sort(key=lambda m: (m.quantity == "loss", m.name != like, len(m.name), m.name))
+    finals.sort(
+        key=lambda m: (m.quantity == "loss", m.name != like, len(m.name), m.name)
+    )
     metric = finals[0] if finals else own
     question = bench.question(metric.name)
     return Goal(metric, question, metric.minimised(bench.column(*question)))
@@ -136,7 +141,8 @@ def seeds_of(bench: Benchmark, metric: Metric, question: Question) -> list[Value
         question: The same, with its epochs.
     """
     return [
-        metric.minimised(bench.column(*question, seed)) for seed in bench.seeds(question)
+        metric.minimised(bench.column(*question, seed))
+        for seed in bench.seeds(question)
     ]
 
 
@@ -150,7 +156,9 @@ def final_goal(bench: Benchmark) -> Goal:
     metrics = {metric.name: metric for metric in bench.metrics}
     if condition:
         for name in metrics:
-            is_measure = name.startswith("valid_") and not name.startswith("valid_loss@")
+            is_measure = name.startswith("valid_") and not name.startswith(
+                "valid_loss@"
+            )
             if is_measure and name.endswith(f"@{condition}"):
                 metric = metrics.get(name.replace("valid_", "test_", 1))
                 if metric is None:  # such as a mean over the last epochs
@@ -177,7 +185,11 @@ def signal_metrics(bench: Benchmark, goal: Goal) -> dict[str, Metric]:
         return metric.name.partition("@")[0] not in usual, len(metric.name)
 
     for metric in sorted(bench.metrics, key=place):
-        if not metric.is_loss or metric.kind == "final" or metric.name == goal.metric.name:
+        if (
+            not metric.is_loss
+            or metric.kind == "final"
+            or metric.name == goal.metric.name
+        ):
             continue
         # under other conditions, or earlier in a run
         if metric.name.partition("@")[2] != condition:

@@ -147,7 +147,8 @@ def reproduced(folder: Path) -> Any:
     """Every row of the paper's table without what holds seconds."""
     rows = json.loads((folder / "out" / "rows.json").read_text())["rows"]
     return [
-        {name: value for name, value in row.items() if name != "verdict"} for row in rows
+        {name: value for name, value in row.items() if name != "verdict"}
+        for row in rows
     ]
 
 
@@ -259,12 +260,20 @@ SUITE = [
     "--workers",
     "2",
 ]
-MEASURE = ["measure", "--cells", "12", "--task", f"{ROOT / 'tests' / 'tiny_task.py'}:TINY"]
+MEASURE = [
+    "measure",
+    "--cells",
+    "12",
+    "--task",
+    f"{ROOT / 'tests' / 'tiny_task.py'}:TINY",
+]
 WORKS = {
     "compare": Work(
         lambda folder: [*COMMAND, *COMPARE, "--out", str(folder / "out")], compared
     ),
-    "suite": Work(lambda folder: [*COMMAND, *SUITE, "--out", str(folder / "out")], judged),
+    "suite": Work(
+        lambda folder: [*COMMAND, *SUITE, "--out", str(folder / "out")], judged
+    ),
     "table": Work(
         lambda folder: [
             *COMMAND,
@@ -466,7 +475,9 @@ def main() -> None:
     # a script's background work ignores Ctrl-C, and what it starts would too
     signal.signal(signal.SIGINT, signal.default_int_handler)
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--kills", type=int, default=100, help="of each kind for each work")
+    parser.add_argument(
+        "--kills", type=int, default=100, help="of each kind for each work"
+    )
     parser.add_argument("--works", default=",".join(WORKS), help="with commas between")
     parser.add_argument("--out", type=Path, default=Path("results/torture"))
     options = parser.parse_args()
@@ -477,7 +488,9 @@ def main() -> None:
     start([*COMMAND, "data", "fetch", "nb201"], shared, "fetch").communicate()
     for name in names:
         with Journal(options.out / f"{name}.jsonl", {"work": name}) as journal:
-            counts = suffer(name, options.kills, options.out.absolute(), shared, journal)
+            counts = suffer(
+                name, options.kills, options.out.absolute(), shared, journal
+            )
         for kind, count in counts.items():
             said = ", ".join(f"{n} {what}" for what, n in sorted(count.items()))
             print(f"{name:<12}{kind:<12}{said}", flush=True)

@@ -50,7 +50,9 @@ result; ten lines suffice for a new one.
 exact optimum. With a folder the runs are kept, an interrupted comparison goes on, and
 `write_report` writes a page.
 
->>> found = sn.compare(bench, [Greedy, "random", "evolution"], objective, runs=3, budget=40)
+>>> found = sn.compare(
+...     bench, [Greedy, "random", "evolution"], objective, runs=3, budget=40
+... )
 >>> found.strategies, bool((found.regrets("evolution") >= 0).all())
 (['Greedy', 'random', 'evolution'], True)
 
@@ -67,7 +69,9 @@ A benchmark of one's own takes a space and a function, or a training that report
 (`Training`, `snas new training`), or a spreadsheet (`snas data import`), or a task that is trained
 here (`snas new task`).
 
->>> space = sn.EnumerableChoiceSpace("mlp", {"width": (16, 64, 256), "depth": (1, 2, 3)})
+>>> space = sn.EnumerableChoiceSpace(
+...     "mlp", {"width": (16, 64, 256), "depth": (1, 2, 3)}
+... )
 >>> mine = sn.Computed(
 ...     space,
 ...     {

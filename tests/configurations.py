@@ -83,7 +83,9 @@ score = Model(outside()).score
 CLASS = "class Config:\n    scale = outside()\n"
 
 
-DATA_CLASS = "@dataclass\nclass Config:\n    scale: float\n\nCONFIG = Config(outside())\n"
+DATA_CLASS = (
+    "@dataclass\nclass Config:\n    scale: float\n\nCONFIG = Config(outside())\n"
+)
 
 
 IN_JSON = 'json.loads((HERE / "conf.json").read_text())["scale"]'
@@ -99,7 +101,8 @@ NAMED = 'importlib.import_module("con" + "fig").SCALE'
 
 
 CONFIGURATIONS = {
-    "a JSON file read at import": f"CONFIG = {IN_JSON}\n" + SCORE.format(scale="CONFIG"),
+    "a JSON file read at import": f"CONFIG = {IN_JSON}\n"
+    + SCORE.format(scale="CONFIG"),
     "a JSON file read by the function": SCORE.format(scale=IN_JSON),
     "a TOML file in a folder below": SCORE.format(scale=IN_TOML),
     "a CSV file": SCORE.format(scale=IN_CSV),

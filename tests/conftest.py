@@ -32,7 +32,9 @@ from surrogate_nas.tables.sources import nb201
 from surrogate_nas.tables.sources.fetching import MIRROR_VARIABLE, fetch
 
 PRELOADED.append("tests.preloaded")
-os.fsync = lambda _: None  # tests kill processes and no machine: nothing waits for the disk
+os.fsync = lambda _: (
+    None
+)  # tests kill processes and no machine: nothing waits for the disk
 SLOW_STRATEGIES = {"npenas", "bananas", "gnn_guided", "forest"}
 """Those that fit networks or forests at every few questions; ``guided`` has their frame with a
 swift model.
@@ -46,7 +48,8 @@ CHEAP = {
 """The same with smaller models, where the model is not what is tested."""
 SWIFT_STRATEGIES = [name for name in STRATEGIES if name not in SLOW_STRATEGIES]
 EVERY_STRATEGY = [
-    pytest.param(CHEAP[n], marks=pytest.mark.slow) if n in CHEAP else n for n in STRATEGIES
+    pytest.param(CHEAP[n], marks=pytest.mark.slow) if n in CHEAP else n
+    for n in STRATEGIES
 ]
 """To parametrise a test over: the slow ones belong to ``make test-slow``."""
 FULL = bool(os.environ.get("SURROGATE_NAS_FULL"))
@@ -220,7 +223,9 @@ def browser():
     found = filter(None, map(shutil.which, names))
     path = os.environ.get("SURROGATE_NAS_BROWSER") or next(found, None)
     if path is None:
-        pytest.skip("no Chromium found; install one, or name it in SURROGATE_NAS_BROWSER")
+        pytest.skip(
+            "no Chromium found; install one, or name it in SURROGATE_NAS_BROWSER"
+        )
     from playwright.sync_api import sync_playwright
 
     quiet = """
@@ -241,7 +246,8 @@ def tab(browser):
     errors = []
     page.on("pageerror", lambda error: errors.append(str(error)))
     page.on(
-        "console", lambda said: errors.append(said.text) if said.type == "error" else None
+        "console",
+        lambda said: errors.append(said.text) if said.type == "error" else None,
     )
     yield page
     context.close()

@@ -37,13 +37,18 @@ def training():
 
 def asked(*epochs):
     """The values of the cell after some epochs, and the charge."""
-    values, cost = training().measure([CELL], [Question(LOSS, length) for length in epochs])
+    values, cost = training().measure(
+        [CELL], [Question(LOSS, length) for length in epochs]
+    )
     return values[0].tolist(), float(cost[0])
 
 
 def continued(home, *epochs):
     """As `asked`, with a data directory, and the lines on standard error."""
-    with pytest.MonkeyPatch.context() as patch, redirect_stderr(io.StringIO()) as errors:
+    with (
+        pytest.MonkeyPatch.context() as patch,
+        redirect_stderr(io.StringIO()) as errors,
+    ):
         patch.setenv(HOME_VARIABLE, str(home))
         values, cost = asked(*epochs)
     return values, cost, errors.getvalue().splitlines()
@@ -67,7 +72,9 @@ def flipped_and_cut(folder, n):
         content[at] ^= 1 << rng.randrange(8)
         path.write_bytes(content if number % 2 else content[:at])
         values, cost, lines = continued(home, *range(1, 10))
-        what = f"{path.relative_to(home)}, byte {at}, {'flipped' if number % 2 else 'cut'}"
+        what = (
+            f"{path.relative_to(home)}, byte {at}, {'flipped' if number % 2 else 'cut'}"
+        )
         assert values == WHOLE, f"{what}: {values}"
         assert 0 < cost < _MOST_SECONDS, f"{what}: {cost} seconds are charged"
         assert len(lines) == (path.name != "reports.jsonl"), f"{what}: {lines}"

@@ -16,7 +16,9 @@ def valid_error(cell):
         5.0,
         80.0
         - gain
-        + sum(a == b == 2 for a, b in zip(cell.choices, cell.choices[1:], strict=False)),
+        + sum(
+            a == b == 2 for a, b in zip(cell.choices, cell.choices[1:], strict=False)
+        ),
     )
 
 

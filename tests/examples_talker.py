@@ -98,7 +98,10 @@ def main(how="draw", file=os.devnull):
         note(file, f"{os.getpid()}\n")
     if how in ("hangs", "spawns", "detaches"):
         sleep = [sys.executable, "-c", "import time; time.sleep(600)"]
-        note(file, f"{subprocess.Popen(sleep, start_new_session=how == 'detaches').pid}\n")
+        note(
+            file,
+            f"{subprocess.Popen(sleep, start_new_session=how == 'detaches').pid}\n",
+        )
     if how in BAD:
         file = os.devnull
     talker = Talker(file)

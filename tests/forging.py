@@ -15,7 +15,9 @@ from surrogate_nas.runs.store import Store
 
 def compared(folder):
     """A small comparison in ``out``."""
-    sn.compare("fashion", ["random", "evolution"], runs=2, budget=12, folder=folder / "out")
+    sn.compare(
+        "fashion", ["random", "evolution"], runs=2, budget=12, folder=folder / "out"
+    )
     return Store(folder / "out")
 
 
@@ -134,7 +136,9 @@ def flagged(folder, field, value, *, cheats):
     shutil.rmtree(copied, ignore_errors=True)
     shutil.copytree(folder / "out", copied)
     lines = {
-        (label, run): [json.loads(line) for line in Store(copied).path(label, run).open()]
+        (label, run): [
+            json.loads(line) for line in Store(copied).path(label, run).open()
+        ]
         for label in ("random", "evolution")
         for run in (0, 1)
     }
@@ -146,7 +150,9 @@ def flagged(folder, field, value, *, cheats):
     labels = dict(zip(("random", "evolution"), described["strategies"], strict=True))
     for (label, run), entries in lines.items():
         run_of = labels[label], run
-        resealed_run(Store(copied).path(*run_of), Store(copied).root_of(*run_of), entries)
+        resealed_run(
+            Store(copied).path(*run_of), Store(copied).root_of(*run_of), entries
+        )
     for label, sources in (described.get("sources") or {}).items():
         (copied / "sources" / label).mkdir(parents=True)
         for name in sources:
@@ -269,7 +275,9 @@ LINES = {
     "a score that is a text": in_trials(score="low"),
     "epochs: null in every trial": in_trials(epochs=None),
     "epochs: null at the end": in_the_end(epochs=None),
-    "epochs: null everywhere": lambda lines: [line.update(epochs=None) for line in lines],
+    "epochs: null everywhere": lambda lines: [
+        line.update(epochs=None) for line in lines
+    ],
     "other epochs": lambda lines: [line.update(epochs=1) for line in lines],
     "values: null": in_trials(values=None),
     "values without the objective's": in_trials(values={}),

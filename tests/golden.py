@@ -67,7 +67,9 @@ def agrees(found, golden, rounding):
         )
     return bool(
         found
-        == (pytest.approx(golden, rel=rounding) if isinstance(golden, float) else golden)
+        == (
+            pytest.approx(golden, rel=rounding) if isinstance(golden, float) else golden
+        )
     )
 
 
@@ -77,7 +79,8 @@ def settled(found, stored, rounding):
     """
     if isinstance(found, dict) and isinstance(stored, dict):
         return {
-            key: settled(value, stored.get(key), rounding) for key, value in found.items()
+            key: settled(value, stored.get(key), rounding)
+            for key, value in found.items()
         }
     same_kind = type(found) is type(stored)
     return stored if same_kind and agrees(found, stored, rounding) else found
@@ -86,7 +89,8 @@ def settled(found, stored, rounding):
 def trajectory(name):
     """The indices of the first cells of run 0 of a strategy on the embedded table."""
     return [
-        trial.cell.index for trial in sn.search("analog-cifar10", name, budget=CELLS).trials
+        trial.cell.index
+        for trial in sn.search("analog-cifar10", name, budget=CELLS).trials
     ]
 
 
@@ -163,7 +167,9 @@ def supernet(name):
     round otherwise.
     """
     made, seconds = trained(name, space_named("nb201"))
-    told = {group: list(numbers.values()) for group, numbers in made.diagnosis().items()}
+    told = {
+        group: list(numbers.values()) for group, numbers in made.diagnosis().items()
+    }
     return {
         **told,
         "probabilities": made.probabilities.ravel().tolist(),
@@ -226,7 +232,8 @@ def blueprint(space, cell, network):
     ]
     weights = {name: parameter.shape for name, parameter in plan.parameters.items()}
     starts = [
-        [parameter.bound or 0.0, parameter.value] for parameter in plan.parameters.values()
+        [parameter.bound or 0.0, parameter.value]
+        for parameter in plan.parameters.values()
     ]
     return [digest(layers, weights), *weighed(starts), *weighed(looks)]
 
@@ -257,14 +264,16 @@ def of_space(name):
         "listed": digest(*space[:: len(space) // 50 + 1])
         if isinstance(space, Enumerable)
         else None,
-        "neighbours": [len(near) for near in around] + [digest(*near) for near in around],
+        "neighbours": [len(near) for near in around]
+        + [digest(*near) for near in around],
         "mutations": digest(
             *(space.mutate(cell, rng) for cell in cells if space.neighbours(cell))
         ),
         "identities": digest(*map(space.identity, cells)),
         "similarities": weighed([space.similarity(one, other) for one, other in pairs]),
         "encodings": {
-            encoding: weighed(space.encode(cells, encoding)) for encoding in space.encodings
+            encoding: weighed(space.encode(cells, encoding))
+            for encoding in space.encodings
         },
         "views": list(space.views),
         "drawing size": [
@@ -289,7 +298,9 @@ def of_space(name):
         else [],
         "terms": [weighed(part) for part in shared(space)],
         "blueprints": [
-            blueprint(space, cell, network) for cell in cells[:2] for network in NETWORKS
+            blueprint(space, cell, network)
+            for cell in cells[:2]
+            for network in NETWORKS
         ],
         "sketches": [drawn(space.sketch(cell)) for cell in cells[-4:]],
     }
@@ -358,7 +369,9 @@ def studies():
         "kinds",
         changed(
             kinds,
-            lambda i: {"problem": replace(kinds.problems[i].problem, subject_to=limits[i])},
+            lambda i: {
+                "problem": replace(kinds.problems[i].problem, subject_to=limits[i])
+            },
         ),
     )
     failing = several(2, 80, (0.3, 0.4), 8, 0.1)
@@ -376,7 +389,10 @@ def studies():
     yield "one problem fewer", made(fewer)
     unknown = several(2, 90, (0.3, 0.5), 8, 0.1)
     reference = replace(unknown.problems[0].reference, exact=False)
-    yield "no table", changed(unknown, lambda _: {"noise": None, "reference": reference})
+    yield (
+        "no table",
+        changed(unknown, lambda _: {"noise": None, "reference": reference}),
+    )
     equal = {f"p{i}": {name: np.ones((6, 4)) for name in "abc"} for i in range(7)}
     yield "equal", made(equal)
     pair = curves(7, (0.1, 0.5), 8, 0.02)
@@ -387,7 +403,9 @@ def studies():
 
 def _failing(traces):
     """The first two runs find nothing, of which the second fails."""
-    lost = [replace(trace, score=np.full(len(trace.score), np.inf)) for trace in traces[:2]]
+    lost = [
+        replace(trace, score=np.full(len(trace.score), np.inf)) for trace in traces[:2]
+    ]
     return [lost[0], replace(lost[1], failure="it stopped"), *traces[2:]]
 
 
@@ -410,13 +428,17 @@ def of_study(result):
     """What is said of a result: the verdict's words, then its numbers, a list for each part."""
     said = result.summary
     verdict = said.pop("verdict")
-    parts = {name: verdict[name] for name in ("sentences", "holds", "winner", "runner_up")}
+    parts = {
+        name: verdict[name] for name in ("sentences", "holds", "winner", "runner_up")
+    }
     for name in ("end", "speed", "elsewhere"):
         decision = verdict[name] or {"rivals": []}
         parts[name] = [rival["name"] for rival in decision["rivals"]] + weighed(
             list(numbers(decision))
         )
-    parts["needed"] = list(numbers([verdict["runs_needed"], verdict["problems_needed"]]))
+    parts["needed"] = list(
+        numbers([verdict["runs_needed"], verdict["problems_needed"]])
+    )
     for strategy in said["strategies"]:
         parts[f"of {strategy['name']}"] = list(numbers(strategy))
     parts["tests"] = [
@@ -482,9 +504,13 @@ def main(wanted):
 
     return [
         *update(FILE, "", trajectory, STEADY, wanted),
-        *update(ELSEWHERE_FILE, "", elsewhere, (*ELSEWHERE, *OPTIONS), wanted, indent=1),
+        *update(
+            ELSEWHERE_FILE, "", elsewhere, (*ELSEWHERE, *OPTIONS), wanted, indent=1
+        ),
         *update(ELSEWHERE_FILE, "defaults", defaults, every, wanted, indent=1),
-        *update(ELSEWHERE_FILE, "supernets", supernet, SUPERNETS, wanted, 1e-6, indent=1),
+        *update(
+            ELSEWHERE_FILE, "supernets", supernet, SUPERNETS, wanted, 1e-6, indent=1
+        ),
         *update(SPACES_FILE, "", of_space, SPACES, wanted, 1e-10),
         *update(STUDIES_FILE, "", study, by_name, wanted, 1e-9, indent=1),
     ]

@@ -20,7 +20,9 @@ def fall(number):
 def fallen(engine):
     """The outcomes of eight such jobs on two workers: those that fall cost themselves alone."""
     outcomes = {o.job: o for o in run_jobs(fall, range(8), workers=2, engine=engine)}
-    lost = {job: outcome.failure for job, outcome in outcomes.items() if outcome.failure}
+    lost = {
+        job: outcome.failure for job, outcome in outcomes.items() if outcome.failure
+    }
     assert lost == {
         3: "its worker was killed by SIGKILL (9)",
         5: "its worker ended with exit code 7",

@@ -122,7 +122,9 @@ class Published:
 
     def pooled(self, x):
         if self.network.causal:
-            windows = [x[..., max(0, i - 2) : i + 1].mean(-1) for i in range(x.shape[3])]
+            windows = [
+                x[..., max(0, i - 2) : i + 1].mean(-1) for i in range(x.shape[3])
+            ]
             return torch.stack(windows, -1)
         kernel, padding = ((1, 3), (0, 1)) if self.flat else ((3, 3), (1, 1))
         return F.avg_pool2d(x, kernel, 1, padding, count_include_pad=False)
@@ -146,5 +148,7 @@ class Published:
         shortcut = self.convolution(halves, f"{name}.shortcut")
         if not self.network.residual:
             return shortcut
-        middle = self.trained(x.relu(), f"{name}.first", 2 if self.network.strided else 1)
+        middle = self.trained(
+            x.relu(), f"{name}.first", 2 if self.network.strided else 1
+        )
         return shortcut + self.trained(middle.relu(), f"{name}.second")

@@ -68,7 +68,9 @@ def noisy(rng, *means):
 def bare(result):
     """What a result says, without the seconds that no two machines share."""
     content = json.loads(
-        json.dumps(result.to_json() if isinstance(result, Comparison) else result.summary)
+        json.dumps(
+            result.to_json() if isinstance(result, Comparison) else result.summary
+        )
     )
     for strategy in content["strategies"]:
         del strategy["real_seconds"]

@@ -8,7 +8,12 @@ from surrogate_nas.surrogates.storage import Card, save
 
 def card(model, metric, n, **others):
     """What a file says of a model that learned from `n` cells of NAS-Bench-201's space."""
-    told = {"benchmark": "b", "fingerprint": "f", "space": "nb201", "network": Network()}
+    told = {
+        "benchmark": "b",
+        "fingerprint": "f",
+        "space": "nb201",
+        "network": Network(),
+    }
     told |= {
         "epochs": metric.epochs[-1] if metric.epochs else None,
         "split": "random",

@@ -21,7 +21,8 @@ def toy_context():
     task = replace(task_named("digits"), channels=2)
     few = slice(16)
     data = {
-        name: Split(*(part[few] for part in task.data[name])) for name in ("train", "valid")
+        name: Split(*(part[few] for part in task.data[name]))
+        for name in ("train", "valid")
     }
     matrix = np.full((len(space.positions), len(space.options[0])), 0.01)
     matrix[:, 0] = 0.0
@@ -33,7 +34,12 @@ def toy_context():
         [name not in ("nor_conv_1x1", "nor_conv_3x3") for name in space.options[0]]
     )
     return SupernetContext(
-        space.positions, space.options[0], weightless, alive, Additive(0.0, matrix), make
+        space.positions,
+        space.options[0],
+        weightless,
+        alive,
+        Additive(0.0, matrix),
+        make,
     )
 
 

@@ -28,7 +28,9 @@ def main() -> int:
     parser.add_argument(
         "--repeats", type=int, default=REPEATS, help="studies of each control"
     )
-    parser.add_argument("--readme", action="store_true", help="write README's answer too")
+    parser.add_argument(
+        "--readme", action="store_true", help="write README's answer too"
+    )
     given = parser.parse_args()
     start = time.perf_counter()
     try:

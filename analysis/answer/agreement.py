@@ -68,9 +68,12 @@ def _taus(
     counts: NDArray[np.float64],
 ) -> NDArray[np.float64]:
     """Kendall's τ_b of two orders for every row of counts."""
-    one, two = (np.sign(np.subtract.outer(values, values)) for values in (first, second))
+    one, two = (
+        np.sign(np.subtract.outer(values, values)) for values in (first, second)
+    )
     both, of_one, of_two = (
-        ((counts @ pairs) * counts).sum(1) for pairs in (one * two, one * one, two * two)
+        ((counts @ pairs) * counts).sum(1)
+        for pairs in (one * two, one * one, two * two)
     )
     with np.errstate(invalid="ignore"):
         taus: NDArray[np.float64] = both / np.sqrt(of_one * of_two)

@@ -114,7 +114,9 @@ class Decision(NamedTuple):
 
     holm: float  # Its p-value after Holm's correction
     level: float  # The level of its step of Holm
-    hall: tuple[float, float]  # Hall's interval of the sources' plain mean at that level
+    hall: tuple[
+        float, float
+    ]  # Hall's interval of the sources' plain mean at that level
 
     @property
     def decided(self) -> bool:
@@ -150,12 +152,16 @@ def by_source(values: Iterable[tuple[str, Values]]) -> dict[str, Values]:
 def of_sources(judged: Iterable[Judged], name: str, what: str = "taus") -> Values:
     """A contrast of `taus` or `regrets`, shape ``(sources, 1 + resamples)``."""
     pairs = [
-        (one.table.source, getattr(one, what)[name]) for one in judged if name in one.taus
+        (one.table.source, getattr(one, what)[name])
+        for one in judged
+        if name in one.taus
     ]
     return np.array(list(by_source(pairs).values()))
 
 
-def contrasts(judged: Sequence[Judged], in_part: Collection[float] = ()) -> pd.DataFrame:
+def contrasts(
+    judged: Sequence[Judged], in_part: Collection[float] = ()
+) -> pd.DataFrame:
     """All contrasts, a line each and length.
 
     Args:
@@ -247,7 +253,11 @@ def besides(judged: Sequence[Judged], in_part: Collection[float] = ()) -> pd.Dat
 def over_classes(values: Values) -> dict[str, float]:
     """A difference with its interval over classes, by the standard error of its resamples."""
     reach = stats.norm.ppf(1 - LEVEL / 2) * values[1:].std(ddof=1)
-    return {"difference": values[0], "low": values[0] - reach, "high": values[0] + reach}
+    return {
+        "difference": values[0],
+        "low": values[0] - reach,
+        "high": values[0] + reach,
+    }
 
 
 def each_source(judged: Sequence[Judged]) -> pd.DataFrame:
@@ -320,7 +330,11 @@ def second_space(judged: Sequence[Judged]) -> pd.DataFrame:
     for one in judged:
         if one.table.space != DEFAULT_SPACE:
             for name, values in one.taus.items():
-                line = {"space": one.table.space, "task": one.table.task, "contrast": name}
+                line = {
+                    "space": one.table.space,
+                    "task": one.table.task,
+                    "contrast": name,
+                }
                 lines.append(line | over_classes(values))
     return pd.DataFrame(
         lines, columns=["space", "task", "contrast", "difference", "low", "high"]

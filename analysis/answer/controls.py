@@ -36,7 +36,10 @@ Study = dict[str, tuple[Values, Values]]
 
 
 def controls(
-    judged: Sequence[Judged], n: int, repeats: int = REPEATS, run: Callable[..., Any] = map
+    judged: Sequence[Judged],
+    n: int,
+    repeats: int = REPEATS,
+    run: Callable[..., Any] = map,
 ) -> pd.DataFrame:
     """How often a contrast is decided, a line a control: the share by contrast, and of any.
 
@@ -73,15 +76,21 @@ def _decided(
         "goals replaced by noise": lambda: _of_tables(fast, rng, "noise"),
         "signals exchanged by a coin in a source": lambda: _exchanged(real, rng),
         "no mean effect, normal": lambda: _simulated(real, rng, "normal", 0.0),
-        "no mean effect, exponential": lambda: _simulated(real, rng, "exponential", 0.0),
-        "an effect of .05, normal": lambda: _simulated(real, rng, "normal", OF_INTEREST),
+        "no mean effect, exponential": lambda: _simulated(
+            real, rng, "exponential", 0.0
+        ),
+        "an effect of .05, normal": lambda: _simulated(
+            real, rng, "normal", OF_INTEREST
+        ),
     }
     lines = []
     for control, make in made.items():
         for _ in range(repeats):
             study = make()
             decisions = decide([(combine(*own), own[0]) for own in study.values()])
-            line = {name: one.decided for name, one in zip(study, decisions, strict=True)}
+            line = {
+                name: one.decided for name, one in zip(study, decisions, strict=True)
+            }
             lines.append({"control": control, **line, "any": any(line.values())})
     return pd.DataFrame(lines)
 
@@ -100,7 +109,9 @@ def _simulated(real: Study, rng: np.random.Generator, law: str, mean: float) -> 
     for name, (values, variances) in real.items():
         k = len(values)
         between = np.sqrt(combine(values, variances).between)
-        drawn = rng.standard_normal(k) if law == "normal" else rng.exponential(size=k) - 1
+        drawn = (
+            rng.standard_normal(k) if law == "normal" else rng.exponential(size=k) - 1
+        )
         noise = rng.standard_normal(k) * np.sqrt(variances)
         found[name] = mean + between * drawn + noise, variances
     return found
@@ -116,7 +127,10 @@ def _of_tables(fast: Sequence[_Fast], rng: np.random.Generator, what: str) -> St
         values = np.array(list(by_source(own).values()))
         if len(values) >= FEWEST:
             # a resample of classes has weights whose sum is constant
-            found[name] = values[:, 0], values[:, 1:].var(axis=1) * (values.shape[1] - 1)
+            found[name] = (
+                values[:, 0],
+                values[:, 1:].var(axis=1) * (values.shape[1] - 1),
+            )
     return found
 
 
@@ -154,7 +168,9 @@ class _Fast:
             if what == "labels":
                 yield [own[np.ix_(order, order)] for own in goal]
             else:
-                yield [signs(row) for row in others(rng.standard_normal((len(goal), m)))]
+                yield [
+                    signs(row) for row in others(rng.standard_normal((len(goal), m)))
+                ]
 
     def _taus(self, goal: list[Values]) -> Values:
         """By signal τ and its derivatives, the mean over seeds, shape ``(signals, 1 + n)``."""

@@ -68,10 +68,14 @@ def read_design(path: Path = PROTOCOL) -> Iterator[Pair]:
     """
     for step in tomllib.loads(path.read_text("utf-8"))["steps"]:
         space, length = step.get("space", DEFAULT_SPACE), step.get("length", 1)
-        number = len(class_order(space)) if step["classes"] == "all" else step["classes"]
+        number = (
+            len(class_order(space)) if step["classes"] == "all" else step["classes"]
+        )
         for name in step["tasks"]:
             task = task_named(name)
-            losses = fitting(task.kind) if step["losses"] == "all" else [task.trained.name]
+            losses = (
+                fitting(task.kind) if step["losses"] == "all" else [task.trained.name]
+            )
             for loss in losses:
                 plan = Plan(
                     f"{name}?loss={loss}",

@@ -98,7 +98,9 @@ def find(
         "pilot": rules.contrasts([one for one in of_pilot if not one.is_noise]),
         "sources": rules.each_source(part),
         "signals": signals,
-        "kinds": _kinds(signals[signals["table"].isin([one.table.name for one in usual])]),
+        "kinds": _kinds(
+            signals[signals["table"].isin([one.table.name for one in usual])]
+        ),
         "losses": rules.losses_that_train(judged),
         "moderator": rules.moderator(part),
         "left_out": rules.left_out(judged),

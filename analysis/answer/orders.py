@@ -73,7 +73,9 @@ class Crossed:
 
     def _summed(self, pairs: NDArray[np.float32]) -> Values:
         """A sum over pairs of drawn classes, by resample."""
-        return np.einsum("ij,ij->i", self.counts @ pairs, self.counts).astype(np.float64)
+        return np.einsum("ij,ij->i", self.counts @ pairs, self.counts).astype(
+            np.float64
+        )
 
     def orders(self, values: Values) -> list[Order]:
         """By seed."""
@@ -87,7 +89,9 @@ class Crossed:
         """τ_b by resample; 0 where all values of one tie, which tells no order."""
         both = self._summed(one.signs * two.signs)
         untied = one.untied * two.untied
-        return np.divide(both, np.sqrt(untied), out=np.zeros_like(both), where=untied > 0)
+        return np.divide(
+            both, np.sqrt(untied), out=np.zeros_like(both), where=untied > 0
+        )
 
     def __call__(self, signal: Values, goal: Values) -> Values:
         if id(goal) not in self._rest:
@@ -157,7 +161,9 @@ def _picked(values: Values, wanted: Values, counts: Values) -> Values:
     drawn = counts[:, order].astype(np.float64)
     above = np.cumsum(drawn, axis=1)[:, ends]
     number = np.diff(above, axis=1, prepend=0.0)
-    total = np.diff(np.cumsum(drawn * wanted[order], axis=1)[:, ends], axis=1, prepend=0.0)
+    total = np.diff(
+        np.cumsum(drawn * wanted[order], axis=1)[:, ends], axis=1, prepend=0.0
+    )
     mean = np.divide(total, number, out=np.zeros_like(total), where=number > 0)
     n = above[:, -1].astype(int)
     none_yet = _absent(int(n.max()))[n[:, None], above.astype(int)]
@@ -263,13 +269,16 @@ def judge(table: Table, n: int) -> Judged:
     return Judged(table, signals, taus, regrets, losses, once.alike(final), same)
 
 
-def contrasts(table: Table, value: Callable[[Values, Values], Values]) -> dict[str, Values]:
+def contrasts(
+    table: Table, value: Callable[[Values, Values], Values]
+) -> dict[str, Values]:
     """The four contrasts of something that a signal and a goal have."""
     measure, loss = table("test", table.measure), table("test", "loss")
     by_measure, by_loss = table("valid", table.measure), table("valid", "loss")
     reference = value(by_measure, measure)
     found = {
-        name: value(table(*key), measure) - reference for name, key in CONTRASTED.items()
+        name: value(table(*key), measure) - reference
+        for name, key in CONTRASTED.items()
     }
     on_loss = value(by_loss, loss) - value(by_measure, loss)
     return found | {KIND: (on_loss - found["valid_loss"]) / 2}

@@ -63,7 +63,9 @@ def write_page(found: Findings, folder: Path) -> Path:
     """Write ``index.html``, ``data/*.csv`` and ``answer.bib`` into a folder."""
     found.write(folder)
     write_whole(folder / "answer.bib", BIBTEX)
-    return write_whole(folder / "index.html", document(_header(found), _sections(found)))
+    return write_whole(
+        folder / "index.html", document(_header(found), _sections(found))
+    )
 
 
 def _line(found: Findings, contrast: str, length: float = 1) -> pd.Series | None:
@@ -106,7 +108,9 @@ def summary(found: Findings) -> str:
         parts = [
             part if isinstance(part, str) else f"**{part.text}**" for part in one.parts
         ]
-        made.append(fill("".join(parts), 118, initial_indent="- ", subsequent_indent="  "))
+        made.append(
+            fill("".join(parts), 118, initial_indent="- ", subsequent_indent="  ")
+        )
     return "\n".join(made) + "\n"
 
 
@@ -122,12 +126,12 @@ def _of_training(found: Findings, line: pd.Series) -> list[Content]:
         text += f"; in runs {one['length']:g} times as long it {clause(one)}"
     fetched = [family for family, one in FAMILIES.items() if one.fetch]
     outside = found.replications
-    outside = outside[(outside["contrast"] == "train") & outside["family"].isin(fetched)]
+    outside = outside[
+        (outside["contrast"] == "train") & outside["family"].isin(fetched)
+    ]
     if len(outside):
         worse = int((outside["high"] < 0).sum())
-        text += (
-            f"; in {worse} of {len(outside)} families of other people's tables it is worse"
-        )
+        text += f"; in {worse} of {len(outside)} families of other people's tables it is worse"
     return [Span(lead, "strong"), f"{text}."]
 
 
@@ -229,7 +233,9 @@ def _holds(found: Findings) -> Table | None:
     said = {line["contrast"]: outcome(line) for _, line in first.iterrows()}
 
     def alike(other: pd.DataFrame) -> list[bool]:
-        return [outcome(line) == said.get(line["contrast"]) for _, line in other.iterrows()]
+        return [
+            outcome(line) == said.get(line["contrast"]) for _, line in other.iterrows()
+        ]
 
     decided = first[first["decided"]]
     weak = found.besides
@@ -264,7 +270,9 @@ def _sections(found: Findings) -> list[Section]:
     words = [
         Section("Method", [Paragraph([text]) for text in METHOD], half=True),
         Section(
-            "What this does not say", [Paragraph([text]) for text in NOT_SAID], half=True
+            "What this does not say",
+            [Paragraph([text]) for text in NOT_SAID],
+            half=True,
         ),
         Section("To cite it", [Block("command", BIBTEX)]),
     ]
@@ -297,7 +305,9 @@ def _listed(frame: pd.DataFrame, drawn: str, texts: int = 1) -> Table:
                 columns += [(*SHORT[name], name) for name in TITLES if name in frame]
             else:
                 columns.append((head.strip(), small.strip(), what.strip()))
-    rows = [[_cell(line, what) for _, _, what in columns] for _, line in frame.iterrows()]
+    rows = [
+        [_cell(line, what) for _, _, what in columns] for _, line in frame.iterrows()
+    ]
     return Table([(head, small) for head, small, _ in columns], rows, texts)
 
 
@@ -317,7 +327,8 @@ def _kinds(found: Findings) -> Section:
     frame = found.kinds
     end = frame[(frame["split"] == "valid") & (frame["time"] == 100)]
     end = end[
-        end["goal"].isin(["loss", "measure"]) & end["quantity"].isin(["loss", "measure"])
+        end["goal"].isin(["loss", "measure"])
+        & end["quantity"].isin(["loss", "measure"])
     ]
     is_own = end["quantity"] == end["goal"]
     own, other = number(end[is_own]["tau"].mean()), number(end[~is_own]["tau"].mean())
@@ -457,7 +468,9 @@ def _variance(found: Findings) -> Section:
     ahead = "more than" if by["signal"] > by["strategy"] else "less than"
     title = f"The signal matters {ahead} the strategy: {signal} and {strategy}"
     if signal == strategy:
-        title = f"The signal matters as much as the strategy: {signal} of the variance each"
+        title = (
+            f"The signal matters as much as the strategy: {signal} of the variance each"
+        )
     caption = (
         f"Share of the variance of regret in searches at equal seconds ({len(STRATEGIES)}"
         f" strategies, λ of {', '.join(f'{one:g}' for one in LAMBDAS)}), the mean over"
@@ -518,7 +531,9 @@ def _outside(found: Findings) -> Section:
         for _, one in part.iterrows():
             own = _line(found, one["contrast"])
             beside = (
-                "" if own is None else agrees(own["difference"], one["low"], one["high"])
+                ""
+                if own is None
+                else agrees(own["difference"], one["low"], one["high"])
             )
             means = f"{estimate(one)}; plain {estimate(one, *PLAIN)}"
             line[one["contrast"]] = f"{means} {beside}".strip()
@@ -599,14 +614,18 @@ def _tasks(found: Findings) -> Section:
         line = {"task": table.task, "source": table.source, "measure": table.measure}
         line |= {"classes": len(table.classes), "agreement": one.agreement}
         for name in TITLES:
-            line[name] = " ".join(number(o[name][0]) if name in o else "–" for o in same)
+            line[name] = " ".join(
+                number(o[name][0]) if name in o else "–" for o in same
+            )
         lines.append(line)
     columns = """
         task | source | judged by | classes | two seeds   |
              |        |           |         |             |
         task | source | measure   | classes | agreement 2 | contrasts
     """
-    text = "Contrasts at the lengths that the task has, of ×1, ×4 and ×8. data/signals.csv"
+    text = (
+        "Contrasts at the lengths that the task has, of ×1, ×4 and ×8. data/signals.csv"
+    )
     return Section("By task", [_listed(pd.DataFrame(lines), columns, 3), note(text)])
 
 
@@ -625,7 +644,10 @@ def _losses(found: Findings) -> Section:
         "That loss's own validation value, less the usual loss's validation measure, both against"
         " the usual goal; at most five at each end are shown. data/losses.csv"
     )
-    blocks = [_listed(pd.concat([worse.head(5), better.tail(5)]), columns, 3), note(text)]
+    blocks = [
+        _listed(pd.concat([worse.head(5), better.tail(5)]), columns, 3),
+        note(text),
+    ]
     title = (
         f"Of {len(frame)} other losses that train, {len(better)} order better,"
         f" {len(worse)} worse"
@@ -644,7 +666,9 @@ def _beside(found: Findings) -> Section:
         )
     every = found.besides
     if len(found.pilot):
-        every = pd.concat([every, found.pilot.assign(which="classes 0 to 49, exploratory")])
+        every = pd.concat(
+            [every, found.pilot.assign(which="classes 0 to 49, exploratory")]
+        )
     every = every[every["length"] == 1]
     for name, title in TITLES.items():
         some = every[every["contrast"] == name]
@@ -664,7 +688,9 @@ def _beside(found: Findings) -> Section:
     for (space, name), part in found.second_space.groupby(
         ["space", "contrast"], sort=False
     ):
-        told = "; ".join(f"{line['task']} {estimate(line)}" for _, line in part.iterrows())
+        told = "; ".join(
+            f"{line['task']} {estimate(line)}" for _, line in part.iterrows()
+        )
         blocks.append(
             f"{TITLES[name].capitalize()} in the space {space} (exploratory): {told}."
         )

@@ -31,7 +31,13 @@ def kinds(sources: pd.DataFrame, caption: str) -> Picture:
 
 def _kinds(sources: pd.DataFrame, width: float) -> Canvas:
     columns = 2 if width < _NARROW else 4
-    gap, label, left, height, top = 26.0, 118.0 if columns == 4 else 0.0, 36.0, 210.0, 26.0
+    gap, label, left, height, top = (
+        26.0,
+        118.0 if columns == 4 else 0.0,
+        36.0,
+        210.0,
+        26.0,
+    )
     step = (width - left - label) / columns
     rows = len(_PANELS) // columns
     canvas = Canvas(width, rows * (height + 54) + 20)
@@ -44,7 +50,9 @@ def _kinds(sources: pd.DataFrame, width: float) -> Canvas:
         title = long if columns == 4 else long.replace(" data, goal:", " →")
         canvas.text(start, down - 10, title, size=12, colour="ink", bold=True)
         _axes(canvas, x, y, labels=number % columns == 0)
-        _levels(canvas, sources[sources["goal"] == goal], x, y, named=is_last and label > 0)
+        _levels(
+            canvas, sources[sources["goal"] == goal], x, y, named=is_last and label > 0
+        )
         own = sources[(sources["goal"] == goal) & (sources["split"] == split)]
         _lines(canvas, own, goal, x, y)
     for number, (style, text) in enumerate(
@@ -65,14 +73,18 @@ def _axes(canvas: Canvas, x: Scale, y: Scale, *, labels: bool) -> None:
         canvas.text(x(time), y.start + 16, f"{time}", align="center")
 
 
-def _levels(canvas: Canvas, own: pd.DataFrame, x: Scale, y: Scale, *, named: bool) -> None:
+def _levels(
+    canvas: Canvas, own: pd.DataFrame, x: Scale, y: Scale, *, named: bool
+) -> None:
     """Floor and ceiling."""
     for quantity, text in (
         (CEILING, "another seed (ceiling)"),
         (PARAMS, "−parameters (floor)"),
     ):
         at = y(own.loc[own["quantity"] == quantity, "tau"].mean())
-        canvas.line([(x.start, at), (x.end, at)], colour="axis", width=1.4, dash=(2.0, 3.0))
+        canvas.line(
+            [(x.start, at), (x.end, at)], colour="axis", width=1.4, dash=(2.0, 3.0)
+        )
         if named:
             canvas.text(x.end + 8, at + 4, text)
 
@@ -84,8 +96,12 @@ def _lines(canvas: Canvas, own: pd.DataFrame, goal: str, x: Scale, y: Scale) -> 
         part = own[(own["quantity"] == quantity) & own["time"].isin(TIMES)]
         if part.empty:
             continue
-        wide = part.pivot_table(index="time", columns="source", values="tau").sort_index()
-        with canvas.of(style, "the goal's own kind" if style is OWN else "the other kind"):
+        wide = part.pivot_table(
+            index="time", columns="source", values="tau"
+        ).sort_index()
+        with canvas.of(
+            style, "the goal's own kind" if style is OWN else "the other kind"
+        ):
             for source in wide:
                 points = [
                     (x(time), y(value)) for time, value in wide[source].dropna().items()
@@ -103,7 +119,9 @@ def forest(
     """Every contrast of one length by source, the mean with the interval of a new source, and other
     data: lines of `sources.csv`, `contrasts.csv` and `replications.csv`.
     """
-    return Picture("forest", caption, lambda w: _forest(sources, means, outside, w), WIDE)
+    return Picture(
+        "forest", caption, lambda w: _forest(sources, means, outside, w), WIDE
+    )
 
 
 def _forest(
@@ -124,7 +142,10 @@ def _forest(
     ends = pd.concat(
         [sources[["low", "high"]].stack(), means[["new_low", "new_high"]].stack()]
     )
-    low, high = min(float(ends.quantile(0.02)), -0.1), max(float(ends.quantile(0.98)), 0.1)
+    low, high = (
+        min(float(ends.quantile(0.02)), -0.1),
+        max(float(ends.quantile(0.98)), 0.1),
+    )
     for number, name in enumerate(names):
         down = block * number if narrow else 0.0
         start = label + 12 + (0 if narrow else number * step)
@@ -177,7 +198,9 @@ def _mean(canvas: Canvas, x: Scale, at: float, line: pd.Series, label: float) ->
     at += _ROW / 2
     if label:
         text = "all sources"  # a contrast may have one less
-        canvas.text(label, at + 4, text, size=12, align="right", colour="ink", bold=True)
+        canvas.text(
+            label, at + 4, text, size=12, align="right", colour="ink", bold=True
+        )
         canvas.text(label, at + 4 + _ROW * 0.8, "dashed: a new source", align="right")
     ends = [(x(line["new_low"]), at), (x(line["new_high"]), at)]
     canvas.line(ends, colour="ink", width=1.6, dash=(3.0, 2.5))
@@ -197,9 +220,15 @@ def bars(shares: pd.DataFrame, caption: str) -> Picture:
             at = 18.0 + 30 * number
             canvas.text(0, at + 4, line["component"], size=13, colour="ink", bold=True)
             style = OWN if number % 2 == 0 else OTHER
-            canvas.rectangle(x(0), at - 7, max(x(line["share"]), x(0) + 1), at + 7, style)
+            canvas.rectangle(
+                x(0), at - 7, max(x(line["share"]), x(0) + 1), at + 7, style
+            )
             canvas.text(
-                x(line["share"]) + 8, at + 4, f"{line['share']:.0%}", size=13, colour="ink"
+                x(line["share"]) + 8,
+                at + 4,
+                f"{line['share']:.0%}",
+                size=13,
+                colour="ink",
             )
         return canvas
 

@@ -36,7 +36,9 @@ Key = tuple[str, str, Time]
 def data_sources() -> dict[str, dict[str, str]]:
     """The data of each task: source, the package or address it is read from, licence, note."""
     with shipped("sources.csv").open(newline="", encoding="utf-8") as file:
-        return {task: row for row in csv.DictReader(file) for task in row["tasks"].split()}
+        return {
+            task: row for row in csv.DictReader(file) for task in row["tasks"].split()
+        }
 
 
 TESTED = range(50, 150)
@@ -95,7 +97,9 @@ class Table:
         """All that a search may see of the usual loss, in order of split, quantity and time."""
         usual = [key for loss, *key in self.columns if loss == self.usual]
         known = {
-            quantity for split, quantity, time in usual if (split, time) == ("valid", 100)
+            quantity
+            for split, quantity, time in usual
+            if (split, time) == ("valid", 100)
         }
         order = [*dict.fromkeys(["loss", self.measure, *sorted(known)])]
         times = [*TIMES, LATE, MEAN]
@@ -123,7 +127,9 @@ def read_tables(folder: Path, classes: range = TESTED, name: str = "*") -> list[
     """
     paths = sorted(folder.glob(f"{name}.h5"))
     if not paths:
-        raise UserError(f"There is no table in {folder}; give a folder with TASK.h5 files.")
+        raise UserError(
+            f"There is no table in {folder}; give a folder with TASK.h5 files."
+        )
     tables = [_read(path, classes) for path in paths]
     return [table for table in tables if table is not None]
 
@@ -142,7 +148,9 @@ def _read(path: Path, classes: range) -> Table | None:
     base = getattr(bench.space, "base", bench.space)
     looked = places_in(base.name, classes)
     places = {cell: place for place, cell in enumerate(class_order(base.name))}
-    row_at = {places[base.cell(cell).index]: row for row, cell in enumerate(bench.space)}
+    row_at = {
+        places[base.cell(cell).index]: row for row, cell in enumerate(bench.space)
+    }
     here = [place for place in looked if place in row_at]
     rows = [row_at[place] for place in here]
 
@@ -178,7 +186,9 @@ def _read(path: Path, classes: range) -> Table | None:
         params=bench.column("params")[rows],
         cells=["".join(map(str, bench.space[int(row)].choices)) for row in rows],
         classes=here - looked.start,
-        trained={loss: int(sum(map(np.sum, own.values()))) for loss, own in made.items()},
+        trained={
+            loss: int(sum(map(np.sum, own.values()))) for loss, own in made.items()
+        },
     )
 
 
@@ -195,9 +205,9 @@ def _told(
             made.setdefault(loss, {})[column.seed] = np.isfinite(values[rows])
         elif column.seed != "mean":
             for key in _keys(name, column.epochs, metric.epochs[-1]):
-                told.setdefault((loss, *key), {})[column.seed] = metric.minimised(values)[
-                    rows
-                ]
+                told.setdefault((loss, *key), {})[column.seed] = metric.minimised(
+                    values
+                )[rows]
     return made, told
 
 
@@ -227,7 +237,9 @@ def designed(classes: range = TESTED) -> dict[tuple[str, str], int]:
         plan = pair.plan
         looked = places_in(plan.space, classes)
         last = min(
-            plan.first_class + plan.noisy_classes, looked.stop, len(class_order(plan.space))
+            plan.first_class + plan.noisy_classes,
+            looked.stop,
+            len(class_order(plan.space)),
         )
         n = len(range(max(plan.first_class, looked.start), last)) * plan.seeds
         key = pair.table, pair.loss

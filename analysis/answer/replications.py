@@ -124,8 +124,13 @@ def lcdb_columns(name: str) -> Columns:
     early = int(np.abs(np.log(np.array(loss.sizes) / loss.sizes[-1] / _EARLY)).argmin())
     found = {("train", "loss", 20): lcdb.by_outer(loss, early)[0].T}
     found["train", "loss", 100] = lcdb.by_outer(loss)[0].T
-    for role, scores in (("measure", -lcdb.by_outer(error)), ("loss", lcdb.by_outer(loss))):
-        found["valid", role, 100], found["test", role, 100] = (one.T for one in scores[1:])
+    for role, scores in (
+        ("measure", -lcdb.by_outer(error)),
+        ("loss", lcdb.by_outer(loss)),
+    ):
+        found["valid", role, 100], found["test", role, 100] = (
+            one.T for one in scores[1:]
+        )
     return found
 
 
@@ -149,7 +154,9 @@ def _data_set(name: str) -> str:
 
 FAMILIES = {
     "fashion": Outside(
-        "fashion", "", "this project's, 500 classes, five epochs of one curve, three seeds"
+        "fashion",
+        "",
+        "this project's, 500 classes, five epochs of one curve, three seeds",
     ),
     "LCDB": Outside(
         "lcdb-",
@@ -207,7 +214,9 @@ def replications() -> dict[str, pd.DataFrame]:
                 (family, *key, *of.values()) for key, of in combined(sources, numbers)
             ]
         if outside.tested:
-            epochs += [(family, *key, *of.values()) for key, of in combined(sources, lost)]
+            epochs += [
+                (family, *key, *of.values()) for key, of in combined(sources, lost)
+            ]
     of_family = pd.DataFrame(contrasts, columns=["family", "contrast", *NUMBERS])
     of_family["defined"] = of_family["contrast"].map(DEFINED)
     of_family["differs"] = [FAMILIES[family].differs for family in of_family["family"]]
@@ -215,7 +224,9 @@ def replications() -> dict[str, pd.DataFrame]:
     return {
         "replications": of_family,
         "outside": pd.DataFrame(taus, columns=["family", *signal, *NUMBERS]),
-        "epochs": pd.DataFrame(epochs, columns=["family", "chosen_by", "unit", *NUMBERS]),
+        "epochs": pd.DataFrame(
+            epochs, columns=["family", "chosen_by", "unit", *NUMBERS]
+        ),
     }
 
 
@@ -272,13 +283,16 @@ def _lost(name: str) -> Judged:
     bench = load(name)
     named = {key: bench.metric(name) for key, name in _metrics(bench).items()}
     goal = named["test", "measure"]
-    curved = {key: metric for key, metric in named.items() if metric.epochs == goal.epochs}
+    curved = {
+        key: metric for key, metric in named.items() if metric.epochs == goal.epochs
+    }
     runs: list[Curves] = []
     for seed in bench.seeds(bench.question(goal.name)):
         curves = {}
         for key, metric in curved.items():
             each = [
-                metric.minimised(bench.column(metric.name, at, seed)) for at in goal.epochs
+                metric.minimised(bench.column(metric.name, at, seed))
+                for at in goal.epochs
             ]
             curves[key] = np.array(each)
         runs.append(curves)
@@ -322,7 +336,10 @@ def combined(
         means = by_source(pairs).values()
         values = np.array([one[0] for one in means])
         variances = np.array([(one[1:] ** 2).sum() for one in means])
-        yield key, {"tables": len(pairs), "sources": len(means), **_mean(values, variances)}
+        yield (
+            key,
+            {"tables": len(pairs), "sources": len(means), **_mean(values, variances)},
+        )
 
 
 def _mean(values: Values, variances: Values) -> dict[str, float]:
@@ -349,7 +366,9 @@ def _with_error(value: float, parts: Values, n: int) -> Values:
 
 def _whole(columns: Mapping[Any, Values]) -> NDArray[np.bool_]:
     """Which cells all columns have."""
-    return np.all([np.isfinite(values).all(axis=0) for values in columns.values()], axis=0)
+    return np.all(
+        [np.isfinite(values).all(axis=0) for values in columns.values()], axis=0
+    )
 
 
 def lacking(found: pd.DataFrame) -> list[str]:

@@ -61,9 +61,7 @@ class Problem(NamedTuple):
     """The classes of a table that every seed trained, as a benchmark."""
 
     bench: LossesBenchmark
-    digest: (
-        str  # Of the table, its first digits: searches on another are not mixed with these
-    )
+    digest: str  # Of the table, its first digits: searches on another are not mixed with these
     task: str
     measure: str  # The name of its measure, with the usual loss
     seconds: float  # The budget
@@ -90,7 +88,9 @@ def _problem(path: Path, table: Table, folder: Path) -> Problem:
     )
     assert isinstance(whole.cells, Sampled)
     space = Sampled(whole.cells.base, whole.cells.choices[rows]).definition
-    some = replace(whole.table, space=space, metrics={}, columns={}, n_seeds={}, sources={})
+    some = replace(
+        whole.table, space=space, metrics={}, columns={}, n_seeds={}, sources={}
+    )
     for key in whole.table.columns:
         if key.seed == "mean" and key.metric.endswith(f"@{usual}"):
             metric = replace(whole.table.metrics[key.metric], epochs=())
@@ -102,9 +102,13 @@ def _problem(path: Path, table: Table, folder: Path) -> Problem:
             some.add(metric, key.epochs, of_seeds[0], 1, of_seeds)  # type: ignore[arg-type]
     write_compact(some, folder / path.name)
     bench = LossesBenchmark(folder / path.name)
-    spent = bench.column(f"train_seconds@{usual}") + bench.column(f"valid_seconds@{usual}")
+    spent = bench.column(f"train_seconds@{usual}") + bench.column(
+        f"valid_seconds@{usual}"
+    )
     seconds = round(TRAININGS * float(spent.mean()), 3)
-    return Problem(bench, whole.digest[:_DIGITS], table.task, f"{measure}@{usual}", seconds)
+    return Problem(
+        bench, whole.digest[:_DIGITS], table.task, f"{measure}@{usual}", seconds
+    )
 
 
 def _judging(problem: Problem, weight: float) -> Values:
@@ -119,7 +123,9 @@ def _judging(problem: Problem, weight: float) -> Values:
     return (worth - worth.min(axis=1, keepdims=True)) / spread_of_seeds(goal)
 
 
-def _searches(problem: Problem, known: set[tuple[str, ...]]) -> Iterator[tuple[str, ...]]:
+def _searches(
+    problem: Problem, known: set[tuple[str, ...]]
+) -> Iterator[tuple[str, ...]]:
     usual = problem.measure.partition("@")[2]
     measure = f"valid_{problem.measure}"
     losses = (measure, f"valid_loss@{usual}", f"train_loss@{usual}")
@@ -135,7 +141,14 @@ def _searches(problem: Problem, known: set[tuple[str, ...]]) -> Iterator[tuple[s
         for (signal, loss, strategies), seed in itertools.product(ways, range(SEEDS)):
             objective = Objective(f"{loss} + {weight}*params", problem.bench, seed=seed)
             for name, strategy in strategies.items():
-                key = (problem.digest, problem.task, signal, name, str(weight), str(seed))
+                key = (
+                    problem.digest,
+                    problem.task,
+                    signal,
+                    name,
+                    str(weight),
+                    str(seed),
+                )
                 if key not in known:
                     found = search(strategy, objective, seed=seed).incumbent.cell.index
                     yield (*key, f"{regrets[seed, int(found)]:.6g}")

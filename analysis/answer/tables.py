@@ -28,7 +28,14 @@ import numpy as np
 
 from analysis.answer.agreement import agreement_of_all
 from analysis.answer.design import PROTOCOL, Pair, by_table, read_design
-from analysis.building.jobs import Entry, Job, Plan, class_order, show_progress, train_job
+from analysis.building.jobs import (
+    Entry,
+    Job,
+    Plan,
+    class_order,
+    show_progress,
+    train_job,
+)
 from surrogate_nas.core.errors import UserError
 from surrogate_nas.core.metrics import Metric
 from surrogate_nas.files import Journal, write_whole
@@ -81,11 +88,15 @@ def recorded_of(task: Task, epochs: int) -> Iterator[Recorded]:
         name = told.name
         if not told.every_epoch:
             yield Recorded(
-                told.metric((), f"at the end {run}", source), epochs, partial(_end, name)
+                told.metric((), f"at the end {run}", source),
+                epochs,
+                partial(_end, name),
             )
             continue
         how = (
-            "mean over the epoch's batches" if told.split == "train" else "after the epoch"
+            "mean over the epoch's batches"
+            if told.split == "train"
+            else "after the epoch"
         )
         point = told.metric(
             (), f"{how}; [n] is epoch n {run}, a point on its curve", source
@@ -98,9 +109,7 @@ def recorded_of(task: Task, epochs: int) -> Iterator[Recorded]:
         mean = replace(point, name=name + LATE, description=about)
         yield Recorded(mean, epochs, partial(_mean, name, epochs - late, epochs))
         if name == "train_loss":
-            about = (
-                f"mean over all epochs {run}; {epochs} times that is the sum over the run"
-            )
+            about = f"mean over all epochs {run}; {epochs} times that is the sum over the run"
             mean = replace(point, name=name + MEAN, description=about)
             yield Recorded(mean, epochs, partial(_mean, name, 0, epochs))
     texts = {
@@ -179,11 +188,14 @@ class Trained:
             "kept": {
                 "at_epochs": sorted({recorded.epochs for recorded in self.recorded}),
                 "late_epochs": max(1, epochs // 5),
-                "metrics": list(dict.fromkeys(one.metric.name for one in self.recorded)),
+                "metrics": list(
+                    dict.fromkeys(one.metric.name for one in self.recorded)
+                ),
             },
             MADE: [made[0], made[-1]] if made else ["", ""],
             "classes": {
-                seed: sum(job.seed == seed for job in self.entries) for seed in self.seeds
+                seed: sum(job.seed == seed for job in self.entries)
+                for seed in self.seeds
             },
             DIVERGED: sum(bool(entry["note"]) for entry in self.entries.values()),
             SPENT: sum(seconds),
@@ -203,14 +215,18 @@ class Trained:
         """
         for seeds in (self.seeds, self.seeds[:2]):
             counts = Counter(job.cell for job in self.entries if job.seed in seeds)
-            cells = [cell for cell, count in counts.items() if count == len(seeds)][:_MOST]
+            cells = [cell for cell, count in counts.items() if count == len(seeds)][
+                :_MOST
+            ]
             if len(cells) >= _FEWEST and len(seeds) > 1:
                 values = [
-                    [self.last(name, Job(cell, seed)) for cell in cells] for seed in seeds
+                    [self.last(name, Job(cell, seed)) for cell in cells]
+                    for seed in seeds
                 ]
                 found = agreement_of_all(np.array(values))
                 numbers = {
-                    k: v if math.isfinite(v) else None for k, v in found._asdict().items()
+                    k: v if math.isfinite(v) else None
+                    for k, v in found._asdict().items()
                 }
                 about = {
                     "classes": len(cells),
@@ -248,7 +264,9 @@ def batches(plans: Iterable[Plan], made: set[tuple[Plan, Job]]) -> list[Batch]:
     for plan in plans:
         run = run_of(plan)
         jobs = plan.jobs()
-        place = {job.cell: i for i, job in enumerate(job for job in jobs if job.seed == 0)}
+        place = {
+            job.cell: i for i, job in enumerate(job for job in jobs if job.seed == 0)
+        }
         by_round: dict[int, list[Job]] = {}
         for job in sorted(jobs, key=lambda job: (place[job.cell], job.seed)):
             if (run, job) not in seen:
@@ -281,7 +299,9 @@ def train_rounds(plans: Sequence[Plan], workers: int = 1) -> dict[str, str]:
         done, of = 0, sum(len(batch.jobs) for batch in waiting)
         for outcome in run_jobs(_train, waiting, workers=workers):
             run, jobs = outcome.job
-            entries, reason = ([], outcome.failure) if outcome.failure else outcome.result
+            entries, reason = (
+                ([], outcome.failure) if outcome.failure else outcome.result
+            )
             for entry in entries:
                 journals[run].append(entry)
             journals[run].commit()  # the next batch of this pair may be a round away
@@ -298,7 +318,9 @@ def _train(batch: Batch) -> tuple[list[Entry], str]:
     try:
         for job in batch.jobs:
             entry = train_job(batch.plan, job)
-            entries.append({**entry, MADE: datetime.now(UTC).isoformat(timespec="seconds")})
+            entries.append(
+                {**entry, MADE: datetime.now(UTC).isoformat(timespec="seconds")}
+            )
     except Exception as error:  # noqa: BLE001 - one task's fault must not end the others' trainings
         return entries, f"{type(error).__name__}: {error}"
     return entries, ""
@@ -355,7 +377,8 @@ def write_tables(pairs: Iterable[Pair], folder: Path) -> dict[str, dict[str, Any
         number = sum(len(one.entries) for one in held)
         if len(trained) < 2 or number < _trainings_of(path):
             print(
-                f"{path} stays as it is: there are {number:,} trainings.", file=sys.stderr
+                f"{path} stays as it is: there are {number:,} trainings.",
+                file=sys.stderr,
             )
             continue
         pair = held[0].pair
@@ -408,7 +431,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 2
     for name, reason in failures.items():
         print(
-            f"{name} failed ({reason}); repeat the command to try again.", file=sys.stderr
+            f"{name} failed ({reason}); repeat the command to try again.",
+            file=sys.stderr,
         )
     return 2 if failures else 0
 

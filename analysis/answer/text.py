@@ -41,7 +41,9 @@ def estimate(
     return f"{number(line[value])} {interval(line[low], line[high])}"
 
 
-def size(line: pd.Series, unit: str, value: str = "difference", prefix: str = "") -> str:
+def size(
+    line: pd.Series, unit: str, value: str = "difference", prefix: str = ""
+) -> str:
     """The same without its sign, which the words say."""
     low, high = line[f"{prefix}low"], line[f"{prefix}high"]
     ends = interval(low, high) if line[value] >= 0 else interval(-high, -low)

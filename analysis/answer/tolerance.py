@@ -94,7 +94,8 @@ def tolerances(tables: Sequence[Table]) -> pd.DataFrame:
         for table, found in zip(tables, far, strict=True):
             own = dict(zip(RULES, found[:, place], strict=True))
             own |= {
-                f"{rule} less tolerance": own[rule] - own[RULES[0]] for rule in RULES[1:]
+                f"{rule} less tolerance": own[rule] - own[RULES[0]]
+                for rule in RULES[1:]
             }
             lines += [
                 (table.source, rule, *of_seeds(values)) for rule, values in own.items()

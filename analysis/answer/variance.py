@@ -55,7 +55,11 @@ def shares(searches: pd.DataFrame) -> pd.DataFrame:
         return pd.DataFrame(columns=["component", "share", "sources"])
     of_source = every.div(every.sum(axis=1), axis=0).dropna().groupby(level=0).mean()
     mean = of_source.mean()
-    columns = {"component": mean.index, "share": mean.to_numpy(), "sources": len(of_source)}
+    columns = {
+        "component": mean.index,
+        "share": mean.to_numpy(),
+        "sources": len(of_source),
+    }
     return pd.DataFrame(columns)
 
 
@@ -93,7 +97,9 @@ def of_seeds(regrets: Values) -> tuple[float, float]:
     return float(by_seed.mean()), float(by_seed.var(ddof=1) / len(by_seed))
 
 
-def over_sources(lines: Sequence[tuple[str, str, float, float]], by: str) -> pd.DataFrame:
+def over_sources(
+    lines: Sequence[tuple[str, str, float, float]], by: str
+) -> pd.DataFrame:
     """For each of some kinds the mean over sources, and in how many it is above 0.
 
     Lines are of source, kind, difference and variance, one a task.
@@ -110,4 +116,6 @@ def over_sources(lines: Sequence[tuple[str, str, float, float]], by: str) -> pd.
             told.append(
                 (kind, combined.mean, *combined.interval(), combined.sources, worse)
             )
-    return pd.DataFrame(told, columns=[by, "difference", "low", "high", "sources", "worse"])
+    return pd.DataFrame(
+        told, columns=[by, "difference", "low", "high", "sources", "worse"]
+    )

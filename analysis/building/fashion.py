@@ -46,7 +46,9 @@ def table_of(plan: Plan, entries: Mapping[Job, Entry]) -> Table:
         source=f"trained by surrogate_nas; {task.source}",
         licence="that of surrogate_nas; the data's own may differ",
         citation="",
-        objective="valid_loss + 0.1*params" if "params" in space.analytic else "valid_loss",
+        objective="valid_loss + 0.1*params"
+        if "params" in space.analytic
+        else "valid_loss",
         network=task.network(),
         epochs="curve",
     )
@@ -57,7 +59,9 @@ def table_of(plan: Plan, entries: Mapping[Job, Entry]) -> Table:
         columns = {}
         for seed in range(plan.seeds):
             own = {
-                job.cell: value(entry) for job, entry in entries.items() if job.seed == seed
+                job.cell: value(entry)
+                for job, entry in entries.items()
+                if job.seed == seed
             }
             columns[seed] = by_class(space, own)
         table.add(
@@ -70,7 +74,9 @@ def table_of(plan: Plan, entries: Mapping[Job, Entry]) -> Table:
             add(metric, plan.epochs, partial(_at_end, told.name))
             continue
         how = (
-            "mean over the epoch's batches" if told.split == "train" else "after the epoch"
+            "mean over the epoch's batches"
+            if told.split == "train"
+            else "after the epoch"
         )
         metric = told.metric(
             (), f"{how}; [n] is epoch n {run}, a point on its curve", source
@@ -89,9 +95,7 @@ def table_of(plan: Plan, entries: Mapping[Job, Entry]) -> Table:
         for epoch in range(1, plan.epochs + 1):
             share = epoch / plan.epochs if split == "train" else 1
             add(metric, epoch, partial(_share, name, share))
-    text = (
-        "index of the first cell of the functional class, which was trained for all of it"
-    )
+    text = "index of the first cell of the functional class, which was trained for all of it"
     classes = Metric(CLASS_METRIC, "", "record", "structure", description=text)
     table.add(classes, None, first_of_class(space).astype(float))
     return table
@@ -149,7 +153,9 @@ def _curves(table: Table, split: str) -> list[str]:
         if metric.is_loss and metric.split == split
     ]
     return [
-        metric.name for metric in metrics if ColumnKey(metric.name, 1, 0) in table.columns
+        metric.name
+        for metric in metrics
+        if ColumnKey(metric.name, 1, 0) in table.columns
     ]
 
 
@@ -171,7 +177,10 @@ def add_latencies(plan: Plan, table: Table, count: int = LATENCIES) -> dict[str,
         cells, table.network, Protocol("cpu", 1, 1), space=space, journal=journal
     )
     values = (
-        make_model("ridge", "cost").fit(cells, measured.latency).predict(list(space)).mean
+        make_model("ridge", "cost")
+        .fit(cells, measured.latency)
+        .predict(list(space))
+        .mean
     )
     indices = [space.index(cell) for cell in cells]
     values[indices] = measured.latency
@@ -186,7 +195,9 @@ def add_latencies(plan: Plan, table: Table, count: int = LATENCIES) -> dict[str,
     source = f"measured and predicted by surrogate_nas on {device}"
     name = "latency@cpu"
     table.add(
-        Metric(name, "ms", "search", "cost", description=text, source=source), None, values
+        Metric(name, "ms", "search", "cost", description=text, source=source),
+        None,
+        values,
     )
     text = f"1 where {name} was measured"
     mark = Metric("latency_measured@cpu", "", "record", "cost", description=text)
@@ -203,7 +214,9 @@ def add_latencies(plan: Plan, table: Table, count: int = LATENCIES) -> dict[str,
 def agreement_with(other: Path, plan: Plan, table: Table) -> dict[str, Any]:
     """Kendall's τ of every curve's end with another table's validation error, its longest run."""
     file = TableFile(other)
-    keys = [key for key in file.keys if key.metric == "valid_error" and key.seed == "mean"]
+    keys = [
+        key for key in file.keys if key.metric == "valid_error" and key.seed == "mean"
+    ]
     *shorter, last = sorted(keys, key=lambda key: key.epochs or 0)
     columns = {}
     for split in ("train", "valid"):
@@ -240,7 +253,9 @@ def main() -> int:
     parser.add_argument("--out", type=Path, default=Path("data/fashion.h5"))
     parser.add_argument("--workers", type=int, default=2)
     given = parser.parse_args()
-    make(Plan("fashion", task_named("fashion").schedule.epochs), given.out, given.workers)
+    make(
+        Plan("fashion", task_named("fashion").schedule.epochs), given.out, given.workers
+    )
     return 0
 
 

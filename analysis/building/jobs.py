@@ -149,7 +149,9 @@ def results_of(
 
 def show_progress(done: int, of: int) -> None:
     """Write on standard error how many jobs are done."""
-    print(f"\r{done:,}/{of:,}", end="" if done < of else "\n", file=sys.stderr, flush=True)
+    print(
+        f"\r{done:,}/{of:,}", end="" if done < of else "\n", file=sys.stderr, flush=True
+    )
 
 
 def trained(plan: Plan, workers: int = 1) -> dict[Job, Entry]:
@@ -172,7 +174,11 @@ def train_job(plan: Plan, job: Job) -> dict[str, Any]:
     space = plan.cells
     started = time.process_time()
     (curve,) = train(
-        [space[job.cell]], _task(plan.task), epochs=plan.epochs, seed=job.seed, space=space
+        [space[job.cell]],
+        _task(plan.task),
+        epochs=plan.epochs,
+        seed=job.seed,
+        space=space,
     )
     seconds = time.process_time() - started
     stored = {name: getattr(curve, name) for name in _STORED}

@@ -46,9 +46,7 @@ def make_proxies(plan: Plan, out: Path, workers: int = 1) -> dict[str, Any]:
         The card: settings, and seconds of all cores.
     """
     settings = settings_of(plan)
-    name = (
-        f"{plan.cells.name[:40]}-{settings['task'][:40]}-{json_digest(settings)[:16]}.jsonl"
-    )
+    name = f"{plan.cells.name[:40]}-{settings['task'][:40]}-{json_digest(settings)[:16]}.jsonl"
     path = home() / "proxies" / name
     entries = results_of(partial(_scores, plan), plan.jobs(), path, settings, workers)
     card = {
@@ -92,7 +90,9 @@ def _table(plan: Plan, entries: Mapping[Job, Entry]) -> Table:
         cost="queries",
     )
     for proxy, what in PROXIES.items():
-        scores = {job.cell: np.float32(e["scores"][proxy]) for job, e in entries.items()}
+        scores = {
+            job.cell: np.float32(e["scores"][proxy]) for job, e in entries.items()
+        }
         metric = Metric(
             f"{proxy}@{task.name}",
             "",

@@ -116,7 +116,10 @@ class Overview:
 
     def to_json(self) -> dict[str, Any]:
         """The overview as ``python -m analysis.papers all --json`` prints it."""
-        return {"papers": [asdict(paper) for paper in self.papers], "seconds": self.seconds}
+        return {
+            "papers": [asdict(paper) for paper in self.papers],
+            "seconds": self.seconds,
+        }
 
 
 def overview(

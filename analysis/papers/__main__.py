@@ -16,7 +16,9 @@ ALL = "all"
 
 def main() -> int:
     """Read the command line, and repeat papers; 2 where one could not be made."""
-    parser = argparse.ArgumentParser(prog="python -m analysis.papers", description=__doc__)
+    parser = argparse.ArgumentParser(
+        prog="python -m analysis.papers", description=__doc__
+    )
     parser.add_argument("name", help=f"{', '.join(PAPERS)}, or {ALL}")
     parser.add_argument(
         "--runs", type=int, help="runs per strategy; the paper's number if omitted"
@@ -29,7 +31,9 @@ def main() -> int:
     redo = partial(_redo, runs=given.runs, workers=given.workers, engine=given.engine)
     try:
         if given.name == ALL:
-            return _show_all(overview(redo, given.out or Path("results"), note), given.json)
+            return _show_all(
+                overview(redo, given.out or Path("results"), note), given.json
+            )
         folder = given.out or Path("results") / f"paper-{given.name}"
         result = redo(given.name, folder)
     except UserError as error:
@@ -65,7 +69,15 @@ def _show(result: PaperResult) -> None:
 
 
 def _show_all(result: Overview, as_json: bool) -> int:
-    heads = ("paper", "rows", "published and ours", "agree", "differ", "seconds", "failure")
+    heads = (
+        "paper",
+        "rows",
+        "published and ours",
+        "agree",
+        "differ",
+        "seconds",
+        "failure",
+    )
     rows = [
         (p.name, p.rows, p.compared, p.agree, p.differ, round(p.seconds, 1), p.failure)
         for p in result.papers

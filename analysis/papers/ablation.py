@@ -28,8 +28,17 @@ from surrogate_nas.runs.problem import bind
 from surrogate_nas.space import Space
 from surrogate_nas.space.trial import Trial
 from surrogate_nas.strategies import StrategyEntry, strategy_entry
-from surrogate_nas.strategies.bo.strategy import BayesianOptimisation, Situation, sharpened
-from surrogate_nas.strategies.guided import ACQUISITIONS, POOLS, LossPosterior, logarithm_of
+from surrogate_nas.strategies.bo.strategy import (
+    BayesianOptimisation,
+    Situation,
+    sharpened,
+)
+from surrogate_nas.strategies.guided import (
+    ACQUISITIONS,
+    POOLS,
+    LossPosterior,
+    logarithm_of,
+)
 from surrogate_nas.surrogates import Surrogate, make_model
 from surrogate_nas.surrogates.gaussian import Places, Posterior
 
@@ -201,7 +210,9 @@ def ablation(work: Work) -> PaperResult:
     )
     needed = {}
     for strategy in strategies:
-        needed[strategy] = [np.array(results[name, strategy], float) for name in PROBLEMS]
+        needed[strategy] = [
+            np.array(results[name, strategy], float) for name in PROBLEMS
+        ]
     rows = [row for strategy in strategies for row in _rows(strategy, needed)]
     return work.result(
         f"Cells until the optimum, with one part of {BASE} exchanged",
@@ -258,7 +269,9 @@ def difference_of(other: Sequence[Values], base: Sequence[Values]) -> _Differenc
     differences = [a - b for a, b in zip(other, base, strict=True)]
     variance = 0.0
     for values in differences:
-        variance += float(values.var(ddof=1)) / len(values) if len(values) > 1 else np.inf
+        variance += (
+            float(values.var(ddof=1)) / len(values) if len(values) > 1 else np.inf
+        )
     mean = float(np.mean([values.mean() for values in differences]))
     return _Difference(mean, _Z95 * float(np.sqrt(variance)) / len(differences))
 
@@ -268,7 +281,9 @@ def _mean(runs: Sequence[Values]) -> float:
     return float(np.mean([values.mean() for values in runs]))
 
 
-def _difference_text(strategy: str, other: Sequence[Values], base: Sequence[Values]) -> str:
+def _difference_text(
+    strategy: str, other: Sequence[Values], base: Sequence[Values]
+) -> str:
     return "" if strategy == BASE else difference_of(other, base).text
 
 

@@ -339,7 +339,9 @@ def _metric(
         return outputs[None]
 
     outputs = task.arranged(outputs_of(inputs))
-    predictions = Predictions(outputs, targets, task.data[split].inputs, task, outputs_of)
+    predictions = Predictions(
+        outputs, targets, task.data[split].inputs, task, outputs_of
+    )
     return float(task.measured[0].of(predictions)[0])
 
 
@@ -357,7 +359,9 @@ def _sizes(search: Search, network: Any) -> list[tuple[int, float]]:
     for _ in range(_ROUNDS):
         for milliseconds, (module, inputs) in zip(times, timed, strict=True):
             milliseconds.extend(time_inference(module, inputs, protocol).processor)
-    parameters = [sum(int(np.prod(weight.shape)) for weight in network.trainable_weights)]
+    parameters = [
+        sum(int(np.prod(weight.shape)) for weight in network.trainable_weights)
+    ]
     for module in modules:
         parameters.append(sum(weight.numel() for weight in module.parameters()))
     return [(n, float(np.median(ms))) for n, ms in zip(parameters, times, strict=True)]

@@ -285,9 +285,7 @@ def _answer_rows(
     verdict = f"{reached.mean() - best:+.2f} from the exact optimum"
     if exceeds.any():
         excess = taken.max() / cap.limit - 1
-        verdict += (
-            f"; {exceeds.sum()} of {len(answers)} exceed the limit, by up to {excess:.1%}"
-        )
+        verdict += f"; {exceeds.sum()} of {len(answers)} exceed the limit, by up to {excess:.1%}"
     yield Row.over(
         method,
         cap.title,
@@ -344,7 +342,9 @@ def _overall_verdict(rows: Sequence[Row]) -> str:
         n_violated = sum(cap.violated for cap in limits().values())
         return f"{n_violated} of {len(limits())} exceed their limit"
     above = sum((row.ours or 0.0) >= (row.published or 0.0) for row in rows)
-    return f"as good as the published number or better under {above} of {len(rows)} limits"
+    return (
+        f"as good as the published number or better under {above} of {len(rows)} limits"
+    )
 
 
 def _summary(rows: Sequence[Row]) -> Summary:
@@ -377,7 +377,13 @@ def _violation_mark(row: Row, violations: Row | None) -> str:
     return f" ({n_runs}!)" if n_runs else ""
 
 
-_MARKS = (("D", 6, -0.32), ("_", 13, 0.0), ("1", 13, 0.0), ("o", 6, 0.16), ("s", 6, 0.32))
+_MARKS = (
+    ("D", 6, -0.32),
+    ("_", 13, 0.0),
+    ("1", 13, 0.0),
+    ("o", 6, 0.16),
+    ("s", 6, 0.32),
+)
 """Of every method in the picture: the marker, its size, and how far it stands aside."""
 _NOTE_STYLE = {
     "xytext": (0, 7),

@@ -106,7 +106,9 @@ def landscape(work: Work) -> PaperResult:
         if work.progress:
             work.progress(done, len(DATA_SETS))
     pictures = {"landscape.png": _picture(surfaces)}
-    return work.result("The landscape of NAS-Bench-201", rows, _NOTES, pictures=pictures)
+    return work.result(
+        "The landscape of NAS-Bench-201", rows, _NOTES, pictures=pictures
+    )
 
 
 def surface_of(dataset: str, bench: Benchmark) -> Surface:
@@ -132,7 +134,9 @@ def surface_of(dataset: str, bench: Benchmark) -> Surface:
 @lru_cache(maxsize=1)
 def _neighbours(space: Enumerable) -> Indices:
     """The neighbours of every cell, as many for each, shape ``(n, neighbours)``."""
-    return np.array([[cell.index for cell in space.neighbours(centre)] for centre in space])
+    return np.array(
+        [[cell.index for cell in space.neighbours(centre)] for centre in space]
+    )
 
 
 def _optima(surface: Surface) -> Iterator[Row]:
@@ -146,7 +150,8 @@ def _optima(surface: Surface) -> Iterator[Row]:
         n_optima = len(surface.local_optima(values))
         difference = n_optima - (entry.value or 0)
         yield entry.row(
-            ours=n_optima, verdict=f"{difference:+.0f} from Ochoa & Veerapen's run files"
+            ours=n_optima,
+            verdict=f"{difference:+.0f} from Ochoa & Veerapen's run files",
         )
         rho = float(spearmanr(surface.distances(values), -values).statistic)
         verdict = f"within the published range, {high} to {low}"
@@ -170,7 +175,9 @@ def _searches(surface: Surface, runs: int) -> Iterator[Row]:
         needed = np.array(counts, dtype=np.float64)
         error = float(needed.std() / np.sqrt(runs))
         method = f"local search, {name}"
-        fields = published_fields("landscape", method, surface.dataset, "cells_to_optimum")
+        fields = published_fields(
+            "landscape", method, surface.dataset, "cells_to_optimum"
+        )
         source = "White et al." if "published" in fields else "nothing published for it"
         yield Row.over(
             method,
@@ -186,10 +193,15 @@ def _searches(surface: Surface, runs: int) -> Iterator[Row]:
 def _noise(surface: Surface) -> Iterator[Row]:
     seeds = np.array(surface.seeds)
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", RuntimeWarning)  # a cell of one seed has no spread
+        warnings.simplefilter(
+            "ignore", RuntimeWarning
+        )  # a cell of one seed has no spread
         noise = np.nanstd(seeds, axis=0, ddof=1)
     best_cells = best(surface.mean, _BEST)
-    for method, values in (("all cells", noise), (f"best {_BEST:.0%}", noise[best_cells])):
+    for method, values in (
+        ("all cells", noise),
+        (f"best {_BEST:.0%}", noise[best_cells]),
+    ):
         yield Row(
             f"seed noise, {method}",
             surface.dataset,
@@ -246,7 +258,9 @@ def steepest(values: Values, neighbours: Indices, rng: np.random.Generator) -> i
             centre = lowest
 
 
-def first_improvement(values: Values, neighbours: Indices, rng: np.random.Generator) -> int:
+def first_improvement(
+    values: Values, neighbours: Indices, rng: np.random.Generator
+) -> int:
     """Cells until the optimum is seen, moving to the first neighbour that is better."""
     optimum = int(values.argmin())
     seen: set[int] = set()

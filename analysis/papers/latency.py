@@ -94,7 +94,9 @@ _NO_TIME_MS = 1.0
 
 def public_devices() -> list[str]:
     """The names of HELP's 23 device settings."""
-    return sorted(path.stem for path in fetching.files("nb201", "HayeonLee/*/latency/*"))
+    return sorted(
+        path.stem for path in fetching.files("nb201", "HayeonLee/*/latency/*")
+    )
 
 
 @dataclass(frozen=True)
@@ -103,7 +105,9 @@ class Setting:
 
     title: str  # The method in the table
     cells: int  # How many are measured on the new device
-    whole: bool = False  # Test on all other cells of the space; otherwise HELP's protocol
+    whole: bool = (
+        False  # Test on all other cells of the space; otherwise HELP's protocol
+    )
     known: tuple[str, ...] = ()  # The devices that were measured before
     model: str = "latency"  # Its name
     chosen: bool = False  # Whether the model chooses the cells
@@ -167,11 +171,15 @@ def latency(work: Work) -> PaperResult:
     """
     bench = load(_BENCH)
     n_runs = _RUNS if work.runs is None else work.runs
-    six = [DeviceJob(setting, device, n_runs) for setting in SETTINGS for device in UNSEEN]
+    six = [
+        DeviceJob(setting, device, n_runs) for setting in SETTINGS for device in UNSEEN
+    ]
     others = []
     for device in sorted(public_devices(), key=chip):
         others += [DeviceJob(setting, device, n_runs) for setting in _of_others(device)]
-    models = {name: make_model(name, "cost").settings() for name in ("latency", "ridge")}
+    models = {
+        name: make_model(name, "cost").settings() for name in ("latency", "ridge")
+    }
     settings = {"benchmark": bench.fingerprint, "models": models}
     jobs = {job.name: job for job in (*six, *others)}
     results = work.results(_scores, jobs, "scores.jsonl", settings)
@@ -202,7 +210,9 @@ def chip(device: str) -> str:
 def known_devices(bench: Benchmark, devices: Sequence[str]) -> KnownDevices:
     """Measurements of the first 900 cells on each of some devices."""
     cells = listed(bench.space)[:_KNOWN_CELLS]
-    return {device: (cells, _latencies(bench, device)[:_KNOWN_CELLS]) for device in devices}
+    return {
+        device: (cells, _latencies(bench, device)[:_KNOWN_CELLS]) for device in devices
+    }
 
 
 def _latencies(bench: Benchmark, device: str) -> Values:
@@ -367,7 +377,9 @@ def _six_rows(setting: Setting, scores: Mapping[str, Values]) -> Iterator[Row]:
 
 
 def _other_rows(job: DeviceJob, scores: Values) -> Iterator[Row]:
-    return _rows(job.setting, job.device, scores, f"{len(job.setting.known)} known devices")
+    return _rows(
+        job.setting, job.device, scores, f"{len(job.setting.known)} known devices"
+    )
 
 
 def _overall_rows(rows: Sequence[Row]) -> Iterator[Row]:
@@ -460,7 +472,13 @@ def _picture(rows: Sequence[Row]) -> Figure:
 
 
 def _by_device(rhos: Mapping[tuple[str, str], float]) -> Panel:
-    methods = ("FLOPs", "BRP-NAS, 900 cells", _HELP, "ours, 10 cells", "ours, 900 cells")
+    methods = (
+        "FLOPs",
+        "BRP-NAS, 900 cells",
+        _HELP,
+        "ours, 10 cells",
+        "ours, 900 cells",
+    )
     names = [*UNSEEN, _MEAN]
     places = np.arange(len(names))
     bars = []

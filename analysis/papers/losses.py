@@ -190,7 +190,8 @@ def _findings(bench: Benchmark, goal: Goal) -> Iterator[Finding]:
     # no test is held, so one seed is asked for all the others
     if goal.metric.kind == "search" and len(wanted) > 1:
         rests = [
-            (seed, mean_of(wanted[:i] + wanted[i + 1 :])) for i, seed in enumerate(wanted)
+            (seed, mean_of(wanted[:i] + wanted[i + 1 :]))
+            for i, seed in enumerate(wanted)
         ]
         yield _finding(bench, goal, itself(bench, goal), SINGLE, rests, usual, groups)
     for candidate in candidates:
@@ -271,9 +272,12 @@ def _finding(
         tested=goal.metric.kind == "final",
         seeds=len(pairs) if end else None,
         taus={
-            measure: float(np.mean([one[measure] for one in each])) for measure in MEASURES
+            measure: float(np.mean([one[measure] for one in each]))
+            for measure in MEASURES
         },
-        spread={measure: spread([one[measure] for one in each]) for measure in MEASURES},
+        spread={
+            measure: spread([one[measure] for one in each]) for measure in MEASURES
+        },
         ceiling=limit,
         of_best=goal.shown(float(chosen.mean())),
         of_best_spread=spread(chosen),
@@ -380,7 +384,9 @@ def families(findings: Sequence[Finding]) -> list[Family]:
     for finding in findings:
         if finding.final or not math.isfinite(finding.taus[DECIDES]):
             continue
-        tables = grouped.setdefault((finding.measure, finding.early, finding.family), {})
+        tables = grouped.setdefault(
+            (finding.measure, finding.early, finding.family), {}
+        )
         earlier = tables.get(finding.table)
         if earlier is None or earlier.share < finding.share:
             tables[finding.table] = finding
@@ -405,7 +411,8 @@ def families(findings: Sequence[Finding]) -> list[Family]:
             Family(measure, name, early, list(tables.values()), mean(gaps), leads)
         )
     return sorted(
-        groups, key=lambda f: (f.measure, f.early, not math.isfinite(f.behind), f.behind)
+        groups,
+        key=lambda f: (f.measure, f.early, not math.isfinite(f.behind), f.behind),
     )
 
 

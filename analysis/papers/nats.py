@@ -54,7 +54,9 @@ def nats(work: Work) -> PaperResult:
     for dataset, seconds in _SECONDS.items():
         for method in _METHODS:
             rows.append(
-                method_row("nats", method, dataset, runs[method.title, dataset], seconds)
+                method_row(
+                    "nats", method, dataset, runs[method.title, dataset], seconds
+                )
             )
     rows += published_only("nats")
     curves = accuracy_curves(runs, _SECONDS["CIFAR-10"])

@@ -19,7 +19,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from analysis.papers.common.paper import PaperResult, Row, Summary, Work, published, spread
+from analysis.papers.common.paper import (
+    PaperResult,
+    Row,
+    Summary,
+    Work,
+    published,
+    spread,
+)
 from analysis.papers.common.ranks import Values
 from surrogate_nas.benchmarks import load
 from surrogate_nas.objective import Objective
@@ -100,7 +107,9 @@ def oneshot(work: Work) -> PaperResult:
         "share of λR",
         "τ",
     )
-    title = f"One-shot search on {_BENCH}: median regret of the answer, in the score's unit"
+    title = (
+        f"One-shot search on {_BENCH}: median regret of the answer, in the score's unit"
+    )
     return work.result(title, rows, _notes(n_runs), summary=Summary(heads, lines))
 
 
@@ -184,7 +193,9 @@ def _kendall(strategy: OneShot, space: Enumerable) -> float:
     """τ of the losses by inherited weights with the table's, over random living cells."""
     cells = _random_cells()
     inherited = np.empty(len(space))
-    inherited[cells] = strategy.supernet.inherited([space[int(i)].choices for i in cells])
+    inherited[cells] = strategy.supernet.inherited(
+        [space[int(i)].choices for i in cells]
+    )
     return _tau(inherited, cells)
 
 
@@ -382,7 +393,9 @@ def _trivial_cells(space: Space) -> dict[str, Cell]:
         graph = space.graph(cell)
         if graph is None:
             return {}
-        live_operations = [operation for operation in graph.operations if operation != NONE]
+        live_operations = [
+            operation for operation in graph.operations if operation != NONE
+        ]
         is_uniform = len({*graph.operations}) == 1
         if is_uniform and live_operations[:1] == [CONV3]:
             cells["all 3×3"] = cell

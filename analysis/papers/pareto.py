@@ -159,7 +159,9 @@ def distance(frame: Frame, vectors: Values) -> float:
 
     if not len(vectors):
         return float("inf")
-    return float(moocore.igd_plus((vectors - frame.utopia) / frame.span, ref=frame.front))
+    return float(
+        moocore.igd_plus((vectors - frame.utopia) / frame.span, ref=frame.front)
+    )
 
 
 def logarithms(shares: Sequence[Sequence[float]]) -> Values:
@@ -224,7 +226,9 @@ def _verdict(name: str, values: Mapping[str, Values]) -> str:
 
 
 def _summary(rows: Sequence[Row]) -> Summary:
-    by_key = {(row.method, row.dataset, row.metric, row.evaluations): row for row in rows}
+    by_key = {
+        (row.method, row.dataset, row.metric, row.evaluations): row for row in rows
+    }
     wide_names = STRATEGIES[-2:]
     heads = ["front", *(f"{name} @{_CELLS}" for name in STRATEGIES), "bo − nsga2"]
     heads += [f"{name} @{_CELLS}, unfenced" for name in wide_names]

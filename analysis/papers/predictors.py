@@ -144,7 +144,9 @@ class Score(NamedTuple):
     # The share of the best .5 % by it among as many top predicted cells: P@.5 %
     precision_half_percent: float
     ndcg: float  # Of that error
-    kendall_unseen: float  # τ with the learned error of the cells that were not trained on
+    kendall_unseen: (
+        float  # τ with the learned error of the cells that were not trained on
+    )
     kendall_top_half: float  # Likewise, over the better half of them
     kendall_top_quarter: float  # Likewise, over the best quarter
     rank_top_unseen: float  # N@10 among them
@@ -256,7 +258,10 @@ def _column(
 ) -> Values:
     seeds = sorted(fit.seed for fit in scores if fit.loss == _RANKING[0] and fit.n == n)
     return np.array(
-        [getattr(scores[Fit(DATA_SET, seed, n, MODEL, loss)], measure) for seed in seeds]
+        [
+            getattr(scores[Fit(DATA_SET, seed, n, MODEL, loss)], measure)
+            for seed in seeds
+        ]
     )
 
 
@@ -267,8 +272,12 @@ def findings(scores: Mapping[Fit, Score]) -> list[str]:
     for measure, (name, _) in EFFECTS.items():
         own = [difference for difference in compared if difference.measure == measure]
         significant = [difference for difference in own if difference.p < _ALPHA]
-        better = [_named(difference) for difference in significant if difference.gain > 0]
-        worse = [_named(difference) for difference in significant if difference.gain < 0]
+        better = [
+            _named(difference) for difference in significant if difference.gain > 0
+        ]
+        worse = [
+            _named(difference) for difference in significant if difference.gain < 0
+        ]
         text = f"seen with {', '.join(better)}" if better else "not seen"
         if worse:
             text += f"; the contrary with {', '.join(worse)}"
@@ -344,13 +353,23 @@ def _summary(rows: Sequence[Row]) -> Summary:
     lines: dict[tuple[str, str], dict[float | None, str]] = {}
     for row in rows:
         measure = row.metric.partition("@")[0]
-        if row.dataset == DATA_SET and measure in measures and row.evaluations in columns:
+        if (
+            row.dataset == DATA_SET
+            and measure in measures
+            and row.evaluations in columns
+        ):
             text = row.published_text if row.ours is None else row.ours_text
             lines.setdefault((row.method, measure), {})[row.evaluations] = text
-    heads = ("predictor", "measure", *(f"{n:g} cells" for n in sizes), "cells not stated")
+    heads = (
+        "predictor",
+        "measure",
+        *(f"{n:g} cells" for n in sizes),
+        "cells not stated",
+    )
     ordered = sorted(lines.items(), key=lambda line: measures.index(line[0][1]))
     return Summary(
-        heads, [(*name, *(texts.get(n, "–") for n in columns)) for name, texts in ordered]
+        heads,
+        [(*name, *(texts.get(n, "–") for n in columns)) for name, texts in ordered],
     )
 
 

@@ -57,9 +57,7 @@ class ProxyFinding:
     goal: str  # What is finally wanted, as rows show it
     taus: dict[str, float]  # τ by every one of `analysis.papers.common.ranks.MEASURES`
     rho: float  # Spearman's ρ over all cells
-    with_naslib: (
-        float  # The same with NASLib's values of the same proxy; NaN where there are none
-    )
+    with_naslib: float  # The same with NASLib's values of the same proxy; NaN where there are none
 
 
 def proxies(work: Work) -> PaperResult:

@@ -35,7 +35,15 @@ from analysis.papers.common.paper import (
     published,
     published_fields,
 )
-from analysis.papers.common.pictures import Item, Level, Note, Panel, Series, pen, picture
+from analysis.papers.common.pictures import (
+    Item,
+    Level,
+    Note,
+    Panel,
+    Series,
+    pen,
+    picture,
+)
 from analysis.papers.common.ranks import Values
 from analysis.papers.common.searches import DATA_SETS
 from surrogate_nas.benchmarks import load
@@ -139,9 +147,13 @@ def queries(work: Work) -> PaperResult:
     runs = {}
     for (dataset, policy, strategy, _), own in results.items():
         runs[dataset, policy, strategy] = [UntilOptimum(*run) for run in own]
-    rows = [row for dataset, policy in _problems() for row in _rows(dataset, policy, runs)]
+    rows = [
+        row for dataset, policy in _problems() for row in _rows(dataset, policy, runs)
+    ]
     rows += [
-        entry.row() for entry in published("queries").values() if _is_other(entry.method)
+        entry.row()
+        for entry in published("queries").values()
+        if _is_other(entry.method)
     ]
     rows += _test_rows()
     return work.result(
@@ -274,7 +286,9 @@ def _quartiles(counts: Values, most: int) -> str:
     """The interval of the median, quartiles, the ninth decile, and how many runs found the optimum
     within `most` cells.
     """
-    values = [np.quantile(counts, level, method="higher") for level in (0.25, 0.75, 0.9)]
+    values = [
+        np.quantile(counts, level, method="higher") for level in (0.25, 0.75, 0.9)
+    ]
     texts = [
         f"{value:,.0f}" if np.isfinite(value) else f"> {most:,}"
         for value in (*values, *_median_interval(counts))

@@ -43,9 +43,7 @@ class TaskPair:
     known: str  # The known task
     wanted: str  # The other, or the same
     taus: dict[str, float]  # τ by `WHOLE`, `QUARTER` and `LOSS`
-    reached: (
-        float  # What the best cell of the known task has on the wanted one, as rows show it
-    )
+    reached: float  # What the best cell of the known task has on the wanted one, as rows show it
     optimum: float  # What the best cell of the wanted task has
     better: float  # The share of cells that are better there
     goal: str  # The final metric, as rows show it
@@ -212,7 +210,9 @@ def _summary(groups: Sequence[Group]) -> Summary:
     lines = []
     for group in groups:
         for task in group.tasks:
-            first, last = _extremes([pair for pair in group.others if pair.wanted == task])
+            first, last = _extremes(
+                [pair for pair in group.others if pair.wanted == task]
+            )
             limit = f"{group.ceilings[task]:.3f}" if task in group.ceilings else "–"
             lines.append(
                 (
@@ -249,7 +249,9 @@ def words(group: Group) -> str:
         means[measure] = float(np.nanmean([pair.taus[measure] for pair in others]))
     quarter = f"{means[QUARTER]:.3f} in the best quarter"
     if group.ceilings:
-        quarter += f" (two seeds of one task: {np.mean(list(group.ceilings.values())):.3f})"
+        quarter += (
+            f" (two seeds of one task: {np.mean(list(group.ceilings.values())):.3f})"
+        )
     if group.tested:
         own = float(np.nanmean([pair.taus[LOSS] for pair in group.same]))
         own_text = f", a task's own loss with {own:.3f}"
@@ -290,7 +292,9 @@ def _panel(group: Group) -> Panel:
     """Over all cells below the diagonal; above it the best quarter, mean of both directions."""
     quarter = group.matrix(QUARTER)
     quarter = (quarter + quarter.T) / 2
-    np.fill_diagonal(quarter, [group.ceilings.get(task, np.nan) for task in group.tasks])
+    np.fill_diagonal(
+        quarter, [group.ceilings.get(task, np.nan) for task in group.tasks]
+    )
     below = np.tri(len(group.tasks), k=-1, dtype=bool)
     values = np.where(below, group.matrix(WHOLE), quarter)
     names = _short(group.tasks)

@@ -21,7 +21,9 @@ CODE = re.compile(r"^ *(>>>|\.\.\.).*$", re.MULTILINE)
 def problems() -> list[str]:
     """Every fault, a line each; none where the reference is whole."""
     found = [
-        f"{name} has no docstring" for name in pages() if not modules()[name].module.__doc__
+        f"{name} has no docstring"
+        for name in pages()
+        if not modules()[name].module.__doc__
     ]
     for page in pages().values():
         for place in page.places:
@@ -105,13 +107,19 @@ def _function(
     kind: type | None = None,
     member: str = "",
 ) -> Iterator[str]:
-    text = function.__doc__ or (inspect.getdoc(getattr(kind, member)) if kind else "") or ""
+    text = (
+        function.__doc__
+        or (inspect.getdoc(getattr(kind, member)) if kind else "")
+        or ""
+    )
     if not text:
         yield f"{name} has no docstring"
         return
     told = {entry.lstrip("*") for entry in entries(function, "Args")}
     given = inspect.signature(function).parameters
-    yield from (f"{name} has no parameter {entry}" for entry in sorted(told - set(given)))
+    yield from (
+        f"{name} has no parameter {entry}" for entry in sorted(told - set(given))
+    )
 
 
 def dangling(module: str) -> Iterator[str]:
@@ -122,7 +130,9 @@ def dangling(module: str) -> Iterator[str]:
     """
     for node, scope in scopes(module):
         text = CODE.sub("", inspect.cleandoc(ast.get_docstring(node) or ""))
-        yield from (found for found in REFERENCE.findall(text) if scope.find(found) is None)
+        yield from (
+            found for found in REFERENCE.findall(text) if scope.find(found) is None
+        )
 
 
 def unknown_errors(module: str) -> Iterator[str]:
@@ -133,4 +143,6 @@ def unknown_errors(module: str) -> Iterator[str]:
     """
     for node, scope in scopes(module):
         told = section(inspect.cleandoc(ast.get_docstring(node) or ""), "Raises")
-        yield from (name for name in told if Scope.find(Scope(scope.module), name) is None)
+        yield from (
+            name for name in told if Scope.find(Scope(scope.module), name) is None
+        )

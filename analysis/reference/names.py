@@ -102,7 +102,9 @@ class Module:
     def constants(self) -> dict[str, str]:
         """The constants and aliases that are given at its top, with the text below each, if any."""
         found = {}
-        for node, after in zip(self.tree.body, [*self.tree.body[1:], None], strict=True):
+        for node, after in zip(
+            self.tree.body, [*self.tree.body[1:], None], strict=True
+        ):
             targets = (
                 node.targets
                 if isinstance(node, ast.Assign)
@@ -212,7 +214,9 @@ class Registry:
         """For each name its class or function; empty where they are objects."""
         parted = {name: entry.split(":") for name, entry in self.entries.items()}
         return {
-            name: Place(*entry) for name, entry in parted.items() if entry[0] in modules()
+            name: Place(*entry)
+            for name, entry in parted.items()
+            if entry[0] in modules()
         }
 
 
@@ -257,7 +261,12 @@ def registries() -> list[Registry]:
             "strategies:STRATEGIES",
             strategies.STRATEGIES | strategies.NEEDING_OPTIONS | strategies.CONTROLS,
         ),
-        ("strategies", "One-shot strategies", "strategies:ONE_SHOT", strategies.ONE_SHOT),
+        (
+            "strategies",
+            "One-shot strategies",
+            "strategies:ONE_SHOT",
+            strategies.ONE_SHOT,
+        ),
         (
             "strategies",
             "Bridges to other libraries",
@@ -304,7 +313,9 @@ def pages() -> Mapping[str, Page]:
     """
     found = {name: Page(name, []) for name in [PACKAGE, *rooms()]}
     waiting = [
-        (source(room, name), room) for room in rooms() for name in modules()[room].offered
+        (source(room, name), room)
+        for room in rooms()
+        for name in modules()[room].offered
     ]
     waiting += [
         (place, place.module)
@@ -380,7 +391,9 @@ def members(kind: type) -> dict[str, Any]:
     }
     own = {n: v for n, v in given.items() if not inspect.isclass(v) and _is_code(v)}
     made = vars(kind).get("__init__")
-    return ({"__init__": made} if inspect.isfunction(made) and made.__doc__ else {}) | own
+    return (
+        {"__init__": made} if inspect.isfunction(made) and made.__doc__ else {}
+    ) | own
 
 
 def _is_code(value: object) -> bool:
@@ -407,7 +420,9 @@ def public() -> list[Place]:
         for name in modules()[module].offered
     ]
     shown = [
-        kept for kept in registries() if kept.room.endswith((".strategies", ".surrogates"))
+        kept
+        for kept in registries()
+        if kept.room.endswith((".strategies", ".surrogates"))
     ]
     found += [place for kept in shown for place in kept.places.values()]
     return [

@@ -102,7 +102,9 @@ class Scope:
             modules()[place.module].module, place.name
         ):
             return (
-                (_linked(place, rest) or Found()) if _reaches(place.thing, rest) else None
+                (_linked(place, rest) or Found())
+                if _reaches(place.thing, rest)
+                else None
             )
         return Found()
 
@@ -157,7 +159,9 @@ def stored(kind: type, method: str = "") -> dict[str, None]:
         else None
     )
     parts = (
-        part for part in (ast.walk(node) if node else ()) if isinstance(part, ast.Attribute)
+        part
+        for part in (ast.walk(node) if node else ())
+        if isinstance(part, ast.Attribute)
     )
     return {
         part.attr: None
@@ -267,7 +271,9 @@ def _absolute(head: str, rest: list[str]) -> Found | None:
     if not left:
         above, _, last = module.rpartition(".")
         named = (
-            source(above, last) if above in modules() and module not in pages() else None
+            source(above, last)
+            if above in modules() and module not in pages()
+            else None
         )
         return (
             Found(pages()[module].file)
@@ -278,7 +284,9 @@ def _absolute(head: str, rest: list[str]) -> Found | None:
         return None
     place = source(module, left[0])
     return (
-        (_linked(place, left[1:]) or Found()) if _reaches(place.thing, left[1:]) else None
+        (_linked(place, left[1:]) or Found())
+        if _reaches(place.thing, left[1:])
+        else None
     )
 
 

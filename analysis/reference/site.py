@@ -125,7 +125,9 @@ def write(folder: Path) -> list[Path]:
     }
     texts["commands.html"] = made.get_template("commands.html.jinja2").render(
         page=None,
-        commands=[(one, markdown(one.help, Scope(PACKAGE))) for one in commands().values()],
+        commands=[
+            (one, markdown(one.help, Scope(PACKAGE))) for one in commands().values()
+        ],
     )
     texts["search.js"] = (
         f"const NAMES = {json.dumps(list(index(shown)), ensure_ascii=False)};\n"
@@ -222,7 +224,9 @@ def item(place: Place) -> Item:
     )
     text = f"{inspect.cleandoc(kind.__doc__ or '')}\n\n{_of_constructor(kind)}"
     parts = tuple(_inherited(place))
-    return _item(place.name, "class", _call(place, kind), text, scope, origin, below, parts)
+    return _item(
+        place.name, "class", _call(place, kind), text, scope, origin, below, parts
+    )
 
 
 def _of_constructor(kind: type) -> str:
@@ -234,8 +238,12 @@ def _of_constructor(kind: type) -> str:
 def _member(place: Place, name: str, value: Any) -> Item:
     function = bare(value)
     text = function.__doc__ or inspect.getdoc(getattr(place.code, name)) or ""
-    is_property = not callable(value) and not isinstance(value, classmethod | staticmethod)
-    scope = Scope(place.module, place.code, tuple(inspect.signature(function).parameters))
+    is_property = not callable(value) and not isinstance(
+        value, classmethod | staticmethod
+    )
+    scope = Scope(
+        place.module, place.code, tuple(inspect.signature(function).parameters)
+    )
     label = (
         "property"
         if is_property
@@ -244,7 +252,9 @@ def _member(place: Place, name: str, value: Any) -> Item:
         else "def"
     )
     signature = (
-        _returned(place, function, name) if is_property else _call(place, function, name)
+        _returned(place, function, name)
+        if is_property
+        else _call(place, function, name)
     )
     return _item(f"{place.name}.{name}", label, signature, text, scope)
 
@@ -373,7 +383,9 @@ def _typed(module: str, text: str) -> Markup:
         known = found[0] in vars(held.module) or found[0] in held.imports
         meant = scope.find(found[0]) if known else None
         return (
-            f'<a href="{meant.link}">{found[0]}</a>' if meant and meant.link else found[0]
+            f'<a href="{meant.link}">{found[0]}</a>'
+            if meant and meant.link
+            else found[0]
         )
 
     return Markup(
@@ -397,9 +409,9 @@ def _inherited(place: Place) -> Iterator[Markup]:
                 Markup('<a href="{0}#{1}.{2}">{2}</a>').format(file, above.name, name)
                 for name in names
             ]
-            yield Markup('<a href="{0}#{1}">{1}</a>: ').format(file, above.name) + Markup(
-                ", "
-            ).join(links)
+            yield Markup('<a href="{0}#{1}">{1}</a>: ').format(
+                file, above.name
+            ) + Markup(", ").join(links)
 
 
 def door() -> Iterator[tuple[Markup, Markup]]:

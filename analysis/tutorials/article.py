@@ -70,7 +70,8 @@ for step in range(STEPS):
     child = SPACE.build(cell, TASK.network(), seed=step)
     size = sum(parameter.numel() for parameter in child.parameters()) / 1000
     loss = (
-        nn.functional.cross_entropy(child(inputs[batch]), targets[batch]) + PENALTY * size
+        nn.functional.cross_entropy(child(inputs[batch]), targets[batch])
+        + PENALTY * size
     )
     optimiser.zero_grad()
     loss.backward()  # into the child's weights, which nobody steps
@@ -79,7 +80,8 @@ for step in range(STEPS):
     chosen[cell.text] += 1
 
 moved = max(
-    float((new - old).abs().max()) for new, old in zip(agent.policy(), before, strict=True)
+    float((new - old).abs().max())
+    for new, old in zip(agent.policy(), before, strict=True)
 )
 held = [parameter.grad is not None for parameter in child.parameters()]
 print(
@@ -121,9 +123,9 @@ thirds = [
     float(part.mean()) for part in np.array_split([trial.score for trial in trials], 3)
 ]
 average, best = float(np.mean(list(scores.values()))), min(scores.values())
-favourite, times = Counter(str(trial.cell) for trial in trials[-(ASKS // 3) :]).most_common(
-    1
-)[0]
+favourite, times = Counter(
+    str(trial.cell) for trial in trials[-(ASKS // 3) :]
+).most_common(1)[0]
 print(
     f"mean score of each third of {ASKS} asks: {', '.join(f'{third:.3f}' for third in thirds)} (lower is better)"  # noqa: E501
 )

@@ -78,7 +78,8 @@ assert len(measured.latency) == 32 and (measured.latency > 0).all()
 # %%
 others = {name: table.query(cells, name) for name in ("params", "macs", "latency@cpu")}
 agreement = {
-    name: spearmanr(measured.latency, values).statistic for name, values in others.items()
+    name: spearmanr(measured.latency, values).statistic
+    for name, values in others.items()
 }
 for name, value in agreement.items():
     print(f"ρ of this machine's latency with {name}: {value:.2f}")
@@ -93,7 +94,8 @@ assert min(agreement.values()) > 0
 # %%
 try:
     sn.Objective(
-        "valid_loss + 0.1*latency@local", sn.load("fashion", with_=[FOLDER / "local.h5"])
+        "valid_loss + 0.1*latency@local",
+        sn.load("fashion", with_=[FOLDER / "local.h5"]),
     )
 except sn.UserError as error:
     print(error)
@@ -217,9 +219,13 @@ assert set(best[1:]) <= set(front.tolist()) and len(set(best[1:])) < len(front)
 figure, axes = plt.subplots(figsize=(7, 4), layout="constrained")
 axes.scatter(latency, loss, s=2, color="lightgrey", label="all networks")
 order = front[np.argsort(latency[front])]
-axes.step(latency[order], loss[order], where="post", color="tab:blue", label="exact front")
+axes.step(
+    latency[order], loss[order], where="post", color="tab:blue", label="exact front"
+)
 places = [trial.cell.index for trial in run.trials]
-axes.scatter(latency[places], loss[places], s=8, color="tab:orange", label="tried by nsga2")
+axes.scatter(
+    latency[places], loss[places], s=8, color="tab:orange", label="tried by nsga2"
+)
 axes.scatter(
     latency[best],
     loss[best],
@@ -263,7 +269,9 @@ for step in path.steps:
         "decided" if step.verdict.decided_here else "not decided",
     )
 assert [step.key for step in path.steps] == [0, 0.2, 2]
-assert all(regret > -1e-9 for step in path.steps for regret in step.mean_regrets.values())
+assert all(
+    regret > -1e-9 for step in path.steps for regret in step.mean_regrets.values()
+)
 assert not any(step.verdict.decided_here for step in path.steps)
 
 # %% [markdown]

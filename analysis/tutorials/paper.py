@@ -71,7 +71,9 @@ mean, one = (
 )
 for row in (*mean, *one):
     print(f"{row.method:14} {row.dataset:14} {row.verdict}")
-assert [row.published for row in mean] == [13, 25, 34] and [row.ours for row in mean] == [
+assert [row.published for row in mean] == [13, 25, 34] and [
+    row.ours for row in mean
+] == [
     13,
     26,
     34,
@@ -167,7 +169,8 @@ p = {(test.first, test.second): test.p_holm for test in quiet.tests}
 assert all(p[name, "random"] < 0.001 for name in STRATEGIES[:3])
 assert p["first_improvement", "evolution"] < 0.01
 assert (
-    p["first_improvement", "local_search"] > 0.05 and p["local_search", "evolution"] > 0.05
+    p["first_improvement", "local_search"] > 0.05
+    and p["local_search", "evolution"] > 0.05
 )
 
 # %% [markdown]

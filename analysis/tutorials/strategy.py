@@ -131,7 +131,10 @@ for name in made.strategies:
     )
 
 assert (
-    regret["Restless"] < regret["Restless(keep=1)"] < regret["evolution"] < regret["random"]
+    regret["Restless"]
+    < regret["Restless(keep=1)"]
+    < regret["evolution"]
+    < regret["random"]
 )
 assert round(regret["Restless"], 4) == 0.0008 and round(regret["random"], 4) == 0.0139
 
@@ -227,7 +230,12 @@ for one in suite["strategies"]:
 for sentence in suite["verdict"]["sentences"]:
     print("-", sentence)
 ranks = {one["name"]: one["rank_mean"] for one in suite["strategies"]}
-assert ranks == {"local_search": 1.25, "Restless": 2.0, "evolution": 2.75, "random": 4.0}
+assert ranks == {
+    "local_search": 1.25,
+    "Restless": 2.0,
+    "evolution": 2.75,
+    "random": 4.0,
+}
 (less,) = [one for one in suite["verdict"]["holds"] if one["question"] == "less budget"]
 assert (
     not suite["verdict"]["decided_here"]

@@ -67,7 +67,8 @@ print(
     f"{mine.title}; the space has {len(mine.space):,} cells; the best trained one has {best_trained:.2f} %"  # noqa: E501
 )
 assert (
-    round(best_trained, 2) == 17.14 and np.isfinite(mine.column("valid_error")).sum() == 200
+    round(best_trained, 2) == 17.14
+    and np.isfinite(mine.column("valid_error")).sum() == 200
 )
 
 # %% [markdown]
@@ -146,7 +147,12 @@ shown = np.random.default_rng(0).choice(others, 150, replace=False)
 for axes, (model, bench) in zip(panels, learned.items(), strict=True):
     mean, std = bench.prediction("valid_error")
     axes.errorbar(
-        truth[shown], mean[shown], 1.645 * std[shown], fmt=".", elinewidth=0.5, alpha=0.6
+        truth[shown],
+        mean[shown],
+        1.645 * std[shown],
+        fmt=".",
+        elinewidth=0.5,
+        alpha=0.6,
     )
     axes.plot([15, 60], [15, 60], color="grey", linewidth=1)
     axes.set(title=model, xlim=(15, 45), ylim=(5, 50), xlabel="true error (%)")
@@ -163,13 +169,17 @@ figure.savefig(FOLDER / "predictions.png", dpi=120)
 # %%
 promises = {}
 for model, bench in learned.items():
-    best = sn.search(bench, "local_search", "valid_error", budget=1500, seed=0).incumbent
+    best = sn.search(
+        bench, "local_search", "valid_error", budget=1500, seed=0
+    ).incumbent
     promised, real = (
         best.values["valid_error[5]"],
         float(everything.query(best.cell, "valid_error")),
     )
     promises[model] = (promised, real)
-    print(f"{model:8} promises {promised:.2f} %; trained, it has {real:.2f} %  {best.cell}")
+    print(
+        f"{model:8} promises {promised:.2f} %; trained, it has {real:.2f} %  {best.cell}"
+    )
 
 ridge, gp, xgboost = (promises[model] for model in MODELS)
 assert ridge[0] < 13 and ridge[1] > 17 and gp[0] < 16.5 and gp[1] > 18

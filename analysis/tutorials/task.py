@@ -192,7 +192,9 @@ found = sn.compare(
     folder=FOLDER / "comparison",
 )
 trials = {str(trial.cell): trial for run in found.runs for trial in run.trials}
-print(f"{sum(len(run.trials) for run in found.runs)} evaluations, {len(trials)} trainings")
+print(
+    f"{sum(len(run.trials) for run in found.runs)} evaluations, {len(trials)} trainings"
+)
 for name in found.strategies:
     scores = found.scores(name)
     print(
@@ -215,7 +217,9 @@ assert "test_error" in found.to_json()["strategies"][0]["best"]["final"]
 best = min(trials.values(), key=lambda trial: trial.score)
 figure, axes = plt.subplots(figsize=(6, 3.4), layout="constrained")
 axes.scatter(
-    [10 * t.penalty for t in trials.values()], [100 * t.loss for t in trials.values()], s=14
+    [10 * t.penalty for t in trials.values()],
+    [100 * t.loss for t in trials.values()],
+    s=14,
 )
 axes.scatter(
     10 * best.penalty,

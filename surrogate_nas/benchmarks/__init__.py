@@ -74,7 +74,9 @@ def load(name: str, *, with_: Sequence[str | Path] = ()) -> Benchmark:
         >>> bench = load("fashion")
         >>> len(bench.space), bench.cost, bench.metric("valid_loss").epochs
         (15625, 'seconds', (1, 2, 3, 4, 5))
-        >>> load("live:digits").one_by_one  # every answer is trained when it is asked for
+        >>> load(
+        ...     "live:digits"
+        ... ).one_by_one  # every answer is trained when it is asked for
         True
     """
     if isinstance(with_, str | Path):
@@ -82,7 +84,9 @@ def load(name: str, *, with_: Sequence[str | Path] = ()) -> Benchmark:
     if not isinstance(with_, Sequence) or not all(
         isinstance(file, str | Path) for file in with_
     ):
-        raise UserError(f"with_ is a file or a list of files to join, not {with_!r:.80}.")
+        raise UserError(
+            f"with_ is a file or a list of files to join, not {with_!r:.80}."
+        )
     base = resolver_of(name).opened(name)
     return JoinedBenchmark(base, [Path(file) for file in with_]) if with_ else base
 
@@ -165,7 +169,9 @@ def available() -> list[dict[str, Any]]:
 
 
 def _entries() -> list[tuple[Resolver, dict[str, Any]]]:
-    entries = [(resolver, entry) for resolver in RESOLVERS for entry in resolver.describe()]
+    entries = [
+        (resolver, entry) for resolver in RESOLVERS for entry in resolver.describe()
+    ]
     remember()
     return entries
 
@@ -188,7 +194,9 @@ def families() -> list[dict[str, Any]]:
     for resolver, entry in _entries():
         name, title = resolver.family(entry["name"])
         family = {"name": name, "title": title or entry["title"]}
-        by_family.setdefault(name, {**family, "benchmarks": []})["benchmarks"].append(entry)
+        by_family.setdefault(name, {**family, "benchmarks": []})["benchmarks"].append(
+            entry
+        )
     return list(by_family.values())
 
 

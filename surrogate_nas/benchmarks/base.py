@@ -101,7 +101,9 @@ def _file(space: str) -> TableFile:
     return TableFile(shipped(f"proxies-{space}.h5"))
 
 
-def formula(space: Space, metric: str, network: Network, cells: Sequence[Cell]) -> Values:
+def formula(
+    space: Space, metric: str, network: Network, cells: Sequence[Cell]
+) -> Values:
     """Compute a metric that follows from cells alone, shape ``(n,)``."""
     choices = cells.choices if isinstance(cells, Enumerable) else choices_of(cells)
     return untrained(space)[metric][1](choices, network)
@@ -568,7 +570,9 @@ class Benchmark(ABC):
             for cell, row in zip(cells, rows, strict=True)
         ]
 
-    def _rows_of(self, cells: list[Cell], questions: list[Question], seed: Seed) -> Values:
+    def _rows_of(
+        self, cells: list[Cell], questions: list[Question], seed: Seed
+    ) -> Values:
         """As `measure`, but NaN where a cell lacks an untrained value, as of a failed device."""
         values = np.full((len(cells), len(questions)), np.nan)
         columns = []
@@ -583,10 +587,16 @@ class Benchmark(ABC):
         return values
 
     def _search_questions(self, epochs: int | None) -> list[Question]:
-        search = [m for m in self.metrics if m.kind == "search" and m.quantity != "proxy"]
-        chosen = [m for m in search if epochs is None or not m.epochs or epochs in m.epochs]
+        search = [
+            m for m in self.metrics if m.kind == "search" and m.quantity != "proxy"
+        ]
+        chosen = [
+            m for m in search if epochs is None or not m.epochs or epochs in m.epochs
+        ]
         if epochs is not None and not any(metric.epochs for metric in chosen):
-            available = sorted({length for metric in search for length in metric.epochs})
+            available = sorted(
+                {length for metric in search for length in metric.epochs}
+            )
             raise UserError(
                 f"{self.name} holds no search metric for runs of {epochs} epochs, "
                 f"but for {', '.join(map(str, available)) or 'none'}."

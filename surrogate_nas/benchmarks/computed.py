@@ -93,8 +93,12 @@ class Metric:
 
     Example:
         >>> import surrogate_nas as sn
-        >>> space = sn.EnumerableChoiceSpace("mlp", {"width": (16, 64), "depth": (1, 2, 3)})
-        >>> share = sn.Metric(lambda cell: 0.9 - 0.01 * sum(cell.choices), unit="fraction")
+        >>> space = sn.EnumerableChoiceSpace(
+        ...     "mlp", {"width": (16, 64), "depth": (1, 2, 3)}
+        ... )
+        >>> share = sn.Metric(
+        ...     lambda cell: 0.9 - 0.01 * sum(cell.choices), unit="fraction"
+        ... )
         >>> bench = sn.Computed(space, {"valid_accuracy": share}, cheap=True)
         >>> str(sn.search(bench, "random", "valid_accuracy", budget=6).incumbent.cell)
         'mlp(width=16, depth=1)'
@@ -107,11 +111,17 @@ class Metric:
 
     def __post_init__(self) -> None:
         if self.function is not None and not callable(self.function):
-            raise UserError(f"A metric is a function of a cell, not {self.function!r:.80}.")
+            raise UserError(
+                f"A metric is a function of a cell, not {self.function!r:.80}."
+            )
         if not isinstance(self.unit, str):
-            raise UserError(f"A unit is a text such as 'fraction', not {self.unit!r:.80}.")
+            raise UserError(
+                f"A unit is a text such as 'fraction', not {self.unit!r:.80}."
+            )
         if self.direction is not None and self.direction not in DIRECTIONS:
-            raise UserError(f"A direction is 'min' or 'max', not {self.direction!r:.80}.")
+            raise UserError(
+                f"A direction is 'min' or 'max', not {self.direction!r:.80}."
+            )
 
     def named(self, name: str, *, source: str, description: str = "") -> metrics.Metric:
         """Build the metric of a benchmark.
@@ -213,7 +223,9 @@ class OwnBenchmark(Benchmark):
 
     def __reduce__(self) -> tuple[object, ...]:
         state = {"open_units": self.open_units}
-        if self.address:  # the file is read again, so its functions need not be picklable
+        if (
+            self.address
+        ):  # the file is read again, so its functions need not be picklable
             return _opened_again, (self.address, self.version), state
         files = self.files if self.one_by_one else None
         return _elsewhere, (type(self), self.settings, files), state
@@ -247,7 +259,9 @@ class OwnBenchmark(Benchmark):
         metric = self.metric(question.metric)
         if not self.is_dear(metric.name):
             return super().scale(question, seed)
-        return (1.0, worst_of(metric)) if metric.is_loss else self._scale_of_cost(metric)
+        return (
+            (1.0, worst_of(metric)) if metric.is_loss else self._scale_of_cost(metric)
+        )
 
     @abstractmethod
     def _scale_of_cost(self, metric: metrics.Metric) -> tuple[float, float]:
@@ -265,7 +279,9 @@ class OwnBenchmark(Benchmark):
         """Ask a function or the space, shape ``(n,)``."""
         if metric not in self._functions:
             return formula(self.space, metric, self.network, cells)
-        return np.array([self._called(metric, cell) for cell in cells], dtype=np.float64)
+        return np.array(
+            [self._called(metric, cell) for cell in cells], dtype=np.float64
+        )
 
     def _called(self, metric: str, cell: Cell) -> float:
         """Call a user's function.
@@ -278,12 +294,16 @@ class OwnBenchmark(Benchmark):
         try:
             with staying():
                 value = float(self._functions[metric](cell))
-        except BaseException as error:  # a user's code may raise any, such as GeneratorExit
+        except (
+            BaseException
+        ) as error:  # a user's code may raise any, such as GeneratorExit
             if is_interrupt(error):
                 raise
             detail = f"{type(error).__name__}: {error}".removesuffix(": ")
             raise self._failed(metric, f"fails for {cell}: {detail}") from error
-        if wrong := not_a_value(self._by_name[metric], value, is_dear=metric in self._dear):
+        if wrong := not_a_value(
+            self._by_name[metric], value, is_dear=metric in self._dear
+        ):
             raise self._failed(metric, f"is {value:g} for {cell}{wrong}")
         self.check_unit(metric, value)
         return value
@@ -304,8 +324,12 @@ class Computed(OwnBenchmark):
 
     Example:
         >>> from surrogate_nas.space import EnumerableChoiceSpace
-        >>> space = EnumerableChoiceSpace("mlp", {"width": (16, 64), "depth": (1, 2, 3)})
-        >>> bench = Computed(space, {"valid_error": lambda cell: 20.0 - sum(cell.choices)})
+        >>> space = EnumerableChoiceSpace(
+        ...     "mlp", {"width": (16, 64), "depth": (1, 2, 3)}
+        ... )
+        >>> bench = Computed(
+        ...     space, {"valid_error": lambda cell: 20.0 - sum(cell.choices)}
+        ... )
         >>> bench.query("mlp(width=64, depth=3)", "valid_error")
         17.0
     """
@@ -436,7 +460,9 @@ class Computed(OwnBenchmark):
     def _whole(self, question: Question, seed: Seed) -> Values:
         return self._values(question.metric, listed(self.space))
 
-    def _answers_to(self, question: Question, cells: Sequence[Cell], seed: Seed) -> Values:
+    def _answers_to(
+        self, question: Question, cells: Sequence[Cell], seed: Seed
+    ) -> Values:
         return self._values(question.metric, cells)
 
 

@@ -60,7 +60,9 @@ class Finding:
         numbers: The measured numbers behind it, by name.
 
     Example:
-        >>> print(Finding("alarm", "constant", ("latency@mine",), "is 3 for every cell"))
+        >>> print(
+        ...     Finding("alarm", "constant", ("latency@mine",), "is 3 for every cell")
+        ... )
         latency@mine: is 3 for every cell
     """
 
@@ -72,7 +74,9 @@ class Finding:
 
     def __str__(self) -> str:
         more = len(self.columns) - _NAMED
-        named = ", ".join(self.columns[:_NAMED]) + (f" and {more} more" if more > 0 else "")
+        named = ", ".join(self.columns[:_NAMED]) + (
+            f" and {more} more" if more > 0 else ""
+        )
         return f"{named}: {self.text}" if named else self.text
 
 
@@ -102,11 +106,15 @@ class Examination:
     def headline(self) -> str:
         """The numbers of columns and of findings, in a line."""
         counts = [(len(self.of(level)), level) for level in LEVELS]
-        counted = ", ".join(f"{n or 'no'} {level}{'s' * (n != 1)}" for n, level in counts)
+        counted = ", ".join(
+            f"{n or 'no'} {level}{'s' * (n != 1)}" for n, level in counts
+        )
         cells = f"{self.n_cells:,} cells"
         if self.n_with_values < self.n_cells:
             cells = f"{self.n_with_values:,} of {cells} with values"
-        return f"{self.name}: {cells}, {plural(len(self.columns), 'column')}: {counted}."
+        return (
+            f"{self.name}: {cells}, {plural(len(self.columns), 'column')}: {counted}."
+        )
 
     def to_json(self) -> dict[str, Any]:
         """Return what ``snas data doctor --json`` prints."""
@@ -176,7 +184,9 @@ class _Case:
         longest: dict[str, int | None] = {}
         for name, epochs, seed in table.keys:
             metric = table.metrics[name]
-            is_label = metric.kind == "record" and not metric.unit  # such as a cell's class
+            is_label = (
+                metric.kind == "record" and not metric.unit
+            )  # such as a cell's class
             if seed == "mean" and not is_label:
                 longest[name] = max(longest.get(name) or 0, epochs or 0) or None
         self.columns = [self._column(*run) for run in sorted(longest.items())]
@@ -194,7 +204,9 @@ class _Case:
 
     @cached_property
     def measured(self) -> list[_Column]:
-        return [c for c in self.columns if c.metric.kind != "record" and not c.is_constant]
+        return [
+            c for c in self.columns if c.metric.kind != "record" and not c.is_constant
+        ]
 
     @cached_property
     def main(self) -> _Column | None:
@@ -321,7 +333,10 @@ def _relation(first: _Column, second: _Column) -> tuple[str, str] | None:
         multiple, single = first.name, second.name
         if abs(factor) < 1:
             multiple, single, factor = single, multiple, 1 / factor
-        return kind, f"{multiple} = {factor:.5g} × {single}: one measurement counted twice"
+        return (
+            kind,
+            f"{multiple} = {factor:.5g} × {single}: one measurement counted twice",
+        )
     # deviation of a squared correlation from 1 for an exact line
     if _squared_correlation(a, b) > 1 - 1e-9:
         return kind, "on one line with each other, as an error and an accuracy are"
@@ -348,12 +363,12 @@ def _ratio(a: Values, b: Values) -> float:
 
 def _nearly_equal(case: _Case, first: _Column, second: _Column) -> Iterator[Finding]:
     """A search metric and a final metric with nearly the same order of cells."""
-    tau = case.tau(*(column.metric.minimised(column.values) for column in (first, second)))
+    tau = case.tau(
+        *(column.metric.minimised(column.values) for column in (first, second))
+    )
     # τ above which two columns order cells alike: two seeds of a training never agree so well
     if abs(tau) > 0.99:
-        text = (
-            f"τ {tau:.3f} between a search metric and a final metric: is it another split?"
-        )
+        text = f"τ {tau:.3f} between a search metric and a final metric: is it another split?"
         yield Finding("warning", "alike", (first.name, second.name), text, {"tau": tau})
 
 
@@ -447,7 +462,9 @@ def examine(table: Benchmark | Table) -> Examination:
         table = open_table(table.path, LossesBenchmark)
     if isinstance(table, Benchmark):
         if not isinstance(table, TableBenchmark):
-            raise UserError(f"{table.name} is no table, so it has no columns to look at.")
+            raise UserError(
+                f"{table.name} is no table, so it has no columns to look at."
+            )
         case = _Case(table.table)
     else:
         case = _Case(MemoryTable(table, ""))
@@ -456,7 +473,9 @@ def examine(table: Benchmark | Table) -> Examination:
         findings = [finding for check in CHECKS for finding in check(case)]
     findings.sort(key=lambda finding: LEVELS.index(finding.level))
     columns = [column.description for column in case.columns]
-    return Examination(table.name, len(case.space), case.n_with_values, columns, findings)
+    return Examination(
+        table.name, len(case.space), case.n_with_values, columns, findings
+    )
 
 
 def examine_file(

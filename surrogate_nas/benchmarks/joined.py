@@ -109,7 +109,9 @@ class JoinedBenchmark(Benchmark):
         self.charge = (
             f"{base.charge} Joined metrics ({names}) were measured before and are free."
         )
-        self.has_columns = base.has_columns and all(extra.has_columns for extra in extras)
+        self.has_columns = base.has_columns and all(
+            extra.has_columns for extra in extras
+        )
         self._extras = extras
 
     def _own(self, extra: Benchmark, file: Path) -> list[Metric]:

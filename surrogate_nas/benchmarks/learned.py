@@ -66,7 +66,9 @@ class Learned(Resolver):
 def open_learned(text: str) -> LearnedBenchmark:
     """Open fitted surrogates as one benchmark."""
     named = _paths(text)
-    files = (sorted(path.glob("*.h5")) if os.path.isdir(path) else [path] for path in named)
+    files = (
+        sorted(path.glob("*.h5")) if os.path.isdir(path) else [path] for path in named
+    )
     if not (paths := tuple(chain.from_iterable(files))):
         raise UserError(f"{PREFIX}{text} names no file; snas fit makes one.")
     return _learned(paths, tuple(map(modified, paths)))
@@ -171,7 +173,9 @@ class LearnedBenchmark(Benchmark):
     def _whole(self, question: Question, seed: Seed) -> Values:
         self._check_seed(seed)
         if question not in self._models:
-            return formula(self.space, question.metric, self.network, listed(self.space))
+            return formula(
+                self.space, question.metric, self.network, listed(self.space)
+            )
         return self.prediction(*question).mean
 
     def _answers_to(self, question: Question, cells: Sequence[Cell], seed: Seed) -> Any:
@@ -181,10 +185,14 @@ class LearnedBenchmark(Benchmark):
         if self.has_columns:
             return self._column(question, seed)[[cell.index for cell in cells]]
         if new := [
-            cell for cell in dict.fromkeys(cells) if (question, cell) not in self._cached
+            cell
+            for cell in dict.fromkeys(cells)
+            if (question, cell) not in self._cached
         ]:
             means = self._models[question].model.predict(new).mean.tolist()
-            self._cached.update(zip(((question, cell) for cell in new), means, strict=True))
+            self._cached.update(
+                zip(((question, cell) for cell in new), means, strict=True)
+            )
         return [self._cached[question, cell] for cell in cells]
 
     @cached_property
@@ -232,7 +240,11 @@ class PredictedBenchmark(Benchmark):
         self._source = source_of(name) or ""
         self._model: Any = SOURCES.find(self._source)
         spec = declaration(self._source)
-        self.title, self.objective, self.banner = spec.title, spec.objective, spec.banner
+        self.title, self.objective, self.banner = (
+            spec.title,
+            spec.objective,
+            spec.banner,
+        )
         self.space = space_named(spec.space)
         self.network = Network(**spec.network)
         self.source = fetching.origin(self._source)
@@ -256,7 +268,9 @@ class PredictedBenchmark(Benchmark):
         files = sorted(fetching.registry(self._source).items())
         return hashlib.sha256(f"predicted {self.name} {files}".encode()).hexdigest()
 
-    def _answers_to(self, question: Question, cells: Sequence[Cell], seed: Seed) -> Values:
+    def _answers_to(
+        self, question: Question, cells: Sequence[Cell], seed: Seed
+    ) -> Values:
         if seed != "mean":
             raise UserError(
                 f"{self.name} predicts one value of a cell and knows no seeds, so there is no seed"

@@ -38,7 +38,14 @@ from surrogate_nas.training.machine import (
     engine_named,
     is_compiled,
 )
-from surrogate_nas.training.tasks import TASKS, Task, code_of, is_theirs, parted, task_named
+from surrogate_nas.training.tasks import (
+    TASKS,
+    Task,
+    code_of,
+    is_theirs,
+    parted,
+    task_named,
+)
 
 PREFIX = "live:"
 HOW = "at the end of the run, one seed"
@@ -50,7 +57,9 @@ def _name(task: str, space: str) -> str:
 
 
 def _metrics(task: Task, space: Space, *source: str) -> tuple[Metric, ...]:
-    trained = (d.metric((task.schedule.epochs,), HOW, *source) for d in task.diagnostics)
+    trained = (
+        d.metric((task.schedule.epochs,), HOW, *source) for d in task.diagnostics
+    )
     return (*trained, *sizes_of(space))
 
 
@@ -64,7 +73,9 @@ def _describe(task: Task, space: Space) -> dict[str, Any]:
         source=f"trained here on cpu: {task.source}",
         metrics=_metrics(task, space),
     )
-    return benchmark.describe() | {"available": task.is_here() and is_installed("torch")}
+    return benchmark.describe() | {
+        "available": task.is_here() and is_installed("torch")
+    }
 
 
 class LiveBenchmark(TrainedBenchmark):
@@ -148,7 +159,9 @@ class LiveBenchmark(TrainedBenchmark):
             return super().question(name)
         return Question(name, check_whole("The number of epochs", epochs, 1))
 
-    def _trained(self, cell: Cell, epochs: Sequence[int], seed: int) -> dict[int, Trained]:
+    def _trained(
+        self, cell: Cell, epochs: Sequence[int], seed: int
+    ) -> dict[int, Trained]:
         answers = self._cached_answers(cell, epochs, seed)
         for length in [length for length in epochs if length not in answers]:
             from surrogate_nas.training import train
@@ -163,7 +176,10 @@ class LiveBenchmark(TrainedBenchmark):
                 at_once=1,
                 space=self.space,
             )
-            key, answer = (cell.text, length, seed), Trained(curve.metrics, curve.seconds)
+            key, answer = (
+                (cell.text, length, seed),
+                Trained(curve.metrics, curve.seconds),
+            )
             answers[length] = self.cache.add(key, answer, self._made_with)
         return answers
 
@@ -179,7 +195,9 @@ class LiveBenchmark(TrainedBenchmark):
         """Return median and worst value; for a trained metric the worst for both."""
         if question.epochs is None:
             return super().scale(question, seed)
-        worst = next(d.of.worst for d in self.task.diagnostics if d.name == question.metric)
+        worst = next(
+            d.of.worst for d in self.task.diagnostics if d.name == question.metric
+        )
         return worst, worst
 
 
@@ -240,7 +258,9 @@ def _open_elsewhere(task: str, space: str, device: str, engine: str) -> LiveBenc
 
 
 @lru_cache(maxsize=16)
-def _opened(task: str, device: str, space: str, folder: Path, code: str) -> LiveBenchmark:
+def _opened(
+    task: str, device: str, space: str, folder: Path, code: str
+) -> LiveBenchmark:
     return LiveBenchmark(task, device=device, space=space)
 
 

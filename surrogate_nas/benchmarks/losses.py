@@ -73,7 +73,9 @@ class FilledTable(MemoryTable):
             raise UserError(f"{self.name} is no table of a sampled space.")
         self._trained, self.cells = self.cells, listed(self.cells.base)
         numbers = (
-            np.arange(len(self.cells)) if self.cells.classes is None else self.cells.classes
+            np.arange(len(self.cells))
+            if self.cells.classes is None
+            else self.cells.classes
         )
         _, self._first, self._class = np.unique(
             numbers, return_index=True, return_inverse=True
@@ -105,7 +107,9 @@ class FilledTable(MemoryTable):
         """Count the cells that have a metric after every run."""
         if self.is_whole:
             keys = [ColumnKey(metric.name, epochs, "mean") for epochs in metric.epochs]
-            known = np.all([np.isfinite(self.table.columns[key]) for key in keys], axis=0)
+            known = np.all(
+                [np.isfinite(self.table.columns[key]) for key in keys], axis=0
+            )
             return replace(metric, n_cells=int(known[self._row[self._class]].sum()))
         if not _is_predicted(metric):
             return replace(metric, n_cells=int(self.is_trained.sum()))
@@ -116,7 +120,10 @@ class FilledTable(MemoryTable):
     def keys(self) -> Set[ColumnKey]:
         """The columns: means, single seeds if nothing is predicted, and `MARK`."""
         columns = self.table.columns
-        return {_MARKED, *(key for key in columns if self.is_whole or key.seed == "mean")}
+        return {
+            _MARKED,
+            *(key for key in columns if self.is_whole or key.seed == "mean"),
+        }
 
     def column(self, key: ColumnKey) -> Values:
         """Return a column, shape ``(len(cells),)``; NaN for cells neither trained nor predicted."""
@@ -126,7 +133,11 @@ class FilledTable(MemoryTable):
         known = self._row >= 0
         values[known] = self.table.columns[key][self._row[known]]
         lacking = np.isnan(values)
-        if _is_predicted(self.metrics[key.metric]) and lacking.any() and not self.is_whole:
+        if (
+            _is_predicted(self.metrics[key.metric])
+            and lacking.any()
+            and not self.is_whole
+        ):
             values[lacking] = self._predicted(key, lacking)
         return values[self._class]
 
@@ -248,7 +259,9 @@ class FilledBenchmark(LossesBenchmark):
         assert isinstance(trained, MemoryTable)
         return FilledTable(trained)
 
-    def _answer(self, cell: Cell, question: Question, seed: Seed, value: float) -> Answer:
+    def _answer(
+        self, cell: Cell, question: Question, seed: Seed, value: float
+    ) -> Answer:
         answer = super()._answer(cell, question, seed, value)
         trained = self.table.table.sources.get(question)
         if trained is not None:
@@ -263,7 +276,9 @@ class Losses(Resolver):
     def names(self) -> Iterable[str]:
         """The tables that are shipped, and those that were made here."""
         folders = (home() / "losses", shipped("losses"))
-        tasks = sorted({path.stem for folder in folders for path in folder.glob("*.h5")})
+        tasks = sorted(
+            {path.stem for folder in folders for path in folder.glob("*.h5")}
+        )
         return [PREFIX + task + what for task in tasks for what in ("", TRAINED)]
 
     def family(self, name: str) -> tuple[str, str]:

@@ -110,7 +110,9 @@ class FilesRead:
             with locked(self._path):
                 stored = self._stored()
                 self._add(opened, stored)
-                write_whole(self._path, json.dumps({**stored, "check": json_check(stored)}))
+                write_whole(
+                    self._path, json.dumps({**stored, "check": json_check(stored)})
+                )
 
     def _add(self, opened: Opened, stored: dict[str, Any]) -> bool:
         """Add to the record what is not in it; answer whether there was anything."""

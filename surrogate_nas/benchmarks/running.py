@@ -19,7 +19,13 @@ import time
 import traceback
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager, redirect_stderr, redirect_stdout, suppress
+from contextlib import (
+    ExitStack,
+    contextmanager,
+    redirect_stderr,
+    redirect_stdout,
+    suppress,
+)
 from numbers import Integral, Real
 from pathlib import Path
 from typing import Any
@@ -137,7 +143,9 @@ class RunningTrial:
         shorten(self.log)
         worker.alive()
 
-    def _checked(self, epoch: object, metrics: Mapping[str, object]) -> dict[str, float]:
+    def _checked(
+        self, epoch: object, metrics: Mapping[str, object]
+    ) -> dict[str, float]:
         if not isinstance(epoch, Integral) or isinstance(epoch, bool):
             raise EvaluationError(
                 f"it reported the epoch {shown(epoch)}, which is no whole number"
@@ -152,7 +160,9 @@ class RunningTrial:
             wrong = unknown("reported metric", name, self._metrics)
             raise EvaluationError(str(wrong).rstrip("."))
         if missing := [name for name in self._metrics if name not in metrics]:
-            raise EvaluationError(f"it reported no {', '.join(missing)} for epoch {epoch}")
+            raise EvaluationError(
+                f"it reported no {', '.join(missing)} for epoch {epoch}"
+            )
         values = {
             name: _checked_value(metric, following, metrics[name])
             for name, metric in self._metrics.items()
@@ -176,7 +186,9 @@ def _checked_value(metric: Metric, epoch: int, value: object) -> float:
     with suppress(OverflowError):
         number = float(value)
     if wrong := not_a_value(metric, number):
-        raise EvaluationError(f"it reported {name} = {number:g} for epoch {epoch}{wrong}")
+        raise EvaluationError(
+            f"it reported {name} = {number:g} for epoch {epoch}{wrong}"
+        )
     return number
 
 
@@ -325,7 +337,9 @@ class CommandTraining:
 
         of_trial = {name: getattr(trial, name) for name in _OF_A_TRIAL[1:]}
         values = {**trial.options, "cell": cell.text, **of_trial}
-        words = [_PLACEHOLDER.sub(lambda m: str(values[m[1]]), word) for word in self.words]
+        words = [
+            _PLACEHOLDER.sub(lambda m: str(values[m[1]]), word) for word in self.words
+        ]
         begun = trial.log.stat().st_size if trial.log.exists() else 0
         printed = deque[bytes](maxlen=1000)
         variables = dict.fromkeys(VARIABLES, str(trial.threads))
@@ -352,7 +366,16 @@ class CommandTraining:
             raise EvaluationError(f"it {how}{why}", cause)
 
 
-_OF_A_TRIAL = ("cell", "epochs", "longest", "start", "seed", "folder", "device", "threads")
+_OF_A_TRIAL = (
+    "cell",
+    "epochs",
+    "longest",
+    "start",
+    "seed",
+    "folder",
+    "device",
+    "threads",
+)
 
 
 def _take(line: bytes, trial: RunningTrial, printed: deque[bytes]) -> None:

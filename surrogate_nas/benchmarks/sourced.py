@@ -165,7 +165,9 @@ def _known(cache: Path) -> dict[str, list[Any]]:
     # there is none yet, or it is damaged
     with suppress(OSError, ValueError, TypeError, AttributeError, RecursionError):
         version, known = json.loads(read_regular(cache))
-        if version == _version() and all(isinstance(e, dict) for _, e in known.values()):
+        if version == _version() and all(
+            isinstance(e, dict) for _, e in known.values()
+        ):
             return dict(known)
     return {}
 
@@ -181,7 +183,9 @@ class Tables(Resolver):
 
     def names(self) -> Iterable[str]:
         """The shipped one, those that sources make, and those that were imported."""
-        here = {path.stem for path in (home() / "tables").glob("*.h5") if path.is_file()}
+        here = {
+            path.stem for path in (home() / "tables").glob("*.h5") if path.is_file()
+        }
         return FASHION, *sorted({*made(), *here} - {FASHION})
 
     def family(self, name: str) -> tuple[str, str]:
@@ -210,7 +214,9 @@ class Tables(Resolver):
             if not is_ready(source):
                 raise AbsentError(f"{name} is not here yet: {how_to_get(source)}.")
             with locked(path, what=f"the table {path.stem}"):
-                if not _is_here(name):  # else another process made it while this one waited
+                if not _is_here(
+                    name
+                ):  # else another process made it while this one waited
                     write_table(assembled(name), path)
         bench = open_table(path)
         if source and declared(source).package and lacks(source):
@@ -265,7 +271,11 @@ def described(name: str) -> dict[str, Any]:
     entry: dict[str, Any] = {"name": name, "title": declared(source).title, "space": ""}
     entry |= {"cells": None, "metrics": [], "source": "", "banner": ""}
     entry |= _catalogue().get(name, {})
-    entry |= {"licence": licence(source), "citation": citation(source), "available": ready}
+    entry |= {
+        "licence": licence(source),
+        "citation": citation(source),
+        "available": ready,
+    }
     return entry if ready else entry | {"get": how_to_get(source)}
 
 

@@ -97,7 +97,9 @@ def _open_again(
     if benchmark.table.digest != digest:
         benchmark = benchmark.only(runs_of(contents))
     if benchmark.table.digest != digest:
-        changes = ", ".join(differing(contents, benchmark.contents)) or "cells or network"
+        changes = (
+            ", ".join(differing(contents, benchmark.contents)) or "cells or network"
+        )
         raise UserError(
             f"{path} was replaced while it was in use by a table with other numbers ({changes})."
             " Put back the one that was there and run the same command again."
@@ -212,7 +214,9 @@ class TableBenchmark(Benchmark):
             return formula(self.space, key.metric, self.network, self.space)
         seeds = ", ".join(sorted(map(str, self.seeds(question))))
         available = (
-            f"for the seeds {seeds} and their mean" if seeds else "only the mean over seeds"
+            f"for the seeds {seeds} and their mean"
+            if seeds
+            else "only the mean over seeds"
         )
         raise UserError(
             f"{self.name} does not hold {question} for seed {seed}, but {available}."

@@ -119,7 +119,9 @@ class AnswerCache:
         self.add_all({key: trained}, made_with)
         return self.find(key) or trained
 
-    def add_all(self, trained: Mapping[Key, Trained], made_with: Mapping[str, str]) -> None:
+    def add_all(
+        self, trained: Mapping[Key, Trained], made_with: Mapping[str, str]
+    ) -> None:
         """Store several answers, all of them or, after a crash, none; present ones stay.
 
         Args:
@@ -275,7 +277,9 @@ class TrainingFolder:
         try:
             content = json.loads((self.path / _DONE).read_bytes())
             check = content.pop(_CHECK)
-            files = {name: (size, seal) for name, (size, seal) in content["files"].items()}
+            files = {
+                name: (size, seal) for name, (size, seal) in content["files"].items()
+            }
             state = Held(**content | {"files": files})
         except FileNotFoundError:
             return Held()
@@ -320,7 +324,9 @@ class TrainingFolder:
             working.mkdir()
             (self.path / _DONE).unlink(missing_ok=True)
             self.log.unlink(missing_ok=True)
-        lines = self.reports.read_bytes().splitlines(True) if self.reports.is_file() else []
+        lines = (
+            self.reports.read_bytes().splitlines(True) if self.reports.is_file() else []
+        )
         earlier = (line for line in lines if 0 < _epoch(line) <= state.epochs)
         write_whole(self.reports, b"".join(earlier))
         return working
@@ -336,7 +342,9 @@ class TrainingFolder:
             shutil.rmtree(self.path / state.checkpoint, ignore_errors=True)
             working.rename(self.path / state.checkpoint)
         content = asdict(state)
-        write_whole(self.path / _DONE, json.dumps(content | {_CHECK: json_check(content)}))
+        write_whole(
+            self.path / _DONE, json.dumps(content | {_CHECK: json_check(content)})
+        )
         self._remove_all_but(state.checkpoint)
 
     def discard(self) -> None:
@@ -469,14 +477,20 @@ class TrainedBenchmark(Benchmark):
         return Measurement(values, cost)
 
     @abstractmethod
-    def _trained(self, cell: Cell, epochs: Sequence[int], seed: int) -> dict[int, Trained]:
+    def _trained(
+        self, cell: Cell, epochs: Sequence[int], seed: int
+    ) -> dict[int, Trained]:
         """Return the answers of a cell after some epochs, trained as far as they are not here."""
 
     def _cached_answers(
         self, cell: Cell, epochs: Sequence[int], seed: int
     ) -> dict[int, Trained]:
-        answers = {length: self.cache.find((cell.text, length, seed)) for length in epochs}
-        return {length: answer for length, answer in answers.items() if answer is not None}
+        answers = {
+            length: self.cache.find((cell.text, length, seed)) for length in epochs
+        }
+        return {
+            length: answer for length, answer in answers.items() if answer is not None
+        }
 
     def _untrained(self, metric: str, cells: Sequence[Cell]) -> Values:
         """Compute a metric that follows from cells, shape ``(n,)``."""

@@ -19,7 +19,13 @@ from typing import Any
 
 import numpy as np
 
-from surrogate_nas.benchmarks.base import Measurement, Question, Values, sizes_of, untrained
+from surrogate_nas.benchmarks.base import (
+    Measurement,
+    Question,
+    Values,
+    sizes_of,
+    untrained,
+)
 from surrogate_nas.benchmarks.computed import (
     Function,
     OwnBenchmark,
@@ -74,7 +80,9 @@ class Training(OwnBenchmark, TrainedBenchmark):
 
     Example:
         >>> import surrogate_nas as sn
-        >>> space = sn.ChoiceSpace("mlp", {"width": ("16", "64"), "depth": ("1", "2", "3")})
+        >>> space = sn.ChoiceSpace(
+        ...     "mlp", {"width": ("16", "64"), "depth": ("1", "2", "3")}
+        ... )
         >>> def train(cell, trial):
         ...     for epoch in range(trial.start + 1, trial.epochs + 1):
         ...         error = 40 / epoch + int(trial.options["depth"])
@@ -164,7 +172,9 @@ class Training(OwnBenchmark, TrainedBenchmark):
         self.device = device
         self.threads = check_whole("The number of threads", threads, 1)
         self.longest_seconds, self.longest_silence = (
-            None if given[limit] is None else check_number(limit, given[limit], above=True)
+            None
+            if given[limit] is None
+            else check_number(limit, given[limit], above=True)
             for limit in ("longest", "silence")
         )
         self.stochastic = stochastic
@@ -188,7 +198,9 @@ class Training(OwnBenchmark, TrainedBenchmark):
         self._most_bytes = check_size("The size of all checkpoints", checkpoints)
         self.reported = self._named(reported, from_cells)
         self._typical = self._divisors(typical or {})
-        own = {n: metric.named(n, source=self.source) for n, metric in from_cells.items()}
+        own = {
+            n: metric.named(n, source=self.source) for n, metric in from_cells.items()
+        }
         named = {**self.reported, **own}
         how = f"{clock} time of the first n epochs, as the training took it"
         record = Metric(
@@ -217,7 +229,9 @@ class Training(OwnBenchmark, TrainedBenchmark):
         if any(metric.function is None for metric in known.values()):
             raise UserError(_KNOWN)
         for name in reported.keys() & known.keys():
-            raise UserError(f"{name} is there twice; a metric is reported or known, once.")
+            raise UserError(
+                f"{name} is there twice; a metric is reported or known, once."
+            )
         metrics = {}
         for name, metric in reported.items():
             if metric.function is not None:
@@ -250,7 +264,9 @@ class Training(OwnBenchmark, TrainedBenchmark):
 
     def _digest(self) -> tuple[object, str]:
         doing = self._doing
-        known = {name: digest_of_function(f, self) for name, f in self._functions.items()}
+        known = {
+            name: digest_of_function(f, self) for name, f in self._functions.items()
+        }
         settings = {
             **{key: getattr(self, key) for key in _IN_ANSWERS},
             "space": self.space.definition,
@@ -298,7 +314,9 @@ class Training(OwnBenchmark, TrainedBenchmark):
         with self.files.heard():
             return self._values(metric, cells)
 
-    def _trained(self, cell: Cell, epochs: Sequence[int], seed: int) -> dict[int, Trained]:
+    def _trained(
+        self, cell: Cell, epochs: Sequence[int], seed: int
+    ) -> dict[int, Trained]:
         answers = self._cached_answers(cell, epochs, seed)
         if len(answers) == len(epochs):
             return answers
@@ -317,12 +335,18 @@ class Training(OwnBenchmark, TrainedBenchmark):
                 answers = self._cached_answers(cell, epochs, seed)
         self._unseen_bytes += training_folder.held().bytes
         if self._unseen_bytes > self._most_bytes * 0.05:  # to look at all takes time
-            drop_beyond(self.folder, self._most_bytes, self.epochs, training_folder.path)
+            drop_beyond(
+                self.folder, self._most_bytes, self.epochs, training_folder.path
+            )
             self._unseen_bytes = 0.0
         return answers
 
     def _continue(
-        self, training_folder: TrainingFolder, cell: Cell, missing: Sequence[int], seed: int
+        self,
+        training_folder: TrainingFolder,
+        cell: Cell,
+        missing: Sequence[int],
+        seed: int,
     ) -> None:
         """Train to the last of some epochs, from the checkpoint if that lies before the first."""
         state = training_folder.resumable(missing[0])
@@ -336,7 +360,9 @@ class Training(OwnBenchmark, TrainedBenchmark):
             with self.files.heard():
                 run(self._doing, cell, trial)
             try:
-                curve = {(cell.text, epoch, seed): at for epoch, at in trial.curve.items()}
+                curve = {
+                    (cell.text, epoch, seed): at for epoch, at in trial.curve.items()
+                }
                 self.cache.add_all(curve, self._made_with)
                 last = trial.curve[trial.done]
                 training_folder.keep(trial.done, last.seconds, last.curve)
@@ -366,7 +392,9 @@ class Training(OwnBenchmark, TrainedBenchmark):
         seed = self.default_seed if seed is None else seed
         if seed == "mean":
             seeds = range(self._n_seeds)
-            return sum(self.continued(cell, since, epochs, seed=number) for number in seeds)
+            return sum(
+                self.continued(cell, since, epochs, seed=number) for number in seeds
+            )
         answers = self._cached_answers(cell, (since, epochs), self._number(seed))
         if epochs not in answers:
             raise UserError(
@@ -406,7 +434,9 @@ class Training(OwnBenchmark, TrainedBenchmark):
             try:
                 return check_number(f"The cost of {cell}", self._cost(cell, epochs))
             except Exception as error:
-                kind = "" if isinstance(error, UserError) else f"{type(error).__name__}: "
+                kind = (
+                    "" if isinstance(error, UserError) else f"{type(error).__name__}: "
+                )
                 what = f"cost of {self.name} fails for {cell}: {kind}{error}"
                 raise UserError(what) from error
         if "macs" not in untrained(self.space):

@@ -54,7 +54,10 @@ PANELS = {
             "stored:serve",
             "Show comparisons and suites while they run, in a browser.",
         ),
-        "export": ("stored:export", "Export results for dashboards, trackers and papers."),
+        "export": (
+            "stored:export",
+            "Export results for dashboards, trackers and papers.",
+        ),
         "archive": ("stored:app", "Seal results in one file, or verify one."),
     },
     "See what there is": {
@@ -76,7 +79,10 @@ PANELS = {
     },
     "Bring your own": {
         "new": ("new:new", "Write a first strategy, task, loss, space or training."),
-        "check": ("new:check", "Check the contract of a strategy, a space or a surrogate."),
+        "check": (
+            "new:check",
+            "Check the contract of a strategy, a space or a surrogate.",
+        ),
         "import": (
             "data:import_",
             "Import official files or a CSV file.",
@@ -101,7 +107,9 @@ PANELS = {
     },
 }
 """Commands by heading: where each is, and the first line of its help."""
-_COMMANDS = {name: command for panel in PANELS.values() for name, command in panel.items()}
+_COMMANDS = {
+    name: command for panel in PANELS.values() for name, command in panel.items()
+}
 
 
 class Panels(TyperGroup):
@@ -217,7 +225,9 @@ def main() -> NoReturn:
     is kept. Its exit code is then 128 and the signal's number.
     """
     for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):  # a path can hold bytes that are no text
+        if isinstance(
+            stream, io.TextIOWrapper
+        ):  # a path can hold bytes that are no text
             stream.reconfigure(errors="backslashreplace")
     received: list[int] = []
     try:

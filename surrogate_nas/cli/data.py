@@ -112,7 +112,9 @@ def _show_families(families: Rows) -> None:
 
 
 def _show_family(family: Row) -> None:
-    views = dict.fromkeys(entry["name"].partition("/")[2] for entry in family["benchmarks"])
+    views = dict.fromkeys(
+        entry["name"].partition("/")[2] for entry in family["benchmarks"]
+    )
     shown = [entry for entry in family["benchmarks"] if "/" not in entry["name"]]
     rows = [
         (
@@ -423,7 +425,8 @@ def verify(
     name: Annotated[
         str,
         Argument(
-            help="A source, or all: those whose tables are here.", autocompletion=sources
+            help="A source, or all: those whose tables are here.",
+            autocompletion=sources,
         ),
     ] = "all",
     json: JsonOption = False,
@@ -462,7 +465,8 @@ def verify(
         "checks": [check.to_json() for check in checks],
     }
     rows = [
-        ("ok" if check.passed else "WRONG", check.name, check.detail) for check in checks
+        ("ok" if check.passed else "WRONG", check.name, check.detail)
+        for check in checks
     ]
     emit(result, json, lambda: show_table(("", "check", "found"), rows))
     if failed := [check.name for check in checks if not check.passed]:
@@ -518,7 +522,9 @@ def losses(json: JsonOption = False) -> None:
 def query(
     bench: BenchmarkArgument,
     cells: CellsArgument,
-    metric: Annotated[str | None, "The metric; every search metric if left out."] = None,
+    metric: Annotated[
+        str | None, "The metric; every search metric if left out."
+    ] = None,
     epochs: Annotated[
         int | None,
         "The length of the training run; the longest if left out.",

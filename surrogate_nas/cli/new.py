@@ -71,7 +71,9 @@ def new(
         raise UserError(f"{file} exists already; choose another name.")
     template = kind if what == "task" and kind == "policy" else what
     text = (_TEMPLATES / f"{template}.txt").read_text(encoding="utf-8")
-    write_whole(file, Template(text).substitute(name=name, file=file.name, table=file.stem))
+    write_whole(
+        file, Template(text).substitute(name=name, file=file.name, table=file.stem)
+    )
     spec = f"{file}:{name}"
     emit(
         {"file": str(file), what: spec},
@@ -107,7 +109,9 @@ def check(
         if not check.passed:
             broken.setdefault(check.detail, []).append(check.name)
     emit(
-        [asdict(check) for check in checks], json, lambda: _show(what, len(checks), broken)
+        [asdict(check) for check in checks],
+        json,
+        lambda: _show(what, len(checks), broken),
     )
     if broken:
         n = sum(map(len, broken.values()))

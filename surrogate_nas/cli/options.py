@@ -17,7 +17,12 @@ from surrogate_nas.core.errors import UserError
 from surrogate_nas.core.registry import split_outside
 from surrogate_nas.objective import Objective
 from surrogate_nas.report.reading import kind_of
-from surrogate_nas.runs.options import OBJECTIVE_OPTIONS, OPTIONS, ObjectiveOptions, Options
+from surrogate_nas.runs.options import (
+    OBJECTIVE_OPTIONS,
+    OPTIONS,
+    ObjectiveOptions,
+    Options,
+)
 from surrogate_nas.runs.problem import bind
 from surrogate_nas.space import Cell, ChoiceSpace, Space
 from surrogate_nas.space.base import cell_written
@@ -86,7 +91,9 @@ class _Shared(Struct, kw_only=True):
     budget: Annotated[
         int | None, "The most evaluated cells of a run; 150 if no budget is given."
     ] = None
-    budget_seconds: Annotated[float | None, "The most simulated seconds of a run."] = None
+    budget_seconds: Annotated[float | None, "The most simulated seconds of a run."] = (
+        None
+    )
     seed: Annotated[int, "The root of all randomness; of one run its number."] = 0
     workers: Annotated[
         int | None,
@@ -130,7 +137,9 @@ def taking(shared: str, *more: inspect.Parameter) -> Callable[[Command], Command
         ]
         first = flags[: len(shared.split())]
         parameters = [*first, *own, *flags[len(first) :]]
-        command.__signature__ = signature.replace(parameters=parameters)  # type: ignore[attr-defined]
+        command.__signature__ = signature.replace(  # type: ignore[attr-defined]
+            parameters=parameters
+        )
         return command
 
     return decorate
@@ -145,11 +154,15 @@ def bound_objective(
     return bind(benchmark, objective, limits, ObjectiveOptions.out_of(options))
 
 
-def results_folder(out: Path | None, kind: str, command: str, *what: str | None) -> Path:
+def results_folder(
+    out: Path | None, kind: str, command: str, *what: str | None
+) -> Path:
     """The folder that the user names, or one named after the question: the command, a benchmark,
     and an objective that is not the default.
     """
-    words = [re.sub(r"[^\w.]+", "-", word).strip("-") for word in (command, *what) if word]
+    words = [
+        re.sub(r"[^\w.]+", "-", word).strip("-") for word in (command, *what) if word
+    ]
     folder = out or Path("results") / "-".join(words)[:120]
     if (stored := kind_of(folder)) not in ("", kind):
         raise UserError(
@@ -170,7 +183,9 @@ def names(given: Iterable[str] | None) -> list[str]:
     return chosen
 
 
-def entering(given: Iterable[str] | None, usual: Iterable[str], blind: bool) -> list[str]:
+def entering(
+    given: Iterable[str] | None, usual: Iterable[str], blind: bool
+) -> list[str]:
     """The strategies of an option, or the usual ones; with `blind` each beside itself blinded."""
     chosen = names(given) or list(usual)
     if not blind:

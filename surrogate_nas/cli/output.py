@@ -201,7 +201,9 @@ def present(
 
     verdict, sentences = result.verdict, result.sentences
     store = Store(folder)
-    store.write_json("suite.json" if result.kind == "suite" else "summary.json", content)
+    store.write_json(
+        "suite.json" if result.kind == "suite" else "summary.json", content
+    )
     store.write_text(VERDICT, "\n".join([*sentences, ""]))
     explorer = write_explorer(result, folder)
     page = write_report(result, folder, command=shlex.join(["snas", *sys.argv[1:]]))

@@ -143,7 +143,9 @@ def search(
     content = _content(run, bound)
 
     def show() -> None:
-        show_table(("", strategy), _rows(run, bound, content), title=f"{bench}: {bound}")
+        show_table(
+            ("", strategy), _rows(run, bound, content), title=f"{bench}: {bound}"
+        )
         if run.confirmed is not None:
             _show_confirmed(run.confirmed)
 
@@ -157,9 +159,7 @@ def search(
 
 def _where(out: Path | None, bound: Objective) -> str:
     if out is None:
-        return (
-            "This run is not stored: with --out DIR it is, and can be resumed and reported."
-        )
+        return "This run is not stored: with --out DIR it is, and can be resumed and reported."
     address = bound.benchmark.address
     named = f" --bench {address}" if ".py:" in address else ""
     return f"Stored in {out}. Its report: snas report {out}{named}"
@@ -197,8 +197,17 @@ class _Counted:
 
 def _show_confirmed(confirmed: Confirmation) -> None:
     rows = [
-        (str(candidate.cell), name, candidate.seen, candidate.mean, len(candidate.scores))
-        for name, cells in (("found", confirmed.cells), ("yours", [confirmed.reference]))
+        (
+            str(candidate.cell),
+            name,
+            candidate.seen,
+            candidate.mean,
+            len(candidate.scores),
+        )
+        for name, cells in (
+            ("found", confirmed.cells),
+            ("yours", [confirmed.reference]),
+        )
         for candidate in cells
         if candidate is not None
     ]
@@ -206,7 +215,9 @@ def _show_confirmed(confirmed: Confirmation) -> None:
         show_table(("cell", "is", "the search saw", "fresh seeds", "trainings"), rows)
     for sentence in confirmed.sentences:
         say(sentence)
-    say(f"The confirming trainings cost {seconds(confirmed.cost)} {confirmed.cost_unit}.")
+    say(
+        f"The confirming trainings cost {seconds(confirmed.cost)} {confirmed.cost_unit}."
+    )
 
 
 def _content(run: Run, bound: Objective) -> Row:
@@ -227,7 +238,9 @@ def _content(run: Run, bound: Objective) -> Row:
     content = {
         "best": answer,
         "known": {
-            "trainings": [_trial_row(t, "epochs", "score", "feasible") for t in run.known],
+            "trainings": [
+                _trial_row(t, "epochs", "score", "feasible") for t in run.known
+            ],
             "best": None if known is None else _trial_row(known, "score"),
         },
         "trials": [
@@ -276,7 +289,9 @@ def _rows(run: Run, bound: Objective, content: Row) -> list[tuple[str, object]]:
     rows += [("regret", content["regret"]), *best.values.items()]
     rows += [(f"{name} (final)", value) for name, value in final[:_MOST_FINAL]]
     if final[_MOST_FINAL:]:
-        rows.append(("further final metrics", f"{len(final) - _MOST_FINAL}, with --json"))
+        rows.append(
+            ("further final metrics", f"{len(final) - _MOST_FINAL}, with --json")
+        )
     if known["trainings"]:
         rows.append(("known before, not charged", len(known["trainings"])))
     if known["best"]:
@@ -284,7 +299,9 @@ def _rows(run: Run, bound: Objective, content: Row) -> list[tuple[str, object]]:
         rows.append(("score of that", known["best"]["score"]))
     rows.append(("evaluations", len(run.trials)))
     if failures := [trial.failure for trial in run.trials if trial.failure]:
-        rows.append(("failed trainings", f"{len(failures)}, the first by {failures[0]}"))
+        rows.append(
+            ("failed trainings", f"{len(failures)}, the first by {failures[0]}")
+        )
     if run.judged is not None:
         spent = f"{run.judged.trainings}, {seconds(run.judged.cost)} s"
         rows.append(("by other seeds, not charged", spent))

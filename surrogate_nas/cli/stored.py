@@ -97,7 +97,9 @@ _NAMES = ", ".join(EXPORTS.places)
 
 
 def export(
-    format_: Annotated[str, Argument(metavar="FORMAT", help=f"{_NAMES}, or FILE.py:NAME.")],
+    format_: Annotated[
+        str, Argument(metavar="FORMAT", help=f"{_NAMES}, or FILE.py:NAME.")
+    ],
     folder: Annotated[Path, "What was --out of compare, suite or lambda-path."],
     out: Annotated[
         Path | None,

@@ -139,7 +139,8 @@ def finish(result: SuiteResult, folder: Path, json: bool) -> None:
 
 
 @taking(
-    "objective subject_to runs budget budget_seconds seed workers engine", *OF_ONE_OBJECTIVE
+    "objective subject_to runs budget budget_seconds seed workers engine",
+    *OF_ONE_OBJECTIVE,
 )
 def compare(
     bench: Annotated[
@@ -221,7 +222,9 @@ def compare(
             )
             _finish(whole, folder, json)
     if failures:
-        more = f" ({plural(len(failures) - 1, 'more failure')}.)" if failures[1:] else ""
+        more = (
+            f" ({plural(len(failures) - 1, 'more failure')}.)" if failures[1:] else ""
+        )
         raise UserError(failures[0] + more)
 
 
@@ -248,7 +251,9 @@ def report(
     """
     if (folder / PLAN).is_file():
         with opened(against or ()) as earlier:
-            stored = stored_suite(folder, against=earlier, benchmark=bench, verify=verify)
+            stored = stored_suite(
+                folder, against=earlier, benchmark=bench, verify=verify
+            )
             if not stored.problems:
                 raise UserError(
                     f"{folder} holds no problem yet on which every strategy has a run."
@@ -266,7 +271,9 @@ def _finish(comparison: Comparison, folder: Path, json: bool) -> None:
     objective = comparison.objective
     several = objective.parts > 1
     is_score = (
-        "score: the share of the front's hypervolume that is missed; " if several else ""
+        "score: the share of the front's hypervolume that is missed; "
+        if several
+        else ""
     )
     title = f"{content['benchmark']}: {objective} ({is_score}lower is better)"
     heads = (
@@ -382,7 +389,9 @@ def lambda_path(
     def show() -> None:
         show_table(heads, rows, title=title)
         covered = content["hypervolume"]
-        shares = [f"{row['name']} {_share(row['mean'])}" for row in covered["strategies"]]
+        shares = [
+            f"{row['name']} {_share(row['mean'])}" for row in covered["strategies"]
+        ]
         say(
             f"Hypervolume of the exact front covered: its optima {_share(covered['optima'])},"
             f" {', '.join(shares)}."
@@ -401,9 +410,12 @@ def _table(content: dict[str, Any]) -> tuple[list[str], list[list[object]]]:
     rows: list[list[object]] = []
     for step in content["lambdas"]:
         regrets = {row["name"]: row["regret"] for row in step["strategies"]}
-        winners = ", ".join(step["winners"]) + ("" if step["decided"] else " (undecided)")
+        winners = ", ".join(step["winners"]) + (
+            "" if step["decided"] else " (undecided)"
+        )
         shown = [
-            None if regrets.get(name) is None else f"{regrets[name]:.5f}" for name in listed
+            None if regrets.get(name) is None else f"{regrets[name]:.5f}"
+            for name in listed
         ]
         rows.append(
             [step["value"], step["optimum"]["L"], step["optimum"]["R"], *shown, winners]
@@ -488,12 +500,18 @@ def _problems(
         cells = budget_of(budget, None).cells
         return [
             Problem(
-                re.sub(r"[^\w.+-]+", "-", name), name, objective, subject_to, cells=cells
+                re.sub(r"[^\w.+-]+", "-", name),
+                name,
+                objective,
+                subject_to,
+                cells=cells,
             )
             for name in asked
         ]
     if len(asked) > 1:
-        raise UserError(f"A plan is of one suite or of benchmarks; {suites[0]} is a suite.")
+        raise UserError(
+            f"A plan is of one suite or of benchmarks; {suites[0]} is a suite."
+        )
     if objective or subject_to:
         raise UserError(
             f"{suites[0]} has objectives of its own; leave out --objective and --subject-to."

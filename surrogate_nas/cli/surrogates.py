@@ -17,7 +17,14 @@ from surrogate_nas.cli.options import (
     results_folder,
     taking,
 )
-from surrogate_nas.cli.output import JsonOption, emit, note, progress_bar, say, show_table
+from surrogate_nas.cli.output import (
+    JsonOption,
+    emit,
+    note,
+    progress_bar,
+    say,
+    show_table,
+)
 from surrogate_nas.core.arguments import check_whole
 from surrogate_nas.core.errors import UserError
 from surrogate_nas.core.registry import parse_reference
@@ -120,14 +127,18 @@ def _show_judged(result: SurrogateResult) -> None:
         for fit in result.fits
     ]
     show_table(
-        heads, rows, title=f"Means of {result.draws} draws; * no better than −parameters"
+        heads,
+        rows,
+        title=f"Means of {result.draws} draws; * no better than −parameters",
     )
     for sentence in result.sentences:
         say(sentence)
 
 
 def fit(
-    bench: Annotated[str, Argument(help="A benchmark's name, or the .h5 file of a table.")],
+    bench: Annotated[
+        str, Argument(help="A benchmark's name, or the .h5 file of a table.")
+    ],
     target: Annotated[str, Option(help="The metric to learn.")],
     train: Annotated[
         int, Option(help="How many cells to learn from; a table's others test it.")
@@ -211,7 +222,9 @@ def fit(
         learned, others = split_cells(cells, values, train, split, seed)  # type: ignore[arg-type]
         parts = Holdout(learned, others[:test])
     else:
-        cells, values, parts = _by_queries(benchmark, question, train, test, split, seed)
+        cells, values, parts = _by_queries(
+            benchmark, question, train, test, split, seed
+        )
     scores, sizes = evaluate(surrogate, benchmark.space, values, parts, cells)
     source = str(Path(bench).resolve()) if bench.endswith(TABLE_SUFFIX) else bench
     card = Card(
@@ -247,7 +260,9 @@ def fit(
     }
     heads = "", f"{model} of {question}"
     rows = list(found.items())
-    emit(content, json, lambda: show_table(heads, rows, title=f"{bench}, {split} split"))
+    emit(
+        content, json, lambda: show_table(heads, rows, title=f"{bench}, {split} split")
+    )
     if not stored:
         note(f"{model} was tested, not stored: a file must not name code.")
         return
@@ -333,5 +348,7 @@ def predict(
         " 1.645 std"
     )
     emit(
-        content, json, lambda: show_table(("cell", "mean", "std", "unit"), rows, title=name)
+        content,
+        json,
+        lambda: show_table(("cell", "mean", "std", "unit"), rows, title=name),
     )

@@ -87,7 +87,8 @@ def train(
         for epoch, values in enumerate(zip(*curve.values.values(), strict=True), 1)
     ]
     finals = ", ".join(
-        f"{name} {value:.4g} {curve.units[name]}" for name, value in curve.finals.items()
+        f"{name} {value:.4g} {curve.units[name]}"
+        for name, value in curve.finals.items()
     )
     title = f"{curve.task}: {finals}; {curve.seconds:.1f} s"
     emit(content, json, lambda: show_table(("epoch", *heads), rows, title=title))
@@ -101,13 +102,17 @@ def measure(
     ],
     cell: Annotated[
         list[str] | None,
-        Argument(metavar="[CELL...]", help="Cells as the field prints them, or indices."),
+        Argument(
+            metavar="[CELL...]", help="Cells as the field prints them, or indices."
+        ),
     ] = None,
     cells: Annotated[int | None, "Instead, how many random cells."] = None,
     device: Annotated[str, "As PyTorch names it: cpu, cuda, mps."] = "cpu",
     threads: Annotated[int, "PyTorch's threads on a CPU."] = 1,
     batch: Annotated[int, "Examples of one inference."] = 1,
-    space: Annotated[str | None, "Whose cells: a space's name, or file.py:SPACE."] = None,
+    space: Annotated[
+        str | None, "Whose cells: a space's name, or file.py:SPACE."
+    ] = None,
     task: Annotated[
         str | None,
         "Whose network to time; the published one if left out.",
@@ -187,7 +192,9 @@ def measure(
 def table(
     name: Annotated[
         str,
-        Argument(metavar="TASK", help="A task's name, file.py:TASK, or file.py:TRAINING."),
+        Argument(
+            metavar="TASK", help="A task's name, file.py:TASK, or file.py:TRAINING."
+        ),
     ] = "fashion",
     out: Annotated[
         Path | None,
@@ -201,7 +208,9 @@ def table(
         int | None,
         "Seeds of every cell; 1, or those of your own training.",
     ] = None,
-    space: Annotated[str | None, "Whose cells: a space's name, or file.py:SPACE."] = None,
+    space: Annotated[
+        str | None, "Whose cells: a space's name, or file.py:SPACE."
+    ] = None,
     json: JsonOption = False,
     **options: Any,
 ) -> None:

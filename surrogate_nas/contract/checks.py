@@ -29,7 +29,9 @@ class Check:
         detail: What went wrong, and what to do; empty where the promise holds.
 
     Example:
-        >>> Check("asks for one to n cells [nb201]", False, "asked for 3, it gave 5").passed
+        >>> Check(
+        ...     "asks for one to n cells [nb201]", False, "asked for 3, it gave 5"
+        ... ).passed
         False
     """
 
@@ -55,7 +57,9 @@ class Contract:
 
     def checks(self) -> Iterator[tuple[str, Callable[[], object]]]:
         """The name of every check, and a function that makes it."""
-        methods = [getattr(self, name) for name in dir(self) if name.startswith("test_")]
+        methods = [
+            getattr(self, name) for name in dir(self) if name.startswith("test_")
+        ]
         for space in self.spaces():
             for method in sorted(
                 methods, key=lambda method: method.__code__.co_firstlineno
@@ -176,7 +180,9 @@ def trajectory(
     return asked
 
 
-def ask(strategy: Strategy, space: Space, n: int, epochs: Sequence[int] = ()) -> list[Any]:
+def ask(
+    strategy: Strategy, space: Space, n: int, epochs: Sequence[int] = ()
+) -> list[Any]:
     """Ask, and compare the answer with the contract; the cells, or with epochs the requests."""
     proposals = strategy.ask(n)
     is_list = isinstance(proposals, Sequence) and not isinstance(proposals, str)
@@ -227,12 +233,16 @@ def trials_of(
         feasible = value < INFEASIBLE
         # further scores follow from one position each
         positions = [cell.choices[i % len(cell.choices)] for i in range(objectives - 1)]
-        further = [INFEASIBLE * (not feasible) + 1 / (1 + choice) for choice in positions]
+        further = [
+            INFEASIBLE * (not feasible) + 1 / (1 + choice) for choice in positions
+        ]
         vector = (value, *further) if further else ()
         total = sum(vector) if vector else value
         suffix = f"[{chosen}]" if epochs else ""
         values = {f"made_up{suffix}": value}
-        values |= {f"{name}{suffix}": value + missing * (name == "late") for name in read}
+        values |= {
+            f"{name}{suffix}": value + missing * (name == "late") for name in read
+        }
         cost = float(chosen or 1)
         fields = (total, total, 0.0, feasible, chosen, cost, values)
         trials.append(Trial(index, cell, *fields, scores=vector))

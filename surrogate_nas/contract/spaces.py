@@ -33,14 +33,23 @@ class SpaceContract(Contract):
         """A cell's string parses back to that cell."""
         for cell in draw(space, _CELLS):
             again = space.parse(str(cell))
-            assert (again, again.choices, str(again)) == (cell, cell.choices, cell.text), (
-                f"{shown(cell)} parses back to {shown(again)}"
-            )
+            assert (again, again.choices, str(again)) == (
+                cell,
+                cell.choices,
+                cell.text,
+            ), f"{shown(cell)} parses back to {shown(again)}"
 
     def test_refuses_nonsense(self, space: Space) -> None:
         """A string that names no cell is a `UserError`, of one line."""
         cell = draw(space, _CELLS)[0].text
-        for text in ("", "nonsense", cell[:-1], f"{cell}{cell}", f"{cell}\0", "(" * 1000):
+        for text in (
+            "",
+            "nonsense",
+            cell[:-1],
+            f"{cell}{cell}",
+            f"{cell}\0",
+            "(" * 1000,
+        ):
             try:
                 parsed = space.parse(text)
             except UserError as error:
@@ -62,7 +71,9 @@ class SpaceContract(Contract):
         with no_global_randomness("the generator that is given"):
             for _ in range(_CELLS):
                 cell, again = space.sample(first), space.sample(second)
-                assert cell in space, f"it samples {shown(cell)}, which it does not contain"
+                assert cell in space, (
+                    f"it samples {shown(cell)}, which it does not contain"
+                )
                 assert cell == again, (
                     f"equal generators give {shown(cell)} and {shown(again)}"
                 )
@@ -89,7 +100,9 @@ class SpaceContract(Contract):
                 f"among the neighbours of {shown(cell)} is one twice, or itself"
             )
             for neighbour in neighbours:
-                assert neighbour in space, f"{shown(neighbour)} is a neighbour, but no cell"
+                assert neighbour in space, (
+                    f"{shown(neighbour)} is a neighbour, but no cell"
+                )
             for neighbour in neighbours[:: max(len(neighbours) // 5, 1)]:
                 assert cell in set(space.neighbours(neighbour)), (
                     f"{shown(neighbour)} is a neighbour of {shown(cell)}, but not the other way"
@@ -141,8 +154,14 @@ class SpaceContract(Contract):
             return
         cells = list(space)
         assert (
-            len(space) == len(cells) == len(set(cells)) == space.size == len(space.choices)
-        ), f"its length is {len(space)}, its size {space.size}, its cells {len(set(cells))}"
+            len(space)
+            == len(cells)
+            == len(set(cells))
+            == space.size
+            == len(space.choices)
+        ), (
+            f"its length is {len(space)}, its size {space.size}, its cells {len(set(cells))}"
+        )
         for index, cell in enumerate(cells):
             assert cell.index == index == space.index(cell) and space[index] is cell, (
                 f"cell {index}, {shown(cell)}, is at {cell.index} and {space.index(cell)}"
@@ -158,7 +177,9 @@ class SpaceContract(Contract):
         cells = draw(space, _CELLS)
         for name in space.encodings:
             rows = space.encode(cells, name)
-            assert rows.ndim == 2 and len(rows) == len(cells) and np.isfinite(rows).all(), (
+            assert (
+                rows.ndim == 2 and len(rows) == len(cells) and np.isfinite(rows).all()
+            ), (
                 f"{name} gives an array of shape {rows.shape}, or numbers that are not finite"
             )
             assert np.array_equal(space.encode(cells[::-1], name)[::-1], rows), (

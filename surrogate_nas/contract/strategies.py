@@ -76,7 +76,9 @@ class StrategyContract(Contract):
 
     def spaces(self) -> Sequence[Space]:
         """NAS-Bench-201's, a tiny and a large one."""
-        return [nb201(), TinySpace(), LargeSpace()] if self.space is None else [self.space]
+        return (
+            [nb201(), TinySpace(), LargeSpace()] if self.space is None else [self.space]
+        )
 
     def _instance(self, space: Space, seed: int = 0) -> Strategy:
         return self.strategy(space, seed=seed)
@@ -194,7 +196,9 @@ class StrategyContract(Contract):
             return
         run = partial(trajectory, self.strategy, space, seed=0, n=_WHOLE + FIRST)
         for n_waiting in (1, 5):
-            requests, again = (run(epochs=_EPOCHS, n_waiting=n_waiting) for _ in range(2))
+            requests, again = (
+                run(epochs=_EPOCHS, n_waiting=n_waiting) for _ in range(2)
+            )
             _check_same(requests, again, "two runs with seed 0 differ")
             assert _EPOCHS[-1] in {request.epochs for request in requests[FIRST:]}, (
                 f"of {_WHOLE} requests none was for {_EPOCHS[-1]} epochs, so it has no answer"
@@ -212,7 +216,9 @@ def repeat() -> None:
 
 def _check_same(run: Sequence[object], other: Sequence[object], otherwise: str) -> None:
     pairs = zip(run, other, strict=False)
-    index = next((i for i, (a, b) in enumerate(pairs) if a != b), min(len(run), len(other)))
+    index = next(
+        (i for i, (a, b) in enumerate(pairs) if a != b), min(len(run), len(other))
+    )
     assert run == other, (
         f"{otherwise}; they part at cell {index}: {shown(run[index : index + 1])} and"
         f" {shown(other[index : index + 1])}"

@@ -9,7 +9,12 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
-from surrogate_nas.contract.checks import Contract, draw, no_global_randomness, synthetic
+from surrogate_nas.contract.checks import (
+    Contract,
+    draw,
+    no_global_randomness,
+    synthetic,
+)
 from surrogate_nas.core.errors import UserError, shown
 from surrogate_nas.space import Cell, Space, nb201
 from surrogate_nas.surrogates import Prediction, Surrogate
@@ -91,7 +96,9 @@ class SurrogateContract(Contract):
             self._check_same(
                 again, space, "two models with one seed predict different numbers"
             )
-        assert np.array_equal(values, _values_of(learned)), "the given values were changed"
+        assert np.array_equal(values, _values_of(learned)), (
+            "the given values were changed"
+        )
 
     def test_forgets_what_it_learned_before(self, space: Space) -> None:
         """Fitting again forgets, and returns the model."""

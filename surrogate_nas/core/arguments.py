@@ -114,7 +114,9 @@ def check_number(
         right += f" above {least:g}"
     elif right == "number":
         right += (
-            f" of at least {least:g}" if most > _LARGEST else f" from {least:g} to {most:g}"
+            f" of at least {least:g}"
+            if most > _LARGEST
+            else f" from {least:g} to {most:g}"
         )
     raise UserError(f"{what} must be a {right}, not {shown(value)}.")
 
@@ -178,7 +180,9 @@ def check_argument(name: str, value: object, kind: Any) -> Any:
             fits = isinstance(value, str) and value in words
             right += map(repr, words)
         elif plain := _PLAIN_TYPES.get(get_origin(member) or member):
-            fits = isinstance(own, plain[0]) and isinstance(own, bool) <= (bool in plain[0])
+            fits = isinstance(own, plain[0]) and isinstance(own, bool) <= (
+                bool in plain[0]
+            )
             right.append(plain[1])
         else:
             return value
@@ -211,7 +215,9 @@ def checked(function: Callable[P, T]) -> Callable[P, T]:
         surrogate_nas.core.errors.UserError: seconds is a number or None, not '60'.
     """
     signature = inspect.signature(function)
-    types = cache(partial(parameter_types, function))  # names are known when it is called
+    types = cache(
+        partial(parameter_types, function)
+    )  # names are known when it is called
 
     @wraps(function)
     def check(*args: P.args, **kwargs: P.kwargs) -> T:
@@ -220,7 +226,9 @@ def checked(function: Callable[P, T]) -> Callable[P, T]:
         except TypeError as error:
             called = function.__qualname__.removesuffix(".__init__")
             wrong = [name for name in kwargs if name not in signature.parameters]
-            near = get_close_matches(wrong[0], signature.parameters, n=1) if wrong else []
+            near = (
+                get_close_matches(wrong[0], signature.parameters, n=1) if wrong else []
+            )
             hint = f". Did you mean {near[0]!r}?" if near else ""
             raise TypeError(f"{called}() {error}{hint}") from None
         for name, value in bound.arguments.items():
@@ -249,7 +257,9 @@ def check_struct(instance: Struct, what: str = "") -> None:
     for name, (plain, limits) in _field_types(type(instance)).items():
         value = check_argument(f"{what}{name}", getattr(instance, name), plain)
         if limits and value is not None:
-            check: Callable[..., Any] = check_number if "above" in limits else check_whole
+            check: Callable[..., Any] = (
+                check_number if "above" in limits else check_whole
+            )
             check(f"{what}{name}", value, **limits)
         force_setattr(instance, name, value)
 
@@ -259,7 +269,8 @@ def _field_types(kind: type) -> dict[str, tuple[Any, dict[str, Any]]]:
     """By name a field's type, and its range as `check_whole` or `check_number` takes it."""
     whole = get_type_hints(kind, include_extras=True)
     return {
-        name: (plain, _range(whole[name])) for name, plain in get_type_hints(kind).items()
+        name: (plain, _range(whole[name]))
+        for name, plain in get_type_hints(kind).items()
     }
 
 
@@ -294,7 +305,9 @@ def number(
     default: float | None, least: float = 0.0, most: float = inf, *, above: bool = False
 ) -> Any:
     """A number in a range, as for `check_number`."""
-    return Knob(default, float, partial(check_number, least=least, most=most, above=above))
+    return Knob(
+        default, float, partial(check_number, least=least, most=most, above=above)
+    )
 
 
 def text(default: str | None) -> Any:

@@ -152,7 +152,9 @@ def modules(names: list[str], folders: list[Path]) -> list[Path]:
         files: list[Path] = []
         for name in names:
             path /= name  # noqa: PLW2901 - from a package into the next
-            files += filter(Path.is_file, (path / "__init__.py", path.with_suffix(".py")))
+            files += filter(
+                Path.is_file, (path / "__init__.py", path.with_suffix(".py"))
+            )
         if files:
             return [file for file in files[::-1] if not file.is_relative_to(_PACKAGE)]
     return []
@@ -177,7 +179,9 @@ def _installed() -> tuple[Path, ...]:
 def text_of(file: Path) -> str:
     """The text of a file; empty where it cannot be read, which is reported when it is run."""
     with suppress(OSError, ValueError):
-        return file.read_text(encoding="utf-8", errors="replace") if file.is_file() else ""
+        return (
+            file.read_text(encoding="utf-8", errors="replace") if file.is_file() else ""
+        )
     return ""
 
 
@@ -185,7 +189,9 @@ def text_of(file: Path) -> str:
 def is_own(file: str | None) -> bool:
     """Whether code is the user's and not of a library, whose version identifies it."""
     # None is code that was typed in
-    return file is None or not _is_within(Path(file).resolve(), (_PACKAGE, *_installed()))
+    return file is None or not _is_within(
+        Path(file).resolve(), (_PACKAGE, *_installed())
+    )
 
 
 _PROTOCOL = 4
@@ -332,8 +338,12 @@ class _Values:
         yield f"{function.__qualname__} {code.co_firstlineno}:{min(columns, default=0)}"
         yield from map(self.digest, (function.__defaults__, function.__kwdefaults__))
         around: dict[str, Any] = {}
-        for name, cell in zip(code.co_freevars, function.__closure__ or (), strict=True):
-            with suppress(ValueError):  # a function that names itself before it is there
+        for name, cell in zip(
+            code.co_freevars, function.__closure__ or (), strict=True
+        ):
+            with suppress(
+                ValueError
+            ):  # a function that names itself before it is there
                 around[name] = cell.cell_contents
         if is_own(code.co_filename):
             yield self._source(function)

@@ -61,7 +61,9 @@ def shown(value: object) -> str:
     try:
         text = one_line(repr(value))
     except BaseException as error:  # noqa: BLE001 - a user's repr can raise anything
-        text = f"<a {type(value).__name__} that cannot be printed: {type(error).__name__}>"
+        text = (
+            f"<a {type(value).__name__} that cannot be printed: {type(error).__name__}>"
+        )
     return text if len(text) < 80 else f"{text[:77]}..."
 
 
@@ -92,7 +94,9 @@ def unknown(
     name = str(given)
     if name.endswith(".py"):
         inside = _name_in(Path(name))
-        return UserError(f"{name} is a file; name the {what} in it, as in {name}:{inside}.")
+        return UserError(
+            f"{name} is a file; name the {what} in it, as in {name}:{inside}."
+        )
     near = get_close_matches(name, names, n=1)
     hint = f" Did you mean {near[0]!r}?" if near else ""
     right = f"Known: {', '.join(names) or 'none'}."

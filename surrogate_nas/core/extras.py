@@ -39,7 +39,9 @@ def _extras() -> dict[str, str]:
     with suppress(PackageNotFoundError):
         lines = requires("surrogate_nas") or []
     matches = [match for line in lines[::-1] if (match := _REQUIREMENT.match(line))]
-    pairs = [(match[1], match[2]) for match in matches if match[2] not in ("all", "dev")]
+    pairs = [
+        (match[1], match[2]) for match in matches if match[2] not in ("all", "dev")
+    ]
     return dict(sorted(pairs, key=lambda pair: pair[1] in _PREFERRED))
 
 
@@ -73,7 +75,9 @@ def missing(needed_by: str, module: str) -> UserError:
 def command(library: str) -> str:
     """The command that installs a library: its extra, if one brings it."""
     extra = _extras().get(library)
-    return f"pip install 'surrogate_nas[{extra}]'" if extra else f"pip install {library}"
+    return (
+        f"pip install 'surrogate_nas[{extra}]'" if extra else f"pip install {library}"
+    )
 
 
 def need(needed_by: str, *modules: str) -> None:

@@ -16,7 +16,9 @@ if TYPE_CHECKING:
 
 Kind = Literal["search", "final", "record"]
 """Searched on, only reported, or a record of what an answer costs."""
-Quantity = Literal["error", "loss", "quality", "cost", "structure", "proxy", "undeclared"]
+Quantity = Literal[
+    "error", "loss", "quality", "cost", "structure", "proxy", "undeclared"
+]
 """What a metric tells; its direction and its part in an objective follow from it."""
 Direction = Literal["min", "max"]
 """Whether a smaller or a larger value is better."""
@@ -53,7 +55,9 @@ class Metric:
 
     Example:
         >>> import numpy as np
-        >>> accuracy = Metric("valid_accuracy", "%", "search", "quality", epochs=(12, 200))
+        >>> accuracy = Metric(
+        ...     "valid_accuracy", "%", "search", "quality", epochs=(12, 200)
+        ... )
         >>> accuracy.is_loss, accuracy.larger_is_better
         (True, True)
         >>> accuracy.minimised(np.array([90.0, 94.0]))

@@ -19,7 +19,8 @@ from types import FrameType
 from typing import Any
 
 VARIABLES = {
-    f"{name}_NUM_THREADS": "1" for name in ("OMP", "OPENBLAS", "MKL", "NUMEXPR", "NUMBA")
+    f"{name}_NUM_THREADS": "1"
+    for name in ("OMP", "OPENBLAS", "MKL", "NUMEXPR", "NUMBA")
 } | {"VECLIB_MAXIMUM_THREADS": "1"}
 """The environment of a process whose arithmetic shall have one thread from the beginning."""
 # modules that bring a pool of threads when they are first imported
@@ -108,7 +109,9 @@ def is_interrupt(error: BaseException) -> bool:
         return True
     # of a command's handler, which then is the innermost frame
     code = getattr(handler, "__code__", None)
-    return any(frame.f_code is code for frame, _ in traceback.walk_tb(error.__traceback__))
+    return any(
+        frame.f_code is code for frame, _ in traceback.walk_tb(error.__traceback__)
+    )
 
 
 @contextmanager
@@ -125,7 +128,9 @@ def first_noted(note: Callable[[], None]) -> Iterator[None]:
         ['once']
     """
     before = signal.getsignal(signal.SIGINT)
-    if threading.current_thread() is not threading.main_thread() or not callable(before):
+    if threading.current_thread() is not threading.main_thread() or not callable(
+        before
+    ):
         yield
         return
 

@@ -159,7 +159,9 @@ def split_outside(text: str) -> list[str]:
         # not that of a file's name
         elif character in "'\"" and text[index - 1 : index] in f"= ,{_OPEN}":
             quote = character
-        depth = max(0, depth + (not quote) * ((character in _OPEN) - (character in _CLOSE)))
+        depth = max(
+            0, depth + (not quote) * ((character in _OPEN) - (character in _CLOSE))
+        )
         if character == "," and not depth and not quote:
             parts.append("")
         else:
@@ -220,11 +222,11 @@ class Registry(Mapping[str, T], Generic[T]):
         ... )
         >>> list(shapes), shapes["number"].__name__
         (['path', 'number'], 'Fraction')
-        >>> shapes.find("numbr")
+        >>> shapes.find("numbr")  # doctest: +ELLIPSIS
         Traceback (most recent call last):
             ...
-        surrogate_nas.core.errors.UserError: Unknown shape 'numbr'. Did you mean 'number'? Known: number, path.
-    """  # noqa: E501
+        surrogate_nas.core.errors.UserError: Unknown shape 'numbr'. Did you mean 'number'? ...
+    """
 
     what: str
     kind: type[T] | Check[T]
@@ -258,7 +260,9 @@ class Registry(Mapping[str, T], Generic[T]):
 
     def __getitem__(self, name: str) -> T:
         if name in self.places:
-            return self._check(opened(self.places[name], f"The {self.what} {name}"), name)
+            return self._check(
+                opened(self.places[name], f"The {self.what} {name}"), name
+            )
         return self._inside[name]
 
     def __contains__(self, name: object) -> bool:
@@ -348,7 +352,9 @@ class Registry(Mapping[str, T], Generic[T]):
         """A digest of the file that defines a name; empty where `file` gives none."""
         file = self.file(name)
         is_there = file is not None and file.is_file()
-        return hashlib.sha256(file.read_bytes()).hexdigest() if file and is_there else ""
+        return (
+            hashlib.sha256(file.read_bytes()).hexdigest() if file and is_there else ""
+        )
 
     def described(self) -> list[dict[str, Any]]:
         """Every name with what its file says, none of which is imported (`described_at`)."""
@@ -398,7 +404,9 @@ def _loaded(point: EntryPoint) -> object:
     try:
         return point.load()
     except Exception as error:
-        raise UserError(f"{point.value} cannot be imported: {in_a_line(error)}.") from error
+        raise UserError(
+            f"{point.value} cannot be imported: {in_a_line(error)}."
+        ) from error
 
 
 def described_at(address: str) -> dict[str, Any]:
@@ -449,15 +457,21 @@ def _options(tree: ast.Module, name: str) -> dict[str, str]:
                 own = zip(part.args.kwonlyargs, part.args.kw_defaults, strict=True)
                 taken = {o.arg: ast.unparse(d) for o, d in own if d is not None}
                 return {
-                    option: default for option, default in taken.items() if option != "seed"
+                    option: default
+                    for option, default in taken.items()
+                    if option != "seed"
                 }
         for base in map(ast.unparse, kind.bases):
             options |= _options(_tree(homes[base]), base) if base in homes else {}
         for part in kind.body:
             if isinstance(part, ast.Assign | ast.AnnAssign):
-                target = part.target if isinstance(part, ast.AnnAssign) else part.targets[0]
+                target = (
+                    part.target if isinstance(part, ast.AnnAssign) else part.targets[0]
+                )
                 options.pop(ast.unparse(target), None)
                 value = part.value
-                if isinstance(value, ast.Call) and _KNOB.fullmatch(ast.unparse(value.func)):
+                if isinstance(value, ast.Call) and _KNOB.fullmatch(
+                    ast.unparse(value.func)
+                ):
                     options[ast.unparse(target)] = ast.unparse(value.args[0])
     return options

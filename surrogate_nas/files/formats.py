@@ -15,7 +15,15 @@ from contextlib import suppress
 from functools import cache
 from importlib import import_module
 from pathlib import Path
-from typing import Any, Literal, NamedTuple, TypeVar, get_args, get_origin, get_type_hints
+from typing import (
+    Any,
+    Literal,
+    NamedTuple,
+    TypeVar,
+    get_args,
+    get_origin,
+    get_type_hints,
+)
 
 from surrogate_nas.core.errors import UserError
 from surrogate_nas.files.whole import open_regular, printable
@@ -46,7 +54,9 @@ FORMATS = {
     ),
     "compact": Format("compact table", 1, "Make it again with make table-losses."),
     "surrogate": Format("surrogate", 2, "Make it anew with snas fit."),
-    "comparison": Format("comparison", 2, "Run the comparison again in another folder."),
+    "comparison": Format(
+        "comparison", 2, "Run the comparison again in another folder."
+    ),
     "archive": Format(
         "archive of results", 1, "Seal its folder again with snas archive create."
     ),
@@ -61,7 +71,9 @@ FORMATS = {
         "Delete it: what it holds is trained again when asked for.",
     ),
     "space": Format(
-        "registered space", 1, "Register it again: name its file once more with --space."
+        "registered space",
+        1,
+        "Register it again: name its file once more with --space.",
     ),
 }
 """By name. A comparison is a folder with its runs' files, and a suite a folder of comparisons."""
@@ -121,7 +133,9 @@ def build(kind: type[T], content: Mapping[str, Any], **further: Any) -> T:
     """
     hints = {name: hint for name, hint in _hints(kind).items() if name not in further}
     is_whole = isinstance(content, Mapping) and content.keys() == hints.keys()
-    if not is_whole or not all(_fits(content[name], hint) for name, hint in hints.items()):
+    if not is_whole or not all(
+        _fits(content[name], hint) for name, hint in hints.items()
+    ):
         raise ValueError(
             f"a {kind.__name__.lower()} needs {', '.join(hints)}, of their types"
         )
@@ -129,4 +143,6 @@ def build(kind: type[T], content: Mapping[str, Any], **further: Any) -> T:
 
 
 def _fits(value: object, hint: Any) -> bool:
-    return value in get_args(hint) if get_origin(hint) is Literal else type(value) is hint
+    return (
+        value in get_args(hint) if get_origin(hint) is Literal else type(value) is hint
+    )

@@ -45,7 +45,9 @@ def writing(path: Path, kind: str, **texts: str) -> Iterator[h5py.File]:
     Raises:
         UserError: The folder cannot be written, or the disk is full.
     """
-    image = io.BytesIO()  # HDF5 itself does not survive a full disk, so it writes to memory
+    image = (
+        io.BytesIO()
+    )  # HDF5 itself does not survive a full disk, so it writes to memory
     with h5py.File(image, "w", libver=LIBVER) as file:
         file.attrs["version"] = FORMATS[kind].version
         label = f"surrogate_nas {FORMATS[kind].what}"
@@ -107,7 +109,9 @@ class OpenFile:
             version = number(file, "version") if "format" in file.attrs else None
             # the first version wrote its texts in another way
             is_first = version == 1 < format_.version
-            is_ours = is_first or _label(file, "format") == f"surrogate_nas {format_.what}"
+            is_ours = (
+                is_first or _label(file, "format") == f"surrogate_nas {format_.what}"
+            )
             if version is None or not is_ours:
                 raise UserError(
                     f"{printable(self.path)} is no surrogate_nas {format_.what}."
@@ -203,14 +207,20 @@ def array(
         ValueError: It is no dataset, or not as it must be.
     """
     if not isinstance(dataset, h5py.Dataset) or dataset.shape is None:
-        raise ValueError(f"{getattr(dataset, 'name', 'something')} is no dataset of values")
+        raise ValueError(
+            f"{getattr(dataset, 'name', 'something')} is no dataset of values"
+        )
     wanted = dataset.shape if shape is None else shape, np.dtype(dtype or dataset.dtype)
     if wanted != (dataset.shape, dataset.dtype) or dataset.dtype.kind not in "iufb":
         raise ValueError(
             f"{dataset.name} holds {dataset.dtype} of shape {dataset.shape}, which it should not"
         )
     settings = dataset.id.get_create_plist()
-    if settings.get_layout() == h5py.h5d.CHUNKED and shape is not None and len(shape) == 1:
+    if (
+        settings.get_layout() == h5py.h5d.CHUNKED
+        and shape is not None
+        and len(shape) == 1
+    ):
         return _unpacked(dataset, settings)
     if settings.get_layout() != h5py.h5d.CONTIGUOUS or settings.get_external_count():
         raise ValueError(f"{dataset.name} is not stored whole in this file")
@@ -229,10 +239,16 @@ def _unpacked(dataset: h5py.Dataset, settings: Any) -> NDArray[Any]:
     values = np.empty(-(-n // length) * length, dtype=dataset.dtype)
     for start in range(0, n, length):
         chunk = dataset.id.get_chunk_info_by_coord((start,))
-        if chunk.byte_offset is None or chunk.size > _size(dataset) or chunk.filter_mask:
+        if (
+            chunk.byte_offset is None
+            or chunk.size > _size(dataset)
+            or chunk.filter_mask
+        ):
             raise ValueError(f"{dataset.name} lacks a chunk")
         raw = bytes(dataset.id.read_direct_chunk((start,))[1])
-        raw = _inflated(raw, length * item) if h5py.h5z.FILTER_DEFLATE in filters else raw
+        raw = (
+            _inflated(raw, length * item) if h5py.h5z.FILTER_DEFLATE in filters else raw
+        )
         if len(raw) != length * item:
             raise ValueError(f"{dataset.name} has a chunk of another size")
         if h5py.h5z.FILTER_SHUFFLE in filters:

@@ -168,7 +168,9 @@ class Chain:
         Raises:
             UserError: The disk is full.
         """
-        content, seal = _chained((_encode(entry).encode() for entry in entries), self._seal)
+        content, seal = _chained(
+            (_encode(entry).encode() for entry in entries), self._seal
+        )
         length = self._length + len(content)
         with self._reported():
             if self._broken:

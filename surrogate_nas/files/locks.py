@@ -100,7 +100,10 @@ def locked(path: Path, *, what: str = "", wait: bool = True) -> Iterator[None]:
 
     Example:
         >>> from tempfile import TemporaryDirectory
-        >>> with TemporaryDirectory() as folder, locked(Path(folder), what="the results"):
+        >>> with (
+        ...     TemporaryDirectory() as folder,
+        ...     locked(Path(folder), what="the results"),
+        ... ):
         ...     isinstance(holder(Path(folder)), Holder)
         True
     """

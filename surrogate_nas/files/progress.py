@@ -56,7 +56,9 @@ class ProgressLines:
         """Write a line now."""
         now = self.clock()
         done, total, detail = self._state or (0, 0, "")
-        counted = "" if self._state is None else f" {done}/{total}" if total else f" {done}"
+        counted = (
+            "" if self._state is None else f" {done}/{total}" if total else f" {done}"
+        )
         words = [f"{self.what}{counted}", detail, duration(now - self._began)]
         first, since = self._first or (0, now)
         if total > done >= first + _FEWEST:
@@ -83,4 +85,6 @@ def duration(seconds: float) -> str:
     if seconds < 120:
         return f"{seconds:.0f} s"
     minutes = round(seconds / 60)
-    return f"{minutes} min" if minutes < 120 else f"{minutes // 60} h {minutes % 60} min"
+    return (
+        f"{minutes} min" if minutes < 120 else f"{minutes // 60} h {minutes % 60} min"
+    )

@@ -29,7 +29,14 @@ _REGULAR = 0o100000
 _LONGEST_NAME = 1000
 # characters of a member's name, and bytes of its entry in the list
 _LONGEST_ENTRY = 1200
-_NO_ZIP = (BadZipFile, struct.error, zlib.error, ValueError, NotImplementedError, EOFError)
+_NO_ZIP = (
+    BadZipFile,
+    struct.error,
+    zlib.error,
+    ValueError,
+    NotImplementedError,
+    EOFError,
+)
 
 
 class Limits(NamedTuple):
@@ -95,7 +102,9 @@ def _check_end(path: Path, file: BinaryIO) -> int:
     """Refuse a file by its last bytes alone; gives its size."""
     size = file.seek(0, 2)
     if size > LIMITS.packed:
-        raise UserError(f"{path} has {size:,} bytes; at most {LIMITS.packed:,} are read.")
+        raise UserError(
+            f"{path} has {size:,} bytes; at most {LIMITS.packed:,} are read."
+        )
     tail = min(size, _END.size + _LARGE_BYTES)
     file.seek(size - tail)
     last = file.read()
@@ -143,7 +152,9 @@ def _wrong_with(member: ZipInfo) -> str:
     kind = member.external_attr >> 16 & _KINDS
     is_long = len(name) > _LONGEST_NAME
     wrong = {
-        "no name for a file": is_long or not name.isprintable() or {"\\", ":"} & {*name},
+        "no name for a file": is_long
+        or not name.isprintable()
+        or {"\\", ":"} & {*name},
         "no place within a folder": not all(parts) or {".", ".."} & {*parts},
         "a link or a device, not a file": kind not in (0, _REGULAR),
         "encrypted": member.flag_bits & _ENCRYPTED,

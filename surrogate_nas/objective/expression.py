@@ -159,7 +159,9 @@ class Expression:
         Args:
             constraints: Such as ``latency("raspi4") <= 20``.
         """
-        if wrong := [limit for limit in constraints if not isinstance(limit, Constraint)]:
+        if wrong := [
+            limit for limit in constraints if not isinstance(limit, Constraint)
+        ]:
             raise UserError(
                 f"A limit is written as latency('raspi4') <= 20, not {wrong[0]!r:.80}."
             )
@@ -334,7 +336,9 @@ def _checked(text: object) -> str:
 
 def _malformed(message: str, text: str, position: int) -> UserError:
     shown = " ".join(f"{text[:position]}⟨here⟩{text[position:]}".split())
-    return UserError(f"Malformed expression: {message} at column {position + 1}: {shown}")
+    return UserError(
+        f"Malformed expression: {message} at column {position + 1}: {shown}"
+    )
 
 
 class _Reader:
@@ -374,7 +378,9 @@ class _Reader:
             elif inner is None:
                 inner = self._factor()
             else:
-                raise _malformed("a product holds one metric", self._text, self._position)
+                raise _malformed(
+                    "a product holds one metric", self._text, self._position
+                )
             is_more = self._take(r"\*") is not None
         if inner is None:
             missing = "a number needs a metric to weigh, as in 0.1*params"

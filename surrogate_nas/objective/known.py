@@ -139,12 +139,16 @@ class FreeTerms:
     Example:
         >>> import surrogate_nas as sn
         >>> objective = sn.Objective(
-        ...     "valid_loss + 0.1*params", sn.load("fashion"), subject_to="params <= 20000"
+        ...     "valid_loss + 0.1*params",
+        ...     sn.load("fashion"),
+        ...     subject_to="params <= 20000",
         ... )
         >>> known, cells = objective.known, objective.benchmark.space[:4]
-        >>> known.terms, known.penalty(cells).round(3), known.feasible(cells)
-        (('params', 'params <= 20000'), array([0.027, 0.255, 0.173, 0.008]), array([ True, False, False,  True]))
-    """  # noqa: E501
+        >>> known.terms, known.penalty(cells).round(3)
+        (('params', 'params <= 20000'), array([0.027, 0.255, 0.173, 0.008]))
+        >>> known.feasible(cells)
+        array([ True, False, False,  True])
+    """
 
     terms: tuple[str, ...]
     missing: tuple[str, ...]
@@ -179,7 +183,9 @@ class FreeTerms:
             terms=tuple(name for name, function in named if function is not None),
             missing=tuple(name for name, function in named if function is None),
             penalties=tuple(map(tuple, penalties)),
-            limits=tuple((limit, f, scale) for limit, f, scale in limits if f is not None),
+            limits=tuple(
+                (limit, f, scale) for limit, f, scale in limits if f is not None
+            ),
             whole=tuple(whole),
             metrics=metrics,
             proxies=proxies,
@@ -234,7 +240,9 @@ def untrained(benchmark: Benchmark, question: Question, seed: Seed) -> Free | No
     return benchmark.free(question, seed)
 
 
-def _readable(benchmark: Benchmark, seed: Seed) -> tuple[dict[str, Free], tuple[str, ...]]:
+def _readable(
+    benchmark: Benchmark, seed: Seed
+) -> tuple[dict[str, Free], tuple[str, ...]]:
     """Return the analytic metrics and proxies of a benchmark, and the names of proxies."""
     analytic = benchmark.space.analytic
     readable = {
@@ -245,4 +253,6 @@ def _readable(benchmark: Benchmark, seed: Seed) -> tuple[dict[str, Free], tuple[
         and (metric.quantity == "proxy" or metric.name in analytic)
         and (free := benchmark.free(Question(metric.name, None), seed))
     }
-    return readable, tuple(n for n in readable if benchmark.metric(n).quantity == "proxy")
+    return readable, tuple(
+        n for n in readable if benchmark.metric(n).quantity == "proxy"
+    )

@@ -50,7 +50,9 @@ from surrogate_nas.tables.table import epochs_text
 
 def _names(given: str | Sequence[str]) -> tuple[str, ...]:
     parts = [given] if isinstance(given, str) else given
-    if not isinstance(parts, Sequence) or not all(isinstance(part, str) for part in parts):
+    if not isinstance(parts, Sequence) or not all(
+        isinstance(part, str) for part in parts
+    ):
         raise UserError(
             f"search_on_final is a list of metrics such as 'test_error', not {given!r:.80}."
         )
@@ -154,7 +156,9 @@ class Objective:
             for term in self._merged(part)
         ]
         if not any(term.is_loss for term in self.terms):
-            losses = [m.name for m in benchmark.metrics if m.kind == "search" and m.is_loss]
+            losses = [
+                m.name for m in benchmark.metrics if m.kind == "search" and m.is_loss
+            ]
             raise UserError(
                 f"An objective needs a loss term of {benchmark.name}, one of:"
                 f" {', '.join(sorted(losses)) or 'none is there'}."
@@ -196,7 +200,9 @@ class Objective:
         if not (names := self.search_on_final):
             return ""
         is_one = len(names) == 1
-        metrics, them = ("a final metric", "it") if is_one else ("final metrics", "them")
+        metrics, them = (
+            ("a final metric", "it") if is_one else ("final metrics", "them")
+        )
         return (
             f"This study searches on {', '.join(names)}, {metrics} (--search-on-final): what is"
             f" found was chosen by {them}, so nothing that is said of {them} was held out."
@@ -214,7 +220,9 @@ class Objective:
 
     def seed_of(self, draw: Draw, cell: Cell) -> Seed:
         """Return the seed that a search sees: the drawn one if it is trained on demand."""
-        return draw.number(self.trained_seeds, cell) if self.trained_seeds else self.seed
+        return (
+            draw.number(self.trained_seeds, cell) if self.trained_seeds else self.seed
+        )
 
     def _merged(self, part: Expression) -> list[Term]:
         """Merge terms that the benchmark answers alike, such as ``params`` and ``params[1]``."""
@@ -263,7 +271,10 @@ class Objective:
         return question
 
     def _check_visible(self, name: str) -> None:
-        if self.benchmark.metric(name).kind == "final" and name not in self.search_on_final:
+        if (
+            self.benchmark.metric(name).kind == "final"
+            and name not in self.search_on_final
+        ):
             raise UserError(
                 f"{name} is a final metric of {self.benchmark.name}: it is reported, never searched"
                 " on. Search on a training or validation metric, or declare a study of it with"
@@ -309,7 +320,9 @@ class Objective:
     def part_text(self, part: int) -> str:
         """Return one of several objectives, by its number from 0, without limits."""
         mine = [term for term in self.terms if term.part == part]
-        texts = [t.name if t.weight == 1.0 else f"{exact(t.weight)}*{t.name}" for t in mine]
+        texts = [
+            t.name if t.weight == 1.0 else f"{exact(t.weight)}*{t.name}" for t in mine
+        ]
         if self.has_history:
             texts.append(f"{exact(self.diversity_weight)}*{DIVERSITY}")
         return " + ".join(texts)
@@ -412,13 +425,18 @@ class Objective:
         read: dict[bool, Contents] = {True: {}, False: {}}
         for metric, epochs in runs_of(contents):
             spelled = epochs_text(epochs)
-            runs = read[self.depends_on(Question(metric, epochs))].setdefault(metric, {})
+            runs = read[self.depends_on(Question(metric, epochs))].setdefault(
+                metric, {}
+            )
             runs[spelled] = contents[metric][spelled]
         return {
             "space": space if len(space) <= _LONGEST_SPACE else "",
             "runs": read[True],
             "others": read[False],
-            "known": {"terms": list(self.known.terms), "missing": list(self.known.missing)},
+            "known": {
+                "terms": list(self.known.terms),
+                "missing": list(self.known.missing),
+            },
             "conventions": CONVENTIONS,
         }
 
@@ -456,7 +474,9 @@ class Objective:
     def qualities(self) -> tuple[str, ...]:
         """The metrics that a request may read and whose larger values are better."""
         names = {name for names in self.readable.values() for name in names}
-        return tuple(sorted(n for n in names if self.benchmark.metric(n).larger_is_better))
+        return tuple(
+            sorted(n for n in names if self.benchmark.metric(n).larger_is_better)
+        )
 
     def _holds(self, epochs: int, read: tuple[str, ...] = ()) -> bool:
         try:
@@ -634,7 +654,9 @@ class Objective:
         cells = space.reference_sample
         if self.benchmark.has_columns:
             table = self.measure(cells).values
-            limits = [(limit, table[:, column]) for limit, column, _ in self.constraints]
+            limits = [
+                (limit, table[:, column]) for limit, column, _ in self.constraints
+            ]
         else:
             limits = [(limit, free(cells)) for limit, free, _ in self.known.limits]
         broken = [(limit, values, limit.excess(values)) for limit, values in limits]

@@ -40,18 +40,26 @@ class SingleSeeds:
     held: NDArray[np.bool_]
 
     @classmethod
-    def of(cls, benchmark: Benchmark, questions: Sequence[Question]) -> SingleSeeds | None:
+    def of(
+        cls, benchmark: Benchmark, questions: Sequence[Question]
+    ) -> SingleSeeds | None:
         """Read a table; None if no question needs a training, or one has no single seeds."""
-        trained = [i for i, question in enumerate(questions) if question.epochs is not None]
+        trained = [
+            i for i, question in enumerate(questions) if question.epochs is not None
+        ]
         numbers = _common(benchmark, [questions[index] for index in trained])
         if not numbers:
             return None
         columns = [
-            [benchmark.column(*questions[at], seed) for at in trained] for seed in numbers
+            [benchmark.column(*questions[at], seed) for at in trained]
+            for seed in numbers
         ]
         values = np.moveaxis(np.array(columns), 2, 0)
         return cls(
-            np.array(numbers), np.array(trained), values, np.isfinite(values).all(axis=2)
+            np.array(numbers),
+            np.array(trained),
+            values,
+            np.isfinite(values).all(axis=2),
         )
 
     def rows(self, index: NDArray[np.intp], means: Values) -> Values:
@@ -75,7 +83,11 @@ class Draw:
         >>> bench = sn.load("fashion")
         >>> seeds = SingleSeeds.of(bench, [bench.question("valid_error")])
         >>> cells, draw = bench.space[:6], Draw(root=0, run=0)
-        >>> bool((draw.places(seeds, cells) == draw.places(seeds, cells[::-1])[::-1]).all())
+        >>> bool(
+        ...     (
+        ...         draw.places(seeds, cells) == draw.places(seeds, cells[::-1])[::-1]
+        ...     ).all()
+        ... )
         True
     """
 
@@ -89,10 +101,13 @@ class Draw:
         """
         numbers = seeds.numbers.tolist()
         ranks = np.array(
-            [self._rank(cell, seed) for cell in cells for seed in numbers], dtype=np.uint64
+            [self._rank(cell, seed) for cell in cells for seed in numbers],
+            dtype=np.uint64,
         ).reshape(len(cells), len(numbers))
         has_seed = seeds.held[[cell.index for cell in cells]]
-        return np.asarray(np.where(has_seed, ranks, np.iinfo(np.uint64).max).argmin(axis=1))
+        return np.asarray(
+            np.where(has_seed, ranks, np.iinfo(np.uint64).max).argmin(axis=1)
+        )
 
     def number(self, numbers: Sequence[int], cell: Cell) -> int:
         """Draw one of some seeds of a cell, as `places` does."""
@@ -132,7 +147,9 @@ def checked_policy(
     return policy
 
 
-def trained_seeds(benchmark: Benchmark, questions: Sequence[Question]) -> tuple[int, ...]:
+def trained_seeds(
+    benchmark: Benchmark, questions: Sequence[Question]
+) -> tuple[int, ...]:
     """Return the seeds that are trained on demand, rising; none of a table."""
     trained = [question for question in questions if question.epochs is not None]
     return () if benchmark.has_columns else tuple(_common(benchmark, trained))

@@ -47,7 +47,9 @@ def additive(known: FreeTerms, space: Enumerable) -> Additive:
     constant = 0.0
     matrix = np.zeros((space.choices.shape[1], int(space.choices.max()) + 1))
     texts = []
-    for name, (coefficient, metric) in zip(known.terms, known.penalties[0], strict=False):
+    for name, (coefficient, metric) in zip(
+        known.terms, known.penalties[0], strict=False
+    ):
         column = np.asarray(metric(space), dtype=np.float64)
         base, added, note = _taken_apart(name, column, space.choices)
         constant = constant + coefficient * base
@@ -74,7 +76,9 @@ def _taken_apart(
             return float(base[0]), matrix, ""
     if "@" not in name:
         raise _refused(name, "it is no sum over the edges of a cell")
-    one_hot = (choices[:, :, None] == np.arange(shape[1])).reshape(len(choices), -1)[finite]
+    one_hot = (choices[:, :, None] == np.arange(shape[1])).reshape(len(choices), -1)[
+        finite
+    ]
     columns = np.column_stack([np.ones(len(one_hot)), one_hot])
     weights = np.linalg.lstsq(columns, column[finite], rcond=None)[0]
     r2 = float(1 - (column[finite] - columns @ weights).var() / column[finite].var())
@@ -101,7 +105,9 @@ _QUANTITIES = ("loss", "error")
 _WITH_CLASSES = ("classification", "language")
 
 
-def supernet_context_of(objective: Objective, *, hidden: bool = False) -> SupernetContext:
+def supernet_context_of(
+    objective: Objective, *, hidden: bool = False
+) -> SupernetContext:
     """Equip a one-shot strategy."""
     benchmark, space = objective.benchmark, objective.benchmark.space
     base = benchmark
@@ -206,19 +212,26 @@ def _measured(
 
     cells = _plainest(space)
     keys = [(cell.text, 1, 0) for cell in cells]
-    cache = AnswerCache(benchmark.cache.path.with_name(f"pace-{benchmark.cache.path.name}"))
+    cache = AnswerCache(
+        benchmark.cache.path.with_name(f"pace-{benchmark.cache.path.name}")
+    )
     if not all(map(cache.find, keys)):
         about: Any = {"network": benchmark.network, "space": space, "test": False}
         about |= {"device": benchmark.device, "at_once": 1, "epochs": 1}
         # the first warms up; of two trainings of a cell the faster counts
         _, *curves = (
-            train([cell], benchmark.task, **about)[0] for cell in (cells[-1], *cells * 2)
+            train([cell], benchmark.task, **about)[0]
+            for cell in (cells[-1], *cells * 2)
         )
         for key, *own in zip(keys, curves, curves[len(cells) :], strict=False):
-            seconds = {kind: min(getattr(curve, kind) for curve in own) for kind in _TIMES}
+            seconds = {
+                kind: min(getattr(curve, kind) for curve in own) for kind in _TIMES
+            }
             cache.add(key, Trained(seconds, 0.0), {"surrogate_nas": __version__})
     measured = [answer.metrics for key in keys if (answer := cache.find(key))]
-    trained, judged = (np.array([seconds[kind] for seconds in measured]) for kind in _TIMES)
+    trained, judged = (
+        np.array([seconds[kind] for seconds in measured]) for kind in _TIMES
+    )
     return live_operations(space)[[cell.index for cell in cells]], trained, judged
 
 

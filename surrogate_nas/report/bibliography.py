@@ -55,10 +55,13 @@ class Paper:
         """The first author, the year and the first word of the title, in ASCII."""
         first = self.authors[0].split()[-1] if self.authors else ""
         words = [
-            word for word in re.split(r"[^\w-]+", self.title.lower()) if word not in _SMALL
+            word
+            for word in re.split(r"[^\w-]+", self.title.lower())
+            if word not in _SMALL
         ]
         return (
-            "".join(map(_ascii, (first, self.year, words[0] if words else ""))) or "paper"
+            "".join(map(_ascii, (first, self.year, words[0] if words else "")))
+            or "paper"
         )
 
     def bibtex(self, key: str) -> str:
@@ -92,7 +95,9 @@ def paper_of(citation: str) -> Paper | None:
         citation: One line, as tables, spaces and strategies have it.
 
     Example:
-        >>> paper = paper_of("Klein & Hutter, Tabular Benchmarks, arXiv:1905.04970, 2019")
+        >>> paper = paper_of(
+        ...     "Klein & Hutter, Tabular Benchmarks, arXiv:1905.04970, 2019"
+        ... )
         >>> paper.authors, paper.title, paper.venue, paper.year
         (('Klein', 'Hutter'), 'Tabular Benchmarks', 'arXiv:1905.04970', '2019')
         >>> paper.key, paper_of("the user's own")
@@ -137,7 +142,9 @@ def papers_of_strategies(
     for label in labels:
         entry = strategy_entry(label)
         name = (
-            f"{entry.name.partition(':')[0]}:…" if entry.origin == "bridge" else entry.name
+            f"{entry.name.partition(':')[0]}:…"
+            if entry.origin == "bridge"
+            else entry.name
         )
         papers[label] = "" if label in own else known.get(name, "")
     return papers

@@ -74,7 +74,9 @@ class Panel:
     steps: bool = True
 
 
-def curve_over_cells(runs: Sequence[tuple[Anytime, Values]], *, band: bool = True) -> Curve:
+def curve_over_cells(
+    runs: Sequence[tuple[Anytime, Values]], *, band: bool = True
+) -> Curve:
     """The mean over runs after 1, 2, … evaluated cells; a finished run keeps its last value.
 
     Args:
@@ -117,7 +119,9 @@ def _changes(values: Values) -> NDArray[np.int64]:
 def _thinned(points: _Points) -> _Points:
     if len(points) <= _MOST_POINTS:
         return points
-    return points[np.linspace(0, len(points) - 1, _MOST_POINTS).round().astype(np.int64)]
+    return points[
+        np.linspace(0, len(points) - 1, _MOST_POINTS).round().astype(np.int64)
+    ]
 
 
 def _mean(x: Values, samples: Values, band: bool) -> Curve:
@@ -153,7 +157,9 @@ _TOP = 10.0
 _BOTTOM = 24.0  # pixels around the axes
 _LONGEST = 22
 _LONGEST_SLIM = 15
-_SLIM = 480.0  # letters of a name at most, and in a picture narrower than ``_SLIM`` pixels
+_SLIM = (
+    480.0  # letters of a name at most, and in a picture narrower than ``_SLIM`` pixels
+)
 
 
 def chart(
@@ -169,7 +175,10 @@ def chart(
     ticks = y.ticks(30.0)
     left = max(12 + max((text_width(text, 11) for _, text in ticks), default=0.0), 30.0)
     x = Scale(
-        0.0, max(float(curve.x[-1]) for curve in curves.values()), left, width - names_width
+        0.0,
+        max(float(curve.x[-1]) for curve in curves.values()),
+        left,
+        width - names_width,
     )
     canvas = Canvas(width, height)
     _draw_axes(canvas, x, y, ticks, panel)
@@ -205,7 +214,9 @@ def _draw_axes(canvas: Canvas, x: Scale, y: Scale, ticks: Ticks, panel: Panel) -
     canvas.grid(x, y, across, ticks)
     if panel.reference is not None:
         at = y(panel.reference)
-        canvas.line([(x.start, at), (x.end, at)], colour="axis", width=1.2, dash=(2.0, 3.0))
+        canvas.line(
+            [(x.start, at), (x.end, at)], colour="axis", width=1.2, dash=(2.0, 3.0)
+        )
     canvas.line(
         [(x.start, y(0.0)), (x.end, y(0.0))]
         if panel.root

@@ -93,7 +93,9 @@ class _Problem:
             description = store.read()
             runs = {}
             for name in description["strategies"]:
-                numbers = range(n_runs[name]) if name in n_runs else numbers_of(description)
+                numbers = (
+                    range(n_runs[name]) if name in n_runs else numbers_of(description)
+                )
                 if numbers[_MOST_RUNS : _MOST_RUNS + 1]:
                     raise UserError(f"{folder} has more than {_MOST_RUNS:,} runs.")
                 runs[name] = {number: store.watch(name, number) for number in numbers}
@@ -154,7 +156,9 @@ def live_page(root: Path, folder: Path) -> str | None:
     status = [Paragraph([_status(problems)]), Paragraph([_bar(problems)])]
     if folder != root:
         status.append(Paragraph([Span("all results", "link", None, "/")], note=True))
-    return document(Header(title, title, line, boxes, status, None), sections, live=True)
+    return document(
+        Header(title, title, line, boxes, status, None), sections, live=True
+    )
 
 
 def _inside(folder: Path) -> list[Path]:
@@ -260,7 +264,9 @@ def _strategies(problem: _Problem, is_scored: bool) -> Section:
     rows: list[list[Content]] = []
     for name, runs in problem.runs.items():
         last = {run: run.best[-1] for run in runs.values() if run.trials and is_scored}
-        finished = [score for run, score in last.items() if problem.state(run) == "done"]
+        finished = [
+            score for run, score in last.items() if problem.state(run) == "done"
+        ]
         scores = (
             min(last.values(), default=np.nan),
             np.median(finished) if finished else np.nan,
@@ -398,7 +404,9 @@ class _Handler(SimpleHTTPRequestHandler):
             given += [part.strip() for part in line.split(";")]
         wanted = (f"token={self.server.token}".encode(), self.server.cookie.encode())
         texts = [text.encode(errors="replace") for text in given]
-        return any(hmac.compare_digest(text, secret) for text in texts for secret in wanted)
+        return any(
+            hmac.compare_digest(text, secret) for text in texts for secret in wanted
+        )
 
     def _target(self) -> Path | None:
         """The folder, or the file of a kind that is served; None outside the root and if hidden."""

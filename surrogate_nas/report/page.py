@@ -63,7 +63,9 @@ class Page:
         for module in pkgutil.iter_modules(sections.__path__, f"{sections.__name__}."):
             import_module(module.name)
         kind = self.study.result.kind
-        own = sorted((entry for entry in SECTIONS if kind in entry[1]), key=lambda e: e[0])
+        own = sorted(
+            (entry for entry in SECTIONS if kind in entry[1]), key=lambda e: e[0]
+        )
         created = [make(self.study) for *_, make in own]
         return [section for section in created if section is not None]
 
@@ -123,7 +125,9 @@ def _verdict_content(study: Study) -> tuple[list[Paragraph], Table | None]:
     for hold in verdict.holds:
         question = _QUESTIONS.get(hold["question"], f"with {hold['question']}?")
         rows.append([question, Span(hold["answer"], "strong"), hold["why"]])
-    return sentences, Table(("Would it hold …", "", ""), rows, texts=3) if rows else None
+    return sentences, Table(
+        ("Would it hold …", "", ""), rows, texts=3
+    ) if rows else None
 
 
 def _notices(*known: tuple[Any, Notice]) -> list[Notice]:
@@ -149,7 +153,10 @@ def _of_comparison(study: Study) -> Header:
         " command again to go on."
     )
     boxes = _notices(
-        (comparison.merged, Notice("Judged together:", items=comparison.merged, bad=False)),
+        (
+            comparison.merged,
+            Notice("Judged together:", items=comparison.merged, bad=False),
+        ),
         (objective.warning, Notice("Searched on final metrics.", objective.warning)),
         (benchmark.banner, Notice("Mind the data.", benchmark.banner, bad=False)),
         (failures, Notice(failed, "and are in no number below.", failures)),

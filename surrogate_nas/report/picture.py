@@ -100,7 +100,9 @@ class Canvas:
         self.groups: list[Group] = []
 
     @contextmanager
-    def of(self, style: Style, title: str = "", *, pick: bool = False) -> Iterator[None]:
+    def of(
+        self, style: Style, title: str = "", *, pick: bool = False
+    ) -> Iterator[None]:
         """Shapes drawn within belong to a strategy; `title` is shown under the pointer."""
         self.groups.append(Group(style, pick, title))
         yield
@@ -124,7 +126,9 @@ class Canvas:
         if lines := [part for part in parts if part]:
             self._add(Line(lines, colour, width, dash, opacity, cased))
 
-    def area(self, points: Sequence[Point], colour: Colour, opacity: float = 1.0) -> None:
+    def area(
+        self, points: Sequence[Point], colour: Colour, opacity: float = 1.0
+    ) -> None:
         """Fill a polygon."""
         if len(points) > 2:
             self._add(Area(points, colour, opacity))
@@ -140,7 +144,9 @@ class Canvas:
     ) -> None:
         """Fill a rectangle."""
         self.area(
-            [(left, top), (right, top), (right, bottom), (left, bottom)], colour, opacity
+            [(left, top), (right, top), (right, bottom), (left, bottom)],
+            colour,
+            opacity,
         )
 
     def mark(self, x: float, y: float, style: Style, size: float = 11.0) -> None:
@@ -165,10 +171,12 @@ class Canvas:
         """Draw a line through each tick of two axes."""
         top, bottom = sorted((y.start, y.end))
         self.line(
-            *([(x.start, y(value)), (x.end, y(value))] for value, _ in up), colour="line"
+            *([(x.start, y(value)), (x.end, y(value))] for value, _ in up),
+            colour="line",
         )
         self.line(
-            *([(x(value), top), (x(value), bottom)] for value, _ in across), colour="line"
+            *([(x(value), top), (x(value), bottom)] for value, _ in across),
+            colour="line",
         )
 
     def svg(self, kind: str, caption: str) -> Markup:
@@ -196,7 +204,9 @@ def _group(group: Group) -> str:
         return shapes
     title = f"<title>{escape(group.label)}</title>" if group.label else ""
     pick = (
-        ' class="pick" role="button" tabindex="0" aria-pressed="true"' if group.pick else ""
+        ' class="pick" role="button" tabindex="0" aria-pressed="true"'
+        if group.pick
+        else ""
     )
     return f'<g data-s="{group.of.key}"{pick}>{title}{shapes}</g>'
 
@@ -204,7 +214,9 @@ def _group(group: Group) -> str:
 def _shape(shape: Shape) -> str:
     if isinstance(shape, Text):
         x, y = shape.at
-        anchor = f' text-anchor="{_ANCHORS[shape.align]}"' if shape.align != "left" else ""
+        anchor = (
+            f' text-anchor="{_ANCHORS[shape.align]}"' if shape.align != "left" else ""
+        )
         bold = ' font-weight="650"' if shape.bold else ""
         return (
             f'<text x="{_n(x)}" y="{_n(y)}" font-size="{_n(shape.size)}"'
@@ -255,7 +267,11 @@ def _path(points: Sequence[Point]) -> str:
         if right == x and down == y:
             continue
         parts.append(
-            f"H{right}" if down == y else f"V{down}" if right == x else f"L{right} {down}"
+            f"H{right}"
+            if down == y
+            else f"V{down}"
+            if right == x
+            else f"L{right} {down}"
         )
         x = right
         y = down
@@ -319,7 +335,9 @@ class Scale:
 
     def ticks(self, apart: float = 44.0) -> list[tuple[float, str]]:
         """Round values with their texts, at least so many pixels apart."""
-        values = self._linear(apart) if self.kind == "linear" else self._bent_ticks(apart)
+        values = (
+            self._linear(apart) if self.kind == "linear" else self._bent_ticks(apart)
+        )
         return [(value, short(value)) for value in values]
 
     def _linear(self, apart: float) -> list[float]:
@@ -327,7 +345,9 @@ class Scale:
         raw = ((self.high - self.low) or 1.0) / most
         power = 10.0 ** math.floor(math.log10(raw))
         step = next(
-            power * nice for nice in (1, 2, 2.5, 5, 10) if power * nice >= raw * (1 - 1e-9)
+            power * nice
+            for nice in (1, 2, 2.5, 5, 10)
+            if power * nice >= raw * (1 - 1e-9)
         )
         first = math.ceil(self.low / step - 1e-9)
         last = math.floor(self.high / step + 1e-9)
@@ -336,7 +356,9 @@ class Scale:
     def _bent_ticks(self, apart: float) -> list[float]:
         high = max(self.high, 1e-300)
         low = max(self.low, high * 1e-4)
-        powers = range(math.floor(math.log10(high)), math.floor(math.log10(low)) - 1, -1)
+        powers = range(
+            math.floor(math.log10(high)), math.floor(math.log10(low)) - 1, -1
+        )
         ticks = [0.0] if self.kind == "root" and self.low <= 0 else []
         for nice in (1, 5, 2) if self.kind == "root" else (1, 3, 2, 5):
             for value in (nice * 10.0**power for power in powers):

@@ -178,7 +178,8 @@ def kind_of(folder: Path) -> str:
         return "comparison"
     return (
         "suite"
-        if (folder / PLAN).is_file() or any((folder / PROBLEMS).glob("*/experiment.json"))
+        if (folder / PLAN).is_file()
+        or any((folder / PROBLEMS).glob("*/experiment.json"))
         else ""
     )
 
@@ -285,7 +286,9 @@ def rows_of_run(comparison: Comparison, run: Run) -> Iterator[dict[str, Any]]:
             "index": trial.index,
             "cell": trial.cell.text,
             "score": trial.score,
-            **{f"score_{number}": score for number, score in enumerate(trial.scores, 1)},
+            **{
+                f"score_{number}": score for number, score in enumerate(trial.scores, 1)
+            },
             **({"reported_score": reported.score} if draws else {}),
             "loss": trial.loss,
             "penalty": trial.penalty,

@@ -157,8 +157,13 @@ def search(
 
     Example:
         >>> import surrogate_nas as sn
-        >>> run = sn.search("fashion", "evolution", "valid_loss + 0.1*params", budget=60)
-        >>> len(run.trials), run.incumbent.score == min(trial.score for trial in run.trials)
+        >>> run = sn.search(
+        ...     "fashion", "evolution", "valid_loss + 0.1*params", budget=60
+        ... )
+        >>> (
+        ...     len(run.trials),
+        ...     run.incumbent.score == min(trial.score for trial in run.trials),
+        ... )
         (60, True)
         >>> small = sn.search(
         ...     "fashion",
@@ -408,7 +413,9 @@ def _trace(experiment: Experiment, run: Run) -> Trace:
     )
 
 
-def _opened(suite: Suite, folder: Path | None) -> tuple[list[Experiment], dict[str, str]]:
+def _opened(
+    suite: Suite, folder: Path | None
+) -> tuple[list[Experiment], dict[str, str]]:
     opened = []
     skipped = {}
     runs = {entry.label: entry.runs for entry in suite.entries}
@@ -509,10 +516,18 @@ def read_comparison(
         >>> from tempfile import TemporaryDirectory
         >>> with TemporaryDirectory() as folder:
         ...     made = compare(
-        ...         "fashion", ["random"], "valid_loss", runs=2, budget=20, folder=folder
+        ...         "fashion",
+        ...         ["random"],
+        ...         "valid_loss",
+        ...         runs=2,
+        ...         budget=20,
+        ...         folder=folder,
         ...     )
         ...     read = read_comparison(folder)
-        >>> read.strategies, bool((read.scores("random") == made.scores("random")).all())
+        >>> (
+        ...     read.strategies,
+        ...     bool((read.scores("random") == made.scores("random")).all()),
+        ... )
         (['random'], True)
     """
     folders = _folders(folder, against)
@@ -555,7 +570,9 @@ def read_comparison(
     return Comparison(objective, description, stored)
 
 
-def stored_objective(folder: Path, description: Row, benchmark: str | None) -> Objective:
+def stored_objective(
+    folder: Path, description: Row, benchmark: str | None
+) -> Objective:
     """A folder's objective, on that part of its table that the folder was begun with."""
     named = () if benchmark is None else (benchmark,)
     stored = description["objective"]
@@ -651,7 +668,10 @@ def stored_problems(result: SuiteResult, runs: int) -> Iterator[tuple[str, Compa
             path = result.folder / PROBLEMS / problem.name
             if Store(path).exists:
                 benchmark = problem.problem.benchmark
-                yield problem.name, read_comparison(path, benchmark=benchmark, runs=runs)
+                yield (
+                    problem.name,
+                    read_comparison(path, benchmark=benchmark, runs=runs),
+                )
 
 
 def _merged_comparisons(comparisons: Mapping[Path, Comparison]) -> Comparison:
@@ -698,7 +718,9 @@ def _merged_suites(
         problems=[problem for problem in suite.problems if problem.name in problems],
         entries=[Entry(name, runs[name]) for name in dict.fromkeys(names.values())],
     )
-    charged = [line for name, shared in problems.items() for line in _charged(shared, name)]
+    charged = [
+        line for name, shared in problems.items() for line in _charged(shared, name)
+    ]
     merged = {name: _merged(shared, names) for name, shared in problems.items()}
     return suite, merged, [*_origins(names), *charged, *left_out]
 
@@ -716,7 +738,9 @@ def _origins(names: _Names) -> list[str]:
 
 
 def _differs(first: Comparison, second: Comparison) -> str:
-    mine, its = (f"{c.objective} on {c.objective.benchmark.name}" for c in (first, second))
+    mine, its = (
+        f"{c.objective} on {c.objective.benchmark.name}" for c in (first, second)
+    )
     prints = second.objective.fingerprint, first.objective.fingerprint
     in_words = f"(fingerprints {' and '.join(prints)})"
     if mine != its:
@@ -732,7 +756,9 @@ def _differs(first: Comparison, second: Comparison) -> str:
         return "it begins with other first or known cells"
     for name in ("budget", *USUAL):
         if options.get(name) != others.get(name):
-            its, mine = (_in_words(described.get(name)) for described in (others, options))
+            its, mine = (
+                _in_words(described.get(name)) for described in (others, options)
+            )
             return f"it was made with {name.replace('_', ' ')} {its}, the other with {mine}"
     return ""
 
@@ -785,10 +811,15 @@ def _names(problems: Mapping[str, Mapping[Path, Comparison]]) -> _Names:
     for problem, comparisons in problems.items():
         for folder, comparison in comparisons.items():
             for label in comparison.description["strategies"]:
-                names[folder, label] = f"{label} of {folder.name if is_short else folder}"
+                names[folder, label] = (
+                    f"{label} of {folder.name if is_short else folder}"
+                )
             for run in comparison.runs:
                 scores = [(trial.cell, trial.score) for trial in run.trials]
-                if trials.setdefault((problem, run.strategy, run.run), scores) != scores:
+                if (
+                    trials.setdefault((problem, run.strategy, run.run), scores)
+                    != scores
+                ):
                     differing.add(run.strategy)
     return {key: name if key[1] in differing else key[1] for key, name in names.items()}
 
@@ -804,10 +835,13 @@ def _merged(comparisons: Mapping[Path, Comparison], names: _Names) -> Comparison
             name = names[folder, run.strategy]
             runs.setdefault((name, run.run), replace(run, strategy=name))
     first = next(iter(comparisons.values()))
-    description = {key: value for key, value in first.description.items() if key != NUMBERS}
+    description = {
+        key: value for key, value in first.description.items() if key != NUMBERS
+    }
     description |= {"strategies": list(dict.fromkeys(labels)), **numbered(numbers)}
     description[MERGED] = [*_origins(names), *_charged(comparisons)]
     order = [
-        runs[key] for key in sorted(runs, key=lambda key: (labels.index(key[0]), key[1]))
+        runs[key]
+        for key in sorted(runs, key=lambda key: (labels.index(key[0]), key[1]))
     ]
     return replace(first, description=description, runs=order)

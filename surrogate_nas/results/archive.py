@@ -110,9 +110,7 @@ class Archive(Struct, frozen=True, forbid_unknown_fields=True):
     def origin(self) -> str:
         """Whose it is, in words."""
         by = f"by {self.by}, " if self.by else ""
-        return (
-            f"the archive {self.name} ({by}{self.created}, surrogate_nas {self.written_by})"
-        )
+        return f"the archive {self.name} ({by}{self.created}, surrogate_nas {self.written_by})"
 
 
 def create(
@@ -139,7 +137,9 @@ def create(
     """
     for what, text in (("by", by), ("note", note), ("licence", licence)):
         if not text.isprintable() or len(text) > _LONGEST_LINE:
-            raise UserError(f"{what} is one line of at most {_LONGEST_LINE:,} characters.")
+            raise UserError(
+                f"{what} is one line of at most {_LONGEST_LINE:,} characters."
+            )
     is_suite = (folder / PLAN).is_file()
     if not name:
         name = read_plan(folder / PLAN).name if is_suite else folder.absolute().name
@@ -408,7 +408,9 @@ def _problem_of(archive: Archive, folder: Path, objective: Objective) -> Path:
         problems.append(
             f"{description['objective']['expression']} on {description['benchmark']}"
         )
-    raise UserError(f"{archive.origin} holds no such problem, only {'; '.join(problems)}.")
+    raise UserError(
+        f"{archive.origin} holds no such problem, only {'; '.join(problems)}."
+    )
 
 
 def file_of(address: str) -> Path:

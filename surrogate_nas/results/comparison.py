@@ -171,7 +171,11 @@ class Comparison(StudyResult):
     @property
     def problem(self) -> str:
         """The name of its problem among others, and of its folder; empty where it is alone."""
-        return f"{STEP}{exact(self.key)}" if isinstance(self.key, float) else self.key or ""
+        return (
+            f"{STEP}{exact(self.key)}"
+            if isinstance(self.key, float)
+            else self.key or ""
+        )
 
     @property
     def columns(self) -> Row:
@@ -318,7 +322,9 @@ class Comparison(StudyResult):
             return None
         frame = self.frame
         seen = [
-            run.incumbent.score if frame is None else frame.missed(vectors_of(run.answers))
+            run.incumbent.score
+            if frame is None
+            else frame.missed(vectors_of(run.answers))
             for run in self.feasible_runs_of(strategy)
         ]
         return np.array(seen) - self.scores(strategy)
@@ -340,7 +346,8 @@ class Comparison(StudyResult):
         history = anytime(run)
         if self.frame is not None:
             steps = [
-                self.frame.missed(self.vectors(run, i + 1)) for i in range(len(run.trials))
+                self.frame.missed(self.vectors(run, i + 1))
+                for i in range(len(run.trials))
             ]
             return replace(history, score=np.array(steps))
         reported = self.reported(run)
@@ -352,7 +359,9 @@ class Comparison(StudyResult):
         import pandas
 
         frames = [run.to_frame() for run in self.finished_runs]
-        return pandas.concat(frames, ignore_index=True) if frames else pandas.DataFrame()
+        return (
+            pandas.concat(frames, ignore_index=True) if frames else pandas.DataFrame()
+        )
 
     def summary_frame(self) -> pandas.DataFrame:
         """The rows of `summary_rows`."""
@@ -368,7 +377,11 @@ class Comparison(StudyResult):
         for entry in map(self._strategy_json, self.strategies):
             score = entry["score"]
             low, high = score.pop("ci95") or (None, None)
-            ends = {"ci95_low": low, "ci95_high": high, "regret": entry["regret"]["mean"]}
+            ends = {
+                "ci95_low": low,
+                "ci95_high": high,
+                "regret": entry["regret"]["mean"],
+            }
             counts = {"runs": entry["runs"], "evaluations": entry["evaluations"]}
             rows.append({"strategy": entry["name"], **score, **ends, **counts})
         return rows
@@ -378,7 +391,9 @@ class Comparison(StudyResult):
         is undefined.
         """
         scores = self.scores(strategy)
-        return None if self.optimum is None or not len(scores) else scores - self.optimum
+        return (
+            None if self.optimum is None or not len(scores) else scores - self.optimum
+        )
 
     @property
     def mean_regrets(self) -> dict[str, float]:
@@ -465,7 +480,9 @@ class Comparison(StudyResult):
             if self.objective.parts == 1:
                 answer = self.answer(run) if run.answers else None
                 reported = self.reported(run)
-                best = np.where([reported[i].feasible for i in history.best], best, np.inf)
+                best = np.where(
+                    [reported[i].feasible for i in history.best], best, np.inf
+                )
             if self.tells_overtuning and answer is not None and answer.feasible:
                 lost = overtuned_by(history.score, self.rounding)
             if budget.cells is not None:
@@ -504,8 +521,10 @@ class Comparison(StudyResult):
             )
             for row in self.summary_rows()
         ]
-        heads = "strategy, runs with an answer, mean score, std, IQM, mean regret".split(
-            ", "
+        heads = (
+            "strategy, runs with an answer, mean score, std, IQM, mean regret".split(
+                ", "
+            )
         )
         objective = f"minimise {self.objective}; lower is better."
         title = f"{self.objective.benchmark.name}: {len(rows)} strategies"
@@ -558,7 +577,9 @@ class Comparison(StudyResult):
             "name": name,
             "runs": len(runs),
             "feasible_runs": len(self.feasible_runs_of(name)),
-            "score": asdict(summary) if summary else dict.fromkeys(Summary.__annotations__),
+            "score": asdict(summary)
+            if summary
+            else dict.fromkeys(Summary.__annotations__),
             "regret": {
                 "mean": None if regrets is None else float(regrets.mean()),
                 "median": None if regrets is None else float(np.median(regrets)),
@@ -571,7 +592,9 @@ class Comparison(StudyResult):
             "best": {
                 "cell": str(best.cell) if best.feasible else None,
                 "score": best.score if best.feasible else None,
-                "final": final_metrics(self.objective, best.cell) if best.feasible else {},
+                "final": final_metrics(self.objective, best.cell)
+                if best.feasible
+                else {},
             },
             "evaluations": sum(len(run.trials) for run in runs),
             "distinct_cells": sum(
@@ -590,7 +613,9 @@ def _judging_json(runs: Sequence[Run]) -> Row:
         content["judging"] = {
             "trainings": sum(judgement.trainings for judgement in judged),
             "seconds": sum(judgement.cost for judgement in judged),
-            "failures": [reason for judgement in judged for reason in judgement.failures],
+            "failures": [
+                reason for judgement in judged for reason in judgement.failures
+            ],
         }
     usage = Counter[str]()
     for run in runs:
@@ -657,9 +682,13 @@ def _best_trials(comparison: Comparison) -> list[Trial]:
     best: dict[Cell, Trial] = {}
     for run in comparison.finished_runs:
         is_judged = bool(comparison.objective.trained_seeds) and bool(run.answers)
-        for trial in [comparison.answer(run)] if is_judged else comparison.reported(run):
+        for trial in (
+            [comparison.answer(run)] if is_judged else comparison.reported(run)
+        ):
             counts = trial.epochs == run.epochs and not trial.failure
-            if counts and (trial.cell not in best or trial.score < best[trial.cell].score):
+            if counts and (
+                trial.cell not in best or trial.score < best[trial.cell].score
+            ):
                 best[trial.cell] = trial
     return sorted(best.values(), key=lambda t: (t.score, t.cell.index, t.cell.text))
 
@@ -692,7 +721,9 @@ def final_questions(objective: Objective) -> list[Question]:
     return [benchmark.question(metric.name) for metric in final]
 
 
-def values_of(benchmark: Benchmark, question: Question, cells: Sequence[Cell]) -> Values:
+def values_of(
+    benchmark: Benchmark, question: Question, cells: Sequence[Cell]
+) -> Values:
     """One metric of some cells, shape ``(n,)``; NaN where a table holds none, or a training
     fails.
     """
@@ -720,7 +751,9 @@ def best_in_words(comparison: Comparison) -> str:
     best = best_cells(comparison, 1)[0]
     by = joined(list(best.found_by))
     optimum = comparison.optimum
-    is_optimum = optimum is not None and best.trial.score - optimum <= comparison.rounding
+    is_optimum = (
+        optimum is not None and best.trial.score - optimum <= comparison.rounding
+    )
     remark = ", the optimum of the space" if is_optimum else ""
     where = [
         trial.index

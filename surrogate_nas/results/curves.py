@@ -139,7 +139,9 @@ class ProblemResult:
         >>> from surrogate_nas.runs.problem import read_suite
         >>> from surrogate_nas.results.api import run_suite
         >>> suite = read_suite("starter").only(["fashion"])
-        >>> (result,) = run_suite(suite.entered(["random", "evolution"], runs=2)).problems
+        >>> (result,) = run_suite(
+        ...     suite.entered(["random", "evolution"], runs=2)
+        ... ).problems
         >>> (
         ...     result.unit,
         ...     result.at("evolution").shape,
@@ -280,7 +282,8 @@ class ProblemResult:
                 if trace.answer:
                     regrets_of.setdefault(trace.answer, {})[float(regret)] = None
         return {
-            answer: float(np.mean(list(regrets))) for answer, regrets in regrets_of.items()
+            answer: float(np.mean(list(regrets)))
+            for answer, regrets in regrets_of.items()
         }
 
     def paired(self, values: Values, strategy: str, names: Sequence[str]) -> Values:
@@ -303,7 +306,9 @@ class ProblemResult:
         """
         known = [trace.overtuning for trace in self.traces[strategy]]
         losses = np.array([loss for loss in known if loss is not None])
-        return (float((losses > 0).mean()), float(losses.mean())) if len(losses) else None
+        return (
+            (float((losses > 0).mean()), float(losses.mean())) if len(losses) else None
+        )
 
 
 def expected_runtime(problem: ProblemResult, strategy: str, target: float) -> float:
@@ -314,7 +319,9 @@ def expected_runtime(problem: ProblemResult, strategy: str, target: float) -> fl
     reached = np.isfinite(runtimes)
     if not reached.any():
         return float("inf")
-    return float(np.where(reached, runtimes, problem.checkpoints[-1]).sum() / reached.sum())
+    return float(
+        np.where(reached, runtimes, problem.checkpoints[-1]).sum() / reached.sum()
+    )
 
 
 def accounts_of(names: Sequence[str], problems: Sequence[ProblemResult]) -> Rows:
@@ -327,7 +334,10 @@ def accounts_of(names: Sequence[str], problems: Sequence[ProblemResult]) -> Rows
         traces = [trace for problem in problems for trace in problem.traces[name]]
         charged = {
             unit: sum(
-                t.simulated for p in problems for t in p.traces[name] if p.cost_unit == unit
+                t.simulated
+                for p in problems
+                for t in p.traces[name]
+                if p.cost_unit == unit
             )
             for unit in ("queries", "seconds")
         }
@@ -336,9 +346,13 @@ def accounts_of(names: Sequence[str], problems: Sequence[ProblemResult]) -> Rows
                 "strategy": name,
                 "runs": len(traces),
                 "failures": sum(bool(trace.failure) for trace in traces),
-                "empty": sum(not trace.failure and trace.found_nothing for trace in traces),
+                "empty": sum(
+                    not trace.failure and trace.found_nothing for trace in traces
+                ),
                 "evaluations": sum(trace.evaluations for trace in traces),
-                "duplicates": sum(trace.evaluations - trace.distinct for trace in traces),
+                "duplicates": sum(
+                    trace.evaluations - trace.distinct for trace in traces
+                ),
                 "queries": charged["queries"],
                 "simulated_seconds": charged["seconds"],
                 "real_seconds": sum(trace.real_seconds for trace in traces),

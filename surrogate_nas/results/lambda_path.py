@@ -117,7 +117,9 @@ class LambdaPath(StudyResult):
                     {
                         "name": name,
                         "mean": float(np.mean(shares)) if shares else None,
-                        "std": float(np.std(shares, ddof=1)) if len(shares) > 1 else None,
+                        "std": float(np.std(shares, ddof=1))
+                        if len(shares) > 1
+                        else None,
                     }
                     for name, shares in covered.items()
                 ],
@@ -199,7 +201,9 @@ def lambda_path(
     )
     values = sorted({check_number("A λ", value) for value in lambdas})
     if not values:
-        raise UserError("A path over λ needs at least one λ, such as --lambdas 0,0.05,0.1.")
+        raise UserError(
+            "A path over λ needs at least one λ, such as --lambdas 0,0.05,0.1."
+        )
     bound = [Objective(at(expression, opened, value), opened) for value in values]
     if frame_of(plane_of(expression, opened)) is None:  # refused before any run
         raise UserError(f"No cell of {opened.name} keeps the limits of {expression}.")
@@ -223,7 +227,8 @@ def plane_of(expression: Expression, benchmark: Benchmark) -> Objective:
     """L and R of an expression as two objectives."""
     loss, cost = _loss_and_cost(expression, benchmark)
     plane = Objective(
-        (Expression(loss, expression.constraints), Expression(scaled(cost, 1.0))), benchmark
+        (Expression(loss, expression.constraints), Expression(scaled(cost, 1.0))),
+        benchmark,
     )
     if plane.over_space() is None:
         raise UserError(
@@ -286,7 +291,9 @@ def read_lambda_path(folder: str | Path, *, benchmark: str | None = None) -> Lam
         for value, path in steps_in(folder).items()
         if any((path / "runs").glob("*.jsonl"))
     }
-    steps = [replace(step, key=value) for value, step in begun.items() if step.strategies]
+    steps = [
+        replace(step, key=value) for value, step in begun.items() if step.strategies
+    ]
     if not steps:
         raise UserError(f"{folder} holds no finished run of a path over λ yet.")
     expression = parse(str(steps[-1].objective))

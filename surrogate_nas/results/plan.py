@@ -76,7 +76,8 @@ class Plan:
                     " per problem on"
                 )
             difference = (
-                f"a difference of {row['difference']:g} between two mean normalised regrets"
+                f"a difference of {row['difference']:g} between two mean normalised"
+                " regrets"
             )
             sentences.append(f"{scope}, {difference} {takes}.")
         sentences.append(
@@ -127,12 +128,16 @@ def plan(
 
     Example:
         >>> result = plan(
-        ...     [Problem("fashion", "fashion", cells=40)], differences=[0.5], pilot_runs=10
+        ...     [Problem("fashion", "fashion", cells=40)],
+        ...     differences=[0.5],
+        ...     pilot_runs=10,
         ... )
         >>> [row["difference"] for row in result.differences], result.pilot_runs
         ([0.5], 10)
     """
-    asked = [check_number("A difference", value, 0.0, above=True) for value in differences]
+    asked = [
+        check_number("A difference", value, 0.0, above=True) for value in differences
+    ]
     for number in runs:
         check_whole("A number of runs", number, 1, MOST_RUNS)
     check_whole("The runs of the pilot", pilot_runs, 10)
@@ -156,7 +161,9 @@ def plan(
         needed.append(_needed(regrets, difference, runs, seed))
         if progress is not None:
             progress(n_runs + len(needed), n_runs + len(asked))
-    return Plan([problem.name for problem in pilot.problems], widest, pilot_runs, needed)
+    return Plan(
+        [problem.name for problem in pilot.problems], widest, pilot_runs, needed
+    )
 
 
 def _pilot(
@@ -208,7 +215,9 @@ def _needed(regrets: Ends, difference: float, runs: Sequence[int], seed: int) ->
     return {"difference": difference, "runs_needed": needed, "power": asked}
 
 
-def _power(regrets: Ends, difference: float, seed: int, studies: int, runs: int) -> float:
+def _power(
+    regrets: Ends, difference: float, seed: int, studies: int, runs: int
+) -> float:
     """The share of so many studies that are decided for the better strategy."""
     rng = np.random.default_rng([seed, 2, runs])
     outcomes = []

@@ -138,7 +138,9 @@ class Play:
         player = type("Player", (_Player,), {"play": self})
         entry = StrategyEntry(name, name, label, "built-in", player, blinded=blind)
         if folder is not None and Path(folder).is_dir():
-            with locked(Path(folder), wait=False):  # a second player learns of it at once
+            with locked(
+                Path(folder), wait=False
+            ):  # a second player learns of it at once
                 pass
         self.run: Run | None = None
         self.failure = ""
@@ -222,7 +224,11 @@ class Play:
         best = None if self.player is None else self.player.best()
         if self.player is None and self.run is not None and not self._blind:
             best = written(self.run.incumbent)
-        return {"over": f"{self._ending}.", "evaluations": self.evaluations, "best": best}
+        return {
+            "over": f"{self._ending}.",
+            "evaluations": self.evaluations,
+            "best": best,
+        }
 
     def close(self) -> None:
         """Leave: a run that has not ended can be resumed, if it is in a folder."""

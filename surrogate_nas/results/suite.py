@@ -15,7 +15,14 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from surrogate_nas.core.numbers import NOTHING, fixed, html_table, p_value, quantity, share
+from surrogate_nas.core.numbers import (
+    NOTHING,
+    fixed,
+    html_table,
+    p_value,
+    quantity,
+    share,
+)
 from surrogate_nas.files import write_whole
 from surrogate_nas.results.comparison import MERGED, Comparison, StudyResult
 from surrogate_nas.results.curves import (
@@ -88,7 +95,9 @@ class SuiteResult(StudyResult):
 
     def _repr_html_(self) -> str:
         heads, rows = TABLES["strategies"].texts(self, "terminal")
-        return html_table(self.suite.title, heads, rows, " ".join(self.verdict.sentences))
+        return html_table(
+            self.suite.title, heads, rows, " ".join(self.verdict.sentences)
+        )
 
     def strategy_rows(self) -> Rows:
         """One row a strategy, the lowest mean rank first."""
@@ -151,11 +160,18 @@ class SuiteResult(StudyResult):
         optimum is known, which weigh equally; None where there are none.
         """
         shares = [
-            [np.isfinite(problem.runtimes(name, 0.0)).mean() for name in self.strategies]
+            [
+                np.isfinite(problem.runtimes(name, 0.0)).mean()
+                for name in self.strategies
+            ]
             for problem in self.problems
             if problem.reference.exact
         ]
-        return np.mean(shares, axis=0).tolist() if shares else [None] * len(self.strategies)
+        return (
+            np.mean(shares, axis=0).tolist()
+            if shares
+            else [None] * len(self.strategies)
+        )
 
     @cached_property
     def aggregates(self) -> Rows:
@@ -212,7 +228,9 @@ class SuiteResult(StudyResult):
         if self.verdict.end is None:
             equal = dict.fromkeys(names, 1 / len(names))
             return equal, equal
-        elsewhere = decide(ends_of(names, self.problems), [p.space for p in self.problems])
+        elsewhere = decide(
+            ends_of(names, self.problems), [p.space for p in self.problems]
+        )
         return self.verdict.end.chances, elsewhere.chances
 
     @cached_property
@@ -344,7 +362,9 @@ class Table(NamedTuple):
                 ]
         return shown
 
-    def texts(self, result: SuiteResult, where: str) -> tuple[list[str], list[list[str]]]:
+    def texts(
+        self, result: SuiteResult, where: str
+    ) -> tuple[list[str], list[list[str]]]:
         """The heads and the rows as they are shown somewhere."""
         columns = self.shown(where, result.strategies)
         rows = [[column.text(row) for column in columns] for row in self.make(result)]
@@ -369,7 +389,9 @@ class Table(NamedTuple):
                 ]
             for line in lines:
                 values = {(i, key): rows[i][key] for i, key in line}
-                finite = {v for v in values.values() if v is not None and np.isfinite(v)}
+                finite = {
+                    v for v in values.values() if v is not None and np.isfinite(v)
+                }
                 if len(finite) > 1:
                     end = column.best(finite)
                     best |= {entry for entry, value in values.items() if value == end}
@@ -388,7 +410,9 @@ class Table(NamedTuple):
         ]
         lines = [
             [
-                rf"\textbf{{{_rounded(value)}}}" if (i, key) in best else _rounded(value)
+                rf"\textbf{{{_rounded(value)}}}"
+                if (i, key) in best
+                else _rounded(value)
                 for key, value in row.items()
             ]
             for i, row in enumerate(rows)
@@ -442,7 +466,11 @@ def _pairs(result: SuiteResult) -> Rows:
     rows = []
     for pair in result.pairs:
         low, high = pair["probability_ci95"] or (None, None)
-        ends = {"probability of improvement": pair["probability"], "low": low, "high": high}
+        ends = {
+            "probability of improvement": pair["probability"],
+            "low": low,
+            "high": high,
+        }
         rows.append(pair | ends)
     return rows
 
@@ -459,7 +487,9 @@ TABLES: dict[str, Table] = {
             Column("seeds", where="page"),
             Column("optimum", show="{:.5g}".format),
             Column("random", "random sampling", "expected", "{:.5g}".format),
-            Column("exact", "scale", "of a table", lambda value: "yes" if value else "no"),
+            Column(
+                "exact", "scale", "of a table", lambda value: "yes" if value else "no"
+            ),
             Column("seed noise", "seed noise", "as regret", digits(3)),
             Column("fingerprint", where="page"),
         ),
@@ -516,7 +546,9 @@ TABLES: dict[str, Table] = {
                 lambda at: f"{at:g}" if at else "0, the optimum",
             ),
             Column(
-                _EACH, show=lambda n: quantity(n) if np.isfinite(n) else "never", best=min
+                _EACH,
+                show=lambda n: quantity(n) if np.isfinite(n) else "never",
+                best=min,
             ),
         ),
     ),
@@ -529,7 +561,10 @@ TABLES: dict[str, Table] = {
             Column("ties", "problems", "equal"),
             Column("losses", "problems", "worse"),
             Column(
-                "effect", "effect", "rank-biserial", lambda e: f"{e:+.2f}".replace("-", "−")
+                "effect",
+                "effect",
+                "rank-biserial",
+                lambda e: f"{e:+.2f}".replace("-", "−"),
             ),
             Column("p", "p", "Wilcoxon", p_value),
             Column("p_holm", "p", "after Holm", p_value),
@@ -636,7 +671,9 @@ def escaped(text: str) -> str:
         'bo\\\\_epochs(n=5) \\\\& 100 \\\\% -{}-x {[}U+5B57{]}'
     """
     line = re.sub("-(?=-)", f"-{_KEPT_APART}", " ".join(text.split()))
-    return _UNSET.sub(lambda letter: f"[U+{ord(letter[0]):04X}]", line).translate(_ESCAPED)
+    return _UNSET.sub(lambda letter: f"[U+{ord(letter[0]):04X}]", line).translate(
+        _ESCAPED
+    )
 
 
 def _rounded(value: Any) -> str:

@@ -156,7 +156,9 @@ def judge_surrogates(
             progress(len(outcomes), len(jobs))
     raise_lost([outcome for outcome in outcomes if outcome.failure])
     answers = {outcome.job: outcome.result for outcome in outcomes}
-    fits = [_judged(key, [answers[*key, draw] for draw in range(draws)]) for key in keys]
+    fits = [
+        _judged(key, [answers[*key, draw] for draw in range(draws)]) for key in keys
+    ]
     return SurrogateResult(
         models=tuple(classes),
         tables=list(judged.values()),
@@ -170,7 +172,9 @@ def judge_surrogates(
 
 def _sentences(tables: Mapping[str, Row], fits: Rows) -> Iterator[str]:
     for name, table in tables.items():
-        own = [f for f in fits if (f["table"], f["n_train"]) == (name, table["sizes"][-1])]
+        own = [
+            f for f in fits if (f["table"], f["n_train"]) == (name, table["sizes"][-1])
+        ]
         if own:
             best = max(own, key=lambda fit: float(fit["kendall"].mean))
             line = (
@@ -210,7 +214,9 @@ def _table(name: str, sizes: Sequence[int]) -> Row:
         notes.append("One value a cell: what a second training would say is not known.")
     names = {metric.name for metric in bench.metrics}
     if _PARAMS not in names:
-        notes.append(f"It holds no parameters, so nothing is compared with {_PARAMETERS}.")
+        notes.append(
+            f"It holds no parameters, so nothing is compared with {_PARAMETERS}."
+        )
     return {
         "name": name,
         "space": bench.space.name,

@@ -102,7 +102,9 @@ class _Unit:
         if width <= 0 or max(abs(low), abs(high)) < _LEAST_DETECTABLE:
             return self.size(size)
         decimals = min(max(1 - int(np.floor(np.log10(width))), 2), 6)
-        size_text, *ends = (fixed(end * self.scale, decimals) for end in (size, low, high))
+        size_text, *ends = (
+            fixed(end * self.scale, decimals) for end in (size, low, high)
+        )
         return f"{size_text}, 95 % CI {' to '.join(ends)}"
 
 
@@ -195,7 +197,8 @@ def ends_of(names: Sequence[str], problems: Problems) -> dict[str, list[Values]]
     paired by number.
     """
     return {
-        name: [p.paired(p.answers(name), name, names) for p in problems] for name in names
+        name: [p.paired(p.answers(name), name, names) for p in problems]
+        for name in names
     }
 
 
@@ -278,7 +281,9 @@ def verdict_of(
             "spent": {name: text for name in times if (text := _spent(name, timed))},
             "reached": {
                 name: float(
-                    np.isfinite([t for p in timed for t in p.runtimes(name, TARGET)]).mean()
+                    np.isfinite(
+                        [t for p in timed for t in p.runtimes(name, TARGET)]
+                    ).mean()
                 )
                 for name in times
             },
@@ -308,7 +313,9 @@ def verdict_of(
 
 def _closest(decision: Decision | None) -> Rival | None:
     return (
-        None if decision is None else next(iter((*decision.open, *decision.rivals)), None)
+        None
+        if decision is None
+        else next(iter((*decision.open, *decision.rivals)), None)
     )
 
 
@@ -353,7 +360,10 @@ def controlled(ends: Mapping[str, Ends]) -> list[Row]:
     """
     pairs: list[Row] = []
     both = [
-        (name, control) for name in ends for control in controls_of(name) if control in ends
+        (name, control)
+        for name in ends
+        for control in controls_of(name)
+        if control in ends
     ]
     for name, control in both:
         ranks = [signed_ranks(values) for values in paired(ends[name], ends[control])]
@@ -371,7 +381,9 @@ def controlled(ends: Mapping[str, Ends]) -> list[Row]:
 def _reached(problem: ProblemResult, name: str, names: Sequence[str]) -> Values:
     spent = problem.runtimes(name, TARGET)
     return problem.paired(
-        np.where(np.isfinite(spent), spent, 2 * problem.checkpoints[-1] + 1), name, names
+        np.where(np.isfinite(spent), spent, 2 * problem.checkpoints[-1] + 1),
+        name,
+        names,
     )
 
 
@@ -420,7 +432,9 @@ def _descriptions(names: Sequence[str], problems: Problems) -> Row:
         if not p.problem.subject_to:
             table = p.problem.benchmark, p.loss, p.problem.seed_policy or "mean", p.unit
             tables.setdefault(table, {})[p.weight] = _lowest(names, [p])
-    several = {", ".join(key[:2]): best for key, best in tables.items() if len(best) > 1}
+    several = {
+        ", ".join(key[:2]): best for key, best in tables.items() if len(best) > 1
+    }
     return {
         "by_kind": {
             kind: _lowest(names, of_kind) for kind, of_kind in kinds.items() if of_kind
@@ -442,7 +456,8 @@ def _lowest(names: Sequence[str], problems: Problems, fraction: float = 1.0) -> 
 def _spent(name: str, problems: Problems) -> str:
     is_single = len(problems) == 1
     spent = [
-        p.runtimes(name, TARGET) / (1 if is_single else p.checkpoints[-1]) for p in problems
+        p.runtimes(name, TARGET) / (1 if is_single else p.checkpoints[-1])
+        for p in problems
     ]
     median = float(np.median(np.concatenate(spent)))
     if not np.isfinite(median):

@@ -36,7 +36,13 @@ from surrogate_nas.results.archive import (
 from surrogate_nas.runs.beginning import BEGINNING, Beginning
 from surrogate_nas.runs.confirm import confirm
 from surrogate_nas.runs.ledger import check_run, contradiction
-from surrogate_nas.runs.options import USUAL, Budget, ObjectiveOptions, Options, ended_by
+from surrogate_nas.runs.options import (
+    USUAL,
+    Budget,
+    ObjectiveOptions,
+    Options,
+    ended_by,
+)
 from surrogate_nas.runs.problem import SUITES, Problem, Suite, read_plan, read_suite
 from surrogate_nas.runs.run import Run
 from surrogate_nas.runs.runner import Experiment
@@ -155,11 +161,15 @@ def verify(
         try:
             archive = result.archive = unpack(path, folder)
             parts = list(_parts(folder, archive, benchmark, result))
-            runs = [(part, run) for part in parts for run in _checked_runs(part, result)]
+            runs = [
+                (part, run) for part in parts for run in _checked_runs(part, result)
+            ]
             result.runs = len(runs)
             chosen = _chosen(runs, result, archive.digest, replay_all=replay_all)
             if replay_all and not chosen and result.valid:
-                result.problems.append("No run can be replayed, and all were asked for.")
+                result.problems.append(
+                    "No run can be replayed, and all were asked for."
+                )
             for done, (part, run) in enumerate(chosen):
                 if progress:
                     progress(done, len(chosen))
@@ -199,7 +209,10 @@ def _parts(
         try:
             part = _part(prefix, store, runs, benchmark)
             problem = asked.get(prefix.removeprefix(f"{PROBLEMS}/").rstrip("/"))
-            wrong = [*_wrong_fields(part, suite, problem), *_wrong_labels(part, archive)]
+            wrong = [
+                *_wrong_fields(part, suite, problem),
+                *_wrong_labels(part, archive),
+            ]
             result.problems += [f"{prefix}{line}" for line in wrong]
         except UserError as error:
             lines = result.absent if isinstance(error, AbsentError) else result.problems
@@ -237,7 +250,9 @@ def _part(
     beginning = Beginning.read(objective, description.get(BEGINNING))
     budget = Budget(**description["budget"])
     options = Options.read(description)
-    return _Part(prefix, store, runs, description, objective, beginning, budget, options)
+    return _Part(
+        prefix, store, runs, description, objective, beginning, budget, options
+    )
 
 
 def _other_suite(suite: Suite) -> list[str]:
@@ -272,7 +287,11 @@ def _expected(part: _Part, suite: Suite | None, problem: Problem | None) -> Row:
     objective, budget = part.objective, part.budget
     if suite is not None and problem is not None:
         objective, budget = problem.on(objective.benchmark), problem.budget
-        options = {"seed": suite.seed, "first_cells": problem.first_cells, **suite.options}
+        options = {
+            "seed": suite.seed,
+            "first_cells": problem.first_cells,
+            **suite.options,
+        }
     try:
         expected = Experiment(objective, ["random"], 1, budget, **options).describe()
     except UserError as error:
@@ -280,9 +299,13 @@ def _expected(part: _Part, suite: Suite | None, problem: Problem | None) -> Row:
     if described["fingerprint"] == (earlier := objective.table_fingerprint):
         expected["fingerprint"] = expected["objective"]["fingerprint"] = earlier
     if runs_code(described["address"]):
-        expected["address"] = described["address"]  # its file may lie elsewhere than it did
+        expected["address"] = described[
+            "address"
+        ]  # its file may lie elsewhere than it did
     if objective.benchmark.files is not None and "read" in described:
-        expected["read"] = described["read"]  # was compared with the files as it was opened
+        expected["read"] = described[
+            "read"
+        ]  # was compared with the files as it was opened
     expected[BEGINNING] = part.beginning.stored()
     expected["reference"] = recordable(objective, budget)
     return expected
@@ -295,7 +318,10 @@ def _wrong_fields(
     described = {**USUAL, **part.description}
     expected = _expected(part, suite, problem)
     where = "this release" if suite is None else PLAN
-    if problem and problem.benchmark not in (described["benchmark"], described["address"]):
+    if problem and problem.benchmark not in (
+        described["benchmark"],
+        described["address"],
+    ):
         name = described["benchmark"]
         yield f"{DESCRIPTION}: benchmark is {name!r:.80}, and {problem.benchmark!r:.80} in {where}."
     for name in _NESTED:
@@ -344,7 +370,9 @@ def _wrong_labels(part: _Part, archive: Archive) -> Iterator[str]:
 
 def _equal(left: Any, right: Any) -> bool:
     if isinstance(left, Mapping) and isinstance(right, Mapping):
-        return left.keys() == right.keys() and all(_equal(left[n], right[n]) for n in left)
+        return left.keys() == right.keys() and all(
+            _equal(left[n], right[n]) for n in left
+        )
     if isinstance(left, list | tuple) and isinstance(right, list | tuple):
         return len(left) == len(right) and all(map(_equal, left, right))
     if bool in (type(left), type(right)):
@@ -355,7 +383,9 @@ def _equal(left: Any, right: Any) -> bool:
 
 
 def _checked_runs(part: _Part, result: Verification) -> Iterator[Run]:
-    asked = [(label, number) for label, numbers in part.runs.items() for number in numbers]
+    asked = [
+        (label, number) for label, numbers in part.runs.items() for number in numbers
+    ]
     for label, number in asked:
         path = part.store.path(label, number)
         if not path.is_file():
@@ -391,7 +421,9 @@ def _wrong_with(part: _Part, run: Run) -> Iterator[str]:
     if run.confirmed is not None and objective.benchmark.has_columns:
         asked = run.confirmed.asked
         shape = run, asked.cells, asked.seeds
-        again = confirm(objective, *shape, against=asked.against, root=part.options.seed)
+        again = confirm(
+            objective, *shape, against=asked.against, root=part.options.seed
+        )
         if not _equal(run.confirmed.stored(), again.stored()):
             yield "its confirmed winner is not what fresh seeds give."
 
@@ -399,7 +431,9 @@ def _wrong_with(part: _Part, run: Run) -> Iterator[str]:
 def _wrong_beginning(part: _Part, run: Run) -> Iterator[str]:
     options, most = part.options, len(run.trials)
     random_cells = min(options.first_cells, most)
-    drawn = first_cells(part.objective.benchmark.space, random_cells, options.seed, run.run)
+    drawn = first_cells(
+        part.objective.benchmark.space, random_cells, options.seed, run.run
+    )
     texts = [trial.cell.text for trial in run.trials]
     for index, cell in enumerate(part.beginning.asked(drawn, most)):
         if texts[index] != cell.text if part.has_one_worker else cell.text not in texts:
@@ -415,13 +449,17 @@ def _wrong_trials(part: _Part, run: Run) -> Iterator[str]:
     for trial in run.trials:
         if trial.failure and objective.benchmark.has_columns:
             yield f"trial {trial.index} failed, and a look-up in a table cannot fail."
-    if wrong := contradiction(run, objective, part.options.seed, whole=True, charges=True):
+    if wrong := contradiction(
+        run, objective, part.options.seed, whole=True, charges=True
+    ):
         yield wrong
 
 
 def _wrong_clock(part: _Part, run: Run) -> Iterator[str]:
     free = [0.0] * part.options.simulated_workers
-    late = [now for before, now in pairwise(run.trials) if now.finished < before.finished]
+    late = [
+        now for before, now in pairwise(run.trials) if now.finished < before.finished
+    ]
     for trial in sorted(run.trials, key=lambda trial: (trial.started, trial.finished)):
         since = heapq.heappop(free)
         began = since if part.has_one_worker else max(trial.started, since)
@@ -448,7 +486,11 @@ def _early(run: Run, options: Options) -> str:
 
 
 def _chosen(
-    runs: list[tuple[_Part, Run]], result: Verification, digest: str, *, replay_all: bool
+    runs: list[tuple[_Part, Run]],
+    result: Verification,
+    digest: str,
+    *,
+    replay_all: bool,
 ) -> list[tuple[_Part, Run]]:
     by_strategy: dict[str, list[tuple[_Part, Run]]] = {}
     for part, run in runs:
@@ -478,7 +520,9 @@ def _why_not(part: _Part, run: Run, entry: StrategyEntry) -> str:
 
 def _is_own(entry: StrategyEntry) -> bool:
     return entry.target in STRATEGIES and all(
-        value.isidentifier() if isinstance(value, str) else isinstance(value, int | float)
+        value.isidentifier()
+        if isinstance(value, str)
+        else isinstance(value, int | float)
         for value in entry.options.values()
         if value is not None
     )
@@ -508,7 +552,8 @@ def _replayed(part: _Part, run: Run) -> list[str]:
                 f" seed {with_what}"
             ]
     ends = [
-        (len(ended.trials), ended.failure, ended.scalarised) for ended in (run, replayed)
+        (len(ended.trials), ended.failure, ended.scalarised)
+        for ended in (run, replayed)
     ]
     if ends[0] != ends[1]:
         return [f"{path}: it ends otherwise than by its seed {with_what}"]

@@ -7,7 +7,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from numbers import Real
 
-from surrogate_nas.core.arguments import check_argument, check_number, check_whole, checked
+from surrogate_nas.core.arguments import (
+    check_argument,
+    check_number,
+    check_whole,
+    checked,
+)
 from surrogate_nas.core.errors import UserError
 from surrogate_nas.objective import Objective
 from surrogate_nas.runs.ledger import Asked, Ledger, Outcome
@@ -35,7 +40,10 @@ class AskTell:
         >>> for _ in range(20):
         ...     for cell in loop.ask():
         ...         trial = loop.tell(cell)
-        >>> len(loop.trials), loop.best.score == min(trial.score for trial in loop.trials)
+        >>> (
+        ...     len(loop.trials),
+        ...     loop.best.score == min(trial.score for trial in loop.trials),
+        ... )
         (20, True)
 
     Attributes:
@@ -177,9 +185,13 @@ class AskTell:
             (False, 'out of memory', 12.0)
         """
         asked = self._asked(cell)
-        reason = " ".join(check_argument("The reason of a failure", reason, str).split())
+        reason = " ".join(
+            check_argument("The reason of a failure", reason, str).split()
+        )
         if not reason:
-            raise UserError("A failed evaluation needs a reason, such as 'out of memory'.")
+            raise UserError(
+                "A failed evaluation needs a reason, such as 'out of memory'."
+            )
         cost = check_number("The cost of an evaluation", cost)
         return self._tell(asked, self._ledger.failed(asked, reason, cost))
 
@@ -223,7 +235,9 @@ class AskTell:
         Raises:
             UserError: None was told yet, or all failed.
         """
-        complete = [trial for trial in self.trials if trial.epochs == self.objective.epochs]
+        complete = [
+            trial for trial in self.trials if trial.epochs == self.objective.epochs
+        ]
         if not complete:
             raise UserError("No cell was told yet, so none is the best.")
         done = [trial for trial in complete if not trial.failure]

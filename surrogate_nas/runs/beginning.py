@@ -59,7 +59,11 @@ class Beginning:
         if not self.first and not self.known:
             return None
         known = [
-            {_CELL: trial.cell.text, _EPOCHS: trial.epochs, "values": dict(trial.values)}
+            {
+                _CELL: trial.cell.text,
+                _EPOCHS: trial.epochs,
+                "values": dict(trial.values),
+            }
             for trial in self.known
         ]
         return {"first": [cell.text for cell in self.first], "known": known}
@@ -156,7 +160,9 @@ def _first(space: Space, given: FirstLike) -> tuple[Cell, ...]:
     if isinstance(given, Cell | str | int | Path):
         given = [given]
     elif not isinstance(given, Sequence):
-        raise UserError(f"first is a cell, a file, or a list of these, not {given!r:.80}.")
+        raise UserError(
+            f"first is a cell, a file, or a list of these, not {given!r:.80}."
+        )
     cells: list[Cell] = []
     for part in given:
         if isinstance(part, Path) or (isinstance(part, str) and _is_file(part)):
@@ -235,9 +241,13 @@ def _known(objective: Objective, path: Path) -> tuple[Trial, ...]:
                 )
             lines[asked] = reader.line_num, values
     except (csv.Error, UserError) as error:
-        raise UserError(f"{printable(path)}, line {reader.line_num}: {error}") from error
+        raise UserError(
+            f"{printable(path)}, line {reader.line_num}: {error}"
+        ) from error
     if not lines:
-        raise UserError(f"{printable(path)} needs a header and a line for each training.")
+        raise UserError(
+            f"{printable(path)} needs a header and a line for each training."
+        )
     every = [pair for _, values in lines.values() for pair in values.items()]
     # the unit of a metric shows at its largest value
     for name, value in sorted(every, reverse=True, key=lambda pair: pair[1]):

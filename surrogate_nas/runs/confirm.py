@@ -80,7 +80,9 @@ def shape_of(given: ShapeLike) -> Shape:
             f" each, not {given!r:.80}."
         )
     cells = check_whole("The number of cells to confirm", pair[0], 1, _MOST_TRAINED)
-    seeds = check_whole("The number of fresh seeds", pair[1], FEWEST_SEEDS, _MOST_TRAINED)
+    seeds = check_whole(
+        "The number of fresh seeds", pair[1], FEWEST_SEEDS, _MOST_TRAINED
+    )
     return Shape(cells, seeds)
 
 
@@ -117,7 +119,9 @@ def checked_shape(
 
 
 def _reference(objective: Objective, given: CellLike | None) -> Cell | None:
-    return None if given is None else cell_written(objective.benchmark.space, str(given))
+    return (
+        None if given is None else cell_written(objective.benchmark.space, str(given))
+    )
 
 
 def confirm(
@@ -171,7 +175,9 @@ def confirm(
         stored = store.confirmation(run, objective.benchmark.space)
         if stored is not None and stored.asked == request:
             return stored
-    planned, best, passed, failures = _plan(objective, run, cells, seeds, reference, root)
+    planned, best, passed, failures = _plan(
+        objective, run, cells, seeds, reference, root
+    )
     jobs = [
         Job(cell, objective.questions(), seed)
         for cell, own in planned.items()
@@ -226,7 +232,11 @@ def _plan(
     classes: set[str] = set()
     passed = 0
     for cell in dict.fromkeys(space.cell(trial.cell) for trial in ranked):
-        if len(planned) < n and cell != reference and space.identity(cell) not in classes:
+        if (
+            len(planned) < n
+            and cell != reference
+            and space.identity(cell) not in classes
+        ):
             fresh = _fresh_seeds(objective, run, root, seeds, cell)
             if len(fresh) < seeds:
                 passed += 1
@@ -280,7 +290,9 @@ def _answers(
     if not benchmark.one_by_one or not (benchmark.runs_apart or options.asks_for_slots):
         stack.enter_context(one_thread())
         return lambda number: answer_to(objective, draw, jobs[number])
-    workers = stack.enter_context(closing(Jobs(engine, options.parallel, options.devices)))
+    workers = stack.enter_context(
+        closing(Jobs(engine, options.parallel, options.devices))
+    )
     slots = stack.enter_context(closing(Trainings(objective, draw, options, workers)))
     for number, job in enumerate(jobs):
         slots.begin(number, job)
@@ -318,7 +330,9 @@ def _trains_any_seed(objective: Objective) -> bool:
 def _check_held(objective: Objective, wanted: int, reference: Cell | None) -> None:
     name = objective.benchmark.name
     trained = [
-        str(question) for question in objective.questions() if question.epochs is not None
+        str(question)
+        for question in objective.questions()
+        if question.epochs is not None
     ]
     asked = ", ".join(trained) or str(objective)
     seeds = objective.single_seeds()

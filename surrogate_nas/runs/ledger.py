@@ -94,7 +94,9 @@ class Ledger:
             return (outcome for request in asked for outcome in self._group([request]))
         return self._group(asked)
 
-    def evaluate(self, asked: Sequence[Asked], limit: float = math.inf) -> Iterator[Trial]:
+    def evaluate(
+        self, asked: Sequence[Asked], limit: float = math.inf
+    ) -> Iterator[Trial]:
         """Evaluate cells one after another, as far as a cost allows; each trial is made when it is
         taken.
         """
@@ -251,7 +253,9 @@ class Ledger:
         else:
             scores = self.objective.combine(values)
             vectors = (
-                map(tuple, scores.vector.tolist()) if self._several else [()] * len(cells)
+                map(tuple, scores.vector.tolist())
+                if self._several
+                else [()] * len(cells)
             )
             rows = zip(
                 cells,
@@ -269,7 +273,16 @@ class Ledger:
             charged = spent if since is None else self._continuing(cell, since, epochs)
             charged, self.owed = charged + self.owed, 0.0
             yield Outcome(
-                cell, epochs, names, row, score, loss, penalty, feasible, vector, charged
+                cell,
+                epochs,
+                names,
+                row,
+                score,
+                loss,
+                penalty,
+                feasible,
+                vector,
+                charged,
             )
 
     def _since(self, cell: Cell, epochs: int | None) -> int | None:
@@ -336,7 +349,9 @@ class _Archive:
         first came.
         """
         if cell not in self._known:
-            similarities = (self._space.similarity(cell, other) for *_, other in self._best)
+            similarities = (
+                self._space.similarity(cell, other) for *_, other in self._best
+            )
             self._known[cell] = max(similarities, default=0.0)
             self._best.append((loss, len(self._known), cell))
             self._best = sorted(self._best)[:_ARCHIVE_SIZE]
@@ -368,7 +383,9 @@ def check_run(run: Run, objective: Objective, path: Path) -> None:
         )
 
 
-def verify(run: Run, objective: Objective, root: int, path: Path, *, whole: bool) -> None:
+def verify(
+    run: Run, objective: Objective, root: int, path: Path, *, whole: bool
+) -> None:
     """Look a run's best trial, or all of them, up in the table again; without one nothing is looked
     up.
     """
@@ -397,7 +414,9 @@ def contradiction(
     if not objective.benchmark.has_columns or run.failure or not run.trials:
         return ""
     trials = [
-        trial for trial in (run.trials if whole else [run.incumbent]) if not trial.failure
+        trial
+        for trial in (run.trials if whole else [run.incumbent])
+        if not trial.failure
     ]
     ledger = Ledger(objective, root=root, run=run.run)
     epochs = objective.epochs
@@ -421,7 +440,9 @@ def contradiction(
             pairs.append(("the charge", trial.cost_seconds, outcome.cost))
         for name, stored, true in pairs:
             is_nan = math.isnan(stored) and math.isnan(true)
-            if not (is_nan or math.isclose(stored, true, rel_tol=within, abs_tol=within)):
+            if not (
+                is_nan or math.isclose(stored, true, rel_tol=within, abs_tol=within)
+            ):
                 return (
                     f"trial {trial.index}: {name} of {trial.cell} is {stored:.10g}, and"
                     f" {true:.10g} in {objective.benchmark.name}."

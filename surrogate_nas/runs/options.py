@@ -194,7 +194,9 @@ class Options(Struct, frozen=True, kw_only=True):
         check_struct(self)
         if self.memory_each is not None:
             check_size("memory_each (--memory-each)", self.memory_each)
-            force_setattr(self, "memory_each", "".join(self.memory_each.upper().split()))
+            force_setattr(
+                self, "memory_each", "".join(self.memory_each.upper().split())
+            )
 
     @property
     def memory_bytes(self) -> int | None:
@@ -205,7 +207,9 @@ class Options(Struct, frozen=True, kw_only=True):
     @property
     def asks_for_slots(self) -> bool:
         """Whether an option makes sense only where cells are trained in slots."""
-        return any(getattr(self, name) != getattr(_DEFAULTS, name) for name in _OF_SLOTS)
+        return any(
+            getattr(self, name) != getattr(_DEFAULTS, name) for name in _OF_SLOTS
+        )
 
     @property
     def devices(self) -> tuple[str, ...]:
@@ -218,7 +222,9 @@ class Options(Struct, frozen=True, kw_only=True):
         if self.gpus is None:
             return ()
         named = [gpu.strip() for gpu in self.gpus.split(",")]
-        if not all(_GPU.fullmatch(gpu) for gpu in named) or len(set(named)) < len(named):
+        if not all(_GPU.fullmatch(gpu) for gpu in named) or len(set(named)) < len(
+            named
+        ):
             raise UserError(
                 "GPUs are named by their numbers or identifiers, each once and with commas between,"
                 f" such as 0,2,3, not {self.gpus!r:.80}."
@@ -228,7 +234,9 @@ class Options(Struct, frozen=True, kw_only=True):
     def stored(self) -> dict[str, Any]:
         """What a folder records: results depend on it."""
         return {
-            name: value for name, value in asdict(self).items() if name not in _NOT_STORED
+            name: value
+            for name, value in asdict(self).items()
+            if name not in _NOT_STORED
         }
 
     @classmethod
@@ -327,7 +335,9 @@ def takes_options(
         plain = [
             option.replace(annotation=option.annotation.__origin__) for option in taken
         ]
-        function.__signature__ = signature.replace(parameters=[*own, *plain])  # type: ignore[attr-defined]
+        function.__signature__ = signature.replace(  # type: ignore[attr-defined]
+            parameters=[*own, *plain]
+        )
         function.__doc__ = (function.__doc__ or "").replace(
             "**options: See ``Options``.", "\n        ".join(texts)
         )

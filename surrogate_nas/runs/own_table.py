@@ -145,7 +145,9 @@ def make_table(
     shared = isinstance(benchmark, LiveBenchmark)
     trained = first_of_class(cells).tolist() if shared else range(len(cells))
     questions = _questions(benchmark, epochs)
-    plan = _Plan(benchmark, cells, trained, questions, _number_of_seeds(benchmark, seeds))
+    plan = _Plan(
+        benchmark, cells, trained, questions, _number_of_seeds(benchmark, seeds)
+    )
     entries = _trained(plan, workers or 1, engine, progress, note)
     path = out or table_path(_default_name(benchmark, name))
     table = _table(plan, path.stem, entries)
@@ -213,7 +215,9 @@ def _questions(benchmark: Benchmark, epochs: int | None) -> list[Question]:
         (length for metric in benchmark.metrics for length in metric.epochs), default=0
     )
     if epochs is not None and not longest:
-        raise UserError(f"Training plays no part in {benchmark.name}: leave out --epochs.")
+        raise UserError(
+            f"Training plays no part in {benchmark.name}: leave out --epochs."
+        )
     is_free = isinstance(benchmark, LiveBenchmark)
     if epochs is not None and not is_free:
         check_whole("The number of epochs", epochs, 1, longest)
@@ -320,7 +324,9 @@ def _table(plan: _Plan, title: str, entries: Mapping[Key, Entry]) -> Table:
             values[key.cell, key.seed] = [entry.get("cost", np.nan), *entry["values"]]
     values = values[np.asarray(plan.trained)]
     if not np.isfinite(values).any():
-        raise UserError(f"No training of {benchmark.name} succeeded, so there is no table.")
+        raise UserError(
+            f"No training of {benchmark.name} succeeded, so there is no table."
+        )
     metrics = {metric.name: metric for metric in benchmark.metrics}
     columns = dict(zip(plan.questions, np.moveaxis(values[..., 1:], 2, 0), strict=True))
     if isinstance(benchmark, LiveBenchmark):

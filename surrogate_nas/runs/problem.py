@@ -187,7 +187,9 @@ class Suite:
         for name in names:
             if name not in known:
                 raise unknown(f"problem of {self.name}", name, known)
-        return replace(self, problems=[known[name] for name in names]) if names else self
+        return (
+            replace(self, problems=[known[name] for name in names]) if names else self
+        )
 
 
 SUITES = ("starter", "families", "standard")
@@ -239,7 +241,9 @@ def read_suite(name: str) -> Suite:
             content = read_regular(path)
         return parse_suite(path.stem, name, tomllib.loads(content.decode()))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise UserError(f"{path} is no TOML: {' '.join(str(error).split())}.") from error
+        raise UserError(
+            f"{path} is no TOML: {' '.join(str(error).split())}."
+        ) from error
     except OSError as error:
         raise UserError(f"Cannot read {path}: {error.strerror or error}.") from error
 
@@ -249,7 +253,8 @@ def parse_suite(name: str, source: str, content: Any) -> Suite:
     try:
         file = checked_as(_File, content)
         given = [
-            _Entry(entry) if isinstance(entry, str) else entry for entry in file.strategies
+            _Entry(entry) if isinstance(entry, str) else entry
+            for entry in file.strategies
         ]
         entries = [
             Entry(entry.name, file.runs if entry.runs is None else entry.runs)
@@ -267,7 +272,9 @@ def parse_suite(name: str, source: str, content: Any) -> Suite:
 def _problem(key: str, own: dict[str, Any], file: _File) -> Problem:
     for name in own:
         if name not in _PROBLEM:
-            raise unknown("key", f"{key}.{name}", [f"{key}.{field}" for field in _PROBLEM])
+            raise unknown(
+                "key", f"{key}.{name}", [f"{key}.{field}" for field in _PROBLEM]
+            )
     has_budget = {"cells", "seconds"} & own.keys()
     budget = {} if has_budget else {"cells": file.cells, "seconds": file.seconds}
     shared = {"first_cells": file.first_cells, "seed_policy": file.seed_policy}
@@ -301,7 +308,9 @@ def read_plan(path: Path) -> Suite:
         raise UserError(
             f"{path} is damaged or of an older version: run its snas suite command once more."
         ) from error
-    return replace(parse_suite(name, str(path), content), options=options, not_run=not_run)
+    return replace(
+        parse_suite(name, str(path), content), options=options, not_run=not_run
+    )
 
 
 _USUAL = ObjectiveOptions()

@@ -157,7 +157,8 @@ class Confirmation(Struct, frozen=True, forbid_unknown_fields=True, dict=True):
 
     def _named(self, text: str | None) -> ConfirmedCell | None:
         return next(
-            (confirmed for confirmed in self._every if confirmed.cell.text == text), None
+            (confirmed for confirmed in self._every if confirmed.cell.text == text),
+            None,
         )
 
     @property
@@ -209,7 +210,9 @@ class Confirmation(Struct, frozen=True, forbid_unknown_fields=True, dict=True):
         if winner is None:
             return "Nothing is confirmed."
         seeds = plural(len(winner.scores), "fresh seed")
-        decimals = decimals_for([*decision.interval, *(decision.difference_interval or ())])
+        decimals = decimals_for(
+            [*decision.interval, *(decision.difference_interval or ())]
+        )
         mean = _with_interval(decision.mean, decision.interval, decimals)
         line = f"Confirmed with {seeds} each: {winner.cell}, score {mean}"
         if decision.difference is None or decision.difference_interval is None:
@@ -229,7 +232,9 @@ class Confirmation(Struct, frozen=True, forbid_unknown_fields=True, dict=True):
             more = f": at least {least:,} more trainings would be needed"
         elif decision.needed is not None:
             more = f": about {self.runs_needed:,} more trainings would tell"
-        return f"{line}; not told apart from {other}, which is {words[1]} by {by}{more}."
+        return (
+            f"{line}; not told apart from {other}, which is {words[1]} by {by}{more}."
+        )
 
     def rows(self) -> list[dict[str, Any]]:
         """A row per cell, the winner first and the reference last, as tables show them."""
@@ -331,7 +336,9 @@ class Run:
     budget_cells: int | None = None
     budget_seconds: float | None = None
     scalarised: bool = False
-    diagnosis: Mapping[str, Mapping[str, float]] = field(default_factory=dict, repr=False)
+    diagnosis: Mapping[str, Mapping[str, float]] = field(
+        default_factory=dict, repr=False
+    )
     known: Sequence[Trial] = field(default=(), repr=False)
     confirmed: Confirmation | None = field(default=None, repr=False)
     judged: Judged | None = field(default=None, repr=False)
@@ -371,7 +378,9 @@ class Run:
         if not self.answers:
             return f"{len(self.trials)} trials, no answer"
         best = self.incumbent
-        outcome = f"best score {best.score:.6g}" if best.feasible else "no feasible cell"
+        outcome = (
+            f"best score {best.score:.6g}" if best.feasible else "no feasible cell"
+        )
         return f"{len(self.trials)} trials, {outcome}"
 
     def _repr_html_(self) -> str:
@@ -391,7 +400,9 @@ class Run:
         import pandas
 
         of_run = {"strategy": self.strategy, "run": self.run}
-        rows = [{**of_run, **trial_entry(trial), **trial.values} for trial in self.trials]
+        rows = [
+            {**of_run, **trial_entry(trial), **trial.values} for trial in self.trials
+        ]
         return pandas.DataFrame(rows).drop(columns="values", errors="ignore")
 
     @property
@@ -491,7 +502,9 @@ def read_run(
         raise UserError(f"Cannot read {path}: {error.strerror or error}.") from error
     except ValueError as error:
         raise UserError(f"{path} is damaged {_DAMAGE.format(error)}") from error
-    return Run(strategy, run, trials, **{name: getattr(end, name) for name in _END_FIELDS})
+    return Run(
+        strategy, run, trials, **{name: getattr(end, name) for name in _END_FIELDS}
+    )
 
 
 def _parted(
@@ -551,7 +564,9 @@ class RunWatch:
     @property
     def failed(self) -> list[tuple[str, str]]:
         """The cells and reasons of the trainings that failed."""
-        return [(trial.cell.text, trial.failure) for trial in self.trials if trial.failure]
+        return [
+            (trial.cell.text, trial.failure) for trial in self.trials if trial.failure
+        ]
 
 
 @lru_cache(maxsize=_MOST_WATCHED)
@@ -559,4 +574,6 @@ def _watched(path: Path, root: str, epochs: int | None, _: tuple[int, ...]) -> R
     try:
         return RunWatch(path, epochs, *_parted(path, root, partial(Cell, ())))
     except (OSError, ValueError) as error:
-        return RunWatch(path, epochs, damage=getattr(error, "strerror", None) or str(error))
+        return RunWatch(
+            path, epochs, damage=getattr(error, "strerror", None) or str(error)
+        )

@@ -121,7 +121,9 @@ class Experiment:
         if not strategies:
             raise UserError("A comparison needs at least one strategy.")
         if len(set(self.labels)) < len(self.labels):
-            raise UserError(f"Two strategies have the same name: {', '.join(self.labels)}.")
+            raise UserError(
+                f"Two strategies have the same name: {', '.join(self.labels)}."
+            )
         self._flags = {
             entry.label: introduce(entry, objective.parts) for entry in self.entries
         }
@@ -129,7 +131,10 @@ class Experiment:
             supernet_context_of(objective)
         for label, flags in self._flags.items():
             beginning.check(
-                budget, label, chooses_epochs=flags.chooses_epochs, epochs=objective.epochs
+                budget,
+                label,
+                chooses_epochs=flags.chooses_epochs,
+                epochs=objective.epochs,
             )
 
     @cached_property
@@ -202,7 +207,9 @@ class Experiment:
 
     def in_order(self, results: Mapping[Key, Any]) -> list[Any]:
         """What was made of this problem, by strategy, then by number."""
-        own = {key[1:]: value for key, value in results.items() if key.problem == self.name}
+        own = {
+            key[1:]: value for key, value in results.items() if key.problem == self.name
+        }
         return [own[pair] for pair in product(self.labels, self.numbers) if pair in own]
 
     def check(self) -> None:
@@ -253,13 +260,17 @@ class Experiment:
                 name, folder, problem, self.sources.get(name, {}), files
             )
         if store is not None:
-            store.keep("versions", {name: n for name, n in self.versions.items() if n > 1})
+            store.keep(
+                "versions", {name: n for name, n in self.versions.items() if n > 1}
+            )
 
     def end(self) -> None:
         """Write into the folder what users' strategies read, and which version of each it was."""
         if self.store is not None:
             read = {name: self.store.files_of(name) for name in self.folders}
-            self.store.keep("files", {name: files for name, files in read.items() if files})
+            self.store.keep(
+                "files", {name: files for name, files in read.items() if files}
+            )
         self._note(ended=True)
 
     def stored_run(self, name: str, number: int) -> Run | None:
@@ -280,7 +291,9 @@ class Experiment:
         run = self.stored_run(name, number)
         if run is None or ended_by(run.trials, run.epochs, self.options):
             return run
-        return run if Budget(run.budget_cells, run.budget_seconds) == self.budget else None
+        return (
+            run if Budget(run.budget_cells, run.budget_seconds) == self.budget else None
+        )
 
     def announce(self, runs: int) -> None:
         """Say on standard error how often a user's functions will be called in so many runs, where
@@ -289,7 +302,9 @@ class Experiment:
         benchmark = self.objective.benchmark
         read = dict.fromkeys(question.metric for question in self.objective.questions())
         finals = [m.name for m in benchmark.metrics if m.kind == "final"]
-        late = [*filter(benchmark.is_dear, (name for name in finals if name not in read))]
+        late = [
+            *filter(benchmark.is_dear, (name for name in finals if name not in read))
+        ]
         sentences = []
         if runs:
             dear = [*filter(benchmark.is_dear, read)]
@@ -310,13 +325,20 @@ class Experiment:
         if late:
             best = 1 if self.number is not None else len(self.strategies) + BEST_SHOWN
             cells = plural(best, "cell")
-            sentences.append(f"{', '.join(late)}: computed at the end for at most {cells}.")
+            sentences.append(
+                f"{', '.join(late)}: computed at the end for at most {cells}."
+            )
         sentences.append(self.objective.unreachable)
         if any(sentences):
             sys.stderr.write(f"{' '.join(filter(None, sentences))}\n")
 
     def one(
-        self, entry: StrategyEntry, number: int, *, apart: bool = False, **observers: Any
+        self,
+        entry: StrategyEntry,
+        number: int,
+        *,
+        apart: bool = False,
+        **observers: Any,
     ) -> Run:
         """A single run, as the folder holds it whole, or made now; one whose budget was raised goes
         on, if it can.
@@ -333,7 +355,11 @@ class Experiment:
         stored = self.stored_run(name, number)
         if stored is not None and store is not None:
             drawn = len(stored.trials) > self.options.first_cells
-            if entry.target == "external" and drawn and not store.answered(name, number):
+            if (
+                entry.target == "external"
+                and drawn
+                and not store.answered(name, number)
+            ):
                 raise UserError(
                     f"{store.path(name, number)} was made by 0.1.0, whose programs spoke another"
                     " protocol: the run cannot be resumed. Choose another folder."
@@ -368,9 +394,17 @@ class Experiment:
         benchmark = self.objective.benchmark
         space = benchmark.space.definition
         if type(benchmark) is TableBenchmark:
-            asked = [str(benchmark.path), self.objective.questions(), self.objective.seed]
+            asked = [
+                str(benchmark.path),
+                self.objective.questions(),
+                self.objective.seed,
+            ]
             share("surrogate_nas.benchmarks.table:open_in_server", json.dumps(asked))
-        if self._flags[entry.label].shares_points and not entry.blinded and space in SPACES:
+        if (
+            self._flags[entry.label].shares_points
+            and not entry.blinded
+            and space in SPACES
+        ):
             share("surrogate_nas.strategies.bo.strategy:prepare_named", space)
         follower = Follower(**observers)
         file = str(entry.target).rpartition(":")[0] if entry.origin == "file" else ""
@@ -441,7 +475,10 @@ def execute(
     by_name = {problem.name: problem for problem in problems}
     numbers = sorted({number for problem in problems for number in problem.numbers})
     jobs = [
-        job for number in numbers for problem in problems for job in problem.jobs(number)
+        job
+        for number in numbers
+        for problem in problems
+        for job in problem.jobs(number)
     ]
     results: dict[Key, Any] = {}
     for problem in problems:
@@ -452,7 +489,9 @@ def execute(
         if begun:
             begun()
         if keep is None:
-            stored = ((key, by_name[key.problem].whole_run(*key[1:])) for key, _ in jobs)
+            stored = (
+                (key, by_name[key.problem].whole_run(*key[1:])) for key, _ in jobs
+            )
             results |= {key: run for key, run in stored if run is not None}
         todo = [job for job in jobs if job[0] not in results]
         for problem in problems:
@@ -462,7 +501,9 @@ def execute(
         slots = _slots(problems, engine, min(workers or 1, len(todo)), stack)
         maker = _Maker(by_name, keep)
         engine = _HERE if slots else engine
-        made = _results(maker, todo, workers, engine, within, watcher=watcher, slots=slots)
+        made = _results(
+            maker, todo, workers, engine, within, watcher=watcher, slots=slots
+        )
         for key, result in made:
             results[key] = result
             if progress:
@@ -502,7 +543,9 @@ def _results(
 ) -> Iterator[tuple[Key, Any]]:
     if not todo or stays_here(engine, workers if len(todo) > 1 else 1):
         for key, entry in todo:
-            watch = None if within is None else partial(within, key.strategy, key.number)
+            watch = (
+                None if within is None else partial(within, key.strategy, key.number)
+            )
             observers = {"watch": watch, "watcher": watcher, "slots": slots}
             yield key, maker.make((key, entry), **observers)
         return

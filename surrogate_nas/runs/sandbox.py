@@ -55,7 +55,13 @@ from surrogate_nas.runtime.worker import dump_when_alarmed, is_inside
 from surrogate_nas.space import Cell, Space
 from surrogate_nas.space.blind import BlindSpace, blind
 from surrogate_nas.space.trial import Request, Trial
-from surrogate_nas.strategies import BLIND, OURS, Strategy, StrategyEntry, strategy_entry
+from surrogate_nas.strategies import (
+    BLIND,
+    OURS,
+    Strategy,
+    StrategyEntry,
+    strategy_entry,
+)
 
 _LONGEST_ALARM = 1e6
 _CELLS = "cells"
@@ -206,7 +212,9 @@ class Sandboxed:
         if is_inside() and not self._is_ours:
             self._limit = min(limit, _LONGEST_ALARM)
             dump_when_alarmed()
-        self._strategy: Strategy = self._call(partial(self._made, entry, seed), "was made")
+        self._strategy: Strategy = self._call(
+            partial(self._made, entry, seed), "was made"
+        )
         self.flags = flags_of(self._strategy)
 
     def _made(self, entry: StrategyEntry, seed: int) -> Strategy:
@@ -252,7 +260,9 @@ class Sandboxed:
         """What it says of the run besides its trials; a user's is not asked."""
         if not self._is_ours:
             return {}
-        return self._call(self._strategy.diagnosis, "gave its diagnosis")  # type: ignore[no-any-return]
+        return self._call(  # type: ignore[no-any-return]
+            self._strategy.diagnosis, "gave its diagnosis"
+        )
 
     def remarks(self) -> Mapping[str, Any]:
         """What is stored with its last answer; a user's is not asked."""
@@ -269,7 +279,9 @@ class Sandboxed:
                 leave(0)  # a copy that the strategy forked came back here
             return result
         except BaseException as error:
-            if is_interrupt(error) or (self._is_ours and not isinstance(error, Exception)):
+            if is_interrupt(error) or (
+                self._is_ours and not isinstance(error, Exception)
+            ):
                 raise
             raise as_strategy_error(error, when, self.file) from error
         finally:
@@ -302,7 +314,9 @@ class _Names:
         """``valid_error[12]`` as ``m1[12]``."""
         plain, bracket, epochs = name.partition("[")
         return (
-            self._hidden.setdefault(plain, f"m{len(self._hidden) + 1}") + bracket + epochs
+            self._hidden.setdefault(plain, f"m{len(self._hidden) + 1}")
+            + bracket
+            + epochs
         )
 
     def reveal(self, name: str) -> str:
@@ -363,10 +377,16 @@ class Blinded(Wrapped):
         if problem := given.get("problem"):
             named = {part: problem[part] for part in ("terms", "limits")}
             names = {term["name"] for terms in named.values() for term in terms}
-            longest_first = "|".join(map(re.escape, sorted(names, key=len, reverse=True)))
-            text = re.sub(longest_first, lambda name: hide(name[0]), problem["expression"])
+            longest_first = "|".join(
+                map(re.escape, sorted(names, key=len, reverse=True))
+            )
+            text = re.sub(
+                longest_first, lambda name: hide(name[0]), problem["expression"]
+            )
             hidden = {
-                part: [{**term, "name": hide(term["name"]), "unit": ""} for term in terms]
+                part: [
+                    {**term, "name": hide(term["name"]), "unit": ""} for term in terms
+                ]
                 for part, terms in named.items()
             }
             given["problem"] = {**problem, "expression": text, **hidden}
@@ -387,7 +407,9 @@ class Blinded(Wrapped):
         disguised = []
         for trial in trials:
             cell = self._space.hide(trial.cell)
-            values = {self._names.hide(name): value for name, value in trial.values.items()}
+            values = {
+                self._names.hide(name): value for name, value in trial.values.items()
+            }
             disguised.append(replace(trial, cell=cell, values=values))
         self._inside.tell(disguised)
 
@@ -465,7 +487,9 @@ class Scalarised(Wrapped):
     ten trials, when the strategy is made again and observes the whole history under the new ones.
     """
 
-    def __init__(self, first: Any, make: Callable[..., Any], parts: int, seed: int) -> None:
+    def __init__(
+        self, first: Any, make: Callable[..., Any], parts: int, seed: int
+    ) -> None:
         super().__init__(first)
         self._make = make
         self._parts = parts
@@ -534,7 +558,9 @@ def sandboxed(
     noted in `files`. A StrategyError if it could not be made.
     """
     disguise = blind(space, seed) if entry.blinded else None
-    called: Sandboxed | Wrapped = Sandboxed(entry, disguise or space, seed, limit, files)
+    called: Sandboxed | Wrapped = Sandboxed(
+        entry, disguise or space, seed, limit, files
+    )
     if disguise is not None:
         called = Blinded(called, disguise)
     called.give(settings)
@@ -586,7 +612,9 @@ def introduce(entry: StrategyEntry, objectives: int = 1) -> Flags:
     drives = entry.is_trusted and entry.options.get("drive") is not None
     if drives and flags.chooses_epochs:
         if entry.blinded:
-            raise UserError(f"{entry.label} is shown no metric's name: leave out drive.")
+            raise UserError(
+                f"{entry.label} is shown no metric's name: leave out drive."
+            )
         if objectives > 1:
             raise UserError(
                 f"{entry.label} ranks cells by one metric, not by {objectives} objectives: leave"
@@ -621,7 +649,9 @@ def rehearse(
 def _rehearsed(
     entry: StrategyEntry | Sent, space: Space, settings: Mapping[str, Any]
 ) -> None:
-    entry = replace(received(entry) if isinstance(entry, tuple) else entry, blinded=False)
+    entry = replace(
+        received(entry) if isinstance(entry, tuple) else entry, blinded=False
+    )
     strategy = sandboxed(entry, space, seed=0, limit=math.inf, settings=settings)
     flags = strategy.flags
     chooses = entry.is_trusted and flags.chooses_epochs and not flags.from_outside

@@ -117,7 +117,9 @@ def frame_of(
         for part in range(objective.parts)
     ]
     first, third = np.quantile(points, (0.25, 0.75), axis=0)
-    fence = np.where(np.array(learned) & fenced, third + _FENCE * (third - first), np.inf)
+    fence = np.where(
+        np.array(learned) & fenced, third + _FENCE * (third - first), np.inf
+    )
     front = nondominated(points[(points <= fence).all(axis=1)])
     utopia = front.min(axis=0)
     span = np.ptp(front, axis=0)
@@ -129,7 +131,9 @@ def frame_of(
 def vectors_of(trials: Sequence[Trial]) -> Values:
     """The objectives' scores of the feasible trials, shape ``(n, m)``."""
     width = len(trials[0].scores) if trials else 0
-    return np.array([trial.scores for trial in trials if trial.feasible]).reshape(-1, width)
+    return np.array([trial.scores for trial in trials if trial.feasible]).reshape(
+        -1, width
+    )
 
 
 BEST_SHARE = 0.01
@@ -166,14 +170,18 @@ def noise_of(objective: Objective) -> Noise | None:
         return None
     n_best = max(ceil(BEST_SHARE * len(several)), _FEWEST_CELLS)
     best = several[np.argsort(scores.score[several], kind="stable")[:n_best]]
-    means = objective.look_up([listed(objective.benchmark.space)[int(i)] for i in best])[0]
+    means = objective.look_up(
+        [listed(objective.benchmark.space)[int(i)] for i in best]
+    )[0]
     rows = seeds.rows(best, means)
     by_seed = objective.combine(rows.reshape(-1, rows.shape[2]))
     spread = np.nanstd(
         (by_seed.loss + by_seed.penalty).reshape(rows.shape[:2]), axis=1, ddof=1
     )
     count = seeds.held[best].sum(axis=1)
-    return Noise(float(spread.mean()), float((spread / np.sqrt(count)).mean()), len(best))
+    return Noise(
+        float(spread.mean()), float((spread / np.sqrt(count)).mean()), len(best)
+    )
 
 
 _POINTS = 200
@@ -286,7 +294,9 @@ def expected(objective: Objective, budget: Budget, start: float) -> Values:
         rows = seeds.rows(np.arange(len(values)), values)
         by_seed = objective.combine(rows.reshape(-1, rows.shape[2]))
         mask = seeds.held.ravel()
-        weight = np.repeat(1 / np.maximum(seeds.held.sum(axis=1), 1), rows.shape[1])[mask]
+        weight = np.repeat(1 / np.maximum(seeds.held.sum(axis=1), 1), rows.shape[1])[
+            mask
+        ]
         seen = by_seed.score[mask]
         feasible = by_seed.feasible[mask]
         reported = np.where(feasible, np.repeat(reported, rows.shape[1])[mask], start)
@@ -297,7 +307,10 @@ def expected(objective: Objective, budget: Budget, start: float) -> Values:
     reported = np.where(feasible, reported, start)[order]
     steps = np.diff(reported)
     return np.array(
-        [reported[0] + (np.exp(n * missed) * steps).sum() if n else start for n in drawn]
+        [
+            reported[0] + (np.exp(n * missed) * steps).sum() if n else start
+            for n in drawn
+        ]
     )
 
 
@@ -312,13 +325,19 @@ def recordable(objective: Objective, budget: Budget) -> dict[str, Any] | None:
     benchmark = objective.benchmark
     is_table = benchmark.contents or isinstance(benchmark, TableBenchmark)
     scores = objective.over_space() if is_table else None
-    if scores is None or not scores.feasible.any() or (budget.cells or 0) > _MOST_POINTS:
+    if (
+        scores is None
+        or not scores.feasible.any()
+        or (budget.cells or 0) > _MOST_POINTS
+    ):
         return None
     if objective.parts > 1:
         frame = frame_of(objective)
         if frame is None or len(frame.front) > _MOST_POINTS:
             return None
-        content = {name: np.asarray(value).tolist() for name, value in vars(frame).items()}
+        content = {
+            name: np.asarray(value).tolist() for name, value in vars(frame).items()
+        }
     else:
         reference = reference_of(objective, budget, [])
         noise = noise_of(objective)

@@ -58,7 +58,15 @@ from surrogate_nas.runs.workers import (
 )
 from surrogate_nas.runtime.engines import Jobs
 from surrogate_nas.runtime.user_code import StrategyError, as_strategy_error, lost_in
-from surrogate_nas.runtime.worker import PRELOADED, Lost, Task, Worker, answer, hear, say
+from surrogate_nas.runtime.worker import (
+    PRELOADED,
+    Lost,
+    Task,
+    Worker,
+    answer,
+    hear,
+    say,
+)
 from surrogate_nas.space import Cell, Space
 from surrogate_nas.space.trial import Trial
 from surrogate_nas.strategies import StrategyEntry
@@ -128,7 +136,9 @@ def strategy_of(
     return scalarised(make(seed=seed), make, objective.parts, seed)
 
 
-def make_run(objective: Objective, budget: Budget, options: Options, **more: Any) -> Run:
+def make_run(
+    objective: Objective, budget: Budget, options: Options, **more: Any
+) -> Run:
     """One run, from the start or from where a crash left it; if the strategy failed, with the
     trials until then. For its further arguments see the fields of the search.
     """
@@ -199,7 +209,9 @@ class _Search:
             if store is not None:
                 self.log = stack.enter_context(store.log(name, self.run))
                 for line in self.log.known:
-                    self.objective.benchmark.recall(str(line["cell"]), dict(line["values"]))
+                    self.objective.benchmark.recall(
+                        str(line["cell"]), dict(line["values"])
+                    )
             try:
                 if self.lost is not None:
                     trials, error = self.lost
@@ -258,7 +270,9 @@ class _Search:
         queue: Sequence[Asked] = self.beginning.asked(drawn, self.left)
         with ExitStack() as stack:
             limits = self._limits()
-            self.strategy = strategy_of(entry, objective, options, self.run, limits, files)
+            self.strategy = strategy_of(
+                entry, objective, options, self.run, limits, files
+            )
             self.scalarised = isinstance(self.strategy, Scalarised)
             flags = self.strategy.flags
             if flags.from_outside:
@@ -277,7 +291,9 @@ class _Search:
             if workers.is_interrupted:
                 raise KeyboardInterrupt
             self.unstored.end()
-            early = {ENDED_EARLY: {"trials": len(self.trials)}} if self.ended_early else {}
+            early = (
+                {ENDED_EARLY: {"trials": len(self.trials)}} if self.ended_early else {}
+            )
             self.diagnosis = {**self.strategy.diagnosis(), **early, **numbers}
 
     def _limits(self) -> dict[str, float | None]:
@@ -295,7 +311,9 @@ class _Search:
         options = self.options
         if options.in_flight is None:
             if options.simulated_workers > 1:
-                return SimulatedWorkers(self.ledger, self.limit, options.simulated_workers)
+                return SimulatedWorkers(
+                    self.ledger, self.limit, options.simulated_workers
+                )
             return InTurn(self.ledger, self.limit, self.strategy.flags.batch_size)
         assert self.slots is not None
         trainings = Trainings(
@@ -332,7 +350,9 @@ class _Search:
             if observed:
                 self.strategy.tell(observed)
                 is_stopped = self.watch is not None and self.watch(observed)
-                if is_stopped or ended_by(observed, self.objective.epochs, self.options):
+                if is_stopped or ended_by(
+                    observed, self.objective.epochs, self.options
+                ):
                     workers.is_over = True
             workers.is_over |= workers.is_interrupted
 
@@ -489,7 +509,9 @@ class Follower:
             KeyboardInterrupt: Ctrl-C was pressed; what trained then has ended.
         """
         packed = sent(entry)
-        function = partial(_made, make, self._watcher is not None, self._watch is not None)
+        function = partial(
+            _made, make, self._watcher is not None, self._watch is not None
+        )
         self._worker = Worker(Task.of(function))
         with ExitStack() as stack:
             stack.callback(self._worker.end)

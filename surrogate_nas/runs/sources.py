@@ -22,7 +22,13 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
-from surrogate_nas.core.digests import Sources, json_check, source_of, text_of, with_imports
+from surrogate_nas.core.digests import (
+    Sources,
+    json_check,
+    source_of,
+    text_of,
+    with_imports,
+)
 from surrogate_nas.core.errors import UserError
 from surrogate_nas.core.registry import parse_reference
 from surrogate_nas.files import home
@@ -110,7 +116,9 @@ def files_read(opened: Opened) -> dict[str, str]:
     """Digests of what a strategy read beside its code and did not write, by name in its folder."""
     opened.close()
     names = (name for name in opened.read if not name.endswith(_CODE))
-    digests = {name: digest_of(opened.folder / name) for name in {*names} - opened.written}
+    digests = {
+        name: digest_of(opened.folder / name) for name in {*names} - opened.written
+    }
     return {name: digest for name, digest in digests.items() if digest != MISSING}
 
 
@@ -167,7 +175,8 @@ def count_version(
         with closing(Chain(path, f"{_ROOT} {key}", damage=_DAMAGE)) as chain:
             known = list(chain.entries)
             is_known = entry in known or (
-                files is None and any(version["code"] == entry["code"] for version in known)
+                files is None
+                and any(version["code"] == entry["code"] for version in known)
             )
             if not is_known:
                 chain.append(entry)

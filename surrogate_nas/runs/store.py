@@ -41,7 +41,13 @@ from surrogate_nas.benchmarks.table import differing
 from surrogate_nas.core.digests import json_check
 from surrogate_nas.core.errors import AbsentError, UserError
 from surrogate_nas.files import Journal, locked, write_whole
-from surrogate_nas.files.formats import FORMATS, RELEASE, check_version, stamp, this_release
+from surrogate_nas.files.formats import (
+    FORMATS,
+    RELEASE,
+    check_version,
+    stamp,
+    this_release,
+)
 from surrogate_nas.files.opened import Opened
 from surrogate_nas.files.whole import read_regular
 from surrogate_nas.objective import Objective
@@ -152,7 +158,9 @@ class Store:
             }
             for label, texts in own.items()
         }
-        merged = experiment | stamp("comparison") | {"provenance": now, "extensions": []}
+        merged = (
+            experiment | stamp("comparison") | {"provenance": now, "extensions": []}
+        )
         if self.exists and self.is_empty:
             for path in (*self.folder.glob("runs/*.jsonl"), self.folder / DESCRIPTION):
                 path.unlink()
@@ -194,7 +202,9 @@ class Store:
             merged["sources"] = digests
         for label, texts in own.items():
             for name, text in texts.items():
-                self.write_text(f"sources/{as_file_name(label)}/{as_file_name(name)}", text)
+                self.write_text(
+                    f"sources/{as_file_name(label)}/{as_file_name(name)}", text
+                )
         self._describe(merged)
         self.__dict__.pop("_root", None)
 
@@ -358,7 +368,9 @@ class Store:
 
     def answered(self, strategy: str, run: int) -> list[Any]:
         """What it has answered there so far."""
-        return Journal.read(self.path(strategy, run, "answers"), self._about(strategy, run))
+        return Journal.read(
+            self.path(strategy, run, "answers"), self._about(strategy, run)
+        )
 
     def _about(self, strategy: str, run: int) -> dict[str, Any]:
         return {"strategy": strategy, "run": run, "of": self._root}
@@ -392,7 +404,9 @@ class Store:
         """
         path = self.path(run.strategy, run.run, "confirmed")
         try:
-            content = _checked(path, lambda content: self._confirmed_check(run, content))
+            content = _checked(
+                path, lambda content: self._confirmed_check(run, content)
+            )
             confirmation = Confirmation.read(content, _parser(space))
         except FileNotFoundError:
             return None
@@ -409,7 +423,9 @@ class Store:
         self._write_sealed(path, content, self._confirmed_check(run, content))
 
     def _confirmed_check(self, run: Run, content: Any) -> str:
-        return json_check({"of": self.root_of(run.strategy, run.run), "confirmed": content})
+        return json_check(
+            {"of": self.root_of(run.strategy, run.run), "confirmed": content}
+        )
 
 
 @lru_cache(maxsize=4)
@@ -486,16 +502,16 @@ def _damaged(path: Path, reason: str) -> UserError:
     )
 
 
-ELSEWHERE = (
-    "results of two are never mixed. Name another folder with --out (in Python folder=)."
-)
+ELSEWHERE = "results of two are never mixed. Name another folder with --out (in Python folder=)."
 """What to do where a folder holds another comparison."""
 
 
 def _differs(stored: Mapping[str, Any], wanted: Mapping[str, Any]) -> str:
     for unit, limit in wanted["budget"].items():
         before = stored["budget"][unit]
-        if (limit is None) != (before is None) or (limit is not None and limit < before):
+        if (limit is None) != (before is None) or (
+            limit is not None and limit < before
+        ):
             return f"a budget of {before} {unit}, now {limit}; it can only be raised"
     was, now = (
         f"{content['objective']['expression']} on {content['benchmark']}"
@@ -628,7 +644,9 @@ def asks_the_same(stored: Mapping[str, Any], objective: Objective) -> bool:
     """Whether a folder's description asks what an objective does, whatever the numbers are."""
     now = objective.describe()
     asked = stored["objective"]
-    is_same = all(asked.get(key) == now[key] for key in ("benchmark", "expression", "seed"))
+    is_same = all(
+        asked.get(key) == now[key] for key in ("benchmark", "expression", "seed")
+    )
     return is_same and ObjectiveOptions.read(asked) == ObjectiveOptions.read(now)
 
 
@@ -641,7 +659,9 @@ def as_begun(objective: Objective, stored: Mapping[str, Any]) -> Objective:
     benchmark = objective.benchmark
     before = stored.get("read") or {}
     now = {} if benchmark.files is None else benchmark.files.now(before)
-    changed = [name for name in sorted(before) if now.get(name) not in (None, before[name])]
+    changed = [
+        name for name in sorted(before) if now.get(name) not in (None, before[name])
+    ]
     if changed:
         raise UserError(f"{benchmark.name} reads {_listed(changed)}, changed since")
     data = stored.get("data") or {}
@@ -658,7 +678,9 @@ def as_begun(objective: Objective, stored: Mapping[str, Any]) -> Objective:
         line = f"{benchmark.name} lacks {_listed(lacking)}, which it was begun with. "
         lacks = AbsentError if benchmark.more else UserError
         raise lacks((line + benchmark.more).strip(" ."))
-    which = f": {_listed(changed)}" if changed else ", or scores are taken otherwise by now"
+    which = (
+        f": {_listed(changed)}" if changed else ", or scores are taken otherwise by now"
+    )
     raise UserError(f"{benchmark.name} has other numbers than it was begun with{which}")
 
 
@@ -688,7 +710,9 @@ def _earlier(benchmark: Benchmark) -> Iterator[list[tuple[str, int | None]]]:
     ]
     for source in sorted(set(map(benchmark.source_of, losses))):
         own = [
-            question for question in questions if benchmark.source_of(question) == source
+            question
+            for question in questions
+            if benchmark.source_of(question) == source
         ]
         trained = {question.epochs for question in own if question in losses} | {None}
         yield [(name, epochs) for name, epochs in own if epochs in trained]

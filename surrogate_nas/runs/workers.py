@@ -119,7 +119,8 @@ class Unstored(Generic[T]):
         self._results += results
         if self._may_be_mistake:
             failures = [
-                self._failure_of(result) for result in self._results[:MOST_SAME_FAILURES]
+                self._failure_of(result)
+                for result in self._results[:MOST_SAME_FAILURES]
             ]
             self._may_be_mistake = is_mistake(failures)
             if self._may_be_mistake and len(failures) == MOST_SAME_FAILURES:
@@ -329,7 +330,9 @@ def answer_to(objective: Objective, draw: Draw, job: Job) -> Answer:
         if job.seed is None:
             values, cost = objective.seen(draw, [job.cell], job.questions)
         else:
-            values, cost = objective.benchmark.measure([job.cell], job.questions, job.seed)
+            values, cost = objective.benchmark.measure(
+                [job.cell], job.questions, job.seed
+            )
     except EvaluationError as error:
         return EvaluationError(str(error), error.cause, error.cost)
     except OSError as error:  # such as after its descriptors were closed
@@ -536,7 +539,9 @@ class TrainingWorkers(Workers):
             ledger.owed = 0.0
             end = self._predicted + (started - now) + owed + predicted
             since = ledger.trained_for(request)
-            training = _Begun(end, self._begun, started, owed, predicted, since, request)
+            training = _Begun(
+                end, self._begun, started, owed, predicted, since, request
+            )
             self._begun += 1
             heapq.heappush(self._running, training)
             self._waiting.append(training)
@@ -596,7 +601,9 @@ class TrainingWorkers(Workers):
             if number is None:
                 self.stop()
                 return []
-            fitting = [training for training in self._running if training.number == number]
+            fitting = [
+                training for training in self._running if training.number == number
+            ]
         if not fitting:
             raise self._other_history()
         ending = min(fitting, key=lambda training: training.number)

@@ -76,7 +76,9 @@ class Lines:
         """
         until = time.monotonic() + patience
         while (
-            b"\n" not in self._begun and len(self._begun) <= _LONGEST_LINE and self.is_open
+            b"\n" not in self._begun
+            and len(self._begun) <= _LONGEST_LINE
+            and self.is_open
         ):
             if not wait([self._outlet], max(until - time.monotonic(), 0.0)):
                 return b""
@@ -141,7 +143,9 @@ class Command(Lines):
                 return json.loads(line)
             fault = f"answered {_quote(line[:-1])}, which is no JSON"
         elif len(line) > _LONGEST_LINE:
-            fault = f"answered {_quote(line)}, a line of more than {_LONGEST_LINE:,} bytes"
+            fault = (
+                f"answered {_quote(line)}, a line of more than {_LONGEST_LINE:,} bytes"
+            )
         elif self.is_open:
             begun = f", only {_quote(self._begun)}" if self._begun else ""
             fault = f"answered no line within {limit:g} s{begun}"
@@ -192,7 +196,9 @@ def _become(
     signal.signal(signal.SIGPIPE, signal.SIG_DFL)
     for number, stream in enumerate(streams):
         os.dup2(stream.fileno(), number)
-    os.closerange(3, os.sysconf("SC_OPEN_MAX"))  # one of them keeps the fork server alive
+    os.closerange(
+        3, os.sysconf("SC_OPEN_MAX")
+    )  # one of them keeps the fork server alive
     try:
         os.execvpe(words[0], list(words), environment)
     except OSError as error:

@@ -120,7 +120,9 @@ def pack(*objects: object) -> bytes:
         for name in (names - {"__main__"}) & {*sys.modules}:
             if not _can_be_imported(name):
                 cloudpickle.register_pickle_by_value(sys.modules[name])
-                stack.callback(cloudpickle.unregister_pickle_by_value, sys.modules[name])
+                stack.callback(
+                    cloudpickle.unregister_pickle_by_value, sys.modules[name]
+                )
         try:
             return cloudpickle.dumps(objects)  # type: ignore[no-any-return]
         except Exception as error:

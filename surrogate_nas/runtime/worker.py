@@ -379,7 +379,9 @@ def family_of(process: psutil.Process) -> list[psutil.Process]:
     return [process, *process.children(recursive=True)]
 
 
-def _sum(size: Callable[[psutil.Process], float], family: list[psutil.Process]) -> float:
+def _sum(
+    size: Callable[[psutil.Process], float], family: list[psutil.Process]
+) -> float:
     total = 0.0
     for process in family:
         with suppress(psutil.Error):  # it has just ended
@@ -392,7 +394,11 @@ def processor_seconds() -> float:
     current, *descendants = family_of(psutil.Process())
     ended = current.cpu_times()
     living = _sum(lambda process: sum(process.cpu_times()[:4]), descendants)
-    return time.process_time() + float(ended.children_user + ended.children_system) + living
+    return (
+        time.process_time()
+        + float(ended.children_user + ended.children_system)
+        + living
+    )
 
 
 def ending(code: int, kills: int | None = None) -> str:
@@ -539,7 +545,10 @@ def _work(
     os.environ.clear()
     os.environ.update(environment)
     os.chdir(task.folder)
-    sys.path[:] = [*task.path, *(folder for folder in sys.path if folder not in task.path)]
+    sys.path[:] = [
+        *task.path,
+        *(folder for folder in sys.path if folder not in task.path),
+    ]
     # a user's module that was edited twice in a second would be taken from before
     sys.dont_write_bytecode = True
     import_module("numpy.random").seed()  # else every worker would draw alike
@@ -608,7 +617,9 @@ def _forget_server() -> None:
     server: Any = forkserver._forkserver
     if server._forkserver_alive_fd is not None:
         os.close(server._forkserver_alive_fd)
-    server._forkserver_alive_fd = server._forkserver_address = server._forkserver_pid = None
+    server._forkserver_alive_fd = server._forkserver_address = (
+        server._forkserver_pid
+    ) = None
     tracker: Any = resource_tracker._resource_tracker
     if tracker._fd is not None:
         os.close(tracker._fd)
@@ -616,7 +627,9 @@ def _forget_server() -> None:
 
 
 def _failed(error: Exception) -> tuple[str, bytes]:
-    error.add_note(f"In a worker process:\n{''.join(traceback.format_exception(error))}")
+    error.add_note(
+        f"In a worker process:\n{''.join(traceback.format_exception(error))}"
+    )
     try:
         return "failed", cloudpickle.dumps(error)
     except Exception:  # noqa: BLE001 - an exception may hold anything

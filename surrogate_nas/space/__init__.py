@@ -1,6 +1,12 @@
 """Spaces: their cells and trials of them, isomorphism, and the encodings for models."""
 
-from surrogate_nas.space.base import Enumerable, Space, drawn_cells, first_of_class, listed
+from surrogate_nas.space.base import (
+    Enumerable,
+    Space,
+    drawn_cells,
+    first_of_class,
+    listed,
+)
 from surrogate_nas.space.cell import Cell, Choices, choices_of
 from surrogate_nas.space.macro import Macro, macro
 from surrogate_nas.space.nb201 import NB201, nb201

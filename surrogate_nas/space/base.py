@@ -336,7 +336,8 @@ def counted(
     return sizes_of(
         lambda choices, network: (
             np.array(
-                [sizes(tuple(cell), network) for cell in choices.tolist()], dtype=np.float64
+                [sizes(tuple(cell), network) for cell in choices.tolist()],
+                dtype=np.float64,
             ).T
         )
     )
@@ -353,7 +354,9 @@ def stacked(*columns: Any) -> Matrix:
     return np.column_stack(columns).astype(np.float32)
 
 
-def structural(name: str, description: str, compute: Callable[[Choices], Any]) -> Analysed:
+def structural(
+    name: str, description: str, compute: Callable[[Choices], Any]
+) -> Analysed:
     """A metric of a cell's structure, which follows from its choices alone."""
     metric = Metric(name, "", "search", "structure", description=description)
     return metric, lambda choices, _: np.asarray(compute(choices), dtype=np.float64)

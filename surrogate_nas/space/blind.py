@@ -19,7 +19,14 @@ from functools import partial
 import numpy as np
 
 from surrogate_nas.core.errors import UserError
-from surrogate_nas.space.base import Analytic, Encoding, Enumerable, Matrix, Space, listed
+from surrogate_nas.space.base import (
+    Analytic,
+    Encoding,
+    Enumerable,
+    Matrix,
+    Space,
+    listed,
+)
 from surrogate_nas.space.cell import Cell, Choices
 from surrogate_nas.space.product import ChoiceSpace, EnumerableChoiceSpace, is_scale
 
@@ -67,7 +74,9 @@ class BlindSpace(ChoiceSpace):
             names[options] = tuple(f"{prefix}{step + 1}" for step in steps)
         behind = [base.options[position] for position in self._order]
         self._codes = [np.array(codes[options], dtype=np.int8) for options in behind]
-        self.positions = tuple(f"p{position + 1}" for position in range(len(self._order)))
+        self.positions = tuple(
+            f"p{position + 1}" for position in range(len(self._order))
+        )
         self.options = tuple(names[options] for options in behind)
         self._check()
 
@@ -87,7 +96,9 @@ class BlindSpace(ChoiceSpace):
 
     def _hidden(self, choices: Choices) -> Choices:
         pairs = zip(self._codes, self._order, strict=True)
-        return np.column_stack([codes[choices[:, position]] for codes, position in pairs])
+        return np.column_stack(
+            [codes[choices[:, position]] for codes, position in pairs]
+        )
 
     def reveal(self, cell: Cell) -> Cell:
         """The cell behind one of this space."""
@@ -98,7 +109,9 @@ class BlindSpace(ChoiceSpace):
 
     def _behind(self, choices: Choices) -> Choices:
         pairs = zip(self._codes, choices.T, strict=True)
-        revealed = np.column_stack([np.argsort(codes)[column] for codes, column in pairs])
+        revealed = np.column_stack(
+            [np.argsort(codes)[column] for codes, column in pairs]
+        )
         return revealed[:, np.argsort(self._order)].astype(np.int8)
 
     def allows(self, choices: tuple[int, ...]) -> bool:
@@ -116,7 +129,8 @@ class BlindSpace(ChoiceSpace):
     def neighbours(self, cell: Cell) -> Sequence[Cell]:
         """The neighbours that the cell has behind, in the order there."""
         return [
-            self.hide(neighbour) for neighbour in self.base.neighbours(self.reveal(cell))
+            self.hide(neighbour)
+            for neighbour in self.base.neighbours(self.reveal(cell))
         ]
 
     def identity(self, cell: Cell) -> str:
@@ -135,7 +149,9 @@ class BlindSpace(ChoiceSpace):
 
     def _encoded(self, name: str, choices: Choices) -> Matrix:
         columns = self.base.encodings[name](self._behind(choices))
-        return columns[:, np.random.default_rng(self.seed).permutation(columns.shape[1])]
+        return columns[
+            :, np.random.default_rng(self.seed).permutation(columns.shape[1])
+        ]
 
     @property
     def views(self) -> tuple[str, ...]:  # type: ignore[override]
@@ -168,4 +184,6 @@ def blind(space: Space, seed: int) -> BlindSpace:
         raise UserError(
             f"The space {space.name} cannot be blinded: its cells are no choices of named options."
         )
-    return (ListedBlindSpace if isinstance(space, Enumerable) else BlindSpace)(space, seed)
+    return (ListedBlindSpace if isinstance(space, Enumerable) else BlindSpace)(
+        space, seed
+    )

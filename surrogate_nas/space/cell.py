@@ -28,7 +28,9 @@ class Cell:
 
     Example:
         >>> from surrogate_nas.space import nb201
-        >>> cell = nb201().cell("|none~0|+|none~0|none~1|+|nor_conv_3x3~0|none~1|none~2|")
+        >>> cell = nb201().cell(
+        ...     "|none~0|+|none~0|none~1|+|nor_conv_3x3~0|none~1|none~2|"
+        ... )
         >>> cell.choices, cell == nb201()[cell.index], len({cell, str(cell)})
         ((0, 0, 0, 3, 0, 0), True, 2)
     """

@@ -143,7 +143,9 @@ def _structure(
         )
 
     return by_name(
-        counted("layers", "before, of and after message passing", before, passing, after),
+        counted(
+            "layers", "before, of and after message passing", before, passing, after
+        ),
         counted("message_layers", "of message passing: how far a node sees", passing),
     )
 
@@ -160,7 +162,13 @@ class GraphGym(EnumerableChoiceSpace):
 
     name = "graphgym"
     positions = ("l_pre", "l_mp", "l_post", "stage", "agg")
-    options = (("1", "2"), _MESSAGES, ("2", "3"), ("skipconcat", "skipsum"), _AGGREGATIONS)
+    options = (
+        ("1", "2"),
+        _MESSAGES,
+        ("2", "3"),
+        ("skipconcat", "skipsum"),
+        _AGGREGATIONS,
+    )
     analytic = _structure(options, 0, 1, 2)
 
 

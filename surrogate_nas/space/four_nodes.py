@@ -53,7 +53,9 @@ def on_paths(of_edges: Flags) -> NDArray[np.int64]:
 
 def depth(choices: Choices) -> NDArray[np.int64]:
     """The most operations on a live path, skips (operation 1) not counted, shape ``(n,)``."""
-    return np.asarray(np.where(path_live(choices), on_paths(choices > 1), 0).max(axis=1))
+    return np.asarray(
+        np.where(path_live(choices), on_paths(choices > 1), 0).max(axis=1)
+    )
 
 
 def live_edges(choices: Choices, operations: Iterable[int]) -> list[NDArray[np.int64]]:
@@ -102,7 +104,9 @@ def arrangements(shapes: Mapping[int, str]) -> Iterator[tuple[int, ...]]:
         shapes: By operation what it looks like without names.
     """
     ordered = sorted(sorted(shapes), key=shapes.__getitem__)
-    groups = [list(group) for _, group in itertools.groupby(ordered, shapes.__getitem__)]
+    groups = [
+        list(group) for _, group in itertools.groupby(ordered, shapes.__getitem__)
+    ]
     for arrangement in itertools.product(*map(itertools.permutations, groups)):
         yield tuple(itertools.chain(*arrangement))
 
@@ -143,7 +147,9 @@ def _live(is_used: tuple[bool, ...]) -> tuple[bool, ...]:
 
 
 @lru_cache(maxsize=128)
-def _edge(nodes: tuple[int, int], operation: int, live: bool) -> tuple[Arrow, Text | None]:
+def _edge(
+    nodes: tuple[int, int], operation: int, live: bool
+) -> tuple[Arrow, Text | None]:
     label, colour = SHOWN[operation]
     colour = colour if live else MIDDLE
     start, end = (_NODES[node] for node in nodes)

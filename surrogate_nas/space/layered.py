@@ -149,7 +149,9 @@ class Layered(ChoiceSpace):
     @cached_property
     def _lists(self) -> list[slice]:
         return [
-            self.places[decision.name] for decision in self.decisions if decision.of_layers
+            self.places[decision.name]
+            for decision in self.decisions
+            if decision.of_layers
         ]
 
     def n_layers(self, choices: tuple[int, ...]) -> int:
@@ -167,7 +169,9 @@ class Layered(ChoiceSpace):
         """The chosen number, shape ``(n,)``; for layers ``(n, layers)``, 0 for absent ones."""
         section = self.places[decision]
         columns = range(section.start, section.stop)
-        values = np.column_stack([values_at(self.options[p], p)(choices) for p in columns])
+        values = np.column_stack(
+            [values_at(self.options[p], p)(choices) for p in columns]
+        )
         if not self._layer[section.start]:
             return values[:, 0]
         return values * self.live(choices)[:, section]
@@ -196,7 +200,9 @@ class Layered(ChoiceSpace):
         n = self.n_layers(choices)
         texts = []
         for decision in self.decisions:
-            pairs = zip(decision.options, choices[self.places[decision.name]], strict=True)
+            pairs = zip(
+                decision.options, choices[self.places[decision.name]], strict=True
+            )
             written = [options[choice] for options, choice in pairs]
             texts.append(
                 f"{decision.name}={_BETWEEN.join(written[: n if decision.of_layers else 1])}"
@@ -289,7 +295,11 @@ class Layered(ChoiceSpace):
             both = dict.fromkeys(
                 ("functional", "path_and_graph"), together(self._counts, self._size)
             )
-            own |= {"size": self._size, "alive": self._counts, "signal": self._size} | both
+            own |= {
+                "size": self._size,
+                "alive": self._counts,
+                "signal": self._size,
+            } | both
         return own | dict(self.further_encodings)
 
     def _size(self, choices: Choices) -> Matrix:
@@ -518,7 +528,10 @@ class AutoFormer(Transformer):
         hidden = width * self.chosen(choices, "mlp_ratio")
         layers = ((_block(width, inner, hidden) + _RELATIVE) * there).sum(axis=1)
         width = width[:, 0]
-        ends = _patches(width, network, (network.image_size // _PATCH) ** 2 + 1) + 2 * width
+        ends = (
+            _patches(width, network, (network.image_size // _PATCH) ** 2 + 1)
+            + 2 * width
+        )
         return np.asarray(layers + ends + (width + 1) * network.classes)
 
 
@@ -537,14 +550,20 @@ class PiT(Transformer):
 
     def parameters(self, choices: Choices, network: Network) -> Column:
         """Trainable parameters, shape ``(n,)``, a whole number."""
-        base, ratio, depths, heads = (self.chosen(choices, name) for name in self.places)
+        base, ratio, depths, heads = (
+            self.chosen(choices, name) for name in self.places
+        )
         widths = base[:, None] * heads
         blocks = _block(widths, widths, ratio[:, None] * widths) * depths
         before, after = widths[:, :-1], widths[:, 1:]
         first, last = widths[:, 0], widths[:, -1]
         between = (10 * after + (before + 1) * after).sum(axis=1)
         positions = ((network.image_size - _PATCH) // _PIT_STRIDE + 1) ** 2
-        ends = _patches(first, network, positions) + 2 * last + (last + 1) * network.classes
+        ends = (
+            _patches(first, network, positions)
+            + 2 * last
+            + (last + 1) * network.classes
+        )
         return np.asarray(blocks.sum(axis=1) + between + ends)
 
 
@@ -608,6 +627,8 @@ class FlexiBERT(Transformer):
         kinds = (attention, attention + h * h, transform, transform, *convolutions)
         layers = np.choose(operation, kinds)
         extra = np.maximum(self.chosen(choices, "num_feed_forward") - 1, 0)
-        layers += (h + 1) * inner + extra * inner * (inner + 1) + (inner + 1) * h + 2 * h
+        layers += (
+            (h + 1) * inner + extra * inner * (inner + 1) + (inner + 1) * h + 2 * h
+        )
         there = self.live(choices)[:, self.places["operation"]]
         return np.asarray(embedded + projected + (layers * there).sum(axis=1))

@@ -27,9 +27,15 @@ def stack(choices: tuple[int, ...], network: Network) -> Blueprint:
     x = plan.input()
     layers, channels = int(LAYERS[choices[0]]), int(CHANNELS[choices[1]])
     for layer in range(layers):
-        if network.strided and layer and 3 * layer // layers > 3 * (layer - 1) // layers:
+        if (
+            network.strided
+            and layer
+            and 3 * layer // layers > 3 * (layer - 1) // layers
+        ):
             x = plan.halve(x)
-        x = plan.relu(plan.convolution_bn(x, f"layers.{layer}", channels, 3, relu=False))
+        x = plan.relu(
+            plan.convolution_bn(x, f"layers.{layer}", channels, 3, relu=False)
+        )
     plan.answer(x)
     return plan
 

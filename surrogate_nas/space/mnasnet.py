@@ -127,14 +127,18 @@ def _printed(stage: Stage) -> dict[tuple[int, ...], str]:
     s, fixed = 2 * str(stage.stride), f"i{stage.inputs}_o{stage.outputs}"
     options = stage.layers, KERNELS, EXPANSIONS, ("", f"_se{SQUEEZE}")
     return {
-        tuple(map(tuple.index, options, (n, k, e, x))): f"r{n}_k{k}_s{s}_e{e}_{fixed}{x}"
+        tuple(
+            map(tuple.index, options, (n, k, e, x))
+        ): f"r{n}_k{k}_s{s}_e{e}_{fixed}{x}"
         for n, k, e, x in itertools.product(*options)
     }
 
 
 _PRINTED = tuple(map(_printed, STAGES))
 _FORMAT = re.compile(r"\|".join(["([^|]*)"] * len(STAGES)))
-_READ = tuple({text: choices for choices, text in printed.items()} for printed in _PRINTED)
+_READ = tuple(
+    {text: choices for choices, text in printed.items()} for printed in _PRINTED
+)
 
 
 class MnasNet(ChoiceSpace):
@@ -174,7 +178,9 @@ class MnasNet(ChoiceSpace):
 
     def write(self, choices: tuple[int, ...]) -> str:
         """The seven stages of a combination."""
-        stages = (choices[at : at + DECISIONS] for at in range(0, len(choices), DECISIONS))
+        stages = (
+            choices[at : at + DECISIONS] for at in range(0, len(choices), DECISIONS)
+        )
         return "|".join(
             [
                 printed[decisions]

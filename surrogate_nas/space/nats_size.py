@@ -63,7 +63,9 @@ def _tables(network: Network) -> Column:
         plan = Blueprint(network)
         side = network.stages[STAGE_OF_LAYER[max(layer - 1, 0)]][1]
         if layer:
-            x = plan.input((8 * before + 8, side if network.dimensions == 2 else 1, side))
+            x = plan.input(
+                (8 * before + 8, side if network.dimensions == 2 else 1, side)
+            )
         else:
             x = plan.convolution_bn(plan.input(), "stem", 8 * width + 8, 3, relu=False)
         x = _layer(plan, x, layer, 8 * width + 8)

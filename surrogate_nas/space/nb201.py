@@ -153,7 +153,9 @@ def signal(choices: Choices) -> Matrix:
         works = ((operation == CONV1) | (operation == CONV3)) & node.any(axis=(1, 2))
         three = operation == CONV3
         inside = (_shares(node)[1][:, :, None] * sources).sum(axis=1)
-        pooled = (node.sum(axis=1) @ np.arange(4.0)) / np.maximum(node.sum(axis=(1, 2)), 1)
+        pooled = (node.sum(axis=1) @ np.arange(4.0)) / np.maximum(
+            node.sum(axis=(1, 2)), 1
+        )
         grown = inside + np.column_stack([np.ones(n), three, 2 * three + 2 * pooled])
         sources[:, edge + 1] = np.where(works[:, None], grown, 0)
         nodes[end, :, edge + 1, 0] += works
@@ -249,7 +251,9 @@ def _live(choices: Choices, network: Network) -> Column:
 
 def _built(name: str, description: str, *kinds: int) -> Analysed:
     return structural(
-        name, description, lambda choices: operation_counts(choices)[:, kinds].sum(axis=1)
+        name,
+        description,
+        lambda choices: operation_counts(choices)[:, kinds].sum(axis=1),
     )
 
 
@@ -406,8 +410,12 @@ def functional_class(choices: tuple[int, ...]) -> str:
                 terms.append((operation, edge, nodes[source]))
         nodes.append(tuple(terms))
     output = nodes[-1]
-    orders = arrangements({term[1]: _write((term,), {}) for term in _convolutions(output)})
-    return min(_write(output, {e: str(i) for i, e in enumerate(order)}) for order in orders)
+    orders = arrangements(
+        {term[1]: _write((term,), {}) for term in _convolutions(output)}
+    )
+    return min(
+        _write(output, {e: str(i) for i, e in enumerate(order)}) for order in orders
+    )
 
 
 def _convolutions(terms: tuple[Term, ...]) -> Iterator[Term]:
@@ -435,7 +443,13 @@ OPERATIONS = ("none", "skip_connect", "nor_conv_1x1", "nor_conv_3x3", "avg_pool_
 
 
 NASLIB_EDGES = ((0, 1), (0, 2), (0, 3), (1, 2), (1, 3), (2, 3))
-NASLIB_OPERATIONS = ("skip_connect", "none", "nor_conv_3x3", "nor_conv_1x1", "avg_pool_3x3")
+NASLIB_OPERATIONS = (
+    "skip_connect",
+    "none",
+    "nor_conv_3x3",
+    "nor_conv_1x1",
+    "avg_pool_3x3",
+)
 """The order of edges and operations in NASLib's tuples, which AnalogNAS-Bench shares."""
 
 _OFFICIAL_SHUFFLE_SEED = 88

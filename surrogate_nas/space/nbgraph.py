@@ -159,12 +159,16 @@ class Forms:
             target, order = without_idle_skips(shape, skips)
             row = np.flatnonzero((is_skip == skips).all(axis=1))
             chosen = self._grid[row][:, order]
-            codes = [self.codes(target, chosen[:, symmetry]) for symmetry in same[target]]
+            codes = [
+                self.codes(target, chosen[:, symmetry]) for symmetry in same[target]
+            ]
             self.canonical[shape * self._per_shape + row] = np.min(codes, axis=0)
 
     def codes(self, shape: int, operations: ArrayLike) -> Codes:
         """The numbers of architectures of a shape, given the operation of each place."""
-        return np.asarray(shape * self._per_shape + np.asarray(operations) @ self._weights)
+        return np.asarray(
+            shape * self._per_shape + np.asarray(operations) @ self._weights
+        )
 
     @cached_property
     def all(self) -> Choices:
@@ -296,7 +300,9 @@ def depth(choices: Choices, skip: int) -> Column:
 def ends(choices: Choices) -> Flags:
     """Whether each node goes to the output, because no node reads it, shape ``(n, 4)``."""
     links = _LINKS[choices[:, 0]]
-    return np.stack([(links != node).all(axis=1) for node in range(1, NODES + 1)], axis=1)
+    return np.stack(
+        [(links != node).all(axis=1) for node in range(1, NODES + 1)], axis=1
+    )
 
 
 OPERATIONS = ("gat", "gcn", "gin", "cheb", "sage", "arma", "graph", "fc", "skip")
@@ -306,7 +312,9 @@ linear, identity.
 PROTEINS_OPERATIONS = ("gcn", "sage", "arma", "fc", "skip")
 """Those that the benchmark trained on ogbn-proteins."""
 _SHAPE = "Arch([0, 1, 2, 3], ['gcn', 'gcn', 'fc', 'skip'])"
-_FORMAT = re.compile(r"Arch\(\[([0-4](?:, ?[0-4])*)\], ?\[('[a-z]+'(?:, ?'[a-z]+')*)\]\)")
+_FORMAT = re.compile(
+    r"Arch\(\[([0-4](?:, ?[0-4])*)\], ?\[('[a-z]+'(?:, ?'[a-z]+')*)\]\)"
+)
 
 
 class NBGraph(EnumerableChoiceSpace):
@@ -429,7 +437,9 @@ class NBGraph(EnumerableChoiceSpace):
         in_a_row = "most operations in a row, skips not counted"
         return by_name(
             structural(
-                "operations", "skips not counted", lambda c: (c[:, 1:] != skip).sum(axis=1)
+                "operations",
+                "skips not counted",
+                lambda c: (c[:, 1:] != skip).sum(axis=1),
             ),
             structural("depth", in_a_row, lambda c: depth(c, skip)),
             structural(
@@ -440,12 +450,16 @@ class NBGraph(EnumerableChoiceSpace):
     def key(self, cell: Cell) -> int:
         """A cell's key in the benchmark: the number of its link list, then its operations."""
         shape, *operations = cell.choices
-        digits = (OPERATIONS.index(self.operations[operation]) for operation in operations)
+        digits = (
+            OPERATIONS.index(self.operations[operation]) for operation in operations
+        )
         return int("".join(map(str, (shape, *digits))))
 
     def sketch(self, cell: Cell) -> Sketch:
         """The cell as a tree (see `tree`)."""
-        return tree(LINKS[cell.choices[0]], [self.operations[o] for o in cell.choices[1:]])
+        return tree(
+            LINKS[cell.choices[0]], [self.operations[o] for o in cell.choices[1:]]
+        )
 
 
 nbgraph_proteins = partial(NBGraph, "nbgraph-proteins", PROTEINS_OPERATIONS)

@@ -66,7 +66,9 @@ def _positions() -> Iterator[str]:
 _POSITIONS = tuple(_positions())
 _MODULES = [_POSITIONS.index(f"modules{k}") for k in BRANCHES]
 STAGES = tuple(
-    Stage(at, tuple(range(at + 1, at + 1 + k)), tuple(range(at + 1 + k, at + 1 + 2 * k)))
+    Stage(
+        at, tuple(range(at + 1, at + 1 + k)), tuple(range(at + 1 + k, at + 1 + 2 * k))
+    )
     for k, at in zip(BRANCHES, _MODULES, strict=True)
 )
 LAST = 26
@@ -169,7 +171,9 @@ class NBMR(ChoiceSpace):
         numbers = [options[i] for options, i in zip(self.options, choices, strict=True)]
         parts = ["_".join(numbers[:2])]
         for branches, stage in zip(BRANCHES, STAGES, strict=True):
-            blocks = [numbers[position] for position in (*stage.blocks, *stage.channels)]
+            blocks = [
+                numbers[position] for position in (*stage.blocks, *stage.channels)
+            ]
             parts.append("_".join([numbers[stage.modules], str(branches), *blocks]))
         return "-".join([*parts, numbers[-1]])
 

@@ -59,7 +59,16 @@ _STATES = 3
 _NONE = 0
 _X = 1
 _FIRST = 2 + _STATES
-_OPERATIONS = ("none", "linear", "blend", "sum", "prod", "tanh", "sigmoid", "leaky_relu")
+_OPERATIONS = (
+    "none",
+    "linear",
+    "blend",
+    "sum",
+    "prod",
+    "tanh",
+    "sigmoid",
+    "leaky_relu",
+)
 _LINEAR = 1
 _BLEND = 2
 _PUBLISHED = (
@@ -120,7 +129,8 @@ def _read(choices: Sequence[int]) -> Net:
             )
         )
     return Net(
-        nodes, [new - (i > 0) for i, new in enumerate(choices[-_STATES:]) if new or not i]
+        nodes,
+        [new - (i > 0) for i, new in enumerate(choices[-_STATES:]) if new or not i],
     )
 
 
@@ -152,7 +162,9 @@ def ordered(cells: Net) -> Net:
                 renamed = [
                     s if s < _FIRST else indices[s - _FIRST] + _FIRST for s in inputs
                 ]
-                ready.append((operation, tuple(_arranged(operation, renamed)), marks[i], i))
+                ready.append(
+                    (operation, tuple(_arranged(operation, renamed)), marks[i], i)
+                )
         operation, inputs, _, i = min(ready)
         indices[i] = len(sorted_nodes)
         sorted_nodes.append(Node(operation, inputs))
@@ -226,7 +238,9 @@ def _fits(cells: Net) -> bool:
 
 def _nodes_and_sources(choices: Choices) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
     nodes = (
-        choices[:, : NODES * _WIDTH].reshape(len(choices), NODES, _WIDTH).astype(np.intp)
+        choices[:, : NODES * _WIDTH]
+        .reshape(len(choices), NODES, _WIDTH)
+        .astype(np.intp)
     )
     return nodes[:, :, 0], nodes[:, :, 1:]
 
@@ -238,7 +252,9 @@ def counts(choices: Choices) -> Matrix:
     read = operations[rows[:, None, None], np.maximum(sources - _FIRST, 0)]
     kinds = np.where(sources >= _FIRST, 1 + read, np.where(sources == _X, 0, 1))
     edges = np.zeros((len(choices), len(_OPERATIONS), _KINDS), dtype=np.float32)
-    np.add.at(edges, (rows[:, None, None], operations[:, :, None], kinds), sources != _NONE)
+    np.add.at(
+        edges, (rows[:, None, None], operations[:, :, None], kinds), sources != _NONE
+    )
     frequencies = np.stack(
         [(operations == k).sum(axis=1) for k in range(1, len(_OPERATIONS))], axis=1
     )
@@ -271,7 +287,8 @@ def paths(choices: Choices) -> Matrix:
             least[:, start] = 0
             for node in range(NODES):
                 before = np.min(
-                    [least[rows, sources[:, node, slot]] for slot in range(_INPUTS)], axis=0
+                    [least[rows, sources[:, node, slot]] for slot in range(_INPUTS)],
+                    axis=0,
                 )
                 least[:, _FIRST + node] = np.minimum(before + weights[:, node], _FAR)
             least = np.where(there, np.take_along_axis(least, states, axis=1), _FAR)
@@ -334,7 +351,9 @@ class NBNLP(ChoiceSpace):
         >>> recipe += '"h_new_0": {"op": "activation_tanh", "input": ["f"]}}'
         >>> (
         ...     space.parse(recipe) == cell,
-        ...     float(space.analytic["params"][1](np.array([cell.choices]), Network())[0]),
+        ...     float(
+        ...         space.analytic["params"][1](np.array([cell.choices]), Network())[0]
+        ...     ),
         ... )
         (True, 15066078.0)
     """
@@ -460,7 +479,9 @@ class NBNLP(ChoiceSpace):
             text = f"{_OPERATIONS[operation] if i >= 0 else _SOURCES[source]}{state}"
             size = 8.0 + 5.0 * len(text), 16.0
             colour = _COLOURS.get(operation, INK)
-            marks.append(Box(point, size, 16.0 / 3, PAPER, colour, 2.2 if state else 1.2))
+            marks.append(
+                Box(point, size, 16.0 / 3, PAPER, colour, 2.2 if state else 1.2)
+            )
             marks.append(Text(point, text, 7.5))
         return Sketch(_PAPER, marks)
 
@@ -488,7 +509,9 @@ def _drawn(rng: np.random.Generator, n: int, states: int) -> Net | None:
         arity = int(rng.choice(_ARITIES[operation]))
         known = [*range(1, 2 + states), *range(_FIRST, _FIRST + i)]
         first = [source for source in unread if operation == _LINEAR or source != _X]
-        rest = [s for s in known if s not in first and (operation == _LINEAR or s != _X)]
+        rest = [
+            s for s in known if s not in first and (operation == _LINEAR or s != _X)
+        ]
         pool = [*map(int, rng.permutation(first)), *map(int, rng.permutation(rest))]
         if len(pool) < arity:
             return None
@@ -513,4 +536,6 @@ def _recipe(recipe: Mapping[str, Mapping[str, Any]]) -> Net:
     if len(nodes) > NODES:
         raise ValueError("it has too many nodes")
     names = [f"h_new_{i}" for i in range(_STATES)]
-    return ordered(Net(nodes, [sources[name] - _FIRST for name in names if name in recipe]))
+    return ordered(
+        Net(nodes, [sources[name] - _FIRST for name in names if name in recipe])
+    )

@@ -52,7 +52,9 @@ class LazyCells(Sequence[Cell]):
         by_text: The cells that are made so far, by their string.
     """
 
-    def __init__(self, choices: Choices, write: Callable[[tuple[int, ...]], str]) -> None:
+    def __init__(
+        self, choices: Choices, write: Callable[[tuple[int, ...]], str]
+    ) -> None:
         """Take what the cells are made of; none is made yet."""
         self.choices = choices
         self.by_text: dict[str, Cell] = {}
@@ -125,7 +127,9 @@ class ChoiceSpace(Space):
     options: tuple[tuple[str, ...], ...]
 
     def __init__(
-        self, name: str | None = None, options: Mapping[str, Iterable[object]] | None = None
+        self,
+        name: str | None = None,
+        options: Mapping[str, Iterable[object]] | None = None,
     ) -> None:
         """Define the space, where the class has not.
 
@@ -196,7 +200,11 @@ class ChoiceSpace(Space):
             return self.name
         options = dict(zip(self.positions, map(list, self.options), strict=True))
         return json.dumps(
-            {"name": self.name, "listed": isinstance(self, Enumerable), "options": options}
+            {
+                "name": self.name,
+                "listed": isinstance(self, Enumerable),
+                "options": options,
+            }
         )
 
     def allows(self, choices: tuple[int, ...]) -> bool:
@@ -212,7 +220,9 @@ class ChoiceSpace(Space):
     def write(self, choices: tuple[int, ...]) -> str:
         """The canonical string of a combination."""
         pairs = zip(self._written, choices, strict=True)
-        return f"{self.cell_name}({', '.join([texts[choice] for texts, choice in pairs])})"
+        return (
+            f"{self.cell_name}({', '.join([texts[choice] for texts, choice in pairs])})"
+        )
 
     @cached_property
     def _written(self) -> list[list[str]]:
@@ -243,7 +253,9 @@ class ChoiceSpace(Space):
             )
         return [option for *_, option in pairs]
 
-    def _matched(self, pattern: re.Pattern[str], text: str, shape: str) -> tuple[str, ...]:
+    def _matched(
+        self, pattern: re.Pattern[str], text: str, shape: str
+    ) -> tuple[str, ...]:
         match = pattern.fullmatch(cell_text(text))
         if match is None:
             raise UserError(
@@ -510,7 +522,9 @@ class Sampled(EnumerableChoiceSpace):
                 f"{n:,} cells of the space {base.name} are held; {MOST_CELLS:,} are the most."
             )
         if not ((array >= 0) & (array < widths)).all() or not base.allows_all(array):
-            raise UserError(f"A cell that should be held is none of the space {base.name}.")
+            raise UserError(
+                f"A cell that should be held is none of the space {base.name}."
+            )
         if len(set(keys_of(array))) < n:
             raise UserError(f"A cell of the space {base.name} is held twice.")
         self.name = f"{base.name}-{n}"
@@ -605,7 +619,9 @@ class Sampled(EnumerableChoiceSpace):
             )  # more than the steps that two cells can be apart
             near.append(_nearest(distances, start, k))
         sources, targets = np.repeat(np.arange(n), k), np.concatenate(near).ravel()
-        pairs = np.unique(np.concatenate([sources * n + targets, targets * n + sources]))
+        pairs = np.unique(
+            np.concatenate([sources * n + targets, targets * n + sources])
+        )
         counted = np.bincount(pairs // n, minlength=n)
         return np.concatenate([counted, pairs % n]).astype(np.int32)
 

@@ -95,7 +95,10 @@ def space_named(definition: str) -> Space:
         UserError: No space has that name, or the definition is malformed.
 
     Example:
-        >>> space_named("transnas-macro").size, space_named("nb201") is space_named("nb201")
+        >>> (
+        ...     space_named("transnas-macro").size,
+        ...     space_named("nb201") is space_named("nb201"),
+        ... )
         (3256, True)
     """
     if definition.startswith("{"):
@@ -204,7 +207,9 @@ def cell_named(text: str) -> tuple[Space, Cell]:
             return space, space.parse(text)
         except UserError as error:
             examples = (space.reference.text, *space.named)
-            shared = max(len(commonprefix([text.strip(), example])) for example in examples)
+            shared = max(
+                len(commonprefix([text.strip(), example])) for example in examples
+            )
             refusals.append((shared, error))
     raise max(refusals, key=lambda refusal: refusal[0])[1]
 

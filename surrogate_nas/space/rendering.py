@@ -46,7 +46,9 @@ def _box(box: Box) -> Patch:
     paint: Any = {"facecolor": box.fill, "edgecolor": box.stroke, "linewidth": box.line}
     if 2 * box.rounding == width == height:
         return Circle(box.centre, box.rounding, **paint)
-    style = f"round,pad=0,rounding_size={box.rounding}" if box.rounding else "square,pad=0"
+    style = (
+        f"round,pad=0,rounding_size={box.rounding}" if box.rounding else "square,pad=0"
+    )
     corner = x - width / 2, y - height / 2
     return FancyBboxPatch(corner, width, height, boxstyle=style, **paint)
 

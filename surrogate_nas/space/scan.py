@@ -33,7 +33,9 @@ class Scale:
         self._low = low
         self._high = high
         self._log = log
-        numbers = np.geomspace(low, high, STEPS) if log else np.linspace(low, high, STEPS)
+        numbers = (
+            np.geomspace(low, high, STEPS) if log else np.linspace(low, high, STEPS)
+        )
         self.options = tuple(f"{number:.4g}" for number in numbers)
 
     def step(self, value: float) -> int:
@@ -97,7 +99,9 @@ class ScAn(ChoiceSpace):
     apart = "shares"
     views = ("shares",)
 
-    def __init__(self, name: str, scales: Mapping[str, Scale | tuple[str, ...]]) -> None:
+    def __init__(
+        self, name: str, scales: Mapping[str, Scale | tuple[str, ...]]
+    ) -> None:
         """Define the space.
 
         Args:
@@ -114,7 +118,9 @@ class ScAn(ChoiceSpace):
         )
 
     def _shares(self, choices: Choices) -> Matrix:
-        widths = np.array([len(options) - 1 for options in self.options], dtype=np.float32)
+        widths = np.array(
+            [len(options) - 1 for options in self.options], dtype=np.float32
+        )
         return np.asarray(choices / widths, dtype=np.float32)
 
     @property

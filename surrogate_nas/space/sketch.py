@@ -138,7 +138,13 @@ class Frame(NamedTuple):
 
     @classmethod
     def around(
-        cls, across: Point, up: Point, size: Point, *, top: float = 0.0, equal: bool = False
+        cls,
+        across: Point,
+        up: Point,
+        size: Point,
+        *,
+        top: float = 0.0,
+        equal: bool = False,
     ) -> Frame:
         """The frame that just holds a range of coordinates.
 
@@ -265,7 +271,8 @@ def _arrow(arrow: Arrow) -> str:
     return (
         f'{line}<path d="M0 0L{-size:.1f} {-size / 2:.1f}V{size / 2:.1f}Z" '
         f'transform="translate({x2:.1f} {y2:.1f}) rotate({angle:.0f})" '
-        f'style="fill:{_colour(arrow.colour)};stroke:{_colour(arrow.colour)};stroke-width:{arrow.line:g}"/>'
+        f'style="fill:{_colour(arrow.colour)};stroke:{_colour(arrow.colour)};'
+        f'stroke-width:{arrow.line:g}"/>'
     )
 
 

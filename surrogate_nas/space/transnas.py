@@ -97,7 +97,9 @@ class Backbone:
             self.add(9 * self.channels, np.full(n, float(width)))
             self.channels = np.full(n, float(width))
 
-    def add(self, weights: Column, channels: Column, built: Flags | bool = True) -> None:
+    def add(
+        self, weights: Column, channels: Column, built: Flags | bool = True
+    ) -> None:
         """Add a convolution, with its weights per output channel, where it is built."""
         self.parameters += (weights + 2) * channels * built
         self.macs += weights * channels * self.side**2 * built
@@ -139,14 +141,14 @@ def micro_backbone(choices: Choices, network: Network) -> Backbone:
     return total
 
 
-def _sizes(backbone: Callable[[Choices, Network], Backbone]) -> tuple[Analysed, Analysed]:
+def _sizes(
+    backbone: Callable[[Choices, Network], Backbone],
+) -> tuple[Analysed, Analysed]:
     def sizes(choices: Choices, network: Network) -> tuple[Column, Column]:
         total = backbone(choices, network)
         return total.parameters, total.macs
 
-    scope = (
-        "of the backbone without the task's head, computed from the published definition"
-    )
+    scope = "of the backbone without the task's head, computed from the published definition"
     return sizes_of(
         sizes, f"trainable, {scope}", f"multiply-accumulates of convolutions, {scope}"
     )
@@ -157,7 +159,10 @@ TILES = 9
 _FULL_SIDE = 256
 # The channels between layers, and which layers enlarge from how many enlargements on.
 _DECODERS = {
-    "segmentation": ((1024, 512, 256, 128, 64, 32, 32), {i: 7 - i for i in range(1, 7)}),
+    "segmentation": (
+        (1024, 512, 256, 128, 64, 32, 32),
+        {i: 7 - i for i in range(1, 7)},
+    ),
     "image": (
         (1024, 1024, 512, 512, 256, 128, 64, 64, 32, 32, 16, 32, 16),
         {2: 6, 4: 5, 6: 4, 8: 3, 10: 2, 12: 2},
@@ -173,7 +178,9 @@ def model_sizes(backbone: Backbone, head: Head, outputs: int) -> tuple[Column, C
     times.
     """
     shapes = np.column_stack([backbone.channels, backbone.side]).astype(int).tolist()
-    sizes = np.array([_head(head, channels, side, outputs) for channels, side in shapes])
+    sizes = np.array(
+        [_head(head, channels, side, outputs) for channels, side in shapes]
+    )
     passes = TILES if head == "jigsaw" else 1
     return backbone.parameters + sizes[:, 0], passes * backbone.macs + sizes[:, 1]
 
@@ -236,7 +243,9 @@ def functional_class(choices: tuple[int, ...]) -> str:
             nodes[target] += (edge,)
     live: set[int] = set()
     for edge in sorted(read, reverse=True):
-        if any(edge in sources for sources in (nodes[-1], *map(read.get, live)) if sources):
+        if any(
+            edge in sources for sources in (nodes[-1], *map(read.get, live)) if sources
+        ):
             live.add(edge)
     shapes = {_INPUT: "x"}
     for edge in sorted(live):
@@ -275,7 +284,9 @@ class TransNASMicro(EnumerableChoiceSpace):
         *_sizes(micro_backbone),
         structural("depth", "convolutions on the longest live path", depth),
         structural(
-            "convolutions", "built in a cell", lambda choices: (choices > SKIP).sum(axis=1)
+            "convolutions",
+            "built in a cell",
+            lambda choices: (choices > SKIP).sum(axis=1),
         ),
         paths_metric,
     )
@@ -295,7 +306,9 @@ class TransNASMicro(EnumerableChoiceSpace):
         """
         known = ", ".join(f"{digit} {name}" for digit, name in enumerate(OPERATIONS))
         shape = f"64-41414-a_bc_def, each letter a digit ({known})"
-        return self.at(list(map(int, "".join(self._matched(_MICRO_FORMAT, text, shape)))))
+        return self.at(
+            list(map(int, "".join(self._matched(_MICRO_FORMAT, text, shape))))
+        )
 
     def identity(self, cell: Cell) -> str:
         """The canonical form of what a cell computes (see `functional_class`)."""
@@ -341,7 +354,9 @@ def progress(choices: Choices) -> Matrix:
     counts = [counted.sum(axis=1) for counted in (there, *changes)]
     wide, small = (np.where(there, np.cumsum(change, axis=1), 0) for change in changes)
     ranges = (wide, range(len(DOUBLINGS) + 1)), (small, range(len(HALVINGS) + 1))
-    at = [(there & (values == k)).sum(axis=1) for values, steps in ranges for k in steps]
+    at = [
+        (there & (values == k)).sum(axis=1) for values, steps in ranges for k in steps
+    ]
     return stacked(*counts, wide, small, *at)
 
 
@@ -362,9 +377,13 @@ class TransNASMacro(EnumerableChoiceSpace):
     views = ("progress", "progress+one_hot")
     analytic = by_name(
         *_sizes(macro_backbone),
-        structural("modules", "of two blocks each", lambda some: (some > 0).sum(axis=1)),
         structural(
-            "doublings", "of the channels", lambda some: np.isin(some, _DOUBLE).sum(axis=1)
+            "modules", "of two blocks each", lambda some: (some > 0).sum(axis=1)
+        ),
+        structural(
+            "doublings",
+            "of the channels",
+            lambda some: np.isin(some, _DOUBLE).sum(axis=1),
         ),
         structural(
             "halvings",
@@ -377,7 +396,9 @@ class TransNASMacro(EnumerableChoiceSpace):
 
     def _matrix(self) -> Choices:
         rows = []
-        for length, doublings, halvings in itertools.product(LENGTHS, DOUBLINGS, HALVINGS):
+        for length, doublings, halvings in itertools.product(
+            LENGTHS, DOUBLINGS, HALVINGS
+        ):
             doubled = itertools.combinations(range(length), doublings)
             halved = tuple(itertools.combinations(range(length), halvings))
             for double, halve in itertools.product(doubled, halved):
@@ -422,7 +443,10 @@ class TransNASMacro(EnumerableChoiceSpace):
         marks: list[Mark] = []
         left = 0.0
         for digit, channels, width, height in modules:
-            (x, y), size = frame.at((left + width / 2, 0.0)), frame.span((width, height))
+            (x, y), size = (
+                frame.at((left + width / 2, 0.0)),
+                frame.span((width, height)),
+            )
             marks += [
                 Box((x, y), size, 0.0, _COLOURS[digit], INK, 1.2),
                 Text((x, y - size[1] / 2 - _ABOVE), str(digit)),

@@ -34,7 +34,9 @@ class Request(NamedTuple):
         ...     def ask(self, n):
         ...         cell = self.space.sample(self.rng)
         ...         return [
-        ...             Request(cell, self.epochs[0 if self.rng.random() < 2 / 3 else -1])
+        ...             Request(
+        ...                 cell, self.epochs[0 if self.rng.random() < 2 / 3 else -1]
+        ...             )
         ...         ]
         >>> run = sn.search("fashion", Short, "valid_error", budget=30)
         >>> sorted({trial.epochs for trial in run.trials})

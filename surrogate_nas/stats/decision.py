@@ -291,10 +291,17 @@ def decide(
     Example:
         >>> better, worse = np.arange(8.0) / 100, np.arange(8.0) / 100 + 1
         >>> found = decide({"a": [better], "b": [worse], "c": [worse]})
-        >>> found.leader, found.decided, [(rival.name, rival.p) for rival in found.rivals]
+        >>> (
+        ...     found.leader,
+        ...     found.decided,
+        ...     [(rival.name, rival.p) for rival in found.rivals],
+        ... )
         ('a', True, [('b', 0.0078125)])
         >>> values = {"a": [np.zeros(4)] * 6, "b": [np.ones(4)] * 6}
-        >>> decide(values, list("uvwxyz")).decided, decide(values, list("uuuvwx")).decided
+        >>> (
+        ...     decide(values, list("uvwxyz")).decided,
+        ...     decide(values, list("uuuvwx")).decided,
+        ... )
         (True, False)
     """
     if (
@@ -329,12 +336,16 @@ def decide(
     apart = set[str]()
     if after is None or after.decided:
         better = _passing({name: rival.p for name, rival in pairs_with.items()}, level)
-        apart = _passing({name: rival.p_both for name, rival in pairs_with.items()}, level)
+        apart = _passing(
+            {name: rival.p_both for name, rival in pairs_with.items()}, level
+        )
     rivals = []
     order = sorted(pairs_with.values(), key=lambda rival: (-rival.p_both, -rival.p))
     for rank, rival in enumerate(order):
         name = rival.name
-        statement = _statement(rival, name in better, name in apart, level / len(others))
+        statement = _statement(
+            rival, name in better, name in apart, level / len(others)
+        )
         interval = rival.interval
         if interval is not None and statement not in ("decided", "split"):
             interval = min(interval[0], 0.0), max(interval[1], 0.0)
@@ -427,9 +438,19 @@ def decide_few(
         UserError: There is no candidate, or a cell has fewer than two values.
 
     Example:
-        >>> values = {"a": [1.0, 1.2, 1.1], "b": [1.3, 1.5, 1.4], "mine": [2.0, 2.1, 2.2]}
-        >>> found = decide_few({name: np.array(of) for name, of in values.items()}, "mine")
-        >>> found.leader, found.sign, [round(end, 2) for end in found.difference_interval]
+        >>> values = {
+        ...     "a": [1.0, 1.2, 1.1],
+        ...     "b": [1.3, 1.5, 1.4],
+        ...     "mine": [2.0, 2.1, 2.2],
+        ... }
+        >>> found = decide_few(
+        ...     {name: np.array(of) for name, of in values.items()}, "mine"
+        ... )
+        >>> (
+        ...     found.leader,
+        ...     found.sign,
+        ...     [round(end, 2) for end in found.difference_interval],
+        ... )
         ('a', 1, [0.76, 1.24])
     """
     candidates = [name for name in values if name != reference]
@@ -439,7 +460,9 @@ def decide_few(
         )
     means = {name: float(np.mean(sample)) for name, sample in values.items()}
     leader, *others = sorted(candidates, key=means.__getitem__)
-    about = {name: np.asarray(sample) - np.mean(sample) for name, sample in values.items()}
+    about = {
+        name: np.asarray(sample) - np.mean(sample) for name, sample in values.items()
+    }
     level = LEVEL / len(candidates)
     mean = means[leader]
     error, freedom = _scatter(about, leader)
@@ -477,7 +500,8 @@ def _without_seeds(about: Mapping[str, Values]) -> dict[str, Values] | None:
     # both sums are over (seeds - 1) degrees of freedom, times cells - 1 of the rest
     freedom = seeds - 1
     is_shared = shared > 0 and (
-        noise <= 0 or float(fdtrc(freedom, freedom * (cells - 1), shared / noise)) <= LEVEL
+        noise <= 0
+        or float(fdtrc(freedom, freedom * (cells - 1), shared / noise)) <= LEVEL
     )
     return dict(zip(about, rest, strict=True)) if is_shared else None
 
@@ -494,7 +518,9 @@ def _scatter(
     squares = float((sums**2 / counts).sum())
     freedom = float(sums.sum()) ** 2 / squares if squares > 0 else float(counts.sum())
     chosen = [about[name] for name in cells]
-    together = sum(1 / len(values) for values in chosen) * float(sums.sum() / counts.sum())
+    together = sum(1 / len(values) for values in chosen) * float(
+        sums.sum() / counts.sum()
+    )
     if lost and len(chosen) == 2:
         own = float(np.var(chosen[0] - chosen[1], ddof=1)) / len(chosen[0])
     else:
@@ -535,7 +561,10 @@ def by_space(differences: Ends, spaces: Sequence[str]) -> Values:
     one way, from -1 to 1, where every run of every problem is above 0.
     """
     return _space_means(
-        [float(signed_ranks(d).sum()) / max(len(d) * (len(d) + 1), 1) for d in differences],
+        [
+            float(signed_ranks(d).sum()) / max(len(d) * (len(d) + 1), 1)
+            for d in differences
+        ],
         spaces,
     )
 
@@ -614,7 +643,9 @@ def _corrected(quantile: float, skewness: float) -> float:
     return 3 / skewness * (float(np.cbrt(1 + skewness * (quantile - skewness / 6))) - 1)
 
 
-def runs_for_mean(difference: float, worst: float = 1.0, level: float = END_LEVEL) -> int:
+def runs_for_mean(
+    difference: float, worst: float = 1.0, level: float = END_LEVEL
+) -> int:
     """The fewest pairs of runs after which a mean difference above 0 can be significant at a level.
     After fewer, failures that could reverse it, at most `worst` large, may not have shown.
 
@@ -631,7 +662,10 @@ def mean_bound(differences: Values, worst: float) -> float:
     unseen one may be as large as `worst`.
 
     Example:
-        >>> round(mean_bound(np.zeros(40), 1.0), 3), round(mean_bound(np.zeros(59), 1.0), 3)
+        >>> (
+        ...     round(mean_bound(np.zeros(40), 1.0), 3),
+        ...     round(mean_bound(np.zeros(59), 1.0), 3),
+        ... )
         (0.072, 0.05)
     """
     sizes = np.sort(np.abs(np.round(differences, _DIGITS)))[::-1]
@@ -673,7 +707,9 @@ def detectable(first: Ends, second: Ends) -> float | None:
         return None
     by_chance = float(stdtrit(mean.freedom, 1 - END_LEVEL / 2))
     unseen = _worst(first, second) * (1 - (END_LEVEL / 2) ** (1 / runs))
-    return float(max(mean.error * by_chance, unseen) + mean.error * _NORMAL.inv_cdf(POWER))
+    return float(
+        max(mean.error * by_chance, unseen) + mean.error * _NORMAL.inv_cdf(POWER)
+    )
 
 
 def _distinct(values: Mapping[str, Ends]) -> dict[str, list[str]]:

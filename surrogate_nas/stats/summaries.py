@@ -61,7 +61,9 @@ def summarise(values: Sequence[float] | Values, *, seed: int = 0) -> Summary:
     if len(sample) == 1:
         return Summary(mean, 0.0, iqm, None)
     low, high = interval(sample[:, None], seed=seed)
-    return Summary(mean, float(sample.std(ddof=1)), iqm, (float(low[0]), float(high[0])))
+    return Summary(
+        mean, float(sample.std(ddof=1)), iqm, (float(low[0]), float(high[0]))
+    )
 
 
 def interval(samples: Values, *, seed: int = 0) -> tuple[Values, Values]:
@@ -87,7 +89,10 @@ def _weights(n: int, seed: int) -> Iterator[Values]:
     rng = np.random.default_rng(seed)
     size = max(min(_BLOCK // n, _RESAMPLES), 1)
     for start in range(0, _RESAMPLES, size):
-        yield rng.multinomial(n, np.full(n, 1 / n), size=min(size, _RESAMPLES - start)) / n
+        yield (
+            rng.multinomial(n, np.full(n, 1 / n), size=min(size, _RESAMPLES - start))
+            / n
+        )
 
 
 def ends(values: Values) -> tuple[Values, Values]:
@@ -200,7 +205,9 @@ def resampled_means(problem: int, samples: Regrets) -> Values:
     """The resampled means of all strategies, shape ``(strategies, resamples, points)``; equal ones
     stay equal.
     """
-    return np.array([(resampled(problem, len(r)) @ r).round(12) for r in samples.values()])
+    return np.array(
+        [(resampled(problem, len(r)) @ r).round(12) for r in samples.values()]
+    )
 
 
 def ranks(means: Values) -> Values:
@@ -234,7 +241,9 @@ def aggregates(problems: Sequence[Regrets]) -> Rows:
     for name in problems[0]:
         samples = [runs[name] for runs in problems]
         drawn = [
-            np.random.default_rng([number, len(runs)]).choice(runs, (RESAMPLES, len(runs)))
+            np.random.default_rng([number, len(runs)]).choice(
+                runs, (RESAMPLES, len(runs))
+            )
             for number, runs in enumerate(samples)
         ]
         every = np.concatenate(samples)
@@ -273,6 +282,9 @@ def improvements(
         low, high = ends(drawn[pair] / len(problems))
         is_single = all(len(runs[name]) == 1 for runs in problems for name in pair)
         every.append(
-            (total[pair] / len(problems), None if is_single else (float(low), float(high)))
+            (
+                total[pair] / len(problems),
+                None if is_single else (float(low), float(high)),
+            )
         )
     return every

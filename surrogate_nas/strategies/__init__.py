@@ -77,7 +77,9 @@ DEFAULTS = ("random", "local_search", "evolution", "reinforce", "bo")
 NEEDING_OPTIONS = {"external": "surrogate_nas.strategies.external:External"}
 """Those that cannot be made without an option: name → ``module:class``."""
 
-CONTROLS = {"random_mutation": "surrogate_nas.strategies.random_mutation:RandomMutation"}
+CONTROLS = {
+    "random_mutation": "surrogate_nas.strategies.random_mutation:RandomMutation"
+}
 """Those that a searcher is held against, and that nobody would use alone: name →
 ``module:class``.
 """
@@ -293,7 +295,9 @@ def _configured(
         return strategy
     parameters = inspect.signature(strategy).parameters.values()
     types = parameter_types(strategy)
-    knobs = {p.name: p for p in parameters if p.kind is p.KEYWORD_ONLY and p.name != "seed"}
+    knobs = {
+        p.name: p for p in parameters if p.kind is p.KEYWORD_ONLY and p.name != "seed"
+    }
     takes_any = any(p.kind is p.VAR_KEYWORD for p in parameters)
     for option, value in options.items():
         if option in knobs:
@@ -305,6 +309,9 @@ def _configured(
     def __init__(self: Strategy, space: Space, *, seed: int) -> None:
         strategy.__init__(self, space, seed=seed, **options)
 
-    content = {"__qualname__": f"{strategy.__qualname__}.configured", "__init__": __init__}
+    content = {
+        "__qualname__": f"{strategy.__qualname__}.configured",
+        "__init__": __init__,
+    }
     content |= {name: getattr(strategy, name) for name in ("__module__", "__doc__")}
     return type(strategy.__name__, (strategy,), content)

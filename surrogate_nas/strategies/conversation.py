@@ -148,7 +148,9 @@ class Talker(Strategy):
             self._sampling = np.random.default_rng([self._root, len(self.trials)])
         return [self.space.sample(self._sampling).text for _ in range(n)]
 
-    def answer(self, message: object, most: int) -> dict[str, Any] | list[Cell | Request]:
+    def answer(
+        self, message: object, most: int
+    ) -> dict[str, Any] | list[Cell | Request]:
         """Answer a message.
 
         Args:
@@ -207,7 +209,9 @@ class Talker(Strategy):
             raise UserError(f"epochs is one of {choices} here, not {epochs}.")
         readable = self.readable.get(epochs, ())
         if not {*entry.read} <= {*readable}:
-            raise UserError(f"read is a list of {', '.join(readable) or 'nothing'} here.")
+            raise UserError(
+                f"read is a list of {', '.join(readable) or 'nothing'} here."
+            )
         return Request(cell, epochs, tuple(entry.read))
 
     def _known(self, cells: Sequence[Cell]) -> list[dict[str, Any]]:
@@ -265,7 +269,9 @@ class Talker(Strategy):
         """
         space = self.space
         problem = {
-            name: told for name, told in (self.problem or {}).items() if name != "budget"
+            name: told
+            for name, told in (self.problem or {}).items()
+            if name != "budget"
         }
         described = {
             "name": space.name,

@@ -97,7 +97,9 @@ class External(Talker):
         """
         super().tell(trials)
         if self.history:
-            self._running.send({"tell": list(map(written, trials))}, self.timeout_seconds)
+            self._running.send(
+                {"tell": list(map(written, trials))}, self.timeout_seconds
+            )
 
     @cached_property
     def _running(self) -> Command:

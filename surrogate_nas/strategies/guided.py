@@ -47,7 +47,9 @@ def _mutated(space: Space, cell: Cell, rng: np.random.Generator) -> Cell:
 def _mutations(
     space: Space, parents: Sequence[Cell], rng: np.random.Generator
 ) -> list[Cell]:
-    return [_mutated(space, parent, rng) for parent in parents for _ in range(_CHILDREN)]
+    return [
+        _mutated(space, parent, rng) for parent in parents for _ in range(_CHILDREN)
+    ]
 
 
 def _winners(ranked: Sequence[Cell], rng: np.random.Generator) -> list[Cell]:
@@ -59,7 +61,9 @@ def _sampled(space: Space, rng: np.random.Generator) -> list[Cell]:
     return [space.sample(rng) for _ in range(_DRAWN)]
 
 
-def _mixed(space: Space, ranked: Sequence[Cell], rng: np.random.Generator) -> list[Cell]:
+def _mixed(
+    space: Space, ranked: Sequence[Cell], rng: np.random.Generator
+) -> list[Cell]:
     return [*_mutations(space, ranked[:_PARENTS], rng), *_sampled(space, rng)]
 
 
@@ -67,7 +71,9 @@ CellPool = Callable[[Space, Sequence[Cell], np.random.Generator], Iterable[Cell]
 
 POOLS: dict[str, CellPool] = {
     "mutations": lambda space, ranked, rng: _mutations(space, ranked[:_PARENTS], rng),
-    "offspring": lambda space, ranked, rng: _mutations(space, _winners(ranked, rng), rng),
+    "offspring": lambda space, ranked, rng: _mutations(
+        space, _winners(ranked, rng), rng
+    ),
     "neighbours": lambda space, ranked, rng: space.neighbours(ranked[0]),
     "local": lambda space, ranked, rng: [
         cell for centre in ranked[:_TOURNAMENT] for cell in space.neighbours(centre)
@@ -130,7 +136,9 @@ def _expected_improvement(posterior: LossPosterior, _: np.random.Generator) -> F
     from scipy.special import ndtr
 
     left = posterior.best - posterior.penalty - posterior.floor
-    z = (np.log(np.maximum(left, np.finfo(float).tiny)) - posterior.mean) / posterior.std
+    z = (
+        np.log(np.maximum(left, np.finfo(float).tiny)) - posterior.mean
+    ) / posterior.std
     gain = left * ndtr(z) - np.exp(posterior.mean + posterior.std**2 / 2) * ndtr(
         z - posterior.std
     )
@@ -217,7 +225,9 @@ class Guided(Strategy):
         """Remember the trials; a cell observed again replaces its earlier trial, and one that
         failed is not learned.
         """
-        self._observed.update({trial.cell: trial for trial in trials if not trial.failure})
+        self._observed.update(
+            {trial.cell: trial for trial in trials if not trial.failure}
+        )
         self._failed.update(trial.cell for trial in trials if trial.failure)
         self._waiting.difference_update(trial.cell for trial in trials)
 
@@ -273,7 +283,9 @@ class Guided(Strategy):
         if self.known is None or not new:
             return new
         return [
-            cell for cell, keeps in zip(new, self.known.feasible(new), strict=True) if keeps
+            cell
+            for cell, keeps in zip(new, self.known.feasible(new), strict=True)
+            if keeps
         ]
 
     def _posterior(
@@ -337,7 +349,9 @@ class Guided(Strategy):
         """
         observed = list(self._observed.values())
         cells = [trial.cell for trial in observed]
-        worst = max((trial.score for trial in observed if trial.feasible), default=np.inf)
+        worst = max(
+            (trial.score for trial in observed if trial.feasible), default=np.inf
+        )
         scores = np.array([min(trial.score, worst) for trial in observed])
         if self._adds_up:
             predicted = ~self.known.feasible(cells)
@@ -348,7 +362,9 @@ class Guided(Strategy):
 
     def _penalty(self, cells: Sequence[Cell]) -> Floats:
         return (
-            np.asarray(self.known.penalty(cells)) if self._adds_up else np.zeros(len(cells))
+            np.asarray(self.known.penalty(cells))
+            if self._adds_up
+            else np.zeros(len(cells))
         )
 
     @property

@@ -63,7 +63,9 @@ class NSGA2(OneByOne):
             self._seen.add(trial.cell)
             self._children.append(trial)
             if len(self._children) >= self.population:
-                self._parents = survivors(self._parents + self._children, self.population)
+                self._parents = survivors(
+                    self._parents + self._children, self.population
+                )
                 self._children = []
 
     def _next(self) -> Cell:
@@ -83,7 +85,9 @@ class NSGA2(OneByOne):
         if isinstance(self.space, ChoiceSpace) and self.rng.random() < self.crossover:
             taken = self.rng.random(len(cell.choices)) < 0.5
             with suppress(UserError):  # the mixture is no cell
-                cell = self.space.at(np.where(taken, cell.choices, other.choices).tolist())
+                cell = self.space.at(
+                    np.where(taken, cell.choices, other.choices).tolist()
+                )
         return self.space.mutate(cell, self.rng)
 
     def _winner(self) -> Trial:

@@ -72,7 +72,9 @@ class Reinforce(Strategy):
                 self._weights(self._listed).cumsum(), self.rng.random(n), side="right"
             )
             return [
-                self.space.cell(self._listed[min(place, len(self._listed) - 1)].tolist())
+                self.space.cell(
+                    self._listed[min(place, len(self._listed) - 1)].tolist()
+                )
                 for place in places
             ]
         cumulative = self._policy().cumsum(axis=1)
@@ -125,6 +127,8 @@ def _listed(space: ChoiceSpace) -> Choices | None:
     """The choices of all cells of a space that lists them, where they are not simply all
     combinations.
     """
-    if isinstance(space, Enumerable) and len(space) < math.prod(map(len, space.options)):
+    if isinstance(space, Enumerable) and len(space) < math.prod(
+        map(len, space.options)
+    ):
         return space.choices
     return None

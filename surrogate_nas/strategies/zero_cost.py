@@ -66,7 +66,10 @@ class ZeroCost(BayesianOptimisation):
         firsts = np.unique(points.of_cell, return_index=True)[1].tolist()
         members = [cells[place] for place in firsts]
         scores = np.column_stack(
-            [normal_scores(self.known.metric(name, members)) for name in self.known.proxies]
+            [
+                normal_scores(self.known.metric(name, members))
+                for name in self.known.proxies
+            ]
         )
         return Points((scores / np.sqrt(2 * scores.shape[1]),), points.of_cell)
 
@@ -105,4 +108,6 @@ class ZeroCost(BayesianOptimisation):
         views, of_cell = super()._points()
         if not self._guided:
             return Points(views, of_cell)
-        return Points((*(views if self.sees_cells else ()), *self._promised.views), of_cell)
+        return Points(
+            (*(views if self.sees_cells else ()), *self._promised.views), of_cell
+        )

@@ -176,7 +176,9 @@ class Boosting(Bagging):
 
     def _arrays(self) -> Arrays:
         named = enumerate(self._learned)
-        boosters = {f"{i:02}": np.frombuffer(b.save_raw("ubj"), np.uint8) for i, b in named}
+        boosters = {
+            f"{i:02}": np.frombuffer(b.save_raw("ubj"), np.uint8) for i, b in named
+        }
         return boosters | {"error": np.array(self._error)}
 
     def _restore(self, arrays: Arrays) -> None:
@@ -184,7 +186,9 @@ class Boosting(Bagging):
 
         self._error = float(arrays["error"])
         self._learned = [
-            xgboost.Booster({"nthread": 1}, model_file=bytearray(arrays[name].tobytes()))
+            xgboost.Booster(
+                {"nthread": 1}, model_file=bytearray(arrays[name].tobytes())
+            )
             for name in sorted(arrays.keys() - {"error"})
         ]
 
@@ -314,7 +318,9 @@ class Regressor(Bagging):
     def _learn_part(
         self, matrix: Matrix, target: Floats, seed: int
     ) -> tuple[Any, Floats, Floats]:
-        seeded = {"random_state": seed} if "random_state" in _parameters(self._kind) else {}
+        seeded = (
+            {"random_state": seed} if "random_state" in _parameters(self._kind) else {}
+        )
         exact = matrix.astype(np.float64)
         centre, scale = exact.mean(axis=0), spread_of(exact, LEAST_STD)
         with self._called(f"learn from {len(target)} cells", seed):
@@ -387,7 +393,9 @@ def regressor_class(text: str) -> type[Regressor]:
         UserError: There is no such module or class, it is no regressor, or an option does not fit.
 
     Example:
-        >>> regressor_class("sklearn.neighbors:KNeighborsRegressor(n_neighbors=3)").spread
+        >>> regressor_class(
+        ...     "sklearn.neighbors:KNeighborsRegressor(n_neighbors=3)"
+        ... ).spread
         'bagging'
     """
     head, options = parse_reference(text, "regressor")
@@ -397,7 +405,9 @@ def regressor_class(text: str) -> type[Regressor]:
         made = kind(**options)
     except Exception as error:
         raise UserError(f"{name} cannot be made: {_reason(error)}.") from error
-    sklearn = sys.modules.get("sklearn.base")  # there where the class is one of its kind
+    sklearn = sys.modules.get(
+        "sklearn.base"
+    )  # there where the class is one of its kind
     known = sklearn.BaseEstimator if sklearn else ()
     if sklearn and isinstance(made, known) and not sklearn.is_regressor(made):
         raise UserError(f"{name} is no regressor, as its class itself says.")
@@ -423,7 +433,9 @@ def _class_at(head: str, name: str) -> type:
         try:
             things = vars(import_module(module))
         except Exception as error:
-            raise UserError(f"{module} cannot be imported: {_reason(error)}.") from error
+            raise UserError(
+                f"{module} cannot be imported: {_reason(error)}."
+            ) from error
         if attribute not in things:
             able = [each for each, thing in things.items() if hasattr(thing, "predict")]
             raise unknown(f"regressor of {module}", attribute, able)

@@ -87,7 +87,9 @@ class Target(NamedTuple):
         """Values in the metric's unit on the learned scale, shape as given."""
         if self.logarithm:
             lifted = np.asarray(values, dtype=np.float64) + self.shift
-            values = np.log(np.maximum(lifted, np.exp(self.centre - _LOWEST * self.scale)))
+            values = np.log(
+                np.maximum(lifted, np.exp(self.centre - _LOWEST * self.scale))
+            )
         return np.asarray((values - self.centre) / self.scale, dtype=np.float64)
 
     def backward(self, mean: NDArray[Any], std: NDArray[Any]) -> tuple[Floats, Floats]:
@@ -136,7 +138,9 @@ class Scaling(NamedTuple):
         span = np.ptp(block, axis=0)
         varying = block[:, span > 0].astype(np.float64, copy=False)
         raw = cls(span > 0, varying.mean(axis=0), np.ptp(varying, axis=0), 1.0)
-        return raw._replace(distance=float(2 * raw.unit(block).var(axis=0).sum()) or 1.0)
+        return raw._replace(
+            distance=float(2 * raw.unit(block).var(axis=0).sum()) or 1.0
+        )
 
     def unit(self, block: NDArray[Any]) -> Floats:
         """Points with the columns that vary, each centred and divided by its range, and the whole
@@ -246,7 +250,10 @@ class Surrogate(Knobbed, ABC):
         >>> from surrogate_nas.space import nb201
         >>> from surrogate_nas.surrogates import make_model
         >>> cells, values = nb201()[::75], [1.0 + sum(c.choices) for c in nb201()[::75]]
-        >>> bool(make_model("ridge").fit(cells, values).predict(nb201()[1:3]).std.min() > 0)
+        >>> bool(
+        ...     make_model("ridge").fit(cells, values).predict(nb201()[1:3]).std.min()
+        ...     > 0
+        ... )
         True
     """
 
@@ -342,7 +349,9 @@ class Surrogate(Knobbed, ABC):
                 self.held_out = Prediction(held_out.mean, held_out.std * self._widening)
         return self
 
-    def _calibrated_by_region(self, values: Floats, held_out: Prediction) -> Floats | None:
+    def _calibrated_by_region(
+        self, values: Floats, held_out: Prediction
+    ) -> Floats | None:
         """The predicted mean up to which a cell is of the best (from which, where larger values are
         better), and the factors of their standard deviations and of the others', shape ``(3,)``;
         None where there are too few cells to tell them apart.
@@ -353,7 +362,9 @@ class Surrogate(Knobbed, ABC):
         if min(best.sum(), (~best).sum()) < _FEWEST_TO_CALIBRATE:
             return None
         factors = [
-            _calibrated(values[part], Prediction(held_out.mean[part], held_out.std[part]))
+            _calibrated(
+                values[part], Prediction(held_out.mean[part], held_out.std[part])
+            )
             for part in (best, ~best)
         ]
         return np.array([cut, *factors])
@@ -442,7 +453,9 @@ class Surrogate(Knobbed, ABC):
         }
         if self._regions is not None:
             common["regions"] = self._regions
-        return common | {f"model/{name}": values for name, values in self._arrays().items()}
+        return common | {
+            f"model/{name}": values for name, values in self._arrays().items()
+        }
 
     @classmethod
     def from_state(cls, settings: Mapping[str, Any], state: Arrays) -> Self:
@@ -526,7 +539,9 @@ def check_values(values: Any, n: int) -> Floats:
     try:
         numbers = np.asarray(values, dtype=np.float64)
     except (TypeError, ValueError, OverflowError) as error:
-        raise UserError(f"The values of the cells are not all numbers: {error}.") from error
+        raise UserError(
+            f"The values of the cells are not all numbers: {error}."
+        ) from error
     if numbers.shape != (n,):
         raise UserError(
             f"{n} cells need {n} values, not an array of shape {numbers.shape}."

@@ -68,15 +68,21 @@ class Ensemble(Surrogate):
     members: Sequence[Member] = other((), list, lambda _, given: given)
 
     def _begin(self) -> None:
-        chosen = self.members or MEMBERS["accuracy" if self.quantity in LOSSES else "cost"]
+        chosen = (
+            self.members or MEMBERS["accuracy" if self.quantity in LOSSES else "cost"]
+        )
         if not is_sequence(chosen):
-            raise UserError(f"The members of an ensemble are a list, not {chosen!r:.80}.")
+            raise UserError(
+                f"The members of an ensemble are a list, not {chosen!r:.80}."
+            )
         self.members = [_member(entry) for entry in chosen]
 
     @property
     def _reading(self) -> list[Member]:
         reading = [
-            member for member in self.members if model_class(member[0]).reads(self._space)
+            member
+            for member in self.members
+            if model_class(member[0]).reads(self._space)
         ]
         if not reading:
             raise UserError(
@@ -117,7 +123,9 @@ class Ensemble(Surrogate):
 
     def _combined(self, means: Floats, stds: Floats) -> Prediction:
         mean = self._weights @ means
-        return Prediction(mean, np.sqrt(self._weights @ (stds**2 + (means - mean) ** 2)))
+        return Prediction(
+            mean, np.sqrt(self._weights @ (stds**2 + (means - mean) ** 2))
+        )
 
     def _predict(self, cells: Sequence[Cell]) -> Prediction:
         found = [model.predict(cells, by_region=False) for model in self._models]

@@ -116,7 +116,9 @@ def split_drawn(
         UserError: The kind is unknown, or there are not so many cells.
     """
     classes = (
-        np.array([space.identity(cell) for cell in cells]) if kind == "grouped" else None
+        np.array([space.identity(cell) for cell in cells])
+        if kind == "grouped"
+        else None
     )
     return _split(np.arange(len(cells)), n_train, kind, classes)
 
@@ -139,7 +141,9 @@ def _split(order: Indices, n_train: int, kind: SplitKind, classes: Any) -> Holdo
     return Holdout(train, others)
 
 
-def scores_of(truth: Floats, prediction: Prediction, top: int = TOP) -> dict[str, float]:
+def scores_of(
+    truth: Floats, prediction: Prediction, top: int = TOP
+) -> dict[str, float]:
     """Score predictions; NaN where there are too few cells, or all are equal.
 
     Args:
@@ -224,7 +228,8 @@ def bands(truth: Floats, mean: Floats) -> dict[str, float]:
 
     order = np.argsort(truth, kind="stable")
     best = {
-        name: order[: max(2, round(share * len(order)))] for name, share in BANDS.items()
+        name: order[: max(2, round(share * len(order)))]
+        for name, share in BANDS.items()
     }
     return {
         name: float(kendalltau(mean[part], truth[part]).statistic)

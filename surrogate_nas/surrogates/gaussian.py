@@ -16,7 +16,13 @@ from scipy.linalg.blas import dtrsm
 from surrogate_nas.core.arguments import check_names, flag, other
 from surrogate_nas.core.metrics import LOSSES
 from surrogate_nas.space import Cell, Space
-from surrogate_nas.surrogates.base import Arrays, Prediction, Surrogate, columns, scaling
+from surrogate_nas.surrogates.base import (
+    Arrays,
+    Prediction,
+    Surrogate,
+    columns,
+    scaling,
+)
 from surrogate_nas.surrogates.base import Floats as Floats
 
 # Points and the Matérn-5/2 kernel over them, in units of its variance.
@@ -182,7 +188,9 @@ class GrowingProcess:
         self._explained += self._whitened[n] ** 2
         self.n_observed = n + 1
 
-    def observe_all(self, places: Places, covariance: Callable[[slice], Floats]) -> None:
+    def observe_all(
+        self, places: Places, covariance: Callable[[slice], Floats]
+    ) -> None:
         """Add the first observations together.
 
         Args:
@@ -391,7 +399,9 @@ def most_likely(
     for _ in range(_MOST_SWEEPS):
         before = best
         for axis, steps in GRID.items():
-            best = max((best._replace(**{axis: value}) for value in steps), key=likelihood)
+            best = max(
+                (best._replace(**{axis: value}) for value in steps), key=likelihood
+            )
         if best == before:
             break
     return best
@@ -444,7 +454,9 @@ class Warp(NamedTuple):
         low = (knots[reach] - knots[0]) / (scores[reach] - scores[0])
         high = (knots[-1] - knots[-1 - reach]) / (scores[-1] - scores[-1 - reach])
         return cls(
-            np.concatenate([[knots[0] - _REACH * low], knots, [knots[-1] + _REACH * high]]),
+            np.concatenate(
+                [[knots[0] - _REACH * low], knots, [knots[-1] + _REACH * high]]
+            ),
             np.concatenate([[scores[0] - _REACH], scores, [scores[-1] + _REACH]]),
         )
 
@@ -479,7 +491,10 @@ class GaussianProcess(Surrogate):
         >>> inside = (
         ...     np.abs(losses[7::150] - mean) <= 1.645 * std
         ... )  # of 105 unseen cells 90 %
-        >>> bool(inside.mean() > 0.75), bool(np.corrcoef(mean, losses[7::150])[0, 1] > 0.9)
+        >>> (
+        ...     bool(inside.mean() > 0.75),
+        ...     bool(np.corrcoef(mean, losses[7::150])[0, 1] > 0.9),
+        ... )
         (True, True)
     """
 
@@ -492,7 +507,9 @@ class GaussianProcess(Surrogate):
         if not self.blocks:
             is_loss = self.quantity in LOSSES
             self.blocks = (
-                ("alive", "signal") if is_loss else ("path_and_graph", "operation_counts")
+                ("alive", "signal")
+                if is_loss
+                else ("path_and_graph", "operation_counts")
             )
 
     def prepare(self, space: Space) -> None:
@@ -524,11 +541,15 @@ class GaussianProcess(Surrogate):
         self._left_out = self._process.left_out(learned)
 
     def _predict(self, cells: Sequence[Cell]) -> Prediction:
-        mean, std = self._process.predict(self._kernel(self._known, self._points(cells)))
+        mean, std = self._process.predict(
+            self._kernel(self._known, self._points(cells))
+        )
         return self._unwarped(self._offset + mean, std)
 
     def _unwarped(self, mean: Floats, std: Floats) -> Prediction:
-        return Prediction(*(self._warp.backward(mean, std) if self._warp else (mean, std)))
+        return Prediction(
+            *(self._warp.backward(mean, std) if self._warp else (mean, std))
+        )
 
     def _held_out(self, cells: Sequence[Cell], target: Floats) -> Prediction:
         return self._unwarped(*self._left_out)

@@ -78,7 +78,8 @@ def standard(matrix: NDArray[Any]) -> NDArray[np.float32]:
     """Columns of zero mean and unit variance; `matrix` of shape ``(n, d)``."""
     spread = matrix.std(axis=0)
     return np.asarray(
-        (matrix - matrix.mean(axis=0)) / np.where(spread > 0, spread, 1.0), dtype=np.float32
+        (matrix - matrix.mean(axis=0)) / np.where(spread > 0, spread, 1.0),
+        dtype=np.float32,
     )
 
 
@@ -100,18 +101,26 @@ def inputs_of(space: Enumerable) -> Inputs:
     classes = space.classes
     assert terms is not None and classes is not None
     features = surveyed(space, "functional")
-    free = [function(space.choices, Network()) for _, function in space.analytic.values()]
+    free = [
+        function(space.choices, Network()) for _, function in space.analytic.values()
+    ]
     columns = np.column_stack([features, *free])
     means = np.zeros((len(terms.classes), columns.shape[1]))
     np.add.at(means, classes, columns)
     scaled = torch.as_tensor(standard(means / np.bincount(classes)[:, None]))
     sums = tuple(torch.as_tensor(level.sums) for level in terms.levels)
     return Inputs(
-        terms, sums, torch.as_tensor(terms.classes), scaled[:, : features.shape[1]], scaled
+        terms,
+        sums,
+        torch.as_tensor(terms.classes),
+        scaled[:, : features.shape[1]],
+        scaled,
     )
 
 
-def _layer(generator: Generator, inputs: int, outputs: int, gain: float = 1.0) -> Tensor:
+def _layer(
+    generator: Generator, inputs: int, outputs: int, gain: float = 1.0
+) -> Tensor:
     drawn = torch.randn(MEMBERS, inputs, outputs, generator=generator)
     return drawn * gain / math.sqrt(max(inputs, 1))
 
@@ -167,13 +176,20 @@ def _embeddings(weights: Weights, inputs: Inputs) -> Tensor:
     embeddings = torch.cat(pooled, 1)
     for level, sums in zip(terms.levels, inputs.sums, strict=True):
         before = embeddings.shape[1]
-        read = torch.cat([sums[:, :before] @ embeddings, sums[:, before:] @ embeddings], 2)
-        for size, part in (("1x1", read[:, : level.ones]), ("3x3", read[:, level.ones :])):
+        read = torch.cat(
+            [sums[:, :before] @ embeddings, sums[:, before:] @ embeddings], 2
+        )
+        for size, part in (
+            ("1x1", read[:, : level.ones]),
+            ("3x3", read[:, level.ones :]),
+        ):
             embeddings = torch.cat(
                 [
                     embeddings,
                     _linear(
-                        weights, f"{size}/out", silu(_linear(weights, f"{size}/in", part))
+                        weights,
+                        f"{size}/out",
+                        silu(_linear(weights, f"{size}/in", part)),
                     ),
                 ],
                 1,
@@ -190,7 +206,9 @@ def _hidden(
     columns: Tensor | float,
 ) -> Tensor:
     embeddings = _embeddings(weights, inputs)
-    read = torch.cat([embeddings @ part for part in weights["read/weight"].chunk(3, 1)], 1)
+    read = torch.cat(
+        [embeddings @ part for part in weights["read/weight"].chunk(3, 1)], 1
+    )
     first = silu(inputs.classes[classes] @ read + weights["read/bias"] + columns)
     return first + silu(_linear(weights, "hidden", first))
 
@@ -206,7 +224,9 @@ def values_of(
     return _linear(weights, "last", _hidden(weights, inputs, classes, columns))[..., 0]
 
 
-def blind_parts(n: int, members: int, seed: int) -> tuple[list[NDArray[np.intp]], Tensor]:
+def blind_parts(
+    n: int, members: int, seed: int
+) -> tuple[list[NDArray[np.intp]], Tensor]:
     """The parts of ``range(n)`` that members leave out in turn, and 1 where one learns, else 0,
     shape ``(members, n)``.
     """
@@ -228,7 +248,9 @@ def optimise(
     """Minimise a loss over batches of ``range(n)`` by Adam with one cycle of the rate; returns new
     weights.
     """
-    weights = {name: weight.clone().requires_grad_() for name, weight in weights.items()}
+    weights = {
+        name: weight.clone().requires_grad_() for name, weight in weights.items()
+    }
     optimiser = torch.optim.AdamW(
         weights.values(), lr=_RATE, weight_decay=_DECAY, betas=(0.9, 0.98)
     )
@@ -317,7 +339,8 @@ class Units(NamedTuple):
         wanted = target[cells][order]
         blocks = isotonic_regression(wanted).blocks
         knots, values = (
-            np.add.reduceat(column, blocks[:-1]) / np.diff(blocks) for column in (z, wanted)
+            np.add.reduceat(column, blocks[:-1]) / np.diff(blocks)
+            for column in (z, wanted)
         )
         apart = np.concatenate([[True], np.diff(knots) > 0])
         knots, values = knots[apart], values[apart]
@@ -328,7 +351,9 @@ class Units(NamedTuple):
         ):
             nearest = knots[np.argsort(np.abs(knots - first))[:2]][-1]
             other = inner if abs(inner - first) > abs(nearest - first) else nearest
-            rise = abs(np.interp(other, knots, values) - np.interp(first, knots, values))
+            rise = abs(
+                np.interp(other, knots, values) - np.interp(first, knots, values)
+            )
             gradients.append(max(rise / max(abs(other - first), 1e-9), _LEAST_SLOPE))
         return cls(centre, spread, knots, values, np.array(gradients))
 
@@ -382,9 +407,9 @@ def hinge_rank(guess: Tensor, goal: Tensor, seen: Tensor) -> Tensor:
     "GATES", ECCV 2020.
     """
     ordered = _ordered(goal, seen)
-    return (ordered * relu(_MARGIN - _lead(guess))).sum((1, 2)) / ordered.sum((1, 2)).clamp(
-        min=1
-    )
+    return (ordered * relu(_MARGIN - _lead(guess))).sum((1, 2)) / ordered.sum(
+        (1, 2)
+    ).clamp(min=1)
 
 
 def listmle(guess: Tensor, goal: Tensor, seen: Tensor) -> Tensor:
@@ -515,7 +540,9 @@ class GraphNetwork(Surrogate):
         self._weights = weights
         with torch.no_grad():
             scores = (
-                values_of(weights, inputs_of(self._space), *self._table()).double().numpy()
+                values_of(weights, inputs_of(self._space), *self._table())
+                .double()
+                .numpy()
             )
         self._members = scores if self._units is None else self._units.of(scores)
 

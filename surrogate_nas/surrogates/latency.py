@@ -77,7 +77,9 @@ class Prior(NamedTuple):
         """The covariance of the weights, shape ``(d, d)``."""
         variances = np.exp(log_variances)
         shared = variances[0] * self.directions.T @ self.directions
-        return np.asarray(shared + np.diag(variances[1:-1][self.group]), dtype=np.float64)
+        return np.asarray(
+            shared + np.diag(variances[1:-1][self.group]), dtype=np.float64
+        )
 
 
 class WeightPosterior(NamedTuple):
@@ -100,7 +102,9 @@ class WeightPosterior(NamedTuple):
     def predict(self, matrix: Floats) -> Prediction:
         """Predict in shares of the mean measured latency; `matrix` of shape ``(n, d)``."""
         mean = matrix @ self.weights
-        variance = ((matrix @ self.root) ** 2).sum(axis=1) + self.noise * noise_shape(mean)
+        variance = ((matrix @ self.root) ** 2).sum(axis=1) + self.noise * noise_shape(
+            mean
+        )
         return Prediction(mean / self.size, np.sqrt(variance) / self.size)
 
 
@@ -227,8 +231,12 @@ class Latency(Surrogate):
         >>> from surrogate_nas.space import nb201
         >>> cells = nb201()[:300]
         >>> slow = [1.0 + sum(c == 3 for c in cell.choices) for cell in cells]
-        >>> fast = [0.5 + 0.2 * sum(c in (2, 3) for c in cell.choices) for cell in cells]
-        >>> model = Latency("cost", known={"slow": (cells, slow), "fast": (cells, fast)})
+        >>> fast = [
+        ...     0.5 + 0.2 * sum(c in (2, 3) for c in cell.choices) for cell in cells
+        ... ]
+        >>> model = Latency(
+        ...     "cost", known={"slow": (cells, slow), "fast": (cells, fast)}
+        ... )
         >>> new = [3.0 + 2 * sum(c == 3 for c in cell.choices) for cell in cells[:10]]
         >>> model.fit(cells[:10], new).predict(cells[200:]).mean.shape
         (100,)
@@ -269,7 +277,9 @@ class Latency(Surrogate):
         return Target(0.0, 0.0, 0.0, float(size))
 
     def _learn(self, cells: Sequence[Cell], target: Floats) -> None:
-        self._learned = _update(self.prior(self._space), _rows(self._space, cells), target)
+        self._learned = _update(
+            self.prior(self._space), _rows(self._space, cells), target
+        )
 
     def _predict(self, cells: Sequence[Cell]) -> Prediction:
         mean, std = self._learned.predict(_rows(self._space, cells))
@@ -286,7 +296,8 @@ class Latency(Surrogate):
         if len(cells) > _MOST_REFITTED:
             left = np.maximum(1.0 - self._learned.leverage, 1e-6)
             std = (
-                np.sqrt(self._learned.noise * noise_shape(mean) / left) / self._learned.size
+                np.sqrt(self._learned.noise * noise_shape(mean) / left)
+                / self._learned.size
             )
             return Prediction(target - (target - mean / self._learned.size) / left, std)
         std = np.empty(len(cells))
@@ -306,7 +317,9 @@ class Latency(Surrogate):
 
     def _restore(self, arrays: Arrays) -> None:
         self._prior = self._space, Prior(**within("prior/", arrays))
-        self._learned = WeightPosterior(*(arrays[name] for name in WeightPosterior._fields))  # type: ignore[arg-type]
+        self._learned = WeightPosterior(
+            *(arrays[name] for name in WeightPosterior._fields)  # type: ignore[arg-type]
+        )
 
 
 def _size(prior: Prior, matrix: Floats) -> float:
@@ -361,7 +374,9 @@ def _learn_prior(space: Space, known: KnownDevices, seed: int) -> Prior:
     if not scales:
         return vague
     spread = (
-        np.maximum(np.std(scales, axis=0), _NARROWEST) if len(scales) > 1 else vague.spread
+        np.maximum(np.std(scales, axis=0), _NARROWEST)
+        if len(scales) > 1
+        else vague.spread
     )
     return Prior(
         vague.centre, vague.directions, vague.group, np.mean(scales, axis=0), spread

@@ -99,7 +99,8 @@ class Perceptrons(Surrogate):
     def _predict(self, cells: Sequence[Cell]) -> Prediction:
         members = self._by_member(cells)
         return Prediction(
-            members.mean(axis=0), np.sqrt(members.var(axis=0) + (0.5 * self._noise) ** 2)
+            members.mean(axis=0),
+            np.sqrt(members.var(axis=0) + (0.5 * self._noise) ** 2),
         )
 
     def _held_out(self, cells: Sequence[Cell], target: Floats) -> Prediction:

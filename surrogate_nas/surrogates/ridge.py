@@ -57,7 +57,9 @@ class Ridge(Surrogate):
         self.encoding = self.encoding or fitting
 
     def _scale_of(self, values: Floats) -> Target:
-        return fit_target(values, "structure" if self.quantity == "cost" else self.quantity)
+        return fit_target(
+            values, "structure" if self.quantity == "cost" else self.quantity
+        )
 
     def _matrix(self, cells: Sequence[Cell]) -> Floats:
         return columns(self._space, cells, self.encoding).astype(np.float64)

@@ -120,7 +120,9 @@ def save(
             f"Only the project's own models can be saved, and {card.model} is none: a file must not"
             " name code."
         )
-    arrays = {f"state/{name}": np.asarray(array) for name, array in model.state().items()}
+    arrays = {
+        f"state/{name}": np.asarray(array) for name, array in model.state().items()
+    }
     arrays["train_cells"] = np.asarray(train_cells, dtype=np.int64)
     told = asdict(card) | {"network": card.network.settings}
     for name, content in (("card", told), ("settings", model.settings())):
@@ -197,7 +199,9 @@ def _fitted(arrays: Arrays, digest: str) -> Fitted:
         raise ValueError(f"no model is named {card.model}")
     settings = json.loads(arrays["settings"].tobytes())
     if settings.get("extra"):
-        raise ValueError("it reads columns beside its encoding, which models no longer do")
+        raise ValueError(
+            "it reads columns beside its encoding, which models no longer do"
+        )
     settings = {name: value for name, value in settings.items() if name not in _GONE}
     model = model_class(card.model).from_state(settings, within("state/", arrays))
     train_cells = arrays["train_cells"]

@@ -80,14 +80,21 @@ def write_compact(table: Table, path: Path) -> None:
         digits = digits_of(metric)
         whole += [_whole(table.columns[key], digits) for key in keys]
         columns = [key[1:] for key in keys]
-        metrics[name] = {"details": details(metric), "digits": digits, "columns": columns}
+        metrics[name] = {
+            "details": details(metric),
+            "digits": digits,
+            "columns": columns,
+        }
     texts = printables(table, TEXTS)
     content = {"texts": texts, "network": table.network.settings, "metrics": metrics}
     index = json.dumps(content).encode()
     values = np.concatenate(whole)
     packing: Any = {"compression": "gzip", "compression_opts": 9, "shuffle": True}
     with hdf5.writing(path, "compact", digest=_digest(index, values)) as file:
-        for name, array in (("index", np.frombuffer(index, np.uint8)), ("values", values)):
+        for name, array in (
+            ("index", np.frombuffer(index, np.uint8)),
+            ("values", values),
+        ):
             chunks = (min(len(array), _CHUNK),)
             file.create_dataset(name, data=array, chunks=chunks, **packing)
 

@@ -66,7 +66,9 @@ def write_table(table: Table, path: Path, *, compressed: bool = False) -> None:
         >>> from tempfile import TemporaryDirectory
         >>> from surrogate_nas.core.metrics import metric_named
         >>> import surrogate_nas as sn
-        >>> stacks = Table("mine", "macro", "36 stacks", "measured here", cost="queries")
+        >>> stacks = Table(
+        ...     "mine", "macro", "36 stacks", "measured here", cost="queries"
+        ... )
         >>> stacks.add(metric_named("valid_error"), 5, np.linspace(30.0, 12.0, 36))
         >>> with TemporaryDirectory() as folder:
         ...     write_table(stacks, Path(folder) / "mine.h5")
@@ -213,7 +215,9 @@ class TableFile(TableView):
             )
         return space
 
-    def _read(self, metric: str, epochs: int | None, name: str, dtype: Any) -> NDArray[Any]:
+    def _read(
+        self, metric: str, epochs: int | None, name: str, dtype: Any
+    ) -> NDArray[Any]:
         with self._file.reading() as file:
             wanted = self._index.digests[metric, epochs][name]
             group = hdf5.child(hdf5.child(file, "columns"), metric)

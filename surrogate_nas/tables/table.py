@@ -153,7 +153,9 @@ class Index:
         read = json.loads(content)
         texts = {key: _text(read["texts"][key]) for key in TEXTS}
         if texts["cost"] not in _COSTS or texts["epochs"] not in _EPOCHS:
-            raise ValueError(f"its cost is {texts['cost']}, its epochs {texts['epochs']}")
+            raise ValueError(
+                f"its cost is {texts['cost']}, its epochs {texts['epochs']}"
+            )
         if type(read["cells"]) is not int or read["cells"] < 1:
             raise ValueError("its index gives no number of cells")
         index = cls(texts, Network.of(read["network"]), read["cells"])
@@ -162,7 +164,8 @@ class Index:
                 key = name, None if spelled == _ANY else _number(spelled)
                 index.sources[key] = _text(run["source"])
                 index.digests[key] = {
-                    _seed(seed): _text(digest) for seed, digest in run["digests"].items()
+                    _seed(seed): _text(digest)
+                    for seed, digest in run["digests"].items()
                 }
             epochs = _epochs_of(name, index.digests)
             about = {"name": _text(name), "epochs": epochs}
@@ -178,7 +181,9 @@ def _epochs_of(name: str, runs: Iterable[Run]) -> tuple[int, ...]:
 def details(metric: Metric) -> dict[str, Any]:
     """Return what a file says of a metric in addition to its name and epochs."""
     return {
-        key: value for key, value in asdict(metric).items() if key not in ("name", "epochs")
+        key: value
+        for key, value in asdict(metric).items()
+        if key not in ("name", "epochs")
     }
 
 
@@ -206,7 +211,9 @@ def runs_of(contents: Contents) -> list[Run]:
         ValueError: A length is neither a number nor ``any``.
 
     Example:
-        >>> runs_of({"valid_error": {"12": "97ca", "200": "0f3c"}, "params": {"any": "a1"}})
+        >>> runs_of(
+        ...     {"valid_error": {"12": "97ca", "200": "0f3c"}, "params": {"any": "a1"}}
+        ... )
         [('valid_error', 12), ('valid_error', 200), ('params', None)]
     """
     return [
@@ -289,7 +296,9 @@ class Table:
     card: str = ""
     metrics: dict[str, Metric] = field(default_factory=dict)
     columns: dict[ColumnKey, Values] = field(default_factory=dict)
-    n_seeds: dict[tuple[str, int | None], NDArray[np.int16]] = field(default_factory=dict)
+    n_seeds: dict[tuple[str, int | None], NDArray[np.int16]] = field(
+        default_factory=dict
+    )
     sources: dict[tuple[str, int | None], str] = field(default_factory=dict)
 
     def add(
@@ -312,7 +321,9 @@ class Table:
         mean = np.asarray(mean, dtype=np.float64)
         previous = self.metrics.get(metric.name, metric)
         runs = (
-            previous.epochs if epochs is None else tuple(sorted({*previous.epochs, epochs}))
+            previous.epochs
+            if epochs is None
+            else tuple(sorted({*previous.epochs, epochs}))
         )
         present = int(np.isfinite(mean).sum())
         n_cells = present if previous.n_cells < 0 else min(previous.n_cells, present)

@@ -35,7 +35,9 @@ class _Value(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, by_values: Tensor) -> tuple[Tensor, None, None]:
         (outputs,) = ctx.saved_tensors
-        by_outputs: Tensor = _Gradient.apply(outputs, *ctx.definition)  # type: ignore[no-untyped-call]
+        by_outputs: Tensor = _Gradient.apply(  # type: ignore[no-untyped-call]
+            outputs, *ctx.definition
+        )
         axes = [1] * (outputs.dim() - 2)
         return by_values.reshape(*by_values.shape, *axes) * by_outputs, None, None
 

@@ -71,7 +71,9 @@ def device_model(device: torch.device) -> str:
     """The name that the maker gave the device."""
     if device.type == "cuda":
         return torch.cuda.get_device_name(device)
-    named = re.search(r"^model name\s*: (.*)", _read(Path("/proc/cpuinfo")), re.MULTILINE)
+    named = re.search(
+        r"^model name\s*: (.*)", _read(Path("/proc/cpuinfo")), re.MULTILINE
+    )
     return named[1].strip() if named else platform.processor() or platform.machine()
 
 
@@ -117,8 +119,8 @@ class Protocol:
         >>> Protocol(rounds=1, repeats=10)  # doctest: +ELLIPSIS
         Traceback (most recent call last):
             ...
-        surrogate_nas.core.errors.UserError: A latency needs at least 10 warm-ups and 50 timed repeats, not ...
-    """  # noqa: E501
+        surrogate_nas.core.errors.UserError: A latency needs at least 10 warm-ups ...
+    """
 
     device: str = "cpu"
     threads: int = 1
@@ -133,7 +135,10 @@ class Protocol:
         check_whole("The batch", self.batch, 1, MOST_EXAMPLES)
         for name in ("rounds", "repeats", "warm_ups"):
             check_whole(f"The {name.replace('_', '-')}", getattr(self, name), 1)
-        if self.warm_ups < FEWEST_WARM_UPS or self.rounds * self.repeats < FEWEST_REPEATS:
+        if (
+            self.warm_ups < FEWEST_WARM_UPS
+            or self.rounds * self.repeats < FEWEST_REPEATS
+        ):
             raise UserError(
                 f"A latency needs at least {FEWEST_WARM_UPS} warm-ups and {FEWEST_REPEATS} timed"
                 f" repeats, not {self.warm_ups} and {self.rounds} x {self.repeats}."
@@ -279,7 +284,9 @@ class Measured:
         by_cell: dict[str, list[float]] = {cell.text: [] for cell in self.cells}
         for visit in self.visits:
             if visit.cell:
-                by_cell[visit.cell] += visit.wall if clock == "wall" else visit.milliseconds
+                by_cell[visit.cell] += (
+                    visit.wall if clock == "wall" else visit.milliseconds
+                )
         return np.array([by_cell[cell.text] for cell in self.cells])
 
     @property
@@ -407,8 +414,20 @@ class Measured:
                 f"median of {how}, by the {clock} clock",
             ),
             ("latency_p95", "ms", "search", p95, f"95 % quantile of {how}"),
-            ("latency_iqr", "ms", "record", high - low, f"interquartile range of {how}"),
-            ("latency_wall", "ms", "record", wall, f"median of {how}, by the wall clock"),
+            (
+                "latency_iqr",
+                "ms",
+                "record",
+                high - low,
+                f"interquartile range of {how}",
+            ),
+            (
+                "latency_wall",
+                "ms",
+                "record",
+                wall,
+                f"median of {how}, by the wall clock",
+            ),
             ("memory", "MB", "search", memory, f"peak, weights included, of {setting}"),
             ("energy", "mJ", "search", energy, f"of {setting}"),
         ]
@@ -452,7 +471,10 @@ class _LiveStorages(TorchDispatchMode):  # type: ignore[no-untyped-call]
     def __init__(self, tensors: list[Tensor]) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self.peak = 0
-        self._known = {StorageWeakRef(tensor.untyped_storage()).cdata for tensor in tensors}  # type: ignore[no-untyped-call]
+        self._known = {
+            StorageWeakRef(tensor.untyped_storage()).cdata  # type: ignore[no-untyped-call]
+            for tensor in tensors
+        }
         self._live: dict[int, tuple[StorageWeakRef, int]] = {}
 
     def __torch_dispatch__(

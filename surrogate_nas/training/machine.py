@@ -129,7 +129,9 @@ def device_named(name: str) -> str:
     return str(device)
 
 
-def engine_named(space: Space, device: str = "cpu", *, by_matrices: bool = False) -> str:
+def engine_named(
+    space: Space, device: str = "cpu", *, by_matrices: bool = False
+) -> str:
     """The name of what trains the cells of a space, which is stored with every training.
 
     It has a digest of NumPy's own arithmetic where that is another on this processor.

@@ -125,7 +125,9 @@ class _Convolutions(BlueprintModule):
         )
         if weights is not None:
             edges, choices = zip(*(self.pairs[i] for i in chosen), strict=True)
-            factor = weights[list(edges), list(choices)].repeat_interleave(self.channels)
+            factor = weights[list(edges), list(choices)].repeat_interleave(
+                self.channels
+            )
             scale = scale * factor
             shift = shift * factor
         raw = convolved(x, kernels, windows)
@@ -138,9 +140,9 @@ class _Convolutions(BlueprintModule):
         """The rows of a parameter that belong to some of the convolutions."""
         if len(chosen) == len(self.pairs):
             return part
-        return part.view(len(self.pairs), self.channels, *part.shape[1:])[chosen].flatten(
-            0, 1
-        )
+        return part.view(len(self.pairs), self.channels, *part.shape[1:])[
+            chosen
+        ].flatten(0, 1)
 
 
 class MixedCell(nn.Module):
@@ -236,7 +238,9 @@ class MixedCell(nn.Module):
         }
         for e, c, name in others:
             term = computed[name]
-            terms.append((e, term if self._weights is None else self._weights[e, c] * term))
+            terms.append(
+                (e, term if self._weights is None else self._weights[e, c] * term)
+            )
         return terms
 
 
@@ -302,7 +306,9 @@ class Supernet:
         }
         self._step_price, self._example_price = prices
         self._seconds = 0.0
-        self.steps_an_epoch = math.ceil(len(self._data["train"][1]) / task.schedule.batch)
+        self.steps_an_epoch = math.ceil(
+            len(self._data["train"][1]) / task.schedule.batch
+        )
         steps = epochs * self.steps_an_epoch
         self._optimiser = torch.optim.SGD(
             self._model.parameters(),
@@ -331,7 +337,9 @@ class Supernet:
         plan = skeleton(network, write)
         self._cells = [*cells.values()]
         model = BlueprintModule(plan, plan.weights(seed), modules=cells)
-        return model.train().to(memory_format=torch.channels_last)  # type: ignore[no-any-return, call-overload]
+        return model.train().to(  # type: ignore[no-any-return, call-overload]
+            memory_format=torch.channels_last
+        )
 
     def _endless(self, name: str, seed: int) -> Iterator[tuple[Tensor, Tensor]]:
         """Batches of a split, shuffled anew every epoch."""
@@ -348,7 +356,9 @@ class Supernet:
         self._seconds = 0.0
         return seconds
 
-    def _outputs(self, inputs: Tensor, weights: Tensor | None, active: Active) -> Tensor:
+    def _outputs(
+        self, inputs: Tensor, weights: Tensor | None, active: Active
+    ) -> Tensor:
         for cell in self._cells:
             cell.mix(weights, active)
         outputs: Tensor = self._model(inputs)

@@ -92,7 +92,11 @@ class Table:
             self.digest = str(file.attrs["digest"], "ascii")
         texts, metrics = index["texts"], index["metrics"]
         card, space = json.loads(texts["card"]), json.loads(texts["space"])
-        self.name, self.task, self.length = path.stem, card["task"], card.get("length", 1)
+        self.name, self.task, self.length = (
+            path.stem,
+            card["task"],
+            card.get("length", 1),
+        )
         self.source, self.space = sources()[self.task], space["of"]
         self.usual = texts["objective"].split("@")[1].split(" ")[0]
         self.measure = card["judged_by"].removeprefix("valid_")
@@ -119,11 +123,15 @@ class Table:
             ending = name.rpartition("_")[2]
             for epochs, seed in entry["columns"]:
                 row = sign * next(lines)
-                times = [t for t in TIMES if epochs == math.ceil(t * last / 100 - SMALL)]
+                times = [
+                    t for t in TIMES if epochs == math.ceil(t * last / 100 - SMALL)
+                ]
                 for time in [ending] if ending in ("late", "mean") else times:
                     found[loss, name.removesuffix(f"_{time}"), time][seed] = row
         made = {
-            loss: {seed: np.isfinite(row) for seed, row in found[loss, name, 100].items()}
+            loss: {
+                seed: np.isfinite(row) for seed, row in found[loss, name, 100].items()
+            }
             for loss, name, _ in list(found)
             if name == "diverged"
         }
@@ -133,7 +141,9 @@ class Table:
         usual, never = made[self.usual], np.zeros(n, bool)
         some = np.any(list(usual.values()), axis=0).sum()
         seeds = sorted(s for s, known in usual.items() if 2 * known.sum() >= some > 0)
-        self.places = np.flatnonzero(np.all([usual[s] for s in seeds] or [never], axis=0))
+        self.places = np.flatnonzero(
+            np.all([usual[s] for s in seeds] or [never], axis=0)
+        )
         self.is_usable = len(seeds) >= 2 and len(self.places) >= 10
 
         def filled(row, known):
@@ -178,7 +188,9 @@ def rest(goal):
     """By seed the mean of the other seeds; of one training, itself."""
     if len(goal) == 1:
         return goal
-    return np.round([np.delete(goal, s, axis=0).mean(axis=0) for s in range(len(goal))], 12)
+    return np.round(
+        [np.delete(goal, s, axis=0).mean(axis=0) for s in range(len(goal))], 12
+    )
 
 
 def over_seeds(value, one, two):
@@ -188,7 +200,9 @@ def over_seeds(value, one, two):
 
 def kendall(one, two):
     """τ_b; 0 where all values of one tie."""
-    return float(np.nan_to_num(stats.kendalltau(one, two, method="asymptotic").statistic))
+    return float(
+        np.nan_to_num(stats.kendalltau(one, two, method="asymptotic").statistic)
+    )
 
 
 def alike(values):
@@ -236,7 +250,10 @@ def expected_pick(seen, wanted, draws):
     for drawn in draws:
         every = np.repeat(np.arange(len(seen)), drawn)
         every = every[np.argsort(seen[every], kind="stable")]
-        n, starts = len(every), np.flatnonzero(np.diff(seen[every], prepend=-np.inf) > 0)
+        n, starts = (
+            len(every),
+            np.flatnonzero(np.diff(seen[every], prepend=-np.inf) > 0),
+        )
         mean = np.add.reduceat(wanted[every], starts) / np.diff(starts, append=n)
         found.append(np.add.reduceat(_chances(n), starts) @ mean)
     return np.array(found)
@@ -409,24 +426,33 @@ class Study:
 
     def trainings(self):
         here = {
-            (one.name, loss): n for one in self.tables for loss, n in one.trained.items()
+            (one.name, loss): n
+            for one in self.tables
+            for loss, n in one.trained.items()
         }
         told = rows(self.page / "data/trainings.csv")
         wanted = {(line["table"], line["loss"]): int(line["wanted"]) for line in told}
         return [
             dict(
-                table=key[0], loss=key[1], here=here.get(key, 0), wanted=wanted.get(key, 0)
+                table=key[0],
+                loss=key[1],
+                here=here.get(key, 0),
+                wanted=wanted.get(key, 0),
             )
             for key in sorted({*here, *wanted})
         ]
 
     def contrasts(self, in_part=True, **tasks):
         """Lengths of which trainings lack decide nothing, unless they are told as they are."""
-        lacking = {one["table"] for one in self.trainings() if one["here"] < one["wanted"]}
+        lacking = {
+            one["table"] for one in self.trainings() if one["here"] < one["wanted"]
+        }
         lines = []
         for length in LENGTHS:
             ending = "" if length == 1 else f"-x{length}"
-            whole = not (in_part and lacking & {f"{task}{ending}" for task in sources()})
+            whole = not (
+                in_part and lacking & {f"{task}{ending}" for task in sources()}
+            )
             for line in self._contrasts(self.of_length(length, **tasks)):
                 for name in ("decided", "regret_decided", "negligible"):
                     line[name] = bool(line[name] and whole)
@@ -444,7 +470,9 @@ class Study:
         for (name, line), (after, level) in zip(lines.items(), steps, strict=True):
             low, high = hall(taus[name][:, 0], level)
             decided = after < 0.05 and not low <= 0 <= high
-            reach = stats.t.ppf(1 - level / 2, line["sources"] - 1) + stats.norm.ppf(0.8)
+            reach = stats.t.ppf(1 - level / 2, line["sources"] - 1) + stats.norm.ppf(
+                0.8
+            )
             line.update(contrast=name, decided=decided, holm=after, level=level)
             line.update(hall_low=low, hall_high=high, detectable=reach * line["error"])
             line.update(negligible=-0.05 < line["low"] and line["high"] < 0.05)
@@ -495,7 +523,8 @@ class Study:
         lines = []
         for one in self.tables:
             about = {
-                name: getattr(one, name) for name in ("task", "source", "length", "space")
+                name: getattr(one, name)
+                for name in ("task", "source", "length", "space")
             }
             about |= dict(table=one.name, measure=one.measure)
             about["noise"] = self.agreement[one.name] < 0.3
@@ -523,7 +552,9 @@ class Study:
                 line |= dict(goal=name, tau=over_seeds(kendall, values, rest(goal)))
                 line["quarter"] = over_seeds(quarter, values, rest(goal))
                 both = of_mean * agreement.get(key, 0.0)
-                line["corrected"] = line["tau"] / math.sqrt(both) if both > 0 else math.nan
+                line["corrected"] = (
+                    line["tau"] / math.sqrt(both) if both > 0 else math.nan
+                )
                 lost = regret(values, goal, halves)
                 yield line | dict(regret=lost / sd_of_seeds(goal), regret_in_unit=lost)
 
@@ -545,10 +576,18 @@ class Study:
             for loss in sorted({key[0] for key in table.columns} - {table.usual}):
                 own = table.columns[loss, "valid_loss", 100]
                 known = np.isfinite(own).all(axis=0)
-                own, usual = own[:, known], table.get(f"valid_{table.measure}")[:, known]
-                about = table.goal[:, known], pairs_of(self.weights[:, table.places[known]])
+                own, usual = (
+                    own[:, known],
+                    table.get(f"valid_{table.measure}")[:, known],
+                )
+                about = (
+                    table.goal[:, known],
+                    pairs_of(self.weights[:, table.places[known]]),
+                )
                 values = resampled(own, *about) - resampled(usual, *about)
-                p = 2 * stats.norm.sf(abs(values[0]) / max(values[1:].std(ddof=1), SMALL))
+                p = 2 * stats.norm.sf(
+                    abs(values[0]) / max(values[1:].std(ddof=1), SMALL)
+                )
                 line = dict(task=table.task, loss=loss, usual=table.usual, p=p)
                 lines.append(line | over_classes(values))
         after = holm([line["p"] for line in lines])[0]
@@ -585,7 +624,8 @@ class Study:
 
     def second_space(self):
         return [
-            dict(space=table.space, task=table.task, contrast=name) | over_classes(values)
+            dict(space=table.space, task=table.task, contrast=name)
+            | over_classes(values)
             for table in self.tables
             if table.space != "nb201"
             for name, values in self.taus[table.name].items()
@@ -637,7 +677,9 @@ class Study:
         for rule in each[0][1]:
             line: Line = dict(rule=rule)
             for i, name in enumerate(("params", "goal")):
-                for told in over_sources((source, far[rule][i]) for source, far in each):
+                for told in over_sources(
+                    (source, far[rule][i]) for source, far in each
+                ):
                     line |= {name: told["difference"], "sources": told["sources"]}
                     line |= {f"{name}_low": told["low"], f"{name}_high": told["high"]}
             lines += [line] if "sources" in line else []
@@ -659,7 +701,12 @@ def optima(data, fewest=1000):
             continue
         wanted = rest(table.goal)
         measure, loss = f"valid_{table.measure}", "train_loss"
-        for name, time in ((measure, 100), ("valid_loss", 100), (loss, 100), (loss, 20)):
+        for name, time in (
+            (measure, 100),
+            ("valid_loss", 100),
+            (loss, 100),
+            (loss, 20),
+        ):
             signal = table.get(name, time)
             lost, better = over_seeds(picked, signal, wanted)
             line = dict(task=table.task, signal=f"{name.replace('_', ' ', 1)} {time}")
@@ -694,7 +741,10 @@ def picks_apart(table, params):
     most the parameters of the measure's pick; a knee lies farthest below the line between the ends
     of a front.
     """
-    size, wanted = params / np.median(params), rest(table.goal) / sd_of_seeds(table.goal)
+    size, wanted = (
+        params / np.median(params),
+        rest(table.goal) / sd_of_seeds(table.goal),
+    )
     measure = table.get(f"valid_{table.measure}") / (100 if table.unit == "%" else 1)
     signals = np.array([measure, table.get("valid_loss"), table.get("train_loss")])
     far = defaultdict(lambda: np.zeros((2, len(wanted))))
@@ -714,7 +764,9 @@ def picks_apart(table, params):
             doublings = np.abs(np.log2(size[others] / size[own])).mean()
             apart = np.abs(wanted[seed, others] - wanted[seed, own]).mean()
             far[rule][:, seed] += np.array([doublings, apart]) / 3
-    others = {f"{rule} less tolerance": own - far["tolerance"] for rule, own in far.items()}
+    others = {
+        f"{rule} less tolerance": own - far["tolerance"] for rule, own in far.items()
+    }
     others.pop("tolerance less tolerance")
     return far | others
 
@@ -725,7 +777,8 @@ def knee(loss, size):
         if not front or loss[i] < loss[front[-1]]:
             front.append(i)
     along = [
-        (own[front] - own[front].min()) / (np.ptp(own[front]) or 1) for own in (loss, size)
+        (own[front] - own[front].min()) / (np.ptp(own[front]) or 1)
+        for own in (loss, size)
     ]
     return front[int(np.argmin(along[0] + along[1]))]
 
@@ -772,7 +825,9 @@ def shares(made):
     """The mean over sources of the shares of the variance of regret."""
     told = []
     made = made.sort_values(["signal", "strategy", "lambda", "seed"])
-    for (source, _), own in made[made["signal"].isin(SEARCHED)].groupby(["source", "task"]):
+    for (source, _), own in made[made["signal"].isin(SEARCHED)].groupby(
+        ["source", "task"]
+    ):
         parts = components(own["regret"].to_numpy().reshape(3, 7, 4, 4))
         told += [(source, parts / parts.sum())] if parts.any() else []
     by = list(grouped(told).values())
@@ -801,7 +856,9 @@ def components(values):
 
 # Other people's tables
 
-FAMILIES = "fashion LCDB TabM NAS-Bench-201 GraphGym NAS-Bench-NLP ScAn ViT-Bench".split()
+FAMILIES = (
+    "fashion LCDB TabM NAS-Bench-201 GraphGym NAS-Bench-NLP ScAn ViT-Bench".split()
+)
 PREFIXES = "fashion lcdb- tabm- nb201- graphgym- nbnlp- scan- vitbench-".split()
 PROBABLE = """
     LinearDiscriminantAnalysis QuadraticDiscriminantAnalysis ExtraTreesClassifier
@@ -816,7 +873,9 @@ Columns = dict[tuple[str, str, int], Values]
 def runs_of(table):
     """By split and role the runs of a metric, by the share of the longest."""
     both = (
-        m for m in ("error", "rmse", "loss") if {f"valid_{m}", f"test_{m}"} <= set(table)
+        m
+        for m in ("error", "rmse", "loss")
+        if {f"valid_{m}", f"test_{m}"} <= set(table)
     )
     measure = next(both, None)
     if measure is None:
@@ -847,7 +906,9 @@ def columns_of(path):
         table = file["columns"]
         runs = runs_of(table)
         asked = {(*key, 100): own[1.0] for key, own in runs.items()}
-        shares = [s for s in runs.get(("train", "loss"), {}) if 1 / 1.5 <= s / 0.2 <= 1.5]
+        shares = [
+            s for s in runs.get(("train", "loss"), {}) if 1 / 1.5 <= s / 0.2 <= 1.5
+        ]
         if shares:
             nearest = min(shares, key=lambda share: abs(math.log(share / 0.2)))
             asked["train", "loss", 20] = runs["train", "loss"][nearest]
@@ -872,7 +933,9 @@ def columns_of(path):
 
 def whole_of(columns):
     """Which cells all columns have."""
-    return np.all([np.isfinite(values).all(axis=0) for values in columns.values()], axis=0)
+    return np.all(
+        [np.isfinite(values).all(axis=0) for values in columns.values()], axis=0
+    )
 
 
 def judged(columns):
@@ -905,7 +968,11 @@ def with_error(value, parts, n):
 
 def differences(found):
     """The contrasts whose signals a table has."""
-    by, loss, train = ("valid", "measure", 100), ("valid", "loss", 100), ("train", "loss")
+    by, loss, train = (
+        ("valid", "measure", 100),
+        ("valid", "loss", 100),
+        ("train", "loss"),
+    )
     each = {}
     for name, key in (
         ("valid_loss", loss),
@@ -953,7 +1020,9 @@ def over_tables(source, each):
     """
     lines = {}
     for key in {key: None for own in each for key in own}:
-        pairs = [(s, own[key]) for s, own in zip(source, each, strict=True) if key in own]
+        pairs = [
+            (s, own[key]) for s, own in zip(source, each, strict=True) if key in own
+        ]
         means = grouped(pairs).values()
         y = np.array([one[0] for one in means])
         v = np.array([(one[1:] ** 2).sum() for one in means])
@@ -963,7 +1032,9 @@ def over_tables(source, each):
         if len(y) >= 3:
             line = random_effects(y, v)
             ends = stats.t.interval(0.95, len(y) - 1, y.mean(), stats.sem(y))
-        lines[key] = line | dict(plain_low=ends[0], plain_high=ends[1], tables=len(pairs))
+        lines[key] = line | dict(
+            plain_low=ends[0], plain_high=ends[1], tables=len(pairs)
+        )
     return lines
 
 
@@ -1002,7 +1073,9 @@ def families(home):
         paths = sorted(folder.glob(f"{prefix}*.h5")) if folder else []
         columns = {path.stem: columns_of(path) for path in paths}
         if family == "LCDB":
-            columns = dict(*map(lcdb, home.glob("fetched/lcdb/*/*.tar.gz") if home else ()))
+            columns = dict(
+                *map(lcdb, home.glob("fetched/lcdb/*/*.tar.gz") if home else ())
+            )
         source = [data_set(name) for name in columns]
         each = [judged(own) for own in columns.values()]
         for name, line in over_tables(source, list(map(differences, each))).items():
@@ -1012,13 +1085,19 @@ def families(home):
             found["outside"].append(about | line | dict(family=family, goal=goal))
         lost = list(map(lost_epochs, paths)) if family == "NAS-Bench-NLP" else []
         for (chooser, unit), line in over_tables(source[: len(lost)], lost).items():
-            found["epochs"].append(line | dict(family=family, chosen_by=chooser, unit=unit))
+            found["epochs"].append(
+                line | dict(family=family, chosen_by=chooser, unit=unit)
+            )
     return found
 
 
 def data_set(name):
     """TabM's splits of one set are one source."""
-    return name.rstrip("0123456789").removesuffix("-") if name.startswith("tabm-") else name
+    return (
+        name.rstrip("0123456789").removesuffix("-")
+        if name.startswith("tabm-")
+        else name
+    )
 
 
 # The page's files
@@ -1070,9 +1149,13 @@ def in_part(data, page):
         found[name] = [{k: v for k, v in line.items() if k in plain} for line in lines]
     for line in found["losses"]:
         del line["holm"]
-    others = {(one.length, one.source) for one in every.tables if one.name not in SAMPLE}
+    others = {
+        (one.length, one.source) for one in every.tables if one.name not in SAMPLE
+    }
     found["sources"] = [
-        line for line in found["sources"] if (line["length"], line["source"]) not in others
+        line
+        for line in found["sources"]
+        if (line["length"], line["source"]) not in others
     ]
     found["kinds"] = every.kinds(rows(page / "data/signals.csv"))
     found |= of_searches(data, every.tables) | dict(optima=optima(data))
@@ -1084,7 +1167,10 @@ def differing(own, told, *, in_part=False):
     heads = set(told[0]) if told else set()
     keys = ["rule"] if "rule" in heads else sorted(heads & {*KEYS})
     by_own, by_told = (
-        {tuple(str(line[name]).removesuffix(".0") for name in keys): line for line in lines}
+        {
+            tuple(str(line[name]).removesuffix(".0") for name in keys): line
+            for line in lines
+        }
         for lines in (own, told)
     )
     lacking = by_own.keys() - by_told if in_part else by_own.keys() ^ by_told

@@ -90,7 +90,12 @@ def _train(rng, table, loss, worth, of_loss, noise, broken):
     for epoch in POINTS:
         early = 1.5 * (1 - epoch / EPOCHS)
         add("train_loss", epoch, told(worth, of_train + early), "search")
-        add("valid_loss", epoch, told(worth / 2 + of_loss / 2, of_valid + early), "search")
+        add(
+            "valid_loss",
+            epoch,
+            told(worth / 2 + of_loss / 2, of_valid + early),
+            "search",
+        )
         add("valid_error", epoch, told(worth, 0.2 + early, 2), "search", "%")
         add("valid_ece", epoch, told(worth, 1 + early), "search", "%")
     add("train_loss_late", EPOCHS, told(worth, of_train + 0.1), "search")
@@ -103,7 +108,9 @@ def _train(rng, table, loss, worth, of_loss, noise, broken):
     seconds = np.where(here, rng.uniform(0.5, 2.0, (SEEDS, n)), np.nan)
     add("train_seconds", EPOCHS, seconds, "record", "s")
     add("valid_seconds", EPOCHS, seconds / 50, "record", "s")
-    add("diverged", EPOCHS, np.where(here, diverged.astype(float), np.nan), "record", "")
+    add(
+        "diverged", EPOCHS, np.where(here, diverged.astype(float), np.nan), "record", ""
+    )
 
 
 def effects(tasks, seed=0):
@@ -134,12 +141,18 @@ def write_lcdb(path, sets):
         worth = rng.normal(0, 0.06, 11)
         sharp = rng.normal(0, 0.2, 11)
         for at, learner in enumerate((*LEARNERS, "SVC_linear")):
-            for size, outer, inner in itertools.product((16, 64, 256), range(5), range(5)):
+            for size, outer, inner in itertools.product(
+                (16, 64, 256), range(5), range(5)
+            ):
                 if at == data % 9 and outer == 2 or rng.random() < 0.02:
                     continue
                 right = 0.7 + worth[at] + rng.normal(0, 0.03, 3) + [0.1, 0, 0]
                 loss = (
-                    0.6 - worth[at] + sharp[at] ** 2 + rng.normal(0, 0.03, 3) - [0.3, 0, 0]
+                    0.6
+                    - worth[at]
+                    + sharp[at] ** 2
+                    + rng.normal(0, 0.03, 3)
+                    - [0.3, 0, 0]
                 )
                 about = f"{data},{learner},{size},100,{outer},{inner},0.5"
                 for kind, scores in (("accuracy", right), ("logloss", loss)):
@@ -150,7 +163,10 @@ def write_lcdb(path, sets):
     lacking = f"{sets[0]},ExtraTreeClassifier,16,100,0,0,0.5,,,"
     every = rows | {"auc": [lacking], "f1": [lacking]}
     members = [
-        (f"lcdb-0.1.0/lcdb/database-{kind}.csv", "\n".join([_HEAD, *lines, ""]).encode())
+        (
+            f"lcdb-0.1.0/lcdb/database-{kind}.csv",
+            "\n".join([_HEAD, *lines, ""]).encode(),
+        )
         for kind, lines in every.items()
     ]
     return tarred(path, members, "w:gz")

@@ -54,7 +54,9 @@ def judged(folder):
     return [judge(table, 100) for table in read_tables(folder)]
 
 
-def test_a_control_has_the_difference_and_the_error_of_the_bootstrap(judged, monkeypatch):
+def test_a_control_has_the_difference_and_the_error_of_the_bootstrap(
+    judged, monkeypatch
+):
     fast = _Fast(judged[0], 100)
     monkeypatch.setattr(fast, "_drawn", lambda *_: iter(fast._goals))
     found = dict(fast.contrasts(np.random.default_rng(0), "labels"))
@@ -145,7 +147,9 @@ def assert_recomputed(frames, folder):
         frame.to_csv(folder / f"{name}.csv", index=False)
         here = set(frame["family"])
         own = [line for line in again[name] if line["family"] in here]
-        assert independent.differing(own, independent.rows(folder / f"{name}.csv")) == []
+        assert (
+            independent.differing(own, independent.rows(folder / f"{name}.csv")) == []
+        )
 
 
 def test_lcdb_is_recomputed(tmp_path, monkeypatch):
@@ -176,7 +180,9 @@ def test_tables_of_others_are_recomputed(fresh_home):
     found = frames["replications"].set_index(["family", "contrast"])
     assert found.loc[("TabM", "train"), ["tables", "sources"]].tolist() == [4, 3]
     assert {"fashion", "TabM", "NAS-Bench-NLP"} <= set(found.index.get_level_values(0))
-    assert set(frames["epochs"]["chosen_by"]) == {*outside.CHOOSERS} - {"validation loss"}
+    assert set(frames["epochs"]["chosen_by"]) == {*outside.CHOOSERS} - {
+        "validation loss"
+    }
     assert_recomputed(frames, fresh_home)
 
 
@@ -256,7 +262,11 @@ def test_a_pick_among_all_classes(tmp_path, monkeypatch):
 
 def test_the_design_is_counted_among_the_classes_that_are_looked_at():
     wanted = designed()
-    assert wanted["digits", "cross_entropy"] == wanted["digits-x4", "cross_entropy"] == 400
+    assert (
+        wanted["digits", "cross_entropy"] == wanted["digits-x4", "cross_entropy"] == 400
+    )
     assert wanted["rotation-x0.2", "squared"] == 400
-    assert wanted["digits-macro", "cross_entropy"] == 2 * 36, "the space has no more cells"
+    assert wanted["digits-macro", "cross_entropy"] == 2 * 36, (
+        "the space has no more cells"
+    )
     assert ("digits-x4", "focal") not in wanted and wanted["digits", "focal"] == 400

@@ -64,8 +64,12 @@ def searches(folder):
             of_signal[SWITCH] = 0.4
             for signal, strategy, weight in ways:
                 for seed in range(SEEDS):
-                    regret = of_signal[signal] + of_strategy[strategy] + rng.exponential()
-                    writer.writerow((digest, task, signal, strategy, weight, seed, regret))
+                    regret = (
+                        of_signal[signal] + of_strategy[strategy] + rng.exponential()
+                    )
+                    writer.writerow(
+                        (digest, task, signal, strategy, weight, seed, regret)
+                    )
 
 
 @pytest.fixture(scope="module")
@@ -75,7 +79,9 @@ def data(tmp_path_factory):
     write_simulated(folder, effects(TASKS), classes=range(30, 150))
     write_simulated(folder, effects(TASKS[:4]), lengths=(4,), broken=False)
     write_simulated(folder, effects(["rotation"]), lengths=(0.2,), broken=False)
-    write_simulated(folder, effects(["text"]), classes=range(36), space="macro", **usual)
+    write_simulated(
+        folder, effects(["text"]), classes=range(36), space="macro", **usual
+    )
     searches(folder)
     return folder
 
@@ -85,7 +91,8 @@ def wanted(lacking):
     more = {("digits-macro", "cross_entropy"): 120}
     for task in TASKS:
         more |= {
-            (task, loss): 400 - (task == "digits") for loss in ("cross_entropy", "brier")
+            (task, loss): 400 - (task == "digits")
+            for loss in ("cross_entropy", "brier")
         }
         more[f"{task}-x4", "cross_entropy"] = 0 if task == TASKS[4] else 400
     return {key: n + (key[0] == lacking) for key, n in more.items()}
@@ -154,7 +161,9 @@ def test_another_number_or_line_is_noticed(again, page):
     for column in ("difference", "decided", "regret_p", "tasks"):
         own = [dict(line) for line in again["contrasts"]]
         for line in own:
-            line[column] = not line[column] if column == "decided" else line[column] + 0.001
+            line[column] = (
+                not line[column] if column == "decided" else line[column] + 0.001
+            )
         assert differing(own, told), column
 
 
@@ -166,9 +175,13 @@ def test_the_page_prints_what_is_recomputed(again, page):
         for prefix in ("new_", "hall_", "two_level_"):
             assert ends(own, prefix) in text
     for own in again["tolerance"]:
-        assert f"{own['rule']} {estimate(own, 'params')} {estimate(own, 'goal')}" in text
+        assert (
+            f"{own['rule']} {estimate(own, 'params')} {estimate(own, 'goal')}" in text
+        )
     for own in again["switches"]:
-        assert f"{own['strategy'].replace('_', ' ')} {estimate(own)} (further in" in text
+        assert (
+            f"{own['strategy'].replace('_', ' ')} {estimate(own)} (further in" in text
+        )
     for own in again["gains"]:
         assert f"a search ends {estimate(own)} standard deviations of a seed" in text
     for own in again["variance"]:
@@ -215,7 +228,9 @@ def test_a_length_that_is_not_whole_is_told_and_not_decided(data, tmp_path):
     frame = found.contrasts.set_index("length")
     assert frame.loc[1, "whole"].all() and frame.loc[1, "decided"].any()
     longer = frame.loc[4]
-    assert not longer[["whole", "decided", "regret_decided", "negligible"]].any(axis=None)
+    assert not longer[["whole", "decided", "regret_decided", "negligible"]].any(
+        axis=None
+    )
     text = words(write_page(found, tmp_path).parent)
     assert "not whole yet" in text and "in runs 4 times as long" not in text
 
@@ -282,7 +297,14 @@ def test_of_too_few_sources_the_page_says_so(tmp_path):
 
 
 def test_bad_input_is_one_line(tmp_path):
-    command = [sys.executable, "-m", "analysis.answer", "--data", str(tmp_path), "--out"]
+    command = [
+        sys.executable,
+        "-m",
+        "analysis.answer",
+        "--data",
+        str(tmp_path),
+        "--out",
+    ]
     done = subprocess.run(
         [*command, str(tmp_path / "out")], capture_output=True, text=True, check=False
     )

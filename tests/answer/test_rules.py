@@ -47,7 +47,9 @@ def test_tau_of_resampled_classes_is_that_of_the_drawn_values():
     found = Crossed(counts.astype(np.float32))(signal, goal)
     for row, count in zip(found, counts.astype(int), strict=True):
         drawn = np.repeat(np.arange(12), count)
-        each = [kendalltau(signal[s][drawn], goal[1 - s][drawn]).statistic for s in (0, 1)]
+        each = [
+            kendalltau(signal[s][drawn], goal[1 - s][drawn]).statistic for s in (0, 1)
+        ]
         assert row == pytest.approx(np.mean(each), abs=1e-6)
 
 
@@ -99,7 +101,9 @@ def test_each_outcome_has_a_name(decided, difference, negligible, said):
 
 
 def test_the_design_has_27_tasks_of_20_sources():
-    tasks = {table for table, _ in designed() if "-x" not in table and "macro" not in table}
+    tasks = {
+        table for table, _ in designed() if "-x" not in table and "macro" not in table
+    }
     assert len(tasks) == 27 and len({SOURCES[task] for task in tasks}) == 20
 
 
@@ -156,7 +160,9 @@ def test_without_a_mean_few_are_decided(law):
     rng = np.random.default_rng(5)
     n = 0
     for _ in range(300):
-        drawn = rng.standard_normal(18) if law == "normal" else rng.exponential(size=18) - 1
+        drawn = (
+            rng.standard_normal(18) if law == "normal" else rng.exponential(size=18) - 1
+        )
         values = 0.092 * drawn + 0.035 * rng.standard_normal(18)
         found = combine(values, np.full(18, 0.035**2))
         n += decide([(found, values), *[(combined(1.0), values)] * 3])[0].decided

@@ -112,7 +112,10 @@ def test_rounds_go_over_all_pairs_and_train_nothing_twice():
     assert list(steps) == [(one, 0), (two, 0), (one, 1), (two, 1), (one, 2)]
     jobs = [(batch.plan, job) for batch in found for job in batch.jobs]
     assert len(jobs) == len(set(jobs)) == 180 + 180 + 100 - 1
-    assert {job for plan, job in jobs if plan == one} == {*wide.jobs(), *deep.jobs()} - done
+    assert {job for plan, job in jobs if plan == one} == {
+        *wide.jobs(),
+        *deep.jobs(),
+    } - done
 
 
 @given(st.integers(1, 2000))
@@ -127,7 +130,9 @@ def test_checkpoints(epochs):
 
 
 def test_the_late_mean_is_that_of_the_last_fifth():
-    kept = {(one.metric.name, one.epochs): one for one in recorded_of(TASKS["digits"], 20)}
+    kept = {
+        (one.metric.name, one.epochs): one for one in recorded_of(TASKS["digits"], 20)
+    }
     entry = {"valid_loss": list(range(20)), "train_loss": [float(i) for i in range(20)]}
     late = kept["valid_loss_late", 20]
     assert late.read(entry) == np.mean([16, 17, 18, 19])
@@ -180,7 +185,9 @@ def test_a_larger_design_goes_on_and_a_smaller_table_is_not_written(
     with Journal(run.journal(), run.settings()) as journal:
         for entry in kept:
             journal.append(entry)
-    assert before == {path.name: path.read_bytes() for path in (first / "out").iterdir()}
+    assert before == {
+        path.name: path.read_bytes() for path in (first / "out").iterdir()
+    }
 
 
 def test_a_pair_that_fails_ends_no_other(fresh_home):
@@ -263,7 +270,9 @@ def test_the_table_of_all_cells_has_curves_that_twins_share(fresh_home, tmp_path
             column = bench.column("valid_loss", epoch, seed)
             assert set(column[twins]) == {curve.values["valid_loss"][epoch - 1]}
     lines = plan.journal().read_text().splitlines(keepends=True)
-    plan.journal().write_text("".join(lines[:4]) + lines[4][:20])  # a crash tore the fourth
+    plan.journal().write_text(
+        "".join(lines[:4]) + lines[4][:20]
+    )  # a crash tore the fourth
     assert fashion.make(plan, tmp_path / "again.h5", latencies=0)["trainings"] == 14
     assert plan.journal().read_text().splitlines()[:4] == [
         line.strip() for line in lines[:4]

@@ -31,7 +31,9 @@ def seeded(tmp_path):
     table.add(Metric("test_error", "%", "final", "error"), 200, mean, counts, both)
     for epochs in (12, 200):
         table.add(
-            Metric("train_seconds", "s", "record", "cost"), epochs, np.full(N, 2.0 * epochs)
+            Metric("train_seconds", "s", "record", "cost"),
+            epochs,
+            np.full(N, 2.0 * epochs),
         )
     table.add(Metric("valid_seconds", "s", "record", "cost"), None, np.full(N, 3.0))
     holes = np.arange(N, dtype=float) + 1
@@ -70,7 +72,9 @@ def test_one_cell_one_metric_is_an_answer(seeded, space):
 def test_the_shapes_of_a_query(seeded, space):
     one = space[1]
     two = space[2]
-    assert seeded.query(one, "valid_error") == seeded.query(str(one), "valid_error") == 2.0
+    assert (
+        seeded.query(one, "valid_error") == seeded.query(str(one), "valid_error") == 2.0
+    )
     assert seeded.query([one, str(two)], "valid_error") == [2.0, 3.0]
     assert seeded.query([], "valid_error") == []
     by_name = seeded.query(one, epochs=200)
@@ -103,7 +107,8 @@ def test_no_seed_is_ever_imputed(seeded, space):
 def test_a_cost_that_a_cell_lacks_is_left_out_where_no_metric_is_named(seeded, space):
     whole, lacking = seeded.query([space[0], space[7]])
     assert (
-        whole.keys() - lacking.keys() == {"latency@thing"} and lacking["valid_error"] == 8.0
+        whole.keys() - lacking.keys() == {"latency@thing"}
+        and lacking["valid_error"] == 8.0
     )
 
 
@@ -152,7 +157,8 @@ def test_the_mean_cost_at_twelve_epochs_is_the_published_convention(real, space)
     long = real.measure(list(space), [real.question("valid_error", 200)]).cost
     assert long.mean() > 10 * cost.mean()
     both = real.measure(
-        list(space), [real.question("valid_error", 12), real.question("valid_error", 200)]
+        list(space),
+        [real.question("valid_error", 12), real.question("valid_error", 200)],
     ).cost
     assert both == pytest.approx(cost + long)
 

@@ -58,7 +58,8 @@ def test_an_answer_is_kept_as_it_was(file):
 
 def test_processes_that_answer_at_once_agree_and_lose_nothing(file):
     said = [
-        process.communicate()[0].split() for process in [adding(file, me) for me in "abc"]
+        process.communicate()[0].split()
+        for process in [adding(file, me) for me in "abc"]
     ]
     assert said[0] == said[1] == said[2] and len(said[0]) == 40
     cache = AnswerCache(file)
@@ -130,7 +131,8 @@ def test_no_flipped_bit_and_no_cut_changes_an_answer(file):
         try:
             for _ in range(2):
                 assert all(
-                    cache.find(key) in (trained, None) for key, trained in answers.items()
+                    cache.find(key) in (trained, None)
+                    for key, trained in answers.items()
                 )
                 cache.add_all(answers, {})
         except UserError as error:
@@ -170,7 +172,9 @@ def old(file):
 
 
 def test_the_lines_of_an_earlier_version_are_taken_over_once(file, old):
-    expected = json.loads((FOLDER / "0.1.0" / "expected.json").read_text())["answers.jsonl"]
+    expected = json.loads((FOLDER / "0.1.0" / "expected.json").read_text())[
+        "answers.jsonl"
+    ]
     cell, epochs, seed, *_ = json.loads(
         old.read_text().partition(" ")[2].partition("\n")[0]
     )

@@ -47,7 +47,9 @@ DAMAGED = {
     "no number of seconds": described(seconds=float("nan")),
     "a checkpoint elsewhere": described(checkpoint="../../elsewhere"),
     "files that are none": described(files=3),
-    "lists in lists": lambda place: (place.path / "done.json").write_text("[" * 100_000),
+    "lists in lists": lambda place: (place.path / "done.json").write_text(
+        "[" * 100_000
+    ),
     "emptied": lambda place: os.truncate(place.path / "done.json", 0),
     "another weight": content("more/state.txt", "60.0"),
     "a file more": content("more/state.part", "61.0"),
@@ -73,7 +75,8 @@ def test_a_damaged_checkpoint_is_dropped_with_one_line_and_trained_again(
 
 
 @pytest.mark.parametrize(
-    "line", [b"\xff", b"[" * 100_000, b'{"epoch": "3"}', b'{"epoch": 1e999}', b"3", b"{}"]
+    "line",
+    [b"\xff", b"[" * 100_000, b'{"epoch": "3"}', b'{"epoch": 1e999}', b"3", b"{}"],
 )
 def test_a_damaged_report_ends_no_later_search(place, line):
     whole = place.reports.read_bytes()

@@ -57,7 +57,13 @@ def calls():
 
 @pytest.mark.parametrize(
     ("space", "strategy"),
-    [(DEEP, "random"), (DEEP, "bo"), (DEEP, "zero_cost"), (DEEP, "guided"), (LISTED, "bo")],
+    [
+        (DEEP, "random"),
+        (DEEP, "bo"),
+        (DEEP, "zero_cost"),
+        (DEEP, "guided"),
+        (LISTED, "bo"),
+    ],
 )
 def test_a_search_calls_the_loss_for_its_budget_and_for_nothing_else(
     space, strategy, calls
@@ -101,15 +107,21 @@ def test_runs_that_a_folder_holds_are_announced_no_more(calls, capsys, tmp_path)
     bench = calls.bench()
 
     def said(runs):
-        sn.compare(bench, ["random"], "valid_error", runs=runs, budget=12, folder=tmp_path)
+        sn.compare(
+            bench, ["random"], "valid_error", runs=runs, budget=12, folder=tmp_path
+        )
         return capsys.readouterr().err
 
-    assert "valid_error: computed for at most 12 cells in each run, 24 in all." in said(2)
+    assert "valid_error: computed for at most 12 cells in each run, 24 in all." in said(
+        2
+    )
     assert "computed for" not in said(2)
     assert "at most 12 cells in each run, 24 in all." in said(4)
 
 
-def test_a_comparison_calls_as_often_as_it_said_with_its_report(calls, capsys, tmp_path):
+def test_a_comparison_calls_as_often_as_it_said_with_its_report(
+    calls, capsys, tmp_path
+):
     made = sn.compare(
         calls.bench(),
         ["random", "evolution", "bo"],
@@ -129,9 +141,12 @@ def test_a_comparison_calls_as_often_as_it_said_with_its_report(calls, capsys, t
     made.to_json()
     sn.write_report(made, tmp_path / "page")
     cells = {trial.cell for run in made.runs for trial in run.trials}
-    assert calls.of["valid_error"] == len(cells) <= 72 and 0 < calls.of["test_error"] <= 7
     assert (
-        calls.of["latency@mine"] <= SAMPLE + len(cells) and max(calls.of_cell.values()) == 1
+        calls.of["valid_error"] == len(cells) <= 72 and 0 < calls.of["test_error"] <= 7
+    )
+    assert (
+        calls.of["latency@mine"] <= SAMPLE + len(cells)
+        and max(calls.of_cell.values()) == 1
     )
 
 
@@ -232,7 +247,11 @@ def test_a_function_that_ends_the_process_is_one_line(how, snas, tmp_path):
     code, says = ENDS[how]
     made = snas("search", ending(tmp_path, code), "random", "--budget", 2)
     announced, line = made.err.strip().splitlines()
-    assert made.code == 2 and not made.out and announced.startswith("valid_error: computed")
+    assert (
+        made.code == 2
+        and not made.out
+        and announced.startswith("valid_error: computed")
+    )
     assert line.startswith("snas: valid_error of deep fails for") and says in line
 
 

@@ -55,7 +55,9 @@ def test_a_changed_configuration_is_another_benchmark(kind, name, here):
     assert opened(1) == (first, small)
 
 
-def test_a_folder_knows_what_was_read_without_the_data_directory(snas, here, monkeypatch):
+def test_a_folder_knows_what_was_read_without_the_data_directory(
+    snas, here, monkeypatch
+):
     code = CONFIGURATIONS["a CSV file"]
     search = "search", "mine.py:COMPUTED", "random", "--out", "out", "--budget"
     configured(here, code, 1)
@@ -81,7 +83,10 @@ def score(cell):
     configured(here, code, 1)
     refused = snas("search", "mine.py:COMPUTED", "random", "--budget", 5)
     assert refused.code == 2
-    assert "conf.csv changed while the benchmark was in use" in refused.err.splitlines()[-1]
+    assert (
+        "conf.csv changed while the benchmark was in use"
+        in refused.err.splitlines()[-1]
+    )
 
 
 def test_a_file_that_is_there_later_is_a_change(snas, here):
@@ -263,8 +268,12 @@ def test_a_value_that_holds_itself_has_a_digest():
         values.append(values)
         return values
 
-    assert digest_of_function(taking(around(1))) == digest_of_function(taking(around(1)))
-    assert digest_of_function(taking(around(1))) != digest_of_function(taking(around(2)))
+    assert digest_of_function(taking(around(1))) == digest_of_function(
+        taking(around(1))
+    )
+    assert digest_of_function(taking(around(1))) != digest_of_function(
+        taking(around(2))
+    )
 
 
 @pytest.mark.parametrize(
@@ -278,7 +287,10 @@ def test_what_has_no_digest_is_refused(value):
     with pytest.raises(sn.UserError) as refused:
         sn.search(bench, "random", budget=1)
     said = str(refused.value)
-    assert "<lambda> takes value.own, a " in said and "Make it inside the function." in said
+    assert (
+        "<lambda> takes value.own, a " in said
+        and "Make it inside the function." in said
+    )
     assert "\n" not in said
 
 

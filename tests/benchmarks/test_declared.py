@@ -107,7 +107,9 @@ MINE = sn.Training(SPACE, train, metrics=METRICS, epochs=4)
 
 
 @pytest.mark.parametrize("parallel", [1, 2])
-def test_an_undeclared_fraction_ends_a_search_at_its_first_epoch(parallel, tmp_path, snas):
+def test_an_undeclared_fraction_ends_a_search_at_its_first_epoch(
+    parallel, tmp_path, snas
+):
     file = tmp_path / "mine.py"
     out = tmp_path / "out"
     text = TRAINING.replace("FIRST", "0.4").replace('"net"', f'"net{parallel}"')
@@ -129,9 +131,13 @@ def test_an_undeclared_fraction_ends_a_search_at_its_first_epoch(parallel, tmp_p
     assert "sn.Metric(unit='fraction')" in refused.err.strip().splitlines()[-1]
     assert {*home.glob("live/*")} == before
     assert "width=" not in "".join(run.read_text() for run in out.glob("runs/*.jsonl"))
-    logs = [log.read_text() for log in home.glob(f"trainings/net{parallel}-*/*/log.txt")]
+    logs = [
+        log.read_text() for log in home.glob(f"trainings/net{parallel}-*/*/log.txt")
+    ]
     assert logs and all(log.count("an epoch") <= 1 for log in logs)
-    file.write_text(text.replace("METRICS", '{"valid_error": sn.Metric(unit="fraction")}'))
+    file.write_text(
+        text.replace("METRICS", '{"valid_error": sn.Metric(unit="fraction")}')
+    )
     found = snas(*command[:-1], tmp_path / "other", "--json").json
     assert found["best"]["score"] == 0.1
 
@@ -192,15 +198,24 @@ def test_cells_that_are_known_are_in_a_known_unit(tmp_path):
 
 
 def test_a_metric_without_a_direction_is_a_limit_and_no_term():
-    metrics = {"valid_loss": lambda cell: 2.0 - 0.1 * cell.choices[0], "f1": lambda _: 0.5}
+    metrics = {
+        "valid_loss": lambda cell: 2.0 - 0.1 * cell.choices[0],
+        "f1": lambda _: 0.5,
+    }
     bench = computed(metrics, cheap=True)
-    with pytest.raises(sn.UserError, match="f1 of m has no declared direction") as caught:
+    with pytest.raises(
+        sn.UserError, match="f1 of m has no declared direction"
+    ) as caught:
         sn.Objective("valid_loss + 0.1*f1", bench)
     assert "sn.Metric(direction='max')" in str(caught.value)
     assert (
-        sn.Objective("valid_loss", bench, subject_to="f1 <= 0.6").over_space() is not None
+        sn.Objective("valid_loss", bench, subject_to="f1 <= 0.6").over_space()
+        is not None
     )
-    declared = {**metrics, "f1": sn.Metric(metrics["f1"], unit="fraction", direction="max")}
+    declared = {
+        **metrics,
+        "f1": sn.Metric(metrics["f1"], unit="fraction", direction="max"),
+    }
     term = sn.Objective("f1", computed(declared, cheap=True)).terms[0]
     assert (term.is_loss, term.larger_is_better, term.score(0.9)) == (
         True,
@@ -242,5 +257,7 @@ def test_costs_are_not_below_0():
     bench = computed(
         {"valid_loss": lambda _: 2.0, "latency@mine": lambda _: -3.0}, cheap=True
     )
-    with pytest.raises(sn.UserError, match=r"latency@mine of m is -3 for .*, below 0 ms"):
+    with pytest.raises(
+        sn.UserError, match=r"latency@mine of m is -3 for .*, below 0 ms"
+    ):
         bench.query("m(w=1)", "latency@mine")

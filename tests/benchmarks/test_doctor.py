@@ -33,7 +33,9 @@ def table(columns, space="nb201", **more):
 
 
 def found(columns, **more):
-    return examine(table({"valid_loss": LOSS, "latency@cpu": LATENCY, **columns}, **more))
+    return examine(
+        table({"valid_loss": LOSS, "latency@cpu": LATENCY, **columns}, **more)
+    )
 
 
 def about(examination, column):
@@ -128,7 +130,9 @@ def test_seeds_set_the_ceiling():
         made.add(metric, 5, sum(seeds) / 2, 2, dict(enumerate(seeds)))
         return about(examine(made), "valid_loss")
 
-    one, two, *coin = (LOSS + RNG.normal(0, f * noise, len(LOSS)) for f in (1, 1, 60, 60))
+    one, two, *coin = (
+        LOSS + RNG.normal(0, f * noise, len(LOSS)) for f in (1, 1, 60, 60)
+    )
     tau = kendalltau(one, two).statistic
     assert findings(one, two)["noise"].numbers["tau"] == pytest.approx(tau, abs=0.03)
     assert findings(one, two)["noise"].level == "note"
@@ -137,14 +141,18 @@ def test_seeds_set_the_ceiling():
 
 
 def test_few_different_losses_are_a_warning():
-    ties = about(examine(table({"valid_loss": np.round(LOSS, 1)})), "valid_loss")["ties"]
+    ties = about(examine(table({"valid_loss": np.round(LOSS, 1)})), "valid_loss")[
+        "ties"
+    ]
     assert ties.level == "warning" and ties.numbers["ties"] > 0.99
 
 
 def test_a_share_that_looks_like_a_fraction_and_a_metric_without_direction():
     columns = {"valid_error": LOSS / LOSS.max(), "gini": LATENCY}
     examination = examine(table(columns))
-    assert "--unit valid_error=fraction" in about(examination, "valid_error")["unit"].text
+    assert (
+        "--unit valid_error=fraction" in about(examination, "valid_error")["unit"].text
+    )
     assert "--direction gini=min or max" in about(examination, "gini")["direction"].text
 
 
@@ -184,7 +192,9 @@ def degenerate(n):
 def test_degenerate_tables_raise_no_warning_of_numpy(n):
     columns = degenerate(n)
     for first, second in product(columns.values(), repeat=2):
-        made = table({"valid_loss[1]": second, "latency@x": second}, sampled(n).definition)
+        made = table(
+            {"valid_loss[1]": second, "latency@x": second}, sampled(n).definition
+        )
         made.add(metric_named("valid_loss"), 2, first, 2, {0: first, 1: second})
         for epochs, values in enumerate((first, second), 1):
             made.add(Metric("train_seconds", "s", "record", "cost"), epochs, values)
@@ -213,23 +223,34 @@ def test_command_on_a_benchmark_a_file_and_on_nonsense(snas, tmp_path):
         and max(map(len, shown.splitlines())) <= 80
     )
     assert len(shown.splitlines()) <= 24
-    path = rows_of(SPACE, {"valid_loss": LOSS, "latency@me": np.ones(len(LOSS))}, tmp_path)
+    path = rows_of(
+        SPACE, {"valid_loss": LOSS, "latency@me": np.ones(len(LOSS))}, tmp_path
+    )
     told = snas("data", "doctor", path, "--json").json
     assert told["name"] == "mine.csv" and told["findings"][0]["kind"] == "constant"
-    assert told["findings"][0]["columns"] == ["latency@me"] and told["cells"] == len(SPACE)
+    assert told["findings"][0]["columns"] == ["latency@me"] and told["cells"] == len(
+        SPACE
+    )
     for arguments, says in (
         (("live:digits",), "is no table"),
-        (("fashion", "--space", "nb201"), "--space, --unit and --direction are for a CSV"),
+        (
+            ("fashion", "--space", "nb201"),
+            "--space, --unit and --direction are for a CSV",
+        ),
         ((tmp_path / "none.csv",), "There is no file"),
         (("fashoin",), "fashion"),
     ):
         outcome = snas("data", "doctor", *arguments)
-        assert outcome.code == 2 and says in outcome.err and "Traceback" not in outcome.err
+        assert (
+            outcome.code == 2 and says in outcome.err and "Traceback" not in outcome.err
+        )
 
 
 @pytest.mark.slow
 def test_every_import_says_what_it_found(snas, tmp_path):
-    path = rows_of(SPACE, {"valid_loss": LOSS, "latency@me": np.ones(len(LOSS))}, tmp_path)
+    path = rows_of(
+        SPACE, {"valid_loss": LOSS, "latency@me": np.ones(len(LOSS))}, tmp_path
+    )
     outcome = snas("data", "import", "csv", path, "--name", "shuffled", "--json")
     assert outcome.json["benchmarks"] == ["shuffled"]
     assert "alarm    latency@me: is 1 for every cell" in outcome.err
@@ -237,7 +258,9 @@ def test_every_import_says_what_it_found(snas, tmp_path):
 
 
 def test_of_a_table_of_losses_only_what_was_trained_is_looked_at():
-    whole, trained = (sn.load(f"losses-fashion{what}").space for what in ("", "/trained"))
+    whole, trained = (
+        sn.load(f"losses-fashion{what}").space for what in ("", "/trained")
+    )
     assert examine(sn.load("losses-fashion")).n_cells == len(trained) < len(whole)
 
 

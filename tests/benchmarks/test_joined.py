@@ -36,7 +36,9 @@ def latencies(path, *, known=N, name="latency@local", slowest=9.0):
     )
     values = np.linspace(1.0, slowest, N)
     values[known:] = np.nan
-    table.add(Metric(name, "ms", "search", "cost", source="measured here"), None, values)
+    table.add(
+        Metric(name, "ms", "search", "cost", source="measured here"), None, values
+    )
     write_table(table, path)
     return path
 
@@ -68,7 +70,9 @@ def test_both_answer_through_one_benchmark(joined, analog):
     both = joined.query([cell, joined.space[8]])
     assert set(both[1]) == set(analog.query(cell)) | {"latency@local"}
     assert joined.column("latency@local")[-1] == 9.0
-    assert np.array_equal(joined.column("digital_error"), analog.column("digital_error"))
+    assert np.array_equal(
+        joined.column("digital_error"), analog.column("digital_error")
+    )
     assert [m.name for m in joined.metrics] == [
         *(m.name for m in analog.metrics),
         "latency@local",
@@ -93,10 +97,14 @@ def test_joined_metrics_are_free(file, small):
 
 def test_the_fingerprint_covers_both(joined, analog, tmp_path):
     same = load("analog-cifar10", with_=[latencies(tmp_path / "elsewhere.h5")])
-    other = load("analog-cifar10", with_=[latencies(tmp_path / "other.h5", slowest=8.0)])
+    other = load(
+        "analog-cifar10", with_=[latencies(tmp_path / "other.h5", slowest=8.0)]
+    )
     assert joined.fingerprint == same.fingerprint
     assert len({joined.fingerprint, other.fingerprint, analog.fingerprint}) == 3
-    prints = {sn.Objective(OBJECTIVE, bench).fingerprint for bench in (joined, same, other)}
+    prints = {
+        sn.Objective(OBJECTIVE, bench).fingerprint for bench in (joined, same, other)
+    }
     assert len(prints) == 2
 
 
@@ -112,13 +120,18 @@ def test_several_files_join_and_a_joined_benchmark_joins_again(joined, tmp_path)
     twice = JoinedBenchmark(joined, [energy])
     assert at_once.joined == twice.joined == (*joined.joined, energy)
     cell = twice.space[3]
-    assert twice.query(cell) == at_once.query(cell) and "energy@local" in twice.query(cell)
+    assert twice.query(cell) == at_once.query(cell) and "energy@local" in twice.query(
+        cell
+    )
 
 
 def test_a_name_that_is_there_already_is_refused(joined, file, tmp_path):
-    with pytest.raises(UserError, match="digital_error of .* is in analog-cifar10 already"):
+    with pytest.raises(
+        UserError, match="digital_error of .* is in analog-cifar10 already"
+    ):
         load(
-            "analog-cifar10", with_=[latencies(tmp_path / "clash.h5", name="digital_error")]
+            "analog-cifar10",
+            with_=[latencies(tmp_path / "clash.h5", name="digital_error")],
         )
     with pytest.raises(UserError, match="latency@local of .* already"):
         load("analog-cifar10", with_=[file, file])
@@ -175,10 +188,18 @@ def test_a_table_that_lacks_cells_can_be_queried_but_not_searched(tmp_path):
 def test_a_comparison_over_it_is_reported_and_read_back(joined, tmp_path):
     out = tmp_path / "out"
     made = sn.compare(
-        joined, ["random", "evolution"], OBJECTIVE, runs=2, budget=15, folder=out, workers=2
+        joined,
+        ["random", "evolution"],
+        OBJECTIVE,
+        runs=2,
+        budget=15,
+        folder=out,
+        workers=2,
     )
     assert made.optimum is not None
-    assert all("latency@local" in trial.values for run in made.runs for trial in run.trials)
+    assert all(
+        "latency@local" in trial.values for run in made.runs for trial in run.trials
+    )
     again = read_comparison(out)
     assert again.to_json() == made.to_json()
     page = write_report(again, out).read_text()

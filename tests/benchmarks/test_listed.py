@@ -23,7 +23,8 @@ def imported(snas, folder, error, name="mine"):
     """A table of one cell's error."""
     (folder / f"{name}.csv").write_text(CSV.format(error))
     assert (
-        snas("data", "import", "csv", folder / f"{name}.csv", "--space", "macro").code == 0
+        snas("data", "import", "csv", folder / f"{name}.csv", "--space", "macro").code
+        == 0
     )
     return table_path(name)
 
@@ -67,6 +68,8 @@ def test_a_spoilt_memory_is_none(content, place):
 def test_what_cannot_be_remembered_is_told_all_the_same(place):
     place.mkdir()
     _known.cache_clear()
-    assert entry_of("fashion", shipped("fashion.h5"), lambda: load("fashion"))["available"]
+    assert entry_of("fashion", shipped("fashion.h5"), lambda: load("fashion"))[
+        "available"
+    ]
     remember()
     assert not list(place.iterdir())

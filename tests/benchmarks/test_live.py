@@ -28,7 +28,9 @@ def kept(home):
     lines = []
     for file in (home / "live").glob("*.sqlite"):
         with closing(sqlite3.connect(file)) as database:
-            lines += database.execute("SELECT value FROM answers ORDER BY rowid").fetchall()
+            lines += database.execute(
+                "SELECT value FROM answers ORDER BY rowid"
+            ).fetchall()
     return [json.loads(line.partition(b" ")[2]) for (line,) in lines]
 
 
@@ -65,9 +67,9 @@ def test_an_answer_does_not_depend_on_what_else_is_asked(bench, tmp_path, monkey
     together = [float(a) for a in bench.query(cells, "valid_loss")]
     monkeypatch.setenv(HOME_VARIABLE, str(tmp_path / "other"))
     alone = LiveBenchmark(TINY)
-    assert [float(alone.query(cell, "valid_loss")) for cell in reversed(cells)] == together[
-        ::-1
-    ]
+    assert [
+        float(alone.query(cell, "valid_loss")) for cell in reversed(cells)
+    ] == together[::-1]
 
 
 @pytest.fixture(scope="module")
@@ -87,7 +89,10 @@ def test_every_strategy_searches_live(strategy, shared_home, monkeypatch):
     )
     assert len(run.trials) == 14
     trained = bench.cache.find((run.incumbent.cell.text, 1, 0))
-    assert trained is not None and (run.incumbent.epochs, run.incumbent.cost_seconds) == (
+    assert trained is not None and (
+        run.incumbent.epochs,
+        run.incumbent.cost_seconds,
+    ) == (
         1,
         trained.seconds,
     )
@@ -139,7 +144,9 @@ def test_an_edited_task_is_answered_anew(tmp_path):
     first = ask()
     assert ask() == first
     edits = {
-        "data": text.replace("digits.images[:, None] / 16", "digits.images[:, None] / 8"),
+        "data": text.replace(
+            "digits.images[:, None] / 16", "digits.images[:, None] / 8"
+        ),
         "schedule": text.replace("batch=32", "batch=16"),
         "loss": text.replace(
             "TINY = Task(", "class Mine(Task):\n    worst_loss = 0.5\n\n\nTINY = Mine("
@@ -188,7 +195,8 @@ def test_final_metrics_cannot_be_searched_live_and_there_is_no_column(bench):
 def test_a_task_can_be_trained_with_another_loss():
     plain, brier = (sn.load(f"live:{TINY}{loss}") for loss in ("", "?loss=brier"))
     assert (
-        brier.name == f"live:{TINY}?loss=brier" and brier.fingerprint != plain.fingerprint
+        brier.name == f"live:{TINY}?loss=brier"
+        and brier.fingerprint != plain.fingerprint
     )
     cell = plain.space[11]
     both = [

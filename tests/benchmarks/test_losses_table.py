@@ -50,7 +50,9 @@ def made(tmp_path_factory):
     folder = tmp_path_factory.mktemp("losses")
     os.environ[HOME_VARIABLE] = str(folder)
     (folder / "design.toml").write_text(DESIGN)
-    pairs = [pair for pair in read_design(folder / "design.toml") if pair.loss in LOSSES]
+    pairs = [
+        pair for pair in read_design(folder / "design.toml") if pair.loss in LOSSES
+    ]
     assert train_rounds([pair.plan for pair in pairs]) == {}
     write_tables(pairs, folder / "losses")
     yield folder
@@ -144,7 +146,8 @@ def test_every_loss_that_is_read_is_a_training_to_pay(exact):
         ).cost
 
     seconds = {
-        loss: exact.column(f"train_seconds@{loss}") + exact.column(f"valid_seconds@{loss}")
+        loss: exact.column(f"train_seconds@{loss}")
+        + exact.column(f"valid_seconds@{loss}")
         for loss in LOSSES
     }
     assert np.allclose(
@@ -237,7 +240,9 @@ def test_a_compact_table_keeps_four_digits_and_what_is_missing(tmp_path):
     )
     for key, column in table.columns.items():
         assert np.array_equal(np.isnan(column), np.isnan(held.column(key)))
-        assert np.allclose(column, held.column(key), rtol=2e-3, atol=5e-4, equal_nan=True)
+        assert np.allclose(
+            column, held.column(key), rtol=2e-3, atol=5e-4, equal_nan=True
+        )
     damaged = bytearray(path.read_bytes())
     damaged[len(damaged) // 2] ^= 1
     path.write_bytes(damaged)
@@ -260,7 +265,17 @@ def test_fifty_pairs_of_a_thousand_classes_take_less_than_six_megabytes(tmp_path
 def test_a_comparison_on_predicted_cells_says_so(snas, made):
     assert {"losses-tiny", "losses-tiny/trained"} <= {*Losses().names()}
     out = made / "compared"
-    words = ["--strategies", "random", "--runs", 1, "--budget", 8, "--out", out, "--json"]
+    words = [
+        "--strategies",
+        "random",
+        "--runs",
+        1,
+        "--budget",
+        8,
+        "--out",
+        out,
+        "--json",
+    ]
     objective = "valid_loss@brier + 0.1*params"
     compared = snas("compare", "losses-tiny", "--objective", objective, *words)
     assert compared.json["strategies"][0]["evaluations"] == 8

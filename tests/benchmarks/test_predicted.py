@@ -70,7 +70,8 @@ def test_answers_are_what_the_model_says(bench, files):
     codes = nb301.encoded(choices_of(cells))
     for epochs in (1, 50, 98):
         (said,) = session.run(
-            None, {"x_cat": codes, "x_cont": np.full((len(cells), 1), epochs, np.float32)}
+            None,
+            {"x_cat": codes, "x_cont": np.full((len(cells), 1), epochs, np.float32)},
         )
         expected_of = {
             "valid_error": 100 - 100 * said[:, 0].astype(float),
@@ -78,7 +79,9 @@ def test_answers_are_what_the_model_says(bench, files):
             "train_seconds": said[:, 2],
         }
         for metric, expected in expected_of.items():
-            found = [float(answer) for answer in bench.query(cells, metric, epochs=epochs)]
+            found = [
+                float(answer) for answer in bench.query(cells, metric, epochs=epochs)
+            ]
             assert np.allclose(found, expected, rtol=1e-5), metric
     assert said.shape == (30, 4), "the last output is unknown"
 
@@ -108,7 +111,9 @@ def test_a_batch_is_answered_as_one_by_one(bench):
     )
     assert bench.measure([], (question,)).values.shape == (0, 1)
     twice = bench.measure([cells[0], cells[0]], (question, bench.question("params")))
-    assert twice.values[0].tolist() == twice.values[1].tolist() and twice.values.shape == (
+    assert twice.values[0].tolist() == twice.values[
+        1
+    ].tolist() and twice.values.shape == (
         2,
         2,
     )
@@ -135,7 +140,9 @@ def test_what_an_answer_costs(bench):
 def test_bad_questions(bench, snas):
     with pytest.raises(UserError, match="knows no seeds, so there is no seed 3"):
         bench.query("DARTS_V2", "valid_error", seed=3)
-    refused = snas("query", "nb301", "DARTS_V2", "--metric", "valid_error", "--epochs", 99)
+    refused = snas(
+        "query", "nb301", "DARTS_V2", "--metric", "valid_error", "--epochs", 99
+    )
     assert (
         refused.code == 2
         and "holds valid_error for runs of 1 to 98 epochs, not 99." in refused.err
@@ -171,7 +178,9 @@ def test_without_files_or_library_one_line_says_what_to_do(
         b"no model"
     )
     nb301._session.cache_clear()
-    refused = snas("query", "nb301", "DARTS_V1", "--metric", "valid_error", "--epochs", 3)
+    refused = snas(
+        "query", "nb301", "DARTS_V1", "--metric", "valid_error", "--epochs", 3
+    )
     assert (
         refused.code == 2
         and "model_v2.onnx was altered: run snas data fetch nb301" in refused.err

@@ -80,7 +80,9 @@ def test_every_name_has_one_opener_and_an_address_that_opens_it_again(
 )
 def test_a_results_folder_that_names_code_runs_none(snas, tmp_path, small, shape):
     file, mark = evil(tmp_path)
-    sn.compare(small, ["random"], "valid_error", runs=1, budget=12, folder=tmp_path / "out")
+    sn.compare(
+        small, ["random"], "valid_error", runs=1, budget=12, folder=tmp_path / "out"
+    )
     path = tmp_path / "out" / "experiment.json"
     path.write_text(forged(path.read_text(), address=shape.format(file=file)))
     made = snas("report", tmp_path / "out")
@@ -170,7 +172,9 @@ def test_a_surrogate_of_a_partial_table_is_compared_and_shows_dashes(snas, tmp_p
     )
     assert made.code == 0, made.err
     finals = [strategy["best"]["final"] for strategy in made.json["strategies"]]
-    assert all(set(final) == {"true valid_error[200]", "test_error"} for final in finals)
+    assert all(
+        set(final) == {"true valid_error[200]", "test_error"} for final in finals
+    )
     assert all(set(final.values()) == {None} for final in finals)
     found = snas("search", name, "--strategy", "random", "--budget", 15)
     assert found.code == 0 and "test_error (final)" in found.out

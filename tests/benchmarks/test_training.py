@@ -105,7 +105,12 @@ def test_a_trial_says_what_the_training_shall_do():
             trial.report(epoch, valid_error=2.0)
 
     asked(training(train, threads=2), 4, seed=5)
-    assert (seen["seed"], seen["epochs"], seen["longest"], seen["start"]) == (5, 4, 9, 0)
+    assert (seen["seed"], seen["epochs"], seen["longest"], seen["start"]) == (
+        5,
+        4,
+        9,
+        0,
+    )
     assert (seen["device"], seen["threads"]) == ("cpu", 2)
     assert seen["options"] == {"width": "8", "depth": "2", "rate": "3"}
 
@@ -169,7 +174,9 @@ def test_a_training_goes_on_from_its_checkpoint(bench, trained):
 def test_asha_retrains_no_epoch(tmp_path, slots):
     bench = training(Trained(tmp_path / "notes"))
     run = sn.search(bench, "asha", LOSS, budget=30, parallel=slots)
-    noted = [line.split(" ", 1) for line in (tmp_path / "notes").read_text().splitlines()]
+    noted = [
+        line.split(" ", 1) for line in (tmp_path / "notes").read_text().splitlines()
+    ]
     assert len(run.trials) == 30
     assert max(int(start) for start, _ in noted) > 0
     assert len(noted) == len({epoch_and_cell for _, epoch_and_cell in noted})
@@ -299,7 +306,9 @@ def test_checkpoints_stay_within_their_cap(trained):
         time.sleep(0.01)  # files tell times of use
     held = [TrainingFolder(bench.folder_of(cell)).held().epochs for cell in cells]
     assert held == [0, 0, 3, 3]
-    assert [*bench.folder.rglob("weights.bin")] and bench.query(whole, LOSS, epochs=9) > 0
+    assert [*bench.folder.rglob("weights.bin")] and bench.query(
+        whole, LOSS, epochs=9
+    ) > 0
 
 
 # what it reports
@@ -461,7 +470,11 @@ FAILING = [
     ),
     (reports(valid_error=120), "broken", "= 120 for epoch 1, outside 0 to 100 %"),
     (reports(), "broken", "it reported no valid_error for epoch 1"),
-    (reports(valid_error=1.0, valid_eror=2.0), "broken", "reported metric 'valid_eror'"),
+    (
+        reports(valid_error=1.0, valid_eror=2.0),
+        "broken",
+        "reported metric 'valid_eror'",
+    ),
 ]
 
 
@@ -607,7 +620,10 @@ def test_an_edited_function_is_another_benchmark(trained):
     prints = [training(times(factor)).fingerprint for factor in (2.0, 2.0, 3.0)]
     assert prints[0] == prints[1] != prints[2]
     assert training(trained).fingerprint != training(trained, epochs=8).fingerprint
-    assert training(trained).fingerprint == training(trained, checkpoints="1GB").fingerprint
+    assert (
+        training(trained).fingerprint
+        == training(trained, checkpoints="1GB").fingerprint
+    )
 
 
 def test_functions_of_a_notebook_reach_another_process(tmp_path):
@@ -700,7 +716,10 @@ def test_what_is_no_command_is_one_line(text, says):
             "it ended with exit code 1: no data here",
         ),
         ("import os; os.kill(os.getpid(), 11)", r"it was killed by SIGSEGV \(11\)"),
-        ('print(\'{"epoch": 1, "valid_error": NaN}\')', "valid_error = nan for epoch 1"),
+        (
+            'print(\'{"epoch": 1, "valid_error": NaN}\')',
+            "valid_error = nan for epoch 1",
+        ),
         ("print('{\"epoch\": 1}')", "it reported no valid_error for epoch 1"),
         (
             'print(\'{"epoch": "1"}\')',
@@ -726,7 +745,9 @@ def test_no_shell_reads_a_command(here):
         asked(bench, 9)
     said = (bench.folder_of(CELL) / "log.txt").read_text()
     assert (
-        f"{CELL};ls" in said and "$(touch shell)" in said and not (here / "shell").exists()
+        f"{CELL};ls" in said
+        and "$(touch shell)" in said
+        and not (here / "shell").exists()
     )
 
 
@@ -752,7 +773,8 @@ time.sleep(600)
 def is_alive(pid):
     try:
         return (
-            Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] not in "ZX"
+            Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+            not in "ZX"
         )
     except OSError:
         return False
@@ -796,10 +818,14 @@ def train(cell, trial):
 
 GATED = sn.Training(SPACE, train, metrics=["valid_error"], epochs=1)
 """
-WITH_PATIENCE = "from surrogate_nas.cli import app; app._PATIENCE_SECONDS = {}; app.main()"
+WITH_PATIENCE = (
+    "from surrogate_nas.cli import app; app._PATIENCE_SECONDS = {}; app.main()"
+)
 
 
-@pytest.mark.parametrize(("presses", "patience", "stored"), [(1, 0.0, 1), (2, 600.0, 0)])
+@pytest.mark.parametrize(
+    ("presses", "patience", "stored"), [(1, 0.0, 1), (2, 600.0, 0)]
+)
 def test_ctrl_c_waits_for_a_training_of_any_length_and_a_second_one_does_not(
     here, presses, patience, stored
 ):
@@ -815,7 +841,8 @@ def test_ctrl_c_waits_for_a_training_of_any_length_and_a_second_one_does_not(
         process.send_signal(signal.SIGINT)
         assert process.stderr is not None
         assert any(
-            line.startswith("Interrupted: waits for 1 training") for line in process.stderr
+            line.startswith("Interrupted: waits for 1 training")
+            for line in process.stderr
         )
         if presses == 2:
             process.send_signal(signal.SIGINT)

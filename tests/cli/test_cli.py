@@ -22,7 +22,9 @@ BROKEN = "tests/broken_strategies.py"
 def test_benchmarks_lists_what_is_here_and_what_can_be_fetched(snas):
     listed = {b["name"]: b for b in snas("benchmarks --json").json}
     analog = listed["analog-cifar10"]
-    assert analog["available"] and analog["cells"] == 15625 and analog["space"] == "nb201"
+    assert (
+        analog["available"] and analog["cells"] == 15625 and analog["space"] == "nb201"
+    )
     assert {
         "name",
         "space",
@@ -41,7 +43,9 @@ def test_benchmarks_lists_what_is_here_and_what_can_be_fetched(snas):
 
 
 def test_query_gives_one_answer_a_cell_and_metric(snas):
-    answers = snas("query analog-cifar10", CELL, CELL, "--metric", "params", "--json").json
+    answers = snas(
+        "query analog-cifar10", CELL, CELL, "--metric", "params", "--json"
+    ).json
     assert [a["value"] for a in answers] == [802426.0, 802426.0]
     assert {"cell", "metric", "epochs", "seed", "value", "unit", "source"} <= set(
         answers[0]
@@ -70,7 +74,9 @@ def test_search_reports_best_trials_costs_and_regret(snas):
     assert made["regret"] >= 0
     assert "regret" in snas("search analog-cifar10 --strategy random --budget 5").out
     by_place = snas("search analog-cifar10 evolution --budget 40 --seed 3 --json").json
-    assert [t["cell"] for t in by_place["trials"]] == [t["cell"] for t in made["trials"]]
+    assert [t["cell"] for t in by_place["trials"]] == [
+        t["cell"] for t in made["trials"]
+    ]
     twice = snas("search analog-cifar10 evolution --strategy bo --budget 5")
     assert_one_clear_line(twice, "named twice, evolution and --strategy bo")
 
@@ -94,7 +100,10 @@ def test_search_pays_in_simulated_seconds_and_reports_final_metrics(snas, fetche
 
 def test_compare_writes_results_and_report_and_goes_on_where_it_was(snas, tmp_path):
     out = tmp_path / "out"
-    arguments = [*"--strategies random,evolution --runs 2 --budget 20 --out".split(), out]
+    arguments = [
+        *"--strategies random,evolution --runs 2 --budget 20 --out".split(),
+        out,
+    ]
     first = snas("compare analog-cifar10", *arguments, "--json")
     assert first.code == 0
     made = first.json
@@ -164,7 +173,8 @@ def test_another_objective_has_another_folder_which_its_command_finds_again(
         *"--objective valid_loss --out results/compare-fashion-valid_error-5".split(),
     )
     assert_one_clear_line(
-        refused, "valid_error[5] on fashion, and now valid_loss[5] on fashion is asked for"
+        refused,
+        "valid_error[5] on fashion, and now valid_loss[5] on fashion is asked for",
     )
     assert "--out" in refused.err
 
@@ -193,10 +203,18 @@ def test_new_strategy_keeps_the_contract_and_is_never_overwritten(snas, tmp_path
     assert len(checks.json) > 20
     assert all(c["passed"] for c in checks.json)
     assert (
-        len([line for line in Path(made["file"]).read_text().splitlines() if line.strip()])
+        len(
+            [
+                line
+                for line in Path(made["file"]).read_text().splitlines()
+                if line.strip()
+            ]
+        )
         <= 12
     )
-    assert_one_clear_line(snas("new strategy Greedy --folder", tmp_path), "exists already")
+    assert_one_clear_line(
+        snas("new strategy Greedy --folder", tmp_path), "exists already"
+    )
     assert_one_clear_line(
         snas("new strategy 'not a name' --folder", tmp_path), "no name for a strategy"
     )
@@ -258,13 +276,16 @@ def test_measure_writes_a_table_that_joins(snas, tmp_path):
     assert answer["value"] > 0
     assert answer["unit"] == "ms"
     assert "snas measure" in answer["source"]
-    assert_one_clear_line(snas("query analog-cifar10", other, *asked), "2 of 15625 cells")
+    assert_one_clear_line(
+        snas("query analog-cifar10", other, *asked), "2 of 15625 cells"
+    )
     objective = ["--objective", "digital_error + 0.1*latency@local", "--with", out]
     assert_one_clear_line(
         snas("search analog-cifar10", *objective), "2 of 15625 cells only"
     )
     assert_one_clear_line(
-        snas("compare analog-cifar10", *objective, "--out", tmp_path / "c"), "cells only"
+        snas("compare analog-cifar10", *objective, "--out", tmp_path / "c"),
+        "cells only",
     )
     assert not (tmp_path / "c").exists()
     assert "latency, median" in snas(*MEASURE, "--out", out, "--seed", 1).out
@@ -338,7 +359,8 @@ def test_path_is_the_home(snas, own_home):
 
 def test_fetch_and_verify_and_import(snas, mirror, fresh_home):
     assert_one_clear_line(
-        snas("query nb201-cifar10", CELL, "--metric", "test_error"), "snas data fetch nb201"
+        snas("query nb201-cifar10", CELL, "--metric", "test_error"),
+        "snas data fetch nb201",
     )
     fetched = snas("data fetch nb201 --json").json
     assert (fetched["name"], fetched["files"]) == ("nb201", len(registry("nb201")))
@@ -350,7 +372,11 @@ def test_fetch_and_verify_and_import(snas, mirror, fresh_home):
     )
     folder = next(mirror.rglob("NATS-tss-v1_0-3ffb9-simple"))
     imported = snas("data import nats", folder, "--json").json
-    assert imported["benchmarks"] == ["nats-cifar10", "nats-cifar100", "nats-imagenet16"]
+    assert imported["benchmarks"] == [
+        "nats-cifar10",
+        "nats-cifar100",
+        "nats-imagenet16",
+    ]
     (answer,) = snas(
         "query nats-cifar10",
         CELL,
@@ -438,7 +464,8 @@ def test_an_unreachable_mirror_is_one_clear_line(snas, fresh_home, monkeypatch):
 
 def test_a_misspelt_command_is_met_with_one_question_mark(snas):
     assert_one_clear_line(
-        snas("compar"), "No such command 'compar'. Did you mean 'compare'? Try snas --help."
+        snas("compar"),
+        "No such command 'compar'. Did you mean 'compare'? Try snas --help.",
     )
     assert_one_clear_line(snas("compare --nothing"), ". Try snas --help.")
 
@@ -491,8 +518,10 @@ def test_what_runs_can_be_watched_and_a_suite_takes_a_seed(snas, tmp_path):
     plan = json.loads((tmp_path / "s" / "plan.json").read_text())
     assert plan["seed"] == 5
     assert_one_clear_line(
-        snas(*suite, "--out", tmp_path / "s"), "holds another comparison (seed 5, now 0)"
+        snas(*suite, "--out", tmp_path / "s"),
+        "holds another comparison (seed 5, now 0)",
     )
     assert_one_clear_line(
-        snas(*suite, "--seed", -1, "--out", tmp_path / "t"), "A seed must be a whole number"
+        snas(*suite, "--seed", -1, "--out", tmp_path / "t"),
+        "A seed must be a whole number",
     )

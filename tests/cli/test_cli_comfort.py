@@ -101,7 +101,9 @@ def test_where_nothing_is_feasible_no_score_stands(snas, tmp_path):
         "metrics": {},
         "final": {},
     }
-    assert made["regret"] is None and not any(trial["feasible"] for trial in made["trials"])
+    assert made["regret"] is None and not any(
+        trial["feasible"] for trial in made["trials"]
+    )
     compare = [
         *"compare fashion --strategies random --runs 2 --budget 5".split(),
         *IMPOSSIBLE,
@@ -119,7 +121,10 @@ def test_where_nothing_is_feasible_no_score_stands(snas, tmp_path):
 @pytest.mark.parametrize(
     ("limit", "says"),
     [
-        ("params <= 1", "No cell of nb201 keeps params <= 1; the nearest value is 1,122."),
+        (
+            "params <= 1",
+            "No cell of nb201 keeps params <= 1; the nearest value is 1,122.",
+        ),
         (
             "params <= 1200 and macs >= 0.5",
             "No cell of nb201 keeps all limits at once: params <= 1200 and macs >= 0.5.",
@@ -135,7 +140,9 @@ def test_a_limit_that_no_cell_keeps_is_told_before_the_search(limit, says, snas)
     made = snas(
         "search fashion random --budget 3 --objective valid_loss --subject-to", limit
     )
-    first = ([line for line in made.err.splitlines() if line.startswith("No")] or [""])[0]
+    first = ([line for line in made.err.splitlines() if line.startswith("No")] or [""])[
+        0
+    ]
     assert made.code == 0 and first.startswith(says) and bool(first) == bool(says)
 
 
@@ -188,7 +195,9 @@ def test_tables_fit_a_narrow_terminal_without_breaking_names(monkeypatch, capsys
         show_table(heads, rows, spare=("seconds", "regret"))
         lines = capsys.readouterr().out.splitlines()
         assert max(map(len, lines)) <= width
-        assert any("regularised_evolution" in line and "0.123456" in line for line in lines)
+        assert any(
+            "regularised_evolution" in line and "0.123456" in line for line in lines
+        )
         assert ("seconds" in lines[1]) == (width == 200)
 
 
@@ -232,7 +241,9 @@ def test_a_new_training_goes_on_as_a_whole_one_does(snas, tmp_path, monkeypatch)
     monkeypatch.setenv(HOME_VARIABLE, str(tmp_path / "another"))
     whole = import_file(tmp_path / "mine.py", "benchmark").Mine
     whole.query(cell, "valid_error", epochs=10)
-    at_once = [whole.query(cell, "train_loss", epochs=epochs) for epochs in range(1, 11)]
+    at_once = [
+        whole.query(cell, "train_loss", epochs=epochs) for epochs in range(1, 11)
+    ]
     assert in_two == at_once and in_two[-1] < in_two[0]
     assert whole.query(cell, "valid_error") < 15
 
@@ -242,7 +253,9 @@ def test_a_new_space_is_one(snas, tmp_path):
 
     made = snas("new space Small --folder", tmp_path, "--json").json
     checks = snas("check", made["space"], "--json")
-    assert checks.code == 0 and all(check["passed"] for check in checks.json), checks.err
+    assert checks.code == 0 and all(check["passed"] for check in checks.json), (
+        checks.err
+    )
     space = register(made["space"])
     assert len(space) == 36
     assert space.cell("Small(layers=1, width=4, activation=relu)") == space[0]

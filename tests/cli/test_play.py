@@ -73,12 +73,16 @@ def test_a_client_that_reads_no_more_has_left(tmp_path):
 def test_the_tools_of_the_model_context_protocol_are_the_operations(tmp_path):
     async def agent(play):
         async with Client(mcp_server(play)) as client:
-            assert sorted(tool.name for tool in (await client.list_tools()).tools) == TOOLS
+            assert (
+                sorted(tool.name for tool in (await client.list_tools()).tools) == TOOLS
+            )
 
             async def call(name: str, **given: Any) -> Any:
                 result = await client.call_tool(name, given)
                 return (
-                    result.content[0].text if result.is_error else result.structured_content
+                    result.content[0].text
+                    if result.is_error
+                    else result.structured_content
                 )
 
             described = await call("describe")
@@ -113,10 +117,14 @@ def run(words, said):
 
 def test_a_dropped_connection_is_a_line_and_the_same_command_goes_on(tmp_path, snas):
     words = command("--out", str(tmp_path / "out"))
-    one = '{"evaluate": [{"cell": "|none~0|+|none~0|none~1|+|none~0|none~1|none~2|"}]}\n'
+    one = (
+        '{"evaluate": [{"cell": "|none~0|+|none~0|none~1|+|none~0|none~1|none~2|"}]}\n'
+    )
     left = run(words, one)
     assert left.returncode == 2 and len(left.stdout.splitlines()) == 1
-    assert "The player left after 11 evaluations; the same command goes on." in left.stderr
+    assert (
+        "The player left after 11 evaluations; the same command goes on." in left.stderr
+    )
     done = run(words, '{"history": 1}\n' + 2 * one)
     assert done.returncode == 0, done.stderr
     history, _, last = map(json.loads, done.stdout.splitlines())

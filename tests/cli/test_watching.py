@@ -44,7 +44,9 @@ def test_off_a_terminal_a_failed_training_is_a_line_once(command):
     ]
     assert FAILED.match(failed)
     assert "no strategy was asked" in last[0] and last[1].startswith("Stored in ")
-    again = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
+    again = subprocess.run(
+        command, cwd=ROOT, capture_output=True, text=True, check=True
+    )
     assert again.stderr.splitlines() == last, "what the folder knows is no news"
 
 

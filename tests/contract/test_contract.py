@@ -23,7 +23,8 @@ SLOW = {"gnn", "ensemble", "gp", "xgboost", "extra_trees"}
 LARGE = {"nb101", "nbnlp"}
 """NAS-Bench-101's is listed cell by cell, 423,624 times; a cell of NAS-Bench-NLP's is a program."""
 EVERY_SPACE = [
-    pytest.param(name, marks=pytest.mark.slow) if name in LARGE else name for name in SPACES
+    pytest.param(name, marks=pytest.mark.slow) if name in LARGE else name
+    for name in SPACES
 ]
 
 
@@ -83,7 +84,9 @@ class ContainsAll(TinySpace):
 
 class BelievesPlaces(TinySpace):
     def cell(self, given):
-        return self[given.index % 24] if isinstance(given, Cell) else super().cell(given)
+        return (
+            self[given.index % 24] if isinstance(given, Cell) else super().cell(given)
+        )
 
 
 class ListsTwice(TinySpace):
@@ -193,7 +196,9 @@ def test_one_cause_is_shown_once(snas):
         "the check that ended, and those that were not made"
     )
     content = snas("check", f"{HOSTILE}:ExitsAtOnce", "--json").json
-    assert all("exit code 7" in check["detail"] for check in content if not check["passed"])
+    assert all(
+        "exit code 7" in check["detail"] for check in content if not check["passed"]
+    )
     assert sum(check["passed"] for check in content) == 1, "it is made, once"
 
 

@@ -42,8 +42,23 @@ class TestForeign(StrategyContract):
 def test_a_broken_strategy_fails_with_the_promise_and_the_hint(tmp_path):
     path = tmp_path / "test_broken.py"
     path.write_text(BROKEN)
-    options = ["-q", "-p", "no:cacheprovider", "-c", "/dev/null", f"--rootdir={tmp_path}"]
-    command = [sys.executable, "-m", "pytest", *options, "-k", "asks_for_one", str(path)]
+    options = [
+        "-q",
+        "-p",
+        "no:cacheprovider",
+        "-c",
+        "/dev/null",
+        f"--rootdir={tmp_path}",
+    ]
+    command = [
+        sys.executable,
+        "-m",
+        "pytest",
+        *options,
+        "-k",
+        "asks_for_one",
+        str(path),
+    ]
     root = Path(__file__).parents[2]
     outcome = subprocess.run(command, capture_output=True, text=True, cwd=root)
     assert outcome.returncode == 1
@@ -53,5 +68,7 @@ def test_a_broken_strategy_fails_with_the_promise_and_the_hint(tmp_path):
 
 def test_nothing_else_imports_pytest():
     code = "import sys, surrogate_nas.contract, surrogate_nas.cli; print('pytest' in sys.modules)"
-    outcome = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    outcome = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True
+    )
     assert outcome.stdout.strip() == "False"

@@ -45,9 +45,9 @@ def room(path):
 
 
 def module_of(path):
-    return ".".join(path.relative_to(PACKAGE.parent).with_suffix("").parts).removesuffix(
-        ".__init__"
-    )
+    return ".".join(
+        path.relative_to(PACKAGE.parent).with_suffix("").parts
+    ).removesuffix(".__init__")
 
 
 @cache
@@ -74,7 +74,9 @@ def imports(path):
             assert node.level == 0, f"{path}:{node.lineno} imports relatively"
             if (node.module or "").split(".")[0] == "surrogate_nas":
                 named = [f"{node.module}.{name.name}" for name in node.names]
-                yield from (name if name in MODULES else str(node.module) for name in named)
+                yield from (
+                    name if name in MODULES else str(node.module) for name in named
+                )
         elif isinstance(node, ast.Constant) and isinstance(node.value, str):
             if (name := node.value.partition(":")[0]) in MODULES and "." in name:
                 yield name
@@ -171,10 +173,16 @@ def test_experiments_use_public_names_and_the_package_uses_none_of_theirs():
     for path in (PACKAGE.parent / "analysis").rglob("*.py"):
         for node in nodes(path):
             if isinstance(node, ast.Attribute) and not node.attr.startswith("__"):
-                own = isinstance(node.value, ast.Name) and node.value.id in ("self", "cls")
+                own = isinstance(node.value, ast.Name) and node.value.id in (
+                    "self",
+                    "cls",
+                )
                 is_private = node.attr.startswith("_") and node.attr not in private
                 assert own or not is_private, f"{path}:{node.lineno} uses {node.attr}"
-            if not isinstance(node, ast.ImportFrom) or str(node.module) not in modules():
+            if (
+                not isinstance(node, ast.ImportFrom)
+                or str(node.module) not in modules()
+            ):
                 continue
             for name in node.names:
                 whole = f"{node.module}.{name.name}"
@@ -200,7 +208,9 @@ def test_experiments_use_public_names_and_the_package_uses_none_of_theirs():
 def test_a_room_imports_only_what_is_open_to_it(name):
     for path in FILES:
         if room(path) == name:
-            assert {module.split(".")[1] for module in imports(path)} <= OPEN_TO[name], path
+            assert {module.split(".")[1] for module in imports(path)} <= OPEN_TO[
+                name
+            ], path
 
 
 def test_no_file_of_tests_imports_from_another():
@@ -208,7 +218,9 @@ def test_no_file_of_tests_imports_from_another():
     itself.
     """
     for path in Path(__file__).parents[1].rglob("*.py"):
-        assert not re.search(r"^\s*from tests\.(\S+\.)?test_", path.read_text(), re.M), path
+        assert not re.search(
+            r"^\s*from tests\.(\S+\.)?test_", path.read_text(), re.M
+        ), path
 
 
 def test_nothing_is_evaluated_as_code():
@@ -231,7 +243,10 @@ def test_pickles_are_read_through_the_allow_list_only():
     for path, call, called in calls():
         owner, _, function = called.rpartition(".")
         assert called != "pd.read_pickle", path
-        if owner in ("pickle", "cloudpickle", "joblib") and function in ("load", "loads"):
+        if owner in ("pickle", "cloudpickle", "joblib") and function in (
+            "load",
+            "loads",
+        ):
             # these read in a process of ours what we sent it
             assert room(path) in ("contract", "runtime"), f"{path} unpickles plainly"
         if called == "torch.load":

@@ -66,7 +66,10 @@ CALLS = [
     (sn.ChoiceSpace, {"name": "a", "options": {"x": (1, 2)}}),
     (sn.EnumerableChoiceSpace, {"name": "a", "options": {"x": (1, 2)}}),
     (sn.Computed, {"space": SPACE, "metrics": {"valid_error": len}}),
-    (sn.Training, {"space": SPACE, "train": len, "metrics": ["valid_error"], "epochs": 3}),
+    (
+        sn.Training,
+        {"space": SPACE, "train": len, "metrics": ["valid_error"], "epochs": 3},
+    ),
     (BENCH.query, {"cells": SPACE[0]}),
     (BENCH.column, {"metric": "digital_error"}),
     (BENCH.metric, {"name": "digital_error"}),
@@ -159,17 +162,23 @@ def test_fields_are_checked_too():
             check_struct(self)
 
     assert type(Knob(np.int64(2)).turns) is int
-    with pytest.raises(sn.UserError, match="turns is a whole number or None, not 'many'"):
+    with pytest.raises(
+        sn.UserError, match="turns is a whole number or None, not 'many'"
+    ):
         Knob("many")
     with pytest.raises(sn.UserError, match="search_on_final must be a list of names"):
         ObjectiveOptions(search_on_final=3)
 
 
 @pytest.mark.parametrize(
-    "target", [10**400, -(10**400), 10**5000, float("inf"), float("nan")], ids=list("abcde")
+    "target",
+    [10**400, -(10**400), 10**5000, float("inf"), float("nan")],
+    ids=list("abcde"),
 )
 def test_a_number_that_no_float_holds_is_refused_in_a_line(target):
-    with pytest.raises(sn.UserError, match="^target must be a finite number, not") as error:
+    with pytest.raises(
+        sn.UserError, match="^target must be a finite number, not"
+    ) as error:
         sn.search(**RUN, strategy="random", target=target)
     assert len(str(error.value)) < 200 and "\n" not in str(error.value)
     with pytest.raises(
@@ -243,7 +252,9 @@ def test_options_are_checked_where_they_are_given():
     made = Own(nb201(), seed=0, step=3)
     assert (made.step, made.population, made.tournament) == (3, 4, 3)
     assert Fixed(nb201(), seed=0, population=7).tournament == 2
-    with pytest.raises(UserError, match="population must be a whole number of at least 1"):
+    with pytest.raises(
+        UserError, match="population must be a whole number of at least 1"
+    ):
         Fixed(nb201(), seed=0, population=0)
     with pytest.raises(TypeError, match="Fixed has no option tournament"):
         Fixed(nb201(), seed=0, tournament=5)
@@ -252,13 +263,19 @@ def test_options_are_checked_where_they_are_given():
 REFUSED = {
     "N must be a whole number of at least 0, not True.": lambda: check_whole("N", True),
     "N must be a whole number of at least 1, not 0.": lambda: check_whole("N", 0, 1),
-    "N must be a whole number from 0 to 9, not 10.": lambda: check_whole("N", 10, most=9),
+    "N must be a whole number from 0 to 9, not 10.": lambda: check_whole(
+        "N", 10, most=9
+    ),
     "N must be a whole number of at least 0, not 2.0.": lambda: check_whole("N", 2.0),
     "N must be a whole number of at least 0, not 922": lambda: check_whole("N", 2**63),
     "X must be a number of at least 0, not '1'.": lambda: check_number("X", "1"),
-    "X must be a number of at least 0, not nan.": lambda: check_number("X", float("nan")),
+    "X must be a number of at least 0, not nan.": lambda: check_number(
+        "X", float("nan")
+    ),
     "X must be a number from 0 to 1, not 1.5.": lambda: check_number("X", 1.5, most=1),
-    "X must be a finite number above 0, not 0.": lambda: check_number("X", 0, above=True),
+    "X must be a finite number above 0, not 0.": lambda: check_number(
+        "X", 0, above=True
+    ),
     "F is True or False, not 1.": lambda: check_argument("F", 1, bool),
     "A is a text, not None.": lambda: check_argument("A", None, str),
     "L must be a list of names, not 'one'.": lambda: check_names("L", "one"),

@@ -159,7 +159,11 @@ def light(tmp_path_factory):
     )
     assert made.returncode == 0, made.stderr
     *answers, loaded = map(json.loads, made.stdout.splitlines())
-    return {"loaded": loaded, "folder": folder, **dict(zip(commands, answers, strict=True))}
+    return {
+        "loaded": loaded,
+        "folder": folder,
+        **dict(zip(commands, answers, strict=True)),
+    }
 
 
 @pytest.mark.slow
@@ -227,7 +231,10 @@ def test_every_library_that_is_imported_is_of_the_base_or_of_an_extra():
 
 
 def test_a_library_of_no_extra_is_named_as_it_is():
-    assert str(missing("It", "seaborn.objects")) == "It needs seaborn: pip install seaborn."
+    assert (
+        str(missing("It", "seaborn.objects"))
+        == "It needs seaborn: pip install seaborn."
+    )
     assert (
         str(missing("It", "sklearn.svm"))
         == "It needs scikit-learn: pip install 'surrogate_nas[models]'."

@@ -61,7 +61,9 @@ def test_a_home_and_a_table_at_paths_of_other_bytes(snas, tmp_path, monkeypatch)
     assert snas("path", "--json").json["path"].endswith("\udcff")
     path = tmp_path / "\udcff.h5"
     write_table(tiny_table(), path)
-    assert np.isfinite(TableFile(path).column(ColumnKey("valid_error", 12, "mean"))).all()
+    assert np.isfinite(
+        TableFile(path).column(ColumnKey("valid_error", 12, "mean"))
+    ).all()
 
 
 @pytest.mark.usefixtures("fresh_home")

@@ -13,7 +13,19 @@ from surrogate_nas.runs.run import Run
 from surrogate_nas.space import space_named
 from surrogate_nas.strategies import resolve
 
-TAGS = {"div", "p", "strong", "br", "small", "table", "thead", "tbody", "tr", "th", "td"}
+TAGS = {
+    "div",
+    "p",
+    "strong",
+    "br",
+    "small",
+    "table",
+    "thead",
+    "tbody",
+    "tr",
+    "th",
+    "td",
+}
 MOST_BYTES = 30_000
 
 
@@ -45,7 +57,9 @@ def test_reprs_say_what_it_is(made):
         repr(
             made
         ): "<Comparison of 'digital_error + 0.1*params' on analog-cifar10: 2 runs of random>",
-        repr(run): f"<Run 0 of random: 15 trials, best score {run.incumbent.score:.6g}>",
+        repr(
+            run
+        ): f"<Run 0 of random: 15 trials, best score {run.incumbent.score:.6g}>",
         repr(objective): "<Objective 'digital_error + 0.1*params' on analog-cifar10>",
         repr(Budget(cells=5)): "Budget(cells=5, seconds=None)",
         repr(objective.benchmark.space): "<NB201 'nb201': 15,625 cells>",
@@ -56,7 +70,9 @@ def test_reprs_say_what_it_is(made):
         repr(resolve("random")(objective.benchmark.space, seed=0))
         == "<RandomSearch on <NB201 'nb201': 15,625 cells>>"
     )
-    assert repr(Run("s", 3, [], 1.0, 1.0, "it broke")) == "<Run 3 of s: failed: it broke>"
+    assert (
+        repr(Run("s", 3, [], 1.0, 1.0, "it broke")) == "<Run 3 of s: failed: it broke>"
+    )
 
 
 def test_notebooks_show_tables(made):
@@ -64,7 +80,9 @@ def test_notebooks_show_tables(made):
     for shown, says in ((made, "random"), (run, str(run.incumbent.cell))):
         html = shown._repr_html_()
         tags = Tags(html)
-        assert tags.found <= TAGS and says in tags.text and len(html.encode()) < MOST_BYTES
+        assert (
+            tags.found <= TAGS and says in tags.text and len(html.encode()) < MOST_BYTES
+        )
 
 
 def test_a_drawing_shows_its_operations_and_follows_the_page(tab):
@@ -83,7 +101,9 @@ def test_a_drawing_shows_its_operations_and_follows_the_page(tab):
                 "getComputedStyle(document.querySelector('svg text:last-of-type')).fill"
             )
         )
-        ink.append(tab.evaluate("getComputedStyle(document.querySelector('rect')).fill"))
+        ink.append(
+            tab.evaluate("getComputedStyle(document.querySelector('rect')).fill")
+        )
     assert ink == [
         "rgb(0, 0, 0)",
         "rgb(255, 255, 255)",
@@ -93,14 +113,19 @@ def test_a_drawing_shows_its_operations_and_follows_the_page(tab):
 
 
 def test_a_run_without_a_feasible_cell_shows_no_score():
-    run = sn.search("fashion", "random", "valid_loss", subject_to="params <= 1", budget=3)
+    run = sn.search(
+        "fashion", "random", "valid_loss", subject_to="params <= 1", budget=3
+    )
     assert repr(run) == "<Run 0 of random: 3 trials, no feasible cell>"
     assert "no feasible cell" in run._repr_html_() and "<td" not in run._repr_html_()
 
 
 def test_nothing_shown_is_markup():
     evil = '<script>"><img>'
-    assert Tags(html_table(evil, [evil], [[evil], [None], [0.1234567]], evil)).found <= TAGS
+    assert (
+        Tags(html_table(evil, [evil], [[evil], [None], [0.1234567]], evil)).found
+        <= TAGS
+    )
     assert "<td>–</td>" in html_table("t", ["h"], [[None]])
     assert "0.123457" in html_table("t", ["h"], [[0.1234567]])
     many = html_table("t", ["h"], [[i] for i in range(99)])

@@ -44,9 +44,9 @@ def test_l_is_what_a_quality_lacks_to_one(dense):
     )
     assert not scores.penalty.any()
     objective = sn.Objective("valid_miou", dense)
-    assert objective.optimum() == pytest.approx(0.7) and objective.bound == pytest.approx(
-        0.95
-    )
+    assert objective.optimum() == pytest.approx(
+        0.7
+    ) and objective.bound == pytest.approx(0.95)
     assert (
         objective.terms[0].coefficient == -0.01
         and "larger_is_better" in objective.describe()["terms"][0]
@@ -67,7 +67,9 @@ def test_limits_from_below_and_fronts_know_the_direction(dense):
     both = sn.Objective("valid_miou, ssim@pgd-1", dense).over_space()
     assert both is not None
     np.testing.assert_allclose(both.vector, np.column_stack([1 - MIOU / 100, 1 - SSIM]))
-    assert len(nondominated(both.vector)) == N  # the two qualities trade against each other
+    assert (
+        len(nondominated(both.vector)) == N
+    )  # the two qualities trade against each other
     assert (
         str(parse("ssim@pgd-1 subject to ssim@pgd-1 >= -0.2"))
         == "ssim@pgd-1 subject to ssim@pgd-1 >= -0.2"
@@ -86,7 +88,9 @@ def test_directions_and_names():
         and metric_named("my_quality").quantity == "undeclared"
     )
     values = np.array([1.0, 2.0])
-    assert accuracy.worst(values) == 1 and metric_named("valid_error").worst(values) == 2
+    assert (
+        accuracy.worst(values) == 1 and metric_named("valid_error").worst(values) == 2
+    )
     assert (
         accuracy.minimised(values).tolist() == [-1, -2]
         and metric_named("latency@x").minimised(values) is values

@@ -119,11 +119,15 @@ def test_what_a_file_says_is_read_without_importing_it(tmp_path, monkeypatch):
         "options": {"knob": "3", "other": "'x'"},
     }
     assert (
-        next(entry for entry in things.described() if entry["name"] == "lost")["options"]
+        next(entry for entry in things.described() if entry["name"] == "lost")[
+            "options"
+        ]
         == {}
     )
     assert "told_of_a_test" not in sys.modules
-    with pytest.raises(ModuleNotFoundError):  # of no extra of ours, so it is our mistake
+    with pytest.raises(
+        ModuleNotFoundError
+    ):  # of no extra of ours, so it is our mistake
         things.find("told")
 
 
@@ -136,7 +140,9 @@ def test_classes_are_checked_and_places_are_files():
     assert errors["value"] is ValueError
     with pytest.raises(UserError, match="no is not a subclass of Exception"):
         errors.find("no")
-    assert places_in("surrogate_nas.core", "X")["errors"] == "surrogate_nas.core.errors:X"
+    assert (
+        places_in("surrogate_nas.core", "X")["errors"] == "surrogate_nas.core.errors:X"
+    )
 
 
 def test_code_is_known_by_its_file(shapes, tmp_path):

@@ -32,7 +32,10 @@ def rows(dataset, name):
 @pytest.mark.parametrize("name", SHIPPED)
 def test_the_metadata_of_shipped_tables_are_up_to_date(name):
     tables, out, about = SHIPPED[name]
-    made = json.dumps(croissant_of(tables, out, about), indent=1, ensure_ascii=False) + "\n"
+    made = (
+        json.dumps(croissant_of(tables, out, about), indent=1, ensure_ascii=False)
+        + "\n"
+    )
     assert out.read_text(encoding="utf-8") == made, "run make croissant"
 
 
@@ -61,16 +64,20 @@ def test_the_metadata_of_shipped_tables_are_valid_and_whole(name):
     ]
     assert all(row["licence"] and row["cells"] > 0 for row in told)
     columns = rows(dataset, "columns")
-    assert len(columns) > 5 and all(row["description"] and row["better"] for row in columns)
+    assert len(columns) > 5 and all(
+        row["description"] and row["better"] for row in columns
+    )
     assert metadata.data_limitations and metadata.personal_sensitive_information
 
 
 def test_sources_of_data_name_tasks_that_there_are():
     assert set(data_sources()) <= set(TASKS)
     of_tables = {
-        json.loads(card.read_text())["task"] for card in shipped("losses").glob("*.json")
+        json.loads(card.read_text())["task"]
+        for card in shipped("losses").glob("*.json")
     }
     assert of_tables <= set(data_sources())
     assert all(
-        row["source"] and row["from"] and row["licence"] for row in data_sources().values()
+        row["source"] and row["from"] and row["licence"]
+        for row in data_sources().values()
     )

@@ -31,7 +31,9 @@ from tests.documents import (
 from tests.rooms import ROOMS
 
 COMMANDS = typer.main.get_command(app)
-COMMANDS.commands = {name: COMMANDS.get_command(None, name) for name in COMMANDS.commands}
+COMMANDS.commands = {
+    name: COMMANDS.get_command(None, name) for name in COMMANDS.commands
+}
 TARGETS = [
     name.replace("%", "[a-z0-9-]+")
     for name in re.findall(r"^([a-z0-9%-]+):", read("Makefile"), re.M)
@@ -68,18 +70,25 @@ def test_every_link_and_picture_leads_somewhere(path):
         file, _, heading = link.partition("#")
         place = (path.parent / file).resolve() if file else path
         assert place.exists() and TOP in (place, *place.parents), link
-        assert not heading or heading in anchors(place.read_text(encoding="utf-8")), link
+        assert not heading or heading in anchors(place.read_text(encoding="utf-8")), (
+            link
+        )
 
 
 def test_every_target_and_script_that_is_named_exists(text):
     named = [*spans(text), *shell(text)]
-    targets = {one.split()[1] for one in named if re.match(r"make [a-z0-9-]+(?!\S)", one)}
+    targets = {
+        one.split()[1] for one in named if re.match(r"make [a-z0-9-]+(?!\S)", one)
+    }
     assert [
-        one for one in targets if not any(re.fullmatch(target, one) for target in TARGETS)
+        one
+        for one in targets
+        if not any(re.fullmatch(target, one) for target in TARGETS)
     ] == []
     for one in named:
         for script in re.findall(
-            r"\b(?:analysis|tests|surrogate_nas|data)/[\w./-]*\w\.(?:py|md|json|h5)\b", one
+            r"\b(?:analysis|tests|surrogate_nas|data)/[\w./-]*\w\.(?:py|md|json|h5)\b",
+            one,
         ):
             assert (TOP / script).exists(), script
 
@@ -169,7 +178,9 @@ def test_the_text_for_language_models_keeps_its_convention():
     lines = [
         line for line in listed.splitlines()[1:] if line and not line.startswith("## ")
     ]
-    assert lines and all(re.fullmatch(r"- \[[^\]]+\]\([^)]+\): .+", line) for line in lines)
+    assert lines and all(
+        re.fullmatch(r"- \[[^\]]+\]\([^)]+\): .+", line) for line in lines
+    )
 
 
 def test_the_text_for_language_models_names_every_page_of_the_guide():
@@ -178,7 +189,8 @@ def test_the_text_for_language_models_names_every_page_of_the_guide():
     )
     lines = read("llms.txt").splitlines()
     assert all(
-        f"- [{title}](analysis/guide/{page}): {want}" in lines for want, title, page in rows
+        f"- [{title}](analysis/guide/{page}): {want}" in lines
+        for want, title, page in rows
     )
     pages = {path.name for path in (TOP / "analysis" / "guide").iterdir()}
     assert {page for *_, page in rows} == pages - {"README.md"}
@@ -222,7 +234,9 @@ def test_the_options_name_what_is_there():
     suite, _ = command(["suite"])
     fit, _ = command(["fit"])
     helps = {
-        parameter.name: parameter.help for one in (suite, fit) for parameter in one.params
+        parameter.name: parameter.help
+        for one in (suite, fit)
+        for parameter in one.params
     }
     assert f"elsewhere {', '.join(DEFAULTS)}." in helps["strategies"]
     assert {*MODELS} <= {*re.findall(r"\w+", helps["model"])}
@@ -236,7 +250,9 @@ def test_sizes_and_counts_are_the_same_wherever_they_stand():
     assert f"({size}, or 6 where" in README and f"'{size} on disk," in read("Makefile")
     starter = tomllib.loads(read("surrogate_nas/runs/suites/starter.toml"))
     strategies = len(starter["strategies"])
-    assert f"compares {('six', 'seven', 'eight')[strategies - 6]} strategies" in measured
+    assert (
+        f"compares {('six', 'seven', 'eight')[strategies - 6]} strategies" in measured
+    )
 
 
 def test_nothing_is_installed_by_name_from_an_index_that_lacks_it(text):
@@ -250,7 +266,9 @@ def test_no_line_is_left_out_by_the_formatter():
         for room in ("surrogate_nas", "analysis")
         for path in (TOP / room).rglob("*.py")
     ]
-    assert not [path for path in code if excepted.search(path.read_text(encoding="utf-8"))]
+    assert not [
+        path for path in code if excepted.search(path.read_text(encoding="utf-8"))
+    ]
 
 
 # What is shown works as shown
@@ -310,15 +328,21 @@ def test_the_table_of_strategies_is_that_of_their_flags(scripts):
     marked = scripts("marked")
     cost = json.loads(abilities.FIGURES.read_text())["ms_a_step"]
     assert set(cost) == set(STRATEGIES)
-    assert marked.held(TOP / "README.md", "analysis/abilities.py") == abilities.table(cost)
-    assert all(f"`{name}`" in abilities.table(cost) for name in (*STRATEGIES, *ONE_SHOT))
+    assert marked.held(TOP / "README.md", "analysis/abilities.py") == abilities.table(
+        cost
+    )
+    assert all(
+        f"`{name}`" in abilities.table(cost) for name in (*STRATEGIES, *ONE_SHOT)
+    )
     exports = TOP / "analysis" / "guide" / "exports.md"
     assert marked.held(exports, "analysis/abilities.py") == abilities.exports()
 
 
 def test_the_intervals_of_families_are_those_of_the_archive(scripts):
     families = scripts("families")
-    shown = scripts("marked").held(TOP / "analysis" / "families.md", "analysis/families.py")
+    shown = scripts("marked").held(
+        TOP / "analysis" / "families.md", "analysis/families.py"
+    )
     assert shown == families.table() and shown.count("\n") == 17
     assert families.mean([0.1, 0.2, 0.3]) == ".20 [−.05, .45]"
 

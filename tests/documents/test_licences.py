@@ -39,7 +39,9 @@ NAMED = [
 
 def test_every_named_library_is_listed_with_its_licence():
     for extra, library in NAMED:
-        assert extra in LICENCES[library]["named by"].split(), f"{library}: run make lists"
+        assert extra in LICENCES[library]["named by"].split(), (
+            f"{library}: run make lists"
+        )
         assert LICENCES[library]["licence"] and LICENCES[library]["version"], library
 
 

@@ -92,7 +92,9 @@ def desk(tmp_path):
 SEARCH = "snas search digits.py:Digits --strategy asha --budget 30 --parallel 2 --out results/asha"
 
 
-def test_a_training_is_searched_interrupted_reported_archived_and_verified(desk, tmp_path):
+def test_a_training_is_searched_interrupted_reported_archived_and_verified(
+    desk, tmp_path
+):
     desk.give("snas new training Digits")
     results = desk.folder / "results" / "asha"
     run = results / "runs" / "asha-0.jsonl"

@@ -59,7 +59,9 @@ def site(tmp_path_factory):
     """The reference, as ``make docs`` writes it."""
     folder = tmp_path_factory.mktemp("docs")
     command = [sys.executable, "-m", "analysis.reference", str(folder)]
-    made = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, timeout=600)
+    made = subprocess.run(
+        command, capture_output=True, text=True, cwd=ROOT, timeout=600
+    )
     assert made.returncode == 0, made.stdout + made.stderr
     assert not made.stderr
     return folder
@@ -84,7 +86,9 @@ def test_every_public_name_is_described_and_shown_and_every_link_leads_somewhere
 
 
 def test_what_must_show_an_example_is_all_that_the_door_and_the_rooms_offer():
-    assert {*ROOMS} - {room.removeprefix(f"{PACKAGE}.") for room in rooms()} == {"__main__"}
+    assert {*ROOMS} - {room.removeprefix(f"{PACKAGE}.") for room in rooms()} == {
+        "__main__"
+    }
     shown = {place.name for place in public()}
     assert {
         "Strategy",
@@ -130,7 +134,13 @@ def test_a_reference_is_understood_as_its_reader_would(text, link):
 
 @pytest.mark.parametrize(
     "text",
-    ["Objective.unknown", "surrogate_nas.space.nb202", "snas dance", "evolutoin", "a name"],
+    [
+        "Objective.unknown",
+        "surrogate_nas.space.nb202",
+        "snas dance",
+        "evolutoin",
+        "a name",
+    ],
 )
 def test_what_stands_for_nothing_is_no_reference(text):
     assert Scope(f"{PACKAGE}.space.trial").find(text) is None
@@ -167,7 +177,9 @@ def test_a_registry_s_plug_ins_are_listed_in_its_room(site):
 @pytest.mark.slow
 def test_the_first_page_begins_with_what_a_newcomer_needs(site):
     text = (site / "index.html").read_text(encoding="utf-8")
-    places = [text.index(f'id="{name}"') for name in ("start", "methods", "names", "rooms")]
+    places = [
+        text.index(f'id="{name}"') for name in ("start", "methods", "names", "rooms")
+    ]
     assert places == sorted(places)
     assert text.count("AskTell") > 3 and "snas check mine.py:Careful" in text
 

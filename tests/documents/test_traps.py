@@ -82,7 +82,9 @@ def test_split_trap_a_strategy_cannot_reach_a_final_metric(witnessed):
     bench, seen = witnessed
     everything = list(reachable(seen))
     assert not [
-        x for x in everything if isinstance(x, (Benchmark, Objective, Ledger, TableFile))
+        x
+        for x in everything
+        if isinstance(x, (Benchmark, Objective, Ledger, TableFile))
     ]
     trials = [x for x in everything if isinstance(x, Trial)]
     assert len(trials) == 20
@@ -287,7 +289,9 @@ def test_reinforce_trap_only_differences_of_scores_matter(seed):
 
 @pytest.mark.parametrize("seed", range(3))
 def test_reinforce_trap_the_policy_concentrates_on_the_better_cells(seed):
-    scores = [synthetic(cell) for cell in trajectory(Reinforce, SPACE, seed=seed, n=300)]
+    scores = [
+        synthetic(cell) for cell in trajectory(Reinforce, SPACE, seed=seed, n=300)
+    ]
     assert np.mean(scores[-20:]) < 0.5 * np.mean(scores[:20])
 
 
@@ -333,5 +337,7 @@ def test_report_trap_the_final_value_is_that_of_the_best_validated_cell(small):
         "test_error": float(small.query(best.cell, "test_error"))
     }
     assert entry["best"]["final"]["test_error"] > min(
-        float(small.query(t.cell, "test_error")) for run in made.runs for t in run.trials
+        float(small.query(t.cell, "test_error"))
+        for run in made.runs
+        for t in run.trials
     )

@@ -32,7 +32,9 @@ def test_it_runs_in_a_fresh_process_and_leaves_files_in_its_folder_only(path, tm
     )
     assert made.returncode == 0, made.stderr
     assert "Warning" not in made.stderr, made.stderr
-    left = {file.relative_to(tmp_path) for file in tmp_path.rglob("*") if file.is_file()}
+    left = {
+        file.relative_to(tmp_path) for file in tmp_path.rglob("*") if file.is_file()
+    }
     assert left and all(file.is_relative_to(LEFT / path.stem) for file in left)
     assert any(file.suffix == ".png" for file in left)
 

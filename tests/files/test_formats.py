@@ -67,7 +67,8 @@ def test_this_release_has_a_file_of_every_format():
         FILES[name].format for release, name in HELD if release == sn.__version__
     } == set(FORMATS)
     assert (
-        sum(path.stat().st_size for path in FOLDER.rglob("*") if path.is_file()) < 500_000
+        sum(path.stat().st_size for path in FOLDER.rglob("*") if path.is_file())
+        < 500_000
     )
 
 

@@ -42,7 +42,9 @@ def says(child, stream="stdout"):
 
 
 @pytest.mark.parametrize(
-    "make", [Path.mkdir, Path.touch, lambda path: path], ids=["folder", "file", "nothing"]
+    "make",
+    [Path.mkdir, Path.touch, lambda path: path],
+    ids=["folder", "file", "nothing"],
 )
 def test_a_second_process_is_refused_in_one_line_that_names_the_first(tmp_path, make):
     path = tmp_path / "work"
@@ -50,7 +52,8 @@ def test_a_second_process_is_refused_in_one_line_that_names_the_first(tmp_path, 
     holder = hold(path)
     assert says(holder) == "held"
     with pytest.raises(
-        HeldError, match=rf"process {holder.pid} on \S+ \(since 20.*\) is writing the book"
+        HeldError,
+        match=rf"process {holder.pid} on \S+ \(since 20.*\) is writing the book",
     ):
         with locked(path, what="the book", wait=False):
             pass
@@ -120,5 +123,8 @@ def test_threads_of_one_process_exclude_each_other_and_themselves(tmp_path):
 
 def test_a_folder_that_cannot_be_written_is_one_line(tmp_path):
     (tmp_path / "file").write_text("")
-    with pytest.raises(UserError, match="Cannot write"), locked(tmp_path / "file" / "work"):
+    with (
+        pytest.raises(UserError, match="Cannot write"),
+        locked(tmp_path / "file" / "work"),
+    ):
         pass

@@ -78,13 +78,19 @@ def forged(path, name, value):
         )
         file.visititems(
             lambda at, item: (
-                arrays.update({at: item[()]}) if isinstance(item, h5py.Dataset) else None
+                arrays.update({at: item[()]})
+                if isinstance(item, h5py.Dataset)
+                else None
             )
         )
         del file.attrs["digest"]
         hdf5.set_texts(
             file,
-            {"digest": storage._digest({at: np.asarray(a) for at, a in arrays.items()})},
+            {
+                "digest": storage._digest(
+                    {at: np.asarray(a) for at, a in arrays.items()}
+                )
+            },
         )
 
 
@@ -132,7 +138,9 @@ def test_what_does_not_fit_is_one_line(stored, name, value):
         forged(stored, "card", described(stored, **{name: value}))
     with pytest.raises(UserError) as caught:
         load(stored)
-    assert "\n" not in str(caught.value) and (is_whole or "is damaged" in str(caught.value))
+    assert "\n" not in str(caught.value) and (
+        is_whole or "is damaged" in str(caught.value)
+    )
 
 
 def test_a_forged_card_that_is_as_it_was_is_read(stored):

@@ -74,9 +74,13 @@ def table():
     width, kernel, silu = np.array([cell.choices for cell in SPACE], dtype=float).T
     error = 60 - 7 * width - 5 * kernel + width * kernel - 3 * silu
     seeds = {seed: error + np.sin(seed + np.arange(len(SPACE))) for seed in (0, 1)}
-    valid = Metric("valid_error", "%", "search", "error", description="é", source="made up")
+    valid = Metric(
+        "valid_error", "%", "search", "error", description="é", source="made up"
+    )
     made.add(valid, 3, sum(seeds.values()) / 2, 2, seeds)
-    made.add(Metric("test_error", "%", "final", "error", source="made up"), 3, error + 1, 2)
+    made.add(
+        Metric("test_error", "%", "final", "error", source="made up"), 3, error + 1, 2
+    )
     size = Metric("size", "MB", "search", "cost", source="made up")
     made.add(size, None, 1 + width * (2 * kernel + 1))
     return made
@@ -100,7 +104,9 @@ def _write_compact(path):
     seeds = table()
     seeds.metrics = {"valid_error": seeds.metrics["valid_error"]}
     seeds.columns = {
-        key: values for key, values in seeds.columns.items() if key.metric == "valid_error"
+        key: values
+        for key, values in seeds.columns.items()
+        if key.metric == "valid_error"
     }
     write_compact(seeds, path)
 
@@ -115,7 +121,9 @@ def _read_compact(path):
 
 def _write_model(name, path):
     cells = list(SPACE)[::2]
-    model = make_model(name).fit(cells, [sum(cell.choices) + 1.0 for cell in cells], SPACE)
+    model = make_model(name).fit(
+        cells, [sum(cell.choices) + 1.0 for cell in cells], SPACE
+    )
     metric = Metric("valid_error", "%", "search", "error", (3,))
     about = (name, "tiny", "0", SPACE.definition, metric, 3, Network(), "random", 0)
     card = Card(*about, len(cells), 9, {"mae": 1.0})
@@ -144,7 +152,10 @@ def _read_comparison(path):
         [
             run.strategy,
             run.run,
-            [[t.cell.text, t.score, t.loss, t.penalty, dict(t.values)] for t in run.trials],
+            [
+                [t.cell.text, t.score, t.loss, t.penalty, dict(t.values)]
+                for t in run.trials
+            ],
         ]
         for of_strategy in runs
         for run in of_strategy
@@ -255,7 +266,9 @@ FILES = {
     "ridge.surrogate": Kind(
         "surrogate", lambda path: _write_model("ridge", path), _read_model
     ),
-    "gp.surrogate": Kind("surrogate", lambda path: _write_model("gp", path), _read_model),
+    "gp.surrogate": Kind(
+        "surrogate", lambda path: _write_model("gp", path), _read_model
+    ),
     "comparison": Kind("comparison", _write_comparison, _read_comparison),
     "front": Kind(
         "comparison",

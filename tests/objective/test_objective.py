@@ -38,7 +38,9 @@ LIMITS = st.floats(allow_nan=False, allow_infinity=False)
 EPOCHS = st.one_of(st.none(), st.integers(0, 10**6))
 TERMS = st.lists(
     st.one_of(
-        st.builds(Term, NAMES.filter(lambda name: name != "diversity"), EPOCHS, WEIGHTS),
+        st.builds(
+            Term, NAMES.filter(lambda name: name != "diversity"), EPOCHS, WEIGHTS
+        ),
         st.builds(Term, st.just("diversity"), st.none(), WEIGHTS),
     ),
     min_size=1,
@@ -103,7 +105,9 @@ def check_parsed(text):
         assert parse(str(parsed)) == parsed
 
 
-@given(st.one_of(st.text(max_size=60), st.lists(PIECES, max_size=15).map("".join), MUTATED))
+@given(
+    st.one_of(st.text(max_size=60), st.lists(PIECES, max_size=15).map("".join), MUTATED)
+)
 @settings(max_examples=250, deadline=None)
 def test_text_is_an_expression_or_a_user_error_of_one_line(text):
     check_parsed(text)
@@ -204,13 +208,18 @@ def test_an_error_message_points_at_the_place():
         ),
         ("valid_error, ", "expected a number, a metric or '.' at column 14"),
         ("2*3 + params", "a number needs a metric"),
-        ("2*params*latency@a.b", r"one metric at column 10: 2\*params\*⟨here⟩latency@a.b"),
+        (
+            "2*params*latency@a.b",
+            r"one metric at column 10: 2\*params\*⟨here⟩latency@a.b",
+        ),
     ):
         with pytest.raises(UserError, match=said):
             parse(text)
 
 
-def test_errors_are_fractions_losses_nats_and_regularisers_over_their_median(small, space):
+def test_errors_are_fractions_losses_nats_and_regularisers_over_their_median(
+    small, space
+):
     objective = Objective(
         "valid_error[12] + 0.5*train_loss + 0.1*params + 0.2*latency@thing", small
     )
@@ -240,7 +249,8 @@ def test_errors_are_fractions_losses_nats_and_regularisers_over_their_median(sma
 def test_a_score_does_not_depend_on_which_cells_are_looked_up_together(analog, space):
     """Else an optimum could lie an ulp off, and a repeated cell could improve on itself."""
     objective = Objective(
-        "digital_error + 0.37*analog_error + 0.1*params + 0.03*macs + 0.013*depth", analog
+        "digital_error + 0.37*analog_error + 0.1*params + 0.03*macs + 0.013*depth",
+        analog,
     )
     whole = objective.over_space()
     assert whole is not None
@@ -267,7 +277,9 @@ def test_infeasible_cells_rank_after_all_feasible_ones_by_violation(analog):
     violation = np.maximum(params - 200000, 0) / 200000 + np.maximum(2 - latency, 0) / 2
     order = np.argsort(violation[~feasible], kind="stable")
     assert (np.diff(scores.score[~feasible][order]) >= 0).all()
-    assert scores.score[feasible] == pytest.approx((scores.loss + scores.penalty)[feasible])
+    assert scores.score[feasible] == pytest.approx(
+        (scores.loss + scores.penalty)[feasible]
+    )
     assert np.isfinite(scores.score).all()
 
 
@@ -343,7 +355,9 @@ def test_the_fingerprint_changes_with_everything_that_changes_scores(analog, sma
 
     plain = of("digital_error + 0.1*params")
     assert (
-        plain == of(" digital_error+0.10 * params ") == of("digital_error + 0.1*(params)")
+        plain
+        == of(" digital_error+0.10 * params ")
+        == of("digital_error + 0.1*(params)")
     )
     others = [
         of("digital_error + 0.2*params"),
@@ -376,10 +390,14 @@ def test_the_fingerprint_changes_with_the_data(tmp_path):
     assert found[0] != found[1]
 
 
-def test_the_diagnosis_says_when_lambda_changes_nothing_and_when_it_drowns_the_loss(analog):
+def test_the_diagnosis_says_when_lambda_changes_nothing_and_when_it_drowns_the_loss(
+    analog,
+):
     nothing = diagnose(Objective("digital_error + 1e-9*params", analog))
     drowned = diagnose(Objective("digital_error + 100*params", analog))
-    limited = diagnose(Objective("digital_error", analog, subject_to="params <= 100000"))
+    limited = diagnose(
+        Objective("digital_error", analog, subject_to="params <= 100000")
+    )
     share = float((analog.column("params") <= 100000).mean())
     assert nothing is not None and drowned is not None
     assert "λ changes nothing" in nothing[0] and "drowns" not in " ".join(nothing)
@@ -389,8 +407,12 @@ def test_the_diagnosis_says_when_lambda_changes_nothing_and_when_it_drowns_the_l
     params = analog.column("params")
     lower = (errors < errors[params == params.min()].min()).mean()
     assert f"{lower:.2%} of them have a lower L than the optimum" in drowned[-1]
-    assert limited == [f"{share:.1%} of the cells meet the constraints."], "there is no λ"
-    assert diagnose(Objective("digital_error", analog, subject_to="params <= 1")) is None
+    assert limited == [f"{share:.1%} of the cells meet the constraints."], (
+        "there is no λ"
+    )
+    assert (
+        diagnose(Objective("digital_error", analog, subject_to="params <= 1")) is None
+    )
 
 
 def test_a_limit_that_no_cell_keeps_names_the_nearest_value():

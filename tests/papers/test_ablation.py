@@ -19,7 +19,9 @@ def test_differences_are_of_paired_runs_within_problems():
         "what problems differ by is no noise"
     )
     assert found.text == "+3.0 ± 1.1 cells from bo: needs more cells"
-    assert "no significant difference" in ablation.difference_of(other[1:], base[1:]).text
+    assert (
+        "no significant difference" in ablation.difference_of(other[1:], base[1:]).text
+    )
     assert "needs fewer cells" in ablation.difference_of(base, other).text
 
 
@@ -49,16 +51,23 @@ def test_the_parts_stand_beside_the_whole(tmp_path, monkeypatch):
     optimum = ablation._objective("fashion").optimum()
     needed = []
     for run in range(2):
-        scores = sn.search("fashion", "bo", budget=40, seed=ablation._FIRST + run).scores
+        scores = sn.search(
+            "fashion", "bo", budget=40, seed=ablation._FIRST + run
+        ).scores
         hits = np.flatnonzero(scores <= (optimum or 0) + 1e-9)
         needed.append(int(hits[0]) + 1 if len(hits) else 41)
-    assert rows["bo", "fashion"].ours == np.mean(needed) and rows["bo", "fashion"].runs == 2
+    assert (
+        rows["bo", "fashion"].ours == np.mean(needed)
+        and rows["bo", "fashion"].runs == 2
+    )
     assert rows["bo", "fashion"].verdict == (
         f"not found in {needed.count(41)} of 2" if 41 in needed else ""
     )
     assert "cells from bo" in rows["bo(pool=neighbours)", "all"].verdict
     assert (tmp_path / "ablation.png").stat().st_size > 10_000
     monkeypatch.setattr(
-        ablation, "until_optimum", lambda _: pytest.fail("a finished run was made again")
+        ablation,
+        "until_optimum",
+        lambda _: pytest.fail("a finished run was made again"),
     )
     assert reproduce("ablation", folder=tmp_path, runs=2).rows == result.rows

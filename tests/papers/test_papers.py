@@ -54,14 +54,18 @@ def test_finished_searches_are_kept_and_read_at_any_time(fetched, tmp_path):
     calls = []
     for n in (2, 3, 3):
         found = run_searches(
-            {search: n}, "runs.jsonl", Work(tmp_path, progress=lambda *c: calls.append(c))
+            {search: n},
+            "runs.jsonl",
+            Work(tmp_path, progress=lambda *c: calls.append(c)),
         )
     assert calls[0] == (0, 2) and (2, 3) in calls and calls[-1] == (3, 3), (
         "only what is missing is made"
     )
     runs = found[search]
     assert (
-        len(runs) == 3 and runs[0].incumbent_at(1.0) is None and runs[0].cells_at(1.0) == 0
+        len(runs) == 3
+        and runs[0].incumbent_at(1.0) is None
+        and runs[0].cells_at(1.0) == 0
     )
     errors = sn.load("nb201-cifar10").column("valid_error", 12)
     best = [
@@ -92,7 +96,9 @@ def test_predictors_stand_beside_the_published_ones(fetched, tmp_path, monkeypat
     rows = rows_of("predictors", tmp_path, runs=2)
     ours = rows["gp (ours)", "CIFAR-10", "kendall@78"]
     assert ours.runs == 2 and ours.evaluations == 78
-    assert ours.ours is not None and 0.6 < ours.ours < 0.9 and "from PINAT" in ours.verdict
+    assert (
+        ours.ours is not None and 0.6 < ours.ours < 0.9 and "from PINAT" in ours.verdict
+    )
     assert rows["PINAT", "CIFAR-10", "kendall@1563"].published == 0.784
     assert rows["NAR-Former", "CIFAR-10", "kendall@1563"].mark == "?"
     ceiling = rows[
@@ -120,7 +126,10 @@ def test_predictors_on_nb101_stand_beside_what_needs_no_model(
     by = {(method, metric): row for (method, _, metric), row in rows.items()}
     ours = by["gp (ours)", "kendall@78"]
     assert ours.ours is not None and ours.runs == 2 and 0.55 < ours.ours < 0.75
-    for method, tau in (("the most parameters", 0.316), ("a training of 36 epochs", 0.695)):
+    for method, tau in (
+        ("the most parameters", 0.316),
+        ("a training of 36 epochs", 0.695),
+    ):
         assert by[method, "kendall"].ours == pytest.approx(tau, abs=5e-4)
     theirs = by["NN-Former", "kendall"]
     assert theirs.published == 0.877 and theirs.mark == "?"

@@ -42,9 +42,9 @@ def test_within_groups_pairs_of_different_groups_do_not_count():
     groups = np.repeat([0.0, 1.0], [3, 5])
     first = np.array([1.0, 2, 3, 11, 12, 13, 14, 15])
     second = np.array([11.0, 12, 13, 1, 2, 3, 4, 5])
-    assert kendall(first, second) < 0 and within(first, second, groups) == pytest.approx(
-        1.0
-    )
+    assert kendall(first, second) < 0 and within(
+        first, second, groups
+    ) == pytest.approx(1.0)
     mixed = np.where(groups == 0, -second, second)
     assert within(first, mixed, groups) == pytest.approx((-6 + 20) / 26)
     assert math.isnan(within(first, second, None))
@@ -71,7 +71,8 @@ def test_a_descent_on_a_ring_counts_every_different_cell_once(name):
     around = np.array([[(i - 1) % n, (i + 1) % n] for i in range(n)])
     valley = np.abs(np.arange(n) - 10).astype(float)
     counts = [
-        DESCENTS[name](valley, around, np.random.default_rng(seed)) for seed in range(60)
+        DESCENTS[name](valley, around, np.random.default_rng(seed))
+        for seed in range(60)
     ]
     assert min(counts) <= 3 and 8 <= max(counts) <= 13
     two_valleys = np.where(np.arange(n) == 3, -0.5, valley)
@@ -89,7 +90,8 @@ def test_a_descent_on_a_ring_counts_every_different_cell_once(name):
 def test_what_counts_as_complexity_is_a_metric_of_the_space(name):
     space = space_named(name)
     assert (
-        not space.complexity or space.analytic[space.complexity][0].quantity == "structure"
+        not space.complexity
+        or space.analytic[space.complexity][0].quantity == "structure"
     )
 
 
@@ -135,7 +137,9 @@ def test_families_say_how_far_a_loss_is_behind():
         by_name["valid error", False].leads == 2
         and by_name[f"valid error{SINGLE}", False].leads == 0
     )
-    assert by_name["train loss", True].tau() == 0.6 and ("test loss", False) not in by_name
+    assert (
+        by_name["train loss", True].tau() == 0.6 and ("test loss", False) not in by_name
+    )
     assert len(summary(findings).rows) == 4
 
 
@@ -158,7 +162,9 @@ def test_every_published_figure_has_a_paper_a_source_and_a_mark():
         rows = list(csv.DictReader(file))
     assert {row["paper"] for row in rows} <= {*PAPERS}
     assert all(
-        row["source"] and row["mark"] in "CID?" and bool(row["mark"]) == bool(row["value"])
+        row["source"]
+        and row["mark"] in "CID?"
+        and bool(row["mark"]) == bool(row["value"])
         for row in rows
     )
     assert len(rows) == sum(len(published(name)) for name in PAPERS), (
@@ -191,7 +197,11 @@ def test_sums_of_training_losses_rank_as_computed_by_hand():
 def only(monkeypatch, module, *names):
     """Let a paper see these tables, and one that is not here."""
     entries = [{"name": name, "available": True, "title": ""} for name in names]
-    missing = {"name": "far-away", "available": False, "title": "run snas data fetch far"}
+    missing = {
+        "name": "far-away",
+        "available": False,
+        "title": "run snas data fetch far",
+    }
     monkeypatch.setattr(module, "tables", lambda: [*entries, missing])
 
 
@@ -207,7 +217,9 @@ def test_the_paper_on_losses_takes_whatever_is_here(small, monkeypatch, tmp_path
         kendalltau(noisy, wanted).statistic
     )
     counts = bench.column("convolutions")
-    assert rows["noisy_error", WITHIN].ours == pytest.approx(within(noisy, wanted, counts))
+    assert rows["noisy_error", WITHIN].ours == pytest.approx(
+        within(noisy, wanted, counts)
+    )
     assert "measured on test data" in rows["noisy_error", "kendall"].verdict
     assert rows["train_loss[200]", "test_accuracy_of_best"].ours == pytest.approx(94.0)
     assert (
@@ -232,7 +244,9 @@ def test_transfer_compares_every_two_tables_of_a_space(monkeypatch, tmp_path):
     )
     quarter = best(clothes, 0.25)
     by_hand = kendall(digital[quarter], clothes[quarter])
-    assert rows["from analog-cifar10", "fashion", QUARTER].ours == pytest.approx(by_hand)
+    assert rows["from analog-cifar10", "fashion", QUARTER].ours == pytest.approx(
+        by_hand
+    )
     reached = 100.0 - clothes[digital == digital.min()].mean()
     carried = rows["from analog-cifar10", "fashion", "test_accuracy_of_best"]
     assert carried.ours == pytest.approx(reached)
@@ -262,10 +276,13 @@ def test_the_landscape_is_as_known(fetched, monkeypatch, tmp_path):
         found = rows["mean of seeds", dataset, "fitness_distance_correlation"].ours
         assert found == pytest.approx(correlation, abs=0.001)
     noise = [
-        rows["seed noise, all cells", dataset, "std_over_seeds"].ours for dataset in known
+        rows["seed noise, all cells", dataset, "std_over_seeds"].ours
+        for dataset in known
     ]
     assert noise == pytest.approx([0.297, 0.491, 0.541], abs=6e-4)
-    assert rows["two seeds", "CIFAR-100", QUARTER].ours == pytest.approx(0.508, abs=6e-4)
+    assert rows["two seeds", "CIFAR-100", QUARTER].ours == pytest.approx(
+        0.508, abs=6e-4
+    )
     outside = {
         k: r.verdict
         for k, r in rows.items()
@@ -292,8 +309,14 @@ def test_a_search_under_a_limit_is_held_against_the_truth(fetched, monkeypatch):
     expected = caps.predicted("pixel2", 1)
     errors = bench.column("valid_error", 200)
     few, more, every = caps.search_under((cap.title, 1))
-    assert errors[more.cell] <= errors[few.cell] and every.lookups == (expected <= 18).sum()
-    assert expected[every.cell] <= 18 and errors[every.cell] == errors[expected <= 18].min()
+    assert (
+        errors[more.cell] <= errors[few.cell]
+        and every.lookups == (expected <= 18).sum()
+    )
+    assert (
+        expected[every.cell] <= 18
+        and errors[every.cell] == errors[expected <= 18].min()
+    )
     for answer in (few, more, every):
         assert truth[answer.kept] <= 18 and answer.measured >= 1
         assert (

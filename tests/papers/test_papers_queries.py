@@ -42,7 +42,9 @@ def test_medians_stand_beside_the_published_counts(fetched, tmp_path, monkeypatc
         )
         for run in range(3)
     ]
-    assert local.ours == np.median([len(run.trials) for run in made]) and local.runs == 3
+    assert (
+        local.ours == np.median([len(run.trials) for run in made]) and local.runs == 3
+    )
     assert local.published == 127 and "found in 3 of 3" in local.verdict
     never = rows["evolution", "ImageNet16-120", "cells_to_optimum"]
     assert (
@@ -65,7 +67,9 @@ def test_medians_stand_beside_the_published_counts(fetched, tmp_path, monkeypatc
     assert (tmp_path / "queries.png").stat().st_size > 20_000
 
     monkeypatch.setattr(
-        queries, "run_until_found", lambda _: pytest.fail("a finished run was made again")
+        queries,
+        "run_until_found",
+        lambda _: pytest.fail("a finished run was made again"),
     )
     assert reproduce("queries", folder=tmp_path).rows == result.rows
 
@@ -89,14 +93,17 @@ def test_where_seeds_are_drawn_the_optimum_need_not_look_best(fetched):
             seed=run,
         )
         places = [
-            trial.index + 1 for trial in whole.trials if trial.cell.index == errors.argmin()
+            trial.index + 1
+            for trial in whole.trials
+            if trial.cell.index == errors.argmin()
         ]
         assert found.cells == (places[0] if places else None)
         answer = min(whole.trials[: queries.GIVEN], key=lambda trial: trial.score)
         assert found.regret == pytest.approx(errors[answer.cell.index] - errors.min())
         made.append(found)
     assert any(
-        found.cells and found.cells <= queries.GIVEN and found.regret > 0 for found in made
+        found.cells and found.cells <= queries.GIVEN and found.regret > 0
+        for found in made
     )
 
 
@@ -108,7 +115,10 @@ def small(_):
     ]
     return PaperResult(
         "t",
-        [*rows, Row("b", "d", "m", published=2.0, verdict="agrees with nothing of ours")],
+        [
+            *rows,
+            Row("b", "d", "m", published=2.0, verdict="agrees with nothing of ours"),
+        ],
         0.1,
     )
 

@@ -66,7 +66,8 @@ def test_who_leads_is_said_by_family():
     ] * 3
     said = " ".join(words(found))
     assert (
-        "better than every validation signal on 10, worse than one on 3, and on 1" in said
+        "better than every validation signal on 10, worse than one on 3, and on 1"
+        in said
     )
     assert "a 3 / 3 / 1; b 7 / 0 / 0" in said
     assert words([]) == []

@@ -2,7 +2,11 @@
 
 import re
 
-from surrogate_nas.report.bibliography import Bibliography, paper_of, papers_of_strategies
+from surrogate_nas.report.bibliography import (
+    Bibliography,
+    paper_of,
+    papers_of_strategies,
+)
 from surrogate_nas.space import SPACES
 from surrogate_nas.strategies import described
 from surrogate_nas.tables.sources.base import sources
@@ -19,7 +23,9 @@ def test_every_citation_of_the_registries_is_a_paper_with_a_key_of_its_own():
     for text in cited:
         paper = paper_of(text)
         assert (
-            paper is not None and paper.title and re.fullmatch(r"(19|20)\d\d", paper.year)
+            paper is not None
+            and paper.title
+            and re.fullmatch(r"(19|20)\d\d", paper.year)
         ), text
         assert paper.authors or text.startswith("AnalogNAS-Bench"), text
         assert re.fullmatch(r"[a-z0-9-]+", papers.cite(text)), text
@@ -29,7 +35,9 @@ def test_every_citation_of_the_registries_is_a_paper_with_a_key_of_its_own():
 
 def test_papers_of_one_first_word_have_keys_of_their_own():
     papers = Bibliography()
-    keys = [papers.cite(f"Li et al., Neural {name}, ICLR 2020") for name in ("A", "B", "C")]
+    keys = [
+        papers.cite(f"Li et al., Neural {name}, ICLR 2020") for name in ("A", "B", "C")
+    ]
     assert keys == ["li2020neural", "li2020neural-2", "li2020neural-3"]
 
 

@@ -123,7 +123,9 @@ def after(tab, cells):
 
 def met(comparison, strategy, run, first=BUDGET):
     """The cells that a run of a strategy evaluated in its first so many trials."""
-    return {str(trial.cell) for trial in comparison.runs_of(strategy)[run].trials[:first]}
+    return {
+        str(trial.cell) for trial in comparison.runs_of(strategy)[run].trials[:first]
+    }
 
 
 def best_so_far(comparison, strategy, run, first=BUDGET):
@@ -144,7 +146,9 @@ def test_the_page_is_small_and_asks_no_network(explored, whole, requested):
     assert len(comparison.objective.benchmark.space) == 15625
     assert path.stat().st_size < 6_000_000
     text = path.read_text(encoding="utf-8")
-    assert set(re.findall(r"https?://[^\s\"'`)]*", text)) == {"http://www.w3.org/2000/svg"}
+    assert set(re.findall(r"https?://[^\s\"'`)]*", text)) == {
+        "http://www.w3.org/2000/svg"
+    }
     assert not re.findall(r"""(?:src|href)=["'](?!data:|report\.html)""", text)
     assert path.stat().st_size < 2_000_000  # nothing but the data and its own script
     assert "all 15,625 cells; all 6 runs of 3 strategies" in whole.inner_text("#counts")
@@ -176,7 +180,9 @@ def test_pointing_at_a_cell_draws_it_and_names_its_numbers(explored, whole):
         and panel["λR"] == f"{trials[0].penalty:.5f}"
     )
     assert panel["params"] == f"{trials[0].values['params']:,.0f} parameters"
-    assert panel["test_error[5]"] == f"{float(benchmark.query(cell, 'test_error')):.2f} %"
+    assert (
+        panel["test_error[5]"] == f"{float(benchmark.query(cell, 'test_error')):.2f} %"
+    )
     x, y = whole.evaluate(RING)
     assert (
         abs(x - mark["x"] - mark["width"] / 2) < 24
@@ -236,7 +242,9 @@ def test_two_strategies_are_compared_in_one_run(explored, whole, run):
                 card.get_attribute("data-cell") == str(trial.cell)
                 and card.locator("svg[role=img]").count() == 1
             )
-            assert f"score {trial.score:.4f} = loss {trial.loss:.4f}" in card.inner_text()
+            assert (
+                f"score {trial.score:.4f} = loss {trial.loss:.4f}" in card.inner_text()
+            )
             assert f"found at cell {place}" in card.inner_text()
         either = set().union(*(met(comparison, name, run, first) for name in pair))
         assert whole.inner_text("#rows").startswith(f"{len(either)} cells")
@@ -249,15 +257,17 @@ def test_two_strategies_are_compared_in_one_run(explored, whole, run):
             in finding
         )
     whole.select_option("#second", label="none")
-    assert whole.locator("[data-answer]").count() == 1 and "random" not in whole.inner_text(
-        "#finding"
-    )
+    assert whole.locator(
+        "[data-answer]"
+    ).count() == 1 and "random" not in whole.inner_text("#finding")
     whole.evaluate(SET, ["tried", True])
     assert whole.locator("#plane .tried").count() > 5
     whole.evaluate(SET, ["tried", False])
 
 
-def test_the_clock_counts_cells_or_seconds_and_runs_are_stepped_through(explored, whole):
+def test_the_clock_counts_cells_or_seconds_and_runs_are_stepped_through(
+    explored, whole
+):
     comparison, _ = explored
     compared(whole, "evolution", "none", 0)
     assert chosen(whole, "#run") == "run 1 of 2" and whole.is_disabled("#before")
@@ -289,7 +299,9 @@ def test_front_and_equal_scores_are_what_the_table_says(explored, whole):
     levels = whole.eval_on_selector_all(
         "[data-score]", "all => all.map((one) => Number(one.dataset.score))"
     )
-    assert levels[0] == scores.score.min() and levels == sorted(levels) and len(levels) > 2
+    assert (
+        levels[0] == scores.score.min() and levels == sorted(levels) and len(levels) > 2
+    )
     told = whole.inner_text("#caption")
     outside = re.search(r"([\d,]+) cells? of 15,625 lies? outside", told)
     assert outside is not None and 0 < number(outside[1]) < 15625 / 2
@@ -326,7 +338,10 @@ def test_bars_are_shares_among_the_best_and_select(explored, whole):
         f"{2 * 15625 // 5:,} cells selected: 0-1 "
     )
     pair = [
-        run for name in the_two(whole) for run in comparison.runs_of(name) if run.run == 0
+        run
+        for name in the_two(whole)
+        for run in comparison.runs_of(name)
+        if run.run == 0
     ]
     inside = {
         str(t.cell) for run in pair for t in run.trials if t.cell.choices[0] in (3, 4)
@@ -355,7 +370,9 @@ def test_the_table_sorts_by_every_column_and_is_downloaded(explored, whole):
             ):
                 whole.click(f"#table th button[data-key='{key}']")
             assert (
-                whole.eval_on_selector_all("th:not([aria-sort=none])", "all => all.length")
+                whole.eval_on_selector_all(
+                    "th:not([aria-sort=none])", "all => all.length"
+                )
                 == 1
             )
             if place >= 2:
@@ -403,7 +420,9 @@ def test_a_brush_selects_in_all_views_and_is_downloaded(explored, whole):
         & (told.penalty >= left)
         & (told.penalty <= right)
     )
-    assert abs(number(words) - within.sum()) <= 2  # the limits are shown with five digits
+    assert (
+        abs(number(words) - within.sum()) <= 2
+    )  # the limits are shown with five digits
     assert whole.evaluate(CELLS) == number(words)
     with whole.expect_download() as download:
         whole.click("#csv-selected")
@@ -502,7 +521,9 @@ def test_a_suite_has_one_page_with_a_choice_of_its_problems(tab, tmp_path):
     tab.evaluate(SET, ["frame", "all"])
     assert int(str(tab.get_attribute("[data-infeasible]", "data-infeasible"))) > 1000
     tab.evaluate(SET, ["rows-of", "all"])
-    scores = [number(text) if text != "–" else np.inf for text in tab.evaluate(COLUMN, 4)]
+    scores = [
+        number(text) if text != "–" else np.inf for text in tab.evaluate(COLUMN, 4)
+    ]
     assert scores == sorted(scores) and np.isinf(scores[-1]) and np.isfinite(scores[0])
     assert EVIL in the_two(tab)
     tab.select_option("#problem", label="front")
@@ -513,8 +534,10 @@ def test_a_suite_has_one_page_with_a_choice_of_its_problems(tab, tmp_path):
     scores_of = front_of.objective.over_space()
     assert scores_of is not None
     size = undominated(scores_of.vector[scores_of.feasible]).sum()
-    assert size > 5 and f"The frame holds the whole front, {size} cells." in tab.inner_text(
-        "#caption"
+    assert (
+        size > 5
+        and f"The frame holds the whole front, {size} cells."
+        in tab.inner_text("#caption")
     )
     assert f"of the {size} cells of the exact front" in tab.inner_text("#finding")
     assert (
@@ -547,7 +570,9 @@ def _only_evaluated_cells_are_shown(tab, folder):
 def chosen(tab, select):
     """The text of what a select box has chosen."""
     return str(
-        tab.evaluate("(id) => document.querySelector(id).selectedOptions[0].text", select)
+        tab.evaluate(
+            "(id) => document.querySelector(id).selectedOptions[0].text", select
+        )
     )
 
 
@@ -587,7 +612,8 @@ def test_blocks_are_the_same_every_time(explored, tmp_path):
 
 
 @pytest.mark.parametrize(
-    "name", [name for name in SPACES if type(space_named(name)).sketch is not Space.sketch]
+    "name",
+    [name for name in SPACES if type(space_named(name)).sketch is not Space.sketch],
 )
 def test_sketches_stay_on_their_paper_and_are_what_files_show(name):
     space = space_named(name)

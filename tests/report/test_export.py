@@ -85,7 +85,10 @@ def suite(tmp_path_factory):
     ]
     run_suite(
         Suite(
-            "tiny", "Tiny & small", problems, [Entry("random", 2), Entry("evolution", 1)]
+            "tiny",
+            "Tiny & small",
+            problems,
+            [Entry("random", 2), Entry("evolution", 1)],
         ),
         place,
     )
@@ -152,7 +155,9 @@ def failed():
 @pytest.mark.parametrize("name", EXPORTS)
 def test_every_export_takes_failed_trials(name, failed, tmp_path):
     assert any(trial.failure for trial in failed.runs[0].trials)
-    assert all(map(valid, EXPORTS[name].write(failed, tmp_path / EXPORTS[name].default)))
+    assert all(
+        map(valid, EXPORTS[name].write(failed, tmp_path / EXPORTS[name].default))
+    )
 
 
 @pytest.mark.parametrize("name", EXPORTS)
@@ -161,7 +166,9 @@ def test_every_export_is_valid_the_same_twice_and_in_the_guide(
 ):
     export = EXPORTS[name]
     first = written(name)
-    assert first and all(map(valid, first)) and not list(first[0].parent.rglob("*.part"))
+    assert (
+        first and all(map(valid, first)) and not list(first[0].parent.rglob("*.part"))
+    )
     if name != "mlflow":  # whose runs have random names
         second = export.write(folder, tmp_path / export.default)
         assert [file.read_bytes() for file in first] == [
@@ -198,7 +205,9 @@ def test_csv_holds_every_trial_run_and_summary(made, written):
 def test_optuna_has_a_study_a_run_with_values_states_and_limits(made, written):
     (file,) = written("optuna")
     studies = studies_of(file)
-    assert sorted(studies) == sorted(f"{run.strategy} / run {run.run}" for run in made.runs)
+    assert sorted(studies) == sorted(
+        f"{run.strategy} / run {run.run}" for run in made.runs
+    )
     seen = Counter()
     for run in made.runs:
         study = studies[f"{run.strategy} / run {run.run}"]
@@ -245,7 +254,9 @@ def test_of_several_objectives_the_studies_have_their_front(front, tmp_path):
 
 def rows_of(text):
     body = text.partition("\\midrule\n")[2].partition("\\bottomrule")[0]
-    lines = [line.removesuffix(r" \\").split(" & ") for line in body.strip().splitlines()]
+    lines = [
+        line.removesuffix(r" \\").split(" & ") for line in body.strip().splitlines()
+    ]
     return {line[0]: line[1:] for line in lines}
 
 
@@ -267,7 +278,9 @@ def test_latex_prints_the_numbers_of_the_json_with_the_best_in_bold(made, writte
         assert runs == "3"
         numbers = [
             float(number)
-            for number in re.findall(r"\d+\.\d+", f"{score} {std} {iqm} {ends} {regret}")
+            for number in re.findall(
+                r"\d+\.\d+", f"{score} {std} {iqm} {ends} {regret}"
+            )
         ]
         wanted = [entry["score"][key] for key in ("mean", "std", "iqm")] + [
             *entry["score"]["ci95"]
@@ -311,9 +324,9 @@ def test_latex_marks_what_is_significantly_worse(made, tmp_path):
     text = (tmp_path / "summary.tex").read_text()
     rows = rows_of(text)
     assert r"\dagger" not in rows[r"a\_b"][1] and r"\dagger" in rows["{[}x{]}"][1]
-    assert rows[r"a\_b"][1].startswith(r"\textbf{0.2") and rows["{[}x{]}"][1].startswith(
-        r"\underline{0.5"
-    )
+    assert rows[r"a\_b"][1].startswith(r"\textbf{0.2") and rows["{[}x{]}"][
+        1
+    ].startswith(r"\underline{0.5")
     assert balanced(text)
 
 
@@ -346,7 +359,8 @@ def test_mlflow_reads_what_the_comparison_says(made, written):
             found for found in client.search_experiments() if found.name == "limited"
         ]
         runs = {
-            run.info.run_name: run for run in client.search_runs([experiment.experiment_id])
+            run.info.run_name: run
+            for run in client.search_runs([experiment.experiment_id])
         }
         assert len(runs) == len(made.runs)
         run = made.runs_of("random")[1]
@@ -354,7 +368,9 @@ def test_mlflow_reads_what_the_comparison_says(made, written):
         assert held.data.params["objective"] == str(made.objective)
         assert held.data.metrics["found/score"] == made.score(run)
         assert held.data.tags["fingerprint"] == made.objective.fingerprint
-        assert held.info.status == "FINISHED" and held.info.end_time > held.info.start_time
+        assert (
+            held.info.status == "FINISHED" and held.info.end_time > held.info.start_time
+        )
         history = client.get_metric_history(held.info.run_id, "score")
         assert [(point.step, point.value) for point in history] == [
             (t.index, t.score) for t in run.trials

@@ -57,7 +57,9 @@ def comparison(tmp_path_factory):
     )
     object.__setattr__(made, "runs", [*made.runs, failed])
     return write_report(
-        made, tmp_path_factory.mktemp("comparison"), command="snas compare fashion --runs 5"
+        made,
+        tmp_path_factory.mktemp("comparison"),
+        command="snas compare fashion --runs 5",
     )
 
 
@@ -69,12 +71,15 @@ def suite(tmp_path_factory):
     result = made(
         {
             f"p{i}": {
-                name: steps(*(end + 0.02 * rng.random(10))) for name, end in ends.items()
+                name: steps(*(end + 0.02 * rng.random(10)))
+                for name, end in ends.items()
             }
             for i in range(7)
         }
     )
-    return write_report(result, tmp_path_factory.mktemp("suite"), command="snas suite made")
+    return write_report(
+        result, tmp_path_factory.mktemp("suite"), command="snas suite made"
+    )
 
 
 @pytest.fixture(params=["comparison", "suite"])
@@ -105,7 +110,9 @@ def test_the_first_screen_holds_the_verdict_and_the_ranking(report, tab, scheme)
         seen(tab, one) for one in (".verdict p", ".holds table", "svg.desk .pick")
     )
     assert (
-        verdict["bottom"] < 300 and holds["left"] > verdict["right"] and holds["top"] < 200
+        verdict["bottom"] < 300
+        and holds["left"] > verdict["right"]
+        and holds["top"] < 200
     )
     assert holds["bottom"] < 900 and names["bottom"] < 900
     rows = tab.locator(".first svg.desk .pick")
@@ -115,7 +122,8 @@ def test_the_first_screen_holds_the_verdict_and_the_ranking(report, tab, scheme)
     assert tab.evaluate("document.documentElement.scrollWidth") == 1400
     tab.set_viewport_size({"width": 390, "height": 844})
     order = [
-        seen(tab, one)["top"] for one in (".verdict p", "svg.slim .pick", ".holds table")
+        seen(tab, one)["top"]
+        for one in (".verdict p", "svg.slim .pick", ".holds table")
     ]
     assert order == sorted(order) and order[1] < 844
 
@@ -123,7 +131,9 @@ def test_the_first_screen_holds_the_verdict_and_the_ranking(report, tab, scheme)
 def test_a_telephone_shows_it_without_scrolling_sideways(report, tab):
     tab.set_viewport_size({"width": 390, "height": 844})
     tab.goto(report.as_uri())
-    tab.evaluate("for (const one of document.querySelectorAll('details')) one.open = true")
+    tab.evaluate(
+        "for (const one of document.querySelectorAll('details')) one.open = true"
+    )
     assert tab.evaluate("document.documentElement.scrollWidth") == 390
     cut = "(one) => one.getBoundingClientRect().right > 391 && !one.closest('.scroll, svg')"
     assert (
@@ -138,7 +148,9 @@ def test_a_telephone_shows_it_without_scrolling_sideways(report, tab):
 def test_what_a_picture_writes_stays_in_it(report, tab, width):
     tab.set_viewport_size({"width": width, "height": 900})
     tab.goto(report.as_uri())
-    tab.evaluate("for (const one of document.querySelectorAll('details')) one.open = true")
+    tab.evaluate(
+        "for (const one of document.querySelectorAll('details')) one.open = true"
+    )
     cut = """(text) => {
       const [a, b] = [text.getBoundingClientRect(), text.ownerSVGElement.getBoundingClientRect()];
       return b.width && (a.left < b.left - 2 || a.right > b.right + 2 || a.bottom > b.bottom + 4 || a.top < b.top - 2);
@@ -197,10 +209,16 @@ def test_text_stands_out_in_light_and_in_dark(report, tab):
         found = tab.evaluate(CONTRASTS)
         assert len(found) >= 10
         assert not {
-            name: contrast for name, contrast in found.items() if contrast < LEAST_CONTRAST
+            name: contrast
+            for name, contrast in found.items()
+            if contrast < LEAST_CONTRAST
         }
-        grounds[scheme] = tab.evaluate("getComputedStyle(document.body).backgroundColor")
-    assert grounds["light"] == "rgb(255, 255, 255)" and grounds["dark"] != grounds["light"]
+        grounds[scheme] = tab.evaluate(
+            "getComputedStyle(document.body).backgroundColor"
+        )
+    assert (
+        grounds["light"] == "rgb(255, 255, 255)" and grounds["dark"] != grounds["light"]
+    )
 
 
 def test_it_prints_on_few_pages_none_but_the_last_half_empty(report, browser):

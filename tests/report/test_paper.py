@@ -95,7 +95,9 @@ def test_a_comparison_is_written_and_the_command_says_how_to_compile(
         assert (out / named).is_file(), named
     if (pdflatex := shutil.which("pdflatex")) is not None:
         command = [pdflatex, "-interaction=nonstopmode", "-halt-on-error", "paper"]
-        made = subprocess.run(command, cwd=out, capture_output=True, text=True, check=False)
+        made = subprocess.run(
+            command, cwd=out, capture_output=True, text=True, check=False
+        )
         assert made.returncode == 0, made.stdout[-2000:]
 
 
@@ -108,7 +110,9 @@ def test_a_suite_is_written_with_its_tables(suite, tmp_path):
 
 
 def test_texts_of_users_stay_texts(made, tmp_path):
-    runs = [replace(run, strategy=HOSTILE) for run in made.runs if run.strategy == "Mine"]
+    runs = [
+        replace(run, strategy=HOSTILE) for run in made.runs if run.strategy == "Mine"
+    ]
     description = made.description | {
         "strategies": [HOSTILE],
         "sources": {HOSTILE: {"my file$.py": "0"}},

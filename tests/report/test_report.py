@@ -81,7 +81,9 @@ def report(comparison, folder, **more):
     assert not list(folder.rglob("*.part"))
     html = path.read_text(encoding="utf-8")
     page = Resources(html)
-    assert set(page.loaded) <= {"explore.html", "summary.json"} and len(html) < 1_000_000
+    assert (
+        set(page.loaded) <= {"explore.html", "summary.json"} and len(html) < 1_000_000
+    )
     assert (
         "link" not in page.tags
         and "img" not in page.tags
@@ -90,7 +92,9 @@ def report(comparison, folder, **more):
     )
     (script,) = re.findall(r"<script[^>]*>(.*?)</script>", html, re.DOTALL)
     (allowed,) = re.findall(r"script-src 'sha256-([^']+)'", html)
-    assert base64.b64encode(hashlib.sha256(script.encode()).digest()).decode() == allowed
+    assert (
+        base64.b64encode(hashlib.sha256(script.encode()).digest()).decode() == allowed
+    )
     assert "default-src 'none'" in html and not re.findall(r" on[a-z]+=", html)
     assert "nan" not in page.text.lower().split() and not re.findall(
         r'[ "(]-?(?:nan|inf)[ ")]', html
@@ -141,9 +145,9 @@ def test_one_run_says_so(strategies, tmp_path):
     page = report(compare("analog-cifar10", strategies, runs=1, budget=3), tmp_path)
     assert "from one run" in page.text
     assert "Each number is from one run." in page.text
-    assert "±" not in page.text.partition("Summary")[2].partition("What λ does")[0].replace(
-        "mean ± std", ""
-    )
+    assert "±" not in page.text.partition("Summary")[2].partition("What λ does")[
+        0
+    ].replace("mean ± std", "")
 
 
 def test_diversity_leaves_regret_undefined(tmp_path):
@@ -230,14 +234,23 @@ def test_what_a_table_says_is_only_text(tmp_path):
     fall = np.linspace(90.0, 10.0, 15625)
     table.add(
         Metric(
-            "valid_error", HOSTILE, "search", "error", description=HOSTILE, source=HOSTILE
+            "valid_error",
+            HOSTILE,
+            "search",
+            "error",
+            description=HOSTILE,
+            source=HOSTILE,
         ),
         12,
         fall,
     )
-    table.add(Metric("test_error", HOSTILE, "final", "error", split=HOSTILE), 12, fall + 1)
     table.add(
-        Metric("odd", HOSTILE, "search", "structure", description=HOSTILE), None, fall + 2
+        Metric("test_error", HOSTILE, "final", "error", split=HOSTILE), 12, fall + 1
+    )
+    table.add(
+        Metric("odd", HOSTILE, "search", "structure", description=HOSTILE),
+        None,
+        fall + 2,
     )
     write_table(table, tmp_path / "hostile.h5")
     bench = sn.load(str(tmp_path / "hostile.h5"))
@@ -277,7 +290,9 @@ def test_failures_are_prominent_and_escaped(tmp_path):
 
 def test_when_everything_failed(tmp_path):
     made = compare("analog-cifar10", [Failing], runs=2, budget=15)
-    assert "No run has finished" in report(made, tmp_path).text and pictures(made) == set()
+    assert (
+        "No run has finished" in report(made, tmp_path).text and pictures(made) == set()
+    )
 
 
 def _run(number, scores, costs):
@@ -332,7 +347,8 @@ def test_functional_twins_share_a_card(tmp_path):
     space = sn.nb201()
     strings = ("none", "skip_connect")  # a dead edge into node 2 that nothing leaves
     twins = [
-        f"|nor_conv_3x3~0|+|{op}~0|none~1|+|none~0|nor_conv_1x1~1|none~2|" for op in strings
+        f"|nor_conv_3x3~0|+|{op}~0|none~1|+|none~0|nor_conv_1x1~1|none~2|"
+        for op in strings
     ]
     trials = [
         Trial(
@@ -370,14 +386,18 @@ def test_functional_twins_share_a_card(tmp_path):
 
 def test_numbers():
     assert (
-        fixed(-1e-17, 3) == "0.000" and fixed(None, 3) == "–" and fixed(-0.5, 1) == "−0.5"
+        fixed(-1e-17, 3) == "0.000"
+        and fixed(None, 3) == "–"
+        and fixed(-0.5, 1) == "−0.5"
     )
     assert (
         decimals_for([0.1, 0.1]) == 4
         and decimals_for([0.1, 0.102]) == 5
         and decimals_for([0, 7]) == 3
     )
-    assert natural(344346.0, "parameters") == "344,346" and natural(8.556, "%") == "8.56 %"
+    assert (
+        natural(344346.0, "parameters") == "344,346" and natural(8.556, "%") == "8.56 %"
+    )
     assert p_value(0.0001) == "< 0.001" and p_value(0.0234) == "0.023"
 
 
@@ -388,7 +408,9 @@ def test_the_test_curve_is_that_of_the_best_validated_cell(real, tmp_path):
     )
     page = report(made, tmp_path)
     assert {"test-by-cells", "test-by-cost", "score-by-cost"} <= pictures(made)
-    assert "test_error[200]" in page.text and "not the best test_error so far" in page.text
+    assert (
+        "test_error[200]" in page.text and "not the best test_error so far" in page.text
+    )
     study = Study(made)
     test = real.column("test_error", 200)
 
@@ -427,7 +449,9 @@ def test_the_test_curve_is_that_of_the_best_validated_cell(real, tmp_path):
                     for t, end in zip(run.trials, ends, strict=True)
                     if end <= at * (1 + 1e-12)
                 ]
-                by_hand.append(test[min(done, key=lambda trial: trial.score).cell.index])
+                by_hand.append(
+                    test[min(done, key=lambda trial: trial.score).cell.index]
+                )
             assert mean == pytest.approx(np.mean(by_hand))
 
 
@@ -501,7 +525,9 @@ def test_the_conventions_say_what_strategies_were_given_and_how_they_were_run(tm
         simulated_workers=3,
     )
     text = report(made, tmp_path).text
-    assert "random: made for one objective, run on several by random scalarisation" in text
+    assert (
+        "random: made for one objective, run on several by random scalarisation" in text
+    )
     assert (
         "that it uses them: params, latency@cpu" in text
         and "3 cells are evaluated in parallel" in text
@@ -523,7 +549,9 @@ class Several(Delayed):
     """Answers several cells one after another, as live training does."""
 
     def measure(self, cells, questions, seed="mean"):
-        answers = [super(Several, self).measure([cell], questions, seed) for cell in cells]
+        answers = [
+            super(Several, self).measure([cell], questions, seed) for cell in cells
+        ]
         values = np.concatenate([answer.values for answer in answers])
         return Measurement(values, np.concatenate([answer.cost for answer in answers]))
 

@@ -40,7 +40,9 @@ def ask(server, path="/", *, method="GET", hosts=None, cookie=None):
     """Ask for exactly this path, as no browser would; by default with the cookie of one that knows
     the token.
     """
-    connection = http.client.HTTPConnection("127.0.0.1", server.server_port, timeout=600)
+    connection = http.client.HTTPConnection(
+        "127.0.0.1", server.server_port, timeout=600
+    )
     connection.putrequest(method, path, skip_host=True)
     for host in [f"127.0.0.1:{server.server_port}"] if hosts is None else hosts:
         connection.putheader("Host", host)
@@ -54,8 +56,12 @@ def ask(server, path="/", *, method="GET", hosts=None, cookie=None):
 
 def rows(page):
     """The texts of the cells of a page's tables, row by row."""
-    table = [re.findall(r"<td[^>]*>(.*?)</td>", row, re.S) for row in page.split("<tr>")]
-    return [[re.sub(r"<[^>]*>", "", cell).strip() for cell in row] for row in table if row]
+    table = [
+        re.findall(r"<td[^>]*>(.*?)</td>", row, re.S) for row in page.split("<tr>")
+    ]
+    return [
+        [re.sub(r"<[^>]*>", "", cell).strip() for cell in row] for row in table if row
+    ]
 
 
 def section(page, title):
@@ -68,7 +74,9 @@ def section(page, title):
 def made(tmp_path_factory, analog):
     """A folder of results with one finished comparison, to be copied."""
     folder = tmp_path_factory.mktemp("made")
-    sn.compare(analog, ["random", "evolution"], runs=3, budget=15, folder=folder / "one")
+    sn.compare(
+        analog, ["random", "evolution"], runs=3, budget=15, folder=folder / "one"
+    )
     return folder
 
 
@@ -119,9 +127,13 @@ def test_a_page_grows_while_another_process_makes_runs(tmp_path, tab):
 
 @pytest.mark.slow
 def test_a_page_that_changes_keeps_the_reader_s_place(server, results, tab):
-    tab = tab.context.new_page()  # whose console may tell of a server that does not answer
+    tab = (
+        tab.context.new_page()
+    )  # whose console may tell of a server that does not answer
     tab.set_viewport_size({"width": 390, "height": 400})
-    tab.goto(f"{server.address.partition('?')[0]}one/?{server.address.partition('?')[2]}")
+    tab.goto(
+        f"{server.address.partition('?')[0]}one/?{server.address.partition('?')[2]}"
+    )
     moved = "document.querySelector('.scroll').scrollLeft = 40; scrollTo(0, 150)"
     tab.evaluate(moved)
     file = results / "one" / "runs" / "random-1.jsonl"
@@ -168,13 +180,16 @@ def test_damage_is_told_and_the_rest_is_shown(server, results):
     page = ask(server, "/one/").text
     assert "5 of 6 runs done, 1 failed" in page
     assert (
-        "runs/random-1.jsonl is damaged: line 1 is not as it was written. Delete it" in page
+        "runs/random-1.jsonl is damaged: line 1 is not as it was written. Delete it"
+        in page
     )
     (results / "one" / "experiment.json").write_text('{"version": 2, "<b>')
     assert "is damaged: it is no JSON" in ask(server, "/one/").text
     assert "0 of 0" in ask(server, "/").text
     shutil.rmtree(results / "one")
-    assert ask(server, "/one/").status == 404 and "No results yet" in ask(server, "/").text
+    assert (
+        ask(server, "/one/").status == 404 and "No results yet" in ask(server, "/").text
+    )
 
 
 def test_failures_and_interrupted_runs_are_told(tmp_path, analog):
@@ -195,7 +210,9 @@ def test_failures_and_interrupted_runs_are_told(tmp_path, analog):
             ["1", "0", "0", "1"],
             ["0", "0", "2", "0"],
         ]
-        assert "No process is at work, and 1 run did not end. Repeat the command." in page
+        assert (
+            "No process is at work, and 1 run did not end. Repeat the command." in page
+        )
         assert "&lt;i&gt;no&lt;/i&gt;" in page and "<i>no" not in page
         trace = next((tmp_path / "out" / "failures").iterdir())
         assert "ValueError" in ask(server, f"/failures/{trace.name}").text
@@ -207,7 +224,9 @@ def test_a_suite_counts_the_runs_of_each_problem(tmp_path):
         Problem("one", "analog-cifar10", cells=12),
         Problem("two", "fashion", "valid_loss, params", cells=11),
     ]
-    suite = Suite("s", "A <title>", problems, [Entry("random", 3), Entry("evolution", 1)])
+    suite = Suite(
+        "s", "A <title>", problems, [Entry("random", 3), Entry("evolution", 1)]
+    )
     sn.run_suite(suite, tmp_path)
     with Server(tmp_path, 0) as server:
         server.in_background()
@@ -245,7 +264,9 @@ def test_only_this_machine_s_own_names_are_answered(server):
         assert ask(server, method=method).status == 501
     head = ask(server, method="HEAD")
     assert (
-        head.status == 200 and not head.text and int(head.headers["Content-Length"]) > 1000
+        head.status == 200
+        and not head.text
+        and int(head.headers["Content-Length"]) > 1000
     )
     for path in ("/", "/one/", "/nothing"):
         headers = ask(server, path).headers
@@ -293,7 +314,8 @@ def test_nothing_is_shown_without_the_token(server, results):
     (results / "one" / "report.html").write_text("secret")
     token = server.token
     assert (
-        token and server.address == f"http://127.0.0.1:{server.server_port}/?token={token}"
+        token
+        and server.address == f"http://127.0.0.1:{server.server_port}/?token={token}"
     )
     name = server.cookie.partition("=")[0]
     wrong = (
@@ -312,8 +334,13 @@ def test_nothing_is_shown_without_the_token(server, results):
             assert ask(server, path + query, cookie="").status == 403
     first = ask(server, f"/one/?x=1&token={token}", cookie="")
     assert "6 of 6 runs done" in first.text and token not in first.text
-    assert first.headers["Set-Cookie"] == f"{name}={token}; Path=/; HttpOnly; SameSite=Lax"
-    for cookie in (f"other=1; {name}={token}", f"{name}=of another port; {name}={token}"):
+    assert (
+        first.headers["Set-Cookie"] == f"{name}={token}; Path=/; HttpOnly; SameSite=Lax"
+    )
+    for cookie in (
+        f"other=1; {name}={token}",
+        f"{name}=of another port; {name}={token}",
+    ):
         assert ask(server, "/one/", cookie=cookie).status == 200
 
 
@@ -411,10 +438,14 @@ def test_the_command_serves_until_it_is_interrupted(results, snas):
         ([".", "--port", "70000"], "A port (0 for one that is free) must be"),
     ],
 )
-def test_what_cannot_be_served_is_one_line(arguments, says, snas, tmp_path, monkeypatch):
+def test_what_cannot_be_served_is_one_line(
+    arguments, says, snas, tmp_path, monkeypatch
+):
     monkeypatch.chdir(tmp_path)
     outcome = snas("serve", *arguments)
-    assert outcome.code == 2 and says in outcome.err and len(outcome.err.splitlines()) == 1
+    assert (
+        outcome.code == 2 and says in outcome.err and len(outcome.err.splitlines()) == 1
+    )
 
 
 def test_a_failed_training_is_told_with_its_reason(tmp_path):

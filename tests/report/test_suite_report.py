@@ -80,7 +80,9 @@ def test_the_page_shows_the_verdict_every_figure_and_every_table(result, folder)
     )
     assert [picture.name for picture in Page(Study(result)).pictures] == FIGURES
     assert (
-        page.count('<svg class="desk"') == page.count('<svg class="slim"') == len(FIGURES)
+        page.count('<svg class="desk"')
+        == page.count('<svg class="slim"')
+        == len(FIGURES)
     )
     links = re.findall(r'href="([^"#][^"]*)"', page)
     assert set(links) == {
@@ -117,7 +119,9 @@ def test_the_picture_of_all_strategies_is_the_verdict_s(result):
     assert [entry.name for entry in made.entries] == ["b", "a", "c", "d"]
     for entry in made.entries:
         at = [problem.at(entry.name) for problem in result.problems]
-        assert entry.over_all.mean == pytest.approx(np.mean([runs.mean() for runs in at]))
+        assert entry.over_all.mean == pytest.approx(
+            np.mean([runs.mean() for runs in at])
+        )
         assert entry.over_all.low <= entry.over_all.mean <= entry.over_all.high
         assert [spot.mean for spot in entry.on] == pytest.approx(
             [runs.mean() for runs in at]
@@ -129,10 +133,14 @@ def test_the_picture_of_all_strategies_is_the_verdict_s(result):
 
 
 def test_few_problems_have_no_table_of_pairs(result, tmp_path):
-    few = made({f"p{i}": {"a": steps(0.1, 0.2), "b": steps(0.3, 0.4)} for i in range(6)})
+    few = made(
+        {f"p{i}": {"a": steps(0.1, 0.2), "b": steps(0.3, 0.4)} for i in range(6)}
+    )
     assert "Every pair" not in write_report(few, tmp_path).read_text()
     assert len(result.problems) > 6 and "Descriptive only; see the verdict" in " ".join(
-        str(block) for section in Page(Study(result)).sections for block in section.blocks
+        str(block)
+        for section in Page(Study(result)).sections
+        for block in section.blocks
     )
 
 
@@ -143,7 +151,8 @@ def test_the_least_suites_have_a_page(runs, tmp_path):
     least = made({"p": runs})
     page = write_report(least, tmp_path).read_text()
     assert (
-        least.verdict.sentences[0] in text_of(page) and "Made by this command" not in page
+        least.verdict.sentences[0] in text_of(page)
+        and "Made by this command" not in page
     )
 
 
@@ -153,7 +162,9 @@ def test_what_a_strategy_is_called_is_only_text(tmp_path):
         made({"p": {name: steps(0.1, 0.2), "b": steps(0.3, 0.4)}}), tmp_path
     ).read_text()
     assert (
-        page.count("<script") == 1 and "<script>alert" not in page and name in text_of(page)
+        page.count("<script") == 1
+        and "<script>alert" not in page
+        and name in text_of(page)
     )
 
 
@@ -168,9 +179,9 @@ def test_tables_are_written_as_pandas_writes_them(result):
         ours = re.sub(r"\\textbf{(.*?)}", r"\1", table.latex(result)).splitlines()
         assert (*ours[:2], *ours[3:]) == (*plain[:2], *plain[3:]), name
         heads = ours[2]
-        assert "_" not in heads.replace(r"\_", "") and heads.count("&") == plain[2].count(
-            "&"
-        )
+        assert "_" not in heads.replace(r"\_", "") and heads.count("&") == plain[
+            2
+        ].count("&")
 
 
 def test_a_paper_s_table_has_words_for_heads_and_the_best_in_bold(result):

@@ -64,7 +64,8 @@ def test_a_search_of_any_seed_is_a_whole_folder_of_one_run(snas, tmp_path):
     verified = verify(tmp_path / "one.zip", replay_all=True)
     assert (verified.problems, verified.runs, verified.replayed) == ([], 1, 1)
     shown = [
-        trial.cell for trial in sn.search("fashion", "random", budget=12, seed=seed).trials
+        trial.cell
+        for trial in sn.search("fashion", "random", budget=12, seed=seed).trials
     ]
     (run,) = read_comparison(folder).runs
     assert [trial.cell for trial in run.trials] == shown
@@ -89,7 +90,9 @@ def suite(tmp_path_factory):
 def sealed_suite(suite, tmp_path_factory):
     """Its archive."""
     out = tmp_path_factory.mktemp("sealed") / "mine.zip"
-    create(suite, out, by="A. Name <a@example.org>", note="for a test", licence="CC0-1.0")
+    create(
+        suite, out, by="A. Name <a@example.org>", note="for a test", licence="CC0-1.0"
+    )
     return out
 
 
@@ -106,7 +109,9 @@ def packed(folder, out, **manifest):
     written = json.loads((folder / MANIFEST).read_text())
     members = {}
     files = {}
-    for path in sorted(folder.rglob("*"), key=lambda path: (path.suffix == ".jsonl", path)):
+    for path in sorted(
+        folder.rglob("*"), key=lambda path: (path.suffix == ".jsonl", path)
+    ):
         name = path.relative_to(folder).as_posix()
         if name == MANIFEST or not path.is_file():
             continue
@@ -148,7 +153,9 @@ def in_every_seal(change):
         lines = {}
         for path, content in runs.items():
             label, _, number = path.stem.rpartition("-")
-            lines[label, int(number)] = [json.loads(line) for line in content.splitlines()]
+            lines[label, int(number)] = [
+                json.loads(line) for line in content.splitlines()
+            ]
         resealed(store, change)
         for (label, number), entries in lines.items():
             store.path(label, number).unlink()
@@ -258,14 +265,19 @@ FORGERIES = {
         in_lines("evolution", exchanged_with_times),
         "by its seed (made",
     ),
-    "a cell as the first": (in_lines("random", chosen_first), "which its seed begins with"),
+    "a cell as the first": (
+        in_lines("random", chosen_first),
+        "which its seed begins with",
+    ),
     "a trial too many": (
         in_lines("random", longer),
         "has 21 trials, and its budget pays for 20",
     ),
     "a trial too few": (in_lines("random", shorter), "it has 19 trials of 20"),
     "a failure": (
-        in_lines("evolution", at(-1, failure="Strategy evolution failed in run 1: a lie")),
+        in_lines(
+            "evolution", at(-1, failure="Strategy evolution failed in run 1: a lie")
+        ),
         "it ends otherwise than by its seed",
     ),
     "a run's budget": (
@@ -309,7 +321,9 @@ FORGERIES = {
     ),
     "a number of runs": (
         in_plan(
-            strategies=[{"name": name, "runs": 10**6} for name in ("random", "evolution")]
+            strategies=[
+                {"name": name, "runs": 10**6} for name in ("random", "evolution")
+            ]
         ),
         "4,000,000 runs; an archive has at most 20,000",
     ),
@@ -324,7 +338,9 @@ FORGERIES = {
         "is no name for a strategy",
     ),
     "a file of its own": (
-        lambda folder: (folder / "plan.json").with_name("report.html").write_text("<p>"),
+        lambda folder: (
+            (folder / "plan.json").with_name("report.html").write_text("<p>")
+        ),
         "holds 'report.html', which is no part",
     ),
     "a file of no run": (
@@ -340,7 +356,9 @@ FORGERIES = {
 def one_line(found, said):
     assert not found.valid
     assert any(said in line for line in found.problems), found.problems
-    assert not [line for line in found.problems if "\n" in line or "snas-archive-" in line]
+    assert not [
+        line for line in found.problems if "\n" in line or "snas-archive-" in line
+    ]
 
 
 def test_a_true_archive_is_valid_and_a_share_of_each_strategy_is_replayed(sealed_suite):
@@ -369,14 +387,19 @@ def plain_comparison(tmp_path_factory):
     [
         ("in_flight", "its options do not fit its benchmark: fashion answers at once"),
         ("order", "its options do not fit its benchmark: fashion answers at once"),
-        ("sources", "random comes with the project, and code of a user's is said to be it"),
+        (
+            "sources",
+            "random comes with the project, and code of a user's is said to be it",
+        ),
         ("beginning", "which its seed begins with"),
         ("benchmark", "benchmark is 'nb201-cifar10', and 'fashion' in this release"),
         ("objective.fingerprint", "fingerprint is '0123456789abcdef', and '"),
         ("merged", "merged is ["),
     ],
 )
-def test_a_field_that_does_not_fit_makes_an_archive_invalid(field, said, plain_comparison):
+def test_a_field_that_does_not_fit_makes_an_archive_invalid(
+    field, said, plain_comparison
+):
     path = flagged(plain_comparison, field, FLAGS[field][0], cheats=True)
     one_line(verify(path, replay_all=True), said)
 
@@ -443,7 +466,9 @@ def test_an_archive_of_an_earlier_release_is_valid_and_stands_beside_a_fresh_com
     folder = FOLDER / release
     with tiny_home(folder / "table.h5"), opened([folder / "archive.zip"]) as (early,):
         found = verify(folder / "archive.zip", replay_all=True)
-        assert found.valid and (found.runs, found.replayed) == (4, 4) and not found.notes
+        assert (
+            found.valid and (found.runs, found.replayed) == (4, 4) and not found.notes
+        )
         sn.compare("tiny", ["local_search"], runs=2, budget=12, folder=tmp_path / "now")
         both = read_comparison(tmp_path / "now", against=[early])
         alone = read_comparison(early)
@@ -459,7 +484,8 @@ def test_an_archive_of_an_earlier_release_is_valid_and_stands_beside_a_fresh_com
 
 def test_a_trial_of_other_epochs_without_its_values_is_refused(tmp_path):
     unpack(
-        sealed(tmp_path, ["hyperband"], "valid_error[5]", budget=20), tmp_path / "folder"
+        sealed(tmp_path, ["hyperband"], "valid_error[5]", budget=20),
+        tmp_path / "folder",
     )
 
     def emptied(lines):
@@ -468,7 +494,8 @@ def test_a_trial_of_other_epochs_without_its_values_is_refused(tmp_path):
 
     rewritten(Store(tmp_path / "folder"), "hyperband", 0, emptied)
     one_line(
-        verify(packed(tmp_path / "folder", tmp_path / "b.zip")), "has other values than its"
+        verify(packed(tmp_path / "folder", tmp_path / "b.zip")),
+        "has other values than its",
     )
 
 
@@ -518,7 +545,9 @@ def test_a_benchmark_that_is_code_is_opened_where_its_user_names_it(tmp_path, sn
     assert verify(path, benchmark=f"{tmp_path / 'edited.py'}:BENCH").valid is False
 
 
-def test_progress_without_a_replay_is_that_of_a_verification(tmp_path, snas, monkeypatch):
+def test_progress_without_a_replay_is_that_of_a_verification(
+    tmp_path, snas, monkeypatch
+):
     titles = []
 
     def noted(title):
@@ -731,7 +760,9 @@ def test_a_name_that_could_run_code_is_not_replayed(label, tmp_path):
     resealed(Store(folder), lambda content: content.update(strategies=[named]))
     shutil.rmtree(folder / "runs")
     with Store(folder).log(named, 0) as log:
-        log._chain.append(*[{k: v for k, v in one.items() if k != "seal"} for one in lines])
+        log._chain.append(
+            *[{k: v for k, v in one.items() if k != "seal"} for one in lines]
+        )
     made = create(folder, tmp_path / "b.zip")
     found = verify(tmp_path / "b.zip", replay_all=True)
     assert made.name == "folder"
@@ -771,9 +802,9 @@ def test_what_has_not_ended_is_not_sealed(suite, tmp_path):
 def test_a_folder_comes_back_as_it_was(suite, sealed_suite, tmp_path):
     archive = unpack(sealed_suite, tmp_path / "folder")
     for name in archive.files:
-        assert (tmp_path / "folder" / name).read_bytes() == (suite / name).read_bytes(), (
-            name
-        )
+        assert (tmp_path / "folder" / name).read_bytes() == (
+            suite / name
+        ).read_bytes(), name
     (table,) = archive.tables
     assert table.name == "fashion" and table.licence
     assert stored_suite(tmp_path / "folder").sentences == stored_suite(suite).sentences
@@ -790,7 +821,13 @@ def test_an_archive_stands_beside_what_is_made_now(sealed_suite, tmp_path, snas)
     (tmp_path / "own.toml").write_text(asked)
     out = tmp_path / "out"
     made = snas(
-        "suite", tmp_path / "own.toml", "--out", out, "--against", sealed_suite, "--json"
+        "suite",
+        tmp_path / "own.toml",
+        "--out",
+        out,
+        "--against",
+        sealed_suite,
+        "--json",
     )
     names = sorted(one["name"] for one in made.json["strategies"])
     assert names == ["evolution", "local_search", "random"]
@@ -851,7 +888,9 @@ def test_commands_seal_and_verify(suite, tmp_path, snas):
     made = snas("archive create", suite, file, "--name", "given", "--json").json
     assert made["name"] == "given" and made["bytes"] == file.stat().st_size
     found = snas("archive verify", file, "--json")
-    assert found.code == 0 and found.json["valid"] is True and found.json["problems"] == []
+    assert (
+        found.code == 0 and found.json["valid"] is True and found.json["problems"] == []
+    )
     assert found.json["digest"] == made["digest"]
     bad = forged(file, tmp_path, FORGERIES["a score"][0])
     refused = snas("archive verify", bad, "--json")
@@ -881,7 +920,9 @@ def are_valid():
     for name, path in shipped_archives().items():
         assert path.stat().st_size < (5_000_000 if name == "families" else 3_000_000)
         found = verify(path)
-        if name == "families":  # most of its tables are fetched; what is here is verified
+        if (
+            name == "families"
+        ):  # most of its tables are fetched; what is here is verified
             assert found.problems == [] and found.replayed
             assert all("is not here yet" in line for line in found.absent)
         else:

@@ -31,7 +31,9 @@ from tests.forging import (
 def whole(tmp_path_factory):
     """A small comparison."""
     folder = tmp_path_factory.mktemp("whole") / "out"
-    sn.compare("analog-cifar10", ["random", "evolution"], runs=2, budget=12, folder=folder)
+    sn.compare(
+        "analog-cifar10", ["random", "evolution"], runs=2, budget=12, folder=folder
+    )
     return folder
 
 
@@ -107,11 +109,20 @@ def test_weights_under_which_scores_are_no_numbers_are_refused(tmp_path):
     ):
         with pytest.raises(UserError, match="no finite numbers"):
             sn.compare(
-                "fashion", ["random"], objective, runs=1, budget=11, folder=tmp_path / "out"
+                "fashion",
+                ["random"],
+                objective,
+                runs=1,
+                budget=11,
+                folder=tmp_path / "out",
             )
     assert not (tmp_path / "out").exists()
     made = sn.compare(
-        "fashion", ["random"], "valid_error subject to params <= 1e-310", runs=1, budget=11
+        "fashion",
+        ["random"],
+        "valid_error subject to params <= 1e-310",
+        runs=1,
+        budget=11,
     )
     assert not made.failures and not made.found_feasible
 
@@ -171,8 +182,12 @@ def test_every_score_is_held_against_the_table_where_that_is_wanted(store, snas)
         ),
     ],
 )
-def test_whatever_was_written_agrees_with_its_table(objective, how, strategies, tmp_path):
-    sn.compare("fashion", strategies, objective, runs=2, budget=25, folder=tmp_path, **how)
+def test_whatever_was_written_agrees_with_its_table(
+    objective, how, strategies, tmp_path
+):
+    sn.compare(
+        "fashion", strategies, objective, runs=2, budget=25, folder=tmp_path, **how
+    )
     assert len(read_comparison(tmp_path, verify=True).runs) == 4
 
 

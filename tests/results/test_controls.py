@@ -96,7 +96,9 @@ def test_a_comparison_with_controls_says_so(tmp_path, snas, monkeypatch):
     )
     name = "external(command='python examples_talker.py draw')"
     asked = ["--objective", ASKED, *"--runs 2 --budget 12 --strategies".split(), name]
-    told = snas("compare fashion", *asked, "--controls", "--json", "--out", tmp_path).json
+    told = snas(
+        "compare fashion", *asked, "--controls", "--json", "--out", tmp_path
+    ).json
     assert [one["name"] for one in told["strategies"]] == [name, *controls_of(name)]
     assert [one["control"] for one in told["verdict"]["blinded"]] == [f"blind:{name}"]
     assert [one["control"] for one in told["verdict"]["controls"]] == list(

@@ -42,7 +42,9 @@ def test_all_strategies_of_a_run_share_their_first_cells_and_runs_do_not(analog,
     made = compare(analog, [*SWIFT, f"{FILE}:Fine"], runs=3, budget=12)
     firsts = {}
     for run in range(3):
-        starts = {tuple(t.cell for t in r.trials[:10]) for r in made.runs if r.run == run}
+        starts = {
+            tuple(t.cell for t in r.trials[:10]) for r in made.runs if r.run == run
+        }
         assert len(starts) == 1
         (firsts[run],) = starts
         assert len(set(firsts[run])) == 10
@@ -88,7 +90,14 @@ def test_the_next_trial_would_have_passed_the_budget(real):
 
 @pytest.mark.parametrize(
     ("cells", "seconds"),
-    [(None, None), (0, None), (-1, None), (None, 0.0), (None, -1.0), (None, float("nan"))],
+    [
+        (None, None),
+        (0, None),
+        (-1, None),
+        (None, 0.0),
+        (None, -1.0),
+        (None, float("nan")),
+    ],
 )
 def test_a_budget_that_is_none_is_refused(cells, seconds):
     with pytest.raises(UserError, match="budget"):
@@ -113,12 +122,22 @@ def test_bad_experiments_are_refused_before_anything_runs(analog):
 
 
 def test_two_workers_give_what_one_gives(analog, tmp_path):
-    strategies = [*SWIFT, "bo", f"{FILE}:Fine", f"{FILE}:RaisesLater", f"{HOSTILE}:Crashes"]
+    strategies = [
+        *SWIFT,
+        "bo",
+        f"{FILE}:Fine",
+        f"{FILE}:RaisesLater",
+        f"{HOSTILE}:Crashes",
+    ]
     one = compare(analog, strategies, runs=2, budget=20)
-    two = compare(analog, strategies, runs=2, budget=20, workers=2, folder=tmp_path / "two")
+    two = compare(
+        analog, strategies, runs=2, budget=20, workers=2, folder=tmp_path / "two"
+    )
     assert bare(one) == bare(two)
     assert [r.trials for r in one.runs] == [r.trials for r in two.runs]
-    assert bare(read_comparison(tmp_path / "two"))["strategies"] == bare(one)["strategies"]
+    assert (
+        bare(read_comparison(tmp_path / "two"))["strategies"] == bare(one)["strategies"]
+    )
 
 
 FRESH = """
@@ -232,7 +251,9 @@ def test_the_store_is_extended_by_strategies_and_runs_without_repeating_any(
         progress=lambda done, _: seen.append(done),
     )
     assert seen == [2, 3, 4, 5, 6]
-    assert bare(made) == bare(compare(analog, ["random", "evolution"], runs=3, budget=12))
+    assert bare(made) == bare(
+        compare(analog, ["random", "evolution"], runs=3, budget=12)
+    )
     assert all(path.read_bytes() == content for path, content in kept.items())
     assert Store(tmp_path).read()["runs"] == 3
     assert bare(read_comparison(tmp_path)) == bare(made)

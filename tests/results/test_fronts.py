@@ -23,7 +23,13 @@ from surrogate_nas.surrogates.gaussian import Posterior
 
 REFERENCE = np.array([1.1, 1.0, 0.9])
 POINTS = np.array(
-    [[0.2, 0.8, 0.5], [0.5, 0.4, 0.6], [0.7, 0.2, 0.3], [0.9, 0.9, 0.1], [0.6, 0.9, 0.95]]
+    [
+        [0.2, 0.8, 0.5],
+        [0.5, 0.4, 0.6],
+        [0.7, 0.2, 0.3],
+        [0.9, 0.9, 0.1],
+        [0.6, 0.9, 0.95],
+    ]
 )
 
 
@@ -31,7 +37,9 @@ ANY = Cell((0,), "x")
 
 
 def trial(vector, feasible=True, cell=ANY):
-    return Trial(0, cell, sum(vector), sum(vector), 0.0, feasible, None, 1.0, scores=vector)
+    return Trial(
+        0, cell, sum(vector), sum(vector), 0.0, feasible, None, 1.0, scores=vector
+    )
 
 
 def test_the_room_around_a_point_is_the_distance_of_its_neighbours():
@@ -48,8 +56,12 @@ def test_ranks_come_before_room_and_limits_before_ranks():
     behind = [trial((2.0, 2.0)), trial((9.0, 9.0))]
     broken = trial((50.0, 50.0), feasible=False)
     kept = survivors([broken, *behind, *front], 5)
-    assert {t.scores for t in kept[:3]} == {t.scores for t in front} and kept[3:] == behind
-    assert survivors([trial((2.0,)), trial((1.0,)), trial((3.0,))], 2)[0].scores == (1.0,)
+    assert {t.scores for t in kept[:3]} == {t.scores for t in front} and kept[
+        3:
+    ] == behind
+    assert survivors([trial((2.0,)), trial((1.0,)), trial((3.0,))], 2)[0].scores == (
+        1.0,
+    )
 
 
 class Even(ChoiceSpace):
@@ -69,7 +81,9 @@ def test_children_are_cells_of_a_space_that_forbids_mixtures():
     for _ in range(8):
         asked = made.ask(4)
         assert all(cell in made.space for cell in asked)
-        made.tell([trial((float(c.choices[0]), 3.0 - c.choices[1]), cell=c) for c in asked])
+        made.tell(
+            [trial((float(c.choices[0]), 3.0 - c.choices[1]), cell=c) for c in asked]
+        )
     for knobs in ({"population": 1}, {"crossover": 1.5}):
         with pytest.raises(UserError):
             NSGA2(Even(), seed=0, **knobs)
@@ -97,7 +111,8 @@ def test_what_is_believed_gains_what_many_draws_add_on_average(n):
     rng = np.random.default_rng(1)
     k = 4
     seen = [
-        Posterior(rng.normal(-0.5, 0.3, k), rng.uniform(0.05, 0.5, k)) for _ in range(n - 1)
+        Posterior(rng.normal(-0.5, 0.3, k), rng.uniform(0.05, 0.5, k))
+        for _ in range(n - 1)
     ]
     known = rng.random((k, n)) * 0.3
     learned = [ehvi.Believed(known[:, j], -0.1, [each]) for j, each in enumerate(seen)]
@@ -109,10 +124,12 @@ def test_what_is_believed_gains_what_many_draws_add_on_average(n):
         drawn = np.tile(known[cell], (3000, 1))
         for j, each in enumerate(seen):
             drawn[:, j] += (
-                np.exp(rng.normal(each.mean[cell], each.variance[cell] ** 0.5, 3000)) - 0.1
+                np.exp(rng.normal(each.mean[cell], each.variance[cell] ** 0.5, 3000))
+                - 0.1
             )
         added = [
-            moocore.hypervolume(np.vstack([POINTS[:, :n], one]), ref=REFERENCE[:n]) - before
+            moocore.hypervolume(np.vstack([POINTS[:, :n], one]), ref=REFERENCE[:n])
+            - before
             for one in drawn
         ]
         assert gain[cell] == pytest.approx(
@@ -167,7 +184,9 @@ def test_infeasible_cells_teach_what_can_be_told_apart():
     ],
 )
 def test_bo_covers_fronts_better_than_chance(text, hidden):
-    made = sn.compare("fashion", ["random", "bo"], text, runs=1, budget=25, hidden=hidden)
+    made = sn.compare(
+        "fashion", ["random", "bo"], text, runs=1, budget=25, hidden=hidden
+    )
     assert not made.failures and made.scores("bo")[0] < made.scores("random")[0]
     assert len({t.cell for t in made.runs_of("bo")[0].trials}) == 25
 
@@ -176,7 +195,12 @@ def test_bo_covers_fronts_better_than_chance(text, hidden):
 def test_fronts_are_searched_side_by_side(strategy):
     one, two = (
         sn.search(
-            "fashion", strategy, "valid_error, macs", budget=19, simulated_workers=3, seed=4
+            "fashion",
+            strategy,
+            "valid_error, macs",
+            budget=19,
+            simulated_workers=3,
+            seed=4,
         )
         for _ in range(2)
     )
@@ -184,7 +208,9 @@ def test_fronts_are_searched_side_by_side(strategy):
 
 
 def test_known_says_which_objectives_it_tells_entirely(small):
-    assert Objective("valid_error + params, latency@thing, params", small).known.whole == (
+    assert Objective(
+        "valid_error + params, latency@thing, params", small
+    ).known.whole == (
         False,
         True,
         True,
@@ -223,13 +249,16 @@ def test_paper_pareto_in_small(tmp_path, monkeypatch):
     monkeypatch.setattr(pareto, "_REPORTED", (10, 20))
     result = reproduce("pareto", folder=tmp_path, runs=2)
     rows = {
-        (row.method, row.dataset, row.metric, row.evaluations): row for row in result.rows
+        (row.method, row.dataset, row.metric, row.evaluations): row
+        for row in result.rows
     }
     assert len(rows) == len(result.rows) == 2 * 4 * 5 and all(
         row.runs == 2 for row in result.rows
     )
     for front in ("valid_error, latency@fpga", "valid_error, energy@eyeriss"):
-        firsts = {rows[name, front, pareto.MISSING, 10].ours for name in pareto.STRATEGIES}
+        firsts = {
+            rows[name, front, pareto.MISSING, 10].ours for name in pareto.STRATEGIES
+        }
         assert len(firsts) == 1, "the ten first cells are shared"
         assert (
             (rows["bo", front, pareto.MISSING, 20].ours or 0)
@@ -237,7 +266,9 @@ def test_paper_pareto_in_small(tmp_path, monkeypatch):
             < 0
         )
         assert "from nsga2" in rows["bo", front, pareto.DISTANCE, 20].verdict
-    assert (tmp_path / "fronts.png").stat().st_size > 10_000 and result.summary is not None
+    assert (
+        tmp_path / "fronts.png"
+    ).stat().st_size > 10_000 and result.summary is not None
     again = reproduce("pareto", folder=tmp_path, runs=2)
     assert [row.ours for row in again.rows] == [row.ours for row in result.rows]
 
@@ -251,9 +282,12 @@ def test_lambda_replaces_the_sum_of_the_weights_and_keeps_their_proportions(smal
         == "valid_error + 0.05*params + 0.15*latency@thing subject to latency@thing <= 5"
     )
     assert (
-        str(at(parse("valid_error + 0.1*params"), small, 0.3)) == "valid_error + 0.3*params"
+        str(at(parse("valid_error + 0.1*params"), small, 0.3))
+        == "valid_error + 0.3*params"
     )
-    assert str(at(given, small, 0.0)).startswith("valid_error + 0*params + 0*latency@thing")
+    assert str(at(given, small, 0.0)).startswith(
+        "valid_error + 0*params + 0*latency@thing"
+    )
 
 
 def test_a_path_over_lambda_tells_optima_winners_and_what_of_the_front_was_traced(
@@ -280,7 +314,9 @@ def test_a_path_over_lambda_tells_optima_winners_and_what_of_the_front_was_trace
             "random",
             "evolution",
         ] and step["winners"]
-        assert all(one["regret"] >= 0 and one["runs"] == 2 for one in step["strategies"])
+        assert all(
+            one["regret"] >= 0 and one["runs"] == 2 for one in step["strategies"]
+        )
         assert step["optimum"]["score"] == pytest.approx(
             step["optimum"]["L"] + step["value"] * step["optimum"]["R"]
         )
@@ -300,7 +336,9 @@ def test_a_path_over_lambda_tells_optima_winners_and_what_of_the_front_was_trace
         budget=25,
         folder=tmp_path / "out",
     )
-    assert again.to_json() == told and [file.stat().st_mtime_ns for file in kept] == stamps
+    assert (
+        again.to_json() == told and [file.stat().st_mtime_ns for file in kept] == stamps
+    )
 
 
 @pytest.mark.parametrize(
@@ -330,4 +368,6 @@ def test_a_path_takes_numbers_and_a_table(snas):
         cheap=True,
     )
     with pytest.raises(UserError, match="a table"):
-        lambda_path(live, ["random"], "valid_error + cost", lambdas=[0.1], runs=1, budget=5)
+        lambda_path(
+            live, ["random"], "valid_error + cost", lambdas=[0.1], runs=1, budget=5
+        )

@@ -16,7 +16,9 @@ def test_two_folders_are_judged_as_one_comparison(tmp_path):
     early = tmp_path / "early"
     late = tmp_path / "late"
     compare("fashion", ["random", "evolution"], ASKED, runs=7, budget=40, folder=early)
-    compare("fashion", ["local_search", "random"], ASKED, runs=8, budget=40, folder=late)
+    compare(
+        "fashion", ["local_search", "random"], ASKED, runs=8, budget=40, folder=late
+    )
     at_once = compare(
         "fashion", ["random", "evolution", "local_search"], ASKED, runs=8, budget=40
     )
@@ -117,7 +119,9 @@ def test_a_report_against_another_folder_runs_nothing(tmp_path, snas):
     both = snas("report", out, *against).json
     assert kept == {path: path.read_bytes() for path in tmp_path.rglob("*.jsonl")}
     assert [told["name"] for told in both["strategies"]] == ["evolution", "random"]
-    with_a = snas("compare fashion --strategies evolution", *asked, "--out", out, *against)
+    with_a = snas(
+        "compare fashion --strategies evolution", *asked, "--out", out, *against
+    )
     assert both["verdict"] == with_a.json["verdict"]
     stored = json.loads((out / "summary.json").read_text())
     assert stored["verdict"] == both["verdict"]
@@ -125,7 +129,9 @@ def test_a_report_against_another_folder_runs_nothing(tmp_path, snas):
 
 
 def test_a_folder_of_nothing_is_one_line(tmp_path, snas):
-    snas("compare fashion --strategies random --runs 1 --budget 20 --out", tmp_path / "a")
+    snas(
+        "compare fashion --strategies random --runs 1 --budget 20 --out", tmp_path / "a"
+    )
     (tmp_path / "empty").mkdir()
     refused = snas("report", tmp_path / "a", "--against", tmp_path / "empty")
     assert_one_clear_line(refused, "holds no comparison")

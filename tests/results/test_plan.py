@@ -30,7 +30,9 @@ def test_the_foretold_power_is_that_of_real_studies():
     result = run_suite(Suite("real", "Real runs", [PROBLEM], [entry], seed=6))
     better, worse = np.split(ends_of(["random"], result.problems)["random"][0], 2)
     decided = []
-    for one, other in zip(np.split(better, studies), np.split(worse, studies), strict=True):
+    for one, other in zip(
+        np.split(better, studies), np.split(worse, studies), strict=True
+    ):
         study = decide({"better": [one], "worse": [other + shift]})
         decided.append(study.decided and study.leader == "better")
     assert 0.2 < foretold["power"] < 0.95

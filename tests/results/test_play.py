@@ -24,7 +24,9 @@ def agent(play, steps):
     best = min(play.call({"history": True})["trials"], key=lambda trial: trial["score"])
     for step in range(steps):
         near = play.call({"neighbours": best["cell"]})["cells"]
-        reply = play.call({"evaluate": [near[step % len(near)]], "usage": {"tokens": 10}})
+        reply = play.call(
+            {"evaluate": [near[step % len(near)]], "usage": {"tokens": 10}}
+        )
         best = reply["best"]
 
 
@@ -56,7 +58,9 @@ def test_it_is_charged_what_a_strategy_is():
         cells = play.call({"sample": 3})["cells"]
         trials = play.call({"evaluate": cells})["trials"]
     bench = sn.load("fashion")
-    look = sn.Objective(ASKED, bench).look_up([bench.space.cell(cell) for cell in cells])
+    look = sn.Objective(ASKED, bench).look_up(
+        [bench.space.cell(cell) for cell in cells]
+    )
     assert [trial["score"] for trial in trials] == look[1].score.tolist()
     assert [trial["cost_seconds"] for trial in trials] == look[2].tolist()
 
@@ -170,7 +174,9 @@ def test_no_test_result_is_shown(blind):
     if blind:
         words = "conv pool skip edge nb201 fashion valid_ params latency nats".split()
         assert [word for word in words if word in heard] == []
-    assert play.run is not None and play.run.strategy == ("blind:play" if blind else "play")
+    assert play.run is not None and play.run.strategy == (
+        "blind:play" if blind else "play"
+    )
 
 
 def test_a_benchmark_that_fails_is_one_line(tmp_path):

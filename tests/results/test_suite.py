@@ -67,7 +67,9 @@ def tiny(tmp_path):
 
 
 @pytest.mark.slow
-def test_a_suite_is_the_same_from_one_worker_and_from_two_and_grows(tiny, tmp_path, snas):
+def test_a_suite_is_the_same_from_one_worker_and_from_two_and_grows(
+    tiny, tmp_path, snas
+):
     out = tmp_path / "out"
     printed = snas("suite", tiny, "--workers", "2", "--out", out, "--json")
     assert printed.code == 0
@@ -100,9 +102,9 @@ def test_a_suite_is_the_same_from_one_worker_and_from_two_and_grows(tiny, tmp_pa
     held = {file: file.read_bytes() for file in (out / "problems").rglob("*.jsonl")}
     assert len(held) == 15
     more = run_suite(read_suite(str(tiny)).entered((), 2), out)
-    assert {s: len(more.problems[0].traces[s]) for s in more.strategies} == dict.fromkeys(
-        more.strategies, 2
-    )
+    assert {
+        s: len(more.problems[0].traces[s]) for s in more.strategies
+    } == dict.fromkeys(more.strategies, 2)
     assert all(file.read_bytes() == content for file, content in held.items())
     assert len(read_comparison(out / "problems" / "plain").runs) == 6
 
@@ -115,7 +117,9 @@ def test_a_killed_suite_goes_on_where_it_was(tmp_path):
     here.mkdir()
     (tmp_path / "gate.py").write_text(GATE.format(go=str(go), here=str(here)))
     file = tmp_path / "gated.toml"
-    file.write_text(TINY.replace('"evolution"', json.dumps(f"{tmp_path / 'gate.py'}:Gate")))
+    file.write_text(
+        TINY.replace('"evolution"', json.dumps(f"{tmp_path / 'gate.py'}:Gate"))
+    )
     out = tmp_path / "out"
     process = start(
         [*COMMAND, "suite", str(file), "--workers", "2", "--out", str(out)],
@@ -191,7 +195,11 @@ def test_what_was_not_fetched_is_told_and_left_out(tiny, tmp_path, monkeypatch, 
             "cells = ",
             "tiny.toml is no TOML: Invalid value (at line 3, column 9).",
         ),
-        ("cells = 14", 'cells = "14"', "tiny.toml: cells: Expected int | null, got str."),
+        (
+            "cells = 14",
+            'cells = "14"',
+            "tiny.toml: cells: Expected int | null, got str.",
+        ),
         (
             "cells = 14",
             "cells = 0",
@@ -199,7 +207,11 @@ def test_what_was_not_fetched_is_told_and_left_out(tiny, tmp_path, monkeypatch, 
         ),
         ("cells = 14", "cell = 14", "tiny.toml: Object contains unknown field cell."),
         ('"random"', "7", "tiny.toml: strategies[0]: Expected str | object, got int."),
-        ('"random"', '"evolution"', "tiny.toml: tiny has the strategy evolution twice."),
+        (
+            '"random"',
+            '"evolution"',
+            "tiny.toml: tiny has the strategy evolution twice.",
+        ),
         ('"random"', '"randon"', "Unknown strategy 'randon'. Did you mean 'random'?"),
         (
             'name = "capped"',
@@ -248,7 +260,9 @@ def test_the_suite_in_the_guide_is_one(tmp_path):
     (block,) = blocks(read("analysis/guide/suite.md"), "toml")
     (tmp_path / "mine.toml").write_text(block)
     suite = read_suite(str(tmp_path / "mine.toml"))
-    assert [entry.runs for entry in suite.entries] == [10, 5] and len(suite.problems) == 1
+    assert [entry.runs for entry in suite.entries] == [10, 5] and len(
+        suite.problems
+    ) == 1
 
 
 @pytest.mark.parametrize("name", SUITES)
@@ -261,9 +275,12 @@ def test_the_suites_that_come_along_name_what_there_is(name):
             entry["name"]: re.sub(r"-\d+$", "", entry["space"]) for entry in tables()
         }
         spaces = Counter(
-            space_of.get(problem.benchmark, problem.benchmark) for problem in suite.problems
+            space_of.get(problem.benchmark, problem.benchmark)
+            for problem in suite.problems
         )
-        assert len(spaces) >= 8 and max(spaces.values()) <= (4 if name == "standard" else 1)
+        assert len(spaces) >= 8 and max(spaces.values()) <= (
+            4 if name == "standard" else 1
+        )
 
 
 @pytest.mark.parametrize(
@@ -292,10 +309,12 @@ def test_what_random_sampling_is_expected_to_find_is_what_it_finds(
         assert seeds is not None
         column = int(np.flatnonzero(seeds.trained == 0)[0])
         by_seed = seeds.values[:, :, column]
-        lots = rng.random((*drawn.shape, by_seed.shape[1])) * np.isfinite(by_seed)[drawn]
-        seen = np.take_along_axis(by_seed[drawn], lots.argmax(axis=2)[..., None], axis=2)[
-            ..., 0
-        ]
+        lots = (
+            rng.random((*drawn.shape, by_seed.shape[1])) * np.isfinite(by_seed)[drawn]
+        )
+        seen = np.take_along_axis(
+            by_seed[drawn], lots.argmax(axis=2)[..., None], axis=2
+        )[..., 0]
     found = np.take_along_axis(drawn, seen.argmin(axis=1)[:, None], axis=1)[:, 0]
     reported = np.where(scores.feasible[found], scores.score[found], start)
     assert curve[-1] == pytest.approx(reported.mean(), abs=4 * reported.std() / 200)
@@ -313,10 +332,14 @@ def test_a_front_and_a_run_s_history_are_measured_against_what_is_known_of_them(
     front = Problem("front", "fashion", "valid_error, latency@cpu", cells=12)
     history = Problem("history", "fashion", "valid_error + 0.1*diversity", cells=12)
     result = run_suite(
-        Suite("two", "Two", [front, history], [Entry("random", 2), Entry("evolution", 2)])
+        Suite(
+            "two", "Two", [front, history], [Entry("random", 2), Entry("evolution", 2)]
+        )
     )
     first, second = result.problems
-    assert not first.reference.exact and first.reference.optimum == 0 and first.weight == 0
+    assert (
+        not first.reference.exact and first.reference.optimum == 0 and first.weight == 0
+    )
     assert not second.reference.exact
     assert second.weight == 0.1
     assert result.means()[1].min() < 1
@@ -381,7 +404,10 @@ def test_isomorphic_answers_that_cost_differently_are_two():
         def ask(self, n):
             return [space[alike[1]]]
 
-    for objective, same in (("valid_loss", True), ("valid_loss + 0.1*latency@cpu", False)):
+    for objective, same in (
+        ("valid_loss", True),
+        ("valid_loss + 0.1*latency@cpu", False),
+    ):
         found = compare(
             "fashion", [One, Other], objective, runs=2, budget=1, first_cells=0
         ).problem_result
@@ -402,7 +428,9 @@ def test_runtimes_ranks_and_probabilities_by_hand():
     first = result.problems[0]
     assert expected_runtime(first, "a", 0.0) == (3 + 3 + 4 + 4) / 2
     assert expected_runtime(first, "b", 0.0) == float("inf")
-    assert first.at("a", 0.5).tolist() == [5, 5, 5, 5] and first.at("a", 0.51).tolist() == [
+    assert first.at("a", 0.5).tolist() == [5, 5, 5, 5] and first.at(
+        "a", 0.51
+    ).tolist() == [
         0,
         0,
         0.5,
@@ -464,7 +492,12 @@ def test_the_optimum_is_found_within_one_share_of_the_range_of_scores(
         ["the optimum"] * found,
     )
     path = lambda_path(
-        bench, [mine], "valid_loss + 1*width@mine", lambdas=[0.0, 1.0], runs=2, budget=11
+        bench,
+        [mine],
+        "valid_loss + 1*width@mine",
+        lambdas=[0.0, 1.0],
+        runs=2,
+        budget=11,
     )
     assert [told["strategies"][0]["found"] for told in path.to_json()["lambdas"]] == [
         float(found)
@@ -477,8 +510,13 @@ def test_the_optimum_is_found_within_one_share_of_the_range_of_scores(
 def test_a_suite_takes_the_options_of_a_run_and_says_so(tmp_path, snas):
     suite = "suite starter --problems fashion --strategies random --runs 1".split()
     suite += ["--out", tmp_path / "s"]
-    assert snas(*suite, *"--hidden --simulated-workers 2 --call-limit 60".split()).code == 0
-    described = json.loads((tmp_path / "s/problems/fashion/experiment.json").read_text())
+    assert (
+        snas(*suite, *"--hidden --simulated-workers 2 --call-limit 60".split()).code
+        == 0
+    )
+    described = json.loads(
+        (tmp_path / "s/problems/fashion/experiment.json").read_text()
+    )
     assert (described["hidden"], described["simulated_workers"]) == (True, 2)
     asked = {"call_limit": 60.0, "simulated_workers": 2, "hidden": True}
     assert stored_suite(tmp_path / "s").suite.options == asked
@@ -490,4 +528,6 @@ def test_a_suite_takes_the_options_of_a_run_and_says_so(tmp_path, snas):
     assert "holds another comparison (simulated_workers 2, now 1)" in refused.err
     wrong = snas(*suite, "--simulated-workers", 0)
     assert wrong.code == 2
-    assert "simulated_workers must be a whole number from 1 to 1,000,000,000" in wrong.err
+    assert (
+        "simulated_workers must be a whole number from 1 to 1,000,000,000" in wrong.err
+    )

@@ -48,7 +48,9 @@ class Constant(Other):
 
 
 def table(path, values, *, seeds=True, tested=True):
-    made = Table("t", "nb201", "t", "s", "l", "c", "valid_error + 0.1*params", Network())
+    made = Table(
+        "t", "nb201", "t", "s", "l", "c", "valid_error + 0.1*params", Network()
+    )
     per_seed = {7: values + 0.5, 8: values - 0.5} if seeds else None
     error = Metric("valid_error", "%", "search", "error")
     made.add(error, 200, values, 2 if seeds else 1, per_seed)
@@ -82,9 +84,13 @@ def test_a_seed_is_learned_and_the_interval_is_held_against_another_one(judged, 
     for fit in judged.fits:
         is_other = fit["model"] == other
         assert fit["kendall"].mean == pytest.approx(1.0 if is_other else 0.0)
-        assert fit["kendall_top_quarter"].mean == pytest.approx(1.0 if is_other else 0.0)
+        assert fit["kendall_top_quarter"].mean == pytest.approx(
+            1.0 if is_other else 0.0
+        )
         assert fit["coverage90"] is not None
-        assert fit["coverage90"].mean == (1.0 if is_other else pytest.approx(0.0, abs=0.01))
+        assert fit["coverage90"].mean == (
+            1.0 if is_other else pytest.approx(0.0, abs=0.01)
+        )
     assert [fit["n_train"] for fit in judged.fits] == [20, 20, 40, 40]
 
 
@@ -99,7 +105,9 @@ def test_parameters_are_judged_on_the_same_cells(judged, other):
         assert fit["gain"].mean == pytest.approx(
             fit["kendall"].mean - fit["parameters"].mean
         )
-        assert fit["better_than_parameters"] == (fit["model"] == other or expected < -0.05)
+        assert fit["better_than_parameters"] == (
+            fit["model"] == other or expected < -0.05
+        )
 
 
 def test_what_is_no_better_than_parameters_is_said(tmp_path):
@@ -107,7 +115,9 @@ def test_what_is_no_better_than_parameters_is_said(tmp_path):
 
     params = load(table(tmp_path / "any.h5", TRUTH)).column("params")
     name = table(tmp_path / "falling.h5", 50 - params / params.max(), seeds=False)
-    found = judge_surrogates(["ridge(encoding=one_hot)"], [name], sizes=[20, 40], draws=2)
+    found = judge_surrogates(
+        ["ridge(encoding=one_hot)"], [name], sizes=[20, 40], draws=2
+    )
     assert [fit["better_than_parameters"] for fit in found.fits] == [False, False]
     assert found.fits[0]["parameters"] is not None
     assert found.fits[0]["parameters"].mean == 1.0
@@ -152,7 +162,12 @@ def test_the_seed_decides_the_cells_and_workers_change_nothing(known):
         (["gnn"], ["mlp-segment"], {}, "no surrogate can read it"),
         (["ridge"], ["fashion"], {"draws": 0}, "at least 1, not 0"),
         (["ridge"], ["fashion"], {"seed": -1}, "from 0 to 4,294,967,295, not -1"),
-        (["sklearn:sklearn.svm:SVR(C=-1)"], ["fashion"], {"draws": 1}, "cannot learn from"),
+        (
+            ["sklearn:sklearn.svm:SVR(C=-1)"],
+            ["fashion"],
+            {"draws": 1},
+            "cannot learn from",
+        ),
     ],
 )
 def test_what_cannot_be_judged_is_one_line(models, tables, settings, says):
@@ -170,17 +185,24 @@ def test_the_command_writes_its_numbers(snas, known, tmp_path):
         *"--train 20,40 --draws 2 --out".split(),
         folder,
     ]
-    made = snas("surrogate judge ridge 'gp(warp=True)'", *asked, "--workers", 1, "--json")
+    made = snas(
+        "surrogate judge ridge 'gp(warp=True)'", *asked, "--workers", 1, "--json"
+    )
     assert made.code == 0, made.err
     assert {(fit["model"], fit["n_train"]) for fit in made.json["fits"]} == {
         (model, n) for model in ("ridge", "gp(warp=True)") for n in (20, 40)
     }
     few = made.json["tables"][1]
-    assert few["sizes"] == [20] and "60 cells are too few to learn from 40." in few["notes"]
+    assert (
+        few["sizes"] == [20]
+        and "60 cells are too few to learn from 40." in few["notes"]
+    )
     stored = json.loads((folder / "summary.json").read_text("utf-8"))
     assert stored == made.json and made.json["sentences"]
     knn = "sklearn:sklearn.neighbors:KNeighborsRegressor"
-    shown = snas("surrogate judge", knn, *asked[:-1], tmp_path / "again", "--workers", 1)
+    shown = snas(
+        "surrogate judge", knn, *asked[:-1], tmp_path / "again", "--workers", 1
+    )
     assert not (tmp_path / "results").exists()
     assert shown.code == 0 and "has the largest τ" in shown.out
     stored = json.loads((tmp_path / "again" / "summary.json").read_text("utf-8"))

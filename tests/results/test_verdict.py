@@ -32,13 +32,22 @@ def test_a_first_screen_has_three_sentences_at_most(name):
     verdict = RESULTS[name].verdict
     assert verdict.leading <= 3
     for sentence in verdict.sentences:
-        assert sentence.endswith(".") and not re.search(r"[.!?] [A-Z]", sentence), sentence
+        assert sentence.endswith(".") and not re.search(r"[.!?] [A-Z]", sentence), (
+            sentence
+        )
 
 
 @pytest.mark.parametrize("name", RESULTS)
 def test_sentences_say_who_does_what(name):
     said = " ".join(RESULTS[name].verdict.sentences)
-    for phrase in ("told apart", "what was seen", "e-0", "100,000", "If what", "for sure"):
+    for phrase in (
+        "told apart",
+        "what was seen",
+        "e-0",
+        "100,000",
+        "If what",
+        "for sure",
+    ):
         assert phrase not in said
 
 
@@ -103,7 +112,9 @@ def test_mean_against_rank_is_not_decided_and_said():
 
 
 @pytest.mark.parametrize(("runs", "statement"), [(10, "most runs"), (80, "decided")])
-def test_few_runs_say_most_runs_and_how_many_a_statement_on_means_takes(runs, statement):
+def test_few_runs_say_most_runs_and_how_many_a_statement_on_means_takes(
+    runs, statement
+):
     """Rare failures of the better strategy may not have shown in ten runs."""
     rng = np.random.default_rng(0)
     verdict = judged(a=0.001 * rng.random(runs), b=0.1 + 0.001 * rng.random(runs))
@@ -112,7 +123,8 @@ def test_few_runs_say_most_runs_and_how_many_a_statement_on_means_takes(runs, st
     )
     if statement == "most runs":
         assert (
-            "a failure in up to 26 % of the runs may not have shown" in verdict.sentences[1]
+            "a failure in up to 26 % of the runs may not have shown"
+            in verdict.sentences[1]
         )
         assert "about 41 runs per problem" in verdict.sentences[2]
 
@@ -145,7 +157,9 @@ def test_one_unit_and_its_name_on_a_screen():
     scale = found.problem_result.reference.scale
     (rival,) = found.verdict.end.rivals
     said = found.verdict.sentences
-    assert "mean score" in " ".join(said) and "normalised regret" not in " ".join(said[:3])
+    assert "mean score" in " ".join(said) and "normalised regret" not in " ".join(
+        said[:3]
+    )
     (number,) = re.findall(r"mean score lower by ([\d.]+)", " ".join(said[:2]))
     assert float(number) == pytest.approx(rival.difference * scale, abs=0.01)
     suite = judged(a=np.zeros(8), b=0.5 + 0.1 * np.arange(8))
@@ -159,7 +173,9 @@ def test_a_better_mean_that_is_worse_by_ranks_is_explained():
     verdict = judged(
         a=best, b=best + np.where(np.arange(40) % 16 == 7, 2, 0.001), c=best + 0.14
     )
-    assert verdict.end is not None and [rival.name for rival in verdict.end.worse] == ["c"]
+    assert verdict.end is not None and [rival.name for rival in verdict.end.worse] == [
+        "c"
+    ]
     assert verdict.sentences[1] == (
         "By ranks of paired runs, c is worse than a more consistently than b is, although the mean"
         " normalised regret of c (0.1454) is lower than that of b (0.1563)."
@@ -169,7 +185,9 @@ def test_a_better_mean_that_is_worse_by_ranks_is_explained():
 def test_equal_runs_are_too_few_or_the_same():
     few = judged(a=np.zeros(40), b=np.zeros(40))
     many = judged(a=np.zeros(60), b=np.zeros(60))
-    assert "equal in all 40 paired runs, too few to call them the same" in few.sentences[0]
+    assert (
+        "equal in all 40 paired runs, too few to call them the same" in few.sentences[0]
+    )
     assert "59 such runs would exclude a difference above 0.05" in few.sentences[0]
     assert "practically the same" in many.sentences[0]
     assert "too few" not in many.sentences[0]
@@ -178,7 +196,9 @@ def test_equal_runs_are_too_few_or_the_same():
 def test_decided_and_practically_the_same_stand_side_by_side():
     worse = np.r_[np.full(60, 0.1), np.zeros(340)]
     verdict = judged(a=np.zeros(400), b=worse)
-    assert verdict.decided_here and verdict.end is not None and verdict.end.rivals[0].alike
+    assert (
+        verdict.decided_here and verdict.end is not None and verdict.end.rivals[0].alike
+    )
     assert (
         "but a and b are practically the same, as the mean normalised regret differs by at most"
         " 0.025 (95 % bound)" in verdict.sentences[0]
@@ -212,10 +232,14 @@ def test_a_score_says_from_how_many_runs_it_is(runs, feasible, interval, said):
 
 
 @pytest.mark.parametrize(("names", "who"), [("ab", "Neither"), ("abc", "None of")])
-def test_strategies_that_are_as_soon_at_the_optimum_are_named_by_their_number(names, who):
+def test_strategies_that_are_as_soon_at_the_optimum_are_named_by_their_number(
+    names, who
+):
     ends = [0.0] * 7 + [1.0] * 3
     regrets = {name: np.array(ends[k:] + ends[:k]) for k, name in enumerate(names)}
     sentences = judged(**regrets).sentences
     assert [
-        one.partition(" reaches ")[0].split(" a")[0] for one in sentences if "sooner" in one
+        one.partition(" reaches ")[0].split(" a")[0]
+        for one in sentences
+        if "sooner" in one
     ] == [who]

@@ -136,9 +136,9 @@ class Delayed(Benchmark):
             mark = f"{cell.index}-"
             before = sum(path.name.startswith(mark) for path in self.folder.iterdir())
             (self.folder / f"{mark}{os.getpid()}-{time.monotonic_ns()}").touch()
-        what, _, times = self.trouble.get(cell.text, self.trouble.get("", "")).partition(
-            " "
-        )
+        what, _, times = self.trouble.get(
+            cell.text, self.trouble.get("", "")
+        ).partition(" ")
         if not what or (times and before >= int(times)):
             return
         match what:

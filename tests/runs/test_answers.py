@@ -52,7 +52,9 @@ def test_a_run_is_made_again_with_the_program_gone(program):
         file.unlink()
     again = sn.compare("fashion", [NAME], ASKED, runs=2, budget=16, folder="out").runs
     assert list(map(cells, first)) == list(map(cells, again))
-    assert [run.scores.tolist() for run in first] == [run.scores.tolist() for run in again]
+    assert [run.scores.tolist() for run in first] == [
+        run.scores.tolist() for run in again
+    ]
     assert [run.diagnosis for run in first] == [run.diagnosis for run in again]
     assert again[0].diagnosis["usage"]["tokens"] == 600
 
@@ -72,7 +74,9 @@ def test_tokens_of_kept_answers_count_when_a_run_goes_on(program, tmp_path):
 @pytest.mark.usefixtures("program")
 def test_a_longer_run_asks_only_for_what_is_new(tmp_path):
     name = f"external(command='python talk.py draw {tmp_path}/heard')"
-    short = sn.compare("fashion", [name], ASKED, runs=1, budget=13, folder="out").runs[0]
+    short = sn.compare("fashion", [name], ASKED, runs=1, budget=13, folder="out").runs[
+        0
+    ]
     (tmp_path / "heard").unlink()
     long = sn.compare("fashion", [name], ASKED, runs=1, budget=15, folder="out").runs[0]
     assert cells(long)[:13] == cells(short) and len({*cells(long)}) == 15
@@ -80,7 +84,9 @@ def test_a_longer_run_asks_only_for_what_is_new(tmp_path):
     assert sum("ask" in line for line in heard) == 2
     told = [trial["score"] for line in heard for trial in line.get("tell", ())]
     # the program may be ended before it has noted the last
-    assert len(told) >= 14 and told == [trial.score for trial in long.trials][: len(told)]
+    assert (
+        len(told) >= 14 and told == [trial.score for trial in long.trials][: len(told)]
+    )
 
 
 @pytest.mark.usefixtures("program")

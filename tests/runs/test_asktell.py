@@ -115,7 +115,9 @@ def test_a_failed_evaluation_is_charged_and_never_the_best(loop):
         match="All evaluations failed, the last one by 'out of memory'; none is",
     ):
         loop.best  # noqa: B018
-    told = loop.tell(loop.ask()[0], {"valid_error": 99.0, "latency@mine": 3.0}, cost=2.0)
+    told = loop.tell(
+        loop.ask()[0], {"valid_error": 99.0, "latency@mine": 3.0}, cost=2.0
+    )
     assert loop.best is told and told.score < failed.score and told.finished == 9.0
     for reason in ("", "  ", None, 5):
         with pytest.raises(sn.UserError, match="reason"):
@@ -126,7 +128,11 @@ def test_a_failed_evaluation_is_charged_and_never_the_best(loop):
 
 
 def test_it_ranks_behind_all_that_is_feasible():
-    for expression, limit in ((ALONE, None), (WITH_R, "latency@mine <= 2"), (FRONT, None)):
+    for expression, limit in (
+        (ALONE, None),
+        (WITH_R, "latency@mine <= 2"),
+        (FRONT, None),
+    ):
         objective = Objective(expression, BENCH, subject_to=limit)
         scores = objective.over_space()
         failed = Ledger(objective).failed(SPACE[0], REASON, 0.0)

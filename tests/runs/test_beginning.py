@@ -15,7 +15,9 @@ from surrogate_nas.runs.search import first_cells
 from surrogate_nas.space import Cell, EnumerableChoiceSpace
 from tests.conftest import EVERY_STRATEGY, assert_one_clear_line
 
-SPACE = EnumerableChoiceSpace("grid", {name: tuple(range(5)) for name in ("a", "b", "c")})
+SPACE = EnumerableChoiceSpace(
+    "grid", {name: tuple(range(5)) for name in ("a", "b", "c")}
+)
 """Its cells have commas in their texts."""
 FASHION = sn.load("fashion")
 
@@ -135,9 +137,9 @@ def test_what_was_known_is_told_first_and_charged_nothing(tmp_path):
         ).trials
         assert trial.penalty == asked.penalty, "what is free need not be told"
         assert trial.loss == pytest.approx(trial.values["valid_error[5]"] / 100)
-    assert run.best_known == run.known[1] and run.best_known.score < run.incumbent.score, (
-        "the answer is a trial of the run, however good a cell was known"
-    )
+    assert (
+        run.best_known == run.known[1] and run.best_known.score < run.incumbent.score
+    ), "the answer is a trial of the run, however good a cell was known"
 
 
 def test_strategies_learn_from_what_was_known(tmp_path):
@@ -168,7 +170,9 @@ def test_early_looks_are_told_to_strategies_over_epochs_alone(tmp_path, snas):
     outcome = snas(
         "search", "fashion", "evolution", "--objective", "valid_error", "--known", known
     )
-    assert_one_clear_line(outcome, "after 1 epochs, and evolution reads cells after 5 only")
+    assert_one_clear_line(
+        outcome, "after 1 epochs, and evolution reads cells after 5 only"
+    )
 
 
 def test_a_front_and_limits_are_told_as_trials_have_them(tmp_path):
@@ -178,9 +182,17 @@ def test_a_front_and_limits_are_told_as_trials_have_them(tmp_path):
     run = sn.search(FASHION, "nsga2", "valid_error, params", known=known, budget=12)
     assert [len(trial.scores) for trial in run.known] == [2, 2]
     limited = sn.search(
-        FASHION, "random", "valid_error", subject_to="params <= 1", known=known, budget=12
+        FASHION,
+        "random",
+        "valid_error",
+        subject_to="params <= 1",
+        known=known,
+        budget=12,
     )
-    assert not any(trial.feasible for trial in limited.known) and limited.best_known is None
+    assert (
+        not any(trial.feasible for trial in limited.known)
+        and limited.best_known is None
+    )
 
 
 def test_a_folder_holds_how_its_runs_began_and_mixes_no_two(tmp_path):
@@ -199,13 +211,18 @@ def test_a_folder_holds_how_its_runs_began_and_mixes_no_two(tmp_path):
         "valid_error[5]": 20.0
     }
     longer = Experiment(objective, ["evolution"], 2, Budget(16), beginning)
-    assert [len(run.trials) for run in longer.execute(folder=tmp_path / "out")] == [16, 16]
+    assert [len(run.trials) for run in longer.execute(folder=tmp_path / "out")] == [
+        16,
+        16,
+    ]
     for other in (
         Beginning(),
         Beginning(beginning.first),
         read_beginning(objective, [12], known),
     ):
-        with pytest.raises(UserError, match="it begins with other first or known cells"):
+        with pytest.raises(
+            UserError, match="it begins with other first or known cells"
+        ):
             Experiment(objective, ["evolution"], 2, Budget(16), other).execute(
                 folder=tmp_path / "out"
             )
@@ -265,7 +282,9 @@ def test_the_command_tells_known_cells_apart(tmp_path, snas):
         ),
     ],
 )
-def test_first_cells_that_are_none_get_one_line(first, says, snas, tmp_path, monkeypatch):
+def test_first_cells_that_are_none_get_one_line(
+    first, says, snas, tmp_path, monkeypatch
+):
     monkeypatch.chdir(tmp_path)
     options = [part for one in first for part in ("--first", one)]
     assert_one_clear_line(
@@ -335,4 +354,6 @@ def test_what_cannot_be_known_gets_one_line(tmp_path, snas):
         snas("search", "fashion", "--known", tmp_path / "no.csv"), "Cannot read"
     )
     outcome = snas("search", "fashion", "--random-first", -1)
-    assert_one_clear_line(outcome, "--random-first, random_first) must be a whole number")
+    assert_one_clear_line(
+        outcome, "--random-first, random_first) must be a whole number"
+    )

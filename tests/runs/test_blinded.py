@@ -71,13 +71,19 @@ def test_an_external_program_reads_no_name(tmp_path):
         " print(json.dumps({'evaluate': [f\"{space['name']}({chosen})\"]}), flush=True)\n"
     )
     command = f"external(command={f'{sys.executable} {proposer}'!r})"
-    run = sn.search("fashion", f"blind:{command}", f"{ASKED} + 0.1*latency@cpu", budget=20)
+    run = sn.search(
+        "fashion", f"blind:{command}", f"{ASKED} + 0.1*latency@cpu", budget=20
+    )
     assert not run.failure and len(run.trials) == 20
     told = heard.read_text()
-    words = "conv pool skip none edge nb201 fashion valid loss[ params latency cpu".split()
+    words = (
+        "conv pool skip none edge nb201 fashion valid loss[ params latency cpu".split()
+    )
     assert [word for word in words if word in told] == []
     trials = [
-        trial for line in told.splitlines() for trial in json.loads(line).get("tell", ())
+        trial
+        for line in told.splitlines()
+        for trial in json.loads(line).get("tell", ())
     ]
     assert (
         len(trials) >= 19
@@ -118,7 +124,12 @@ def test_a_strategy_that_has_read_the_benchmark_is_found_out(tmp_path, snas):
         and read["worse"] == 0
         and read["p"] < 0.05
     )
-    assert (random["better"], random["ties"], random["worse"], random["p"]) == (0, 14, 0, 1)
+    assert (random["better"], random["ties"], random["worse"], random["p"]) == (
+        0,
+        14,
+        0,
+        1,
+    )
     said = " ".join(read_comparison(tmp_path / "out").sentences)
     assert "part of its success comes from reading names" in said
     assert "random against itself with hidden names" in said
@@ -126,7 +137,9 @@ def test_a_strategy_that_has_read_the_benchmark_is_found_out(tmp_path, snas):
 
 def test_only_its_prefix_blinds_a_strategy():
     for name in (" evolution", " blind:evolution"):
-        made = sandboxed(strategy_entry(name), sn.load("fashion").space, seed=0, limit=60)
+        made = sandboxed(
+            strategy_entry(name), sn.load("fashion").space, seed=0, limit=60
+        )
         assert isinstance(made, Blinded) == ("blind" in name)
 
 

@@ -103,7 +103,10 @@ def test_the_best_of_many_needs_more_than_the_only_one():
     one = few(np.arange(9.0), np.arange(9.0) + 3.5)
     alone = decide_few(one, "1")
     many = decide_few(one | {f"other {i}": one["0"] + 9.0 for i in range(20)}, "1")
-    assert many.leader == alone.leader == "0" and many.difference == alone.difference == 3.5
+    assert (
+        many.leader == alone.leader == "0"
+        and many.difference == alone.difference == 3.5
+    )
     assert many.p < alone.p < 0.05
     assert (alone.sign, many.sign) == (1, 0)
     assert many.interval[0] < alone.interval[0] and many.interval[1] > alone.interval[1]
@@ -160,7 +163,9 @@ def test_a_wrong_shape_is_one_line(given, words):
 def test_the_best_cells_and_the_reference_are_trained_with_the_same_fresh_seeds():
     objective, run = noisy_run(Noisy())
     told = []
-    found = confirm(objective, run, 3, 5, against=0, progress=lambda *at: told.append(at))
+    found = confirm(
+        objective, run, 3, 5, against=0, progress=lambda *at: told.append(at)
+    )
     ranked = sorted(run.trials, key=lambda trial: trial.score)
     best = list(dict.fromkeys(trial.cell for trial in ranked))[:3]
     assert [one.cell for one in found.cells] == best
@@ -193,7 +198,9 @@ def test_a_better_reference_is_told_as_such():
     objective, run = noisy_run(Noisy())
     found = confirm(objective, run, 2, 6, against=99)
     assert found.difference < 0 and not found.better
-    numbers = re.search(r"worse than yours by (.*) \[(.*), (.*)\]\.", found.sentences[0])
+    numbers = re.search(
+        r"worse than yours by (.*) \[(.*), (.*)\]\.", found.sentences[0]
+    )
     assert numbers is not None
     size, low, high = map(float, numbers.groups())
     assert 0 < low < size < high and size == pytest.approx(-found.difference, abs=1e-3)
@@ -212,7 +219,9 @@ def test_trainings_that_are_needed_are_those_of_both_cells():
             continue
         told += 1
         assert found.runs_needed == 2 * (needed.about - 3)
-        assert f"about {found.runs_needed} more trainings would tell" in found.sentences[0]
+        assert (
+            f"about {found.runs_needed} more trainings would tell" in found.sentences[0]
+        )
     assert told
 
 
@@ -236,7 +245,9 @@ def test_a_training_that_fails_leaves_its_cell_unconfirmed_and_the_others_go_on(
     found = confirm(objective, run, 3, 5, against=0)
     assert [one.failure for one in found.cells] == ["out of memory", "", ""]
     assert found.winner.cell in [one.cell for one in best[1:]]
-    assert found.cost == 15.5 and f"{best[0].cell}: out of memory." in found.sentences[-1]
+    assert (
+        found.cost == 15.5 and f"{best[0].cell}: out of memory." in found.sentences[-1]
+    )
     mine = confirm(objective.on(Noisy([0])), run, 3, 5, against=0)
     assert mine.reference.failure == "out of memory"
     assert mine.against in mine.cells
@@ -305,7 +316,10 @@ def test_what_cannot_be_confirmed_is_refused_before_the_search():
             {"confirm": "3x2"},
             "sees the mean of all: none is fresh. With --seed-policy draw",
         ),
-        ({"confirm": "3x3", "seed_policy": "draw"}, "saw 1: at most 2 fresh ones, not 3"),
+        (
+            {"confirm": "3x3", "seed_policy": "draw"},
+            "saw 1: at most 2 fresh ones, not 3",
+        ),
         ({"confirm": "3x2", "objective": "valid_loss, params"}, "one objective"),
         ({"confirm": "3x2", "objective": "valid_loss + .1*diversity"}, "history"),
         (
@@ -341,7 +355,8 @@ def test_a_search_confirms_at_its_end_and_is_otherwise_the_same():
     assert plain.confirmed is None and run.trials == plain.trials
     assert run.confirmed and run.confirmed.better
     assert (
-        run.simulated_seconds == plain.simulated_seconds == 30 and run.confirmed.cost == 9
+        run.simulated_seconds == plain.simulated_seconds == 30
+        and run.confirmed.cost == 9
     )
 
 
@@ -376,15 +391,15 @@ def test_of_isomorphic_cells_the_best_alone_is_trained():
     objective = Objective("valid_error", benchmark)
     run = sn.search(benchmark, "random", objective, budget=36)
     found = confirm(objective, run, 6, 2)
-    assert len({space.identity(one.cell) for one in found.cells}) == len(found.cells) == 6
+    assert (
+        len({space.identity(one.cell) for one in found.cells}) == len(found.cells) == 6
+    )
     ranked = sorted(run.trials, key=lambda trial: trial.score)
     best = {space.identity(trial.cell): trial.cell for trial in reversed(ranked)}
     assert all(one.cell == best[space.identity(one.cell)] for one in found.cells)
 
 
-STORED = (
-    "search fashion random --objective valid_loss --seed-policy draw --budget 60".split()
-)
+STORED = "search fashion random --objective valid_loss --seed-policy draw --budget 60".split()
 
 
 @pytest.fixture
@@ -394,7 +409,9 @@ def stored(snas, tmp_path):
     return tmp_path / "run"
 
 
-def test_a_confirmed_winner_is_read_back_and_not_trained_again(snas, stored, monkeypatch):
+def test_a_confirmed_winner_is_read_back_and_not_trained_again(
+    snas, stored, monkeypatch
+):
     again = [*STORED, "--out", stored, "--json", "--confirm"]
     (run,) = read_comparison(stored).runs
     with monkeypatch.context() as patch:

@@ -25,10 +25,14 @@ ENDING = {
 def reasons():
     """All that `ended_by` returns, but for the empty text."""
     function = ast.parse(inspect.getsource(options.ended_by))
-    returned = [node.value for node in ast.walk(function) if isinstance(node, ast.Return)]
+    returned = [
+        node.value for node in ast.walk(function) if isinstance(node, ast.Return)
+    ]
     parts = [part for value in returned for part in ast.walk(value)]
     texts = {part.value for part in parts if isinstance(part, ast.Constant)}
-    names = {part.id for part in parts if isinstance(part, ast.Name) and part.id.isupper()}
+    names = {
+        part.id for part in parts if isinstance(part, ast.Name) and part.id.isupper()
+    }
     return {*texts, *(getattr(options, name) for name in names)} - {""}
 
 
@@ -41,7 +45,13 @@ def test_a_run_that_is_ended_is_whole_and_verifies(reason, tmp_path, monkeypatch
     monkeypatch.chdir(FILE.parent)
     strategy, given = ENDING[reason]
     compare = partial(
-        sn.compare, "fashion", [strategy], ASKED, runs=1, budget=60, folder=tmp_path / "out"
+        sn.compare,
+        "fashion",
+        [strategy],
+        ASKED,
+        runs=1,
+        budget=60,
+        folder=tmp_path / "out",
     )
     n = len(compare(**given).runs[0].trials)
     assert n < 60

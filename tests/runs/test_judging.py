@@ -80,7 +80,10 @@ def test_a_search_sees_one_drawn_seed_and_its_answer_is_judged_by_the_others(
     mine, here, capsys
 ):
     run = sn.search(mine, "random", budget=6, seed=4)
-    assert "trained by the other seeds: 2 trainings, not charged" in capsys.readouterr().err
+    assert (
+        "trained by the other seeds: 2 trainings, not charged"
+        in capsys.readouterr().err
+    )
     found = run.incumbent.cell
     expected = {(str(trial.cell), drawn(4, trial.cell)) for trial in run.trials}
     assert len({seed for _, seed in expected}) > 1
@@ -99,7 +102,9 @@ def test_a_search_sees_one_drawn_seed_and_its_answer_is_judged_by_the_others(
 
 
 @pytest.mark.parametrize("slots", [1, 2])
-def test_a_training_goes_on_by_its_drawn_seed_and_is_charged_for_that(mine, here, slots):
+def test_a_training_goes_on_by_its_drawn_seed_and_is_charged_for_that(
+    mine, here, slots
+):
     for cell in [SPACE.at((width, 0, 0)) for width in range(3)]:
         for seed in range(3):  # so that the last answer of a cell may be another seed's
             mine.query(cell, LOSS, seed=seed, epochs=1)
@@ -118,7 +123,8 @@ def test_a_training_goes_on_by_its_drawn_seed_and_is_charged_for_that(mine, here
 
 def test_a_seed_that_fails_is_told_and_the_others_judge(snas, here):
     code = FILE.replace(
-        "    luck =", "    if trial.seed == 1:\n        raise ValueError('no')\n    luck ="
+        "    luck =",
+        "    if trial.seed == 1:\n        raise ValueError('no')\n    luck =",
     )
     (here / "mine.py").write_text(code)
     made = snas("search", "mine.py:MINE", "random", "--budget", 6, "--json")
@@ -151,7 +157,9 @@ def test_a_comparison_stores_what_was_judged_and_trains_nothing_again(snas, here
     trained = noted(here)
     assert max(trained.values()) == 3
     again = snas(*words, "--workers", 2, "--out", "results", "--json")
-    assert again.json["strategies"] == made.json["strategies"] and noted(here) == trained
+    assert (
+        again.json["strategies"] == made.json["strategies"] and noted(here) == trained
+    )
     read = read_comparison("results", benchmark="mine.py:MINE")
     for run in read.runs:
         answer = read.answer(run)
@@ -193,7 +201,10 @@ def test_what_its_results_depend_on(mine):
     )  # an answer is of its seed alone
     fingerprints = {Objective(LOSS, training(seeds)).fingerprint for seeds in (1, 3, 5)}
     assert len(fingerprints) == 3
-    assert Objective(LOSS, training(1)).seed == 0 and not Objective(LOSS, training(1)).draws
+    assert (
+        Objective(LOSS, training(1)).seed == 0
+        and not Objective(LOSS, training(1)).draws
+    )
     assert Objective(LOSS, mine).draws and not Objective(LOSS, mine, seed=1).draws
 
 

@@ -63,7 +63,9 @@ def test_a_killed_comparison_leaves_no_process_and_goes_on(
     mark = str(tmp_path)
     process = gated.start(mark)
     at_gate = gated.arrived(2)
-    (idle,) = workers(mark) - at_gate  # made a run of random search, and will make the next
+    (idle,) = (
+        workers(mark) - at_gate
+    )  # made a run of random search, and will make the next
     assert at_gate < workers(mark) and psutil.Process(idle).children() == []
     assert hit(process, kind, mark)
     _, errors = process.communicate()
@@ -73,7 +75,9 @@ def test_a_killed_comparison_leaves_no_process_and_goes_on(
     assert gated.finish() == undisturbed
 
 
-SECOND = "import atexit, os, signal; atexit.register(os.kill, os.getpid(), signal.SIGINT); "
+SECOND = (
+    "import atexit, os, signal; atexit.register(os.kill, os.getpid(), signal.SIGINT); "
+)
 SECOND += "from surrogate_nas.cli import main; main()"
 
 
@@ -90,14 +94,21 @@ def test_a_killed_worker_costs_its_run_and_the_same_command_redoes_it(
     assert process.returncode == 2 and "random" in printed
     told = [line for line in errors.splitlines() if line.startswith("snas: ")]
     assert len(told) == 1 and "Traceback" not in errors
-    assert "Strategy Gate failed in run" in told[0] and "killed by SIGKILL (9)" in told[0]
+    assert (
+        "Strategy Gate failed in run" in told[0] and "killed by SIGKILL (9)" in told[0]
+    )
     summary = json.loads((gated.folder / "out" / "summary.json").read_text())
-    assert {s["name"]: s["runs"] for s in summary["strategies"]} == {"Gate": 1, "random": 2}
+    assert {s["name"]: s["runs"] for s in summary["strategies"]} == {
+        "Gate": 1,
+        "random": 2,
+    }
     assert gated.runs()["random-0.jsonl"] == undisturbed[1]["random-0.jsonl"]
     assert gated.finish() == undisturbed
 
 
-def test_a_second_process_waits_for_the_first_and_both_say_the_same(undisturbed, tmp_path):
+def test_a_second_process_waits_for_the_first_and_both_say_the_same(
+    undisturbed, tmp_path
+):
     gated = Gated(tmp_path / "work")
     first = gated.start("first")
     gated.arrived(2)

@@ -87,13 +87,19 @@ def noted(here):
 def test_a_table_has_what_the_training_says_and_can_be_searched(snas, here):
     made = snas("table", "mine.py:MINE", "--seeds", 2, "--workers", 2, "--json")
     assert made.code == 0, made.err
-    assert (made.json["trainings"], made.json["failed"], made.json["seeds"]) == (12, 0, 2)
+    assert (made.json["trainings"], made.json["failed"], made.json["seeds"]) == (
+        12,
+        0,
+        2,
+    )
     assert len(noted(here)) == 6 * 3 * 2 and set(noted(here).values()) == {1}
     table = sn.load("trained-mine-MINE")
     mine = sn.load("mine.py:MINE")
     assert isinstance(table, TableBenchmark)
     assert [cell.text for cell in table.space] == [
-        f"net(width={width}, depth={depth})" for width in (8, 16, 32) for depth in (1, 2)
+        f"net(width={width}, depth={depth})"
+        for width in (8, 16, 32)
+        for depth in (1, 2)
     ]
     assert {metric.name: metric.kind for metric in table.metrics} == {
         "valid_error": "search",
@@ -108,7 +114,9 @@ def test_a_table_has_what_the_training_says_and_can_be_searched(snas, here):
     mean = table.query(CELL, "valid_error")
     assert (mean, mean.n_seeds) == (50 / 3 + 2 + 0.5, 2)
     assert table.query(CELL, "params") == 3.0
-    seconds = [table.query(CELL, "train_seconds", epochs=epochs) for epochs in (1, 2, 3)]
+    seconds = [
+        table.query(CELL, "train_seconds", epochs=epochs) for epochs in (1, 2, 3)
+    ]
     assert 0 < seconds[0] < seconds[2] and table.one_curve
     assert len(noted(here)) == 36 and set(noted(here).values()) == {1}
     for more in ([], ["--seed-policy", "draw"]):
@@ -135,7 +143,9 @@ def test_a_failed_training_has_no_value_and_its_reason_is_told(snas, here):
         {"cell": CELL, "seed": 0, "reason": "ValueError: it diverged"}
     ]
     first, second = made.err.splitlines()[:2]
-    assert first.startswith(f"{CELL}, seed 0: ValueError: it diverged; its output is in ")
+    assert first.startswith(
+        f"{CELL}, seed 0: ValueError: it diverged; its output is in "
+    )
     assert second.startswith("Failed: 1 training of 6")
     table = sn.load("mine.h5")
     errors = table.column("valid_error", epochs=3)
@@ -207,15 +217,23 @@ def test_a_training_that_no_seed_changes_has_one(snas, here):
     assert snas("table", "mine.py:SURE", "--out", "sure.h5", "--epochs", 2).code == 0
     table = sn.load("sure.h5")
     question = table.question("valid_error")
-    assert question.epochs == 2 and table.seeds(question) == () and len(noted(here)) == 12
+    assert (
+        question.epochs == 2 and table.seeds(question) == () and len(noted(here)) == 12
+    )
 
 
 def test_a_space_of_one_s_own_is_found_again_in_another_process(snas, here):
     made = snas("table", "mine.py:THEIRS", "--out", "own.h5")
     assert made.code == 0, made.err
-    code = "import surrogate_nas as sn; print(*map(str, sn.load('own.h5').space), sep='|')"
+    code = (
+        "import surrogate_nas as sn; print(*map(str, sn.load('own.h5').space), sep='|')"
+    )
     told = subprocess.run(
-        [sys.executable, "-c", code], cwd=here, capture_output=True, text=True, check=True
+        [sys.executable, "-c", code],
+        cwd=here,
+        capture_output=True,
+        text=True,
+        check=True,
     )
     cells = ["own(width=8, depth=1)", "own(width=8, depth=2)", "own(width=16, depth=1)"]
     assert told.stdout.strip().split("|") == cells
@@ -252,7 +270,9 @@ TINY = f"{Path(__file__).parents[1].joinpath('tiny_task.py')}:TINY"
 
 
 def test_a_task_is_trained_once_for_each_functional_class(snas):
-    made = snas("table", TINY, "--space", "macro", "--seeds", 2, "--workers", 2, "--json")
+    made = snas(
+        "table", TINY, "--space", "macro", "--seeds", 2, "--workers", 2, "--json"
+    )
     assert made.code == 0, made.err
     assert (made.json["trainings"], made.json["failed"]) == (72, 0)
     table, live = sn.load("trained-tiny-macro"), sn.load(f"live:{TINY}/macro")
@@ -292,4 +312,6 @@ def test_a_suite_file_names_a_training(snas, here):
     trained = noted(here)
     assert set(trained.values()) == {1}
     again = snas("suite", "mine.toml", "--out", "results", "--json")
-    assert again.json["strategies"] == made.json["strategies"] and noted(here) == trained
+    assert (
+        again.json["strategies"] == made.json["strategies"] and noted(here) == trained
+    )

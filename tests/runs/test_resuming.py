@@ -104,7 +104,9 @@ def place(monkeypatch, tmp_path):
 
 
 def compared(folder, runs=3, **more):
-    return sn.compare("growing", STRATEGIES, runs=runs, folder=folder, **{**ASKED, **more})
+    return sn.compare(
+        "growing", STRATEGIES, runs=runs, folder=folder, **{**ASKED, **more}
+    )
 
 
 def files(folder):
@@ -191,7 +193,9 @@ def test_a_budget_in_seconds_needs_the_same_charges(place, tmp_path):
     sn.compare("growing", ["random"], folder=tmp_path / "before", **asked)
     write_table(table(grown=True), place)
     sn.compare("growing", ["evolution"], folder=tmp_path / "after", **asked)
-    with pytest.raises(UserError, match="its evaluations are charged with valid_seconds"):
+    with pytest.raises(
+        UserError, match="its evaluations are charged with valid_seconds"
+    ):
         read_comparison(tmp_path / "before", against=[tmp_path / "after"])
 
 
@@ -199,7 +203,9 @@ def test_other_numbers_of_a_column_that_is_read_do_not_compare(place, tmp_path):
     compared(tmp_path / "before", runs=1)
     write_table(table(wrong=0.5, at=3), place)
     compared(tmp_path / "after", runs=1)
-    with pytest.raises(UserError, match="growing has other numbers than it was begun with"):
+    with pytest.raises(
+        UserError, match="growing has other numbers than it was begun with"
+    ):
         read_comparison(tmp_path / "after", against=[tmp_path / "before"])
 
 
@@ -216,7 +222,9 @@ def test_an_archive_of_a_larger_table_is_not_checked_on_a_smaller_one(
     monkeypatch.setattr(TableBenchmark, "more", "More by snas data fetch growing.")
     found = verify(tmp_path / "a.zip")
     assert found.valid is None and "snas data fetch growing" in found.absent[0]
-    assert "lacks train_loss[200], train_seconds[12], valid_error[12]" in found.absent[0]
+    assert (
+        "lacks train_loss[200], train_seconds[12], valid_error[12]" in found.absent[0]
+    )
 
 
 def test_what_results_cannot_depend_on_may_change(place, tmp_path):
@@ -315,7 +323,9 @@ def test_a_user_s_file_is_not_run_because_a_folder_names_it(tmp_path, snas):
     file = tmp_path / "own.py"
     file.write_text(OWN)
     out = tmp_path / "out"
-    assert snas("search", f"{file}:BENCH", "random", "--budget", 5, "--out", out).code == 0
+    assert (
+        snas("search", f"{file}:BENCH", "random", "--budget", 5, "--out", out).code == 0
+    )
     ran = f"open({str(tmp_path / 'ran')!r}, 'w')"
     file.write_text(f"{OWN}\n{ran}\n")
     for command in (["report", out], ["export", "csv", out, "--out", tmp_path / "csv"]):
@@ -324,7 +334,9 @@ def test_a_user_s_file_is_not_run_because_a_folder_names_it(tmp_path, snas):
     assert not (tmp_path / "ran").exists()
 
 
-def test_a_table_that_is_replaced_while_runs_are_made_is_read_as_it_was(place, tmp_path):
+def test_a_table_that_is_replaced_while_runs_are_made_is_read_as_it_was(
+    place, tmp_path
+):
     wanted = bare(compared(None))
     replaced = []
 
@@ -370,7 +382,9 @@ def test_the_first_suite_goes_on_after_the_fetch_of_nb201_with_the_same_figures(
     went_on = snas(*suite, "--runs", 2)
     assert went_on.code == 0, went_on.err
     reported = snas("report", out, "--verify", "--json")
-    assert reported.code == 0 and reported.json["strategies"] == went_on.json["strategies"]
+    assert (
+        reported.code == 0 and reported.json["strategies"] == went_on.json["strategies"]
+    )
     assert snas("export", "csv", out).code == 0
     monkeypatch.setenv("SURROGATE_NAS_HOME", str(tmp_path / "empty"))
     parted = went_on.json
@@ -384,7 +398,9 @@ def test_the_first_suite_goes_on_after_the_fetch_of_nb201_with_the_same_figures(
 
 
 @pytest.mark.parametrize("rule", [None, "median"])
-def test_a_folder_with_a_rule_that_is_gone_is_read_and_resumes_without_it(rule, tmp_path):
+def test_a_folder_with_a_rule_that_is_gone_is_read_and_resumes_without_it(
+    rule, tmp_path
+):
     made = sn.compare(
         "fashion", ["random"], "valid_error", runs=1, budget=3, folder=tmp_path
     )
@@ -427,7 +443,9 @@ def test_a_run_whose_trainings_started_from_others_is_read_and_not_resumed(tmp_p
                 .trials
                 == made.trials
             )
-    with pytest.raises(UserError, match="trial 1 started from the weights of another cell"):
+    with pytest.raises(
+        UserError, match="trial 1 started from the weights of another cell"
+    ):
         sn.search(f"{tmp_path}/mine.py:MINE", "random", "valid_error", **asked)
 
 

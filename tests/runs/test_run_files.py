@@ -125,7 +125,11 @@ def test_a_run_is_followed_while_it_is_made(tmp_path):
     assert watched(b"".join(lines[:5])).best == BEST[:5]
     watch = watched(whole)
     assert watch.best == BEST and watch.end is not None
-    assert (watch.end.epochs, watch.end.diagnosis, watch.damage) == (12, RUN.diagnosis, "")
+    assert (watch.end.epochs, watch.end.diagnosis, watch.damage) == (
+        12,
+        RUN.diagnosis,
+        "",
+    )
     assert watched(whole + lines[0]).damage and not watched().trials
     assert watched(b"".join(lines[:2])).best == BEST[:2] and watched().end is None, (
         "begun anew"
@@ -143,7 +147,9 @@ def test_nothing_feasible_is_no_best_score_and_no_number_is_damage(tmp_path):
         assert broken.damage.startswith(f"{key}: ") and not broken.best
     ended = tmp_path / "ended.jsonl"
     chain = Chain(ended, "root")
-    chain.append(*[to_builtins(EndLine(end=0, **{n: getattr(RUN, n) for n in END}))] * 2)
+    chain.append(
+        *[to_builtins(EndLine(end=0, **{n: getattr(RUN, n) for n in END}))] * 2
+    )
     chain.close()
     watch = RunWatch.of(ended, "root", 12)
     assert watch.damage == "its last line counts other than 1 trials"

@@ -36,7 +36,9 @@ def test_what_runs_and_what_has_failed_is_told_at_once(tmp_path):
     bench = Delayed(TABLE, jitter=0.05, folder=tmp_path, trouble={cell: "memory"})
     run = sn.search(bench, "evolution", OBJECTIVE, budget=6, parallel=2, watcher=seen)
     assert max(seen.told) == 2
-    assert all(one != other for one, other in zip(seen.told, seen.told[1:], strict=False))
+    assert all(
+        one != other for one, other in zip(seen.told, seen.told[1:], strict=False)
+    )
     assert seen.failures == [(cell, "MemoryError")]
     assert sum(bool(trial.failure) for trial in run.trials) == 1
 

@@ -49,9 +49,9 @@ def objective(analog):
 
 
 def run_of(strategy, objective, budget=14, limit=60.0):
-    return Experiment(objective, [strategy], 1, Budget(budget), call_limit=limit).execute()[
-        0
-    ]
+    return Experiment(
+        objective, [strategy], 1, Budget(budget), call_limit=limit
+    ).execute()[0]
 
 
 def told(run):
@@ -207,7 +207,9 @@ if __name__ == "__main__":
         ),
     ],
 )
-def test_a_users_strategy_has_one_thread_whatever_the_machine_has(named, workers, tmp_path):
+def test_a_users_strategy_has_one_thread_whatever_the_machine_has(
+    named, workers, tmp_path
+):
     (tmp_path / "threaded.py").write_text(THREADED)
     metadata = tmp_path / "threaded-1.0.dist-info"
     metadata.mkdir()
@@ -223,7 +225,11 @@ def test_a_users_strategy_has_one_thread_whatever_the_machine_has(named, workers
         capture_output=True,
         text=True,
         timeout=120,
-        env={name: value for name, value in _environment().items() if name not in VARIABLES}
+        env={
+            name: value
+            for name, value in _environment().items()
+            if name not in VARIABLES
+        }
         | {"TOLD": str(tmp_path / "told")},
     )
     assert not made.returncode, made.stderr
@@ -240,7 +246,8 @@ def test_what_a_strategy_detached_ends_with_a_parent_that_is_killed(tmp_path):
     left = tmp_path / "left"
     environment = _environment() | {"LEFT_BEHIND": str(left)}
     with subprocess.Popen(
-        [sys.executable, "-c", PARENT, f"{FILE}:LeavesADetachedProcess"], env=environment
+        [sys.executable, "-c", PARENT, f"{FILE}:LeavesADetachedProcess"],
+        env=environment,
     ) as parent:
         while not (left.exists() and left.read_text().count("\n") >= 2):
             time.sleep(0.01)
@@ -268,7 +275,9 @@ def test_a_file_that_exits_when_imported_is_refused_in_one_line(analog, tmp_path
 
 def test_a_users_file_is_never_imported_here(objective, tmp_path):
     file = tmp_path / "never_here.py"
-    source = "import surrogate_nas as sn\nclass Mine(sn.Strategy):\n    def ask(self, n):\n"
+    source = (
+        "import surrogate_nas as sn\nclass Mine(sn.Strategy):\n    def ask(self, n):\n"
+    )
     file.write_text(f"{source}        return [self.space.sample(self.rng)]\n")
     assert not run_of(f"{file}:Mine", objective).failure
     assert not [name for name in sys.modules if "never_here" in name]
@@ -289,7 +298,9 @@ def test_sandboxed_or_not_the_same_seed_asks_for_the_same_cells(space):
         for index in range(40):
             cells += made.ask(1)
             cell = cells[-1]
-            made.tell([Trial(index, cell, float(cell.index), 0.0, 0.0, True, None, 1.0)])
+            made.tell(
+                [Trial(index, cell, float(cell.index), 0.0, 0.0, True, None, 1.0)]
+            )
         asked.append(cells)
         assert made.seconds > 0
     assert asked[0] == asked[1]
@@ -332,7 +343,9 @@ def test_a_class_that_cannot_be_sent_says_so_in_one_line(objective):
             return [self.space.sample(self.rng)][:n]
 
     failure = run_of(Mine, objective).failure
-    assert "Mine cannot be sent to a process of its own" in failure and "\n" not in failure
+    assert (
+        "Mine cannot be sent to a process of its own" in failure and "\n" not in failure
+    )
 
 
 def test_what_is_known_reaches_those_who_use_it(space):
@@ -348,13 +361,19 @@ def test_what_is_known_reaches_those_who_use_it(space):
         chooses_epochs = True
 
         def ask(self, n):
-            return [Request(self.space.sample(self.rng), 12, ("train_loss",))] * min(n, 1)
+            return [Request(self.space.sample(self.rng), 12, ("train_loss",))] * min(
+                n, 1
+            )
 
     settings = {"known": {"cell": space[77].text}, "epochs": EPOCHS, "objectives": 2}
-    made = sandboxed(strategy_entry(Curious), space, seed=0, limit=60, settings=settings)
+    made = sandboxed(
+        strategy_entry(Curious), space, seed=0, limit=60, settings=settings
+    )
     assert made.flags == Flags(3, uses_known=True) and made.flags.batch_size == 3
     assert made.ask(3) == [space[77]] * 3
-    made = sandboxed(strategy_entry(Chooser), space, seed=0, limit=60, settings=settings)
+    made = sandboxed(
+        strategy_entry(Chooser), space, seed=0, limit=60, settings=settings
+    )
     (request,) = made.ask(3)
     assert request == Request(space.cell(request.cell), 12, ("train_loss",))
     assert introduce(strategy_entry(Chooser)) == Flags(chooses_epochs=True)

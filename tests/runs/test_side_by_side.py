@@ -56,7 +56,9 @@ BUSY = {"budget": 4, "parallel": 2}
 def test_one_seed_and_number_in_flight_give_one_run_on_any_slots(strategy):
     bench = Delayed(TABLE, jitter=JITTER, knows_costs=False)
     given = {"budget": 16, "seed": 2, "in_flight": 4, "order": "clock"}
-    runs = [history(search(bench, strategy, parallel=n, **given).trials) for n in (1, 4)]
+    runs = [
+        history(search(bench, strategy, parallel=n, **given).trials) for n in (1, 4)
+    ]
     assert runs[0] == runs[1]
 
 
@@ -65,7 +67,8 @@ class Stopped(Exception):
 
 
 @pytest.mark.parametrize(
-    ("strategy", "order"), [("evolution", "finished"), ("asha", "clock"), ("bo", "clock")]
+    ("strategy", "order"),
+    [("evolution", "finished"), ("asha", "clock"), ("bo", "clock")],
 )
 def test_a_run_that_was_killed_goes_on_from_its_record(tmp_path, strategy, order):
     calls = tmp_path / "calls"
@@ -101,7 +104,11 @@ def first():
 def failed_of(run):
     """The only trial that failed, which is that of the first cell."""
     (failed,) = [trial for trial in run.trials if trial.failure]
-    assert failed.cell.text == first() and not failed.feasible and not run.incumbent.failure
+    assert (
+        failed.cell.text == first()
+        and not failed.feasible
+        and not run.incumbent.failure
+    )
     return failed
 
 
@@ -145,7 +152,9 @@ def test_what_ends_well_at_last_is_charged_for_attempts_that_ended_by_its_own_fa
 ):
     cell = first()
     bench = Delayed(TABLE, folder=tmp_path, trouble={cell: trouble}, silence=0.3)
-    (trial,) = [t for t in search(bench, order=order, **BUSY).trials if t.cell.text == cell]
+    (trial,) = [
+        t for t in search(bench, order=order, **BUSY).trials if t.cell.text == cell
+    ]
     (usual,) = sn.search(TABLE, "random", OBJECTIVE, budget=1).trials
     assert not trial.failure
     charged = trial.cost_seconds - usual.cost_seconds
@@ -271,7 +280,9 @@ def test_the_end_of_the_budget_finishes_or_stops_what_runs(at_end, trials):
     bench = Delayed(TABLE, jitter=JITTER)
     bench.knows_costs = False
     bench.predicted_cost = lambda cell, epochs: float(
-        bench.table.measure([cell], [bench.table.question("valid_error", epochs)]).cost[0]
+        bench.table.measure([cell], [bench.table.question("valid_error", epochs)]).cost[
+            0
+        ]
     )
     run = search(bench, "random", budget_seconds=seconds, at_end=at_end, **CLOCK)
     assert history(run.trials[:3]) == history(simulated.trials[:3])
@@ -291,7 +302,9 @@ def test_a_target_that_is_reached_ends_or_finishes_what_runs():
 
 
 def test_what_answers_at_once_is_not_trained_in_parallel():
-    with pytest.raises(UserError, match=r"fashion answers at once.*--simulated-workers"):
+    with pytest.raises(
+        UserError, match=r"fashion answers at once.*--simulated-workers"
+    ):
         sn.search(TABLE, parallel=2)
     with pytest.raises(UserError, match="simulated or real"):
         search(Delayed(TABLE), parallel=2, simulated_workers=2)
@@ -311,7 +324,13 @@ def test_a_comparison_trains_in_slots_and_says_so(tmp_path):
     assert compared.description["in_flight"] == 3
     assert compared.description["order"] == "clock"
     again = sn.compare(
-        bench, ["random", "evolution"], OBJECTIVE, runs=1, budget=8, parallel=3, in_flight=3
+        bench,
+        ["random", "evolution"],
+        OBJECTIVE,
+        runs=1,
+        budget=8,
+        parallel=3,
+        in_flight=3,
     )
     for one, other in zip(compared.runs, again.runs, strict=True):
         assert history(one.trials) == history(other.trials)
@@ -349,7 +368,9 @@ class Counting(Delayed):
         pytest.param({"gpus": "0"}, 1, marks=pytest.mark.slow),
     ],
 )
-def test_runs_side_by_side_share_slots_and_the_record_is_the_same(tmp_path, given, slots):
+def test_runs_side_by_side_share_slots_and_the_record_is_the_same(
+    tmp_path, given, slots
+):
     for name in ("running", "made"):
         (tmp_path / name).mkdir()
     bench = Counting(TABLE, folder=tmp_path / "made", knows_costs=False)
@@ -380,14 +401,22 @@ def test_a_training_is_alone_among_those_of_all_runs(tmp_path):
     cell = sn.search(TABLE, "random", OBJECTIVE, budget=1).trials[0].cell
     bench = Counting(TABLE, folder=tmp_path / "made", trouble={cell.text: "memory"})
     compared = sn.compare(
-        bench, ["random", "evolution"], OBJECTIVE, runs=2, budget=6, parallel=2, workers=2
+        bench,
+        ["random", "evolution"],
+        OBJECTIVE,
+        runs=2,
+        budget=6,
+        parallel=2,
+        workers=2,
     )
     failed = [trial for run in compared.runs for trial in run.trials if trial.failure]
     assert {trial.cell.text for trial in failed} == {cell.text}
     seen = [line.split("; ") for line in (tmp_path / "beside").read_text().splitlines()]
     assert len(seen) == 24 + len(failed)
     own = [
-        beside for beside in seen if any(mark.endswith(f" {cell.index}") for mark in beside)
+        beside
+        for beside in seen
+        if any(mark.endswith(f" {cell.index}") for mark in beside)
     ]
     assert sum(len(beside) == 1 for beside in own) >= len(failed)
 
@@ -421,7 +450,9 @@ def test_ctrl_c_waits_for_what_runs_and_keeps_it(tmp_path):
     given = {"budget": 40, "parallel": 2, "order": "finished", "folder": tmp_path}
     told = []
     with pressing([2]) as press, pytest.raises(KeyboardInterrupt):
-        search(bench, callback=lambda trials: told.extend(trials) or press(trials), **given)
+        search(
+            bench, callback=lambda trials: told.extend(trials) or press(trials), **given
+        )
     lines = Store(tmp_path).path("evolution", 0).read_text().splitlines()
     assert 3 < len(lines) == len(told) < 40
     assert '"end"' not in lines[-1]
@@ -439,7 +470,8 @@ def test_a_run_by_the_clock_that_was_interrupted_ends_as_an_undisturbed_one(
     tmp_path, slots
 ):
     cells = {
-        trial.cell.text for trial in sn.search(TABLE, "random", OBJECTIVE, budget=8).trials
+        trial.cell.text
+        for trial in sn.search(TABLE, "random", OBJECTIVE, budget=8).trials
     }
     trouble = dict.fromkeys(sorted(cells)[::3], "broken")
     given = {"budget": 16, "in_flight": 4, "order": "clock"}

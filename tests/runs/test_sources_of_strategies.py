@@ -50,7 +50,8 @@ def asked(folder, first=10):
         for file in files
     ]
     return [
-        {space.index(one["cell"]) for one in run[first:] if "cell" in one} for run in runs
+        {space.index(one["cell"]) for one in run[first:] if "cell" in one}
+        for run in runs
     ]
 
 
@@ -76,11 +77,13 @@ def test_a_file_that_was_edited_is_never_mixed(change, strategy, tmp_path, capsy
         capsys.readouterr().err
         == f"Mine has changed since {out} was written (helper.py): its runs are made anew.\n"
     )
-    assert (change == "budget") or (out / "runs" / "random-0.jsonl").read_bytes() == others
+    assert (change == "budget") or (
+        out / "runs" / "random-0.jsonl"
+    ).read_bytes() == others
     held = Store(out).read()
-    assert [*held["sources"]["Mine"]] == ["helper.py", "mine.py"] and held["extensions"][
-        -1
-    ]["sources"]
+    assert [*held["sources"]["Mine"]] == ["helper.py", "mine.py"] and held[
+        "extensions"
+    ][-1]["sources"]
     assert (out / "sources" / "Mine" / "helper.py").read_text() == (
         tmp_path / "helper.py"
     ).read_text()
@@ -108,7 +111,9 @@ def test_a_file_that_is_edited_while_runs_are_made_costs_those_that_follow(tmp_p
         "import surrogate_nas as sn\nclass Mine(sn.Strategy):\n    def ask(self, n):\n"
         f"        open({str(file)!r}, 'a').write('# edited\\n')\n        return [self.space[3]]\n"
     )
-    made = sn.compare("fashion", [f"{file}:Mine", "random"], runs=2, budget=11, folder=out)
+    made = sn.compare(
+        "fashion", [f"{file}:Mine", "random"], runs=2, budget=11, folder=out
+    )
     (failure,) = made.failures
     assert failure.startswith(
         "Strategy Mine failed in run 1: mine.py was edited while runs were made;"
@@ -185,9 +190,9 @@ def test_whose_source_it_is(tmp_path, monkeypatch):
         " return 2\n",
         typed,
     )
-    assert [*_sources(typed["Mine"])] == ["Mine"] and _sources(typed["Mine"]) != _sources(
-        typed["Other"]
-    )
+    assert [*_sources(typed["Mine"])] == ["Mine"] and _sources(
+        typed["Mine"]
+    ) != _sources(typed["Other"])
     made = type("Made", (RandomSearch,), {"ask": typed["Mine"].ask})
     assert made.__module__ == "abc" and [*_sources(made)] == ["Made"], (
         "and not all that Python's own abc imports"
@@ -233,7 +238,9 @@ def read_from(folder, cells):
     )
 
 
-def test_a_file_that_a_strategy_reads_belongs_to_its_provenance(reading, tmp_path, capsys):
+def test_a_file_that_a_strategy_reads_belongs_to_its_provenance(
+    reading, tmp_path, capsys
+):
     out = tmp_path / "out"
     conf = "setting/conf.json"
     compared(reading, out)
@@ -248,7 +255,9 @@ def test_a_file_that_a_strategy_reads_belongs_to_its_provenance(reading, tmp_pat
     assert not capsys.readouterr().err
     read_from(tmp_path, HIGH)
     compared(reading, out, runs=3)
-    told = f"Mine has changed since {out} was written ({conf}): its runs are made anew.\n"
+    told = (
+        f"Mine has changed since {out} was written ({conf}): its runs are made anew.\n"
+    )
     assert capsys.readouterr().err == told
     assert len(asked(out)) == 3 and all(cells <= {0, *HIGH} for cells in asked(out))
     (tmp_path / "own" / "setting" / "conf.json").unlink()
@@ -265,7 +274,9 @@ def test_a_file_that_is_edited_between_two_runs_of_one_command_is_not_mixed(
         if strategy == "Mine" and run == 1:
             read_from(tmp_path, HIGH)
 
-    made = sn.compare("fashion", [reading], runs=2, budget=14, folder=out, callback=edit)
+    made = sn.compare(
+        "fashion", [reading], runs=2, budget=14, folder=out, callback=edit
+    )
     (failure,) = made.failures
     assert failure.startswith(
         "Strategy Mine failed in run 1: setting/conf.json was edited while runs were made;"
@@ -279,7 +290,9 @@ def test_the_file_of_a_model_in_an_option_is_source(tmp_path):
     file.write_text("class Mean: ...")
     for model in (f"{file}:Mean", f"sklearn:{file}:Mean(knob=1)"):
         for strategy in (f"guided(model={model})", f"guided(model='{model}',pool=all)"):
-            assert sources_of(strategy_entry(strategy)) == {"model.py": "class Mean: ..."}
+            assert sources_of(strategy_entry(strategy)) == {
+                "model.py": "class Mean: ..."
+            }
     for strategy in (
         "guided(model=gp(warp=True))",
         "guided(model=sklearn:sklearn.svm:SVR)",

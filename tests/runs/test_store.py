@@ -110,7 +110,8 @@ def test_whatever_is_done_to_a_finished_run_is_found(finished, analog, damage):
         for _ in range(60):
             path.write_bytes(damage(content, rng))
             with pytest.raises(
-                UserError, match=r"evolution-1\.jsonl is damaged .* Delete it and run again"
+                UserError,
+                match=r"evolution-1\.jsonl is damaged .* Delete it and run again",
             ) as caught:
                 store.load("evolution", 1, analog.space)
             assert "\n" not in str(caught.value)
@@ -209,7 +210,9 @@ def test_lines_follow_the_fields_and_their_types():
     names -= {"strategy", "run", "trials", "known", "confirmed"}
     assert {*EndLine.__struct_fields__} - {"end"} == names
     cell = sn.load("analog-cifar10").space[11]
-    trial = Trial(0, cell, 1.5, 1.0, 0.5, True, None, 3.0, {"valid_error": float("nan")})
+    trial = Trial(
+        0, cell, 1.5, 1.0, 0.5, True, None, 3.0, {"valid_error": float("nan")}
+    )
     entry = json.loads(json.dumps(trial_entry(trial)))
 
     def parse(_, text):
@@ -319,7 +322,9 @@ def small_disk():
     resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
 
-def test_a_full_disk_is_one_line_and_the_run_goes_on_later(analog, tmp_path, small_disk):
+def test_a_full_disk_is_one_line_and_the_run_goes_on_later(
+    analog, tmp_path, small_disk
+):
     assert small_disk is None
     with pytest.raises(
         UserError, match=r"Cannot write .*random-0\.jsonl: .* run again to go on"
@@ -329,7 +334,10 @@ def test_a_full_disk_is_one_line_and_the_run_goes_on_later(analog, tmp_path, sma
         resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY)
     )
     made = compare(analog, NAMES, runs=1, budget=LINES, folder=tmp_path)
-    assert [len(run.trials) for run in made.runs] == [LINES, LINES] and not made.failures
+    assert [len(run.trials) for run in made.runs] == [
+        LINES,
+        LINES,
+    ] and not made.failures
     assert [run.trials for run in made.runs] == [
         run.trials for run in compare(analog, NAMES, runs=1, budget=LINES).runs
     ]

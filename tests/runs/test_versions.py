@@ -57,7 +57,9 @@ def test_versions_on_the_same_seeds_are_told(strategy, tmp_path):
     )
     edited(tmp_path, add=1)
     (second,) = told(compared(strategy, out))
-    assert "(2 versions so far)" in second and second.endswith("on fresh seeds (--seed 1).")
+    assert "(2 versions so far)" in second and second.endswith(
+        "on fresh seeds (--seed 1)."
+    )
     assert told(read_comparison(out)) == [second] and Store(out).read()["versions"] == {
         "Mine": 2
     }

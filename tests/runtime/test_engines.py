@@ -65,14 +65,24 @@ class Dask:
     def __init__(self, folder: Path) -> None:
         self.file = folder / "scheduler.json"
         self.scheduler = self._start(
-            "scheduler", "--port", "0", "--scheduler-file", str(self.file), "--no-dashboard"
+            "scheduler",
+            "--port",
+            "0",
+            "--scheduler-file",
+            str(self.file),
+            "--no-dashboard",
         )
         while not self.file.is_file():
             assert self.scheduler.poll() is None
             time.sleep(0.01)
         self.workers = [
             self._start(
-                "worker", self.address, "--nthreads", "1", "--no-nanny", "--no-dashboard"
+                "worker",
+                self.address,
+                "--nthreads",
+                "1",
+                "--no-nanny",
+                "--no-dashboard",
             )
             for _ in range(2)
         ]
@@ -142,7 +152,9 @@ SLURM = pytest.param("slurm:cluster=local", marks=pytest.mark.slow)
 
 
 @pytest.mark.parametrize("engine", ["processes", "dask", SLURM], indirect=True)
-def test_a_suite_is_the_same_on_every_engine(engine, expected, tmp_path, monkeypatch, snas):
+def test_a_suite_is_the_same_on_every_engine(
+    engine, expected, tmp_path, monkeypatch, snas
+):
     monkeypatch.chdir(tmp_path)
     if not expected:
         (tmp_path / "one").mkdir()
@@ -253,7 +265,9 @@ def test_an_interrupted_ray_leaves_no_process_and_a_killed_ray_worker_changes_no
 
 
 @pytest.mark.slow
-def test_a_dask_that_went_away_is_one_line_and_slurm_goes_on(undisturbed, dask, tmp_path):
+def test_a_dask_that_went_away_is_one_line_and_slurm_goes_on(
+    undisturbed, dask, tmp_path
+):
     gated = Gated(tmp_path)
     process = gated.start_on(f"dask:{dask.address}")
     gated.arrived(1)
@@ -305,7 +319,8 @@ def test_a_bad_address_is_one_line(engine, says, tmp_path, snas, closed_port):
 
 
 @pytest.mark.parametrize(
-    ("engine", "library"), [("dask", "distributed"), ("ray", "ray"), ("slurm", "submitit")]
+    ("engine", "library"),
+    [("dask", "distributed"), ("ray", "ray"), ("slurm", "submitit")],
 )
 def test_a_missing_library_is_one_line(engine, library, tmp_path, monkeypatch, snas):
     monkeypatch.setitem(sys.modules, library, None)

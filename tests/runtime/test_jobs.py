@@ -21,7 +21,11 @@ from tests.jobs import fail, fallen, sleep
 def square(shared, number):
     """A job: its answer, its process and its threads."""
     print("a job may print", number)  # noqa: T201
-    return shared + number * number, os.getpid(), int(os.environ.get("OMP_NUM_THREADS", 0))
+    return (
+        shared + number * number,
+        os.getpid(),
+        int(os.environ.get("OMP_NUM_THREADS", 0)),
+    )
 
 
 def test_every_job_is_done_once_by_workers_of_one_thread(capfd):
@@ -92,7 +96,8 @@ def gone(process):
     """Whether a process has ended; a zombie has."""
     try:
         return (
-            Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0] in "ZX"
+            Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0]
+            in "ZX"
         )
     except OSError:
         return True

@@ -26,7 +26,9 @@ os.read(0, 1)
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="no other system is watched")
-@pytest.mark.parametrize(("own", "least", "most"), [(1, 200, 400), (100 * MB, 500, 700)])
+@pytest.mark.parametrize(
+    ("own", "least", "most"), [(1, 200, 400), (100 * MB, 500, 700)]
+)
 def test_what_forked_processes_share_counts_once(own, least, most):
     with subprocess.Popen(
         [sys.executable, "-c", FORKS, str(own)],

@@ -92,7 +92,9 @@ def test_held_cells_stand_in_their_own_order():
         is HELD.cell(LARGER[312].choices)
     )
     for wrong in (HELD.at, HELD.cell):
-        with pytest.raises(UserError, match="is a cell of the space nb201, but not held"):
+        with pytest.raises(
+            UserError, match="is a cell of the space nb201, but not held"
+        ):
             wrong(LARGER[78].choices)
     assert all(len(HELD.neighbours(cell)) == 4 for cell in HELD), (
         "so few that each is near to all"
@@ -133,7 +135,10 @@ def test_a_space_has_by_default_what_follows_from_its_cells():
         and ALONE.blueprint(cell, SMALL) is None
     )
     constant, columns = ALONE.cost_groups(np.array([[2], [0]]))
-    assert constant.tolist() == [[1], [1]] and columns.tolist() == [[0, 0, 1], [1, 0, 0]]
+    assert constant.tolist() == [[1], [1]] and columns.tolist() == [
+        [0, 0, 1],
+        [1, 0, 0],
+    ]
     assert ALONE.reference == ALONE.reference and ALONE.reference in ALONE
     assert len(ALONE.reference_sample) == 10_000 == len(ALONE.reference_choices)
     for refused in (
@@ -153,9 +158,9 @@ def test_a_space_has_by_default_what_follows_from_its_cells():
 
 def test_cells_are_told_by_their_text_and_belong_where_their_choices_do():
     cell = ALONE.parse("alone(width=64)")
-    assert cell == Cell((9,), cell.text) != Cell(cell.choices, "alone(width=16)") and hash(
-        cell
-    ) == hash(cell.text)
+    assert cell == Cell((9,), cell.text) != Cell(
+        cell.choices, "alone(width=16)"
+    ) and hash(cell) == hash(cell.text)
     assert cell != cell.text and cell.index == -1
     assert (
         cell in ALONE
@@ -200,7 +205,8 @@ def test_cells_are_drawn_once_each():
 
 def test_cells_are_found_by_what_they_look_like():
     assert (
-        cell_named(" 11 ") == (LARGER, LARGER[11]) and cell_named("15624")[1].index == 15624
+        cell_named(" 11 ") == (LARGER, LARGER[11])
+        and cell_named("15624")[1].index == 15624
     )
     for text in ("15625", "9" * 5000):
         with pytest.raises(UserError, match="has cells 0 to 15624, not"):

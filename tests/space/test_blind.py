@@ -62,7 +62,9 @@ def test_everything_but_names_is_as_behind(name):
 def test_no_name_of_the_space_is_left(name):
     base = space_named(name)
     space = blind(base, 8)
-    words = {word for options in base.options for word in options if not word.isdigit()} | {
+    words = {
+        word for options in base.options for word in options if not word.isdigit()
+    } | {
         *base.positions,
         base.name,
     }
@@ -71,9 +73,9 @@ def test_no_name_of_the_space_is_left(name):
         f"{space!r} {cell} {space.options} {space.positions} {space.citation} {space.named}"
         f" {space.identity(cell)}"
     )
-    assert not {word for word in words if re.search(rf"\b{re.escape(word)}\b", shown)} - {
-        "space"
-    }
+    assert not {
+        word for word in words if re.search(rf"\b{re.escape(word)}\b", shown)
+    } - {"space"}
     if isinstance(space, Enumerable):
         assert [space.reveal(one).index for one in space[:8]] != list(range(8))
 
@@ -82,10 +84,13 @@ def test_the_seed_draws_the_names_and_scales_keep_their_order():
     base = space_named("nb201")
     faces = {str(blind(base, seed).hide(base[11])) for seed in range(10)}
     assert len(faces) > 5
-    assert blind(base, 4) == pickle.loads(pickle.dumps(blind(base, 4))) != blind(base, 6)
+    assert (
+        blind(base, 4) == pickle.loads(pickle.dumps(blind(base, 4))) != blind(base, 6)
+    )
     widths = blind(space_named("nats-size"), 1)
     assert all(
-        [int(word) for word in options] == list(range(1, 9)) for options in widths.options
+        [int(word) for word in options] == list(range(1, 9))
+        for options in widths.options
     )
 
 

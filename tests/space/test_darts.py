@@ -122,7 +122,9 @@ def test_nodes_with_two_equal_edges_are_drawn_as_often_as_any_others():
     rng = np.random.default_rng(1)
     cells = [NASNET.sample(rng) for _ in range(3000)]
     equal = sum(
-        half[0][0] == half[0][1] for cell in cells for half in NASNET.halves(cell.choices)
+        half[0][0] == half[0][1]
+        for cell in cells
+        for half in NASNET.halves(cell.choices)
     )
     assert abs(equal / 6000 - 16 / 136) < 4 * np.sqrt(16 / 136 / 6000)
 
@@ -174,7 +176,9 @@ def test_a_reduction_cell_strides_only_what_enters_from_its_inputs_and_halves_th
     cell = DARTS.parse("DARTS_V2")
     layers = DARTS.blueprint(cell, SMALL).layers
     shapes = [
-        layer.shape for layer in layers if layer.kind == "join" and len(layer.sources) == 4
+        layer.shape
+        for layer in layers
+        if layer.kind == "join" and len(layer.sources) == 4
     ]
     c = SMALL.channels
     assert shapes == [

@@ -56,7 +56,9 @@ def cells_of(space):
     return [space.at(choices) for choices in every if space.allows(choices)]
 
 
-@pytest.mark.parametrize("space", [ONE_BY_ONE, AT_ONCE, EVEN], ids=lambda space: space.name)
+@pytest.mark.parametrize(
+    "space", [ONE_BY_ONE, AT_ONCE, EVEN], ids=lambda space: space.name
+)
 def test_cells_and_neighbours_are_what_they_should_be(space):
     cells = cells_of(space)
     assert len(cells) == len({cell.text for cell in cells}) == space.size
@@ -79,7 +81,9 @@ def test_layers_come_and_go_at_the_end():
     assert "one-by-one(width=8, depth=1, kind=b, ratio=2)" in near
     assert len([text for text in near if "depth=3" in text]) == 6
     three = AT_ONCE.parse("at-once(depth=3, kind=b-b-b)")
-    assert "at-once(depth=1, kind=b)" in {cell.text for cell in AT_ONCE.neighbours(three)}
+    assert "at-once(depth=1, kind=b)" in {
+        cell.text for cell in AT_ONCE.neighbours(three)
+    }
     other = AT_ONCE.parse("at-once(depth=3, kind=b-b-c)")
     assert not [cell for cell in AT_ONCE.neighbours(other) if "depth=1" in cell.text]
 
@@ -87,8 +91,12 @@ def test_layers_come_and_go_at_the_end():
 def test_layers_that_are_not_there_say_nothing():
     with pytest.raises(UserError, match="is not a cell of the space one-by-one"):
         ONE_BY_ONE.at((0, 0, 0, 1, 0, 0, 0, 0))
-    assert not ONE_BY_ONE.allows_all(np.array([[0, 0, 0, 1, 0, 0, 0, 0]], dtype=np.int8))
-    one = choices_of([ONE_BY_ONE.parse("one-by-one(width=16, depth=1, kind=c, ratio=4)")])
+    assert not ONE_BY_ONE.allows_all(
+        np.array([[0, 0, 0, 1, 0, 0, 0, 0]], dtype=np.int8)
+    )
+    one = choices_of(
+        [ONE_BY_ONE.parse("one-by-one(width=16, depth=1, kind=c, ratio=4)")]
+    )
     assert ONE_BY_ONE.encodings["one_hot"](one).sum() == 1 + 1 + 1 + 1
     assert ONE_BY_ONE.encodings["operation_counts"](one).tolist() == [
         [0, 1, 1, 0, 0, 1, 0, 1]
@@ -120,7 +128,10 @@ def test_layers_that_are_not_there_say_nothing():
             "one-by-one(width=9, depth=2, kind=b-a, ratio=2-4)",
             "width of the space one-by-one is 8, 16, not '9'",
         ),
-        ("one-by-one(width=8-8, depth=2, kind=b-a, ratio=2-4)", "width of .* not '8-8'"),
+        (
+            "one-by-one(width=8-8, depth=2, kind=b-a, ratio=2-4)",
+            "width of .* not '8-8'",
+        ),
         ("one-by-one(depth=2, width=8, kind=b-a, ratio=2-4)", "Malformed cell"),
         ("one-by-one(width=8, depth=2, kind=-, ratio=2-4)", "kind1 of .* not "),
         ("two-by-two(width=8)", "Malformed cell"),
@@ -147,7 +158,10 @@ def test_parameters_of_a_gpt_are_those_of_its_layers(bias):
     total = 2 * 50254 * width + weights(nn.LayerNorm(width))
     macs = 50254 * width
     for head, ratio in zip(heads, ratios, strict=True):
-        maps = [nn.Linear(width, 3 * 64 * head, bias), nn.Linear(64 * head, width, bias)]
+        maps = [
+            nn.Linear(width, 3 * 64 * head, bias),
+            nn.Linear(64 * head, width, bias),
+        ]
         maps += [nn.Linear(width, ratio * width, bias) for _ in range(2)] + [
             nn.Linear(ratio * width, width, bias)
         ]
@@ -187,7 +201,9 @@ def test_parameters_of_an_autoformer_are_those_of_its_layers():
             nn.Linear(width, hidden),
             nn.Linear(hidden, width),
         )
-        total += weights(*maps, nn.LayerNorm(width), nn.LayerNorm(width)) + 2 * 2 * 30 * 64
+        total += (
+            weights(*maps, nn.LayerNorm(width), nn.LayerNorm(width)) + 2 * 2 * 30 * 64
+        )
     assert AUTOFORMER.parameters(
         choices_of([cell]), Network(classes=100, image_size=224)
     ).tolist() == [total]
@@ -215,7 +231,9 @@ def test_parameters_of_a_flexibert_are_those_of_its_layers(hidden):
         weights(nn.Linear(hidden, hidden)),
         convolution + output,
     ]
-    total = weights(nn.Embedding(30522 + 512 + 2, 128), nn.LayerNorm(128)) + sum(operations)
+    total = weights(nn.Embedding(30522 + 512 + 2, 128), nn.LayerNorm(128)) + sum(
+        operations
+    )
     total += weights(nn.Linear(128, hidden)) if hidden != 128 else 0
     for inner, number in ((512, 1), (1024, 3), (512, 1), (1024, 3)):
         between = [nn.Linear(inner, inner) for _ in range(number - 1)]
@@ -225,7 +243,9 @@ def test_parameters_of_a_flexibert_are_those_of_its_layers(hidden):
             nn.Linear(inner, hidden),
             nn.LayerNorm(hidden),
         )
-    assert FLEXIBERT.parameters(choices_of([cell]), FlexiBERT.network).tolist() == [total]
+    assert FLEXIBERT.parameters(choices_of([cell]), FlexiBERT.network).tolist() == [
+        total
+    ]
 
 
 def test_sizes_of_the_spaces_are_those_of_their_descriptions():

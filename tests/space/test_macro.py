@@ -31,7 +31,9 @@ def test_what_is_wrong_with_a_string_is_told():
         UserError, match="layers of the space macro is 1, 2, 3, 4, 6, 8, not '5'"
     ):
         SPACE.parse("conv_stack(layers=5, channels=16)")
-    with pytest.raises(UserError, match="channels of the space macro is .*32, not '016'"):
+    with pytest.raises(
+        UserError, match="channels of the space macro is .*32, not '016'"
+    ):
         SPACE.parse("conv_stack(layers=3, channels=016)")
 
 

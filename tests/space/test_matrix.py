@@ -29,7 +29,12 @@ from tests.conftest import SWIFT_STRATEGIES
 from tests.sampled_space import sampled
 from tests.stored_model import stored
 
-BRIDGED = ("optuna:TPESampler", "pymoo:NSGA2(pop_size=8)", "nevergrad:OnePlusOne", "smac")
+BRIDGED = (
+    "optuna:TPESampler",
+    "pymoo:NSGA2(pop_size=8)",
+    "nevergrad:OnePlusOne",
+    "smac",
+)
 NAMES = (*STRATEGIES, *BRIDGED)
 COSTLY = {"gnn_guided", "npenas"}
 """Strategies that train a network before they ask."""
@@ -79,7 +84,9 @@ def benches(tmp_path_factory):
             return sn.load(f"live:{tiny_task.__file__}:TINY")
         if kind == "surrogate":
             assert isinstance(fashion, TableBenchmark)
-            return sn.load(f"surrogate:{stored(fashion, 'valid_loss', folder / 'loss.h5')}")
+            return sn.load(
+                f"surrogate:{stored(fashion, 'valid_loss', folder / 'loss.h5')}"
+            )
         if kind == "sampled":
             write_table(sampled_table(), folder / "part.h5")
             return TableBenchmark(folder / "part.h5")
@@ -101,7 +108,9 @@ def sampled_table():
         Network(),
         cost="queries",
     )
-    table.add(Metric("valid_error", "%", "search", "error"), None, np.linspace(90, 10, 300))
+    table.add(
+        Metric("valid_error", "%", "search", "error"), None, np.linspace(90, 10, 300)
+    )
     table.add(
         Metric("latency@mine", "ms", "search", "cost"), None, np.linspace(1.0, 2.0, 300)
     )
@@ -194,7 +203,9 @@ def space_of(name):
     rng = np.random.default_rng(0)
     return Sampled(
         space,
-        np.array(sorted({space.sample(rng).choices for _ in range(120)}), dtype=np.int8),
+        np.array(
+            sorted({space.sample(rng).choices for _ in range(120)}), dtype=np.int8
+        ),
     )
 
 

@@ -44,7 +44,8 @@ def tables(mirror):
 
 
 @pytest.mark.parametrize(
-    ("index", "text"), [(0, "8:8:8:8:8"), (11, "8:8:8:16:32"), (32767, "64:64:64:64:64")]
+    ("index", "text"),
+    [(0, "8:8:8:8:8"), (11, "8:8:8:16:32"), (32767, "64:64:64:64:64")],
 )
 def test_cells_print_and_stand_as_the_benchmark_has_them(index, text):
     space = NATS_SIZE
@@ -77,7 +78,8 @@ def test_sizes_are_those_of_the_records(records, mirror):
             trial = record["90"]["all_results"][dataset, 777]
             choices = NATS_SIZE.choices[[index]]
             (params,), (macs,) = (
-                NATS_SIZE.analytic[name][1](choices, network) for name in ("params", "macs")
+                NATS_SIZE.analytic[name][1](choices, network)
+                for name in ("params", "macs")
             )
             assert params == round(1e6 * trial["params"])
             assert macs == pytest.approx(trial["flop"], rel=1e-12)
@@ -91,15 +93,21 @@ def test_sizes_are_those_of_the_records(records, mirror):
         Network(classes=4, image_size=33, input_channels=2, dimensions=1),
         Network(classes=5, image_size=16, input_channels=6, dimensions=1, causal=True),
         Network(classes=3, image_size=9, input_channels=1, positions=True),
-        Network(classes=2, image_size=7, input_channels=1, positions=True, strided=False),
-        Network(classes=4, image_size=9, input_channels=2, dimensions=1, positions=True),
+        Network(
+            classes=2, image_size=7, input_channels=1, positions=True, strided=False
+        ),
+        Network(
+            classes=4, image_size=9, input_channels=2, dimensions=1, positions=True
+        ),
     ],
 )
 @pytest.mark.parametrize("text", ["16:16:16:16:16", "8:64:16:24:40"])
 def test_the_network_has_the_parameters_and_learns(network, text):
     cell = NATS_SIZE.parse(text)
     made = NATS_SIZE.build(cell, network, seed=0)
-    (params,) = NATS_SIZE.analytic["params"][1](NATS_SIZE.choices[[cell.index]], network)
+    (params,) = NATS_SIZE.analytic["params"][1](
+        NATS_SIZE.choices[[cell.index]], network
+    )
     assert sum(p.numel() for p in made.parameters()) == params
     height = network.image_size if network.dimensions == 2 else 1
     answers = made(torch.randn(2, network.input_channels, height, network.image_size))
@@ -123,6 +131,7 @@ def test_import_names_the_size_space(snas, mirror, tmp_path):
     torn.write_bytes(torn.read_bytes()[:20_000])
     refused = snas("data", "import", "nats", half)
     assert (
-        refused.code == 2 and "000011.pickle.pbz2 is damaged: it is cut off" in refused.err
+        refused.code == 2
+        and "000011.pickle.pbz2 is damaged: it is cut off" in refused.err
     )
     assert refused.err.count("\n") == 1 and not refused.out

@@ -42,7 +42,9 @@ def relabelled(graph, order):
         v: i for i, v in enumerate(order, 1)
     }
     moved = [
-        (place[x], place[y]) for bit, (x, y) in enumerate(PAIRS) if graph.edges >> bit & 1
+        (place[x], place[y])
+        for bit, (x, y) in enumerate(PAIRS)
+        if graph.edges >> bit & 1
     ]
     if any(x >= y for x, y in moved):
         return None
@@ -129,7 +131,9 @@ def test_isomorphic_graphs_are_one_cell_with_one_hash(cell):
 
 
 def spec_of(graph):
-    rows = ("".join(map(str, row[x + 1 :])) for x, row in enumerate(matrix_of(graph)[:-1]))
+    rows = (
+        "".join(map(str, row[x + 1 :])) for x, row in enumerate(matrix_of(graph)[:-1])
+    )
     return f"{'|'.join(rows)}:{','.join(OPERATIONS[one] for one in graph.operations)}"
 
 
@@ -152,7 +156,9 @@ def test_any_matrix_of_seven_vertices_is_pruned_to_a_cell_or_refused(edges, oper
             SPACE.parse(spec)
         return
     graph = Graph(
-        len(kept), edge_bits(inner.tolist()), tuple(operations[v - 1] for v in kept[1:-1])
+        len(kept),
+        edge_bits(inner.tolist()),
+        tuple(operations[v - 1] for v in kept[1:-1]),
     )
     assert SPACE.parse(spec) == same(graph)
 
@@ -249,13 +255,19 @@ def test_neighbours_are_one_operation_edge_or_simple_vertex_apart():
         graph = _graph(cell.choices)
         others = {same(other).text for other in steps_back(graph)}
         for place, operation in itertools.product(range(graph.vertices - 2), range(3)):
-            changed = (*graph.operations[:place], operation, *graph.operations[place + 1 :])
+            changed = (
+                *graph.operations[:place],
+                operation,
+                *graph.operations[place + 1 :],
+            )
             others.add(same(graph._replace(operations=changed)).text)
         for other in others - {cell.text}:
             expected[cell.text].add(other)
             expected[other].add(cell.text)
     for cell in cells:
-        small = {other.text for other in SPACE.neighbours(cell) if other.text in expected}
+        small = {
+            other.text for other in SPACE.neighbours(cell) if other.text in expected
+        }
         assert small == expected[cell.text]
 
 
@@ -264,9 +276,21 @@ def test_neighbours_are_one_operation_edge_or_simple_vertex_apart():
 
 def test_channels_are_the_papers():
     three = SPACE.parse("1110|001|01|1:conv3x3-bn-relu,conv3x3-bn-relu,conv3x3-bn-relu")
-    assert channels(links(choices_of([three])), 128)[:, 0].tolist() == [43, 43, 42, 0, 0]
+    assert channels(links(choices_of([three])), 128)[:, 0].tolist() == [
+        43,
+        43,
+        42,
+        0,
+        0,
+    ]
     chain = SPACE.parse("1000|100|10|1:conv3x3-bn-relu,conv1x1-bn-relu,maxpool3x3")
-    assert channels(links(choices_of([chain])), 256)[:, 0].tolist() == [256, 256, 256, 0, 0]
+    assert channels(links(choices_of([chain])), 256)[:, 0].tolist() == [
+        256,
+        256,
+        256,
+        0,
+        0,
+    ]
     assert channels(links(choices_of([three])), 2)[:, 0].tolist() == [
         1,
         1,

@@ -79,7 +79,9 @@ def test_a_network_computes_and_learns_what_is_published(network, residual):
         model = nb201().build(cell, network, seed=4).double()
         x = inputs(network)
         answers = model(x)
-        reference = Published(SPACE.graph(cell), network, dict(model.named_parameters()))(x)
+        reference = Published(
+            SPACE.graph(cell), network, dict(model.named_parameters())
+        )(x)
         torch.testing.assert_close(answers, reference)
         weights = list(model.parameters())
         gradients = [
@@ -91,7 +93,9 @@ def test_a_network_computes_and_learns_what_is_published(network, residual):
 
 def pooled(shape, *, halved, causal=False):
     """A network of one pooling."""
-    plan = Blueprint(replace(CAUSAL, causal=causal, dimensions=2 if shape[0] > 1 else 1))
+    plan = Blueprint(
+        replace(CAUSAL, causal=causal, dimensions=2 if shape[0] > 1 else 1)
+    )
     x = plan.input((3, *shape))
     if halved:
         plan.halve(x)
@@ -131,7 +135,8 @@ def test_dead_operations_change_no_output(network):
     smaller = 0
     for cell in some_cells(15):
         full, live = (
-            nb201().build(cell, network, seed=5, live_only=only) for only in (False, True)
+            nb201().build(cell, network, seed=5, live_only=only)
+            for only in (False, True)
         )
         smaller += size(live) < size(full)
         assert live.plan.graph == SPACE.graph(cell, live_only=True)
@@ -197,7 +202,9 @@ def test_a_network_is_told_and_read_as_older_files_told_it():
 
 
 def test_seeds_and_names_give_the_initial_weights():
-    one, same, other = (nb201().build(SPACE[11], SMALL, seed=seed) for seed in (0, 0, 1))
+    one, same, other = (
+        nb201().build(SPACE[11], SMALL, seed=seed) for seed in (0, 0, 1)
+    )
     layers = [model.stem for model in (one, same, other)]
     assert torch.equal(layers[0].weight, layers[1].weight)
     assert not torch.equal(layers[0].weight, layers[2].weight)

@@ -166,7 +166,9 @@ def test_a_position_has_one_to_127_options(options):
 
 
 def test_a_definition_holds_the_options_and_a_class_of_its_own_only_its_name():
-    assert '"listed": true' in LISTED.definition and '"listed": false' in DRAWN.definition
+    assert (
+        '"listed": true' in LISTED.definition and '"listed": false' in DRAWN.definition
+    )
     assert ODD.definition == "odd"
     assert LISTED == EnumerableChoiceSpace("mlp", OPTIONS) != DRAWN and hash(
         LISTED

@@ -15,7 +15,9 @@ TABM = space_named("tabm")
 
 
 def test_layers_are_counted():
-    cell = GRAPHGYM.parse("graphgym(l_pre=2, l_mp=8, l_post=3, stage=skipsum, agg=mean)")
+    cell = GRAPHGYM.parse(
+        "graphgym(l_pre=2, l_mp=8, l_post=3, stage=skipsum, agg=mean)"
+    )
     choices = np.array([cell.choices], dtype=np.int8)
     metric = {
         name: float(function(choices, Network())[0])

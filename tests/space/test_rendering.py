@@ -14,7 +14,9 @@ def test_every_mark_is_set_where_it_stands_and_above_those_before():
         Box((10.0, 20.0), (8.0, 6.0), 0.0, "#ffffff", "#000000", 1.5),
         Box((30.0, 20.0), (8.0, 8.0), 4.0, "#ffffff", "#000000", 1.0),
         Box((50.0, 20.0), (8.0, 8.0), 3.0, "#ffffff", "#000000", 1.0),
-        Arrow(((0.0, 0.0), (5.0, 1.0), (10.0, 10.0)), "#d55e00", 1.5, (3.0, 2.0), 0.5, 9.0),
+        Arrow(
+            ((0.0, 0.0), (5.0, 1.0), (10.0, 10.0)), "#d55e00", 1.5, (3.0, 2.0), 0.5, 9.0
+        ),
         Arrow(((0.0, 0.0), (5.0, 1.0), (10.0, 10.0)), "#d55e00", 1.5, head=0.0),
         Text((40.0, 5.0), "plain", 7.0, "#0072b2", "left"),
         Text((40.0, 9.0), "on a ground", ground="#eeeeee"),
@@ -24,7 +26,10 @@ def test_every_mark_is_set_where_it_stands_and_above_those_before():
     assert axes.get_position().bounds == (0, 0, 1, 1) and not axes.axison
     assert (axes.get_xlim(), axes.get_ylim()) == ((0, 144), (72, 0)), "downwards"
     square, disc, rounded, arrow, line = axes.patches
-    assert isinstance(disc, Circle) and (disc.center, disc.radius) == ((30.0, 20.0), 4.0)
+    assert isinstance(disc, Circle) and (disc.center, disc.radius) == (
+        (30.0, 20.0),
+        4.0,
+    )
     assert isinstance(square, FancyBboxPatch) and isinstance(rounded, FancyBboxPatch)
     assert square.get_bbox().bounds == (6, 17, 8, 6)
     styles = [type(box.get_boxstyle()).__name__ for box in (square, rounded)]

@@ -41,7 +41,9 @@ def a_table(space=None):
         cost="queries",
     )
     table.add(
-        Metric("valid_error", "%", "search", "error"), None, np.linspace(90, 10, len(space))
+        Metric("valid_error", "%", "search", "error"),
+        None,
+        np.linspace(90, 10, len(space)),
     )
     latency = np.linspace(1.0, 2.0, len(space))
     latency[3] = np.nan
@@ -65,7 +67,9 @@ def test_neighbours_are_the_nearest_either_way():
     def nearest(i):
         differing = (choices != choices[i]).sum(axis=1)
         steps = np.abs(choices - choices[i]).sum(axis=1)
-        order = sorted((differing[j], steps[j], (j - i) % n, j) for j in range(n) if j != i)
+        order = sorted(
+            (differing[j], steps[j], (j - i) % n, j) for j in range(n) if j != i
+        )
         return {j for *_, j in order[:NEAREST]}
 
     near = [nearest(i) for i in range(n)]
@@ -89,7 +93,9 @@ def test_neighbours_of_many_cells_are_remembered_and_a_damaged_file_is_made_anew
     (path,) = fresh_home.glob("neighbours/*.npy")
     content = path.read_bytes()
     with monkeypatch.context() as patched:
-        patched.setattr(Sampled, "_related", lambda _: pytest.fail("they are remembered"))
+        patched.setattr(
+            Sampled, "_related", lambda _: pytest.fail("they are remembered")
+        )
         assert around(Sampled(space.base, space.choices)) == expected
     for damaged in (content[:-40] + bytes(8) + content[-32:], content[:-1], b""):
         path.write_bytes(damaged)
@@ -98,9 +104,9 @@ def test_neighbours_of_many_cells_are_remembered_and_a_damaged_file_is_made_anew
             and path.read_bytes() == content
         )
     assert min(map(len, expected)) >= NEAREST
-    assert around(sampled(_QUICK)) and len([*fresh_home.glob("neighbours/*.npy")]) == 1, (
-        "few are not"
-    )
+    assert (
+        around(sampled(_QUICK)) and len([*fresh_home.glob("neighbours/*.npy")]) == 1
+    ), "few are not"
 
 
 def test_few_cells_are_all_neighbours():
@@ -133,7 +139,9 @@ def test_what_is_not_held_is_told_from_what_is_no_cell():
         space.parse(absent.text)
     with pytest.raises(UserError, match="not held"):
         space.cell(absent.choices)
-    with pytest.raises(UserError, match="Malformed cell.*a cell of the space wide reads"):
+    with pytest.raises(
+        UserError, match="Malformed cell.*a cell of the space wide reads"
+    ):
         space.parse(str(nb201()[0]))
     assert absent not in space and space[0] in space
 
@@ -159,7 +167,10 @@ def held(rows):
         ({"of": WIDE.definition, "held": 7}, "describes no space"),
         ({"of": 7, "held": held([0] * 8)}, "describes no space"),
         ({"of": "nowhere", "held": held([0] * 8)}, "space"),
-        ({"of": sampled().definition, "held": held([0] * 8)}, "no whole space of choices"),
+        (
+            {"of": sampled().definition, "held": held([0] * 8)},
+            "no whole space of choices",
+        ),
         ({"of": WIDE.definition}, "describes no space"),
     ],
 )
@@ -177,14 +188,18 @@ def test_a_table_holds_its_cells_and_opens_as_a_benchmark(tmp_path):
     write_table(a_table(space), tmp_path / "t.h5")
     bench = TableBenchmark(tmp_path / "t.h5")
     assert bench.space == space and bench.describe()["cells"] == 60
-    assert bench.query(str(space[7]), "valid_error").value == bench.column("valid_error")[7]
+    assert (
+        bench.query(str(space[7]), "valid_error").value
+        == bench.column("valid_error")[7]
+    )
     with pytest.raises(UserError, match="not held"):
         bench.query(
             next(c for c in map(WIDE.at, np.ndindex((4,) * 8)) if c not in space),
             "valid_error",
         )
     with pytest.raises(
-        UserError, match=r"has no latency@mine for wide\(.*it holds 59 of 60 cells there"
+        UserError,
+        match=r"has no latency@mine for wide\(.*it holds 59 of 60 cells there",
     ):
         bench.query(space[3], "latency@mine")
     with pytest.raises(UserError, match="holds latency@mine for 59 of 60 cells only"):
@@ -196,7 +211,9 @@ def test_other_cells_in_a_file_are_noticed(tmp_path):
     table = a_table()
     table.space = sampled(59).definition
     write_table(table, path)
-    with pytest.raises(UserError, match="is for 60 cells, but its space wide-59 has 59"):
+    with pytest.raises(
+        UserError, match="is for 60 cells, but its space wide-59 has 59"
+    ):
         TableFile(path)
     assert a_table(sampled(seed=1)).digest() != a_table().digest()
 
@@ -220,7 +237,9 @@ def test_a_file_of_ones_own_can_hold_some_cells_of_a_space(snas, tmp_path):
     ] == cells and "among the 30 architectures" in bench.banner
     assert bench.column("valid_error").tolist() == [40 + i / 7 for i in range(30)]
     path.write_text(path.read_text() + f"{cells[3]},1\n8_8,2\n")
-    refused = snas("data", "import", "csv", path, "--name", "mine-mr", "--space", "nbmr")
+    refused = snas(
+        "data", "import", "csv", path, "--name", "mine-mr", "--space", "nbmr"
+    )
     assert refused.code == 2
     assert (
         f"2 wrong entries: row 31: the cell of row 4 again, {cells[3]}; row 32:"

@@ -32,7 +32,9 @@ from surrogate_nas.space.sketch import (
 def test_a_frame_just_holds_its_coordinates(settings, places):
     frame = Frame.around((-1.0, 3.0), (0.0, 2.0), (80.0, 20.0), **settings)
     assert {place: frame.at(place) for place in places} == places
-    assert frame.span((2.0, 3.0)) == ((20.0, 30.0) if "equal" in settings else (40.0, 30.0))
+    assert frame.span((2.0, 3.0)) == (
+        (20.0, 30.0) if "equal" in settings else (40.0, 30.0)
+    )
 
 
 @pytest.mark.parametrize(
@@ -50,7 +52,10 @@ def test_a_curve_bends_to_its_side(bend, control):
 def test_gaps_are_left_free_on_the_same_curve(gaps):
     first = (1.0, 2.0)
     last = (9.0, 8.0)
-    (start, control, end), whole = curved(first, last, 0.3, gaps), curved(first, last, 0.3)
+    (start, control, end), whole = (
+        curved(first, last, 0.3, gaps),
+        curved(first, last, 0.3),
+    )
     assert math.dist(first, start) == pytest.approx(gaps[0], abs=1e-5)
     assert math.dist(last, end) == pytest.approx(gaps[1], abs=1e-5)
 
@@ -64,7 +69,8 @@ def test_gaps_are_left_free_on_the_same_curve(gaps):
     dense = [point(whole, i / 5000) for i in range(5001)]
     for t in (0.25, 0.5, 0.9):
         assert (
-            min(math.dist(point((start, control, end), t), other) for other in dense) < 2e-3
+            min(math.dist(point((start, control, end), t), other) for other in dense)
+            < 2e-3
         )
 
 

@@ -110,7 +110,9 @@ NEARLY = st.tuples(
 ).map(lambda t: t[0][: t[1]] + t[3] + t[0][t[1] + t[2] :])
 
 
-@given(st.one_of(st.text(max_size=120), st.lists(PIECES, max_size=30).map("".join), NEARLY))
+@given(
+    st.one_of(st.text(max_size=120), st.lists(PIECES, max_size=30).map("".join), NEARLY)
+)
 @settings(max_examples=400, deadline=None)
 def test_parsing_gives_a_cell_or_a_user_error_of_one_line(text):
     try:
@@ -156,8 +158,14 @@ OTHER_FUNCTION = {
         cell(THREE, THREE, 0, 0, SKIP, SKIP),
     ),
     "a kernel's size": (cell(0, 0, 0, ONE, 0, 0), cell(0, 0, 0, THREE, 0, 0)),
-    "pooling once or twice": (cell(0, POOL, 0, 0, 0, POOL), cell(0, POOL, 0, 0, 0, SKIP)),
-    "the input once or twice": (cell(0, 0, 0, SKIP, 0, 0), cell(SKIP, 0, 0, SKIP, SKIP, 0)),
+    "pooling once or twice": (
+        cell(0, POOL, 0, 0, 0, POOL),
+        cell(0, POOL, 0, 0, 0, SKIP),
+    ),
+    "the input once or twice": (
+        cell(0, 0, 0, SKIP, 0, 0),
+        cell(SKIP, 0, 0, SKIP, SKIP, 0),
+    ),
     "a convolution of a sum, or a sum of convolutions": (
         cell(POOL, SKIP, SKIP, 0, 0, THREE),
         cell(POOL, THREE, 0, 0, THREE, SKIP),

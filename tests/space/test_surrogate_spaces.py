@@ -51,7 +51,9 @@ def test_every_model_but_the_graph_network_reads_any_space(name, space):
     assert spearmanr(found.mean, values_of(cells[100:])).statistic > least
     assert (found.std > 0).all()
     again = (
-        model_class(name).from_state(model.settings(), model.state()).predict(cells[100:])
+        model_class(name)
+        .from_state(model.settings(), model.state())
+        .predict(cells[100:])
     )
     np.testing.assert_allclose(again.mean, found.mean, rtol=1e-12)
     np.testing.assert_allclose(again.std, found.std, rtol=1e-12)

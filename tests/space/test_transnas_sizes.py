@@ -64,7 +64,9 @@ class Block(nn.Module):
             skip = nn.Identity() if shape[0] == shape[1] else Reduction(inputs, outputs)
             self.edges.append(
                 {"0": nn.Identity(), "1": skip}.get(operation)
-                or convolution(shape[0], shape[1], 1 if operation == "2" else 3, shape[2])
+                or convolution(
+                    shape[0], shape[1], 1 if operation == "2" else 3, shape[2]
+                )
             )
 
     def forward(self, x):
@@ -107,7 +109,8 @@ def decoder(head, channels, enlarge, outputs):
     else:
         widths = [channels, 1024, 1024, 512, 512, 256, 128, 64, 64, 32, 32, 16, 32, 16]
         up = [
-            enlarge >= {2: 6, 4: 5, 6: 4, 8: 3, 10: 2, 12: 2}.get(i, 7) for i in range(13)
+            enlarge >= {2: 6, 4: 5, 6: 4, 8: 3, 10: 2, 12: 2}.get(i, 7)
+            for i in range(13)
         ]
     layers = []
     for a, b, larger in zip(widths, widths[1:], up, strict=False):
@@ -153,7 +156,12 @@ def test_sizes_are_those_of_networks_built_from_the_definition(text):
         parameters, macs, (_, channels, side, _) = counted(built(text), (3, 256, 256))
         sizes = backbone(choices, Network(image_size=256))
         found = sizes.parameters, sizes.macs, sizes.channels, sizes.side
-        assert [float(value[0]) for value in found] == [parameters, macs, channels, side]
+        assert [float(value[0]) for value in found] == [
+            parameters,
+            macs,
+            channels,
+            side,
+        ]
         assert space.analytic["params"][1](choices, SMALL) == parameters
         assert space.analytic["macs"][1](choices, SMALL) == macs / 16 / 1e6
         for head, outputs in (("segmentation", 17), ("image", 3)):
@@ -169,7 +177,9 @@ def test_linear_heads_add_a_layer_and_the_jigsaw_runs_nine_times():
         np.array([TRANSNAS_MACRO.parse("64-2113-basic").choices], dtype=np.int8), SMALL
     )
     linear, puzzle = (model_sizes(sizes, head, 10) for head in ("linear", "jigsaw"))
-    assert linear[0] - sizes.parameters == 129 * 10 and linear[1] - sizes.macs == 128 * 10
+    assert (
+        linear[0] - sizes.parameters == 129 * 10 and linear[1] - sizes.macs == 128 * 10
+    )
     assert (
         puzzle[0] - sizes.parameters == (9 * 128 + 1) * 10
         and puzzle[1] == 9 * sizes.macs + 9 * 128 * 10

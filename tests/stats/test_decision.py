@@ -68,7 +68,8 @@ def test_76_ties_and_four_wins_are_not_decided_and_practically_the_same():
 def test_five_runs_of_one_problem_never_decide_and_six_do():
     for runs, decided in ((5, False), (6, True)):
         assert (
-            decide({"a": [np.zeros(runs)], "b": [1 + np.arange(runs)]}).decided is decided
+            decide({"a": [np.zeros(runs)], "b": [1 + np.arange(runs)]}).decided
+            is decided
         )
     assert decide({"a": [np.zeros(3)] * 2, "b": [1 + np.arange(3)] * 2}).decided
 
@@ -138,9 +139,9 @@ def test_sixteen_problems_of_one_space_are_one_witness():
 
 def rival_of(better, worse, problems=4):
     """The only rival of two strategies with the same regrets on each problem."""
-    return decide({"a": np.split(better, problems), "b": np.split(worse, problems)}).rivals[
-        0
-    ]
+    return decide(
+        {"a": np.split(better, problems), "b": np.split(worse, problems)}
+    ).rivals[0]
 
 
 def test_the_mean_has_a_say():
@@ -150,13 +151,17 @@ def test_the_mean_has_a_say():
     split = decide({"fails": np.split(fails, 4), "steady": [np.full(20, 0.1)] * 4})
     (rival,) = split.rivals
     assert split.leader == "fails" and rival.p < 0.05 and rival.statement == "split"
-    assert not split.decided and split.leaders == ("fails", "steady") and split.worse == ()
+    assert (
+        not split.decided and split.leaders == ("fails", "steady") and split.worse == ()
+    )
     assert rival.interval is not None and rival.interval[1] < 0 and rival.p_both == 1.0
 
     most = rival_of(
         np.where(np.arange(80) % 20 == 19, 1.0, 0.0), 0.1 + 0.01 * rng.random(80)
     )
-    assert most.p < 0.001 and most.statement == "most runs" and most.interval is not None
+    assert (
+        most.p < 0.001 and most.statement == "most runs" and most.interval is not None
+    )
     assert most.interval[0] < 0 < most.interval[1]
 
     far = np.where(np.arange(80) % 4 == 3, 1.0, -0.01) + 0.001 * rng.random(80)
@@ -178,10 +183,14 @@ def test_few_runs_support_no_statement_on_means():
             rival = rival_of(np.zeros(runs), np.full(runs, difference), 1)
             assert rival.statement == statement and rival.p < 0.001
         assert (
-            (1 - difference) ** enough <= END_LEVEL / 2 < (1 - difference) ** (enough - 1)
+            (1 - difference) ** enough
+            <= END_LEVEL / 2
+            < (1 - difference) ** (enough - 1)
         )
     # a failure may be as bad as the worst of either
-    assert rival_of(np.zeros(80), np.r_[np.full(79, 0.1), 9.0], 1).statement == "most runs"
+    assert (
+        rival_of(np.zeros(80), np.r_[np.full(79, 0.1), 9.0], 1).statement == "most runs"
+    )
 
 
 @pytest.mark.parametrize(("m", "r"), [(1, 10), (4, 20)])
@@ -290,7 +299,10 @@ def test_the_number_of_runs_that_are_needed_decides_with_eighty_percent():
     assert needed is not None and needed.about is not None
     runs = needed.about
     decided = np.mean(
-        [rival_of(np.zeros(runs), rng.normal(0.4, 1, runs), 1).apart for _ in range(400)]
+        [
+            rival_of(np.zeros(runs), rng.normal(0.4, 1, runs), 1).apart
+            for _ in range(400)
+        ]
     )
     assert 0.65 < decided < 0.92
 
@@ -303,7 +315,8 @@ def test_detectable_is_decided_with_eighty_percent():
         assert shift is not None and 0.3 < shift < 0.9
         own = (spread - spread.mean()) / spread.std()
         seen = [
-            rival_of(np.zeros(30), rng.choice(own, 30) + shift, 1).apart for _ in range(400)
+            rival_of(np.zeros(30), rng.choice(own, 30) + shift, 1).apart
+            for _ in range(400)
         ]
         assert 0.65 < np.mean(seen) < 0.93
     for runs in (np.zeros(30), np.arange(5.0)):

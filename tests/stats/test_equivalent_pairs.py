@@ -36,7 +36,8 @@ def searched(objective, strategy="evolution", bench="fashion"):
 def expressed():
     bench = sn.load("fashion")
     return sn.Objective(
-        sn.loss("valid_loss") + 0.1 * sn.params() + 0.05 * sn.metric("latency@cpu"), bench
+        sn.loss("valid_loss") + 0.1 * sn.params() + 0.05 * sn.metric("latency@cpu"),
+        bench,
     )
 
 
@@ -60,11 +61,23 @@ def imported(folder, snas, by_choices):
         rows.writerow([*(SPACE if by_choices else ["cell"]), "valid_error"])
         for cell in space:
             options = [
-                values[i] for values, i in zip(SPACE.values(), cell.choices, strict=True)
+                values[i]
+                for values, i in zip(SPACE.values(), cell.choices, strict=True)
             ]
-            rows.writerow([*(options if by_choices else [str(cell)]), repr(error_of(cell))])
+            rows.writerow(
+                [*(options if by_choices else [str(cell)]), repr(error_of(cell))]
+            )
     where = f"{folder}/space.py:SPACE"
-    snas("data", "import", "csv", folder / f"{name}.csv", "--name", name, "--space", where)
+    snas(
+        "data",
+        "import",
+        "csv",
+        folder / f"{name}.csv",
+        "--name",
+        name,
+        "--space",
+        where,
+    )
     return searched("valid_error", bench=name)
 
 
@@ -107,7 +120,8 @@ PAIRS = {
     "objective: the order of its terms": (
         lambda *_: [cell for cell, _, _ in searched(OBJECTIVE)],
         lambda *_: [
-            cell for cell, _, _ in searched("valid_loss + 0.05*latency@cpu + 0.1*params")
+            cell
+            for cell, _, _ in searched("valid_loss + 0.05*latency@cpu + 0.1*params")
         ],
     ),
     "limit: in the text and apart": (
@@ -129,7 +143,9 @@ PAIRS = {
     ),
     "cell: by index and by text": (
         lambda *_: sn.load("fashion").query(11, "valid_error", epochs=5),
-        lambda *_: sn.load("fashion").query(str(sn.nb201()[11]), "valid_error", epochs=5),
+        lambda *_: sn.load("fashion").query(
+            str(sn.nb201()[11]), "valid_error", epochs=5
+        ),
     ),
     "strategy: without and with its default options": (
         lambda *_: searched(OBJECTIVE),

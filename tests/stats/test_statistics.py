@@ -49,7 +49,12 @@ def test_a_summary_by_hand():
 
 def test_one_value_has_no_spread_and_no_interval():
     summary = summarise([2.5])
-    assert (summary.mean, summary.std, summary.iqm, summary.ci95) == (2.5, 0.0, 2.5, None)
+    assert (summary.mean, summary.std, summary.iqm, summary.ci95) == (
+        2.5,
+        0.0,
+        2.5,
+        None,
+    )
 
 
 @given(SAMPLES)

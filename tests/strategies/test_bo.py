@@ -26,7 +26,9 @@ def test_every_class_of_equal_functions_is_one_point():
     space = nb201()
     seen = whole(space, with_costs=False)
     assert {len(view) for view in seen.views} == {5044}
-    first = [space[int(i)] for i in np.random.default_rng(1).permutation(len(space))[:40]]
+    first = [
+        space[int(i)] for i in np.random.default_rng(1).permutation(len(space))[:40]
+    ]
     for view in (*seen.views, *some(space, first, with_costs=True).views):
         draws = np.random.default_rng(0).integers(len(view), size=(2, 2000))
         apart = ((view[draws[0]] - view[draws[1]]) ** 2).sum(axis=1).mean()
@@ -112,7 +114,9 @@ def test_scales_are_read_as_numbers_and_names_as_options():
         and not is_scale(("1", "3", "2"))
     )
     space = ChoiceSpace("mlp", {"width": (16, 32, 64), "act": ("relu", "tanh")})
-    np.testing.assert_array_equal(space.encode([space.at((2, 1))], "numbers"), [[2, 0, 1]])
+    np.testing.assert_array_equal(
+        space.encode([space.at((2, 1))], "numbers"), [[2, 0, 1]]
+    )
     assert space.views == ("numbers",) and ChoiceSpace(
         "acts", {"act": ("relu", "tanh")}
     ).views == ("one_hot",)
@@ -132,7 +136,8 @@ def test_where_all_around_the_best_is_known_the_next_best_is_looked_around():
     before = BayesianOptimisation(space, seed=0)
     before.tell(trials_of([best, second], scores.__getitem__))
     near = {
-        before._grown().cells[int(place)] for place in before._around_best(before._grown())
+        before._grown().cells[int(place)]
+        for place in before._around_best(before._grown())
     }
     assert near == set(space.neighbours(best))
 

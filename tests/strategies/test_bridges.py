@@ -108,7 +108,9 @@ def test_what_was_told_is_learned_from(name):
     centre = nb201()[4242]
 
     def distance(cell):
-        return float(sum(a != b for a, b in zip(cell.choices, centre.choices, strict=True)))
+        return float(
+            sum(a != b for a, b in zip(cell.choices, centre.choices, strict=True))
+        )
 
     rng = np.random.default_rng(0)
     told = [space.sample(rng) for _ in range(30)]
@@ -136,7 +138,9 @@ def test_several_objectives_with_a_limit_and_workers(name):
     assert not made.failure and len(made.trials) == 30
     assert not made.scalarised, "the library sees the objectives themselves"
     assert {trial.feasible for trial in made.trials} == {True, False}
-    assert [trial.cell for trial in made.trials] == [trial.cell for trial in again.trials]
+    assert [trial.cell for trial in made.trials] == [
+        trial.cell for trial in again.trials
+    ]
 
 
 def test_nothing_global_changes(capfd):
@@ -155,7 +159,8 @@ def test_a_bridge_is_one_of_ours_and_can_be_pickled():
         assert entry.is_trusted and entry.label == name
         plain = resolve(name.partition("(")[0])
         assert (
-            strategy_entry(plain).is_trusted and pickle.loads(pickle.dumps(plain)) is plain
+            strategy_entry(plain).is_trusted
+            and pickle.loads(pickle.dumps(plain)) is plain
         )
     made = resolve("optuna:TPESampler(n_startup_trials=3)")(nb201(), seed=0)
     assert made.knobs["n_startup_trials"] == 3
@@ -191,7 +196,8 @@ def test_a_library_that_is_missing_is_named(name, monkeypatch):
     )
     module.bridge.cache_clear()
     with pytest.raises(
-        UserError, match=rf"{name} needs {missing}: pip install 'surrogate_nas\[bridges\]'"
+        UserError,
+        match=rf"{name} needs {missing}: pip install 'surrogate_nas\[bridges\]'",
     ):
         resolve(name)
     monkeypatch.undo()
@@ -216,7 +222,8 @@ def test_a_run_leaves_nothing_to_the_next(name):
     alone = sn.search("fashion", name, "valid_loss", budget=45, seed=1)
     assert len(sn.search("fashion", name, "valid_loss, macs", budget=45).trials) == 45
     assert [
-        t.cell for t in sn.search("fashion", name, "valid_loss", budget=45, seed=1).trials
+        t.cell
+        for t in sn.search("fashion", name, "valid_loss", budget=45, seed=1).trials
     ] == [t.cell for t in alone.trials]
 
 

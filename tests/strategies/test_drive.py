@@ -17,7 +17,14 @@ from tests.conftest import assert_one_clear_line
 from tests.contracts import FRESH, broken, checks_of
 
 SPACE = nb201()
-OVER_EPOCHS = ("successive_halving", "hyperband", "bohb", "asha", "one_epoch", "bo_epochs")
+OVER_EPOCHS = (
+    "successive_halving",
+    "hyperband",
+    "bohb",
+    "asha",
+    "one_epoch",
+    "bo_epochs",
+)
 SMALL = EnumerableChoiceSpace("tiny", {name: tuple(range(8)) for name in "abc"})
 
 
@@ -73,7 +80,8 @@ def test_parameters_weigh_as_much_whatever_the_signal_s_unit():
     ]
     for unit in (1.0, 1000.0):
         read = [
-            trial(t.index, t.loss, t.penalty, unit * t.values["x[1]"]) for t in trials[:3]
+            trial(t.index, t.loss, t.penalty, unit * t.values["x[1]"])
+            for t in trials[:3]
         ]
         ranked = Signal("x", 1, 1).ranked([*read, trials[3]])
         assert [one.index for one in ranked] == [1, 2, 0, 3]
@@ -99,7 +107,9 @@ def test_what_is_driven_keeps_the_contract(name):
 
 def table(path):
     """Short runs whose loss tells what they end with, and whose error does not."""
-    one = Table("mine", SMALL.definition, "t", "s", "MIT", "c", "valid_error", Network())
+    one = Table(
+        "mine", SMALL.definition, "t", "s", "MIT", "c", "valid_error", Network()
+    )
     rng = np.random.default_rng(0)
     quality = np.linspace(0.0, 1.0, len(SMALL))[rng.permutation(len(SMALL))]
     for epochs in (2, 20):
@@ -118,7 +128,11 @@ def table(path):
 
 @pytest.mark.parametrize(
     ("name", "drive"),
-    [("hyperband", "train_loss"), ("asha", "train_accuracy"), ("bo_epochs", "train_loss")],
+    [
+        ("hyperband", "train_loss"),
+        ("asha", "train_accuracy"),
+        ("bo_epochs", "train_loss"),
+    ],
 )
 def test_a_search_that_is_driven_finds_what_the_signal_knows(name, drive, tmp_path):
     bench = table(tmp_path / "mine.h5")
@@ -129,7 +143,9 @@ def test_a_search_that_is_driven_finds_what_the_signal_knows(name, drive, tmp_pa
     assert not driven.failure and driven.strategy == f"{name}(drive={drive})"
     short = [one for one in driven.trials if one.epochs == 2]
     assert all(f"{drive}[2]" in one.values for one in short)
-    assert {one.cost_seconds for one in short} == {2.0}, "it comes with the same training"
+    assert {one.cost_seconds for one in short} == {2.0}, (
+        "it comes with the same training"
+    )
     assert driven.incumbent.score <= plain.incumbent.score
     assert driven.incumbent.score < 0.12
 
@@ -139,7 +155,12 @@ def test_a_driven_comparison_goes_on_after_a_kill_and_names_the_drive(tmp_path):
     strategies = ["asha", "asha(drive=train_loss)", "bo_epochs(drive=train_loss)"]
     for folder in ("whole", "cut"):
         compare(
-            bench, strategies, "valid_error", runs=1, budget=30, folder=tmp_path / folder
+            bench,
+            strategies,
+            "valid_error",
+            runs=1,
+            budget=30,
+            folder=tmp_path / folder,
         )
         if folder == "cut":
             for path in (tmp_path / folder / "runs").glob("*.jsonl"):
@@ -168,7 +189,11 @@ def test_a_driven_comparison_goes_on_after_a_kill_and_names_the_drive(tmp_path):
         ),
         ("bo_epochs(drive=nothing)", "valid_error", "valid_error"),
         ("hyperband(drive=params)", "valid_error", "no search metric"),
-        ("bohb(until=1.5)", "valid_error", "until must be a number from 0 to 1, not 1.5"),
+        (
+            "bohb(until=1.5)",
+            "valid_error",
+            "until must be a number from 0 to 1, not 1.5",
+        ),
         ("blind:asha(drive=train_loss)", "valid_error", "leave out drive"),
         ("asha(drive=train_loss)", "valid_error, train_loss", "leave out drive"),
         ("one_epoch(drive=3)", "valid_error", "drive of one_epoch is a text"),

@@ -16,7 +16,14 @@ from surrogate_nas.strategies import resolve
 from surrogate_nas.strategies.epochs.rungs import rungs_of
 
 SPACE = nb201()
-OVER_EPOCHS = ("successive_halving", "hyperband", "bohb", "asha", "one_epoch", "bo_epochs")
+OVER_EPOCHS = (
+    "successive_halving",
+    "hyperband",
+    "bohb",
+    "asha",
+    "one_epoch",
+    "bo_epochs",
+)
 
 
 def made(name, epochs):
@@ -196,7 +203,9 @@ def test_what_a_request_may_read_is_told_and_nothing_else_is_read(small):
         "train_loss",
         "valid_error",
     }
-    assert not any(name.startswith("test") for names in fashion.values() for name in names)
+    assert not any(
+        name.startswith("test") for names in fashion.values() for name in names
+    )
 
 
 def test_bo_over_epochs_chooses_what_ranks_cells_as_their_loss_does():
@@ -225,6 +234,8 @@ def test_bo_over_epochs_is_bo_where_nothing_read_early_ranks_cells():
     asked = drive(
         strategy,
         60,
-        lambda request: by_place(request) if request.epochs == 9 else float(rng.random()),
+        lambda request: (
+            by_place(request) if request.epochs == 9 else float(rng.random())
+        ),
     )
     assert {request.epochs for request in asked[-20:]} == {9}

@@ -41,7 +41,8 @@ def running(pid_file):
 def _runs(pid):
     try:
         return (
-            "Z" not in Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+            "Z"
+            not in Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
         )
     except FileNotFoundError:
         return False
@@ -65,9 +66,13 @@ def test_a_program_reads_the_problem_and_what_is_left(tmp_path):
     assert problem["expression"] == f"valid_loss[5] + 0.1*params subject to {limit}"
     assert problem["direction"] == "minimise"
     assert (
-        greeting["epochs"]["choices"] == [1, 2, 3, 4, 5] and greeting["epochs"]["own"] == 5
+        greeting["epochs"]["choices"] == [1, 2, 3, 4, 5]
+        and greeting["epochs"]["own"] == 5
     )
-    assert "params" in greeting["free"]["terms"] and "params" in greeting["free"]["metrics"]
+    assert (
+        "params" in greeting["free"]["terms"]
+        and "params" in greeting["free"]["metrics"]
+    )
     assert len(first["tell"]) == 10
     asked = [one["left"] for one in later if "ask" in one]
     assert [one["cells"] for one in asked] == [4, 3, 2, 1]
@@ -77,7 +82,9 @@ def test_a_program_reads_the_problem_and_what_is_left(tmp_path):
     text = heard.read_text()
     assert "test_" not in text and "fashion" not in text.replace("@fashion", "")
     again = sn.search("fashion", name, ASKED, **given)
-    assert [trial.cell for trial in run.trials] == [trial.cell for trial in again.trials]
+    assert [trial.cell for trial in run.trials] == [
+        trial.cell for trial in again.trials
+    ]
     assert strategy_entry(name).label == name and strategy_entry(name).is_trusted
 
 
@@ -129,7 +136,10 @@ def test_a_program_may_choose_among_the_epochs():
         ({"sample": 0}, "sample: Expected `int` >= 1"),
         ({"sample": 10**9}, "sample: Expected `int` <= 1000"),
         ({"query": []}, "query: Expected `array` of length >= 1"),
-        ({"evaluate": [CELL, CELL, CELL]}, "evaluate takes at most 2 cells here, not 3"),
+        (
+            {"evaluate": [CELL, CELL, CELL]},
+            "evaluate takes at most 2 cells here, not 3",
+        ),
         ({"evaluate": [CELL], "usage": {"token": 5}}, "unknown field `token`"),
         ({"evaluate": [CELL], "usage": {"tokens": -5}}, "`float` >= 0.0"),
         ({"evaluate": [CELL], "usage": {"tokens": float("nan")}}, "`float` >= 0.0"),
@@ -152,7 +162,8 @@ def test_a_budget_of_tokens_ends_a_run():
     run = sn.search("fashion", talker("learn"), ASKED, budget=40, budget_tokens=250)
     assert len(run.trials) == 12, "the third answer passes it and does not count"
     assert (
-        len(sn.search("fashion", "random", ASKED, budget=15, budget_tokens=1).trials) == 15
+        len(sn.search("fashion", "random", ASKED, budget=15, budget_tokens=1).trials)
+        == 15
     )
 
 
@@ -170,7 +181,9 @@ def test_it_runs_blinded_with_several_objectives_and_keeps_the_contract(tmp_path
     heard = tmp_path / "heard"
     name = f"blind:{talker('learn', heard)}"
     run = sn.search("fashion", name, f"{ASKED} + 0.1*latency@cpu", budget=14)
-    assert len(run.trials) == 14 and {trial.cell.text[0] for trial in run.trials} == {"|"}
+    assert len(run.trials) == 14 and {trial.cell.text[0] for trial in run.trials} == {
+        "|"
+    }
     text = heard.read_text()
     words = "conv pool skip edge nb201 fashion valid_ params latency cpu nats".split()
     assert [word for word in words if word in text] == []
@@ -195,7 +208,9 @@ def test_it_runs_blinded_with_several_objectives_and_keeps_the_contract(tmp_path
 def test_a_program_that_fails_is_quoted_and_ended(bad, said, tmp_path):
     pids = tmp_path / "pids"
     limit = 0.7 if bad == "hangs" else 60
-    external = External(nb201(), seed=0, command=command(bad, pids), timeout_seconds=limit)
+    external = External(
+        nb201(), seed=0, command=command(bad, pids), timeout_seconds=limit
+    )
     external.tell(trials_of(nb201()[:3]))
     with pytest.raises(UserError) as raised:
         for _ in range(3):

@@ -43,7 +43,9 @@ def test_only_entries_that_are_new_or_named_are_rewritten(tmp_path):
     file.write_text(json.dumps(before | {"gone": 1}))
 
     def update(*wanted, part=""):
-        return golden.update(file, part, len, ("old", "old(x=2)", "other", "new"), wanted)
+        return golden.update(
+            file, part, len, ("old", "old(x=2)", "other", "new"), wanted
+        )
 
     assert update() == ["old", "old(x=2)", "other"], "what differs is named"
     assert json.loads(file.read_text()) == before | {"new": 3}

@@ -110,7 +110,9 @@ def test_the_zoo_beats_random_search(name, space):
 
 def test_it_runs_under_a_cap_with_workers_and_several_objectives():
     bench = sn.load("fashion")
-    objective = sn.Objective("valid_loss + 0.1*params", bench, subject_to="params <= 5000")
+    objective = sn.Objective(
+        "valid_loss + 0.1*params", bench, subject_to="params <= 5000"
+    )
     run = sn.search(bench, "guided", objective, budget=40, seed=0, simulated_workers=4)
     assert len({trial.cell for trial in run.trials}) == 40
     assert all(trial.feasible for trial in run.trials[20:])
@@ -124,7 +126,9 @@ def test_a_functional_twin_of_a_told_cell_is_believed_to_lose_as_much(space):
     cells = draw(space, 30)
     told_class = space.identity(cells[0])
     twin = next(
-        cell for cell in space if cell not in cells and space.identity(cell) == told_class
+        cell
+        for cell in space
+        if cell not in cells and space.identity(cell) == told_class
     )
     made = told(Guided(space, seed=0, model="ridge"), cells)
     model, floor = made._model()
@@ -137,7 +141,10 @@ def test_a_functional_twin_of_a_told_cell_is_believed_to_lose_as_much(space):
 
 
 def test_networks_read_paths_where_the_space_has_them(space):
-    assert resolve("bananas")(space, seed=0)._settings == {"encoding": "paths", "steps": 80}
+    assert resolve("bananas")(space, seed=0)._settings == {
+        "encoding": "paths",
+        "steps": 80,
+    }
     assert resolve("bananas")(TinySpace(), seed=0)._settings["encoding"] is None
     assert resolve("bananas(encoding=one_hot,steps=3)")(space, seed=0)._settings == {
         "encoding": "one_hot",

@@ -59,7 +59,10 @@ def test_the_expected_penalty_is_that_of_all_cells_enumerated(own, terms):
     share = probabilities[np.arange(6), bench.space.choices].prod(axis=1)
     assert share.sum() == pytest.approx(1)
     assert (
-        abs(summed.expected(probabilities) - share @ objective.known.penalty(bench.space))
+        abs(
+            summed.expected(probabilities)
+            - share @ objective.known.penalty(bench.space)
+        )
         < 1e-9
     )
     assert np.allclose(
@@ -145,8 +148,12 @@ def test_a_supernet_context_of_a_table_charges_on_its_clock_and_holds_no_answers
         sn.Objective("valid_loss + 0.1*params", sn.load("fashion")), hidden=True
     ).penalty.matrix.any()
     made = context.supernet(epochs=1, seed=0)
-    (task,) = [held for held in reachable(made, context) if type(held).__name__ == "Task"]
-    assert not [held for held in reachable(made, context) if isinstance(held, FORBIDDEN)]
+    (task,) = [
+        held for held in reachable(made, context) if type(held).__name__ == "Task"
+    ]
+    assert not [
+        held for held in reachable(made, context) if isinstance(held, FORBIDDEN)
+    ]
     with pytest.raises(UserError, match="reads none itself"):
         task.data  # noqa: B018
     made.train(torch.full((6, 5), 0.2))
@@ -204,7 +211,9 @@ def test_the_gradient_of_the_mixture_is_that_of_finite_differences():
     for place in ((0, 3), (3, 1), (5, 4), (2, 0)):
         step = torch.zeros_like(start)
         step[place] = 1e-7  # a longer one crosses where a ReLU begins
-        ends = [supernet.judge((start + sign * step).requires_grad_()) for sign in (1, -1)]
+        ends = [
+            supernet.judge((start + sign * step).requires_grad_()) for sign in (1, -1)
+        ]
         assert (ends[0] - ends[1]) / 2e-7 == pytest.approx(
             float(weights.grad[place]), rel=1e-4, abs=1e-8
         )
@@ -277,7 +286,9 @@ def test_a_dear_network_collapses_and_dead_cells_are_passed_over(space):
         made.choose, made.refused = choose, 0
         cell, second = islice(made.wanted(), 2)
         assert any(space.graph(cell, live_only=True).operations)
-        chances = [made.probabilities[range(6), c.choices].prod() for c in (cell, second)]
+        chances = [
+            made.probabilities[range(6), c.choices].prod() for c in (cell, second)
+        ]
         assert choose == "sampled" or chances[0] >= chances[1]
         if choose == "without_none":
             assert NONE not in cell.choices and made.refused == 0
@@ -338,7 +349,8 @@ def test_the_first_cell_bears_the_supernet_and_a_budget_ends_within_it(own, tmp_
     side = made(Budget(cells=5), workers=3)
     ready = side.trials[2].finished - alone[2]
     assert (
-        all(trial.finished >= ready for trial in side.trials[2:]) and len(side.trials) == 5
+        all(trial.finished >= ready for trial in side.trials[2:])
+        and len(side.trials) == 5
     )
     stored = made(Budget(cells=5), folder=tmp_path)
     assert (
@@ -368,7 +380,12 @@ def test_the_report_shows_what_was_refused(own, tmp_path):
         folder=tmp_path / "runs",
     )
     page = sn.write_report(compared, tmp_path).read_text()
-    for text in ("cells without a path", "share of E[λR]", "edge 2-3", "without weights"):
+    for text in (
+        "cells without a path",
+        "share of E[λR]",
+        "edge 2-3",
+        "without weights",
+    ):
         assert text in page
     assert "random</span></h3>" not in page
 

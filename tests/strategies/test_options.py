@@ -105,7 +105,9 @@ def test_two_settings_are_two_strategies_of_one_folder(tmp_path):
         for name in made.strategies
     }
     assert len({tuple(cells) for cells in found.values()}) == 4
-    again = sn.compare("fashion", strategies, runs=2, budget=14, folder=tmp_path / "out")
+    again = sn.compare(
+        "fashion", strategies, runs=2, budget=14, folder=tmp_path / "out"
+    )
     assert [run.trials for run in again.runs] == [run.trials for run in made.runs]
     with pytest.raises(UserError, match="step of Mine is a whole number"):
         sn.search("fashion", f"{spec}(step=fast)", budget=1)

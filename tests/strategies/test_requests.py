@@ -46,18 +46,25 @@ class OnlyEarly(Halving):
         return [sn.Request(self.space.sample(self.rng), self.epochs[0])]
 
 
-def test_a_request_reads_other_epochs_and_only_the_objective_s_own_can_be_the_answer(small):
+def test_a_request_reads_other_epochs_and_only_the_objective_s_own_can_be_the_answer(
+    small,
+):
     run = sn.search(small, Halving, "valid_error", budget=40, seed=1)
-    early, late = ([t for t in run.trials if t.epochs == epochs] for epochs in (12, 200))
+    early, late = (
+        [t for t in run.trials if t.epochs == epochs] for epochs in (12, 200)
+    )
     assert len(early) > 20 and len(late) >= 15
-    assert {t.cost_seconds for t in early} == {13.0} and {t.cost_seconds for t in late} == {
-        201.0
-    }
+    assert {t.cost_seconds for t in early} == {13.0} and {
+        t.cost_seconds for t in late
+    } == {201.0}
     assert all(
         t.values == {"valid_error[12]": small.query(t.cell, "valid_error", epochs=12)}
         for t in early
     )
-    assert run.incumbent == min(late, key=lambda t: t.score) and run.incumbent.epochs == 200
+    assert (
+        run.incumbent == min(late, key=lambda t: t.score)
+        and run.incumbent.epochs == 200
+    )
     ends = [t.finished for t in run.trials]
     assert ends == sorted(ends) and ends[-1] == pytest.approx(run.simulated_seconds)
 
@@ -85,14 +92,21 @@ def test_what_a_strategy_may_not_request_is_its_own_failure(small):
 def test_workers_on_the_simulated_clock_tell_in_order_of_finishing(strategy):
     bench = sn.load("fashion")
     run = sn.search(
-        bench, strategy, "valid_loss + 0.1*params", budget=40, simulated_workers=4, seed=2
+        bench,
+        strategy,
+        "valid_loss + 0.1*params",
+        budget=40,
+        simulated_workers=4,
+        seed=2,
     )
     assert len(run.trials) == 40
     finished = [trial.finished for trial in run.trials]
-    assert finished == sorted(finished) and [trial.index for trial in run.trials] == list(
-        range(40)
+    assert finished == sorted(finished) and [
+        trial.index for trial in run.trials
+    ] == list(range(40))
+    assert all(
+        t.finished == pytest.approx(t.started + t.cost_seconds) for t in run.trials
     )
-    assert all(t.finished == pytest.approx(t.started + t.cost_seconds) for t in run.trials)
     moments = sorted({t.started for t in run.trials})
     busy = [sum(t.started <= m < t.finished for t in run.trials) for m in moments]
     assert max(busy) == 4 and finished[-1] < 0.5 * run.simulated_seconds
@@ -116,13 +130,20 @@ def test_several_objectives_give_every_trial_its_vector(small):
     scores = objective.over_space()
     assert scores is not None and scores.vector.shape == (15625, 2)
     feasible = scores.feasible
-    np.testing.assert_allclose(scores.vector.sum(axis=1)[feasible], scores.score[feasible])
+    np.testing.assert_allclose(
+        scores.vector.sum(axis=1)[feasible], scores.score[feasible]
+    )
     assert (scores.vector[~feasible] > scores.vector[feasible].max(axis=0)).all()
     assert str(objective).startswith(
         "valid_error[200] + 0.1*params, latency@thing subject to"
     )
     assert Objective(str(objective), small).fingerprint == objective.fingerprint
-    for text in ("params, macs", "valid_error, diversity", "valid_error,", ", valid_error"):
+    for text in (
+        "params, macs",
+        "valid_error, diversity",
+        "valid_error,",
+        ", valid_error",
+    ):
         with pytest.raises(UserError):
             Objective(text, small)
 
@@ -148,9 +169,12 @@ def test_a_strategy_of_one_objective_covers_a_front_by_random_weights(small, tmp
     assert content["objective"]["objectives"] == ["valid_error[200]", "latency@thing"]
 
 
-def test_what_is_known_for_free_is_lambda_r_and_feasibility_and_holds_no_benchmark(small):
+def test_what_is_known_for_free_is_lambda_r_and_feasibility_and_holds_no_benchmark(
+    small,
+):
     objective = Objective(
-        "valid_error + 0.1*params + 0.2*latency@thing subject to latency@thing <= 4", small
+        "valid_error + 0.1*params + 0.2*latency@thing subject to latency@thing <= 4",
+        small,
     )
     known = objective.known
     scores = objective.over_space()
@@ -185,7 +209,9 @@ class Knows(Greedy):
 
 
 @pytest.mark.parametrize("hidden", [False, True])
-def test_a_strategy_reads_what_is_known_where_it_declares_it_unless_withheld(small, hidden):
+def test_a_strategy_reads_what_is_known_where_it_declares_it_unless_withheld(
+    small, hidden
+):
     made = sn.compare(
         small,
         [Knows, "random"],
@@ -195,7 +221,11 @@ def test_a_strategy_reads_what_is_known_where_it_declares_it_unless_withheld(sma
         hidden=hidden,
     )
     assert not made.failures
-    assert made.to_json()["known"] == {"hidden": hidden, "terms": ["params"], "missing": []}
+    assert made.to_json()["known"] == {
+        "hidden": hidden,
+        "terms": ["params"],
+        "missing": [],
+    }
 
 
 def test_a_run_ends_at_a_target_and_when_a_callback_says_so(small):
@@ -252,7 +282,9 @@ def test_training_on_costs_the_difference_where_epochs_are_points_of_one_run():
         ]
 
     def whole(cell, epochs):
-        return float(bench.measure([cell], [bench.question("valid_loss", epochs)]).cost[0])
+        return float(
+            bench.measure([cell], [bench.question("valid_loss", epochs)]).cost[0]
+        )
 
     seconds = [
         float(bench.query(cell, "train_seconds", epochs=epochs)) for epochs in (1, 3, 5)
@@ -260,7 +292,9 @@ def test_training_on_costs_the_difference_where_epochs_are_points_of_one_run():
     once = float(bench.query(cell, "valid_seconds", epochs=5))
     assert charged(Request(cell, 1)) == [whole(cell, 1)]
     assert charged(Request(cell, 3)) == [pytest.approx(seconds[1] - seconds[0] + once)]
-    assert charged(Request(cell, 3)) == [whole(cell, 3)], "asking again is training again"
+    assert charged(Request(cell, 3)) == [whole(cell, 3)], (
+        "asking again is training again"
+    )
     assert charged(Request(cell, 5), Request(other, 5)) == [
         pytest.approx(seconds[2] - seconds[1] + once),
         whole(other, 5),

@@ -21,7 +21,9 @@ from surrogate_nas.space.network import Network
 from surrogate_nas.tables import Table, write_table
 from tests.outcomes import made, steps
 
-SPACE = EnumerableChoiceSpace("grid", {name: tuple(range(6)) for name in ("a", "b", "c")})
+SPACE = EnumerableChoiceSpace(
+    "grid", {name: tuple(range(6)) for name in ("a", "b", "c")}
+)
 SEEDS = (777, 888, 999)
 
 
@@ -38,7 +40,9 @@ ERROR = {epochs: _per_seed(level) for epochs, level in ((12, 30.0), (200, 0.0))}
 
 @pytest.fixture(scope="module")
 def path(tmp_path_factory):
-    table = Table("noisy", SPACE.definition, "t", "s", "l", "c", "valid_error", Network())
+    table = Table(
+        "noisy", SPACE.definition, "t", "s", "l", "c", "valid_error", Network()
+    )
     error = Metric("valid_error", "%", "search", "error")
     loss = Metric("valid_loss", "nats", "search", "loss")
     for epochs, columns in ERROR.items():
@@ -92,7 +96,8 @@ def test_a_draw_is_one_held_seed_of_the_cell_and_follows_from_root_run_and_cell(
     np.testing.assert_array_equal(backwards, seen[0, 1])
     assert objective.seen(Draw(0, 1), [cells[5]]).values[0, 0] == seen[0, 1][5]
     counts = np.mean(
-        [[(values == column).sum() for column in held] for values in seen.values()], axis=0
+        [[(values == column).sum() for column in held] for values in seen.values()],
+        axis=0,
     )
     # half of 108 and a third of 108 each; 36 of the third seed
     assert np.abs(counts - [90, 90, 36]).max() < 20
@@ -106,7 +111,8 @@ def test_runs_of_other_lengths_show_the_same_training(noisy):
     ledger = Ledger(objective, root=3, run=2)
     for cell in SPACE[:20]:
         early, late = (
-            next(ledger.look_up([Request(cell, epochs)])).values[0] for epochs in (12, 200)
+            next(ledger.look_up([Request(cell, epochs)])).values[0]
+            for epochs in (12, 200)
         )
         (which,) = (seed for seed in SEEDS if ERROR[12][seed][cell.index] == early)
         assert ERROR[200][which][cell.index] == late
@@ -117,7 +123,9 @@ def test_runs_of_other_lengths_show_the_same_training(noisy):
         next(ledger.look_up([Request(SPACE[0], 200, ("valid_loss",))]))
 
 
-def test_all_strategies_of_a_run_see_the_same_and_policies_are_never_mixed(path, tmp_path):
+def test_all_strategies_of_a_run_see_the_same_and_policies_are_never_mixed(
+    path, tmp_path
+):
     made, stored = (
         sn.compare(
             str(path),
@@ -140,7 +148,9 @@ def test_all_strategies_of_a_run_see_the_same_and_policies_are_never_mixed(path,
         t.score for t in made.runs_of("random")[1].trials[:5]
     ]
     with pytest.raises(UserError, match="holds another comparison"):
-        sn.compare(str(path), ["random", "evolution"], runs=2, budget=60, folder=tmp_path)
+        sn.compare(
+            str(path), ["random", "evolution"], runs=2, budget=60, folder=tmp_path
+        )
     again = read_comparison(tmp_path)
     assert again.objective.draws and again.to_json() | {
         "strategies": 0
@@ -190,7 +200,10 @@ def test_overtuning_is_what_the_last_pick_loses_against_the_best_pick():
     assert problem.overtuning("a") is None
     traces = zip(problem.traces["a"], losses, strict=True)
     overtuned = {"a": [replace(trace, overtuning=loss) for trace, loss in traces]}
-    assert replace(problem, traces=overtuned).overtuning("a") == (pytest.approx(2 / 3), 1.0)
+    assert replace(problem, traces=overtuned).overtuning("a") == (
+        pytest.approx(2 / 3),
+        1.0,
+    )
 
 
 def test_limits_and_fronts_are_seen_by_seed_and_reported_by_the_mean(path, noisy):
@@ -200,7 +213,9 @@ def test_limits_and_fronts_are_seen_by_seed_and_reported_by_the_mean(path, noisy
     )
     run = sn.search(noisy, "random", objective, budget=150)
     told = objective.reported(run.trials)
-    assert {(a.feasible, b.feasible) for a, b in zip(run.trials, told, strict=True)} == {
+    assert {
+        (a.feasible, b.feasible) for a, b in zip(run.trials, told, strict=True)
+    } == {
         (True, True),
         (True, False),
         (False, False),
@@ -244,7 +259,9 @@ def test_a_draw_is_refused_where_it_cannot_be(noisy, path, snas):
         ((path, "--objective", "valid_error + 0.1*diversity"), "diversity"),
     ):
         refused = snas("search", *arguments, "--seed-policy", "draw")
-        assert refused.code == 2 and said in refused.err and refused.err.count("\n") == 1
+        assert (
+            refused.code == 2 and said in refused.err and refused.err.count("\n") == 1
+        )
     assert (
         "'best' is not one of 'mean', 'draw'"
         in snas("search", path, "--seed-policy", "best").err
@@ -275,9 +292,7 @@ def test_the_command_line_tells_what_was_seen_and_what_it_is(path, snas, tmp_pat
     assert found["regret"] == pytest.approx(
         best["score"] - sn.Objective("valid_error", sn.load(str(path))).optimum()
     )
-    asked = (
-        f"compare {path} --strategies random --runs 2 --budget 15 --seed-policy draw --json"
-    )
+    asked = f"compare {path} --strategies random --runs 2 --budget 15 --seed-policy draw --json"
     made = snas(*asked.split(), "--out", tmp_path).json
     plain = sn.Objective("valid_error", sn.load(str(path)))
     assert (
@@ -307,14 +322,18 @@ def test_the_noise_is_that_of_the_best_cells(path):
         "valid_error + 0.1*diversity",
         "valid_error, latency@mine",
     ):
-        assert sn.compare(str(path), ["random"], without, runs=1, budget=5).noise is None
+        assert (
+            sn.compare(str(path), ["random"], without, runs=1, budget=5).noise is None
+        )
 
 
 ROBUST = "robust_error@pgd-1"
 
 
 def test_a_study_may_declare_a_final_metric_and_says_so(path, snas, tmp_path):
-    asked = f"compare {path} --strategies random --runs 1 --budget 12 --objective {ROBUST}"
+    asked = (
+        f"compare {path} --strategies random --runs 1 --budget 12 --objective {ROBUST}"
+    )
     compare = asked.split()
     refused = snas(*compare, "--out", tmp_path / "none")
     assert (
@@ -329,7 +348,9 @@ def test_a_study_may_declare_a_final_metric_and_says_so(path, snas, tmp_path):
     assert told.json["objective"]["search_on_final"] == [ROBUST]
     assert set(told.json["strategies"][0]["best"]["final"]) == {"test_error"}
     again = snas("report", tmp_path, "--json")
-    assert again.json["fingerprint"] == told.json["fingerprint"] and warning in again.err
+    assert (
+        again.json["fingerprint"] == told.json["fingerprint"] and warning in again.err
+    )
     asked = f"search {path} --strategy random --budget 5 --json"
     searched = f"--objective valid_error+{ROBUST} --search-on-final {ROBUST}".split()
     search = snas(*asked.split(), *searched)
@@ -338,7 +359,9 @@ def test_a_study_may_declare_a_final_metric_and_says_so(path, snas, tmp_path):
 
 
 def test_no_other_final_metric_is_seen_and_none_is_declared_in_vain(noisy):
-    objective = sn.Objective(f"0.5*{ROBUST} + valid_error", noisy, search_on_final=ROBUST)
+    objective = sn.Objective(
+        f"0.5*{ROBUST} + valid_error", noisy, search_on_final=ROBUST
+    )
     assert objective.fingerprint != sn.Objective("valid_error", noisy).fingerprint
     ledger = Ledger(objective)
     assert next(ledger.look_up([Request(SPACE[0], 200, (ROBUST,))])).values

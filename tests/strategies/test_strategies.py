@@ -52,12 +52,14 @@ def cells_of(names, n):
     spaces = nb201(), TinySpace(), LargeSpace()
     made = [(resolve(name), space) for name in names for space in spaces]
     return [
-        [str(cell) for cell in trajectory(kind, space, seed=0, n=n)] for kind, space in made
+        [str(cell) for cell in trajectory(kind, space, seed=0, n=n)]
+        for kind, space in made
     ]
 
 
 @pytest.mark.parametrize(
-    ("names", "n"), [(SWIFT_ONES, 20), pytest.param(SLOW_ONES, 8, marks=pytest.mark.slow)]
+    ("names", "n"),
+    [(SWIFT_ONES, 20), pytest.param(SLOW_ONES, 8, marks=pytest.mark.slow)],
 )
 def test_every_strategy_repeats_in_another_process_with_another_hash_seed(names, n):
     assert elsewhere(cells_of, names, n) == cells_of(names, n)

@@ -97,7 +97,9 @@ def test_a_term_of_fewer_epochs_keeps_its_own_when_others_are_read_early(tmp_pat
     )
     for epochs in (4, 12, 200):
         table.add(
-            Metric("valid_error", "%", "search", "error"), epochs, np.full(N, float(epochs))
+            Metric("valid_error", "%", "search", "error"),
+            epochs,
+            np.full(N, float(epochs)),
         )
     write_table(table, tmp_path / "three.h5")
     objective = Objective(
@@ -133,9 +135,18 @@ def test_only_training_on_costs_less_and_asking_again_costs_the_whole_again(smal
     ledger = Ledger(Objective("valid_error", OneCurve(small.path)))
     cell = small.space[3]
     other = small.space[4]
-    asked = [(cell, 12), (other, 200), (cell, 200), (cell, 200), (cell, 12), (cell, 200)]
+    asked = [
+        (cell, 12),
+        (other, 200),
+        (cell, 200),
+        (cell, 200),
+        (cell, 12),
+        (cell, 200),
+    ]
     costs = [
-        trial.cost_seconds for one in asked for trial in ledger.evaluate([sn.Request(*one)])
+        trial.cost_seconds
+        for one in asked
+        for trial in ledger.evaluate([sn.Request(*one)])
     ]
     assert costs == [13.0, 201.0, 189.0, 201.0, 13.0, 201.0]
 
@@ -223,7 +234,9 @@ def weighted():
 Weighted = tuple[Scalarised, list[Recorder]]
 
 
-def test_the_scalarised_score_is_the_augmented_chebyshev_norm_of_what_was_seen(weighted):
+def test_the_scalarised_score_is_the_augmented_chebyshev_norm_of_what_was_seen(
+    weighted,
+):
     strategy, (recorder,) = weighted
     strategy.tell(vectors([(1.0, 40.0), (3.0, 20.0), (2.0, 20.0)]))
     weights = np.random.default_rng([5, 2]).dirichlet(np.ones(2))
@@ -258,7 +271,9 @@ def test_every_ten_trials_a_new_strategy_is_told_all_under_new_weights(weighted)
     assert len(again) == 10
     rng = np.random.default_rng([5, 2])
     rng.dirichlet(np.ones(2))
-    scaled = np.array([(i / 9, 1 - i / 9) for i in range(10)]) * rng.dirichlet(np.ones(2))
+    scaled = np.array([(i / 9, 1 - i / 9) for i in range(10)]) * rng.dirichlet(
+        np.ones(2)
+    )
     assert [t.score for t in again] == pytest.approx(
         scaled.max(axis=1) + 0.05 * scaled.sum(axis=1)
     )
@@ -302,7 +317,9 @@ def test_a_curve_knows_no_incumbent_before_the_first_answer():
 
 
 def test_zero_cost_without_proxies_begins_as_bo_does():
-    one, other = (kind(nb201(), seed=0).ask(6) for kind in (ZeroCost, BayesianOptimisation))
+    one, other = (
+        kind(nb201(), seed=0).ask(6) for kind in (ZeroCost, BayesianOptimisation)
+    )
     assert one == other and len(one) == 6
 
 

@@ -48,7 +48,9 @@ def test_scores_worked_out_by_hand():
     truth = np.array([1.0, 2.0, 3.0, 4.0])
     found = Prediction(np.array([2.0, 1.0, 3.0, 5.0]), np.array([1.0, 0.1, 1.0, 1.0]))
     scores = scores_of(truth, found, top=1)
-    assert scores["kendall"] == pytest.approx(4 / 6) and scores["kendall_top_half"] == -1.0
+    assert (
+        scores["kendall"] == pytest.approx(4 / 6) and scores["kendall_top_half"] == -1.0
+    )
     assert scores["spearman"] == pytest.approx(0.8)
     assert scores["r2"] == pytest.approx(1 - 3 / 5) and scores["mae"] == 0.75
     assert scores["coverage90"] == 0.75 and scores["coverage90_top_quarter"] == 1.0
@@ -77,6 +79,9 @@ def test_real_accuracy_is_learned_and_its_interval_is_honest(real):
 def test_real_latency_is_learned_from_ten_cells(real):
     values = real.column("latency@gold_6226")
     scores, _ = evaluate(
-        make_model("ridge", "cost"), real.space, values, split_cells(real.space, values, 10)
+        make_model("ridge", "cost"),
+        real.space,
+        values,
+        split_cells(real.space, values, 10),
     )
     assert scores["spearman"] > 0.95

@@ -70,7 +70,9 @@ def test_left_out_is_what_a_process_without_the_point_says(points, values):
         there = without._replace(variance=process.variance).predict(
             kernel(points[kept], points[[i]])
         )
-        np.testing.assert_allclose([mean[i], std[i]], [there[0][0], there[1][0]], rtol=1e-8)
+        np.testing.assert_allclose(
+            [mean[i], std[i]], [there[0][0], there[1][0]], rtol=1e-8
+        )
     np.testing.assert_allclose(process.left_out(values + 3)[0], mean + 3)
 
 
@@ -81,7 +83,9 @@ HYPER = Hyper(1.5, 0.1, 0.05)
 
 def to_everywhere(points):
     same = np.equal.outer(PLACES, np.arange(len(points)))
-    return np.asarray(kernel(points[PLACES], points, HYPER.length) + HYPER.shared * same)
+    return np.asarray(
+        kernel(points[PLACES], points, HYPER.length) + HYPER.shared * same
+    )
 
 
 def covariance(points, places, hyper):
@@ -105,7 +109,10 @@ def conditioned(points, places, target, hyper):
     to_all = kernel(points, points[places], hyper.length) + hyper.shared * same
     variance = (target - level) @ inverse @ (target - level) / len(places)
     left = (
-        1 + hyper.shared + hyper.noise - np.einsum("ij,jk,ik->i", to_all, inverse, to_all)
+        1
+        + hyper.shared
+        + hyper.noise
+        - np.einsum("ij,jk,ik->i", to_all, inverse, to_all)
     )
     return level + to_all @ inverse @ (target - level), variance * left
 
@@ -121,7 +128,9 @@ def test_what_is_seen_at_once_or_in_turn_is_the_conditional_distribution(
     for place, row in zip(PLACES[at_once:], to_all[at_once:], strict=True):
         process.observe(int(place), row)
     target = values[:12] + 3.0
-    mean, variance = process.predict(target, np.empty(0, dtype=np.intp), np.empty((0, 25)))
+    mean, variance = process.predict(
+        target, np.empty(0, dtype=np.intp), np.empty((0, 25))
+    )
     expected = conditioned(points, PLACES, target, hyper)
     np.testing.assert_allclose(mean, expected[0], rtol=1e-8)
     np.testing.assert_allclose(variance, expected[1], rtol=1e-8)
@@ -140,7 +149,8 @@ def test_pending_cells_take_their_variance_and_leave_the_mean(points, values):
         mean, conditioned(points, PLACES, believed, hyper)[0], atol=1e-8
     )
     (of_all, of_told) = (
-        conditioned(points, p, np.sin(np.arange(len(p))), hyper)[1] for p in (PLACES, told)
+        conditioned(points, p, np.sin(np.arange(len(p))), hyper)[1]
+        for p in (PLACES, told)
     )
     shares = (of_all / of_all[15]) / (
         of_told / of_told[15]
@@ -154,7 +164,9 @@ def test_a_block_that_says_nothing_gets_the_smaller_weight():
     rng = np.random.default_rng(1)
     told, nothing = rng.standard_normal((2, 120, 1)) / np.sqrt(2)
     values = np.sin(3 * told[:, 0]) + 0.05 * rng.standard_normal(120)
-    weights, noise = most_likely_weights([told, nothing], values - values.mean(), seed=0)
+    weights, noise = most_likely_weights(
+        [told, nothing], values - values.mean(), seed=0
+    )
     assert weights[0] > 20 * weights[1] and noise < 0.05
 
 

@@ -29,7 +29,9 @@ def errors_of(cells):
 
 
 def some(space, n, seed=0):
-    return [space[int(i)] for i in np.random.default_rng(seed).permutation(len(space))[:n]]
+    return [
+        space[int(i)] for i in np.random.default_rng(seed).permutation(len(space))[:n]
+    ]
 
 
 @pytest.fixture(scope="module")
@@ -68,7 +70,9 @@ def whole(space, fitted):
 
 
 def test_functional_twins_are_predicted_equal_over_the_whole_space(space, whole):
-    _, first, of_class = np.unique(space.classes, return_index=True, return_inverse=True)
+    _, first, of_class = np.unique(
+        space.classes, return_index=True, return_inverse=True
+    )
     for numbers in whole:
         np.testing.assert_array_equal(numbers, numbers[first][of_class])
     assert len(np.unique(whole.mean)) > 5000
@@ -128,7 +132,8 @@ def test_another_space_of_graphs_is_read(space):
     cells = some(other, 60)
     model = GraphNetwork(**QUICK).fit(cells, errors_of(cells), other)
     assert (
-        kendalltau(model.predict(other[::20]).mean, errors_of(other[::20])).statistic > 0.4
+        kendalltau(model.predict(other[::20]).mean, errors_of(other[::20])).statistic
+        > 0.4
     )
     with pytest.raises(
         UserError, match="cells are those of the space nb201, not of renamed"
@@ -140,7 +145,9 @@ def test_another_space_of_graphs_is_read(space):
 @pytest.mark.slow
 def test_on_real_errors_it_is_far_better_than_a_mean(space, real):
     values = real.column("valid_error", epochs=200)
-    train, test = np.split(np.random.default_rng(0).permutation(len(space))[:2000], [200])
+    train, test = np.split(
+        np.random.default_rng(0).permutation(len(space))[:2000], [200]
+    )
     model = make_model("gnn", "error", seed=0).fit(
         [space[int(i)] for i in train], values[train]
     )

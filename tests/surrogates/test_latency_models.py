@@ -94,14 +94,16 @@ def test_known_devices_help_a_new_one(taught, space):
         for k in range(5)
     ]
     with_them, without = (
-        np.mean([rho(m, space, new, drawn) for drawn in draws]) for m in (taught, Latency())
+        np.mean([rho(m, space, new, drawn) for drawn in draws])
+        for m in (taught, Latency())
     )
     assert with_them > 0.94 and with_them > without + 0.01
 
 
 def test_additive_latencies_are_learned_from_ten_cells(taught, space, drawn):
     assert (
-        rho(taught, space, latency_of(space, (0.05, 0.2, 4.0, 4.5, 0.3)), drawn[:10]) > 0.99
+        rho(taught, space, latency_of(space, (0.05, 0.2, 4.0, 4.5, 0.3)), drawn[:10])
+        > 0.99
     )
 
 
@@ -170,7 +172,9 @@ def test_a_bad_known_device_is_named(space, values, says):
 
 def test_a_known_device_of_another_space_is_refused(space):
     stranger = Cell((0,) * 6, "|elsewhere|", 0)
-    with pytest.raises(UserError, match="device odd: .* a cell of the space nb201 reads"):
+    with pytest.raises(
+        UserError, match="device odd: .* a cell of the space nb201 reads"
+    ):
         Latency(known={"odd": ([stranger] * 3, [1.0, 2.0, 3.0])}).fit(
             space[:3], [1.0, 2.0, 3.0]
         )
@@ -212,7 +216,9 @@ def test_the_evidence_finds_the_noise():
     matrix = np.column_stack([np.ones(150), rng.uniform(-0.3, 0.3, (150, 3))])
     target = matrix @ np.array([1.0, 0.5, 0.4, 0.0]) + 0.05 * rng.standard_normal(150)
     group = np.array([0, 1, 1, 1])
-    prior = Prior(np.zeros(4), np.zeros((0, 4)), group, np.full(4, -3.0), np.full(4, 4.0))
+    prior = Prior(
+        np.zeros(4), np.zeros((0, 4)), group, np.full(4, -3.0), np.full(4, 4.0)
+    )
     assert np.exp(most_evident([(matrix, target)], prior)[-1] / 2) == pytest.approx(
         0.05, rel=0.15
     )
@@ -220,13 +226,20 @@ def test_the_evidence_finds_the_noise():
 
 def test_devices_of_one_chip_never_teach_each_other():
     assert (
-        chip("titanx_256") == chip("titanxp_1") == chip("1080ti_32") != chip("titan_rtx_1")
+        chip("titanx_256")
+        == chip("titanxp_1")
+        == chip("1080ti_32")
+        != chip("titan_rtx_1")
     )
     assert chip("titan_rtx_256") == chip("2080ti_1") and chip("gold_6226") == chip(
         "gold_6240"
     )
-    assert chip("essential_ph_1") == "essential_ph_1" and chip("pixel2") != chip("pixel3")
-    assert not {chip(device) for device in HELP_POOL} & {chip(device) for device in UNSEEN}
+    assert chip("essential_ph_1") == "essential_ph_1" and chip("pixel2") != chip(
+        "pixel3"
+    )
+    assert not {chip(device) for device in HELP_POOL} & {
+        chip(device) for device in UNSEEN
+    }
 
 
 @pytest.mark.data
@@ -259,7 +272,10 @@ def test_the_paper_is_redone(real, tmp_path):
     assert ours["ours, 10 cells", "mean of the six"] > 0.94
     assert ours["ours, 10 cells, whole space", "mean of the six"] > 0.955
     assert ours["ours, 900 cells, whole space", "mean of the six"] > 0.97
-    assert ours["all other chips known, 10 cells, whole space", "mean of 23 devices"] > 0.95
+    assert (
+        ours["all other chips known, 10 cells, whole space", "mean of 23 devices"]
+        > 0.95
+    )
     for device in UNSEEN:
         assert ours["FLOPs", device] == pytest.approx(
             published("latency")["FLOPs", device, "spearman"].value, abs=0.06

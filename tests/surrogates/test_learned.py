@@ -27,7 +27,8 @@ def test_files_of_several_metrics_are_one_benchmark(files):
     assert [m.name for m in bench.metrics][:2] == ["valid_error", "latency@thing"]
     cell = bench.space[7]
     assert (
-        bench.query(cell, "valid_error", epochs=200) == bench.column("valid_error", 200)[7]
+        bench.query(cell, "valid_error", epochs=200)
+        == bench.column("valid_error", 200)[7]
     )
     assert bench.query(cell, "latency@thing").unit == "ms"
     assert bench.query(cell, "params") == bench.truth.query(cell, "params")
@@ -61,7 +62,9 @@ def test_a_search_on_it_reads_the_incumbent_again_from_the_truth(files, small):
     run = sn.search(bench, "random", "valid_error + 0.1*latency@thing", budget=15)
     cell = run.incumbent.cell
     final = bench.final(cell)
-    assert final["true valid_error[200]"] == small.column("valid_error", 200)[cell.index]
+    assert (
+        final["true valid_error[200]"] == small.column("valid_error", 200)[cell.index]
+    )
     assert final["true latency@thing"] == small.column("latency@thing")[cell.index]
     assert final["test_error"] == small.column("test_error")[cell.index]
     assert not [m for m in bench.metrics if m.kind == "final"]
@@ -123,11 +126,11 @@ def test_what_was_measured_here_is_fitted_and_joins_a_search(snas, tmp_path):
     model = tmp_path / "latency.h5"
     asked = f"measure --cells 12 --task tests/tiny_task.py:TINY --out {local}"
     assert snas(*asked.split()).code == 0
-    asked = (
-        f"fit {local} --target latency@local --train 8 --model ridge --out {model} --json"
-    )
+    asked = f"fit {local} --target latency@local --train 8 --model ridge --out {model} --json"
     assert snas(*asked.split()).json["n_test"] == 4
-    asked = f"search analog-cifar10 --strategy evolution --budget 20 --with {model} --json"
+    asked = (
+        f"search analog-cifar10 --strategy evolution --budget 20 --with {model} --json"
+    )
     objective = "digital_error + 0.1*latency@local"
     found = snas(*asked.split(), "--objective", objective).json
     assert found["best"]["metrics"]["latency@local"] > 0 and found["regret"] >= 0

@@ -119,7 +119,10 @@ def test_its_seed_and_its_options_reach_it():
         ),
         ("sklearn:sklearn.cluster:KMeans", "is no regressor, as its class itself"),
         ("sklearn:sklearn.svm:SVX", "Did you mean 'SVR'"),
-        ("sklearn:no_such_module.x:Y", "needs no_such_module: pip install no_such_module"),
+        (
+            "sklearn:no_such_module.x:Y",
+            "needs no_such_module: pip install no_such_module",
+        ),
         ("sklearn:sklearn.nothing:Y", "cannot be imported: ModuleNotFoundError"),
         ("sklearn:sklearn.svm", "named as sklearn:MODULE:CLASS"),
         ("sklearn:", "named as sklearn:MODULE:CLASS"),
@@ -158,7 +161,9 @@ def test_what_a_regressor_cannot_do_is_one_line(own, name, says):
 
 def test_fit_tests_a_regressor_and_does_not_store_it(snas, tmp_path):
     asked = ["fit", "fashion", "--target", "valid_loss", "--train", 40, "--test", 50]
-    made = snas(*asked, "--model", f"{SVR}(C=2.0)", "--out", tmp_path / "m.h5", "--json")
+    made = snas(
+        *asked, "--model", f"{SVR}(C=2.0)", "--out", tmp_path / "m.h5", "--json"
+    )
     assert made.code == 0 and made.json["file"] is None and made.json["n_test"] == 50
     assert made.json["spread"] == "bagging"
     assert "not stored" in made.err and not (tmp_path / "m.h5").exists()

@@ -17,9 +17,7 @@ class Mean(Surrogate):
 
 @pytest.mark.parametrize("target", ["valid_error", "latency@thing"])
 def test_the_recommended_command_runs(snas, small, tmp_path, target):
-    asked = (
-        f"fit {small.path} --target {target} --train 30 --model ridge --out {tmp_path}/m.h5"
-    )
+    asked = f"fit {small.path} --target {target} --train 30 --model ridge --out {tmp_path}/m.h5"
     made = snas(*asked.split())
     assert made.code == 0
     advised = shlex.split(" ".join(made.err.split(" or snas ")[1].split()))
@@ -55,7 +53,10 @@ def test_a_model_of_one_s_own_is_tested_but_not_stored(snas, small, tmp_path):
         (["--train", 30, "--seed", -1], "at least 0, not -1"),
         (["--train", 30, "--seed", 2**70], "whole number of at least 0"),
         (["--train", 30, "--model", "rigde"], "Did you mean 'ridge'"),
-        (["--train", 30, "--known", "thing"], "Unknown setting of the model ridge 'known'"),
+        (
+            ["--train", 30, "--known", "thing"],
+            "Unknown setting of the model ridge 'known'",
+        ),
         (["--train", 30, "--epochs", 5], "not 5"),
     ],
 )

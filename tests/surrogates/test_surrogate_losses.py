@@ -57,7 +57,8 @@ def test_listmle_is_the_probability_of_the_true_order():
         found = torch.exp(-5 * LOSSES["listmle"](GUESS[:1], goal, SEEN[:1]))[0]
         strength = torch.exp(-GUESS[0, list(order)])
         torch.testing.assert_close(
-            found, torch.stack([strength[i] / strength[i:].sum() for i in range(5)]).prod()
+            found,
+            torch.stack([strength[i] / strength[i:].sum() for i in range(5)]).prod(),
         )
         total += float(found)
     assert total == pytest.approx(1.0)
@@ -74,7 +75,9 @@ def test_warp_weighs_hinges_by_the_harmonic_number_of_violators():
         ]
         wrong = [hinge for hinge in hinges if hinge > 0]
         expected += (
-            sum(1 / k for k in range(1, len(wrong) + 1)) * sum(wrong) / max(len(wrong), 1)
+            sum(1 / k for k in range(1, len(wrong) + 1))
+            * sum(wrong)
+            / max(len(wrong), 1)
         )
     assert float(LOSSES["warp"](GUESS[:1], GOAL, SEEN[:1])[0]) == pytest.approx(
         expected / 5
@@ -92,11 +95,13 @@ def errors_of(cells):
 
 
 def test_the_best_of_a_quality_is_the_largest(space):
-    drawn = [space[int(i)] for i in np.random.default_rng(0).permutation(len(space))[:200]]
+    drawn = [
+        space[int(i)] for i in np.random.default_rng(0).permutation(len(space))[:200]
+    ]
     accuracy = 100 - errors_of(drawn)
-    model = make_model("gnn", "quality", seed=0, steps=60, pretrain=False, loss="warp").fit(
-        drawn[:100], accuracy[:100]
-    )
+    model = make_model(
+        "gnn", "quality", seed=0, steps=60, pretrain=False, loss="warp"
+    ).fit(drawn[:100], accuracy[:100])
     assert kendalltau(model.predict(drawn[100:]).mean, accuracy[100:]).statistic > 0.5
 
 
@@ -132,7 +137,8 @@ def test_rank_and_precision_of_the_top_are_those_of_gates():
     scores = scores_of(truth, Prediction(mean, np.ones(1000)))
     assert scores["rank_top"] == truth[liked[:10]].min() + 1
     assert (
-        scores["precision_half_percent"] == len(set(truth[liked[:5]]) & set(range(5))) / 5
+        scores["precision_half_percent"]
+        == len(set(truth[liked[:5]]) & set(range(5))) / 5
     )
 
 
@@ -143,7 +149,9 @@ def test_ndcg_is_that_of_scikit_learn():
     truth = rng.normal(size=400)
     mean = rng.normal(size=400)
     relevance = 20 * (1 - (np.argsort(np.argsort(truth)) + 1) / 400)
-    assert ndcg_of(truth, mean) == pytest.approx(ndcg_score([2**relevance - 1], [-mean]))
+    assert ndcg_of(truth, mean) == pytest.approx(
+        ndcg_score([2**relevance - 1], [-mean])
+    )
     assert ndcg_of(truth, truth) == pytest.approx(1.0) and np.isnan(
         ndcg_of(np.ones(4), mean[:4])
     )

@@ -24,7 +24,11 @@ QUICK = {
     "gnn": NETWORK,
     "xgboost": {"trees": 60, "rate": 0.1},
     "ensemble": {
-        "members": [("gnn", NETWORK, 3.0), ("gp", {"warp": True}, 1.0), ("ridge", {}, 1.0)]
+        "members": [
+            ("gnn", NETWORK, 3.0),
+            ("gp", {"warp": True}, 1.0),
+            ("ridge", {}, 1.0),
+        ]
     },
 }
 """Settings of models that would take long by default."""
@@ -84,7 +88,9 @@ def test_what_is_stored_predicts_the_same(fitted, cells, tmp_path):
     found = load(tmp_path / "m.h5")
     assert found.card == replace(told, versions=found.card.versions)
     assert found.train_cells.tolist() == list(range(60))
-    for ours, theirs in zip(fitted.predict(cells), found.model.predict(cells), strict=True):
+    for ours, theirs in zip(
+        fitted.predict(cells), found.model.predict(cells), strict=True
+    ):
         np.testing.assert_array_equal(ours, theirs)
 
 
@@ -111,7 +117,9 @@ def test_nonsense_is_refused_in_one_line(cells):
 def test_repeated_cells_are_averaged(cells):
     kept, values = check_data([cells[0], cells[1], cells[0]], [1.0, 5.0, 3.0])
     assert kept == cells[:2] and values.tolist() == [2.0, 5.0]
-    with pytest.raises(UserError, match="at least 2 different cells to learn from, not 1"):
+    with pytest.raises(
+        UserError, match="at least 2 different cells to learn from, not 1"
+    ):
         make_model("ridge").fit([cells[0]] * 3, [1.0, 2.0, 3.0])
 
 
@@ -119,7 +127,8 @@ def test_an_unknown_model_is_named_with_those_that_are_known():
     with pytest.raises(UserError, match="Unknown model 'rigde'. Did you mean 'ridge'"):
         make_model("rigde")
     with pytest.raises(
-        UserError, match="Metric is not a subclass of surrogate_nas.surrogates.Surrogate"
+        UserError,
+        match="Metric is not a subclass of surrogate_nas.surrogates.Surrogate",
     ):
         make_model(f"{__file__}:Metric")
 
@@ -169,7 +178,10 @@ def test_settings_of_earlier_models_are_ignored_unless_they_matter(
             with pytest.raises(UserError, match=says):
                 load(file)
         else:
-            ours, theirs = model.predict(cells).mean, load(file).model.predict(cells).mean
+            ours, theirs = (
+                model.predict(cells).mean,
+                load(file).model.predict(cells).mean,
+            )
             np.testing.assert_array_equal(ours, theirs)
 
 
@@ -199,7 +211,9 @@ def test_the_target_keeps_order_and_comes_back(quantity, values):
         np.isfinite(learned).all()
         and ((np.diff(array) > 0) == (np.diff(learned) > 0)).all()
     )
-    np.testing.assert_allclose(target.backward(learned, np.ones(3))[0], array, atol=1e-9)
+    np.testing.assert_allclose(
+        target.backward(learned, np.ones(3))[0], array, atol=1e-9
+    )
 
 
 @pytest.mark.parametrize("name", ["ridge", "gp"])
@@ -209,7 +223,9 @@ def test_no_cost_is_predicted_to_be_below_zero(name):
     """
     space = nb201()
     cells = drawn_cells(space, 60)
-    values = np.array([max(0.0, float(sum(cell.choices)) - 10.0) ** 2 for cell in cells])
+    values = np.array(
+        [max(0.0, float(sum(cell.choices)) - 10.0) ** 2 for cell in cells]
+    )
     others = space[::25]
     cost, loss = (
         make_model(name, quantity).fit(cells, values).predict(others).mean
@@ -220,11 +236,15 @@ def test_no_cost_is_predicted_to_be_below_zero(name):
 
 @pytest.mark.parametrize(("quantity", "sign"), [("structure", 1.0), ("quality", -1.0)])
 def test_the_best_cells_have_an_interval_of_their_own(quantity, sign, space):
-    drawn = [space[int(i)] for i in np.random.default_rng(1).permutation(len(space))[:700]]
+    drawn = [
+        space[int(i)] for i in np.random.default_rng(1).permutation(len(space))[:700]
+    ]
     counts = np.array(
         [sum(c in (2, 3) for c in cell.choices) for cell in drawn], dtype=np.float64
     )
-    noise = np.random.default_rng(2).standard_normal(700) * np.where(counts >= 3, 0.6, 0.05)
+    noise = np.random.default_rng(2).standard_normal(700) * np.where(
+        counts >= 3, 0.6, 0.05
+    )
     values = sign * (
         noise - counts
     )  # the best, those of the most convolutions, are what is noisy
@@ -245,7 +265,8 @@ def test_the_best_cells_have_an_interval_of_their_own(quantity, sign, space):
     ):
         np.testing.assert_array_equal(ours, theirs)
     np.testing.assert_array_equal(
-        model.predict(drawn[200:]).mean, model.predict(drawn[200:], by_region=False).mean
+        model.predict(drawn[200:]).mean,
+        model.predict(drawn[200:], by_region=False).mean,
     )
 
 

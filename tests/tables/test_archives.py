@@ -25,7 +25,9 @@ def packed(path, report=b"{}", mode="w:gz"):
     """An archive of a repository, with one report."""
     path.parent.mkdir(parents=True, exist_ok=True)
     members = {**OTHERS, MEMBER: report}
-    return tarred(path, ((f"repo-0123/{name}", members[name]) for name in members), mode)
+    return tarred(
+        path, ((f"repo-0123/{name}", members[name]) for name in members), mode
+    )
 
 
 @pytest.fixture
@@ -57,7 +59,9 @@ def test_a_file_is_the_same_whatever_packed_the_archive(of_archive, mode):
     with tarfile.open(path) as archive:
         assert archive.getnames() == [MEMBER]
     of_archive.unlink()
-    assert fetching.fetch("small") == [path], "what is there and right is not fetched again"
+    assert fetching.fetch("small") == [path], (
+        "what is there and right is not fetched again"
+    )
 
 
 def test_without_a_mirror_the_archive_is_the_forges(of_archive, tmp_path, monkeypatch):

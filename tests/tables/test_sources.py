@@ -81,7 +81,9 @@ def test_fetched_files_are_the_manifests(copied, fresh_home):
         assert sha256(path) == digest == sha256(copied / name)
     shutil.rmtree(copied)
     copied.mkdir()
-    assert fetching.fetch("nb201") == paths, "what is there and right is not fetched again"
+    assert fetching.fetch("nb201") == paths, (
+        "what is there and right is not fetched again"
+    )
 
 
 @pytest.mark.data
@@ -111,9 +113,7 @@ def empty(path):
 @pytest.mark.parametrize("spoil", [truncate, alter, empty, Path.unlink])
 def test_a_spoilt_file_is_refused_and_none_is_left(copied, fresh_home, spoil):
     spoil(copied / CSV)
-    altered = (
-        r"cifar10_avg\.csv was altered: its sha256 is not|Cannot fetch .*cifar10_avg\.csv"
-    )
+    altered = r"cifar10_avg\.csv was altered: its sha256 is not|Cannot fetch .*cifar10_avg\.csv"
     with pytest.raises(UserError, match=altered):
         fetching.fetch("nb201")
     assert not (fresh_home / "fetched" / CSV).exists()
@@ -305,7 +305,9 @@ def test_a_source_of_an_installed_package_is_one_file(monkeypatch, tmp_path):
     monkeypatch.syspath_prepend(tmp_path)
     point = EntryPoint("theirs", "theirs", SOURCES.group)
     monkeypatch.setattr(SOURCES, "points", lambda: {"theirs": point})
-    assert declared("theirs").names == ("theirs-a",) and source_of("theirs-a") == "theirs"
+    assert (
+        declared("theirs").names == ("theirs-a",) and source_of("theirs-a") == "theirs"
+    )
     assert (
         "theirs" in fetching.fetchable()
         and fetching.size("theirs") == 5

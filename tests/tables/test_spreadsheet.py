@@ -23,9 +23,7 @@ def read(path, name, space=SPACE):
 
 
 def test_columns_become_metrics_by_their_names(tmp_path):
-    text = (
-        "cell,valid_error,valid_loss[12],latency@mine,test_error,channels,valid_accuracy\n"
-    )
+    text = "cell,valid_error,valid_loss[12],latency@mine,test_error,channels,valid_accuracy\n"
     text += f"{CELLS[0]},10.5,.4,3,11,16,\n {CELLS[2]} ,9,,4.5,nan,32,91\n"
     table = read(written(tmp_path, text), "mine")
     found = {
@@ -54,8 +52,14 @@ def imported(snas, path, *options):
     [
         ("valid_error\n3\n", "needs a column 'cell'"),
         (f"cell\n{CELLS[0]}\n", "at least one of a metric"),
-        (f"cell,valid_error\n{CELLS[0]},ten\n", "row 1: valid_error is 'ten', no number"),
-        (f"cell,valid_error\n{CELLS[0]},inf\n", "row 1: valid_error is inf, not finite"),
+        (
+            f"cell,valid_error\n{CELLS[0]},ten\n",
+            "row 1: valid_error is 'ten', no number",
+        ),
+        (
+            f"cell,valid_error\n{CELLS[0]},inf\n",
+            "row 1: valid_error is inf, not finite",
+        ),
         (
             f"cell,valid_error\n{CELLS[0]},1\n{CELLS[0]},2\n",
             f"row 2: the cell of row 1 again, {CELLS[0]}",
@@ -66,18 +70,27 @@ def imported(snas, path, *options):
         ("cell,valid_error\n" + "x,y\n" * 7, "14 wrong entries"),
         (f"cell,valid_error\n{CELLS[0]},y\n", "has 1 wrong entry: row 1"),
         ("", "needs a column 'cell'"),
-        (f"cell,valid_error\n{CELLS[0]},1_0\n", "row 1: valid_error is '1_0', no number"),
+        (
+            f"cell,valid_error\n{CELLS[0]},1_0\n",
+            "row 1: valid_error is '1_0', no number",
+        ),
         (
             f"cell,valid_error\n{CELLS[0]},1,2\n",
             "has 3 entries in row 1 and 2 in its header",
         ),
-        (f"cell,valid_error\n{CELLS[0]}\n", "has 1 entries in row 1 and 2 in its header"),
+        (
+            f"cell,valid_error\n{CELLS[0]}\n",
+            "has 1 entries in row 1 and 2 in its header",
+        ),
         (
             f"cell,valid_error,valid_error\n{CELLS[0]},1,2\n",
             "has the column valid_error twice",
         ),
         (f"cell,cell,valid_error\n{CELLS[0]},{CELLS[0]},2\n", "needs a column 'cell'"),
-        (f"cell,a_loss[1] (nats),a_loss[2]\n{CELLS[0]},1,2\n", "gives a_loss in two units"),
+        (
+            f"cell,a_loss[1] (nats),a_loss[2]\n{CELLS[0]},1,2\n",
+            "gives a_loss in two units",
+        ),
         (
             f"cell,valid_error (nats)\n{CELLS[0]},1\n",
             "in nats; an error or an accuracy is in % or a fraction",
@@ -100,7 +113,10 @@ def imported(snas, path, *options):
             f"cell,e_error (fraction)\n{CELLS[0]},3\n",
             "e_error is 3, outside 0 to 1 (a fraction)",
         ),
-        (f"cell,latency@mine\n{CELLS[0]},-3\n", "row 1: latency@mine is -3, below 0 ms"),
+        (
+            f"cell,latency@mine\n{CELLS[0]},-3\n",
+            "row 1: latency@mine is -3, below 0 ms",
+        ),
         (
             f"cell,valid_error (%; max)\n{CELLS[0]},3\n",
             "valid_error is minimised by its name",
@@ -150,7 +166,9 @@ def test_a_unit_is_declared_and_never_guessed(tmp_path, snas):
     rows = [
         f"{cell},{error},{9 * error}" for cell, error in zip(cells, errors, strict=True)
     ]
-    plain = written(tmp_path, "\n".join(["cell,valid_error,latency@mine", *rows]), "a.csv")
+    plain = written(
+        tmp_path, "\n".join(["cell,valid_error,latency@mine", *rows]), "a.csv"
+    )
     header = "cell,valid_error (fraction),latency@mine"
     named = written(tmp_path, "\n".join([header, *rows]), "b.csv")
     made = "data", "import", "csv"
@@ -173,7 +191,9 @@ def test_a_unit_is_declared_and_never_guessed(tmp_path, snas):
         assert str(run.incumbent.cell) == cells[3]
         assert run.incumbent.loss == 0.03
     # a value of 0.03 % stays one where it is declared
-    said = snas(*made, plain, "--name", "c", "--unit", "valid_error=%", "--space", space)
+    said = snas(
+        *made, plain, "--name", "c", "--unit", "valid_error=%", "--space", space
+    )
     assert said.code == 0 and "if these are fractions" in " ".join(said.err.split())
     assert sn.load("c").metric("valid_error").unit == "%"
     wrong = snas(*made, plain, "--unit", "valid_eror=fraction", "--space", space)
@@ -249,8 +269,12 @@ def test_a_column_for_every_choice_names_a_cell_as_well(snas, tmp_path):
     )
     for name, path in (("text", by_text), ("choice", by_choice)):
         assert imported(snas, path, "--name", f"by-{name}", "--space", space).code == 0
-    one, two = (sn.load(f"by-{name}").column("valid_error") for name in ("text", "choice"))
-    assert np.array_equal(one, two, equal_nan=True) and sorted(one[np.isfinite(one)]) == [
+    one, two = (
+        sn.load(f"by-{name}").column("valid_error") for name in ("text", "choice")
+    )
+    assert np.array_equal(one, two, equal_nan=True) and sorted(
+        one[np.isfinite(one)]
+    ) == [
         2,
         4,
     ]
@@ -260,7 +284,9 @@ def test_a_column_for_every_choice_names_a_cell_as_well(snas, tmp_path):
     assert drawn.code == 0 and len(sn.load("drawn").space) == 2
     none = imported(snas, by_text, "--name", "none", *sampled)
     assert none.code == 2 and "names no cell of the space drawn: " in none.err
-    sized = written(tmp_path, "act,valid_error,width,params\nrelu,4,16,7\n", "sized.csv")
+    sized = written(
+        tmp_path, "act,valid_error,width,params\nrelu,4,16,7\n", "sized.csv"
+    )
     assert imported(snas, sized, "--name", "sized", "--space", space).code == 0
     assert sn.load("sized").query("mlp(width=16, act=relu)", "params") == 7, (
         "no formula gives it"
@@ -277,9 +303,9 @@ def test_a_column_for_every_choice_names_a_cell_as_well(snas, tmp_path):
         ),
     ):
         refused = imported(snas, written(tmp_path, text), "--space", space)
-        assert refused.code == 2 and says in refused.err and refused.err.count("\n") == 1, (
-            refused.err
-        )
+        assert (
+            refused.code == 2 and says in refused.err and refused.err.count("\n") == 1
+        ), refused.err
 
 
 @pytest.mark.parametrize(
@@ -294,7 +320,8 @@ def test_a_table_of_another_space_than_the_usual_one_says_so(snas, tmp_path, tex
     refused = imported(snas, written(tmp_path, text))
     assert refused.code == 2 and "leave it out" not in refused.err
     assert (
-        "Its cells were read as those of nb201; --space names another space." in refused.err
+        "Its cells were read as those of nb201; --space names another space."
+        in refused.err
     )
 
 
@@ -315,7 +342,9 @@ def test_paths_and_contents_of_other_bytes(snas, tmp_path):
     content.write_bytes(b"cell,valid_error\n\xff\xfe,1\n")
     for wrong, says in ((path, "benchmark's name"), (content, "Cannot read")):
         refused = imported(snas, wrong)
-        assert refused.code == 2 and says in refused.err and refused.err.count("\n") == 1
+        assert (
+            refused.code == 2 and says in refused.err and refused.err.count("\n") == 1
+        )
 
 
 def test_names_and_files_that_cannot_be(tmp_path, snas):

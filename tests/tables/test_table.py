@@ -216,7 +216,10 @@ FORGED = {
     "texts that are numbers": (("texts", "title"), 3),
     "a cost of a new kind": (("texts", "cost"), "euros"),
     "another unit": ((*OF_METRIC, "details", "unit"), "ms"),
-    "another column's digest": ((*OF_METRIC, "runs", "12", "digests", "mean"), "0" * 64),
+    "another column's digest": (
+        (*OF_METRIC, "runs", "12", "digests", "mean"),
+        "0" * 64,
+    ),
 }
 
 
@@ -327,7 +330,9 @@ def test_a_write_replaces_the_file_whole_or_not_at_all(path, monkeypatch):
     before = path.read_bytes()
     with pytest.raises(UserError, match="Cannot write"):
         write_table(small_table(), path / "below" / "a" / "file.h5")
-    monkeypatch.setattr(Table, "index", lambda _: (_ for _ in ()).throw(KeyboardInterrupt))
+    monkeypatch.setattr(
+        Table, "index", lambda _: (_ for _ in ()).throw(KeyboardInterrupt)
+    )
     with pytest.raises(KeyboardInterrupt):
         write_table(small_table(3.0), path)
     assert path.read_bytes() == before

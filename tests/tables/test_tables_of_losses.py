@@ -43,9 +43,9 @@ def reads_the_same(path):
     assert cells.tolist() == [list(cell.choices) for cell in table.cells]
     assert set(values) == {key for key in table.keys if key.seed != "mean"}
     for key, column in values.items():
-        assert np.allclose(column, table.column(key), rtol=1e-12, atol=0, equal_nan=True), (
-            key
-        )
+        assert np.allclose(
+            column, table.column(key), rtol=1e-12, atol=0, equal_nan=True
+        ), key
 
 
 def test_ten_lines_with_h5py_read_them(tmp_path):
@@ -56,7 +56,10 @@ def test_ten_lines_with_h5py_read_them(tmp_path):
     source = Path(read_tables.__file__).read_text()
     body = ast.parse(source).body
     imported = {
-        alias.name for node in body if isinstance(node, ast.Import) for alias in node.names
+        alias.name
+        for node in body
+        if isinstance(node, ast.Import)
+        for alias in node.names
     }
     assert imported == {"base64", "json", "h5py", "numpy"}
     (node,) = (node for node in body if isinstance(node, ast.FunctionDef))

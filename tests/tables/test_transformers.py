@@ -53,7 +53,9 @@ def text(architecture):
     """What a cell's text must be, of the authors' record."""
     n = architecture["sample_n_layer"]
     width = architecture["sample_embed_dim"]
-    scale = {192: "s", 384: "s", 768: "s", 256: "m", 512: "m", 1024: "m"}.get(width, "l")
+    scale = {192: "s", 384: "s", 768: "s", 256: "m", 512: "m", 1024: "m"}.get(
+        width, "l"
+    )
     lists = (
         "-".join(map(str, architecture[f"sample_{key}"][:n]))
         for key in ("n_head", "mlp_ratio")
@@ -77,7 +79,8 @@ def test_sizes_are_the_recorded_ones_to_the_last_digit(records):
         checked += sum(record["macs"] > 0 for record in every)
         held = every[::7]
         choices = np.array(
-            [space.parse(text(record["arch"])).choices for record in held], dtype=np.int8
+            [space.parse(text(record["arch"])).choices for record in held],
+            dtype=np.int8,
         )
         assert space.parameters(choices, GPT.network).tolist() == [
             record["params"] for record in held
@@ -109,7 +112,9 @@ def test_a_further_device_is_read_where_its_files_are(
     theirs.mkdir()
     first = pickle.loads((folder / "efficiency_observations_0_2500.pkl").read_bytes())
     again = [{**first[0], "times_profiler_gpu": [1000.0] * 10}]
-    (theirs / "efficiency_observations_0_2500.pkl").write_bytes(pickle.dumps(first + again))
+    (theirs / "efficiency_observations_0_2500.pkl").write_bytes(
+        pickle.dumps(first + again)
+    )
     monkeypatch.setenv(fetching.MIRROR_VARIABLE, str(copied))
     monkeypatch.setenv("SURROGATE_NAS_HOME", str(home))
     seen = []
@@ -121,7 +126,8 @@ def test_a_further_device_is_read_where_its_files_are(
     column = table.columns[ColumnKey("latency@a100", None, "mean")]
     own = table.columns[ColumnKey("latency@h100", None, "mean")]
     assert (
-        np.isfinite(column).sum() == 2500 and table.metrics["latency@a100"].n_cells == 2500
+        np.isfinite(column).sum() == 2500
+        and table.metrics["latency@a100"].n_cells == 2500
     )
     place = space_named(table.space).cell(text(first[0]["arch"])).index
     there = np.isfinite(column) & (np.arange(len(column)) != place)

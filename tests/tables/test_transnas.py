@@ -106,7 +106,9 @@ def test_cells_of_equal_results_are_of_one_functional_class(tables):
         values
         for name, table in tables.items()
         for key, values in table.columns.items()
-        if name.startswith("transnas-micro") and "segment" not in name and "@" in key.metric
+        if name.startswith("transnas-micro")
+        and "segment" not in name
+        and "@" in key.metric
     ]
     _, results = np.unique(np.column_stack(columns), axis=0, return_inverse=True)
     assert results.max() + 1 == 2994

@@ -194,7 +194,9 @@ def _detector(outputs, targets, of_boxes):
     places = y * columns + x
     middle = STRIDE * (torch.stack([x, y], 2).to(outputs.dtype) + 0.5)
     flat = outputs.flatten(3).transpose(2, 3)  # (K, batch, places, numbers)
-    at_objects = flat.gather(2, places[..., None].expand(len(flat), -1, -1, flat.shape[3]))
+    at_objects = flat.gather(
+        2, places[..., None].expand(len(flat), -1, -1, flat.shape[3])
+    )
     of_class = F.cross_entropy(
         at_objects[..., 1:-4].flatten(0, 2),
         classes.expand(len(flat), *classes.shape).flatten(),

@@ -80,7 +80,9 @@ def test_it_trains_goes_on_and_reads(tmp_path, fresh_home, capsys):
     assert "nothing ×1 is left out: " in told.err and "| tiny | ×2 |" in told.out
     journals = {path: path.read_bytes() for path in (fresh_home).rglob("*.jsonl")}
     assert len(journals) == 2
-    assert calibrate_tasks.main([*asked, "--read", "--out", str(tmp_path / "again")]) == 0
+    assert (
+        calibrate_tasks.main([*asked, "--read", "--out", str(tmp_path / "again")]) == 0
+    )
     rows = [
         json.loads((folder / "calibration.json").read_text())
         for folder in (tmp_path, tmp_path / "again")

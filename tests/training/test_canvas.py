@@ -23,7 +23,9 @@ def judged(task, outputs, split="test"):
 
 def test_boxes_are_as_tight_as_the_pixels_of_their_digits():
     for scenes in canvas.scenes().values():
-        for classes, boxes in list(zip(scenes.classes, scenes.boxes, strict=True))[:100]:
+        for classes, boxes in list(zip(scenes.classes, scenes.boxes, strict=True))[
+            :100
+        ]:
             covered = np.zeros_like(classes)
             for digit, x, y, width, height in boxes[boxes[:, 0] >= 0]:
                 top = int(y - height / 2)
@@ -109,7 +111,11 @@ NOTHING = (0, 6.0, 2.0, 1.0, 1.0)
     [
         ([(3.0, *RIGHT), (-3.0, *NOTHING), (-3.0, *NOTHING), (3.0, *OTHER)], 0, 1),
         # another class
-        ([(3.0, *RIGHT), (-3.0, *NOTHING), (-3.0, *NOTHING), (3.0, 1, *OTHER[1:])], 50, 1),
+        (
+            [(3.0, *RIGHT), (-3.0, *NOTHING), (-3.0, *NOTHING), (3.0, 1, *OTHER[1:])],
+            50,
+            1,
+        ),
         # a surer box of nothing
         ([(3.0, *RIGHT), (9.0, *NOTHING), (-3.0, *NOTHING), (2.0, *OTHER)], 50, 0.5),
         (
@@ -132,7 +138,9 @@ NOTHING = (0, 6.0, 2.0, 1.0, 1.0)
 )
 def test_digits_are_found_among_as_many_boxes(boxes, missed, overlap):
     targets = np.array([[RIGHT, OTHER]])
-    answers = Predictions(scored(boxes), targets, np.zeros((1, 1, 8, 8)), None, lambda x: x)
+    answers = Predictions(
+        scored(boxes), targets, np.zeros((1, 1, 8, 8)), None, lambda x: x
+    )
     assert [
         METRICS[name].of(answers).item() for name in ("missed", "iou")
     ] == pytest.approx([missed, overlap], abs=1e-6)
@@ -181,7 +189,9 @@ def test_a_cell_finds_more_digits_than_the_usual_answer():
     usual = np.stack([wanted[place == p].sum(0) for p in range(16)], 1)
     usual[0] /= len(boxes)
     usual[1:] /= np.bincount(place.astype(int), minlength=16).clip(1)
-    outputs = np.tile(usual.reshape(8, 4, 4), (len(DETECTION.data["test"].inputs), 1, 1, 1))
+    outputs = np.tile(
+        usual.reshape(8, 4, 4), (len(DETECTION.data["test"].inputs), 1, 1, 1)
+    )
     beats(DETECTION, judged(DETECTION, outputs))
 
 
@@ -189,7 +199,9 @@ def beats(task, baseline):
     """Assert that the known good cell is better by both metrics, and more so than its seeds
     differ.
     """
-    ends = [train([nb201().parse(GOOD)], task, seed=seed)[0].finals for seed in range(3)]
+    ends = [
+        train([nb201().parse(GOOD)], task, seed=seed)[0].finals for seed in range(3)
+    ]
     error, quality = (
         [end[f"test_{metric.name}"] for end in ends] for metric in task.measured
     )

@@ -143,7 +143,13 @@ def test_cells_of_any_space_are_measured_trained_and_searched(snas, pairs, tmp_p
             snas(*named, *wrong), "Name the cells to measure, or say how many"
         )
     found = snas(
-        "search", f"live:{TINY_TASK}/pairs", "--strategy", "random", "--budget", 3, "--json"
+        "search",
+        f"live:{TINY_TASK}/pairs",
+        "--strategy",
+        "random",
+        "--budget",
+        3,
+        "--json",
     ).json
     assert len(found["trials"]) == 3 and found["best"]["cell"].startswith("pairs(")
     assert_one_clear_line(
@@ -168,7 +174,9 @@ with locked(Path(sys.argv[1])):
 def test_a_second_measurement_of_one_file_says_who_makes_it(snas, tmp_path):
     out = tmp_path / "local.h5"
     command = [sys.executable, "-c", HOLD, str(out)]
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as other:
+    with subprocess.Popen(
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as other:
         assert other.stdout is not None and other.stdout.readline() == b"holds\n"
         asked = ["measure", "--cells", 1, "--task", TINY_TASK, "--out"]
         assert_one_clear_line(snas(*asked, out), f"process {other.pid} ")

@@ -206,7 +206,9 @@ LAYERS = {
     ),
     "normalisation": (
         lambda p, x: p.normalisation(x, "n"),
-        lambda x, w: F.batch_norm(x, None, None, w["n.weight"], w["n.bias"], training=True),
+        lambda x, w: F.batch_norm(
+            x, None, None, w["n.weight"], w["n.bias"], training=True
+        ),
     ),
     "plain normalisation": (
         lambda p, x: p.normalisation(x, "n", affine=False),
@@ -214,7 +216,10 @@ LAYERS = {
     ),
     "relu": (lambda p, x: p.relu(x), lambda x, _: x.relu()),
     "average": (lambda p, x: p.pool(x), lambda x, _: mean_of_windows(x, 1)),
-    "strided average": (lambda p, x: p.pool(x, 3, 2), lambda x, _: mean_of_windows(x, 2)),
+    "strided average": (
+        lambda p, x: p.pool(x, 3, 2),
+        lambda x, _: mean_of_windows(x, 2),
+    ),
     "largest": (
         lambda p, x: p.pool(x, 3, 2, largest=True),
         lambda x, _: F.max_pool2d(x, 3, 2, 1),
@@ -248,7 +253,9 @@ def mean_of_windows(x, stride):
 def test_the_gradient_of_every_operation_is_float64s(kind):
     write, compute = LAYERS[kind]
     plan = Blueprint(
-        Network(classes=3, image_size=6, input_channels=4, positions=True, strided=False)
+        Network(
+            classes=3, image_size=6, input_channels=4, positions=True, strided=False
+        )
     )
     plan.answer(write(plan, plan.input()))
     network = CompiledNetwork(plan, seed=1, batch=70)
@@ -259,13 +266,17 @@ def test_the_gradient_of_every_operation_is_float64s(kind):
     for examples in (1, 8, 16, 21, 33, 64, 70):
         x = inputs(plan.network, examples, examples)
         ours = network.forward(x.float().numpy())
-        wanted = torch.einsum("bchw,oc->bohw", compute(x, weights), weights["head.weight"])
+        wanted = torch.einsum(
+            "bchw,oc->bohw", compute(x, weights), weights["head.weight"]
+        )
         wanted = wanted + weights["head.bias"][:, None, None]
         come = normal(wanted.shape, 0)
         slopes = torch.autograd.grad((wanted * come).sum(), [*weights.values()])
         network.backward(come.float().numpy())
         assert off(ours, wanted.detach().numpy()) < 1e-6, examples
-        for one, slope in zip(network.weights("gradients").values(), slopes, strict=True):
+        for one, slope in zip(
+            network.weights("gradients").values(), slopes, strict=True
+        ):
             relative = np.abs(one - slope.numpy()) / (
                 np.abs(slope.numpy()) + 1e-2 * float(slope.abs().max()) + 1e-12
             )
@@ -316,7 +327,9 @@ def test_what_lies_behind_a_batch_does_not_count():
     x = inputs(network, 5, 0).float().numpy()
     for one in (fresh, used):
         one.backward(np.array(one.forward(x)))
-    assert np.array_equal(flat(fresh.weights("gradients")), flat(used.weights("gradients")))
+    assert np.array_equal(
+        flat(fresh.weights("gradients")), flat(used.weights("gradients"))
+    )
 
 
 def test_dead_operations_and_a_cell_without_a_path_have_no_gradients():
@@ -326,7 +339,9 @@ def test_dead_operations_and_a_cell_without_a_path_have_no_gradients():
         (CONV3, NONE, NONE, SKIP, NONE, NONE),
         (CONV3, NONE, POOL, NONE, NONE, NONE),
     ):
-        ours = CompiledNetwork(around(Graph(edges, operations), network), seed=0, batch=8)
+        ours = CompiledNetwork(
+            around(Graph(edges, operations), network), seed=0, batch=8
+        )
         x = inputs(network, 8, 0).float().numpy()
         ours.backward(np.ones_like(ours.forward(x)))
         found = ours.weights("gradients")
@@ -407,7 +422,11 @@ def both_fresh(code, cpu, **env):
 
 def runs_avx2():
     told = Path("/proc/cpuinfo")
-    return platform.machine() == "x86_64" and told.exists() and " avx2 " in told.read_text()
+    return (
+        platform.machine() == "x86_64"
+        and told.exists()
+        and " avx2 " in told.read_text()
+    )
 
 
 needs_avx2 = pytest.mark.skipif(
@@ -464,7 +483,9 @@ def test_without_a_fused_multiply_add_the_numbers_are_the_same():
         ("aarch64-unknown-linux-gnu", "apple-m1", "fmla"),
     ],
 )
-def test_processors_that_cannot_be_tried_here_are_compiled_for(triple, processor, wanted):
+def test_processors_that_cannot_be_tried_here_are_compiled_for(
+    triple, processor, wanted
+):
     import llvmlite.binding as llvm
 
     llvm.initialize_all_targets()
@@ -486,12 +507,16 @@ def test_exponentials_and_logarithms_are_within_a_unit_of_the_last_place(name):
     found = getattr(machine, name)(x)
     wanted = getattr(np, name)(x.astype(np.longdouble))
     normal = np.abs(wanted) > 1e-300
-    ulps = np.abs(found - wanted)[normal] / np.spacing(np.abs(wanted[normal].astype(float)))
+    ulps = np.abs(found - wanted)[normal] / np.spacing(
+        np.abs(wanted[normal].astype(float))
+    )
     assert ulps.max() < 1
     special = np.array([0.0, -0.0, np.inf, -np.inf, np.nan, 1e308, -1e308, 5e-324, 1.0])
     with np.errstate(all="ignore"):
         wanted = getattr(np, name)(special)
-    assert np.allclose(getattr(machine, name)(special), wanted, rtol=1e-15, equal_nan=True)
+    assert np.allclose(
+        getattr(machine, name)(special), wanted, rtol=1e-15, equal_nan=True
+    )
 
 
 def test_exponentials_keep_shape_and_order():
@@ -503,7 +528,9 @@ def test_exponentials_keep_shape_and_order():
     )
     assert np.array_equal(machine.exp(x), machine.exp(np.ascontiguousarray(x)))
     assert machine.exp(x).dtype == np.float64
-    assert machine.exp(x[:0]).shape == (0, 3, 5) and float(machine.exp(np.float64(0))) == 1
+    assert (
+        machine.exp(x[:0]).shape == (0, 3, 5) and float(machine.exp(np.float64(0))) == 1
+    )
 
 
 TRAINED = (
@@ -515,7 +542,9 @@ TRAINED = (
 )
 
 
-def test_training_needs_no_pytorch_and_a_damaged_or_missing_cache_is_made_anew(fresh_home):
+def test_training_needs_no_pytorch_and_a_damaged_or_missing_cache_is_made_anew(
+    fresh_home,
+):
     first = fresh(TRAINED)
     assert first.stdout.split("\n")[1] == "[]", first.stderr
     assert "compiling" in first.stderr.lower()
@@ -532,7 +561,9 @@ def test_training_needs_no_pytorch_and_a_damaged_or_missing_cache_is_made_anew(f
 
 def test_a_cache_that_cannot_be_written_does_no_harm(tmp_path):
     (tmp_path / "compiled").write_text("a file where a folder should be")
-    assert fresh(TRAINED, **{HOME_VARIABLE: str(tmp_path)}).stdout.split("\n")[1] == "[]"
+    assert (
+        fresh(TRAINED, **{HOME_VARIABLE: str(tmp_path)}).stdout.split("\n")[1] == "[]"
+    )
 
 
 @pytest.fixture(scope="module")
@@ -596,7 +627,13 @@ def test_a_file_of_another_key_or_other_kernels_is_not_loaded(cached):
     head, _, code = cached.read_bytes()[:-32].partition(b"\n")
     cached.write_bytes(sealed(head, code))
     assert is_loaded(cached)
-    others = [b"0" + head, head.replace(b"sgd_step", b"ascend"), b"[" * 9999, b"\xff", b""]
+    others = [
+        b"0" + head,
+        head.replace(b"sgd_step", b"ascend"),
+        b"[" * 9999,
+        b"\xff",
+        b"",
+    ]
     for other in others:
         cached.write_bytes(sealed(other, code))
         assert not is_loaded(cached)
@@ -653,7 +690,8 @@ def test_engines_of_other_arithmetic_have_other_names_and_refuse_each_others_wor
         and "NPY_DISABLE_CPU_FEATURES" in opened.stderr
     )
     assert (
-        fresh(f"import pickle; pickle.loads(bytes.fromhex({usual[2]!r}))").returncode == 0
+        fresh(f"import pickle; pickle.loads(bytes.fromhex({usual[2]!r}))").returncode
+        == 0
     )
 
 
@@ -684,7 +722,9 @@ def resident():
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="reads what Linux tells")
+@pytest.mark.skipif(
+    not Path("/proc/self/statm").exists(), reason="reads what Linux tells"
+)
 def test_many_trainings_leave_no_memory_behind():
     space = nb201()
     rng = np.random.default_rng(0)

@@ -10,8 +10,12 @@ from surrogate_nas.contract.checks import TinySpace, trials_of
 from surrogate_nas.space import NB201, EnumerableChoiceSpace
 from surrogate_nas.strategies import resolve
 
-RUGGED = EnumerableChoiceSpace("rugged", {place: ["a", "b", "c", "d"] for place in "vwxyz"})
-AWAY = np.array([sum(c != 3 for c in cell.choices) for cell in RUGGED], dtype=np.float64)
+RUGGED = EnumerableChoiceSpace(
+    "rugged", {place: ["a", "b", "c", "d"] for place in "vwxyz"}
+)
+AWAY = np.array(
+    [sum(c != 3 for c in cell.choices) for cell in RUGGED], dtype=np.float64
+)
 VALUES = AWAY + np.random.default_rng(1).normal(0, 0.8, len(RUGGED))
 """A loss with a few local optima: a hill, and noise of its own on every cell."""
 
@@ -56,10 +60,16 @@ def test_iterated_local_search_goes_on_near_the_best_local_optimum():
     made = resolve("iterated_local_search(steps=1)")(space, seed=0)
     centre = space[100]
     made.tell(
-        trials_of([centre, *space.neighbours(centre)], lambda cell: float(cell != centre))
+        trials_of(
+            [centre, *space.neighbours(centre)], lambda cell: float(cell != centre)
+        )
     )
     (after,) = made.ask(1)
-    assert 2 <= sum(a != b for a, b in zip(after.choices, centre.choices, strict=True)) <= 3
+    assert (
+        2
+        <= sum(a != b for a, b in zip(after.choices, centre.choices, strict=True))
+        <= 3
+    )
 
 
 @pytest.mark.parametrize(

@@ -59,7 +59,9 @@ def images(n, size, seed=0):
 @pytest.mark.parametrize("seed", [0, 1, 12345, 2**32 - 1, 2**32 + 7])
 def test_weights_begin_as_pytorchs(size, seed):
     expected = list(Same(*size, seed).parameters())
-    for found, right in zip(Discriminator(*size, seed=seed).layers, expected, strict=True):
+    for found, right in zip(
+        Discriminator(*size, seed=seed).layers, expected, strict=True
+    ):
         np.testing.assert_allclose(
             found.ravel(), right.detach().numpy().ravel(), rtol=0, atol=1e-7
         )
@@ -76,7 +78,9 @@ def test_scores_and_slopes_are_those_of_autograd(size):
     take_over(ours, same)
     scores, slopes = ours.score_gradients(images(4, size))
     expected = same(given)
-    np.testing.assert_allclose(scores, expected.detach().numpy(), rtol=1e-12, atol=1e-12)
+    np.testing.assert_allclose(
+        scores, expected.detach().numpy(), rtol=1e-12, atol=1e-12
+    )
     np.testing.assert_allclose(ours.scores(images(4, size)), scores, rtol=1e-12)
     (right,) = torch.autograd.grad(expected.sum(), given)
     np.testing.assert_allclose(slopes, right.numpy(), rtol=1e-9, atol=1e-12)

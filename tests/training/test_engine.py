@@ -44,8 +44,12 @@ def test_stacked_curves_are_those_of_training_alone():
     other = train(CELLS[:3], TINY, epochs=2, at_once=2, seed=1)
     for one, many, another in zip(alone, stacked, other, strict=True):
         assert one.cell == many.cell
-        assert np.allclose(one.values["train_loss"], many.values["train_loss"], rtol=1e-3)
-        assert np.allclose(one.values["valid_loss"], many.values["valid_loss"], rtol=1e-2)
+        assert np.allclose(
+            one.values["train_loss"], many.values["train_loss"], rtol=1e-3
+        )
+        assert np.allclose(
+            one.values["valid_loss"], many.values["valid_loss"], rtol=1e-2
+        )
         assert not np.allclose(
             one.values["train_loss"], another.values["train_loss"], rtol=1e-2
         )
@@ -101,7 +105,9 @@ def test_a_curve_carries_its_record():
         assert len(curve.values["train_loss"]) == len(curve.values["valid_error"]) == 2
         assert curve.seconds > 0
         assert curve.metrics["test_loss"] == curve.finals["test_loss"] > 0
-    assert math.isnan(train(CELLS[:1], TINY, epochs=1, test=False)[0].finals["test_loss"])
+    assert math.isnan(
+        train(CELLS[:1], TINY, epochs=1, test=False)[0].finals["test_loss"]
+    )
 
 
 @pytest.mark.parametrize("at_once", [1, 3])
@@ -261,7 +267,9 @@ print(before == torch.get_num_threads() != 3)
 @pytest.mark.parametrize("decay", [0.0, 0.01])
 def test_a_step_is_that_of_pytorchs_optimiser(momentum, decay):
     # in single precision the input of a ReLU can be so near to 0 that rounding decides its gradient
-    networks = [SPACE.build(CELLS[1], TINY.network(), seed=0).double() for _ in range(2)]
+    networks = [
+        SPACE.build(CELLS[1], TINY.network(), seed=0).double() for _ in range(2)
+    ]
     schedule = replace(TINY.schedule, momentum=momentum, weight_decay=decay)
     model, (images, targets) = (
         TorchModel(networks[:1], replace(TINY, schedule=schedule), "cpu"),
@@ -284,7 +292,9 @@ def test_a_step_is_that_of_pytorchs_optimiser(momentum, decay):
         loss.backward()
         optimiser.step()
         assert losses.item() == pytest.approx(loss.item(), rel=1e-12)
-    for ours, theirs in zip(*(network.parameters() for network in networks), strict=True):
+    for ours, theirs in zip(
+        *(network.parameters() for network in networks), strict=True
+    ):
         torch.testing.assert_close(ours, theirs, rtol=1e-10, atol=1e-12)
 
 
@@ -298,14 +308,17 @@ def test_a_cell_without_a_way_from_its_input_is_attacked_in_vain_by_pytorchs_eng
         seed=0,
     )
     inputs = task.data["valid"].inputs[:4]
-    assert not TorchModel([built], task, "cpu").input_gradient(inputs, np.ones_like).any()
+    assert (
+        not TorchModel([built], task, "cpu").input_gradient(inputs, np.ones_like).any()
+    )
 
 
 @pytest.mark.slow
 def test_the_compiled_engine_is_no_better_and_no_worse_than_pytorchs(monkeypatch):
     rng = np.random.default_rng(7)
     cells = [
-        SPACE[int(i)] for i in rng.choice(len(SPACE), 200 if FULL else 30, replace=False)
+        SPACE[int(i)]
+        for i in rng.choice(len(SPACE), 200 if FULL else 30, replace=False)
     ]
 
     def trained():

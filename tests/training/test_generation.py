@@ -56,7 +56,8 @@ def made(task):
 
 def test_the_frechet_distance_is_that_of_its_formula():
     a, b = (
-        np.random.default_rng(seed).standard_normal((50, 3)) @ np.diag([1, 2, seed]) + seed
+        np.random.default_rng(seed).standard_normal((50, 3)) @ np.diag([1, 2, seed])
+        + seed
         for seed in (1, 2)
     )
     roots = scipy.linalg.sqrtm(np.cov(a.T) @ np.cov(b.T)).real
@@ -113,7 +114,9 @@ def test_a_good_cell_makes_digits_and_a_dead_one_collapses():
 
 def test_a_discriminator_learns_to_tell_noise_from_digits():
     task = TASKS["generation"]
-    noise = np.random.default_rng(0).standard_normal((1, 50, 1, 8, 8)).astype(np.float32)
+    noise = (
+        np.random.default_rng(0).standard_normal((1, 50, 1, 8, 8)).astype(np.float32)
+    )
     own = replace(
         task.trained,
         each=EACH["adversarial"],
@@ -136,7 +139,9 @@ def test_a_discriminator_learns_to_tell_noise_from_digits():
             and values[0].dtype == np.float64
             and values[-1][0] > values[0][0] + 1
         )
-        assert type(gradients[0]) is type(outputs) and gradients[0].shape == outputs.shape
+        assert (
+            type(gradients[0]) is type(outputs) and gradients[0].shape == outputs.shape
+        )
         found.append((np.stack(values), np.asarray(gradients[-1])))
     for values, gradient in found[1:]:
         np.testing.assert_allclose(values, found[0][0], rtol=1e-4)
@@ -181,7 +186,9 @@ def test_a_good_cell_denoises_better_than_filters_and_a_linear_one():
         linear,
     ]
     rivals = [judged(task, "psnr", one) for one in filters]
-    found = [train([CLEANER], task, seed=seed)[0].finals["test_psnr"] for seed in (0, 1)]
+    found = [
+        train([CLEANER], task, seed=seed)[0].finals["test_psnr"] for seed in (0, 1)
+    ]
     assert max(rivals) + abs(found[0] - found[1]) < min(found)
     assert rivals[0] == pytest.approx(-20 * np.log10(0.3), abs=0.1)
 

@@ -72,7 +72,9 @@ def hold(loss, outputs, targets, floor=1e-4, single=1e-6, double=1e-9):
                     + (floor if kind is np.float64 else 1) / right[0].size
                 )
                 off = np.abs(value - right) / (np.abs(right) + scale)
-                assert off.max() < near if kind is np.float64 else np.median(off) < near, (
+                assert (
+                    off.max() < near if kind is np.float64 else np.median(off) < near
+                ), (
                     loss.name,
                     off.max(),
                 )
@@ -129,7 +131,12 @@ def test_of_classes_where_arrays_are_large(name):
 @pytest.mark.parametrize("name", OF_NUMBERS)
 @settings(max_examples=30, deadline=None)
 @given(
-    SEEDS, COUNTS, BATCHES, st.sampled_from([(1,), (5,), (1, 4, 3)]), SCALES, st.booleans()
+    SEEDS,
+    COUNTS,
+    BATCHES,
+    st.sampled_from([(1,), (5,), (1, 4, 3)]),
+    SCALES,
+    st.booleans(),
 )
 def test_of_numbers(name, seed, count, batch, shape, scale, equal):
     if name == "l1":
@@ -184,7 +191,9 @@ def test_of_boxes(name, seed, count, batch, rows, columns, scale):
     middles = rng.uniform(0, (4 * columns, 4 * rows), (batch, objects, 2))
     boxes = np.concatenate([middles, rng.uniform(0, 12, (batch, objects, 2))], 2)
     if scale == 0:
-        boxes = np.concatenate([middles // 4 * 4 + 2, np.full((batch, objects, 2), 8.0)], 2)
+        boxes = np.concatenate(
+            [middles // 4 * 4 + 2, np.full((batch, objects, 2), 8.0)], 2
+        )
     targets = np.where(
         kinds < 0, [-1.0, 0, 0, 0, 0], np.concatenate([kinds, boxes], 2)
     ).astype(np.float32)
@@ -196,7 +205,13 @@ def test_of_boxes(name, seed, count, batch, rows, columns, scale):
 @pytest.mark.parametrize("name", fitting("sequence"))
 @settings(max_examples=30, deadline=None)
 @given(
-    SEEDS, COUNTS, BATCHES, st.integers(2, 5), st.integers(1, 5), st.integers(1, 12), SCALES
+    SEEDS,
+    COUNTS,
+    BATCHES,
+    st.integers(2, 5),
+    st.integers(1, 5),
+    st.integers(1, 12),
+    SCALES,
 )
 def test_of_sequences(name, seed, count, batch, classes, longest, positions, scale):
     rng = np.random.default_rng(seed)
@@ -241,7 +256,9 @@ def test_of_scores(name, seed, count, batch, scale):
     expected = DISCRIMINATING[name](*scores)
     value, *gradients = loss.discriminating_gradient(made[0], real)
     assert value == pytest.approx(expected.item(), rel=1e-9)
-    for found, right in zip(gradients, torch.autograd.grad(expected, scores), strict=True):
+    for found, right in zip(
+        gradients, torch.autograd.grad(expected, scores), strict=True
+    ):
         np.testing.assert_allclose(found, right.numpy(), rtol=1e-9, atol=1e-12)
 
 
@@ -271,7 +288,9 @@ def test_outputs_that_are_not_finite_give_losses_that_are_not(name, wrong):
     np.testing.assert_allclose(found[0, [0, 2]], usual[0, [0, 2]], rtol=1e-12)
 
 
-@pytest.mark.parametrize("name", ["cross_entropy", "brier", "squared", "expected_return"])
+@pytest.mark.parametrize(
+    "name", ["cross_entropy", "brier", "squared", "expected_return"]
+)
 def test_a_loss_can_be_differentiated_twice_by_pytorch(name):
     rng = np.random.default_rng(0)
     targets = torch.tensor([0, 2, 1])

@@ -62,7 +62,9 @@ class Counted(nn.Module):
         return x
 
 
-@pytest.mark.parametrize(("threads", "clock"), [(1, "processor"), (usable_cores(), "wall")])
+@pytest.mark.parametrize(
+    ("threads", "clock"), [(1, "processor"), (usable_cores(), "wall")]
+)
 def test_a_visit_warms_up_and_times_each_inference(threads, clock):
     if threads == 1 and clock == "wall":
         pytest.skip("one core: its processor clock is always read")
@@ -197,7 +199,9 @@ def test_the_metrics_are_statistics_of_the_timings(measured, tmp_path):
         file.metrics["latency@local"].unit == "ms"
         and file.metrics["latency@local"].n_cells == N
     )
-    assert "median of 50 inferences, batch 1" in file.metrics["latency@local"].description
+    assert (
+        "median of 50 inferences, batch 1" in file.metrics["latency@local"].description
+    )
     card = json.loads(file.card)
     assert (
         card["n"] == N
@@ -210,7 +214,8 @@ def test_the_metrics_are_statistics_of_the_timings(measured, tmp_path):
 def test_the_card_tells_machine_and_software():
     card = device_card(torch.device("cpu"), 1)
     assert (
-        card["device"] == "cpu" and card["model"] == device_model(torch.device("cpu")) != ""
+        card["device"] == "cpu"
+        and card["model"] == device_model(torch.device("cpu")) != ""
     )
     assert (
         card["torch"] == torch.__version__
@@ -242,7 +247,9 @@ def test_peak_memory_counts_what_is_alive_at_once():
 def test_peak_memory_is_exact_and_grows_with_the_batch():
     space = nb201()
     full = nb201().build(space.reference, SMALL, seed=0).eval()
-    sizes = [peak_memory_mb(full, torch.zeros(batch, 1, 4, 4)) for batch in (1, 1, 2, 3)]
+    sizes = [
+        peak_memory_mb(full, torch.zeros(batch, 1, 4, 4)) for batch in (1, 1, 2, 3)
+    ]
     assert sizes[0] == sizes[1]
     assert sizes[3] - sizes[2] == pytest.approx(sizes[2] - sizes[0])
 
@@ -252,9 +259,13 @@ def test_energy_is_an_estimate_that_says_so_where_no_counter_is():
     if made.meter:
         pytest.skip("this machine has a readable counter")
     metric = made.table().metrics["energy@local"]
-    (value,) = [v for k, v in made.table().columns.items() if k.metric == "energy@local"]
+    (value,) = [
+        v for k, v in made.table().columns.items() if k.metric == "energy@local"
+    ]
     assert value[made.cells[0].index] == pytest.approx(7.0 * made.latency[0])
-    assert "estimate" in metric.source and "7 W" in metric.source and metric.unit == "mJ"
+    assert (
+        "estimate" in metric.source and "7 W" in metric.source and metric.unit == "mJ"
+    )
 
 
 def counters(folder, *packages):
@@ -307,7 +318,10 @@ def test_more_cells_of_a_seed_begin_with_the_fewer():
     [
         ({"threads": 0}, "threads must be a whole number from 1 to .*, not 0"),
         ({"threads": 10_000}, "not 10000"),
-        ({"batch": 0}, "batch must be a whole number from 1 to 1,000,000,000,000, not 0"),
+        (
+            {"batch": 0},
+            "batch must be a whole number from 1 to 1,000,000,000,000, not 0",
+        ),
         ({"batch": 10**30}, "from 1 to 1,000,000,000,000"),
         ({"batch": 1.5}, "whole number"),
         ({"rounds": 4}, "50 timed repeats"),
@@ -348,7 +362,9 @@ def test_a_measurement_goes_on_from_its_journal(tmp_path):
     journal.write_bytes(b"".join(lines[:8]) + lines[8][:20])
     again = measure(cells, SMALL, PROTOCOL, journal=journal)
     assert again.visits[:7] == whole.visits[:7]
-    assert [visit.cell for visit in again.visits] == [visit.cell for visit in whole.visits]
+    assert [visit.cell for visit in again.visits] == [
+        visit.cell for visit in whole.visits
+    ]
     assert again.visits[7:] != whole.visits[7:]
     assert measure(cells, SMALL, PROTOCOL, journal=journal).visits == again.visits
 

@@ -14,7 +14,9 @@ TASK = TASKS["languages"]
 GOOD = nb201().parse(
     "|nor_conv_3x3~0|+|nor_conv_3x3~0|nor_conv_3x3~1|+|nor_conv_3x3~0|nor_conv_3x3~1|nor_conv_3x3~2|"
 )
-pytestmark = pytest.mark.skipif(not TASK.is_here(), reason="needs the package pycountry")
+pytestmark = pytest.mark.skipif(
+    not TASK.is_here(), reason="needs the package pycountry"
+)
 
 
 def read(row):
@@ -26,7 +28,8 @@ def read(row):
 
 def test_texts_are_written_without_accents():
     assert (
-        languages.plain("Élő Łódź – Straße, İstanbul (ı)") == "elo lodz strasse istanbul i"
+        languages.plain("Élő Łódź – Straße, İstanbul (ı)")
+        == "elo lodz strasse istanbul i"
     )
 
 
@@ -51,7 +54,8 @@ def test_a_cell_beats_the_majority_by_more_than_its_seeds_differ():
     targets = TASK.data["test"].targets
     majority = 100 - 100 * np.bincount(targets).max() / len(targets)
     errors = [
-        train([GOOD], TASK, seed=seed, epochs=6)[0].finals["test_error"] for seed in (0, 1)
+        train([GOOD], TASK, seed=seed, epochs=6)[0].finals["test_error"]
+        for seed in (0, 1)
     ]
     assert np.mean(errors) < majority - 20 - 2 * abs(errors[0] - errors[1])
 

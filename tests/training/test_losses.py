@@ -63,7 +63,11 @@ def decode(path):
 
 def test_the_one_alignment_is_one_of_ctcs_paths():
     written = torch.from_numpy(aligned(TEXTS.numpy(), 6))
-    assert written.tolist() == [[1, 0, 1, 2, 0, 0], [3, 1, 0, 0, 0, 0], [2, 0, 0, 0, 0, 0]]
+    assert written.tolist() == [
+        [1, 0, 1, 2, 0, 0],
+        [3, 1, 0, 0, 0, 0],
+        [2, 0, 0, 0, 0, 0],
+    ]
     assert [decode(tuple(row)) for row in written.tolist()] == [[1, 1, 2], [3, 1], [2]]
     expected = (
         -OUTPUTS.log_softmax(2)
@@ -113,7 +117,9 @@ def test_the_loss_of_similarity_follows_its_formula(sides):
     targets = randn(BATCH, 1, *sides, seed=1).sigmoid()
     for k, b in itertools.product(range(K), range(BATCH)):
         expected = 1 - windows_ssim(outputs[k, b, 0].numpy(), targets[b, 0].numpy())
-        assert LOSSES["ssim"].each(outputs, targets)[k, b].item() == pytest.approx(expected)
+        assert LOSSES["ssim"].each(outputs, targets)[k, b].item() == pytest.approx(
+            expected
+        )
 
 
 @pytest.mark.parametrize("name", fitting("classification"))
@@ -135,7 +141,9 @@ def test_chance_is_the_loss_of_the_best_constant_answer_to_normal_targets(name):
 
 
 @pytest.mark.parametrize("name", fitting("sequence"))
-def test_uniform_answers_cost_chance_where_a_text_fills_all_positions_and_never_more(name):
+def test_uniform_answers_cost_chance_where_a_text_fills_all_positions_and_never_more(
+    name,
+):
     each = LOSSES[name].each(
         torch.zeros(1, 2, CLASSES, 3), torch.tensor([[1, 2, 3], [1, 2, 0]])
     )
@@ -186,7 +194,10 @@ def test_a_loss_of_ones_own_is_found_in_its_file(tmp_path):
     ("each", "said"),
     [
         ("o.nothing()", "loss x failed: AttributeError"),
-        ("o.sum()", r"each network and example, \(2, 3\), not torch.float64 of shape \(\)"),
+        (
+            "o.sum()",
+            r"each network and example, \(2, 3\), not torch.float64 of shape \(\)",
+        ),
         ("o.argmax(2)", r"not torch.int64 of shape \(2, 3\)"),
         ("None", "not None"),
         ("o.detach().sum(2)", "has no gradient"),
@@ -235,4 +246,6 @@ def test_a_wrong_loss_says_what_is_wrong(changed, said):
 @pytest.mark.parametrize("name", LOSSES)
 def test_a_loss_goes_to_another_process(name):
     sent = cloudpickle.loads(cloudpickle.dumps(LOSSES[name]))
-    assert sent.name == name and (sent.gradient is None) == (LOSSES[name].gradient is None)
+    assert sent.name == name and (sent.gradient is None) == (
+        LOSSES[name].gradient is None
+    )

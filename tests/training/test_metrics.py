@@ -50,7 +50,9 @@ def classified():
 def numbered():
     targets = randn(N, 2)
     return answers(
-        torch.stack([targets + 0.3 * (k + 1) * randn(N, 2, seed=k + 1) for k in range(K)]),
+        torch.stack(
+            [targets + 0.3 * (k + 1) * randn(N, 2, seed=k + 1) for k in range(K)]
+        ),
         targets,
     )
 
@@ -69,7 +71,9 @@ def by_bins(p, targets):
     for m in range(15):
         inside = (confidence > m / 15) & (confidence <= (m + 1) / 15)
         if inside.any():
-            total += inside.mean() * abs(right[inside].mean() - confidence[inside].mean())
+            total += inside.mean() * abs(
+                right[inside].mean() - confidence[inside].mean()
+            )
     return 100 * total
 
 
@@ -80,7 +84,9 @@ def test_measures_of_classes_are_sklearns_or_the_papers(classified):
     assert of("error", classified) == pytest.approx(
         [100 - 100 * metrics.accuracy_score(targets, q.argmax(1)) for q in p]
     )
-    assert of("nll", classified) == pytest.approx([metrics.log_loss(targets, q) for q in p])
+    assert of("nll", classified) == pytest.approx(
+        [metrics.log_loss(targets, q) for q in p]
+    )
     assert of("brier", classified) == pytest.approx(
         [((q - one_hot) ** 2).sum(1).mean() for q in p]
     )
@@ -91,7 +97,9 @@ def test_measures_of_classes_are_sklearns_or_the_papers(classified):
 @pytest.mark.parametrize("name", ["error", "nll", "brier", "ece", "perplexity"])
 def test_every_position_counts_as_an_answer(classified, name):
     folded = classified.outputs.reshape(K, N // 5, 5, CLASSES).swapaxes(2, 3)
-    given = replace(classified, outputs=folded, targets=classified.targets.reshape(-1, 5))
+    given = replace(
+        classified, outputs=folded, targets=classified.targets.reshape(-1, 5)
+    )
     assert of(name, given) == pytest.approx(of(name, classified))
 
 
@@ -132,7 +140,8 @@ def test_a_number_is_wrong_beyond_the_tasks_tolerance():
 
 def test_perplexity_of_uniform_answers_is_the_number_of_classes():
     assert of(
-        "perplexity", answers(torch.zeros(1, 2, 7, 5), torch.ones(2, 5, dtype=torch.long))
+        "perplexity",
+        answers(torch.zeros(1, 2, 7, 5), torch.ones(2, 5, dtype=torch.long)),
     ) == pytest.approx([7])
 
 
@@ -142,7 +151,9 @@ def levenshtein(a, b):
         return len(a) + len(b)
     if a[0] == b[0]:
         return levenshtein(a[1:], b[1:])
-    return 1 + min(levenshtein(a[1:], b), levenshtein(a, b[1:]), levenshtein(a[1:], b[1:]))
+    return 1 + min(
+        levenshtein(a[1:], b), levenshtein(a, b[1:]), levenshtein(a[1:], b[1:])
+    )
 
 
 def numbers(texts, length):
@@ -157,7 +168,10 @@ def test_edit_distances_are_those_of_the_definition():
     )
     expected = [levenshtein(a, b) for a, b in zip(said, meant, strict=True)]
     assert distances(numbers(said, 7), numbers(meant, 5)).tolist() == expected
-    known = numbers(["kitten", "saturday", ""], 8), numbers(["sitting", "sunday", "abc"], 7)
+    known = (
+        numbers(["kitten", "saturday", ""], 8),
+        numbers(["sitting", "sunday", "abc"], 7),
+    )
     assert distances(*known).tolist() == [3, 3, 3]
 
 
@@ -201,7 +215,9 @@ def test_the_robust_error_is_that_of_the_worst_step_against_a_linear_network():
     given = linear(weights, inputs, targets)
     scores = given.outputs[:, :MOST]
     margins = (1 - 2 * targets[:MOST]) * (scores[..., 0] - scores[..., 1])
-    fallen = margins - STEP * np.abs(weights[:, 0] - weights[:, 1]).sum(1, keepdims=True)
+    fallen = margins - STEP * np.abs(weights[:, 0] - weights[:, 1]).sum(
+        1, keepdims=True
+    )
     attacked = METRICS["robust_error"].of(given)
     assert attacked.tolist() == pytest.approx((100 * (fallen < 0).mean(1)).tolist())
     assert (attacked > 100 * (margins < 0).mean(1)).all()
@@ -225,7 +241,9 @@ def test_measures_of_images_follow_their_formulas():
     )
     off = (outputs[1] - targets).double().square().mean((1, 2, 3)).numpy()
     assert of("psnr", given) == pytest.approx([100, np.mean(10 * np.log10(1 / off))])
-    assert of("mae", given)[1] == pytest.approx((outputs[1] - targets).abs().mean().item())
+    assert of("mae", given)[1] == pytest.approx(
+        (outputs[1] - targets).abs().mean().item()
+    )
 
 
 def test_every_measure_says_what_it_is():
@@ -241,7 +259,10 @@ def test_a_measure_of_ones_own_is_found_in_its_file(tmp_path):
         "MINE = TaskMetric('mine', 'errors', '%', 'error', 100.0, METRICS['error'].of)\n"
     )
     assert METRICS.find(f"{file}:MINE").name == "mine"
-    for name, said in {"pnsr": "Did you mean 'psnr'", f"{file}:METRICS": "METRICS"}.items():
+    for name, said in {
+        "pnsr": "Did you mean 'psnr'",
+        f"{file}:METRICS": "METRICS",
+    }.items():
         with pytest.raises(UserError, match=said):
             METRICS.find(name)
 

@@ -51,7 +51,8 @@ def test_the_cart_and_the_pole_obey_the_equations_of_motion():
     left[:, 0, 1] = left[:, 1, 0] = inertia * np.cos(angle)
     force = cartpole.PUSH * (2 * actions - 1) + inertia * turning**2 * np.sin(angle)
     moved, turned = np.linalg.solve(
-        left, np.stack([force, inertia * cartpole.GRAVITY * np.sin(angle)], 1)[:, :, None]
+        left,
+        np.stack([force, inertia * cartpole.GRAVITY * np.sin(angle)], 1)[:, :, None],
     )[:, :, 0].T
     np.testing.assert_allclose(
         found, np.stack([velocity, moved, turning, turned], 1), atol=1e-9
@@ -65,7 +66,9 @@ def test_an_episode_ends_where_the_cart_or_the_pole_is_too_far_off():
     assert ended.tolist() == [False, True, True, False] and rewards.tolist() == [1] * 4
     assert np.array_equal(after[:, :-1], states[:, 1:])
     seen = cartpole.ENVIRONMENT.observe(after)
-    assert seen.shape == (4, 2, 1, 8) and abs(seen[1, 0, 0, -1]) > 1 > abs(seen[0]).max()
+    assert (
+        seen.shape == (4, 2, 1, 8) and abs(seen[1, 0, 0, -1]) > 1 > abs(seen[0]).max()
+    )
 
 
 def test_distances_are_shortest_paths_of_the_graph_of_free_squares():
@@ -87,7 +90,10 @@ def test_a_walker_stops_at_walls_and_edges_and_leaves_a_trail():
     world = gridworld.ENVIRONMENT
     states = state.repeat(4, 0)
     after, rewards, ended = world.step(states, np.arange(4))
-    assert after[:, 0].reshape(4, -1).argmax(1).tolist() == [0, 0, 0, 1] and not ended.any()
+    assert (
+        after[:, 0].reshape(4, -1).argmax(1).tolist() == [0, 0, 0, 1]
+        and not ended.any()
+    )
     final, rewards, ended = world.step(after[3:], np.array([3]))
     assert rewards.tolist() == [1] and ended.all()
     assert final[0, 3, 0, :3].tolist() == pytest.approx([0.8, 1, 0])
@@ -168,7 +174,9 @@ def test_advantages_discount_what_surprises_later():
     episodes = policy.Episodes(np.zeros((3, 2, 1)), told, told, told, told, lives)
     to_go = np.array([[1 + 0.5 * (2 + 0.5 * 4), 1], [2 + 0.5 * 4, 0], [4, 0]])
     raw = to_go - to_go[:, ::-1]
-    np.testing.assert_allclose(advantages(episodes, 0.5), raw / raw[lives].std(), rtol=1e-6)
+    np.testing.assert_allclose(
+        advantages(episodes, 0.5), raw / raw[lives].std(), rtol=1e-6
+    )
     assert episodes.returns(0.5).tolist() == [1 + 0.5 * 2 + 0.25 * 4, 1]
 
 
@@ -242,7 +250,9 @@ def test_a_policy_needs_an_environment():
 
 def test_an_environments_settings_are_part_of_the_digest():
     assert (
-        bandit().digest == bandit().digest != bandit(environment=Bandit(longest=2)).digest
+        bandit().digest
+        == bandit().digest
+        != bandit(environment=Bandit(longest=2)).digest
     )
 
 
@@ -263,7 +273,8 @@ def test_a_good_cell_beats_chance_and_constants_by_more_than_seeds_differ(traine
     found = [curve.metrics["test_return"] for curve in curves]
     chance = returns_of(task, always(*[0.0] * task.classes))
     constant = max(
-        returns_of(task, always(*np.eye(task.classes)[a] * 99)) for a in range(task.classes)
+        returns_of(task, always(*np.eye(task.classes)[a] * 99))
+        for a in range(task.classes)
     )
     assert min(found) > max(chance, constant) + abs(found[0] - found[1])
     assert not any(curve.note for curve in curves)

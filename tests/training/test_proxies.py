@@ -48,7 +48,9 @@ def test_synflow_is_conserved_from_layer_to_layer(space):
     """On a single path every layer carries what reaches the output, so the sum is that times the
     number of layers.
     """
-    small = Network(classes=3, channels=4, cells_per_stage=2, image_size=8, residual=False)
+    small = Network(
+        classes=3, channels=4, cells_per_stage=2, image_size=8, residual=False
+    )
     model = space.build(space.parse(PATH), small, seed=0, live_only=True).train()
     flow = math.expm1(synflow(model, torch.Size((3, 8, 8))))
     layers = [p for p in model.parameters() if p.dim() > 1]
@@ -79,7 +81,9 @@ def test_what_follows_from_the_loss_is_that_of_its_gradient():
     of_output = (out.softmax(1) - nn.functional.one_hot(y, 3)).detach() / 7
     assert found["grad_norm"] == pytest.approx(float(g.norm()))
     assert found["snip"] == pytest.approx(float((w * g).abs().sum()))
-    assert found["grasp"] == pytest.approx(-float((w * hessian_gradient).sum()), rel=1e-6)
+    assert found["grasp"] == pytest.approx(
+        -float((w * hessian_gradient).sum()), rel=1e-6
+    )
     assert found["fisher"] == pytest.approx(
         float((out.detach() * of_output).square().mean(0).sum() / 2)
     )
@@ -106,7 +110,8 @@ def test_naswot_and_jacob_cov_prefer_examples_that_differ():
 def test_scores_repeat_heed_the_seed_and_are_finite_for_every_kind_of_cell(space):
     task = task_named(TASK)
     every = [
-        score(space.parse(text), space, task) for text in (DEAD, PATH, str(space.reference))
+        score(space.parse(text), space, task)
+        for text in (DEAD, PATH, str(space.reference))
     ]
     assert all(
         set(found) == {*PROXIES} and all(map(math.isfinite, found.values()))
@@ -124,7 +129,9 @@ def test_scores_repeat_heed_the_seed_and_are_finite_for_every_kind_of_cell(space
 def test_dead_operations_change_nothing(space):
     task = task_named(TASK)
     twin = PATH.replace("|none~0|+", "|nor_conv_3x3~0|+")
-    assert score(space.parse(PATH), space, task) == score(space.parse(twin), space, task)
+    assert score(space.parse(PATH), space, task) == score(
+        space.parse(twin), space, task
+    )
 
 
 def test_the_shipped_proxies_are_whole_small_and_shared_by_twins(analog):
@@ -148,7 +155,9 @@ def test_every_benchmark_of_the_space_has_them_for_free(analog, small):
     assert not {*NAMES} & {*analog.query(cell)}  # no listing is longer than before
     assert "fashion" in analog.query(cell, NAMES[0]).source
     # as any question there
-    assert load("analog-cifar10").measure([cell], [analog.question(NAMES[0])]).cost[0] == 1
+    assert (
+        load("analog-cifar10").measure([cell], [analog.question(NAMES[0])]).cost[0] == 1
+    )
     assert not [m for m in load("nbgraph-cora").metrics if m.quantity == "proxy"]
 
 
@@ -176,19 +185,24 @@ def test_a_proxy_in_an_objective_rewards_larger_values(analog):
     term = objective.terms[1]
     values = analog.column("synflow@fashion")
     assert term.score(values.max()) < term.score(values.min())
-    assert term.largest == values.min() and objective.known.terms == ("synflow@fashion",)
+    assert term.largest == values.min() and objective.known.terms == (
+        "synflow@fashion",
+    )
     assert metric_named("my_proxy").larger_is_better
 
 
 def test_what_is_known_can_be_read_by_name(analog):
     known = sn.Objective("digital_error", analog).known
-    assert known.proxies == tuple(NAMES) and {"params", "macs", *NAMES} <= {*known.names}
+    assert known.proxies == tuple(NAMES) and {"params", "macs", *NAMES} <= {
+        *known.names
+    }
     assert not any("error" in name or "loss" in name for name in known.names)
     cells = [analog.space[i] for i in (3, 14, 15)]
     again = pickle.loads(pickle.dumps(known))
     for name in ("params", NAMES[2]):
         assert (
-            known.metric(name, cells).tolist() == analog.column(name)[[3, 14, 15]].tolist()
+            known.metric(name, cells).tolist()
+            == analog.column(name)[[3, 14, 15]].tolist()
         )
         assert again.metric(name, cells).tolist() == known.metric(name, cells).tolist()
     with pytest.raises(UserError, match="synflow@fashion"):
@@ -204,12 +218,16 @@ def test_zero_cost_begins_with_what_is_promised_and_is_bo_where_nothing_is(analo
     promise = np.mean([ndtri((rank - 0.5) / len(first)) for rank in ranks], axis=0)
     classes = [analog.space.classes[cell.index] for cell in asked]
     assert classes == np.argsort(-promise)[:5].tolist()
-    assert ZeroCost(nb201(), seed=3).ask(4) == BayesianOptimisation(nb201(), seed=3).ask(4)
+    assert ZeroCost(nb201(), seed=3).ask(4) == BayesianOptimisation(
+        nb201(), seed=3
+    ).ask(4)
 
 
 def test_zero_cost_finds_a_good_cell_sooner_than_chance(analog):
     run = sn.search(analog, "zero_cost", "digital_error", budget=30)
-    assert 100 * run.incumbent.loss <= np.quantile(analog.column("digital_error"), 0.001)
+    assert 100 * run.incumbent.loss <= np.quantile(
+        analog.column("digital_error"), 0.001
+    )
 
 
 def test_the_paper_puts_counting_beside_every_proxy():
@@ -227,7 +245,9 @@ def test_the_paper_puts_counting_beside_every_proxy():
 )
 def test_zero_cost_guided_repeats_and_keeps_what_is_known(analog, objective):
     runs = [
-        sn.search(analog, "zero_cost", objective, budget=22, seed=1, simulated_workers=3)
+        sn.search(
+            analog, "zero_cost", objective, budget=22, seed=1, simulated_workers=3
+        )
         for _ in range(2)
     ]
     first, again = [[trial.cell for trial in run.trials] for run in runs]

@@ -35,7 +35,9 @@ def test_what_is_forecast_lies_behind_what_was_trained_on():
     )
     assert parts["train"].max() < ahead["valid"].min()
     inputs, _ = TASKS["forecasting"].data["test"]
-    assert np.abs(inputs.mean(3)).max() < 1e-4 and np.abs(inputs.std(3) - 1).max() < 1e-4
+    assert (
+        np.abs(inputs.mean(3)).max() < 1e-4 and np.abs(inputs.std(3) - 1).max() < 1e-4
+    )
 
 
 def test_the_scaled_error_is_that_of_the_paper():
@@ -43,7 +45,11 @@ def test_the_scaled_error_is_that_of_the_paper():
     task = Task("line", "", dict, 2, kind="regression")
     split = as_split(past[None, None, None], np.array([[6.0, 9.0]]))
     answers = Predictions(
-        np.array([[[7.0, 6.0]]]), split.targets, split.inputs, task, lambda _: np.zeros(0)
+        np.array([[[7.0, 6.0]]]),
+        split.targets,
+        split.inputs,
+        task,
+        lambda _: np.zeros(0),
     )
     assert METRICS["mase"].of(answers).tolist() == pytest.approx(
         [2.0 / np.abs(past[2:] - past[:-2]).mean()]
@@ -53,7 +59,9 @@ def test_the_scaled_error_is_that_of_the_paper():
 def test_a_good_cell_forecasts_better_than_naive_and_linear_forecasts():
     task = TASKS["forecasting"]
     inputs, targets = (part.reshape(len(part), -1) for part in task.data["test"])
-    linear = Ridge(3.0).fit(*(part.reshape(len(part), -1) for part in task.data["train"]))
+    linear = Ridge(3.0).fit(
+        *(part.reshape(len(part), -1) for part in task.data["train"])
+    )
     naive, seasonal, ridge = (
         judged(task, "mase", "test", outputs)
         for outputs in (
@@ -94,7 +102,9 @@ def test_only_normal_examples_are_trained_on():
     trainer = Reconstruction(task, dict.fromkeys(("train", "valid"), split), seed=0)
     (batch,) = trainer.batches(0, lambda _: np.zeros(0))
     assert (
-        sorted(batch[0].ravel().tolist()) == sorted(batch[1].ravel().tolist()) == [0, 2, 4]
+        sorted(batch[0].ravel().tolist())
+        == sorted(batch[1].ravel().tolist())
+        == [0, 2, 4]
     )
     loss, answers = trainer.judged(
         "valid", lambda given: given.reshape(1, len(given), -1) * 0
@@ -106,7 +116,9 @@ def test_only_normal_examples_are_trained_on():
         1,
         1,
     )
-    losses, gradient = trainer.loss_and_gradient(np.zeros((1, 3, 1), np.float32), batch[1])
+    losses, gradient = trainer.loss_and_gradient(
+        np.zeros((1, 3, 1), np.float32), batch[1]
+    )
     assert losses.tolist() == pytest.approx([20 / 3]) and gradient.shape == (1, 3, 1)
 
 
@@ -124,10 +136,15 @@ def test_a_good_cell_finds_winter_days():
         task.data[name].inputs.reshape(-1, anomaly.HOURS) for name in ("train", "test")
     )
     shape = task.data["test"].inputs.shape
-    mean = judged(task, "auc", "test", np.tile(days.mean(0), (len(test), 1)).reshape(shape))
+    mean = judged(
+        task, "auc", "test", np.tile(days.mean(0), (len(test), 1)).reshape(shape)
+    )
     linear = PCA(3).fit(days)
     components = judged(
-        task, "auc", "test", linear.inverse_transform(linear.transform(test)).reshape(shape)
+        task,
+        "auc",
+        "test",
+        linear.inverse_transform(linear.transform(test)).reshape(shape),
     )
     curve = train([GOOD], task)[0]
     assert (
@@ -138,7 +155,8 @@ def test_a_good_cell_finds_winter_days():
 
 
 @pytest.mark.parametrize(
-    "text", ["", "1,2:1", "a:1", ",".join(["1"] * 24) + ":7", ",".join(["nan"] * 24) + ":1"]
+    "text",
+    ["", "1,2:1", "a:1", ",".join(["1"] * 24) + ":7", ",".join(["nan"] * 24) + ":1"],
 )
 def test_a_damaged_file_of_days_is_told(text):
     with pytest.raises(UserError, match="ItalyPowerDemand is damaged"):

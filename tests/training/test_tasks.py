@@ -76,7 +76,9 @@ def clothes(tmp_path_factory):
                 4 * (label // 5) + 8 :,
                 5 * (label % 5) : 5 * (label % 5) + 6,
             ] += 90
-        (folder / f"{part}-images-idx3-ubyte.gz").write_bytes(gzip.compress(idx(images), 1))
+        (folder / f"{part}-images-idx3-ubyte.gz").write_bytes(
+            gzip.compress(idx(images), 1)
+        )
         (folder / f"{part}-labels-idx1-ubyte").write_bytes(idx(labels))
     return folder
 
@@ -109,7 +111,8 @@ def test_a_task_beats_its_baseline_and_its_splits_share_nothing(name):
         assert inputs.dtype == np.float32 and np.isfinite(inputs).all()
         assert inputs.flags.c_contiguous and len(inputs) == len(targets)
         assert (
-            task.kind == "regression" or 0 <= targets.min() <= targets.max() < task.classes
+            task.kind == "regression"
+            or 0 <= targets.min() <= targets.max() < task.classes
         )
         own = {x.tobytes() for x in inputs}
         assert name == "text" or not own & seen
@@ -129,7 +132,9 @@ def assert_fixed(name):
             assert np.array_equal(part, same)
 
 
-@pytest.mark.parametrize("name", tasks_here("digits", "rotation", "text", "life", "mnist8"))
+@pytest.mark.parametrize(
+    "name", tasks_here("digits", "rotation", "text", "life", "mnist8")
+)
 def test_splits_are_fixed(name):
     assert_fixed(name)
 
@@ -138,7 +143,9 @@ def test_splits_are_fixed(name):
 @pytest.mark.parametrize("name", ["mnist1d", *SMALL])
 def test_splits_of_every_task_are_fixed(name, monkeypatch):
     if name in ("glyphs", "words"):  # which take long to draw: fewer of them
-        monkeypatch.setattr(sys.modules[TASKS[name].load.__module__], "_SIZES", (9, 5, 7))
+        monkeypatch.setattr(
+            sys.modules[TASKS[name].load.__module__], "_SIZES", (9, 5, 7)
+        )
         monkeypatch.setattr(words, "_MOST", 1000)
         monkeypatch.setattr(words, "LANGUAGES", ("de", "nl"))
     assert_fixed(name)
@@ -274,7 +281,9 @@ def images(n=4, **changes):
 
 def task_of(train_split, kind="classification", classes=2):
     other = (
-        (np.zeros((4, 1, 1, 3)), np.zeros((4, 3), int)) if kind == "language" else images()
+        (np.zeros((4, 1, 1, 3)), np.zeros((4, 3), int))
+        if kind == "language"
+        else images()
     )
     splits = {"train": train_split, "valid": other, "test": other}
     return Task(
@@ -345,7 +354,11 @@ CLASSES = "classification"
             "values, one for each output, of shape",
         ),
         (images(targets=np.array([0, np.inf, 1, 0])), "regression", "not finite"),
-        (images(targets=np.zeros((4, 1, 4, 4))), "generation", r"of shape \(4, 2, 3, 3\)"),
+        (
+            images(targets=np.zeros((4, 1, 4, 4))),
+            "generation",
+            r"of shape \(4, 2, 3, 3\)",
+        ),
         (images(targets=np.zeros((4, 3), int)), "language", "inputs of height 1"),
         (images(inputs=np.zeros((4, 1, 9, 9))), CLASSES, "different shapes"),
     ],

@@ -28,7 +28,9 @@ GOOD = nb201().parse(
 def test_tiles_are_pieces_of_photographs_and_none_is_in_two_splits(name):
     tiles = photographs.tiles()
     assert (
-        tiles.shape == (3000, 1, 8, 8) and 0 <= tiles.min() < 0.1 and 0.9 < tiles.max() <= 1
+        tiles.shape == (3000, 1, 8, 8)
+        and 0 <= tiles.min() < 0.1
+        and 0.9 < tiles.max() <= 1
     )
     camera = photographs.grey("camera")
     assert camera.shape == (256, 256)
@@ -91,9 +93,9 @@ def test_cifar_is_read_from_rows_of_pictures(monkeypatch, tmp_path):
 
 def board(*rows):
     """A board of rows of letters: white pieces are capital, a dot is an empty square."""
-    return np.array([["PNBRQKpnbrqk.".index(one) for one in row] for row in rows]) % 12 - (
-        np.array([[one == "." for one in row] for row in rows])
-    )
+    return np.array(
+        [["PNBRQKpnbrqk.".index(one) for one in row] for row in rows]
+    ) % 12 - (np.array([[one == "." for one in row] for row in rows]))
 
 
 def test_white_attacks_as_the_rules_say():
@@ -112,14 +114,17 @@ def test_white_attacks_as_the_rules_say():
         "...x....",
     ]
     said = [
-        "".join(".x"[one] for one in row) for row in chessboard.attacked(place).astype(int)
+        "".join(".x"[one] for one in row)
+        for row in chessboard.attacked(place).astype(int)
     ]
     assert said == expected
     others = board(
         "B.......", empty, "..q.....", empty, "....Q...", empty, empty, "K......."
     )
     found = chessboard.attacked(others)
-    assert found[1, 1] and found[2, 2] and not found[0, 0]  # a queen bars another one's way
+    assert (
+        found[1, 1] and found[2, 2] and not found[0, 0]
+    )  # a queen bars another one's way
     assert found[4].tolist() == [True] * 4 + [False] + [True] * 3
     assert found[6, :2].all() and found[7, 1]
 
@@ -128,7 +133,9 @@ def test_boards_differ_in_how_many_pieces_are_left():
     inputs, targets = TASKS["chessboard"].data["train"]
     counts = inputs.sum((2, 3))
     assert counts.max(0).tolist() == 2 * [8, 2, 2, 2, 1, 1]
-    assert inputs.sum(1).max() == 1 and counts.sum(1).min() < 10 < 25 < counts.sum(1).max()
+    assert (
+        inputs.sum(1).max() == 1 and counts.sum(1).min() < 10 < 25 < counts.sum(1).max()
+    )
     assert 0.3 < targets.mean() < 0.6
 
 

@@ -59,7 +59,8 @@ def most_frequent(task):
     known = task.data["train"].targets
     meant = task.data["test"].targets
     texts = [
-        text for text, _ in Counter(tuple(row) for row in known.tolist()).most_common(20)
+        text
+        for text, _ in Counter(tuple(row) for row in known.tolist()).most_common(20)
     ]
     here = [wrong(np.tile(text, (len(known), 1)), known) for text in texts]
     return wrong(np.tile(texts[int(np.argmin(here))], (len(meant), 1)), meant)
@@ -119,7 +120,9 @@ def test_utterances_are_joined_to_the_speakers_that_said_them():
         assert 2 <= len(heard) <= 4
 
 
-@pytest.mark.parametrize("text", ["", "@data\n1,2:3,4:x\n", "1,2:3,4:1\n", "1,2:three:1\n"])
+@pytest.mark.parametrize(
+    "text", ["", "@data\n1,2:3,4:x\n", "1,2:3,4:1\n", "1,2:three:1\n"]
+)
 def test_a_damaged_file_of_vowels_is_told(text):
     with pytest.raises(UserError, match="JapaneseVowels is damaged"):
         vowels.checked(vowels.parsed(text, "JapaneseVowels"))
@@ -200,15 +203,21 @@ def test_a_strokes_name_says_what_was_struck(name, kind):
 @HERE
 def test_a_good_cell_hears_drums_and_no_kit_is_in_two_splits():
     task = TASKS["sounds"]
-    errors = [train([DEEP], task, seed=seed)[0].metrics["test_error"] for seed in (0, 1)]
+    errors = [
+        train([DEEP], task, seed=seed)[0].metrics["test_error"] for seed in (0, 1)
+    ]
     (known, kinds), (heard, meant) = task.data["train"], task.data["test"]
     majority = 100 * float((meant != np.bincount(kinds).argmax()).mean())
     assert max(errors) + abs(errors[0] - errors[1]) < majority
     assert len({*sum(sounds.KITS.values(), ())}) == sum(map(len, sounds.KITS.values()))
-    assert np.bincount(kinds).tolist() == [160] * 5 and known.shape[1:] == heard.shape[1:]
+    assert (
+        np.bincount(kinds).tolist() == [160] * 5 and known.shape[1:] == heard.shape[1:]
+    )
 
 
-WORDS_HERE = pytest.mark.skipif(not speech_words.is_here(), reason="eSpeak NG is not here")
+WORDS_HERE = pytest.mark.skipif(
+    not speech_words.is_here(), reason="eSpeak NG is not here"
+)
 
 
 def test_words_are_spelled_without_stress_and_as_long_as_they_are_written():

@@ -74,7 +74,9 @@ def test_a_function_is_named_by_its_first_operations(tmp_path, monkeypatch):
     """Of a library of two files; of the whole one the task's splits are made."""
     for module in (argparse, json.decoder):
         shutil.copy(str(module.__file__), tmp_path)
-    monkeypatch.setattr(bytecode.sysconfig, "get_paths", lambda: {"stdlib": str(tmp_path)})
+    monkeypatch.setattr(
+        bytecode.sysconfig, "get_paths", lambda: {"stdlib": str(tmp_path)}
+    )
     found = bytecode.functions.__wrapped__()  # not what this process has read before
     assert len(found) == 2 and len(found[0]) > len(found[1]) > 0
     assert all(len(one) == 49 for own in found for one in own)

@@ -50,7 +50,9 @@ class Published(NamedTuple):
     def row(self, **ours: Any) -> Row:
         """Its row, with fields of ours; the verdict is its note unless given."""
         fields = {"verdict": self.note, "mark": self.mark, **ours}
-        return Row(self.method, self.dataset, self.metric, self.value, self.std, **fields)
+        return Row(
+            self.method, self.dataset, self.metric, self.value, self.std, **fields
+        )
 
 
 @cache
@@ -422,7 +424,9 @@ class Work:
             notes: What a reader must know.
             more: Further fields of `PaperResult`.
         """
-        return PaperResult(title, rows, time.perf_counter() - self.started, notes, **more)
+        return PaperResult(
+            title, rows, time.perf_counter() - self.started, notes, **more
+        )
 
 
 def _call(function: Callable[[Any], Any], job: tuple[str, Any]) -> tuple[str, Any]:

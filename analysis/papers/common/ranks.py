@@ -119,7 +119,9 @@ def ceiling(
     if not pairs:
         return {}
     taus = [agreement(first, second, wanted, groups) for first, second in pairs]
-    return {measure: float(np.mean([tau[measure] for tau in taus])) for measure in MEASURES}
+    return {
+        measure: float(np.mean([tau[measure] for tau in taus])) for measure in MEASURES
+    }
 
 
 _LAST_EPOCHS = 2
@@ -183,7 +185,11 @@ def candidates_of(bench: Benchmark, goal: Goal) -> Iterator[Candidate]:
             yield _candidate(
                 bench, goal, metric, str(question), "", epochs, values, seeds, longest
             )
-        if bench.one_curve and split_of(metric) == "train" and metric.quantity == "loss":
+        if (
+            bench.one_curve
+            and split_of(metric) == "train"
+            and metric.quantity == "loss"
+        ):
             yield from _sums(bench, goal, metric, longest)
 
 
@@ -268,7 +274,12 @@ def _family(metric: Metric) -> str:
 def _longest(bench: Benchmark) -> int:
     """The epochs of the longest run."""
     return max(
-        (epochs for metric in bench.metrics if metric.is_loss for epochs in metric.epochs),
+        (
+            epochs
+            for metric in bench.metrics
+            if metric.is_loss
+            for epochs in metric.epochs
+        ),
         default=1,
     )
 

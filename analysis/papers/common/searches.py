@@ -97,7 +97,9 @@ def run_searches(
     """Make the runs of every search that no earlier call has finished; returns all of them."""
     prints = {_objective(s.benchmark, s.objective, s.seed).fingerprint for s in n_runs}
     results = work.runs_of(trajectory_of, n_runs, file, {"objectives": sorted(prints)})
-    return {search: [Trajectory(*run) for run in runs] for search, runs in results.items()}
+    return {
+        search: [Trajectory(*run) for run in runs] for search, runs in results.items()
+    }
 
 
 @lru_cache(maxsize=8)
@@ -170,7 +172,9 @@ def run_methods(
     n_runs = {}
     for dataset, budget in seconds.items():
         for method in methods:
-            search = Search(DATA_SETS[dataset], method.objective, method.strategy, budget)
+            search = Search(
+                DATA_SETS[dataset], method.objective, method.strategy, budget
+            )
             searches[method.title, dataset] = search
             n_runs[search] = min(method.runs, work.runs or method.runs)
     runs = run_searches(n_runs, "runs.jsonl", work)

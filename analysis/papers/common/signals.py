@@ -133,7 +133,9 @@ def signals_of(name: str) -> Signals | None:
     if "train loss" not in metrics or len(metrics) < 2:
         return None
     seeds = seeds_of(bench, goal.metric, goal.question)
-    others = mean_of(seeds[1:]) if len(seeds) > 1 else np.full(len(goal.values), math.nan)
+    others = (
+        mean_of(seeds[1:]) if len(seeds) > 1 else np.full(len(goal.values), math.nan)
+    )
     n_repeated = int(np.isfinite(others).sum())
     enough = n_repeated >= _REPEATED or n_repeated >= np.isfinite(goal.values).sum() / 2
     # All metrics of one training share its noise: if a cell has other trainings, they judge it.
@@ -192,7 +194,9 @@ def signals_of(name: str) -> Signals | None:
     )
 
 
-def _first_seed(bench: Benchmark, metrics: Mapping[str, Metric], goal: Goal) -> int | None:
+def _first_seed(
+    bench: Benchmark, metrics: Mapping[str, Metric], goal: Goal
+) -> int | None:
     """The first seed of the goal, if all signals have it at all their epochs."""
     first = bench.seeds(goal.question)[0]
     for metric in metrics.values():

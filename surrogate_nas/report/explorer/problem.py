@@ -37,9 +37,7 @@ from surrogate_nas.space.trial import Trial
 
 _ALIGNED = 8
 _LEVEL = 6
-_FEW = (
-    4  # how often a value must occur on average for a list of distinct values to be smaller
-)
+_FEW = 4  # how often a value must occur on average for a list of distinct values to be smaller
 _NARROW = 1 << 8
 _WIDE = 1 << 16
 _END = "\0"  # between texts
@@ -61,7 +59,9 @@ class Block:
     def array(self, values: NDArray[Any]) -> dict[str, Any]:
         """Add an array."""
         content = (
-            np.ascontiguousarray(values).astype(values.dtype.newbyteorder("<")).tobytes()
+            np.ascontiguousarray(values)
+            .astype(values.dtype.newbyteorder("<"))
+            .tobytes()
         )
         return self._stored(
             content, f"{values.dtype.kind}{values.dtype.itemsize}", values.size
@@ -74,7 +74,11 @@ class Block:
             return self.array(values if exact else values.astype(np.float32))
         narrow = len(distinct) <= _NARROW
         coded = codes.ravel().astype(np.uint8 if narrow else np.uint16)
-        return {"type": "coded", "codes": self.array(coded), "values": self.array(distinct)}
+        return {
+            "type": "coded",
+            "codes": self.array(coded),
+            "values": self.array(distinct),
+        }
 
     def texts(self, texts: Sequence[str]) -> dict[str, Any]:
         """Add texts."""
@@ -96,7 +100,9 @@ class Block:
             "utf-8", "backslashreplace"
         )
         head += b" " * (-(4 + len(head)) % _ALIGNED)
-        return compressed(len(head).to_bytes(4, "little") + head + b"".join(self._parts))
+        return compressed(
+            len(head).to_bytes(4, "little") + head + b"".join(self._parts)
+        )
 
 
 def compressed(content: bytes) -> bytes:
@@ -168,12 +174,16 @@ class ProblemData:
 
     def packed(self, detail: Detail) -> bytes:
         """The comparison as a `Block`."""
-        runs = [run for results in self._runs.values() for run in results[: detail.runs]]
+        runs = [
+            run for results in self._runs.values() for run in results[: detail.runs]
+        ]
         selection = select_cells(self.comparison, runs, detail.background)
         block = Block()
         best = {cell for run in runs for cell in _best_so_far(run)}
         identity = self.benchmark.space.identity
-        identities = [identity(cell) if cell in best else "" for cell in selection.cells]
+        identities = [
+            identity(cell) if cell in best else "" for cell in selection.cells
+        ]
         on_front = np.zeros(len(selection.cells), dtype=np.uint8)
         if self._scores is not None:
             on_front[_front_among(self.objective, selection.scores)] = 1
@@ -287,7 +297,9 @@ class ProblemData:
         else:
             loss = " + ".join(_weighted(term.weight, term.name) for term in losses)
             units = {term.unit if term.divisor == 1.0 else "" for term in losses}
-            columns = [(_LOSS, loss, units.pop() if len(units) == 1 else "", scores.loss)]
+            columns = [
+                (_LOSS, loss, units.pop() if len(units) == 1 else "", scores.loss)
+            ]
         if objective.parts == 1 and self._has_penalty:
             rest = [
                 _weighted(term.weight, term.name)
@@ -344,7 +356,9 @@ class ProblemData:
             return np.asarray(column[selection.places])
         name = str(question)
         if any(name in trial.values for trial in selection.trials):
-            return np.array([trial.values.get(name, np.nan) for trial in selection.trials])
+            return np.array(
+                [trial.values.get(name, np.nan) for trial in selection.trials]
+            )
         free = self.benchmark.free(question, self.objective.seed)
         cells = [trial.cell for trial in selection.trials]
         return None if free is None else np.asarray(free(cells), dtype=np.float64)
@@ -390,7 +404,11 @@ class ProblemData:
                 for name, style in styles_of
             ],
             "runs": [
-                {"strategy": names.index(r.strategy), "run": r.run, "trials": len(r.trials)}
+                {
+                    "strategy": names.index(r.strategy),
+                    "run": r.run,
+                    "trials": len(r.trials),
+                }
                 for r in runs
             ],
             "cells": block.array(np.array(trial_cells, dtype=kind)),
@@ -401,10 +419,21 @@ class ProblemData:
 
 
 def _column(
-    name: str, text: str, unit: str, digits: int | None, group: str, values: dict[str, Any]
+    name: str,
+    text: str,
+    unit: str,
+    digits: int | None,
+    group: str,
+    values: dict[str, Any],
 ) -> dict[str, Any]:
     """A column of the page."""
-    column = {"name": name, "text": text, "unit": unit, "decimals": digits, "group": group}
+    column = {
+        "name": name,
+        "text": text,
+        "unit": unit,
+        "decimals": digits,
+        "group": group,
+    }
     return {**column, "larger": False, "cut": False, "values": values}
 
 
@@ -431,7 +460,9 @@ class Selection(NamedTuple):
     drawn: NDArray[np.bool_] | None = None
 
 
-def select_cells(comparison: Comparison, runs: Sequence[Run], background: int) -> Selection:
+def select_cells(
+    comparison: Comparison, runs: Sequence[Run], background: int
+) -> Selection:
     """Choose the cells of a page."""
     best: dict[Cell, Trial] = {}
     for run in runs:
@@ -455,19 +486,27 @@ def select_cells(comparison: Comparison, runs: Sequence[Run], background: int) -
     n = len(scores_of_all.loss)
     sampled = None if len(indices) == n else np.isin(indices, _sample(n, background))
     return Selection(
-        [space[index] for index in indices.tolist()], scores, places=indices, drawn=sampled
+        [space[index] for index in indices.tolist()],
+        scores,
+        places=indices,
+        drawn=sampled,
     )
 
 
 def _indices(
-    objective: Objective, scores: Scores, evaluated_indices: Sequence[int], background: int
+    objective: Objective,
+    scores: Scores,
+    evaluated_indices: Sequence[int],
+    background: int,
 ) -> Indices:
     n = len(scores.loss)
     if n - len(evaluated_indices) <= background:
         return np.arange(n)
     evaluated = np.array(evaluated_indices, dtype=np.intp)
     return np.unique(
-        np.concatenate([evaluated, _front_among(objective, scores), _sample(n, background)])
+        np.concatenate(
+            [evaluated, _front_among(objective, scores), _sample(n, background)]
+        )
     )
 
 
@@ -486,14 +525,17 @@ def _sample(n: int, wanted: int) -> Indices:
     return np.random.default_rng(_DRAW_SEED).permutation(n)[:wanted]
 
 
-def _counted(space: ChoiceSpace, cells: Enumerable, indices: Indices) -> list[list[float]]:
+def _counted(
+    space: ChoiceSpace, cells: Enumerable, indices: Indices
+) -> list[list[float]]:
     choices = cells.choices[indices]
     counts = (
         np.bincount(choices[:, p], minlength=len(space.options[p]))
         for p in range(choices.shape[1])
     )
     return [
-        [round(count / len(choices), 4) for count in column.tolist()] for column in counts
+        [round(count / len(choices), 4) for count in column.tolist()]
+        for column in counts
     ]
 
 
@@ -576,7 +618,9 @@ class _Marks:
 _marks = lru_cache(maxsize=2)(_Marks)
 
 
-def _drawings(space: Space, cells: Sequence[Cell], block: Block) -> dict[str, Any] | None:
+def _drawings(
+    space: Space, cells: Sequence[Cell], block: Block
+) -> dict[str, Any] | None:
     first = space.sketch(cells[0])
     if first is None:
         return None
@@ -662,5 +706,8 @@ class Page:
     def html(self) -> str:
         """The whole document."""
         return render(
-            "explore.html", title=self.title, problems=self.included, left_out=self.left_out
+            "explore.html",
+            title=self.title,
+            problems=self.included,
+            left_out=self.left_out,
         )

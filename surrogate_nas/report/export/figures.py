@@ -21,7 +21,13 @@ from surrogate_nas.report.picture import (
     Shape,
     Text,
 )
-from surrogate_nas.report.reading import Comparison, Source, Study, StudyResult, results_of
+from surrogate_nas.report.reading import (
+    Comparison,
+    Source,
+    Study,
+    StudyResult,
+    results_of,
+)
 from surrogate_nas.report.style import COLOURS
 from surrogate_nas.space.sketch import POINTS_PER_INCH
 
@@ -32,7 +38,9 @@ if TYPE_CHECKING:
 
 _PIXELS_PER_INCH = 96.0
 _POINTS = 0.75
-_DOTS_PER_INCH = 160  # of pages; of PNG files; ``_POINTS`` are points in a pixel of a page
+_DOTS_PER_INCH = (
+    160  # of pages; of PNG files; ``_POINTS`` are points in a pixel of a page
+)
 # Metadata that would differ between two files of the same picture, left out, by suffix.
 _NO_METADATA: dict[str, dict[str, None]] = {
     "svg": dict.fromkeys(("Creator", "Date", "Format", "Type")),
@@ -106,7 +114,9 @@ def _draw_shape(axes: Any, shape: Shape) -> None:
         )
     elif isinstance(shape, Mark):
         style = shape.style
-        face, edge = ("white", style.colour) if style.hollow else (style.colour, "white")
+        face, edge = (
+            ("white", style.colour) if style.hollow else (style.colour, "white")
+        )
         axes.plot(
             *shape.at,
             marker=style.marker,

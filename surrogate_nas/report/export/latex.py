@@ -137,7 +137,8 @@ def _regret(result: StudyResult) -> str:
         for problem, comparison in result.comparisons.items():
             optimum = comparison.optimum or 0.0
             samples[problem] = {
-                name: comparison.scores(name) - optimum for name in comparison.strategies
+                name: comparison.scores(name) - optimum
+                for name in comparison.strategies
             }
     else:
         caption = (
@@ -154,7 +155,9 @@ def _regret(result: StudyResult) -> str:
         if problem not in samples:
             continue
         sample = samples[problem]
-        decimals = decimals_for([value for values in sample.values() for value in values])
+        decimals = decimals_for(
+            [value for values in sample.values() for value in values]
+        )
         known = {
             name: float(values.mean()) for name, values in sample.items() if len(values)
         }
@@ -168,7 +171,9 @@ def _regret(result: StudyResult) -> str:
         rows.append([escaped(head), *row])
     runs = max(len(values) for sample in samples.values() for values in sample.values())
     first = r"$\lambda$" if isinstance(result, LambdaPath) else "Problem"
-    caption_with_marks = f"{caption} Up to {plural(runs, 'run')} of each strategy. {_MARKS}"
+    caption_with_marks = (
+        f"{caption} Up to {plural(runs, 'run')} of each strategy. {_MARKS}"
+    )
     heads = [first, *map(escaped, names)]
     return _whole((result.name, "regret"), caption_with_marks, heads, rows)
 

@@ -36,7 +36,9 @@ from surrogate_nas.report.reading import (
 if TYPE_CHECKING:
     from mlflow.tracking import MlflowClient
 
-_FORBIDDEN = re.compile(r"[^\w .:/-]+")  # characters that MLflow does not allow in names
+_FORBIDDEN = re.compile(
+    r"[^\w .:/-]+"
+)  # characters that MLflow does not allow in names
 _LONGEST = 500
 _NO_METRICS = {"run", "index", "finished", "lambda", "found/run"}
 # The server that opens the store keeps artifacts, so that it has no path of this machine.
@@ -64,7 +66,10 @@ def write_mlflow(source: Source, out: str | Path) -> list[Path]:
     """
     result = results_of(source)
     out = Path(out)
-    with TemporaryDirectory(prefix="snas-mlflow-") as folder, replacing(out) as temporary:
+    with (
+        TemporaryDirectory(prefix="snas-mlflow-") as folder,
+        replacing(out) as temporary,
+    ):
         store = Path(folder) / "mlflow.db"
         _write(result, store)
         copyfile(store, temporary)
@@ -85,7 +90,9 @@ def _write(result: StudyResult, store: Path) -> None:
                 )
         _insert(store, points)
     except MlflowException as error:
-        raise UserError(f"MLflow failed: {' '.join(str(error).split()):.300}") from error
+        raise UserError(
+            f"MLflow failed: {' '.join(str(error).split()):.300}"
+        ) from error
 
 
 @contextmanager
@@ -145,7 +152,9 @@ def _add_run(
     identity = client.create_run(
         experiment,
         start_time=_milliseconds(0.0),
-        tags={_name(key): str(value)[:_LONGEST] for key, value in tags.items() if value},
+        tags={
+            _name(key): str(value)[:_LONGEST] for key, value in tags.items() if value
+        },
         run_name=f"{run.strategy} / run {run.run}",
     ).info.run_id
     result = run_row(comparison, run)
@@ -192,7 +201,9 @@ def _name(name: str) -> str:
         >>> _name("latency@cpu"), _name("valid_loss[5]")
         ('latency/cpu', 'valid_loss/5')
     """
-    return _FORBIDDEN.sub("-", name.replace("@", "/").replace("[", "/").replace("]", ""))
+    return _FORBIDDEN.sub(
+        "-", name.replace("@", "/").replace("[", "/").replace("]", "")
+    )
 
 
 def _milliseconds(seconds: float) -> int:

@@ -78,7 +78,9 @@ def write_optuna(source: Source, out: str | Path) -> list[Path]:
         with warnings.catch_warnings(), replacing(out) as temporary:
             warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
             lock = JournalFileOpenLock(str(temporary))
-            JournalFileBackend(str(temporary), lock_obj=lock).append_logs(_logs_of(result))
+            JournalFileBackend(str(temporary), lock_obj=lock).append_logs(
+                _logs_of(result)
+            )
     finally:
         optuna.logging.set_verbosity(verbosity)
     return [out]
@@ -146,7 +148,9 @@ def _add_study(storage: Any, comparison: Comparison, run: Run) -> None:
         distributions = {
             name: CategoricalDistribution(options) for name, options in positions
         }
-    study.add_trials(_frozen(objective, run, trial, distributions) for trial in run.trials)
+    study.add_trials(
+        _frozen(objective, run, trial, distributions) for trial in run.trials
+    )
 
 
 def _frozen(
@@ -169,7 +173,9 @@ def _frozen(
     if trial.epochs is not None and objective.parts == 1 and not trial.failure:
         curve[trial.epochs] = trial.score
     options = (
-        zip(distributions.items(), trial.cell.choices, strict=True) if distributions else ()
+        zip(distributions.items(), trial.cell.choices, strict=True)
+        if distributions
+        else ()
     )
     violations = _violations(objective, trial)
     frozen = create_trial(

@@ -79,7 +79,9 @@ def write_paper(source: Source, out: str | Path) -> list[Path]:
         written.append(write_whole(path, rendered(picture)["pdf"]))
     tables = ["regret"]
     if not (isinstance(result, SuiteResult) and result.problems):
-        tables = [f"{c.problem}/summary" if c.problem else "summary" for c in comparisons]
+        tables = [
+            f"{c.problem}/summary" if c.problem else "summary" for c in comparisons
+        ]
     papers = Bibliography()
     content = {
         "sentences": result.sentences,
@@ -97,7 +99,9 @@ def write_paper(source: Source, out: str | Path) -> list[Path]:
         keep_trailing_newline=True,
     )
     templates.filters["text"] = _latex
-    written.append(write_whole(out / "references.bib", papers.bibtex(content["without"])))
+    written.append(
+        write_whole(out / "references.bib", papers.bibtex(content["without"]))
+    )
     for name in ("results.tex", "data.tex", "paper.tex"):
         filled = templates.get_template(name).render(**content)
         written.append(write_whole(out / name, filled))
@@ -134,10 +138,13 @@ def _credits(comparisons: Sequence[Comparison], papers: Bibliography) -> dict[st
         for entry in (description, *description.get("extensions", ()))
     ]
     releases = dict.fromkeys(
-        str((entry.get("provenance") or {}).get("surrogate_nas", "?")) for entry in entries
+        str((entry.get("provenance") or {}).get("surrogate_nas", "?"))
+        for entry in entries
     )
     release = f"surrogate_nas {joined(list(releases))}"
-    key = papers.cite(Paper(("surrogate_nas developers",), "surrogate_nas", release, ""))
+    key = papers.cite(
+        Paper(("surrogate_nas developers",), "surrogate_nas", release, "")
+    )
     data.append((f"All runs were made by {release}, under the MIT licence.", [key]))
     return {
         "data": data,
@@ -154,7 +161,9 @@ def _settings(comparisons: Sequence[Comparison]) -> list[str]:
         for sentence in _setting(comparison):
             problems.setdefault(sentence, []).append(comparison.problem)
     return [
-        sentence if len(names) == len(comparisons) else f"{', '.join(names)}: {sentence}"
+        sentence
+        if len(names) == len(comparisons)
+        else f"{', '.join(names)}: {sentence}"
         for sentence, names in problems.items()
     ]
 
@@ -180,7 +189,9 @@ def _addresses(comparison: Comparison) -> list[str]:
     source = source_of(benchmark.name)
     if source is None:
         return []
-    sources = " ".join([benchmark.source, *(metric.source for metric in benchmark.metrics)])
+    sources = " ".join(
+        [benchmark.source, *(metric.source for metric in benchmark.metrics)]
+    )
     addresses = [f"Python package {name}" for name in declared(source).package[:1]]
     for entry in repositories(source):
         name, commit = entry["repository"], entry["commit"]

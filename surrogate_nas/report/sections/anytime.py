@@ -75,7 +75,9 @@ def over_time(study: Study) -> Section | None:
         (score_curves,) if study.result.kind == "front" else (score_curves, test_curves)
     )
     drawn = [
-        picture for make in makers if isinstance(picture := make(study, "cost"), Picture)
+        picture
+        for make in makers
+        if isinstance(picture := make(study, "cost"), Picture)
     ]
     return folded("Over simulated time", Figures(drawn))
 
@@ -99,7 +101,10 @@ def score_curves(study: Study, over: _Clock = "cells") -> Picture:
 
 def test_curves(study: Study, over: _Clock = "cells") -> Picture | str:
     """The main final metric of the incumbent."""
-    objective, benchmark = study.comparison.objective, study.comparison.objective.benchmark
+    objective, benchmark = (
+        study.comparison.objective,
+        study.comparison.objective.benchmark,
+    )
     questions = final_questions(objective)
     if not questions:
         return f"{benchmark.name} has no final (test) metric that was hidden from the searches."
@@ -119,7 +124,9 @@ def test_curves(study: Study, over: _Clock = "cells") -> Picture | str:
             " has a value for the incumbents of all runs."
         )
     in_words = ", ".join(
-        filter(None, [metric.unit, "larger is better" if metric.larger_is_better else ""])
+        filter(
+            None, [metric.unit, "larger is better" if metric.larger_is_better else ""]
+        )
     )
     split = f", split {metric.split}" if metric.split else ""
     what = (
@@ -193,12 +200,18 @@ def _drawing(
             for strategy, runs in values.items()
         }
         panel = replace(panel, x_label="cells", shared_until=shared)
-        rule = (" Shaded: the first cells, the same for all." if shared > 1 else "") + rule
+        rule = (
+            " Shaded: the first cells, the same for all." if shared > 1 else ""
+        ) + rule
     else:
-        longest = max(history.cost[-1] for runs in values.values() for history, _ in runs)
+        longest = max(
+            history.cost[-1] for runs in values.values() for history, _ in runs
+        )
         divisor, unit = clock(longest)
         curves = {
-            strategy: curve_over_cost(runs, divisor, band=strategy in {leader, "random"})
+            strategy: curve_over_cost(
+                runs, divisor, band=strategy in {leader, "random"}
+            )
             for strategy, runs in values.items()
         }
         panel = replace(panel, x_label=unit)
@@ -207,14 +220,14 @@ def _drawing(
             " that has ended keeps its value."
         )
     bottom, top = limits(curves.values(), panel)
-    ends = [end for curve in curves.values() for end in (curve.low.min(), curve.high.max())]
+    ends = [
+        end for curve in curves.values() for end in (curve.low.min(), curve.high.max())
+    ]
     if not panel.root and (min(ends) < bottom or max(ends) > top):
         rule += " The steep start is cut off."
     bands = "Bands: 95 % intervals of the leader and of random search."
     if {len(runs) for runs in study.histories.values()} == {1}:
-        bands = (
-            "One run per strategy, so there are no bands, and chance is not averaged out."
-        )
+        bands = "One run per strategy, so there are no bands, and chance is not averaged out."
     ordered = {
         strategy: curves[strategy]
         for strategy in study.result.standings
@@ -231,7 +244,8 @@ def _until_feasible(study: Study) -> str:
     if not comparison.objective.constraints:
         return ""
     none = sum(
-        len(comparison.runs_of(name)) - len(runs) for name, runs in study.feasible.items()
+        len(comparison.runs_of(name)) - len(runs)
+        for name, runs in study.feasible.items()
     )
     left_out = (
         f" {plural(none, 'run')} without a feasible cell {'is' if none == 1 else 'are'} left out."

@@ -58,7 +58,9 @@ def cells(study: Study) -> Section | None:
             " on the output, but built and counted."
         )
     if comparison.objective.has_history:
-        text += " A cell's score depends on the history of the run; the lowest is shown."
+        text += (
+            " A cell's score depends on the history of the run; the lowest is shown."
+        )
     return Section("Best cells", [note(text), Block("cards", cards)])
 
 
@@ -88,7 +90,9 @@ def card(study: Study, best: FoundCell) -> Card:
     parts.append(("", finders))
     score = ", ".join(fixed(part, 5) for part in trial.scores or (trial.score,))
     title = f"score {score}" if trial.feasible else NO_CELL
-    return Card(best.rank, title, marks, graph, str(trial.cell), parts, _isomorphic(best))
+    return Card(
+        best.rank, title, marks, graph, str(trial.cell), parts, _isomorphic(best)
+    )
 
 
 def _value(comparison: Comparison, question: Question, trial: Trial) -> float:

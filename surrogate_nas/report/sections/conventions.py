@@ -113,13 +113,17 @@ def constants(study: Study) -> Section | None:
     ]
     blocks: list[Table | Paragraph] = [Table(heads, rows, texts=3)]
     if limits := objective.describe()["constraints"]:
-        between = [part for limit in limits for part in ("; ", Span(str(limit), "code"))]
+        between = [
+            part for limit in limits for part in ("; ", Span(str(limit), "code"))
+        ]
         blocks.append(Paragraph(["Subject to ", *between[1:], "."]))
     frozen = (
         "Frozen from the space before any run, never from the runs. Results of two fingerprints are"
         " never mixed; "
     )
-    blocks.append(note(f"{frozen}this one is ", Span(objective.fingerprint, "code"), "."))
+    blocks.append(
+        note(f"{frozen}this one is ", Span(objective.fingerprint, "code"), ".")
+    )
     return folded("Constants of the objective", *blocks)
 
 
@@ -156,7 +160,9 @@ def suite_provenance(study: Study) -> Section | None:
     result = study.suite
     suite = result.suite
     rows = [("suite", suite.name), ("root seed", str(suite.seed))]
-    rows += [(name.replace("_", " "), str(value)) for name, value in suite.options.items()]
+    rows += [
+        (name.replace("_", " "), str(value)) for name, value in suite.options.items()
+    ]
     papers = []
     for name in dict.fromkeys(p.problem.benchmark for p in result.problems):
         with suppress(UserError):  # it is no longer here
@@ -270,7 +276,9 @@ def _inputs(comparison: Comparison) -> list[str]:
     known = comparison.objective.known
     entries = [strategy_entry(name) for name in comparison.strategies]
     trained = [
-        entry.label for entry in entries if entry.is_trusted and entry.load().needs_supernet
+        entry.label
+        for entry in entries
+        if entry.is_trusted and entry.load().needs_supernet
     ]
     weighted = [
         s

@@ -87,7 +87,9 @@ def failed_trainings(study: Study) -> Section | None:
             failure = f"{failure[: _LONGEST - 1]}…"
         epochs = "–" if trial.epochs is None else f"{trial.epochs:,}"
         name = strategy(run.strategy, study.styles[run.strategy])
-        rows.append([name, Span(trial.cell.text, "code"), failure, str(run.run), epochs])
+        rows.append(
+            [name, Span(trial.cell.text, "code"), failure, str(run.run), epochs]
+        )
     n_trials = sum(len(run.trials) for run in runs)
     words = (
         f"{len(failed):,} of {plural(n_trials, 'training')} failed. Each counts as an evaluation"

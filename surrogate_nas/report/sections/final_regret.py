@@ -38,7 +38,9 @@ _FOOT = 26.0  # pixels above and below rows
 _ROW_SMALL = 17.0  # of a panel without names
 _TITLE_CHARACTER = 6.9  # pixels of a character of a panel's title, on average
 _LONGEST = 22
-_WIDEST = 1.6  # normalised regrets above are drawn at the edge of a panel of one problem
+_WIDEST = (
+    1.6  # normalised regrets above are drawn at the edge of a panel of one problem
+)
 
 
 @dataclass(frozen=True)
@@ -93,9 +95,13 @@ def ranking(study: Study) -> Section | None:
     if ranking is None:
         return None
     width = WIDE if ranking.several else HALF
-    picture = Picture("ranking", _caption(ranking), partial(_draw, ranking=ranking), width)
+    picture = Picture(
+        "ranking", _caption(ranking), partial(_draw, ranking=ranking), width
+    )
     return Section(
-        _heading(study, ranking), [Figures([picture], below=True)], half=not ranking.several
+        _heading(study, ranking),
+        [Figures([picture], below=True)],
+        half=not ranking.several,
     )
 
 
@@ -135,7 +141,9 @@ def ranking_of(study: Study) -> Ranking | None:
         found = sum(int(np.isfinite(p.runtimes(name, 0.0)).sum()) for p in timed)
         style = study.styles[name]
         entries.append(
-            Entry(name, style, over_all, on, np.concatenate([np.empty(0), *spent]), found)
+            Entry(
+                name, style, over_all, on, np.concatenate([np.empty(0), *spent]), found
+            )
         )
     verdict = study.result.verdict
     end = None if verdict is None else verdict.end
@@ -165,7 +173,9 @@ def _caption(ranking: Ranking) -> str:
     front, several = ranking.front, ranking.several
     exact = all(problem.reference.exact for problem in ranking.problems)
     above = (
-        "the optimum" if exact else "the best score of all runs (the optimum is unknown)"
+        "the optimum"
+        if exact
+        else "the best score of all runs (the optimum is unknown)"
     )
     has_noise = any(problem.noise is not None for problem in ranking.problems)
     traces = [
@@ -203,7 +213,9 @@ def _draw(width: float, ranking: Ranking) -> Canvas:
     longest = max(text_width(plain(e.name, _LONGEST), 13.6) for e in ranking.entries)
     # room for what stands above bars
     names = max(26 + min(longest, 150.0 if slim else 178.0), 114.0)
-    last = max(i for i, entry in enumerate(ranking.entries) if entry.name in ranking.tied)
+    last = max(
+        i for i, entry in enumerate(ranking.entries) if entry.name in ranking.tied
+    )
     left = names + (17 if last else 10)
     below = _below(ranking, slim)
     columns = 2 if slim else 6
@@ -249,14 +261,21 @@ def _below(ranking: Ranking, slim: bool) -> list[int | None]:
     return [*(range(n_problems) if n_problems > 1 else ()), *spent]
 
 
-def _draw_names(canvas: Canvas, ranking: Ranking, row: float, x: float, last: int) -> None:
+def _draw_names(
+    canvas: Canvas, ranking: Ranking, row: float, x: float, last: int
+) -> None:
     for i, entry in enumerate(ranking.entries):
         y = _HEAD + row * (i + 0.5)
         with canvas.of(entry.style, f"{entry.name}: click to hide or show", pick=True):
             canvas.rectangle(0, y - row / 2 + 1, x, y + row / 2 - 1, "paper")
             canvas.mark(8, y, entry.style, 12)
             canvas.text(
-                22, y + 4.5, plain(entry.name, _LONGEST), size=13, colour="ink", bold=True
+                22,
+                y + 4.5,
+                plain(entry.name, _LONGEST),
+                size=13,
+                colour="ink",
+                bold=True,
             )
     if not last:
         return
@@ -265,9 +284,14 @@ def _draw_names(canvas: Canvas, ranking: Ranking, row: float, x: float, last: in
     canvas.line(
         [(at, _HEAD + 5), (at, _HEAD + row * (last + 1) - 5)], colour="axis", width=1
     )
-    members = [i for i, entry in enumerate(ranking.entries) if entry.name in ranking.tied]
+    members = [
+        i for i, entry in enumerate(ranking.entries) if entry.name in ranking.tied
+    ]
     canvas.line(
-        *([(at, _HEAD + row * i + 5), (at, _HEAD + row * (i + 1) - 5)] for i in members),
+        *(
+            [(at, _HEAD + row * i + 5), (at, _HEAD + row * (i + 1) - 5)]
+            for i in members
+        ),
         colour="ink",
         width=2,
     )
@@ -347,15 +371,22 @@ def _draw_panel(
                 width=3,
                 opacity=0.55,
             )
-            canvas.mark(scale(spot.mean), y, entry.style, 11.0 if panel is None else 8.5)
+            canvas.mark(
+                scale(spot.mean), y, entry.style, 11.0 if panel is None else 8.5
+            )
 
 
-def _draw_ticks(canvas: Canvas, positions: Iterable[float], y: float, style: Style) -> None:
+def _draw_ticks(
+    canvas: Canvas, positions: Iterable[float], y: float, style: Style
+) -> None:
     counts = Counter(round(position * 2) / 2 for position in positions)
     for several, opacity in ((False, 0.55), (True, 1.0)):
         at = sorted(x for x, n in counts.items() if (n > 1) == several)
         canvas.line(
-            *([(x, y), (x, y + 4)] for x in at), colour=style, width=1.4, opacity=opacity
+            *([(x, y), (x, y + 4)] for x in at),
+            colour=style,
+            width=1.4,
+            opacity=opacity,
         )
 
 
@@ -371,18 +402,26 @@ def _draw_numbers(
     soon.
     """
     if ranking.several or not ranking.timed:
-        columns = [("", "", [_number(e.over_all.mean, ranking) for e in ranking.entries])]
+        columns = [
+            ("", "", [_number(e.over_all.mean, ranking) for e in ranking.entries])
+        ]
     else:
-        columns = [("found", "", [f"{e.found}/{len(e.spent)}" for e in ranking.entries])]
+        columns = [
+            ("found", "", [f"{e.found}/{len(e.spent)}" for e in ranking.entries])
+        ]
         if not slim:
             spent = [float(np.median(entry.spent)) for entry in ranking.entries]
-            texts = [f"{value:,.0f}" if np.isfinite(value) else NOTHING for value in spent]
+            texts = [
+                f"{value:,.0f}" if np.isfinite(value) else NOTHING for value in spent
+            ]
             columns.append((f"{ranking.problems[0].unit} to it", "within 1 %", texts))
     for i, (head, sub, texts) in enumerate(columns):
         at = x + (44 if slim else 46) + 82 * i
         canvas.text(at, _HEAD - 24 if sub else _HEAD - 10, head, align="right")
         canvas.text(at, _HEAD - 10, sub, align="right")
-        for number, (entry, text) in enumerate(zip(ranking.entries, texts, strict=True)):
+        for number, (entry, text) in enumerate(
+            zip(ranking.entries, texts, strict=True)
+        ):
             y = _HEAD + row * (number + 0.5) + 4.5
             with canvas.of(entry.style):
                 canvas.text(at, y, text, size=13, align="right", colour="ink")

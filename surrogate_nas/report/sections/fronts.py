@@ -62,7 +62,11 @@ class Axis(NamedTuple):
     def of(cls, objective: Objective, part: int) -> Axis:
         """The metric itself where an objective is one, else its score."""
         terms = [term for term in objective.terms if term.part == part]
-        if len(terms) == 1 and not terms[0].larger_is_better and not objective.has_history:
+        if (
+            len(terms) == 1
+            and not terms[0].larger_is_better
+            and not objective.has_history
+        ):
             unit = "" if terms[0].unit in ("", "parameters") else f", {terms[0].unit}"
             return cls(terms[0].coefficient, f"{terms[0].name}{unit}")
         return cls(1.0, objective.part_text(part))
@@ -117,7 +121,9 @@ def plane_of(study: Study) -> Plane | None:
         known = np.concatenate([run for runs in reached.values() for run in runs])
     whole = nondominated(known)
     inside = nondominated(
-        (comparison.frame.utopia + comparison.frame.front * comparison.frame.span)[:, :2]
+        (comparison.frame.utopia + comparison.frame.front * comparison.frame.span)[
+            :, :2
+        ]
         / units
     )
     low = inside.min(axis=0)
@@ -204,7 +210,12 @@ def _draw_fronts(width: float, plane: Plane, study: Study, stairs: bool) -> Canv
             canvas.mark(x0 + 6, top - 14, style, 11)
             longest = int(room / 8) - 10
             canvas.text(
-                x0 + 18, top - 10, plain(name, longest), size=13, colour="ink", bold=True
+                x0 + 18,
+                top - 10,
+                plain(name, longest),
+                size=13,
+                colour="ink",
+                bold=True,
             )
             after = x0 + 24 + text_width(plain(name, longest), 15.5)
             canvas.text(after, top - 10, f"{100 * missed:.1f} % missed", size=12)
@@ -213,14 +224,20 @@ def _draw_fronts(width: float, plane: Plane, study: Study, stairs: bool) -> Canv
                 attained(runs, share) for share in (100 / len(runs), 50, 100)
             )
             with canvas.of(style, name):
-                canvas.area(_stairs(best, x, y) + _stairs(worst, x, y)[::-1], style, 0.2)
+                canvas.area(
+                    _stairs(best, x, y) + _stairs(worst, x, y)[::-1], style, 0.2
+                )
                 canvas.line(_stairs(middle, x, y), colour=style, width=2)
         _draw_front(canvas, plane.front, x, y, stairs)
         with canvas.of(style, name):
-            for pair in [] if stairs else np.unique(np.concatenate(runs), axis=0).tolist():
+            for pair in (
+                [] if stairs else np.unique(np.concatenate(runs), axis=0).tolist()
+            ):
                 canvas.mark(x(pair[1]), y(pair[0]), style, 6)
             for point in plane.front:
-                near = np.abs(np.concatenate(runs) - point) <= _SAME * (1 + np.abs(point))
+                near = np.abs(np.concatenate(runs) - point) <= _SAME * (
+                    1 + np.abs(point)
+                )
                 if near.all(axis=1).any():
                     canvas.mark(x(point[1]), y(point[0]), style, 9)
     return canvas
@@ -245,7 +262,9 @@ def _draw_frame(
         _draw_density(canvas, plane.points[:, 1], plane.points[:, 0], x, y)
 
 
-def _draw_density(canvas: Canvas, across: Values, up: Values, x: Scale, y: Scale) -> None:
+def _draw_density(
+    canvas: Canvas, across: Values, up: Values, x: Scale, y: Scale
+) -> None:
     """All cells as squares, the darker the more of them; what lies outside is left out."""
     seen = (across >= x.low) & (across <= x.high) & (up >= y.low) & (up <= y.high)
     columns = ((x.pixels(across[seen]) - x.start) // _GRAIN).astype(int)
@@ -325,7 +344,9 @@ def path_over_lambda(study: Study) -> Section | None:
     panel = Panel("λ", "regret", True, steps=False)
     pictures = [
         Picture("lambda-path", plane, partial(_draw_plane, study=study)),
-        Picture("lambda-path-regret", regret, partial(chart, curves, study.styles, panel)),
+        Picture(
+            "lambda-path-regret", regret, partial(chart, curves, study.styles, panel)
+        ),
     ]
     return Section("The path over λ", [Figures(pictures)])
 
@@ -369,7 +390,8 @@ def _draw_plane(width: float, study: Study) -> Canvas:
 def _regrets(path: LambdaPath, name: str) -> Curve:
     steps = [(step.key, step.regrets(name)) for step in path.steps]
     values, samples = zip(
-        *((value, regrets) for value, regrets in steps if regrets is not None), strict=True
+        *((value, regrets) for value, regrets in steps if regrets is not None),
+        strict=True,
     )
     ends = np.array([interval(sample[:, None]) for sample in samples])[:, :, 0]
     return Curve(

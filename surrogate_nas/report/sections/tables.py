@@ -60,7 +60,9 @@ def summary(study: Study) -> Section | None:
 def summary_table(comparison: Comparison, styles: dict[str, Style]) -> Table:
     """One row per strategy: how good, how sure, at what cost."""
     names = comparison.strategies
-    decimals = decimals_for([value for name in names for value in comparison.scores(name)])
+    decimals = decimals_for(
+        [value for name in names for value in comparison.scores(name)]
+    )
     queries = comparison.objective.benchmark.cost == "queries"
     heads = [
         "strategy",
@@ -81,13 +83,17 @@ def summary_table(comparison: Comparison, styles: dict[str, Style]) -> Table:
     rows: list[list[Content]] = [
         [
             strategy(name, styles[name]),
-            some_of(len(comparison.feasible_runs_of(name)), len(comparison.runs_of(name))),
+            some_of(
+                len(comparison.feasible_runs_of(name)), len(comparison.runs_of(name))
+            ),
             *_scores(comparison, name, decimals),
             *_costs(comparison, name),
         ]
         for name in names
     ]
-    failed = [name for name in comparison.description["strategies"] if name not in names]
+    failed = [
+        name for name in comparison.description["strategies"] if name not in names
+    ]
     rows += [
         [strategy(name, styles[name]), "0", *[NOTHING] * (len(heads) - 2)]
         for name in failed
@@ -170,7 +176,10 @@ def summary_notes(comparison: Comparison) -> list[str]:
             " took to ask and to learn, and in all, on the machine that ran it.",
         ),
         next((True, text) for holds, text in of_regret if holds),
-        (optimum is not None and not several, "" if several else _noise_note(comparison)),
+        (
+            optimum is not None and not several,
+            "" if several else _noise_note(comparison),
+        ),
         (len(runs) == len(comparison.strategies), "Each number is from one run."),
         (
             infeasible,
@@ -273,7 +282,9 @@ def _table(study: Study, title: str, name: str, text: str) -> Section | None:
             if column.key in _OF_STRATEGIES:
                 shown = strategy(row[column.key], study.styles[row[column.key]])
             elif column.key in _CODE or (i, column.key) in best:
-                shown = Span(column.text(row), "code" if column.key in _CODE else "strong")
+                shown = Span(
+                    column.text(row), "code" if column.key in _CODE else "strong"
+                )
             cells.append(shown)
         rows.append(cells)
     heads = [(column.head or column.key, column.small) for column in columns]

@@ -44,7 +44,15 @@ from surrogate_nas.core.process import first_noted, one_thread
 from surrogate_nas.core.registry import Registry, absolute, places_in
 from surrogate_nas.runtime.worker import NOT_WANTED, Lost, Task, answer, do, end, owned
 
-__all__ = ["AGAIN", "ENGINES", "Jobs", "Outcome", "check_engine", "raise_lost", "run_jobs"]
+__all__ = [
+    "AGAIN",
+    "ENGINES",
+    "Jobs",
+    "Outcome",
+    "check_engine",
+    "raise_lost",
+    "run_jobs",
+]
 
 J = TypeVar("J")
 R = TypeVar("R")
@@ -102,7 +110,10 @@ class Jobs:
     """
 
     def __init__(
-        self, engine: str = _HERE, workers: int | None = None, devices: Sequence[str] = ()
+        self,
+        engine: str = _HERE,
+        workers: int | None = None,
+        devices: Sequence[str] = (),
     ) -> None:
         """Open the engine.
 
@@ -131,7 +142,11 @@ class Jobs:
         self._running: dict[Future[Any], int] = {}
         self._is_alone = False
         self._is_closed = False
-        make = ThreadPoolExecutor if self._is_here else partial(ENGINES.find(name), address)
+        make = (
+            ThreadPoolExecutor
+            if self._is_here
+            else partial(ENGINES.find(name), address)
+        )
         self._executor: Executor = make(self._most)
 
     def submit(self, task: Task, job: Any, *, alone: bool = False) -> Future[Any]:
@@ -151,7 +166,9 @@ class Jobs:
         """Call a function in a thread of this process, in turn with the jobs."""
         return self._put(False, function, *arguments)
 
-    def _put(self, alone: bool, call: Callable[..., Any], *arguments: Any) -> Future[Any]:
+    def _put(
+        self, alone: bool, call: Callable[..., Any], *arguments: Any
+    ) -> Future[Any]:
         future: Future[Any] = Future()
         with self._lock:
             self._waiting.append((future, alone, call, arguments))
@@ -184,7 +201,9 @@ class Jobs:
         try:
             # a future of Dask asks a thread that ends with its client, and would wait for ever
             is_dropped = self._is_closed and not self._is_here
-            future.set_result(NOT_WANTED if is_dropped else inner.result(_ANSWER_SECONDS))
+            future.set_result(
+                NOT_WANTED if is_dropped else inner.result(_ANSWER_SECONDS)
+            )
         except BaseException as error:  # noqa: BLE001 - it belongs to who waits
             try:
                 lost = getattr(self._executor, "lost", _raised)

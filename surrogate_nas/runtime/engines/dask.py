@@ -37,7 +37,9 @@ class Dask(Executor):
             self._client = _client(address, workers, stack)
             self._open = stack.pop_all()
 
-    def submit(self, function: Callable[..., Any], /, *arguments: Any, **named: Any) -> Any:
+    def submit(
+        self, function: Callable[..., Any], /, *arguments: Any, **named: Any
+    ) -> Any:
         """Let the cluster call a function."""
         self._keys.add(arguments[0].key)
         return self._client.submit(function, *arguments, **named, pure=False, retries=0)
@@ -47,7 +49,9 @@ class Dask(Executor):
         from distributed import KilledWorker
 
         if isinstance(error, KilledWorker):
-            return Lost("its Dask worker was lost, and those that began it anew were too")
+            return Lost(
+                "its Dask worker was lost, and those that began it anew were too"
+            )
         raise gone("Dask cluster", self._address, error) from error
 
     def end(self, key: str) -> None:

@@ -50,7 +50,9 @@ class Ray(Executor):
         self._ray = ray
         self._address = address
         self._references: dict[Future[Any], Any] = {}
-        self._folder = TemporaryDirectory(prefix="snas-ray-", ignore_cleanup_errors=True)
+        self._folder = TemporaryDirectory(
+            prefix="snas-ray-", ignore_cleanup_errors=True
+        )
         where: dict[str, Any] = {"address": address}
         if not address:
             where = {
@@ -64,10 +66,14 @@ class Ray(Executor):
             ray.init(**where, logging_level=logging.CRITICAL, log_to_driver=False)
         except Exception as error:
             where_to = f"at {address}" if address else "to be started on this machine"
-            raise UserError(f"There is no Ray {where_to}: {in_a_line(error)}") from error
+            raise UserError(
+                f"There is no Ray {where_to}: {in_a_line(error)}"
+            ) from error
         self._do = ray.remote(do).options(num_cpus=1, max_retries=_RETRIES)
 
-    def submit(self, _: Callable[..., Any], /, *arguments: Any, **__: Any) -> Future[Any]:
+    def submit(
+        self, _: Callable[..., Any], /, *arguments: Any, **__: Any
+    ) -> Future[Any]:
         """Let a Ray worker do a job."""
         reference = self._do.remote(*arguments)
         future: Future[Any] = reference.future()
@@ -78,7 +84,9 @@ class Ray(Executor):
     def lost(self, error: BaseException) -> Lost:
         """How a job was lost in spite of all that Ray does."""
         if _LOST & {kind.__name__ for kind in type(error).__mro__}:
-            return Lost("its Ray worker was lost, and those that began it anew were too")
+            return Lost(
+                "its Ray worker was lost, and those that began it anew were too"
+            )
         raise gone(
             "Ray cluster", self._address, getattr(error, "cause", None) or error
         ) from error

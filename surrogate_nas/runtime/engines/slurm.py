@@ -44,7 +44,9 @@ class Slurm(Executor):
         options = _options(place)
         cluster = options.pop("cluster", "slurm")
         self._folder = _folder(options.pop("folder", ""), cluster == "local")
-        wanted: dict[str, Any] = dict(timeout_min=_MINUTES, cpus_per_task=1, name="snas")
+        wanted: dict[str, Any] = dict(
+            timeout_min=_MINUTES, cpus_per_task=1, name="snas"
+        )
         with _refusing():
             for name, value in options.items():
                 option, kind = _OURS.get(name, (f"slurm_{name}", str))
@@ -57,7 +59,9 @@ class Slurm(Executor):
         self._thread = threading.Thread(target=self._watch, daemon=True)
         self._thread.start()
 
-    def submit(self, _: Callable[..., Any], /, *arguments: Any, **__: Any) -> Future[Any]:
+    def submit(
+        self, _: Callable[..., Any], /, *arguments: Any, **__: Any
+    ) -> Future[Any]:
         """Take a job, which goes out with those that come with it."""
         future: Future[Reply] = Future()
         self._new.put((future, arguments))
@@ -68,7 +72,9 @@ class Slurm(Executor):
             if not self._new.empty():
                 self._send([self._new.get() for _ in range(self._new.qsize())])
             for task in [task for task in self._tasks if task.done()]:
-                reply: Reply = Lost(f"its Slurm task {task.job_id} ended ({task.state})")
+                reply: Reply = Lost(
+                    f"its Slurm task {task.job_id} ended ({task.state})"
+                )
                 with suppress(Exception):  # submitit raises many
                     reply = task.result()
                 self._tasks.pop(task).set_result(reply)
@@ -110,7 +116,9 @@ def _refusing() -> Iterator[None]:
     try:
         yield
     except Exception as error:
-        raise UserError(f"Slurm does not take the tasks: {one_line(str(error))}") from error
+        raise UserError(
+            f"Slurm does not take the tasks: {one_line(str(error))}"
+        ) from error
 
 
 def _folder(path: str, is_local: bool) -> TemporaryDirectory[str]:

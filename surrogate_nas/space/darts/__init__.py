@@ -125,7 +125,9 @@ def _operation(
             x = drawn.convolution(x, along, channels, (1, kernel), stride=(1, stride))
             if drawn.network.dimensions == 2:
                 across = f"{name}.across"
-                x = drawn.convolution(x, across, channels, (kernel, 1), stride=(stride, 1))
+                x = drawn.convolution(
+                    x, across, channels, (kernel, 1), stride=(stride, 1)
+                )
             return drawn.normalisation(x, f"{name}.norm")
     return drawn.pool(x, kernel, stride, largest=operation.startswith("max"))
 
@@ -171,7 +173,9 @@ def analytic_of(wire: Wire, operations: tuple[str, ...]) -> Analytic:
         cells = wire(choices)
         edges, rest = _tables(network, operations, cells.sources.shape[2])
         normal, reduce = cells.joined.sum(axis=2).T
-        return edges @ operation_counts(cells, len(operations)).T + rest[:, normal, reduce]
+        return (
+            edges @ operation_counts(cells, len(operations)).T + rest[:, normal, reduce]
+        )
 
     def count(is_counted: Flags, choices: Choices) -> Any:
         return is_counted[wire(choices).operations].sum(axis=(1, 2, 3))
@@ -181,7 +185,11 @@ def analytic_of(wire: Wire, operations: tuple[str, ...]) -> Analytic:
 
     through = "longest way through the normal cell, skips not counted"
     structure = (
-        ("convolutions", "edges of both cells that hold one", partial(count, convolves)),
+        (
+            "convolutions",
+            "edges of both cells that hold one",
+            partial(count, convolves),
+        ),
         ("pools", "edges of both cells that hold a pooling", partial(count, pools)),
         ("skips", "edges of both cells that hold skip_connect", partial(count, ~works)),
         ("depth", through, partial(deepest, 0)),
@@ -205,7 +213,10 @@ def _tables(
                 drawn = Blueprint(network)
                 x = drawn.input((width, side if network.dimensions == 2 else 1, side))
                 _operation(drawn, x, name, width, stride, "edge")
-                edges[:, which + strided, column] += drawn.size, drawn.multiply_accumulates
+                edges[:, which + strided, column] += (
+                    drawn.size,
+                    drawn.multiply_accumulates,
+                )
     rest = np.zeros((2, nodes + 1, nodes + 1))
     for joined in np.ndindex(rest.shape[1:]):
         rest[:, *joined] = _of_rest(network, joined)
@@ -242,7 +253,9 @@ _HALF = 187.2
 
 
 @lru_cache(maxsize=1024)
-def _half(edges: tuple[Edge, ...], concat: tuple[int, ...], top: float) -> tuple[Mark, ...]:
+def _half(
+    edges: tuple[Edge, ...], concat: tuple[int, ...], top: float
+) -> tuple[Mark, ...]:
     columns = [0] * INPUTS  # a node stands in the column after those of its sources
     for node in range(0, len(edges), 2):
         columns.append(1 + max(columns[source] for _, source in edges[node : node + 2]))
@@ -253,14 +266,20 @@ def _half(edges: tuple[Edge, ...], concat: tuple[int, ...], top: float) -> tuple
     frame = Frame.around((-0.45, out[0] + 0.45), up, (_PAPER[0], _HALF), top=top)
 
     def arrow(start: Point, end: Point, colour: str, width: float) -> Arrow:
-        bend = 0.0 if end[0] - start[0] < _STEP else -0.12 if start[1] >= end[1] else 0.12
-        return Arrow(curved(frame.at(start), frame.at(end), bend), colour, width, head=9.0)
+        bend = (
+            0.0 if end[0] - start[0] < _STEP else -0.12 if start[1] >= end[1] else 0.12
+        )
+        return Arrow(
+            curved(frame.at(start), frame.at(end), bend), colour, width, head=9.0
+        )
 
     def box(centre: Point, size: Point) -> Box:
         return Box(frame.at(centre), frame.span(size), 4.0, PAPER, INK, 1.1)
 
     def behind(node: int) -> Point:
-        return points[node][0] + (0.17 if node < INPUTS else _WIDTH / 2), points[node][1]
+        return points[node][0] + (0.17 if node < INPUTS else _WIDTH / 2), points[node][
+            1
+        ]
 
     arrows: list[Mark] = [
         arrow(behind(n), (out[0] - 0.3, out[1]), MIDDLE, 0.9) for n in concat
@@ -336,7 +355,9 @@ class GenotypeSpace(ChoiceSpace):
 
     def _genotype(self, halves: Sequence[Half]) -> Genotype:
         names = self.operations
-        edges = (tuple((names[o], i) for node in half for i, o in node) for half in halves)
+        edges = (
+            tuple((names[o], i) for node in half for i, o in node) for half in halves
+        )
         return Genotype(*zip(edges, map(self.joined, halves), strict=True))
 
     def write(self, choices: tuple[int, ...]) -> str:
@@ -384,7 +405,9 @@ class GenotypeSpace(ChoiceSpace):
         pairs = zip(numbered[::2], numbered[1::2], strict=True)
         half = tuple((min(pair), max(pair)) for pair in pairs)
         if tuple(sorted(concat)) != self.joined(half):
-            joined, given = (", ".join(map(str, n)) for n in (self.joined(half), concat))
+            joined, given = (
+                ", ".join(map(str, n)) for n in (self.joined(half), concat)
+            )
             raise UserError(
                 f"{subject} joins the nodes {joined} ({which}_concat), not {given}."
             )
@@ -453,7 +476,9 @@ class GenotypeSpace(ChoiceSpace):
 
     def identity(self, cell: Cell) -> str:
         """The first, as text, of the genotypes that differ only in the order of their nodes."""
-        return str(self._genotype([relabelled(half) for half in self.halves(cell.choices)]))
+        return str(
+            self._genotype([relabelled(half) for half in self.halves(cell.choices)])
+        )
 
     def _shared(self, first: Cell, second: Cell) -> float:
         nodes, counterparts = (
@@ -485,7 +510,9 @@ class GenotypeSpace(ChoiceSpace):
         genotype = self.genotype(cell)
         drawn = Blueprint(network)
         width = _STEM * network.channels
-        earlier = last = drawn.convolution_bn(drawn.input(), "stem", width, 3, relu=False)
+        earlier = last = drawn.convolution_bn(
+            drawn.input(), "stem", width, 3, relu=False
+        )
         halved = False
         for n, (which, width, _, _) in enumerate(plan(network)):
             inputs = (earlier, last)
@@ -517,7 +544,9 @@ _DARTS_OPERATIONS = (
 )
 _DARTS_NODES = 4
 # By node the pairs of sources; the first node has one, which is no choice.
-_PAIRS = tuple(tuple(combinations(range(INPUTS + node), 2)) for node in range(_DARTS_NODES))
+_PAIRS = tuple(
+    tuple(combinations(range(INPUTS + node), 2)) for node in range(_DARTS_NODES)
+)
 _DARTS_OPTIONS = {
     f"{cell}.{node}.{part}": tuple(f"{a}+{b}" for a, b in pairs)
     if part == "sources"
@@ -569,7 +598,9 @@ class Darts(GenotypeSpace):
     nodes = _DARTS_NODES
     operations = _DARTS_OPERATIONS
     same_source = False
-    half_size = math.prod(map(len, _PAIRS)) * len(_DARTS_OPERATIONS) ** (2 * _DARTS_NODES)
+    half_size = math.prod(map(len, _PAIRS)) * len(_DARTS_OPERATIONS) ** (
+        2 * _DARTS_NODES
+    )
     size = half_size**2
     named = DARTS_CELLS
     further_encodings = encodings_of(_darts_wiring, len(_DARTS_OPERATIONS))
@@ -621,7 +652,9 @@ _NASNET_OPERATIONS = (
     "conv_7x1_1x7",
 )
 _NASNET_NODES = 5
-_EDGES = tuple((INPUTS + node) * len(_NASNET_OPERATIONS) for node in range(_NASNET_NODES))
+_EDGES = tuple(
+    (INPUTS + node) * len(_NASNET_OPERATIONS) for node in range(_NASNET_NODES)
+)
 _NASNET_OPTIONS = {
     f"{cell}.{node + INPUTS}.{edge}.{part}": tuple(map(str, range(INPUTS + node)))
     if part == "source"

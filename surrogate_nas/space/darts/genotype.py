@@ -207,10 +207,13 @@ def relabelled(half: Half) -> Half:
     for order in permutations(range(len(half))):
         index = {node + INPUTS: i for i, node in enumerate(order, INPUTS)}
         nodes = [
-            [(index.get(source, source), o) for source, o in half[node]] for node in order
+            [(index.get(source, source), o) for source, o in half[node]]
+            for node in order
         ]
         if all(
-            source < node for node, edges in enumerate(nodes, INPUTS) for source, _ in edges
+            source < node
+            for node, edges in enumerate(nodes, INPUTS)
+            for source, _ in edges
         ):
             ways.append(tuple((min(edges), max(edges)) for edges in nodes))
     return min(ways)
@@ -225,7 +228,9 @@ def encodings_of(wire: Wire, operations: int) -> Mapping[str, Encoding]:
     def joined(*functions: Callable[[Wiring, int], Matrix]) -> Encoding:
         def encode(choices: Choices) -> Matrix:
             cells = wire(choices)
-            return np.column_stack([function(cells, operations) for function in functions])
+            return np.column_stack(
+                [function(cells, operations) for function in functions]
+            )
 
         return encode
 
@@ -263,7 +268,9 @@ def operation_counts(cells: Wiring, operations: int) -> Matrix:
     strided = cells.sources[:, 1] < INPUTS
     normal, reduce = holds[:, 0], holds[:, 1]
     counts = [normal, reduce & ~strided[..., None], reduce & strided[..., None]]
-    return np.column_stack([part.sum(axis=(1, 2)) for part in counts]).astype(np.float32)
+    return np.column_stack([part.sum(axis=(1, 2)) for part in counts]).astype(
+        np.float32
+    )
 
 
 def paths(cells: Wiring, operations: int) -> Matrix:
@@ -295,7 +302,9 @@ def shape(cells: Wiring, operations: int) -> Matrix:
     ways[:, :, range(INPUTS), range(INPUTS)] = 1
     rows, which, _ = np.ogrid[:n, :2, :2]
     for node in range(nodes):
-        ways[:, :, INPUTS + node] = ways[rows, which, cells.sources[:, :, node]].sum(axis=2)
+        ways[:, :, INPUTS + node] = ways[rows, which, cells.sources[:, :, node]].sum(
+            axis=2
+        )
     out_degrees = (ways[:, :, INPUTS:] * cells.joined[..., None]).sum(axis=2)
     columns = [depths.max(axis=2), depths.mean(axis=2), *np.moveaxis(out_degrees, 2, 0)]
     columns.append(cells.joined.sum(axis=2))

@@ -165,7 +165,9 @@ def longest(linked: Flags, counted: Flags) -> Choices:
 
 def _counted(name: str, description: str, *kinds: int) -> Analysed:
     return structural(
-        name, description, lambda choices: np.isin(operations(choices), kinds).sum(axis=0)
+        name,
+        description,
+        lambda choices: np.isin(operations(choices), kinds).sum(axis=0),
     )
 
 
@@ -188,7 +190,9 @@ ANALYTIC: Analytic = by_name(
 _KINDS = len(OPERATIONS)
 _LONGEST = 3
 _SUBSETS = tuple(
-    subset for size in (1, 2, 3) for subset in itertools.combinations(range(_KINDS), size)
+    subset
+    for size in (1, 2, 3)
+    for subset in itertools.combinations(range(_KINDS), size)
 )
 _WIDTH = 128
 
@@ -205,11 +209,15 @@ def paths(choices: Choices) -> Matrix:
     n = len(choices)
     linked = links(choices)
     kinds = operations(choices)
-    nothing = [np.zeros((_KINDS**length, n), np.float32) for length in range(_LONGEST + 1)]
+    nothing = [
+        np.zeros((_KINDS**length, n), np.float32) for length in range(_LONGEST + 1)
+    ]
     paths_to: list[list[Matrix]] = [[np.ones((1, n), np.float32), *nothing[1:]]]
     for vertex in range(1, MOST_VERTICES):
         arrived = [
-            np.sum([linked[v, vertex] * before for v, before in enumerate(counts)], axis=0)
+            np.sum(
+                [linked[v, vertex] * before for v, before in enumerate(counts)], axis=0
+            )
             for counts in zip(*paths_to, strict=True)
         ]
         if vertex < OUTPUT:
@@ -305,8 +313,13 @@ _CELLS = 423_624
 _NONE = len(OPERATIONS)
 _INNER = MOST_VERTICES - 2
 _EXAMPLE = "110|01|1:conv3x3-bn-relu,maxpool3x3"
-_SHAPE = r"([01]{1,6}(?:\|[01]{1,5}){0,5}):((?:[a-z0-9-]{1,20}(?:,[a-z0-9-]{1,20}){0,4})?)"
-_INCEPTION = "111100|00001|0001|001|10|1:conv3x3-bn-relu,conv1x1-bn-relu,maxpool3x3,conv3x3-bn-relu,conv3x3-bn-relu"  # noqa: E501
+_SHAPE = (
+    r"([01]{1,6}(?:\|[01]{1,5}){0,5}):((?:[a-z0-9-]{1,20}(?:,[a-z0-9-]{1,20}){0,4})?)"
+)
+_INCEPTION = (
+    "111100|00001|0001|001|10|1:"
+    "conv3x3-bn-relu,conv1x1-bn-relu,maxpool3x3,conv3x3-bn-relu,conv3x3-bn-relu"
+)
 
 
 # By the number of vertices the columns of edges; the output is the last of seven vertices.
@@ -371,7 +384,9 @@ class NB101(EnumerableChoiceSpace):
             for bit, column in enumerate(columns):
                 matrix[rows, column] = every.edges[rows] >> bit & 1
             for vertex in range(vertices - 2):
-                left = every.operations[rows] // len(OPERATIONS) ** (vertices - 3 - vertex)
+                left = every.operations[rows] // len(OPERATIONS) ** (
+                    vertices - 3 - vertex
+                )
                 matrix[rows, len(PAIRS) + vertex] = left % len(OPERATIONS)
         return matrix
 
@@ -430,7 +445,9 @@ class NB101(EnumerableChoiceSpace):
 
 @lru_cache(maxsize=1 << 14)
 def _graph(choices: tuple[int, ...]) -> Graph:
-    inner = tuple(operation for operation in choices[len(PAIRS) :] if operation != _NONE)
+    inner = tuple(
+        operation for operation in choices[len(PAIRS) :] if operation != _NONE
+    )
     columns = _EDGE_COLUMNS[len(inner) + 2]
     bits = sum(1 << bit for bit, column in enumerate(columns) if choices[column])
     return Graph(len(inner) + 2, bits, inner)
@@ -460,7 +477,9 @@ def _changes(graph: Graph) -> Iterator[tuple[int, _Edges, tuple[int, ...]]]:
             yield vertices, [*edges, pair], operations
     for vertex in range(1, vertices - 1):
         rest = [
-            (x - (x > vertex), y - (y > vertex)) for x, y in edges if vertex not in (x, y)
+            (x - (x > vertex), y - (y > vertex))
+            for x, y in edges
+            if vertex not in (x, y)
         ]
         if len(rest) == len(edges) - 2:
             yield vertices - 1, rest, (*operations[: vertex - 1], *operations[vertex:])
@@ -505,7 +524,9 @@ def _read(text: str) -> Graph:
             f"Malformed cell {text!r:.200}: a cell of the space nb101 reads {_EXAMPLE}, each row"
             " one bit shorter than the last."
         )
-    bits = ((x, y, bit) for x, row in enumerate(rows) for y, bit in enumerate(row, x + 1))
+    bits = (
+        (x, y, bit) for x, row in enumerate(rows) for y, bit in enumerate(row, x + 1)
+    )
     pairs = [(x, y) for x, y, bit in bits if bit == "1"]
     operations = match[2].split(",") if match[2] else []
     vertices = len(operations) + 2
@@ -514,7 +535,9 @@ def _read(text: str) -> Graph:
             f"{text!r:.200} has {len(rows) + 1} vertices and {len(operations)} operations between"
             " them."
         )
-    if unknown := [operation for operation in operations if operation not in OPERATIONS]:
+    if unknown := [
+        operation for operation in operations if operation not in OPERATIONS
+    ]:
         raise UserError(
             f"An operation of the space nb101 is {', '.join(OPERATIONS)}, not {unknown[0]!s:.80}."
         )

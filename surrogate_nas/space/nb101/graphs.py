@@ -106,7 +106,9 @@ def canonical(graph: Graph) -> Graph:
 def _first(vertices: int, edges: int) -> tuple[int, tuple[tuple[int, ...], ...]]:
     """The least bits by any order of the vertices, and the orders with them."""
     orders = _orders(vertices)
-    bits = np.array([edges >> bit & 1 for bit in range(len(PAIRS))] + [0], dtype=np.int64)
+    bits = np.array(
+        [edges >> bit & 1 for bit in range(len(PAIRS))] + [0], dtype=np.int64
+    )
     moved = bits[orders.gathers]
     codes = np.where(moved.sum(axis=1) == bits.sum(), moved @ orders.weights, _REVERSED)
     least = int(codes.min())
@@ -124,7 +126,9 @@ class _Orders:
         whole = np.pad(inner, ((0, 0), (1, 1)), constant_values=(0, vertices - 1))
         starts = whole[:, pairs[:, 0]]
         ends = whole[:, pairs[:, 1]]
-        self.gathers = np.where(starts < ends, starts + ends * (ends - 1) // 2, len(PAIRS))
+        self.gathers = np.where(
+            starts < ends, starts + ends * (ends - 1) // 2, len(PAIRS)
+        )
 
     @cached_property
     def tables(self) -> NDArray[np.int32]:
@@ -205,7 +209,9 @@ class Listed:
     """
 
     def __init__(self) -> None:
-        by_vertices = [self._forms(vertices) for vertices in range(2, MOST_VERTICES + 1)]
+        by_vertices = [
+            self._forms(vertices) for vertices in range(2, MOST_VERTICES + 1)
+        ]
         self.edges, self.operations = (
             np.concatenate(column) for column in zip(*by_vertices, strict=True)
         )
@@ -321,6 +327,10 @@ def all_hashes() -> Digests:
             return np.asarray(stored)
     content = "".join(map(module_hash, listed()))
     hashes = np.frombuffer(bytes.fromhex(content), dtype=np.uint8).reshape(-1, 16)
-    with suppress(UserError), replacing(path) as temporary, temporary.open("wb") as file:
+    with (
+        suppress(UserError),
+        replacing(path) as temporary,
+        temporary.open("wb") as file,
+    ):
         np.save(file, hashes)
     return hashes

@@ -43,7 +43,11 @@ class Network:
         >>> Network().stages  # of NAS-Bench-201: channels and image size of each stage
         [(16, 32), (32, 16), (64, 8)]
         >>> Network(
-        ...     classes=10, channels=4, cells_per_stage=1, image_size=28, input_channels=1
+        ...     classes=10,
+        ...     channels=4,
+        ...     cells_per_stage=1,
+        ...     image_size=28,
+        ...     input_channels=1,
         ... ).stages
         [(4, 28), (8, 14), (16, 7)]
     """
@@ -75,7 +79,9 @@ class Network:
             ValueError: A field is missing, unknown or of another type.
         """
         defaults = {"positions": cls.positions, "strided": cls.strided}
-        return build(cls, defaults | settings if isinstance(settings, dict) else settings)
+        return build(
+            cls, defaults | settings if isinstance(settings, dict) else settings
+        )
 
     @property
     def settings(self) -> dict[str, Any]:
@@ -120,7 +126,9 @@ class Graph(NamedTuple):
         operations: One of the operations above for each edge.
 
     Example:
-        >>> graph = Graph(edges=((0, 1), (0, 2), (1, 2)), operations=(NONE, SKIP, CONV3))
+        >>> graph = Graph(
+        ...     edges=((0, 1), (0, 2), (1, 2)), operations=(NONE, SKIP, CONV3)
+        ... )
         >>> graph.live().operations == (
         ...     NONE,
         ...     SKIP,
@@ -402,7 +410,9 @@ class Blueprint:
         window = (kernel if self.network.dimensions == 2 else 1, kernel)
         if relu:
             x = self.relu(x)
-        x = self.convolution(x, f"{name}.weight", outputs, window, stride=(stride, stride))
+        x = self.convolution(
+            x, f"{name}.weight", outputs, window, stride=(stride, stride)
+        )
         return self.normalisation(x, f"{name}.norm")
 
     def relu(self, x: int) -> int:
@@ -481,7 +491,9 @@ class Blueprint:
         self._weigh(f"{name}.weight", (classes, inputs), inputs)
         self._weigh(f"{name}.bias", (classes,), inputs)
         geometry = windows((size[0], size[1]), (1, 1), (1, 1))
-        return self._add(Layer("linear", (classes, *geometry.size), (x,), name, geometry))
+        return self._add(
+            Layer("linear", (classes, *geometry.size), (x,), name, geometry)
+        )
 
     def weights(self, seed: int) -> dict[str, NDArray[np.float32]]:
         """Initial weights by name: uniform within one over the root of the fan-in, as PyTorch's
@@ -577,7 +589,9 @@ Writer: TypeAlias = Callable[[Blueprint, int, str, int], int]
 
 
 def _convolution(kernel: int) -> Writer:
-    return lambda plan, x, name, channels: plan.convolution_bn(x, name, channels, kernel)
+    return lambda plan, x, name, channels: plan.convolution_bn(
+        x, name, channels, kernel
+    )
 
 
 OPERATIONS: dict[int, Writer] = {
@@ -648,7 +662,9 @@ def cell(plan: Blueprint, x: int, name: str, channels: int, *, graph: Graph) -> 
             if operation == SKIP and widens and not source:
                 terms.append(plan.convolution_bn(x, where, channels, 1, relu=False))
             else:
-                terms.append(OPERATIONS[operation](plan, nodes[source], where, channels))
+                terms.append(
+                    OPERATIONS[operation](plan, nodes[source], where, channels)
+                )
         size = plan.layers[x].shape[1:]
         nodes.append(plan.sum(*terms) if terms else plan.zeros((channels, *size)))
     return nodes[-1]
@@ -662,7 +678,9 @@ def reduction(plan: Blueprint, x: int, name: str, channels: int) -> int:
     if not plan.network.residual:
         return shortcut
     middle = plan.convolution_bn(x, f"{name}.first", channels, 3, stride=stride)
-    return plan.sum(shortcut, plan.convolution_bn(middle, f"{name}.second", channels, 3))
+    return plan.sum(
+        shortcut, plan.convolution_bn(middle, f"{name}.second", channels, 3)
+    )
 
 
 def answered(plan: Blueprint, x: int) -> Blueprint:

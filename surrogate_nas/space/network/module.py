@@ -29,7 +29,9 @@ class BlueprintModule(nn.Module):
         >>> from surrogate_nas.space.network import Network
         >>> space = space_named("nb101")
         >>> network = space.build(
-        ...     space.parse("inception"), Network(channels=128, cells_per_stage=3), seed=0
+        ...     space.parse("inception"),
+        ...     Network(channels=128, cells_per_stage=3),
+        ...     seed=0,
         ... )
         >>> sum(p.numel() for p in network.parameters())
         2694282
@@ -58,7 +60,9 @@ class BlueprintModule(nn.Module):
         self.network = plan.network
         self.count = count
         if count > 1 and any(layer.kind in ("join", "part") for layer in plan.layers):
-            raise TypeError("Networks with joined or divided channels cannot be stacked.")
+            raise TypeError(
+                "Networks with joined or divided channels cannot be stacked."
+            )
         self._owners = []
         for layer in plan.layers:
             holder, name = self._holder(layer.name)
@@ -87,7 +91,8 @@ class BlueprintModule(nn.Module):
             if (
                 plan.graph
                 and plan.layers[index].kind == "relu"
-                and {plan.layers[reader].kind for reader in following} == {"convolution"}
+                and {plan.layers[reader].kind for reader in following}
+                == {"convolution"}
             ):
                 self._own_relu |= {index, *following}
 
@@ -176,7 +181,9 @@ def convolved(x: Tensor, weight: Tensor, windows: Windows) -> Tensor:
     """
     padded, padding = _padded(x, windows)
     groups = x.shape[1] // weight.shape[1]
-    return F.conv2d(padded, weight, None, windows.stride, padding, windows.dilation, groups)
+    return F.conv2d(
+        padded, weight, None, windows.stride, padding, windows.dilation, groups
+    )
 
 
 def _pooled(x: Tensor, windows: Windows, largest: bool) -> Tensor:
@@ -204,6 +211,10 @@ def _padded(
     pads = []
     for axis in (1, 0):
         first = windows.start[axis]
-        last = first + (windows.size[axis] - 1) * windows.stride[axis] + windows.reach[axis]
+        last = (
+            first
+            + (windows.size[axis] - 1) * windows.stride[axis]
+            + windows.reach[axis]
+        )
         pads += [-first, last + 1 - x.shape[2 + axis]]
     return F.pad(x, pads, value=value) if any(pads) else x, (0, 0)

@@ -107,7 +107,9 @@ class EpochBayesianOptimisation(BayesianOptimisation):
         if len(self.epochs) < _LEAST:
             return super().ask(n)
         asked: list[Cell | Request] = []
-        while len(asked) < n and (request := self._first() or self._learned()) is not None:
+        while (
+            len(asked) < n and (request := self._first() or self._learned()) is not None
+        ):
             asked.append(request)
             self._pending[request.cell] = None
         return asked or [self.space.sample(self.rng)]
@@ -161,7 +163,9 @@ class EpochBayesianOptimisation(BayesianOptimisation):
         from scipy.stats import kendalltau
 
         if (signal := self._look.signal) is not None:
-            self._link = (signal.key, signal.sign) if len(self._both) >= _LEAST else None
+            self._link = (
+                (signal.key, signal.sign) if len(self._both) >= _LEAST else None
+            )
             return
         late = [self._trials[cell].loss for cell in self._both]
         best, self._link = -1.0, None
@@ -205,7 +209,9 @@ class EpochBayesianOptimisation(BayesianOptimisation):
         scores = []
         firsts = pool.seen(_EARLY, begun, [read], now.pending)
         seconds = pool.seen(_LATE, both, rests, now.pending)
-        for predicted, remaining, rate in zip(firsts, seconds, cycle(slopes), strict=False):
+        for predicted, remaining, rate in zip(
+            firsts, seconds, cycle(slopes), strict=False
+        ):
             first = predicted.at(of_candidate)
             second = remaining.at(of_candidate)
             mean = rate * np.where(was_read, reading, first.mean) + second.mean

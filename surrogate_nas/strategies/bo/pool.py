@@ -89,13 +89,17 @@ def _encoded(space: Space, name: str, choices: Choices) -> Floats:
 
 
 def _views(
-    space: Space, with_costs: bool, block: Callable[[str, float], tuple[_Standard, Floats]]
+    space: Space,
+    with_costs: bool,
+    block: Callable[[str, float], tuple[_Standard, Floats]],
 ) -> tuple[View, ...]:
     """Two at least, since every second expert is of another sharpness."""
 
     @cache
     def joined(view: str) -> View:
-        blocks = [block(name, share) for name, share in _blocks(space, view, with_costs)]
+        blocks = [
+            block(name, share) for name, share in _blocks(space, view, with_costs)
+        ]
         return np.hstack(
             [standard(columns).astype(np.float32) for standard, columns in blocks]
         )
@@ -200,7 +204,9 @@ class Expert:
         self._norms = np.einsum("ij,ij->i", self._points, self._points)
         self._observed: Places = np.empty(0, dtype=np.intp)
         self._away: NDArray[np.float32] = np.empty((0, len(points)), dtype=np.float32)
-        self._process = GrowingProcess(len(points), 1 + self.hyper.shared, self.hyper.noise)
+        self._process = GrowingProcess(
+            len(points), 1 + self.hyper.shared, self.hyper.noise
+        )
 
     def extend(self, points: NDArray[np.floating[Any]]) -> None:
         """Add points, shape ``(k, d)``; those that were there keep their places."""
@@ -211,7 +217,9 @@ class Expert:
         to_new = np.maximum(
             self._norms[self._observed][:, None] + norms - 2 * observed @ new.T, 0
         )
-        away = np.empty((len(self._away), len(self._points) + len(new)), dtype=np.float32)
+        away = np.empty(
+            (len(self._away), len(self._points) + len(new)), dtype=np.float32
+        )
         away[:n] = np.hstack([self._away[:n], to_new])
         self._away, self._points = away, np.vstack([self._points, new])
         self._norms = np.concatenate([self._norms, norms])
@@ -221,7 +229,10 @@ class Expert:
         """Whether ℓ, a and b are to be fitted again."""
         before, shared = self._fitted
         grown = len(observed) >= _GROWTH * max(before, 1)
-        return grown or len(observed) - len(np.unique(observed)) > _GROWTH_OF_TWINS * shared
+        return (
+            grown
+            or len(observed) - len(np.unique(observed)) > _GROWTH_OF_TWINS * shared
+        )
 
     def observe(
         self,
@@ -256,7 +267,9 @@ class Expert:
             self._fit(target)
             self._fitted = len(observed), len(observed) - len(np.unique(observed))
         if not self._process.n_observed:
-            self._process.observe_all(observed, partial(self._covariance_within, observed))
+            self._process.observe_all(
+                observed, partial(self._covariance_within, observed)
+            )
         for number in range(self._process.n_observed, len(observed)):
             place = observed[[number]]
             self._process.observe(
@@ -265,7 +278,9 @@ class Expert:
         between = np.empty((len(pending), len(self._points)), dtype=np.float32)
         for number, place in enumerate(pending):
             between[number] = self._distances(int(place))
-        return self._process.predict(target, pending, self._covariance(pending, between))
+        return self._process.predict(
+            target, pending, self._covariance(pending, between)
+        )
 
     def _smooth(self, away: NDArray[np.float32]) -> Floats:
         return matern_of_squares(away / np.float64(self.hyper.length**2))
@@ -283,7 +298,9 @@ class Expert:
         return covariance
 
     def _distances(self, place: int) -> NDArray[np.float32]:
-        away = self._norms + (self._norms[place] - 2 * (self._points @ self._points[place]))
+        away = self._norms + (
+            self._norms[place] - 2 * (self._points @ self._points[place])
+        )
         away[place] = 0.0
         return np.asarray(np.maximum(away, 0.0), dtype=np.float32)
 
@@ -378,7 +395,9 @@ class Pool(ABC):
 
     def _look_up(self, cells: Sequence[Cell]) -> tuple[Floats, Mask]:
         if self._known is None:
-            return np.zeros((len(cells), self._objectives)), np.ones(len(cells), dtype=bool)
+            return np.zeros((len(cells), self._objectives)), np.ones(
+                len(cells), dtype=bool
+            )
         return self._known.vector(cells), self._known.feasible(cells)
 
     @abstractmethod
@@ -450,18 +469,24 @@ class Choice(Pool):
             before, self._experts = self._experts, before
         times = _FIRST_CHILDREN if anew else _CHILDREN
         near = [
-            self._space.mutate(cell, self._rng) for cell in parents for _ in range(times)
+            self._space.mutate(cell, self._rng)
+            for cell in parents
+            for _ in range(times)
         ]
         drawn = [self._space.sample(self._rng) for _ in range(_DRAWN)] if anew else []
         self.places([*fixed, *near, *drawn])
         for part, experts in before.items():
             pairs = zip(self._views, experts, strict=True)
-            self._experts[part] = [Expert(view, self._seed, like) for view, like in pairs]
+            self._experts[part] = [
+                Expert(view, self._seed, like) for view, like in pairs
+            ]
 
     def places(self, cells: Iterable[Cell]) -> Places:
         """Where cells are; those that were not there are added."""
         cells = list(cells)
-        if new := list(dict.fromkeys(cell for cell in cells if cell not in self._place)):
+        if new := list(
+            dict.fromkeys(cell for cell in cells if cell not in self._place)
+        ):
             self._add(new)
         return np.array([self._place[cell] for cell in cells], dtype=np.intp)
 

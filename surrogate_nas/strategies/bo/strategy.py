@@ -141,7 +141,9 @@ class BayesianOptimisation(Strategy):
         if taken < self.first_cells or len(self._trials) < 2:
             return self._drawn()
         pool = self._grown()
-        place = self._best_place(pool) if self.objectives == 1 else self._front_place(pool)
+        place = (
+            self._best_place(pool) if self.objectives == 1 else self._front_place(pool)
+        )
         return None if place is None else pool.cells[place]
 
     def _drawn(self) -> Cell | None:
@@ -306,9 +308,13 @@ class BayesianOptimisation(Strategy):
         known = pool.known
         if not now.free.any():
             return None
-        whole = self.known.whole if self.known is not None else (False,) * self.objectives
+        whole = (
+            self.known.whole if self.known is not None else (False,) * self.objectives
+        )
         trials = list(self._trials.values())
-        scores, learned = learned_of(trials, known[now.observed], whole, self._all_known)
+        scores, learned = learned_of(
+            trials, known[now.observed], whole, self._all_known
+        )
         one_price = np.count_nonzero(known.any(axis=0)) < 2
         candidates = pool.cheapest(now.free) if one_price else np.flatnonzero(now.free)
         looked = np.concatenate([candidates, now.pending])
@@ -321,8 +327,12 @@ class BayesianOptimisation(Strategy):
             end = self.front_sharpness, values.min()
             seen = self.believed(now, part, looked, values, [end])
             pole = seen[0][0]
-            believed.append(Believed(known[looked, part], pole, [each for _, each in seen]))
-        waiting = np.column_stack([each.expected for each in believed])[len(candidates) :]
+            believed.append(
+                Believed(known[looked, part], pole, [each for _, each in seen])
+            )
+        waiting = np.column_stack([each.expected for each in believed])[
+            len(candidates) :
+        ]
         gain = expected_gain(
             believed, np.vstack([scores, waiting]), reference_of(scores, whole)
         )
@@ -425,7 +435,9 @@ class Believed(NamedTuple):
         room = levels - (self.known + self.pole)[:, None]
         if not self.seen:
             return np.maximum(room, 0.0)
-        return np.asarray(sum(shortfall(room, each) for each in self.seen) / len(self.seen))
+        return np.asarray(
+            sum(shortfall(room, each) for each in self.seen) / len(self.seen)
+        )
 
     @property
     def expected(self) -> Floats:
@@ -441,7 +453,9 @@ def shortfall(room: Floats, seen: Posterior) -> Floats:
         room: Shape ``(k, levels)``.
         seen: Mean and variance of the values' logarithms, shapes ``(k,)``.
     """
-    mean, variance = (np.broadcast_to(part[:, None], room.shape)[room > 0] for part in seen)
+    mean, variance = (
+        np.broadcast_to(part[:, None], room.shape)[room > 0] for part in seen
+    )
     left = room[room > 0]
     deviation = np.sqrt(variance)
     q = (np.log(left) - mean) / deviation

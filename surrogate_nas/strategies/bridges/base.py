@@ -159,7 +159,9 @@ def plain_knobs(
     knobs: dict[str, Knob] = {}
     for name, parameter in inspect.signature(function).parameters.items():
         default = defaults.get(name, parameter.default)
-        annotation = getattr(parameter.annotation, "__name__", str(parameter.annotation))
+        annotation = getattr(
+            parameter.annotation, "__name__", str(parameter.annotation)
+        )
         plain, _, none = annotation.partition(" | ")
         kind: Any = _PLAIN.get(plain) if none in ("", "None") else None
         kind = kind or _PLAIN.get(type(default).__name__)
@@ -177,7 +179,9 @@ def strategy_class(
     return type(name, (base,), content | attributes)
 
 
-def by_name(bridge: Callable[[str], type[AnyBridge]]) -> Callable[[str], type[AnyBridge]]:
+def by_name(
+    bridge: Callable[[str], type[AnyBridge]],
+) -> Callable[[str], type[AnyBridge]]:
     """A module's ``__getattr__`` that gives a bridge's class by its name, so that it can be
     pickled.
     """

@@ -91,7 +91,9 @@ def bridge(name: str) -> type[NevergradStrategy]:
     registry = library("nevergrad", f"nevergrad:{name}").optimizers.registry
     if name not in registry or name in _ELSEWHERE:
         near = get_close_matches(name, registry, n=8)
-        raise unknown(f"optimiser of Nevergrad's {len(registry)}", name, {*near, *_SOME})
+        raise unknown(
+            f"optimiser of Nevergrad's {len(registry)}", name, {*near, *_SOME}
+        )
     knobs = {"budget": whole(_BUDGET, 1), "num_workers": whole(1, 1)}
     return strategy_class(
         NevergradStrategy,

@@ -47,7 +47,9 @@ def _same_in_every_process() -> Iterator[None]:
     from joblib import parallel_config
 
     usual = Configuration.__hash__
-    Configuration.__hash__ = lambda self: hash(tuple(self.get_array().tolist()))  # type: ignore[method-assign]
+    Configuration.__hash__ = (  # type: ignore[method-assign]
+        lambda self: hash(tuple(self.get_array().tolist()))
+    )
     try:
         with parallel_config(backend="sequential"):
             yield

@@ -56,7 +56,9 @@ class Density(NamedTuple):
         n, d = data.shape
         shares = [np.bincount(column, minlength=1) / n for column in data.T]
         variance = np.array([(1 - share @ share) / 2 for share in shares])
-        widths = np.maximum(_REFERENCE * np.sqrt(variance) * n ** (-1 / (4 + d)), narrowest)
+        widths = np.maximum(
+            _REFERENCE * np.sqrt(variance) * n ** (-1 / (4 + d)), narrowest
+        )
         return cls(data, np.minimum(widths, 1 - 1 / counts), counts)
 
     def at(self, points: Choices) -> Floats:

@@ -59,7 +59,9 @@ class Hyperband(Climber):
                 if (rung := bracket.tell(trial)) is not None
             )
             self._learn(trial, next(brackets, None))
-        self._brackets = [bracket for bracket in self._brackets if bracket.rung is not None]
+        self._brackets = [
+            bracket for bracket in self._brackets if bracket.rung is not None
+        ]
 
     def _learn(self, trial: Trial, rung: Rung | None) -> None:
         """What a subclass learns from a trial; its rung is None where no bracket asked for it."""

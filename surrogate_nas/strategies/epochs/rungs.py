@@ -53,7 +53,9 @@ class Signal(NamedTuple):
             trial.score - trial.loss + loss if trial.feasible else trial.score
             for trial, loss in zip(read, losses, strict=True)
         ]
-        return [read[place] for place in sorted(range(len(read)), key=scores.__getitem__)]
+        return [
+            read[place] for place in sorted(range(len(read)), key=scores.__getitem__)
+        ]
 
 
 def signal_of(strategy: Any, epochs: int | None) -> Signal | None:
@@ -201,7 +203,11 @@ class Bracket:
     def tell(self, trial: Trial) -> Rung | None:
         """Take a trial in that was asked for here, and give its rung; None where it was not."""
         here = self.rung
-        if here is None or trial.epochs != here.epochs or trial.cell not in self._waiting:
+        if (
+            here is None
+            or trial.epochs != here.epochs
+            or trial.cell not in self._waiting
+        ):
             return None
         self._waiting.remove(trial.cell)
         self._observed.append(trial)
@@ -214,6 +220,8 @@ class Bracket:
         self.rung = self._above.pop(0) if self._above and best else None
         if self.rung is None:
             return
-        self._size = min(max(promoted(len(self._observed), here, self.rung), 1), len(best))
+        self._size = min(
+            max(promoted(len(self._observed), here, self.rung), 1), len(best)
+        )
         self._queue = [trial.cell for trial in best[: self._size]]
         self._observed = []

@@ -17,7 +17,9 @@ class SuccessiveHalving(Hyperband):
         >>> import surrogate_nas as sn
         >>> run = sn.search("fashion", "successive_halving", "valid_error", budget=80)
         >>> epochs = [trial.epochs for trial in run.trials[10:]]
-        >>> epochs.count(1) > epochs.count(5) > 0  # many are begun, few trained to the end
+        >>> epochs.count(1) > epochs.count(
+        ...     5
+        ... ) > 0  # many are begun, few trained to the end
         True
     """
 

@@ -85,7 +85,9 @@ class Alphas(OneShot):
 
     def _train(self) -> Iterator[None]:
         context = self.supernet_context
-        start = self.rng.normal(scale=1e-3, size=(len(context.edges), len(context.choices)))
+        start = self.rng.normal(
+            scale=1e-3, size=(len(context.edges), len(context.choices))
+        )
         self.alpha = torch.from_numpy(start).float().requires_grad_()
         self.supernet = context.supernet(
             epochs=self._passes, seed=int(self.rng.integers(2**31))
@@ -120,7 +122,8 @@ class Alphas(OneShot):
         """
         if self.alpha.grad is not None:
             self.alpha.grad /= window
-        (self._anchor() + (self._expected().double() * self._costs).sum()).backward()  # type: ignore[no-untyped-call]
+        cost = self._anchor() + (self._expected().double() * self._costs).sum()
+        cost.backward()  # type: ignore[no-untyped-call]
         self._optimiser.step()
         self._optimiser.zero_grad()
 
@@ -157,7 +160,9 @@ class Alphas(OneShot):
             numbers[f"after epoch {epoch}"] = _row(names, mean) | {
                 "without weights": float(mean[self.supernet_context.weightless].sum())
             }
-        for edge, row in zip(self.supernet_context.edges, self.probabilities, strict=True):
+        for edge, row in zip(
+            self.supernet_context.edges, self.probabilities, strict=True
+        ):
             numbers[f"edge {edge}"] = _row(names, row)
         return numbers
 

@@ -55,7 +55,9 @@ class Spos(OneShot):
             tuple(row): place for place, row in enumerate(self.space.choices.tolist())
         }
         for _ in range(self._passes):
-            for place in self.rng.choice(self._alive, size=self.supernet.steps_an_epoch):
+            for place in self.rng.choice(
+                self._alive, size=self.supernet.steps_an_epoch
+            ):
                 self.supernet.train(path=self.space[int(place)].choices)
             yield
         self._judge(self.rng.permutation(self._alive)[: self.population].tolist())
@@ -101,7 +103,10 @@ class Spos(OneShot):
 
     def _order(self) -> Sequence[int]:
         others = self.rng.permutation(self._alive).tolist()
-        return [*self._ranked(), *(place for place in others if place not in self._scores)]
+        return [
+            *self._ranked(),
+            *(place for place in others if place not in self._scores),
+        ]
 
     def diagnosis(self) -> Mapping[str, Mapping[str, float]]:
         """What the best cell scored by inherited weights, and how many were judged."""

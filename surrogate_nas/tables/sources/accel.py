@@ -45,14 +45,18 @@ def read(name: str) -> Table:
         table = table_of("accel", name, _SPACE, ordered, cells)
         if not name.endswith("-devices"):
             return table
-        whole = np.all([np.isfinite(values) for values in table.columns.values()], axis=0)[
-            indices
-        ]
+        whole = np.all(
+            [np.isfinite(values) for values in table.columns.values()], axis=0
+        )[indices]
         return table_of(
             "accel",
             name,
             _SPACE,
-            [record for record, is_whole in zip(ordered, whole, strict=True) if is_whole],
+            [
+                record
+                for record, is_whole in zip(ordered, whole, strict=True)
+                if is_whole
+            ],
             [cell for cell, is_whole in zip(cells, whole, strict=True) if is_whole],
             repeated=len(cells) - len(different),
         )

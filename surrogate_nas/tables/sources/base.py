@@ -196,7 +196,11 @@ def _theirs(module: str) -> Declared:
     nothing: dict[str, Any] = {"title": module, "names": ()}
     try:
         spec = importlib.util.find_spec(module)
-        text = Path(spec.origin).read_text(encoding="utf-8") if spec and spec.origin else ""
+        text = (
+            Path(spec.origin).read_text(encoding="utf-8")
+            if spec and spec.origin
+            else ""
+        )
         constants = {
             target.id.lower(): ast.literal_eval(node.value)
             for node in ast.parse(text).body
@@ -235,4 +239,6 @@ def predicted() -> list[str]:
 
 def made() -> frozenset[str]:
     """The names of all benchmarks that sources make tables of."""
-    return frozenset(benchmark for name in sources() for benchmark in declared(name).names)
+    return frozenset(
+        benchmark for name in sources() for benchmark in declared(name).names
+    )

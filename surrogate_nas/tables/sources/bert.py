@@ -28,7 +28,8 @@ def read(name: str) -> Table:
     with fetching.opened("bert") as (records, proxies):
         trainings = json.loads(records.read_bytes())
         cells = [
-            _cell(training["hparams"]["model_hparam_overrides"]) for training in trainings
+            _cell(training["hparams"]["model_hparam_overrides"])
+            for training in trainings
         ]
         rows = csv.DictReader(proxies.read_text(errors="replace").splitlines())
         for training, row in zip(trainings, rows, strict=True):
@@ -41,7 +42,9 @@ def read(name: str) -> Table:
 def _cell(architecture: dict[str, Any]) -> Cell:
     layers = architecture["nas_config"]["encoder_layers"]
     options = {
-        "operation": [f"{x['operation_type']}_{x['operation_parameter']}" for x in layers],
+        "operation": [
+            f"{x['operation_type']}_{x['operation_parameter']}" for x in layers
+        ],
         **{
             name: [str(layer[name]) for layer in layers]
             for name in (
@@ -51,6 +54,9 @@ def _cell(architecture: dict[str, Any]) -> Cell:
             )
         },
     }
-    parts = [f"hidden_size={architecture['hidden_size']}", f"encoder_layers={len(layers)}"]
+    parts = [
+        f"hidden_size={architecture['hidden_size']}",
+        f"encoder_layers={len(layers)}",
+    ]
     parts += [f"{name}={'-'.join(values)}" for name, values in options.items()]
     return _SPACE.parse(f"flexibert({', '.join(parts)})")

@@ -121,7 +121,9 @@ class Column(Struct, frozen=True, forbid_unknown_fields=True):
         else:
             raw = [
                 reduce(
-                    lambda value, key: None if value is None else value[key], path, record
+                    lambda value, key: None if value is None else value[key],
+                    path,
+                    record,
                 )
                 for record in records
             ]
@@ -207,7 +209,9 @@ def declaration(source: str) -> Declaration:
 def space_of(spec: Declaration, words: Mapping[str, Any]) -> Any:
     """The space of a source without a module: that of its options, or a registered one."""
     name = spec.space.format_map(words)
-    return EnumerableChoiceSpace(name, spec.options) if spec.options else space_named(name)
+    return (
+        EnumerableChoiceSpace(name, spec.options) if spec.options else space_named(name)
+    )
 
 
 def table_of(

@@ -60,7 +60,9 @@ def repositories(
 ) -> list[dict[str, Any]]:
     """The entries of a source's repositories, or of some of these by their names."""
     entries = declared(source).repositories
-    return [entry for entry in entries if chosen is None or entry["repository"] in chosen]
+    return [
+        entry for entry in entries if chosen is None or entry["repository"] in chosen
+    ]
 
 
 def citation(source: str, chosen: Collection[str] | None = None) -> str:
@@ -108,7 +110,9 @@ def registry(source: str) -> dict[str, str]:
 def size(source: str) -> int:
     """The bytes of all files of a source."""
     return sum(
-        file["bytes"] for entry in repositories(source) for file in entry["files"].values()
+        file["bytes"]
+        for entry in repositories(source)
+        for file in entry["files"].values()
     )
 
 

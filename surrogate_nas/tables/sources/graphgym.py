@@ -72,7 +72,9 @@ def read(name: str) -> Table:
         rows = {split: frame[frame["table"] == name] for split, frame in files.items()}
         first = next(iter(rows.values()))
         cells, indices = distinct(_cell(space, row) for row in first.to_dict("records"))
-        banner = "Nothing was held out: what is searched on is all that can be reported."
+        banner = (
+            "Nothing was held out: what is searched on is all that can be reported."
+        )
         is_whole = isinstance(space, GraphGym) and len(cells) == len(space)
         if is_whole:
             indices = np.array([space.cell(cell).index for cell in cells])[indices]
@@ -117,7 +119,8 @@ def _named(grid: str, row: dict[str, str]) -> tuple[str, str]:
         kind = "link prediction" if is_link else f"{row['task']} classification"
         return f"{_ROUNDS[grid][1]}{data.lower()}", f"{kind} on {data}"
     feature, label = (
-        _WORDS.get(row[key], row[key].removeprefix("node_")) for key in ("feature", "label")
+        _WORDS.get(row[key], row[key].removeprefix("node_"))
+        for key in ("feature", "label")
     )
     inputs = _FEATURES.get(row["feature"], "the clustering coefficient")
     what = f"the {_AIMS[label]} of {data} graphs' {row['task']}s from {inputs}"
@@ -128,7 +131,9 @@ def _cell(space: ChoiceSpace, row: dict[str, str]) -> Cell:
     chosen = {key: row[key] for key in space.positions if key != "epoch"}
     if "epoch" in space.positions:
         chosen["epoch"] = str(int(row["epoch"]) + 1)
-    return space.parse(f"{space.name}({', '.join(f'{k}={v}' for k, v in chosen.items())})")
+    return space.parse(
+        f"{space.name}({', '.join(f'{k}={v}' for k, v in chosen.items())})"
+    )
 
 
 def _columns(rows: dict[str, pd.DataFrame], indices: np.ndarray) -> dict[str, Values]:

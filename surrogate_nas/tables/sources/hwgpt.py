@@ -51,11 +51,15 @@ def read(name: str) -> Table:
             for path in (path for path in paths if path.match(pattern)):
                 for choices, record in _records(path, space):
                     readings[choices] += take(record)
-            name_of_metric = f"{metric}@{device.removesuffix('_' + words['scale']).lower()}"
+            name_of_metric = (
+                f"{metric}@{device.removesuffix('_' + words['scale']).lower()}"
+            )
             for choices, record in records.items() if readings else ():
                 own = readings[choices]
                 record[name_of_metric] = np.median(own) if own else np.nan
-    return table_of("hwgpt", name, space, list(records.values()), map(space.at, records))
+    return table_of(
+        "hwgpt", name, space, list(records.values()), map(space.at, records)
+    )
 
 
 def _records(path: Path, space: GPT) -> Iterator[tuple[_Choices, dict[str, Any]]]:

@@ -143,7 +143,9 @@ def table_of_set(name: str, sheets: dict[str, pd.DataFrame]) -> Table:
         records = {
             f"{kind} {split}": scores
             for kind, of_kind in cubes.items()
-            for split, scores in zip(_SPLITS, of_kind.scores[:, :, learners], strict=True)
+            for split, scores in zip(
+                _SPLITS, of_kind.scores[:, :, learners], strict=True
+            )
         }
         records |= {"gives_probabilities": gives, "seconds": first.seconds[:, learners]}
         space = space_of(declaration("lcdb"), {})

@@ -66,7 +66,9 @@ def _records(folder: Path) -> list[Path]:
             f"{folder} is a file: unpack the NATS-Bench archive and give the folder that it makes."
         )
     try:
-        files = sorted(path for path in folder.iterdir() if _RECORD.fullmatch(path.name))
+        files = sorted(
+            path for path in folder.iterdir() if _RECORD.fullmatch(path.name)
+        )
         inside = sorted(path.name for path in folder.glob("NATS-*") if path.is_dir())
     except OSError as error:
         raise UserError(f"{folder} cannot be imported: {error.strerror}") from error
@@ -98,5 +100,7 @@ def _load(path: Path, allowed: dict[str, object]) -> Any:
     except OSError as error:
         raise UserError(f"{shown} is damaged: {error}.") from error
     if not decompressor.eof:
-        raise UserError(f"{shown} is damaged: it is cut off or unpacks to more than 64 MB.")
+        raise UserError(
+            f"{shown} is damaged: it is cut off or unpacks to more than 64 MB."
+        )
     return read_pickle(io.BytesIO(raw), allowed, path)

@@ -36,7 +36,9 @@ _EPOCHS = (4, 12, 36, 108)
 
 def read(name: str) -> Table:
     """Read the fetched files into a table on the sampled space of their cells."""
-    return read_files(fetching.fetched("nb101", "*0k.json"), name, fetching.origin("nb101"))
+    return read_files(
+        fetching.fetched("nb101", "*0k.json"), name, fetching.origin("nb101")
+    )
 
 
 def read_files(paths: list[Path], name: str, source: str) -> Table:
@@ -70,7 +72,9 @@ def read_files(paths: list[Path], name: str, source: str) -> Table:
     return table
 
 
-def imported(path: Path, progress: Callable[[int, int], None] | None = None) -> list[Table]:
+def imported(
+    path: Path, progress: Callable[[int, int], None] | None = None
+) -> list[Table]:
     """Read a file of a user's own, ``data-full.json`` or a part of it, into the table
     ``nb101-full``.
     """

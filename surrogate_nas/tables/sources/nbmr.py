@@ -22,5 +22,7 @@ def read(name: str) -> Table:
     with fetching.opened("nbmr", pattern) as (path,):
         records = read_pickle_file(path)
         space = NBMR()
-        cells = [space.numbered(list(map(str, record["embedding"]))) for record in records]
+        cells = [
+            space.numbered(list(map(str, record["embedding"]))) for record in records
+        ]
         return table_of("nbmr", name, space, records, cells)

@@ -76,7 +76,9 @@ _LATENCY_NOTE = (
     "read by the authors on a GPU that the records do not name, without synchronising, batch 256;"
     " never to be mixed with a device's latency"
 )
-RECORD_LATENCY = Metric("latency@record", "ms", "search", "cost", description=_LATENCY_NOTE)
+RECORD_LATENCY = Metric(
+    "latency@record", "ms", "search", "cost", description=_LATENCY_NOTE
+)
 _TRAIN_SECONDS = Metric(
     "train_seconds", "s", "record", "cost", description="the whole training run"
 )
@@ -160,7 +162,9 @@ class RecordTables:
                 table.add(own, epochs, mean, counts, None if epochs is None else seeds)
         has_value: Any = np.isfinite(list(table.columns.values())).any(axis=0)
         if not has_value.all():
-            table.title += f" ({has_value.sum():,} of the {len(has_value):,} architectures)"
+            table.title += (
+                f" ({has_value.sum():,} of the {len(has_value):,} architectures)"
+            )
         if self._lacks_times(table):
             table.cost = "queries"
             table.banner = _NO_TIMES
@@ -170,7 +174,9 @@ class RecordTables:
         """Return whether some result lacks the times that a query of it costs."""
 
         def mean(metric: Metric, epochs: int | None) -> Values:
-            return table.columns.get(ColumnKey(metric.name, epochs, "mean"), self._nothing)
+            return table.columns.get(
+                ColumnKey(metric.name, epochs, "mean"), self._nothing
+            )
 
         valid = mean(_VALID_SECONDS, None)
         return any(
@@ -202,7 +208,10 @@ def _values(
             latency = 1000.0 * sum(latencies) / len(latencies) if latencies else np.nan
             valid = _number(trial, "eval_times", f"x-valid@{last}")
             for once, value in ((_VALID_SECONDS, valid), (RECORD_LATENCY, latency)):
-                if np.isfinite(value) and longest.setdefault(once.name, epochs) == epochs:
+                if (
+                    np.isfinite(value)
+                    and longest.setdefault(once.name, epochs) == epochs
+                ):
                     yield once.name, None, seed, value
 
 
@@ -230,7 +239,9 @@ def _runs(record: Any, kind: Records) -> tuple[dict[int, dict[str, Any]], str]:
     return {kind.runs[run]: state for run, state in record.items()}, architecture
 
 
-def _trials(run: dict[str, Any], dataset: str, epochs: int) -> Iterator[tuple[int, Trial]]:
+def _trials(
+    run: dict[str, Any], dataset: str, epochs: int
+) -> Iterator[tuple[int, Trial]]:
     """Yield the seeds and the trials of a data set."""
     for seed in run["dataset_seed"].get(dataset, ()):
         if trial := run["all_results"].get((dataset, seed)):

@@ -37,7 +37,9 @@ def read(name: str) -> Table:
     path = package_folder(package) / words["file"]
     space = space_of(spec, words)
     key = getattr(space, "key", lambda cell: "".join(map(str, cell.choices)))
-    fields = sorted({column.keys(own)[0] for column, own in columns_of(spec, name, words)})
+    fields = sorted(
+        {column.keys(own)[0] for column, own in columns_of(spec, name, words)}
+    )
     with reading(path, f"file of {package[0]}"):
         records = read_pickle_file(path, numpy_scalars())
         rows = [records[key(cell)] for cell in space]

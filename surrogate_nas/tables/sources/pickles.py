@@ -63,7 +63,9 @@ def read_pt(path: Path) -> Any:
     """
     with ZipFile(path) as archive:
         (member,) = (
-            member for member in archive.infolist() if member.filename.endswith("/data.pkl")
+            member
+            for member in archive.infolist()
+            if member.filename.endswith("/data.pkl")
         )
         with archive.open(member) as packed:
             return read_pickle(packed, {}, path)

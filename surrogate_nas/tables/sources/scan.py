@@ -43,7 +43,9 @@ def read(name: str) -> Table:
     with (
         fetching.opened("scan") as (path,),
         ZipFile(path) as archive,
-        archive.open(f"scan_bench/{declaration('scan').tables[name]['file']}") as packed,
+        archive.open(
+            f"scan_bench/{declaration('scan').tables[name]['file']}"
+        ) as packed,
     ):
         runs: dict[str, list[Row]] = {}
         for number, row in enumerate(csv.DictReader(TextIOWrapper(packed, "utf-8"))):

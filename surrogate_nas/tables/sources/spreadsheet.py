@@ -55,7 +55,8 @@ _COLUMN = re.compile(
     r"( *\((?P<unit>[\w%·/^* .-]{1,40})([;,] *(?P<direction>min|max))?\))?"
 )
 _NUMBER = re.compile(
-    r"[+-]?(?:\d+\.?\d*|\.\d+)(?:e[+-]?\d+)?|[+-]?inf(?:inity)?", re.ASCII | re.IGNORECASE
+    r"[+-]?(?:\d+\.?\d*|\.\d+)(?:e[+-]?\d+)?|[+-]?inf(?:inity)?",
+    re.ASCII | re.IGNORECASE,
 )
 _LONGEST_NAME = 100
 _SHOWN = 5
@@ -77,7 +78,8 @@ def _read_rows(path: Path) -> tuple[list[str], list[list[str]]]:
             header = list(map(str, frame.columns))
             records = frame.itertuples(index=False, name=None)
             rows = [
-                ["" if value is pd.NA else str(value) for value in row] for row in records
+                ["" if value is pd.NA else str(value) for value in row]
+                for row in records
             ]
         else:
             with path.open(encoding="utf-8-sig", newline="") as file:
@@ -99,7 +101,9 @@ def _read_rows(path: Path) -> tuple[list[str], list[list[str]]]:
             raise UserError(
                 f"{shown} has {len(row)} entries in row {number} and {n} in its header."
             )
-    return [entry.strip() for entry in header], [list(map(str.strip, row)) for row in rows]
+    return [entry.strip() for entry in header], [
+        list(map(str.strip, row)) for row in rows
+    ]
 
 
 class Declared(NamedTuple):
@@ -197,7 +201,9 @@ def read(
         raise _refused(shown, wrong, advice)
     if names := [name for name, is_unclear in unclear.items() if is_unclear]:
         unit = f"--unit {names[0]}"
-        ways = f"{unit}=fraction or {unit}=%, or in a column's name, {names[0]} (fraction)"
+        ways = (
+            f"{unit}=fraction or {unit}=%, or in a column's name, {names[0]} (fraction)"
+        )
         raise undeclared_units(names, ways)
     return table
 
@@ -262,7 +268,9 @@ def _option(position: str, options: Sequence[str], entry: str) -> int:
         return options.index(entry)
     with suppress(ValueError):
         return [float(option) for option in options].index(float(entry))
-    raise UserError(f"{position} is {', '.join(options)}, not {printable(repr(entry)):.80}")
+    raise UserError(
+        f"{position} is {', '.join(options)}, not {printable(repr(entry)):.80}"
+    )
 
 
 def _columns(
@@ -312,7 +320,9 @@ def _metric(
     unit = declared.units.get(name, own_unit)
     if own_unit not in ("", unit):
         raise UserError(f"{shown} gives {name} in {own_unit}, and --unit in {unit}.")
-    direction = declared.directions.get(name, cast(Direction | None, match["direction"]))
+    direction = declared.directions.get(
+        name, cast(Direction | None, match["direction"])
+    )
     if match["direction"] not in (None, direction):
         raise UserError(
             f"{shown} declares {match['direction']} for {name}, and --direction {direction}."
@@ -323,7 +333,9 @@ def _metric(
     except UserError as error:
         raise UserError(f"{shown}: {error}") from error
     if metric.quantity == "loss" and not metric.unit:
-        metric = replace(metric, description=f"{described}, in a unit that is not given")
+        metric = replace(
+            metric, description=f"{described}, in a unit that is not given"
+        )
     return metric, int(match["epochs"]) if match["epochs"] else None, bool(unit)
 
 

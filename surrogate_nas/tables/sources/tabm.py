@@ -105,7 +105,9 @@ def _cell(settings: dict[str, Any]) -> Cell:
     numbers = settings.get("num_embeddings")
     embeddings = "none"
     if numbers:
-        embeddings = _EMBEDDINGS[numbers["type"]] + ("-lite" if numbers.get("lite") else "")
+        embeddings = _EMBEDDINGS[numbers["type"]] + (
+            "-lite" if numbers.get("lite") else ""
+        )
     is_shared = ensemble != "single" and settings.get("share_training_batches", True)
     batches = "shared" if is_shared else "own"
     return _SPACE.parse(
@@ -152,7 +154,8 @@ def table_of_split(name: str, trainings: Trainings) -> Table:
     chosen, objective = next(
         words
         for field, words in _SCORES.items()
-        if field in first and (field == "val rmse" or first["val score"] == first[field])
+        if field in first
+        and (field == "val rmse" or first["val score"] == first[field])
     )
     with reading(f"TabM's reports on {name}", "tar of reports", "tabm"):
         return table_of(

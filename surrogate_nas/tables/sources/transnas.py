@@ -66,7 +66,9 @@ def read(name: str) -> Table:
             [records[f"({', '.join(digits)})"] for digits in written]
         )
     words = declaration("transnas").tables[name]
-    network = Network(classes=words["outputs"], channels=64, image_size=words["image_size"])
+    network = Network(
+        classes=words["outputs"], channels=64, image_size=words["image_size"]
+    )
     backbone = micro_backbone if kind == "micro" else macro_backbone
     parameters, macs = model_sizes(
         backbone(space.choices, network), words["head"], words["outputs"]

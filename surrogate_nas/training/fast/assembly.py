@@ -70,11 +70,15 @@ class Value:
 
     def _with(self, operation: str, other: Operand) -> Value:
         prefix = "" if self.element == I64 else "f"
-        return self.code.do(self.type, f"{prefix}{operation} {self}, {self._like(other)}")
+        return self.code.do(
+            self.type, f"{prefix}{operation} {self}, {self._like(other)}"
+        )
 
     def _like(self, other: Operand) -> str:
         """The text of a value of the same type, or of a number in that type."""
-        value = other if isinstance(other, Value) else self.code.constant(self.type, other)
+        value = (
+            other if isinstance(other, Value) else self.code.constant(self.type, other)
+        )
         if value.type != self.type:
             raise TypeError(f"{self.type} meets {value.type}")
         return value.text
@@ -272,7 +276,8 @@ class Code:
         while length > 1:
             length //= 2
             low, high = (
-                self._shuffled(vector, vector, range(i, i + length)) for i in (0, length)
+                self._shuffled(vector, vector, range(i, i + length))
+                for i in (0, length)
             )
             vector = low + high
         return self.do(F32, f"extractelement {vector}, i64 0")

@@ -275,7 +275,9 @@ def _is_of_this_user(status: os.stat_result, forbidden: int) -> bool:
 
 def _shape(llvm: Any, machine: Any) -> Shape:
     """Which registers a target has, as its own code for a vector shows."""
-    return WIDE if "zmm" in machine.emit_assembly(llvm.parse_assembly(_PROBE)) else NARROW
+    return (
+        WIDE if "zmm" in machine.emit_assembly(llvm.parse_assembly(_PROBE)) else NARROW
+    )
 
 
 def written(shape: Shape) -> str:
@@ -292,7 +294,9 @@ def _compile(llvm: Any, machine: Any, shape: Shape) -> bytes:
     module = llvm.parse_assembly(written(shape))
     module.triple = machine.triple
     options = llvm.create_pipeline_tuning_options(speed_level=_SPEED)
-    options.loop_vectorization = options.slp_vectorization = options.loop_unrolling = False
+    options.loop_vectorization = options.slp_vectorization = options.loop_unrolling = (
+        False
+    )
     builder = llvm.create_pass_builder(machine, options)
     builder.getModulePassManager().run(module, builder)
     code: bytes = machine.emit_object(module)

@@ -227,14 +227,19 @@ def convolve(shape: Shape) -> Code:
     ``by_input`` and ``by_output`` say how far apart the weights of two inputs and of two outputs
     lie.
     """
-    op = _Operation("convolve", "out in mask", "weight by_input by_output bias table flags")
+    op = _Operation(
+        "convolve", "out in mask", "weight by_input by_output bias table flags"
+    )
     code = op.code
     by_tap = op["in_channels"] * op["out_channels"]
     for example, vectors in _chunks(op, shape.blocks):
         with code.loop(op["out_pixels"]) as pixel:
-            for first, channels in _blocks(op, op["out_channels"], shape.blocks[vectors]):
+            for first, channels in _blocks(
+                op, op["out_channels"], shape.blocks[vectors]
+            ):
                 lines = [
-                    _sums(op, pixel, first + k, example, vectors) for k in range(channels)
+                    _sums(op, pixel, first + k, example, vectors)
+                    for k in range(channels)
                 ]
                 with code.when(op["flags"].has(BIAS)):
                     for k, line in enumerate(lines):
@@ -247,10 +252,13 @@ def convolve(shape: Shape) -> Code:
                     columns = [w + op["by_output"] * k for k in range(channels)]
                     with code.loop(op["in_channels"]) as j:
                         read = [
-                            code.load(x + (j * op.row + v * LANES)) for v in range(vectors)
+                            code.load(x + (j * op.row + v * LANES))
+                            for v in range(vectors)
                         ]
                         for column, line in zip(columns, lines, strict=True):
-                            factor = code.spread(code.number(column + j * op["by_input"]))
+                            factor = code.spread(
+                                code.number(column + j * op["by_input"])
+                            )
                             for one, vector in zip(line, read, strict=True):
                                 one.add_product(factor, vector)
                 _write(op, [one for line in lines for one in line])
@@ -273,7 +281,10 @@ def weight_gradient(shape: Shape) -> Code:
 
 
 def _weight_block(
-    op: _Operation, by_tap: Value, of_input: tuple[Value, int], of_output: tuple[Value, int]
+    op: _Operation,
+    by_tap: Value,
+    of_input: tuple[Value, int],
+    of_output: tuple[Value, int],
 ) -> None:
     code = op.code
     j, inputs = of_input
@@ -291,7 +302,9 @@ def _weight_block(
             g = op.at("out", target, k)
             x = op.at("in", source, j)
             for example in op.vectors():
-                gradients = [code.load(g + (op.row * i + example)) for i in range(outputs)]
+                gradients = [
+                    code.load(g + (op.row * i + example)) for i in range(outputs)
+                ]
                 for i in range(inputs):
                     read = code.load(x + (op.row * i + example))
                     for total, gradient in zip(
@@ -470,7 +483,9 @@ def normalise(shape: Shape) -> Code:
             ("running_variance", square / unbiased),
         ):
             before = op.number(field, channel)
-            after = code.multiply_add(value - before, code.constant(F32, MOMENTUM), before)
+            after = code.multiply_add(
+                value - before, code.constant(F32, MOMENTUM), before
+            )
             code.store(after, op.float_at(field, channel))
         factor = _optional(op, "scale", channel, 1.0) * inverse
         constant = code.spread(_optional(op, "shift", channel, 0.0) - factor * mean)
@@ -514,7 +529,9 @@ def normalise_gradient(shape: Shape) -> Code:
         for _, g, x in op.of_channel(channel, "out", "in"):
             gradient = code.load(g)
             sums.set(sums.get() + gradient)
-            products.set(code.multiply_add(gradient, code.load(x) - centre, products.get()))
+            products.set(
+                code.multiply_add(gradient, code.load(x) - centre, products.get())
+            )
         total = code.total(sums.get())
         product = code.total(products.get()) * inverse
         with code.when(op["scale"] > -1):
@@ -565,7 +582,9 @@ def fold(shape: Shape) -> Code:
         code.store(constant, op.float_at("constant", channel))
         with code.when(op["weight"] > -1), code.loop(op["each"]) as i:
             index = i * op["channels"] + channel
-            code.store(op.number("weight", index) * factor, op.float_at("folded", index))
+            code.store(
+                op.number("weight", index) * factor, op.float_at("folded", index)
+            )
     return code
 
 

@@ -35,7 +35,8 @@ class CompiledNetwork:
         >>> from surrogate_nas.space.network import Graph, Network
         >>> from surrogate_nas.space.network import around
         >>> plan = around(
-        ...     Graph(((0, 1),), (3,)), Network(channels=4, cells_per_stage=1, image_size=8)
+        ...     Graph(((0, 1),), (3,)),
+        ...     Network(channels=4, cells_per_stage=1, image_size=8),
         ... )
         >>> CompiledNetwork(plan, seed=0, batch=64).predict(
         ...     np.zeros((2, 3, 8, 8), np.float32)
@@ -91,7 +92,9 @@ class CompiledNetwork:
         self._load(x, step, self.batch)
         self._run(step.forward, step, len(x))
         self._folded = False
-        return self._shaped(self._all(step, step.output)[:, :, : len(x)].transpose(2, 1, 0))
+        return self._shaped(
+            self._all(step, step.output)[:, :, : len(x)].transpose(2, 1, 0)
+        )
 
     def backward(self, gradient: Array) -> None:
         """The gradients of all weights, from that of the answers of `forward`."""
@@ -102,9 +105,12 @@ class CompiledNetwork:
         """A step of stochastic gradient descent by the gradients of `backward`."""
         offsets = self.program.fixed.offsets
         starts = (
-            self._base + 4 * offsets[what] for what in ("weights", "gradients", "momenta")
+            self._base + 4 * offsets[what]
+            for what in ("weights", "gradients", "momenta")
         )
-        self._kernels.sgd_step(*starts, self.program.parameters.size, rate, momentum, decay)
+        self._kernels.sgd_step(
+            *starts, self.program.parameters.size, rate, momentum, decay
+        )
         self._folded = False
 
     def predict(self, x: Array) -> Array:
@@ -197,7 +203,9 @@ class CompiledNetwork:
         assert signature.output_gradient
         to = self._all(signature, signature.output_gradient)
         examples = len(gradient)
-        to[:, :, :examples] = gradient.reshape(examples, to.shape[1], -1).transpose(2, 1, 0)
+        to[:, :, :examples] = gradient.reshape(examples, to.shape[1], -1).transpose(
+            2, 1, 0
+        )
         to[:, :, examples:] = 0
 
 
@@ -234,7 +242,9 @@ class CompiledModel:
         outputs = self._task.arranged(self.network.forward(inputs)[None])
         losses, gradient = loss_and_gradient(outputs, targets)
         self.network.backward(self._task.restored(gradient)[0])
-        self.network.sgd_step(rate, self._schedule.momentum, self._schedule.weight_decay)
+        self.network.sgd_step(
+            rate, self._schedule.momentum, self._schedule.weight_decay
+        )
         return losses, outputs
 
     def predict(self, inputs: Array) -> Array:
@@ -242,7 +252,9 @@ class CompiledModel:
         arranged: Array = self._task.arranged(self.network.predict(inputs)[None])
         return arranged
 
-    def input_gradient(self, inputs: Array, gradient_of: Callable[[Array], Array]) -> Array:
+    def input_gradient(
+        self, inputs: Array, gradient_of: Callable[[Array], Array]
+    ) -> Array:
         """The gradient of the network by its inputs."""
         gradient = self._task.restored(gradient_of(self.predict(inputs)))[0]
         return self.network.input_gradient(inputs, gradient)[None]

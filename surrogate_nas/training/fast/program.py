@@ -98,7 +98,9 @@ TABLES = Tables()
 def shares(layer: Layer) -> NDArray[np.float32]:
     """One over how many pixels each window holds, shape ``(pixels of the output,)``."""
     windows = _windows(layer)
-    counts = np.bincount(windows.reads[:, 0], minlength=windows.size[0] * windows.size[1])
+    counts = np.bincount(
+        windows.reads[:, 0], minlength=windows.size[0] * windows.size[1]
+    )
     return (1 / np.maximum(counts, 1)).astype(np.float32)
 
 
@@ -155,7 +157,9 @@ class Schedule:
     """
 
     row: int
-    instructions: list[tuple[str, tuple[int | Tensor, ...]]] = field(default_factory=list)
+    instructions: list[tuple[str, tuple[int | Tensor, ...]]] = field(
+        default_factory=list
+    )
     slots: list[Slot] = field(default_factory=list)
 
     def tensor(self, layer: Layer) -> Tensor:
@@ -261,7 +265,9 @@ class Program:
                     self.norm_after[source] = index
                 elif times[source] == 1 and kinds[0] in _ADDS and kinds[1] == "sum":
                     self.sinks[source] = index
-        self.convolution_before = {norm: index for index, norm in self.norm_after.items()}
+        self.convolution_before = {
+            norm: index for index, norm in self.norm_after.items()
+        }
         self.parameters = Constant(
             (name, math.prod(parameter.shape))
             for name, parameter in plan.parameters.items()
@@ -315,7 +321,12 @@ class Program:
             written = self.offsets(index, "factor", "constant")
             running = self.offsets(index, "running mean", "running variance")
             schedule.emit(
-                "fold", *written, layer.shape[0], *self.affine(layer), *running, *weights
+                "fold",
+                *written,
+                layer.shape[0],
+                *self.affine(layer),
+                *running,
+                *weights,
             )
         return schedule.words()
 
@@ -382,7 +393,9 @@ class _Forward:
         for index in program.live:
             layer = self.plan.layers[index]
             inputs = [
-                self.outputs[source] for source in layer.sources if source in self.outputs
+                self.outputs[source]
+                for source in layer.sources
+                if source in self.outputs
             ]
             getattr(self, f"_{layer.kind}")(index, layer, *inputs[:1])
 
@@ -422,7 +435,9 @@ class _Forward:
             self._convolve(index, layer, x, self.program.weight(layer.name), NOTHING)
         else:
             (weight,) = self.program.offsets(index, "folded")
-            self._convolve(norm, layer, x, weight, *self.program.offsets(norm, "constant"))
+            self._convolve(
+                norm, layer, x, weight, *self.program.offsets(norm, "constant")
+            )
 
     def _linear(self, index: int, layer: Layer, x: Tensor) -> None:
         parts = (f"{layer.name}.{what}" for what in ("weight", "bias"))
@@ -451,11 +466,20 @@ class _Forward:
             names = "mean", "inverse", "running mean", "running variance"
             affine = self.program.affine(layer)
             self.emit(
-                "normalise", out, x, *affine, *self.program.offsets(index, *names), flags
+                "normalise",
+                out,
+                x,
+                *affine,
+                *self.program.offsets(index, *names),
+                flags,
             )
         else:
             self.emit(
-                "scale", out, x, *self.program.offsets(index, "factor", "constant"), flags
+                "scale",
+                out,
+                x,
+                *self.program.offsets(index, "factor", "constant"),
+                flags,
             )
 
     def _relu(self, index: int, layer: Layer, x: Tensor) -> None:
@@ -465,7 +489,12 @@ class _Forward:
         out, flags = self.target(index)
         table = TABLES.offset(layer, "mixed")
         self.emit(
-            "weighted_pool", out, x, table, *self.program.offsets(index, "shares"), flags
+            "weighted_pool",
+            out,
+            x,
+            table,
+            *self.program.offsets(index, "shares"),
+            flags,
         )
 
     def _largest(self, index: int, layer: Layer, x: Tensor) -> None:
@@ -484,7 +513,9 @@ class _Forward:
         for source in layer.sources:
             part = self.outputs[source]
             if self.joined.get(source) != (index, start):
-                self.emit("move", self.tensor(index).part(start, part.channels), part, 0)
+                self.emit(
+                    "move", self.tensor(index).part(start, part.channels), part, 0
+                )
             start += part.channels
 
     def _part(self, index: int, layer: Layer, x: Tensor) -> None:
@@ -554,7 +585,9 @@ class _Backward:
             out, flags = target
             mask = self.outputs[source] if masks else out
             table = TABLES.offset(layer, "backward")
-            self.emit(name, out, g, mask, *numbers, table, flags | (MASK if masks else 0))
+            self.emit(
+                name, out, g, mask, *numbers, table, flags | (MASK if masks else 0)
+            )
 
     def _convolve(self, layer: Layer, name: str, g: Tensor) -> None:
         """The gradients of a convolution, or of a linear layer at every pixel."""

@@ -31,7 +31,9 @@ Cells = tuple[int, ...]
 def _by_cell(x: Tensor, channels: int) -> Tensor:
     """View ``(batch, K·C, height, width)`` as ``(batch, height, width, K, C)``."""
     batch, stacked, height, width = x.shape
-    return x.permute(0, 2, 3, 1).view(batch, height, width, stacked // channels, channels)
+    return x.permute(0, 2, 3, 1).view(
+        batch, height, width, stacked // channels, channels
+    )
 
 
 def _by_channel(x: Tensor) -> Tensor:
@@ -69,7 +71,9 @@ class _Gather(Function):
         return tuple(_by_channel(_take(cells, group)) for group in groups)
 
     @staticmethod
-    def backward(ctx: Any, *gradients: Tensor | None) -> tuple[Tensor | None, None, None]:
+    def backward(
+        ctx: Any, *gradients: Tensor | None
+    ) -> tuple[Tensor | None, None, None]:
         present = [
             (g, group)
             for g, group in zip(gradients, ctx.groups, strict=True)
@@ -93,7 +97,12 @@ class _Scatter(Function):
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Any, ...]:
         cells = _by_cell(gradients[0], ctx.channels)
-        return None, None, None, *(_by_channel(_take(cells, group)) for group in ctx.groups)
+        return (
+            None,
+            None,
+            None,
+            *(_by_channel(_take(cells, group)) for group in ctx.groups),
+        )
 
 
 def _sum(
@@ -137,7 +146,9 @@ class _StackedCell(nn.Module):
                     continue
                 self.groups[e, operation] = members
                 plan = piece(operation, f"edges.{e}", shape, networks[0].network)
-                weights = _side_by_side([networks[k] for k in members], plan, f"{name}.")
+                weights = _side_by_side(
+                    [networks[k] for k in members], plan, f"{name}."
+                )
                 self.operations[f"{e}_{operation}"] = BlueprintModule(
                     plan, weights, count=len(members)
                 )
@@ -158,7 +169,9 @@ class _StackedCell(nn.Module):
                 node = torch.zeros_like(x)
                 continue
             tensors, groups = zip(*arriving[source + 1], strict=True)
-            node = _Scatter.apply(self.channels, self.count, groups, *tensors)  # type: ignore[no-untyped-call]
+            node = _Scatter.apply(  # type: ignore[no-untyped-call]
+                self.channels, self.count, groups, *tensors
+            )
         return node
 
 
@@ -220,7 +233,9 @@ class Stack(BlueprintModule):
             return torch.baddbmm(
                 bias.unsqueeze(1), inputs.squeeze(3), weight.transpose(1, 2)
             )
-        outputs = torch.einsum("kbcl,koc->kbol", inputs, weight) + bias[:, None, :, None]
+        outputs = (
+            torch.einsum("kbcl,koc->kbol", inputs, weight) + bias[:, None, :, None]
+        )
         if self.network.dimensions == 1:
             return outputs
         return outputs.reshape(*outputs.shape[:3], *pixels)

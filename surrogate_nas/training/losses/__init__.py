@@ -91,7 +91,9 @@ class Loss:
         torch = loaded()
         leaf = torch.as_tensor(outputs).detach().requires_grad_()
         with torch.enable_grad():
-            losses = self.each(leaf, torch.as_tensor(targets, device=leaf.device)).mean(1)
+            losses = self.each(leaf, torch.as_tensor(targets, device=leaf.device)).mean(
+                1
+            )
             (gradient,) = torch.autograd.grad(losses.sum(), leaf)
         if is_array:
             gradient = gradient.numpy()
@@ -134,12 +136,17 @@ def _from_gradient(gradient: Gradient, outputs: Tensor, targets: Tensor) -> Tens
     """`Loss.each` of a loss that is defined in NumPy; it can be differentiated twice."""
     from surrogate_nas.training.autograd import _Value
 
-    losses: Tensor = _Value.apply(outputs, as_array(targets), gradient)  # type: ignore[no-untyped-call]
+    losses: Tensor = _Value.apply(  # type: ignore[no-untyped-call]
+        outputs, as_array(targets), gradient
+    )
     return losses
 
 
 def _checked_each(
-    each: Callable[[Tensor, Tensor], Tensor], name: str, outputs: Tensor, targets: Tensor
+    each: Callable[[Tensor, Tensor], Tensor],
+    name: str,
+    outputs: Tensor,
+    targets: Tensor,
 ) -> Tensor:
     torch = loaded()
     try:
@@ -151,7 +158,9 @@ def _checked_each(
     shape = tuple(outputs.shape[:2])
     is_tensor = isinstance(losses, torch.Tensor)
     if not is_tensor or losses.shape != shape or not losses.is_floating_point():
-        result = f"{losses.dtype} of shape {tuple(losses.shape)}" if is_tensor else losses
+        result = (
+            f"{losses.dtype} of shape {tuple(losses.shape)}" if is_tensor else losses
+        )
         raise UserError(
             f"The loss {name} must give a number for each network and example, {shape}, not"
             f" {result!s:.80}."

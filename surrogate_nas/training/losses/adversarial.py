@@ -41,7 +41,11 @@ def _non_saturating(fake: Array, _: Array) -> tuple[Array, Array]:
 def _binary(fake: Array, real: Array) -> tuple[float, Array, Array]:
     fooled, by_fake = softplus(fake)
     missed, by_real = softplus(-real)
-    return float(fooled.mean() + missed.mean()), by_fake / fake.size, -by_real / real.size
+    return (
+        float(fooled.mean() + missed.mean()),
+        by_fake / fake.size,
+        -by_real / real.size,
+    )
 
 
 def _scored(fake: Array, _: Array) -> tuple[Array, Array]:

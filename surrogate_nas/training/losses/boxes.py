@@ -36,7 +36,9 @@ _LARGEST = 2.0
 _BoxGradient = Callable[[Array, Array, Array], tuple[Array, Array]]
 
 
-def _summed(of_boxes: _BoxGradient, outputs: Array, targets: Array) -> tuple[Array, Array]:
+def _summed(
+    of_boxes: _BoxGradient, outputs: Array, targets: Array
+) -> tuple[Array, Array]:
     """The three terms.
 
     `of_boxes` leads from numbers ``(K, batch, objects, 4)``, the middles of their places and boxes
@@ -55,7 +57,9 @@ def _summed(of_boxes: _BoxGradient, outputs: Array, targets: Array) -> tuple[Arr
     at_objects = by_place[at]  # (K, batch, objects, numbers)
     by_object = np.empty_like(at_objects)
     of_class, by_object[..., 1:-4] = _class(at_objects[..., 1:-4], classes)
-    middle = STRIDE * (np.stack([x, y], 2).astype(outputs.dtype) + outputs.dtype.type(0.5))
+    middle = STRIDE * (
+        np.stack([x, y], 2).astype(outputs.dtype) + outputs.dtype.type(0.5)
+    )
     of_box, by_object[..., -4:] = of_boxes(at_objects[..., -4:], middle, boxes)
     by_object[..., 0] = 0
     full = np.zeros((batch, rows, columns), outputs.dtype)

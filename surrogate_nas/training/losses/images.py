@@ -78,7 +78,9 @@ def _means(side: int, kind: np.dtype[Any]) -> Array:
     window = min(WINDOW, side)
     first = np.arange(side - window + 1)[:, None]
     at = np.arange(side)
-    means: Array = ((at >= first) & (at < first + window)).astype(kind) / kind.type(window)
+    means: Array = ((at >= first) & (at < first + window)).astype(kind) / kind.type(
+        window
+    )
     return means
 
 

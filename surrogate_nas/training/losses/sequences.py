@@ -87,9 +87,13 @@ def _ctc(outputs: Array, targets: Array) -> tuple[Array, Array]:
     )
     gradient /= total
     # What a label's states hold at every position, off the probabilities.
-    by_label = shares.reshape(positions, 1 + longest, count, batch).astype(outputs.dtype)
+    by_label = shares.reshape(positions, 1 + longest, count, batch).astype(
+        outputs.dtype
+    )
     steps = [step // gradient.itemsize for step in gradient.strides]
-    where = networks * steps[0] + columns * steps[1] + labels * steps[2] + times * steps[3]
+    where = (
+        networks * steps[0] + columns * steps[1] + labels * steps[2] + times * steps[3]
+    )
     np.subtract.at(gradient.ravel("K"), where.ravel(), by_label.ravel())
     gradient *= 1 / (positions * batch)
     _forget(losses, gradient, hopeless)

@@ -60,7 +60,9 @@ def _missed(predictions: Predictions) -> Any:
         is_class = unmatched & (guesses[:, :, i, None] == classes)
         shared = _shared(chosen[:, :, i, None], targets[:, :, 1:]) * is_class
         which = shared.argmax(2)[..., None]
-        most, still = (np.take_along_axis(part, which, 2) for part in (shared, unmatched))
+        most, still = (
+            np.take_along_axis(part, which, 2) for part in (shared, unmatched)
+        )
         np.put_along_axis(unmatched, which, still & (most < HALF), 2)
     return 100 * unmatched.sum((1, 2)) / before
 
@@ -76,8 +78,12 @@ def _mean_overlap(predictions: Predictions) -> Any:
 
 def _shared(one: Array, other: Array) -> Any:
     """The intersection of boxes ``(…, 4)`` over their union."""
-    low = np.maximum(one[..., :2] - one[..., 2:] / 2, other[..., :2] - other[..., 2:] / 2)
-    high = np.minimum(one[..., :2] + one[..., 2:] / 2, other[..., :2] + other[..., 2:] / 2)
+    low = np.maximum(
+        one[..., :2] - one[..., 2:] / 2, other[..., :2] - other[..., 2:] / 2
+    )
+    high = np.minimum(
+        one[..., :2] + one[..., 2:] / 2, other[..., :2] + other[..., 2:] / 2
+    )
     shared = np.maximum(high - low, 0).prod(-1)
     union = one[..., 2:].prod(-1) + other[..., 2:].prod(-1) - shared
     return shared / np.maximum(union, 1e-9)

@@ -19,7 +19,9 @@ def _error(predictions: Predictions) -> Any:
     outputs = predictions.outputs
     targets = predictions.targets
     if targets.dtype.kind == "f":
-        off = outputs.reshape(*outputs.shape[:2], -1) - targets.reshape(len(targets), -1)
+        off = outputs.reshape(*outputs.shape[:2], -1) - targets.reshape(
+            len(targets), -1
+        )
         wrong = np.abs(off) > predictions.task.tolerance
     else:
         wrong = _wrong(outputs, targets)

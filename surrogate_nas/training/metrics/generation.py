@@ -95,7 +95,10 @@ def coverage(predictions: Predictions) -> Any:
     real = features(predictions.targets)
     radii = np.partition(_squared_distances(real, real), NEIGHBOURS, 1)[:, NEIGHBOURS]
     nearest = np.array(
-        [_squared_distances(real, features(fake)).min(1) for fake in predictions.outputs]
+        [
+            _squared_distances(real, features(fake)).min(1)
+            for fake in predictions.outputs
+        ]
     )
     return (nearest <= radii).mean(1)
 

@@ -14,13 +14,17 @@ from surrogate_nas.training.metrics import Predictions, TaskMetric
 
 def _peak_signal_to_noise(predictions: Predictions) -> Any:
     outputs = predictions.outputs
-    off = (outputs.astype(np.float64) - predictions.targets).reshape(*outputs.shape[:2], -1)
+    off = (outputs.astype(np.float64) - predictions.targets).reshape(
+        *outputs.shape[:2], -1
+    )
     decades = log(np.maximum((off**2).mean(2), 1e-10)) / math.log(10)
     return -10 * decades.mean(1)
 
 
 def _structural_similarity(predictions: Predictions) -> Any:
-    x, y = (part.astype(np.float64) for part in (predictions.outputs, predictions.targets))
+    x, y = (
+        part.astype(np.float64) for part in (predictions.outputs, predictions.targets)
+    )
     window = tuple(min(WINDOW, side) for side in x.shape[3:])
     pixels = window[0] * window[1]
     unbiased = pixels / max(pixels - 1, 1)
@@ -44,7 +48,12 @@ def _structural_similarity(predictions: Predictions) -> Any:
 
 FAMILY = (
     TaskMetric(
-        "psnr", "peak signal-to-noise ratio", "dB", "quality", 0.0, _peak_signal_to_noise
+        "psnr",
+        "peak signal-to-noise ratio",
+        "dB",
+        "quality",
+        0.0,
+        _peak_signal_to_noise,
     ),
     TaskMetric(
         "ssim",

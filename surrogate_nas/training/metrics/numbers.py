@@ -27,7 +27,9 @@ def _pinball_error(predictions: Predictions) -> Any:
 
 
 def _explained(predictions: Predictions) -> Any:
-    targets = predictions.targets.astype(np.float64).reshape(len(predictions.targets), -1)
+    targets = predictions.targets.astype(np.float64).reshape(
+        len(predictions.targets), -1
+    )
     return (1 - np.square(_missing(predictions)).mean(1) / targets.var(0)).mean(1)
 
 
@@ -89,7 +91,12 @@ def _failures(predictions: Predictions) -> Any:
 
 FAMILY = (
     TaskMetric(
-        "mae", "mean absolute error", "absolute error", "loss", 10.0, _mean_absolute_error
+        "mae",
+        "mean absolute error",
+        "absolute error",
+        "loss",
+        10.0,
+        _mean_absolute_error,
     ),
     TaskMetric(
         "rmse",
@@ -133,7 +140,12 @@ FAMILY = (
         area_under_curve,
     ),
     TaskMetric(
-        "return", "mean return, of the greatest possible", "%", "quality", 0.0, _mean_return
+        "return",
+        "mean return, of the greatest possible",
+        "%",
+        "quality",
+        0.0,
+        _mean_return,
     ),
     TaskMetric(
         "failures",

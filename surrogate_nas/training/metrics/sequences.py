@@ -66,7 +66,10 @@ def unaligned(predictions: Predictions) -> list[str]:
 
 def _distances(predictions: Predictions) -> Any:
     return np.stack(
-        [distances(written, predictions.targets) for written in greedy(predictions.outputs)]
+        [
+            distances(written, predictions.targets)
+            for written in greedy(predictions.outputs)
+        ]
     )
 
 

@@ -44,7 +44,9 @@ def jacob_cov(jacobian: Tensor) -> float:
         where=norms > _LEAST,
     )
     free = min(len(rows), rows.shape[1] - 1)
-    eigenvalues = np.clip(np.linalg.eigvalsh(rows @ rows.T)[-free:], 0.0, None) + _JITTER
+    eigenvalues = (
+        np.clip(np.linalg.eigvalsh(rows @ rows.T)[-free:], 0.0, None) + _JITTER
+    )
     return -float(np.sum(np.log(eigenvalues) + 1.0 / eigenvalues))
 
 
@@ -135,7 +137,9 @@ def weights_of(model: nn.Module) -> list[Tensor]:
     return [parameter for parameter in model.parameters() if parameter.dim() > 1]
 
 
-def gradients(output: Tensor, tensors: Sequence[Tensor], *, twice: bool = False) -> Grads:
+def gradients(
+    output: Tensor, tensors: Sequence[Tensor], *, twice: bool = False
+) -> Grads:
     """The gradient of a sum with respect to some tensors; None for what it does not depend on.
 
     `twice` says whether the gradients will be differentiated too.
@@ -233,7 +237,9 @@ def score(
     return {
         "jacob_cov": jacob_cov(jacobian),
         "naswot": naswot(watch.relus),
-        **of_loss(loss, weights, [layer for layer in watch.layers if layer.requires_grad]),
+        **of_loss(
+            loss, weights, [layer for layer in watch.layers if layer.requires_grad]
+        ),
         "synflow": synflow(model, inputs.shape[1:]),
         "zen": zen(model.float(), inputs.shape, seed),
     }

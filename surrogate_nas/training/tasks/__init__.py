@@ -63,9 +63,12 @@ def checked(loaded: Any, check: Check, classes: int) -> Splits:
     """The splits of a task, float32 inputs with targets of the right kind."""
     if not isinstance(loaded, Mapping) or {*loaded} != {*SPLITS}:
         actual = [*loaded] if isinstance(loaded, Mapping) else type(loaded).__name__
-        raise UserError(f"it must give the splits {', '.join(SPLITS)}, not {actual!s:.200}")
+        raise UserError(
+            f"it must give the splits {', '.join(SPLITS)}, not {actual!s:.200}"
+        )
     splits = {
-        name: _split(loaded[name], f"its {name} split", check, classes) for name in SPLITS
+        name: _split(loaded[name], f"its {name} split", check, classes)
+        for name in SPLITS
     }
     for part in Split._fields:
         shapes = {getattr(split, part).shape[1:] for split in splits.values()}
@@ -177,7 +180,9 @@ def _boxes(_inputs: Array, targets: Array, classes: int) -> Array:
     values = _finite(targets)
     kinds = values[:, :, 0]
     if not (kinds == kinds.round()).all() or kinds.min() < -1 or kinds.max() >= classes:
-        raise UserError(f"must have classes from 0 to {classes - 1}, or -1 for no object")
+        raise UserError(
+            f"must have classes from 0 to {classes - 1}, or -1 for no object"
+        )
     return values
 
 
@@ -459,9 +464,13 @@ class Task:
         >>> from surrogate_nas.training import train
         >>> def halves():
         ...     images = np.random.default_rng(0).standard_normal((300, 1, 8, 8))
-        ...     labels = images[:, 0, :, :4].mean((1, 2)) > images[:, 0, :, 4:].mean((1, 2))
+        ...     labels = images[:, 0, :, :4].mean((1, 2)) > images[:, 0, :, 4:].mean(
+        ...         (1, 2)
+        ...     )
         ...     return cut(images, labels * 1, (200, 50, 50))
-        >>> task = Task("halves", "which half of the noise is brighter?", halves, classes=2)
+        >>> task = Task(
+        ...     "halves", "which half of the noise is brighter?", halves, classes=2
+        ... )
         >>> (curve,) = train([nb201()[11]], task, epochs=3)
         >>> curve.values["train_loss"][-1] < curve.values["train_loss"][0]
         True
@@ -594,7 +603,8 @@ class Task:
         """
         named = self.measures or self.about.measures
         return tuple(
-            METRICS.find(metric) if isinstance(metric, str) else metric for metric in named
+            METRICS.find(metric) if isinstance(metric, str) else metric
+            for metric in named
         )
 
     @cached_property
@@ -717,7 +727,9 @@ class Task:
         task = replace(self, loss=loss, load=partial(getattr, self, "data"))
         if task.trained.name == self.trained.name:
             return self
-        return replace(task, name=f"{self.name.partition('?')[0]}?loss={task.trained.name}")
+        return replace(
+            task, name=f"{self.name.partition('?')[0]}?loss={task.trained.name}"
+        )
 
 
 def split_rng(stream: int = 0) -> np.random.Generator:

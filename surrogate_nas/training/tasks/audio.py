@@ -79,7 +79,9 @@ def warped(bands: Array, factor: float) -> Array:
     perturbation", 2013): every band is read at its number times a factor.
     """
     numbers = np.arange(len(bands))
-    return np.stack([np.interp(factor * numbers, numbers, frame) for frame in bands.T], 1)
+    return np.stack(
+        [np.interp(factor * numbers, numbers, frame) for frame in bands.T], 1
+    )
 
 
 def noisy(bands: Array, rng: np.random.Generator) -> Array:
@@ -87,7 +89,9 @@ def noisy(bands: Array, rng: np.random.Generator) -> Array:
     shape = (len(bands), 1, 1, 1)
     loud = np.exp(bands + rng.normal(0, _LOUDNESS, shape))
     level = np.exp(rng.uniform(*_NOISE, shape))
-    return np.asarray(np.log(loud + level * rng.exponential(size=bands.shape)), np.float32)
+    return np.asarray(
+        np.log(loud + level * rng.exponential(size=bands.shape)), np.float32
+    )
 
 
 @lru_cache(maxsize=16)

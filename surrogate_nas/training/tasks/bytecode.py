@@ -79,9 +79,12 @@ def load() -> Splits:
     chosen = enough([*different.values()], sum(_SIZES), "functions of Python's library")
     times = Counter(operation for sequence in chosen for operation in sequence)
     frequent = sorted(times, key=lambda operation: (-times[operation], operation))
-    index = {operation: number for number, operation in enumerate(frequent[: KINDS - 1])}
+    index = {
+        operation: number for number, operation in enumerate(frequent[: KINDS - 1])
+    }
     numbers = [
-        [index.get(operation, KINDS - 1) for operation in sequence] for sequence in chosen
+        [index.get(operation, KINDS - 1) for operation in sequence]
+        for sequence in chosen
     ]
     return next_ones(np.array(numbers), KINDS, _SIZES)
 

@@ -54,7 +54,9 @@ def scenes() -> dict[str, Scenes]:
     by_split = {}
     for name, own, size in zip(SPLITS, parts, _SCENES, strict=False):
         examples = [_scene(images[own], labels[own], rng) for _ in range(size)]
-        by_split[name] = Scenes(*(np.stack(part) for part in zip(*examples, strict=True)))
+        by_split[name] = Scenes(
+            *(np.stack(part) for part in zip(*examples, strict=True))
+        )
     return by_split
 
 

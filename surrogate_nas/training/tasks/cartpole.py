@@ -73,13 +73,19 @@ class CartPole(Environment):
     def observe(self, states: Array) -> Array:
         """Positions and angles as shares of what ends an episode, shape ``(n, 2, 1, seen)``."""
         shares = states[:, :, ::2] / (EDGE, LEAN)
-        return np.ascontiguousarray(shares.transpose(0, 2, 1)[:, :, None], dtype=np.float32)
+        return np.ascontiguousarray(
+            shares.transpose(0, 2, 1)[:, :, None], dtype=np.float32
+        )
 
     def step(self, states: Array, actions: Array) -> tuple[Array, Array, Array]:
         """Push every cart once."""
         new = pushed(states[:, -1], actions)
         ended = (np.abs(new[:, 0]) > EDGE) | (np.abs(new[:, 2]) > LEAN)
-        return np.concatenate([states[:, 1:], new[:, None]], 1), np.ones(len(new)), ended
+        return (
+            np.concatenate([states[:, 1:], new[:, None]], 1),
+            np.ones(len(new)),
+            ended,
+        )
 
     def greatest(self, states: Array) -> Array:
         """Every step of the longest episode, shape ``(n,)``."""
@@ -94,7 +100,9 @@ def load() -> Splits:
     384.
     """
     rng = split_rng()
-    states = {name: rng.uniform(-_START, _START, (n, 1, 4)) for name, n in _SIZES.items()}
+    states = {
+        name: rng.uniform(-_START, _START, (n, 1, 4)) for name, n in _SIZES.items()
+    }
     seen = ENVIRONMENT.seen
     return starting(
         ENVIRONMENT, {name: start.repeat(seen, 1) for name, start in states.items()}

@@ -17,7 +17,9 @@ EMPTY = -1
 """The number of a square without a piece; white pieces are 0 to 5, black ones 6 to 11."""
 _STRAIGHT = ((1, 0), (-1, 0), (0, 1), (0, -1))
 _DIAGONAL = ((1, 1), (1, -1), (-1, 1), (-1, -1))
-_JUMPS = tuple((i, j) for i in (-2, -1, 1, 2) for j in (-2, -1, 1, 2) if abs(i) != abs(j))
+_JUMPS = tuple(
+    (i, j) for i in (-2, -1, 1, 2) for j in (-2, -1, 1, 2) if abs(i) != abs(j)
+)
 _MOVES = (
     (((-1, 1), (-1, -1)), 1),
     (_JUMPS, 1),

@@ -42,16 +42,22 @@ def load(name: str) -> Splits:
     try:
         from torchvision import datasets
     except ImportError as error:
-        raise UserError(f"{name} needs torchvision: pip install torchvision.") from error
+        raise UserError(
+            f"{name} needs torchvision: pip install torchvision."
+        ) from error
     root = str(cifar_root())
     try:
-        train, test = (getattr(datasets, name)(root, train=part) for part in (True, False))
+        train, test = (
+            getattr(datasets, name)(root, train=part) for part in (True, False)
+        )
     except RuntimeError as error:
         raise UserError(
             f"{name} is not in {root}: torchvision.datasets.{name}({root!r}, download=True) brings"
             f" it; {CIFAR_VARIABLE} may name another folder."
         ) from error
-    splits = split_images(_images(train.data), np.array(train.targets), (25000, 25000, 0))
+    splits = split_images(
+        _images(train.data), np.array(train.targets), (25000, 25000, 0)
+    )
     return standardise(
         {**splits, "test": as_split(_images(test.data), np.array(test.targets))}
     )

@@ -67,7 +67,9 @@ def _picture(part: str) -> tuple[Array, Array]:
         pixels = np.asarray(opened.convert("RGB"))
     labels = json.loads((cifar_root() / _LABELS[part]).read_text(encoding="utf-8"))
     if pixels.shape != (_BATCH, _SIDE**2, 3):
-        raise UserError(f"{_PICTURES[part]} is damaged: it has the shape {pixels.shape}.")
+        raise UserError(
+            f"{_PICTURES[part]} is damaged: it has the shape {pixels.shape}."
+        )
     return pixels.reshape(_BATCH, _SIDE, _SIDE, 3), np.array(labels[:_BATCH])
 
 

@@ -46,7 +46,10 @@ def published() -> tuple[Array, Array]:
     They are read from scikit-learn's file: importing the library takes longer.
     """
     file = (
-        package_folder(("scikit-learn", "sklearn")) / "datasets" / "data" / "digits.csv.gz"
+        package_folder(("scikit-learn", "sklearn"))
+        / "datasets"
+        / "data"
+        / "digits.csv.gz"
     )
     numbers = gzip.decompress(file.read_bytes()).replace(b"\n", b",").rstrip(b",")
     rows = np.array(numbers.split(b",")).astype(np.int64).reshape(-1, _SIDE**2 + 1)

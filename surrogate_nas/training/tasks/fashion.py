@@ -52,13 +52,20 @@ def folders() -> list[Path]:
     """Where Fashion-MNIST's files may be, in order of preference."""
     named = os.environ.get(VARIABLE)
     own = [expanded(named)] if named else []
-    return [*own, Path("data") / _TORCHVISION, Path.home() / "data" / _TORCHVISION, DEBIAN]
+    return [
+        *own,
+        Path("data") / _TORCHVISION,
+        Path.home() / "data" / _TORCHVISION,
+        DEBIAN,
+    ]
 
 
 def found() -> dict[str, Path] | None:
     """The four files by name, compressed or not, in the first folder that holds all, or None."""
     for folder in folders():
-        files = [path for name in FILES for path in (folder / name, folder / f"{name}.gz")]
+        files = [
+            path for name in FILES for path in (folder / name, folder / f"{name}.gz")
+        ]
         here = {path.name.removesuffix(".gz"): path for path in files if path.is_file()}
         if len(here) == len(FILES):
             return here
@@ -112,7 +119,9 @@ def small(images: Array) -> Array:
     """Means of blocks of pixels, shape ``(n, 1, 7, 7)``, from 0 to 1."""
     # all at once would take hundreds of MB
     parts = np.split(images[:, None], range(_PART, len(images), _PART))
-    return np.concatenate([pooled(part.astype(np.float32), _BLOCK) / 255 for part in parts])
+    return np.concatenate(
+        [pooled(part.astype(np.float32), _BLOCK) / 255 for part in parts]
+    )
 
 
 def load() -> Splits:

@@ -44,13 +44,17 @@ def carbon_dioxide() -> Array:
         weeks = months.setdefault(day[: len("YYYYMM")], [])
         if measured:
             weeks.append(float(measured))
-    means = {i: math.fsum(own) / len(own) for i, own in enumerate(months.values()) if own}
+    means = {
+        i: math.fsum(own) / len(own) for i, own in enumerate(months.values()) if own
+    }
     return np.interp(np.arange(len(months)), [*means], [*means.values()])
 
 
 def sea_temperature() -> Array:
     """Monthly means in °C, shape ``(732,)``."""
-    return np.array([float(month) for _, *months in _rows("elnino") for month in months])
+    return np.array(
+        [float(month) for _, *months in _rows("elnino") for month in months]
+    )
 
 
 def _rows(name: str) -> list[list[str]]:
@@ -58,9 +62,14 @@ def _rows(name: str) -> list[list[str]]:
     reading.
     """
     file = (
-        package_folder(("statsmodels", "statsmodels")) / "datasets" / name / f"{name}.csv"
+        package_folder(("statsmodels", "statsmodels"))
+        / "datasets"
+        / name
+        / f"{name}.csv"
     )
-    return [line.split(",") for line in file.read_text(encoding="utf-8").splitlines()[1:]]
+    return [
+        line.split(",") for line in file.read_text(encoding="utf-8").splitlines()[1:]
+    ]
 
 
 def windows(series: Array) -> dict[str, Array]:

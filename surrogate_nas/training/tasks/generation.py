@@ -26,7 +26,9 @@ def load() -> Splits:
     """Noise with as many real images: 1,000 / 400 / 397."""
     rng = split_rng()
     return {
-        name: as_split(noise(len(split.inputs), split.inputs.shape[3], rng), split.inputs)
+        name: as_split(
+            noise(len(split.inputs), split.inputs.shape[3], rng), split.inputs
+        )
         for name, split in scans(BRIGHTEST).items()
     }
 

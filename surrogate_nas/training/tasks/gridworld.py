@@ -46,7 +46,9 @@ def distances(states: Array) -> Array:
     while True:
         around = np.pad(steps, ((0, 0), (1, 1), (1, 1)), constant_values=np.inf)
         sides = [np.roll(around, move, (1, 2))[:, 1:-1, 1:-1] for move in MOVES]
-        nearer = np.where(walls, np.inf, np.minimum(steps, 1 + np.minimum.reduce(sides)))
+        nearer = np.where(
+            walls, np.inf, np.minimum(steps, 1 + np.minimum.reduce(sides))
+        )
         if np.array_equal(nearer, steps):
             return steps
         steps = nearer
@@ -79,7 +81,9 @@ class GridWorld(Environment):
         height, width = np.array(states.shape[2:]) + 2 * self.sight
         padded = np.zeros((len(states), 3, height, width), dtype=np.float32)
         padded[:, 1] = 1
-        padded[:, :, self.sight : -self.sight, self.sight : -self.sight] = states[:, _GOAL:]
+        padded[:, :, self.sight : -self.sight, self.sight : -self.sight] = states[
+            :, _GOAL:
+        ]
         windows = np.lib.stride_tricks.sliding_window_view(padded, (side, side), (2, 3))
         view = np.empty((len(states), 7, side, side), dtype=np.float32)
         view[:, :3] = windows[np.arange(len(states)), :, *at.T]
@@ -117,13 +121,16 @@ class GridWorld(Environment):
 def _position(states: Array, plane: int) -> Array:
     """Row and column of the one in a plane, shape ``(n, 2)``."""
     return np.stack(
-        np.divmod(states[:, plane].reshape(len(states), -1).argmax(1), states.shape[3]), 1
+        np.divmod(states[:, plane].reshape(len(states), -1).argmax(1), states.shape[3]),
+        1,
     )
 
 
 def _away(states: Array) -> Array:
     """The steps from agent to goal on the shortest way, shape ``(n,)``."""
-    steps: Array = distances(states)[np.arange(len(states)), *_position(states, _AGENT).T]
+    steps: Array = distances(states)[
+        np.arange(len(states)), *_position(states, _AGENT).T
+    ]
     return steps
 
 
@@ -144,7 +151,9 @@ def load() -> Splits:
             planes[np.arange(n), _WALLS, two[:, plane]] = 0
         grids = planes.reshape(n, 4, SIZE, SIZE)
         far = _away(grids)
-        solvable = np.concatenate([solvable, grids[(far >= NEAREST) & (far <= FURTHEST)]])
+        solvable = np.concatenate(
+            [solvable, grids[(far >= NEAREST) & (far <= FURTHEST)]]
+        )
     parts = np.split(solvable[:n], np.cumsum([*_SIZES.values()])[:-1])
     return starting(ENVIRONMENT, dict(zip(_SIZES, parts, strict=True)))
 

@@ -88,7 +88,9 @@ def names() -> list[dict[str, str]]:
         {
             code: name
             for code, name in by_code.items()
-            if name != english and writers[name] == 1 and _SHORTEST <= len(name) <= LENGTH
+            if name != english
+            and writers[name] == 1
+            and _SHORTEST <= len(name) <= LENGTH
         }
         for english, by_code in sorted(called.items())
     ]
@@ -100,7 +102,9 @@ def load() -> Splits:
     entries = names()
     order = split_rng().permutation(len(entries))
     splits = {}
-    for (split, part), size in zip(by_share(order, _SIZES).items(), _SIZES, strict=True):
+    for (split, part), size in zip(
+        by_share(order, _SIZES).items(), _SIZES, strict=True
+    ):
         texts: list[str] = []
         for code in LANGUAGES:
             own = [entries[i][code] for i in part if code in entries[i]]

@@ -30,7 +30,9 @@ def load() -> Splits:
         rotate(image, _LARGEST_DEGREES * angle, reshape=False, order=1)
         for image, angle in zip(images, angles, strict=True)
     ]
-    return standardise(split_images(np.stack(turned)[:, None], angles, (1000, 400, 397)))
+    return standardise(
+        split_images(np.stack(turned)[:, None], angles, (1000, 400, 397))
+    )
 
 
 TASK = Task(

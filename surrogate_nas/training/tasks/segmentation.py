@@ -13,7 +13,10 @@ _FINER = 4
 def load() -> Splits:
     """The scenes with the class of every pixel (`canvas`)."""
     return standardise(
-        {name: as_split(split.images, split.classes) for name, split in scenes().items()}
+        {
+            name: as_split(split.images, split.classes)
+            for name, split in scenes().items()
+        }
     )
 
 

@@ -89,7 +89,9 @@ def strokes(kits: tuple[str, ...]) -> list[Stroke]:
 def _fitted(bands: Array) -> Array:
     """Bands cut, or filled with silence, to the length of an example."""
     missing = max(0, _LENGTH - bands.shape[1])
-    return np.pad(bands[:, :_LENGTH], ((0, 0), (0, missing)), constant_values=audio.SILENCE)
+    return np.pad(
+        bands[:, :_LENGTH], ((0, 0), (0, missing)), constant_values=audio.SILENCE
+    )
 
 
 def repeated(
@@ -97,7 +99,8 @@ def repeated(
 ) -> tuple[Array, Array]:
     """Repeat strokes, each a little different: bands ``(5 n, 16, 1, 24)`` and kinds ``(5 n,)``."""
     kinds = [
-        [stroke for stroke in strokes if stroke[1] == kind] for kind in range(len(KINDS))
+        [stroke for stroke in strokes if stroke[1] == kind]
+        for kind in range(len(KINDS))
     ]
     chosen = [group[rng.integers(len(group))] for group in kinds for _ in range(n)]
     again = []

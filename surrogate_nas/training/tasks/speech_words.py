@@ -68,9 +68,14 @@ def is_here() -> bool:
 def told(*arguments: str) -> bytes:
     """What the synthesiser writes for the arguments of its command."""
     if not is_here():
-        raise UserError("The task speech-words needs eSpeak NG: apt-get install espeak-ng.")
+        raise UserError(
+            "The task speech-words needs eSpeak NG: apt-get install espeak-ng."
+        )
     ended = subprocess.run(
-        [_PROGRAM, *arguments], stdin=subprocess.DEVNULL, check=True, capture_output=True
+        [_PROGRAM, *arguments],
+        stdin=subprocess.DEVNULL,
+        check=True,
+        capture_output=True,
     )
     return ended.stdout
 

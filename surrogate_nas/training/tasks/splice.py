@@ -85,5 +85,9 @@ TASK = Task(
         " r-cran-mlbench"
     ),
     has_files=lambda: file() is not None,
-    measures=("error", "nll", "ece"),  # a step against one-hot bases is no other sequence
+    measures=(
+        "error",
+        "nll",
+        "ece",
+    ),  # a step against one-hot bases is no other sequence
 )

@@ -50,9 +50,13 @@ def names() -> list[tuple[str, str]]:
     pairs: dict[str, str] = {}
     for standard, names in english_names.items():
         try:
-            german, serbian = (_catalogue(locales, standard, code) for code in ("de", "sr"))
+            german, serbian = (
+                _catalogue(locales, standard, code) for code in ("de", "sr")
+            )
         except OSError as error:
-            raise UserError(f"pycountry lacks the names of {standard}: {error}.") from error
+            raise UserError(
+                f"pycountry lacks the names of {standard}: {error}."
+            ) from error
         for english in names:
             pair = plain(german.gettext(english)), serbian.gettext(english).lower()
             if _fits(*pair) and pair[0] not in pairs and pair[1] not in pairs.values():

@@ -76,7 +76,9 @@ def parsed(text: str, name: str) -> list[tuple[Array, int]]:
     try:
         results = []
         for *channels, label in lines:
-            rows = [[float(value) for value in channel.split(",")] for channel in channels]
+            rows = [
+                [float(value) for value in channel.split(",")] for channel in channels
+            ]
             results.append((np.array(rows), int(label)))
     except ValueError as error:
         raise UserError(f"The file of {name} is damaged: {error}.") from error

@@ -48,7 +48,8 @@ def own_words() -> list[list[str]]:
     order.
     """
     lists = [
-        {plain(word) for word in frequent(code, _MOST) if _fits(word)} for code in LANGUAGES
+        {plain(word) for word in frequent(code, _MOST) if _fits(word)}
+        for code in LANGUAGES
     ]
     writers = Counter(word for words in lists for word in words)
     return [
@@ -73,7 +74,9 @@ def load() -> Splits:
     splits = {}
     for name, part in zip(SPLITS, parts, strict=True):
         letters = one_hot(part.reshape(-1, LENGTH), len(string.ascii_lowercase))
-        splits[name] = Split(letters, np.repeat(np.arange(len(LANGUAGES)), part.shape[1]))
+        splits[name] = Split(
+            letters, np.repeat(np.arange(len(LANGUAGES)), part.shape[1])
+        )
     return splits
 
 

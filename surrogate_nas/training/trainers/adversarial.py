@@ -16,7 +16,10 @@ from typing import Any
 import numpy as np
 
 from surrogate_nas.core.errors import UserError
-from surrogate_nas.training.losses.adversarial import AdversarialLoss, DiscriminatorGradient
+from surrogate_nas.training.losses.adversarial import (
+    AdversarialLoss,
+    DiscriminatorGradient,
+)
 from surrogate_nas.training.machine import Array, as_array
 from surrogate_nas.training.metrics import Predictions
 from surrogate_nas.training.metrics.generation import coverage
@@ -91,7 +94,9 @@ class Discriminator:
         _, by_fake, by_real = compared(
             activations.scores[:fooled], activations.scores[fooled:]
         )
-        by_score = np.concatenate([by_fake, by_real]).astype(self._all.dtype, copy=False)
+        by_score = np.concatenate([by_fake, by_real]).astype(
+            self._all.dtype, copy=False
+        )
         self._of_scores(activations, by_score)
         self._of_penalty(activations, fooled)
         self._step()
@@ -99,7 +104,8 @@ class Discriminator:
 
     def _pass(self, images: Array) -> _Pass:
         return _Pass(
-            self.layers, images.transpose(1, 2, 3, 0).astype(self._all.dtype, copy=False)
+            self.layers,
+            images.transpose(1, 2, 3, 0).astype(self._all.dtype, copy=False),
         )
 
     def _of_scores(self, activations: _Pass, by_score: Array) -> None:
@@ -229,7 +235,9 @@ def _uniform(seed: int, bounds: Array) -> Array:
     """Numbers from minus to plus their bounds, as PyTorch draws them one after the other: 24 bits
     of each word.
     """
-    words = np.random.RandomState(seed % 2**32).randint(0, 2**32, len(bounds), np.uint32)
+    words = np.random.RandomState(seed % 2**32).randint(
+        0, 2**32, len(bounds), np.uint32
+    )
     fractions = (words & np.uint32(2**24 - 1)).astype(np.float32) * np.float32(2**-24)
     uniform: Array = fractions * (2 * bounds) - bounds
     return uniform

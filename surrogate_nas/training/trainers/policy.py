@@ -125,7 +125,8 @@ class Policy(Trainer):
         self.environment = task.environment
         self.starts = {name: split.targets for name, split in data.items()}
         self.greatest = {
-            name: self.environment.greatest(starts) for name, starts in self.starts.items()
+            name: self.environment.greatest(starts)
+            for name, starts in self.starts.items()
         }
         self.passes = PASSES if _depends_on_the_past(task) else 1
         self.batches_a_pass = math.ceil(
@@ -148,13 +149,17 @@ class Policy(Trainer):
         chosen = rng.integers(len(self.starts["train"]), size=EPISODES)
         episodes = act(self.environment, self.starts["train"][chosen], predict, rng)
         self._lost = self._loss(episodes, self.greatest["train"][chosen])
-        better = advantages(episodes, self.environment.discount * self.environment.trace)
+        better = advantages(
+            episodes, self.environment.discount * self.environment.trace
+        )
         lives = episodes.lives
         columns = episodes.actions, better, episodes.likelihoods
         inputs = episodes.observations[lives]
         targets = np.stack([column[lives] for column in columns], 1).astype(np.float32)
         for _ in range(self.passes):
-            for part in np.array_split(rng.permutation(len(targets)), self.batches_a_pass):
+            for part in np.array_split(
+                rng.permutation(len(targets)), self.batches_a_pass
+            ):
                 yield inputs[part], targets[part]
 
     def loss_and_gradient(self, outputs: Any, targets: Array) -> tuple[Array, Any]:
@@ -180,7 +185,9 @@ class Policy(Trainer):
         return lost, Predictions(*fields)
 
     def _loss(self, episodes: Episodes, greatest: Array) -> float:
-        return float(1 - episodes.returns(self.environment.discount).sum() / greatest.sum())
+        return float(
+            1 - episodes.returns(self.environment.discount).sum() / greatest.sum()
+        )
 
 
 def _depends_on_the_past(task: Task) -> bool:

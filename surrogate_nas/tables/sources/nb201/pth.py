@@ -79,7 +79,10 @@ def _records(file: IO[bytes], path: Path) -> dict[int, Any]:
             " _use_new_zipfile_serialization=False."
         )
     file.seek(0)
-    if read_pickle(file, {}, path) != _MAGIC or read_pickle(file, {}, path) != _PROTOCOL:
+    if (
+        read_pickle(file, {}, path) != _MAGIC
+        or read_pickle(file, {}, path) != _PROTOCOL
+    ):
         raise UserError(f"{path} was not written by torch.save.")
     read_pickle(file, {}, path)
     allowed = {
