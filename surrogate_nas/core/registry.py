@@ -198,7 +198,7 @@ Check = Callable[[object, str], T]
 
 _SENTENCE = re.compile(r".*?\.(?=\s[A-Z]|$)")
 _PAPER = re.compile(r'[A-Z](?:[^".:;]|al\.)*,\s+"[^"]+",\s+[^.;"]*?\d{4}')
-_KNOB = re.compile(r"(arguments\.)?(whole|number|text|flag|other)")
+_KNOB = re.compile(r"(arguments\.)?(whole|number|text|flag|one_of|other)")
 
 
 @dataclass(eq=False)
