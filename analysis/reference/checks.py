@@ -81,7 +81,9 @@ def undescribed(place: Place) -> Iterator[str]:
     else:
         if not kind.__doc__:
             yield f"{name} has no docstring"
-        given = inspect.signature(kind).parameters
+        given = inspect.signature(
+            kind if hasattr(kind, "__signature__") else kind.__init__
+        ).parameters
         args = entries(kind, "Args")
         yield from (
             f"{name} has no parameter {entry}" for entry in sorted(args - set(given))

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Collection, Mapping, Sequence
 from functools import wraps
-from operator import attrgetter
 from pathlib import Path
 from typing import Any
 
@@ -19,10 +18,12 @@ from surrogate_nas.benchmarks.base import (
     untrained,
 )
 from surrogate_nas.benchmarks.learned import open_learned
+from surrogate_nas.benchmarks.reading import FilesRead
 from surrogate_nas.benchmarks.table import open_table
 from surrogate_nas.core.errors import UserError
 from surrogate_nas.core.metrics import Metric
 from surrogate_nas.space import Cell
+from surrogate_nas.space.network import Network
 from surrogate_nas.surrogates.storage import is_surrogate
 from surrogate_nas.tables import Contents, Run, Seed
 
@@ -155,10 +156,25 @@ class JoinedBenchmark(Benchmark):
         """Return the benchmark with some runs of the base's table alone, and the same files."""
         return JoinedBenchmark(self.base.only(runs), self._files, self._extras)
 
-    identity = property(attrgetter("base.identity"))
-    files = property(attrgetter("base.files"))
-    begins_at_random = property(attrgetter("base.begins_at_random"))
-    network = property(attrgetter("base.network"))
+    @property
+    def identity(self) -> str:
+        """The base's; the files are in its fingerprint."""
+        return self.base.identity
+
+    @property
+    def files(self) -> FilesRead | None:
+        """The files that functions of the base read."""
+        return self.base.files
+
+    @property
+    def begins_at_random(self) -> bool:
+        """Whether strategies draw their first cells at random: as in the base."""
+        return self.base.begins_at_random
+
+    @property
+    def network(self) -> Network:  # type: ignore[override]
+        """The base's; metrics measured on another network say so in their description."""
+        return self.base.network
 
     @property
     def fingerprint(self) -> str:

@@ -152,7 +152,13 @@ def failed():
     return compare(training, ["random"], runs=1, budget=12)
 
 
-@pytest.mark.parametrize("name", EXPORTS)
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param(name, marks=[pytest.mark.slow] * (name == "mlflow"))
+        for name in EXPORTS
+    ],
+)
 def test_every_export_takes_failed_trials(name, failed, tmp_path):
     assert any(trial.failure for trial in failed.runs[0].trials)
     assert all(

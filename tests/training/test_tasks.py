@@ -99,8 +99,8 @@ def baseline(task):
 @pytest.mark.parametrize(
     "name",
     [
-        pytest.param(name, marks=pytest.mark.slow) if name in DRAWN_LONG else name
-        for name in [*INSTANT, *SMALL]
+        pytest.param(name, marks=[*marks, *[pytest.mark.slow] * (name in DRAWN_LONG)])
+        for (name,), marks, _ in [*map(pytest.param, INSTANT), *SMALL]
     ],
 )
 def test_a_task_beats_its_baseline_and_its_splits_share_nothing(name):
