@@ -6,8 +6,8 @@ FIRST := .venv/.first
 SETUP := .venv/.made
 PAPERS := all $(sort $(filter-out __init__,$(basename $(notdir $(wildcard analysis/papers/*.py)))))
 ONE_THREAD := OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1
-# One more than there are processors: many tests wait for processes that they have started.
-PYTEST := $(ONE_THREAD) $(BIN)/pytest -n $(shell expr $(WORKERS) + 1) --dist worksteal
+# More than there are processors: many tests wait for processes that they have started, most of all slow ones.
+PYTEST := $(ONE_THREAD) $(BIN)/pytest --dist worksteal
 
 # Every process would compile what it imports anew where bytecode may not be written, which containers often say:
 # hundreds of processes, a second each. What runs from .venv keeps it.
@@ -76,10 +76,10 @@ check: $(SETUP)  ## style, format and types
 	$(BIN)/mypy
 
 test: $(SETUP)  ## all tests but the slow ones; with SURROGATE_NAS_MIRROR also those on real NAS-Bench-201 data
-	$(PYTEST) -m "not slow"
+	$(PYTEST) -n $(shell expr $(WORKERS) + 1) -m "not slow"
 
 test-slow: $(SETUP)  ## the tests that take long; SURROGATE_NAS_FULL=1 makes the longest at full size (hours)
-	$(PYTEST) -m slow
+	$(PYTEST) -n $(shell expr $(WORKERS) + 2) -m slow
 
 torture: data  ## 20,000 damaged inputs for every reader, then long work killed 100 times in each way (hours; goes on)
 	$(BIN)/python analysis/fuzz.py

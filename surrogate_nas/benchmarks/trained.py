@@ -23,7 +23,6 @@ from abc import abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager, suppress
 from dataclasses import asdict, dataclass, field
-from importlib import metadata
 from pathlib import Path
 from typing import Any, NamedTuple, TypeAlias
 from uuid import uuid4
@@ -504,6 +503,8 @@ class TrainedBenchmark(Benchmark):
 
     @property
     def _made_with(self) -> dict[str, str]:
+        from importlib import metadata
+
         noted = {"surrogate_nas": __version__, "python": platform.python_version()}
         if self.engine:
             noted["engine"] = self.engine

@@ -8,7 +8,6 @@ import re
 import sys
 from contextlib import suppress
 from functools import cache
-from importlib.metadata import PackageNotFoundError, requires
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +34,8 @@ _REQUIREMENT = re.compile(r"""([\w.-]+).*extra == ['"](\w+)['"]""")
 @cache
 def _extras() -> dict[str, str]:
     """By library the extra that brings it, as the installed package declares it."""
+    from importlib.metadata import PackageNotFoundError, requires
+
     lines: list[str] = []
     with suppress(PackageNotFoundError):
         lines = requires("surrogate_nas") or []

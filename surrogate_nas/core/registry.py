@@ -26,11 +26,10 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
 from importlib.machinery import PathFinder, SourceFileLoader
-from importlib.metadata import EntryPoint, entry_points
 from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 from types import CodeType, ModuleType
-from typing import Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from surrogate_nas.core.digests import modules
 from surrogate_nas.core.errors import UserError, in_a_line, unknown
@@ -191,6 +190,9 @@ def _value(text: str) -> Any:
 def _written(value: Any) -> str:
     return value if isinstance(value, str) and value.isidentifier() else repr(value)
 
+
+if TYPE_CHECKING:
+    from importlib.metadata import EntryPoint
 
 T = TypeVar("T")
 Check = Callable[[object, str], T]
@@ -368,6 +370,8 @@ class Registry(Mapping[str, T], Generic[T]):
 @lru_cache(maxsize=32)
 def _points(group: str, path: tuple[str, ...]) -> tuple[EntryPoint, ...]:
     """The entry points of all installed packages; reading them takes 10 ms and more."""
+    from importlib.metadata import entry_points
+
     return tuple(entry_points(group=group))
 
 

@@ -29,7 +29,6 @@ from contextlib import contextmanager, suppress
 from dataclasses import replace
 from functools import cached_property, lru_cache
 from hashlib import sha256
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_type_hints
 from urllib.parse import quote
@@ -484,6 +483,8 @@ def numbered(numbers: Iterable[int]) -> dict[str, Any]:
 
 def provenance() -> dict[str, Any]:
     """What the results were made with."""
+    from importlib.metadata import PackageNotFoundError, version
+
     versions = {}
     for package in _VERSIONED:
         with suppress(PackageNotFoundError):

@@ -9,7 +9,6 @@ training cells in their space; the card and the model's settings are JSON in ``/
 from __future__ import annotations
 
 import hashlib
-import importlib.metadata
 import json
 import os
 import platform
@@ -89,10 +88,12 @@ class Fitted(NamedTuple):
 
 def versions() -> dict[str, str]:
     """The versions of Python, this package and the libraries that models are made of."""
+    from importlib.metadata import PackageNotFoundError, version
+
     by_library = {"python": platform.python_version(), "surrogate_nas": __version__}
     for library in _LIBRARIES:
-        with suppress(importlib.metadata.PackageNotFoundError):
-            by_library[library] = importlib.metadata.version(library)
+        with suppress(PackageNotFoundError):
+            by_library[library] = version(library)
     return by_library
 
 

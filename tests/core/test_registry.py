@@ -50,7 +50,7 @@ def shapes(tmp_path, monkeypatch):
         EntryPoint(name, f"theirs_of_a_test:{name.upper()}", group)
         for name in ("star", "bad", "gone")
     )
-    monkeypatch.setattr("surrogate_nas.core.registry.entry_points", lambda **_: points)
+    monkeypatch.setattr("importlib.metadata.entry_points", lambda **_: points)
     from shapes_of_a_test import Shape
 
     return Registry(

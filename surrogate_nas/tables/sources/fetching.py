@@ -24,8 +24,7 @@ from fnmatch import fnmatchcase
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
-from urllib.request import url2pathname
+from urllib.parse import unquote, urlsplit
 
 from surrogate_nas.core.errors import UserError
 from surrogate_nas.core.extras import command, is_installed
@@ -237,7 +236,7 @@ def _fetch(address: str, path: Path, members: str, wanted: str) -> None:
 def _content(address: str) -> io.BufferedIOBase:
     """Open a file, or download one of the web into a temporary file."""
     if "://" not in address or address.startswith("file:"):
-        return open(url2pathname(address.removeprefix("file://")), "rb")
+        return open(unquote(address.removeprefix("file://")), "rb")
     import requests
 
     adapter = requests.adapters.HTTPAdapter(max_retries=_RETRIES)
