@@ -41,8 +41,8 @@ def entry(name: str) -> dict[str, object]:
 def main() -> None:
     """Describe every benchmark of every source, or of those that are named."""
     from surrogate_nas.files.whole import HOME_VARIABLE
-    from surrogate_nas.tables.sources import fetching
     from surrogate_nas.tables.sources.base import declared, sources
+    from surrogate_nas.tables.sources.fetching import fetch
 
     place = Path(__file__).parents[1] / "data" / "catalogue.json"
     named = sys.argv[1:]
@@ -52,7 +52,7 @@ def main() -> None:
         for name in named or sources():
             source = declared(name)
             if not source.package:
-                fetching.fetch(name)
+                fetch(name)
             for benchmark in source.names:
                 found[benchmark] = entry(benchmark)
                 print(benchmark, file=sys.stderr, flush=True)

@@ -21,8 +21,9 @@ from typing import Any, NamedTuple
 from urllib.parse import quote
 
 from analysis.answer.reading import data_sources
-from surrogate_nas.files import hdf5, write_whole
+from surrogate_nas.files import write_whole
 from surrogate_nas.files.formats import this_release
+from surrogate_nas.files.hdf5 import is_of
 from surrogate_nas.tables import compact
 from surrogate_nas.tables.file import TableFile
 from surrogate_nas.tables.table import ColumnKey, MemoryTable
@@ -230,9 +231,7 @@ def croissant_of(
 
 def _opened(path: Path) -> _Opened:
     """A table of either format."""
-    table = (
-        compact.read_compact(path) if hdf5.is_of(path, "compact") else TableFile(path)
-    )
+    table = compact.read_compact(path) if is_of(path, "compact") else TableFile(path)
     return _Opened(path, table, json.loads(table.card or "{}"))
 
 

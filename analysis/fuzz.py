@@ -34,7 +34,7 @@ from surrogate_nas.space.trial import Trial
 from surrogate_nas.surrogates import make_model
 from surrogate_nas.surrogates.storage import Card, load, save
 from surrogate_nas.tables import Table, TableFile, write_table
-from surrogate_nas.tables.sources import spreadsheet
+from surrogate_nas.tables.sources.spreadsheet import read as read_spreadsheet
 
 SECONDS = 30
 SPACE = EnumerableChoiceSpace("tiny", dict.fromkeys("abc", tuple("0123")))
@@ -104,7 +104,7 @@ def rows(rng: np.random.Generator, folder: Path) -> None:
     )
     path = folder / "rows.csv"
     path.write_bytes(f'{header}\n"{SPACE[9]}",{row}\n'.encode())
-    table = spreadsheet.read(path, "mine", frozenset(), SPACE)
+    table = read_spreadsheet(path, "mine", frozenset(), SPACE)
     (values,) = table.columns.values()
     said = next(
         (line for line in row.replace('"', "").splitlines() if line.strip()), ""

@@ -25,7 +25,7 @@ from analysis.signals import marks_of
 from surrogate_nas.benchmarks import Benchmark, load, tables
 from surrogate_nas.surrogates.evaluation import kendall
 from surrogate_nas.tables import CLASS_METRIC
-from surrogate_nas.tables.sources import lcdb
+from surrogate_nas.tables.sources.lcdb import archive, by_outer, cube
 
 Columns = dict[Key, Values]
 """By split, ``loss`` or ``measure``, and per cent of a run: shape ``(trainings, cells)``, smaller
@@ -117,16 +117,16 @@ def _metrics(bench: Benchmark) -> dict[tuple[str, str], str]:
 def lcdb_columns(name: str) -> Columns:
     """The columns of a set of LCDB, an outer split a training; an early point is a smaller size."""
     data = int(name.removeprefix("lcdb-"))
-    sheets = lcdb.archive()
-    error, loss = (lcdb.cube(sheets[kind], data) for kind in ("accuracy", "logloss"))
+    sheets = archive()
+    error, loss = (cube(sheets[kind], data) for kind in ("accuracy", "logloss"))
     if error is None or loss is None:
         return {}
     early = int(np.abs(np.log(np.array(loss.sizes) / loss.sizes[-1] / _EARLY)).argmin())
-    found = {("train", "loss", 20): lcdb.by_outer(loss, early)[0].T}
-    found["train", "loss", 100] = lcdb.by_outer(loss)[0].T
+    found = {("train", "loss", 20): by_outer(loss, early)[0].T}
+    found["train", "loss", 100] = by_outer(loss)[0].T
     for role, scores in (
-        ("measure", -lcdb.by_outer(error)),
-        ("loss", lcdb.by_outer(loss)),
+        ("measure", -by_outer(error)),
+        ("loss", by_outer(loss)),
     ):
         found["valid", role, 100], found["test", role, 100] = (
             one.T for one in scores[1:]

@@ -41,7 +41,7 @@ from surrogate_nas.space import Enumerable, listed
 from surrogate_nas.surrogates import Surrogate, make_model
 from surrogate_nas.surrogates.base import Z90
 from surrogate_nas.surrogates.latency import KnownDevices, Latency, Prior
-from surrogate_nas.tables.sources import fetching
+from surrogate_nas.tables.sources.fetching import files
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -94,9 +94,7 @@ _NO_TIME_MS = 1.0
 
 def public_devices() -> list[str]:
     """The names of HELP's 23 device settings."""
-    return sorted(
-        path.stem for path in fetching.files("nb201", "HayeonLee/*/latency/*")
-    )
+    return sorted(path.stem for path in files("nb201", "HayeonLee/*/latency/*"))
 
 
 @dataclass(frozen=True)

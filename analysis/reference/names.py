@@ -13,6 +13,7 @@ import typing
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache, cached_property
+from pathlib import Path
 from types import ModuleType
 from typing import Any, NamedTuple
 
@@ -105,19 +106,16 @@ class Module:
         for node, after in zip(
             self.tree.body, [*self.tree.body[1:], None], strict=True
         ):
-            targets = (
-                node.targets
-                if isinstance(node, ast.Assign)
-                else [getattr(node, "target", None)]
-            )
-            if not isinstance(node, ast.Assign | ast.AnnAssign):
-                continue
-            text = after.value.value if _is_text(after) else ""
-            found |= {
-                name.id: inspect.cleandoc(text)
-                for name in targets
-                if isinstance(name, ast.Name)
-            }
+            if isinstance(node, ast.Assign | ast.AnnAssign):
+                text = after.value.value if _is_text(after) else ""
+                found |= {
+                    name.id: inspect.cleandoc(text)
+                    for target in getattr(
+                        node, "targets", [getattr(node, "target", None)]
+                    )
+                    for name in getattr(target, "elts", [target])
+                    if isinstance(name, ast.Name)
+                }
         return found
 
     @cached_property
@@ -159,6 +157,18 @@ def modules() -> Mapping[str, Module]:
 def rooms() -> list[str]:
     """The modules of the rooms, in the order that data flows."""
     return [f"{PACKAGE}.{room}" for room in ROOMS if not room.startswith("_")]
+
+
+def experiments() -> list[Place]:
+    """What the experiments of `analysis` import of the package."""
+    return [
+        source(str(node.module), name.name)
+        for path in sorted(Path(__file__).parents[1].rglob("*.py"))
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.ImportFrom) and node.module in modules()
+        for name in node.names
+        if f"{node.module}.{name.name}" not in modules()
+    ]
 
 
 @cache
@@ -308,8 +318,8 @@ class Page:
 
 @cache
 def pages() -> Mapping[str, Page]:
-    """Every page by module: the door, the rooms, the plug-ins, and the classes that the doors'
-    names take and give.
+    """Every page by module: the door, the rooms, the plug-ins, what the experiments use, and the
+    classes that the doors' names take and give.
     """
     found = {name: Page(name, []) for name in [PACKAGE, *rooms()]}
     waiting = [
@@ -322,7 +332,9 @@ def pages() -> Mapping[str, Page]:
         for place in (source(PACKAGE, name) for name in modules()[PACKAGE].offered)
     ]
     plugged = [
-        (place, place.module) for kept in registries() for place in kept.places.values()
+        (place, place.module)
+        for places in (*(kept.places.values() for kept in registries()), experiments())
+        for place in places
     ]
     seen: set[Place] = set()
 

@@ -25,6 +25,7 @@ from surrogate_nas.space.product import EnumerableChoiceSpace
 from surrogate_nas.tables import ColumnKey, Contents, Run, Seed, TableFile
 
 SeedPolicy = Literal["mean", "draw"]
+"""What a search sees of several training seeds: their mean, or one that is drawn for each cell."""
 Values: TypeAlias = NDArray[np.float64]
 """Answers in their metric's unit, of any shape."""
 Free = Callable[[Sequence[Cell]], Values]

@@ -180,6 +180,7 @@ def _is_predicted(metric: Metric) -> bool:
 
 PREFIX = "losses-"
 TRAINED = "/trained"
+"""What ends the name of a benchmark that has the trained cells of a table of losses alone."""
 _CHARGE = (
     "An evaluation is charged the processor seconds of one training for every loss whose metrics it"
     " reads, up to the last epoch that it reads, and one validation pass for each epoch that it"

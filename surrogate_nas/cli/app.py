@@ -181,6 +181,7 @@ app = typer.Typer(
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
 )
+"""The command ``snas``."""
 
 
 @app.callback(invoke_without_command=True)

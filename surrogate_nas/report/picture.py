@@ -21,6 +21,7 @@ from surrogate_nas.report.style import Style, plain
 from surrogate_nas.space.sketch import Sketch, sketch_svg
 
 WIDE = 1240.0
+"""The width of a picture that takes the whole page, in pixels."""
 HALF = 592.0
 SLIM = 358.0
 """Widths in pixels: of a whole row, of half a row, and on a telephone."""

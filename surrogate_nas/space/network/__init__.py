@@ -113,6 +113,7 @@ class Network:
 
 
 NONE, SKIP, CONV1, CONV3, POOL = range(5)
+"""The operations of a graph's edges by number; `OPERATIONS` says what each adds to a network."""
 """The operations that the layers know: nothing, the identity, convolutions of 1×1 and 3×3, average
 pooling of 3×3.
 """

@@ -341,6 +341,7 @@ LOSSES = Registry(
     first=("classes", "boxes", "numbers", "sequences", "images"),
     group="surrogate_nas.losses",
 )
+"""Every training loss by name."""
 
 
 def loss_named(name: str) -> Loss:

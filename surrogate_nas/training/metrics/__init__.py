@@ -133,3 +133,4 @@ METRICS = Registry(
     first=("classes", "boxes", "numbers", "sequences", "images", "generation"),
     group="surrogate_nas.metrics",
 )
+"""Every metric of a task by name."""
