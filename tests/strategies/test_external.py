@@ -44,7 +44,7 @@ def _runs(pid):
             "Z"
             not in Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
         )
-    except FileNotFoundError:
+    except (FileNotFoundError, ProcessLookupError):
         return False
 
 
