@@ -159,7 +159,7 @@ def test_lcdb_is_recomputed(tmp_path, monkeypatch):
     sheets = lcdb.read_archive(path)
     entries = [{"name": f"lcdb-{data}", "available": True} for data in range(11, 16)]
     monkeypatch.setattr(outside, "tables", lambda: entries)
-    monkeypatch.setattr(lcdb, "archive", lambda: sheets)
+    monkeypatch.setattr("analysis.answer.replications.archive", lambda: sheets)
     frames = replications()
     found = frames["replications"].set_index("contrast")
     assert (
