@@ -22,7 +22,7 @@ PIP_LINES := $(BIN)/python analysis/pip_lines.py
 .PHONY: $(shell grep -oE '^[a-z0-9-]+:' Makefile | tr -d :)
 
 help:
-	@echo 'First:  make compare                          and open results/compare/report.html (.5 GB; 153 s of a processor on a busy machine)'
+	@echo 'First:  make compare                          and open results/compare/report.html (.5 GB; 85 s on two free cores)'
 	@echo 'Then:   .venv/bin/snas new strategy Mine      mine.py, a strategy of ten lines to change'
 	@echo '        .venv/bin/snas suite starter --strategies mine.py:Mine,evolution,bo --out results/mine'
 	@grep -hE '^(##|[a-z0-9%-]+:.*##) ' $(MAKEFILE_LIST) | sed -E 's/^## (.*)/\n\1/; s/:.*## /\t/; s/\$$\(PAPERS\)/$(PAPERS)/' | expand -t 18
