@@ -39,9 +39,8 @@ def pytest_sessionstart(session: pytest.Session) -> None:
         files = sorted((TOP / "tests").rglob("test_*.py"))
         share = len(files) * int(of_xdist["workerid"][2:]) // of_xdist["workercount"]
         for file in files[share:] + files[:share]:
-            with suppress(
-                Exception, pytest.skip.Exception
-            ):  # collecting says what is wrong
+            # collecting says what is wrong
+            with suppress(Exception, pytest.skip.Exception):
                 import_module(".".join(file.relative_to(TOP).with_suffix("").parts))
 
 

@@ -32,9 +32,8 @@ from surrogate_nas.tables.sources import nb201
 from surrogate_nas.tables.sources.fetching import MIRROR_VARIABLE, fetch
 
 PRELOADED.append("tests.preloaded")
-os.fsync = lambda _: (
-    None
-)  # tests kill processes and no machine: nothing waits for the disk
+# tests kill processes and no machine: nothing waits for the disk
+os.fsync = lambda _: None
 SLOW_STRATEGIES = {"npenas", "bananas", "gnn_guided", "forest"}
 """Those that fit networks or forests at every few questions; ``guided`` has their frame with a
 swift model.

@@ -114,9 +114,8 @@ class Decision(NamedTuple):
 
     holm: float  # Its p-value after Holm's correction
     level: float  # The level of its step of Holm
-    hall: tuple[
-        float, float
-    ]  # Hall's interval of the sources' plain mean at that level
+    # Hall's interval of the sources' plain mean at that level
+    hall: tuple[float, float]
 
     @property
     def decided(self) -> bool:

@@ -193,9 +193,8 @@ def _searches(surface: Surface, runs: int) -> Iterator[Row]:
 def _noise(surface: Surface) -> Iterator[Row]:
     seeds = np.array(surface.seeds)
     with warnings.catch_warnings():
-        warnings.simplefilter(
-            "ignore", RuntimeWarning
-        )  # a cell of one seed has no spread
+        # a cell of one seed has no spread
+        warnings.simplefilter("ignore", RuntimeWarning)
         noise = np.nanstd(seeds, axis=0, ddof=1)
     best_cells = best(surface.mean, _BEST)
     for method, values in (

@@ -223,9 +223,8 @@ class OwnBenchmark(Benchmark):
 
     def __reduce__(self) -> tuple[object, ...]:
         state = {"open_units": self.open_units}
-        if (
-            self.address
-        ):  # the file is read again, so its functions need not be picklable
+        # the file is read again, so its functions need not be picklable
+        if self.address:
             return _opened_again, (self.address, self.version), state
         files = self.files if self.one_by_one else None
         return _elsewhere, (type(self), self.settings, files), state

@@ -184,9 +184,8 @@ class _Case:
         longest: dict[str, int | None] = {}
         for name, epochs, seed in table.keys:
             metric = table.metrics[name]
-            is_label = (
-                metric.kind == "record" and not metric.unit
-            )  # such as a cell's class
+            # such as a cell's class
+            is_label = metric.kind == "record" and not metric.unit
             if seed == "mean" and not is_label:
                 longest[name] = max(longest.get(name) or 0, epochs or 0) or None
         self.columns = [self._column(*run) for run in sorted(longest.items())]

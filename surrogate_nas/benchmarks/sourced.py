@@ -214,9 +214,8 @@ class Tables(Resolver):
             if not is_ready(source):
                 raise AbsentError(f"{name} is not here yet: {how_to_get(source)}.")
             with locked(path, what=f"the table {path.stem}"):
-                if not _is_here(
-                    name
-                ):  # else another process made it while this one waited
+                # else another process made it while this one waited
+                if not _is_here(name):
                     write_table(assembled(name), path)
         bench = open_table(path)
         if source and declared(source).package and lacks(source):

@@ -226,9 +226,8 @@ def main() -> NoReturn:
     is kept. Its exit code is then 128 and the signal's number.
     """
     for stream in (sys.stdout, sys.stderr):
-        if isinstance(
-            stream, io.TextIOWrapper
-        ):  # a path can hold bytes that are no text
+        # a path can hold bytes that are no text
+        if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
     received: list[int] = []
     try:

@@ -215,9 +215,8 @@ def checked(function: Callable[P, T]) -> Callable[P, T]:
         surrogate_nas.core.errors.UserError: seconds is a number or None, not '60'.
     """
     signature = inspect.signature(function)
-    types = cache(
-        partial(parameter_types, function)
-    )  # names are known when it is called
+    # names are known when it is called
+    types = cache(partial(parameter_types, function))
 
     @wraps(function)
     def check(*args: P.args, **kwargs: P.kwargs) -> T:

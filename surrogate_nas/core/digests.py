@@ -341,9 +341,8 @@ class _Values:
         for name, cell in zip(
             code.co_freevars, function.__closure__ or (), strict=True
         ):
-            with suppress(
-                ValueError
-            ):  # a function that names itself before it is there
+            # a function that names itself before it is there
+            with suppress(ValueError):
                 around[name] = cell.cell_contents
         if is_own(code.co_filename):
             yield self._source(function)

@@ -45,9 +45,8 @@ def writing(path: Path, kind: str, **texts: str) -> Iterator[h5py.File]:
     Raises:
         UserError: The folder cannot be written, or the disk is full.
     """
-    image = (
-        io.BytesIO()
-    )  # HDF5 itself does not survive a full disk, so it writes to memory
+    # HDF5 itself does not survive a full disk, so it writes to memory
+    image = io.BytesIO()
     with h5py.File(image, "w", libver=LIBVER) as file:
         file.attrs["version"] = FORMATS[kind].version
         label = f"surrogate_nas {FORMATS[kind].what}"

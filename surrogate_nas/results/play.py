@@ -138,9 +138,8 @@ class Play:
         player = type("Player", (_Player,), {"play": self})
         entry = StrategyEntry(name, name, label, "built-in", player, blinded=blind)
         if folder is not None and Path(folder).is_dir():
-            with locked(
-                Path(folder), wait=False
-            ):  # a second player learns of it at once
+            # a second player learns of it at once
+            with locked(Path(folder), wait=False):
                 pass
         self.run: Run | None = None
         self.failure = ""

@@ -607,10 +607,11 @@ _ESCAPED = str.maketrans(
         "^": r"\textasciicircum{}",
         '"': r"\textquotedbl{}",
     }
+    # a row that begins with one would lend it to the line break before
     | {
         "[": "{[}",
         "]": "{]}",
-    }  # a row that begins with one would lend it to the line break before
+    }
     | {
         "−": r"$-$",
         "–": "--",

@@ -299,13 +299,11 @@ def _expected(part: _Part, suite: Suite | None, problem: Problem | None) -> Row:
     if described["fingerprint"] == (earlier := objective.table_fingerprint):
         expected["fingerprint"] = expected["objective"]["fingerprint"] = earlier
     if runs_code(described["address"]):
-        expected["address"] = described[
-            "address"
-        ]  # its file may lie elsewhere than it did
+        # its file may lie elsewhere than it did
+        expected["address"] = described["address"]
     if objective.benchmark.files is not None and "read" in described:
-        expected["read"] = described[
-            "read"
-        ]  # was compared with the files as it was opened
+        # was compared with the files as it was opened
+        expected["read"] = described["read"]
     expected[BEGINNING] = part.beginning.stored()
     expected["reference"] = recordable(objective, budget)
     return expected

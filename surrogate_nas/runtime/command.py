@@ -196,9 +196,8 @@ def _become(
     signal.signal(signal.SIGPIPE, signal.SIG_DFL)
     for number, stream in enumerate(streams):
         os.dup2(stream.fileno(), number)
-    os.closerange(
-        3, os.sysconf("SC_OPEN_MAX")
-    )  # one of them keeps the fork server alive
+    # one of them keeps the fork server alive
+    os.closerange(3, os.sysconf("SC_OPEN_MAX"))
     try:
         os.execvpe(words[0], list(words), environment)
     except OSError as error:

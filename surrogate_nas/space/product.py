@@ -614,9 +614,8 @@ class Sampled(EnumerableChoiceSpace):
                 far = np.stack([np.abs(seen - row).sum(axis=1) for row in seen[block]])
             else:
                 far = len(counts) - equal[block] @ equal.T
-            distances += (
-                sum(counts) * far
-            )  # more than the steps that two cells can be apart
+            # more than the steps that two cells can be apart
+            distances += sum(counts) * far
             near.append(_nearest(distances, start, k))
         sources, targets = np.repeat(np.arange(n), k), np.concatenate(near).ravel()
         pairs = np.unique(

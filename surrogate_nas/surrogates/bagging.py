@@ -405,9 +405,8 @@ def regressor_class(text: str) -> type[Regressor]:
         made = kind(**options)
     except Exception as error:
         raise UserError(f"{name} cannot be made: {_reason(error)}.") from error
-    sklearn = sys.modules.get(
-        "sklearn.base"
-    )  # there where the class is one of its kind
+    # there where the class is one of its kind
+    sklearn = sys.modules.get("sklearn.base")
     known = sklearn.BaseEstimator if sklearn else ()
     if sklearn and isinstance(made, known) and not sklearn.is_regressor(made):
         raise UserError(f"{name} is no regressor, as its class itself says.")

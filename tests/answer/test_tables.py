@@ -270,9 +270,8 @@ def test_the_table_of_all_cells_has_curves_that_twins_share(fresh_home, tmp_path
             column = bench.column("valid_loss", epoch, seed)
             assert set(column[twins]) == {curve.values["valid_loss"][epoch - 1]}
     lines = plan.journal().read_text().splitlines(keepends=True)
-    plan.journal().write_text(
-        "".join(lines[:4]) + lines[4][:20]
-    )  # a crash tore the fourth
+    # a crash tore the fourth
+    plan.journal().write_text("".join(lines[:4]) + lines[4][:20])
     assert fashion.make(plan, tmp_path / "again.h5", latencies=0)["trainings"] == 14
     assert plan.journal().read_text().splitlines()[:4] == [
         line.strip() for line in lines[:4]

@@ -67,9 +67,8 @@ def test_limits_from_below_and_fronts_know_the_direction(dense):
     both = sn.Objective("valid_miou, ssim@pgd-1", dense).over_space()
     assert both is not None
     np.testing.assert_allclose(both.vector, np.column_stack([1 - MIOU / 100, 1 - SSIM]))
-    assert (
-        len(nondominated(both.vector)) == N
-    )  # the two qualities trade against each other
+    # the two qualities trade against each other
+    assert len(nondominated(both.vector)) == N
     assert (
         str(parse("ssim@pgd-1 subject to ssim@pgd-1 >= -0.2"))
         == "ssim@pgd-1 subject to ssim@pgd-1 >= -0.2"

@@ -125,9 +125,8 @@ def test_what_a_file_says_is_read_without_importing_it(tmp_path, monkeypatch):
         == {}
     )
     assert "told_of_a_test" not in sys.modules
-    with pytest.raises(
-        ModuleNotFoundError
-    ):  # of no extra of ours, so it is our mistake
+    # of no extra of ours, so it is our mistake
+    with pytest.raises(ModuleNotFoundError):
         things.find("told")
 
 

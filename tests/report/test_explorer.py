@@ -420,9 +420,8 @@ def test_a_brush_selects_in_all_views_and_is_downloaded(explored, whole):
         & (told.penalty >= left)
         & (told.penalty <= right)
     )
-    assert (
-        abs(number(words) - within.sum()) <= 2
-    )  # the limits are shown with five digits
+    # the limits are shown with five digits
+    assert abs(number(words) - within.sum()) <= 2
     assert whole.evaluate(CELLS) == number(words)
     with whole.expect_download() as download:
         whole.click("#csv-selected")

@@ -127,9 +127,8 @@ def test_a_page_grows_while_another_process_makes_runs(tmp_path, tab):
 
 @pytest.mark.slow
 def test_a_page_that_changes_keeps_the_reader_s_place(server, results, tab):
-    tab = (
-        tab.context.new_page()
-    )  # whose console may tell of a server that does not answer
+    # whose console may tell of a server that does not answer
+    tab = tab.context.new_page()
     tab.set_viewport_size({"width": 390, "height": 400})
     tab.goto(
         f"{server.address.partition('?')[0]}one/?{server.address.partition('?')[2]}"

@@ -920,9 +920,8 @@ def are_valid():
     for name, path in shipped_archives().items():
         assert path.stat().st_size < (5_000_000 if name == "families" else 3_000_000)
         found = verify(path)
-        if (
-            name == "families"
-        ):  # most of its tables are fetched; what is here is verified
+        # most of its tables are fetched; what is here is verified
+        if name == "families":
             assert found.problems == [] and found.replayed
             assert all("is not here yet" in line for line in found.absent)
         else:

@@ -63,9 +63,8 @@ def test_a_killed_comparison_leaves_no_process_and_goes_on(
     mark = str(tmp_path)
     process = gated.start(mark)
     at_gate = gated.arrived(2)
-    (idle,) = (
-        workers(mark) - at_gate
-    )  # made a run of random search, and will make the next
+    # made a run of random search, and will make the next
+    (idle,) = workers(mark) - at_gate
     assert at_gate < workers(mark) and psutil.Process(idle).children() == []
     assert hit(process, kind, mark)
     _, errors = process.communicate()

@@ -48,9 +48,8 @@ def at_work():
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(
-    "kernel", ["Haswell", "SkylakeX", "Nehalem"]
-)  # Zen has Haswell's
+# Zen has Haswell's
+@pytest.mark.parametrize("kernel", ["Haswell", "SkylakeX", "Nehalem"])
 def test_golden_files_hold_under_other_kernels(kernel):
     if at_work() == {kernel}:
         pytest.skip("the tests of golden files have these kernels themselves")

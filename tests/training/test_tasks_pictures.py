@@ -122,9 +122,8 @@ def test_white_attacks_as_the_rules_say():
         "B.......", empty, "..q.....", empty, "....Q...", empty, empty, "K......."
     )
     found = chessboard.attacked(others)
-    assert (
-        found[1, 1] and found[2, 2] and not found[0, 0]
-    )  # a queen bars another one's way
+    # a queen bars another one's way
+    assert found[1, 1] and found[2, 2] and not found[0, 0]
     assert found[4].tolist() == [True] * 4 + [False] + [True] * 3
     assert found[6, :2].all() and found[7, 1]
 

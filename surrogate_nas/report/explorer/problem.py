@@ -666,9 +666,8 @@ class Page:
         self.included: list[dict[str, str]] = []
         self.left_out: list[str] = []
         self._to_come = problems
-        self._level = len(_DETAILS) - (
-            1 if problems == 1 else 3
-        )  # one alone has room for all
+        # one alone has room for all
+        self._level = len(_DETAILS) - (1 if problems == 1 else 3)
         self._room = MOST_BYTES - _SPARE
 
     def add(self, name: str, packed: Callable[[Detail], bytes]) -> None:

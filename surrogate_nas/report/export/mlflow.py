@@ -36,9 +36,8 @@ from surrogate_nas.report.reading import (
 if TYPE_CHECKING:
     from mlflow.tracking import MlflowClient
 
-_FORBIDDEN = re.compile(
-    r"[^\w .:/-]+"
-)  # characters that MLflow does not allow in names
+# characters that MLflow does not allow in names
+_FORBIDDEN = re.compile(r"[^\w .:/-]+")
 _LONGEST = 500
 _NO_METRICS = {"run", "index", "finished", "lambda", "found/run"}
 # The server that opens the store keeps artifacts, so that it has no path of this machine.

@@ -85,9 +85,10 @@ TASK = Task(
         " r-cran-mlbench"
     ),
     has_files=lambda: file() is not None,
+    # a step against one-hot bases is no other sequence
     measures=(
         "error",
         "nll",
         "ece",
-    ),  # a step against one-hot bases is no other sequence
+    ),
 )
