@@ -335,6 +335,10 @@ def other(default: Any, kind: Any, check: Callable[[str, Any], Any]) -> Any:
     return Knob(default, kind, check)
 
 
+KNOBS = (whole, number, text, one_of, flag, other)
+"""The functions that declare an option. A list of options finds their calls in the source."""
+
+
 class Knobbed:
     """The base of classes with such options, whose constructor takes them by name.
 

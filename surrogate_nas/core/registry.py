@@ -31,6 +31,7 @@ from pathlib import Path
 from types import CodeType, ModuleType
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
+from surrogate_nas.core.arguments import KNOBS
 from surrogate_nas.core.digests import modules
 from surrogate_nas.core.errors import UserError, in_a_line, unknown
 from surrogate_nas.core.extras import need, opened
@@ -200,7 +201,7 @@ Check = Callable[[object, str], T]
 
 _SENTENCE = re.compile(r".*?\.(?=\s[A-Z]|$)")
 _PAPER = re.compile(r'[A-Z](?:[^".:;]|al\.)*,\s+"[^"]+",\s+[^.;"]*?\d{4}')
-_KNOB = re.compile(r"(arguments\.)?(whole|number|text|flag|one_of|other)")
+_KNOB = re.compile(rf"(arguments\.)?({'|'.join(knob.__name__ for knob in KNOBS)})")
 
 
 @dataclass(eq=False)
