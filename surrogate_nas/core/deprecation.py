@@ -1,0 +1,67 @@
+"""Names that have changed. A former name works for two minor releases, with a warning."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable
+from functools import wraps
+from typing import Any, ParamSpec, TypeVar
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+REMOVAL = "0.4.0"
+"""The release that removes the former names of 0.1.0."""
+
+
+def renamed(**names: str) -> Callable[[Callable[P, T]], Callable[P, T]]:
+    """Let a function take keywords by their former names.
+
+    Args:
+        names: The present name of each former one. ``resources.workers`` means an entry of a
+            mapping that is passed as ``resources``.
+
+    Example:
+        >>> @renamed(cells="budget")
+        ... def spend(budget: int = 150) -> int:
+        ...     return budget
+        >>> with warnings.catch_warnings(record=True) as caught:
+        ...     warnings.simplefilter("always")
+        ...     spend(cells=3)
+        3
+        >>> str(caught[0].message)
+        'spend(cells=) is now spend(budget=); 0.4.0 removes the former name.'
+    """
+
+    def decorate(function: Callable[P, T]) -> Callable[P, T]:
+        @wraps(function)
+        def call(*args: Any, **given: Any) -> T:
+            for former in names.keys() & given.keys():
+                name, _, entry = names[former].partition(".")
+                if name in given and not entry:
+                    raise TypeError(f"{former} is the former name of {name}; give one.")
+                called = function.__qualname__.removesuffix(".__init__")
+                warn_renamed(f"{called}({former}=)", f"{called}({names[former]}=)", 3)
+                value = given.pop(former)
+                given[name] = {**given.get(name, {}), entry: value} if entry else value
+            return function(*args, **given)
+
+        return call
+
+    return decorate
+
+
+def former(old: str, new: str) -> Any:
+    """A property that reads an attribute by its former name."""
+
+    def read(self: Any) -> Any:
+        warn_renamed(f"{type(self).__name__}.{old}", new, 3)
+        return getattr(self, new)
+
+    return property(read, doc=f"The former name of `{new}`.")
+
+
+def warn_renamed(old: str, new: str, level: int) -> None:
+    """Warn the caller so many frames above that a name has changed."""
+    text = f"{old} is now {new}; {REMOVAL} removes the former name."
+    warnings.warn(text, DeprecationWarning, stacklevel=level)
