@@ -3,8 +3,8 @@ regularised objective.
 
 Which search strategy finds the best architecture for ``L(θ, α) = L_train(θ, α) + λ·R(α)``, when
 every strategy is given the same ``L``, the same ``R``, the same ``λ`` and the same budget?
-Everything public is in the names below, each imported when it is first used, so that
-``import surrogate_nas`` is instant. A tour in five minutes:
+Everything public is a name of this module, each imported when it is first used, so that
+``import surrogate_nas`` is instant (``__init__.pyi`` lists them). A tour in five minutes:
 
 A **benchmark** says what a metric of a cell is, at which epochs, for which seed, and what it cost.
 Some come with the package; `load` says how to fetch the others.
@@ -85,101 +85,23 @@ here (`snas new task`).
 The command line does the same: `snas search`, `snas compare`, `snas suite`.
 """
 
-from __future__ import annotations
-
-import importlib
-from typing import TYPE_CHECKING, Any
+import sys
+from importlib import import_module
 
 from surrogate_nas.core.version import __version__ as __version__
 
-if TYPE_CHECKING:
-    from surrogate_nas.benchmarks import load
-    from surrogate_nas.benchmarks.computed import Computed, Metric
-    from surrogate_nas.benchmarks.training import Training
-    from surrogate_nas.core.errors import UserError
-    from surrogate_nas.objective import (
-        Objective,
-        diversity,
-        energy,
-        latency,
-        loss,
-        macs,
-        metric,
-        params,
-    )
-    from surrogate_nas.report import write_report
-    from surrogate_nas.results.api import compare, run_suite, search
-    from surrogate_nas.space import (
-        Cell,
-        ChoiceSpace,
-        EnumerableChoiceSpace,
-        Request,
-        Trial,
-        nb201,
-    )
-    from surrogate_nas.strategies import Strategy
+with open(f"{__file__}i", encoding="utf-8") as _stub:
+    # "from MODULE import NAME as NAME": type checkers read the same lines.
+    _MODULES = {line.split()[3]: line.split()[1] for line in _stub if " as " in line}
 
-_ROOMS = {
-    "AskTell": "runs.asktell",
-    "Cell": "space",
-    "ChoiceSpace": "space",
-    "Computed": "benchmarks.computed",
-    "EnumerableChoiceSpace": "space",
-    "Metric": "benchmarks.computed",
-    "Objective": "objective",
-    "Request": "space",
-    "Strategy": "strategies",
-    "Training": "benchmarks.training",
-    "Trial": "space",
-    "UserError": "core.errors",
-    "compare": "results.api",
-    "diversity": "objective",
-    "energy": "objective",
-    "latency": "objective",
-    "load": "benchmarks",
-    "loss": "objective",
-    "macs": "objective",
-    "metric": "objective",
-    "nb201": "space",
-    "params": "objective",
-    "run_suite": "results.api",
-    "search": "results.api",
-    "write_report": "report",
-}
-
-__all__ = [
-    "AskTell",
-    "Cell",
-    "ChoiceSpace",
-    "Computed",
-    "EnumerableChoiceSpace",
-    "Metric",
-    "Objective",
-    "Request",
-    "Strategy",
-    "Training",
-    "Trial",
-    "UserError",
-    "compare",
-    "diversity",
-    "energy",
-    "latency",
-    "load",
-    "loss",
-    "macs",
-    "metric",
-    "nb201",
-    "params",
-    "run_suite",
-    "search",
-    "write_report",
-]
+__all__ = sorted(_MODULES.keys() - {"__version__"})
 
 
-def __getattr__(name: str) -> Any:
-    if name not in _ROOMS:
-        raise AttributeError(f"module 'surrogate_nas' has no attribute {name!r}")
-    return getattr(importlib.import_module(f"surrogate_nas.{_ROOMS[name]}"), name)
+def __getattr__(name: str) -> object:
+    if name not in _MODULES:
+        text = f"module 'surrogate_nas' has no attribute {name!r}"
+        raise AttributeError(text, name=name, obj=sys.modules[__name__])
+    return getattr(import_module(_MODULES[name]), name)
 
 
 def __dir__() -> list[str]:

@@ -57,7 +57,7 @@ _one_at_a_time = threading.RLock()
 """The standard streams belong to the whole process."""
 
 
-class RunningTrial:
+class TrainingTrial:
     """The training that a user's function shall do, and its `report`.
 
     Attributes:
@@ -192,10 +192,10 @@ def _checked_value(metric: Metric, epoch: int, value: object) -> float:
     return number
 
 
-Train = Callable[[Cell, RunningTrial], object]
+Train = Callable[[Cell, TrainingTrial], object]
 
 
-def run(train: Train, cell: Cell, trial: RunningTrial) -> None:
+def run(train: Train, cell: Cell, trial: TrainingTrial) -> None:
     """Do a training, and check that it reported all epochs.
 
     Raises:
@@ -219,7 +219,7 @@ def run(train: Train, cell: Cell, trial: RunningTrial) -> None:
         shorten(trial.log)
 
 
-def failure(error: BaseException, trial: RunningTrial) -> EvaluationError:
+def failure(error: BaseException, trial: TrainingTrial) -> EvaluationError:
     """Make one line of the exception of a training; the traceback is added to its output."""
     error = trial.wrong or error
     what = str(error)
@@ -331,7 +331,7 @@ class CommandTraining:
         """The files that it names."""
         return [path for word in self.words if (path := Path(word)).is_file()]
 
-    def __call__(self, cell: Cell, trial: RunningTrial) -> None:
+    def __call__(self, cell: Cell, trial: TrainingTrial) -> None:
         """Start it, take its reports, and wait for its end."""
         from surrogate_nas.runtime.command import Lines
 
@@ -378,7 +378,7 @@ _OF_A_TRIAL = (
 )
 
 
-def _take(line: bytes, trial: RunningTrial, printed: deque[bytes]) -> None:
+def _take(line: bytes, trial: TrainingTrial, printed: deque[bytes]) -> None:
     """Take a report, or else a line of output."""
     report = None
     with suppress(ValueError, RecursionError):

@@ -36,8 +36,8 @@ from surrogate_nas.benchmarks.computed import (
 from surrogate_nas.benchmarks.computed import Metric as Declared
 from surrogate_nas.benchmarks.running import (
     CommandTraining,
-    RunningTrial,
     Train,
+    TrainingTrial,
     failure,
     run,
 )
@@ -83,7 +83,7 @@ class Training(OwnBenchmark, TrainedBenchmark):
         >>> space = sn.ChoiceSpace(
         ...     "mlp", {"width": ("16", "64"), "depth": ("1", "2", "3")}
         ... )
-        >>> def train(cell, trial):
+        >>> def train(cell: sn.Cell, trial: sn.TrainingTrial) -> None:
         ...     for epoch in range(trial.start + 1, trial.epochs + 1):
         ...         error = 40 / epoch + int(trial.options["depth"])
         ...         trial.report(epoch, valid_error=error)
@@ -122,7 +122,7 @@ class Training(OwnBenchmark, TrainedBenchmark):
 
         Args:
             space: The space of the cells.
-            train: Called with a cell and a `RunningTrial`, to which it reports every epoch.
+            train: Called with a cell and a `TrainingTrial`, to which it reports every epoch.
             metrics: The metrics that it reports after every epoch: names, or a
                 `surrogate_nas.Metric` by name that declares the unit and the direction.
             epochs: The length of a training.
@@ -351,7 +351,7 @@ class Training(OwnBenchmark, TrainedBenchmark):
         """Train to the last of some epochs, from the checkpoint if that lies before the first."""
         state = training_folder.resumable(missing[0])
         try:
-            trial = RunningTrial(self, cell, training_folder, state, missing[-1], seed)
+            trial = TrainingTrial(self, cell, training_folder, state, missing[-1], seed)
         except (OSError, UserError) as error:
             raise EvaluationError(
                 f"{training_folder.path} cannot be written: {error}"

@@ -194,6 +194,14 @@ def lambda_path(
 
     Raises:
         UserError: Anything about the input is wrong, or a run failed.
+
+    Example:
+        >>> import surrogate_nas as sn
+        >>> path: sn.LambdaPath = sn.lambda_path(
+        ...     "fashion", ["random", "evolution"], lambdas=[0, 0.2], runs=2, budget=30
+        ... )
+        >>> [step.key for step in path.steps]
+        [0.0, 0.2]
     """
     opened = load(benchmark) if isinstance(benchmark, str) else benchmark
     expression = parse(

@@ -155,6 +155,13 @@ class Verdict:
         blinded, controls: Each strategy against itself with hidden names, and against its further
             controls (`controlled`).
         leading: How many of the sentences belong on a first screen, at most three.
+
+    Example:
+        >>> import surrogate_nas as sn
+        >>> found = sn.compare("fashion", ["random", "evolution"], runs=2, budget=30)
+        >>> verdict: sn.Verdict = found.verdict
+        >>> verdict.decided  # one table, two seeds
+        False
     """
 
     winner: str | list[str]

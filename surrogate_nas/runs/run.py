@@ -324,6 +324,12 @@ class Run:
             stored beside the run.
         judged: The incumbent by the mean over seeds, where its search saw a drawn one and the
             others were trained for it; None elsewhere.
+
+    Example:
+        >>> import surrogate_nas as sn
+        >>> run: sn.Run = sn.search("fashion", "random", budget=20)
+        >>> run.strategy, run.run, len(run.trials)
+        ('random', 0, 20)
     """
 
     strategy: str
