@@ -100,7 +100,7 @@ def step(name: str, objective: sn.Objective) -> float:
         objective: What is minimised.
     """
     for _ in range(2):
-        loop = sn.AskTell(objective, name, first=TOLD)
+        loop = sn.AskTell(objective, name, n_random=TOLD)
         while len(loop.trials) < TOLD:
             loop.tell(loop.ask()[0])
         started = time.process_time()

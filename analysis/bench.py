@@ -262,7 +262,7 @@ def ask(strategy: str = "bo", cells: int = 500) -> Figures:
     for name, objective in cases.items():
         for n in (15, cells):  # what is made once a process is not counted
             spent = []
-            by_hand = sn.AskTell(objective, strategy, seed=1)
+            by_hand = sn.AskTell(objective, strategy, run=1)
             with one_thread():
                 while len(by_hand.trials) < n:
                     spent.append(

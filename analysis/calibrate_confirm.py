@@ -144,7 +144,7 @@ def searched(cases: int, seed: int) -> Iterator[Row]:
                 "random",
                 objective,
                 budget=_BUDGET,
-                seed=seed + number,
+                run=seed + number,
             )
             alone = confirm(objective, run, 3, most)
             if not alone.cells:

@@ -94,7 +94,7 @@ def main() -> None:
     dots = None
     for name, axes in zip(WALKS, panels.flat, strict=True):
         runs = [
-            sn.search(bench, name, "valid_error[200]", budget=CELLS, seed=seed)
+            sn.search(bench, name, "valid_error[200]", budget=CELLS, run=seed)
             for seed in range(RUNS)
         ]
         walks = [walked(run, shares) for run in runs]

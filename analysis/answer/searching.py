@@ -150,7 +150,7 @@ def _searches(
                     str(seed),
                 )
                 if key not in known:
-                    found = search(strategy, objective, seed=seed).incumbent.cell.index
+                    found = search(strategy, objective, run=seed).incumbent.cell.index
                     yield (*key, f"{regrets[seed, int(found)]:.6g}")
 
 

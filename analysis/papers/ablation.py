@@ -253,7 +253,7 @@ def until_optimum(job: tuple[str, str, int]) -> int:
         objective,
         hidden=strategy == HIDDEN,
         budget=_CELLS,
-        seed=_FIRST + run,
+        run=_FIRST + run,
         callback=watch,
     )
     return min(hits, default=_CELLS + 1)

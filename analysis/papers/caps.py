@@ -198,7 +198,7 @@ def search_under(job: tuple[str, int]) -> list[CapAnswer]:
         "valid_error",
         subject_to=f"latency@predicted <= {cap.limit:g}",
         budget=LOOKUPS[-1],
-        seed=run,
+        run=run,
     )
     keeps = _latencies(cap.device) <= cap.limit
     answers = []

@@ -146,7 +146,7 @@ def noisy_run(job: tuple[str, int, int]) -> int:
         strategy,
         "valid_error",
         budget=n_cells,
-        seed=run,
+        run=run,
     )
     return int(min(result.trials, key=lambda trial: trial.score).cell.index)
 

@@ -137,7 +137,7 @@ def _regret_over_time(objective: Objective, strategy: str, run: int) -> dict[str
         strategy,
         objective,
         budget_seconds=_SECONDS,
-        seed=run,
+        run=run,
     )
     regrets = np.minimum.accumulate([trial.score for trial in result.trials]) - optimum
     finished = [trial.finished for trial in result.trials]

@@ -213,7 +213,7 @@ def run_until_found(job: tuple[str, SeedPolicy, str, int, int]) -> UntilOptimum:
         strategy,
         objective,
         budget=most_cells,
-        seed=run,
+        run=run,
         callback=watch,
     )
     answer = min(result.trials[:GIVEN], key=lambda trial: trial.score)

@@ -94,7 +94,15 @@ class _Shared(Struct, kw_only=True):
     budget_seconds: Annotated[float | None, "The most simulated seconds of a run."] = (
         None
     )
-    seed: Annotated[int, "The root of all randomness; of one run its number."] = 0
+    run: Annotated[int, "The number of the run, as in a comparison."] = 0
+    seed: Annotated[int, "The root of all randomness."] = 0
+    n_random: Annotated[
+        int | None,
+        (
+            "How many random cells come next; if left out 10, none on a training of your own, or as"
+            " a suite says."
+        ),
+    ] = None
     workers: Annotated[
         int | None,
         "How many jobs at once; if left out, one or two processes, or all that a cluster takes.",
@@ -111,10 +119,10 @@ class _Shared(Struct, kw_only=True):
 # without the ranges, which typer would print; `check_struct` checks them
 _PLAIN_TYPES = {
     name: kind
-    for options in (_Shared, ObjectiveOptions, Options)
+    for options in (ObjectiveOptions, Options, _Shared)
     for name, kind in get_type_hints(options).items()
 }
-OF_RUNS = [option for option in OPTIONS if option.name not in ("seed", "first_cells")]
+OF_RUNS = [option for option in OPTIONS if option.name not in ("seed", "n_random")]
 """The options of the runs of a study, and with those of an objective."""
 OF_ONE_OBJECTIVE = [*OBJECTIVE_OPTIONS, *OF_RUNS]
 

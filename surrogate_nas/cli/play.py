@@ -141,7 +141,7 @@ _OF_WORKERS = (
 
 
 @taking(
-    "objective subject_to budget budget_seconds seed",
+    "objective subject_to budget budget_seconds run seed n_random",
     *(option for option in OF_ONE_OBJECTIVE if option.name not in _OF_WORKERS),
 )
 def play(

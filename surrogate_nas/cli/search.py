@@ -33,7 +33,7 @@ from surrogate_nas.files import ProgressLines
 from surrogate_nas.objective import Objective
 from surrogate_nas.results.api import search as run_search
 from surrogate_nas.results.comparison import final_metrics
-from surrogate_nas.runs.beginning import usual_first_cells
+from surrogate_nas.runs.beginning import usual_n_random
 from surrogate_nas.runs.confirm import found_by
 from surrogate_nas.runs.options import budget_of
 from surrogate_nas.runs.run import Confirmation, Run
@@ -42,7 +42,10 @@ from surrogate_nas.stats.summaries import Row
 from surrogate_nas.strategies import known as known_strategies
 
 
-@taking("objective subject_to budget budget_seconds seed engine", *OF_ONE_OBJECTIVE)
+@taking(
+    "objective subject_to budget budget_seconds run seed n_random engine",
+    *OF_ONE_OBJECTIVE,
+)
 def search(
     bench: BenchmarkArgument,
     strategy: Annotated[
@@ -76,10 +79,6 @@ def search(
         Path | None,
         "A CSV file of what was trained before: cell, metrics, epochs; not charged.",
     ] = None,
-    random_first: Annotated[
-        int | None,
-        "How many random cells come first; by default 10, and 0 on a training of your own.",
-    ] = None,
     confirm: Annotated[
         str | None,
         Option(
@@ -110,7 +109,7 @@ def search(
     \b
     Examples:
       snas search fashion
-      snas search fashion evolution --budget 300 --seed 1
+      snas search fashion evolution --budget 300 --run 1
       snas search live:digits evolution --budget 60 --parallel 2
       snas search mine.py:MINE asha --first mine.txt --known runs.csv
       snas search nb201-cifar10 --objective "valid_error + 0.1*params" --subject-to "macs <= 9e7"
@@ -131,7 +130,6 @@ def search(
             bound,
             first=first or (),
             known=known,
-            random_first=random_first,
             folder=out,
             confirm=confirm,
             against_cell=against_cell,
@@ -152,8 +150,8 @@ def search(
     emit(content, json, show)
     if bound.warning:
         note(bound.warning)
-    drawn = usual_first_cells(bound.benchmark) if random_first is None else random_first
-    note_unasked(cells, drawn)
+    drawn = options["n_random"]
+    note_unasked(cells, usual_n_random(bound.benchmark) if drawn is None else drawn)
     note(_where(out, bound))
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,7 @@ from surrogate_nas.benchmarks import Benchmark, load, reopen
 from surrogate_nas.benchmarks.base import CellLike
 from surrogate_nas.benchmarks.table import CHARGED
 from surrogate_nas.core.arguments import check_whole, checked
+from surrogate_nas.core.deprecation import renamed
 from surrogate_nas.core.errors import AbsentError, UserError
 from surrogate_nas.core.numbers import plural
 from surrogate_nas.objective import Objective
@@ -31,7 +32,7 @@ from surrogate_nas.runs.beginning import (
     BEGINNING,
     FirstLike,
     read_beginning,
-    usual_first_cells,
+    usual_n_random,
 )
 from surrogate_nas.runs.confirm import ShapeLike, checked_shape
 from surrogate_nas.runs.confirm import confirm as confirm_best
@@ -89,7 +90,7 @@ _SuiteRuns = tuple[Suite, Mapping[str, Comparison]]
 
 
 @checked
-@takes_options(*OBJECTIVE_OPTIONS, without=("seed", "first_cells"))
+@takes_options(*OBJECTIVE_OPTIONS, without=("seed", "n_random"))
 def search(
     benchmark: str | Benchmark,
     strategy: StrategyLike = "bo",
@@ -98,10 +99,11 @@ def search(
     subject_to: str | None = None,
     budget: int | None = None,
     budget_seconds: float | None = None,
+    run: int = 0,
     seed: int = 0,
     first: FirstLike = (),
+    n_random: int | None = None,
     known: str | Path | None = None,
-    random_first: int | None = None,
     engine: str = "processes",
     folder: str | Path | None = None,
     confirm: ShapeLike | None = None,
@@ -111,8 +113,8 @@ def search(
     progress: Progress | None = None,
     **options: Any,
 ) -> Run:
-    """Run one strategy once; with ten random first cells the same as run number `seed` of a
-    comparison with the root seed 0.
+    """Run one strategy once. The run is the same as number `run` of a comparison with the same
+    `seed`, `first` and `n_random`.
 
     Args:
         benchmark: A name, as `surrogate_nas.load` takes it, or an opened benchmark.
@@ -124,14 +126,15 @@ def search(
             all feasible ones.
         budget: The most evaluations; 150 if no budget is given.
         budget_seconds: The most simulated seconds.
-        seed: The number of the run.
-        first: Cells that are asked for before all others, by text or index, or files with a cell a
-            line.
+        run: The number of the run.
+        seed: The root of all randomness.
+        first: A list of cells that are asked for before all others, by text or index, or of files
+            with a cell a line.
+        n_random: How many random cells come next; None for ten, and for none on a training of
+            one's own, where strategies draw what they need themselves.
         known: A CSV file of what was trained before, with the columns ``cell``, the metrics that
             the objective reads, and ``epochs`` where not all are of its own. The strategy is told
             it first; it is not charged and is no trial, so never the answer.
-        random_first: How many random cells come next; None for ten, and for none on a training of
-            one's own, where strategies draw what they need themselves.
         engine: Where cells are trained in parallel: a key of
             `surrogate_nas.runtime.engines.ENGINES`, behind a colon its place.
         folder: Where the run is stored as it is made, as a comparison's is; the same call goes on
@@ -178,7 +181,7 @@ def search(
         >>> [trial.cell.index for trial in mine.trials[:1]]
         [11]
     """
-    check_whole("A seed", seed)
+    run = check_whole("run", run)
     bound = bind(benchmark, objective, subject_to, ObjectiveOptions.out_of(options))
     beginning = read_beginning(bound, first, known)
     if confirm is not None and against_cell is None and beginning.first:
@@ -188,11 +191,8 @@ def search(
     if given.order is None and (given.parallel > 1 or given.devices):
         options["order"] = "finished"
     check_engine(engine, options.get("parallel"))
-    if random_first is None:
-        random_first = usual_first_cells(bound.benchmark)
-    check_whole(
-        "The number of random first cells (--random-first, random_first)", random_first
-    )
+    if n_random is None:
+        n_random = usual_n_random(bound.benchmark)
     path = None if folder is None else Path(folder)
     experiment = Experiment(
         resumed(bound, path),
@@ -200,13 +200,14 @@ def search(
         1,
         budget_of(budget, budget_seconds),
         beginning,
-        seed,
+        run,
         folder=path,
-        first_cells=random_first,
+        seed=seed,
+        n_random=n_random,
         **options,
     )
-    run: Run
-    (run,) = execute(
+    made: Run
+    (made,) = execute(
         [experiment],
         engine="processes" if experiment.options.in_flight is None else engine,
         within=None
@@ -214,14 +215,14 @@ def search(
         else lambda _strategy, _run, trials: callback(trials),
         watcher=watcher,
     ).values()
-    if run.failure:
-        raise UserError(run.failure)
-    if not run.trials:
+    if made.failure:
+        raise UserError(made.failure)
+    if not made.trials:
         raise UserError(NOTHING_PAID)
     if shape is not None:
         confirmed = confirm_best(
             bound,
-            run,
+            made,
             *shape,
             against=against_cell,
             progress=progress,
@@ -229,10 +230,11 @@ def search(
             engine=engine,
             store=None if path is None else Store(path),
         )
-        run = replace(run, confirmed=confirmed)
-    return run
+        made = replace(made, confirmed=confirmed)
+    return made
 
 
+@renamed(first_cells="n_random")
 @checked
 @takes_options(*OBJECTIVE_OPTIONS)
 def compare(
@@ -314,7 +316,7 @@ def compared(experiment: Experiment, runs: Sequence[Run]) -> Comparison:
 
 
 @checked
-@takes_options(without=("seed", "first_cells", "target"))
+@takes_options(without=("seed", "n_random", "target"))
 def run_suite(
     suite: Suite | str,
     folder: str | Path | None = None,
@@ -438,7 +440,7 @@ def _opened(
             folder=path,
             runs_of=runs,
             seed=suite.seed,
-            first_cells=problem.first_cells,
+            n_random=problem.n_random,
             **suite.options,
         )
         opened.append(experiment)
@@ -451,7 +453,7 @@ def _plan(suite: Suite, opened: Sequence[Experiment]) -> Row:
         "title": suite.title,
         "seed": suite.seed,
         "problems": [experiment.name for experiment in opened],
-        "asked": [asdict(problem) for problem in suite.problems],
+        "asked": [problem.stored() for problem in suite.problems],
         "strategies": [
             {"name": entry.label, "runs": entry.runs} for entry in suite.entries
         ],

@@ -463,7 +463,7 @@ class Comparison(StudyResult):
         asked = Problem(
             "comparison",
             self.objective.benchmark.name,
-            first_cells=int(description["first_cells"]),
+            n_random=int(description["first_cells"]),
             **description["budget"],
         )
         traces = [self.trace(run, asked.budget) for run in self.runs]

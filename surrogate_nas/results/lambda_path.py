@@ -21,6 +21,7 @@ import numpy as np
 
 from surrogate_nas.benchmarks import Benchmark, load
 from surrogate_nas.core.arguments import check_number, checked
+from surrogate_nas.core.deprecation import renamed
 from surrogate_nas.core.errors import UserError
 from surrogate_nas.objective import Expression, Objective, parse
 from surrogate_nas.objective.expression import Term, exact
@@ -158,6 +159,7 @@ class LambdaPath(StudyResult):
         }
 
 
+@renamed(first_cells="n_random")
 @checked
 @takes_options()
 def lambda_path(

@@ -98,6 +98,7 @@ class Play:
         subject_to: str | None = None,
         budget: int | None = None,
         budget_seconds: float | None = None,
+        run: int = 0,
         seed: int = 0,
         name: str = "play",
         blind: bool = False,
@@ -112,7 +113,8 @@ class Play:
             subject_to: Limits as text.
             budget: The most evaluations, first cells included; 150 if no budget is given.
             budget_seconds: The most simulated seconds.
-            seed: The number of the run.
+            run: The number of the run.
+            seed: The root of all randomness.
             name: What results call the player.
             blind: Whether the player sees cells and metrics under drawn names.
             folder: Where the run is stored as it is made; None keeps it in memory.
@@ -149,7 +151,7 @@ class Play:
             "budget": self.budget.cells,
             "budget_seconds": self.budget.seconds,
         }
-        asked |= {"seed": seed, "folder": folder, **options}
+        asked |= {"run": run, "seed": seed, "folder": folder, **options}
         threading.Thread(
             target=self._make,
             args=(bound.benchmark, entry, bound),

@@ -144,7 +144,7 @@ class SuiteResult(StudyResult):
         steps = np.arange(1, _STEPS + 1) / _STEPS
         counted = [problem for problem in self.problems if problem.unit == "cells"]
         shared = max(
-            (p.problem.first_cells / p.checkpoints[-1] for p in counted), default=0.0
+            (p.problem.n_random / p.checkpoints[-1] for p in counted), default=0.0
         )
         fractions = steps[steps > shared] if steps[-1] > shared else steps[-1:]
         means = np.array([self.means(fraction) for fraction in fractions])

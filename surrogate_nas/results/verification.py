@@ -18,6 +18,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
+from msgspec.structs import asdict
 
 from surrogate_nas.benchmarks import reopen, runs_code
 from surrogate_nas.core.errors import AbsentError, UserError
@@ -283,13 +284,13 @@ _NESTED = ("objective", "data", "reference")
 
 def _expected(part: _Part, suite: Suite | None, problem: Problem | None) -> Row:
     described = part.description
-    options = part.options.stored()
+    options = asdict(part.options)
     objective, budget = part.objective, part.budget
     if suite is not None and problem is not None:
         objective, budget = problem.on(objective.benchmark), problem.budget
         options = {
             "seed": suite.seed,
-            "first_cells": problem.first_cells,
+            "n_random": problem.n_random,
             **suite.options,
         }
     try:
@@ -428,7 +429,7 @@ def _wrong_with(part: _Part, run: Run) -> Iterator[str]:
 
 def _wrong_beginning(part: _Part, run: Run) -> Iterator[str]:
     options, most = part.options, len(run.trials)
-    random_cells = min(options.first_cells, most)
+    random_cells = min(options.n_random, most)
     drawn = first_cells(
         part.objective.benchmark.space, random_cells, options.seed, run.run
     )

@@ -15,8 +15,9 @@ from surrogate_nas.core.arguments import (
 )
 from surrogate_nas.core.errors import UserError
 from surrogate_nas.objective import Objective
+from surrogate_nas.runs.beginning import FirstLike, read_beginning
 from surrogate_nas.runs.ledger import Asked, Ledger, Outcome
-from surrogate_nas.runs.options import Options
+from surrogate_nas.runs.options import N_RANDOM, Options
 from surrogate_nas.runs.sandbox import introduce
 from surrogate_nas.runs.search import first_cells, strategy_of
 from surrogate_nas.space import Cell
@@ -28,14 +29,15 @@ class AskTell:
     """One strategy under one objective, driven by hand.
 
     Cells are evaluated on the objective's benchmark, or by the caller, who then tells the metrics.
-    Asked and told in turn, it makes the same trials as run `seed` of a comparison.
+    Asked and told in turn, it makes the same trials as run `run` of a comparison of the same
+    `seed`.
 
     Example:
         >>> import surrogate_nas as sn
         >>> loop = AskTell(
         ...     sn.Objective("valid_loss + 0.1*params", sn.load("fashion")),
         ...     "evolution",
-        ...     seed=0,
+        ...     run=3,
         ... )
         >>> for _ in range(20):
         ...     for cell in loop.ask():
@@ -58,8 +60,10 @@ class AskTell:
         objective: Objective,
         strategy: StrategyLike = "bo",
         *,
+        run: int = 0,
         seed: int = 0,
-        first: int = 10,
+        first: FirstLike = (),
+        n_random: int = N_RANDOM,
         hidden: bool = False,
     ) -> None:
         """Make the strategy.
@@ -67,8 +71,10 @@ class AskTell:
         Args:
             objective: What is minimised.
             strategy: A name, ``file.py:Class``, or a class.
-            seed: The number of the run.
-            first: How many random cells are asked for before the strategy's own.
+            run: The number of the run.
+            seed: The root of all randomness.
+            first: Cells that are asked for before all others, as `surrogate_nas.search` takes them.
+            n_random: How many random cells come next, before the strategy's own.
             hidden: Whether the strategy is denied what is known for free.
 
         Raises:
@@ -78,17 +84,18 @@ class AskTell:
             raise UserError(
                 f"A loop needs a surrogate_nas.Objective, not {objective!r:.80}."
             )
-        check_whole("A seed", seed)
-        options = Options(first_cells=first, hidden=hidden)
+        run = check_whole("run", run)
+        options = Options(seed=seed, n_random=n_random, hidden=hidden)
         self.objective = objective
         self.trials = list[Trial]()
         self.pending = list[Asked]()
         self._space = objective.benchmark.space
-        self._ledger = Ledger(objective, run=seed)
-        self._first: list[Cell] = first_cells(self._space, first, options.seed, seed)
+        self._ledger = Ledger(objective, root=options.seed, run=run)
+        drawn = first_cells(self._space, options.n_random, options.seed, run)
+        self._first = read_beginning(objective, first).asked(drawn)
         entry = strategy_entry(strategy)
         introduce(entry, objective.parts)
-        self._strategy = strategy_of(entry, objective, options, seed)
+        self._strategy = strategy_of(entry, objective, options, run)
 
     def ask(self, n: int = 1) -> Sequence[Cell | Request]:
         """Ask for cells, also while others are still being evaluated.

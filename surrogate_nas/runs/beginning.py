@@ -13,6 +13,7 @@ import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
+from numbers import Integral
 from pathlib import Path
 from typing import Any
 
@@ -24,12 +25,12 @@ from surrogate_nas.core.numbers import plural
 from surrogate_nas.files.whole import printable, read_regular
 from surrogate_nas.objective import Objective
 from surrogate_nas.runs.ledger import Asked, Ledger
-from surrogate_nas.runs.options import FIRST_CELLS, Budget
+from surrogate_nas.runs.options import N_RANDOM, Budget
 from surrogate_nas.space import Cell, Space
 from surrogate_nas.space.base import cell_written
 from surrogate_nas.space.trial import Request, Trial
 
-FirstLike = CellLike | Path | Sequence[CellLike | Path]
+FirstLike = Cell | str | Path | Sequence[CellLike | Path]
 """A cell, a file with a cell a line, or several of these."""
 
 BEGINNING = "beginning"
@@ -50,7 +51,7 @@ class Beginning:
     first: Sequence[Cell] = ()
     known: Sequence[Trial] = ()
 
-    def asked(self, drawn: Iterable[Cell], most: int) -> list[Cell]:
+    def asked(self, drawn: Iterable[Cell], most: int | None = None) -> list[Cell]:
         """The cells that a run begins with: the user's, then random ones, at most so many."""
         return list(dict.fromkeys([*self.first, *drawn]))[:most]
 
@@ -116,11 +117,11 @@ NOTHING = Beginning()
 """A run that begins as all others do."""
 
 
-def usual_first_cells(benchmark: Benchmark) -> int:
+def usual_n_random(benchmark: Benchmark) -> int:
     """How many random cells a single search begins with where nobody says it: none on a user's own
     training, where every one is dear and nothing is compared.
     """
-    return FIRST_CELLS if benchmark.begins_at_random else 0
+    return N_RANDOM if benchmark.begins_at_random else 0
 
 
 def read_beginning(
@@ -157,7 +158,12 @@ def read_beginning(
 
 
 def _first(space: Space, given: FirstLike) -> tuple[Cell, ...]:
-    if isinstance(given, Cell | str | int | Path):
+    if isinstance(given, Integral):
+        raise UserError(
+            f"first is a list of cells: write first=[{given}] for the cell of that index, or"
+            f" n_random={given} for as many random cells."
+        )
+    if isinstance(given, Cell | str | Path):
         given = [given]
     elif not isinstance(given, Sequence):
         raise UserError(

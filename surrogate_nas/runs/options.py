@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
-FIRST_CELLS = 10
+N_RANDOM = 10
 CALL_LIMIT_SECONDS = 600.0
 USUAL_CELLS = 150
 """The budget of a run where none is given."""
@@ -107,6 +107,8 @@ class ObjectiveOptions(Struct, frozen=True, kw_only=True):
 
 _NOT_STORED = {"call_limit", "parallel", "gpus", "per_gpu", "threads_each"}
 """Options that change how runs are made and not what they find."""
+_STORED_AS = {"n_random": "first_cells"}
+"""Options that a folder has under their names of 0.1.0."""
 _OF_SLOTS = ("parallel", "in_flight", "order", "gpus", "threads_each", "memory_each")
 """Options that make sense only where cells are trained in slots."""
 
@@ -116,14 +118,14 @@ class Options(Struct, frozen=True, kw_only=True):
 
     seed: Annotated[
         int,
-        Meta(ge=0),
+        Meta(ge=0, le=2**63 - 1),
         "The root of all randomness.",
     ] = 0
-    first_cells: Annotated[
+    n_random: Annotated[
         int,
         Meta(ge=0, le=MOST),
-        "Random cells that every strategy of a run observes first.",
-    ] = FIRST_CELLS
+        "Random cells that every strategy of a run observes first, after yours.",
+    ] = N_RANDOM
     call_limit: Annotated[
         Above,
         "The most seconds that one `ask` or `tell` of a user's strategy may take.",
@@ -234,7 +236,7 @@ class Options(Struct, frozen=True, kw_only=True):
     def stored(self) -> dict[str, Any]:
         """What a folder records: results depend on it."""
         return {
-            name: value
+            _STORED_AS.get(name, name): value
             for name, value in asdict(self).items()
             if name not in _NOT_STORED
         }
@@ -242,7 +244,14 @@ class Options(Struct, frozen=True, kw_only=True):
     @classmethod
     def read(cls, description: Mapping[str, Any]) -> Options:
         """Read what a folder records; an earlier release could not say all."""
-        return cls(**{name: description[name] for name in USUAL if name in description})
+        names = {name: _STORED_AS.get(name, name) for name in cls.__struct_fields__}
+        return cls(
+            **{
+                name: description[stored]
+                for name, stored in names.items()
+                if stored in USUAL.keys() & description.keys()
+            }
+        )
 
 
 def ended_by(

@@ -2,7 +2,7 @@
 both.
 
 Suites are read by name or from a TOML file; whatever is wrong is one line that names the file and
-the key. A file says what all problems share (``cells``, ``seconds``, ``first_cells``, ``runs``,
+the key. A file says what all problems share (``cells``, ``seconds``, ``n_random``, ``runs``,
 ``seed``), then the strategies, each a name or a table of ``name`` and ``runs``, and the problems,
 each a table of the fields of `Problem`.
 """
@@ -28,8 +28,8 @@ from surrogate_nas.core.errors import UserError, unknown
 from surrogate_nas.files.whole import read_regular
 from surrogate_nas.objective import Expression, Objective
 from surrogate_nas.runs.options import (
-    FIRST_CELLS,
     MOST_RUNS,
+    N_RANDOM,
     Budget,
     ObjectiveOptions,
     unusual,
@@ -37,6 +37,8 @@ from surrogate_nas.runs.options import (
 from surrogate_nas.strategies import StrategyLike, label
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]*")
+_STORED_AS = {"n_random": "first_cells"}
+"""Keys that folders, and files of 0.1.0, have under another name."""
 
 
 @dataclass(frozen=True)
@@ -51,7 +53,7 @@ class Problem:
         seed_policy: ``mean`` or ``draw``; None for the benchmark's own.
         cells: The most evaluations of a run, or None.
         seconds: The most simulated seconds of a run, or None.
-        first_cells: How many random cells every strategy of a run is told first.
+        n_random: How many random cells every strategy of a run observes first.
 
     Example:
         >>> small = Problem(
@@ -72,14 +74,14 @@ class Problem:
     seed_policy: SeedPolicy | None = None
     cells: int | None = None
     seconds: float | None = None
-    first_cells: int = FIRST_CELLS
+    n_random: int = N_RANDOM
 
     def __post_init__(self) -> None:
         if not _NAME.fullmatch(self.name):
             raise UserError(
                 f"A problem's name has letters, digits and ._+- only, not {self.name!r:.80}."
             )
-        check_whole(f"The number of first cells of {self.name}", self.first_cells)
+        check_whole(f"n_random of {self.name}", self.n_random)
         try:
             self.budget  # noqa: B018 - checks itself
         except UserError as error:
@@ -89,6 +91,10 @@ class Problem:
     def budget(self) -> Budget:
         """What a run may spend."""
         return Budget(self.cells, self.seconds)
+
+    def stored(self) -> dict[str, Any]:
+        """The problem as a folder records it."""
+        return {_STORED_AS.get(name, name): own for name, own in vars(self).items()}
 
     def on(self, benchmark: Benchmark) -> Objective:
         """Its objective on its own benchmark, opened; the errors are those of `Objective`."""
@@ -213,7 +219,7 @@ class _File(Struct, forbid_unknown_fields=True):
     seed: int = 0
     cells: int | None = None
     seconds: float | None = None
-    first_cells: int = FIRST_CELLS
+    n_random: int = N_RANDOM
     seed_policy: SeedPolicy | None = None
 
 
@@ -251,7 +257,7 @@ def read_suite(name: str) -> Suite:
 def parse_suite(name: str, source: str, content: Any) -> Suite:
     """A suite from what a file says of it; a UserError names the file and the key."""
     try:
-        file = checked_as(_File, content)
+        file = checked_as(_File, _present(content))
         given = [
             _Entry(entry) if isinstance(entry, str) else entry
             for entry in file.strategies
@@ -269,7 +275,18 @@ def parse_suite(name: str, source: str, content: Any) -> Suite:
         raise UserError(f"{reason}.") from error
 
 
+def _present(content: Any) -> Any:
+    """Keys of a file by their present names."""
+    if not isinstance(content, Mapping):
+        return content
+    names = {old: new for new, old in _STORED_AS.items() if old in content}
+    if twice := [f"{old} and {new}" for old, new in names.items() if new in content]:
+        raise UserError(f"{twice[0]} are one key; give one.")
+    return {names.get(name, name): value for name, value in content.items()}
+
+
 def _problem(key: str, own: dict[str, Any], file: _File) -> Problem:
+    own = _present(own)
     for name in own:
         if name not in _PROBLEM:
             raise unknown(
@@ -277,7 +294,7 @@ def _problem(key: str, own: dict[str, Any], file: _File) -> Problem:
             )
     has_budget = {"cells", "seconds"} & own.keys()
     budget = {} if has_budget else {"cells": file.cells, "seconds": file.seconds}
-    shared = {"first_cells": file.first_cells, "seed_policy": file.seed_policy}
+    shared = {"n_random": file.n_random, "seed_policy": file.seed_policy}
     try:
         return checked_as(Problem, {**budget, **shared, **own})
     except ValueError as error:

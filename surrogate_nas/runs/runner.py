@@ -221,7 +221,7 @@ class Experiment:
         if (
             seconds is not None
             and objective.benchmark.has_columns
-            and self.options.first_cells
+            and self.options.n_random
         ):
             begins = [
                 first_cells(space, 1, self.options.seed, run)[0] for run in self.numbers
@@ -354,7 +354,7 @@ class Experiment:
             return whole
         stored = self.stored_run(name, number)
         if stored is not None and store is not None:
-            drawn = len(stored.trials) > self.options.first_cells
+            drawn = len(stored.trials) > self.options.n_random
             if (
                 entry.target == "external"
                 and drawn

@@ -265,7 +265,7 @@ class _Search:
         objective, options, entry = self.objective, self.options, self.entry
         space = objective.benchmark.space
         drawn = first_cells(
-            space, min(options.first_cells, self.left), options.seed, self.run
+            space, min(options.n_random, self.left), options.seed, self.run
         )
         queue: Sequence[Asked] = self.beginning.asked(drawn, self.left)
         with ExitStack() as stack:

@@ -573,7 +573,9 @@ class _Objective(Struct):
 
 
 _OPTIONS = get_type_hints(Options, include_extras=True)
-_FIELDS: dict[str, Any] = {name: _OPTIONS[name] | None for name in USUAL} | {
+_FIELDS: dict[str, Any] = {
+    name: _OPTIONS[name] | None for name in USUAL if name in _OPTIONS
+} | {
     "engine": str | None,
     "fingerprint": str,
     "benchmark": str,

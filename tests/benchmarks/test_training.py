@@ -236,9 +236,9 @@ def test_a_search_that_was_interrupted_trains_nothing_again(tmp_path):
         return len(seen) >= 12
 
     bench = training(Trained(tmp_path / "notes"))
-    sn.search(bench, "asha", LOSS, budget=30, random_first=10, callback=ends)
+    sn.search(bench, "asha", LOSS, budget=30, n_random=10, callback=ends)
     half = (tmp_path / "notes").read_text().splitlines()
-    sn.search(bench, "asha", LOSS, budget=30, random_first=10)
+    sn.search(bench, "asha", LOSS, budget=30, n_random=10)
     whole = (tmp_path / "notes").read_text().splitlines()
     trained = [line.split(" ", 1)[1] for line in whole]
     assert len(half) < len(whole)

@@ -61,7 +61,7 @@ def test_query_gives_one_answer_a_cell_and_metric(snas):
 
 def test_search_reports_best_trials_costs_and_regret(snas):
     made = snas(
-        "search analog-cifar10 --strategy evolution --budget 40 --seed 3 --json"
+        "search analog-cifar10 --strategy evolution --budget 40 --run 3 --json"
     ).json
     assert len(made["trials"]) == 40
     assert {"index", "cell", "epochs", "score", "feasible", "cost_seconds"} <= set(
@@ -73,7 +73,7 @@ def test_search_reports_best_trials_costs_and_regret(snas):
     assert made["real_seconds"] > 0
     assert made["regret"] >= 0
     assert "regret" in snas("search analog-cifar10 --strategy random --budget 5").out
-    by_place = snas("search analog-cifar10 evolution --budget 40 --seed 3 --json").json
+    by_place = snas("search analog-cifar10 evolution --budget 40 --run 3 --json").json
     assert [t["cell"] for t in by_place["trials"]] == [
         t["cell"] for t in made["trials"]
     ]

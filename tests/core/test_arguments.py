@@ -182,20 +182,20 @@ def test_a_number_that_no_float_holds_is_refused_in_a_line(target):
         sn.search(**RUN, strategy="random", target=target)
     assert len(str(error.value)) < 200 and "\n" not in str(error.value)
     with pytest.raises(
-        sn.UserError, match="^A seed must be a whole number of at least 0, not"
+        sn.UserError, match="^seed must be a whole number of at least 0, not"
     ):
         sn.search(**RUN, strategy="random", seed=10**5000)
 
 
 def test_a_wrong_keyword_names_the_function_and_the_nearest():
-    comparison = RUN | {"strategies": ["random"], "frist_cells": 3}
+    comparison = RUN | {"strategies": ["random"], "n_rndom": 3}
     for call, given, says in (
         (
             sn.search,
             RUN | {"strategies": "random"},
             "'strategies'. Did you mean 'strategy'?",
         ),
-        (sn.compare, comparison, "Did you mean 'first_cells'?"),
+        (sn.compare, comparison, "Did you mean 'n_random'?"),
         (
             sn.run_suite,
             {"suite": "starter", "target": 3.0},

@@ -30,7 +30,7 @@ def test_differences_are_of_paired_runs_within_problems():
 )
 def test_a_part_is_exchanged_after_the_first_cells(name):
     run, usual = (
-        sn.search("fashion", ablation._strategy(one), budget=20, seed=3)
+        sn.search("fashion", ablation._strategy(one), budget=20, run=3)
         for one in (name, "bo")
     )
     cells, others = ([trial.cell for trial in made.trials] for made in (run, usual))

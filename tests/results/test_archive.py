@@ -53,7 +53,7 @@ def test_a_search_of_any_seed_is_a_whole_folder_of_one_run(snas, tmp_path):
     folder = tmp_path / "out"
     command = [*"search fashion random --budget 12 --out".split(), folder]
     seed = 1_000_007
-    assert snas(*command, "--seed", seed).code == 0
+    assert snas(*command, "--run", seed).code == 0
     description = Store(folder).read()
     assert (description["runs"], description["numbers"]) == (1, [seed])
     reported = snas("report", folder, "--json")
@@ -65,13 +65,13 @@ def test_a_search_of_any_seed_is_a_whole_folder_of_one_run(snas, tmp_path):
     assert (verified.problems, verified.runs, verified.replayed) == ([], 1, 1)
     shown = [
         trial.cell
-        for trial in sn.search("fashion", "random", budget=12, seed=seed).trials
+        for trial in sn.search("fashion", "random", budget=12, run=seed).trials
     ]
     (run,) = read_comparison(folder).runs
     assert [trial.cell for trial in run.trials] == shown
 
     # another run joins it, and then those before both
-    assert snas(*command, "--seed", 2).code == 0
+    assert snas(*command, "--run", 2).code == 0
     assert Store(folder).read()["numbers"] == [2, seed]
     assert [run.run for run in read_comparison(folder).runs] == [2, seed]
     sn.compare("fashion", ["random"], budget=12, runs=3, folder=folder)
@@ -509,7 +509,7 @@ def test_a_trial_of_other_epochs_without_its_values_is_refused(tmp_path):
             {"budget": None, "budget_seconds": 20.0},
             ["one_epoch", "hyperband"],
         ),
-        ("valid_loss", {"hidden": True, "first_cells": 0, "budget": 5}, ["zero_cost"]),
+        ("valid_loss", {"hidden": True, "n_random": 0, "budget": 5}, ["zero_cost"]),
     ],
 )
 def test_true_archives_of_all_kinds_are_valid(objective, how, strategies, tmp_path):

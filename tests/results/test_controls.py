@@ -76,7 +76,7 @@ def test_a_program_like_its_controls_is_told_from_none_in_95_of_100_studies():
 
 def test_random_mutation_stays_among_valid_cells_and_reads_no_score():
     first, again = (
-        sn.search("fashion", "random_mutation", objective, budget=60, seed=3)
+        sn.search("fashion", "random_mutation", objective, budget=60, run=3)
         for objective in (ASKED, "valid_error")
     )
     cells = [trial.cell for trial in first.trials]
@@ -85,7 +85,7 @@ def test_random_mutation_stays_among_valid_cells_and_reads_no_score():
     near = {one for cell in cells for one in nb201().neighbours(cell)}
     assert set(cells[10:]) <= near
     assert cells[:10] == [
-        t.cell for t in sn.search("fashion", "random", ASKED, seed=3).trials[:10]
+        t.cell for t in sn.search("fashion", "random", ASKED, run=3).trials[:10]
     ]
 
 

@@ -225,7 +225,7 @@ def test_the_store_refuses_another_comparison(analog, tmp_path):
         {"objective": "analog_error"},
         {"subject_to": "depth <= 2"},
         {"seed": 1},
-        {"first_cells": 9},
+        {"n_random": 9},
     ):
         with pytest.raises(UserError, match="results of two are never mixed"):
             compare(analog, **{**settled, **change})

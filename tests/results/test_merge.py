@@ -66,7 +66,7 @@ def test_a_strategy_that_did_something_else_has_its_folder_behind_it(tmp_path):
         ("valid_loss + 0.2*params", {}, "is another question than"),
         (ASKED, {"budget": 30}, "budget 30 cells, the other with 20 cells"),
         (ASKED, {"seed": 3}, "seed 3, the other with 0"),
-        (ASKED, {"first_cells": 4}, "first cells 4, the other with 10"),
+        (ASKED, {"n_random": 4}, "first cells 4, the other with 10"),
     ],
 )
 def test_another_question_is_refused(objective, options, said, tmp_path):

@@ -13,7 +13,7 @@ from surrogate_nas.stats.decision import decide
 from surrogate_nas.strategies import Strategy
 from tests.conftest import assert_one_clear_line
 
-PROBLEM = Problem("fashion", "fashion", "valid_loss", cells=1, first_cells=0)
+PROBLEM = Problem("fashion", "fashion", "valid_loss", cells=1, n_random=0)
 FEW = [Problem("fashion", "fashion", cells=20)]
 
 

@@ -35,11 +35,11 @@ def texts(run):
 
 
 def test_a_played_run_is_one_like_any_other(tmp_path):
-    with Play("fashion", ASKED, budget=20, seed=1, folder=tmp_path) as play:
+    with Play("fashion", ASKED, budget=20, run=1, folder=tmp_path) as play:
         agent(play, 10)
         assert play.is_over
     assert play.run is not None and len(play.run.trials) == 20
-    random = sn.search("fashion", "random", ASKED, budget=20, seed=1)
+    random = sn.search("fashion", "random", ASKED, budget=20, run=1)
     assert texts(play.run)[:10] == texts(random)[:10]
     assert play.run.diagnosis["usage"] == {"tokens": 100.0}
     sn.compare("fashion", ["random"], ASKED, runs=2, budget=20, folder=tmp_path)
@@ -186,7 +186,7 @@ def test_a_benchmark_that_fails_is_one_line(tmp_path):
         raise ValueError(f"no\nroom for {cell}")
 
     bench = sn.Computed(space, {"valid_error": broken})
-    with Play(bench, "valid_error", budget=8, random_first=0, folder=tmp_path) as play:
+    with Play(bench, "valid_error", budget=8, n_random=0, folder=tmp_path) as play:
         replies = [play.call({"evaluate": [space[i].text]}) for i in range(4)]
     assert "The run failed" in replies[-1]["error"] and "\n" not in replies[-1]["error"]
     assert "no room" in play.failure

@@ -205,6 +205,11 @@ def test_what_was_not_fetched_is_told_and_left_out(tiny, tmp_path, monkeypatch, 
             "cells = 0",
             "tiny.toml: problems[0]: plain: A budget in cells must be a whole number from 1 to",
         ),
+        (
+            "cells = 14",
+            "cells = 14\nfirst_cells = 3\nn_random = 4",
+            "tiny.toml: first_cells and n_random are one key; give one.",
+        ),
         ("cells = 14", "cell = 14", "tiny.toml: Object contains unknown field cell."),
         ('"random"', "7", "tiny.toml: strategies[0]: Expected str | object, got int."),
         (
@@ -237,6 +242,16 @@ def test_a_wrong_file_is_one_line(tiny, tmp_path, snas, old, new, says):
     assert told.code == 2 and not (tmp_path / "out").exists()
     (line,) = told.err.strip().splitlines()
     assert says in line
+
+
+def test_files_of_an_earlier_release_are_read(tiny):
+    later, earlier = (
+        read_suite(str(tiny))
+        for key in ("n_random", "first_cells")
+        if tiny.write_text(TINY.replace("[[problems]]", f"{key} = 3\n[[problems]]", 1))
+    )
+    assert [problem.n_random for problem in later.problems] == [3, 3, 3]
+    assert earlier == later
 
 
 BAD = """
@@ -409,7 +424,7 @@ def test_isomorphic_answers_that_cost_differently_are_two():
         ("valid_loss + 0.1*latency@cpu", False),
     ):
         found = compare(
-            "fashion", [One, Other], objective, runs=2, budget=1, first_cells=0
+            "fashion", [One, Other], objective, runs=2, budget=1, n_random=0
         ).problem_result
         one, other = (found.answers(name).tolist() for name in ("One", "Other"))
         assert [found.traces[name][0].answer for name in ("One", "Other")][0] and (

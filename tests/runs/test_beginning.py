@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 
 import surrogate_nas as sn
@@ -81,6 +82,37 @@ def test_several_workers_begin_with_the_same_cells():
     assert {trial.cell.index for trial in began[:4]} >= {11, 12}
 
 
+@pytest.mark.parametrize("number", [3, np.int64(3)])
+def test_a_number_for_first_is_refused(number):
+    """It was the cell of index 3 for `search` and three random cells for `AskTell`."""
+    for begin in (
+        lambda: sn.search(FASHION, "random", first=number),
+        lambda: sn.AskTell(Objective("valid_error", FASHION), first=number),
+    ):
+        with pytest.raises(UserError, match=r"first=\[3\] .* or n_random=3 for"):
+            begin()
+
+
+def by_hand(strategy, n, **begun):
+    loop = sn.AskTell(Objective("valid_error", FASHION), strategy, **begun)
+    return [loop.tell(loop.ask()[0]) for _ in range(n)]
+
+
+@pytest.mark.parametrize("strategy", ["evolution", "bo"])
+def test_a_search_is_the_run_of_its_number_and_seed(strategy):
+    begun = {"seed": 4, "n_random": 3}
+    compared = sn.compare(
+        FASHION, [strategy], "valid_error", runs=3, budget=20, **begun
+    )
+    expected = compared.runs_of(strategy)[2].trials
+    searched = sn.search(FASHION, strategy, "valid_error", budget=20, run=2, **begun)
+    assert searched.trials == expected == by_hand(strategy, 20, run=2, **begun)
+    other = sn.search(
+        FASHION, strategy, "valid_error", budget=20, **{**begun, "seed": 2}
+    )
+    assert other.trials != expected
+
+
 # Random first cells
 
 
@@ -91,7 +123,7 @@ def test_a_user_s_training_begins_with_no_random_cell_and_all_else_with_ten():
         [trial.cell for trial in run.trials]
         for run in (
             sn.search(dear(), "evolution", budget=12),
-            sn.search(dear(), "evolution", budget=12, random_first=3),
+            sn.search(dear(), "evolution", budget=12, n_random=3),
             sn.search(swift, "evolution", budget=12),
         )
     )
@@ -107,7 +139,7 @@ def test_a_user_s_training_begins_with_no_random_cell_and_all_else_with_ten():
 def test_every_strategy_begins_by_itself(name):
     run = sn.search(dear(), name, budget=25)
     assert len(run.answers) == 25
-    early = sn.search(FASHION, name, "valid_error", budget=25, random_first=0)
+    early = sn.search(FASHION, name, "valid_error", budget=25, n_random=0)
     assert early.answers and len(early.trials) == 25
 
 
@@ -123,7 +155,7 @@ def test_what_was_known_is_told_first_and_charged_nothing(tmp_path):
     )
     objective = "valid_error + 0.1*params"
     run = sn.search(
-        FASHION, Echo, objective, known=known, first=[7], random_first=0, budget=3
+        FASHION, Echo, objective, known=known, first=[7], n_random=0, budget=3
     )
     assert [trial.cell.index for trial in run.trials] == [7, 5, 5], (
         "told before the first was asked"
@@ -160,7 +192,7 @@ def test_early_looks_are_told_to_strategies_over_epochs_alone(tmp_path, snas):
     lines = [f"{index},{1 if index < 5 else ''},{20 + index}" for index in range(6)]
     known = written(tmp_path / "runs.csv", "cell,epochs,valid_error", *lines)
     run = sn.search(
-        FASHION, "one_epoch", "valid_error", known=known, random_first=0, budget=1
+        FASHION, "one_epoch", "valid_error", known=known, n_random=0, budget=1
     )
     assert [trial.epochs for trial in run.known] == [1] * 5 + [5]
     assert (run.trials[0].cell.index, run.trials[0].epochs) == (0, 5), (
@@ -246,7 +278,7 @@ def test_the_command_tells_known_cells_apart(tmp_path, snas):
         12,
         "--known",
         known,
-        "--random-first",
+        "--n-random",
         0,
         "--budget",
         4,
@@ -353,7 +385,5 @@ def test_what_cannot_be_known_gets_one_line(tmp_path, snas):
     assert_one_clear_line(
         snas("search", "fashion", "--known", tmp_path / "no.csv"), "Cannot read"
     )
-    outcome = snas("search", "fashion", "--random-first", -1)
-    assert_one_clear_line(
-        outcome, "--random-first, random_first) must be a whole number"
-    )
+    outcome = snas("search", "fashion", "--n-random", -1)
+    assert_one_clear_line(outcome, "n_random must be a whole number from 0 to")

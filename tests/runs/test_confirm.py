@@ -273,7 +273,7 @@ def test_a_cell_that_breaks_a_limit_by_fresh_seeds_is_not_confirmed():
 def test_a_table_gives_seeds_that_the_search_did_not_see():
     bench = sn.load("fashion")
     objective = Objective("valid_loss", bench, seed_policy="draw")
-    run = sn.search(bench, "random", objective, budget=60, seed=5)
+    run = sn.search(bench, "random", objective, budget=60, run=5)
     found = confirm(objective, run, 3, 2)
     held = objective.single_seeds()
     assert found.passed_over > 0 and len(found.cells) == 3
@@ -296,7 +296,7 @@ def test_a_table_gives_all_cells_the_same_seeds_where_it_can_and_pairs_none_else
     mine = int(np.flatnonzero(held.held.all(axis=1))[-1])
     unlike = 0
     for seed in range(40):
-        run = sn.search(objective.benchmark, "random", objective, budget=60, seed=seed)
+        run = sn.search(objective.benchmark, "random", objective, budget=60, run=seed)
         found = confirm(objective, run, 1, 2, against=mine)
         assert found.reference.seeds == found.cells[0].seeds
         three = confirm(objective, run, 3, 2)

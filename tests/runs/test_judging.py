@@ -79,7 +79,7 @@ def score(run):
 def test_a_search_sees_one_drawn_seed_and_its_answer_is_judged_by_the_others(
     mine, here, capsys
 ):
-    run = sn.search(mine, "random", budget=6, seed=4)
+    run = sn.search(mine, "random", budget=6, run=4)
     assert (
         "trained by the other seeds: 2 trainings, not charged"
         in capsys.readouterr().err
@@ -108,7 +108,7 @@ def test_a_training_goes_on_by_its_drawn_seed_and_is_charged_for_that(
     for cell in [SPACE.at((width, 0, 0)) for width in range(3)]:
         for seed in range(3):  # so that the last answer of a cell may be another seed's
             mine.query(cell, LOSS, seed=seed, epochs=1)
-    run = sn.search(mine, "asha", budget=16, seed=2, parallel=slots)
+    run = sn.search(mine, "asha", budget=16, run=2, parallel=slots)
     deepest = {}
     for trial in run.trials:
         deepest[trial.cell] = max(deepest.get(trial.cell, 0), trial.epochs or 0)

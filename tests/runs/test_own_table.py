@@ -290,7 +290,7 @@ title = "mine"
 strategies = ["random", "asha"]
 cells = 6
 runs = 2
-first_cells = 0
+n_random = 0
 
 [[problems]]
 name = "whole"

@@ -27,7 +27,7 @@ SPACE = EnumerableChoiceSpace(
     "tiny", {"a": tuple("012345"), "b": tuple("012345"), "c": tuple("012345")}
 )
 OBJECTIVE = "valid_error + 0.1*size"
-ASKED = {"objective": OBJECTIVE, "budget": 40, "first_cells": 5}
+ASKED = {"objective": OBJECTIVE, "budget": 40, "n_random": 5}
 STRATEGIES = ["random", "asha", "evolution"]
 """One of them asks for as few epochs as it may."""
 

@@ -30,7 +30,7 @@ def trials(run):
 
 
 def searched(objective, strategy="evolution", bench="fashion"):
-    return trials(sn.search(bench, strategy, objective, budget=25, seed=3))
+    return trials(sn.search(bench, strategy, objective, budget=25, run=3))
 
 
 def expressed():
@@ -133,7 +133,7 @@ PAIRS = {
                 "valid_loss + 0.1*params",
                 subject_to="params <= 20000",
                 budget=25,
-                seed=3,
+                run=3,
             )
         ),
     ),

@@ -37,14 +37,14 @@ def test_every_class_of_equal_functions_is_one_point():
 
 def test_workers_that_run_side_by_side_are_given_different_cells():
     run = sn.search(
-        "fashion", "bo", "valid_loss", budget=50, simulated_workers=5, seed=1000
+        "fashion", "bo", "valid_loss", budget=50, simulated_workers=5, run=1000
     )
     cells = [trial.cell for trial in run.trials]
     assert len(set(cells)) == 50
     classes = [nb201().classes[cell.index] for cell in cells]
     assert len(set(classes[10:30])) >= 15
-    alone = sn.search("fashion", "bo", "valid_loss", budget=50, seed=1000)
-    random = sn.search("fashion", "random", "valid_loss", budget=50, seed=1000)
+    alone = sn.search("fashion", "bo", "valid_loss", budget=50, run=1000)
+    random = sn.search("fashion", "random", "valid_loss", budget=50, run=1000)
     assert (
         run.incumbent.score < random.incumbent.score
         and alone.incumbent.score < random.incumbent.score

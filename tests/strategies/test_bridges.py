@@ -219,11 +219,11 @@ def test_a_run_leaves_nothing_to_the_next(name):
     """pymoo's default arguments are objects that remember, and as many objectives as the first run
     had.
     """
-    alone = sn.search("fashion", name, "valid_loss", budget=45, seed=1)
+    alone = sn.search("fashion", name, "valid_loss", budget=45, run=1)
     assert len(sn.search("fashion", name, "valid_loss, macs", budget=45).trials) == 45
     assert [
         t.cell
-        for t in sn.search("fashion", name, "valid_loss", budget=45, seed=1).trials
+        for t in sn.search("fashion", name, "valid_loss", budget=45, run=1).trials
     ] == [t.cell for t in alone.trials]
 
 

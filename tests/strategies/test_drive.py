@@ -137,7 +137,7 @@ def table(path):
 def test_a_search_that_is_driven_finds_what_the_signal_knows(name, drive, tmp_path):
     bench = table(tmp_path / "mine.h5")
     plain, driven = (
-        sn.search(bench, one, "valid_error", budget_seconds=900, seed=2, random_first=3)
+        sn.search(bench, one, "valid_error", budget_seconds=900, run=2, n_random=3)
         for one in (name, f"{name}(drive={drive})")
     )
     assert not driven.failure and driven.strategy == f"{name}(drive={drive})"

@@ -189,7 +189,7 @@ def test_runs_over_two_runs_of_their_own_have_an_answer(name, seconds, small):
 
 @pytest.mark.parametrize("name", OVER_EPOCHS)
 def test_no_epochs_are_enough(name):
-    run = sn.search("analog-cifar10", name, "digital_error", budget=24, seed=3)
+    run = sn.search("analog-cifar10", name, "digital_error", budget=24, run=3)
     assert len(run.answers) == len(run.trials) == 24
 
 
@@ -213,7 +213,7 @@ def test_bo_over_epochs_chooses_what_ranks_cells_as_their_loss_does():
     strategy = resolve("bo_epochs(first_cells=25)")(objective.benchmark.space, seed=0)
     strategy.epochs = objective.fidelities
     strategy.readable = objective.readable
-    ledger = sn.AskTell(objective, "random", first=25)
+    ledger = sn.AskTell(objective, "random", n_random=25)
     strategy.tell([ledger.tell(cell) for cell in ledger.ask(25)])
     looks = []
     for _ in range(26):

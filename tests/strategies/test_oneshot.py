@@ -332,7 +332,7 @@ def test_the_first_cell_bears_the_supernet_and_a_budget_ends_within_it(own, tmp_
             ["darts", "random"],
             1,
             budget,
-            first_cells=2,
+            n_random=2,
             simulated_workers=workers,
         )
         return compared.execute(folder=folder)[0]
@@ -362,7 +362,7 @@ def test_the_first_cell_bears_the_supernet_and_a_budget_ends_within_it(own, tmp_
 @pytest.mark.usefixtures("toy")
 def test_asked_by_hand_it_is_charged_the_same(own):
     bench, _ = own
-    loop = sn.AskTell(sn.Objective("valid_loss", bench), "snas", first=0)
+    loop = sn.AskTell(sn.Objective("valid_loss", bench), "snas", n_random=0)
     (cell,) = loop.ask()
     trial = loop.tell(cell, {"valid_loss": 0.5}, cost=1.0)
     assert trial.cost_seconds == pytest.approx(1.16)

@@ -49,7 +49,7 @@ class OnlyEarly(Halving):
 def test_a_request_reads_other_epochs_and_only_the_objective_s_own_can_be_the_answer(
     small,
 ):
-    run = sn.search(small, Halving, "valid_error", budget=40, seed=1)
+    run = sn.search(small, Halving, "valid_error", budget=40, run=1)
     early, late = (
         [t for t in run.trials if t.epochs == epochs] for epochs in (12, 200)
     )
@@ -83,7 +83,7 @@ def test_what_a_strategy_may_not_request_is_its_own_failure(small):
     with pytest.raises(UserError, match="not one of 12, 200"):
         sn.search(small, WantsTheMoon, "valid_error", budget=15)
     run = Experiment(
-        Objective("valid_error", small), [OnlyEarly], 1, Budget(5), first_cells=0
+        Objective("valid_error", small), [OnlyEarly], 1, Budget(5), n_random=0
     ).execute()[0]
     assert "no answer" in run.failure and len(run.trials) == 5
 

@@ -143,7 +143,7 @@ def test_all_strategies_of_a_run_see_the_same_and_policies_are_never_mixed(
         for trial in run.trials:
             values.setdefault((run.run, trial.cell.text), set()).add(trial.score)
     assert all(len(seen) == 1 for seen in values.values())
-    loop = sn.AskTell(drawn(sn.load(str(path))), "random", seed=1)
+    loop = sn.AskTell(drawn(sn.load(str(path))), "random", run=1)
     assert [loop.tell(loop.ask()[0]).score for _ in range(5)] == [
         t.score for t in made.runs_of("random")[1].trials[:5]
     ]

@@ -185,7 +185,7 @@ def test_a_target_is_reached_by_feasible_trials_only():
     ends = [
         [t.feasible for t in run.trials]
         for run in Experiment(
-            objective, ["random"], 6, Budget(20), first_cells=0, target=1e6
+            objective, ["random"], 6, Budget(20), n_random=0, target=1e6
         ).execute()
     ]
     assert all(feasible[-1] and not any(feasible[:-1]) for feasible in ends)

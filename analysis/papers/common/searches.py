@@ -116,7 +116,7 @@ def trajectory_of(job: tuple[Any, ...]) -> Trajectory:
         strategies=[search.strategy],
         runs=number + 1,
         budget=Budget(seconds=search.seconds),
-        first_cells=0,
+        n_random=0,
     )
     run = experiment.one(experiment.entries[0], number)
     if run.failure:
