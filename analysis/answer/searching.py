@@ -139,7 +139,9 @@ def _searches(
     for weight in LAMBDAS:
         regrets = _judging(problem, weight)
         for (signal, loss, strategies), seed in itertools.product(ways, range(SEEDS)):
-            objective = Objective(f"{loss} + {weight}*params", problem.bench, seed=seed)
+            objective = Objective(
+                f"{loss} + {weight}*params", problem.bench, training_seed=seed
+            )
             for name, strategy in strategies.items():
                 key = (
                     problem.digest,

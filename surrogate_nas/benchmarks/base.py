@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from surrogate_nas.benchmarks.reading import FilesRead
+from surrogate_nas.core.deprecation import former, renamed
 from surrogate_nas.core.errors import UserError, unknown
 from surrogate_nas.core.metrics import Metric, undeclared_units
 from surrogate_nas.files import shipped
@@ -153,7 +154,7 @@ class Answer(float):
     Attributes:
         cell, metric, unit, source: What it is a number of, and where it comes from.
         epochs: The length of the training run, or None.
-        seed: The training seed, or ``"mean"``.
+        training_seed: The training seed, or ``"mean"``.
         n_seeds: The number of seeds of a mean; None where the source does not say.
 
     Example:
@@ -166,10 +167,11 @@ class Answer(float):
     cell: Cell
     metric: str
     epochs: int | None
-    seed: Seed | None
+    training_seed: Seed | None
     unit: str
     source: str
     n_seeds: int | None
+    seed = former("seed", "training_seed")
 
     @property
     def value(self) -> float:
@@ -178,7 +180,15 @@ class Answer(float):
 
     def to_json(self) -> dict[str, Any]:
         """The answer as a JSON object."""
-        about = ("metric", "epochs", "seed", "value", "unit", "source", "n_seeds")
+        about = (
+            "metric",
+            "epochs",
+            "training_seed",
+            "value",
+            "unit",
+            "source",
+            "n_seeds",
+        )
         return {"cell": str(self.cell), **{name: getattr(self, name) for name in about}}
 
 
@@ -274,21 +284,21 @@ class Benchmark(ABC):
         self,
         cells: Sequence[Cell],
         questions: Sequence[Question],
-        seed: Seed = "mean",
+        training_seed: Seed = "mean",
     ) -> Measurement:
         """Answer several questions about several cells in one call.
 
         Args:
             cells: Cells of `space`.
             questions: Each one resolved by `question`.
-            seed: A training seed, or ``"mean"``.
+            training_seed: A training seed, or ``"mean"``.
 
         Raises:
             UserError: A seed or a value is not available.
         """
         values = np.empty((len(cells), len(questions)))
         for j, question in enumerate(questions):
-            values[:, j] = self._answers_to(question, cells, seed)
+            values[:, j] = self._answers_to(question, cells, training_seed)
         return Measurement(values, self._charges(cells, questions))
 
     def _answers_to(self, question: Question, cells: Sequence[Cell], seed: Seed) -> Any:
@@ -297,15 +307,16 @@ class Benchmark(ABC):
     def _charges(self, cells: Sequence[Cell], questions: Sequence[Question]) -> Values:
         return np.ones(len(cells))
 
+    @renamed(seed="training_seed")
     def column(
-        self, metric: str, epochs: int | None = None, seed: Seed | None = None
+        self, metric: str, epochs: int | None = None, training_seed: Seed | None = None
     ) -> Values:
         """Return a column in the order of `space`, shape ``(len(space),)``, NaN where missing.
 
         Args:
             metric: The metric's name; final metrics are served too.
             epochs: The length of the training run; None for the metric's longest.
-            seed: A training seed; None for `default_seed`.
+            training_seed: A training seed; None for `default_seed`.
 
         Raises:
             UserError: The benchmark is no table, or the column is not held.
@@ -316,7 +327,8 @@ class Benchmark(ABC):
                 " you need."
             )
         return self._column(
-            self.question(metric, epochs), self.default_seed if seed is None else seed
+            self.question(metric, epochs),
+            self.default_seed if training_seed is None else training_seed,
         )
 
     @cached_property
@@ -335,7 +347,9 @@ class Benchmark(ABC):
         """Make the column that `column` keeps."""
         raise NotImplementedError
 
-    def n_seeds(self, cell: Cell, question: Question, seed: Seed) -> int | None:
+    def n_seeds(
+        self, cell: Cell, question: Question, training_seed: Seed
+    ) -> int | None:
         """Return the number of seeds of a value; None if unknown or nothing was trained."""
         return None
 
@@ -347,7 +361,9 @@ class Benchmark(ABC):
         """Return where the numbers of a question come from."""
         return self._by_name[question.metric].source
 
-    def scale(self, question: Question, seed: Seed = "mean") -> tuple[float, float]:
+    def scale(
+        self, question: Question, training_seed: Seed = "mean"
+    ) -> tuple[float, float]:
         """Return median and worst value over `reference_sample`, an objective's constants.
 
         The worst is the largest, of a quality the smallest.
@@ -355,7 +371,9 @@ class Benchmark(ABC):
         Raises:
             UserError: The metric is not held for every cell.
         """
-        values = self.measure(self.reference_sample(question), (question,), seed).values
+        values = self.measure(
+            self.reference_sample(question), (question,), training_seed
+        ).values
         return float(np.median(values)), self.metric(question.metric).worst(values)
 
     def reference_sample(self, question: Question) -> Sequence[Cell]:
@@ -411,7 +429,7 @@ class Benchmark(ABC):
         epochs: int,
         metrics: Sequence[str] = (),
         *,
-        seed: Seed | None = None,
+        training_seed: Seed | None = None,
     ) -> float:
         """Return the cost of training a cell on, with one validation pass.
 
@@ -419,7 +437,7 @@ class Benchmark(ABC):
             cell: A cell of `space`.
             since, epochs: The epochs that it was trained for, and more, that are asked for.
             metrics: What is asked for, which may be of several trainings.
-            seed: A training seed, or ``"mean"``; None for `default_seed`.
+            training_seed: A training seed, or ``"mean"``; None for `default_seed`.
 
         Raises:
             UserError: Epochs are no points of one run here (`one_curve`).
@@ -428,7 +446,7 @@ class Benchmark(ABC):
             f"Every number of epochs of {self.name} is a run of its own; none continues another."
         )
 
-    def free(self, question: Question, seed: Seed) -> Free | None:
+    def free(self, question: Question, training_seed: Seed) -> Free | None:
         """Return a metric without training as a function of cells, without a benchmark; or None."""
         if question.epochs is not None:
             return None
@@ -436,7 +454,9 @@ class Benchmark(ABC):
         if known is not None and known[0] == self._by_name[question.metric]:
             return partial(formula, self.space, question.metric, self.network)
         if self.has_columns and isinstance(self.space, Enumerable):
-            return partial(_looked_up, self.space, self.column(*question, seed))
+            return partial(
+                _looked_up, self.space, self.column(*question, training_seed)
+            )
         return None
 
     def final(self, cell: Cell) -> dict[str, float | None]:
@@ -509,13 +529,14 @@ class Benchmark(ABC):
             )
         return Question(name, epochs)
 
+    @renamed(seed="training_seed")
     def query(
         self,
         cells: CellLike | Sequence[CellLike],
         metric: str | None = None,
         *,
         epochs: int | None = None,
-        seed: Seed | None = None,
+        training_seed: Seed | None = None,
     ) -> Any:
         """Look up metrics of cells; spends nothing, since only an objective charges.
 
@@ -523,7 +544,7 @@ class Benchmark(ABC):
             cells: A cell, its text or its index, or a sequence of them.
             metric: The metric's name; None for every search metric at `epochs`, except proxies.
             epochs: The length of the training run; None for each metric's longest.
-            seed: A training seed; None for `default_seed`.
+            training_seed: A training seed; None for `default_seed`.
 
         Returns:
             An `Answer` for one cell and one metric; a dict by name where no metric is named; for a
@@ -532,17 +553,21 @@ class Benchmark(ABC):
         Raises:
             UserError: A cell, metric, epochs or seed is not held.
         """
-        seed = self.default_seed if seed is None else seed
-        if not isinstance(seed, int | str):
-            raise UserError(f"A seed is a whole number or 'mean', not {seed!r:.80}.")
-        if isinstance(cells, str | Cell | Integral):
-            return self._query([self._named_cell(cells)], metric, epochs, seed)[0]
+        training_seed = self.default_seed if training_seed is None else training_seed
+        if not isinstance(training_seed, (int, str)):
+            raise UserError(
+                f"training_seed is a whole number or 'mean', not {training_seed!r:.80}."
+            )
+        if isinstance(cells, (str, Cell, Integral)):
+            return self._query(
+                [self._named_cell(cells)], metric, epochs, training_seed
+            )[0]
         if not isinstance(cells, Iterable):
             raise UserError(
                 f"cells is a cell, its text or its index, or a list of them, not {cells!r:.80}."
             )
         named = list(map(self._named_cell, cells))
-        return self._query(named, metric, epochs, seed)
+        return self._query(named, metric, epochs, training_seed)
 
     def _named_cell(self, given: Any) -> Cell:
         is_index = isinstance(given, Integral) and not isinstance(given, bool)
@@ -616,7 +641,7 @@ class Benchmark(ABC):
             cell=cell,
             metric=question.metric,
             epochs=question.epochs,
-            seed=seed if question.epochs is not None else None,
+            training_seed=seed if question.epochs is not None else None,
             unit=self._by_name[question.metric].unit,
             source=self.source_of(question),
             n_seeds=self.n_seeds(cell, question, seed),

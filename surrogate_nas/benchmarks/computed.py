@@ -31,6 +31,7 @@ from surrogate_nas.benchmarks.base import (
 from surrogate_nas.benchmarks.reading import FilesRead, folder_of
 from surrogate_nas.core import metrics
 from surrogate_nas.core.arguments import check_names, checked
+from surrogate_nas.core.deprecation import renamed
 from surrogate_nas.core.digests import digest_of_function, json_digest
 from surrogate_nas.core.errors import EvaluationError, UserError, unknown
 from surrogate_nas.core.metrics import (
@@ -249,7 +250,9 @@ class OwnBenchmark(Benchmark):
         """Return whether a metric may take long to compute."""
         return metric in self._dear
 
-    def scale(self, question: Question, seed: Seed = "mean") -> tuple[float, float]:
+    def scale(
+        self, question: Question, training_seed: Seed = "mean"
+    ) -> tuple[float, float]:
         """Return median and worst value; fixed bounds for a dear loss, which is not computed.
 
         Raises:
@@ -257,7 +260,7 @@ class OwnBenchmark(Benchmark):
         """
         metric = self.metric(question.metric)
         if not self.is_dear(metric.name):
-            return super().scale(question, seed)
+            return super().scale(question, training_seed)
         return (
             (1.0, worst_of(metric)) if metric.is_loss else self._scale_of_cost(metric)
         )
@@ -266,13 +269,13 @@ class OwnBenchmark(Benchmark):
     def _scale_of_cost(self, metric: metrics.Metric) -> tuple[float, float]:
         """Return the scale of a dear metric that is no loss."""
 
-    def free(self, question: Question, seed: Seed) -> Free | None:
+    def free(self, question: Question, training_seed: Seed) -> Free | None:
         """Return a cheap function, or the space's formula; None for a dear metric."""
         if self.is_dear(question.metric):
             return None
         if question.metric in self._functions:
             return partial(applied, self._functions[question.metric])
-        return super().free(question, seed)
+        return super().free(question, training_seed)
 
     def _values(self, metric: str, cells: Sequence[Cell]) -> Values:
         """Ask a function or the space, shape ``(n,)``."""
@@ -440,8 +443,9 @@ class Computed(OwnBenchmark):
                 self._cached[metric, cell.text] = super()._called(metric, cell)
         return self._cached[metric, cell.text]
 
+    @renamed(seed="training_seed")
     def column(
-        self, metric: str, epochs: int | None = None, seed: Seed | None = None
+        self, metric: str, epochs: int | None = None, training_seed: Seed | None = None
     ) -> Values:
         """Return a column in the order of the space, computed once; shape ``(len(space),)``.
 

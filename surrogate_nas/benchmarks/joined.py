@@ -20,6 +20,7 @@ from surrogate_nas.benchmarks.base import (
 from surrogate_nas.benchmarks.learned import open_learned
 from surrogate_nas.benchmarks.reading import FilesRead
 from surrogate_nas.benchmarks.table import open_table
+from surrogate_nas.core.deprecation import renamed
 from surrogate_nas.core.errors import UserError
 from surrogate_nas.core.metrics import Metric
 from surrogate_nas.space import Cell
@@ -199,7 +200,7 @@ class JoinedBenchmark(Benchmark):
         self,
         cells: Sequence[Cell],
         questions: Sequence[Question],
-        seed: Seed = "mean",
+        training_seed: Seed = "mean",
     ) -> Measurement:
         """Ask the base and each file what it owns, once; files answer for their default seed.
 
@@ -213,19 +214,22 @@ class JoinedBenchmark(Benchmark):
             is_base = owner is self.base
             if columns or is_base:
                 asked = [questions[j] for j in columns]
-                own_seed = seed if is_base else owner.default_seed
+                own_seed = training_seed if is_base else owner.default_seed
                 values[:, columns], cost = owner.measure(cells, asked, own_seed)
         return Measurement(values, cost)
 
+    @renamed(seed="training_seed")
     def column(
         self,
         metric: str,
         epochs: int | None = None,
-        seed: Seed | None = None,
+        training_seed: Seed | None = None,
     ) -> Values:
         """Return the column of the metric's owner."""
         owner = self._owner(self.metric(metric).name)
-        return owner.column(metric, epochs, seed if owner is self.base else None)
+        return owner.column(
+            metric, epochs, training_seed if owner is self.base else None
+        )
 
     def continued(
         self,
@@ -234,11 +238,13 @@ class JoinedBenchmark(Benchmark):
         epochs: int,
         metrics: Sequence[str] = (),
         *,
-        seed: Seed | None = None,
+        training_seed: Seed | None = None,
     ) -> float:
         """Return what the base charges to train a cell on; files are free."""
         own = [metric for metric in metrics if metric not in self._owners]
-        return self.base.continued(cell, since, epochs, own, seed=seed)
+        return self.base.continued(
+            cell, since, epochs, own, training_seed=training_seed
+        )
 
     def final(self, cell: Cell) -> dict[str, float | None]:
         """Return the final metrics of the base and the files; of a surrogate those of its truth."""

@@ -301,7 +301,7 @@ class PredictedBenchmark(Benchmark):
         epochs: int,
         metrics: Sequence[str] = (),
         *,
-        seed: Seed | None = None,
+        training_seed: Seed | None = None,
     ) -> float:
         """Return the predicted seconds from `since` to `epochs`, at least 0."""
         before, after = (

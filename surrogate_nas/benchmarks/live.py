@@ -191,10 +191,10 @@ class LiveBenchmark(TrainedBenchmark):
         median = self.scale(Question("macs", None))[0]
         return runs * (float(self.query(cell, "macs")) / median + 0.5)
 
-    def scale(self, question: Question, seed: Seed = 0) -> tuple[float, float]:
+    def scale(self, question: Question, training_seed: Seed = 0) -> tuple[float, float]:
         """Return median and worst value; for a trained metric the worst for both."""
         if question.epochs is None:
-            return super().scale(question, seed)
+            return super().scale(question, training_seed)
         worst = next(
             d.of.worst for d in self.task.diagnostics if d.name == question.metric
         )

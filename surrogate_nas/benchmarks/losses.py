@@ -224,7 +224,7 @@ class LossesBenchmark(TableBenchmark):
         epochs: int,
         metrics: Sequence[str] = (),
         *,
-        seed: Seed | None = None,
+        training_seed: Seed | None = None,
     ) -> float:
         """Return the seconds of the epochs between and a validation pass, for every loss read."""
         index = self.space.index(cell)

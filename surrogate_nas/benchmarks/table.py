@@ -226,7 +226,7 @@ class TableBenchmark(Benchmark):
         self,
         cells: Sequence[Cell],
         questions: Sequence[Question],
-        seed: Seed = "mean",
+        training_seed: Seed = "mean",
     ) -> Measurement:
         """Look several questions up for several cells.
 
@@ -237,10 +237,10 @@ class TableBenchmark(Benchmark):
         index = np.arange(len(cells)) if whole else [cell.index for cell in cells]
         values = np.empty((len(index), len(questions)))
         for j, question in enumerate(questions):
-            values[:, j] = self._column(question, seed)[index]
-        for row, column in np.argwhere(np.isnan(values)):
-            raise self._missing(cells[row], questions[column], seed)
-        return Measurement(values, self._spent(questions, seed)[index])
+            values[:, j] = self._column(question, training_seed)[index]
+        for row, column in zip(*np.isnan(values).nonzero(), strict=True):
+            raise self._missing(cells[row], questions[column], training_seed)
+        return Measurement(values, self._spent(questions, training_seed)[index])
 
     def check_value(self, question: Question, value: float) -> None:
         """Check a value that a caller has measured.
@@ -289,7 +289,7 @@ class TableBenchmark(Benchmark):
         epochs: int,
         metrics: Sequence[str] = (),
         *,
-        seed: Seed | None = None,
+        training_seed: Seed | None = None,
     ) -> float:
         """Return the seconds from `since` to `epochs`, plus one validation pass.
 
@@ -305,9 +305,11 @@ class TableBenchmark(Benchmark):
     def _seconds(self, name: str, epochs: int | None) -> Values:
         return self._column(self.question(name, epochs), "mean")
 
-    def n_seeds(self, cell: Cell, question: Question, seed: Seed) -> int | None:
+    def n_seeds(
+        self, cell: Cell, question: Question, training_seed: Seed
+    ) -> int | None:
         """Return the number of seeds of an answer; None where the source does not say."""
-        if seed != "mean" and question.epochs is not None:
+        if training_seed != "mean" and question.epochs is not None:
             return 1
         if question.metric not in self.table.metrics:
             return None
@@ -324,13 +326,15 @@ class TableBenchmark(Benchmark):
         """Return where the numbers of a question come from."""
         return self.table.sources.get(question, self._by_name[question.metric].source)
 
-    def scale(self, question: Question, seed: Seed = "mean") -> tuple[float, float]:
+    def scale(
+        self, question: Question, training_seed: Seed = "mean"
+    ) -> tuple[float, float]:
         """Return median and worst value of a metric over the space.
 
         Raises:
             UserError: The metric is not held for every cell.
         """
-        values = self._column(question, seed)
+        values = self._column(question, training_seed)
         present = int(np.isfinite(values).sum())
         if present < len(values):
             raise UserError(

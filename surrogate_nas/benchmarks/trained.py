@@ -450,7 +450,10 @@ class TrainedBenchmark(Benchmark):
         return int(seed)
 
     def measure(
-        self, cells: Sequence[Cell], questions: Sequence[Question], seed: Seed = 0
+        self,
+        cells: Sequence[Cell],
+        questions: Sequence[Question],
+        training_seed: Seed = 0,
     ) -> Measurement:
         """Answer from the cache, and train the rest in this process.
 
@@ -458,7 +461,7 @@ class TrainedBenchmark(Benchmark):
             UserError: A training fails (`surrogate_nas.core.errors.EvaluationError`), the mean is
                 asked for, or the data directory cannot be written.
         """
-        number = self._number(seed)
+        number = self._number(training_seed)
         epochs = lengths_of(questions)
         values = np.empty((len(cells), len(questions)))
         for j, question in enumerate(questions):
@@ -495,11 +498,13 @@ class TrainedBenchmark(Benchmark):
         """Compute a metric that follows from cells, shape ``(n,)``."""
         return formula(self.space, metric, self.network, cells)
 
-    def n_seeds(self, cell: Cell, question: Question, seed: Seed) -> int | None:
+    def n_seeds(
+        self, cell: Cell, question: Question, training_seed: Seed
+    ) -> int | None:
         """Return all for the mean, else one; None without training."""
         if question.epochs is None:
             return None
-        return self._n_seeds if seed == "mean" else 1
+        return self._n_seeds if training_seed == "mean" else 1
 
     @property
     def _made_with(self) -> dict[str, str]:

@@ -288,24 +288,27 @@ class Training(OwnBenchmark, TrainedBenchmark):
         """Where the folders of its trainings are."""
         return home() / "trainings" / self._label
 
-    def folder_of(self, cell: Cell, seed: int = 0) -> Path:
+    def folder_of(self, cell: Cell, training_seed: int = 0) -> Path:
         """Return the folder of a training: its checkpoint, ``log.txt`` and ``reports.jsonl``."""
         digest = hashlib.sha256(cell.text.encode()).hexdigest()[:16]
-        return self.folder / f"{digest}-{self._number(seed)}"
+        return self.folder / f"{digest}-{self._number(training_seed)}"
 
     def _number(self, seed: Seed) -> int:
         return super()._number(seed) if self.stochastic else 0
 
     def measure(
-        self, cells: Sequence[Cell], questions: Sequence[Question], seed: Seed = 0
+        self,
+        cells: Sequence[Cell],
+        questions: Sequence[Question],
+        training_seed: Seed = 0,
     ) -> Measurement:
         """Answer from what was reported before, and train the rest in this process.
 
         The mean is over all seeds, and its cost that of all their trainings.
         """
         measure = super().measure
-        if seed != "mean" or self._n_seeds == 1:
-            return measure(cells, questions, seed)
+        if training_seed != "mean" or self._n_seeds == 1:
+            return measure(cells, questions, training_seed)
         answers = [measure(cells, questions, number) for number in range(self._n_seeds)]
         values = np.mean([answer.values for answer in answers], axis=0)
         return Measurement(values, np.sum([answer.cost for answer in answers], axis=0))
@@ -382,20 +385,23 @@ class Training(OwnBenchmark, TrainedBenchmark):
         epochs: int,
         metrics: Sequence[str] = (),
         *,
-        seed: Seed | None = None,
+        training_seed: Seed | None = None,
     ) -> float:
         """Return the seconds of training a cell on: of all epochs, if its checkpoint was gone.
 
         Raises:
             UserError: No such training is recorded.
         """
-        seed = self.default_seed if seed is None else seed
-        if seed == "mean":
+        training_seed = self.default_seed if training_seed is None else training_seed
+        if training_seed == "mean":
             seeds = range(self._n_seeds)
             return sum(
-                self.continued(cell, since, epochs, seed=number) for number in seeds
+                self.continued(cell, since, epochs, training_seed=number)
+                for number in seeds
             )
-        answers = self._cached_answers(cell, (since, epochs), self._number(seed))
+        answers = self._cached_answers(
+            cell, (since, epochs), self._number(training_seed)
+        )
         if epochs not in answers:
             raise UserError(
                 f"No training of {cell} for {epochs} epochs is in {self.cache.path}."

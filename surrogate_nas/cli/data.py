@@ -529,7 +529,9 @@ def query(
         int | None,
         "The length of the training run; the longest if left out.",
     ] = None,
-    seed: Annotated[int | None, "A training seed; the mean if left out."] = None,
+    training_seed: Annotated[
+        int | None, "A training seed; the mean if left out."
+    ] = None,
     with_: WithOption = None,
     json: JsonOption = False,
 ) -> None:
@@ -546,7 +548,7 @@ def query(
         cells_named(bench_.space, cells),
         metric,
         epochs=epochs,
-        seed=seed,
+        training_seed=training_seed,
     )
     answers = (
         results
@@ -554,9 +556,13 @@ def query(
         else [answer for by_name in results for answer in by_name.values()]
     )
     content = [answer.to_json() for answer in answers]
-    heads = ("cell", "metric", "epochs", "seed", "value", "unit", "source")
+    heads = ("cell", "metric", "epochs", "training_seed", "value", "unit", "source")
     rows = [[entry[head] for head in heads] for entry in content]
     for before, row in reversed(list(pairwise(rows))):
         if row[0] == before[0]:
             row[0] = ""  # a cell stands once
-    emit(content, json, lambda: show_table(heads, rows, spare=("source", "seed")))
+    emit(
+        content,
+        json,
+        lambda: show_table(heads, rows, spare=("source", "training_seed")),
+    )

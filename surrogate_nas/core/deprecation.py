@@ -36,7 +36,7 @@ def renamed(**names: str) -> Callable[[Callable[P, T]], Callable[P, T]]:
     def decorate(function: Callable[P, T]) -> Callable[P, T]:
         @wraps(function)
         def call(*args: Any, **given: Any) -> T:
-            for former in names.keys() & given.keys():
+            for former in [name for name in names if name in given]:
                 name, _, entry = names[former].partition(".")
                 if name in given and not entry:
                     raise TypeError(f"{former} is the former name of {name}; give one.")

@@ -163,7 +163,10 @@ class FreeTerms:
         """Collect the free terms of an `surrogate_nas.Objective`."""
         benchmark, terms = objective.benchmark, objective.terms
         # those of the terms come first
-        free = [untrained(benchmark, q, objective.seed) for q in objective.questions()]
+        free = [
+            untrained(benchmark, q, objective.training_seed)
+            for q in objective.questions()
+        ]
         penalties: list[list[tuple[float, Free]]] = [[] for _ in range(objective.parts)]
         whole = [True] * objective.parts
         for term, function in zip(terms, free, strict=False):
@@ -178,7 +181,7 @@ class FreeTerms:
             *((t.name, f) for t, f in zip(terms, free, strict=False) if not t.is_loss),
             *((str(limit), function) for limit, function, _ in limits),
         ]
-        metrics, proxies = _readable(benchmark, objective.seed)
+        metrics, proxies = _readable(benchmark, objective.training_seed)
         return cls(
             terms=tuple(name for name, function in named if function is not None),
             missing=tuple(name for name, function in named if function is None),

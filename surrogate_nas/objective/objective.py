@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from surrogate_nas.benchmarks import Benchmark, Question, load
 from surrogate_nas.benchmarks.base import Measurement, SeedPolicy, digest_of, lengths_of
 from surrogate_nas.core.arguments import checked
+from surrogate_nas.core.deprecation import former, renamed
 from surrogate_nas.core.digests import json_digest
 from surrogate_nas.core.errors import UserError
 from surrogate_nas.core.metrics import undeclared_direction
@@ -94,7 +95,9 @@ class Objective:
     """
 
     begun_as: str = ""
+    seed = former("seed", "training_seed")
 
+    @renamed(seed="training_seed")
     @checked
     def __init__(
         self,
@@ -102,7 +105,7 @@ class Objective:
         benchmark: str | Benchmark,
         *,
         subject_to: str | None = None,
-        seed: Seed | None = None,
+        training_seed: Seed | None = None,
         seed_policy: SeedPolicy | None = None,
         search_on_final: str | Sequence[str] = (),
     ) -> None:
@@ -113,7 +116,7 @@ class Objective:
                 several of either make a front.
             benchmark: An opened benchmark, or a name as `surrogate_nas.load` takes it.
             subject_to: Further limits as text.
-            seed: The training seed that answers are read for, or ``"mean"``; None for the
+            training_seed: The training seed that answers are read for, or ``"mean"``; None for the
                 benchmark's default.
             seed_policy: ``mean`` for a search that sees what is reported, ``draw`` for one that
                 sees a single training of each cell, drawn by run and cell, while reports and regret
@@ -133,9 +136,11 @@ class Objective:
             )
         objectives = parsed(expression, subject_to)
         self.benchmark = benchmark
-        self.seed: Seed = benchmark.default_seed if seed is None else seed
+        self.training_seed: Seed = (
+            benchmark.default_seed if training_seed is None else training_seed
+        )
         self.search_on_final = _names(search_on_final)
-        self.seed_policy = checked_policy(seed_policy, seed, benchmark)
+        self.seed_policy = checked_policy(seed_policy, training_seed, benchmark)
         self._questions: list[Question] = []
         self._seeds: dict[tuple[Question, ...], SingleSeeds | None] = {}
         self.diversity_weight = sum(
@@ -221,7 +226,9 @@ class Objective:
     def seed_of(self, draw: Draw, cell: Cell) -> Seed:
         """Return the seed that a search sees: the drawn one if it is trained on demand."""
         return (
-            draw.number(self.trained_seeds, cell) if self.trained_seeds else self.seed
+            draw.number(self.trained_seeds, cell)
+            if self.trained_seeds
+            else self.training_seed
         )
 
     def _merged(self, part: Expression) -> list[Term]:
@@ -238,7 +245,7 @@ class Objective:
         metric = self.benchmark.metric(term.metric)
         if metric.quantity == "undeclared":
             raise undeclared_direction(metric.name, self.benchmark.name)
-        median, worst = self.benchmark.scale(question, self.seed)
+        median, worst = self.benchmark.scale(question, self.training_seed)
         own = median, self._median_of(question)
         divided = loss_divisor(metric) if metric.is_loss else own
         if not divided[0] > 0:
@@ -300,7 +307,7 @@ class Objective:
         resolved = replace(constraint, epochs=question.epochs)
         scale = abs(constraint.limit)
         if not scale > _NOTHING or not self.benchmark.is_dear(question.metric):
-            median = abs(self.benchmark.scale(question, self.seed)[0])
+            median = abs(self.benchmark.scale(question, self.training_seed)[0])
             scale = next((size for size in (scale, median) if size > _NOTHING), 1.0)
         return resolved, len(self._questions) - 1, scale
 
@@ -356,7 +363,7 @@ class Objective:
 
     def _fingerprint(self, data: Any) -> str:
         proxies = {digest_of(self.benchmark.space, q.metric) for q in self._questions}
-        is_mean = self.seed == "mean"
+        is_mean = self.training_seed == "mean"
         where_any = {
             "proxies": sorted(proxies - {""}),
             "seed_policy": self.draws and self.seed_policy,
@@ -367,7 +374,7 @@ class Objective:
             "benchmark": self.benchmark.identity,
             "data": data,
             "expression": str(self),
-            "seed": self.seed,
+            "seed": self.training_seed,
             "constants": [term.constants() for term in self.terms],
             "cost": self.benchmark.cost,
             "conventions": CONVENTIONS,
@@ -383,7 +390,7 @@ class Objective:
         return Objective(
             str(self),
             benchmark,
-            seed=self.seed,
+            training_seed=self.training_seed,
             seed_policy=self.seed_policy,
             search_on_final=self.search_on_final,
         )
@@ -407,7 +414,7 @@ class Objective:
             "terms": [term.constants() for term in self.terms],
             "diversity_weight": self.diversity_weight,
             "constraints": [str(constraint) for constraint, *_ in self.constraints],
-            "seed": self.seed,
+            "seed": self.training_seed,
             "seed_policy": self.seed_policy,
             "search_on_final": list(self.search_on_final),
             "cost": self.benchmark.cost,
@@ -533,7 +540,7 @@ class Objective:
         space: Any = self.benchmark.space
         own = cells if cells is space else [space.cell(cell) for cell in cells]
         asked = self._questions if questions is None else questions
-        return self.benchmark.measure(own, asked, self.seed)
+        return self.benchmark.measure(own, asked, self.training_seed)
 
     def seen(
         self,
@@ -555,7 +562,7 @@ class Objective:
                 self.benchmark.measure([c], asked, self.seed_of(draw, c)) for c in own
             ]
             return Measurement(*map(np.concatenate, zip(*measurements, strict=True)))
-        values, cost = self.benchmark.measure(own, asked, self.seed)
+        values, cost = self.benchmark.measure(own, asked, self.training_seed)
         seeds = self.single_seeds(asked)
         if seeds is None:
             names = ", ".join(map(str, asked))
@@ -566,7 +573,7 @@ class Objective:
 
     def untrained(self, question: Question, cell: Cell) -> float | None:
         """Return a value in its own unit that needs no training; None if it needs one."""
-        free = untrained(self.benchmark, question, self.seed)
+        free = untrained(self.benchmark, question, self.training_seed)
         return None if free is None else float(free([cell])[0])
 
     def single_seeds(

@@ -583,7 +583,9 @@ def stored_objective(
             description["address"], with_=description.get("with", ()), named=named
         )
         read = structs.asdict(ObjectiveOptions.read(stored))
-        objective = Objective(stored["expression"], opened, seed=stored["seed"], **read)
+        objective = Objective(
+            stored["expression"], opened, training_seed=stored["seed"], **read
+        )
         return as_begun(objective, description)
     except UserError as error:
         raise type(error)(f"{folder}: {error}") from error

@@ -203,7 +203,8 @@ def _table(name: str, sizes: Sequence[int]) -> Row:
     seeds = seeds if len(seeds) > 1 else ()
     read: Sequence[Seed] = seeds or ("mean",)
     enough = min(
-        int(np.isfinite(bench.column(*question, seed=seed)).sum()) for seed in read
+        int(np.isfinite(bench.column(*question, training_seed=seed)).sum())
+        for seed in read
     )
     notes = [bench.banner] if bench.banner else []
     missing = [n for n in sizes if n + 30 > enough]  # some are left to test on
@@ -241,9 +242,10 @@ def _fit(
     metric = bench.metric(question.metric)
     seeds: Sequence[Seed] = table["seeds"] or ("mean",)
     learned, noisy = (
-        bench.column(*question, seed=seeds[(draw + i) % len(seeds)]) for i in range(2)
+        bench.column(*question, training_seed=seeds[(draw + i) % len(seeds)])
+        for i in range(2)
     )
-    truth = bench.column(*question, seed="mean")
+    truth = bench.column(*question, training_seed="mean")
     drawn = int(np.random.SeedSequence([seed, draw]).generate_state(1)[0])
     split = split_cells(cells, learned, n_train, table["split"], drawn)
     test = split.test[np.isfinite(truth[split.test])][:2000]

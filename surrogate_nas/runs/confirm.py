@@ -263,13 +263,15 @@ def _fresh_seeds(
 ) -> list[int]:
     """The seeds of a cell that a search did not see: `n`, or those that a table holds."""
     if _trains_any_seed(objective):
-        return [*islice((s for s in count(FIRST_FRESH) if s != objective.seed), n)]
+        return [
+            *islice((s for s in count(FIRST_FRESH) if s != objective.training_seed), n)
+        ]
     seeds = objective.single_seeds()
     assert seeds is not None and cell.index is not None
     fresh: list[int] = seeds.numbers[seeds.held[cell.index]].tolist()
     if all(trial.cell != cell for trial in run.trials):
         return fresh
-    seen = objective.seed
+    seen = objective.training_seed
     if objective.draws:
         seen = int(seeds.numbers[Draw(root, run.run).places(seeds, [cell])[0]])
     return [seed for seed in fresh if seed != seen]
@@ -323,7 +325,9 @@ def _rows(
 
 
 def _trains_any_seed(objective: Objective) -> bool:
-    is_seeded = objective.benchmark.default_seed != "mean" and objective.seed != "mean"
+    is_seeded = (
+        objective.benchmark.default_seed != "mean" and objective.training_seed != "mean"
+    )
     return bool(objective.trained_seeds) or is_seeded
 
 
@@ -342,7 +346,7 @@ def _check_held(objective: Objective, wanted: int, reference: Cell | None) -> No
         )
     most = int(seeds.held.sum(axis=1).max())
     there = f"{name} holds {plural(most, 'seed')} of {asked}"
-    if objective.seed == "mean" and not objective.draws:
+    if objective.training_seed == "mean" and not objective.draws:
         raise UserError(
             f"{there}, and the search sees the mean of all: none is fresh. With --seed-policy draw"
             f" it sees 1, which leaves {most - 1}."

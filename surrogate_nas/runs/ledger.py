@@ -297,7 +297,9 @@ class Ledger:
             if question.epochs is not None
         ]
         seed = self.objective.seed_of(self.draw, cell)
-        return self.objective.benchmark.continued(cell, since, epochs, asked, seed=seed)
+        return self.objective.benchmark.continued(
+            cell, since, epochs, asked, training_seed=seed
+        )
 
     def trial(
         self, outcome: Outcome, started: float, finished: float | None = None

@@ -397,7 +397,7 @@ class Experiment:
             asked = [
                 str(benchmark.path),
                 self.objective.questions(),
-                self.objective.seed,
+                self.objective.training_seed,
             ]
             share("surrogate_nas.benchmarks.table:open_in_server", json.dumps(asked))
         if (

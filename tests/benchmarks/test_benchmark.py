@@ -44,13 +44,13 @@ def seeded(tmp_path):
 
 
 def test_one_cell_one_metric_is_an_answer(seeded, space):
-    answer = seeded.query(space[4], "valid_error", epochs=200, seed=888)
+    answer = seeded.query(space[4], "valid_error", epochs=200, training_seed=888)
     assert isinstance(answer, Answer)
     assert answer == 6.0
     assert answer + 1 == 7.0
     assert answer.value == 6.0
     assert type(answer.value) is float
-    assert (answer.cell, answer.metric, answer.epochs, answer.seed) == (
+    assert (answer.cell, answer.metric, answer.epochs, answer.training_seed) == (
         space[4],
         "valid_error",
         200,
@@ -61,7 +61,7 @@ def test_one_cell_one_metric_is_an_answer(seeded, space):
         "cell": str(space[4]),
         "metric": "valid_error",
         "epochs": 200,
-        "seed": 888,
+        "training_seed": 888,
         "value": 6.0,
         "unit": "%",
         "source": answer.source,
@@ -86,22 +86,22 @@ def test_the_shapes_of_a_query(seeded, space):
 
 def test_a_mean_says_how_many_seeds_it_is_over(seeded, space):
     assert seeded.query(space[0], "valid_error").n_seeds == 2
-    assert seeded.query(space[0], "valid_error").seed == "mean"
+    assert seeded.query(space[0], "valid_error").training_seed == "mean"
     assert seeded.query(space[N - 1], "valid_error").n_seeds == 1
 
 
 def test_no_seed_is_ever_imputed(seeded, space):
-    assert seeded.query(space[N - 1], "valid_error", seed=777) == N - 1
+    assert seeded.query(space[N - 1], "valid_error", training_seed=777) == N - 1
     with pytest.raises(
         UserError, match=r"no valid_error\[200\] for .*seed 888.*holds 7812 of 15625"
     ):
-        seeded.query(space[N - 1], "valid_error", seed=888)
+        seeded.query(space[N - 1], "valid_error", training_seed=888)
     with pytest.raises(UserError, match="for the seeds 777, 888 and their mean"):
-        seeded.query(space[0], "valid_error", seed=999)
+        seeded.query(space[0], "valid_error", training_seed=999)
     with pytest.raises(UserError, match="latency@thing"):
         seeded.query(space[7], "latency@thing")
     with pytest.raises(UserError, match=r"no valid_error\[200\] for .*seed 888"):
-        seeded.query([space[0], space[N - 1]], seed=888)
+        seeded.query([space[0], space[N - 1]], training_seed=888)
 
 
 def test_a_cost_that_a_cell_lacks_is_left_out_where_no_metric_is_named(seeded, space):
@@ -130,7 +130,7 @@ def test_unknown_names_are_user_errors_with_the_nearest(seeded, space):
 
 
 def test_a_column_is_the_whole_space_and_cannot_be_changed(seeded, space):
-    column = seeded.column("valid_error", epochs=200, seed=777)
+    column = seeded.column("valid_error", epochs=200, training_seed=777)
     assert column.shape == (len(space),)
     assert (column == np.arange(N)).all()
     assert (seeded.column("test_error") == seeded.column("valid_error")).all()
@@ -172,7 +172,7 @@ def test_analog_answers_cost_one_unit_each_and_carry_the_banner(analog, space):
     assert "nothing held out" in analog.banner
     assert {m.kind for m in analog.metrics} == {"search"}
     answer = analog.query(space[3], "digital_error")
-    assert (answer.epochs, answer.seed, answer.unit) == (None, None, "%")
+    assert (answer.epochs, answer.training_seed, answer.unit) == (None, None, "%")
 
 
 def test_scales_are_median_and_maximum_over_the_whole_space(seeded):
@@ -219,9 +219,9 @@ def test_a_changed_table_is_opened_anew(space):
 
 
 def test_an_index_is_a_cell(seeded, space):
-    assert seeded.query(4, "valid_error", seed=888) == 6.0
+    assert seeded.query(4, "valid_error", training_seed=888) == 6.0
     assert seeded.query(
-        [np.int64(4), space[5], str(space[6])], "valid_error", seed=777
+        [np.int64(4), space[5], str(space[6])], "valid_error", training_seed=777
     ) == [
         4.0,
         5.0,

@@ -37,7 +37,12 @@ def kept(home):
 def test_a_cell_is_trained_once_and_kept(bench, tmp_path):
     cell = bench.space[11]
     first = bench.query(cell, "valid_loss")
-    assert (first.epochs, first.seed, first.unit, first.n_seeds) == (1, 0, "nats", 1)
+    assert (first.epochs, first.training_seed, first.unit, first.n_seeds) == (
+        1,
+        0,
+        "nats",
+        1,
+    )
     again = LiveBenchmark(TINY)
     assert again.query(cell, "valid_loss") == first
     assert (
@@ -53,13 +58,13 @@ def test_epochs_and_seeds_are_trainings_of_their_own(bench, tmp_path):
     answers = [
         bench.query(cell, "train_loss", epochs=1),
         bench.query(cell, "train_loss", epochs=2),
-        bench.query(cell, "train_loss", epochs=1, seed=1),
+        bench.query(cell, "train_loss", epochs=1, training_seed=1),
     ]
     assert len(set(answers)) == len(kept(tmp_path)) == 3
     with pytest.raises(UserError, match="The number of epochs must be"):
         bench.query(cell, "train_loss", epochs=0)
     with pytest.raises(UserError, match="one seed at a time"):
-        bench.query(cell, "train_loss", seed="mean")
+        bench.query(cell, "train_loss", training_seed="mean")
 
 
 def test_an_answer_does_not_depend_on_what_else_is_asked(bench, tmp_path, monkeypatch):

@@ -79,8 +79,8 @@ def test_a_table_of_losses_tells_what_each_training_told(exact):
     assert len(exact.space) == 14 and exact.objective == "valid_loss@focal + 0.1*params"
     answer = exact.query(exact.space[0], "valid_error@brier")
     assert (answer.n_seeds, answer.unit) == (1, "%")
-    assert answer == exact.query(exact.space[0], "valid_error@brier", seed=0)
-    assert np.isfinite(exact.column("valid_loss@brier", seed=1)).sum() == 11
+    assert answer == exact.query(exact.space[0], "valid_error@brier", training_seed=0)
+    assert np.isfinite(exact.column("valid_loss@brier", training_seed=1)).sum() == 11
     assert exact.banner == "" and exact.metric("test_error@brier").kind == "final"
 
 

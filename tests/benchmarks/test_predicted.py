@@ -139,7 +139,7 @@ def test_what_an_answer_costs(bench):
 
 def test_bad_questions(bench, snas):
     with pytest.raises(UserError, match="knows no seeds, so there is no seed 3"):
-        bench.query("DARTS_V2", "valid_error", seed=3)
+        bench.query("DARTS_V2", "valid_error", training_seed=3)
     refused = snas(
         "query", "nb301", "DARTS_V2", "--metric", "valid_error", "--epochs", 99
     )

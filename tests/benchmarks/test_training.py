@@ -689,7 +689,7 @@ def test_a_command_trains_and_goes_on():
     (early,), cost = asked(bench, 3, seed=2)
     (late,), whole = asked(bench, 9, seed=2)
     assert (early, late) == (50 / 3 + 2, 50 / 9 + 2) and whole > cost > 0
-    assert bench.continued(CELL, 3, 9, seed=2) == pytest.approx(whole - cost)
+    assert bench.continued(CELL, 3, 9, training_seed=2) == pytest.approx(whole - cost)
     said = (bench.folder_of(CELL, 2) / "log.txt").read_text().splitlines()
     assert said == ["begins at 0", "begins at 3"]
 

@@ -47,9 +47,7 @@ def test_query_gives_one_answer_a_cell_and_metric(snas):
         "query analog-cifar10", CELL, CELL, "--metric", "params", "--json"
     ).json
     assert [a["value"] for a in answers] == [802426.0, 802426.0]
-    assert {"cell", "metric", "epochs", "seed", "value", "unit", "source"} <= set(
-        answers[0]
-    )
+    assert {"cell", "metric", "epochs", "training_seed", "value"} <= set(answers[0])
     every = snas("query analog-cifar10", CELL, "--json").json
     assert {a["metric"] for a in every} >= {"digital_error", "params", "depth"}
     assert "802426" in snas("query analog-cifar10", CELL, "--metric", "params").out

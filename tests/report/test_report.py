@@ -548,9 +548,10 @@ def test_everything_that_was_used_is_cited_once(small):
 class Several(Delayed):
     """Answers several cells one after another, as live training does."""
 
-    def measure(self, cells, questions, seed="mean"):
+    def measure(self, cells, questions, training_seed="mean"):
         answers = [
-            super(Several, self).measure([cell], questions, seed) for cell in cells
+            super(Several, self).measure([cell], questions, training_seed)
+            for cell in cells
         ]
         values = np.concatenate([answer.values for answer in answers])
         return Measurement(values, np.concatenate([answer.cost for answer in answers]))

@@ -101,8 +101,8 @@ class Delayed(Benchmark):
     def question(self, name, epochs=None):
         return self.table.question(name, epochs)
 
-    def scale(self, question, seed="mean"):
-        return self.table.scale(question, seed)
+    def scale(self, question, training_seed="mean"):
+        return self.table.scale(question, training_seed)
 
     def continued(
         self,
@@ -111,9 +111,11 @@ class Delayed(Benchmark):
         epochs,
         metrics=(),
         *,
-        seed=None,
+        training_seed=None,
     ):
-        return self.table.continued(cell, since, epochs, metrics, seed=seed)
+        return self.table.continued(
+            cell, since, epochs, metrics, training_seed=training_seed
+        )
 
     def predicted_cost(self, cell, epochs):
         if not self.knows_costs:
@@ -121,8 +123,8 @@ class Delayed(Benchmark):
         questions = [self.table.question("valid_error", epochs)]
         return float(self.table.measure([cell], questions).cost[0])
 
-    def measure(self, cells, questions, seed="mean"):
-        answer = self.table.measure(cells, questions, seed)
+    def measure(self, cells, questions, training_seed="mean"):
+        answer = self.table.measure(cells, questions, training_seed)
         (cell,) = cells
         time.sleep(
             self.scale_of_time * float(answer.cost[0]) + self.jitter * random.random()

@@ -52,15 +52,15 @@ class Noisy(sn.Computed):
         self.failing = failing
         self.split = split
 
-    def measure(self, cells, questions, seed=0):
-        assert isinstance(seed, int)
+    def measure(self, cells, questions, training_seed=0):
+        assert isinstance(training_seed, int)
         values, cost = super().measure(cells, questions)
         for row, cell in enumerate(cells):
             assert cell.index is not None
-            if cell.index in self.failing and seed >= FIRST_FRESH:
+            if cell.index in self.failing and training_seed >= FIRST_FRESH:
                 raise EvaluationError("out of memory", "resources", cost=0.5)
-            noise = np.random.default_rng([seed, cell.index]).normal()
-            noise += self.split * np.random.default_rng(seed).normal()
+            noise = np.random.default_rng([training_seed, cell.index]).normal()
+            noise += self.split * np.random.default_rng(training_seed).normal()
             values[row] += [
                 noise * (question.metric == "valid_error") for question in questions
             ]
@@ -180,7 +180,7 @@ def test_the_best_cells_and_the_reference_are_trained_with_the_same_fresh_seeds(
 
 
 def test_the_seed_of_the_search_is_never_fresh():
-    objective = Objective("valid_error", Noisy(), seed=FIRST_FRESH + 1)
+    objective = Objective("valid_error", Noisy(), training_seed=FIRST_FRESH + 1)
     run = sn.search(objective.benchmark, "random", objective, budget=20)
     (one,) = confirm(objective, run, 1, 2).cells
     assert one.seeds == (FIRST_FRESH, FIRST_FRESH + 2)
@@ -282,11 +282,16 @@ def test_a_table_gives_seeds_that_the_search_did_not_see():
         (place,) = Draw(0, 5).places(held, [one.cell])
         assert int(held.numbers[place]) not in one.seeds and len(one.seeds) == 2
         stored = [
-            float(bench.query(one.cell, "valid_loss", seed=seed)) for seed in one.seeds
+            float(bench.query(one.cell, "valid_loss", training_seed=seed))
+            for seed in one.seeds
         ]
         assert list(one.scores) == pytest.approx(stored)
         assert one.seen == pytest.approx(
-            float(bench.query(one.cell, "valid_loss", seed=int(held.numbers[place])))
+            float(
+                bench.query(
+                    one.cell, "valid_loss", training_seed=int(held.numbers[place])
+                )
+            )
         )
 
 

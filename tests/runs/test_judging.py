@@ -107,7 +107,7 @@ def test_a_training_goes_on_by_its_drawn_seed_and_is_charged_for_that(
 ):
     for cell in [SPACE.at((width, 0, 0)) for width in range(3)]:
         for seed in range(3):  # so that the last answer of a cell may be another seed's
-            mine.query(cell, LOSS, seed=seed, epochs=1)
+            mine.query(cell, LOSS, training_seed=seed, epochs=1)
     run = sn.search(mine, "asha", budget=16, run=2, parallel=slots)
     deepest = {}
     for trial in run.trials:
@@ -202,10 +202,12 @@ def test_what_its_results_depend_on(mine):
     fingerprints = {Objective(LOSS, training(seeds)).fingerprint for seeds in (1, 3, 5)}
     assert len(fingerprints) == 3
     assert (
-        Objective(LOSS, training(1)).seed == 0
+        Objective(LOSS, training(1)).training_seed == 0
         and not Objective(LOSS, training(1)).draws
     )
-    assert Objective(LOSS, mine).draws and not Objective(LOSS, mine, seed=1).draws
+    assert (
+        Objective(LOSS, mine).draws and not Objective(LOSS, mine, training_seed=1).draws
+    )
 
 
 def _trains(_cell, trial):

@@ -109,8 +109,10 @@ def test_a_table_has_what_the_training_says_and_can_be_searched(snas, here):
     }
     for seed in (0, 1):
         for epochs in (1, 3):
-            values = table.query(CELL, "test_error", epochs=epochs, seed=seed)
-            assert values == mine.query(CELL, "test_error", epochs=epochs, seed=seed)
+            values = table.query(CELL, "test_error", epochs=epochs, training_seed=seed)
+            assert values == mine.query(
+                CELL, "test_error", epochs=epochs, training_seed=seed
+            )
     mean = table.query(CELL, "valid_error")
     assert (mean, mean.n_seeds) == (50 / 3 + 2 + 0.5, 2)
     assert table.query(CELL, "params") == 3.0
@@ -279,7 +281,9 @@ def test_a_task_is_trained_once_for_each_functional_class(snas):
     assert isinstance(table, TableBenchmark) and table.space is live.space
     cell = live.space[5]
     for name in ("valid_loss", "test_error"):
-        assert table.query(cell, name, seed=1) == live.query(cell, name, seed=1)
+        assert table.query(cell, name, training_seed=1) == live.query(
+            cell, name, training_seed=1
+        )
     assert table.cost == "seconds" and table.query(cell, "train_seconds").value > 0
     assert table.query(cell, "valid_loss").n_seeds == 2
     assert snas("search", table.name, "--budget", 5).code == 0

@@ -243,7 +243,9 @@ def test_what_results_cannot_depend_on_may_change(place, tmp_path):
 
 @pytest.mark.usefixtures("place")
 def test_a_folder_of_one_training_seed_is_not_gone_on_with_by_another(tmp_path):
-    one, other = (sn.Objective(OBJECTIVE, "growing", seed=seed) for seed in (777, 888))
+    one, other = (
+        sn.Objective(OBJECTIVE, "growing", training_seed=seed) for seed in (777, 888)
+    )
     compared(tmp_path, objective=one)
     before = files(tmp_path)
     with pytest.raises(
@@ -251,7 +253,7 @@ def test_a_folder_of_one_training_seed_is_not_gone_on_with_by_another(tmp_path):
     ):
         compared(tmp_path, runs=4, objective=other)
     assert files(tmp_path) == before
-    assert compared(tmp_path, runs=4, objective=one).objective.seed == 777
+    assert compared(tmp_path, runs=4, objective=one).objective.training_seed == 777
 
 
 def test_other_numbers_are_refused_also_of_cells_that_no_run_met(place, tmp_path):

@@ -343,7 +343,7 @@ def test_a_comparison_trains_in_slots_and_says_so(tmp_path):
 class Counting(Delayed):
     """Notes which trainings run beside each one, and what each has of the machine."""
 
-    def measure(self, cells, questions, seed="mean"):
+    def measure(self, cells, questions, training_seed="mean"):
         assert self.folder is not None
         running = self.folder.with_name("running")
         device = os.environ.get("CUDA_VISIBLE_DEVICES", "all")
@@ -354,7 +354,7 @@ class Counting(Delayed):
             beside = "; ".join(sorted(path.name for path in running.iterdir()))
             with self.folder.with_name("beside").open("a") as file:
                 file.write(f"{beside}\n")
-            return super().measure(cells, questions, seed)
+            return super().measure(cells, questions, training_seed)
         finally:
             mark.unlink()
 
@@ -489,7 +489,7 @@ def test_a_run_by_the_clock_that_was_interrupted_ends_as_an_undisturbed_one(
 class Seen(Delayed):
     """Answers what a slot sees of the machine."""
 
-    def measure(self, cells, questions, seed="mean"):
+    def measure(self, cells, questions, training_seed="mean"):
         time.sleep(0.05)
         assert self.folder is not None
         seen = [
@@ -497,7 +497,7 @@ class Seen(Delayed):
             for name in ("CUDA_VISIBLE_DEVICES", "OMP_NUM_THREADS")
         ]
         (self.folder / f"{os.getpid()} {' '.join(seen)}").touch()
-        return self.table.measure(cells, questions, seed)
+        return self.table.measure(cells, questions, training_seed)
 
 
 @pytest.mark.parametrize(

@@ -272,7 +272,7 @@ def test_a_draw_is_refused_where_it_cannot_be(noisy, path, snas):
     ):
         run_suite(Suite("two", "one policy", [problem], [Entry("random", 1)]))
     with pytest.raises(UserError, match="drawn or named"):
-        sn.Objective("valid_error", noisy, seed=777, seed_policy="draw")
+        sn.Objective("valid_error", noisy, training_seed=777, seed_policy="draw")
     assert (
         noisy.describe()["seeds"] == [777, 888, 999]
         and sn.load("analog-cifar10").describe()["seeds"] == []

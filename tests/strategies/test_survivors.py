@@ -126,7 +126,7 @@ class OneCurve(TableBenchmark):
         epochs,
         metrics=(),
         *,
-        seed=None,
+        training_seed=None,
     ):
         return epochs - since + 1.0
 

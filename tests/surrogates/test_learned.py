@@ -52,9 +52,9 @@ def test_it_answers_with_means_and_knows_no_seed(files):
     mean, _ = bench.prediction("valid_error")
     np.testing.assert_array_equal(bench.column("valid_error"), mean)
     with pytest.raises(UserError, match="there is no seed 1"):
-        bench.column("valid_error", seed=1)
+        bench.column("valid_error", training_seed=1)
     with pytest.raises(UserError, match="there is no seed 1"):
-        bench.query(bench.space[3], "valid_error", seed=1)
+        bench.query(bench.space[3], "valid_error", training_seed=1)
 
 
 def test_a_search_on_it_reads_the_incumbent_again_from_the_truth(files, small):

@@ -109,7 +109,9 @@ def test_a_table_is_assembled_when_it_is_first_used(small):
         and table_path("lcdb-44").is_file()
     )
     assert (
-        bench.query("lcdb(learner=BernoulliNB)", "test_error", epochs=64, seed=0).value
+        bench.query(
+            "lcdb(learner=BernoulliNB)", "test_error", epochs=64, training_seed=0
+        ).value
         == 25.0
     )
     assert not table_path("lcdb-3").exists()

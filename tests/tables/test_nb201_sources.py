@@ -68,7 +68,7 @@ def test_a_comparison_runs_without_any_fetched_file(offline, snas, tmp_path):
     assert charged.tolist() == [
         float(bench.query(cell, "train_seconds")) for cell in cells
     ]
-    assert bench.query(cells[0], "valid_error", seed=888).n_seeds == 1
+    assert bench.query(cells[0], "valid_error", training_seed=888).n_seeds == 1
     with pytest.raises(UserError, match="run snas data fetch nb201"):
         bench.column("test_error")
 

@@ -104,7 +104,7 @@ def run_searches(
 
 @lru_cache(maxsize=8)
 def _objective(benchmark: str, objective: str, seed: int | None) -> Objective:
-    return Objective(objective, load(benchmark), seed=seed)
+    return Objective(objective, load(benchmark), training_seed=seed)
 
 
 def trajectory_of(job: tuple[Any, ...]) -> Trajectory:

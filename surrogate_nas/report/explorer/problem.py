@@ -348,7 +348,7 @@ class ProblemData:
         self, question: Question, group: str, selection: Selection
     ) -> Values | None:
         if selection.places is not None:
-            seed = self.objective.seed if group == READ else None
+            seed = self.objective.training_seed if group == READ else None
             try:
                 column = self.benchmark.column(question.metric, question.epochs, seed)
             except UserError:  # the table may lack the mean over seeds
@@ -359,7 +359,7 @@ class ProblemData:
             return np.array(
                 [trial.values.get(name, np.nan) for trial in selection.trials]
             )
-        free = self.benchmark.free(question, self.objective.seed)
+        free = self.benchmark.free(question, self.objective.training_seed)
         cells = [trial.cell for trial in selection.trials]
         return None if free is None else np.asarray(free(cells), dtype=np.float64)
 

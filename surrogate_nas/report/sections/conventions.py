@@ -238,14 +238,14 @@ def _seeds(objective: Objective) -> str:
         return _JUDGED.format(seeds=len(objective.trained_seeds))
     if objective.draws:
         return _DRAWN
-    if objective.seed == "mean":
+    if objective.training_seed == "mean":
         return (
             "Every value is the mean over the training seeds that the benchmark holds for the cell;"
             " the optimum and regret follow the same convention."
         )
     return (
-        f"Every value is that of training seed {objective.seed}; the optimum and regret follow that"
-        " convention."
+        f"Every value is that of training seed {objective.training_seed}; the optimum and regret"
+        " follow that convention."
     )
 
 

@@ -1,0 +1,60 @@
+"""The names of 0.1.0 that work with a warning."""
+
+import json
+
+import pytest
+
+import surrogate_nas as sn
+from tests.conftest import CELL
+
+NAME = "analog-cifar10"
+
+
+@pytest.mark.parametrize(
+    ("call", "value", "told"),
+    [
+        (
+            lambda: sn.load(NAME).query(CELL, "params", seed="mean"),
+            802426,
+            r"Benchmark\.query\(seed=\) is now Benchmark\.query\(training_seed=\)",
+        ),
+        (
+            lambda: sn.load(NAME).column("params", seed="mean").size,
+            15625,
+            r"Benchmark\.column\(seed=\) is now Benchmark\.column\(training_seed=\)",
+        ),
+        (
+            lambda: sn.Objective("digital_error", NAME, seed="mean").training_seed,
+            "mean",
+            r"Objective\(seed=\) is now Objective\(training_seed=\)",
+        ),
+        (
+            lambda: sn.Objective("digital_error", NAME).seed,
+            "mean",
+            r"Objective\.seed is now training_seed",
+        ),
+        (
+            lambda: sn.load("fashion").query(CELL, "valid_error").seed,
+            "mean",
+            r"Answer\.seed is now training_seed",
+        ),
+    ],
+)
+def test_a_name_of_0_1_0_works_with_a_warning(call, value, told):
+    with pytest.warns(DeprecationWarning, match=told) as warned:
+        assert call() == value
+    assert [warning.filename for warning in warned] == [__file__]
+
+
+@pytest.mark.parametrize(
+    ("command", "told"),
+    [
+        (
+            f"query {NAME} 0 --metric params --seed=0 --json",
+            "--seed is now --training-seed",
+        )
+    ],
+)
+def test_a_flag_of_0_1_0_works_with_a_line(snas, command, told):
+    run = snas(command)
+    assert told in run.err and json.loads(run.out)
