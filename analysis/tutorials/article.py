@@ -17,8 +17,6 @@ import torch
 from torch import Tensor, nn
 
 import surrogate_nas as sn
-from surrogate_nas.space import macro
-from surrogate_nas.training.tasks import task_named
 
 FOLDER = Path("results/tutorials/article")
 FOLDER.mkdir(parents=True, exist_ok=True)
@@ -31,7 +29,7 @@ FOLDER.mkdir(parents=True, exist_ok=True)
 # one for each number of channels.
 
 # %%
-SPACE, TASK = macro(), task_named("digits")
+SPACE, TASK = sn.space_named("macro"), sn.task_named("digits")
 print(dict(zip(SPACE.positions, SPACE.options, strict=True)))
 
 

@@ -14,7 +14,6 @@ import numpy as np
 
 import surrogate_nas as sn
 from analysis.papers import PAPERS, reproduce
-from surrogate_nas.stats.summaries import summarise
 
 FOLDER = Path("results/tutorials/paper")
 shutil.rmtree(FOLDER, ignore_errors=True)
@@ -148,11 +147,9 @@ seen = {
 }
 quiet, noisy = seen["mean"], seen["draw"]
 for name in STRATEGIES:
-    regrets = summarise(100 * quiet.regrets(name))
-    low, high = regrets.ci95
-    print(
-        f"{name:18} regret {regrets.mean:.2f} points, 95 % interval {low:.2f} to {high:.2f}"
-    )
+    regrets = 100 * quiet.regrets(name)
+    half = 1.96 * regrets.std() / np.sqrt(len(regrets))
+    print(f"{name:18} regret {regrets.mean():.2f} ± {half:.2f} points")
 for test in quiet.tests:
     print(
         f"{test.first:18} better than {test.second:13} in {test.wins:2} of 30, worse in {test.losses:2}: "  # noqa: E501
@@ -161,8 +158,8 @@ for test in quiet.tests:
 
 # %% [markdown]
 # *Regret* is the distance from the best cell of a run to the optimum, in points of validation
-# error. In 95 % of such experiments the interval contains the true mean. p is corrected for six
-# comparisons (Holm).
+# error. After ± stands half of a 95 % interval: in 95 % of such experiments it contains the true
+# mean. p is corrected for six comparisons (Holm).
 
 # %%
 p = {(test.first, test.second): test.p_holm for test in quiet.tests}

@@ -20,7 +20,6 @@ import matplotlib.pyplot as plt
 import numpy as np
 
 import surrogate_nas as sn
-from surrogate_nas.stats.summaries import interval
 
 FOLDER = Path("results/tutorials/strategy")
 shutil.rmtree(FOLDER, ignore_errors=True)
@@ -187,9 +186,9 @@ for name in made.strategies:
         np.array([made.anytime(run).score[cells - 1] for run in made.runs_of(name)])
         - made.optimum
     )
-    low, high = interval(curves)
-    (line,) = axes.plot(cells, curves.mean(axis=0), label=name)
-    axes.fill_between(cells, low, high, color=line.get_color(), alpha=0.15, linewidth=0)
+    mean, half = curves.mean(axis=0), 1.96 * curves.std(axis=0) / np.sqrt(len(curves))
+    axes.plot(cells, mean, label=name)
+    axes.fill_between(cells, mean - half, mean + half, alpha=0.15, linewidth=0)
 axes.set(
     xlabel="evaluated cells (the first ten are the same for all)",
     ylabel="mean regret",

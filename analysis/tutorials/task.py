@@ -17,11 +17,9 @@ from pathlib import Path
 
 import matplotlib.pyplot as plt
 import numpy as np
+from scipy.stats import wilcoxon
 
 import surrogate_nas as sn
-from surrogate_nas.space import drawn_cells, nb201
-from surrogate_nas.stats.summaries import signed_rank
-from surrogate_nas.training import task_named, train
 
 FOLDER = Path("results/tutorials/task")
 shutil.rmtree(FOLDER, ignore_errors=True)
@@ -65,8 +63,7 @@ print(FILE.read_text())
 TASK = '''
 import numpy as np
 
-from surrogate_nas.training.tasks import Schedule, Task
-from surrogate_nas.training.tasks import split_images
+import surrogate_nas as sn
 
 
 def load():
@@ -77,20 +74,20 @@ def load():
     row, column = np.mgrid[:8, :8]
     across = np.cos(angle)[:, None, None] * row + np.sin(angle)[:, None, None] * column
     images = np.sin(2.2 * across + phase[:, None, None]) + rng.normal(size=(800, 8, 8))
-    return split_images(images[:, None], labels, (320, 240, 240))
+    return sn.split_images(images[:, None], labels, (320, 240, 240))
 
 
-Stripes = Task(
+Stripes = sn.Task(
     name="Stripes",
     title="in which direction do the stripes run?",
     load=load,
     classes=4,
-    schedule=Schedule(epochs=4, batch=32),
+    schedule=sn.Schedule(epochs=4, batch=32),
     source="made here",
 )
 '''
 FILE.write_text(TASK)
-task = task_named(f"{FILE}:Stripes")
+task = sn.task_named(f"{FILE}:Stripes")
 images, labels = task.data["train"].inputs, task.data["train"].targets
 print({name: split.inputs.shape for name, split in task.data.items()})
 figure, panels = plt.subplots(1, 4, figsize=(7, 2), layout="constrained")
@@ -113,7 +110,7 @@ able = space.cell(
     "|nor_conv_3x3~0|+|none~0|nor_conv_3x3~1|+|skip_connect~0|none~1|skip_connect~2|"
 )
 cut = space.cell("|none~0|+|none~0|none~1|+|none~0|none~1|none~2|")
-for curve in (curves := train([able, cut], task)):
+for curve in (curves := sn.train([able, cut], task)):
     errors = " ".join(f"{error:.0f}" for error in curve.values["valid_error"])
     print(
         f"{curve.cell}: valid error after each epoch {errors} %; test error {curve.finals['test_error']:.0f} %"  # noqa: E501
@@ -135,8 +132,8 @@ assert (
 
 # %%
 LOSSES = ("cross_entropy", "label_smoothing", "brier")
-cells = drawn_cells(nb201(), 6, seed=1)
-made = {loss: train(cells, task.with_loss(loss)) for loss in LOSSES}
+cells = sn.drawn_cells(space, 6, seed=1)
+made = {loss: sn.train(cells, task.with_loss(loss)) for loss in LOSSES}
 error, value = (
     np.array([[curve.finals[name] for curve in made[loss]] for loss in LOSSES])
     for name in ("test_error", "test_loss")
@@ -159,7 +156,7 @@ assert np.median(value, axis=1).max() > 1.2 * np.median(value, axis=1).min()
 
 # %%
 for i, loss in enumerate(LOSSES[1:], 1):
-    p, _ = signed_rank(error[i] - error[0])
+    p = wilcoxon(error[i] - error[0]).pvalue
     print(
         f"{loss} against cross_entropy: better for {(error[i] < error[0]).sum()} of 6 cells, p = {p:.2f}"  # noqa: E501
     )

@@ -325,8 +325,8 @@ class Computed(OwnBenchmark):
     none. Functions must be deterministic.
 
     Example:
-        >>> from surrogate_nas.space import EnumerableChoiceSpace
-        >>> space = EnumerableChoiceSpace(
+        >>> import surrogate_nas as sn
+        >>> space = sn.EnumerableChoiceSpace(
         ...     "mlp", {"width": (16, 64), "depth": (1, 2, 3)}
         ... )
         >>> bench = Computed(

@@ -22,6 +22,13 @@ class SpaceContract(Contract):
 
     Attributes:
         space: The space under check.
+
+    Example:
+        >>> import surrogate_nas as sn
+        >>> class TestMine(sn.SpaceContract):  # pytest runs the checks
+        ...     space = sn.EnumerableChoiceSpace("mlp", {"width": (16, 64)})
+        >>> len(dict(TestMine().checks())) > 5
+        True
     """
 
     def spaces(self) -> Sequence[Space]:

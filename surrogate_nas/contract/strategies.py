@@ -69,6 +69,16 @@ class StrategyContract(Contract):
         strategy: The class under check: a subclass of `surrogate_nas.Strategy`.
         space: The only space to check it on; None for three.
         spec: The strategy as another process finds it; None for the class.
+
+    Example:
+        >>> import surrogate_nas as sn
+        >>> class Mine(sn.Strategy):
+        ...     def ask(self, n):
+        ...         return [self.space.sample(self.rng) for _ in range(n)]
+        >>> class TestMine(sn.StrategyContract):  # pytest runs the checks
+        ...     strategy = Mine
+        >>> len(dict(TestMine().checks())) > 5
+        True
     """
 
     strategy: type[Strategy]

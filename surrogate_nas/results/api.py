@@ -343,17 +343,19 @@ def run_suite(
             suite's results or cannot be written, or no problem's data is here.
 
     Example:
-        >>> from surrogate_nas.runs.problem import Entry, Problem, Suite
+        >>> import surrogate_nas as sn
         >>> problems = [
-        ...     Problem(f"lambda-{w}", "fashion", f"valid_loss + {w}*params", cells=30)
+        ...     sn.Problem(
+        ...         f"lambda-{w}", "fashion", f"valid_loss + {w}*params", cells=30
+        ...     )
         ...     for w in (0.1, 0.5)
         ... ]
         >>> result = run_suite(
-        ...     Suite(
+        ...     sn.Suite(
         ...         "mine",
         ...         "two weights",
         ...         problems,
-        ...         [Entry("random", 2), Entry("evolution", 2)],
+        ...         [sn.Entry("random", 2), sn.Entry("evolution", 2)],
         ...     )
         ... )
         >>> result.means().shape, result.failures  # problems × strategies

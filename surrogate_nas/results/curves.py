@@ -137,9 +137,9 @@ class ProblemResult:
 
     Example:
         >>> from surrogate_nas.runs.problem import read_suite
-        >>> from surrogate_nas.results.api import run_suite
+        >>> import surrogate_nas as sn
         >>> suite = read_suite("starter").only(["fashion"])
-        >>> (result,) = run_suite(
+        >>> (result,) = sn.run_suite(
         ...     suite.entered(["random", "evolution"], runs=2)
         ... ).problems
         >>> (

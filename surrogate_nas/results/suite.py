@@ -66,9 +66,9 @@ class SuiteResult(StudyResult):
 
     Example:
         >>> from surrogate_nas.runs.problem import read_suite
-        >>> from surrogate_nas.results.api import run_suite
+        >>> import surrogate_nas as sn
         >>> suite = read_suite("starter").only(["fashion"])
-        >>> result = run_suite(suite.entered(["random", "evolution"], runs=2))
+        >>> result = sn.run_suite(suite.entered(["random", "evolution"], runs=2))
         >>> result.strategies, result.means().shape, result.failures
         (['random', 'evolution'], (1, 2), [])
     """

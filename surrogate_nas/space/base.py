@@ -63,8 +63,8 @@ class Space(ABC):
         reference_text: The `reference` as a string; empty for the first cell of a draw.
 
     Example:
-        >>> from surrogate_nas.space import space_named
-        >>> darts, rng = space_named("darts"), np.random.default_rng(0)
+        >>> import surrogate_nas as sn
+        >>> darts, rng = sn.space_named("darts"), np.random.default_rng(0)
         >>> cell = darts.sample(rng)
         >>> (
         ...     darts.mutate(cell, rng) in darts.neighbours(cell),
@@ -375,8 +375,8 @@ class Enumerable(Space, Sequence[Cell]):
     Subclasses give `_cells` besides what a `Space` needs.
 
     Example:
-        >>> from surrogate_nas.space import nb201
-        >>> space = nb201()
+        >>> import surrogate_nas as sn
+        >>> space = sn.nb201()
         >>> (
         ...     len(space),
         ...     space.index(space[11]),
@@ -456,8 +456,8 @@ def cell_written(space: Space, text: str) -> Cell:
         UserError: It names no cell of the space.
 
     Example:
-        >>> from surrogate_nas.space import space_named
-        >>> str(cell_written(space_named("macro"), " 0 "))
+        >>> import surrogate_nas as sn
+        >>> str(cell_written(sn.space_named("macro"), " 0 "))
         'conv_stack(layers=1, channels=4)'
     """
     digits = text.strip()
@@ -488,8 +488,8 @@ def listed(space: Space) -> Enumerable:
         UserError: They cannot.
 
     Example:
-        >>> from surrogate_nas.space import space_named
-        >>> len(listed(space_named("macro")))
+        >>> import surrogate_nas as sn
+        >>> len(listed(sn.space_named("macro")))
         36
     """
     if not isinstance(space, Enumerable):
@@ -530,8 +530,8 @@ def drawn_cells(space: Space, n: int, seed: int = 0) -> list[Cell]:
         UserError: There are not so many, or the seed is negative.
 
     Example:
-        >>> from surrogate_nas.space import nb201
-        >>> few, more = drawn_cells(nb201(), 3), drawn_cells(nb201(), 100)
+        >>> import surrogate_nas as sn
+        >>> few, more = drawn_cells(sn.nb201(), 3), drawn_cells(sn.nb201(), 100)
         >>> few == more[:3], len(set(more))
         (True, 100)
     """

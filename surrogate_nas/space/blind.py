@@ -38,12 +38,12 @@ class BlindSpace(ChoiceSpace):
     """The cells of a space of choices under drawn names.
 
     Example:
-        >>> from surrogate_nas.space import nb201
-        >>> space = blind(nb201(), seed=3)
-        >>> cell = space.hide(nb201()[11])
+        >>> import surrogate_nas as sn
+        >>> space = blind(sn.nb201(), seed=3)
+        >>> cell = space.hide(sn.nb201()[11])
         >>> print(cell)
         space(p1=a5, p2=a5, p3=a2, p4=a2, p5=a4, p6=a2)
-        >>> space.reveal(cell) == nb201()[11], len(space) == len(nb201())
+        >>> space.reveal(cell) == sn.nb201()[11], len(space) == len(sn.nb201())
         (True, True)
 
     Attributes:

@@ -27,11 +27,11 @@ class Cell:
             the index of the space's own.
 
     Example:
-        >>> from surrogate_nas.space import nb201
-        >>> cell = nb201().cell(
+        >>> import surrogate_nas as sn
+        >>> cell = sn.nb201().cell(
         ...     "|none~0|+|none~0|none~1|+|nor_conv_3x3~0|none~1|none~2|"
         ... )
-        >>> cell.choices, cell == nb201()[cell.index], len({cell, str(cell)})
+        >>> cell.choices, cell == sn.nb201()[cell.index], len({cell, str(cell)})
         ((0, 0, 0, 3, 0, 0), True, 2)
     """
 
@@ -73,8 +73,8 @@ def choices_of(cells: Sequence[Cell]) -> Choices:
         cells: Cells of one space.
 
     Example:
-        >>> from surrogate_nas.space import nb201
-        >>> choices_of(nb201()[10:12])
+        >>> import surrogate_nas as sn
+        >>> choices_of(sn.nb201()[10:12])
         array([[3, 3, 3, 0, 0, 0],
                [3, 3, 4, 0, 3, 4]], dtype=int8)
     """

@@ -30,8 +30,8 @@ class Bananas(Guided):
         UserError: The space has no such encoding, or there are no steps.
 
     Example:
-        >>> from surrogate_nas.space import nb201
-        >>> len(Bananas(nb201(), seed=0).ask(10))
+        >>> import surrogate_nas as sn
+        >>> len(Bananas(sn.nb201(), seed=0).ask(10))
         10
     """
 

@@ -47,8 +47,8 @@ class External(Talker):
         UserError: No command is given, or the time limit is not positive.
 
     Example:
-        >>> from surrogate_nas.space import nb201
-        >>> External(nb201(), seed=0, command="python propose.py").timeout_seconds
+        >>> import surrogate_nas as sn
+        >>> External(sn.nb201(), seed=0, command="python propose.py").timeout_seconds
         300.0
     """
 

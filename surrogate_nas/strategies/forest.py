@@ -26,8 +26,8 @@ class ForestSearch(Guided):
         UserError: There are too few trees.
 
     Example:
-        >>> from surrogate_nas.space import nb201
-        >>> ForestSearch(nb201(), seed=0, trees=20).pool
+        >>> import surrogate_nas as sn
+        >>> ForestSearch(sn.nb201(), seed=0, trees=20).pool
         'mixed'
     """
 

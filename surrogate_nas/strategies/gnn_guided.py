@@ -27,8 +27,8 @@ class GnnGuided(Guided):
         UserError: A name is unknown, or there are no steps.
 
     Example:
-        >>> from surrogate_nas.space import nb201
-        >>> len(GnnGuided(nb201(), seed=0, first_cells=10).ask(5))
+        >>> import surrogate_nas as sn
+        >>> len(GnnGuided(sn.nb201(), seed=0, first_cells=10).ask(5))
         5
     """
 

@@ -197,8 +197,8 @@ class Guided(Strategy):
         UserError: There is no such model, acquisition or pool.
 
     Example:
-        >>> from surrogate_nas.space import nb201
-        >>> Guided(nb201(), seed=0, model="ridge", acquisition="greedy").patience
+        >>> import surrogate_nas as sn
+        >>> Guided(sn.nb201(), seed=0, model="ridge", acquisition="greedy").patience
         0.1
     """
 

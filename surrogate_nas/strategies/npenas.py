@@ -22,8 +22,8 @@ class Npenas(Guided):
         model: The predictor: a key of `surrogate_nas.surrogates.MODELS`.
 
     Example:
-        >>> from surrogate_nas.space import nb201
-        >>> len(Npenas(nb201(), seed=0, model="ridge").ask(10))
+        >>> import surrogate_nas as sn
+        >>> len(Npenas(sn.nb201(), seed=0, model="ridge").ask(10))
         10
     """
 

@@ -247,11 +247,17 @@ class Surrogate(Knobbed, ABC):
             in ``predict(…, by_region=False)``.
 
     Example:
-        >>> from surrogate_nas.space import nb201
+        >>> import surrogate_nas as sn
         >>> from surrogate_nas.surrogates import make_model
-        >>> cells, values = nb201()[::75], [1.0 + sum(c.choices) for c in nb201()[::75]]
+        >>> cells, values = (
+        ...     sn.nb201()[::75],
+        ...     [1.0 + sum(c.choices) for c in sn.nb201()[::75]],
+        ... )
         >>> bool(
-        ...     make_model("ridge").fit(cells, values).predict(nb201()[1:3]).std.min()
+        ...     make_model("ridge")
+        ...     .fit(cells, values)
+        ...     .predict(sn.nb201()[1:3])
+        ...     .std.min()
         ...     > 0
         ... )
         True

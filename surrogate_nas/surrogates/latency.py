@@ -228,8 +228,8 @@ class Latency(Surrogate):
         known: Devices measured before, 100 cells each or more; without any the prior is vague.
 
     Example:
-        >>> from surrogate_nas.space import nb201
-        >>> cells = nb201()[:300]
+        >>> import surrogate_nas as sn
+        >>> cells = sn.nb201()[:300]
         >>> slow = [1.0 + sum(c == 3 for c in cell.choices) for cell in cells]
         >>> fast = [
         ...     0.5 + 0.2 * sum(c in (2, 3) for c in cell.choices) for cell in cells

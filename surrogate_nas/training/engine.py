@@ -196,9 +196,9 @@ class Curve:
         note: What went wrong, or empty.
 
     Example:
-        >>> from surrogate_nas.space import nb201
+        >>> import surrogate_nas as sn
         >>> from surrogate_nas.training import TASKS, train
-        >>> (curve,) = train([nb201()[11]], TASKS["digits"], epochs=2, test=False)
+        >>> (curve,) = train([sn.nb201()[11]], TASKS["digits"], epochs=2, test=False)
         >>> len(curve.values["train_loss"]), curve.units["valid_error"], curve.note
         (2, '%', '')
     """
@@ -269,10 +269,10 @@ def train(
             cell is from no registered space or cannot be built, or one cell alone is too large.
 
     Example:
-        >>> from surrogate_nas.space import nb201
+        >>> import surrogate_nas as sn
         >>> from surrogate_nas.training import TASKS
-        >>> alone = train([nb201()[11]], TASKS["digits"], epochs=1)
-        >>> again = train([nb201()[0], nb201()[11]], TASKS["digits"], epochs=1)
+        >>> alone = train([sn.nb201()[11]], TASKS["digits"], epochs=1)
+        >>> again = train([sn.nb201()[0], sn.nb201()[11]], TASKS["digits"], epochs=1)
         >>> alone[0].metrics == again[1].metrics, sorted(alone[0].finals)[:2]
         (True, ['test_ece', 'test_error'])
     """

@@ -260,11 +260,12 @@ class Measured:
         meter: The counter's name, or empty.
 
     Example:
-        >>> from surrogate_nas.training.hardware import Protocol, measure
-        >>> from surrogate_nas.space import nb201
+        >>> import surrogate_nas as sn
         >>> small = Network(channels=4, cells_per_stage=1, image_size=8)
-        >>> measured = measure(
-        ...     [nb201()[0], nb201()[10000]], small, Protocol(rounds=5, repeats=10)
+        >>> measured = sn.measure(
+        ...     [sn.nb201()[0], sn.nb201()[10000]],
+        ...     small,
+        ...     sn.Protocol(rounds=5, repeats=10),
         ... )
         >>> measured.timings().shape, measured.table().metrics["latency@local"].unit
         ((2, 50), 'ms')
@@ -616,8 +617,8 @@ def measure(
 
     Example:
         >>> small = Network(channels=4, cells_per_stage=1, image_size=8)
-        >>> from surrogate_nas.space import drawn_cells, nb201
-        >>> cells = drawn_cells(nb201(), 2)
+        >>> import surrogate_nas as sn
+        >>> cells = sn.drawn_cells(sn.nb201(), 2)
         >>> measured = measure(cells, small, Protocol(rounds=5, repeats=10))
         >>> measured.latency.shape, bool((measured.latency > 0).all())  # milliseconds
         ((2,), True)

@@ -21,7 +21,6 @@ from surrogate_nas.training.tasks import (
     Schedule,
     cartpole,
     gridworld,
-    starting,
 )
 from surrogate_nas.training.trainers import policy
 from surrogate_nas.training.trainers.policy import Policy, act, advantages
@@ -131,7 +130,7 @@ def bandit(**changes):
     task = Task(
         "bandit",
         "",
-        lambda: starting(Bandit(), noise),
+        lambda: Bandit().starting(noise),
         3,
         kind="policy",
         environment=Bandit(),

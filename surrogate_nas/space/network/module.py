@@ -25,9 +25,9 @@ class BlueprintModule(nn.Module):
         count: How many networks stand side by side in the channels.
 
     Example:
-        >>> from surrogate_nas.space import space_named
+        >>> import surrogate_nas as sn
         >>> from surrogate_nas.space.network import Network
-        >>> space = space_named("nb101")
+        >>> space = sn.space_named("nb101")
         >>> network = space.build(
         ...     space.parse("inception"),
         ...     Network(channels=128, cells_per_stage=3),

@@ -84,8 +84,8 @@ def bridge(name: str) -> type[NevergradStrategy]:
         UserError: Nevergrad is not installed, or has no such optimiser.
 
     Example:
-        >>> from surrogate_nas.space import nb201
-        >>> bridge("DiscreteOnePlusOne")(nb201(), seed=0).ask(1)[0] in nb201()
+        >>> import surrogate_nas as sn
+        >>> bridge("DiscreteOnePlusOne")(sn.nb201(), seed=0).ask(1)[0] in sn.nb201()
         True
     """
     registry = library("nevergrad", f"nevergrad:{name}").optimizers.registry

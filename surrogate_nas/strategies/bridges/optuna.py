@@ -105,8 +105,8 @@ def bridge(name: str) -> type[OptunaStrategy]:
         UserError: Optuna, or what the sampler needs, is not installed, or it has no such sampler.
 
     Example:
-        >>> from surrogate_nas.space import nb201
-        >>> bridge("TPESampler")(nb201(), seed=0).ask(1)[0] in nb201()
+        >>> import surrogate_nas as sn
+        >>> bridge("TPESampler")(sn.nb201(), seed=0).ask(1)[0] in sn.nb201()
         True
     """
     samplers = library("optuna", f"optuna:{name}").samplers

@@ -164,8 +164,8 @@ def bridge(name: str) -> type[PymooStrategy]:
         UserError: pymoo is not installed, or has no such algorithm for choices.
 
     Example:
-        >>> from surrogate_nas.space import nb201
-        >>> bridge("GA")(nb201(), seed=0).ask(1)[0] in nb201()
+        >>> import surrogate_nas as sn
+        >>> bridge("GA")(sn.nb201(), seed=0).ask(1)[0] in sn.nb201()
         True
     """
     library("pymoo", f"pymoo:{name}")

@@ -128,8 +128,8 @@ def bridge(name: str = "") -> type[SmacStrategy]:
         UserError: SMAC3 is not installed, or has no such facade for choices.
 
     Example:
-        >>> from surrogate_nas.space import nb201
-        >>> bridge("Random")(nb201(), seed=0).ask(1)[0] in nb201()
+        >>> import surrogate_nas as sn
+        >>> bridge("Random")(sn.nb201(), seed=0).ask(1)[0] in sn.nb201()
         True
     """
     library("smac", f"smac:{name}" if name else "smac")

@@ -22,8 +22,8 @@ class Asha(Climber):
     Never waits, so that any number of workers are busy.
 
     Example:
-        >>> from surrogate_nas.space import nb201
-        >>> search = Asha(nb201(), seed=0)
+        >>> import surrogate_nas as sn
+        >>> search = Asha(sn.nb201(), seed=0)
         >>> search.epochs = (1, 3, 9)
         >>> [
         ...     request.epochs for request in search.ask(4)

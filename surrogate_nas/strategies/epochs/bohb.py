@@ -103,8 +103,8 @@ class Bohb(Hyperband):
         UserError: The space is not one of choices, or less than no cell is drawn.
 
     Example:
-        >>> from surrogate_nas.space import nb201
-        >>> Bohb(nb201(), seed=0, eta=2).num_samples
+        >>> import surrogate_nas as sn
+        >>> Bohb(sn.nb201(), seed=0, eta=2).num_samples
         64
     """
 

@@ -24,8 +24,8 @@ class Hyperband(Climber):
     ⌈(k + 1) / (s + 1) · R / r⌉ cells.
 
     Example:
-        >>> from surrogate_nas.space import nb201
-        >>> search = Hyperband(nb201(), seed=0)
+        >>> import surrogate_nas as sn
+        >>> search = Hyperband(sn.nb201(), seed=0)
         >>> search.epochs = (1, 3, 9)
         >>> [request.epochs for request in search.ask(9)]
         [1, 1, 1, 1, 1, 1, 1, 1, 1]

@@ -20,8 +20,8 @@ class Darts(Alphas):
     """The softmax of α as the mixture.
 
     Example:
-        >>> from surrogate_nas.space import nb201
-        >>> Darts(nb201(), seed=0, choose="argmax").choose
+        >>> import surrogate_nas as sn
+        >>> Darts(sn.nb201(), seed=0, choose="argmax").choose
         'argmax'
     """
 

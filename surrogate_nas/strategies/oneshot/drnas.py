@@ -23,8 +23,8 @@ class DrNas(Alphas):
     """Draws the mixture, and learns what it is drawn from.
 
     Example:
-        >>> from surrogate_nas.space import nb201
-        >>> DrNas(nb201(), seed=0, drive="train_sum").drive
+        >>> import surrogate_nas as sn
+        >>> DrNas(sn.nb201(), seed=0, drive="train_sum").drive
         'train_sum'
     """
 

@@ -27,8 +27,8 @@ class Gdas(Alphas):
         cold: The temperature at the end, which it falls to linearly.
 
     Example:
-        >>> from surrogate_nas.space import nb201
-        >>> Gdas(nb201(), seed=0, warm=4.0).warm
+        >>> import surrogate_nas as sn
+        >>> Gdas(sn.nb201(), seed=0, warm=4.0).warm
         4.0
     """
 

@@ -25,8 +25,8 @@ class Snas(Alphas):
         cold: The temperature at the end, which it falls to by a constant factor a step.
 
     Example:
-        >>> from surrogate_nas.space import nb201
-        >>> Snas(nb201(), seed=0, cold=0.5).cold
+        >>> import surrogate_nas as sn
+        >>> Snas(sn.nb201(), seed=0, cold=0.5).cold
         0.5
     """
 

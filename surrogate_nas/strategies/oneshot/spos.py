@@ -31,8 +31,8 @@ class Spos(OneShot):
         examples: Of the validation data, on which inherited weights are judged.
 
     Example:
-        >>> from surrogate_nas.space import nb201
-        >>> Spos(nb201(), seed=0, population=6).population
+        >>> import surrogate_nas as sn
+        >>> Spos(sn.nb201(), seed=0, population=6).population
         6
     """
 

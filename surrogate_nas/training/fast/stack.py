@@ -198,10 +198,12 @@ class Stack(BlueprintModule):
     side. Only the cell is written here: its networks differ in what stands on an edge.
 
     Example:
-        >>> from surrogate_nas.space import nb201
+        >>> import surrogate_nas as sn
         >>> from surrogate_nas.space.network import Network
         >>> small = Network(channels=4, cells_per_stage=1, image_size=8)
-        >>> stack = Stack([nb201().build(nb201()[i], small, seed=0) for i in (1, 2, 3)])
+        >>> stack = Stack(
+        ...     [sn.nb201().build(sn.nb201()[i], small, seed=0) for i in (1, 2, 3)]
+        ... )
         >>> stack(torch.zeros(2, 3, 8, 8)).shape
         torch.Size([3, 2, 10])
     """

@@ -43,6 +43,25 @@ class Loss:
         comparable: Losses whose values may be compared share this word.
         gradient: From arrays of outputs and targets to losses as of `each`, and the gradient of
             their mean over the batch, in the shape of the outputs. None to differentiate `each`.
+
+    Example:
+        >>> import surrogate_nas as sn
+        >>> zero_one = sn.Loss(
+        ...     name="zero_one",
+        ...     title="how far the right class is from 1, a bounded loss",
+        ...     unit="share",
+        ...     fits=("classification",),
+        ...     each=lambda outputs, targets: (
+        ...         1
+        ...         - outputs.softmax(2).gather(
+        ...             2, targets.expand(len(outputs), -1)[..., None]
+        ...         )
+        ...     ).squeeze(2),
+        ...     chance=lambda classes: 1 - 1 / classes,
+        ...     comparable="zero_one",
+        ... )
+        >>> zero_one.chance(4)
+        0.75
     """
 
     name: str

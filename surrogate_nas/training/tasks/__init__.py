@@ -208,6 +208,24 @@ class Environment:
         discount: What a reward is worth that comes one step later.
         trace: λ of the advantages (Schulman et al., ICLR 2016): 1 trusts the rewards alone, 0
             trusts `value` after one step.
+
+    Example:
+        >>> import numpy as np
+        >>> import surrogate_nas as sn
+        >>> class Coin(sn.Environment):  # guess the side that shows
+        ...     longest = 1
+        ...
+        ...     def observe(self, states):
+        ...         return states[:, :, None, None].astype(np.float32)
+        ...
+        ...     def step(self, states, actions):
+        ...         right = actions == states[:, 0]
+        ...         return states, right.astype(float), np.ones(len(states), bool)
+        ...
+        ...     def greatest(self, states):
+        ...         return np.ones(len(states))
+        >>> Coin().starting({"train": np.array([[0], [1]])})["train"].inputs.shape
+        (2, 1, 1, 1)
     """
 
     longest: int
@@ -246,12 +264,11 @@ class Environment:
         """
         return np.zeros(len(states))
 
-
-def starting(environment: Environment, states: Mapping[str, Array]) -> Splits:
-    """Splits of start states with what is seen of them."""
-    return {
-        name: as_split(environment.observe(part), part) for name, part in states.items()
-    }
+    def starting(self, states: Mapping[str, Array]) -> Splits:
+        """Splits of start states with what is seen of them."""
+        return {
+            name: as_split(self.observe(part), part) for name, part in states.items()
+        }
 
 
 @dataclass(frozen=True)
@@ -416,6 +433,11 @@ class Schedule:
         learning_rate: At the first step.
         momentum: Of Nesterov's kind.
         weight_decay: On every parameter.
+
+    Example:
+        >>> import surrogate_nas as sn
+        >>> sn.Schedule(epochs=8, batch=32).learning_rate
+        0.1
     """
 
     epochs: int = 3
@@ -460,8 +482,7 @@ class Task:
 
     Example:
         >>> import numpy as np
-        >>> from surrogate_nas.space import nb201
-        >>> from surrogate_nas.training import train
+        >>> import surrogate_nas as sn
         >>> def halves():
         ...     images = np.random.default_rng(0).standard_normal((300, 1, 8, 8))
         ...     labels = images[:, 0, :, :4].mean((1, 2)) > images[:, 0, :, 4:].mean(
@@ -471,7 +492,7 @@ class Task:
         >>> task = Task(
         ...     "halves", "which half of the noise is brighter?", halves, classes=2
         ... )
-        >>> (curve,) = train([nb201()[11]], task, epochs=3)
+        >>> (curve,) = sn.train([sn.nb201()[11]], task, epochs=3)
         >>> curve.values["train_loss"][-1] < curve.values["train_loss"][0]
         True
     """
@@ -765,7 +786,15 @@ def pooled(images: Array, block: int) -> Array:
 
 
 def split_images(inputs: Array, targets: Array, sizes: Sequence[int]) -> Splits:
-    """Shuffle examples, and cut them as `cut` does."""
+    """Shuffle examples, and cut them as `cut` does.
+
+    Example:
+        >>> import surrogate_nas as sn
+        >>> images, labels = np.zeros((8, 1, 4, 4)), np.arange(8) % 2
+        >>> splits = sn.split_images(images, labels, (4, 2, 2))
+        >>> {name: len(split.targets) for name, split in splits.items()}
+        {'train': 4, 'valid': 2, 'test': 2}
+    """
     order = split_rng().permutation(len(inputs))
     return cut(inputs[order], targets[order], sizes)
 

@@ -21,7 +21,6 @@ from surrogate_nas.training.tasks import (
     Splits,
     Task,
     split_rng,
-    starting,
 )
 
 GRAVITY = 9.8
@@ -104,8 +103,8 @@ def load() -> Splits:
         name: rng.uniform(-_START, _START, (n, 1, 4)) for name, n in _SIZES.items()
     }
     seen = ENVIRONMENT.seen
-    return starting(
-        ENVIRONMENT, {name: start.repeat(seen, 1) for name, start in states.items()}
+    return ENVIRONMENT.starting(
+        {name: start.repeat(seen, 1) for name, start in states.items()}
     )
 
 

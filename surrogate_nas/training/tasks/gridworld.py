@@ -22,7 +22,6 @@ from surrogate_nas.training.tasks import (
     Splits,
     Task,
     split_rng,
-    starting,
 )
 
 SIZE = 7
@@ -155,7 +154,7 @@ def load() -> Splits:
             [solvable, grids[(far >= NEAREST) & (far <= FURTHEST)]]
         )
     parts = np.split(solvable[:n], np.cumsum([*_SIZES.values()])[:-1])
-    return starting(ENVIRONMENT, dict(zip(_SIZES, parts, strict=True)))
+    return ENVIRONMENT.starting(dict(zip(_SIZES, parts, strict=True)))
 
 
 TASK = Task(
