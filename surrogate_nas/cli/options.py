@@ -26,7 +26,7 @@ from surrogate_nas.runs.options import (
 from surrogate_nas.runs.problem import bind
 from surrogate_nas.space import Cell, ChoiceSpace, Space
 from surrogate_nas.space.base import cell_written
-from surrogate_nas.strategies import BLIND, controls_of, known, label
+from surrogate_nas.strategies import BLIND, controls_of, known, strategy_entry
 
 Command = TypeVar("Command", bound=Callable[..., None])
 Number = TypeVar("Number", int, float)
@@ -207,7 +207,9 @@ def with_controls(chosen: Sequence[str], space: Space) -> list[str]:
     names to hide, that control is left out.
     """
     outside = [
-        controls_of(label(name)) for name in chosen if len(controls_of(label(name))) > 1
+        controls
+        for name in chosen
+        if len(controls := controls_of(strategy_entry(name).label)) > 1
     ]
     if not outside:
         raise UserError(
@@ -217,7 +219,7 @@ def with_controls(chosen: Sequence[str], space: Space) -> list[str]:
     added = [control for controls in outside for control in controls]
     if not isinstance(space, ChoiceSpace):
         added = [control for control in added if not control.startswith(BLIND)]
-    labels = {label(name) for name in chosen}
+    labels = {strategy_entry(name).label for name in chosen}
     return [
         *chosen,
         *(control for control in dict.fromkeys(added) if control not in labels),

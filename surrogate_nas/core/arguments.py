@@ -46,6 +46,7 @@ T = TypeVar("T")
 
 _LARGEST = 2**63 - 1
 _LARGEST_FLOAT = sys.float_info.max
+_FILE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]{0,99}")
 _UNITS = {"B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12}
 
 
@@ -128,6 +129,24 @@ def check_names(what: str, value: object) -> tuple[str, ...]:
         if all(isinstance(name, str) for name in names):
             return names
     raise UserError(f"{what} must be a list of names, not {shown(value)}.")
+
+
+def check_file_name(what: str, value: object) -> str:
+    """Check that a name may stand in a file's name on every system.
+
+    Example:
+        >>> check_file_name("A label", "hot/cold")
+        Traceback (most recent call last):
+            ...
+        surrogate_nas.core.errors.UserError: A label has letters, digits and ._+- only and begins \
+with a letter or a digit, not 'hot/cold'.
+    """
+    if isinstance(value, str) and _FILE_NAME.fullmatch(value):
+        return value
+    raise UserError(
+        f"{what} has letters, digits and ._+- only and begins with a letter or a digit, not"
+        f" {shown(value)}."
+    )
 
 
 # by annotation the classes of its values, and a name for messages

@@ -93,8 +93,6 @@ def check_file(path: Path, what: str) -> None:
         raise UserError(f"{path} is not a Python file.")
 
 
-# characters of a label: it names files
-_LONGEST = 200
 # A value that is a name with options, or one with a colon
 _NAME = re.compile(r"\w+\(\s*\w+\s*=.*\)|[^(),'\"]+:[\w.]+(\(.*\))?", re.DOTALL)
 _OPEN, _CLOSE = "([{", ")]}"
@@ -106,7 +104,7 @@ def parse_reference(text: str, what: str = "strategy") -> tuple[str, dict[str, A
     The options come sorted by name; `what` is the noun for messages.
 
     Raises:
-        UserError: The options are not written as keyword arguments, or are too long.
+        UserError: The options are not written as keyword arguments.
 
     Example:
         >>> parse_reference("guided(pool=mixed, model=gp(warp=True))")
@@ -129,12 +127,7 @@ def parse_reference(text: str, what: str = "strategy") -> tuple[str, dict[str, A
         raise UserError(
             f"The options of a {what} are written as {head:.80}(key=value, …), not {tail!r:.120}."
         ) from error
-    options = dict(sorted(options.items()))
-    if len(suffix_of(options)) > _LONGEST:
-        raise UserError(
-            f"The options of {head:.80} take more than {_LONGEST} characters, and they name files."
-        )
-    return head, options
+    return head, dict(sorted(options.items()))
 
 
 def suffix_of(options: dict[str, Any]) -> str:

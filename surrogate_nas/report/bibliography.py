@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from itertools import chain, count
 
 from surrogate_nas.report.reading import Comparison, escaped
-from surrogate_nas.strategies import described, strategy_entry
+from surrogate_nas.strategies import StrategyEntry, described
 
 _AUTHORS = re.compile(
     r"(?P<authors>[^,&:]+ et al\.|(?:[^,&:]+, )*[^,&:]+ & [^,&:]+), (?P<rest>.+)"
@@ -129,24 +129,23 @@ def _names(authors: str) -> tuple[str, ...]:
 
 
 def papers_of_strategies(
-    labels: Iterable[str], own: Collection[str] = ()
+    entries: Iterable[StrategyEntry], own: Collection[str] = ()
 ) -> dict[str, str]:
     """The citation of each strategy by its label; empty where its file names none.
 
     Args:
-        labels: As results carry them.
-        own: Those of users' files, whose names may be those of ours.
+        entries: The strategies.
+        own: The labels of those of users' files, whose names may be those of ours.
     """
     known = {entry["name"]: entry["paper"] for entry in described()}
     papers = {}
-    for label in labels:
-        entry = strategy_entry(label)
+    for entry in entries:
         name = (
             f"{entry.name.partition(':')[0]}:…"
             if entry.origin == "bridge"
             else entry.name
         )
-        papers[label] = "" if label in own else known.get(name, "")
+        papers[entry.label] = "" if entry.label in own else known.get(name, "")
     return papers
 
 

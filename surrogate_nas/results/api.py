@@ -81,7 +81,12 @@ from surrogate_nas.runs.workers import Watcher
 from surrogate_nas.runtime.engines import check_engine
 from surrogate_nas.space import Cell
 from surrogate_nas.stats.summaries import Row
-from surrogate_nas.strategies import StrategyLike
+from surrogate_nas.strategies import (
+    LABELS,
+    StrategiesLike,
+    StrategyLike,
+    strategy_entry,
+)
 from surrogate_nas.tables.table import epochs_text
 
 _Names = dict[tuple[Path, str], str]
@@ -239,7 +244,7 @@ def search(
 @takes_options(*OBJECTIVE_OPTIONS)
 def compare(
     benchmark: str | Benchmark,
-    strategies: Sequence[StrategyLike],
+    strategies: StrategiesLike,
     objective: ObjectiveLike = None,
     *,
     subject_to: str | None = None,
@@ -457,7 +462,13 @@ def _plan(suite: Suite, opened: Sequence[Experiment]) -> Row:
         "problems": [experiment.name for experiment in opened],
         "asked": [problem.stored() for problem in suite.problems],
         "strategies": [
-            {"name": entry.label, "runs": entry.runs} for entry in suite.entries
+            {
+                "name": label if label == written else f"{label}={written}",
+                "runs": entry.runs,
+            }
+            for entry in suite.entries
+            for label in [entry.label]
+            for written in [strategy_entry(entry.strategy).written]
         ],
         "not_run": suite.not_run_rows,
     } | ({"options": suite.options} if suite.options else {})
@@ -714,15 +725,17 @@ def _merged_suites(
             f"{' and '.join(map(str, suites))} hold no problem in common: {left_out[0]}"
         )
     names = _names(problems)
-    runs: dict[str, int] = {}
+    given: dict[str, Entry] = {}
     for folder, (asked, _) in suites.items():
         for entry in asked.entries:
             name = names.get((folder, entry.label), "")
-            runs[name] = max(entry.runs, runs.get(name, 0))
+            runs = max(entry.runs, given[name].runs if name in given else 0)
+            strategy = replace(strategy_entry(entry.strategy), label=name)
+            given[name] = Entry(strategy, runs)
     suite = replace(
         suite,
         problems=[problem for problem in suite.problems if problem.name in problems],
-        entries=[Entry(name, runs[name]) for name in dict.fromkeys(names.values())],
+        entries=[given[name] for name in dict.fromkeys(names.values())],
     )
     charged = [
         line for name, shared in problems.items() for line in _charged(shared, name)
@@ -834,7 +847,9 @@ def _merged(comparisons: Mapping[Path, Comparison], names: _Names) -> Comparison
     runs: dict[tuple[str, int], Run] = {}
     labels = []
     numbers = set[int]()
+    given: dict[str, str] = {}
     for folder, comparison in comparisons.items():
+        given |= {names[folder, e.label]: e.written for e in comparison.entries}
         labels += [names[folder, name] for name in comparison.description["strategies"]]
         numbers.update(numbers_of(comparison.description))
         for run in comparison.runs:
@@ -845,6 +860,7 @@ def _merged(comparisons: Mapping[Path, Comparison], names: _Names) -> Comparison
         key: value for key, value in first.description.items() if key != NUMBERS
     }
     description |= {"strategies": list(dict.fromkeys(labels)), **numbered(numbers)}
+    description[LABELS] = {k: v for k, v in given.items() if k != v}
     description[MERGED] = [*_origins(names), *_charged(comparisons)]
     order = [
         runs[key]

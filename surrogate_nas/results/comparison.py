@@ -54,6 +54,7 @@ from surrogate_nas.stats.summaries import (
     paired_tests,
     summarise,
 )
+from surrogate_nas.strategies import StrategyEntry, stored_entry
 
 if TYPE_CHECKING:
     import pandas
@@ -198,6 +199,11 @@ class Comparison(StudyResult):
     def strategies(self) -> list[str]:
         """The strategies with at least one finished run, in the order of the comparison."""
         return [name for name in self.description["strategies"] if self.runs_of(name)]
+
+    @property
+    def entries(self) -> list[StrategyEntry]:
+        """The same strategies, resolved from what is stored of them."""
+        return [stored_entry(name, self.description) for name in self.strategies]
 
     @property
     def missing(self) -> int:

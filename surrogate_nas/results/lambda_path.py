@@ -33,7 +33,7 @@ from surrogate_nas.runs.scale import Frame, frame_of
 from surrogate_nas.runs.store import resumed
 from surrogate_nas.space import listed
 from surrogate_nas.stats.summaries import Row, Values
-from surrogate_nas.strategies import StrategyLike
+from surrogate_nas.strategies import StrategiesLike
 
 
 @dataclass(frozen=True)
@@ -164,7 +164,7 @@ class LambdaPath(StudyResult):
 @takes_options()
 def lambda_path(
     benchmark: str | Benchmark,
-    strategies: Sequence[StrategyLike],
+    strategies: StrategiesLike,
     objective: str | Expression | None = None,
     *,
     lambdas: Sequence[float],

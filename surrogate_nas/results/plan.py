@@ -30,7 +30,7 @@ from surrogate_nas.runs.problem import Entry, Problem, Suite, read_suite
 from surrogate_nas.runs.runner import Progress
 from surrogate_nas.stats.decision import END_LEVEL, Ends, decide, runs_for_mean
 from surrogate_nas.stats.summaries import Row, Rows
-from surrogate_nas.strategies import StrategyLike
+from surrogate_nas.strategies import StrategiesLike, strategy_entries
 
 STRATEGIES = ("evolution", "local_search")
 """Of the pilot, if none are named: they cost milliseconds a run."""
@@ -98,7 +98,7 @@ class Plan:
 @checked
 def plan(
     problems: Suite | str | Sequence[Problem],
-    strategies: Sequence[StrategyLike] = STRATEGIES,
+    strategies: StrategiesLike = STRATEGIES,
     *,
     differences: Sequence[float] = DIFFERENCES,
     runs: Sequence[int] = (),
@@ -168,14 +168,14 @@ def plan(
 
 def _pilot(
     problems: Suite | str | Sequence[Problem],
-    strategies: Sequence[StrategyLike],
+    strategies: StrategiesLike,
     runs: int,
     seed: int,
     workers: int | None,
     progress: Progress | None,
 ) -> SuiteResult:
     suite = read_suite(problems) if isinstance(problems, str) else problems
-    entries = [Entry(strategy, runs) for strategy in strategies]
+    entries = [Entry(entry, runs) for entry in strategy_entries(strategies)]
     if isinstance(suite, Suite):
         suite = replace(suite, entries=entries, seed=seed)
     else:

@@ -7,7 +7,6 @@ who decides (`surrogate_nas.strategies.conversation`). It waits for messages in 
 
 from __future__ import annotations
 
-import re
 import threading
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Future
@@ -16,7 +15,7 @@ from queue import SimpleQueue
 from typing import Any, ClassVar, Self
 
 from surrogate_nas.benchmarks import Benchmark
-from surrogate_nas.core.arguments import checked
+from surrogate_nas.core.arguments import check_file_name, checked
 from surrogate_nas.core.errors import UserError
 from surrogate_nas.core.numbers import plural
 from surrogate_nas.files import locked
@@ -123,11 +122,7 @@ class Play:
         Raises:
             UserError: The input is wrong, or another process is writing the folder.
         """
-        if not re.fullmatch(r"[A-Za-z][A-Za-z0-9._-]{0,79}", name):
-            raise UserError(
-                f"A player's name has letters, digits and ._- only and begins with a letter, not"
-                f" {name!r:.80}."
-            )
+        check_file_name("A player's name", name)
         if name in OURS:
             raise UserError(f"{name} is a strategy; name the player otherwise.")
         self.budget = budget_of(budget, budget_seconds)
@@ -138,7 +133,7 @@ class Play:
         self._blind = blind
         label = BLIND + name if blind else name
         player = type("Player", (_Player,), {"play": self})
-        entry = StrategyEntry(name, name, label, "built-in", player, blinded=blind)
+        entry = StrategyEntry(name, label, "built-in", player, blinded=blind)
         if folder is not None and Path(folder).is_dir():
             # a second player learns of it at once
             with locked(Path(folder), wait=False):

@@ -59,7 +59,7 @@ from surrogate_nas.runs.store import (
     provenance,
 )
 from surrogate_nas.stats.summaries import Row
-from surrogate_nas.strategies import STRATEGIES, StrategyEntry, strategy_entry
+from surrogate_nas.strategies import LABELS, STRATEGIES, StrategyEntry, stored_entry
 
 SHARE = 0.1
 """Of the runs of each strategy that are made again; at least one is."""
@@ -348,9 +348,9 @@ def _wrong_labels(part: _Part, archive: Archive) -> Iterator[str]:
     described = part.description
     sources = described.get("sources") or {}
     for label in part.runs:
-        entry = strategy_entry(label)
-        if entry.label != label:
-            yield f"{DESCRIPTION}: {label!r:.80} is not how {entry.label} is written."
+        entry = stored_entry(label, described)
+        if label not in (described.get(LABELS) or {}) and entry.written != label:
+            yield f"{DESCRIPTION}: {label!r:.80} is not how {entry.written} is written."
         if label in sources and _is_own(entry):
             yield (
                 f"{DESCRIPTION}: {label} comes with the project, and code of a user's is said to be"
@@ -474,14 +474,15 @@ def _wrong_end(part: _Part, run: Run) -> Iterator[str]:
         yield f"it has {n} trials, and its budget pays for {budget.cells}."
     if budget.seconds is not None and end > budget.seconds * (1 + _WITHIN):
         yield f"it ends after {end:g}, and its budget at {budget.seconds:g}."
-    if budget.seconds is None and n != budget.cells and not _early(run, part.options):
+    if budget.seconds is None and n != budget.cells and not _early(run, part):
         yield f"it has {plural(n, 'trial')} of {budget.cells}."
 
 
-def _early(run: Run, options: Options) -> str:
+def _early(run: Run, part: _Part) -> str:
     """Why it ended before its budget; none of the project's own can be ended from outside."""
-    is_own = strategy_entry(run.strategy).target in STRATEGIES
-    return ended_by(run.trials, run.epochs, options, {} if is_own else run.diagnosis)
+    is_own = stored_entry(run.strategy, part.description).target in STRATEGIES
+    told = {} if is_own else run.diagnosis
+    return ended_by(run.trials, run.epochs, part.options, told)
 
 
 def _chosen(
@@ -493,7 +494,8 @@ def _chosen(
 ) -> list[tuple[_Part, Run]]:
     by_strategy: dict[str, list[tuple[_Part, Run]]] = {}
     for part, run in runs:
-        if not (why := _why_not(part, run, strategy_entry(run.strategy))):
+        entry = stored_entry(run.strategy, part.description)
+        if not (why := _why_not(part, run, entry)):
             by_strategy.setdefault(run.strategy, []).append((part, run))
         elif (note := f"{run.strategy} is not replayed: {why}.") not in result.notes:
             result.notes.append(note)
@@ -532,7 +534,7 @@ def _replayed(part: _Part, run: Run) -> list[str]:
         part.objective,
         part.budget,
         part.options,
-        entry=strategy_entry(run.strategy),
+        entry=stored_entry(run.strategy, part.description),
         run=run.run,
         beginning=part.beginning,
     )

@@ -10,7 +10,6 @@ each a table of the fields of `Problem`.
 from __future__ import annotations
 
 import json
-import re
 import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
@@ -23,7 +22,12 @@ from msgspec.structs import asdict
 
 from surrogate_nas.benchmarks import Benchmark, load
 from surrogate_nas.benchmarks.base import SeedPolicy
-from surrogate_nas.core.arguments import check_whole, checked, checked_as
+from surrogate_nas.core.arguments import (
+    check_file_name,
+    check_whole,
+    checked,
+    checked_as,
+)
 from surrogate_nas.core.errors import UserError, unknown
 from surrogate_nas.files.whole import read_regular
 from surrogate_nas.objective import Expression, Objective
@@ -34,9 +38,13 @@ from surrogate_nas.runs.options import (
     ObjectiveOptions,
     unusual,
 )
-from surrogate_nas.strategies import StrategyLike, label
+from surrogate_nas.strategies import (
+    StrategiesLike,
+    StrategyLike,
+    strategy_entries,
+    strategy_entry,
+)
 
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]*")
 _STORED_AS = {"n_random": "first_cells"}
 """Keys that folders, and files of 0.1.0, have under another name."""
 
@@ -77,10 +85,7 @@ class Problem:
     n_random: int = N_RANDOM
 
     def __post_init__(self) -> None:
-        if not _NAME.fullmatch(self.name):
-            raise UserError(
-                f"A problem's name has letters, digits and ._+- only, not {self.name!r:.80}."
-            )
+        check_file_name("A problem's name", self.name)
         check_whole(f"n_random of {self.name}", self.n_random)
         try:
             self.budget  # noqa: B018 - checks itself
@@ -104,9 +109,7 @@ class Problem:
 
 @dataclass(frozen=True)
 class Entry:
-    """A strategy that enters a suite: a name, ``file.py:Class``, or a class, and its number of
-    runs.
-    """
+    """A strategy that enters a suite, as `strategy_entry` takes it, and its number of runs."""
 
     strategy: StrategyLike
     runs: int
@@ -117,7 +120,7 @@ class Entry:
     @property
     def label(self) -> str:
         """The name that its results carry."""
-        return label(self.strategy)
+        return strategy_entry(self.strategy).label
 
 
 @dataclass(frozen=True)
@@ -172,7 +175,7 @@ class Suite:
         return [entry.label for entry in self.entries]
 
     def entered(
-        self, strategies: Sequence[StrategyLike] = (), runs: int | None = None
+        self, strategies: StrategiesLike = (), runs: int | None = None
     ) -> Suite:
         """The same problems with other strategies, empty for its own, or another number of runs.
 
@@ -180,9 +183,10 @@ class Suite:
         """
         own = {entry.label: entry for entry in self.entries}
         most = max(entry.runs for entry in self.entries)
-        entries = [own.get(label(s)) or Entry(s, most) for s in strategies] or list(
-            self.entries
-        )
+        entries = [
+            own.get(entry.label) or Entry(entry, most)
+            for entry in strategy_entries(strategies)
+        ] or list(self.entries)
         if runs is not None:
             entries = [replace(entry, runs=runs) for entry in entries]
         return replace(self, entries=entries)

@@ -58,7 +58,12 @@ from surrogate_nas.runtime.user_code import StrategyError
 from surrogate_nas.runtime.worker import Lost, Task, answer, share, tell
 from surrogate_nas.space.registry import SPACES
 from surrogate_nas.space.trial import Trial
-from surrogate_nas.strategies import StrategyEntry, StrategyLike, strategy_entry
+from surrogate_nas.strategies import (
+    LABELS,
+    StrategiesLike,
+    StrategyEntry,
+    strategy_entries,
+)
 
 Progress = Callable[[int, int], None]
 """Is told (runs done, runs in all)."""
@@ -74,7 +79,7 @@ class Experiment:
     def __init__(
         self,
         objective: Objective,
-        strategies: Sequence[StrategyLike],
+        strategies: StrategiesLike,
         runs: int,
         budget: Budget,
         beginning: Beginning = NOTHING,
@@ -89,7 +94,7 @@ class Experiment:
 
         Args:
             objective: What every strategy minimises.
-            strategies: Names, ``file.py:Class``, or classes.
+            strategies: As `surrogate_nas.strategies.strategy_entries` takes them.
             runs: How many seeds.
             budget: What each run may spend.
             beginning: What a user begins each run with, besides random first cells.
@@ -99,13 +104,9 @@ class Experiment:
             runs_of: How many seeds each strategy has, by label; None for `runs`.
             **options: The fields of `Options`.
         """
-        if isinstance(strategies, str) or not isinstance(strategies, Sequence):
-            raise UserError(
-                f"strategies is a list of names or classes, not {strategies!r:.80}."
-            )
+        self.entries = strategy_entries(strategies)
         self.options = settled(Options(**options), objective.benchmark)
         self.objective = objective
-        self.strategies = strategies
         self.runs = runs
         self.budget = budget
         self.beginning = beginning
@@ -118,12 +119,8 @@ class Experiment:
         far as counted.
         """
         check_whole("The number of runs", runs, 1, MOST_RUNS)
-        if not strategies:
+        if not self.entries:
             raise UserError("A comparison needs at least one strategy.")
-        if len(set(self.labels)) < len(self.labels):
-            raise UserError(
-                f"Two strategies have the same name: {', '.join(self.labels)}."
-            )
         self._flags = {
             entry.label: introduce(entry, objective.parts) for entry in self.entries
         }
@@ -136,11 +133,6 @@ class Experiment:
                 chooses_epochs=flags.chooses_epochs,
                 epochs=objective.epochs,
             )
-
-    @cached_property
-    def entries(self) -> list[StrategyEntry]:
-        """The strategies, each resolved."""
-        return [strategy_entry(strategy) for strategy in self.strategies]
 
     @property
     def labels(self) -> list[str]:
@@ -168,6 +160,7 @@ class Experiment:
         """The experiment as its store records it."""
         engine = self.objective.benchmark.engine
         beginning = self.beginning.stored()
+        given = {e.label: e.written for e in self.entries if e.label != e.written}
         return {
             # before the fingerprint that holds it, as it says more
             **({"engine": engine} if engine else {}),
@@ -178,6 +171,7 @@ class Experiment:
             "objective": self.objective.describe(),
             "data": self.objective.describe_data(),
             "strategies": self.labels,
+            **({LABELS: given} if given else {}),
             **numbered(self.numbers),
             "budget": structs.asdict(self.budget),
             **self.options.stored(),
@@ -323,7 +317,7 @@ class Experiment:
                 )
             sentences.append(announcement(self.objective, runs))
         if late:
-            best = 1 if self.number is not None else len(self.strategies) + BEST_SHOWN
+            best = 1 if self.number is not None else len(self.entries) + BEST_SHOWN
             cells = plural(best, "cell")
             sentences.append(
                 f"{', '.join(late)}: computed at the end for at most {cells}."

@@ -60,7 +60,6 @@ from surrogate_nas.strategies import (
     OURS,
     Strategy,
     StrategyEntry,
-    strategy_entry,
 )
 
 _LONGEST_ALARM = 1e6
@@ -567,20 +566,19 @@ def sandboxed(
     return called
 
 
-Sent = tuple[bytes, bool, str]
-"""A strategy on its way to another process: its spec, whether it runs blinded, and its label."""
+Sent = tuple[StrategyEntry, bytes]
+"""A strategy on its way to another process: its entry without the target, and the target."""
 
 
 def sent(entry: StrategyEntry) -> Sent:
     """A strategy on its way to another process; StrategyError if it cannot be sent."""
-    return pack(entry.spec), entry.blinded, entry.label
+    return replace(entry, target=""), pack(entry.target)
 
 
 def received(sent_entry: Sent) -> StrategyEntry:
     """A strategy that was sent."""
-    packed, blinded, label = sent_entry
-    (spec,) = unpack(packed)
-    return replace(strategy_entry(spec), blinded=blinded, label=label)
+    entry, packed = sent_entry
+    return replace(entry, target=unpack(packed)[0])
 
 
 def introduce(entry: StrategyEntry, objectives: int = 1) -> Flags:
@@ -665,7 +663,7 @@ def _introduced(entry: StrategyEntry, stamp: tuple[object, ...]) -> Flags:
         return call_aside(_declared, sent(entry), START_SECONDS)
     except UserError as error:
         reason = str(error)
-        if str(entry.spec) not in reason:
+        if str(entry.target) not in reason:
             reason = f"{entry.label.removeprefix(BLIND)} cannot be used: {reason}"
         raise UserError(reason) from error
 

@@ -66,6 +66,7 @@ from surrogate_nas.runs.run import Confirmation, Count, Run, RunLog, RunWatch, r
 from surrogate_nas.runs.sources import SEVERAL, Sources, digest_of, files_read
 from surrogate_nas.space import Cell, Space
 from surrogate_nas.space.trial import Epochs
+from surrogate_nas.strategies import LABELS
 from surrogate_nas.tables import runs_of
 from surrogate_nas.training.machine import HOW_TO_AGREE
 
@@ -86,7 +87,7 @@ _LONGEST_NAME = 215
 """Characters of a label in a file's name; 255 with a run's number and what is added for a while."""
 _DIGITS = 16
 _VERSIONED = ("numpy", "scipy", "scikit-learn", "h5py")
-_GROWING = {"strategies", "runs", NUMBERS, "budget"}
+_GROWING = {"strategies", LABELS, "runs", NUMBERS, "budget"}
 _MOVING = {"objective", "benchmark", "address", "with", "data", "reference"}
 """What the fingerprint covers already; files may move."""
 
@@ -176,10 +177,12 @@ class Store:
             merged |= {name: stored[name] for name in kept if name in stored}
             before = stored.get("sources", {})
             digests = before | digests
-            labels = [*stored["strategies"], *experiment["strategies"]]
+            entered = dict.fromkeys(stored["strategies"] + experiment["strategies"])
+            labels = stored.get(LABELS, {}) | experiment.get(LABELS, {})
             merged.pop(NUMBERS, None)
             merged |= {
-                "strategies": [*dict.fromkeys(labels)],
+                "strategies": [*entered],
+                **({LABELS: labels} if labels else {}),
                 **numbered({*numbers_of(stored), *numbers_of(experiment)}),
                 "data": stored.get("data") or experiment.get("data"),
             }
@@ -521,6 +524,10 @@ def _differs(stored: Mapping[str, Any], wanted: Mapping[str, Any]) -> str:
     if was != now and stored["fingerprint"] != wanted["fingerprint"]:
         return f"it minimises {was}, and now {now} is asked for"
     # what held before a folder could say an option
+    was, now = (content.get(LABELS, {}) for content in (stored, wanted))
+    for label in {*stored["strategies"]} & {*wanted["strategies"]}:
+        if (before := was.get(label, label)) != (after := now.get(label, label)):
+            return f"{label} was {before}, now {after}"
     for key in wanted:
         if (
             key not in _GROWING | _MOVING | {BEGINNING}
@@ -583,6 +590,7 @@ _FIELDS: dict[str, Any] = {
     "with": list[str],
     "objective": _Objective,
     "strategies": Annotated[list[Label], Meta(min_length=1)],
+    LABELS: Texts | None,
     "runs": Annotated[int, Meta(ge=1, le=MOST_RUNS)],
     "numbers": Annotated[list[Count], Meta(min_length=1)] | None,
     "budget": Budget,

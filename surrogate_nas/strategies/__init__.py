@@ -6,12 +6,20 @@ Names are resolved when used, so that listing them imports none.
 from __future__ import annotations
 
 import inspect
+import re
 import sys
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any, Literal, Union
 
-from surrogate_nas.core.arguments import check_argument, parameter_types
-from surrogate_nas.core.errors import UserError, unknown
+from surrogate_nas.core.arguments import (
+    check_argument,
+    check_file_name,
+    parameter_types,
+)
+from surrogate_nas.core.errors import UserError, shown, unknown
 from surrogate_nas.core.registry import (
     Check,
     Registry,
@@ -31,18 +39,29 @@ __all__ = [
     "ONE_SHOT",
     "STRATEGIES",
     "Strategy",
+    "StrategiesLike",
     "StrategyEntry",
     "StrategyLike",
     "controls_of",
-    "label",
     "resolve",
+    "stored_entry",
+    "strategy_entries",
     "strategy_entry",
 ]
 
-StrategyLike = Union[str, type[Strategy], "StrategyEntry"]
+StrategyLike = Union[
+    str,
+    type[Strategy],
+    "partial[Strategy]",
+    "StrategyEntry",
+    Mapping[str, "str | type[Strategy] | partial[Strategy] | StrategyEntry"],
+]
 """A registered name, ``file.py:Class``, either with options as in ``evolution(population=50)``, a
-class, or what `strategy_entry` made of one of these.
+class, a `functools.partial` of a class, what `Strategy.using` returns, or one of these under a
+label, as in ``{"hot": Anneal.using(temperature=2.0)}``. In text the label precedes the name:
+``hot=mine.py:Anneal(temperature=2.0)``.
 """
+StrategiesLike = Sequence[StrategyLike] | Mapping[str, StrategyLike]
 
 ENTRY_POINT_GROUP = "surrogate_nas.strategies"
 
@@ -108,6 +127,8 @@ BLIND = "blind:"
 """Before a name: the strategy is given the space and the metrics under names that say nothing
 (`space.blind`).
 """
+# the field of a comparison's description that says what the users' labels mean
+LABELS = "labels"
 
 BRIDGES = {
     "nevergrad": "surrogate_nas.strategies.bridges.nevergrad:bridge",
@@ -147,9 +168,8 @@ class StrategyEntry:
     """A strategy as a user named it, resolved once; nothing is imported before `load`.
 
     Attributes:
-        spec: The text or the class, without ``blind:``.
         name: Without options, such as ``evolution`` or ``Mine``.
-        label: The name that results carry, with options.
+        label: The name that results carry: the user's label, or the name with options.
         origin: Where its code comes from; ``unknown`` for a name that is not installed.
         target: A registered name, ``library:algorithm``, ``file.py:Class``, or the class.
         options: Its hyperparameters by name, sorted.
@@ -161,13 +181,18 @@ class StrategyEntry:
         ('evolution', True, 'RegularisedEvolution')
     """
 
-    spec: str | type[Strategy]
     name: str
     label: str
     origin: Origin
     target: str | type[Strategy]
     options: dict[str, Any] = field(default_factory=dict, hash=False)
     blinded: bool = False
+
+    @property
+    def written(self) -> str:
+        """The name with options, which is the label if the user gives none."""
+        prefix = BLIND if self.blinded else ""
+        return f"{prefix}{self.name}{suffix_of(self.options)}"
 
     @property
     def is_trusted(self) -> bool:
@@ -181,44 +206,112 @@ class StrategyEntry:
             UserError: There is no such name, file, class or option, the file fails to import, or
                 it is no strategy.
         """
-        if isinstance(self.target, type):
-            return _checked(self.target, self.name)
-        return _configured(OURS.find(self.target), self.options, self.name)
+        is_class = isinstance(self.target, type)
+        found = self.target if is_class else OURS.find(self.target)  # type: ignore[arg-type]
+        return _configured(_checked(found, self.name), self.options, self.name)
 
 
-def strategy_entry(strategy: StrategyLike) -> StrategyEntry:
+_LABELLED = re.compile(rf"((?:{BLIND})?)([^=(:/\\]+)=(.+)", re.DOTALL)
+# characters of options in a label, which names files
+_LONGEST = 200
+
+
+def strategy_entries(strategies: StrategiesLike) -> list[StrategyEntry]:
+    """Resolve several strategies, each as by `strategy_entry`.
+
+    Raises:
+        UserError: They are no list and no mapping, there is none, or two have the same label.
+
+    Example:
+        >>> [
+        ...     entry.label
+        ...     for entry in strategy_entries({"few": "evolution(population=9)"})
+        ... ]
+        ['few']
+    """
+    if isinstance(strategies, Mapping):
+        strategies = [{name: given} for name, given in strategies.items()]  # type: ignore[dict-item]
+    if isinstance(strategies, str) or not isinstance(strategies, Sequence):
+        raise UserError(
+            f"strategies is a list of names or classes, or a mapping of labels to these, not"
+            f" {strategies!r:.80}."
+        )
+    entries = [strategy_entry(strategy) for strategy in strategies]
+    labels = [entry.label for entry in entries]
+    if len({*labels}) < len(labels):
+        raise UserError(f"Two strategies have the same name: {', '.join(labels)}.")
+    return entries
+
+
+def strategy_entry(strategy: StrategyLike, label: str = "") -> StrategyEntry:
     """Resolve a strategy's name; the only place where names are parsed.
 
     Args:
-        strategy: A registered name, ``path/to/file.py:Class``, a bridge as in
-            ``optuna:TPESampler``, each with options or without and after ``blind:`` or not, the
-            class itself, or an entry, which is returned.
+        strategy: A registered name, ``path/to/file.py:Class``, or a bridge as in
+            ``optuna:TPESampler``, each with options or without. ``blind:`` and a label may precede
+            it, as in ``blind:few=evolution(population=9)``. Or a class, a `functools.partial` of
+            it, a mapping of one label to one of these, or an entry, which is returned.
+        label: The label that results carry; the name with options if empty.
 
     Raises:
-        UserError: It is none of these, or its options are not written as Python writes them.
+        UserError: It is none of these, its options are not written as Python writes them, an option
+            of a class is unknown or invalid, or the label is no file name.
 
     Example:
         >>> entry = strategy_entry("blind:searches/mine.py:Mine(step=2)")
         >>> entry.label, entry.origin, entry.options
         ('blind:Mine(step=2)', 'file', {'step': 2})
     """
+    if isinstance(strategy, Mapping) and len(strategy) == 1:
+        ((label, strategy),) = strategy.items()
+        check_file_name("A label", label)
     if isinstance(strategy, StrategyEntry):
-        return strategy
-    if isinstance(strategy, type):
-        name = strategy.__name__
-        return StrategyEntry(strategy, name, name, _origin_of_class(strategy), strategy)
-    if not isinstance(strategy, str):
+        return replace(strategy, label=label or strategy.label)
+    given: Any = partial(strategy) if isinstance(strategy, type) else strategy
+    if isinstance(given, str):
+        if is_labelled := _LABELLED.fullmatch(given.strip()):
+            blind, own, text = is_labelled.groups()
+            own = blind + check_file_name("A label", own)
+            return strategy_entry(blind + text, label or own)
+        text = given.strip().removeprefix(BLIND)
+        head, options = parse_reference(text)
+        origin = _origin_of(head)
+        name = head if origin == "bridge" else head.rpartition(":")[2]
+        is_blind = given.strip() != text
+        entry = StrategyEntry(name, label, origin, head, options, is_blind)
+    elif isinstance(given, partial) and isinstance(given.func, type) and not given.args:
+        name, origin = given.func.__name__, _origin_of_class(given.func)
+        options = _written_options(given.func, given.keywords, name)
+        entry = StrategyEntry(name, label, origin, given.func, options)
+    else:
         raise UserError(
-            f"A strategy is a name, file.py:Class, or a class, not {strategy!r:.80}."
+            "A strategy is a name, file.py:Class, a class, or with options"
+            f" Class.using(option=value), not {shown(strategy)}."
         )
-    text = strategy.strip()
-    blinded = text.startswith(BLIND)
-    spec = text.removeprefix(BLIND)
-    head, options = parse_reference(spec)
-    origin = _origin_of(head)
-    name = head if origin == "bridge" else head.rpartition(":")[2]
-    label = (BLIND if blinded else "") + name + suffix_of(options)
-    return StrategyEntry(spec, name, label, origin, head, options, blinded)
+    if not label and len(suffix_of(options)) > _LONGEST:
+        raise UserError(
+            f"The options of {name:.80} take more than {_LONGEST} characters, and they name files;"
+            f" give a label, as in short={name:.80}(…)."
+        )
+    return replace(entry, label=label or entry.written)
+
+
+def stored_entry(label: str, description: Mapping[str, Any]) -> StrategyEntry:
+    """Resolve a label by the description of its comparison; nothing is loaded."""
+    return strategy_entry(description.get(LABELS, {}).get(label, label), label)
+
+
+def _written_options(kind: Any, given: dict[str, Any], name: str) -> dict[str, Any]:
+    """Check the options of a class, with which results are stored."""
+    checked = vars(_configured(_checked(kind, name), given, name))
+    options = dict(sorted(checked.get("_given", {}).items()))
+    with suppress(UserError):
+        if parse_reference(name + suffix_of(options)) == (name, options):
+            return options
+    raise UserError(
+        f"The options of {name} are stored with results, so they are numbers, texts, True, False,"
+        f" None, or lists and mappings of these, not {shown(options)}."
+    )
 
 
 def _origin_of(head: str) -> Origin:
@@ -257,19 +350,6 @@ def controls_of(label: str) -> dict[str, str]:
     alone = suffix_of(dict(sorted({**options, "history": False}.items())))
     controls[head + alone] = "no history, the best of as many cells"
     return controls | dict.fromkeys(CONTROLS, "random mutation without selection")
-
-
-def label(strategy: StrategyLike) -> str:
-    """The name that results carry.
-
-    Args:
-        strategy: As for `strategy_entry`.
-
-    Example:
-        >>> label("evolution(population=50)"), label("searches/mine.py:Mine")
-        ('evolution(population=50)', 'Mine')
-    """
-    return strategy_entry(strategy).label
 
 
 def resolve(strategy: StrategyLike) -> type[Strategy]:
@@ -312,6 +392,7 @@ def _configured(
     content = {
         "__qualname__": f"{strategy.__qualname__}.configured",
         "__init__": __init__,
+        "_given": options,
     }
     content |= {name: getattr(strategy, name) for name in ("__module__", "__doc__")}
     return type(strategy.__name__, (strategy,), content)

@@ -9,12 +9,16 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Collection, Mapping, Sequence
-from typing import Any, ClassVar
+from functools import partial
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
 from surrogate_nas.core.arguments import Knobbed
 from surrogate_nas.space import Cell, Request, Space, Trial
+
+if TYPE_CHECKING:
+    from surrogate_nas.strategies import StrategyEntry
 
 
 class Strategy(Knobbed, ABC):
@@ -109,6 +113,26 @@ class Strategy(Knobbed, ABC):
 
     def _begin(self) -> None:
         """Set up what a run changes; options are attributes by then."""
+
+    @classmethod
+    def using(cls, **options: Any) -> StrategyEntry:
+        """Return the strategy with options, wherever a strategy is taken.
+
+        Args:
+            options: The keyword arguments of the constructor: numbers, texts, True, False, None, or
+                lists and mappings of these.
+
+        Raises:
+            UserError: An option is unknown, invalid, or cannot be written as text.
+
+        Example:
+            >>> from surrogate_nas.strategies import resolve
+            >>> resolve("evolution").using(population=20).label
+            'RegularisedEvolution(population=20)'
+        """
+        from surrogate_nas.strategies import strategy_entry
+
+        return strategy_entry(partial(cls, **options))
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} on {self.space!r}>"

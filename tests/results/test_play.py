@@ -4,6 +4,7 @@ result.
 
 import json
 from dataclasses import replace
+from types import SimpleNamespace
 
 import pytest
 
@@ -145,7 +146,8 @@ def test_a_run_that_ended_early_by_its_player_alone_is_valid_in_an_archive(tmp_p
     assert verify(tmp_path / "played.zip").problems == []
     assert play.run is not None
     short = replace(play.run, strategy="random")
-    assert not _early(short, Options()) and _early(play.run, Options())
+    part = SimpleNamespace(options=Options(), description={})
+    assert not _early(short, part) and _early(play.run, part)
 
 
 def test_a_second_player_is_told_of_the_first(tmp_path):

@@ -109,16 +109,16 @@ def write_paper(source: Source, out: str | Path) -> list[Path]:
 
 
 def _credits(comparisons: Sequence[Comparison], papers: Bibliography) -> dict[str, Any]:
-    labels = list(dict.fromkeys(name for c in comparisons for name in c.strategies))
+    strategies = {entry.label: entry for c in comparisons for entry in c.entries}
     own = {
         label: ", ".join(sorted(digests))
         for c in comparisons
         for label, digests in (c.description.get("sources") or {}).items()
-        if label in labels
+        if label in strategies
     }
     cited = {
         name: papers.cite(paper)
-        for name, paper in papers_of_strategies(labels, own).items()
+        for name, paper in papers_of_strategies(strategies.values(), own).items()
     }
     data = []
     for name, comparison in {c.title: c for c in comparisons}.items():

@@ -26,7 +26,7 @@ from surrogate_nas.report.markup import (
     section,
 )
 from surrogate_nas.report.reading import RESAMPLES, Comparison, Study, provenance
-from surrogate_nas.strategies import strategy_entry
+from surrogate_nas.strategies import LABELS, strategy_entry
 
 _SUITE = (
     (
@@ -170,7 +170,11 @@ def suite_provenance(study: Study) -> Section | None:
             about = f"{name}: {benchmark.title}. Source: {benchmark.source}."
             rows.append(("data", f"{about} Licence: {benchmark.licence}."))
             papers += f"{benchmark.citation}; {benchmark.space.citation}".split("; ")
-    papers += papers_of_strategies(result.strategies).values()
+    entries = [strategy_entry(entry.strategy) for entry in suite.entries]
+    papers += papers_of_strategies(entries).values()
+    rows += [
+        (f"strategy {e.label}", e.written) for e in entries if e.label != e.written
+    ]
     rows += [("to cite", paper) for paper in _cited(papers)]
     rows += [(str(name), str(value)) for name, value in provenance().items()]
     further: list[Content] = ["Further tables"]
@@ -274,10 +278,9 @@ def _side_by_side(options: Mapping[str, Any]) -> list[str]:
 
 def _inputs(comparison: Comparison) -> list[str]:
     known = comparison.objective.known
-    entries = [strategy_entry(name) for name in comparison.strategies]
     trained = [
         entry.label
-        for entry in entries
+        for entry in comparison.entries
         if entry.is_trusted and entry.load().needs_supernet
     ]
     weighted = [
@@ -320,7 +323,7 @@ def citations(comparison: Comparison) -> list[str]:
     once.
     """
     own = comparison.description.get("sources", {})
-    papers = papers_of_strategies(comparison.strategies, own)
+    papers = papers_of_strategies(comparison.entries, own)
     return _cited([*citations_of_data(comparison), *papers.values()])
 
 
@@ -344,6 +347,7 @@ def provenance_rows(comparison: Comparison) -> list[tuple[str, str]]:
         ("budget, evaluations", cells),
         (f"budget, {benchmark.cost}", seconds),
     ]
+    rows += [(f"strategy {k}", v) for k, v in description.get(LABELS, {}).items()]
     for key, head in (("sources", "source of {}"), ("files", "files that {} read")):
         for label, files in description.get(key, {}).items():
             named = (f"{name} (sha256 {digest:.12})" for name, digest in files.items())
