@@ -174,7 +174,7 @@ def _ours(
         parameters=parameters,
         latency_ms=latency_ms,
         networks=len({trial.cell for trial in run.trials}),
-        seconds=run.simulated_seconds,
+        seconds=run.cost,
     )
 
 

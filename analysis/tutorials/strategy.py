@@ -97,7 +97,7 @@ assert checks and all(one["passed"] for one in checks)
 
 # %%
 run = sn.search("fashion", f"{FILE}:Restless", budget=100, seed=0)
-seconds = sum(trial.cost_seconds for trial in run.trials)
+seconds = sum(trial.cost for trial in run.trials)
 print(
     f"{len(run.trials)} cells, {seconds:.0f} simulated seconds of training, {run.real_seconds:.1f} real ones"  # noqa: E501
 )

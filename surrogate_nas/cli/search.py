@@ -244,13 +244,13 @@ def _content(run: Run, bound: Objective) -> Row:
         "trials": [
             {
                 "index": trial.index,
-                **_trial_row(trial, "epochs", "score", "feasible", "cost_seconds"),
+                **_trial_row(trial, "epochs", "score", "feasible", "cost"),
                 **({"failure": trial.failure} if trial.failure else {}),
             }
             for trial in run.trials
         ],
+        "cost": run.cost,
         "cost_unit": bound.benchmark.cost,
-        "simulated_seconds": run.simulated_seconds,
         "real_seconds": run.real_seconds,
         "regret": regret,
         "objective": bound.describe(),
@@ -262,7 +262,7 @@ def _content(run: Run, bound: Objective) -> Row:
         content["judged"] = {
             "seeds": list(run.judged.seeds),
             "trainings": run.judged.trainings,
-            "cost_seconds": run.judged.cost,
+            "cost": run.judged.cost,
             "failures": list(run.judged.failures),
         }
     if run.confirmed is not None:
@@ -301,10 +301,12 @@ def _rows(run: Run, bound: Objective, content: Row) -> list[tuple[str, object]]:
             ("failed trainings", f"{len(failures)}, the first by {failures[0]}")
         )
     if run.judged is not None:
-        spent = f"{run.judged.trainings}, {seconds(run.judged.cost)} s"
+        spent = (
+            f"{run.judged.trainings}, {seconds(run.judged.cost)} {bound.benchmark.cost}"
+        )
         rows.append(("by other seeds, not charged", spent))
         if run.judged.failures:
             rows.append(("failed of these", "; ".join(run.judged.failures)))
     charged = "charged" if bound.benchmark.one_by_one else "simulated"
-    rows.append((f"{charged} {bound.benchmark.cost}", seconds(run.simulated_seconds)))
+    rows.append((f"{charged} {bound.benchmark.cost}", seconds(run.cost)))
     return [*rows, ("real seconds", seconds(run.real_seconds))]

@@ -238,7 +238,7 @@ def run_row(comparison: Comparison, run: Run) -> dict[str, Any]:
     spent = {
         "evaluations": len(run.trials),
         "distinct": len({trial.cell for trial in run.trials}),
-        "simulated": run.simulated_seconds,
+        "cost": run.cost,
         "strategy_seconds": run.strategy_seconds,
         "real_seconds": run.real_seconds,
         "failure": run.failure,
@@ -294,7 +294,7 @@ def rows_of_run(comparison: Comparison, run: Run) -> Iterator[dict[str, Any]]:
             "penalty": trial.penalty,
             "feasible": trial.feasible,
             "epochs": trial.epochs,
-            "cost": trial.cost_seconds,
+            "cost": trial.cost,
             "started": trial.started,
             "finished": trial.finished,
             **({"failure": trial.failure} if trial.failure else {}),

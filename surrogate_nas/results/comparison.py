@@ -504,7 +504,7 @@ class Comparison(StudyResult):
             failure=run.failure,
             evaluations=len(run.trials),
             distinct=len({trial.cell for trial in run.trials}),
-            simulated=run.simulated_seconds,
+            simulated=run.cost,
             real_seconds=run.real_seconds,
             strategy_seconds=run.strategy_seconds,
             # isomorphic answers that cost the same are one; they may differ in R, as in latency
@@ -606,7 +606,7 @@ class Comparison(StudyResult):
             "distinct_cells": sum(
                 len({trial.cell for trial in run.trials}) for run in runs
             ),
-            "simulated_seconds": sum(run.simulated_seconds for run in runs),
+            "cost": sum(run.cost for run in runs),
             **_judging_json(runs),
             "real_seconds": sum(run.real_seconds for run in runs),
         }
@@ -618,7 +618,7 @@ def _judging_json(runs: Sequence[Run]) -> Row:
     if judged:
         content["judging"] = {
             "trainings": sum(judgement.trainings for judgement in judged),
-            "seconds": sum(judgement.cost for judgement in judged),
+            "cost": sum(judgement.cost for judgement in judged),
             "failures": [
                 reason for judgement in judged for reason in judgement.failures
             ],

@@ -462,7 +462,7 @@ def _wrong_clock(part: _Part, run: Run) -> Iterator[str]:
     for trial in sorted(run.trials, key=lambda trial: (trial.started, trial.finished)):
         since = heapq.heappop(free)
         began = since if part.has_one_worker else max(trial.started, since)
-        times = (began, trial.started + trial.cost_seconds)
+        times = (began, trial.started + trial.cost)
         if trial in late or not _equal((trial.started, trial.finished), times):
             yield f"trial {trial.index} is out of its order in time."
         heapq.heappush(free, trial.finished)

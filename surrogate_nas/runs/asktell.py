@@ -188,7 +188,7 @@ class AskTell:
             >>> import surrogate_nas as sn
             >>> loop = AskTell(sn.Objective("valid_loss", sn.load("fashion")), "random")
             >>> trial = loop.fail(loop.ask()[0], "out of memory", cost=12.0)
-            >>> trial.feasible, trial.failure, trial.cost_seconds
+            >>> trial.feasible, trial.failure, trial.cost
             (False, 'out of memory', 12.0)
         """
         asked = self._asked(cell)

@@ -321,7 +321,7 @@ class Ledger:
             penalty=outcome.penalty + extra,
             feasible=outcome.feasible,
             epochs=outcome.epochs,
-            cost_seconds=outcome.cost,
+            cost=outcome.cost,
             values=dict(zip(outcome.names, outcome.values, strict=True)),
             started=started,
             finished=started + outcome.cost if finished is None else finished,
@@ -439,7 +439,7 @@ def contradiction(
             repeated = ledger.trial(outcome, trial.started)
         pairs = _pairs(trial, outcome, repeated)
         if charges:
-            pairs.append(("the charge", trial.cost_seconds, outcome.cost))
+            pairs.append(("the charge", trial.cost, outcome.cost))
         for name, stored, true in pairs:
             is_nan = math.isnan(stored) and math.isnan(true)
             if not (

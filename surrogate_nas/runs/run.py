@@ -20,6 +20,7 @@ from msgspec import Meta, Struct, to_builtins
 from numpy.typing import NDArray
 
 from surrogate_nas.core.arguments import checked_as
+from surrogate_nas.core.deprecation import former
 from surrogate_nas.core.errors import UserError
 from surrogate_nas.core.numbers import decimals_for, fixed, html_table, plural
 from surrogate_nas.files.journal import Chain, DamagedError, read_chain
@@ -272,7 +273,7 @@ class Confirmation(Struct, frozen=True, forbid_unknown_fields=True, dict=True):
             "passed_over": self.passed_over,
             "cells": [cell.to_json() for cell in self.cells],
             "reference": self.reference and self.reference.to_json(),
-            "cost_seconds": self.cost,
+            "cost": self.cost,
             "cost_unit": self.cost_unit,
             "sentences": self.sentences,
         }
@@ -409,23 +410,27 @@ class Run:
         rows = [
             {**of_run, **trial_entry(trial), **trial.values} for trial in self.trials
         ]
-        return pandas.DataFrame(rows).drop(columns="values", errors="ignore")
+        frame = pandas.DataFrame(rows).drop(columns="values", errors="ignore")
+        return frame.rename(columns={"cost_seconds": "cost"})
 
     @property
-    def simulated_seconds(self) -> float:
-        """What all trials cost, in seconds, or in queries where the benchmark counts those."""
-        return sum(trial.cost_seconds for trial in self.trials)
+    def cost(self) -> float:
+        """The sum of the trials' costs, in the unit of the benchmark: seconds or queries."""
+        return sum(trial.cost for trial in self.trials)
+
+    simulated_seconds = former("simulated_seconds", "cost")
 
 
 _OLD_FIELDS = {"start"}
 """Of earlier releases: where the weights of a training came from."""
-_TRIAL_FIELDS = tuple(field.name for field in fields(Trial))
+_TRIAL_FIELDS = {f.name: f.name for f in fields(Trial)} | {"cost": "cost_seconds"}
+"""The key of each field of a trial in the file of its run."""
 _END_FIELDS = EndLine.__struct_fields__[1:]
 
 
 def trial_entry(trial: Trial) -> dict[str, Any]:
     """A trial as JSON can hold it."""
-    entry = {name: getattr(trial, name) for name in _TRIAL_FIELDS}
+    entry = {key: getattr(trial, name) for name, key in _TRIAL_FIELDS.items()}
     entry |= {"cell": trial.cell.text, "values": dict(trial.values)}
     if not trial.failure:
         del entry["failure"]
@@ -526,8 +531,9 @@ def _parted(
 
 
 def _trial(number: int, entry: dict[str, Any], cell: Callable[[str], Cell]) -> Trial:
-    trial = checked_as(Trial, entry, lambda _, text: cell(str(text)))
-    is_known = entry.keys() <= {*_TRIAL_FIELDS, *_OLD_FIELDS}
+    told = {name: entry[key] for name, key in _TRIAL_FIELDS.items() if key in entry}
+    trial = checked_as(Trial, told, lambda _, text: cell(str(text)))
+    is_known = entry.keys() <= {*_TRIAL_FIELDS.values(), *_OLD_FIELDS}
     if trial.cell.text != entry["cell"] or trial.index != number or not is_known:
         raise DamagedError(f"trial {number} is not where or what it should be")
     if math.isfinite(trial.loss + trial.penalty) == bool(trial.failure):

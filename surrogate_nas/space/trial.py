@@ -9,6 +9,7 @@ from typing import Annotated, NamedTuple
 
 from msgspec import Meta
 
+from surrogate_nas.core.deprecation import former
 from surrogate_nas.space.cell import Cell
 
 _LARGEST = sys.float_info.max
@@ -63,10 +64,10 @@ class Trial:
         penalty: The λ·R of the objective (dimensionless); NaN where the evaluation failed.
         feasible: Whether every constraint holds; False where the evaluation failed.
         epochs: The training run that the loss was read from; None where training plays no part.
-        cost_seconds: The simulated or measured seconds that the evaluation was charged, or queries
-            where the benchmark counts those.
+        cost: The charge for the evaluation in the benchmark's unit: simulated or measured seconds,
+            or queries.
         values: The search metrics that the objective looked up, in their own units.
-        started: When it began, on the simulated clock of the run, in the unit of `cost_seconds`.
+        started: When it began, on the simulated clock of the run, in the unit of `cost`.
         finished: When it ended.
         scores: Of several objectives, each one's score; empty where there is one.
         failure: Why the evaluation failed, such as ``out of memory``; empty where it did not. A
@@ -91,9 +92,10 @@ class Trial:
     penalty: float
     feasible: bool
     epochs: Epochs | None
-    cost_seconds: Positive
+    cost: Positive
     values: Mapping[str, float] = field(default_factory=dict)
     started: Positive = 0.0
     finished: Positive = 0.0
     scores: tuple[Finite, ...] = ()
     failure: str = ""
+    cost_seconds = former("cost_seconds", "cost")

@@ -242,7 +242,7 @@ class Talker(Strategy):
         own = [trial for trial in self.trials if trial.index >= 0]
         spent = {
             "cells": len(own),
-            "seconds": sum(trial.cost_seconds for trial in own),
+            "seconds": sum(trial.cost for trial in own),
             "tokens": self._tokens,
         }
         return {
@@ -330,7 +330,7 @@ def written(trial: Trial) -> dict[str, Any]:
         "loss": None if trial.failure else trial.loss,
         "penalty": None if trial.failure else trial.penalty,
         "epochs": trial.epochs,
-        "cost_seconds": trial.cost_seconds,
+        "cost": trial.cost,
         "values": dict(trial.values),
     }
     content |= {"failure": trial.failure} if trial.failure else {}

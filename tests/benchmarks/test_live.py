@@ -96,7 +96,7 @@ def test_every_strategy_searches_live(strategy, shared_home, monkeypatch):
     trained = bench.cache.find((run.incumbent.cell.text, 1, 0))
     assert trained is not None and (
         run.incumbent.epochs,
-        run.incumbent.cost_seconds,
+        run.incumbent.cost,
     ) == (
         1,
         trained.seconds,
@@ -109,11 +109,11 @@ def test_every_strategy_searches_live(strategy, shared_home, monkeypatch):
 def test_no_cell_is_trained_that_the_budget_does_not_reach(bench, tmp_path):
     first = sn.search(bench, "random", "valid_loss", budget=3)
     assert len(kept(tmp_path)) == 3
-    costs = [trial.cost_seconds for trial in first.trials]
+    costs = [trial.cost for trial in first.trials]
     again = sn.search(
         bench, "random", "valid_loss", budget_seconds=costs[0] + costs[1] + costs[2] / 2
     )
-    assert [trial.cost_seconds for trial in again.trials] == costs[:2]
+    assert [trial.cost for trial in again.trials] == costs[:2]
     assert len(kept(tmp_path)) == 3
 
 

@@ -180,7 +180,7 @@ def test_asha_retrains_no_epoch(tmp_path, slots):
     assert len(run.trials) == 30
     assert max(int(start) for start, _ in noted) > 0
     assert len(noted) == len({epoch_and_cell for _, epoch_and_cell in noted})
-    charged = sum(trial.cost_seconds for trial in run.trials)
+    charged = sum(trial.cost for trial in run.trials)
     deepest = {}
     for trial in run.trials:
         deepest[trial.cell] = max(deepest.get(trial.cell, 0), trial.epochs or 0)

@@ -38,6 +38,16 @@ NAME = "analog-cifar10"
             "mean",
             r"Answer\.seed is now training_seed",
         ),
+        (
+            lambda: sn.search("fashion", "random", budget=2).trials[0].cost_seconds,
+            1.0,
+            r"Trial\.cost_seconds is now cost",
+        ),
+        (
+            lambda: sn.search("fashion", "random", budget=2).simulated_seconds,
+            2.0,
+            r"Run\.simulated_seconds is now cost",
+        ),
     ],
 )
 def test_a_name_of_0_1_0_works_with_a_warning(call, value, told):

@@ -443,7 +443,7 @@ def test_the_test_curve_is_that_of_the_best_validated_cell(real, tmp_path):
         ):
             by_hand = []
             for run in made.runs_of(name):
-                ends = np.cumsum([trial.cost_seconds for trial in run.trials])
+                ends = np.cumsum([trial.cost for trial in run.trials])
                 done = [
                     t
                     for t, end in zip(run.trials, ends, strict=True)

@@ -63,7 +63,7 @@ def test_it_is_charged_what_a_strategy_is():
         [bench.space.cell(cell) for cell in cells]
     )
     assert [trial["score"] for trial in trials] == look[1].score.tolist()
-    assert [trial["cost_seconds"] for trial in trials] == look[2].tolist()
+    assert [trial["cost"] for trial in trials] == look[2].tolist()
 
 
 def test_nothing_past_the_budget_is_evaluated():
@@ -87,7 +87,7 @@ def test_seconds_end_it_too():
             reply := play.call({"evaluate": play.call({"sample": 1})["cells"]})
         ):
             assert reply["left"]["seconds"] > 0
-    assert play.run is not None and play.run.simulated_seconds <= 15.0
+    assert play.run is not None and play.run.cost <= 15.0
 
 
 def test_what_is_wrong_is_one_line_and_changes_nothing():

@@ -107,7 +107,7 @@ def test_a_failed_evaluation_is_charged_and_never_the_best(loop):
     assert (
         failed.failure == REASON
         and not failed.feasible
-        and failed.cost_seconds == failed.finished == 7.0
+        and failed.cost == failed.finished == 7.0
     )
     assert not failed.values and math.isnan(failed.loss) and math.isnan(failed.penalty)
     with pytest.raises(
@@ -151,7 +151,7 @@ CURVE = sn.Training(
 def test_values_of_a_request_are_told_at_its_epochs():
     loop = sn.AskTell(Objective(ALONE, CURVE), "random")
     trial = loop.tell(Request(SPACE[5], 3), {"valid_error": 30.0}, cost=2.0)
-    assert (trial.epochs, trial.cost_seconds) == (3, 2.0)
+    assert (trial.epochs, trial.cost) == (3, 2.0)
     assert trial.values == {"valid_error[3]": 30.0}
     read = Request(SPACE[5], 3, ("train_loss",))
     with pytest.raises(sn.UserError, match=r"train_loss\[3\] of .* is missing"):
@@ -163,5 +163,5 @@ def test_values_of_a_request_are_told_at_its_epochs():
     with pytest.raises(sn.UserError, match=r"Unknown metric .* 'valid_error\[9\]'"):
         loop.tell(Request(SPACE[5], 3), {"valid_error[9]": 30.0})
     # going on costs what is told, not what the benchmark holds
-    assert loop.tell(SPACE[5], 9.0, cost=4.0).cost_seconds == 4.0
+    assert loop.tell(SPACE[5], 9.0, cost=4.0).cost == 4.0
     assert loop.best.epochs == 9 and loop.best.finished == 6.0

@@ -61,7 +61,7 @@ def test_own_cells_are_asked_for_first_then_the_shared_random_ones(tmp_path):
     assert [cell.index for cell in cells[:4]] == [11, 300, 301, 12]
     assert cells[4:14] == first_cells(space, 10, 0, 0)
     assert len(cells) == len(set(cells)) == 20
-    assert run.trials[0].cost_seconds > 0, "they are charged as all others"
+    assert run.trials[0].cost > 0, "they are charged as all others"
     assert (
         sn.search(FASHION, "random", "valid_error", first="11", budget=1).trials[0].cell
         == cells[0]
@@ -162,7 +162,7 @@ def test_what_was_known_is_told_first_and_charged_nothing(tmp_path):
     )
     assert [trial.index for trial in run.trials] == [0, 1, 2]
     assert [trial.index for trial in run.known] == [-2, -1]
-    assert [trial.cost_seconds for trial in run.known] == [0.0, 0.0]
+    assert [trial.cost for trial in run.known] == [0.0, 0.0]
     for trial in run.known:
         (asked,) = sn.search(
             FASHION, "random", objective, first=[trial.cell], budget=1

@@ -95,7 +95,7 @@ def test_a_search_sees_one_drawn_seed_and_its_answer_is_judged_by_the_others(
     assert run.judged is not None and run.judged.seeds == (0, 1, 2)
     assert score(run) == pytest.approx(mean) != run.incumbent.values["valid_error[3]"]
     assert run.judged.trainings == 2 and run.judged.cost > 0
-    assert run.simulated_seconds == sum(trial.cost_seconds for trial in run.trials)
+    assert run.cost == sum(trial.cost for trial in run.trials)
     assert mine.query(found, LOSS) == pytest.approx(
         mean
     )  # no seed named: the mean over them
@@ -117,7 +117,7 @@ def test_a_training_goes_on_by_its_drawn_seed_and_is_charged_for_that(
         mine.measure([cell], [mine.question(LOSS, epochs)], drawn(2, cell)).cost[0]
         for cell, epochs in deepest.items()
     ]
-    assert run.simulated_seconds == pytest.approx(sum(whole))
+    assert run.cost == pytest.approx(sum(whole))
     assert max(noted(here).values()) == 3
 
 

@@ -214,6 +214,7 @@ def test_lines_follow_the_fields_and_their_types():
         0, cell, 1.5, 1.0, 0.5, True, None, 3.0, {"valid_error": float("nan")}
     )
     entry = json.loads(json.dumps(trial_entry(trial)))
+    entry["cost"] = entry.pop("cost_seconds")
 
     def parse(_, text):
         assert text == cell.text

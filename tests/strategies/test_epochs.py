@@ -184,7 +184,7 @@ def test_runs_over_two_runs_of_their_own_have_an_answer(name, seconds, small):
         lengths[12] > lengths[200] > 0
         and [trial.epochs for trial in run.trials[:10]] == [200] * 10
     )
-    assert run.simulated_seconds <= 4000.0 if seconds else len(run.trials) == 45
+    assert run.cost <= 4000.0 if seconds else len(run.trials) == 45
 
 
 @pytest.mark.parametrize("name", OVER_EPOCHS)

@@ -54,9 +54,7 @@ def test_a_request_reads_other_epochs_and_only_the_objective_s_own_can_be_the_an
         [t for t in run.trials if t.epochs == epochs] for epochs in (12, 200)
     )
     assert len(early) > 20 and len(late) >= 15
-    assert {t.cost_seconds for t in early} == {13.0} and {
-        t.cost_seconds for t in late
-    } == {201.0}
+    assert {t.cost for t in early} == {13.0} and {t.cost for t in late} == {201.0}
     assert all(
         t.values == {"valid_error[12]": small.query(t.cell, "valid_error", epochs=12)}
         for t in early
@@ -66,7 +64,7 @@ def test_a_request_reads_other_epochs_and_only_the_objective_s_own_can_be_the_an
         and run.incumbent.epochs == 200
     )
     ends = [t.finished for t in run.trials]
-    assert ends == sorted(ends) and ends[-1] == pytest.approx(run.simulated_seconds)
+    assert ends == sorted(ends) and ends[-1] == pytest.approx(run.cost)
 
 
 def test_a_request_may_read_further_search_metrics_but_no_final_one(small):
@@ -104,12 +102,10 @@ def test_workers_on_the_simulated_clock_tell_in_order_of_finishing(strategy):
     assert finished == sorted(finished) and [
         trial.index for trial in run.trials
     ] == list(range(40))
-    assert all(
-        t.finished == pytest.approx(t.started + t.cost_seconds) for t in run.trials
-    )
+    assert all(t.finished == pytest.approx(t.started + t.cost) for t in run.trials)
     moments = sorted({t.started for t in run.trials})
     busy = [sum(t.started <= m < t.finished for t in run.trials) for m in moments]
-    assert max(busy) == 4 and finished[-1] < 0.5 * run.simulated_seconds
+    assert max(busy) == 4 and finished[-1] < 0.5 * run.cost
 
 
 def test_a_budget_in_seconds_is_wall_time_of_the_simulated_workers(small):
@@ -250,7 +246,7 @@ def test_the_caller_s_own_measurements_are_scored_by_the_objective(small):
     cell = SPACE[17]
     mine = loop.tell(cell, {"valid_error": 12.0}, cost=3.5)
     params = 0.1 * float(small.query(cell, "params")) / objective.terms[1].divisor
-    assert mine.score == pytest.approx(0.12 + params) and mine.cost_seconds == 3.5
+    assert mine.score == pytest.approx(0.12 + params) and mine.cost == 3.5
     assert loop.tell(str(cell)).loss == pytest.approx(
         small.query(cell, "valid_error") / 100
     )
@@ -277,9 +273,7 @@ def test_training_on_costs_the_difference_where_epochs_are_points_of_one_run():
     other = bench.space[12]
 
     def charged(*asked):
-        return [
-            ledger.trial(outcome, 0.0).cost_seconds for outcome in ledger.look_up(asked)
-        ]
+        return [ledger.trial(outcome, 0.0).cost for outcome in ledger.look_up(asked)]
 
     def whole(cell, epochs):
         return float(
@@ -305,7 +299,7 @@ def test_a_run_of_its_own_is_never_continued(small):
     assert not small.one_curve
     ledger = Ledger(Objective("valid_error", small))
     costs = [
-        ledger.trial(o, 0.0).cost_seconds
+        ledger.trial(o, 0.0).cost
         for o in ledger.look_up([Request(SPACE[3], 12), Request(SPACE[3], 200)])
     ]
     assert costs == [13.0, 201.0]

@@ -144,9 +144,7 @@ def test_only_training_on_costs_less_and_asking_again_costs_the_whole_again(smal
         (cell, 200),
     ]
     costs = [
-        trial.cost_seconds
-        for one in asked
-        for trial in ledger.evaluate([sn.Request(*one)])
+        trial.cost for one in asked for trial in ledger.evaluate([sn.Request(*one)])
     ]
     assert costs == [13.0, 201.0, 189.0, 201.0, 13.0, 201.0]
 

@@ -127,4 +127,4 @@ def test_a_quality_and_a_size_make_an_objective(tables):
     assert scores is not None and scores.score == pytest.approx(expected)
     run = sn.search(bench, "random", "valid_miou@best", budget=5)
     seconds = [bench.query(trial.cell, "train_seconds") for trial in run.trials]
-    assert [trial.cost_seconds for trial in run.trials] == pytest.approx(seconds)
+    assert [trial.cost for trial in run.trials] == pytest.approx(seconds)

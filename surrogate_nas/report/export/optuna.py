@@ -225,7 +225,7 @@ def _attributes(trial: Trial) -> dict[str, Any]:
     attributes |= {
         "feasible": trial.feasible,
         "epochs": trial.epochs,
-        "cost": trial.cost_seconds,
+        "cost": trial.cost,
     }
     for name, value in trial.values.items():
         if math.isfinite(value):

@@ -131,7 +131,7 @@ def _costs(comparison: Comparison, name: str) -> list[Content]:
     costs: list[list[float]] = [
         [len(run.trials) for run in runs],
         [len({trial.cell for trial in run.trials}) for run in runs],
-        [run.simulated_seconds for run in runs],
+        [run.cost for run in runs],
         [run.strategy_seconds for run in runs],
         [run.real_seconds for run in runs],
     ]
