@@ -8,7 +8,16 @@ from collections.abc import Callable, Collection, Container, Iterable, Mapping, 
 from functools import cached_property, lru_cache, partial
 from numbers import Integral
 from pathlib import Path
-from typing import Any, Literal, NamedTuple, TypeAlias
+from typing import (
+    Any,
+    Literal,
+    NamedTuple,
+    SupportsIndex,
+    TypeAlias,
+    TypedDict,
+    Unpack,
+    overload,
+)
 
 import numpy as np
 from numpy.typing import NDArray
@@ -192,8 +201,13 @@ class Answer(float):
         return {"cell": str(self.cell), **{name: getattr(self, name) for name in about}}
 
 
-CellLike: TypeAlias = Cell | str | int
+CellLike: TypeAlias = Cell | str | SupportsIndex
 """A cell, its printed text, or its place in the order of a space that can be listed."""
+
+
+class _How(TypedDict, total=False):
+    epochs: int | None
+    training_seed: Seed | None
 
 
 class Benchmark(ABC):
@@ -529,10 +543,30 @@ class Benchmark(ABC):
             )
         return Question(name, epochs)
 
+    @overload
+    def query(  # type: ignore[overload-overlap] # a text is one cell
+        self, cells: CellLike, metric: str, **how: Unpack[_How]
+    ) -> Answer: ...
+
+    @overload
+    def query(  # type: ignore[overload-overlap]
+        self, cells: CellLike, metric: None = None, **how: Unpack[_How]
+    ) -> dict[str, Answer]: ...
+
+    @overload
+    def query(
+        self, cells: Iterable[CellLike], metric: str, **how: Unpack[_How]
+    ) -> list[Answer]: ...
+
+    @overload
+    def query(
+        self, cells: Iterable[CellLike], metric: None = None, **how: Unpack[_How]
+    ) -> list[dict[str, Answer]]: ...
+
     @renamed(seed="training_seed")
     def query(
         self,
-        cells: CellLike | Sequence[CellLike],
+        cells: CellLike | Iterable[CellLike],
         metric: str | None = None,
         *,
         epochs: int | None = None,

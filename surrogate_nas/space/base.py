@@ -10,7 +10,7 @@ import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import cached_property, lru_cache
-from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
+from typing import TYPE_CHECKING, Any, ClassVar, SupportsIndex, TypeAlias, overload
 
 import numpy as np
 from numpy.typing import NDArray
@@ -144,6 +144,18 @@ class Space(ABC):
             return isinstance(cell, Cell) and self.cell(cell).choices == cell.choices
         except UserError:
             return False
+
+    if TYPE_CHECKING:  # whether a space can be listed is not known from its type
+
+        def __len__(self) -> int: ...
+
+        @overload
+        def __getitem__(self, index: SupportsIndex) -> Cell: ...
+
+        @overload
+        def __getitem__(self, index: slice) -> Sequence[Cell]: ...
+
+        def __getitem__(self, index: Any) -> Any: ...
 
     @cached_property
     def reference_sample(self) -> Sequence[Cell]:
