@@ -31,7 +31,7 @@ from surrogate_nas.runs.store import Store
 from surrogate_nas.space import EnumerableChoiceSpace, nb201
 from surrogate_nas.space.network import Network
 from surrogate_nas.space.trial import Trial
-from surrogate_nas.surrogates import make_model
+from surrogate_nas.surrogates.base import make_model
 from surrogate_nas.surrogates.storage import Card, load, save
 from surrogate_nas.tables import Table, TableFile, write_table
 from surrogate_nas.tables.sources.spreadsheet import read as read_spreadsheet

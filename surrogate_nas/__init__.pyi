@@ -3,6 +3,7 @@ from surrogate_nas.benchmarks.base import Answer as Answer
 from surrogate_nas.benchmarks.base import Benchmark as Benchmark
 from surrogate_nas.benchmarks.computed import Computed as Computed
 from surrogate_nas.benchmarks.computed import Metric as Metric
+from surrogate_nas.benchmarks.learned import Surrogate as Surrogate
 from surrogate_nas.benchmarks.running import TrainingTrial as TrainingTrial
 from surrogate_nas.benchmarks.training import Training as Training
 from surrogate_nas.contract import check as check

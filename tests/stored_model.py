@@ -1,9 +1,11 @@
 """A surrogate in a file, as a command stores it."""
 
+from dataclasses import replace
+
+from surrogate_nas import Surrogate
 from surrogate_nas.space.network import Network
-from surrogate_nas.surrogates import make_model
-from surrogate_nas.surrogates.evaluation import evaluate, split_cells
-from surrogate_nas.surrogates.storage import Card, save
+from surrogate_nas.surrogates.evaluation import split_cells
+from surrogate_nas.surrogates.storage import Card
 
 
 def card(model, metric, n, **others):
@@ -29,20 +31,8 @@ def card(model, metric, n, **others):
 
 def stored(bench, metric, path, epochs=None):
     """A ridge fitted on 300 cells of a table."""
-    known = bench.metric(metric)
-    values = bench.column(metric, epochs)
-    split = split_cells(bench.space, values, 300)
-    model = make_model("ridge", known.quantity)
-    scores, _ = evaluate(model, bench.space, values, split)
-    told = card(
-        "ridge",
-        known,
-        300,
-        benchmark=str(bench.path),
-        fingerprint=bench.fingerprint,
-        epochs=bench.question(metric, epochs).epochs,
-        network=bench.network,
-        scores=scores,
-    )
-    save(model, told, split.train, path)
+    cells = split_cells(bench.space, bench.column(metric, epochs), 300).train
+    model = Surrogate("ridge").fit(bench, metric, cells, epochs=epochs)
+    model.card = replace(model.card, benchmark=str(bench.path))
+    model.save(path)
     return path

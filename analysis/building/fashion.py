@@ -22,7 +22,7 @@ from analysis.building.jobs import ORDER_SEED, Entry, Job, Plan, by_class, train
 from surrogate_nas.core.metrics import Metric
 from surrogate_nas.files import table_path
 from surrogate_nas.space import drawn_cells, first_of_class
-from surrogate_nas.surrogates import make_model
+from surrogate_nas.surrogates.base import make_model
 from surrogate_nas.surrogates.evaluation import kendall
 from surrogate_nas.tables import CLASS_METRIC, ColumnKey, Table, TableFile
 from surrogate_nas.tables.file import write_with_card

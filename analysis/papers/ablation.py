@@ -39,7 +39,7 @@ from surrogate_nas.strategies.guided import (
     LossPosterior,
     logarithm_of,
 )
-from surrogate_nas.surrogates import Surrogate, make_model
+from surrogate_nas.surrogates.base import Model, make_model
 from surrogate_nas.surrogates.gaussian import Places, Posterior
 
 if TYPE_CHECKING:
@@ -109,7 +109,7 @@ class Exchanged(BayesianOptimisation):
         self.acquisition = acquisition
         self.pool = pool
         self.seed = seed % 2**32
-        self._fitted: tuple[Surrogate, float, int] | None = None
+        self._fitted: tuple[Model, float, int] | None = None
 
     def rule(self) -> str:
         return self.acquisition or super().rule()

@@ -38,8 +38,7 @@ from analysis.papers.common.pictures import (
 from analysis.papers.common.ranks import Indices, Values
 from surrogate_nas.benchmarks import Benchmark, load
 from surrogate_nas.space import Enumerable, listed
-from surrogate_nas.surrogates import Surrogate, make_model
-from surrogate_nas.surrogates.base import Z90
+from surrogate_nas.surrogates.base import Z90, Model, make_model
 from surrogate_nas.surrogates.latency import KnownDevices, Latency, Prior
 from surrogate_nas.tables.sources.fetching import files
 
@@ -219,7 +218,7 @@ def _latencies(bench: Benchmark, device: str) -> Values:
 
 
 @lru_cache(maxsize=4)
-def _model(name: str, known: tuple[str, ...]) -> Surrogate:
+def _model(name: str, known: tuple[str, ...]) -> Model:
     """A model that has learned from the known devices, once a process."""
     if not known:
         return make_model(name, "cost")

@@ -17,7 +17,7 @@ import numpy as np
 from analysis.papers.common.paper import PaperResult, Row, Work, published
 from surrogate_nas.benchmarks import load
 from surrogate_nas.space import listed
-from surrogate_nas.surrogates import make_model
+from surrogate_nas.surrogates.base import make_model
 from surrogate_nas.surrogates.evaluation import kendall, split_cells
 
 BENCHMARK = "nb101"

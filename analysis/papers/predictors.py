@@ -30,7 +30,7 @@ from analysis.papers.common.searches import DATA_SETS
 from surrogate_nas.benchmarks import Benchmark, load
 from surrogate_nas.space import listed
 from surrogate_nas.stats.summaries import holm, signed_rank
-from surrogate_nas.surrogates import Prediction, make_model
+from surrogate_nas.surrogates.base import Prediction, make_model
 from surrogate_nas.surrogates.evaluation import kendall, scores_of, split_cells
 from surrogate_nas.surrogates.gnn import LOSSES
 

@@ -28,7 +28,7 @@ from surrogate_nas.core.errors import UserError, unknown
 from surrogate_nas.core.metrics import Metric, undeclared_units
 from surrogate_nas.files import shipped
 from surrogate_nas.space import Cell, Enumerable, Space, choices_of, listed
-from surrogate_nas.space.base import Analytic, cell_at
+from surrogate_nas.space.base import Analytic, cell_given, cells_of
 from surrogate_nas.space.cell import Choices
 from surrogate_nas.space.network import Network
 from surrogate_nas.space.product import EnumerableChoiceSpace
@@ -575,14 +575,15 @@ class Benchmark(ABC):
         """Look up metrics of cells; spends nothing, since only an objective charges.
 
         Args:
-            cells: A cell, its text or its index, or a sequence of them.
+            cells: A cell, its text or its index; or a list, array, Series or Index of them, or a
+                data frame with a column for each choice.
             metric: The metric's name; None for every search metric at `epochs`, except proxies.
             epochs: The length of the training run; None for each metric's longest.
             training_seed: A training seed; None for `default_seed`.
 
         Returns:
             An `Answer` for one cell and one metric; a dict by name where no metric is named; for a
-            sequence of cells a list of either.
+            sequence of cells a list of either, in its order.
 
         Raises:
             UserError: A cell, metric, epochs or seed is not held.
@@ -592,20 +593,15 @@ class Benchmark(ABC):
             raise UserError(
                 f"training_seed is a whole number or 'mean', not {training_seed!r:.80}."
             )
-        if isinstance(cells, (str, Cell, Integral)):
-            return self._query(
-                [self._named_cell(cells)], metric, epochs, training_seed
-            )[0]
-        if not isinstance(cells, Iterable):
+        if isinstance(cells, (str, Cell, Integral, Mapping)):
+            cell = cell_given(self.space, cells)
+            return self._query([cell], metric, epochs, training_seed)[0]
+        if not isinstance(cells, Iterable) or getattr(cells, "ndim", 1) == 0:
             raise UserError(
                 f"cells is a cell, its text or its index, or a list of them, not {cells!r:.80}."
             )
-        named = list(map(self._named_cell, cells))
+        named = cells_of(self.space, cells)
         return self._query(named, metric, epochs, training_seed)
-
-    def _named_cell(self, given: Any) -> Cell:
-        is_index = isinstance(given, Integral) and not isinstance(given, bool)
-        return cell_at(self.space, given) if is_index else self.space.cell(given)
 
     def _query(
         self,

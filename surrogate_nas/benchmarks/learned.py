@@ -1,4 +1,7 @@
-"""Benchmarks that predict: fitted surrogates, one for each metric, and the models of sources.
+"""Surrogates as estimators, and benchmarks that predict: fitted surrogates, one for each metric,
+and the models of sources.
+
+`Surrogate` follows scikit-learn's regressors, with cells in place of matrices.
 
 If the benchmark that a surrogate learned from is here, the incumbent of a search is read there
 again (`LearnedBenchmark.final`).
@@ -14,12 +17,14 @@ from dataclasses import replace
 from functools import cached_property, lru_cache
 from itertools import chain
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, Self, TypeAlias, overload
 
 import numpy as np
+from numpy.typing import NDArray
 
 from surrogate_nas.benchmarks.base import (
     Benchmark,
+    CellLike,
     Question,
     Values,
     formula,
@@ -29,19 +34,292 @@ from surrogate_nas.benchmarks.base import (
 from surrogate_nas.benchmarks.sourced import Resolver, resolver_of
 from surrogate_nas.benchmarks.table import modified
 from surrogate_nas.core.errors import AbsentError, UserError
-from surrogate_nas.core.metrics import Metric
+from surrogate_nas.core.metrics import Metric, Quantity
+from surrogate_nas.core.registry import parse_reference
 from surrogate_nas.files import home
-from surrogate_nas.space import Cell, Enumerable, choices_of, listed, space_named
+from surrogate_nas.space import Cell, Enumerable, Space, choices_of, listed, space_named
+from surrogate_nas.space.base import cells_of
 from surrogate_nas.space.network import Network
-from surrogate_nas.surrogates.base import Prediction
-from surrogate_nas.surrogates.storage import Fitted
-from surrogate_nas.surrogates.storage import load as load_model
+from surrogate_nas.surrogates import Model, storage
+from surrogate_nas.surrogates.base import (
+    LARGER_IS_BETTER,
+    Floats,
+    Prediction,
+    check_values,
+    is_sequence,
+    make_model,
+)
+from surrogate_nas.surrogates.evaluation import scores_of
 from surrogate_nas.tables import Seed
 from surrogate_nas.tables.sources import fetching
 from surrogate_nas.tables.sources.base import SOURCES, predicted, source_of
 from surrogate_nas.tables.sources.declaration import declaration
 
 PREFIX = "surrogate:"
+Cells: TypeAlias = Iterable[CellLike]
+"""Cells, their texts, or indices of a space that can be listed; also an array or a Series."""
+
+
+class Surrogate:
+    """A model that learns one metric from some cells and predicts it for others.
+
+    It has the methods of scikit-learn's regressors, and `clone`, `cross_val_score` and grid search
+    take it. In place of rows of features stand cells: a list, array or Series of cells, of their
+    texts, or of their indices.
+
+    Attributes:
+        model_: The fitted model; there after `fit`.
+        n_cells_: The number of cells that it was fitted on; there after `fit`.
+        card: The benchmark, metric and epochs that it learned; None after ``fit(cells, y)``.
+
+    Example:
+        >>> import surrogate_nas as sn
+        >>> cells = range(0, 15625, 150)
+        >>> model = sn.Surrogate("ridge").fit("fashion", "valid_error", cells)
+        >>> model
+        <Surrogate ridge of valid_error: 105 cells>
+        >>> mean, std = model.predict([11, 12], return_std=True)
+        >>> mean.shape, bool(model.score("fashion") > 0.5)
+        ((2,), True)
+    """
+
+    model_: Model
+    n_cells_: int
+    _indices: NDArray[np.int64]
+
+    def __init__(
+        self,
+        model: str = "xgboost",
+        *,
+        quantity: Quantity | None = None,
+        seed: int = 0,
+        calibrate: bool = True,
+        **options: Any,
+    ) -> None:
+        """Name the model; nothing is learned yet.
+
+        Args:
+            model: A name as ``snas fit --model`` takes it, such as ``xgboost``, ``gnn``,
+                ``gp(warp=True)``, ``sklearn:MODULE:CLASS`` or ``FILE.py:CLASS``.
+            quantity: The kind of y in ``fit(cells, y)``, which decides its transform: ``error``
+                (%), ``loss``, ``quality``, ``cost``; None to learn y as it is. The metric of a
+                benchmark brings its own.
+            seed: The root of the model's randomness.
+            calibrate: Whether to calibrate the standard deviation by held-out cells.
+            options: The model's own, such as ``loss="warp"`` of ``gnn``.
+
+        Raises:
+            UserError: There is no such model, or an option is unknown or invalid.
+        """
+        own = {"quantity": quantity, "seed": seed, "calibrate": calibrate}
+        self._params: dict[str, Any] = {"model": model, **own, **options}
+        self.card: storage.Card | None = None
+        self._make(quantity)
+
+    def _make(self, quantity: Quantity | None) -> Model:
+        params = self._params | {"quantity": quantity or "undeclared"}
+        return make_model(params.pop("model"), **params)
+
+    def get_params(self, deep: bool = True) -> dict[str, Any]:
+        """Return the arguments of the constructor, options included, by name."""
+        return {**self._params}
+
+    def set_params(self, **params: Any) -> Self:
+        """Change arguments of the constructor; fit again afterwards.
+
+        Raises:
+            UserError: There is no such model, or an option is unknown or invalid.
+        """
+        self._params = type(self)(**self._params | params)._params
+        return self
+
+    def __sklearn_tags__(self) -> Any:
+        from sklearn.base import BaseEstimator, RegressorMixin
+
+        return type("Tagged", (RegressorMixin, BaseEstimator), {})().__sklearn_tags__()
+
+    def fit(
+        self,
+        data: Benchmark | str | Cells,
+        target: str | Sequence[float] | NDArray[Any],
+        cells: Cells | None = None,
+        *,
+        epochs: int | None = None,
+        training_seed: Seed | None = None,
+        space: Space | None = None,
+    ) -> Self:
+        """Learn by ``fit(benchmark, metric, cells)`` or ``fit(cells, y)``; returns itself.
+
+        What was learned before is forgotten.
+
+        Args:
+            data: A benchmark or its name; or cells.
+            target: The name of a metric; or y, shape ``(n,)``, finite.
+            cells: The benchmark's cells to learn from; None for all that a table has values of.
+            epochs: The length of the training run; None for the metric's longest.
+            training_seed: A training seed; None for the benchmark's default.
+            space: The space of the cells of ``fit(cells, y)``; None to look for it among the
+                registered ones. Indices need it.
+
+        Raises:
+            UserError: A cell, metric or value is not available, or the values cannot be learned.
+        """
+        benchmark, card, quantity = _opened(data), None, self._params["quantity"]
+        if benchmark is not None:
+            question = benchmark.question(target, epochs)  # type: ignore[arg-type]
+            metric = benchmark.metric(question.metric)
+            data, target = _asked(benchmark, question, cells, training_seed)
+            space, quantity = benchmark.space, metric.quantity
+            card = storage.Card(
+                model=parse_reference(self._params["model"], "model")[0],
+                benchmark=benchmark.address or benchmark.name,
+                fingerprint=benchmark.fingerprint,
+                space=space.definition,
+                metric=metric,
+                epochs=question.epochs,
+                network=benchmark.network,
+                split="random",
+                seed=self._params["seed"],
+                n_train=len(data),
+                n_test=0,
+                scores={},
+            )
+        self.model_ = self._make(quantity).fit(data, target, space)  # type: ignore[arg-type]
+        self.card, self.n_cells_ = card, len(target)
+        self._indices = np.array([getattr(cell, "index", -1) for cell in data])  # type: ignore[union-attr]
+        return self
+
+    @overload
+    def predict(self, cells: Cells, return_std: Literal[False] = ...) -> Floats: ...
+
+    @overload
+    def predict(self, cells: Cells, return_std: Literal[True]) -> Prediction: ...
+
+    def predict(self, cells: Cells, return_std: bool = False) -> Floats | Prediction:
+        """Predict cells, also unseen ones, in the unit of the metric, shape ``(n,)``.
+
+        Args:
+            cells: Cells of the space that was learned from.
+            return_std: Whether to return ``(mean, std)``. With ``calibrate=True`` the interval
+                ``mean ± 1.645 std`` is made to hold 90 % of unseen cells.
+
+        Raises:
+            UserError: Nothing was learned yet, or a cell is of another space.
+        """
+        prediction = self._fitted().predict(cells)  # type: ignore[arg-type]
+        return prediction if return_std else prediction.mean
+
+    def _fitted(self) -> Model:
+        return vars(self).get("model_") or self._make(None)  # whose error says it
+
+    def score(
+        self,
+        data: Benchmark | str | Cells,
+        target: Any = None,
+        *,
+        training_seed: Seed | None = None,
+    ) -> float:
+        """Return Kendall's τ (b) of predictions and values: 1 is the right order, 0 is chance.
+
+        Args:
+            data, target: ``score(benchmark, cells)`` by the metric that was learned, and by default
+                with all cells of a table but those learned from; or ``score(cells, y)``.
+            training_seed: A training seed; None for the benchmark's default.
+
+        Raises:
+            UserError: Nothing was learned yet, or a cell or value is not available.
+        """
+        return self.scores(data, target, training_seed=training_seed)["kendall"]
+
+    def scores(
+        self,
+        data: Benchmark | str | Cells,
+        target: Any = None,
+        *,
+        training_seed: Seed | None = None,
+    ) -> dict[str, float]:
+        """Return all scores by name, of the same arguments as `score`.
+
+        Returns:
+            Kendall's τ, also among the better half and the best quarter, Spearman's ρ, R², MAE,
+            the coverage of the 90 % interval, and more: see
+            `surrogate_nas.surrogates.evaluation.scores_of`.
+        """
+        benchmark = _opened(data)
+        if benchmark is not None:
+            if self.card is None:
+                raise UserError(
+                    f"{self!r} learned no metric of a benchmark: use score(cells, y)."
+                )
+            question = benchmark.question(self.card.metric.name, self.card.epochs)
+            data, target = _asked(
+                benchmark, question, target, training_seed, self._indices
+            )
+        mean, std = self._fitted().predict(data)  # type: ignore[arg-type]
+        truth = check_values(target, len(mean))
+        if not np.isfinite(truth).all():
+            raise UserError("A value to score by is not finite.")
+        sign = -1 if self.model_.quantity in LARGER_IS_BETTER else 1
+        return scores_of(sign * truth, Prediction(sign * mean, std))
+
+    def save(self, path: str | Path) -> None:
+        """Write the fitted model to a file: ``surrogate:FILE`` is a benchmark, `load` reads it.
+
+        Raises:
+            UserError: It learned no metric of a benchmark, the model is a user's own, or the file
+                cannot be written.
+        """
+        if self.card is None:
+            raise UserError(
+                f"{self!r} learned no metric of a benchmark, which a file names: use"
+                " fit(benchmark, metric, cells), or pickle it."
+            )
+        in_order = self._indices[self._indices >= 0]
+        storage.save(self.model_, self.card, in_order, Path(path))
+
+    @classmethod
+    def load(cls, path: str | Path) -> Self:
+        """Read what `save` or ``snas fit`` wrote.
+
+        Raises:
+            UserError: The file is missing, damaged, or of another version.
+        """
+        fitted = storage.load(Path(path))
+        surrogate = cls(fitted.card.model, **fitted.model.settings())
+        surrogate.model_, surrogate.card = fitted.model, fitted.card
+        surrogate.n_cells_ = fitted.card.n_train
+        surrogate._indices = fitted.train_cells
+        return surrogate
+
+    def __repr__(self) -> str:
+        learned = f" of {self.card.metric.name}" if self.card else ""
+        n = vars(self).get("n_cells_")
+        how = "not fitted" if n is None else f"{n:,} cells"
+        return f"<Surrogate {self._params['model']}{learned}: {how}>"
+
+
+def _opened(data: Any) -> Benchmark | None:
+    benchmark = resolver_of(data).opened(data) if isinstance(data, str) else data
+    return benchmark if isinstance(benchmark, Benchmark) else None
+
+
+def _asked(
+    benchmark: Benchmark,
+    question: Question,
+    cells: Any,
+    seed: Seed | None,
+    but: NDArray[np.int64] | None = None,
+) -> tuple[list[Cell], Floats]:
+    """The cells of a benchmark, and their values, shape ``(n,)``; None for all with a value."""
+    if cells is None:
+        known = np.isfinite(benchmark.column(*question, training_seed=seed))
+        known[[] if but is None else but] = False
+        cells = np.flatnonzero(known)
+    if not is_sequence(cells):
+        raise UserError(f"The cells are a list of cells or indices, not {cells!r:.80}.")
+    named = cells_of(benchmark.space, cells)
+    seed = benchmark.default_seed if seed is None else seed
+    return named, benchmark.measure(named, (question,), seed).values[:, 0]
 
 
 class Learned(Resolver):
@@ -91,9 +369,9 @@ class LearnedBenchmark(Benchmark):
 
     def __init__(self, paths: Sequence[Path]) -> None:
         """Open the files; cells are predicted when a metric is first asked for."""
-        self._models: dict[Question, Fitted] = {}
+        self._models: dict[Question, storage.Fitted] = {}
         for path in paths:
-            self._add(path, load_model(path))
+            self._add(path, storage.load(path))
         cards = [fitted.card for fitted in self._models.values()]
         self.name = PREFIX + ",".join(map(str, paths))
         self.space = space_named(cards[0].space)
@@ -119,7 +397,7 @@ class LearnedBenchmark(Benchmark):
         self._predicted: dict[Question, Prediction] = {}
         self._cached: dict[tuple[Question, Cell], float] = {}
 
-    def _add(self, path: Path, fitted: Fitted) -> None:
+    def _add(self, path: Path, fitted: storage.Fitted) -> None:
         card = fitted.card
         question = Question(card.metric.name, card.epochs)
         if card.metric.kind != "search":

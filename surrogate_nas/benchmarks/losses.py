@@ -36,7 +36,7 @@ from surrogate_nas.core.errors import AbsentError, UserError
 from surrogate_nas.core.metrics import Metric
 from surrogate_nas.files import home, replacing, shipped, table_path
 from surrogate_nas.space import Cell, Sampled, listed
-from surrogate_nas.surrogates import make_model
+from surrogate_nas.surrogates.base import make_model
 from surrogate_nas.tables import (
     UNKNOWN_SEEDS,
     ColumnKey,

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -27,15 +29,12 @@ from surrogate_nas.cli.output import (
 )
 from surrogate_nas.core.arguments import check_whole
 from surrogate_nas.core.errors import UserError
-from surrogate_nas.core.registry import parse_reference
 from surrogate_nas.stats.summaries import Row
 
 if TYPE_CHECKING:
     from surrogate_nas.benchmarks import Benchmark
-    from surrogate_nas.benchmarks.base import Question, Values
     from surrogate_nas.results.surrogates import SurrogateResult
     from surrogate_nas.space import Cell
-    from surrogate_nas.surrogates.evaluation import Holdout
 
 app = Typer(no_args_is_help=True, help="Judge surrogates, all alike.")
 
@@ -193,13 +192,11 @@ def fit(
       snas fit fashion --target valid_loss --train 99 --model sklearn:sklearn.svm:SVR --out m.h5
       snas fit live:digits/darts --target valid_error --train 100 --test 25 --out model.bin
     """
-    import numpy as np
-
-    from surrogate_nas.benchmarks import TABLE_SUFFIX, load
-    from surrogate_nas.space import listed
-    from surrogate_nas.surrogates import MODELS, make_model
-    from surrogate_nas.surrogates.evaluation import Holdout, evaluate, split_cells
-    from surrogate_nas.surrogates.storage import Card, save
+    from surrogate_nas.benchmarks import load
+    from surrogate_nas.benchmarks.learned import Surrogate
+    from surrogate_nas.space import drawn_cells, listed
+    from surrogate_nas.surrogates import MODELS
+    from surrogate_nas.surrogates.evaluation import split_cells, split_drawn
     from surrogate_nas.tables import CLASS_METRIC
 
     check_whole("A seed", seed)
@@ -214,37 +211,38 @@ def fit(
         else "random"
     )
     settings: Row = {"known": _known(benchmark, known, target)} if known else {}
-    name, _ = parse_reference(model, "model")
-    surrogate = make_model(model, metric.quantity, seed=seed, **settings)
+    surrogate = Surrogate(model, seed=seed, **settings)
     if benchmark.has_columns:
         cells: Sequence[Cell] = listed(benchmark.space)
         values = benchmark.column(*question)
         learned, others = split_cells(cells, values, train, split, seed)  # type: ignore[arg-type]
-        parts = Holdout(learned, others[:test])
     else:
-        cells, values, parts = _by_queries(
-            benchmark, question, train, test, split, seed
-        )
-    scores, sizes = evaluate(surrogate, benchmark.space, values, parts, cells)
-    source = str(Path(bench).resolve()) if bench.endswith(TABLE_SUFFIX) else bench
-    card = Card(
-        model=name,
-        benchmark=source,
-        fingerprint=benchmark.fingerprint,
-        space=benchmark.space.definition,
-        metric=metric,
-        epochs=question.epochs,
-        network=benchmark.network,
-        split=split,
-        seed=seed,
-        n_train=len(parts.train),
-        n_test=len(parts.test),
-        scores=scores,
+        n_test = -(-train // 4) if test is None else test
+        cells = drawn_cells(benchmark.space, train + n_test, seed)
+        learned, others = split_drawn(benchmark.space, cells, train, split)  # type: ignore[arg-type]
+        with progress_bar("cells") as progress:
+            for i, cell in enumerate(cells):
+                benchmark.query(cell, target, epochs=epochs)
+                progress(i + 1, len(cells))
+    trained, tested = (
+        [cells[int(i)] for i in part] for part in (learned, others[:test])
     )
-    stored = name in MODELS
-    if stored:
-        indices = np.array([cells[int(i)].index for i in parts.train])
-        save(surrogate, card, indices[indices >= 0], out)
+    started = time.perf_counter()
+    surrogate.fit(benchmark, target, trained, epochs=epochs)
+    fitted = time.perf_counter()
+    scores = surrogate.scores(benchmark, tested)
+    sizes = {
+        "train_seconds": fitted - started,
+        "predict_seconds": time.perf_counter() - fitted,
+        "n_train": len(trained),
+        "n_test": len(tested),
+    }
+    assert surrogate.card is not None
+    surrogate.card = card = replace(
+        surrogate.card, split=split, scores=scores, n_test=len(tested)
+    )
+    if stored := card.model in MODELS:
+        surrogate.save(out)
     found = scores | sizes
     content = found | {
         "benchmark": card.benchmark,
@@ -252,8 +250,8 @@ def fit(
         "epochs": question.epochs,
         "unit": metric.unit,
         "model": model,
-        "loss": surrogate.settings().get("loss"),
-        "spread": getattr(surrogate, "spread", None),
+        "loss": surrogate.model_.settings().get("loss"),
+        "spread": getattr(surrogate.model_, "spread", None),
         "split": split,
         "seed": seed,
         "file": str(out) if stored else None,
@@ -272,31 +270,6 @@ def fit(
         else f"snas compare BENCH --with {out}"
     )
     note(f"Model: {out}. Next: snas predict {out} CELL, or {use}")
-
-
-def _by_queries(
-    benchmark: Benchmark,
-    question: Question,
-    train: int,
-    test: int | None,
-    split: str,
-    seed: int,
-) -> tuple[Sequence[Cell], Values, Holdout]:
-    import numpy as np
-
-    from surrogate_nas.space import drawn_cells
-    from surrogate_nas.surrogates.evaluation import split_drawn
-
-    cells = drawn_cells(
-        benchmark.space, train + (-(-train // 4) if test is None else test), seed
-    )
-    parts = split_drawn(benchmark.space, cells, train, split)  # type: ignore[arg-type]
-    values = np.empty(len(cells))
-    with progress_bar("cells") as progress:
-        for i, cell in enumerate(cells):
-            values[i] = benchmark.query(cell, question.metric, epochs=question.epochs)
-            progress(i + 1, len(cells))
-    return cells, values, parts
 
 
 def _known(benchmark: Benchmark, devices: str, target: str) -> Row:
@@ -326,26 +299,21 @@ def predict(
     Examples:
       snas predict model.bin 11 12
     """
+    from surrogate_nas.benchmarks.learned import Surrogate
     from surrogate_nas.space import space_named
-    from surrogate_nas.surrogates.storage import load
 
-    fitted = load(file)
-    space = space_named(fitted.card.space)
-    asked = cells_named(space, cells)
-    mean, std = fitted.model.predict(asked)
+    surrogate = Surrogate.load(file)
+    card = surrogate.card
+    assert card is not None
+    asked = cells_named(space_named(card.space), cells)
+    mean, std = surrogate.predict(asked, return_std=True)
     content = [
-        {
-            "cell": str(cell),
-            "mean": float(m),
-            "std": float(s),
-            "unit": fitted.card.metric.unit,
-        }
+        {"cell": str(cell), "mean": float(m), "std": float(s), "unit": card.metric.unit}
         for cell, m, s in zip(asked, mean, std, strict=True)
     ]
     rows = [(c["cell"], c["mean"], c["std"], c["unit"]) for c in content]
     name = (
-        f"{fitted.card.metric.name} by {fitted.card.model}; 90 % of cells lie within mean ±"
-        " 1.645 std"
+        f"{card.metric.name} by {card.model}; 90 % of cells lie within mean ± 1.645 std"
     )
     emit(
         content,

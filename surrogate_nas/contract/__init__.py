@@ -33,7 +33,7 @@ from surrogate_nas.space import Space, space_named
 from surrogate_nas.space.registry import known as known_spaces
 from surrogate_nas.strategies import OURS, Strategy, strategy_entry
 from surrogate_nas.strategies import known as known_strategies
-from surrogate_nas.surrogates import MODELS, Surrogate, model_class
+from surrogate_nas.surrogates import MODELS, Model, model_class
 
 __all__ = ["Check", "check"]
 
@@ -135,10 +135,11 @@ def contract_of(spec: object, space: Space | None) -> Contract:
                 f"{subject.__name__} needs a supernet context, which a check has not."
             )
         return StrategyContract.of(strategy=subject, space=space, spec=spec)
-    if isinstance(subject, type) and issubclass(subject, Surrogate):
+    if isinstance(subject, type) and issubclass(subject, Model):
         return SurrogateContract.of(surrogate=subject, space=space)
     raise UserError(
-        f"{shown(subject)} is not a subclass of surrogate_nas.Strategy, nor a Space or a Surrogate."
+        f"{shown(subject)} is not a subclass of surrogate_nas.Strategy, nor a Space or a"
+        " surrogate_nas.surrogates.Model."
     )
 
 

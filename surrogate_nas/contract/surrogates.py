@@ -17,7 +17,7 @@ from surrogate_nas.contract.checks import (
 )
 from surrogate_nas.core.errors import UserError, shown
 from surrogate_nas.space import Cell, Space, nb201
-from surrogate_nas.surrogates import Prediction, Surrogate
+from surrogate_nas.surrogates import Model, Prediction
 
 _LEARNED = 30
 
@@ -28,8 +28,8 @@ def _values_of(cells: Sequence[Cell]) -> NDArray[np.float64]:
 
 @lru_cache(maxsize=1)
 def _setting(
-    surrogate: type[Surrogate], space: Space
-) -> tuple[list[Cell], list[Cell], Surrogate]:
+    surrogate: type[Model], space: Space
+) -> tuple[list[Cell], list[Cell], Model]:
     """Cells to learn from, cells that are not learned, and a model of the former."""
     cells = draw(space, _LEARNED + 20)
     learned = cells[:_LEARNED]
@@ -51,7 +51,7 @@ class SurrogateContract(Contract):
     """Checks of a surrogate.
 
     Attributes:
-        surrogate: The class under check: a subclass of `surrogate_nas.surrogates.Surrogate`.
+        surrogate: The class under check: a subclass of `surrogate_nas.surrogates.Model`.
         space: The space to check it on; None for NAS-Bench-201's.
 
     Example:
@@ -63,13 +63,13 @@ class SurrogateContract(Contract):
         True
     """
 
-    surrogate: type[Surrogate]
+    surrogate: type[Model]
 
     def spaces(self) -> Sequence[Space]:
         """One."""
         return [self.space or nb201()]
 
-    def _check_same(self, model: Surrogate, space: Space, otherwise: str) -> None:
+    def _check_same(self, model: Model, space: Space, otherwise: str) -> None:
         _, unseen, fitted = _setting(self.surrogate, space)
         pairs = zip(model.predict(unseen), fitted.predict(unseen), strict=True)
         assert all(np.array_equal(*pair) for pair in pairs), otherwise

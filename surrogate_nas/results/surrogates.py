@@ -30,9 +30,8 @@ from surrogate_nas.runtime.engines import raise_lost, run_jobs
 from surrogate_nas.space import Enumerable, listed
 from surrogate_nas.stats.decision import decide_few
 from surrogate_nas.stats.summaries import Row, Rows
-from surrogate_nas.surrogates import make_model, model_class
 from surrogate_nas.surrogates.bagging import Regressor
-from surrogate_nas.surrogates.base import FEWEST_CELLS, Z90
+from surrogate_nas.surrogates.base import FEWEST_CELLS, Z90, make_model, model_class
 from surrogate_nas.surrogates.evaluation import bands, split_cells
 from surrogate_nas.tables import CLASS_METRIC, Seed
 

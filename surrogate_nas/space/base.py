@@ -10,6 +10,7 @@ import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import cached_property, lru_cache
+from numbers import Integral
 from typing import TYPE_CHECKING, Any, ClassVar, SupportsIndex, TypeAlias, overload
 
 import numpy as np
@@ -491,6 +492,35 @@ def cell_at(space: Space, index: int) -> Cell:
         )
     cell: Cell = space[int(index)]
     return cell
+
+
+def cells_of(space: Space, given: Iterable[Any]) -> list[Cell]:
+    """The cells that a list, an array, or a Series or data frame of pandas names, in its order.
+
+    Args:
+        given: Cells, their texts, or indices of a space that can be listed; or a data frame with a
+            column for each choice.
+
+    Raises:
+        UserError: One of them names no cell of the space.
+
+    Example:
+        >>> from surrogate_nas.space import space_named
+        >>> cells_of(space_named("macro"), np.array([3, 0]))[1].index
+        0
+    """
+    if getattr(given, "ndim", 1) == 2 and hasattr(given, "to_dict"):
+        given = given.to_dict("records")
+    return [
+        space.cell(each) if isinstance(each, Cell) else cell_given(space, each)
+        for each in given
+    ]
+
+
+def cell_given(space: Space, given: Any) -> Cell:
+    """The cell that a user names by itself, by its text, or by its index."""
+    is_index = isinstance(given, Integral) and not isinstance(given, bool)
+    return cell_at(space, int(given)) if is_index else space.cell(given)
 
 
 def listed(space: Space) -> Enumerable:

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from surrogate_nas.core.arguments import number, one_of, text, whole
 from surrogate_nas.space import Cell, Enumerable, Request, Space, Trial
 from surrogate_nas.strategies.base import Strategy
-from surrogate_nas.surrogates import Prediction, Surrogate, make_model, model_class
+from surrogate_nas.surrogates.base import Model, Prediction, make_model, model_class
 
 # Where a model-guided strategy looks for its next cell: pools of candidates, made by the space's
 # own moves.
@@ -218,7 +218,7 @@ class Guided(Strategy):
         self._failed: set[Cell] = set()
         self._waiting: set[Cell] = set()
         self._identity = cache(self.space.identity)
-        self._fitted: tuple[Surrogate | None, float, int] = None, 0.0, 0
+        self._fitted: tuple[Model | None, float, int] = None, 0.0, 0
         make_model(self.model).prepare(self.space)  # not while a question waits
 
     def tell(self, trials: Sequence[Trial]) -> None:
@@ -290,7 +290,7 @@ class Guided(Strategy):
 
     def _posterior(
         self,
-        model: Surrogate,
+        model: Model,
         floor: float,
         pool: Sequence[Cell],
         best: float,
@@ -328,7 +328,7 @@ class Guided(Strategy):
                     min(spread[place], max(noise, _LEAST)),
                 )
 
-    def _model(self) -> tuple[Surrogate | None, float]:
+    def _model(self) -> tuple[Model | None, float]:
         model, floor, seen = self._fitted
         if model is None or len(self._observed) >= seen + max(1, self.patience * seen):
             losses = self._losses()

@@ -1,21 +1,19 @@
-"""Surrogates: models that learn one metric from a few cells and predict it, with uncertainty, for
-the others.
+"""Models that learn one metric from a few cells and predict it, with uncertainty, for the others.
 
-`MODELS` names every model; its file is imported when the model is first made, so that none of the
-libraries behind them is loaded before it is used.
+`surrogate_nas.Surrogate` is their interface for users. `MODELS` names every model; its file is
+imported when the model is first made, so that none of the libraries behind them is loaded before it
+is used. A model of one's own is a subclass of `Model`.
 """
 
 from __future__ import annotations
 
-from surrogate_nas.surrogates.base import (
-    MODELS,
-    Prediction,
-    Surrogate,
-    make_model,
-    model_class,
-)
+from typing import Any
 
-__all__ = ["MODELS", "Prediction", "Surrogate", "make_model", "model_class"]
+from surrogate_nas.core.deprecation import warn_renamed
+from surrogate_nas.surrogates import base
+from surrogate_nas.surrogates.base import MODELS, Model, Prediction, model_class
+
+__all__ = ["MODELS", "Model", "Prediction", "model_class"]
 
 MODELS.places.update(
     {
@@ -30,3 +28,11 @@ MODELS.places.update(
     }
 )
 MODELS.bridges["sklearn"] = "surrogate_nas.surrogates.bagging:regressor_class"
+_FORMER = {"Surrogate": "surrogates.Model", "make_model": "Surrogate"}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _FORMER:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    warn_renamed(f"{__name__}.{name}", f"surrogate_nas.{_FORMER[name]}", 3)
+    return Model if name == "Surrogate" else base.make_model

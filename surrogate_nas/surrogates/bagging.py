@@ -42,8 +42,8 @@ from surrogate_nas.surrogates.base import (
     Arrays,
     Floats,
     Matrix,
+    Model,
     Prediction,
-    Surrogate,
     columns,
     default_encoding,
     folds,
@@ -57,7 +57,7 @@ LEAST_STD = 1e-3
 """Of a prediction on the transformed target; parts that agree are not sure."""
 
 
-class Bagging(Surrogate):
+class Bagging(Model):
     """The mean of parts that each leave one fold out; one part alone learns from everything.
 
     Args:

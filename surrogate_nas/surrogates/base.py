@@ -28,6 +28,7 @@ from surrogate_nas.core.metrics import Quantity as Quantity
 from surrogate_nas.core.process import one_thread
 from surrogate_nas.core.registry import Registry, parse_reference, subclass_of
 from surrogate_nas.space import Cell, Enumerable, Space, space_named, space_of
+from surrogate_nas.space.base import cells_of
 
 Floats = NDArray[np.float64]
 """Numbers of double precision, of any shape."""
@@ -215,7 +216,7 @@ class Prediction(NamedTuple):
     std: Floats
 
 
-class Surrogate(Knobbed, ABC):
+class Model(Knobbed, ABC):
     """Learns one metric of cells.
 
     Subclasses are one file each and give `_learn` and `_predict` in the
@@ -248,18 +249,10 @@ class Surrogate(Knobbed, ABC):
 
     Example:
         >>> import surrogate_nas as sn
-        >>> from surrogate_nas.surrogates import make_model
-        >>> cells, values = (
-        ...     sn.nb201()[::75],
-        ...     [1.0 + sum(c.choices) for c in sn.nb201()[::75]],
-        ... )
-        >>> bool(
-        ...     make_model("ridge")
-        ...     .fit(cells, values)
-        ...     .predict(sn.nb201()[1:3])
-        ...     .std.min()
-        ...     > 0
-        ... )
+        >>> from surrogate_nas.surrogates.ridge import Ridge
+        >>> cells = sn.nb201()[::75]
+        >>> model = Ridge().fit(cells, [1.0 + sum(c.choices) for c in cells])
+        >>> bool(model.predict(sn.nb201()[1:3]).std.min() > 0)
         True
     """
 
@@ -499,11 +492,11 @@ def folds(n: int, k: int, seed: int) -> list[NDArray[np.intp]]:
 
 
 def is_sequence(value: object) -> TypeGuard[Sequence[Any]]:
-    """Whether something has a length and is numbered from 0: a sequence that is no text, or an
-    array.
+    """Whether something has an order and a length: a sequence that is no text, an array, or a
+    Series or data frame of pandas.
     """
-    if isinstance(value, np.ndarray):
-        return value.ndim > 0
+    if hasattr(value, "ndim"):
+        return bool(value.ndim)
     return isinstance(value, Sequence) and not isinstance(value, str | bytes)
 
 
@@ -527,15 +520,16 @@ def own_cells(
         return cells, cells
     if not is_sequence(cells) or not len(cells):
         raise UserError(f"A surrogate needs a list of cells, not {cells!r:.80}.")
+    first = next(iter(cells))
     try:
-        space = space or space_of(cells[0])
+        space = space or space_of(first)
     except UserError as error:
         raise UserError(
-            f"{cells[0]!s:.200} is a cell of no registered space: give its own, as in"
+            f"{first!s:.200} is a cell of no registered space: give its own, as in"
             " fit(cells, values, space=…)."
         ) from error
     try:
-        return space, [space.cell(cell) for cell in cells]
+        return space, cells_of(space, cells)
     except UserError as error:
         raise UserError(f"A surrogate learns one space. {error}") from error
 
@@ -584,15 +578,15 @@ def check_data(
     return list(index), means
 
 
-MODELS: Registry[type[Surrogate]] = Registry(
+MODELS: Registry[type[Model]] = Registry(
     "model",
-    subclass_of(Surrogate, "surrogate_nas.surrogates.Surrogate"),
+    subclass_of(Model, "surrogate_nas.surrogates.Model"),
     group="surrogate_nas.models",
 )
 """Every model by name: its class, whose file is imported when it is first asked for."""
 
 
-def model_class(name: str) -> type[Surrogate]:
+def model_class(name: str) -> type[Model]:
     """Return a model's class.
 
     Args:
@@ -610,7 +604,7 @@ def model_class(name: str) -> type[Surrogate]:
     return _class_and_options(name)[0]
 
 
-def _class_and_options(name: str) -> tuple[type[Surrogate], dict[str, Any]]:
+def _class_and_options(name: str) -> tuple[type[Model], dict[str, Any]]:
     if not isinstance(name, str) or name.partition(":")[0] in MODELS.bridges:
         return MODELS.find(name), {}
     head, options = parse_reference(name, "model")
@@ -619,7 +613,7 @@ def _class_and_options(name: str) -> tuple[type[Surrogate], dict[str, Any]]:
 
 def make_model(
     name: str, quantity: Quantity = "error", *, seed: int = 0, **settings: Any
-) -> Surrogate:
+) -> Model:
     """Make an unfitted model.
 
     Args:

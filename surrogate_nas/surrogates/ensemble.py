@@ -24,8 +24,8 @@ from surrogate_nas.surrogates.base import (
     MODELS,
     Arrays,
     Floats,
+    Model,
     Prediction,
-    Surrogate,
     is_sequence,
     make_model,
     model_class,
@@ -48,7 +48,7 @@ MEMBERS: dict[str, tuple[Member, ...]] = {
 _PRIOR_CELLS = 200.0
 
 
-class Ensemble(Surrogate):
+class Ensemble(Model):
     """A weighted mean of other surrogates, on the transformed target.
 
     Args:

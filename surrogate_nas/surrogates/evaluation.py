@@ -11,7 +11,6 @@ of Burges et al., 2005.
 from __future__ import annotations
 
 import math
-import time
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal, NamedTuple
 
@@ -20,14 +19,12 @@ from numpy.typing import NDArray
 
 from surrogate_nas.core.arguments import check_whole
 from surrogate_nas.core.errors import UserError
-from surrogate_nas.space import Cell, Enumerable, Space, listed
+from surrogate_nas.space import Cell, Enumerable, Space
 from surrogate_nas.surrogates.base import (
     FEWEST_CELLS,
-    LARGER_IS_BETTER,
     Z90,
     Floats,
     Prediction,
-    Surrogate,
     check_values,
 )
 
@@ -234,44 +231,4 @@ def bands(truth: Floats, mean: Floats) -> dict[str, float]:
     return {
         name: float(kendalltau(mean[part], truth[part]).statistic)
         for name, part in best.items()
-    }
-
-
-def evaluate(
-    model: Surrogate,
-    space: Space,
-    values: Floats,
-    split: Holdout,
-    cells: Sequence[Cell] | None = None,
-) -> tuple[dict[str, float], dict[str, float]]:
-    """Fit a model on the training cells and score it on the test cells.
-
-    Args:
-        values: One a cell: what is learned and tested against.
-        cells: Cells of the space; None for all of them, in its order.
-
-    Returns:
-        The scores of the test cells (see `scores_of`); and the wall-clock seconds of the fit,
-        calibration included, and of predicting the test cells, with the sizes of both parts.
-
-    Raises:
-        UserError: The values do not fit the space; or see `Surrogate.fit`.
-    """
-    pool = listed(space) if cells is None else cells
-    values = check_values(values, len(pool))
-    train, test = ([pool[int(i)] for i in part] for part in split)
-    started = time.perf_counter()
-    model.fit(train, values[split.train], space)
-    fitted = time.perf_counter()
-    prediction = model.predict(test)
-    done = time.perf_counter()
-    truth = values[split.test]
-    if model.quantity in LARGER_IS_BETTER:  # the top of what is larger the better
-        truth = -truth
-        prediction = Prediction(-prediction.mean, prediction.std)
-    return scores_of(truth, prediction), {
-        "train_seconds": fitted - started,
-        "predict_seconds": done - fitted,
-        "n_train": len(train),
-        "n_test": len(test),
     }

@@ -18,8 +18,8 @@ from surrogate_nas.core.metrics import LOSSES
 from surrogate_nas.space import Cell, Space
 from surrogate_nas.surrogates.base import (
     Arrays,
+    Model,
     Prediction,
-    Surrogate,
     columns,
     scaling,
 )
@@ -472,7 +472,7 @@ class Warp(NamedTuple):
         return middle, (high - low) / 2
 
 
-class GaussianProcess(Surrogate):
+class GaussianProcess(Model):
     """A Gaussian process on blocks of columns, each scaled so that two random cells are about 1
     apart.
 

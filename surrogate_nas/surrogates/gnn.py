@@ -34,8 +34,8 @@ from surrogate_nas.surrogates.base import (
     LARGER_IS_BETTER,
     Arrays,
     Floats,
+    Model,
     Prediction,
-    Surrogate,
     folds,
     surveyed,
     within,
@@ -461,7 +461,7 @@ _FEWEST_STEPS = 200
 _MOST_STEPS = 800
 
 
-class GraphNetwork(Surrogate):
+class GraphNetwork(Model):
     """An ensemble of graph networks, stacked and trained together.
 
     For a cost, which dead operations add to, the head also reads the raw operation counts; the

@@ -25,9 +25,9 @@ from surrogate_nas.space import Cell, Space, choices_of
 from surrogate_nas.surrogates.base import (
     Arrays,
     Floats,
+    Model,
     Prediction,
     Quantity,
-    Surrogate,
     Target,
     check_data,
     folds,
@@ -219,7 +219,7 @@ _MOST_REFITTED = 100
 _FOLDS = 10
 
 
-class Latency(Surrogate):
+class Latency(Model):
     """Linear in the columns of `Space.cost_groups`, with a prior from devices already measured.
 
     Args:

@@ -24,8 +24,8 @@ from surrogate_nas.space import Cell
 from surrogate_nas.surrogates.base import (
     Arrays,
     Floats,
+    Model,
     Prediction,
-    Surrogate,
     columns,
     default_encoding,
     spread_of,
@@ -36,7 +36,7 @@ from surrogate_nas.surrogates.gnn import PARTS, Weights, blind_parts, optimise, 
 _BATCH = 256
 
 
-class Perceptrons(Surrogate):
+class Perceptrons(Model):
     """The mean of stacked multilayer perceptrons.
 
     Args:

@@ -16,8 +16,8 @@ from surrogate_nas.core.arguments import text
 from surrogate_nas.space import Cell
 from surrogate_nas.surrogates.base import (
     Floats,
+    Model,
     Prediction,
-    Surrogate,
     Target,
     columns,
     fit_target,
@@ -27,7 +27,7 @@ from surrogate_nas.surrogates.base import (
 _PENALTIES = np.logspace(-4, 4, 33)
 
 
-class Ridge(Surrogate):
+class Ridge(Model):
     """Linear in the columns of an encoding.
 
     Args:

@@ -1,7 +1,7 @@
 """Fitted models on disk: one HDF5 file with the model's arrays and a card that says what they are.
 No pickle.
 
-Layout: ``/state/NAME`` holds the arrays of `Surrogate.state`, ``/train_cells`` the indices of the
+Layout: ``/state/NAME`` holds the arrays of `Model.state`, ``/train_cells`` the indices of the
 training cells in their space; the card and the model's settings are JSON in ``/card`` and
 ``/settings``, and the attribute ``digest`` is a sha256 over all of it.
 """
@@ -28,7 +28,7 @@ from surrogate_nas.files.whole import printable
 from surrogate_nas.space import Enumerable, space_named
 from surrogate_nas.space.network import Network
 from surrogate_nas.surrogates import MODELS, model_class
-from surrogate_nas.surrogates.base import Arrays, Surrogate, within
+from surrogate_nas.surrogates.base import Arrays, Model, within
 
 _DEPTH = 10
 # Groups within groups, and arrays and groups in all; a model's parts have no more.
@@ -80,7 +80,7 @@ class Fitted(NamedTuple):
         digest: Of everything in the file.
     """
 
-    model: Surrogate
+    model: Model
     card: Card
     train_cells: NDArray[np.int64]
     digest: str
@@ -98,7 +98,7 @@ def versions() -> dict[str, str]:
 
 
 def save(
-    model: Surrogate,
+    model: Model,
     card: Card,
     train_cells: NDArray[Any],
     path: Path,

@@ -17,7 +17,7 @@ from surrogate_nas.objective import Objective
 from surrogate_nas.results.api import read_comparison
 from surrogate_nas.results.comparison import final_metrics
 from surrogate_nas.space import space_named
-from surrogate_nas.surrogates import make_model
+from surrogate_nas.surrogates.base import make_model
 from surrogate_nas.surrogates.storage import Card, save
 from surrogate_nas.tables import Table, write_table
 

@@ -11,7 +11,8 @@ from surrogate_nas.core.metrics import Metric
 from surrogate_nas.files import hdf5
 from surrogate_nas.space import nb201
 from surrogate_nas.space.network import Network
-from surrogate_nas.surrogates import make_model, storage
+from surrogate_nas.surrogates import storage
+from surrogate_nas.surrogates.base import make_model
 from surrogate_nas.surrogates.storage import Card, is_surrogate, load, save
 
 

@@ -28,7 +28,7 @@ from surrogate_nas.results.api import read_comparison
 from surrogate_nas.results.archive import create, unpack
 from surrogate_nas.space import EnumerableChoiceSpace, listed, register, space_named
 from surrogate_nas.space.network import Network
-from surrogate_nas.surrogates import make_model
+from surrogate_nas.surrogates.base import make_model
 from surrogate_nas.surrogates.storage import Card, load, save
 from surrogate_nas.tables import (
     ColumnKey,

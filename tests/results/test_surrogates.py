@@ -20,12 +20,12 @@ WEIGHTS = (
 TRUTH = 10 + nb201().choices @ WEIGHTS
 OTHER = """
 import numpy as np
-from surrogate_nas.surrogates import Prediction, Surrogate
+from surrogate_nas.surrogates import Prediction, Model
 
 def truth(cells):
     return 10 + np.array([cell.choices for cell in cells]) @ (2.0 ** np.arange(6)) / 16
 
-class Other(Surrogate):
+class Other(Model):
     "Learned one of two seeds, which are half a unit above and below the truth; foretells the other."
     name = "other"
 

@@ -10,7 +10,7 @@ from scipy.stats import kendalltau
 from surrogate_nas.core.errors import UserError
 from surrogate_nas.space import NB201, macro
 from surrogate_nas.space.nb201 import terms_of
-from surrogate_nas.surrogates import make_model
+from surrogate_nas.surrogates.base import make_model
 from surrogate_nas.surrogates.gnn import GraphNetwork
 
 Values = NDArray[np.float64]

@@ -6,7 +6,7 @@ import pytest
 import surrogate_nas as sn
 from surrogate_nas.core.errors import UserError
 from surrogate_nas.space import nb201
-from surrogate_nas.surrogates import make_model
+from surrogate_nas.surrogates.base import make_model
 from tests.contracts import broken, checks_of
 
 SVR = "sklearn:sklearn.svm:SVR"

@@ -6,9 +6,9 @@ import pytest
 
 OWN = """
 import numpy as np
-from surrogate_nas.surrogates import Prediction, Surrogate
+from surrogate_nas.surrogates import Prediction, Model
 
-class Mean(Surrogate):
+class Mean(Model):
     name = "mean"
     def _learn(self, cells, target): self.mean = target.mean()
     def _predict(self, cells): return Prediction(np.full(len(cells), self.mean), np.ones(len(cells)))

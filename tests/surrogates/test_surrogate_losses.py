@@ -10,8 +10,8 @@ import torch
 from scipy.stats import kendalltau
 
 from surrogate_nas.core.errors import UserError
-from surrogate_nas.surrogates import gnn, make_model
-from surrogate_nas.surrogates.base import Prediction
+from surrogate_nas.surrogates import gnn
+from surrogate_nas.surrogates.base import Prediction, make_model
 from surrogate_nas.surrogates.evaluation import ndcg_of, scores_of
 from surrogate_nas.surrogates.gnn import LOSSES
 

@@ -13,8 +13,13 @@ from scipy.stats import spearmanr
 from surrogate_nas.core.errors import UserError
 from surrogate_nas.core.metrics import Metric
 from surrogate_nas.space import drawn_cells, nb201
-from surrogate_nas.surrogates import MODELS, make_model, model_class
-from surrogate_nas.surrogates.base import check_data, fit_target
+from surrogate_nas.surrogates.base import (
+    MODELS,
+    check_data,
+    fit_target,
+    make_model,
+    model_class,
+)
 from surrogate_nas.surrogates.storage import load, save
 from tests.stored_model import card
 
@@ -128,7 +133,7 @@ def test_an_unknown_model_is_named_with_those_that_are_known():
         make_model("rigde")
     with pytest.raises(
         UserError,
-        match="Metric is not a subclass of surrogate_nas.surrogates.Surrogate",
+        match="Metric is not a subclass of surrogate_nas.surrogates.Model",
     ):
         make_model(f"{__file__}:Metric")
 

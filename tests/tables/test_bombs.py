@@ -19,7 +19,7 @@ from surrogate_nas.core.metrics import Metric
 from surrogate_nas.files import hdf5
 from surrogate_nas.space import EnumerableChoiceSpace, nb201
 from surrogate_nas.space.network import Network
-from surrogate_nas.surrogates import make_model
+from surrogate_nas.surrogates.base import make_model
 from surrogate_nas.surrogates.storage import Card, save
 from surrogate_nas.tables import Table, write_table
 from tests.tiny_tables import tiny_table
