@@ -20,6 +20,10 @@ import numpy as np
 from scipy.stats import kendalltau
 
 import surrogate_nas as sn
+<<<<<<< HEAD
+=======
+from surrogate_nas.space import drawn_cells
+>>>>>>> 0ec149ca (Documents fit a surrogate by sn.Surrogate)
 
 FOLDER = Path("results/tutorials/surrogate").resolve()
 shutil.rmtree(FOLDER, ignore_errors=True)
@@ -119,6 +123,7 @@ assert all(0.8 < scores["coverage90"] < 0.96 for scores in told.values())
 # %%
 truth = everything.column("valid_error")
 others = np.setdiff1d(np.arange(len(truth)), [cell.index for cell in trained])
+<<<<<<< HEAD
 top = others[np.argsort(truth[others])[: len(others) // 4]]
 learned = {model: sn.load(f"surrogate:{FOLDER / model}.bin") for model in MODELS}
 for model, bench in learned.items():
@@ -127,6 +132,11 @@ for model, bench in learned.items():
         kendalltau(truth[cells], mean[cells]).statistic for cells in (others, top)
     )
     covered = (abs(truth - mean) <= 1.645 * std)[others].mean()
+=======
+learned = {model: sn.Surrogate.load(FOLDER / f"{model}.bin") for model in MODELS}
+for model, surrogate in learned.items():
+    found = surrogate.scores(everything, others)
+>>>>>>> 0ec149ca (Documents fit a surrogate by sn.Surrogate)
     print(
         f"{model:8} τ {tau:.2f}, among the best quarter {top_tau:.2f}; "
         f"within the interval {covered:.0%}"
@@ -142,12 +152,12 @@ figure, panels = plt.subplots(
     1, 3, figsize=(10, 3.6), sharex=True, sharey=True, layout="constrained"
 )
 shown = np.random.default_rng(0).choice(others, 150, replace=False)
-for axes, (model, bench) in zip(panels, learned.items(), strict=True):
-    mean, std = bench.prediction("valid_error")
+for axes, (model, surrogate) in zip(panels, learned.items(), strict=True):
+    mean, std = surrogate.predict(shown, return_std=True)
     axes.errorbar(
         truth[shown],
-        mean[shown],
-        1.645 * std[shown],
+        mean,
+        1.645 * std,
         fmt=".",
         elinewidth=0.5,
         alpha=0.6,
@@ -166,9 +176,13 @@ figure.savefig(FOLDER / "predictions.png", dpi=120)
 
 # %%
 promises = {}
-for model, bench in learned.items():
+for model in MODELS:
     best = sn.search(
-        bench, "local_search", "valid_error", budget=1500, seed=0
+        f"surrogate:{FOLDER / model}.bin",
+        "local_search",
+        "valid_error",
+        budget=1500,
+        seed=0,
     ).incumbent
     promised, real = (
         best.values["valid_error[5]"],
@@ -196,8 +210,8 @@ assert all(promised < real for promised, real in promises.values())
 # twenty untrained cells. For comparison, twenty others are drawn at random:
 
 # %%
-mean, _ = learned["xgboost"].prediction("valid_error")
-chosen = others[np.argsort(mean[others], kind="stable")[:20]]
+mean = learned["xgboost"].predict(others)
+chosen = others[np.argsort(mean, kind="stable")[:20]]
 drawn = np.random.default_rng(0).choice(others, 20, replace=False)
 print(f"the 200:            best {best_trained:.2f} %")
 for name, twenty in (("20 more by model", chosen), ("20 more at random", drawn)):
