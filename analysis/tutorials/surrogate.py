@@ -17,13 +17,8 @@ from pathlib import Path
 
 import matplotlib.pyplot as plt
 import numpy as np
-from scipy.stats import kendalltau
 
 import surrogate_nas as sn
-<<<<<<< HEAD
-=======
-from surrogate_nas.space import drawn_cells
->>>>>>> 0ec149ca (Documents fit a surrogate by sn.Surrogate)
 
 FOLDER = Path("results/tutorials/surrogate").resolve()
 shutil.rmtree(FOLDER, ignore_errors=True)
@@ -123,25 +118,15 @@ assert all(0.8 < scores["coverage90"] < 0.96 for scores in told.values())
 # %%
 truth = everything.column("valid_error")
 others = np.setdiff1d(np.arange(len(truth)), [cell.index for cell in trained])
-<<<<<<< HEAD
-top = others[np.argsort(truth[others])[: len(others) // 4]]
-learned = {model: sn.load(f"surrogate:{FOLDER / model}.bin") for model in MODELS}
-for model, bench in learned.items():
-    mean, std = bench.prediction("valid_error")
-    tau, top_tau = (
-        kendalltau(truth[cells], mean[cells]).statistic for cells in (others, top)
-    )
-    covered = (abs(truth - mean) <= 1.645 * std)[others].mean()
-=======
 learned = {model: sn.Surrogate.load(FOLDER / f"{model}.bin") for model in MODELS}
 for model, surrogate in learned.items():
     found = surrogate.scores(everything, others)
->>>>>>> 0ec149ca (Documents fit a surrogate by sn.Surrogate)
+    tau, top_tau = found["kendall"], found["kendall_top_quarter"]
     print(
         f"{model:8} τ {tau:.2f}, among the best quarter {top_tau:.2f}; "
-        f"within the interval {covered:.0%}"
+        f"within the interval {found['coverage90']:.0%}"
     )
-    assert tau > 0.6 and top_tau < 0.4 and 0.85 < covered < 0.95
+    assert tau > 0.6 and top_tau < 0.4 and 0.85 < found["coverage90"] < 0.95
 
 # %% [markdown]
 # τ over all cells is above .6 for all three models. But among the good cells, where a search
