@@ -46,6 +46,7 @@ from surrogate_nas.core.process import VARIABLES, is_interrupt, staying, threads
 from surrogate_nas.runtime import worker
 from surrogate_nas.runtime.worker import processor_seconds
 from surrogate_nas.space import Cell
+from surrogate_nas.space.product import option_text
 
 LOG_BYTES = 10_000_000
 """The most of a training's output that is kept."""
@@ -88,7 +89,7 @@ class TrainingTrial:
         self.seed = seed
         self.device = training.device
         self.threads = training.threads
-        self.options = training.options_of(cell)
+        self.options = cell.options
         self.curve: dict[int, Trained] = {}
         self.wrong: UserError | None = None
         self._name = state.curve
@@ -338,7 +339,8 @@ class CommandTraining:
         of_trial = {name: getattr(trial, name) for name in _OF_A_TRIAL[1:]}
         values = {**trial.options, "cell": cell.text, **of_trial}
         words = [
-            _PLACEHOLDER.sub(lambda m: str(values[m[1]]), word) for word in self.words
+            _PLACEHOLDER.sub(lambda m: option_text(values[m[1]]), word)
+            for word in self.words
         ]
         begun = trial.log.stat().st_size if trial.log.exists() else 0
         printed = deque[bytes](maxlen=1000)

@@ -85,7 +85,7 @@ class Training(OwnBenchmark, TrainedBenchmark):
         ... )
         >>> def train(cell: sn.Cell, trial: sn.TrainingTrial) -> None:
         ...     for epoch in range(trial.start + 1, trial.epochs + 1):
-        ...         error = 40 / epoch + int(trial.options["depth"])
+        ...         error = 40 / epoch + trial.options["depth"]
         ...         trial.report(epoch, valid_error=error)
         >>> bench = Training(space, train, metrics=["valid_error"], epochs=9)
         >>> bench.query("mlp(width=16, depth=2)", "valid_error", epochs=4)
@@ -210,13 +210,6 @@ class Training(OwnBenchmark, TrainedBenchmark):
         self._describe((*named.values(), *sizes_of(space, named), *records))
         self._unseen_bytes = math.inf
         """Bytes of checkpoints since all were looked at."""
-
-    def options_of(self, cell: Cell) -> dict[str, str]:
-        """Return the cell's option at each position of the space, by the position's name."""
-        if not isinstance(self.space, ChoiceSpace):
-            return {}
-        named = zip(self.space.positions, self.space.options, cell.choices, strict=True)
-        return {position: options[choice] for position, options, choice in named}
 
     def _named(
         self, reported: Mapping[str, Declared], known: Mapping[str, Declared]

@@ -26,6 +26,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
+from copy import copy
 from dataclasses import replace
 from functools import lru_cache, partial
 from itertools import islice
@@ -290,9 +291,7 @@ class Sandboxed:
 
 
 def _copied(trial: Trial) -> Trial:
-    cell = trial.cell
-    own = Cell(cell.choices, cell.text, cell.index)
-    return replace(trial, cell=own, values=dict(trial.values))
+    return replace(trial, cell=copy(trial.cell), values=dict(trial.values))
 
 
 class Wrapped:

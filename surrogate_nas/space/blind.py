@@ -58,7 +58,7 @@ class BlindSpace(ChoiceSpace):
         self.seed = seed
         rng = np.random.default_rng(seed)
         self._order = rng.permutation(len(base.positions)).tolist()
-        groups = list(dict.fromkeys(base.options))
+        groups = list(dict.fromkeys(base.texts))
         codes: dict[tuple[str, ...], list[int]] = {}
         names: dict[tuple[str, ...], tuple[str, ...]] = {}
         for group in rng.permutation(len(groups)).tolist():
@@ -72,12 +72,12 @@ class BlindSpace(ChoiceSpace):
             else:
                 codes[options] = rng.permutation(len(options)).tolist()
             names[options] = tuple(f"{prefix}{step + 1}" for step in steps)
-        behind = [base.options[position] for position in self._order]
+        behind = [base.texts[position] for position in self._order]
         self._codes = [np.array(codes[options], dtype=np.int8) for options in behind]
         self.positions = tuple(
             f"p{position + 1}" for position in range(len(self._order))
         )
-        self.options = tuple(names[options] for options in behind)
+        self.texts = tuple(names[options] for options in behind)
         self._check()
 
     @property

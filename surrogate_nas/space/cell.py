@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TypeAlias
+from collections.abc import Iterator, KeysView, Mapping, Sequence
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
-from surrogate_nas.core.errors import UserError
+from surrogate_nas.core.errors import UserError, unknown
 
 Choices: TypeAlias = NDArray[np.int8]
 """Cells as a model or a formula reads them: the index of the chosen option, shape
@@ -16,8 +16,23 @@ Choices: TypeAlias = NDArray[np.int8]
 """
 
 
+Options: TypeAlias = Mapping[str, tuple[int, tuple[Any, ...]]]
+"""By the name of a position its place and its options; one for all cells of a space."""
+_NAMELESS: Options = {}
+
+
+class OptionError(UserError, KeyError):
+    """A cell has no position of that name."""
+
+    __str__ = UserError.__str__
+
+
 class Cell:
     """One architecture of a space: immutable, hashable, printed as the field prints it.
+
+    A cell is a mapping of the space's positions to the chosen options, as the space was given
+    them: ``cell["width"]`` is 16. Two cells are equal if their texts are. A cell has no `len`,
+    so that NumPy and pandas take it as one object.
 
     Attributes:
         choices: The index of the chosen option at each position of the space.
@@ -33,19 +48,56 @@ class Cell:
         ... )
         >>> cell.choices, cell == sn.nb201()[cell.index], len({cell, str(cell)})
         ((0, 0, 0, 3, 0, 0), True, 2)
+        >>> cell["0-3"], cell.options["0-1"], "0-3" in cell, [*cell][:2]
+        ('nor_conv_3x3', 'none', True, ['0-1', '0-2'])
     """
 
-    __slots__ = ("choices", "index", "text")
+    __slots__ = ("_options", "choices", "index", "text")
 
     choices: tuple[int, ...]
     index: int
     text: str
+    _options: Options
 
-    def __init__(self, choices: tuple[int, ...], text: str, index: int = -1) -> None:
-        """Made by a `Space`; users call `Space.parse` or `Space.sample`."""
-        object.__setattr__(self, "choices", choices)
-        object.__setattr__(self, "text", text)
-        object.__setattr__(self, "index", index)
+    def __init__(
+        self,
+        choices: tuple[int, ...],
+        text: str,
+        index: int = -1,
+        options: Options = _NAMELESS,
+    ) -> None:
+        """Made by a `Space`; users call `Space.cell` or `Space.sample`."""
+        put = object.__setattr__
+        put(self, "choices", choices)
+        put(self, "text", text)
+        put(self, "index", index)
+        put(self, "_options", options)
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """The chosen option at each position, in a new dictionary."""
+        choices = self.choices
+        return {name: own[choices[i]] for name, (i, own) in self._options.items()}
+
+    def __getitem__(self, position: str) -> Any:
+        try:
+            place, options = self._options[position]
+        except (KeyError, TypeError):
+            known = self._options or ("none, since its space names no options",)
+            raise OptionError(unknown("position of a cell", position, known)) from None
+        return options[self.choices[place]]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._options)
+
+    def __contains__(self, position: object) -> bool:
+        return position in self._options
+
+    def keys(self) -> KeysView[str]:
+        """The names of the positions."""
+        return self._options.keys()
+
+    get, items, values = Mapping.get, Mapping.items, Mapping.values
 
     def __setattr__(self, name: str, value: object) -> None:
         raise AttributeError(f"a Cell is immutable; cannot set {name!r}")
@@ -62,8 +114,11 @@ class Cell:
     def __repr__(self) -> str:
         return f"Cell({self.text!r})"
 
-    def __reduce__(self) -> tuple[type[Cell], tuple[tuple[int, ...], str, int]]:
-        return Cell, (self.choices, self.text, self.index)
+    def __reduce__(self) -> tuple[type[Cell], tuple[Any, ...]]:
+        return Cell, (self.choices, self.text, self.index, self._options)
+
+
+Mapping.register(Cell)
 
 
 def choices_of(cells: Sequence[Cell]) -> Choices:

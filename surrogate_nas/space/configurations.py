@@ -52,7 +52,7 @@ class FCNet(EnumerableChoiceSpace):
         "n_units_1",
         "n_units_2",
     )
-    options = (
+    texts = (
         _ACTIVATIONS,
         _ACTIVATIONS,
         ("8", "16", "32", "64"),
@@ -89,7 +89,7 @@ class MLP(EnumerableChoiceSpace):
     cell_name = "mlp"
     complexity = "depth"
     positions = ("alpha", "batch_size", "depth", "learning_rate_init", "width")
-    options = (
+    texts = (
         (
             "1e-8",
             "7.742637e-8",
@@ -162,14 +162,14 @@ class GraphGym(EnumerableChoiceSpace):
 
     name = "graphgym"
     positions = ("l_pre", "l_mp", "l_post", "stage", "agg")
-    options = (
+    texts = (
         ("1", "2"),
         _MESSAGES,
         ("2", "3"),
         ("skipconcat", "skipsum"),
         _AGGREGATIONS,
     )
-    analytic = _structure(options, 0, 1, 2)
+    analytic = _structure(texts, 0, 1, 2)
 
 
 class WideGraphGym(ChoiceSpace):
@@ -190,7 +190,7 @@ class WideGraphGym(ChoiceSpace):
         "lr",
         "epoch",
     )
-    options = (
+    texts = (
         ("16", "32", "64"),
         ("1", "2", "3"),
         _MESSAGES,
@@ -204,7 +204,7 @@ class WideGraphGym(ChoiceSpace):
         ("0.001", "0.01", "0.1"),
         ("100", "200", "400"),
     )
-    analytic = _structure(options, 1, 2, 3)
+    analytic = _structure(texts, 1, 2, 3)
 
 
 class TabM(EnumerableChoiceSpace):
@@ -223,7 +223,7 @@ class TabM(EnumerableChoiceSpace):
 
     name = "tabm"
     positions = ("ensemble", "embeddings", "batches")
-    options = (
+    texts = (
         ("single", "packed", "full", "mini"),
         ("none", "piecewise-linear", "periodic", "periodic-lite"),
         ("own", "shared"),

@@ -122,7 +122,9 @@ class Layered(ChoiceSpace):
             for decision in self.decisions
             for layer, options in enumerate(decision.options, 1)
         ]
-        super().__init__(name, {position: options for position, options, _ in numbered})
+        self.positions = tuple(position for position, *_ in numbered)
+        self.texts = tuple(texts for _, texts, _ in numbered)
+        super().__init__(name)
         self._layer = np.array([layer for *_, layer in numbered])
 
     @cached_property
@@ -140,7 +142,7 @@ class Layered(ChoiceSpace):
     def _depths(self) -> tuple[int, ...]:
         if not self.depth:
             return (self.layers,)
-        return tuple(map(int, self.options[self._depth_at]))
+        return tuple(map(int, self.texts[self._depth_at]))
 
     @property
     def _depth_at(self) -> int:
@@ -215,7 +217,7 @@ class Layered(ChoiceSpace):
         texts = dict(zip(names, self._written_options(text, names), strict=True))
         n = self.layers
         if self.depth:
-            known = self.options[self._depth_at]
+            known = self.texts[self._depth_at]
             n = self._depths[self._number(self.depth, texts[self.depth], known)]
         choices = [0] * len(self.positions)
         for decision in self.decisions:
@@ -231,7 +233,7 @@ class Layered(ChoiceSpace):
                 )
             for position, word in enumerate(given, self.places[decision.name].start):
                 choices[position] = self._number(
-                    self.positions[position], word, self.options[position]
+                    self.positions[position], word, self.texts[position]
                 )
         return self.at(choices)
 
@@ -360,10 +362,10 @@ class Transformer(Layered):
     """Networks whose parameters are known.
 
     Attributes:
-        texts: What ``params`` and ``n_layer`` count.
+        counts: What ``params`` and ``n_layer`` count.
     """
 
-    texts: ClassVar[tuple[str, str]]
+    counts: ClassVar[tuple[str, str]]
 
     @abstractmethod
     def parameters(self, choices: Choices, network: Network) -> Column:
@@ -371,7 +373,7 @@ class Transformer(Layered):
 
     def sizes(self) -> tuple[Analysed, ...]:
         """``params``, and further sizes."""
-        return (params_of(self.parameters, self.texts[0]),)
+        return (params_of(self.parameters, self.counts[0]),)
 
     @cached_property
     def analytic(self) -> Analytic:  # type: ignore[override]
@@ -381,7 +383,7 @@ class Transformer(Layered):
             chosen = self.chosen(choices, self.depth or "depth")
             return np.asarray(chosen.reshape(len(choices), -1).sum(axis=1))
 
-        return by_name(*self.sizes(), structural("n_layer", self.texts[1], layers))
+        return by_name(*self.sizes(), structural("n_layer", self.counts[1], layers))
 
 
 _HEAD = 64
@@ -408,7 +410,7 @@ class GPT(Transformer):
 
     complexity = "n_layer"
     network = Network(classes=50254, image_size=1024, dimensions=1)
-    texts = ("trainable", "layers")
+    counts = ("trainable", "layers")
     depth = "n_layer"
 
     def __init__(self, scale: str) -> None:
@@ -511,7 +513,7 @@ class AutoFormer(Transformer):
 
     name = "autoformer"
     network = VIT_NETWORK
-    texts = _VIT_TEXTS
+    counts = _VIT_TEXTS
     depth = "depth"
     decisions = (
         global_choice("hidden_dim", "192", "216", "240"),
@@ -540,7 +542,7 @@ class PiT(Transformer):
 
     name = "pit"
     network = VIT_NETWORK
-    texts = _VIT_TEXTS
+    counts = _VIT_TEXTS
     decisions = (
         global_choice("base_dim", "16", "24", "32", "40"),
         global_choice("mlp_ratio", "2", "4", "6", "8"),
@@ -588,7 +590,7 @@ class FlexiBERT(Transformer):
 
     name = "flexibert"
     network = Network(classes=30522, image_size=512, dimensions=1, positions=True)
-    texts = (
+    counts = (
         "trainable, embeddings included; of the cell's own sizes, which the recorded counts are"
         " not",
         "layers of the encoder",

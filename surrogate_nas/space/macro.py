@@ -50,7 +50,7 @@ class Macro(EnumerableChoiceSpace):
 
     name = "macro"
     positions = ("layers", "channels")
-    options = (LAYERS, CHANNELS)
+    texts = (LAYERS, CHANNELS)
     cell_name = "conv_stack"
     analytic = by_name(
         *counted(stack),

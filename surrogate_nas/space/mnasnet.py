@@ -150,7 +150,7 @@ class MnasNet(ChoiceSpace):
         for stage in range(len(STAGES))
         for what in ("layers", "kernel", "expansion", "excitation")
     )
-    options = tuple(
+    texts = tuple(
         options
         for stage in STAGES
         for options in (stage.layers, KERNELS, EXPANSIONS, EXCITED)

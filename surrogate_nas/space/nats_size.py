@@ -90,7 +90,7 @@ class NatsSize(EnumerableChoiceSpace):
         " TPAMI 2021"
     )
     positions = tuple(f"channels{layer + 1}" for layer in range(len(STAGE_OF_LAYER)))
-    options = (CHANNELS,) * len(STAGE_OF_LAYER)
+    texts = (CHANNELS,) * len(STAGE_OF_LAYER)
     further_encodings = {
         "widths": lambda choices: np.asarray(choices + 1, dtype=np.float32)
     }

@@ -150,7 +150,7 @@ class NBMR(ChoiceSpace):
     name = "nbmr"
     reference_text = _EXAMPLE
     positions = _POSITIONS
-    options = tuple(
+    texts = tuple(
         BLOCKS if position.startswith(("modules", "blocks")) else CHANNELS
         for position in _POSITIONS
     )
@@ -168,7 +168,7 @@ class NBMR(ChoiceSpace):
 
     def write(self, choices: tuple[int, ...]) -> str:
         """The benchmark's string of a combination."""
-        numbers = [options[i] for options, i in zip(self.options, choices, strict=True)]
+        numbers = [options[i] for options, i in zip(self.texts, choices, strict=True)]
         parts = ["_".join(numbers[:2])]
         for branches, stage in zip(BRANCHES, STAGES, strict=True):
             blocks = [

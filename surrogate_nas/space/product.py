@@ -29,10 +29,10 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from surrogate_nas.core.errors import UserError
+from surrogate_nas.core.errors import UserError, shown, unknown
 from surrogate_nas.files import home, replacing
 from surrogate_nas.space.base import Encoding, Enumerable, Flags, Matrix, Space, stacked
-from surrogate_nas.space.cell import Cell, Choices, cell_text
+from surrogate_nas.space.cell import Cell, Choices, Options, cell_text
 
 
 def is_scale(names: Sequence[str]) -> bool:
@@ -44,6 +44,32 @@ def is_scale(names: Sequence[str]) -> bool:
     return len(values) > 2 and len({low < high for low, high in pairwise(values)}) == 1
 
 
+def own_option(given: Any) -> Any:
+    """The option of a space that a user means: no scalar of NumPy, and no list but a tuple."""
+    if isinstance(given, np.generic):
+        is_float = isinstance(given, np.floating)
+        return float(str(given)) if is_float else given.item()
+    return tuple(map(own_option, given)) if isinstance(given, list | tuple) else given
+
+
+def option_text(option: Any) -> str:
+    """How a cell prints an option: as Python does, and a tuple with ``-`` between its items."""
+    is_tuple = isinstance(option, tuple)
+    return "-".join(map(option_text, option)) if is_tuple else str(option)
+
+
+def option_value(text: str) -> Any:
+    """The number, the truth value or the None that a text prints; else the text itself.
+
+    Example:
+        >>> list(map(option_value, ("16", "1e-8", "True", "None", "relu", "3-3")))
+        [16, 1e-08, True, None, 'relu', '3-3']
+    """
+    if not _NUMBER.fullmatch(text):
+        return _WORDS.get(text, text)
+    return int(text) if text.lstrip("-").isdigit() else float(text)
+
+
 class LazyCells(Sequence[Cell]):
     """All cells of a space in order, by their choices; each is made on first use.
 
@@ -53,12 +79,16 @@ class LazyCells(Sequence[Cell]):
     """
 
     def __init__(
-        self, choices: Choices, write: Callable[[tuple[int, ...]], str]
+        self,
+        choices: Choices,
+        write: Callable[[tuple[int, ...]], str],
+        options: Options,
     ) -> None:
         """Take what the cells are made of; none is made yet."""
         self.choices = choices
         self.by_text: dict[str, Cell] = {}
         self._write = write
+        self._options = options
         self._created: list[Cell | None] = [None] * len(choices)
 
     @cached_property
@@ -87,9 +117,14 @@ class LazyCells(Sequence[Cell]):
         if cell is None:
             choices = tuple(self.choices[index].tolist())
             text = self._write(choices)
-            cell = self._created[index] = Cell(choices, text, range(len(self))[index])
+            place = range(len(self))[index]
+            cell = self._created[index] = Cell(choices, text, place, self._options)
             self.by_text.setdefault(text, cell)
         return cell
+
+
+def _listing(options: Iterable[object]) -> str:
+    return ", ".join(map(repr, options))
 
 
 def keys_of(choices: Choices) -> list[bytes]:
@@ -98,6 +133,8 @@ def keys_of(choices: Choices) -> list[bytes]:
     return rows.view(f"V{rows.shape[1]}").ravel().tolist()
 
 
+_NUMBER = re.compile(r"-?(0|[1-9]\d*)(\.\d+)?([eE][+-]?\d+)?|-?inf|nan")
+_WORDS = {"True": True, "False": False, "None": None}
 _WORD = re.compile(r"[A-Za-z0-9_.+-]+")
 _MOST_OPTIONS = 127
 _MOST_TRIES = 10_000
@@ -116,7 +153,7 @@ class ChoiceSpace(Space):
 
     Attributes:
         positions: Their names.
-        options: The names of the options at each.
+        options: The options at each, of any type with a text of its own.
         further_encodings: What the class adds to `encodings`, by name.
         apart: The encoding in which cells are far apart that differ much, where positions that
             differ do not tell.
@@ -124,7 +161,7 @@ class ChoiceSpace(Space):
 
     apart: ClassVar[str] = ""
     positions: tuple[str, ...]
-    options: tuple[tuple[str, ...], ...]
+    options: tuple[tuple[Any, ...], ...]
 
     def __init__(
         self,
@@ -135,7 +172,8 @@ class ChoiceSpace(Space):
 
         Args:
             name: Letters, digits and ``_.+-``.
-            options: By position the options, at least one each; numbers are written as text.
+            options: By position the options, at least one each: text, numbers, True, False, None,
+                or tuples of these.
 
         Raises:
             UserError: A name or an option is malformed, missing or there twice.
@@ -155,7 +193,7 @@ class ChoiceSpace(Space):
                         "The options of a position are a list, such as (16, 32), not"
                         f" {listed!r:.80}."
                     )
-            self.options = tuple(tuple(map(str, names)) for names in options.values())
+            self.options = tuple(map(tuple, options.values()))
         self._check()
 
     def _check(self) -> None:
@@ -168,7 +206,11 @@ class ChoiceSpace(Space):
             raise UserError(
                 f"The space {name} needs at least one position with its options."
             )
-        for position, options in zip(self.positions, self.options, strict=True):
+        if hasattr(self, "options"):
+            self.options = tuple(tuple(map(own_option, own)) for own in self.options)
+        else:
+            self.options = tuple(tuple(map(option_value, own)) for own in self.texts)
+        for position, options in zip(self.positions, self.texts, strict=True):
             if not 1 <= len(options) <= _MOST_OPTIONS:
                 raise UserError(
                     f"{position} of {name} needs 1 to {_MOST_OPTIONS} options, not {len(options)}."
@@ -182,6 +224,19 @@ class ChoiceSpace(Space):
                 raise UserError(
                     f"{position} of {name} has an option twice: {', '.join(options)}."
                 )
+
+    @cached_property
+    def texts(self) -> tuple[tuple[str, ...], ...]:
+        """The options as cells print them; a class that gives these has their values as options."""
+        return tuple(tuple(map(option_text, options)) for options in self.options)
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**super().__getstate__(), "texts": self.texts}
+
+    @cached_property
+    def _by_position(self) -> Options:
+        named = zip(self.positions, enumerate(self.options), strict=True)
+        return dict(named)
 
     @property
     def cell_name(self) -> str:
@@ -198,7 +253,7 @@ class ChoiceSpace(Space):
         """The name, or the options of a space that is fully described by them."""
         if type(self) not in (ChoiceSpace, EnumerableChoiceSpace):
             return self.name
-        options = dict(zip(self.positions, map(list, self.options), strict=True))
+        options = dict(zip(self.positions, map(list, self.texts), strict=True))
         return json.dumps(
             {
                 "name": self.name,
@@ -226,7 +281,7 @@ class ChoiceSpace(Space):
 
     @cached_property
     def _written(self) -> list[list[str]]:
-        named = zip(self.positions, self.options, strict=True)
+        named = zip(self.positions, self.texts, strict=True)
         return [[f"{name}={option}" for option in options] for name, options in named]
 
     def parse(self, text: str) -> Cell:
@@ -238,7 +293,7 @@ class ChoiceSpace(Space):
         return self._named(self._written_options(text, self.positions))
 
     def _named(self, names: Sequence[str]) -> Cell:
-        given = zip(self.positions, names, self.options, strict=True)
+        given = zip(self.positions, names, self.texts, strict=True)
         return self.at([self._number(*choice) for choice in given])
 
     def _written_options(self, text: str, names: Sequence[str]) -> list[str]:
@@ -270,20 +325,62 @@ class ChoiceSpace(Space):
             )
         return options.index(option)
 
-    def cell(self, given: Cell | str | Sequence[int]) -> Cell:
-        """This space's own cell for a cell, its string, or one option index per position.
+    def cell(self, given: Any = None, /, **options: Any) -> Cell:
+        """This space's own cell.
+
+        Args:
+            given: A cell, its string, a mapping of positions to options, or one option index per
+                position.
+            options: The option of every position, instead.
 
         Raises:
             UserError: It names no cell of this space.
+
+        Example:
+            >>> space = ChoiceSpace("mlp", {"width": (16, 64), "act": ("relu", "tanh")})
+            >>> space.cell(width=64, act="relu") == space.cell(
+            ...     "mlp(width=64, act=relu)"
+            ... )
+            True
         """
-        if isinstance(given, Cell | str):
+        if isinstance(given, Cell | str) and not options:
             return super().cell(given)
+        if isinstance(given, Mapping) or (options and given is None):
+            return self._chosen({**(given or {}), **options})
         try:
             choices = [int(choice) for choice in given]
         except (TypeError, ValueError) as error:
             raise UserError(
                 f"A cell of {self.name} is a Cell, a string or indices, not {given!r:.60}."
             ) from error
+        return self.at(choices)
+
+    def _chosen(self, options: Mapping[str, Any]) -> Cell:
+        for position in options.keys() - self._by_position.keys():
+            raise unknown(f"position of {self.name}", position, self.positions)
+        if absent := [name for name in self.positions if name not in options]:
+            raise UserError(
+                f"A cell of the space {self.name} also has {', '.join(absent)}:"
+                f" {absent[0]} is {_listing(self._by_position[absent[0]][1])}."
+            )
+        choices = []
+        for position, (_, known) in self._by_position.items():
+            value = own_option(options[position])
+            text = option_text(value)
+            try:
+                # sets compare by hashes, so that an array is refused
+                alike = {
+                    option_text(option): choice
+                    for choice, option in enumerate(known)
+                    if {(isinstance(option, bool), option)}
+                    == {(isinstance(value, bool), value)}
+                }
+                choices.append(alike.get(text, min(alike.values())))
+            except (TypeError, ValueError) as error:
+                raise UserError(
+                    f"{position} of the space {self.name} is {_listing(known)}, not"
+                    f" {shown(value)}."
+                ) from error
         return self.at(choices)
 
     def at(self, choices: Sequence[int]) -> Cell:
@@ -299,14 +396,15 @@ class ChoiceSpace(Space):
         )
         cell = self._cell_of(chosen) if fits else None
         if cell is None:
-            raise UserError(
-                f"{list(chosen)!r:.200} is not a cell of the space {self.name}."
-            )
+            what = f"{self.write(chosen) if fits else list(chosen)}"
+            raise UserError(f"{what:.200} is not a cell of the space {self.name}.")
         return cell
 
     def _cell_of(self, choices: tuple[int, ...]) -> Cell | None:
         """The cell of some choices, each in its range; None where they are no cell."""
-        return Cell(choices, self.write(choices)) if self.allows(choices) else None
+        if not self.allows(choices):
+            return None
+        return Cell(choices, self.write(choices), -1, self._by_position)
 
     def sample(self, rng: np.random.Generator) -> Cell:
         """Draw a cell uniformly.
@@ -368,7 +466,7 @@ class ChoiceSpace(Space):
         """A column for every option; for a scale only its steps from `first`, if that is given."""
         live = self.live(choices)
         blocks = []
-        for p, names in enumerate(self.options):
+        for p, names in enumerate(self.texts):
             if first is None or not is_scale(names):
                 columns = choices[:, [p]] == np.arange(len(names))
             else:
@@ -381,7 +479,7 @@ class ChoiceSpace(Space):
     @property
     def views(self) -> tuple[str, ...]:  # type: ignore[override]
         """``numbers`` where the options of a position are a scale, else ``one_hot``."""
-        return ("numbers",) if any(map(is_scale, self.options)) else ("one_hot",)
+        return ("numbers",) if any(map(is_scale, self.texts)) else ("one_hot",)
 
 
 class EnumerableChoiceSpace(ChoiceSpace, Enumerable):
@@ -415,7 +513,7 @@ class EnumerableChoiceSpace(ChoiceSpace, Enumerable):
 
     @cached_property
     def _cells(self) -> LazyCells:
-        return LazyCells(self._matrix(), self.write)
+        return LazyCells(self._matrix(), self.write, self._by_position)
 
     @property
     def choices(self) -> Choices:
@@ -529,7 +627,7 @@ class Sampled(EnumerableChoiceSpace):
             raise UserError(f"A cell of the space {base.name} is held twice.")
         self.name = f"{base.name}-{n}"
         self.positions = base.positions
-        self.options = base.options
+        self.options, self.texts = base.options, base.texts
         super().__init__()
 
     @cached_property

@@ -25,6 +25,7 @@ from surrogate_nas.space.product import (
     ChoiceSpace,
     EnumerableChoiceSpace,
     Sampled,
+    option_value,
     subset_of,
 )
 
@@ -129,7 +130,9 @@ def _described(definition: str) -> Space:
                 raise TypeError(f"{base.name} is no whole space of choices")
             return subset_of(base, content["held"])
         kind = EnumerableChoiceSpace if content["listed"] else ChoiceSpace
-        return kind(content["name"], content["options"])
+        space = kind(content["name"], content["options"])
+        space.options = tuple(tuple(map(option_value, own)) for own in space.texts)
+        return space
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise UserError(f"{definition!r:.80} describes no space ({error}).") from error
 

@@ -109,13 +109,12 @@ class ScAn(ChoiceSpace):
             scales: By position a scale, or the options.
         """
         self._scales = scales
-        super().__init__(
-            name,
-            {
-                key: scale.options if isinstance(scale, Scale) else scale
-                for key, scale in scales.items()
-            },
+        self.positions = tuple(scales)
+        self.texts = tuple(
+            scale.options if isinstance(scale, Scale) else scale
+            for scale in scales.values()
         )
+        super().__init__(name)
 
     def _shares(self, choices: Choices) -> Matrix:
         widths = np.array(

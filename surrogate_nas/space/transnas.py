@@ -372,7 +372,7 @@ class TransNASMacro(EnumerableChoiceSpace):
 
     name = "transnas-macro"
     positions = tuple(f"module{i}" for i in range(1, 1 + MOST_MODULES))
-    options = (tuple("01234"),) * MOST_MODULES
+    texts = (tuple("01234"),) * MOST_MODULES
     further_encodings = {"progress": progress}
     views = ("progress", "progress+one_hot")
     analytic = by_name(

@@ -276,7 +276,7 @@ class Talker(Strategy):
         described = {
             "name": space.name,
             "size": int(space.size) if math.isfinite(space.size) else None,
-            "positions": dict(zip(space.positions, space.options, strict=True))
+            "positions": dict(zip(space.positions, space.texts, strict=True))
             if isinstance(space, ChoiceSpace)
             else None,
             "examples": self._sample(_EXAMPLES),

@@ -112,7 +112,7 @@ def test_a_trial_says_what_the_training_shall_do():
         0,
     )
     assert (seen["device"], seen["threads"]) == ("cpu", 2)
-    assert seen["options"] == {"width": "8", "depth": "2", "rate": "3"}
+    assert seen["options"] == {"width": 8, "depth": 2, "rate": 3}
 
 
 def test_every_kind_of_number_is_taken():

@@ -63,15 +63,15 @@ def test_no_name_of_the_space_is_left(name):
     base = space_named(name)
     space = blind(base, 8)
     words = {
-        word for options in base.options for word in options if not word.isdigit()
+        word for options in base.texts for word in options if not word.isdigit()
     } | {
         *base.positions,
         base.name,
     }
     cell = space.hide(drawn_cells(base, 1)[0])
     shown = (
-        f"{space!r} {cell} {space.options} {space.positions} {space.citation} {space.named}"
-        f" {space.identity(cell)}"
+        f"{space!r} {cell} {space.options} {space.texts} {cell.options} {space.positions}"
+        f" {space.citation} {space.named} {space.identity(cell)}"
     )
     assert not {
         word for word in words if re.search(rf"\b{re.escape(word)}\b", shown)
@@ -89,8 +89,7 @@ def test_the_seed_draws_the_names_and_scales_keep_their_order():
     )
     widths = blind(space_named("nats-size"), 1)
     assert all(
-        [int(word) for word in options] == list(range(1, 9))
-        for options in widths.options
+        [int(word) for word in options] == list(range(1, 9)) for options in widths.texts
     )
 
 

@@ -50,7 +50,7 @@ def test_heads_divide_the_width():
     for _ in range(50):
         chosen = dict(zip(space.positions, space.sample(rng).choices, strict=True))
         width, heads = (
-            space.options[0][chosen["d_model"]],
-            space.options[2][chosen["n_heads"]],
+            space.texts[0][chosen["d_model"]],
+            space.texts[2][chosen["n_heads"]],
         )
         assert int(width) % int(heads) == 0

@@ -371,7 +371,7 @@ class ProblemData:
         return {
             "name": space.name,
             "positions": space.positions,
-            "options": space.options,
+            "options": space.texts,
             "choices": block.array(choices.T),
         }
 

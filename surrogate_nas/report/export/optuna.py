@@ -144,7 +144,7 @@ def _add_study(storage: Any, comparison: Comparison, run: Run) -> None:
     space = objective.benchmark.space
     distributions: dict[str, CategoricalDistribution] = {}
     if isinstance(space, ChoiceSpace):
-        positions = zip(space.positions, space.options, strict=True)
+        positions = zip(space.positions, space.texts, strict=True)
         distributions = {
             name: CategoricalDistribution(options) for name, options in positions
         }

@@ -414,7 +414,9 @@ class GenotypeSpace(ChoiceSpace):
         return half
 
     def _cell(self, halves: tuple[Half, Half]) -> Cell:
-        cell = Cell(self.chosen(halves), str(self._genotype(halves)))
+        cell = Cell(
+            self.chosen(halves), str(self._genotype(halves)), -1, self._by_position
+        )
         if len(self._cells_by_text) >= _MOST_REMEMBERED:
             self._cells_by_text.clear()
         self._cells_by_text[cell.text] = cell

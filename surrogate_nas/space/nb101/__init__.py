@@ -359,7 +359,7 @@ class NB101(EnumerableChoiceSpace):
         *(f"edge.{x}-{y}" for x, y in PAIRS),
         *(f"operation.{v}" for v in range(1, MOST_VERTICES - 1)),
     )
-    options = (*(("0", "1"),) * len(PAIRS), *((*OPERATIONS, "none"),) * _INNER)
+    texts = (*(("0", "1"),) * len(PAIRS), *((*OPERATIONS, "none"),) * _INNER)
     further_encodings = ENCODINGS
     views = ("shape+operation_counts+paths",)
     analytic = ANALYTIC

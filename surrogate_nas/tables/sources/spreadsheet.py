@@ -238,7 +238,7 @@ def _cells(
             if is_text:
                 cell = space.cell(entries[0])
             else:
-                named = zip(space.positions, space.options, entries, strict=True)
+                named = zip(space.positions, space.texts, entries, strict=True)
                 cell = space.at([_option(*choice) for choice in named])
         except UserError as error:
             wrong.append((row, printable(str(error).rstrip("."))))

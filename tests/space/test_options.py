@@ -1,0 +1,124 @@
+"""The options of a cell: a mapping with the types that the space was given."""
+
+import copy
+import json
+import pickle
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from surrogate_nas.core.errors import UserError
+from surrogate_nas.space import ChoiceSpace, space_named
+
+OPTIONS = {
+    "width": (16, 64),
+    "rate": np.array([1e-05, 0.1]),
+    "kernel": [(3, 3), [5, 5]],
+    "norm": (None, "batch"),
+    "bias": (True, False),
+    "n": np.arange(2, 4),
+}
+SPACE = ChoiceSpace("net", OPTIONS)
+CELL = SPACE.at((1, 0, 1, 0, 1, 1))
+TYPED = dict(width=64, rate=1e-05, kernel=(5, 5), norm=None, bias=False, n=3)
+
+
+def test_a_cell_is_a_mapping_of_typed_options():
+    assert str(CELL) == (
+        "net(width=64, rate=1e-05, kernel=5-5, norm=None, bias=False, n=3)"
+    )
+    assert CELL.options == TYPED == dict(CELL) == {**CELL} == dict(CELL.items())
+    assert [type(value) for value in CELL.values()] == list(map(type, TYPED.values()))
+    assert [*CELL] == [*CELL.keys()] == [*OPTIONS] and "width" in CELL
+    assert CELL.get("width") == 64 and CELL.get("depth", 7) == 7
+    CELL.options["width"] = 1
+    assert CELL["width"] == 64 and json.loads(json.dumps(CELL.options))["n"] == 3
+
+
+@pytest.mark.parametrize("error", [KeyError, UserError])
+def test_an_unknown_position_is_one_line_with_the_nearest(error):
+    with pytest.raises(error) as caught:
+        CELL["widht"]
+    assert str(caught.value).startswith(
+        "Unknown position of a cell 'widht'. Did you mean 'width'?"
+    )
+
+
+@pytest.mark.parametrize("through", [copy.copy, copy.deepcopy, "pickle"])
+def test_a_copy_has_the_options_and_is_the_same_cell(through):
+    again = pickle.loads(pickle.dumps(CELL)) if through == "pickle" else through(CELL)
+    assert again == CELL and again.options == TYPED and len({again, CELL}) == 1
+
+
+def test_arrays_and_frames_take_a_cell_as_one_object():
+    cells = [SPACE.at((i, 0, 0, 0, 0, 0)) for i in (0, 1)]
+    assert np.array(cells).shape == (2,)
+    assert np.random.default_rng(0).choice(cells) in cells
+    for frame in (pd.DataFrame([c.options for c in cells]), pd.DataFrame(cells)):
+        assert frame["width"].tolist() == [16, 64] and frame["width"].dtype == int
+
+
+def test_a_cell_is_named_by_its_options():
+    given = {**TYPED, "n": np.int64(3), "kernel": [5, 5], "width": 64.0}
+    assert SPACE.cell(**TYPED) == SPACE.cell(TYPED) == SPACE.cell(given) == CELL
+    assert SPACE.cell(CELL) is not CELL and SPACE.cell(CELL) == CELL
+
+
+@pytest.mark.parametrize(
+    ("changed", "says"),
+    [
+        ({"width": "64"}, "width of the space net is 16, 64, not '64'."),
+        ({"bias": 1}, "bias of the space net is True, False, not 1."),
+        ({"norm": "layer"}, "norm of the space net is None, 'batch', not 'layer'."),
+        ({"width": np.ones(2)}, "width of the space net is 16, 64, not"),
+        ({"depth": 2}, "Unknown position of net 'depth'."),
+        ({"width": ...}, "also has width: width is 16, 64."),
+    ],
+)
+def test_what_is_no_option_is_one_line_that_names_the_choices(changed, says):
+    given = {k: v for k, v in {**TYPED, **changed}.items() if v is not ...}
+    with pytest.raises(UserError) as caught:
+        SPACE.cell(**given)
+    assert says in str(caught.value) and "\n" not in str(caught.value)
+
+
+def test_options_are_told_apart_by_their_texts_alone():
+    with pytest.raises(UserError, match="has an option twice: 1, 1"):
+        ChoiceSpace("net", {"a": (1, "1")})
+    both = ChoiceSpace("net", {"a": (1, True, 1.0)})
+    assert [both.cell(a=option).choices for option in (1, True, 1.0)] == [
+        (0,),
+        (1,),
+        (2,),
+    ]
+    text = ChoiceSpace("net", {"a": ("16", "64")})
+    assert text.cell(a="16")["a"] == "16"
+    with pytest.raises(UserError, match="a of the space net is '16', '64', not 16"):
+        text.cell(a=16)
+
+
+def test_a_stored_definition_prints_the_same_cells_and_has_numbers():
+    stored = '{"name": "net", "listed": true, "options": {"rate": ["1e-8", "1e-4"],'
+    stored += ' "act": ["relu", "None"], "code": ["007", "1_2"], "n": ["0", "-1"]}}'
+    space = space_named(stored)
+    assert space.definition == stored and pickle.loads(pickle.dumps(space)) == space
+    cell = pickle.loads(pickle.dumps(space)).parse(
+        "net(rate=1e-8, act=None, code=007, n=-1)"
+    )
+    assert cell.options == {"rate": 1e-08, "act": None, "code": "007", "n": -1}
+    assert space == space_named(stored.replace(" true", " true "))
+
+
+def test_published_spaces_have_numbers_too():
+    assert space_named("hpobench")[0].options == {
+        "alpha": 1e-08,
+        "batch_size": 4,
+        "depth": 1,
+        "learning_rate_init": 1e-05,
+        "width": 16,
+    }
+    assert space_named("nb201")[11]["0-3"] == "none"
+    wide = ChoiceSpace("wide", {f"p{i}": range(10) for i in range(100)})
+    cell = wide.sample(np.random.default_rng(0))
+    assert wide.cell(**cell.options) == cell and len(cell.options) == 100
