@@ -12,6 +12,7 @@ import signal
 import sys
 import threading
 import traceback
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib import import_module
@@ -262,7 +263,16 @@ def main() -> NoReturn:
     sys.exit(code)
 
 
+def _note_warning(
+    message: Warning | str, category: type[Warning], filename: str, lineno: int, *_: Any
+) -> None:
+    """Print a warning in a line; `UserWarning` is what the package says of the input."""
+    place = f"{filename}:{lineno}: {category.__name__}: "
+    note(in_a_line(f"{'' if category is UserWarning else place}{message}"))
+
+
 def _run() -> int:
+    warnings.showwarning = _note_warning  # type: ignore[assignment]
     try:
         code = app(prog_name="snas", standalone_mode=False)
     except UserError as error:

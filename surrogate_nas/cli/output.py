@@ -76,15 +76,6 @@ def _wrapped(message: str, stream: TextIO) -> str:
     return "\n".join(map(whole.fill, message.split("\n")))
 
 
-def note_unasked(budget: int | None, initial: int) -> None:
-    """Say that no strategy was asked, where the budget pays for initial cells only."""
-    if budget is not None and budget <= initial:
-        note(
-            f"The budget of {plural(budget, 'cell')} paid only for initial cells drawn at random"
-            f" ({initial}), so no strategy was asked."
-        )
-
-
 def seconds(value: float) -> str:
     """A duration (or a count of queries) with three significant digits, or in whole seconds."""
     return f"{value:,.0f}" if value >= 100 or value == int(value) else f"{value:.3g}"

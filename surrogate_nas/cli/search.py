@@ -21,7 +21,6 @@ from surrogate_nas.cli.output import (
     emit,
     in_a_line,
     note,
-    note_unasked,
     progress_bar,
     say,
     seconds,
@@ -33,7 +32,6 @@ from surrogate_nas.files import ProgressLines
 from surrogate_nas.objective import Objective
 from surrogate_nas.results.api import search as run_search
 from surrogate_nas.results.comparison import final_metrics
-from surrogate_nas.runs.beginning import usual_n_random
 from surrogate_nas.runs.confirm import found_by
 from surrogate_nas.runs.options import budget_of
 from surrogate_nas.runs.run import Confirmation, Run
@@ -150,8 +148,6 @@ def search(
     emit(content, json, show)
     if bound.warning:
         note(bound.warning)
-    drawn = options["n_random"]
-    note_unasked(cells, usual_n_random(bound.benchmark) if drawn is None else drawn)
     note(_where(out, bound))
 
 

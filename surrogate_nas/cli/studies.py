@@ -36,7 +36,6 @@ from surrogate_nas.cli.output import (
     JsonOption,
     emit,
     note,
-    note_unasked,
     present,
     progress_bar,
     say,
@@ -292,8 +291,6 @@ def _finish(comparison: Comparison, folder: Path, json: bool) -> None:
         for banner in (objective.warning, objective.benchmark.banner):
             if banner:
                 note(banner)
-        described = comparison.description
-        note_unasked(described["budget"]["cells"], described["first_cells"])
         if objective.benchmark.keeps_answers and len(comparison.strategies) > 1:
             note(
                 "Real seconds: a training that several strategies asked for counts for the first"

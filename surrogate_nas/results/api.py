@@ -443,6 +443,7 @@ def _opened(
             strategies,
             max(runs.values()),
             problem.budget,
+            read_beginning(objective, problem.first),
             name=problem.name,
             folder=path,
             runs_of=runs,

@@ -29,6 +29,7 @@ from surrogate_nas.results.curves import (
     overtuned_by,
 )
 from surrogate_nas.results.verdict import Verdict, ends_of, joined, verdict_of
+from surrogate_nas.runs.beginning import BEGINNING
 from surrogate_nas.runs.confirm import found_by
 from surrogate_nas.runs.options import USAGE, Budget
 from surrogate_nas.runs.problem import Problem
@@ -117,8 +118,10 @@ class StudyResult:
 
     @property
     def sentences(self) -> list[str]:
-        """The verdict in words."""
-        return [] if self.verdict is None else self.verdict.sentences
+        """The verdict in words, and whether the budget asks no strategy."""
+        verdict = [] if self.verdict is None else self.verdict.sentences
+        unasked = dict.fromkeys(result.problem.unasked for result in self.problems)
+        return [*verdict, *filter(None, unasked)]
 
     @property
     def merged(self) -> Sequence[str]:
@@ -459,7 +462,7 @@ class Comparison(StudyResult):
     @cached_property
     def sentences(self) -> list[str]:
         """The verdict in words, and the best cell of all."""
-        sentences = self.verdict.sentences
+        sentences = super().sentences
         return [*sentences, best_in_words(self)] if self.found_feasible else sentences
 
     @cached_property
@@ -469,6 +472,7 @@ class Comparison(StudyResult):
         asked = Problem(
             "comparison",
             self.objective.benchmark.name,
+            first=(description.get(BEGINNING) or {"first": ()})["first"],
             n_random=int(description["first_cells"]),
             **description["budget"],
         )

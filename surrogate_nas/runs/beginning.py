@@ -113,6 +113,17 @@ class Beginning:
                 )
 
 
+def unasked(cells: int | None, initial: int) -> str:
+    """Say that a budget in cells pays for initial cells only; empty where it pays for more."""
+    if cells is None or cells > initial:
+        return ""
+    return (
+        f"The budget of {plural(cells, 'cell')} pays for initial cells only ({initial}), so no"
+        f" strategy is asked: give a budget above {initial} (budget=, --budget) or fewer random"
+        " cells (n_random=, --n-random)."
+    )
+
+
 NOTHING = Beginning()
 """A run that begins as all others do."""
 

@@ -31,6 +31,7 @@ from surrogate_nas.core.arguments import (
 from surrogate_nas.core.errors import UserError, unknown
 from surrogate_nas.files.whole import read_regular
 from surrogate_nas.objective import Expression, Objective
+from surrogate_nas.runs.beginning import unasked
 from surrogate_nas.runs.options import (
     MOST_RUNS,
     N_RANDOM,
@@ -62,6 +63,7 @@ class Problem:
         cells: The most evaluations of a run, or None.
         seconds: The most simulated seconds of a run, or None.
         n_random: How many random cells every strategy of a run observes first.
+        first: Cells that every strategy of a run observes before these, by text or index.
 
     Example:
         >>> small = Problem(
@@ -83,10 +85,15 @@ class Problem:
     cells: int | None = None
     seconds: float | None = None
     n_random: int = N_RANDOM
+    first: Sequence[Any] = ()
 
     def __post_init__(self) -> None:
         check_file_name("A problem's name", self.name)
         check_whole(f"n_random of {self.name}", self.n_random)
+        if not isinstance(self.first, Sequence) or isinstance(self.first, str):
+            raise UserError(
+                f"first of {self.name} is a list of cells, not {self.first!r:.80}."
+            )
         try:
             self.budget  # noqa: B018 - checks itself
         except UserError as error:
@@ -99,7 +106,15 @@ class Problem:
 
     def stored(self) -> dict[str, Any]:
         """The problem as a folder records it."""
-        return {_STORED_AS.get(name, name): own for name, own in vars(self).items()}
+        first = {"first": [*map(str, self.first)]} if self.first else {}
+        return {
+            _STORED_AS.get(n, n): own for n, own in vars(self).items() if n != "first"
+        } | first
+
+    @property
+    def unasked(self) -> str:
+        """A sentence where the budget asks no strategy; empty where it does."""
+        return unasked(self.budget.cells, len(self.first) + self.n_random)
 
     def on(self, benchmark: Benchmark) -> Objective:
         """Its objective on its own benchmark, opened; the errors are those of `Objective`."""

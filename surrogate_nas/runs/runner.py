@@ -12,6 +12,7 @@ from __future__ import annotations
 import json
 import sys
 import time
+import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import as_completed
 from contextlib import ExitStack, closing
@@ -30,7 +31,7 @@ from surrogate_nas.core.numbers import plural
 from surrogate_nas.core.process import first_noted
 from surrogate_nas.objective import Objective
 from surrogate_nas.objective.supernet_context import supernet_context_of
-from surrogate_nas.runs.beginning import BEGINNING, NOTHING, Beginning
+from surrogate_nas.runs.beginning import BEGINNING, NOTHING, Beginning, unasked
 from surrogate_nas.runs.confirm import announcement
 from surrogate_nas.runs.options import (
     BEST_SHOWN,
@@ -207,11 +208,21 @@ class Experiment:
         return [own[pair] for pair in product(self.labels, self.numbers) if pair in own]
 
     def check(self) -> None:
-        """Refuse a budget in seconds of which a table tells beforehand that no run could pay its
-        first evaluation, and strategies that cannot be made with the options that they are given.
+        """Refuse a budget in seconds where queries are charged, or of which a table tells
+        beforehand that no run could pay its first evaluation, and strategies that cannot be made
+        with the options that they are given. Warn where the budget asks no strategy.
         """
         objective, seconds = self.objective, self.budget.seconds
         space = objective.benchmark.space
+        if seconds is not None and objective.benchmark.cost == "queries":
+            raise UserError(
+                f"{self.name and f'{self.name}: '}{objective.benchmark.name} charges each"
+                f" evaluation one query, so it has no budget of {seconds:g} seconds: give the most"
+                " evaluations by budget (--budget)."
+            )
+        initial = len(self.beginning.first) + self.options.n_random
+        if line := unasked(self.budget.cells, initial):
+            warnings.warn(line, stacklevel=2)
         if (
             seconds is not None
             and objective.benchmark.has_columns

@@ -121,7 +121,7 @@ def test_time_trap_asking_again_is_charged_for_every_strategy_alike(analog):
         def ask(self, n):
             return [self.space[5]]
 
-    made = compare(analog, [Repeats, "random"], runs=1, budget_seconds=25)
+    made = compare(analog, [Repeats, "random"], runs=1, budget=25)
     entries = {entry["name"]: entry for entry in made.to_json()["strategies"]}
     assert entries["Repeats"]["evaluations"] == entries["random"]["evaluations"] == 25
     assert entries["Repeats"]["distinct_cells"] <= 11

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import re
+import warnings
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 import surrogate_nas as sn
 from surrogate_nas.core.errors import UserError
 from surrogate_nas.objective import Objective
-from surrogate_nas.results.api import read_comparison
+from surrogate_nas.results.api import read_comparison, stored_suite
 from surrogate_nas.runs.beginning import Beginning, read_beginning
 from surrogate_nas.runs.options import Budget
 from surrogate_nas.runs.runner import Experiment
@@ -84,7 +88,7 @@ def test_several_workers_begin_with_the_same_cells():
 
 @pytest.mark.parametrize("number", [3, np.int64(3)])
 def test_a_number_for_first_is_refused(number):
-    """It was the cell of index 3 for `search` and three random cells for `AskTell`."""
+    """Trap 2: it was the cell of index 3 in `search`, three random cells in `AskTell`."""
     for begin in (
         lambda: sn.search(FASHION, "random", first=number),
         lambda: sn.AskTell(Objective("valid_error", FASHION), first=number),
@@ -100,6 +104,7 @@ def by_hand(strategy, n, **begun):
 
 @pytest.mark.parametrize("strategy", ["evolution", "bo"])
 def test_a_search_is_the_run_of_its_number_and_seed(strategy):
+    """Trap 4: `search(seed=3)` was run 3 of root 0."""
     begun = {"seed": 4, "n_random": 3}
     compared = sn.compare(
         FASHION, [strategy], "valid_error", runs=3, budget=20, **begun
@@ -141,6 +146,51 @@ def test_every_strategy_begins_by_itself(name):
     assert len(run.answers) == 25
     early = sn.search(FASHION, name, "valid_error", budget=25, n_random=0)
     assert early.answers and len(early.trials) == 25
+
+
+def test_a_budget_that_asks_no_strategy_is_said(snas, tmp_path):
+    """Trap 6: `bo` with a budget of 8 is random search to the cell."""
+    says = "budget of 8 cells pays for initial cells only (10), so no strategy is asked"
+    with pytest.warns(UserWarning, match=re.escape(says)):
+        sn.search(FASHION, "bo", budget=8)
+    with pytest.warns(UserWarning, match=re.escape(says)):
+        result = sn.compare(FASHION, ["bo", "random"], runs=1, budget=8)
+    assert any(says in sentence for sentence in result.sentences)
+    begun = sn.Problem("begun", "fashion", cells=8, n_random=6, first=[1, 2])
+    asked = replace(begun, name="asked", n_random=5)
+    entries = [sn.Entry("bo", 1), sn.Entry("random", 1)]
+    for folder in (None, tmp_path / "suite"):
+        with pytest.warns(UserWarning) as caught:
+            suite = sn.run_suite(sn.Suite("m", "", [begun, asked], entries), folder)
+        of_suites = [line for line in suite.sentences if "no strategy is asked" in line]
+        assert of_suites == [str(warning.message) for warning in caught]
+    stored = stored_suite(folder).suite.problems[0]
+    assert list(stored.first) == ["1", "2"]
+    asked = "compare fashion --strategies bo,random --runs 1 --budget 8 --out"
+    with warnings.catch_warnings():
+        warnings.simplefilter("default")
+        told = snas(asked, tmp_path)
+        assert told.err.startswith(f"The {says}") and told.err.count(says) == 1
+        assert says in told.out
+        warnings.simplefilter("error")
+        sn.search(FASHION, "bo", budget=11)
+
+
+def test_a_budget_in_seconds_where_queries_are_charged_is_refused(snas, tmp_path):
+    """Trap 5: three seconds were three queries."""
+    says = "charges each evaluation one query, so it has no budget of 3 seconds: give"
+    for bench in (dear(), "analog-cifar10"):
+        with pytest.raises(UserError, match=says):
+            sn.search(bench, "random", budget_seconds=3)
+    out = tmp_path / "out"
+    refused = snas("compare analog-cifar10 --budget-seconds 3 --out", out)
+    assert_one_clear_line(refused, says)
+    suite = sn.Suite(
+        "m", "", [sn.Problem("p", "analog-cifar10", seconds=3)], [sn.Entry("random", 1)]
+    )
+    with pytest.raises(UserError, match=f"^p: .* {says}"):
+        sn.run_suite(suite, out)
+    assert not out.exists()
 
 
 # What was trained before
