@@ -398,6 +398,14 @@ class Benchmark(ABC):
         """Return whether each new value of a metric calls a user's function, which may train."""
         return False
 
+    def checkpoint(self, cell: CellLike, training_seed: int | None = None) -> Path:
+        """Return the folder of a cell's fitted model, where trainings leave one.
+
+        Raises:
+            UserError: There is none.
+        """
+        raise UserError(f"{self.name} keeps no checkpoints; a sn.Training does.")
+
     def predicted_cost(self, cell: Cell, epochs: int | None) -> float:
         """Predict the cost of an evaluation, up to a factor, from the cell and its epochs alone.
 

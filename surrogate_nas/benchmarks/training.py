@@ -20,6 +20,7 @@ from typing import Any
 import numpy as np
 
 from surrogate_nas.benchmarks.base import (
+    CellLike,
     Measurement,
     Question,
     Values,
@@ -55,6 +56,7 @@ from surrogate_nas.core.metrics import Metric
 from surrogate_nas.files import HeldError, home, locked
 from surrogate_nas.runtime import worker
 from surrogate_nas.space import Cell, Space
+from surrogate_nas.space.base import cell_given
 from surrogate_nas.space.network import Network
 from surrogate_nas.space.product import ChoiceSpace
 from surrogate_nas.tables import Seed
@@ -285,6 +287,27 @@ class Training(OwnBenchmark, TrainedBenchmark):
         """Return the folder of a training: its checkpoint, ``log.txt`` and ``reports.jsonl``."""
         digest = hashlib.sha256(cell.text.encode()).hexdigest()[:16]
         return self.folder / f"{digest}-{self._number(training_seed)}"
+
+    def checkpoint(self, cell: CellLike, training_seed: int | None = None) -> Path:
+        """Return the folder with the files that the training of a cell saved last.
+
+        Args:
+            cell: The cell, its text, its options, or its index.
+            training_seed: The seed of the training; None for the lowest with a checkpoint.
+
+        Raises:
+            UserError: There is no checkpoint.
+        """
+        named = cell_given(self.space, cell)
+        seeds = range(self._n_seeds) if training_seed is None else (training_seed,)
+        for seed in seeds:
+            training_folder = TrainingFolder(self.folder_of(named, seed))
+            if name := training_folder.held().checkpoint:
+                return training_folder.path / name
+        raise UserError(
+            f"There is no checkpoint of {named}: no training of it has ended, it saved no file in"
+            " trial.folder, or its checkpoint was removed for want of room (checkpoints=)."
+        )
 
     def _number(self, seed: Seed) -> int:
         return super()._number(seed) if self.stochastic else 0

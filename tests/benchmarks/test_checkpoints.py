@@ -6,6 +6,7 @@ import shutil
 
 import pytest
 
+import surrogate_nas as sn
 from surrogate_nas.benchmarks.trained import TrainingFolder, drop_beyond
 from surrogate_nas.files import locked
 from tests.damaging import CELL, WHOLE, asked, flipped_and_cut, training
@@ -97,3 +98,16 @@ def test_the_checkpoint_that_another_process_continues_is_not_removed(place):
     assert place.held().epochs == 3
     drop_beyond(place.path.parent, 0, 9, place.path)
     assert place.held().epochs == 0
+
+
+@pytest.mark.parametrize("cell", [CELL, CELL.text, {"width": 8, "depth": 2}])
+def test_the_fitted_model_of_a_cell_is_found_by_its_cell(place, cell):
+    assert training().checkpoint(cell) == checkpoint(place)
+    assert (training().checkpoint(cell) / "more" / "state.txt").read_text() == "61.0"
+
+
+def test_a_cell_without_a_checkpoint_is_told_in_one_line(place):
+    with pytest.raises(sn.UserError, match="no checkpoint of .*no training of it has"):
+        training().checkpoint(CELL, training_seed=1)
+    with pytest.raises(sn.UserError, match="fashion keeps no checkpoints"):
+        sn.load("fashion").checkpoint(11)
