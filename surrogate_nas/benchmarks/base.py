@@ -12,7 +12,6 @@ from typing import (
     Any,
     Literal,
     NamedTuple,
-    SupportsIndex,
     TypeAlias,
     TypedDict,
     Unpack,
@@ -201,7 +200,7 @@ class Answer(float):
         return {"cell": str(self.cell), **{name: getattr(self, name) for name in about}}
 
 
-CellLike: TypeAlias = Cell | str | SupportsIndex
+CellLike: TypeAlias = Cell | str | int | np.integer[Any]
 """A cell, its printed text, or its place in the order of a space that can be listed."""
 
 
