@@ -9,7 +9,6 @@ from surrogate_nas.benchmarks.training import Training as Training
 from surrogate_nas.contract import check as check
 from surrogate_nas.contract.spaces import SpaceContract as SpaceContract
 from surrogate_nas.contract.strategies import StrategyContract as StrategyContract
-from surrogate_nas.contract.surrogates import SurrogateContract as SurrogateContract
 from surrogate_nas.core.errors import UserError as UserError
 from surrogate_nas.core.version import __version__ as __version__
 from surrogate_nas.objective import Objective as Objective
@@ -35,6 +34,7 @@ from surrogate_nas.runs.confirm import confirm as confirm
 from surrogate_nas.runs.problem import Entry as Entry
 from surrogate_nas.runs.problem import Problem as Problem
 from surrogate_nas.runs.problem import Suite as Suite
+from surrogate_nas.runs.problem import read_suite as read_suite
 from surrogate_nas.runs.run import Run as Run
 from surrogate_nas.space import Cell as Cell
 from surrogate_nas.space import ChoiceSpace as ChoiceSpace
@@ -46,7 +46,6 @@ from surrogate_nas.space import drawn_cells as drawn_cells
 from surrogate_nas.space import nb201 as nb201
 from surrogate_nas.space import space_named as space_named
 from surrogate_nas.strategies import Strategy as Strategy
-from surrogate_nas.tables import write_table as write_table
 from surrogate_nas.training import Task as Task
 from surrogate_nas.training import task_named as task_named
 from surrogate_nas.training import train as train

@@ -63,7 +63,7 @@ print(
 print(
     f"other processes took {measured.lost:.0%} of the time; {measured.card['model']}, {measured.card['cores']} cores"  # noqa: E501
 )
-sn.write_table(measured.table(), FOLDER / "local.h5")
+measured.write(FOLDER / "local.h5")
 assert len(measured.latency) == 32 and (measured.latency > 0).all()
 
 # %% [markdown]

@@ -23,7 +23,6 @@ from surrogate_nas.cli.output import (
 from surrogate_nas.core.errors import UserError
 from surrogate_nas.files import locked
 from surrogate_nas.space import DEFAULT_SPACE, cell_named, drawn_cells, listed, register
-from surrogate_nas.tables import write_table
 from surrogate_nas.training import task_named
 from surrogate_nas.training import train as run_train
 
@@ -162,7 +161,7 @@ def measure(
             journal=journal,
             progress=progress,
         )
-        write_table(measured.table(), out)
+        measured.write(out)
         journal.unlink(missing_ok=True)
     content = measured.summary() | {"file": str(out)}
     card = content["device_card"]

@@ -53,14 +53,6 @@ class SurrogateContract(Contract):
     Attributes:
         surrogate: The class under check: a subclass of `surrogate_nas.surrogates.Model`.
         space: The space to check it on; None for NAS-Bench-201's.
-
-    Example:
-        >>> import surrogate_nas as sn
-        >>> from surrogate_nas.surrogates.ridge import Ridge
-        >>> class TestRidge(sn.SurrogateContract):  # pytest runs the checks
-        ...     surrogate = Ridge
-        >>> len(dict(TestRidge().checks())) > 5
-        True
     """
 
     surrogate: type[Model]

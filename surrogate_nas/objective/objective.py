@@ -80,6 +80,7 @@ class Objective:
     others, by the size of the violation. Several objectives make a front.
 
     Attributes:
+        benchmark: The benchmark that answers.
         terms, constraints: The terms with their divisors, and the limits.
         parts: The number of objectives.
         epochs: The longest training run that is read, or None.

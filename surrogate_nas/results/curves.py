@@ -136,9 +136,8 @@ class ProblemResult:
         traces: Per strategy its runs by number, those that failed included.
 
     Example:
-        >>> from surrogate_nas.runs.problem import read_suite
         >>> import surrogate_nas as sn
-        >>> suite = read_suite("starter").only(["fashion"])
+        >>> suite = sn.read_suite("starter").only(["fashion"])
         >>> (result,) = sn.run_suite(
         ...     suite.entered(["random", "evolution"], runs=2)
         ... ).problems

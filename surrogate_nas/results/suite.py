@@ -65,9 +65,8 @@ class SuiteResult(StudyResult):
         folder: Where they are stored; None in memory.
 
     Example:
-        >>> from surrogate_nas.runs.problem import read_suite
         >>> import surrogate_nas as sn
-        >>> suite = read_suite("starter").only(["fashion"])
+        >>> suite = sn.read_suite("starter").only(["fashion"])
         >>> result = sn.run_suite(suite.entered(["random", "evolution"], runs=2))
         >>> result.strategies, result.means().shape, result.failures
         (['random', 'evolution'], (1, 2), [])

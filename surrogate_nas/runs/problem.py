@@ -153,8 +153,8 @@ class Suite:
         not_run: By problem why it was not run.
 
     Example:
-        >>> from surrogate_nas.runs.problem import read_suite
-        >>> starter = read_suite("starter")
+        >>> import surrogate_nas as sn
+        >>> starter = sn.read_suite("starter")
         >>> mine = starter.only(["fashion"]).entered(["random", "evolution"], runs=3)
         >>> mine.labels, len(mine.problems)
         (['random', 'evolution'], 1)

@@ -126,9 +126,16 @@ class Strategy(Knobbed, ABC):
             UserError: An option is unknown, invalid, or cannot be written as text.
 
         Example:
-            >>> from surrogate_nas.strategies import resolve
-            >>> resolve("evolution").using(population=20).label
-            'RegularisedEvolution(population=20)'
+            >>> import surrogate_nas as sn
+            >>> class Walk(sn.Strategy):
+            ...     def __init__(self, space, *, seed, steps=1):
+            ...         super().__init__(space, seed=seed)
+            ...         self.steps = steps
+            ...
+            ...     def ask(self, n):
+            ...         return [self.space.sample(self.rng)]
+            >>> Walk.using(steps=3).label
+            'Walk(steps=3)'
         """
         from surrogate_nas.strategies import strategy_entry
 

@@ -197,8 +197,8 @@ class Curve:
 
     Example:
         >>> import surrogate_nas as sn
-        >>> from surrogate_nas.training import TASKS, train
-        >>> (curve,) = train([sn.nb201()[11]], TASKS["digits"], epochs=2, test=False)
+        >>> digits = sn.task_named("digits")
+        >>> (curve,) = sn.train([sn.nb201()[11]], digits, epochs=2, test=False)
         >>> len(curve.values["train_loss"]), curve.units["valid_error"], curve.note
         (2, '%', '')
     """
@@ -270,9 +270,9 @@ def train(
 
     Example:
         >>> import surrogate_nas as sn
-        >>> from surrogate_nas.training import TASKS
-        >>> alone = train([sn.nb201()[11]], TASKS["digits"], epochs=1)
-        >>> again = train([sn.nb201()[0], sn.nb201()[11]], TASKS["digits"], epochs=1)
+        >>> space, digits = sn.nb201(), sn.task_named("digits")
+        >>> alone = sn.train([space[11]], digits, epochs=1)
+        >>> again = sn.train([space[0], space[11]], digits, epochs=1)
         >>> alone[0].metrics == again[1].metrics, sorted(alone[0].finals)[:2]
         (True, ['test_ece', 'test_error'])
     """

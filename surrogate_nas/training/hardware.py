@@ -39,7 +39,7 @@ from surrogate_nas.space import (
     space_of,
 )
 from surrogate_nas.space.network import Network
-from surrogate_nas.tables import Table
+from surrogate_nas.tables import Table, write_table
 from surrogate_nas.training.machine import cores, device_named
 
 _GOVERNOR = Path("/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor")
@@ -368,6 +368,10 @@ class Measured:
             self.meter
             or f"an estimate: median latency x {self.watts:g} W assumed; no readable counter"
         )
+
+    def write(self, path: str | Path) -> None:
+        """Write the `table` into a file, which ``with_=`` and ``--with`` add to a benchmark."""
+        write_table(self.table(), Path(path))
 
     def table(self) -> Table:
         """The measurement as a table of the whole space, NaN where a cell was not measured."""
