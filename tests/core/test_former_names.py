@@ -39,12 +39,12 @@ NAME = "analog-cifar10"
             r"Answer\.seed is now training_seed",
         ),
         (
-            lambda: sn.search("fashion", "random", budget=2).trials[0].cost_seconds,
+            lambda: sn.search(NAME, "random", budget=2).trials[0].cost_seconds,
             1.0,
             r"Trial\.cost_seconds is now cost",
         ),
         (
-            lambda: sn.search("fashion", "random", budget=2).simulated_seconds,
+            lambda: sn.search(NAME, "random", budget=2).simulated_seconds,
             2.0,
             r"Run\.simulated_seconds is now cost",
         ),
