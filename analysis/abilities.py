@@ -45,7 +45,7 @@ def abilities(kind: type[Strategy]) -> tuple[str, ...]:
     """
     if kind.needs_supernet:
         return "by its weights", "–", "–", "", str(kind.batch_size)
-    knows = "known" if kind.uses_known else "observed"
+    knows = "known" if kind.uses_free else "observed"
     front = "whole" if kind.many_objectives else "scalarised"
     return (
         knows,

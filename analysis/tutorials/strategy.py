@@ -253,7 +253,7 @@ assert (FOLDER / "suite" / "report.html").is_file()
 # ## What to try next
 #
 # - Restart after 30 cells without an improvement. Does the early lead last?
-# - Declare `uses_known = True` and read `self.known`: λR and feasibility of every cell, free of
+# - Declare `uses_free = True` and read `self.free`: λR and feasibility of every cell, free of
 #   charge (`sn.Strategy`).
 # - `snas suite standard --strategies FILE:Restless,bo,evolution` asks 32 problems over eighteen
 #   spaces.

@@ -12,9 +12,9 @@ from surrogate_nas.objective.expression import (
     params,
     parse,
 )
-from surrogate_nas.objective.known import FreeTerms, Scores
 from surrogate_nas.objective.objective import Objective
 from surrogate_nas.objective.seeds import Draw
+from surrogate_nas.objective.terms import FreeTerms, Scores
 
 __all__ = [
     "Constraint",

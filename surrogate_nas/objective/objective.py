@@ -27,13 +27,6 @@ from surrogate_nas.objective.expression import (
     exact,
     parsed,
 )
-from surrogate_nas.objective.known import (
-    BoundTerm,
-    FreeTerms,
-    Scores,
-    loss_divisor,
-    untrained,
-)
 from surrogate_nas.objective.seeds import (
     Draw,
     SingleSeeds,
@@ -42,6 +35,13 @@ from surrogate_nas.objective.seeds import (
     checked_policy,
     trained_seeds,
     worst_of_seeds,
+)
+from surrogate_nas.objective.terms import (
+    BoundTerm,
+    FreeTerms,
+    Scores,
+    loss_divisor,
+    untrained,
 )
 from surrogate_nas.space import Cell, listed
 from surrogate_nas.space.trial import Trial
@@ -64,7 +64,7 @@ def _names(given: str | Sequence[str]) -> tuple[str, ...]:
     return names
 
 
-_COMPUTED = ("_space_scores", "known", "unreachable")
+_COMPUTED = ("_space_scores", "free", "unreachable")
 CONVENTIONS = 2
 """Raised whenever the same expression would score otherwise than before."""
 _LONGEST_SPACE = 100_000
@@ -96,6 +96,7 @@ class Objective:
     """
 
     begun_as: str = ""
+    known = former("known", "free")
     seed = former("seed", "training_seed")
 
     @renamed(seed="training_seed")
@@ -442,8 +443,8 @@ class Objective:
             "runs": read[True],
             "others": read[False],
             "known": {
-                "terms": list(self.known.terms),
-                "missing": list(self.known.missing),
+                "terms": list(self.free.terms),
+                "missing": list(self.free.missing),
             },
             "conventions": CONVENTIONS,
         }
@@ -649,7 +650,7 @@ class Objective:
         return sums[True], sums[False]
 
     @cached_property
-    def known(self) -> FreeTerms:
+    def free(self) -> FreeTerms:
         """λR and feasibility of any cell, as far as they need no training; holds no benchmark."""
         return FreeTerms.of(self)
 
@@ -666,7 +667,7 @@ class Objective:
                 (limit, table[:, column]) for limit, column, _ in self.constraints
             ]
         else:
-            limits = [(limit, free(cells)) for limit, free, _ in self.known.limits]
+            limits = [(limit, free(cells)) for limit, free, _ in self.free.limits]
         broken = [(limit, values, limit.excess(values)) for limit, values in limits]
         if (sum((excess for *_, excess in broken), np.zeros(len(cells))) == 0).any():
             return ""

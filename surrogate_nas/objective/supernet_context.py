@@ -23,8 +23,8 @@ from surrogate_nas.benchmarks.trained import AnswerCache, Trained
 from surrogate_nas.core.errors import UserError
 from surrogate_nas.core.numbers import ROUNDING
 from surrogate_nas.core.version import __version__
-from surrogate_nas.objective.known import FreeTerms
 from surrogate_nas.objective.objective import Objective
+from surrogate_nas.objective.terms import FreeTerms
 from surrogate_nas.space import Cell, Enumerable, listed
 from surrogate_nas.space.network import CONV1, CONV3, NONE, POOL, SKIP
 from surrogate_nas.strategies.oneshot.base import Additive, SupernetContext
@@ -36,20 +36,18 @@ _TIMES = ("train_seconds", "valid_seconds")
 Matrix = NDArray[np.float64]
 
 
-def additive(known: FreeTerms, space: Enumerable) -> Additive:
-    """Write the known terms of one objective as a sum over edges.
+def additive(free: FreeTerms, space: Enumerable) -> Additive:
+    """Write the free terms of one objective as a sum over edges.
 
     A metric that follows from the cell alone must be such a sum; a measured cost is replaced by the
     sum that fits it best.
     """
-    if known.missing:
-        raise _refused(known.missing[0], "an evaluation alone tells it")
+    if free.missing:
+        raise _refused(free.missing[0], "an evaluation alone tells it")
     constant = 0.0
     matrix = np.zeros((space.choices.shape[1], int(space.choices.max()) + 1))
     texts = []
-    for name, (coefficient, metric) in zip(
-        known.terms, known.penalties[0], strict=False
-    ):
+    for name, (coefficient, metric) in zip(free.terms, free.penalties[0], strict=False):
         column = np.asarray(metric(space), dtype=np.float64)
         base, added, note = _taken_apart(name, column, space.choices)
         constant = constant + coefficient * base
@@ -130,7 +128,7 @@ def supernet_context_of(
 
     choices = edge_choices(space)
     assert isinstance(space, Enumerable)
-    penalty = additive(objective.known, space)
+    penalty = additive(objective.free, space)
     if hidden:
         penalty = Additive(0.0, np.zeros_like(penalty.matrix))
     models = _cost_models(base, task, space)

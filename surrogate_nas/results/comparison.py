@@ -553,10 +553,10 @@ class Comparison(StudyResult):
             "benchmark": objective.benchmark.name,
             "objective": objective.describe(),
             "cost_unit": objective.benchmark.cost,
-            "known": {
+            "free": {
                 "hidden": bool(self.description.get("hidden")),
-                "terms": list(objective.known.terms),
-                "missing": list(objective.known.missing),
+                "terms": list(objective.free.terms),
+                "missing": list(objective.free.missing),
             },
             "warning": objective.warning,
             "optimum": self.optimum,

@@ -75,7 +75,7 @@ class AskTell:
             seed: The root of all randomness.
             first: Cells that are asked for before all others, as `surrogate_nas.search` takes them.
             n_random: How many random cells come next, before the strategy's own.
-            hidden: Whether the strategy is denied what is known for free.
+            hidden: Whether the strategy is denied the free terms.
 
         Raises:
             UserError: There is no such strategy, or it could not be made.
@@ -134,7 +134,7 @@ class AskTell:
         Args:
             cell: The cell; or the request, as it was asked for, whose epochs the values are of.
             values: The objective's metrics as the caller measured them, in their own units, and
-                what the request reads besides; what is known for free may be left out. A single
+                what the request reads besides; free terms may be left out. A single
                 number where one metric is not known. Left out, everything is looked up in the
                 objective's benchmark, which charges it.
             cost: What the caller's evaluation cost, in seconds; of a training that went on, what
@@ -210,8 +210,7 @@ class AskTell:
     def _by_name(self, asked: Asked, values: object) -> Mapping[str, float]:
         if isinstance(values, Mapping):
             return values
-        known = self.objective.known
-        free = {*known.terms, *known.names}
+        free = {*self.objective.free.terms, *self.objective.free.names}
         questions = self._ledger.questions(asked)
         missing = [str(question) for question in questions if str(question) not in free]
         if not isinstance(values, Real) or isinstance(values, bool):

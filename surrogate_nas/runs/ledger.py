@@ -193,7 +193,7 @@ class Ledger:
 
         Args:
             asked: A cell, or a request.
-            values: By metric; what is known for free may be left out.
+            values: By metric; free terms may be left out.
             cost: What it is charged.
 
         Raises:

@@ -185,7 +185,7 @@ class Options(Struct, frozen=True, kw_only=True):
     ] = None
     hidden: Annotated[
         bool,
-        "Deny strategies what is known for free (`Objective.known`).",
+        "Withhold the free terms, which need no training, from strategies.",
     ] = False
     target: Annotated[
         Finite | None,

@@ -73,7 +73,7 @@ _INFEASIBLE = 10.0
 _OF_CELLS = ("penalty", "vector", "violation", "feasible")
 _LARGEST_BATCH = 10**6
 _DECLARED = {
-    "known": "uses_known",
+    "free": "uses_free",
     "epochs": "chooses_epochs",
     "readable": "chooses_epochs",
     "qualities": "chooses_epochs",
@@ -93,7 +93,7 @@ class Flags(NamedTuple):
         batch_size: How many cells it likes to be asked for at once, at least 1.
         chooses_epochs: Whether it may ask for other epochs than the objective's.
         many_objectives: Whether it reads the scores of several objectives.
-        uses_known: Whether it reads what the objective knows for free.
+        uses_free: Whether it reads the free terms of the objective.
         needs_supernet: Whether it trains a supernet for itself.
         from_outside: Whether its answers come from outside, so that they are stored, and may be
             none.
@@ -103,7 +103,7 @@ class Flags(NamedTuple):
     batch_size: int = 1
     chooses_epochs: bool = False
     many_objectives: bool = False
-    uses_known: bool = False
+    uses_free: bool = False
     needs_supernet: bool = False
     from_outside: bool = False
     shares_points: bool = False
@@ -322,35 +322,35 @@ class _Names:
         return {hidden: plain for plain, hidden in self._hidden.items()}.get(name, name)
 
 
-class BlindKnown:
-    """What is known of cells for free, asked with disguised cells and names.
+class BlindFreeTerms:
+    """The free terms of an objective, asked with disguised cells and names.
 
     See `surrogate_nas.objective.FreeTerms` for its attributes.
     """
 
-    def __init__(self, known: Any, space: BlindSpace, names: _Names) -> None:
+    def __init__(self, free: Any, space: BlindSpace, names: _Names) -> None:
         """Wrap the free terms of the undisguised cells."""
-        self._known = known
+        self._free = free
         self._space = space
         self._names = names
-        self.terms = tuple(f"r{index + 1}" for index, _ in enumerate(known.terms))
-        self.missing = tuple(f"u{index + 1}" for index, _ in enumerate(known.missing))
-        self.names = tuple(map(names.hide, known.names))
-        self.proxies = tuple(map(names.hide, known.proxies))
-        self.whole = known.whole
+        self.terms = tuple(f"r{index + 1}" for index, _ in enumerate(free.terms))
+        self.missing = tuple(f"u{index + 1}" for index, _ in enumerate(free.missing))
+        self.names = tuple(map(names.hide, free.names))
+        self.proxies = tuple(map(names.hide, free.proxies))
+        self.whole = free.whole
 
     def _cells(self, cells: Sequence[Cell]) -> list[Cell]:
         return [self._space.reveal(self._space.cell(cell)) for cell in cells]
 
     def metric(self, name: str, cells: Sequence[Cell]) -> Any:
         """A free metric of cells, shape ``(n,)``."""
-        return self._known.metric(self._names.reveal(name), self._cells(cells))
+        return self._free.metric(self._names.reveal(name), self._cells(cells))
 
     def __getattr__(self, name: str) -> Callable[[Sequence[Cell]], Any]:
         """Penalty, vector, violation and feasibility, as `surrogate_nas.objective.FreeTerms`."""
         if name not in _OF_CELLS:
             raise AttributeError(name)
-        return lambda cells: getattr(self._known, name)(self._cells(cells))
+        return lambda cells: getattr(self._free, name)(self._cells(cells))
 
 
 class Blinded(Wrapped):
@@ -365,8 +365,8 @@ class Blinded(Wrapped):
         """Give it what it declares that it reads, with disguised names."""
         given = self.flags.read(settings)
         hide = self._names.hide
-        if given.get("known") is not None:
-            given["known"] = BlindKnown(given["known"], self._space, self._names)
+        if given.get("free") is not None:
+            given["free"] = BlindFreeTerms(given["free"], self._space, self._names)
         if readable := given.get("readable"):
             given["readable"] = {
                 epochs: [*map(hide, names)] for epochs, names in readable.items()

@@ -122,7 +122,7 @@ def strategy_of(
     if entry.is_trusted and entry.load().needs_supernet:
         supernet_context = supernet_context_of(objective, hidden=hidden)
     settings = {
-        "known": None if hidden else objective.known,
+        "free": None if hidden else objective.free,
         "epochs": objective.fidelities,
         "readable": objective.readable,
         "qualities": objective.qualities,

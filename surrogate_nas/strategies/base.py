@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 
 from surrogate_nas.core.arguments import Knobbed
+from surrogate_nas.core.deprecation import former, warn_renamed
 from surrogate_nas.space import Cell, Request, Space, Trial
 
 if TYPE_CHECKING:
@@ -41,7 +42,7 @@ class Strategy(Knobbed, ABC):
             answer. It is given `readable` and `qualities` too.
         many_objectives: Declares that it reads `objectives` and `Trial.scores`; others are run on
             several objectives by random scalarisation.
-        uses_known: Declares that it reads `known`.
+        uses_free: Declares that it reads `free`.
         needs_supernet: Declares that it trains with a `supernet_context` (see
             `surrogate_nas.strategies.oneshot`).
         from_outside: Declares that its answers come from a program or a person outside, who may
@@ -56,7 +57,7 @@ class Strategy(Knobbed, ABC):
             are ``name[epochs]``.
         qualities: Those of these names of which larger is better.
         objectives: How many objectives there are.
-        known: λR and feasibility of any cell for free, as far as no training is needed to tell;
+        free: λR and feasibility of any cell for free, as far as no training is needed to tell;
             None where it is withheld (``penalty(cells)``, ``feasible(cells)``,
             ``metric(name, cells)``; see `surrogate_nas.objective.FreeTerms`).
         supernet_context: What it trains with, where it declares that it needs one; None for all
@@ -90,7 +91,7 @@ class Strategy(Knobbed, ABC):
     batch_size: ClassVar[int] = 1
     chooses_epochs: ClassVar[bool] = False
     many_objectives: ClassVar[bool] = False
-    uses_known: ClassVar[bool] = False
+    uses_free: ClassVar[bool] = False
     needs_supernet: ClassVar[bool] = False
     from_outside: ClassVar[bool] = False
     shares_points: ClassVar[bool] = False
@@ -99,7 +100,7 @@ class Strategy(Knobbed, ABC):
     readable: Mapping[int, Sequence[str]] = {}
     qualities: Collection[str] = ()
     objectives: int = 1
-    known: Any = None
+    free: Any = None
     supernet_context: Any = None
     problem: Mapping[str, Any] | None = None
     remarks: Mapping[str, Any] = {}
@@ -110,6 +111,12 @@ class Strategy(Knobbed, ABC):
         self._seed = seed
         self.take(given)
         self._begin()
+
+    def __init_subclass__(cls, **options: Any) -> None:
+        super().__init_subclass__(**options)
+        if uses := vars(cls).get("uses_known"):
+            warn_renamed(f"{cls.__name__}.uses_known", "uses_free", 4)
+            cls.uses_free, cls.known = uses, former("known", "free")  # type: ignore[attr-defined]
 
     def _begin(self) -> None:
         """Set up what a run changes; options are attributes by then."""

@@ -86,7 +86,7 @@ class Talker(Strategy):
 
     many_objectives: ClassVar[bool] = True
     chooses_epochs: ClassVar[bool] = True
-    uses_known: ClassVar[bool] = True
+    uses_free: ClassVar[bool] = True
     from_outside: ClassVar[bool] = True
 
     history: bool = True
@@ -177,7 +177,7 @@ class Talker(Strategy):
                 return {"cells": [cell.text for cell in near[:MOST_CELLS]]}
             case "query":
                 return {
-                    "cells": self._known([self.space.cell(text) for text in said.query])
+                    "cells": self._free([self.space.cell(text) for text in said.query])
                 }
             case "history":
                 if not self.history:
@@ -214,15 +214,15 @@ class Talker(Strategy):
             )
         return Request(cell, epochs, tuple(entry.read))
 
-    def _known(self, cells: Sequence[Cell]) -> list[dict[str, Any]]:
-        known = self.known
-        if known is None:
+    def _free(self, cells: Sequence[Cell]) -> list[dict[str, Any]]:
+        free = self.free
+        if free is None:
             raise UserError("What is known for free is withheld from this run.")
-        metrics = {name: known.metric(name, cells) for name in known.names}
+        metrics = {name: free.metric(name, cells) for name in free.names}
         rows = zip(
             cells,
-            known.penalty(cells),
-            known.feasible(cells),
+            free.penalty(cells),
+            free.feasible(cells),
             *metrics.values(),
             strict=True,
         )
@@ -281,18 +281,18 @@ class Talker(Strategy):
             else None,
             "examples": self._sample(_EXAMPLES),
         }
-        known = self.known
+        free = self.free
         return {
             "protocol": 2,
             "space": described,
             "objectives": self.objectives,
             "problem": problem,
             "free": None
-            if known is None
+            if free is None
             else {
-                "terms": list(known.terms),
-                "missing": list(known.missing),
-                "metrics": list(known.names),
+                "terms": list(free.terms),
+                "missing": list(free.missing),
+                "metrics": list(free.names),
             },
             "epochs": {
                 "own": max(self.epochs, default=None),

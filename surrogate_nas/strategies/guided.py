@@ -202,7 +202,7 @@ class Guided(Strategy):
         0.1
     """
 
-    uses_known: ClassVar[bool] = True
+    uses_free: ClassVar[bool] = True
     _settings: Mapping[str, Any] = {}
     model: str = text("gp")
     acquisition: str = one_of("expected_improvement", ACQUISITIONS)
@@ -280,11 +280,11 @@ class Guided(Strategy):
 
     def _allowed(self, pool: Iterable[Cell]) -> list[Cell]:
         new = [cell for cell in dict.fromkeys(pool) if self._is_new(cell)]
-        if self.known is None or not new:
+        if self.free is None or not new:
             return new
         return [
             cell
-            for cell, keeps in zip(new, self.known.feasible(new), strict=True)
+            for cell, keeps in zip(new, self.free.feasible(new), strict=True)
             if keeps
         ]
 
@@ -354,7 +354,7 @@ class Guided(Strategy):
         )
         scores = np.array([min(trial.score, worst) for trial in observed])
         if self._adds_up:
-            predicted = ~self.known.feasible(cells)
+            predicted = ~self.free.feasible(cells)
             scores = np.where(
                 predicted, [trial.loss + trial.penalty for trial in observed], scores
             )
@@ -362,7 +362,7 @@ class Guided(Strategy):
 
     def _penalty(self, cells: Sequence[Cell]) -> Floats:
         return (
-            np.asarray(self.known.penalty(cells))
+            np.asarray(self.free.penalty(cells))
             if self._adds_up
             else np.zeros(len(cells))
         )
@@ -372,4 +372,4 @@ class Guided(Strategy):
         """Whether scores are sums of L and a λR of which something is known; those of several
         objectives are none.
         """
-        return self.known is not None and len(self.known.whole) == 1
+        return self.free is not None and len(self.free.whole) == 1

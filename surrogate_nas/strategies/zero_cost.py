@@ -9,7 +9,7 @@ them weighted; then a Gaussian process over the proxies, and those of `bo` over 
 which cell improves most, where RoBoT learns a weighted sum of proxies and then walks down its
 ranking.
 
-The proxies are those of `Strategy.known`, computed once for a whole space. Where
+The proxies are those of `Strategy.free`, computed once for a whole space. Where
 none are known, as in most spaces, or where what is known is withheld, there is nothing to be guided
 by: it asks what `bo` asks.
 """
@@ -54,7 +54,7 @@ class ZeroCost(BayesianOptimisation):
 
     @property
     def _guided(self) -> bool:
-        return bool(self._listed and self.known is not None and self.known.proxies)
+        return bool(self._listed and self.free is not None and self.free.proxies)
 
     @cached_property
     def _promised(self) -> Points:
@@ -67,8 +67,8 @@ class ZeroCost(BayesianOptimisation):
         members = [cells[place] for place in firsts]
         scores = np.column_stack(
             [
-                normal_scores(self.known.metric(name, members))
-                for name in self.known.proxies
+                normal_scores(self.free.metric(name, members))
+                for name in self.free.proxies
             ]
         )
         return Points((scores / np.sqrt(2 * scores.shape[1]),), points.of_cell)
@@ -98,9 +98,9 @@ class ZeroCost(BayesianOptimisation):
         cells, (view,), of_cell = listed(self.space), *self._promised
         promise = view.mean(axis=1)[of_cell]
         order = np.lexsort(
-            (self.rng.random(len(cells)), self.known.penalty(cells), -promise)
+            (self.rng.random(len(cells)), self.free.penalty(cells), -promise)
         )
-        order = order[self.known.feasible(cells)[order]]
+        order = order[self.free.feasible(cells)[order]]
         is_tied = np.concatenate([[False], np.diff(promise[order]) == 0])[: len(order)]
         return [int(place) for place in order[~is_tied][::-1]]
 

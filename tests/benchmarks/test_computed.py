@@ -100,7 +100,7 @@ def test_a_cost_is_computed_over_a_named_sample_and_for_the_cells_asked_for(
         "latency@mine"
     ] <= beforehand + len(cells)
     assert objective.over_space() is None and objective.optimum() is None
-    assert "latency@mine" in objective.known.missing
+    assert "latency@mine" in objective.free.missing
 
 
 def test_runs_that_a_folder_holds_are_announced_no_more(calls, capsys, tmp_path):
@@ -153,7 +153,7 @@ def test_a_comparison_calls_as_often_as_it_said_with_its_report(
 def test_other_metrics_are_as_dear_as_said(calls):
     bench = calls.bench(cheap=["latency@mine"])
     objective = Objective(WITH_R, bench)
-    assert calls.of["valid_error"] == 0 and objective.known.terms == ("latency@mine",)
+    assert calls.of["valid_error"] == 0 and objective.free.terms == ("latency@mine",)
     assert not bench.has_columns and bench.one_by_one
     with pytest.raises(
         sn.UserError, match=r"valid_error of deep is computed cell by cell .*cheap=True"

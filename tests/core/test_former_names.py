@@ -5,6 +5,8 @@ import json
 import pytest
 
 import surrogate_nas as sn
+from surrogate_nas.runs.sandbox import flags_of
+from surrogate_nas.strategies.random_sampling import RandomSampling as Plain
 from tests.conftest import CELL
 
 NAME = "analog-cifar10"
@@ -34,6 +36,11 @@ NAME = "analog-cifar10"
             r"Objective\.seed is now training_seed",
         ),
         (
+            lambda: sn.Objective("digital_error", NAME).known.terms,
+            (),
+            r"Objective\.known is now free",
+        ),
+        (
             lambda: sn.load("fashion").query(CELL, "valid_error").seed,
             "mean",
             r"Answer\.seed is now training_seed",
@@ -54,6 +61,21 @@ def test_a_name_of_0_1_0_works_with_a_warning(call, value, told):
     with pytest.warns(DeprecationWarning, match=told) as warned:
         assert call() == value
     assert [warning.filename for warning in warned] == [__file__]
+
+
+def test_a_strategy_of_0_1_0_reads_free_terms_by_their_former_name():
+    with pytest.warns(
+        DeprecationWarning, match="Old.uses_known is now uses_free"
+    ) as warned:
+
+        class Old(Plain):
+            uses_known = True
+
+    assert warned[0].filename == __file__ and flags_of(Old).uses_free
+    made = Old(sn.nb201(), seed=0)
+    made.free = terms = object()
+    with pytest.warns(DeprecationWarning, match="Old.known is now free"):
+        assert made.known is terms
 
 
 @pytest.mark.parametrize(

@@ -120,7 +120,7 @@ def test_faults_are_seen(bad):
 @pytest.mark.parametrize(
     ("text", "link"),
     [
-        ("Objective.known", "objective.html#Objective.known"),
+        ("Objective.free", "objective.html#Objective.free"),
         ("surrogate_nas.space.nb201", "space.html#nb201"),
         ("snas data fetch", "commands.html#snas-data-fetch"),
         ("evolution", "strategies.evolution.html#RegularisedEvolution"),

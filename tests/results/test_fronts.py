@@ -210,7 +210,7 @@ def test_fronts_are_searched_side_by_side(strategy):
 def test_known_says_which_objectives_it_tells_entirely(small):
     assert Objective(
         "valid_error + params, latency@thing, params", small
-    ).known.whole == (
+    ).free.whole == (
         False,
         True,
         True,

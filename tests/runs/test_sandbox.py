@@ -350,12 +350,12 @@ def test_a_class_that_cannot_be_sent_says_so_in_one_line(objective):
 
 def test_what_is_known_reaches_those_who_use_it(space):
     class Curious(sn.Strategy):
-        uses_known = True
+        uses_free = True
         batch_size = 3
-        known: Any = None
+        free: Any = None
 
         def ask(self, n):
-            return [self.space.parse(self.known["cell"])] * n
+            return [self.space.parse(self.free["cell"])] * n
 
     class Chooser(sn.Strategy):
         chooses_epochs = True
@@ -365,11 +365,11 @@ def test_what_is_known_reaches_those_who_use_it(space):
                 n, 1
             )
 
-    settings = {"known": {"cell": space[77].text}, "epochs": EPOCHS, "objectives": 2}
+    settings = {"free": {"cell": space[77].text}, "epochs": EPOCHS, "objectives": 2}
     made = sandboxed(
         strategy_entry(Curious), space, seed=0, limit=60, settings=settings
     )
-    assert made.flags == Flags(3, uses_known=True) and made.flags.batch_size == 3
+    assert made.flags == Flags(3, uses_free=True) and made.flags.batch_size == 3
     assert made.ask(3) == [space[77]] * 3
     made = sandboxed(
         strategy_entry(Chooser), space, seed=0, limit=60, settings=settings

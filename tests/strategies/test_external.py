@@ -91,15 +91,15 @@ def test_a_program_reads_the_problem_and_what_is_left(tmp_path):
 def test_free_terms_are_those_of_strategies_and_can_be_withheld():
     objective = sn.Objective(ASKED, sn.load("fashion"), subject_to="params <= 20000")
     external = External(nb201(), seed=0, command="python")
-    external.known = objective.known
+    external.free = objective.free
     answer = external.answer({"query": [CELL]}, 1)
     assert isinstance(answer, dict)
     (known,) = answer["cells"]
     (cell,) = [nb201()[11]]
-    assert known["penalty"] == objective.known.penalty([cell])[0]
-    assert known["feasible"] == objective.known.feasible([cell])[0]
-    assert known["metrics"]["params"] == objective.known.metric("params", [cell])[0]
-    external.known = None
+    assert known["penalty"] == objective.free.penalty([cell])[0]
+    assert known["feasible"] == objective.free.feasible([cell])[0]
+    assert known["metrics"]["params"] == objective.free.metric("params", [cell])[0]
+    external.free = None
     with pytest.raises(UserError, match="withheld"):
         external.answer({"query": [CELL]}, 1)
 

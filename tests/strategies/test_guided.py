@@ -82,7 +82,7 @@ def test_a_batch_holds_no_two_cells_of_one_function(space):
 def test_what_is_known_for_free_is_not_learned_but_heeded():
     space = TinySpace()
     made = Guided(space, seed=0, acquisition="greedy", **SWIFT)
-    made.known = Priced()
+    made.free = Priced()
     cells = space[:16:3]
     priced = Priced().penalty
 

@@ -55,19 +55,18 @@ def toy(monkeypatch):
 def test_the_expected_penalty_is_that_of_all_cells_enumerated(own, terms):
     bench, probabilities = own
     objective = sn.Objective(f"valid_loss + {terms}", bench)
-    summed = additive(objective.known, bench.space)
+    summed = additive(objective.free, bench.space)
     share = probabilities[np.arange(6), bench.space.choices].prod(axis=1)
     assert share.sum() == pytest.approx(1)
     assert (
         abs(
-            summed.expected(probabilities)
-            - share @ objective.known.penalty(bench.space)
+            summed.expected(probabilities) - share @ objective.free.penalty(bench.space)
         )
         < 1e-9
     )
     assert np.allclose(
         summed.penalty(bench.space.choices[:99]),
-        objective.known.penalty(bench.space[:99]),
+        objective.free.penalty(bench.space[:99]),
         atol=1e-12,
     )
 
@@ -75,11 +74,11 @@ def test_the_expected_penalty_is_that_of_all_cells_enumerated(own, terms):
 def test_a_latency_is_replaced_by_the_sum_that_fits_it_and_says_so(own):
     bench, probabilities = own
     objective = sn.Objective("valid_loss + 0.1*latency@cpu", bench)
-    summed = additive(objective.known, bench.space)
+    summed = additive(objective.free, bench.space)
     assert summed.terms[0].startswith("latency@cpu by the additive model (R² 0.99")
     share = probabilities[np.arange(6), bench.space.choices].prod(axis=1)
     assert summed.expected(probabilities) == pytest.approx(
-        share @ objective.known.penalty(bench.space), rel=0.01
+        share @ objective.free.penalty(bench.space), rel=0.01
     )
 
 

@@ -165,47 +165,47 @@ def test_a_strategy_of_one_objective_covers_a_front_by_random_weights(small, tmp
     assert content["objective"]["objectives"] == ["valid_error[200]", "latency@thing"]
 
 
-def test_what_is_known_for_free_is_lambda_r_and_feasibility_and_holds_no_benchmark(
+def test_free_terms_are_lambda_r_and_feasibility_and_holds_no_benchmark(
     small,
 ):
     objective = Objective(
         "valid_error + 0.1*params + 0.2*latency@thing subject to latency@thing <= 4",
         small,
     )
-    known = objective.known
+    free = objective.free
     scores = objective.over_space()
     assert scores is not None
     cells = list(SPACE[:500])
-    np.testing.assert_allclose(known.penalty(cells), scores.penalty[:500])
-    assert (known.feasible(cells) == scores.feasible[:500]).all()
+    np.testing.assert_allclose(free.penalty(cells), scores.penalty[:500])
+    assert (free.feasible(cells) == scores.feasible[:500]).all()
     assert (
-        known.terms == ("params", "latency@thing", "latency@thing <= 4")
-        and known.missing == ()
+        free.terms == ("params", "latency@thing", "latency@thing <= 4")
+        and free.missing == ()
     )
-    assert not any(isinstance(held, Benchmark | Objective) for held in reachable(known))
-    thawed = pickle.loads(pickle.dumps(known))
-    np.testing.assert_allclose(thawed.penalty(cells), known.penalty(cells))
+    assert not any(isinstance(held, Benchmark | Objective) for held in reachable(free))
+    thawed = pickle.loads(pickle.dumps(free))
+    np.testing.assert_allclose(thawed.penalty(cells), free.penalty(cells))
     limited = Objective(
         "valid_error + 0.1*train_loss subject to valid_error <= 20", small
-    ).known
+    ).free
     assert limited.terms == () and limited.missing == ("valid_error[200] <= 20",)
 
 
 class Knows(Greedy):
-    uses_known = True
+    uses_free = True
     seen: list[object] = []
 
     def ask(self, n):
         cells = super().ask(n)
         return (
             cells
-            if self.known is None
-            else sorted(cells, key=lambda c: self.known.penalty([c])[0])
+            if self.free is None
+            else sorted(cells, key=lambda c: self.free.penalty([c])[0])
         )
 
 
 @pytest.mark.parametrize("hidden", [False, True])
-def test_a_strategy_reads_what_is_known_where_it_declares_it_unless_withheld(
+def test_a_strategy_reads_free_terms_where_it_declares_it_unless_withheld(
     small, hidden
 ):
     made = sn.compare(
@@ -217,7 +217,7 @@ def test_a_strategy_reads_what_is_known_where_it_declares_it_unless_withheld(
         hidden=hidden,
     )
     assert not made.failures
-    assert made.to_json()["known"] == {
+    assert made.to_json()["free"] == {
         "hidden": hidden,
         "terms": ["params"],
         "missing": [],

@@ -81,14 +81,14 @@ def test_ten_cells_are_archived_and_the_eleventh_drives_the_worst_out(others, sh
 def test_what_is_known_for_free_is_told_for_each_objective_and_in_shares_of_the_limit() -> (
     None
 ):
-    known = Objective(
+    free = Objective(
         "valid_error + 0.5*weights, 2*weights", computed(), subject_to="weights <= 2"
-    ).known
+    ).free
     cells = [TINY.at((0, 2, 0)), TINY.at((1, 0, 3))]
-    assert known.vector(cells) == pytest.approx(np.array([[0.75, 3.0], [0.25, 1.0]]))
-    assert known.penalty(cells) == pytest.approx([3.75, 1.25])
-    assert known.violation(cells).tolist() == [0.5, 0.0]
-    assert known.feasible(cells).tolist() == [False, True]
+    assert free.vector(cells) == pytest.approx(np.array([[0.75, 3.0], [0.25, 1.0]]))
+    assert free.penalty(cells) == pytest.approx([3.75, 1.25])
+    assert free.violation(cells).tolist() == [0.5, 0.0]
+    assert free.feasible(cells).tolist() == [False, True]
 
 
 def test_a_term_of_fewer_epochs_keeps_its_own_when_others_are_read_early(tmp_path):
@@ -376,7 +376,7 @@ def test_bo_asks_for_the_cheapest_twin_of_the_best_cell_and_then_leaves_them():
     objective = Objective("valid_loss + 0.1*params", sn.load("fashion"))
     space = nb201()
     twins, cells = twins_and_others()
-    cost = objective.known.penalty(space)
+    cost = objective.free.penalty(space)
     cells[0] = space[int(twins[cost[twins].argmax()])]
 
     def told(cell):
@@ -386,7 +386,7 @@ def test_bo_asks_for_the_cheapest_twin_of_the_best_cell_and_then_leaves_them():
         return Trial(0, cell, loss + penalty, loss, penalty, True, 5, 1.0)
 
     made = BayesianOptimisation(space, seed=0)
-    made.known = objective.known
+    made.free = objective.free
     made.tell([told(cell) for cell in cells])
     asked = []
     for _ in range(8):

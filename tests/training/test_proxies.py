@@ -185,33 +185,29 @@ def test_a_proxy_in_an_objective_rewards_larger_values(analog):
     term = objective.terms[1]
     values = analog.column("synflow@fashion")
     assert term.score(values.max()) < term.score(values.min())
-    assert term.largest == values.min() and objective.known.terms == (
-        "synflow@fashion",
-    )
+    assert term.largest == values.min() and objective.free.terms == ("synflow@fashion",)
     assert metric_named("my_proxy").larger_is_better
 
 
 def test_what_is_known_can_be_read_by_name(analog):
-    known = sn.Objective("digital_error", analog).known
-    assert known.proxies == tuple(NAMES) and {"params", "macs", *NAMES} <= {
-        *known.names
-    }
-    assert not any("error" in name or "loss" in name for name in known.names)
+    free = sn.Objective("digital_error", analog).free
+    assert free.proxies == tuple(NAMES) and {"params", "macs", *NAMES} <= {*free.names}
+    assert not any("error" in name or "loss" in name for name in free.names)
     cells = [analog.space[i] for i in (3, 14, 15)]
-    again = pickle.loads(pickle.dumps(known))
+    again = pickle.loads(pickle.dumps(free))
     for name in ("params", NAMES[2]):
         assert (
-            known.metric(name, cells).tolist()
+            free.metric(name, cells).tolist()
             == analog.column(name)[[3, 14, 15]].tolist()
         )
-        assert again.metric(name, cells).tolist() == known.metric(name, cells).tolist()
+        assert again.metric(name, cells).tolist() == free.metric(name, cells).tolist()
     with pytest.raises(UserError, match="synflow@fashion"):
-        known.metric("synflow", cells)
+        free.metric("synflow", cells)
 
 
 def test_zero_cost_begins_with_what_is_promised_and_is_bo_where_nothing_is(analog):
     made = ZeroCost(nb201(), seed=0)
-    made.known = sn.Objective("digital_error", analog).known
+    made.free = sn.Objective("digital_error", analog).free
     asked = made.ask(5)
     _, first = np.unique(analog.space.classes, return_index=True)
     ranks = [rankdata(analog.column(name)[first]) for name in NAMES]

@@ -277,7 +277,7 @@ def _side_by_side(options: Mapping[str, Any]) -> list[str]:
 
 
 def _inputs(comparison: Comparison) -> list[str]:
-    known = comparison.objective.known
+    terms = comparison.objective.free.terms
     trained = [
         entry.label
         for entry in comparison.entries
@@ -291,14 +291,14 @@ def _inputs(comparison: Comparison) -> list[str]:
     hidden = comparison.description["hidden"]
     items = (
         (
-            known.terms and hidden,
-            f"The free terms of the objective ({', '.join(known.terms)}) were withheld from all"
+            terms and hidden,
+            f"The free terms of the objective ({', '.join(terms)}) were withheld from all"
             " strategies.",
         ),
         (
-            known.terms and not hidden,
+            terms and not hidden,
             "Free terms, known for any cell to every strategy that declares that it uses them:"
-            f" {', '.join(known.terms)}.",
+            f" {', '.join(terms)}.",
         ),
         *((True, item) for item in _side_by_side(comparison.description)),
         (

@@ -339,7 +339,7 @@ class Pool(ABC):
     """Cells with their points, what is known of them, and the experts over the points.
 
     Args:
-        known: See `Strategy.known`.
+        known: See `Strategy.free`.
         objectives: How many there are.
         seed: Of the experts.
         rng: Draws cells, and chooses among equally cheap ones.

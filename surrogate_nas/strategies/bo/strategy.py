@@ -5,7 +5,7 @@ Expected improvement: Jones et al., "Efficient Global Optimization", JOGO 1998; 
 target: a score is sharpened towards its best end, because only the order among the best cells
 matters. Departures from BANANAS (White et al., AAAI 2021), which trains neural networks and draws
 from them: Gaussian processes over all cells of a space that can be listed; elsewhere over random
-cells and mutations of the best. λR and feasibility of a cell come from `Strategy.known` where they
+cells and mutations of the best. λR and feasibility of a cell come from `Strategy.free` where they
 need no training; what does not is learned with L. Cells of one function share what is learned of
 them, so that after one of them is told only what they differ by is left to gain. Several objectives
 are learned each by itself, and the expected gain is that of hypervolume.
@@ -93,7 +93,7 @@ class BayesianOptimisation(Strategy):
     """
 
     batch_size: ClassVar[int] = 1
-    uses_known: ClassVar[bool] = True
+    uses_free: ClassVar[bool] = True
     many_objectives: ClassVar[bool] = True
     shares_points: ClassVar[bool] = True
 
@@ -155,11 +155,11 @@ class BayesianOptimisation(Strategy):
 
     @property
     def _all_known(self) -> bool:
-        return self.known is not None and not self.known.missing
+        return self.free is not None and not self.free.missing
 
     def _grown(self) -> Pool:
         if self._pool is None:
-            shared = self.known, self.objectives, self._seed, self.rng
+            shared = self.free, self.objectives, self._seed, self.rng
             if self._listed:
                 self._pool = Whole(listed(self.space), self._points(), *shared)
             else:
@@ -308,9 +308,7 @@ class BayesianOptimisation(Strategy):
         known = pool.known
         if not now.free.any():
             return None
-        whole = (
-            self.known.whole if self.known is not None else (False,) * self.objectives
-        )
+        whole = self.free.whole if self.free is not None else (False,) * self.objectives
         trials = list(self._trials.values())
         scores, learned = learned_of(
             trials, known[now.observed], whole, self._all_known

@@ -126,11 +126,11 @@ class FreeTerms:
     """λR and feasibility of any cells, for the terms that need no training; and metrics by name.
 
     Attributes:
-        terms: The known terms of R and the known limits, as an expression writes them.
+        terms: The free terms of R and the free limits, as an expression writes them.
         missing: Those of R and the limits that only an evaluation tells.
-        penalties: For each objective its known terms: a coefficient, and the metric it multiplies.
-        limits: The known limits, each with its metric and what a violation is divided by.
-        whole: For each objective, whether what is known is all of it.
+        penalties: For each objective its free terms: a coefficient, and the metric it multiplies.
+        limits: The free limits, each with its metric and what a violation is divided by.
+        whole: For each objective, whether all of it is free.
         metrics: By name what any cell's sizes and zero-cost proxies are, whether the objective uses
             them or not.
         proxies: The proxies among them: scores without training, of which larger promises more.
@@ -143,10 +143,10 @@ class FreeTerms:
         ...     sn.load("fashion"),
         ...     subject_to="params <= 20000",
         ... )
-        >>> known, cells = objective.known, objective.benchmark.space[:4]
-        >>> known.terms, known.penalty(cells).round(3)
+        >>> free, cells = objective.free, objective.benchmark.space[:4]
+        >>> free.terms, free.penalty(cells).round(3)
         (('params', 'params <= 20000'), array([0.027, 0.255, 0.173, 0.008]))
-        >>> known.feasible(cells)
+        >>> free.feasible(cells)
         array([ True, False, False,  True])
     """
 
@@ -210,11 +210,11 @@ class FreeTerms:
         return np.asarray(self.metrics[name](cells))
 
     def penalty(self, cells: Sequence[Cell]) -> Values:
-        """Return the known λR of cells, summed over objectives, shape ``(n,)``."""
+        """Return the free part of λR of cells, summed over objectives, shape ``(n,)``."""
         return np.asarray(self.vector(cells).sum(axis=1))
 
     def vector(self, cells: Sequence[Cell]) -> Values:
-        """Return the known λR of cells under each objective, shape ``(n, objectives)``."""
+        """Return the free part of λR of cells under each objective, shape ``(n, objectives)``."""
         values = np.zeros((len(cells), len(self.penalties)))
         for part, terms in enumerate(self.penalties):
             for coefficient, metric in terms:
@@ -222,18 +222,18 @@ class FreeTerms:
         return values
 
     def violation(self, cells: Sequence[Cell]) -> Values:
-        """Return the violation of the known limits, in shares of these, shape ``(n,)``."""
+        """Return the violation of the free limits, in shares of these, shape ``(n,)``."""
         total = np.zeros(len(cells))
         for limit, metric, scale in self.limits:
             total += limit.excess(metric(cells)) / scale
         return total
 
     def feasible(self, cells: Sequence[Cell]) -> NDArray[np.bool_]:
-        """Return whether cells keep all known limits, shape ``(n,)``."""
+        """Return whether cells keep all free limits, shape ``(n,)``."""
         return np.asarray(self.violation(cells) == 0.0)
 
     def __repr__(self) -> str:
-        return f"<Known {', '.join(self.terms) or 'nothing'}>"
+        return f"<Free terms: {', '.join(self.terms) or 'nothing'}>"
 
 
 def untrained(benchmark: Benchmark, question: Question, seed: Seed) -> Free | None:
