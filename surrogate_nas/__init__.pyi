@@ -27,6 +27,7 @@ from surrogate_nas.results.comparison import Comparison as Comparison
 from surrogate_nas.results.lambda_path import LambdaPath as LambdaPath
 from surrogate_nas.results.lambda_path import lambda_path as lambda_path
 from surrogate_nas.results.play import Play as Play
+from surrogate_nas.results.stored import read as read
 from surrogate_nas.results.suite import SuiteResult as SuiteResult
 from surrogate_nas.results.verdict import Verdict as Verdict
 from surrogate_nas.runs.asktell import AskTell as AskTell
@@ -35,6 +36,7 @@ from surrogate_nas.runs.problem import Entry as Entry
 from surrogate_nas.runs.problem import Problem as Problem
 from surrogate_nas.runs.problem import Suite as Suite
 from surrogate_nas.runs.problem import read_suite as read_suite
+from surrogate_nas.runs.run import Confirmation as Confirmation
 from surrogate_nas.runs.run import Run as Run
 from surrogate_nas.space import Cell as Cell
 from surrogate_nas.space import ChoiceSpace as ChoiceSpace

@@ -136,7 +136,7 @@ def _searched(comparison: Comparison) -> dict[str, Any]:
     """Search with AutoKeras; its network and those of our median runs."""
     task = task_named(TASK)
     chosen = [_median_run(comparison, name) for name in comparison.strategies]
-    cells = [comparison.answer(run).cell for run in chosen]
+    cells = [run.answer.cell for run in chosen]
     search = Search(task, SECONDS, comparison.objective.benchmark.space, cells)
     # a process of its own, as Keras reads its backend from the environment once
     (outcome,) = run_jobs(run_autokeras, [search], workers=1, apart=True)
@@ -163,7 +163,7 @@ def _ours(
     latency_ms: float,
 ) -> Network:
     benchmark = comparison.objective.benchmark
-    cell = comparison.answer(run).cell
+    cell = run.answer.cell
     test = benchmark.final(cell)[f"test_{metric}"]
     assert test is not None  # a live task measures its test split
     return Network(

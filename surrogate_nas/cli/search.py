@@ -32,7 +32,6 @@ from surrogate_nas.files import ProgressLines
 from surrogate_nas.objective import Objective
 from surrogate_nas.results.api import search as run_search
 from surrogate_nas.results.comparison import final_metrics
-from surrogate_nas.runs.confirm import found_by
 from surrogate_nas.runs.options import budget_of
 from surrogate_nas.runs.run import Confirmation, Run
 from surrogate_nas.space.trial import Trial
@@ -215,11 +214,13 @@ def _show_confirmed(confirmed: Confirmation) -> None:
 
 
 def _content(run: Run, bound: Objective) -> Row:
-    best, optimum, known = found_by(bound, run), bound.optimum(), run.best_known
+    best, optimum, known = run.lowest, bound.optimum(), run.best_known
+    front = run.front if bound.parts > 1 else None
     answer: Row = {"cell": None, "score": None, "seen_score": None}
-    answer |= {"feasible": best.feasible, "metrics": {}, "final": {}}
+    answer |= {"feasible": run.is_feasible, "metrics": {}, "final": {}}
     regret = None
-    if best.feasible:
+    if run.is_feasible and front is None:
+        best = run.answer
         answer |= {
             "cell": str(best.cell),
             "score": best.score,
@@ -227,7 +228,7 @@ def _content(run: Run, bound: Objective) -> Row:
             "metrics": dict(best.values),
             "final": final_metrics(bound, best.cell),
         }
-        if optimum is not None and bound.parts == 1:
+        if optimum is not None:
             regret = best.score - optimum
     content = {
         "best": answer,
@@ -252,6 +253,11 @@ def _content(run: Run, bound: Objective) -> Row:
         "objective": bound.describe(),
         "warning": bound.warning,
     }
+    if front is not None:
+        content["front"] = [
+            _trial_row(trial, "scores") | {"metrics": dict(trial.values)}
+            for trial in front
+        ]
     if run.diagnosis:
         content["diagnosis"] = run.diagnosis
     if run.judged is not None:
@@ -270,17 +276,29 @@ def _trial_row(trial: Any, *fields: str) -> Row:
     return {"cell": str(trial.cell), **{name: getattr(trial, name) for name in fields}}
 
 
-def _rows(run: Run, bound: Objective, content: Row) -> list[tuple[str, object]]:
-    best, answer, known = found_by(bound, run), content["best"], content["known"]
-    final = sorted(answer["final"].items(), key=lambda item: "@" in item[0])
+def _found(run: Run, bound: Objective, content: Row) -> list[tuple[str, object]]:
+    answer, front = content["best"], content.get("front")
     rows: list[tuple[str, object]]
-    if best.feasible:
-        rows = [("best cell", answer["cell"]), ("score", answer["score"])]
-        if bound.draws:
-            rows.append(("score that the search saw", answer["seen_score"]))
-    else:
-        rows = [("best cell", NO_CELL), ("least over the limits", str(best.cell))]
-    rows += [("regret", content["regret"]), *best.values.items()]
+    if front:
+        rows = [("cells on the front", len(front))]
+        for trial in front[:_MOST_FINAL]:
+            scores = ", ".join(f"{score:.6g}" for score in trial["scores"])
+            rows.append((trial["cell"], scores))
+        return rows
+    if not answer["feasible"]:
+        least = run.lowest
+        rows = [("best cell", NO_CELL), ("least over the limits", str(least.cell))]
+        return [*rows, ("regret", None), *least.values.items()]
+    rows = [("best cell", answer["cell"]), ("score", answer["score"])]
+    if bound.draws:
+        rows.append(("score that the search saw", answer["seen_score"]))
+    return [*rows, ("regret", content["regret"]), *answer["metrics"].items()]
+
+
+def _rows(run: Run, bound: Objective, content: Row) -> list[tuple[str, object]]:
+    answer, known = content["best"], content["known"]
+    final = sorted(answer["final"].items(), key=lambda item: "@" in item[0])
+    rows = _found(run, bound, content)
     rows += [(f"{name} (final)", value) for name, value in final[:_MOST_FINAL]]
     if final[_MOST_FINAL:]:
         rows.append(

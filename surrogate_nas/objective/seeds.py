@@ -18,7 +18,7 @@ from surrogate_nas.benchmarks.base import SeedPolicy, Values
 from surrogate_nas.core.errors import UserError
 from surrogate_nas.objective.terms import Scores
 from surrogate_nas.space import Cell
-from surrogate_nas.space.trial import Trial
+from surrogate_nas.space.trial import Trial, TrialValues
 from surrogate_nas.tables import Seed
 
 
@@ -212,6 +212,6 @@ def as_reported(
             loss=float(scores.loss[i]),
             penalty=float(scores.penalty[i]),
             feasible=trial.feasible and bool(scores.feasible[i]),
-            values=dict(zip(names, values[i].tolist(), strict=True)),
+            values=TrialValues(zip(names, values[i].tolist(), strict=True)),
             scores=tuple(scores.vector[i].tolist()) if trial.scores else (),
         )

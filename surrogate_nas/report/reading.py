@@ -5,7 +5,7 @@ this room uses, in one place; and a trial and a run as rows of a table.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from pathlib import Path
@@ -13,7 +13,7 @@ from typing import Any
 
 from surrogate_nas.core.errors import UserError
 from surrogate_nas.report.style import Style, styles
-from surrogate_nas.results.api import read_comparison, stored_problems, stored_suite
+from surrogate_nas.results.api import stored_problems
 from surrogate_nas.results.comparison import (
     Comparison,
     FoundCell,
@@ -25,13 +25,9 @@ from surrogate_nas.results.comparison import (
     shared_cells,
     values_of,
 )
-from surrogate_nas.results.curves import Anytime, ProblemResult
-from surrogate_nas.results.lambda_path import (
-    LambdaPath,
-    diagnose,
-    read_lambda_path,
-    steps_in,
-)
+from surrogate_nas.results.curves import ProblemResult
+from surrogate_nas.results.lambda_path import LambdaPath, diagnose
+from surrogate_nas.results.stored import stored
 from surrogate_nas.results.suite import (
     TABLES,
     SuiteResult,
@@ -44,7 +40,7 @@ from surrogate_nas.results.verdict import TARGET, joined
 from surrogate_nas.runs.ledger import Ledger
 from surrogate_nas.runs.options import BEST_SHOWN, Options, ended_by
 from surrogate_nas.runs.problem import read_plan
-from surrogate_nas.runs.run import Run, RunWatch
+from surrogate_nas.runs.run import Anytime, Run, RunWatch
 from surrogate_nas.runs.scale import nondominated, undominated
 from surrogate_nas.runs.store import PLAN, PROBLEMS, Store, numbers_of, provenance
 from surrogate_nas.stats.decision import Rival, Statement
@@ -206,17 +202,9 @@ def results_of(source: Source, *, benchmark: str | None = None) -> StudyResult:
     """
     if isinstance(source, StudyResult):
         return source
-    folder = Path(source)
-    if (folder / PLAN).is_file() or (folder / PROBLEMS).is_dir():
-        return stored_suite(folder, benchmark=benchmark)
-    if steps_in(folder):
-        return read_lambda_path(folder, benchmark=benchmark)
-    if not (folder / "experiment.json").is_file():
-        raise UserError(
-            f"{folder} holds no comparison, suite or path over λ: give what was --out of one of"
-            " them."
-        )
-    return replace(read_comparison(folder, benchmark=benchmark), folder=folder)
+    if not isinstance(source, str | Path):
+        raise UserError(f"Give a folder, or the result of a study, not {source!r:.80}.")
+    return stored(source, benchmark=benchmark)
 
 
 _CLOCK_STARTS = datetime(2000, 1, 1, tzinfo=UTC)
@@ -243,12 +231,14 @@ def run_row(comparison: Comparison, run: Run) -> dict[str, Any]:
         "real_seconds": run.real_seconds,
         "failure": run.failure,
     }
-    answer = None if run.failure or not run.answers else comparison.answer(run)
-    if answer is None or not answer.feasible:
+    if run.failure or not run.answers or not run.is_feasible:
         return row | spent
     row["score"] = comparison.score(run)
     if comparison.optimum is not None:
         row["regret"] = row["score"] - comparison.optimum
+    if comparison.objective.parts > 1:
+        return row | spent
+    answer = run.answer
     row |= {"cell": answer.cell.text, "loss": answer.loss, "penalty": answer.penalty}
     row |= spent
     benchmark = comparison.objective.benchmark
@@ -271,32 +261,4 @@ def trial_rows(result: StudyResult) -> Iterator[dict[str, Any]]:
     """
     for comparison in result.comparisons.values():
         for run in comparison.ended_runs:
-            yield from rows_of_run(comparison, run)
-
-
-def rows_of_run(comparison: Comparison, run: Run) -> Iterator[dict[str, Any]]:
-    """The rows of `trial_rows` for one run."""
-    draws = comparison.objective.draws
-    reported_trials = comparison.reported(run) if draws else run.trials
-    for trial, reported in zip(run.trials, reported_trials, strict=True):
-        row = {
-            **comparison.columns,
-            "strategy": run.strategy,
-            "run": run.run,
-            "index": trial.index,
-            "cell": trial.cell.text,
-            "score": trial.score,
-            **{
-                f"score_{number}": score for number, score in enumerate(trial.scores, 1)
-            },
-            **({"reported_score": reported.score} if draws else {}),
-            "loss": trial.loss,
-            "penalty": trial.penalty,
-            "feasible": trial.feasible,
-            "epochs": trial.epochs,
-            "cost": trial.cost,
-            "started": trial.started,
-            "finished": trial.finished,
-            **({"failure": trial.failure} if trial.failure else {}),
-        }
-        yield row | dict(trial.values)
+            yield from (comparison.columns | run.row(trial) for trial in run.trials)

@@ -236,7 +236,7 @@ def search(
             store=None if path is None else Store(path),
         )
         made = replace(made, confirmed=confirmed)
-    return made
+    return replace(made, objective=experiment.objective)
 
 
 @renamed(first_cells="n_random")
@@ -504,7 +504,7 @@ def read_comparison(
     folder: str | Path,
     *,
     against: Sequence[str | Path] = (),
-    benchmark: str | None = None,
+    benchmark: str | Benchmark | None = None,
     runs: int | None = None,
     unfinished: bool = False,
     verify: bool = False,
@@ -587,15 +587,22 @@ def read_comparison(
 
 
 def stored_objective(
-    folder: Path, description: Row, benchmark: str | None
+    folder: Path, description: Row, benchmark: str | Benchmark | None
 ) -> Objective:
     """A folder's objective, on that part of its table that the folder was begun with."""
-    named = () if benchmark is None else (benchmark,)
-    stored = description["objective"]
-    try:
-        opened = reopen(
-            description["address"], with_=description.get("with", ()), named=named
+    stored, opened, address = (
+        description["objective"],
+        benchmark,
+        description["address"],
+    )
+    if not (address or benchmark):
+        raise UserError(
+            f"{folder} was made on a benchmark without a name; give it: sn.read(…, benchmark=…)."
         )
+    try:
+        if not isinstance(opened, Benchmark):
+            named = () if opened is None else (opened,)
+            opened = reopen(address, with_=description.get("with", ()), named=named)
         read = structs.asdict(ObjectiveOptions.read(stored))
         objective = Objective(
             stored["expression"], opened, training_seed=stored["seed"], **read
@@ -616,7 +623,7 @@ def stored_suite(
     folder: str | Path,
     *,
     against: Sequence[str | Path] = (),
-    benchmark: str | None = None,
+    benchmark: str | Benchmark | None = None,
     verify: bool = False,
 ) -> SuiteResult:
     """Read a suite's folder, finished or not, with all trials.
@@ -638,7 +645,9 @@ def stored_suite(
     return replace(suite_of(suite, comparisons), merged=merged)
 
 
-def _stored_runs(folder: Path, benchmark: str | None, verify: bool) -> _SuiteRuns:
+def _stored_runs(
+    folder: Path, benchmark: str | Benchmark | None, verify: bool
+) -> _SuiteRuns:
     suite = read_plan(folder / PLAN)
     comparisons = {}
     for problem in suite.problems:

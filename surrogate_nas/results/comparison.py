@@ -17,30 +17,30 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 
 from surrogate_nas.benchmarks import Benchmark, Question
-from surrogate_nas.core.errors import EvaluationError
+from surrogate_nas.core.errors import EvaluationError, unknown
 from surrogate_nas.core.numbers import MISSED, ROUNDING, fixed, html_table
 from surrogate_nas.objective import Objective
 from surrogate_nas.objective.expression import exact
-from surrogate_nas.results.curves import (
-    Anytime,
-    ProblemResult,
-    Trace,
-    anytime,
-    overtuned_by,
-)
+from surrogate_nas.results.curves import ProblemResult, Trace, overtuned_by
 from surrogate_nas.results.verdict import Verdict, ends_of, joined, verdict_of
 from surrogate_nas.runs.beginning import BEGINNING
-from surrogate_nas.runs.confirm import found_by
 from surrogate_nas.runs.options import USAGE, Budget
 from surrogate_nas.runs.problem import Problem
-from surrogate_nas.runs.run import Confirmation, Run
+from surrogate_nas.runs.run import (
+    Anytime,
+    Confirmation,
+    Run,
+    curve_of,
+    front_of,
+    hypervolume_of,
+    rows_frame,
+)
 from surrogate_nas.runs.scale import (
     Frame,
     Noise,
     checkpoints,
     frame_of,
     noise_of,
-    undominated,
     vectors_of,
 )
 from surrogate_nas.space import Cell
@@ -140,6 +140,54 @@ class StudyResult:
             return list(self.strategies)
         return standings(ends_of(self.strategies, self.problems))
 
+    def to_frame(self) -> pandas.DataFrame:
+        """Every trial of every finished run as a row (`surrogate_nas.runs.run.Run.to_frame`); of
+        several λ, with ``lambda``.
+        """
+        return rows_frame(
+            comparison.columns | run.row(trial)
+            for comparison in self.comparisons.values()
+            for run in comparison.finished_runs
+            for trial in run.trials
+        )
+
+    def summary_frame(self) -> pandas.DataFrame:
+        """A row a strategy: mean, deviation, interquartile mean and interval of the score, mean
+        regret, runs, those that found a feasible cell, and evaluations; of several λ, at each.
+        """
+        return rows_frame(
+            comparison.columns | row
+            for comparison in self.comparisons.values()
+            for row in comparison.summary_rows()
+        )
+
+    def curves(self) -> pandas.DataFrame:
+        """What every finished run had achieved after each of its trials
+        (`surrogate_nas.runs.run.Run.curves`); of several λ, with ``lambda``.
+
+        Where no optimum is known, ``normalised_regret`` is relative to these runs: 0 is the best of
+        them, 1 their mean.
+        """
+        import pandas
+
+        curves = [
+            curve_of(run, comparison.frame, comparison.problem_result.reference).assign(
+                **comparison.columns
+            )
+            for comparison in self.comparisons.values()
+            for run in comparison.finished_runs
+        ]
+        return pandas.concat(curves, ignore_index=True) if curves else rows_frame(())
+
+    def _table(self) -> tuple[Sequence[str], Sequence[Sequence[object]]]:
+        frame = self.summary_frame()
+        heads = [str(name).replace("_", " ") for name in frame]
+        return heads, frame.astype(object).to_numpy().tolist()
+
+    def _repr_html_(self) -> str:
+        heads, rows = self._table()
+        return html_table(repr(self)[1:-1], heads, rows, " ".join(self.sentences))
+
 
 @dataclass(frozen=True)
 class Comparison(StudyResult):
@@ -166,6 +214,11 @@ class Comparison(StudyResult):
     runs: Sequence[Run]
     folder: Path | None = field(default=None, compare=False, repr=False)
     key: str | float | None = field(default=None, compare=False, repr=False)
+
+    def __post_init__(self) -> None:
+        """Give every run the objective."""
+        runs = [replace(run, objective=self.objective) for run in self.runs]
+        object.__setattr__(self, "runs", runs)
 
     @property
     def kind(self) -> Kind:
@@ -209,6 +262,11 @@ class Comparison(StudyResult):
         return [stored_entry(name, self.description) for name in self.strategies]
 
     @property
+    def is_single(self) -> bool:
+        """Whether it is of one run of one strategy, as a search is."""
+        return len(self.description["strategies"]) * int(self.description["runs"]) == 1
+
+    @property
     def missing(self) -> int:
         """How many runs of what was begun have not ended yet."""
         n_begun = len(self.description["strategies"]) * int(self.description["runs"])
@@ -225,7 +283,13 @@ class Comparison(StudyResult):
         return [run.failure for run in self.runs if run.failure]
 
     def runs_of(self, strategy: str) -> list[Run]:
-        """The finished runs of a strategy, by number."""
+        """The finished runs of a strategy, by number.
+
+        Raises:
+            UserError: The strategy is not compared.
+        """
+        if strategy not in self.description["strategies"]:
+            raise unknown("strategy", strategy, self.description["strategies"])
         return [
             run
             for run in self.runs
@@ -263,48 +327,12 @@ class Comparison(StudyResult):
 
     def feasible_runs_of(self, strategy: str) -> list[Run]:
         """The finished runs of a strategy that found a feasible cell; only these have a score."""
-        return [run for run in self.runs_of(strategy) if self.answer(run).feasible]
-
-    @cached_property
-    def _reported(self) -> dict[tuple[str, int], Sequence[Trial]]:
-        return {}
-
-    def reported(self, run: Run) -> Sequence[Trial]:
-        """A run's trials as this comparison reports them: where its search saw drawn seeds, by the
-        mean over seeds; of what is trained here only the answer, which the other seeds have judged.
-        """
-        if run.judged is None and not self.objective.draws:
-            return run.trials
-        key = run.strategy, run.run
-        if key not in self._reported:
-            trials = self.objective.reported(run.trials)
-            if run.judged is not None:
-                trials[run.incumbent.index] = found_by(self.objective, run)
-            self._reported[key] = trials
-        return self._reported[key]
-
-    def answer(self, run: Run) -> Trial:
-        """What a run found, as it is reported: the best trial by what its search saw."""
-        return self.reported(run)[run.incumbent.index]
-
-    def vectors(self, run: Run, n: int | None = None) -> Values:
-        """The objectives' scores of what a run found in its first `n` trials or in all, shape ``(k,
-        objectives)``.
-
-        Where its search saw drawn seeds, that is what it saw no other cell beat, by the mean over
-        seeds.
-        """
-        trials = [t for t in run.trials[:n] if t.epochs == run.epochs and t.feasible]
-        if self.objective.draws and trials:
-            reported = self.reported(run)
-            best = undominated(vectors_of(trials))
-            trials = [reported[trials[i].index] for i in np.flatnonzero(best)]
-        return vectors_of(trials) if trials else np.empty((0, self.objective.parts))
+        return [run for run in self.runs_of(strategy) if run.is_feasible]
 
     @property
     def found_feasible(self) -> bool:
         """Whether some finished run found a feasible cell."""
-        return any(self.answer(run).feasible for run in self.finished_runs)
+        return any(run.is_feasible for run in self.finished_runs)
 
     @cached_property
     def frame(self) -> Frame | None:
@@ -317,23 +345,18 @@ class Comparison(StudyResult):
         """What a run achieved: its best score; of several objectives the share of the front's
         hypervolume it misses.
         """
-        return (
-            self.answer(run).score
-            if self.frame is None
-            else self.frame.missed(self.vectors(run))
-        )
+        frame = self.frame
+        if frame is None:
+            return run.reported[run.lowest.index].score
+        return frame.missed(run.vectors())
 
-    def optimism(self, strategy: str) -> Values | None:
+    def optimism(self, strategy: str) -> Values:
         """What a strategy's searches saw of their answers minus the means of these over seeds;
-        below 0 flatters. One for each feasible run; None where searches see what is reported.
+        below 0 flatters. One for each feasible run, 0 where searches see what is reported.
         """
-        if not self.objective.draws:
-            return None
         frame = self.frame
         seen = [
-            run.incumbent.score
-            if frame is None
-            else frame.missed(vectors_of(run.answers))
+            run.lowest.score if frame is None else frame.missed(vectors_of(run.answers))
             for run in self.feasible_runs_of(strategy)
         ]
         return np.array(seen) - self.scores(strategy)
@@ -352,36 +375,30 @@ class Comparison(StudyResult):
 
     def anytime(self, run: Run) -> Anytime:
         """What a run had achieved after each of its trials."""
-        history = anytime(run)
-        if self.frame is not None:
-            steps = [
-                self.frame.missed(self.vectors(run, i + 1))
-                for i in range(len(run.trials))
-            ]
-            return replace(history, score=np.array(steps))
-        reported = self.reported(run)
-        scores = [reported[i].score for i in history.best]
-        return replace(history, score=np.where(np.isinf(history.score), np.inf, scores))
+        return run.anytime(self.frame)
 
-    def to_frame(self) -> pandas.DataFrame:
-        """Every trial of every finished run as a row, with strategy and run."""
-        import pandas
+    @property
+    def front(self) -> list[Trial]:
+        """The feasible trials of all finished runs, as they are reported, that no other one beats
+        in every objective.
 
-        frames = [run.to_frame() for run in self.finished_runs]
-        return (
-            pandas.concat(frames, ignore_index=True) if frames else pandas.DataFrame()
-        )
+        Raises:
+            UserError: There is one objective.
+        """
+        return [trial for _, trial in front_of(self.finished_runs)]
 
-    def summary_frame(self) -> pandas.DataFrame:
-        """The rows of `summary_rows`."""
-        import pandas
+    def front_frame(self) -> pandas.DataFrame:
+        """The trials of `front`, with the columns of `to_frame`."""
+        return rows_frame(run.row(trial) for run, trial in front_of(self.finished_runs))
 
-        return pandas.DataFrame(self.summary_rows())
+    def hypervolume(self, reference: Sequence[float]) -> float:
+        """The volume that `front` dominates up to a reference
+        (`surrogate_nas.runs.run.Run.hypervolume`).
+        """
+        return hypervolume_of(self.finished_runs, reference)
 
     def summary_rows(self) -> Rows:
-        """A row a strategy: mean, deviation, interquartile mean and interval of the score, mean
-        regret, runs and evaluations.
-        """
+        """The rows of `summary_frame`."""
         rows = []
         for entry in map(self._strategy_json, self.strategies):
             score = entry["score"]
@@ -391,27 +408,29 @@ class Comparison(StudyResult):
                 "ci95_high": high,
                 "regret": entry["regret"]["mean"],
             }
-            counts = {"runs": entry["runs"], "evaluations": entry["evaluations"]}
+            counts = {
+                name: entry[name] for name in ("runs", "feasible_runs", "evaluations")
+            }
             rows.append({"strategy": entry["name"], **score, **ends, **counts})
         return rows
 
-    def regrets(self, strategy: str) -> Values | None:
-        """A strategy's final scores minus the optimum, shape ``(runs,)`` as `scores`; None where it
-        is undefined.
+    def regrets(self, strategy: str) -> Values:
+        """A strategy's final scores minus the optimum, shape ``(runs,)`` as `scores`; NaN where no
+        optimum is known.
+
+        Raises:
+            UserError: The strategy is not compared.
         """
-        scores = self.scores(strategy)
-        return (
-            None if self.optimum is None or not len(scores) else scores - self.optimum
-        )
+        optimum = np.nan if self.optimum is None else self.optimum
+        return self.scores(strategy) - optimum
 
     @property
     def mean_regrets(self) -> dict[str, float]:
-        """By strategy, of those that found a feasible cell."""
+        """By strategy, of those that found a feasible cell; empty where no optimum is known."""
         regrets = {name: self.regrets(name) for name in self.strategies}
+        known = {} if self.optimum is None else regrets
         return {
-            name: float(values.mean())
-            for name, values in regrets.items()
-            if values is not None
+            name: float(values.mean()) for name, values in known.items() if len(values)
         }
 
     @property
@@ -421,10 +440,13 @@ class Comparison(StudyResult):
         least = min(means.values(), default=0.0) + self.rounding
         return [name for name, mean in means.items() if mean <= least]
 
-    def summary(self, strategy: str) -> Summary | None:
-        """A strategy's final scores in a few numbers; None where no run found a feasible cell."""
-        scores = self.scores(strategy)
-        return summarise(scores) if len(scores) else None
+    def summary(self, strategy: str) -> Summary:
+        """A strategy's final scores in a few numbers, NaN where no run found a feasible cell.
+
+        Raises:
+            UserError: The strategy is not compared.
+        """
+        return summarise(self.scores(strategy))
 
     @cached_property
     def tests(self) -> list[PairedTest]:
@@ -447,9 +469,9 @@ class Comparison(StudyResult):
     def verdict(self) -> Verdict:
         """Which strategy is best, which is fastest, and whether that is significant."""
         figures = {
-            name: (summary, len(self.runs_of(name)), len(self.feasible_runs_of(name)))
+            name: (self.summary(name), len(self.runs_of(name)), feasible)
             for name in self.strategies
-            if (summary := self.summary(name)) is not None
+            if (feasible := len(self.feasible_runs_of(name)))
         }
         return verdict_of(
             self.strategies,
@@ -488,11 +510,9 @@ class Comparison(StudyResult):
             history = self.anytime(run)
             best = history.score
             if self.objective.parts == 1:
-                answer = self.answer(run) if run.answers else None
-                reported = self.reported(run)
-                best = np.where(
-                    [reported[i].feasible for i in history.best], best, np.inf
-                )
+                answer = run.answer if run.answers else None
+                found = [run.reported[i].feasible for i in history.best]
+                best = np.where(found, best, np.inf)
             if self.tells_overtuning and answer is not None and answer.feasible:
                 lost = overtuned_by(history.score, self.rounding)
             if budget.cells is not None:
@@ -521,25 +541,6 @@ class Comparison(StudyResult):
     def __repr__(self) -> str:
         runs = f"{len(self.runs)} runs of {', '.join(self.description['strategies'])}"
         return f"<Comparison of {str(self.objective)!r} on {self.objective.benchmark.name}: {runs}>"
-
-    def _repr_html_(self) -> str:
-        rows = [
-            (
-                row["strategy"],
-                f"{len(self.feasible_runs_of(row['strategy']))} of {row['runs']}",
-                *(row[name] for name in ("mean", "std", "iqm", "regret")),
-            )
-            for row in self.summary_rows()
-        ]
-        heads = (
-            "strategy, runs with an answer, mean score, std, IQM, mean regret".split(
-                ", "
-            )
-        )
-        objective = f"minimise {self.objective}; lower is better."
-        title = f"{self.objective.benchmark.name}: {len(rows)} strategies"
-        note = " ".join([objective, *self.sentences, *self.failures])
-        return html_table(title, heads, rows, note)
 
     def to_json(self) -> Row:
         """The comparison as ``snas compare --json`` prints it."""
@@ -580,32 +581,25 @@ class Comparison(StudyResult):
         runs = self.runs_of(name)
         summary = self.summary(name)
         regrets = self.regrets(name)
-        optimism = self.optimism(name)
+        is_known = self.optimum is not None and len(regrets)
+        optimism = self.optimism(name) if self.objective.draws else ()
         overtuned = self.problem_result.overtuning(name)
-        best = min(map(self.answer, runs), key=lambda trial: trial.score)
         return {
             "name": name,
             "runs": len(runs),
             "feasible_runs": len(self.feasible_runs_of(name)),
-            "score": asdict(summary)
-            if summary
-            else dict.fromkeys(Summary.__annotations__),
-            "regret": {
-                "mean": None if regrets is None else float(regrets.mean()),
-                "median": None if regrets is None else float(np.median(regrets)),
+            "score": {
+                key: None if value is None or np.isnan(value).any() else value
+                for key, value in asdict(summary).items()
             },
-            "optimism": float(optimism.mean())
-            if optimism is not None and len(optimism)
-            else None,
+            "regret": {
+                "mean": float(regrets.mean()) if is_known else None,
+                "median": float(np.median(regrets)) if is_known else None,
+            },
+            "optimism": float(np.mean(optimism)) if len(optimism) else None,
             "overtuning": overtuned
             and dict(zip(("share", "mean_loss"), overtuned, strict=True)),
-            "best": {
-                "cell": str(best.cell) if best.feasible else None,
-                "score": best.score if best.feasible else None,
-                "final": final_metrics(self.objective, best.cell)
-                if best.feasible
-                else {},
-            },
+            **self._best_json(runs),
             "evaluations": sum(len(run.trials) for run in runs),
             "distinct_cells": sum(
                 len({trial.cell for trial in run.trials}) for run in runs
@@ -614,6 +608,18 @@ class Comparison(StudyResult):
             **_judging_json(runs),
             "real_seconds": sum(run.real_seconds for run in runs),
         }
+
+    def _best_json(self, runs: Sequence[Run]) -> Row:
+        none: Row = {"best": {"cell": None, "score": None, "final": {}}}
+        if self.objective.parts > 1:
+            found = front_of(runs)
+            front = [{"cell": str(t.cell), "scores": list(t.scores)} for _, t in found]
+            return none | {"front": front}
+        best = min((run.answer for run in runs), key=lambda trial: trial.score)
+        if not best.feasible:
+            return none
+        final = final_metrics(self.objective, best.cell)
+        return {"best": {"cell": str(best.cell), "score": best.score, "final": final}}
 
 
 def _judging_json(runs: Sequence[Run]) -> Row:
@@ -692,9 +698,7 @@ def _best_trials(comparison: Comparison) -> list[Trial]:
     best: dict[Cell, Trial] = {}
     for run in comparison.finished_runs:
         is_judged = bool(comparison.objective.trained_seeds) and bool(run.answers)
-        for trial in (
-            [comparison.answer(run)] if is_judged else comparison.reported(run)
-        ):
+        for trial in [run.reported[run.lowest.index]] if is_judged else run.reported:
             counts = trial.epochs == run.epochs and not trial.failure
             if counts and (
                 trial.cell not in best or trial.score < best[trial.cell].score

@@ -19,50 +19,14 @@ from functools import cached_property
 from typing import Self
 
 import numpy as np
-from numpy.typing import NDArray
 
 from surrogate_nas.objective import Objective
 from surrogate_nas.runs.problem import Problem
-from surrogate_nas.runs.run import Run
 from surrogate_nas.runs.scale import Reference, checkpoints, noise_of, reference_of
 from surrogate_nas.stats.summaries import Row, Rows, Values
 
 MARKED = (1.0, 0.1, 0.0)
 """The targets of the table of expected running times."""
-
-
-@dataclass(frozen=True)
-class Anytime:
-    """What a run had found after each of its trials, arrays of shape ``(n,)``: what was spent until
-    the trial had finished, in simulated seconds (or queries), the incumbent's index, and its score.
-    """
-
-    cost: Values
-    best: NDArray[np.int64]
-    score: Values
-
-    def at_cells(self, values: Values, cells: NDArray[np.int64]) -> Values:
-        """A curve over numbers of evaluated cells, from 1; the last value stays."""
-        return np.asarray(values[np.minimum(cells, len(values)) - 1])
-
-    def at_cost(self, values: Values, cost: Values) -> Values:
-        """A right-continuous curve over cost: only trials that have finished count; NaN before the
-        first.
-        """
-        finished = np.searchsorted(self.cost, cost, side="right")
-        return np.where(finished > 0, values[np.maximum(finished, 1) - 1], np.nan)
-
-
-def anytime(run: Run) -> Anytime:
-    """The incumbent after every trial of a run; the earliest among equals, infinite before the
-    first answer.
-    """
-    answers = np.array([trial.epochs == run.epochs for trial in run.trials])
-    scores = np.where(answers, run.scores, np.inf)
-    score = np.minimum.accumulate(scores)
-    improved = np.r_[True, scores[1:] < score[:-1]]
-    best = np.maximum.accumulate(np.where(improved, np.arange(len(scores)), 0))
-    return Anytime(np.array([trial.finished for trial in run.trials]), best, score)
 
 
 def overtuned_by(scores: Values, rounding: float = 0.0) -> float:

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import cached_property
-from itertools import pairwise
+from itertools import groupby, pairwise
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +27,7 @@ from surrogate_nas.objective import Expression, Objective, parse
 from surrogate_nas.objective.expression import Term, exact
 from surrogate_nas.results.api import compared, read_comparison
 from surrogate_nas.results.comparison import STEP, Comparison, StudyResult
+from surrogate_nas.results.verdict import joined
 from surrogate_nas.runs.options import budget_of, takes_options
 from surrogate_nas.runs.runner import Experiment, Progress, execute
 from surrogate_nas.runs.scale import Frame, frame_of
@@ -89,9 +90,22 @@ class LambdaPath(StudyResult):
         points: dict[int, list[Values]] = {}
         for step in self.steps:
             for run in step.feasible_runs_of(strategy):
-                index = cells.index(step.answer(run).cell)
+                index = cells.index(run.answer.cell)
                 points.setdefault(run.run, []).append(self.points[index])
         return [np.array(points[number]) for number in sorted(points)]
+
+    @property
+    def sentences(self) -> list[str]:
+        """Which strategies have the lowest mean regret at which λ."""
+        return [
+            f"Lowest mean regret at λ = {', '.join(s.problem.removeprefix(STEP) for s in steps)}:"
+            f" {joined(winners)}."
+            for winners, steps in groupby(self.steps, lambda step: step.winners)
+        ]
+
+    def __repr__(self) -> str:
+        grid = f"{len(self.steps)} λ, {len(self.strategies)} strategies"
+        return f"<LambdaPath of {self.expression!r} on {self.title}: {grid}>"
 
     def to_json(self) -> Row:
         """The path as ``snas lambda-path --json`` prints it; ``changes`` says where the winner
@@ -134,7 +148,7 @@ class LambdaPath(StudyResult):
         for name in step.strategies:
             n_runs = len(step.runs_of(name))
             scores, regrets = step.scores(name), step.regrets(name)
-            met = 0 if regrets is None else int((regrets <= step.rounding).sum())
+            met = int((regrets <= step.rounding).sum())
             entry = {
                 "name": name,
                 "runs": n_runs,
@@ -284,7 +298,9 @@ def steps_in(folder: Path) -> dict[float, Path]:
     return dict(sorted(folders.items()))
 
 
-def read_lambda_path(folder: str | Path, *, benchmark: str | None = None) -> LambdaPath:
+def read_lambda_path(
+    folder: str | Path, *, benchmark: str | Benchmark | None = None
+) -> LambdaPath:
     """Read a stored path as far as it was made.
 
     Its expression is that of the largest λ.

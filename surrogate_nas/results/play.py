@@ -219,7 +219,7 @@ class Play:
         """The result of the run, as the player may see it."""
         best = None if self.player is None else self.player.best()
         if self.player is None and self.run is not None and not self._blind:
-            best = written(self.run.incumbent)
+            best = written(self.run.lowest)
         return {
             "over": f"{self._ending}.",
             "evaluations": self.evaluations,

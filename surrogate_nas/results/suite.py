@@ -11,14 +11,13 @@ from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property, partial
 from numbers import Real
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
 from surrogate_nas.core.numbers import (
     NOTHING,
     fixed,
-    html_table,
     p_value,
     quantity,
     share,
@@ -33,6 +32,7 @@ from surrogate_nas.results.curves import (
 )
 from surrogate_nas.results.verdict import Verdict, ends_of, means_of, verdict_of
 from surrogate_nas.runs.problem import Suite
+from surrogate_nas.runs.run import rows_frame
 from surrogate_nas.runs.sources import most_versions
 from surrogate_nas.stats.decision import decide
 from surrogate_nas.stats.summaries import (
@@ -45,6 +45,9 @@ from surrogate_nas.stats.summaries import (
     paired_tests,
     ranks,
 )
+
+if TYPE_CHECKING:
+    import pandas
 
 _STEPS = 50
 _EACH = "*"  # the key of a column that every strategy has
@@ -92,11 +95,8 @@ class SuiteResult(StudyResult):
             f" {len(self.problems)} problems>"
         )
 
-    def _repr_html_(self) -> str:
-        heads, rows = TABLES["strategies"].texts(self, "terminal")
-        return html_table(
-            self.suite.title, heads, rows, " ".join(self.verdict.sentences)
-        )
+    def _table(self) -> tuple[Sequence[str], Sequence[Sequence[object]]]:
+        return TABLES["strategies"].texts(self, "terminal")
 
     def strategy_rows(self) -> Rows:
         """One row a strategy, the lowest mean rank first."""
@@ -131,11 +131,79 @@ class SuiteResult(StudyResult):
         """The strategies, in the order of the suite."""
         return self.suite.labels
 
-    def means(self, fraction: float = 1.0) -> Values:
-        """Mean normalised regrets after a fraction of the budget, shape
-        ``(problems, strategies)``.
+    def means(self, fraction: float = 1.0) -> pandas.DataFrame:
+        """Mean normalised regrets after a fraction of the budget, a row a problem and a column a
+        strategy.
         """
-        return means_of(self.strategies, self.problems, fraction)
+        import pandas
+
+        values = means_of(self.strategies, self.problems, fraction)
+        names = [problem.name for problem in self.problems]
+        return pandas.DataFrame(values, names, self.strategies)
+
+    def to_frame(self) -> pandas.DataFrame:
+        """Every run as a row, failed or not: problem, strategy, run, what it ended with as score
+        and as normalised regret, NaN and the problem's ceiling without a feasible cell, and what it
+        spent. The trials are in `comparisons`, where they were read from a folder.
+        """
+        return rows_frame(
+            {
+                "problem": p.name,
+                "strategy": name,
+                "run": trace.run,
+                "score": np.nan if trace.found_nothing else trace.score[-1],
+                "normalised_regret": regret,
+                "evaluations": trace.evaluations,
+                "distinct": trace.distinct,
+                "cost": trace.simulated,
+                "strategy_seconds": trace.strategy_seconds,
+                "real_seconds": trace.real_seconds,
+                "failure": trace.failure,
+            }
+            for p in self.problems
+            for name in self.strategies
+            for trace, regret in zip(p.traces[name], p.at(name), strict=True)
+        )
+
+    def summary_frame(self) -> pandas.DataFrame:
+        """The rows of `strategy_rows`: a row a strategy, the lowest mean rank first."""
+        rows = []
+        for row in self.strategy_rows():
+            low, high = row.pop("regret_ci95") or (None, None)
+            ends = {"regret_ci95_low": low, "regret_ci95_high": high}
+            rows.append({"strategy": row.pop("name"), **row, **ends})
+        return rows_frame(rows)
+
+    def curves(self) -> pandas.DataFrame:
+        """What every run had achieved at each checkpoint of its budget, failed or not.
+
+        Returns:
+            The columns of `surrogate_nas.runs.run.Run.curves` after ``problem``. Of a budget in
+            evaluations ``cost`` is NaN, of another one ``evaluations`` is. Where no optimum is
+            known, ``regret`` is NaN, and ``normalised_regret`` is relative to the runs of the
+            problem: 0 is the best of them, 1 their mean.
+        """
+        import pandas
+
+        curves = []
+        for p in self.problems:
+            counted = p.unit == "cells"
+            optimum = p.reference.optimum if p.reference.exact else np.nan
+            for name in self.strategies:
+                for trace, regret in zip(p.traces[name], p.regrets(name), strict=True):
+                    best = np.where(np.isfinite(trace.score), trace.score, np.nan)
+                    columns = {
+                        "problem": p.name,
+                        "strategy": name,
+                        "run": trace.run,
+                        "evaluations": p.checkpoints if counted else np.nan,
+                        "cost": np.nan if counted else p.checkpoints,
+                        "best_score": best,
+                        "regret": best - optimum,
+                        "normalised_regret": regret,
+                    }
+                    curves.append(pandas.DataFrame(columns))
+        return pandas.concat(curves, ignore_index=True) if curves else rows_frame(())
 
     @cached_property
     def ranks(self) -> Ranks:
@@ -146,7 +214,8 @@ class SuiteResult(StudyResult):
             (p.problem.n_random / p.checkpoints[-1] for p in counted), default=0.0
         )
         fractions = steps[steps > shared] if steps[-1] > shared else steps[-1:]
-        means = np.array([self.means(fraction) for fraction in fractions])
+        names, problems = self.strategies, self.problems
+        means = np.array([means_of(names, problems, f) for f in fractions])
         return Ranks(fractions, ranks(means.transpose(2, 1, 0)).mean(axis=1))
 
     @property
@@ -441,7 +510,7 @@ def _problems(result: SuiteResult) -> Rows:
 
 
 def _regret(result: SuiteResult) -> Rows:
-    rows = zip(result.problems, result.means().tolist(), strict=True)
+    rows = zip(result.problems, result.means().to_numpy().tolist(), strict=True)
     return [
         {
             "problem": p.name,

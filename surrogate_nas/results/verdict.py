@@ -128,12 +128,13 @@ def means_of(
     return np.array([[p.at(name, fraction).mean() for name in names] for p in problems])
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Verdict:
     """What a study says.
 
     Attributes:
-        winner: The strategy that ends best; a list where several do not differ significantly.
+        leaders: The strategies that end best: one, or several that do not differ significantly;
+            none where nothing was found.
         runner_up: The closest rival that is none of these; None where there is none.
         decided_here: Whether, on these problems, the winner is significantly better than every
             other strategy.
@@ -164,7 +165,7 @@ class Verdict:
         False
     """
 
-    winner: str | list[str]
+    leaders: list[str]
     runner_up: str | None = None
     decided_here: bool = False
     decided: bool = False
@@ -181,6 +182,14 @@ class Verdict:
     controls: list[Row] = field(default_factory=list)
     leading: int = 0
 
+    @property
+    def winner(self) -> str | None:
+        """The strategy that ends best; None where several do not differ significantly."""
+        return self.leaders[0] if len(self.leaders) == 1 else None
+
+    def __repr__(self) -> str:
+        return f"<Verdict: {' '.join(self.sentences[:1])}>"
+
     def __str__(self) -> str:
         """The sentences, one a line."""
         return "\n".join(self.sentences)
@@ -189,6 +198,7 @@ class Verdict:
         """The verdict as ``--json`` prints it."""
         content = asdict(self)
         del content["leading"]
+        content["winner"] = self.winner or self.leaders
         for name in ("end", "speed", "elsewhere"):
             decision: Decision | None = getattr(self, name)
             if decision is not None:
@@ -256,7 +266,7 @@ def verdict_of(
     ):
         sentences = _written(facts)[0]
         return Verdict(
-            names[0] if len(names) == 1 and not nothing_found else [],
+            [*names] if len(names) == 1 and not nothing_found else [],
             sentences=sentences,
             leading=min(len(sentences), _MOST_LEADING),
         )
@@ -297,7 +307,7 @@ def verdict_of(
         }
     )
     return Verdict(
-        winner=end.leader if len(end.leaders) == 1 else list(end.leaders),
+        leaders=list(end.leaders),
         runner_up=end.worse[0].name if end.worse else None,
         decided_here=end.decided,
         decided=elsewhere is not None and elsewhere.decided,

@@ -29,7 +29,6 @@ from surrogate_nas.core.errors import EvaluationError, UserError
 from surrogate_nas.core.numbers import plural
 from surrogate_nas.core.process import one_thread
 from surrogate_nas.objective import Draw, Objective
-from surrogate_nas.objective.seeds import as_reported
 from surrogate_nas.runs.options import Options
 from surrogate_nas.runs.run import (
     Confirmation,
@@ -400,18 +399,6 @@ def judged(
         cost=cost,
         failures=tuple(failures),
     )
-
-
-def found_by(objective: Objective, run: Run) -> Trial:
-    """What a run has found, as it is reported: by the mean over seeds, where seeds were drawn."""
-    incumbent = run.incumbent
-    if run.judged is None:
-        (reported,) = objective.reported([incumbent])
-        return reported
-    names = list(run.judged.values)
-    values = np.array([list(run.judged.values.values())])
-    (reported,) = as_reported([incumbent], names, values, objective.combine(values))
-    return reported
 
 
 def announcement(objective: Objective, runs: int) -> str:

@@ -24,7 +24,7 @@ from surrogate_nas.objective import Draw, Objective
 from surrogate_nas.runs.run import Run
 from surrogate_nas.runtime.user_code import StrategyError
 from surrogate_nas.space import Cell, Space
-from surrogate_nas.space.trial import Request, Trial
+from surrogate_nas.space.trial import Request, Trial, TrialValues
 
 _ARCHIVE_SIZE = 10
 _BEHIND = 1.0
@@ -322,7 +322,7 @@ class Ledger:
             feasible=outcome.feasible,
             epochs=outcome.epochs,
             cost=outcome.cost,
-            values=dict(zip(outcome.names, outcome.values, strict=True)),
+            values=TrialValues(zip(outcome.names, outcome.values, strict=True)),
             started=started,
             finished=started + outcome.cost if finished is None else finished,
             scores=outcome.scores,
@@ -416,9 +416,7 @@ def contradiction(
     if not objective.benchmark.has_columns or run.failure or not run.trials:
         return ""
     trials = [
-        trial
-        for trial in (run.trials if whole else [run.incumbent])
-        if not trial.failure
+        trial for trial in (run.trials if whole else [run.lowest]) if not trial.failure
     ]
     ledger = Ledger(objective, root=root, run=run.run)
     epochs = objective.epochs

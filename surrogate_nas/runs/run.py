@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, fields
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, fields, replace
 from functools import cached_property, lru_cache, partial
 from itertools import accumulate
 from pathlib import Path
@@ -25,9 +25,22 @@ from surrogate_nas.core.errors import UserError
 from surrogate_nas.core.numbers import decimals_for, fixed, html_table, plural
 from surrogate_nas.files.journal import Chain, DamagedError, read_chain
 from surrogate_nas.files.whole import read_regular
+from surrogate_nas.objective import Objective
+from surrogate_nas.objective.seeds import as_reported
+from surrogate_nas.runs.options import Budget
+from surrogate_nas.runs.scale import (
+    Frame,
+    Reference,
+    frame_of,
+    hypervolume,
+    reference_of,
+    undominated,
+    vectors_of,
+)
 from surrogate_nas.space import Cell
-from surrogate_nas.space.trial import Epochs, Finite, Positive, Trial
+from surrogate_nas.space.trial import Epochs, Finite, Positive, Trial, TrialValues
 from surrogate_nas.stats.decision import FewDecision, decide_few
+from surrogate_nas.stats.summaries import Row, Values
 
 if TYPE_CHECKING:
     import pandas
@@ -237,6 +250,19 @@ class Confirmation(Struct, frozen=True, forbid_unknown_fields=True, dict=True):
             f"{line}; not told apart from {other}, which is {words[1]} by {by}{more}."
         )
 
+    def __repr__(self) -> str:
+        return f"<Confirmation: {self.sentences[0]}>"
+
+    def _repr_html_(self) -> str:
+        frame = self.to_frame()
+        heads = [str(name).replace("_", " ") for name in frame]
+        title = "Confirmed by fresh seeds"
+        return html_table(title, heads, frame.to_numpy(), " ".join(self.sentences))
+
+    def to_frame(self) -> pandas.DataFrame:
+        """A row per cell, the winner first and the reference last, as `rows`."""
+        return rows_frame(self.rows())
+
     def rows(self) -> list[dict[str, Any]]:
         """A row per cell, the winner first and the reference last, as tables show them."""
         others = [("candidate", cell) for cell in self.cells if cell is not self.winner]
@@ -349,6 +375,12 @@ class Run:
     known: Sequence[Trial] = field(default=(), repr=False)
     confirmed: Confirmation | None = field(default=None, repr=False)
     judged: Judged | None = field(default=None, repr=False)
+    objective: Objective | None = field(default=None, repr=False, compare=False)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Leave out an objective whose benchmark no other process can open by an address."""
+        travels = self.objective is not None and self.objective.benchmark.address
+        return self.__dict__ if travels else {**self.__dict__, "objective": None}
 
     @property
     def answers(self) -> list[Trial]:
@@ -361,11 +393,138 @@ class Run:
         return np.array([trial.score for trial in self.trials])
 
     @cached_property
-    def incumbent(self) -> Trial:
-        """The earliest best trial after the objective's own epochs; one whose evaluation failed
-        only where all did.
+    def lowest(self) -> Trial:
+        """The earliest trial of the lowest score after the objective's own epochs; one whose
+        evaluation failed only where all did. Of several objectives it has the lowest sum, which is
+        no answer.
         """
         return min(self.answers, key=lambda trial: (bool(trial.failure), trial.score))
+
+    @property
+    def incumbent(self) -> Trial:
+        """The best trial after the objective's own epochs, as its search saw it, the earliest among
+        equals; one whose evaluation failed only where all did.
+
+        Raises:
+            UserError: There are several objectives, so that `front` has the best trials.
+        """
+        if self.lowest.scores:
+            raise UserError(
+                "A run of several objectives has no single best trial: front lists the trials that"
+                " no other one beats."
+            )
+        return self.lowest
+
+    @cached_property
+    def reported(self) -> Sequence[Trial]:
+        """The trials as they are reported: where the search saw drawn seeds, by the mean over
+        seeds; of what is trained here only the incumbent, which the other seeds have judged.
+        """
+        objective = self.objective
+        if objective is None or not (objective.draws or self.judged):
+            return self.trials
+        trials = objective.reported(self.trials)
+        if self.judged is not None:
+            names, means = (
+                self.judged.values,
+                np.array([[*self.judged.values.values()]]),
+            )
+            (trials[self.lowest.index],) = as_reported(
+                [self.lowest], [*names], means, objective.combine(means)
+            )
+        return trials
+
+    @property
+    def answer(self) -> Trial:
+        """The `incumbent` as it is reported: by the mean over seeds, where its search saw a drawn
+        one.
+        """
+        return self.reported[self.incumbent.index]
+
+    @property
+    def is_feasible(self) -> bool:
+        """Whether what it found is feasible, as it is reported."""
+        return self.reported[self.lowest.index].feasible
+
+    def contenders(self, n: int | None = None) -> list[Trial]:
+        """The feasible trials of the first `n` or of all, as they are reported, after the
+        objective's own epochs; where the search saw drawn seeds, only those that it saw no other
+        one beat in every objective.
+        """
+        trials = [t for t in self.trials[:n] if t.epochs == self.epochs and t.feasible]
+        if self.reported is not self.trials and trials:
+            seen = np.flatnonzero(undominated(vectors_of(trials)))
+            trials = [self.reported[trials[i].index] for i in seen]
+        return [trial for trial in trials if trial.feasible]
+
+    def vectors(self, n: int | None = None) -> Values:
+        """The objectives' scores of `contenders`, shape ``(k, objectives)``."""
+        found = [trial.scores for trial in self.contenders(n)]
+        return np.reshape(found, (-1, len(self.trials[0].scores))).astype(np.float64)
+
+    @property
+    def front(self) -> list[Trial]:
+        """The feasible trials, as they are reported, that no other one beats in every objective; of
+        equal ones the earliest.
+
+        Raises:
+            UserError: There is one objective.
+        """
+        return [trial for _, trial in front_of([self])]
+
+    def front_frame(self) -> pandas.DataFrame:
+        """The trials of `front`, with the columns of `to_frame`."""
+        return rows_frame(run.row(trial) for run, trial in front_of([self]))
+
+    def hypervolume(self, reference: Sequence[float]) -> float:
+        """The volume that `front` dominates up to a reference.
+
+        Args:
+            reference: One score for each objective, in the order of ``score_0``, ``score_1``, …;
+                trials beyond it in any objective do not count.
+
+        Raises:
+            UserError: There is one objective, or the reference is not one number for each.
+        """
+        return hypervolume_of([self], reference)
+
+    def anytime(self, frame: Frame | None = None) -> Anytime:
+        """What it had achieved after each of its trials, as it is reported; of several objectives
+        the share of a frame's hypervolume that it misses.
+        """
+        history = anytime(self)
+        if frame is not None:
+            steps = [frame.missed(self.vectors(i + 1)) for i in range(len(self.trials))]
+            return replace(history, score=np.array(steps))
+        scores = [self.reported[i].score for i in history.best]
+        return replace(history, score=np.where(np.isinf(history.score), np.inf, scores))
+
+    def curves(self) -> pandas.DataFrame:
+        """What it had achieved after each of its trials, a row a trial.
+
+        Returns:
+            ``strategy``, ``run``; ``evaluations``, from 1; ``cost``, when the trial ended on the
+            run's clock, in the benchmark's unit; ``best_score``, of the incumbent as it is
+            reported, NaN before the first feasible one, and of several objectives the share of the
+            front's hypervolume that is missed; ``regret``, that minus the optimum; and
+            ``normalised_regret``, 1 being what random sampling reaches with the whole budget. The
+            regrets are NaN where no optimum is known.
+
+        Raises:
+            UserError: The run has no objective.
+        """
+        objective = self.objective
+        if objective is None:
+            raise UserError(
+                "The run has no objective, so its regret is unknown. Read its folder: sn.read(…)."
+            )
+        several = objective.parts > 1
+        frame = frame_of(objective, self.trials) if several else None
+        spent = self.budget_cells, self.budget_seconds
+        budget = Budget(*spent) if any(spent) else Budget(len(self.trials))
+        reference = reference_of(objective, budget, [self.anytime(frame).score])
+        curve = curve_of(self, frame, reference)
+        return curve if reference.exact else curve.assign(normalised_regret=np.nan)
 
     @property
     def best_known(self) -> Trial | None:
@@ -384,34 +543,65 @@ class Run:
             return f"failed: {self.failure}"
         if not self.answers:
             return f"{len(self.trials)} trials, no answer"
-        best = self.incumbent
-        outcome = (
-            f"best score {best.score:.6g}" if best.feasible else "no feasible cell"
-        )
+        best = self.lowest
+        outcome = "no feasible cell"
+        if best.feasible and best.scores:
+            outcome = f"{len(self.front)} of them on the front"
+        elif best.feasible:
+            outcome = f"best score {best.score:.6g}"
         return f"{len(self.trials)} trials, {outcome}"
 
+    @property
+    def sentences(self) -> list[str]:
+        """What came out, and what fresh seeds say."""
+        found = f"{self.strategy}, run {self.run}: {self._outcome}."
+        return [found, *(self.confirmed.sentences if self.confirmed else ())]
+
     def _repr_html_(self) -> str:
-        improving: list[tuple[object, ...]] = []
+        shown = []
         best = math.inf
-        for t in self.answers:
-            if t.score < best and t.feasible:
-                best = t.score
-                improving.append((t.index + 1, t.cell, t.score, t.loss, t.penalty))
+        if self.answers and self.lowest.scores:
+            shown = self.front
+        else:
+            for t in self.answers:
+                if t.score < best and t.feasible:
+                    best = t.score
+                    shown.insert(0, t)
         heads = ("trial", "cell", "score", "L", "λR")
-        return html_table(
-            f"{self.strategy}, run {self.run}", heads, improving[::-1], self._outcome
-        )
+        rows = [(t.index + 1, t.cell, t.score, t.loss, t.penalty) for t in shown]
+        title = f"{self.strategy}, run {self.run}"
+        return html_table(title, heads, rows, " ".join(self.sentences))
+
+    def row(self, trial: Trial) -> Row:
+        """One of its trials as a row of tables, from column to value; the metrics by name."""
+        draws = self.objective is not None and self.objective.draws
+        return {
+            "strategy": self.strategy,
+            "run": self.run,
+            "index": trial.index,
+            "cell": trial.cell.text,
+            "score": trial.score,
+            **{f"score_{number}": score for number, score in enumerate(trial.scores)},
+            **({"reported_score": self.reported[trial.index].score} if draws else {}),
+            "loss": trial.loss,
+            "penalty": trial.penalty,
+            "feasible": trial.feasible,
+            "epochs": trial.epochs,
+            "cost": trial.cost,
+            "started": trial.started,
+            "finished": trial.finished,
+            **({"failure": trial.failure} if trial.failure else {}),
+            **trial.values,
+        }
 
     def to_frame(self) -> pandas.DataFrame:
-        """Every trial as a row: strategy, run, the trial's fields, and its metrics by name."""
-        import pandas
+        """Every trial as a row: strategy, run, the trial's fields, and its metrics by name.
 
-        of_run = {"strategy": self.strategy, "run": self.run}
-        rows = [
-            {**of_run, **trial_entry(trial), **trial.values} for trial in self.trials
-        ]
-        frame = pandas.DataFrame(rows).drop(columns="values", errors="ignore")
-        return frame.rename(columns={"cost_seconds": "cost"})
+        ``score`` is what the search saw. Where it saw drawn seeds, ``reported_score`` is the score
+        by the mean over seeds. Several objectives have ``score_0``, ``score_1``, …, whose sum is
+        ``score``.
+        """
+        return rows_frame(map(self.row, self.trials))
 
     @property
     def cost(self) -> float:
@@ -419,6 +609,101 @@ class Run:
         return sum(trial.cost for trial in self.trials)
 
     simulated_seconds = former("simulated_seconds", "cost")
+
+
+@dataclass(frozen=True)
+class Anytime:
+    """What a run had found after each of its trials, arrays of shape ``(n,)``: what was spent until
+    the trial had finished, in simulated seconds (or queries), the incumbent's index, and its score.
+    """
+
+    cost: Values
+    best: NDArray[np.int64]
+    score: Values
+
+    def at_cells(self, values: Values, cells: NDArray[np.int64]) -> Values:
+        """A curve over numbers of evaluated cells, from 1; the last value stays."""
+        return np.asarray(values[np.minimum(cells, len(values)) - 1])
+
+    def at_cost(self, values: Values, cost: Values) -> Values:
+        """A right-continuous curve over cost: only trials that have finished count; NaN before the
+        first.
+        """
+        finished = np.searchsorted(self.cost, cost, side="right")
+        return np.where(finished > 0, values[np.maximum(finished, 1) - 1], np.nan)
+
+
+def anytime(run: Run) -> Anytime:
+    """The incumbent after every trial of a run, as it was seen; the earliest among equals, infinite
+    before the first answer.
+    """
+    answers = np.array([trial.epochs == run.epochs for trial in run.trials])
+    scores = np.where(answers, run.scores, np.inf)
+    score = np.minimum.accumulate(scores)
+    improved = np.r_[True, scores[1:] < score[:-1]]
+    best = np.maximum.accumulate(np.where(improved, np.arange(len(scores)), 0))
+    return Anytime(np.array([trial.finished for trial in run.trials]), best, score)
+
+
+def curve_of(run: Run, frame: Frame | None, reference: Reference) -> pandas.DataFrame:
+    """The rows of `Run.curves` in a frame of hypervolumes and on a scale of regret."""
+    import pandas
+
+    history = run.anytime(frame)
+    best = history.score
+    if frame is None:
+        found = [run.reported[i].feasible for i in history.best]
+        best = np.where(np.isfinite(best) & found, best, np.nan)
+    exact = reference.exact if frame is None else frame.exact
+    columns = {
+        "strategy": run.strategy,
+        "run": run.run,
+        "evaluations": np.arange(1, len(best) + 1),
+        "cost": history.cost,
+        "best_score": best,
+        "regret": best - (reference.optimum if exact else np.nan),
+        "normalised_regret": reference.regret(np.nan_to_num(best, nan=np.inf)),
+    }
+    return pandas.DataFrame(columns)
+
+
+def front_of(runs: Sequence[Run]) -> list[tuple[Run, Trial]]:
+    """The trials that no other one of some runs beats in every objective, as they are reported,
+    with their runs; of equal ones the first.
+
+    Raises:
+        UserError: There is one objective.
+    """
+    if any(run.trials and not run.trials[0].scores for run in runs):
+        raise UserError(
+            "Nothing lies on a front under one objective: incumbent is the best trial of a run."
+        )
+    found = [(run, trial) for run in runs for trial in run.contenders()]
+    best = undominated(vectors_of([trial for _, trial in found])) if found else ()
+    return [found[i] for i in np.flatnonzero(best)]
+
+
+def hypervolume_of(runs: Sequence[Run], reference: Sequence[float]) -> float:
+    """The volume that the front of some runs dominates up to a reference (`Run.hypervolume`)."""
+    points = vectors_of([trial for _, trial in front_of(runs)])
+    parts = {len(trial.scores) for run in runs for trial in run.trials[:1]}
+    try:
+        end = np.asarray(reference, dtype=np.float64)
+    except (TypeError, ValueError):
+        end = np.empty(0)
+    if not np.isfinite(end).all() or {end.shape} - {(n,) for n in parts}:
+        raise UserError(
+            f"A reference has one finite score for each of the {max(parts, default=2)} objectives,"
+            f" such as (1.0, 2.0), not {reference!r:.80}."
+        )
+    return hypervolume(points, end) if len(points) else 0.0
+
+
+def rows_frame(rows: Iterable[Row]) -> pandas.DataFrame:
+    """Rows as a data frame."""
+    import pandas
+
+    return pandas.DataFrame([*rows])
 
 
 _OLD_FIELDS = {"start"}
@@ -538,6 +823,7 @@ def _trial(number: int, entry: dict[str, Any], cell: Callable[[str], Cell]) -> T
         raise DamagedError(f"trial {number} is not where or what it should be")
     if math.isfinite(trial.loss + trial.penalty) == bool(trial.failure):
         raise DamagedError(f"trial {number} has no L or λR, or failed and has one")
+    object.__setattr__(trial, "values", TrialValues(trial.values))
     return trial
 
 

@@ -55,7 +55,7 @@ from surrogate_nas.runtime.user_code import (
 from surrogate_nas.runtime.worker import dump_when_alarmed, is_inside
 from surrogate_nas.space import Cell, Space
 from surrogate_nas.space.blind import BlindSpace, blind
-from surrogate_nas.space.trial import Request, Trial
+from surrogate_nas.space.trial import Request, Trial, TrialValues
 from surrogate_nas.strategies import (
     BLIND,
     OURS,
@@ -405,10 +405,8 @@ class Blinded(Wrapped):
         disguised = []
         for trial in trials:
             cell = self._space.hide(trial.cell)
-            values = {
-                self._names.hide(name): value for name, value in trial.values.items()
-            }
-            disguised.append(replace(trial, cell=cell, values=values))
+            shown = {self._names.hide(name): x for name, x in trial.values.items()}
+            disguised.append(replace(trial, cell=cell, values=TrialValues(shown)))
         self._inside.tell(disguised)
 
 

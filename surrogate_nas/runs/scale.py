@@ -68,18 +68,17 @@ class Frame:
         )
 
 
-def hypervolume(scaled: Values) -> float:
-    """The volume between points of shape ``(n, m)``, scaled to 0 to 1 on the front, and the
-    reference.
+def hypervolume(points: Values, reference: Values | float = _REFERENCE) -> float:
+    """The volume that points of shape ``(n, m)`` dominate up to a reference; without one they are
+    scaled to 0 to 1 on the front.
     """
     import moocore
 
-    inside = scaled[(scaled < _REFERENCE).all(axis=1)]
-    return (
-        float(moocore.hypervolume(inside, ref=np.full(scaled.shape[1], _REFERENCE)))
-        if len(inside)
-        else 0.0
-    )
+    inside = points[(points < reference).all(axis=1)]
+    if not len(inside):
+        return 0.0
+    ref = np.broadcast_to(reference, points.shape[1:])
+    return float(moocore.hypervolume(inside, ref=ref))
 
 
 def nondominated(vectors: Values) -> Values:

@@ -387,11 +387,11 @@ class _Search:
     def _judged(self, run: Run) -> Run:
         """The run with what other seeds say of its answer, where its search saw drawn ones."""
         is_asked = self.objective.trained_seeds and run.answers and not run.failure
-        if not is_asked or not run.incumbent.feasible:
+        if not is_asked or not run.lowest.feasible:
             return run
         assert self.slots is not None
         judgement = judged(
-            self.objective, self.ledger.draw, run.incumbent, self.options, self.slots
+            self.objective, self.ledger.draw, run.lowest, self.options, self.slots
         )
         return replace(run, judged=judgement)
 

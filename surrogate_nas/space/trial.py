@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Annotated, NamedTuple
+from typing import Annotated, Any, NamedTuple
 
 from msgspec import Meta
 
@@ -49,6 +49,38 @@ class Request(NamedTuple):
     read: tuple[str, ...] = ()
 
 
+class TrialValues(dict[str, float]):
+    """The metrics that were looked up for a trial, by the names that an expression writes, such as
+    ``valid_error[5]``; of a metric that was read once, ``valid_error`` is enough.
+
+    Example:
+        >>> values = TrialValues({"valid_error[5]": 7.5, "params": 3.0})
+        >>> values["valid_error"], "valid_error" in values, values.get("test_error")
+        (7.5, True, None)
+        >>> list(values), values == {"valid_error[5]": 7.5, "params": 3.0}
+        (['valid_error[5]', 'params'], True)
+    """
+
+    __slots__ = ()
+
+    def __missing__(self, name: str) -> float:
+        full = [key for key in self if key.partition("[")[0] == name]
+        if len(full) != 1:
+            read = f"{name} was read as" if full else f"no {name!r} was read, only"
+            raise KeyError(f"{read} {', '.join(full or self) or 'nothing'}")
+        return self[full[0]]
+
+    def __contains__(self, name: object) -> bool:
+        return self.get(name) is not None
+
+    def get(self, name: Any, default: Any = None) -> Any:
+        """The value of a metric by either name, or a default where it was not read once."""
+        try:
+            return self[name]
+        except KeyError:
+            return default
+
+
 @dataclass(frozen=True, slots=True)
 class Trial:
     """The outcome of one evaluation under an objective.
@@ -66,7 +98,8 @@ class Trial:
         epochs: The training run that the loss was read from; None where training plays no part.
         cost: The charge for the evaluation in the benchmark's unit: simulated or measured seconds,
             or queries.
-        values: The search metrics that the objective looked up, in their own units.
+        values: The search metrics that the objective looked up, in their own units; ``valid_error``
+            finds ``valid_error[5]`` where no other epochs were read.
         started: When it began, on the simulated clock of the run, in the unit of `cost`.
         finished: When it ended.
         scores: Of several objectives, each one's score; empty where there is one.

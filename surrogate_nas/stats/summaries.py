@@ -54,8 +54,10 @@ class Summary:
 
 
 def summarise(values: Sequence[float] | Values, *, seed: int = 0) -> Summary:
-    """Summarise a sample; the same seed gives the same interval."""
+    """Summarise a sample, an empty one by NaN; the same seed gives the same interval."""
     sample = np.asarray(values, dtype=np.float64)
+    if not len(sample):
+        return Summary(math.nan, math.nan, math.nan, None)
     mean = float(sample.mean())
     iqm = float(middle_mean(sample))
     if len(sample) == 1:

@@ -197,7 +197,7 @@ def test_csv_holds_every_trial_run_and_summary(made, written):
         (row,) = runs[(runs.strategy == run.strategy) & (runs.run == run.run)].to_dict(
             "records"
         )
-        answer = made.answer(run)
+        answer = run.answer
         assert row["score"] == answer.score and row["cell"] == answer.cell.text
         assert row["final_test_error"] == made.objective.benchmark.query(
             answer.cell, "test_error"
@@ -250,7 +250,7 @@ def test_of_several_objectives_the_studies_have_their_front(front, tmp_path):
     for run in made.runs:
         study = studies_of(file)[f"{run.strategy} / run {run.run}"]
         assert study.metric_names == ["valid_error[5]", "params"]
-        ours = made.vectors(run)
+        ours = run.vectors()
         from surrogate_nas.runs.scale import nondominated
 
         assert sorted(set(map(tuple, nondominated(ours).tolist()))) == sorted(
@@ -302,7 +302,7 @@ def test_latex_marks_what_is_significantly_worse(made, tmp_path):
     """Eight runs of which the second strategy loses every one: p is .008."""
     from dataclasses import replace
 
-    answer = made.answer(made.runs_of("random")[0])
+    answer = made.runs_of("random")[0].answer
     space = made.objective.benchmark.space
     # of equal function none
     cells = list({space.identity(cell): cell for cell in space[:500]}.values())
@@ -475,8 +475,8 @@ def test_what_is_unfinished_is_exported_and_counted(folder, suite, tmp_path, sna
         (
             ["csv", "nowhere"],
             (
-                "nowhere holds no comparison, suite or path over λ: give what was --out of one of"
-                " them."
+                "nowhere does not exist. Name the folder of a search, a comparison, a suite or a"
+                " path over λ (folder=, --out)."
             ),
         ),
     ],

@@ -29,8 +29,7 @@ from surrogate_nas.report.sections.tables import summary_table
 from surrogate_nas.report.style import styles
 from surrogate_nas.results.api import compare
 from surrogate_nas.results.comparison import Comparison, best_cells
-from surrogate_nas.results.curves import anytime
-from surrogate_nas.runs.run import Run
+from surrogate_nas.runs.run import Run, anytime
 from surrogate_nas.space.network import Network
 from surrogate_nas.space.trial import Trial
 from surrogate_nas.strategies.random import RandomSearch

@@ -357,7 +357,7 @@ def test_a_front_and_a_run_s_history_are_measured_against_what_is_known_of_them(
     )
     assert not second.reference.exact
     assert second.weight == 0.1
-    assert result.means()[1].min() < 1
+    assert result.means().iloc[1].min() < 1
     assert second.reference.optimum == min(
         t.score[-1] for traces in second.traces.values() for t in traces
     )
@@ -399,7 +399,7 @@ def test_isomorphic_answers_are_one():
     }
     result = replace(result, problems=[replace(problem, traces=alike)])
     assert result.problems[0].answers("a").tolist() == [1.0, *[1.125] * 7]
-    assert result.verdict.winner == ["a", "b"] and result.verdict.end is not None
+    assert result.verdict.leaders == ["a", "b"] and result.verdict.end is not None
     (rival,) = result.verdict.end.rivals
     assert (rival.wins, rival.ties, rival.losses) == (1, 7, 0)
 

@@ -95,7 +95,7 @@ def test_mean_against_rank_is_not_decided_and_said():
     verdict = judged(fails=failing(80, 5), steady=np.full(80, 0.1))
     assert verdict.statement == "split"
     assert not verdict.decided_here
-    assert verdict.winner == ["fails", "steady"]
+    assert verdict.leaders == ["fails", "steady"] and verdict.winner is None
     assert (
         verdict.sentences[0]
         == "On this problem, it is undecided which of fails and steady is best."

@@ -162,7 +162,7 @@ def test_a_comparison_stores_what_was_judged_and_trains_nothing_again(snas, here
     )
     read = read_comparison("results", benchmark="mine.py:MINE")
     for run in read.runs:
-        answer = read.answer(run)
+        answer = run.answer
         assert run.judged is not None and answer.values == run.judged.values
         assert answer.score == pytest.approx(score(run) / 100)
         assert run.incumbent.score != answer.score

@@ -6,8 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from surrogate_nas.results.curves import anytime
-from surrogate_nas.runs.run import Run
+from surrogate_nas.runs.run import Run, anytime
 from surrogate_nas.space import nb201
 from surrogate_nas.space.trial import Trial
 from surrogate_nas.stats.summaries import interval, paired_tests, summarise

@@ -244,9 +244,9 @@ def test_limits_and_fronts_are_seen_by_seed_and_reported_by_the_mean(path, noisy
         index = [trial.cell.index for trial in one.trials]
         assert all(
             any((scores.vector[i] == vector).all() for i in index)
-            for vector in both.vectors(one)
+            for vector in one.vectors()
         )
-        assert 0 <= both.score(one) < 1 and len(both.vectors(one)) < len(one.trials)
+        assert 0 <= both.score(one) < 1 and len(one.vectors()) < len(one.trials)
 
 
 def test_a_draw_is_refused_where_it_cannot_be(noisy, path, snas):

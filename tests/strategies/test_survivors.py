@@ -14,9 +14,9 @@ from surrogate_nas.benchmarks import TableBenchmark
 from surrogate_nas.contract.strategies import TinySpace, trials_of
 from surrogate_nas.core.metrics import Metric
 from surrogate_nas.objective import Objective
-from surrogate_nas.results.curves import anytime
 from surrogate_nas.runs.ledger import Ledger
 from surrogate_nas.runs.options import Budget
+from surrogate_nas.runs.run import anytime
 from surrogate_nas.runs.runner import Experiment
 from surrogate_nas.runs.sandbox import Scalarised, flags_of, scalarised
 from surrogate_nas.runs.scale import frame_of

@@ -466,7 +466,7 @@ def select_cells(
     """Choose the cells of a page."""
     best: dict[Cell, Trial] = {}
     for run in runs:
-        for trial in comparison.reported(run):
+        for trial in run.reported:
             if trial.epochs == run.epochs and (
                 trial.cell not in best or trial.score < best[trial.cell].score
             ):

@@ -29,7 +29,6 @@ from surrogate_nas.report.reading import (
     StudyResult,
     clock,
     results_of,
-    rows_of_run,
     run_row,
 )
 
@@ -175,8 +174,8 @@ def _add_run(
     client.log_batch(identity, params=params)
     best = comparison.anytime(run).score.tolist() if run.trials else []
     rows = [
-        row | {"best_score": score}
-        for row, score in zip(rows_of_run(comparison, run), best, strict=True)
+        run.row(trial) | {"best_score": score}
+        for trial, score in zip(run.trials, best, strict=True)
     ]
     last = rows[-1]["finished"] if rows else 0.0
     end = {"index": len(rows), "finished": last}

@@ -172,7 +172,7 @@ def _showing(study: Study, shown: Callable[[Run, Anytime], Values]) -> _Historie
     for name, runs in study.histories.items():
         values[name] = []
         for run, history in runs:
-            reported = study.comparison.reported(run)
+            reported = run.reported
             has_answer = np.isfinite(history.score) & np.array(
                 [reported[i].feasible for i in history.best]
             )

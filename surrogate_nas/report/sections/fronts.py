@@ -110,7 +110,7 @@ def plane_of(study: Study) -> Plane | None:
     axes = Axis.of(objective, 0), Axis.of(objective, 1)
     units = np.array([axis.unit for axis in axes])
     reached = {
-        name: [comparison.vectors(run)[:, :2] / units for run in study.feasible[name]]
+        name: [run.vectors()[:, :2] / units for run in study.feasible[name]]
         for name in study.result.standings
         if study.feasible.get(name)
     }
@@ -390,7 +390,7 @@ def _draw_plane(width: float, study: Study) -> Canvas:
 def _regrets(path: LambdaPath, name: str) -> Curve:
     steps = [(step.key, step.regrets(name)) for step in path.steps]
     values, samples = zip(
-        *((value, regrets) for value, regrets in steps if regrets is not None),
+        *((value, regrets) for value, regrets in steps if len(regrets)),
         strict=True,
     )
     ends = np.array([interval(sample[:, None]) for sample in samples])[:, :, 0]

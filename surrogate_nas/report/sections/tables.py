@@ -104,10 +104,10 @@ def summary_table(comparison: Comparison, styles: dict[str, Style]) -> Table:
 def _scores(comparison: Comparison, name: str, decimals: int) -> list[Content]:
     summary = comparison.summary(name)
     regrets = comparison.regrets(name)
-    optimism = comparison.optimism(name)
     overtuning = comparison.problem_result.overtuning(name)
-    if summary is None:
-        more = (optimism is not None) + len(_OVERTUNING) * comparison.tells_overtuning
+    draws = comparison.objective.draws
+    if not len(regrets):
+        more = draws + len(_OVERTUNING) * comparison.tells_overtuning
         return [NO_CELL, *[NOTHING] * (4 + more)]
     single = len(comparison.feasible_runs_of(name)) == 1
     between = " – ".join(fixed(end, decimals) for end in summary.ci95 or ())
@@ -115,9 +115,9 @@ def _scores(comparison: Comparison, name: str, decimals: int) -> list[Content]:
         f"{fixed(summary.mean, decimals)}{'' if single else f' ± {fixed(summary.std, decimals)}'}",
         NOTHING if single else fixed(summary.iqm, decimals),
         between or NOTHING,
-        NOTHING if regrets is None else fixed(float(regrets.mean()), decimals),
-        NOTHING if regrets is None else fixed(float(np.median(regrets)), decimals),
-        *([] if optimism is None else [fixed(float(optimism.mean()), decimals)]),
+        fixed(float(regrets.mean()), decimals),
+        fixed(float(np.median(regrets)), decimals),
+        *([fixed(float(comparison.optimism(name).mean()), decimals)] if draws else []),
         *(
             []
             if overtuning is None
@@ -143,7 +143,7 @@ def summary_notes(comparison: Comparison) -> list[str]:
     objective, optimum = comparison.objective, comparison.optimum
     several = objective.parts > 1
     runs = [run for name in comparison.strategies for run in comparison.runs_of(name)]
-    infeasible = sum(not comparison.answer(run).feasible for run in runs)
+    infeasible = sum(not run.is_feasible for run in runs)
     score = (
         f"The score: {MISSED[0].lower()}{MISSED[1:]}"
         if several

@@ -1,0 +1,83 @@
+"""One door to what a folder holds: a search, a comparison, a suite, or a path over λ."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from surrogate_nas.benchmarks import Benchmark
+from surrogate_nas.core.arguments import checked
+from surrogate_nas.core.errors import UserError
+from surrogate_nas.results.api import read_comparison, stored_suite
+from surrogate_nas.results.comparison import Comparison
+from surrogate_nas.results.lambda_path import LambdaPath, read_lambda_path, steps_in
+from surrogate_nas.results.suite import SuiteResult
+from surrogate_nas.runs.run import Run
+from surrogate_nas.runs.store import PLAN, PROBLEMS
+
+
+@checked
+def read(
+    folder: str | Path,
+    *,
+    against: Sequence[str | Path] = (),
+    benchmark: str | Benchmark | None = None,
+    verify: bool = False,
+) -> Run | Comparison | SuiteResult | LambdaPath:
+    """Read what a folder holds, finished or not, as the call returned it that made it.
+
+    Args:
+        folder: What was ``folder=`` of `surrogate_nas.search`, `surrogate_nas.compare`,
+            `surrogate_nas.run_suite` or `surrogate_nas.lambda_path`, or ``--out``.
+        against: Further such folders of comparisons or of suites, whose runs are added to those of
+            the first one. Of a strategy that did different things in two folders, each has the
+            folder's name behind its own.
+        benchmark: The benchmark again, opened or by name, where it has no name or opening it runs a
+            file of yours: a name that is read from a folder never loads code.
+        verify: Whether all scores are looked up again, not the best of each run alone.
+
+    Returns:
+        A `Run` where the folder holds one run of one strategy, else a `Comparison`, `SuiteResult`
+        or `LambdaPath`.
+
+    Raises:
+        UserError: There is no such folder, it holds no study, no finished run yet, or damaged ones;
+            or its benchmark cannot be opened or contradicts a score.
+
+    Example:
+        >>> import surrogate_nas as sn
+        >>> from tempfile import TemporaryDirectory
+        >>> with TemporaryDirectory() as folder:
+        ...     run = sn.search("fashion", "random", budget=20, folder=folder)
+        ...     again = read(folder)
+        >>> again == run, again.curves().equals(run.curves())
+        (True, True)
+    """
+    found = stored(folder, against=against, benchmark=benchmark, verify=verify)
+    if isinstance(found, Comparison) and found.is_single:
+        return found.finished_runs[0]
+    return found
+
+
+def stored(
+    folder: str | Path,
+    *,
+    against: Sequence[str | Path] = (),
+    benchmark: str | Benchmark | None = None,
+    verify: bool = False,
+) -> Comparison | SuiteResult | LambdaPath:
+    """Read what a folder holds as `read` does, a search as the comparison of one run."""
+    folder = Path(folder)
+    if (folder / PLAN).is_file() or (folder / PROBLEMS).is_dir():
+        return stored_suite(folder, against=against, benchmark=benchmark, verify=verify)
+    if steps_in(folder) and not against:
+        return read_lambda_path(folder, benchmark=benchmark)
+    if not (folder / "experiment.json").is_file():
+        state = "is a file" if folder.exists() else "does not exist"
+        raise UserError(
+            f"{folder} {'holds no results' if folder.is_dir() else state}. Name the folder of a"
+            " search, a comparison, a suite or a path over λ (folder=, --out)."
+        )
+    found = read_comparison(folder, against=against, benchmark=benchmark, verify=verify)
+    return replace(found, folder=folder)
