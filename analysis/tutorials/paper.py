@@ -206,8 +206,10 @@ cells = np.arange(10, 101)
 for axes, (policy, each) in zip(panels, seen.items(), strict=True):
     for name in STRATEGIES:
         curves = (
-            np.array([each.anytime(run).score[cells - 1] for run in each.runs_of(name)])
-            - each.optimum
+            each.curves()
+            .query("strategy == @name")
+            .pivot(index="run", columns="evaluations", values="regret")[cells]
+            .to_numpy()
         )
         axes.plot(cells, 100 * curves.mean(axis=0), label=name)
     title = {

@@ -183,8 +183,10 @@ figure, axes = plt.subplots(figsize=(7, 3.6), layout="constrained")
 cells = np.arange(10, 101)
 for name in made.strategies:
     curves = (
-        np.array([made.anytime(run).score[cells - 1] for run in made.runs_of(name)])
-        - made.optimum
+        made.curves()
+        .query("strategy == @name")
+        .pivot(index="run", columns="evaluations", values="regret")[cells]
+        .to_numpy()
     )
     mean, half = curves.mean(axis=0), 1.96 * curves.std(axis=0) / np.sqrt(len(curves))
     axes.plot(cells, mean, label=name)

@@ -20,6 +20,7 @@ from typing import Self
 
 import numpy as np
 
+from surrogate_nas.core.errors import unknown
 from surrogate_nas.objective import Objective
 from surrogate_nas.runs.problem import Problem
 from surrogate_nas.runs.scale import Reference, checkpoints, noise_of, reference_of
@@ -197,7 +198,12 @@ class ProblemResult:
 
         0 is the optimum, 1 what random sampling is expected to reach with the whole budget; a run
         that failed or found no feasible cell has `Reference.ceiling`.
+
+        Raises:
+            UserError: The strategy is not compared.
         """
+        if strategy not in self._regrets:
+            raise unknown("strategy", strategy, self._regrets)
         return self._regrets[strategy]
 
     def at(self, strategy: str, fraction: float = 1.0) -> Values:
