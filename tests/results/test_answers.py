@@ -9,6 +9,7 @@ import pytest
 import surrogate_nas as sn
 from surrogate_nas.report.export import EXPORTS
 from surrogate_nas.space.trial import TrialValues
+from tests.runs.test_confirm import Noisy
 
 NAMES = ["random", "evolution"]
 TWO = "valid_error, params"
@@ -136,7 +137,7 @@ def test_one_objective_has_an_incumbent_and_no_front(drawn):
 
 def test_the_search_of_several_objectives_prints_its_front(snas):
     arguments = ("search", "fashion", "--objective", TWO, "--budget", 20)
-    ended = snas(*arguments, "--strategy", "random")
+    ended = snas(*arguments, "--strategy", "random", "--json")
     run = sn.search("fashion", "random", TWO, budget=20)
     assert ended.json["best"]["cell"] is None and ended.json["best"]["feasible"]
     assert [row["cell"] for row in ended.json["front"]] == [
@@ -259,7 +260,7 @@ def test_frames_are_the_tables_that_are_exported(kind, request, tmp_path):
 
 
 def test_a_confirmation_is_a_frame():
-    run = sn.search("fashion", "random", budget=12, seed_policy="draw", confirm="2x2")
+    run = sn.search(Noisy(), "random", budget=12, confirm="2x3")
     found = run.confirmed
     assert (
         found.to_frame().role.tolist()[0] == "winner" and "<td" in found._repr_html_()
