@@ -207,7 +207,7 @@ def test_a_field_that_cannot_be_is_refused_though_its_seal_is_right(
 
 def test_lines_follow_the_fields_and_their_types():
     names = {field.name for field in fields(Run)}
-    names -= {"strategy", "run", "trials", "known", "confirmed"}
+    names -= {"strategy", "run", "trials", "known", "confirmed", "objective"}
     assert {*EndLine.__struct_fields__} - {"end"} == names
     cell = sn.load("analog-cifar10").space[11]
     trial = Trial(
