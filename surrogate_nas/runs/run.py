@@ -568,7 +568,7 @@ class Run:
                     best = t.score
                     shown.insert(0, t)
         heads = ("trial", "cell", "score", "L", "λR")
-        rows = [(t.index + 1, t.cell, t.score, t.loss, t.penalty) for t in shown]
+        rows = [(t.index + 1, t.cell.text, t.score, t.loss, t.penalty) for t in shown]
         title = f"{self.strategy}, run {self.run}"
         return html_table(title, heads, rows, " ".join(self.sentences))
 
