@@ -54,6 +54,7 @@ from surrogate_nas.training import train as train
 from surrogate_nas.training.hardware import Protocol as Protocol
 from surrogate_nas.training.hardware import measure as measure
 from surrogate_nas.training.losses import Loss as Loss
+from surrogate_nas.training.proxies.score import proxy_scores as proxy_scores
 from surrogate_nas.training.tasks import Environment as Environment
 from surrogate_nas.training.tasks import Schedule as Schedule
 from surrogate_nas.training.tasks import split_images as split_images

@@ -61,14 +61,14 @@ def make_proxies(plan: Plan, out: Path, workers: int = 1) -> dict[str, Any]:
 
 def _scores(plan: Plan, jobs: Sequence[Job]) -> list[Entry]:
     """The scores of some cells, in this process."""
-    from surrogate_nas.training.proxies.score import score
+    from surrogate_nas.training.proxies.score import proxy_scores
 
     task = task_named(plan.task)
     space = plan.cells
     entries = []
     for job in jobs:
         started = time.process_time()
-        scores = score(space[job.cell], space, task, seed=job.seed, batch=BATCH)
+        scores = proxy_scores(space[job.cell], space, task, seed=job.seed, batch=BATCH)
         seconds = time.process_time() - started
         entries.append({"job": list(job), "scores": scores, "seconds": seconds})
     return entries

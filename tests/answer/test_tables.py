@@ -34,7 +34,7 @@ from surrogate_nas.files import HOME_VARIABLE, Journal
 from surrogate_nas.space import nb201
 from surrogate_nas.tables import CLASS_METRIC, ColumnKey, read_compact
 from surrogate_nas.training import TASKS, task_named, train
-from surrogate_nas.training.proxies.score import score
+from surrogate_nas.training.proxies.score import proxy_scores
 
 TASK = f"{Path(__file__).parents[1].joinpath('tiny_task.py')}:TINY"
 STEPS = f"""
@@ -285,7 +285,7 @@ def test_proxies_of_every_class_make_a_table(tmp_path):
     bench = load(str(out))
     assert card["classes"] == len(bench.space) == 36
     cell = bench.space[5]
-    value = score(cell, bench.space, task_named(TASK), seed=0, batch=64)["snip"]
+    value = proxy_scores(cell, bench.space, task_named(TASK), seed=0, batch=64)["snip"]
     assert bench.query(cell, "snip@tiny") == pytest.approx(value, rel=1e-6)
     joined = load(f"live:{TASK}/macro", with_=[out])
     assert bench.metric("snip@tiny").larger_is_better and joined.metric("snip@tiny")

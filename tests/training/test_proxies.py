@@ -34,7 +34,7 @@ from surrogate_nas.training.proxies.score import (
     jacob_cov,
     naswot,
     of_loss,
-    score,
+    proxy_scores,
     synflow,
 )
 
@@ -110,7 +110,7 @@ def test_naswot_and_jacob_cov_prefer_examples_that_differ():
 def test_scores_repeat_heed_the_seed_and_are_finite_for_every_kind_of_cell(space):
     task = task_named(TASK)
     every = [
-        score(space.parse(text), space, task)
+        proxy_scores(space.parse(text), space, task)
         for text in (DEAD, PATH, str(space.reference))
     ]
     assert all(
@@ -119,8 +119,8 @@ def test_scores_repeat_heed_the_seed_and_are_finite_for_every_kind_of_cell(space
     )
     assert (
         every[1]
-        == score(space.parse(PATH), space, task)
-        != score(space.parse(PATH), space, task, seed=1)
+        == proxy_scores(space.parse(PATH), space, task)
+        != proxy_scores(space.parse(PATH), space, task, seed=1)
     )
     for proxy in ("synflow", "naswot", "jacob_cov", "zen", "grad_norm", "snip"):
         assert every[0][proxy] < min(every[1][proxy], every[2][proxy]), proxy
@@ -129,7 +129,7 @@ def test_scores_repeat_heed_the_seed_and_are_finite_for_every_kind_of_cell(space
 def test_dead_operations_change_nothing(space):
     task = task_named(TASK)
     twin = PATH.replace("|none~0|+", "|nor_conv_3x3~0|+")
-    assert score(space.parse(PATH), space, task) == score(
+    assert proxy_scores(space.parse(PATH), space, task) == proxy_scores(
         space.parse(twin), space, task
     )
 

@@ -1,7 +1,7 @@
 """Zero-cost proxies: scores of an untrained network, from one batch and a few passes.
 
-`score` gives all of `PROXIES` for one cell; larger promises more. Only live operations are built:
-isomorphic cells have the same scores.
+`surrogate_nas.proxy_scores` gives all of `PROXIES` for one cell; larger promises more. Only live
+operations are built: isomorphic cells have the same scores.
 """
 
 from __future__ import annotations

@@ -207,7 +207,7 @@ def synflow(model: nn.Module, shape: torch.Size) -> float:
     return math.log1p(_products(weights, gradients(output, weights), signed=False))
 
 
-def score(
+def proxy_scores(
     cell: Cell,
     space: Space,
     task: Task,
@@ -220,6 +220,13 @@ def score(
 
     Returns:
         By name, finite; larger promises more.
+
+    Example:
+        >>> import surrogate_nas as sn
+        >>> space, digits = sn.nb201(), sn.task_named("digits")
+        >>> scores = sn.proxy_scores(space[11], space, digits)
+        >>> sorted(scores)[:3]
+        ['fisher', 'grad_norm', 'grasp']
     """
     split = task.data["train"]
     chosen = np.random.default_rng(seed).permutation(len(split.targets))[:batch]
