@@ -32,6 +32,8 @@ from surrogate_nas.results.suite import SuiteResult as SuiteResult
 from surrogate_nas.results.verdict import Verdict as Verdict
 from surrogate_nas.runs.asktell import AskTell as AskTell
 from surrogate_nas.runs.confirm import confirm as confirm
+from surrogate_nas.runs.events import Event as Event
+from surrogate_nas.runs.options import Resources as Resources
 from surrogate_nas.runs.problem import Entry as Entry
 from surrogate_nas.runs.problem import Problem as Problem
 from surrogate_nas.runs.problem import Suite as Suite

@@ -124,12 +124,22 @@ def elsewhere(name):
     """
     fashion = partial(sn.search, "fashion", name)
     if "(" in name:
-        runs = {"options": fashion(SUM, budget=40, simulated_workers=2, run=3)}
+        runs = {
+            "options": fashion(
+                SUM, budget=40, resources=sn.Resources(simulated_workers=2), run=3
+            )
+        }
     else:
         limit = {"subject_to": "params <= 9000", "budget": 60}
-        runs = {"limit": fashion(SUM, **limit, simulated_workers=3, run=1)}
+        runs = {
+            "limit": fashion(
+                SUM, **limit, resources=sn.Resources(simulated_workers=3), run=1
+            )
+        }
         two = "valid_loss, macs"
-        runs["front"] = fashion(two, budget=40, simulated_workers=2, run=2)
+        runs["front"] = fashion(
+            two, budget=40, resources=sn.Resources(simulated_workers=2), run=2
+        )
         if not resolve(name).chooses_epochs:
             sampled = examples_sampled.BENCH
             runs["not listed"] = sn.search(sampled, name, FREE, budget=30, run=4)

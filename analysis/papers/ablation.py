@@ -20,13 +20,12 @@ import numpy as np
 from analysis.papers.common.paper import PaperResult, Row, Summary, Work, joined
 from analysis.papers.common.pictures import COLOURS, Level, Panel, Series, picture
 from analysis.papers.common.ranks import Values
+from surrogate_nas import Event, search
 from surrogate_nas.benchmarks import load
 from surrogate_nas.core.numbers import ROUNDING
 from surrogate_nas.objective import Objective
-from surrogate_nas.results.api import search
 from surrogate_nas.runs.problem import bind
 from surrogate_nas.space import Space
-from surrogate_nas.space.trial import Trial
 from surrogate_nas.strategies import StrategyEntry, strategy_entry
 from surrogate_nas.strategies.bo.strategy import (
     BayesianOptimisation,
@@ -241,11 +240,11 @@ def until_optimum(job: tuple[str, str, int]) -> int:
     threshold = optimum + ROUNDING * max(abs(optimum), 1.0)
     hits: list[int] = []
 
-    def watch(trials: Sequence[Trial]) -> bool:
-        for trial in trials:
+    def watch(event: Event) -> None:
+        for trial in event.trials:
             if trial.feasible and trial.score <= threshold:
                 hits.append(trial.index + 1)
-        return bool(hits)
+                event.stop()
 
     search(
         objective.benchmark,

@@ -25,9 +25,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from analysis.papers.common.paper import PaperResult, Row, Work
+from surrogate_nas import Resources, compare
 from surrogate_nas.core.errors import UserError
 from surrogate_nas.core.extras import need
-from surrogate_nas.results.api import compare
 from surrogate_nas.results.comparison import Comparison
 from surrogate_nas.runs.run import Run
 from surrogate_nas.runtime.engines import run_jobs
@@ -107,9 +107,9 @@ def autokeras(work: Work) -> PaperResult:
         runs=work.runs or 1,
         budget_seconds=SECONDS,
         seed=SEED,
-        workers=work.workers,
+        resources=Resources(workers=work.workers),
         folder=work.folder / "comparison",
-        progress=work.progress,
+        callback=lambda event: work.progress(event.done, event.total),
     )
     jobs = {AUTOKERAS: comparison}
     settings = {"task": task.digest, "seconds": SECONDS, "seed": SEED}

@@ -46,13 +46,12 @@ from analysis.papers.common.pictures import (
 )
 from analysis.papers.common.ranks import Values
 from analysis.papers.common.searches import DATA_SETS
+from surrogate_nas import Event, search
 from surrogate_nas.benchmarks import load
 from surrogate_nas.benchmarks.base import SeedPolicy
 from surrogate_nas.core.numbers import share
 from surrogate_nas.objective import Objective
-from surrogate_nas.results.api import search
 from surrogate_nas.space import listed
-from surrogate_nas.space.trial import Trial
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -202,11 +201,14 @@ def run_until_found(job: tuple[str, SeedPolicy, str, int, int]) -> UntilOptimum:
     optimum = errors.min()
     hits: list[int] = []
 
-    def watch(trials: Sequence[Trial]) -> bool:
+    def watch(event: Event) -> None:
         hits.extend(
-            trial.index + 1 for trial in trials if errors[trial.cell.index] == optimum
+            trial.index + 1
+            for trial in event.trials
+            if errors[trial.cell.index] == optimum
         )
-        return bool(hits) and (policy == "mean" or trials[-1].index + 1 >= GIVEN)
+        if hits and (policy == "mean" or event.trials[-1].index + 1 >= GIVEN):
+            event.stop()
 
     result = search(
         objective.benchmark,

@@ -120,7 +120,12 @@ assert len(run.trials) == 100
 # %%
 CONTESTANTS = [f"{FILE}:Restless", f"{FILE}:Restless(keep=1)", "evolution", "random"]
 made = sn.compare(
-    "fashion", CONTESTANTS, runs=10, budget=100, workers=2, folder=FOLDER / "comparison"
+    "fashion",
+    CONTESTANTS,
+    runs=10,
+    budget=100,
+    folder=FOLDER / "comparison",
+    resources=sn.Resources(workers=2),
 )
 regret = {name: made.regrets(name).mean() for name in made.strategies}
 for name in made.strategies:
@@ -160,7 +165,12 @@ assert min(test.p_holm for test in tests.values()) > 0.05
 
 # %%
 made = sn.compare(
-    "fashion", CONTESTANTS, runs=20, budget=100, workers=2, folder=FOLDER / "comparison"
+    "fashion",
+    CONTESTANTS,
+    runs=20,
+    budget=100,
+    folder=FOLDER / "comparison",
+    resources=sn.Resources(workers=2),
 )
 means = {name: made.regrets(name).mean() for name in made.strategies}
 for name, mean in means.items():

@@ -16,12 +16,13 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib import import_module
+from itertools import groupby
 from os import _exit as end_process
 from types import FrameType
 from typing import Annotated, Any, NoReturn
 
 import typer
-from typer.core import TyperGroup
+from typer.core import TyperCommand, TyperGroup
 
 from surrogate_nas.cli.output import in_a_line, note
 from surrogate_nas.core.deprecation import REMOVAL
@@ -114,6 +115,19 @@ _COMMANDS = {
 }
 
 
+class Panelled(TyperCommand):
+    """A command whose help has parameters under headings."""
+
+    def format_options(self, ctx: Any, formatter: Any) -> None:
+        """Write the list."""
+        from surrogate_nas.cli.options import heading
+
+        parameters = sorted(self.get_params(ctx), key=heading)
+        for title, own in groupby(parameters, heading):
+            with formatter.section(title):
+                formatter.write_dl([p.get_help_record(ctx) for p in own])
+
+
 class Panels(TyperGroup):
     """Commands under the headings of `PANELS`."""
 
@@ -131,7 +145,7 @@ class Panels(TyperGroup):
         group = command
         if not isinstance(command, typer.Typer):
             group = typer.Typer(add_completion=False)
-            group.command(cmd_name)(command)
+            group.command(cmd_name, cls=Panelled)(command)
         group.rich_markup_mode = None
         for info in group.registered_commands:
             _explain(info.callback)

@@ -17,12 +17,7 @@ from surrogate_nas.core.errors import UserError
 from surrogate_nas.core.registry import split_outside
 from surrogate_nas.objective import Objective
 from surrogate_nas.report.reading import kind_of
-from surrogate_nas.runs.options import (
-    OBJECTIVE_OPTIONS,
-    OPTIONS,
-    ObjectiveOptions,
-    Options,
-)
+from surrogate_nas.runs.options import ObjectiveOptions, Options, Resources
 from surrogate_nas.runs.problem import bind
 from surrogate_nas.space import Cell, ChoiceSpace, Space
 from surrogate_nas.space.base import cell_written
@@ -103,35 +98,39 @@ class _Shared(Struct, kw_only=True):
             " a suite says."
         ),
     ] = None
-    workers: Annotated[
-        int | None,
-        "How many jobs at once; if left out, one or two processes, or all that a cluster takes.",
-    ] = None
-    engine: Annotated[
-        str,
-        (
-            "Where jobs are done: processes, dask[:ADDRESS], ray[:ADDRESS], slurm[:OPTIONS], or"
-            " FILE.py:NAME."
-        ),
-    ] = "processes"
 
 
 # without the ranges, which typer would print; `check_struct` checks them
 _PLAIN_TYPES = {
     name: kind
-    for options in (ObjectiveOptions, Options, _Shared)
+    for options in (Options, ObjectiveOptions, _Shared)
     for name, kind in get_type_hints(options).items()
 }
-OF_RUNS = [option for option in OPTIONS if option.name not in ("seed", "n_random")]
-"""The options of the runs of a study, and with those of an objective."""
-OF_ONE_OBJECTIVE = [*OBJECTIVE_OPTIONS, *OF_RUNS]
+_DECLARED = {
+    name: option
+    for options in (Options, ObjectiveOptions, _Shared)
+    for name, option in inspect.signature(options).parameters.items()
+}
+RESOURCES = " ".join(Resources.__struct_fields__)
+OF_AN_OBJECTIVE = "seed_policy search_on_final"
+_HEADINGS = {
+    **dict.fromkeys(("budget", "budget_seconds", "budget_tokens", "target"), "Budget"),
+    **dict.fromkeys(Resources.__struct_fields__, "Resources"),
+    **dict.fromkeys(("out", "against", "serve"), "Stored"),
+}
 
 
-def taking(shared: str, *more: inspect.Parameter) -> Callable[[Command], Command]:
-    """Let ``**options`` of a command stand for shared options, by their names, and for more."""
+def heading(parameter: Any) -> str:
+    """The heading of a parameter in the help of its command."""
+    return _HEADINGS.get(parameter.name, f"{parameter.param_type_name}s".title())
+
+
+def taking(shared: str, more: str = "") -> Callable[[Command], Command]:
+    """Let ``**options`` of a command stand for declared options, by their names: for some before
+    its own, and for more.
+    """
     flags = []
-    of_all = inspect.signature(_Shared).parameters
-    for option in (*map(of_all.__getitem__, shared.split()), *more):
+    for option in map(_DECLARED.__getitem__, f"{shared} {more}".split()):
         kind, text = _PLAIN_TYPES[option.name], option.annotation.__metadata__[-1]
         kind = list[str] if kind == str | Sequence[str] else kind
         flags.append(option.replace(annotation=Annotated[kind, text]))

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from surrogate_nas.results.comparison import Comparison
     from surrogate_nas.results.suite import SuiteResult
+    from surrogate_nas.runs.events import Event
 
 _PIPED_WIDTH = 200
 _TERMINAL_SECONDS = 0.25
@@ -168,6 +169,17 @@ def progress_bar(what: str, every: float = LINE_SECONDS) -> Iterator[ProgressLin
     if is_terminal:
         lines.say()
         _write_over("")
+
+
+def runs_shown(bar: ProgressLines) -> Callable[[Event], None]:
+    """A callback that shows how many runs are done, and how far the present one is."""
+    return lambda event: bar(
+        event.done,
+        event.total,
+        f"{event.strategy}, run {event.run}: {event.trials[-1].index + 1} cells"
+        if event.trials
+        else "",
+    )
 
 
 def _write_over(line: str) -> None:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, BinaryIO
 
 from surrogate_nas.cli.options import (
-    OF_ONE_OBJECTIVE,
+    OF_AN_OBJECTIVE,
     BenchmarkArgument,
     WithOption,
     bound_objective,
@@ -134,15 +134,9 @@ def mcp_server(play: Play) -> MCPServer:
     return server
 
 
-# Options of runs that evaluate several cells at once, or whose strategy may hang
-_OF_WORKERS = (
-    "call_limit simulated_workers parallel in_flight order at_end gpus per_gpu"
-).split()
-
-
 @taking(
-    "objective subject_to budget budget_seconds run seed n_random",
-    *(option for option in OF_ONE_OBJECTIVE if option.name not in _OF_WORKERS),
+    "objective subject_to budget budget_seconds budget_tokens target run seed n_random",
+    f"{OF_AN_OBJECTIVE} hidden threads memory",
 )
 def play(
     bench: BenchmarkArgument,
@@ -175,6 +169,7 @@ def play(
     """
     from surrogate_nas.core.arguments import check_number
     from surrogate_nas.results.play import Play
+    from surrogate_nas.runs.options import Resources
 
     if mcp:
         need("snas play --mcp", "mcp")
@@ -192,6 +187,7 @@ def play(
             name=name,
             blind=blind,
             folder=folder,
+            resources=Resources.out_of(options),
             **options,
         ) as played,
     ):

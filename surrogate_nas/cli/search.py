@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
 from typer import Argument, Option
 
 from surrogate_nas.cli.options import (
-    OF_ONE_OBJECTIVE,
+    OF_AN_OBJECTIVE,
+    RESOURCES,
     BenchmarkArgument,
     WithOption,
     bound_objective,
@@ -32,16 +32,16 @@ from surrogate_nas.files import ProgressLines
 from surrogate_nas.objective import Objective
 from surrogate_nas.results.api import search as run_search
 from surrogate_nas.results.comparison import final_metrics
-from surrogate_nas.runs.options import budget_of
+from surrogate_nas.runs.events import Event
+from surrogate_nas.runs.options import Resources, budget_of
 from surrogate_nas.runs.run import Confirmation, Run
-from surrogate_nas.space.trial import Trial
 from surrogate_nas.stats.summaries import Row
 from surrogate_nas.strategies import known as known_strategies
 
 
 @taking(
-    "objective subject_to budget budget_seconds run seed n_random engine",
-    *OF_ONE_OBJECTIVE,
+    "objective subject_to budget budget_seconds budget_tokens target run seed n_random",
+    f"{OF_AN_OBJECTIVE} hidden {RESOURCES.removeprefix('workers ')}",
 )
 def search(
     bench: BenchmarkArgument,
@@ -120,7 +120,6 @@ def search(
     bound = bound_objective(bench, with_, options)
     cells = budget_of(options["budget"], options["budget_seconds"]).cells
     with progress_bar("cells") as progress:
-        counted = _Counted(progress, cells or 0)
         run = run_search(
             bound.benchmark,
             strategy,
@@ -130,9 +129,8 @@ def search(
             folder=out,
             confirm=confirm,
             against_cell=against_cell,
-            callback=counted,
-            watcher=counted,
-            progress=lambda done, total: progress(done, total, "confirming trainings"),
+            callback=_Counted(progress, cells or 0),
+            resources=Resources.out_of(options),
             **options,
         )
     content = _content(run, bound)
@@ -165,27 +163,21 @@ class _Counted:
     def __init__(self, progress: ProgressLines, total: int) -> None:
         self._progress, self._total = progress, total
         self._done = self._failed = 0
-        self._running: int | None = None
 
-    def __call__(self, trials: Sequence[Trial]) -> None:
-        self._done += len(trials)
-        self._failed += sum(bool(trial.failure) for trial in trials)
-        self._show()
-
-    def running(self, running: int) -> None:
-        """Show how many trainings run now."""
-        self._running = running
-        self._show()
-
-    def _show(self) -> None:
-        failed = f", {self._failed} failed" if self._failed else ""
-        is_shown = self._running is not None and sys.stderr.isatty()
-        detail = f"{self._running} running{failed}" if is_shown else ""
-        self._progress(self._done, self._total, detail)
-
-    def failed(self, cell: str, reason: str) -> None:
-        """Report a failed training in one line."""
-        note(in_a_line(f"{cell}: {reason}"))
+    def __call__(self, event: Event) -> None:
+        """Show how far a search is, and report a failed training in one line."""
+        self._done += len(event.trials)
+        self._failed += sum(bool(trial.failure) for trial in event.trials)
+        for cell, reason in event.failed.items():
+            note(in_a_line(f"{cell}: {reason}"))
+        detail = ""
+        if event.running and sys.stderr.isatty():
+            failed = f", {self._failed} failed" if self._failed else ""
+            detail = f"{event.running} running{failed}"
+        if event.total:
+            self._progress(event.done, event.total, "confirming trainings")
+        else:
+            self._progress(self._done, self._total, detail)
 
 
 def _show_confirmed(confirmed: Confirmation) -> None:

@@ -5,7 +5,6 @@ study, and that report stored results again.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -16,8 +15,8 @@ from typer import Argument
 from surrogate_nas.benchmarks import default, load
 from surrogate_nas.benchmarks.sourced import known as known_benchmarks
 from surrogate_nas.cli.options import (
-    OF_ONE_OBJECTIVE,
-    OF_RUNS,
+    OF_AN_OBJECTIVE,
+    RESOURCES,
     AgainstOption,
     BenchmarkArgument,
     BenchOption,
@@ -38,6 +37,7 @@ from surrogate_nas.cli.output import (
     note,
     present,
     progress_bar,
+    runs_shown,
     say,
     seconds,
     show_table,
@@ -57,13 +57,13 @@ from surrogate_nas.results.lambda_path import lambda_path as run_path
 from surrogate_nas.results.plan import STRATEGIES
 from surrogate_nas.results.plan import plan as planned
 from surrogate_nas.results.suite import TABLES, SuiteResult
-from surrogate_nas.runs.options import budget_of
+from surrogate_nas.runs.options import Resources, budget_of
 from surrogate_nas.runs.problem import SUITES, Problem, Suite, read_suite
 from surrogate_nas.runs.store import PLAN, Store
 from surrogate_nas.strategies import DEFAULTS
 
 
-@taking("workers engine", *(option for option in OF_RUNS if option.name != "target"))
+@taking("", f"budget_tokens hidden {RESOURCES}")
 def suite(
     name: Annotated[
         str,
@@ -114,7 +114,13 @@ def suite(
             if kind_of(path) != "suite":
                 raise UserError(f"{path} holds no results of snas suite.")
         with shown(folder, serve), progress_bar("runs") as progress:
-            result = run_suite(chosen, folder, progress=progress, **options)
+            result = run_suite(
+                chosen,
+                folder,
+                callback=runs_shown(progress),
+                resources=Resources.out_of(options),
+                **options,
+            )
         if earlier:
             result = stored_suite(folder, against=earlier)
         finish(result, folder, json)
@@ -138,8 +144,8 @@ def finish(result: SuiteResult, folder: Path, json: bool) -> None:
 
 
 @taking(
-    "objective subject_to runs budget budget_seconds seed workers engine",
-    *OF_ONE_OBJECTIVE,
+    "objective subject_to runs budget budget_seconds budget_tokens target seed",
+    f"{OF_AN_OBJECTIVE} hidden {RESOURCES}",
 )
 def compare(
     bench: Annotated[
@@ -191,23 +197,13 @@ def compare(
     folder = results_folder(out, "comparison", "compare", name, *asked)
     with opened(against or (), objective=bound) as earlier:
         with shown(folder, serve), progress_bar("runs") as bar:
-            counts = (0, 0)
-
-            def progress(done: int, total: int) -> None:
-                nonlocal counts
-                counts = done, total
-                bar(done, total)
-
-            def within(strategy: str, run: int, trials: Sequence[Any]) -> None:
-                bar(*counts, f"{strategy}, run {run}: {trials[-1].index + 1} cells")
-
             comparison = run_compare(
                 bound.benchmark,
                 entered,
                 bound,
                 folder=folder,
-                progress=progress,
-                callback=within,
+                callback=runs_shown(bar),
+                resources=Resources.out_of(options),
                 **options,
             )
         failures = comparison.failures
@@ -334,7 +330,9 @@ def _rows(strategies: list[dict[str, Any]]) -> list[list[object]]:
     return rows
 
 
-@taking("objective subject_to runs budget seed workers engine", *OF_RUNS)
+@taking(
+    "objective subject_to runs budget budget_tokens target seed", f"hidden {RESOURCES}"
+)
 def lambda_path(
     bench: BenchmarkArgument,
     lambdas: Annotated[
@@ -372,7 +370,8 @@ def lambda_path(
             names(strategies) or list(DEFAULTS),
             lambdas=numbers(lambdas, "λ", float),
             folder=folder,
-            progress=progress,
+            callback=runs_shown(progress),
+            resources=Resources.out_of(options),
             **options,
         )
     content = path.to_json()

@@ -256,8 +256,12 @@ def checked(function: Callable[P, T]) -> Callable[P, T]:
     return check
 
 
-def check_struct(instance: Struct, what: str = "") -> None:
+def check_struct(instance: Struct, what: str = "{}") -> None:
     """Check the fields of a struct against their types and ranges.
+
+    Args:
+        instance: The struct.
+        what: What messages call a field, with ``{}`` for its name and ``{flag}`` for its flag.
 
     Example:
         >>> from typing import Annotated
@@ -273,12 +277,13 @@ def check_struct(instance: Struct, what: str = "") -> None:
     from msgspec.structs import force_setattr
 
     for name, (plain, limits) in _field_types(type(instance)).items():
-        value = check_argument(f"{what}{name}", getattr(instance, name), plain)
+        called = what.format(name, flag=f"--{name.replace('_', '-')}")
+        value = check_argument(called, getattr(instance, name), plain)
         if limits and value is not None:
             check: Callable[..., Any] = (
                 check_number if "above" in limits else check_whole
             )
-            check(f"{what}{name}", value, **limits)
+            check(called, value, **limits)
         force_setattr(instance, name, value)
 
 

@@ -38,12 +38,14 @@ def renamed(**names: str) -> Callable[[Callable[P, T]], Callable[P, T]]:
         def call(*args: Any, **given: Any) -> T:
             for former in [name for name in names if name in given]:
                 name, _, entry = names[former].partition(".")
-                if name in given and not entry:
+                within = given.get(name) or {}
+                if name in given and not (entry and isinstance(within, dict)):
                     raise TypeError(f"{former} is the former name of {name}; give one.")
                 called = function.__qualname__.removesuffix(".__init__")
-                warn_renamed(f"{called}({former}=)", f"{called}({names[former]}=)", 3)
+                present = f"{name}={name.title()}({entry}=)" if entry else f"{name}="
+                warn_renamed(f"{called}({former}=)", f"{called}({present})", 3)
                 value = given.pop(former)
-                given[name] = {**given.get(name, {}), entry: value} if entry else value
+                given[name] = {**within, entry: value} if entry else value
             return function(*args, **given)
 
         return call

@@ -12,12 +12,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 from msgspec import structs
 
 from surrogate_nas.benchmarks import Benchmark, load, reopen
-from surrogate_nas.benchmarks.base import CellLike
+from surrogate_nas.benchmarks.base import CellLike, SeedPolicy
 from surrogate_nas.benchmarks.table import CHARGED
 from surrogate_nas.core.arguments import check_whole, checked
 from surrogate_nas.core.deprecation import renamed
@@ -36,15 +35,16 @@ from surrogate_nas.runs.beginning import (
 )
 from surrogate_nas.runs.confirm import ShapeLike, checked_shape
 from surrogate_nas.runs.confirm import confirm as confirm_best
+from surrogate_nas.runs.events import Callback, as_callback
 from surrogate_nas.runs.ledger import check_run
 from surrogate_nas.runs.ledger import verify as verify_run
 from surrogate_nas.runs.options import (
-    OBJECTIVE_OPTIONS,
+    N_RANDOM,
     USUAL,
     ObjectiveOptions,
-    Options,
+    Resources,
     budget_of,
-    takes_options,
+    recorded,
     unusual,
 )
 from surrogate_nas.runs.problem import (
@@ -60,11 +60,8 @@ from surrogate_nas.runs.run import Run
 from surrogate_nas.runs.runner import (
     NOTHING_PAID,
     Experiment,
-    Progress,
-    Within,
     execute,
 )
-from surrogate_nas.runs.search import Watch
 from surrogate_nas.runs.sources import most_versions
 from surrogate_nas.runs.store import (
     NUMBERS,
@@ -77,8 +74,6 @@ from surrogate_nas.runs.store import (
     provenance,
     resumed,
 )
-from surrogate_nas.runs.workers import Watcher
-from surrogate_nas.runtime.engines import check_engine
 from surrogate_nas.space import Cell
 from surrogate_nas.stats.summaries import Row
 from surrogate_nas.strategies import (
@@ -94,8 +89,18 @@ _Names = dict[tuple[Path, str], str]
 _SuiteRuns = tuple[Suite, Mapping[str, Comparison]]
 
 
+takes_former_names = renamed(
+    first_cells="n_random",
+    workers="resources.workers",
+    engine="resources.engine",
+    call_limit_seconds="resources.call_limit",
+    simulated_workers="resources.simulated_workers",
+    progress="callback",
+)
+
+
+@takes_former_names
 @checked
-@takes_options(*OBJECTIVE_OPTIONS, without=("seed", "n_random"))
 def search(
     benchmark: str | Benchmark,
     strategy: StrategyLike = "bo",
@@ -104,19 +109,21 @@ def search(
     subject_to: str | None = None,
     budget: int | None = None,
     budget_seconds: float | None = None,
+    budget_tokens: int | None = None,
+    target: float | None = None,
     run: int = 0,
     seed: int = 0,
     first: FirstLike = (),
     n_random: int | None = None,
     known: str | Path | None = None,
-    engine: str = "processes",
     folder: str | Path | None = None,
     confirm: ShapeLike | None = None,
     against_cell: CellLike | None = None,
-    callback: Watch | None = None,
-    watcher: Watcher | None = None,
-    progress: Progress | None = None,
-    **options: Any,
+    callback: Callback | None = None,
+    resources: Resources | None = None,
+    seed_policy: SeedPolicy | None = None,
+    search_on_final: str | Sequence[str] = (),
+    hidden: bool = False,
 ) -> Run:
     """Run one strategy once. The run is the same as number `run` of a comparison with the same
     `seed`, `first` and `n_random`.
@@ -131,6 +138,9 @@ def search(
             all feasible ones.
         budget: The most evaluations; 150 if no budget is given.
         budget_seconds: The most simulated seconds.
+        budget_tokens: The most tokens that an external program may report; an answer that passes it
+            does not count.
+        target: The score at which the run ends, as the search sees it, if the cell is feasible.
         run: The number of the run.
         seed: The root of all randomness.
         first: A list of cells that are asked for before all others, by text or index, or of files
@@ -140,20 +150,20 @@ def search(
         known: A CSV file of what was trained before, with the columns ``cell``, the metrics that
             the objective reads, and ``epochs`` where not all are of its own. The strategy is told
             it first; it is not charged and is no trial, so never the answer.
-        engine: Where cells are trained in parallel: a key of
-            `surrogate_nas.runtime.engines.ENGINES`, behind a colon its place.
         folder: Where the run is stored as it is made, as a comparison's is; the same call goes on
             from there after an interruption. None keeps it in memory.
         confirm: Such as ``3x5`` or ``(3, 5)``: the best three cells are trained with five fresh
             seeds each, which is not charged to the budget (`surrogate_nas.runs.confirm`).
         against_cell: A cell of your own, its text or its index, that the confirmed one must beat;
             None for the first of `first`.
-        callback: Called with the new trials after each evaluation; ends the run by returning True.
-        watcher: While cells are trained in parallel, its ``running`` is called with the number of
-            trainings that run, and its ``failed`` with the cell and the reason of each training
-            that fails (`surrogate_nas.runs.workers.Watcher`).
-        progress: Called with (trainings done, trainings in all) while cells are confirmed.
-        **options: See ``Options``.
+        callback: Called with an `Event` after each evaluation, when the number of running trainings
+            changes, when a training fails, and after each confirming training. ``event.stop()``
+            ends the run.
+        resources: Where cells are trained and how many at once (`Resources`).
+        seed_policy: What searches see: ``mean``, the mean over training seeds, or ``draw``, one
+            drawn seed of each cell (reports use the mean); None for the objective's own policy.
+        search_on_final: Final metrics, such as a robust error, that this study searches on.
+        hidden: Whether strategies are denied what is known for free.
 
     Returns:
         The run: its ``trials`` in the order of finishing, as ``incumbent`` the one of the lowest
@@ -187,15 +197,19 @@ def search(
         [11]
     """
     run = check_whole("run", run)
-    bound = bind(benchmark, objective, subject_to, ObjectiveOptions.out_of(options))
+    given, callback = Resources.of(resources), as_callback(callback)
+    if given.workers not in (None, 1):
+        raise UserError(
+            "A search is one run: for several trainings at once give parallel, not workers."
+        )
+    policy = ObjectiveOptions(seed_policy=seed_policy, search_on_final=search_on_final)
+    bound = bind(benchmark, objective, subject_to, policy)
     beginning = read_beginning(bound, first, known)
     if confirm is not None and against_cell is None and beginning.first:
         against_cell = beginning.first[0]
     shape = checked_shape(bound, confirm, against_cell)
-    given = Options(**options)
     if given.order is None and (given.parallel > 1 or given.devices):
-        options["order"] = "finished"
-    check_engine(engine, options.get("parallel"))
+        given = structs.replace(given, order="finished")
     if n_random is None:
         n_random = usual_n_random(bound.benchmark)
     path = None if folder is None else Path(folder)
@@ -209,17 +223,12 @@ def search(
         folder=path,
         seed=seed,
         n_random=n_random,
-        **options,
+        budget_tokens=budget_tokens,
+        target=target,
+        hidden=hidden,
+        **structs.asdict(given),
     )
-    made: Run
-    (made,) = execute(
-        [experiment],
-        engine="processes" if experiment.options.in_flight is None else engine,
-        within=None
-        if callback is None
-        else lambda _strategy, _run, trials: callback(trials),
-        watcher=watcher,
-    ).values()
+    made: Run = next(iter(execute([experiment], callback).values()))
     if made.failure:
         raise UserError(made.failure)
     if not made.trials:
@@ -230,18 +239,16 @@ def search(
             made,
             *shape,
             against=against_cell,
-            progress=progress,
-            options=experiment.options,
-            engine=engine,
+            callback=callback,
+            resources=experiment.options,
             store=None if path is None else Store(path),
         )
         made = replace(made, confirmed=confirmed)
     return replace(made, objective=experiment.objective)
 
 
-@renamed(first_cells="n_random")
+@takes_former_names
 @checked
-@takes_options(*OBJECTIVE_OPTIONS)
 def compare(
     benchmark: str | Benchmark,
     strategies: StrategiesLike,
@@ -251,12 +258,16 @@ def compare(
     runs: int = 10,
     budget: int | None = None,
     budget_seconds: float | None = None,
-    workers: int | None = None,
-    engine: str = "processes",
+    budget_tokens: int | None = None,
+    target: float | None = None,
+    seed: int = 0,
+    n_random: int = N_RANDOM,
     folder: str | Path | None = None,
-    progress: Progress | None = None,
-    callback: Within | None = None,
-    **options: Any,
+    callback: Callback | None = None,
+    resources: Resources | None = None,
+    seed_policy: SeedPolicy | None = None,
+    search_on_final: str | Sequence[str] = (),
+    hidden: bool = False,
 ) -> Comparison:
     """Compare strategies under one objective, resuming what a folder already holds.
 
@@ -271,16 +282,21 @@ def compare(
         runs: How many seeds.
         budget: The most evaluations of a run; 150 if no budget is given.
         budget_seconds: The most simulated seconds of a run.
-        workers: How many runs at once; None for one, or for as many as a cluster takes.
-        engine: Where they are made: a key of `surrogate_nas.runtime.engines.ENGINES`, behind a
-            colon its place, such as ``dask:tcp://HOST:8786``. Results depend neither on it nor on
-            `workers`.
+        budget_tokens: The most tokens that an external program may report in one run; an answer
+            that passes it does not count.
+        target: The score at which a run ends, as its search sees it, if the cell is feasible.
+        seed: The root of all randomness.
+        n_random: The number of random cells that every strategy of a run observes first.
         folder: Where results are stored; None keeps them in memory. Given again with more
             strategies, runs or a larger budget, only what is missing is made.
-        progress: Called with (runs done, runs in all).
-        callback: Called with (strategy, run, new trials) after each evaluation, where there is one
-            worker.
-        **options: See ``Options``.
+        callback: Called with an `Event` at the beginning and when a run ends, and, where runs are
+            made one after another on this machine, after each evaluation. There, ``event.stop()``
+            ends the run; elsewhere it has no effect.
+        resources: How many runs at once, where, and what each may take (`Resources`).
+        seed_policy: What searches see: ``mean``, the mean over training seeds, or ``draw``, one
+            drawn seed of each cell (reports use the mean); None for the objective's own policy.
+        search_on_final: Final metrics, such as a robust error, that this study searches on.
+        hidden: Whether strategies are denied what is known for free.
 
     Returns:
         Every finished run, with scores, exact regrets, tables and a report.
@@ -298,20 +314,23 @@ def compare(
         ... )  # distances from the table's optimum
         True
     """
+    given, callback = Resources.of(resources), as_callback(callback)
     path = None if folder is None else Path(folder)
-    bound = bind(benchmark, objective, subject_to, ObjectiveOptions.out_of(options))
+    policy = ObjectiveOptions(seed_policy=seed_policy, search_on_final=search_on_final)
     experiment = Experiment(
-        resumed(bound, path),
+        resumed(bind(benchmark, objective, subject_to, policy), path),
         strategies,
         runs,
         budget_of(budget, budget_seconds),
         folder=path,
-        **options,
+        seed=seed,
+        n_random=n_random,
+        budget_tokens=budget_tokens,
+        target=target,
+        hidden=hidden,
+        **structs.asdict(given),
     )
-    all_runs = experiment.execute(
-        workers=workers, engine=engine, progress=progress, within=callback
-    )
-    return compared(experiment, all_runs)
+    return compared(experiment, experiment.execute(callback=callback))
 
 
 def compared(experiment: Experiment, runs: Sequence[Run]) -> Comparison:
@@ -320,16 +339,16 @@ def compared(experiment: Experiment, runs: Sequence[Run]) -> Comparison:
     return Comparison(experiment.objective, experiment.describe() | origin, runs)
 
 
+@takes_former_names
 @checked
-@takes_options(without=("seed", "n_random", "target"))
 def run_suite(
     suite: Suite | str,
     folder: str | Path | None = None,
     *,
-    workers: int | None = None,
-    engine: str = "processes",
-    progress: Progress | None = None,
-    **options: Any,
+    budget_tokens: int | None = None,
+    callback: Callback | None = None,
+    resources: Resources | None = None,
+    hidden: bool = False,
 ) -> SuiteResult:
     """Make every run that a folder does not hold yet, and read all of them.
 
@@ -338,10 +357,13 @@ def run_suite(
             ``standard``, a TOML file.
         folder: Each problem is kept in ``problems/NAME`` of it, as ``snas compare`` keeps one; None
             keeps all in memory.
-        workers: How many runs at once; the results do not depend on it.
-        engine: Where they are made: a key of `surrogate_nas.runtime.engines.ENGINES`.
-        progress: Called with (runs done, runs in all).
-        **options: See ``Options``.
+        budget_tokens: The most tokens that an external program may report in one run; an answer
+            that passes it does not count.
+        callback: Called with an `Event` at the beginning and when a run ends, and, where runs are
+            made one after another on this machine, after each evaluation. There, ``event.stop()``
+            ends the run; elsewhere it has no effect.
+        resources: How many runs at once, where, and what each may take (`Resources`).
+        hidden: Whether strategies are denied what is known for free.
 
     Raises:
         UserError: A problem asks for what its benchmark cannot give, the folder holds another
@@ -366,9 +388,11 @@ def run_suite(
         >>> result.means().shape, result.failures  # problems × strategies
         ((2, 2), [])
     """
-    check_engine(engine, workers)
+    given = structs.asdict(Resources.of(resources))
+    callback = as_callback(callback)
     suite = read_suite(suite) if isinstance(suite, str) else suite
-    suite = replace(suite, options=unusual({**suite.options, **options}))
+    own = unusual({**given, "budget_tokens": budget_tokens, "hidden": hidden})
+    suite = replace(suite, options={**suite.options, **own})
     path = None if folder is None else Path(folder)
     opened, skipped = _opened(suite, path)
     suite = replace(suite, not_run=skipped)
@@ -383,14 +407,7 @@ def run_suite(
         if path is not None:
             Store(path).write_json(PLAN, _plan(suite, opened))
 
-    traces_by_key = execute(
-        opened,
-        workers=workers,
-        engine=engine,
-        progress=progress,
-        begun=begun,
-        keep=_trace,
-    )
+    traces_by_key = execute(opened, callback, begun=begun, keep=_trace)
     problems = {problem.name: problem for problem in suite.problems}
     results = []
     for experiment in opened:
@@ -472,7 +489,7 @@ def _plan(suite: Suite, opened: Sequence[Experiment]) -> Row:
             for written in [strategy_entry(entry.strategy).written]
         ],
         "not_run": suite.not_run_rows,
-    } | ({"options": suite.options} if suite.options else {})
+    } | ({"options": options} if (options := recorded(suite.options)) else {})
 
 
 def _bound(problem: Problem) -> Objective:

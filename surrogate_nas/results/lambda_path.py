@@ -15,21 +15,21 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import groupby, pairwise
 from pathlib import Path
-from typing import Any
 
 import numpy as np
+from msgspec import structs
 
 from surrogate_nas.benchmarks import Benchmark, load
 from surrogate_nas.core.arguments import check_number, checked
-from surrogate_nas.core.deprecation import renamed
 from surrogate_nas.core.errors import UserError
 from surrogate_nas.objective import Expression, Objective, parse
 from surrogate_nas.objective.expression import Term, exact
-from surrogate_nas.results.api import compared, read_comparison
+from surrogate_nas.results.api import compared, read_comparison, takes_former_names
 from surrogate_nas.results.comparison import STEP, Comparison, StudyResult
 from surrogate_nas.results.verdict import joined
-from surrogate_nas.runs.options import budget_of, takes_options
-from surrogate_nas.runs.runner import Experiment, Progress, execute
+from surrogate_nas.runs.events import Callback, as_callback
+from surrogate_nas.runs.options import N_RANDOM, Resources, budget_of
+from surrogate_nas.runs.runner import Experiment, execute
 from surrogate_nas.runs.scale import Frame, frame_of
 from surrogate_nas.runs.store import resumed
 from surrogate_nas.space import listed
@@ -173,9 +173,8 @@ class LambdaPath(StudyResult):
         }
 
 
-@renamed(first_cells="n_random")
+@takes_former_names
 @checked
-@takes_options()
 def lambda_path(
     benchmark: str | Benchmark,
     strategies: StrategiesLike,
@@ -185,11 +184,14 @@ def lambda_path(
     subject_to: str | None = None,
     runs: int = 10,
     budget: int | None = None,
-    workers: int | None = None,
-    engine: str = "processes",
+    budget_tokens: int | None = None,
+    target: float | None = None,
+    seed: int = 0,
+    n_random: int = N_RANDOM,
     folder: str | Path | None = None,
-    progress: Progress | None = None,
-    **options: Any,
+    callback: Callback | None = None,
+    resources: Resources | None = None,
+    hidden: bool = False,
 ) -> LambdaPath:
     """Compare strategies at every λ of a grid, resuming what a folder already holds.
 
@@ -200,13 +202,17 @@ def lambda_path(
         lambdas: Numbers of at least 0; each counts once.
         runs: How many seeds at each λ, the same at all.
         budget: The most evaluations of a run; 150 if left out.
-        workers: How many runs at once; None for one, or for as many as a cluster takes.
-        engine: Where they are made: a key of `surrogate_nas.runtime.engines.ENGINES`, behind a
-            colon its place, such as ``dask:tcp://HOST:8786``. Results depend neither on it nor on
-            `workers`.
+        budget_tokens: The most tokens that an external program may report in one run; an answer
+            that passes it does not count.
+        target: The score at which a run ends, as its search sees it, if the cell is feasible.
+        seed: The root of all randomness.
+        n_random: The number of random cells that every strategy of a run observes first.
         folder: Where results are stored, a folder a λ; None keeps them in memory.
-        progress: Called with (runs done, runs in all).
-        **options: See ``Options``.
+        callback: Called with an `Event` at the beginning and when a run ends, and, where runs are
+            made one after another on this machine, after each evaluation. There, ``event.stop()``
+            ends the run; elsewhere it has no effect.
+        resources: How many runs at once, where, and what each may take (`Resources`).
+        hidden: Whether strategies are denied what is known for free.
 
     Raises:
         UserError: Anything about the input is wrong, or a run failed.
@@ -231,13 +237,17 @@ def lambda_path(
     bound = [Objective(at(expression, opened, value), opened) for value in values]
     if frame_of(plane_of(expression, opened)) is None:  # refused before any run
         raise UserError(f"No cell of {opened.name} keeps the limits of {expression}.")
+    options = structs.asdict(Resources.of(resources)) | {
+        **{"budget_tokens": budget_tokens, "target": target, "hidden": hidden},
+        **{"seed": seed, "n_random": n_random},
+    }
     problems = []
     for value, under in zip(values, bound, strict=True):
         name = f"{STEP}{exact(value)}"
         path = None if folder is None else Path(folder) / name
         asked = resumed(under, path), strategies, runs, budget_of(budget, None)
         problems.append(Experiment(*asked, name=name, folder=path, **options))
-    results = execute(problems, workers=workers, engine=engine, progress=progress)
+    results = execute(problems, as_callback(callback))
     if failures := [run.failure for run in results.values() if run.failure]:
         raise UserError(failures[0])
     steps = [

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import math
 from bisect import bisect_left
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 from statistics import NormalDist
@@ -26,8 +26,8 @@ from surrogate_nas.core.numbers import LEVEL, POWER, plural, share
 from surrogate_nas.results.api import run_suite
 from surrogate_nas.results.suite import SuiteResult
 from surrogate_nas.results.verdict import ends_of, joined
+from surrogate_nas.runs.options import Resources
 from surrogate_nas.runs.problem import Entry, Problem, Suite, read_suite
-from surrogate_nas.runs.runner import Progress
 from surrogate_nas.stats.decision import END_LEVEL, Ends, decide, runs_for_mean
 from surrogate_nas.stats.summaries import Row, Rows
 from surrogate_nas.strategies import StrategiesLike, strategy_entries
@@ -105,7 +105,7 @@ def plan(
     pilot_runs: int = PILOT_RUNS,
     seed: int = 0,
     workers: int | None = None,
-    progress: Progress | None = None,
+    progress: Callable[[int, int], None] | None = None,
 ) -> Plan:
     """Say how many runs a study needs, from a pilot on the tables.
 
@@ -172,7 +172,7 @@ def _pilot(
     runs: int,
     seed: int,
     workers: int | None,
-    progress: Progress | None,
+    progress: Callable[[int, int], None] | None,
 ) -> SuiteResult:
     suite = read_suite(problems) if isinstance(problems, str) else problems
     entries = [Entry(entry, runs) for entry in strategy_entries(strategies)]
@@ -188,7 +188,11 @@ def _pilot(
                 f" {problem.benchmark} would have to be evaluated; plan on a table instead (snas"
                 " benchmarks lists them)."
             )
-    result = run_suite(suite, workers=workers, progress=progress)
+    result = run_suite(
+        suite,
+        callback=progress and (lambda event: progress(event.done, event.total)),
+        resources=Resources(workers=workers),
+    )
     if result.failures:
         raise UserError(result.failures[0])
     for name, reason in result.suite.not_run.items():

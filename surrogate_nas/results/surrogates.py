@@ -13,7 +13,7 @@ Performance Predictors in Neural Architecture Search?", NeurIPS 2021): 78, 156 a
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 
 import numpy as np
@@ -25,7 +25,6 @@ from surrogate_nas.core.arguments import check_whole, checked
 from surrogate_nas.core.errors import UserError
 from surrogate_nas.core.numbers import fixed
 from surrogate_nas.objective import parse
-from surrogate_nas.runs.runner import Progress
 from surrogate_nas.runtime.engines import raise_lost, run_jobs
 from surrogate_nas.space import Enumerable, listed
 from surrogate_nas.stats.decision import decide_few
@@ -105,7 +104,7 @@ def judge_surrogates(
     seed: int = 0,
     workers: int | None = None,
     engine: str = "processes",
-    progress: Progress | None = None,
+    progress: Callable[[int, int], None] | None = None,
 ) -> SurrogateResult:
     """Judge surrogates on tables, all from the same drawn cells.
 

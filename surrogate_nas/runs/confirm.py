@@ -29,7 +29,8 @@ from surrogate_nas.core.errors import EvaluationError, UserError
 from surrogate_nas.core.numbers import plural
 from surrogate_nas.core.process import one_thread
 from surrogate_nas.objective import Draw, Objective
-from surrogate_nas.runs.options import Options
+from surrogate_nas.runs.events import Callback, Event
+from surrogate_nas.runs.options import Resources
 from surrogate_nas.runs.run import (
     Confirmation,
     ConfirmationRequest,
@@ -131,9 +132,8 @@ def confirm(
     *,
     against: CellLike | None = None,
     root: int = 0,
-    progress: Callable[[int, int], object] | None = None,
-    options: Options | None = None,
-    engine: str = "processes",
+    callback: Callback | None = None,
+    resources: Resources | None = None,
     store: Store | None = None,
 ) -> Confirmation:
     """Train the best cells of a run with fresh seeds, and a reference too, and decide.
@@ -149,9 +149,9 @@ def confirm(
         seeds: With how many fresh seeds each.
         against: The user's own cell, or its text or index, which is no candidate itself.
         root: The root seed of the run, where seeds are drawn.
-        progress: Called with (trainings done, trainings in all).
-        options: Say how many trainings at once, where cells are really trained; None for one.
-        engine: Where these are made.
+        callback: Called with an event after each training.
+        resources: Say how many trainings at once and where, where cells are really trained; None
+            for one.
         store: The folder of the run. What it stores for the same call is returned without a
             training; otherwise the result is written there. None stores nothing.
 
@@ -183,8 +183,8 @@ def confirm(
         for seed in own
     ]
     with ExitStack() as stack:
-        answers = _answers(objective, jobs, options or Options(), engine, stack)
-        rows, cost = _rows(answers, jobs, failures, progress)
+        answers = _answers(objective, jobs, resources or Resources(), stack)
+        rows, cost = _rows(answers, jobs, failures, run, callback)
     seen = {trial.cell: trial.score for trial in run.answers if not trial.failure}
 
     def confirmed(cell: Cell) -> ConfirmedCell:
@@ -279,8 +279,7 @@ def _fresh_seeds(
 def _answers(
     objective: Objective,
     jobs: Sequence[Job],
-    options: Options,
-    engine: str,
+    resources: Resources,
     stack: ExitStack,
 ) -> Callable[[int], Answer]:
     """A function that gives the answer to each job by its number: made in slots where the benchmark
@@ -288,13 +287,15 @@ def _answers(
     """
     benchmark = objective.benchmark
     draw = Draw(0, 0)
-    if not benchmark.one_by_one or not (benchmark.runs_apart or options.asks_for_slots):
+    if not benchmark.one_by_one or not (
+        benchmark.runs_apart or resources.asks_for_slots
+    ):
         stack.enter_context(one_thread())
         return lambda number: answer_to(objective, draw, jobs[number])
     workers = stack.enter_context(
-        closing(Jobs(engine, options.parallel, options.devices))
+        closing(Jobs(resources.engine, resources.parallel, resources.devices))
     )
-    slots = stack.enter_context(closing(Trainings(objective, draw, options, workers)))
+    slots = stack.enter_context(closing(Trainings(objective, draw, resources, workers)))
     for number, job in enumerate(jobs):
         slots.begin(number, job)
     return slots.answer
@@ -304,7 +305,8 @@ def _rows(
     answer: Callable[[int], Answer],
     jobs: Sequence[Job],
     failures: dict[Cell, str],
-    progress: Callable[[int, int], object] | None,
+    run: Run,
+    callback: Callback | None,
 ) -> tuple[dict[Cell, list[list[float]]], float]:
     """The values of each cell's trainings, and what these cost; failures are added."""
     rows: dict[Cell, list[list[float]]] = {}
@@ -318,8 +320,9 @@ def _rows(
             else:
                 cost += trained.cost_before
                 rows.setdefault(cell, []).append(trained.values)
-        if progress is not None:
-            progress(number + 1, len(jobs))
+        if callback is not None:
+            done, total = number + 1, len(jobs)
+            callback(Event(run.strategy, run.run, done=done, total=total))
     return rows, cost
 
 
@@ -367,7 +370,7 @@ def judged(
     objective: Objective,
     draw: Draw,
     incumbent: Trial,
-    options: Options,
+    options: Resources,
     slots: Jobs,
 ) -> Judged:
     """Train what a run has found by the seeds that its search did not see; may be interrupted."""

@@ -1,29 +1,27 @@
 """The options of a run and its budget.
 
-A field of `Options` is a keyword of Python, a flag of the command line (``per_gpu`` is
-``--per-gpu``) and an entry of the folder. Its type is followed by its help.
+A field of `Options` is a keyword of Python (those of `Resources` together, as ``resources``), a
+flag of the command line (``per_gpu`` is ``--per-gpu``) and an entry of the folder. Its type is
+followed by its help.
 """
 
 from __future__ import annotations
 
-import inspect
 import math
 import re
 import sys
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
 from msgspec import Meta, Struct
 from msgspec.structs import asdict, force_setattr, replace
 
 from surrogate_nas.core.arguments import check_names, check_size, check_struct
-from surrogate_nas.core.errors import UserError
+from surrogate_nas.core.errors import UserError, shown
 
 if TYPE_CHECKING:
     from surrogate_nas.benchmarks import Benchmark
-
-Function = TypeVar("Function", bound=Callable[..., Any])
 
 N_RANDOM = 10
 CALL_LIMIT_SECONDS = 600.0
@@ -61,7 +59,7 @@ class Budget(Struct, frozen=True, forbid_unknown_fields=True):
     seconds: Above | None = None
 
     def __post_init__(self) -> None:
-        check_struct(self, "A budget in ")
+        check_struct(self, "A budget in {}")
         if self.cells is None and self.seconds is None:
             raise UserError(
                 "A run needs a budget: a number of cells, or simulated seconds."
@@ -73,7 +71,20 @@ def budget_of(cells: int | None, seconds: float | None) -> Budget:
     return Budget(USUAL_CELLS if cells is None and seconds is None else cells, seconds)
 
 
-class ObjectiveOptions(Struct, frozen=True, kw_only=True):
+class _Declared(Struct, frozen=True, kw_only=True):
+    """Options, each declared once with its help."""
+
+    def __post_init__(self) -> None:
+        check_struct(self, "{} ({flag})")
+
+    @classmethod
+    def out_of(cls, options: dict[str, Any]) -> Self:
+        """Take the fields out of some options by name."""
+        own = options.keys() & {*cls.__struct_fields__}
+        return cls(**{name: options.pop(name) for name in own})
+
+
+class ObjectiveOptions(_Declared, frozen=True, kw_only=True):
     """The options of an objective besides its expression and its limits."""
 
     seed_policy: Annotated[
@@ -94,46 +105,67 @@ class ObjectiveOptions(Struct, frozen=True, kw_only=True):
             check_names("search_on_final", self.search_on_final)
 
     @classmethod
-    def out_of(cls, options: dict[str, Any]) -> ObjectiveOptions:
-        """Take the options of an objective out of some options by name."""
-        own = options.keys() & {*cls.__struct_fields__}
-        return cls(**{name: options.pop(name) for name in own})
-
-    @classmethod
     def read(cls, stored: Mapping[str, Any]) -> ObjectiveOptions:
         """Read what `Objective.describe` gave; an earlier release could not say all."""
         return cls.out_of({"seed_policy": "mean", **stored})
 
 
-_NOT_STORED = {"call_limit", "parallel", "gpus", "per_gpu", "threads_each"}
-"""Options that change how runs are made and not what they find."""
-_STORED_AS = {"n_random": "first_cells"}
-"""Options that a folder has under their names of 0.1.0."""
-_OF_SLOTS = ("parallel", "in_flight", "order", "gpus", "threads_each", "memory_each")
-"""Options that make sense only where cells are trained in slots."""
+class Resources(
+    _Declared,
+    frozen=True,
+    kw_only=True,
+    repr_omit_defaults=True,
+    rename={"threads": "threads_each", "memory": "memory_each"},
+):
+    """Where runs and trainings are made, how many at once, and what each may take.
 
+    Results depend on `in_flight`, `order`, `at_end`, `memory` and `simulated_workers` only.
 
-class Options(Struct, frozen=True, kw_only=True):
-    """What every run of a study is given."""
+    Attributes:
+        workers: The number of runs at once, at least 1; None for one, or for as many as a cluster
+            takes.
+        engine: Where runs are made, or trainings where cells are trained: ``processes``,
+            ``dask``, ``ray``, ``slurm`` or ``FILE.py:NAME``, followed by a colon and its address,
+            such as ``dask:tcp://HOST:8786``.
+        parallel: The number of trainings at once, at least 1, where cells are really trained.
+            Runs that are made at the same time share them.
+        in_flight: The largest number of trainings that have begun and are not reported yet; None
+            for 1.5 times `parallel` in the order of the clock, and for `parallel` otherwise.
+        order: The order in which trainings are reported: by predicted costs (``clock``) or as they
+            end (``finished``). None for ``finished`` in a search and ``clock`` elsewhere.
+        at_end: ``finish`` counts the trainings that run at the end of the budget; ``stop`` ends
+            them.
+        gpus: GPUs for the trainings, such as ``0,2,3``.
+        per_gpu: The number of trainings that share a GPU, at least 1.
+        threads: The number of threads of each training, at least 1.
+        memory: The most memory of each training with its processes, such as ``4GB``.
+        call_limit: The most seconds that one `ask` or `tell` of a user's strategy may take.
+        simulated_workers: The number of cells that a table evaluates at once on the simulated
+            clock, at least 1.
 
-    seed: Annotated[
-        int,
-        Meta(ge=0, le=2**63 - 1),
-        "The root of all randomness.",
-    ] = 0
-    n_random: Annotated[
-        int,
-        Meta(ge=0, le=MOST),
-        "Random cells that every strategy of a run observes first, after yours.",
-    ] = N_RANDOM
-    call_limit: Annotated[
-        Above,
-        "The most seconds that one `ask` or `tell` of a user's strategy may take.",
-    ] = CALL_LIMIT_SECONDS
-    simulated_workers: Annotated[
-        Count,
-        "Cells that are evaluated side by side on the simulated clock.",
-    ] = 1
+    Raises:
+        UserError: A value has a wrong type or is out of range. The message names the field and its
+            flag.
+
+    Example:
+        >>> Resources(parallel=2, memory="4 gb")
+        Resources(parallel=2, memory='4GB')
+    """
+
+    workers: Annotated[
+        Count | None,
+        (
+            "How many runs, or other jobs, at once; if left out, one or two, or all that a cluster"
+            " takes."
+        ),
+    ] = None
+    engine: Annotated[
+        str,
+        (
+            "Where jobs are done: processes, dask[:ADDRESS], ray[:ADDRESS], slurm[:OPTIONS], or"
+            " FILE.py:NAME."
+        ),
+    ] = "processes"
     parallel: Annotated[
         Count,
         (
@@ -165,17 +197,101 @@ class Options(Struct, frozen=True, kw_only=True):
         Count,
         "Trainings that share a GPU.",
     ] = 1
-    threads_each: Annotated[
+    threads: Annotated[
         Count,
         "Threads of arithmetic that a training in a slot has.",
     ] = 1
-    memory_each: Annotated[
+    memory: Annotated[
         str | None,
         (
             "Memory that a training in a slot may take with all that it starts, such as 4GB; one"
             " that takes more has failed."
         ),
     ] = None
+    call_limit: Annotated[
+        Above,
+        "The most seconds that one `ask` or `tell` of a user's strategy may take.",
+    ] = CALL_LIMIT_SECONDS
+    simulated_workers: Annotated[
+        Count,
+        "Cells that are evaluated side by side on the simulated clock.",
+    ] = 1
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self.devices  # noqa: B018 - checks itself
+        if self.memory_bytes is not None:
+            memory = "".join(str(self.memory).upper().split())
+            force_setattr(self, "memory", memory)
+
+    @classmethod
+    def of(cls, given: Resources | Mapping[str, Any] | None) -> Resources:
+        """Resources, also by name in a mapping; the defaults for None."""
+        if isinstance(given, Resources):
+            return given
+        fields = {*cls.__struct_fields__}
+        if not isinstance(given, Mapping | None) or {*(given or ())} - fields:
+            raise UserError(
+                "resources is surrogate_nas.Resources, such as Resources(parallel=2), not"
+                f" {shown(given)}."
+            )
+        return cls(**given or {})
+
+    @property
+    def asks_for_slots(self) -> bool:
+        """Whether an option makes sense only where cells are trained in slots."""
+        return any(
+            getattr(self, name) != getattr(_DEFAULTS, name) for name in _OF_SLOTS
+        )
+
+    @property
+    def memory_bytes(self) -> int | None:
+        """The most bytes that a training in a slot may have in memory; None for no limit."""
+        limit = self.memory
+        return None if limit is None else check_size("memory (--memory)", limit)
+
+    @property
+    def devices(self) -> tuple[str, ...]:
+        """The GPUs of each slot, as ``CUDA_VISIBLE_DEVICES`` names them; empty where none is named.
+
+        Example:
+            >>> Resources(gpus="0,2", per_gpu=2).devices
+            ('0', '2', '0', '2')
+        """
+        if self.gpus is None:
+            return ()
+        named = [gpu.strip() for gpu in self.gpus.split(",")]
+        if not all(_GPU.fullmatch(gpu) for gpu in named) or len(set(named)) < len(
+            named
+        ):
+            raise UserError(
+                "gpus (--gpus) are numbers or identifiers, each once and with commas between, such"
+                f" as 0,2,3, not {self.gpus!r:.80}."
+            )
+        return tuple(named) * self.per_gpu
+
+
+_NOT_STORED = {
+    *("workers", "engine", "parallel", "gpus", "per_gpu", "threads", "call_limit")
+}
+"""Options that change how runs are made and not what they find."""
+_OF_SLOTS = ("parallel", "in_flight", "order", "gpus", "threads", "memory")
+"""Options that make sense only where cells are trained in slots."""
+
+
+class Options(Resources, frozen=True, kw_only=True, rename={"n_random": "first_cells"}):
+    """What every run of a study is given."""
+
+    seed: Annotated[
+        int,
+        Meta(ge=0, le=2**63 - 1),
+        "The root of all randomness.",
+    ] = 0
+    n_random: Annotated[
+        int,
+        Meta(ge=0, le=MOST),
+        "Random cells that every strategy of a run observes first, after yours.",
+    ] = N_RANDOM
     budget_tokens: Annotated[
         Count | None,
         (
@@ -192,66 +308,25 @@ class Options(Struct, frozen=True, kw_only=True):
         "A run ends when a feasible cell scores this or less, as its search sees it.",
     ] = None
 
-    def __post_init__(self) -> None:
-        check_struct(self)
-        if self.memory_each is not None:
-            check_size("memory_each (--memory-each)", self.memory_each)
-            force_setattr(
-                self, "memory_each", "".join(self.memory_each.upper().split())
-            )
-
-    @property
-    def memory_bytes(self) -> int | None:
-        """The most bytes that a training in a slot may have in memory; None for no limit."""
-        limit = self.memory_each
-        return None if limit is None else check_size("memory_each", limit)
-
-    @property
-    def asks_for_slots(self) -> bool:
-        """Whether an option makes sense only where cells are trained in slots."""
-        return any(
-            getattr(self, name) != getattr(_DEFAULTS, name) for name in _OF_SLOTS
-        )
-
-    @property
-    def devices(self) -> tuple[str, ...]:
-        """The GPUs of each slot, as ``CUDA_VISIBLE_DEVICES`` names them; empty where none is named.
-
-        Example:
-            >>> Options(gpus="0,2", per_gpu=2).devices
-            ('0', '2', '0', '2')
-        """
-        if self.gpus is None:
-            return ()
-        named = [gpu.strip() for gpu in self.gpus.split(",")]
-        if not all(_GPU.fullmatch(gpu) for gpu in named) or len(set(named)) < len(
-            named
-        ):
-            raise UserError(
-                "GPUs are named by their numbers or identifiers, each once and with commas between,"
-                f" such as 0,2,3, not {self.gpus!r:.80}."
-            )
-        return tuple(named) * self.per_gpu
-
     def stored(self) -> dict[str, Any]:
         """What a folder records: results depend on it."""
-        return {
-            _STORED_AS.get(name, name): value
-            for name, value in asdict(self).items()
-            if name not in _NOT_STORED
-        }
+        return recorded({n: v for n, v in asdict(self).items() if n not in _NOT_STORED})
 
     @classmethod
     def read(cls, description: Mapping[str, Any]) -> Options:
         """Read what a folder records; an earlier release could not say all."""
-        names = {name: _STORED_AS.get(name, name) for name in cls.__struct_fields__}
-        return cls(
-            **{
-                name: description[stored]
-                for name, stored in names.items()
-                if stored in USUAL.keys() & description.keys()
-            }
-        )
+        known = USUAL.keys() & description.keys()
+        return cls(**{FIELDS[key]: description[key] for key in known})
+
+
+_KEYS = Options.__struct_encode_fields__
+FIELDS = dict(zip(_KEYS, Options.__struct_fields__, strict=True))
+"""The field of each key of a folder's record."""
+
+
+def recorded(options: Mapping[str, Any]) -> dict[str, Any]:
+    """Options by the keys of a folder's record."""
+    return {key: options[name] for key, name in FIELDS.items() if name in options}
 
 
 def ended_by(
@@ -284,14 +359,12 @@ USUAL = _DEFAULTS.stored()
 """The options that results depend on, by name with their defaults."""
 
 
-OPTIONS = tuple(inspect.signature(Options).parameters.values())
-OBJECTIVE_OPTIONS = tuple(inspect.signature(ObjectiveOptions).parameters.values())
-"""The fields as parameters; the last part of an annotation is the help."""
-
-
 def unusual(options: Mapping[str, Any]) -> dict[str, Any]:
-    """Those of some options, by name, that differ from the default; all are checked."""
-    given = asdict(Options(**options)).items()
+    """Those of some options, by name or by key of a record, that differ from the default; all are
+    checked.
+    """
+    named = {FIELDS.get(key, key): value for key, value in options.items()}
+    given = asdict(Options(**named)).items()
     return {name: value for name, value in given if value != getattr(_DEFAULTS, name)}
 
 
@@ -326,30 +399,3 @@ def settled(given: Options, benchmark: Benchmark) -> Options:
     is_ahead = order == "clock" and given.parallel > 1
     most = math.ceil((_AHEAD if is_ahead else 1) * given.parallel)
     return replace(given, order=order, in_flight=given.in_flight or most)
-
-
-def takes_options(
-    *more: inspect.Parameter,
-    without: Sequence[str] = (),
-) -> Callable[[Function], Function]:
-    """Let ``**options`` of a function stand for the fields of `Options` and for more, in its
-    signature and in its documentation.
-    """
-    taken = [*more, *(option for option in OPTIONS if option.name not in without)]
-    texts = (f"{option.name}: {option.annotation.__metadata__[-1]}" for option in taken)
-
-    def decorate(function: Function) -> Function:
-        signature = inspect.signature(function)
-        *own, _ = signature.parameters.values()
-        plain = [
-            option.replace(annotation=option.annotation.__origin__) for option in taken
-        ]
-        function.__signature__ = signature.replace(  # type: ignore[attr-defined]
-            parameters=[*own, *plain]
-        )
-        function.__doc__ = (function.__doc__ or "").replace(
-            "**options: See ``Options``.", "\n        ".join(texts)
-        )
-        return function
-
-    return decorate

@@ -29,7 +29,7 @@ from surrogate_nas.core.numbers import plural
 from surrogate_nas.core.registry import import_file
 from surrogate_nas.files import Journal, home, table_path
 from surrogate_nas.objective import Draw, Objective
-from surrogate_nas.runs.options import Options
+from surrogate_nas.runs.options import Resources
 from surrogate_nas.runs.workers import Answer, Job, Trainings, Unstored
 from surrogate_nas.runtime.engines import Jobs, check_engine
 from surrogate_nas.space import (
@@ -304,10 +304,10 @@ def _answers(
     if not keys:
         return
     objective = Objective(plan.benchmark.objective, plan.benchmark)
-    options = Options(parallel=workers)
+    resources = Resources(parallel=workers)
     with (
         closing(Jobs(engine, workers)) as jobs,
-        closing(Trainings(objective, Draw(0, 0), options, jobs)) as trainings,
+        closing(Trainings(objective, Draw(0, 0), resources, jobs)) as trainings,
     ):
         for number, key in enumerate(keys):
             trainings.begin(number, Job(plan.cell(key), plan.questions, key.seed))

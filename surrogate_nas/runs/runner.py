@@ -33,6 +33,7 @@ from surrogate_nas.objective import Objective
 from surrogate_nas.objective.supernet_context import supernet_context_of
 from surrogate_nas.runs.beginning import BEGINNING, NOTHING, Beginning, unasked
 from surrogate_nas.runs.confirm import announcement
+from surrogate_nas.runs.events import Callback, Event
 from surrogate_nas.runs.options import (
     BEST_SHOWN,
     MOST_RUNS,
@@ -47,18 +48,17 @@ from surrogate_nas.runs.scale import recordable
 from surrogate_nas.runs.search import (
     INTERRUPT,
     Follower,
+    Note,
     failed_in,
     first_cells,
     make_run,
 )
 from surrogate_nas.runs.sources import Sources, count_version, folder_of, sources_of
 from surrogate_nas.runs.store import Store, numbered
-from surrogate_nas.runs.workers import Watcher
 from surrogate_nas.runtime.engines import Jobs, check_engine, stays_here
 from surrogate_nas.runtime.user_code import StrategyError
 from surrogate_nas.runtime.worker import Lost, Task, answer, share, tell
 from surrogate_nas.space.registry import SPACES
-from surrogate_nas.space.trial import Trial
 from surrogate_nas.strategies import (
     LABELS,
     StrategiesLike,
@@ -66,10 +66,6 @@ from surrogate_nas.strategies import (
     strategy_entries,
 )
 
-Progress = Callable[[int, int], None]
-"""Is told (runs done, runs in all)."""
-Within = Callable[[str, int, Sequence[Trial]], bool | None]
-"""Is told (strategy, run, new trials) after each evaluation."""
 _HERE = "processes"
 NOTHING_PAID = "The budget does not pay for a single evaluation."
 
@@ -183,19 +179,14 @@ class Experiment:
         self,
         *,
         folder: Path | None = None,
-        workers: int | None = None,
-        engine: str = "processes",
-        progress: Progress | None = None,
-        within: Within | None = None,
+        callback: Callback | None = None,
     ) -> list[Run]:
         """Make every run that a folder does not hold yet; gives all by strategy, then by number
         (see `execute`).
         """
         if folder is not None:
             self.store = Store(folder)
-        runs = execute(
-            [self], workers=workers, engine=engine, progress=progress, within=within
-        )
+        runs = execute([self], callback)
         if not any(run.trials or run.failure for run in runs.values()):
             raise UserError(NOTHING_PAID)
         return self.in_order(runs)
@@ -349,10 +340,8 @@ class Experiment:
         on, if it can.
 
         The folder is held, and begun. A run of a user's strategy is always made `apart`, in a
-        process
-        of its own. Observers are ``watch``, called with the new trials after each evaluation, which
-        ends
-        the run by returning True; ``watcher``, which observes its trainings; and ``slots``.
+        process of its own. Observers are ``note``, called with what happens
+        (`surrogate_nas.runs.search.Note`), and ``slots``.
         """
         name, store = entry.label, self.store
         if whole := self.whole_run(name, number):
@@ -442,28 +431,19 @@ _Keep = Callable[[Experiment, Run], Any]
 
 def execute(
     problems: Sequence[Experiment],
+    callback: Callback | None = None,
     *,
-    workers: int | None = None,
-    engine: str = "processes",
-    progress: Progress | None = None,
-    within: Within | None = None,
-    watcher: Watcher | None = None,
     begun: Callable[[], None] | None = None,
     keep: _Keep | None = None,
 ) -> dict[Key, Any]:
     """Make every run of a study that its folders do not hold yet, and give all of them.
 
     Args:
-        problems: Its problems.
-        workers: How many runs at once; the results do not depend on it. Where cells are trained in
-            parallel, these runs share as many workers as one would have.
-        engine: Where they are made: a key of `surrogate_nas.runtime.engines.ENGINES`, behind a
-            colon its place. Where cells are trained in parallel, their workers are of the engine,
-            and runs are made on this machine.
-        progress: Called with (runs done, runs in all).
-        within: Called with (strategy, run, new trials) after each evaluation, where one worker
-            makes the runs here; ends the run by returning True.
-        watcher: Observes the trainings, likewise.
+        problems: Its problems. The first says how many runs at once and where; the results depend
+            on neither. Where cells are trained in parallel, these runs share as many workers as one
+            would have; their workers are of the engine, and runs are made on this machine.
+        callback: Called with an event at the beginning, when a run ends, and, where one worker
+            makes the runs here, when something happens within a run; a search counts no runs.
         begun: Called when all folders have been begun.
         keep: What is kept of a run, taken where the run is made or read, as only that travels back;
             None for all of it.
@@ -476,6 +456,8 @@ def execute(
         UserError: A folder holds another comparison, or cannot be written, or a budget pays for
             nothing.
     """
+    engine, workers = problems[0].options.engine, problems[0].options.workers
+    is_search = problems[0].number is not None
     check_engine(engine, workers)
     by_name = {problem.name: problem for problem in problems}
     numbers = sorted({number for problem in problems for number in problem.numbers})
@@ -501,18 +483,20 @@ def execute(
         todo = [job for job in jobs if job[0] not in results]
         for problem in problems:
             problem.announce(sum(key.problem == problem.name for key, _ in todo))
-        if progress:
-            progress(len(results), len(jobs))
+        # a search counts no runs
+        state = {} if is_search else {"done": len(results), "total": len(jobs)}
+        note = _noting(callback, state)
+        if not is_search:
+            note()
         slots = _slots(problems, engine, min(workers or 1, len(todo)), stack)
         maker = _Maker(by_name, keep)
-        engine = _HERE if slots else engine
-        made = _results(
-            maker, todo, workers, engine, within, watcher=watcher, slots=slots
-        )
-        for key, result in made:
+        engine = _HERE if slots is not None or is_search else engine
+        within = callback and note
+        for key, result in _results(maker, todo, workers, engine, within, slots):
             results[key] = result
-            if progress:
-                progress(len(results), len(jobs))
+            if not is_search:
+                state["done"] = len(results)
+                note(key.strategy, key.number, running=0)
         for problem in problems:
             problem.end()
     return {key: results[key] for key, _ in jobs}
@@ -541,18 +525,13 @@ def _results(
     todo: Sequence[_Job],
     workers: int | None,
     engine: str,
-    within: Within | None,
-    *,
+    note: Note | None,
     slots: Jobs | None,
-    watcher: Watcher | None,
 ) -> Iterator[tuple[Key, Any]]:
     if not todo or stays_here(engine, workers if len(todo) > 1 else 1):
         for key, entry in todo:
-            watch = (
-                None if within is None else partial(within, key.strategy, key.number)
-            )
-            observers = {"watch": watch, "watcher": watcher, "slots": slots}
-            yield key, maker.make((key, entry), **observers)
+            own = note and partial(note, key.strategy, key.number)
+            yield key, maker.make((key, entry), note=own, slots=slots)
         return
     with ExitStack() as stack:
         n_workers = None if workers is None else min(workers, len(todo))
@@ -574,6 +553,19 @@ def _results(
                 if isinstance(result, Lost):
                     result = maker.lost(key, result.words)
             yield key, result
+
+
+def _noting(callback: Callback | None, state: dict[str, int]) -> Note:
+    """A function that makes an event of what happens; the state has its further fields."""
+
+    def note(strategy: str = "", run: int = 0, **what: Any) -> bool:
+        event = Event(strategy, run, **state | what)
+        state["running"] = event.running
+        if callback is not None:
+            callback(event)
+        return event.is_stopped
+
+    return note
 
 
 class _Maker(NamedTuple):

@@ -53,7 +53,6 @@ from surrogate_nas.runs.workers import (
     Trainings,
     TrainingWorkers,
     Unstored,
-    Watcher,
     Workers,
 )
 from surrogate_nas.runtime.engines import Jobs
@@ -78,8 +77,8 @@ _MOST_DRAWS = 1000
 """Draws for each first cell: a space may hold fewer cells than its size tells."""
 
 
-Watch = Callable[[Sequence[Trial]], bool | None]
-"""Is told the new trials after each evaluation; ends the run by returning True."""
+Note = Callable[..., bool]
+"""Called with what has happened, as fields of an event; says whether the run ends."""
 
 
 def _generator(seed: int, run: int, stream: int) -> np.random.Generator:
@@ -176,8 +175,7 @@ class _Search:
     store: Store | None = None
     sources: Sources | None = None
     beginning: Beginning = NOTHING
-    watch: Watch | None = None
-    watcher: Watcher | None = None
+    note: Note | None = None
     slots: Jobs | None = None
     kept: Callable[[Sequence[Trial]], object] | None = None
     lost: tuple[Sequence[Trial], StrategyError] | None = None
@@ -317,7 +315,7 @@ class _Search:
             return InTurn(self.ledger, self.limit, self.strategy.flags.batch_size)
         assert self.slots is not None
         trainings = Trainings(
-            self.objective, self.ledger.draw, options, self.slots, self.watcher
+            self.objective, self.ledger.draw, options, self.slots, self.note
         )
         stack.enter_context(closing(trainings))
         return TrainingWorkers(
@@ -349,7 +347,7 @@ class _Search:
                 observed += trials
             if observed:
                 self.strategy.tell(observed)
-                is_stopped = self.watch is not None and self.watch(observed)
+                is_stopped = self.note is not None and self.note(trials=observed)
                 if is_stopped or ended_by(
                     observed, self.objective.epochs, self.options
                 ):
@@ -400,18 +398,18 @@ PRELOADED.extend([__name__, "surrogate_nas.strategies.bo.strategy"])
 INTERRUPT = "interrupt"
 """What the process of a run is told after Ctrl-C."""
 Make = Callable[..., Run]
-"""Makes a run; takes `entry`, `watch`, `watcher`, `slots` and `kept`."""
+"""Makes a run; takes `entry`, `note`, `slots` and `kept`."""
 
 
 class _Above:
-    """The process that follows a run, from inside: its slots, its watcher, and what it watches."""
+    """The process that follows a run, from inside: its slots, and what it is to note."""
 
     def __init__(self, *, is_watched: bool) -> None:
         self._is_watched = is_watched
         self._interrupted: Callable[[], None] | None = None
         self._is_interrupted = False
-        self._ends: queue.SimpleQueue[bool | None] = queue.SimpleQueue()
-        self._is_over: bool | None = False
+        self._ends: queue.SimpleQueue[bool] = queue.SimpleQueue()
+        self._is_over = False
         self._numbers = itertools.count()
         self._futures: dict[int, Future[Any]] = {}
         threading.Thread(target=self._hear, daemon=True).start()
@@ -443,14 +441,10 @@ class _Above:
         if self._is_watched:
             self._is_over = self._ends.get()
 
-    def watch(self, _: Sequence[Trial]) -> bool | None:
+    def note(self, **what: Any) -> bool:
+        if "trials" not in what:
+            say(("note", what))
         return self._is_over
-
-    def running(self, running: int) -> None:
-        say(("watcher", "running", running))
-
-    def failed(self, cell: str, reason: str) -> None:
-        say(("watcher", "failed", cell, reason))
 
     def submit(self, task: Task, job: Any, *, alone: bool = False) -> Future[Any]:
         future: Future[Any] = Future()
@@ -464,14 +458,13 @@ class _Above:
         say(("drop", task))
 
 
-def _made(make: Make, told: bool, is_watched: bool, entry: Any) -> Run | None:
+def _made(make: Make, is_watched: bool, entry: Any) -> Run | None:
     """Make a run in this process; None where it was interrupted."""
     above = _Above(is_watched=is_watched)
     try:
         return make(
             entry=received(entry),
-            watch=above.watch,
-            watcher=above if told else None,
+            note=above.note if is_watched else None,
             slots=above,
             kept=above.keep,
         )
@@ -489,14 +482,12 @@ class Follower:
     def __init__(
         self,
         slots: Jobs | None = None,
-        watch: Watch | None = None,
-        watcher: Watcher | None = None,
+        note: Note | None = None,
     ) -> None:
         """Follow nothing yet; trainings are made in `slots`."""
         self.trials: list[Trial] = []
         self._slots = slots
-        self._watch = watch
-        self._watcher = watcher
+        self._note = note
         self._trainings: set[Future[Any]] = set()
         self._error: BaseException | None = None
 
@@ -509,10 +500,7 @@ class Follower:
             KeyboardInterrupt: Ctrl-C was pressed; what trained then has ended.
         """
         packed = sent(entry)
-        function = partial(
-            _made, make, self._watcher is not None, self._watch is not None
-        )
-        self._worker = Worker(Task.of(function))
+        self._worker = Worker(Task.of(partial(_made, make, self._note is not None)))
         with ExitStack() as stack:
             stack.callback(self._worker.end)
             if self._slots is not None:
@@ -538,10 +526,11 @@ class Follower:
         match content:
             case ("trials", trials):
                 self.trials += trials
-                if self._watch is not None:
-                    self._worker.send(self._watch(trials))
-            case ("watcher", name, *arguments):
-                getattr(self._watcher, name)(*arguments)
+                if self._note is not None:
+                    self._worker.send(self._note(trials=trials))
+            case ("note", what):
+                assert self._note is not None
+                self._note(**what)
             case ("train", number, task, job, alone):
                 assert self._slots is not None
                 future = self._slots.submit(task, job, alone=alone)

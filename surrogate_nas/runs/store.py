@@ -54,6 +54,7 @@ from surrogate_nas.objective.expression import parse_several
 from surrogate_nas.objective.objective import CONVENTIONS
 from surrogate_nas.runs.beginning import BEGINNING
 from surrogate_nas.runs.options import (
+    FIELDS,
     MOST,
     MOST_RUNS,
     USUAL,
@@ -580,9 +581,7 @@ class _Objective(Struct):
 
 
 _OPTIONS = get_type_hints(Options, include_extras=True)
-_FIELDS: dict[str, Any] = {
-    name: _OPTIONS[name] | None for name in USUAL if name in _OPTIONS
-} | {
+_FIELDS: dict[str, Any] = {key: _OPTIONS[FIELDS[key]] | None for key in USUAL} | {
     "engine": str | None,
     "fingerprint": str,
     "benchmark": str,

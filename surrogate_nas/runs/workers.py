@@ -36,14 +36,14 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
 from queue import Empty, SimpleQueue
-from typing import Any, Generic, NamedTuple, NoReturn, Protocol, TypeVar
+from typing import Any, Generic, NamedTuple, NoReturn, TypeVar
 
 from surrogate_nas.benchmarks.base import Question
 from surrogate_nas.core.errors import EvaluationError, UserError, in_a_line
 from surrogate_nas.core.numbers import plural
 from surrogate_nas.objective import Draw, Objective
 from surrogate_nas.runs.ledger import Asked, Ledger, Outcome, cell_of
-from surrogate_nas.runs.options import Options
+from surrogate_nas.runs.options import Resources
 from surrogate_nas.runs.run import RunLog
 from surrogate_nas.runtime.engines import Jobs
 from surrogate_nas.runtime.worker import Lost, Task, answer
@@ -146,16 +146,6 @@ class Unstored(Generic[T]):
         self._store(results)
 
 
-class Watcher(Protocol):
-    """An observer of the trainings of one run."""
-
-    def running(self, running: int) -> None:
-        """Called with the number of trainings that have a worker, where it has changed."""
-
-    def failed(self, cell: str, reason: str) -> None:
-        """Called at once with the cell's text and the reason of each training that has failed."""
-
-
 @dataclass
 class _Training:
     job: Job
@@ -177,9 +167,9 @@ class Trainings:
         self,
         objective: Objective,
         draw: Draw,
-        options: Options,
+        options: Resources,
         slots: Jobs,
-        watcher: Watcher | None = None,
+        note: Callable[..., object] | None = None,
     ) -> None:
         """Begin with nothing.
 
@@ -189,7 +179,8 @@ class Trainings:
             options: Say what of the machine each training has.
             slots: Where they are made, or what stands for that in another process
                 (`surrogate_nas.runs.search`).
-            watcher: Observes them, or None.
+            note: Called with ``running``, the number of trainings that have a worker, where it has
+                changed, and at once with ``failed``, the reason by cell, or None.
         """
         self.is_interrupted = False
         self.lost = 0
@@ -197,12 +188,12 @@ class Trainings:
         benchmark = objective.benchmark
         self._benchmark = benchmark
         self._n_workers = options.parallel
-        self._watcher = watcher
+        self._note = note
         self._n_observed = 0
         self._slots = slots
         self._task = Task.of(
             partial(answer_to, objective, draw),
-            threads=options.threads_each,
+            threads=options.threads,
             memory=options.memory_bytes,
             seconds=benchmark.longest_seconds,
             silence=benchmark.longest_silence,
@@ -273,9 +264,9 @@ class Trainings:
                 " once.\n"
             )
         running = min(len(self._running), self._n_workers)
-        if self._watcher is not None and running != self._n_observed:
+        if self._note is not None and running != self._n_observed:
             self._n_observed = running
-            self._watcher.running(running)
+            self._note(running=running)
         try:
             number, future = self._finished.get(timeout=patience)
         except Empty:
@@ -312,8 +303,8 @@ class Trainings:
                 self._submit(number)
                 return
             answer = EvaluationError(reason, answer.cause, training.charged)
-            if self._watcher is not None:
-                self._watcher.failed(training.job.cell.text, reason)
+            if self._note is not None:
+                self._note(failed={training.job.cell.text: reason})
         else:
             answer = answer._replace(cost_before=training.charged)
         self._answers[number] = answer

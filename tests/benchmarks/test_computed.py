@@ -194,7 +194,9 @@ def test_a_loss_has_an_end(worst):
         sn.search(bench, "random", budget=1)
 
 
-@pytest.mark.parametrize("slots", [{}, {"parallel": 2, "order": "clock"}])
+@pytest.mark.parametrize(
+    "slots", [{}, {"resources": sn.Resources(parallel=2, order="clock")}]
+)
 def test_a_call_that_fails_is_a_query_too(slots):
     """Else cells that fail are free."""
 

@@ -194,7 +194,7 @@ def test_a_comparison_over_it_is_reported_and_read_back(joined, tmp_path):
         runs=2,
         budget=15,
         folder=out,
-        workers=2,
+        resources=sn.Resources(workers=2),
     )
     assert made.optimum is not None
     assert all(

@@ -173,7 +173,9 @@ def test_a_training_goes_on_from_its_checkpoint(bench, trained):
 @pytest.mark.parametrize("slots", [1, 2])
 def test_asha_retrains_no_epoch(tmp_path, slots):
     bench = training(Trained(tmp_path / "notes"))
-    run = sn.search(bench, "asha", LOSS, budget=30, parallel=slots)
+    run = sn.search(
+        bench, "asha", LOSS, budget=30, resources=sn.Resources(parallel=slots)
+    )
     noted = [
         line.split(" ", 1) for line in (tmp_path / "notes").read_text().splitlines()
     ]
@@ -231,9 +233,10 @@ def test_answers_outlive_the_process(bench, trained):
 def test_a_search_that_was_interrupted_trains_nothing_again(tmp_path):
     seen = []
 
-    def ends(trials):
-        seen.extend(trial.index for trial in trials)
-        return len(seen) >= 12
+    def ends(event):
+        seen.extend(trial.index for trial in event.trials)
+        if len(seen) >= 12:
+            event.stop()
 
     bench = training(Trained(tmp_path / "notes"))
     sn.search(bench, "asha", LOSS, budget=30, n_random=10, callback=ends)

@@ -426,7 +426,7 @@ compare --runs 0: The number of runs must be a whole number from 1
 compare --budget 99999999999999999999: from 1 to 1,000,000,000, not 9
 compare --budget-seconds 1e-300: The budget does not pay for a single evaluation.
 compare --strategies ,: There is no name in ','.
-compare --workers 0: at least 1 worker
+compare --workers 0: workers (--workers) must be a whole number from 1
 compare --strategies random,random: same name
 report no-such-folder: holds no comparison
 check none: Unknown strategy

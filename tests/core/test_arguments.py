@@ -123,8 +123,9 @@ def test_a_wrong_type_is_a_user_error(call, given, name):
 def test_a_wrong_type_is_named(wrong):
     with pytest.raises(sn.UserError, match="folder is .*a text or a path"):
         sn.compare(BENCH, ["random"], OBJECTIVE, runs=1, budget=2, folder=wrong)
-    with pytest.raises(sn.UserError, match="workers is a whole number or None, not"):
-        sn.compare(BENCH, ["random"], OBJECTIVE, runs=1, budget=2, workers=wrong)
+    says = r"workers \(--workers\) is a whole number or None, not"
+    with pytest.raises(sn.UserError, match=says):
+        sn.Resources(workers=wrong)
 
 
 def test_numbers_of_numpy_are_numbers():
@@ -177,12 +178,12 @@ def test_fields_are_checked_too():
 )
 def test_a_number_that_no_float_holds_is_refused_in_a_line(target):
     with pytest.raises(
-        sn.UserError, match="^target must be a finite number, not"
+        sn.UserError, match=r"^target \(--target\) must be a finite number, not"
     ) as error:
         sn.search(**RUN, strategy="random", target=target)
     assert len(str(error.value)) < 200 and "\n" not in str(error.value)
     with pytest.raises(
-        sn.UserError, match="^seed must be a whole number of at least 0, not"
+        sn.UserError, match=r"^seed \(--seed\) must be a whole number of at least 0"
     ):
         sn.search(**RUN, strategy="random", seed=10**5000)
 

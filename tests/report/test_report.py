@@ -521,7 +521,7 @@ def test_the_conventions_say_what_strategies_were_given_and_how_they_were_run(tm
         "valid_loss + 0.1*params, latency@cpu",
         runs=1,
         budget=15,
-        simulated_workers=3,
+        resources=sn.Resources(simulated_workers=3),
     )
     text = report(made, tmp_path).text
     assert (
@@ -562,7 +562,13 @@ def test_failed_trainings_are_listed_with_their_reasons(tmp_path):
     bench = Several("fashion", trouble={first: "broken"})
     strategies = ["random", "evolution"]
     compared = sn.compare(
-        bench, strategies, objective, runs=1, budget=12, parallel=2, folder=tmp_path
+        bench,
+        strategies,
+        objective,
+        runs=1,
+        budget=12,
+        resources=sn.Resources(parallel=2),
+        folder=tmp_path,
     )
     page = write_report(compared, tmp_path).read_text()
     failed = page[page.index("Failed trainings") :]

@@ -450,7 +450,14 @@ def test_what_cannot_be_served_is_one_line(
 def test_a_failed_training_is_told_with_its_reason(tmp_path):
     cell = sn.search("fashion", "random", OBJECTIVE, budget=1).trials[0].cell.text
     bench = Delayed("fashion", trouble={cell: "broken"})
-    sn.search(bench, "evolution", OBJECTIVE, budget=6, parallel=2, folder=tmp_path)
+    sn.search(
+        bench,
+        "evolution",
+        OBJECTIVE,
+        budget=6,
+        resources=sn.Resources(parallel=2),
+        folder=tmp_path,
+    )
     with Server(tmp_path, 0) as server:
         server.in_background()
         assert f"evolution, run 0: training {cell}: ValueError: no" in ask(server).text

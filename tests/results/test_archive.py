@@ -503,7 +503,11 @@ def test_a_trial_of_other_epochs_without_its_values_is_refused(tmp_path):
     ("objective", "how", "strategies"),
     [
         ("valid_error, params", {}, ["nsga2", "evolution"]),
-        ("valid_error[5]", {"simulated_workers": 3}, ["asha", "blind:evolution"]),
+        (
+            "valid_error[5]",
+            {"resources": sn.Resources(simulated_workers=3)},
+            ["asha", "blind:evolution"],
+        ),
         (
             "valid_error[5]",
             {"budget": None, "budget_seconds": 20.0},

@@ -177,7 +177,10 @@ def test_every_score_is_held_against_the_table_where_that_is_wanted(store, snas)
         ("valid_error[5]", {}, ["hyperband", "asha"]),
         (
             "valid_error subject to params <= 9000",
-            {"simulated_workers": 3, "budget_seconds": 900.0},
+            {
+                "resources": sn.Resources(simulated_workers=3),
+                "budget_seconds": 900.0,
+            },
             ["random", "bo"],
         ),
     ],

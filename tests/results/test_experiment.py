@@ -14,7 +14,7 @@ import pytest
 from surrogate_nas.core.errors import UserError
 from surrogate_nas.objective import Objective
 from surrogate_nas.results.api import compare, read_comparison
-from surrogate_nas.runs.options import Budget
+from surrogate_nas.runs.options import Budget, Resources
 from surrogate_nas.runs.runner import Experiment
 from surrogate_nas.runs.search import first_cells
 from surrogate_nas.runs.store import Store
@@ -114,7 +114,10 @@ def test_bad_experiments_are_refused_before_anything_runs(analog):
             "The number of runs must be a whole number from 1",
         ),
         ({"strategies": ["random"], "seed": -1}, "at least 0"),
-        ({"strategies": ["random"], "workers": 0}, "at least 1 worker"),
+        (
+            {"strategies": ["random"], "resources": {"workers": 0}},
+            r"workers \(--workers\) must be",
+        ),
         ({"strategies": ["random"], "objective": "params"}, "needs a loss"),
     ):
         with pytest.raises(UserError, match=message):
@@ -131,7 +134,12 @@ def test_two_workers_give_what_one_gives(analog, tmp_path):
     ]
     one = compare(analog, strategies, runs=2, budget=20)
     two = compare(
-        analog, strategies, runs=2, budget=20, workers=2, folder=tmp_path / "two"
+        analog,
+        strategies,
+        runs=2,
+        budget=20,
+        resources=Resources(workers=2),
+        folder=tmp_path / "two",
     )
     assert bare(one) == bare(two)
     assert [r.trials for r in one.runs] == [r.trials for r in two.runs]
@@ -171,7 +179,12 @@ def test_a_fresh_process_with_another_hash_seed_gives_the_same(analog):
 def test_a_failing_strategy_fails_alone_with_one_clear_line(broken, analog, tmp_path):
     name = broken.__name__
     made = compare(
-        analog, [broken, "random"], runs=2, budget=12, folder=tmp_path, call_limit=0.3
+        analog,
+        [broken, "random"],
+        runs=2,
+        budget=12,
+        folder=tmp_path,
+        resources=Resources(call_limit=0.3),
     )
     assert [len(r.trials) for r in made.runs_of("random")] == [12, 12]
     assert made.strategies == ["random"]
@@ -247,7 +260,7 @@ def test_the_store_is_extended_by_strategies_and_runs_without_repeating_any(
         runs=3,
         budget=12,
         folder=tmp_path,
-        progress=lambda done, _: seen.append(done),
+        callback=lambda event: event.trials or seen.append(event.done),
     )
     assert seen == [2, 3, 4, 5, 6]
     assert bare(made) == bare(

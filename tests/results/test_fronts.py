@@ -199,7 +199,7 @@ def test_fronts_are_searched_side_by_side(strategy):
             strategy,
             "valid_error, macs",
             budget=19,
-            simulated_workers=3,
+            resources=sn.Resources(simulated_workers=3),
             seed=4,
         )
         for _ in range(2)

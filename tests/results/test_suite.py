@@ -259,7 +259,7 @@ strater: Did you mean 'starter'? Known: FILE.toml, families, standard, starter.
 strater: Unknown suite 'strater'. Did you mean 'starter'? Known: FILE.toml,
 nowhere.toml: Cannot read nowhere.toml: No such file or directory.
 starter --runs 0: The number of runs of random must be a whole number from 1 to 1,000,000, not 0.
-starter --workers 0: There must be at least 1 worker, not 0.
+starter --workers 0: workers (--workers) must be a whole number from 1 to
 """
 
 
@@ -544,5 +544,6 @@ def test_a_suite_takes_the_options_of_a_run_and_says_so(tmp_path, snas):
     wrong = snas(*suite, "--simulated-workers", 0)
     assert wrong.code == 2
     assert (
-        "simulated_workers must be a whole number from 1 to 1,000,000,000" in wrong.err
+        "simulated_workers (--simulated-workers) must be a whole number from 1 to"
+        in wrong.err
     )

@@ -99,7 +99,7 @@ def test_a_bad_training_is_one_line_and_the_others_go_on(what, tmp_path, capfd):
         "random",
         "valid_error",
         budget=3,
-        parallel=2,
+        resources=sn.Resources(parallel=2),
         first=[cells[0], cells[2], cells[1]],
         folder=tmp_path / "run",
     )

@@ -80,7 +80,12 @@ def test_a_random_cell_that_is_also_the_user_s_is_asked_for_once():
 
 def test_several_workers_begin_with_the_same_cells():
     run = sn.search(
-        FASHION, "random", "valid_error", first=[11, 12], budget=12, simulated_workers=4
+        FASHION,
+        "random",
+        "valid_error",
+        first=[11, 12],
+        budget=12,
+        resources=sn.Resources(simulated_workers=4),
     )
     began = sorted(run.trials, key=lambda trial: trial.started)
     assert {trial.cell.index for trial in began[:4]} >= {11, 12}
@@ -436,4 +441,6 @@ def test_what_cannot_be_known_gets_one_line(tmp_path, snas):
         snas("search", "fashion", "--known", tmp_path / "no.csv"), "Cannot read"
     )
     outcome = snas("search", "fashion", "--n-random", -1)
-    assert_one_clear_line(outcome, "n_random must be a whole number from 0 to")
+    assert_one_clear_line(
+        outcome, "n_random (--n-random) must be a whole number from 0"
+    )

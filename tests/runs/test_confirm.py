@@ -164,7 +164,12 @@ def test_the_best_cells_and_the_reference_are_trained_with_the_same_fresh_seeds(
     objective, run = noisy_run(Noisy())
     told = []
     found = confirm(
-        objective, run, 3, 5, against=0, progress=lambda *at: told.append(at)
+        objective,
+        run,
+        3,
+        5,
+        against=0,
+        callback=lambda at: told.append((at.done, at.total)),
     )
     ranked = sorted(run.trials, key=lambda trial: trial.score)
     best = list(dict.fromkeys(trial.cell for trial in ranked))[:3]

@@ -108,7 +108,9 @@ def test_a_training_goes_on_by_its_drawn_seed_and_is_charged_for_that(
     for cell in [SPACE.at((width, 0, 0)) for width in range(3)]:
         for seed in range(3):  # so that the last answer of a cell may be another seed's
             mine.query(cell, LOSS, training_seed=seed, epochs=1)
-    run = sn.search(mine, "asha", budget=16, run=2, parallel=slots)
+    run = sn.search(
+        mine, "asha", budget=16, run=2, resources=sn.Resources(parallel=slots)
+    )
     deepest = {}
     for trial in run.trials:
         deepest[trial.cell] = max(deepest.get(trial.cell, 0), trial.epochs or 0)

@@ -342,12 +342,14 @@ def test_a_table_that_is_replaced_while_runs_are_made_is_read_as_it_was(
     wanted = bare(compared(None))
     replaced = []
 
-    def change(*counts):  # is called before a worker has begun
+    def change(event):  # is called before a worker has begun
         if not replaced:
             write_table(table(grown=True), place)
-            replaced.extend(counts)
+            replaced.extend([event.done, event.total])
 
-    found = compared(tmp_path / "one", workers=2, progress=change)
+    found = compared(
+        tmp_path / "one", resources=sn.Resources(workers=2), callback=change
+    )
     assert replaced == [0, 9] and bare(found) == wanted
     assert bare(compared(tmp_path / "one")) == wanted, "and the folder goes on"
 
@@ -360,7 +362,7 @@ def test_a_table_of_other_numbers_in_its_place_is_told_by_workers(place, tmp_pat
         UserError,
         match=r"replaced while it was in use by a table with other numbers \(valid_error",
     ):
-        compared(tmp_path / "one", workers=2, progress=change)
+        compared(tmp_path / "one", resources=sn.Resources(workers=2), callback=change)
     write_table(table(), place)
     assert bare(compared(tmp_path / "one")) == bare(compared(None)), (
         "with the first one back it goes on"

@@ -96,7 +96,7 @@ def test_what_a_strategy_does_to_its_process_is_its_own_failure(
         runs=1,
         budget=14,
         folder=tmp_path,
-        call_limit=limit,
+        resources=sn.Resources(call_limit=limit),
     )
     (failure,) = made.failures
     assert (
@@ -193,7 +193,8 @@ class Mine(sn.Strategy):
 if __name__ == "__main__":
     strategy = Mine if sys.argv[1] == "object" else sys.argv[1]
     workers = int(sys.argv[2])
-    sn.compare("analog-cifar10", [strategy], runs=workers, budget=12, workers=workers)
+    sn.compare("analog-cifar10", [strategy], runs=workers, budget=12,
+               resources=sn.Resources(workers=workers))
 """
 
 
@@ -412,4 +413,4 @@ def test_the_index_of_a_users_cell_is_never_believed(index, space):
 @pytest.mark.parametrize("limit", [math.nan, math.inf, 0, None])
 def test_a_limit_that_is_none_is_refused_by_name(limit, analog):
     with pytest.raises(UserError, match="call_limit"):
-        compare(analog, ["random"], runs=1, budget=12, call_limit=limit)
+        sn.Resources(call_limit=limit)

@@ -32,13 +32,24 @@ def history(trials):
 
 
 def search(bench, strategy="evolution", **options):
-    return sn.search(bench, strategy, OBJECTIVE, **options)
+    own = sn.Resources.out_of(options)
+    return sn.search(bench, strategy, OBJECTIVE, resources=own, **options)
+
+
+def compare(bench, strategies, **options):
+    own = sn.Resources.out_of(options)
+    return sn.compare(bench, strategies, OBJECTIVE, resources=own, **options)
 
 
 @pytest.mark.parametrize("strategy", STRATEGIES)
 def test_slots_make_the_trials_of_as_many_simulated_workers(strategy):
     simulated = sn.search(
-        TABLE, strategy, OBJECTIVE, budget=24, simulated_workers=3, seed=4
+        TABLE,
+        strategy,
+        OBJECTIVE,
+        budget=24,
+        resources=sn.Resources(simulated_workers=3),
+        seed=4,
     )
     bench = Delayed(TABLE, jitter=JITTER)
     real = search(
@@ -80,7 +91,6 @@ def test_a_run_that_was_killed_goes_on_from_its_record(tmp_path, strategy, order
     def stop(_):
         if len(seen := path.read_text().splitlines()) >= 6:
             raise Stopped(seen)
-        return False
 
     with pytest.raises(Stopped):
         search(bench, strategy, callback=stop, **given)
@@ -227,7 +237,7 @@ LINUX = pytest.mark.skipif(sys.platform != "linux", reason="no other system is w
 )
 def test_a_training_over_its_memory_has_failed_and_the_others_go_on(tmp_path, trouble):
     bench = Delayed(TABLE, folder=tmp_path, trouble={first(): trouble})
-    failed = failed_of(search(bench, order="clock", memory_each="600 MB", **BUSY))
+    failed = failed_of(search(bench, order="clock", memory="600 MB", **BUSY))
     assert failed.failure == "it took over 0.6 GB of memory"
     assert failed.cost > 0
     # once more while nothing else ran
@@ -238,7 +248,7 @@ def test_a_training_over_its_memory_has_failed_and_the_others_go_on(tmp_path, tr
 @LINUX
 def test_a_training_that_keeps_its_memory_ends_as_without_a_limit(tmp_path):
     bench = Delayed(TABLE, folder=tmp_path, trouble={first(): "grows"})
-    run = search(bench, budget=3, parallel=2, order="clock", memory_each="3GB")
+    run = search(bench, budget=3, parallel=2, order="clock", memory="3GB")
     assert history(run.trials) == history(
         search(Delayed(TABLE), budget=3, parallel=2, order="clock").trials
     )
@@ -246,20 +256,18 @@ def test_a_training_that_keeps_its_memory_ends_as_without_a_limit(tmp_path):
 
 @pytest.mark.parametrize("size", ["4", "many GB", "4GiB", ""])
 def test_a_memory_that_is_no_size_is_refused(size):
-    with pytest.raises(
-        UserError, match=r"memory_each \(--memory-each\) must be a size such as"
-    ):
-        search(Delayed(TABLE), budget=2, memory_each=size)
+    with pytest.raises(UserError, match=r"memory \(--memory\) must be a size such as"):
+        search(Delayed(TABLE), budget=2, memory=size)
 
 
 @LINUX
 def test_results_of_two_limits_of_memory_are_never_mixed(tmp_path):
     given = {"budget": 2, "order": "clock", "folder": tmp_path}
     for same in ("4 gb", "4GB"):
-        search(Delayed(TABLE), "random", memory_each=same, **given)
+        search(Delayed(TABLE), "random", memory=same, **given)
     for other in ("5GB", None):
         with pytest.raises(UserError, match=f"memory_each 4GB, now {other}"):
-            search(Delayed(TABLE), "random", memory_each=other, **given)
+            search(Delayed(TABLE), "random", memory=other, **given)
 
 
 def test_three_that_fail_alike_at_the_beginning_end_the_search_and_nothing_is_stored(
@@ -275,7 +283,13 @@ def test_three_that_fail_alike_at_the_beginning_end_the_search_and_nothing_is_st
 
 @pytest.mark.parametrize(("at_end", "trials"), [("finish", 5), ("stop", 3)])
 def test_the_end_of_the_budget_finishes_or_stops_what_runs(at_end, trials):
-    simulated = sn.search(TABLE, "random", OBJECTIVE, budget=12, simulated_workers=3)
+    simulated = sn.search(
+        TABLE,
+        "random",
+        OBJECTIVE,
+        budget=12,
+        resources=sn.Resources(simulated_workers=3),
+    )
     seconds = simulated.trials[2].finished
     bench = Delayed(TABLE, jitter=JITTER)
     bench.knows_costs = False
@@ -305,17 +319,16 @@ def test_what_answers_at_once_is_not_trained_in_parallel():
     with pytest.raises(
         UserError, match=r"fashion answers at once.*--simulated-workers"
     ):
-        sn.search(TABLE, parallel=2)
+        search(TABLE, parallel=2)
     with pytest.raises(UserError, match="simulated or real"):
         search(Delayed(TABLE), parallel=2, simulated_workers=2)
 
 
 def test_a_comparison_trains_in_slots_and_says_so(tmp_path):
     bench = Delayed(TABLE, jitter=JITTER, knows_costs=False)
-    compared = sn.compare(
+    compared = compare(
         bench,
         ["random", "evolution"],
-        OBJECTIVE,
         runs=1,
         budget=8,
         parallel=2,
@@ -323,10 +336,9 @@ def test_a_comparison_trains_in_slots_and_says_so(tmp_path):
     )
     assert compared.description["in_flight"] == 3
     assert compared.description["order"] == "clock"
-    again = sn.compare(
+    again = compare(
         bench,
         ["random", "evolution"],
-        OBJECTIVE,
         runs=1,
         budget=8,
         parallel=3,
@@ -335,9 +347,7 @@ def test_a_comparison_trains_in_slots_and_says_so(tmp_path):
     for one, other in zip(compared.runs, again.runs, strict=True):
         assert history(one.trials) == history(other.trials)
     with pytest.raises(UserError, match="in_flight 3, now 5"):
-        sn.compare(
-            bench, ["random"], OBJECTIVE, runs=1, budget=12, parallel=3, folder=tmp_path
-        )
+        compare(bench, ["random"], runs=1, budget=12, parallel=3, folder=tmp_path)
 
 
 class Counting(Delayed):
@@ -376,7 +386,7 @@ def test_runs_side_by_side_share_slots_and_the_record_is_the_same(
     bench = Counting(TABLE, folder=tmp_path / "made", knows_costs=False)
     told = {"runs": 2, "budget": 8, "order": "clock", "in_flight": 3}
     strategies = ["random", "evolution"]
-    shared = sn.compare(bench, strategies, OBJECTIVE, workers=2, **told, **given)
+    shared = compare(bench, strategies, workers=2, **told, **given)
     seen = [line.split("; ") for line in (tmp_path / "beside").read_text().splitlines()]
     assert len(seen) == 32
     assert max(map(len, seen)) <= slots
@@ -384,13 +394,8 @@ def test_runs_side_by_side_share_slots_and_the_record_is_the_same(
         for beside in seen:
             devices = [mark.split(" ")[0] for mark in beside]
             assert len(set(devices)) == len(devices)
-    alone = sn.compare(
-        Delayed(TABLE, knows_costs=False),
-        strategies,
-        OBJECTIVE,
-        parallel=1,
-        **told,
-    )
+    bench = Delayed(TABLE, knows_costs=False)
+    alone = compare(bench, strategies, parallel=1, **told)
     for one, other in zip(shared.runs, alone.runs, strict=True):
         assert history(one.trials) == history(other.trials)
 
@@ -400,10 +405,9 @@ def test_a_training_is_alone_among_those_of_all_runs(tmp_path):
         (tmp_path / name).mkdir()
     cell = sn.search(TABLE, "random", OBJECTIVE, budget=1).trials[0].cell
     bench = Counting(TABLE, folder=tmp_path / "made", trouble={cell.text: "memory"})
-    compared = sn.compare(
+    compared = compare(
         bench,
         ["random", "evolution"],
-        OBJECTIVE,
         runs=2,
         budget=6,
         parallel=2,
@@ -429,12 +433,11 @@ def pressing(after):
     left = list(after)
     timers = []
 
-    def press(trials):
-        if left and trials[-1].index >= left[0]:
+    def press(event):
+        if left and event.trials and event.trials[-1].index >= left[0]:
             del left[0]
             timers.append(threading.Timer(0.04, os.kill, (os.getpid(), signal.SIGINT)))
             timers[-1].start()
-        return False
 
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
@@ -451,7 +454,9 @@ def test_ctrl_c_waits_for_what_runs_and_keeps_it(tmp_path):
     told = []
     with pressing([2]) as press, pytest.raises(KeyboardInterrupt):
         search(
-            bench, callback=lambda trials: told.extend(trials) or press(trials), **given
+            bench,
+            callback=lambda event: told.extend(event.trials) or press(event),
+            **given,
         )
     lines = Store(tmp_path).path("evolution", 0).read_text().splitlines()
     assert 3 < len(lines) == len(told) < 40
@@ -504,7 +509,7 @@ class Seen(Delayed):
     ("given", "devices"),
     [
         ({"gpus": "0,2", "per_gpu": 2}, ["0", "0", "2", "2"]),
-        ({"gpus": "0,2", "threads_each": 3}, ["0", "2"]),
+        ({"gpus": "0,2", "threads": 3}, ["0", "2"]),
         ({"parallel": 2}, ["all", "all"]),
     ],
 )
@@ -513,7 +518,7 @@ def test_each_slot_sees_its_share_of_the_machine(tmp_path, given, devices, monke
     search(Seen(TABLE, folder=tmp_path), "random", budget=40, order="finished", **given)
     seen = [path.name.split(" ") for path in tmp_path.iterdir()]
     assert sorted(gpu for _, gpu, _ in seen) == devices
-    assert {threads for *_, threads in seen} == {str(given.get("threads_each", 1))}
+    assert {threads for *_, threads in seen} == {str(given.get("threads", 1))}
 
 
 @pytest.mark.parametrize(
@@ -542,13 +547,12 @@ def test_a_worker_that_joins_a_cluster_is_used_in_the_middle_of_a_run_and_may_le
     ) as cluster:
         told = []
 
-        def grow(trials):
-            told.extend(trials)
+        def grow(event):
+            told.extend(event.trials)
             if len(told) == 5:
                 cluster.scale(3)
             if len(told) == 30:
                 cluster.scale(1)
-            return False
 
         bench = Delayed(TABLE, jitter=0.4, folder=tmp_path, knows_costs=False)
         run = search(

@@ -270,8 +270,8 @@ def test_a_file_that_is_edited_between_two_runs_of_one_command_is_not_mixed(
 ):
     out = tmp_path / "out"
 
-    def edit(strategy, run, _):
-        if strategy == "Mine" and run == 1:
+    def edit(event):
+        if event.strategy == "Mine" and event.run == 1:
             read_from(tmp_path, HIGH)
 
     made = sn.compare(

@@ -310,7 +310,7 @@ def test_what_is_reported_has_been_synced(analog, tmp_path, monkeypatch):
 
     told = []
     monkeypatch.setattr(os, "fsync", watched)
-    compare(analog, NAMES, runs=2, budget=12, folder=tmp_path, progress=reported)
+    compare(analog, NAMES, runs=2, budget=12, folder=tmp_path, callback=reported)
     assert told == [0, 1, 2, 3, 4]
 
 

@@ -125,7 +125,7 @@ def made(bench, name, place, cells):
         objective,
         subject_to=limit,
         budget=cells,
-        simulated_workers=workers,
+        resources=sn.Resources(simulated_workers=workers),
         seed=1,
     )
 
@@ -180,7 +180,11 @@ def test_at_another_place(name, place, benches):
 def test_over_epochs(name):
     """Those that choose epochs read less than everybody, and answer after the objective's own."""
     run = sn.search(
-        "fashion", name, "valid_loss + 0.1*params", budget=60, simulated_workers=3
+        "fashion",
+        name,
+        "valid_loss + 0.1*params",
+        budget=60,
+        resources=sn.Resources(simulated_workers=3),
     )
     whole = sn.Objective("valid_loss", sn.load("fashion")).epochs
     read = {trial.epochs for trial in run.trials}

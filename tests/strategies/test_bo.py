@@ -37,7 +37,12 @@ def test_every_class_of_equal_functions_is_one_point():
 
 def test_workers_that_run_side_by_side_are_given_different_cells():
     run = sn.search(
-        "fashion", "bo", "valid_loss", budget=50, simulated_workers=5, run=1000
+        "fashion",
+        "bo",
+        "valid_loss",
+        budget=50,
+        resources=sn.Resources(simulated_workers=5),
+        run=1000,
     )
     cells = [trial.cell for trial in run.trials]
     assert len(set(cells)) == 50

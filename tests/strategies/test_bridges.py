@@ -132,7 +132,13 @@ def test_several_objectives_with_a_limit_and_workers(name):
         "valid_loss, macs subject to params <= 15000", sn.load("fashion")
     )
     made, again = (
-        sn.search("fashion", name, objective, budget=30, simulated_workers=3)
+        sn.search(
+            "fashion",
+            name,
+            objective,
+            budget=30,
+            resources=sn.Resources(simulated_workers=3),
+        )
         for _ in range(2)
     )
     assert not made.failure and len(made.trials) == 30

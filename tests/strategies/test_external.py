@@ -188,7 +188,11 @@ def test_it_runs_blinded_with_several_objectives_and_keeps_the_contract(tmp_path
     words = "conv pool skip edge nb201 fashion valid_ params latency cpu nats".split()
     assert [word for word in words if word in text] == []
     made = sn.search(
-        "fashion", talker(), "valid_loss, macs", budget=16, simulated_workers=3
+        "fashion",
+        talker(),
+        "valid_loss, macs",
+        budget=16,
+        resources=sn.Resources(simulated_workers=3),
     )
     assert len(made.trials) == 16 and not made.failure
     assert [one for one in check(talker(), TinySpace()) if not one.passed] == []

@@ -113,7 +113,14 @@ def test_it_runs_under_a_cap_with_workers_and_several_objectives():
     objective = sn.Objective(
         "valid_loss + 0.1*params", bench, subject_to="params <= 5000"
     )
-    run = sn.search(bench, "guided", objective, budget=40, seed=0, simulated_workers=4)
+    run = sn.search(
+        bench,
+        "guided",
+        objective,
+        budget=40,
+        seed=0,
+        resources=sn.Resources(simulated_workers=4),
+    )
     assert len({trial.cell for trial in run.trials}) == 40
     assert all(trial.feasible for trial in run.trials[20:])
     several = sn.search(

@@ -94,7 +94,7 @@ def test_workers_on_the_simulated_clock_tell_in_order_of_finishing(strategy):
         strategy,
         "valid_loss + 0.1*params",
         budget=40,
-        simulated_workers=4,
+        resources=sn.Resources(simulated_workers=4),
         seed=2,
     )
     assert len(run.trials) == 40
@@ -111,7 +111,11 @@ def test_workers_on_the_simulated_clock_tell_in_order_of_finishing(strategy):
 def test_a_budget_in_seconds_is_wall_time_of_the_simulated_workers(small):
     one, four = (
         sn.search(
-            small, "random", "valid_error", budget_seconds=201 * 5, simulated_workers=n
+            small,
+            "random",
+            "valid_error",
+            budget_seconds=201 * 5,
+            resources=sn.Resources(simulated_workers=n),
         )
         for n in (1, 4)
     )
@@ -232,9 +236,10 @@ def test_a_run_ends_at_a_target_and_when_a_callback_says_so(small):
     assert list(short.trials) == list(whole.trials[: len(short.trials)])
     seen = []
 
-    def watch(trials):
-        seen.extend(trials)
-        return len(seen) >= 20
+    def watch(event):
+        seen.extend(event.trials)
+        if len(seen) >= 20:
+            event.stop()
 
     watched = sn.search(small, "random", "valid_error", budget=50, callback=watch)
     assert len(watched.trials) == 20 and seen == list(watched.trials)

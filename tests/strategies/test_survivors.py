@@ -157,8 +157,8 @@ def test_equal_workers_finish_in_the_order_of_asking_are_told_together_and_make_
 ):
     told = []
 
-    def watch(trials):
-        told.append(len(trials))
+    def watch(event):
+        told.append(len(event.trials))
 
     alone, four = (
         sn.search(
@@ -166,7 +166,7 @@ def test_equal_workers_finish_in_the_order_of_asking_are_told_together_and_make_
             "random",
             "valid_error",
             budget=15,
-            simulated_workers=n,
+            resources=sn.Resources(simulated_workers=n),
             callback=watch,
         )
         for n in (1, 4)

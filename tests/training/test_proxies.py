@@ -242,7 +242,12 @@ def test_the_paper_puts_counting_beside_every_proxy():
 def test_zero_cost_guided_repeats_and_keeps_what_is_known(analog, objective):
     runs = [
         sn.search(
-            analog, "zero_cost", objective, budget=22, seed=1, simulated_workers=3
+            analog,
+            "zero_cost",
+            objective,
+            budget=22,
+            seed=1,
+            resources=sn.Resources(simulated_workers=3),
         )
         for _ in range(2)
     ]

@@ -1,0 +1,96 @@
+"""What a user's callback receives while runs are made."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import Any, NoReturn
+
+from surrogate_nas.core.deprecation import warn_renamed
+from surrogate_nas.core.errors import UserError
+from surrogate_nas.space.trial import Trial
+
+
+@dataclass
+class Event:
+    """Something that has happened while runs are made.
+
+    In a search: new trials, another number of running trainings, a failed training, or a confirming
+    training that has ended. In a comparison or a suite: the beginning, the end of a run, and, where
+    runs are made one after another on this machine, also what happens within a run.
+
+    Attributes:
+        strategy: The name of the strategy; empty at the beginning of a comparison.
+        run: The number of the run.
+        trials: The new trials, in the order of the run.
+        done: The number of runs that have ended, or of confirming trainings; 0 during a search.
+        total: The number of runs or confirming trainings in all; 0 during a search.
+        running: The number of trainings that run in parallel workers.
+        failed: Why a training has just failed, by the text of its cell.
+        is_stopped: Whether `stop` was called.
+
+    Example:
+        >>> import surrogate_nas as sn
+        >>> def enough(event: sn.Event) -> None:
+        ...     if any(trial.score < 0.5 for trial in event.trials):
+        ...         event.stop()
+        >>> run = sn.search(
+        ...     "fashion", "random", "valid_loss", budget=99, callback=enough
+        ... )
+        >>> len(run.trials) < 99, run.incumbent.score < 0.5
+        (True, True)
+    """
+
+    strategy: str = ""
+    run: int = 0
+    trials: Sequence[Trial] = ()
+    done: int = 0
+    total: int = 0
+    running: int = 0
+    failed: Mapping[str, str] = field(default_factory=dict)
+    is_stopped: bool = False
+
+    def stop(self) -> None:
+        """End the run after these trials. A run that has ended already is not affected."""
+        self.is_stopped = True
+
+    def __getitem__(self, index: int) -> NoReturn:
+        raise UserError(
+            "A callback receives an Event: its trials are event.trials, and event.stop() ends the"
+            " run."
+        )
+
+
+Callback = Callable[[Event], object]
+
+
+def _within(former: Callable[[str, int, Sequence[Trial]], object]) -> Callback:
+    def call(event: Event) -> None:
+        if event.trials and former(event.strategy, event.run, event.trials):
+            event.stop()
+
+    return call
+
+
+_FORMS: dict[int, Callable[[Any], Callback]] = {
+    1: lambda given: given,
+    2: lambda given: lambda at: at.trials or at.running or given(at.done, at.total),
+    3: _within,
+}
+
+
+def as_callback(given: Callable[..., object] | None) -> Callback | None:
+    """A callback by the number of values that it takes: the event, or (done, total) or (strategy,
+    run, trials), as in 0.1.0.
+    """
+    if given is None:
+        return None
+    for form, adapted in _FORMS.items():
+        with suppress(TypeError, ValueError):
+            inspect.signature(given).bind(*range(form))
+            if form > 1:
+                warn_renamed(f"A callback of {form} values", "callback(event)", 6)
+            return adapted(given)
+    raise UserError("callback is a function that takes one surrogate_nas.Event.")
