@@ -603,7 +603,8 @@ class Benchmark(ABC):
         if isinstance(cells, (str, Cell, Integral, Mapping)):
             cell = cell_given(self.space, cells)
             return self._query([cell], metric, epochs, training_seed)[0]
-        if not isinstance(cells, Iterable) or getattr(cells, "ndim", 1) == 0:
+        is_none = isinstance(cells, bytes) or not getattr(cells, "ndim", 1)
+        if is_none or not isinstance(cells, Iterable):
             raise UserError(
                 f"cells is a cell, its text or its index, or a list of them, not {cells!r:.80}."
             )

@@ -5,6 +5,7 @@ substitute.
 import pickle
 
 import numpy as np
+import pandas
 import pytest
 
 import surrogate_nas as sn
@@ -82,6 +83,19 @@ def test_the_shapes_of_a_query(seeded, space):
     assert all(answer.metric == name for name, answer in by_name.items())
     assert seeded.query([one, two], epochs=200)[1] == seeded.query(two, epochs=200)
     assert seeded.query(one, "params").n_seeds is None
+
+
+def test_a_query_takes_options_and_a_data_frame_of_them(seeded, space):
+    cells = [space[7], space[1]]
+    frame = pandas.DataFrame([dict(cell) for cell in cells], index=[9, 3])
+    assert seeded.query(frame, "valid_error") == seeded.query(cells, "valid_error")
+    assert seeded.query(dict(cells[0]), "params") == seeded.query(7, "params")
+
+
+@pytest.mark.parametrize("given", [b"7", np.array(7), 7.0, None])
+def test_what_is_no_cell_and_no_list_is_refused(seeded, given):
+    with pytest.raises(UserError, match="is a cell, its text or its index, or a list"):
+        seeded.query(given, "valid_error")
 
 
 def test_a_mean_says_how_many_seeds_it_is_over(seeded, space):
