@@ -27,7 +27,7 @@ from surrogate_nas.core.errors import UserError, unknown
 from surrogate_nas.core.metrics import Metric, undeclared_units
 from surrogate_nas.files import shipped
 from surrogate_nas.space import Cell, Enumerable, Space, choices_of, listed
-from surrogate_nas.space.base import Analytic, cell_given, cells_of
+from surrogate_nas.space.base import Analytic, cell_given, cells_given
 from surrogate_nas.space.cell import Choices
 from surrogate_nas.space.network import Network
 from surrogate_nas.space.product import EnumerableChoiceSpace
@@ -608,7 +608,7 @@ class Benchmark(ABC):
             raise UserError(
                 f"cells is a cell, its text or its index, or a list of them, not {cells!r:.80}."
             )
-        named = cells_of(self.space, cells)
+        named = cells_given(self.space, cells)
         return self._query(named, metric, epochs, training_seed)
 
     def _query(

@@ -38,7 +38,7 @@ from surrogate_nas.core.metrics import Metric, Quantity
 from surrogate_nas.core.registry import parse_reference
 from surrogate_nas.files import home
 from surrogate_nas.space import Cell, Enumerable, Space, choices_of, listed, space_named
-from surrogate_nas.space.base import cells_of
+from surrogate_nas.space.base import cells_given
 from surrogate_nas.space.network import Network
 from surrogate_nas.surrogates import Model, storage
 from surrogate_nas.surrogates.base import (
@@ -317,7 +317,7 @@ def _asked(
         cells = np.flatnonzero(known)
     if not is_sequence(cells):
         raise UserError(f"The cells are a list of cells or indices, not {cells!r:.80}.")
-    named = cells_of(benchmark.space, cells)
+    named = cells_given(benchmark.space, cells)
     seed = benchmark.default_seed if seed is None else seed
     return named, benchmark.measure(named, (question,), seed).values[:, 0]
 

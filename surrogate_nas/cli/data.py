@@ -25,7 +25,6 @@ from surrogate_nas.cli.options import (
     BenchmarkArgument,
     CellsArgument,
     WithOption,
-    cells_named,
 )
 from surrogate_nas.cli.output import JsonOption, emit, note, progress_bar, show_table
 from surrogate_nas.core.errors import UserError, unknown
@@ -545,7 +544,7 @@ def query(
     """
     bench_ = load(bench, with_=with_ or ())
     results: list[Any] = bench_.query(
-        cells_named(bench_.space, cells),
+        cells,
         metric,
         epochs=epochs,
         training_seed=training_seed,

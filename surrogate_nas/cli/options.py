@@ -19,8 +19,7 @@ from surrogate_nas.objective import Objective
 from surrogate_nas.report.reading import kind_of
 from surrogate_nas.runs.options import ObjectiveOptions, Options, Resources
 from surrogate_nas.runs.problem import bind
-from surrogate_nas.space import Cell, ChoiceSpace, Space
-from surrogate_nas.space.base import cell_written
+from surrogate_nas.space import ChoiceSpace, Space
 from surrogate_nas.strategies import BLIND, controls_of, known, strategy_entry
 
 Command = TypeVar("Command", bound=Callable[..., None])
@@ -232,10 +231,3 @@ def numbers(given: str, what: str, kind: Callable[[str], Number]) -> list[Number
     except ValueError as error:
         whole = "whole " if kind is int else ""
         raise UserError(f"A {what} is a {whole}number, not {given:.40}.") from error
-
-
-def cells_named(space: Space, texts: Sequence[str]) -> list[Cell]:
-    """The cells that texts name: as the field prints them, or their indices in the order of the
-    space.
-    """
-    return [cell_written(space, text) for text in texts]

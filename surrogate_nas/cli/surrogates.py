@@ -13,7 +13,6 @@ from typer import Argument, Option, Typer
 
 from surrogate_nas.cli.options import (
     CellsArgument,
-    cells_named,
     names,
     numbers,
     results_folder,
@@ -301,11 +300,12 @@ def predict(
     """
     from surrogate_nas.benchmarks.learned import Surrogate
     from surrogate_nas.space import space_named
+    from surrogate_nas.space.base import cells_given
 
     surrogate = Surrogate.load(file)
     card = surrogate.card
     assert card is not None
-    asked = cells_named(space_named(card.space), cells)
+    asked = cells_given(space_named(card.space), cells)
     mean, std = surrogate.predict(asked, return_std=True)
     content = [
         {"cell": str(cell), "mean": float(m), "std": float(s), "unit": card.metric.unit}

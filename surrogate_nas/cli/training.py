@@ -11,7 +11,7 @@ from typing import Annotated, Any
 
 from typer import Argument, Option
 
-from surrogate_nas.cli.options import cells_named, taking
+from surrogate_nas.cli.options import taking
 from surrogate_nas.cli.output import (
     JsonOption,
     emit,
@@ -23,6 +23,7 @@ from surrogate_nas.cli.output import (
 from surrogate_nas.core.errors import UserError
 from surrogate_nas.files import locked
 from surrogate_nas.space import DEFAULT_SPACE, cell_named, drawn_cells, listed, register
+from surrogate_nas.space.base import cells_given
 from surrogate_nas.training import task_named
 from surrogate_nas.training import train as run_train
 
@@ -143,7 +144,7 @@ def measure(
 
     cell_space = register(space or DEFAULT_SPACE)
     chosen = (
-        cells_named(cell_space, cell or [])
+        cells_given(cell_space, cell or [])
         if cells is None
         else drawn_cells(listed(cell_space), cells, seed)
     )

@@ -27,7 +27,7 @@ from surrogate_nas.objective import Objective
 from surrogate_nas.runs.ledger import Asked, Ledger
 from surrogate_nas.runs.options import N_RANDOM, Budget
 from surrogate_nas.space import Cell, Space
-from surrogate_nas.space.base import cell_written
+from surrogate_nas.space.base import cell_given
 from surrogate_nas.space.trial import Request, Trial
 
 FirstLike = Cell | str | Path | Sequence[CellLike | Path]
@@ -200,7 +200,7 @@ def _is_file(text: str) -> bool:
 
 def _cell(space: Space, given: CellLike) -> Cell:
     try:
-        return cell_written(space, str(given))
+        return cell_given(space, given)
     except UserError as error:
         if isinstance(given, str) and Path(given).suffix in (".txt", ".csv"):
             raise UserError(f"There is no file {printable(given):.200}.") from error
@@ -213,7 +213,7 @@ def _cells_in(space: Space, path: Path) -> list[Cell]:
         written = line.strip()
         if written and not written.startswith("#"):
             with _at(path, number):
-                cells.append(cell_written(space, written))
+                cells.append(cell_given(space, written))
     if not cells:
         raise UserError(f"{printable(path)} holds no cell; it needs one a line.")
     return cells
@@ -300,7 +300,7 @@ def _training(
             " stands in quotation marks."
         )
     entry = dict(zip(header, map(str.strip, row), strict=True))
-    cell = cell_written(objective.benchmark.space, entry[_CELL])
+    cell = cell_given(objective.benchmark.space, entry[_CELL])
     epochs = _epochs(objective, entry.get(_EPOCHS, ""))
     values = {}
     for question in objective.questions(epochs):

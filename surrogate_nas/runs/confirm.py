@@ -42,7 +42,7 @@ from surrogate_nas.runs.store import Store
 from surrogate_nas.runs.workers import Answer, Job, Trainings, answer_to
 from surrogate_nas.runtime.engines import Jobs
 from surrogate_nas.space import Cell
-from surrogate_nas.space.base import cell_written
+from surrogate_nas.space.base import cell_given
 from surrogate_nas.space.trial import Trial
 
 FIRST_FRESH = 1_000_000
@@ -112,16 +112,11 @@ def checked_shape(
         raise UserError(
             "diversity depends on a run's history, so no winner can be confirmed."
         )
-    reference = _reference(objective, against)
+    space = objective.benchmark.space
+    reference = None if against is None else cell_given(space, against)
     if not _trains_any_seed(objective):
         _check_held(objective, shape.seeds, reference)
     return shape
-
-
-def _reference(objective: Objective, given: CellLike | None) -> Cell | None:
-    return (
-        None if given is None else cell_written(objective.benchmark.space, str(given))
-    )
 
 
 def confirm(
@@ -167,7 +162,8 @@ def confirm(
         (2, 11, (1000000, 1000001, 1000002))
     """
     checked_shape(objective, (cells, seeds), against)
-    reference = _reference(objective, against)
+    space = objective.benchmark.space
+    reference = None if against is None else cell_given(space, against)
     against_text = None if reference is None else reference.text
     request = ConfirmationRequest(cells, seeds, against_text, len(run.trials))
     if store is not None:

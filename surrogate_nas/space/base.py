@@ -461,52 +461,52 @@ class Enumerable(Space, Sequence[Cell]):
         return known or super().cell(given)
 
 
-def cell_written(space: Space, text: str) -> Cell:
-    """The cell that a user's text names: as the field prints it, or its place in the order of the
-    space.
+def cell_given(space: Space, given: Any) -> Cell:
+    """The cell that a user names.
+
+    Args:
+        given: A cell; its text as the field prints it; its options by position; or its index in the
+            order of the space, also as text.
 
     Raises:
         UserError: It names no cell of the space.
 
     Example:
         >>> import surrogate_nas as sn
-        >>> str(cell_written(sn.space_named("macro"), " 0 "))
+        >>> str(cell_given(sn.space_named("macro"), " 0 "))
         'conv_stack(layers=1, channels=4)'
     """
-    digits = text.strip()
+    digits = given.strip() if isinstance(given, str) else ""
     if digits.isascii() and digits.isdigit():
-        return cell_at(space, int(digits[:_MOST_DIGITS]))
-    return space.cell(text)
-
-
-def cell_at(space: Space, index: int) -> Cell:
-    """The cell of a place in the order of a space."""
+        given = int(digits[:_MOST_DIGITS])
+    is_index = isinstance(given, Integral) and not isinstance(given, bool)
+    if not is_index:
+        return space.cell(given)
     if not isinstance(space, Enumerable):
         raise UserError(
             f"Cells of the space {space.name} cannot be listed, so they have no index; write the"
             " cell out."
         )
-    if not 0 <= index < len(space):
+    if not 0 <= given < len(space):
         raise UserError(
-            f"The space {space.name} has cells 0 to {len(space) - 1}, not {str(index):.20}."
+            f"The space {space.name} has cells 0 to {len(space) - 1}, not {str(given):.20}."
         )
-    cell: Cell = space[int(index)]
+    cell: Cell = space[int(given)]
     return cell
 
 
-def cells_of(space: Space, given: Iterable[Any]) -> list[Cell]:
+def cells_given(space: Space, given: Iterable[Any]) -> list[Cell]:
     """The cells that a list, an array, or a Series or data frame of pandas names, in its order.
 
     Args:
-        given: Cells, their texts, or indices of a space that can be listed; or a data frame with a
-            column for each choice.
+        given: Each as for `cell_given`; or a data frame with a column for each choice.
 
     Raises:
         UserError: One of them names no cell of the space.
 
     Example:
-        >>> from surrogate_nas.space import space_named
-        >>> cells_of(space_named("macro"), np.array([3, 0]))[1].index
+        >>> import surrogate_nas as sn
+        >>> cells_given(sn.space_named("macro"), np.array([3, 0]))[1].index
         0
     """
     if getattr(given, "ndim", 1) == 2 and hasattr(given, "to_dict"):
@@ -515,12 +515,6 @@ def cells_of(space: Space, given: Iterable[Any]) -> list[Cell]:
         space.cell(each) if isinstance(each, Cell) else cell_given(space, each)
         for each in given
     ]
-
-
-def cell_given(space: Space, given: Any) -> Cell:
-    """The cell that a user names by itself, by its text, or by its index."""
-    is_index = isinstance(given, Integral) and not isinstance(given, bool)
-    return cell_at(space, int(given)) if is_index else space.cell(given)
 
 
 def listed(space: Space) -> Enumerable:

@@ -19,7 +19,7 @@ from surrogate_nas.core.errors import UserError, unknown
 from surrogate_nas.core.registry import Registry
 from surrogate_nas.files import home, replacing
 from surrogate_nas.files.formats import RELEASE, check_version, stamp
-from surrogate_nas.space.base import Space, cell_written
+from surrogate_nas.space.base import Space, cell_given
 from surrogate_nas.space.cell import Cell
 from surrogate_nas.space.product import (
     ChoiceSpace,
@@ -203,7 +203,7 @@ def cell_named(text: str) -> tuple[Space, Cell]:
     """
     if text.strip().isdecimal():
         usual = space_named(DEFAULT_SPACE)
-        return usual, cell_written(usual, text)
+        return usual, cell_given(usual, text)
     refusals: list[tuple[int, UserError]] = []
     for space in _candidates():
         try:

@@ -28,7 +28,7 @@ from surrogate_nas.core.metrics import Quantity as Quantity
 from surrogate_nas.core.process import one_thread
 from surrogate_nas.core.registry import Registry, parse_reference, subclass_of
 from surrogate_nas.space import Cell, Enumerable, Space, space_named, space_of
-from surrogate_nas.space.base import cells_of
+from surrogate_nas.space.base import cells_given
 
 Floats = NDArray[np.float64]
 """Numbers of double precision, of any shape."""
@@ -529,7 +529,7 @@ def own_cells(
             " fit(cells, values, space=…)."
         ) from error
     try:
-        return space, cells_of(space, cells)
+        return space, cells_given(space, cells)
     except UserError as error:
         raise UserError(f"A surrogate learns one space. {error}") from error
 
