@@ -462,6 +462,18 @@ class Run:
         found = [trial.scores for trial in self.contenders(n)]
         return np.reshape(found, (-1, len(self.trials[0].scores))).astype(np.float64)
 
+    def checkpoint(self, cell: Any = None) -> Path:
+        """The folder with the fitted model of a cell, by default of the incumbent, where its
+        training left one (`surrogate_nas.Training.checkpoint`).
+
+        Raises:
+            UserError: There is none, or the run was read without its benchmark.
+        """
+        if self.objective is None:
+            raise UserError("The run lacks its benchmark: ask that for the checkpoint.")
+        named = self.incumbent.cell if cell is None else cell
+        return self.objective.benchmark.checkpoint(named)
+
     @property
     def front(self) -> list[Trial]:
         """The feasible trials, as they are reported, that no other one beats in every objective; of

@@ -2,6 +2,7 @@
 
 import json
 import os
+import pickle
 import shutil
 
 import pytest
@@ -9,7 +10,7 @@ import pytest
 import surrogate_nas as sn
 from surrogate_nas.benchmarks.trained import TrainingFolder, drop_beyond
 from surrogate_nas.files import locked
-from tests.damaging import CELL, WHOLE, asked, flipped_and_cut, training
+from tests.damaging import CELL, LOSS, WHOLE, asked, flipped_and_cut, training
 
 
 @pytest.fixture
@@ -104,6 +105,14 @@ def test_the_checkpoint_that_another_process_continues_is_not_removed(place):
 def test_the_fitted_model_of_a_cell_is_found_by_its_cell(place, cell):
     assert training().checkpoint(cell) == checkpoint(place)
     assert (training().checkpoint(cell) / "more" / "state.txt").read_text() == "61.0"
+
+
+def test_a_run_gives_the_fitted_model_of_its_incumbent(fresh_home):
+    run = sn.search(training(), "random", LOSS, budget=2)
+    best = run.incumbent.cell
+    assert run.checkpoint() == run.checkpoint(best.text) == training().checkpoint(best)
+    with pytest.raises(sn.UserError, match="lacks its benchmark"):
+        pickle.loads(pickle.dumps(run)).checkpoint()
 
 
 def test_a_cell_without_a_checkpoint_is_told_in_one_line(place):
