@@ -272,11 +272,11 @@ def _found(run: Run, bound: Objective, content: Row) -> list[tuple[str, object]]
     answer, front = content["best"], content.get("front")
     rows: list[tuple[str, object]]
     if front:
-        rows = [("cells on the front", len(front))]
-        for trial in front[:_MOST_FINAL]:
-            scores = ", ".join(f"{score:.6g}" for score in trial["scores"])
-            rows.append((trial["cell"], scores))
-        return rows
+        found = [
+            (trial["cell"], ", ".join(f"{score:.6g}" for score in trial["scores"]))
+            for trial in front[:_MOST_FINAL]
+        ]
+        return [("cells on the front", len(front)), *found]
     if not answer["feasible"]:
         least = run.lowest
         rows = [("best cell", NO_CELL), ("least over the limits", str(least.cell))]

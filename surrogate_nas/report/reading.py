@@ -1,17 +1,15 @@
 """What pages and exports read of results: every name of `stats`, `runs` and `results` that
-this room uses, in one place; and a trial and a run as rows of a table.
+this room uses, in one place; and a run as a row of a table.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from surrogate_nas.core.errors import UserError
 from surrogate_nas.report.style import Style, styles
 from surrogate_nas.results.api import stored_problems
 from surrogate_nas.results.comparison import (
@@ -27,7 +25,7 @@ from surrogate_nas.results.comparison import (
 )
 from surrogate_nas.results.curves import ProblemResult
 from surrogate_nas.results.lambda_path import LambdaPath, diagnose
-from surrogate_nas.results.stored import stored
+from surrogate_nas.results.stored import Source, results_of
 from surrogate_nas.results.suite import (
     TABLES,
     SuiteResult,
@@ -41,7 +39,7 @@ from surrogate_nas.runs.ledger import Ledger
 from surrogate_nas.runs.options import BEST_SHOWN, Options, ended_by
 from surrogate_nas.runs.problem import read_plan
 from surrogate_nas.runs.run import Anytime, Run, RunWatch
-from surrogate_nas.runs.scale import nondominated, undominated
+from surrogate_nas.runs.scale import nondominated, undominated, vectors_of
 from surrogate_nas.runs.store import PLAN, PROBLEMS, Store, numbers_of, provenance
 from surrogate_nas.stats.decision import Rival, Statement
 from surrogate_nas.stats.summaries import (
@@ -98,8 +96,8 @@ __all__ = [
     "shared_cells",
     "stored_problems",
     "tabular",
-    "trial_rows",
     "undominated",
+    "vectors_of",
     "values_of",
     "write_tables",
     "numbers_of",
@@ -154,7 +152,7 @@ class Study:
         none is empty.
         """
         return {
-            name: [(run, self.comparison.anytime(run)) for run in runs]
+            name: [(run, run.anytime(self.comparison.frame)) for run in runs]
             for name, runs in self.feasible.items()
             if runs
         }
@@ -178,33 +176,6 @@ def kind_of(folder: Path) -> str:
         or any((folder / PROBLEMS).glob("*/experiment.json"))
         else ""
     )
-
-
-Source = StudyResult | str | Path
-"""What can be exported: a folder, or a result in memory."""
-
-
-def results_of(source: Source, *, benchmark: str | None = None) -> StudyResult:
-    """Read what a folder holds: a comparison, a suite or a path over λ, finished or not.
-
-    Args:
-        source: The folder; or a result, which needs no reading.
-        benchmark: A benchmark's name again, where opening it runs a file of the user's.
-
-    Raises:
-        UserError: The folder holds none of them, a damaged one, or no finished run yet.
-
-    Example:
-        >>> import surrogate_nas as sn
-        >>> result = results_of(sn.compare("fashion", ["random"], runs=2, budget=12))
-        >>> result.name, result.missing
-        ('fashion', 0)
-    """
-    if isinstance(source, StudyResult):
-        return source
-    if not isinstance(source, str | Path):
-        raise UserError(f"Give a folder, or the result of a study, not {source!r:.80}.")
-    return stored(source, benchmark=benchmark)
 
 
 _CLOCK_STARTS = datetime(2000, 1, 1, tzinfo=UTC)
@@ -247,18 +218,3 @@ def run_row(comparison: Comparison, run: Run) -> dict[str, Any]:
         return row
     finals = final_metrics(comparison.objective, answer.cell)
     return row | {f"final_{name}": value for name, value in finals.items()}
-
-
-def trial_rows(result: StudyResult) -> Iterator[dict[str, Any]]:
-    """Every trial of every run, also of failed runs, from column to value.
-
-    Example:
-        >>> import surrogate_nas as sn
-        >>> made = sn.compare("fashion", ["random"], runs=2, budget=12)
-        >>> rows = list(trial_rows(made))
-        >>> len(rows), list(rows[0])[:5]
-        (24, ['strategy', 'run', 'index', 'cell', 'score'])
-    """
-    for comparison in result.comparisons.values():
-        for run in comparison.ended_runs:
-            yield from (comparison.columns | run.row(trial) for trial in run.trials)

@@ -18,7 +18,7 @@ import numpy as np
 
 from surrogate_nas.benchmarks import Benchmark, Question
 from surrogate_nas.core.errors import EvaluationError, unknown
-from surrogate_nas.core.numbers import MISSED, ROUNDING, fixed, html_table
+from surrogate_nas.core.numbers import MISSED, ROUNDING, fixed
 from surrogate_nas.objective import Objective
 from surrogate_nas.objective.expression import exact
 from surrogate_nas.results.curves import ProblemResult, Trace, overtuned_by
@@ -27,13 +27,14 @@ from surrogate_nas.runs.beginning import BEGINNING
 from surrogate_nas.runs.options import USAGE, Budget
 from surrogate_nas.runs.problem import Problem
 from surrogate_nas.runs.run import (
-    Anytime,
     Confirmation,
+    Fronted,
+    Result,
     Run,
     curve_of,
     front_of,
-    hypervolume_of,
     rows_frame,
+    stacked,
 )
 from surrogate_nas.runs.scale import (
     Frame,
@@ -69,7 +70,7 @@ Kind = Literal["comparison", "front", "suite", "path"]
 """What a result is of: one objective, several objectives, several problems, or several λ."""
 
 
-class StudyResult:
+class StudyResult(Result):
     """What `Comparison`, `SuiteResult` and `surrogate_nas.results.lambda_path.LambdaPath` have in
     common; `folder` is where it is stored, None in memory.
     """
@@ -168,29 +169,16 @@ class StudyResult:
         Where no optimum is known, ``normalised_regret`` is relative to these runs: 0 is the best of
         them, 1 their mean.
         """
-        import pandas
-
-        curves = [
-            curve_of(run, comparison.frame, comparison.problem_result.reference).assign(
-                **comparison.columns
-            )
+        return stacked(
+            comparison.columns
+            | curve_of(run, comparison.frame, comparison.problem_result.reference)
             for comparison in self.comparisons.values()
             for run in comparison.finished_runs
-        ]
-        return pandas.concat(curves, ignore_index=True) if curves else rows_frame(())
-
-    def _table(self) -> tuple[Sequence[str], Sequence[Sequence[object]]]:
-        frame = self.summary_frame()
-        heads = [str(name).replace("_", " ") for name in frame]
-        return heads, frame.astype(object).to_numpy().tolist()
-
-    def _repr_html_(self) -> str:
-        heads, rows = self._table()
-        return html_table(repr(self)[1:-1], heads, rows, " ".join(self.sentences))
+        )
 
 
 @dataclass(frozen=True)
-class Comparison(StudyResult):
+class Comparison(Fronted, StudyResult):
     """The finished runs of several strategies under one objective.
 
     Attributes:
@@ -260,11 +248,6 @@ class Comparison(StudyResult):
     def entries(self) -> list[StrategyEntry]:
         """The same strategies, resolved from what is stored of them."""
         return [stored_entry(name, self.description) for name in self.strategies]
-
-    @property
-    def is_single(self) -> bool:
-        """Whether it is of one run of one strategy, as a search is."""
-        return len(self.description["strategies"]) * int(self.description["runs"]) == 1
 
     @property
     def missing(self) -> int:
@@ -348,7 +331,7 @@ class Comparison(StudyResult):
         frame = self.frame
         if frame is None:
             return run.reported[run.lowest.index].score
-        return frame.missed(run.vectors())
+        return frame.missed(vectors_of(run.contenders()))
 
     def optimism(self, strategy: str) -> Values:
         """What a strategy's searches saw of their answers minus the means of these over seeds;
@@ -373,46 +356,17 @@ class Comparison(StudyResult):
         """
         return np.array([self.score(run) for run in self.feasible_runs_of(strategy)])
 
-    def anytime(self, run: Run) -> Anytime:
-        """What a run had achieved after each of its trials."""
-        return run.anytime(self.frame)
-
-    @property
-    def front(self) -> list[Trial]:
-        """The feasible trials of all finished runs, as they are reported, that no other one beats
-        in every objective.
-
-        Raises:
-            UserError: There is one objective.
-        """
-        return [trial for _, trial in front_of(self.finished_runs)]
-
-    def front_frame(self) -> pandas.DataFrame:
-        """The trials of `front`, with the columns of `to_frame`."""
-        return rows_frame(run.row(trial) for run, trial in front_of(self.finished_runs))
-
-    def hypervolume(self, reference: Sequence[float]) -> float:
-        """The volume that `front` dominates up to a reference
-        (`surrogate_nas.runs.run.Run.hypervolume`).
-        """
-        return hypervolume_of(self.finished_runs, reference)
-
     def summary_rows(self) -> Rows:
         """The rows of `summary_frame`."""
-        rows = []
-        for entry in map(self._strategy_json, self.strategies):
-            score = entry["score"]
-            low, high = score.pop("ci95") or (None, None)
-            ends = {
-                "ci95_low": low,
-                "ci95_high": high,
-                "regret": entry["regret"]["mean"],
-            }
-            counts = {
-                name: entry[name] for name in ("runs", "feasible_runs", "evaluations")
-            }
-            rows.append({"strategy": entry["name"], **score, **ends, **counts})
-        return rows
+        ends = ("ci95_low", "ci95_high")
+        return [
+            {"strategy": entry["name"]}
+            | {name: entry["score"][name] for name in ("mean", "std", "iqm")}
+            | dict(zip(ends, entry["score"]["ci95"] or (None, None), strict=True))
+            | {"regret": entry["regret"]["mean"]}
+            | {name: entry[name] for name in ("runs", "feasible_runs", "evaluations")}
+            for entry in map(self._strategy_json, self.strategies)
+        ]
 
     def regrets(self, strategy: str) -> Values:
         """A strategy's final scores minus the optimum, shape ``(runs,)`` as `scores`; NaN where no
@@ -507,12 +461,10 @@ class Comparison(StudyResult):
         score = np.full(len(points), np.inf)
         answer = lost = None
         if run.trials and not run.failure:
-            history = self.anytime(run)
+            history = run.anytime(self.frame)
             best = history.score
-            if self.objective.parts == 1:
-                answer = run.answer if run.answers else None
-                found = [run.reported[i].feasible for i in history.best]
-                best = np.where(found, best, np.inf)
+            if self.objective.parts == 1 and run.answers:
+                answer = run.answer
             if self.tells_overtuning and answer is not None and answer.feasible:
                 lost = overtuned_by(history.score, self.rounding)
             if budget.cells is not None:
@@ -612,9 +564,9 @@ class Comparison(StudyResult):
     def _best_json(self, runs: Sequence[Run]) -> Row:
         none: Row = {"best": {"cell": None, "score": None, "final": {}}}
         if self.objective.parts > 1:
-            found = front_of(runs)
-            front = [{"cell": str(t.cell), "scores": list(t.scores)} for _, t in found]
-            return none | {"front": front}
+            front = (trial for _, trial in front_of(runs))
+            found = [{"cell": str(t.cell), "scores": list(t.scores)} for t in front]
+            return none | {"front": found}
         best = min((run.answer for run in runs), key=lambda trial: trial.score)
         if not best.feasible:
             return none

@@ -10,7 +10,7 @@ from surrogate_nas.benchmarks import Benchmark
 from surrogate_nas.core.arguments import checked
 from surrogate_nas.core.errors import UserError
 from surrogate_nas.results.api import read_comparison, stored_suite
-from surrogate_nas.results.comparison import Comparison
+from surrogate_nas.results.comparison import Comparison, StudyResult
 from surrogate_nas.results.lambda_path import LambdaPath, read_lambda_path, steps_in
 from surrogate_nas.results.suite import SuiteResult
 from surrogate_nas.runs.run import Run
@@ -54,21 +54,44 @@ def read(
         >>> again == run, again.curves().equals(run.curves())
         (True, True)
     """
-    found = stored(folder, against=against, benchmark=benchmark, verify=verify)
-    if isinstance(found, Comparison) and found.is_single:
-        return found.finished_runs[0]
+    found = results_of(folder, against=against, benchmark=benchmark, verify=verify)
+    if isinstance(found, Comparison):
+        asked = found.description
+        if len(asked["strategies"]) == asked["runs"] == 1:
+            return found.finished_runs[0]
     return found
 
 
-def stored(
-    folder: str | Path,
+Source = Comparison | SuiteResult | LambdaPath | str | Path
+"""What can be exported: a folder, or a result in memory."""
+
+
+def results_of(
+    source: Source,
     *,
     against: Sequence[str | Path] = (),
     benchmark: str | Benchmark | None = None,
     verify: bool = False,
 ) -> Comparison | SuiteResult | LambdaPath:
-    """Read what a folder holds as `read` does, a search as the comparison of one run."""
-    folder = Path(folder)
+    """Read what a folder holds as `read` does, a search as the comparison of one run.
+
+    Args:
+        source: The folder; or a result, which needs no reading.
+        against: As of `read`.
+        benchmark: As of `read`.
+        verify: As of `read`.
+
+    Example:
+        >>> import surrogate_nas as sn
+        >>> result = results_of(sn.compare("fashion", ["random"], runs=2, budget=12))
+        >>> result.name, result.missing
+        ('fashion', 0)
+    """
+    if isinstance(source, StudyResult):
+        return source
+    if not isinstance(source, str | Path):
+        raise UserError(f"Give a folder, or the result of a study, not {source!r:.80}.")
+    folder = Path(source)
     if (folder / PLAN).is_file() or (folder / PROBLEMS).is_dir():
         return stored_suite(folder, against=against, benchmark=benchmark, verify=verify)
     if steps_in(folder) and not against:

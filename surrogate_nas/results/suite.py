@@ -32,7 +32,7 @@ from surrogate_nas.results.curves import (
 )
 from surrogate_nas.results.verdict import Verdict, ends_of, means_of, verdict_of
 from surrogate_nas.runs.problem import Suite
-from surrogate_nas.runs.run import rows_frame
+from surrogate_nas.runs.run import rows_frame, stacked
 from surrogate_nas.runs.sources import most_versions
 from surrogate_nas.stats.decision import decide
 from surrogate_nas.stats.summaries import (
@@ -167,12 +167,13 @@ class SuiteResult(StudyResult):
 
     def summary_frame(self) -> pandas.DataFrame:
         """The rows of `strategy_rows`: a row a strategy, the lowest mean rank first."""
-        rows = []
-        for row in self.strategy_rows():
-            low, high = row.pop("regret_ci95") or (None, None)
-            ends = {"regret_ci95_low": low, "regret_ci95_high": high}
-            rows.append({"strategy": row.pop("name"), **row, **ends})
-        return rows_frame(rows)
+        ends = ("regret_ci95_low", "regret_ci95_high")
+        return rows_frame(
+            {"strategy": row.pop("name")}
+            | dict(zip(ends, row.pop("regret_ci95") or (None, None), strict=True))
+            | row
+            for row in self.strategy_rows()
+        )
 
     def curves(self) -> pandas.DataFrame:
         """What every run had achieved at each checkpoint of its budget, failed or not.
@@ -183,27 +184,23 @@ class SuiteResult(StudyResult):
             known, ``regret`` is NaN, and ``normalised_regret`` is relative to the runs of the
             problem: 0 is the best of them, 1 their mean.
         """
-        import pandas
-
-        curves = []
-        for p in self.problems:
-            counted = p.unit == "cells"
-            optimum = p.reference.optimum if p.reference.exact else np.nan
-            for name in self.strategies:
-                for trace, regret in zip(p.traces[name], p.regrets(name), strict=True):
-                    best = np.where(np.isfinite(trace.score), trace.score, np.nan)
-                    columns = {
-                        "problem": p.name,
-                        "strategy": name,
-                        "run": trace.run,
-                        "evaluations": p.checkpoints if counted else np.nan,
-                        "cost": np.nan if counted else p.checkpoints,
-                        "best_score": best,
-                        "regret": best - optimum,
-                        "normalised_regret": regret,
-                    }
-                    curves.append(pandas.DataFrame(columns))
-        return pandas.concat(curves, ignore_index=True) if curves else rows_frame(())
+        return stacked(
+            {
+                "problem": p.name,
+                "strategy": name,
+                "run": trace.run,
+                "evaluations": p.checkpoints if p.unit == "cells" else np.nan,
+                "cost": np.nan if p.unit == "cells" else p.checkpoints,
+                "best_score": (
+                    best := np.where(np.isfinite(trace.score), trace.score, np.nan)
+                ),
+                "regret": best - (p.reference.optimum if p.reference.exact else np.nan),
+                "normalised_regret": regret,
+            }
+            for p in self.problems
+            for name in self.strategies
+            for trace, regret in zip(p.traces[name], p.regrets(name), strict=True)
+        )
 
     @cached_property
     def ranks(self) -> Ranks:

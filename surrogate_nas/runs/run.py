@@ -9,7 +9,8 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, fields, replace
+from contextlib import suppress
+from dataclasses import dataclass, field, fields
 from functools import cached_property, lru_cache, partial
 from itertools import accumulate
 from pathlib import Path
@@ -113,7 +114,21 @@ class ConfirmationRequest(Struct, frozen=True, forbid_unknown_fields=True):
     trials: Count
 
 
-class Confirmation(Struct, frozen=True, forbid_unknown_fields=True, dict=True):
+class Result:
+    """How results look in a notebook: their `summary_frame` and their `sentences`."""
+
+    def _table(self: Any) -> tuple[Sequence[str], Sequence[Sequence[object]]]:
+        frame = self.summary_frame().astype(object)
+        return [
+            str(name).replace("_", " ") for name in frame
+        ], frame.to_numpy().tolist()
+
+    def _repr_html_(self: Any) -> str:
+        heads, rows = self._table()
+        return html_table(repr(self)[1:-1], heads, rows, " ".join(self.sentences))
+
+
+class Confirmation(Result, Struct, frozen=True, forbid_unknown_fields=True, dict=True):
     """The best cells of a search by fresh seeds, beside a reference or among themselves.
 
     Attributes:
@@ -253,15 +268,11 @@ class Confirmation(Struct, frozen=True, forbid_unknown_fields=True, dict=True):
     def __repr__(self) -> str:
         return f"<Confirmation: {self.sentences[0]}>"
 
-    def _repr_html_(self) -> str:
-        frame = self.to_frame()
-        heads = [str(name).replace("_", " ") for name in frame]
-        title = "Confirmed by fresh seeds"
-        return html_table(title, heads, frame.to_numpy(), " ".join(self.sentences))
-
     def to_frame(self) -> pandas.DataFrame:
         """A row per cell, the winner first and the reference last, as `rows`."""
         return rows_frame(self.rows())
+
+    summary_frame = to_frame
 
     def rows(self) -> list[dict[str, Any]]:
         """A row per cell, the winner first and the reference last, as tables show them."""
@@ -325,8 +336,49 @@ class EndLine(Struct, forbid_unknown_fields=True, kw_only=True, omit_defaults=Tr
     scalarised: bool
 
 
+class Fronted(Result):
+    """What `finished_runs` under several objectives found, together."""
+
+    @property
+    def front(self: Any) -> list[Trial]:
+        """The feasible trials, as they are reported, that no other one beats in every objective; of
+        equal ones the first.
+
+        Raises:
+            UserError: There is one objective.
+        """
+        return [trial for _, trial in front_of(self.finished_runs)]
+
+    def front_frame(self: Any) -> pandas.DataFrame:
+        """The trials of `front`, with the columns of `to_frame`."""
+        return rows_frame(run.row(trial) for run, trial in front_of(self.finished_runs))
+
+    def hypervolume(self: Any, reference: Sequence[float]) -> float:
+        """The volume that `front` dominates up to a reference.
+
+        Args:
+            reference: One score for each objective, in the order of ``score_0``, ``score_1``, …;
+                trials beyond it in any objective do not count.
+
+        Raises:
+            UserError: There is one objective, or the reference is not one number for each.
+        """
+        points = vectors_of(self.front)
+        parts = {
+            len(trial.scores) for run in self.finished_runs for trial in run.trials
+        }
+        with suppress(TypeError, ValueError):
+            end = np.asarray(reference, dtype=np.float64)
+            if np.isfinite(end).all() and {(n,) for n in parts} == {end.shape}:
+                return hypervolume(points, end) if len(points) else 0.0
+        raise UserError(
+            f"A reference has one finite score for each of the {max(parts, default=2)} objectives,"
+            f" such as (1.0, 2.0), not {reference!r:.80}."
+        )
+
+
 @dataclass(frozen=True)
-class Run:
+class Run(Fronted):
     """One strategy's search with one seed.
 
     Attributes:
@@ -457,11 +509,6 @@ class Run:
             trials = [self.reported[trials[i].index] for i in seen]
         return [trial for trial in trials if trial.feasible]
 
-    def vectors(self, n: int | None = None) -> Values:
-        """The objectives' scores of `contenders`, shape ``(k, objectives)``."""
-        found = [trial.scores for trial in self.contenders(n)]
-        return np.reshape(found, (-1, len(self.trials[0].scores))).astype(np.float64)
-
     def checkpoint(self, cell: Any = None) -> Path:
         """The folder with the fitted model of a cell, by default of the incumbent, where its
         training left one (`surrogate_nas.Training.checkpoint`).
@@ -475,41 +522,26 @@ class Run:
         return self.objective.benchmark.checkpoint(named)
 
     @property
-    def front(self) -> list[Trial]:
-        """The feasible trials, as they are reported, that no other one beats in every objective; of
-        equal ones the earliest.
-
-        Raises:
-            UserError: There is one objective.
-        """
-        return [trial for _, trial in front_of([self])]
-
-    def front_frame(self) -> pandas.DataFrame:
-        """The trials of `front`, with the columns of `to_frame`."""
-        return rows_frame(run.row(trial) for run, trial in front_of([self]))
-
-    def hypervolume(self, reference: Sequence[float]) -> float:
-        """The volume that `front` dominates up to a reference.
-
-        Args:
-            reference: One score for each objective, in the order of ``score_0``, ``score_1``, …;
-                trials beyond it in any objective do not count.
-
-        Raises:
-            UserError: There is one objective, or the reference is not one number for each.
-        """
-        return hypervolume_of([self], reference)
+    def finished_runs(self) -> list[Run]:
+        """Itself."""
+        return [self]
 
     def anytime(self, frame: Frame | None = None) -> Anytime:
         """What it had achieved after each of its trials, as it is reported; of several objectives
-        the share of a frame's hypervolume that it misses.
+        the share of a frame's hypervolume that it misses. The earliest of equal trials counts.
         """
-        history = anytime(self)
-        if frame is not None:
-            steps = [frame.missed(self.vectors(i + 1)) for i in range(len(self.trials))]
-            return replace(history, score=np.array(steps))
-        scores = [self.reported[i].score for i in history.best]
-        return replace(history, score=np.where(np.isinf(history.score), np.inf, scores))
+        own = np.array([trial.epochs == self.epochs for trial in self.trials])
+        seen = np.where(own, self.scores, np.inf)
+        improved = np.r_[True, seen[1:] < np.minimum.accumulate(seen)[:-1]]
+        best = np.maximum.accumulate(np.where(improved, np.arange(len(seen)), 0))
+        if frame is None:
+            picks = [(own[i], self.reported[i]) for i in best]
+            score = [t.score if done and t.feasible else np.inf for done, t in picks]
+        else:
+            n = range(1, len(best) + 1)
+            score = [frame.missed(vectors_of(self.contenders(i))) for i in n]
+        ends = np.array([trial.finished for trial in self.trials])
+        return Anytime(ends, best, np.array(score))
 
     def curves(self) -> pandas.DataFrame:
         """What it had achieved after each of its trials, a row a trial.
@@ -530,13 +562,12 @@ class Run:
             raise UserError(
                 "The run has no objective, so its regret is unknown. Read its folder: sn.read(…)."
             )
-        several = objective.parts > 1
-        frame = frame_of(objective, self.trials) if several else None
-        spent = self.budget_cells, self.budget_seconds
-        budget = Budget(*spent) if any(spent) else Budget(len(self.trials))
+        frame = frame_of(objective, self.trials) if objective.parts > 1 else None
+        cells = self.budget_cells or (None if self.budget_seconds else len(self.trials))
+        budget = Budget(cells, self.budget_seconds)
         reference = reference_of(objective, budget, [self.anytime(frame).score])
-        curve = curve_of(self, frame, reference)
-        return curve if reference.exact else curve.assign(normalised_regret=np.nan)
+        unknown = {} if reference.exact else {"normalised_regret": np.nan}
+        return stacked([curve_of(self, frame, reference) | unknown])
 
     @property
     def best_known(self) -> Trial | None:
@@ -569,7 +600,7 @@ class Run:
         found = f"{self.strategy}, run {self.run}: {self._outcome}."
         return [found, *(self.confirmed.sentences if self.confirmed else ())]
 
-    def _repr_html_(self) -> str:
+    def _table(self) -> tuple[Sequence[str], Sequence[Sequence[object]]]:
         shown = []
         best = math.inf
         if self.answers and self.lowest.scores:
@@ -579,10 +610,8 @@ class Run:
                 if t.score < best and t.feasible:
                     best = t.score
                     shown.insert(0, t)
-        heads = ("trial", "cell", "score", "L", "λR")
         rows = [(t.index + 1, t.cell.text, t.score, t.loss, t.penalty) for t in shown]
-        title = f"{self.strategy}, run {self.run}"
-        return html_table(title, heads, rows, " ".join(self.sentences))
+        return ("trial", "cell", "score", "L", "λR"), rows
 
     def row(self, trial: Trial) -> Row:
         """One of its trials as a row of tables, from column to value; the metrics by name."""
@@ -626,7 +655,8 @@ class Run:
 @dataclass(frozen=True)
 class Anytime:
     """What a run had found after each of its trials, arrays of shape ``(n,)``: what was spent until
-    the trial had finished, in simulated seconds (or queries), the incumbent's index, and its score.
+    the trial had finished, in simulated seconds (or queries), the incumbent's index, and its score,
+    infinite before the first feasible one.
     """
 
     cost: Values
@@ -645,29 +675,12 @@ class Anytime:
         return np.where(finished > 0, values[np.maximum(finished, 1) - 1], np.nan)
 
 
-def anytime(run: Run) -> Anytime:
-    """The incumbent after every trial of a run, as it was seen; the earliest among equals, infinite
-    before the first answer.
-    """
-    answers = np.array([trial.epochs == run.epochs for trial in run.trials])
-    scores = np.where(answers, run.scores, np.inf)
-    score = np.minimum.accumulate(scores)
-    improved = np.r_[True, scores[1:] < score[:-1]]
-    best = np.maximum.accumulate(np.where(improved, np.arange(len(scores)), 0))
-    return Anytime(np.array([trial.finished for trial in run.trials]), best, score)
-
-
-def curve_of(run: Run, frame: Frame | None, reference: Reference) -> pandas.DataFrame:
-    """The rows of `Run.curves` in a frame of hypervolumes and on a scale of regret."""
-    import pandas
-
+def curve_of(run: Run, frame: Frame | None, reference: Reference) -> Row:
+    """The columns of `Run.curves` in a frame of hypervolumes and on a scale of regret."""
     history = run.anytime(frame)
-    best = history.score
-    if frame is None:
-        found = [run.reported[i].feasible for i in history.best]
-        best = np.where(np.isfinite(best) & found, best, np.nan)
+    best = np.where(np.isfinite(history.score), history.score, np.nan)
     exact = reference.exact if frame is None else frame.exact
-    columns = {
+    return {
         "strategy": run.strategy,
         "run": run.run,
         "evaluations": np.arange(1, len(best) + 1),
@@ -676,7 +689,6 @@ def curve_of(run: Run, frame: Frame | None, reference: Reference) -> pandas.Data
         "regret": best - (reference.optimum if exact else np.nan),
         "normalised_regret": reference.regret(np.nan_to_num(best, nan=np.inf)),
     }
-    return pandas.DataFrame(columns)
 
 
 def front_of(runs: Sequence[Run]) -> list[tuple[Run, Trial]]:
@@ -695,20 +707,12 @@ def front_of(runs: Sequence[Run]) -> list[tuple[Run, Trial]]:
     return [found[i] for i in np.flatnonzero(best)]
 
 
-def hypervolume_of(runs: Sequence[Run], reference: Sequence[float]) -> float:
-    """The volume that the front of some runs dominates up to a reference (`Run.hypervolume`)."""
-    points = vectors_of([trial for _, trial in front_of(runs)])
-    parts = {len(trial.scores) for run in runs for trial in run.trials[:1]}
-    try:
-        end = np.asarray(reference, dtype=np.float64)
-    except (TypeError, ValueError):
-        end = np.empty(0)
-    if not np.isfinite(end).all() or {end.shape} - {(n,) for n in parts}:
-        raise UserError(
-            f"A reference has one finite score for each of the {max(parts, default=2)} objectives,"
-            f" such as (1.0, 2.0), not {reference!r:.80}."
-        )
-    return hypervolume(points, end) if len(points) else 0.0
+def stacked(parts: Iterable[Row]) -> pandas.DataFrame:
+    """Parts one below the other as a data frame, each from column to values or one value."""
+    import pandas
+
+    frames = [*map(pandas.DataFrame, parts)]
+    return pandas.concat(frames, ignore_index=True) if frames else pandas.DataFrame()
 
 
 def rows_frame(rows: Iterable[Row]) -> pandas.DataFrame:

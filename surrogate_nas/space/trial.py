@@ -66,8 +66,7 @@ class TrialValues(dict[str, float]):
     def __missing__(self, name: str) -> float:
         full = [key for key in self if key.partition("[")[0] == name]
         if len(full) != 1:
-            read = f"{name} was read as" if full else f"no {name!r} was read, only"
-            raise KeyError(f"{read} {', '.join(full or self) or 'nothing'}")
+            raise KeyError(f"{name} is none of {', '.join(full or self)}")
         return self[full[0]]
 
     def __contains__(self, name: object) -> bool:

@@ -250,8 +250,9 @@ def test_of_several_objectives_the_studies_have_their_front(front, tmp_path):
     for run in made.runs:
         study = studies_of(file)[f"{run.strategy} / run {run.run}"]
         assert study.metric_names == ["valid_error[5]", "params"]
-        ours = run.vectors()
-        from surrogate_nas.runs.scale import nondominated
+        from surrogate_nas.runs.scale import nondominated, vectors_of
+
+        ours = vectors_of(run.contenders())
 
         assert sorted(set(map(tuple, nondominated(ours).tolist()))) == sorted(
             {tuple(trial.values) for trial in study.best_trials}

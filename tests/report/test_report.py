@@ -29,7 +29,7 @@ from surrogate_nas.report.sections.tables import summary_table
 from surrogate_nas.report.style import styles
 from surrogate_nas.results.api import compare
 from surrogate_nas.results.comparison import Comparison, best_cells
-from surrogate_nas.runs.run import Run, anytime
+from surrogate_nas.runs.run import Run
 from surrogate_nas.space.network import Network
 from surrogate_nas.space.trial import Trial
 from surrogate_nas.strategies.random import RandomSearch
@@ -306,7 +306,7 @@ def _run(number, scores, costs):
 
 def test_curves_are_right_continuous_means():
     runs = [_run(0, [5.0, 7.0, 1.0], [2.0, 2.0, 2.0]), _run(1, [3.0, 2.0], [3.0, 3.0])]
-    pairs = [(anytime(run), anytime(run).score) for run in runs]
+    pairs = [(run.anytime(), run.anytime().score) for run in runs]
     over_cells = curve_over_cells(pairs)
     assert dict(zip(over_cells.x, over_cells.middle, strict=True)) == {
         1: 4.0,

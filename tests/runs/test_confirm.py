@@ -467,3 +467,13 @@ def test_a_confirmed_winner_is_sealed_and_archived(snas, stored, tmp_path):
         assert_one_clear_line(snas("report", stored), "Delete it and repeat the search")
     path.unlink()
     assert "confirmed" not in snas("report", stored, "--json").json
+
+
+def test_a_confirmation_is_a_frame():
+    run = sn.search(Noisy(), "random", budget=12, confirm="2x3")
+    found = run.confirmed
+    assert (
+        found.to_frame().role.tolist()[0] == "winner" and "<td" in found._repr_html_()
+    )
+    assert repr(found) == f"<Confirmation: {found.sentences[0]}>"
+    assert run.sentences[1:] == found.sentences

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from surrogate_nas.runs.run import Run, anytime
+from surrogate_nas.runs.run import Run
 from surrogate_nas.space import nb201
 from surrogate_nas.space.trial import Trial
 from surrogate_nas.stats.summaries import interval, paired_tests, summarise
@@ -117,7 +117,7 @@ def test_the_effect_by_hand():
 
 def test_the_incumbent_by_hand_the_earliest_among_equals():
     run = run_of([5.0, 3.0, 4.0, 3.0, 2.0, 2.0])
-    curve = anytime(run)
+    curve = run.anytime()
     assert curve.best.tolist() == [0, 1, 1, 1, 4, 4]
     assert curve.score.tolist() == [5, 3, 3, 3, 2, 2]
     assert run.incumbent.index == 4
@@ -125,7 +125,7 @@ def test_the_incumbent_by_hand_the_earliest_among_equals():
 
 def test_curves_are_right_continuous():
     """Trials finish at 10, 30 and 60 seconds: until then each one counts for nothing."""
-    curve = anytime(run_of([5.0, 3.0, 4.0], [10.0, 20.0, 30.0]))
+    curve = run_of([5.0, 3.0, 4.0], [10.0, 20.0, 30.0]).anytime()
     at = curve.at_cost(
         curve.score, np.array([0.0, 9.99, 10.0, 29.99, 30.0, 59.0, 60.0, 1e9])
     )

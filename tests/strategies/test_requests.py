@@ -163,7 +163,7 @@ def test_a_strategy_of_one_objective_covers_a_front_by_random_weights(small, tmp
     assert made.optimum == 0.0 and made.frame is not None and made.frame.exact
     run = made.runs_of("evolution")[0]
     assert all(len(trial.scores) == 2 for trial in run.trials)
-    steps = made.anytime(run).score
+    steps = run.anytime(made.frame).score
     assert (np.diff(steps) <= 0).all() and steps[-1] == pytest.approx(made.score(run))
     content = made.to_json()
     assert content["objective"]["objectives"] == ["valid_error[200]", "latency@thing"]

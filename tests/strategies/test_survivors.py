@@ -16,7 +16,6 @@ from surrogate_nas.core.metrics import Metric
 from surrogate_nas.objective import Objective
 from surrogate_nas.runs.ledger import Ledger
 from surrogate_nas.runs.options import Budget
-from surrogate_nas.runs.run import anytime
 from surrogate_nas.runs.runner import Experiment
 from surrogate_nas.runs.sandbox import Scalarised, flags_of, scalarised
 from surrogate_nas.runs.scale import frame_of
@@ -306,7 +305,7 @@ def test_a_curve_knows_no_incumbent_before_the_first_answer():
         Trial(i, TINY[i], score, score, 0.0, True, epochs, 1.0)
         for i, (epochs, score) in enumerate(rows)
     ]
-    curve = anytime(Run("mine", 0, trials, 1.0, 1.0, epochs=200))
+    curve = Run("mine", 0, trials, 1.0, 1.0, epochs=200).anytime()
     assert curve.score.tolist() == [np.inf, 5.0, 5.0, 4.0]
     assert curve.best.tolist() == [0, 1, 1, 3]
 

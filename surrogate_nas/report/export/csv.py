@@ -14,7 +14,6 @@ from surrogate_nas.report.reading import (
     as_csv,
     results_of,
     run_row,
-    trial_rows,
 )
 
 
@@ -34,7 +33,7 @@ def write_csv(source: Source, out: str | Path) -> list[Path]:
     """
     result = results_of(source)
     tables: dict[str, Rows] = {
-        "trials": list(trial_rows(result)),
+        "trials": [],
         "runs": [],
         "summary": [],
     }
@@ -43,6 +42,11 @@ def write_csv(source: Source, out: str | Path) -> list[Path]:
         where = comparison.columns
         tables["runs"] += [
             where | run_row(comparison, run) for run in comparison.ended_runs
+        ]
+        tables["trials"] += [
+            where | run.row(trial)
+            for run in comparison.ended_runs
+            for trial in run.trials
         ]
         tables["summary"] += [where | row for row in comparison.summary_rows()]
         for run, confirmation in comparison.confirmed_runs:

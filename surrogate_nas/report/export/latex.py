@@ -135,10 +135,8 @@ def _regret(result: StudyResult) -> str:
     if isinstance(result, LambdaPath):
         caption = rf"Mean regret at every $\lambda$ of {escaped(result.expression)}."
         for problem, comparison in result.comparisons.items():
-            optimum = comparison.optimum or 0.0
             samples[problem] = {
-                name: comparison.scores(name) - optimum
-                for name in comparison.strategies
+                name: comparison.regrets(name) for name in comparison.strategies
             }
     else:
         caption = (

@@ -172,7 +172,7 @@ def _add_run(
         if value is not None
     ]
     client.log_batch(identity, params=params)
-    best = comparison.anytime(run).score.tolist() if run.trials else []
+    best = run.anytime(comparison.frame).score.tolist() if run.trials else []
     rows = [
         run.row(trial) | {"best_score": score}
         for trial, score in zip(run.trials, best, strict=True)

@@ -37,6 +37,7 @@ from surrogate_nas.report.reading import (
     diagnose,
     interval,
     nondominated,
+    vectors_of,
 )
 from surrogate_nas.report.style import plain
 
@@ -110,7 +111,9 @@ def plane_of(study: Study) -> Plane | None:
     axes = Axis.of(objective, 0), Axis.of(objective, 1)
     units = np.array([axis.unit for axis in axes])
     reached = {
-        name: [run.vectors()[:, :2] / units for run in study.feasible[name]]
+        name: [
+            vectors_of(run.contenders())[:, :2] / units for run in study.feasible[name]
+        ]
         for name in study.result.standings
         if study.feasible.get(name)
     }
