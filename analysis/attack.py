@@ -111,7 +111,7 @@ EDITED = (
 
 
 SUITE = """
-cells = 12
+budget = 12
 runs = 2
 strategies = ["random", "evolution"]
 

@@ -202,7 +202,7 @@ def unfit_flags(folder):
 
 
 SUITE = """
-cells = 12
+budget = 12
 runs = 2
 strategies = ["random", "evolution"]
 

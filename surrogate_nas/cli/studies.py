@@ -500,7 +500,7 @@ def _problems(
                 name,
                 objective,
                 subject_to,
-                cells=cells,
+                budget=cells,
             )
             for name in asked
         ]

@@ -373,7 +373,7 @@ def run_suite(
         >>> import surrogate_nas as sn
         >>> problems = [
         ...     sn.Problem(
-        ...         f"lambda-{w}", "fashion", f"valid_loss + {w}*params", cells=30
+        ...         f"lambda-{w}", "fashion", f"valid_loss + {w}*params", budget=30
         ...     )
         ...     for w in (0.1, 0.5)
         ... ]
@@ -459,7 +459,7 @@ def _opened(
             resumed(objective, path),
             strategies,
             max(runs.values()),
-            problem.budget,
+            problem.run_budget,
             read_beginning(objective, problem.first),
             name=problem.name,
             folder=path,

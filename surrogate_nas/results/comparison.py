@@ -450,9 +450,10 @@ class Comparison(Fronted, StudyResult):
             self.objective.benchmark.name,
             first=(description.get(BEGINNING) or {"first": ()})["first"],
             n_random=int(description["first_cells"]),
-            **description["budget"],
+            budget=description["budget"]["cells"],
+            budget_seconds=description["budget"]["seconds"],
         )
-        traces = [self.trace(run, asked.budget) for run in self.runs]
+        traces = [self.trace(run, asked.run_budget) for run in self.runs]
         return ProblemResult.of(asked, self.objective, self.strategies, traces)
 
     def trace(self, run: Run, budget: Budget) -> Trace:

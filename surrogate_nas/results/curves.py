@@ -142,7 +142,7 @@ class ProblemResult:
             problem = replace(problem, seed_policy=objective.seed_policy)
         cost_unit = objective.benchmark.cost
         reference = reference_of(
-            objective, problem.budget, [trace.score for trace in traces]
+            objective, problem.run_budget, [trace.score for trace in traces]
         )
         noise = noise_of(objective)
         penalty = objective.diversity_weight + sum(
@@ -157,9 +157,9 @@ class ProblemResult:
             weight=penalty if objective.parts == 1 else 0.0,
             space=objective.benchmark.space.name,
             fingerprint=objective.fingerprint,
-            unit="cells" if problem.cells is not None else cost_unit,
+            unit="cells" if problem.budget is not None else cost_unit,
             cost_unit=cost_unit,
-            checkpoints=checkpoints(problem.budget),
+            checkpoints=checkpoints(problem.run_budget),
             reference=reference,
             noise=None if noise is None else noise.mean_of_seeds / reference.scale,
             traces={

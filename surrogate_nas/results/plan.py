@@ -128,7 +128,7 @@ def plan(
 
     Example:
         >>> result = plan(
-        ...     [Problem("fashion", "fashion", cells=40)],
+        ...     [Problem("fashion", "fashion", budget=40)],
         ...     differences=[0.5],
         ...     pilot_runs=10,
         ... )

@@ -308,7 +308,10 @@ class SuiteResult(StudyResult):
                     **p.described,
                     "name": p.name,
                     "seed_policy": p.problem.seed_policy,
-                    "budget": {"cells": p.problem.cells, "seconds": p.problem.seconds},
+                    "budget": {
+                        "cells": p.problem.budget,
+                        "seconds": p.problem.budget_seconds,
+                    },
                     "noise": p.noise,
                     "overtuning": {
                         name: {
@@ -362,7 +365,7 @@ def suite_of(
         if comparison is None or {run.strategy for run in comparison.runs} != begun:
             not_run[problem.name] = "Not every strategy has a run there."
             continue
-        traces = [comparison.trace(run, problem.budget) for run in comparison.runs]
+        traces = [comparison.trace(run, problem.run_budget) for run in comparison.runs]
         results.append(
             ProblemResult.of(problem, comparison.objective, suite.labels, traces)
         )

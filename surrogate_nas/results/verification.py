@@ -287,7 +287,7 @@ def _expected(part: _Part, suite: Suite | None, problem: Problem | None) -> Row:
     options = asdict(part.options)
     objective, budget = part.objective, part.budget
     if suite is not None and problem is not None:
-        objective, budget = problem.on(objective.benchmark), problem.budget
+        objective, budget = problem.on(objective.benchmark), problem.run_budget
         options = {
             "seed": suite.seed,
             "n_random": problem.n_random,

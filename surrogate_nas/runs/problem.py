@@ -2,9 +2,9 @@
 both.
 
 Suites are read by name or from a TOML file; whatever is wrong is one line that names the file and
-the key. A file says what all problems share (``cells``, ``seconds``, ``n_random``, ``runs``,
-``seed``), then the strategies, each a name or a table of ``name`` and ``runs``, and the problems,
-each a table of the fields of `Problem`.
+the key. A file says what all problems share (``budget``, ``budget_seconds``, ``n_random``,
+``runs``, ``seed``), then the strategies, each a name or a table of ``name`` and ``runs``, and the
+problems, each a table of the fields of `Problem`.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ from surrogate_nas.strategies import (
     strategy_entry,
 )
 
-_STORED_AS = {"n_random": "first_cells"}
+_STORED_AS = {"n_random": "first_cells", "budget": "cells", "budget_seconds": "seconds"}
 """Keys that folders, and files of 0.1.0, have under another name."""
 
 
@@ -60,8 +60,8 @@ class Problem:
         objective: Text; None for the benchmark's default.
         subject_to: Limits as text, or None.
         seed_policy: ``mean`` or ``draw``; None for the benchmark's own.
-        cells: The most evaluations of a run, or None.
-        seconds: The most simulated seconds of a run, or None.
+        budget: The most evaluations of a run, or None.
+        budget_seconds: The most simulated seconds of a run, or None.
         n_random: How many random cells every strategy of a run observes first.
         first: Cells that every strategy of a run observes before these, by text or index.
 
@@ -71,9 +71,9 @@ class Problem:
         ...     "fashion",
         ...     "valid_loss + 0.1*params",
         ...     subject_to="params <= 20000",
-        ...     cells=50,
+        ...     budget=50,
         ... )
-        >>> small.budget
+        >>> small.run_budget
         Budget(cells=50, seconds=None)
     """
 
@@ -82,8 +82,8 @@ class Problem:
     objective: str | None = None
     subject_to: str | None = None
     seed_policy: SeedPolicy | None = None
-    cells: int | None = None
-    seconds: float | None = None
+    budget: int | None = None
+    budget_seconds: float | None = None
     n_random: int = N_RANDOM
     first: Sequence[Any] = ()
 
@@ -95,14 +95,14 @@ class Problem:
                 f"first of {self.name} is a list of cells, not {self.first!r:.80}."
             )
         try:
-            self.budget  # noqa: B018 - checks itself
+            self.run_budget  # noqa: B018 - checks itself
         except UserError as error:
             raise UserError(f"{self.name}: {error}") from error
 
     @property
-    def budget(self) -> Budget:
+    def run_budget(self) -> Budget:
         """What a run may spend."""
-        return Budget(self.cells, self.seconds)
+        return Budget(self.budget, self.budget_seconds)
 
     def stored(self) -> dict[str, Any]:
         """The problem as a folder records it."""
@@ -114,7 +114,7 @@ class Problem:
     @property
     def unasked(self) -> str:
         """A sentence where the budget asks no strategy; empty where it does."""
-        return unasked(self.budget.cells, len(self.first) + self.n_random)
+        return unasked(self.run_budget.cells, len(self.first) + self.n_random)
 
     def on(self, benchmark: Benchmark) -> Objective:
         """Its objective on its own benchmark, opened; the errors are those of `Objective`."""
@@ -236,8 +236,8 @@ class _File(Struct, forbid_unknown_fields=True):
     title: str = ""
     runs: int = _RUNS
     seed: int = 0
-    cells: int | None = None
-    seconds: float | None = None
+    budget: int | None = None
+    budget_seconds: float | None = None
     n_random: int = N_RANDOM
     seed_policy: SeedPolicy | None = None
 
@@ -311,8 +311,8 @@ def _problem(key: str, own: dict[str, Any], file: _File) -> Problem:
             raise unknown(
                 "key", f"{key}.{name}", [f"{key}.{field}" for field in _PROBLEM]
             )
-    has_budget = {"cells", "seconds"} & own.keys()
-    budget = {} if has_budget else {"cells": file.cells, "seconds": file.seconds}
+    budget = {"budget": file.budget, "budget_seconds": file.budget_seconds}
+    budget = {} if budget.keys() & own.keys() else budget
     shared = {"n_random": file.n_random, "seed_policy": file.seed_policy}
     try:
         return checked_as(Problem, {**budget, **shared, **own})

@@ -68,7 +68,7 @@ print(json.dumps(sorted({{name.partition(".")[0] for name in sys.modules}} & set
 
 SUITE = """
 title = "tiny"
-cells = 11
+budget = 11
 strategies = [{ name = "random", runs = 1 }, { name = "evolution", runs = 1 }, { name = "nsga2", runs = 1 }]
 
 [[problems]]

@@ -503,9 +503,11 @@ def test_a_phone_in_the_dark_has_room_for_all(whole):
 
 
 def test_a_suite_has_one_page_with_a_choice_of_its_problems(tab, tmp_path):
-    capped = Problem("capped", "fashion", "valid_error", "latency@cpu <= 0.4", cells=12)
-    front = Problem("front", "analog-cifar10", "digital_error, params", cells=12)
-    bare = Problem("bare", "fashion", "valid_loss + 0.1*diversity", cells=15)
+    capped = Problem(
+        "capped", "fashion", "valid_error", "latency@cpu <= 0.4", budget=12
+    )
+    front = Problem("front", "analog-cifar10", "digital_error, params", budget=12)
+    bare = Problem("bare", "fashion", "valid_loss + 0.1*diversity", budget=15)
     entries = [Entry("random", 2), Entry(Evil, 1)]
     result = run_suite(Suite("tiny", "tiny", [capped, front, bare], entries), tmp_path)
     path = write_explorer(result, tmp_path)

@@ -80,8 +80,8 @@ def front(tmp_path_factory):
 def suite(tmp_path_factory):
     place = tmp_path_factory.mktemp("export") / "tiny"
     problems = [
-        Problem("plain", "fashion", cells=12),
-        Problem("late", "fashion", "valid_error", cells=12),
+        Problem("plain", "fashion", budget=12),
+        Problem("late", "fashion", "valid_error", budget=12),
     ]
     run_suite(
         Suite(

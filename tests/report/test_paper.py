@@ -59,8 +59,8 @@ def made(folder):
 def suite(tmp_path_factory):
     place = tmp_path_factory.mktemp("paper") / "suite"
     problems = [
-        Problem("plain", "fashion", cells=12),
-        Problem("other", "analog-cifar10", cells=15),
+        Problem("plain", "fashion", budget=12),
+        Problem("other", "analog-cifar10", budget=15),
     ]
     run_suite(Suite("two", "Two", problems, [Entry("local_search", 2)]), place)
     return place

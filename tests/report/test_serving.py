@@ -220,8 +220,8 @@ def test_failures_and_interrupted_runs_are_told(tmp_path, analog):
 
 def test_a_suite_counts_the_runs_of_each_problem(tmp_path):
     problems = [
-        Problem("one", "analog-cifar10", cells=12),
-        Problem("two", "fashion", "valid_loss, params", cells=11),
+        Problem("one", "analog-cifar10", budget=12),
+        Problem("two", "fashion", "valid_loss, params", budget=11),
     ]
     suite = Suite(
         "s", "A <title>", problems, [Entry("random", 3), Entry("evolution", 1)]

@@ -39,8 +39,8 @@ from tests.formats import FOLDER, tiny_home
 
 CELLS = 20
 PROBLEMS = [
-    Problem("plain", "fashion", "valid_loss + 0.1*params", cells=CELLS),
-    Problem("capped", "fashion", "valid_error[5]", "latency@cpu <= 0.6", cells=CELLS),
+    Problem("plain", "fashion", "valid_loss + 0.1*params", budget=CELLS),
+    Problem("capped", "fashion", "valid_error[5]", "latency@cpu <= 0.6", budget=CELLS),
 ]
 MADE = Suite("mine", "Mine", PROBLEMS, [Entry("random", 2), Entry("evolution", 2)])
 OWN = "from surrogate_nas.strategies.random import RandomSearch\n\n\nclass Own(RandomSearch):\n    pass\n"  # noqa: E501
@@ -816,11 +816,11 @@ def test_a_folder_comes_back_as_it_was(suite, sealed_suite, tmp_path):
 
 def test_an_archive_stands_beside_what_is_made_now(sealed_suite, tmp_path, snas):
     asked = (
-        "title = 'Mine'\ncells = 20\nruns = 2\nstrategies = ['local_search']\n"
+        "title = 'Mine'\nbudget = 20\nruns = 2\nstrategies = ['local_search']\n"
         "[[problems]]\nname = 'plain'\nbenchmark = 'fashion'\n"
         "objective = 'valid_loss + 0.1*params'\n"
         "[[problems]]\nname = 'capped'\nbenchmark = 'fashion'\nobjective = 'valid_error[5]'\n"
-        "subject_to = 'latency@cpu <= 0.6'\ncells = 15\n"
+        "subject_to = 'latency@cpu <= 0.6'\nbudget = 15\n"
     )
     (tmp_path / "own.toml").write_text(asked)
     out = tmp_path / "out"

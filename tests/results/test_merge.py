@@ -86,7 +86,7 @@ def test_another_question_is_refused(objective, options, said, tmp_path):
 
 def test_suites_are_judged_on_the_problems_that_both_hold(tmp_path):
     problems = [
-        Problem(f"w{w}", "fashion", f"valid_loss + {w}*params", cells=25)
+        Problem(f"w{w}", "fashion", f"valid_loss + {w}*params", budget=25)
         for w in (0.1, 0.3, 0.5)
     ]
     one = Suite("one", "One", problems[:2], [Entry("random", 3), Entry("evolution", 3)])

@@ -36,7 +36,7 @@ from tests.pages import text_of
 
 TINY = """
 title = "Tiny"
-cells = 14
+budget = 14
 runs = 2
 strategies = ["random", "evolution", { name = "local_search", runs = 1 }]
 
@@ -54,7 +54,7 @@ subject_to = "latency@cpu <= 0.6"
 name = "seconds"
 benchmark = "fashion"
 objective = "valid_error[5]"
-seconds = 9
+budget_seconds = 9
 """
 BROKEN = Path(__file__).parents[1] / "broken_strategies.py"
 
@@ -191,26 +191,26 @@ def test_what_was_not_fetched_is_told_and_left_out(tiny, tmp_path, monkeypatch, 
     ("old", "new", "says"),
     [
         (
-            "cells = 14",
-            "cells = ",
-            "tiny.toml is no TOML: Invalid value (at line 3, column 9).",
+            "budget = 14",
+            "budget = ",
+            "tiny.toml is no TOML: Invalid value (at line 3, column 10).",
         ),
         (
-            "cells = 14",
-            'cells = "14"',
-            "tiny.toml: cells: Expected int | null, got str.",
+            "budget = 14",
+            'budget = "14"',
+            "tiny.toml: budget: Expected int | null, got str.",
         ),
         (
-            "cells = 14",
-            "cells = 0",
+            "budget = 14",
+            "budget = 0",
             "tiny.toml: problems[0]: plain: A budget in cells must be a whole number from 1 to",
         ),
         (
-            "cells = 14",
-            "cells = 14\nfirst_cells = 3\nn_random = 4",
+            "budget = 14",
+            "budget = 14\nfirst_cells = 3\nn_random = 4",
             "tiny.toml: first_cells and n_random are one key; give one.",
         ),
-        ("cells = 14", "cell = 14", "tiny.toml: Object contains unknown field cell."),
+        ("budget = 14", "cell = 14", "tiny.toml: Object contains unknown field cell."),
         ('"random"', "7", "tiny.toml: strategies[0]: Expected str | object, got int."),
         (
             '"random"',
@@ -245,13 +245,19 @@ def test_a_wrong_file_is_one_line(tiny, tmp_path, snas, old, new, says):
 
 
 def test_files_of_an_earlier_release_are_read(tiny):
-    later, earlier = (
-        read_suite(str(tiny))
-        for key in ("n_random", "first_cells")
-        if tiny.write_text(TINY.replace("[[problems]]", f"{key} = 3\n[[problems]]", 1))
-    )
+    text = TINY.replace("[[problems]]", "n_random = 3\n[[problems]]", 1)
+    tiny.write_text(text)
+    later = read_suite(str(tiny))
     assert [problem.n_random for problem in later.problems] == [3, 3, 3]
-    assert earlier == later
+    assert [problem.budget for problem in later.problems] == [14, 14, None]
+    for new, old in (
+        ("n_random", "first_cells"),
+        ("budget_seconds", "seconds"),
+        ("budget", "cells"),
+    ):
+        text = text.replace(new, old)
+    tiny.write_text(text)
+    assert read_suite(str(tiny)) == later
 
 
 BAD = """
@@ -344,8 +350,8 @@ def test_what_random_sampling_is_expected_to_find_is_what_it_finds(
 
 
 def test_a_front_and_a_run_s_history_are_measured_against_what_is_known_of_them():
-    front = Problem("front", "fashion", "valid_error, latency@cpu", cells=12)
-    history = Problem("history", "fashion", "valid_error + 0.1*diversity", cells=12)
+    front = Problem("front", "fashion", "valid_error, latency@cpu", budget=12)
+    history = Problem("history", "fashion", "valid_error + 0.1*diversity", budget=12)
     result = run_suite(
         Suite(
             "two", "Two", [front, history], [Entry("random", 2), Entry("evolution", 2)]
@@ -517,7 +523,7 @@ def test_the_optimum_is_found_within_one_share_of_the_range_of_scores(
     assert [told["strategies"][0]["found"] for told in path.to_json()["lambdas"]] == [
         float(found)
     ] * 2
-    problems = [Problem("one", bench, "valid_loss", cells=11)]
+    problems = [Problem("one", bench, "valid_loss", budget=11)]
     result = run_suite(Suite("beside", "Beside", problems, [Entry(mine, 2)]))
     assert result.solved == [float(found)]
 

@@ -161,7 +161,7 @@ def test_a_budget_that_asks_no_strategy_is_said(snas, tmp_path):
     with pytest.warns(UserWarning, match=re.escape(says)):
         result = sn.compare(FASHION, ["bo", "random"], runs=1, budget=8)
     assert any(says in sentence for sentence in result.sentences)
-    begun = sn.Problem("begun", "fashion", cells=8, n_random=6, first=[1, 2])
+    begun = sn.Problem("begun", "fashion", budget=8, n_random=6, first=[1, 2])
     asked = replace(begun, name="asked", n_random=5)
     entries = [sn.Entry("bo", 1), sn.Entry("random", 1)]
     for folder in (None, tmp_path / "suite"):
@@ -191,7 +191,10 @@ def test_a_budget_in_seconds_where_queries_are_charged_is_refused(snas, tmp_path
     refused = snas("compare analog-cifar10 --budget-seconds 3 --out", out)
     assert_one_clear_line(refused, says)
     suite = sn.Suite(
-        "m", "", [sn.Problem("p", "analog-cifar10", seconds=3)], [sn.Entry("random", 1)]
+        "m",
+        "",
+        [sn.Problem("p", "analog-cifar10", budget_seconds=3)],
+        [sn.Entry("random", 1)],
     )
     with pytest.raises(UserError, match=f"^p: .* {says}"):
         sn.run_suite(suite, out)

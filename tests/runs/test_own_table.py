@@ -292,7 +292,7 @@ def test_a_task_is_trained_once_for_each_functional_class(snas):
 SUITE = """
 title = "mine"
 strategies = ["random", "asha"]
-cells = 6
+budget = 6
 runs = 2
 n_random = 0
 

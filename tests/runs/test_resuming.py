@@ -288,7 +288,7 @@ def test_what_a_folder_needs_and_the_table_lacks_is_named(place, tmp_path):
 
 
 SUITE = """
-cells = 30
+budget = 30
 strategies = [{ name = "random", runs = 3 }, { name = "evolution", runs = 3 }]
 
 [[problems]]

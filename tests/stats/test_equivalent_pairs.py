@@ -89,7 +89,7 @@ def compared():
 def as_suite(folder):
     entries = [Entry("random", 2), Entry("local_search", 2)]
     suite = Suite(
-        "one", "one problem", [Problem("one", "fashion", OBJECTIVE, cells=20)], entries
+        "one", "one problem", [Problem("one", "fashion", OBJECTIVE, budget=20)], entries
     )
     run_suite(suite, folder / "suite")
     (stored,) = (folder / "suite" / "problems").iterdir()
