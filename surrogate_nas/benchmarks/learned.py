@@ -394,7 +394,6 @@ class LearnedBenchmark(Benchmark):
             by_name[name] = replace(fitted.card.metric, **about)
         self.metrics = (*by_name.values(), *sizes_of(self.space, by_name))
         self.objective = next((m.name for m in self.metrics if m.is_loss), "")
-        self._predicted: dict[Question, Prediction] = {}
         self._cached: dict[tuple[Question, Cell], float] = {}
 
     def _add(self, path: Path, fitted: storage.Fitted) -> None:
@@ -431,19 +430,6 @@ class LearnedBenchmark(Benchmark):
         digests = sorted(f"{q} {fitted.digest}" for q, fitted in self._models.items())
         return hashlib.sha256(f"surrogate {digests} None".encode()).hexdigest()
 
-    def prediction(self, metric: str, epochs: int | None = None) -> Prediction:
-        """Return mean and standard deviation of every cell."""
-        question = self.question(metric, epochs)
-        if question not in self._models:
-            raise UserError(
-                f"{metric} follows from the cell alone; no file of {self.name} predicts it."
-            )
-        if question not in self._predicted:
-            self._predicted[question] = self._models[question].model.predict(
-                listed(self.space)
-            )
-        return self._predicted[question]
-
     def _check_seed(self, seed: Seed) -> None:
         if seed != "mean":
             raise UserError(f"{self.name} predicts means, so there is no seed {seed}.")
@@ -454,7 +440,7 @@ class LearnedBenchmark(Benchmark):
             return formula(
                 self.space, question.metric, self.network, listed(self.space)
             )
-        return self.prediction(*question).mean
+        return self._models[question].model.predict(listed(self.space)).mean
 
     def _answers_to(self, question: Question, cells: Sequence[Cell], seed: Seed) -> Any:
         self._check_seed(seed)

@@ -82,9 +82,7 @@ class Training(OwnBenchmark, TrainedBenchmark):
 
     Example:
         >>> import surrogate_nas as sn
-        >>> space = sn.ChoiceSpace(
-        ...     "mlp", {"width": ("16", "64"), "depth": ("1", "2", "3")}
-        ... )
+        >>> space = sn.ChoiceSpace("mlp", {"width": (16, 64), "depth": (1, 2, 3)})
         >>> def train(cell: sn.Cell, trial: sn.TrainingTrial) -> None:
         ...     for epoch in range(trial.start + 1, trial.epochs + 1):
         ...         error = 40 / epoch + trial.options["depth"]
