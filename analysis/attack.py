@@ -296,7 +296,7 @@ class Patient(sn.Strategy):
 def imported(folder: Path, shift: float, further: str) -> None:
     """A table of eight cells, with a further column or none."""
     (folder / "space.py").write_text(
-        "import surrogate_nas as sn\nSPACE = sn.EnumerableChoiceSpace('own', {'a': (1, 2), 'b': (1,"
+        "import surrogate_nas as sn\nSPACE = sn.ChoiceSpace('own', {'a': (1, 2), 'b': (1,"
         " 2), 'c': (1, 2)})\n"
     )
     cells = [(a, b, c) for a in (1, 2) for b in (1, 2) for c in (1, 2)]

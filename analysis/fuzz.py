@@ -28,7 +28,7 @@ from surrogate_nas.core.metrics import Metric
 from surrogate_nas.objective.expression import parse_several
 from surrogate_nas.results.api import compare
 from surrogate_nas.runs.store import Store
-from surrogate_nas.space import EnumerableChoiceSpace, nb201
+from surrogate_nas.space import ChoiceSpace, nb201
 from surrogate_nas.space.network import Network
 from surrogate_nas.space.trial import Trial
 from surrogate_nas.surrogates.base import make_model
@@ -37,7 +37,7 @@ from surrogate_nas.tables import Table, TableFile, write_table
 from surrogate_nas.tables.sources.spreadsheet import read as read_spreadsheet
 
 SECONDS = 30
-SPACE = EnumerableChoiceSpace("tiny", dict.fromkeys("abc", tuple("0123")))
+SPACE = ChoiceSpace("tiny", dict.fromkeys("abc", tuple("0123")))
 Fuzzer = Callable[[np.random.Generator, Path], None]
 """Makes one input in a folder and reads it. A `UserError` refuses it; AssertionError: the answer is
 wrong.

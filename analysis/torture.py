@@ -47,9 +47,9 @@ SLOTS = (*KINDS, "ctrl-c")
 SLOW = """
 import os, time
 import surrogate_nas as sn
-from surrogate_nas.space import EnumerableChoiceSpace
+from surrogate_nas.space import ChoiceSpace
 
-space = EnumerableChoiceSpace("slow", {name: tuple(range(6)) for name in "abcd"})
+space = ChoiceSpace("slow", {name: tuple(range(6)) for name in "abcd"})
 
 def valid_error(cell):
     with open("calls.txt", "a") as file:
@@ -62,9 +62,9 @@ SLOW = sn.Computed(space, {"valid_error": valid_error})
 UNEQUAL = """
 import time
 import surrogate_nas as sn
-from surrogate_nas.space import EnumerableChoiceSpace
+from surrogate_nas.space import ChoiceSpace
 
-space = EnumerableChoiceSpace("unequal", {name: tuple(range(6)) for name in "abcd"})
+space = ChoiceSpace("unequal", {name: tuple(range(6)) for name in "abcd"})
 
 def train(cell, trial):
     time.sleep(0.02 + 0.03 * (hash(cell.choices) % 5))

@@ -69,9 +69,7 @@ A benchmark of one's own takes a space and a function, or a training that report
 (`Training`, `snas new training`), or a spreadsheet (`snas data import`), or a task that is trained
 here (`snas new task`).
 
->>> space = sn.EnumerableChoiceSpace(
-...     "mlp", {"width": (16, 64, 256), "depth": (1, 2, 3)}
-... )
+>>> space = sn.ChoiceSpace("mlp", {"width": (16, 64, 256), "depth": (1, 2, 3)})
 >>> mine = sn.Computed(
 ...     space,
 ...     {

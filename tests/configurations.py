@@ -18,7 +18,7 @@ import numpy as np
 import surrogate_nas as sn
 
 HERE = Path(__file__).parent
-SPACE = sn.EnumerableChoiceSpace("net", {"a": (1, 2, 3), "b": (1, 2, 3)})
+SPACE = sn.ChoiceSpace("net", {"a": (1, 2, 3), "b": (1, 2, 3)})
 
 
 def outside():

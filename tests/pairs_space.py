@@ -2,10 +2,10 @@
 
 import torch
 
-from surrogate_nas.space import EnumerableChoiceSpace
+from surrogate_nas.space import ChoiceSpace
 
 
-class Pairs(EnumerableChoiceSpace):
+class Pairs(ChoiceSpace):
     name = "pairs"
     positions = ("wide", "bias")
     options = (("1", "2", "3"), ("no", "yes"))

@@ -3,7 +3,7 @@
 import numpy as np
 
 from surrogate_nas.core.metrics import Metric
-from surrogate_nas.space import EnumerableChoiceSpace
+from surrogate_nas.space import ChoiceSpace
 from surrogate_nas.space.network import Network
 from surrogate_nas.tables import Table
 
@@ -17,7 +17,7 @@ def _named_small(space):
 
 def tiny_table():
     """Few cells of a space that the file itself defines."""
-    space = EnumerableChoiceSpace(
+    space = ChoiceSpace(
         "tiny", {"a": tuple("0123"), "b": tuple("0123"), "c": tuple("0123")}
     )
     table = _named_small(space.definition)

@@ -30,7 +30,7 @@ from surrogate_nas.space import Cell, Enumerable, Space, choices_of, listed
 from surrogate_nas.space.base import Analytic, cell_given, cells_given
 from surrogate_nas.space.cell import Choices
 from surrogate_nas.space.network import Network
-from surrogate_nas.space.product import EnumerableChoiceSpace
+from surrogate_nas.space.product import ChoiceSpace
 from surrogate_nas.tables import ColumnKey, Contents, Run, Seed, TableFile
 
 SeedPolicy = Literal["mean", "draw"]
@@ -99,7 +99,7 @@ def _code(choices: Choices, shape: tuple[int, ...]) -> NDArray[np.intp]:
 
 def _proxies(space: Space) -> TableFile | None:
     """The proxies that come along for a space, or None."""
-    is_choice = isinstance(space, EnumerableChoiceSpace)
+    is_choice = isinstance(space, ChoiceSpace)
     if not is_choice or not shipped(f"proxies-{space.name}.h5").is_file():
         return None
     file = _file(space.name)

@@ -94,9 +94,7 @@ class Metric:
 
     Example:
         >>> import surrogate_nas as sn
-        >>> space = sn.EnumerableChoiceSpace(
-        ...     "mlp", {"width": (16, 64), "depth": (1, 2, 3)}
-        ... )
+        >>> space = sn.ChoiceSpace("mlp", {"width": (16, 64), "depth": (1, 2, 3)})
         >>> share = sn.Metric(
         ...     lambda cell: 0.9 - 0.01 * sum(cell.choices), unit="fraction"
         ... )
@@ -326,9 +324,7 @@ class Computed(OwnBenchmark):
 
     Example:
         >>> import surrogate_nas as sn
-        >>> space = sn.EnumerableChoiceSpace(
-        ...     "mlp", {"width": (16, 64), "depth": (1, 2, 3)}
-        ... )
+        >>> space = sn.ChoiceSpace("mlp", {"width": (16, 64), "depth": (1, 2, 3)})
         >>> bench = Computed(
         ...     space, {"valid_error": lambda cell: 20.0 - sum(cell.choices)}
         ... )

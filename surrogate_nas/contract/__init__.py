@@ -66,7 +66,7 @@ def check(
     Example:
         >>> import surrogate_nas as sn
         >>> outcomes = check(
-        ...     sn.EnumerableChoiceSpace("mlp", {"width": (16, 64), "depth": (1, 2, 3)})
+        ...     sn.ChoiceSpace("mlp", {"width": (16, 64), "depth": (1, 2, 3)})
         ... )
         >>> [outcome.name for outcome in outcomes if not outcome.passed]
         []

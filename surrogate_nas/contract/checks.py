@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from surrogate_nas.core.errors import shown
-from surrogate_nas.space import Cell, ChoiceSpace, EnumerableChoiceSpace, Space
+from surrogate_nas.space import Cell, ChoiceSpace, Space
 from surrogate_nas.space.trial import Request, Trial
 from surrogate_nas.strategies import Strategy
 
@@ -99,7 +99,7 @@ def no_global_randomness(instead: str) -> Iterator[None]:
         assert old == new, f"the state of {name} changed: draw from {instead} instead"
 
 
-class TinySpace(EnumerableChoiceSpace):
+class TinySpace(ChoiceSpace):
     """Three positions of two, three and four options: 24 cells."""
 
     name = "tiny"

@@ -26,7 +26,7 @@ class SpaceContract(Contract):
     Example:
         >>> import surrogate_nas as sn
         >>> class TestMine(sn.SpaceContract):  # pytest runs the checks
-        ...     space = sn.EnumerableChoiceSpace("mlp", {"width": (16, 64)})
+        ...     space = sn.ChoiceSpace("mlp", {"width": (16, 64)})
         >>> len(dict(TestMine().checks())) > 5
         True
     """

@@ -34,20 +34,17 @@ from surrogate_nas.runs.workers import Answer, Job, Trainings, Unstored
 from surrogate_nas.runtime.engines import Jobs, check_engine
 from surrogate_nas.space import (
     Cell,
-    ChoiceSpace,
     Enumerable,
     Space,
     first_of_class,
     register,
 )
-from surrogate_nas.space.product import EnumerableChoiceSpace
 from surrogate_nas.tables import Table
 from surrogate_nas.tables.file import write_with_card
 
 Entry = dict[str, Any]
 """The stored result of a training: ``job``, ``cost``, and its ``values`` or its ``failure``."""
 
-_MOST_CELLS = 1_000_000
 _MOST_LISTED = 20
 """Failures that a card lists."""
 _SECONDS = Metric(SECONDS, "s", "record", "cost", description="seconds of the training")
@@ -174,14 +171,11 @@ def _default_name(benchmark: Benchmark, name: str) -> str:
 def _listed(benchmark: Benchmark) -> Enumerable:
     """The space with its cells listed; a product of choices is, once it is asked for."""
     space = benchmark.space
-    if type(space) is ChoiceSpace and space.size <= _MOST_CELLS:
-        options = dict(zip(space.positions, space.options, strict=True))
-        return EnumerableChoiceSpace(space.name, options)
     if not isinstance(space, Enumerable):
         cells = f"{space.size:,.0f}" if np.isfinite(space.size) else "endless"
         raise UserError(
             f"The {cells} cells of {space.name} cannot be listed, so no table holds all of them; a"
-            " table needs a ChoiceSpace of a million cells at most, or an EnumerableChoiceSpace."
+            " table needs a ChoiceSpace that lists them: ChoiceSpace(…, listed=True)."
         )
     if space.definition == space.name and not isinstance(benchmark, LiveBenchmark):
         _register(benchmark, space)

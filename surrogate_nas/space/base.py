@@ -7,7 +7,7 @@ space is part of it: encodings, sizes, identity, drawing, network.
 from __future__ import annotations
 
 import math
-from abc import ABC, abstractmethod
+from abc import ABC, ABCMeta, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import cached_property, lru_cache
 from numbers import Integral
@@ -151,10 +151,14 @@ class Space(ABC):
         def __len__(self) -> int: ...
 
         @overload
-        def __getitem__(self, index: SupportsIndex) -> Cell: ...
+        def __getitem__(  # type: ignore[overload-overlap] # an array is no place
+            self, index: SupportsIndex
+        ) -> Cell: ...
 
         @overload
-        def __getitem__(self, index: slice) -> Sequence[Cell]: ...
+        def __getitem__(
+            self, index: slice | Sequence[int] | NDArray[Any]
+        ) -> Sequence[Cell]: ...
 
         def __getitem__(self, index: Any) -> Any: ...
 
@@ -380,10 +384,17 @@ def by_name(*metrics: Analysed) -> Analytic:
     return {metric.name: (metric, function) for metric, function in metrics}
 
 
-class Enumerable(Space, Sequence[Cell]):
+class _Listing(ABCMeta):
+    def __instancecheck__(cls, instance: Any) -> bool:
+        is_one = super().__instancecheck__(instance)
+        return is_one and (cls is not Enumerable or instance.is_listed)
+
+
+class Enumerable(Space, Sequence[Cell], metaclass=_Listing):
     """A finite space that lists its cells in a documented order.
 
-    ``len(space)``, ``space[i]`` and iteration work.
+    ``len(space)``, ``space[i]`` and iteration work. ``isinstance(space, Enumerable)`` says whether
+    this space lists its cells: a `ChoiceSpace` does where it is small.
 
     Subclasses give `_cells` besides what a `Space` needs.
 
@@ -397,6 +408,8 @@ class Enumerable(Space, Sequence[Cell]):
         ... )  # cells; functional classes
         (15625, 11, 5044)
     """
+
+    is_listed: bool = True
 
     @property
     @abstractmethod
@@ -428,17 +441,26 @@ class Enumerable(Space, Sequence[Cell]):
 
     @cached_property
     def reference_sample(self) -> Sequence[Cell]:
-        """All cells."""
-        return self._cells
+        """All cells, where they are listed."""
+        return self._cells if self.is_listed else super().reference_sample
 
     def __len__(self) -> int:
         return len(self._cells)
 
+    def __bool__(self) -> bool:
+        return True
+
     def __iter__(self) -> Iterator[Cell]:
         return iter(self._cells)
 
-    def __getitem__(self, index):  # type: ignore[no-untyped-def]
-        return self._cells[index]
+    if not TYPE_CHECKING:
+
+        def __getitem__(self, index: Any) -> Any:
+            try:
+                return self._cells[index]
+            except TypeError:
+                places = np.arange(len(self))[np.asarray(index)]
+            return [self._cells[place] for place in places.tolist()]
 
     def index(self, cell: object, *_: Any) -> int:
         """The place of a cell in the order of the space, looked up by its string.

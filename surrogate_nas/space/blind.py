@@ -13,7 +13,7 @@ cells as before.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from functools import partial
 
 import numpy as np
@@ -22,13 +22,11 @@ from surrogate_nas.core.errors import UserError
 from surrogate_nas.space.base import (
     Analytic,
     Encoding,
-    Enumerable,
     Matrix,
     Space,
-    listed,
 )
 from surrogate_nas.space.cell import Cell, Choices
-from surrogate_nas.space.product import ChoiceSpace, EnumerableChoiceSpace, is_scale
+from surrogate_nas.space.product import ChoiceSpace, is_scale
 
 _NAME = "space"
 _LETTERS = "abcdefghijklmnopqrstuvwxyz"
@@ -78,6 +76,7 @@ class BlindSpace(ChoiceSpace):
             f"p{position + 1}" for position in range(len(self._order))
         )
         self.texts = tuple(names[options] for options in behind)
+        self.listed = base.is_listed
         self._check()
 
     @property
@@ -126,12 +125,12 @@ class BlindSpace(ChoiceSpace):
         """Draw a neighbour as the space behind it does."""
         return self.hide(self.base.mutate(self.reveal(cell), rng))
 
-    def neighbours(self, cell: Cell) -> Sequence[Cell]:
-        """The neighbours that the cell has behind, in the order there."""
-        return [
-            self.hide(neighbour)
-            for neighbour in self.base.neighbours(self.reveal(cell))
-        ]
+    def _matrix(self) -> Choices:
+        order = np.random.default_rng(self.seed)
+        return self._hidden(order.permutation(self.base.choices))
+
+    def _near(self, cell: Cell) -> list[Cell]:
+        return list(map(self.hide, self.base.neighbours(self.reveal(cell))))
 
     def identity(self, cell: Cell) -> str:
         """The same for isomorphic cells, and otherwise meaningless."""
@@ -164,26 +163,10 @@ class BlindSpace(ChoiceSpace):
         return {}
 
 
-class ListedBlindSpace(BlindSpace, EnumerableChoiceSpace):
-    """The same of a space whose cells are listed, in another order."""
-
-    size = Enumerable.size
-    neighbours = EnumerableChoiceSpace.neighbours
-
-    def _matrix(self) -> Choices:
-        behind = listed(self.base).choices
-        return self._hidden(np.random.default_rng(self.seed).permutation(behind))
-
-    def _near(self, index: int) -> list[Cell]:
-        return list(BlindSpace.neighbours(self, self._cells[index]))
-
-
 def blind(space: Space, seed: int) -> BlindSpace:
     """A space under names that say nothing."""
     if not isinstance(space, ChoiceSpace):
         raise UserError(
             f"The space {space.name} cannot be blinded: its cells are no choices of named options."
         )
-    return (ListedBlindSpace if isinstance(space, Enumerable) else BlindSpace)(
-        space, seed
-    )
+    return BlindSpace(space, seed)

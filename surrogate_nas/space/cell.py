@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, KeysView, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -27,12 +27,12 @@ class OptionError(UserError, KeyError):
     __str__ = UserError.__str__
 
 
-class Cell:
+class Cell(Mapping[str, Any]):
     """One architecture of a space: immutable, hashable, printed as the field prints it.
 
     A cell is a mapping of the space's positions to the chosen options, as the space was given
     them: ``cell["width"]`` is 16. Two cells are equal if their texts are. A cell has no `len`,
-    so that NumPy and pandas take it as one object.
+    so that NumPy takes it as one object.
 
     Attributes:
         choices: The index of the chosen option at each position of the space.
@@ -90,14 +90,10 @@ class Cell:
     def __iter__(self) -> Iterator[str]:
         return iter(self._options)
 
-    def __contains__(self, position: object) -> bool:
-        return position in self._options
+    __len__ = None  # type: ignore[assignment]
 
-    def keys(self) -> KeysView[str]:
-        """The names of the positions."""
-        return self._options.keys()
-
-    get, items, values = Mapping.get, Mapping.items, Mapping.values
+    def __bool__(self) -> bool:
+        return True
 
     def __setattr__(self, name: str, value: object) -> None:
         raise AttributeError(f"a Cell is immutable; cannot set {name!r}")
@@ -118,9 +114,6 @@ class Cell:
         return Cell, (self.choices, self.text, self.index, self._options)
 
 
-Mapping.register(Cell)
-
-
 def choices_of(cells: Sequence[Cell]) -> Choices:
     """The choices of cells as one matrix, shape ``(n, positions)``.
 
@@ -133,7 +126,10 @@ def choices_of(cells: Sequence[Cell]) -> Choices:
         array([[3, 3, 3, 0, 0, 0],
                [3, 3, 4, 0, 3, 4]], dtype=int8)
     """
-    return np.array([cell.choices for cell in cells], dtype=np.int8)
+    whole = getattr(cells, "choices", None)
+    if whole is None:
+        whole = np.array([cell.choices for cell in cells], dtype=np.int8)
+    return np.asarray(whole)
 
 
 def cell_text(given: object) -> str:

@@ -13,7 +13,7 @@ from surrogate_nas.space.base import (
 )
 from surrogate_nas.space.cell import Choices
 from surrogate_nas.space.network import Network
-from surrogate_nas.space.product import ChoiceSpace, EnumerableChoiceSpace
+from surrogate_nas.space.product import ChoiceSpace
 
 _ACTIVATIONS = ("relu", "tanh")
 _DROPOUTS = ("0.0", "0.3", "0.6")
@@ -27,7 +27,7 @@ def _sizes(choices: Choices, network: Network) -> tuple[Column, Column]:
     return weights + first + second + outputs, weights
 
 
-class FCNet(EnumerableChoiceSpace):
+class FCNet(ChoiceSpace):
     """The FCNet space: networks of two hidden layers and how they are trained, 62,208
     configurations.
 
@@ -74,7 +74,7 @@ _depth = values_at(_DEPTHS, 2)
 _width = values_at(_WIDTHS, 4)
 
 
-class MLP(EnumerableChoiceSpace):
+class MLP(ChoiceSpace):
     """The MLP space of HPOBench's tables: depth, width and training; 30,000 configurations.
 
     Eggensperger et al., "HPOBench: A Collection of Reproducible Multi-Fidelity Benchmark Problems
@@ -150,7 +150,7 @@ def _structure(
     )
 
 
-class GraphGym(EnumerableChoiceSpace):
+class GraphGym(ChoiceSpace):
     """GraphGym's spaces of graph networks: 96 designs, and 314,928 with training settings.
 
     You, Ying & Leskovec, "Design Space for Graph Neural Networks", NeurIPS 2020. A design has
@@ -207,7 +207,7 @@ class WideGraphGym(ChoiceSpace):
     analytic = _structure(texts, 1, 2, 3)
 
 
-class TabM(EnumerableChoiceSpace):
+class TabM(ChoiceSpace):
     """The families of tabular networks that TabM's authors compare: ensembles and embeddings.
 
     Gorishniy, Kotelnikov & Babenko, "TabM: Advancing Tabular Deep Learning with Parameter-Efficient

@@ -541,6 +541,7 @@ class PiT(Transformer):
     """PiT's space as the benchmark samples it (see `AutoFormer`)."""
 
     name = "pit"
+    listed = False
     network = VIT_NETWORK
     counts = _VIT_TEXTS
     decisions = (

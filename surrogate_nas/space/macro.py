@@ -15,7 +15,7 @@ from functools import lru_cache
 from surrogate_nas.space.base import by_name, counted, structural, values_at
 from surrogate_nas.space.cell import Cell
 from surrogate_nas.space.network import Blueprint, Network
-from surrogate_nas.space.product import EnumerableChoiceSpace
+from surrogate_nas.space.product import ChoiceSpace
 
 LAYERS = ("1", "2", "3", "4", "6", "8")
 CHANNELS = ("4", "8", "12", "16", "24", "32")
@@ -40,7 +40,7 @@ def stack(choices: tuple[int, ...], network: Network) -> Blueprint:
     return plan
 
 
-class Macro(EnumerableChoiceSpace):
+class Macro(ChoiceSpace):
     """The macro space; use the shared instance `surrogate_nas.space.macro()`.
 
     Example:

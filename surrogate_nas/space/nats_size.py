@@ -35,7 +35,7 @@ from surrogate_nas.space.network import (
     reduction,
 )
 from surrogate_nas.space.network import cell as one_cell
-from surrogate_nas.space.product import EnumerableChoiceSpace
+from surrogate_nas.space.product import ChoiceSpace
 
 CHANNELS = tuple(str(8 * eighths) for eighths in range(1, 9))
 CELL = Graph(
@@ -81,7 +81,7 @@ def _sizes(choices: Choices, network: Network) -> Column:
     return np.asarray(layers.sum(axis=1).T)
 
 
-class NatsSize(EnumerableChoiceSpace):
+class NatsSize(ChoiceSpace):
     """The size space."""
 
     name = "nats-size"

@@ -79,7 +79,7 @@ from surrogate_nas.space.network import (
     Terms,
     around,
 )
-from surrogate_nas.space.product import EnumerableChoiceSpace
+from surrogate_nas.space.product import ChoiceSpace
 from surrogate_nas.space.sketch import Sketch
 
 _LIVE_OPERATIONS = (SKIP, CONV1, CONV3, POOL)
@@ -457,7 +457,7 @@ _SHAPE = "|OP~0|+|OP~0|OP~1|+|OP~0|OP~1|OP~2|"
 _FORMAT = re.compile(re.escape(_SHAPE).replace("OP", r"([^|+~]*)"))
 
 
-class NB201(EnumerableChoiceSpace):
+class NB201(ChoiceSpace):
     """The NAS-Bench-201 cell space; use the shared instance `surrogate_nas.space.nb201()`.
 
     Example:

@@ -39,7 +39,7 @@ from surrogate_nas.space.base import (
     structural,
 )
 from surrogate_nas.space.cell import Cell, Choices
-from surrogate_nas.space.product import EnumerableChoiceSpace
+from surrogate_nas.space.product import ChoiceSpace
 from surrogate_nas.space.sketch import (
     INK,
     MIDDLE,
@@ -317,7 +317,7 @@ _FORMAT = re.compile(
 )
 
 
-class NBGraph(EnumerableChoiceSpace):
+class NBGraph(ChoiceSpace):
     """The space.
 
     Neighbours differ in the operation or in the source of one node. An architecture that can be

@@ -1,8 +1,7 @@
 """Product spaces: one named option at every position, in a few lines.
 
-``ChoiceSpace("mlp", {"width": ("16", "64"), "act": ("relu", "tanh")})`` is a whole space of any
-size; an `EnumerableChoiceSpace` is the same with its cells listed. A cell prints as
-``mlp(width=16, act=tanh)``.
+``ChoiceSpace("mlp", {"width": (16, 64), "act": ("relu", "tanh")})`` is a whole space of any size,
+which lists its cells where it is small. A cell prints as ``mlp(width=16, act=tanh)``.
 
 Sampled spaces are the cells of a larger space that a table has values for. Some benchmarks trained
 a few thousand architectures of a space of 10^10 and more. These cells are the authors' data, so
@@ -14,7 +13,6 @@ from __future__ import annotations
 
 import base64
 import hashlib
-import itertools
 import json
 import math
 import re
@@ -29,9 +27,11 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from surrogate_nas.core.errors import UserError, shown, unknown
+from surrogate_nas.core.deprecation import warn_renamed
+from surrogate_nas.core.digests import digest_of_function
+from surrogate_nas.core.errors import UserError, in_a_line, shown, unknown
 from surrogate_nas.files import home, replacing
-from surrogate_nas.space.base import Encoding, Enumerable, Flags, Matrix, Space, stacked
+from surrogate_nas.space.base import Encoding, Enumerable, Flags, Matrix, stacked
 from surrogate_nas.space.cell import Cell, Choices, Options, cell_text
 
 
@@ -123,10 +123,6 @@ class LazyCells(Sequence[Cell]):
         return cell
 
 
-def _listing(options: Iterable[object]) -> str:
-    return ", ".join(map(repr, options))
-
-
 def keys_of(choices: Choices) -> list[bytes]:
     """The choices of every cell as bytes, which can be looked up and compared."""
     rows = np.ascontiguousarray(choices, dtype=np.int8)
@@ -137,19 +133,28 @@ _NUMBER = re.compile(r"-?(0|[1-9]\d*)(\.\d+)?([eE][+-]?\d+)?|-?inf|nan")
 _WORDS = {"True": True, "False": False, "None": None}
 _WORD = re.compile(r"[A-Za-z0-9_.+-]+")
 _MOST_OPTIONS = 127
+MOST_LISTED = 100_000
+"""A `ChoiceSpace` of so many combinations lists its cells."""
 _MOST_TRIES = 10_000
 
 
-class ChoiceSpace(Space):
+class ChoiceSpace(Enumerable):
     """A choice of one option at every position, any number of positions.
 
-    Subclasses may give `name`, `positions` and `options` as class attributes, and override
-    `allows`, `write` and `parse`.
+    The cells of at most 100,000 combinations are listed: `len`, ``space[3]`` and iteration work,
+    and the last position varies fastest. Cells of more combinations are sampled.
+
+    Subclasses may give `name`, `positions`, `options` and `listed` as class attributes, and
+    override `write`, `parse`, and ``allows(choices)``, which receives one option index per
+    position.
 
     Example:
-        >>> space = ChoiceSpace("mlp", {"width": ("16", "64"), "act": ("relu", "tanh")})
-        >>> space.size, str(space.parse("mlp(width=64, act=relu)"))
-        (4.0, 'mlp(width=64, act=relu)')
+        >>> options = {"width": (16, 64), "depth": (1, 2, 8)}
+        >>> space = ChoiceSpace(
+        ...     "mlp", options, allows=lambda o: o["width"] * o["depth"] <= 256
+        ... )
+        >>> len(space), str(space[-1]), space.cell(width=64, depth=2)["width"]
+        (5, 'mlp(width=64, depth=2)', 64)
 
     Attributes:
         positions: Their names.
@@ -157,16 +162,23 @@ class ChoiceSpace(Space):
         further_encodings: What the class adds to `encodings`, by name.
         apart: The encoding in which cells are far apart that differ much, where positions that
             differ do not tell.
+        listed: Whether cells are listed; None for where there are at most 100,000 combinations.
     """
 
     apart: ClassVar[str] = ""
     positions: tuple[str, ...]
     options: tuple[tuple[Any, ...], ...]
+    listed: bool | None = None
+    _allows: Callable[[dict[str, Any]], object] | None = None
+    _allowed: NDArray[np.intp] | None = None
 
     def __init__(
         self,
         name: str | None = None,
         options: Mapping[str, Iterable[object]] | None = None,
+        *,
+        allows: Callable[[dict[str, Any]], object] | None = None,
+        listed: bool | None = None,
     ) -> None:
         """Define the space, where the class has not.
 
@@ -174,9 +186,15 @@ class ChoiceSpace(Space):
             name: Letters, digits and ``_.+-``.
             options: By position the options, at least one each: text, numbers, True, False, None,
                 or tuples of these.
+            allows: A function of the options of a combination by position, such as ``{"width": 16,
+                "depth": 2}``, that says whether it is a cell. Of a listed space it is called here,
+                once per combination.
+            listed: Whether to list the cells; None for where there are at most 100,000
+                combinations.
 
         Raises:
-            UserError: A name or an option is malformed, missing or there twice.
+            UserError: A name or an option is malformed, missing or there twice, or `allows` fails
+                or allows nothing.
         """
         if name is not None:
             self.name = name
@@ -187,14 +205,23 @@ class ChoiceSpace(Space):
                     f" {options!r:.80}."
                 )
             self.positions = tuple(map(str, options))
-            for listed in options.values():
-                if isinstance(listed, str) or not isinstance(listed, Iterable):
+            for own in options.values():
+                if isinstance(own, str) or not isinstance(own, Iterable):
                     raise UserError(
                         "The options of a position are a list, such as (16, 32), not"
-                        f" {listed!r:.80}."
+                        f" {own!r:.80}."
                     )
             self.options = tuple(map(tuple, options.values()))
+        if listed is not None:
+            self.listed = listed
         self._check()
+        if allows is not None:
+            self._allows = allows
+            if self.is_listed:
+                every = map(tuple, self._matrix().tolist())
+                self._allowed = np.flatnonzero(list(map(self.allows, every)))
+                self._allows = None
+                len(self)
 
     def _check(self) -> None:
         name = getattr(self, "name", None)
@@ -235,42 +262,92 @@ class ChoiceSpace(Space):
 
     @cached_property
     def _by_position(self) -> Options:
-        named = zip(self.positions, enumerate(self.options), strict=True)
-        return dict(named)
+        return dict(zip(self.positions, enumerate(self.options), strict=True))
 
     @property
     def cell_name(self) -> str:
         """What a cell's string begins with."""
         return self.name
 
+    @cached_property
+    def is_listed(self) -> bool:  # type: ignore[override]
+        """Whether the cells are listed."""
+        n = math.prod(map(len, self.texts))
+        return n <= MOST_LISTED if self.listed is None else self.listed
+
     @property
     def size(self) -> float:  # type: ignore[override]
-        """How many combinations there are, those that `allows` forbids included."""
-        return float(math.prod(map(len, self.options)))
+        """How many cells are listed; else how many combinations there are, also forbidden ones."""
+        if self.is_listed:
+            return len(self._cells)
+        return float(min(math.prod(map(len, self.texts)), 10**308))
 
     @property
     def definition(self) -> str:
         """The name, or the options of a space that is fully described by them."""
-        if type(self) not in (ChoiceSpace, EnumerableChoiceSpace):
+        if type(self) is not ChoiceSpace:
             return self.name
         options = dict(zip(self.positions, map(list, self.texts), strict=True))
-        return json.dumps(
-            {
-                "name": self.name,
-                "listed": isinstance(self, Enumerable),
-                "options": options,
-            }
-        )
+        content: dict[str, Any] = {
+            "name": self.name,
+            "listed": self.is_listed,
+            "options": options,
+        }
+        if self._allowed is not None:
+            content["allowed"] = self._allowed.tolist()
+        if self._allows is not None:
+            content["allows"] = digest_of_function(self._allows, self)
+        return json.dumps(content)
 
     def allows(self, choices: tuple[int, ...]) -> bool:
-        """Whether a combination is a cell."""
-        return True
+        """Whether a combination is a cell; a class that lists all that it allows says it here."""
+        if self._allows is None:
+            return not self.is_listed or self._cells.find(choices) is not None
+        try:
+            named = zip(self.positions, self.options, choices, strict=True)
+            return bool(self._allows({name: own[i] for name, own, i in named}))
+        except Exception as error:
+            raise UserError(
+                f"The function allows of the space {self.name} fails for {self.write(choices)}:"
+                f" {in_a_line(error)}."
+            ) from error
 
     def allows_all(self, choices: Choices) -> bool:
         """Whether every one of some combinations is a cell."""
-        return type(self).allows is ChoiceSpace.allows or all(
-            map(self.allows, map(tuple, choices.tolist()))
+        if self.is_listed:
+            return self._cells.has_all(choices)
+        is_free = type(self).allows is ChoiceSpace.allows and self._allows is None
+        return is_free or all(map(self.allows, map(tuple, choices.tolist())))
+
+    def _matrix(self) -> Choices:
+        """The choices of all cells in the space's own order, shape ``(n, positions)``."""
+        counts = np.array(list(map(len, self.texts)))
+        steps = np.cumprod([1, *counts[:0:-1]])[::-1]
+        every: Choices = (np.arange(counts.prod())[:, None] // steps % counts).astype(
+            np.int8
         )
+        if self._allowed is not None:
+            every = every[self._allowed]
+        if type(self).allows is ChoiceSpace.allows:
+            return every
+        allowed: Choices = every[list(map(self.allows, map(tuple, every.tolist())))]
+        return allowed
+
+    @cached_property
+    def _cells(self) -> LazyCells:
+        if not self.is_listed:
+            raise UserError(
+                f"The cells of {self.name} are not listed, of {self.size:.3g} combinations:"
+                " draw some by space.sample(rng), or define the space with listed=True."
+            )
+        matrix = self._matrix()
+        if not len(matrix):
+            raise UserError(f"The space {self.name} allows none of its combinations.")
+        return LazyCells(matrix, self.write, self._by_position)
+
+    @property
+    def _by_text(self) -> dict[str, Cell]:
+        return self._cells.by_text if self.is_listed else {}
 
     def write(self, choices: tuple[int, ...]) -> str:
         """The canonical string of a combination."""
@@ -318,12 +395,15 @@ class ChoiceSpace(Space):
             )
         return match.groups()
 
-    def _number(self, position: str, option: str, options: Sequence[str]) -> int:
-        if option not in options:
-            raise UserError(
-                f"{position} of the space {self.name} is {', '.join(options)}, not {option!r:.80}."
-            )
-        return options.index(option)
+    def _number(self, position: str, option: Any, options: Sequence[Any]) -> int:
+        with suppress(ValueError):
+            choice = options.index(option)
+            if isinstance(option, bool) == isinstance(options[choice], bool):
+                return choice
+        listing = ", ".join(map(str if isinstance(option, str) else repr, options))
+        raise UserError(
+            f"{position} of the space {self.name} is {listing}, not {shown(option)}."
+        )
 
     def cell(self, given: Any = None, /, **options: Any) -> Cell:
         """This space's own cell.
@@ -361,27 +441,14 @@ class ChoiceSpace(Space):
         if absent := [name for name in self.positions if name not in options]:
             raise UserError(
                 f"A cell of the space {self.name} also has {', '.join(absent)}:"
-                f" {absent[0]} is {_listing(self._by_position[absent[0]][1])}."
+                f" {absent[0]} is one of {self._by_position[absent[0]][1]!r:.200}."
             )
-        choices = []
-        for position, (_, known) in self._by_position.items():
-            value = own_option(options[position])
-            text = option_text(value)
-            try:
-                # sets compare by hashes, so that an array is refused
-                alike = {
-                    option_text(option): choice
-                    for choice, option in enumerate(known)
-                    if {(isinstance(option, bool), option)}
-                    == {(isinstance(value, bool), value)}
-                }
-                choices.append(alike.get(text, min(alike.values())))
-            except (TypeError, ValueError) as error:
-                raise UserError(
-                    f"{position} of the space {self.name} is {_listing(known)}, not"
-                    f" {shown(value)}."
-                ) from error
-        return self.at(choices)
+        return self.at(
+            [
+                self._number(position, own_option(options[position]), known)
+                for position, (_, known) in self._by_position.items()
+            ]
+        )
 
     def at(self, choices: Sequence[int]) -> Cell:
         """The cell of some choices, one option index per position.
@@ -402,6 +469,8 @@ class ChoiceSpace(Space):
 
     def _cell_of(self, choices: tuple[int, ...]) -> Cell | None:
         """The cell of some choices, each in its range; None where they are no cell."""
+        if self.is_listed:
+            return self._cells.find(choices)
         if not self.allows(choices):
             return None
         return Cell(choices, self.write(choices), -1, self._by_position)
@@ -412,6 +481,8 @@ class ChoiceSpace(Space):
         Raises:
             UserError: No combination that was drawn is allowed.
         """
+        if self.is_listed:
+            return self[int(rng.integers(len(self)))]
         counts = list(map(len, self.options))
         for _ in range(_MOST_TRIES):
             if cell := self._cell_of(tuple(rng.integers(counts).tolist())):
@@ -426,6 +497,8 @@ class ChoiceSpace(Space):
         Raises:
             UserError: The cell has no neighbour.
         """
+        if self.is_listed:
+            return super().mutate(cell, rng)
         steps = self._steps(cell.choices)
         for _ in range(_MOST_TRIES if steps else 0):
             if neighbour := self._cell_of(steps[int(rng.integers(len(steps)))]):
@@ -434,6 +507,19 @@ class ChoiceSpace(Space):
 
     def neighbours(self, cell: Cell) -> Sequence[Cell]:
         """All cells that differ from `cell` in one position, by position and then option."""
+        if not self.is_listed:
+            return self._near(cell)
+        own = self.cell(cell)
+        around = self._around[own.index]
+        if around is None:
+            around = self._around[own.index] = self._near(own)
+        return around
+
+    @cached_property
+    def _around(self) -> list[list[Cell] | None]:
+        return [None] * len(self._cells)
+
+    def _near(self, cell: Cell) -> list[Cell]:
         return list(filter(None, map(self._cell_of, self._steps(cell.choices))))
 
     def _steps(self, choices: tuple[int, ...]) -> list[tuple[int, ...]]:
@@ -482,77 +568,17 @@ class ChoiceSpace(Space):
         return ("numbers",) if any(map(is_scale, self.texts)) else ("one_hot",)
 
 
-class EnumerableChoiceSpace(ChoiceSpace, Enumerable):
-    """A product space whose cells are listed: by default the last position varies fastest.
+class EnumerableChoiceSpace(ChoiceSpace):
+    """The former name of ``ChoiceSpace(…, listed=True)``."""
 
-    Example:
-        >>> space = EnumerableChoiceSpace(
-        ...     "mlp", {"width": ("16", "64"), "act": ("relu", "tanh")}
-        ... )
-        >>> len(space), str(space[3])
-        (4, 'mlp(width=64, act=tanh)')
-    """
+    listed = True
 
-    size = Enumerable.size
-
-    def allows(self, choices: tuple[int, ...]) -> bool:
-        """Whether a combination is listed; a class that lists all that it allows says it here."""
-        return self._cells.find(choices) is not None
-
-    def allows_all(self, choices: Choices) -> bool:
-        """Whether every one of some combinations is a cell."""
-        return self._cells.has_all(choices)
-
-    def _matrix(self) -> Choices:
-        """The choices of all cells in the space's own order, shape ``(n, positions)``."""
-        counts = [len(options) for options in self.options]
-        if type(self).allows is EnumerableChoiceSpace.allows:
-            return np.indices(counts, dtype=np.int8).reshape(len(counts), -1).T
-        allowed = list(filter(self.allows, itertools.product(*map(range, counts))))
-        return np.array(allowed, dtype=np.int8).reshape(-1, len(counts))
-
-    @cached_property
-    def _cells(self) -> LazyCells:
-        return LazyCells(self._matrix(), self.write, self._by_position)
-
-    @property
-    def choices(self) -> Choices:
-        """The choices of all cells in the order of the space, shape ``(len(space), positions)``."""
-        return self._cells.choices
-
-    @property
-    def reference_choices(self) -> Choices:
-        """The choices of all cells."""
-        return self.choices
-
-    @property
-    def _by_text(self) -> dict[str, Cell]:
-        return self._cells.by_text
-
-    def _cell_of(self, choices: tuple[int, ...]) -> Cell | None:
-        return self._cells.find(choices)
-
-    def sample(self, rng: np.random.Generator) -> Cell:
-        """Draw a cell uniformly over the raw cells."""
-        cell: Cell = self._cells[int(rng.integers(len(self._cells)))]
-        return cell
-
-    mutate = Space.mutate
-
-    @cached_property
-    def _around(self) -> list[list[Cell] | None]:
-        return [None] * len(self._cells)
-
-    def neighbours(self, cell: Cell) -> Sequence[Cell]:
-        """All cells that differ from `cell` in one position, by position and then option."""
-        index = self.cell(cell).index
-        around = self._around[index]
-        if around is None:
-            around = self._around[index] = self._near(index)
-        return around
-
-    def _near(self, index: int) -> list[Cell]:
-        return list(ChoiceSpace.neighbours(self, self._cells[index]))
+    def __new__(cls, *given: Any, **options: Any) -> Any:
+        """Warn, and make a `ChoiceSpace`."""
+        warn_renamed("EnumerableChoiceSpace", "ChoiceSpace(…, listed=True)", 3)
+        if cls is EnumerableChoiceSpace:
+            return ChoiceSpace(*given, **options, listed=True)
+        return super().__new__(cls)
 
 
 NEAREST = 12
@@ -579,7 +605,7 @@ _AS_IN_BASE = (
 )
 
 
-class Sampled(EnumerableChoiceSpace):
+class Sampled(ChoiceSpace):
     """The held cells of a larger space, in the order in which the table holds them.
 
     Sampling is uniform over the held cells. Two of them are neighbours if either is among the
@@ -595,6 +621,8 @@ class Sampled(EnumerableChoiceSpace):
         >>> held.name, len(held), str(held[1])
         ('mlp-2', 2, 'mlp(width=64, depth=1)')
     """
+
+    listed = True
 
     def __init__(self, base: ChoiceSpace, choices: Choices) -> None:
         """Choose the cells.
@@ -722,9 +750,9 @@ class Sampled(EnumerableChoiceSpace):
         counted = np.bincount(pairs // n, minlength=n)
         return np.concatenate([counted, pairs % n]).astype(np.int32)
 
-    def _near(self, index: int) -> list[Cell]:
+    def _near(self, cell: Cell) -> list[Cell]:
         starts, near = self._graph
-        indices = near[starts[index] : starts[index + 1]].tolist()
+        indices = near[starts[cell.index] : starts[cell.index + 1]].tolist()
         return [self._cells[neighbour] for neighbour in indices]
 
 
@@ -768,6 +796,27 @@ def _unsealed(path: Path) -> NDArray[np.int32] | None:
         return content if intact else None
     except (OSError, ValueError, EOFError):
         return None
+
+
+def described(content: Mapping[str, Any]) -> ChoiceSpace:
+    """The space that a definition describes by its options.
+
+    Raises:
+        ValueError: It is no such definition; also KeyError, TypeError, and UserError.
+    """
+    if "allows" in content:
+        raise TypeError(
+            "a function says which are its cells; name the file that has it"
+        )
+    is_listed = bool(content["listed"])
+    space = ChoiceSpace(content["name"], content["options"], listed=is_listed)
+    space.options = tuple(tuple(map(option_value, own)) for own in space.texts)
+    if "allowed" in content:
+        space._allowed = allowed = np.array(content["allowed"], dtype=np.intp)
+        n = math.prod(map(len, space.texts))
+        if (np.diff([-1, *allowed, n]) <= 0).any():
+            raise ValueError(f"its cells are not among its {n} combinations")
+    return space
 
 
 def subset_of(base: ChoiceSpace, encoded: str) -> Sampled:

@@ -23,9 +23,8 @@ from surrogate_nas.space.base import Space, cell_given
 from surrogate_nas.space.cell import Cell
 from surrogate_nas.space.product import (
     ChoiceSpace,
-    EnumerableChoiceSpace,
     Sampled,
-    option_value,
+    described,
     subset_of,
 )
 
@@ -129,11 +128,14 @@ def _described(definition: str) -> Space:
             if not isinstance(base, ChoiceSpace) or isinstance(base, Sampled):
                 raise TypeError(f"{base.name} is no whole space of choices")
             return subset_of(base, content["held"])
-        kind = EnumerableChoiceSpace if content["listed"] else ChoiceSpace
-        space = kind(content["name"], content["options"])
-        space.options = tuple(tuple(map(option_value, own)) for own in space.texts)
-        return space
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        return described(content)
+    except (
+        ValueError,
+        LookupError,
+        TypeError,
+        AttributeError,
+        RecursionError,
+    ) as error:
         raise UserError(f"{definition!r:.80} describes no space ({error}).") from error
 
 

@@ -64,7 +64,7 @@ from surrogate_nas.space.four_nodes import (
     paths_metric,
 )
 from surrogate_nas.space.network import Network
-from surrogate_nas.space.product import EnumerableChoiceSpace
+from surrogate_nas.space.product import ChoiceSpace
 from surrogate_nas.space.sketch import INK, PAPER, Box, Frame, Mark, Sketch, Text
 
 MOST_MODULES = 6
@@ -268,7 +268,7 @@ def functional_class(choices: tuple[int, ...]) -> str:
 _MICRO_FORMAT = re.compile("64-41414-([0-3])_([0-3]{2})_([0-3]{3})")
 
 
-class TransNASMicro(EnumerableChoiceSpace):
+class TransNASMicro(ChoiceSpace):
     """The micro space."""
 
     name = "transnas-micro"
@@ -363,7 +363,7 @@ def progress(choices: Choices) -> Matrix:
 _MACRO_FORMAT = re.compile("64-([1-4]{4,6})-basic")
 
 
-class TransNASMacro(EnumerableChoiceSpace):
+class TransNASMacro(ChoiceSpace):
     """The macro space.
 
     Choices are a cell's digits, with 0 for modules 5 and 6 where these are not there. Neighbours

@@ -15,9 +15,7 @@ class RandomSampling(OneByOne):
 
     Example:
         >>> import surrogate_nas as sn
-        >>> space = sn.EnumerableChoiceSpace(
-        ...     "mlp", {"width": (16, 64), "depth": (1, 2)}
-        ... )
+        >>> space = sn.ChoiceSpace("mlp", {"width": (16, 64), "depth": (1, 2)})
         >>> sampling = RandomSampling(space, seed=0)
         >>> len(set(sampling.ask(12)))  # a known cell is drawn again
         4

@@ -19,7 +19,7 @@ from surrogate_nas.objective import Objective
 DEEP = sn.ChoiceSpace(
     "deep", {f"layer{place}": ("skip", "conv", "pool") for place in range(30)}
 )
-LISTED = sn.EnumerableChoiceSpace(
+LISTED = sn.ChoiceSpace(
     "listed", {f"layer{place}": ("skip", "conv", "pool") for place in range(6)}
 )
 SAMPLE = 64

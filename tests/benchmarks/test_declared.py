@@ -7,7 +7,7 @@ import pytest
 
 import surrogate_nas as sn
 
-SPACE = sn.EnumerableChoiceSpace("m", {"w": (1, 2, 3, 4, 5)})
+SPACE = sn.ChoiceSpace("m", {"w": (1, 2, 3, 4, 5)})
 DECLARE = r"Declare its unit: \{'valid_error': sn.Metric\(unit='fraction'\)\}"
 
 

@@ -566,7 +566,7 @@ def test_penalties_are_known_functions_of_the_cell(trained):
     sizes = {"params": lambda cell: 10.0 + sum(cell.choices)}
     bench = training(trained, known=sizes)
     objective = Objective("valid_error + 0.1*params", bench)
-    assert [term.divisor for term in objective.terms] == [100.0, 13.0]
+    assert [term.divisor for term in objective.terms] == [100.0, 13.5]
     run = sn.search(bench, "random", objective, budget=12)
     assert all(
         trial.values["params"] == 10 + sum(trial.cell.choices) for trial in run.trials

@@ -64,7 +64,7 @@ CALLS = [
     (sn.latency, {"device": "raspi4"}),
     (sn.energy, {"device": "raspi4"}),
     (sn.ChoiceSpace, {"name": "a", "options": {"x": (1, 2)}}),
-    (sn.EnumerableChoiceSpace, {"name": "a", "options": {"x": (1, 2)}}),
+    (sn.ChoiceSpace, {"name": "a", "options": {"x": (1, 2)}}),
     (sn.Computed, {"space": SPACE, "metrics": {"valid_error": len}}),
     (
         sn.Training,

@@ -26,7 +26,7 @@ from surrogate_nas.core.metrics import Metric
 from surrogate_nas.files import HOME_VARIABLE, Journal, home, table_path
 from surrogate_nas.results.api import read_comparison
 from surrogate_nas.results.archive import create, unpack
-from surrogate_nas.space import EnumerableChoiceSpace, listed, register, space_named
+from surrogate_nas.space import ChoiceSpace, listed, register, space_named
 from surrogate_nas.space.network import Network
 from surrogate_nas.surrogates.base import make_model
 from surrogate_nas.surrogates.storage import Card, load, save
@@ -40,7 +40,7 @@ from surrogate_nas.tables import (
 )
 
 FOLDER = Path(__file__).parent
-SPACE = EnumerableChoiceSpace(
+SPACE = ChoiceSpace(
     "tiny",
     {"width": tuple("1234"), "kernel": tuple("1357"), "activation": ("relu", "silu")},
 )

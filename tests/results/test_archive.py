@@ -525,9 +525,9 @@ def test_true_archives_of_all_kinds_are_valid(objective, how, strategies, tmp_pa
 
 FUNCTION = """
 from surrogate_nas.benchmarks.computed import Computed
-from surrogate_nas.space import EnumerableChoiceSpace
+from surrogate_nas.space import ChoiceSpace
 
-SPACE = EnumerableChoiceSpace("own", {"a": tuple("12345"), "b": tuple("12345")})
+SPACE = ChoiceSpace("own", {"a": tuple("12345"), "b": tuple("12345")})
 BENCH = Computed(SPACE, {"valid_error": lambda cell: 9.0 - sum(cell.choices)}, cheap=True)
 """
 

@@ -182,7 +182,7 @@ def test_no_test_result_is_shown(blind):
 
 
 def test_a_benchmark_that_fails_is_one_line(tmp_path):
-    space = sn.EnumerableChoiceSpace("mlp", {"width": tuple(range(20))})
+    space = sn.ChoiceSpace("mlp", {"width": tuple(range(20))})
 
     def broken(cell):
         raise ValueError(f"no\nroom for {cell}")

@@ -477,9 +477,9 @@ def test_runtimes_ranks_and_probabilities_by_hand():
 
 BESIDE = """
 import surrogate_nas as sn
-from surrogate_nas.space import EnumerableChoiceSpace
+from surrogate_nas.space import ChoiceSpace
 
-SPACE = EnumerableChoiceSpace("many", {{"tens": range(100), "ones": range(20)}})
+SPACE = ChoiceSpace("many", {{"tens": range(100), "ones": range(20)}})
 
 def loss(cell):
     return 1.0 if cell.index == 0 else 1.0 + {apart} if cell.index == 1 else {largest}

@@ -9,7 +9,7 @@ from surrogate_nas.objective import Objective
 from surrogate_nas.runs.ledger import Ledger
 from surrogate_nas.space.trial import Request
 
-SPACE = sn.EnumerableChoiceSpace(
+SPACE = sn.ChoiceSpace(
     "listed", {f"layer{place}": ("skip", "conv", "pool") for place in range(6)}
 )
 CHEAP = {

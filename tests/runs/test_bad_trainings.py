@@ -12,7 +12,7 @@ import pytest
 
 import surrogate_nas as sn
 from surrogate_nas.benchmarks.training import Training
-from surrogate_nas.space import EnumerableChoiceSpace
+from surrogate_nas.space import ChoiceSpace
 
 BAD = {
     "crashes": "SIGSEGV",
@@ -30,7 +30,7 @@ BAD = {
     "lowers": "Too many open files",
     "full": "OSError: [Errno 28] No space left on device",
 }
-SPACE = EnumerableChoiceSpace("bad", {"what": (*BAD, "works"), "size": ("1", "2")})
+SPACE = ChoiceSpace("bad", {"what": (*BAD, "works"), "size": ("1", "2")})
 
 
 def train(_, trial):  # noqa: C901 - a line or two for each

@@ -17,12 +17,10 @@ from surrogate_nas.runs.beginning import Beginning, read_beginning
 from surrogate_nas.runs.options import Budget
 from surrogate_nas.runs.runner import Experiment
 from surrogate_nas.runs.search import first_cells
-from surrogate_nas.space import Cell, EnumerableChoiceSpace
+from surrogate_nas.space import Cell, ChoiceSpace
 from tests.conftest import EVERY_STRATEGY, assert_one_clear_line
 
-SPACE = EnumerableChoiceSpace(
-    "grid", {name: tuple(range(5)) for name in ("a", "b", "c")}
-)
+SPACE = ChoiceSpace("grid", {name: tuple(range(5)) for name in ("a", "b", "c")})
 """Its cells have commas in their texts."""
 FASHION = sn.load("fashion")
 

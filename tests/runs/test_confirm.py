@@ -22,14 +22,14 @@ from surrogate_nas.results.archive import unpack
 from surrogate_nas.runs import confirm as confirming
 from surrogate_nas.runs.confirm import FIRST_FRESH, shape_of
 from surrogate_nas.runs.store import Store
-from surrogate_nas.space import EnumerableChoiceSpace
+from surrogate_nas.space import ChoiceSpace
 from surrogate_nas.stats import decision
 from surrogate_nas.tables import Seed
 from tests.conftest import assert_one_clear_line
 
 confirm = confirming.confirm
 decide_few = decision.decide_few
-SPACE = EnumerableChoiceSpace("steps", {"a": tuple(range(10)), "b": tuple(range(10))})
+SPACE = ChoiceSpace("steps", {"a": tuple(range(10)), "b": tuple(range(10))})
 STEP = 2.0
 """By how many % a step in either choice lowers the error; seeds scatter by 1."""
 
@@ -384,7 +384,7 @@ def test_the_command_prints_what_is_confirmed(snas):
     )
 
 
-class Mirrored(EnumerableChoiceSpace):
+class Mirrored(ChoiceSpace):
     """A space of pairs whose order does not matter."""
 
     def identity(self, cell):

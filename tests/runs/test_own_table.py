@@ -54,7 +54,7 @@ LARGE = sn.Training(MANY, train, metrics=["valid_error"], epochs=3)
 CALLED = sn.Computed(SPACE, {"valid_error": lambda cell: 9.0 - sum(cell.choices)}, name="called")
 
 
-class Own(sn.EnumerableChoiceSpace):
+class Own(sn.ChoiceSpace):
     name = "own"
     positions = ("width", "depth")
     options = (("8", "16"), ("1", "2"))

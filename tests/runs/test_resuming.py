@@ -18,12 +18,12 @@ from surrogate_nas.results.api import read_comparison
 from surrogate_nas.results.archive import create, opened
 from surrogate_nas.results.verification import verify
 from surrogate_nas.runs.store import Store
-from surrogate_nas.space import EnumerableChoiceSpace
+from surrogate_nas.space import ChoiceSpace
 from surrogate_nas.space.network import Network
 from surrogate_nas.tables import Table, write_table
 from tests.outcomes import bare
 
-SPACE = EnumerableChoiceSpace(
+SPACE = ChoiceSpace(
     "tiny", {"a": tuple("012345"), "b": tuple("012345"), "c": tuple("012345")}
 )
 OBJECTIVE = "valid_error + 0.1*size"
@@ -316,7 +316,7 @@ def test_a_suite_is_reported_and_goes_on(place, tmp_path, snas):
 OWN = """
 import surrogate_nas as sn
 
-SPACE = sn.EnumerableChoiceSpace("mine", {"a": (1, 2, 3), "b": (1, 2, 3)})
+SPACE = sn.ChoiceSpace("mine", {"a": (1, 2, 3), "b": (1, 2, 3)})
 BENCH = sn.Computed(SPACE, {"valid_error": lambda cell: 10.0 + sum(cell.choices)})
 """
 

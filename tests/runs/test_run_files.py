@@ -18,12 +18,10 @@ from surrogate_nas.runs.run import (
     RunWatch,
     read_run,
 )
-from surrogate_nas.space import EnumerableChoiceSpace
+from surrogate_nas.space import ChoiceSpace
 from surrogate_nas.space.trial import Trial
 
-SPACE = EnumerableChoiceSpace(
-    "mlp", {"width": ("16", "64", "256"), "act": ("relu", "tanh")}
-)
+SPACE = ChoiceSpace("mlp", {"width": ("16", "64", "256"), "act": ("relu", "tanh")})
 SCORES = (5.0, 3.0, 9.0, 3.0, 2.0, 1.0)
 """The third cell is infeasible; the last is trained for other epochs than the answer's."""
 TRIALS = [

@@ -79,7 +79,7 @@ def test_a_registered_space_is_found_by_name_and_none_takes_its_name(tmp_path):
     file = tmp_path / "odd.py"
     file.write_text(
         "import surrogate_nas as sn\n"
-        "class Odd(sn.EnumerableChoiceSpace):\n"
+        "class Odd(sn.ChoiceSpace):\n"
         "    name, positions, options = 'odd', ('a', 'b'), (('1', '2'), ('1', '2'))\n"
         "    def allows(self, choices):\n        return choices != (1, 1)\n"
         "SPACE = Odd()\nOTHER = sn.ChoiceSpace('nb201', {'a': ('x', 'y')})\n"

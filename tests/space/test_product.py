@@ -2,24 +2,30 @@
 or no cell.
 """
 
+import json
+import pickle
+
 import numpy as np
+import pandas as pd
 import pytest
 
+import surrogate_nas as sn
 from surrogate_nas.core.errors import UserError
-from surrogate_nas.space import Cell, ChoiceSpace, EnumerableChoiceSpace
-from surrogate_nas.space.product import is_scale
+from surrogate_nas.space import Cell, ChoiceSpace, Enumerable, space_named
+from surrogate_nas.space.blind import blind
+from surrogate_nas.space.product import MOST_LISTED, is_scale
 
 OPTIONS = {
     "width": ("16", "64", "256"),
     "act": ("relu", "tanh"),
     "norm": ("none", "batch", "layer"),
 }
-LISTED = EnumerableChoiceSpace("mlp", OPTIONS)
-DRAWN = ChoiceSpace("mlp", OPTIONS)
+LISTED = ChoiceSpace("mlp", OPTIONS)
+DRAWN = ChoiceSpace("mlp", OPTIONS, listed=False)
 TEXT = "mlp(width=256, act=relu, norm=batch)"
 
 
-class Odd(EnumerableChoiceSpace):
+class Odd(ChoiceSpace):
     """Cells whose choices sum to an odd number."""
 
     def allows(self, choices):
@@ -27,6 +33,8 @@ class Odd(EnumerableChoiceSpace):
 
 
 class Never(ChoiceSpace):
+    listed = False
+
     def allows(self, choices):
         return False
 
@@ -146,7 +154,7 @@ def test_a_malformed_text_is_refused(text, says):
 def test_what_has_no_neighbour_or_no_cell_says_so():
     rng = np.random.default_rng(0)
     single = {"act": ("relu",)}
-    for space in (ChoiceSpace("one", single), EnumerableChoiceSpace("one", single)):
+    for space in (ChoiceSpace("one", single), ChoiceSpace("one", single, listed=False)):
         cell = space.sample(rng)
         assert not space.neighbours(cell)
         with pytest.raises(UserError, match=r"one\(act=relu\) has no neighbour"):
@@ -172,6 +180,118 @@ def test_a_definition_holds_the_options_and_a_class_of_its_own_only_its_name():
         '"listed": true' in LISTED.definition and '"listed": false' in DRAWN.definition
     )
     assert ODD.definition == "odd"
-    assert LISTED == EnumerableChoiceSpace("mlp", OPTIONS) != DRAWN and hash(
-        LISTED
-    ) == hash(EnumerableChoiceSpace("mlp", OPTIONS))
+    assert LISTED == ChoiceSpace("mlp", OPTIONS) != DRAWN and hash(LISTED) == hash(
+        ChoiceSpace("mlp", OPTIONS)
+    )
+
+
+# constraints, and which spaces list their cells
+
+MLP = {"width": (16, 64), "depth": (1, 2, 8)}
+
+
+def fits(options):
+    return options["width"] * options["depth"] <= 256
+
+
+FITTING = ChoiceSpace("mlp", MLP, allows=fits)
+
+
+@pytest.mark.parametrize("again", [pickle.loads(pickle.dumps(FITTING)), FITTING])
+def test_a_function_of_the_options_says_which_are_cells(again):
+    assert [tuple(cell.values()) for cell in again] == [
+        (16, 1),
+        (16, 2),
+        (16, 8),
+        (64, 1),
+        (64, 2),
+    ]
+    assert len(again) == again.size == len(again.choices) == 5
+    with pytest.raises(UserError, match=r"mlp\(width=64, depth=8\) is not a cell"):
+        again.cell(width=64, depth=8)
+    stored = space_named(again.definition)
+    assert stored == again != ChoiceSpace("mlp", MLP)
+    assert [cell.options for cell in stored] == [cell.options for cell in again]
+    assert len(blind(again, 3)) == 5
+
+
+def test_a_large_space_asks_its_function_about_what_it_draws():
+    wide = {f"p{i}": range(10) for i in range(9)}
+    space = ChoiceSpace("wide", wide, allows=lambda o: sum(o.values()) % 2 == 0)
+    rng = np.random.default_rng(0)
+    cell = space.sample(rng)
+    child = space.mutate(cell, rng)
+    assert not sum(cell.values()) % 2 and not sum(child.values()) % 2
+    assert not isinstance(space, Enumerable) and bool(space)
+    assert all(sum(near.values()) % 2 == 0 for near in space.neighbours(cell))
+    for ask in (len, list, lambda space: space[3]):
+        with pytest.raises(
+            UserError, match="wide are not listed, of 1e.09 combinations"
+        ):
+            ask(space)
+    assert space != ChoiceSpace("wide", wide) and '"allows"' in space.definition
+    with pytest.raises(UserError, match="a function says which are its cells"):
+        space_named(space.definition)
+
+
+@pytest.mark.parametrize(
+    ("allows", "says"),
+    [
+        (
+            lambda o: o["widht"] > 1,
+            r"fails for mlp\(width=16, depth=1\): KeyError: 'widht'",
+        ),
+        (lambda o: None, "allows none of its combinations"),
+    ],
+)
+def test_a_function_that_fails_or_allows_nothing_is_one_line(allows, says):
+    with pytest.raises(UserError, match=says):
+        ChoiceSpace("mlp", MLP, allows=allows)
+
+
+@pytest.mark.parametrize("allowed", [[7], [-1], [0, 0], [2, 1], "1"])
+def test_a_definition_whose_cells_are_no_combinations_is_refused(allowed):
+    content = json.loads(FITTING.definition) | {"allowed": allowed}
+    with pytest.raises(UserError, match="describes no space"):
+        space_named(json.dumps(content))
+
+
+def test_a_space_of_at_most_100_000_combinations_lists_its_cells():
+    ten = {f"p{i}": range(10) for i in range(5)}
+    assert len(ChoiceSpace("ten", ten)) == MOST_LISTED == 100_000
+    larger = ten | {"p5": range(2)}
+    assert not isinstance(ChoiceSpace("ten", larger), Enumerable)
+    assert len(ChoiceSpace("ten", larger, listed=True)) == 200_000
+    assert len(ChoiceSpace("narrow", {f"p{i}": (i,) for i in range(100)})) == 1
+
+
+@pytest.mark.parametrize(
+    "places",
+    [[1, 3], np.array([1, 3]), pd.Series([1, 3]), np.array([0, 1, 0, 1, 0], bool)],
+    ids=["list", "array", "series", "mask"],
+)
+def test_several_places_give_several_cells(places):
+    assert [cell.index for cell in FITTING[places]] == [1, 3]
+    assert FITTING[np.int64(3)] is FITTING[3]
+
+
+@pytest.mark.parametrize("place", ["mlp(width=16, depth=1)", [0, 7], 1.5, None])
+def test_what_is_no_place_is_one_line(place):
+    with pytest.raises(IndexError) as caught:
+        FITTING[place]
+    assert "\n" not in str(caught.value)
+
+
+def test_the_former_name_lists_cells_and_warns():
+    with pytest.warns(DeprecationWarning, match="is now ChoiceSpace") as caught:
+        assert sn.EnumerableChoiceSpace("mlp", OPTIONS) == LISTED
+    assert caught[0].filename == __file__
+
+    class Own(sn.EnumerableChoiceSpace):
+        name, positions, options = "own", ("a", "b"), ((1, 2), (3, 4))
+
+        def allows(self, choices):
+            return choices != (1, 1)
+
+    with pytest.warns(DeprecationWarning, match="is now ChoiceSpace"):
+        assert len(Own()) == 3

@@ -11,7 +11,6 @@ from surrogate_nas.core.errors import UserError
 from surrogate_nas.core.metrics import Metric
 from surrogate_nas.space import (
     ChoiceSpace,
-    EnumerableChoiceSpace,
     macro,
     nb201,
 )
@@ -22,7 +21,7 @@ from surrogate_nas.surrogates.storage import Card, save
 
 WIDTHS = ("8", "16", "32", "64")
 HUGE = ChoiceSpace("huge", {f"layer{i}": map(str, range(8)) for i in range(20)})
-SMALL = EnumerableChoiceSpace("small", {"a": WIDTHS, "b": WIDTHS, "c": WIDTHS})
+SMALL = ChoiceSpace("small", {"a": WIDTHS, "b": WIDTHS, "c": WIDTHS})
 EVERYWHERE = [name for name in MODELS if name != "gnn"]
 
 
@@ -75,7 +74,7 @@ def test_cells_of_two_spaces_are_refused_and_a_space_may_be_named():
     with pytest.raises(UserError, match="a cell of the space nb201 reads"):
         make_model("ridge").fit(macro()[:3], [1.0, 2.0, 3.0], nb201())
     unregistered = drawn(
-        EnumerableChoiceSpace("nobody", {"a": tuple("xyz"), "b": tuple("xyz")}), 3
+        ChoiceSpace("nobody", {"a": tuple("xyz"), "b": tuple("xyz")}), 3
     )
     with pytest.raises(
         UserError,

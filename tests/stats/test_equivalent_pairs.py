@@ -52,8 +52,8 @@ def computed(space):
 
 def imported(folder, snas, by_choices):
     """The same numbers as `computed`, from a CSV file that names cells in one of two ways."""
-    space = sn.EnumerableChoiceSpace("mlp", SPACE)
-    code = f"import surrogate_nas as sn\nSPACE = sn.EnumerableChoiceSpace('mlp', {SPACE})\n"
+    space = sn.ChoiceSpace("mlp", SPACE)
+    code = f"import surrogate_nas as sn\nSPACE = sn.ChoiceSpace('mlp', {SPACE})\n"
     (folder / "space.py").write_text(code)
     name = "by-choices" if by_choices else "by-text"
     with (folder / f"{name}.csv").open("w", newline="") as file:
@@ -157,7 +157,7 @@ PAIRS = {
     ),
     "space: choices and a CSV file of cells": (
         lambda *_: searched(
-            "valid_error", bench=computed(sn.EnumerableChoiceSpace("mlp", SPACE))
+            "valid_error", bench=computed(sn.ChoiceSpace("mlp", SPACE))
         ),
         lambda folder, snas: imported(folder, snas, by_choices=False),
     ),

@@ -8,7 +8,7 @@ from surrogate_nas.benchmarks import TableBenchmark
 from surrogate_nas.core.metrics import Metric
 from surrogate_nas.objective import Objective
 from surrogate_nas.results.api import compare, read_comparison
-from surrogate_nas.space import EnumerableChoiceSpace, Request, Trial, nb201
+from surrogate_nas.space import ChoiceSpace, Request, Trial, nb201
 from surrogate_nas.space.network import Network
 from surrogate_nas.strategies import resolve
 from surrogate_nas.strategies.epochs.rungs import Signal
@@ -25,7 +25,7 @@ OVER_EPOCHS = (
     "one_epoch",
     "bo_epochs",
 )
-SMALL = EnumerableChoiceSpace("tiny", {name: tuple(range(8)) for name in "abc"})
+SMALL = ChoiceSpace("tiny", {name: tuple(range(8)) for name in "abc"})
 
 
 def made(name, epochs=(1, 9)):

@@ -16,14 +16,12 @@ from surrogate_nas.results.api import read_comparison, run_suite
 from surrogate_nas.results.curves import overtuned_by
 from surrogate_nas.runs.ledger import Ledger
 from surrogate_nas.runs.problem import Entry, Problem, Suite
-from surrogate_nas.space import EnumerableChoiceSpace, Request
+from surrogate_nas.space import ChoiceSpace, Request
 from surrogate_nas.space.network import Network
 from surrogate_nas.tables import Table, write_table
 from tests.outcomes import made, steps
 
-SPACE = EnumerableChoiceSpace(
-    "grid", {name: tuple(range(6)) for name in ("a", "b", "c")}
-)
+SPACE = ChoiceSpace("grid", {name: tuple(range(6)) for name in ("a", "b", "c")})
 SEEDS = (777, 888, 999)
 
 

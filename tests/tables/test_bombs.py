@@ -17,7 +17,7 @@ import pytest
 
 from surrogate_nas.core.metrics import Metric
 from surrogate_nas.files import hdf5
-from surrogate_nas.space import EnumerableChoiceSpace, nb201
+from surrogate_nas.space import ChoiceSpace, nb201
 from surrogate_nas.space.network import Network
 from surrogate_nas.surrogates.base import make_model
 from surrogate_nas.surrogates.storage import Card, save
@@ -118,7 +118,7 @@ def make_tables(folder):
         path = folder / f"table-{name}.h5"
         write_table(tiny_table(), path)
         edited(path, lambda file, edit=edit: edit(file, COLUMN))
-    huge = EnumerableChoiceSpace("huge", {f"p{i}": range(10) for i in range(12)})
+    huge = ChoiceSpace("huge", {f"p{i}": range(10) for i in range(12)}, listed=True)
     table = Table("huge", huge.definition, "t", "s", objective="a", cost="queries")
     table.add(Metric("a_error", "%", "search", "error"), 1, np.zeros(64))
     write_table(table, folder / "table-a space of 10^12 cells.h5")

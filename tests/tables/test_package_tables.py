@@ -13,7 +13,7 @@ import surrogate_nas as sn
 from surrogate_nas.benchmarks import load
 from surrogate_nas.core.errors import UserError
 from surrogate_nas.core.extras import package_folder
-from surrogate_nas.space import EnumerableChoiceSpace, cell_named, space_named
+from surrogate_nas.space import ChoiceSpace, cell_named, space_named
 from surrogate_nas.space.nbgraph import (
     LINKS,
     OPERATIONS,
@@ -176,7 +176,7 @@ def test_the_packages_options_are_the_spaces():
 
 
 def test_a_table_of_many_cells_opens_without_making_them(protein):
-    space = EnumerableChoiceSpace("wide", {f"p{place}": range(8) for place in range(5)})
+    space = ChoiceSpace("wide", {f"p{place}": range(8) for place in range(5)})
     assert isinstance(space._cells, LazyCells) and len(space) == 8**5
     last = space.parse("wide(p0=7, p1=7, p2=7, p3=7, p4=7)")
     assert (

@@ -150,7 +150,7 @@ def test_what_is_wrong_is_told(text, says, tmp_path, snas):
 SMALL = """
 import surrogate_nas as sn
 
-SPACE = sn.EnumerableChoiceSpace("m", {"w": (1, 2, 3, 4)})
+SPACE = sn.ChoiceSpace("m", {"w": (1, 2, 3, 4)})
 """
 
 
@@ -249,10 +249,10 @@ def test_a_loss_has_the_unit_that_its_header_gives(tmp_path):
 
 
 SPACE_FILE = """
-from surrogate_nas.space import ChoiceSpace, EnumerableChoiceSpace
+from surrogate_nas.space import ChoiceSpace
 OPTIONS = {"width": ("16", "64"), "act": ("relu", "tanh")}
-MLP = EnumerableChoiceSpace("mlp", OPTIONS)
-ONLY_SAMPLED = ChoiceSpace("drawn", OPTIONS)
+MLP = ChoiceSpace("mlp", OPTIONS)
+ONLY_SAMPLED = ChoiceSpace("drawn", OPTIONS, listed=False)
 """
 
 

@@ -19,7 +19,7 @@ import numpy as np
 import pytest
 
 from surrogate_nas.core.errors import UserError
-from surrogate_nas.space import EnumerableChoiceSpace
+from surrogate_nas.space import ChoiceSpace
 from surrogate_nas.tables import UNKNOWN_SEEDS, ColumnKey, Table, TableFile, write_table
 from surrogate_nas.tables.table import TEXTS
 from tests.tiny_tables import N, small_table, tiny_table
@@ -304,7 +304,7 @@ def test_part_of_a_table_is_the_table_of_those_runs(path):
 
 def test_a_table_for_another_number_of_cells_is_refused(tmp_path):
     table = tiny_table()
-    table.space = EnumerableChoiceSpace(
+    table.space = ChoiceSpace(
         "tiny", {"a": tuple("0123"), "b": tuple("0123")}
     ).definition
     write_table(table, tmp_path / "t.h5")

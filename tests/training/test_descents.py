@@ -7,12 +7,10 @@ import pytest
 
 from analysis.papers.landscape import DESCENTS
 from surrogate_nas.contract.checks import TinySpace, trials_of
-from surrogate_nas.space import NB201, EnumerableChoiceSpace
+from surrogate_nas.space import NB201, ChoiceSpace
 from surrogate_nas.strategies import resolve
 
-RUGGED = EnumerableChoiceSpace(
-    "rugged", {place: ["a", "b", "c", "d"] for place in "vwxyz"}
-)
+RUGGED = ChoiceSpace("rugged", {place: ["a", "b", "c", "d"] for place in "vwxyz"})
 AWAY = np.array(
     [sum(c != 3 for c in cell.choices) for cell in RUGGED], dtype=np.float64
 )

@@ -16,7 +16,7 @@ from torch import nn
 
 from surrogate_nas.core.errors import UserError
 from surrogate_nas.space import (
-    EnumerableChoiceSpace,
+    ChoiceSpace,
     drawn_cells,
     macro,
     nb201,
@@ -158,7 +158,7 @@ def test_cells_of_any_space_with_networks_are_measured(space, tmp_path):
 
 
 def test_cells_that_cannot_be_measured_are_told(tmp_path):
-    bare = EnumerableChoiceSpace("bare", {"a": range(3)})
+    bare = ChoiceSpace("bare", {"a": range(3)})
     with pytest.raises(UserError, match="cannot be built"):
         measure(
             drawn_cells(bare, 2),

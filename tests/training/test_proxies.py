@@ -162,7 +162,7 @@ def test_every_benchmark_of_the_space_has_them_for_free(analog, small):
 
 
 def test_a_space_of_the_same_name_has_none_of_them():
-    other = sn.EnumerableChoiceSpace("nb201", {"a": ("x", "y")})
+    other = sn.ChoiceSpace("nb201", {"a": ("x", "y")})
     assert untrained(other) == other.analytic
 
 

@@ -71,7 +71,7 @@ from surrogate_nas.space.nb101.graphs import (
     pruned,
 )
 from surrogate_nas.space.network import Blueprint, Network
-from surrogate_nas.space.product import EnumerableChoiceSpace
+from surrogate_nas.space.product import ChoiceSpace
 from surrogate_nas.space.sketch import (
     INK,
     Arrow,
@@ -333,7 +333,7 @@ _EDGE_COLUMNS = {
 }
 
 
-class NB101(EnumerableChoiceSpace):
+class NB101(ChoiceSpace):
     """NAS-Bench-101's space.
 
     Its choices are an adjacency matrix of seven vertices, the last one the output, and operations;
@@ -367,6 +367,7 @@ class NB101(EnumerableChoiceSpace):
     complexity = "convolutions"
     reference_text = _INCEPTION
     named = {"inception": _INCEPTION}
+    listed = True
     size = _CELLS  # without listing them
 
     def __len__(self) -> int:
@@ -419,8 +420,7 @@ class NB101(EnumerableChoiceSpace):
         cell: Cell = self._cells[listed().index(graph)]
         return cell
 
-    def _near(self, index: int) -> list[Cell]:
-        cell = self._cells[index]
+    def _near(self, cell: Cell) -> list[Cell]:
         return [self._at(graph) for graph in _neighbours(_graph(cell.choices))]
 
     def blueprint(

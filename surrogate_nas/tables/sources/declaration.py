@@ -24,7 +24,6 @@ from surrogate_nas.space import (
     Cell,
     ChoiceSpace,
     Enumerable,
-    EnumerableChoiceSpace,
     Sampled,
     choices_of,
     listed,
@@ -210,7 +209,9 @@ def space_of(spec: Declaration, words: Mapping[str, Any]) -> Any:
     """The space of a source without a module: that of its options, or a registered one."""
     name = spec.space.format_map(words)
     return (
-        EnumerableChoiceSpace(name, spec.options) if spec.options else space_named(name)
+        ChoiceSpace(name, spec.options, listed=True)
+        if spec.options
+        else space_named(name)
     )
 
 
