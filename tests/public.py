@@ -63,6 +63,8 @@ def lines():
     guide = listed()
     for name in sn.__all__:
         thing = getattr(sn, name)
+        if (inspect.getdoc(thing) or "").startswith(_FORMER):
+            continue
         found.append(name + ("" if name in made_by_calls() else signature(thing)))
         if inspect.isclass(thing):
             names = guide.get(name) or attributes(thing)

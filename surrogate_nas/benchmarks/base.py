@@ -115,8 +115,7 @@ def formula(
     space: Space, metric: str, network: Network, cells: Sequence[Cell]
 ) -> Values:
     """Compute a metric that follows from cells alone, shape ``(n,)``."""
-    choices = cells.choices if isinstance(cells, Enumerable) else choices_of(cells)
-    return untrained(space)[metric][1](choices, network)
+    return untrained(space)[metric][1](choices_of(cells), network)
 
 
 def _looked_up(space: Enumerable, column: Values, cells: Sequence[Cell]) -> Values:
