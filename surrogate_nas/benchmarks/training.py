@@ -64,7 +64,9 @@ from surrogate_nas.tables import Seed
 Cost = Callable[[Cell, int], float]
 """Predicts the cost of a training of a cell for so many epochs."""
 
-_KNOWN = "known is a mapping of metrics to functions of a cell that return at once."
+_COMPUTED = (
+    "computed is a mapping of metrics to functions of a cell that return at once."
+)
 # settings that answers depend on, as they are
 _IN_ANSWERS = ("name", "epochs", "stochastic", "device", "threads")
 MOST_SEEDS = 1000
@@ -104,7 +106,7 @@ class Training(OwnBenchmark, TrainedBenchmark):
         metrics: Sequence[str] | Mapping[str, Declared],
         epochs: int,
         command: str = "",
-        known: Mapping[str, Function | Declared] | None = None,
+        computed: Mapping[str, Function | Declared] | None = None,
         typical: Mapping[str, float] | None = None,
         stochastic: bool = True,
         seeds: int = 1,
@@ -130,8 +132,8 @@ class Training(OwnBenchmark, TrainedBenchmark):
                 ``{cell}``, ``{epochs}``, ``{start}``, ``{longest}``, ``{seed}``, ``{folder}``,
                 ``{device}``, ``{threads}`` and the space's positions stand for their values. It
                 prints a line such as ``{"epoch": 1, "valid_error": 12.5}`` after every epoch.
-            known: Metrics that follow from the cell: by name a function of a cell that returns at
-                once.
+            computed: Metrics that follow from the cell: by name a function of a cell that returns
+                at once.
             typical: The divisor of a reported cost in an objective, by name.
             stochastic: Whether the seed matters.
             seeds: The number of seeds of a cell. With 1, a search sees seed 0 of every cell. With
@@ -161,9 +163,9 @@ class Training(OwnBenchmark, TrainedBenchmark):
                 "A training is a function of a cell and a trial, or a command: give one of them."
             )
         reported = declared(metrics, "metrics")
-        if not isinstance(known, Mapping | None):
-            raise UserError(_KNOWN)
-        from_cells = declared(known or {}, "known")
+        if not isinstance(computed, Mapping | None):
+            raise UserError(_COMPUTED)
+        from_cells = declared(computed or {}, "computed")
         self._take(given, "trainings", {**reported, **from_cells}, {*reported, SECONDS})
         self.open_units = with_open_units(reported)
         self.source = "trained here by the user's code"
@@ -212,25 +214,25 @@ class Training(OwnBenchmark, TrainedBenchmark):
         """Bytes of checkpoints since all were looked at."""
 
     def _named(
-        self, reported: Mapping[str, Declared], known: Mapping[str, Declared]
+        self, reported: Mapping[str, Declared], computed: Mapping[str, Declared]
     ) -> dict[str, Metric]:
         """Return the reported metrics by name, each after every epoch."""
         if not reported:
             raise UserError(
                 "A training needs a metric that it reports, such as 'valid_error'."
             )
-        if any(metric.function is None for metric in known.values()):
-            raise UserError(_KNOWN)
-        for name in reported.keys() & known.keys():
+        if any(metric.function is None for metric in computed.values()):
+            raise UserError(_COMPUTED)
+        for name in reported.keys() & computed.keys():
             raise UserError(
-                f"{name} is there twice; a metric is reported or known, once."
+                f"{name} is there twice; a metric is reported or computed, once."
             )
         metrics = {}
         for name, metric in reported.items():
             if metric.function is not None:
                 raise UserError(
                     f"{name} is reported by the training, so it takes no function; a metric that"
-                    " follows from the cell stands in `known`."
+                    " follows from the cell stands in `computed`."
                 )
             how = "as the training reports it"
             plain = metric.named(name, source=self.source, description=how)
@@ -257,7 +259,7 @@ class Training(OwnBenchmark, TrainedBenchmark):
 
     def _digest(self) -> tuple[object, str]:
         doing = self._doing
-        known = {
+        computed = {
             name: digest_of_function(f, self) for name, f in self._functions.items()
         }
         settings = {
@@ -265,7 +267,7 @@ class Training(OwnBenchmark, TrainedBenchmark):
             "space": self.space.definition,
             "metrics": sorted(self.reported),
             "typical": self._typical,
-            "known": known,
+            "known": computed,
             "code": (
                 [doing.words, list(map(_content, doing.files))]
                 if isinstance(doing, CommandTraining)
@@ -431,7 +433,7 @@ class Training(OwnBenchmark, TrainedBenchmark):
         return tuple(range(self._n_seeds)) if is_drawn else ()
 
     def reference_sample(self, question: Question) -> Sequence[Cell]:
-        """Return the cells of a known metric's median; none for a reported one."""
+        """Return the cells of a computed metric's median; none for a reported one."""
         return () if self.is_dear(question.metric) else self.space.reference_sample
 
     def _scale_of_cost(self, metric: Metric) -> tuple[float, float]:

@@ -13,6 +13,7 @@ from surrogate_nas.core.arguments import (
     check_whole,
     checked,
 )
+from surrogate_nas.core.deprecation import former
 from surrogate_nas.core.errors import UserError
 from surrogate_nas.objective import Objective
 from surrogate_nas.runs.beginning import FirstLike, read_beginning
@@ -44,7 +45,7 @@ class AskTell:
         ...         trial = loop.tell(cell)
         >>> (
         ...     len(loop.trials),
-        ...     loop.best.score == min(trial.score for trial in loop.trials),
+        ...     loop.incumbent.score == min(trial.score for trial in loop.trials),
         ... )
         (20, True)
 
@@ -232,7 +233,7 @@ class AskTell:
         return trial
 
     @property
-    def best(self) -> Trial:
+    def incumbent(self) -> Trial:
         """The best trial after the objective's own epochs, as it was seen, the earliest among
         equals.
 
@@ -245,14 +246,16 @@ class AskTell:
             trial for trial in self.trials if trial.epochs == self.objective.epochs
         ]
         if not complete:
-            raise UserError("No cell was told yet, so none is the best.")
+            raise UserError("No cell was told yet, so there is no incumbent.")
         done = [trial for trial in complete if not trial.failure]
         if not done:
             raise UserError(
-                f"All evaluations failed, the last one by {complete[-1].failure!r:.200}; none"
-                " is the best."
+                f"All evaluations failed, the last one by {complete[-1].failure!r:.200}; there"
+                " is no incumbent."
             )
         return min(done, key=lambda trial: trial.score)
+
+    best = former("best", "incumbent")
 
     def __repr__(self) -> str:
         return f"<AskTell {str(self.objective)!r}: {len(self.trials)} trials>"

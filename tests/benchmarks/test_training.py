@@ -136,8 +136,8 @@ def test_every_kind_of_number_is_taken():
         ({"metrics": []}, "needs a metric that it reports"),
         ({"metrics": "valid_error"}, "metrics must be a list of names"),
         ({"metrics": [LOSS, LOSS]}, "valid_error is there twice"),
-        ({"known": {LOSS: len}}, "valid_error is there twice"),
-        ({"known": 3}, "known is a mapping"),
+        ({"computed": {LOSS: len}}, "valid_error is there twice"),
+        ({"computed": 3}, "computed is a mapping"),
         ({"epochs": 0}, "The number of epochs must be"),
         ({"checkpoints": "many"}, "a size such as 10GB, not 'many'"),
         (
@@ -562,9 +562,9 @@ def test_the_seconds_of_children_are_charged():
     assert asked(training(outside), 9)[1] > 0.02 + asked(training(idle), 9)[1]
 
 
-def test_penalties_are_known_functions_of_the_cell(trained):
+def test_penalties_are_functions_of_the_cell(trained):
     sizes = {"params": lambda cell: 10.0 + sum(cell.choices)}
-    bench = training(trained, known=sizes)
+    bench = training(trained, computed=sizes)
     objective = Objective("valid_error + 0.1*params", bench)
     assert [term.divisor for term in objective.terms] == [100.0, 13.5]
     run = sn.search(bench, "random", objective, budget=12)
@@ -577,7 +577,8 @@ def test_penalties_are_known_functions_of_the_cell(trained):
         sn.UserError, match="params of mine fails for net.*ZeroDivisionError"
     ):
         Objective(
-            "valid_error + params", training(trained, known={"params": lambda _: 1 / 0})
+            "valid_error + params",
+            training(trained, computed={"params": lambda _: 1 / 0}),
         )
 
 
@@ -870,7 +871,7 @@ def train(cell, trial):
         trial.report(epoch, valid_error=50 / epoch + sum(cell.choices))
 
 
-MINE = sn.Training(SPACE, train, metrics=["valid_error"], epochs=9, known={"params": len_of})
+MINE = sn.Training(SPACE, train, metrics=["valid_error"], epochs=9, computed={"params": len_of})
 """
 
 

@@ -12,6 +12,12 @@ from tests.conftest import CELL
 NAME = "analog-cifar10"
 
 
+def told_loop():
+    loop = sn.AskTell(sn.Objective("digital_error", NAME), "random")
+    loop.tell(loop.ask()[0])
+    return loop
+
+
 @pytest.mark.parametrize(
     ("call", "value", "told"),
     [
@@ -41,18 +47,23 @@ NAME = "analog-cifar10"
             r"Objective\.known is now free",
         ),
         (
+            lambda: told_loop().best.index,
+            0,
+            r"AskTell\.best is now incumbent",
+        ),
+        (
             lambda: sn.load("fashion").query(CELL, "valid_error").seed,
             "mean",
             r"Answer\.seed is now training_seed",
         ),
         (
-            lambda: sn.search(NAME, "random", budget=2).trials[0].cost_seconds,
+            lambda: told_loop().trials[0].cost_seconds,
             1.0,
             r"Trial\.cost_seconds is now cost",
         ),
         (
-            lambda: sn.search(NAME, "random", budget=2).simulated_seconds,
-            2.0,
+            lambda: sn.search(NAME, "random", budget=12).simulated_seconds,
+            12.0,
             r"Run\.simulated_seconds is now cost",
         ),
     ],

@@ -64,7 +64,7 @@ def test_what_is_no_result_is_refused_and_changes_nothing(loop, values, says):
         loop.tell(cell, values)
     assert not loop.trials
     with pytest.raises(sn.UserError, match="No cell was told yet"):
-        loop.best  # noqa: B018
+        loop.incumbent  # noqa: B018
     assert loop.tell(cell, {"valid_error": 9.0}).loss == pytest.approx(0.09)
 
 
@@ -112,13 +112,13 @@ def test_a_failed_evaluation_is_charged_and_never_the_best(loop):
     assert not failed.values and math.isnan(failed.loss) and math.isnan(failed.penalty)
     with pytest.raises(
         sn.UserError,
-        match="All evaluations failed, the last one by 'out of memory'; none is",
+        match="All evaluations failed, the last one by 'out of memory'; there is no incumbent",
     ):
-        loop.best  # noqa: B018
+        loop.incumbent  # noqa: B018
     told = loop.tell(
         loop.ask()[0], {"valid_error": 99.0, "latency@mine": 3.0}, cost=2.0
     )
-    assert loop.best is told and told.score < failed.score and told.finished == 9.0
+    assert loop.incumbent is told and told.score < failed.score and told.finished == 9.0
     for reason in ("", "  ", None, 5):
         with pytest.raises(sn.UserError, match="reason"):
             loop.fail(SPACE[1], reason)
@@ -164,4 +164,4 @@ def test_values_of_a_request_are_told_at_its_epochs():
         loop.tell(Request(SPACE[5], 3), {"valid_error[9]": 30.0})
     # going on costs what is told, not what the benchmark holds
     assert loop.tell(SPACE[5], 9.0, cost=4.0).cost == 4.0
-    assert loop.best.epochs == 9 and loop.best.finished == 6.0
+    assert loop.incumbent.epochs == 9 and loop.incumbent.finished == 6.0

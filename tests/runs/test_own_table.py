@@ -45,7 +45,7 @@ def params(cell):
     return 1.0 + sum(cell.choices)
 
 
-GIVEN = {"metrics": ["valid_error", "test_error"], "epochs": 3, "known": {"params": params}}
+GIVEN = {"metrics": ["valid_error", "test_error"], "epochs": 3, "computed": {"params": params}}
 MINE = sn.Training(SPACE, train, **GIVEN)
 SURE = sn.Training(SPACE, train, stochastic=False, name="sure", **GIVEN)
 COSTS = sn.Training(SPACE, train, metrics=["latency"], epochs=3, name="costs")

@@ -267,7 +267,7 @@ def test_the_caller_s_own_measurements_are_scored_by_the_objective(small):
     with pytest.raises(UserError):
         sn.AskTell("valid_error")
     with pytest.raises(UserError, match="No cell was told"):
-        sn.AskTell(objective, "random").best  # noqa: B018
+        sn.AskTell(objective, "random").incumbent  # noqa: B018
 
 
 def test_training_on_costs_the_difference_where_epochs_are_points_of_one_run():
