@@ -119,9 +119,8 @@ class Result:
 
     def _table(self: Any) -> tuple[Sequence[str], Sequence[Sequence[object]]]:
         frame = self.summary_frame().astype(object)
-        return [
-            str(name).replace("_", " ") for name in frame
-        ], frame.to_numpy().tolist()
+        heads = [str(name).replace("_", " ") for name in frame]
+        return heads, frame.to_numpy().tolist()
 
     def _repr_html_(self: Any) -> str:
         heads, rows = self._table()
@@ -403,6 +402,8 @@ class Run(Fronted):
             stored beside the run.
         judged: The incumbent by the mean over seeds, where its search saw a drawn one and the
             others were trained for it; None elsewhere.
+        objective: What was minimised; None for a run that was made by hand, and for one that was
+            pickled alone whose benchmark has no address.
 
     Example:
         >>> import surrogate_nas as sn
@@ -431,8 +432,9 @@ class Run(Fronted):
 
     def __getstate__(self) -> dict[str, Any]:
         """Leave out an objective whose benchmark no other process can open by an address."""
-        travels = self.objective is not None and self.objective.benchmark.address
-        return self.__dict__ if travels else {**self.__dict__, "objective": None}
+        if self.objective is not None and self.objective.benchmark.address:
+            return self.__dict__
+        return {**self.__dict__, "reported": self.reported, "objective": None}
 
     @property
     def answers(self) -> list[Trial]:
@@ -449,7 +451,14 @@ class Run(Fronted):
         """The earliest trial of the lowest score after the objective's own epochs; one whose
         evaluation failed only where all did. Of several objectives it has the lowest sum, which is
         no answer.
+
+        Raises:
+            UserError: No trial has as many epochs.
         """
+        if not self.answers:
+            raise UserError(
+                "No trial has the objective's own epochs, so none is the best."
+            )
         return min(self.answers, key=lambda trial: (bool(trial.failure), trial.score))
 
     @property
@@ -477,12 +486,9 @@ class Run(Fronted):
             return self.trials
         trials = objective.reported(self.trials)
         if self.judged is not None:
-            names, means = (
-                self.judged.values,
-                np.array([[*self.judged.values.values()]]),
-            )
-            (trials[self.lowest.index],) = as_reported(
-                [self.lowest], [*names], means, objective.combine(means)
+            means, lowest = np.array([[*self.judged.values.values()]]), self.lowest
+            (trials[lowest.index],) = as_reported(
+                [lowest], [*self.judged.values], means, objective.combine(means)
             )
         return trials
 
@@ -601,17 +607,18 @@ class Run(Fronted):
         return [found, *(self.confirmed.sentences if self.confirmed else ())]
 
     def _table(self) -> tuple[Sequence[str], Sequence[Sequence[object]]]:
-        shown = []
-        best = math.inf
         if self.answers and self.lowest.scores:
-            shown = self.front
-        else:
-            for t in self.answers:
-                if t.score < best and t.feasible:
-                    best = t.score
-                    shown.insert(0, t)
-        rows = [(t.index + 1, t.cell.text, t.score, t.loss, t.penalty) for t in shown]
-        return ("trial", "cell", "score", "L", "λR"), rows
+            parts = [f"score_{number}" for number in range(len(self.lowest.scores))]
+            front = [(t.index + 1, t.cell.text, *t.scores) for t in self.front]
+            return ["trial", "cell", *parts], front
+        feasible = [trial for trial in self.answers if trial.feasible]
+        before = accumulate((t.score for t in feasible), min, initial=math.inf)
+        rows = [
+            (t.index + 1, t.cell.text, t.score, t.loss, t.penalty)
+            for t, best in zip(feasible, before, strict=False)
+            if t.score < best
+        ]
+        return ["trial", "cell", "score", "L", "λR"], rows[::-1]
 
     def row(self, trial: Trial) -> Row:
         """One of its trials as a row of tables, from column to value; the metrics by name."""

@@ -129,10 +129,8 @@ def frame_of(
 
 def vectors_of(trials: Sequence[Trial]) -> Values:
     """The objectives' scores of the feasible trials, shape ``(n, m)``."""
-    width = len(trials[0].scores) if trials else 0
-    return np.array([trial.scores for trial in trials if trial.feasible]).reshape(
-        -1, width
-    )
+    found = [trial.scores for trial in trials if trial.feasible]
+    return np.array(found) if found else np.empty((0, 0))
 
 
 BEST_SHARE = 0.01

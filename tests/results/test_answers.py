@@ -122,6 +122,25 @@ def test_several_objectives_have_a_front_and_no_incumbent(front):
     assert front.to_json()["strategies"][0]["best"]["cell"] is None
 
 
+def test_a_front_begins_with_the_first_feasible_cell():
+    options = {"subject_to": "params <= 5000", "budget": 30}
+    run = sn.search("fashion", "random", TWO, **options)
+    feasible = [trial.feasible for trial in run.trials]
+    missed = run.curves().best_score
+    assert (
+        not feasible[0]
+        and any(feasible)
+        and (missed[: feasible.index(True)] == 1).all()
+    )
+    assert all(trial.feasible for trial in run.front)
+    options["subject_to"] = "params <= 1"
+    nothing = sn.search("fashion", "random", TWO, **options)
+    assert nothing.front == [] and nothing.hypervolume((1, 2)) == 0
+    assert nothing.curves().best_score.isna().all()
+    with pytest.raises(sn.UserError, match="none is the best"):
+        _ = sn.Run("none", 0, [], 0.0, 0.0).incumbent
+
+
 @pytest.mark.parametrize("reference", [(1,), (1, 2, 3), 1, "ab", (1, np.nan), None])
 def test_a_reference_is_a_score_for_each_objective(front, reference):
     with pytest.raises(sn.UserError, match="one finite score for each of the 2"):
