@@ -29,7 +29,7 @@ def front():
 @pytest.fixture(scope="module")
 def suite():
     problems = [
-        sn.Problem(f"p{weight}", "fashion", f"valid_loss + {weight}*params", cells=20)
+        sn.Problem(f"p{weight}", "fashion", f"valid_loss + {weight}*params", budget=20)
         for weight in (0.1, 0.5)
     ]
     return sn.run_suite(
