@@ -33,7 +33,6 @@ HEAVY = {
     "h5py",
     "numpy",
     "joblib",
-    "pooch",
     "msgspec",
 }
 
@@ -251,7 +250,7 @@ LIGHT = (
 
 def test_what_only_reads_loads_nothing_slow(tmp_path):
     """In Python and from the command line, one after the other in one process."""
-    slow = HEAVY - {"h5py", "numpy", "joblib", "pooch", "msgspec"}
+    slow = HEAVY - {"h5py", "numpy", "joblib", "msgspec"}
     code = f"""
 import os, sys
 os.chdir({str(tmp_path)!r})

@@ -3,6 +3,7 @@ wide margin.
 """
 
 import gzip
+import hashlib
 import re
 import sys
 from dataclasses import replace
@@ -235,6 +236,21 @@ def test_missing_fashion_names_three_ways(monkeypatch, tmp_path):
         match=r"torchvision.*apt-get install dataset-fashion-mnist.*network that reaches http",
     ):
         fashion.load()
+
+
+def test_fashion_is_fetched_once_and_checked(monkeypatch, tmp_path, fresh_home):
+    packed = gzip.compress(b"images")
+    digests = dict.fromkeys(fashion.FILES, hashlib.md5(packed).hexdigest())
+    for name in digests:
+        (tmp_path / f"{name}.gz").write_bytes(packed)
+    monkeypatch.setattr(fashion, "folders", lambda: [fresh_home])
+    monkeypatch.setattr(fashion, "ADDRESS", f"{tmp_path}/")
+    with pytest.raises(UserError, match=r"Fashion-MNIST is not here.*ValueError"):
+        fashion.find()
+    monkeypatch.setattr(fashion, "FILES", digests)
+    assert fashion.find() == dict.fromkeys(digests, b"images")
+    (tmp_path / f"{name}.gz").unlink()
+    assert fashion.find()[name] == b"images"
 
 
 @pytest.mark.parametrize(

@@ -191,7 +191,7 @@ def fetch(source: str, progress: Progress | None = None) -> list[Path]:
             if not _is_right(path, wanted) and (wanted or connected):
                 address, members = _address(base, name, entry)
                 try:
-                    _fetch(address, path, members, wanted)
+                    download(address, path, wanted, members)
                 except (OSError, UnicodeError) as error:
                     connected = connected and not _is_lost(error)
                     if wanted:
@@ -216,16 +216,23 @@ def _is_right(path: Path, wanted: str) -> bool:
     return not wanted or _sha256(path, about.st_mtime_ns, about.st_size) == wanted
 
 
-def _fetch(address: str, path: Path, members: str, wanted: str) -> None:
+def download(
+    address: str, path: Path, wanted: str, members: str = "", kind: str = "sha256"
+) -> None:
     """Fetch a file, or the `members` of an archive as a tar.
+
+    Args:
+        address: The address of the web, or the path, that it comes from.
+        path: Where it goes.
+        wanted: Its digest of the `kind` that hashlib names; empty where any content is right.
 
     Raises:
         OSError: There is none; also UnicodeError.
-        ValueError: Its sha256 is not the wanted one.
+        ValueError: Its digest is not the wanted one.
     """
     with _content(address) as file:
         content = _repacked(file, members) if members else file
-        digest = hashlib.file_digest(content, "sha256").hexdigest()
+        digest = hashlib.file_digest(content, kind).hexdigest()
         if wanted not in ("", digest):
             raise ValueError(digest)
         content.seek(0)

@@ -94,12 +94,13 @@ def find() -> dict[str, bytes]:
 
 
 def _fetch() -> dict[str, Path]:
-    from pooch import retrieve
+    from surrogate_nas.tables.sources.fetching import download, folder
 
-    return {
-        name: Path(retrieve(f"{ADDRESS}{name}.gz", f"md5:{md5}", fname=f"{name}.gz"))
-        for name, md5 in FILES.items()
-    }
+    files = {name: folder() / "fashion" / f"{name}.gz" for name in FILES}
+    for name, path in files.items():
+        if not path.is_file():
+            download(f"{ADDRESS}{name}.gz", path, FILES[name], kind="md5")
+    return files
 
 
 def parse_idx(content: bytes, name: str) -> Array:
