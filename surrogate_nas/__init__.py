@@ -90,9 +90,13 @@ from surrogate_nas.core.version import __version__ as __version__
 
 with open(f"{__file__}i", encoding="utf-8") as _stub:
     # "from MODULE import NAME as NAME": type checkers read the same lines.
-    _MODULES = {line.split()[3]: line.split()[1] for line in _stub if " as " in line}
+    _LINES = [line.split() for line in _stub]
 
-__all__ = sorted(_MODULES.keys() - {"__version__"})
+_MODULES = {line[3]: line[1] for line in _LINES}
+# A comment behind the last name says that it is a former one.
+__all__ = sorted(
+    name for *_, name in _LINES if name in _MODULES.keys() - {"__version__"}
+)
 
 
 def __getattr__(name: str) -> object:

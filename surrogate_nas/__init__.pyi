@@ -42,7 +42,7 @@ from surrogate_nas.runs.run import Confirmation as Confirmation
 from surrogate_nas.runs.run import Run as Run
 from surrogate_nas.space import Cell as Cell
 from surrogate_nas.space import ChoiceSpace as ChoiceSpace
-from surrogate_nas.space import EnumerableChoiceSpace as EnumerableChoiceSpace
+from surrogate_nas.space import EnumerableChoiceSpace as EnumerableChoiceSpace  # former
 from surrogate_nas.space import Request as Request
 from surrogate_nas.space import Space as Space
 from surrogate_nas.space import Trial as Trial
