@@ -12,6 +12,7 @@ from typing import (
     Any,
     Literal,
     NamedTuple,
+    SupportsFloat,
     TypeAlias,
     TypedDict,
     Unpack,
@@ -122,7 +123,7 @@ def _looked_up(space: Enumerable, column: Values, cells: Sequence[Cell]) -> Valu
     return column if cells is space else column[[space.index(cell) for cell in cells]]
 
 
-def applied(function: Callable[[Cell], float], cells: Sequence[Cell]) -> Values:
+def applied(function: Callable[[Cell], SupportsFloat], cells: Sequence[Cell]) -> Values:
     """Compute a user's function of one cell for several, shape ``(n,)``."""
     return np.array([function(cell) for cell in cells], dtype=np.float64)
 

@@ -15,7 +15,7 @@ from abc import abstractmethod
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import KW_ONLY, dataclass
 from functools import cached_property, partial
-from typing import Any
+from typing import Any, SupportsFloat
 
 import numpy as np
 
@@ -52,7 +52,7 @@ from surrogate_nas.tables import Seed
 _SAMPLED = 64
 
 
-Function = Callable[[Cell], float]
+Function = Callable[[Cell], SupportsFloat]
 """A user's metric of a cell: one number."""
 
 # values that no error and no quality (in %), and no loss, is worse than

@@ -28,7 +28,7 @@ from contextlib import (
 )
 from numbers import Integral, Real
 from pathlib import Path
-from typing import Any
+from typing import Any, SupportsFloat
 
 from surrogate_nas.benchmarks.computed import not_a_value
 from surrogate_nas.benchmarks.trained import Held, Trained, TrainingFolder
@@ -114,7 +114,7 @@ class TrainingTrial:
         """Its time so far, without earlier pieces of the same training."""
         return self._clock() - self._began
 
-    def report(self, epoch: int, **metrics: float) -> None:
+    def report(self, epoch: int, **metrics: SupportsFloat) -> None:
         """Report the metrics after an epoch; save a checkpoint before.
 
         Args:

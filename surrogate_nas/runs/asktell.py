@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from numbers import Real
+from typing import SupportsFloat
 
 from surrogate_nas.core.arguments import (
     check_argument,
@@ -126,7 +127,7 @@ class AskTell:
     def tell(
         self,
         cell: Cell | str | Request,
-        values: Mapping[str, float] | float | None = None,
+        values: Mapping[str, SupportsFloat] | SupportsFloat | None = None,
         *,
         cost: float = 0.0,
     ) -> Trial:
