@@ -122,8 +122,7 @@ class Panelled(TyperCommand):
         """Write the list."""
         from surrogate_nas.cli.options import heading
 
-        parameters = sorted(self.get_params(ctx), key=heading)
-        for title, own in groupby(parameters, heading):
+        for title, own in groupby(sorted(self.get_params(ctx), key=heading), heading):
             with formatter.section(title):
                 formatter.write_dl([p.get_help_record(ctx) for p in own])
 

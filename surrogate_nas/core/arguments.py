@@ -244,9 +244,14 @@ def checked(function: Callable[P, T]) -> Callable[P, T]:
         except TypeError as error:
             called = function.__qualname__.removesuffix(".__init__")
             wrong = [name for name in kwargs if name not in signature.parameters]
-            near = (
-                get_close_matches(wrong[0], signature.parameters, n=1) if wrong else []
-            )
+            inner = [
+                f"{parameter}.{name}"
+                for parameter, kind in types().items()
+                for part in get_args(kind)
+                for name in wrong
+                if name in getattr(part, "__struct_fields__", ())
+            ]
+            near = inner or get_close_matches("".join(wrong), signature.parameters, n=1)
             hint = f". Did you mean {near[0]!r}?" if near else ""
             raise TypeError(f"{called}() {error}{hint}") from None
         for name, value in bound.arguments.items():

@@ -6,6 +6,7 @@ import inspect
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
+from types import BuiltinFunctionType
 from typing import Any, NoReturn
 
 from surrogate_nas.core.deprecation import warn_renamed
@@ -66,29 +67,24 @@ class Event:
 Callback = Callable[[Event], object]
 
 
-def _within(former: Callable[[str, int, Sequence[Trial]], object]) -> Callback:
-    def call(event: Event) -> None:
-        if event.trials and former(event.strategy, event.run, event.trials):
-            event.stop()
-
-    return call
-
-
 _FORMS: dict[int, Callable[[Any], Callback]] = {
     1: lambda given: given,
     2: lambda given: lambda at: at.trials or at.running or given(at.done, at.total),
-    3: _within,
+    3: lambda given: (
+        lambda at: at.trials and given(at.strategy, at.run, at.trials) and at.stop()  # type: ignore[func-returns-value]
+    ),
 }
+"""What a callback that takes so many values is called with: the event, or as in 0.1.0."""
 
 
 def as_callback(given: Callable[..., object] | None) -> Callback | None:
-    """A callback by the number of values that it takes: the event, or (done, total) or (strategy,
-    run, trials), as in 0.1.0.
+    """A callback that takes an event, also where one of 0.1.0 is given: of (done, total) or
+    (strategy, run, trials).
     """
-    if given is None:
-        return None
+    if given is None or isinstance(given, BuiltinFunctionType):
+        return given
     for form, adapted in _FORMS.items():
-        with suppress(TypeError, ValueError):
+        with suppress(TypeError):
             inspect.signature(given).bind(*range(form))
             if form > 1:
                 warn_renamed(f"A callback of {form} values", "callback(event)", 6)

@@ -229,13 +229,13 @@ class Resources(
         """Resources, also by name in a mapping; the defaults for None."""
         if isinstance(given, Resources):
             return given
-        fields = {*cls.__struct_fields__}
-        if not isinstance(given, Mapping | None) or {*(given or ())} - fields:
-            raise UserError(
-                "resources is surrogate_nas.Resources, such as Resources(parallel=2), not"
-                f" {shown(given)}."
-            )
-        return cls(**given or {})
+        own = given or {}
+        if isinstance(own, Mapping) and own.keys() <= {*cls.__struct_fields__}:
+            return cls(**own)
+        raise UserError(
+            "resources is surrogate_nas.Resources, such as Resources(parallel=2), not"
+            f" {shown(given)}."
+        )
 
     @property
     def asks_for_slots(self) -> bool:

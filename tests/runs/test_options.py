@@ -76,3 +76,8 @@ def test_the_help_of_a_command_has_panels(snas):
         *("--budget", "--budget-seconds", "--budget-tokens", "--target")
     ]
     assert {"--out", "--against"} <= {*panels["Stored"]}
+
+
+def test_a_resource_that_is_given_as_a_keyword_is_told_where_it_belongs():
+    with pytest.raises(TypeError, match=r"'parallel'. Did you mean 'resources.paral"):
+        sn.search("fashion", "random", budget=3, parallel=2)

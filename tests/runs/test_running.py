@@ -1,5 +1,7 @@
 """What happens while runs are made reaches a callback, as events."""
 
+from collections import deque
+
 import pytest
 
 import surrogate_nas as sn
@@ -102,6 +104,12 @@ def test_callbacks_of_0_1_0_are_called_as_they_were_with_a_warning():
     assert [str(warning.message)[:21] for warning in told] == [
         *("compare(progress=) is", "A callback of 2 value")
     ]
+
+
+def test_a_callback_may_be_a_method_or_built_in():
+    counted = deque()
+    sn.search(TABLE, "random", budget=3, callback=counted.append)
+    assert [len(event.trials) for event in counted] == [3]
 
 
 def test_a_callback_that_takes_something_else_is_told_what_it_gets():
