@@ -39,12 +39,12 @@ from surrogate_nas.runs.events import Callback, as_callback
 from surrogate_nas.runs.ledger import check_run
 from surrogate_nas.runs.ledger import verify as verify_run
 from surrogate_nas.runs.options import (
+    FIELDS,
     N_RANDOM,
     USUAL,
     ObjectiveOptions,
     Resources,
     budget_of,
-    recorded,
     unusual,
 )
 from surrogate_nas.runs.problem import (
@@ -395,7 +395,8 @@ def run_suite(
     suite = replace(suite, options={**suite.options, **own})
     path = None if folder is None else Path(folder)
     opened, skipped = _opened(suite, path)
-    suite = replace(suite, not_run=skipped)
+    kept = {n: v for n, v in suite.options.items() if n not in ("workers", "engine")}
+    suite = replace(suite, not_run=skipped, options=kept)
     if not opened:
         raise UserError(
             f"No problem of {suite.name} can be run: {': '.join(next(iter(skipped.items())))}"
@@ -473,6 +474,8 @@ def _opened(
 
 
 def _plan(suite: Suite, opened: Sequence[Experiment]) -> Row:
+    given = suite.options
+    options = {key: given[name] for key, name in FIELDS.items() if name in given}
     return {
         "suite": suite.name,
         "title": suite.title,
@@ -489,7 +492,7 @@ def _plan(suite: Suite, opened: Sequence[Experiment]) -> Row:
             for written in [strategy_entry(entry.strategy).written]
         ],
         "not_run": suite.not_run_rows,
-    } | ({"options": options} if (options := recorded(suite.options)) else {})
+    } | ({"options": options} if options else {})
 
 
 def _bound(problem: Problem) -> Objective:

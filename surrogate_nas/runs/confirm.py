@@ -317,8 +317,9 @@ def _rows(
                 cost += trained.cost_before
                 rows.setdefault(cell, []).append(trained.values)
         if callback is not None:
-            done, total = number + 1, len(jobs)
-            callback(Event(run.strategy, run.run, done=done, total=total))
+            callback(
+                Event(run.strategy, run.run, done=number + 1, total=len(jobs)),
+            )
     return rows, cost
 
 

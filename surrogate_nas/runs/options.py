@@ -310,7 +310,11 @@ class Options(Resources, frozen=True, kw_only=True, rename={"n_random": "first_c
 
     def stored(self) -> dict[str, Any]:
         """What a folder records: results depend on it."""
-        return recorded({n: v for n, v in asdict(self).items() if n not in _NOT_STORED})
+        return {
+            key: getattr(self, name)
+            for key, name in FIELDS.items()
+            if name not in _NOT_STORED
+        }
 
     @classmethod
     def read(cls, description: Mapping[str, Any]) -> Options:
@@ -319,14 +323,10 @@ class Options(Resources, frozen=True, kw_only=True, rename={"n_random": "first_c
         return cls(**{FIELDS[key]: description[key] for key in known})
 
 
-_KEYS = Options.__struct_encode_fields__
-FIELDS = dict(zip(_KEYS, Options.__struct_fields__, strict=True))
+FIELDS = dict(
+    zip(Options.__struct_encode_fields__, Options.__struct_fields__, strict=True)
+)
 """The field of each key of a folder's record."""
-
-
-def recorded(options: Mapping[str, Any]) -> dict[str, Any]:
-    """Options by the keys of a folder's record."""
-    return {key: options[name] for key, name in FIELDS.items() if name in options}
 
 
 def ended_by(

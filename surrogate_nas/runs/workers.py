@@ -343,6 +343,7 @@ class Workers(ABC):
     """
 
     is_interrupted = False
+    numbers: Mapping[str, float] = {}
 
     def __init__(self, ledger: Ledger, limit: float, count: int) -> None:
         """Begin with nothing in flight: `count` evaluations at most, until `limit` on the clock."""
@@ -355,11 +356,6 @@ class Workers(ABC):
         self._begun = 0
         self._ready = 0.0
         self._running: list[Any] = []
-
-    @property
-    def numbers(self) -> Mapping[str, float]:
-        """What a run records of its workers, numbers by name."""
-        return {}
 
     @property
     def is_idle(self) -> bool:
@@ -502,7 +498,7 @@ class TrainingWorkers(Workers):
         return self._trainings.is_interrupted
 
     @property
-    def numbers(self) -> Mapping[str, float]:
+    def numbers(self) -> Mapping[str, float]:  # type: ignore[override]
         """What was lost with workers."""
         return {
             "attempts lost": self._trainings.lost,

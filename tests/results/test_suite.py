@@ -532,7 +532,10 @@ def test_a_suite_takes_the_options_of_a_run_and_says_so(tmp_path, snas):
     suite = "suite starter --problems fashion --strategies random --runs 1".split()
     suite += ["--out", tmp_path / "s"]
     assert (
-        snas(*suite, *"--hidden --simulated-workers 2 --call-limit 60".split()).code
+        snas(
+            *suite,
+            *"--hidden --simulated-workers 2 --call-limit 60 --workers 2".split(),
+        ).code
         == 0
     )
     described = json.loads(
