@@ -89,7 +89,6 @@ class _Shared(Struct, kw_only=True):
         None
     )
     run: Annotated[int, "The number of the run, as in a comparison."] = 0
-    seed: Annotated[int, "The root of all randomness."] = 0
     n_random: Annotated[
         int | None,
         (

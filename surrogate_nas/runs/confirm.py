@@ -179,7 +179,7 @@ def confirm(
         for seed in own
     ]
     with ExitStack() as stack:
-        answers = _answers(objective, jobs, resources or Resources(), stack)
+        answers = _answers(objective, jobs, Resources.of(resources), stack)
         rows, cost = _rows(answers, jobs, failures, run, callback)
     seen = {trial.cell: trial.score for trial in run.answers if not trial.failure}
 
@@ -283,9 +283,7 @@ def _answers(
     """
     benchmark = objective.benchmark
     draw = Draw(0, 0)
-    if not benchmark.one_by_one or not (
-        benchmark.runs_apart or resources.asks_for_slots
-    ):
+    if not benchmark.one_by_one or not (benchmark.runs_apart or resources.of_slots):
         stack.enter_context(one_thread())
         return lambda number: answer_to(objective, draw, jobs[number])
     workers = stack.enter_context(

@@ -229,7 +229,7 @@ class Resources(
         """Resources, also by name in a mapping; the defaults for None."""
         if isinstance(given, Resources):
             return given
-        own = given or {}
+        own = {} if given is None else given
         if isinstance(own, Mapping) and own.keys() <= {*cls.__struct_fields__}:
             return cls(**own)
         raise UserError(
@@ -238,11 +238,13 @@ class Resources(
         )
 
     @property
-    def asks_for_slots(self) -> bool:
-        """Whether an option makes sense only where cells are trained in slots."""
-        return any(
-            getattr(self, name) != getattr(_DEFAULTS, name) for name in _OF_SLOTS
-        )
+    def of_slots(self) -> list[str]:
+        """The given fields that make sense only where cells are trained in slots."""
+        return [
+            name
+            for name in _OF_SLOTS
+            if getattr(self, name) != getattr(_DEFAULTS, name)
+        ]
 
     @property
     def memory_bytes(self) -> int | None:
@@ -384,16 +386,17 @@ def settled(given: Options, benchmark: Benchmark) -> Options:
     """
     if given.devices and given.parallel == 1:
         given = replace(given, parallel=len(given.devices))
-    if not given.asks_for_slots and not benchmark.runs_apart:
+    if not given.of_slots and not benchmark.runs_apart:
         return given
     if not benchmark.one_by_one:
         raise UserError(
-            f"{benchmark.name} answers at once, so nothing of it is trained in parallel; leave out"
-            " --parallel, --in-flight and --order, or simulate it by --simulated-workers."
+            f"{benchmark.name} answers at once, so nothing of it is trained in parallel: leave out"
+            f" {', '.join(given.of_slots)}, or give simulated_workers (--simulated-workers)."
         )
     if given.simulated_workers > 1:
         raise UserError(
-            "Workers are simulated or real: give --simulated-workers or --parallel."
+            "Workers are simulated or real: give simulated_workers (--simulated-workers) or"
+            " parallel (--parallel)."
         )
     order = given.order or "clock"
     is_ahead = order == "clock" and given.parallel > 1

@@ -1,5 +1,6 @@
 """Where runs are made and what each may take: one object, and flags of the same names."""
 
+import pandas as pd
 import pytest
 
 import surrogate_nas as sn
@@ -30,9 +31,11 @@ def test_resources_show_what_differs_from_the_default():
 
 
 def test_resources_that_are_something_else_are_refused():
-    for wrong in (2, "parallel=2", sn.Resources):
+    for wrong in (2, "parallel=2", [], pd.Series({"parallel": 2}), sn.Resources):
         with pytest.raises(sn.UserError, match="resources is surrogate_nas.Resources"):
             sn.search("fashion", "random", budget=3, resources=wrong)
+    with pytest.raises(sn.UserError, match="parallel: leave out threads, memory, or"):
+        sn.search("fashion", resources=sn.Resources(threads=2, memory="4GB"))
     with pytest.raises(sn.UserError, match="give parallel, not workers"):
         sn.search("fashion", budget=3, resources=sn.Resources(workers=2))
 
