@@ -620,10 +620,15 @@ class Run(Fronted):
         ]
         return ["trial", "cell", "score", "L", "λR"], rows[::-1]
 
-    def row(self, trial: Trial) -> Row:
+    @property
+    def best_options(self) -> dict[str, Any]:
+        """The options of the incumbent by position, such as ``{"width": 16, "depth": 2}``."""
+        return self.incumbent.options
+
+    def row(self, trial: Trial, *, with_options: bool = True) -> Row:
         """One of its trials as a row of tables, from column to value; the metrics by name."""
         draws = self.objective is not None and self.objective.draws
-        return {
+        row = {
             "strategy": self.strategy,
             "run": self.run,
             "index": trial.index,
@@ -641,13 +646,24 @@ class Run(Fronted):
             **({"failure": trial.failure} if trial.failure else {}),
             **trial.values,
         }
+        taken = {*row, *_NOT_IN_ALL, *self._measured}
+        options = trial.options if with_options else {}
+        return row | {
+            f"option_{name}" if name in taken else name: option
+            for name, option in options.items()
+        }
+
+    @cached_property
+    def _measured(self) -> set[str]:
+        return {name for trial in self.trials for name in trial.values}
 
     def to_frame(self) -> pandas.DataFrame:
         """Every trial as a row: strategy, run, the trial's fields, and its metrics by name.
 
         ``score`` is what the search saw. Where it saw drawn seeds, ``reported_score`` is the score
         by the mean over seeds. Several objectives have ``score_0``, ``score_1``, …, whose sum is
-        ``score``.
+        ``score``. Each position of the space is a column with the chosen option; one that is named
+        as another column, such as ``epochs``, is ``option_epochs``.
         """
         return rows_frame(map(self.row, self.trials))
 
@@ -729,6 +745,8 @@ def rows_frame(rows: Iterable[Row]) -> pandas.DataFrame:
     return pandas.DataFrame([*rows])
 
 
+_NOT_IN_ALL = ("failure", "lambda", "problem")
+"""Columns that some rows or tables lack."""
 _OLD_FIELDS = {"start"}
 """Of earlier releases: where the weights of a training came from."""
 _TRIAL_FIELDS = {f.name: f.name for f in fields(Trial)} | {"cost": "cost_seconds"}

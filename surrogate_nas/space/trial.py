@@ -131,3 +131,8 @@ class Trial:
     scores: tuple[Finite, ...] = ()
     failure: str = ""
     cost_seconds = former("cost_seconds", "cost")
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """The cell's options by position, such as ``{"width": 16, "depth": 2}``."""
+        return self.cell.options

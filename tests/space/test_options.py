@@ -8,7 +8,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
+import surrogate_nas as sn
 from surrogate_nas.core.errors import UserError
+from surrogate_nas.report.export.csv import write_csv
 from surrogate_nas.space import ChoiceSpace, space_named
 
 OPTIONS = {
@@ -115,3 +117,48 @@ def test_published_spaces_have_numbers_too():
     wide = ChoiceSpace("wide", {f"p{i}": range(10) for i in range(100)})
     cell = wide.sample(np.random.default_rng(0))
     assert wide.cell(**cell.options) == cell and len(cell.options) == 100
+
+
+# what a search is given and what its results show
+
+
+def error(cell):
+    """Types reach the function: text could not be multiplied so."""
+    return 10.0 + cell["width"] * 0.1 + cell["kernel"][0] * (not cell["bias"])
+
+
+BENCH = sn.Computed(SPACE, {"valid_error": error}, cheap=True)
+
+
+class Typed(sn.Strategy):
+    def ask(self, n):
+        return [self.space.sample(self.rng)]
+
+    def tell(self, trials):
+        assert all(isinstance(trial.cell["width"], int) for trial in trials)
+
+
+def test_types_reach_the_function_the_strategy_and_every_frame(tmp_path):
+    found = sn.compare(BENCH, ["random", Typed], "valid_error", runs=2, budget=12)
+    run = found.runs[0]
+    frames = [run.to_frame(), found.to_frame()]
+    write_csv(found, tmp_path)
+    frames.append(pd.read_csv(tmp_path / "trials.csv"))
+    for frame in frames:
+        assert frame["width"].dtype == int and frame["rate"].dtype == float
+        assert frame["cell"].str.startswith("net(").all()
+        assert [*frame.columns][-6:] == [*OPTIONS]
+    assert run.trials[0].options == run.trials[0].cell.options
+    assert run.best_options == run.incumbent.options
+    assert SPACE.cell(run.best_options) == run.incumbent.cell
+
+
+def test_a_position_that_is_named_as_a_column_has_a_prefix():
+    names = ("cell", "epochs", "failure", "size", "width")
+    space = ChoiceSpace("odd", {name: (1, 2) for name in names})
+    metrics = {"valid_error": lambda cell: 20.0, "size": lambda cell: 7.0}
+    bench = sn.Computed(space, metrics, cheap=True)
+    frame = sn.search(bench, "random", "valid_error + 0.1*size", budget=5).to_frame()
+    shown = [f"option_{name}" for name in names[:-1]]
+    assert [*frame.columns][-5:] == [*shown, "width"]
+    assert set(frame["size"]) == {7.0} and set(frame["option_size"]) <= {1, 2}

@@ -174,7 +174,7 @@ def _add_run(
     client.log_batch(identity, params=params)
     best = run.anytime(comparison.frame).score.tolist() if run.trials else []
     rows = [
-        run.row(trial) | {"best_score": score}
+        run.row(trial, with_options=False) | {"best_score": score}
         for trial, score in zip(run.trials, best, strict=True)
     ]
     last = rows[-1]["finished"] if rows else 0.0
