@@ -26,7 +26,7 @@ def made(problems, weights=None):
             for strategy, rows in runs.items()
         }
         width = len(next(iter(runs.values()))[0])
-        problem = Problem(name, "table", budget=width, n_random=0)
+        problem = Problem("table", name=name, budget=width, n_random=0)
         reference = Reference(0.0, 10.0, np.linspace(10, 1, width), 1.0, exact=True)
         weight = (weights or {}).get(name, 0.0)
         results.append(

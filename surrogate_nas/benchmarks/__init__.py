@@ -58,12 +58,13 @@ def default() -> str:
 
 
 @checked
-def load(name: str, *, with_: Sequence[str | Path] = ()) -> Benchmark:
+def load(name: str | Benchmark, *, with_: Sequence[str | Path] = ()) -> Benchmark:
     """Open a benchmark that a user named.
 
     Args:
         name: Such as ``nb201-cifar10``; ``live:TASK`` or ``live:TASK/SPACE`` to train;
-            ``surrogate:FILE`` to predict; the path of a table (``.h5``); ``file.py:BENCHMARK``.
+            ``surrogate:FILE`` to predict; the path of a table (``.h5``); ``file.py:BENCHMARK``; or
+            an opened benchmark.
         with_: Files whose metrics are joined to it, such as those that ``snas measure`` writes.
 
     Raises:
@@ -87,7 +88,11 @@ def load(name: str, *, with_: Sequence[str | Path] = ()) -> Benchmark:
         raise UserError(
             f"with_ is a file or a list of files to join, not {with_!r:.80}."
         )
-    base = resolver_of(name).opened(name)
+    if not isinstance(name, str | Benchmark):
+        raise UserError(
+            f"A benchmark is a name or what surrogate_nas.load gives, not {name!r:.80}."
+        )
+    base = resolver_of(name).opened(name) if isinstance(name, str) else name
     return JoinedBenchmark(base, [Path(file) for file in with_]) if with_ else base
 
 
@@ -95,7 +100,7 @@ def reopen(
     address: str,
     *,
     with_: Sequence[str | Path] = (),
-    named: Sequence[str] = (),
+    named: Sequence[str | Benchmark] = (),
 ) -> Benchmark:
     """Open a benchmark by a name from a file, which must not load code the user did not name.
 
@@ -117,14 +122,20 @@ def reopen(
         ...     print(str(error).partition(";")[0])
         mine.py:BENCHMARK was read from a file and would run code
     """
-    if runs_code(address):
+    if not address or runs_code(address):
+        if not named and not address:
+            raise UserError(
+                "it was made on a benchmark without a name; give it: sn.read(…, benchmark=…), or"
+                " --bench FILE.py:NAME."
+            )
         if not named:
             raise UserError(
                 f"{address} was read from a file and would run code; name it yourself if you trust"
                 f" it: --bench {address} (benchmark=), or the place of that file here."
             )
         # the file may lie elsewhere by now: whoever reads results compares its fingerprint
-        address = named[0]
+        is_open = isinstance(named[0], Benchmark)
+        return load(named[0], with_=() if is_open else with_)
     return load(address, with_=with_)
 
 

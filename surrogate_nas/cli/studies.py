@@ -4,7 +4,6 @@ study, and that report stored results again.
 
 from __future__ import annotations
 
-import re
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -116,7 +115,7 @@ def suite(
         with shown(folder, serve), progress_bar("runs") as progress:
             result = run_suite(
                 chosen,
-                folder,
+                folder=folder,
                 callback=runs_shown(progress),
                 resources=Resources.out_of(options),
                 **options,
@@ -496,10 +495,9 @@ def _problems(
         cells = budget_of(budget, None).cells
         return [
             Problem(
-                re.sub(r"[^\w.+-]+", "-", name),
                 name,
                 objective,
-                subject_to,
+                subject_to=subject_to,
                 budget=cells,
             )
             for name in asked

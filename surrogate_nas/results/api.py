@@ -54,7 +54,7 @@ from surrogate_nas.runs.problem import (
     Suite,
     bind,
     read_plan,
-    read_suite,
+    suite_with,
 )
 from surrogate_nas.runs.run import Run
 from surrogate_nas.runs.runner import (
@@ -342,9 +342,11 @@ def compared(experiment: Experiment, runs: Sequence[Run]) -> Comparison:
 @takes_former_names
 @checked
 def run_suite(
-    suite: Suite | str,
-    folder: str | Path | None = None,
+    suite: Suite | str | Sequence[Problem],
+    strategies: StrategiesLike = (),
     *,
+    runs: int | None = None,
+    folder: str | Path | None = None,
     budget_tokens: int | None = None,
     callback: Callback | None = None,
     resources: Resources | None = None,
@@ -353,8 +355,11 @@ def run_suite(
     """Make every run that a folder does not hold yet, and read all of them.
 
     Args:
-        suite: Problems and strategies, or what `read_suite` reads them from: ``starter``,
-            ``standard``, a TOML file.
+        suite: ``starter``, ``standard``, a TOML file, a `Suite`, or a list of `Problem`.
+        strategies: A list, or a mapping of labels to strategies; empty for the suite's own, and for
+            the default ones of a list of problems.
+        runs: The number of runs of each strategy on each problem; None for the suite's own, and for
+            10 of a list of problems.
         folder: Each problem is kept in ``problems/NAME`` of it, as ``snas compare`` keeps one; None
             keeps all in memory.
         budget_tokens: The most tokens that an external program may report in one run; an answer
@@ -372,25 +377,16 @@ def run_suite(
     Example:
         >>> import surrogate_nas as sn
         >>> problems = [
-        ...     sn.Problem(
-        ...         f"lambda-{w}", "fashion", f"valid_loss + {w}*params", budget=30
-        ...     )
+        ...     sn.Problem("fashion", f"valid_loss + {w}*params", budget=30)
         ...     for w in (0.1, 0.5)
         ... ]
-        >>> result = run_suite(
-        ...     sn.Suite(
-        ...         "mine",
-        ...         "two weights",
-        ...         problems,
-        ...         [sn.Entry("random", 2), sn.Entry("evolution", 2)],
-        ...     )
-        ... )
+        >>> result = run_suite(problems, ["random", "evolution"], runs=2)
         >>> result.means().shape, result.failures  # problems × strategies
         ((2, 2), [])
     """
     given = structs.asdict(Resources.of(resources))
     callback = as_callback(callback)
-    suite = read_suite(suite) if isinstance(suite, str) else suite
+    suite = suite_with(suite, strategies, runs)
     own = unusual({**given, "budget_tokens": budget_tokens, "hidden": hidden})
     suite = replace(suite, options={**suite.options, **own})
     path = None if folder is None else Path(folder)
@@ -610,19 +606,13 @@ def stored_objective(
     folder: Path, description: Row, benchmark: str | Benchmark | None
 ) -> Objective:
     """A folder's objective, on that part of its table that the folder was begun with."""
-    stored, opened, address = (
-        description["objective"],
-        benchmark,
-        description["address"],
-    )
-    if not (address or benchmark):
-        raise UserError(
-            f"{folder} was made on a benchmark without a name; give it: sn.read(…, benchmark=…)."
-        )
+    stored = description["objective"]
     try:
-        if not isinstance(opened, Benchmark):
-            named = () if opened is None else (opened,)
-            opened = reopen(address, with_=description.get("with", ()), named=named)
+        opened = reopen(
+            description["address"],
+            with_=description.get("with", ()),
+            named=() if benchmark is None else (benchmark,),
+        )
         read = structs.asdict(ObjectiveOptions.read(stored))
         objective = Objective(
             stored["expression"], opened, training_seed=stored["seed"], **read

@@ -446,8 +446,8 @@ class Comparison(Fronted, StudyResult):
         """The runs as a study of one problem."""
         description = self.description
         asked = Problem(
-            "comparison",
             self.objective.benchmark.name,
+            name="comparison",
             first=(description.get(BEGINNING) or {"first": ()})["first"],
             n_random=int(description["first_cells"]),
             budget=description["budget"]["cells"],

@@ -102,10 +102,9 @@ class ProblemResult:
 
     Example:
         >>> import surrogate_nas as sn
-        >>> suite = sn.read_suite("starter").only(["fashion"])
-        >>> (result,) = sn.run_suite(
-        ...     suite.entered(["random", "evolution"], runs=2)
-        ... ).problems
+        >>> problem = sn.Problem("fashion", budget=40)
+        >>> found = sn.run_suite([problem], ["random", "evolution"], runs=2)
+        >>> (result,) = found.problems
         >>> (
         ...     result.unit,
         ...     result.at("evolution").shape,
@@ -178,7 +177,7 @@ class ProblemResult:
         """What was asked on which benchmark, and the scale of its regret."""
         optimum = self.reference.optimum
         return {
-            "benchmark": self.problem.benchmark,
+            "benchmark": self.problem.address,
             "objective": self.objective,
             "fingerprint": self.fingerprint,
             "optimum": optimum,

@@ -225,7 +225,7 @@ def lambda_path(
         >>> [step.key for step in path.steps]
         [0.0, 0.2]
     """
-    opened = load(benchmark) if isinstance(benchmark, str) else benchmark
+    opened = load(benchmark)
     expression = parse(
         str(opened.objective if objective is None else objective), subject_to
     )

@@ -27,10 +27,10 @@ from surrogate_nas.results.api import run_suite
 from surrogate_nas.results.suite import SuiteResult
 from surrogate_nas.results.verdict import ends_of, joined
 from surrogate_nas.runs.options import Resources
-from surrogate_nas.runs.problem import Entry, Problem, Suite, read_suite
+from surrogate_nas.runs.problem import Problem, Suite, suite_with
 from surrogate_nas.stats.decision import END_LEVEL, Ends, decide, runs_for_mean
 from surrogate_nas.stats.summaries import Row, Rows
-from surrogate_nas.strategies import StrategiesLike, strategy_entries
+from surrogate_nas.strategies import StrategiesLike
 
 STRATEGIES = ("evolution", "local_search")
 """Of the pilot, if none are named: they cost milliseconds a run."""
@@ -128,7 +128,7 @@ def plan(
 
     Example:
         >>> result = plan(
-        ...     [Problem("fashion", "fashion", budget=40)],
+        ...     [Problem("fashion", budget=40)],
         ...     differences=[0.5],
         ...     pilot_runs=10,
         ... )
@@ -174,18 +174,13 @@ def _pilot(
     workers: int | None,
     progress: Callable[[int, int], None] | None,
 ) -> SuiteResult:
-    suite = read_suite(problems) if isinstance(problems, str) else problems
-    entries = [Entry(entry, runs) for entry in strategy_entries(strategies)]
-    if isinstance(suite, Suite):
-        suite = replace(suite, entries=entries, seed=seed)
-    else:
-        suite = Suite("plan", "A pilot", list(suite), entries, seed)
+    suite = replace(suite_with(problems, strategies, runs), seed=seed)
     for problem in suite.problems:
         opened = load(problem.benchmark)
         if not opened.has_columns or isinstance(opened, Computed):
             raise UserError(
                 f"A plan makes {runs * len(strategies)} runs on each problem, for which"
-                f" {problem.benchmark} would have to be evaluated; plan on a table instead (snas"
+                f" {opened.name} would have to be evaluated; plan on a table instead (snas"
                 " benchmarks lists them)."
             )
     result = run_suite(

@@ -69,8 +69,8 @@ class SuiteResult(StudyResult):
 
     Example:
         >>> import surrogate_nas as sn
-        >>> suite = sn.read_suite("starter").only(["fashion"])
-        >>> result = sn.run_suite(suite.entered(["random", "evolution"], runs=2))
+        >>> problems = [sn.Problem("fashion", budget=40)]
+        >>> result = sn.run_suite(problems, ["random", "evolution"], runs=2)
         >>> result.strategies, result.means().shape, result.failures
         (['random', 'evolution'], (1, 2), [])
     """

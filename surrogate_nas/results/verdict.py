@@ -447,7 +447,7 @@ def _descriptions(names: Sequence[str], problems: Problems) -> Row:
     tables: dict[tuple[str, ...], dict[float, str]] = {}
     for p in problems:
         if not p.problem.subject_to:
-            table = p.problem.benchmark, p.loss, p.problem.seed_policy or "mean", p.unit
+            table = p.problem.address, p.loss, p.problem.seed_policy or "mean", p.unit
             tables.setdefault(table, {})[p.weight] = _lowest(names, [p])
     several = {
         ", ".join(key[:2]): best for key, best in tables.items() if len(best) > 1

@@ -10,9 +10,10 @@ problems, each a table of the fields of `Problem`.
 from __future__ import annotations
 
 import json
+import re
 import tomllib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import KW_ONLY, dataclass, field, fields, replace
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -37,9 +38,11 @@ from surrogate_nas.runs.options import (
     N_RANDOM,
     Budget,
     ObjectiveOptions,
+    budget_of,
     unusual,
 )
 from surrogate_nas.strategies import (
+    DEFAULTS,
     StrategiesLike,
     StrategyLike,
     strategy_entries,
@@ -55,19 +58,19 @@ class Problem:
     """One question to every strategy: a benchmark, an objective and a budget.
 
     Attributes:
-        name: Its own in the suite, and the name of its folder.
-        benchmark: A benchmark's name.
-        objective: Text; None for the benchmark's default.
+        benchmark: A benchmark's name, or an opened benchmark. A suite that is stored is read again
+            only if the benchmark has a name or is found in a file.
+        objective: Text or an expression; None for the benchmark's default.
+        name: The name in the suite, and of the folder; made of the benchmark's name if empty.
         subject_to: Limits as text, or None.
         seed_policy: ``mean`` or ``draw``; None for the benchmark's own.
-        budget: The most evaluations of a run, or None.
+        budget: The most evaluations of a run; 150 if no budget is given.
         budget_seconds: The most simulated seconds of a run, or None.
         n_random: How many random cells every strategy of a run observes first.
         first: Cells that every strategy of a run observes before these, by text or index.
 
     Example:
         >>> small = Problem(
-        ...     "small-cells",
         ...     "fashion",
         ...     "valid_loss + 0.1*params",
         ...     subject_to="params <= 20000",
@@ -77,9 +80,10 @@ class Problem:
         Budget(cells=50, seconds=None)
     """
 
-    name: str
-    benchmark: str
-    objective: str | None = None
+    benchmark: str | Benchmark
+    objective: str | Expression | None = None
+    _: KW_ONLY
+    name: str = ""
     subject_to: str | None = None
     seed_policy: SeedPolicy | None = None
     budget: int | None = None
@@ -88,6 +92,8 @@ class Problem:
     first: Sequence[Any] = ()
 
     def __post_init__(self) -> None:
+        made = re.sub(r"[^A-Za-z0-9._+-]+", "-", self.address).lstrip("._+-")
+        object.__setattr__(self, "name", self.name or made)
         check_file_name("A problem's name", self.name)
         check_whole(f"n_random of {self.name}", self.n_random)
         if not isinstance(self.first, Sequence) or isinstance(self.first, str):
@@ -102,19 +108,27 @@ class Problem:
     @property
     def run_budget(self) -> Budget:
         """What a run may spend."""
-        return Budget(self.budget, self.budget_seconds)
+        return budget_of(self.budget, self.budget_seconds)
 
     def stored(self) -> dict[str, Any]:
         """The problem as a folder records it."""
-        first = {"first": [*map(str, self.first)]} if self.first else {}
-        return {
-            _STORED_AS.get(n, n): own for n, own in vars(self).items() if n != "first"
-        } | first
+        stored = {_STORED_AS.get(n, n): own for n, own in vars(self).items()}
+        stored |= {"benchmark": self.address, "first": [*map(str, self.first)]}
+        stored["objective"] = self.objective and str(self.objective)
+        return {name: own for name, own in stored.items() if own != []}
 
     @property
     def unasked(self) -> str:
         """A sentence where the budget asks no strategy; empty where it does."""
         return unasked(self.run_budget.cells, len(self.first) + self.n_random)
+
+    @property
+    def address(self) -> str:
+        """The name that opens its benchmark again; of an object without one its own name."""
+        given = self.benchmark
+        if isinstance(given, Benchmark):
+            return given.address or given.name
+        return str(given)
 
     def on(self, benchmark: Benchmark) -> Objective:
         """Its objective on its own benchmark, opened; the errors are those of `Objective`."""
@@ -124,7 +138,12 @@ class Problem:
 
 @dataclass(frozen=True)
 class Entry:
-    """A strategy that enters a suite, as `strategy_entry` takes it, and its number of runs."""
+    """A strategy that enters a suite, as `strategy_entry` takes it, and its number of runs.
+
+    Example:
+        >>> Entry({"few": "evolution(population=5)"}, 3).label
+        'few'
+    """
 
     strategy: StrategyLike
     runs: int
@@ -315,9 +334,38 @@ def _problem(key: str, own: dict[str, Any], file: _File) -> Problem:
     budget = {} if budget.keys() & own.keys() else budget
     shared = {"n_random": file.n_random, "seed_policy": file.seed_policy}
     try:
-        return checked_as(Problem, {**budget, **shared, **own})
-    except ValueError as error:
-        raise ValueError(f"{key}: {error}") from error
+        return checked(Problem)(**{**budget, **shared, **own})
+    except (TypeError, UserError) as error:
+        raise UserError(f"{key}: {error}") from error
+
+
+def suite_with(
+    given: Suite | Sequence[Problem] | str,
+    strategies: StrategiesLike = (),
+    runs: int | None = None,
+) -> Suite:
+    """Return a suite, what `read_suite` reads, or problems with strategies and runs.
+
+    Raises:
+        UserError: It is none of these, or the strategies are invalid.
+    """
+    suite = read_suite(given) if isinstance(given, str) else given
+    if isinstance(suite, Suite):
+        return suite.entered(strategies, runs)
+    if not isinstance(suite, Sequence) or not all(
+        isinstance(problem, Problem) for problem in suite
+    ):
+        raise UserError(
+            f"A suite is a name, a TOML file or a list of surrogate_nas.Problem, not {given!r:.80}."
+        )
+    names = [problem.name for problem in suite]
+    problems = [
+        replace(p, name=f"{p.name}-{i + 1}") if p.name in names[:i] else p
+        for i, p in enumerate(suite)
+    ]
+    entered = strategy_entries(strategies or DEFAULTS)
+    entries = [Entry(entry, _RUNS if runs is None else runs) for entry in entered]
+    return Suite("problems", "Problems", problems, entries)
 
 
 def read_plan(path: Path) -> Suite:
@@ -374,11 +422,7 @@ def bind(
         >>> objective.benchmark.name, objective.optimum() > 0
         ('fashion', True)
     """
-    opened = load(benchmark) if isinstance(benchmark, str) else benchmark
-    if not isinstance(opened, Benchmark):
-        raise UserError(
-            f"A benchmark is a name or what surrogate_nas.load gives, not {opened!r:.80}."
-        )
+    opened = load(benchmark)
     if isinstance(objective, Objective):
         says_more = subject_to or any(asdict(options).values())
         if says_more or objective.benchmark.fingerprint != opened.fingerprint:

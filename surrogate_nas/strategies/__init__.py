@@ -44,7 +44,6 @@ __all__ = [
     "StrategyLike",
     "controls_of",
     "resolve",
-    "stored_entry",
     "strategy_entries",
     "strategy_entry",
 ]

@@ -165,7 +165,7 @@ def _read_comparison(path):
 def _write_suite(path):
     file = home() / "tiny.toml"
     file.write_text(PROBLEMS)
-    sn.run_suite(str(file), path)
+    sn.run_suite(str(file), folder=path)
 
 
 def _read_suite(path):

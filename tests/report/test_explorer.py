@@ -504,12 +504,18 @@ def test_a_phone_in_the_dark_has_room_for_all(whole):
 
 def test_a_suite_has_one_page_with_a_choice_of_its_problems(tab, tmp_path):
     capped = Problem(
-        "capped", "fashion", "valid_error", "latency@cpu <= 0.4", budget=12
+        "fashion",
+        "valid_error",
+        name="capped",
+        subject_to="latency@cpu <= 0.4",
+        budget=12,
     )
-    front = Problem("front", "analog-cifar10", "digital_error, params", budget=12)
-    bare = Problem("bare", "fashion", "valid_loss + 0.1*diversity", budget=15)
+    front = Problem("analog-cifar10", "digital_error, params", name="front", budget=12)
+    bare = Problem("fashion", "valid_loss + 0.1*diversity", name="bare", budget=15)
     entries = [Entry("random", 2), Entry(Evil, 1)]
-    result = run_suite(Suite("tiny", "tiny", [capped, front, bare], entries), tmp_path)
+    result = run_suite(
+        Suite("tiny", "tiny", [capped, front, bare], entries), folder=tmp_path
+    )
     path = write_explorer(result, tmp_path)
     assert path is not None and path.stat().st_size < 6_000_000
     assert 'href="explore.html"' in write_report(result, tmp_path).read_text(

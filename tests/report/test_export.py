@@ -80,8 +80,8 @@ def front(tmp_path_factory):
 def suite(tmp_path_factory):
     place = tmp_path_factory.mktemp("export") / "tiny"
     problems = [
-        Problem("plain", "fashion", budget=12),
-        Problem("late", "fashion", "valid_error", budget=12),
+        Problem("fashion", name="plain", budget=12),
+        Problem("fashion", "valid_error", name="late", budget=12),
     ]
     run_suite(
         Suite(
@@ -90,7 +90,7 @@ def suite(tmp_path_factory):
             problems,
             [Entry("random", 2), Entry("evolution", 1)],
         ),
-        place,
+        folder=place,
     )
     return place
 

@@ -59,10 +59,10 @@ def made(folder):
 def suite(tmp_path_factory):
     place = tmp_path_factory.mktemp("paper") / "suite"
     problems = [
-        Problem("plain", "fashion", budget=12),
-        Problem("other", "analog-cifar10", budget=15),
+        Problem("fashion", name="plain", budget=12),
+        Problem("analog-cifar10", name="other", budget=15),
     ]
-    run_suite(Suite("two", "Two", problems, [Entry("local_search", 2)]), place)
+    run_suite(Suite("two", "Two", problems, [Entry("local_search", 2)]), folder=place)
     return place
 
 

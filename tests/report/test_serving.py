@@ -220,13 +220,13 @@ def test_failures_and_interrupted_runs_are_told(tmp_path, analog):
 
 def test_a_suite_counts_the_runs_of_each_problem(tmp_path):
     problems = [
-        Problem("one", "analog-cifar10", budget=12),
-        Problem("two", "fashion", "valid_loss, params", budget=11),
+        Problem("analog-cifar10", name="one", budget=12),
+        Problem("fashion", "valid_loss, params", name="two", budget=11),
     ]
     suite = Suite(
         "s", "A <title>", problems, [Entry("random", 3), Entry("evolution", 1)]
     )
-    sn.run_suite(suite, tmp_path)
+    sn.run_suite(suite, folder=tmp_path)
     with Server(tmp_path, 0) as server:
         server.in_background()
         page = ask(server).text

@@ -29,7 +29,9 @@ def front():
 @pytest.fixture(scope="module")
 def suite():
     problems = [
-        sn.Problem(f"p{weight}", "fashion", f"valid_loss + {weight}*params", budget=20)
+        sn.Problem(
+            "fashion", f"valid_loss + {weight}*params", name=f"p{weight}", budget=20
+        )
         for weight in (0.1, 0.5)
     ]
     return sn.run_suite(
@@ -208,7 +210,7 @@ def test_a_folder_is_read_as_what_made_it(tmp_path, drawn, suite, path):
     made = sn.compare(
         "fashion", NAMES, "valid_loss", runs=2, budget=12, folder=at["compare"]
     )
-    sn.run_suite(suite.suite, at["suite"])
+    sn.run_suite(suite.suite, folder=at["suite"])
     sn.lambda_path(
         "fashion", NAMES, lambdas=[0, 0.2], runs=2, budget=15, folder=at["path"]
     )

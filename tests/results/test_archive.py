@@ -39,8 +39,14 @@ from tests.formats import FOLDER, tiny_home
 
 CELLS = 20
 PROBLEMS = [
-    Problem("plain", "fashion", "valid_loss + 0.1*params", budget=CELLS),
-    Problem("capped", "fashion", "valid_error[5]", "latency@cpu <= 0.6", budget=CELLS),
+    Problem("fashion", "valid_loss + 0.1*params", name="plain", budget=CELLS),
+    Problem(
+        "fashion",
+        "valid_error[5]",
+        name="capped",
+        subject_to="latency@cpu <= 0.6",
+        budget=CELLS,
+    ),
 ]
 MADE = Suite("mine", "Mine", PROBLEMS, [Entry("random", 2), Entry("evolution", 2)])
 OWN = "from surrogate_nas.strategies.random import RandomSearch\n\n\nclass Own(RandomSearch):\n    pass\n"  # noqa: E501
@@ -82,7 +88,7 @@ def test_a_search_of_any_seed_is_a_whole_folder_of_one_run(snas, tmp_path):
 def suite(tmp_path_factory):
     """A small suite."""
     folder = tmp_path_factory.mktemp("suite") / "out"
-    run_suite(MADE, folder)
+    run_suite(MADE, folder=folder)
     return folder
 
 

@@ -142,7 +142,7 @@ def test_a_sealed_run_of_anything_is_shown_or_refused(what, store, snas):
 @pytest.mark.parametrize("count", [10**30, 10**9, -3, 0, "two", None, 1.5])
 def test_a_plan_of_any_number_of_runs_is_shown_or_refused(count, tmp_path, snas):
     (tmp_path / "own.toml").write_text(SUITE)
-    run_suite(str(tmp_path / "own.toml"), tmp_path / "out")
+    run_suite(str(tmp_path / "own.toml"), folder=tmp_path / "out")
     plan = json.loads((tmp_path / "out" / "plan.json").read_text())
     plan["strategies"][0]["runs"] = count
     (tmp_path / "out" / "plan.json").write_text(json.dumps(plan))

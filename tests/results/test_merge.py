@@ -86,15 +86,15 @@ def test_another_question_is_refused(objective, options, said, tmp_path):
 
 def test_suites_are_judged_on_the_problems_that_both_hold(tmp_path):
     problems = [
-        Problem(f"w{w}", "fashion", f"valid_loss + {w}*params", budget=25)
+        Problem("fashion", f"valid_loss + {w}*params", name=f"w{w}", budget=25)
         for w in (0.1, 0.3, 0.5)
     ]
     one = Suite("one", "One", problems[:2], [Entry("random", 3), Entry("evolution", 3)])
     other = Suite(
         "other", "Other", problems[1:], [Entry("random", 2), Entry("local_search", 2)]
     )
-    run_suite(one, tmp_path / "one")
-    run_suite(other, tmp_path / "other")
+    run_suite(one, folder=tmp_path / "one")
+    run_suite(other, folder=tmp_path / "other")
     result = stored_suite(tmp_path / "one", against=[tmp_path / "other"])
     assert [p.name for p in result.problems] == ["w0.3"]
     assert {account["strategy"]: account["runs"] for account in result.accounts} == {
@@ -103,7 +103,8 @@ def test_suites_are_judged_on_the_problems_that_both_hold(tmp_path):
         "local_search": 2,
     }
     run_suite(
-        Suite("third", "Third", [problems[2]], [Entry("random", 2)]), tmp_path / "third"
+        Suite("third", "Third", [problems[2]], [Entry("random", 2)]),
+        folder=tmp_path / "third",
     )
     with pytest.raises(UserError, match="hold no problem in common"):
         stored_suite(tmp_path / "one", against=[tmp_path / "third"])

@@ -13,8 +13,8 @@ from surrogate_nas.stats.decision import decide
 from surrogate_nas.strategies import Strategy
 from tests.conftest import assert_one_clear_line
 
-PROBLEM = Problem("fashion", "fashion", "valid_loss", budget=1, n_random=0)
-FEW = [Problem("fashion", "fashion", budget=20)]
+PROBLEM = Problem("fashion", "valid_loss", name="fashion", budget=1, n_random=0)
+FEW = [Problem("fashion", name="fashion", budget=20)]
 
 
 def test_the_foretold_power_is_that_of_real_studies():
@@ -71,7 +71,7 @@ def test_more_runs_and_larger_differences_have_more_power():
 @pytest.mark.usefixtures("fewer")
 def test_several_problems_need_fewer_runs_of_each():
     both = [
-        Problem(name, "fashion", objective, budget=20)
+        Problem("fashion", objective, name=name, budget=20)
         for name, objective in (("l", "valid_loss"), ("r", None))
     ]
     one = plan(both[1:], ["random"], differences=[0.9], pilot_runs=20).differences[0][

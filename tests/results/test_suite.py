@@ -14,9 +14,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
+import surrogate_nas as sn
 from analysis.torture import COMMAND, hit, marked, start
 from surrogate_nas.benchmarks import load, tables
 from surrogate_nas.benchmarks.sourced import known
+from surrogate_nas.core.errors import UserError
 from surrogate_nas.report.reading import Study
 from surrogate_nas.report.sections.cells import card
 from surrogate_nas.results.api import compare, read_comparison, run_suite, stored_suite
@@ -28,7 +30,7 @@ from surrogate_nas.runs.options import Budget, ObjectiveOptions
 from surrogate_nas.runs.problem import SUITES, Entry, Problem, Suite, bind, read_suite
 from surrogate_nas.runs.scale import expected, reference_of
 from surrogate_nas.space import Enumerable
-from surrogate_nas.strategies import Strategy, resolve
+from surrogate_nas.strategies import DEFAULTS, Strategy, resolve
 from tests.documents import blocks, read
 from tests.gated import GATE
 from tests.outcomes import bare, made, steps
@@ -101,7 +103,7 @@ def test_a_suite_is_the_same_from_one_worker_and_from_two_and_grows(
     assert bare(alone) == told
     held = {file: file.read_bytes() for file in (out / "problems").rglob("*.jsonl")}
     assert len(held) == 15
-    more = run_suite(read_suite(str(tiny)).entered((), 2), out)
+    more = run_suite(read_suite(str(tiny)).entered((), 2), folder=out)
     assert {
         s: len(more.problems[0].traces[s]) for s in more.strategies
     } == dict.fromkeys(more.strategies, 2)
@@ -136,7 +138,7 @@ def test_a_killed_suite_goes_on_where_it_was(tmp_path):
     assert "Gate-0.jsonl" in begun and len(begun) < 15
     go.touch()
     suite = read_suite(str(file))
-    assert bare(run_suite(str(file), out)) == bare(run_suite(suite))
+    assert bare(run_suite(str(file), folder=out)) == bare(run_suite(suite))
 
 
 def test_a_strategy_that_fails_is_told_and_counted_and_ranks_last(tiny):
@@ -224,9 +226,9 @@ def test_what_was_not_fetched_is_told_and_left_out(tiny, tmp_path, monkeypatch, 
             "tiny.toml: problems[1]: A problem's name has letters, digits and ._+- only",
         ),
         (
-            'name = "capped"',
+            'benchmark = "fashion"',
             "",
-            "tiny.toml: problems[1]: Object missing required field name.",
+            "tiny.toml: problems[0]: Problem() missing a required argument: 'benchmark'.",
         ),
         ("<= 0.6", "<= 0", "tiny, capped: No cell of fashion meets latency@cpu <= 0."),
         (
@@ -350,8 +352,10 @@ def test_what_random_sampling_is_expected_to_find_is_what_it_finds(
 
 
 def test_a_front_and_a_run_s_history_are_measured_against_what_is_known_of_them():
-    front = Problem("front", "fashion", "valid_error, latency@cpu", budget=12)
-    history = Problem("history", "fashion", "valid_error + 0.1*diversity", budget=12)
+    front = Problem("fashion", "valid_error, latency@cpu", name="front", budget=12)
+    history = Problem(
+        "fashion", "valid_error + 0.1*diversity", name="history", budget=12
+    )
     result = run_suite(
         Suite(
             "two", "Two", [front, history], [Entry("random", 2), Entry("evolution", 2)]
@@ -523,7 +527,7 @@ def test_the_optimum_is_found_within_one_share_of_the_range_of_scores(
     assert [told["strategies"][0]["found"] for told in path.to_json()["lambdas"]] == [
         float(found)
     ] * 2
-    problems = [Problem("one", bench, "valid_loss", budget=11)]
+    problems = [Problem(bench, "valid_loss", name="one", budget=11)]
     result = run_suite(Suite("beside", "Beside", problems, [Entry(mine, 2)]))
     assert result.solved == [float(found)]
 
@@ -556,3 +560,62 @@ def test_a_suite_takes_the_options_of_a_run_and_says_so(tmp_path, snas):
         "simulated_workers (--simulated-workers) must be a whole number from 1 to"
         in wrong.err
     )
+
+
+def mine(**more):
+    space = sn.EnumerableChoiceSpace("mlp", {"width": (16, 64), "depth": (1, 2, 3)})
+    functions = {"valid_error": lambda cell: 20.0 + sum(cell.choices)}
+    return sn.Computed(space, functions, cheap=True, **more)
+
+
+def test_a_suite_is_a_list_of_problems_with_objects(tmp_path):
+    bench = mine()
+    problems = [
+        sn.Problem(bench, "valid_error", budget=4, n_random=2),
+        sn.Problem(bench, sn.loss("valid_error"), budget=5, n_random=2),
+        sn.Problem("fashion", budget=12),
+    ]
+    strategies = {"pure": "random", "local_search": "local_search"}
+    result = sn.run_suite(problems, strategies, runs=2, folder=tmp_path / "out")
+    assert [problem.name for problem in result.problems] == ["mlp", "mlp-2", "fashion"]
+    assert result.strategies == ["pure", "local_search"]
+    with pytest.raises(
+        UserError, match=r"mlp: it was made on a benchmark without a name"
+    ):
+        stored_suite(tmp_path / "out")
+    read = stored_suite(tmp_path / "out", benchmark=bench)
+    assert read.means().equals(result.means())
+    assert read.suite.entries[0].strategy == "pure=random"
+    assert "strategy pure" in sn.write_report(read, tmp_path / "page").read_text()
+    assert sn.run_suite(problems[2:]).strategies == list(DEFAULTS)
+
+
+def test_a_problem_of_a_file_is_found_again(tmp_path):
+    file = tmp_path / "own.py"
+    file.write_text(
+        "import surrogate_nas as sn\n"
+        'space = sn.EnumerableChoiceSpace("mlp", {"width": (16, 64)})\n'
+        'BENCH = sn.Computed(space, {"valid_error": lambda cell: 20.0}, cheap=True)\n'
+    )
+    problem = sn.Problem(sn.load(f"{file}:BENCH"), budget=2, n_random=1)
+    sn.run_suite([problem], ["random"], runs=1, folder=tmp_path / "out")
+    with pytest.raises(UserError, match="own.py:BENCH was read from a file"):
+        stored_suite(tmp_path / "out")
+    read = stored_suite(tmp_path / "out", benchmark=f"{file}:BENCH")
+    assert read.problems[0].problem.benchmark == f"{file}:BENCH"
+
+
+@pytest.mark.parametrize(
+    ("asked", "said"),
+    [
+        (lambda: sn.run_suite([mine()]), "a list of surrogate_nas.Problem, not"),
+        (lambda: sn.run_suite(3), "a list of surrogate_nas.Problem, not 3"),
+        (lambda: sn.run_suite([]), "problems has no problem"),
+        (lambda: sn.run_suite([sn.Problem("fashion")], "bo"), "strategies is a list"),
+        (lambda: sn.run_suite([sn.Problem("fashion")], runs=0), "number of runs of"),
+        (lambda: sn.run_suite([sn.Problem(3)]), "A benchmark is a name or what"),
+    ],
+)
+def test_what_is_no_suite_is_one_line(asked, said):
+    with pytest.raises(UserError, match=said):
+        asked()

@@ -159,12 +159,14 @@ def test_a_budget_that_asks_no_strategy_is_said(snas, tmp_path):
     with pytest.warns(UserWarning, match=re.escape(says)):
         result = sn.compare(FASHION, ["bo", "random"], runs=1, budget=8)
     assert any(says in sentence for sentence in result.sentences)
-    begun = sn.Problem("begun", "fashion", budget=8, n_random=6, first=[1, 2])
+    begun = sn.Problem("fashion", name="begun", budget=8, n_random=6, first=[1, 2])
     asked = replace(begun, name="asked", n_random=5)
     entries = [sn.Entry("bo", 1), sn.Entry("random", 1)]
     for folder in (None, tmp_path / "suite"):
         with pytest.warns(UserWarning) as caught:
-            suite = sn.run_suite(sn.Suite("m", "", [begun, asked], entries), folder)
+            suite = sn.run_suite(
+                sn.Suite("m", "", [begun, asked], entries), folder=folder
+            )
         of_suites = [line for line in suite.sentences if "no strategy is asked" in line]
         assert of_suites == [str(warning.message) for warning in caught]
     stored = stored_suite(folder).suite.problems[0]
@@ -191,11 +193,11 @@ def test_a_budget_in_seconds_where_queries_are_charged_is_refused(snas, tmp_path
     suite = sn.Suite(
         "m",
         "",
-        [sn.Problem("p", "analog-cifar10", budget_seconds=3)],
+        [sn.Problem("analog-cifar10", name="p", budget_seconds=3)],
         [sn.Entry("random", 1)],
     )
     with pytest.raises(UserError, match=f"^p: .* {says}"):
-        sn.run_suite(suite, out)
+        sn.run_suite(suite, folder=out)
     assert not out.exists()
 
 

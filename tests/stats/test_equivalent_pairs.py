@@ -89,9 +89,12 @@ def compared():
 def as_suite(folder):
     entries = [Entry("random", 2), Entry("local_search", 2)]
     suite = Suite(
-        "one", "one problem", [Problem("one", "fashion", OBJECTIVE, budget=20)], entries
+        "one",
+        "one problem",
+        [Problem("fashion", OBJECTIVE, name="one", budget=20)],
+        entries,
     )
-    run_suite(suite, folder / "suite")
+    run_suite(suite, folder=folder / "suite")
     (stored,) = (folder / "suite" / "problems").iterdir()
     return [trials(run) for run in read_comparison(stored).runs]
 

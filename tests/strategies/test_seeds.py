@@ -266,7 +266,9 @@ def test_a_draw_is_refused_where_it_cannot_be(noisy, path, snas):
         "'best' is not one of 'mean', 'draw'"
         in snas("search", path, "--seed-policy", "best").err
     )
-    problem = Problem("mine", str(path), "valid_error", seed_policy="best", budget=5)
+    problem = Problem(
+        str(path), "valid_error", name="mine", seed_policy="best", budget=5
+    )
     with pytest.raises(
         UserError, match="mine: seed_policy is 'mean' or 'draw' or None, not 'best'"
     ):
