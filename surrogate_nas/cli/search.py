@@ -32,9 +32,10 @@ from surrogate_nas.files import ProgressLines
 from surrogate_nas.objective import Objective
 from surrogate_nas.results.api import search as run_search
 from surrogate_nas.results.comparison import final_metrics
-from surrogate_nas.runs.events import Event
+from surrogate_nas.runs.events import Callback, Event
 from surrogate_nas.runs.options import Resources, budget_of
 from surrogate_nas.runs.run import Confirmation, Run
+from surrogate_nas.space.trial import Trial
 from surrogate_nas.stats.summaries import Row
 from surrogate_nas.strategies import known as known_strategies
 
@@ -129,7 +130,7 @@ def search(
             folder=out,
             confirm=confirm,
             against_cell=against_cell,
-            callback=_Counted(progress, cells or 0),
+            callback=_counted(progress, cells or 0),
             resources=Resources.out_of(options),
             **options,
         )
@@ -159,25 +160,21 @@ def _where(out: Path | None, bound: Objective) -> str:
 _MOST_FINAL = 8
 
 
-class _Counted:
-    def __init__(self, progress: ProgressLines, total: int) -> None:
-        self._progress, self._total = progress, total
-        self._done = self._failed = 0
+def _counted(progress: ProgressLines, total: int) -> Callback:
+    """A callback that shows how far a search is, and each failed training in one line."""
+    trials = list[Trial]()
 
-    def __call__(self, event: Event) -> None:
-        """Show how far a search is, and report a failed training in one line."""
-        self._done += len(event.trials)
-        self._failed += sum(bool(trial.failure) for trial in event.trials)
+    def show(event: Event) -> None:
+        trials.extend(event.trials)
         for cell, reason in event.failed.items():
             note(in_a_line(f"{cell}: {reason}"))
-        detail = ""
+        detail = "confirming trainings" if event.total else ""
         if event.running and sys.stderr.isatty():
-            failed = f", {self._failed} failed" if self._failed else ""
-            detail = f"{event.running} running{failed}"
-        if event.total:
-            self._progress(event.done, event.total, "confirming trainings")
-        else:
-            self._progress(self._done, self._total, detail)
+            failed = sum(bool(trial.failure) for trial in trials)
+            detail = f"{event.running} running{f', {failed} failed' if failed else ''}"
+        progress(event.done or len(trials), event.total or total, detail)
+
+    return show
 
 
 def _show_confirmed(confirmed: Confirmation) -> None:

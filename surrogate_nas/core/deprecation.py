@@ -42,8 +42,8 @@ def renamed(**names: str) -> Callable[[Callable[P, T]], Callable[P, T]]:
                 if name in given and not (entry and isinstance(within, dict)):
                     raise TypeError(f"{former} is the former name of {name}; give one.")
                 called = function.__qualname__.removesuffix(".__init__")
-                present = f"{name}={name.title()}({entry}=)" if entry else f"{name}="
-                warn_renamed(f"{called}({former}=)", f"{called}({present})", 3)
+                inner = f"{name.title()}({entry}=)" if entry else ""
+                warn_renamed(f"{called}({former}=)", f"{called}({name}={inner})", 3)
                 value = given.pop(former)
                 given[name] = {**within, entry: value} if entry else value
             return function(*args, **given)

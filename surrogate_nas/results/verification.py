@@ -67,8 +67,6 @@ _MOST_TOLD = 50
 # How far recorded constants may differ, as a share of the larger or of 1
 _WITHIN = 1e-6
 
-Progress = Callable[[int, int], None]
-
 
 @dataclass
 class Verification:
@@ -146,7 +144,7 @@ def verify(
     *,
     replay_all: bool = False,
     benchmark: str | None = None,
-    progress: Progress | None = None,
+    progress: Callable[[int, int], None] | None = None,
 ) -> Verification:
     """Verify an archive.
 

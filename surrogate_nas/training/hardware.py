@@ -590,7 +590,6 @@ def energy_mj(infer: Callable[[], None], meter: Meter, seconds: float = 0.5) -> 
 
 REFERENCE_EVERY = 10
 """Visits to cells between two to the reference."""
-Progress = Callable[[int, int], None]
 
 
 def measure(
@@ -602,7 +601,7 @@ def measure(
     seed: int = 0,
     watts: float | None = None,
     journal: Path | None = None,
-    progress: Progress | None = None,
+    progress: Callable[[int, int], None] | None = None,
 ) -> Measured:
     """Measure cells; the operations that the output does not depend on are built and run, as in the
     original.

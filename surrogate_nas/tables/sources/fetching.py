@@ -46,7 +46,6 @@ MIRROR_VARIABLE = "SURROGATE_NAS_MIRROR"
 _PATIENCE_SECONDS = 60
 _RETRIES = 3
 _CHUNK = 1 << 20
-Progress = Callable[[int, int], None]
 
 
 def fetchable() -> list[str]:
@@ -168,7 +167,9 @@ def optional(source: str) -> list[Path]:
     return [path for path in paths if path.is_file()]
 
 
-def fetch(source: str, progress: Progress | None = None) -> list[Path]:
+def fetch(
+    source: str, progress: Callable[[int, int], None] | None = None
+) -> list[Path]:
     """Download missing or altered files, each checked by its sha256, and return the paths.
 
     Raises:
