@@ -31,7 +31,6 @@ import typer
 
 import surrogate_nas as sn
 from surrogate_nas.core.process import one_thread
-from surrogate_nas.results.api import read_comparison
 from surrogate_nas.runs.options import Budget
 from surrogate_nas.runs.runner import Experiment
 
@@ -441,7 +440,7 @@ def stores(runs: str = "100,1000", cells: int = 25) -> Figures:
             )
             yield (
                 f"{n} runs: read",
-                seconds(partial(read_comparison, out)),
+                seconds(partial(sn.read, out)),
                 "s",
             )
             yield (

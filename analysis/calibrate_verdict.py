@@ -326,9 +326,9 @@ def real(folder: Path, repeats: int) -> Iterator[dict[str, Any]]:
     """Real runs of one strategy, dealt out to several names; and of two, a share of them at a
     time.
     """
-    from surrogate_nas.results.api import read_comparison
+    from surrogate_nas.results.stored import read
 
-    found = read_comparison(folder)
+    found = read(folder)
     for strategy in found.strategies:
         regrets = np.asarray(found.regrets(strategy), dtype=np.float64)
         for k in (2, 3, 8):

@@ -236,6 +236,9 @@ def test_a_benchmark_without_a_name_is_given_again(tmp_path):
     assert sn.read(tmp_path, benchmark=bench) == run
     with pytest.raises(sn.UserError, match="give it: sn.read"):
         sn.read(tmp_path)
+    other = sn.Computed(space, {"valid_loss": lambda cell: 2.0 + sum(cell.choices)})
+    with pytest.raises(sn.UserError, match=str(tmp_path)):
+        sn.read(tmp_path, benchmark=other)
     assert pickle.loads(pickle.dumps(run)) == run, "its functions cannot be pickled"
     with pytest.raises(sn.UserError, match="has no objective"):
         pickle.loads(pickle.dumps(run)).curves()
