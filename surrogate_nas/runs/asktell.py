@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from numbers import Real
-from typing import SupportsFloat
+from typing import TYPE_CHECKING, SupportsFloat
 
 from surrogate_nas.core.arguments import (
     check_argument,
@@ -20,11 +20,15 @@ from surrogate_nas.objective import Objective
 from surrogate_nas.runs.beginning import FirstLike, read_beginning
 from surrogate_nas.runs.ledger import Asked, Ledger, Outcome
 from surrogate_nas.runs.options import N_RANDOM, Options
+from surrogate_nas.runs.run import Run
 from surrogate_nas.runs.sandbox import introduce
 from surrogate_nas.runs.search import first_cells, strategy_of
 from surrogate_nas.space import Cell
 from surrogate_nas.space.trial import Request, Trial
 from surrogate_nas.strategies import StrategyLike, strategy_entry
+
+if TYPE_CHECKING:
+    import pandas
 
 
 class AskTell:
@@ -98,6 +102,7 @@ class AskTell:
         entry = strategy_entry(strategy)
         introduce(entry, objective.parts)
         self._strategy = strategy_of(entry, objective, options, run)
+        self._label, self._number = entry.label, run
 
     def ask(self, n: int = 1) -> Sequence[Cell | Request]:
         """Ask for cells, also while others are still being evaluated.
@@ -234,27 +239,37 @@ class AskTell:
         return trial
 
     @property
+    def run(self) -> Run:
+        """The trials so far as a run, with its curves, its frames and its front."""
+        return Run(
+            self._label,
+            self._number,
+            tuple(self.trials),
+            real_seconds=0.0,
+            strategy_seconds=0.0,
+            epochs=self.objective.epochs,
+            objective=self.objective,
+        )
+
+    def to_frame(self) -> pandas.DataFrame:
+        """Every trial so far as a row (`surrogate_nas.Run.to_frame`)."""
+        return self.run.to_frame()
+
+    @property
     def incumbent(self) -> Trial:
         """The best trial after the objective's own epochs, as it was seen, the earliest among
-        equals.
-
-        Where seeds are drawn, `Objective.reported` reads it again by the mean over seeds.
+        equals. Where seeds are drawn, ``run.answer`` has it by the mean over seeds.
 
         Raises:
-            UserError: None was told yet, or all failed.
+            UserError: None was told yet, or all failed; or there are several objectives.
         """
-        complete = [
-            trial for trial in self.trials if trial.epochs == self.objective.epochs
-        ]
-        if not complete:
-            raise UserError("No cell was told yet, so there is no incumbent.")
-        done = [trial for trial in complete if not trial.failure]
-        if not done:
+        best = self.run.incumbent
+        if best.failure:
             raise UserError(
-                f"All evaluations failed, the last one by {complete[-1].failure!r:.200}; there"
-                " is no incumbent."
+                f"All evaluations failed, the first one by {best.failure!r:.200}; there is no"
+                " incumbent."
             )
-        return min(done, key=lambda trial: trial.score)
+        return best
 
     best = former("best", "incumbent")
 

@@ -457,7 +457,7 @@ class Run(Fronted):
         """
         if not self.answers:
             raise UserError(
-                "No trial has the objective's own epochs, so none is the best."
+                "No trial has the objective's own epochs yet, so none is the best."
             )
         return min(self.answers, key=lambda trial: (bool(trial.failure), trial.score))
 
@@ -561,13 +561,14 @@ class Run(Fronted):
             regrets are NaN where no optimum is known.
 
         Raises:
-            UserError: The run has no objective.
+            UserError: The run has no objective or no trial.
         """
         objective = self.objective
-        if objective is None:
-            raise UserError(
-                "The run has no objective, so its regret is unknown. Read its folder: sn.read(…)."
+        if objective is None or not self.trials:
+            lacks = (
+                "trial yet" if objective else "objective: read its folder, sn.read(…)"
             )
+            raise UserError(f"The run has no {lacks}.")
         frame = frame_of(objective, self.trials) if objective.parts > 1 else None
         cells = self.budget_cells or (None if self.budget_seconds else len(self.trials))
         budget = Budget(cells, self.budget_seconds)

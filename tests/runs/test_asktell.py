@@ -63,7 +63,9 @@ def test_what_is_no_result_is_refused_and_changes_nothing(loop, values, says):
     with pytest.raises(sn.UserError, match=says):
         loop.tell(cell, values)
     assert not loop.trials
-    with pytest.raises(sn.UserError, match="No cell was told yet"):
+    with pytest.raises(
+        sn.UserError, match="No trial has the objective's own epochs yet"
+    ):
         loop.incumbent  # noqa: B018
     assert loop.tell(cell, {"valid_error": 9.0}).loss == pytest.approx(0.09)
 
@@ -112,7 +114,7 @@ def test_a_failed_evaluation_is_charged_and_never_the_best(loop):
     assert not failed.values and math.isnan(failed.loss) and math.isnan(failed.penalty)
     with pytest.raises(
         sn.UserError,
-        match="All evaluations failed, the last one by 'out of memory'; there is no incumbent",
+        match="All evaluations failed, the first one by 'out of memory'; there is no incumbent",
     ):
         loop.incumbent  # noqa: B018
     told = loop.tell(
@@ -165,3 +167,17 @@ def test_values_of_a_request_are_told_at_its_epochs():
     # going on costs what is told, not what the benchmark holds
     assert loop.tell(SPACE[5], 9.0, cost=4.0).cost == 4.0
     assert loop.incumbent.epochs == 9 and loop.incumbent.finished == 6.0
+
+
+def test_the_loop_is_a_run_with_frames_and_a_front():
+    objective = sn.Objective("valid_error, params", sn.load("fashion"))
+    loop = sn.AskTell(objective, "random", run=2)
+    with pytest.raises(sn.UserError, match="no trial yet"):
+        loop.run.curves()
+    for _ in range(20):
+        loop.tell(*loop.ask())
+    run = sn.search("fashion", "random", objective, run=2, budget=20)
+    assert loop.to_frame().equals(run.to_frame()) and loop.run.front == run.front
+    assert loop.run.curves().regret.equals(run.curves().regret)
+    with pytest.raises(sn.UserError, match="no single best trial"):
+        loop.incumbent  # noqa: B018

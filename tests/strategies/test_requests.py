@@ -266,7 +266,7 @@ def test_the_caller_s_own_measurements_are_scored_by_the_objective(small):
         loop.ask(0)
     with pytest.raises(UserError):
         sn.AskTell("valid_error")
-    with pytest.raises(UserError, match="No cell was told"):
+    with pytest.raises(UserError, match="No trial has"):
         sn.AskTell(objective, "random").incumbent  # noqa: B018
 
 
