@@ -276,10 +276,17 @@ def test_every_public_name_opens():
     assert len(surrogate_nas.__all__) <= 70
     for name in surrogate_nas.__all__:
         assert getattr(surrogate_nas, name) is not None
-    public = {name for name in dir(surrogate_nas) if not name.startswith("_")}
-    assert public == set(surrogate_nas.__all__)
-    with pytest.raises(AttributeError, match="no attribute 'nothing'"):
-        surrogate_nas.nothing  # noqa: B018
+    shown = {name for name in dir(surrogate_nas) if not name.endswith("__")}
+    assert shown == set(surrogate_nas.__all__)
+    with pytest.raises(AttributeError, match="no attribute 'serach'") as raised:
+        surrogate_nas.serach  # noqa: B018
+    # with these Python says "Did you mean: 'search'?"
+    assert (raised.value.name, raised.value.obj) == ("serach", surrogate_nas)
+
+
+def test_a_former_name_opens_and_is_not_listed():
+    name = "EnumerableChoiceSpace"
+    assert hasattr(surrogate_nas, name) and name not in surrogate_nas.__all__
 
 
 def test_nothing_outside_a_space_s_folder_names_it():
