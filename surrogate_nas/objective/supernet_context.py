@@ -139,8 +139,8 @@ def supernet_context_of(
     columns = zip(*choices.operations, strict=True)
     weightless = np.array([not {CONV1, CONV3} & {*column} for column in columns])
     return SupernetContext(
-        space.positions,  # type: ignore[attr-defined]
-        space.options[0],  # type: ignore[attr-defined]
+        space.positions,
+        space.options[0],
         weightless,
         live_operations(space).any(axis=1).astype(bool),
         penalty,

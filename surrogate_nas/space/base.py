@@ -122,21 +122,23 @@ class Space(ABC):
                 it.
         """
 
-    def cell(self, given: Cell | str) -> Cell:
+    def cell(self, given: Any = None, /, **options: Any) -> Cell:
         """The space's own cell for a cell or its string.
 
         Only the text of a foreign cell is used.
 
         Args:
             given: A `Cell` or a canonical string.
+            options: The option of every position, where positions have names (`ChoiceSpace`).
 
         Raises:
             UserError: It names no cell of this space.
         """
         text = given.text if isinstance(given, Cell) else given
-        if not isinstance(text, str):
+        if not isinstance(text, str) or options:
             raise UserError(
-                f"A cell of the space {self.name} is a Cell or its string, not {given!r:.80}."
+                f"A cell of the space {self.name} is a Cell or its string, not"
+                f" {options or given!r:.80}."
             )
         return self.parse(text)
 
@@ -146,7 +148,11 @@ class Space(ABC):
         except UserError:
             return False
 
-    if TYPE_CHECKING:  # whether a space can be listed is not known from its type
+    if (
+        TYPE_CHECKING
+    ):  # whether positions have names and cells are listed, no type tells
+        positions: tuple[str, ...]
+        options: tuple[tuple[Any, ...], ...]
 
         def __len__(self) -> int: ...
 
@@ -468,9 +474,9 @@ class Enumerable(Space, Sequence[Cell], metaclass=_Listing):
         Raises:
             UserError: It is no cell of this space.
         """
-        return self.cell(cell).index  # type: ignore[arg-type]
+        return self.cell(cell).index
 
-    def cell(self, given: Cell | str) -> Cell:
+    def cell(self, given: Any = None, /, **options: Any) -> Cell:
         """The space's own cell for a cell or its string.
 
         Only the text of a foreign cell is used.
@@ -480,7 +486,7 @@ class Enumerable(Space, Sequence[Cell], metaclass=_Listing):
         """
         text = given.text if isinstance(given, Cell) else None
         known = self._by_text.get(text) if isinstance(text, str) else None
-        return known or super().cell(given)
+        return known or super().cell(given, **options)
 
 
 def cell_given(space: Space, given: Any) -> Cell:
