@@ -192,9 +192,17 @@ def run_row(comparison: Comparison, run: Run) -> dict[str, Any]:
     Final metrics that a user's function would have to compute, which may be a training, are left
     out.
     """
-    row: dict[str, Any] = {"strategy": run.strategy, "run": run.run}
-    row |= {"score": None, "regret": None, "cell": None}
-    spent = {
+    objective, optimum = comparison.objective, comparison.optimum
+    is_found = not run.failure and bool(run.answers) and run.is_feasible
+    score = comparison.score(run) if is_found else None
+    answer = run.answer if is_found and objective.parts == 1 else None
+    row = {
+        "strategy": run.strategy,
+        "run": run.run,
+        "score": score,
+        "regret": None if score is None or optimum is None else score - optimum,
+        "cell": answer and answer.cell.text,
+        **({"loss": answer.loss, "penalty": answer.penalty} if answer else {}),
         "evaluations": len(run.trials),
         "distinct": len({trial.cell for trial in run.trials}),
         "cost": run.cost,
@@ -202,19 +210,9 @@ def run_row(comparison: Comparison, run: Run) -> dict[str, Any]:
         "real_seconds": run.real_seconds,
         "failure": run.failure,
     }
-    if run.failure or not run.answers or not run.is_feasible:
-        return row | spent
-    row["score"] = comparison.score(run)
-    if comparison.optimum is not None:
-        row["regret"] = row["score"] - comparison.optimum
-    if comparison.objective.parts > 1:
-        return row | spent
-    answer = run.answer
-    row |= {"cell": answer.cell.text, "loss": answer.loss, "penalty": answer.penalty}
-    row |= spent
-    benchmark = comparison.objective.benchmark
+    benchmark = objective.benchmark
     final = (metric.name for metric in benchmark.metrics if metric.kind == "final")
-    if any(map(benchmark.is_dear, final)):
+    if answer is None or any(map(benchmark.is_dear, final)):
         return row
-    finals = final_metrics(comparison.objective, answer.cell)
+    finals = final_metrics(objective, answer.cell)
     return row | {f"final_{name}": value for name, value in finals.items()}

@@ -375,16 +375,17 @@ class Comparison(Fronted, StudyResult):
         Raises:
             UserError: The strategy is not compared.
         """
-        optimum = np.nan if self.optimum is None else self.optimum
-        return self.scores(strategy) - optimum
+        return self.scores(strategy) - (
+            np.nan if self.optimum is None else self.optimum
+        )
 
     @property
     def mean_regrets(self) -> dict[str, float]:
         """By strategy, of those that found a feasible cell; empty where no optimum is known."""
-        regrets = {name: self.regrets(name) for name in self.strategies}
-        known = {} if self.optimum is None else regrets
         return {
-            name: float(values.mean()) for name, values in known.items() if len(values)
+            name: float(regrets.mean())
+            for name in (() if self.optimum is None else self.strategies)
+            if len(regrets := self.regrets(name))
         }
 
     @property
@@ -463,16 +464,15 @@ class Comparison(Fronted, StudyResult):
         answer = lost = None
         if run.trials and not run.failure:
             history = run.anytime(self.frame)
-            best = history.score
             if self.objective.parts == 1 and run.answers:
                 answer = run.answer
             if self.tells_overtuning and answer is not None and answer.feasible:
                 lost = overtuned_by(history.score, self.rounding)
             if budget.cells is not None:
-                score = history.at_cells(best, points.astype(np.int64))
+                score = history.at_cells(history.score, points.astype(np.int64))
             else:
                 score = np.nan_to_num(
-                    history.at_cost(best, points), nan=np.inf, posinf=np.inf
+                    history.at_cost(history.score, points), nan=np.inf, posinf=np.inf
                 )
         return Trace(
             strategy=run.strategy,
