@@ -73,7 +73,7 @@ def load(name: str | Benchmark, *, with_: Sequence[str | Path] = ()) -> Benchmar
 
     Example:
         >>> bench = load("fashion")
-        >>> len(bench.space), bench.cost, bench.metric("valid_loss").epochs
+        >>> len(bench.space), bench.cost_unit, bench.metric("valid_loss").epochs
         (15625, 'seconds', (1, 2, 3, 4, 5))
         >>> load(
         ...     "live:digits"

@@ -148,8 +148,8 @@ class Measurement(NamedTuple):
 
     Attributes:
         values: Shape ``(n cells, m questions)``, in each metric's own unit.
-        cost: What each cell was charged, shape ``(n,)``: seconds, or queries where `Benchmark.cost`
-            says so.
+        cost: What each cell was charged, shape ``(n,)``: seconds, or queries where
+            `Benchmark.cost_unit` says so.
     """
 
     values: Values
@@ -218,7 +218,7 @@ class Benchmark(ABC):
         name, title: The name that `surrogate_nas.load` opens, and a line saying what it holds.
         space, metrics: Its cells, and all that can be asked of them.
         network: The macro architecture behind `params` and `macs`.
-        cost: ``seconds``, or ``queries`` where a query costs one unit.
+        cost_unit: ``seconds``, or ``queries`` where a query costs one unit.
         charge: What an evaluation is charged, in a sentence for reports.
         objective: The default objective over it.
         banner: A warning that every report must carry, or empty.
@@ -229,7 +229,8 @@ class Benchmark(ABC):
         has_columns: Whether every answer is known in advance, so that `column` works.
         joined: Files whose metrics were joined to it, absolute.
         address: What `surrogate_nas.load` opens it by again; a file's is absolute.
-        engine: What trains cells here; results of two engines are never mixed. Empty for a table.
+        backend: The arithmetic that trains cells here; results of two are never mixed. Empty for a
+            table.
         one_by_one: Whether every answer is made when it is asked for.
         one_curve: Whether all epochs are points of one run, so that continuing a cell costs only
             the difference.
@@ -255,7 +256,8 @@ class Benchmark(ABC):
     space: Space
     metrics: Sequence[Metric]
     network: Network
-    cost: Literal["seconds", "queries"]
+    cost_unit: Literal["seconds", "queries"]
+    cost = former("cost", "cost_unit")
     charge: str
     objective: str
     banner: str
@@ -268,7 +270,8 @@ class Benchmark(ABC):
     has_columns: bool = False
     joined: tuple[Path, ...] = ()
     address: str = ""
-    engine: str = ""
+    backend: str = ""
+    engine = former("engine", "backend")
     one_by_one: bool = False
     one_curve: bool = False
     more: str = ""
@@ -393,7 +396,7 @@ class Benchmark(ABC):
         """Return the cells of a metric's median."""
         return self.space.reference_sample
 
-    def is_dear(self, metric: str) -> bool:
+    def is_expensive(self, metric: str) -> bool:
         """Return whether each new value of a metric calls a user's function, which may train."""
         return False
 

@@ -65,7 +65,9 @@ def worst_of(metric: metrics.Metric) -> float:
     return worst / 100.0 if metric.unit == FRACTION else worst
 
 
-def not_a_value(metric: metrics.Metric, value: float, *, is_dear: bool = True) -> str:
+def not_a_value(
+    metric: metrics.Metric, value: float, *, is_expensive: bool = True
+) -> str:
     """Say why a metric cannot have a value, in words that follow the value; empty if it can.
 
     A bound is needed if the metric is dear, since a search then begins without its range.
@@ -75,7 +77,7 @@ def not_a_value(metric: metrics.Metric, value: float, *, is_dear: bool = True) -
         return ", no finite number"
     if outside := metric.outside(value):
         return f", {outside}"
-    is_worse = is_dear and (value < worst if worst < 0 else value > worst)
+    is_worse = is_expensive and (value < worst if worst < 0 else value > worst)
     return f"; nothing is worse than {worst:g}" if is_worse else ""
 
 
@@ -244,7 +246,7 @@ class OwnBenchmark(Benchmark):
     def _digest(self) -> tuple[object, str]:
         """Return one of the user's functions, and a digest of the settings and of all code."""
 
-    def is_dear(self, metric: str) -> bool:
+    def is_expensive(self, metric: str) -> bool:
         """Return whether a metric may take long to compute."""
         return metric in self._dear
 
@@ -257,7 +259,7 @@ class OwnBenchmark(Benchmark):
             UserError: A training reports the cost, and no typical value of it is declared.
         """
         metric = self.metric(question.metric)
-        if not self.is_dear(metric.name):
+        if not self.is_expensive(metric.name):
             return super().scale(question, training_seed)
         return (
             (1.0, worst_of(metric)) if metric.is_loss else self._scale_of_cost(metric)
@@ -269,7 +271,7 @@ class OwnBenchmark(Benchmark):
 
     def free(self, question: Question, training_seed: Seed) -> Free | None:
         """Return a cheap function, or the space's formula; None for a dear metric."""
-        if self.is_dear(question.metric):
+        if self.is_expensive(question.metric):
             return None
         if question.metric in self._functions:
             return partial(applied, self._functions[question.metric])
@@ -302,7 +304,7 @@ class OwnBenchmark(Benchmark):
             detail = f"{type(error).__name__}: {error}".removesuffix(": ")
             raise self._failed(metric, f"fails for {cell}: {detail}") from error
         if wrong := not_a_value(
-            self._by_name[metric], value, is_dear=metric in self._dear
+            self._by_name[metric], value, is_expensive=metric in self._dear
         ):
             raise self._failed(metric, f"is {value:g} for {cell}{wrong}")
         self.check_unit(metric, value)
@@ -310,8 +312,10 @@ class OwnBenchmark(Benchmark):
 
     def _failed(self, metric: str, what: str) -> UserError:
         line = f"{metric} of {self.name} {what}"
-        is_dear = metric in self._dear
-        return EvaluationError(line, cost=1.0) if is_dear else UserError(f"{line}.")
+        is_expensive = metric in self._dear
+        return (
+            EvaluationError(line, cost=1.0) if is_expensive else UserError(f"{line}.")
+        )
 
 
 class Computed(OwnBenchmark):
@@ -332,7 +336,7 @@ class Computed(OwnBenchmark):
         17.0
     """
 
-    cost = "queries"
+    cost_unit = "queries"
     charge = "An evaluation is charged one query."
 
     @checked
@@ -394,8 +398,8 @@ class Computed(OwnBenchmark):
 
     def reference_sample(self, question: Question) -> Sequence[Cell]:
         """Return the cells of a metric's median: at most 64 for a dear one."""
-        is_dear = self.is_dear(question.metric)
-        return self._sample if is_dear else self.space.reference_sample
+        is_expensive = self.is_expensive(question.metric)
+        return self._sample if is_expensive else self.space.reference_sample
 
     @cached_property
     def _sample(self) -> Sequence[Cell]:
@@ -424,7 +428,7 @@ class Computed(OwnBenchmark):
 
     def shows_percent(self, metric: str) -> bool:
         """Return whether a value of a cheap function exceeds 1."""
-        if self.is_dear(metric):
+        if self.is_expensive(metric):
             return False
         self.open_units -= {metric}  # while the sample is computed
         values = self._values(metric, self.space.reference_sample)

@@ -32,7 +32,7 @@ _OF_THE_BASE = (
     "name",
     "open_units",
     "space",
-    "cost",
+    "cost_unit",
     "objective",
     "licence",
     "citation",
@@ -271,5 +271,5 @@ class JoinedBenchmark(Benchmark):
     free = _by_owner("free")
     source_of = _by_owner("source_of")
     reference_sample = _by_owner("reference_sample")
-    is_dear = _by_owner("is_dear")
+    is_expensive = _by_owner("is_expensive")
     check_value = _by_owner("check_value")

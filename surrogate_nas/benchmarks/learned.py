@@ -364,7 +364,7 @@ def _learned(paths: tuple[Path, ...], modified: tuple[int, ...]) -> LearnedBench
 class LearnedBenchmark(Benchmark):
     """Answers with the predicted means of surrogates. A query costs one unit."""
 
-    cost = "queries"
+    cost_unit = "queries"
     charge = "An evaluation is charged one query; predicting takes no training."
 
     def __init__(self, paths: Sequence[Path]) -> None:
@@ -491,7 +491,7 @@ class PredictedBenchmark(Benchmark):
     an earlier answer. Cells of a batch are predicted together, each once a process.
     """
 
-    cost = "seconds"
+    cost_unit = "seconds"
     charge = (
         "An evaluation is charged the predicted seconds of the longest training that it reads;"
         " metrics that need no training are free. Training a cell on costs the difference."

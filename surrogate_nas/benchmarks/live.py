@@ -109,8 +109,8 @@ class LiveBenchmark(TrainedBenchmark):
                 f"Cells of the space {space} cannot be built and trained here: it has no network."
             )
         by_matrices = trainer_of(self.task).multiplies_matrices
-        self.engine = engine_named(self.space, device, by_matrices=by_matrices)
-        need(f"{PREFIX}{task}", "llvmlite" if is_compiled(self.engine) else "torch")
+        self.backend = engine_named(self.space, device, by_matrices=by_matrices)
+        need(f"{PREFIX}{task}", "llvmlite" if is_compiled(self.backend) else "torch")
         self.name = _name(task, space)
         self.title = f"live training: {self.task.title}"
         self.source = f"trained here on {device}: {self.task.source}"
@@ -127,7 +127,12 @@ class LiveBenchmark(TrainedBenchmark):
         self.metrics = _metrics(self.task, self.space, self.source)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return _open_elsewhere, (self._named, self.space.name, self.device, self.engine)
+        return _open_elsewhere, (
+            self._named,
+            self.space.name,
+            self.device,
+            self.backend,
+        )
 
     @property
     def identity(self) -> str:
@@ -148,7 +153,7 @@ class LiveBenchmark(TrainedBenchmark):
             "code": self._code,
             "network": self.network.settings,
             "device": self.device,
-            "engine": self.engine,
+            "engine": self.backend,
             "space": [self.space.definition, _code_of_class(type(self.space))],
         }
         return json_digest(settings)
@@ -248,9 +253,9 @@ def _open(task: str, space: str, device: str = "cpu") -> LiveBenchmark:
 def _open_elsewhere(task: str, space: str, device: str, engine: str) -> LiveBenchmark:
     """Open a task in another process, maybe on another machine, with the same trainings."""
     benchmark = _open(task, space, device)
-    if benchmark.engine != engine:
+    if benchmark.backend != engine:
         raise UserError(
-            f"{platform.node()} trains {benchmark.name} by another engine ({benchmark.engine})"
+            f"{platform.node()} trains {benchmark.name} by another backend ({benchmark.backend})"
             f" than the command's machine ({engine}): results of two are never mixed."
             f" {HOW_TO_AGREE}"
         )

@@ -150,12 +150,12 @@ class TableBenchmark(Benchmark):
     def _hold(self, table: TableFile | MemoryTable) -> None:
         self.table = table
         vars(self).update({name: getattr(table, name) for name in _OF_THE_TABLE})
-        self.cost = "queries" if table.cost == "queries" else "seconds"
-        self.charge = _CHARGES[self.cost]
+        self.cost_unit = "queries" if table.cost == "queries" else "seconds"
+        self.charge = _CHARGES[self.cost_unit]
         self._charged = [_TRAINING, *({_PASS} & table.metrics.keys())]
-        if self.cost == "seconds" and _PASS not in self._charged:
+        if self.cost_unit == "seconds" and _PASS not in self._charged:
             self.charge = _NO_PASSES
-        self.one_curve = table.epochs == "curve" and self.cost == "seconds"
+        self.one_curve = table.epochs == "curve" and self.cost_unit == "seconds"
         if self.one_curve:
             self.charge += (
                 " Training a cell on costs the difference, and another validation pass."
@@ -276,8 +276,8 @@ class TableBenchmark(Benchmark):
     def _cost(self, runs: tuple[int | None, ...], seed: Seed) -> Values:
         """Return the cost of every cell's runs; None is a run of unknown epochs."""
         if (runs, seed) not in self._costs:
-            cost = np.full(len(self.space), float(self.cost == "queries"))
-            for epochs in runs if self.cost == "seconds" else ():
+            cost = np.full(len(self.space), float(self.cost_unit == "queries"))
+            for epochs in runs if self.cost_unit == "seconds" else ():
                 cost = cost + sum(self._seconds(part, epochs) for part in self._charged)
             self._costs[runs, seed] = cost
         return self._costs[runs, seed]

@@ -415,7 +415,7 @@ class TrainedBenchmark(Benchmark):
         file_name: How the names of its files begin.
     """
 
-    cost = "seconds"
+    cost_unit = "seconds"
     default_seed: Seed = 0
     one_by_one = True
     keeps_answers = True
@@ -511,7 +511,7 @@ class TrainedBenchmark(Benchmark):
         from importlib import metadata
 
         noted = {"surrogate_nas": __version__, "python": platform.python_version()}
-        if self.engine:
-            noted["engine"] = self.engine
+        if self.backend:
+            noted["engine"] = self.backend
         here = sys.modules.keys() & {"torch", "jax", "tensorflow", "llvmlite"}
         return noted | {name: metadata.version(name) for name in sorted(here)}

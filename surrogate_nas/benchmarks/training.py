@@ -434,7 +434,7 @@ class Training(OwnBenchmark, TrainedBenchmark):
 
     def reference_sample(self, question: Question) -> Sequence[Cell]:
         """Return the cells of a computed metric's median; none for a reported one."""
-        return () if self.is_dear(question.metric) else self.space.reference_sample
+        return () if self.is_expensive(question.metric) else self.space.reference_sample
 
     def _scale_of_cost(self, metric: Metric) -> tuple[float, float]:
         if metric.name not in self._typical:

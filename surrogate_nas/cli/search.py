@@ -204,7 +204,7 @@ def _show_confirmed(confirmed: Confirmation) -> None:
 
 def _content(run: Run, bound: Objective) -> Row:
     best, optimum, known = run.lowest, bound.optimum(), run.best_known
-    front = run.front if bound.parts > 1 else None
+    front = run.front if bound.n_objectives > 1 else None
     answer: Row = {"cell": None, "score": None, "seen_score": None}
     answer |= {"feasible": run.is_feasible, "metrics": {}, "final": {}}
     regret = None
@@ -236,7 +236,7 @@ def _content(run: Run, bound: Objective) -> Row:
             for trial in run.trials
         ],
         "cost": run.cost,
-        "cost_unit": bound.benchmark.cost,
+        "cost_unit": bound.benchmark.cost_unit,
         "real_seconds": run.real_seconds,
         "regret": regret,
         "objective": bound.describe(),
@@ -304,12 +304,10 @@ def _rows(run: Run, bound: Objective, content: Row) -> list[tuple[str, object]]:
             ("failed trainings", f"{len(failures)}, the first by {failures[0]}")
         )
     if run.judged is not None:
-        spent = (
-            f"{run.judged.trainings}, {seconds(run.judged.cost)} {bound.benchmark.cost}"
-        )
+        spent = f"{run.judged.trainings}, {seconds(run.judged.cost)} {bound.benchmark.cost_unit}"
         rows.append(("by other seeds, not charged", spent))
         if run.judged.failures:
             rows.append(("failed of these", "; ".join(run.judged.failures)))
     charged = "charged" if bound.benchmark.one_by_one else "simulated"
-    rows.append((f"{charged} {bound.benchmark.cost}", seconds(run.cost)))
+    rows.append((f"{charged} {bound.benchmark.cost_unit}", seconds(run.cost)))
     return [*rows, ("real seconds", seconds(run.real_seconds))]

@@ -103,7 +103,7 @@ def suite(
       snas suite starter --strategies mine.py:Mine --out results/mine --against theirs.zip
       snas suite mine.toml --runs 5 --out results/own --engine dask:tcp://HOST:8786
     """
-    asked = read_suite(name).only(names(problems))
+    asked = read_suite(name).select(names(problems))
     entered = entering(strategies, asked.labels, blind) if blind else names(strategies)
     chosen = asked.entered(entered, runs)
     chosen = chosen if seed is None else replace(chosen, seed=seed)
@@ -263,7 +263,7 @@ def report(
 def _finish(comparison: Comparison, folder: Path, json: bool) -> None:
     content = comparison.to_json()
     objective = comparison.objective
-    several = objective.parts > 1
+    several = objective.n_objectives > 1
     is_score = (
         "score: the share of the front's hypervolume that is missed; "
         if several

@@ -82,7 +82,7 @@ class Objective:
     Attributes:
         benchmark: The benchmark that answers.
         terms, constraints: The terms with their divisors, and the limits.
-        parts: The number of objectives.
+        n_objectives: The number of objectives.
         epochs: The longest training run that is read, or None.
         bounds: For each objective a score that no feasible cell exceeds.
         diversity_weight: The weight of diversity.
@@ -97,6 +97,7 @@ class Objective:
 
     begun_as: str = ""
     known = former("known", "free")
+    parts = former("parts", "n_objectives")
     seed = former("seed", "training_seed")
 
     @renamed(seed="training_seed")
@@ -156,7 +157,7 @@ class Objective:
             raise UserError(
                 "diversity depends on what a run has seen, so it needs --seed-policy mean."
             )
-        self.parts = len(objectives)
+        self.n_objectives = len(objectives)
         self.terms = [
             self._bind(term, number)
             for number, part in enumerate(objectives)
@@ -175,7 +176,7 @@ class Objective:
         self._check_declared()
         if self.draws:
             check_drawable(benchmark, self._questions)
-            if self.parts > 1 and not benchmark.has_columns:
+            if self.n_objectives > 1 and not benchmark.has_columns:
                 raise UserError(
                     "Several objectives by drawn seeds take a table; with --seed-policy mean every"
                     f" evaluation trains {benchmark.name} by all of its seeds."
@@ -189,7 +190,7 @@ class Objective:
         self.bounds = [
             float(sum(t.score(t.largest) for t in self.terms if t.part == part))
             + self.diversity_weight
-            for part in range(self.parts)
+            for part in range(self.n_objectives)
         ]
         if not math.isfinite(self.bound):
             raise UserError(
@@ -308,7 +309,7 @@ class Objective:
         question = self._ask(constraint.metric, constraint.epochs)
         resolved = replace(constraint, epochs=question.epochs)
         scale = abs(constraint.limit)
-        if not scale > _NOTHING or not self.benchmark.is_dear(question.metric):
+        if not scale > _NOTHING or not self.benchmark.is_expensive(question.metric):
             median = abs(self.benchmark.scale(question, self.training_seed)[0])
             scale = next((size for size in (scale, median) if size > _NOTHING), 1.0)
         return resolved, len(self._questions) - 1, scale
@@ -319,7 +320,7 @@ class Objective:
 
     def __str__(self) -> str:
         limits = " and ".join(str(constraint) for constraint, *_ in self.constraints)
-        return ", ".join(map(self.part_text, range(self.parts))) + (
+        return ", ".join(map(self.part_text, range(self.n_objectives))) + (
             f" subject to {limits}" if limits else ""
         )
 
@@ -378,7 +379,7 @@ class Objective:
             "expression": str(self),
             "seed": self.training_seed,
             "constants": [term.constants() for term in self.terms],
-            "cost": self.benchmark.cost,
+            "cost": self.benchmark.cost_unit,
             "conventions": CONVENTIONS,
         }
         return json_digest(content)[:16]
@@ -412,14 +413,14 @@ class Objective:
         return {
             "benchmark": self.benchmark.name,
             "expression": str(self),
-            "objectives": [self.part_text(part) for part in range(self.parts)],
+            "objectives": [self.part_text(part) for part in range(self.n_objectives)],
             "terms": [term.constants() for term in self.terms],
             "diversity_weight": self.diversity_weight,
             "constraints": [str(constraint) for constraint, *_ in self.constraints],
             "seed": self.training_seed,
             "seed_policy": self.seed_policy,
             "search_on_final": list(self.search_on_final),
-            "cost": self.benchmark.cost,
+            "cost": self.benchmark.cost_unit,
             "fingerprint": self.begun_as or self.fingerprint,
         }
 
@@ -613,8 +614,8 @@ class Objective:
         loss, penalty = self._sums(values.T, np.zeros(len(values)))
         score = loss + penalty
         vector = score[:, None]
-        if self.parts > 1:
-            vector = np.zeros((len(values), self.parts))
+        if self.n_objectives > 1:
+            vector = np.zeros((len(values), self.n_objectives))
             for term, column in zip(self.terms, values.T, strict=False):
                 vector[:, term.part] += term.score(column)
         violation = np.zeros(len(values))
@@ -631,9 +632,9 @@ class Objective:
         self, values: Sequence[float]
     ) -> tuple[float, float, float, bool, tuple[float, ...]]:
         """Return score, L, λR, feasibility and vector of a cell; see `combine`."""
-        if self.parts > 1 or self.constraints:
+        if self.n_objectives > 1 or self.constraints:
             combined = self.combine(np.array([values]))
-            vector = tuple(combined.vector[0].tolist()) if self.parts > 1 else ()
+            vector = tuple(combined.vector[0].tolist()) if self.n_objectives > 1 else ()
             score, loss, penalty = (
                 float(column[0])
                 for column in (combined.score, combined.loss, combined.penalty)
@@ -738,6 +739,6 @@ def problem_of(objective: Objective) -> dict[str, Any]:
         "limits": limits,
         "diversity": objective.diversity_weight,
         "epochs": objective.epochs,
-        "cost_unit": benchmark.cost,
+        "cost_unit": benchmark.cost_unit,
         "drawn_seeds": objective.draws,
     }

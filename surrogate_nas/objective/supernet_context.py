@@ -154,7 +154,7 @@ def _task_of(benchmark: Benchmark) -> Task | None:
         return benchmark.task
     card = benchmark.card if isinstance(benchmark, TableBenchmark) else ""
     settings = json.loads(card or "{}").get("settings", {})
-    if benchmark.cost != "seconds" or not settings.get("epochs"):
+    if benchmark.cost_unit != "seconds" or not settings.get("epochs"):
         return None
     with suppress(UserError):
         task = task_named(settings.get("task", ""))
@@ -263,7 +263,7 @@ def _sealed() -> dict[str, Split]:
 def _goal(objective: Objective, kind: str) -> SupernetLoss:
     from surrogate_nas.training.supernet import SupernetLoss
 
-    if objective.parts > 1 or objective.constraints or objective.has_history:
+    if objective.n_objectives > 1 or objective.constraints or objective.has_history:
         raise UserError(
             "A one-shot strategy minimises one sum L + λR by its gradient; it knows nothing of"
             " several objectives, limits and diversity."

@@ -167,8 +167,10 @@ class FreeTerms:
             untrained(benchmark, q, objective.training_seed)
             for q in objective.questions()
         ]
-        penalties: list[list[tuple[float, Free]]] = [[] for _ in range(objective.parts)]
-        whole = [True] * objective.parts
+        penalties: list[list[tuple[float, Free]]] = [
+            [] for _ in range(objective.n_objectives)
+        ]
+        whole = [True] * objective.n_objectives
         for term, function in zip(terms, free, strict=False):
             if function is None or term.is_loss:
                 whole[term.part] = False

@@ -139,7 +139,7 @@ def _of_comparison(study: Study) -> Header:
     description = comparison.description
     objective = comparison.objective
     benchmark = objective.benchmark
-    budget = budget_in_words(description["budget"], benchmark.cost)
+    budget = budget_in_words(description["budget"], benchmark.cost_unit)
     line: list[Content] = [
         "minimise ",
         Span(str(objective), "code"),

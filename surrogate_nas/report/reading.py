@@ -195,7 +195,7 @@ def run_row(comparison: Comparison, run: Run) -> dict[str, Any]:
     objective, optimum = comparison.objective, comparison.optimum
     is_found = not run.failure and bool(run.answers) and run.is_feasible
     score = comparison.score(run) if is_found else None
-    answer = run.answer if is_found and objective.parts == 1 else None
+    answer = run.answer if is_found and objective.n_objectives == 1 else None
     row = {
         "strategy": run.strategy,
         "run": run.run,
@@ -212,7 +212,7 @@ def run_row(comparison: Comparison, run: Run) -> dict[str, Any]:
     }
     benchmark = objective.benchmark
     final = (metric.name for metric in benchmark.metrics if metric.kind == "final")
-    if answer is None or any(map(benchmark.is_dear, final)):
+    if answer is None or any(map(benchmark.is_expensive, final)):
         return row
     finals = final_metrics(objective, answer.cell)
     return row | {f"final_{name}": value for name, value in finals.items()}

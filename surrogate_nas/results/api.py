@@ -504,7 +504,7 @@ def _bound(problem: Problem) -> Objective:
             raise AbsentError(f"{reason} {benchmark.more}") from error
         raise
     scores = objective.over_space()
-    if scores is None and objective.parts > 1:
+    if scores is None and objective.n_objectives > 1:
         raise UserError(
             "Several objectives take a table, whose exact front they are measured against."
         )

@@ -211,7 +211,7 @@ class Comparison(Fronted, StudyResult):
     @property
     def kind(self) -> Kind:
         """Whether it has one objective or several."""
-        return "front" if self.objective.parts > 1 else "comparison"
+        return "front" if self.objective.n_objectives > 1 else "comparison"
 
     @property
     def problem(self) -> str:
@@ -289,14 +289,14 @@ class Comparison(Fronted, StudyResult):
         """The best score of the space, of several objectives 0: nothing missed; None where it is
         undefined.
         """
-        if self.objective.parts > 1:
+        if self.objective.n_objectives > 1:
             return 0.0 if self.frame is not None and self.frame.exact else None
         return self.objective.optimum()
 
     @cached_property
     def rounding(self) -> float:
         """Up to which regret the optimum counts as found."""
-        if self.objective.parts > 1:
+        if self.objective.n_objectives > 1:
             return ROUNDING
         scores = self.objective.over_space()
         return 0.0 if scores is None else scores.rounding
@@ -320,7 +320,7 @@ class Comparison(Fronted, StudyResult):
     @cached_property
     def frame(self) -> Frame | None:
         """Of several objectives, what hypervolumes are taken in."""
-        if self.objective.parts == 1:
+        if self.objective.n_objectives == 1:
             return None
         return frame_of(self.objective, [t for run in self.runs for t in run.trials])
 
@@ -348,7 +348,11 @@ class Comparison(Fronted, StudyResult):
     def tells_overtuning(self) -> bool:
         """Whether what a run had picked before is known by other seeds, under one objective."""
         objective = self.objective
-        return objective.draws and objective.parts == 1 and not objective.trained_seeds
+        return (
+            objective.draws
+            and objective.n_objectives == 1
+            and not objective.trained_seeds
+        )
 
     def scores(self, strategy: str) -> Values:
         """What every finished run of a strategy that found a feasible cell achieved, shape
@@ -464,7 +468,7 @@ class Comparison(Fronted, StudyResult):
         answer = lost = None
         if run.trials and not run.failure:
             history = run.anytime(self.frame)
-            if self.objective.parts == 1 and run.answers:
+            if self.objective.n_objectives == 1 and run.answers:
                 answer = run.answer
             if self.tells_overtuning and answer is not None and answer.feasible:
                 lost = overtuned_by(history.score, self.rounding)
@@ -506,7 +510,7 @@ class Comparison(Fronted, StudyResult):
             "fingerprint": objective.fingerprint,
             "benchmark": objective.benchmark.name,
             "objective": objective.describe(),
-            "cost_unit": objective.benchmark.cost,
+            "cost_unit": objective.benchmark.cost_unit,
             "free": {
                 "hidden": bool(self.description.get("hidden")),
                 "terms": list(objective.free.terms),
@@ -564,7 +568,7 @@ class Comparison(Fronted, StudyResult):
 
     def _best_json(self, runs: Sequence[Run]) -> Row:
         none: Row = {"best": {"cell": None, "score": None, "final": {}}}
-        if self.objective.parts > 1:
+        if self.objective.n_objectives > 1:
             front = (trial for _, trial in front_of(runs))
             found = [{"cell": str(t.cell), "scores": list(t.scores)} for t in front]
             return none | {"front": found}
@@ -713,7 +717,7 @@ def shared_cells(comparison: Comparison) -> int:
 
 def best_in_words(comparison: Comparison) -> str:
     """Name the best cell of all runs, and who evaluated it."""
-    if comparison.objective.parts > 1:
+    if comparison.objective.n_objectives > 1:
         return f"Score of a run: {MISSED[0].lower()}{MISSED[1:]}, 0 where it found a whole front."
     best = best_cells(comparison, 1)[0]
     by = joined(list(best.found_by))

@@ -139,7 +139,7 @@ class ProblemResult:
         """
         if problem.seed_policy is None:
             problem = replace(problem, seed_policy=objective.seed_policy)
-        cost_unit = objective.benchmark.cost
+        cost_unit = objective.benchmark.cost_unit
         reference = reference_of(
             objective, problem.run_budget, [trace.score for trace in traces]
         )
@@ -151,9 +151,9 @@ class ProblemResult:
             problem=problem,
             objective=str(objective),
             loss=str(objective)
-            if objective.parts > 1
+            if objective.n_objectives > 1
             else " + ".join(term.name for term in objective.terms if term.is_loss),
-            weight=penalty if objective.parts == 1 else 0.0,
+            weight=penalty if objective.n_objectives == 1 else 0.0,
             space=objective.benchmark.space.name,
             fingerprint=objective.fingerprint,
             unit="cells" if problem.budget is not None else cost_unit,

@@ -342,7 +342,7 @@ def diagnose(objective: Objective) -> list[str] | None:
     """
     from pandas import DataFrame
 
-    scores = objective.over_space() if objective.parts == 1 else None
+    scores = objective.over_space() if objective.n_objectives == 1 else None
     if scores is None or not scores.feasible.any():
         return None
     columns = {"L": scores.loss, "R": scores.penalty, "score": scores.score}

@@ -419,7 +419,7 @@ def _wrong_with(part: _Part, run: Run) -> Iterator[str]:
         asked = run.confirmed.asked
         shape = run, asked.cells, asked.seeds
         again = confirm(
-            objective, *shape, against=asked.against, root=part.options.seed
+            objective, *shape, against=asked.against, seed=part.options.seed
         )
         if not _equal(run.confirmed.stored(), again.stored()):
             yield "its confirmed winner is not what fresh seeds give."
@@ -441,7 +441,7 @@ def _wrong_trials(part: _Part, run: Run) -> Iterator[str]:
     objective = part.objective
     if run.judged is not None and not objective.trained_seeds:
         yield "it is judged by further seeds, which nothing of its benchmark is trained with."
-    if run.scalarised and objective.parts == 1:
+    if run.scalarised and objective.n_objectives == 1:
         yield "it says that several objectives were joined, and it has one."
     for trial in run.trials:
         if trial.failure and objective.benchmark.has_columns:

@@ -100,7 +100,7 @@ class AskTell:
         drawn = first_cells(self._space, options.n_random, options.seed, run)
         self._first = read_beginning(objective, first).asked(drawn)
         entry = strategy_entry(strategy)
-        introduce(entry, objective.parts)
+        introduce(entry, objective.n_objectives)
         self._strategy = strategy_of(entry, objective, options, run)
         self._label, self._number = entry.label, run
 

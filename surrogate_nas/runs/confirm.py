@@ -106,7 +106,7 @@ def checked_shape(
             )
         return None
     shape = shape_of(given)
-    if objective.parts > 1:
+    if objective.n_objectives > 1:
         raise UserError("A winner is confirmed under one objective, not under several.")
     if objective.has_history:
         raise UserError(
@@ -126,7 +126,7 @@ def confirm(
     seeds: int = 5,
     *,
     against: CellLike | None = None,
-    root: int = 0,
+    seed: int = 0,
     callback: Callback | None = None,
     resources: Resources | None = None,
     store: Store | None = None,
@@ -171,7 +171,7 @@ def confirm(
         if stored is not None and stored.asked == request:
             return stored
     planned, best, passed, failures = _plan(
-        objective, run, cells, seeds, reference, root
+        objective, run, cells, seeds, reference, seed
     )
     jobs = [
         Job(cell, objective.questions(), seed)
@@ -201,7 +201,7 @@ def confirm(
         reference=confirmed(reference) if reference is not None and best else None,
         passed_over=passed,
         cost=cost,
-        cost_unit=objective.benchmark.cost,
+        cost_unit=objective.benchmark.cost_unit,
     )
     if store is not None:
         store.keep_confirmation(run, result)

@@ -75,7 +75,7 @@ class Ledger:
         self.cost = self.owed = 0.0
         self.draw = Draw(root, run)
         self._names = [str(question) for question in objective.questions()]
-        self._several = objective.parts > 1
+        self._several = objective.n_objectives > 1
         self._one_by_one = objective.benchmark.one_by_one
         self._one_curve = objective.benchmark.one_curve
         self._archive = (
@@ -370,7 +370,7 @@ machines.
 def check_run(run: Run, objective: Objective, path: Path) -> None:
     """Refuse a run that ended well and is not of its comparison's objective."""
     names = {str(question) for question in objective.questions()}
-    parts = objective.parts
+    parts = objective.n_objectives
     scores = 0 if parts == 1 else parts
     if run.failure or not run.trials:
         return

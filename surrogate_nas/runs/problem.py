@@ -29,6 +29,7 @@ from surrogate_nas.core.arguments import (
     checked,
     checked_as,
 )
+from surrogate_nas.core.deprecation import former
 from surrogate_nas.core.errors import UserError, unknown
 from surrogate_nas.files.whole import read_regular
 from surrogate_nas.objective import Expression, Objective
@@ -174,7 +175,7 @@ class Suite:
     Example:
         >>> import surrogate_nas as sn
         >>> starter = sn.read_suite("starter")
-        >>> mine = starter.only(["fashion"]).entered(["random", "evolution"], runs=3)
+        >>> mine = starter.select(["fashion"]).entered(["random", "evolution"], runs=3)
         >>> mine.labels, len(mine.problems)
         (['random', 'evolution'], 1)
     """
@@ -225,8 +226,8 @@ class Suite:
             entries = [replace(entry, runs=runs) for entry in entries]
         return replace(self, entries=entries)
 
-    def only(self, names: Sequence[str]) -> Suite:
-        """The same strategies on the problems of some names, or on all where there is none."""
+    def select(self, names: Sequence[str]) -> Suite:
+        """Return the suite with some problems by name; with all of them if `names` is empty."""
         known = {problem.name: problem for problem in self.problems}
         for name in names:
             if name not in known:
@@ -234,6 +235,8 @@ class Suite:
         return (
             replace(self, problems=[known[name] for name in names]) if names else self
         )
+
+    only = former("only", "select")
 
 
 SUITES = ("starter", "families", "standard")

@@ -569,7 +569,7 @@ class Run(Fronted):
                 "trial yet" if objective else "objective: read its folder, sn.read(…)"
             )
             raise UserError(f"The run has no {lacks}.")
-        frame = frame_of(objective, self.trials) if objective.parts > 1 else None
+        frame = frame_of(objective, self.trials) if objective.n_objectives > 1 else None
         cells = self.budget_cells or (None if self.budget_seconds else len(self.trials))
         budget = Budget(cells, self.budget_seconds)
         reference = reference_of(objective, budget, [self.anytime(frame).score])
@@ -642,6 +642,7 @@ class Run(Fronted):
             "feasible": trial.feasible,
             "epochs": trial.epochs,
             "cost": trial.cost,
+            "cost_unit": self.objective and self.objective.benchmark.cost_unit,
             "started": trial.started,
             "finished": trial.finished,
             **({"failure": trial.failure} if trial.failure else {}),

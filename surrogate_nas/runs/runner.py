@@ -119,7 +119,8 @@ class Experiment:
         if not self.entries:
             raise UserError("A comparison needs at least one strategy.")
         self._flags = {
-            entry.label: introduce(entry, objective.parts) for entry in self.entries
+            entry.label: introduce(entry, objective.n_objectives)
+            for entry in self.entries
         }
         if any(flags.needs_supernet for flags in self._flags.values()):
             supernet_context_of(objective)
@@ -155,7 +156,7 @@ class Experiment:
 
     def describe(self) -> dict[str, Any]:
         """The experiment as its store records it."""
-        engine = self.objective.benchmark.engine
+        engine = self.objective.benchmark.backend
         beginning = self.beginning.stored()
         given = {e.label: e.written for e in self.entries if e.label != e.written}
         return {
@@ -205,7 +206,7 @@ class Experiment:
         """
         objective, seconds = self.objective, self.budget.seconds
         space = objective.benchmark.space
-        if seconds is not None and objective.benchmark.cost == "queries":
+        if seconds is not None and objective.benchmark.cost_unit == "queries":
             raise UserError(
                 f"{self.name and f'{self.name}: '}{objective.benchmark.name} charges each"
                 f" evaluation one query, so it has no budget of {seconds:g} seconds: give the most"
@@ -299,11 +300,13 @@ class Experiment:
         read = dict.fromkeys(question.metric for question in self.objective.questions())
         finals = [m.name for m in benchmark.metrics if m.kind == "final"]
         late = [
-            *filter(benchmark.is_dear, (name for name in finals if name not in read))
+            *filter(
+                benchmark.is_expensive, (name for name in finals if name not in read)
+            )
         ]
         sentences = []
         if runs:
-            dear = [*filter(benchmark.is_dear, read)]
+            dear = [*filter(benchmark.is_expensive, read)]
             most = int(min(filter(None, (self.budget.cells, self.budget.seconds))))
             whole = f" in each run, {most * runs:,} in all" if runs > 1 else ""
             if dear:

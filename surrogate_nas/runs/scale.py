@@ -113,7 +113,7 @@ def frame_of(
         return None
     learned = [
         part in {term.part for term in objective.terms if term.is_loss}
-        for part in range(objective.parts)
+        for part in range(objective.n_objectives)
     ]
     first, third = np.quantile(points, (0.25, 0.75), axis=0)
     fence = np.where(
@@ -158,7 +158,7 @@ def noise_of(objective: Objective) -> Noise | None:
     """The noise of an objective on its table; None of several, with history, or where no cell has
     two seeds.
     """
-    scores = objective.over_space() if objective.parts == 1 else None
+    scores = objective.over_space() if objective.n_objectives == 1 else None
     seeds = None if scores is None else objective.single_seeds()
     if scores is None or seeds is None:
         return None
@@ -235,7 +235,7 @@ def reference_of(
     """Take the scale from the table, or where none tells from what every run had found at the
     checkpoints.
     """
-    scores = objective.over_space() if objective.parts == 1 else None
+    scores = objective.over_space() if objective.n_objectives == 1 else None
     if scores is None or not scores.feasible.any():
         return _from_runs(objective, curves)
     optimum = float(scores.score[scores.feasible].min())
@@ -264,7 +264,7 @@ def _from_runs(objective: Objective, curves: Sequence[Values]) -> Reference:
     )
     if not len(begins):
         return Reference(0.0, 1.0, np.empty(0), 1.0, exact=False)
-    optimum = 0.0 if objective.parts > 1 else float(ends.min())
+    optimum = 0.0 if objective.n_objectives > 1 else float(ends.min())
     start = float(begins.mean())
     end = float(ends[np.isfinite(ends)].mean())
     scale = next(span for span in (end - optimum, start - optimum, 1.0) if span > 0)
@@ -328,7 +328,7 @@ def recordable(objective: Objective, budget: Budget) -> dict[str, Any] | None:
         or (budget.cells or 0) > _MOST_POINTS
     ):
         return None
-    if objective.parts > 1:
+    if objective.n_objectives > 1:
         frame = frame_of(objective)
         if frame is None or len(frame.front) > _MOST_POINTS:
             return None

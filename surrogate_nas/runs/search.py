@@ -125,14 +125,14 @@ def strategy_of(
         "epochs": objective.fidelities,
         "readable": objective.readable,
         "qualities": objective.qualities,
-        "objectives": objective.parts,
+        "objectives": objective.n_objectives,
         "supernet_context": supernet_context,
         "problem": {**problem_of(objective), "budget": budget},
     }
     space = objective.benchmark.space
     limit = options.call_limit
     make = partial(sandboxed, entry, space, limit=limit, settings=settings, files=files)
-    return scalarised(make(seed=seed), make, objective.parts, seed)
+    return scalarised(make(seed=seed), make, objective.n_objectives, seed)
 
 
 def make_run(

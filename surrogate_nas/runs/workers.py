@@ -279,7 +279,7 @@ class Trainings:
         ended: Answer | Lost = answer(reply)
         if not isinstance(ended, Lost):
             return ended
-        used = 1.0 if self._benchmark.cost == "queries" else ended.seconds
+        used = 1.0 if self._benchmark.cost_unit == "queries" else ended.seconds
         if ended.cause == "lost":
             self.lost += 1
             self.lost_seconds += ended.seconds

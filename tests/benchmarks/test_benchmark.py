@@ -178,7 +178,7 @@ def test_the_mean_cost_at_twelve_epochs_is_the_published_convention(real, space)
 
 
 def test_analog_answers_cost_one_unit_each_and_carry_the_banner(analog, space):
-    assert analog.cost == "queries"
+    assert analog.cost_unit == "queries"
     assert (
         analog.measure(space[:9], [analog.question("analog_error")]).cost.tolist()
         == [1.0] * 9

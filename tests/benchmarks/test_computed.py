@@ -184,7 +184,7 @@ def scaled(cell):
 def test_another_process_knows_the_fingerprint():
     bench = sn.Computed(DEEP, {"valid_error": scaled}, cheap=())
     again = pickle.loads(pickle.dumps(bench))
-    assert again.fingerprint == bench.fingerprint and again.is_dear("valid_error")
+    assert again.fingerprint == bench.fingerprint and again.is_expensive("valid_error")
 
 
 @pytest.mark.parametrize("worst", [float("nan"), float("inf"), 1e13])

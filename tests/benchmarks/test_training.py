@@ -572,7 +572,7 @@ def test_penalties_are_functions_of_the_cell(trained):
         trial.values["params"] == 10 + sum(trial.cell.choices) for trial in run.trials
     )
     assert "params" in objective.free.terms
-    assert not bench.is_dear("params")
+    assert not bench.is_expensive("params")
     with pytest.raises(
         sn.UserError, match="params of mine fails for net.*ZeroDivisionError"
     ):

@@ -52,6 +52,18 @@ def told_loop():
             r"AskTell\.best is now incumbent",
         ),
         (
+            lambda: sn.Objective("digital_error, params", NAME).parts,
+            2,
+            r"Objective\.parts is now n_objectives",
+        ),
+        (lambda: sn.load(NAME).cost, "queries", r"Benchmark\.cost is now cost_unit"),
+        (lambda: sn.load(NAME).engine, "", r"Benchmark\.engine is now backend"),
+        (
+            lambda: len(sn.read_suite("starter").only(["fashion"]).problems),
+            1,
+            r"Suite\.only is now select",
+        ),
+        (
             lambda: sn.load("fashion").query(CELL, "valid_error").seed,
             "mean",
             r"Answer\.seed is now training_seed",

@@ -144,7 +144,7 @@ def test_a_killed_suite_goes_on_where_it_was(tmp_path):
 def test_a_strategy_that_fails_is_told_and_counted_and_ranks_last(tiny):
     suite = (
         read_suite(str(tiny))
-        .only(["plain"])
+        .select(["plain"])
         .entered(["random", f"{BROKEN}:RaisesWhenAsked"])
     )
     result = run_suite(suite)

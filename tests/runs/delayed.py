@@ -81,7 +81,7 @@ class Delayed(Benchmark):
             "space",
             "metrics",
             "network",
-            "cost",
+            "cost_unit",
             "charge",
             "objective",
             "banner",

@@ -139,7 +139,7 @@ def test_it_ranks_behind_all_that_is_feasible():
         scores = objective.over_space()
         failed = Ledger(objective).failed(SPACE[0], REASON, 0.0)
         assert scores is not None and failed.score > scores.score[scores.feasible].max()
-        if objective.parts > 1:
+        if objective.n_objectives > 1:
             assert all(
                 failed.scores[part] > scores.vector[:, part].max() for part in range(2)
             )

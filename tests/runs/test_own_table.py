@@ -244,7 +244,7 @@ def test_a_space_of_one_s_own_is_found_again_in_another_process(snas, here):
 def test_functions_of_a_cell_make_a_table_that_counts_queries(snas):
     assert snas("table", "mine.py:CALLED", "--out", "called.h5").code == 0
     table = sn.load("called.h5")
-    assert table.query(CELL, "valid_error") == 7.0 and table.cost == "queries"
+    assert table.query(CELL, "valid_error") == 7.0 and table.cost_unit == "queries"
 
 
 @pytest.mark.parametrize(
@@ -284,7 +284,7 @@ def test_a_task_is_trained_once_for_each_functional_class(snas):
         assert table.query(cell, name, training_seed=1) == live.query(
             cell, name, training_seed=1
         )
-    assert table.cost == "seconds" and table.query(cell, "train_seconds").value > 0
+    assert table.cost_unit == "seconds" and table.query(cell, "train_seconds").value > 0
     assert table.query(cell, "valid_loss").n_seeds == 2
     assert snas("search", table.name, "--budget", 5).code == 0
 

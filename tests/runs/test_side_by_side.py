@@ -197,7 +197,7 @@ def test_a_failed_training_is_infeasible_with_its_reason(
 @pytest.mark.usefixtures("patient")
 def test_what_ended_by_its_own_fault_costs_a_query_where_these_are_counted(tmp_path):
     bench = Delayed(TABLE, folder=tmp_path, trouble={first(): "hangs"}, silence=0.3)
-    bench.cost = "queries"
+    bench.cost_unit = "queries"
     assert failed_of(search(bench, **BUSY)).cost == 2.0
 
 

@@ -453,7 +453,7 @@ def test_what_multiplies_matrices_is_the_same_where_the_message_is_followed():
     )
     code += (
         "from surrogate_nas.benchmarks.live import"
-        " LiveBenchmark\nprint(LiveBenchmark('generation').engine)\n"
+        " LiveBenchmark\nprint(LiveBenchmark('generation').backend)\n"
     )
     one, other = (fresh(code, name, **LESSER) for name in ("", "haswell"))
     assert "valid_frechet" in one.stdout and one.stdout == other.stdout, other.stderr
@@ -676,7 +676,7 @@ def test_engines_of_other_arithmetic_have_other_names_and_refuse_each_others_wor
         "import pickle\n"
         "from surrogate_nas.benchmarks.live import LiveBenchmark\n"
         "bench = LiveBenchmark('digits')\n"
-        "print(bench.engine, bench.fingerprint, pickle.dumps(bench).hex(), sep='\\n')\n"
+        "print(bench.backend, bench.fingerprint, pickle.dumps(bench).hex(), sep='\\n')\n"
     )
     usual, lesser = (
         fresh(code, NPY_DISABLE_CPU_FEATURES=lacks).stdout.splitlines()
@@ -696,8 +696,8 @@ def test_engines_of_other_arithmetic_have_other_names_and_refuse_each_others_wor
 
 
 def test_a_task_whose_trainer_multiplies_matrices_names_them():
-    assert LiveBenchmark("digits").engine == machine.engine_named(nb201())
-    assert LiveBenchmark("generation").engine.endswith(f", BLAS {machine.matrices()}")
+    assert LiveBenchmark("digits").backend == machine.engine_named(nb201())
+    assert LiveBenchmark("generation").backend.endswith(f", BLAS {machine.matrices()}")
 
 
 def test_shipped_tables_were_made_by_engines_that_sum_in_this_order():

@@ -290,7 +290,7 @@ def _seconds(bench: Benchmark, metric: Metric, epochs: int | None) -> float | No
     The mean over cells.
     """
     metrics = {m.name: m for m in bench.metrics}
-    if bench.cost != "seconds" or "train_seconds" not in metrics:
+    if bench.cost_unit != "seconds" or "train_seconds" not in metrics:
         return None
     if epochs not in metrics["train_seconds"].epochs:
         return None

@@ -215,7 +215,7 @@ class ProblemData:
         feasible = np.where(selection.scores.feasible, selection.scores.score, np.inf)
         known = (
             self._scores is not None
-            and objective.parts == 1
+            and objective.n_objectives == 1
             and np.isfinite(feasible).any()
         )
         n_runs = sum(map(len, self._runs.values()))
@@ -225,7 +225,7 @@ class ProblemData:
             "banner": " ".join(filter(None, (objective.warning, benchmark.banner))),
             "objective": str(objective),
             "fingerprint": objective.fingerprint,
-            "unit": benchmark.cost,
+            "unit": benchmark.cost_unit,
             "axes": self._axes(),
             "table": self._scores is not None,
             "cells": None if self._scores is None else len(self._scores.loss),
@@ -243,7 +243,7 @@ class ProblemData:
             return None
         cells = listed(space)
         n = len(scores.loss)
-        if self.objective.parts > 1:
+        if self.objective.n_objectives > 1:
             best = _front_among(self.objective, scores)
         else:
             feasible = np.where(scores.feasible, scores.score, np.inf)
@@ -257,13 +257,13 @@ class ProblemData:
             "best": int(len(best)),
             "of": n,
             "surveyed": int(len(some)),
-            "front": self.objective.parts > 1,
+            "front": self.objective.n_objectives > 1,
             "among_best": _counted(space, cells, best),
             "among_all": _counted(space, cells, some),
         }
 
     def _axes(self) -> list[str | None]:
-        if self.objective.parts > 1:
+        if self.objective.n_objectives > 1:
             return [_OBJECTIVE.format(1), _OBJECTIVE.format(2)]
         asked = self.objective.questions()
         limited = (
@@ -285,14 +285,14 @@ class ProblemData:
         objective = self.objective
         scores = selection.scores
         losses = [term for term in objective.terms if term.is_loss]
-        if objective.parts > 1:
+        if objective.n_objectives > 1:
             columns = [
                 (
                     _OBJECTIVE.format(part + 1),
                     *self._objective_label(part),
                     scores.vector[:, part],
                 )
-                for part in range(objective.parts)
+                for part in range(objective.n_objectives)
             ]
         else:
             loss = " + ".join(_weighted(term.weight, term.name) for term in losses)
@@ -300,7 +300,7 @@ class ProblemData:
             columns = [
                 (_LOSS, loss, units.pop() if len(units) == 1 else "", scores.loss)
             ]
-        if objective.parts == 1 and self._has_penalty:
+        if objective.n_objectives == 1 and self._has_penalty:
             rest = [
                 _weighted(term.weight, term.name)
                 for term in objective.terms
@@ -514,7 +514,7 @@ def _front_among(objective: Objective, scores: Scores) -> Indices:
     feasible = np.flatnonzero(scores.feasible)
     plane = (
         scores.vector
-        if objective.parts > 1
+        if objective.n_objectives > 1
         else np.column_stack([scores.penalty, scores.loss])
     )
     return feasible[undominated(plane[feasible])] if len(feasible) else feasible

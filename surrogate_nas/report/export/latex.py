@@ -105,7 +105,7 @@ def _summary(result: StudyResult, comparison: Comparison) -> str:
         regret = escaped(fixed(entry["regret"]["mean"], decimals))
         rows.append([escaped(name), runs, mean, *spread, regret])
     score = r"Score: $L + \lambda R$, lower is better."
-    if comparison.objective.parts > 1:
+    if comparison.objective.n_objectives > 1:
         score = "Score: the share of the front's hypervolume that is missed."
     caption = f"{_what_was_compared(comparison)} {score} {_MARKS}"
     return _whole((result.name, comparison.problem, "summary"), caption, heads, rows)
@@ -179,7 +179,7 @@ def _regret(result: StudyResult) -> str:
 def _what_was_compared(comparison: Comparison) -> str:
     description = comparison.description
     benchmark = comparison.objective.benchmark
-    spent = budget_in_words(description["budget"], benchmark.cost)
+    spent = budget_in_words(description["budget"], benchmark.cost_unit)
     runs = plural(description["runs"], "run")
     text = f"{comparison.objective} on {benchmark.name}, {spent} a run, {runs}."
     return escaped(text.replace("<=", "≤").replace(">=", "≥"))

@@ -163,7 +163,7 @@ def _add_run(
         "budget_seconds": description["budget"]["seconds"],
         "seed": description["seed"],
         "first_cells": description["first_cells"],
-        "cost_unit": objective.benchmark.cost,
+        "cost_unit": objective.benchmark.cost_unit,
         "found_cell": result["cell"],
     }
     params = [

@@ -119,9 +119,11 @@ def _add_study(storage: Any, comparison: Comparison, run: Run) -> None:
     if comparison.problem:
         name = f"{comparison.problem} / {name}"
     study = optuna.create_study(
-        storage=storage, study_name=name, directions=["minimize"] * objective.parts
+        storage=storage,
+        study_name=name,
+        directions=["minimize"] * objective.n_objectives,
     )
-    names = [objective.part_text(number) for number in range(objective.parts)]
+    names = [objective.part_text(number) for number in range(objective.n_objectives)]
     if len(set(names)) < len(names):  # Optuna wants them to be different
         names = [f"{number}: {name}" for number, name in enumerate(names)]
     study.set_metric_names(names)
@@ -133,7 +135,7 @@ def _add_study(storage: Any, comparison: Comparison, run: Run) -> None:
         "seed": description["seed"],
         "first_cells": description["first_cells"],
         "fingerprint": objective.fingerprint,
-        "unit of times": objective.benchmark.cost,
+        "unit of times": objective.benchmark.cost_unit,
         "optimum": comparison.optimum,
         "provenance": description["provenance"],
         **run_row(comparison, run),
@@ -170,7 +172,7 @@ def _frozen(
     else:
         values = _natural_scores(objective, trial)
     curve = {}
-    if trial.epochs is not None and objective.parts == 1 and not trial.failure:
+    if trial.epochs is not None and objective.n_objectives == 1 and not trial.failure:
         curve[trial.epochs] = trial.score
     options = (
         zip(distributions.items(), trial.cell.choices, strict=True)
@@ -196,11 +198,11 @@ def _natural_scores(objective: Objective, trial: Trial) -> list[float]:
     """Each objective's score as if there were no limits: an infeasible cell is not put behind the
     feasible ones.
     """
-    if objective.parts == 1:
+    if objective.n_objectives == 1:
         return [trial.loss + trial.penalty]
     if trial.feasible:
         return list(trial.scores)
-    scores = [0.0] * objective.parts
+    scores = [0.0] * objective.n_objectives
     for term in objective.terms:
         scores[term.part] += term.score(trial.values[term.name])
     return scores

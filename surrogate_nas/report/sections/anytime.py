@@ -69,7 +69,10 @@ def test(study: Study) -> Section | None:
 @section(64, "comparison", "front")
 def over_time(study: Study) -> Section | None:
     """Both over the simulated clock."""
-    if not study.histories or study.comparison.objective.benchmark.cost == "queries":
+    if (
+        not study.histories
+        or study.comparison.objective.benchmark.cost_unit == "queries"
+    ):
         return None
     makers = (
         (score_curves,) if study.result.kind == "front" else (score_curves, test_curves)
@@ -90,7 +93,7 @@ def score_curves(study: Study, over: _Clock = "cells") -> Picture:
     noise = None if comparison.noise is None else comparison.noise.mean_of_seeds
     what, rule = "Mean regret of the best cell so far; square-root scale", ""
     panel = Panel("", "regret", True, noise=noise)
-    if comparison.objective.parts > 1:
+    if comparison.objective.n_objectives > 1:
         what, panel = f"{MISSED}; square-root scale", Panel("", "missed", True)
     elif optimum is None:
         what, panel = "Mean score of the best cell so far", Panel("", "score", False)
@@ -110,7 +113,7 @@ def test_curves(study: Study, over: _Clock = "cells") -> Picture | str:
         return f"{benchmark.name} has no final (test) metric that was hidden from the searches."
     question = questions[0]
     metric = benchmark.metric(questions[0].metric)
-    if benchmark.is_dear(metric.name):
+    if benchmark.is_expensive(metric.name):
         return (
             f"No curve of {question}: your function computes it, and only the best cells are"
             " evaluated with it."

@@ -72,7 +72,7 @@ def card(study: Study, best: FoundCell) -> Card:
     if sketch := comparison.objective.benchmark.space.sketch(trial.cell):
         caption = f"Graph of the cell {trial.cell}."
         graph = Picture(f"cell-{best.rank}", caption, lambda _width: sketch)
-    optimum = comparison.optimum if comparison.objective.parts == 1 else None
+    optimum = comparison.optimum if comparison.objective.n_objectives == 1 else None
     scores: _Pairs = [("L", fixed(trial.loss, 5)), ("λR", fixed(trial.penalty, 5))]
     marks = [] if trial.feasible else ["infeasible"]
     if optimum is not None:
@@ -104,7 +104,7 @@ def _metrics(comparison: Comparison, trial: Trial) -> _Pairs:
     values = dict(trial.values)
     known = {metric.name for metric in benchmark.metrics} - values.keys()
     for name in _ALWAYS:
-        if name in known and not benchmark.is_dear(name):
+        if name in known and not benchmark.is_expensive(name):
             values[name] = _value(comparison, benchmark.question(name), trial)
     units = {name: benchmark.metric(name.partition("[")[0]).unit for name in values}
     return [(name, natural(value, units[name])) for name, value in values.items()]

@@ -345,7 +345,7 @@ def provenance_rows(comparison: Comparison) -> list[tuple[str, str]]:
         ("root seed", str(description["seed"])),
         ("runs", str(description["runs"])),
         ("budget, evaluations", cells),
-        (f"budget, {benchmark.cost}", seconds),
+        (f"budget, {benchmark.cost_unit}", seconds),
     ]
     rows += [(f"strategy {k}", v) for k, v in description.get(LABELS, {}).items()]
     for key, head in (("sources", "source of {}"), ("files", "files that {} read")):

@@ -155,7 +155,7 @@ def nearness(study: Study) -> Section | None:
     plane = plane_of(study)
     if plane is None:
         return None
-    two = study.comparison.objective.parts == 2
+    two = study.comparison.objective.n_objectives == 2
     which = "the front of all runs" if plane.points is None else "the exact front"
     lies = "lies" if plane.beyond == 1 else "lie"
     sentences = (

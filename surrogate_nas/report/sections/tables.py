@@ -63,7 +63,7 @@ def summary_table(comparison: Comparison, styles: dict[str, Style]) -> Table:
     decimals = decimals_for(
         [value for name in names for value in comparison.scores(name)]
     )
-    queries = comparison.objective.benchmark.cost == "queries"
+    queries = comparison.objective.benchmark.cost_unit == "queries"
     heads = [
         "strategy",
         "runs",
@@ -141,7 +141,7 @@ def _costs(comparison: Comparison, name: str) -> list[Content]:
 def summary_notes(comparison: Comparison) -> list[str]:
     """What a reader of the summary table must know."""
     objective, optimum = comparison.objective, comparison.optimum
-    several = objective.parts > 1
+    several = objective.n_objectives > 1
     runs = [run for name in comparison.strategies for run in comparison.runs_of(name)]
     infeasible = sum(not run.is_feasible for run in runs)
     score = (
@@ -189,7 +189,7 @@ def summary_notes(comparison: Comparison) -> list[str]:
         (objective.draws, _OPTIMISM_NOTE),
         (comparison.tells_overtuning, _OVERTUNING_NOTE),
         (
-            objective.benchmark.cost == "queries",
+            objective.benchmark.cost_unit == "queries",
             "The benchmark holds no training times: a query costs one unit.",
         ),
     )
