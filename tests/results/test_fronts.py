@@ -20,6 +20,7 @@ from surrogate_nas.space.trial import Trial
 from surrogate_nas.strategies.bo import strategy as ehvi
 from surrogate_nas.strategies.nsga2 import NSGA2, crowding, survivors
 from surrogate_nas.surrogates.gaussian import Posterior
+from tests import examples_sampled
 
 REFERENCE = np.array([1.1, 1.0, 0.9])
 POINTS = np.array(
@@ -362,12 +363,12 @@ def test_a_path_takes_numbers_and_a_table(snas):
     refused = snas("lambda-path fashion --lambdas 0,x")
     assert refused.code == 2
     assert refused.err.strip().splitlines()[-1] == "snas: A λ is a number, not 0,x."
-    live = sn.Computed(
-        Even(),
-        {"valid_error": lambda cell: 1.0 + cell.choices[0], "cost": lambda _: 1.0},
-        cheap=True,
-    )
     with pytest.raises(UserError, match="a table"):
         lambda_path(
-            live, ["random"], "valid_error + cost", lambdas=[0.1], runs=1, budget=5
+            examples_sampled.BENCH,
+            ["random"],
+            "valid_error + latency@mine",
+            lambdas=[0.1],
+            runs=1,
+            budget=5,
         )
