@@ -649,10 +649,10 @@ class Run(Fronted):
             **trial.values,
         }
         taken = {*row, *_NOT_IN_ALL, *self._measured}
-        options = trial.options if with_options else {}
         return row | {
             f"option_{name}" if name in taken else name: option
-            for name, option in options.items()
+            for name, option in trial.options.items()
+            if with_options
         }
 
     @cached_property

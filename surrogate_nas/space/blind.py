@@ -126,8 +126,9 @@ class BlindSpace(ChoiceSpace):
         return self.hide(self.base.mutate(self.reveal(cell), rng))
 
     def _matrix(self) -> Choices:
-        order = np.random.default_rng(self.seed)
-        return self._hidden(order.permutation(self.base.choices))
+        return self._hidden(
+            np.random.default_rng(self.seed).permutation(self.base.choices)
+        )
 
     def _near(self, cell: Cell) -> list[Cell]:
         return list(map(self.hide, self.base.neighbours(self.reveal(cell))))

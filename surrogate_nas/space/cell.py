@@ -126,10 +126,10 @@ def choices_of(cells: Sequence[Cell]) -> Choices:
         array([[3, 3, 3, 0, 0, 0],
                [3, 3, 4, 0, 3, 4]], dtype=int8)
     """
-    whole = getattr(cells, "choices", None)
-    if whole is None:
-        whole = np.array([cell.choices for cell in cells], dtype=np.int8)
-    return np.asarray(whole)
+    whole: Choices | None = getattr(cells, "choices", None)
+    if whole is not None:
+        return whole
+    return np.array([cell.choices for cell in cells], dtype=np.int8)
 
 
 def cell_text(given: object) -> str:

@@ -45,10 +45,11 @@ def is_scale(names: Sequence[str]) -> bool:
 
 
 def own_option(given: Any) -> Any:
-    """The option of a space that a user means: no scalar of NumPy, and no list but a tuple."""
+    """The option of a space that a user means: nothing of NumPy, and no list but a tuple."""
+    if isinstance(given, np.ndarray):
+        given = given.tolist()
     if isinstance(given, np.generic):
-        is_float = isinstance(given, np.floating)
-        return float(str(given)) if is_float else given.item()
+        return float(str(given)) if isinstance(given, np.floating) else given.item()
     return tuple(map(own_option, given)) if isinstance(given, list | tuple) else given
 
 
@@ -65,9 +66,8 @@ def option_value(text: str) -> Any:
         >>> list(map(option_value, ("16", "1e-8", "True", "None", "relu", "3-3")))
         [16, 1e-08, True, None, 'relu', '3-3']
     """
-    if not _NUMBER.fullmatch(text):
-        return _WORDS.get(text, text)
-    return int(text) if text.lstrip("-").isdigit() else float(text)
+    number = int if text.lstrip("-").isdigit() else float
+    return number(text) if _NUMBER.fullmatch(text) else _WORDS.get(text, text)
 
 
 class LazyCells(Sequence[Cell]):
@@ -288,16 +288,14 @@ class ChoiceSpace(Enumerable):
         if type(self) is not ChoiceSpace:
             return self.name
         options = dict(zip(self.positions, map(list, self.texts), strict=True))
-        content: dict[str, Any] = {
-            "name": self.name,
-            "listed": self.is_listed,
-            "options": options,
+        constrained = {
+            "allowed": None if self._allowed is None else self._allowed.tolist(),
+            "allows": self._allows and digest_of_function(self._allows, self),
         }
-        if self._allowed is not None:
-            content["allowed"] = self._allowed.tolist()
-        if self._allows is not None:
-            content["allows"] = digest_of_function(self._allows, self)
-        return json.dumps(content)
+        return json.dumps(
+            {"name": self.name, "listed": self.is_listed, "options": options}
+            | {key: value for key, value in constrained.items() if value}
+        )
 
     def allows(self, choices: tuple[int, ...]) -> bool:
         """Whether a combination is a cell; a class that lists all that it allows says it here."""
@@ -396,7 +394,7 @@ class ChoiceSpace(Enumerable):
         return match.groups()
 
     def _number(self, position: str, option: Any, options: Sequence[Any]) -> int:
-        with suppress(ValueError):
+        if option in options:
             choice = options.index(option)
             if isinstance(option, bool) == isinstance(options[choice], bool):
                 return choice
@@ -411,7 +409,8 @@ class ChoiceSpace(Enumerable):
         Args:
             given: A cell, its string, a mapping of positions to options, or one option index per
                 position.
-            options: The option of every position, instead.
+            options: The option of every position, instead; with a cell or a mapping the options
+                that differ from it.
 
         Raises:
             UserError: It names no cell of this space.
@@ -426,7 +425,18 @@ class ChoiceSpace(Enumerable):
         if isinstance(given, Cell | str) and not options:
             return super().cell(given)
         if isinstance(given, Mapping) or (options and given is None):
-            return self._chosen({**(given or {}), **options})
+            options = {**(given or {}), **options}
+            for position in options.keys() - self._by_position.keys():
+                raise unknown(f"position of {self.name}", position, self.positions)
+            if absent := [name for name in self.positions if name not in options]:
+                raise UserError(
+                    f"A cell of the space {self.name} also has {', '.join(absent)}:"
+                    f" {absent[0]} is one of {self._by_position[absent[0]][1]!r:.200}."
+                )
+            given = [
+                self._number(position, own_option(options[position]), known)
+                for position, (_, known) in self._by_position.items()
+            ]
         try:
             choices = [int(choice) for choice in given]
         except (TypeError, ValueError) as error:
@@ -434,21 +444,6 @@ class ChoiceSpace(Enumerable):
                 f"A cell of {self.name} is a Cell, a string or indices, not {given!r:.60}."
             ) from error
         return self.at(choices)
-
-    def _chosen(self, options: Mapping[str, Any]) -> Cell:
-        for position in options.keys() - self._by_position.keys():
-            raise unknown(f"position of {self.name}", position, self.positions)
-        if absent := [name for name in self.positions if name not in options]:
-            raise UserError(
-                f"A cell of the space {self.name} also has {', '.join(absent)}:"
-                f" {absent[0]} is one of {self._by_position[absent[0]][1]!r:.200}."
-            )
-        return self.at(
-            [
-                self._number(position, own_option(options[position]), known)
-                for position, (_, known) in self._by_position.items()
-            ]
-        )
 
     def at(self, choices: Sequence[int]) -> Cell:
         """The cell of some choices, one option index per position.

@@ -62,7 +62,9 @@ def test_arrays_and_frames_take_a_cell_as_one_object():
 
 
 def test_a_cell_is_named_by_its_options():
-    given = {**TYPED, "n": np.int64(3), "kernel": [5, 5], "width": 64.0}
+    given = {**TYPED, "n": np.int64(3), "kernel": np.array([5, 5])}
+    given["width"] = 64.0
+    assert SPACE.cell(CELL, width=16).options == {**TYPED, "width": 16}
     assert SPACE.cell(**TYPED) == SPACE.cell(TYPED) == SPACE.cell(given) == CELL
 
 
@@ -72,7 +74,7 @@ def test_a_cell_is_named_by_its_options():
         ({"width": "64"}, "width of the space net is 16, 64, not '64'."),
         ({"bias": 1}, "bias of the space net is True, False, not 1."),
         ({"norm": "layer"}, "norm of the space net is None, batch, not 'layer'."),
-        ({"width": np.ones(2)}, "width of the space net is 16, 64, not"),
+        ({"width": np.ones(2)}, "width of the space net is 16, 64, not (1.0, 1.0)"),
         ({"depth": 2}, "Unknown position of net 'depth'."),
         ({"width": ...}, "also has width: width is one of (16, 64)."),
     ],
