@@ -42,8 +42,8 @@ def read(
         or `LambdaPath`.
 
     Raises:
-        UserError: There is no such folder, it holds no study, no finished run yet, or damaged ones;
-            or its benchmark cannot be opened or contradicts a score.
+        UserError: The folder does not exist, or holds no results, no finished run yet, or a damaged
+            one. Or the benchmark cannot be opened, or contradicts a score.
 
     Example:
         >>> import surrogate_nas as sn
@@ -94,7 +94,11 @@ def results_of(
     folder = Path(source)
     if (folder / PLAN).is_file() or (folder / PROBLEMS).is_dir():
         return stored_suite(folder, against=against, benchmark=benchmark, verify=verify)
-    if steps_in(folder) and not against:
+    if steps_in(folder) and against:
+        raise UserError(
+            f"{folder} is a path over λ, to which no other folder can be added."
+        )
+    if steps_in(folder):
         return read_lambda_path(folder, benchmark=benchmark)
     if not (folder / "experiment.json").is_file():
         state = "is a file" if folder.exists() else "does not exist"

@@ -221,6 +221,8 @@ def test_a_folder_is_read_as_what_made_it(tmp_path, drawn, suite, path):
     assert again["path"].summary_frame().equals(path.summary_frame())
     both = sn.read(at["search"], against=[at["search"]])
     assert both == run, "the same folder twice is one"
+    with pytest.raises(sn.UserError, match="no other folder can be added"):
+        sn.read(at["path"], against=[at["compare"]])
     for name, said in (
         ("nowhere", "does not exist"), (".", "holds no results"), ("file", "is a file"),
     ):  # fmt: skip
