@@ -20,6 +20,7 @@ from surrogate_nas.objective import macs as macs
 from surrogate_nas.objective import metric as metric
 from surrogate_nas.objective import params as params
 from surrogate_nas.report import write_report as write_report
+from surrogate_nas.report.live import serve as serve
 from surrogate_nas.results.api import compare as compare
 from surrogate_nas.results.api import run_suite as run_suite
 from surrogate_nas.results.api import search as search

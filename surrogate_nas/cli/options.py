@@ -19,8 +19,7 @@ from surrogate_nas.objective import Objective
 from surrogate_nas.report.reading import kind_of
 from surrogate_nas.runs.options import ObjectiveOptions, Options, Resources
 from surrogate_nas.runs.problem import bind
-from surrogate_nas.space import ChoiceSpace, Space
-from surrogate_nas.strategies import BLIND, controls_of, known, strategy_entry
+from surrogate_nas.strategies import known
 
 Command = TypeVar("Command", bound=Callable[..., None])
 Number = TypeVar("Number", int, float)
@@ -36,6 +35,22 @@ BenchmarkArgument = Annotated[
 CellsArgument = Annotated[
     list[str],
     "Cells as the field prints them, their indices, or published names.",
+]
+FirstOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="CELL|FILE",
+        help=(
+            "A cell to ask for first, or a file with one a line; the option again for more."
+        ),
+    ),
+]
+RandomOption = Annotated[
+    int | None,
+    (
+        "How many random cells come next; if left out 10, none on a training of your own, or as a"
+        " suite says."
+    ),
 ]
 StrategiesOption = Annotated[
     list[str] | None,
@@ -89,13 +104,6 @@ class _Shared(Struct, kw_only=True):
         None
     )
     run: Annotated[int, "The number of the run, as in a comparison."] = 0
-    n_random: Annotated[
-        int | None,
-        (
-            "How many random cells come next; if left out 10, none on a training of your own, or as"
-            " a suite says."
-        ),
-    ] = None
 
 
 # without the ranges, which typer would print; `check_struct` checks them
@@ -186,41 +194,6 @@ def names(given: Iterable[str] | None) -> list[str]:
     if parts and not chosen:
         raise UserError(f"There is no name in {','.join(parts)!r:.40}.")
     return chosen
-
-
-def entering(
-    given: Iterable[str] | None, usual: Iterable[str], blind: bool
-) -> list[str]:
-    """The strategies of an option, or the usual ones; with `blind` each beside itself blinded."""
-    chosen = names(given) or list(usual)
-    if not blind:
-        return chosen
-    plain = dict.fromkeys(name.removeprefix(BLIND) for name in chosen)
-    return [entered for name in plain for entered in (name, BLIND + name)]
-
-
-def with_controls(chosen: Sequence[str], space: Space) -> list[str]:
-    """Strategies, and what each program outside among them is held against; where a space has no
-    names to hide, that control is left out.
-    """
-    outside = [
-        controls
-        for name in chosen
-        if len(controls := controls_of(strategy_entry(name).label)) > 1
-    ]
-    if not outside:
-        raise UserError(
-            "--controls adds controls to programs outside; name one with --strategies, as in"
-            " external(command='python propose.py')."
-        )
-    added = [control for controls in outside for control in controls]
-    if not isinstance(space, ChoiceSpace):
-        added = [control for control in added if not control.startswith(BLIND)]
-    labels = {strategy_entry(name).label for name in chosen}
-    return [
-        *chosen,
-        *(control for control in dict.fromkeys(added) if control not in labels),
-    ]
 
 
 def numbers(given: str, what: str, kind: Callable[[str], Number]) -> list[Number]:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any, BinaryIO
 from surrogate_nas.cli.options import (
     OF_AN_OBJECTIVE,
     BenchmarkArgument,
+    RandomOption,
     WithOption,
     bound_objective,
     results_folder,
@@ -135,11 +136,12 @@ def mcp_server(play: Play) -> MCPServer:
 
 
 @taking(
-    "objective subject_to budget budget_seconds budget_tokens target run seed n_random",
+    "objective subject_to budget budget_seconds budget_tokens target run seed",
     f"{OF_AN_OBJECTIVE} hidden threads memory",
 )
 def play(
     bench: BenchmarkArgument,
+    n_random: RandomOption = None,
     name: Annotated[str, "What results call the player."] = "play",
     blind: Annotated[bool, "Show operations and metrics under drawn names."] = False,
     mcp: Annotated[
@@ -187,6 +189,7 @@ def play(
             name=name,
             blind=blind,
             folder=folder,
+            n_random=n_random,
             resources=Resources.out_of(options),
             **options,
         ) as played,

@@ -12,6 +12,8 @@ from surrogate_nas.cli.options import (
     OF_AN_OBJECTIVE,
     RESOURCES,
     BenchmarkArgument,
+    FirstOption,
+    RandomOption,
     WithOption,
     bound_objective,
     taking,
@@ -41,7 +43,7 @@ from surrogate_nas.strategies import known as known_strategies
 
 
 @taking(
-    "objective subject_to budget budget_seconds budget_tokens target run seed n_random",
+    "objective subject_to budget budget_seconds budget_tokens target run seed",
     f"{OF_AN_OBJECTIVE} hidden {RESOURCES.removeprefix('workers ')}",
 )
 def search(
@@ -64,15 +66,8 @@ def search(
             autocompletion=known_strategies,
         ),
     ] = None,
-    first: Annotated[
-        list[str] | None,
-        Option(
-            metavar="CELL|FILE",
-            help=(
-                "A cell to ask for first, or a file with one a line; the option again for more."
-            ),
-        ),
-    ] = None,
+    first: FirstOption = None,
+    n_random: RandomOption = None,
     known: Annotated[
         Path | None,
         "A CSV file of what was trained before: cell, metrics, epochs; not charged.",
@@ -126,6 +121,7 @@ def search(
             strategy,
             bound,
             first=first or (),
+            n_random=n_random,
             known=known,
             folder=out,
             confirm=confirm,

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
 
@@ -26,36 +24,10 @@ from surrogate_nas.report.export import EXPORTS
 from surrogate_nas.results import archive
 from surrogate_nas.results.verification import verify as verify_file
 
-_PORT = 8765
 ServeOption = Annotated[
     bool,
     "Show it in a browser while it runs; the address is printed.",
 ]
-
-
-@contextmanager
-def shown(folder: Path, wanted: bool) -> Iterator[None]:
-    """Serve a folder while a command fills it, and print the address; if the usual port is in use,
-    a free one is taken.
-    """
-    if not wanted:
-        yield
-        return
-    from surrogate_nas.report.live import Server
-
-    folder.mkdir(parents=True, exist_ok=True)
-    try:
-        server = Server(folder, _PORT)
-    except UserError:
-        server = Server(folder, 0)
-    with server:
-        thread = server.in_background()
-        note(f"Watch it grow: {server.address}")
-        try:
-            yield
-        finally:
-            server.shutdown()
-            thread.join()
 
 
 def serve(
@@ -63,7 +35,7 @@ def serve(
         Path,
         "A comparison, a suite, or a folder of them, also unfinished.",
     ],
-    port: Annotated[int, "The port on this machine; 0 for a free one."] = _PORT,
+    port: Annotated[int, "The port on this machine; 0 for a free one."] = 8765,
     json: JsonOption = False,
 ) -> None:
     """Show comparisons and suites while they run, in a browser.

@@ -4,7 +4,7 @@ study, and that report stored results again.
 
 from __future__ import annotations
 
-from dataclasses import replace
+from contextlib import nullcontext
 from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
@@ -20,15 +20,15 @@ from surrogate_nas.cli.options import (
     BenchmarkArgument,
     BenchOption,
     BlindOption,
+    FirstOption,
+    RandomOption,
     StrategiesOption,
     WithOption,
     bound_objective,
-    entering,
     names,
     numbers,
     results_folder,
     taking,
-    with_controls,
 )
 from surrogate_nas.cli.output import (
     JsonOption,
@@ -41,13 +41,14 @@ from surrogate_nas.cli.output import (
     seconds,
     show_table,
 )
-from surrogate_nas.cli.stored import ServeOption, shown
+from surrogate_nas.cli.stored import ServeOption
 from surrogate_nas.core.errors import UserError
 from surrogate_nas.core.numbers import NO_CELL, decimals_for, fixed, plural, share
 from surrogate_nas.files import write_whole
 from surrogate_nas.report.export.figures import rendered
+from surrogate_nas.report.live import serve as served
 from surrogate_nas.report.page import Page
-from surrogate_nas.report.reading import Study, kind_of
+from surrogate_nas.report.reading import Study
 from surrogate_nas.results.api import compare as run_compare
 from surrogate_nas.results.api import read_comparison, run_suite, stored_suite
 from surrogate_nas.results.archive import opened
@@ -82,6 +83,7 @@ def suite(
         int | None,
         "The root of all randomness; the suite's own, usually 0, if left out.",
     ] = None,
+    n_random: RandomOption = None,
     out: Annotated[
         Path | None,
         (
@@ -104,25 +106,22 @@ def suite(
       snas suite mine.toml --runs 5 --out results/own --engine dask:tcp://HOST:8786
     """
     asked = read_suite(name).select(names(problems))
-    entered = entering(strategies, asked.labels, blind) if blind else names(strategies)
-    chosen = asked.entered(entered, runs)
-    chosen = chosen if seed is None else replace(chosen, seed=seed)
-    folder = results_folder(out, "suite", "suite", chosen.name)
-    with opened(against or ()) as earlier:
-        for path in earlier:
-            if kind_of(path) != "suite":
-                raise UserError(f"{path} holds no results of snas suite.")
-        with shown(folder, serve), progress_bar("runs") as progress:
-            result = run_suite(
-                chosen,
-                folder=folder,
-                callback=runs_shown(progress),
-                resources=Resources.out_of(options),
-                **options,
-            )
-        if earlier:
-            result = stored_suite(folder, against=earlier)
-        finish(result, folder, json)
+    folder = results_folder(out, "suite", "suite", asked.name)
+    with served(folder) if serve else nullcontext(), progress_bar("runs") as progress:
+        result = run_suite(
+            asked,
+            names(strategies),
+            runs=runs,
+            folder=folder,
+            seed=seed,
+            n_random=n_random,
+            against=against or (),
+            blind=blind,
+            callback=runs_shown(progress),
+            resources=Resources.out_of(options),
+            **options,
+        )
+    finish(result, folder, json)
 
 
 def finish(result: SuiteResult, folder: Path, json: bool) -> None:
@@ -143,7 +142,7 @@ def finish(result: SuiteResult, folder: Path, json: bool) -> None:
 
 
 @taking(
-    "objective subject_to runs budget budget_seconds budget_tokens target seed",
+    "objective subject_to runs budget budget_seconds budget_tokens target seed n_random",
     f"{OF_AN_OBJECTIVE} hidden {RESOURCES}",
 )
 def compare(
@@ -163,6 +162,7 @@ def compare(
             " random mutation."
         ),
     ] = False,
+    first: FirstOption = None,
     out: Annotated[
         Path | None,
         (
@@ -190,17 +190,17 @@ def compare(
     name = bench or default()
     asked = options["objective"], options["subject_to"]
     bound = bound_objective(name, with_, options)
-    entered = entering(strategies, DEFAULTS, blind)
-    if controls:
-        entered = with_controls(entered, bound.benchmark.space)
     folder = results_folder(out, "comparison", "compare", name, *asked)
     with opened(against or (), objective=bound) as earlier:
-        with shown(folder, serve), progress_bar("runs") as bar:
+        with served(folder) if serve else nullcontext(), progress_bar("runs") as bar:
             comparison = run_compare(
                 bound.benchmark,
-                entered,
+                names(strategies) or DEFAULTS,
                 bound,
+                first=first or (),
                 folder=folder,
+                blind=blind,
+                controls=controls,
                 callback=runs_shown(bar),
                 resources=Resources.out_of(options),
                 **options,
@@ -330,7 +330,8 @@ def _rows(strategies: list[dict[str, Any]]) -> list[list[object]]:
 
 
 @taking(
-    "objective subject_to runs budget budget_tokens target seed", f"hidden {RESOURCES}"
+    "objective subject_to runs budget budget_tokens target seed n_random",
+    f"hidden {RESOURCES}",
 )
 def lambda_path(
     bench: BenchmarkArgument,
@@ -339,6 +340,7 @@ def lambda_path(
         "Numbers with commas between; each replaces the sum of R's weights.",
     ] = "0,0.02,0.05,0.1,0.2,0.5,1",
     strategies: StrategiesOption = None,
+    first: FirstOption = None,
     out: Annotated[
         Path | None,
         (
@@ -366,7 +368,8 @@ def lambda_path(
     with progress_bar("runs") as progress:
         path = run_path(
             opened,
-            names(strategies) or list(DEFAULTS),
+            names(strategies) or DEFAULTS,
+            first=first or (),
             lambdas=numbers(lambdas, "λ", float),
             folder=folder,
             callback=runs_shown(progress),

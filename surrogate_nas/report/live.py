@@ -21,7 +21,8 @@ import sys
 import threading
 import time
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import datetime
 from functools import partial
 from http import HTTPStatus
@@ -64,6 +65,7 @@ from surrogate_nas.report.reading import (
 )
 from surrogate_nas.report.style import styles
 
+PORT = 8765
 _STATES = ("done", "running", "failed", "to do")
 _LINKS = {"report.html": "report", "explore.html": "explorer", "verdict.txt": "verdict"}
 _MOST_RUNS = 100_000
@@ -358,6 +360,46 @@ class Server(ThreadingHTTPServer):
         thread = threading.Thread(target=self.serve_forever, args=[0.1], daemon=True)
         thread.start()
         return thread
+
+
+@contextmanager
+def serve(folder: str | Path, port: int | None = None) -> Iterator[str]:
+    """Show a folder in a browser for as long as a block lasts, while runs are made.
+
+    Args:
+        folder: What is ``folder=`` of `surrogate_nas.compare` or `surrogate_nas.run_suite`.
+        port: The port of this machine, 0 for a free one; None for 8765, or a free one if that is in
+            use.
+
+    Yields:
+        The address, which is printed on standard error.
+
+    Raises:
+        UserError: The port cannot be opened.
+
+    Example:
+        >>> import surrogate_nas as sn
+        >>> from tempfile import TemporaryDirectory
+        >>> with TemporaryDirectory() as folder, serve(folder) as address:
+        ...     made = sn.compare("fashion", ["random"], budget=20, folder=folder)
+        >>> address.partition(":")[0]
+        'http'
+    """
+    Path(folder).mkdir(parents=True, exist_ok=True)
+    try:
+        server = Server(Path(folder), PORT if port is None else port)
+    except UserError:
+        if port is not None:
+            raise
+        server = Server(Path(folder), 0)
+    with server:
+        thread = server.in_background()
+        sys.stderr.write(f"Watch it grow: {server.address}\n")
+        try:
+            yield server.address
+        finally:
+            server.shutdown()
+            thread.join()
 
 
 class _Handler(SimpleHTTPRequestHandler):

@@ -23,16 +23,12 @@ from surrogate_nas.core.deprecation import renamed
 from surrogate_nas.core.errors import AbsentError, UserError
 from surrogate_nas.core.numbers import plural
 from surrogate_nas.objective import Objective
+from surrogate_nas.results.archive import opened as unpacked
 from surrogate_nas.results.archive import origin_of
 from surrogate_nas.results.comparison import MERGED, Comparison
 from surrogate_nas.results.curves import ProblemResult, Trace
 from surrogate_nas.results.suite import SuiteResult, suite_of
-from surrogate_nas.runs.beginning import (
-    BEGINNING,
-    FirstLike,
-    read_beginning,
-    usual_n_random,
-)
+from surrogate_nas.runs.beginning import BEGINNING, FirstLike, read_beginning
 from surrogate_nas.runs.confirm import ShapeLike, checked_shape
 from surrogate_nas.runs.confirm import confirm as confirm_best
 from surrogate_nas.runs.events import Callback, as_callback
@@ -77,10 +73,14 @@ from surrogate_nas.runs.store import (
 from surrogate_nas.space import Cell
 from surrogate_nas.stats.summaries import Row
 from surrogate_nas.strategies import (
+    DEFAULTS,
     LABELS,
     StrategiesLike,
     StrategyLike,
+    strategy_entries,
     strategy_entry,
+    with_blind,
+    with_controls,
 )
 from surrogate_nas.tables.table import epochs_text
 
@@ -210,8 +210,8 @@ def search(
     shape = checked_shape(bound, confirm, against_cell)
     if given.order is None and (given.parallel > 1 or given.devices):
         given = structs.replace(given, order="finished")
-    if n_random is None:
-        n_random = usual_n_random(bound.benchmark)
+    if n_random is None:  # every training of one's own is expensive
+        n_random = N_RANDOM if bound.benchmark.begins_at_random else 0
     path = None if folder is None else Path(folder)
     experiment = Experiment(
         resumed(bound, path),
@@ -251,7 +251,7 @@ def search(
 @checked
 def compare(
     benchmark: str | Benchmark,
-    strategies: StrategiesLike,
+    strategies: StrategiesLike = DEFAULTS,
     objective: ObjectiveLike = None,
     *,
     subject_to: str | None = None,
@@ -261,6 +261,7 @@ def compare(
     budget_tokens: int | None = None,
     target: float | None = None,
     seed: int = 0,
+    first: FirstLike = (),
     n_random: int = N_RANDOM,
     folder: str | Path | None = None,
     callback: Callback | None = None,
@@ -268,13 +269,17 @@ def compare(
     seed_policy: SeedPolicy | None = None,
     search_on_final: str | Sequence[str] = (),
     hidden: bool = False,
+    against: str | Path | Sequence[str | Path] = (),
+    blind: bool = False,
+    controls: bool = False,
 ) -> Comparison:
     """Compare strategies under one objective, resuming what a folder already holds.
 
     Args:
         benchmark: A name, as `surrogate_nas.load` takes it, or an opened benchmark.
         strategies: Names (`snas strategies` lists them), with options as in
-            ``evolution(population=50)``, ``file.py:Class``, or classes.
+            ``evolution(population=50)``, ``file.py:Class``, or classes; or a mapping of labels to
+            these.
         objective: Text such as ``valid_error[12] + 0.1*params``, an expression or an `Objective`;
             None for the benchmark's default.
         subject_to: Limits as text, such as ``latency@raspi4 <= 20``; infeasible cells rank after
@@ -286,7 +291,8 @@ def compare(
             that passes it does not count.
         target: The score at which a run ends, as its search sees it, if the cell is feasible.
         seed: The root of all randomness.
-        n_random: The number of random cells that every strategy of a run observes first.
+        first: Cells that every run begins with, as for `search`.
+        n_random: The number of random cells that every strategy of a run observes next.
         folder: Where results are stored; None keeps them in memory. Given again with more
             strategies, runs or a larger budget, only what is missing is made.
         callback: Called with an `Event` at the beginning and when a run ends, and, where runs are
@@ -297,6 +303,12 @@ def compare(
             drawn seed of each cell (reports use the mean); None for the objective's own policy.
         search_on_final: Final metrics, such as a robust error, that this study searches on.
         hidden: Whether strategies are denied what is known for free.
+        against: Folders of earlier results of the same problem, archives, or names of shipped
+            archives; their runs, and all of `folder`, are part of the result.
+        blind: Whether each strategy is also run as ``blind:NAME``, which sees operations and
+            metrics under other names.
+        controls: Whether each external program is also run with hidden names, without history, and
+            next to random mutation.
 
     Returns:
         Every finished run, with scores, exact regrets, tables and a report.
@@ -317,11 +329,14 @@ def compare(
     given, callback = Resources.of(resources), as_callback(callback)
     path = None if folder is None else Path(folder)
     policy = ObjectiveOptions(seed_policy=seed_policy, search_on_final=search_on_final)
+    bound = bind(benchmark, objective, subject_to, policy)
+    entries = (with_blind if blind else strategy_entries)(strategies)
     experiment = Experiment(
-        resumed(bind(benchmark, objective, subject_to, policy), path),
-        strategies,
+        resumed(bound, path),
+        with_controls(entries, bound.benchmark.space) if controls else entries,
         runs,
         budget_of(budget, budget_seconds),
+        read_beginning(bound, first),
         folder=path,
         seed=seed,
         n_random=n_random,
@@ -330,7 +345,17 @@ def compare(
         hidden=hidden,
         **structs.asdict(given),
     )
-    return compared(experiment, experiment.execute(callback=callback))
+    foreign = [folder for folder in _folders(against) if folder != path]
+    with unpacked(foreign, objective=bound) as earlier:
+        opens = bound.benchmark
+        others = {
+            folder: read_comparison(folder, benchmark=opens) for folder in earlier
+        }
+        made = compared(experiment, experiment.execute(callback=callback))
+        if not others:
+            return made
+        whole = made if path is None else read_comparison(path, created=made)
+        return _merged_comparisons({path or Path("here"): whole} | others)
 
 
 def compared(experiment: Experiment, runs: Sequence[Run]) -> Comparison:
@@ -346,11 +371,15 @@ def run_suite(
     strategies: StrategiesLike = (),
     *,
     runs: int | None = None,
-    folder: str | Path | None = None,
     budget_tokens: int | None = None,
+    seed: int | None = None,
+    n_random: int | None = None,
+    folder: str | Path | None = None,
     callback: Callback | None = None,
     resources: Resources | None = None,
     hidden: bool = False,
+    against: str | Path | Sequence[str | Path] = (),
+    blind: bool = False,
 ) -> SuiteResult:
     """Make every run that a folder does not hold yet, and read all of them.
 
@@ -364,11 +393,18 @@ def run_suite(
             keeps all in memory.
         budget_tokens: The most tokens that an external program may report in one run; an answer
             that passes it does not count.
+        seed: The root of all randomness; None for the suite's own, 0 by default.
+        n_random: The number of random cells that every strategy of a run observes first; None for
+            each problem's own.
         callback: Called with an `Event` at the beginning and when a run ends, and, where runs are
             made one after another on this machine, after each evaluation. There, ``event.stop()``
             ends the run; elsewhere it has no effect.
         resources: How many runs at once, where, and what each may take (`Resources`).
         hidden: Whether strategies are denied what is known for free.
+        against: Folders of earlier results of the same problems, archives, or names of shipped
+            archives; the problems that all hold are judged with the runs of all. It takes `folder`.
+        blind: Whether each strategy is also run as ``blind:NAME``, which sees operations and
+            metrics under other names.
 
     Raises:
         UserError: A problem asks for what its benchmark cannot give, the folder holds another
@@ -388,8 +424,20 @@ def run_suite(
     callback = as_callback(callback)
     suite = suite_with(suite, strategies, runs)
     own = unusual({**given, "budget_tokens": budget_tokens, "hidden": hidden})
-    suite = replace(suite, options={**suite.options, **own})
+    entered = [entry.strategy for entry in suite.entries]
+    suite = suite.entered(with_blind(entered)) if blind else suite
+    suite = replace(
+        suite,
+        seed=suite.seed if seed is None else seed,
+        problems=[
+            problem if n_random is None else replace(problem, n_random=n_random)
+            for problem in suite.problems
+        ],
+        options={**suite.options, **own},
+    )
     path = None if folder is None else Path(folder)
+    if path is None and against:
+        raise UserError("against takes a suite that is stored: give folder=.")
     opened, skipped = _opened(suite, path)
     kept = {n: v for n, v in suite.options.items() if n not in ("workers", "engine")}
     suite = replace(suite, not_run=skipped, options=kept)
@@ -404,7 +452,12 @@ def run_suite(
         if path is not None:
             Store(path).write_json(PLAN, _plan(suite, opened))
 
-    traces_by_key = execute(opened, callback, begun=begun, keep=_trace)
+    with unpacked(_folders(against)) as earlier:
+        for other in earlier:
+            read_plan(other / PLAN)
+        traces_by_key = execute(opened, callback, begun=begun, keep=_trace)
+        if path is not None and earlier:
+            return stored_suite(path, against=earlier)
     problems = {problem.name: problem for problem in suite.problems}
     results = []
     for experiment in opened:
@@ -446,6 +499,7 @@ def _opened(
     for problem in suite.problems:
         try:
             objective = _bound(problem)
+            beginning = read_beginning(objective, problem.first)
         except AbsentError as error:
             skipped[problem.name] = str(error)
             continue
@@ -457,7 +511,7 @@ def _opened(
             strategies,
             max(runs.values()),
             problem.run_budget,
-            read_beginning(objective, problem.first),
+            beginning,
             name=problem.name,
             folder=path,
             runs_of=runs,
@@ -562,7 +616,7 @@ def read_comparison(
         ... )
         (['random'], True)
     """
-    folders = _folders(folder, against)
+    folders = _folders(against, folder)
     if folders[1:]:
         return _merged_comparisons(
             {
@@ -622,11 +676,15 @@ def stored_objective(
         raise type(error)(f"{folder}: {error}") from error
 
 
-def _folders(folder: str | Path, against: Sequence[str | Path]) -> list[Path]:
-    is_list = isinstance(against, Sequence) and not isinstance(against, str)
-    if not is_list or not all(isinstance(path, str | Path) for path in against):
+def _folders(
+    against: str | Path | Sequence[str | Path], *own: str | Path
+) -> list[Path]:
+    listed = [against] if isinstance(against, str | Path) else against
+    if not isinstance(listed, Sequence) or not all(
+        isinstance(path, str | Path) for path in listed
+    ):
         raise UserError(f"against is a list of folders, not {against!r:.80}.")
-    return list(dict.fromkeys(map(Path, (folder, *against))))
+    return list(dict.fromkeys(map(Path, (*own, *listed))))
 
 
 def stored_suite(
@@ -647,7 +705,7 @@ def stored_suite(
         UserError: It holds no suite, a damaged one, or no finished run yet; or the folders have no
             problem in common.
     """
-    folders = _folders(folder, against)
+    folders = _folders(against, folder)
     read = {path: _stored_runs(path, benchmark, verify) for path in folders}
     if not folders[1:]:
         return suite_of(*read[folders[0]], folders[0])

@@ -378,7 +378,7 @@ def opened(
         folders = []
         for number, address in enumerate(map(str, addresses)):
             folder = Path(address)
-            if not folder.is_dir():
+            if not os.path.isdir(folder):
                 path = file_of(address)
                 folder = temporary / str(number)
                 try:

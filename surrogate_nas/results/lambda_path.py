@@ -27,6 +27,7 @@ from surrogate_nas.objective.expression import Term, exact
 from surrogate_nas.results.api import compared, read_comparison, takes_former_names
 from surrogate_nas.results.comparison import STEP, Comparison, StudyResult
 from surrogate_nas.results.verdict import joined
+from surrogate_nas.runs.beginning import FirstLike, read_beginning
 from surrogate_nas.runs.events import Callback, as_callback
 from surrogate_nas.runs.options import N_RANDOM, Resources, budget_of
 from surrogate_nas.runs.runner import Experiment, execute
@@ -34,7 +35,7 @@ from surrogate_nas.runs.scale import Frame, frame_of
 from surrogate_nas.runs.store import resumed
 from surrogate_nas.space import listed
 from surrogate_nas.stats.summaries import Row, Values
-from surrogate_nas.strategies import StrategiesLike
+from surrogate_nas.strategies import DEFAULTS, StrategiesLike
 
 
 @dataclass(frozen=True)
@@ -177,16 +178,17 @@ class LambdaPath(StudyResult):
 @checked
 def lambda_path(
     benchmark: str | Benchmark,
-    strategies: StrategiesLike,
+    strategies: StrategiesLike = DEFAULTS,
     objective: str | Expression | None = None,
     *,
-    lambdas: Sequence[float],
+    lambdas: Sequence[float] = (0, 0.02, 0.05, 0.1, 0.2, 0.5, 1),
     subject_to: str | None = None,
     runs: int = 10,
     budget: int | None = None,
     budget_tokens: int | None = None,
     target: float | None = None,
     seed: int = 0,
+    first: FirstLike = (),
     n_random: int = N_RANDOM,
     folder: str | Path | None = None,
     callback: Callback | None = None,
@@ -206,7 +208,8 @@ def lambda_path(
             that passes it does not count.
         target: The score at which a run ends, as its search sees it, if the cell is feasible.
         seed: The root of all randomness.
-        n_random: The number of random cells that every strategy of a run observes first.
+        first: Cells that every run begins with, as for `surrogate_nas.search`.
+        n_random: The number of random cells that every strategy of a run observes next.
         folder: Where results are stored, a folder a λ; None keeps them in memory.
         callback: Called with an `Event` at the beginning and when a run ends, and, where runs are
             made one after another on this machine, after each evaluation. There, ``event.stop()``
@@ -246,7 +249,8 @@ def lambda_path(
         name = f"{STEP}{exact(value)}"
         path = None if folder is None else Path(folder) / name
         asked = resumed(under, path), strategies, runs, budget_of(budget, None)
-        problems.append(Experiment(*asked, name=name, folder=path, **options))
+        begun = read_beginning(under, first)
+        problems.append(Experiment(*asked, begun, name=name, folder=path, **options))
     results = execute(problems, as_callback(callback))
     if failures := [run.failure for run in results.values() if run.failure]:
         raise UserError(failures[0])

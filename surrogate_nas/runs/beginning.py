@@ -17,15 +17,14 @@ from numbers import Integral
 from pathlib import Path
 from typing import Any
 
-from surrogate_nas.benchmarks import Benchmark
 from surrogate_nas.benchmarks.base import CellLike
 from surrogate_nas.core.arguments import check_whole
-from surrogate_nas.core.errors import UserError
+from surrogate_nas.core.errors import UserError, shown
 from surrogate_nas.core.numbers import plural
 from surrogate_nas.files.whole import printable, read_regular
 from surrogate_nas.objective import Objective
 from surrogate_nas.runs.ledger import Asked, Ledger
-from surrogate_nas.runs.options import N_RANDOM, Budget
+from surrogate_nas.runs.options import Budget
 from surrogate_nas.space import Cell, Space
 from surrogate_nas.space.base import cell_given
 from surrogate_nas.space.trial import Request, Trial
@@ -128,13 +127,6 @@ NOTHING = Beginning()
 """A run that begins as all others do."""
 
 
-def usual_n_random(benchmark: Benchmark) -> int:
-    """How many random cells a single search begins with where nobody says it: none on a user's own
-    training, where every one is dear and nothing is compared.
-    """
-    return N_RANDOM if benchmark.begins_at_random else 0
-
-
 def read_beginning(
     objective: Objective,
     first: FirstLike = (),
@@ -176,10 +168,10 @@ def _first(space: Space, given: FirstLike) -> tuple[Cell, ...]:
         )
     if isinstance(given, Cell | str | Path):
         given = [given]
-    elif not isinstance(given, Sequence):
-        raise UserError(
-            f"first is a cell, a file, or a list of these, not {given!r:.80}."
-        )
+    elif hasattr(given, "tolist"):  # of NumPy or pandas
+        given = given.tolist()
+    if not isinstance(given, Sequence):
+        raise UserError(f"first is a list of cells or files, not {shown(given)}.")
     cells: list[Cell] = []
     for part in given:
         if isinstance(part, Path) or (isinstance(part, str) and _is_file(part)):

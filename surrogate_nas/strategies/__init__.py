@@ -28,7 +28,7 @@ from surrogate_nas.core.registry import (
     subclass_of,
     suffix_of,
 )
-from surrogate_nas.space import Space
+from surrogate_nas.space import ChoiceSpace, Space
 from surrogate_nas.strategies.base import Strategy
 
 __all__ = [
@@ -46,6 +46,8 @@ __all__ = [
     "resolve",
     "strategy_entries",
     "strategy_entry",
+    "with_blind",
+    "with_controls",
 ]
 
 StrategyLike = Union[
@@ -293,6 +295,57 @@ def strategy_entry(strategy: StrategyLike, label: str = "") -> StrategyEntry:
             f" give a label, as in short={name:.80}(…)."
         )
     return replace(entry, label=label or entry.written)
+
+
+def with_blind(strategies: StrategiesLike) -> list[StrategyEntry]:
+    """Resolve strategies, each next to itself under `BLIND`.
+
+    Example:
+        >>> [entry.label for entry in with_blind(["bo", "blind:random"])]
+        ['bo', 'blind:bo', 'random', 'blind:random']
+    """
+    plain = [
+        replace(entry, blinded=False, label=entry.label.removeprefix(BLIND))
+        for entry in strategy_entries(strategies)
+    ]
+    return [
+        entered
+        for entry in dict.fromkeys(plain)
+        for entered in (
+            entry,
+            replace(entry, blinded=True, label=BLIND + entry.label),
+        )
+    ]
+
+
+def with_controls(strategies: StrategiesLike, space: Space) -> list[StrategyEntry]:
+    """Resolve strategies, followed by the controls of each external program among them; where a
+    space has no names to hide, without that control.
+
+    Raises:
+        UserError: No program is among them.
+
+    Example:
+        >>> from surrogate_nas.space import nb201
+        >>> entered = with_controls(["external(command='./propose')"], nb201())
+        >>> [entry.label.partition("(")[0] for entry in entered]
+        ['external', 'blind:external', 'external', 'random_mutation']
+    """
+    entries = strategy_entries(strategies)
+    labels = [entry.label for entry in entries]
+    outside = [label for label in labels if len(controls_of(label)) > 1]
+    if not outside:
+        raise UserError(
+            "controls (--controls) adds controls to programs outside; name one with strategies"
+            " (--strategies), as in external(command='python propose.py')."
+        )
+    added = dict.fromkeys(name for label in outside for name in controls_of(label))
+    has_names = isinstance(space, ChoiceSpace)
+    return entries + [
+        strategy_entry(control)
+        for control in added
+        if control not in labels and (has_names or not control.startswith(BLIND))
+    ]
 
 
 def stored_entry(label: str, description: Mapping[str, Any]) -> StrategyEntry:

@@ -8,11 +8,10 @@ import numpy as np
 import pytest
 
 import surrogate_nas as sn
-from surrogate_nas.cli.options import with_controls
 from surrogate_nas.core.errors import UserError
 from surrogate_nas.results.verdict import controlled
 from surrogate_nas.space import nb201
-from surrogate_nas.strategies import controls_of, strategy_entry
+from surrogate_nas.strategies import controls_of, strategy_entry, with_controls
 from tests import examples_talker
 
 ASKED = "valid_loss + 0.1*params"
@@ -29,10 +28,12 @@ def test_each_program_has_three_controls_and_others_one():
 
 
 def test_they_are_added_once_and_only_to_programs():
-    entered = with_controls(["random", NAME, "random_mutation"], nb201())
+    def labels(strategies):
+        return [entry.label for entry in with_controls(strategies, nb201())]
+
+    entered = labels(["random", NAME, "random_mutation"])
     assert entered == ["random", NAME, "random_mutation", f"blind:{NAME}", ALONE]
-    spaced = NAME.replace(",", ", ")
-    assert with_controls([spaced], nb201())[1:] == list(controls_of(NAME))
+    assert labels([NAME.replace(",", ", ")])[1:] == list(controls_of(NAME))
     with pytest.raises(UserError, match="adds controls to programs outside"):
         with_controls(["random", "bo"], nb201())
 
