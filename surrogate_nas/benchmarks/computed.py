@@ -279,6 +279,11 @@ class OwnBenchmark(Benchmark):
 
     def _values(self, metric: str, cells: Sequence[Cell]) -> Values:
         """Ask a function or the space, shape ``(n,)``."""
+        if metric in self._own and metric not in self._functions:
+            raise UserError(
+                f"{metric} of {self.name} has no function, so it is not computed: tell its value to"
+                " a loop (AskTell)."
+            )
         if metric not in self._functions:
             return formula(self.space, metric, self.network, cells)
         return np.array(
@@ -355,7 +360,8 @@ class Computed(OwnBenchmark):
         Args:
             space: The space of the cells.
             metrics: By metric a function from a cell to a finite number, alone or in a
-                `surrogate_nas.Metric` that declares its unit and its direction.
+                `surrogate_nas.Metric` that declares its unit and its direction. A metric without a
+                function is told to `surrogate_nas.AskTell`.
             name: The benchmark's name; by default the space's.
             title: One line saying what it holds.
             network: The macro architecture behind the space's own sizes, if it has any.
@@ -368,7 +374,7 @@ class Computed(OwnBenchmark):
         """
         given = locals()
         own = declared(metrics, "metrics") if isinstance(metrics, Mapping) else {}
-        if not own or any(metric.function is None for metric in own.values()):
+        if not own:
             raise UserError(
                 "A computed benchmark needs a mapping of metrics to functions of a cell, at least"
                 " one."
@@ -394,7 +400,7 @@ class Computed(OwnBenchmark):
             total.update(metric.encode() + content)
         if changed := differences(self._own):
             total.update(json_digest(changed).encode())
-        return next(iter(self._functions.values())), total.hexdigest()
+        return next(iter(self._functions.values()), self), total.hexdigest()
 
     def reference_sample(self, question: Question) -> Sequence[Cell]:
         """Return the cells of a metric's median: at most 64 for a dear one."""
@@ -409,7 +415,12 @@ class Computed(OwnBenchmark):
         return list(dict.fromkeys(self.space.sample(rng) for _ in range(_SAMPLED)))
 
     def _scale_of_cost(self, metric: metrics.Metric) -> tuple[float, float]:
-        """Return median and worst value over the sample; calls are announced before the first."""
+        """Return median and worst value over the sample; calls are announced before the first.
+
+        A metric without a function has a divisor of 1.
+        """
+        if metric.name not in self._functions:
+            return 1.0, _WORST["loss"]
         new = sum((metric.name, cell.text) not in self._cached for cell in self._sample)
         if new:
             sys.stderr.write(

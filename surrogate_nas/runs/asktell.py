@@ -4,10 +4,12 @@ out.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence, Sized
+from dataclasses import replace
 from numbers import Real
-from typing import TYPE_CHECKING, SupportsFloat
+from typing import TYPE_CHECKING, Any, SupportsFloat, overload
 
+from surrogate_nas.benchmarks.computed import Computed, Function, Metric, declared
 from surrogate_nas.core.arguments import (
     check_argument,
     check_number,
@@ -16,14 +18,16 @@ from surrogate_nas.core.arguments import (
 )
 from surrogate_nas.core.deprecation import former
 from surrogate_nas.core.errors import UserError
-from surrogate_nas.objective import Objective
+from surrogate_nas.core.metrics import Direction
+from surrogate_nas.core.numbers import plural
+from surrogate_nas.objective import Expression, Objective
 from surrogate_nas.runs.beginning import FirstLike, read_beginning
 from surrogate_nas.runs.ledger import Asked, Ledger, Outcome
 from surrogate_nas.runs.options import N_RANDOM, Options
 from surrogate_nas.runs.run import Run
 from surrogate_nas.runs.sandbox import introduce
 from surrogate_nas.runs.search import first_cells, strategy_of
-from surrogate_nas.space import Cell
+from surrogate_nas.space import Cell, Space
 from surrogate_nas.space.trial import Request, Trial
 from surrogate_nas.strategies import StrategyLike, strategy_entry
 
@@ -53,6 +57,15 @@ class AskTell:
         ...     loop.incumbent.score == min(trial.score for trial in loop.trials),
         ... )
         (20, True)
+
+    Without a benchmark, `AskTell.on` takes a space and what the caller measures:
+
+    Example:
+        >>> space = sn.ChoiceSpace("mlp", {"width": (16, 64), "depth": (1, 2, 3)})
+        >>> loop = AskTell.on(space, "error", "random", unit="%")
+        >>> trials = loop.tell(loop.ask(3), [7.0, 5.5, 6.0])
+        >>> loop.incumbent.values["error"], len(loop.to_frame())
+        (5.5, 3)
 
     Attributes:
         objective: What is minimised.
@@ -104,6 +117,49 @@ class AskTell:
         self._strategy = strategy_of(entry, objective, options, run)
         self._label, self._number = entry.label, run
 
+    @classmethod
+    def on(
+        cls,
+        space: Space,
+        metrics: str | Sequence[str] | Mapping[str, Metric | Function],
+        strategy: StrategyLike = "bo",
+        objective: str | Expression | None = None,
+        *,
+        unit: str = "",
+        direction: Direction | None = None,
+        **options: Any,
+    ) -> AskTell:
+        """Make a loop without a benchmark: the caller measures what is minimised.
+
+        Args:
+            space: The space of the cells.
+            metrics: The metric that is told, such as ``error``; or several metrics by name, each a
+                `surrogate_nas.Metric`. One with a function of a cell is computed, not told. The
+                divisor of a told cost is 1, as its median over the space is not known.
+            strategy: As for the class.
+            objective: Text or an expression; None for the metric, or the first loss of several.
+            unit: The unit of the metric, such as ``%`` or ``fraction``; that of its name if empty.
+            direction: ``min`` or ``max``, if the name of the metric does not say it.
+            **options: ``run``, ``seed``, ``first``, ``n_random``, ``hidden``, as for the class.
+
+        Raises:
+            UserError: A metric, the objective, the strategy or an option is invalid.
+        """
+        alone = isinstance(metrics, str)
+        given = Metric(unit=unit, direction=direction)
+        if not alone and given != Metric():
+            raise UserError(
+                "unit= and direction= are of one metric; of several, declare each by"
+                " surrogate_nas.Metric(unit=…, direction=…)."
+            )
+        own = declared({metrics: given} if alone else metrics, "metrics")
+        told = Computed(space, own, cheap=[n for n, m in own.items() if m.function])
+        first = told.metrics[0]
+        if alone and first.quantity == "cost":
+            told.metrics = (replace(first, quantity="loss"), *told.metrics[1:])
+        asked = objective or told.objective or first.name
+        return cls(Objective(asked, told), strategy, **options)
+
     def ask(self, n: int = 1) -> Sequence[Cell | Request]:
         """Ask for cells, also while others are still being evaluated.
 
@@ -129,17 +185,30 @@ class AskTell:
         self.pending += asked
         return asked
 
-    def tell(
+    @overload
+    def tell(  # type: ignore[overload-overlap]
         self,
         cell: Cell | str | Request,
         values: Mapping[str, SupportsFloat] | SupportsFloat | None = None,
         *,
         cost: float = 0.0,
-    ) -> Trial:
+    ) -> Trial: ...
+
+    @overload
+    def tell(
+        self,
+        cell: Sequence[Cell | Request] | list[str],
+        values: Iterable[Mapping[str, SupportsFloat] | SupportsFloat] | None = None,
+        *,
+        cost: float = 0.0,
+    ) -> list[Trial]: ...
+
+    def tell(self, cell: Any, values: Any = None, *, cost: float = 0.0) -> Any:
         """Tell how a cell did; it need not have been asked for.
 
         Args:
-            cell: The cell; or the request, as it was asked for, whose epochs the values are of.
+            cell: The cell; or the request, as it was asked for, whose epochs the values are of; or
+                a list of these, with a list of values.
             values: The objective's metrics as the caller measured them, in their own units, and
                 what the request reads besides; free terms may be left out. A single
                 number where one metric is not known. Left out, everything is looked up in the
@@ -148,12 +217,23 @@ class AskTell:
                 going on cost.
 
         Returns:
-            The trial, as the strategy was told it.
+            The trial, as the strategy was told it; for a list of cells a list of trials.
 
         Raises:
             UserError: The cell is foreign, a metric is missing, unknown or no finite number, or the
-                strategy failed.
+                strategy failed; or the lists differ in length.
         """
+        if isinstance(cell, list | tuple) and not isinstance(cell, Request):
+            each = [None] * len(cell) if values is None else values
+            is_list = isinstance(each, Sized) and not isinstance(each, Mapping)
+            if not is_list or len(each) != len(cell):
+                raise UserError(
+                    f"{plural(len(cell), 'cell')} need a list of as many values, not"
+                    f" {values!r:.80}."
+                )
+            return [
+                self.tell(*pair, cost=cost) for pair in zip(cell, each, strict=True)
+            ]
         asked = self._asked(cell)
         if values is None:
             (outcome,) = self._ledger.look_up([asked])

@@ -245,7 +245,6 @@ def test_only_what_differs_from_the_name_is_another_benchmark():
             "valid_error is minimised by its name",
         ),
         (lambda: sn.Metric(fraction, unit="nats"), "is in % or a fraction"),
-        (lambda: sn.Metric(unit="%"), "functions of a cell"),
     ],
 )
 def test_what_contradicts_is_refused(metric, says):

@@ -2,6 +2,8 @@
 
 import math
 
+import numpy as np
+import pandas as pd
 import pytest
 
 import surrogate_nas as sn
@@ -181,3 +183,82 @@ def test_the_loop_is_a_run_with_frames_and_a_front():
     assert loop.run.curves().regret.equals(run.curves().regret)
     with pytest.raises(sn.UserError, match="no single best trial"):
         loop.incumbent  # noqa: B018
+
+
+def test_a_loop_needs_no_benchmark():
+    loop = sn.AskTell.on(SPACE, "error", "evolution", unit="%", n_random=4, seed=3)
+    while len(loop.trials) < 12:
+        cells = loop.ask(3)
+        loop.tell(cells, np.array([20.0 - sum(cell.choices) for cell in cells]))
+    told = sn.Computed(
+        SPACE, {"error": sn.Metric(lambda c: 20.0 - sum(c.choices), unit="%")}
+    )
+    again = sn.AskTell(sn.Objective("error", told), "evolution", n_random=4, seed=3)
+    while len(again.trials) < 12:
+        again.tell(again.ask(3))
+    assert [t.cell for t in again.trials] == [t.cell for t in loop.trials]
+    frame = loop.to_frame()
+    assert frame["error"].min() == loop.incumbent.values["error"]
+    assert (
+        len(frame) == len(loop.trials)
+        and frame["layer0"][0] == loop.trials[0].cell["layer0"]
+    )
+
+
+def test_a_loop_without_a_benchmark_has_declared_metrics():
+    at = SPACE[0]
+    loop = sn.AskTell.on(SPACE, "runtime", direction="min")
+    assert [t.score for t in loop.tell([at, SPACE[1]], pd.Series([3, 2]))] == [3, 2]
+    assert loop.incumbent.cell == SPACE[1]
+    best = sn.AskTell.on(SPACE, "val_acc", direction="max", unit="fraction")
+    assert best.tell(at, 0.8).score == pytest.approx(0.2)
+    both = {"error": sn.Metric(unit="%"), "latency@mine": sn.Metric()}
+    front = sn.AskTell.on(SPACE, both, "nsga2", "error, latency@mine")
+    assert front.tell(at, {"error": 3, "latency@mine": 2.0}).scores == (0.03, 2.0)
+    size = {"error": sn.Metric(unit="%"), "size": lambda cell: 2.0}
+    loop = sn.AskTell.on(SPACE, size, "random", "error + 0.1*size")
+    assert loop.tell(at, 5.0).values == {"error": 5.0, "size": 2.0}
+
+
+@pytest.mark.parametrize(
+    ("call", "said"),
+    [
+        (lambda on, _: on(SPACE, "val_acc"), "val_acc of listed has no declared dir"),
+        (lambda on, _: on(SPACE, "error", unit="ms"), "error is in ms"),
+        (lambda on, _: on(SPACE, {"error": 3}, unit="%"), "of several, declare each"),
+        (lambda on, _: on(SPACE, {"error": 3}), "A metric is a function of a cell"),
+        (lambda on, _: on("mlp", "error"), "A benchmark needs a space"),
+        (lambda _, loop: loop.tell(SPACE[0]), "has no function, so it is not computed"),
+        (
+            lambda _, loop: loop.tell([SPACE[0]], [1, 2]),
+            "1 cell need a list of as many",
+        ),
+        (
+            lambda _, loop: loop.tell([SPACE[0]], {"error": 1}),
+            "a list of as many values",
+        ),
+        (lambda _, loop: loop.tell([SPACE[0]], 3.0), "a list of as many values"),
+        (lambda _, loop: loop.tell(SPACE[0], math.nan), "must be a finite number"),
+        (lambda _, loop: loop.tell(SPACE[0], {"eror": 3}), "Did you mean 'error'"),
+    ],
+)
+def test_wrong_loops_without_a_benchmark_are_one_line(call, said):
+    with pytest.raises(sn.UserError, match=said):
+        call(sn.AskTell.on, sn.AskTell.on(SPACE, "error", unit="%"))
+
+
+def test_trap_a_value_that_may_be_a_fraction_or_in_percent_is_refused():
+    loop = sn.AskTell.on(SPACE, "valid_error")
+    with pytest.raises(sn.UserError, match="may be a fraction or in %. Declare its"):
+        loop.tell(SPACE[0], 0.07)
+    shares = {
+        "accuracy": lambda cell: 0.9 + 0.01 * cell.choices[0],
+        "size": lambda cell: 1.0 + cell.choices[0],
+    }
+    bench = sn.Computed(SPACE, shares, cheap=True)
+    with pytest.raises(sn.UserError, match="No value of accuracy exceeds 1"):
+        sn.search(bench, "random", "accuracy + 0.01*size", budget=12)
+    shares["accuracy"] = sn.Metric(shares["accuracy"], unit="fraction", direction="max")
+    bench = sn.Computed(SPACE, shares, cheap=True)
+    found = sn.search(bench, "random", "accuracy", budget=40).incumbent
+    assert found.values["accuracy"] == pytest.approx(0.92)
