@@ -541,6 +541,9 @@ class Comparison(Fronted, StudyResult):
         is_known = self.optimum is not None and len(regrets)
         optimism = self.optimism(name) if self.objective.draws else ()
         overtuned = self.problem_result.overtuning(name)
+        several = self.objective.n_objectives > 1
+        found = [run.answer for run in runs if not several and run.is_feasible]
+        best = min(found, key=lambda trial: trial.score, default=None)
         return {
             "name": name,
             "runs": len(runs),
@@ -556,7 +559,21 @@ class Comparison(Fronted, StudyResult):
             "optimism": float(np.mean(optimism)) if len(optimism) else None,
             "overtuning": overtuned
             and dict(zip(("share", "mean_loss"), overtuned, strict=True)),
-            **self._best_json(runs),
+            "best": {
+                "cell": best and str(best.cell),
+                "score": best and best.score,
+                "final": final_metrics(self.objective, best.cell) if best else {},
+            },
+            **(
+                {
+                    "front": [
+                        {"cell": str(t.cell), "scores": [*t.scores]}
+                        for _, t in front_of(runs)
+                    ]
+                }
+                if several
+                else {}
+            ),
             "evaluations": sum(len(run.trials) for run in runs),
             "distinct_cells": sum(
                 len({trial.cell for trial in run.trials}) for run in runs
@@ -565,18 +582,6 @@ class Comparison(Fronted, StudyResult):
             **_judging_json(runs),
             "real_seconds": sum(run.real_seconds for run in runs),
         }
-
-    def _best_json(self, runs: Sequence[Run]) -> Row:
-        none: Row = {"best": {"cell": None, "score": None, "final": {}}}
-        if self.objective.n_objectives > 1:
-            front = (trial for _, trial in front_of(runs))
-            found = [{"cell": str(t.cell), "scores": list(t.scores)} for t in front]
-            return none | {"front": found}
-        best = min((run.answer for run in runs), key=lambda trial: trial.score)
-        if not best.feasible:
-            return none
-        final = final_metrics(self.objective, best.cell)
-        return {"best": {"cell": str(best.cell), "score": best.score, "final": final}}
 
 
 def _judging_json(runs: Sequence[Run]) -> Row:

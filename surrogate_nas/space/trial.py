@@ -70,14 +70,13 @@ class TrialValues(dict[str, float]):
         return self[full[0]]
 
     def __contains__(self, name: object) -> bool:
-        return self.get(name) is not None
+        return super().__contains__(name) or (
+            sum(key.partition("[")[0] == name for key in self) == 1
+        )
 
     def get(self, name: Any, default: Any = None) -> Any:
         """The value of a metric by either name, or a default where it was not read once."""
-        try:
-            return self[name]
-        except KeyError:
-            return default
+        return self[name] if name in self else default
 
 
 @dataclass(frozen=True, slots=True)
