@@ -27,10 +27,9 @@ from surrogate_nas.core.deprecation import former, renamed
 from surrogate_nas.core.errors import UserError, unknown
 from surrogate_nas.core.metrics import Metric, undeclared_units
 from surrogate_nas.files import shipped
-from surrogate_nas.space import Cell, Enumerable, Space, choices_of, listed
+from surrogate_nas.space import Cell, Enumerable, Network, Space, choices_of, listed
 from surrogate_nas.space.base import Analytic, cell_given, cells_given
 from surrogate_nas.space.cell import Choices
-from surrogate_nas.space.network import Network
 from surrogate_nas.space.product import ChoiceSpace
 from surrogate_nas.tables import ColumnKey, Contents, Run, Seed, TableFile
 

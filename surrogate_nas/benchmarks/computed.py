@@ -44,8 +44,7 @@ from surrogate_nas.core.metrics import (
 from surrogate_nas.core.numbers import plural
 from surrogate_nas.core.process import is_interrupt, staying
 from surrogate_nas.files.opened import Opened
-from surrogate_nas.space import Cell, Enumerable, Space, listed
-from surrogate_nas.space.network import Network
+from surrogate_nas.space import Cell, Enumerable, Network, Space, listed
 from surrogate_nas.tables import Seed
 
 # how many random cells the median of a cost that is dear is taken over

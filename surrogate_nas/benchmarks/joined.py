@@ -23,8 +23,7 @@ from surrogate_nas.benchmarks.table import open_table
 from surrogate_nas.core.deprecation import renamed
 from surrogate_nas.core.errors import UserError
 from surrogate_nas.core.metrics import Metric
-from surrogate_nas.space import Cell
-from surrogate_nas.space.network import Network
+from surrogate_nas.space import Cell, Network
 from surrogate_nas.surrogates.storage import is_surrogate
 from surrogate_nas.tables import Contents, Run, Seed
 

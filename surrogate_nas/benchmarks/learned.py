@@ -37,9 +37,16 @@ from surrogate_nas.core.errors import AbsentError, UserError
 from surrogate_nas.core.metrics import Metric, Quantity
 from surrogate_nas.core.registry import parse_reference
 from surrogate_nas.files import home
-from surrogate_nas.space import Cell, Enumerable, Space, choices_of, listed, space_named
-from surrogate_nas.space.base import cells_given
-from surrogate_nas.space.network import Network
+from surrogate_nas.space import (
+    Cell,
+    Enumerable,
+    Network,
+    Space,
+    cells_given,
+    choices_of,
+    listed,
+    space_named,
+)
 from surrogate_nas.surrogates import Model, storage
 from surrogate_nas.surrogates.base import (
     LARGER_IS_BETTER,

@@ -27,8 +27,7 @@ from surrogate_nas.core.extras import is_installed, need
 from surrogate_nas.core.metrics import Metric
 from surrogate_nas.core.registry import absolute
 from surrogate_nas.files import home
-from surrogate_nas.space import DEFAULT_SPACE, SPACES, Cell, Space, space_named
-from surrogate_nas.space.network import Network
+from surrogate_nas.space import DEFAULT_SPACE, SPACES, Cell, Network, Space, space_named
 from surrogate_nas.space.registry import known as known_spaces
 from surrogate_nas.tables import Seed
 from surrogate_nas.training.engine import trainer_of

@@ -55,9 +55,7 @@ from surrogate_nas.core.errors import EvaluationError, UserError, unknown
 from surrogate_nas.core.metrics import Metric
 from surrogate_nas.files import HeldError, home, locked
 from surrogate_nas.runtime import worker
-from surrogate_nas.space import Cell, Space
-from surrogate_nas.space.base import cell_given
-from surrogate_nas.space.network import Network
+from surrogate_nas.space import Cell, Network, Space, cell_given
 from surrogate_nas.space.product import ChoiceSpace
 from surrogate_nas.tables import Seed
 

@@ -299,8 +299,7 @@ def predict(
       snas predict model.bin 11 12
     """
     from surrogate_nas.benchmarks.learned import Surrogate
-    from surrogate_nas.space import space_named
-    from surrogate_nas.space.base import cells_given
+    from surrogate_nas.space import cells_given, space_named
 
     surrogate = Surrogate.load(file)
     card = surrogate.card

@@ -22,8 +22,14 @@ from surrogate_nas.cli.output import (
 )
 from surrogate_nas.core.errors import UserError
 from surrogate_nas.files import locked
-from surrogate_nas.space import DEFAULT_SPACE, cell_named, drawn_cells, listed, register
-from surrogate_nas.space.base import cells_given
+from surrogate_nas.space import (
+    DEFAULT_SPACE,
+    cell_named,
+    cells_given,
+    drawn_cells,
+    listed,
+    register,
+)
 from surrogate_nas.training import task_named
 from surrogate_nas.training import train as run_train
 

@@ -43,8 +43,7 @@ from surrogate_nas.objective.terms import (
     loss_divisor,
     untrained,
 )
-from surrogate_nas.space import Cell, listed
-from surrogate_nas.space.trial import Trial
+from surrogate_nas.space import Cell, Trial, listed
 from surrogate_nas.tables import Contents, Seed, runs_of
 from surrogate_nas.tables.table import epochs_text
 

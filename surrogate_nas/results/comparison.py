@@ -44,8 +44,7 @@ from surrogate_nas.runs.scale import (
     noise_of,
     vectors_of,
 )
-from surrogate_nas.space import Cell
-from surrogate_nas.space.trial import Trial
+from surrogate_nas.space import Cell, Trial
 from surrogate_nas.stats.decision import standings
 from surrogate_nas.stats.summaries import (
     PairedTest,

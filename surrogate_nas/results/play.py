@@ -23,8 +23,7 @@ from surrogate_nas.results.api import search
 from surrogate_nas.runs.options import ObjectiveOptions, budget_of
 from surrogate_nas.runs.problem import ObjectiveLike, bind
 from surrogate_nas.runs.run import Run
-from surrogate_nas.space import Cell, Space
-from surrogate_nas.space.trial import Request
+from surrogate_nas.space import Cell, Request, Space
 from surrogate_nas.strategies import BLIND, OURS, StrategyEntry
 from surrogate_nas.strategies.conversation import MOST_CELLS, Talker, written
 

@@ -27,8 +27,7 @@ from surrogate_nas.runs.options import N_RANDOM, Options
 from surrogate_nas.runs.run import Run
 from surrogate_nas.runs.sandbox import introduce
 from surrogate_nas.runs.search import first_cells, strategy_of
-from surrogate_nas.space import Cell, Space
-from surrogate_nas.space.trial import Request, Trial
+from surrogate_nas.space import Cell, Request, Space, Trial
 from surrogate_nas.strategies import StrategyLike, strategy_entry
 
 if TYPE_CHECKING:

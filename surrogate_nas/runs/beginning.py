@@ -25,9 +25,7 @@ from surrogate_nas.files.whole import printable, read_regular
 from surrogate_nas.objective import Objective
 from surrogate_nas.runs.ledger import Asked, Ledger
 from surrogate_nas.runs.options import Budget
-from surrogate_nas.space import Cell, Space
-from surrogate_nas.space.base import cell_given
-from surrogate_nas.space.trial import Request, Trial
+from surrogate_nas.space import Cell, Request, Space, Trial, cell_given
 
 FirstLike = Cell | str | Path | Sequence[CellLike | Path]
 """A cell, a file with a cell a line, or several of these."""

@@ -41,9 +41,7 @@ from surrogate_nas.runs.run import (
 from surrogate_nas.runs.store import Store
 from surrogate_nas.runs.workers import Answer, Job, Trainings, answer_to
 from surrogate_nas.runtime.engines import Jobs
-from surrogate_nas.space import Cell
-from surrogate_nas.space.base import cell_given
-from surrogate_nas.space.trial import Trial
+from surrogate_nas.space import Cell, Trial, cell_given
 
 FIRST_FRESH = 1_000_000
 """The first seed of confirming trainings where any can be trained; no search sees these."""

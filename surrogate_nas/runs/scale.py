@@ -31,8 +31,7 @@ from surrogate_nas.benchmarks import TableBenchmark
 from surrogate_nas.core.numbers import ROUNDING
 from surrogate_nas.objective import Objective
 from surrogate_nas.runs.options import Budget
-from surrogate_nas.space import listed
-from surrogate_nas.space.trial import Trial
+from surrogate_nas.space import Trial, listed
 from surrogate_nas.stats.summaries import Values
 
 _REFERENCE = 1.1

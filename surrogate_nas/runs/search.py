@@ -66,8 +66,7 @@ from surrogate_nas.runtime.worker import (
     hear,
     say,
 )
-from surrogate_nas.space import Cell, Space
-from surrogate_nas.space.trial import Trial
+from surrogate_nas.space import Cell, Space, Trial
 from surrogate_nas.strategies import StrategyEntry
 
 _FIRST_CELLS_STREAM = 0

@@ -47,8 +47,7 @@ from surrogate_nas.runs.options import Resources
 from surrogate_nas.runs.run import RunLog
 from surrogate_nas.runtime.engines import Jobs
 from surrogate_nas.runtime.worker import Lost, Task, answer
-from surrogate_nas.space import Cell
-from surrogate_nas.space.trial import Trial
+from surrogate_nas.space import Cell, Trial
 
 T = TypeVar("T")
 

@@ -3,6 +3,8 @@
 from surrogate_nas.space.base import (
     Enumerable,
     Space,
+    cell_given,
+    cells_given,
     drawn_cells,
     first_of_class,
     listed,
@@ -10,6 +12,7 @@ from surrogate_nas.space.base import (
 from surrogate_nas.space.cell import Cell, Choices, choices_of
 from surrogate_nas.space.macro import Macro, macro
 from surrogate_nas.space.nb201 import NB201, nb201
+from surrogate_nas.space.network import Network
 from surrogate_nas.space.product import ChoiceSpace, EnumerableChoiceSpace, Sampled
 from surrogate_nas.space.registry import (
     DEFAULT_SPACE,
@@ -31,11 +34,20 @@ __all__ = [
     "Enumerable",
     "EnumerableChoiceSpace",
     "Macro",
+    "Network",
+    "Network",
+    "Network",
     "Request",
     "Sampled",
     "Space",
     "Trial",
+    "cell_given",
+    "cell_given",
+    "cell_given",
     "cell_named",
+    "cells_given",
+    "cells_given",
+    "cells_given",
     "choices_of",
     "drawn_cells",
     "first_of_class",

@@ -27,8 +27,14 @@ from surrogate_nas.core.metrics import LOSSES
 from surrogate_nas.core.metrics import Quantity as Quantity
 from surrogate_nas.core.process import one_thread
 from surrogate_nas.core.registry import Registry, parse_reference, subclass_of
-from surrogate_nas.space import Cell, Enumerable, Space, space_named, space_of
-from surrogate_nas.space.base import cells_given
+from surrogate_nas.space import (
+    Cell,
+    Enumerable,
+    Space,
+    cells_given,
+    space_named,
+    space_of,
+)
 
 Floats = NDArray[np.float64]
 """Numbers of double precision, of any shape."""

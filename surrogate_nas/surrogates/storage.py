@@ -25,8 +25,7 @@ from surrogate_nas.core.errors import UserError
 from surrogate_nas.core.metrics import Metric
 from surrogate_nas.core.version import __version__
 from surrogate_nas.files.whole import printable
-from surrogate_nas.space import Enumerable, space_named
-from surrogate_nas.space.network import Network
+from surrogate_nas.space import Enumerable, Network, space_named
 from surrogate_nas.surrogates import MODELS, model_class
 from surrogate_nas.surrogates.base import Arrays, Model, within
 

@@ -15,8 +15,7 @@ from surrogate_nas.core.digests import json_digest
 from surrogate_nas.core.metrics import Metric
 from surrogate_nas.files.formats import build
 from surrogate_nas.files.whole import printable
-from surrogate_nas.space import listed, space_named
-from surrogate_nas.space.network import Network
+from surrogate_nas.space import Network, listed, space_named
 
 TEXTS = (
     "name",

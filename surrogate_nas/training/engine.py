@@ -22,8 +22,7 @@ import numpy as np
 from surrogate_nas.core.arguments import check_whole
 from surrogate_nas.core.errors import UserError
 from surrogate_nas.core.registry import Registry, subclass_of
-from surrogate_nas.space import Cell, Space, space_of
-from surrogate_nas.space.network import Network
+from surrogate_nas.space import Cell, Network, Space, space_of
 from surrogate_nas.training.machine import (
     Array,
     LossAndGradient,

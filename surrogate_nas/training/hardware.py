@@ -32,13 +32,7 @@ from surrogate_nas.core.arguments import check_whole
 from surrogate_nas.core.errors import UserError
 from surrogate_nas.core.metrics import Kind, Metric
 from surrogate_nas.files import Journal
-from surrogate_nas.space import (
-    Cell,
-    Space,
-    listed,
-    space_of,
-)
-from surrogate_nas.space.network import Network
+from surrogate_nas.space import Cell, Network, Space, listed, space_of
 from surrogate_nas.tables import Table, write_table
 from surrogate_nas.training.machine import cores, device_named
 

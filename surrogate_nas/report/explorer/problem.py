@@ -30,10 +30,9 @@ from surrogate_nas.report.reading import (
     undominated,
 )
 from surrogate_nas.report.style import styles
-from surrogate_nas.space import Cell, ChoiceSpace, Enumerable, Space, listed
+from surrogate_nas.space import Cell, ChoiceSpace, Enumerable, Space, Trial, listed
 from surrogate_nas.space.base import numbered
 from surrogate_nas.space.sketch import Mark, svg_of_mark
-from surrogate_nas.space.trial import Trial
 
 _ALIGNED = 8
 _LEVEL = 6

@@ -31,8 +31,7 @@ from surrogate_nas.report.reading import (
     results_of,
     run_row,
 )
-from surrogate_nas.space import ChoiceSpace
-from surrogate_nas.space.trial import Trial
+from surrogate_nas.space import ChoiceSpace, Trial
 
 if TYPE_CHECKING:
     from optuna.distributions import CategoricalDistribution

@@ -24,12 +24,12 @@ from surrogate_nas.space import (
     Cell,
     ChoiceSpace,
     Enumerable,
+    Network,
     Sampled,
     choices_of,
     listed,
     space_named,
 )
-from surrogate_nas.space.network import Network
 from surrogate_nas.tables import Table, Values
 from surrogate_nas.tables.sources import fetching
 from surrogate_nas.tables.sources.base import declared

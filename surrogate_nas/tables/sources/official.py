@@ -21,8 +21,7 @@ import numpy as np
 from surrogate_nas.core.errors import UserError
 from surrogate_nas.core.metrics import Metric, Quantity, score_metric
 from surrogate_nas.files.whole import printable
-from surrogate_nas.space import listed, space_named
-from surrogate_nas.space.network import Network
+from surrogate_nas.space import Network, listed, space_named
 from surrogate_nas.tables import ColumnKey, Table, Values
 from surrogate_nas.tables.sources.base import reading
 from surrogate_nas.tables.sources.declaration import means

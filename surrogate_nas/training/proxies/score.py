@@ -13,8 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
-from surrogate_nas.space import Cell, Space
-from surrogate_nas.space.network import Network
+from surrogate_nas.space import Cell, Network, Space
 from surrogate_nas.training import Task
 
 _JITTER = 1e-5
