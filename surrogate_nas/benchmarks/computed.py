@@ -305,7 +305,7 @@ class OwnBenchmark(Benchmark):
         ) as error:  # a user's code may raise any, such as GeneratorExit
             if is_interrupt(error):
                 raise
-            detail = f"{type(error).__name__}: {error}".removesuffix(": ")
+            detail = f"{type(error).__name__}: {error}".rstrip(": .")
             raise self._failed(metric, f"fails for {cell}: {detail}") from error
         if wrong := not_a_value(
             self._by_name[metric], value, is_expensive=metric in self._dear

@@ -465,7 +465,10 @@ class Enumerable(Space, Sequence[Cell], metaclass=_Listing):
             try:
                 return self._cells[index]
             except TypeError:
-                places = np.arange(len(self))[np.asarray(index)]
+                index = np.asarray(index)
+                places = np.arange(len(self))[
+                    index if index.size else index.astype(int)
+                ]
             return [self._cells[place] for place in places.tolist()]
 
     def index(self, cell: object, *_: Any) -> int:

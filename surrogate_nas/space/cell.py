@@ -90,7 +90,8 @@ class Cell(Mapping[str, Any]):
     def __iter__(self) -> Iterator[str]:
         return iter(self._options)
 
-    __len__ = None  # type: ignore[assignment]
+    def __len__(self) -> int:
+        raise TypeError("a Cell has no len; len(cell.options) counts the positions")
 
     def __bool__(self) -> bool:
         return True

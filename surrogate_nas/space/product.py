@@ -135,6 +135,7 @@ _WORD = re.compile(r"[A-Za-z0-9_.+-]+")
 _MOST_OPTIONS = 127
 MOST_LISTED = 100_000
 """A `ChoiceSpace` of so many combinations lists its cells."""
+_MOST_COMBINATIONS = 10_000_000
 _MOST_TRIES = 10_000
 
 
@@ -229,9 +230,10 @@ class ChoiceSpace(Enumerable):
             raise UserError(
                 f"A space's name is letters, digits and '_.+-', not {name!r:.80}."
             )
-        if not getattr(self, "positions", ()):
+        given = getattr(self, "options", None) or getattr(self, "texts", ())
+        if not given or len(getattr(self, "positions", ())) != len(given):
             raise UserError(
-                f"The space {name} needs at least one position with its options."
+                f"The space {name} needs at least one position, each with its options."
             )
         if hasattr(self, "options"):
             self.options = tuple(tuple(map(own_option, own)) for own in self.options)
@@ -319,11 +321,14 @@ class ChoiceSpace(Enumerable):
 
     def _matrix(self) -> Choices:
         """The choices of all cells in the space's own order, shape ``(n, positions)``."""
+        if (n := math.prod(map(len, self.texts))) > _MOST_COMBINATIONS:
+            raise UserError(
+                f"The space {self.name} has {n:.3g} combinations; {_MOST_COMBINATIONS:,} can be"
+                " listed."
+            )
         counts = np.array(list(map(len, self.texts)))
         steps = np.cumprod([1, *counts[:0:-1]])[::-1]
-        every: Choices = (np.arange(counts.prod())[:, None] // steps % counts).astype(
-            np.int8
-        )
+        every: Choices = (np.arange(n)[:, None] // steps % counts).astype(np.int8)
         if self._allowed is not None:
             every = every[self._allowed]
         if type(self).allows is ChoiceSpace.allows:
@@ -424,8 +429,8 @@ class ChoiceSpace(Enumerable):
         """
         if isinstance(given, Cell | str) and not options:
             return super().cell(given)
-        if isinstance(given, Mapping) or (options and given is None):
-            options = {**(given or {}), **options}
+        if hasattr(given, "keys") or (options and given is None):
+            options = {**({} if given is None else given), **options}
             for position in options.keys() - self._by_position.keys():
                 raise unknown(f"position of {self.name}", position, self.positions)
             if absent := [name for name in self.positions if name not in options]:
@@ -441,7 +446,8 @@ class ChoiceSpace(Enumerable):
             choices = [int(choice) for choice in given]
         except (TypeError, ValueError) as error:
             raise UserError(
-                f"A cell of {self.name} is a Cell, a string or indices, not {given!r:.60}."
+                f"A cell of {self.name} is a Cell, a string, options such as"
+                f" {self.positions[0]}={self.options[0][0]!r}, or indices, not {given!r:.60}."
             ) from error
         return self.at(choices)
 

@@ -34,6 +34,8 @@ def test_a_cell_is_a_mapping_of_typed_options():
     assert [type(value) for value in CELL.values()] == list(map(type, TYPED.values()))
     assert [*CELL] == [*CELL.keys()] == [*OPTIONS] and "width" in CELL
     assert CELL.get("width") == 64 and CELL.get("depth", 7) == 7
+    with pytest.raises(TypeError, match=r"len\(cell.options\) counts"):
+        len(CELL)
     CELL.options["width"] = 1
     assert CELL["width"] == 64 and json.loads(json.dumps(CELL.options))["n"] == 3
 
@@ -64,6 +66,8 @@ def test_arrays_and_frames_take_a_cell_as_one_object():
 def test_a_cell_is_named_by_its_options():
     given = {**TYPED, "n": np.int64(3), "kernel": np.array([5, 5])}
     given["width"] = 64.0
+    named = pd.Series(TYPED, dtype=object)
+    assert SPACE.cell(named) == CELL
     assert SPACE.cell(CELL, width=16).options == {**TYPED, "width": 16}
     assert SPACE.cell(**TYPED) == SPACE.cell(TYPED) == SPACE.cell(given) == CELL
 

@@ -127,7 +127,9 @@ def test_indices_outside_are_no_cell(space, given):
 
 @pytest.mark.parametrize("given", [7, None, [None, 0, 0], ["a", 0, 0]])
 def test_what_is_neither_cell_text_nor_indices_is_refused(given):
-    with pytest.raises(UserError, match="is a Cell, a string or indices"):
+    with pytest.raises(
+        UserError, match="a string, options such as width='16', or indices"
+    ):
         DRAWN.cell(given)
 
 
@@ -262,6 +264,8 @@ def test_a_space_of_at_most_100_000_combinations_lists_its_cells():
     larger = ten | {"p5": range(2)}
     assert not isinstance(ChoiceSpace("ten", larger), Enumerable)
     assert len(ChoiceSpace("ten", larger, listed=True)) == 200_000
+    with pytest.raises(UserError, match="10,000,000 can be listed"):
+        len(ChoiceSpace("huge", {f"p{i}": range(9) for i in range(99)}, listed=True))
     assert len(ChoiceSpace("narrow", {f"p{i}": (i,) for i in range(100)})) == 1
 
 
@@ -272,7 +276,7 @@ def test_a_space_of_at_most_100_000_combinations_lists_its_cells():
 )
 def test_several_places_give_several_cells(places):
     assert [cell.index for cell in FITTING[places]] == [1, 3]
-    assert FITTING[np.int64(3)] is FITTING[3]
+    assert FITTING[np.int64(3)] is FITTING[3] and FITTING[[]] == []
 
 
 @pytest.mark.parametrize("place", ["mlp(width=16, depth=1)", [0, 7], 1.5, None])
