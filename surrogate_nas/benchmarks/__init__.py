@@ -1,7 +1,5 @@
 """Benchmarks by name: `load` opens what is here and says how to fetch what is not."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any

@@ -1,7 +1,5 @@
 """The interface of benchmarks: metrics of cells, by epochs and seed, and their costs."""
 
-from __future__ import annotations
-
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Container, Iterable, Mapping, Sequence
@@ -41,7 +39,7 @@ Free = Callable[[Sequence[Cell]], Values]
 """From cells to a metric without training, shape ``(n,)``, in its own unit; NaN if not known."""
 
 
-def lengths_of(questions: Iterable[Question]) -> list[int]:
+def lengths_of(questions: "Iterable[Question]") -> list[int]:
     """Return the lengths of the training runs of some questions, rising."""
     return sorted({q.epochs for q in questions if q.epochs is not None})
 
@@ -509,7 +507,7 @@ class Benchmark(ABC):
         """A digest for each run of a table; empty where `fingerprint` alone covers them."""
         return {}
 
-    def only(self, runs: Collection[Run]) -> Benchmark:
+    def only(self, runs: Collection[Run]) -> "Benchmark":
         """Return the benchmark with some runs of its table alone, each a metric and epochs."""
         return self
 

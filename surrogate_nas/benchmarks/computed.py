@@ -6,8 +6,6 @@ value above 1 shows that it is in %. Until then a value of 1 or less is refused,
 either.
 """
 
-from __future__ import annotations
-
 import hashlib
 import math
 import sys

@@ -5,8 +5,6 @@ means nothing, a ``warning`` that somebody has to look first, a ``note`` what re
 should know. The thresholds were set so that the columns of NAS-Bench-201 raise no alarm.
 """
 
-from __future__ import annotations
-
 import math
 import re
 from collections import defaultdict

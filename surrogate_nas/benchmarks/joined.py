@@ -1,7 +1,5 @@
 """A benchmark with further metrics from files, such as latencies measured on this machine."""
 
-from __future__ import annotations
-
 import hashlib
 from collections.abc import Collection, Mapping, Sequence
 from functools import wraps
@@ -48,7 +46,7 @@ def _by_owner(name: str) -> Any:
     """Make a method that the owner of its metric answers, for its own seed."""
 
     @wraps(getattr(Benchmark, name))
-    def answered(self: JoinedBenchmark, *arguments: Any) -> Any:
+    def answered(self: "JoinedBenchmark", *arguments: Any) -> Any:
         asked = next(a for a in arguments if isinstance(a, str | Question))
         owner = self._owner(asked if isinstance(asked, str) else asked.metric)
         seeded = name in ("n_seeds", "scale", "free") and arguments[-1] is not asked
@@ -152,7 +150,7 @@ class JoinedBenchmark(Benchmark):
         added = {name: contents[name] for name, contents in owned if name in contents}
         return {**self.base.contents, **added}
 
-    def only(self, runs: Collection[Run]) -> JoinedBenchmark:
+    def only(self, runs: Collection[Run]) -> "JoinedBenchmark":
         """Return the benchmark with some runs of the base's table alone, and the same files."""
         return JoinedBenchmark(self.base.only(runs), self._files, self._extras)
 

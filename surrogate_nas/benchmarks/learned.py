@@ -7,8 +7,6 @@ If the benchmark that a surrogate learned from is here, the incumbent of a searc
 again (`LearnedBenchmark.final`).
 """
 
-from __future__ import annotations
-
 import hashlib
 import os
 from collections.abc import Iterable, Iterator, Sequence
@@ -343,12 +341,12 @@ class Learned(Resolver):
         paths = (path.absolute() for path in _paths(name.removeprefix(PREFIX)))
         return PREFIX + ",".join(map(str, paths))
 
-    def open(self, name: str) -> LearnedBenchmark:
+    def open(self, name: str) -> "LearnedBenchmark":
         """Open fitted surrogates as one benchmark."""
         return open_learned(name.removeprefix(PREFIX))
 
 
-def open_learned(text: str) -> LearnedBenchmark:
+def open_learned(text: str) -> "LearnedBenchmark":
     """Open fitted surrogates as one benchmark."""
     named = _paths(text)
     files = (
@@ -364,7 +362,7 @@ def _paths(text: str) -> list[Path]:
 
 
 @lru_cache(maxsize=8)
-def _learned(paths: tuple[Path, ...], modified: tuple[int, ...]) -> LearnedBenchmark:
+def _learned(paths: tuple[Path, ...], modified: tuple[int, ...]) -> "LearnedBenchmark":
     return LearnedBenchmark(paths)
 
 

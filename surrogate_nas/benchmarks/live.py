@@ -7,8 +7,6 @@ training amplifies to a difference like a seed's. A query costs the seconds of i
 evaluation; on a CPU the seconds of the processor.
 """
 
-from __future__ import annotations
-
 import hashlib
 import platform
 import sys

@@ -16,8 +16,6 @@ trained with some loss, nothing is predicted, and every cell has the values of i
 seed.
 """
 
-from __future__ import annotations
-
 import hashlib
 from collections.abc import Iterable, Iterator, Sequence, Set
 from contextlib import suppress

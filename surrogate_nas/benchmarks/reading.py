@@ -4,8 +4,6 @@ A record in the data directory says of each version of the code which files it h
 digests at first. A benchmark whose files have changed is another benchmark.
 """
 
-from __future__ import annotations
-
 import json
 import sys
 import time

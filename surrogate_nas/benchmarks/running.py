@@ -4,8 +4,6 @@ It runs in the process that calls it. All its output, also from C and from child
 a file. Each failure becomes one line: `EvaluationError`.
 """
 
-from __future__ import annotations
-
 import ctypes
 import json
 import math

@@ -4,8 +4,6 @@ A table from an installed package is assembled on first use. For tables that are
 read ``data/catalogue.json``, which ``analysis/catalogue.py`` makes.
 """
 
-from __future__ import annotations
-
 import copyreg
 import json
 import os

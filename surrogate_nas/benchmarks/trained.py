@@ -10,8 +10,6 @@ with one line and trained again. SQLite keeps its default journal, since a write
 where several machines share a network file system.
 """
 
-from __future__ import annotations
-
 import hashlib
 import json
 import os

@@ -6,8 +6,6 @@ and is cached in ``live/`` of the data directory; checkpoint and output are in `
 Nothing is trained twice, even after an interruption. An edited function is another benchmark.
 """
 
-from __future__ import annotations
-
 import hashlib
 import math
 import time

@@ -3,8 +3,6 @@
 A command's module is imported when the command is called, so that ``snas --help`` starts quickly.
 """
 
-from __future__ import annotations
-
 import inspect
 import io
 import json

@@ -2,8 +2,6 @@
 hold it against the contract.
 """
 
-from __future__ import annotations
-
 import builtins
 import keyword
 import re

@@ -1,7 +1,5 @@
 """Arguments and options that several commands share, and how their texts become names and cells."""
 
-from __future__ import annotations
-
 import inspect
 import re
 from collections.abc import Callable, Iterable, Sequence

@@ -1,7 +1,5 @@
 """How commands speak: results on standard output, progress and messages on standard error."""
 
-from __future__ import annotations
-
 import json
 import shlex
 import shutil
@@ -114,7 +112,7 @@ def _table(
     title: str | None,
     cut: str,
     width: int,
-) -> Table:
+) -> "Table":
     from rich.table import Table
 
     texts = {i: [_text(row[i]) for row in rows] for i in shown}
@@ -171,7 +169,7 @@ def progress_bar(what: str, every: float = LINE_SECONDS) -> Iterator[ProgressLin
         _write_over("")
 
 
-def runs_shown(bar: ProgressLines) -> Callable[[Event], None]:
+def runs_shown(bar: ProgressLines) -> "Callable[[Event], None]":
     """A callback that shows how many runs are done, and how far the present one is."""
     return lambda event: bar(
         event.done,
@@ -188,7 +186,7 @@ def _write_over(line: str) -> None:
 
 
 def present(
-    result: Comparison | SuiteResult,
+    result: "Comparison | SuiteResult",
     content: dict[str, Any],
     folder: Path,
     as_json: bool,

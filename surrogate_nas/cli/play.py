@@ -1,7 +1,5 @@
 """The command that serves one run to whoever holds the loop."""
 
-from __future__ import annotations
-
 import json as codec
 import select
 import sys
@@ -39,7 +37,7 @@ class SilentError(Exception):
     """No message came for too long."""
 
 
-def serve_lines(play: Play, source: FileIO, out: BinaryIO, patience: float) -> None:
+def serve_lines(play: "Play", source: FileIO, out: BinaryIO, patience: float) -> None:
     """Answer each line of JSON with one, until the player finishes or is gone.
 
     Raises:
@@ -71,7 +69,7 @@ def serve_lines(play: Play, source: FileIO, out: BinaryIO, patience: float) -> N
 
 
 class _Tools:
-    def __init__(self, play: Play) -> None:
+    def __init__(self, play: "Play") -> None:
         self._play = play
 
     def _call(self, **message: Any) -> Message:
@@ -117,7 +115,7 @@ class _Tools:
         return self._call(finish=True)
 
 
-def mcp_server(play: Play) -> MCPServer:
+def mcp_server(play: "Play") -> "MCPServer":
     """The run as a server of the Model Context Protocol, an operation a tool."""
     from mcp.server.mcpserver import MCPServer
 

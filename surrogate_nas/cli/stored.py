@@ -1,7 +1,5 @@
 """The commands about stored results: showing them while they grow, exporting them, and archives."""
 
-from __future__ import annotations
-
 import sys
 import time
 from pathlib import Path

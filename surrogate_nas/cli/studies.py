@@ -2,8 +2,6 @@
 study, and that report stored results again.
 """
 
-from __future__ import annotations
-
 from contextlib import nullcontext
 from functools import partial
 from pathlib import Path

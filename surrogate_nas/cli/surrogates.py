@@ -1,7 +1,5 @@
 """Commands of surrogates: fit one on a benchmark, predict cells with it, judge several."""
 
-from __future__ import annotations
-
 import time
 from collections.abc import Sequence
 from dataclasses import replace
@@ -100,7 +98,7 @@ def judge(
     note(f"Numbers: {folder / 'summary.json'}")
 
 
-def _show_judged(result: SurrogateResult) -> None:
+def _show_judged(result: "SurrogateResult") -> None:
     heads = (
         "table",
         "surrogate",
@@ -271,7 +269,7 @@ def fit(
     note(f"Model: {out}. Next: snas predict {out} CELL, or {use}")
 
 
-def _known(benchmark: Benchmark, devices: str, target: str) -> Row:
+def _known(benchmark: "Benchmark", devices: str, target: str) -> Row:
     from surrogate_nas.space import listed
 
     known = {}

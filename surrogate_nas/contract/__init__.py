@@ -14,8 +14,6 @@ where pytest runs every check:
 The others are ``spaces.SpaceContract`` and ``surrogates.SurrogateContract``.
 """
 
-from __future__ import annotations
-
 import pickle
 from collections.abc import Callable
 from pathlib import Path

@@ -1,7 +1,5 @@
 """A contract as a class of checks, and runs of a strategy on made-up scores."""
 
-from __future__ import annotations
-
 import copy
 import pickle
 import random
@@ -45,7 +43,7 @@ class Contract:
     space: Space | None = None
 
     @classmethod
-    def of(cls, **attributes: Any) -> Contract:
+    def of(cls, **attributes: Any) -> "Contract":
         """The contract of a thing."""
         contract: Contract = type(cls.__name__, (cls,), attributes)()
         return contract

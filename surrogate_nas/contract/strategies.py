@@ -4,8 +4,6 @@ All checks run with made-up scores, so no benchmark is needed, on three spaces: 
 tiny one that a run exhausts, and one of 10^18 cells that can only be sampled.
 """
 
-from __future__ import annotations
-
 import gc
 import json
 import os

@@ -1,7 +1,5 @@
 """The contract of surrogates, checked on cells of NAS-Bench-201's space with made-up values."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from contextlib import suppress
 from functools import lru_cache

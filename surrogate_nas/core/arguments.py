@@ -10,8 +10,6 @@ is no option of its. A class with a constructor of its own declares its options 
 does.
 """
 
-from __future__ import annotations
-
 import collections.abc
 import inspect
 import re

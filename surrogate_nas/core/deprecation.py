@@ -1,7 +1,5 @@
 """Names that have changed. A former name works for two minor releases, with a warning."""
 
-from __future__ import annotations
-
 import warnings
 from collections.abc import Callable
 from functools import wraps

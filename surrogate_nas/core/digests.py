@@ -11,8 +11,6 @@ digest follows from what values hold. The order of a set, an address, or whether
 one object play no part. Code of installed libraries counts by its name.
 """
 
-from __future__ import annotations
-
 import ast
 import copyreg
 import dis

@@ -1,7 +1,5 @@
 """The errors of a user's mistake: one line that says what was wrong and what would be right."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterable
 from contextlib import suppress

@@ -1,7 +1,5 @@
 """Optional libraries: the extra that brings each, and the error where one is missing."""
 
-from __future__ import annotations
-
 import importlib
 import importlib.util
 import re

@@ -1,7 +1,5 @@
 """Metrics of cells: named numbers with a unit, a kind and a direction."""
 
-from __future__ import annotations
-
 import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
@@ -84,11 +82,11 @@ class Metric:
         """Whether larger values are better, as those of a quality and a proxy are."""
         return self.quantity in ("quality", "proxy")
 
-    def minimised(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
+    def minimised(self, values: "NDArray[np.float64]") -> "NDArray[np.float64]":
         """Values, in any shape, such that smaller is better: a quality and a proxy negated."""
         return -values if self.larger_is_better else values
 
-    def worst(self, values: NDArray[np.float64]) -> float:
+    def worst(self, values: "NDArray[np.float64]") -> float:
         """The worst of some values, in any shape but not empty."""
         return float(values.min() if self.larger_is_better else values.max())
 
@@ -211,7 +209,7 @@ def metric_named(
     return metric
 
 
-def undeclared_units(names: Sequence[str], ways: str = "") -> UserError:
+def undeclared_units(names: "Sequence[str]", ways: str = "") -> UserError:
     """Build the error for errors and accuracies that may be fractions or in %.
 
     Args:

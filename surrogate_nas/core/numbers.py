@@ -2,8 +2,6 @@
 significance level and the numerical tolerance, defined once. Also tables of notebooks.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import SupportsFloat

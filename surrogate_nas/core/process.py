@@ -5,8 +5,6 @@ Several threads of a BLAS only slow down small matrices. Sums round by the numbe
 thread makes results the same on similar machines.
 """
 
-from __future__ import annotations
-
 import os
 import signal
 import sys

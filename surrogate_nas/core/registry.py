@@ -11,8 +11,6 @@ as Python writes them. A bare word is a text, and so is a further name of this k
 the whole name, so two settings are two strategies.
 """
 
-from __future__ import annotations
-
 import ast
 import hashlib
 import importlib
@@ -271,7 +269,7 @@ class Registry(Mapping[str, T], Generic[T]):
     def __len__(self) -> int:
         return len(self.places) + len(self._inside)
 
-    def points(self) -> dict[str, EntryPoint]:
+    def points(self) -> "dict[str, EntryPoint]":
         """The entry points of installed packages by name, without the project's own names."""
         installed = _points(self.group, tuple(sys.path)) if self.group else ()
         return {point.name: point for point in installed if point.name not in self}
@@ -362,7 +360,7 @@ class Registry(Mapping[str, T], Generic[T]):
 
 
 @lru_cache(maxsize=32)
-def _points(group: str, path: tuple[str, ...]) -> tuple[EntryPoint, ...]:
+def _points(group: str, path: tuple[str, ...]) -> "tuple[EntryPoint, ...]":
     """The entry points of all installed packages; reading them takes 10 ms and more."""
     from importlib.metadata import entry_points
 
@@ -398,7 +396,7 @@ def _names_in(package: str) -> dict[str, bool]:
     )
 
 
-def _loaded(point: EntryPoint) -> object:
+def _loaded(point: "EntryPoint") -> object:
     try:
         return point.load()
     except Exception as error:

@@ -6,8 +6,6 @@ or says how a file of an older one is carried over; a newer one is refused. Repo
 tables in CSV and LaTeX and cards are not read again, and shipped data belongs to its release.
 """
 
-from __future__ import annotations
-
 import json
 import re
 from collections.abc import Callable, Mapping

@@ -5,8 +5,6 @@ Here only hard links are followed, a dataset is read only if its shape, type and
 expected and no larger than the file, and zlib unpacks chunks up to the size that they must have.
 """
 
-from __future__ import annotations
-
 import io
 import os
 import weakref

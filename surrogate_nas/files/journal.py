@@ -7,8 +7,6 @@ can lose the lines since the last ``commit``, which a line calls a fifth of a se
 first line of a journal describes the work; another work's file or a damaged one is never continued.
 """
 
-from __future__ import annotations
-
 import errno
 import json
 import os

@@ -4,8 +4,6 @@ The operating system keeps the lock, so a crash leaves nothing to clean up. A fo
 inherit it. The lock's file names the holder and is removed at the end.
 """
 
-from __future__ import annotations
-
 import json
 import os
 import platform

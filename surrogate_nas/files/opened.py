@@ -5,8 +5,6 @@ is not, nor what other programs open. Files of installed packages, of the data d
 hidden folders do not count.
 """
 
-from __future__ import annotations
-
 import json
 import os
 import sys

@@ -1,7 +1,5 @@
 """Progress without a terminal: a line now and then, so that a log shows that work goes on."""
 
-from __future__ import annotations
-
 import sys
 import threading
 import time

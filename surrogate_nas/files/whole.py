@@ -4,8 +4,6 @@ Only a regular file is read, never a FIFO, which might never end. A replaced fil
 was before, even after a power cut.
 """
 
-from __future__ import annotations
-
 import errno
 import os
 import stat

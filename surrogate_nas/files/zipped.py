@@ -4,8 +4,6 @@ The end of a file is checked before its list is read. Every member must be a pla
 relative name, and gives the bytes that it states and no more.
 """
 
-from __future__ import annotations
-
 import struct
 import zlib
 from collections.abc import Iterable, Iterator

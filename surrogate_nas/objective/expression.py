@@ -5,8 +5,6 @@ a sum of weighted metrics and, after ``subject to``, limits in natural units. ``
 epochs of a metric, ``@`` a device, ``diversity`` the similarity to the cells of the run.
 """
 
-from __future__ import annotations
-
 import math
 import re
 from collections.abc import Sequence
@@ -117,7 +115,7 @@ class Expression:
     terms: tuple[Term, ...]
     constraints: tuple[Constraint, ...] = ()
 
-    def __add__(self, other: Expression) -> Expression:
+    def __add__(self, other: "Expression") -> "Expression":
         if not isinstance(other, Expression):
             return NotImplemented
         weights: dict[Term, float] = {}
@@ -127,7 +125,7 @@ class Expression:
         terms = tuple(replace(key, weight=weight) for key, weight in weights.items())
         return Expression(terms, (*self.constraints, *other.constraints))
 
-    def __mul__(self, factor: float) -> Expression:
+    def __mul__(self, factor: float) -> "Expression":
         if not isinstance(factor, int | float):
             return NotImplemented
         check_number("A weight (every metric is minimised)", factor)
@@ -153,7 +151,7 @@ class Expression:
         number = check_number(f"The limit on {self}", limit, -math.inf)
         return Constraint(self.terms[0].metric, self.terms[0].epochs, relation, number)
 
-    def subject_to(self, *constraints: Constraint) -> Expression:
+    def subject_to(self, *constraints: Constraint) -> "Expression":
         """The same sum with further limits.
 
         Args:

@@ -1,7 +1,5 @@
 """The objective L(θ, α) + λ·R(α) over a benchmark: the only place where λ exists."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
@@ -383,7 +381,7 @@ class Objective:
         }
         return json_digest(content)[:16]
 
-    def on(self, benchmark: Benchmark) -> Objective:
+    def on(self, benchmark: Benchmark) -> "Objective":
         """Return the same objective on another benchmark, whose constants it takes.
 
         Raises:

@@ -4,8 +4,6 @@ The drawn seed follows from the root seed, the run and the cell alone, so all st
 see the same training of a cell, in any order of requests.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from hashlib import blake2b
@@ -42,7 +40,7 @@ class SingleSeeds:
     @classmethod
     def of(
         cls, benchmark: Benchmark, questions: Sequence[Question]
-    ) -> SingleSeeds | None:
+    ) -> "SingleSeeds | None":
         """Read a table; None if no question needs a training, or one has no single seeds."""
         trained = [
             i for i, question in enumerate(questions) if question.epochs is not None

@@ -4,8 +4,6 @@ A strategy trains on the task's training and validation data alone: neither the 
 data can be reached from it.
 """
 
-from __future__ import annotations
-
 import json
 from contextlib import suppress
 from dataclasses import replace
@@ -249,18 +247,18 @@ def _plainest(space: Enumerable) -> list[Cell]:
     return [plainest[operation] for operation in sorted(plainest)]
 
 
-def _seconds(model: _CostModel, choices: EdgeChoices, active: Active) -> float:
+def _seconds(model: _CostModel, choices: "EdgeChoices", active: "Active") -> float:
     fixed, operations = model
     pairs = zip(choices.operations, active, strict=True)
     chosen = (of_edge[choice] for of_edge, places in pairs for choice in places)
     return fixed + sum(operations.get(operation, 0.0) for operation in chosen)
 
 
-def _sealed() -> dict[str, Split]:
+def _sealed() -> "dict[str, Split]":
     raise UserError("A one-shot strategy is given its data; it reads none itself.")
 
 
-def _goal(objective: Objective, kind: str) -> SupernetLoss:
+def _goal(objective: Objective, kind: str) -> "SupernetLoss":
     from surrogate_nas.training.supernet import SupernetLoss
 
     if objective.n_objectives > 1 or objective.constraints or objective.has_history:

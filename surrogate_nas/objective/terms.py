@@ -1,7 +1,5 @@
 """The terms of an objective, bound to a benchmark, and the free terms, which need no training."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any, Self, TypeVar

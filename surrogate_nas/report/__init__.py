@@ -1,7 +1,5 @@
 """The report of a study's result: one self-contained page."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,7 +14,9 @@ _NUMBERS = "summary.json"
 __all__ = ["write_explorer", "write_report"]
 
 
-def write_report(result: StudyResult, folder: str | Path, *, command: str = "") -> Path:
+def write_report(
+    result: "StudyResult", folder: str | Path, *, command: str = ""
+) -> Path:
     """Write ``report.html``, and of a suite ``tables/*``; each file is whole or as it was before.
 
     The page has a link to ``explore.html`` where that lies in the folder (see `write_explorer`).

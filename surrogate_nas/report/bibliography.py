@@ -4,8 +4,6 @@ A citation of this project is one line, ``Authors, Title, Venue year``, the titl
 or not. It has family names only, so an entry has no more.
 """
 
-from __future__ import annotations
-
 import re
 import unicodedata
 from collections.abc import Collection, Iterable

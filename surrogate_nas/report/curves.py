@@ -3,8 +3,6 @@
 Curves are right-continuous: a trial counts once it has finished.
 """
 
-from __future__ import annotations
-
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeVar

@@ -11,8 +11,6 @@ Other users of this machine can reach its loopback address too. So the address o
 ends in a token, which the browser stores as a cookie. Requests without it are refused.
 """
 
-from __future__ import annotations
-
 import hmac
 import io
 import os

@@ -1,7 +1,5 @@
 """The page of a result as one file: the verdict with its reasons, then the sections."""
 
-from __future__ import annotations
-
 import base64
 import hashlib
 import pkgutil

@@ -4,8 +4,6 @@ Colours are names or strategies', so that pictures follow the light or dark sche
 shapes of one strategy are a group, which the script of the page can dim or hide.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -168,7 +166,7 @@ class Canvas:
         """Write a line of text on its base line."""
         self._add(Text((x, y), text, size, align, colour, bold))
 
-    def grid(self, x: Scale, y: Scale, across: Ticks, up: Ticks) -> None:
+    def grid(self, x: "Scale", y: "Scale", across: Ticks, up: Ticks) -> None:
         """Draw a line through each tick of two axes."""
         top, bottom = sorted((y.start, y.end))
         self.line(

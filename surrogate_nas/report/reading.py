@@ -2,8 +2,6 @@
 this room uses, in one place; and a run as a row of a table.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import cached_property

@@ -4,8 +4,6 @@ Colours differ by at least 7 (OKLab × 100) for the colour-blind and have a cont
 curve has a mark too, and text never has a strategy's colour.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 from dataclasses import dataclass
 

@@ -5,8 +5,6 @@ Runs of one number start from the same cells in every folder, so they pair as in
 made of another problem, or with other options, is refused.
 """
 
-from __future__ import annotations
-
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress

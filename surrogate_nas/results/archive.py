@@ -7,8 +7,6 @@ sealed with and are made again where an archive is unpacked. The digest of an ar
 ``archive.json``, and so of every byte that results are read from.
 """
 
-from __future__ import annotations
-
 import json
 import os
 import re

@@ -4,8 +4,6 @@ A suite (`SuiteResult`) is a study of several problems; those of a path
 (`surrogate_nas.results.lambda_path.LambdaPath`) differ in λ alone.
 """
 
-from __future__ import annotations
-
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
@@ -83,7 +81,7 @@ class StudyResult(Result):
             """What it is a result of."""
 
         @property
-        def comparisons(self) -> Mapping[str, Comparison]:
+        def comparisons(self) -> Mapping[str, "Comparison"]:
             """The trials by the problem's name; empty where the runs of a suite stay in files."""
 
     @property
@@ -140,7 +138,7 @@ class StudyResult(Result):
             return list(self.strategies)
         return standings(ends_of(self.strategies, self.problems))
 
-    def to_frame(self) -> pandas.DataFrame:
+    def to_frame(self) -> "pandas.DataFrame":
         """Every trial of every finished run as a row (`surrogate_nas.runs.run.Run.to_frame`); of
         several λ, with ``lambda``.
         """
@@ -151,7 +149,7 @@ class StudyResult(Result):
             for trial in run.trials
         )
 
-    def summary_frame(self) -> pandas.DataFrame:
+    def summary_frame(self) -> "pandas.DataFrame":
         """A row a strategy: mean, deviation, interquartile mean and interval of the score, mean
         regret, runs, those that found a feasible cell, and evaluations; of several λ, at each.
         """
@@ -161,7 +159,7 @@ class StudyResult(Result):
             for row in comparison.summary_rows()
         )
 
-    def curves(self) -> pandas.DataFrame:
+    def curves(self) -> "pandas.DataFrame":
         """What every finished run had achieved after each of its trials
         (`surrogate_nas.runs.run.Run.curves`); of several λ, with ``lambda``.
 
@@ -229,7 +227,7 @@ class Comparison(Fronted, StudyResult):
         return {"lambda" if isinstance(self.key, float) else "problem": self.key}
 
     @property
-    def comparisons(self) -> Mapping[str, Comparison]:
+    def comparisons(self) -> "Mapping[str, Comparison]":
         """Itself by its problem."""
         return {self.problem: self}
 

@@ -11,8 +11,6 @@ value of a pick is its score by the mean over training seeds, not a test error; 
 the first cell of the run, as there is no default.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property

@@ -7,8 +7,6 @@ proportions within R as they are. So ``valid_error + 0.1*params + 0.3*macs`` at 
 ``valid_error + 0.05*params + 0.15*macs``.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace

@@ -7,8 +7,6 @@ several strategies the one whose runs spread most is taken. The shift is the sam
 difference that comes from a few failed runs needs more.
 """
 
-from __future__ import annotations
-
 import math
 from bisect import bisect_left
 from collections.abc import Callable, Sequence

@@ -5,8 +5,6 @@ charged for every evaluation, never shows a final metric, and is stored as it is
 who decides (`surrogate_nas.strategies.conversation`). It waits for messages in a thread.
 """
 
-from __future__ import annotations
-
 import threading
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Future
@@ -35,7 +33,7 @@ class _LeftError(BaseException):
 
 
 class _Player(Talker):
-    play: ClassVar[Play]
+    play: "ClassVar[Play]"
 
     def __init__(self, space: Space, *, seed: int) -> None:
         super().__init__(space, seed=seed)

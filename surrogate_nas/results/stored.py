@@ -1,7 +1,5 @@
 """One door to what a folder holds: a search, a comparison, a suite, or a path over λ."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path

@@ -3,8 +3,6 @@ their columns, each declared once for every place where it is shown, and all of 
 LaTeX.
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
@@ -131,7 +129,7 @@ class SuiteResult(StudyResult):
         """The strategies, in the order of the suite."""
         return self.suite.labels
 
-    def means(self, fraction: float = 1.0) -> pandas.DataFrame:
+    def means(self, fraction: float = 1.0) -> "pandas.DataFrame":
         """Mean normalised regrets after a fraction of the budget, a row a problem and a column a
         strategy.
         """
@@ -141,7 +139,7 @@ class SuiteResult(StudyResult):
         names = [problem.name for problem in self.problems]
         return pandas.DataFrame(values, names, self.strategies)
 
-    def to_frame(self) -> pandas.DataFrame:
+    def to_frame(self) -> "pandas.DataFrame":
         """Every run as a row, failed or not: problem, strategy, run, what it ended with as score
         and as normalised regret, NaN and the problem's ceiling without a feasible cell, and what it
         spent. The trials are in `comparisons`, where they were read from a folder.
@@ -165,7 +163,7 @@ class SuiteResult(StudyResult):
             for trace, regret in zip(p.traces[name], p.at(name), strict=True)
         )
 
-    def summary_frame(self) -> pandas.DataFrame:
+    def summary_frame(self) -> "pandas.DataFrame":
         """The rows of `strategy_rows`: a row a strategy, the lowest mean rank first."""
         ends = ("regret_ci95_low", "regret_ci95_high")
         return rows_frame(
@@ -175,7 +173,7 @@ class SuiteResult(StudyResult):
             for row in self.strategy_rows()
         )
 
-    def curves(self) -> pandas.DataFrame:
+    def curves(self) -> "pandas.DataFrame":
         """What every run had achieved at each checkpoint of its budget, failed or not.
 
         Returns:

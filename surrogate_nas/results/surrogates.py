@@ -10,8 +10,6 @@ The sizes are those of the published comparison on NAS-Bench-201 (White et al., 
 Performance Predictors in Neural Architecture Search?", NeurIPS 2021): 78, 156 and 469 cells.
 """
 
-from __future__ import annotations
-
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial

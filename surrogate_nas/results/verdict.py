@@ -8,8 +8,6 @@ cell that it ends with, also where its search saw drawn seeds. All that is said 
 describes the runs.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from functools import lru_cache
@@ -75,7 +73,9 @@ class _Unit:
     means: Mapping[str, float]
 
     @classmethod
-    def of(cls, names: Sequence[str], problems: Problems, *, in_scores: bool) -> _Unit:
+    def of(
+        cls, names: Sequence[str], problems: Problems, *, in_scores: bool
+    ) -> "_Unit":
         """Scores where there is one problem, else normalised regrets."""
         means = means_of(names, problems).mean(axis=0)
         if not in_scores:
@@ -494,7 +494,7 @@ def _runs_without_difference(bound: float, runs: int) -> int:
 
 
 @lru_cache(maxsize=1)
-def _template() -> Template:
+def _template() -> "Template":
     from jinja2 import Environment, PackageLoader, StrictUndefined
 
     environment = Environment(

@@ -6,8 +6,6 @@ strategies, a share of them or all. It never runs code that comes with an archiv
 runs of a user's strategy against tables and budgets alone, and says so.
 """
 
-from __future__ import annotations
-
 import heapq
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence

@@ -2,8 +2,6 @@
 out.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Mapping, Sequence, Sized
 from dataclasses import replace
 from numbers import Real
@@ -127,7 +125,7 @@ class AskTell:
         unit: str = "",
         direction: Direction | None = None,
         **options: Any,
-    ) -> AskTell:
+    ) -> "AskTell":
         """Make a loop without a benchmark: the caller measures what is minimised.
 
         Args:
@@ -330,7 +328,7 @@ class AskTell:
             objective=self.objective,
         )
 
-    def to_frame(self) -> pandas.DataFrame:
+    def to_frame(self) -> "pandas.DataFrame":
         """Every trial so far as a row (`surrogate_nas.Run.to_frame`)."""
         return self.run.to_frame()
 

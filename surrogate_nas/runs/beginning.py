@@ -6,8 +6,6 @@ trial of the run: the answer of a search comes from its own trials, whose values
 benchmark under one protocol. The best of what was known is a baseline beside it.
 """
 
-from __future__ import annotations
-
 import csv
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -67,7 +65,9 @@ class Beginning:
         return {"first": [cell.text for cell in self.first], "known": known}
 
     @classmethod
-    def read(cls, objective: Objective, stored: Mapping[str, Any] | None) -> Beginning:
+    def read(
+        cls, objective: Objective, stored: Mapping[str, Any] | None
+    ) -> "Beginning":
         """Read what `stored` gave.
 
         Raises:

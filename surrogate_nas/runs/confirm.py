@@ -13,8 +13,6 @@ mean over all of them, as a table's seeds are (`judged`). That is no part of the
 is announced before it begins, and stored with the run.
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack, closing

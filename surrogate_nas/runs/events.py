@@ -1,7 +1,5 @@
 """What a user's callback receives while runs are made."""
 
-from __future__ import annotations
-
 import inspect
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress

@@ -6,8 +6,6 @@ as training it again would be. Only training a cell on, where the benchmark hold
 run, costs just the difference.
 """
 
-from __future__ import annotations
-
 import heapq
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence

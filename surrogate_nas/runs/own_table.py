@@ -6,8 +6,6 @@ directory as it comes; the same call resumes from there. A failed cell has no va
 Once all cells have been tried, the same call tries those again that failed.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace

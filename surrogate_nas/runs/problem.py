@@ -7,8 +7,6 @@ the key. A file says what all problems share (``budget``, ``budget_seconds``, ``
 problems, each a table of the fields of `Problem`.
 """
 
-from __future__ import annotations
-
 import json
 import re
 import tomllib
@@ -211,7 +209,7 @@ class Suite:
 
     def entered(
         self, strategies: StrategiesLike = (), runs: int | None = None
-    ) -> Suite:
+    ) -> "Suite":
         """The same problems with other strategies, empty for its own, or another number of runs.
 
         A strategy of the suite keeps its runs, others make as many as its largest number.
@@ -226,7 +224,7 @@ class Suite:
             entries = [replace(entry, runs=runs) for entry in entries]
         return replace(self, entries=entries)
 
-    def select(self, names: Sequence[str]) -> Suite:
+    def select(self, names: Sequence[str]) -> "Suite":
         """Return the suite with some problems by name; with all of them if `names` is empty."""
         known = {problem.name: problem for problem in self.problems}
         for name in names:

@@ -7,8 +7,6 @@ it never holds the benchmark. Run k of all problems comes before run k + 1 of an
 interrupted study has seen them all.
 """
 
-from __future__ import annotations
-
 import json
 import sys
 import time
@@ -192,7 +190,7 @@ class Experiment:
             raise UserError(NOTHING_PAID)
         return self.in_order(runs)
 
-    def in_order(self, results: Mapping[Key, Any]) -> list[Any]:
+    def in_order(self, results: "Mapping[Key, Any]") -> list[Any]:
         """What was made of this problem, by strategy, then by number."""
         own = {
             key[1:]: value for key, value in results.items() if key.problem == self.name
@@ -410,7 +408,7 @@ class Experiment:
         except StrategyError as error:
             return make(entry=entry, lost=(follower.trials, error), started=started)
 
-    def jobs(self, number: int) -> list[_Job]:
+    def jobs(self, number: int) -> "list[_Job]":
         """The runs of a number, one for each strategy that has so many."""
         return [
             (Key(self.name, entry.label, number), entry)
@@ -524,7 +522,7 @@ def _slots(
 
 
 def _results(
-    maker: _Maker,
+    maker: "_Maker",
     todo: Sequence[_Job],
     workers: int | None,
     engine: str,

@@ -16,8 +16,6 @@ answer, written before its cells are evaluated. A run that is resumed, or made a
 answers from there; the strategy itself is asked only when these are used up.
 """
 
-from __future__ import annotations
-
 import math
 import operator
 import re

@@ -17,8 +17,6 @@ takes part with its share, and what is expected is the mean over seeds of the ce
 run that has found nothing yet counts as one random feasible cell, and nothing counts as worse.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from math import ceil

@@ -7,8 +7,6 @@ its trainings, which one dispatcher hands out to the slots of all runs. What end
 the run, with the trials until then.
 """
 
-from __future__ import annotations
-
 import itertools
 import math
 import queue

@@ -10,8 +10,6 @@ another ``--out`` forget nothing. A comparison's folder has the count of its las
 its page says the same everywhere.
 """
 
-from __future__ import annotations
-
 import os
 import shlex
 import sys

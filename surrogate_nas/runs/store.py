@@ -19,8 +19,6 @@ same where their bits are. What results cannot depend on (final metrics, and cos
 objective does not read) may differ.
 """
 
-from __future__ import annotations
-
 import json
 import platform
 import sys

@@ -23,8 +23,6 @@ well. Lost attempts are the machine's cost: they are counted apart, so that a ru
 the clock is the same whether or not a worker was lost.
 """
 
-from __future__ import annotations
-
 import heapq
 import math
 import sys

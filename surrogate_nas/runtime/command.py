@@ -1,7 +1,5 @@
 """A user's command, whose lines are read with time limits, and which is ended as a whole."""
 
-from __future__ import annotations
-
 import json
 import os
 import shlex

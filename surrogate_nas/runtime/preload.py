@@ -1,7 +1,5 @@
 """What the fork server imports before all else; all that it has forked ends with it."""
 
-from __future__ import annotations
-
 import atexit
 import gc
 import os

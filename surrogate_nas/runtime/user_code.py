@@ -1,7 +1,5 @@
 """A user's code in a process of its own: how it is sent there and called, and how it fails."""
 
-from __future__ import annotations
-
 import inspect
 import pickle
 import re

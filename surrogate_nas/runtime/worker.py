@@ -6,8 +6,6 @@ session of its own, and one thread for arithmetic. It ends with its work, after 
 with all that it has started, when that process ends.
 """
 
-from __future__ import annotations
-
 import ctypes
 import faulthandler
 import math
@@ -132,7 +130,7 @@ class Task:
     memory: int | None = None
 
     @classmethod
-    def of(cls, function: Callable[[Any], Any], **limits: Any) -> Task:
+    def of(cls, function: Callable[[Any], Any], **limits: Any) -> "Task":
         """What it takes to call a function as this process would.
 
         Args:

@@ -4,8 +4,6 @@ A `Space` samples, mutates, lists neighbours, parses and prints. Everything else
 space is part of it: encodings, sizes, identity, drawing, network.
 """
 
-from __future__ import annotations
-
 import math
 from abc import ABC, ABCMeta, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -264,7 +262,7 @@ class Space(ABC):
 
     def build(
         self, cell: Cell, network: Network, *, seed: int, live_only: bool = False
-    ) -> nn.Module:
+    ) -> "nn.Module":
         """The network of a cell with fresh weights, in PyTorch; by default of its `blueprint`.
 
         Args:

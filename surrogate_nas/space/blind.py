@@ -10,8 +10,6 @@ and the encodings (columns in another order). A search without knowledge of name
 cells as before.
 """
 
-from __future__ import annotations
-
 import hashlib
 from collections.abc import Mapping
 from functools import partial

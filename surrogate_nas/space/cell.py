@@ -1,7 +1,5 @@
 """A cell: one architecture of a space."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, TypeAlias
 
@@ -111,7 +109,7 @@ class Cell(Mapping[str, Any]):
     def __repr__(self) -> str:
         return f"Cell({self.text!r})"
 
-    def __reduce__(self) -> tuple[type[Cell], tuple[Any, ...]]:
+    def __reduce__(self) -> "tuple[type[Cell], tuple[Any, ...]]":
         return Cell, (self.choices, self.text, self.index, self._options)
 
 

@@ -1,7 +1,5 @@
 """Spaces of benchmarks whose cells are configurations: networks by their settings."""
 
-from __future__ import annotations
-
 from surrogate_nas.space.base import (
     Analysed,
     Analytic,

@@ -1,7 +1,5 @@
 """Cells of four nodes with an operation on each of six edges; operation 0 is none."""
 
-from __future__ import annotations
-
 import itertools
 from collections.abc import Iterable, Iterator, Mapping
 from functools import lru_cache

@@ -5,8 +5,6 @@ for choices of every layer their options in the order of the layers. Layers that
 have take no part in its text, its encodings or its sizes; their choices are 0.
 """
 
-from __future__ import annotations
-
 import itertools
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence

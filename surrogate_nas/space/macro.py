@@ -8,8 +8,6 @@ A stack is everything before pooling and a linear layer: its convolutions, each 
 normalisation, shared out evenly among three stages, the image halved between them.
 """
 
-from __future__ import annotations
-
 from functools import lru_cache
 
 from surrogate_nas.space.base import by_name, counted, structural, values_at

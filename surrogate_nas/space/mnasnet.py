@@ -13,8 +13,6 @@ where chosen, squeezes to a quarter of the bottleneck's input channels. Every co
 two is followed by batch normalisation and has no bias.
 """
 
-from __future__ import annotations
-
 import itertools
 import re
 from typing import NamedTuple

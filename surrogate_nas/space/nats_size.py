@@ -11,8 +11,6 @@ Where a cell's input has another width than the cell, the operations on it chang
 skip among them becomes a 1×1 convolution with batch normalisation.
 """
 
-from __future__ import annotations
-
 import re
 from functools import lru_cache
 

@@ -22,8 +22,6 @@ whole space has only 132 different terms, and 59 different sums inside convoluti
 of each is all that a network has to compute; a cell is then one row of counts.
 """
 
-from __future__ import annotations
-
 import itertools
 import random
 import re

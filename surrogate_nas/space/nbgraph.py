@@ -16,8 +16,6 @@ A link list gives for every node what it reads, 0 the input and 1 to 4 the nodes
 goes to the output. Up to the numbering of nodes there are nine such trees.
 """
 
-from __future__ import annotations
-
 import itertools
 import re
 from collections.abc import Mapping, Sequence

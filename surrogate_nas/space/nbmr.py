@@ -16,8 +16,6 @@ global pooling and a linear layer. Every convolution is followed by batch normal
 bias.
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterator
 from typing import NamedTuple

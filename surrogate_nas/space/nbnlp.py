@@ -15,8 +15,6 @@ node is a state; the number of nodes stays. Cells that differ in their numbering
 identity.
 """
 
-from __future__ import annotations
-
 import hashlib
 import json
 import re

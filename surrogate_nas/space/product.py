@@ -9,8 +9,6 @@ they are stored in the table's file and never in code: a definition names the la
 the option of every position of every cell, one byte each, in base 64.
 """
 
-from __future__ import annotations
-
 import base64
 import hashlib
 import json

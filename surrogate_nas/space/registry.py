@@ -6,8 +6,6 @@ that is fully described by its options needs no code, and a file that uses it ho
 sample of another space.
 """
 
-from __future__ import annotations
-
 import json
 from collections.abc import Iterator
 from functools import lru_cache

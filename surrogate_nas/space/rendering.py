@@ -1,7 +1,5 @@
 """A sketch as a matplotlib figure."""
 
-from __future__ import annotations
-
 from typing import Any
 
 from matplotlib.figure import Figure

@@ -6,8 +6,6 @@ logarithmic scale where theirs is; a published configuration is the cell next to
 bounds are those of the package.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Mapping
 from functools import partial

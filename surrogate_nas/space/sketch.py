@@ -1,7 +1,5 @@
 """A cell's drawing as a few marks in points, for matplotlib files and for the SVG of pages."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Sequence
 from functools import lru_cache
@@ -145,7 +143,7 @@ class Frame(NamedTuple):
         *,
         top: float = 0.0,
         equal: bool = False,
-    ) -> Frame:
+    ) -> "Frame":
         """The frame that just holds a range of coordinates.
 
         Args:

@@ -27,8 +27,6 @@ discriminator that normals and autoencoder are trained against is no part of the
 nowhere.
 """
 
-from __future__ import annotations
-
 import itertools
 import re
 from collections.abc import Callable, Iterator

@@ -1,7 +1,5 @@
 """The request of a strategy, and the trial: all that a strategy sees of one evaluation."""
 
-from __future__ import annotations
-
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field

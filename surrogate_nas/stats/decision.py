@@ -25,8 +25,6 @@ A few trainings of single cells (`decide_few`) are too few for signs; there Stud
 Error rates and power: ``python analysis/calibrate_verdict.py`` and ``calibrate_confirm.py``.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -779,7 +777,7 @@ class _Differences:
     means: list[Values]
 
     @classmethod
-    def of(cls, differences: Ends, spaces: Sequence[str] | None) -> _Differences:
+    def of(cls, differences: Ends, spaces: Sequence[str] | None) -> "_Differences":
         ranks = _ranks(differences, spaces)
         finite = _without_infinite(differences)
         if spaces is None:

@@ -8,8 +8,6 @@ places). These describe. Only `surrogate_nas.stats.decision` decides significanc
 throughout.
 """
 
-from __future__ import annotations
-
 import itertools
 import math
 from collections.abc import Iterator, Mapping, Sequence

@@ -3,8 +3,6 @@
 Names are resolved when used, so that listing them imports none.
 """
 
-from __future__ import annotations
-
 import inspect
 import re
 import sys

@@ -9,8 +9,6 @@ mutation is of more than one step, and λR that is known for free is not learned
 no paths, the model reads what it reads by default.
 """
 
-from __future__ import annotations
-
 from typing import ClassVar
 
 from surrogate_nas.core.arguments import text, whole

@@ -5,8 +5,6 @@ first tells every strategy of a seed the same first cells, so a strategy must le
 it did not ask for.
 """
 
-from __future__ import annotations
-
 from abc import ABC, abstractmethod
 from collections.abc import Collection, Mapping, Sequence
 from functools import partial
@@ -122,7 +120,7 @@ class Strategy(Knobbed, ABC):
         """Set up what a run changes; options are attributes by then."""
 
     @classmethod
-    def using(cls, **options: Any) -> StrategyEntry:
+    def using(cls, **options: Any) -> "StrategyEntry":
         """Return the strategy with options, wherever a strategy is taken.
 
         Args:

@@ -16,8 +16,6 @@ Everything but ``evaluate`` is free. A message that is wrong gets ``{"error": "o
 changes nothing.
 """
 
-from __future__ import annotations
-
 import math
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence

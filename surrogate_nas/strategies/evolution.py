@@ -7,8 +7,6 @@ replacement, as their code does; a tie goes to the younger. Departure: the mutat
 (theirs draws the node first, so edges are not).
 """
 
-from __future__ import annotations
-
 from collections import deque
 from collections.abc import Sequence
 

@@ -18,8 +18,6 @@ evaluation failed, ``loss`` and ``penalty`` are null and ``failure`` says why.
 The answers are stored, so that a run resumes, or is repeated, without asking the process twice.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from functools import cached_property
 from typing import Any

@@ -7,8 +7,6 @@ order, drawn anew at every centre; those that are known already are passed, or m
 nothing.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from itertools import takewhile
 

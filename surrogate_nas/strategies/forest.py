@@ -6,8 +6,6 @@ logarithms, candidates are neighbours of the best and random cells. Departures: 
 trees instead of random forests, and no cell is asked at random.
 """
 
-from __future__ import annotations
-
 from typing import ClassVar
 
 from surrogate_nas.core.arguments import whole

@@ -7,8 +7,6 @@ free metrics of the space first; it takes few steps and is fitted anew when the 
 by a fifth. Where cells are no graphs of shared terms, a Gaussian process takes its place.
 """
 
-from __future__ import annotations
-
 from typing import ClassVar
 
 from surrogate_nas.core.arguments import number, whole

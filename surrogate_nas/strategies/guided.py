@@ -9,8 +9,6 @@ lose what was observed. Departure: any model of `surrogate_nas.surrogates` will 
 says of its own uncertainty.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cache
 from typing import Any, ClassVar, NamedTuple

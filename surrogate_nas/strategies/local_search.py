@@ -6,8 +6,6 @@ asked again; their scores are used. While the last neighbours are still being ev
 workers are given random cells, which may be centres later.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 from surrogate_nas.space import Cell, Trial

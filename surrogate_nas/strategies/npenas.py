@@ -7,8 +7,6 @@ of fully connected networks (the model ``mlp``) instead of a graph isomorphism n
 mean counts, as in their NPENAS-NP.
 """
 
-from __future__ import annotations
-
 from typing import ClassVar
 
 from surrogate_nas.core.arguments import text

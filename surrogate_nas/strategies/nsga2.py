@@ -10,8 +10,6 @@ budgets here are of some hundred cells; a child that was observed or asked for b
 until it is new, as far as a few tries find one. On one objective the rank is the order of scores.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from contextlib import suppress
 from typing import ClassVar

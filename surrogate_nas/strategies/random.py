@@ -5,8 +5,6 @@ Departure: the papers draw with replacement; here a known cell is not asked agai
 only for large budgets.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 from surrogate_nas.space import Cell, Request, Trial

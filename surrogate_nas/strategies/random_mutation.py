@@ -7,8 +7,6 @@ baseline in its own space: Li & Talwalkar, "Random Search and Reproducibility fo
 Architecture Search", UAI 2019.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 from surrogate_nas.space import Cell, Trial

@@ -4,8 +4,6 @@ Li & Talwalkar, "Random Search and Reproducibility for Neural Architecture Searc
 that is drawn again is asked again and charged again; `random` is the same without replacement.
 """
 
-from __future__ import annotations
-
 from surrogate_nas.space import Cell
 from surrogate_nas.strategies.base import OneByOne
 

@@ -10,8 +10,6 @@ options combine to, the policy is the same product restricted to those cells, wi
 gradient.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Sequence
 

@@ -14,8 +14,6 @@ none are known, as in most spaces, or where what is known is withheld, there is 
 by: it asks what `bo` asks.
 """
 
-from __future__ import annotations
-
 from functools import cached_property
 
 import numpy as np

@@ -5,8 +5,6 @@ imported when the model is first made, so that none of the libraries behind them
 is used. A model of one's own is a subclass of `Model`.
 """
 
-from __future__ import annotations
-
 from typing import Any
 
 from surrogate_nas.core.deprecation import warn_renamed

@@ -15,8 +15,6 @@ quantile forests, ``alphas=…`` as of TabICL), the standard deviation of ``pred
 return_std=True)``, or else the disagreement of parts that each leave a fold of the cells out.
 """
 
-from __future__ import annotations
-
 import inspect
 import random
 import sys

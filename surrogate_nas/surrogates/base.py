@@ -10,8 +10,6 @@ made twice, once for the cells that are predicted to be among the best and once 
 adds what it learns and how it predicts.
 """
 
-from __future__ import annotations
-
 import inspect
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence

@@ -9,8 +9,6 @@ Wolpert, Neural Networks 1992; non-negative, as Breiman, Machine Learning 1996),
 prior ones, which few cells cannot improve on.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 

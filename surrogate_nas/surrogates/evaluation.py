@@ -8,8 +8,6 @@ al., "GATES", ECCV 2020: their N@K and P@K; nDCG is Järvelin and Kekäläinen's
 of Burges et al., 2005.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal, NamedTuple

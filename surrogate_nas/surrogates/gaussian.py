@@ -2,8 +2,6 @@
 once or in steps (Rasmussen & Williams, MIT Press 2006), in plain NumPy.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 from functools import cache
 from typing import ClassVar, NamedTuple, Self
@@ -137,7 +135,7 @@ class Posterior(NamedTuple):
     mean: Floats
     variance: Floats
 
-    def at(self, places: Places) -> Posterior:
+    def at(self, places: Places) -> "Posterior":
         """The prediction at some places; `places`: their numbers, shape ``(k,)``."""
         return Posterior(self.mean[places], self.variance[places])
 

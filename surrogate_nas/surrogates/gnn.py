@@ -13,8 +13,6 @@ Sources: computing along the graph, Zhang et al., "D-VAE", NeurIPS 2019; unsuper
 on the whole space, Yan et al., "arch2vec", NeurIPS 2020.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache

@@ -10,8 +10,6 @@ plain scale in shares of the mean measured latency, so cells that take no time a
 special.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from typing import Any, ClassVar, NamedTuple

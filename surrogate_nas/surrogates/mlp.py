@@ -7,8 +7,6 @@ squares, which looks closer at the best as their relative absolute error does; a
 slices of one stacked network and trained together.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Sequence
 from itertools import pairwise

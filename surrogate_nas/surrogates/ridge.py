@@ -5,8 +5,6 @@ the plain scale suit it, from ten cells on. The penalty is the one of the least 
 which has a closed form.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from typing import ClassVar
 

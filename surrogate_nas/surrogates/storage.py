@@ -6,8 +6,6 @@ training cells in their space; the card and the model's settings are JSON in ``/
 ``/settings``, and the attribute ``digest`` is a sha256 over all of it.
 """
 
-from __future__ import annotations
-
 import hashlib
 import json
 import os

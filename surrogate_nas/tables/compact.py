@@ -12,8 +12,6 @@ every metric its details, how many ``digits`` its numbers keep, and its columns 
 place of digits: their whole numbers are values times that power of ten.
 """
 
-from __future__ import annotations
-
 import hashlib
 import json
 import os

@@ -10,8 +10,6 @@ other attributes are for other programs. Opening checks the index, reading a col
 open table is read as it was when another file takes its place.
 """
 
-from __future__ import annotations
-
 import hashlib
 import json
 import math
@@ -171,7 +169,7 @@ class TableFile(TableView):
         """A digest of the columns of every run."""
         return self._index.contents()
 
-    def only(self, runs: Collection[Run]) -> TableFile:
+    def only(self, runs: Collection[Run]) -> "TableFile":
         """Return the same table with some of its runs alone, as before others were added.
 
         Args:

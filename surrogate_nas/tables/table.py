@@ -1,7 +1,5 @@
 """A table in memory, as a source makes it."""
 
-from __future__ import annotations
-
 import hashlib
 import json
 from collections.abc import Collection, Iterable, Mapping, Set
@@ -111,7 +109,7 @@ class Index:
             by_metric[name][epochs_text(epochs)] = digest[:_SHORT]
         return by_metric
 
-    def only(self, runs: Collection[Run]) -> Index:
+    def only(self, runs: Collection[Run]) -> "Index":
         """Return the same with some runs alone, and without metrics that have none of these."""
         part = Index(self.texts, self.network, self.n_cells)
         wanted = {*runs}
@@ -143,7 +141,7 @@ class Index:
         return json.dumps(content, sort_keys=True).encode()
 
     @classmethod
-    def load(cls, content: bytes) -> Index:
+    def load(cls, content: bytes) -> "Index":
         """Read what `dump` wrote.
 
         Raises:

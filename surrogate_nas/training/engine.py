@@ -6,8 +6,6 @@ PyTorch. Every cell starts from the weights that the seed gives it and sees the 
 same order, so the ways differ only in the order of float32 sums.
 """
 
-from __future__ import annotations
-
 import math
 import sys
 import time
@@ -49,7 +47,9 @@ _ON_A_CPU = 64
 class TorchModel:
     """PyTorch's way to train one network, or a stack of `count` networks."""
 
-    def __init__(self, networks: Sequence[nn.Module], task: Task, device: str) -> None:
+    def __init__(
+        self, networks: "Sequence[nn.Module]", task: Task, device: str
+    ) -> None:
         """Begin with the weights as they are.
 
         Args:
@@ -122,13 +122,13 @@ class TorchModel:
 
         return autograd_input_gradient(self._outputs, self._tensor(inputs), gradient_of)
 
-    def _tensor(self, inputs: Array) -> Tensor:
+    def _tensor(self, inputs: Array) -> "Tensor":
         tensor: Tensor = self._torch.as_tensor(
             inputs, dtype=self._type, device=self._device
         )
         return tensor
 
-    def _outputs(self, inputs: Tensor) -> Tensor:
+    def _outputs(self, inputs: "Tensor") -> "Tensor":
         outputs: Tensor = self._module(inputs)
         if self.count == 1:
             outputs = outputs.unsqueeze(0)

@@ -2,8 +2,6 @@
 device card.
 """
 
-from __future__ import annotations
-
 import importlib
 import json
 import math

@@ -4,8 +4,6 @@ Training on a CPU needs no PyTorch, but users' code may speak it. Tensors of som
 go thousands of times a second; fresh pages would cost time.
 """
 
-from __future__ import annotations
-
 import ctypes
 import hashlib
 import platform
@@ -130,7 +128,7 @@ def device_named(name: str) -> str:
 
 
 def engine_named(
-    space: Space, device: str = "cpu", *, by_matrices: bool = False
+    space: "Space", device: str = "cpu", *, by_matrices: bool = False
 ) -> str:
     """The name of what trains the cells of a space, which is stored with every training.
 

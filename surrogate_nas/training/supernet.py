@@ -5,8 +5,6 @@ Weights are trained as the task trains a cell's. Batches are normalised by their
 also where inherited weights are judged, since running ones would mix all cells.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Callable, Iterator, Sequence
 from functools import lru_cache

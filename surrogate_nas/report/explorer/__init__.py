@@ -4,8 +4,6 @@ at by hand.
 It carries its packed data and its script inside, and asks no network for anything.
 """
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,7 +16,7 @@ EXPLORER = "explore.html"
 """The name of its file, beside the report's."""
 
 
-def write_explorer(result: StudyResult, folder: Path) -> Path | None:
+def write_explorer(result: "StudyResult", folder: Path) -> Path | None:
     """Write ``explore.html``, with a choice of the problems of a suite; whole or as it was before.
 
     Args:

@@ -2,8 +2,6 @@
 one HTML document below six megabytes, in the most detail that fits.
 """
 
-from __future__ import annotations
-
 import base64
 import gzip
 import json
@@ -208,7 +206,7 @@ class ProblemData:
             }
         )
 
-    def _headings(self, selection: Selection) -> dict[str, Any]:
+    def _headings(self, selection: "Selection") -> dict[str, Any]:
         objective = self.objective
         benchmark = self.benchmark
         feasible = np.where(selection.scores.feasible, selection.scores.score, np.inf)
@@ -279,7 +277,7 @@ class ProblemData:
         )
 
     def _score_columns(
-        self, selection: Selection, detail: Detail, block: Block
+        self, selection: "Selection", detail: Detail, block: Block
     ) -> list[dict[str, Any]]:
         objective = self.objective
         scores = selection.scores
@@ -323,7 +321,7 @@ class ProblemData:
         return f"{text} / {terms[0].divisor:,.5g}", ""
 
     def _metric_columns(
-        self, selection: Selection, detail: Detail, block: Block
+        self, selection: "Selection", detail: Detail, block: Block
     ) -> list[dict[str, Any]]:
         columns: list[dict[str, Any]] = []
         for question, group in _shown_metrics(self.objective).items():
@@ -344,7 +342,7 @@ class ProblemData:
         return columns
 
     def _values(
-        self, question: Question, group: str, selection: Selection
+        self, question: Question, group: str, selection: "Selection"
     ) -> Values | None:
         if selection.places is not None:
             seed = self.objective.training_seed if group == READ else None

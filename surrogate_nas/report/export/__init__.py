@@ -5,8 +5,6 @@ An installed package brings a format by an entry point of the group ``surrogate_
 user names one as ``FILE.py:NAME``.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
@@ -35,7 +33,7 @@ class Format(NamedTuple):
         needs: The libraries that it takes, as Python imports them.
     """
 
-    write: Callable[[Source, str | Path], list[Path]]
+    write: "Callable[[Source, str | Path], list[Path]]"
     default: str
     then: str
     summary: str = ""

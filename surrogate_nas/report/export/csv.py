@@ -2,8 +2,6 @@
 ``confirmed.csv``.
 """
 
-from __future__ import annotations
-
 from pathlib import Path
 
 from surrogate_nas.files import write_whole

@@ -2,8 +2,6 @@
 captions.
 """
 
-from __future__ import annotations
-
 import io
 from collections.abc import Iterator
 from pathlib import Path
@@ -58,7 +56,7 @@ _RC: Any = {
 _NARROW = 0.88  # text is set smaller than on a page, since this font is wider
 
 
-def rendered(picture: Picture) -> dict[str, bytes]:
+def rendered(picture: "Picture") -> dict[str, bytes]:
     """The files of a picture by suffix, with fixed colours and embedded fonts; reproducible."""
     import matplotlib
     from matplotlib.figure import Figure
@@ -85,7 +83,7 @@ def rendered(picture: Picture) -> dict[str, bytes]:
     return files
 
 
-def _draw(figure: Figure, canvas: Canvas) -> None:
+def _draw(figure: "Figure", canvas: Canvas) -> None:
     axes = figure.add_axes((0, 0, 1, 1))
     axes.set_xlim(0, canvas.width)
     axes.set_ylim(canvas.height, 0)
@@ -206,7 +204,7 @@ def write_figures(source: Source, out: str | Path) -> list[Path]:
     return [*written, write_whole(out / "captions.txt", "".join(captions))]
 
 
-def pictures(result: StudyResult) -> Iterator[tuple[str, Picture]]:
+def pictures(result: StudyResult) -> "Iterator[tuple[str, Picture]]":
     """Every figure with its folder, that of a problem or empty."""
     from surrogate_nas.report.page import Page
 

@@ -3,8 +3,6 @@
 Significance is the verdict's (`surrogate_nas.stats.decision`).
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path

@@ -5,8 +5,6 @@ Bulletin 2018. MLflow 3 refuses to write folders, so it is SQLite; mlflow-skinny
 SQLAlchemy and Alembic beside it.
 """
 
-from __future__ import annotations
-
 import logging
 import math
 import os
@@ -92,7 +90,7 @@ def _write(result: StudyResult, store: Path) -> None:
 
 
 @contextmanager
-def _client(path: Path) -> Iterator[MlflowClient]:
+def _client(path: Path) -> "Iterator[MlflowClient]":
     os.environ.update(_NOTHING_SENT)
     logged = logging.root.manager.disable
     logging.disable(logging.WARNING)
@@ -122,7 +120,7 @@ def _insert(store: Path, points: Sequence[dict[str, Any]]) -> None:
 
 
 def _add(
-    client: MlflowClient, comparison: Comparison, name: str
+    client: "MlflowClient", comparison: Comparison, name: str
 ) -> Iterator[dict[str, Any]]:
     facts = comparison.objective.describe()
     keys = ("benchmark", "expression", "fingerprint")
@@ -133,7 +131,7 @@ def _add(
 
 
 def _add_run(
-    client: MlflowClient, experiment: str, comparison: Comparison, run: Run
+    client: "MlflowClient", experiment: str, comparison: Comparison, run: Run
 ) -> Iterator[dict[str, Any]]:
     from mlflow.entities import Param
 

@@ -9,8 +9,6 @@ objective asks is a pruned trial with its score as an intermediate value. Times 
 simulated clock.
 """
 
-from __future__ import annotations
-
 import math
 import warnings
 from collections.abc import Mapping
@@ -158,8 +156,8 @@ def _frozen(
     objective: Objective,
     run: Run,
     trial: Trial,
-    distributions: Mapping[str, CategoricalDistribution],
-) -> FrozenTrial:
+    distributions: "Mapping[str, CategoricalDistribution]",
+) -> "FrozenTrial":
     from optuna.trial import TrialState, create_trial
 
     state = TrialState.COMPLETE

@@ -3,8 +3,6 @@
 The templates are in ``templates/paper/``. Their filter escapes all texts.
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Sequence
 from itertools import chain, islice, zip_longest

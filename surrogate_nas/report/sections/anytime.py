@@ -2,8 +2,6 @@
 suite's strategies.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial

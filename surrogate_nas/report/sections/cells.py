@@ -1,7 +1,5 @@
 """The best cells that a comparison found, each with its graph, its numbers and who found it."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 

@@ -2,8 +2,6 @@
 those that confirmed a winner.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Sequence
 from itertools import groupby
 

@@ -5,8 +5,6 @@ dominate, in a band from the best to the worst run: Grunert da Fonseca, Fonseca 
 Performance Assessment of Stochastic Optimisers and the Attainment Function", EMO 2001.
 """
 
-from __future__ import annotations
-
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -60,7 +58,7 @@ class Axis(NamedTuple):
     label: str
 
     @classmethod
-    def of(cls, objective: Objective, part: int) -> Axis:
+    def of(cls, objective: Objective, part: int) -> "Axis":
         """The metric itself where an objective is one, else its score."""
         terms = [term for term in objective.terms if term.part == part]
         if (

@@ -2,8 +2,6 @@
 suite, each with its files.
 """
 
-from __future__ import annotations
-
 from functools import partial
 
 import numpy as np

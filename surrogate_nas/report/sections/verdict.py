@@ -1,7 +1,5 @@
 """What the verdict rests on: the leader against every other strategy, and further findings."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 
 from surrogate_nas.core.numbers import NOTHING, fixed, p_value

@@ -18,8 +18,6 @@ lost, as a `surrogate_nas.runtime.worker.Lost`, or raises a `UserError` where al
 the workers of a task.
 """
 
-from __future__ import annotations
-
 import threading
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence

@@ -6,8 +6,6 @@ replayed from its locked file, and anything else gives the same answer again. A 
 own process is reported as lost at once, and no Dask worker with it.
 """
 
-from __future__ import annotations
-
 import logging
 from collections.abc import Callable
 from concurrent.futures import Executor
@@ -70,7 +68,7 @@ class Dask(Executor):
 ENGINE = Dask
 
 
-def _client(address: str, workers: int | None, stack: ExitStack) -> Client:
+def _client(address: str, workers: int | None, stack: ExitStack) -> "Client":
     from distributed import Client, LocalCluster
 
     where: dict[str, Any] = {

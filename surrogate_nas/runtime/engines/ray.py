@@ -6,8 +6,6 @@ anything else gives the same answer again. A job that ends its own process is re
 once, and no Ray worker with it.
 """
 
-from __future__ import annotations
-
 import logging
 import os
 import socket

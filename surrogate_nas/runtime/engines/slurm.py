@@ -7,8 +7,6 @@ Slurm; anything else is handed to ``sbatch`` under its name. A task that is lost
 which is made by the same command again.
 """
 
-from __future__ import annotations
-
 import logging
 import threading
 from collections.abc import Callable, Iterator, Sequence

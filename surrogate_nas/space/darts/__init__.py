@@ -13,8 +13,6 @@ are read as DARTS's repository writes them and built of DARTS's operations, so t
 authors' own networks.
 """
 
-from __future__ import annotations
-
 import math
 from abc import abstractmethod
 from collections.abc import Sequence

@@ -15,8 +15,6 @@ together. ``alive`` is what of it is no single edge. Paths are those of White, N
 "BANANAS", AAAI 2021, cut off as there: long ones are rare.
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Callable, Iterator, Mapping
 from functools import lru_cache

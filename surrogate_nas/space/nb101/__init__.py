@@ -31,8 +31,6 @@ cut off as there, since long ones are rare. Graph features are in the spirit of 
 them depends on the order of the vertices.
 """
 
-from __future__ import annotations
-
 import itertools
 import re
 from collections.abc import Callable, Iterator, Mapping

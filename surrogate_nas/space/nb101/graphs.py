@@ -11,8 +11,6 @@ the canonical form here. So sizes, which can depend on the order of the vertices
 networks.
 """
 
-from __future__ import annotations
-
 import hashlib
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress

@@ -2,8 +2,6 @@
 they are used).
 """
 
-from __future__ import annotations
-
 import math
 import zlib
 from collections.abc import Callable, Mapping
@@ -69,7 +67,7 @@ class Network:
             object.__setattr__(self, "strided", False)
 
     @classmethod
-    def of(cls, settings: Mapping[str, Any]) -> Network:
+    def of(cls, settings: Mapping[str, Any]) -> "Network":
         """The network of stored `settings`.
 
         Args:
@@ -146,7 +144,7 @@ class Graph(NamedTuple):
         """How many nodes there are."""
         return 1 + max(target for _, target in self.edges)
 
-    def live(self) -> Graph:
+    def live(self) -> "Graph":
         """The same graph with ``NONE`` wherever the output does not depend on the edge."""
         steps = list(zip(self.edges, self.operations, strict=True))
         present = sorted(edge for edge, operation in steps if operation != NONE)

@@ -1,7 +1,5 @@
 """A blueprint as a PyTorch module: any device, any type of numbers, and gradients of everything."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from typing import Any
 

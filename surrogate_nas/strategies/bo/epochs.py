@@ -8,8 +8,6 @@ number of epochs, what ranks the told cells most as their L does, by Kendall's Ï
 cells are looked at for that. Everything else is as in `bo`.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from functools import cached_property
 from itertools import cycle

@@ -11,8 +11,6 @@ and the neighbours of a new best cell. What was encoded and taken in before stay
 is so large that it begins anew.
 """
 
-from __future__ import annotations
-
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Sequence
 from functools import cache, lru_cache, partial
@@ -195,7 +193,7 @@ class Expert:
         self,
         points: NDArray[np.floating[Any]],
         seed: int,
-        like: Expert | None = None,
+        like: "Expert | None" = None,
     ) -> None:
         self.hyper: Hyper = like.hyper if like else Hyper()
         self._fitted: tuple[int, int] = like._fitted if like else (0, 0)

@@ -11,8 +11,6 @@ them, so that after one of them is told only what they differ by is left to gain
 are learned each by itself, and the expected gain is that of hypervolume.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from itertools import cycle, pairwise
 from operator import attrgetter

@@ -9,8 +9,6 @@ are told with their score, which lies above that of all feasible ones; a failed 
 as one where the library knows failures, and else not, but to genetic algorithms, which rank.
 """
 
-from __future__ import annotations
-
 import inspect
 import logging
 import random

@@ -7,8 +7,6 @@ did not ask for is not told it. Several objectives are what Nevergrad makes of t
 by the hypervolume.
 """
 
-from __future__ import annotations
-
 from contextlib import suppress
 from difflib import get_close_matches
 from functools import cache, cached_property

@@ -7,8 +7,6 @@ running trials of Optuna's study. What was told without being asked for is in th
 Optuna's genetic samplers breed from their own trials alone.
 """
 
-from __future__ import annotations
-
 from functools import cache, cached_property
 from typing import Any, ClassVar
 

@@ -8,8 +8,6 @@ are part of the first population. Departure: populations are of 20, not of 100, 
 budgets here are a few hundred cells.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Iterator
 from copy import deepcopy

@@ -7,8 +7,6 @@ of its ``budget`` of trials. What it writes goes into a temporary folder. Where 
 configuration, a cell is drawn at random.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Iterator
 from contextlib import contextmanager

@@ -6,8 +6,6 @@ Hyperparameter Tuning", MLSys 2020. Departures: the rungs are those of `hyperban
 share that goes on.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from itertools import pairwise
 

@@ -9,8 +9,6 @@ that it came from stands in. ``bandwidth_factor`` widens what is drawn, as the p
 code does so for numbers only.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from typing import NamedTuple, Self
 

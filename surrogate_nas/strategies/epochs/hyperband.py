@@ -8,8 +8,6 @@ further apart, such that each rung trains about as many epochs; while a bracket 
 begins; random cells are not repeated. Where there is only one rung, it is random search.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Sequence
 

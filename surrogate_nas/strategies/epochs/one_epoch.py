@@ -7,8 +7,6 @@ the last candidate but trains one cell to the end after every few, the best that
 K follows from what the budget pays. "One epoch" is the first length that can be asked for.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Sequence
 from functools import cached_property

@@ -11,8 +11,6 @@ the k-th best by the signal is taken to have the k-th least L of them; where λ 
 ranks.
 """
 
-from __future__ import annotations
-
 from abc import abstractmethod
 from collections.abc import Callable, Iterable, Sequence
 from functools import cached_property

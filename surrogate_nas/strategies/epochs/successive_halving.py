@@ -5,8 +5,6 @@ Jamieson & Talwalkar, "Non-stochastic Best Arm Identification and Hyperparameter
 AISTATS 2016. As many cells enter as leave one for the last rung. Departures: as in `hyperband`.
 """
 
-from __future__ import annotations
-
 from surrogate_nas.strategies.epochs.hyperband import Hyperband
 
 

@@ -7,8 +7,6 @@ Performance Estimation for Neural Architecture Search", NeurIPS 2021), which cos
 own. Either way E[λR] is added, exactly.
 """
 
-from __future__ import annotations
-
 from abc import abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 

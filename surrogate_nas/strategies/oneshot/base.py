@@ -7,8 +7,6 @@ clock, and what the supernet found counts only once it was asked for and evaluat
 Cells without a path are passed over and counted.
 """
 
-from __future__ import annotations
-
 from abc import abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass

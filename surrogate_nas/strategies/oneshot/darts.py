@@ -9,8 +9,6 @@ added. Its failure is documented, on NAS-Bench-201 by Dong & Yang (ICLR 2020): Î
 operations that have weights.
 """
 
-from __future__ import annotations
-
 from torch import Tensor
 
 from surrogate_nas.strategies.oneshot.alphas import Alphas

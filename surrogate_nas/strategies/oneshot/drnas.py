@@ -7,8 +7,6 @@ partial channels and no progressive stage, since the supernets here are small; t
 trained by the task's own schedule; E[λR] is added, by the mean of the Dirichlet.
 """
 
-from __future__ import annotations
-
 import torch
 import torch.nn.functional as F
 from torch import Tensor

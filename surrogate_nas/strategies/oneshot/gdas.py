@@ -8,8 +8,6 @@ carries the input, batch normalisation cancels the factor that its gradient come
 learns nothing from such a draw.
 """
 
-from __future__ import annotations
-
 import torch
 from torch import Tensor
 

@@ -7,8 +7,6 @@ cost takes its exact gradient, not a sampled one; the weights are trained by the
 schedule.
 """
 
-from __future__ import annotations
-
 from torch import Tensor
 
 from surrogate_nas.core.arguments import number, whole

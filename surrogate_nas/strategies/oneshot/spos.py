@@ -8,8 +8,6 @@ weighed and not capped; and the best cells by inherited weights are evaluated on
 since that order is rough.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np

@@ -12,8 +12,6 @@ sizes and the one device that lacks none; ``accel-imagenet-devices`` leaves out 
 that lack any.
 """
 
-from __future__ import annotations
-
 import json
 import tarfile
 from collections.abc import Mapping

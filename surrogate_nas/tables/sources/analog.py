@@ -5,8 +5,6 @@ no losses, no training times, and it states no licence. Its pickle is read throu
 never executed.
 """
 
-from __future__ import annotations
-
 from surrogate_nas.core.extras import package_folder
 from surrogate_nas.space import nb201
 from surrogate_nas.tables import Table

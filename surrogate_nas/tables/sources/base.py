@@ -28,8 +28,6 @@ have ``verify()``, which checks tables in further ways. A source of ours with a 
 after each of so many epochs.
 """
 
-from __future__ import annotations
-
 import ast
 import csv
 import importlib.util
@@ -61,7 +59,7 @@ T = TypeVar("T")
 class Source(Protocol):
     """The module of a source."""
 
-    def read(self, name: str) -> Table:
+    def read(self, name: str) -> "Table":
         """Assemble the table of a benchmark from what is installed and fetched."""
 
 

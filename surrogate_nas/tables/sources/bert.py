@@ -8,8 +8,6 @@ F1 or a correlation. Proxies without training and recorded numbers of parameters
 beside; neither is of the cells' own sizes (see `surrogate_nas.space.layered`).
 """
 
-from __future__ import annotations
-
 import csv
 import json
 from typing import Any

@@ -6,8 +6,6 @@ and ``notice`` (that of a sampled space), and further those of its entry in ``ta
 has also the words of its entry in ``each``.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from fnmatch import fnmatchcase
 from functools import lru_cache, reduce

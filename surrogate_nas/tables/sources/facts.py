@@ -1,7 +1,5 @@
 """Checks of the tables that are here against published numbers."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from typing import Any
 

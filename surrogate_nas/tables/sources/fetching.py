@@ -5,8 +5,6 @@ commit is pinned, and those that cannot be downloaded are left out. The environm
 ``SURROGATE_NAS_MIRROR`` (a folder or a base URL) takes the place of the public address.
 """
 
-from __future__ import annotations
-
 import hashlib
 import io
 import lzma
@@ -378,7 +376,7 @@ def lacks(source: str) -> bool:
     return not all(path.is_file() for path in files(source))
 
 
-def assembled(benchmark: str) -> Table:
+def assembled(benchmark: str) -> "Table":
     """The table of a benchmark, made by its source, with the source's licence and papers."""
     source = source_of(benchmark) or ""
     table = SOURCES.find(source).read(benchmark)

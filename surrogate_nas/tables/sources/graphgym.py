@@ -13,8 +13,6 @@ task. The authors report a loss that is no number as a missing one: such a run c
 of its task.
 """
 
-from __future__ import annotations
-
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -96,7 +94,7 @@ def read(name: str) -> Table:
 
 
 @lru_cache(maxsize=len(_ROUNDS))
-def _read_grid(grid: str, *paths: Path) -> dict[str, pd.DataFrame]:
+def _read_grid(grid: str, *paths: Path) -> "dict[str, pd.DataFrame]":
     """Read the files of a grid by split, with the table of every row, and its task in words."""
     import pandas as pd
 
@@ -136,7 +134,7 @@ def _cell(space: ChoiceSpace, row: dict[str, str]) -> Cell:
     )
 
 
-def _columns(rows: dict[str, pd.DataFrame], indices: np.ndarray) -> dict[str, Values]:
+def _columns(rows: "dict[str, pd.DataFrame]", indices: np.ndarray) -> dict[str, Values]:
     """Return the means of every design by split and field; a loss that is NaN is the worst."""
     columns: dict[str, Values] = {}
     for split, of_split in rows.items():

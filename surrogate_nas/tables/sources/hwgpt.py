@@ -8,8 +8,6 @@ records' means ignore; a value here is the median of a cell's readings, each in 
 is that of the authors' tracker. Devices whose files may be missing are read if these were fetched.
 """
 
-from __future__ import annotations
-
 from collections import defaultdict
 from collections.abc import Callable, Iterator
 from pathlib import Path

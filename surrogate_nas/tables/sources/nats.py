@@ -6,8 +6,6 @@ Dong et al., "NATS-Bench: Benchmarking NAS Algorithms for Architecture Topology 
 it holds. The pickles are read through an allow-list, never executed.
 """
 
-from __future__ import annotations
-
 import bz2
 import io
 import os

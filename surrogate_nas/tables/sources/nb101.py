@@ -13,8 +13,6 @@ and the seconds of the 108 epochs alone: those of a shorter training are taken t
 them.
 """
 
-from __future__ import annotations
-
 import json
 from collections.abc import Callable
 from pathlib import Path

@@ -13,8 +13,6 @@ last one is, is nowhere said. The file runs in ``onnxruntime``, which executes a
 and no code.
 """
 
-from __future__ import annotations
-
 import json
 from collections.abc import Iterator
 from functools import lru_cache
@@ -114,7 +112,7 @@ def _content(name: str) -> bytes:
 
 
 @lru_cache(maxsize=1)
-def _session() -> InferenceSession:
+def _session() -> "InferenceSession":
     try:
         import onnxruntime
     except ImportError as error:

@@ -7,8 +7,6 @@ Every task holds the same architectures, each trained once, and one evaluation o
 search looks at, and nothing is left to report by.
 """
 
-from __future__ import annotations
-
 from surrogate_nas.space.nbmr import NBMR
 from surrogate_nas.tables import Table
 from surrogate_nas.tables.sources import fetching

@@ -8,8 +8,6 @@ left aside. What was trained several times has as many seeds, which are numbered
 of the logs; a mean is over all of them, and the first three stand for themselves.
 """
 
-from __future__ import annotations
-
 import json
 from zipfile import ZipFile
 

@@ -7,8 +7,6 @@ Only the last epoch of a run is read: before it, the 200-epoch runs on CIFAR-100
 hold only ``ori-test``, which there is validation and test together.
 """
 
-from __future__ import annotations
-
 import re
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping

@@ -4,8 +4,6 @@ The package does not say which seeds its numbers are of, so they are numbered fr
 its lists. Its numbers, whatever version packed them, must have the digest that is declared.
 """
 
-from __future__ import annotations
-
 import hashlib
 
 import numpy as np

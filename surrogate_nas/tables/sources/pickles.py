@@ -2,8 +2,6 @@
 else is executed.
 """
 
-from __future__ import annotations
-
 import pickle
 from collections.abc import Mapping
 from pathlib import Path

@@ -14,8 +14,6 @@ and columns with a person's folders are left out.
   only reported.
 """
 
-from __future__ import annotations
-
 import csv
 from collections.abc import Mapping
 from io import TextIOWrapper

@@ -10,8 +10,6 @@ is given. An error or an accuracy without a unit is in % if a value exceeds 1; o
 refused. A cell may appear once. Empty entries are missing values.
 """
 
-from __future__ import annotations
-
 import csv
 import math
 import os

@@ -16,8 +16,6 @@ accuracy, the area under the ROC curve or RMSE. One data set has no numbers to e
 with embeddings are there copies of those without, and are left out.
 """
 
-from __future__ import annotations
-
 import json
 import tarfile
 from collections import defaultdict

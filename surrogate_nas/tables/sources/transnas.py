@@ -11,8 +11,6 @@ The first repository lists both spaces one after the other, by number and withou
 names its architectures. Both spaces here list their cells in the order of these numbers.
 """
 
-from __future__ import annotations
-
 import json
 from typing import Any
 from zipfile import ZipFile

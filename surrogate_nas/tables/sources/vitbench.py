@@ -8,8 +8,6 @@ leaves these out, ``vitbench-autoformer-distilled`` has all with what all have. 
 one of one seed, and one evaluation of it is all that there is.
 """
 
-from __future__ import annotations
-
 from typing import Any
 
 from surrogate_nas.space import Cell, space_named

@@ -4,8 +4,6 @@ What is stored is code that will run, so its folder is this user's alone, and a 
 or can write is passed over and written again. The checksum only detects damage.
 """
 
-from __future__ import annotations
-
 import ctypes
 import hashlib
 import os

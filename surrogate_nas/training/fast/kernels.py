@@ -15,8 +15,6 @@ a batch, up to a whole vector, are computed along; batch normalisation, the only
 looks across examples, leaves them out and sets them and their gradients to 0.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import NamedTuple
 

@@ -6,8 +6,6 @@ input. A tensor has a slot of the arena from its first use to its last, so that 
 together lies together.
 """
 
-from __future__ import annotations
-
 import math
 from collections import Counter
 from collections.abc import Iterable
@@ -128,7 +126,7 @@ class Tensor:
     pixels: int
     start: int = 0
 
-    def part(self, start: int, channels: int) -> Tensor:
+    def part(self, start: int, channels: int) -> "Tensor":
         """Some of its channels."""
         return replace(self, start=self.start + start, channels=channels)
 

@@ -6,8 +6,6 @@ once, on just the cells that hold it. Tensors are ``(batch, K·C, height, width)
 memory, where a gather moves runs of C numbers.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from typing import Any, cast
 

@@ -5,8 +5,6 @@ They compare the discriminator's scores, large for what it takes to be real: of 
 Knowing nothing is a score of 0 for every example; of the hinge, certainty by its margin.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, field

@@ -13,8 +13,6 @@ those without, which are many. Knowing nothing answers any class alike, even odd
 whose numbers is `_OFF` off or which share half their union with the right ones.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Callable
 from functools import partial

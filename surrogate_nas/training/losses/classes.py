@@ -5,8 +5,6 @@ Outputs have shape ``(K, batch, classes[, positions…])``, targets ``(batch[, p
 Dice loss of segmentation weighs classes alike, however few pixels they have.
 """
 
-from __future__ import annotations
-
 import math
 
 import numpy as np

@@ -5,8 +5,6 @@ Outputs have shape ``(K, batch, channels, height, width)``, targets
 white.
 """
 
-from __future__ import annotations
-
 import math
 from functools import lru_cache
 from typing import Any

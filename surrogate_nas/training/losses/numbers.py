@@ -5,8 +5,6 @@ single number; both may have further axes, as images have. The value of knowing 
 the best constant answer to a standard normal target.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Callable
 from statistics import NormalDist

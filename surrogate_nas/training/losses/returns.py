@@ -6,8 +6,6 @@ a step, its advantage, and its log-probability at that time. The trainer of poli
 place of a surrogate what an episode loses of the greatest possible return.
 """
 
-from __future__ import annotations
-
 import numpy as np
 
 from surrogate_nas.training.losses import Loss, always, of_right, share, softened

@@ -7,8 +7,6 @@ nothing costs at most ``log(classes)``. A target that cannot be written in so fe
 must part two equal neighbours) has the worst recorded value and no gradient.
 """
 
-from __future__ import annotations
-
 import math
 
 import numpy as np

@@ -1,7 +1,5 @@
 """Metrics of tasks by name: a family is one more file; a user's own is a ``file.py:METRIC``."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Callable
 from dataclasses import dataclass

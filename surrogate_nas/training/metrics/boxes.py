@@ -7,8 +7,6 @@ as the image has objects: more boxes gain nothing. A box is as sure as its objec
 times the probability of its class.
 """
 
-from __future__ import annotations
-
 from typing import Any
 
 import numpy as np

@@ -5,8 +5,6 @@ clustering does (Caron et al., ECCV 2018). It is trained once in a process, on t
 real images, the same for every network.
 """
 
-from __future__ import annotations
-
 import warnings
 from collections.abc import Callable
 from typing import Any

@@ -1,7 +1,5 @@
 """Metrics of answers that are images with values from 0 to 1, or signals of height 1."""
 
-from __future__ import annotations
-
 import math
 from typing import Any
 

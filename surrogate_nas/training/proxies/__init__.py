@@ -4,8 +4,6 @@
 operations are built: isomorphic cells have the same scores.
 """
 
-from __future__ import annotations
-
 PROXIES = {
     "synflow": (
         "log(1 + Σ|weight · gradient|) of positive weights on an input of ones (Tanaka et al.,"

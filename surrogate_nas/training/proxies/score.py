@@ -1,7 +1,5 @@
 """All proxies of one cell on a task, from one batch of its training data; nothing is trained."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Sequence
 from typing import Any

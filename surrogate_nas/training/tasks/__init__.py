@@ -1,7 +1,5 @@
 """Tasks by name: a further one is one more file here, or a user's ``file.py:TASK``."""
 
-from __future__ import annotations
-
 import hashlib
 import json
 import math
@@ -735,7 +733,7 @@ class Task:
         """Turn a gradient with respect to arranged outputs into one by what networks answer."""
         return unshuffled(gradient, self._outputs) if self.about.shuffled else gradient
 
-    def with_loss(self, loss: str | Loss) -> Task:
+    def with_loss(self, loss: str | Loss) -> "Task":
         """The same task trained by another loss, which its name then says.
 
         Args:

@@ -5,8 +5,6 @@ files that the packages sktime and aeon carry: the UCR archive's ItalyPowerDeman
 reconstructs the 24 hours of a day. It is trained on summer days only (April to September).
 """
 
-from __future__ import annotations
-
 import numpy as np
 
 from surrogate_nas.core.errors import UserError

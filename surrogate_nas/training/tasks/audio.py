@@ -1,7 +1,5 @@
 """Recordings for tasks of speech and sounds: trimmed, and seen as mel bands over time."""
 
-from __future__ import annotations
-
 from functools import lru_cache
 from pathlib import Path
 

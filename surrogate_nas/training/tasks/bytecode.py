@@ -5,8 +5,6 @@ kind. All functions of a file go to one split. Bytecode differs between versions
 splits are fixed for one version. The perplexity per operation is ``exp(loss)``.
 """
 
-from __future__ import annotations
-
 import dis
 import platform
 import sysconfig

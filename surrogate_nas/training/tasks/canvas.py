@@ -6,8 +6,6 @@ have their centres in one of the 4×4 places that a network answers at. Of ten d
 would learn too little in half a second.
 """
 
-from __future__ import annotations
-
 from functools import lru_cache
 from typing import NamedTuple
 

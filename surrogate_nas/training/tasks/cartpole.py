@@ -8,8 +8,6 @@ cart and pole were at the last eight steps, a signal of two channels (the varian
 Miikkulainen, IJCAI 1999).
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import numpy as np

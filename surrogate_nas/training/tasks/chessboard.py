@@ -5,8 +5,6 @@ board is left. A square is attacked where a white piece could take something tha
 pieces in between bar the way, and pawns go up.
 """
 
-from __future__ import annotations
-
 import numpy as np
 
 from surrogate_nas.training.tasks import Array, Schedule, Splits, Task, cut, split_rng

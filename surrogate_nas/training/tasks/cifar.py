@@ -3,8 +3,6 @@
 Half of the 50,000 training images validate, as in NAS-Bench-201, but by a shuffle of our own.
 """
 
-from __future__ import annotations
-
 import os
 from functools import partial
 from pathlib import Path

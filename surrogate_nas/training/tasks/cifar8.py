@@ -5,8 +5,6 @@ read from torchvision's folder, or from the pictures that the npm package tfjs-c
 where every row is an image; both hold the same.
 """
 
-from __future__ import annotations
-
 import json
 
 import numpy as np

@@ -1,7 +1,5 @@
 """Denoising: handwritten digits of 8×8 pixels, from 0 to 1, from copies with normal noise."""
 
-from __future__ import annotations
-
 from surrogate_nas.training.tasks import Schedule, Splits, Task, as_split, split_rng
 from surrogate_nas.training.tasks.digits import BRIGHTEST, scans
 

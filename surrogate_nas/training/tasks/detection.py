@@ -2,8 +2,6 @@
 answer a box.
 """
 
-from __future__ import annotations
-
 from surrogate_nas.training.tasks import Schedule, Splits, Task, as_split, standardise
 from surrogate_nas.training.tasks.canvas import DIGITS, SOURCE, scenes
 

@@ -4,8 +4,6 @@ Few are trained on, and all are seen through noise: half of the cells read the s
 without an error (figures: analysis/README.md, Calibration).
 """
 
-from __future__ import annotations
-
 import gzip
 
 import numpy as np

@@ -9,8 +9,6 @@ The idx files are read from torchvision's folder, from that of Debian's package,
 checksum.
 """
 
-from __future__ import annotations
-
 import gzip
 import os
 from pathlib import Path

@@ -8,8 +8,6 @@ forecast starts from reaches back over a cut. Two seeds agree on cells in runs o
 length, but not in runs twice as long (figures: analysis/README.md, Calibration).
 """
 
-from __future__ import annotations
-
 import math
 
 import numpy as np

@@ -5,8 +5,6 @@ The noise of an image is a point of a space of six dimensions, the same at every
 channels that say where the pixel is. Real images are scikit-learn's scans, from 0 to 1.
 """
 
-from __future__ import annotations
-
 import numpy as np
 
 from surrogate_nas.training.tasks import (

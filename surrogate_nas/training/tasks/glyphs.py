@@ -6,8 +6,6 @@ of the middle, and blocks of 4×4 are averaged. The script is the first word of 
 Unicode. A letter goes to one split in all its fonts.
 """
 
-from __future__ import annotations
-
 import unicodedata
 from pathlib import Path
 

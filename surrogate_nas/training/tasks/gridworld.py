@@ -9,8 +9,6 @@ rows and columns (CoordConv, Liu et al., NeurIPS 2018). Reaching the goal is wor
 baseline of advantages.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import numpy as np

@@ -6,8 +6,6 @@ tion by Com-put-er", 1983), as the package pyphen carries them. Cells are causal
 a letter is answered one letter later.
 """
 
-from __future__ import annotations
-
 import numpy as np
 
 from surrogate_nas.training.tasks import (

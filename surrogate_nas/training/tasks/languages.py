@@ -7,8 +7,6 @@ language, and left out where another of the ten languages, or English, writes it
 names in most of the languages, all in one split.
 """
 
-from __future__ import annotations
-
 import gettext
 import json
 import string

@@ -8,8 +8,6 @@ of the throat are drawn with a fixed seed. Sequences of a split share its few re
 18), so they are not independent. Every sequence has its mean in every band taken off.
 """
 
-from __future__ import annotations
-
 import xml.etree.ElementTree as ElementTree
 from pathlib import Path
 

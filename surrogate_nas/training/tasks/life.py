@@ -3,8 +3,6 @@
 Grids of 8×8 cells, whose edges meet, are drawn here, two fifths of their cells alive.
 """
 
-from __future__ import annotations
-
 import numpy as np
 
 from surrogate_nas.training.tasks import Array, Schedule, Splits, Task, cut, split_rng

@@ -2,8 +2,6 @@
 package.
 """
 
-from __future__ import annotations
-
 import numpy as np
 
 from surrogate_nas.training.tasks import Schedule, Splits, Task, cut, standardise

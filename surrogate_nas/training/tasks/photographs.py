@@ -5,8 +5,6 @@ copyright, but for the moon's. Each is made grey, halved in size and cut into ti
 overlap; all give as many, none of one grey alone. Values go from 0 to 1; the noise is normal.
 """
 
-from __future__ import annotations
-
 import numpy as np
 
 from surrogate_nas.core.extras import package_folder

@@ -2,8 +2,6 @@
 from -1 to 1.
 """
 
-from __future__ import annotations
-
 import numpy as np
 
 from surrogate_nas.training.tasks import (

@@ -4,8 +4,6 @@ The text is that of Debian's bible-kjv, read by its own program. What two verses
 kept once. The perplexity per character is ``exp(loss)``.
 """
 
-from __future__ import annotations
-
 import re
 import shutil
 import string

@@ -8,8 +8,6 @@ are repeated so that each kind sounds equally often, in other tempos (80 % to 12
 loudness and noise, with a fixed seed.
 """
 
-from __future__ import annotations
-
 import re
 from pathlib import Path
 

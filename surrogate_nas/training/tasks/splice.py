@@ -5,8 +5,6 @@ The sequences are primate splice junctions of GenBank 64.1 (Noordewier, Towell a
 mlbench carries. Its file is read without R. Equal sequences are kept once.
 """
 
-from __future__ import annotations
-
 import lzma
 import os
 from pathlib import Path

@@ -5,8 +5,6 @@ The perplexity per character is ``exp(loss)``. The text ships with the interpret
 slightly between versions of Python.
 """
 
-from __future__ import annotations
-
 import string
 
 import numpy as np

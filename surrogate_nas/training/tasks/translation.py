@@ -6,8 +6,6 @@ pycountry installs. Most pairs are one name written by ear in the other script (
 ``лајпциг``), some are other words altogether. A name goes to one split with both its texts.
 """
 
-from __future__ import annotations
-
 import gettext
 import unicodedata
 from pathlib import Path

@@ -8,8 +8,6 @@ halves of the published test file validate and test. At this width and learning 
 on cells (figures: analysis/README.md, Calibration).
 """
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import numpy as np

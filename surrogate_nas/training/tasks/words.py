@@ -5,8 +5,6 @@ The words are the most frequent ones of film subtitles (OpenSubtitles: Lison and
 where another of the lists has it too.
 """
 
-from __future__ import annotations
-
 import gzip
 import json
 import string

@@ -1,7 +1,5 @@
 """How a run of training is spent, from batches of examples to episodes of a policy."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, ClassVar, TypeAlias

@@ -6,8 +6,6 @@ The gradient of the discriminator's scores at real images is penalised (R1, Mesc
 function.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
@@ -102,13 +100,13 @@ class Discriminator:
         self._step()
         return activations.scores[fooled:]
 
-    def _pass(self, images: Array) -> _Pass:
+    def _pass(self, images: Array) -> "_Pass":
         return _Pass(
             self.layers,
             images.transpose(1, 2, 3, 0).astype(self._all.dtype, copy=False),
         )
 
-    def _of_scores(self, activations: _Pass, by_score: Array) -> None:
+    def _of_scores(self, activations: "_Pass", by_score: Array) -> None:
         """The gradient of a loss, from that by the scores."""
         first, first_bias, second, second_bias, head, head_bias = self.gradients
         np.matmul(activations.features, by_score, out=head[0])
@@ -121,7 +119,7 @@ class Discriminator:
             np.matmul(down, windows.T, out=weight)
             np.add.reduce(down, axis=1, keepdims=True, out=bias)
 
-    def _of_penalty(self, activations: _Pass, begin: int) -> None:
+    def _of_penalty(self, activations: "_Pass", begin: int) -> None:
         """Add the gradient of the penalty on images from ``begin`` on."""
         passed = activations.image_gradient(begin) * (
             PENALTY / (activations.scores.size - begin)

@@ -9,8 +9,6 @@ batch. A loss that does not look at the log-probabilities of the policy that act
 once.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass

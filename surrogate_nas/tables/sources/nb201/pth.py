@@ -7,8 +7,6 @@ and the list of tensor storages (none, as the published file keeps no weights). 
 through an allow-list, never executed; a tensor is refused.
 """
 
-from __future__ import annotations
-
 import os
 from pathlib import Path
 from typing import IO, Any
