@@ -167,8 +167,9 @@ def _strategy(name: str) -> StrategyEntry | str:
     named = strategy_entry(name)
     if not named.options or name == HIDDEN:
         return BASE
-    entry = replace(strategy_entry(f"{__file__}:Exchanged"), options=named.options)
-    return replace(entry, origin="built-in", target=entry.load(), label=name)
+    entry = strategy_entry(f"{__file__}:Exchanged")
+    target, options = entry.load(), named.options
+    return replace(entry, origin="built-in", target=target, options=options, label=name)
 
 
 class _Difference(NamedTuple):

@@ -68,7 +68,7 @@ Cells: TypeAlias = Iterable[CellLike]
 class Surrogate:
     """A model that learns one metric from some cells and predicts it for others.
 
-    It has the methods of scikit-learn's regressors, and `clone`, `cross_val_score` and grid search
+    It has the methods of scikit-learn's regressors. ``clone``, ``cross_val_score`` and grid search
     take it. In place of rows of features stand cells: a list, array or Series of cells, of their
     texts, or of their indices.
 

@@ -37,7 +37,7 @@ class AskTell:
 
     Cells are evaluated on the objective's benchmark, or by the caller, who then tells the metrics.
     Asked and told in turn, it makes the same trials as run `run` of a comparison of the same
-    `seed`.
+    ``seed``.
 
     Example:
         >>> import surrogate_nas as sn

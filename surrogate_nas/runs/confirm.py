@@ -139,7 +139,7 @@ def confirm(
             are feasible.
         seeds: With how many fresh seeds each.
         against: The user's own cell, or its text or index, which is no candidate itself.
-        root: The root seed of the run, where seeds are drawn.
+        seed: The root seed of the run, where training seeds are drawn.
         callback: Called with an event after each training.
         resources: Say how many trainings at once and where, where cells are really trained; None
             for one.

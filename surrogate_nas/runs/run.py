@@ -115,7 +115,7 @@ class ConfirmationRequest(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Result:
-    """How results look in a notebook: their `summary_frame` and their `sentences`."""
+    """How results look in a notebook: their ``summary_frame`` and their ``sentences``."""
 
     def _table(self: Any) -> tuple[Sequence[str], Sequence[Sequence[object]]]:
         frame = self.summary_frame().astype(object)
@@ -137,6 +137,14 @@ class Confirmation(Result, Struct, frozen=True, forbid_unknown_fields=True, dict
             table holds too few fresh seeds.
         cost: What all these trainings cost, which the search was not charged.
         cost_unit: Seconds or queries.
+
+    Example:
+        >>> import surrogate_nas as sn
+        >>> run = sn.search(
+        ...     "fashion", "random", budget=20, seed_policy="draw", confirm=(2, 2)
+        ... )
+        >>> len(run.confirmed.cells), list(run.confirmed.to_frame().role)
+        (2, ['winner', 'candidate'])
     """
 
     asked: ConfirmationRequest
@@ -336,7 +344,7 @@ class EndLine(Struct, forbid_unknown_fields=True, kw_only=True, omit_defaults=Tr
 
 
 class Fronted(Result):
-    """What `finished_runs` under several objectives found, together."""
+    """What finished runs under several objectives found, together."""
 
     @property
     def front(self: Any) -> list[Trial]:
@@ -349,7 +357,7 @@ class Fronted(Result):
         return [trial for _, trial in front_of(self.finished_runs)]
 
     def front_frame(self: Any) -> pandas.DataFrame:
-        """The trials of `front`, with the columns of `to_frame`."""
+        """The trials of `front`, with the columns of ``to_frame``."""
         return rows_frame(run.row(trial) for run, trial in front_of(self.finished_runs))
 
     def hypervolume(self: Any, reference: Sequence[float]) -> float:

@@ -568,7 +568,13 @@ class ChoiceSpace(Enumerable):
 
 
 class EnumerableChoiceSpace(ChoiceSpace):
-    """The former name of ``ChoiceSpace(…, listed=True)``."""
+    """The former name of ``ChoiceSpace(…, listed=True)``.
+
+    Example:
+        >>> import surrogate_nas as sn
+        >>> len(sn.EnumerableChoiceSpace("mlp", {"width": (16, 64)}))
+        2
+    """
 
     listed = True
 

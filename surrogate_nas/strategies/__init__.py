@@ -56,11 +56,12 @@ StrategyLike = Union[
     Mapping[str, "str | type[Strategy] | partial[Strategy] | StrategyEntry"],
 ]
 """A registered name, ``file.py:Class``, either with options as in ``evolution(population=50)``, a
-class, a `functools.partial` of a class, what `Strategy.using` returns, or one of these under a
-label, as in ``{"hot": Anneal.using(temperature=2.0)}``. In text the label precedes the name:
+class, a `functools.partial` of a class (`Strategy.using`), or one of these under a label, as in
+``{"hot": Anneal.using(temperature=2.0)}``. In text the label precedes the name:
 ``hot=mine.py:Anneal(temperature=2.0)``.
 """
 StrategiesLike = Sequence[StrategyLike] | Mapping[str, StrategyLike]
+"""Several of these, or each by the label that results carry."""
 
 ENTRY_POINT_GROUP = "surrogate_nas.strategies"
 

@@ -8,16 +8,13 @@ it did not ask for.
 from abc import ABC, abstractmethod
 from collections.abc import Collection, Mapping, Sequence
 from functools import partial
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar, Self
 
 import numpy as np
 
 from surrogate_nas.core.arguments import Knobbed
 from surrogate_nas.core.deprecation import former, warn_renamed
 from surrogate_nas.space import Cell, Request, Space, Trial
-
-if TYPE_CHECKING:
-    from surrogate_nas.strategies import StrategyEntry
 
 
 class Strategy(Knobbed, ABC):
@@ -120,15 +117,12 @@ class Strategy(Knobbed, ABC):
         """Set up what a run changes; options are attributes by then."""
 
     @classmethod
-    def using(cls, **options: Any) -> "StrategyEntry":
-        """Return the strategy with options, wherever a strategy is taken.
+    def using(cls, **options: Any) -> partial[Self]:
+        """Return the strategy with options, to be passed where a strategy is taken.
 
         Args:
             options: The keyword arguments of the constructor: numbers, texts, True, False, None, or
-                lists and mappings of these.
-
-        Raises:
-            UserError: An option is unknown, invalid, or cannot be written as text.
+                lists and mappings of these. They are checked where the strategy is passed.
 
         Example:
             >>> import surrogate_nas as sn
@@ -139,12 +133,10 @@ class Strategy(Knobbed, ABC):
             ...
             ...     def ask(self, n):
             ...         return [self.space.sample(self.rng)]
-            >>> Walk.using(steps=3).label
+            >>> sn.search("fashion", Walk.using(steps=3), budget=12).strategy
             'Walk(steps=3)'
         """
-        from surrogate_nas.strategies import strategy_entry
-
-        return strategy_entry(partial(cls, **options))
+        return partial(cls, **options)
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} on {self.space!r}>"

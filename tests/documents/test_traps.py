@@ -102,7 +102,7 @@ def test_split_trap_a_strategy_cannot_reach_a_final_metric(witnessed):
 
 
 def test_split_trap_a_cell_does_not_carry_an_answer(space):
-    assert set(Cell.__slots__) == {"choices", "index", "text"}
+    assert set(Cell.__slots__) == {"_options", "choices", "index", "text"}
     assert not hasattr(space[0], "__dict__")
 
 

@@ -8,7 +8,7 @@ from surrogate_nas.report.bibliography import (
     papers_of_strategies,
 )
 from surrogate_nas.space import SPACES
-from surrogate_nas.strategies import described
+from surrogate_nas.strategies import described, strategy_entries
 from surrogate_nas.tables.sources.base import sources
 from surrogate_nas.tables.sources.fetching import citation
 from tests.outcomes import balanced
@@ -44,7 +44,7 @@ def test_papers_of_one_first_word_have_keys_of_their_own():
 def test_strategies_are_cited_by_what_they_are():
     own = "evolution"
     labels = ["evolution(population=5)", "blind:bo", "optuna:TPESampler", "Mine", own]
-    papers = papers_of_strategies(labels, [own])
+    papers = papers_of_strategies(strategy_entries(labels), [own])
     assert "Real et al." in papers["evolution(population=5)"]
     assert "Jones" in papers["blind:bo"] and "Optuna" in papers["optuna:TPESampler"]
     assert papers["Mine"] == papers[own] == ""

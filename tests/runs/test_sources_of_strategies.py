@@ -184,9 +184,10 @@ def test_whose_source_it_is(tmp_path, monkeypatch):
     assert _sources(f"external(command='python {tmp_path}/propose.py')") == {
         "propose.py": "print(1)\n"
     }
-    typed = {}
+    typed = {"Strategy": sn.Strategy}
     exec(
-        "class Mine:\n    def ask(self, n): return 1\nclass Other:\n    def ask(self, n):"
+        "class Mine(Strategy):\n    def ask(self, n): return 1\nclass Other(Strategy):\n"
+        "    def ask(self, n):"
         " return 2\n",
         typed,
     )

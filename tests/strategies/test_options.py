@@ -179,7 +179,7 @@ def _cells(run):
 
 
 def test_a_class_with_options_is_taken_wherever_a_name_is():
-    hot = Anneal.using(temperature=np.float64(3.0))
+    hot = strategy_entry(Anneal.using(temperature=np.float64(3.0)))
     assert (hot.label, hot.origin) == ("Anneal(temperature=3.0)", "class")
     assert strategy_entry(partial(Anneal, temperature=3.0)).label == hot.label
     bench = sn.load("fashion")
@@ -263,5 +263,5 @@ class Open(Anneal):
 
 def test_a_knob_of_any_type_is_named_by_its_value():
     steps = {"a": [1, 2.5, None], "b": (True, "x y")}
-    entry = Open.using(steps=steps)
+    entry = strategy_entry(Open.using(steps=steps))
     assert strategy_entry(entry.label).options == {"steps": steps}
