@@ -197,24 +197,18 @@ def _show_confirmed(confirmed: Confirmation) -> None:
 
 
 def _content(run: Run, bound: Objective) -> Row:
-    best, optimum, known = run.lowest, bound.optimum(), run.best_known
-    front = run.front if bound.n_objectives > 1 else None
-    answer: Row = {"cell": None, "score": None, "seen_score": None}
-    answer |= {"feasible": run.is_feasible, "metrics": {}, "final": {}}
-    regret = None
-    if run.is_feasible and front is None:
-        best = run.answer
-        answer |= {
-            "cell": str(best.cell),
-            "score": best.score,
-            "seen_score": run.incumbent.score,
-            "metrics": dict(best.values),
-            "final": final_metrics(bound, best.cell),
-        }
-        if optimum is not None:
-            regret = best.score - optimum
+    known, several = run.best_known, bound.n_objectives > 1
+    best = run.answer if run.is_feasible and not several else None
+    optimum = None if best is None else bound.optimum()
     content = {
-        "best": answer,
+        "best": {
+            "cell": best and str(best.cell),
+            "score": best and best.score,
+            "seen_score": best and run.incumbent.score,
+            "feasible": run.is_feasible,
+            "metrics": dict(best.values) if best else {},
+            "final": final_metrics(bound, best.cell) if best else {},
+        },
         "known": {
             "trainings": [
                 _trial_row(t, "epochs", "score", "feasible") for t in run.known
@@ -232,14 +226,14 @@ def _content(run: Run, bound: Objective) -> Row:
         "cost": run.cost,
         "cost_unit": bound.benchmark.cost_unit,
         "real_seconds": run.real_seconds,
-        "regret": regret,
+        "regret": None if optimum is None else run.answer.score - optimum,
         "objective": bound.describe(),
         "warning": bound.warning,
     }
-    if front is not None:
+    if several:
         content["front"] = [
             _trial_row(trial, "scores") | {"metrics": dict(trial.values)}
-            for trial in front
+            for trial in run.front
         ]
     if run.diagnosis:
         content["diagnosis"] = run.diagnosis
