@@ -134,8 +134,8 @@ class FilesRead:
             if state != state_of(path) or self._digest(name, first) != right:
                 raise UserError(
                     f"{path} changed while the benchmark was in use, and results of two versions"
-                    " are never mixed. Repeat the command, with another --out if it has one. What"
-                    " a training itself writes belongs into its folder."
+                    " are never mixed. Repeat it with another folder (--out, in Python"
+                    " folder=). What a training itself writes belongs into its folder."
                 )
         return is_new
 

@@ -23,7 +23,6 @@ import typer
 from typer.core import TyperCommand, TyperGroup
 
 from surrogate_nas.cli.output import in_a_line, note
-from surrogate_nas.core.deprecation import REMOVAL
 from surrogate_nas.core.errors import UserError
 from surrogate_nas.core.extras import is_optional, missing
 from surrogate_nas.core.version import __version__
@@ -122,7 +121,9 @@ class Panelled(TyperCommand):
 
         for title, own in groupby(sorted(self.get_params(ctx), key=heading), heading):
             with formatter.section(title):
-                formatter.write_dl([p.get_help_record(ctx) for p in own])
+                formatter.write_dl(
+                    [*filter(None, (p.get_help_record(ctx) for p in own))]
+                )
 
 
 class Panels(TyperGroup):
@@ -149,11 +150,6 @@ class Panels(TyperGroup):
         make = typer.main.get_group if group is command else typer.main.get_command
         return make(group)
 
-    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
-        """Find the command, and give its flags their present names."""
-        name, command, given = super().resolve_command(ctx, args)
-        return name, command, [_present_flag(name, word) for word in given]
-
     def format_commands(self, ctx: Any, formatter: Any) -> None:
         """Write the list."""
         widest = max(map(len, _COMMANDS))
@@ -162,18 +158,6 @@ class Panels(TyperGroup):
                 formatter.write_dl(
                     [(name.ljust(widest), text) for name, (_, text) in panel.items()]
                 )
-
-
-_FORMER_FLAGS = {("query", "--seed"): "--training-seed"}
-
-
-def _present_flag(command: str | None, word: str) -> str:
-    """Replace a flag of 0.1.0 by its present name, with a note."""
-    flag, equals, value = word.partition("=")
-    if not (name := _FORMER_FLAGS.get((command or "", flag))):
-        return word
-    note(f"snas: {flag} is now {name}; {REMOVAL} removes the former name.")
-    return name + equals + value
 
 
 def _explain(command: Any) -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 from textwrap import fill
 from typing import Annotated, Any, Literal, get_args
 
-from typer import Argument, Typer, echo
+from typer import Argument, Option, Typer, echo
 
 from surrogate_nas.benchmarks import families, load, reserved
 from surrogate_nas.benchmarks.doctor import (
@@ -27,6 +27,7 @@ from surrogate_nas.cli.options import (
     WithOption,
 )
 from surrogate_nas.cli.output import JsonOption, emit, note, progress_bar, show_table
+from surrogate_nas.core.deprecation import REMOVAL
 from surrogate_nas.core.errors import UserError, unknown
 from surrogate_nas.core.extras import package_folder
 from surrogate_nas.core.metrics import DIRECTIONS, Kind
@@ -531,6 +532,7 @@ def query(
     training_seed: Annotated[
         int | None, "A training seed; the mean if left out."
     ] = None,
+    seed: Annotated[int | None, Option(hidden=True)] = None,
     with_: WithOption = None,
     json: JsonOption = False,
 ) -> None:
@@ -542,12 +544,14 @@ def query(
       snas query nb201-cifar10 0 1 2 --metric valid_error --epochs 12
       snas query fashion 11 --with local.h5 --metric latency@local
     """
+    if seed is not None:
+        note(f"--seed is now --training-seed; {REMOVAL} removes the former name.")
     bench_ = load(bench, with_=with_ or ())
     results: list[Any] = bench_.query(
         cells,
         metric,
         epochs=epochs,
-        training_seed=training_seed,
+        training_seed=seed if training_seed is None else training_seed,
     )
     answers = (
         results

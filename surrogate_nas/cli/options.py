@@ -177,7 +177,8 @@ def results_folder(
     folder = out or Path("results") / "-".join(words)[:120]
     if (stored := kind_of(folder)) not in ("", kind):
         raise UserError(
-            f"{folder} holds a {stored}, and this is a {kind}; name another folder with --out."
+            f"{folder} holds a {stored}, and this is a {kind}; name another folder with --out"
+            " (in Python folder=)."
         )
     return folder
 

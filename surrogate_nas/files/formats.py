@@ -53,7 +53,9 @@ FORMATS = {
     "compact": Format("compact table", 1, "Make it again with make table-losses."),
     "surrogate": Format("surrogate", 2, "Make it anew with snas fit."),
     "comparison": Format(
-        "comparison", 2, "Run the comparison again in another folder."
+        "comparison",
+        2,
+        "Run the comparison again in another folder (--out, in Python folder=).",
     ),
     "archive": Format(
         "archive of results", 1, "Seal its folder again with snas archive create."

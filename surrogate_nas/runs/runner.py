@@ -357,7 +357,8 @@ class Experiment:
             ):
                 raise UserError(
                     f"{store.path(name, number)} was made by 0.1.0, whose programs spoke another"
-                    " protocol: the run cannot be resumed. Choose another folder."
+                    " protocol: the run cannot be resumed. Name another folder with --out"
+                    " (in Python folder=)."
                 )
         make = partial(
             make_run,

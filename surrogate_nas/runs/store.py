@@ -467,7 +467,8 @@ def _check_names(labels: Sequence[str]) -> None:
         if other != label:
             raise UserError(
                 f"The strategies {other} and {label} differ only in upper and lower case, so they"
-                " cannot be in one folder: rename one, or use another folder for it."
+                " cannot be in one folder: rename one, or name another folder"
+                " for it with --out (in Python folder=)."
             )
 
 
@@ -501,7 +502,8 @@ def provenance() -> dict[str, Any]:
 
 def _damaged(path: Path, reason: str) -> UserError:
     return UserError(
-        f"{path} is damaged: {reason}. Run the comparison again in another folder."
+        f"{path} is damaged: {reason}. Run the comparison again in another folder,"
+        " named with --out (in Python folder=)."
     )
 
 

@@ -548,7 +548,8 @@ class TrainingWorkers(Workers):
         if "start" in entry:
             raise UserError(
                 f"{self._log.path} cannot be resumed: trial {index} started from the weights of"
-                " another cell, which this release does not do. Name another folder."
+                " another cell, which this release does not do. Name another folder"
+                " with --out (in Python folder=)."
             )
         return entry
 
