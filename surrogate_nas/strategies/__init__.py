@@ -335,8 +335,8 @@ def with_controls(strategies: StrategiesLike, space: Space) -> list[StrategyEntr
     outside = [label for label in labels if len(controls_of(label)) > 1]
     if not outside:
         raise UserError(
-            "controls (--controls) adds controls to programs outside; name one with strategies"
-            " (--strategies), as in external(command='python propose.py')."
+            "controls (--controls) adds controls to programs outside; name one without a label in"
+            " strategies (--strategies), as in external(command='python propose.py')."
         )
     added = dict.fromkeys(name for label in outside for name in controls_of(label))
     has_names = isinstance(space, ChoiceSpace)

@@ -121,6 +121,16 @@ def test_a_search_is_the_run_of_its_number_and_seed(strategy):
     assert other.trials != expected
 
 
+def test_a_folder_of_run_three_is_no_folder_of_root_three(tmp_path):
+    """It was stored by `search(seed=3)`, which is another run by now."""
+    asked = {"budget": 12, "folder": tmp_path}
+    made = sn.search(FASHION, "random", run=3, **asked)
+    with pytest.raises(UserError, match=r"another comparison \(seed 0, now 3\)"):
+        sn.search(FASHION, "random", seed=3, **asked)
+    assert sn.read(tmp_path).run == 3
+    assert sn.search(FASHION, "random", run=3, **asked).trials == made.trials
+
+
 # Random first cells
 
 
