@@ -191,7 +191,8 @@ class Surrogate:
             )
         self.model_ = self._make(quantity).fit(data, target, space)  # type: ignore[arg-type]
         self.card, self.n_cells_ = card, len(target)
-        self._indices = np.array([getattr(cell, "index", -1) for cell in data])  # type: ignore[union-attr]
+        given: Any = data
+        self._indices = np.array([getattr(cell, "index", -1) for cell in given])
         return self
 
     @overload

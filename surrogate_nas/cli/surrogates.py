@@ -216,7 +216,12 @@ def fit(
     else:
         n_test = -(-train // 4) if test is None else test
         cells = drawn_cells(benchmark.space, train + n_test, seed)
-        learned, others = split_drawn(benchmark.space, cells, train, split)  # type: ignore[arg-type]
+        learned, others = split_drawn(
+            benchmark.space,
+            cells,
+            train,
+            split,  # type: ignore[arg-type]
+        )
         with progress_bar("cells") as progress:
             for i, cell in enumerate(cells):
                 benchmark.query(cell, target, epochs=epochs)

@@ -4,8 +4,9 @@ import inspect
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import partial
 from types import BuiltinFunctionType
-from typing import Any, NoReturn
+from typing import NoReturn
 
 from surrogate_nas.core.deprecation import warn_renamed
 from surrogate_nas.core.errors import UserError
@@ -65,26 +66,27 @@ class Event:
 Callback = Callable[[Event], object]
 
 
-_FORMS: dict[int, Callable[[Any], Callback]] = {
-    1: lambda given: given,
-    2: lambda given: lambda at: at.trials or at.running or given(at.done, at.total),
-    3: lambda given: (
-        lambda at: at.trials and given(at.strategy, at.run, at.trials) and at.stop()  # type: ignore[func-returns-value]
-    ),
-}
-"""What a callback that takes so many values is called with: the event, or as in 0.1.0."""
-
-
 def as_callback(given: Callable[..., object] | None) -> Callback | None:
     """A callback that takes an event, also where one of 0.1.0 is given: of (done, total) or
-    (strategy, run, trials).
+    (strategy, run, trials), or one that returns True to end the run.
     """
     if given is None or isinstance(given, BuiltinFunctionType):
         return given
-    for form, adapted in _FORMS.items():
+    for form in (1, 2, 3):
         with suppress(TypeError):
             inspect.signature(given).bind(*range(form))
             if form > 1:
                 warn_renamed(f"A callback of {form} values", "callback(event)", 6)
-            return adapted(given)
+            return partial(_call, given, form)
     raise UserError("callback is a function that takes one surrogate_nas.Event.")
+
+
+def _call(given: Callable[..., object], form: int, at: Event) -> None:
+    """Call a callback with an event, or with so many values as in 0.1.0."""
+    if form == 1 and given(at) is True:
+        warn_renamed("A callback that returns True", "event.stop()", 3)
+        at.stop()
+    elif form == 2 and not (at.trials or at.running):
+        given(at.done, at.total)
+    elif form == 3 and at.trials and given(at.strategy, at.run, at.trials):
+        at.stop()

@@ -230,7 +230,8 @@ def strategy_entries(strategies: StrategiesLike) -> list[StrategyEntry]:
         ['few']
     """
     if isinstance(strategies, Mapping):
-        strategies = [{name: given} for name, given in strategies.items()]  # type: ignore[dict-item]
+        named: Any = strategies.items()
+        strategies = [{name: given} for name, given in named]
     if isinstance(strategies, str) or not isinstance(strategies, Sequence):
         raise UserError(
             f"strategies is a list of names or classes, or a mapping of labels to these, not"

@@ -106,6 +106,12 @@ def test_callbacks_of_0_1_0_are_called_as_they_were_with_a_warning():
     ]
 
 
+def test_a_callback_that_returns_true_ends_its_run_with_a_warning():
+    with pytest.warns(DeprecationWarning, match=r"returns True is now event\.stop\(\)"):
+        run = sn.search(TABLE, "random", budget=9, n_random=1, callback=lambda _: True)
+    assert len(run.trials) == 1
+
+
 def test_a_callback_may_be_a_method_or_built_in():
     counted = deque()
     sn.search(TABLE, "random", budget=3, callback=counted.append)
