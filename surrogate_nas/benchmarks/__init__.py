@@ -4,7 +4,14 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from surrogate_nas.benchmarks.base import Answer, Benchmark, Question
+from surrogate_nas.benchmarks.base import (
+    Answer,
+    Benchmark,
+    CellLike,
+    Question,
+    SeedPolicy,
+    Values,
+)
 from surrogate_nas.benchmarks.joined import JoinedBenchmark
 from surrogate_nas.benchmarks.learned import Learned, Predicted
 from surrogate_nas.benchmarks.live import Live
@@ -29,9 +36,12 @@ __all__ = [
     "TABLE_SUFFIX",
     "Answer",
     "Benchmark",
+    "CellLike",
     "JoinedBenchmark",
     "Question",
+    "SeedPolicy",
     "TableBenchmark",
+    "Values",
     "available",
     "default",
     "families",

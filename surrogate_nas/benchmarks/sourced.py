@@ -21,9 +21,15 @@ from surrogate_nas.core.digests import with_imports
 from surrogate_nas.core.errors import AbsentError, UserError, unknown
 from surrogate_nas.core.registry import absolute, check_file, import_file
 from surrogate_nas.core.version import __version__
-from surrogate_nas.files import home, locked, shipped, table_path, write_whole
+from surrogate_nas.files import (
+    home,
+    locked,
+    read_regular,
+    shipped,
+    table_path,
+    write_whole,
+)
 from surrogate_nas.files.opened import heard
-from surrogate_nas.files.whole import read_regular
 from surrogate_nas.space import SPACES
 from surrogate_nas.tables import write_table
 from surrogate_nas.tables.sources.base import (

@@ -6,6 +6,8 @@ from surrogate_nas.files.progress import ProgressLines
 from surrogate_nas.files.whole import (
     HOME_VARIABLE,
     home,
+    printable,
+    read_regular,
     replacing,
     shipped,
     table_path,
@@ -21,6 +23,8 @@ __all__ = [
     "holder",
     "home",
     "locked",
+    "printable",
+    "read_regular",
     "replacing",
     "shipped",
     "table_path",

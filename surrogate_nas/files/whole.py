@@ -61,7 +61,12 @@ def shipped(name: str) -> Path:
 
 
 def printable(text: object) -> str:
-    r"""A text that any file and terminal can show; bytes that are no UTF-8 become ``\udcNN``."""
+    r"""A text that any file and terminal can show; bytes that are no UTF-8 become ``\udcNN``.
+
+    Example:
+        >>> print(printable("a\0b"))
+        a\0b
+    """
     return str(text).replace("\0", "\\0").encode("utf-8", "backslashreplace").decode()
 
 
@@ -84,6 +89,10 @@ def read_regular(path: Path) -> bytes:
 
     Raises:
         OSError: It is something else, is not there, or cannot be read.
+
+    Example:
+        >>> read_regular(shipped("manifest.json"))[:1]
+        b'{'
     """
     with open_regular(path) as file:
         return file.read()

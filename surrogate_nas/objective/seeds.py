@@ -11,12 +11,10 @@ from hashlib import blake2b
 import numpy as np
 from numpy.typing import NDArray
 
-from surrogate_nas.benchmarks import Benchmark, Question, available
-from surrogate_nas.benchmarks.base import SeedPolicy, Values
+from surrogate_nas.benchmarks import Benchmark, Question, SeedPolicy, Values, available
 from surrogate_nas.core.errors import UserError
 from surrogate_nas.objective.terms import Scores
-from surrogate_nas.space import Cell
-from surrogate_nas.space.trial import Trial, TrialValues
+from surrogate_nas.space import Cell, Trial, TrialValues
 from surrogate_nas.tables import Seed
 
 

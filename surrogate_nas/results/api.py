@@ -13,8 +13,7 @@ from pathlib import Path
 
 from msgspec import structs
 
-from surrogate_nas.benchmarks import Benchmark, load, reopen
-from surrogate_nas.benchmarks.base import CellLike, SeedPolicy
+from surrogate_nas.benchmarks import Benchmark, CellLike, SeedPolicy, load, reopen
 from surrogate_nas.benchmarks.table import CHARGED
 from surrogate_nas.core.arguments import check_whole, checked
 from surrogate_nas.core.deprecation import renamed

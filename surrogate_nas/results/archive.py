@@ -26,10 +26,9 @@ from surrogate_nas.benchmarks import reopen
 from surrogate_nas.core.arguments import checked_as
 from surrogate_nas.core.errors import UserError, unknown
 from surrogate_nas.core.numbers import plural
-from surrogate_nas.files import shipped, write_whole
+from surrogate_nas.files import read_regular, shipped, write_whole
 from surrogate_nas.files.formats import RELEASE, check_version, stamp
 from surrogate_nas.files.journal import sealed, unsealed
-from surrogate_nas.files.whole import read_regular
 from surrogate_nas.files.zipped import LIMITS, read_zip, write_zip
 from surrogate_nas.objective import Objective
 from surrogate_nas.runs.problem import read_plan

@@ -21,8 +21,7 @@ from surrogate_nas.core.errors import EvaluationError, UserError, unknown
 from surrogate_nas.objective import Draw, Objective
 from surrogate_nas.runs.run import Run
 from surrogate_nas.runtime.user_code import StrategyError
-from surrogate_nas.space import Cell, Space
-from surrogate_nas.space.trial import Request, Trial, TrialValues
+from surrogate_nas.space import Cell, Request, Space, Trial, TrialValues
 
 _ARCHIVE_SIZE = 10
 _BEHIND = 1.0

@@ -19,8 +19,7 @@ from typing import Any
 from msgspec import Struct
 from msgspec.structs import asdict
 
-from surrogate_nas.benchmarks import Benchmark, load
-from surrogate_nas.benchmarks.base import SeedPolicy
+from surrogate_nas.benchmarks import Benchmark, SeedPolicy, load
 from surrogate_nas.core.arguments import (
     check_file_name,
     check_whole,

@@ -51,9 +51,8 @@ from surrogate_nas.runtime.user_code import (
     unpack,
 )
 from surrogate_nas.runtime.worker import dump_when_alarmed, is_inside
-from surrogate_nas.space import Cell, Space
+from surrogate_nas.space import Cell, Request, Space, Trial, TrialValues
 from surrogate_nas.space.blind import BlindSpace, blind
-from surrogate_nas.space.trial import Request, Trial, TrialValues
 from surrogate_nas.strategies import (
     BLIND,
     OURS,

@@ -37,7 +37,7 @@ from surrogate_nas.benchmarks import Benchmark, Question
 from surrogate_nas.benchmarks.table import differing
 from surrogate_nas.core.digests import json_check
 from surrogate_nas.core.errors import AbsentError, UserError
-from surrogate_nas.files import Journal, locked, write_whole
+from surrogate_nas.files import Journal, locked, read_regular, write_whole
 from surrogate_nas.files.formats import (
     FORMATS,
     RELEASE,
@@ -46,7 +46,6 @@ from surrogate_nas.files.formats import (
     this_release,
 )
 from surrogate_nas.files.opened import Opened
-from surrogate_nas.files.whole import read_regular
 from surrogate_nas.objective import Objective
 from surrogate_nas.objective.expression import parse_several
 from surrogate_nas.objective.objective import CONVENTIONS

@@ -22,7 +22,7 @@ from surrogate_nas.space.registry import (
     space_named,
     space_of,
 )
-from surrogate_nas.space.trial import Request, Trial
+from surrogate_nas.space.trial import Request, Trial, TrialValues
 
 __all__ = [
     "DEFAULT_SPACE",
@@ -42,6 +42,7 @@ __all__ = [
     "Sampled",
     "Space",
     "Trial",
+    "TrialValues",
     "cell_given",
     "cell_given",
     "cell_given",

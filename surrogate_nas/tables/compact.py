@@ -24,9 +24,8 @@ from numpy.typing import NDArray
 
 from surrogate_nas.core.errors import UserError
 from surrogate_nas.core.metrics import Metric
-from surrogate_nas.files import hdf5
+from surrogate_nas.files import hdf5, printable
 from surrogate_nas.files.formats import build
-from surrogate_nas.files.whole import printable
 from surrogate_nas.space import Network, listed, space_named
 from surrogate_nas.tables.table import (
     TEXTS,

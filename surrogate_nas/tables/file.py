@@ -26,8 +26,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from surrogate_nas.core.errors import UserError
-from surrogate_nas.files import hdf5, write_whole
-from surrogate_nas.files.whole import printable
+from surrogate_nas.files import hdf5, printable, write_whole
 from surrogate_nas.space import ChoiceSpace, Enumerable, Sampled, listed, space_named
 from surrogate_nas.tables.table import (
     N_SEEDS,

@@ -46,8 +46,7 @@ from msgspec import Struct, convert
 
 from surrogate_nas.core.errors import UserError, unknown
 from surrogate_nas.core.registry import Registry
-from surrogate_nas.files import shipped
-from surrogate_nas.files.whole import printable
+from surrogate_nas.files import printable, shipped
 
 if TYPE_CHECKING:
     from surrogate_nas.tables import Table

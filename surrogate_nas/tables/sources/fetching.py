@@ -26,8 +26,7 @@ from urllib.parse import unquote, urlsplit
 
 from surrogate_nas.core.errors import UserError
 from surrogate_nas.core.extras import command, is_installed
-from surrogate_nas.files import home, locked, replacing
-from surrogate_nas.files.whole import printable
+from surrogate_nas.files import home, locked, printable, replacing
 from surrogate_nas.tables.sources.base import (
     SOURCES,
     declared,

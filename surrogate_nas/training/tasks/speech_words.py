@@ -18,8 +18,7 @@ from pathlib import Path
 import numpy as np
 
 from surrogate_nas.core.errors import UserError
-from surrogate_nas.files import replacing
-from surrogate_nas.files.whole import home
+from surrogate_nas.files import home, replacing
 from surrogate_nas.training.tasks import (
     SPLITS,
     Array,
