@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 from surrogate_nas.benchmarks.reading import FilesRead
 from surrogate_nas.core.deprecation import former, renamed
 from surrogate_nas.core.errors import UserError, unknown
-from surrogate_nas.core.metrics import Metric, undeclared_units
+from surrogate_nas.core.metrics import Direction, Metric, undeclared_units
 from surrogate_nas.files import shipped
 from surrogate_nas.space import Cell, Enumerable, Network, Space, choices_of, listed
 from surrogate_nas.space.base import Analytic, cell_given, cells_given
@@ -510,6 +510,41 @@ class Benchmark(ABC):
     def only(self, runs: Collection[Run]) -> "Benchmark":
         """Return the benchmark with some runs of its table alone, each a metric and epochs."""
         return self
+
+    def with_metrics(
+        self,
+        metrics: Any,
+        *,
+        unit: str = "",
+        direction: Direction | None = None,
+        cheap: bool = True,
+    ) -> "Benchmark":
+        """Return the benchmark with further metrics of its cells, which are free.
+
+        Args:
+            metrics: By name a function from a cell to a number or a `surrogate_nas.Metric`; or a
+                pandas data frame or the path of a CSV file with a column ``cell``, or one for each
+                choice, and a column for each metric; or the path of a table (``.h5``).
+            unit: The unit of functions without one of their own, such as ``g``.
+            direction: Their direction, ``min`` or ``max``; None for that of their name or unit.
+            cheap: Whether functions return at once, so that they are called for whole columns.
+
+        Raises:
+            UserError: A file cannot be read, a cell is not of the space, or a metric is twice
+                there.
+
+        Example:
+            >>> import surrogate_nas as sn
+            >>> bench = sn.load("fashion").with_metrics(
+            ...     {"carbon": lambda cell: 1.0 + cell.choices[0]}, unit="g"
+            ... )
+            >>> run = sn.search(bench, "random", "valid_error + 0.1*carbon", budget=12)
+            >>> sorted(run.incumbent.values)
+            ['carbon', 'valid_error[5]']
+        """
+        from surrogate_nas.benchmarks.joined import with_metrics
+
+        return with_metrics(self, metrics, unit, direction, cheap)
 
     def metric(self, name: str) -> Metric:
         """Return a metric by name.

@@ -2,8 +2,10 @@
 
 import hashlib
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
 from functools import wraps
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
@@ -15,15 +17,20 @@ from surrogate_nas.benchmarks.base import (
     Values,
     untrained,
 )
+from surrogate_nas.benchmarks.computed import Computed
+from surrogate_nas.benchmarks.computed import Metric as Declared
 from surrogate_nas.benchmarks.learned import open_learned
 from surrogate_nas.benchmarks.reading import FilesRead
-from surrogate_nas.benchmarks.table import open_table
+from surrogate_nas.benchmarks.sourced import TABLE_SUFFIX
+from surrogate_nas.benchmarks.table import TableBenchmark, open_table
 from surrogate_nas.core.deprecation import renamed
+from surrogate_nas.core.digests import json_digest
 from surrogate_nas.core.errors import UserError
-from surrogate_nas.core.metrics import Metric
-from surrogate_nas.space import Cell, Network
+from surrogate_nas.core.metrics import Direction, Metric
+from surrogate_nas.space import Cell, Network, Space
 from surrogate_nas.surrogates.storage import is_surrogate
-from surrogate_nas.tables import Contents, Run, Seed
+from surrogate_nas.tables import Contents, MemoryTable, Run, Seed
+from surrogate_nas.tables.sources.spreadsheet import read
 
 _OF_THE_BASE = (
     "name",
@@ -57,6 +64,70 @@ def _by_owner(name: str) -> Any:
     return answered
 
 
+class _Spreadsheet(TableBenchmark):
+    """The metrics of a CSV file, for cells of a space."""
+
+    __reduce__ = object.__reduce__  # type: ignore[assignment]  # the file may change
+
+    def __init__(self, path: Path, space: Space) -> None:
+        table = read(path, path.stem, (), space)
+        digests = (
+            (str(key), column.tobytes()) for key, column in table.columns.items()
+        )
+        digest = json_digest([[k, hashlib.sha256(v).hexdigest()] for k, v in digests])
+        self.path = path
+        self._hold(MemoryTable(table, digest))
+
+
+def _opened(path: Path, space: Space) -> Benchmark:
+    if path.suffix in (".csv", ".parquet"):
+        return _Spreadsheet(path, space)
+    if is_surrogate(path):
+        return open_learned(str(path))
+    if path.suffix != TABLE_SUFFIX:
+        raise UserError(
+            f"{path} is no file with metrics to join: a table (.h5), a CSV file (.csv), or a"
+            " surrogate."
+        )
+    return open_table(path)
+
+
+def with_metrics(
+    base: Benchmark, metrics: Any, unit: str, direction: Direction | None, cheap: bool
+) -> "JoinedBenchmark":
+    """Join metrics of the cells of a benchmark, as `Benchmark.with_metrics` takes them."""
+    if isinstance(metrics, str | Path):
+        return JoinedBenchmark(base, [Path(metrics)])
+    extra: Benchmark
+    if isinstance(metrics, Mapping):
+        own = {
+            name: given
+            if isinstance(given, Declared)
+            else Declared(given, unit=unit, direction=direction)
+            for name, given in metrics.items()
+        }
+        extra = Computed(base.space, own, network=base.network, cheap=cheap)
+    elif not hasattr(metrics, "to_csv"):
+        raise UserError(
+            "metrics is a mapping of names to functions of a cell, a data frame, or a file, not"
+            f" {metrics!r:.80}."
+        )
+    else:
+        with TemporaryDirectory() as folder:
+            path = Path(folder) / "frame.csv"
+            metrics.to_csv(path, index=False)
+            extra = _Spreadsheet(path, base.space)
+        extra.source = "a data frame"
+        extra.metrics = [
+            replace(m, source=extra.source) if folder in m.source else m
+            for m in extra.metrics
+        ]
+    joined = JoinedBenchmark(base, [Path("with_metrics")], [extra])
+    # made by code, which nothing but that code makes again
+    joined.joined, joined.address = (), ""
+    return joined
+
+
 class JoinedBenchmark(Benchmark):
     """Delegates to a benchmark, and also serves the metrics of files, which are free.
 
@@ -87,10 +158,7 @@ class JoinedBenchmark(Benchmark):
             UserError: A file cannot be opened, is of another space, holds nothing to join, or a
                 name is there twice.
         """
-        extras = extras or [
-            open_learned(str(path)) if is_surrogate(path) else open_table(path)
-            for path in (file.absolute() for file in files)
-        ]
+        extras = extras or [_opened(file.absolute(), base.space) for file in files]
         self.base = base
         self._files = files
         self.joined = (*base.joined, *(file.absolute() for file in files))
@@ -152,7 +220,9 @@ class JoinedBenchmark(Benchmark):
 
     def only(self, runs: Collection[Run]) -> "JoinedBenchmark":
         """Return the benchmark with some runs of the base's table alone, and the same files."""
-        return JoinedBenchmark(self.base.only(runs), self._files, self._extras)
+        part = JoinedBenchmark(self.base.only(runs), self._files, self._extras)
+        part.joined, part.address = self.joined, self.address
+        return part
 
     @property
     def identity(self) -> str:

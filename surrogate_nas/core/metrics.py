@@ -146,9 +146,11 @@ _COSTS = frozenset(
     "cost depth energy flops latency macs memory parameters params seconds size time weights"
     " width".split()
 )
-_NEVER_NEGATIVE = frozenset(
-    "ns us µs ms s min h mJ J kJ mWh Wh kWh mW W kB KB MB GB B M G g kg parameters".split()
+# amounts that a network takes, of which less is better
+_AMOUNTS = frozenset(
+    "ns us µs ms s mJ J kJ mWh Wh kWh mW W kB KB MB GB B g kg parameters".split()
 )
+_NEVER_NEGATIVE = _AMOUNTS | {"min", "h", "M", "G"}
 
 
 def metric_named(
@@ -165,8 +167,9 @@ def metric_named(
     declared as a fraction. ``…_loss`` is a loss in a unit of its own; ``test_…`` is only reported
     and never searched on; ``latency@…`` is in ms, ``energy@…`` in mJ, ``memory@…`` in MB;
     ``…_proxy`` is a score without training: larger promises more. A name that begins or ends with a
-    word such as ``params``, ``size`` or ``seconds`` is a cost without unit. The direction of every
-    other metric is undeclared, unless it is given.
+    word such as ``params``, ``size`` or ``seconds`` is a cost without unit, and any other name in a
+    unit such as ``g``, ``mJ``, ``MB`` or ``ms``. The direction of every other metric is undeclared,
+    unless it is given.
 
     Args:
         name: Such as ``valid_error`` or ``latency@mine``.
@@ -190,7 +193,7 @@ def metric_named(
     kind: Kind = "final" if name.startswith("test_") else "search"
     stem, _, _ = name.partition("@")
     words = stem.split("_")
-    is_cost = bool(_COSTS & {words[0], words[-1]})
+    is_cost = bool(_COSTS & {words[0], words[-1]}) or unit in _AMOUNTS
     quantity = _QUANTITIES.get(words[-1], "cost" if is_cost else "undeclared")
     if quantity == "undeclared" and direction is not None:
         quantity = "quality" if direction == "max" else "cost"

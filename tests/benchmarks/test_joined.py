@@ -4,7 +4,9 @@ fingerprint.
 
 import pickle
 
+import cloudpickle
 import numpy as np
+import pandas as pd
 import pytest
 
 import surrogate_nas as sn
@@ -215,3 +217,77 @@ def test_a_comparison_over_it_is_reported_and_read_back(joined, tmp_path):
         run.real_seconds for run in made.runs_of("random")
     ]
     assert read_comparison(out).to_json()["strategies"][0]["runs"] == 3
+
+
+def carbon(cell):
+    return 1.0 + sum(cell.choices)
+
+
+R_OF_MINE = "valid_error + 0.1*carbon"
+
+
+def test_functions_join_a_table_as_terms_of_an_objective(tmp_path):
+    base = sn.load("fashion")
+    bench = base.with_metrics({"carbon": carbon}, unit="g")
+    assert bench.metric("carbon").quantity == "cost"
+    (term,) = sn.Objective(R_OF_MINE, bench).terms[1:]
+    assert term.divisor == np.median([carbon(cell) for cell in base.space])
+    asked = {"budget": 12, "folder": tmp_path / "out"}
+    made = sn.compare(bench, ["random"], R_OF_MINE, runs=1, **asked)
+    assert made.optimum is not None and (made.regrets("random") >= 0).all()
+    again = base.with_metrics({"carbon": sn.Metric(carbon, unit="g")})
+    more = sn.compare(again, ["random"], R_OF_MINE, runs=2, **asked)
+    assert more.runs_of("random")[0].trials == made.runs_of("random")[0].trials
+    with pytest.raises(UserError, match="a benchmark without a name; give it"):
+        sn.read(tmp_path / "out")
+    assert sn.read(tmp_path / "out", benchmark=bench).scores("random").shape == (2,)
+    sent = cloudpickle.loads(cloudpickle.dumps(bench))
+    assert sent.fingerprint == bench.fingerprint and not sent.address
+
+
+def test_a_frame_and_a_csv_file_join_by_cell_or_by_choice(tmp_path):
+    base = sn.load("fashion")
+    rows = [{**cell.options, "carbon (g)": carbon(cell)} for cell in base.space]
+    frame = pd.DataFrame(rows)
+    bench = base.with_metrics(frame)
+    assert (bench.column("carbon") == list(map(carbon, base.space))).all()
+    by_cell = pd.DataFrame({"cell": list(map(str, base.space)), "carbon": 1.0})
+    file = tmp_path / "mine.csv"
+    by_cell.assign(carbon=frame["carbon (g)"]).to_csv(file, index=False)
+    stored = sn.load("fashion", with_=str(file))
+    assert stored.joined == (file,) and stored.query(3, "carbon") == carbon(
+        base.space[3]
+    )
+    made = sn.search(stored, "random", "valid_error", budget=12, folder=tmp_path / "o")
+    assert sn.read(tmp_path / "o").trials == made.trials
+    assert base.with_metrics(file).fingerprint == stored.fingerprint
+    sent = pickle.loads(pickle.dumps(stored))
+    assert sent.query(3, "carbon") == stored.query(3, "carbon")
+
+
+@pytest.mark.parametrize(
+    ("join", "said"),
+    [
+        (lambda b, _: b.with_metrics(3), "a mapping of names to functions of a cell"),
+        (
+            lambda b, _: b.with_metrics({"carbon": 3}),
+            "A metric is a function of a cell",
+        ),
+        (lambda b, _: b.with_metrics({"valid_error": carbon}), "is in fashion already"),
+        (lambda b, _: b.with_metrics({}), "at least one"),
+        (
+            lambda b, _: sn.Objective(R_OF_MINE, b.with_metrics({"carbon": carbon})),
+            "dir",
+        ),
+        (lambda b, _: b.with_metrics(pd.DataFrame({"cell": ["x"], "a": [1]})), "row 1"),
+        (lambda b, file: b.with_metrics(file), "needs a column 'cell'"),
+        (lambda b, file: sn.load("fashion", with_=file), "needs a column 'cell'"),
+        (lambda b, _: sn.load("fashion", with_="mine.txt"), "no file with metrics to"),
+    ],
+)
+def test_trap_a_wrong_file_of_the_user_is_never_called_damaged(join, said, tmp_path):
+    file = tmp_path / "mine.csv"
+    file.write_text("hello\n1\n")
+    with pytest.raises(UserError, match=said) as raised:
+        join(sn.load("fashion"), file)
+    assert "damaged" not in str(raised.value) and "elete" not in str(raised.value)
