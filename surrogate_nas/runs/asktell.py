@@ -157,7 +157,7 @@ class AskTell:
         asked = objective or told.objective or first.name
         return cls(Objective(asked, told), strategy, **options)
 
-    def ask(self, n: int = 1) -> Sequence[Cell | Request]:
+    def ask(self, n: int = 1) -> Sequence[Any]:
         """Ask for cells, also while others are still being evaluated.
 
         Args:
