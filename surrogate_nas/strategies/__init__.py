@@ -51,9 +51,9 @@ __all__ = [
 StrategyLike = Union[
     str,
     type[Strategy],
-    "partial[Strategy]",
+    "partial[Any]",
     "StrategyEntry",
-    Mapping[str, "str | type[Strategy] | partial[Strategy] | StrategyEntry"],
+    Mapping[str, "str | type[Strategy] | partial[Any] | StrategyEntry"],
 ]
 """A registered name, ``file.py:Class``, either with options as in ``evolution(population=50)``, a
 class, a `functools.partial` of a class (`Strategy.using`), or one of these under a label, as in
