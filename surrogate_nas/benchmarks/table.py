@@ -1,7 +1,5 @@
 """A benchmark read from a table: every value was measured before, here or elsewhere."""
 
-from __future__ import annotations
-
 import hashlib
 import json
 import os
@@ -66,7 +64,9 @@ def modified(path: Path) -> int:
     return path.stat().st_mtime_ns if os.path.isfile(path) else 0
 
 
-def open_table(path: Path, kind: type[TableBenchmark] | None = None) -> TableBenchmark:
+def open_table(
+    path: Path, kind: "type[TableBenchmark] | None" = None
+) -> "TableBenchmark":
     """Open a table, or return the one that this process has open, unless the file has changed."""
     return _opened(path, kind or TableBenchmark, modified(path), home())
 
@@ -85,13 +85,15 @@ def open_in_server(described: str) -> None:
 
 
 @lru_cache(maxsize=16)
-def _opened(path: Path, kind: type[TableBenchmark], *version: object) -> TableBenchmark:
+def _opened(
+    path: Path, kind: "type[TableBenchmark]", *version: object
+) -> "TableBenchmark":
     return kind(path)
 
 
 def _open_again(
-    path: Path, kind: type[TableBenchmark], digest: str, contents: Contents
-) -> TableBenchmark:
+    path: Path, kind: "type[TableBenchmark]", digest: str, contents: Contents
+) -> "TableBenchmark":
     """Open a table in another process as it was when it was opened here."""
     benchmark = open_table(path, kind)
     if benchmark.table.digest != digest:
@@ -182,7 +184,7 @@ class TableBenchmark(Benchmark):
         """A digest for each run of the table; empty where `fingerprint` alone covers them."""
         return self.table.contents
 
-    def only(self, runs: Collection[Run]) -> TableBenchmark:
+    def only(self, runs: Collection[Run]) -> "TableBenchmark":
         """Return the benchmark with some runs of its table alone, as before others were added."""
         if not isinstance(self.table, TableFile):
             return self

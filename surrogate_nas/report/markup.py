@@ -4,8 +4,6 @@ The templates are jinja2's with autoescape on, so that texts of users, files and
 text.
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -62,7 +60,7 @@ class Paragraph:
 class Figures:
     """Pictures with their captions above or below, in their own width or as wide as the page."""
 
-    pictures: Sequence[Picture]
+    pictures: "Sequence[Picture]"
     below: bool = False
     wide: bool = False
     kind: ClassVar[str] = "figures"
@@ -100,16 +98,16 @@ class Section(NamedTuple):
 if TYPE_CHECKING:
     Maker = Callable[[Study], Section | None]
 
-SECTIONS: list[tuple[int, tuple[Kind, ...], Maker]] = []
+SECTIONS: "list[tuple[int, tuple[Kind, ...], Maker]]" = []
 """All sections of the imported modules in ``sections/``: the place on the page, the kinds of
 results that have it, and the function that makes it.
 """
 
 
-def section(position: int, *kinds: Kind) -> Callable[[Maker], Maker]:
+def section(position: int, *kinds: "Kind") -> "Callable[[Maker], Maker]":
     """Register a section for some kinds of results; its function returns None to leave it out."""
 
-    def register(make: Maker) -> Maker:
+    def register(make: "Maker") -> "Maker":
         SECTIONS.append((position, kinds, make))
         return make
 

@@ -5,8 +5,6 @@ flag of the command line (``per_gpu`` is ``--per-gpu``) and an entry of the fold
 followed by its help.
 """
 
-from __future__ import annotations
-
 import math
 import re
 import sys
@@ -105,7 +103,7 @@ class ObjectiveOptions(_Declared, frozen=True, kw_only=True):
             check_names("search_on_final", self.search_on_final)
 
     @classmethod
-    def read(cls, stored: Mapping[str, Any]) -> ObjectiveOptions:
+    def read(cls, stored: Mapping[str, Any]) -> "ObjectiveOptions":
         """Read what `Objective.describe` gave; an earlier release could not say all."""
         return cls.out_of({"seed_policy": "mean", **stored})
 
@@ -225,7 +223,7 @@ class Resources(
             force_setattr(self, "memory", memory)
 
     @classmethod
-    def of(cls, given: Resources | Mapping[str, Any] | None) -> Resources:
+    def of(cls, given: "Resources | Mapping[str, Any] | None") -> "Resources":
         """Resources, also by name in a mapping; the defaults for None."""
         if isinstance(given, Resources):
             return given
@@ -319,7 +317,7 @@ class Options(Resources, frozen=True, kw_only=True, rename={"n_random": "first_c
         }
 
     @classmethod
-    def read(cls, description: Mapping[str, Any]) -> Options:
+    def read(cls, description: Mapping[str, Any]) -> "Options":
         """Read what a folder records; an earlier release could not say all."""
         known = USUAL.keys() & description.keys()
         return cls(**{FIELDS[key]: description[key] for key in known})
@@ -376,7 +374,7 @@ next one still runs, the other slots have something to do.
 """
 
 
-def settled(given: Options, benchmark: Benchmark) -> Options:
+def settled(given: Options, benchmark: "Benchmark") -> Options:
     """Options with the number of trainings in flight, and the order in which they are reported, set
     where cells are trained in slots, and None where not.
 

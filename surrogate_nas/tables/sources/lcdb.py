@@ -14,8 +14,6 @@ Preprocessing was fitted before data were split, so it saw validation and test d
 failed or took too long are missing.
 """
 
-from __future__ import annotations
-
 import tarfile
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, NamedTuple
@@ -57,13 +55,13 @@ def read(name: str) -> Table:
     return table_of_set(name, archive())
 
 
-def archive() -> dict[str, pd.DataFrame]:
+def archive() -> "dict[str, pd.DataFrame]":
     """Return the spreadsheets of the fetched archive by kind, as whole numbers."""
     return read_archive(fetching.fetched("lcdb")[0])
 
 
 @read_once
-def read_archive(path: Path) -> dict[str, pd.DataFrame]:
+def read_archive(path: Path) -> "dict[str, pd.DataFrame]":
     """Read the spreadsheets of a source archive, a part at a time."""
     with (
         reading(path, "source archive of lcdb", "lcdb"),
@@ -77,7 +75,7 @@ def read_archive(path: Path) -> dict[str, pd.DataFrame]:
         return {kind: sheets[kind] for kind in _KINDS}
 
 
-def _scores(file: IO[bytes]) -> pd.DataFrame:
+def _scores(file: IO[bytes]) -> "pd.DataFrame":
     import pandas as pd
 
     learner_numbers = {learner: number for number, learner in enumerate(_LEARNERS)}
@@ -111,7 +109,7 @@ class Cube(NamedTuple):
     scores: Values
 
 
-def cube(scores: pd.DataFrame, data: int) -> Cube | None:
+def cube(scores: "pd.DataFrame", data: int) -> Cube | None:
     """Return the scores of an OpenML set in a sheet of `archive`; None where there are none."""
     rows = scores[scores["data"] == data]
     whole = rows[_NUMBERS].to_numpy()
@@ -126,7 +124,7 @@ def cube(scores: pd.DataFrame, data: int) -> Cube | None:
     return Cube(sizes.tolist(), grid[0], grid[1:])
 
 
-def table_of_set(name: str, sheets: dict[str, pd.DataFrame]) -> Table:
+def table_of_set(name: str, sheets: "dict[str, pd.DataFrame]") -> Table:
     """Make the table of one set from the sheets of an archive."""
     data = int(name.removeprefix("lcdb-"))
     with reading(f"LCDB's results on {data}", "rows of its archive", "lcdb"):
