@@ -31,7 +31,7 @@ from typing import Any, BinaryIO
 import numpy as np
 from markupsafe import Markup
 
-from surrogate_nas.core.arguments import check_whole
+from surrogate_nas.core.arguments import check_whole, checked
 from surrogate_nas.core.errors import UserError
 from surrogate_nas.core.numbers import budget_in_words, fixed, plural
 from surrogate_nas.files import holder
@@ -361,6 +361,7 @@ class Server(ThreadingHTTPServer):
 
 
 @contextmanager
+@checked
 def serve(folder: str | Path, port: int | None = None) -> Iterator[str]:
     """Show a folder in a browser for as long as a block lasts, while runs are made.
 
@@ -373,7 +374,7 @@ def serve(folder: str | Path, port: int | None = None) -> Iterator[str]:
         The address, which is printed on standard error.
 
     Raises:
-        UserError: The port cannot be opened.
+        UserError: The port cannot be opened, or the folder cannot be made.
 
     Example:
         >>> import surrogate_nas as sn
@@ -383,7 +384,10 @@ def serve(folder: str | Path, port: int | None = None) -> Iterator[str]:
         >>> address.partition(":")[0]
         'http'
     """
-    Path(folder).mkdir(parents=True, exist_ok=True)
+    try:
+        Path(folder).mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UserError(f"Cannot write {folder}: {error.strerror or error}.") from error
     try:
         server = Server(Path(folder), PORT if port is None else port)
     except UserError:

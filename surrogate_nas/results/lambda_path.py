@@ -230,7 +230,9 @@ def lambda_path(
     expression = parse(
         str(opened.objective if objective is None else objective), subject_to
     )
-    values = sorted({check_number("A λ", value) for value in lambdas})
+    values = sorted(
+        {check_number("A λ", value) for value in np.array(lambdas, object, ndmin=1)}
+    )
     if not values:
         raise UserError(
             "A path over λ needs at least one λ, such as --lambdas 0,0.05,0.1."

@@ -127,3 +127,6 @@ def test_rivals_and_the_page_are_asked_for_by_keywords(tmp_path, capsys):
         pytest.raises(UserError, match="cannot be opened"),
     ):
         sn.serve(tmp_path, port=other.server_port).__enter__()
+    for wrong in (3, "/dev/null/x"):
+        with pytest.raises(UserError, match="folder is a|Cannot write /dev/null/x"):
+            sn.serve(wrong).__enter__()
