@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from msgspec import structs
 
@@ -67,7 +68,7 @@ from surrogate_nas.runs.store import (
     provenance,
     resumed,
 )
-from surrogate_nas.space import Cell
+from surrogate_nas.space import Cell, Trial
 from surrogate_nas.stats.summaries import Row
 from surrogate_nas.strategies import (
     DEFAULTS,
@@ -80,6 +81,9 @@ from surrogate_nas.strategies import (
     with_controls,
 )
 from surrogate_nas.tables.table import epochs_text
+
+if TYPE_CHECKING:
+    import pandas
 
 _Names = dict[tuple[Path, str], str]
 # A suite with the runs of each of its problems that has one
@@ -112,7 +116,7 @@ def search(
     seed: int = 0,
     first: FirstLike = (),
     n_random: int | None = None,
-    known: str | Path | None = None,
+    known: "str | Path | Sequence[Trial] | pandas.DataFrame | None" = None,
     folder: str | Path | None = None,
     confirm: ShapeLike | None = None,
     against_cell: CellLike | None = None,
@@ -144,8 +148,9 @@ def search(
             with a cell a line.
         n_random: How many random cells come next; None for ten, and for none on a training of
             one's own, where strategies draw what they need themselves.
-        known: A CSV file of what was trained before, with the columns ``cell``, the metrics that
-            the objective reads, and ``epochs`` where not all are of its own. The strategy is told
+        known: What was trained before: a list of trials, or a pandas data frame or a CSV file with
+            a column ``cell``, or one for each choice, one for each metric that the objective reads,
+            and ``epochs`` where not all are of its own. The strategy is told
             it first; it is not charged and is no trial, so never the answer.
         folder: Where the run is stored as it is made, as a comparison's is; the same call goes on
             from there after an interruption. None keeps it in memory.

@@ -23,7 +23,7 @@ from surrogate_nas.files.whole import printable, read_regular
 from surrogate_nas.objective import Objective
 from surrogate_nas.runs.ledger import Asked, Ledger
 from surrogate_nas.runs.options import Budget
-from surrogate_nas.space import Cell, Request, Space, Trial, cell_given
+from surrogate_nas.space import Cell, ChoiceSpace, Request, Space, Trial, cell_given
 
 FirstLike = Cell | str | Path | Sequence[CellLike | Path]
 """A cell, a file with a cell a line, or several of these."""
@@ -128,7 +128,7 @@ NOTHING = Beginning()
 def read_beginning(
     objective: Objective,
     first: FirstLike = (),
-    known: str | Path | None = None,
+    known: Any = None,
 ) -> Beginning:
     """Read what a user begins with.
 
@@ -136,8 +136,9 @@ def read_beginning(
         objective: What is minimised.
         first: Cells, or files with a cell a line; empty lines and those that begin with ``#`` are
             left out.
-        known: A CSV file with a column ``cell``, one for each metric that the objective reads, by
-            its name, and ``epochs`` where not all are of the objective's own. What is known for
+        known: A CSV file, a data frame or a list of trials. A file or a frame has a column
+            ``cell``, or one for each choice, one for each metric that the objective reads, by its
+            name, and ``epochs`` where not all are of the objective's own. What is known for
             free may be left out; other metrics of the benchmark are not read.
 
     Raises:
@@ -154,7 +155,7 @@ def read_beginning(
     """
     space = objective.benchmark.space
     return Beginning(
-        _first(space, first), () if known is None else _known(objective, Path(known))
+        _first(space, first), () if known is None else _known(objective, known)
     )
 
 
@@ -229,13 +230,14 @@ def _at(path: Path, number: int) -> Iterator[None]:
         raise UserError(f"{printable(path)}, line {number}: {error}") from error
 
 
-def _known(objective: Objective, path: Path) -> tuple[Trial, ...]:
+def _known(objective: Objective, known: Any) -> tuple[Trial, ...]:
     if objective.has_history:
         raise UserError(
             "Diversity is of a run's own history, so that what is known before it has no score;"
             " leave --known or the term out."
         )
-    reader = csv.reader(_text(path).splitlines(), strict=True)
+    path, text = _written(known)
+    reader = csv.reader(text.splitlines(), strict=True)
     lines: dict[Asked, tuple[int, dict[str, float]]] = {}
     try:
         header = [name.strip() for name in next(reader, [])]
@@ -267,6 +269,32 @@ def _known(objective: Objective, path: Path) -> tuple[Trial, ...]:
     return _numbered(trials)
 
 
+def _positions(space: Space, header: Sequence[str]) -> Sequence[str]:
+    """The positions of a space, if a header has a column for each and none for cells."""
+    named = space.positions if isinstance(space, ChoiceSpace) else ()
+    return named if _CELL not in header and {*named} <= {*header} else ()
+
+
+def _written(known: Any) -> tuple[Path, str]:
+    """What was trained before as the text of a CSV file, and the name for messages."""
+    if isinstance(known, str | Path):
+        return Path(known), _text(Path(known))
+    if isinstance(known, Sequence) and all(isinstance(t, Trial) for t in known):
+        from pandas import DataFrame
+
+        rows = (
+            {_CELL: t.cell, _EPOCHS: t.epochs, **t.values}
+            for t in known
+            if not t.failure
+        )
+        known = DataFrame(rows, dtype=object)
+    if not hasattr(known, "to_csv"):
+        raise UserError(
+            f"known is a CSV file, a data frame or a list of trials, not {known!r:.80}."
+        )
+    return Path("known"), known.to_csv(index=False)
+
+
 def _asked(cell: Cell, epochs: int | None) -> Asked:
     return cell if epochs is None else Request(cell, epochs)
 
@@ -290,7 +318,13 @@ def _training(
             " stands in quotation marks."
         )
     entry = dict(zip(header, map(str.strip, row), strict=True))
-    cell = cell_given(objective.benchmark.space, entry[_CELL])
+    space: Any = objective.benchmark.space
+    choices = {}
+    for place in _positions(space, header):
+        index = space.positions.index(place)
+        own = dict(zip(space.texts[index], space.options[index], strict=True))
+        choices[place] = own.get(entry[place], entry[place])
+    cell = cell_given(space, choices or entry[_CELL])
     epochs = _epochs(objective, entry.get(_EPOCHS, ""))
     values = {}
     for question in objective.questions(epochs):
@@ -306,14 +340,15 @@ def _training(
 
 
 def _check_header(objective: Objective, header: Sequence[str]) -> None:
-    if _CELL not in header:
+    positions = _positions(objective.benchmark.space, header)
+    if _CELL not in header and not positions:
         raise UserError(
             "the header has no column 'cell'; it names cell, the metrics, and epochs if need be."
         )
     for name in header:
         if header.count(name) > 1:
             raise UserError(f"the header has two columns {printable(name)!r:.80}.")
-        if name not in (_CELL, _EPOCHS):
+        if name not in (_CELL, _EPOCHS, *positions):
             objective.benchmark.metric(name.partition("[")[0])
 
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 import re
 import warnings
 from dataclasses import replace
 
 import numpy as np
+import pandas as pd
 import pytest
 
 import surrogate_nas as sn
@@ -457,3 +459,27 @@ def test_what_cannot_be_known_gets_one_line(tmp_path, snas):
     assert_one_clear_line(
         outcome, "n_random (--n-random) must be a whole number from 0"
     )
+
+
+def test_what_is_known_is_a_frame_or_trials_too(tmp_path):
+    space = sn.ChoiceSpace("mlp", {"width": (16, 64, 256), "depth": (1, 2, 3)})
+    bench = sn.Computed(space, {"valid_error": lambda cell: 30.0 - sum(cell.choices)})
+    frame = pd.DataFrame(
+        {"width": [64, 16], "depth": [2, 1], "valid_error": [28.0, 30]}
+    )
+    asked = {"budget": 4, "n_random": 0}
+    run = sn.search(bench, "evolution", "valid_error", known=frame, **asked)
+    assert [trial.cell["width"] for trial in run.known] == [64, 16]
+    frame.to_csv(tmp_path / "known.csv", index=False)
+    for same in (tmp_path / "known.csv", run.known):
+        again = sn.search(bench, "evolution", "valid_error", known=same, **asked)
+        assert (again.known, again.trials) == (run.known, run.trials)
+    for wrong, said in (
+        (frame.assign(width=[64, 17]), "line 3: width of the space mlp"),
+        (frame.drop(columns="depth"), "no column 'cell'"),
+        (frame.assign(valid_error=[math.nan, 3]), "line 2: valid_error .* is missing"),
+        (3, "a CSV file, a data frame or a list of trials, not 3"),
+        ([3], "a CSV file, a data frame or a list of trials"),
+    ):
+        with pytest.raises(sn.UserError, match=said):
+            sn.search(bench, "evolution", "valid_error", known=wrong, **asked)
