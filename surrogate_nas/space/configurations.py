@@ -39,6 +39,7 @@ class FCNet(ChoiceSpace):
     """
 
     name = "fcnet"
+    listed = True
     positions = (
         "activation_fn_1",
         "activation_fn_2",
@@ -84,6 +85,7 @@ class MLP(ChoiceSpace):
     """
 
     name = "hpobench"
+    listed = True
     cell_name = "mlp"
     complexity = "depth"
     positions = ("alpha", "batch_size", "depth", "learning_rate_init", "width")
@@ -159,6 +161,7 @@ class GraphGym(ChoiceSpace):
     """
 
     name = "graphgym"
+    listed = True
     positions = ("l_pre", "l_mp", "l_post", "stage", "agg")
     texts = (
         ("1", "2"),
@@ -220,6 +223,7 @@ class TabM(ChoiceSpace):
     """
 
     name = "tabm"
+    listed = True
     positions = ("ensemble", "embeddings", "batches")
     texts = (
         ("single", "packed", "full", "mini"),

@@ -47,6 +47,7 @@ class Macro(ChoiceSpace):
     """
 
     name = "macro"
+    listed = True
     positions = ("layers", "channels")
     texts = (LAYERS, CHANNELS)
     cell_name = "conv_stack"

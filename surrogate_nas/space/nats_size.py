@@ -83,6 +83,7 @@ class NatsSize(ChoiceSpace):
     """The size space."""
 
     name = "nats-size"
+    listed = True
     citation = (
         "Dong et al., NATS-Bench: Benchmarking NAS Algorithms for Architecture Topology and Size,"
         " TPAMI 2021"

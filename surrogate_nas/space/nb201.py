@@ -465,6 +465,7 @@ class NB201(ChoiceSpace):
     """
 
     name = "nb201"
+    listed = True
     citation = (
         "Dong & Yang, NAS-Bench-201: Extending the Scope of Reproducible Neural Architecture"
         " Search, ICLR 2020"

@@ -330,6 +330,7 @@ class NBGraph(ChoiceSpace):
 
     positions = ("links", *(f"operation_{node}" for node in range(1, NODES + 1)))
     cell_name = "Arch"
+    listed = True
     complexity = "operations"
     views = ("functional+one_hot", "one_hot")
 

@@ -251,8 +251,8 @@ def test_a_loss_has_the_unit_that_its_header_gives(tmp_path):
 SPACE_FILE = """
 from surrogate_nas.space import ChoiceSpace
 OPTIONS = {"width": ("16", "64"), "act": ("relu", "tanh")}
-MLP = ChoiceSpace("mlp", OPTIONS)
-ONLY_SAMPLED = ChoiceSpace("drawn", OPTIONS, listed=False)
+MLP = ChoiceSpace("mlp", OPTIONS, listed=True)
+DRAWN = ChoiceSpace("drawn", OPTIONS)
 """
 
 
@@ -279,7 +279,7 @@ def test_a_column_for_every_choice_names_a_cell_as_well(snas, tmp_path):
         4,
     ]
     assert snas("data", "doctor", by_choice, "--space", space).code == 0
-    sampled = "--space", f"{file}:ONLY_SAMPLED"
+    sampled = "--space", f"{file}:DRAWN"  # half of its cells are in the file
     drawn = imported(snas, by_choice, "--name", "drawn", *sampled)
     assert drawn.code == 0 and len(sn.load("drawn").space) == 2
     none = imported(snas, by_text, "--name", "none", *sampled)

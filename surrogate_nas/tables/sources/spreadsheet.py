@@ -251,13 +251,18 @@ def _cells(
 def _table_space(
     shown: str, space: Space, cells: dict[int, Cell], wrong: _Wrong
 ) -> Enumerable:
-    """Return the space of the table: the space itself, or the cells of the file."""
-    if isinstance(space, Enumerable) or not isinstance(space, ChoiceSpace):
+    """Return the space of the table: the cells of the file, or the space itself if it is a listed
+    one of which all cells are there or that says itself that it is listed.
+    """
+    held = list(dict.fromkeys(cells.values()))
+    if not isinstance(space, ChoiceSpace) or (
+        space.is_listed and (space.listed or len(held) == len(space))
+    ):
         return listed(space)
-    if not cells:
+    if not held:
         why = f": {wrong[0][1]}" if wrong else ""
         raise UserError(f"{shown} names no cell of the space {space.name}{why}.")
-    return Sampled(space, choices_of(list(dict.fromkeys(cells.values()))))
+    return Sampled(space, choices_of(held))
 
 
 def _option(position: str, options: Sequence[str], entry: str) -> int:
