@@ -104,6 +104,9 @@ def load(name: str | Benchmark, *, with_: Sequence[str | Path] = ()) -> Benchmar
     return JoinedBenchmark(base, [Path(file) for file in with_]) if with_ else base
 
 
+Benchmark._load = staticmethod(load)
+
+
 def reopen(
     address: str,
     *,

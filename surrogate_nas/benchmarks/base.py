@@ -8,6 +8,7 @@ from numbers import Integral
 from pathlib import Path
 from typing import (
     Any,
+    ClassVar,
     Literal,
     NamedTuple,
     SupportsFloat,
@@ -249,6 +250,9 @@ class Benchmark(ABC):
         True
     """
 
+    # set where they are defined, in modules that import this one
+    _join: ClassVar[Callable[..., "Benchmark"]]
+    _load: ClassVar[Callable[[str], "Benchmark"]]
     name: str
     space: Space
     metrics: Sequence[Metric]
@@ -542,9 +546,7 @@ class Benchmark(ABC):
             >>> sorted(run.incumbent.values)
             ['carbon', 'valid_error[5]']
         """
-        from surrogate_nas.benchmarks.joined import with_metrics
-
-        return with_metrics(self, metrics, unit, direction, cheap)
+        return self._join(metrics, unit, direction, cheap)
 
     def metric(self, name: str) -> Metric:
         """Return a metric by name.

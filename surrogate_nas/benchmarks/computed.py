@@ -489,9 +489,7 @@ def _elsewhere(
 
 def _opened_again(address: str, version: tuple[object, ...]) -> Benchmark:
     """Open the benchmark in another process, from a file that is as it was."""
-    from surrogate_nas.benchmarks import load
-
-    benchmark = load(address)
+    benchmark = Benchmark._load(address)
     if version != (benchmark.version if isinstance(benchmark, OwnBenchmark) else None):
         raise UserError(
             f"{address} was edited while its cells are trained: its source, a value that it takes"

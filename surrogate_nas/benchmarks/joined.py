@@ -128,6 +128,9 @@ def with_metrics(
     return joined
 
 
+Benchmark._join = with_metrics
+
+
 class JoinedBenchmark(Benchmark):
     """Delegates to a benchmark, and also serves the metrics of files, which are free.
 
