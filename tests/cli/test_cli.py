@@ -378,9 +378,9 @@ def test_fetch_and_verify_and_import(snas, mirror, fresh_home):
     (answer,) = snas(
         "query nats-cifar10",
         CELL,
-        *"--metric valid_error --epochs 12 --seed 777 --json".split(),
+        *"--metric valid_error --epochs 12 --training-seed 777 --json".split(),
     ).json
-    assert answer["seed"] == 777 and answer["n_seeds"] == 1
+    assert answer["training_seed"] == 777 and answer["n_seeds"] == 1
     refused = snas(
         "search nats-cifar10 --strategy random --budget 5 --objective valid_error"
     )

@@ -37,7 +37,7 @@ def test_medians_stand_beside_the_published_counts(fetched, tmp_path, monkeypatc
             "local_search",
             "valid_error[200]",
             budget=15_625,
-            seed=run,
+            run=run,
             target=0.26506667,
         )
         for run in range(3)
@@ -90,7 +90,7 @@ def test_where_seeds_are_drawn_the_optimum_need_not_look_best(fetched):
             "valid_error[200]",
             seed_policy="draw",
             budget=400,
-            seed=run,
+            run=run,
         )
         places = [
             trial.index + 1
