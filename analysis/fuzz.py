@@ -37,7 +37,7 @@ from surrogate_nas.tables import Table, TableFile, write_table
 from surrogate_nas.tables.sources.spreadsheet import read as read_spreadsheet
 
 SECONDS = 30
-SPACE = ChoiceSpace("tiny", dict.fromkeys("abc", tuple("0123")))
+SPACE = ChoiceSpace("tiny", dict.fromkeys("abc", tuple("0123")), listed=True)
 Fuzzer = Callable[[np.random.Generator, Path], None]
 """Makes one input in a folder and reads it. A `UserError` refuses it; AssertionError: the answer is
 wrong.
