@@ -86,7 +86,7 @@ The command line does the same: `snas search`, `snas compare`, `snas suite`.
 import sys
 from importlib import import_module
 
-from surrogate_nas.core.version import __version__ as __version__
+from surrogate_nas.version import __version__ as __version__
 
 with open(f"{__file__}i", encoding="utf-8") as _stub:
     # "from MODULE import NAME as NAME": type checkers read the same lines.

@@ -10,7 +10,6 @@ from surrogate_nas.contract import check as check
 from surrogate_nas.contract.spaces import SpaceContract as SpaceContract
 from surrogate_nas.contract.strategies import StrategyContract as StrategyContract
 from surrogate_nas.core.errors import UserError as UserError
-from surrogate_nas.core.version import __version__ as __version__
 from surrogate_nas.objective import Objective as Objective
 from surrogate_nas.objective import diversity as diversity
 from surrogate_nas.objective import energy as energy
@@ -61,3 +60,4 @@ from surrogate_nas.training.proxies.score import proxy_scores as proxy_scores
 from surrogate_nas.training.tasks import Environment as Environment
 from surrogate_nas.training.tasks import Schedule as Schedule
 from surrogate_nas.training.tasks import split_images as split_images
+from surrogate_nas.version import __version__ as __version__

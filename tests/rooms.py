@@ -1,6 +1,7 @@
 """The rooms of the package."""
 
 ROOMS = [
+    "version",
     "core",
     "files",
     "runtime",
@@ -20,3 +21,6 @@ ROOMS = [
     "__main__",
 ]
 """In the order that data flows."""
+
+MODULES = ("version", "__main__")
+"""Those that are one module and no folder."""

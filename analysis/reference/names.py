@@ -18,7 +18,7 @@ from types import ModuleType
 from typing import Any, NamedTuple
 
 import surrogate_nas
-from tests.rooms import ROOMS
+from tests.rooms import MODULES, ROOMS
 
 PACKAGE = surrogate_nas.__name__
 Node = ast.ClassDef | ast.FunctionDef
@@ -156,7 +156,7 @@ def modules() -> Mapping[str, Module]:
 
 def rooms() -> list[str]:
     """The modules of the rooms, in the order that data flows."""
-    return [f"{PACKAGE}.{room}" for room in ROOMS if not room.startswith("_")]
+    return [f"{PACKAGE}.{room}" for room in ROOMS if room not in MODULES]
 
 
 def experiments() -> list[Place]:

@@ -27,8 +27,7 @@ from surrogate_nas.benchmarks.sourced import (
     resolver_of,
 )
 from surrogate_nas.benchmarks.table import TableBenchmark
-from surrogate_nas.core.arguments import checked
-from surrogate_nas.core.errors import UserError
+from surrogate_nas.core import UserError, checked
 from surrogate_nas.tables.sources.base import made, predicted
 
 __all__ = [

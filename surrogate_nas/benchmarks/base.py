@@ -22,9 +22,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from surrogate_nas.benchmarks.reading import FilesRead
-from surrogate_nas.core.deprecation import former, renamed
-from surrogate_nas.core.errors import UserError, unknown
-from surrogate_nas.core.metrics import Direction, Metric, undeclared_units
+from surrogate_nas.core import (
+    Direction,
+    Metric,
+    UserError,
+    former,
+    renamed,
+    undeclared_units,
+    unknown,
+)
 from surrogate_nas.files import shipped
 from surrogate_nas.space import Cell, Enumerable, Network, Space, choices_of, listed
 from surrogate_nas.space.base import Analytic, cell_given, cells_given

@@ -27,20 +27,25 @@ from surrogate_nas.benchmarks.base import (
     sizes_of,
 )
 from surrogate_nas.benchmarks.reading import FilesRead, folder_of
-from surrogate_nas.core import metrics
-from surrogate_nas.core.arguments import check_names, checked
-from surrogate_nas.core.deprecation import renamed
-from surrogate_nas.core.digests import digest_of_function, json_digest
-from surrogate_nas.core.errors import EvaluationError, UserError, unknown
-from surrogate_nas.core.metrics import (
+from surrogate_nas.core import (
     DIRECTIONS,
     FRACTION,
     PERCENT,
     Direction,
+    EvaluationError,
+    UserError,
+    check_names,
+    checked,
+    digest_of_function,
+    is_interrupt,
+    json_digest,
     metric_named,
+    metrics,
+    plural,
+    renamed,
+    staying,
+    unknown,
 )
-from surrogate_nas.core.numbers import plural
-from surrogate_nas.core.process import is_interrupt, staying
 from surrogate_nas.files.opened import Opened
 from surrogate_nas.space import Cell, Enumerable, Network, Space, listed
 from surrogate_nas.tables import Seed

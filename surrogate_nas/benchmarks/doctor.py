@@ -21,10 +21,8 @@ from numpy.typing import NDArray
 from surrogate_nas.benchmarks.base import Benchmark
 from surrogate_nas.benchmarks.losses import FilledBenchmark, LossesBenchmark
 from surrogate_nas.benchmarks.table import TableBenchmark, open_table
-from surrogate_nas.core.errors import UserError
-from surrogate_nas.core.metrics import PERCENT, Metric
-from surrogate_nas.core.numbers import fixed, plural
-from surrogate_nas.core.numbers import share as in_percent
+from surrogate_nas.core import PERCENT, Metric, UserError, fixed, plural
+from surrogate_nas.core import share as in_percent
 from surrogate_nas.space import Enumerable, Space
 from surrogate_nas.surrogates.evaluation import kendall
 from surrogate_nas.tables import (

@@ -23,10 +23,7 @@ from surrogate_nas.benchmarks.learned import open_learned
 from surrogate_nas.benchmarks.reading import FilesRead
 from surrogate_nas.benchmarks.sourced import TABLE_SUFFIX
 from surrogate_nas.benchmarks.table import TableBenchmark, open_table
-from surrogate_nas.core.deprecation import renamed
-from surrogate_nas.core.digests import json_digest
-from surrogate_nas.core.errors import UserError
-from surrogate_nas.core.metrics import Direction, Metric
+from surrogate_nas.core import Direction, Metric, UserError, json_digest, renamed
 from surrogate_nas.space import Cell, Network, Space
 from surrogate_nas.surrogates.storage import is_surrogate
 from surrogate_nas.tables import Contents, MemoryTable, Run, Seed

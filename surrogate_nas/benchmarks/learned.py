@@ -31,9 +31,7 @@ from surrogate_nas.benchmarks.base import (
 )
 from surrogate_nas.benchmarks.sourced import Resolver, resolver_of
 from surrogate_nas.benchmarks.table import modified
-from surrogate_nas.core.errors import AbsentError, UserError
-from surrogate_nas.core.metrics import Metric, Quantity
-from surrogate_nas.core.registry import parse_reference
+from surrogate_nas.core import AbsentError, Metric, Quantity, UserError, parse_reference
 from surrogate_nas.files import home
 from surrogate_nas.space import (
     Cell,

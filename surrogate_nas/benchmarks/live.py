@@ -18,12 +18,15 @@ from typing import Any
 from surrogate_nas.benchmarks.base import Question, sizes_of, untrained
 from surrogate_nas.benchmarks.sourced import Resolver
 from surrogate_nas.benchmarks.trained import Trained, TrainedBenchmark
-from surrogate_nas.core.arguments import check_whole
-from surrogate_nas.core.digests import json_digest
-from surrogate_nas.core.errors import UserError
-from surrogate_nas.core.extras import is_installed, need
-from surrogate_nas.core.metrics import Metric
-from surrogate_nas.core.registry import absolute
+from surrogate_nas.core import (
+    Metric,
+    UserError,
+    absolute,
+    check_whole,
+    is_installed,
+    json_digest,
+    need,
+)
 from surrogate_nas.files import home
 from surrogate_nas.space import DEFAULT_SPACE, SPACES, Cell, Network, Space, space_named
 from surrogate_nas.space.registry import known as known_spaces

@@ -30,8 +30,7 @@ from numpy.typing import NDArray
 from surrogate_nas.benchmarks.base import Answer, Question
 from surrogate_nas.benchmarks.sourced import Resolver, entry_of
 from surrogate_nas.benchmarks.table import TableBenchmark, open_table
-from surrogate_nas.core.errors import AbsentError, UserError
-from surrogate_nas.core.metrics import Metric
+from surrogate_nas.core import AbsentError, Metric, UserError
 from surrogate_nas.files import home, replacing, shipped, table_path
 from surrogate_nas.space import Cell, Sampled, listed
 from surrogate_nas.surrogates.base import make_model

@@ -12,9 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from surrogate_nas.core.digests import json_check, json_digest
-from surrogate_nas.core.errors import UserError
-from surrogate_nas.core.registry import is_users_file
+from surrogate_nas.core import UserError, is_users_file, json_check, json_digest
 from surrogate_nas.files import home, locked, write_whole
 from surrogate_nas.files.opened import Opened, digest_of, heard, state_of
 

@@ -30,17 +30,21 @@ from typing import Any, SupportsFloat
 
 from surrogate_nas.benchmarks.computed import not_a_value
 from surrogate_nas.benchmarks.trained import Held, Trained, TrainingFolder
-from surrogate_nas.core.errors import (
+from surrogate_nas.core import (
+    VARIABLES,
     Cause,
     EvaluationError,
+    Metric,
     UserError,
+    is_interrupt,
     one_line,
+    plural,
     shown,
+    staying,
+    threads,
+    undeclared_units,
     unknown,
 )
-from surrogate_nas.core.metrics import Metric, undeclared_units
-from surrogate_nas.core.numbers import plural
-from surrogate_nas.core.process import VARIABLES, is_interrupt, staying, threads
 from surrogate_nas.runtime import worker
 from surrogate_nas.runtime.worker import processor_seconds
 from surrogate_nas.space import Cell
@@ -52,8 +56,8 @@ _LONGEST_REASON = 300
 _LOOK_SECONDS = 0.5
 _PATIENCE_SECONDS = 5.0
 _PLACEHOLDER = re.compile(r"\{(\w+)\}")
+# The standard streams belong to the whole process.
 _one_at_a_time = threading.RLock()
-"""The standard streams belong to the whole process."""
 
 
 class TrainingTrial:

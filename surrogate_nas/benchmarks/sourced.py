@@ -17,10 +17,15 @@ from typing import Any, ClassVar
 from surrogate_nas.benchmarks.base import Benchmark
 from surrogate_nas.benchmarks.reading import FilesRead
 from surrogate_nas.benchmarks.table import TableBenchmark, open_table
-from surrogate_nas.core.digests import with_imports
-from surrogate_nas.core.errors import AbsentError, UserError, unknown
-from surrogate_nas.core.registry import absolute, check_file, import_file
-from surrogate_nas.core.version import __version__
+from surrogate_nas.core import (
+    AbsentError,
+    UserError,
+    absolute,
+    check_file,
+    import_file,
+    unknown,
+    with_imports,
+)
 from surrogate_nas.files import (
     home,
     locked,
@@ -46,6 +51,7 @@ from surrogate_nas.tables.sources.fetching import (
     lacks,
     licence,
 )
+from surrogate_nas.version import __version__
 
 
 class Resolver(ABC):
@@ -118,8 +124,8 @@ def resolver_of(name: str) -> Resolver:
 
 
 Entry = dict[str, Any]
+# Caches that know more than their files.
 _fresh: set[Path] = set()
-"""Caches that know more than their files."""
 
 
 def entry_of(name: str, path: Path, describe: Callable[[], Benchmark | Entry]) -> Entry:
@@ -322,8 +328,8 @@ class File(Resolver):
         return _opened[key]
 
 
+# Objects of files that are as they were: they remember what their functions answered.
 _opened: dict[tuple[object, ...], Benchmark] = {}
-"""Objects of files that are as they were: they remember what their functions answered."""
 
 
 def _imported(file: Path, attribute: str) -> Benchmark:

@@ -20,9 +20,7 @@ from surrogate_nas.benchmarks.base import (
     sizes_of,
     untrained,
 )
-from surrogate_nas.core.errors import UserError
-from surrogate_nas.core.metrics import PERCENT
-from surrogate_nas.core.process import one_thread
+from surrogate_nas.core import PERCENT, UserError, one_thread
 from surrogate_nas.files import home
 from surrogate_nas.space import Cell, Enumerable
 from surrogate_nas.tables import (

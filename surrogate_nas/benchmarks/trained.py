@@ -35,14 +35,13 @@ from surrogate_nas.benchmarks.base import (
     formula,
     lengths_of,
 )
-from surrogate_nas.core.digests import json_check
-from surrogate_nas.core.errors import UserError
-from surrogate_nas.core.version import __version__
+from surrogate_nas.core import UserError, json_check
 from surrogate_nas.files import HOME_VARIABLE, home, locked, write_whole
 from surrogate_nas.files.formats import RELEASE, check_version, stamp
 from surrogate_nas.files.whole import sync_path
 from surrogate_nas.space import Cell
 from surrogate_nas.tables import Seed
+from surrogate_nas.version import __version__
 
 Key: TypeAlias = tuple[str, int, int]
 """Cell, epochs and seed."""

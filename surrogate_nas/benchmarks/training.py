@@ -47,10 +47,19 @@ from surrogate_nas.benchmarks.trained import (
     TrainingFolder,
     drop_beyond,
 )
-from surrogate_nas.core.arguments import check_number, check_size, check_whole, checked
-from surrogate_nas.core.digests import digest_of_function, json_digest, with_imports
-from surrogate_nas.core.errors import EvaluationError, UserError, unknown
-from surrogate_nas.core.metrics import Metric
+from surrogate_nas.core import (
+    EvaluationError,
+    Metric,
+    UserError,
+    check_number,
+    check_size,
+    check_whole,
+    checked,
+    digest_of_function,
+    json_digest,
+    unknown,
+    with_imports,
+)
 from surrogate_nas.files import HeldError, home, locked
 from surrogate_nas.runtime import worker
 from surrogate_nas.space import Cell, Network, Space, cell_given

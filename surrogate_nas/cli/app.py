@@ -23,9 +23,8 @@ import typer
 from typer.core import TyperCommand, TyperGroup
 
 from surrogate_nas.cli.output import in_a_line, note
-from surrogate_nas.core.errors import UserError
-from surrogate_nas.core.extras import is_optional, missing
-from surrogate_nas.core.version import __version__
+from surrogate_nas.core import UserError, is_optional, missing
+from surrogate_nas.version import __version__
 
 PANELS = {
     "Compare strategies": {

@@ -27,10 +27,14 @@ from surrogate_nas.cli.options import (
     WithOption,
 )
 from surrogate_nas.cli.output import JsonOption, emit, note, progress_bar, show_table
-from surrogate_nas.core.deprecation import REMOVAL
-from surrogate_nas.core.errors import UserError, unknown
-from surrogate_nas.core.extras import package_folder
-from surrogate_nas.core.metrics import DIRECTIONS, Kind
+from surrogate_nas.core import (
+    DIRECTIONS,
+    REMOVAL,
+    Kind,
+    UserError,
+    package_folder,
+    unknown,
+)
 from surrogate_nas.files import home, locked, table_path
 from surrogate_nas.space import Sampled, register, space_named
 from surrogate_nas.stats.summaries import Row, Rows

@@ -15,8 +15,7 @@ from typing import Annotated, Literal
 from typer import echo
 
 from surrogate_nas.cli.output import JsonOption, emit, progress_bar
-from surrogate_nas.core.errors import UserError
-from surrogate_nas.core.numbers import plural
+from surrogate_nas.core import UserError, plural
 from surrogate_nas.files import write_whole
 
 _TEMPLATES = Path(__file__).parent / "templates"

@@ -11,8 +11,7 @@ from msgspec import Struct
 
 from surrogate_nas.benchmarks import load
 from surrogate_nas.benchmarks.sourced import known as known_benchmarks
-from surrogate_nas.core.errors import UserError
-from surrogate_nas.core.registry import split_outside
+from surrogate_nas.core import UserError, split_outside
 from surrogate_nas.objective import Objective
 from surrogate_nas.report.reading import kind_of
 from surrogate_nas.runs.options import ObjectiveOptions, Options, Resources

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, TextIO
 
-from surrogate_nas.core.numbers import plural
+from surrogate_nas.core import plural
 from surrogate_nas.files.progress import LINE_SECONDS, ProgressLines
 
 if TYPE_CHECKING:

@@ -19,8 +19,7 @@ from surrogate_nas.cli.options import (
     taking,
 )
 from surrogate_nas.cli.output import note
-from surrogate_nas.core.errors import UserError
-from surrogate_nas.core.extras import need
+from surrogate_nas.core import UserError, check_number, need
 from surrogate_nas.files.progress import duration
 
 if TYPE_CHECKING:
@@ -167,7 +166,6 @@ def play(
       snas play fashion --objective "valid_loss + 0.1*params" --budget 50 --out results/agent
       snas play fashion --budget 50 --name agent --blind --mcp --out results/agent
     """
-    from surrogate_nas.core.arguments import check_number
     from surrogate_nas.results.play import Play
     from surrogate_nas.runs.options import Resources
 

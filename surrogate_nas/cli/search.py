@@ -26,8 +26,7 @@ from surrogate_nas.cli.output import (
     seconds,
     show_table,
 )
-from surrogate_nas.core.errors import UserError
-from surrogate_nas.core.numbers import NO_CELL
+from surrogate_nas.core import NO_CELL, UserError
 from surrogate_nas.files import ProgressLines
 from surrogate_nas.objective import Objective
 from surrogate_nas.results.api import search as run_search

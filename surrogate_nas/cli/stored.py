@@ -16,8 +16,7 @@ from surrogate_nas.cli.output import (
     progress_bar,
     show_table,
 )
-from surrogate_nas.core.errors import UserError
-from surrogate_nas.core.numbers import plural
+from surrogate_nas.core import UserError, plural
 from surrogate_nas.report.export import EXPORTS
 from surrogate_nas.results import archive
 from surrogate_nas.results.verification import verify as verify_file

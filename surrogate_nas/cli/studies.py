@@ -40,8 +40,7 @@ from surrogate_nas.cli.output import (
     show_table,
 )
 from surrogate_nas.cli.stored import ServeOption
-from surrogate_nas.core.errors import UserError
-from surrogate_nas.core.numbers import NO_CELL, decimals_for, fixed, plural, share
+from surrogate_nas.core import NO_CELL, UserError, decimals_for, fixed, plural, share
 from surrogate_nas.files import write_whole
 from surrogate_nas.report.export.figures import rendered
 from surrogate_nas.report.live import serve as served

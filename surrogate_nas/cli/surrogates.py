@@ -24,8 +24,7 @@ from surrogate_nas.cli.output import (
     say,
     show_table,
 )
-from surrogate_nas.core.arguments import check_whole
-from surrogate_nas.core.errors import UserError
+from surrogate_nas.core import UserError, check_whole
 from surrogate_nas.stats.summaries import Row
 
 if TYPE_CHECKING:

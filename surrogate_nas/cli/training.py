@@ -18,7 +18,7 @@ from surrogate_nas.cli.output import (
     progress_bar,
     show_table,
 )
-from surrogate_nas.core.errors import UserError
+from surrogate_nas.core import UserError
 from surrogate_nas.files import locked
 from surrogate_nas.space import (
     DEFAULT_SPACE,

@@ -24,7 +24,7 @@ from surrogate_nas.contract.checks import Check, Contract
 from surrogate_nas.contract.spaces import SpaceContract
 from surrogate_nas.contract.strategies import StrategyContract
 from surrogate_nas.contract.surrogates import SurrogateContract
-from surrogate_nas.core.errors import UserError, one_line, shown, unknown
+from surrogate_nas.core import UserError, one_line, shown, unknown
 from surrogate_nas.runtime import worker
 from surrogate_nas.runtime.user_code import as_strategy_error, lost_in, pack
 from surrogate_nas.space import Space, space_named

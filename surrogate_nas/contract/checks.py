@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from surrogate_nas.core.errors import shown
+from surrogate_nas.core import shown
 from surrogate_nas.space import Cell, ChoiceSpace, Request, Space, Trial
 from surrogate_nas.strategies import Strategy
 

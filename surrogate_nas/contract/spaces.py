@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from surrogate_nas.contract.checks import Contract, draw, no_global_randomness
-from surrogate_nas.core.errors import UserError, shown
+from surrogate_nas.core import UserError, shown
 from surrogate_nas.runtime.user_code import pack
 from surrogate_nas.space import Cell, Enumerable, Space, choices_of
 

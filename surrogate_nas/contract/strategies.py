@@ -31,7 +31,7 @@ from surrogate_nas.contract.checks import (
     trajectory,
     trials_of,
 )
-from surrogate_nas.core.errors import shown
+from surrogate_nas.core import shown
 from surrogate_nas.objective import Objective
 from surrogate_nas.runs.ledger import Ledger
 from surrogate_nas.runtime.user_code import pack

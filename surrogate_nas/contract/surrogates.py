@@ -13,7 +13,7 @@ from surrogate_nas.contract.checks import (
     no_global_randomness,
     synthetic,
 )
-from surrogate_nas.core.errors import UserError, shown
+from surrogate_nas.core import UserError, shown
 from surrogate_nas.space import Cell, Space, nb201
 from surrogate_nas.surrogates import Model, Prediction
 

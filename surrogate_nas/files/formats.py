@@ -23,7 +23,7 @@ from typing import (
     get_type_hints,
 )
 
-from surrogate_nas.core.errors import UserError
+from surrogate_nas.core import UserError
 from surrogate_nas.files.whole import open_regular, printable
 
 RELEASE = "written_by"
@@ -86,7 +86,7 @@ def stamp(name: str) -> dict[str, Any]:
 
 def this_release() -> str:
     """The release that runs."""
-    return str(import_module("surrogate_nas.core.version").__version__)
+    return str(import_module("surrogate_nas.version").__version__)
 
 
 def check_version(

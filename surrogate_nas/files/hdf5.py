@@ -18,7 +18,7 @@ import h5py
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
-from surrogate_nas.core.errors import UserError, reason_of
+from surrogate_nas.core import UserError, reason_of
 from surrogate_nas.files.formats import FORMATS, RELEASE, check_version, this_release
 from surrogate_nas.files.whole import open_regular, printable, write_whole
 

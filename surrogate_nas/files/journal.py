@@ -18,7 +18,7 @@ from hashlib import blake2b
 from pathlib import Path
 from typing import Any, Self
 
-from surrogate_nas.core.errors import UserError
+from surrogate_nas.core import UserError
 from surrogate_nas.files.formats import FORMATS, check_first_line, stamp
 from surrogate_nas.files.locks import locked
 from surrogate_nas.files.whole import read_regular, sync, sync_path

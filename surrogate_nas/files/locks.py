@@ -15,7 +15,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import NamedTuple
 
-from surrogate_nas.core.errors import UserError
+from surrogate_nas.core import UserError
 from surrogate_nas.files.whole import open_regular
 
 _POLL_SECONDS = 0.02

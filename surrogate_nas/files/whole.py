@@ -15,7 +15,7 @@ from typing import BinaryIO
 
 import platformdirs
 
-from surrogate_nas.core.errors import UserError
+from surrogate_nas.core import UserError
 
 HOME_VARIABLE = "SURROGATE_NAS_HOME"
 """The variable that names the folder of fetched and imported data."""

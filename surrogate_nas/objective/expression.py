@@ -14,8 +14,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from surrogate_nas.core.arguments import check_argument, check_number, check_whole
-from surrogate_nas.core.errors import UserError
+from surrogate_nas.core import UserError, check_argument, check_number, check_whole
 
 DIVERSITY = "diversity"
 

@@ -11,12 +11,15 @@ from numpy.typing import NDArray
 
 from surrogate_nas.benchmarks import Benchmark, Question, load
 from surrogate_nas.benchmarks.base import Measurement, SeedPolicy, digest_of, lengths_of
-from surrogate_nas.core.arguments import checked
-from surrogate_nas.core.deprecation import former, renamed
-from surrogate_nas.core.digests import json_digest
-from surrogate_nas.core.errors import UserError
-from surrogate_nas.core.metrics import undeclared_direction
-from surrogate_nas.core.registry import split_outside
+from surrogate_nas.core import (
+    UserError,
+    checked,
+    former,
+    json_digest,
+    renamed,
+    split_outside,
+    undeclared_direction,
+)
 from surrogate_nas.objective.expression import (
     DIVERSITY,
     Constraint,

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from surrogate_nas.benchmarks import Benchmark, Question, SeedPolicy, Values, available
-from surrogate_nas.core.errors import UserError
+from surrogate_nas.core import UserError
 from surrogate_nas.objective.terms import Scores
 from surrogate_nas.space import Cell, Trial, TrialValues
 from surrogate_nas.tables import Seed

@@ -18,15 +18,14 @@ from surrogate_nas.benchmarks.joined import JoinedBenchmark
 from surrogate_nas.benchmarks.live import LiveBenchmark
 from surrogate_nas.benchmarks.table import TableBenchmark
 from surrogate_nas.benchmarks.trained import AnswerCache, Trained
-from surrogate_nas.core.errors import UserError
-from surrogate_nas.core.numbers import ROUNDING
-from surrogate_nas.core.version import __version__
+from surrogate_nas.core import ROUNDING, UserError
 from surrogate_nas.objective.objective import Objective
 from surrogate_nas.objective.terms import FreeTerms
 from surrogate_nas.space import Cell, Enumerable, listed
 from surrogate_nas.space.network import CONV1, CONV3, NONE, POOL, SKIP
 from surrogate_nas.strategies.oneshot.base import Additive, SupernetContext
 from surrogate_nas.training import Task, task_named
+from surrogate_nas.version import __version__
 
 _LEAST_R2 = 0.9
 _OPERATIONS = (SKIP, CONV1, CONV3, POOL)
@@ -160,8 +159,8 @@ def _task_of(benchmark: Benchmark) -> Task | None:
     return None
 
 
+# Seconds of one unit of work: a fixed time, and one for each computed operation of a cell.
 _CostModel = tuple[float, dict[int, float]]
-"""Seconds of one unit of work: a fixed time, and one for each computed operation of a cell."""
 
 
 def _fitted(graphs: NDArray[np.int8], seconds: Matrix, units: float) -> _CostModel:

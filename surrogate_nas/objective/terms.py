@@ -9,9 +9,7 @@ from numpy.typing import NDArray
 
 from surrogate_nas.benchmarks import Benchmark, Question
 from surrogate_nas.benchmarks.base import Free, Values
-from surrogate_nas.core.errors import unknown
-from surrogate_nas.core.metrics import FRACTION, Metric
-from surrogate_nas.core.numbers import ROUNDING
+from surrogate_nas.core import FRACTION, ROUNDING, Metric, unknown
 from surrogate_nas.objective.expression import (
     Constraint,
 )

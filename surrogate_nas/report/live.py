@@ -31,9 +31,14 @@ from typing import Any, BinaryIO
 import numpy as np
 from markupsafe import Markup
 
-from surrogate_nas.core.arguments import check_whole, checked
-from surrogate_nas.core.errors import UserError
-from surrogate_nas.core.numbers import budget_in_words, fixed, plural
+from surrogate_nas.core import (
+    UserError,
+    budget_in_words,
+    check_whole,
+    checked,
+    fixed,
+    plural,
+)
 from surrogate_nas.files import holder
 from surrogate_nas.files.progress import duration
 from surrogate_nas.report.curves import Curve, Panel, chart

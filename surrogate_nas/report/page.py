@@ -10,7 +10,7 @@ from importlib import import_module
 from itertools import chain
 from typing import Any
 
-from surrogate_nas.core.numbers import budget_in_words, plural
+from surrogate_nas.core import budget_in_words, plural
 from surrogate_nas.report import sections
 from surrogate_nas.report.markup import (
     SECTIONS,

@@ -16,10 +16,14 @@ from msgspec import structs
 
 from surrogate_nas.benchmarks import Benchmark, CellLike, SeedPolicy, load, reopen
 from surrogate_nas.benchmarks.table import CHARGED
-from surrogate_nas.core.arguments import check_whole, checked
-from surrogate_nas.core.deprecation import renamed
-from surrogate_nas.core.errors import AbsentError, UserError
-from surrogate_nas.core.numbers import plural
+from surrogate_nas.core import (
+    AbsentError,
+    UserError,
+    check_whole,
+    checked,
+    plural,
+    renamed,
+)
 from surrogate_nas.objective import Objective
 from surrogate_nas.results.archive import opened as unpacked
 from surrogate_nas.results.archive import origin_of

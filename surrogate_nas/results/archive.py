@@ -23,9 +23,7 @@ from msgspec import Meta, Struct, to_builtins
 from msgspec.structs import replace
 
 from surrogate_nas.benchmarks import reopen
-from surrogate_nas.core.arguments import checked_as
-from surrogate_nas.core.errors import UserError, unknown
-from surrogate_nas.core.numbers import plural
+from surrogate_nas.core import UserError, checked_as, plural, unknown
 from surrogate_nas.files import read_regular, shipped, write_whole
 from surrogate_nas.files.formats import RELEASE, check_version, stamp
 from surrogate_nas.files.journal import sealed, unsealed

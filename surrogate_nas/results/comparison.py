@@ -15,8 +15,7 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 
 from surrogate_nas.benchmarks import Benchmark, Question
-from surrogate_nas.core.errors import EvaluationError, unknown
-from surrogate_nas.core.numbers import MISSED, ROUNDING, fixed
+from surrogate_nas.core import MISSED, ROUNDING, EvaluationError, fixed, unknown
 from surrogate_nas.objective import Objective
 from surrogate_nas.objective.expression import exact
 from surrogate_nas.results.curves import ProblemResult, Trace, overtuned_by

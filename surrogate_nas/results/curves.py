@@ -18,7 +18,7 @@ from typing import Self
 
 import numpy as np
 
-from surrogate_nas.core.errors import unknown
+from surrogate_nas.core import unknown
 from surrogate_nas.objective import Objective
 from surrogate_nas.runs.problem import Problem
 from surrogate_nas.runs.scale import Reference, checkpoints, noise_of, reference_of

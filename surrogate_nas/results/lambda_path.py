@@ -18,8 +18,7 @@ import numpy as np
 from msgspec import structs
 
 from surrogate_nas.benchmarks import Benchmark, load
-from surrogate_nas.core.arguments import check_number, checked
-from surrogate_nas.core.errors import UserError
+from surrogate_nas.core import UserError, check_number, checked
 from surrogate_nas.objective import Expression, Objective, parse
 from surrogate_nas.objective.expression import Term, exact
 from surrogate_nas.results.api import compared, read_comparison, takes_former_names

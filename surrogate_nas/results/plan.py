@@ -18,9 +18,16 @@ import numpy as np
 
 from surrogate_nas.benchmarks import load
 from surrogate_nas.benchmarks.computed import Computed
-from surrogate_nas.core.arguments import check_number, check_whole, checked
-from surrogate_nas.core.errors import UserError
-from surrogate_nas.core.numbers import LEVEL, POWER, plural, share
+from surrogate_nas.core import (
+    LEVEL,
+    POWER,
+    UserError,
+    check_number,
+    check_whole,
+    checked,
+    plural,
+    share,
+)
 from surrogate_nas.results.api import run_suite
 from surrogate_nas.results.suite import SuiteResult
 from surrogate_nas.results.verdict import ends_of, joined

@@ -13,9 +13,7 @@ from queue import SimpleQueue
 from typing import Any, ClassVar, Self
 
 from surrogate_nas.benchmarks import Benchmark
-from surrogate_nas.core.arguments import check_file_name, checked
-from surrogate_nas.core.errors import UserError
-from surrogate_nas.core.numbers import plural
+from surrogate_nas.core import UserError, check_file_name, checked, plural
 from surrogate_nas.files import locked
 from surrogate_nas.results.api import search
 from surrogate_nas.runs.options import ObjectiveOptions, budget_of

@@ -5,8 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from surrogate_nas.benchmarks import Benchmark
-from surrogate_nas.core.arguments import checked
-from surrogate_nas.core.errors import UserError
+from surrogate_nas.core import UserError, checked
 from surrogate_nas.results.api import read_comparison, stored_suite
 from surrogate_nas.results.comparison import Comparison, StudyResult
 from surrogate_nas.results.lambda_path import LambdaPath, read_lambda_path, steps_in

@@ -13,13 +13,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from surrogate_nas.core.numbers import (
-    NOTHING,
-    fixed,
-    p_value,
-    quantity,
-    share,
-)
+from surrogate_nas.core import NOTHING, fixed, p_value, quantity, share
 from surrogate_nas.files import write_whole
 from surrogate_nas.results.comparison import MERGED, Comparison, StudyResult
 from surrogate_nas.results.curves import (

@@ -19,9 +19,7 @@ from msgspec import Struct
 from numpy.typing import NDArray
 
 from surrogate_nas.benchmarks import Benchmark, Question, load
-from surrogate_nas.core.arguments import check_whole, checked
-from surrogate_nas.core.errors import UserError
-from surrogate_nas.core.numbers import fixed
+from surrogate_nas.core import UserError, check_whole, checked, fixed
 from surrogate_nas.objective import parse
 from surrogate_nas.runtime.engines import raise_lost, run_jobs
 from surrogate_nas.space import Enumerable, listed

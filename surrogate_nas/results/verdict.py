@@ -15,15 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from surrogate_nas.core.numbers import (
-    LEVEL,
-    POWER,
-    decimals_for,
-    fixed,
-    p_value,
-    plural,
-    share,
-)
+from surrogate_nas.core import LEVEL, POWER, decimals_for, fixed, p_value, plural, share
 from surrogate_nas.results.curves import ProblemResult, accounts_of
 from surrogate_nas.stats.decision import (
     ALIKE,

@@ -19,8 +19,7 @@ import numpy as np
 from msgspec.structs import asdict
 
 from surrogate_nas.benchmarks import reopen, runs_code
-from surrogate_nas.core.errors import AbsentError, UserError
-from surrogate_nas.core.numbers import plural
+from surrogate_nas.core import AbsentError, UserError, plural
 from surrogate_nas.files.formats import RELEASE
 from surrogate_nas.objective import Objective
 from surrogate_nas.results.api import stored_objective

@@ -8,16 +8,16 @@ from numbers import Real
 from typing import TYPE_CHECKING, Any, SupportsFloat, overload
 
 from surrogate_nas.benchmarks.computed import Computed, Function, Metric, declared
-from surrogate_nas.core.arguments import (
+from surrogate_nas.core import (
+    Direction,
+    UserError,
     check_argument,
     check_number,
     check_whole,
     checked,
+    former,
+    plural,
 )
-from surrogate_nas.core.deprecation import former
-from surrogate_nas.core.errors import UserError
-from surrogate_nas.core.metrics import Direction
-from surrogate_nas.core.numbers import plural
 from surrogate_nas.objective import Expression, Objective
 from surrogate_nas.runs.beginning import FirstLike, read_beginning
 from surrogate_nas.runs.ledger import Asked, Ledger, Outcome

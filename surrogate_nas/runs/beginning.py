@@ -16,9 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from surrogate_nas.benchmarks.base import CellLike
-from surrogate_nas.core.arguments import check_whole
-from surrogate_nas.core.errors import UserError, shown
-from surrogate_nas.core.numbers import plural
+from surrogate_nas.core import UserError, check_whole, plural, shown
 from surrogate_nas.files.whole import printable, read_regular
 from surrogate_nas.objective import Objective
 from surrogate_nas.runs.ledger import Asked, Ledger

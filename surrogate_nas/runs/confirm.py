@@ -22,10 +22,13 @@ from typing import NamedTuple, TypeAlias
 import numpy as np
 
 from surrogate_nas.benchmarks.base import CellLike
-from surrogate_nas.core.arguments import check_whole
-from surrogate_nas.core.errors import EvaluationError, UserError
-from surrogate_nas.core.numbers import plural
-from surrogate_nas.core.process import one_thread
+from surrogate_nas.core import (
+    EvaluationError,
+    UserError,
+    check_whole,
+    one_thread,
+    plural,
+)
 from surrogate_nas.objective import Draw, Objective
 from surrogate_nas.runs.events import Callback, Event
 from surrogate_nas.runs.options import Resources

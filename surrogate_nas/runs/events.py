@@ -8,8 +8,7 @@ from functools import partial
 from types import BuiltinFunctionType
 from typing import NoReturn
 
-from surrogate_nas.core.deprecation import warn_renamed
-from surrogate_nas.core.errors import UserError
+from surrogate_nas.core import UserError, warn_renamed
 from surrogate_nas.space.trial import Trial
 
 

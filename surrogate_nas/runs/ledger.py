@@ -16,16 +16,15 @@ from typing import Any, NamedTuple, cast
 import numpy as np
 
 from surrogate_nas.benchmarks.base import Question, Values
-from surrogate_nas.core.arguments import check_number
-from surrogate_nas.core.errors import EvaluationError, UserError, unknown
+from surrogate_nas.core import EvaluationError, UserError, check_number, unknown
 from surrogate_nas.objective import Draw, Objective
 from surrogate_nas.runs.run import Run
 from surrogate_nas.runtime.user_code import StrategyError
 from surrogate_nas.space import Cell, Request, Space, Trial, TrialValues
 
 _ARCHIVE_SIZE = 10
+# How far the score of a failed evaluation lies above that of any feasible cell.
 _BEHIND = 1.0
-"""How far the score of a failed evaluation lies above that of any feasible cell."""
 Asked = Cell | Request
 
 
@@ -358,10 +357,9 @@ class _Archive:
 
 
 _MEASURED = 1e-9
+# How far numbers may differ, as a share of the larger or of 1; predictions differ a little
+# between machines.
 _PREDICTED = 1e-5
-"""How far numbers may differ, as a share of the larger or of 1; predictions differ a little between
-machines.
-"""
 
 
 def check_run(run: Run, objective: Objective, path: Path) -> None:

@@ -15,8 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 from msgspec import Meta, Struct
 from msgspec.structs import asdict, force_setattr, replace
 
-from surrogate_nas.core.arguments import check_names, check_size, check_struct
-from surrogate_nas.core.errors import UserError, shown
+from surrogate_nas.core import UserError, check_names, check_size, check_struct, shown
 
 if TYPE_CHECKING:
     from surrogate_nas.benchmarks import Benchmark
@@ -271,12 +270,12 @@ class Resources(
         return tuple(named) * self.per_gpu
 
 
+# Options that change how runs are made and not what they find.
 _NOT_STORED = {
     *("workers", "engine", "parallel", "gpus", "per_gpu", "threads", "call_limit")
 }
-"""Options that change how runs are made and not what they find."""
+# Options that make sense only where cells are trained in slots.
 _OF_SLOTS = ("parallel", "in_flight", "order", "gpus", "threads", "memory")
-"""Options that make sense only where cells are trained in slots."""
 
 
 class Options(Resources, frozen=True, kw_only=True, rename={"n_random": "first_cells"}):
@@ -368,10 +367,9 @@ def unusual(options: Mapping[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in given if value != getattr(_DEFAULTS, name)}
 
 
+# Trainings in flight for each slot, where they are reported in the order of a clock: while the
+# next one still runs, the other slots have something to do.
 _AHEAD = 1.5
-"""Trainings in flight for each slot, where they are reported in the order of a clock: while the
-next one still runs, the other slots have something to do.
-"""
 
 
 def settled(given: Options, benchmark: "Benchmark") -> Options:

@@ -19,12 +19,15 @@ from surrogate_nas.benchmarks.base import untrained
 from surrogate_nas.benchmarks.live import PREFIX, LiveBenchmark
 from surrogate_nas.benchmarks.trained import SECONDS
 from surrogate_nas.benchmarks.training import MOST_SEEDS, Training
-from surrogate_nas.core.arguments import check_whole
-from surrogate_nas.core.digests import json_digest
-from surrogate_nas.core.errors import EvaluationError, UserError
-from surrogate_nas.core.metrics import Metric
-from surrogate_nas.core.numbers import plural
-from surrogate_nas.core.registry import import_file
+from surrogate_nas.core import (
+    EvaluationError,
+    Metric,
+    UserError,
+    check_whole,
+    import_file,
+    json_digest,
+    plural,
+)
 from surrogate_nas.files import Journal, home, table_path
 from surrogate_nas.objective import Draw, Objective
 from surrogate_nas.runs.options import Resources
@@ -43,10 +46,10 @@ from surrogate_nas.tables.file import write_with_card
 Entry = dict[str, Any]
 """The stored result of a training: ``job``, ``cost``, and its ``values`` or its ``failure``."""
 
+# Failures that a card lists.
 _MOST_LISTED = 20
-"""Failures that a card lists."""
+# The cost of a training of a task.
 _SECONDS = Metric(SECONDS, "s", "record", "cost", description="seconds of the training")
-"""The cost of a training of a task."""
 
 
 class Key(NamedTuple):

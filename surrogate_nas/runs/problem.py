@@ -20,14 +20,15 @@ from msgspec import Struct
 from msgspec.structs import asdict
 
 from surrogate_nas.benchmarks import Benchmark, SeedPolicy, load
-from surrogate_nas.core.arguments import (
+from surrogate_nas.core import (
+    UserError,
     check_file_name,
     check_whole,
     checked,
     checked_as,
+    former,
+    unknown,
 )
-from surrogate_nas.core.deprecation import former
-from surrogate_nas.core.errors import UserError, unknown
 from surrogate_nas.files.whole import read_regular
 from surrogate_nas.objective import Expression, Objective
 from surrogate_nas.runs.beginning import unasked
@@ -47,8 +48,8 @@ from surrogate_nas.strategies import (
     strategy_entry,
 )
 
+# Keys that folders, and files of 0.1.0, have under another name.
 _STORED_AS = {"n_random": "first_cells", "budget": "cells", "budget_seconds": "seconds"}
-"""Keys that folders, and files of 0.1.0, have under another name."""
 
 
 @dataclass(frozen=True)

@@ -20,10 +20,15 @@ import numpy as np
 from msgspec import Meta, Struct, to_builtins
 from numpy.typing import NDArray
 
-from surrogate_nas.core.arguments import checked_as
-from surrogate_nas.core.deprecation import former
-from surrogate_nas.core.errors import UserError
-from surrogate_nas.core.numbers import decimals_for, fixed, html_table, plural
+from surrogate_nas.core import (
+    UserError,
+    checked_as,
+    decimals_for,
+    fixed,
+    former,
+    html_table,
+    plural,
+)
 from surrogate_nas.files.journal import Chain, DamagedError, read_chain
 from surrogate_nas.files.whole import read_regular
 from surrogate_nas.objective import Objective
@@ -755,12 +760,12 @@ def rows_frame(rows: Iterable[Row]) -> pandas.DataFrame:
     return pandas.DataFrame([*rows])
 
 
+# Columns that some rows or tables lack.
 _NOT_IN_ALL = ("failure", "lambda", "problem")
-"""Columns that some rows or tables lack."""
+# Of earlier releases: where the weights of a training came from.
 _OLD_FIELDS = {"start"}
-"""Of earlier releases: where the weights of a training came from."""
+# The key of each field of a trial in the file of its run.
 _TRIAL_FIELDS = {f.name: f.name for f in fields(Trial)} | {"cost": "cost_seconds"}
-"""The key of each field of a trial in the file of its run."""
 _END_FIELDS = EndLine.__struct_fields__[1:]
 
 

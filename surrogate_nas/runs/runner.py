@@ -23,10 +23,7 @@ from typing import Any, NamedTuple
 from msgspec import structs
 
 from surrogate_nas.benchmarks.table import TableBenchmark
-from surrogate_nas.core.arguments import check_whole
-from surrogate_nas.core.errors import UserError
-from surrogate_nas.core.numbers import plural
-from surrogate_nas.core.process import first_noted
+from surrogate_nas.core import UserError, check_whole, first_noted, plural
 from surrogate_nas.objective import Objective
 from surrogate_nas.objective.supernet_context import supernet_context_of
 from surrogate_nas.runs.beginning import BEGINNING, NOTHING, Beginning, unasked

@@ -36,8 +36,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from surrogate_nas.core.errors import UserError, shown
-from surrogate_nas.core.process import is_interrupt
+from surrogate_nas.core import UserError, is_interrupt, shown
 from surrogate_nas.files import Journal
 from surrogate_nas.files.opened import Opened, hearing
 from surrogate_nas.runs.options import USAGE
@@ -65,10 +64,12 @@ _CELLS = "cells"
 STRETCH = 10
 """Trials under one set of weights."""
 _AUGMENTATION = 0.05
+# Above every scalarised score of a feasible cell.
 _INFEASIBLE = 10.0
-"""Above every scalarised score of a feasible cell."""
 _OF_CELLS = ("penalty", "vector", "violation", "feasible")
 _LARGEST_BATCH = 10**6
+# What a strategy may be given beside the space, and the flag by which its class declares that it
+# reads it.
 _DECLARED = {
     "free": "uses_free",
     "epochs": "chooses_epochs",
@@ -78,9 +79,6 @@ _DECLARED = {
     "supernet_context": "needs_supernet",
     "problem": "from_outside",
 }
-"""What a strategy may be given beside the space, and the flag by which its class declares that it
-reads it.
-"""
 
 
 class Flags(NamedTuple):

@@ -26,7 +26,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from surrogate_nas.benchmarks import TableBenchmark
-from surrogate_nas.core.numbers import ROUNDING
+from surrogate_nas.core import ROUNDING
 from surrogate_nas.objective import Objective
 from surrogate_nas.runs.options import Budget
 from surrogate_nas.space import Trial, listed
@@ -178,8 +178,8 @@ def noise_of(objective: Objective) -> Noise | None:
     )
 
 
+# Checkpoints of a budget in seconds; one in cells has one after every cell.
 _POINTS = 200
-"""Checkpoints of a budget in seconds; one in cells has one after every cell."""
 
 
 def checkpoints(budget: Budget) -> Values:
@@ -308,8 +308,8 @@ def expected(objective: Objective, budget: Budget, start: float) -> Values:
     )
 
 
+# Checkpoints of a budget, or points of a front, that a folder records.
 _MOST_POINTS = 20_000
-"""Checkpoints of a budget, or points of a front, that a folder records."""
 
 
 def recordable(objective: Objective, budget: Budget) -> dict[str, Any] | None:

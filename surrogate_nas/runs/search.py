@@ -23,8 +23,7 @@ from typing import Any
 import cloudpickle
 import numpy as np
 
-from surrogate_nas.core.errors import UserError
-from surrogate_nas.core.process import first_noted, one_thread
+from surrogate_nas.core import UserError, first_noted, one_thread
 from surrogate_nas.files import Journal
 from surrogate_nas.files.opened import Opened
 from surrogate_nas.objective import Objective
@@ -70,8 +69,8 @@ from surrogate_nas.strategies import StrategyEntry
 _FIRST_CELLS_STREAM = 0
 _STRATEGY_STREAM = 1
 _UNLIMITED = 2**31
+# Draws for each first cell: a space may hold fewer cells than its size tells.
 _MOST_DRAWS = 1000
-"""Draws for each first cell: a space may hold fewer cells than its size tells."""
 
 
 Note = Callable[..., bool]

@@ -20,15 +20,15 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
-from surrogate_nas.core.digests import (
+from surrogate_nas.core import (
     Sources,
+    UserError,
     json_check,
+    parse_reference,
     source_of,
     text_of,
     with_imports,
 )
-from surrogate_nas.core.errors import UserError
-from surrogate_nas.core.registry import parse_reference
 from surrogate_nas.files import home
 from surrogate_nas.files.journal import Chain
 from surrogate_nas.files.opened import MISSING, Opened
@@ -47,8 +47,8 @@ __all__ = [
 
 _DAMAGE = "({}). Delete it; versions are then counted anew."
 _ROOT = "surrogate_nas versions 1"
+# Bytes of a file that is taken for source where a command names it.
 _LARGEST = 10**6
-"""Bytes of a file that is taken for source where a command names it."""
 
 
 def sources_of(entry: StrategyEntry) -> Sources:
@@ -104,8 +104,8 @@ def _models_in(options: Mapping[str, Any]) -> Sources:
 
 _CODE = (".py", ".pyi", ".so", ".pyd")
 _PIECE = 2**20
+# Bytes that are read at once, and of a file in all: of a larger one its size counts too.
 _MOST_READ = 100 * 2**20
-"""Bytes that are read at once, and of a file in all: of a larger one its size counts too."""
 SEVERAL = "several"
 """What stands for the digest of a file that runs read with different content."""
 

@@ -35,8 +35,7 @@ from msgspec import Meta, Struct, ValidationError, convert
 
 from surrogate_nas.benchmarks import Benchmark, Question
 from surrogate_nas.benchmarks.table import differing
-from surrogate_nas.core.digests import json_check
-from surrogate_nas.core.errors import AbsentError, UserError
+from surrogate_nas.core import AbsentError, UserError, json_check
 from surrogate_nas.files import Journal, locked, read_regular, write_whole
 from surrogate_nas.files.formats import (
     FORMATS,
@@ -81,13 +80,13 @@ NUMBERS = "numbers"
 VERSION = FORMATS["comparison"].version
 _SUFFIXES = {"runs": ".jsonl", "answers": ".journal", "failures": ".txt"}
 _SAFE = "()=,+@ "
+# Characters of a label in a file's name; 255 with a run's number and what is added for a while.
 _LONGEST_NAME = 215
-"""Characters of a label in a file's name; 255 with a run's number and what is added for a while."""
 _DIGITS = 16
 _VERSIONED = ("numpy", "scipy", "scikit-learn", "h5py")
 _GROWING = {"strategies", LABELS, "runs", NUMBERS, "budget"}
+# What the fingerprint covers already; files may move.
 _MOVING = {"objective", "benchmark", "address", "with", "data", "reference"}
-"""What the fingerprint covers already; files may move."""
 
 Texts = dict[str, str]
 Label = Annotated[str, Meta(min_length=1, max_length=1000, pattern=r"^[^\\\0]*$")]

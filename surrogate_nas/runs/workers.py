@@ -37,8 +37,7 @@ from queue import Empty, SimpleQueue
 from typing import Any, Generic, NamedTuple, NoReturn, TypeVar
 
 from surrogate_nas.benchmarks.base import Question
-from surrogate_nas.core.errors import EvaluationError, UserError, in_a_line
-from surrogate_nas.core.numbers import plural
+from surrogate_nas.core import EvaluationError, UserError, in_a_line, plural
 from surrogate_nas.objective import Draw, Objective
 from surrogate_nas.runs.ledger import Asked, Ledger, Outcome, cell_of
 from surrogate_nas.runs.options import Resources
@@ -49,8 +48,8 @@ from surrogate_nas.space import Cell, Trial
 
 T = TypeVar("T")
 
+# How often a training is begun whose worker was lost each time.
 _MOST_LOST = 3
-"""How often a training is begun whose worker was lost each time."""
 _PATIENCE_SECONDS = 0.5
 MOST_SAME_FAILURES = 3
 """The number of trainings that fail alike at the beginning after which a mistake is reported."""

@@ -15,7 +15,7 @@ from typing import IO, Any
 
 import psutil
 
-from surrogate_nas.core.errors import UserError
+from surrogate_nas.core import UserError
 from surrogate_nas.runtime.worker import ending, is_inside, kill, memory_kills, started
 
 _LONGEST_LINE = 2**20

@@ -8,7 +8,7 @@ import warnings
 from contextlib import suppress
 from importlib import import_module
 
-from surrogate_nas.core.process import VARIABLES
+from surrogate_nas.core import VARIABLES
 from surrogate_nas.runtime.worker import SHARED_VARIABLE, adopt, end_descendants
 
 _server = os.getpid()

@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 
 import cloudpickle
 
-from surrogate_nas.core.errors import UserError, in_a_line, one_line
+from surrogate_nas.core import UserError, in_a_line, one_line
 from surrogate_nas.runtime.worker import Lost, Task, Worker, answer
 
 J = TypeVar("J")

@@ -35,10 +35,9 @@ from uuid import uuid4
 import cloudpickle
 import psutil
 
-from surrogate_nas.core.errors import Cause, UserError
-from surrogate_nas.core.process import VARIABLES
-from surrogate_nas.core.version import __version__
+from surrogate_nas.core import VARIABLES, Cause, UserError
 from surrogate_nas.files import HOME_VARIABLE, home
+from surrogate_nas.version import __version__
 
 R = TypeVar("R")
 PRELOADED = [f"{__package__}.preload", "numpy", "scipy.linalg"]

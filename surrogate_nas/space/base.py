@@ -14,9 +14,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, SupportsIndex, TypeAlias, overl
 import numpy as np
 from numpy.typing import NDArray
 
-from surrogate_nas.core.arguments import check_whole
-from surrogate_nas.core.errors import UserError, unknown
-from surrogate_nas.core.metrics import Metric
+from surrogate_nas.core import Metric, UserError, check_whole, unknown
 from surrogate_nas.space.cell import Cell, Choices, choices_of
 from surrogate_nas.space.network import Blueprint, Graph, Network, Terms
 from surrogate_nas.space.sketch import Sketch

@@ -16,7 +16,7 @@ from functools import partial
 
 import numpy as np
 
-from surrogate_nas.core.errors import UserError
+from surrogate_nas.core import UserError
 from surrogate_nas.space.base import (
     Analytic,
     Encoding,

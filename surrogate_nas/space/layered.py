@@ -13,7 +13,7 @@ from typing import ClassVar, NamedTuple
 
 import numpy as np
 
-from surrogate_nas.core.errors import UserError
+from surrogate_nas.core import UserError
 from surrogate_nas.space.base import (
     Analysed,
     Analytic,

@@ -19,7 +19,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from surrogate_nas.core.errors import UserError
+from surrogate_nas.core import UserError
 from surrogate_nas.space.base import (
     Column,
     Matrix,

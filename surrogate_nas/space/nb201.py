@@ -33,7 +33,7 @@ from typing import Any, NamedTuple, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from surrogate_nas.core.errors import UserError
+from surrogate_nas.core import UserError
 from surrogate_nas.space import four_nodes
 from surrogate_nas.space.base import (
     Analysed,
@@ -269,12 +269,11 @@ ANALYTIC: Analytic = by_name(
 )
 
 
+# ``(base, poolings)``; the base is ``()``, the input, or ``(operation, sum)``.
 _Term: TypeAlias = tuple[Any, int]
-"""``(base, poolings)``; the base is ``()``, the input, or ``(operation, sum)``."""
+# The different terms of a sum, each with how often it is added and for how many convolutions of
+# that form.
 _Sum: TypeAlias = tuple[tuple[_Term, int, int], ...]
-"""The different terms of a sum, each with how often it is added and for how many convolutions of
-that form.
-"""
 
 
 class _Use(NamedTuple):

@@ -25,9 +25,14 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from surrogate_nas.core.deprecation import warn_renamed
-from surrogate_nas.core.digests import digest_of_function
-from surrogate_nas.core.errors import UserError, in_a_line, shown, unknown
+from surrogate_nas.core import (
+    UserError,
+    digest_of_function,
+    in_a_line,
+    shown,
+    unknown,
+    warn_renamed,
+)
 from surrogate_nas.files import home, replacing
 from surrogate_nas.space.base import Encoding, Enumerable, Flags, Matrix, stacked
 from surrogate_nas.space.cell import Cell, Choices, Options, cell_text

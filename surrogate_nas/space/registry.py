@@ -13,8 +13,7 @@ from os.path import commonprefix
 from pathlib import Path
 from typing import Any
 
-from surrogate_nas.core.errors import UserError, unknown
-from surrogate_nas.core.registry import Registry
+from surrogate_nas.core import Registry, UserError, unknown
 from surrogate_nas.files import home, replacing
 from surrogate_nas.files.formats import RELEASE, check_version, stamp
 from surrogate_nas.space.base import Space, cell_given

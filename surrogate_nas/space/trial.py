@@ -7,7 +7,7 @@ from typing import Annotated, Any, NamedTuple
 
 from msgspec import Meta
 
-from surrogate_nas.core.deprecation import former
+from surrogate_nas.core import former
 from surrogate_nas.space.cell import Cell
 
 _LARGEST = sys.float_info.max

@@ -35,8 +35,7 @@ from typing import Literal, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from surrogate_nas.core.errors import UserError
-from surrogate_nas.core.numbers import LEVEL, POWER
+from surrogate_nas.core import LEVEL, POWER, UserError
 
 Values = NDArray[np.float64]
 """Shape ``(runs,)`` of one problem, or one number a space."""

@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from surrogate_nas.core.numbers import LEVEL
+from surrogate_nas.core import LEVEL
 from surrogate_nas.stats.decision import flip_p, signed_ranks
 
 Values = NDArray[np.float64]

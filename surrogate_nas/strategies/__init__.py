@@ -12,19 +12,19 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any, Literal, Union
 
-from surrogate_nas.core.arguments import (
-    check_argument,
-    check_file_name,
-    parameter_types,
-)
-from surrogate_nas.core.errors import UserError, shown, unknown
-from surrogate_nas.core.registry import (
+from surrogate_nas.core import (
     Check,
     Registry,
+    UserError,
+    check_argument,
+    check_file_name,
     described_at,
+    parameter_types,
     parse_reference,
+    shown,
     subclass_of,
     suffix_of,
+    unknown,
 )
 from surrogate_nas.space import ChoiceSpace, Space
 from surrogate_nas.strategies.base import Strategy

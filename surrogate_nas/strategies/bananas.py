@@ -11,8 +11,7 @@ no paths, the model reads what it reads by default.
 
 from typing import ClassVar
 
-from surrogate_nas.core.arguments import text, whole
-from surrogate_nas.core.errors import unknown
+from surrogate_nas.core import text, unknown, whole
 from surrogate_nas.strategies.guided import Guided
 
 

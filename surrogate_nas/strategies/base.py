@@ -12,8 +12,7 @@ from typing import Any, ClassVar, Self
 
 import numpy as np
 
-from surrogate_nas.core.arguments import Knobbed
-from surrogate_nas.core.deprecation import former, warn_renamed
+from surrogate_nas.core import Knobbed, former, warn_renamed
 from surrogate_nas.space import Cell, Request, Space, Trial
 
 

@@ -24,7 +24,7 @@ from typing import Annotated, Any, ClassVar
 import numpy as np
 from msgspec import Meta, Struct, ValidationError, convert, to_builtins
 
-from surrogate_nas.core.errors import UserError, unknown
+from surrogate_nas.core import UserError, unknown
 from surrogate_nas.space import Cell, ChoiceSpace, Request, Trial
 from surrogate_nas.strategies.base import Strategy
 

@@ -10,7 +10,7 @@ replacement, as their code does; a tie goes to the younger. Departure: the mutat
 from collections import deque
 from collections.abc import Sequence
 
-from surrogate_nas.core.arguments import whole
+from surrogate_nas.core import whole
 from surrogate_nas.space import Cell, Trial
 from surrogate_nas.strategies.base import OneByOne
 

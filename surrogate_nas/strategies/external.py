@@ -22,8 +22,7 @@ from collections.abc import Mapping, Sequence
 from functools import cached_property
 from typing import Any
 
-from surrogate_nas.core.arguments import flag, number, text
-from surrogate_nas.core.errors import UserError
+from surrogate_nas.core import UserError, flag, number, text
 from surrogate_nas.runtime.command import Command
 from surrogate_nas.space import Trial
 from surrogate_nas.strategies.conversation import Talker, written

@@ -8,7 +8,7 @@ trees instead of random forests, and no cell is asked at random.
 
 from typing import ClassVar
 
-from surrogate_nas.core.arguments import whole
+from surrogate_nas.core import whole
 from surrogate_nas.strategies.guided import Guided
 
 _PARTS = 5

@@ -9,7 +9,7 @@ by a fifth. Where cells are no graphs of shared terms, a Gaussian process takes 
 
 from typing import ClassVar
 
-from surrogate_nas.core.arguments import number, whole
+from surrogate_nas.core import number, whole
 from surrogate_nas.strategies.guided import Guided
 
 

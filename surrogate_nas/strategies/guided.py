@@ -16,7 +16,7 @@ from typing import Any, ClassVar, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from surrogate_nas.core.arguments import number, one_of, text, whole
+from surrogate_nas.core import number, one_of, text, whole
 from surrogate_nas.space import Cell, Enumerable, Request, Space, Trial
 from surrogate_nas.strategies.base import Strategy
 from surrogate_nas.surrogates.base import Model, Prediction, make_model, model_class

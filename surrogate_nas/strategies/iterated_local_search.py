@@ -7,7 +7,7 @@ equal ones, from the latest. A kick that leads to a known cell is drawn again on
 that a search goes further out as it knows more.
 """
 
-from surrogate_nas.core.arguments import whole
+from surrogate_nas.core import whole
 from surrogate_nas.space import Cell
 from surrogate_nas.strategies.first_improvement import FirstImprovement
 

@@ -9,7 +9,7 @@ mean counts, as in their NPENAS-NP.
 
 from typing import ClassVar
 
-from surrogate_nas.core.arguments import text
+from surrogate_nas.core import text
 from surrogate_nas.strategies.guided import Guided
 
 

@@ -16,8 +16,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from surrogate_nas.core.arguments import number, whole
-from surrogate_nas.core.errors import UserError
+from surrogate_nas.core import UserError, number, whole
 from surrogate_nas.space import Cell, ChoiceSpace, Trial
 from surrogate_nas.strategies.base import OneByOne
 from surrogate_nas.surrogates.base import Floats

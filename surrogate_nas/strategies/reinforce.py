@@ -15,8 +15,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from surrogate_nas.core.arguments import number
-from surrogate_nas.core.errors import UserError
+from surrogate_nas.core import UserError, number
 from surrogate_nas.space import Cell, Choices, ChoiceSpace, Enumerable, Trial
 from surrogate_nas.strategies.base import Strategy
 from surrogate_nas.surrogates.base import Floats

@@ -7,7 +7,7 @@ is used. A model of one's own is a subclass of `Model`.
 
 from typing import Any
 
-from surrogate_nas.core.deprecation import warn_renamed
+from surrogate_nas.core import warn_renamed
 from surrogate_nas.surrogates import base
 from surrogate_nas.surrogates.base import MODELS, Model, Prediction, model_class
 

@@ -30,10 +30,17 @@ from typing import Any, ClassVar, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from surrogate_nas.core.arguments import number, text, whole
-from surrogate_nas.core.errors import UserError, in_a_line, unknown
-from surrogate_nas.core.extras import need
-from surrogate_nas.core.registry import parse_reference, suffix_of
+from surrogate_nas.core import (
+    UserError,
+    in_a_line,
+    need,
+    number,
+    parse_reference,
+    suffix_of,
+    text,
+    unknown,
+    whole,
+)
 from surrogate_nas.space import Cell
 from surrogate_nas.surrogates.base import (
     MODELS,

@@ -19,12 +19,19 @@ from typing import Any, ClassVar, NamedTuple, Self, TypeGuard, get_args
 import numpy as np
 from numpy.typing import NDArray
 
-from surrogate_nas.core.arguments import Knobbed, check_argument, check_whole
-from surrogate_nas.core.errors import UserError, unknown
-from surrogate_nas.core.metrics import LOSSES
-from surrogate_nas.core.metrics import Quantity as Quantity
-from surrogate_nas.core.process import one_thread
-from surrogate_nas.core.registry import Registry, parse_reference, subclass_of
+from surrogate_nas.core import (
+    LOSSES,
+    Knobbed,
+    Registry,
+    UserError,
+    check_argument,
+    check_whole,
+    one_thread,
+    parse_reference,
+    subclass_of,
+    unknown,
+)
+from surrogate_nas.core import Quantity as Quantity
 from surrogate_nas.space import (
     Cell,
     Enumerable,

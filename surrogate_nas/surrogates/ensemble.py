@@ -14,9 +14,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from surrogate_nas.core.arguments import check_number, other
-from surrogate_nas.core.errors import UserError, unknown
-from surrogate_nas.core.metrics import LOSSES
+from surrogate_nas.core import LOSSES, UserError, check_number, other, unknown
 from surrogate_nas.space import Cell
 from surrogate_nas.surrogates.base import (
     MODELS,

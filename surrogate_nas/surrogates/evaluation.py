@@ -15,8 +15,7 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from surrogate_nas.core.arguments import check_whole
-from surrogate_nas.core.errors import UserError
+from surrogate_nas.core import UserError, check_whole
 from surrogate_nas.space import Cell, Enumerable, Space
 from surrogate_nas.surrogates.base import (
     FEWEST_CELLS,

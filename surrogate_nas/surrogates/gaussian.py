@@ -11,8 +11,7 @@ from numpy.typing import NDArray
 from scipy.linalg import cho_solve, solve_triangular
 from scipy.linalg.blas import dtrsm
 
-from surrogate_nas.core.arguments import check_names, flag, other
-from surrogate_nas.core.metrics import LOSSES
+from surrogate_nas.core import LOSSES, check_names, flag, other
 from surrogate_nas.space import Cell, Space
 from surrogate_nas.surrogates.base import (
     Arrays,

@@ -24,8 +24,7 @@ from numpy.typing import NDArray
 from torch import Generator, Tensor
 from torch.nn.functional import relu, silu
 
-from surrogate_nas.core.arguments import flag, one_of, whole
-from surrogate_nas.core.errors import UserError
+from surrogate_nas.core import UserError, flag, one_of, whole
 from surrogate_nas.space import Cell, Enumerable, Space
 from surrogate_nas.space.network import Network, Terms
 from surrogate_nas.surrogates.base import (

@@ -17,8 +17,7 @@ from typing import Any, ClassVar, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from surrogate_nas.core.errors import UserError
-from surrogate_nas.core.process import one_thread
+from surrogate_nas.core import UserError, one_thread
 from surrogate_nas.space import Cell, Space, choices_of
 from surrogate_nas.surrogates.base import (
     Arrays,

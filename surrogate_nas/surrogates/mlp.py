@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import silu
 
-from surrogate_nas.core.arguments import text, whole
+from surrogate_nas.core import text, whole
 from surrogate_nas.space import Cell
 from surrogate_nas.surrogates.base import (
     Arrays,

@@ -10,7 +10,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from surrogate_nas.core.arguments import text
+from surrogate_nas.core import text
 from surrogate_nas.space import Cell
 from surrogate_nas.surrogates.base import (
     Floats,

@@ -19,13 +19,12 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from surrogate_nas.core.errors import UserError
-from surrogate_nas.core.metrics import Metric
-from surrogate_nas.core.version import __version__
+from surrogate_nas.core import Metric, UserError
 from surrogate_nas.files.whole import printable
 from surrogate_nas.space import Enumerable, Network, space_named
 from surrogate_nas.surrogates import MODELS, model_class
 from surrogate_nas.surrogates.base import Arrays, Model, within
+from surrogate_nas.version import __version__
 
 _DEPTH = 10
 # Groups within groups, and arrays and groups in all; a model's parts have no more.

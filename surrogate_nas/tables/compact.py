@@ -22,8 +22,7 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
-from surrogate_nas.core.errors import UserError
-from surrogate_nas.core.metrics import Metric
+from surrogate_nas.core import Metric, UserError
 from surrogate_nas.files import hdf5, printable
 from surrogate_nas.files.formats import build
 from surrogate_nas.space import Network, listed, space_named
@@ -37,16 +36,16 @@ from surrogate_nas.tables.table import (
 )
 
 MISSING = np.iinfo(np.int32).min
+# How many a metric's numbers keep, by quantity.
 _DIGITS = {"cost": 3}
-"""How many a metric's numbers keep, by quantity."""
 _DIGITS_ELSE = 4
 _LEAST = 1e-290
 _SHIFT = 1 << 16
 _MIDDLE = 1 << 15
+# A whole number is (power of ten + `_POWERS`)·`_SHIFT` + digits + `_MIDDLE`.
 _POWERS = 1 << 10
-"""A whole number is (power of ten + `_POWERS`)·`_SHIFT` + digits + `_MIDDLE`."""
+# The bytes of an index or of all values that a file may unpack to.
 _MOST = 1 << 28
-"""The bytes of an index or of all values that a file may unpack to."""
 _CHUNK = 1 << 16
 
 

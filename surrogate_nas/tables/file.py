@@ -25,7 +25,7 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
-from surrogate_nas.core.errors import UserError
+from surrogate_nas.core import UserError
 from surrogate_nas.files import hdf5, printable, write_whole
 from surrogate_nas.space import ChoiceSpace, Enumerable, Sampled, listed, space_named
 from surrogate_nas.tables.table import (
@@ -42,8 +42,8 @@ from surrogate_nas.tables.table import (
     epochs_text,
 )
 
+# The cells of a space that a file defines.
 _MOST_LISTED = 1_000_000
-"""The cells of a space that a file defines."""
 _CHUNK = 1 << 17
 _LARGEST_INDEX = 64_000_000
 

@@ -9,8 +9,7 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from surrogate_nas.core.digests import json_digest
-from surrogate_nas.core.metrics import Metric
+from surrogate_nas.core import Metric, json_digest
 from surrogate_nas.files.formats import build
 from surrogate_nas.files.whole import printable
 from surrogate_nas.space import Network, listed, space_named

@@ -13,8 +13,8 @@ from surrogate_nas.training.machine import Array, Gradient, as_array
 if TYPE_CHECKING:
     from torch import Tensor
 
+# Of a difference, as a share of the largest output or 1.
 _STEP = 1e-5
-"""Of a difference, as a share of the largest output or 1."""
 
 
 class _Value(torch.autograd.Function):

@@ -17,9 +17,7 @@ from typing import TYPE_CHECKING, TypeAlias, cast
 
 import numpy as np
 
-from surrogate_nas.core.arguments import check_whole
-from surrogate_nas.core.errors import UserError
-from surrogate_nas.core.registry import Registry, subclass_of
+from surrogate_nas.core import Registry, UserError, check_whole, subclass_of
 from surrogate_nas.space import Cell, Network, Space, space_of
 from surrogate_nas.training.machine import (
     Array,
@@ -40,8 +38,8 @@ if TYPE_CHECKING:
     from surrogate_nas.training.fast.network import CompiledModel
 
 _EVALUATION_BATCH = 1000
+# There a batch's activations should stay in the cache.
 _ON_A_CPU = 64
-"""There a batch's activations should stay in the cache."""
 
 
 class TorchModel:
@@ -228,8 +226,8 @@ Model: TypeAlias = "CompiledModel | TorchModel"
 STACKED_ON_GPU = 64
 _MOST_EPOCHS = 100_000
 SIZES = ("params", "macs")
+# Kinds of task and losses whose code this process has loaded.
 _WARM: set[tuple[str, str]] = set()
-"""Kinds of task and losses whose code this process has loaded."""
 
 
 def train(

@@ -26,9 +26,7 @@ from torch.multiprocessing.reductions import StorageWeakRef
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
-from surrogate_nas.core.arguments import check_whole
-from surrogate_nas.core.errors import UserError
-from surrogate_nas.core.metrics import Kind, Metric
+from surrogate_nas.core import Kind, Metric, UserError, check_whole
 from surrogate_nas.files import Journal
 from surrogate_nas.space import Cell, Network, Space, listed, space_of
 from surrogate_nas.tables import Table, write_table

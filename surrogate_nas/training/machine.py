@@ -16,9 +16,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from surrogate_nas.core.errors import UserError
-from surrogate_nas.core.extras import is_installed
-from surrogate_nas.core.process import threads
+from surrogate_nas.core import UserError, is_installed, threads
 
 if TYPE_CHECKING:
     from surrogate_nas.space import Space
@@ -95,15 +93,14 @@ HOW_TO_AGREE = (
     " exponentials of a processor without AVX2."
 )
 """What makes two engines one, for messages."""
+# A digest of NumPy's exponentials and logarithms of some float32, wherever a processor has AVX2
+# or more.
 _EXPONENTIALS = "6b93613d"
-"""A digest of NumPy's exponentials and logarithms of some float32, wherever a processor has AVX2 or
-more.
-"""
+# glibc's numbers for two parameters of mallopt(3).
 _MMAP_THRESHOLD = -3
 _TRIM_THRESHOLD = -1
-"""glibc's numbers for two parameters of mallopt(3)."""
+# The cores that blocks of `cores` ask for, the innermost last.
 _ASKED: list[int] = []
-"""The cores that blocks of `cores` ask for, the innermost last."""
 
 
 def device_named(name: str) -> str:

@@ -16,7 +16,7 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from surrogate_nas.core.errors import UserError
+from surrogate_nas.core import UserError
 from surrogate_nas.space import Enumerable, Space, listed
 from surrogate_nas.space.network import (
     NONE,
@@ -88,10 +88,10 @@ def live_operations(space: Enumerable) -> NDArray[np.int8]:
 # weight of an operation that is normalised is a factor of the normalisation's scale and shift.
 
 
+# The layers of an operation that is shared.
 _CONVOLUTION = ("input", "relu", "convolution", "normalisation")
-"""The layers of an operation that is shared."""
+# The random numbers that shuffle a split; 0 would be those of the seed alone.
 _STREAMS = {"train": 1, "valid": 2}
-"""The random numbers that shuffle a split; 0 would be those of the seed alone."""
 Active = Sequence[Sequence[int]]
 """For every edge the choices that are computed."""
 

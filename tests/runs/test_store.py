@@ -271,7 +271,7 @@ def test_extending_a_folder_keeps_what_it_was_begun_with(analog, tmp_path, monke
     first = Store(tmp_path).read()
     compare(analog, ["random"], runs=1, budget=12, folder=tmp_path)
     assert Store(tmp_path).read() == first and first["extensions"] == []
-    monkeypatch.setattr("surrogate_nas.core.version.__version__", "99")
+    monkeypatch.setattr("surrogate_nas.version.__version__", "99")
     compare(analog, ["evolution"], runs=2, budget=12, folder=tmp_path)
     compare(analog, ["evolution"], runs=2, budget=12, folder=tmp_path)
     held = Store(tmp_path).read()
@@ -293,14 +293,16 @@ def test_what_is_reported_has_been_synced(analog, tmp_path, monkeypatch):
         found = os.fstat(descriptor)
         synced[found.st_dev, found.st_ino] = found.st_size
 
-    def reported(done, total):
-        told.append(done)
+    def reported(event):
+        if event.trials:
+            return
+        told.append(event.done)
         ended = [
             path
             for path in (tmp_path / "runs").glob("*.jsonl")
             if b'{"end"' in path.read_bytes()
         ]
-        assert len(ended) == done
+        assert len(ended) == event.done
         for path in [*ended, tmp_path / "experiment.json"]:
             found = path.stat()
             assert synced[found.st_dev, found.st_ino] == found.st_size

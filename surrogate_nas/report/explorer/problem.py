@@ -16,8 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from surrogate_nas.benchmarks import Question
-from surrogate_nas.core.errors import UserError
-from surrogate_nas.core.metrics import Quantity
+from surrogate_nas.core import Quantity, UserError
 from surrogate_nas.objective import Objective, Scores
 from surrogate_nas.report.markup import render
 from surrogate_nas.report.reading import (

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from surrogate_nas.core.registry import Registry, places_in
+from surrogate_nas.core import Registry, places_in
 
 if TYPE_CHECKING:
     from surrogate_nas.report.reading import Source

@@ -7,7 +7,7 @@ import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from surrogate_nas.core.numbers import (
+from surrogate_nas.core import (
     NOTHING,
     budget_in_words,
     decimals_for,

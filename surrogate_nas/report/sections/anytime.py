@@ -10,7 +10,7 @@ from typing import Literal
 import numpy as np
 
 from surrogate_nas.benchmarks.base import Benchmark, Question
-from surrogate_nas.core.numbers import MISSED, clock, plural
+from surrogate_nas.core import MISSED, clock, plural
 from surrogate_nas.report.curves import (
     Curve,
     Panel,

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from surrogate_nas.benchmarks import Question
-from surrogate_nas.core.numbers import NO_CELL, fixed, natural, plural
+from surrogate_nas.core import NO_CELL, fixed, natural, plural
 from surrogate_nas.report.markup import Block, Content, Section, note, section, strategy
 from surrogate_nas.report.picture import Picture
 from surrogate_nas.report.reading import (

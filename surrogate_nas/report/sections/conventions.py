@@ -7,8 +7,7 @@ from contextlib import suppress
 from typing import Any
 
 from surrogate_nas.benchmarks import load
-from surrogate_nas.core.errors import UserError
-from surrogate_nas.core.numbers import NOTHING, scientific
+from surrogate_nas.core import NOTHING, UserError, scientific
 from surrogate_nas.objective import Objective
 from surrogate_nas.report.bibliography import citations_of_data, papers_of_strategies
 from surrogate_nas.report.markup import (

@@ -7,7 +7,7 @@ from itertools import groupby
 
 import numpy as np
 
-from surrogate_nas.core.numbers import decimals_for, fixed, plural, scientific
+from surrogate_nas.core import decimals_for, fixed, plural, scientific
 from surrogate_nas.report.markup import (
     Block,
     Content,

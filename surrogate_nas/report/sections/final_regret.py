@@ -9,7 +9,7 @@ from functools import partial
 
 import numpy as np
 
-from surrogate_nas.core.numbers import NOTHING, fixed
+from surrogate_nas.core import NOTHING, fixed
 from surrogate_nas.report.markup import Figures, Section, section
 from surrogate_nas.report.picture import (
     HALF,

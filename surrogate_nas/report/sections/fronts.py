@@ -14,7 +14,7 @@ from typing import Literal, NamedTuple
 import moocore
 import numpy as np
 
-from surrogate_nas.core.numbers import plural
+from surrogate_nas.core import plural
 from surrogate_nas.objective import Objective
 from surrogate_nas.report.curves import Curve, Panel, chart
 from surrogate_nas.report.markup import Figures, Section, folded, section

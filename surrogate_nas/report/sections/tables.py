@@ -6,7 +6,7 @@ from functools import partial
 
 import numpy as np
 
-from surrogate_nas.core.numbers import (
+from surrogate_nas.core import (
     MISSED,
     NO_CELL,
     NOTHING,

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from surrogate_nas.core.numbers import NOTHING, fixed, p_value
+from surrogate_nas.core import NOTHING, fixed, p_value
 from surrogate_nas.report.markup import (
     Block,
     Content,

@@ -37,9 +37,15 @@ from uuid import uuid4
 
 import cloudpickle
 
-from surrogate_nas.core.errors import UserError, in_a_line
-from surrogate_nas.core.process import first_noted, one_thread
-from surrogate_nas.core.registry import Registry, absolute, places_in
+from surrogate_nas.core import (
+    Registry,
+    UserError,
+    absolute,
+    first_noted,
+    in_a_line,
+    one_thread,
+    places_in,
+)
 from surrogate_nas.runtime.worker import NOT_WANTED, Lost, Task, answer, do, end, owned
 
 __all__ = [
@@ -62,8 +68,8 @@ the place takes.
 _Call = tuple[Future[Any], bool, Callable[..., Any], tuple[Any, ...]]
 AGAIN = "What was finished is kept; run the same command again to go on, on any engine."
 _HERE = "processes"
+# The longest that the answer of a job that has ended may take to come here.
 _ANSWER_SECONDS = 60.0
-"""The longest that the answer of a job that has ended may take to come here."""
 
 
 def _is_maker(loaded: object, name: str) -> Maker:

@@ -12,7 +12,7 @@ from concurrent.futures import Executor
 from contextlib import ExitStack, suppress
 from typing import TYPE_CHECKING, Any
 
-from surrogate_nas.core.errors import UserError, in_a_line
+from surrogate_nas.core import UserError, in_a_line
 from surrogate_nas.runtime.engines import gone
 from surrogate_nas.runtime.worker import Lost, end
 

@@ -15,7 +15,7 @@ from contextlib import suppress
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from surrogate_nas.core.errors import UserError, in_a_line
+from surrogate_nas.core import UserError, in_a_line
 from surrogate_nas.runtime.engines import gone
 from surrogate_nas.runtime.worker import Lost, do
 

@@ -17,7 +17,7 @@ from queue import SimpleQueue
 from tempfile import TemporaryDirectory, gettempdir
 from typing import TYPE_CHECKING, Any
 
-from surrogate_nas.core.errors import UserError, one_line
+from surrogate_nas.core import UserError, one_line
 from surrogate_nas.files import home
 from surrogate_nas.runtime.worker import NOT_WANTED, Lost, Reply, do
 

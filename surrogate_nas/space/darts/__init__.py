@@ -30,7 +30,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from surrogate_nas.core.errors import UserError, unknown
+from surrogate_nas.core import UserError, unknown
 from surrogate_nas.space.base import (
     Analytic,
     Column,

@@ -21,7 +21,7 @@ from typing import NamedTuple, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from surrogate_nas.core.errors import UserError
+from surrogate_nas.core import UserError
 from surrogate_nas.files import home, replacing
 from surrogate_nas.space.base import Flags
 

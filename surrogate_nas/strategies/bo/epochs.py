@@ -15,7 +15,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from surrogate_nas.core.arguments import number, text
+from surrogate_nas.core import number, text
 from surrogate_nas.space import Cell, Request, Trial
 from surrogate_nas.strategies.bo.pool import Pool
 from surrogate_nas.strategies.bo.strategy import (

@@ -20,8 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import log_ndtr, ndtr
 
-from surrogate_nas.core import arguments
-from surrogate_nas.core.process import one_thread
+from surrogate_nas.core import arguments, one_thread
 from surrogate_nas.space import Cell, Request, Trial, listed
 from surrogate_nas.space.registry import SPACES
 from surrogate_nas.strategies.base import Strategy

@@ -23,9 +23,7 @@ from typing import Any, ClassVar, TypeVar
 
 import numpy as np
 
-from surrogate_nas.core.arguments import Knob, check_argument, knobs_of
-from surrogate_nas.core.errors import UserError
-from surrogate_nas.core.extras import missing
+from surrogate_nas.core import Knob, UserError, check_argument, knobs_of, missing
 from surrogate_nas.space import Cell, ChoiceSpace, Space, Trial
 from surrogate_nas.strategies.base import Strategy
 

@@ -14,8 +14,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from surrogate_nas.core.arguments import whole
-from surrogate_nas.core.errors import unknown
+from surrogate_nas.core import unknown, whole
 from surrogate_nas.space import Cell, Trial
 from surrogate_nas.strategies.bridges.base import (
     Bridge,

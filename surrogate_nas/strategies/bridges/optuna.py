@@ -10,7 +10,7 @@ Optuna's genetic samplers breed from their own trials alone.
 from functools import cache, cached_property
 from typing import Any, ClassVar
 
-from surrogate_nas.core.errors import unknown
+from surrogate_nas.core import unknown
 from surrogate_nas.space import Cell, Trial
 from surrogate_nas.strategies.bridges.base import (
     Bridge,

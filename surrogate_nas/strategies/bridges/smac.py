@@ -15,8 +15,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, ClassVar
 
-from surrogate_nas.core.arguments import whole
-from surrogate_nas.core.errors import unknown
+from surrogate_nas.core import unknown, whole
 from surrogate_nas.space import Cell, Trial
 from surrogate_nas.strategies.bridges.base import (
     Bridge,

@@ -15,8 +15,7 @@ from typing import NamedTuple, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from surrogate_nas.core.arguments import number, whole
-from surrogate_nas.core.errors import UserError
+from surrogate_nas.core import UserError, number, whole
 from surrogate_nas.space import Cell, Choices, ChoiceSpace, Trial, choices_of
 from surrogate_nas.strategies.epochs.hyperband import Hyperband
 from surrogate_nas.strategies.epochs.rungs import Rung

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from functools import cached_property
 from typing import ClassVar
 
-from surrogate_nas.core.arguments import number, text, whole
+from surrogate_nas.core import number, text, whole
 from surrogate_nas.space import Cell, Request, Trial
 from surrogate_nas.strategies.epochs.rungs import Rung, first_rung
 from surrogate_nas.strategies.random import RandomSearch

@@ -17,8 +17,7 @@ from functools import cached_property
 from operator import attrgetter
 from typing import Any, ClassVar, NamedTuple
 
-from surrogate_nas.core.arguments import number, text, whole
-from surrogate_nas.core.numbers import ROUNDING, plural
+from surrogate_nas.core import ROUNDING, number, plural, text, whole
 from surrogate_nas.runtime.user_code import StrategyError
 from surrogate_nas.space import Cell, Request, Trial
 from surrogate_nas.strategies.base import Strategy

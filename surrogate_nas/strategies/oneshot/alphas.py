@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from surrogate_nas.core.arguments import number, one_of, whole
+from surrogate_nas.core import number, one_of, whole
 from surrogate_nas.space.network import NONE
 from surrogate_nas.strategies.oneshot.base import OneShot, Probabilities
 

@@ -11,7 +11,7 @@ learns nothing from such a draw.
 import torch
 from torch import Tensor
 
-from surrogate_nas.core.arguments import number, whole
+from surrogate_nas.core import number, whole
 from surrogate_nas.strategies.oneshot.alphas import Alphas
 
 

@@ -9,7 +9,7 @@ schedule.
 
 from torch import Tensor
 
-from surrogate_nas.core.arguments import number, whole
+from surrogate_nas.core import number, whole
 from surrogate_nas.strategies.oneshot.alphas import Alphas
 
 

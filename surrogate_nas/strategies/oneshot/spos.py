@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 
-from surrogate_nas.core.arguments import whole
+from surrogate_nas.core import whole
 from surrogate_nas.strategies.oneshot.base import OneShot
 
 _MUTATED = 0.1

@@ -5,7 +5,7 @@ no losses, no training times, and it states no licence. Its pickle is read throu
 never executed.
 """
 
-from surrogate_nas.core.extras import package_folder
+from surrogate_nas.core import package_folder
 from surrogate_nas.space import nb201
 from surrogate_nas.tables import Table
 from surrogate_nas.tables.sources.base import package_of, reading

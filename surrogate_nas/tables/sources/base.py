@@ -44,8 +44,7 @@ from zipfile import BadZipFile
 
 from msgspec import Struct, convert
 
-from surrogate_nas.core.errors import UserError, unknown
-from surrogate_nas.core.registry import Registry
+from surrogate_nas.core import Registry, UserError, unknown
 from surrogate_nas.files import printable, shipped
 
 if TYPE_CHECKING:

@@ -16,8 +16,7 @@ import numpy as np
 from msgspec import DecodeError, Struct, toml
 from numpy.typing import NDArray
 
-from surrogate_nas.core.errors import UserError
-from surrogate_nas.core.metrics import LOSSES, Metric, Quantity
+from surrogate_nas.core import LOSSES, Metric, Quantity, UserError
 from surrogate_nas.space import (
     Cell,
     ChoiceSpace,

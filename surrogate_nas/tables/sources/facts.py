@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from surrogate_nas.core.errors import UserError
+from surrogate_nas.core import UserError
 from surrogate_nas.files import table_path
 from surrogate_nas.surrogates.evaluation import kendall
 from surrogate_nas.tables import ColumnKey, TableFile, Values

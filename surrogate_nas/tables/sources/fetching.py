@@ -24,8 +24,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, urlsplit
 
-from surrogate_nas.core.errors import UserError
-from surrogate_nas.core.extras import command, is_installed
+from surrogate_nas.core import UserError, command, is_installed
 from surrogate_nas.files import home, locked, printable, replacing
 from surrogate_nas.tables.sources.base import (
     SOURCES,

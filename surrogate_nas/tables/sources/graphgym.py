@@ -43,15 +43,14 @@ _AIMS = {
 }
 
 
+# Of each grid of the authors' the folder, the beginning of its tables' names, and the last epoch
+# where all have one.
 _ROUNDS = {
     "v1": ("design_v1_grid_round1", "graphgym-wide-", None),
     "v2": ("design_v2_grid_round2", "graphgym-", 400),
     "link": ("design_v2link_grid_round2link", "graphgym-link-", 100),
     "ogb": ("design_v2ogb_grid_round2ogb", "graphgym-", 100),
 }
-"""Of each grid of the authors' the folder, the beginning of its tables' names, and the last epoch
-where all have one.
-"""
 _NUMBERS = ("loss", "accuracy", "auc")
 _FIELDS = (*_NUMBERS, *(f"{field}_std" for field in _NUMBERS), "time_iter", "params")
 

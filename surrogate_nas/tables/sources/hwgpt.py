@@ -87,6 +87,7 @@ def _latencies(record: dict[str, Any]) -> list[float]:
     return [float(reading) * _MILLISECONDS[unit] for reading, unit in pairs]
 
 
+# By kind of folder the metrics: files, and the readings of a record.
 _MEASURED: dict[str, tuple[tuple[str, str, Callable[..., list[float]]], ...]] = {
     "mem": (("memory", "efficiency_observations_*", lambda r: [r["mean_mem"]]),),
     "latency": (
@@ -98,4 +99,3 @@ _MEASURED: dict[str, tuple[tuple[str, str, Callable[..., list[float]]], ...]] = 
         ),
     ),
 }
-"""By kind of folder the metrics: files, and the readings of a record."""

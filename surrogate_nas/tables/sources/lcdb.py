@@ -38,10 +38,10 @@ OUTER = 5
 INNER = 5
 _SPLITS = ("train", "valid", "test")
 _LEARNERS = declaration("lcdb").options["learner"]
+# Whether learners give probabilities.
 _UNCERTAIN = [i not in (*range(4), *range(10, 14)) for i in range(len(_LEARNERS))]
-"""Whether learners give probabilities."""
+# Scores and seconds have four decimals; they are kept as whole numbers of these.
 _DIGITS = 1e4
-"""Scores and seconds have four decimals; they are kept as whole numbers of these."""
 _MISSING = np.iinfo(np.int32).min
 _ROWS = 200_000
 

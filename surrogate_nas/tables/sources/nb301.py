@@ -22,8 +22,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from surrogate_nas.core.errors import UserError
-from surrogate_nas.core.extras import missing
+from surrogate_nas.core import UserError, missing
 from surrogate_nas.space import choices_of, space_named
 from surrogate_nas.space.cell import Choices
 from surrogate_nas.tables.sources import fetching
@@ -39,8 +38,8 @@ _HALVES = ("normal", "reduce")
 _NODES = (2, 3, 4, 5)
 _AT_ONCE = 4096
 _NEAR = 0.01
+# What the published file said on the day that this was written.
 _KNOWN = {"DARTS_V1": 92.746, "DARTS_V2": 92.877, "PC_DARTS_cifar": 93.228}
-"""What the published file said on the day that this was written."""
 
 
 def predict(name: str, choices: Choices, epochs: int) -> NDArray[np.float64]:

@@ -16,8 +16,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from surrogate_nas.core.errors import UserError
-from surrogate_nas.core.metrics import Metric, Quantity, score_metric
+from surrogate_nas.core import Metric, Quantity, UserError, score_metric
 from surrogate_nas.files.whole import printable
 from surrogate_nas.space import Network, listed, space_named
 from surrogate_nas.tables import ColumnKey, Table, Values
@@ -55,9 +54,10 @@ _ABOUT = {
     "cifar100": ("CIFAR-100", Network(classes=100)),
     "imagenet16": ("ImageNet16-120", Network(classes=120, image_size=16)),
 }
+# A data set of the records, a set of its images, the name of a metric, and a note.
 _Reading = tuple[str, str, str, str]
-"""A data set of the records, a set of its images, the name of a metric, and a note."""
 _NAMES = {"train": "train_{}", "x-valid": "valid_{}", "x-test": "test_{}"}
+# By table; the data set of the first one has the times.
 _READINGS: dict[str, list[_Reading]] = {
     "cifar10": [
         ("cifar10-valid", "train", "train_{}", _HALF),
@@ -68,7 +68,6 @@ _READINGS: dict[str, list[_Reading]] = {
     "cifar100": [("cifar100", *pair, _TRAIN) for pair in _NAMES.items()],
     "imagenet16": [("ImageNet16-120", *pair, _TRAIN) for pair in _NAMES.items()],
 }
-"""By table; the data set of the first one has the times."""
 _LATENCY_NOTE = (
     "read by the authors on a GPU that the records do not name, without synchronising, batch 256;"
     " never to be mixed with a device's latency"
@@ -82,8 +81,8 @@ _TRAIN_SECONDS = Metric(
 _VALID_SECONDS = Metric(
     "valid_seconds", "s", "record", "cost", description="one validation pass"
 )
+# Table, metric, epochs and seed of a column.
 _Key = tuple[str, str, int | None, int]
-"""Table, metric, epochs and seed of a column."""
 Trial = dict[str, Any]
 """The state of a ``ResultsCount``: one training on a data set by a seed."""
 

@@ -8,8 +8,7 @@ import hashlib
 
 import numpy as np
 
-from surrogate_nas.core.errors import UserError
-from surrogate_nas.core.extras import package_folder
+from surrogate_nas.core import UserError, package_folder
 from surrogate_nas.files.whole import printable
 from surrogate_nas.tables import Table, Values
 from surrogate_nas.tables.sources.base import package_of, reading, source_of

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import IO, Any
 from zipfile import ZipFile
 
-from surrogate_nas.core.errors import UserError, reason_of
+from surrogate_nas.core import UserError, reason_of
 from surrogate_nas.files.whole import printable
 
 _NUMBER_BYTES = 16

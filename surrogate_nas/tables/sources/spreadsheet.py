@@ -23,13 +23,15 @@ from typing import Any, NamedTuple, cast
 
 import numpy as np
 
-from surrogate_nas.core.errors import UserError, reason_of, unknown
-from surrogate_nas.core.metrics import (
+from surrogate_nas.core import (
     PERCENT,
     Direction,
     Metric,
+    UserError,
     metric_named,
+    reason_of,
     undeclared_units,
+    unknown,
 )
 from surrogate_nas.files.whole import printable
 from surrogate_nas.space import (
@@ -59,8 +61,8 @@ _NUMBER = re.compile(
 _LONGEST_NAME = 100
 _SHOWN = 5
 _MISSING = ("", "nan", "<na>")
+# Wrong entries: the row, from 0, and why.
 _Wrong = list[tuple[int, str]]
-"""Wrong entries: the row, from 0, and why."""
 
 
 def _read_rows(path: Path) -> tuple[list[str], list[list[str]]]:

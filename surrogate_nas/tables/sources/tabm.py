@@ -35,24 +35,24 @@ NAMES = declared("tabm").names
 SEEDS = 15
 EPOCHS = 1
 """A whole training, whose own epochs differ by cell and seed."""
+# By the architecture's type in a configuration.
 _ENSEMBLES = {
     "plain": "single",
     "tabm-packed": "packed",
     "tabm": "full",
     "tabm-mini": "mini",
 }
-"""By the architecture's type in a configuration."""
 _EMBEDDINGS = {
     "PiecewiseLinearEmbeddings": "piecewise-linear",
     "PeriodicEmbeddings": "periodic",
 }
 _F1 = "macro avg"
+# By field what the configuration was chosen by, and the metric that an objective takes.
 _SCORES = {
     "val rmse": ("RMSE", "r2"),
     "val roc-auc": ("area under the ROC curve", "auc"),
     "val accuracy": ("accuracy", "error"),
 }
-"""By field what the configuration was chosen by, and the metric that an objective takes."""
 Record = dict[str, float]
 """What one training gave, by a field's name."""
 Trainings = dict[Cell, dict[int, Record]]

@@ -30,8 +30,8 @@ from surrogate_nas.tables.sources import fetching
 from surrogate_nas.tables.sources.declaration import declaration, table_of
 
 _BEST = "Zhenhan-Huang/NASGraph-Public"
+# The repository of the maxima over epochs, and that of the final epochs.
 _LAST = "automl/NASLib"
-"""The repository of the maxima over epochs, and that of the final epochs."""
 _ARCHIVES = {"micro": "all_benchmarks_zen.zip", "macro": "tnb101_macro_zen.zip"}
 
 

@@ -14,8 +14,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from surrogate_nas.core.errors import UserError
-from surrogate_nas.core.extras import need
+from surrogate_nas.core import UserError, need
 from surrogate_nas.files import home, locked, replacing
 from surrogate_nas.files.whole import open_regular
 from surrogate_nas.training.fast.assembly import F64, I64, PTR, Code, Value, several
@@ -29,13 +28,13 @@ from surrogate_nas.training.fast.kernels import NARROW, WIDE, Shape, assembly
 # are fused.
 
 
+# Numbers that are worked on at once; each by itself, so this changes none.
 _AT_ONCE = 8
-"""Numbers that are worked on at once; each by itself, so this changes none."""
+# The logarithm of 2 in two parts, the first with zeros behind, so that its multiples are exact.
 _LN2 = 6.93147180369123816490e-01, 1.90821492927058770002e-10
-"""The logarithm of 2 in two parts, the first with zeros behind, so that its multiples are exact."""
 _LOG2_E = 1.44269504088896338700
+# Added to a small number, it leaves the nearest integer in the last bits.
 _MAGIC = 1.5 * 2.0**52
-"""Added to a small number, it leaves the nearest integer in the last bits."""
 _EXP = (
     4.13813679705723846039e-08,
     -1.65339022054652515390e-06,

@@ -19,10 +19,10 @@ from surrogate_nas.training.fast.assembly import LANES
 from surrogate_nas.training.fast.kernels import ADD, BIAS, CODES, MASK, WORDS, Shape
 
 Words = NDArray[np.int64]
+# Numbers: every tensor begins at a line of the cache.
 _ALIGN = 16
-"""Numbers: every tensor begins at a line of the cache."""
+# Bytes of a tensor's piece that a weight's gradient takes at once.
 _PIECE = 24 << 10
-"""Bytes of a tensor's piece that a weight's gradient takes at once."""
 NOTHING = -1
 _ADDS = ("normalisation", "average", "convolution", "depthwise")
 _OF_NORMALISATION = (

@@ -15,9 +15,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from surrogate_nas.core.arguments import check_number
-from surrogate_nas.core.errors import UserError, in_a_line
-from surrogate_nas.core.registry import Registry
+from surrogate_nas.core import Registry, UserError, check_number, in_a_line
 from surrogate_nas.training.machine import Array, Gradient, as_array, loaded, log
 
 if TYPE_CHECKING:
@@ -213,12 +211,11 @@ def _failure(name: str, error: Exception) -> UserError:
     return UserError(f"The loss {name} failed: {in_a_line(error)}.")
 
 
+# Between these no term that matters was lost or too large, nor is a quotient, in either
+# precision.
 _CALM = (1e-15, 1e15)
-"""Between these no term that matters was lost or too large, nor is a quotient, in either
-precision.
-"""
+# Elements from which halving beats a reduction over an axis that is not the innermost one.
 _LARGE = 1 << 12
-"""Elements from which halving beats a reduction over an axis that is not the innermost one."""
 
 
 def softened(outputs: Array) -> tuple[Array, Array, Array | float]:

@@ -28,8 +28,8 @@ ANCHOR = 8
 BETA = 1 / 9
 """Where the smooth L1 distance turns from a square into a line (Ren et al., NeurIPS 2015)."""
 _OFF = 0.25
+# Of a log of a side: what is larger is cut, so that no box is infinite.
 _LARGEST = 2.0
-"""Of a log of a side: what is larger is cut, so that no box is infinite."""
 
 _BoxGradient = Callable[[Array, Array, Array], tuple[Array, Array]]
 

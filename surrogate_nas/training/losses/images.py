@@ -17,8 +17,8 @@ from surrogate_nas.training.machine import Array
 
 WINDOW = 7
 """The side of SSIM's uniform windows, as in scikit-image; a smaller image is one window."""
+# What keeps SSIM's quotients from 0 by 0, at a range of 1 (Wang et al. 2004).
 _SMALL = (0.01**2, 0.03**2)
-"""What keeps SSIM's quotients from 0 by 0, at a range of 1 (Wang et al. 2004)."""
 
 
 def _ssim(outputs: Array, targets: Array) -> tuple[Array, Array]:

@@ -5,9 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
-from surrogate_nas.core.errors import UserError
-from surrogate_nas.core.metrics import Metric
-from surrogate_nas.core.registry import Registry
+from surrogate_nas.core import Metric, Registry, UserError
 from surrogate_nas.training.machine import Array, InputGradient
 
 When = Literal["batch", "epoch", "end"]

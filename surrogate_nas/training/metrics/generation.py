@@ -22,8 +22,8 @@ NEIGHBOURS = 5
 """The radius of a real image is its distance to this neighbour among the real ones."""
 
 
+# The classifiers of this process with the images that they learned from, the newest last.
 _CACHE: list[tuple[Array, Features]] = []
-"""The classifiers of this process with the images that they learned from, the newest last."""
 
 
 def features_of(task: Any) -> Features:

@@ -14,15 +14,14 @@ from torch.overrides import TorchFunctionMode
 from surrogate_nas.space import Cell, Network, Space
 from surrogate_nas.training import Task
 
+# The k of Mellor et al.'s score.
 _JITTER = 1e-5
-"""The k of Mellor et al.'s score."""
 _LEAST = 1e-12
+# Added to the counts of agreeing ReLUs, so that examples which agree on all of them leave a
+# finite determinant.
 _RIDGE = 1e-3
-"""Added to the counts of agreeing ReLUs, so that examples which agree on all of them leave a finite
-determinant.
-"""
+# How far Zen-NAS moves its input, in standard deviations.
 _STEP = 0.01
-"""How far Zen-NAS moves its input, in standard deviations."""
 
 
 def jacob_cov(jacobian: Tensor) -> float:

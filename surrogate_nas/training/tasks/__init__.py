@@ -10,10 +10,17 @@ from typing import Any, NamedTuple, TypeAlias, TypeVar
 
 import numpy as np
 
-from surrogate_nas.core.arguments import check_number, check_whole
-from surrogate_nas.core.errors import UserError, unknown
-from surrogate_nas.core.extras import is_installed, is_optional, missing, need
-from surrogate_nas.core.registry import Registry
+from surrogate_nas.core import (
+    Registry,
+    UserError,
+    check_number,
+    check_whole,
+    is_installed,
+    is_optional,
+    missing,
+    need,
+    unknown,
+)
 from surrogate_nas.space.network import Network
 from surrogate_nas.training.losses import LOSSES, Loss, fitting, loss_named
 from surrogate_nas.training.machine import Array as Array

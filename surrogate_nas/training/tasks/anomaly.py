@@ -7,7 +7,7 @@ reconstructs the 24 hours of a day. It is trained on summer days only (April to 
 
 import numpy as np
 
-from surrogate_nas.core.errors import UserError
+from surrogate_nas.core import UserError
 from surrogate_nas.training.tasks import (
     SPLITS,
     Array,
@@ -21,8 +21,8 @@ from surrogate_nas.training.tasks.vowels import carried, series
 
 HOURS = 24
 _NAME = "ItalyPowerDemand"
+# The published label of the days from April to September.
 _SUMMER = 2
-"""The published label of the days from April to September."""
 _N_TRAIN = 300
 
 

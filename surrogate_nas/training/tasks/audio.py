@@ -5,11 +5,11 @@ from pathlib import Path
 
 import numpy as np
 
-from surrogate_nas.core.errors import UserError
+from surrogate_nas.core import UserError
 from surrogate_nas.training.tasks import Array
 
+# The lowest and the highest frequency that is seen.
 _HERTZ = np.array([60, 8000])
-"""The lowest and the highest frequency that is seen."""
 _QUIET = 0.02
 _FLOOR = 1e-4
 _LOUDNESS = 0.3

@@ -19,8 +19,8 @@ SIDE = 16
 MOST = 2
 SOURCE = "scikit-learn's digits 0, 1 and 2, placed here"
 _PLACE = 4
+# Of the blackest that a pixel can be: what is darker belongs to the digit.
 _INK = 0.25
-"""Of the blackest that a pixel can be: what is darker belongs to the digit."""
 _SCANS = (300, 120, 117)
 _SCENES = (600, 300, 300)
 

@@ -18,6 +18,7 @@ _DIAGONAL = ((1, 1), (1, -1), (-1, 1), (-1, -1))
 _JUMPS = tuple(
     (i, j) for i in (-2, -1, 1, 2) for j in (-2, -1, 1, 2) if abs(i) != abs(j)
 )
+# Of each kind of piece the directions and how many steps it goes at most.
 _MOVES = (
     (((-1, 1), (-1, -1)), 1),
     (_JUMPS, 1),
@@ -26,7 +27,6 @@ _MOVES = (
     (_STRAIGHT + _DIAGONAL, SIDE),
     (_STRAIGHT + _DIAGONAL, 1),
 )
-"""Of each kind of piece the directions and how many steps it goes at most."""
 _LEFT = (0.2, 0.9)
 _SIZES = (800, 500, 1500)
 

@@ -9,8 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from surrogate_nas.core.errors import UserError
-from surrogate_nas.core.extras import is_installed
+from surrogate_nas.core import UserError, is_installed
 from surrogate_nas.training.tasks import (
     Array,
     Schedule,

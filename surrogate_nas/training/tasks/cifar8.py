@@ -9,7 +9,7 @@ import json
 
 import numpy as np
 
-from surrogate_nas.core.errors import UserError
+from surrogate_nas.core import UserError
 from surrogate_nas.training.tasks import (
     Array,
     Schedule,
@@ -24,8 +24,8 @@ from surrogate_nas.training.tasks.cifar import CIFAR_VARIABLE, cifar_root, has_c
 
 _FOLDER = "cifar-10-batches-py"
 _PICTURES = {"train": "data_batch_1.png", "test": "test_batch.png"}
+# As they are spelt in the npm package.
 _LABELS = {"train": "train_lables.json", "test": "test_lables.json"}
-"""As they are spelt in the npm package."""
 _BATCH = 10000
 _SIDE = 32
 _BLOCK = 4

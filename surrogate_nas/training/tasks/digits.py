@@ -8,7 +8,7 @@ import gzip
 
 import numpy as np
 
-from surrogate_nas.core.extras import package_folder
+from surrogate_nas.core import package_folder
 from surrogate_nas.training.tasks import (
     Array,
     Schedule,

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import numpy as np
 
-from surrogate_nas.core.errors import UserError
+from surrogate_nas.core import UserError
 from surrogate_nas.files.whole import expanded
 from surrogate_nas.training.tasks import (
     Array,
@@ -41,8 +41,8 @@ DEBIAN = Path("/usr/share/datasets/fashion-mnist")
 _TORCHVISION = Path("FashionMNIST") / "raw"
 ADDRESS = "http://fashion-mnist.s3-website.eu-central-1.amazonaws.com/"
 _SIZES = (4000, 5000)
+# Images that are pooled at once.
 _PART = 2000
-"""Images that are pooled at once."""
 _BLOCK = 4
 
 

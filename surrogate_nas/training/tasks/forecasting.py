@@ -12,7 +12,7 @@ import math
 
 import numpy as np
 
-from surrogate_nas.core.extras import package_folder
+from surrogate_nas.core import package_folder
 from surrogate_nas.training.tasks import (
     SPLITS,
     Array,

@@ -26,11 +26,11 @@ from surrogate_nas.training.tasks import (
 
 SCRIPTS = ("LATIN", "GREEK", "CYRILLIC", "ARMENIAN", "GEORGIAN", "ARABIC", "CANADIAN")
 SIDE = 8
+# The DejaVu fonts, and how each calls its slanted style.
 _FONTS = {"Sans": "Oblique", "SansMono": "Oblique", "Serif": "Italic"}
-"""The DejaVu fonts, and how each calls its slanted style."""
 _LETTERS = ("Lu", "Ll", "Lt", "Lo")
+# Of a line of text, and of a picture, in units of an outline.
 _HEIGHT = 100.0
-"""Of a line of text, and of a picture, in units of an outline."""
 _BLOCK = 4
 _SHIFT = 6.0
 _SHARES = (0.4, 0.2, 0.4)

@@ -24,8 +24,8 @@ LETTERS = "abcdefghijklmnopqrstuvwxyzäöüß"
 LENGTH = 16
 _DELAY = 1
 _SHORTEST = 7
+# Letters of a word before its first and behind its last break, at least.
 _MARGIN = 2
-"""Letters of a word before its first and behind its last break, at least."""
 _MOST = 20000
 _SIZES = (1000, 1000, 2500)
 

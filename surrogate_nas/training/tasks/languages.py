@@ -16,7 +16,7 @@ from pathlib import Path
 
 import numpy as np
 
-from surrogate_nas.core.extras import package_folder
+from surrogate_nas.core import package_folder
 from surrogate_nas.training.tasks import (
     Schedule,
     Splits,
@@ -37,8 +37,8 @@ ALPHABET = " " + string.ascii_lowercase
 LENGTH = 32
 _SHORTEST = 5
 _SIZES = (150, 130, 190)
+# In so many of the languages a thing must have a name of its own.
 _KNOWN = 7
-"""In so many of the languages a thing must have a name of its own."""
 _STANDARDS = ("iso15924", "iso3166-1", "iso3166-3", "iso4217", "iso639-3", "iso639-5")
 _NAMES = ("name", "official_name", "common_name", "inverted_name")
 _PLAIN = str.maketrans({"ł": "l", "ı": "i", "ß": "ss", "ø": "o", "æ": "ae", "œ": "oe"})

@@ -8,8 +8,7 @@ import gzip
 
 import numpy as np
 
-from surrogate_nas.core.errors import UserError
-from surrogate_nas.core.extras import package_folder
+from surrogate_nas.core import UserError, package_folder
 from surrogate_nas.training.tasks import (
     Array,
     Schedule,

@@ -7,7 +7,7 @@ overlap; all give as many, none of one grey alone. Values go from 0 to 1; the no
 
 import numpy as np
 
-from surrogate_nas.core.extras import package_folder
+from surrogate_nas.core import package_folder
 from surrogate_nas.training.tasks import (
     Array,
     Schedule,
@@ -22,8 +22,8 @@ NAMES = "astronaut brick camera cell chelsea coffee coins grass gravel moon".spl
 SIDE = 8
 SIZES = (1000, 500, 1500)
 _NOISE = 0.15
+# What red, green and blue weigh in grey (ITU-R BT.601).
 _LUMA = (0.299, 0.587, 0.114)
-"""What red, green and blue weigh in grey (ITU-R BT.601)."""
 _BLACK = 255
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
-from surrogate_nas.core.errors import UserError
+from surrogate_nas.core import UserError
 from surrogate_nas.training.tasks import (
     Array,
     Schedule,

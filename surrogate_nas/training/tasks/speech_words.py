@@ -17,7 +17,7 @@ from pathlib import Path
 
 import numpy as np
 
-from surrogate_nas.core.errors import UserError
+from surrogate_nas.core import UserError
 from surrogate_nas.files import home, replacing
 from surrogate_nas.training.tasks import (
     SPLITS,
@@ -38,17 +38,17 @@ WORDS = (
 ).split()
 _PROGRAM = "espeak-ng"
 _ACCENTS = ("en-gb", "en-us", "en-gb-scotland")
+# Variants that breathe, which they do differently at every call, and one that is too fast.
 _LEFT_OUT = (
     "Alicia Demonic Reed Storm caleb f2 f3 f5 fast sandro victor whisper whisperf"
 ).split()
-"""Variants that breathe, which they do differently at every call, and one that is too fast."""
 _SHARES = (0.4, 0.25, 0.35)
 _SIZES = (1000, 800, 1600)
 _PITCHES = (20, 80)
 _SPEEDS = (130, 210)
 _RATE = 22050
+# Bytes before the samples of a wav file.
 _HEAD = 44
-"""Bytes before the samples of a wav file."""
 _QUIET = 0.01
 _LEAD = 0.07
 _NOISE = 0.02

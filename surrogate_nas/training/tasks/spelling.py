@@ -10,7 +10,7 @@ from collections import Counter
 
 import numpy as np
 
-from surrogate_nas.core.extras import package_folder
+from surrogate_nas.core import package_folder
 from surrogate_nas.training.losses.sequences import needed
 from surrogate_nas.training.tasks import (
     Schedule,

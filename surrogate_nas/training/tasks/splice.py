@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from surrogate_nas.core.errors import UserError
+from surrogate_nas.core import UserError
 from surrogate_nas.files.whole import expanded
 from surrogate_nas.training.tasks import Array, Schedule, Splits, Task, split_images
 
@@ -21,8 +21,8 @@ MLBENCH_VARIABLE = "SURROGATE_NAS_MLBENCH"
 _FOLDERS = [Path(f"/usr/{local}lib/R/site-library/mlbench") for local in ("", "local/")]
 _ROWS = 3186
 _COLUMNS = 3 * BASES + 1
+# How a factor's numbers begin in R's file format: flags and type.
 _FACTOR = bytes.fromhex("0000030d")
-"""How a factor's numbers begin in R's file format: flags and type."""
 _SIZES = (1000, 900)
 
 

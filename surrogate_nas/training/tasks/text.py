@@ -9,7 +9,7 @@ import string
 
 import numpy as np
 
-from surrogate_nas.core.errors import UserError
+from surrogate_nas.core import UserError
 from surrogate_nas.training.tasks import Array, Schedule, Splits, Task, next_ones
 
 ALPHABET = "\n " + string.ascii_lowercase + "0.,:;'\"()[]{}=-_*`/<>?"

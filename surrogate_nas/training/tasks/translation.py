@@ -10,7 +10,7 @@ import gettext
 import unicodedata
 from pathlib import Path
 
-from surrogate_nas.core.errors import UserError
+from surrogate_nas.core import UserError
 from surrogate_nas.training.tasks import (
     Schedule,
     Splits,

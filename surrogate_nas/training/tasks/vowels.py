@@ -12,8 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
-from surrogate_nas.core.errors import UserError
-from surrogate_nas.core.extras import is_installed, package_folder
+from surrogate_nas.core import UserError, is_installed, package_folder
 from surrogate_nas.training.tasks import (
     Array,
     Schedule,

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from surrogate_nas.core.errors import UserError
+from surrogate_nas.core import UserError
 from surrogate_nas.training.losses.adversarial import (
     AdversarialLoss,
     DiscriminatorGradient,

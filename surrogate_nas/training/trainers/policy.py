@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from surrogate_nas.core.errors import UserError
+from surrogate_nas.core import UserError
 from surrogate_nas.training.machine import Array, log_softmax
 from surrogate_nas.training.metrics import Predictions
 from surrogate_nas.training.tasks import Environment, Split, Task

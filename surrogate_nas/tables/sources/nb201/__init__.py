@@ -18,8 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from surrogate_nas.core.errors import UserError
-from surrogate_nas.core.extras import package_folder
+from surrogate_nas.core import UserError, package_folder
 from surrogate_nas.files import table_path
 from surrogate_nas.space import nb201
 from surrogate_nas.tables import Table, TableFile

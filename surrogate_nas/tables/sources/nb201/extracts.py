@@ -13,7 +13,7 @@ from zipfile import ZipFile
 
 import numpy as np
 
-from surrogate_nas.core.errors import UserError
+from surrogate_nas.core import UserError
 from surrogate_nas.space import nb201
 from surrogate_nas.tables.sources import fetching
 from surrogate_nas.tables.sources.base import read_once, reading

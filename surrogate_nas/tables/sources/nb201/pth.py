@@ -11,7 +11,7 @@ import os
 from pathlib import Path
 from typing import IO, Any
 
-from surrogate_nas.core.errors import UserError
+from surrogate_nas.core import UserError
 from surrogate_nas.files.whole import printable
 from surrogate_nas.tables import Table
 from surrogate_nas.tables.sources.official import Progress, RecordTables
