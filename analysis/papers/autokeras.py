@@ -109,7 +109,8 @@ def autokeras(work: Work) -> PaperResult:
         seed=SEED,
         resources=Resources(workers=work.workers),
         folder=work.folder / "comparison",
-        callback=lambda event: work.progress(event.done, event.total),
+        callback=work.progress
+        and (lambda event: work.progress(event.done, event.total)),
     )
     jobs = {AUTOKERAS: comparison}
     settings = {"task": task.digest, "seconds": SECONDS, "seed": SEED}

@@ -490,9 +490,8 @@ def _left_out(suite: Suite) -> str:
 
 
 def _trace(experiment: Experiment, run: Run) -> Trace:
-    return Comparison(experiment.objective, experiment.describe(), [run]).trace(
-        run, experiment.budget
-    )
+    alone = Comparison(experiment.objective, experiment.describe(), [run])
+    return alone.trace(alone.runs[0], experiment.budget)  # which knows its objective
 
 
 def _opened(

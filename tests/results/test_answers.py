@@ -62,6 +62,17 @@ def test_frames_report_what_regrets_do_where_seeds_are_drawn(drawn):
     assert (trials.score != trials.reported_score).any()
 
 
+def test_a_suite_in_memory_reports_what_its_folder_does_where_seeds_are_drawn(tmp_path):
+    problem = sn.Problem("fashion", "valid_error", seed_policy="draw", budget=20)
+    made = sn.run_suite([problem], NAMES, runs=3, folder=tmp_path)
+    assert made.means().equals(sn.read(tmp_path).means())
+    alone = sn.compare(
+        "fashion", NAMES, "valid_error", seed_policy="draw", runs=3, budget=20
+    )
+    means = [alone.problem_result.at(name).mean() for name in NAMES]
+    assert made.means().iloc[0].tolist() == means
+
+
 def test_the_curves_of_a_run_are_its_steps_and_what_they_cost():
     run = sn.search(
         "fashion", "random", "valid_loss", subject_to="params <= 9000", budget=30

@@ -146,7 +146,7 @@ def holds(run, bench, place, cells):
     infeasible = [trial.score for trial in run.trials if not trial.feasible]
     assert feasible, "about half of all cells are"
     assert max(feasible) < min(infeasible, default=math.inf)
-    assert run.incumbent.feasible and run.incumbent.score == min(
+    assert run.lowest.feasible and run.lowest.score == min(
         trial.score for trial in run.answers
     )
 
