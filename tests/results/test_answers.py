@@ -62,13 +62,12 @@ def test_frames_report_what_regrets_do_where_seeds_are_drawn(drawn):
     assert (trials.score != trials.reported_score).any()
 
 
-def test_a_suite_in_memory_reports_what_its_folder_does_where_seeds_are_drawn(tmp_path):
-    problem = sn.Problem("fashion", "valid_error", seed_policy="draw", budget=20)
-    made = sn.run_suite([problem], NAMES, runs=3, folder=tmp_path)
+def test_a_suite_in_memory_reports_as_its_folder_does_where_seeds_are_drawn(tmp_path):
+    asked = "losses-digits", "valid_error@cross_entropy"
+    options = {"seed_policy": "draw", "budget": 15}
+    made = sn.run_suite([sn.Problem(*asked, **options)], NAMES, runs=3, folder=tmp_path)
     assert made.means().equals(sn.read(tmp_path).means())
-    alone = sn.compare(
-        "fashion", NAMES, "valid_error", seed_policy="draw", runs=3, budget=20
-    )
+    alone = sn.compare(asked[0], NAMES, asked[1], runs=3, **options)
     means = [alone.problem_result.at(name).mean() for name in NAMES]
     assert made.means().iloc[0].tolist() == means
 
