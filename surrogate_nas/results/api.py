@@ -154,8 +154,8 @@ def search(
             one's own, where strategies draw what they need themselves.
         known: What was trained before: a list of trials, or a pandas data frame or a CSV file with
             a column ``cell``, or one for each choice, one for each metric that the objective reads,
-            and ``epochs`` where not all are of its own. The strategy is told
-            it first; it is not charged and is no trial, so never the answer.
+            and ``epochs`` where not all are of its own. The strategy observes it first. It is not
+            charged and is no trial, so it is never the answer.
         folder: Where the run is stored as it is made, as a comparison's is; the same call goes on
             from there after an interruption. None keeps it in memory.
         confirm: Such as ``3x5`` or ``(3, 5)``: the best three cells are trained with five fresh
@@ -169,7 +169,7 @@ def search(
         seed_policy: What searches see: ``mean``, the mean over training seeds, or ``draw``, one
             drawn seed of each cell (reports use the mean); None for the objective's own policy.
         search_on_final: Final metrics, such as a robust error, that this study searches on.
-        hidden: Whether strategies are denied what is known for free.
+        hidden: Whether strategies are denied the free terms, which need no training.
 
     Returns:
         The run: its ``trials`` in the order of finishing, as ``incumbent`` the one of the lowest
@@ -308,7 +308,7 @@ def compare(
         seed_policy: What searches see: ``mean``, the mean over training seeds, or ``draw``, one
             drawn seed of each cell (reports use the mean); None for the objective's own policy.
         search_on_final: Final metrics, such as a robust error, that this study searches on.
-        hidden: Whether strategies are denied what is known for free.
+        hidden: Whether strategies are denied the free terms, which need no training.
         against: Folders of earlier results of the same problem, archives, or names of shipped
             archives; their runs, and all of `folder`, are part of the result.
         blind: Whether each strategy is also run as ``blind:NAME``, which sees operations and
@@ -406,7 +406,7 @@ def run_suite(
             made one after another on this machine, after each evaluation. There, ``event.stop()``
             ends the run; elsewhere it has no effect.
         resources: How many runs at once, where, and what each may take (`Resources`).
-        hidden: Whether strategies are denied what is known for free.
+        hidden: Whether strategies are denied the free terms, which need no training.
         against: Folders of earlier results of the same problems, archives, or names of shipped
             archives; the problems that all hold are judged with the runs of all. It takes `folder`.
         blind: Whether each strategy is also run as ``blind:NAME``, which sees operations and
@@ -491,7 +491,8 @@ def _left_out(suite: Suite) -> str:
 
 def _trace(experiment: Experiment, run: Run) -> Trace:
     alone = Comparison(experiment.objective, experiment.describe(), [run])
-    return alone.trace(alone.runs[0], experiment.budget)  # which knows its objective
+    (trace,) = alone.traces(experiment.budget)
+    return trace
 
 
 def _opened(

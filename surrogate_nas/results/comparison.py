@@ -454,11 +454,14 @@ class Comparison(Fronted, StudyResult):
             budget=description["budget"]["cells"],
             budget_seconds=description["budget"]["seconds"],
         )
-        traces = [self.trace(run, asked.run_budget) for run in self.runs]
+        traces = self.traces(asked.run_budget)
         return ProblemResult.of(asked, self.objective, self.strategies, traces)
 
-    def trace(self, run: Run, budget: Budget) -> Trace:
-        """What a suite keeps of a run of this comparison, failed or not, and of its budget."""
+    def traces(self, budget: Budget) -> list[Trace]:
+        """What a suite keeps of each run, failed or not, and of its budget."""
+        return [self._trace(run, budget) for run in self.runs]
+
+    def _trace(self, run: Run, budget: Budget) -> Trace:
         points = checkpoints(budget)
         score = np.full(len(points), np.inf)
         answer = lost = None

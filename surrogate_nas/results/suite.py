@@ -357,7 +357,7 @@ def suite_of(
         if comparison is None or {run.strategy for run in comparison.runs} != begun:
             not_run[problem.name] = "Not every strategy has a run there."
             continue
-        traces = [comparison.trace(run, problem.run_budget) for run in comparison.runs]
+        traces = comparison.traces(problem.run_budget)
         results.append(
             ProblemResult.of(problem, comparison.objective, suite.labels, traces)
         )
