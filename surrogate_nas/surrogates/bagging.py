@@ -43,6 +43,7 @@ from surrogate_nas.core import (
 )
 from surrogate_nas.space import Cell
 from surrogate_nas.surrogates.base import (
+    CHUNK,
     MODELS,
     Arrays,
     Floats,
@@ -57,7 +58,6 @@ from surrogate_nas.surrogates.base import (
 )
 
 _SMALLEST = 1e-6
-_CHUNK = 4096
 LEAST_STD = 1e-3
 """Of a prediction on the transformed target; parts that agree are not sure."""
 
@@ -223,14 +223,14 @@ class Forest(NamedTuple):
     def predict(self, matrix: Matrix) -> Floats:
         """The mean over the trees, shape ``(n,)``; `matrix` of shape ``(n, d)``."""
         predictions = np.empty(len(matrix))
-        for start in range(0, len(matrix), _CHUNK):
-            rows = matrix[start : start + _CHUNK]
+        for start in range(0, len(matrix), CHUNK):
+            rows = matrix[start : start + CHUNK]
             each = np.arange(len(rows))[:, None]
             node = np.broadcast_to(self.roots, (len(rows), len(self.roots)))
             for _ in range(int(self.depth)):
                 right = rows[each, self.feature[node]] > self.threshold[node]
                 node = self.children[node, right.astype(np.int8)]
-            predictions[start : start + _CHUNK] = self.value[node].mean(axis=1)
+            predictions[start : start + CHUNK] = self.value[node].mean(axis=1)
         return predictions
 
 

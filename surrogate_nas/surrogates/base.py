@@ -50,6 +50,8 @@ Matrix = NDArray[np.float32]
 LEVEL = 0.90
 Z90 = 1.6449
 """The calibrated level, and the half width of its interval in standard deviations."""
+CHUNK = 4096
+"""The number of cells that a model predicts at once, where each takes much memory."""
 FEWEST_CELLS = 2
 _FOLDS = 5
 # The share of the training cells, the best by held-out prediction, that has a calibration of its

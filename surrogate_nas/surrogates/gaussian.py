@@ -14,6 +14,7 @@ from scipy.linalg.blas import dtrsm
 from surrogate_nas.core import LOSSES, check_names, flag, other
 from surrogate_nas.space import Cell, Space
 from surrogate_nas.surrogates.base import (
+    CHUNK,
     Arrays,
     Model,
     Prediction,
@@ -538,8 +539,16 @@ class GaussianProcess(Model):
         self._left_out = self._process.left_out(learned)
 
     def _predict(self, cells: Sequence[Cell]) -> Prediction:
-        mean, std = self._process.predict(
-            self._kernel(self._known, self._points(cells))
+        blocks = (
+            self._points(cells[start : start + CHUNK])
+            for start in range(0, len(cells), CHUNK)
+        )
+        mean, std = np.concatenate(
+            [
+                self._process.predict(self._kernel(self._known, block))
+                for block in blocks
+            ],
+            axis=1,
         )
         return self._unwarped(self._offset + mean, std)
 

@@ -4,9 +4,11 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from surrogate_nas.surrogates.base import Scaling
+from surrogate_nas.space import nb201
+from surrogate_nas.surrogates.base import CHUNK, Scaling
 from surrogate_nas.surrogates.gaussian import (
     FittedProcess,
+    GaussianProcess,
     GrowingProcess,
     Hyper,
     matern_of_squares,
@@ -179,3 +181,23 @@ def test_scaled_points_are_one_apart_and_columns_that_do_not_vary_are_gone(point
     np.testing.assert_array_equal(scaling.unit(block[3:5]), unit[3:5])
     np.testing.assert_allclose(np.ptp(unit, axis=0) * np.sqrt(scaling.distance), 1.0)
     assert Scaling.of(np.ones((4, 2))).unit(np.ones((3, 2))).shape == (3, 0)
+
+
+class Noting(GaussianProcess):
+    """Notes the shapes of the kernels."""
+
+    def _kernel(self, left, right):
+        kernel = super()._kernel(left, right)
+        self.shapes = [*getattr(self, "shapes", []), kernel.shape]
+        return kernel
+
+
+def test_many_cells_are_predicted_block_by_block_to_the_same_values():
+    space = nb201()
+    seen = space[::400]
+    model = Noting("loss").fit(seen, [1.0 + sum(cell.choices) for cell in seen])
+    model.shapes = []
+    whole = model.predict(space)
+    assert {shape[1] for shape in model.shapes} == {CHUNK, len(space) % CHUNK}
+    parts = [model.predict(space[i : i + 1000]) for i in range(0, len(space), 1000)]
+    np.testing.assert_allclose(whole, np.concatenate(parts, axis=1), rtol=1e-9)
