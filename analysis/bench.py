@@ -2,7 +2,7 @@
 is.
 
     python analysis/bench.py query              # needs: snas data fetch nb201
-    python analysis/bench.py --json loop > loop.json
+    python analysis/bench.py --json scale > scale.json
 
 Every measurement prints a figure a line while it is made; with ``--json`` it prints one JSON
 document at its end, with date, processor and load. Seconds are a processor's where nothing else is
@@ -12,7 +12,9 @@ median of the ratios of these turns.
 
 from __future__ import annotations
 
+import ctypes
 import json
+import multiprocessing
 import os
 import resource
 import statistics
@@ -20,19 +22,22 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext, suppress
 from datetime import date
-from functools import partial, wraps
+from functools import wraps
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import typer
 
 import surrogate_nas as sn
 from surrogate_nas.core.process import one_thread
 from surrogate_nas.runs.options import Budget
-from surrogate_nas.runs.runner import Experiment
+from surrogate_nas.runs.scale import expected
+from surrogate_nas.surrogates import model_class
 
 Figures = Iterator[tuple[str, float, str]]
 """What a measurement yields: what it is, the number, its unit."""
@@ -40,18 +45,6 @@ app = typer.Typer(
     help=(__doc__ or "").partition("\n")[0], add_completion=False, no_args_is_help=True
 )
 AS_JSON = False
-HEAVY = (
-    "npenas",
-    "bananas",
-    "gnn_guided",
-    "forest",
-    "guided",
-    "bo",
-    "bo_epochs",
-    "zero_cost",
-    "bohb",
-)
-"""Strategies that fit a model to what they saw; they are given a hundred cells in `loop`."""
 
 
 @app.callback()
@@ -120,6 +113,9 @@ def command_seconds(*words: str, **surroundings: str) -> float:
     subprocess.run(
         words, check=True, capture_output=True, env={**os.environ, **surroundings}
     )
+    with suppress(ChildProcessError):  # what outlived the command, see `user_code`
+        while True:
+            os.wait()
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
     return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
 
@@ -196,123 +192,45 @@ def query(repeats: int = 5000) -> Figures:
     yield "simulate_train_eval over a query", theirs / ours, "times"
 
 
-@measurement
-def loop(
-    space: str = "nb201",
-    strategies: str = "random,evolution,local_search,reinforce",
-    cells: int = 20_000,
-    repeats: int = 3,
-) -> Figures:
-    """Cells a second of the whole search loop on one core, in memory and stored."""
-    from surrogate_nas.space import space_named
+USERS = """
+from surrogate_nas.strategies.bo.strategy import BayesianOptimisation
 
-    if space == "nb201":
-        objective = sn.Objective("valid_error + 0.02*params", sn.load("nb201-cifar10"))
-    else:
-        named = space_named(space)
-        bench = sn.Computed(
-            named,
-            {"valid_error": lambda cell: sum(cell.choices) / len(cell.choices)},
-            cheap=True,
-        )
-        objective = sn.Objective("valid_error + 0.02*params", bench)
-    objective.fingerprint  # noqa: B018 - the survey of the space is drawn once a process
-    for strategy in strategies.split(","):
-        n = min(cells, 100) if strategy.partition("(")[0] in HEAVY else cells
-        experiment = Experiment(objective, [strategy], 1, Budget(n))
-        for stored in (False, True):
-            rounds = []
-            for _ in range(repeats):
-                with TemporaryDirectory() as folder:
-                    place = Path(folder) / "out" if stored else None
-                    rounds.append(
-                        seconds(
-                            partial(experiment.execute, folder=place), time.perf_counter
-                        )
-                    )
-            yield (
-                f"{strategy}, {n:,} cells, {'stored' if stored else 'in memory'}",
-                n / min(rounds),
-                "cells/s",
-            )
+class Own(BayesianOptimisation):
+    pass
+"""
+SUBREAPER = 36
+"""Makes processes that outlive their parent children of this one (Linux)."""
 
 
 @measurement
-def ask(strategy: str = "bo", cells: int = 500) -> Figures:
-    """Milliseconds of an ask and a tell by how many cells were told: two tables and DARTS with
-    made-up scores.
+def user_code(pairs: int = 10, runs: int = 10, budget: int = 100) -> Figures:
+    """A comparison of `bo` from a user's file, by turns with one of `bo`: the ratio of processor
+    seconds, its median and its quartiles.
     """
-    from surrogate_nas.space import space_named
-
-    darts = space_named("darts")
-    weights = np.random.default_rng(0).standard_normal(len(darts.reference.choices))
-    made_up = sn.Computed(
-        darts,
-        {"valid_error": lambda cell: 50 + float(np.array(cell.choices) @ weights)},
-        cheap=True,
-    )
-    cases = {
-        "nb201": sn.Objective(
-            "valid_error[200] + 0.02*params", sn.load("nb201-cifar10")
-        ),
-        "nbgraph": sn.Objective("valid_error", sn.load("nbgraph-cora")),
-        "darts": sn.Objective("valid_error", made_up),
-    }
-    for name, objective in cases.items():
-        for n in (15, cells):  # what is made once a process is not counted
-            spent = []
-            by_hand = sn.AskTell(objective, strategy, run=1)
-            with one_thread():
-                while len(by_hand.trials) < n:
-                    spent.append(
-                        seconds(lambda loop=by_hand: [*map(loop.tell, loop.ask())])
-                    )
-        for low, high in ((10, 150), (150, 500), (500, 1000), (1000, 2000)):
-            if len(spent) > low:
-                yield (
-                    f"{name}, {low} to {min(high, len(spent))} cells told",
-                    1e3 * float(np.mean(spent[low:high])),
-                    "ms",
+    ctypes.CDLL(None).prctl(SUBREAPER, 1, 0, 0, 0)
+    ratios = []
+    with TemporaryDirectory() as folder:
+        (Path(folder) / "users.py").write_text(USERS)
+        for number in range(pairs):
+            ours, users = (
+                command_seconds(
+                    *(*SNAS, "compare", "nb201-cifar10", "--strategies", name),
+                    *("--runs", str(runs), "--budget", str(budget)),
+                    *("--out", f"{folder}/{number}-{name[-3:]}"),
                 )
-
-
-@measurement
-def tables(only: str = "") -> Figures:
-    """What a process needs to open each table that is here and read a cell; what that needs of
-    memory at most.
-    """
-    from surrogate_nas.benchmarks import available
-
-    code = """
-import resource, sys, time
-import numpy as np
-import surrogate_nas as sn
-sn.load("fashion")
-started = time.process_time()
-bench = sn.load(sys.argv[1])
-opened = time.process_time()
-metric = next(m for m in bench.metrics if m.kind == "search" and m.n_cells != 0)
-bench.query(bench.space.sample(np.random.default_rng(0)), metric.name)
-queried = time.process_time()
-print(1e3 * (opened - started), 1e3 * (queried - opened), resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
-"""  # noqa: E501
-    for one in available():
-        name = one["name"]
-        if not one["available"] or name.startswith("live:") or only not in name:
-            continue
-        rows = []
-        for _ in range(4):  # the first may assemble the table
-            made = subprocess.run(
-                [sys.executable, "-c", code, name],
-                capture_output=True,
-                text=True,
-                check=True,
+                for name in ("bo", f"{folder}/users.py:Own")
             )
-            rows.append([float(number) for number in made.stdout.split()])
-        opened, queried, memory = min(rows[1:])
-        yield f"{name}: open", opened, "ms"
-        yield f"{name}: first query", queried, "ms"
-        yield f"{name}: memory", memory, "MB"
+            ratios.append(users / ours)
+    for name, share in (
+        ("median", 0.5),
+        ("first quartile", 0.25),
+        ("third quartile", 0.75),
+    ):
+        yield (
+            f"a user's bo over ours, {name}",
+            float(np.quantile(ratios, share)),
+            "times",
+        )
 
 
 def plain_loop(cell: sn.Cell, task: Any, seed: int) -> None:
@@ -420,34 +338,279 @@ def training(cells: int = 12, seed: int = 1) -> Figures:
         )
 
 
+ROWS = 100, 1_000, 10_000
+"""Of a table: a space of so many cells that is listed, or so many of a larger space."""
+CASES: dict[str, tuple[tuple[int, int, int], Callable[[int, Any], None]]] = {}
+"""By name three sizes, and what measures at one of them."""
+SPACES = """
+import surrogate_nas as sn
+
+def ten(name, positions):
+    options = {f"p{i}": range(10) for i in range(positions)}
+    return sn.ChoiceSpace(name, options, listed=positions < 7)
+
+globals().update({f"listed_{10 ** n}": ten(f"listed-{n}", n) for n in range(2, 7)})
+sampled = ten("large", 12)
+"""
+
+
+def case(name: str, *sizes: int) -> Callable[[Callable[[int, Any], None]], None]:
+    """Register what measures at three sizes."""
+
+    def register(work: Callable[[int, Any], None]) -> None:
+        CASES[name] = sizes, work  # type: ignore[assignment]
+
+    return register
+
+
+class Meter:
+    """Processor seconds of this process and of those that it started, and how far memory rose."""
+
+    def __init__(self) -> None:
+        self.figures: list[tuple[str, float, str]] = []
+
+    @contextmanager
+    def __call__(self, what: str, parts: int = 1) -> Iterator[None]:
+        """Measure what is done inside, in so many equal parts."""
+        Path("/proc/self/clear_refs").write_text("5")
+        memory, before = self.memory("VmRSS"), os.times()
+        yield
+        after = os.times()
+        spent = sum(after[:4]) - sum(before[:4])
+        rise = self.memory("VmHWM") - memory
+        if after[2:4] != before[2:4]:  # the largest process that was started
+            largest = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024
+            rise = max(rise, largest)
+        self.figures += [(what, spent / parts, "s"), (what, rise, "MB")]
+
+    @staticmethod
+    def memory(kind: str) -> float:
+        """Megabytes of this process by the system's name."""
+        status = Path("/proc/self/status").read_text()
+        return int(status.partition(f"{kind}:")[2].split()[0]) / 1024
+
+
+def imported(kind: str, n: int, meter: Any = nullcontext) -> str:
+    """The name of a table of a kind and size, which is imported unless it is there."""
+    name, folder = f"{kind}-{n}", Path(os.environ["SURROGATE_NAS_HOME"])
+    file = folder / f"{name}.csv"
+    if not file.exists():
+        rng = np.random.default_rng(0)
+        digits = len(str(n)) - 1 if kind == "listed" else 12
+        cells = np.arange(n) if kind == "listed" else rng.choice(10**12, n, False)
+        options = cells[:, None] // 10 ** np.arange(digits)[::-1] % 10
+        error = 5 + 10 * rng.random(n) + options.mean(axis=1)
+        frame = pd.DataFrame(options, columns=[f"p{i}" for i in range(digits)])
+        frame = frame.assign(**{"valid_error (%)": error, "energy": 1 + options[:, 0]})
+        frame.to_csv(file, index=False)
+        (folder / "spaces.py").write_text(SPACES)
+        place = "sampled" if kind == "sampled" else f"listed_{n}"
+        words = (
+            "data",
+            "import",
+            "csv",
+            file,
+            "--space",
+            f"{folder}/spaces.py:{place}",
+        )
+        with meter(f"snas data import csv, {kind} space"):
+            subprocess.run(
+                list(map(str, (*SNAS, *words))), check=True, capture_output=True
+            )
+    return name
+
+
+def objective_on(kind: str, n: int) -> sn.Objective:
+    """Loss and a term that is observed, on a table of a kind and size."""
+    return sn.Objective("valid_error + 0.1*energy", imported(kind, n))
+
+
+@case("import", *ROWS)
+def imports(n: int, meter: Any) -> None:
+    """The import of a CSV file."""
+    imported("listed", n, meter)
+    imported("sampled", n, meter)
+
+
+@case("table", *ROWS)
+def table(n: int, meter: Any) -> None:
+    """What is done with a whole table."""
+    name = imported("sampled", n)
+    with meter("open a table and query a cell"):
+        bench = sn.load(name)
+        bench.query(bench.space[1], "valid_error")
+    objective = objective_on("sampled", n)
+    with meter("scores of all cells"):
+        objective.over_space()
+    with meter("reference curve of 1,000 cells"):
+        expected(objective, Budget(1_000), 50.0)
+
+
+@case("search", *ROWS)
+def searches(n: int, meter: Any) -> None:
+    """Searches of 1,000 cells on tables of many rows."""
+    for kind in ("listed", "sampled"):
+        objective = objective_on(kind, n)
+        for strategy, cells in (
+            ("random", 1_000),
+            ("local_search", 1_000),
+            ("bo", 100),
+        ):
+            with meter(f"{strategy}, {cells:,} cells of a {kind} table"):
+                sn.search(objective.benchmark, strategy, str(objective), budget=cells)
+        with (
+            meter(f"random, stored, 1,000 cells of a {kind} table"),
+            TemporaryDirectory() as out,
+        ):
+            sn.search(
+                objective.benchmark,
+                "random",
+                str(objective),
+                budget=1_000,
+                folder=out + "/a",
+            )
+
+
+def compared(
+    meter: Any, benchmark: str, penalty: str, *, runs: int, budget: int
+) -> None:
+    """Measure a stored comparison of two strategies, and what is done with its folder."""
+    with TemporaryDirectory() as folder:
+        out = f"{folder}/a"
+        for what in ("compare", "compare again in the finished folder"):
+            with meter(what):
+                made = sn.compare(
+                    benchmark,
+                    ["random", "evolution"],
+                    f"valid_error + {penalty}",
+                    runs=runs,
+                    budget=budget,
+                    folder=out,
+                )
+        with meter("read"):
+            sn.read(out)
+        with meter("write_report"):
+            sn.write_report(made, f"{folder}/b")
+
+
+@case("trials", 1_000, 10_000, 100_000)
+def trials(n: int, meter: Any) -> None:
+    """A comparison of so many trials."""
+    compared(meter, imported("listed", 100_000), "energy", runs=1, budget=n // 2)
+
+
+@case("runs", 20, 200, 2_000)
+def runs(n: int, meter: Any) -> None:
+    """A comparison of so many runs of 25 cells."""
+    compared(meter, "fashion", "params", runs=n // 2, budget=25)
+
+
+@case("problems", 6, 20, 60)
+def problems(n: int, meter: Any) -> None:
+    """A suite of so many problems, and its verdict."""
+    several = [
+        sn.Problem(
+            "fashion", f"valid_error + {i / 100}*params", budget=20, name=f"p{i}"
+        )
+        for i in range(n)
+    ]
+    with meter("run_suite, two strategies, 4 runs"):
+        sn.run_suite(several, ["random", "evolution"], runs=4)
+
+
+@case("surrogate", 1_000, 10_000, 100_000)
+def surrogates(n: int, meter: Any) -> None:
+    """Predictions for so many cells from 1,000."""
+    bench = sn.load(imported("listed", 100_000))
+    seen, asked = bench.space[::100], bench.space[:n]
+    values = bench.column("valid_error")[::100]
+    for kind, options in (("xgboost", {}), ("gp", {"blocks": ("one_hot",)})):
+        model = model_class(kind)("error", **options).fit(
+            seen, values, space=bench.space
+        )
+        with meter(f"{kind} predicts"):
+            model.predict(asked)
+
+
+@case("step", 250, 500, 1_000)
+def steps(n: int, meter: Any) -> None:
+    """One ask and tell of `bo` after so many."""
+    for name in ("fashion", imported("sampled", 100_000)):
+        by_hand = sn.AskTell(sn.Objective("valid_error", name), "bo", run=1)
+        while len(by_hand.trials) < n - 25:
+            list(map(by_hand.tell, by_hand.ask()))
+        with meter(f"a step of bo on {name}", parts=50):
+            while len(by_hand.trials) < n + 25:
+                list(map(by_hand.tell, by_hand.ask()))
+
+
+@case("slots", 8, 32, 128)
+def slots(n: int, meter: Any) -> None:
+    """The start of so many slots: processor seconds, and on the wall until trainings begin."""
+    with TemporaryDirectory() as out:
+
+        def trained(cell: sn.Cell) -> float:
+            (Path(out) / cell.text).write_text(repr(time.time()))
+            time.sleep(6)
+            return 2.0 + cell.choices[0]
+
+        space = sn.ChoiceSpace("pairs", {"a": range(16), "b": range(16)})
+        bench = sn.Computed(space, {"valid_error": trained})
+        started = time.time()
+        with meter("all slots"):
+            sn.search(
+                bench,
+                "random",
+                "valid_error",
+                budget=n,
+                resources=sn.Resources(parallel=n),
+            )
+        begun = sorted(
+            float(file.read_text()) - started for file in Path(out).iterdir()
+        )
+    meter.figures += [
+        ("the first training begins", begun[0], "s on the wall"),
+        ("all trainings have begun", begun[-1], "s on the wall"),
+    ]
+
+
+def measured(work: Callable[[int, Any], None], n: int) -> list[tuple[str, float, str]]:
+    """The figures of a case at one size, made in a process of its own."""
+    context = multiprocessing.get_context("fork")
+    here, there = context.Pipe()
+
+    def run() -> None:
+        meter = Meter()
+        with one_thread():
+            work(n, meter)
+        there.send(meter.figures)
+
+    process = context.Process(target=run)
+    process.start()
+    there.close()
+    figures: list[tuple[str, float, str]] = here.recv()
+    process.join()
+    return figures
+
+
 @measurement
-def stores(runs: str = "100,1000", cells: int = 25) -> Figures:
-    """What a folder of many runs costs to make, to open again and to read, and what it weighs."""
-    objective = sn.Objective("valid_error + 0.1*params", sn.load("fashion"))
-    for n in map(int, runs.split(",")):
-        experiment = Experiment(objective, ["random"], n, Budget(cells))
-        with TemporaryDirectory() as folder:
-            out = Path(folder) / "out"
-            yield (
-                f"{n} runs: make",
-                seconds(partial(experiment.execute, folder=out)),
-                "s",
-            )
-            yield (
-                f"{n} runs: open again",
-                seconds(partial(experiment.execute, folder=out)),
-                "s",
-            )
-            yield (
-                f"{n} runs: read",
-                seconds(partial(sn.read, out)),
-                "s",
-            )
-            yield (
-                f"{n} runs",
-                sum(file.stat().st_size for file in (out / "runs").iterdir()) / 1e6,
-                "MB",
-            )
+def scale(only: str = "") -> Figures:
+    """Processor seconds and the rise of memory by size, each size in a process of its own, and the
+    exponent from the second size to the third.
+    """
+    with TemporaryDirectory() as home:
+        os.environ["SURROGATE_NAS_HOME"] = home
+        for name, (sizes, work) in CASES.items():
+            if only not in name:
+                continue
+            rows = [measured(work, n) for n in sizes]
+            for figures in zip(*rows, strict=True):
+                what, _, unit = figures[0]
+                for n, (_, number, _) in zip(sizes, figures, strict=True):
+                    yield f"{what}: {n:,} {name}", number, unit
+                growth = max(figures[2][1], 1e-3) / max(figures[1][1], 1e-3)
+                exponent = float(np.log(growth) / np.log(sizes[2] / sizes[1]))
+                yield f"{what}: exponent of {unit}", exponent, ""
 
 
 if __name__ == "__main__":
