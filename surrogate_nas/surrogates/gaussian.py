@@ -4,12 +4,14 @@ once or in steps (Rasmussen & Williams, MIT Press 2006), in plain NumPy.
 
 from collections.abc import Callable, Sequence
 from functools import cache
-from typing import ClassVar, NamedTuple, Self
+from operator import ge
+from typing import Any, ClassVar, NamedTuple, Self
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.linalg import cho_solve, solve_triangular
-from scipy.linalg.blas import dtrsm
+from scipy.linalg.blas import dtpsv, dtrsm
+from scipy.linalg.lapack import dtpttr
 
 from surrogate_nas.core import LOSSES, check_names, flag, other
 from surrogate_nas.space import Cell, Space
@@ -122,6 +124,7 @@ Mask = NDArray[np.bool_]
 # Rows that are reserved at least; unused ones cost no memory.
 _ROOM = 256
 _RANGE = 256
+_FEW = 32
 
 
 class Posterior(NamedTuple):
@@ -155,7 +158,7 @@ class GrowingProcess:
     """
 
     def __init__(self, places: int, prior: float, noise: float) -> None:
-        self._cholesky: Floats = np.zeros((0, 0))
+        self._cholesky: Floats = np.empty(0)
         self._whitened: Floats = np.empty((0, places))
         self._explained: Floats = np.zeros(places)
         self.begin(prior, noise)
@@ -167,113 +170,116 @@ class GrowingProcess:
         self._noise = noise
         self._explained[:] = 0.0
 
-    def observe(self, place: int, covariance: Floats) -> None:
-        """Add an observation.
-
-        Args:
-            place: Where the cell is.
-            covariance: Between there and all places, shape ``(m,)``.
-        """
-        n = self.n_observed
-        self._reserve(n + 1)
-        cross = self._whitened[:n, place].copy()
-        variance = self._prior + self._noise - float(cross @ cross)
-        pivot = max(variance, LEAST) ** 0.5
-
-        self._cholesky[n, :n] = cross
-        self._cholesky[n, n] = pivot
-        self._whitened[n] = (covariance - cross @ self._whitened[:n]) / pivot
-        self._explained += self._whitened[n] ** 2
-        self.n_observed = n + 1
-
-    def observe_all(
-        self, places: Places, covariance: Callable[[slice], Floats]
-    ) -> None:
-        """Add the first observations together.
-
-        Args:
-            places: Where the cells are, shape ``(n,)``.
-            covariance: Between there and a range of all places, shape ``(n, k)``; called range by
-                range, since fresh memory costs more than the sums.
-        """
-        n = len(places)
-        m = len(self._explained)
-        self._reserve(n)
-        whitened = self._whitened[:n]
-        ranges = [slice(start, min(start + _RANGE, m)) for start in range(0, m, _RANGE)]
-        for part in ranges:
-            whitened[:, part] = covariance(part)
-
-        observed = whitened[:, places]
-        observed[np.equal.outer(places, places)] = self._prior
-        observed[np.diag_indices(n)] += self._noise
-        cholesky = np.linalg.cholesky(observed)
-        self._cholesky[:n, :n] = cholesky
-
-        for part in ranges:
-            solved = _forward(self._cholesky[:n, :n], whitened[:, part])
-            whitened[:, part] = solved
-            self._explained[part] = np.einsum("ij,ij->j", solved, solved)
-        self.n_observed = n
-
     def add_points(self, covariance: Floats) -> None:
         """Add places; `covariance`: between the observed cells and these, shape ``(n, k)``."""
-        n = self.n_observed
-        new = _forward(self._cholesky[:n, :n], covariance) if n else covariance
-        old = self._whitened
-        self._whitened = np.empty((len(old), old.shape[1] + new.shape[1]))
-        self._whitened[:n] = np.hstack([old[:n], new])
+        n, m = self.n_observed, len(self._explained)
+        new = _forward(dtpttr(n, self._root(n))[0], covariance) if n else covariance
         self._explained = np.concatenate([self._explained, (new**2).sum(axis=0)])
+        shape = n, len(self._explained)
+        self._whitened = enlarged(self._whitened, (n, m), shape)
+        self._whitened[:n, m : shape[1]] = new
 
-    def predict(self, target: Floats, pending: Places, between: Floats) -> Posterior:
-        """Mean and variance at all places, pending cells as if observed at their expected values.
+    def predict(
+        self,
+        target: Floats,
+        places: Places,
+        covariance: Callable[[slice], Floats],
+        pending: Places,
+        between: Floats,
+    ) -> Posterior:
+        """Observe further cells, and predict all places, pending cells as if observed at their
+        expected values.
 
         Args:
-            target: The values of the observed cells, shape ``(n,)``; all may change between calls.
-            pending: Where cells are whose values are not known yet, shape ``(k,)``.
-            between: The covariance between there and all places, shape ``(k, m)``.
+            target: The values of all observed cells, shape ``(n,)``; all may change between calls.
+            places: Where the cells are that no earlier call observed, shape ``(k,)``.
+            covariance: Between there and a range of all places, shape ``(k, width)``; many cells
+                call it range by range, since fresh memory costs more than the sums.
+            pending: Where cells are whose values are not known yet, shape ``(p,)``.
+            between: The covariance between there and all places, shape ``(p, m)``.
         """
-        n = self.n_observed
-        white = _forward(self._cholesky[:n, :n], np.column_stack([target, np.ones(n)]))
-        constant = float(white[:, 0] @ white[:, 1] / (white[:, 1] @ white[:, 1]))
-        residual = white[:, 0] - constant * white[:, 1]
+        before, n, m = self.n_observed, len(target), len(self._explained)
+        lengths = len(self._root(before)), n * (n + 1) // 2
+        self._cholesky = enlarged(self._cholesky, lengths[:1], lengths[1:])
+        self._whitened = enlarged(self._whitened, (before, m), (n, m))
+        old, new = np.split(self._whitened[:n, :m], [before])
+        width = _RANGE if len(places) > _FEW else m
+        ranges = [slice(start, start + width) for start in range(0, m, width)]
+        for part in ranges:
+            new[:, part] = covariance(part)
+
+        cross = old[:, places].T
+        among = new[:, places]
+        among[np.equal.outer(places, places)] = self._prior
+        among -= cross @ cross.T
+        own = np.maximum(np.diag(among) + self._noise, LEAST)
+        among[np.diag_indices(len(places))] = own
+        pivots = np.asarray(np.linalg.cholesky(among))
+        added = np.hstack([cross, pivots])[np.tri(n - before, n, before, dtype=bool)]
+        self._root(n)[len(self._root(before)) :] = added
+        self.n_observed = n
+
+        white, ones = (
+            dtpsv(n, self._root(n), right, trans=1) for right in (target, np.ones(n))
+        )
+        constant = float(white @ ones / (ones @ ones))
+        residual = white - constant * ones
         variance = max(float(residual @ residual) / n, LEAST)
+
+        mean = np.full(m, constant)
+        rows = np.vstack([residual[:before], cross])
+        for part in ranges:  # all that there is to multiply by what was there, at once
+            from_old = _product(rows, old[:, part])
+            if len(places):
+                new[:, part] = _forward(pivots.T, new[:, part] - from_old[1:])
+            self._explained[part] += np.einsum("ij,ij->j", new[:, part], new[:, part])
+            mean[part] += from_old[0] + residual[before:] @ new[:, part]
 
         explained = self._explained
         if len(pending):  # what they will explain, as if they were observed
-            left = between - self._whitened[:n, pending].T @ self._whitened[:n]
+            whitened = self._whitened[:n, :m]
+            left = between - whitened[:, pending].T @ whitened
             among = left[:, pending] + self._noise * np.eye(len(pending))
-            rows = _forward(np.asarray(np.linalg.cholesky(among)), left)
+            rows = _forward(np.asarray(np.linalg.cholesky(among)).T, left)
             explained = explained + (rows**2).sum(axis=0)
         remaining = np.maximum(self._prior - explained, LEAST) + self._noise
-        return Posterior(constant + residual @ self._whitened[:n], variance * remaining)
+        return Posterior(mean, variance * remaining)
 
-    def _reserve(self, n: int) -> None:
-        if n <= len(self._whitened):
-            return
-        room = max(_ROOM, 2 * n)
-        whitened = np.empty((room, self._whitened.shape[1]))
-        cholesky = np.zeros((room, room))
-        filled = self.n_observed
-        whitened[:filled] = self._whitened[:filled]
-        cholesky[:filled, :filled] = self._cholesky[:filled, :filled]
-        self._whitened, self._cholesky = whitened, cholesky
+    def _root(self, n: int) -> Floats:
+        """The rows of the Cholesky factor of the first cells, one behind the other."""
+        return self._cholesky[: n * (n + 1) // 2]
+
+
+def enlarged(
+    array: NDArray[Any], filled: tuple[int, ...], shape: tuple[int, ...]
+) -> NDArray[Any]:
+    """Return an array of at least a shape that begins with the filled part of another: the same
+    array, if it is large enough.
+    """
+    if all(map(ge, array.shape, shape)):
+        return array
+    pairs = zip(array.shape, shape, strict=True)
+    room = [have if have >= need else max(_ROOM, 2 * need) for have, need in pairs]
+    larger = np.empty(room, dtype=array.dtype)
+    part = tuple(map(slice, filled))
+    larger[part] = array[part]
+    return larger
+
+
+def _product(rows: Floats, matrix: Floats) -> Floats:
+    """A product of few rows and a large matrix, of which a part at a time stays in the cache."""
+    product = np.zeros((len(rows), matrix.shape[1]))
+    for start in range(0, len(matrix), _FEW):
+        part = slice(start, start + _FEW)
+        product += rows[:, part] @ matrix[part]
+    return product
 
 
 def _forward(root: Floats, right: Floats) -> Floats:
-    """What a lower root times it gives a matrix; solved for the transpose, which BLAS takes without
-    a copy.
+    """Solve ``root.T @ x = right`` for an upper root; by the transpose, which BLAS takes without a
+    copy.
     """
-    return np.asarray(
-        dtrsm(
-            1.0,
-            root,
-            np.ascontiguousarray(right).T,
-            side=1,
-            lower=1,
-            trans_a=1,
-        ).T
-    )
+    return np.asarray(dtrsm(1.0, root, np.ascontiguousarray(right).T, side=1).T)
 
 
 # Which kernel and which noise make the values that were seen most likely.

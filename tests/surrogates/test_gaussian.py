@@ -1,5 +1,7 @@
 """The Gaussian process against its textbook formulas, written out slowly."""
 
+from functools import partial
+
 import numpy as np
 import pytest
 from numpy.typing import NDArray
@@ -90,6 +92,10 @@ def to_everywhere(points):
     )
 
 
+def at(rows, part):
+    return rows[:, part]
+
+
 def covariance(points, places, hyper):
     """Of cells at some places, written out."""
     same = hyper.shared * np.equal.outer(places, places)
@@ -125,14 +131,12 @@ def test_what_is_seen_at_once_or_in_turn_is_the_conditional_distribution(
 ):
     hyper, to_all = HYPER, to_everywhere(points)
     process = GrowingProcess(25, 1 + hyper.shared, hyper.noise)
-    if at_once:
-        process.observe_all(PLACES[:at_once], lambda at: to_all[:at_once, at])
-    for place, row in zip(PLACES[at_once:], to_all[at_once:], strict=True):
-        process.observe(int(place), row)
     target = values[:12] + 3.0
-    mean, variance = process.predict(
-        target, np.empty(0, dtype=np.intp), np.empty((0, 25))
-    )
+    for n in (*([at_once] if at_once else []), *range(at_once + 1, 13), 12):
+        new = slice(process.n_observed, n)
+        mean, variance = process.predict(
+            target[:n], PLACES[new], partial(at, to_all[new]), PLACES[:0], to_all[:0]
+        )
     expected = conditioned(points, PLACES, target, hyper)
     np.testing.assert_allclose(mean, expected[0], rtol=1e-8)
     np.testing.assert_allclose(variance, expected[1], rtol=1e-8)
@@ -143,9 +147,11 @@ def test_pending_cells_take_their_variance_and_leave_the_mean(points, values):
     told = PLACES[:8]
     pending = PLACES[8:]
     process = GrowingProcess(25, 1 + hyper.shared, hyper.noise)
-    process.observe_all(told, lambda at: to_all[:8, at])
-    before = process.predict(values[:8], pending[:0], to_all[:0])
-    mean, variance = process.predict(values[:8], pending, to_all[8:])
+    covariance = partial(at, to_all[:8])
+    before = process.predict(values[:8], told, covariance, pending[:0], to_all[:0])
+    mean, variance = process.predict(
+        values[:8], told[:0], partial(at, to_all[:0]), pending, to_all[8:]
+    )
     believed = np.concatenate([values[:8], before.mean[pending]])
     np.testing.assert_allclose(
         mean, conditioned(points, PLACES, believed, hyper)[0], atol=1e-8

@@ -29,6 +29,7 @@ from surrogate_nas.surrogates.gaussian import (
     Mask,
     Places,
     Posterior,
+    enlarged,
     matern_of_squares,
     most_likely,
     squared_distances,
@@ -175,8 +176,6 @@ def some(space: Space, cells: Sequence[Cell], with_costs: bool) -> Points:
 
 _GROWTH = 1.1
 _GROWTH_OF_TWINS = 1.5
-# Told cells that there is room for at once; what of it is not used is never touched.
-_ROOM = 256
 
 
 class Expert:
@@ -209,34 +208,36 @@ class Expert:
     def extend(self, points: NDArray[np.floating[Any]]) -> None:
         """Add points, shape ``(k, d)``; those that were there keep their places."""
         new = points.astype(np.float32, copy=False)
-        n = len(self._observed)
+        n, m, d = len(self._observed), len(self._norms), points.shape[1]
         norms = np.einsum("ij,ij->i", new, new)
         observed = self._points[self._observed]
         to_new = np.maximum(
             self._norms[self._observed][:, None] + norms - 2 * observed @ new.T, 0
         )
-        away = np.empty(
-            (len(self._away), len(self._points) + len(new)), dtype=np.float32
-        )
-        away[:n] = np.hstack([self._away[:n], to_new])
-        self._away, self._points = away, np.vstack([self._points, new])
         self._norms = np.concatenate([self._norms, norms])
+        self._away = enlarged(self._away, (n, m), (n, len(self._norms)))
+        self._away[:n, m : len(self._norms)] = to_new
+        self._points = enlarged(self._points, (m, d), (len(self._norms), d))
+        self._points[m : len(self._norms)] = new
         self._process.add_points(self._smooth(to_new[: self._process.n_observed]))
 
-    def is_due(self, observed: Places) -> bool:
-        """Whether ℓ, a and b are to be fitted again."""
+    def is_due(self, told: int, twins: int) -> bool:
+        """Whether ℓ, a and b are to be fitted again.
+
+        Args:
+            told: How many cells are observed.
+            twins: How many of them share a point with an earlier one.
+        """
         before, shared = self._fitted
-        grown = len(observed) >= _GROWTH * max(before, 1)
-        return (
-            grown
-            or len(observed) - len(np.unique(observed)) > _GROWTH_OF_TWINS * shared
-        )
+        grown = told >= _GROWTH * max(before, 1)
+        return grown or twins > _GROWTH_OF_TWINS * shared
 
     def observe(
         self,
         observed: Places,
         target: Floats,
         pending: Places,
+        twins: int,
         *,
         waits: bool = False,
     ) -> Posterior:
@@ -248,56 +249,46 @@ class Expert:
                 that order.
             target: Their values, shape ``(n,)``; these may all change.
             pending: The points of cells that are asked for and not told.
+            twins: How many observed cells share a point with an earlier one.
             waits: Whether ℓ, a and b, where they were found before, stay what they are, though they
                 are due.
         """
-        known = len(self._observed)
-        if len(observed) > len(self._away):
-            room = np.empty(
-                (max(_ROOM, 2 * len(observed)), len(self._points)), dtype=np.float32
-            )
-            room[:known] = self._away[:known]
-            self._away = room
-        for number in range(known, len(observed)):
-            self._away[number] = self._distances(int(observed[number]))
+        known, n, m = len(self._observed), len(observed), len(self._norms)
+        self._away = enlarged(self._away, (known, m), (n, m))
+        for number, place in enumerate(observed[known:], known):
+            self._away[number, :m] = self._distances(int(place))
         self._observed = observed
-        if self.is_due(observed) and not (waits and self._fitted[0]):
+        if self.is_due(n, twins) and not (waits and self._fitted[0]):
             self._fit(target)
-            self._fitted = len(observed), len(observed) - len(np.unique(observed))
-        if not self._process.n_observed:
-            self._process.observe_all(
-                observed, partial(self._covariance_within, observed)
-            )
-        for number in range(self._process.n_observed, len(observed)):
-            place = observed[[number]]
-            self._process.observe(
-                int(place[0]), self._covariance(place, self._away[[number]])[0]
-            )
-        between = np.empty((len(pending), len(self._points)), dtype=np.float32)
+            self._fitted = n, twins
+        new = slice(self._process.n_observed, n)
+        between = np.empty((len(pending), m), dtype=np.float32)
         for number, place in enumerate(pending):
             between[number] = self._distances(int(place))
         return self._process.predict(
-            target, pending, self._covariance(pending, between)
+            target,
+            observed[new],
+            partial(self._covariance, observed[new], self._away[new, :m]),
+            pending,
+            self._covariance(pending, between, slice(0, m)),
         )
 
     def _smooth(self, away: NDArray[np.float32]) -> Floats:
         return matern_of_squares(away / np.float64(self.hyper.length**2))
 
-    def _covariance(self, places: Places, away: NDArray[np.float32]) -> Floats:
-        covariance = self._smooth(away)
-        covariance[np.arange(len(places)), places] += self.hyper.shared
-        return covariance
-
-    def _covariance_within(self, places: Places, at: slice) -> Floats:
-        """The same with a range of points only, shape ``(k, stop - start)``."""
-        covariance = self._smooth(self._away[: len(places), at])
+    def _covariance(
+        self, places: Places, away: NDArray[np.float32], at: slice
+    ) -> Floats:
+        """Between some points and a range of all, shape ``(k, stop - start)``."""
+        covariance = self._smooth(away[:, at])
         inside = np.flatnonzero((places >= at.start) & (places < at.stop))
         covariance[inside, places[inside] - at.start] += self.hyper.shared
         return covariance
 
     def _distances(self, place: int) -> NDArray[np.float32]:
         away = self._norms + (
-            self._norms[place] - 2 * (self._points @ self._points[place])
+            self._norms[place]
+            - 2 * (self._points[: len(self._norms)] @ self._points[place])
         )
         away[place] = 0.0
         return np.asarray(np.maximum(away, 0.0), dtype=np.float32)
@@ -385,9 +376,12 @@ class Pool(ABC):
         waiting = self.of_cell[pending]
         experts = self._experts[part]
         takes_long = len(at) * len(self._views[0]) > _LONG  # then one a question
-        turn = next((expert for expert in experts if expert.is_due(at)), None)
+        twins = len(at) - len(np.unique(at))
+        turn = next((each for each in experts if each.is_due(len(at), twins)), None)
         return [
-            expert.observe(at, y, waiting, waits=takes_long and expert is not turn)
+            expert.observe(
+                at, y, waiting, twins, waits=takes_long and expert is not turn
+            )
             for expert, y in zip(experts, cycle(targets), strict=False)
         ]
 
