@@ -268,12 +268,17 @@ def _from_runs(objective: Objective, curves: Sequence[Values]) -> Reference:
     return Reference(optimum, start, np.empty(0), scale, exact=False)
 
 
+# Terms that together are smaller than a sum times e to minus this do not change its last digit.
+_HALF_A_DIGIT = 37.0
+
+
 def expected(objective: Objective, budget: Budget, start: float) -> Values:
     """What random sampling is expected to have found of one objective on a table, shape
     ``(checkpoints,)``.
 
     Seconds are turned into cells by the mean charge; `start` counts where no drawn cell is
-    feasible.
+    feasible. Each checkpoint sums over the cells that still count, which after n cells is about a
+    share of 45/n of the table, so all of them together take cells × log(budget).
     """
     values, scores, cost = objective.look_up(listed(objective.benchmark.space))
     drawn = checkpoints(budget)
@@ -293,17 +298,23 @@ def expected(objective: Objective, budget: Budget, start: float) -> Values:
         ]
         seen = by_seed.score[mask]
         feasible = by_seed.feasible[mask]
-        reported = np.where(feasible, np.repeat(reported, rows.shape[1])[mask], start)
+        reported = np.repeat(reported, rows.shape[1])[mask]
+    reported = np.where(feasible, reported, start)
     order = np.argsort(seen, kind="stable")
-    share = np.minimum(np.cumsum(weight[order]) / weight.sum(), 1.0)
-    share[-1] = 1.0
-    missed = np.log1p(-share[:-1])  # ln(1 − W): of not drawing any of the best so far
-    reported = np.where(feasible, reported, start)[order]
-    steps = np.diff(reported)
+    steps = np.diff(reported[order])
+    share = np.minimum(np.cumsum(weight[order])[:-1] / weight.sum(), 1.0)
+    # ln(1 − W), falling: the chance of not drawing any of the best so far
+    missed = np.log1p(-share[steps != 0])
+    steps = steps[steps != 0]
+    best = reported[order[0]]
+    if not len(steps):
+        return np.where(drawn > 0, best, start)
+    reach = _HALF_A_DIGIT + np.log(np.abs(steps).sum() / np.abs(steps[0]))
+    ends = np.searchsorted(-missed, reach / np.maximum(drawn, 1.0) - missed[0])
     return np.array(
         [
-            reported[0] + (np.exp(n * missed) * steps).sum() if n else start
-            for n in drawn
+            best + (np.exp(n * missed[:end]) * steps[:end]).sum() if n else start
+            for n, end in zip(drawn, ends, strict=True)
         ]
     )
 
