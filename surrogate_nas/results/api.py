@@ -25,8 +25,8 @@ from surrogate_nas.core import (
     renamed,
 )
 from surrogate_nas.objective import Objective
+from surrogate_nas.results.archive import MANIFEST, origin_of
 from surrogate_nas.results.archive import opened as unpacked
-from surrogate_nas.results.archive import origin_of
 from surrogate_nas.results.comparison import MERGED, Comparison
 from surrogate_nas.results.curves import ProblemResult, Trace
 from surrogate_nas.results.suite import SuiteResult, suite_of
@@ -472,7 +472,13 @@ def run_suite(
         if not any(trace.evaluations or trace.failure for trace in traces):
             raise UserError(f"{suite.name}, {name}: {NOTHING_PAID}")
         results.append(
-            ProblemResult.of(problems[name], experiment.objective, suite.labels, traces)
+            ProblemResult.of(
+                problems[name],
+                experiment.objective,
+                suite.labels,
+                traces,
+                experiment.describe(),
+            )
         )
     versions = [experiment.versions for experiment in opened]
     return SuiteResult(suite, results, most_versions(versions), folder=path)
@@ -640,6 +646,8 @@ def read_comparison(
     folder = Path(folder)
     store = Store(folder)
     description = store.read()
+    if any((place / MANIFEST).is_file() for place in (folder, folder.parent.parent)):
+        description.pop("reference", None)  # of an archive, which anyone may have made
     if created is None:
         objective = stored_objective(folder, description, benchmark)
         in_memory = {}

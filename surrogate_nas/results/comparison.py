@@ -455,7 +455,9 @@ class Comparison(Fronted, StudyResult):
             budget_seconds=description["budget"]["seconds"],
         )
         traces = self.traces(asked.run_budget)
-        return ProblemResult.of(asked, self.objective, self.strategies, traces)
+        return ProblemResult.of(
+            asked, self.objective, self.strategies, traces, description
+        )
 
     def traces(self, budget: Budget) -> list[Trace]:
         """What a suite keeps of each run, failed or not, and of its budget."""

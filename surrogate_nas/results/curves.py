@@ -131,16 +131,16 @@ class ProblemResult:
         objective: Objective,
         strategies: Sequence[str],
         traces: Sequence[Trace],
+        description: Row,
     ) -> Self:
         """Measure all runs of a problem, with its own objective; strategies in the order of the
-        suite.
+        suite. The scale of regret is that of the description, as far as it records one.
         """
         if problem.seed_policy is None:
             problem = replace(problem, seed_policy=objective.seed_policy)
         cost_unit = objective.benchmark.cost_unit
-        reference = reference_of(
-            objective, problem.run_budget, [trace.score for trace in traces]
-        )
+        scores = [trace.score for trace in traces]
+        reference = reference_of(objective, problem.run_budget, scores, description)
         noise = noise_of(objective)
         penalty = objective.diversity_weight + sum(
             term.weight for term in objective.terms if not term.is_loss

@@ -359,7 +359,13 @@ def suite_of(
             continue
         traces = comparison.traces(problem.run_budget)
         results.append(
-            ProblemResult.of(problem, comparison.objective, suite.labels, traces)
+            ProblemResult.of(
+                problem,
+                comparison.objective,
+                suite.labels,
+                traces,
+                comparison.description,
+            )
         )
     versions = [study.description.get("versions", {}) for study in comparisons.values()]
     return SuiteResult(

@@ -66,7 +66,13 @@ NOTHING_PAID = "The budget does not pay for a single evaluation."
 
 
 class Experiment:
-    """What is compared on one problem."""
+    """What is compared on one problem.
+
+    Attributes:
+        reference: What follows from all cells, as the folder records it once its runs have ended.
+    """
+
+    reference: dict[str, Any] | None = None
 
     def __init__(
         self,
@@ -169,6 +175,7 @@ class Experiment:
             "budget": structs.asdict(self.budget),
             **self.options.stored(),
             **({} if beginning is None else {BEGINNING: beginning}),
+            **({} if self.reference is None else {"reference": self.reference}),
         }
 
     def execute(
@@ -232,10 +239,7 @@ class Experiment:
         """Hold the folder until a stack ends, and write what is compared into it."""
         if self.store is not None:
             stack.enter_context(self.store.locked())
-            reference = recordable(self.objective, self.budget)
-            self.store.begin(
-                self.describe() | {"reference": reference}, self.sources, self.folders
-            )
+            self.store.begin(self.describe(), self.sources, self.folders)
         self._note()
 
     def _note(self, *, ended: bool = False) -> None:
@@ -257,7 +261,14 @@ class Experiment:
             )
 
     def end(self) -> None:
-        """Write into the folder what users' strategies read, and which version of each it was."""
+        """Write into the folder what users' strategies read, and which version of each it was, and
+        of several runs what follows from all cells.
+        """
+        if self.store is not None and self.number is None:  # a search tells no regret
+            self.reference = self.store.read().get("reference") or recordable(
+                self.objective, self.budget
+            )
+            self.store.keep("reference", self.reference or {})
         if self.store is not None:
             read = {name: self.store.files_of(name) for name in self.folders}
             self.store.keep(

@@ -172,6 +172,8 @@ class Store:
                 merged["files"] = still_read
             kept = ("versions", "read", "provenance", "extensions")
             merged |= {name: stored[name] for name in kept if name in stored}
+            is_same = stored["budget"] == experiment["budget"]
+            merged["reference"] = stored.get("reference") if is_same else None
             before = stored.get("sources", {})
             digests = before | digests
             entered = dict.fromkeys(stored["strategies"] + experiment["strategies"])
@@ -271,11 +273,12 @@ class Store:
         return {name: digest for name, digest in digests.items() if name not in written}
 
     def keep(self, name: str, known: Mapping[str, Any]) -> None:
-        """Write into the description what is known of users' strategies by label, or of the files
-        that the benchmark reads; `name`: ``files``, ``versions``, ``read``.
+        """Write into the description what is known of users' strategies by label, of the files that
+        the benchmark reads, or of all cells; `name`: ``files``, ``versions``, ``read``,
+        ``reference``.
         """
         description = self.read()
-        before = description.get(name, {})
+        before = description.get(name) or {}
         if (after := {**before, **known}) != before:
             self._describe(description | {name: after})
 
