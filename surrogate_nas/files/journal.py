@@ -18,6 +18,8 @@ from hashlib import blake2b
 from pathlib import Path
 from typing import Any, Self
 
+import msgspec
+
 from surrogate_nas.core import UserError
 from surrogate_nas.files.formats import FORMATS, check_first_line, stamp
 from surrogate_nas.files.locks import locked
@@ -63,8 +65,11 @@ def read_chain(content: bytes, root: str) -> list[Entry]:
         if line[-_TAIL:] != _SEAL + seal + _CLOSE:
             raise DamagedError(f"line {number} is not as it was written")
         entry = None
-        with suppress(ValueError, RecursionError):
-            entry = json.loads(body)
+        try:
+            entry = msgspec.json.decode(body)
+        except (msgspec.DecodeError, RecursionError):  # it holds NaN, or is no JSON
+            with suppress(ValueError, RecursionError):
+                entry = json.loads(body)
         if not isinstance(entry, dict):
             raise DamagedError(f"line {number} is no JSON object")
         entries.append(entry)

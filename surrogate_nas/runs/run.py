@@ -762,10 +762,10 @@ def rows_frame(rows: Iterable[Row]) -> pandas.DataFrame:
 
 # Columns that some rows or tables lack.
 _NOT_IN_ALL = ("failure", "lambda", "problem")
-# Of earlier releases: where the weights of a training came from.
-_OLD_FIELDS = {"start"}
 # The key of each field of a trial in the file of its run.
 _TRIAL_FIELDS = {f.name: f.name for f in fields(Trial)} | {"cost": "cost_seconds"}
+# With one of earlier releases: where the weights of a training came from.
+_READ_FIELDS = {*_TRIAL_FIELDS.values(), "start"}
 _END_FIELDS = EndLine.__struct_fields__[1:]
 
 
@@ -872,9 +872,10 @@ def _parted(
 
 
 def _trial(number: int, entry: dict[str, Any], cell: Callable[[str], Cell]) -> Trial:
-    told = {name: entry[key] for name, key in _TRIAL_FIELDS.items() if key in entry}
-    trial = checked_as(Trial, told, lambda _, text: cell(str(text)))
-    is_known = entry.keys() <= {*_TRIAL_FIELDS.values(), *_OLD_FIELDS}
+    is_known = entry.keys() <= _READ_FIELDS
+    if "cost_seconds" in entry:
+        entry["cost"] = entry.pop("cost_seconds")
+    trial = checked_as(Trial, entry, lambda _, text: cell(str(text)))
     if trial.cell.text != entry["cell"] or trial.index != number or not is_known:
         raise DamagedError(f"trial {number} is not where or what it should be")
     if math.isfinite(trial.loss + trial.penalty) == bool(trial.failure):
