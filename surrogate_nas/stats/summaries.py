@@ -10,7 +10,7 @@ throughout.
 
 import itertools
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from statistics import NormalDist
@@ -74,25 +74,17 @@ def interval(samples: Values, *, seed: int = 0) -> tuple[Values, Values]:
     if n >= _MANY:
         half = _NORMAL.inv_cdf(1 - LEVEL / 2) * samples.std(axis=0) / math.sqrt(n)
         return samples.mean(axis=0) - half, samples.mean(axis=0) + half
-    # those of few rows are kept for the next sample of as many
-    blocks = _few(n, seed) if n * _RESAMPLES <= _BLOCK else _weights(n, seed)
-    return ends(np.concatenate([weights @ samples for weights in blocks]))
+    return ends(np.concatenate([counts / n @ samples for counts in _counts(n, seed)]))
 
 
 @lru_cache(maxsize=2)
-def _few(n: int, seed: int) -> list[Values]:
-    return list(_weights(n, seed))
-
-
-def _weights(n: int, seed: int) -> Iterator[Values]:
-    """The shares of rows in every resample, in blocks."""
+def _counts(n: int, seed: int) -> list[NDArray[np.uint16]]:
+    """How often every resample has each row, in blocks; kept for the next sample of as many."""
     rng = np.random.default_rng(seed)
+    share = np.full(n, 1 / n)
     size = max(min(_BLOCK // n, _RESAMPLES), 1)
-    for start in range(0, _RESAMPLES, size):
-        yield (
-            rng.multinomial(n, np.full(n, 1 / n), size=min(size, _RESAMPLES - start))
-            / n
-        )
+    sizes = [min(size, _RESAMPLES - start) for start in range(0, _RESAMPLES, size)]
+    return [rng.multinomial(n, share, size=m).astype(np.uint16) for m in sizes]
 
 
 def ends(values: Values) -> tuple[Values, Values]:
