@@ -245,6 +245,8 @@ class Benchmark(ABC):
         longest_seconds, longest_silence: The most seconds that an evaluation in a process of its
             own may take, and the most between two signs of life; None for no limit.
         open_units: Errors and accuracies whose unit is neither declared nor shown by a value.
+        in_server: What the process that workers are forked from calls before, as arguments of
+            `surrogate_nas.runtime.worker.share`.
 
     Example:
         >>> import surrogate_nas as sn
@@ -288,6 +290,7 @@ class Benchmark(ABC):
     longest_seconds: float | None = None
     longest_silence: float | None = None
     open_units: frozenset[str] = frozenset()
+    in_server: tuple[tuple[str, str], ...] = ()
 
     @property
     def begins_at_random(self) -> bool:

@@ -13,6 +13,7 @@ from abc import abstractmethod
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import KW_ONLY, dataclass
 from functools import cached_property, partial
+from types import FunctionType
 from typing import Any, SupportsFloat
 
 import numpy as np
@@ -43,6 +44,7 @@ from surrogate_nas.core import (
     metrics,
     plural,
     renamed,
+    source_of,
     staying,
     unknown,
 )
@@ -243,6 +245,15 @@ class OwnBenchmark(Benchmark):
         code, digest = self._digest()
         imported = self.imported if self.one_by_one else None
         return FilesRead(folder_of(code), digest, imported)
+
+    @cached_property
+    def in_server(self) -> tuple[tuple[str, str], ...]:  # type: ignore[override]
+        """PyTorch, where it is loaded or the user's code names it."""
+        code = [*self._functions.values(), self.settings.get("train")]
+        kinds = [f if isinstance(f, FunctionType) else type(f) for f in code]
+        texts = (text for kind in kinds for text in source_of(kind).values())
+        is_used = "torch" in sys.modules or any("torch" in text for text in texts)
+        return (("importlib:import_module", "torch"),) if is_used else ()
 
     @abstractmethod
     def _digest(self) -> tuple[object, str]:

@@ -43,6 +43,7 @@ _OF_THE_BASE = (
     "more",
     "one_by_one",
     "one_curve",
+    "in_server",
 )
 
 

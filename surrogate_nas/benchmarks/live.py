@@ -8,6 +8,8 @@ evaluation; on a CPU the seconds of the processor.
 """
 
 import hashlib
+import json
+import os
 import platform
 import sys
 from collections.abc import Iterator, Sequence
@@ -27,7 +29,7 @@ from surrogate_nas.core import (
     json_digest,
     need,
 )
-from surrogate_nas.files import home
+from surrogate_nas.files import HOME_VARIABLE, home
 from surrogate_nas.space import DEFAULT_SPACE, SPACES, Cell, Network, Space, space_named
 from surrogate_nas.space.registry import known as known_spaces
 from surrogate_nas.tables import Seed
@@ -133,6 +135,16 @@ class LiveBenchmark(TrainedBenchmark):
             self.device,
             self.backend,
         )
+
+    @property
+    def in_server(self) -> tuple[tuple[str, str], ...]:  # type: ignore[override]
+        """What all trainings need that runs no code of a user and does not touch a GPU."""
+        if self.device != "cpu" or is_theirs(self._named):
+            return (("importlib:import_module", "torch"),) * (
+                not is_compiled(self.backend)
+            )
+        described = [str(home().absolute()), self._named, self.space.name]
+        return ((f"{__name__}:open_in_server", json.dumps(described)),)
 
     @property
     def identity(self) -> str:
@@ -248,6 +260,19 @@ def _task_and_space(name: str) -> tuple[str, str]:
 
 def _open(task: str, space: str, device: str = "cpu") -> LiveBenchmark:
     return _opened(task, device, space, home(), code_of(task))
+
+
+def open_in_server(described: str) -> None:
+    """Open a task in the process that workers are forked from, and load what trains its cells.
+
+    Args:
+        described: As JSON, the data directory, the task and the space.
+    """
+    from surrogate_nas.training.engine import prepare
+
+    os.environ[HOME_VARIABLE], task, space = json.loads(described)
+    benchmark = _open(task, space)
+    prepare(benchmark.task, benchmark.network, benchmark.space)
 
 
 def _open_elsewhere(task: str, space: str, device: str, engine: str) -> LiveBenchmark:

@@ -20,7 +20,7 @@ from surrogate_nas.benchmarks.base import (
     sizes_of,
     untrained,
 )
-from surrogate_nas.core import PERCENT, UserError, one_thread
+from surrogate_nas.core import PERCENT, UserError
 from surrogate_nas.files import home
 from surrogate_nas.space import Cell, Enumerable
 from surrogate_nas.tables import (
@@ -77,8 +77,7 @@ def open_in_server(described: str) -> None:
     """
     path, questions, seed = json.loads(described)
     benchmark = open_table(Path(path))
-    with one_thread():  # which looks for pools of threads when it is first entered
-        cell = benchmark.space.sample(np.random.default_rng(0))
+    cell = benchmark.space.sample(np.random.default_rng(0))
     benchmark.measure([cell], [Question(*question) for question in questions], seed)
 
 

@@ -174,8 +174,8 @@ class _Search:
     note: Note | None = None
     slots: Jobs | None = None
     kept: Callable[[Sequence[Trial]], object] | None = None
+    # the trials of a run that was made elsewhere until its process ended
     lost: tuple[Sequence[Trial], StrategyError] | None = None
-    """The trials of a run that was made elsewhere until its process ended."""
     started: float = field(default_factory=time.perf_counter)
 
     def __post_init__(self) -> None:
@@ -390,7 +390,10 @@ class _Search:
         return replace(run, judged=judgement)
 
 
-PRELOADED.extend([__name__, "surrogate_nas.strategies.bo.strategy"])
+PRELOADED += [
+    *(__name__, "surrogate_nas.benchmarks.training"),
+    *("surrogate_nas.strategies.bo.strategy", "filelock"),
+]
 INTERRUPT = "interrupt"
 """What the process of a run is told after Ctrl-C."""
 Make = Callable[..., Run]
@@ -508,10 +511,8 @@ class Follower:
             raise lost_in(reply, limit, file)
         try:
             run = answer(reply)
-        except UserError:
-            raise
         except Exception as error:
-            if entry.is_trusted:
+            if entry.is_trusted or isinstance(error, UserError):
                 raise
             raise as_strategy_error(error, "ran", file) from error
         if run is None:

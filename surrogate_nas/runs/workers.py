@@ -193,14 +193,15 @@ class Trainings:
             memory=options.memory_bytes,
             seconds=benchmark.longest_seconds,
             silence=benchmark.longest_silence,
+            shared=benchmark.in_server,
         )
         self._is_told = False
         self._hearing = ExitStack()
         self._hearing.enter_context(slots.hearing(self.interrupt))
         self._finished: SimpleQueue[tuple[int, Future[Any]]] = SimpleQueue()
         self._trainings: dict[int, _Training] = {}
+        # those that were given to the workers, in that order: the first of them run
         self._running: dict[int, Future[Any]] = {}
-        """Those that were given to the workers, in that order: the first of them run."""
         self._answers: dict[int, Answer] = {}
 
     def begin(self, number: int, job: Job) -> None:
@@ -485,8 +486,8 @@ class TrainingWorkers(Workers):
         self._stops = stops
         self._predicted = 0.0
         self._since = math.nan
+        # begun while a stored run is replayed: it may tell what they gave
         self._waiting: list[_Begun] = []
-        """Begun while a stored run is replayed: it may tell what they gave."""
 
     @property
     def is_interrupted(self) -> bool:  # type: ignore[override]
@@ -591,8 +592,7 @@ class TrainingWorkers(Workers):
         if not fitting:
             raise self._other_history()
         ending = min(fitting, key=lambda training: training.number)
-        self._running.remove(ending)
-        heapq.heapify(self._running)
+        self._running.remove(ending)  # no heap, of which this order has no need
         return [ending]
 
     def _trial(self, training: _Begun) -> Trial | None:

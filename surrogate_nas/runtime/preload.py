@@ -8,7 +8,7 @@ import warnings
 from contextlib import suppress
 from importlib import import_module
 
-from surrogate_nas.core import VARIABLES
+from surrogate_nas.core import VARIABLES, one_thread
 from surrogate_nas.runtime.worker import SHARED_VARIABLE, adopt, end_descendants
 
 _server = os.getpid()
@@ -21,16 +21,22 @@ def _end_all() -> None:
         end_descendants()
 
 
-def _compute() -> None:
-    """Before every fork of the server: what later workers are to find in their caches."""
-    if os.getpid() != _server:
-        return
+def _fork() -> int:
+    """Fork the server, once it has computed what later workers are to find in their caches.
+
+    No hook of `os.register_at_fork` does so: an import may register further hooks.
+    """
+    vars(os)["fork"] = _usual_fork
     for line in _shared.readlines():
         with suppress(Exception):
             function, _, argument = os.fsdecode(line[:-1]).partition(" ")
             module, _, name = function.partition(":")
             getattr(import_module(module), name)(argument)
+    with one_thread():  # looks for pools of threads, which workers then know
         gc.freeze()
+    if process := os.fork():
+        vars(os)["fork"] = _fork
+    return process
 
 
 os.environ.update(VARIABLES)  # before NumPy is imported
@@ -42,5 +48,5 @@ adopt()
 warnings.filterwarnings("ignore", "forkserver: waitpid")  # of what it has adopted
 atexit.register(_end_all)
 atexit.register(_shared.close)
-os.register_at_fork(before=_compute)
+_usual_fork, vars(os)["fork"] = os.fork, _fork
 gc.freeze()  # else the first collection in a fork copies all of our memory

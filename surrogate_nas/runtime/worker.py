@@ -20,9 +20,10 @@ import threading
 import time
 import traceback
 from collections.abc import Callable, Mapping
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from functools import cache
+from glob import glob
 from importlib import import_module
 from multiprocessing import forkserver, resource_tracker, util
 from multiprocessing.connection import Connection, wait
@@ -35,7 +36,7 @@ from uuid import uuid4
 import cloudpickle
 import psutil
 
-from surrogate_nas.core import VARIABLES, Cause, UserError
+from surrogate_nas.core import VARIABLES, Cause, UserError, threads
 from surrogate_nas.files import HOME_VARIABLE, home
 from surrogate_nas.version import __version__
 
@@ -64,6 +65,7 @@ _LEFT = "its worker ended with exit code 0"
 _DEATH_SIGNAL = 1
 _SUBREAPER = 36
 _prctl = ctypes.CDLL(None).prctl if sys.platform == "linux" else None
+_LISTS_CHILDREN = os.path.exists(f"/proc/self/task/{os.getpid()}/children")
 
 
 class Lost(NamedTuple):
@@ -115,6 +117,7 @@ class Task:
         silence: The most seconds between two signs of life of a job (`alive`).
         threads: Of arithmetic.
         memory: The most bytes that a job may have in memory with all that it starts, or None.
+        shared: What the fork server calls before it forks the workers (`share`).
     """
 
     function: bytes
@@ -127,6 +130,7 @@ class Task:
     silence: float = math.inf
     threads: int = 1
     memory: int | None = None
+    shared: tuple[tuple[str, str], ...] = ()
 
     @classmethod
     def of(cls, function: Callable[[Any], Any], **limits: Any) -> "Task":
@@ -134,7 +138,7 @@ class Task:
 
         Args:
             function: Of one job.
-            **limits: Of every job: `seconds`, `silence`, `threads` and `memory`.
+            **limits: Of every job: `seconds`, `silence`, `threads`, `memory` and `shared`.
         """
         variables = {
             n: value for n, value in os.environ.items() if n.startswith(_VARIABLES)
@@ -196,10 +200,12 @@ class Worker:
         self._task = task
         self._kills = memory_kills()
         self._sending = threading.Lock()
-        context = multiprocessing.get_context("forkserver")
+        # elsewhere what was loaded before a fork may fail after it
+        for given in task.shared if _prctl is not None else ():
+            share(*given)
         try:
             self._log = TemporaryFile()
-            self._link, link = context.Pipe()
+            self._link, link = multiprocessing.Pipe()
             streams = [Connection(os.dup(number)) for number in (2, self._log.fileno())]
             threads = dict.fromkeys(VARIABLES, str(task.threads))
             environment = {**os.environ, **task.variables, **threads}
@@ -304,33 +310,39 @@ class Worker:
         self._log.close()
 
 
+def start_server() -> None:
+    """Start the fork server where it does not run; nothing waits until it has imported all."""
+    settings = {
+        "PYTHONPATH": os.pathsep.join(sys.path),
+        SHARED_VARIABLE: _shared_file().name,
+    }
+    with _guard, ExitStack() as stack:
+        multiprocessing.get_context("forkserver").set_forkserver_preload(PRELOADED)
+        before = {name: os.environ[name] for name in settings if name in os.environ}
+        stack.callback(os.environ.update, before)
+        for name in settings:
+            stack.callback(os.environ.pop, name)
+        os.environ.update(settings)
+        resource_tracker.ensure_running()  # else it would be started below, and unblock SIGINT
+        # until it has a session of its own, Ctrl-C would end it
+        blocked = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+        stack.callback(signal.pthread_sigmask, signal.SIG_SETMASK, blocked)
+        forkserver.ensure_running()
+
+
 def started(function: Callable[..., None], *arguments: Any) -> Any:
     """A process of the fork server that calls a function, without the main program's module."""
     with _guard:
-        context = multiprocessing.get_context("forkserver")
-        context.set_forkserver_preload(PRELOADED)
+        start_server()
         multiprocessing.current_process().daemon = False  # as those of Dask are
+        context = multiprocessing.get_context("forkserver")
         process = context.Process(target=function, args=arguments, daemon=True)
         main = sys.modules["__main__"]
-        before = dict(os.environ)
+        sys.modules["__main__"] = ModuleType("__main__")
         try:
-            os.environ["PYTHONPATH"] = os.pathsep.join(sys.path)
-            os.environ[SHARED_VARIABLE] = _shared_file().name
-            resource_tracker.ensure_running()  # else it would be started below, and unblock SIGINT
-            # until it has a session of its own, Ctrl-C would end it
-            blocked = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-            try:
-                forkserver.ensure_running()
-            finally:
-                signal.pthread_sigmask(signal.SIG_SETMASK, blocked)
-            sys.modules["__main__"] = ModuleType("__main__")
             process.start()
         finally:
             sys.modules["__main__"] = main
-            for name in ("PYTHONPATH", SHARED_VARIABLE):
-                del os.environ[name]
-                if name in before:
-                    os.environ[name] = before[name]
     return process
 
 
@@ -347,7 +359,7 @@ def share(function: str, argument: str) -> None:
     All later workers share what the function has cached.
 
     Args:
-        function: As ``module:name``; it runs no code of a user.
+        function: As ``module:name``; it runs no code of a user, and starts no thread.
         argument: A text without a line break.
     """
     with _guard:
@@ -359,21 +371,32 @@ def takes_over(process: psutil.Process, most: int) -> bool:
 
     What several of them share, as forked ones do, counts once where the system tells.
     """
-
-    def proportional(process: psutil.Process) -> int:
-        full = process.memory_full_info()
-        return int(getattr(full, "pss", full.rss))
-
     with suppress(psutil.Error):
         family = family_of(process)
-        resident = _sum(lambda process: process.memory_info().rss, family)
-        return resident > most and _sum(proportional, family) > most
+        resident = _sum(lambda member: member.memory_info().rss, family)
+        return (
+            resident > most
+            and _sum(
+                lambda member: getattr(member.memory_full_info(), "pss", math.inf),
+                family,
+            )
+            > most
+        )
     return False
 
 
 def family_of(process: psutil.Process) -> list[psutil.Process]:
-    """A process and its descendants."""
-    return [process, *process.children(recursive=True)]
+    """A process and its descendants; on Linux the other processes cost no time."""
+    if not _LISTS_CHILDREN:
+        return [process, *process.children(recursive=True)]
+    family = [process] if process.is_running() else []
+    for member in family:  # which grows
+        for path in glob(f"/proc/{member.pid}/task/*/children"):
+            with suppress(OSError, psutil.Error), open(path) as file:
+                family += [
+                    psutil.Process(int(number)) for number in file.read().split()
+                ]
+    return family
 
 
 def _sum(
@@ -549,8 +572,11 @@ def _work(
     # a user's module that was edited twice in a second would be taken from before
     sys.dont_write_bytecode = True
     import_module("numpy.random").seed()  # else every worker would draw alike
+    if torch := sys.modules.get("torch"):
+        torch.default_generator.seed()
     function: Any = None
-    with suppress(EOFError, OSError):
+    # what the server has loaded was told of one thread
+    with suppress(EOFError, OSError), threads(task.threads):
         while link.poll(_IDLE_SECONDS):
             content = link.recv()
             result: Any = None
@@ -602,7 +628,7 @@ def end_descendants() -> None:
     with suppress(ChildProcessError):  # it has no child
         for _ in range(_ROUNDS):
             os.waitpid(-1, os.WNOHANG)
-            descendants = psutil.Process().children(recursive=True)
+            descendants = family_of(psutil.Process())[1:]
             for process in descendants:
                 with suppress(psutil.Error):
                     process.kill()

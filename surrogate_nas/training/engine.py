@@ -313,6 +313,13 @@ def train(
     return [curves[i] for i in range(len(cells))]
 
 
+def prepare(task: Task, network: Network, space: Space) -> None:
+    """Load what trains cells on a CPU, in the process that workers are forked from."""
+    cell = space.sample(np.random.default_rng(0))
+    with cores(1):
+        _Run(task, network, {cell: space}, 1, 0, "cpu", test=False)._warm_up([cell])
+
+
 @cache
 def _say_once(space: str) -> None:
     warnings.warn(

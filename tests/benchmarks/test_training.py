@@ -906,3 +906,26 @@ def test_a_training_that_may_hang_is_announced(tmp_path, limits, capsys):
     assert ("A training that hangs is never ended" in capsys.readouterr().err) == (
         not limits
     )
+
+
+PLAIN = """
+import surrogate_nas as sn
+
+def train(cell, trial):
+    {body}
+
+space = sn.ChoiceSpace("net", {{"width": (8, 16)}})
+bench = sn.Training(space, train, metrics=["valid_error"], epochs=1)
+"""
+
+
+@pytest.mark.parametrize(
+    ("body", "names"), [("import torch", ["torch"]), ("trial.seed", [])]
+)
+def test_workers_share_pytorch_where_a_training_names_it(
+    body, names, tmp_path, monkeypatch
+):
+    monkeypatch.delitem(sys.modules, "torch", raising=False)
+    (tmp_path / "own.py").write_text(PLAIN.format(body=body))
+    bench = sn.load(f"{tmp_path / 'own.py'}:bench")
+    assert [module for _, module in bench.in_server] == names

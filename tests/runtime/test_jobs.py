@@ -2,6 +2,7 @@
 asked.
 """
 
+import json
 import os
 import signal
 import subprocess
@@ -78,6 +79,48 @@ def test_what_was_defined_in_the_main_program_travels():
         [sys.executable, "-c", MAIN], capture_output=True, text=True, env=environment
     )
     assert (done.stdout, done.stderr) == ("5\n", "")
+
+
+def of_library(path):
+    """A job: who imported a library, the threads that it has, and what its worker draws."""
+    import torch
+
+    imported = [int(number) for number in Path(path).read_text().split()]
+    return imported, torch.get_num_threads(), torch.rand(1).item(), os.getpid()
+
+
+def test_workers_share_a_library_that_the_server_has_imported(
+    tmp_path,
+):
+    pytest.importorskip("torch")
+    noted = tmp_path / "imported"
+    (tmp_path / "once_imported.py").write_text(
+        f"import os, torch\nopen({str(noted)!r}, 'a').write(f'{{os.getpid()}} ')\n"
+    )
+    shared = tuple(
+        ("importlib:import_module", name) for name in ("torch", "once_imported")
+    )
+    words = [sys.executable, "-c", SHARED, str(noted), repr(shared)]
+    paths = os.pathsep.join([str(tmp_path), str(Path(__file__).parents[2])])
+    environment = {**os.environ, "PYTHONPATH": paths}
+    done = subprocess.run(words, capture_output=True, text=True, env=environment)
+    assert done.stderr == ""
+    answers = [json.loads(line) for line in done.stdout.splitlines()]
+    imported, threads, drawn, processes = zip(*answers, strict=True)
+    assert len({*processes}) == len({*drawn}) == 3 and {*threads} == {2}
+    assert all(who == imported[0] and len(who) == 1 for who in imported)
+    assert imported[0][0] not in processes
+
+
+SHARED = """
+import ast, json, pickle, sys
+from surrogate_nas.runtime.worker import Task, answer, do
+from tests.runtime.test_jobs import of_library
+task = Task.of(of_library, threads=2, shared=ast.literal_eval(sys.argv[2]))
+job = pickle.dumps(sys.argv[1])
+for device in ("0", "1", "2"):  # none takes the worker of another
+    print(json.dumps(answer(do(task, job, device))))
+"""
 
 
 def test_no_worker_is_one_line():

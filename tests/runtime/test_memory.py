@@ -6,7 +6,7 @@ import sys
 import psutil
 import pytest
 
-from surrogate_nas.runtime.worker import takes_over
+from surrogate_nas.runtime.worker import family_of, takes_over
 
 MB = 1_000_000
 FORKS = """
@@ -29,7 +29,7 @@ os.read(0, 1)
 @pytest.mark.parametrize(
     ("own", "least", "most"), [(1, 200, 400), (100 * MB, 500, 700)]
 )
-def test_what_forked_processes_share_counts_once(own, least, most):
+def test_what_forked_processes_share_counts_once(own, least, most, monkeypatch):
     with subprocess.Popen(
         [sys.executable, "-c", FORKS, str(own)],
         stdin=subprocess.PIPE,
@@ -40,5 +40,7 @@ def test_what_forked_processes_share_counts_once(own, least, most):
         child = psutil.Process(process.pid)
         assert takes_over(child, least * MB)
         assert not takes_over(child, most * MB)
+        monkeypatch.delattr(psutil.Process, "children")  # which reads of all processes
+        assert len(family_of(child)) == 4
         process.stdin.close()
     assert not takes_over(child, 0)

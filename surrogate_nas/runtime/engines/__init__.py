@@ -46,7 +46,16 @@ from surrogate_nas.core import (
     one_thread,
     places_in,
 )
-from surrogate_nas.runtime.worker import NOT_WANTED, Lost, Task, answer, do, end, owned
+from surrogate_nas.runtime.worker import (
+    NOT_WANTED,
+    Lost,
+    Task,
+    answer,
+    do,
+    end,
+    owned,
+    start_server,
+)
 
 __all__ = [
     "AGAIN",
@@ -152,6 +161,8 @@ class Jobs:
             else partial(ENGINES.find(name), address)
         )
         self._executor: Executor = make(self._most)
+        if self._is_here:
+            start_server()
 
     def submit(self, task: Task, job: Any, *, alone: bool = False) -> Future[Any]:
         """Give a job, which is begun after those before it.

@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import log_ndtr, ndtr
 
-from surrogate_nas.core import arguments, one_thread
+from surrogate_nas.core import arguments
 from surrogate_nas.space import Cell, Request, Trial, listed
 from surrogate_nas.space.registry import SPACES
 from surrogate_nas.strategies.base import Strategy
@@ -54,8 +54,7 @@ class Situation(NamedTuple):
 
 def prepare_named(name: str) -> None:
     """Prepare a space of the project in the process that workers are forked from."""
-    with one_thread():  # which looks for pools of threads when it is first entered
-        prepare(SPACES[name])
+    prepare(SPACES[name])
 
 
 class BayesianOptimisation(Strategy):
