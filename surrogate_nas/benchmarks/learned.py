@@ -451,7 +451,10 @@ class LearnedBenchmark(Benchmark):
         if question not in self._models:
             return formula(self.space, question.metric, self.network, cells)
         if self.has_columns:
-            return self._column(question, seed)[[cell.index for cell in cells]]
+            column = self._column(question, seed)
+            if self._is_whole(cells):
+                return column
+            return column[[cell.index for cell in cells]]
         if new := [
             cell
             for cell in dict.fromkeys(cells)

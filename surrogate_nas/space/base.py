@@ -443,8 +443,8 @@ class Enumerable(Space, Sequence[Cell], metaclass=_Listing):
 
     @cached_property
     def reference_sample(self) -> Sequence[Cell]:
-        """All cells, where they are listed."""
-        return self._cells if self.is_listed else super().reference_sample
+        """The space itself, where its cells are listed."""
+        return self if self.is_listed else super().reference_sample
 
     def __len__(self) -> int:
         return len(self._cells)

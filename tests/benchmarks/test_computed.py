@@ -165,16 +165,16 @@ def test_other_metrics_are_as_dear_as_said(calls):
         calls.bench(cheap=["latency"])
 
 
-def test_cheap_functions_make_columns_and_regret():
-    bench = sn.Computed(
-        LISTED, {"valid_error": lambda cell: 20.0 - sum(cell.choices)}, cheap=True
-    )
+def test_cheap_functions_make_columns_and_regret(calls):
+    bench = calls.bench(LISTED, cheap=True)
     objective = Objective("valid_error", bench)
     assert (
-        objective.optimum() == pytest.approx(0.08)
+        objective.optimum() == pytest.approx(0.54)
         and len(bench.column("valid_error")) == 3**6
     )
-    assert [term.largest for term in objective.terms] == [20.0]
+    assert [term.largest for term in objective.terms] == [60.0]
+    assert objective.fingerprint
+    assert set(calls.of_cell.values()) == {1}, "one column serves all"
 
 
 def scaled(cell):

@@ -421,3 +421,21 @@ def test_a_limit_that_no_cell_keeps_names_the_nearest_value():
         objective.unreachable
         == "No cell of nb201 keeps params <= 1; the nearest value is 1,122."
     )
+
+
+def test_columns_answer_for_the_whole_space_without_making_a_cell(
+    tmp_path, monkeypatch
+):
+    space = sn.ChoiceSpace("grid", {name: range(8) for name in "abc"})
+    table = Table("mine", space.definition, "512 cells", "here", cost="queries")
+    table.add(Metric("valid_error", "%", "search", "error"), 5, np.arange(512) / 9)
+    table.add(Metric("latency@x", "ms", "search", "cost"), None, np.arange(512) + 1.0)
+    write_table(table, tmp_path / "mine.h5")
+    monkeypatch.setattr(sn.ChoiceSpace, "write", None)
+    limited = sn.Objective(
+        "valid_error + latency@x",
+        sn.load(str(tmp_path / "mine.h5")),
+        subject_to="latency@x <= 0.5",
+    )
+    assert limited.unreachable.endswith("latency@x <= 0.5; the nearest value is 1.")
+    assert len(limited.over_space().score) == 512
