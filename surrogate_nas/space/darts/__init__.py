@@ -309,6 +309,17 @@ def _label(operation: str) -> str:
 _MOST_REMEMBERED = 1 << 13
 
 
+@lru_cache(maxsize=_MOST_REMEMBERED)
+def _alternatives(
+    operations: int, sources: int, edge: Link, sibling: int
+) -> list[Link]:
+    """What an edge may become: another operation, or another source than its sibling's too."""
+    source, operation = edge
+    others = [(source, other) for other in range(operations) if other != operation]
+    free = sorted(set(range(sources)) - {source, sibling})
+    return [*others, *((other, operation) for other in free)]
+
+
 class GenotypeSpace(ChoiceSpace):
     """A normal and a reduction cell; each node is the sum of two operations on earlier nodes.
 
@@ -450,16 +461,12 @@ class GenotypeSpace(ChoiceSpace):
             for which, half in enumerate(halves)
             for n, node in enumerate(half)
             for slot in ((0, 1) if node[0] != node[1] else (0,))
-            for edge in self._alternatives(n, node[slot], node[1 - slot])
-        ]
-
-    def _alternatives(self, node: int, edge: Link, sibling: Link) -> list[Link]:
-        source, operation = edge
-        taken = {source} if self.same_source else {source, sibling[0]}
-        operations = set(range(len(self.operations))) - {operation}
-        sources = set(range(node + INPUTS)) - taken
-        return [(source, o) for o in sorted(operations)] + [
-            (s, operation) for s in sorted(sources)
+            for edge in _alternatives(
+                len(self.operations),
+                n + INPUTS,
+                node[slot],
+                node[slot if self.same_source else 1 - slot][0],
+            )
         ]
 
     def _changed(
