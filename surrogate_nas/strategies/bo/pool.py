@@ -60,17 +60,29 @@ class _Standard(NamedTuple):
     spread: Floats
 
     @classmethod
-    def of(cls, columns: Floats, share: float) -> Self:
-        """From many points; `share` is the mean squared distance of two of them afterwards."""
-        deviation = columns.std(axis=0)
+    def of(cls, blocks: Callable[[], Iterable[Floats]], share: float) -> Self:
+        """From many points, block by block; `share` is the mean squared distance of two of them
+        afterwards.
+        """
+        centre = _mean(blocks())
+        deviation = np.sqrt(_mean((block - centre) ** 2 for block in blocks()))
         varying = deviation > 0
         spread = np.where(varying, deviation, 1.0) * np.sqrt(
             2 * max(int(varying.sum()), 1) / share
         )
-        return cls(columns.mean(axis=0), spread)
+        return cls(centre, spread)
 
     def __call__(self, columns: Floats) -> Floats:
         return (columns - self.centre) / self.spread
+
+
+# The mean of all rows is summed in their order, as NumPy sums those of one matrix.
+def _mean(blocks: Iterable[Floats]) -> Floats:
+    n, total = 0, np.zeros((0, 1))
+    for block in blocks:
+        total = np.vstack([total, block] if n else [block]).sum(axis=0)
+        n += len(block)
+    return np.asarray(total / n)
 
 
 def _blocks(space: Space, view: str, with_costs: bool) -> list[tuple[str, float]]:
@@ -119,7 +131,7 @@ def whole(space: Enumerable, with_costs: bool) -> Points:
         return _averaged(_encoded(space, name, space.choices), of_cell)
 
     def block(name: str, share: float) -> tuple[_Standard, Floats]:
-        return _Standard.of(means(name), share), means(name)
+        return _Standard.of(lambda: [means(name)], share), means(name)
 
     return Points(_views(space, with_costs, block), of_cell)
 
@@ -153,7 +165,9 @@ def is_listed(space: Space) -> bool:
 
 @lru_cache(maxsize=16)
 def _surveyed(space: Space, name: str, share: float) -> _Standard:
-    return _Standard.of(_encoded(space, name, space.reference_choices), share)
+    choices = space.reference_choices
+    parts = np.split(choices, range(LARGEST_LISTED, len(choices), LARGEST_LISTED))
+    return _Standard.of(lambda: (_encoded(space, name, part) for part in parts), share)
 
 
 def some(space: Space, cells: Sequence[Cell], with_costs: bool) -> Points:
