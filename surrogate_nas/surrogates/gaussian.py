@@ -173,7 +173,8 @@ class GrowingProcess:
     def add_points(self, covariance: Floats) -> None:
         """Add places; `covariance`: between the observed cells and these, shape ``(n, k)``."""
         n, m = self.n_observed, len(self._explained)
-        new = _forward(dtpttr(n, self._root(n))[0], covariance) if n else covariance
+        root = self._cholesky[: n * (n + 1) // 2]
+        new = _forward(dtpttr(n, root)[0], covariance) if n else covariance
         self._explained = np.concatenate([self._explained, (new**2).sum(axis=0)])
         shape = n, len(self._explained)
         self._whitened = enlarged(self._whitened, (n, m), shape)
@@ -199,8 +200,8 @@ class GrowingProcess:
             between: The covariance between there and all places, shape ``(p, m)``.
         """
         before, n, m = self.n_observed, len(target), len(self._explained)
-        lengths = len(self._root(before)), n * (n + 1) // 2
-        self._cholesky = enlarged(self._cholesky, lengths[:1], lengths[1:])
+        start, stop = (length * (length + 1) // 2 for length in (before, n))
+        self._cholesky = enlarged(self._cholesky, (start,), (stop,))
         self._whitened = enlarged(self._whitened, (before, m), (n, m))
         old, new = np.split(self._whitened[:n, :m], [before])
         width = _RANGE if len(places) > _FEW else m
@@ -215,12 +216,13 @@ class GrowingProcess:
         own = np.maximum(np.diag(among) + self._noise, LEAST)
         among[np.diag_indices(len(places))] = own
         pivots = np.asarray(np.linalg.cholesky(among))
-        added = np.hstack([cross, pivots])[np.tri(n - before, n, before, dtype=bool)]
-        self._root(n)[len(self._root(before)) :] = added
+        self._cholesky[start:stop] = np.hstack([cross, pivots])[
+            np.tri(n - before, n, before, dtype=bool)
+        ]
         self.n_observed = n
 
         white, ones = (
-            dtpsv(n, self._root(n), right, trans=1) for right in (target, np.ones(n))
+            dtpsv(n, self._cholesky, right, trans=1) for right in (target, np.ones(n))
         )
         constant = float(white @ ones / (ones @ ones))
         residual = white - constant * ones
@@ -229,7 +231,13 @@ class GrowingProcess:
         mean = np.full(m, constant)
         rows = np.vstack([residual[:before], cross])
         for part in ranges:  # all that there is to multiply by what was there, at once
-            from_old = _product(rows, old[:, part])
+            from_old = sum(
+                (
+                    rows[:, some] @ old[some, part]
+                    for some in (slice(i, i + _FEW) for i in range(0, before, _FEW))
+                ),
+                np.zeros((len(rows), 1)),
+            )
             if len(places):
                 new[:, part] = _forward(pivots.T, new[:, part] - from_old[1:])
             self._explained[part] += np.einsum("ij,ij->j", new[:, part], new[:, part])
@@ -245,10 +253,6 @@ class GrowingProcess:
         remaining = np.maximum(self._prior - explained, LEAST) + self._noise
         return Posterior(mean, variance * remaining)
 
-    def _root(self, n: int) -> Floats:
-        """The rows of the Cholesky factor of the first cells, one behind the other."""
-        return self._cholesky[: n * (n + 1) // 2]
-
 
 def enlarged(
     array: NDArray[Any], filled: tuple[int, ...], shape: tuple[int, ...]
@@ -261,18 +265,8 @@ def enlarged(
     pairs = zip(array.shape, shape, strict=True)
     room = [have if have >= need else max(_ROOM, 2 * need) for have, need in pairs]
     larger = np.empty(room, dtype=array.dtype)
-    part = tuple(map(slice, filled))
-    larger[part] = array[part]
+    larger[tuple(map(slice, filled))] = array[tuple(map(slice, filled))]
     return larger
-
-
-def _product(rows: Floats, matrix: Floats) -> Floats:
-    """A product of few rows and a large matrix, of which a part at a time stays in the cache."""
-    product = np.zeros((len(rows), matrix.shape[1]))
-    for start in range(0, len(matrix), _FEW):
-        part = slice(start, start + _FEW)
-        product += rows[:, part] @ matrix[part]
-    return product
 
 
 def _forward(root: Floats, right: Floats) -> Floats:

@@ -4,6 +4,9 @@ little is known.
 
 from __future__ import annotations
 
+import tracemalloc
+from collections import Counter
+
 import numpy as np
 import pytest
 
@@ -18,7 +21,14 @@ from surrogate_nas.contract.checks import (
 )
 from surrogate_nas.space import ChoiceSpace, nb201
 from surrogate_nas.space.product import is_scale
-from surrogate_nas.strategies.bo.pool import some, whole
+from surrogate_nas.strategies.bo.pool import (
+    LARGEST_LISTED,
+    Choice,
+    _surveyed,
+    prepare,
+    some,
+    whole,
+)
 from surrogate_nas.strategies.bo.strategy import BayesianOptimisation, sharpened
 
 
@@ -99,6 +109,44 @@ def test_a_space_that_is_not_listed_is_searched_among_a_growing_choice():
     assert min(map(synthetic, asked)) < min(
         synthetic(space.sample(rng)) for _ in range(400)
     )
+
+
+class NotingChoice(Choice):
+    """Notes how often each cell is looked up."""
+
+    looked = Counter()
+
+    def places(self, cells):
+        cells = list(cells)
+        self.looked.update(cells)
+        return super().places(cells)
+
+
+def test_observed_cells_are_looked_up_once_and_not_in_every_step():
+    made = BayesianOptimisation(LargeSpace(), seed=0)
+    first = [made.space.sample(made.rng) for _ in range(10)]
+    made.tell(trials_of(first, synthetic))
+    pool = made._pool = NotingChoice(made.space, True, None, 1, 0, made.rng)
+    for _ in range(12):
+        made.tell(trials_of(made.ask(1), synthetic))
+    assert np.median([pool.looked[cell] for cell in first]) <= 2
+    assert pool.kept("observed", made._trials).tolist() == [
+        pool.cells.index(cell) for cell in made._trials
+    ]
+
+
+def test_columns_of_a_large_listed_space_are_surveyed_block_by_block():
+    options = {f"p{i}": range(10) for i in range(5)}
+    space = ChoiceSpace("large", options, listed=True)
+    columns = np.asarray(space.encode(space, "one_hot"), dtype=np.float64)
+    tracemalloc.start()
+    prepare(space)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    found = _surveyed(space, "one_hot", 1.0)
+    assert peak < 1.5 * columns.nbytes and len(columns) > 3 * LARGEST_LISTED
+    assert (found.centre == columns.mean(axis=0)).all()
+    assert (found.spread == columns.std(axis=0) * np.sqrt(2 * 50)).all()
 
 
 def test_what_is_learned_lacks_what_is_known_and_no_infeasible_cell_is_worse_than_the_worst() -> (

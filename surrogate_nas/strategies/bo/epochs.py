@@ -177,7 +177,7 @@ class EpochBayesianOptimisation(BayesianOptimisation):
         return [*super()._evaluated_cells(), *self._early]
 
     def _candidates(self, pool: Pool, free: Mask) -> Places:
-        early = pool.places(self._early)
+        early = pool.kept("early", self._early)
         return np.union1d(super()._candidates(pool, free), early[free[early]])
 
     def _seen(
@@ -192,7 +192,7 @@ class EpochBayesianOptimisation(BayesianOptimisation):
         pool = now.pool
         values = sign * np.array([trial.values[name] for trial in self._early.values()])
         _, read = sharpened(values, self.sharpness, values.min())
-        begun, both = pool.places(self._early), pool.places(self._both)
+        begun, both = pool.kept("early", self._early), pool.kept("both", self._both)
         read_at = np.full(len(pool.of_cell), np.nan)
         read_at[begun] = read
         early = read_at[both]

@@ -12,9 +12,9 @@ is so large that it begins anew.
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from functools import cache, lru_cache, partial
-from itertools import cycle
+from itertools import cycle, islice
 from typing import Any, NamedTuple, Self, TypeAlias
 
 import numpy as np
@@ -219,20 +219,21 @@ class Expert:
             len(points), 1 + self.hyper.shared, self.hyper.noise
         )
 
-    def extend(self, points: NDArray[np.floating[Any]]) -> None:
+    def extend(self, points: View) -> None:
         """Add points, shape ``(k, d)``; those that were there keep their places."""
-        new = points.astype(np.float32, copy=False)
         n, m, d = len(self._observed), len(self._norms), points.shape[1]
-        norms = np.einsum("ij,ij->i", new, new)
-        observed = self._points[self._observed]
+        norms = np.einsum("ij,ij->i", points, points)
         to_new = np.maximum(
-            self._norms[self._observed][:, None] + norms - 2 * observed @ new.T, 0
+            self._norms[self._observed][:, None]
+            + norms
+            - 2 * self._points[self._observed] @ points.T,
+            0,
         )
         self._norms = np.concatenate([self._norms, norms])
         self._away = enlarged(self._away, (n, m), (n, len(self._norms)))
         self._away[:n, m : len(self._norms)] = to_new
         self._points = enlarged(self._points, (m, d), (len(self._norms), d))
-        self._points[m : len(self._norms)] = new
+        self._points[m : len(self._norms)] = points
         self._process.add_points(self._smooth(to_new[: self._process.n_observed]))
 
     def is_due(self, told: int, twins: int) -> bool:
@@ -243,8 +244,7 @@ class Expert:
             twins: How many of them share a point with an earlier one.
         """
         before, shared = self._fitted
-        grown = told >= _GROWTH * max(before, 1)
-        return grown or twins > _GROWTH_OF_TWINS * shared
+        return told >= _GROWTH * max(before, 1) or twins > _GROWTH_OF_TWINS * shared
 
     def observe(
         self,
@@ -276,9 +276,8 @@ class Expert:
             self._fit(target)
             self._fitted = n, twins
         new = slice(self._process.n_observed, n)
-        between = np.empty((len(pending), m), dtype=np.float32)
-        for number, place in enumerate(pending):
-            between[number] = self._distances(int(place))
+        to_pending = [self._distances(int(place)) for place in pending]
+        between = np.array(to_pending, dtype=np.float32).reshape(-1, m)
         return self._process.predict(
             target,
             observed[new],
@@ -367,6 +366,20 @@ class Pool(ABC):
         self._views: tuple[View, ...] = ()
         self._rng = rng
         self._experts: dict[int, list[Expert]] = {}
+        self._kept: dict[str, Places] = {}
+
+    def kept(self, name: str, cells: Collection[Cell]) -> Places:
+        """Return the places of a collection that only grows; each cell is looked up once.
+
+        Args:
+            name: The key of the collection.
+            cells: Cells, those of earlier calls first, in that order.
+        """
+        kept = self._kept.get(name, np.empty(0, dtype=np.intp))
+        self._kept[name] = kept = np.append(
+            kept, self.places(islice(cells, len(kept), None))
+        )
+        return kept
 
     def seen(
         self,
@@ -387,14 +400,17 @@ class Pool(ABC):
         if part not in self._experts:
             self._experts[part] = [Expert(view, self._seed) for view in self._views]
         at = self.of_cell[observed]
-        waiting = self.of_cell[pending]
         experts = self._experts[part]
         takes_long = len(at) * len(self._views[0]) > _LONG  # then one a question
         twins = len(at) - len(np.unique(at))
         turn = next((each for each in experts if each.is_due(len(at), twins)), None)
         return [
             expert.observe(
-                at, y, waiting, twins, waits=takes_long and expert is not turn
+                at,
+                y,
+                self.of_cell[pending],
+                twins,
+                waits=takes_long and expert is not turn,
             )
             for expert, y in zip(experts, cycle(targets), strict=False)
         ]
@@ -461,13 +477,19 @@ class Choice(Pool):
     def _begin(self) -> None:
         self.cells: list[Cell] = []
         self._place: dict[Cell, int] = {}
+        self._kept.clear()
         self.of_cell = np.empty(0, dtype=np.intp)
         self.known = np.empty((0, self._objectives))
         self.allowed = np.empty(0, dtype=bool)
         self._views = ()
 
     def grow(self, fixed: Sequence[Cell], parents: Sequence[Cell]) -> None:
-        """Add mutations, or start a new pool where that is due."""
+        """Add mutations, or start a new pool where that is due.
+
+        Args:
+            fixed: Cells that the pool has to hold, the observed ones first.
+            parents: The cells to mutate.
+        """
         anew = not self.cells or len(self.cells) > max(_MOST, 3 * len(fixed))
         before: dict[int, list[Expert]] = {}
         if anew:
@@ -480,11 +502,11 @@ class Choice(Pool):
             for _ in range(times)
         ]
         drawn = [self._space.sample(self._rng) for _ in range(_DRAWN)] if anew else []
-        self.places([*fixed, *near, *drawn])
+        self.places([*fixed[len(self._kept.get("observed", ())) :], *near, *drawn])
         for part, experts in before.items():
-            pairs = zip(self._views, experts, strict=True)
             self._experts[part] = [
-                Expert(view, self._seed, like) for view, like in pairs
+                Expert(view, self._seed, like)
+                for view, like in zip(self._views, experts, strict=True)
             ]
 
     def places(self, cells: Iterable[Cell]) -> Places:

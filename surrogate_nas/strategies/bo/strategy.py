@@ -200,11 +200,8 @@ class BayesianOptimisation(Strategy):
             return None
         penalty = pool.known.sum(axis=1)
         values, best = self._targets(penalty[now.observed])
-        free = now.free
-        if around is not None:
-            near = np.zeros(len(free), dtype=bool)
-            near[around] = True
-            free = _narrowed(free, near)
+        among = True if around is None else np.isin(np.arange(len(now.free)), around)
+        free = _narrowed(now.free, among)
         settled = _settled(pool.of_cell, now.observed, values, penalty)
         candidates = self._candidates(pool, _narrowed(free, ~settled))
         least, price = values.min(), penalty[candidates]
@@ -283,20 +280,23 @@ class BayesianOptimisation(Strategy):
         The best may be an island: where all around it is known, or shares its function, those of
         the next best follow.
         """
+        left: Mask = np.empty(0, dtype=bool)
         for cell in self.ranked()[:_CENTRES]:
             around = pool.around(cell)
-            now = self._situation(pool)
-            penalty = pool.known.sum(axis=1)
-            values, _ = self._targets(penalty[now.observed])
-            settled = _settled(pool.of_cell, now.observed, values, penalty)
-            if (now.free & ~settled)[around].any():
+            if len(left) < len(pool.allowed):
+                now = self._situation(pool)
+                penalty = pool.known.sum(axis=1)
+                values, _ = self._targets(penalty[now.observed])
+                left = now.free & ~_settled(pool.of_cell, now.observed, values, penalty)
+            if left[around].any():
                 break
         return around
 
     def _situation(self, pool: Pool) -> Situation:
-        observed, pending = pool.places(self._trials), pool.places(self._pending)
+        observed = pool.kept("observed", self._trials)
+        pending = pool.places(self._pending)
         free = np.ones(len(pool.allowed), dtype=bool)
-        free[[*observed, *pending]] = False
+        free[observed] = free[pending] = False
         return Situation(pool, observed, pending, _narrowed(free, pool.allowed))
 
     def _front_place(self, pool: Pool) -> int | None:
@@ -337,7 +337,7 @@ class BayesianOptimisation(Strategy):
         return int(candidates[ties[self.rng.integers(len(ties))]])
 
 
-def _narrowed(free: Mask, wanted: Mask) -> Mask:
+def _narrowed(free: Mask, wanted: Mask | bool) -> Mask:
     """The free cells that are wanted, or all of them where none is."""
     return free & wanted if (free & wanted).any() else free
 
