@@ -585,7 +585,16 @@ def chosen(tab, select):
 
 def test_a_page_shows_what_it_has_room_for(explored, monkeypatch):
     comparison, path = explored
-    packed = lru_cache(ProblemData(comparison, STRATEGIES, 2).packed)
+    data = ProblemData(comparison, STRATEGIES, 2)
+    made = lru_cache(data.packed)
+    n_bytes = len(made(page._DETAILS[-1]))
+    with monkeypatch.context() as patched:
+        patched.setattr(page, "choices_of", None)
+        assert not data.packed(page._DETAILS[-1], n_bytes / 100), "no cell is read"
+
+    def packed(detail, most=n_bytes):
+        return made(detail)
+
     many = page.Page("many", problems=40)
     for number in range(40):
         many.add(f"problem {number}", packed)

@@ -27,7 +27,15 @@ from surrogate_nas.report.reading import (
     undominated,
 )
 from surrogate_nas.report.style import styles
-from surrogate_nas.space import Cell, ChoiceSpace, Enumerable, Space, Trial, listed
+from surrogate_nas.space import (
+    Cell,
+    ChoiceSpace,
+    Enumerable,
+    Space,
+    Trial,
+    choices_of,
+    listed,
+)
 from surrogate_nas.space.base import numbered
 from surrogate_nas.space.sketch import Mark, svg_of_mark
 
@@ -168,12 +176,16 @@ class ProblemData:
         """Of every cell of the table; None where only evaluated cells are known."""
         return self.objective.over_space()
 
-    def packed(self, detail: Detail) -> bytes:
-        """The comparison as a `Block`."""
+    def packed(self, detail: Detail, most: float = np.inf) -> bytes:
+        """The comparison as a `Block`; empty where its scores alone have more bytes than `most`."""
         runs = [
             run for results in self._runs.values() for run in results[: detail.runs]
         ]
         selection = select_cells(self.comparison, runs, detail.background)
+        scores = Block()
+        self._score_columns(selection, detail, scores)
+        if len(scores.packed({})) > most:
+            return b""
         block = Block()
         best = {cell for run in runs for cell in _best_so_far(run)}
         identity = self.benchmark.space.identity
@@ -363,12 +375,11 @@ class ProblemData:
         space = self.benchmark.space
         if not isinstance(space, ChoiceSpace):
             return {"name": space.name, "positions": [], "options": [], "choices": None}
-        choices = np.array([cell.choices for cell in cells], dtype=np.int8)
         return {
             "name": space.name,
             "positions": space.positions,
             "options": space.texts,
-            "choices": block.array(choices.T),
+            "choices": block.array(choices_of(cells).T),
         }
 
     def _trials(
@@ -482,7 +493,7 @@ def select_cells(
     n = len(scores_of_all.loss)
     sampled = None if len(indices) == n else np.isin(indices, _sample(n, background))
     return Selection(
-        [space[index] for index in indices.tolist()],
+        space if sampled is None else space[indices.tolist()],
         scores,
         places=indices,
         drawn=sampled,
@@ -642,6 +653,7 @@ def _drawings(
 MOST_BYTES = 6_000_000
 """The largest size of a page."""
 _SPARE = 150_000  # the part of it for everything but the problems
+_UNCODED = 3 / 4  # bytes for each character of base 64
 # Levels of detail: first more runs, then cells that no run evaluated, then more metrics.
 _DETAILS = (
     *(Detail(0, 3, runs, False) for runs in (1, 2, 5, 10, 20, 50, maxsize)),
@@ -666,11 +678,12 @@ class Page:
         self._level = len(_DETAILS) - (1 if problems == 1 else 3)
         self._room = MOST_BYTES - _SPARE
 
-    def add(self, name: str, packed: Callable[[Detail], bytes]) -> None:
+    def add(self, name: str, packed: Callable[[Detail, float], bytes]) -> None:
         """Add the next problem in the most detail that fits into its share of the remaining space.
 
         Args:
-            packed: Gives its data at a level of detail.
+            packed: Gives its data at a level of detail, or nothing if they have more bytes than a
+                number.
         """
         share = self._room / max(self._to_come, 1)
         self._to_come -= 1
@@ -681,14 +694,14 @@ class Page:
         self._room -= len(block)
         self.included.append({"name": name, "block": block})
 
-    def _largest(self, packed: Callable[[Detail], bytes], share: float) -> str:
+    def _largest(self, packed: Callable[[Detail, float], bytes], share: float) -> str:
         """The block of most detail that fits, in base 64, or empty."""
         largest = ""
         at = self._level
         step = 0
         while 0 <= at < len(_DETAILS):
-            block = base64.b64encode(packed(_DETAILS[at])).decode()
-            fits = len(block) <= share
+            block = base64.b64encode(packed(_DETAILS[at], share * _UNCODED)).decode()
+            fits = 0 < len(block) <= share
             if fits:
                 largest = block
                 self._level = at
