@@ -35,7 +35,7 @@ from typing import (
     get_type_hints,
 )
 
-from msgspec import Meta, Struct
+from msgspec import Meta, Struct, ValidationError, convert
 
 from surrogate_nas.core.errors import UserError, shown, unknown
 
@@ -423,8 +423,6 @@ def checked_as(
     Raises:
         ValueError: It has another shape; the message is one clause that names the place.
     """
-    from msgspec import ValidationError, convert
-
     try:
         return convert(content, kind, dec_hook=parse)
     except ValidationError as error:

@@ -553,14 +553,20 @@ class Run(Fronted):
         seen = np.where(own, self.scores, np.inf)
         improved = np.r_[True, seen[1:] < np.minimum.accumulate(seen)[:-1]]
         best = np.maximum.accumulate(np.where(improved, np.arange(len(seen)), 0))
+        changes = np.flatnonzero(improved).tolist()
         if frame is None:
-            picks = [(own[i], self.reported[i]) for i in best]
-            score = [t.score if done and t.feasible else np.inf for done, t in picks]
+            shown = [(own[i], self.reported[i]) for i in changes]
+            found = [t.score if done and t.feasible else np.inf for done, t in shown]
         else:
-            n = range(1, len(best) + 1)
-            score = [frame.missed(vectors_of(self.contenders(i))) for i in n]
+            rated = [trial for trial in self.answers if trial.feasible]
+            places = np.array([trial.index for trial in rated], np.int64)
+            # where no trial before it beats a trial, it joins the front
+            joins = undominated(np.column_stack([vectors_of(rated), places]))
+            changes = sorted({0, *places[joins].tolist()})
+            found = [frame.missed(vectors_of(self.contenders(i + 1))) for i in changes]
         ends = np.array([trial.finished for trial in self.trials])
-        return Anytime(ends, best, np.array(score))
+        since = np.searchsorted(changes, np.arange(len(own)), side="right") - 1
+        return Anytime(ends, best, np.array(found)[since])
 
     def curves(self) -> pandas.DataFrame:
         """What it had achieved after each of its trials, a row a trial.

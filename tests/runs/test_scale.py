@@ -118,3 +118,30 @@ def test_a_record_counts_only_in_a_folder_of_ones_own(tmp_path, curves):
     path.write_text(path.read_text().replace("9.0", "8.0"))
     with pytest.raises(sn.UserError, match="is not as it was written"):
         sn.read(tmp_path / "out")
+
+
+@pytest.mark.parametrize("policy", ["mean", "draw"])
+def test_a_history_takes_hypervolumes_where_the_front_changes(policy, monkeypatch):
+    found = sn.compare(
+        "fashion",
+        ["nsga2"],
+        "valid_error, latency@cpu",
+        runs=1,
+        budget=200,
+        seed_policy=policy,
+    )
+    (run,) = found.runs
+    taken = []
+    missed = scale.Frame.missed
+
+    def counted(frame, vectors):
+        taken.append(missed(frame, vectors))
+        return taken[-1]
+
+    monkeypatch.setattr(scale.Frame, "missed", counted)
+    history = run.anytime(found.frame).score
+    assert len(taken) < 50
+    each = [
+        missed(found.frame, scale.vectors_of(run.contenders(n))) for n in range(1, 201)
+    ]
+    assert history.tolist() == each
