@@ -36,7 +36,7 @@ from surrogate_nas.core import (
     unknown,
 )
 from surrogate_nas.files import home, locked, table_path
-from surrogate_nas.space import Sampled, register, space_named
+from surrogate_nas.space import register
 from surrogate_nas.stats.summaries import Row, Rows
 from surrogate_nas.strategies import described
 from surrogate_nas.tables import Table, write_table
@@ -345,9 +345,6 @@ def _imported(
 
 def _written(table: Table) -> tuple[str, str, int]:
     write_table(table, table_path(table.name))
-    if isinstance(space := space_named(table.space), Sampled):
-        # those of all are worked out with it and remembered, so that no search begins so
-        space.neighbours(space[0])
     return table.name, table.title, len(table.columns)
 
 

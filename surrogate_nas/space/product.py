@@ -10,16 +10,13 @@ the option of every position of every cell, one byte each, in base 64.
 """
 
 import base64
-import hashlib
 import json
 import math
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import suppress
 from functools import cached_property, partial
 from itertools import pairwise
 from operator import eq
-from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
@@ -33,7 +30,6 @@ from surrogate_nas.core import (
     unknown,
     warn_renamed,
 )
-from surrogate_nas.files import home, replacing
 from surrogate_nas.space.base import Encoding, Enumerable, Flags, Matrix, stacked
 from surrogate_nas.space.cell import Cell, Choices, Options, cell_text
 
@@ -93,19 +89,31 @@ class LazyCells(Sequence[Cell]):
         self._write = write
         self._options = options
         self._created: list[Cell | None] = [None] * len(choices)
+        self._found: dict[tuple[int, ...], Cell] = {}
 
     @cached_property
-    def _indices(self) -> dict[bytes, int]:
-        return {key: index for index, key in enumerate(keys_of(self.choices))}
+    def _sorted(self) -> tuple[NDArray[np.bytes_], NDArray[np.intp]]:
+        """The keys of all cells in ascending order, and the place of each."""
+        keys = keys_of(self.choices)
+        order = np.argsort(keys, kind="stable")
+        return keys[order], order
 
     def find(self, choices: tuple[int, ...]) -> Cell | None:
         """The cell of some choices, each in its range; None where they are no cell."""
-        index = self._indices.get(bytes(choices))
-        return None if index is None else self[index]
+        cell = self._found.get(choices)
+        if cell is None:
+            keys, order = self._sorted
+            rank = min(int(keys.searchsorted(bytes(choices))), len(keys) - 1)
+            if self.choices[order[rank]].tolist() == [*choices]:
+                cell = self._found[choices] = self[order[rank]]
+        return cell
 
-    def has_all(self, choices: Choices) -> bool:
-        """Whether all of some choices, each in its range, are cells."""
-        return self._indices.keys() >= {*keys_of(choices)}
+    def places(self, choices: Choices) -> NDArray[np.intp]:
+        """The places of some choices, each in its range; -1 where they are no cell."""
+        keys, order = self._sorted
+        wanted = keys_of(choices)
+        ranks = np.minimum(keys.searchsorted(wanted), len(keys) - 1)
+        return np.where(keys[ranks] == wanted, order[ranks], -1)
 
     def __len__(self) -> int:
         return len(self._created)
@@ -126,10 +134,10 @@ class LazyCells(Sequence[Cell]):
         return cell
 
 
-def keys_of(choices: Choices) -> list[bytes]:
-    """The choices of every cell as bytes, which can be looked up and compared."""
+def keys_of(choices: Choices) -> NDArray[np.bytes_]:
+    """The choices of every cell as bytes, which can be sorted and compared, shape ``(n,)``."""
     rows = np.ascontiguousarray(choices, dtype=np.int8)
-    return rows.view(f"V{rows.shape[1]}").ravel().tolist()
+    return rows.view(f"S{rows.shape[1]}").ravel()
 
 
 _NUMBER = re.compile(r"-?(0|[1-9]\d*)(\.\d+)?([eE][+-]?\d+)?|-?inf|nan")
@@ -138,7 +146,8 @@ _WORD = re.compile(r"[A-Za-z0-9_.+-]+")
 _MOST_OPTIONS = 127
 MOST_LISTED = 100_000
 """A `ChoiceSpace` of so many combinations lists its cells."""
-_MOST_COMBINATIONS = 10_000_000
+MOST_COMBINATIONS = 10_000_000
+"""A space of more combinations cannot be listed."""
 _MOST_TRIES = 10_000
 
 
@@ -318,20 +327,33 @@ class ChoiceSpace(Enumerable):
     def allows_all(self, choices: Choices) -> bool:
         """Whether every one of some combinations is a cell."""
         if self.is_listed:
-            return self._cells.has_all(choices)
+            return bool((self.places_of(choices) >= 0).all())
         is_free = type(self).allows is ChoiceSpace.allows and self._allows is None
         return is_free or all(map(self.allows, map(tuple, choices.tolist())))
 
+    def places_of(self, choices: Choices) -> NDArray[np.intp]:
+        """The places of some choices in the order of the space, -1 where they are no cell.
+
+        Args:
+            choices: One option index a position, each in its range, shape ``(n, positions)``.
+
+        Raises:
+            UserError: The cells of the space are not listed.
+        """
+        return self._cells.places(choices)
+
     def _matrix(self) -> Choices:
         """The choices of all cells in the space's own order, shape ``(n, positions)``."""
-        if (n := math.prod(map(len, self.texts))) > _MOST_COMBINATIONS:
+        if (n := math.prod(map(len, self.texts))) > MOST_COMBINATIONS:
             raise UserError(
-                f"The space {self.name} has {n:.3g} combinations; {_MOST_COMBINATIONS:,} can be"
+                f"The space {self.name} has {n:.3g} combinations; {MOST_COMBINATIONS:,} can be"
                 " listed."
             )
         counts = np.array(list(map(len, self.texts)))
         steps = np.cumprod([1, *counts[:0:-1]])[::-1]
-        every: Choices = (np.arange(n)[:, None] // steps % counts).astype(np.int8)
+        every: Choices = np.empty((n, len(counts)), dtype=np.int8)
+        for position, (step, count) in enumerate(zip(steps, counts, strict=True)):
+            every[:, position] = np.arange(n) // step % count
         if self._allowed is not None:
             every = every[self._allowed]
         if type(self).allows is ChoiceSpace.allows:
@@ -524,7 +546,12 @@ class ChoiceSpace(Enumerable):
         return [None] * len(self._cells)
 
     def _near(self, cell: Cell) -> list[Cell]:
-        return list(filter(None, map(self._cell_of, self._steps(cell.choices))))
+        steps = self._steps(cell.choices)
+        if not self.is_listed:
+            return list(filter(None, map(self._cell_of, steps)))
+        around = np.array(steps, dtype=np.int8).reshape(-1, len(self.positions))
+        places = self.places_of(around)
+        return [self._cells[place] for place in places[places >= 0].tolist()]
 
     def _steps(self, choices: tuple[int, ...]) -> list[tuple[int, ...]]:
         return [
@@ -594,9 +621,8 @@ class EnumerableChoiceSpace(ChoiceSpace):
 NEAREST = 12
 """How many of the nearest held cells are neighbours for certain."""
 MOST_CELLS = 1_000_000
-# With so many cells, neighbours are found anew in every process; with more they are remembered in
-# the home folder.
-_QUICK = 500
+# With more cells, neighbours are found for one cell at a time. No published table has more.
+_MOST_PAIRED = 10_000
 _BLOCK = 256
 _AS_IN_BASE = (
     "encodings",
@@ -619,11 +645,14 @@ class Sampled(ChoiceSpace):
     """The held cells of a larger space, in the order in which the table holds them.
 
     Sampling is uniform over the held cells. Two of them are neighbours if either is among the
-    `NEAREST` nearest of the other, so every cell has at least as many and can be reached. Distance
-    is the number of positions that differ, or the sum of differences in an encoding that the larger
-    space names (`ChoiceSpace.apart`); of equally distant cells those come first whose options are
-    fewer steps apart in all, then those that come next in the order of the space, counted on from
-    the cell. Everything else is as in the larger space.
+    `NEAREST` nearest of the other, so every cell has at least as many and can be reached. If more
+    than 10,000 cells are held, the neighbours of a cell are its own `NEAREST` nearest, the nearest
+    first. A neighbour then need not have the cell as its neighbour.
+
+    Distance is the number of positions that differ, or the sum of differences in an encoding that
+    the larger space names (`ChoiceSpace.apart`); of equally distant cells those come first whose
+    options are fewer steps apart in all, then those that come next in the order of the space,
+    counted on from the cell. Everything else is as in the larger space.
 
     Example:
         >>> mlp = ChoiceSpace("mlp", {"width": (16, 64), "depth": (1, 2, 3)})
@@ -661,7 +690,8 @@ class Sampled(ChoiceSpace):
             raise UserError(
                 f"A cell that should be held is none of the space {base.name}."
             )
-        if len(set(keys_of(array))) < n:
+        keys = np.sort(keys_of(array))
+        if (keys[1:] == keys[:-1]).any():
             raise UserError(f"A cell of the space {base.name} is held twice.")
         self.name = f"{base.name}-{n}"
         self.positions = base.positions
@@ -713,57 +743,62 @@ class Sampled(ChoiceSpace):
         return known
 
     @cached_property
-    def _graph(self) -> tuple[NDArray[np.intp], NDArray[np.int32]]:
+    def _graph(self) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
         """Where the neighbours of each cell begin, and the places of all neighbours."""
         n = len(self)
-        content = self._related() if n <= _QUICK else self._remembered()
-        return np.cumsum([0, *content[:n]]), content[n:]
-
-    def _remembered(self) -> NDArray[np.int32]:
-        digest = hashlib.sha256(self.definition.encode()).hexdigest()
-        path = home() / "neighbours" / f"{digest[:32]}.npy"
-        content = _unsealed(path)
-        if content is None:
-            content = self._related()
-            with suppress(UserError), replacing(path) as part, part.open("wb") as file:
-                np.save(file, _sealed(content))
-        return content
-
-    def _related(self) -> NDArray[np.int32]:
-        """How many neighbours each cell has, and behind that the places of all neighbours."""
-        n = len(self)
         k = min(NEAREST, n - 1)
-        if not k:
-            return np.zeros(1, dtype=np.int32)
         counts = list(map(len, self.options))
         chosen = [(self._choices[:, [p]], np.arange(m)) for p, m in enumerate(counts)]
         equal = stacked(*(values == numbers for values, numbers in chosen))
         steps = stacked(*(values >= numbers[1:] for values, numbers in chosen))
-        apart = self.base.apart
+        apart, total = self.base.apart, sum(counts)
         seen = self.base.encodings[apart](self._choices) if apart else equal
+        sums, ones = steps.sum(axis=1), np.ones(n)
+        left = stacked(-2 * steps, sums, ones, *([] if apart else [-total * equal]))
+        right = stacked(steps, ones, sums, *([] if apart else [equal]))
         near = []
         for start in range(0, n, _BLOCK):
             block = slice(start, start + _BLOCK)
-            distances = steps[block].sum(axis=1)[:, None] + steps.sum(axis=1)
-            distances -= 2 * (steps[block] @ steps.T)
+            # but for a constant; `total` is more than the steps that two cells can be apart
+            distances = left[block] @ right.T
             if apart:
                 far = np.stack([np.abs(seen - row).sum(axis=1) for row in seen[block]])
-            else:
-                far = len(counts) - equal[block] @ equal.T
-            # more than the steps that two cells can be apart
-            distances += sum(counts) * far
+                distances += total * far
             near.append(_nearest(distances, start, k))
         sources, targets = np.repeat(np.arange(n), k), np.concatenate(near).ravel()
         pairs = np.unique(
             np.concatenate([sources * n + targets, targets * n + sources])
         )
-        counted = np.bincount(pairs // n, minlength=n)
-        return np.concatenate([counted, pairs % n]).astype(np.int32)
+        return np.searchsorted(pairs, np.arange(n + 1) * n), pairs % n
+
+    @cached_property
+    def _by_column(self) -> tuple[Choices, Matrix | None]:
+        """The choices position by position, and the encoding in which cells are far apart."""
+        apart = self.base.apart
+        seen = self.base.encodings[apart](self._choices) if apart else None
+        return np.ascontiguousarray(self._choices.T), seen
+
+    def _own_nearest(self, index: int) -> NDArray[np.intp]:
+        """The nearest cells of one cell, by one pass over the choices of all."""
+        columns, seen = self._by_column
+        steps, far = np.zeros((2, len(self)), dtype=np.float32)
+        for column in columns:
+            apart = np.abs(column - column[index])
+            steps += apart
+            far += apart > 0
+        if seen is not None:
+            far = np.abs(seen - seen[index]).sum(axis=1)
+        steps += sum(map(len, self.options)) * far
+        nearest: NDArray[np.intp] = _nearest(steps[None], index, NEAREST)[0]
+        return nearest
 
     def _near(self, cell: Cell) -> list[Cell]:
-        starts, near = self._graph
-        indices = near[starts[cell.index] : starts[cell.index + 1]].tolist()
-        return [self._cells[neighbour] for neighbour in indices]
+        if len(self) > _MOST_PAIRED:
+            indices = self._own_nearest(cell.index)
+        else:
+            starts, near = self._graph
+            indices = near[starts[cell.index] : starts[cell.index + 1]]
+        return [self._cells[neighbour] for neighbour in indices.tolist()]
 
 
 def _as_in_base(name: str) -> property:
@@ -790,22 +825,6 @@ def _nearest(distances: Matrix, start: int, k: int) -> NDArray[np.intp]:
     starts = np.searchsorted(rows, np.arange(n_some))
     nearest: NDArray[np.intp] = neighbours[order[starts[:, None] + np.arange(k)]]
     return nearest
-
-
-def _sealed(content: NDArray[np.int32]) -> NDArray[np.int32]:
-    seal = hashlib.sha256(content.tobytes()).digest()
-    return np.concatenate([content, np.frombuffer(seal, dtype=np.int32)])
-
-
-def _unsealed(path: Path) -> NDArray[np.int32] | None:
-    """The content of a sealed file of whole numbers; None if it is absent or damaged."""
-    try:
-        sealed = np.load(path)
-        content = sealed[: -hashlib.sha256().digest_size // sealed.itemsize]
-        intact = sealed.dtype == np.int32 and np.array_equal(sealed, _sealed(content))
-        return content if intact else None
-    except (OSError, ValueError, EOFError):
-        return None
 
 
 def described(content: Mapping[str, Any]) -> ChoiceSpace:

@@ -16,9 +16,9 @@ from surrogate_nas.core.errors import UserError
 from surrogate_nas.core.metrics import Metric
 from surrogate_nas.files import table_path
 from surrogate_nas.objective import Objective
-from surrogate_nas.space import Sampled, choices_of, nb201, space_named
+from surrogate_nas.space import choices_of, nb201, space_named
 from surrogate_nas.space.network import Network
-from surrogate_nas.space.product import _QUICK, NEAREST
+from surrogate_nas.space.product import _MOST_PAIRED, NEAREST
 from surrogate_nas.tables import Table, TableFile, write_table
 from surrogate_nas.tables.sources import accel, fetching, nbmr
 from tests.sampled_space import WIDE, sampled
@@ -78,35 +78,17 @@ def test_neighbours_are_the_nearest_either_way():
         assert [other.index for other in space.neighbours(cell)] == expected
 
 
-def test_neighbours_of_many_cells_are_remembered_and_a_damaged_file_is_made_anew(
-    fresh_home, monkeypatch
-):
-    space = sampled(_QUICK + 1)
-
-    def around(held):
-        return [
-            [cell.index for cell in held.neighbours(held[place])]
-            for place in range(0, len(held), 50)
-        ]
-
-    expected = around(space)
-    (path,) = fresh_home.glob("neighbours/*.npy")
-    content = path.read_bytes()
-    with monkeypatch.context() as patched:
-        patched.setattr(
-            Sampled, "_related", lambda _: pytest.fail("they are remembered")
-        )
-        assert around(Sampled(space.base, space.choices)) == expected
-    for damaged in (content[:-40] + bytes(8) + content[-32:], content[:-1], b""):
-        path.write_bytes(damaged)
-        assert (
-            around(Sampled(space.base, space.choices)) == expected
-            and path.read_bytes() == content
-        )
-    assert min(map(len, expected)) >= NEAREST
-    assert (
-        around(sampled(_QUICK)) and len([*fresh_home.glob("neighbours/*.npy")]) == 1
-    ), "few are not"
+def test_neighbours_of_very_many_cells_are_the_nearest_one_way():
+    space = sampled(_MOST_PAIRED + 1)
+    choices = space.choices.astype(int)
+    n = len(space)
+    for i in (0, 17, n - 1):
+        differing = (choices != choices[i]).sum(axis=1)
+        steps = np.abs(choices - choices[i]).sum(axis=1)
+        order = np.lexsort([(np.arange(n) - i) % n, steps, differing])
+        found = [cell.index for cell in space.neighbours(space[i])]
+        assert found == order[1 : NEAREST + 1].tolist()
+    assert "_graph" not in vars(space), "the pairs of all cells are not compared"
 
 
 def test_few_cells_are_all_neighbours():
