@@ -28,6 +28,7 @@ from numpy.typing import NDArray
 from surrogate_nas.core import UserError
 from surrogate_nas.files import hdf5, printable, write_whole
 from surrogate_nas.space import ChoiceSpace, Enumerable, Sampled, listed, space_named
+from surrogate_nas.space.product import MOST_COMBINATIONS
 from surrogate_nas.tables.table import (
     N_SEEDS,
     ColumnKey,
@@ -42,8 +43,6 @@ from surrogate_nas.tables.table import (
     epochs_text,
 )
 
-# The cells of a space that a file defines.
-_MOST_LISTED = 1_000_000
 _CHUNK = 1 << 17
 _LARGEST_INDEX = 64_000_000
 
@@ -57,7 +56,8 @@ def write_table(table: Table, path: Path, *, compressed: bool = False) -> None:
         compressed: Whether to compress columns, which makes reading one a little slower.
 
     Raises:
-        UserError: The folder cannot be written, or the disk is full.
+        UserError: The folder cannot be written, the disk is full, or the description of the
+            metrics and the space is longer than 64 MB.
 
     Example:
         >>> from tempfile import TemporaryDirectory
@@ -76,6 +76,11 @@ def write_table(table: Table, path: Path, *, compressed: bool = False) -> None:
     """
     index = table.index()
     content = index.dump()
+    if len(content) > _LARGEST_INDEX:
+        raise UserError(
+            f"The table {table.name} is too large for a file: its metrics and its space are"
+            f" {len(content):,} bytes, and {_LARGEST_INDEX:,} are the most."
+        )
     chunks = (min(max(index.n_cells, 1), _CHUNK),)
     packing = {"compression": "gzip", "shuffle": True, "chunks": chunks}
     storage = packing if compressed else {}
@@ -199,10 +204,10 @@ class TableFile(TableView):
         combinations = 0
         if isinstance(space, ChoiceSpace) and not isinstance(space, Sampled):
             combinations = math.prod(map(len, space.options))
-        if self.space.startswith("{") and combinations > _MOST_LISTED:
+        if self.space.startswith("{") and combinations > MOST_COMBINATIONS:
             raise UserError(
                 f"{self.path} defines a space of {combinations:,} cells; a table has"
-                f" {_MOST_LISTED:,} at most."
+                f" {MOST_COMBINATIONS:,} at most."
             )
         # where every combination is a cell, none has to be made
         if n_cells != combinations and n_cells != len(space):

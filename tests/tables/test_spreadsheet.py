@@ -333,6 +333,64 @@ def test_a_name_that_no_file_has_is_one_line(snas, tmp_path, name):
         assert len(ended.err.strip().splitlines()) == 1
 
 
+MANY = """
+import surrogate_nas as sn
+
+OPTIONS = {f"b{place}": (0, 1) for place in range(20)}
+LISTED = sn.ChoiceSpace("bits", OPTIONS, listed=True)
+SAMPLED = sn.ChoiceSpace("bits-sampled", OPTIONS)
+"""
+
+
+def rows_of_bits(n, name="bits"):
+    """A file with the first cells of a space of 2^20, as texts."""
+    rows = (
+        f'"{name}({", ".join(f"b{p}={i >> p & 1}" for p in range(20))})",{i % 97 + 1}\n'
+        for i in range(n)
+    )
+    return "cell,valid_error\n" + "".join(rows)
+
+
+def test_a_table_of_a_space_of_a_million_listed_cells_opens(tmp_path, snas):
+    file = written(tmp_path, MANY, "many.py")
+    path = written(tmp_path, rows_of_bits(3), "few.csv")
+    assert imported(snas, path, "--space", f"{file}:LISTED").code == 0
+    bench = sn.load("few")
+    assert len(bench.space) == 2**20
+    assert bench.query(bench.space.at([0, 1] + [0] * 18), "valid_error") == 3
+    # those of many more refuse the file before it is read
+    file.write_text(MANY.replace("(20)", "(24)").replace('"bits', '"wide'))
+    refused = imported(snas, tmp_path / "few.csv", "--space", f"{file}:LISTED")
+    assert refused.code == 2 and refused.err.count("\n") == 1
+    assert "1.68e+07 combinations; 10,000,000 can be listed" in refused.err
+
+
+def test_more_rows_than_a_table_can_have_are_refused(tmp_path, snas, monkeypatch):
+    monkeypatch.setattr(spreadsheet, "MOST_CELLS", 3)
+    space = f"{written(tmp_path, MANY, 'many.py')}:SAMPLED"
+    text = rows_of_bits(4, "bits-sampled")
+    refused = imported(snas, written(tmp_path, text, "four.csv"), "--space", space)
+    assert refused.code == 2 and "has more than 3 rows" in refused.err
+    three = written(tmp_path, text.rpartition('"bits')[0], "three.csv")
+    assert imported(snas, three, "--space", space).code == 0
+    assert len(sn.load("three").space) == 3
+
+
+def test_no_cell_is_made_for_a_row_that_is_right(tmp_path):
+    """A million rows are a few arrays; a wrong row alone is read as a cell."""
+    options = {f"b{place}": (0, 1) for place in range(20)}
+    space = sn.ChoiceSpace("bits", options, listed=True)
+    texts = rows_of_bits(9_000)
+    assert read(written(tmp_path, texts), "mine", space).metrics
+    assert not space._cells.by_text
+    path = written(tmp_path, texts.replace("b19=0)", "b19=0 )", 1))
+    assert len(read(path, "mine", space).columns) == 1
+    assert len(space._cells.by_text) == 1
+    again = f"{texts}{texts.splitlines()[5_000]}\n"
+    with pytest.raises(UserError, match="row 9001: the cell of row 5000 again, bits"):
+        read(written(tmp_path, again), "mine", space)
+
+
 def test_paths_and_contents_of_other_bytes(snas, tmp_path):
     path = written(tmp_path, f"cell,valid_error\n{CELLS[0]},2\n", "\udcff.csv")
     assert imported(snas, path, "--name", "bytes").code == 0

@@ -14,7 +14,7 @@ import csv
 import math
 import os
 import re
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from itertools import islice
@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import Any, NamedTuple, cast
 
 import numpy as np
+from numpy.typing import NDArray
 
 from surrogate_nas.core import (
     PERCENT,
@@ -34,18 +35,13 @@ from surrogate_nas.core import (
     unknown,
 )
 from surrogate_nas.files.whole import printable
-from surrogate_nas.space import (
-    Cell,
-    ChoiceSpace,
-    Enumerable,
-    Sampled,
-    Space,
-    choices_of,
-    listed,
-)
+from surrogate_nas.space import ChoiceSpace, Enumerable, Sampled, Space, listed
+from surrogate_nas.space.product import MOST_CELLS, keys_of
 from surrogate_nas.tables import Table, Values
 
 _MOST_COLUMNS = 1_000
+# Rows are read so many at a time.
+_PART = 1 << 12
 _PARQUET = (".parquet", ".pq")
 SUFFIXES = (".csv", *_PARQUET)
 _CELL = "cell"
@@ -65,8 +61,8 @@ _MISSING = ("", "nan", "<na>")
 _Wrong = list[tuple[int, str]]
 
 
-def _read_rows(path: Path) -> tuple[list[str], list[list[str]]]:
-    """Read the header of a file, and its rows as texts without the spaces around them."""
+def _parts(path: Path) -> Iterator[Sequence[Any]]:
+    """Yield the header of a file, then its rows as texts, some thousand at a time."""
     shown = printable(path)
     if not os.path.isfile(path):
         raise UserError(f"There is no file {shown}.")
@@ -75,17 +71,16 @@ def _read_rows(path: Path) -> tuple[list[str], list[list[str]]]:
             import pandas as pd
 
             frame = pd.read_parquet(path, dtype_backend="pyarrow")
-            header = list(map(str, frame.columns))
             records = frame.itertuples(index=False, name=None)
-            rows = [
-                ["" if value is pd.NA else str(value) for value in row]
-                for row in records
-            ]
+            yield list(map(str, frame.columns))
+            while part := list(islice(records, _PART)):
+                yield [["" if v is pd.NA else str(v) for v in row] for row in part]
         else:
             with path.open(encoding="utf-8-sig", newline="") as file:
                 lines = filter(None, csv.reader(file, strict=True))
-                header = next(lines, [])
-                rows = list(lines) if len(header) <= _MOST_COLUMNS else []
+                yield next(lines, [])
+                while part := list(islice(lines, _PART)):
+                    yield part
     except ImportError as error:
         raise UserError(
             f"Reading {shown} needs the package pyarrow: pip install pyarrow; or give a CSV file."
@@ -93,17 +88,6 @@ def _read_rows(path: Path) -> tuple[list[str], list[list[str]]]:
     except Exception as error:
         reason = printable(reason_of(error))
         raise UserError(f"Cannot read {shown}: {reason:.300}.") from error
-    n = len(header)
-    if n > _MOST_COLUMNS:
-        raise UserError(f"{shown} has {n:,} columns; {_MOST_COLUMNS:,} are the most.")
-    for number, row in enumerate(rows, 1):
-        if len(row) != n:
-            raise UserError(
-                f"{shown} has {len(row)} entries in row {number} and {n} in its header."
-            )
-    return [entry.strip() for entry in header], [
-        list(map(str.strip, row)) for row in rows
-    ]
 
 
 class Declared(NamedTuple):
@@ -157,29 +141,32 @@ def read(
     """
     _check_name(name, taken)
     shown = printable(path)
-    header, rows = _read_rows(path)
-    if isinstance(space, Enumerable):
-        rows = rows[: len(space) + 1]  # one row more repeats another
+    parts = _parts(path)
+    header = [entry.strip() for entry in next(parts)]
     naming = _naming(header, space, shown, advice)
-    named = [[entries[index] for index in naming] for entries in rows]
-    cells, wrong = _cells(named, space, is_text=header[naming[0]] == _CELL)
-    advice = advice if len(cells) < len(rows) else ""
-    table_space = _table_space(shown, space, cells, wrong)
     indices = [index for index in range(len(header)) if index not in naming]
+    columns: list[tuple[Metric, int | None, bool]] = []
+    refusal = None
     try:
-        columns = _columns(
-            [header[index] for index in indices], path, table_space, declared
-        )
-    except UserError:
-        if advice:  # the names of metrics are wrong in one space and right in another
-            raise _refused(shown, wrong, advice) from None
-        raise
-    index_by_row = {row: table_space.index(cell) for row, cell in cells.items()}
+        columns = _columns([header[index] for index in indices], path, space, declared)
+    except UserError as error:  # what is wrong with the cells comes first
+        refusal = error
+    metrics = [metric for metric, *_ in columns]
+    n, found, numbers, wrong = _rows(parts, shown, header, space, naming, metrics)
+    named = np.flatnonzero(found[:, 0] >= 0)
+    advice = advice if len(named) < n else ""
+    held, again = _distinct(found[named], named, space)
+    wrong[:0] = again
+    table_space, places = _table_space(shown, space, held, wrong)
+    if refusal and not advice:
+        raise refusal
+    if wrong:  # the names of metrics may be wrong in one space and right in another
+        raise _refused(shown, wrong, advice)
     losses = [m.name for m, *_ in columns if m.kind == "search" and m.is_loss]
     table = Table(
         name=name,
         space=table_space.definition,
-        title=f"{len(rows)} cells of {printable(path.name)}",
+        title=f"{n} cells of {printable(path.name)}",
         source=shown,
         licence="the user's own",
         objective=next(iter(losses), ""),
@@ -188,17 +175,14 @@ def read(
     )
     with_unit = {metric.name for metric, _, has_unit in columns if has_unit}
     unclear: dict[str, bool] = {}
-    for column, (metric, epochs, _) in zip(indices, columns, strict=True):
-        numbers = _numbers([row[column] for row in rows], metric, wrong)
+    for column, (metric, epochs, _) in zip(numbers, columns, strict=True):
         values = np.full(len(table_space), np.nan)
-        values[list(index_by_row.values())] = numbers[list(index_by_row)]
+        values[places] = column
         table.add(metric, epochs, values)
         finite = values[np.isfinite(values)]
         is_share = metric_named(metric.name).unit == PERCENT
         if is_share and metric.name not in with_unit and len(finite):
             unclear[metric.name] = unclear.get(metric.name, True) and finite.max() <= 1
-    if wrong:
-        raise _refused(shown, wrong, advice)
     if names := [name for name, is_unclear in unclear.items() if is_unclear]:
         unit = f"--unit {names[0]}"
         ways = (
@@ -210,6 +194,10 @@ def read(
 
 def _naming(header: list[str], space: Space, shown: str, advice: str) -> list[int]:
     """Find the columns that name cells: ``cell``, or one for every position."""
+    if len(header) > _MOST_COLUMNS:
+        raise UserError(
+            f"{shown} has {len(header):,} columns; {_MOST_COLUMNS:,} are the most."
+        )
     positions = space.positions if isinstance(space, ChoiceSpace) else ()
     is_text = _CELL in header
     names = (_CELL,) if is_text else tuple(positions)
@@ -226,60 +214,156 @@ def _naming(header: list[str], space: Space, shown: str, advice: str) -> list[in
     )
 
 
-def _cells(
-    rows: list[list[str]], space: Any, *, is_text: bool
-) -> tuple[dict[int, Cell], _Wrong]:
-    """Read the cells by row, and the rows that name none or one of before."""
-    first: dict[Cell, int] = {}
-    cells: dict[int, Cell] = {}
+def _rows(
+    parts: Iterator[Any],
+    shown: str,
+    header: list[str],
+    space: Any,
+    naming: list[int],
+    metrics: list[Metric],
+) -> tuple[int, NDArray[Any], list[Values], _Wrong]:
+    """Read the number of rows, their cells (see `_cells`), their numbers, and what is wrong."""
+    is_text = header[naming[0]] == _CELL
+    is_sampled = isinstance(space, ChoiceSpace) and not space.is_listed
+    most = MOST_CELLS if is_sampled else len(listed(space))
+    forms = _forms(space, is_text=is_text)
+    indices = [index for index in range(len(header)) if index not in naming]
     wrong: _Wrong = []
-    for row, entries in enumerate(rows):
+    n = 0
+    found = [_cells([()] * len(naming), 0, space, forms, wrong, is_text=is_text)]
+    numbers: list[list[Values]] = [[np.empty(0)] for _ in metrics]
+    for part in parts:
+        for number, row in enumerate(part, n + 1):
+            if len(row) != len(header):
+                raise UserError(
+                    f"{shown} has {len(row)} entries in row {number} and {len(header)} in its"
+                    " header."
+                )
+        columns = list(zip(*part[: most + 1 - n], strict=True))
+        named = [columns[index] for index in naming]
+        found.append(_cells(named, n, space, forms, wrong, is_text=is_text))
+        for own, index, metric in zip(numbers, indices, metrics, strict=False):
+            own.append(_numbers(columns[index], n, metric, wrong))
+        n += len(named[0])
+        if n > most:  # a listed space has no more cells, so that one is there twice
+            break
+    if n > most and is_sampled:
+        raise UserError(
+            f"{shown} has more than {most:,} rows, the most on cells of {space.name}."
+        )
+    return n, np.concatenate(found), list(map(np.concatenate, numbers)), wrong
+
+
+def _forms(space: Any, *, is_text: bool) -> Sequence[Sequence[str]]:
+    """Return how a row writes each option, by position; nothing if its text has no such parts."""
+    kind = type(space)
+    if not is_text:
+        return tuple(space.texts)
+    if not isinstance(space, ChoiceSpace) or (kind.parse, kind.write) != (
+        ChoiceSpace.parse,
+        ChoiceSpace.write,
+    ):
+        return ()
+    first = (0,) * len(space.positions)
+    return [
+        [
+            space.write((*first[:place], i, *first[place + 1 :])).split(", ")[place]
+            for i in range(len(texts))
+        ]
+        for place, texts in enumerate(space.texts)
+    ]
+
+
+def _cells(
+    columns: Sequence[Sequence[str]],
+    start: int,
+    space: Any,
+    forms: Sequence[Sequence[str]],
+    wrong: _Wrong,
+    *,
+    is_text: bool,
+) -> NDArray[Any]:
+    """Read the choices of cells, or their places where positions have no names; -1 in rows that
+    name no cell, which are noted.
+    """
+    n, is_choice = len(columns[0]), isinstance(space, ChoiceSpace)
+    width = len(space.positions) if is_choice else 1
+    found = np.full((n, width), -1, dtype=np.int8 if is_choice else np.intp)
+    named = columns
+    if is_text and forms:
+        split = (text.split(",") for text in columns[0])
+        fitting = (own if len(own) == width else [""] * width for own in split)
+        named = list(zip(*fitting, strict=True))
+    for place, (column, options) in enumerate(zip(named, forms, strict=False)):
+        known = {entry: _option(options, entry.strip()) for entry in {*column}}
+        found[:, place] = [known[entry] for entry in column]
+    is_cell = (found >= 0).all(axis=1)
+    is_allowed = False
+    with suppress(UserError):  # it comes again for its row
+        is_allowed = not forms or space.allows_all(found[is_cell])
+    for row in np.flatnonzero(~(is_cell & is_allowed)).tolist():
+        own, found[row] = found[row].tolist(), -1
         try:
             if is_text:
-                cell = space.cell(entries[0])
+                cell = space.cell(columns[0][row].strip())
+            elif -1 in own:
+                place = own.index(-1)
+                entry = printable(repr(columns[place][row].strip()))
+                raise UserError(
+                    f"{space.positions[place]} is {', '.join(forms[place])}, not {entry:.80}"
+                )
             else:
-                named = zip(space.positions, space.texts, entries, strict=True)
-                cell = space.at([_option(*choice) for choice in named])
+                cell = space.at(own)
+            found[row] = cell.choices if is_choice else cell.index
         except UserError as error:
-            wrong.append((row, printable(str(error).rstrip("."))))
-            continue
-        cells[row] = cell
-        if (earlier := first.setdefault(cell, row)) != row:
-            text = f"{printable(cell.text):.120}"
-            wrong.append((row, f"the cell of row {earlier + 1} again, {text}"))
-    return cells, wrong
+            wrong.append((start + row, printable(str(error).rstrip("."))))
+    return found
 
 
-def _table_space(
-    shown: str, space: Space, cells: dict[int, Cell], wrong: _Wrong
-) -> Enumerable:
-    """Return the space of the table: the cells of the file, or the space itself if it is a listed
-    one of which all cells are there or that says itself that it is listed.
-    """
-    held = list(dict.fromkeys(cells.values()))
-    if not isinstance(space, ChoiceSpace) or (
-        space.is_listed and (space.listed or len(held) == len(space))
-    ):
-        return listed(space)
-    if not held:
-        why = f": {wrong[0][1]}" if wrong else ""
-        raise UserError(f"{shown} names no cell of the space {space.name}{why}.")
-    return Sampled(space, choices_of(held))
-
-
-def _option(position: str, options: Sequence[str], entry: str) -> int:
-    """Find the option of an entry, as text or, of numbers, by its value (16.0 is 16)."""
+def _option(options: Sequence[str], entry: str) -> int:
+    """Find an option as text or, of numbers, by its value (16.0 is 16); -1 if there is none."""
     if entry in options:
         return options.index(entry)
     with suppress(ValueError):
         return [float(option) for option in options].index(float(entry))
-    raise UserError(
-        f"{position} is {', '.join(options)}, not {printable(repr(entry)):.80}"
-    )
+    return -1
+
+
+def _distinct(
+    cells: NDArray[Any], rows: NDArray[np.intp], space: Any
+) -> tuple[NDArray[Any], _Wrong]:
+    """Return the different cells of rows, and the rows that repeat one."""
+    keys = keys_of(cells.view(np.int8))
+    _, first, group = np.unique(keys, return_index=True, return_inverse=True)
+    again: _Wrong = []
+    for place in np.flatnonzero(first[group] != np.arange(len(cells))).tolist():
+        own = cells[place].tolist()
+        text = space.write(own) if isinstance(space, ChoiceSpace) else space[own[0]]
+        earlier = rows[first[group[place]]] + 1
+        why = f"the cell of row {earlier} again, {printable(str(text)):.120}"
+        again.append((int(rows[place]), why))
+    return cells[np.sort(first)], again
+
+
+def _table_space(
+    shown: str, space: Space, held: NDArray[Any], wrong: _Wrong
+) -> tuple[Enumerable, Any]:
+    """Return the space of the table, and the place of each cell there: the cells of the file, or
+    the space itself if it is a listed one of which all cells are there or that says itself that it
+    is listed.
+    """
+    if not isinstance(space, ChoiceSpace):
+        return listed(space), held.ravel()
+    if space.is_listed and (space.listed or len(held) == len(space)):
+        return listed(space), space.places_of(held)
+    if not len(held):
+        why = f": {wrong[0][1]}" if wrong else ""
+        raise UserError(f"{shown} names no cell of the space {space.name}{why}.")
+    return Sampled(space, held), slice(None)
 
 
 def _columns(
-    header: list[str], path: Path, space: Enumerable, declared: Declared
+    header: list[str], path: Path, space: Space, declared: Declared
 ) -> list[tuple[Metric, int | None, bool]]:
     """Read the metrics and epochs of a header, and whether their unit is declared."""
     columns: list[tuple[Metric, int | None, bool]] = []
@@ -305,7 +389,7 @@ def _columns(
 
 
 def _metric(
-    column: str, path: Path, space: Enumerable, declared: Declared
+    column: str, path: Path, space: Space, declared: Declared
 ) -> tuple[Metric, int | None, bool]:
     shown = printable(path)
     match = _COLUMN.fullmatch(column)
@@ -344,18 +428,26 @@ def _metric(
     return metric, int(match["epochs"]) if match["epochs"] else None, bool(unit)
 
 
-def _numbers(entries: list[str], metric: Metric, wrong: _Wrong) -> Values:
-    """Read the numbers of a column, NaN where there is none, and note wrong entries."""
+def _numbers(
+    entries: Sequence[str], start: int, metric: Metric, wrong: _Wrong
+) -> Values:
+    """Read the numbers of some rows, NaN where there is none, and note wrong entries."""
+    with suppress(ValueError):
+        numbers = np.fromiter(map(float, entries), np.float64, len(entries))
+        text = "".join(entries)
+        is_plain = text.isascii() and "_" not in text and np.isfinite(numbers).all()
+        if is_plain and not any(map(metric.outside, (numbers.min(), numbers.max()))):
+            return numbers
     numbers = np.full(len(entries), np.nan)
-    for row, entry in enumerate(entries):
+    for row, entry in enumerate(map(str.strip, entries)):
         if _NUMBER.fullmatch(entry):
             numbers[row] = number = float(entry)
             why = metric.outside(number) if math.isfinite(number) else "not finite"
             if why:
-                wrong.append((row, f"{metric.name} is {entry}, {why}"))
+                wrong.append((start + row, f"{metric.name} is {entry}, {why}"))
         elif entry.lower() not in _MISSING:
             text = f"{printable(repr(entry)):.80}"
-            wrong.append((row, f"{metric.name} is {text}, no number"))
+            wrong.append((start + row, f"{metric.name} is {text}, no number"))
     return numbers
 
 
