@@ -250,9 +250,8 @@ class OwnBenchmark(Benchmark):
     def in_server(self) -> tuple[tuple[str, str], ...]:  # type: ignore[override]
         """PyTorch, where it is loaded or the user's code names it."""
         code = [*self._functions.values(), self.settings.get("train")]
-        kinds = [f if isinstance(f, FunctionType) else type(f) for f in code]
-        texts = (text for kind in kinds for text in source_of(kind).values())
-        is_used = "torch" in sys.modules or any("torch" in text for text in texts)
+        kinds = (f if isinstance(f, FunctionType) else type(f) for f in code)
+        is_used = "torch" in sys.modules or "torch" in str([*map(source_of, kinds)])
         return (("importlib:import_module", "torch"),) if is_used else ()
 
     @abstractmethod

@@ -215,8 +215,8 @@ class Training(OwnBenchmark, TrainedBenchmark):
         )
         records = [] if SECONDS in named else [record]
         self._describe((*named.values(), *sizes_of(space, named), *records))
+        # bytes of checkpoints since all were looked at
         self._unseen_bytes = math.inf
-        """Bytes of checkpoints since all were looked at."""
 
     def _named(
         self, reported: Mapping[str, Declared], computed: Mapping[str, Declared]

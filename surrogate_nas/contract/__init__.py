@@ -16,6 +16,7 @@ The others are ``spaces.SpaceContract`` and ``surrogates.SurrogateContract``.
 
 import pickle
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 from traceback import extract_tb
 from typing import Any
@@ -81,11 +82,9 @@ def check(
         if progress:
             progress(len(outcomes), len(names))
 
-    process = worker.Worker(worker.Task.of(_make_all, silence=limit))
-    try:
+    task = worker.Task.of(_make_all, silence=limit)
+    with closing(worker.Worker(task)) as process:
         reply = process.do(pickle.dumps((pack(spec, space), file)), hear)
-    finally:
-        process.end()
     if not isinstance(reply, worker.Lost):
         worker.answer(reply)
         return outcomes

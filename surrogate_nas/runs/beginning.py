@@ -8,6 +8,7 @@ benchmark under one protocol. The best of what was known is a baseline beside it
 
 import csv
 import math
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
@@ -175,8 +176,8 @@ def _first(space: Space, given: FirstLike) -> tuple[Cell, ...]:
             cells += _cells_in(space, Path(part))
         else:
             cells.append(_cell(space, part))
-    for index, cell in enumerate(cells):
-        if cell in cells[:index]:
+    for cell, times in Counter(cells).items():
+        if times > 1:
             raise UserError(f"{cell} shall be asked for first twice; name it once.")
     return tuple(cells)
 

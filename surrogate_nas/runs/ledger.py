@@ -77,8 +77,8 @@ class Ledger:
         self._archive = (
             _Archive(objective.benchmark.space) if objective.has_history else None
         )
+        # for how many epochs each cell was trained
         self._trained: dict[Cell, int] = {}
-        """For how many epochs each cell was trained."""
 
     def look_up(self, asked: Sequence[Asked]) -> Iterator[Outcome]:
         """Evaluate cells in order; where answers are made when asked for, no sooner than each is

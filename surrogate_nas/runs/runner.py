@@ -112,10 +112,9 @@ class Experiment:
         self.name = name
         self.store = None if folder is None else Store(folder)
         self._runs_of = runs_of or {}
+        # how many versions of every strategy of a user's were run on this problem and seeds, as
+        # far as counted
         self.versions: dict[str, int] = {}
-        """How many versions of every strategy of a user's were run on this problem and seeds, as
-        far as counted.
-        """
         check_whole("The number of runs", runs, 1, MOST_RUNS)
         if not self.entries:
             raise UserError("A comparison needs at least one strategy.")

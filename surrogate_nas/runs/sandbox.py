@@ -226,22 +226,21 @@ class Sandboxed:
 
     def ask(self, n: int) -> list[Cell | Request]:
         """Ask for 1 to `n` of the space's own cells, or requests where it chooses epochs."""
-
-        def ask() -> list[Cell | Request]:
-            asked = self._strategy.ask(n)
-            return own_cells(
-                asked, n, self._space, self._epochs, may_end=self.flags.from_outside
-            )
-
-        return self._call(ask, "was asked")  # type: ignore[no-any-return]
+        return self._call(  # type: ignore[no-any-return]
+            lambda: own_cells(
+                self._strategy.ask(n),
+                n,
+                self._space,
+                self._epochs,
+                may_end=self.flags.from_outside,
+            ),
+            "was asked",
+        )
 
     def tell(self, trials: Sequence[Trial]) -> None:
         """Tell it trials; a user's strategy is told copies, which it may spoil."""
-
-        def tell() -> None:
-            self._strategy.tell(trials if self._is_ours else list(map(_copied, trials)))
-
-        self._call(tell, "was told")
+        told = trials if self._is_ours else list(map(_copied, trials))
+        self._call(lambda: self._strategy.tell(told), "was told")
 
     def work(self) -> float | None:
         """Let it do a slice of work of its own, which only strategies of ours have; the seconds

@@ -52,7 +52,6 @@ from surrogate_nas.runs.workers import (
     Unstored,
     Workers,
 )
-from surrogate_nas.runtime.engines import Jobs
 from surrogate_nas.runtime.user_code import StrategyError, as_strategy_error, lost_in
 from surrogate_nas.runtime.worker import (
     PRELOADED,
@@ -172,7 +171,7 @@ class _Search:
     sources: Sources | None = None
     beginning: Beginning = NOTHING
     note: Note | None = None
-    slots: Jobs | None = None
+    slots: Any = None
     kept: Callable[[Sequence[Trial]], object] | None = None
     # the trials of a run that was made elsewhere until its process ended
     lost: tuple[Sequence[Trial], StrategyError] | None = None
@@ -309,7 +308,6 @@ class _Search:
                     self.ledger, self.limit, options.simulated_workers
                 )
             return InTurn(self.ledger, self.limit, self.strategy.flags.batch_size)
-        assert self.slots is not None
         trainings = Trainings(
             self.objective, self.ledger.draw, options, self.slots, self.note
         )
@@ -383,7 +381,6 @@ class _Search:
         is_asked = self.objective.trained_seeds and run.answers and not run.failure
         if not is_asked or not run.lowest.feasible:
             return run
-        assert self.slots is not None
         judgement = judged(
             self.objective, self.ledger.draw, run.lowest, self.options, self.slots
         )
@@ -411,6 +408,7 @@ class _Above:
         self._is_over = False
         self._numbers = itertools.count()
         self._futures: dict[int, Future[Any]] = {}
+        self._sent: set[str] = set()
         threading.Thread(target=self._hear, daemon=True).start()
 
     def _hear(self) -> None:
@@ -450,11 +448,13 @@ class _Above:
         future.set_running_or_notify_cancel()
         number = next(self._numbers)
         self._futures[number] = future
-        say(("train", number, task, job, alone))
+        new = None if task.key in self._sent else task
+        say(("train", number, task.key, new, job, alone))
+        self._sent.add(task.key)
         return future
 
     def drop(self, task: Task) -> None:
-        say(("drop", task))
+        say(("drop", task.key))
 
 
 def _made(make: Make, is_watched: bool, entry: Any) -> Run | None:
@@ -480,14 +480,16 @@ class Follower:
 
     def __init__(
         self,
-        slots: Jobs | None = None,
-        note: Note | None = None,
+        slots: Any = None,
+        note: Any = None,
     ) -> None:
         """Follow nothing yet; trainings are made in `slots`."""
         self.trials: list[Trial] = []
         self._slots = slots
         self._note = note
         self._trainings: set[Future[Any]] = set()
+        # of its trainings, by their keys: each is sent once
+        self._tasks: dict[str, Task] = {}
         self._error: BaseException | None = None
 
     def made(self, make: Make, entry: StrategyEntry, limit: float, file: str) -> Run:
@@ -499,9 +501,8 @@ class Follower:
             KeyboardInterrupt: Ctrl-C was pressed; what trained then has ended.
         """
         packed = sent(entry)
-        self._worker = Worker(Task.of(partial(_made, make, self._note is not None)))
-        with ExitStack() as stack:
-            stack.callback(self._worker.end)
+        task = Task.of(partial(_made, make, self._note is not None))
+        with closing(Worker(task)) as self._worker, ExitStack() as stack:
             if self._slots is not None:
                 stack.enter_context(first_noted(partial(self._worker.send, INTERRUPT)))
             reply = self._worker.do(cloudpickle.dumps(packed), self._heard)
@@ -526,16 +527,15 @@ class Follower:
                 if self._note is not None:
                     self._worker.send(self._note(trials=trials))
             case ("note", what):
-                assert self._note is not None
                 self._note(**what)
-            case ("train", number, task, job, alone):
-                assert self._slots is not None
+            case ("train", number, key, new, job, alone):
+                task = self._tasks.setdefault(key, new)
                 future = self._slots.submit(task, job, alone=alone)
                 self._trainings.add(future)
                 future.add_done_callback(partial(self._trained, number))
-            case ("drop", task):
-                assert self._slots is not None
-                self._slots.drop(task)
+            case ("drop", key):
+                if key in self._tasks:
+                    self._slots.drop(self._tasks.pop(key))
             case _:
                 for future in [*self._trainings]:
                     future.cancel()

@@ -481,7 +481,7 @@ class TrainingWorkers(Workers):
         """
         super().__init__(ledger, limit, count)
         self._trainings = trainings
-        self._log = log
+        self._log: Any = log
         self._by_clock = by_clock
         self._stops = stops
         self._predicted = 0.0
@@ -544,7 +544,7 @@ class TrainingWorkers(Workers):
         index = self._ledger.evaluations
         if self._log is None or index >= len(self._log.known):
             return None
-        entry = self._log.known[index]
+        entry: Mapping[str, Any] = self._log.known[index]
         if "start" in entry:
             raise UserError(
                 f"{self._log.path} cannot be resumed: trial {index} started from the weights of"
@@ -576,21 +576,19 @@ class TrainingWorkers(Workers):
                     together.append(heapq.heappop(self._running))
             return together
         entry = self._entry()
-        if entry is not None:
-            fitting = [
-                training for training in self._running if self._is_of(training, entry)
-            ]
-        else:
+        if entry is None:
             left = self._limit - self._now() if self._stops else math.inf
             number = self._trainings.first(left)
             if number is None:
                 self.stop()
                 return []
-            fitting = [
-                training for training in self._running if training.number == number
-            ]
+        fitting = [
+            training
+            for training in self._running
+            if (self._is_of(training, entry) if entry else training.number == number)
+        ]
         if not fitting:
-            raise self._other_history()
+            raise self._log.other_history()
         ending = min(fitting, key=lambda training: training.number)
         self._running.remove(ending)  # no heap, of which this order has no need
         return [ending]
@@ -601,7 +599,7 @@ class TrainingWorkers(Workers):
         entry = self._entry()
         if entry is not None:
             if not self._is_of(training, entry):
-                raise self._other_history()
+                raise self._log.other_history()
             self._waiting.remove(training)
             started, finished = entry["started"], entry["finished"]
             outcome = ledger.recorded(training.asked, entry)
@@ -633,13 +631,9 @@ class TrainingWorkers(Workers):
         return outcome._replace(cost=outcome.cost + charged)
 
     def _is_of(self, training: _Begun, entry: Mapping[str, Any]) -> bool:
-        cell = cell_of(training.asked).text
-        epochs = self._ledger.epochs_of(training.asked)
-        return (cell, epochs) == (entry["cell"], entry["epochs"])
-
-    def _other_history(self) -> UserError:
-        assert self._log is not None
-        return self._log.other_history()
+        asked = training.asked
+        own = cell_of(asked).text, self._ledger.epochs_of(asked)
+        return own == (entry["cell"], entry["epochs"])
 
     def _now(self) -> float:
         # a stored run is replayed in no time

@@ -6,7 +6,7 @@ import re
 import sys
 import traceback
 from collections.abc import Callable
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack, closing, suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Any, TypeVar
@@ -135,8 +135,7 @@ def pack(*objects: object) -> bytes:
 
 def unpack(packed: bytes) -> tuple[Any, ...]:
     """Take out what `pack` packed; in the process that was started for it."""
-    objects: tuple[Any, ...] = pickle.loads(packed)
-    return objects
+    return pickle.loads(packed)  # type: ignore[no-any-return]
 
 
 def _can_be_imported(module: str) -> bool:
@@ -151,11 +150,8 @@ def call_aside(function: Callable[[J], R], argument: J, limit: float) -> R:
         StrategyError: It took too long, or ended its process.
         Exception: What it raised.
     """
-    worker = Worker(Task.of(function, seconds=limit))
-    try:
+    with closing(Worker(Task.of(function, seconds=limit))) as worker:
         reply = worker.do(cloudpickle.dumps(argument))
-    finally:
-        worker.end()
     if isinstance(reply, Lost):
         raise lost_in(reply)
     return answer(reply)  # type: ignore[no-any-return]

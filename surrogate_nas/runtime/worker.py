@@ -182,7 +182,7 @@ class Worker:
     Attributes:
         key: Of its task.
         device: The GPUs that it sees, as ``CUDA_VISIBLE_DEVICES`` names them; empty for all.
-        owner: Who ends it (`end`).
+        owner: Whose end ends it (`end`).
         is_idle: Whether it waits for a job.
     """
 
@@ -258,7 +258,7 @@ class Worker:
         cause = "broken" if _BROKEN.search(words) else cause
         # a job may have written there what is no text
         dump = os.pread(self._log.fileno(), _LONGEST_DUMP, 0).decode(errors="replace")
-        self.end()
+        self.close()
         return Lost(words, cause, seconds, dump)
 
     def _message(self, patience: float) -> Any:
@@ -283,13 +283,16 @@ class Worker:
     def _over(self, begun: float, last: float) -> str:
         task = self._task
         now = time.monotonic()
-        if now - begun >= task.seconds:
-            return f"it took over {task.seconds:g} s"
-        if now - last >= task.silence:
-            return f"it gave no sign of life for {task.silence:g} s"
-        if task.memory and takes_over(self._family, task.memory):
-            return f"it took over {task.memory / 1e9:g} GB of memory"
-        return ""
+        most = task.memory or math.inf
+        over = {
+            f"it took over {task.seconds:g} s": now - begun >= task.seconds,
+            f"it gave no sign of life for {task.silence:g} s": now - last
+            >= task.silence,
+            f"it took over {most / 1e9:g} GB of memory": (
+                most < math.inf and takes_over(self._family, most)
+            ),
+        }
+        return next((words for words, is_over in over.items() if is_over), "")
 
     def send(self, content: object) -> None:
         """Say something to its job, which has it from `hear`."""
@@ -300,7 +303,7 @@ class Worker:
         """Kill it and all that it has started; any thread may do so."""
         kill(self._family)
 
-    def end(self) -> None:
+    def close(self) -> None:
         """Kill it and forget it; only the thread that lets it do jobs calls it."""
         with _guard:
             _workers.discard(self)
@@ -366,36 +369,30 @@ def share(function: str, argument: str) -> None:
         _shared_file().write(os.fsencode(f"{function} {argument}\n"))
 
 
-def takes_over(process: psutil.Process, most: int) -> bool:
+def takes_over(process: psutil.Process, most: float) -> bool:
     """Whether a process and its descendants have more than so many bytes in memory.
 
     What several of them share, as forked ones do, counts once where the system tells.
     """
-    with suppress(psutil.Error):
-        family = family_of(process)
-        resident = _sum(lambda member: member.memory_info().rss, family)
-        return (
-            resident > most
-            and _sum(
-                lambda member: getattr(member.memory_full_info(), "pss", math.inf),
-                family,
-            )
-            > most
-        )
-    return False
+    family = family_of(process)
+    sizes: tuple[Callable[[psutil.Process], float], ...] = (
+        lambda member: member.memory_info().rss,
+        lambda member: getattr(member.memory_full_info(), "pss", math.inf),
+    )
+    return all(_sum(size, family) > most for size in sizes)
 
 
 def family_of(process: psutil.Process) -> list[psutil.Process]:
-    """A process and its descendants; on Linux the other processes cost no time."""
-    if not _LISTS_CHILDREN:
-        return [process, *process.children(recursive=True)]
+    """A process and its descendants, empty if it has ended; on Linux no time goes to others."""
     family = [process] if process.is_running() else []
-    for member in family:  # which grows
+    for member in family if _LISTS_CHILDREN else ():  # which grows
         for path in glob(f"/proc/{member.pid}/task/*/children"):
-            with suppress(OSError, psutil.Error), open(path) as file:
-                family += [
-                    psutil.Process(int(number)) for number in file.read().split()
-                ]
+            with suppress(OSError), open(path) as file:
+                for number in file.read().split():
+                    with suppress(psutil.Error):
+                        family.append(psutil.Process(int(number)))
+    with suppress(psutil.Error):
+        family += () if _LISTS_CHILDREN else process.children(recursive=True)
     return family
 
 
@@ -462,12 +459,12 @@ def _idle(task: Task, device: str) -> Worker | None:
     """A worker that waits for a job of a task, and does so no more; others there are ended."""
     identity = getattr(_thread, "owner", task.key), device
     with _guard:
-        for worker in [candidate for candidate in _workers if candidate.is_idle]:
-            if (worker.owner, worker.device) == identity:
-                if worker.key == task.key and worker._process.is_alive():
-                    worker.is_idle = False
-                    return worker
-                worker.end()
+        idle = [candidate for candidate in _workers if candidate.is_idle]
+        for worker in [w for w in idle if (w.owner, w.device) == identity]:
+            if worker.key == task.key and worker._process.is_alive():
+                worker.is_idle = False
+                return worker
+            worker.close()
     return None
 
 
@@ -479,10 +476,9 @@ def owned(owner: str, call: Callable[..., R], *arguments: Any) -> R:
 
 def kill(process: psutil.Process) -> None:
     """Kill a process and all that it has started; any thread may do so."""
-    with suppress(psutil.Error):
-        for member in family_of(process)[::-1]:
-            with suppress(psutil.Error):
-                member.kill()
+    for member in family_of(process)[::-1]:
+        with suppress(psutil.Error):
+            member.kill()
     with suppress(OSError):
         os.killpg(process.pid, signal.SIGKILL)
 
@@ -493,16 +489,15 @@ def end(owner: str) -> None:
         for worker in [
             member for member in _workers if owner in (member.owner, member.key)
         ]:
-            (worker.end if worker.is_idle else worker.kill)()
+            (worker.close if worker.is_idle else worker.kill)()
 
 
 def tell(owner: str, content: object) -> None:
     """Say something to the jobs of all workers of an owner."""
     with _guard:
-        for worker in _workers:
+        for worker in [member for member in _workers if member.owner == owner]:
             with suppress(OSError):
-                if worker.owner == owner:
-                    worker.send(content)
+                worker.send(content)
 
 
 # in a worker its link to the process that started it, and where it dumps

@@ -7,9 +7,8 @@ go thousands of times a second; fresh pages would cost time.
 import ctypes
 import hashlib
 import platform
-import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -99,8 +98,8 @@ _EXPONENTIALS = "6b93613d"
 # glibc's numbers for two parameters of mallopt(3).
 _MMAP_THRESHOLD = -3
 _TRIM_THRESHOLD = -1
-# The cores that blocks of `cores` ask for, the innermost last.
-_ASKED: list[int] = []
+# The cores that blocks of `cores` ask for, with what they undo at their end, the innermost last.
+_ASKED: list[tuple[int, ExitStack]] = []
 
 
 def device_named(name: str) -> str:
@@ -188,15 +187,10 @@ def cores(number: int) -> Iterator[None]:
     PyTorch is not imported; what needs it later imports it by `loaded`, which minds the number.
     """
     keep_memory()
-    came_late = "torch" not in sys.modules
-    _ASKED.append(number)
-    try:
-        with threads(number):
-            yield
-    finally:
-        _ASKED.pop()
-        if came_late and "torch" in sys.modules:
-            sys.modules["torch"].set_num_threads(_threads_at_first())
+    with threads(number), ExitStack() as stack:
+        _ASKED.append((number, stack))
+        stack.callback(_ASKED.pop)
+        yield
 
 
 def loaded() -> Any:
@@ -205,18 +199,11 @@ def loaded() -> Any:
     """
     import torch
 
-    _threads_at_first()
-    if _ASKED and torch.get_num_threads() != _ASKED[-1]:
-        torch.set_num_threads(_ASKED[-1])
+    for number, stack in _ASKED[-1:]:
+        if torch.get_num_threads() != number:
+            stack.callback(torch.set_num_threads, torch.get_num_threads())
+            torch.set_num_threads(number)
     return torch
-
-
-@lru_cache(maxsize=1)
-def _threads_at_first() -> int:
-    """The cores that PyTorch uses by default, as of the first call."""
-    import torch
-
-    return torch.get_num_threads()
 
 
 @lru_cache(maxsize=1)

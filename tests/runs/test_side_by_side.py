@@ -14,8 +14,9 @@ import pytest
 
 import surrogate_nas as sn
 from surrogate_nas.core.errors import UserError
+from surrogate_nas.runs.search import Follower
 from surrogate_nas.runs.store import Store
-from surrogate_nas.runtime.worker import Worker
+from surrogate_nas.runtime.worker import Task, Worker
 from tests.runs.delayed import Delayed
 
 TABLE = "fashion"
@@ -71,6 +72,23 @@ def test_one_seed_and_number_in_flight_give_one_run_on_any_slots(strategy):
         history(search(bench, strategy, parallel=n, **given).trials) for n in (1, 4)
     ]
     assert runs[0] == runs[1]
+
+
+def test_a_run_made_apart_sends_its_task_once(monkeypatch):
+    heard = []
+
+    def hear(follower, content):
+        heard.append(content)
+        usual(follower, content)
+
+    usual = Follower._heard
+    monkeypatch.setattr(Follower, "_heard", hear)
+    compare(
+        Delayed(TABLE), ["random", "evolution"], budget=9, parallel=2, workers=2, runs=1
+    )
+    trainings = [content for content in heard if content[0] == "train"]
+    tasks = [content for content in trainings if isinstance(content[3], Task)]
+    assert (len(trainings), len(tasks)) == (18, 2)
 
 
 class Stopped(Exception):
