@@ -320,7 +320,7 @@ def expected(objective: Objective, budget: Budget, start: float) -> Values:
     best = reported[order[0]]
     if not len(steps):
         return np.where(drawn > 0, best, start)
-    reach = _HALF_A_DIGIT + np.log(np.abs(steps).sum() / np.abs(steps[0]))
+    reach = _HALF_A_DIGIT + np.log(np.abs(steps).sum()) - np.log(np.abs(steps[0]))
     ends = np.searchsorted(-missed, reach / np.maximum(drawn, 1.0) - missed[0])
     return np.array(
         [

@@ -3,6 +3,8 @@ work.
 """
 
 import errno
+import json
+import math
 import os
 import signal
 import subprocess
@@ -52,6 +54,26 @@ def test_a_torn_last_line_is_dropped(path, torn):
     with Journal(path, SETTINGS) as journal:
         assert len(journal.entries) == 2
         assert path.read_bytes() == whole
+
+
+def test_only_a_line_with_nan_or_half_a_letter_takes_the_slower_parser(
+    tmp_path, monkeypatch
+):
+    lines = [{"loss": 0.1, "text": "é\ud800"}, {"loss": float("nan")}, {"n": 2**70}]
+    content = module.sealed(
+        b"".join(json.dumps(line).encode() + b"\n" for line in lines), "root"
+    )
+    slow = []
+    parse = json.loads
+
+    def counted(body):
+        slow.append(body)
+        return parse(body)
+
+    monkeypatch.setattr(json, "loads", counted)
+    read = module.read_chain(content, "root")
+    assert read[0] == lines[0] and math.isnan(read[1]["loss"]) and read[2] == lines[2]
+    assert slow == [b'{"loss": 0.1, "text": "\\u00e9\\ud800"}', b'{"loss": NaN}']
 
 
 def test_a_torn_first_line_begins_anew(tmp_path):

@@ -134,6 +134,21 @@ def test_curves_are_right_continuous():
     assert curve.at_cells(curve.score, np.array([1, 2, 3, 9])).tolist() == [5, 3, 3, 3]
 
 
+def test_the_resamples_of_several_hundred_rows_are_drawn_once(monkeypatch):
+    drawn = []
+    generator = np.random.default_rng
+
+    def counted(*seed):
+        drawn.append(seed)
+        return generator(*seed)
+
+    samples = generator(0).normal(size=(600, 2))
+    monkeypatch.setattr(np.random, "default_rng", counted)
+    first, second = interval(samples, seed=31), interval(samples[::-1], seed=31)
+    assert drawn == [(31,)]
+    assert np.concatenate(first) == pytest.approx(np.concatenate(second), abs=0.02)
+
+
 def test_an_interval_of_many_rows_is_the_normal_one_of_each_column():
     samples = np.random.default_rng(0).normal(size=(1000, 2)) * [1.0, 5.0]
     low, high = interval(samples)
