@@ -5,7 +5,7 @@ import pytest
 
 import surrogate_nas as sn
 from surrogate_nas.core.errors import UserError
-from surrogate_nas.space import nb201
+from surrogate_nas.space import nb201, space_named
 from surrogate_nas.tables.sources import spreadsheet
 
 SPACE = nb201()
@@ -374,6 +374,16 @@ def test_more_rows_than_a_table_can_have_are_refused(tmp_path, snas, monkeypatch
     three = written(tmp_path, text.rpartition('"bits')[0], "three.csv")
     assert imported(snas, three, "--space", space).code == 0
     assert len(sn.load("three").space) == 3
+
+
+@pytest.mark.parametrize("name", ["nb101", "macro", "nats-size"])
+def test_a_repeated_cell_is_named_in_every_space(name, tmp_path):
+    space = space_named(name)
+    rows = [f'"{space[place]}",3\n' for place in (2, 1, 2)]
+    path = written(tmp_path, "cell,valid_error\n" + "".join(rows))
+    with pytest.raises(UserError, match="row 3: the cell of row 1 again") as caught:
+        read(path, "mine", space)
+    assert str(space[2]) in str(caught.value)
 
 
 def test_no_cell_is_made_for_a_row_that_is_right(tmp_path):

@@ -151,8 +151,8 @@ def read(
         columns = _columns([header[index] for index in indices], path, space, declared)
     except UserError as error:  # what is wrong with the cells comes first
         refusal = error
-    metrics = [metric for metric, *_ in columns]
-    n, found, numbers, wrong = _rows(parts, shown, header, space, naming, metrics)
+    measured = [(i, metric) for i, (metric, *_) in zip(indices, columns, strict=False)]
+    n, found, numbers, wrong = _rows(parts, shown, header, space, naming, measured)
     named = np.flatnonzero(found[:, 0] >= 0)
     advice = advice if len(named) < n else ""
     held, again = _distinct(found[named], named, space)
@@ -220,18 +220,17 @@ def _rows(
     header: list[str],
     space: Any,
     naming: list[int],
-    metrics: list[Metric],
+    measured: list[tuple[int, Metric]],
 ) -> tuple[int, NDArray[Any], list[Values], _Wrong]:
     """Read the number of rows, their cells (see `_cells`), their numbers, and what is wrong."""
     is_text = header[naming[0]] == _CELL
     is_sampled = isinstance(space, ChoiceSpace) and not space.is_listed
     most = MOST_CELLS if is_sampled else len(listed(space))
     forms = _forms(space, is_text=is_text)
-    indices = [index for index in range(len(header)) if index not in naming]
     wrong: _Wrong = []
     n = 0
     found = [_cells([()] * len(naming), 0, space, forms, wrong, is_text=is_text)]
-    numbers: list[list[Values]] = [[np.empty(0)] for _ in metrics]
+    numbers: list[list[Values]] = [[np.empty(0)] for _ in measured]
     for part in parts:
         for number, row in enumerate(part, n + 1):
             if len(row) != len(header):
@@ -242,7 +241,7 @@ def _rows(
         columns = list(zip(*part[: most + 1 - n], strict=True))
         named = [columns[index] for index in naming]
         found.append(_cells(named, n, space, forms, wrong, is_text=is_text))
-        for own, index, metric in zip(numbers, indices, metrics, strict=False):
+        for own, (index, metric) in zip(numbers, measured, strict=True):
             own.append(_numbers(columns[index], n, metric, wrong))
         n += len(named[0])
         if n > most:  # a listed space has no more cells, so that one is there twice
@@ -335,12 +334,16 @@ def _distinct(
     """Return the different cells of rows, and the rows that repeat one."""
     keys = keys_of(cells.view(np.int8))
     _, first, group = np.unique(keys, return_index=True, return_inverse=True)
+    earlier = first[group]
     again: _Wrong = []
-    for place in np.flatnonzero(first[group] != np.arange(len(cells))).tolist():
-        own = cells[place].tolist()
-        text = space.write(own) if isinstance(space, ChoiceSpace) else space[own[0]]
-        earlier = rows[first[group[place]]] + 1
-        why = f"the cell of row {earlier} again, {printable(str(text)):.120}"
+    for place in np.flatnonzero(earlier != np.arange(len(cells))).tolist():
+        own = tuple(cells[place].tolist())
+        text = (
+            space.write(own) if isinstance(space, ChoiceSpace) else str(space[own[0]])
+        )
+        why = (
+            f"the cell of row {rows[earlier[place]] + 1} again, {printable(text):.120}"
+        )
         again.append((int(rows[place]), why))
     return cells[np.sort(first)], again
 
@@ -432,12 +435,13 @@ def _numbers(
     entries: Sequence[str], start: int, metric: Metric, wrong: _Wrong
 ) -> Values:
     """Read the numbers of some rows, NaN where there is none, and note wrong entries."""
+    text = "".join(entries)
     with suppress(ValueError):
         numbers = np.fromiter(map(float, entries), np.float64, len(entries))
-        text = "".join(entries)
-        is_plain = text.isascii() and "_" not in text and np.isfinite(numbers).all()
-        if is_plain and not any(map(metric.outside, (numbers.min(), numbers.max()))):
-            return numbers
+        ends = numbers.min(), numbers.max()
+        if text.isascii() and "_" not in text and np.isfinite(ends).all():
+            if not any(map(metric.outside, ends)):
+                return numbers
     numbers = np.full(len(entries), np.nan)
     for row, entry in enumerate(map(str.strip, entries)):
         if _NUMBER.fullmatch(entry):
