@@ -139,8 +139,12 @@ class ProblemResult:
         if problem.seed_policy is None:
             problem = replace(problem, seed_policy=objective.seed_policy)
         cost_unit = objective.benchmark.cost_unit
-        scores = [trace.score for trace in traces]
-        reference = reference_of(objective, problem.run_budget, scores, description)
+        reference = reference_of(
+            objective,
+            problem.run_budget,
+            [trace.score for trace in traces],
+            description,
+        )
         noise = noise_of(objective)
         penalty = objective.diversity_weight + sum(
             term.weight for term in objective.terms if not term.is_loss

@@ -555,8 +555,12 @@ class Run(Fronted):
         best = np.maximum.accumulate(np.where(improved, np.arange(len(seen)), 0))
         changes = np.flatnonzero(improved).tolist()
         if frame is None:
-            shown = [(own[i], self.reported[i]) for i in changes]
-            found = [t.score if done and t.feasible else np.inf for done, t in shown]
+            found = [
+                self.reported[i].score
+                if own[i] and self.reported[i].feasible
+                else np.inf
+                for i in changes
+            ]
         else:
             rated = [trial for trial in self.answers if trial.feasible]
             places = np.array([trial.index for trial in rated], np.int64)
@@ -564,9 +568,12 @@ class Run(Fronted):
             joins = undominated(np.column_stack([vectors_of(rated), places]))
             changes = sorted({0, *places[joins].tolist()})
             found = [frame.missed(vectors_of(self.contenders(i + 1))) for i in changes]
-        ends = np.array([trial.finished for trial in self.trials])
         since = np.searchsorted(changes, np.arange(len(own)), side="right") - 1
-        return Anytime(ends, best, np.array(found)[since])
+        return Anytime(
+            np.array([trial.finished for trial in self.trials]),
+            best,
+            np.array(found)[since],
+        )
 
     def curves(self) -> pandas.DataFrame:
         """What it had achieved after each of its trials, a row a trial.
@@ -879,8 +886,7 @@ def _parted(
 
 def _trial(number: int, entry: dict[str, Any], cell: Callable[[str], Cell]) -> Trial:
     is_known = entry.keys() <= _READ_FIELDS
-    if "cost_seconds" in entry:
-        entry["cost"] = entry.pop("cost_seconds")
+    entry["cost"] = entry.pop("cost_seconds", None)
     trial = checked_as(Trial, entry, lambda _, text: cell(str(text)))
     if trial.cell.text != entry["cell"] or trial.index != number or not is_known:
         raise DamagedError(f"trial {number} is not where or what it should be")

@@ -238,10 +238,11 @@ def reference_of(
     computed again.
     """
     if description.get("budget") == structs.asdict(budget):
-        content = {**(description.get("reference") or {}), "exact": True}
         with suppress(ValueError):  # nothing is recorded, or the frame of a front
             return checked_as(
-                Reference, content, lambda _, curve: np.array(curve, float)
+                Reference,
+                {**(description.get("reference") or {}), "exact": True},
+                lambda _, curve: np.array(curve, float),
             )
     scores = objective.over_space() if objective.n_objectives == 1 else None
     if scores is None or not scores.feasible.any():
@@ -296,35 +297,30 @@ def expected(objective: Objective, budget: Budget, start: float) -> Values:
     if budget.cells is None:
         drawn = np.floor(drawn / cost.mean())
     reported = np.where(scores.feasible, scores.score, start)
-    seen = scores.score
-    feasible = scores.feasible
-    weight = np.ones(len(values))
+    seen, held, weight = scores, np.ones(len(values), np.bool_), np.ones(len(values))
     seeds = objective.single_seeds() if objective.draws else None
     if seeds is not None:
         rows = seeds.rows(np.arange(len(values)), values)
-        by_seed = objective.combine(rows.reshape(-1, rows.shape[2]))
-        mask = seeds.held.ravel()
-        weight = np.repeat(1 / np.maximum(seeds.held.sum(axis=1), 1), rows.shape[1])[
-            mask
-        ]
-        seen = by_seed.score[mask]
-        feasible = by_seed.feasible[mask]
-        reported = np.repeat(reported, rows.shape[1])[mask]
-    reported = np.where(feasible, reported, start)
-    order = np.argsort(seen, kind="stable")
-    steps = np.diff(reported[order])
-    share = np.minimum(np.cumsum(weight[order])[:-1] / weight.sum(), 1.0)
+        seen, held = (
+            objective.combine(rows.reshape(-1, rows.shape[2])),
+            seeds.held.ravel(),
+        )
+        weight = np.repeat(1 / np.maximum(seeds.held.sum(axis=1), 1), rows.shape[1])
+        reported = np.repeat(reported, rows.shape[1])
+    order = np.flatnonzero(held)[np.argsort(seen.score[held], kind="stable")]
+    reported = np.where(seen.feasible, reported, start)[order]
+    steps = np.diff(reported)
+    share = np.minimum(np.cumsum(weight[order])[:-1] / weight[held].sum(), 1.0)
     # ln(1 − W), falling: the chance of not drawing any of the best so far
     missed = np.log1p(-share[steps != 0])
     steps = steps[steps != 0]
-    best = reported[order[0]]
     if not len(steps):
-        return np.where(drawn > 0, best, start)
+        return np.where(drawn > 0, reported[0], start)
     reach = _HALF_A_DIGIT + np.log(np.abs(steps).sum()) - np.log(np.abs(steps[0]))
     ends = np.searchsorted(-missed, reach / np.maximum(drawn, 1.0) - missed[0])
     return np.array(
         [
-            best + (np.exp(n * missed[:end]) * steps[:end]).sum() if n else start
+            reported[0] + (np.exp(n * missed[:end]) * steps[:end]).sum() if n else start
             for n, end in zip(drawn, ends, strict=True)
         ]
     )

@@ -81,10 +81,11 @@ def interval(samples: Values, *, seed: int = 0) -> tuple[Values, Values]:
 def _counts(n: int, seed: int) -> list[NDArray[np.uint16]]:
     """How often every resample has each row, in blocks; kept for the next sample of as many."""
     rng = np.random.default_rng(seed)
-    share = np.full(n, 1 / n)
-    size = max(min(_BLOCK // n, _RESAMPLES), 1)
+    size = min(_BLOCK // n, _RESAMPLES)
     sizes = [min(size, _RESAMPLES - start) for start in range(0, _RESAMPLES, size)]
-    return [rng.multinomial(n, share, size=m).astype(np.uint16) for m in sizes]
+    return [
+        rng.multinomial(n, np.full(n, 1 / n), size=m).astype(np.uint16) for m in sizes
+    ]
 
 
 def ends(values: Values) -> tuple[Values, Values]:
