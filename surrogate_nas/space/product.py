@@ -751,17 +751,18 @@ class Sampled(ChoiceSpace):
         chosen = [(self._choices[:, [p]], np.arange(m)) for p, m in enumerate(counts)]
         equal = stacked(*(values == numbers for values, numbers in chosen))
         steps = stacked(*(values >= numbers[1:] for values, numbers in chosen))
-        apart, total = self.base.apart, sum(counts)
-        seen = self.base.encodings[apart](self._choices) if apart else equal
+        seen, total = self._seen, sum(counts)
         sums, ones = steps.sum(axis=1), np.ones(n)
-        left = stacked(-2 * steps, sums, ones, *([] if apart else [-total * equal]))
-        right = stacked(steps, ones, sums, *([] if apart else [equal]))
+        left = stacked(
+            -2 * steps, sums, ones, *([-total * equal] if seen is None else [])
+        )
+        right = stacked(steps, ones, sums, *([equal] if seen is None else []))
         near = []
         for start in range(0, n, _BLOCK):
             block = slice(start, start + _BLOCK)
             # but for a constant; `total` is more than the steps that two cells can be apart
             distances = left[block] @ right.T
-            if apart:
+            if seen is not None:
                 far = np.stack([np.abs(seen - row).sum(axis=1) for row in seen[block]])
                 distances += total * far
             near.append(_nearest(distances, start, k))
@@ -772,22 +773,23 @@ class Sampled(ChoiceSpace):
         return np.searchsorted(pairs, np.arange(n + 1) * n), pairs % n
 
     @cached_property
-    def _by_column(self) -> tuple[Choices, Matrix | None]:
-        """The choices position by position, and the encoding in which cells are far apart."""
+    def _by_column(self) -> Choices:
+        return np.ascontiguousarray(self._choices.T)
+
+    @cached_property
+    def _seen(self) -> Matrix | None:
         apart = self.base.apart
-        seen = self.base.encodings[apart](self._choices) if apart else None
-        return np.ascontiguousarray(self._choices.T), seen
+        return self.base.encodings[apart](self._choices) if apart else None
 
     def _own_nearest(self, index: int) -> NDArray[np.intp]:
         """The nearest cells of one cell, by one pass over the choices of all."""
-        columns, seen = self._by_column
         steps, far = np.zeros((2, len(self)), dtype=np.float32)
-        for column in columns:
+        for column in self._by_column:
             apart = np.abs(column - column[index])
             steps += apart
             far += apart > 0
-        if seen is not None:
-            far = np.abs(seen - seen[index]).sum(axis=1)
+        if self._seen is not None:
+            far = np.abs(self._seen - self._seen[index]).sum(axis=1)
         steps += sum(map(len, self.options)) * far
         nearest: NDArray[np.intp] = _nearest(steps[None], index, NEAREST)[0]
         return nearest

@@ -341,10 +341,10 @@ def _distinct(
         text = (
             space.write(own) if isinstance(space, ChoiceSpace) else str(space[own[0]])
         )
-        why = (
+        told = (
             f"the cell of row {rows[earlier[place]] + 1} again, {printable(text):.120}"
         )
-        again.append((int(rows[place]), why))
+        again.append((int(rows[place]), told))
     return cells[np.sort(first)], again
 
 
