@@ -39,7 +39,7 @@ $(FIRST): pyproject.toml
 	@touch $@
 
 $(SETUP): $(FIRST)
-	@echo 'Setting up .venv with everything: PyTorch, Ray, AutoKeras, MLflow and more,'
+	@echo 'Setting up .venv with everything: PyTorch, Ray, AutoKeras and more,'
 	@echo '2.3 GB on disk, 6.1 where PyTorch comes with CUDA; 100 s of a processor, and as long as fetching takes.'
 	@$(PIP) -e '.[dev]' | $(PIP_LINES)
 	@touch $@

@@ -338,7 +338,7 @@ def training(cells: int = 12, seed: int = 1) -> Figures:
         )
 
 
-ROWS = 100, 1_000, 10_000
+ROWS = 10_000, 100_000, 1_000_000
 """Of a table: a space of so many cells that is listed, or so many of a larger space."""
 CASES: dict[str, tuple[tuple[int, int, int], Callable[[int, Any], None]]] = {}
 """By name three sizes, and what measures at one of them."""

@@ -84,7 +84,6 @@ def export(
     \b
     Examples:
       snas export optuna results/compare   (then optuna-dashboard results/compare/export/optuna.log)
-      snas export mlflow results/compare   (then mlflow ui --backend-store-uri sqlite:///FILE)
       snas export latex results/suite-starter --out paper/tables
     """
     from surrogate_nas.report.reading import results_of

@@ -14,7 +14,6 @@ from surrogate_nas.core.errors import UserError
 IMPORTED_AS = {
     "analog-nasbench": "analognasbench",
     "grpcio": "grpc",
-    "mlflow-skinny": "mlflow",
     "nas-bench-graph": "nas_bench_graph",
     "protobuf": "google",
     "pyspellchecker": "spellchecker",
