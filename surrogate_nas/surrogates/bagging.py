@@ -120,11 +120,11 @@ class Bagging(Model):
         """The parts' mean; where they disagree more, more error is to be expected, and some is
         everywhere.
         """
-        predicted = self._predict_parts(self._learned, self._matrix(cells))
-        spread = predicted.std(axis=0)
-        return Prediction(
-            predicted.mean(axis=0), np.sqrt(spread**2 + (0.5 * self._error) ** 2)
-        )
+        matrix = self._matrix(cells)
+        chunks = np.array_split(matrix, -(-len(matrix) // CHUNK))
+        predicted = (self._predict_parts(self._learned, rows) for rows in chunks)
+        mean, spread = np.hstack([(p.mean(axis=0), p.std(axis=0)) for p in predicted])
+        return Prediction(mean, np.sqrt(spread**2 + (0.5 * self._error) ** 2))
 
     def _held_out(self, cells: Sequence[Cell], target: Floats) -> Prediction:
         if not self._blind_to:

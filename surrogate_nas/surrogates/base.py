@@ -53,6 +53,7 @@ Z90 = 1.6449
 CHUNK = 4096
 """The number of cells that a model predicts at once, where each takes much memory."""
 FEWEST_CELLS = 2
+_MOST_SURVEYED = 100_000  # the cells of a space whose columns stay in memory
 _FOLDS = 5
 # The share of the training cells, the best by held-out prediction, that has a calibration of its
 # own.
@@ -163,10 +164,11 @@ class Scaling(NamedTuple):
         Args:
             block: Shape ``(n, d)``.
         """
-        ranged = (
-            block[:, self.varies].astype(np.float64, copy=False) - self.centre
-        ) / self.span
-        return np.asarray(ranged / np.sqrt(self.distance))
+        points: Floats = block[:, self.varies].astype(np.float64, copy=False)
+        points -= self.centre
+        points /= self.span
+        points /= np.sqrt(self.distance)
+        return points
 
 
 def spread_of(matrix: NDArray[Any], least: float) -> NDArray[Any]:
@@ -186,13 +188,16 @@ def default_encoding(quantity: Quantity) -> str:
 def columns(space: Space, cells: Sequence[Cell], encoding: str) -> Matrix:
     """Encode cells, shape ``(n, d)``."""
     if is_surveyed(space):
-        return surveyed(space, encoding)[[cell.index for cell in cells]]
+        whole = surveyed(space, encoding)
+        is_whole = isinstance(cells, Enumerable)
+        return whole if is_whole else whole[[cell.index for cell in cells]]
     return _encoded(space, cells, encoding)
 
 
 def is_surveyed(space: Space) -> bool:
-    """Whether the survey of a space is all of it, cell by cell in its order."""
-    return isinstance(space, Enumerable) and len(space.reference_sample) == len(space)
+    """Whether the survey of a space is all of it, in its order, and small enough to keep."""
+    is_whole = isinstance(space, Enumerable) and space.reference_sample is space
+    return is_whole and space.size <= _MOST_SURVEYED
 
 
 @lru_cache(maxsize=16)

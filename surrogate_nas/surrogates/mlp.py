@@ -32,6 +32,7 @@ from surrogate_nas.surrogates.base import (
 from surrogate_nas.surrogates.gnn import PARTS, Weights, blind_parts, optimise, squared
 
 _BATCH = 256
+_CHUNK = 16_384  # cells predicted at once
 
 
 class Perceptrons(Model):
@@ -91,8 +92,10 @@ class Perceptrons(Model):
         self._noise = float(np.sqrt((errors**2).mean()))
 
     def _by_member(self, cells: Sequence[Cell]) -> Floats:
+        chunks = torch.split(self._matrix(cells), _CHUNK)
         with torch.no_grad():
-            return _values(self._weights, self._matrix(cells)).double().numpy()
+            values = torch.hstack([_values(self._weights, rows) for rows in chunks])
+        return values.double().numpy()
 
     def _predict(self, cells: Sequence[Cell]) -> Prediction:
         members = self._by_member(cells)

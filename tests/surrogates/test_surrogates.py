@@ -12,10 +12,13 @@ from scipy.stats import spearmanr
 
 from surrogate_nas.core.errors import UserError
 from surrogate_nas.core.metrics import Metric
-from surrogate_nas.space import drawn_cells, nb201
+from surrogate_nas.space import ChoiceSpace, drawn_cells, nb201
+from surrogate_nas.surrogates.bagging import Boosting
 from surrogate_nas.surrogates.base import (
+    CHUNK,
     MODELS,
     check_data,
+    columns,
     fit_target,
     make_model,
     model_class,
@@ -293,3 +296,37 @@ def test_a_stored_ensemble_names_no_code(tmp_path):
         with pytest.raises(UserError, match="Unknown member of an ensemble"):
             model_class("ensemble").from_state({"members": [member]}, {})
     assert not (tmp_path / "ran").exists()
+
+
+def test_a_large_space_is_predicted_chunk_by_chunk(cells, monkeypatch):
+    rows = []
+    predict = Boosting._predict_parts
+
+    def counted(model, parts, matrix):
+        rows.append(len(matrix))
+        return predict(model, parts, matrix)
+
+    model = Boosting(trees=3, parts=2).fit(cells, np.arange(len(cells)) + 1.0)
+    monkeypatch.setattr(Boosting, "_predict_parts", counted)
+    predicted = model.predict(nb201())
+    assert max(rows) <= CHUNK < sum(rows) == len(nb201())
+    few = model.predict(nb201()[-3:])
+    assert (predicted.mean[-3:] == few.mean).all()
+    assert (predicted.std[-3:] == few.std).all()
+
+
+class Counting(ChoiceSpace):
+    """A space that counts the cells that it encodes."""
+
+    rows = 0
+
+    def encode(self, cells, encoding):
+        self.rows += len(cells)
+        return super().encode(cells, encoding)
+
+
+def test_a_cell_of_a_large_space_is_encoded_alone():
+    for n, encoded in ((4, 4**6), (7, 1)):
+        space = Counting("grid", {name: range(n) for name in "abcdef"}, listed=True)
+        assert (columns(space, space[9:10], "one_hot").sum(axis=1) == 6).all()
+        assert space.rows == encoded, n
