@@ -139,12 +139,12 @@ class LiveBenchmark(TrainedBenchmark):
     @property
     def in_server(self) -> tuple[tuple[str, str], ...]:  # type: ignore[override]
         """What all trainings need that runs no code of a user and does not touch a GPU."""
-        if self.device != "cpu" or is_theirs(self._named):
-            return (("importlib:import_module", "torch"),) * (
-                not is_compiled(self.backend)
-            )
-        described = [str(home().absolute()), self._named, self.space.name]
-        return ((f"{__name__}:open_in_server", json.dumps(described)),)
+        if self.device == "cpu" and not is_theirs(self._named):
+            described = str(home().absolute()), self._named, self.space.name
+            return ((f"{__name__}:open_in_server", json.dumps(described)),)
+        return (
+            () if is_compiled(self.backend) else (("importlib:import_module", "torch"),)
+        )
 
     @property
     def identity(self) -> str:

@@ -397,12 +397,16 @@ class Experiment:
         benchmark = self.objective.benchmark
         space = benchmark.space.definition
         if type(benchmark) is TableBenchmark:
-            asked = [
-                str(benchmark.path),
-                self.objective.questions(),
-                self.objective.training_seed,
-            ]
-            share("surrogate_nas.benchmarks.table:open_in_server", json.dumps(asked))
+            share(
+                "surrogate_nas.benchmarks.table:open_in_server",
+                json.dumps(
+                    [
+                        str(benchmark.path),
+                        self.objective.questions(),
+                        self.objective.training_seed,
+                    ]
+                ),
+            )
         if (
             self._flags[entry.label].shares_points
             and not entry.blinded

@@ -196,14 +196,13 @@ class Sandboxed:
         files: Sequence[Opened],
     ) -> None:
         """Make it; a StrategyError if it could not be made."""
-        self.seconds = 0.0
+        self.seconds = self._limit = 0.0
         self.file = ""
         self._epochs: Sequence[int] = ()
         self._space = space
         self._files = files
         self._is_ours = entry.is_trusted
         self._owner = getpid()
-        self._limit = 0.0
         if is_inside() and not self._is_ours:
             self._limit = min(limit, _LONGEST_ALARM)
             dump_when_alarmed()

@@ -403,9 +403,8 @@ class _Above:
     def __init__(self, *, is_watched: bool) -> None:
         self._is_watched = is_watched
         self._interrupted: Callable[[], None] | None = None
-        self._is_interrupted = False
+        self._is_interrupted = self._is_over = False
         self._ends: queue.SimpleQueue[bool] = queue.SimpleQueue()
-        self._is_over = False
         self._numbers = itertools.count()
         self._futures: dict[int, Future[Any]] = {}
         self._sent: set[str] = set()

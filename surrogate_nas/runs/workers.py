@@ -178,14 +178,13 @@ class Trainings:
             note: Called with ``running``, the number of trainings that have a worker, where it has
                 changed, and at once with ``failed``, the reason by cell, or None.
         """
-        self.is_interrupted = False
-        self.lost = 0
+        self.is_interrupted = self._is_told = False
+        self.lost = self._n_observed = 0
         self.lost_seconds = 0.0
         benchmark = objective.benchmark
         self._benchmark = benchmark
         self._n_workers = options.parallel
         self._note = note
-        self._n_observed = 0
         self._slots = slots
         self._task = Task.of(
             partial(answer_to, objective, draw),
@@ -195,7 +194,6 @@ class Trainings:
             silence=benchmark.longest_silence,
             shared=benchmark.in_server,
         )
-        self._is_told = False
         self._hearing = ExitStack()
         self._hearing.enter_context(slots.hearing(self.interrupt))
         self._finished: SimpleQueue[tuple[int, Future[Any]]] = SimpleQueue()
@@ -345,13 +343,12 @@ class Workers(ABC):
     def __init__(self, ledger: Ledger, limit: float, count: int) -> None:
         """Begin with nothing in flight: `count` evaluations at most, until `limit` on the clock."""
         self.most_asked = count
-        self.clock = 0.0
+        self.clock = self._ready = 0.0
         self.is_over = False
         self._ledger = ledger
         self._limit = limit
         self._count = count
         self._begun = 0
-        self._ready = 0.0
         self._running: list[Any] = []
 
     @property

@@ -140,14 +140,14 @@ class Task:
             function: Of one job.
             **limits: Of every job: `seconds`, `silence`, `threads`, `memory` and `shared`.
         """
-        variables = {
-            n: value for n, value in os.environ.items() if n.startswith(_VARIABLES)
-        }
         return cls(
             cloudpickle.dumps(function),
             os.getcwd(),
             tuple(map(os.path.abspath, sys.path)),
-            {**variables, HOME_VARIABLE: os.path.abspath(home())},
+            {
+                **{n: x for n, x in os.environ.items() if n.startswith(_VARIABLES)},
+                HOME_VARIABLE: os.path.abspath(home()),
+            },
             _versions(),
             uuid4().hex,
             **{name: limit for name, limit in limits.items() if limit is not None},
@@ -156,8 +156,7 @@ class Task:
     def check_here(self) -> None:
         """Refuse a machine that lacks something: a `UserError`."""
         host = platform.node()
-        versions = _versions()
-        if versions != self.versions:
+        if (versions := _versions()) != self.versions:
             installed, wanted = map(", ".join, (versions, self.versions))
             raise UserError(
                 f"The workers on {host} have {installed}; here are {wanted}. Install the same"

@@ -153,8 +153,7 @@ class Jobs:
         self._waiting: deque[_Call] = deque()
         # the slot of every job that runs, from 0
         self._running: dict[Future[Any], int] = {}
-        self._is_alone = False
-        self._is_closed = False
+        self._is_alone = self._is_closed = False
         make = (
             ThreadPoolExecutor
             if self._is_here
