@@ -364,7 +364,7 @@ def case(name: str, *sizes: int) -> Callable[[Callable[[int, Any], None]], None]
 
 
 class Meter:
-    """Processor seconds of this process and of those that it started, and how far memory rose."""
+    """Processor seconds of this process and of those that it started, and the peak of memory."""
 
     def __init__(self) -> None:
         self.figures: list[tuple[str, float, str]] = []
@@ -372,22 +372,16 @@ class Meter:
     @contextmanager
     def __call__(self, what: str, parts: int = 1) -> Iterator[None]:
         """Measure what is done inside, in so many equal parts."""
-        Path("/proc/self/clear_refs").write_text("5")
-        memory, before = self.memory("VmRSS"), os.times()
+        Path("/proc/self/clear_refs").write_text("5")  # the peak is from now on
+        before, children = time.process_time(), sum(os.times()[2:4])
         yield
-        after = os.times()
-        spent = sum(after[:4]) - sum(before[:4])
-        rise = self.memory("VmHWM") - memory
-        if after[2:4] != before[2:4]:  # the largest process that was started
-            largest = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024
-            rise = max(rise, largest)
-        self.figures += [(what, spent / parts, "s"), (what, rise, "MB")]
-
-    @staticmethod
-    def memory(kind: str) -> float:
-        """Megabytes of this process by the system's name."""
+        others = sum(os.times()[2:4]) - children
+        spent = time.process_time() - before + others
         status = Path("/proc/self/status").read_text()
-        return int(status.partition(f"{kind}:")[2].split()[0]) / 1024
+        peak = int(status.partition("VmHWM:")[2].split()[0])
+        if others:  # the largest process that was started
+            peak = max(peak, resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)
+        self.figures += [(what, spent / parts, "s"), (what, peak / 1024, "MB")]
 
 
 def imported(kind: str, n: int, meter: Any = nullcontext) -> str:
@@ -595,7 +589,7 @@ def measured(work: Callable[[int, Any], None], n: int) -> list[tuple[str, float,
 
 @measurement
 def scale(only: str = "") -> Figures:
-    """Processor seconds and the rise of memory by size, each size in a process of its own, and the
+    """Processor seconds and peak memory by size, each size in a process of its own, and the
     exponent from the second size to the third.
     """
     with TemporaryDirectory() as home:
