@@ -330,10 +330,6 @@ class Benchmark(ABC):
     def _answers_to(self, question: Question, cells: Sequence[Cell], seed: Seed) -> Any:
         raise NotImplementedError
 
-    def _is_whole(self, cells: object) -> bool:
-        """Return whether cells are the space itself, so that columns answer for them."""
-        return cells is self.space
-
     def _charges(self, cells: Sequence[Cell], questions: Sequence[Question]) -> Values:
         return np.ones(len(cells))
 

@@ -283,8 +283,7 @@ class JoinedBenchmark(Benchmark):
             if columns or is_base:
                 asked = [questions[j] for j in columns]
                 own_seed = training_seed if is_base else owner.default_seed
-                own: Any = owner.space if self._is_whole(cells) else cells
-                values[:, columns], cost = owner.measure(own, asked, own_seed)
+                values[:, columns], cost = owner.measure(cells, asked, own_seed)
         return Measurement(values, cost)
 
     @renamed(seed="training_seed")

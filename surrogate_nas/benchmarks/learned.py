@@ -446,15 +446,13 @@ class LearnedBenchmark(Benchmark):
             )
         return self._models[question].model.predict(listed(self.space)).mean
 
-    def _answers_to(self, question: Question, cells: Sequence[Cell], seed: Seed) -> Any:
+    def _answers_to(self, question: Question, cells: Any, seed: Seed) -> Any:
         self._check_seed(seed)
         if question not in self._models:
             return formula(self.space, question.metric, self.network, cells)
         if self.has_columns:
             column = self._column(question, seed)
-            if self._is_whole(cells):
-                return column
-            return column[[cell.index for cell in cells]]
+            return column if cells is self.space else column[[c.index for c in cells]]
         if new := [
             cell
             for cell in dict.fromkeys(cells)

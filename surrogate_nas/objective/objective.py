@@ -727,11 +727,13 @@ def problem_of(objective: Objective) -> dict[str, Any]:
         }
         for term in objective.terms
     ]
-    limits = []
-    for constraint, *_ in objective.constraints:
-        about = {"relation": constraint.relation, "limit": constraint.limit}
-        unit = benchmark.metric(constraint.metric).unit
-        limits.append({"name": constraint.name, **about, "unit": unit})
+    limits = [
+        {
+            **{key: getattr(limit, key) for key in ("name", "relation", "limit")},
+            "unit": benchmark.metric(limit.metric).unit,
+        }
+        for limit, *_ in objective.constraints
+    ]
     return {
         "expression": str(objective),
         "direction": "minimise",

@@ -43,7 +43,7 @@ class SingleSeeds:
         trained = [
             i for i, question in enumerate(questions) if question.epochs is not None
         ]
-        numbers = _common(benchmark, [questions[index] for index in trained])
+        numbers = _common(benchmark, questions)
         if not numbers:
             return None
         columns = [
@@ -147,13 +147,12 @@ def trained_seeds(
     benchmark: Benchmark, questions: Sequence[Question]
 ) -> tuple[int, ...]:
     """Return the seeds that are trained on demand, rising; none of a table."""
-    trained = [question for question in questions if question.epochs is not None]
-    return () if benchmark.has_columns else tuple(_common(benchmark, trained))
+    return () if benchmark.has_columns else tuple(_common(benchmark, questions))
 
 
 def _common(benchmark: Benchmark, questions: Sequence[Question]) -> list[int]:
-    """Return the seeds of all of some questions, rising; none without questions."""
-    seeds = [{*benchmark.seeds(question)} for question in questions]
+    """Return the seeds that all questions with a training have, rising; none without such."""
+    seeds = [{*benchmark.seeds(q)} for q in questions if q.epochs is not None]
     return sorted(set.intersection(*seeds)) if seeds else []
 
 

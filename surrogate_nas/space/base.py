@@ -314,16 +314,20 @@ def params_of(
     function: Callable[[Choices, Network], Column], description: str = "trainable"
 ) -> Analysed:
     """The metric ``params``."""
-    metric = Metric("params", "parameters", "search", "cost", description=description)
-    return metric, function
+    return (
+        Metric("params", "parameters", "search", "cost", description=description),
+        function,
+    )
 
 
 def macs_of(
     function: Callable[[Choices, Network], Column], description: str, name: str = "macs"
 ) -> Analysed:
     """The metric ``macs``, in millions of what a function counts."""
-    metric = Metric(name, "M", "search", "cost", description=description)
-    return metric, lambda choices, network: function(choices, network) / 1e6
+    return (
+        Metric(name, "M", "search", "cost", description=description),
+        lambda choices, network: function(choices, network) / 1e6,
+    )
 
 
 def sizes_of(
@@ -377,8 +381,10 @@ def structural(
     name: str, description: str, compute: Callable[[Choices], Any]
 ) -> Analysed:
     """A metric of a cell's structure, which follows from its choices alone."""
-    metric = Metric(name, "", "search", "structure", description=description)
-    return metric, lambda choices, _: np.asarray(compute(choices), dtype=np.float64)
+    return (
+        Metric(name, "", "search", "structure", description=description),
+        lambda choices, _: np.asarray(compute(choices), dtype=np.float64),
+    )
 
 
 def by_name(*metrics: Analysed) -> Analytic:

@@ -120,8 +120,7 @@ class Bagging(Model):
         """The parts' mean; where they disagree more, more error is to be expected, and some is
         everywhere.
         """
-        matrix = self._matrix(cells)
-        chunks = np.array_split(matrix, -(-len(matrix) // CHUNK))
+        chunks = np.array_split(self._matrix(cells), -(-len(cells) // CHUNK))
         predicted = (self._predict_parts(self._learned, rows) for rows in chunks)
         mean, spread = np.hstack([(p.mean(axis=0), p.std(axis=0)) for p in predicted])
         return Prediction(mean, np.sqrt(spread**2 + (0.5 * self._error) ** 2))

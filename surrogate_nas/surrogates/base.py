@@ -164,11 +164,10 @@ class Scaling(NamedTuple):
         Args:
             block: Shape ``(n, d)``.
         """
-        points: Floats = block[:, self.varies].astype(np.float64, copy=False)
-        points -= self.centre
-        points /= self.span
-        points /= np.sqrt(self.distance)
-        return points
+        ranged = (
+            block[:, self.varies].astype(np.float64, copy=False) - self.centre
+        ) / self.span
+        return np.asarray(ranged / np.sqrt(self.distance))
 
 
 def spread_of(matrix: NDArray[Any], least: float) -> NDArray[Any]:
@@ -188,16 +187,20 @@ def default_encoding(quantity: Quantity) -> str:
 def columns(space: Space, cells: Sequence[Cell], encoding: str) -> Matrix:
     """Encode cells, shape ``(n, d)``."""
     if is_surveyed(space):
-        whole = surveyed(space, encoding)
-        is_whole = isinstance(cells, Enumerable)
-        return whole if is_whole else whole[[cell.index for cell in cells]]
+        index = (
+            slice(None) if isinstance(cells, Enumerable) else [c.index for c in cells]
+        )
+        return surveyed(space, encoding)[index]
     return _encoded(space, cells, encoding)
 
 
 def is_surveyed(space: Space) -> bool:
     """Whether the survey of a space is all of it, in its order, and small enough to keep."""
-    is_whole = isinstance(space, Enumerable) and space.reference_sample is space
-    return is_whole and space.size <= _MOST_SURVEYED
+    return (
+        isinstance(space, Enumerable)
+        and space.reference_sample is space
+        and len(space) <= _MOST_SURVEYED
+    )
 
 
 @lru_cache(maxsize=16)

@@ -94,8 +94,8 @@ class Perceptrons(Model):
     def _by_member(self, cells: Sequence[Cell]) -> Floats:
         chunks = torch.split(self._matrix(cells), _CHUNK)
         with torch.no_grad():
-            values = torch.hstack([_values(self._weights, rows) for rows in chunks])
-        return values.double().numpy()
+            parts = [_values(self._weights, rows) for rows in chunks]
+        return torch.hstack(parts).double().numpy()
 
     def _predict(self, cells: Sequence[Cell]) -> Prediction:
         members = self._by_member(cells)

@@ -653,7 +653,6 @@ def _drawings(
 MOST_BYTES = 6_000_000
 """The largest size of a page."""
 _SPARE = 150_000  # the part of it for everything but the problems
-_UNCODED = 3 / 4  # bytes for each character of base 64
 # Levels of detail: first more runs, then cells that no run evaluated, then more metrics.
 _DETAILS = (
     *(Detail(0, 3, runs, False) for runs in (1, 2, 5, 10, 20, 50, maxsize)),
@@ -700,7 +699,8 @@ class Page:
         at = self._level
         step = 0
         while 0 <= at < len(_DETAILS):
-            block = base64.b64encode(packed(_DETAILS[at], share * _UNCODED)).decode()
+            # three bytes become four characters
+            block = base64.b64encode(packed(_DETAILS[at], share * 3 / 4)).decode()
             fits = 0 < len(block) <= share
             if fits:
                 largest = block
