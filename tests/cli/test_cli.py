@@ -422,6 +422,7 @@ search fashion --budget-seconds inf: finite number
 search fashion --seed -1: at least 0
 search fashion --budget many: --budget
 query fashion '|none~0|': Malformed cell
+data verify no/where.h5: Unknown source of data 'no/where.h5'. Known
 compare --runs 0: The number of runs must be a whole number from 1
 compare --budget 99999999999999999999: from 1 to 1,000,000,000, not 9
 compare --budget-seconds 1e-300: The budget does not pay for a single evaluation.

@@ -193,7 +193,7 @@ def declaration(source: str) -> Declaration:
     Raises:
         UserError: The file has an unknown key, or a value of another type.
     """
-    path = Path(__file__).with_name(f"{source}.toml")
+    path = Path(__file__).parent / f"{source}.toml"
     if not path.is_file():
         return Declaration()
     try:
