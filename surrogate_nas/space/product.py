@@ -622,7 +622,7 @@ NEAREST = 12
 """How many of the nearest held cells are neighbours for certain."""
 MOST_CELLS = 1_000_000
 # With more cells, neighbours are found for one cell at a time. No published table has more.
-_MOST_PAIRED = 10_000
+_MOST_PAIRED = 32_768
 _BLOCK = 256
 _AS_IN_BASE = (
     "encodings",
@@ -646,7 +646,7 @@ class Sampled(ChoiceSpace):
 
     Sampling is uniform over the held cells. Two of them are neighbours if either is among the
     `NEAREST` nearest of the other, so every cell has at least as many and can be reached. If more
-    than 10,000 cells are held, the neighbours of a cell are its own `NEAREST` nearest, the nearest
+    than 32,768 cells are held, the neighbours of a cell are its own `NEAREST` nearest, the nearest
     first. A neighbour then need not have the cell as its neighbour.
 
     Distance is the number of positions that differ, or the sum of differences in an encoding that
@@ -820,7 +820,7 @@ def _nearest(distances: Matrix, start: int, k: int) -> NDArray[np.intp]:
     indices = np.arange(start, start + n_some)
     distances[np.arange(n_some), indices] = np.inf
     furthest = np.partition(distances, k - 1, axis=1)[:, [k - 1]]
-    rows, neighbours = np.nonzero(distances <= furthest)
+    rows, neighbours = np.divmod(np.flatnonzero(distances <= furthest), n)
     order = np.lexsort(
         [(neighbours - indices[rows]) % n, distances[rows, neighbours], rows]
     )
