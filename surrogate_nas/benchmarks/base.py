@@ -654,8 +654,9 @@ class Benchmark(ABC):
             raise UserError(
                 f"cells is a cell, its text or its index, or a list of them, not {cells!r:.80}."
             )
-        named = cells_given(self.space, cells)
-        return self._query(named, metric, epochs, training_seed)
+        return self._query(
+            cells_given(self.space, cells), metric, epochs, training_seed
+        )
 
     def _query(
         self,

@@ -329,9 +329,10 @@ class OwnBenchmark(Benchmark):
 
     def _failed(self, metric: str, what: str) -> UserError:
         line = f"{metric} of {self.name} {what}"
-        is_expensive = metric in self._dear
         return (
-            EvaluationError(line, cost=1.0) if is_expensive else UserError(f"{line}.")
+            EvaluationError(line, cost=1.0)
+            if metric in self._dear
+            else UserError(f"{line}.")
         )
 
 
@@ -418,8 +419,11 @@ class Computed(OwnBenchmark):
 
     def reference_sample(self, question: Question) -> Sequence[Cell]:
         """Return the cells of a metric's median: at most 64 for a dear one."""
-        is_expensive = self.is_expensive(question.metric)
-        return self._sample if is_expensive else self.space.reference_sample
+        return (
+            self._sample
+            if self.is_expensive(question.metric)
+            else self.space.reference_sample
+        )
 
     @cached_property
     def _sample(self) -> Sequence[Cell]:

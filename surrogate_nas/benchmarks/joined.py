@@ -323,8 +323,7 @@ class JoinedBenchmark(Benchmark):
 
     def seeds(self, question: Question) -> tuple[int, ...]:
         """Return the training seeds of the base; files have one seed only."""
-        is_own = self._owner(question.metric) is self.base
-        return self.base.seeds(question) if is_own else ()
+        return () if question.metric in self._owners else self.base.seeds(question)
 
     def predicted_cost(self, cell: Cell, epochs: int | None) -> float:
         """Return the cost that the base predicts; files are free."""

@@ -485,8 +485,10 @@ class LearnedBenchmark(Benchmark):
         """Return values of `truth`: predicted metrics as ``true METRIC``, and final metrics."""
         if self.truth is None:
             return {}
-        values = {f"true {q}": self.truth.value_of(cell, q) for q in self._models}
-        return values | self.truth.final(cell)
+        return {
+            **{f"true {q}": self.truth.value_of(cell, q) for q in self._models},
+            **self.truth.final(cell),
+        }
 
 
 class PredictedBenchmark(Benchmark):

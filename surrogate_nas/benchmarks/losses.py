@@ -110,16 +110,18 @@ class FilledTable(MemoryTable):
             return replace(metric, n_cells=int(known[self._row[self._class]].sum()))
         if not _is_predicted(metric):
             return replace(metric, n_cells=int(self.is_trained.sum()))
-        source = f"{metric.source}; cells of other classes predicted"
-        return replace(metric, n_cells=len(self.cells), source=source)
+        return replace(
+            metric,
+            n_cells=len(self.cells),
+            source=f"{metric.source}; cells of other classes predicted",
+        )
 
     @cached_property
     def keys(self) -> Set[ColumnKey]:
         """The columns: means, single seeds if nothing is predicted, and `MARK`."""
-        columns = self.table.columns
         return {
             _MARKED,
-            *(key for key in columns if self.is_whole or key.seed == "mean"),
+            *(k for k in self.table.columns if self.is_whole or k.seed == "mean"),
         }
 
     def column(self, key: ColumnKey) -> Values:

@@ -315,8 +315,9 @@ class Objective:
         return resolved, len(self._questions) - 1, scale
 
     def __getstate__(self) -> dict[str, Any]:
-        state = {k: v for k, v in self.__dict__.items() if k not in _COMPUTED}
-        return state | {"_seeds": {}}
+        return {k: v for k, v in self.__dict__.items() if k not in _COMPUTED} | {
+            "_seeds": {}
+        }
 
     def __str__(self) -> str:
         limits = " and ".join(str(constraint) for constraint, *_ in self.constraints)
@@ -356,8 +357,9 @@ class Objective:
             )
             for question in self._questions
         }
-        space = self.benchmark.space.definition
-        return self._fingerprint([space, self.benchmark.network.settings, columns])
+        return self._fingerprint(
+            [self.benchmark.space.definition, self.benchmark.network.settings, columns]
+        )
 
     @property
     def table_fingerprint(self) -> str:

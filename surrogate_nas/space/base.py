@@ -222,8 +222,10 @@ class Space(ABC):
         for name in self.cost_encodings:
             if name not in self.encodings:
                 raise unknown(f"encoding of {self.name}", name, self.encodings)
-        encoded = (self.encodings[name](choices) for name in self.cost_encodings)
-        return [np.ones((len(choices), 1), dtype=np.float32), *encoded]
+        return [
+            np.ones((len(choices), 1), dtype=np.float32),
+            *(self.encodings[name](choices) for name in self.cost_encodings),
+        ]
 
     @property
     def terms(self) -> Terms | None:
@@ -297,11 +299,10 @@ class Space(ABC):
         return f"<{type(self).__name__} {self.name!r}: {size} cells>"
 
     def __getstate__(self) -> dict[str, Any]:
-        kind = type(self)
         return {
             name: value
             for name, value in vars(self).items()
-            if not isinstance(getattr(kind, name, None), cached_property)
+            if not isinstance(getattr(type(self), name, None), cached_property)
         }
 
 

@@ -170,8 +170,11 @@ class Index:
 
 
 def _epochs_of(name: str, runs: Iterable[Run]) -> tuple[int, ...]:
-    lengths = (epochs for metric, epochs in runs if metric == name)
-    return tuple(sorted(epochs for epochs in lengths if epochs is not None))
+    return tuple(
+        sorted(
+            epochs for metric, epochs in runs if metric == name and epochs is not None
+        )
+    )
 
 
 def details(metric: Metric) -> dict[str, Any]:
