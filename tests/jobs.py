@@ -3,6 +3,7 @@
 import os
 import signal
 import time
+from pathlib import Path
 
 from surrogate_nas.core.errors import UserError
 from surrogate_nas.runtime.engines import run_jobs
@@ -15,6 +16,14 @@ def fall(number):
     if number == 5:
         os._exit(7)
     return number
+
+
+def of_library(path):
+    """A job: who imported a library, the threads that it has, and what its worker draws."""
+    import torch
+
+    imported = [int(number) for number in Path(path).read_text().split()]
+    return imported, torch.get_num_threads(), torch.rand(1).item(), os.getpid()
 
 
 def fallen(engine):

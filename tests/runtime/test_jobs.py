@@ -81,14 +81,6 @@ def test_what_was_defined_in_the_main_program_travels():
     assert (done.stdout, done.stderr) == ("5\n", "")
 
 
-def of_library(path):
-    """A job: who imported a library, the threads that it has, and what its worker draws."""
-    import torch
-
-    imported = [int(number) for number in Path(path).read_text().split()]
-    return imported, torch.get_num_threads(), torch.rand(1).item(), os.getpid()
-
-
 def test_workers_share_a_library_that_the_server_has_imported(
     tmp_path,
 ):
@@ -115,7 +107,7 @@ def test_workers_share_a_library_that_the_server_has_imported(
 SHARED = """
 import ast, json, pickle, sys
 from surrogate_nas.runtime.worker import Task, answer, do
-from tests.runtime.test_jobs import of_library
+from tests.jobs import of_library
 task = Task.of(of_library, threads=2, shared=ast.literal_eval(sys.argv[2]))
 job = pickle.dumps(sys.argv[1])
 for device in ("0", "1", "2"):  # none takes the worker of another
