@@ -85,8 +85,8 @@ torture: data  ## 20,000 damaged inputs for every reader, then long work killed 
 	$(BIN)/python analysis/fuzz.py
 	$(BIN)/python analysis/torture.py --kills 100
 
-bench: data  ## what things cost: queries, the search loop, starting, tables (python analysis/bench.py has more)
-	for what in query loop start tables; do $(BIN)/python analysis/bench.py $$what || exit 1; done
+bench: data  ## what things cost: queries, starting, large tables and studies (python analysis/bench.py has more)
+	for what in query start scale; do $(BIN)/python analysis/bench.py $$what || exit 1; done
 
 golden: $(SETUP)  ## add what is new to tests/golden*.json (trajectories, spaces, verdicts); NAMES="evolution nb201" rewrites these
 	$(BIN)/python -m tests.golden $(NAMES)
