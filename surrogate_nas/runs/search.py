@@ -52,6 +52,7 @@ from surrogate_nas.runs.workers import (
     Unstored,
     Workers,
 )
+from surrogate_nas.runtime.engines import Jobs
 from surrogate_nas.runtime.user_code import StrategyError, as_strategy_error, lost_in
 from surrogate_nas.runtime.worker import (
     PRELOADED,
@@ -171,7 +172,7 @@ class _Search:
     sources: Sources | None = None
     beginning: Beginning = NOTHING
     note: Note | None = None
-    slots: Any = None
+    slots: Jobs | None = None
     kept: Callable[[Sequence[Trial]], object] | None = None
     # the trials of a run that was made elsewhere until its process ended
     lost: tuple[Sequence[Trial], StrategyError] | None = None
@@ -308,6 +309,7 @@ class _Search:
                     self.ledger, self.limit, options.simulated_workers
                 )
             return InTurn(self.ledger, self.limit, self.strategy.flags.batch_size)
+        assert self.slots is not None
         trainings = Trainings(
             self.objective, self.ledger.draw, options, self.slots, self.note
         )
@@ -381,6 +383,7 @@ class _Search:
         is_asked = self.objective.trained_seeds and run.answers and not run.failure
         if not is_asked or not run.lowest.feasible:
             return run
+        assert self.slots is not None
         judgement = judged(
             self.objective, self.ledger.draw, run.lowest, self.options, self.slots
         )
@@ -479,8 +482,8 @@ class Follower:
 
     def __init__(
         self,
-        slots: Any = None,
-        note: Any = None,
+        slots: Jobs | None = None,
+        note: Note | None = None,
     ) -> None:
         """Follow nothing yet; trainings are made in `slots`."""
         self.trials: list[Trial] = []
@@ -526,14 +529,16 @@ class Follower:
                 if self._note is not None:
                     self._worker.send(self._note(trials=trials))
             case ("note", what):
+                assert self._note is not None
                 self._note(**what)
             case ("train", number, key, new, job, alone):
+                assert self._slots is not None
                 task = self._tasks.setdefault(key, new)
                 future = self._slots.submit(task, job, alone=alone)
                 self._trainings.add(future)
                 future.add_done_callback(partial(self._trained, number))
             case ("drop", key):
-                if key in self._tasks:
+                if self._slots is not None and key in self._tasks:
                     self._slots.drop(self._tasks.pop(key))
             case _:
                 for future in [*self._trainings]:

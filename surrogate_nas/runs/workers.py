@@ -478,7 +478,7 @@ class TrainingWorkers(Workers):
         """
         super().__init__(ledger, limit, count)
         self._trainings = trainings
-        self._log: Any = log
+        self._log = log
         self._by_clock = by_clock
         self._stops = stops
         self._predicted = 0.0
@@ -541,7 +541,7 @@ class TrainingWorkers(Workers):
         index = self._ledger.evaluations
         if self._log is None or index >= len(self._log.known):
             return None
-        entry: Mapping[str, Any] = self._log.known[index]
+        entry = self._log.known[index]
         if "start" in entry:
             raise UserError(
                 f"{self._log.path} cannot be resumed: trial {index} started from the weights of"
@@ -585,6 +585,7 @@ class TrainingWorkers(Workers):
             if (self._is_of(training, entry) if entry else training.number == number)
         ]
         if not fitting:
+            assert self._log is not None
             raise self._log.other_history()
         ending = min(fitting, key=lambda training: training.number)
         self._running.remove(ending)  # no heap, of which this order has no need
@@ -596,6 +597,7 @@ class TrainingWorkers(Workers):
         entry = self._entry()
         if entry is not None:
             if not self._is_of(training, entry):
+                assert self._log is not None
                 raise self._log.other_history()
             self._waiting.remove(training)
             started, finished = entry["started"], entry["finished"]
