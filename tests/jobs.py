@@ -32,10 +32,11 @@ def fallen(engine):
     lost = {
         job: outcome.failure for job, outcome in outcomes.items() if outcome.failure
     }
-    assert lost == {
+    wanted = {
         3: "its worker was killed by SIGKILL (9)",
         5: "its worker ended with exit code 7",
     }
+    assert lost == wanted, lost
     assert all(outcomes[job].result == job for job in {*range(8)} - {*lost})
     return outcomes
 
