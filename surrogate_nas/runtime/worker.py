@@ -207,7 +207,8 @@ class Worker:
             self._link, link = multiprocessing.Pipe()
             streams = [Connection(os.dup(number)) for number in (2, self._log.fileno())]
             threads = dict.fromkeys(VARIABLES, str(task.threads))
-            environment = {**os.environ, **task.variables, **threads}
+            with _guard:  # `start_server` changes it for a moment
+                environment = {**os.environ, **task.variables, **threads}
             if device:
                 environment["CUDA_VISIBLE_DEVICES"] = device
             self._process = started(_work, link, streams, task, environment)
