@@ -283,16 +283,13 @@ class Worker:
     def _over(self, begun: float, last: float) -> str:
         task = self._task
         now = time.monotonic()
-        most = task.memory or math.inf
-        over = {
-            f"it took over {task.seconds:g} s": now - begun >= task.seconds,
-            f"it gave no sign of life for {task.silence:g} s": now - last
-            >= task.silence,
-            f"it took over {most / 1e9:g} GB of memory": (
-                most < math.inf and takes_over(self._family, most)
-            ),
-        }
-        return next((words for words, is_over in over.items() if is_over), "")
+        if now - begun >= task.seconds:
+            return f"it took over {task.seconds:g} s"
+        if now - last >= task.silence:
+            return f"it gave no sign of life for {task.silence:g} s"
+        if task.memory and takes_over(self._family, task.memory):
+            return f"it took over {task.memory / 1e9:g} GB of memory"
+        return ""
 
     def send(self, content: object) -> None:
         """Say something to its job, which has it from `hear`."""

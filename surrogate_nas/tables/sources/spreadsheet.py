@@ -439,9 +439,13 @@ def _numbers(
     with suppress(ValueError):
         numbers = np.fromiter(map(float, entries), np.float64, len(entries))
         ends = numbers.min(), numbers.max()
-        if text.isascii() and "_" not in text and np.isfinite(ends).all():
-            if not any(map(metric.outside, ends)):
-                return numbers
+        if (
+            text.isascii()
+            and "_" not in text
+            and np.isfinite(ends).all()
+            and not any(map(metric.outside, ends))
+        ):
+            return numbers
     numbers = np.full(len(entries), np.nan)
     for row, entry in enumerate(map(str.strip, entries)):
         if _NUMBER.fullmatch(entry):
