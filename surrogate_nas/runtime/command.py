@@ -16,7 +16,14 @@ from typing import IO, Any
 import psutil
 
 from surrogate_nas.core import UserError
-from surrogate_nas.runtime.worker import ending, is_inside, kill, memory_kills, started
+from surrogate_nas.runtime.worker import (
+    code_of,
+    ending,
+    is_inside,
+    kill,
+    memory_kills,
+    started,
+)
 
 _LONGEST_LINE = 2**20
 _PIECE = 2**16
@@ -88,8 +95,7 @@ class Lines:
 
     def ended(self, patience: float) -> str:
         """How it ended, in words that follow its name; empty if it still runs."""
-        self._process.join(patience)
-        code = self._process.exitcode
+        code = _code(self._process, patience)
         return "" if code is None else ending(code, self._kills)
 
     def end(self, patience: float) -> str:
@@ -178,14 +184,6 @@ class _InWorker(subprocess.Popen[bytes]):
             start_new_session=True,
         )
 
-    def join(self, patience: float) -> None:
-        with suppress(subprocess.TimeoutExpired):
-            self.wait(patience)
-
-    @property
-    def exitcode(self) -> int | None:
-        return self.returncode
-
 
 def _become(
     streams: Sequence[Connection], words: Sequence[str], environment: Mapping[str, str]
@@ -203,12 +201,20 @@ def _become(
         os._exit(_NOT_FOUND)
 
 
+def _code(process: Any, seconds: float) -> int | None:
+    if not isinstance(process, _InWorker):
+        return code_of(process, seconds)
+    with suppress(subprocess.TimeoutExpired):
+        return process.wait(seconds)
+    return None
+
+
 def _kill(process: Any, pipes: Sequence[int]) -> None:
     with suppress(psutil.Error):
         kill(psutil.Process(process.pid))
     with suppress(OSError):
         os.killpg(process.pid, signal.SIGKILL)
-    process.join(_PATIENCE_SECONDS)
+    _code(process, _PATIENCE_SECONDS)
     for pipe in pipes:
         os.close(pipe)
 

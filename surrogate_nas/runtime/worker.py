@@ -250,10 +250,10 @@ class Worker:
         if over:
             with suppress(psutil.Error):
                 self._family.send_signal(signal.SIGABRT)  # it prints where it is
-        self._process.join(_DUMP_SECONDS)
+        code_of(self._process, _DUMP_SECONDS)
         self.kill()
-        self._process.join()
-        words = over or f"its worker {ending(self._process.exitcode or 0, self._kills)}"
+        code = code_of(self._process)
+        words = over or f"its worker {ending(code or 0, self._kills)}"
         cause: Cause = "resources" if over or _MEMORY in words else "lost"
         cause = "broken" if _BROKEN.search(words) else cause
         # a job may have written there what is no text
@@ -305,7 +305,7 @@ class Worker:
         with _guard:
             _workers.discard(self)
         self.kill()
-        self._process.join()
+        code_of(self._process)
         self._link.close()
         self._log.close()
 
@@ -344,6 +344,18 @@ def started(function: Callable[..., None], *arguments: Any) -> Any:
         finally:
             sys.modules["__main__"] = main
     return process
+
+
+def code_of(process: Any, seconds: float | None = None) -> int | None:
+    """The exit code of a process of `started`, or None where it still runs after some seconds.
+
+    Every start of a process asks for the codes of all that have ended. A code can be read once, so
+    that of two threads that read it at the same time the second would report 255.
+    """
+    wait([process.sentinel], seconds)
+    with _guard:
+        code: int | None = process.exitcode
+    return code
 
 
 @cache

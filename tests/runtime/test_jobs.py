@@ -9,13 +9,16 @@ import subprocess
 import sys
 import time
 from functools import partial
+from multiprocessing import forkserver
+from multiprocessing.connection import wait
 from pathlib import Path
+from threading import Event, Thread
 
 import pytest
 
 from surrogate_nas.core.errors import UserError
 from surrogate_nas.runtime.engines import Jobs, raise_lost, run_jobs
-from surrogate_nas.runtime.worker import NOT_WANTED, Task
+from surrogate_nas.runtime.worker import NOT_WANTED, Task, code_of, started
 from tests.jobs import fail, fallen, sleep
 
 
@@ -56,6 +59,27 @@ def test_a_lost_worker_costs_its_job_and_nothing_else():
     ):
         raise_lost([outcomes[5]])
     raise_lost([])
+
+
+def test_an_exit_code_is_not_lost_to_a_start_that_reads_it_at_the_same_time(
+    monkeypatch,
+):
+    usual, is_read = forkserver.read_signed, Event()
+
+    def read(stream):
+        code = usual(stream)
+        is_read.set()
+        time.sleep(0.2)
+        return code
+
+    process = started(os._exit, 7)
+    wait([process.sentinel])
+    monkeypatch.setattr(forkserver, "read_signed", read)
+    start = Thread(target=started, args=(os._exit, 0))
+    start.start()
+    assert is_read.wait(60)
+    assert code_of(process) == 7
+    start.join()
 
 
 def test_an_exception_of_a_job_is_raised_here_with_its_own_traceback():
