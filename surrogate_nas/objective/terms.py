@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
-from typing import Any, Self, TypeVar
+from typing import Any, NamedTuple, Self, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -117,6 +117,20 @@ class Scores:
         return ROUNDING * float(np.ptp(feasible)) if len(feasible) else 0.0
 
 
+class Observed(NamedTuple):
+    """A metric of R or of a limit that only an evaluation tells.
+
+    Attributes:
+        name: Its name in `Trial.values`.
+        coefficients: What one unit of it adds to the R of each objective that has an L too.
+        limits: What it has to keep.
+    """
+
+    name: str
+    coefficients: tuple[float, ...]
+    limits: tuple[Constraint, ...]
+
+
 @dataclass(frozen=True, eq=False)
 class FreeTerms:
     """λR and feasibility of any cells, for the terms that need no training; and metrics by name.
@@ -124,6 +138,7 @@ class FreeTerms:
     Attributes:
         terms: The free terms of R and the free limits, as an expression writes them.
         missing: Those of R and the limits that only an evaluation tells.
+        observed: The metrics of these.
         penalties: For each objective its free terms: a coefficient, and the metric it multiplies.
         limits: The free limits, each with its metric and what a violation is divided by.
         whole: For each objective, whether all of it is free.
@@ -148,6 +163,7 @@ class FreeTerms:
 
     terms: tuple[str, ...]
     missing: tuple[str, ...]
+    observed: tuple[Observed, ...]
     penalties: tuple[tuple[tuple[float, Free], ...], ...]
     limits: tuple[tuple[Constraint, Free, float], ...]
     whole: tuple[bool, ...]
@@ -183,6 +199,7 @@ class FreeTerms:
         return cls(
             terms=tuple(name for name, function in named if function is not None),
             missing=tuple(name for name, function in named if function is None),
+            observed=_observed(objective, free),
             penalties=tuple(map(tuple, penalties)),
             limits=tuple(
                 (limit, f, scale) for limit, f, scale in limits if f is not None
@@ -232,6 +249,35 @@ class FreeTerms:
 
     def __repr__(self) -> str:
         return f"<Free terms: {', '.join(self.terms) or 'nothing'}>"
+
+
+def _observed(objective: Any, free: Sequence[Free | None]) -> tuple[Observed, ...]:
+    names = list(map(str, objective.questions()))
+    with_loss = {term.part for term in objective.terms if term.is_loss}
+    terms = [
+        term
+        for term, function in zip(objective.terms, free, strict=False)
+        if function is None and not term.is_loss and term.part in with_loss
+    ]
+    limits = [
+        (names[place], limit)
+        for limit, place, _ in objective.constraints
+        if free[place] is None
+    ]
+    parts = range(objective.n_objectives)
+    return tuple(
+        Observed(
+            name,
+            tuple(
+                float(
+                    sum(t.coefficient for t in terms if (t.name, t.part) == (name, p))
+                )
+                for p in parts
+            ),
+            tuple(limit for metric, limit in limits if metric == name),
+        )
+        for name in dict.fromkeys([t.name for t in terms] + [n for n, _ in limits])
+    )
 
 
 def untrained(benchmark: Benchmark, question: Question, seed: Seed) -> Free | None:

@@ -328,6 +328,9 @@ class BlindFreeTerms:
         self._names = names
         self.terms = tuple(f"r{index + 1}" for index, _ in enumerate(free.terms))
         self.missing = tuple(f"u{index + 1}" for index, _ in enumerate(free.missing))
+        self.observed = tuple(
+            o._replace(name=names.hide(o.name)) for o in free.observed
+        )
         self.names = tuple(map(names.hide, free.names))
         self.proxies = tuple(map(names.hide, free.proxies))
         self.whole = free.whole

@@ -51,6 +51,8 @@ class Space(ABC):
         encodings: How a model may see cells, by name; every column follows from the cell alone.
         views: What a model of the cells' quality looks through, one model each: an encoding, or
             several joined by ``+``, which then count the same.
+        groups: Of an encoding whose columns belong to positions, the group of each column, shape
+            ``(columns,)``. Where all views are of such encodings, a model may weigh groups apart.
         cost_encodings: What a model of costs looks through besides a constant.
         analytic: Metrics that need no measurement: sizes, structure.
         complexity: The one of them that counts a cell's operations with weights, within equal
@@ -80,6 +82,7 @@ class Space(ABC):
     size: float = math.inf
     encodings: ClassVar[Mapping[str, Encoding]] = {}
     views: ClassVar[tuple[str, ...]] = ("one_hot",)
+    groups: ClassVar[Mapping[str, NDArray[np.intp]]] = {}
     cost_encodings: ClassVar[tuple[str, ...]] = ("one_hot",)
     analytic: ClassVar[Analytic] = {}
     complexity: ClassVar[str] = ""

@@ -15,6 +15,7 @@ from collections.abc import Mapping
 from functools import partial
 
 import numpy as np
+from numpy.typing import NDArray
 
 from surrogate_nas.core import UserError
 from surrogate_nas.space.base import (
@@ -146,10 +147,16 @@ class BlindSpace(ChoiceSpace):
         return {name: partial(self._encoded, name) for name in self.base.encodings}
 
     def _encoded(self, name: str, choices: Choices) -> Matrix:
-        columns = self.base.encodings[name](self._behind(choices))
-        return columns[
-            :, np.random.default_rng(self.seed).permutation(columns.shape[1])
-        ]
+        columns: Matrix = self.base.encodings[name](self._behind(choices))
+        return columns[:, self._order_of(columns.shape[1])]
+
+    def _order_of(self, n: int) -> NDArray[np.intp]:
+        return np.random.default_rng(self.seed).permutation(n)
+
+    @property
+    def groups(self) -> Mapping[str, NDArray[np.intp]]:  # type: ignore[override]
+        """Those of the space behind it, columns in another order."""
+        return {name: g[self._order_of(len(g))] for name, g in self.base.groups.items()}
 
     @property
     def views(self) -> tuple[str, ...]:  # type: ignore[override]

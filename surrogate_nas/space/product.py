@@ -571,9 +571,40 @@ class ChoiceSpace(Enumerable):
 
     @cached_property
     def encodings(self) -> Mapping[str, Encoding]:  # type: ignore[override]
-        """The encodings: ``one_hot``, ``numbers``, and the `further_encodings` of the class."""
+        """The encodings: ``one_hot``, ``numbers``, ``counts`` where views have it, and the
+        `further_encodings` of the class.
+        """
         numbers = partial(self._columns, first=0)
-        return {"one_hot": self._columns, "numbers": numbers, **self.further_encodings}
+        is_seen = "counts" in "+".join(self.views).split("+")
+        counts = {"counts": self._counts} if is_seen else {}
+        own: dict[str, Encoding] = {"one_hot": self._columns, "numbers": numbers}
+        return {**own, **counts, **self.further_encodings}
+
+    @cached_property
+    def groups(self) -> Mapping[str, NDArray[np.intp]]:  # type: ignore[override]
+        """The position of each column of ``one_hot`` and ``numbers``; the ``counts`` are one
+        group.
+        """
+        options = list(map(len, self.texts))
+        steps = [
+            1 if is_scale(names) else n
+            for names, n in zip(self.texts, options, strict=True)
+        ]
+        counted = sum(len(self.texts[shared[0]]) for shared in self._shared_options)
+        positions = np.arange(len(options))
+        return {
+            "one_hot": np.repeat(positions, options),
+            "numbers": np.repeat(positions, steps),
+            "counts": np.zeros(counted, dtype=np.intp),
+        }
+
+    @cached_property
+    def _shared_options(self) -> list[list[int]]:
+        """The positions of each list of options that at least three have."""
+        places: dict[Sequence[str], list[int]] = {}
+        for p, names in enumerate(self.texts):
+            places.setdefault(tuple(names), []).append(p)
+        return [shared for shared in places.values() if len(shared) >= _LEAST_SHARED]
 
     def live(self, choices: Choices) -> Flags:
         """Whether each position takes part in a cell, shape ``(n, positions)``."""
@@ -591,12 +622,25 @@ class ChoiceSpace(Enumerable):
             blocks.append(live[:, [p]] * columns)
         return stacked(*blocks)
 
+    def _counts(self, choices: Choices) -> Matrix:
+        """How often each option is chosen among the positions that have it."""
+        live = self.live(choices)[:, :, None]
+        blocks = []
+        for shared in self._shared_options:
+            chosen = choices[:, shared, None] == np.arange(len(self.texts[shared[0]]))
+            blocks.append((live[:, shared] & chosen).sum(axis=1))
+        return stacked(*blocks)
+
     further_encodings: ClassVar[Mapping[str, Encoding]] = {}
 
     @property
     def views(self) -> tuple[str, ...]:  # type: ignore[override]
-        """``numbers`` where the options of a position are a scale, else ``one_hot``."""
-        return ("numbers",) if any(map(is_scale, self.texts)) else ("one_hot",)
+        """``one_hot``, before it ``numbers`` where the options of a position are a scale; each with
+        ``counts`` where at least three positions have the same options.
+        """
+        scales = ("numbers",) if any(map(is_scale, self.texts)) else ()
+        counts = "+counts" if self._shared_options else ""
+        return tuple(view + counts for view in (*scales, "one_hot"))
 
 
 class EnumerableChoiceSpace(ChoiceSpace):
@@ -618,6 +662,7 @@ class EnumerableChoiceSpace(ChoiceSpace):
         return super().__new__(cls)
 
 
+_LEAST_SHARED = 3
 NEAREST = 12
 """How many of the nearest held cells are neighbours for certain."""
 MOST_CELLS = 1_000_000
@@ -627,6 +672,7 @@ _BLOCK = 256
 _AS_IN_BASE = (
     "encodings",
     "views",
+    "groups",
     "analytic",
     "is_buildable",
     "has_blueprints",

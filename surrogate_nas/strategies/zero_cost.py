@@ -69,7 +69,8 @@ class ZeroCost(BayesianOptimisation):
                 for name in self.free.proxies
             ]
         )
-        return Points((scores / np.sqrt(2 * scores.shape[1]),), points.of_cell)
+        promise = scores / np.sqrt(2 * scores.shape[1])
+        return Points((promise,), points.of_cell, (None,))
 
     def _next(self) -> Cell | None:
         if self._guided and self._begun < self.promising:
@@ -93,7 +94,7 @@ class ZeroCost(BayesianOptimisation):
         """The cells that keep what limits are known, worst promise first; of those alike only that
         of least λR.
         """
-        cells, (view,), of_cell = listed(self.space), *self._promised
+        cells, ((view,), of_cell, _) = listed(self.space), self._promised
         promise = view.mean(axis=1)[of_cell]
         order = np.lexsort(
             (self.rng.random(len(cells)), self.free.penalty(cells), -promise)
@@ -103,9 +104,12 @@ class ZeroCost(BayesianOptimisation):
         return [int(place) for place in order[~is_tied][::-1]]
 
     def _points(self) -> Points:
-        views, of_cell = super()._points()
+        points = super()._points()
         if not self._guided:
-            return Points(views, of_cell)
-        return Points(
-            (*(views if self.sees_cells else ()), *self._promised.views), of_cell
+            return points
+        if not self.sees_cells:
+            return self._promised
+        views, groups = self._promised.views, self._promised.groups
+        return points._replace(
+            views=points.views + views, groups=points.groups + groups
         )

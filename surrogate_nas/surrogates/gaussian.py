@@ -289,13 +289,16 @@ _START_NOISE = -2.0
 _NOISE_PRIOR = (-3.0, 2.0)
 _WEIGHT_BOUNDS = (-10.0, 8.0)
 _NOISE_BOUNDS = (-7.0, 1.0)
-_WEIGHT_PRIOR = 2.0
+WEIGHT_SPREAD = 4.0
+"""Of the logarithm of a weight, and of the mean of several."""
 
 
 def most_likely_weights(
     points: Sequence[Floats],
     values: Floats,
     seed: int,
+    spread: float = WEIGHT_SPREAD,
+    start: Floats | None = None,
 ) -> tuple[Floats, float]:
     """The weight of every block's squared distance, and the relative noise, by likelihood and weak
     priors.
@@ -304,32 +307,51 @@ def most_likely_weights(
         points: A block each, shape ``(n, d)``, two random points about 1 apart.
         values: Shape ``(n,)``, about zero on average.
         seed: Chooses the points whose likelihood is maximised, where there are more than 400.
+        spread: How far the logarithms of the weights lie from their mean, as a standard deviation.
+        start: Where the climb begins: the weights, then the noise; None for 1 and the usual noise.
     """
     chosen = np.random.default_rng(seed).permutation(len(values))[:MOST_FOR_LIKELIHOOD]
     values = values[chosen]
     n = len(chosen)
-    distances = [squared_distances(block[chosen], block[chosen]) for block in points]
+    squares = np.array(
+        [squared_distances(block[chosen], block[chosen]) for block in points]
+    )
 
-    def cost(logs: Floats) -> float:
-        kernel = matern_of_squares(weighted(np.exp(logs[:-1]), distances))
-        kernel[np.diag_indices(n)] += np.exp(logs[-1])
+    def cost(logs: Floats) -> tuple[float, Floats]:
+        """The negative logarithm of the posterior density, and its gradient."""
+        weights, noise = np.exp(logs[:-1]), np.exp(logs[-1])
+        r = np.sqrt(5 * np.tensordot(weights, squares, 1))
+        decay = np.exp(-r)
+        kernel = (1 + r + r**2 / 3) * decay
+        kernel[np.diag_indices(n)] += noise
         root = np.linalg.cholesky(kernel)
-        whitened = solve_triangular(root, values, lower=True)
-        likelihood = (
-            0.5 * n * np.log(max(whitened @ whitened / n, LEAST))
-            + np.log(np.diag(root)).sum()
+        inverse = cho_solve((root, True), np.eye(n), check_finite=False)
+        alpha = inverse @ values
+        fit = max(float(values @ alpha), LEAST * n)
+        by_kernel = (inverse - np.outer(alpha, alpha) * (n / fit)) / 2
+        by_square = by_kernel * (-5 / 6) * (1 + r) * decay
+        slopes = weights * np.tensordot(squares, by_square, 2)
+        mean = logs[:-1].mean()
+        apart, doubt = logs[:-1] - mean, logs[-1] - _NOISE_PRIOR[0]
+        slopes += apart / spread**2 + mean / WEIGHT_SPREAD**2
+        by_noise = noise * np.trace(by_kernel) + doubt / _NOISE_PRIOR[1] ** 2
+        prior = (
+            (apart @ apart) / spread**2
+            + len(apart) * (mean / WEIGHT_SPREAD) ** 2
+            + (doubt / _NOISE_PRIOR[1]) ** 2
         )
-        away = ((logs[-1] - _NOISE_PRIOR[0]) / _NOISE_PRIOR[1]) ** 2 + (
-            (logs[:-1] / 2 / _WEIGHT_PRIOR) ** 2
-        ).sum()
-        return float(likelihood + 0.5 * away)
+        likelihood = n * np.log(fit / n) / 2 + np.log(np.diag(root)).sum()
+        return float(likelihood + prior / 2), np.append(slopes, by_noise)
 
     from scipy.optimize import minimize  # slow to import, and `bo` does without it
 
     solution = minimize(
         cost,
-        np.append(np.zeros(len(points)), _START_NOISE),
+        np.append(np.zeros(len(points)), _START_NOISE)
+        if start is None
+        else np.log(start),
         method="L-BFGS-B",
+        jac=True,
         bounds=[_WEIGHT_BOUNDS] * len(points) + [_NOISE_BOUNDS],
         options={"maxiter": _ITERATIONS},
     ).x

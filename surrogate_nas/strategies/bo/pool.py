@@ -32,6 +32,7 @@ from surrogate_nas.surrogates.gaussian import (
     enlarged,
     matern_of_squares,
     most_likely,
+    most_likely_weights,
     squared_distances,
 )
 
@@ -49,10 +50,13 @@ class Points(NamedTuple):
     Attributes:
         views: A matrix each, shape ``(m, d)``, two random points about 1 apart.
         of_cell: The point of every cell, shape ``(n,)``.
+        groups: For each matrix the group of every column, which is weighed apart, shape ``(d,)``;
+            None where the columns weigh the same.
     """
 
     views: tuple[View, ...]
     of_cell: Places
+    groups: tuple[Places | None, ...]
 
 
 class _Standard(NamedTuple):
@@ -87,12 +91,34 @@ def _mean(blocks: Iterable[Floats]) -> Floats:
 
 def _blocks(space: Space, view: str, with_costs: bool) -> list[tuple[str, float]]:
     names = view.split("+")
-    if not with_costs or _COSTS in names or _COSTS not in space.encodings:
+    told = _COSTS in names or is_plain(space) or _COSTS not in space.encodings
+    if told or not with_costs:
         return [(name, 1 / len(names)) for name in names]
     return [
         *((name, (1 - _WEIGHT_OF_COSTS) / len(names)) for name in names),
         (_COSTS, _WEIGHT_OF_COSTS),
     ]
+
+
+def is_plain(space: Space) -> bool:
+    """Whether the columns of all views belong to positions, so that positions may weigh apart."""
+    return all(name in space.groups for name in "+".join(space.views).split("+"))
+
+
+def _seen_through(space: Space) -> tuple[str, ...]:
+    """The view of each expert; two at least, since every second is of another sharpness."""
+    return space.views * 2 if len(space.views) == 1 else space.views
+
+
+def groups_of(space: Space) -> tuple[Places | None, ...]:
+    """The groups of the columns of each expert (`Points`)."""
+
+    def joined(view: str) -> Places:
+        own = [space.groups[name] for name in view.split("+")]
+        starts = np.cumsum([0, *(group.max() + 1 for group in own)])
+        return np.concatenate([s + g for s, g in zip(starts, own, strict=False)])
+
+    return tuple(joined(v) if is_plain(space) else None for v in _seen_through(space))
 
 
 def _encoded(space: Space, name: str, choices: Choices) -> Floats:
@@ -104,8 +130,6 @@ def _views(
     with_costs: bool,
     block: Callable[[str, float], tuple[_Standard, Floats]],
 ) -> tuple[View, ...]:
-    """Two at least, since every second expert is of another sharpness."""
-
     @cache
     def joined(view: str) -> View:
         blocks = [
@@ -115,7 +139,7 @@ def _views(
             [standard(columns).astype(np.float32) for standard, columns in blocks]
         )
 
-    return tuple(map(joined, space.views * 2 if len(space.views) == 1 else space.views))
+    return tuple(map(joined, _seen_through(space)))
 
 
 @lru_cache(maxsize=4)
@@ -133,7 +157,7 @@ def whole(space: Enumerable, with_costs: bool) -> Points:
     def block(name: str, share: float) -> tuple[_Standard, Floats]:
         return _Standard.of(lambda: [means(name)], share), means(name)
 
-    return Points(_views(space, with_costs, block), of_cell)
+    return Points(_views(space, with_costs, block), of_cell, groups_of(space))
 
 
 def _averaged(cells: Floats, of_cell: Places) -> Floats:
@@ -177,7 +201,8 @@ def some(space: Space, cells: Sequence[Cell], with_costs: bool) -> Points:
     def block(name: str, share: float) -> tuple[_Standard, Floats]:
         return _surveyed(space, name, share), _encoded(space, name, choices)
 
-    return Points(_views(space, with_costs, block), np.arange(len(cells)))
+    views = _views(space, with_costs, block)
+    return Points(views, np.arange(len(cells)), groups_of(space))
 
 
 # An expert is a Gaussian process over points; each observed cell adds a row to its Cholesky factor.
@@ -185,9 +210,12 @@ def some(space: Space, cells: Sequence[Cell], with_costs: bool) -> Points:
 # The covariance of two cells is v·[Matérn-5/2(d/ℓ) + a·(same point) + b·(same cell)]: cells of one
 # function share a point, so they share its mean and its deviation a, and each has noise b of its
 # own. ℓ, a and b are found again whenever the told cells have grown by a tenth, or those that share
-# a point with an earlier one by half.
+# a point with an earlier one by half. Where columns have groups, the squared distance of each group
+# has a weight instead of 1/ℓ², and a is 0.
 
 
+# How far the logarithms of the weights lie from their mean.
+_SPREAD = 0.7
 _GROWTH = 1.1
 _GROWTH_OF_TWINS = 1.5
 
@@ -198,6 +226,7 @@ class Expert:
     Args:
         points: Shape ``(m, d)``, two random ones about 1 apart.
         seed: Chooses the cells whose likelihood is compared, where more than 400 are told.
+        groups: The group of each column, shape ``(d,)``; None where columns weigh the same.
         like: One over other points of the same space, whose ℓ, a and b are kept until more is
             told.
     """
@@ -206,12 +235,17 @@ class Expert:
         self,
         points: NDArray[np.floating[Any]],
         seed: int,
+        groups: Places | None = None,
         like: "Expert | None" = None,
     ) -> None:
         self.hyper: Hyper = like.hyper if like else Hyper()
+        self._groups = groups
+        self._columns = points.astype(np.float32, copy=False)
+        n_groups = 0 if groups is None else groups.max() + 1
+        self._weights: Floats = like._weights if like else np.ones(n_groups)
         self._fitted: tuple[int, int] = like._fitted if like else (0, 0)
         self._seed = seed
-        self._points = points.astype(np.float32, copy=False)
+        self._points = self._placed(self._columns)
         self._norms = np.einsum("ij,ij->i", self._points, self._points)
         self._observed: Places = np.empty(0, dtype=np.intp)
         self._away: NDArray[np.float32] = np.empty((0, len(points)), dtype=np.float32)
@@ -219,16 +253,29 @@ class Expert:
             len(points), 1 + self.hyper.shared, self.hyper.noise
         )
 
-    def extend(self, points: View) -> None:
-        """Add points, shape ``(k, d)``; those that were there keep their places."""
-        n, m, d = len(self._observed), len(self._norms), points.shape[1]
-        norms = np.einsum("ij,ij->i", points, points)
-        to_new = np.maximum(
+    def _placed(self, columns: View) -> View:
+        """Where columns are once their groups are weighed."""
+        if self._groups is None:
+            return columns
+        return columns * np.sqrt(self._weights).astype(np.float32)[self._groups]
+
+    def _away_from(self, points: View, norms: View) -> View:
+        """The squared distances of the observed cells to points, shape ``(n, k)``."""
+        return np.maximum(  # type: ignore[no-any-return]
             self._norms[self._observed][:, None]
             + norms
             - 2 * self._points[self._observed] @ points.T,
             0,
         )
+
+    def extend(self, columns: View) -> None:
+        """Add points, shape ``(k, d)``; those that were there keep their places."""
+        if self._groups is not None:
+            self._columns = np.vstack([self._columns, columns])
+        points = self._placed(columns)
+        n, m, d = len(self._observed), len(self._norms), points.shape[1]
+        norms = np.einsum("ij,ij->i", points, points)
+        to_new = self._away_from(points, norms)
         self._norms = np.concatenate([self._norms, norms])
         self._away = enlarged(self._away, (n, m), (n, len(self._norms)))
         self._away[:n, m : len(self._norms)] = to_new
@@ -314,6 +361,9 @@ class Expert:
             rng = np.random.default_rng([self._seed, n])
             chosen = rng.permutation(chosen)[:MOST_FOR_LIKELIHOOD]
         observed = self._observed[chosen]
+        if self._groups is not None:
+            self._weigh(self._columns[observed].astype(np.float64), target[chosen])
+            return
         points = self._points[observed].astype(np.float64)
         best = most_likely(
             squared_distances(points, points),
@@ -324,6 +374,23 @@ class Expert:
         if best != self.hyper:
             self.hyper = best
             self._process.begin(1 + best.shared, best.noise)
+
+    def _weigh(self, columns: Floats, target: Floats) -> None:
+        """Fit the weight of every group of columns and b again, from some of the told cells."""
+        self._weights, noise = most_likely_weights(
+            [columns[:, self._groups == g] for g in range(len(self._weights))],
+            target - target.mean(),
+            self._seed,
+            _SPREAD,
+            np.append(self._weights, self.hyper.noise),
+        )
+        self.hyper = Hyper(noise=noise)
+        self._points = self._placed(self._columns)
+        self._norms = np.einsum("ij,ij->i", self._points, self._points)
+        self._away[: len(self._observed), : len(self._norms)] = self._away_from(
+            self._points, self._norms
+        )
+        self._process.begin(1.0, noise)
 
 
 _DRAWN = 700
@@ -364,8 +431,9 @@ class Pool(ABC):
         self._objectives = objectives
         self._seed = seed % 2**32
         self._views: tuple[View, ...] = ()
+        self._groups: tuple[Places | None, ...] = ()
         self._rng = rng
-        self._experts: dict[int, list[Expert]] = {}
+        self._experts: dict[int | str, list[Expert]] = {}
         self._kept: dict[str, Places] = {}
 
     def kept(self, name: str, cells: Collection[Cell]) -> Places:
@@ -383,22 +451,25 @@ class Pool(ABC):
 
     def seen(
         self,
-        part: int,
+        part: int | str,
         observed: Places,
         targets: Sequence[Floats],
         pending: Places,
     ) -> list[Posterior]:
-        """What the experts of an objective, one for each view, say of all points.
+        """What the experts of an objective or of a metric, one for each view, say of all points.
 
         Args:
-            part: The objective.
+            part: The objective, or the metric's name.
             observed: The places of observed cells, those of earlier calls first.
             targets: What every expert learns of them, shape ``(n,)``; by turns where there are
                 fewer than experts.
             pending: The places of cells that are asked for and not told.
         """
         if part not in self._experts:
-            self._experts[part] = [Expert(view, self._seed) for view in self._views]
+            self._experts[part] = [
+                Expert(view, self._seed, groups)
+                for view, groups in zip(self._views, self._groups, strict=True)
+            ]
         at = self.of_cell[observed]
         experts = self._experts[part]
         takes_long = len(at) * len(self._views[0]) > _LONG  # then one a question
@@ -444,7 +515,7 @@ class Whole(Pool):
         super().__init__(*shared)
         self.cells = space
         self._space = space
-        self._views, self.of_cell = points
+        self._views, self.of_cell, self._groups = points
         self.known, self.allowed = self._look_up(space)
         ties = self._rng.random(len(space))
         self._order = np.lexsort((ties, self.known.sum(axis=1), self.of_cell))
@@ -491,7 +562,7 @@ class Choice(Pool):
             parents: The cells to mutate.
         """
         anew = not self.cells or len(self.cells) > max(_MOST, 3 * len(fixed))
-        before: dict[int, list[Expert]] = {}
+        before: dict[int | str, list[Expert]] = {}
         if anew:
             self._begin()
             before, self._experts = self._experts, before
@@ -505,8 +576,10 @@ class Choice(Pool):
         self.places([*fixed[len(self._kept.get("observed", ())) :], *near, *drawn])
         for part, experts in before.items():
             self._experts[part] = [
-                Expert(view, self._seed, like)
-                for view, like in zip(self._views, experts, strict=True)
+                Expert(view, self._seed, groups, like)
+                for view, groups, like in zip(
+                    self._views, self._groups, experts, strict=True
+                )
             ]
 
     def places(self, cells: Iterable[Cell]) -> Places:
@@ -522,7 +595,7 @@ class Choice(Pool):
         n = len(self.cells)
         self._place.update((cell, n + number) for number, cell in enumerate(cells))
         self.cells += cells
-        views = some(self._space, cells, self._with_costs).views
+        views, _, self._groups = some(self._space, cells, self._with_costs)
         self._views = (
             tuple(map(np.vstack, zip(self._views, views, strict=True))) if n else views
         )

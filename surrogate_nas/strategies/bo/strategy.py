@@ -1,20 +1,22 @@
-"""Bayesian optimisation of L alone: learn only L, because R and the limits are computed without
-training.
+"""Bayesian optimisation: learn L, and each metric of R and of the limits that only an evaluation
+tells; compute the others.
 
 Expected improvement: Jones et al., "Efficient Global Optimization", JOGO 1998; the logarithm of the
 target: a score is sharpened towards its best end, because only the order among the best cells
 matters. Departures from BANANAS (White et al., AAAI 2021), which trains neural networks and draws
 from them: Gaussian processes over all cells of a space that can be listed; elsewhere over random
 cells and mutations of the best. λR and feasibility of a cell come from `Strategy.free` where they
-need no training; what does not is learned with L. Cells of one function share what is learned of
-them, so that after one of them is told only what they differ by is left to gain. Several objectives
-are learned each by itself, and the expected gain is that of hypervolume.
+need no training. What is thought of the other metrics is combined as the objective combines their
+values; a gain counts with the probability that the limits are kept (Gardner et al., ICML 2014).
+Cells of one function share what is learned of them, so that after one of them is told only what
+they differ by is left to gain. Several objectives are learned each by itself, and the expected gain
+is that of hypervolume.
 """
 
 from collections.abc import Sequence
 from itertools import cycle, pairwise
 from operator import attrgetter
-from typing import ClassVar, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -40,6 +42,20 @@ _PARENTS = 10
 _CENTRES = 10
 _ALIKE = 1e-9
 _ROUND = ("improvement", "probability", "improvement", "near")
+
+
+class Foreseen(NamedTuple):
+    """What is thought of the observed metrics (`FreeTerms.observed`) of some cells.
+
+    Attributes:
+        mean: Of their share of each objective's λR, shape ``(k, objectives)``.
+        variance: Of that.
+        chance: The probability that their limits are kept, shape ``(k,)``.
+    """
+
+    mean: Floats
+    variance: Floats
+    chance: Floats
 
 
 class Situation(NamedTuple):
@@ -178,19 +194,57 @@ class BayesianOptimisation(Strategy):
         return whole(listed(self.space), not self._all_known)
 
     def _targets(self, known: Floats) -> tuple[Floats, float]:
-        """The targets of all observed cells (L and the unknown part of λR), and the least score of
-        a feasible one.
+        """The targets of all told cells (L, since what is known and what is learned by itself are
+        taken away), and the least score of a feasible one.
         """
         trials = self._trials.values()
         scores = np.array([trial.score for trial in trials])
         feasible = np.array([trial.feasible for trial in trials])
         counted = feasible if feasible.any() else np.ones(len(trials), dtype=bool)
-        if self._all_known:  # an infeasible cell tells of L as much as any
-            sums = np.array([trial.loss + trial.penalty for trial in trials])
-            scores = np.where(feasible, scores, sums)
-        else:
-            scores = np.minimum(scores, scores[counted].max())
-        return scores - known, float(scores[counted].min())
+        best = float(scores[counted].min())
+        if self.free is None:
+            return np.minimum(scores, scores[counted].max()) - known, best
+        # an infeasible cell tells of L as much as any
+        sums = np.array([trial.loss + trial.penalty for trial in trials])
+        added = self._told_observed().sum(axis=1)
+        return np.where(feasible, scores, sums) - known - added, best
+
+    def _told_observed(self) -> Floats:
+        """What the observed metrics add to each objective of the told cells, shape ``(n,
+        objectives)``.
+        """
+        added = np.zeros((len(self._trials), self.objectives))
+        for metric in self._observed:
+            added += np.outer(self._told(metric.name), metric.coefficients)
+        return added
+
+    @property
+    def _observed(self) -> Sequence[Any]:
+        return () if self.free is None else self.free.observed
+
+    def _told(self, name: str) -> Floats:
+        return np.array([trial.values[name] for trial in self._trials.values()])
+
+    def _foreseen(self, now: Situation, looked: Places) -> Foreseen:
+        """What each observed metric is thought to be, learned by itself as a score is."""
+        shape = len(looked), self.objectives
+        mean, variance, chance = np.zeros(shape), np.zeros(shape), np.ones(len(looked))
+        for metric in self._observed:
+            values = self._told(metric.name)
+            pole, target = sharpened(values, 1.0, values.min())
+            seen = [
+                each.at(now.pool.of_cell[looked])
+                for each in now.pool.seen(
+                    metric.name, now.observed, [target], now.pending
+                )
+            ]
+            moments = np.mean([moments_of(each) for each in seen], axis=0)
+            mean += np.outer(pole + moments[0], metric.coefficients)
+            variance += np.outer(moments[1], np.square(metric.coefficients))
+            for limit in metric.limits:
+                below = np.mean([below_of(limit.limit - pole, s) for s in seen], axis=0)
+                chance *= below if limit.relation == "<=" else 1 - below
+        return Foreseen(mean, variance, chance)
 
     def _best_place(self, pool: Pool) -> int | None:
         rule = self.rule()
@@ -204,11 +258,22 @@ class BayesianOptimisation(Strategy):
         free = _narrowed(now.free, among)
         settled = _settled(pool.of_cell, now.observed, values, penalty)
         candidates = self._candidates(pool, _narrowed(free, ~settled))
-        least, price = values.min(), penalty[candidates]
+        seen = self._foreseen(now, candidates)
+        least, price = values.min(), penalty[candidates] + seen.mean[:, 0]
         mild = self.mildness, min(least, best - np.median(price))
         ends = [(self.sharpness, least), mild]
-        believed = self.believed(now, 0, candidates, values, ends)
-        return self._largest(candidates, self.gains(believed, price, best, rule))
+        believed = [
+            (pole, widened(each, seen.variance[:, 0]))
+            for pole, each in self.believed(now, 0, candidates, values, ends)
+        ]
+        gains = seen.chance * self.gains(believed, price, best, rule)
+        return self._largest(candidates, gains if self._any_kept else seen.chance)
+
+    @property
+    def _any_kept(self) -> bool:
+        """Whether a told cell is feasible, or no limit is left to be learned."""
+        limits = any(metric.limits for metric in self._observed)
+        return not limits or any(trial.feasible for trial in self._trials.values())
 
     def rule(self) -> str:
         """What the next question maximises."""
@@ -306,30 +371,31 @@ class BayesianOptimisation(Strategy):
             return None
         whole = self.free.whole if self.free is not None else (False,) * self.objectives
         trials = list(self._trials.values())
-        scores, learned = learned_of(
-            trials, known[now.observed], whole, self._all_known
-        )
+        told = known[now.observed] + self._told_observed()
+        scores, learned = learned_of(trials, told, whole, self._all_known)
         one_price = np.count_nonzero(known.any(axis=0)) < 2
         candidates = pool.cheapest(now.free) if one_price else np.flatnonzero(now.free)
         looked = np.concatenate([candidates, now.pending])
+        ahead = self._foreseen(now, looked)
+        price = known[looked] + ahead.mean
         believed = []
         for part, is_whole in enumerate(whole):
             if is_whole:
-                believed.append(Believed(known[looked, part]))
+                believed.append(Believed(price[:, part]))
                 continue
             values = learned[:, part]
             end = self.front_sharpness, values.min()
             seen = self.believed(now, part, looked, values, [end])
             pole = seen[0][0]
-            believed.append(
-                Believed(known[looked, part], pole, [each for _, each in seen])
-            )
+            wide = [widened(each, ahead.variance[:, part]) for _, each in seen]
+            believed.append(Believed(price[:, part], pole, wide))
         waiting = np.column_stack([each.expected for each in believed])[
             len(candidates) :
         ]
         gain = expected_gain(
             believed, np.vstack([scores, waiting]), reference_of(scores, whole)
         )
+        gain = gain * ahead.chance if self._any_kept else ahead.chance
         return self._largest(candidates, gain[: len(candidates)])
 
     def _largest(self, candidates: Places, gain: Floats) -> int:
@@ -391,6 +457,31 @@ def gain_of(seen: Posterior, left: Floats, probability: bool) -> Floats:
     mean, variance = seen.at(possible)
     gains[possible] = ndtr((np.log(left[possible]) - mean) / np.sqrt(variance))
     return gains
+
+
+def below_of(level: float, seen: Posterior) -> Floats:
+    """The probability that log-normal values lie below a level, shape ``(k,)``."""
+    return gain_of(seen, np.full(len(seen.mean), level), True)
+
+
+def moments_of(seen: Posterior) -> Floats:
+    """Mean and variance of log-normal values, shape ``(2, k)``."""
+    mean = np.exp(seen.mean + seen.variance / 2)
+    return np.array([mean, mean**2 * np.expm1(seen.variance)])
+
+
+def widened(seen: Posterior, variance: Floats) -> Posterior:
+    """The log-normal of the same mean, once values have a further variance.
+
+    Args:
+        seen: Of the logarithms, shapes ``(k,)``.
+        variance: Of the values themselves, shape ``(k,)``.
+    """
+    if not variance.any():
+        return seen
+    mean, own = moments_of(seen)
+    wide = np.log1p((own + variance) / mean**2)
+    return Posterior(np.log(mean) - wide / 2, wide)
 
 
 # Expected hypervolume improvement: Emmerich, Giannakoglou & Naujoks, "Single- and Multiobjective
