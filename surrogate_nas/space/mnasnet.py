@@ -15,9 +15,12 @@ two is followed by batch normalisation and has no bias.
 
 import itertools
 import re
+from collections.abc import Mapping
+from functools import cached_property
 from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from surrogate_nas.core import UserError
 from surrogate_nas.space.base import (
@@ -173,6 +176,11 @@ class MnasNet(ChoiceSpace):
             lambda choices: choices[:, 3::DECISIONS].sum(axis=1),
         ),
     )
+
+    @cached_property
+    def groups(self) -> Mapping[str, NDArray[np.intp]]:  # type: ignore[override]
+        """Those of every space, and ``numbers``, which has a column for each position."""
+        return {**super().groups, "numbers": np.arange(len(self.positions))}
 
     def write(self, choices: tuple[int, ...]) -> str:
         """The seven stages of a combination."""

@@ -17,10 +17,12 @@ bias.
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from functools import cached_property
 from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from surrogate_nas.core import UserError
 from surrogate_nas.space.base import (
@@ -163,6 +165,11 @@ class NBMR(ChoiceSpace):
             lambda choices: values(choices)[:, _MODULES].sum(axis=1),
         ),
     )
+
+    @cached_property
+    def groups(self) -> Mapping[str, NDArray[np.intp]]:  # type: ignore[override]
+        """Those of every space, and ``numbers``, which has a column for each position."""
+        return {**super().groups, "numbers": np.arange(len(self.positions))}
 
     def write(self, choices: tuple[int, ...]) -> str:
         """The benchmark's string of a combination."""

@@ -583,7 +583,7 @@ class ChoiceSpace(Enumerable):
     @cached_property
     def groups(self) -> Mapping[str, NDArray[np.intp]]:  # type: ignore[override]
         """The position of each column of ``one_hot`` and ``numbers``; the ``counts`` are one
-        group.
+        group. Encodings of the class's own have none.
         """
         options = list(map(len, self.texts))
         steps = [
@@ -592,11 +592,12 @@ class ChoiceSpace(Enumerable):
         ]
         counted = sum(len(self.texts[shared[0]]) for shared in self._shared_options)
         positions = np.arange(len(options))
-        return {
+        groups = {
             "one_hot": np.repeat(positions, options),
             "numbers": np.repeat(positions, steps),
             "counts": np.zeros(counted, dtype=np.intp),
         }
+        return {n: g for n, g in groups.items() if n not in self.further_encodings}
 
     @cached_property
     def _shared_options(self) -> list[list[int]]:

@@ -10,10 +10,13 @@ import pandas as pd
 import pytest
 
 import surrogate_nas as sn
+from surrogate_nas.contract.checks import trajectory
 from surrogate_nas.core.errors import UserError
 from surrogate_nas.space import Cell, ChoiceSpace, Enumerable, space_named
 from surrogate_nas.space.blind import blind
 from surrogate_nas.space.product import MOST_LISTED, is_scale
+from surrogate_nas.space.registry import SPACES
+from surrogate_nas.strategies.bo.strategy import BayesianOptimisation
 
 OPTIONS = {
     "width": ("16", "64", "256"),
@@ -67,9 +70,61 @@ def test_encodings_by_hand():
         [2, 1, 0, 0, 1, 0],
         [0, 0, 1, 0, 0, 1],
     ]
-    assert LISTED.views == ("numbers",) and ChoiceSpace(
+    assert LISTED.views == ("numbers", "one_hot") and ChoiceSpace(
         "x", {"act": ("relu", "tanh")}
     ).views == ("one_hot",)
+
+
+LAYERS = {"width": ("16", "64", "256")} | dict.fromkeys("abc", ("conv", "pool"))
+
+
+@pytest.mark.parametrize("listed", [True, False])
+def test_options_that_three_positions_share_are_counted(listed):
+    space = ChoiceSpace("layers", LAYERS, listed=listed)
+    cells = [space.cell((2, 0, 1, 1)), space.cell((0, 0, 0, 0))]
+    assert space.encode(cells, "counts").tolist() == [[1, 2], [3, 0]]
+    assert space.views == ("numbers+counts", "one_hot+counts")
+    two = ChoiceSpace("layers", dict.fromkeys("ab", ("conv", "pool")))
+    assert two.views == ("one_hot",) and "counts" not in two.encodings
+
+
+def test_columns_belong_to_positions():
+    space = ChoiceSpace("layers", LAYERS)
+    assert {name: group.tolist() for name, group in space.groups.items()} == {
+        "one_hot": [0, 0, 0, 1, 1, 2, 2, 3, 3],
+        "numbers": [0, 1, 1, 2, 2, 3, 3],
+        "counts": [0, 0],
+    }
+
+
+@pytest.mark.parametrize("hidden", [False, True])
+def test_a_column_changes_with_the_position_of_its_group_alone(hidden):
+    space = ChoiceSpace("layers", LAYERS)
+    seen = blind(space, 3) if hidden else space
+    cells = [space.cell((2, 0, 1, 1)), space.cell((2, 1, 1, 1))]
+    shown = [seen.hide(cell) for cell in cells] if hidden else cells
+    for name in ("one_hot", "numbers"):
+        first, second = seen.encode(shown, name)
+        assert set(seen.groups[name][first != second]) == {1}
+        assert len(seen.groups[name]) == len(first)
+
+
+@pytest.mark.parametrize("name", SPACES)
+def test_every_column_of_an_encoding_in_groups_has_one(name):
+    space = space_named(name)
+    for encoding in space.groups.keys() & space.encodings.keys():
+        columns = space.encode([space.reference], encoding)
+        assert columns.shape[1] == len(space.groups[encoding]), encoding
+
+
+def test_an_own_encoding_of_the_same_name_has_no_groups():
+    class Own(ChoiceSpace):
+        further_encodings = {"counts": lambda choices: choices[:, :1]}
+
+    space = Own("own", LAYERS)
+    assert set(space.groups) == {"one_hot", "numbers"}
+    asked = trajectory(BayesianOptimisation, space, seed=0, n=13)
+    assert all(cell in space for cell in asked)
 
 
 @pytest.mark.parametrize("space", [LISTED, ODD], ids=["every combination", "some"])
