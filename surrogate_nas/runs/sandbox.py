@@ -328,12 +328,18 @@ class BlindFreeTerms:
         self._names = names
         self.terms = tuple(f"r{index + 1}" for index, _ in enumerate(free.terms))
         self.missing = tuple(f"u{index + 1}" for index, _ in enumerate(free.missing))
-        self.observed = tuple(
-            o._replace(name=names.hide(o.name)) for o in free.observed
-        )
+        self.observed = tuple(map(self._disguised, free.observed))
         self.names = tuple(map(names.hide, free.names))
         self.proxies = tuple(map(names.hide, free.proxies))
         self.whole = free.whole
+
+    def _disguised(self, observed: Any) -> Any:
+        limits = (
+            replace(limit, metric=self._names.hide(limit.metric))
+            for limit in observed.limits
+        )
+        name = self._names.hide(observed.name)
+        return observed._replace(name=name, limits=tuple(limits))
 
     def _cells(self, cells: Sequence[Cell]) -> list[Cell]:
         return [self._space.reveal(self._space.cell(cell)) for cell in cells]

@@ -10,7 +10,9 @@ import pytest
 import surrogate_nas as sn
 from surrogate_nas.core.errors import UserError
 from surrogate_nas.results.api import read_comparison
-from surrogate_nas.runs.sandbox import Blinded, sandboxed
+from surrogate_nas.runs.sandbox import Blinded, BlindFreeTerms, _Names, sandboxed
+from surrogate_nas.space import nb201
+from surrogate_nas.space.blind import blind
 from surrogate_nas.strategies import strategy_entry
 
 ASKED = "valid_loss + 0.1*params"
@@ -43,6 +45,18 @@ def test_a_search_that_reads_no_names_goes_the_same_way(name):
 def test_every_kind_of_strategy_runs_blinded(name):
     run = sn.search("fashion", f"blind:{name}", ASKED, budget=14)
     assert not run.failure and {trial.cell.text[0] for trial in run.trials} == {"|"}
+
+
+def test_metrics_that_are_observed_have_other_names_too():
+    text = "valid_error + 0.1*train_loss subject to train_error <= 40"
+    objective = sn.Objective(text, sn.load("fashion"))
+    names = _Names()
+    hidden = BlindFreeTerms(objective.free, blind(nb201(), 1), names)
+    (observed,) = hidden.observed
+    (limit,) = observed.limits
+    assert observed.name == limit.name == names.hide("train_error[5]") == "m1[5]"
+    run = sn.search("fashion", "blind:bo", objective, budget=14)
+    assert not run.failure and len(run.trials) == 14
 
 
 def test_several_objectives_and_user_code_run_blinded(tmp_path):
