@@ -439,3 +439,44 @@ def test_columns_answer_for_the_whole_space_without_making_a_cell(
     )
     assert limited.unreachable.endswith("latency@x <= 0.5; the nearest value is 1.")
     assert len(limited.over_space().score) == 512
+
+
+METERED = sn.Computed(
+    sn.ChoiceSpace("metered", {name: range(4) for name in "ab"}),
+    {
+        "valid_error": sn.Metric(lambda cell: 9.0 + cell["a"], unit="%"),
+        "latency": lambda cell: 1.0 + cell["b"],
+        "energy": lambda cell: 5.0 + cell["a"] * cell["b"],
+    },
+    cheap=["latency"],
+)
+"""Whose energy only an evaluation tells."""
+
+
+@pytest.mark.parametrize(
+    ("text", "weights", "limits"),
+    [
+        ("valid_error + 0.2*energy + 0.1*latency", [0.2], ""),
+        ("valid_error subject to energy <= 7 and energy >= 6", [0], "<= 7, >= 6"),
+        ("valid_error + 0.2*energy subject to energy <= 7", [0.2], "<= 7"),
+        ("latency, valid_error + 0.2*energy, energy", [0, 0.2, 0], ""),
+    ],
+)
+def test_what_is_observed_has_its_weight_in_each_objective_and_its_limits(
+    text, weights, limits
+):
+    objective = Objective(text, METERED)
+    ((name, coefficients, kept),) = objective.free.observed
+    divisor = {term.name: term.divisor for term in objective.terms}.get(name, 1.0)
+    assert np.multiply(coefficients, divisor) == pytest.approx(np.array(weights))
+    assert ", ".join(map(str, kept)).replace("energy ", "") == limits
+
+
+def test_observed_metrics_are_named_as_the_values_of_a_trial():
+    text = "valid_error + 0.2*energy subject to valid_error <= 11 and latency <= 2"
+    objective = Objective(text, METERED)
+    names = [each.name for each in objective.free.observed]
+    trial = sn.search(METERED, "random", objective, budget=1).trials[0]
+    assert names == ["energy", "valid_error"] and {*names} <= {*trial.values}
+    known = Objective("valid_error + latency subject to latency <= 2", METERED)
+    assert known.free.observed == ()

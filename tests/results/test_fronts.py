@@ -182,6 +182,7 @@ def test_infeasible_cells_teach_what_can_be_told_apart():
         ("valid_error + 0.1*params, macs subject to latency@cpu <= 6", False),
         ("valid_error, macs", True),
         ("valid_error, train_loss, macs", False),
+        ("valid_error, macs subject to train_error <= 25", False),
     ],
 )
 def test_bo_covers_fronts_better_than_chance(text, hidden):

@@ -9,6 +9,7 @@ from collections import Counter
 
 import numpy as np
 import pytest
+from scipy.stats import kendalltau
 
 import surrogate_nas as sn
 from surrogate_nas.contract.checks import (
@@ -19,17 +20,26 @@ from surrogate_nas.contract.checks import (
     trajectory,
     trials_of,
 )
-from surrogate_nas.space import ChoiceSpace, nb201
+from surrogate_nas.objective.expression import Constraint
+from surrogate_nas.objective.terms import FreeTerms, Observed
+from surrogate_nas.space import ChoiceSpace, Trial, nb201
 from surrogate_nas.space.product import is_scale
 from surrogate_nas.strategies.bo.pool import (
     LARGEST_LISTED,
     Choice,
+    Expert,
     _surveyed,
     prepare,
     some,
     whole,
 )
-from surrogate_nas.strategies.bo.strategy import BayesianOptimisation, sharpened
+from surrogate_nas.strategies.bo.strategy import (
+    BayesianOptimisation,
+    moments_of,
+    sharpened,
+    widened,
+)
+from surrogate_nas.surrogates.gaussian import Posterior
 
 
 def test_every_class_of_equal_functions_is_one_point():
@@ -198,3 +208,130 @@ def test_values_that_differ_by_rounding_alone_have_finite_logarithms():
     pole, logarithms = sharpened(values, 0.3, 0.3)
     assert pole < 0.3
     assert np.isfinite(logarithms).all()
+
+
+def test_a_position_that_does_not_matter_weighs_less():
+    space = ChoiceSpace("two", {"idle": tuple("uvwxyz"), "decisive": tuple("abcdef")})
+    points = whole(space, with_costs=False)
+    told = np.random.default_rng(0).permutation(36)[:20]
+    values = np.array([3.0, 1.0, 4.0, 1.5, 5.0, 9.0])[space.choices[told, 1]]
+    for view, groups in zip(points.views, points.groups, strict=True):
+        expert = Expert(view, 0, groups)
+        expert.observe(told, values, told[:0], 0)
+        idle, decisive = expert._weights
+        assert decisive > 3 * idle
+
+
+LAYERS = ChoiceSpace("layers", dict.fromkeys("abcde", ("none", "skip", "conv", "pool")))
+GAIN, COST = (0.0, 2.0, 6.0, 3.0), (0.0, 0.2, 1.5, 0.7)
+
+
+def error(cell):
+    return 80 - sum(GAIN[o] * (1 + 0.3 * p) for p, o in enumerate(cell.choices))
+
+
+def energy(cell):
+    """Spans four orders of magnitude."""
+    return float(np.exp(sum(COST[o] * (1 + p / 5) for p, o in enumerate(cell.choices))))
+
+
+METERED = sn.Computed(
+    LAYERS,
+    {"valid_error": sn.Metric(error, unit="%"), "energy": energy},
+    cheap=["valid_error"],
+)
+"""Whose energy only an evaluation tells."""
+ERRORS, ENERGIES = (np.array([f(c) for c in LAYERS]) for f in (error, energy))
+
+
+def until(run, scores):
+    """How many evaluations the best cell took."""
+    found = [scores[trial.cell.index] for trial in run.trials]
+    assert min(found) == scores.min()
+    return int(np.argmin(found)) + 1
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_a_cost_that_is_observed_is_learned_apart_from_the_loss(seed):
+    objective = sn.Objective("valid_error + 0.02*energy", METERED)
+    assert objective.free.missing == ("energy",)
+    scores = ERRORS / 100 + objective.terms[1].coefficient * ENERGIES
+    run = sn.search(METERED, "bo", objective, budget=40, seed=seed)
+    assert until(run, scores) <= 30
+
+
+@pytest.mark.parametrize("name", ["bo", "blind:bo"])
+def test_the_best_cell_within_an_observed_limit_is_found(name):
+    most = np.quantile(ENERGIES, 0.02)
+    limit = f"energy <= {most}"
+    run = sn.search(METERED, name, "valid_error", subject_to=limit, budget=40, seed=1)
+    assert until(run, np.where(ENERGIES <= most, ERRORS, np.inf)) <= 30
+    assert sum(trial.feasible for trial in run.trials[10:]) >= 5, "chance finds none"
+
+
+def metered(cells, feasible=True):
+    """Trials of L + 0.5 energy."""
+    return [
+        Trial(
+            index=i,
+            cell=cell,
+            score=error(cell) + 0.5 * energy(cell) + (0.0 if feasible else INFEASIBLE),
+            loss=error(cell),
+            penalty=0.5 * energy(cell),
+            feasible=feasible,
+            epochs=None,
+            cost=1.0,
+            values={"valid_error": error(cell), "energy": energy(cell)},
+        )
+        for i, cell in enumerate(cells)
+    ]
+
+
+def observing(*limits, cells, feasible=True):
+    """A `bo` that is told trials of which energy is observed."""
+    made = BayesianOptimisation(LAYERS, seed=0)
+    made.free = FreeTerms(
+        (), ("energy",), (Observed("energy", (0.5,), limits),), ((),), (), (False,)
+    )
+    made.tell(metered(cells, feasible))
+    return made
+
+
+@pytest.mark.parametrize("feasible", [True, False])
+def test_the_target_is_l_alone_where_the_rest_is_observed(feasible):
+    cells = LAYERS[::100]
+    made = observing(cells=cells, feasible=feasible)
+    learned, best = made._targets(np.zeros(len(cells)))
+    np.testing.assert_allclose(learned, [error(cell) for cell in cells])
+    assert best == min(trial.score for trial in made._trials.values())
+
+
+def test_told_cells_are_foreseen_as_told_and_others_by_what_they_are_like():
+    limit = Constraint("energy", None, "<=", 30.0)
+    cells = LAYERS[::9]
+    made = observing(limit, cells=cells)
+    now = made._situation(made._grown())
+    seen = made._foreseen(now, now.observed)
+    energies = np.array([energy(cell) for cell in cells])
+    np.testing.assert_allclose(seen.mean[:, 0], 0.5 * energies, rtol=0.2)
+    assert seen.chance[energies < 25].min() > 0.5 > seen.chance[energies > 36].max()
+    other = np.setdiff1d(np.arange(len(LAYERS)), now.observed)
+    ahead = made._foreseen(now, other)
+    assert kendalltau(ahead.mean[:, 0], ENERGIES[other]).statistic > 0.85
+
+
+def test_before_a_feasible_cell_is_known_the_likeliest_to_be_one_is_asked_for():
+    limit = Constraint("energy", None, "<=", 1.5)
+    made = observing(limit, cells=LAYERS[40::40], feasible=False)
+    now = made._situation(made._grown())
+    chance = made._foreseen(now, np.arange(len(LAYERS))).chance
+    (asked,) = made.ask(1)
+    assert chance[asked.index] == chance[now.free].max() > np.median(chance)
+
+
+def test_a_further_variance_is_added_and_keeps_the_mean():
+    seen = Posterior(np.array([-1.0, 0.0, 2.0]), np.array([0.1, 0.5, 2.0]))
+    further = np.array([0.0, 3.0, 0.2])
+    mean, variance = moments_of(seen)
+    wide = moments_of(widened(seen, further))
+    np.testing.assert_allclose(wide, [mean, variance + further])

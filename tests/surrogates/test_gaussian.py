@@ -1,10 +1,12 @@
 """The Gaussian process against its textbook formulas, written out slowly."""
 
 from functools import partial
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from scipy.optimize import approx_fprime
 
 from surrogate_nas.space import nb201
 from surrogate_nas.surrogates.base import CHUNK, Scaling
@@ -176,6 +178,36 @@ def test_a_block_that_says_nothing_gets_the_smaller_weight():
         [told, nothing], values - values.mean(), seed=0
     )
     assert weights[0] > 20 * weights[1] and noise < 0.05
+
+
+def test_the_likelihood_of_weights_has_the_gradient_of_finite_differences(
+    points, values, monkeypatch
+):
+    noted = {}
+
+    def minimize(cost, start, **_):
+        noted.update(cost=cost, start=start)
+        return SimpleNamespace(x=start)
+
+    monkeypatch.setattr("scipy.optimize.minimize", minimize)
+    start = np.array([0.5, 2.0, 0.1])
+    found = most_likely_weights(
+        [points[:, :1], points[:, 1:]], values, 0, spread=0.7, start=start
+    )
+    np.testing.assert_allclose(np.append(*found), start)
+    cost = noted["cost"]
+    for logs in (noted["start"], np.array([2.0, -3.0, -4.0])):
+        slopes = approx_fprime(logs, lambda at: cost(at)[0], 1e-6)
+        np.testing.assert_allclose(cost(logs)[1], slopes, rtol=1e-4)
+
+
+def test_a_narrow_prior_holds_weights_together(points, values):
+    blocks = [points[:, [column]] for column in range(3)]
+    apart = [
+        np.ptp(np.log(most_likely_weights(blocks, values, 0, spread)[0]))
+        for spread in (0.1, 2.0)
+    ]
+    assert apart[0] < 0.3 < 1.5 < apart[1]
 
 
 def test_scaled_points_are_one_apart_and_columns_that_do_not_vary_are_gone(points):
