@@ -172,7 +172,8 @@ class ChoiceSpace(Enumerable):
     Attributes:
         positions: Their names.
         options: The options at each, of any type with a text of its own.
-        further_encodings: What the class adds to `encodings`, by name.
+        further_encodings: What the class adds to `encodings`, by name. A class that names some in
+            `views` decides how `bo` sees its cells.
         apart: The encoding in which cells are far apart that differ much, where positions that
             differ do not tell.
         listed: Whether cells are listed; None for where there are at most 100,000 combinations.
