@@ -87,8 +87,10 @@ class BayesianOptimisation(Strategy):
 
     Of every four questions, in random order, two maximise the expected improvement, one its
     probability, and one the expected improvement among the neighbours of the best cell that has one
-    left to ask for. Cells that are asked for and not told yet are believed to score as predicted.
-    On several objectives every question maximises the expected improvement of hypervolume.
+    left to ask for. Where cells differ in the λR that they are known to have, the least expected
+    score stands in the place of the expected improvement of all cells. Cells that are asked for and
+    not told yet are believed to score as predicted. On several objectives every question maximises
+    the expected improvement of hypervolume.
 
     Args:
         first_cells: How many cells are drawn at random before anything is learned, at least 2.
