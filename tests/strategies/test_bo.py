@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import tracemalloc
 from collections import Counter
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -304,6 +305,33 @@ def test_the_target_is_l_alone_where_the_rest_is_observed(feasible):
     learned, best = made._targets(np.zeros(len(cells)))
     np.testing.assert_allclose(learned, [error(cell) for cell in cells])
     assert best == min(trial.score for trial in made._trials.values())
+
+
+def test_on_a_front_the_target_is_l_alone_too():
+    class Noting(BayesianOptimisation):
+        def believed(self, now, part, looked, values, ends):
+            noted[part] = values
+            return super().believed(now, part, looked, values, ends)
+
+    def slowness(cells):
+        return np.array([1.0 + cell.choices[0] for cell in cells])
+
+    noted = {}
+    made = Noting(LAYERS, seed=0)
+    made.objectives = 2
+    observed = (Observed("energy", (0.5, 0.0), ()),)
+    penalties = ((), ((1.0, slowness),))
+    made.free = FreeTerms((), ("energy",), observed, penalties, (), (False, True))
+    cells = LAYERS[::100]
+    made.tell(
+        [
+            replace(trial, scores=(trial.score, *slowness([trial.cell])))
+            for trial in metered(cells)
+        ]
+    )
+    assert made.ask(1)[0] in LAYERS
+    np.testing.assert_allclose(noted.pop(0), [error(cell) for cell in cells])
+    assert not noted, "the other objective is free"
 
 
 def test_told_cells_are_foreseen_as_told_and_others_by_what_they_are_like():

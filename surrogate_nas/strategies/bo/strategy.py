@@ -42,8 +42,8 @@ _PARENTS = 10
 _CENTRES = 10
 _ALIKE = 1e-9
 _ROUND = ("improvement", "probability", "improvement", "near")
-# Where cells differ in what λR they are known to have. There the best need not lie where L is least,
-# and the deviation of a logarithm makes too much of cells that lie far above it.
+# Where cells differ in the λR that they are known to have. There the best need not lie where L is
+# least, and the deviation of a logarithm makes too much of cells that lie far above it.
 _PRICED_ROUND = ("mean", "probability", "mean", "near")
 
 
