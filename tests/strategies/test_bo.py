@@ -7,6 +7,7 @@ from __future__ import annotations
 import tracemalloc
 from collections import Counter
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -363,3 +364,15 @@ def test_a_further_variance_is_added_and_keeps_the_mean():
     mean, variance = moments_of(seen)
     wide = moments_of(widened(seen, further))
     np.testing.assert_allclose(wide, [mean, variance + further])
+
+
+@pytest.mark.parametrize(("price", "rule"), [(0.0, "improvement"), (0.3, "mean")])
+def test_where_cells_have_a_known_price_the_least_expected_score_counts(price, rule):
+    made = BayesianOptimisation(TinySpace(), seed=0)
+    made._pool = SimpleNamespace(known=np.array([[0.0], [price]]))
+    rules = sorted(made.rule() for _ in range(4))
+    assert rules == sorted([rule, rule, "probability", "near"])
+    means = np.array([1.0, 0.5, 0.4])
+    seen = Posterior(np.log(means), np.array([0.1, 0.1, 9.0]))
+    gains = made.gains([(-1.0, seen)], np.array([0.0, 0.1, 0.3]), 0.5, "mean")
+    assert gains == pytest.approx(np.array([0.0, 0.4, 0.3])), "whatever is doubtful"
