@@ -169,9 +169,9 @@ def test_infeasible_cells_teach_what_can_be_told_apart():
     trials[1] = Trial(
         1, trials[1].cell, 102.0, 0.4, 2.0, False, None, 1.0, scores=(50.0, 52.0)
     )
-    front, learned = ehvi.learned_of(trials, known, (False, True), all_known=True)
+    front, learned = ehvi.learned_of(trials, known, (False, True))
     assert front.tolist() == [[0.3, 1.0]] and learned[:, 0] == pytest.approx([0.3, 0.4])
-    _, clipped = ehvi.learned_of(trials, known, (False, False), all_known=True)
+    _, clipped = ehvi.learned_of(trials, known, (False, False))
     assert clipped[1].tolist() == [0.3, -1.0]
 
 

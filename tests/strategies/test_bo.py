@@ -371,7 +371,7 @@ def test_where_cells_have_a_known_price_the_least_expected_score_counts(price, r
     made = BayesianOptimisation(TinySpace(), seed=0)
     made._pool = SimpleNamespace(known=np.array([[0.0], [price]]))
     rules = sorted(made.rule() for _ in range(4))
-    assert rules == sorted([rule, rule, "probability", "near"])
+    assert rules == sorted(["improvement", rule, "probability", "near"])
     means = np.array([1.0, 0.5, 0.4])
     seen = Posterior(np.log(means), np.array([0.1, 0.1, 9.0]))
     gains = made.gains([(-1.0, seen)], np.array([0.0, 0.1, 0.3]), 0.5, "mean")

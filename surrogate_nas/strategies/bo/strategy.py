@@ -44,7 +44,7 @@ _ALIKE = 1e-9
 _ROUND = ("improvement", "probability", "improvement", "near")
 # Where cells differ in the λR that they are known to have. There the best need not lie where L is
 # least, and the deviation of a logarithm makes too much of cells that lie far above it.
-_PRICED_ROUND = ("mean", "probability", "mean", "near")
+_PRICED_ROUND = ("improvement", "probability", "mean", "near")
 
 
 class Foreseen(NamedTuple):
@@ -87,10 +87,10 @@ class BayesianOptimisation(Strategy):
 
     Of every four questions, in random order, two maximise the expected improvement, one its
     probability, and one the expected improvement among the neighbours of the best cell that has one
-    left to ask for. Where cells differ in the λR that they are known to have, the least expected
-    score stands in the place of the expected improvement of all cells. Cells that are asked for and
-    not told yet are believed to score as predicted. On several objectives every question maximises
-    the expected improvement of hypervolume.
+    left to ask for. Where cells differ in the λR that they are known to have, one of the two asks
+    for the least expected score instead. Cells that are asked for and not told yet are believed to
+    score as predicted. On several objectives every question maximises the expected improvement of
+    hypervolume.
 
     Args:
         first_cells: How many cells are drawn at random before anything is learned, at least 2.
@@ -388,7 +388,7 @@ class BayesianOptimisation(Strategy):
         whole = self.free.whole if self.free is not None else (False,) * self.objectives
         trials = list(self._trials.values())
         told = known[now.observed] + self._told_observed()
-        scores, learned = learned_of(trials, told, whole, self._all_known)
+        scores, learned = learned_of(trials, told, whole)
         one_price = np.count_nonzero(known.any(axis=0)) < 2
         candidates = pool.cheapest(now.free) if one_price else np.flatnonzero(now.free)
         looked = np.concatenate([candidates, now.pending])
@@ -624,7 +624,6 @@ def learned_of(
     trials: Sequence[Trial],
     known: Floats,
     whole: Sequence[bool],
-    all_known: bool,
 ) -> tuple[Floats, Floats]:
     """The vectors that make the front, and what of every trial's vector has to be learned.
 
@@ -633,9 +632,8 @@ def learned_of(
 
     Args:
         trials: Under several objectives.
-        known: Their known λR, shape ``(n, objectives)``.
+        known: Their λR, as far as it is known or learned by itself, shape ``(n, objectives)``.
         whole: Whether each objective is known for free.
-        all_known: Whether nothing of R and the limits has to be learned.
 
     Returns:
         Of the feasible trials, or of all where none is, shape ``(k, objectives)``; and
@@ -646,7 +644,7 @@ def learned_of(
     if not feasible.any():
         return scores, scores - known
     learned = np.minimum(scores, scores[feasible].max(axis=0)) - known
-    if all_known and sum(whole) == len(whole) - 1:
+    if sum(whole) == len(whole) - 1:
         sums = np.array([trial.loss + trial.penalty for trial in trials]) - known.sum(
             axis=1
         )
