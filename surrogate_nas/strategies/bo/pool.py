@@ -91,8 +91,8 @@ def _mean(blocks: Iterable[Floats]) -> Floats:
 
 def _blocks(space: Space, view: str, with_costs: bool) -> list[tuple[str, float]]:
     names = view.split("+")
-    told = _COSTS in names or is_plain(space) or _COSTS not in space.encodings
-    if told or not with_costs:
+    shown = _COSTS in names or is_plain(space) or _COSTS not in space.encodings
+    if shown or not with_costs:
         return [(name, 1 / len(names)) for name in names]
     return [
         *((name, (1 - _WEIGHT_OF_COSTS) / len(names)) for name in names),
