@@ -18,6 +18,7 @@ import typer
 from numpy.typing import NDArray
 
 import surrogate_nas as sn
+from surrogate_nas.benchmarks import available
 
 TABLES = {
     "tune": {
@@ -43,7 +44,7 @@ STRATEGIES = "bo,optuna:TPESampler,smac,local_search,evolution,random"
 def imported(name: str, loss: str, cost: str, folder: Path) -> str:
     """Import a table as plain choices, and return its name."""
     plain, bench = f"plain-{name}", sn.load(name)
-    if plain in {one["name"] for one in available()}:
+    if plain in {table["name"] for table in available() if table["available"]}:
         return plain
     space = bench.space
     choices = space.choices
@@ -74,13 +75,6 @@ def imported(name: str, loss: str, cost: str, folder: Path) -> str:
 def spread(values: NDArray[np.float64]) -> float:
     """From the first quartile to the third."""
     return float(np.diff(np.quantile(values, (0.25, 0.75)))[0])
-
-
-def available() -> list[dict[str, object]]:
-    """The tables that are here."""
-    from surrogate_nas.benchmarks import available as every
-
-    return [one for one in every() if one["available"]]
 
 
 def problems(half: str, folder: Path, budget: int) -> list[sn.Problem]:

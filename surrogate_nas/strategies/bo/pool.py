@@ -110,6 +110,7 @@ def _seen_through(space: Space) -> tuple[str, ...]:
     return space.views * 2 if len(space.views) == 1 else space.views
 
 
+@lru_cache(maxsize=16)
 def groups_of(space: Space) -> tuple[Places | None, ...]:
     """The groups of the columns of each expert (`Points`)."""
 
