@@ -29,7 +29,6 @@ from surrogate_nas.surrogates.gaussian import (
     Mask,
     Places,
     Posterior,
-    enlarged,
     matern_of_squares,
     most_likely,
     most_likely_weights,
@@ -228,61 +227,37 @@ class Expert:
         points: Shape ``(m, d)``, two random ones about 1 apart.
         seed: Chooses the cells whose likelihood is compared, where more than 400 are told.
         groups: The group of each column, shape ``(d,)``; None where columns weigh the same.
-        like: One over other points of the same space, whose ℓ, a and b are kept until more is
-            told.
     """
 
-    def __init__(
-        self,
-        points: NDArray[np.floating[Any]],
-        seed: int,
-        groups: Places | None = None,
-        like: "Expert | None" = None,
-    ) -> None:
-        self.hyper: Hyper = like.hyper if like else Hyper()
-        self._groups = groups
-        self._columns = points.astype(np.float32, copy=False)
-        n_groups = 0 if groups is None else groups.max() + 1
-        self._weights: Floats = like._weights if like else np.ones(n_groups)
-        self._fitted: tuple[int, int] = like._fitted if like else (0, 0)
+    def __init__(self, points: View, seed: int, groups: Places | None = None) -> None:
+        self.hyper = Hyper()
         self._seed = seed
-        self._points = self._placed(self._columns)
-        self._norms = np.einsum("ij,ij->i", self._points, self._points)
+        self._groups = groups
+        self._weights = np.ones(0 if groups is None else groups.max() + 1)
+        self._fitted = 0, 0
+        self.begin(points)
+
+    def begin(self, points: View) -> None:
+        """Go on over other points, none of them observed; ℓ, a and b stay until more is told."""
         self._observed: Places = np.empty(0, dtype=np.intp)
-        self._away: NDArray[np.float32] = np.empty((0, len(points)), dtype=np.float32)
         self._process = GrowingProcess(
             len(points), 1 + self.hyper.shared, self.hyper.noise
         )
+        self._place(points)
 
-    def _placed(self, columns: View) -> View:
-        """Where columns are once their groups are weighed."""
-        if self._groups is None:
-            return columns
-        return columns * np.sqrt(self._weights).astype(np.float32)[self._groups]
-
-    def _away_from(self, points: View, norms: View) -> View:
-        """The squared distances of the observed cells to points, shape ``(n, k)``."""
-        return np.maximum(  # type: ignore[no-any-return]
-            self._norms[self._observed][:, None]
-            + norms
-            - 2 * self._points[self._observed] @ points.T,
-            0,
-        )
-
-    def extend(self, columns: View) -> None:
-        """Add points, shape ``(k, d)``; those that were there keep their places."""
+    def _place(self, columns: View) -> None:
+        """Place points by their columns, once groups of them are weighed."""
+        self._columns = self._points = columns
         if self._groups is not None:
-            self._columns = np.vstack([self._columns, columns])
-        points = self._placed(columns)
-        n, m, d = len(self._observed), len(self._norms), points.shape[1]
-        norms = np.einsum("ij,ij->i", points, points)
-        to_new = self._away_from(points, norms)
-        self._norms = np.concatenate([self._norms, norms])
-        self._away = enlarged(self._away, (n, m), (n, len(self._norms)))
-        self._away[:n, m : len(self._norms)] = to_new
-        self._points = enlarged(self._points, (m, d), (len(self._norms), d))
-        self._points[m : len(self._norms)] = points
-        self._process.add_points(self._smooth(to_new[: self._process.n_observed]))
+            weights = np.sqrt(self._weights).astype(np.float32)
+            self._points = columns * weights[self._groups]
+        self._norms = np.einsum("ij,ij->i", self._points, self._points)
+
+    def extend(self, points: View) -> None:
+        """Take in further points, at the end of all, shape ``(m, d)``."""
+        new = slice(len(self._norms), len(points))
+        self._place(points)
+        self._process.add_points(self._covariance(self._observed, new))
 
     def is_due(self, told: int, twins: int) -> bool:
         """Whether ℓ, a and b are to be fitted again.
@@ -315,44 +290,30 @@ class Expert:
             waits: Whether ℓ, a and b, where they were found before, stay what they are, though they
                 are due.
         """
-        known, n, m = len(self._observed), len(observed), len(self._norms)
-        self._away = enlarged(self._away, (known, m), (n, m))
-        for number, place in enumerate(observed[known:], known):
-            self._away[number, :m] = self._distances(int(place))
+        n = len(observed)
         self._observed = observed
         if self.is_due(n, twins) and not (waits and self._fitted[0]):
             self._fit(target)
             self._fitted = n, twins
-        new = slice(self._process.n_observed, n)
-        to_pending = [self._distances(int(place)) for place in pending]
-        between = np.array(to_pending, dtype=np.float32).reshape(-1, m)
+        new = observed[self._process.n_observed :]
         return self._process.predict(
             target,
-            observed[new],
-            partial(self._covariance, observed[new], self._away[new, :m]),
+            new,
+            partial(self._covariance, new),
             pending,
-            self._covariance(pending, between, slice(0, m)),
+            self._covariance(pending, slice(0, len(self._norms))),
         )
 
-    def _smooth(self, away: NDArray[np.float32]) -> Floats:
-        return matern_of_squares(away / np.float64(self.hyper.length**2))
-
-    def _covariance(
-        self, places: Places, away: NDArray[np.float32], at: slice
-    ) -> Floats:
+    def _covariance(self, places: Places, at: slice) -> Floats:
         """Between some points and a range of all, shape ``(k, stop - start)``."""
-        covariance = self._smooth(away[:, at])
-        inside = np.flatnonzero((places >= at.start) & (places < at.stop))
-        covariance[inside, places[inside] - at.start] += self.hyper.shared
-        return covariance
-
-    def _distances(self, place: int) -> NDArray[np.float32]:
-        away = self._norms + (
-            self._norms[place]
-            - 2 * (self._points[: len(self._norms)] @ self._points[place])
+        own = -2 * self._points[places] @ self._points[at].T
+        away = self._norms[at] + (self._norms[places][:, None] + own)
+        covariance = matern_of_squares(
+            np.maximum(away, 0) / np.float64(self.hyper.length**2)
         )
-        away[place] = 0.0
-        return np.asarray(np.maximum(away, 0.0), dtype=np.float32)
+        inside = np.flatnonzero((places >= at.start) & (places < at.stop))
+        covariance[inside, places[inside] - at.start] = 1 + self.hyper.shared
+        return covariance
 
     def _fit(self, target: Floats) -> None:
         """Fit ℓ, a and b again; where they stay the same, so does the factor."""
@@ -386,11 +347,7 @@ class Expert:
             np.append(self._weights, self.hyper.noise),
         )
         self.hyper = Hyper(noise=noise)
-        self._points = self._placed(self._columns)
-        self._norms = np.einsum("ij,ij->i", self._points, self._points)
-        self._away[: len(self._observed), : len(self._norms)] = self._away_from(
-            self._points, self._norms
-        )
+        self._place(self._columns)
         self._process.begin(1.0, noise)
 
 
@@ -563,10 +520,8 @@ class Choice(Pool):
             parents: The cells to mutate.
         """
         anew = not self.cells or len(self.cells) > max(_MOST, 3 * len(fixed))
-        before: dict[int | str, list[Expert]] = {}
         if anew:
             self._begin()
-            before, self._experts = self._experts, before
         times = _FIRST_CHILDREN if anew else _CHILDREN
         near = [
             self._space.mutate(cell, self._rng)
@@ -575,13 +530,6 @@ class Choice(Pool):
         ]
         drawn = [self._space.sample(self._rng) for _ in range(_DRAWN)] if anew else []
         self.places([*fixed[len(self._kept.get("observed", ())) :], *near, *drawn])
-        for part, experts in before.items():
-            self._experts[part] = [
-                Expert(view, self._seed, groups, like)
-                for view, groups, like in zip(
-                    self._views, self._groups, experts, strict=True
-                )
-            ]
 
     def places(self, cells: Iterable[Cell]) -> Places:
         """Where cells are; those that were not there are added."""
@@ -601,8 +549,8 @@ class Choice(Pool):
             tuple(map(np.vstack, zip(self._views, views, strict=True))) if n else views
         )
         for experts in self._experts.values():
-            for expert, view in zip(experts, views, strict=True):
-                expert.extend(view)
+            for expert, view in zip(experts, self._views, strict=True):
+                (expert.extend if n else expert.begin)(view)
         known, allowed = self._look_up(cells)
         self.known = np.vstack([self.known, known])
         self.allowed = np.concatenate([self.allowed, allowed])
