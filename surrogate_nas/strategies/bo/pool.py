@@ -306,8 +306,9 @@ class Expert:
 
     def _covariance(self, places: Places, at: slice) -> Floats:
         """Between some points and a range of all, shape ``(k, stop - start)``."""
-        own = -2 * self._points[places] @ self._points[at].T
-        away = self._norms[at] + (self._norms[places][:, None] + own)
+        # row by row, since sums of several rows at once are not rounded alike for alike points
+        products = self._points[at] @ (2 * self._points[places])[:, :, None]
+        away = self._norms[at] + (self._norms[places][:, None] - products[:, :, 0])
         covariance = matern_of_squares(
             np.maximum(away, 0) / np.float64(self.hyper.length**2)
         )
