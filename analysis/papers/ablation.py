@@ -27,11 +27,8 @@ from surrogate_nas.objective import Objective
 from surrogate_nas.runs.problem import bind
 from surrogate_nas.space import Space
 from surrogate_nas.strategies import StrategyEntry, strategy_entry
-from surrogate_nas.strategies.bo.strategy import (
-    BayesianOptimisation,
-    Situation,
-    sharpened,
-)
+from surrogate_nas.strategies.bo.pool import Pool
+from surrogate_nas.strategies.bo.strategy import BayesianOptimisation, sharpened
 from surrogate_nas.strategies.guided import (
     ACQUISITIONS,
     POOLS,
@@ -120,19 +117,19 @@ class Exchanged(BayesianOptimisation):
 
     def believed(
         self,
-        now: Situation,
+        pool: Pool,
         part: int,
         looked: Places,
         values: Values,
         ends: Sequence[tuple[float, float]],
     ) -> list[tuple[float, Posterior]]:
         if not self.model:
-            return super().believed(now, part, looked, values, ends)
-        fitted, cells = self._fitted, now.pool.cells
+            return super().believed(pool, part, looked, values, ends)
+        fitted, cells = self._fitted, pool.cells
         if not fitted or len(values) >= 1.1 * fitted[2] or values.min() <= fitted[1]:
             pole, _ = sharpened(values, *ends[0])
             model = make_model(self.model, seed=self.seed)
-            told = [cells[place] for place in now.observed.tolist()]
+            told = [cells[place] for place in pool.observed.tolist()]
             model.fit(told, values - pole, self.space)
             fitted = self._fitted = model, pole, len(values)
         model, pole, _ = fitted

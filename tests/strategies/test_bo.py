@@ -167,7 +167,9 @@ def test_what_is_learned_lacks_what_is_known_and_no_infeasible_cell_is_worse_tha
     made = BayesianOptimisation(TinySpace(), seed=0)
     scores = dict(zip(TinySpace()[:4], (1.0, 2.0, INFEASIBLE, 3.0), strict=True))
     made.tell(trials_of(list(scores), scores.__getitem__))
-    learned, best = made._targets(np.array([0.5, 0.25, 0.0, 1.0]))
+    pool = made._grown()
+    pool.known[:4, 0] = 0.5, 0.25, 0.0, 1.0
+    learned, best, _ = made._targets(pool)
     assert learned.tolist() == [0.5, 1.75, 3.0, 2.0] and best == 1.0
 
 
@@ -183,6 +185,14 @@ def test_scales_are_read_as_numbers_and_names_as_options():
         space.encode([space.at((2, 1))], "numbers"), [[2, 0, 1]]
     )
     assert space.views == ("numbers", "one_hot")
+
+
+def test_a_view_of_an_encoding_that_the_space_lacks_is_one_line():
+    class Own(ChoiceSpace):
+        encodings = {"one_hot": lambda choices: choices}
+
+    with pytest.raises(sn.UserError, match="encoding in the views of own 'counts'"):
+        BayesianOptimisation(Own("own", dict.fromkeys("abc", tuple("xyz"))), seed=0)
 
 
 def test_where_all_around_the_best_is_known_the_next_best_is_looked_around():
@@ -303,16 +313,16 @@ def observing(*limits, cells, feasible=True):
 def test_the_target_is_l_alone_where_the_rest_is_observed(feasible):
     cells = LAYERS[::100]
     made = observing(cells=cells, feasible=feasible)
-    learned, best = made._targets(np.zeros(len(cells)))
+    learned, best, _ = made._targets(made._grown())
     np.testing.assert_allclose(learned, [error(cell) for cell in cells])
     assert best == min(trial.score for trial in made._trials.values())
 
 
 def test_on_a_front_the_target_is_l_alone_too():
     class Noting(BayesianOptimisation):
-        def believed(self, now, part, looked, values, ends):
+        def believed(self, pool, part, looked, values, ends):
             noted[part] = values
-            return super().believed(now, part, looked, values, ends)
+            return super().believed(pool, part, looked, values, ends)
 
     def slowness(cells):
         return np.array([1.0 + cell.choices[0] for cell in cells])
@@ -339,7 +349,7 @@ def test_told_cells_are_foreseen_as_told_and_others_by_what_they_are_like():
     limit = Constraint("energy", None, "<=", 30.0)
     cells = LAYERS[::9]
     made = observing(limit, cells=cells)
-    now = made._situation(made._grown())
+    now = made._grown()
     seen = made._foreseen(now, now.observed)
     energies = np.array([energy(cell) for cell in cells])
     np.testing.assert_allclose(seen.mean[:, 0], 0.5 * energies, rtol=0.2)
@@ -352,7 +362,7 @@ def test_told_cells_are_foreseen_as_told_and_others_by_what_they_are_like():
 def test_before_a_feasible_cell_is_known_the_likeliest_to_be_one_is_asked_for():
     limit = Constraint("energy", None, "<=", 1.5)
     made = observing(limit, cells=LAYERS[40::40], feasible=False)
-    now = made._situation(made._grown())
+    now = made._grown()
     chance = made._foreseen(now, np.arange(len(LAYERS))).chance
     (asked,) = made.ask(1)
     assert chance[asked.index] == chance[now.free].max() > np.median(chance)

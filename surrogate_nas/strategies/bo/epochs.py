@@ -20,7 +20,6 @@ from surrogate_nas.space import Cell, Request, Trial
 from surrogate_nas.strategies.bo.pool import Pool
 from surrogate_nas.strategies.bo.strategy import (
     BayesianOptimisation,
-    Situation,
     sharpened,
 )
 from surrogate_nas.strategies.epochs.rungs import Rung, first_rung
@@ -141,11 +140,9 @@ class EpochBayesianOptimisation(BayesianOptimisation):
         ):
             return None
         self._choose()
-        pool = self._grown()
-        place = self._best_place(pool)
-        if place is None:
+        cell = self._best(self._grown())
+        if cell is None:
             return None
-        cell = pool.cells[place]
         if self._link and cell not in self._early:
             return self._first_request(cell)
         return Request(cell, self.epochs[-1])
@@ -173,23 +170,19 @@ class EpochBayesianOptimisation(BayesianOptimisation):
             if abs(tau) > best and abs(tau) >= self.least_tau:
                 best, self._link = abs(tau), (name, 1 if tau > 0 else -1)
 
-    def _evaluated_cells(self) -> list[Cell]:
-        return [*super()._evaluated_cells(), *self._early]
-
     def _candidates(self, pool: Pool, free: Mask) -> Places:
         early = pool.kept("early", self._early)
         return np.union1d(super()._candidates(pool, free), early[free[early]])
 
     def _seen(
-        self, now: Situation, part: int, looked: Places, targets: Sequence[Floats]
+        self, pool: Pool, part: int, looked: Places, targets: Sequence[Floats]
     ) -> list[Posterior]:
         """What is read early, or predicted of it, times a slope, and what is predicted of the
         rest.
         """
         if self._link is None:
-            return super()._seen(now, part, looked, targets)
+            return super()._seen(pool, part, looked, targets)
         name, sign = self._link
-        pool = now.pool
         values = sign * np.array([trial.values[name] for trial in self._early.values()])
         _, read = sharpened(values, self.sharpness, values.min())
         begun, both = pool.kept("early", self._early), pool.kept("both", self._both)
@@ -197,7 +190,7 @@ class EpochBayesianOptimisation(BayesianOptimisation):
         read_at[begun] = read
         early = read_at[both]
         late_at = np.empty(len(pool.of_cell), dtype=np.intp)
-        late_at[now.observed] = np.arange(len(now.observed))
+        late_at[pool.observed] = np.arange(len(pool.observed))
         late = [target[late_at[both]] for target in targets]
         slopes = [_regression(early, y) for y in late]
         rests = [y - rate * early for y, rate in zip(late, slopes, strict=True)]
@@ -205,8 +198,8 @@ class EpochBayesianOptimisation(BayesianOptimisation):
         of_candidate = pool.of_cell[looked]
         was_read = ~np.isnan(reading)
         scores = []
-        firsts = pool.seen(_EARLY, begun, [read], now.pending)
-        seconds = pool.seen(_LATE, both, rests, now.pending)
+        firsts = pool.seen(_EARLY, begun, [read])
+        seconds = pool.seen(_LATE, both, rests)
         for predicted, remaining, rate in zip(
             firsts, seconds, cycle(slopes), strict=False
         ):

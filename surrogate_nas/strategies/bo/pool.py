@@ -20,6 +20,7 @@ from typing import Any, NamedTuple, Self, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from surrogate_nas.core import unknown
 from surrogate_nas.space import Cell, Choices, Enumerable, Space, choices_of, listed
 from surrogate_nas.surrogates.gaussian import (
     MOST_FOR_LIKELIHOOD,
@@ -121,22 +122,23 @@ def groups_of(space: Space) -> tuple[Places | None, ...]:
     return tuple(joined(v) if is_plain(space) else None for v in _seen_through(space))
 
 
-def _encoded(space: Space, name: str, choices: Choices) -> Floats:
+def _encoded(space: Space, choices: Choices, name: str) -> Floats:
+    if name not in space.encodings:
+        raise unknown(f"encoding in the views of {space.name}", name, space.encodings)
     return np.asarray(space.encodings[name](choices), dtype=np.float64)
 
 
 def _views(
     space: Space,
     with_costs: bool,
-    block: Callable[[str, float], tuple[_Standard, Floats]],
+    encoded: Callable[[str], Floats],
+    standard: Callable[[str, float], _Standard],
 ) -> tuple[View, ...]:
     @cache
     def joined(view: str) -> View:
-        blocks = [
-            block(name, share) for name, share in _blocks(space, view, with_costs)
-        ]
+        blocks = _blocks(space, view, with_costs)
         return np.hstack(
-            [standard(columns).astype(np.float32) for standard, columns in blocks]
+            [standard(*b)(encoded(b[0])).astype(np.float32) for b in blocks]
         )
 
     return tuple(map(joined, _seen_through(space)))
@@ -150,24 +152,21 @@ def whole(space: Enumerable, with_costs: bool) -> Points:
         np.intp
     )
 
+    members = np.argsort(of_cell, kind="stable")
+    counts = np.bincount(of_cell)
+
     @cache
     def means(name: str) -> Floats:
-        return _averaged(_encoded(space, name, space.choices), of_cell)
+        columns = _encoded(space, space.choices, name)[members]
+        return np.add.reduceat(columns, np.cumsum(counts) - counts) / counts[:, None]
 
-    def block(name: str, share: float) -> tuple[_Standard, Floats]:
-        return _Standard.of(lambda: [means(name)], share), means(name)
-
-    return Points(_views(space, with_costs, block), of_cell, groups_of(space))
-
-
-def _averaged(cells: Floats, of_cell: Places) -> Floats:
-    counts = np.bincount(of_cell)
-    if len(counts) == len(cells):
-        return cells
-    sums = np.add.reduceat(
-        cells[np.argsort(of_cell, kind="stable")], np.cumsum(counts) - counts
+    views = _views(
+        space,
+        with_costs,
+        means,
+        lambda n, share: _Standard.of(lambda: [means(n)], share),
     )
-    return sums / counts[:, None]
+    return Points(views, of_cell, groups_of(space))
 
 
 LARGEST_LISTED = 32_768
@@ -191,17 +190,13 @@ def is_listed(space: Space) -> bool:
 def _surveyed(space: Space, name: str, share: float) -> _Standard:
     choices = space.reference_choices
     parts = np.split(choices, range(LARGEST_LISTED, len(choices), LARGEST_LISTED))
-    return _Standard.of(lambda: (_encoded(space, name, part) for part in parts), share)
+    return _Standard.of(lambda: (_encoded(space, part, name) for part in parts), share)
 
 
 def some(space: Space, cells: Sequence[Cell], with_costs: bool) -> Points:
     """The points of some cells, one each."""
-    choices = choices_of(cells)
-
-    def block(name: str, share: float) -> tuple[_Standard, Floats]:
-        return _surveyed(space, name, share), _encoded(space, name, choices)
-
-    views = _views(space, with_costs, block)
+    encoded = partial(_encoded, space, choices_of(cells))
+    views = _views(space, with_costs, encoded, partial(_surveyed, space))
     return Points(views, np.arange(len(cells)), groups_of(space))
 
 
@@ -352,6 +347,7 @@ class Expert:
         self._process.begin(1.0, noise)
 
 
+_PARENTS = 10
 _DRAWN = 700
 _FIRST_CHILDREN = 30
 # Random cells at the start, mutations of every parent then, and at every later question.
@@ -361,6 +357,11 @@ _MOST_NEIGHBOURS = 300
 # Covariances of told cells and points beyond which a question waits for one expert's ℓ, a and b
 # alone.
 _LONG = 1_000_000
+
+
+def narrowed(free: Mask, wanted: Mask) -> Mask:
+    """The free cells that are wanted, or all of them where none is."""
+    return free & wanted if (free & wanted).any() else free
 
 
 class Pool(ABC):
@@ -395,6 +396,29 @@ class Pool(ABC):
         self._experts: dict[int | str, list[Expert]] = {}
         self._kept: dict[str, Places] = {}
 
+    def look(
+        self,
+        told: Collection[Cell],
+        asked: Iterable[Cell],
+        ranked: Callable[[], list[Cell]],
+    ) -> None:
+        """Note which cells are observed and pending, before a question.
+
+        Args:
+            told: Those that are observed, as `kept` takes them.
+            asked: Those that are asked for and not told.
+            ranked: Gives the observed ones, the best first.
+        """
+        self.observed = self.kept("observed", told)
+        self.pending = self.places(asked)
+
+    @property
+    def free(self) -> Mask:
+        """Whether each cell may be asked for."""
+        free = np.ones(len(self.allowed), dtype=bool)
+        free[self.observed] = free[self.pending] = False
+        return narrowed(free, self.allowed)
+
     def kept(self, name: str, cells: Collection[Cell]) -> Places:
         """Return the places of a collection that only grows; each cell is looked up once.
 
@@ -413,7 +437,6 @@ class Pool(ABC):
         part: int | str,
         observed: Places,
         targets: Sequence[Floats],
-        pending: Places,
     ) -> list[Posterior]:
         """What the experts of an objective or of a metric, one for each view, say of all points.
 
@@ -422,7 +445,6 @@ class Pool(ABC):
             observed: The places of observed cells, those of earlier calls first.
             targets: What every expert learns of them, shape ``(n,)``; by turns where there are
                 fewer than experts.
-            pending: The places of cells that are asked for and not told.
         """
         if part not in self._experts:
             self._experts[part] = [
@@ -438,7 +460,7 @@ class Pool(ABC):
             expert.observe(
                 at,
                 y,
-                self.of_cell[pending],
+                self.of_cell[self.pending],
                 twins,
                 waits=takes_long and expert is not turn,
             )
@@ -513,24 +535,25 @@ class Choice(Pool):
         self.allowed = np.empty(0, dtype=bool)
         self._views = ()
 
-    def grow(self, fixed: Sequence[Cell], parents: Sequence[Cell]) -> None:
-        """Add mutations, or start a new pool where that is due.
-
-        Args:
-            fixed: Cells that the pool has to hold, the observed ones first.
-            parents: The cells to mutate.
-        """
-        anew = not self.cells or len(self.cells) > max(_MOST, 3 * len(fixed))
+    def look(
+        self,
+        told: Collection[Cell],
+        asked: Iterable[Cell],
+        ranked: Callable[[], list[Cell]],
+    ) -> None:
+        """Add mutations too, or start a new pool where that is due."""
+        most = max(_MOST, 3 * sum(map(len, self._kept.values())))
+        anew = not self.cells or len(self.cells) > most
         if anew:
             self._begin()
-        times = _FIRST_CHILDREN if anew else _CHILDREN
+        super().look(told, asked, ranked)
         near = [
             self._space.mutate(cell, self._rng)
-            for cell in parents
-            for _ in range(times)
+            for cell in ranked()[:_PARENTS]
+            for _ in range(_FIRST_CHILDREN if anew else _CHILDREN)
         ]
-        drawn = [self._space.sample(self._rng) for _ in range(_DRAWN)] if anew else []
-        self.places([*fixed[len(self._kept.get("observed", ())) :], *near, *drawn])
+        drawn = [self._space.sample(self._rng) for _ in range(_DRAWN if anew else 0)]
+        self.places([*near, *drawn])
 
     def places(self, cells: Iterable[Cell]) -> Places:
         """Where cells are; those that were not there are added."""

@@ -32,13 +32,13 @@ from surrogate_nas.strategies.bo.pool import (
     Pool,
     Whole,
     is_listed,
+    narrowed,
     prepare,
     whole,
 )
 from surrogate_nas.strategies.nsga2 import survivors
 from surrogate_nas.surrogates.gaussian import Floats, Mask, Places, Posterior
 
-_PARENTS = 10
 _CENTRES = 10
 _ALIKE = 1e-9
 _ROUND = ("improvement", "probability", "improvement", "near")
@@ -59,16 +59,6 @@ class Foreseen(NamedTuple):
     mean: Floats
     variance: Floats
     chance: Floats
-
-
-class Situation(NamedTuple):
-    """What a question is asked in: the places, in a pool, of cells that have a part in it."""
-
-    pool: Pool
-    observed: Places
-    pending: Places
-    free: Mask
-    """Whether each cell of the pool may be asked for."""
 
 
 def prepare_named(name: str) -> None:
@@ -163,10 +153,7 @@ class BayesianOptimisation(Strategy):
         if taken < self.first_cells or len(self._trials) < 2:
             return self._drawn()
         pool = self._grown()
-        place = (
-            self._best_place(pool) if self.objectives == 1 else self._front_place(pool)
-        )
-        return None if place is None else pool.cells[place]
+        return self._best(pool) if self.objectives == 1 else self._front(pool)
 
     def _drawn(self) -> Cell | None:
         for _ in range(1000):
@@ -186,8 +173,7 @@ class BayesianOptimisation(Strategy):
                 self._pool = Whole(listed(self.space), self._points(), *shared)
             else:
                 self._pool = Choice(self.space, not self._all_known, *shared)
-        if isinstance(self._pool, Choice):
-            self._pool.grow(self._evaluated_cells(), self.ranked()[:_PARENTS])
+        self._pool.look(self._trials, self._pending, self.ranked)
         return self._pool
 
     def ranked(self) -> list[Cell]:
@@ -197,36 +183,34 @@ class BayesianOptimisation(Strategy):
             trials = survivors(list(self._trials.values()), len(trials))
         return [trial.cell for trial in trials]
 
-    def _evaluated_cells(self) -> list[Cell]:
-        return [*self._trials, *self._pending]
-
     def _points(self) -> Points:
         return whole(listed(self.space), not self._all_known)
 
-    def _targets(self, known: Floats) -> tuple[Floats, float]:
+    def _targets(self, pool: Pool) -> tuple[Floats, float, Mask]:
         """The targets of all told cells (L, since what is known and what is learned by itself are
-        taken away), and the least score of a feasible one.
+        taken away), the least score of a feasible one, and what is `_settled`.
         """
+        penalty = pool.known.sum(axis=1)
         trials = self._trials.values()
         scores = np.array([trial.score for trial in trials])
         feasible = np.array([trial.feasible for trial in trials])
         counted = feasible if feasible.any() else np.ones(len(trials), dtype=bool)
         best = float(scores[counted].min())
         if self.free is None:
-            return np.minimum(scores, scores[counted].max()) - known, best
-        # an infeasible cell tells of L as much as any
-        sums = np.array([trial.loss + trial.penalty for trial in trials])
-        added = self._told_observed().sum(axis=1)
-        return np.where(feasible, scores, sums) - known - added, best
+            values = np.minimum(scores, scores[counted].max())
+        else:  # an infeasible cell tells of L as much as any
+            sums = [trial.loss + trial.penalty for trial in trials]
+            values = np.where(feasible, scores, sums)
+        values -= penalty[pool.observed]
+        values -= self._told_observed().sum(axis=1)
+        return values, best, _settled(pool, values, penalty)
 
     def _told_observed(self) -> Floats:
         """What the observed metrics add to each objective of the told cells, shape ``(n,
         objectives)``.
         """
-        added = np.zeros((len(self._trials), self.objectives))
-        for metric in self._observed:
-            added += np.outer(self._told(metric.name), metric.coefficients)
-        return added
+        each = (np.outer(self._told(m.name), m.coefficients) for m in self._observed)
+        return sum(each, np.zeros((len(self._trials), self.objectives)))
 
     @property
     def _observed(self) -> Sequence[Any]:
@@ -235,7 +219,7 @@ class BayesianOptimisation(Strategy):
     def _told(self, name: str) -> Floats:
         return np.array([trial.values[name] for trial in self._trials.values()])
 
-    def _foreseen(self, now: Situation, looked: Places) -> Foreseen:
+    def _foreseen(self, pool: Pool, looked: Places) -> Foreseen:
         """What each observed metric is thought to be, learned by itself as a score is."""
         shape = len(looked), self.objectives
         mean, variance, chance = np.zeros(shape), np.zeros(shape), np.ones(len(looked))
@@ -243,10 +227,8 @@ class BayesianOptimisation(Strategy):
             values = self._told(metric.name)
             pole, target = sharpened(values, 1.0, values.min())
             seen = [
-                each.at(now.pool.of_cell[looked])
-                for each in now.pool.seen(
-                    metric.name, now.observed, [target], now.pending
-                )
+                each.at(pool.of_cell[looked])
+                for each in pool.seen(metric.name, pool.observed, [target])
             ]
             moments = np.mean([moments_of(each) for each in seen], axis=0)
             mean += np.outer(pole + moments[0], metric.coefficients)
@@ -256,28 +238,30 @@ class BayesianOptimisation(Strategy):
                 chance *= below if limit.relation == "<=" else 1 - below
         return Foreseen(mean, variance, chance)
 
-    def _best_place(self, pool: Pool) -> int | None:
+    def _best(self, pool: Pool) -> Cell | None:
         rule = self.rule()
         around = self.among(pool, rule)
-        now = self._situation(pool)
-        if not now.free.any():
+        free = pool.free
+        if not free.any():
             return None
-        penalty = pool.known.sum(axis=1)
-        values, best = self._targets(penalty[now.observed])
-        among = True if around is None else np.isin(np.arange(len(now.free)), around)
-        free = _narrowed(now.free, among)
-        settled = _settled(pool.of_cell, now.observed, values, penalty)
-        candidates = self._candidates(pool, _narrowed(free, ~settled))
-        seen = self._foreseen(now, candidates)
-        least, price = values.min(), penalty[candidates] + seen.mean[:, 0]
+        if around is not None:
+            free = narrowed(free, np.isin(np.arange(len(free)), around))
+        values, best, settled = self._targets(pool)
+        candidates = self._candidates(pool, narrowed(free, ~settled))
+        seen = self._foreseen(pool, candidates)
+        least, price = (
+            values.min(),
+            pool.known[candidates].sum(axis=1) + seen.mean[:, 0],
+        )
         mild = self.mildness, min(least, best - np.median(price))
         ends = [(self.sharpness, least), mild]
         believed = [
             (pole, widened(each, seen.variance[:, 0]))
-            for pole, each in self.believed(now, 0, candidates, values, ends)
+            for pole, each in self.believed(pool, 0, candidates, values, ends)
         ]
         gains = seen.chance * self.gains(believed, price, best, rule)
-        return self._largest(candidates, gains if self._any_kept else seen.chance)
+        gains = gains if self._any_kept else seen.chance
+        return pool.cells[self._largest(candidates, gains)]
 
     @property
     def _any_kept(self) -> bool:
@@ -327,7 +311,7 @@ class BayesianOptimisation(Strategy):
 
     def believed(
         self,
-        now: Situation,
+        pool: Pool,
         part: int,
         looked: Places,
         values: Floats,
@@ -336,24 +320,24 @@ class BayesianOptimisation(Strategy):
         """What every expert thinks of some cells, with the pole of its logarithms.
 
         Args:
-            now: The situation of the question.
+            pool: The cells, observed and pending ones among them.
             part: The objective.
             looked: The places of the cells, shape ``(k,)``.
             values: What is learned of the observed cells, shape ``(n,)``.
             ends: By turns for the experts a sharpness, and what is of interest from.
         """
         learned = [sharpened(values, *end) for end in ends]
-        seen = self._seen(now, part, looked, [target for _, target in learned])
+        seen = self._seen(pool, part, looked, [target for _, target in learned])
         return list(zip(cycle([pole for pole, _ in learned]), seen, strict=False))
 
     def _seen(
-        self, now: Situation, part: int, looked: Places, targets: Sequence[Floats]
+        self, pool: Pool, part: int, looked: Places, targets: Sequence[Floats]
     ) -> list[Posterior]:
         """What every expert says of some cells; `targets`: what the experts learn of the observed
         cells, by turns.
         """
-        everywhere = now.pool.seen(part, now.observed, targets, now.pending)
-        return [each.at(now.pool.of_cell[looked]) for each in everywhere]
+        everywhere = pool.seen(part, pool.observed, targets)
+        return [each.at(pool.of_cell[looked]) for each in everywhere]
 
     def _around_best(self, pool: Pool) -> Places:
         """The places of the neighbours of the best observed cell that has one left to ask for.
@@ -361,38 +345,27 @@ class BayesianOptimisation(Strategy):
         The best may be an island: where all around it is known, or shares its function, those of
         the next best follow.
         """
-        left: Mask = np.empty(0, dtype=bool)
         for cell in self.ranked()[:_CENTRES]:
             around = pool.around(cell)
-            if len(left) < len(pool.allowed):
-                now = self._situation(pool)
-                penalty = pool.known.sum(axis=1)
-                values, _ = self._targets(penalty[now.observed])
-                left = now.free & ~_settled(pool.of_cell, now.observed, values, penalty)
-            if left[around].any():
+            *_, settled = self._targets(pool)
+            if (pool.free & ~settled)[around].any():
                 break
         return around
 
-    def _situation(self, pool: Pool) -> Situation:
-        observed = pool.kept("observed", self._trials)
-        pending = pool.places(self._pending)
-        free = np.ones(len(pool.allowed), dtype=bool)
-        free[observed] = free[pending] = False
-        return Situation(pool, observed, pending, _narrowed(free, pool.allowed))
-
-    def _front_place(self, pool: Pool) -> int | None:
-        now = self._situation(pool)
+    def _front(self, pool: Pool) -> Cell | None:
         known = pool.known
-        if not now.free.any():
+        if not pool.free.any():
             return None
         whole = self.free.whole if self.free is not None else (False,) * self.objectives
         trials = list(self._trials.values())
-        told = known[now.observed] + self._told_observed()
+        told = known[pool.observed] + self._told_observed()
         scores, learned = learned_of(trials, told, whole)
         one_price = np.count_nonzero(known.any(axis=0)) < 2
-        candidates = pool.cheapest(now.free) if one_price else np.flatnonzero(now.free)
-        looked = np.concatenate([candidates, now.pending])
-        ahead = self._foreseen(now, looked)
+        candidates = (
+            pool.cheapest(pool.free) if one_price else np.flatnonzero(pool.free)
+        )
+        looked = np.concatenate([candidates, pool.pending])
+        ahead = self._foreseen(pool, looked)
         price = known[looked] + ahead.mean
         believed = []
         for part, is_whole in enumerate(whole):
@@ -401,7 +374,7 @@ class BayesianOptimisation(Strategy):
                 continue
             values = learned[:, part]
             end = self.front_sharpness, values.min()
-            seen = self.believed(now, part, looked, values, [end])
+            seen = self.believed(pool, part, looked, values, [end])
             pole = seen[0][0]
             wide = [widened(each, ahead.variance[:, part]) for _, each in seen]
             believed.append(Believed(price[:, part], pole, wide))
@@ -412,40 +385,29 @@ class BayesianOptimisation(Strategy):
             believed, np.vstack([scores, waiting]), reference_of(scores, whole)
         )
         gain = gain * ahead.chance if self._any_kept else ahead.chance
-        return self._largest(candidates, gain[: len(candidates)])
+        return pool.cells[self._largest(candidates, gain[: len(candidates)])]
 
     def _largest(self, candidates: Places, gain: Floats) -> int:
         ties = np.flatnonzero(gain == gain.max())
         return int(candidates[ties[self.rng.integers(len(ties))]])
 
 
-def _narrowed(free: Mask, wanted: Mask | bool) -> Mask:
-    """The free cells that are wanted, or all of them where none is."""
-    return free & wanted if (free & wanted).any() else free
-
-
-def _settled(
-    of_cell: Places,
-    observed: Places,
-    values: Floats,
-    penalty: Floats,
-) -> Mask:
+def _settled(pool: Pool, values: Floats, penalty: Floats) -> Mask:
     """Whether a cell has nothing to gain: an isomorphic cell that costs no more is observed, and
     all observed isomorphic cells had the same L.
 
     Args:
-        of_cell: The point of every cell, shape ``(n,)``.
-        observed: The places of observed cells.
-        values: What was learned of them.
+        pool: The cells.
+        values: What was learned of the observed ones.
         penalty: The known λR of every cell, shape ``(n,)``.
     """
-    points = of_cell[observed]
-    order = np.lexsort((penalty[observed], points))
+    points, costs = pool.of_cell[pool.observed], penalty[pool.observed]
+    order = np.lexsort((costs, points))
     twins = np.diff(points[order]) == 0
-    least = np.full(of_cell.max() + 1, np.inf)
+    least = np.full(pool.of_cell.max() + 1, np.inf)
     if twins.any() and (np.abs(np.diff(values[order]))[twins] <= _ALIKE).all():
-        np.minimum.at(least, points, penalty[observed])
-    return penalty >= least[of_cell]
+        np.minimum.at(least, points, costs)
+    return penalty >= least[pool.of_cell]
 
 
 def sharpened(values: Floats, sharpness: float, least: float) -> tuple[float, Floats]:
