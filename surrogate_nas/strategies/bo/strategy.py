@@ -44,7 +44,7 @@ _ALIKE = 1e-9
 _ROUND = ("improvement", "probability", "improvement", "near")
 # Where cells differ in the λR that they are known to have. There the best need not lie where L is
 # least, and the deviation of a logarithm makes too much of cells that lie far above it.
-_PRICED_ROUND = ("improvement", "probability", "mean", "near")
+_PRICED_ROUND = ("score", "score", "score", "improvement", "near")
 
 
 class Foreseen(NamedTuple):
@@ -77,10 +77,11 @@ class BayesianOptimisation(Strategy):
 
     Of every four questions, in random order, two maximise the expected improvement, one its
     probability, and one the expected improvement among the neighbours of the best cell that has one
-    left to ask for. Where cells differ in the λR that they are known to have, one of the two asks
-    for the least expected score instead. Cells that are asked for and not told yet are believed to
-    score as predicted. On several objectives every question maximises the expected improvement of
-    hypervolume.
+    left to ask for. Where cells differ in the λR that they are known to have, three of five
+    questions ask for the least score that one process, drawn at random, expects, and the others
+    maximise the expected improvement, one of them among those neighbours. Cells that are asked for
+    and not told yet are believed to score as predicted. On several objectives every question
+    maximises the expected improvement of hypervolume.
 
     Args:
         first_cells: How many cells are drawn at random before anything is learned, at least 2.
@@ -299,9 +300,9 @@ class BayesianOptimisation(Strategy):
             best: The least score.
             rule: See `rule`.
         """
-        if rule == "mean":
-            scores = [penalty + pole + np.exp(seen.mean) for pole, seen in believed]
-            score = np.mean(scores, axis=0)
+        if rule == "score":
+            pole, seen = believed[int(self.rng.integers(len(believed)))]
+            score = penalty + pole + np.exp(seen.mean)
             return np.asarray(score.max() - score)
         by_expert = (
             gain_of(seen, best - pole - penalty, rule == "probability")
