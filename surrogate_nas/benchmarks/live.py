@@ -45,7 +45,7 @@ from surrogate_nas.training.tasks import (
     Task,
     code_of,
     is_theirs,
-    parted,
+    respelt,
     task_named,
 )
 
@@ -149,8 +149,9 @@ class LiveBenchmark(TrainedBenchmark):
     @property
     def identity(self) -> str:
         """Its name without the paths of a user's files."""
-        parts = (part.rpartition(":")[2] for part in parted(self._named) if part)
-        return _name("?loss=".join(parts), self.space.name)
+        return _name(
+            respelt(self._named, lambda part: part.rpartition(":")[2]), self.space.name
+        )
 
     @cached_property
     def network(self) -> Network:  # type: ignore[override]
@@ -219,7 +220,7 @@ class LiveBenchmark(TrainedBenchmark):
 
 
 class Live(Resolver):
-    """``live:TASK[?loss=LOSS]``, or ``live:TASK[?loss=LOSS]/SPACE`` for another space."""
+    """``live:TASK[?OPTIONS]``, or ``live:TASK[?OPTIONS]/SPACE`` for another space."""
 
     shape = f"{PREFIX}TASK, {PREFIX}TASK?loss=LOSS, {PREFIX}TASK/SPACE"
 
@@ -230,8 +231,7 @@ class Live(Resolver):
     def address(self, name: str) -> str:
         """The same, with the whole paths of a user's task and loss."""
         task, space = _task_and_space(name)
-        task = "?loss=".join(absolute(part) for part in parted(task) if part)
-        return _name(task, space)
+        return _name(respelt(task, absolute), space)
 
     def family(self, name: str) -> tuple[str, str]:
         """All that is trained when it is asked for."""

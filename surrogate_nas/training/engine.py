@@ -10,14 +10,21 @@ import math
 import sys
 import time
 import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections import deque
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cache
 from typing import TYPE_CHECKING, TypeAlias, cast
 
 import numpy as np
 
-from surrogate_nas.core import Registry, UserError, check_whole, subclass_of
+from surrogate_nas.core import (
+    Registry,
+    UserError,
+    check_number,
+    check_whole,
+    subclass_of,
+)
 from surrogate_nas.space import Cell, Network, Space, space_of
 from surrogate_nas.training.machine import (
     Array,
@@ -187,6 +194,8 @@ class Curve:
         units: By name of every recorded number.
         values: By name, one after each epoch; of the training split the mean over its batches.
         finals: By name, the numbers of the end.
+        points: By share of the run, the numbers there by name: of the training split the mean over
+            the batches of one epoch's length before it (of fewer at the beginning of the run).
         seconds: Processor time on a CPU, wall-clock elsewhere; in a stack each cell's equal share.
         train_seconds: Of all epochs of training, without evaluation.
         valid_seconds: Of one evaluation of the validation split.
@@ -210,6 +219,7 @@ class Curve:
     units: dict[str, str]
     values: dict[str, list[float]] = field(default_factory=dict)
     finals: dict[str, float] = field(default_factory=dict)
+    points: dict[float, dict[str, float]] = field(default_factory=dict)
     seconds: float = math.nan
     train_seconds: float = 0.0
     valid_seconds: float = math.nan
@@ -243,6 +253,8 @@ def train(
     threads: int = 1,
     test: bool = True,
     progress: Callable[[int, int], None] | None = None,
+    shares: Sequence[float] = (),
+    weight_decay: Callable[[Cell], float] | None = None,
 ) -> list[Curve]:
     """Train cells and return their curves in the order given.
 
@@ -260,6 +272,11 @@ def train(
         threads: Cores to use on a CPU.
         test: Whether to evaluate the test split at the end; its metrics are NaN otherwise.
         progress: Called with (cells done, cells in all) after every stack.
+        shares: Shares of the run, above 0 and at most 1, after which the networks are evaluated as
+            well, at the nearest step, also within an epoch: see `Curve.points`. They change no
+            other number.
+        weight_decay: Returns the weight decay of a cell, at least 0; cells are then trained one by
+            one. None for the weight decay of the task.
 
     Raises:
         UserError: The device or the task's data is not here, a number is too small or too large, a
@@ -282,10 +299,15 @@ def train(
     check_whole("The threads", threads, 1)
     check_whole("The seed", seed, 0, math.inf)
     spaces = {cell: space or space_of(cell) for cell in cells}
-    run = _Run(task, network or task.network(), spaces, epochs, seed, device_name, test)
+    network = network or task.network()
+    run = _Run(task, network, spaces, epochs, seed, device_name, test)
+    run.shares = [
+        check_number("A share of the run", share, 0, 1, above=True) for share in shares
+    ]
+    run.weight_decay = weight_decay
     graphs = [spaces[cell].graph(cell, live_only=True) for cell in cells]
     order = sorted(range(len(cells)), key=lambda i: (graphs[i] or (), i))
-    if not all(graphs) or not run.trainer.stackable:
+    if not all(graphs) or not run.stackable:
         at_once = 1
     curves: dict[int, Curve] = {}
     with cores(threads):
@@ -340,6 +362,18 @@ class _Run:
     seed: int
     device: str
     test: bool
+    shares: Sequence[float] = ()
+    weight_decay: Callable[[Cell], float] | None = None
+
+    @property
+    def stackable(self) -> bool:
+        """Whether several cells can be trained at once."""
+        return self.trainer.stackable and self.weight_decay is None
+
+    @property
+    def clock(self) -> Callable[[], float]:
+        """Seconds of the processor on a CPU, of the clock elsewhere."""
+        return time.process_time if self.device == "cpu" else time.perf_counter
 
     @property
     def trainer(self) -> type[Trainer]:
@@ -348,22 +382,21 @@ class _Run:
 
     @np.errstate(all="ignore")  # what diverges is noted
     def __call__(self, cells: Sequence[Cell]) -> list[Curve]:
+        if self.weight_decay:
+            task = self.task.with_weight_decay(self.weight_decay(cells[0]))
+            return replace(self, task=task, weight_decay=None)(cells)
         self._warm_up(cells)
-        clock = time.process_time if self.device == "cpu" else time.perf_counter
+        clock = self.clock
         start = clock()
         curves = [self._curve(cell) for cell in cells]
         trainer = self.trainer(self.task, self.task.data, seed=self.seed)
         model = self._model(cells)
+        past: deque[tuple[int, Array]] = deque(maxlen=trainer.steps)
         for epoch in range(self.epochs):
             times = [clock()]
-            self._train_epoch(model, trainer, curves, epoch)
+            self._train_epoch(model, trainer, curves, epoch, past)
             times.append(clock())
-            losses, predictions = trainer.judged("valid", model.predict)
-            numbers = {
-                "valid_loss": losses,
-                **self._measured("valid", predictions, "batch", "epoch"),
-            }
-            self._record(curves, epoch, losses, numbers)
+            losses, predictions = self._evaluate("valid", model, trainer, curves, epoch)
             times.append(clock())
             for curve in curves:
                 curve.train_seconds += (times[1] - times[0]) / len(cells)
@@ -371,13 +404,11 @@ class _Run:
         predictions = replace(predictions, input_gradient=model.input_gradient)
         self._record(curves, epoch, losses, self._measured("valid", predictions, "end"))
         if self.test:
-            losses, predictions = trainer.judged("test", model.predict)
+            losses, predictions = self._evaluate("test", model, trainer, curves, epoch)
             predictions = replace(predictions, input_gradient=model.input_gradient)
-            numbers = {
-                "test_loss": losses,
-                **self._measured("test", predictions, "batch", "epoch", "end"),
-            }
-            self._record(curves, epoch, losses, numbers)
+            self._record(
+                curves, epoch, losses, self._measured("test", predictions, "end")
+            )
         for curve, fault in zip(curves, trainer.faults(predictions), strict=True):
             curve.note = curve.note or fault
             finals = [
@@ -450,23 +481,61 @@ class _Run:
         macs = round(1e6 * sizes["macs"]) if "macs" in sizes else math.nan
         return round(sizes["params"]), macs
 
+    def _evaluate(
+        self,
+        split: str,
+        model: Model,
+        trainer: Trainer,
+        curves: Sequence[Curve],
+        epoch: int,
+    ) -> tuple[Array, Predictions]:
+        """Evaluate the networks as they are now, and record it."""
+        losses, predictions = trainer.judged(split, model.predict)
+        measured = self._measured(split, predictions, "batch", "epoch")
+        self._record(curves, epoch, losses, {f"{split}_loss": losses, **measured})
+        return losses, predictions
+
     def _train_epoch(
-        self, model: Model, trainer: Trainer, curves: Sequence[Curve], epoch: int
+        self,
+        model: Model,
+        trainer: Trainer,
+        curves: Sequence[Curve],
+        epoch: int,
+        past: deque[tuple[int, Array]],
     ) -> None:
         start = epoch * trainer.steps
         steps = self.epochs * trainer.steps
-        sums: list[Array] = []
-        sizes: list[int] = []
+        points = {max(1, round(share * steps)): share for share in self.shares}
         for number, batch in enumerate(trainer.batches(epoch, model.predict), start):
             falling = 1 + math.cos(math.pi * number / steps)
             rate = self.task.schedule.learning_rate / 2 * falling
             numbers = self._step(model, trainer, batch, rate)
-            sums.append(np.stack([*numbers.values()]))
-            sizes.append(len(batch[0]))
+            past.append((len(batch[0]), np.stack([*numbers.values()])))
+            if number + 1 in points:
+                began = self.clock()
+                now = [replace(curve, values={}, finals={}) for curve in curves]
+                self._record_means(now, epoch, past, numbers)
+                for split in ("valid", "test")[: 1 + self.test]:
+                    self._evaluate(split, model, trainer, now, epoch)
+                for curve, here in zip(curves, now, strict=True):
+                    last = {name: values[-1] for name, values in here.values.items()}
+                    curve.points[points[number + 1]] = last | here.finals
+                    curve.train_seconds -= (self.clock() - began) / len(curves)
+        self._record_means(curves, epoch, past, numbers)
+
+    def _record_means(
+        self,
+        curves: Sequence[Curve],
+        epoch: int,
+        past: Sequence[tuple[int, Array]],
+        names: Iterable[str],
+    ) -> None:
+        """Record the means over the last steps, of which each is its size and numbers."""
+        sizes, numbers = zip(*past, strict=True)
         shares = np.array(sizes)[:, None, None] / sum(sizes)
         # a matrix product would be the processor's own order of sums
-        means = np.add.reduce(shares * np.stack(sums))
-        self._record(curves, epoch, means[0], dict(zip(numbers, means, strict=True)))
+        means = np.add.reduce(shares * np.stack(numbers))
+        self._record(curves, epoch, means[0], dict(zip(names, means, strict=True)))
 
     def _step(
         self, model: Model, trainer: Trainer, batch: tuple[Array, Array], rate: float

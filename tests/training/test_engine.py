@@ -349,3 +349,38 @@ def test_the_compiled_engine_is_no_better_and_no_worse_than_pytorchs(monkeypatch
         assert abs(off.mean()) < 4 * off.std(ddof=1) / np.sqrt(len(off)), name
         assert np.median(np.abs(off)) < 0.01 * np.median(theirs), name
         assert kendalltau(ours, theirs)[0] > 0.9, name
+
+
+@pytest.mark.parametrize("at_once", [1, 2])
+def test_points_within_an_epoch_change_no_other_number(at_once):
+    space, task = nb201(), TASKS["digits"]
+    cells = [space[11], space[1000]]
+    plain = train(cells, task, epochs=2, at_once=at_once)
+    curves = train(cells, task, epochs=2, at_once=at_once, shares=(0.25, 0.5, 1))
+    for curve, other in zip(curves, plain, strict=True):
+        assert curve.metrics == other.metrics and curve.values == other.values
+        assert curve.points[0.5] == {
+            **{name: values[0] for name, values in curve.values.items()},
+            **{
+                name: curve.points[0.5][name]
+                for name in curve.points[0.5]
+                if "test" in name
+            },
+        }
+        assert curve.points[1]["test_error"] == curve.finals["test_error"]
+        assert curve.points[0.25]["train_loss"] > curve.values["train_loss"][0]
+    with pytest.raises(UserError, match="share of the run"):
+        train(cells, task, shares=[0])
+
+
+def test_a_cells_own_weight_decay_is_that_of_a_tasks_schedule():
+    cells = [nb201()[11], nb201()[1000]]
+    decays = dict(zip(cells, (0.0, 0.02), strict=True))
+    curves = train(cells, TINY, at_once=2, weight_decay=decays.get)
+    for cell, curve in zip(cells, curves, strict=True):
+        schedule = replace(TINY.schedule, weight_decay=decays[cell])
+        (alone,) = train([cell], replace(TINY, schedule=schedule))
+        assert curve.metrics == alone.metrics
+    assert curves[1].metrics != train(cells[1:], TINY)[0].metrics
+    with pytest.raises(UserError, match="weight_decay .* at least 0, not -1"):
+        train(cells, TINY, weight_decay=lambda _: -1)

@@ -453,16 +453,56 @@ def test_a_task_with_another_loss_is_another_task(tmp_path):
     ]
     for name, says in [
         ("digits?loss=focul", "Did you mean 'focal'"),
-        ("digits?loss=", r"only \?loss=LOSS may stand"),
-        ("digits?seed=3", r"only \?loss=LOSS may stand, not \?seed=3"),
+        ("digits?loss=", r"only \? and loss=LOSS, .* may stand"),
+        ("digits?seed=3", "may stand, joined by &, not .seed=3"),
         (
             "digits?loss=squared",
             "not for the classification task digits; these are: cross_entropy",
         ),
         (f"digits?loss={tmp_path}/none.py:MINE", "no loss file"),
+        ("digits?label_noise=1.5", "label_noise .* from 0 to 1, not 1.5"),
+        ("digits?train_share=0", "train_share .* above 0"),
+        ("rotation?label_noise=0.3", "takes no label_noise"),
     ]:
         with pytest.raises(UserError, match=says):
             _ = task_named(name).trained
+
+
+@pytest.mark.parametrize("name", ["digits", "life"])
+def test_noisy_labels_are_other_classes_and_spare_the_test_split(name):
+    task = task_named(f"{name}?label_noise=0.3")
+    clean = TASKS[name].data
+    for split, noisy in task.data.items():
+        changed = noisy.targets != clean[split].targets
+        share = 0.0 if split == "test" else 0.3
+        assert changed.mean() == pytest.approx(share, abs=0.5 / changed.size)
+        assert np.array_equal(noisy.inputs, clean[split].inputs)
+    moved = (task.data["train"].targets - clean["train"].targets) % task.classes
+    counts = np.bincount(moved.ravel(), minlength=task.classes)[1:]
+    assert counts.min() > 0 and counts.max() < 3 * counts.min()
+    again = task.with_loss("brier").data["valid"].targets
+    assert np.array_equal(again, task.data["valid"].targets)
+
+
+def test_metrics_with_the_correct_labels_are_those_of_the_same_networks():
+    task = task_named("digits?label_noise=0.3&loss=focal")
+    assert task.name == "digits?loss=focal&label_noise=0.3"
+    (curve,) = train([nb201()[11]], task)
+    assert curve.metrics["valid_clean_error"] < curve.metrics["valid_error"] - 5
+    assert curve.finals["test_clean_error"] == curve.finals["test_error"]
+    assert curve.finals["test_clean_loss"] == curve.finals["test_loss"]
+
+
+def test_a_share_of_the_examples_is_repeated_up_to_as_many_steps():
+    whole = TASKS["digits"].data["train"]
+    task = task_named("digits?label_noise=0.3&train_share=0.25")
+    inputs, targets = task.data["train"]
+    rows, counts = np.unique(inputs.reshape(600, -1), axis=0, return_counts=True)
+    assert len(rows) == 150 and set(counts) == {4} and len(targets) == 600
+    known = {example.tobytes() for example in whole.inputs}
+    assert {example.tobytes() for example in inputs} <= known
+    by_example = {(x.tobytes(), y) for x, y in zip(inputs, targets, strict=True)}
+    assert len(by_example) == 150  # copies share a noisy label
 
 
 def noise(kind, height, width):

@@ -22,6 +22,7 @@ from surrogate_nas.core import (
     unknown,
 )
 from surrogate_nas.space.network import Network
+from surrogate_nas.space.product import option_value
 from surrogate_nas.training.losses import LOSSES, Loss, fitting, loss_named
 from surrogate_nas.training.machine import Array as Array
 from surrogate_nas.training.machine import as_array
@@ -484,6 +485,12 @@ class Task:
         strided: Whether the size is halved between the stages; None for what the kind says.
         trainer: The key in `surrogate_nas.training.engine.TRAINERS`; that of the kind if empty.
         environment: What a policy acts in.
+        label_noise: Share of the labels of the training and the validation split that are replaced
+            by another class, each as likely; the same labels for every cell and seed. The metrics
+            ``valid_clean_loss`` and ``valid_clean_METRIC`` use the correct labels. For tasks whose
+            targets are classes: classification, language and segmentation.
+        train_share: Share of the training examples that is used, a fixed random choice. They are
+            repeated up to the former number, so that an epoch keeps its number of steps.
 
     Example:
         >>> import numpy as np
@@ -521,6 +528,8 @@ class Task:
     strided: bool | None = None
     trainer: str = ""
     environment: Environment | None = None
+    label_noise: float = 0.0
+    train_share: float = 1.0
 
     def __post_init__(self) -> None:
         if not isinstance(self.name, str) or not self.name:
@@ -531,6 +540,16 @@ class Task:
             what = f"The {name.lstrip('_')} of the task {self.name}"
             check_whole(
                 what, getattr(self, name), self.about.least if name == "classes" else 1
+            )
+        for name, above in _SHARES.items():
+            value = getattr(self, name)
+            check_number(
+                f"The {name} of the task {self.name}", value, 0, 1, above=above
+            )
+        if self.label_noise and self.about.loss != "cross_entropy":
+            raise UserError(
+                f"The {self.kind} task {self.name} takes no label_noise:"
+                " its targets are no classes."
             )
 
     @property
@@ -544,7 +563,28 @@ class Task:
 
     @cached_property
     def data(self) -> Splits:
-        """The splits ``train``, ``valid`` and ``test``.
+        """The splits ``train``, ``valid`` and ``test``, as networks are trained and evaluated.
+
+        Raises:
+            UserError: See `clean`.
+        """
+        splits = dict(self.clean)
+        for stream, name in enumerate(SPLITS[:2] if self.label_noise else ()):
+            rng = split_rng(_NOISE_STREAM + stream)
+            inputs, targets = splits[name]
+            noisy = _noisy(targets, self.classes, self.label_noise, rng)
+            splits[name] = Split(inputs, noisy)
+        if self.train_share < 1:
+            n = len(splits["train"].targets)
+            order = split_rng(_SHARE_STREAM).permutation(n)
+            used = np.resize(order[: math.ceil(self.train_share * n)], n)
+            inputs, targets = splits["train"]
+            splits["train"] = Split(inputs[used], targets[used])
+        return splits
+
+    @cached_property
+    def clean(self) -> Splits:
+        """The splits without `label_noise`, with all training examples.
 
         Raises:
             UserError: The data is not here or not what it should be, or the task's own code failed.
@@ -628,10 +668,24 @@ class Task:
             UserError: There is no such metric.
         """
         named = self.measures or self.about.measures
-        return tuple(
+        found = [
             METRICS.find(metric) if isinstance(metric, str) else metric
             for metric in named
-        )
+        ]
+        if self.label_noise:
+            unit = self.trained.unit
+            loss = TaskMetric("loss", "", unit, "loss", self.worst_loss, batch_loss)
+            found += [
+                replace(
+                    metric,
+                    name=f"clean_{metric.name}",
+                    title=f"{metric.name} with the correct labels",
+                    of=partial(_on_clean_labels, metric.of),
+                    when="epoch",
+                )
+                for metric in (loss, found[0])
+            ]
+        return tuple(found)
 
     @cached_property
     def diagnostics(self) -> tuple[Diagnostic, ...]:
@@ -750,12 +804,47 @@ class Task:
             UserError: There is no such loss, or it does not fit.
         """
         # which is then read once for all losses
-        task = replace(self, loss=loss, load=partial(getattr, self, "data"))
+        task = replace(self, loss=loss, load=partial(getattr, self, "clean"))
         if task.trained.name == self.trained.name:
             return self
-        return replace(
-            task, name=f"{self.name.partition('?')[0]}?loss={task.trained.name}"
-        )
+        name, options = parted(self.name)
+        return replace(task, name=joined(name, {**options, "loss": task.trained.name}))
+
+    def with_weight_decay(self, weight_decay: float) -> "Task":
+        """The same task, trained with another weight decay, at least 0."""
+        schedule = replace(self.schedule, weight_decay=weight_decay)
+        return replace(self, schedule=schedule, load=partial(getattr, self, "clean"))
+
+
+def batch_loss(predictions: Predictions) -> Any:
+    """The training loss of each network on some predictions, shape ``(K,)``."""
+    return predictions.task.losses(predictions.outputs, predictions.targets)
+
+
+def _on_clean_labels(of: Callable[[Predictions], Any], predictions: Predictions) -> Any:
+    """A metric of a split whose labels may be noisy, with the correct labels."""
+    task = predictions.task
+    is_split = [split.targets is predictions.targets for split in task.data.values()]
+    clean = [*task.clean.values()][is_split.index(True)]
+    return of(replace(predictions, targets=clean.targets))
+
+
+# The first are those of the tasks' own splits.
+_NOISE_STREAM = 1000
+_SHARE_STREAM = 2000
+# Options of a task that are shares, and whether one of 0 is refused.
+_SHARES = {"label_noise": False, "train_share": True}
+
+
+def _noisy(
+    targets: Array, classes: int, share: float, rng: np.random.Generator
+) -> Array:
+    """Replace a share of class numbers by other classes, all of which are equally likely."""
+    noisy = targets.ravel().copy()
+    chosen = rng.permutation(noisy.size)[: round(share * noisy.size)]
+    steps = rng.integers(1, classes, chosen.size)
+    noisy[chosen] = (noisy[chosen] + steps) % classes
+    return noisy.reshape(targets.shape)
 
 
 def split_rng(stream: int = 0) -> np.random.Generator:
@@ -920,36 +1009,66 @@ TASKS = Registry(
 """Every task by name; its data is read when first used."""
 
 
+OPTIONS = {"loss": "LOSS", **dict.fromkeys(_SHARES, "SHARE")}
+"""What may stand behind a task's name, as in ``digits?loss=focal&label_noise=0.3``."""
+
+
 def task_named(name: str) -> Task:
     """Find a task.
 
     Args:
-        name: A key of `TASKS`, or ``path/to/file.py:NAME`` of a `Task`; ``?loss=NAME`` behind it
-            trains another loss.
+        name: A key of `TASKS`, or ``path/to/file.py:NAME`` of a `Task`. Behind it may stand
+            ``?loss=NAME``, ``?label_noise=SHARE`` and ``?train_share=SHARE``, joined by ``&``: see
+            `Task`.
 
     Raises:
         UserError: There is no such name or file, the file fails to import, it holds no such task,
-            or the loss does not fit.
+            or an option does not fit.
 
     Example:
         >>> task = task_named("fashion?loss=focal")
         >>> task.name, task.classes, task.schedule.epochs
         ('fashion?loss=focal', 10, 5)
+        >>> task_named("digits?label_noise=0.3").label_noise
+        0.3
     """
-    name, loss = parted(name)
-    task = TASKS.find(name)
-    return task.with_loss(loss) if loss else task
+    key, options = parted(name)
+    task = TASKS.find(key)
+    loss = options.pop("loss", "")
+    task = task.with_loss(loss) if loss else task
+    if not options:
+        return task
+    shares = {option: option_value(options[option]) for option in options}
+    key, held = parted(task.name)
+    name = joined(key, held | options)
+    return replace(task, name=name, load=partial(getattr, task, "clean"), **shares)
 
 
-def parted(name: str) -> tuple[str, str]:
-    """The task and the loss of ``TASK?loss=LOSS``; the loss is empty where none is named."""
-    task, mark, option = name.partition("?")
-    key, _, loss = option.partition("=")
-    if mark and (key != "loss" or not loss):
+def parted(name: str) -> tuple[str, dict[str, str]]:
+    """The task of ``TASK?OPTION=VALUE&OPTION=VALUE``, and its options by name in the order of
+    `OPTIONS`.
+    """
+    task, mark, rest = name.partition("?")
+    pairs = [part.partition("=") for part in rest.split("&")] if mark else []
+    options = {option: value for option, _, value in pairs if value}
+    if len(options) < len(pairs) or options.keys() - OPTIONS.keys():
+        right = ", ".join(f"{option}={value}" for option, value in OPTIONS.items())
         raise UserError(
-            f"Behind a task's name only ?loss=LOSS may stand, not ?{option:.80}."
+            f"Behind a task's name only ? and {right} may stand, joined by &, not ?{rest:.80}."
         )
-    return task, loss
+    return task, {option: options[option] for option in OPTIONS if option in options}
+
+
+def joined(task: str, options: Mapping[str, str]) -> str:
+    """The inverse of `parted`."""
+    rest = "&".join(f"{name}={options[name]}" for name in OPTIONS if name in options)
+    return f"{task}?{rest}" if rest else task
+
+
+def respelt(name: str, change: Callable[[str], str]) -> str:
+    """A task's name with its parts changed: those of the task and of every option's value."""
+    task, options = parted(name)
+    return joined(change(task), {key: change(options[key]) for key in options})
 
 
 def code_of(name: str) -> str:
@@ -958,12 +1077,13 @@ def code_of(name: str) -> str:
 
     Imports of a user's file are not part of it; the data that it makes are (`Task.digest`).
     """
-    task, loss = parted(name)
-    codes = (NUMBERS_SINCE, TASKS.code(task), LOSSES.code(loss))
+    task, options = parted(name)
+    codes = (NUMBERS_SINCE, TASKS.code(task), LOSSES.code(options.get("loss", "")))
     return " ".join(code for code in codes if code)
 
 
 def is_theirs(name: str) -> bool:
     """Whether a task or its loss is code of a user's, in a file or in an installed package."""
-    task, loss = parted(name)
-    return ":" in name or task in TASKS.points() or loss in LOSSES.points()
+    task, options = parted(name)
+    is_own_loss = options.get("loss") in LOSSES.points()
+    return ":" in name or task in TASKS.points() or is_own_loss
