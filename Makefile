@@ -128,6 +128,10 @@ table: $(SETUP)  ## train every functional class on Fashion-MNIST and write data
 table-losses: $(SETUP)  ## train what analysis/losses_protocol.md says and write data/losses/ (12 hours of a core; goes on)
 	$(ONE_THREAD) nice -n 19 $(BIN)/python -m analysis.answer.tables --workers $(WORKERS)
 
+table-regimes: $(SETUP)  ## train what analysis/regimes_protocol.md says and write data/regimes/ (4 hours of a core; goes on)
+	$(ONE_THREAD) nice -n 19 $(BIN)/python -m analysis.answer.tables --design analysis/answer/regimes.toml \
+	    --out data/regimes --workers $(WORKERS)
+
 proxies: $(SETUP)  ## compute zero-cost proxies of every functional class and write data/proxies-nb201.h5 (269 s of a processor when it was made; goes on)
 	$(ONE_THREAD) $(BIN)/python -m analysis.building.proxies --workers $(WORKERS)
 

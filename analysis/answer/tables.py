@@ -1,12 +1,15 @@
 """`python -m analysis.answer.tables`: train what a design says, and write a table a task.
 
-Rounds train fifty classes of every pair with all seeds, then the next fifty: what is trained when
-the command is interrupted is a table of fewer classes (``--assemble`` writes it). A table of more
+Rounds train some classes of every pair with all seeds, then the next ones: what is trained when
+the command is interrupted is a table of fewer classes (``--assemble`` writes it). Trainings that a
+table holds already are not made again if task, engine and settings are the same. A table of more
 trainings than there are stays as it is.
 
 A table keeps some points of every curve. A metric that has a value after each epoch is kept at 10,
 20, 50 and 100 % of the run, and as mean over the last fifth of the epochs (``NAME_late``); of the
-training loss also the mean over all epochs (``train_loss_mean``).
+training loss also the mean over all epochs (``train_loss_mean``). A design with ``shares`` keeps
+every metric at these shares of the run (``NAME_20``, also within an epoch), at its end, and the
+least of all epochs (``NAME_best``).
 """
 
 from __future__ import annotations
@@ -15,6 +18,7 @@ import argparse
 import json
 import math
 import sys
+import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
@@ -25,10 +29,12 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from analysis.answer.agreement import agreement_of_all
-from analysis.answer.design import PROTOCOL, Pair, by_table, read_design
+from analysis.answer.design import PROTOCOL, Pair, by_table, read_design, round_of
 from analysis.building.jobs import (
+    BEST,
     Entry,
     Job,
     Plan,
@@ -36,15 +42,17 @@ from analysis.building.jobs import (
     show_progress,
     train_job,
 )
-from surrogate_nas.core.errors import UserError
+from surrogate_nas.core.digests import json_digest
+from surrogate_nas.core.errors import UserError, unknown
 from surrogate_nas.core.metrics import Metric
 from surrogate_nas.files import Journal, write_whole
 from surrogate_nas.runtime.engines import run_jobs
 from surrogate_nas.space import ChoiceSpace, Sampled
-from surrogate_nas.tables import Table, read_compact, write_compact
+from surrogate_nas.tables import ColumnKey, Table, read_compact, write_compact
 from surrogate_nas.tables.compact import digits_of, rounded
 from surrogate_nas.training import Task
 
+Values = NDArray[np.float64]
 PERCENTS = (10, 20, 50, 100)
 """The shares of a run at which a metric of every epoch is kept."""
 LATE, MEAN = "_late", "_mean"
@@ -112,6 +120,39 @@ def recorded_of(task: Task, epochs: int) -> Iterator[Recorded]:
             about = f"mean over all epochs {run}; {epochs} times that is the sum over the run"
             mean = replace(point, name=name + MEAN, description=about)
             yield Recorded(mean, epochs, partial(_mean, name, 0, epochs))
+    yield from costs_of(task, epochs)
+
+
+def recorded_at(plan: Plan) -> Iterator[Recorded]:
+    """All numbers that are kept of a training of a plan with shares."""
+    source = f"{plan.trained.name}, trained by this project"
+    run = f"of one run of {plan.epochs} epochs"
+    ends = {"": f"at the end {run}"}
+    for share in plan.shares:
+        percent = f"{100 * share:g}"
+        ends[f"_{percent}"] = f"after {percent} % of the steps {run}"
+    for told in plan.trained.diagnostics:
+        is_test = told.split == "test"
+        if is_test and told.of.name not in ("loss", "error"):
+            continue
+        texts = ends if is_test else {**ends, BEST: f"the least of the epochs {run}"}
+        for ending, about in texts.items():
+            name = told.name + ending
+            how = "; the mean over one epoch's length" * (told.split == "train")
+            metric = replace(told.metric((), about + how, source), name=name)
+            yield Recorded(metric, plan.epochs, partial(_end, name))
+    if plan.varied:
+        decay = Metric(
+            "weight_decay", "", "record", "structure", description="of all parameters"
+        )
+        yield Recorded(decay, plan.epochs, partial(_end, "weight_decay"))
+    yield from costs_of(plan.trained, plan.epochs)
+
+
+def costs_of(task: Task, epochs: int) -> Iterator[Recorded]:
+    """The seconds of a training, and whether it diverged."""
+    source = f"{task.name}, trained by this project"
+    run = f"of one run of {epochs} epochs"
     texts = {
         "train_seconds": f"processor time of all epochs {run}, live operations only",
         "valid_seconds": "processor time of one pass over the validation split",
@@ -142,27 +183,66 @@ class Trained:
     Attributes:
         pair: The task and the loss, in the first step that names them.
         asked: The trainings that the design wants.
-        entries: The stored results of these, seed after seed in the order of classes.
-        values: The numbers that are kept, by training; rounded as the table rounds them.
+        entries: The results in the journal, seed after seed in the order of classes.
+        values: The numbers that are kept, by training, in the same order; rounded as the table
+            rounds them. Those that are in the table already are among them.
+        made: The times of the first and the last training.
     """
 
-    def __init__(self, pairs: Sequence[Pair]) -> None:
-        """Read the journal; another process may be adding to it."""
+    def __init__(self, pairs: Sequence[Pair], path: Path | None = None) -> None:
+        """Read the journal, to which another process may be adding, and the table if it is given.
+
+        A table is passed over where task, engine or settings are others.
+        """
         self.pair = pairs[0]
         self.asked = {job for pair in pairs for job in pair.plan.jobs()}
         plan = run_of(self.pair.plan)
-        path = plan.journal()
-        stored = Journal.read(path, plan.settings()) if path.is_file() else []
+        journal = plan.journal()
+        stored = Journal.read(journal, plan.settings()) if journal.is_file() else []
         entries = {Job(*entry["job"]): entry for entry in stored}
         place = {cell: i for i, cell in enumerate(class_order(plan.space))}
-        order = sorted(entries, key=lambda job: (job.seed, place[job.cell]))
-        self.entries: dict[Job, Entry] = {job: entries[job] for job in order}
-        self.recorded = list(recorded_of(self.pair.trained, plan.epochs))
+
+        def in_order(jobs: Iterable[Job]) -> list[Job]:
+            return sorted(jobs, key=lambda job: (job.seed, place[job.cell]))
+
+        self.entries: dict[Job, Entry] = {
+            job: entries[job] for job in in_order(entries)
+        }
+        self.recorded = list(
+            recorded_at(plan)
+            if plan.shares
+            else recorded_of(self.pair.trained, plan.epochs)
+        )
         digits = np.array([digits_of(recorded.metric) for recorded in self.recorded])
-        self.values = {}
+        self.settings = json_digest(plan.settings())
+        times, values = self._stored(path) if path and path.is_file() else ([], {})
         for job, entry in self.entries.items():
             numbers = np.array([recorded.read(entry) for recorded in self.recorded])
-            self.values[job] = rounded(numbers, digits)
+            values[job] = rounded(numbers, digits)
+            times.append(entry.get(MADE, ""))
+        self.values = {job: values[job] for job in in_order(values)}
+        known = sorted(filter(None, times))
+        self.made = [known[0], known[-1]] if known else ["", ""]
+
+    def _stored(self, path: Path) -> tuple[list[str], dict[Job, Values]]:
+        """The times and the numbers of the trainings that a table holds."""
+        table = read_compact(path)
+        card = json.loads(table.card)["losses"].get(self.pair.loss, {})
+        if card.get("settings") != self.settings:
+            return [], {}
+        space = self.pair.plan.cells
+        cells = [space.index(space.cell(str(cell))) for cell in table.cells]
+        values = {}
+        for seed in map(int, card["classes"]):
+            keys = [
+                ColumnKey(f"{one.metric.name}@{self.pair.loss}", one.epochs, seed)
+                for one in self.recorded
+            ]
+            columns = np.array([table.column(key) for key in keys])
+            made = columns[-1]  # whether it diverged, which every training says
+            for i in np.flatnonzero(np.isfinite(made)):
+                values[Job(cells[i], seed)] = columns[:, i]
+        return card[MADE], values
 
     def last(self, name: str, job: Job) -> float:
         """A number at the end of a training's run."""
@@ -174,10 +254,7 @@ class Trained:
         """What the card of the table says of the loss."""
         settings = self.pair.plan.settings()
         epochs = self.pair.plan.epochs
-        seconds = [self.last(SPENT, job) for job in self.entries]
-        made = sorted(
-            filter(None, (entry.get(MADE, "") for entry in self.entries.values()))
-        )
+        seconds = [self.last(SPENT, job) for job in self.values]
         agreed = {}
         for told in self.pair.trained.diagnostics:
             if told.split != "test" and (found := self._agreement(told.name)):
@@ -192,12 +269,13 @@ class Trained:
                     dict.fromkeys(one.metric.name for one in self.recorded)
                 ),
             },
-            MADE: [made[0], made[-1]] if made else ["", ""],
+            "settings": self.settings,
+            MADE: self.made,
             "classes": {
-                seed: sum(job.seed == seed for job in self.entries)
+                seed: sum(job.seed == seed for job in self.values)
                 for seed in self.seeds
             },
-            DIVERGED: sum(bool(entry["note"]) for entry in self.entries.values()),
+            DIVERGED: round(sum(self.last(DIVERGED, job) for job in self.values)),
             SPENT: sum(seconds),
             "processor_seconds_a_training": float(np.median(seconds)),
             "processor_hours_of_all": number * seconds_each(seconds) / 3600,
@@ -207,14 +285,14 @@ class Trained:
     @property
     def seeds(self) -> list[int]:
         """The seeds of its trainings."""
-        return sorted({job.seed for job in self.entries})
+        return sorted({job.seed for job in self.values})
 
     def _agreement(self, name: str) -> dict[str, Any]:
         """How the seeds agree at the end of the run, the mean of all pairs; empty for too few
         classes. Of classes that have all seeds, else of those with two.
         """
         for seeds in (self.seeds, self.seeds[:2]):
-            counts = Counter(job.cell for job in self.entries if job.seed in seeds)
+            counts = Counter(job.cell for job in self.values if job.seed in seeds)
             cells = [cell for cell, count in counts.items() if count == len(seeds)][
                 :_MOST
             ]
@@ -247,7 +325,8 @@ def seconds_each(seconds: Sequence[float]) -> float:
 
 def run_of(plan: Plan) -> Plan:
     """What a plan has in common with those that share its journal: all classes, and one seed."""
-    return replace(plan, seeds=1, noisy_classes=0, classes=None, first_class=0)
+    whole = replace(plan, seeds=1, noisy_classes=0, classes=None, first_class=0)
+    return replace(whole, first_seed=0)
 
 
 class Batch(NamedTuple):
@@ -256,31 +335,48 @@ class Batch(NamedTuple):
     plan: Plan
     jobs: tuple[Job, ...]
 
+    @property
+    def epochs(self) -> int:
+        """The epochs of all."""
+        return self.plan.epochs * len(self.jobs)
 
-def batches(plans: Iterable[Plan], made: set[tuple[Plan, Job]]) -> list[Batch]:
+
+def batches(
+    plans: Iterable[Plan], made: set[tuple[Plan, Job]], size: int = ROUND
+) -> list[Batch]:
     """The trainings of all pairs that are not made, each once, in rounds."""
     rounds: dict[int, list[Batch]] = {}
     seen = set(made)
     for plan in plans:
         run = run_of(plan)
         jobs = plan.jobs()
-        place = {
-            job.cell: i for i, job in enumerate(job for job in jobs if job.seed == 0)
-        }
+        first = [job.cell for job in jobs if job.seed == plan.first_seed]
+        place = {cell: i for i, cell in enumerate(first)}
         by_round: dict[int, list[Job]] = {}
         for job in sorted(jobs, key=lambda job: (place[job.cell], job.seed)):
             if (run, job) not in seen:
                 seen.add((run, job))
-                by_round.setdefault(place[job.cell] // ROUND, []).append(job)
+                by_round.setdefault(place[job.cell] // size, []).append(job)
         for number, own in by_round.items():
             parts = [tuple(own[i : i + _BATCH]) for i in range(0, len(own), _BATCH)]
             rounds.setdefault(number, []).extend(Batch(run, part) for part in parts)
     return [batch for number in sorted(rounds) for batch in rounds[number]]
 
 
-def train_rounds(plans: Sequence[Plan], workers: int = 1) -> dict[str, str]:
+def train_rounds(
+    plans: Sequence[Plan],
+    workers: int = 1,
+    size: int = ROUND,
+    held: Iterable[tuple[Plan, Job]] = (),
+) -> dict[str, str]:
     """Train what the journals do not hold yet; may be interrupted and called again, also with more
     classes or pairs.
+
+    Args:
+        plans: The plans, in order of priority.
+        workers: Trainings at once.
+        size: Classes of a round.
+        held: Trainings that need not be made, by `run_of` their plan.
 
     Returns:
         The trainings that failed, by pair, and why; everything else is done.
@@ -295,10 +391,13 @@ def train_rounds(plans: Sequence[Plan], workers: int = 1) -> dict[str, str]:
             for run, own in journals.items()
             for entry in own.entries
         }
-        waiting = batches(plans, made)
+        waiting = batches(plans, made.union(held), size)
         done, of = 0, sum(len(batch.jobs) for batch in waiting)
+        trained, epochs = 0, sum(batch.epochs for batch in waiting)
+        start = time.perf_counter()
         for outcome in run_jobs(_train, waiting, workers=workers):
             run, jobs = outcome.job
+            trained += outcome.job.epochs
             entries, reason = (
                 ([], outcome.failure) if outcome.failure else outcome.result
             )
@@ -308,7 +407,8 @@ def train_rounds(plans: Sequence[Plan], workers: int = 1) -> dict[str, str]:
             if reason:
                 failures[run.task] = reason
             done += len(jobs)
-            show_progress(done, of)
+            pace = (time.perf_counter() - start) / trained
+            show_progress(done, of, (epochs - trained) * pace / 3600)
     return failures
 
 
@@ -333,12 +433,14 @@ def table_of(held: Sequence[Trained], cells: Sequence[int]) -> Table:
     assert isinstance(space, ChoiceSpace)
     losses = [one.pair.loss for one in held]
     own = task.trained.name if task.trained.name in losses else losses[0]
-    longer = f", in runs of {pair.plan.epochs} epochs" if pair.length != 1 else ""
+    is_longer = pair.length != 1 and not pair.condition
+    longer = f", in runs of {pair.plan.epochs} epochs" if is_longer else ""
+    way = "under the conditions" if pair.condition else "with"
     table = Table(
         name=f"losses-{pair.table}",
         space=Sampled(space, space.choices[list(cells)]).definition,
         title=(
-            f"{len(cells):,} classes of cells trained with {', '.join(losses)}{longer}:"
+            f"{len(cells):,} classes of cells trained {way} {', '.join(losses)}{longer}:"
             f" {task.title}"
         ),
         source=f"trained by surrogate_nas; {task.source}",
@@ -355,10 +457,11 @@ def table_of(held: Sequence[Trained], cells: Sequence[int]) -> Table:
             values[job.seed, :, row[job.cell]] = numbers
         for i, recorded in enumerate(one.recorded):
             name = f"{recorded.metric.name}@{one.pair.loss}"
-            about = f"{recorded.metric.description}, which trained {one.pair.loss}"
+            trained = f", which trained {one.pair.loss}" * (not pair.condition)
+            about = recorded.metric.description + trained
             metric = replace(recorded.metric, name=name, description=about)
             known = {seed: values[seed, i] for seed in one.seeds}
-            table.add(metric, recorded.epochs, values[0, i], 1, known)
+            table.add(metric, recorded.epochs, values[min(known), i], 1, known)
     return table
 
 
@@ -371,10 +474,11 @@ def write_tables(pairs: Iterable[Pair], folder: Path) -> dict[str, dict[str, Any
     """
     cards = {}
     for name, by_loss in by_table(pairs).items():
-        held = [one for one in map(Trained, by_loss.values()) if one.entries]
-        trained = {job.cell for one in held for job in one.entries}
         path = folder / f"{name}.h5"
-        number = sum(len(one.entries) for one in held)
+        every = [Trained(own, path) for own in by_loss.values()]
+        held = [one for one in every if one.values]
+        trained = {job.cell for one in held for job in one.values}
+        number = sum(len(one.values) for one in held)
         if len(trained) < 2 or number < _trainings_of(path):
             print(
                 f"{path} stays as it is: there are {number:,} trainings.",
@@ -385,7 +489,7 @@ def write_tables(pairs: Iterable[Pair], folder: Path) -> dict[str, dict[str, Any
         cells = [cell for cell in class_order(pair.plan.space) if cell in trained]
         card = {
             "task": pair.task.name,
-            "length": pair.length,
+            **({} if pair.condition else {"length": pair.length}),
             "judged_by": f"valid_{pair.task.measured[0].name}",
             "losses": {one.pair.loss: one.card() for one in held},
             "cells": len(cells),
@@ -419,12 +523,35 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     parser.add_argument("--workers", type=int, default=2, help="trainings at once")
     parser.add_argument("--assemble", action="store_true", help="train nothing")
+    parser.add_argument(
+        "--sources", nargs="+", help="train only these tasks; all of them"
+    )
+    parser.add_argument(
+        "--conditions", nargs="+", help="train only these conditions; all of them"
+    )
     given = parser.parse_args(arguments)
     try:
         pairs = [pair for pair in read_design(given.design) if pair.task.is_here()]
         failures: Mapping[str, str] = {}
         if not given.assemble:
-            failures = train_rounds([pair.plan for pair in pairs], given.workers)
+            chosen = list(pairs)
+            for wanted, name_of in (
+                (given.sources, lambda pair: pair.task.name),
+                (given.conditions, lambda pair: pair.loss),
+            ):
+                names = dict.fromkeys(map(name_of, pairs))
+                for name in set(wanted or ()) - names.keys():
+                    raise unknown("part of the design", name, names)
+                chosen = [one for one in chosen if name_of(one) in (wanted or names)]
+            held = {
+                (run_of(own[0].plan), job)
+                for name, by_loss in by_table(chosen).items()
+                for own in by_loss.values()
+                for job in Trained(own, given.out / f"{name}.h5").values
+            }
+            plans = [pair.plan for pair in chosen]
+            size = round_of(given.design)
+            failures = train_rounds(plans, given.workers, size, held)
         write_tables(pairs, given.out)
     except UserError as error:
         print(error, file=sys.stderr)

@@ -8,7 +8,7 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import cache, partial
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -26,13 +26,18 @@ from surrogate_nas.space import (
     listed,
     space_named,
 )
-from surrogate_nas.training import task_named, train
+from surrogate_nas.training import Curve, Task, task_named, train
 from surrogate_nas.training.engine import trainer_of
 from surrogate_nas.training.machine import engine_named
-from surrogate_nas.training.tasks import code_of
+from surrogate_nas.training.metrics import METRICS, Predictions, TaskMetric
+from surrogate_nas.training.tasks import batch_loss, code_of
 
 ORDER_SEED = 0
 """Of the random order of classes."""
+DECAYS = (1e-5, 2e-2)
+"""The least and the largest weight decay of plans that vary it."""
+DECAY_SEED = 44
+BEST = "_best"
 Entry = Mapping[str, Any]
 """The stored result of a job; ``job`` names it."""
 _STORED = ("train_seconds", "valid_seconds", "note")
@@ -59,6 +64,10 @@ class Plan:
         classes: Number of classes that are trained; None for all of them.
         space: The space, by its name or definition.
         first_class: The place of the first of them in the random order of classes.
+        first_seed: The lowest seed.
+        shares: Shares of a run at which numbers are stored besides those of its end. With shares,
+            `SIGNALS` are measured and curves are not stored.
+        varied: Whether every class has its own weight decay, see `weight_decays`.
     """
 
     task: str
@@ -68,6 +77,9 @@ class Plan:
     classes: int | None = None
     space: str = DEFAULT_SPACE
     first_class: int = 0
+    first_seed: int = 0
+    shares: tuple[float, ...] = ()
+    varied: bool = False
 
     @property
     def cells(self) -> Enumerable:
@@ -75,17 +87,25 @@ class Plan:
         return listed(space_named(self.space))
 
     def jobs(self) -> list[Job]:
-        """All trainings in their order: seed 0 first, classes in random order."""
+        """All trainings in their order: the lowest seed first, classes in random order."""
         order = class_order(self.space)[self.first_class :][: self.classes]
-        jobs = [Job(cell, 0) for cell in order]
-        for seed in range(1, self.seeds):
+        jobs = [Job(cell, self.first_seed) for cell in order]
+        for seed in range(self.first_seed + 1, self.first_seed + self.seeds):
             jobs += [Job(cell, seed) for cell in order[: self.noisy_classes]]
         return jobs
 
+    @property
+    def trained(self) -> Task:
+        """The task, with the metrics that are stored."""
+        return _task(self.task, bool(self.shares))
+
     def settings(self) -> dict[str, Any]:
         """The settings that a training depends on, without the numbers of seeds and classes."""
-        task = _task(self.task)
-        return {
+        task = self.trained
+        about: dict[str, Any] = {}
+        if self.shares:
+            about = {"shares": [*self.shares], "varied": self.varied}
+        return about | {
             "task": task.name,
             "space": self.cells.definition,
             "schedule": asdict(task.schedule),
@@ -100,7 +120,7 @@ class Plan:
 
     def journal(self) -> Path:
         """The journal of the trainings; plans that differ in seeds and classes share it."""
-        name = _task(self.task).name.replace("?loss=", "-")[:60]
+        name = self.trained.name.replace("?loss=", "-").replace("?", "-")[:60]
         return home() / "training" / f"{name}-{json_digest(self.settings())[:16]}.jsonl"
 
     def entries(self) -> dict[Job, Entry]:
@@ -111,8 +131,54 @@ class Plan:
         return {job: entries[job] for job in self.jobs() if job in entries}
 
 
-_task = cache(task_named)
-"""A task whose data a process reads only once."""
+def _on_half(of: Callable[[Predictions], Any], predictions: Predictions) -> Any:
+    """A metric on every second example of a split."""
+    parts = (
+        predictions.outputs[:, ::2],
+        predictions.targets[::2],
+        predictions.inputs[::2],
+    )
+    outputs, targets, inputs = parts
+    return of(replace(predictions, outputs=outputs, targets=targets, inputs=inputs))
+
+
+_ERROR = METRICS.find("error")
+_HALF = "half_"
+SIGNALS = (
+    _ERROR,
+    replace(
+        _ERROR, name=_HALF + "error", when="epoch", of=partial(_on_half, _ERROR.of)
+    ),
+    TaskMetric(
+        _HALF + "loss",
+        "the loss of every second example",
+        "nats",
+        "loss",
+        100.0,
+        partial(_on_half, batch_loss),
+    ),
+)
+"""The metrics of plans with shares, besides the loss."""
+
+
+@cache
+def _task(name: str, signals: bool) -> Task:
+    """A task whose data a process reads only once."""
+    task = task_named(name)
+    if not signals:
+        return task
+    return replace(task, measures=SIGNALS, load=partial(getattr, task, "clean"))
+
+
+@cache
+def weight_decays(space: str) -> dict[int, float]:
+    """A weight decay for every class, by its first cell: log-uniform, to three digits."""
+    order = class_order(space)
+    low, high = np.log10(DECAYS)
+    drawn = 10 ** np.random.default_rng(DECAY_SEED).uniform(low, high, len(order))
+    return {
+        cell: float(f"{decay:.3g}") for cell, decay in zip(order, drawn, strict=True)
+    }
 
 
 @cache
@@ -147,11 +213,11 @@ def results_of(
     return {job: entries[job] for job in jobs}
 
 
-def show_progress(done: int, of: int) -> None:
-    """Write on standard error how many jobs are done."""
-    print(
-        f"\r{done:,}/{of:,}", end="" if done < of else "\n", file=sys.stderr, flush=True
-    )
+def show_progress(done: int, of: int, hours: float = 0.0) -> None:
+    """Write on standard error how many jobs are done, and the hours left if they are known."""
+    left = f", {hours:.2f} hours left" if hours else ""
+    end = "" if done < of else "\n"
+    print(f"\r{done:,}/{of:,}{left}", end=end, file=sys.stderr, flush=True)
 
 
 def trained(plan: Plan, workers: int = 1) -> dict[Job, Entry]:
@@ -172,18 +238,33 @@ def train_job(plan: Plan, job: Job) -> dict[str, Any]:
         Its entry: the curve of every metric, the values at the end, processor seconds, a note.
     """
     space = plan.cells
+    decay = weight_decays(plan.space)[job.cell] if plan.varied else None
     started = time.process_time()
     (curve,) = train(
         [space[job.cell]],
-        _task(plan.task),
+        plan.trained,
         epochs=plan.epochs,
         seed=job.seed,
         space=space,
+        shares=plan.shares,
+        weight_decay=(lambda _: decay) if decay else None,
     )
     seconds = time.process_time() - started
     stored = {name: getattr(curve, name) for name in _STORED}
-    entry = {"job": list(job), **curve.values, **curve.finals, **stored}
-    return {**entry, "processor_seconds": seconds}
+    values = _summary(curve) if plan.shares else curve.values
+    entry = {"job": list(job), **values, **curve.finals, **stored}
+    return {**entry, "processor_seconds": seconds, "weight_decay": decay}
+
+
+def _summary(curve: Curve) -> dict[str, float]:
+    """The numbers at the end of a run, at its shares (``NAME_20``), and the least of every epoch
+    (``NAME_best``).
+    """
+    summary = {name: values[-1] for name, values in curve.values.items()}
+    summary |= {name + BEST: min(values) for name, values in curve.values.items()}
+    for share, numbers in curve.points.items():
+        summary |= {f"{name}_{100 * share:g}": numbers[name] for name in numbers}
+    return summary
 
 
 def by_class(space: Enumerable, values: Mapping[int, float]) -> NDArray[np.float64]:

@@ -3,7 +3,7 @@ each.
 
 A compact table has a single dataset of whole numbers, each of which is a power of ten and the
 significant digits before it. A table that was read and is written again stays as it is. The mean of
-a cell is the value of seed 0, whether or not further seeds trained it.
+a cell is the value of the lowest seed, whether or not further seeds trained it.
 
 Layout: ``/values`` is int32 of shape ``(columns * cells,)``, column by column, `MISSING` where a
 cell has no value. ``/index`` is JSON: `surrogate_nas.tables.table.TEXTS`, the network, and for
@@ -194,5 +194,5 @@ def _table(content: dict[str, Any], values: NDArray[np.int32]) -> Table:
         for epochs, seed in entry["columns"]:
             runs.setdefault(epochs, {})[seed] = _read(next(rows), entry)
         for epochs, columns in runs.items():
-            table.add(metric, epochs, columns[0], 1, columns)
+            table.add(metric, epochs, columns[min(columns)], 1, columns)
     return table

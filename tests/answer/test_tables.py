@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +15,7 @@ from hypothesis import strategies as st
 from scipy.stats import kendalltau
 
 from analysis.answer.agreement import agreement
-from analysis.answer.design import read_design
+from analysis.answer.design import PROTOCOL, read_design
 from analysis.answer.tables import (
     ROUND,
     Trained,
@@ -27,12 +28,12 @@ from analysis.answer.tables import (
     write_tables,
 )
 from analysis.building import fashion
-from analysis.building.jobs import Plan, class_order
+from analysis.building.jobs import Job, Plan, class_order, weight_decays
 from analysis.building.proxies import make_proxies
 from surrogate_nas.benchmarks import load
 from surrogate_nas.files import HOME_VARIABLE, Journal
 from surrogate_nas.space import nb201
-from surrogate_nas.tables import CLASS_METRIC, ColumnKey, read_compact
+from surrogate_nas.tables import CLASS_METRIC, ColumnKey, read_compact, write_compact
 from surrogate_nas.training import TASKS, task_named, train
 from surrogate_nas.training.proxies.score import proxy_scores
 
@@ -180,6 +181,12 @@ def test_a_larger_design_goes_on_and_a_smaller_table_is_not_written(
     run = run_of(pairs[0].plan)
     kept = Journal.read(run.journal(), run.settings())
     run.journal().unlink()
+    larger = (tmp_path / "tiny.h5").read_bytes()
+    assert write_tables(pairs, tmp_path).keys() == {"tiny", "tiny-x6"}
+    assert (tmp_path / "tiny.h5").read_bytes() == larger
+    table = read_compact(tmp_path / "tiny.h5").table
+    table.card = table.card.replace('"settings": "', '"settings": "another')
+    write_compact(table, tmp_path / "tiny.h5")
     assert write_tables(pairs, tmp_path).keys() == {"tiny-x6"}
     assert "tiny.h5 stays as it is" in capsys.readouterr().err
     with Journal(run.journal(), run.settings()) as journal:
@@ -207,7 +214,7 @@ def test_a_pair_that_fails_ends_no_other(fresh_home):
 KILLED = """
 import os, signal, sys
 from analysis.answer import tables
-tables.show_progress = lambda done, of: done > 5 and os.kill(os.getpid(), signal.SIGKILL)
+tables.show_progress = lambda done, *_: done > 5 and os.kill(os.getpid(), signal.SIGKILL)
 tables.main(sys.argv[1:])
 """
 
@@ -236,6 +243,68 @@ def test_killed_and_run_again_a_design_is_the_same(first, tmp_path, monkeypatch)
     assert killed.returncode == -signal.SIGKILL
     assert 0 < sum(map(len, content())) < sum(map(len, whole))
     assert made(design(first), tmp_path) == 0 and content() == whole
+
+
+CONDITIONS = f"""
+round = 2
+[every]
+tasks = ["digits", "{TASK}"]
+losses = "usual"
+first = 60
+classes = 3
+first_seed = 10
+seeds = 2
+shares = [0.2, 0.5]
+[[steps]]
+condition = "x1"
+[[steps]]
+condition = "noise-varied-x4"
+length = 4
+label_noise = 0.3
+varied = true
+"""
+
+
+def test_conditions_go_on_from_their_tables_alone(fresh_home, tmp_path):
+    path = tmp_path / "conditions.toml"
+    path.write_text(CONDITIONS)
+    pairs = list(read_design(path))
+    found = batches([pair.plan for pair in pairs], set(), 2)
+    steps = dict.fromkeys(
+        (b.plan.trained.name, len({j.cell for j in b.jobs})) for b in found
+    )
+    noisy = "?label_noise=0.3"
+    names = ["digits", "tiny", "digits" + noisy, "tiny" + noisy]
+    assert list(steps) == [(name, n) for n in (2, 1) for name in names]
+    options = ["--sources", "tiny", "--conditions", "noise-varied-x4"]
+    assert made(path, tmp_path, *options) == 0
+    table = read_compact(tmp_path / "tiny.h5")
+    pair = pairs[-1]
+    job = Job(class_order("nb201")[61], 11)
+    entry = pair.plan.entries()[job]
+    (cell,) = [i for i, c in enumerate(table.cells) if nb201().index(c) == job.cell]
+    for name in ("valid_half_error_20", "train_loss_50", "test_loss", "weight_decay"):
+        key = ColumnKey(f"{name}@noise-varied-x4", pair.plan.epochs, 11)
+        assert table.column(key)[cell] == pytest.approx(entry[name], rel=5e-4)
+    assert entry["weight_decay"] == weight_decays("nb201")[job.cell]
+    before = (tmp_path / "tiny.h5").read_bytes(), (tmp_path / "tiny.json").read_bytes()
+    pair.plan.journal().unlink()
+    assert made(path, tmp_path, *options) == 0 and not pair.plan.entries()
+    after = (tmp_path / "tiny.h5").read_bytes(), (tmp_path / "tiny.json").read_bytes()
+    assert after == before
+    assert made(path, tmp_path, "--sources", "tyni") == 2
+
+
+def test_the_regimes_are_those_of_their_protocol():
+    pairs = list(read_design(PROTOCOL.with_name("regimes.toml")))
+    sizes = Counter(pair.loss for pair in pairs)
+    assert len(sizes) == 11 and sizes.pop("x16") == 6 and set(sizes.values()) == {14}
+    jobs = {tuple(pair.plan.jobs()) for pair in pairs}
+    cells = [cell for cell in class_order("nb201")[150:210] for _ in range(3)]
+    assert len(jobs) == 1 and sorted(job.cell for job in min(jobs)) == sorted(cells)
+    decays = np.log10([*weight_decays("nb201").values()])
+    assert -5 <= decays.min() < -4.99 and -1.71 < decays.max() <= np.log10(0.02)
+    assert abs(decays.mean() - (-5 + np.log10(0.02)) / 2) < 0.05
 
 
 def test_two_seeds_agree_as_scipy_says():
