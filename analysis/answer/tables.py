@@ -480,10 +480,9 @@ def write_tables(pairs: Iterable[Pair], folder: Path) -> dict[str, dict[str, Any
         trained = {job.cell for one in held for job in one.values}
         number = sum(len(one.values) for one in held)
         if len(trained) < 2 or number < _trainings_of(path):
-            print(
-                f"{path} stays as it is: there are {number:,} trainings.",
-                file=sys.stderr,
-            )
+            if path.is_file():
+                text = f"{path} stays as it is: there are {number:,} trainings."
+                print(text, file=sys.stderr)
             continue
         pair = held[0].pair
         cells = [cell for cell in class_order(pair.plan.space) if cell in trained]
@@ -510,6 +509,17 @@ def _trainings_of(path: Path) -> int:
     return sum(sum(loss["classes"].values()) for loss in losses.values())
 
 
+def chosen(
+    pairs: Sequence[Pair], names: Sequence[str] | None, name_of: Callable[[Pair], str]
+) -> list[Pair]:
+    """The pairs with some names, or all."""
+    known = [name_of(pair) for pair in pairs]
+    for name in names or ():
+        if name not in known:
+            raise unknown("part of the design", name, dict.fromkeys(known))
+    return [pair for pair in pairs if names is None or name_of(pair) in names]
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Train, and write the tables; 2 where some trainings failed."""
     parser = argparse.ArgumentParser(
@@ -533,25 +543,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         pairs = [pair for pair in read_design(given.design) if pair.task.is_here()]
         failures: Mapping[str, str] = {}
+        pairs = chosen(pairs, given.sources, lambda pair: pair.task.name)
+        wanted = chosen(pairs, given.conditions, lambda pair: pair.loss)
         if not given.assemble:
-            chosen = list(pairs)
-            for wanted, name_of in (
-                (given.sources, lambda pair: pair.task.name),
-                (given.conditions, lambda pair: pair.loss),
-            ):
-                names = dict.fromkeys(map(name_of, pairs))
-                for name in set(wanted or ()) - names.keys():
-                    raise unknown("part of the design", name, names)
-                chosen = [one for one in chosen if name_of(one) in (wanted or names)]
             held = {
                 (run_of(own[0].plan), job)
-                for name, by_loss in by_table(chosen).items()
+                for name, by_loss in by_table(wanted).items()
                 for own in by_loss.values()
                 for job in Trained(own, given.out / f"{name}.h5").values
             }
-            plans = [pair.plan for pair in chosen]
-            size = round_of(given.design)
-            failures = train_rounds(plans, given.workers, size, held)
+            plans = [pair.plan for pair in wanted]
+            failures = train_rounds(plans, given.workers, round_of(given.design), held)
         write_tables(pairs, given.out)
     except UserError as error:
         print(error, file=sys.stderr)
