@@ -9,7 +9,8 @@ Prediction-based Neural Architecture Search" (FLAN), ICML 2024. Their convention
 seldom stated.
 
 Ours: the optimum is the cell with the smallest validation error after 200 epochs, the mean over
-seeds, of each data set's own table. A search sees that mean, or one drawn seed of each cell. Every
+seeds, of each data set's own table. A search sees that mean, or one drawn seed of each cell; or it
+minimises that mean plus .1·params, whose optimum is another cell. Every
 run begins with ten random cells, and they count. No labels from elsewhere, no pre-trained encoder;
 what a method knows beforehand is listed as its prior.
 
@@ -58,11 +59,32 @@ if TYPE_CHECKING:
 
 GIVEN = 150
 """Cells after which a search's answer is judged."""
-POLICIES: Mapping[SeedPolicy, str] = {"mean": "", "draw": "_drawn"}
-"""What a search sees (the mean over seeds, or one drawn seed a cell), and how rows mark it."""
-_SEEN = {"mean": "mean of seeds", "draw": "one drawn seed"}
-_RANDOM = "random, exact"
 _EPOCHS = 200
+_ERROR = f"valid_error[{_EPOCHS}]"
+
+
+class Form(NamedTuple):
+    """What a search sees, and what it minimises.
+
+    Attributes:
+        title: In words.
+        mark: The ending of its metrics in rows.
+        policy: Whether a search sees the mean over seeds or one drawn seed of each cell.
+        expression: The objective.
+    """
+
+    title: str
+    mark: str
+    policy: SeedPolicy = "mean"
+    expression: str = _ERROR
+
+
+FORMS: dict[str, Form] = {
+    "mean": Form("mean of seeds", ""),
+    "draw": Form("one drawn seed", "_drawn", policy="draw"),
+    "priced": Form("with .1·params", "_priced", expression=f"{_ERROR} + 0.1*params"),
+}
+_RANDOM = "random, exact"
 _TEST = "test_error"
 
 
@@ -85,6 +107,7 @@ PLANS: dict[str, Plan] = {
     "bananas": Plan(20, 300),
 }
 """The strategies; random search needs no run."""
+_NOT_PRICED = ("first_improvement", "reinforce", "zero_cost", "bananas")
 _PRIORS = {"zero_cost": "proxies of untrained networks, no labels"}
 _NOTES = [
     (
@@ -97,6 +120,7 @@ _NOTES = [
         " mean of seeds, and it is found when it is evaluated. The search may not recognise it,"
         f" hence regret@{GIVEN}: the regret of its answer after {GIVEN} cells, by that mean."
     ),
+    "_priced: the search minimises valid_error + .1·params, of the mean over seeds.",
     (
         "The published counts are until a test accuracy of 94.37 (CIFAR-10) or 73.51 (CIFAR-100)."
         " The papers seldom say whether a search saw the mean or one seed, and whether the count is"
@@ -120,13 +144,13 @@ class UntilOptimum(NamedTuple):
     cells: (
         int | None
     )  # How many had been evaluated when the optimum was; None if it was not
-    # Points of validation error, mean over seeds, between the answer after `GIVEN` cells and the
-    # optimum
+    # Points (hundredths) of the objective, mean over seeds, between the answer after `GIVEN` cells
+    # and the optimum
     regret: float
 
 
-Runs = Mapping[tuple[str, SeedPolicy, str], Sequence[UntilOptimum]]
-"""By data set, policy and strategy."""
+Runs = Mapping[tuple[str, str, str], Sequence[UntilOptimum]]
+"""By data set, form and strategy."""
 
 
 def queries(work: Work) -> PaperResult:
@@ -136,19 +160,17 @@ def queries(work: Work) -> PaperResult:
         work: The folder, how many runs, and where.
     """
     n_runs = {}
-    for strategy, plan in PLANS.items():
-        for dataset, policy in _problems():
-            n_runs[dataset, policy, strategy, plan.cells] = work.runs or plan.runs
+    for dataset, form in _problems():
+        for strategy, plan in _plans(form):
+            n_runs[dataset, form, strategy, plan.cells] = work.runs or plan.runs
     settings = {
         "objectives": [objective_of(*problem).fingerprint for problem in _problems()]
     }
     results = work.runs_of(run_until_found, n_runs, "runs.jsonl", settings)
     runs = {}
-    for (dataset, policy, strategy, _), own in results.items():
-        runs[dataset, policy, strategy] = [UntilOptimum(*run) for run in own]
-    rows = [
-        row for dataset, policy in _problems() for row in _rows(dataset, policy, runs)
-    ]
+    for (dataset, form, strategy, _), own in results.items():
+        runs[dataset, form, strategy] = [UntilOptimum(*run) for run in own]
+    rows = [row for dataset, form in _problems() for row in _rows(dataset, form, runs)]
     rows += [
         entry.row()
         for entry in published("queries").values()
@@ -170,44 +192,56 @@ def _is_other(method: str) -> bool:
     return method not in (_RANDOM, *PLANS)
 
 
-def _problems() -> list[tuple[str, SeedPolicy]]:
-    return [(dataset, policy) for policy in POLICIES for dataset in DATA_SETS]
+def _problems() -> list[tuple[str, str]]:
+    return [(dataset, form) for form in FORMS for dataset in DATA_SETS]
+
+
+def _plans(form: str) -> list[tuple[str, Plan]]:
+    return [
+        (strategy, plan)
+        for strategy, plan in PLANS.items()
+        if form != "priced" or strategy not in _NOT_PRICED
+    ]
 
 
 @cache
-def objective_of(dataset: str, policy: SeedPolicy) -> Objective:
+def objective_of(dataset: str, form: str) -> Objective:
     """What is minimised on a data set."""
     return Objective(
-        f"valid_error[{_EPOCHS}]", load(DATA_SETS[dataset]), seed_policy=policy
+        FORMS[form].expression,
+        load(DATA_SETS[dataset]),
+        seed_policy=FORMS[form].policy,
     )
 
 
 @cache
-def _errors(dataset: str) -> Values:
-    """Validation errors by the mean over seeds, in %."""
-    return load(DATA_SETS[dataset]).column("valid_error", _EPOCHS)
+def _points(dataset: str, form: str = "mean") -> Values:
+    """The objective by the mean over seeds, in hundredths: of an error, in %."""
+    bench = load(DATA_SETS[dataset])
+    return 100 * Objective(FORMS[form].expression, bench).over_space().score
 
 
-def run_until_found(job: tuple[str, SeedPolicy, str, int, int]) -> UntilOptimum:
+def run_until_found(job: tuple[str, str, str, int, int]) -> UntilOptimum:
     """Search until the optimum was evaluated; where seeds are drawn, for `GIVEN` cells at least.
 
     Args:
-        job: A key of `DATA_SETS`, one of `POLICIES`, a strategy, the most cells that it may
-            evaluate, and the number of the run.
+        job: A key of `DATA_SETS`, one of `FORMS`, a strategy, the most cells that it may evaluate,
+            and the number of the run.
     """
-    dataset, policy, strategy, most_cells, run = job
-    errors = _errors(dataset)
-    objective = objective_of(dataset, policy)
-    optimum = errors.min()
+    dataset, form, strategy, most_cells, run = job
+    points = _points(dataset, form)
+    objective = objective_of(dataset, form)
+    optimum = points.min()
     hits: list[int] = []
 
     def watch(event: Event) -> None:
         hits.extend(
             trial.index + 1
             for trial in event.trials
-            if errors[trial.cell.index] == optimum
+            if points[trial.cell.index] == optimum
         )
-        if hits and (policy == "mean" or event.trials[-1].index + 1 >= GIVEN):
+        is_drawn = FORMS[form].policy == "draw"
+        if hits and (not is_drawn or event.trials[-1].index + 1 >= GIVEN):
             event.stop()
 
     result = search(
@@ -219,7 +253,7 @@ def run_until_found(job: tuple[str, SeedPolicy, str, int, int]) -> UntilOptimum:
         callback=watch,
     )
     answer = min(result.trials[:GIVEN], key=lambda trial: trial.score)
-    regret = float(errors[answer.cell.index] - optimum)
+    regret = float(points[answer.cell.index] - optimum)
     return UntilOptimum(hits[0] if hits else None, regret)
 
 
@@ -229,8 +263,9 @@ def _counts(runs: Sequence[UntilOptimum]) -> Values:
     return np.array(counts, dtype=np.float64)
 
 
-def _rows(dataset: str, policy: SeedPolicy, runs: Runs) -> Iterator[Row]:
-    metric = f"cells_to_optimum{POLICIES[policy]}"
+def _rows(dataset: str, form: str, runs: Runs) -> Iterator[Row]:
+    mark = FORMS[form].mark
+    metric = f"cells_to_optimum{mark}"
     n_cells = len(listed(load(DATA_SETS[dataset]).space))
     fields, note = _published_count(_RANDOM, dataset, metric, mark="D")
     yield Row(
@@ -242,8 +277,8 @@ def _rows(dataset: str, policy: SeedPolicy, runs: Runs) -> Iterator[Row]:
         verdict=joined(f"every order of {n_cells:,} cells is equally likely", note),
         **fields,
     )
-    for strategy, plan in PLANS.items():
-        own = runs[dataset, policy, strategy]
+    for strategy, plan in _plans(form):
+        own = runs[dataset, form, strategy]
         counts = _counts(own)
         median = float(np.median(counts))
         fields, note = _published_count(strategy, dataset, metric)
@@ -263,11 +298,11 @@ def _rows(dataset: str, policy: SeedPolicy, runs: Runs) -> Iterator[Row]:
         yield Row.over(
             strategy,
             dataset,
-            f"regret@{GIVEN}{POLICIES[policy]}",
+            f"regret@{GIVEN}{mark}",
             regrets,
             evaluations=GIVEN,
             verdict=(
-                f"points of validation error; the answer is the optimum in {optimal} of the runs"
+                f"points of the objective; the answer is the optimum in {optimal} of the runs"
             ),
         )
 
@@ -324,7 +359,7 @@ def _test_rows() -> Iterator[Row]:
         if _TEST not in {metric.name for metric in bench.metrics}:
             continue
         accuracy = 100.0 - bench.column(_TEST, _EPOCHS)
-        reached = float(accuracy[_errors(dataset).argmin()])
+        reached = float(accuracy[_points(dataset).argmin()])
         missing = float(accuracy.max()) - reached
         verdict = (
             f"the best by test has {missing:.2f} more"
@@ -351,12 +386,13 @@ def _summary(rows: Sequence[Row]) -> Summary:
     lines = []
     for method, prior in priors.items():
         line = [f"{method}, published" if _is_other(method) else method, prior]
-        for dataset, policy in _problems():
-            row = by_key.get((method, dataset, f"cells_to_optimum{POLICIES[policy]}"))
+        for dataset, form in _problems():
+            metric = f"cells_to_optimum{FORMS[form].mark}"
+            row = by_key.get((method, dataset, metric))
             line.append("–" if row is None else _count_text(row))
         lines.append(tuple(line))
-    drawn = (f"{dataset}, drawn" for dataset in DATA_SETS)
-    return Summary(("method", "prior", *DATA_SETS, *drawn), lines)
+    heads = [f"{dataset}, {FORMS[form].title}" for dataset, form in _problems()]
+    return Summary(("method", "prior", *heads), lines)
 
 
 def _count_text(row: Row) -> str:
@@ -375,25 +411,23 @@ def _prior_of(note: str) -> str:
 
 
 def _picture(runs: Runs) -> Figure:
-    """The share of runs that have evaluated the optimum, a column a data set, a row a policy."""
-    panels = [
-        [_panel(dataset, policy, runs) for dataset in DATA_SETS] for policy in POLICIES
-    ]
+    """The share of runs that have evaluated the optimum, a column a data set, a row a form."""
+    panels = [[_panel(dataset, form, runs) for dataset in DATA_SETS] for form in FORMS]
     panels[-1][-1] = replace(panels[-1][-1], legend="upper left")
     return picture(
         panels,
         4.2 * len(DATA_SETS),
-        7.2,
+        3.6 * len(FORMS),
         x_label="evaluated cells (◆ published counts, drawn at one half; their conventions differ)",
         y_label="share of runs that have evaluated the optimum",
         shared=True,
     )
 
 
-def _panel(dataset: str, policy: SeedPolicy, runs: Runs) -> Panel:
+def _panel(dataset: str, form: str, runs: Runs) -> Panel:
     items: list[Item] = []
-    for number, (strategy, plan) in enumerate(PLANS.items()):
-        counts = np.sort(_counts(runs[dataset, policy, strategy]))
+    for strategy, plan in _plans(form):
+        counts = np.sort(_counts(runs[dataset, form, strategy]))
         shares: Values = np.arange(len(counts) + 1) / len(counts)
         shares[np.isinf([0, *counts])] = np.nan
         cells = np.minimum([counts[0], *counts], plan.cells)
@@ -403,15 +437,15 @@ def _panel(dataset: str, policy: SeedPolicy, runs: Runs) -> Panel:
                 shares,
                 label=strategy,
                 steps=True,
-                style=pen(number),
+                style=pen([*PLANS].index(strategy)),
             )
         )
     items.append(Level(0.5))
-    if policy == "mean":
+    if form == "mean":
         items += _published_items(dataset)
     return Panel(
         items,
-        title=f"{dataset}, {_SEEN[policy]}",
+        title=f"{dataset}, {FORMS[form].title}",
         axes={
             "xscale": "log",
             "xlim": (10, max(plan.cells for plan in PLANS.values())),

@@ -21,13 +21,14 @@ from surrogate_nas.core.errors import UserError
 def test_medians_stand_beside_the_published_counts(fetched, tmp_path, monkeypatch):
     assert fetched
     monkeypatch.setattr(
-        queries, "PLANS", {"local_search": Plan(3, 400), "evolution": Plan(3, 40)}
+        queries, "PLANS", {"local_search": Plan(3, 15_625), "evolution": Plan(3, 40)}
     )
     result = reproduce("queries", folder=tmp_path)
     rows = {(row.method, row.dataset, row.metric): row for row in result.rows}
     assert {row.metric for row in result.rows} >= {
         "cells_to_optimum",
         "cells_to_optimum_drawn",
+        "cells_to_optimum_priced",
         "regret@150",
     }
     local = rows["local_search", "CIFAR-100", "cells_to_optimum"]
@@ -46,6 +47,21 @@ def test_medians_stand_beside_the_published_counts(fetched, tmp_path, monkeypatc
         local.ours == np.median([len(run.trials) for run in made]) and local.runs == 3
     )
     assert local.published == 127 and "found in 3 of 3" in local.verdict
+    priced = sn.Objective("valid_error[200] + 0.1*params", sn.load("nb201-cifar100"))
+    made = [
+        sn.search(
+            "nb201-cifar100",
+            "local_search",
+            priced,
+            budget=15_625,
+            run=run,
+            target=priced.optimum(),
+        )
+        for run in range(3)
+    ]
+    assert rows[
+        "local_search", "CIFAR-100", "cells_to_optimum_priced"
+    ].ours == np.median([len(run.trials) for run in made])
     never = rows["evolution", "ImageNet16-120", "cells_to_optimum"]
     assert (
         never.ours is None
