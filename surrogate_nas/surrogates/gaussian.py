@@ -10,7 +10,7 @@ from typing import Any, ClassVar, NamedTuple, Self
 import numpy as np
 from numpy.typing import NDArray
 from scipy.linalg import cho_solve, solve_triangular
-from scipy.linalg.blas import dtpsv, dtrsm
+from scipy.linalg.blas import dtpsv, dtrsm, strsm
 from scipy.linalg.lapack import dtpttr
 
 from surrogate_nas.core import LOSSES, check_names, flag, other
@@ -152,14 +152,17 @@ class GrowingProcess:
         places: How many there are.
         prior: The variance at each, in units of that of the process.
         noise: The variance of the noise, likewise.
+        kind: Of the numbers that are kept for every place.
 
     Attributes:
         n_observed: How many cells are observed.
     """
 
-    def __init__(self, places: int, prior: float, noise: float) -> None:
+    def __init__(
+        self, places: int, prior: float, noise: float, kind: type = np.float64
+    ) -> None:
         self._cholesky: Floats = np.empty(0)
-        self._whitened: Floats = np.empty((0, places))
+        self._whitened: NDArray[Any] = np.empty((0, places), kind)
         self._explained: Floats = np.zeros(places)
         self.begin(prior, noise)
 
@@ -209,8 +212,8 @@ class GrowingProcess:
         for part in ranges:
             new[:, part] = covariance(part)
 
-        cross = old[:, places].T
-        among = new[:, places]
+        cross = old[:, places].T.astype(np.float64)
+        among = new[:, places].astype(np.float64)
         among[np.equal.outer(places, places)] = self._prior
         among -= cross @ cross.T
         own = np.maximum(np.diag(among) + self._noise, LEAST)
@@ -229,15 +232,9 @@ class GrowingProcess:
         variance = max(float(residual @ residual) / n, LEAST)
 
         mean = np.full(m, constant)
-        rows = np.vstack([residual[:before], cross])
-        for part in ranges:  # all that there is to multiply by what was there, at once
-            from_old = sum(
-                (
-                    rows[:, some] @ old[some, part]
-                    for some in (slice(i, i + _FEW) for i in range(0, before, _FEW))
-                ),
-                np.zeros((len(rows), 1)),
-            )
+        rows = np.vstack([residual[:before], cross]).astype(old.dtype)
+        for part in ranges:
+            from_old = (rows[:, None] @ old[:, part])[:, 0]  # without a copy of these
             if len(places):
                 new[:, part] = _forward(pivots.T, new[:, part] - from_old[1:])
             self._explained[part] += np.einsum("ij,ij->j", new[:, part], new[:, part])
@@ -273,7 +270,8 @@ def _forward(root: Floats, right: Floats) -> Floats:
     """Solve ``root.T @ x = right`` for an upper root; by the transpose, which BLAS takes without a
     copy.
     """
-    return np.asarray(dtrsm(1.0, root, np.ascontiguousarray(right).T, side=1).T)
+    solve = strsm if right.dtype == np.float32 else dtrsm
+    return np.asarray(solve(1.0, root, np.ascontiguousarray(right).T, side=1).T)
 
 
 # Which kernel and which noise make the values that were seen most likely.

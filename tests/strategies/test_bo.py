@@ -263,13 +263,12 @@ def until(run, scores):
     return int(np.argmin(found)) + 1
 
 
-@pytest.mark.parametrize("seed", range(3))
-def test_a_cost_that_is_observed_is_learned_apart_from_the_loss(seed):
+def test_a_cost_that_is_observed_is_learned_apart_from_the_loss():
     objective = sn.Objective("valid_error + 0.02*energy", METERED)
     assert objective.free.missing == ("energy",)
     scores = ERRORS / 100 + objective.terms[1].coefficient * ENERGIES
-    run = sn.search(METERED, "bo", objective, budget=40, seed=seed)
-    assert until(run, scores) <= 30
+    runs = [sn.search(METERED, "bo", objective, budget=40, seed=s) for s in range(3)]
+    assert np.median([until(run, scores) for run in runs]) <= 20
 
 
 @pytest.mark.parametrize("name", ["bo", "blind:bo"])

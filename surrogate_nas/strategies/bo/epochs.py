@@ -201,7 +201,7 @@ class EpochBayesianOptimisation(BayesianOptimisation):
         firsts = pool.seen(_EARLY, begun, [read])
         seconds = pool.seen(_LATE, both, rests)
         for predicted, remaining, rate in zip(
-            firsts, seconds, cycle(slopes), strict=False
+            cycle(firsts), seconds, cycle(slopes), strict=False
         ):
             first = predicted.at(of_candidate)
             second = remaining.at(of_candidate)

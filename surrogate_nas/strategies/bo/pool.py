@@ -106,8 +106,10 @@ def is_plain(space: Space) -> bool:
 
 
 def _seen_through(space: Space) -> tuple[str, ...]:
-    """The view of each expert; two at least, since every second is of another sharpness."""
-    return space.views * 2 if len(space.views) == 1 else space.views
+    """The view of each expert; two at least, since every second is of another sharpness, but where
+    groups are weighed one expert learns both.
+    """
+    return space.views * (1 if is_plain(space) or len(space.views) > 1 else 2)
 
 
 @lru_cache(maxsize=16)
@@ -206,12 +208,14 @@ def some(space: Space, cells: Sequence[Cell], with_costs: bool) -> Points:
 # function share a point, so they share its mean and its deviation a, and each has noise b of its
 # own. ℓ, a and b are found again whenever the told cells have grown by a tenth, or those that share
 # a point with an earlier one by half. Where columns have groups, the squared distance of each group
-# has a weight instead of 1/ℓ², and a is 0.
+# has a weight instead of 1/ℓ², and a is 0; weights take longer to find, and are found again after a
+# fifth. b is never so small there that single precision would tell.
 
 
 # How far the logarithms of the weights lie from their mean.
 _SPREAD = 0.7
 _GROWTH = 1.1
+_GROWTH_OF_GROUPS = 1.2
 _GROWTH_OF_TWINS = 1.5
 
 
@@ -228,6 +232,7 @@ class Expert:
         self.hyper = Hyper()
         self._seed = seed
         self._groups = groups
+        self._kind = np.float64 if groups is None else np.float32
         self._weights = np.ones(0 if groups is None else groups.max() + 1)
         self._fitted = 0, 0
         self.begin(points)
@@ -236,7 +241,7 @@ class Expert:
         """Go on over other points, none of them observed; ℓ, a and b stay until more is told."""
         self._observed: Places = np.empty(0, dtype=np.intp)
         self._process = GrowingProcess(
-            len(points), 1 + self.hyper.shared, self.hyper.noise
+            len(points), 1 + self.hyper.shared, self.hyper.noise, self._kind
         )
         self._place(points)
 
@@ -262,7 +267,8 @@ class Expert:
             twins: How many of them share a point with an earlier one.
         """
         before, shared = self._fitted
-        return told >= _GROWTH * max(before, 1) or twins > _GROWTH_OF_TWINS * shared
+        growth = _GROWTH if self._groups is None else _GROWTH_OF_GROUPS
+        return told >= growth * max(before, 1) or twins > _GROWTH_OF_TWINS * shared
 
     def observe(
         self,
@@ -305,7 +311,7 @@ class Expert:
         products = self._points[at] @ (2 * self._points[places])[:, :, None]
         away = self._norms[at] + (self._norms[places][:, None] - products[:, :, 0])
         covariance = matern_of_squares(
-            np.maximum(away, 0) / np.float64(self.hyper.length**2)
+            np.maximum(away, 0) / self._kind(self.hyper.length**2)
         )
         inside = np.flatnonzero((places >= at.start) & (places < at.stop))
         covariance[inside, places[inside] - at.start] = 1 + self.hyper.shared
@@ -444,7 +450,7 @@ class Pool(ABC):
             part: The objective, or the metric's name.
             observed: The places of observed cells, those of earlier calls first.
             targets: What every expert learns of them, shape ``(n,)``; by turns where there are
-                fewer than experts.
+                fewer than experts, or where groups are weighed, more.
         """
         if part not in self._experts:
             self._experts[part] = [
@@ -456,6 +462,9 @@ class Pool(ABC):
         takes_long = len(at) * len(self._views[0]) > _LONG  # then one a question
         twins = len(at) - len(np.unique(at))
         turn = next((each for each in experts if each.is_due(len(at), twins)), None)
+        grouped = self._groups[0] is not None
+        n = max(len(experts), grouped * len(targets))
+        turns = list(islice(zip(cycle(experts), cycle(targets)), n))
         return [
             expert.observe(
                 at,
@@ -464,8 +473,10 @@ class Pool(ABC):
                 twins,
                 waits=takes_long and expert is not turn,
             )
-            for expert, y in zip(experts, cycle(targets), strict=False)
-        ]
+            for expert, y in reversed(
+                turns
+            )  # the mildest first, which tells weights best
+        ][::-1]
 
     def _look_up(self, cells: Sequence[Cell]) -> tuple[Floats, Mask]:
         if self._known is None:
