@@ -2,11 +2,14 @@
 archive: the table in `analysis/families.md`.
 
     python analysis/families.py
+    python analysis/families.py ARCHIVE    # prints the table of another suite
 """
 
 import json
+import sys
 import zipfile
 from collections import defaultdict
+from collections.abc import Collection
 from pathlib import Path
 from urllib.parse import unquote
 
@@ -27,8 +30,8 @@ HEADS = (
 )
 
 
-def regrets(archive: zipfile.ZipFile, problem: str) -> dict[str, list[float]]:
-    """The final regrets of every strategy, in the order of its runs: 0 is the optimum, 1 random
+def regrets(archive: zipfile.ZipFile, problem: str) -> dict[str, dict[str, float]]:
+    """The final regrets of every strategy by the number of the run: 0 is the optimum, 1 random
     sampling.
 
     Args:
@@ -39,22 +42,23 @@ def regrets(archive: zipfile.ZipFile, problem: str) -> dict[str, list[float]]:
         "reference"
     ]
     optimum, *_, sampled = reference["optimum"], *reference["random"]
-    found = defaultdict(list)
+    found: dict[str, dict[str, float]] = defaultdict(dict)
     for name in sorted(archive.namelist()):
         if name.startswith(f"problems/{problem}/runs/"):
             trials = map(json.loads, archive.read(name).splitlines())
             best = min(trial["score"] for trial in trials if trial.get("feasible"))
-            strategy = unquote(Path(name).stem).rpartition("-")[0]
-            found[strategy].append((best - optimum) / (sampled - optimum))
+            strategy, _, run = unquote(Path(name).stem).rpartition("-")
+            found[strategy][run] = (best - optimum) / (sampled - optimum)
     return found
 
 
-def mean(values: list[float]) -> str:
+def mean(values: Collection[float]) -> str:
     """A mean with its 95 % interval.
 
     Args:
         values: One a run.
     """
+    values = [*values]
     error = np.std(values, ddof=1) / np.sqrt(len(values))
     reach = stats.t.ppf(0.975, len(values) - 1) * error
     middle = np.mean(values)
@@ -66,26 +70,26 @@ def mean(values: list[float]) -> str:
     return "{} [{}, {}]".format(*(text.replace("0.", ".", 1) for text in texts))
 
 
-def table() -> str:
-    """The table in Markdown, a line a problem."""
+def table(path: Path = ARCHIVE) -> str:
+    """The table of an archive in Markdown, a line a problem."""
     lines = []
-    with zipfile.ZipFile(ARCHIVE) as archive:
+    with zipfile.ZipFile(path) as archive:
         for problem in json.loads(archive.read("plan.json"))["problems"]:
             found = regrets(archive, problem)
             rival = min(
                 (name for name in found if name != LEADER),
-                key=lambda n: np.mean(found[n]),
+                key=lambda n: np.mean([*found[n].values()]),
             )
-            paired = np.subtract(found[LEADER], found[rival]).tolist()
-            cells = (
-                mean(found[LEADER]),
-                f"`{rival}`",
-                mean(found[rival]),
-                mean(paired),
-            )
+            own, other = found[LEADER], found[rival]
+            paired = [own[run] - other[run] for run in own.keys() & other]
+            cells = (mean(own.values()), f"`{rival}`", mean(other.values()))
+            cells += (mean(paired),)
             lines.append((problem, *cells))
     return markdown(HEADS, lines)
 
 
 if __name__ == "__main__":
-    put(TOP / "analysis" / "families.md", "analysis/families.py", table())
+    if sys.argv[1:]:
+        print(table(Path(sys.argv[1])))
+    else:
+        put(TOP / "analysis" / "families.md", "analysis/families.py", table())
