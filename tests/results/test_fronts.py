@@ -157,10 +157,11 @@ def test_the_reference_reaches_over_what_is_known_and_not_over_cells_that_cannot
 ):
     told = np.column_stack([np.linspace(0.1, 0.2, 20), np.linspace(2.0, 0.5, 20)])
     with_dead = np.vstack([told, [0.9, 0.01], [0.15, 7.0]])
-    error, latency = ehvi.reference_of(with_dead, (False, True))
-    assert 0.2 < error < 0.35 and latency > 7.0
-    assert ehvi.reference_of(with_dead, (True, True))[0] > 0.9
-    assert (ehvi.reference_of(np.ones((3, 2)), (False, False)) > 1.0).all()
+    dearest = np.array([0.0, 9.0])
+    error, latency = ehvi.reference_of(with_dead, (False, True), dearest)
+    assert 0.2 < error < 0.35 and latency == 9.0
+    assert (ehvi.reference_of(with_dead, (True, True), dearest / 2) > [0.9, 7.0]).all()
+    assert (ehvi.reference_of(np.ones((3, 2)), (False, False), dearest) > 1.0).all()
 
 
 def test_infeasible_cells_teach_what_can_be_told_apart():

@@ -81,7 +81,7 @@ class BayesianOptimisation(Strategy):
     questions ask for the least score that one process, drawn at random, expects, and the others
     maximise the expected improvement, one of them among those neighbours. Cells that are asked for
     and not told yet are believed to score as predicted. On several objectives every question
-    maximises the expected improvement of hypervolume.
+    maximises the expected improvement of hypervolume, with half of the variance that is predicted.
 
     Args:
         first_cells: How many cells are drawn at random before anything is learned, at least 2.
@@ -377,14 +377,17 @@ class BayesianOptimisation(Strategy):
             end = self.front_sharpness, values.min()
             seen = self.believed(pool, part, looked, values, [end])
             pole = seen[0][0]
-            wide = [widened(each, ahead.variance[:, part]) for _, each in seen]
+            further = ahead.variance[:, part]
+            wide = [
+                widened(Posterior(mean, _COUNTED * variance), further)
+                for _, (mean, variance) in seen
+            ]
             believed.append(Believed(price[:, part], pole, wide))
         waiting = np.column_stack([each.expected for each in believed])[
             len(candidates) :
         ]
-        gain = expected_gain(
-            believed, np.vstack([scores, waiting]), reference_of(scores, whole)
-        )
+        reference = reference_of(scores, whole, known[pool.free].max(axis=0))
+        gain = expected_gain(believed, np.vstack([scores, waiting]), reference)
         gain = gain * ahead.chance if self._any_kept else ahead.chance
         return pool.cells[self._largest(candidates, gain[: len(candidates)])]
 
@@ -476,6 +479,9 @@ def widened(seen: Posterior, variance: Floats) -> Posterior:
 # How far beyond what is told the reference lies, as a share of its range.
 _MARGIN = 0.1
 _FENCE = 1.5
+# Of the variance of logarithms. The largest of thousands of expected gains promises too much, most
+# of all far above the front.
+_COUNTED = 0.5
 # Beyond two objectives a front is thinned until it makes about so many boxes.
 _MOST_BOXES = 3000
 
@@ -615,9 +621,9 @@ def learned_of(
     return scores[feasible], learned
 
 
-def reference_of(vectors: Floats, whole: Sequence[bool]) -> Floats:
+def reference_of(vectors: Floats, whole: Sequence[bool], dearest: Floats) -> Floats:
     """The reference point, shape ``(objectives,)``: a little beyond all observations, not only the
-    front.
+    front, and where an objective is known for free not below any cell.
 
     A front whose best cells are not found yet is short, and a reference at its ends would forbid to
     prolong it. In an objective that is learned, what lies beyond Tukey's fence of the told ones
@@ -626,8 +632,10 @@ def reference_of(vectors: Floats, whole: Sequence[bool]) -> Floats:
     Args:
         vectors: Of feasible told cells, shape ``(n, objectives)``.
         whole: Whether each objective is known for free.
+        dearest: The most that is known of any cell left to ask for, shape ``(objectives,)``.
     """
     least, first, third, most = np.quantile(vectors, (0.0, 0.25, 0.75, 1.0), axis=0)
     high = np.where(whole, most, np.minimum(most, third + _FENCE * (third - first)))
     width = high - least
-    return np.asarray(high + _MARGIN * np.where(width > 0, width, 1.0))
+    beyond = high + _MARGIN * np.where(width > 0, width, 1.0)
+    return np.asarray(np.where(whole, np.maximum(beyond, dearest), beyond))
