@@ -117,6 +117,7 @@ dist: $(SETUP)  ## sdist and wheel in dist/, tried in clean environments of Pyth
 
 ## The archives and tables that the project made
 
+# starter: with a data directory that holds no fetched table (SURROGATE_NAS_HOME), since anyone shall verify it.
 archive-%: $(SETUP)  ## run a suite, starter or another, and seal it in data/archives/ (goes on)
 	$(BIN)/snas suite $* --workers $(WORKERS) --out results/suite-$*
 	$(BIN)/snas archive create results/suite-$* data/archives/$*.zip --by 'surrogate_nas developers' \
