@@ -145,16 +145,9 @@ def _read(path: Path, classes: range) -> Table | None:
         )
     usual = bench.objective.partition("@")[2].partition(" ")[0]
     measure = card["judged_by"].removeprefix("valid_")
-    base = getattr(bench.space, "base", bench.space)
-    looked = places_in(base.name, classes)
-    places = {cell: place for place, cell in enumerate(class_order(base.name))}
-    row_at = {
-        places[base.cell(cell).index]: row for row, cell in enumerate(bench.space)
-    }
-    here = [place for place in looked if place in row_at]
-    rows = [row_at[place] for place in here]
-
-    made, told = _told(stored, rows)
+    space = getattr(bench.space, "base", bench.space)
+    looked, rows, here = rows_in(bench, classes)
+    made, told = told_by(stored, rows)
     some = np.any([*made[usual].values()], axis=0).sum()
     seeds = sorted(
         seed for seed, known in made[usual].items() if 2 * known.sum() >= some > 0
@@ -172,27 +165,41 @@ def _read(path: Path, classes: range) -> Table | None:
             filled(own[seed], known[seed]) if seed in own else lacking for seed in seeds
         ]
         columns[key] = np.array(each)[:, whole]
-    rows, here = np.array(rows)[whole], np.array(here)[whole]
+    rows_whole, here_whole = np.array(rows)[whole], np.array(here)[whole]
     return Table(
         name=path.stem,
         task=task,
         source=SOURCES[task],
         length=card.get("length", 1),
-        space=base.name,
+        space=space.name,
         usual=usual,
         measure=measure,
         unit=stored.metrics[f"test_{measure}@{usual}"].unit,
         columns=columns,
-        params=bench.column("params")[rows],
-        cells=["".join(map(str, bench.space[int(row)].choices)) for row in rows],
-        classes=here - looked.start,
+        params=bench.column("params")[rows_whole],
+        cells=["".join(map(str, bench.space[int(row)].choices)) for row in rows_whole],
+        classes=here_whole - looked.start,
         trained={
             loss: int(sum(map(np.sum, own.values()))) for loss, own in made.items()
         },
     )
 
 
-def _told(
+def rows_in(
+    bench: LossesBenchmark, classes: range
+) -> tuple[range, list[int], list[int]]:
+    """The places that are looked at; of those in the table their rows, and themselves."""
+    base = getattr(bench.space, "base", bench.space)
+    looked = places_in(base.name, classes)
+    places = {cell: place for place, cell in enumerate(class_order(base.name))}
+    row_at = {
+        places[base.cell(cell).index]: row for row, cell in enumerate(bench.space)
+    }
+    here = [place for place in looked if place in row_at]
+    return looked, [row_at[place] for place in here], here
+
+
+def told_by(
     stored: MemoryTable, rows: Sequence[int]
 ) -> tuple[dict[str, Any], dict[Any, Any]]:
     """By loss and seed which classes were trained, and by column and seed what they told."""

@@ -1,28 +1,96 @@
-"""`python -m analysis.answer.regimes`: what the contrasts of the protocol on regimes can detect.
+"""`python -m analysis.answer.regimes`: the contrasts of the protocol on regimes.
 
-δ is τ of the training loss less τ of the validation metric, both with the test metric under other
-seeds. The spread between sources is that of the pilot (issue of 30 November 2026; four sources) for
-D1 and D2, and that of the tables in `data/losses` for D3.
+``--data FOLDER`` gives the statistics of the experiment; ``--calibrate N`` the share of N simulated
+studies without an effect that decide something. Without them the command prints what the contrasts
+can detect. δ is τ of the training loss less τ of the validation metric, both with the test metric
+under other seeds; its spread between sources is that of the pilot (issue of 30 November 2026; four
+sources) for D1 and D2, and that of the tables in `data/losses` for D3.
 """
 
 from __future__ import annotations
 
+import argparse
 import sys
+from collections.abc import Mapping, Sequence
+from itertools import product
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import pandas as pd
 from scipy import stats
 
-from analysis.answer.contrasts import by_source
+from analysis.answer.conditions import (
+    DELTA,
+    DIFFERENCES,
+    KEYS,
+    TWIN,
+    read_conditions,
+)
+from analysis.answer.contrasts import (
+    FEWEST,
+    OF_INTEREST,
+    by_source,
+    combine,
+    over_classes,
+)
+from analysis.answer.design import read_design
 from analysis.answer.orders import Crossed, contrasts
 from analysis.answer.reading import Table, Values, read_tables
+from analysis.answer.warning import evaluate, pairs_of
+from analysis.orders import others, parts, signs
+from surrogate_nas.core.errors import UserError
 from surrogate_nas.core.numbers import LEVEL, POWER
+from surrogate_nas.files import write_whole
 from surrogate_nas.space import DEFAULT_SPACE
+from surrogate_nas.stats.summaries import holm
 
 SOURCES = 14
 CONTRASTS = 3
+DESIGN = Path(__file__).with_name("regimes.toml")
+PRIMARY = {
+    "D1": {"noise-x4": 1, "x4": -1},
+    "D2": {"varied-x4": 1, "x4": -1},
+    "D3": {"x4": 1, "x1": -1},
+}
+"""By contrast the weights of conditions."""
+BESIDES = {
+    "noise, ×1": {"noise": 1, "x1": -1},
+    "varied, ×1": {"varied": 1, "x1": -1},
+    "×4 under noise": {"noise-x4": 1, "noise": -1},
+    "×4 where varied": {"varied-x4": 1, "varied": -1},
+    "noise by length": {"noise-x4": 1, "x4": -1, "noise": -1, "x1": 1},
+    "varied by length": {"varied-x4": 1, "x4": -1, "varied": -1, "x1": 1},
+    "noise by varied, ×1": {"noise-varied": 1, "noise": -1, "varied": -1, "x1": 1},
+    "noise by varied, ×4": {
+        "noise-varied-x4": 1,
+        "noise-x4": -1,
+        "varied-x4": -1,
+        "x4": 1,
+    },
+    "all three": {
+        "noise-varied-x4": 1,
+        "noise-x4": -1,
+        "varied-x4": -1,
+        "x4": 1,
+        "noise-varied": -1,
+        "noise": 1,
+        "varied": 1,
+        "x1": -1,
+    },
+    "quarter": {"quarter-x4": 1, "x4": -1},
+    "quarter under noise": {"noise-quarter-x4": 1, "noise-x4": -1},
+    "×16": {"x16": 1, "x4": -1},
+}
+_ERROR = 0.06
+"""Standard error of a source's difference in simulated studies."""
+_SHAPE = 3, 60
+"""Seeds and cells of a simulated table."""
+Taus = Mapping[str, Mapping[str, Mapping[str, Values]]]
+"""By task, condition and name a difference and its resamples."""
 # δ of digits, mnist8, hyphens and glyphs in runs of four times the default length.
 _CLEAN = np.array([0.10, 0.17, -0.24, 0.19])
+_SHORT = np.array([0.04, 0.00, 0.01, 0.06])
 _NOISE = np.array([-0.66, -0.26, -1.44, 0.00])
 _VARIED = np.array([-0.22, -0.08, -0.72, 0.05])
 
@@ -52,17 +120,219 @@ def longer(folder: Path) -> Values:
     return np.concatenate([*by_source(pairs).values()])
 
 
-def main() -> int:
+def sign_flip(differences: Values) -> float:
+    """The exact two-sided p of a mean, over all signs of the sources' differences."""
+    n = len(differences)
+    sums = np.abs(differences @ (1.0 - 2.0 * np.indices((2,) * n).reshape(n, -1)))
+    return float((sums >= sums[0] * (1 - 1e-12)).mean())
+
+
+def mean_of(values: Values, variances: Values) -> dict[str, Any]:
+    """The random-effects mean of sources, its intervals and p; how many sources differ from 0."""
+    with np.errstate(
+        divide="ignore"
+    ):  # the ratio of variances where all sources are equal
+        combined = combine(values, variances)
+    scores = values / np.sqrt(np.maximum(variances, 1e-12))
+    told = np.sign(scores) * (
+        holm((2 * stats.norm.sf(np.abs(scores))).tolist()) < LEVEL
+    )
+    return {
+        "sources": len(values),
+        "mean": combined.mean,
+        **dict(zip(("low", "high"), combined.interval(), strict=True)),
+        **dict(zip(("new_low", "new_high"), combined.predicted, strict=True)),
+        **dict(
+            zip(
+                ("worse", "same", "better"),
+                [int((told == i).sum()) for i in (-1, 0, 1)],
+                strict=True,
+            )
+        ),
+        "between": combined.between**0.5,
+        "p": combined.p,
+        "flip": sign_flip(values),
+        "detectable": combined.detectable(LEVEL / CONTRASTS),
+    }
+
+
+def decide(lines: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Add Holm's p of both tests, and the decision; a contrast that is lacking has p = 1."""
+    rest = [1.0] * (CONTRASTS - len(lines))
+    both = [holm([line[p] for line in lines] + rest) for p in ("p", "flip")]
+    for line, *after in zip(lines, *both, strict=False):
+        is_small = -OF_INTEREST < line["low"] and line["high"] < OF_INTEREST
+        text = "no difference of interest" if is_small else "too small to tell"
+        side = "higher" if line["mean"] > 0 else "lower"
+        text = side if max(after) < LEVEL else text
+        line |= {"holm": after[0], "flip_holm": after[1], "decision": text}
+    return list(lines)
+
+
+def compared(taus: Taus) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """The primary contrasts and their twins; all that is reported without a decision."""
+    lines = []
+    single = {name: {name: 1} for own in taus.values() for name in own}
+    for of, (name, weights) in product(
+        DIFFERENCES, {**PRIMARY, **BESIDES, **single}.items()
+    ):
+        sources = [
+            own for own in taus.values() if all(of in own.get(c, {}) for c in weights)
+        ]
+        if len(sources) >= FEWEST:
+            each = [[w * own[c][of] for c, w in weights.items()] for own in sources]
+            values = np.sum(each, axis=1)
+            line = mean_of(values[:, 0], values[:, 1:].var(axis=1, ddof=1))
+            lines.append({"of": of, "contrast": name, **line})
+    tested = [
+        one
+        for one in lines
+        if one["of"] in (DELTA, TWIN) and one["contrast"] in PRIMARY
+    ]
+    decide([line for line in tested if line["of"] == DELTA])
+    return pd.DataFrame(tested), pd.DataFrame(
+        [one for one in lines if one not in tested]
+    )
+
+
+def find(folder: Path, design: Path = DESIGN) -> dict[str, pd.DataFrame]:
+    """All statistics of a folder of tables, by name."""
+    pairs = list(read_design(design))
+    conditions, lacking = read_conditions(folder, pairs)
+    taus: dict[str, dict[str, dict[str, Values]]] = {}
+    signals, deltas = [], []
+    for condition in conditions:
+        tau = condition.tau(pairs[0].plan.noisy_classes)
+        own = condition.differences(tau)
+        taus.setdefault(condition.task, {})[condition.name] = own
+        signals += condition.signals(tau)
+        about = {"task": condition.task, "condition": condition.name}
+        deltas += [
+            about | {"of": name} | over_classes(values) for name, values in own.items()
+        ]
+    tested, besides = compared(taus)
+    if not len(tested):
+        lacking.append(
+            f"Fewer than {FEWEST} sources have the conditions of a contrast."
+        )
+    warned = pairs_of(conditions, pairs[0].plan.first_seed)
+    return {
+        "lacking": pd.DataFrame({"lacking": lacking}),
+        "signals": pd.DataFrame(signals),
+        "differences": pd.DataFrame(deltas),
+        "means": means_of(pd.DataFrame(signals)),
+        "besides": besides,
+        "contrasts": tested,
+        "pairs": warned,
+        "signs": evaluate(warned),
+    }
+
+
+def means_of(signals: pd.DataFrame) -> pd.DataFrame:
+    """The means of τ and regret over sources, with intervals over sources."""
+    long = signals.melt(KEYS, ["tau", "regret"], "of").dropna()
+    lines = [
+        {
+            **dict(zip([*KEYS, "of"], key, strict=True)),
+            **mean_of(own, np.zeros(len(own))),
+        }
+        for key, group in long.groupby([*KEYS, "of"], sort=False)
+        if len(own := group["value"].to_numpy(float)) >= FEWEST
+    ]
+    names = [*KEYS, "of", "sources", "mean", "low", "high", "new_low", "new_high"]
+    return pd.DataFrame(lines, columns=names)
+
+
+def calibrate(studies: int) -> pd.Series:
+    """The shares of simulated studies without an effect in which any contrast is decided.
+
+    Permuted labels: the goal orders the classes at random, and variances are those of each class's
+    part of τ. Exponential effects: sources differ as in the pilot, with a mean of 0.
+    """
+    rng, wrong = np.random.default_rng(0), []
+    spreads = [
+        own.std(ddof=1) for own in (_NOISE - _CLEAN, _VARIED - _CLEAN, _CLEAN - _SHORT)
+    ]
+    for _ in range(studies):
+        made = {name: _permuted(rng) for own in PRIMARY.values() for name in own}
+        each = [sum(w * made[c] for c, w in own.items()) for own in PRIMARY.values()]
+        permuted = [(own[:, 0], (own[:, 1:] ** 2).sum(axis=1)) for own in each]
+        drawn = [spread * (rng.exponential(size=SOURCES) - 1) for spread in spreads]
+        noise = _ERROR * rng.standard_normal((CONTRASTS, SOURCES))
+        effects = [(own, np.full(SOURCES, _ERROR**2)) for own in drawn + noise]
+        lines = [
+            decide([mean_of(*own) for own in study]) for study in (permuted, effects)
+        ]
+        decided = [
+            any(one["decision"] in ("higher", "lower") for one in own) for own in lines
+        ]
+        wrong.append(decided)
+    return pd.DataFrame(
+        wrong, columns=["permuted labels", "exponential effects"]
+    ).mean()
+
+
+def _permuted(rng: np.random.Generator) -> Values:
+    """δ and its derivative by class where the goal has other labels, shape ``(sources, 1 + n)``."""
+    found = []
+    for _ in range(SOURCES):
+        worth, goal = rng.standard_normal((2, 1, _SHAPE[1]))
+        seen = worth + 0.5 * rng.standard_normal((2, *_SHAPE))
+        wanted = others(goal + 0.5 * rng.standard_normal(_SHAPE))
+        every = [
+            parts(np.array([*map(signs, own)]), signs(other))
+            for own, other in zip(seen.swapaxes(0, 1), wanted, strict=True)
+        ]
+        tau, slopes = (np.mean(own, axis=0) for own in zip(*every, strict=True))
+        found.append([tau[0] - tau[1], *(slopes[0] - slopes[1])])
+    return np.array(found)
+
+
+def power() -> int:
     """Print the detectable differences."""
     spreads = {
         "D1, pilot": _NOISE - _CLEAN,
         "D2, pilot": _VARIED - _CLEAN,
         "D3, data/losses": longer(Path("data/losses")),
-        "D3, pilot": _CLEAN - np.array([0.04, 0.00, 0.01, 0.06]),
+        "D3, pilot": _CLEAN - _SHORT,
     }
     for name, values in spreads.items():
         about = f"{len(values)} sources, standard deviation {values.std(ddof=1):.3f}"
         print(f"{name}: detectable {detectable(values):.3f} ({about})")
+    return 0
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Print and write the statistics, the calibration, or the detectable differences."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--data", type=Path, help="a folder of tables")
+    parser.add_argument(
+        "--design", type=Path, default=DESIGN, help="that of the tables"
+    )
+    parser.add_argument("--out", type=Path, default=Path("results/regimes"))
+    parser.add_argument("--calibrate", type=int, metavar="STUDIES")
+    given = parser.parse_args(arguments)
+    if given.calibrate:
+        print(calibrate(given.calibrate).to_string())
+        return 0
+    if not given.data:
+        return power()
+    try:
+        found = find(given.data, given.design)
+    except UserError as error:
+        print(error, file=sys.stderr)
+        return 2
+    given.out.mkdir(parents=True, exist_ok=True)
+    texts = [
+        f'"{name}": {own.to_json(orient="records", double_precision=12)}'
+        for name, own in found.items()
+    ]
+    write_whole(given.out / "regimes.json", "{" + ",\n".join(texts) + "}\n")
+    for name, frame in found.items():
+        if len(frame) and name not in ("signals", "pairs"):
+            shown = frame.drop(columns="thresholds", errors="ignore")
+            text = shown.to_string(index=False, float_format="%.4f", na_rep="")
+            print(f"\n{name}\n{text}")
     return 0
 
 
