@@ -96,6 +96,9 @@ golden: $(SETUP)  ## add what is new to tests/golden*.json (trajectories, spaces
 docs: $(SETUP)  ## the reference of what is public, every command included, in results/docs/index.html; warnings are errors
 	$(BIN)/python -m analysis.reference results/docs
 
+pictures: $(SETUP)  ## draw the pictures of pages and concepts in the documents from results/compare (after make compare)
+	$(BIN)/python -m analysis.pictures
+
 notebooks: $(SETUP)  ## the tutorials as notebooks in results/notebooks, run, with what they print and draw
 	@mkdir -p results/notebooks
 	@for one in $(notdir $(basename $(wildcard analysis/tutorials/*.py))); do echo $$one; \

@@ -4,7 +4,7 @@ README; and the table of exports in the guide.
     snas data fetch nb201 && python analysis/abilities.py    # times every strategy (a minute)
     python analysis/abilities.py --keep                      # times those that have no time yet
 
-Both write the table in the README; the times are in ``analysis/abilities.json``.
+Both write the table in the guide; the times are in ``analysis/abilities.json``.
 
 A step is asking for a cell and telling how it did: the mean processor time of 20 of them after 100
 random cells, on NAS-Bench-201's CIFAR-10, in a second loop, so that what is made once a process is
@@ -31,6 +31,7 @@ from surrogate_nas.training.hardware import device_model
 
 TOP = Path(__file__).parents[1]
 FIGURES = TOP / "analysis" / "abilities.json"
+GUIDE = TOP / "analysis" / "guide"
 OBJECTIVE = "valid_error[200] + 0.02*params"
 TOLD = 100
 STEPS = 20
@@ -156,8 +157,8 @@ def main() -> None:
     )
     figures = timed(before)
     FIGURES.write_text(json.dumps(figures, indent=1) + "\n", encoding="utf-8")
-    put(TOP / "README.md", "analysis/abilities.py", table(figures["ms_a_step"]))
-    put(TOP / "analysis" / "guide" / "exports.md", "analysis/abilities.py", exports())
+    put(GUIDE / "strategies.md", "analysis/abilities.py", table(figures["ms_a_step"]))
+    put(GUIDE / "exports.md", "analysis/abilities.py", exports())
 
 
 if __name__ == "__main__":
