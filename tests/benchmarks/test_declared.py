@@ -242,9 +242,9 @@ def test_only_what_differs_from_the_name_is_another_benchmark():
         (lambda: sn.Metric(fraction, direction="up"), "'min' or 'max', not 'up'"),
         (
             lambda: sn.Metric(fraction, direction="max"),
-            "valid_error is minimised by its name",
+            "The name valid_error implies that it is minimised",
         ),
-        (lambda: sn.Metric(fraction, unit="nats"), "is in % or a fraction"),
+        (lambda: sn.Metric(fraction, unit="nats"), "must be in % or a fraction"),
     ],
 )
 def test_what_contradicts_is_refused(metric, says):

@@ -132,7 +132,7 @@ def test_every_kind_of_number_is_taken():
         ({"space": 3}, "needs a space"),
         ({"train": None}, "give one of them"),
         ({"command": "true"}, "give one of them"),
-        ({"train": 3}, "train is a function or None, not 3"),
+        ({"train": 3}, "train must be a function or None, not 3"),
         ({"metrics": []}, "needs a metric that it reports"),
         ({"metrics": "valid_error"}, "metrics must be a list of names"),
         ({"metrics": [LOSS, LOSS]}, "valid_error is there twice"),
