@@ -94,7 +94,7 @@ def test_files_that_do_not_go_together_are_refused(small, files, tmp_path):
         load("surrogate:absent.h5")
     with pytest.raises(UserError, match="names no file"):
         load("surrogate:")
-    with pytest.raises(UserError, match="is no surrogate_nas surrogate"):
+    with pytest.raises(UserError, match="is not a surrogate_nas surrogate"):
         load(f"surrogate:{small.path}")
 
 
