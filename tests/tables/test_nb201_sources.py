@@ -134,7 +134,7 @@ def test_a_table_of_an_earlier_version_is_named(snas):
     ended = snas("data", "verify", "nb201")
     assert (
         ended.code == 2
-        and "was made by an earlier version: run snas data fetch nb201" in ended.err
+        and "An earlier version created it: run snas data fetch nb201" in ended.err
     )
 
 

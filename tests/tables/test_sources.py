@@ -125,7 +125,7 @@ def test_a_spoilt_file_is_refused_and_none_is_left(copied, fresh_home, spoil):
         ("{0}/none", "is not a folder"),
         ("{0}/file", "is not a folder"),
         *(
-            (address, "is no folder, and no address such as https")
+            (address, "is neither a folder nor an address such as https")
             for address in (
                 "http://[",
                 "http://",
