@@ -936,7 +936,7 @@ def are_valid():
         # most of its tables are fetched; what is here is verified
         if name == "families":
             assert found.problems == [] and found.replayed
-            assert all("is not here yet" in line for line in found.absent)
+            assert all("is not on this machine yet" in line for line in found.absent)
         else:
             assert found.valid and not found.notes, found.problems
 
