@@ -32,7 +32,7 @@ Training = Mapping[str, Any]
 
 
 def read(name: str) -> Table:
-    """Read the fetched wheel into a table on the sampled space of its configurations."""
+    """Read the fetched file into a table on the sampled space of its configurations."""
     make, space = {
         "scan-llm": (_llm, scan_llm()),
         "scan-vlm": (_vlm, scan_vlm()),
