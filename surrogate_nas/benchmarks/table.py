@@ -156,7 +156,9 @@ class TableBenchmark(Benchmark):
             self.charge = _NO_PASSES
         self.one_curve = table.epochs == "curve" and self.cost_unit == "seconds"
         if self.one_curve:
-            self.charge += " Continuing a training costs the difference and another validation pass."
+            self.charge += (
+                " Continuing a training costs the difference and a validation pass."
+            )
         self.space = table.cells
         stored = table.metrics.keys() - self.space.analytic.keys()
         self.metrics = (*table.metrics.values(), *sizes_of(self.space, stored))
