@@ -62,7 +62,7 @@ def test_a_comparison_runs_without_any_fetched_file(offline, snas, tmp_path):
         UserError, match=r"200 epochs, not 12.*run snas data fetch nb201"
     ):
         bench.question("valid_error", 12)
-    assert "holds none of validation passes" in bench.charge
+    assert "records no times of validation passes" in bench.charge
     cells = bench.space[:5]
     charged = bench.measure(cells, [bench.question("valid_error")]).cost
     assert charged.tolist() == [

@@ -157,7 +157,7 @@ def test_a_home_of_no_user(monkeypatch, snas):
         ("query", "nb201-cifar10", "x"),
     ):
         ended = snas(*command)
-        assert ended.code == 2 and "a user that there is not" in ended.err
+        assert ended.code == 2 and "a user who does not exist" in ended.err
         assert len(ended.err.strip().splitlines()) == 1
 
 

@@ -51,7 +51,7 @@ def imported(snas, path, *options):
     ("text", "says"),
     [
         ("valid_error\n3\n", "needs a column 'cell'"),
-        (f"cell\n{CELLS[0]}\n", "at least one of a metric"),
+        (f"cell\n{CELLS[0]}\n", "at least one metric"),
         (
             f"cell,valid_error\n{CELLS[0]},ten\n",
             "row 1: valid_error is 'ten', not a number",
@@ -194,7 +194,9 @@ def test_a_unit_is_declared_and_never_guessed(tmp_path, snas):
     said = snas(
         *made, plain, "--name", "c", "--unit", "valid_error=%", "--space", space
     )
-    assert said.code == 0 and "if these are fractions" in " ".join(said.err.split())
+    assert said.code == 0 and "if the values are fractions" in " ".join(
+        said.err.split()
+    )
     assert sn.load("c").metric("valid_error").unit == "%"
     wrong = snas(*made, plain, "--unit", "valid_eror=fraction", "--space", space)
     assert wrong.code == 2 and "Did you mean 'valid_error'?" in wrong.err
@@ -318,7 +320,7 @@ def test_a_column_for_every_choice_names_a_cell_as_well(snas, tmp_path):
 )
 def test_a_table_of_another_space_than_the_usual_one_says_so(snas, tmp_path, text):
     refused = imported(snas, written(tmp_path, text))
-    assert refused.code == 2 and "leave it out" not in refused.err
+    assert refused.code == 2 and "omit or rename it" not in refused.err
     assert (
         "Its cells were read as those of nb201; --space names another space."
         in refused.err
@@ -418,7 +420,7 @@ def test_paths_and_contents_of_other_bytes(snas, tmp_path):
 def test_names_and_files_that_cannot_be(tmp_path, snas):
     path = written(tmp_path, f"cell,valid_error\n{CELLS[0]},1\n")
     for name, says in (
-        ("nb201-cifar10", "another benchmark's name"),
+        ("nb201-cifar10", "the name of another benchmark"),
         ("../x", "letters, digits"),
     ):
         refused = imported(snas, path, "--name", name)

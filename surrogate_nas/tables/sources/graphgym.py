@@ -69,7 +69,9 @@ def read(name: str) -> Table:
         rows = {split: frame[frame["table"] == name] for split, frame in files.items()}
         first = next(iter(rows.values()))
         cells, indices = distinct(_cell(space, row) for row in first.to_dict("records"))
-        banner = "There is no test split: the metrics of the search are also those of reports."
+        banner = (
+            "Nothing was held out: what is searched on is all that can be reported."
+        )
         is_whole = isinstance(space, GraphGym) and len(cells) == len(space)
         if is_whole:
             indices = np.array([space.cell(cell).index for cell in cells])[indices]
