@@ -1,4 +1,4 @@
-"""Benchmarks by name: `load` opens what is here and says how to fetch what is not."""
+"""Benchmarks by name: `load` opens a benchmark or reports how to fetch its data."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -55,7 +55,7 @@ RESOLVERS[:] = (Tables(), Live(), Learned(), File(), Losses(), Predicted())
 
 
 def default() -> str:
-    """The name of the benchmark that is compared on where none is named; it needs no download.
+    """Return the name of the default benchmark, which needs no download.
 
     Example:
         >>> load(default()).objective
@@ -69,14 +69,15 @@ def load(name: str | Benchmark, *, with_: Sequence[str | Path] = ()) -> Benchmar
     """Open a benchmark that a user named.
 
     Args:
-        name: Such as ``nb201-cifar10``; ``live:TASK`` or ``live:TASK/SPACE`` to train;
+        name: A name such as ``nb201-cifar10``; ``live:TASK`` or ``live:TASK/SPACE`` to train;
             ``surrogate:FILE`` to predict; the path of a table (``.h5``); ``file.py:BENCHMARK``; or
             an opened benchmark.
-        with_: Files whose metrics are joined to it, such as those that ``snas measure`` writes.
+        with_: Files whose metrics are joined to the benchmark, such as those that ``snas measure``
+            writes.
 
     Raises:
-        UserError: The name is unknown, its data is not here yet, or a file is damaged or cannot be
-            joined.
+        UserError: The name is unknown, its data is not on this machine, or a file is damaged or
+            cannot be joined.
 
     Example:
         >>> bench = load("fashion")
@@ -84,7 +85,7 @@ def load(name: str | Benchmark, *, with_: Sequence[str | Path] = ()) -> Benchmar
         (15625, 'seconds', (1, 2, 3, 4, 5))
         >>> load(
         ...     "live:digits"
-        ... ).one_by_one  # every answer is trained when it is asked for
+        ... ).one_by_one  # a cell is trained when a result is requested
         True
     """
     if isinstance(with_, str | Path):
@@ -93,11 +94,12 @@ def load(name: str | Benchmark, *, with_: Sequence[str | Path] = ()) -> Benchmar
         isinstance(file, str | Path) for file in with_
     ):
         raise UserError(
-            f"with_ is a file or a list of files to join, not {with_!r:.80}."
+            f"with_ must be a file or a list of files to join, not {with_!r:.80}."
         )
     if not isinstance(name, str | Benchmark):
         raise UserError(
-            f"A benchmark is a name or what surrogate_nas.load gives, not {name!r:.80}."
+            "A benchmark must be a name or the result of surrogate_nas.load, not"
+            f" {name!r:.80}."
         )
     base = resolver_of(name).opened(name) if isinstance(name, str) else name
     return JoinedBenchmark(base, [Path(file) for file in with_]) if with_ else base
@@ -112,16 +114,17 @@ def reopen(
     with_: Sequence[str | Path] = (),
     named: Sequence[str | Benchmark] = (),
 ) -> Benchmark:
-    """Open a benchmark by a name from a file, which must not load code the user did not name.
+    """Open a benchmark by an address from a file, without running code that the user did not name.
 
     Args:
         address: A `Benchmark.address`.
-        with_: Files whose metrics are joined to it.
-        named: The benchmark that the user named again, or nothing. It is opened in place of an
-            address that would run code.
+        with_: Files whose metrics are joined to the benchmark.
+        named: A list with the benchmark that the user named again, or empty. If the address would
+            run code, this benchmark is opened instead.
 
     Raises:
-        UserError: As `load`; or opening it would run a file that the user did not name.
+        UserError: The benchmark cannot be opened, as in `load`. Or opening it would run a file that
+            the user did not name.
 
     Example:
         >>> reopen(load("fashion").address).name
@@ -135,13 +138,13 @@ def reopen(
     if not address or runs_code(address):
         if not named and not address:
             raise UserError(
-                "it was made on a benchmark without a name; give it: sn.read(…, benchmark=…), or"
+                "its benchmark has no name. Pass the benchmark: sn.read(…, benchmark=…), or"
                 " --bench FILE.py:NAME."
             )
         if not named:
             raise UserError(
                 f"{address} was read from a file and would run code; name it yourself if you trust"
-                f" it: --bench {address} (benchmark=), or the place of that file here."
+                f" it: --bench {address} (benchmark=), or the path of that file on this machine."
             )
         # the file may lie elsewhere by now: whoever reads results compares its fingerprint
         is_open = isinstance(named[0], Benchmark)
@@ -150,7 +153,7 @@ def reopen(
 
 
 def runs_code(address: str) -> bool:
-    """Tell whether opening a benchmark by its address runs a file of a user's.
+    """Return whether opening a benchmark by its address runs a user's file.
 
     Args:
         address: A `Benchmark.address`.
@@ -166,7 +169,7 @@ def runs_code(address: str) -> bool:
 
 
 def reserved() -> frozenset[str]:
-    """The names that no imported table may take.
+    """Return the names that are not allowed for imported tables.
 
     Example:
         >>> "fashion" in reserved(), "mine" in reserved()
@@ -176,7 +179,7 @@ def reserved() -> frozenset[str]:
 
 
 def available() -> list[dict[str, Any]]:
-    """Every known benchmark as ``snas benchmarks --json`` lists it, with how to get absent ones.
+    """Describe every benchmark as ``snas benchmarks --json`` does, and how to get absent ones.
 
     Example:
         >>> [
@@ -198,10 +201,10 @@ def _entries() -> list[tuple[Resolver, dict[str, Any]]]:
 
 
 def families() -> list[dict[str, Any]]:
-    """The benchmarks of `available` by family, as ``snas benchmarks`` lists them.
+    """Return the benchmarks of `available` by family, as ``snas benchmarks`` lists them.
 
     Returns:
-        Of each family its name, what it is, and the entries of its benchmarks.
+        One ``{name, title, benchmarks}`` per family, with the entries of its benchmarks.
 
     Example:
         >>> [
@@ -222,7 +225,7 @@ def families() -> list[dict[str, Any]]:
 
 
 def tables() -> list[dict[str, Any]]:
-    """The entries of `available` with whole columns.
+    """Return the entries of `available` that are tables, with values of all cells.
 
     Example:
         >>> {entry["name"] for entry in tables()} >= {"fashion", "analog-cifar10"}

@@ -39,25 +39,25 @@ from surrogate_nas.space.product import ChoiceSpace
 from surrogate_nas.tables import ColumnKey, Contents, Run, Seed, TableFile
 
 SeedPolicy = Literal["mean", "draw"]
-"""What a search sees of several training seeds: their mean, or one that is drawn for each cell."""
+"""The value of a cell with several training seeds in a search: mean, or one seed at random."""
 Values: TypeAlias = NDArray[np.float64]
-"""Answers in their metric's unit, of any shape."""
+"""Values in their metric's unit, of any shape."""
 Free = Callable[[Sequence[Cell]], Values]
-"""From cells to a metric without training, shape ``(n,)``, in its own unit; NaN if not known."""
+"""A function from cells to values of a metric without training, shape ``(n,)``; NaN if missing."""
 
 
 def lengths_of(questions: "Iterable[Question]") -> list[int]:
-    """Return the lengths of the training runs of some questions, rising."""
+    """Return the training lengths of questions, in increasing order."""
     return sorted({q.epochs for q in questions if q.epochs is not None})
 
 
 @lru_cache(maxsize=32)
 def untrained(space: Space) -> Analytic:
-    """The metrics of a space that need no training: its sizes, and the shipped zero-cost proxies.
+    """Return the metrics of a space that need no training: sizes and shipped zero-cost proxies.
 
-    ``data/proxies-SPACE.h5`` holds proxies of all cells of a space (``make proxies``). They belong
-    to the space, not to a benchmark, so they are in no benchmark's fingerprint; an objective that
-    names one includes its digest.
+    ``data/proxies-SPACE.h5`` contains proxies of all cells of a space (``make proxies``). They
+    belong to the space, not to a benchmark, so they are not part of a benchmark's fingerprint. An
+    objective that uses a proxy includes its digest.
     """
     proxies = {} if (file := _proxies(space)) is None else file.metrics
     stored = {
@@ -68,14 +68,14 @@ def untrained(space: Space) -> Analytic:
 
 
 def sizes_of(space: Space, measured: Container[str] = ()) -> list[Metric]:
-    """The metrics of a space that need no training, without those that are measured."""
+    """Return the metrics of a space that need no training, except those in `measured`."""
     return [
         metric for metric, _ in untrained(space).values() if metric.name not in measured
     ]
 
 
 def digest_of(space: Space, metric: str) -> str:
-    """The digest of the data of a proxy; empty for another metric."""
+    """Return the digest of the data of a proxy; empty for any other metric."""
     file = _proxies(space)
     return file.digest if file is not None and metric in file.metrics else ""
 
@@ -88,7 +88,7 @@ def _stored(space: str, metric: str, choices: Choices, network: Network) -> Valu
 
 @lru_cache(maxsize=32)
 def _by_code(name: str, metric: str) -> tuple[Values, tuple[int, ...]]:
-    """A column by the number of a cell's choices, and the number of choices per position."""
+    """Return a column indexed by the code of a cell's choices, and the choices per position."""
     file = _file(name)
     space: Any = file.cells
     shape = tuple(map(len, space.options))
@@ -103,7 +103,7 @@ def _code(choices: Choices, shape: tuple[int, ...]) -> NDArray[np.intp]:
 
 
 def _proxies(space: Space) -> TableFile | None:
-    """The proxies that come along for a space, or None."""
+    """Return the shipped proxies of a space, or None."""
     is_choice = isinstance(space, ChoiceSpace)
     if not is_choice or not shipped(f"proxies-{space.name}.h5").is_file():
         return None
@@ -119,7 +119,7 @@ def _file(space: str) -> TableFile:
 def formula(
     space: Space, metric: str, network: Network, cells: Sequence[Cell]
 ) -> Values:
-    """Compute a metric that follows from cells alone, shape ``(n,)``."""
+    """Compute a metric of cells that needs no training, shape ``(n,)``."""
     return untrained(space)[metric][1](choices_of(cells), network)
 
 
@@ -128,12 +128,12 @@ def _looked_up(space: Enumerable, column: Values, cells: Sequence[Cell]) -> Valu
 
 
 def applied(function: Callable[[Cell], SupportsFloat], cells: Sequence[Cell]) -> Values:
-    """Compute a user's function of one cell for several, shape ``(n,)``."""
+    """Apply a user's function of one cell to several cells, shape ``(n,)``."""
     return np.array([function(cell) for cell in cells], dtype=np.float64)
 
 
 class Question(NamedTuple):
-    """A metric after a training run of so many epochs; None where training plays no part.
+    """A metric after a number of epochs; None if the metric does not depend on training.
 
     Example:
         >>> str(Question("valid_error", 12)), str(Question("params", None))
@@ -148,12 +148,11 @@ class Question(NamedTuple):
 
 
 class Measurement(NamedTuple):
-    """The answers of a benchmark to a batch of cells.
+    """The results of a benchmark for a batch of cells.
 
     Attributes:
-        values: Shape ``(n cells, m questions)``, in each metric's own unit.
-        cost: What each cell was charged, shape ``(n,)``: seconds, or queries where
-            `Benchmark.cost_unit` says so.
+        values: Values in each metric's unit, shape ``(n cells, m questions)``.
+        cost: The charged cost of each cell, shape ``(n,)``, in `Benchmark.cost_unit`.
     """
 
     values: Values
@@ -161,13 +160,13 @@ class Measurement(NamedTuple):
 
 
 class Answer(float):
-    """A number with its cell and metric; it computes and compares as the plain value.
+    """A number with its cell and metric, which behaves as a float.
 
     Attributes:
-        cell, metric, unit, source: What it is a number of, and where it comes from.
-        epochs: The length of the training run, or None.
+        cell, metric, unit, source: The cell, the metric with its unit, and the value's origin.
+        epochs: The training length, or None.
         training_seed: The training seed, or ``"mean"``.
-        n_seeds: The number of seeds of a mean; None where the source does not say.
+        n_seeds: The number of seeds of a mean; None if the source does not give it.
 
     Example:
         >>> import surrogate_nas as sn
@@ -187,11 +186,11 @@ class Answer(float):
 
     @property
     def value(self) -> float:
-        """The plain number."""
+        """The value as a plain float."""
         return float(self)
 
     def to_json(self) -> dict[str, Any]:
-        """The answer as a JSON object."""
+        """Return the answer as a JSON object."""
         about = (
             "metric",
             "epochs",
@@ -205,7 +204,7 @@ class Answer(float):
 
 
 CellLike: TypeAlias = Cell | str | int | np.integer[Any]
-"""A cell, its printed text, or its place in the order of a space that can be listed."""
+"""A cell, its printed text, or its index in a space that can be listed."""
 
 
 class _How(TypedDict, total=False):
@@ -214,38 +213,40 @@ class _How(TypedDict, total=False):
 
 
 class Benchmark(ABC):
-    """Answers questions about the cells of a space.
+    """The base class of benchmarks, which return metrics of the cells of a space.
 
-    Subclasses set the attributes and give `measure`, `n_seeds` and `fingerprint`.
+    Subclasses set the attributes and define `measure`, `n_seeds` and `fingerprint`.
 
     Attributes:
-        name, title: The name that `surrogate_nas.load` opens, and a line saying what it holds.
-        space, metrics: Its cells, and all that can be asked of them.
-        network: The macro architecture behind `params` and `macs`.
-        cost_unit: ``seconds``, or ``queries`` where a query costs one unit.
-        charge: What an evaluation is charged, in a sentence for reports.
-        objective: The default objective over it.
-        banner: A warning that every report must carry, or empty.
-        source, licence, citation: Of its numbers.
-        default_seed: What is read if no seed is named: the mean over seeds, or the trained seed.
-        seed_policy: What a search sees by default: ``mean`` what is reported, ``draw`` a single
-            training of each cell.
-        has_columns: Whether every answer is known in advance, so that `column` works.
-        joined: Files whose metrics were joined to it, absolute.
-        address: What `surrogate_nas.load` opens it by again; a file's is absolute.
-        backend: The arithmetic that trains cells here; results of two are never mixed. Empty for a
-            table.
-        one_by_one: Whether every answer is made when it is asked for.
-        one_curve: Whether all epochs are points of one run, so that continuing a cell costs only
+        name, title: The name that `surrogate_nas.load` opens, and a description in one line.
+        space, metrics: The space of the cells, and their metrics.
+        network: The macro architecture from which `params` and `macs` are computed.
+        cost_unit: ``seconds``, or ``queries`` if every query costs one unit.
+        charge: A sentence for reports that describes the cost of an evaluation.
+        objective: The default objective.
+        banner: A warning that every report must show, or empty.
+        source, licence, citation: The origin, the licence and the citation of the values.
+        default_seed: The seed that is read if none is named: the mean over seeds, or the trained
+            seed.
+        seed_policy: The default value of a cell in a search: ``mean`` for the reported value,
+            ``draw`` for a single training of each cell.
+        has_columns: Whether all values exist in advance, so that `column` works.
+        joined: Absolute paths of the files whose metrics were joined to the benchmark.
+        address: The name with which `surrogate_nas.load` opens the benchmark again, with an
+            absolute path for a file.
+        backend: The arithmetic that trains cells on this machine. Results of two backends are never
+            mixed. Empty for a table.
+        one_by_one: Whether each value is computed when it is requested.
+        one_curve: Whether all epochs are points of one training, so that continuing it costs only
             the difference.
-        more: How to get metrics that it does not hold yet, as a sentence, or empty.
-        runs_apart: Whether cells are evaluated in a process of their own.
+        more: A sentence on how to get further metrics, or empty.
+        runs_apart: Whether cells are evaluated in separate processes.
         keeps_answers: Whether an evaluation by any process is never repeated.
-        knows_costs: Whether `predicted_cost` is what an evaluation will be charged.
-        longest_seconds, longest_silence: The most seconds that an evaluation in a process of its
-            own may take, and the most between two signs of life; None for no limit.
+        knows_costs: Whether `predicted_cost` equals the cost that will be charged.
+        longest_seconds, longest_silence: Limits of an evaluation in a separate process: its total
+            seconds, and the seconds between two reports; None for no limit.
         open_units: Errors and accuracies whose unit is neither declared nor shown by a value.
-        in_server: What the process that workers are forked from calls before, as arguments of
+        in_server: Functions that the fork server calls before it forks workers, as arguments of
             `surrogate_nas.runtime.worker.share`.
 
     Example:
@@ -294,7 +295,7 @@ class Benchmark(ABC):
 
     @property
     def begins_at_random(self) -> bool:
-        """Whether a single search on it begins with random cells, as comparisons do."""
+        """Whether a single search starts with random cells, as comparisons do."""
         return not self.one_by_one
 
     @cached_property
@@ -303,7 +304,7 @@ class Benchmark(ABC):
 
     @property
     def identity(self) -> str:
-        """The part of its name that identifies it; not the spelling of a path."""
+        """The part of the name that identifies the benchmark, without paths of files."""
         return self.name
 
     def measure(
@@ -312,11 +313,11 @@ class Benchmark(ABC):
         questions: Sequence[Question],
         training_seed: Seed = "mean",
     ) -> Measurement:
-        """Answer several questions about several cells in one call.
+        """Return several metrics of several cells in one call.
 
         Args:
             cells: Cells of `space`.
-            questions: Each one resolved by `question`.
+            questions: The metrics, each resolved by `question`.
             training_seed: A training seed, or ``"mean"``.
 
         Raises:
@@ -340,17 +341,17 @@ class Benchmark(ABC):
         """Return a column in the order of `space`, shape ``(len(space),)``, NaN where missing.
 
         Args:
-            metric: The metric's name; final metrics are served too.
-            epochs: The length of the training run; None for the metric's longest.
+            metric: The metric's name; final metrics are allowed.
+            epochs: The training length; None for the metric's longest.
             training_seed: A training seed; None for `default_seed`.
 
         Raises:
-            UserError: The benchmark is no table, or the column is not held.
+            UserError: The benchmark is not a table, or has no such column.
         """
         if not self.has_columns:
             raise UserError(
-                f"{self.name} is no table, so it has no whole column of {metric}; query the cells"
-                " you need."
+                f"{self.name} is not a table, so it has no column of {metric} for all cells; query"
+                " the cells you need."
             )
         return self._column(
             self.question(metric, epochs),
@@ -370,7 +371,7 @@ class Benchmark(ABC):
         return values
 
     def _whole(self, question: Question, seed: Seed) -> Values:
-        """Make the column that `column` keeps."""
+        """Compute the column that `column` caches."""
         raise NotImplementedError
 
     def n_seeds(
@@ -380,22 +381,22 @@ class Benchmark(ABC):
         return None
 
     def seeds(self, question: Question) -> tuple[int, ...]:
-        """Return the training seeds of a question's single values, rising."""
+        """Return the training seeds of a question's single values, in increasing order."""
         return ()
 
     def source_of(self, question: Question) -> str:
-        """Return where the numbers of a question come from."""
+        """Return the origin of the values of a question."""
         return self._by_name[question.metric].source
 
     def scale(
         self, question: Question, training_seed: Seed = "mean"
     ) -> tuple[float, float]:
-        """Return median and worst value over `reference_sample`, an objective's constants.
+        """Return the median and the worst value over `reference_sample`, constants of objectives.
 
-        The worst is the largest, of a quality the smallest.
+        The worst value is the largest, or the smallest of a quality.
 
         Raises:
-            UserError: The metric is not held for every cell.
+            UserError: Some cells have no value of the metric.
         """
         values = self.measure(
             self.reference_sample(question), (question,), training_seed
@@ -403,37 +404,37 @@ class Benchmark(ABC):
         return float(np.median(values)), self.metric(question.metric).worst(values)
 
     def reference_sample(self, question: Question) -> Sequence[Cell]:
-        """Return the cells of a metric's median."""
+        """Return the cells over which a metric's median is computed."""
         return self.space.reference_sample
 
     def is_expensive(self, metric: str) -> bool:
-        """Return whether each new value of a metric calls a user's function, which may train."""
+        """Return whether new values of a metric need training or calls of a user's function."""
         return False
 
     def checkpoint(self, cell: CellLike, training_seed: int | None = None) -> Path:
-        """Return the folder of a cell's fitted model, where trainings leave one.
+        """Return the folder of a cell's trained model, if trainings store one.
 
         Raises:
-            UserError: There is none.
+            UserError: There is no such folder.
         """
-        raise UserError(f"{self.name} keeps no checkpoints; a sn.Training does.")
+        raise UserError(f"{self.name} stores no checkpoints; a sn.Training does.")
 
     def predicted_cost(self, cell: Cell, epochs: int | None) -> float:
         """Predict the cost of an evaluation, up to a factor, from the cell and its epochs alone.
 
-        It orders trainings that run side by side, so it must be the same on every machine.
+        The prediction orders parallel trainings, so it must be the same on every machine.
         """
         return 1.0
 
     def recall(self, cell: str, values: Mapping[str, float]) -> None:
-        """Take the values of a cell, by metric as an expression writes it, from a stored run."""
+        """Cache the values of a cell from a stored run, by metric as an expression writes it."""
         return
 
     def check_value(self, question: Question, value: float) -> None:
         """Check a value, in the metric's unit, that a caller has measured.
 
         Raises:
-            UserError: The metric cannot have this value, or its unit is not known.
+            UserError: The metric cannot have this value, or its unit is not declared.
         """
         metric = self.metric(question.metric)
         if outside := metric.outside(value):
@@ -441,7 +442,7 @@ class Benchmark(ABC):
         self.check_unit(metric.name, value)
 
     def check_unit(self, metric: str, value: float) -> None:
-        """Check that a value shows the unit of a metric, where nothing has shown it before.
+        """Check that a value shows the unit of a metric, if no earlier value has shown it.
 
         Raises:
             UserError: The value may be a fraction or in %.
@@ -453,7 +454,7 @@ class Benchmark(ABC):
         self.open_units -= {metric}
 
     def shows_percent(self, metric: str) -> bool:
-        """Return whether a value above 1 is known of a metric whose unit is not declared."""
+        """Return whether a metric without a declared unit has a value above 1."""
         return False
 
     def continued(
@@ -465,23 +466,23 @@ class Benchmark(ABC):
         *,
         training_seed: Seed | None = None,
     ) -> float:
-        """Return the cost of training a cell on, with one validation pass.
+        """Return the cost of continuing a cell's training, with one validation pass.
 
         Args:
             cell: A cell of `space`.
-            since, epochs: The epochs that it was trained for, and more, that are asked for.
-            metrics: What is asked for, which may be of several trainings.
+            since, epochs: The epochs already trained, and the larger requested number.
+            metrics: The requested metrics, which may belong to several trainings.
             training_seed: A training seed, or ``"mean"``; None for `default_seed`.
 
         Raises:
-            UserError: Epochs are no points of one run here (`one_curve`).
+            UserError: The epochs are not points of one training (`one_curve`).
         """
         raise UserError(
-            f"Every number of epochs of {self.name} is a run of its own; none continues another."
+            f"Every number of epochs of {self.name} is a separate training; none continues another."
         )
 
     def free(self, question: Question, training_seed: Seed) -> Free | None:
-        """Return a metric without training as a function of cells, without a benchmark; or None."""
+        """Return a metric without training as a function of cells alone, or None."""
         if question.epochs is not None:
             return None
         known = untrained(self.space).get(question.metric)
@@ -494,12 +495,12 @@ class Benchmark(ABC):
         return None
 
     def final(self, cell: Cell) -> dict[str, float | None]:
-        """Return the final metrics of a cell, after their longest runs, or None where not held."""
+        """Return the final metrics of a cell after their longest trainings; None if missing."""
         final = [metric.name for metric in self.metrics if metric.kind == "final"]
         return {name: self.value_of(cell, self.question(name)) for name in final}
 
     def value_of(self, cell: Cell, question: Question) -> float | None:
-        """Return the value of a cell for `default_seed`; None where it is not held."""
+        """Return the value of a cell for `default_seed`; None if it is missing."""
         if not self.has_columns:
             return float(self.query(cell, question.metric, epochs=question.epochs))
         value = float(self.column(*question)[listed(self.space).index(cell)])
@@ -508,7 +509,7 @@ class Benchmark(ABC):
     @property
     @abstractmethod
     def fingerprint(self) -> str:
-        """A digest of everything that its answers depend on."""
+        """A digest of everything that the values of the benchmark depend on."""
 
     @property
     def files(self) -> FilesRead | None:
@@ -517,11 +518,15 @@ class Benchmark(ABC):
 
     @property
     def contents(self) -> Contents:
-        """A digest for each run of a table; empty where `fingerprint` alone covers them."""
+        """Digests of a table by metric and training length; empty if `fingerprint` covers them."""
         return {}
 
     def only(self, runs: Collection[Run]) -> "Benchmark":
-        """Return the benchmark with some runs of its table alone, each a metric and epochs."""
+        """Return the benchmark restricted to some columns of its table.
+
+        Args:
+            runs: Pairs of a metric and its training length.
+        """
         return self
 
     def with_metrics(
@@ -532,19 +537,21 @@ class Benchmark(ABC):
         direction: Direction | None = None,
         cheap: bool = True,
     ) -> "Benchmark":
-        """Return the benchmark with further metrics of its cells, which are free.
+        """Return the benchmark with further metrics of its cells, which are free of charge.
 
         Args:
-            metrics: By name a function from a cell to a number or a `surrogate_nas.Metric`; or a
-                pandas data frame or the path of a CSV file with a column ``cell``, or one for each
-                choice, and a column for each metric; or the path of a table (``.h5``).
-            unit: The unit of functions without one of their own, such as ``g``.
-            direction: Their direction, ``min`` or ``max``; None for that of their name or unit.
-            cheap: Whether functions return at once, so that they are called for whole columns.
+            metrics: One of these: a mapping from names to functions of a cell or to
+                `surrogate_nas.Metric`; a pandas data frame or the path of a CSV file with a column
+                ``cell``, or one for each choice, and a column for each metric; or the path of a
+                table (``.h5``).
+            unit: The unit of functions without a declared unit, such as ``g``.
+            direction: The direction of functions, ``min`` or ``max``; None for that of their name
+                or unit.
+            cheap: Whether functions are fast, so that they can be called for all cells.
 
         Raises:
-            UserError: A file cannot be read, a cell is not of the space, or a metric is twice
-                there.
+            UserError: A file cannot be read, a cell is not in the space, or a metric exists
+                already.
 
         Example:
             >>> import surrogate_nas as sn
@@ -569,15 +576,15 @@ class Benchmark(ABC):
         return self._by_name[name]
 
     def question(self, name: str, epochs: int | None = None) -> Question:
-        """Resolve a metric and the length of the training run.
+        """Resolve a metric and its training length.
 
         Args:
             name: The metric's name.
-            epochs: The length of the run; None for the metric's longest. Ignored where training
-                plays no part.
+            epochs: The training length; None for the metric's longest. Ignored if the metric does
+                not depend on training.
 
         Raises:
-            UserError: The metric is unknown, or not held for these epochs.
+            UserError: The metric is unknown, or has no values for these epochs.
         """
         lengths = self.metric(name).epochs
         if not lengths:
@@ -589,9 +596,9 @@ class Benchmark(ABC):
             available = ", ".join(map(str, lengths))
             if last - first > 9 and lengths == tuple(range(first, last + 1)):
                 available = f"{first} to {last}"
-            why = "; each is a training run of its own, so none stands in for another"
+            why = "; each is a separate training, so none can replace another"
             raise UserError(
-                f"{self.name} holds {name} for runs of {available} epochs, not"
+                f"{self.name} has {name} for trainings of {available} epochs, not"
                 f" {epochs}{'' if self.one_curve else why}. {self.more}".strip()
             )
         return Question(name, epochs)
@@ -625,26 +632,26 @@ class Benchmark(ABC):
         epochs: int | None = None,
         training_seed: Seed | None = None,
     ) -> Any:
-        """Look up metrics of cells; spends nothing, since only an objective charges.
+        """Look up metrics of cells. This charges nothing, since only an objective charges.
 
         Args:
-            cells: A cell, its text or its index; or a list, array, Series or Index of them, or a
+            cells: A cell, its text or its index; or a list, array, Series or Index of these; or a
                 data frame with a column for each choice.
             metric: The metric's name; None for every search metric at `epochs`, except proxies.
-            epochs: The length of the training run; None for each metric's longest.
+            epochs: The training length; None for each metric's longest.
             training_seed: A training seed; None for `default_seed`.
 
         Returns:
-            An `Answer` for one cell and one metric; a dict by name where no metric is named; for a
-            sequence of cells a list of either, in its order.
+            An `Answer` for one cell and one metric, or a dict by name if no metric is named. For a
+            sequence of cells, a list of these in the same order.
 
         Raises:
-            UserError: A cell, metric, epochs or seed is not held.
+            UserError: A cell, metric, number of epochs or seed is not available.
         """
         training_seed = self.default_seed if training_seed is None else training_seed
         if not isinstance(training_seed, (int, str)):
             raise UserError(
-                f"training_seed is a whole number or 'mean', not {training_seed!r:.80}."
+                f"training_seed must be a whole number or 'mean', not {training_seed!r:.80}."
             )
         if isinstance(cells, (str, Cell, Integral, Mapping)):
             cell = cell_given(self.space, cells)
@@ -652,7 +659,8 @@ class Benchmark(ABC):
         is_none = isinstance(cells, bytes) or not getattr(cells, "ndim", 1)
         if is_none or not isinstance(cells, Iterable):
             raise UserError(
-                f"cells is a cell, its text or its index, or a list of them, not {cells!r:.80}."
+                "cells must be a cell, its text or its index, or a list of these, not"
+                f" {cells!r:.80}."
             )
         return self._query(
             cells_given(self.space, cells), metric, epochs, training_seed
@@ -684,7 +692,7 @@ class Benchmark(ABC):
     def _rows_of(
         self, cells: list[Cell], questions: list[Question], seed: Seed
     ) -> Values:
-        """As `measure`, but NaN where a cell lacks an untrained value, as of a failed device."""
+        """Return values as `measure`, but NaN if a cell lacks a value without training."""
         values = np.full((len(cells), len(questions)), np.nan)
         columns = []
         for j, question in enumerate(questions):
@@ -709,8 +717,8 @@ class Benchmark(ABC):
                 {length for metric in search for length in metric.epochs}
             )
             raise UserError(
-                f"{self.name} holds no search metric for runs of {epochs} epochs, "
-                f"but for {', '.join(map(str, available)) or 'none'}."
+                f"{self.name} has no search metric for trainings of {epochs} epochs, "
+                f"only for {', '.join(map(str, available)) or 'none'}."
             )
         return [self.question(metric.name, epochs) for metric in chosen]
 
@@ -737,7 +745,7 @@ class Benchmark(ABC):
         return f"<{type(self).__name__} {self.name!r}: {self.title}>"
 
     def describe(self) -> dict[str, Any]:
-        """The benchmark's entry in ``snas benchmarks --json``."""
+        """Return the benchmark's entry in ``snas benchmarks --json``."""
         return {
             "name": self.name,
             "title": self.title,

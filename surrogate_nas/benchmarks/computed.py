@@ -1,9 +1,8 @@
-"""Benchmarks of a user's own: their base, and `Computed`, with a function for every metric.
+"""User-defined benchmarks: their base class, and `Computed`, with a function for every metric.
 
-Another process makes a benchmark again from the arguments of its class, or takes it from the file
-that holds it. An error or an accuracy is in % or a fraction. If neither is declared, its first
-value above 1 shows that it is in %. Until then a value of 1 or less is refused, since it may mean
-either.
+Another process rebuilds a benchmark from the arguments of its class, or imports it from its file.
+An error or an accuracy is in % or a fraction. If neither is declared, the first value above 1 shows
+that it is in %. Until then, a value of 1 or less is refused because it is ambiguous.
 """
 
 import hashlib
@@ -52,19 +51,19 @@ from surrogate_nas.files.opened import Opened
 from surrogate_nas.space import Cell, Enumerable, Network, Space, listed
 from surrogate_nas.tables import Seed
 
-# how many random cells the median of a cost that is dear is taken over
+# number of random cells for the median of an expensive cost
 _SAMPLED = 64
 
 
 Function = Callable[[Cell], SupportsFloat]
-"""A user's metric of a cell: one number."""
+"""A user's function of a cell that returns one number, the value of a metric."""
 
 # values that no error and no quality (in %), and no loss, is worse than
 _WORST: dict[str, float] = {"error": 1e3, "quality": -1e3, "loss": 1e12}
 
 
 def worst_of(metric: metrics.Metric) -> float:
-    """Return a bound that no value of a metric is worse than, in its unit; infinite for a cost."""
+    """Return a bound for the worst value of a metric, in its unit; infinite for a cost."""
     worst = _WORST.get(metric.quantity, math.inf)
     return worst / 100.0 if metric.unit == FRACTION else worst
 
@@ -72,17 +71,18 @@ def worst_of(metric: metrics.Metric) -> float:
 def not_a_value(
     metric: metrics.Metric, value: float, *, is_expensive: bool = True
 ) -> str:
-    """Say why a metric cannot have a value, in words that follow the value; empty if it can.
+    """Describe why a metric cannot have a value; return an empty text if it can.
 
-    A bound is needed if the metric is dear, since a search then begins without its range.
+    The text follows the value in a message. Values of expensive metrics are bounded, because a
+    search starts without their range.
     """
     worst = worst_of(metric)
     if not math.isfinite(value):
-        return ", no finite number"
+        return ", not a finite number"
     if outside := metric.outside(value):
         return f", {outside}"
     is_worse = is_expensive and (value < worst if worst < 0 else value > worst)
-    return f"; nothing is worse than {worst:g}" if is_worse else ""
+    return f"; the worst allowed value is {worst:g}" if is_worse else ""
 
 
 @dataclass(frozen=True)
@@ -91,12 +91,13 @@ class Metric:
 
     Attributes:
         function: A function from a cell to a number; None if a training reports the metric.
-        unit: ``fraction`` or ``%`` of an error or an accuracy; any text of another metric; empty
+        unit: ``fraction`` or ``%`` for an error or an accuracy, any text for another metric; empty
             for the unit that the name implies.
         direction: ``min`` or ``max``; None for the direction that the name implies.
 
     Raises:
-        UserError: The unit is no text, the direction is neither, or the function cannot be called.
+        UserError: The unit is not a text, the direction is invalid, or the function is not
+            callable.
 
     Example:
         >>> import surrogate_nas as sn
@@ -117,15 +118,15 @@ class Metric:
     def __post_init__(self) -> None:
         if self.function is not None and not callable(self.function):
             raise UserError(
-                f"A metric is a function of a cell, not {self.function!r:.80}."
+                f"A metric must be a function of a cell, not {self.function!r:.80}."
             )
         if not isinstance(self.unit, str):
             raise UserError(
-                f"A unit is a text such as 'fraction', not {self.unit!r:.80}."
+                f"A unit must be a text such as 'fraction', not {self.unit!r:.80}."
             )
         if self.direction is not None and self.direction not in DIRECTIONS:
             raise UserError(
-                f"A direction is 'min' or 'max', not {self.direction!r:.80}."
+                f"A direction must be 'min' or 'max', not {self.direction!r:.80}."
             )
 
     def named(self, name: str, *, source: str, description: str = "") -> metrics.Metric:
@@ -139,15 +140,15 @@ class Metric:
 
 
 def declared(given: object, what: str) -> dict[str, Metric]:
-    """Read a mapping of names to functions or to `Metric`, or names alone.
+    """Convert a mapping of names to functions or to `Metric`, or a list of names.
 
     Raises:
-        UserError: It is neither, or a name is there twice.
+        UserError: The argument is neither, or contains a name twice.
     """
     if not isinstance(given, Mapping):
         names = check_names(what, given)
         if twice := [name for name in names if names.count(name) > 1]:
-            raise UserError(f"{twice[0]} is there twice among {what}.")
+            raise UserError(f"{what} contains {twice[0]} twice.")
         return {name: Metric() for name in names}
     return {
         str(name): metric if isinstance(metric, Metric) else Metric(metric)
@@ -156,13 +157,13 @@ def declared(given: object, what: str) -> dict[str, Metric]:
 
 
 def with_open_units(own: Mapping[str, Metric]) -> frozenset[str]:
-    """Choose the errors and accuracies whose unit is not declared."""
+    """Return the errors and accuracies whose unit is not declared."""
     names = (name for name, metric in own.items() if not metric.unit)
     return frozenset(name for name in names if metric_named(name).unit == PERCENT)
 
 
 def differences(own: Mapping[str, Metric]) -> dict[str, list[str]]:
-    """Return the declared units and directions that names do not imply, for a fingerprint."""
+    """Return declared units and directions that differ from those of names, for a fingerprint."""
     changed = {}
     for name, metric in own.items():
         meant, usual = (
@@ -175,7 +176,7 @@ def differences(own: Mapping[str, Metric]) -> dict[str, list[str]]:
 
 
 class OwnBenchmark(Benchmark):
-    """Metrics of a user's own over any space.
+    """The base class of user-defined benchmarks over any space.
 
     Attributes:
         imported: The files that were opened when the user's file was imported, or None.
@@ -194,9 +195,9 @@ class OwnBenchmark(Benchmark):
         own: Mapping[str, Metric],
         dear: Iterable[str],
     ) -> None:
-        """Take the arguments of the class, the beginning of a title, and the metrics.
+        """Store the arguments of the class, the beginning of a title, and the metrics.
 
-        Values of dear metrics are known of the cells alone that are asked for.
+        Values of expensive metrics are available only for the requested cells.
         """
         own_names = ("self", "__class__")
         self.settings = {k: v for k, v in settings.items() if k not in own_names}
@@ -223,7 +224,7 @@ class OwnBenchmark(Benchmark):
 
     @property
     def version(self) -> tuple[object, ...]:
-        """What is the same in every process; empty where all functions return at once."""
+        """Values that must be equal in every process; empty if all functions are cheap."""
         return (self.fingerprint, self.settings.get("seeds")) if self.one_by_one else ()
 
     def __reduce__(self) -> tuple[object, ...]:
@@ -241,14 +242,14 @@ class OwnBenchmark(Benchmark):
 
     @cached_property
     def files(self) -> FilesRead:
-        """The files in the folder of its functions that they read."""
+        """The files that the functions read in their folder."""
         code, digest = self._digest()
         imported = self.imported if self.one_by_one else None
         return FilesRead(folder_of(code), digest, imported)
 
     @cached_property
     def in_server(self) -> tuple[tuple[str, str], ...]:  # type: ignore[override]
-        """PyTorch, where it is loaded or the user's code names it."""
+        """The import of PyTorch, if it is loaded or the user's code names it."""
         code = [*self._functions.values(), self.settings.get("train")]
         kinds = (f if isinstance(f, FunctionType) else type(f) for f in code)
         is_used = "torch" in sys.modules or "torch" in str([*map(source_of, kinds)])
@@ -256,7 +257,7 @@ class OwnBenchmark(Benchmark):
 
     @abstractmethod
     def _digest(self) -> tuple[object, str]:
-        """Return one of the user's functions, and a digest of the settings and of all code."""
+        """Return one of the user's functions, and a digest of the settings and all code."""
 
     def is_expensive(self, metric: str) -> bool:
         """Return whether a metric may take long to compute."""
@@ -265,10 +266,10 @@ class OwnBenchmark(Benchmark):
     def scale(
         self, question: Question, training_seed: Seed = "mean"
     ) -> tuple[float, float]:
-        """Return median and worst value; fixed bounds for a dear loss, which is not computed.
+        """Return the median and the worst value, or fixed bounds for an expensive loss.
 
         Raises:
-            UserError: A training reports the cost, and no typical value of it is declared.
+            UserError: A training reports the cost, and no typical value is declared.
         """
         metric = self.metric(question.metric)
         if not self.is_expensive(metric.name):
@@ -279,10 +280,10 @@ class OwnBenchmark(Benchmark):
 
     @abstractmethod
     def _scale_of_cost(self, metric: metrics.Metric) -> tuple[float, float]:
-        """Return the scale of a dear metric that is no loss."""
+        """Return the scale of an expensive metric that is not a loss."""
 
     def free(self, question: Question, training_seed: Seed) -> Free | None:
-        """Return a cheap function, or the space's formula; None for a dear metric."""
+        """Return a cheap function, or the space's formula; None for an expensive metric."""
         if self.is_expensive(question.metric):
             return None
         if question.metric in self._functions:
@@ -290,11 +291,11 @@ class OwnBenchmark(Benchmark):
         return super().free(question, training_seed)
 
     def _values(self, metric: str, cells: Sequence[Cell]) -> Values:
-        """Ask a function or the space, shape ``(n,)``."""
+        """Compute values by a user's function or the space's formula, shape ``(n,)``."""
         if metric in self._own and metric not in self._functions:
             raise UserError(
-                f"{metric} of {self.name} has no function, so it is not computed: tell its value to"
-                " a loop (AskTell)."
+                f"{metric} of {self.name} has no function, so it cannot be computed: pass its value"
+                " to AskTell.tell."
             )
         if metric not in self._functions:
             return formula(self.space, metric, self.network, cells)
@@ -306,9 +307,9 @@ class OwnBenchmark(Benchmark):
         """Call a user's function.
 
         Raises:
-            EvaluationError: A dear function fails, wants to end the process, or gives no finite
-                number; a search continues without this cell.
-            UserError: A cheap function does.
+            EvaluationError: An expensive function fails, tries to end the process, or does not
+                return a finite number. A search continues without this cell.
+            UserError: The same happens in a cheap function.
         """
         try:
             with staying():
@@ -337,12 +338,14 @@ class OwnBenchmark(Benchmark):
 
 
 class Computed(OwnBenchmark):
-    """Values from functions of a cell, each called once per cell and process; a query costs one.
+    """A benchmark whose metrics are functions of a cell. A query costs one unit.
 
-    The name of a metric says what it is: ``…_error``, ``…_accuracy`` (larger is better) or
-    ``…_loss``, ``latency@…`` in ms; ``test_…`` is only reported. An error or an accuracy is in % or
-    a fraction: `surrogate_nas.Metric` declares which, and the direction of a metric whose name says
-    none. Functions must be deterministic.
+    Each function is called once per cell and process. Functions must be deterministic.
+
+    The type of a metric follows from its name: ``…_error``, ``…_accuracy`` (larger is better),
+    ``…_loss``, or ``latency@…`` in ms; ``test_…`` is only reported. An error or an accuracy is in %
+    or a fraction. Declare the unit by `surrogate_nas.Metric`, and the direction if the name implies
+    none.
 
     Example:
         >>> import surrogate_nas as sn
@@ -368,18 +371,18 @@ class Computed(OwnBenchmark):
         network: Network | None = None,
         cheap: bool | Sequence[str] = False,
     ) -> None:
-        """Take the functions.
+        """Define the benchmark by its space and the functions of its metrics.
 
         Args:
             space: The space of the cells.
-            metrics: By metric a function from a cell to a finite number, alone or in a
-                `surrogate_nas.Metric` that declares its unit and its direction. A metric without a
-                function is told to `surrogate_nas.AskTell`.
-            name: The benchmark's name; by default the space's.
-            title: One line saying what it holds.
-            network: The macro architecture behind the space's own sizes, if it has any.
-            cheap: Metrics whose functions return at once, by name, or True for all of them. Only
-                these are called for medians over the space, by strategies, and for whole columns.
+            metrics: Functions from a cell to a finite number by metric, alone or in a
+                `surrogate_nas.Metric` that declares unit and direction. The values of a metric
+                without a function are passed to `surrogate_nas.AskTell`.
+            name: The benchmark's name; by default that of the space.
+            title: A description in one line.
+            network: The macro architecture from which the space computes sizes, if it does.
+            cheap: Names of metrics whose functions are fast, or True for all. Only these functions
+                are called for medians over the space, by strategies, and for all cells.
 
         Raises:
             UserError: An argument is missing or invalid, or a declaration contradicts a metric's
@@ -389,8 +392,8 @@ class Computed(OwnBenchmark):
         own = declared(metrics, "metrics") if isinstance(metrics, Mapping) else {}
         if not own:
             raise UserError(
-                "A computed benchmark needs a mapping of metrics to functions of a cell, at least"
-                " one."
+                "A computed benchmark needs a mapping of at least one metric to a function of a"
+                " cell."
             )
         quick = {*own} if cheap is True else {*check_names("cheap", cheap or ())}
         for name_of_metric in quick - own.keys():
@@ -418,7 +421,7 @@ class Computed(OwnBenchmark):
         return next(iter(self._functions.values()), self), total.hexdigest()
 
     def reference_sample(self, question: Question) -> Sequence[Cell]:
-        """Return the cells of a metric's median: at most 64 for a dear one."""
+        """Return the cells for a metric's median, at most 64 for an expensive metric."""
         return (
             self._sample
             if self.is_expensive(question.metric)
@@ -433,7 +436,7 @@ class Computed(OwnBenchmark):
         return list(dict.fromkeys(self.space.sample(rng) for _ in range(_SAMPLED)))
 
     def _scale_of_cost(self, metric: metrics.Metric) -> tuple[float, float]:
-        """Return median and worst value over the sample; calls are announced before the first.
+        """Return the median and the worst value over the sample. Announce the calls before.
 
         A metric without a function has a divisor of 1.
         """
@@ -442,14 +445,14 @@ class Computed(OwnBenchmark):
         new = sum((metric.name, cell.text) not in self._cached for cell in self._sample)
         if new:
             sys.stderr.write(
-                f"{metric.name} is computed for {plural(new, 'cell')} beforehand, for its median.\n"
+                f"{metric.name} is computed for {plural(new, 'cell')} first, to find its median.\n"
             )
         values = self._values(metric.name, self._sample)
         far = 1e3 * float(np.abs(values).max())
         return float(np.median(values)), -far if metric.larger_is_better else far
 
     def recall(self, cell: str, values: Mapping[str, float]) -> None:
-        """Take the values of dear functions for a cell from a stored run."""
+        """Cache the values of expensive functions for a cell from a stored run."""
         for metric in self._dear & values.keys():
             self._cached.setdefault((metric, cell), values[metric])
             if values[metric] > 1:
@@ -476,16 +479,16 @@ class Computed(OwnBenchmark):
     def column(
         self, metric: str, epochs: int | None = None, training_seed: Seed | None = None
     ) -> Values:
-        """Return a column in the order of the space, computed once; shape ``(len(space),)``.
+        """Return a column in the order of the space, shape ``(len(space),)``. It is computed once.
 
         Raises:
-            UserError: The metric is unknown or dear, or the space cannot be listed.
+            UserError: The metric is unknown or expensive, or the space cannot be listed.
         """
         name = self.metric(metric).name
         if name in self._dear:
             raise UserError(
-                f"{name} of {self.name} is computed cell by cell and has no whole column; if its"
-                " function returns at once, say so: Computed(…, cheap=True)."
+                f"{name} of {self.name} is computed cell by cell, so it has no column for all"
+                " cells. If its function is fast, declare it: Computed(…, cheap=True)."
             )
         return self._column(Question(name, None), "mean")
 
@@ -501,7 +504,7 @@ class Computed(OwnBenchmark):
 def _elsewhere(
     kind: type[OwnBenchmark], settings: dict[str, Any], files: FilesRead | None
 ) -> OwnBenchmark:
-    """Make the benchmark in another process, where no source of functions may be found."""
+    """Rebuild the benchmark in another process, where the source of functions may be missing."""
     benchmark = kind(**settings)
     if files is not None:
         benchmark.__dict__["files"] = files
@@ -509,13 +512,13 @@ def _elsewhere(
 
 
 def _opened_again(address: str, version: tuple[object, ...]) -> Benchmark:
-    """Open the benchmark in another process, from a file that is as it was."""
+    """Open the benchmark in another process, after a check that its file has not changed."""
     benchmark = Benchmark._load(address)
     if version != (benchmark.version if isinstance(benchmark, OwnBenchmark) else None):
         raise UserError(
-            f"{address} was edited while its cells are trained: its source, a value that it takes"
-            " from around it, or a file that it reads. Give the same command again to use the new"
-            " one. A value that differs from process to process, such as a time, belongs into the"
+            f"{address} was edited while its cells are trained: its source, a value that it uses"
+            " from outside, or a file that it reads. Repeat the command to use the new version. A"
+            " value that differs between processes, such as a time, must be computed inside the"
             " function."
         )
     return benchmark

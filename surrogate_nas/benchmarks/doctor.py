@@ -1,8 +1,8 @@
-"""The quality of a table's columns, examined before a search.
+"""Checks of the quality of a table's columns before a search.
 
-Each check looks for one fault and gives a `Finding`. An ``alarm`` says that a search on the column
-means nothing, a ``warning`` that somebody has to look first, a ``note`` what readers of results
-should know. The thresholds were set so that the columns of NAS-Bench-201 raise no alarm.
+Each check looks for one type of fault and yields a `Finding`. ``alarm``: A search on the column is
+meaningless. ``warning``: Examine the column before a search. ``note``: Readers of results should
+know this. The thresholds were chosen so that the columns of NAS-Bench-201 raise no alarm.
 """
 
 import math
@@ -38,7 +38,7 @@ __all__ = ["LEVELS", "Examination", "Finding", "examine", "examine_file", "is_fi
 
 Level = Literal["alarm", "warning", "note"]
 LEVELS: tuple[Level, ...] = ("alarm", "warning", "note")
-"""What matters most comes first."""
+"""The levels of findings, the most important first."""
 
 # columns that a line names
 _NAMED = 4
@@ -46,14 +46,14 @@ _NAMED = 4
 
 @dataclass(frozen=True)
 class Finding:
-    """One fault of columns of a table.
+    """A fault of one or several columns of a table.
 
     Attributes:
         level: ``alarm``, ``warning`` or ``note``.
         kind: The fault in a word: ``constant``, ``leak``, ``missing`` …
-        columns: The columns, as ``valid_error[12]``; empty if it is about the whole table.
+        columns: The columns, such as ``valid_error[12]``; empty if the fault concerns the table.
         text: The fault in a sentence.
-        numbers: The measured numbers behind it, by name.
+        numbers: The numbers on which the finding is based, by name.
 
     Example:
         >>> print(
@@ -82,10 +82,10 @@ class Examination:
 
     Attributes:
         name: The table's name.
-        n_cells, n_with_values: The number of cells, and of those with a value in some column.
+        n_cells, n_with_values: Number of cells, and number of cells with a value in any column.
         columns: The name, kind, unit, share of cells with a value, and number of different values
             of every column.
-        findings: The most important first.
+        findings: The findings, the most important first.
     """
 
     name: str
@@ -95,12 +95,12 @@ class Examination:
     findings: Sequence[Finding]
 
     def of(self, level: Level) -> list[Finding]:
-        """The findings of a level: ``alarm``, ``warning`` or ``note``."""
+        """Return the findings of a level: ``alarm``, ``warning`` or ``note``."""
         return [finding for finding in self.findings if finding.level == level]
 
     @property
     def headline(self) -> str:
-        """The numbers of columns and of findings, in a line."""
+        """The numbers of columns and findings, in one line."""
         counts = [(len(self.of(level)), level) for level in LEVELS]
         counted = ", ".join(
             f"{n or 'no'} {level}{'s' * (n != 1)}" for n, level in counts
@@ -113,7 +113,7 @@ class Examination:
         )
 
     def to_json(self) -> dict[str, Any]:
-        """Return what ``snas data doctor --json`` prints."""
+        """Return the examination as ``snas data doctor --json`` prints it."""
         return {
             "name": self.name,
             "cells": self.n_cells,
@@ -224,16 +224,16 @@ class _Case:
 
 
 def empty_or_constant(case: _Case) -> Iterator[Finding]:
-    """Columns without values, and those with one value for all cells or nearly all."""
+    """Find columns without values, and columns with the same value for (nearly) all cells."""
     if not case.n_with_values:
         names = tuple(column.name for column in case.columns)
-        text = "no cell has a value in any column: the table has no rows"
+        text = "no cell has a value in any column"
         yield Finding("alarm", "empty", names, text)
         return
     for column in case.columns:
         names = (column.name,)
         if not len(column.finite):
-            yield Finding("alarm", "empty", names, "has no value at all")
+            yield Finding("alarm", "empty", names, "has no values")
             continue
         values, counts = column.distinct
         share = float(counts.max() / counts.sum())
@@ -245,7 +245,7 @@ def empty_or_constant(case: _Case) -> Iterator[Finding]:
         if column.is_constant:
             level: Level = "alarm" if is_searched else "note"
             yield Finding(
-                level, "constant", names, f"{text} every cell: nothing to search on"
+                level, "constant", names, f"{text} every cell: a search is meaningless"
             )
         else:
             level = "warning" if is_searched else "note"
@@ -254,7 +254,7 @@ def empty_or_constant(case: _Case) -> Iterator[Finding]:
 
 
 def sentinels(case: _Case) -> Iterator[Finding]:
-    """Values that stand for something else, such as -1 for a device that failed."""
+    """Find codes among the values, such as -1 for a device that failed."""
     for column in case.measured:
         if column.metric.quantity in ("structure", "proxy"):
             continue
@@ -265,33 +265,33 @@ def sentinels(case: _Case) -> Iterator[Finding]:
             value, n = float(values[end]), int(counts[end])
             if is_far and n > counts[neighbour] and n >= max(3, 0.005 * counts.sum()):
                 text = (
-                    f"{value:g} stands for {n:,} cells and is far from all other values: a mark,"
-                    " not a measurement?"
+                    f"{n:,} cells have the value {value:g}, which is far from all other values: is"
+                    " it a code rather than a measurement?"
                 )
                 numbers = {"value": value, "cells": float(n)}
                 yield Finding("alarm", "mark", (column.name,), text, numbers)
 
 
 def undeclared(case: _Case) -> Iterator[Finding]:
-    """Columns in % that may be fractions, and columns without a direction."""
+    """Find columns in % that may be fractions, and columns without a direction."""
     for column in case.measured:
         metric = column.metric
         if metric.is_share and metric.unit == PERCENT and column.finite.max() <= 1:
             text = (
-                "is in %, and no value exceeds 1: if these are fractions, import it again with"
-                f" --unit {metric.name}=fraction"
+                "is in %, but no value exceeds 1: if the values are fractions, import the file"
+                f" again with --unit {metric.name}=fraction"
             )
             yield Finding("warning", "unit", (column.name,), text)
         if metric.quantity == "undeclared":
             text = (
-                "has no declared direction, so no objective takes it: import it again with"
-                f" --direction {metric.name}=min or max"
+                "has no declared direction, so it cannot be a term of an objective: import the file"
+                f" again with --direction {metric.name}=min or max"
             )
             yield Finding("warning", "direction", (column.name,), text)
 
 
 def related(case: _Case) -> Iterator[Finding]:
-    """Columns that follow from another: leaks, and devices counted twice."""
+    """Find columns that are functions of another: leaks, and devices counted twice."""
     candidates = [column for column in case.columns if not column.is_constant]
     groups: dict[tuple[str, str], list[str]] = defaultdict(list)
     for first, second in combinations(candidates, 2):
@@ -334,17 +334,17 @@ def _relation(first: _Column, second: _Column) -> tuple[str, str] | None:
         )
     # deviation of a squared correlation from 1 for an exact line
     if _squared_correlation(a, b) > 1 - 1e-9:
-        return kind, "on one line with each other, as an error and an accuracy are"
+        return kind, "linear functions of each other, like an error and an accuracy"
     return None
 
 
 def _squared_correlation(a: Values, b: Values) -> float:
-    """The squared correlation of two columns; 1 if one of them is constant."""
+    """Return the squared correlation of two columns; 1 if a column is constant."""
     return float(np.corrcoef(a, b)[0, 1] ** 2) if np.ptp(a) and np.ptp(b) else 1.0
 
 
 def _ratio(a: Values, b: Values) -> float:
-    """Return the constant ratio of two columns; 0 where it is not constant."""
+    """Return the constant ratio of two columns; 0 if the ratio is not constant."""
     if not (a.all() and b.all()):
         return 0.0
     ratios = a / b
@@ -357,18 +357,21 @@ def _ratio(a: Values, b: Values) -> float:
 
 
 def _nearly_equal(case: _Case, first: _Column, second: _Column) -> Iterator[Finding]:
-    """A search metric and a final metric with nearly the same order of cells."""
+    """Find a search metric and a final metric with nearly the same order of cells."""
     tau = case.tau(
         *(column.metric.minimised(column.values) for column in (first, second))
     )
     # τ above which two columns order cells alike: two seeds of a training never agree so well
     if abs(tau) > 0.99:
-        text = f"τ {tau:.3f} between a search metric and a final metric: is it another split?"
+        text = (
+            f"τ {tau:.3f} between a search metric and a final metric: are they really from"
+            " different splits?"
+        )
         yield Finding("warning", "alike", (first.name, second.name), text, {"tau": tau})
 
 
 def seed_agreement(case: _Case) -> Iterator[Finding]:
-    """The ceiling that training noise sets for any order of the cells."""
+    """Report the agreement of seeds, the upper limit that noise sets for any ranking of cells."""
     taus: dict[str, float] = {}
     for column in case.measured:
         agreements = []
@@ -377,8 +380,8 @@ def seed_agreement(case: _Case) -> Iterator[Finding]:
             both = np.isfinite(first) & np.isfinite(second)
             if both.sum() >= _FEW_VALUES and np.array_equal(first[both], second[both]):
                 text = (
-                    f"seeds {one} and {two} are equal for all {int(both.sum()):,} cells: not two"
-                    " trainings"
+                    f"seeds {one} and {two} are equal for all {int(both.sum()):,} cells, so they"
+                    " are not two trainings"
                 )
                 yield Finding("alarm", "seeds", (column.name,), text)
             agreements.append(case.tau(first, second))
@@ -390,12 +393,12 @@ def seed_agreement(case: _Case) -> Iterator[Finding]:
         if agreed := {name: tau for name, tau in taus.items() if (tau < 0.5) is is_low}:
             ends = min(agreed.values()), max(agreed.values())
             shown = " to ".join(dict.fromkeys(fixed(end, 2) for end in ends))
-            text = f"two seeds agree with τ {shown}: the ceiling for any order of the cells"
+            text = f"two seeds agree with τ {shown}: the upper limit for any ranking of cells"
             yield Finding(level, "noise", tuple(agreed), text, {"tau": ends[0]})
 
 
 def missing(case: _Case) -> Iterator[Finding]:
-    """Missing values; columns that lack the same cells are one finding."""
+    """Find missing values. Columns that lack the same cells are one finding."""
     patterns: dict[bytes, list[_Column]] = defaultdict(list)
     for column in case.columns:
         if 0 < len(column.finite) < len(case.space):
@@ -405,14 +408,14 @@ def missing(case: _Case) -> Iterator[Finding]:
         share = n / len(case.space)
         text = f"{n:,} cells ({in_percent(share)}) have no value"
         is_searched = any(column.metric.kind == "search" for column in columns)
-        text += "; a search needs every cell" if is_searched else ""
+        text += "; a search needs the values of all cells" if is_searched else ""
         names = tuple(column.name for column in columns)
         level: Level = "warning" if is_searched else "note"
         yield Finding(level, "missing", names, text, {"share": share})
 
 
 def ties(case: _Case) -> Iterator[Finding]:
-    """Cells of equal loss."""
+    """Report ties: cells with equal loss."""
     column = case.main
     if column is None:
         return
@@ -436,17 +439,17 @@ CHECKS: tuple[Callable[[_Case], Iterator[Finding]], ...] = (
     missing,
     ties,
 )
-"""In the order of what matters most."""
+"""The checks, the most important first."""
 
 
 def examine(table: Benchmark | Table) -> Examination:
     """Examine every column of a table.
 
-    A column has the values of a metric after its longest run, as means over seeds. Predicted cells
-    of a table of losses are left out.
+    A column contains the values of a metric after its longest training, as means over seeds.
+    Predicted cells of a table of losses are omitted.
 
     Raises:
-        UserError: The benchmark is no table, or a column is damaged.
+        UserError: The benchmark is not a table, or a column is damaged.
 
     Example:
         >>> import surrogate_nas as sn
@@ -458,7 +461,7 @@ def examine(table: Benchmark | Table) -> Examination:
     if isinstance(table, Benchmark):
         if not isinstance(table, TableBenchmark):
             raise UserError(
-                f"{table.name} is no table, so it has no columns to look at."
+                f"{table.name} is not a table, so it has no columns to examine."
             )
         case = _Case(table.table)
     else:
@@ -481,9 +484,9 @@ def examine_file(
     """Examine a CSV or Parquet file before it is imported.
 
     Args:
-        path: The file, as `surrogate_nas.tables.sources.spreadsheet` describes it.
+        path: The file, in the format of `surrogate_nas.tables.sources.spreadsheet`.
         space: The space of its cells.
-        declared: Units and directions that its columns do not name.
+        declared: Units and directions that its columns do not declare.
 
     Raises:
         UserError: An import would refuse the file.
@@ -494,5 +497,5 @@ def examine_file(
 
 
 def is_file(name: str) -> bool:
-    """Return whether `examine_file` reads what a user named."""
+    """Return whether a name that a user gave is a file that `examine_file` reads."""
     return Path(name).suffix in spreadsheet.SUFFIXES

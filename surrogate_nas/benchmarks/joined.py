@@ -48,7 +48,7 @@ _OF_THE_BASE = (
 
 
 def _by_owner(name: str) -> Any:
-    """Make a method that the owner of its metric answers, for its own seed."""
+    """Create a method that calls the owner of its metric, with the owner's seed."""
 
     @wraps(getattr(Benchmark, name))
     def answered(self: "JoinedBenchmark", *arguments: Any) -> Any:
@@ -84,8 +84,8 @@ def _opened(path: Path, space: Space) -> Benchmark:
         return open_learned(str(path))
     if path.suffix != TABLE_SUFFIX:
         raise UserError(
-            f"{path} is no file with metrics to join: a table (.h5), a CSV file (.csv), or a"
-            " surrogate."
+            f"{path} cannot be joined: a file with metrics is a table (.h5), a CSV file (.csv), or"
+            " a surrogate."
         )
     return open_table(path)
 
@@ -107,8 +107,8 @@ def with_metrics(
         extra = Computed(base.space, own, network=base.network, cheap=cheap)
     elif not hasattr(metrics, "to_csv"):
         raise UserError(
-            "metrics is a mapping of names to functions of a cell, a data frame, or a file, not"
-            f" {metrics!r:.80}."
+            "metrics must be a mapping of names to functions of a cell, a data frame, or a file,"
+            f" not {metrics!r:.80}."
         )
     else:
         with TemporaryDirectory() as folder:
@@ -130,10 +130,10 @@ Benchmark._join = with_metrics
 
 
 class JoinedBenchmark(Benchmark):
-    """Delegates to a benchmark, and also serves the metrics of files, which are free.
+    """A benchmark with additional metrics from files, which are free of charge.
 
-    No metric of a file may have the name of one of the benchmark. Metrics that follow from the cell
-    alone (`params`, `macs` …) and proxies stay the benchmark's own.
+    A metric of a file must not have the name of a metric of the benchmark. Metrics that are
+    computed from the cell (`params`, `macs` …) and proxies remain those of the benchmark.
 
     Example:
         >>> from tempfile import TemporaryDirectory
@@ -153,11 +153,16 @@ class JoinedBenchmark(Benchmark):
     def __init__(
         self, base: Benchmark, files: Sequence[Path], extras: Sequence[Benchmark] = ()
     ) -> None:
-        """Join tables or surrogates of the same space, which are opened unless they are given.
+        """Join tables or surrogates of the same space.
+
+        Args:
+            base: The benchmark.
+            files: The files with further metrics.
+            extras: The opened benchmarks of the files; opened from the files if omitted.
 
         Raises:
-            UserError: A file cannot be opened, is of another space, holds nothing to join, or a
-                name is there twice.
+            UserError: A file cannot be opened, has another space, contains nothing to join, or a
+                name exists twice.
         """
         extras = extras or [_opened(file.absolute(), base.space) for file in files]
         self.base = base
@@ -183,13 +188,13 @@ class JoinedBenchmark(Benchmark):
         self._extras = extras
 
     def _own(self, extra: Benchmark, file: Path) -> list[Metric]:
-        """Return the metrics that a file adds, and note it as their owner."""
+        """Return the metrics that a file adds, and store its benchmark as their owner."""
         if extra.space.definition != self.space.definition:
             same_name = extra.space.name == self.space.name
-            note = ", whose cells are others" if same_name else ""
+            note = ", which has other cells" if same_name else ""
             raise UserError(
-                f"{file} is of the space {extra.space.name}, {self.name} of"
-                f" {self.space.name}{note}; only one space joins."
+                f"The space of {file} is {extra.space.name}, but that of {self.name} is"
+                f" {self.space.name}{note}. Only files of the same space can be joined."
             )
         unmeasured = untrained(self.space)
         own = [
@@ -199,7 +204,7 @@ class JoinedBenchmark(Benchmark):
             or (metric.source != "analytic" and metric != unmeasured[metric.name][0])
         ]
         if not own:
-            raise UserError(f"{file} holds no metric to join.")
+            raise UserError(f"{file} contains no metric to join.")
         taken = {metric.name for metric in self.base.metrics} | self._owners.keys()
         if twice := sorted(taken & {metric.name for metric in own}):
             more = f" (and {len(twice) - 1} more)" if twice[1:] else ""
@@ -212,7 +217,7 @@ class JoinedBenchmark(Benchmark):
 
     @property
     def contents(self) -> Contents:
-        """Digests of the runs of the base and the files; empty if one has only a fingerprint."""
+        """The digests of the base and the files; empty if any has only a fingerprint."""
         if not all(benchmark.contents for benchmark in (self.base, *self._extras)):
             return {}
         owned = ((name, extra.contents) for name, extra in self._owners.items())
@@ -220,14 +225,14 @@ class JoinedBenchmark(Benchmark):
         return {**self.base.contents, **added}
 
     def only(self, runs: Collection[Run]) -> "JoinedBenchmark":
-        """Return the benchmark with some runs of the base's table alone, and the same files."""
+        """Return the benchmark with the base restricted to some columns, and the same files."""
         part = JoinedBenchmark(self.base.only(runs), self._files, self._extras)
         part.joined, part.address = self.joined, self.address
         return part
 
     @property
     def identity(self) -> str:
-        """The base's; the files are in its fingerprint."""
+        """The identity of the base. The fingerprint covers the files."""
         return self.base.identity
 
     @property
@@ -237,17 +242,17 @@ class JoinedBenchmark(Benchmark):
 
     @property
     def begins_at_random(self) -> bool:
-        """Whether strategies draw their first cells at random: as in the base."""
+        """Whether strategies start with random cells, as in the base."""
         return self.base.begins_at_random
 
     @property
     def network(self) -> Network:  # type: ignore[override]
-        """The base's; metrics measured on another network say so in their description."""
+        """The network of the base. Descriptions of metrics name another network if necessary."""
         return self.base.network
 
     @property
     def fingerprint(self) -> str:
-        """A digest of the base's fingerprint and those of the files."""
+        """A digest of the fingerprints of the base and the files."""
         fingerprints = " ".join(
             benchmark.fingerprint for benchmark in (self.base, *self._extras)
         )
@@ -257,10 +262,10 @@ class JoinedBenchmark(Benchmark):
         return self._owners.get(metric, self.base)
 
     def question(self, name: str, epochs: int | None = None) -> Question:
-        """Resolve a metric and the length of the training run.
+        """Resolve a metric and its training length.
 
         Raises:
-            UserError: The metric is unknown, or not held for these epochs.
+            UserError: The metric is unknown, or has no values for these epochs.
         """
         return self._owner(self.metric(name).name).question(name, epochs)
 
@@ -270,10 +275,10 @@ class JoinedBenchmark(Benchmark):
         questions: Sequence[Question],
         training_seed: Seed = "mean",
     ) -> Measurement:
-        """Ask the base and each file what it owns, once; files answer for their default seed.
+        """Get each metric from its owner. Files return the values of their default seed.
 
         Raises:
-            UserError: A seed or a value is not held.
+            UserError: A seed or a value is not available.
         """
         owners = [self._owner(question.metric) for question in questions]
         values = np.empty((len(cells), len(questions)))
@@ -308,29 +313,29 @@ class JoinedBenchmark(Benchmark):
         *,
         training_seed: Seed | None = None,
     ) -> float:
-        """Return what the base charges to train a cell on; files are free."""
+        """Return the base's cost of continuing a cell's training. Files are free of charge."""
         own = [metric for metric in metrics if metric not in self._owners]
         return self.base.continued(
             cell, since, epochs, own, training_seed=training_seed
         )
 
     def final(self, cell: Cell) -> dict[str, float | None]:
-        """Return the final metrics of the base and the files; of a surrogate those of its truth."""
+        """Return the final metrics of the base and the files, of a surrogate those of its truth."""
         values: dict[str, float | None] = {}
         for owner in (*self._extras, self.base):
             values |= owner.final(cell)
         return values
 
     def seeds(self, question: Question) -> tuple[int, ...]:
-        """Return the training seeds of the base; files have one seed only."""
+        """Return the training seeds of the base. Files have only one seed."""
         return () if question.metric in self._owners else self.base.seeds(question)
 
     def predicted_cost(self, cell: Cell, epochs: int | None) -> float:
-        """Return the cost that the base predicts; files are free."""
+        """Return the cost that the base predicts. Files are free of charge."""
         return self.base.predicted_cost(cell, epochs)
 
     def recall(self, cell: str, values: Mapping[str, float]) -> None:
-        """Let the base take the values of a cell."""
+        """Cache the values of a cell in the base."""
         self.base.recall(cell, values)
 
     n_seeds = _by_owner("n_seeds")

@@ -1,10 +1,9 @@
-"""Surrogates as estimators, and benchmarks that predict: fitted surrogates, one for each metric,
-and the models of sources.
+"""Surrogates as estimators, and benchmarks that predict with fitted surrogates or sources' models.
 
-`Surrogate` follows scikit-learn's regressors, with cells in place of matrices.
+`Surrogate` has the interface of scikit-learn's regressors, with cells instead of matrices.
 
-If the benchmark that a surrogate learned from is here, the incumbent of a search is read there
-again (`LearnedBenchmark.final`).
+If the benchmark that a surrogate was trained on is available, the incumbent of a search is also
+looked up there (`LearnedBenchmark.final`).
 """
 
 import hashlib
@@ -66,14 +65,14 @@ Cells: TypeAlias = Iterable[CellLike]
 class Surrogate:
     """A model that learns one metric from some cells and predicts it for others.
 
-    It has the methods of scikit-learn's regressors. ``clone``, ``cross_val_score`` and grid search
-    take it. In place of rows of features stand cells: a list, array or Series of cells, of their
-    texts, or of their indices.
+    It has the methods of scikit-learn's regressors and works with ``clone``, ``cross_val_score``
+    and grid search. Instead of rows of features, it takes cells: a list, array or Series of cells,
+    of their texts, or of their indices.
 
     Attributes:
-        model_: The fitted model; there after `fit`.
-        n_cells_: The number of cells that it was fitted on; there after `fit`.
-        card: The benchmark, metric and epochs that it learned; None after ``fit(cells, y)``.
+        model_: The fitted model, set by `fit`.
+        n_cells_: The number of cells that the model was fitted on, set by `fit`.
+        card: The benchmark, metric and epochs that the model learned; None after ``fit(cells, y)``.
 
     Example:
         >>> import surrogate_nas as sn
@@ -99,17 +98,17 @@ class Surrogate:
         calibrate: bool = True,
         **options: Any,
     ) -> None:
-        """Name the model; nothing is learned yet.
+        """Choose the model and its options, without fitting it.
 
         Args:
             model: A name as ``snas fit --model`` takes it, such as ``xgboost``, ``gnn``,
                 ``gp(warp=True)``, ``sklearn:MODULE:CLASS`` or ``FILE.py:CLASS``.
-            quantity: The kind of y in ``fit(cells, y)``, which decides its transform: ``error``
-                (%), ``loss``, ``quality``, ``cost``; None to learn y as it is. The metric of a
-                benchmark brings its own.
+            quantity: The quantity of y in ``fit(cells, y)``, which decides its transformation:
+                ``error`` (%), ``loss``, ``quality``, ``cost``; None to learn y untransformed. With
+                a benchmark, its metric determines the quantity.
             seed: The root of the model's randomness.
-            calibrate: Whether to calibrate the standard deviation by held-out cells.
-            options: The model's own, such as ``loss="warp"`` of ``gnn``.
+            calibrate: Whether to calibrate the standard deviation on held-out cells.
+            options: Options of the model, such as ``loss="warp"`` of ``gnn``.
 
         Raises:
             UserError: There is no such model, or an option is unknown or invalid.
@@ -128,7 +127,7 @@ class Surrogate:
         return {**self._params}
 
     def set_params(self, **params: Any) -> Self:
-        """Change arguments of the constructor; fit again afterwards.
+        """Change arguments of the constructor. The model must be fitted again afterwards.
 
         Raises:
             UserError: There is no such model, or an option is unknown or invalid.
@@ -151,18 +150,18 @@ class Surrogate:
         training_seed: Seed | None = None,
         space: Space | None = None,
     ) -> Self:
-        """Learn by ``fit(benchmark, metric, cells)`` or ``fit(cells, y)``; returns itself.
+        """Fit the model by ``fit(benchmark, metric, cells)`` or ``fit(cells, y)``.
 
-        What was learned before is forgotten.
+        An earlier fit is discarded. The method returns the surrogate itself.
 
         Args:
             data: A benchmark or its name; or cells.
-            target: The name of a metric; or y, shape ``(n,)``, finite.
-            cells: The benchmark's cells to learn from; None for all that a table has values of.
-            epochs: The length of the training run; None for the metric's longest.
+            target: The name of a metric; or finite values y, shape ``(n,)``.
+            cells: The benchmark's cells to learn from; None for all cells with a value in a table.
+            epochs: The training length; None for the metric's longest.
             training_seed: A training seed; None for the benchmark's default.
-            space: The space of the cells of ``fit(cells, y)``; None to look for it among the
-                registered ones. Indices need it.
+            space: The space of the cells of ``fit(cells, y)``; None to find it among the registered
+                spaces. It is required if cells are given by indices.
 
         Raises:
             UserError: A cell, metric or value is not available, or the values cannot be learned.
@@ -200,15 +199,15 @@ class Surrogate:
     def predict(self, cells: Cells, return_std: Literal[True]) -> Prediction: ...
 
     def predict(self, cells: Cells, return_std: bool = False) -> Floats | Prediction:
-        """Predict cells, also unseen ones, in the unit of the metric, shape ``(n,)``.
+        """Predict the metric of cells in its unit, shape ``(n,)``.
 
         Args:
-            cells: Cells of the space that was learned from.
-            return_std: Whether to return ``(mean, std)``. With ``calibrate=True`` the interval
-                ``mean ± 1.645 std`` is made to hold 90 % of unseen cells.
+            cells: Cells of the space that the model was fitted on.
+            return_std: Whether to return ``(mean, std)``. With ``calibrate=True``, the interval
+                ``mean ± 1.645 std`` is calibrated to contain 90 % of new cells.
 
         Raises:
-            UserError: Nothing was learned yet, or a cell is of another space.
+            UserError: The model is not fitted, or a cell belongs to another space.
         """
         prediction = self._fitted().predict(cells)  # type: ignore[arg-type]
         return prediction if return_std else prediction.mean
@@ -226,12 +225,13 @@ class Surrogate:
         """Return Kendall's τ (b) of predictions and values: 1 is the right order, 0 is chance.
 
         Args:
-            data, target: ``score(benchmark, cells)`` by the metric that was learned, and by default
-                with all cells of a table but those learned from; or ``score(cells, y)``.
+            data, target: ``score(benchmark, cells)`` for the metric that the model was fitted to,
+                by default with all cells of a table except the training cells; or
+                ``score(cells, y)``.
             training_seed: A training seed; None for the benchmark's default.
 
         Raises:
-            UserError: Nothing was learned yet, or a cell or value is not available.
+            UserError: The model is not fitted, or a cell or value is not available.
         """
         return self.scores(data, target, training_seed=training_seed)["kendall"]
 
@@ -242,7 +242,7 @@ class Surrogate:
         *,
         training_seed: Seed | None = None,
     ) -> dict[str, float]:
-        """Return all scores by name, of the same arguments as `score`.
+        """Return all scores by name. The arguments are those of `score`.
 
         Returns:
             Kendall's τ, also among the better half and the best quarter, Spearman's ρ, R², MAE,
@@ -253,7 +253,7 @@ class Surrogate:
         if benchmark is not None:
             if self.card is None:
                 raise UserError(
-                    f"{self!r} learned no metric of a benchmark: use score(cells, y)."
+                    f"{self!r} was not fitted to a metric of a benchmark: use score(cells, y)."
                 )
             question = benchmark.question(self.card.metric.name, self.card.epochs)
             data, target = _asked(
@@ -262,20 +262,20 @@ class Surrogate:
         mean, std = self._fitted().predict(data)  # type: ignore[arg-type]
         truth = check_values(target, len(mean))
         if not np.isfinite(truth).all():
-            raise UserError("A value to score by is not finite.")
+            raise UserError("A value of y is not finite.")
         sign = -1 if self.model_.quantity in LARGER_IS_BETTER else 1
         return scores_of(sign * truth, Prediction(sign * mean, std))
 
     def save(self, path: str | Path) -> None:
-        """Write the fitted model to a file: ``surrogate:FILE`` is a benchmark, `load` reads it.
+        """Write the fitted model to a file, for `load` or as the benchmark ``surrogate:FILE``.
 
         Raises:
-            UserError: It learned no metric of a benchmark, the model is a user's own, or the file
-                cannot be written.
+            UserError: The model was not fitted to a metric of a benchmark, it is user-defined, or
+                the file cannot be written.
         """
         if self.card is None:
             raise UserError(
-                f"{self!r} learned no metric of a benchmark, which a file names: use"
+                f"{self!r} was not fitted to a metric of a benchmark, which a file must name: use"
                 " fit(benchmark, metric, cells), or pickle it."
             )
         in_order = self._indices[self._indices >= 0]
@@ -283,10 +283,10 @@ class Surrogate:
 
     @classmethod
     def load(cls, path: str | Path) -> Self:
-        """Read what `save` or ``snas fit`` wrote.
+        """Read a surrogate that `save` or ``snas fit`` wrote.
 
         Raises:
-            UserError: The file is missing, damaged, or of another version.
+            UserError: The file is missing or damaged, or has another version.
         """
         fitted = storage.load(Path(path))
         surrogate = cls(fitted.card.model, **fitted.model.settings())
@@ -314,29 +314,31 @@ def _asked(
     seed: Seed | None,
     but: NDArray[np.int64] | None = None,
 ) -> tuple[list[Cell], Floats]:
-    """The cells of a benchmark, and their values, shape ``(n,)``; None for all with a value."""
+    """Return cells of a benchmark and their values, shape ``(n,)``; None for all with a value."""
     if cells is None:
         known = np.isfinite(benchmark.column(*question, training_seed=seed))
         known[[] if but is None else but] = False
         cells = np.flatnonzero(known)
     if not is_sequence(cells):
-        raise UserError(f"The cells are a list of cells or indices, not {cells!r:.80}.")
+        raise UserError(
+            f"The cells must be a list of cells or indices, not {cells!r:.80}."
+        )
     named = cells_given(benchmark.space, cells)
     seed = benchmark.default_seed if seed is None else seed
     return named, benchmark.measure(named, (question,), seed).values[:, 0]
 
 
 class Learned(Resolver):
-    """``surrogate:FILE``: files separated by commas, or a folder."""
+    """The resolver of ``surrogate:FILE``, with files separated by commas, or a folder."""
 
     shape = f"{PREFIX}FILE"
 
     def matches(self, name: str) -> bool:
-        """Whether a name begins with ``surrogate:``."""
+        """Return whether a name begins with ``surrogate:``."""
         return name.startswith(PREFIX)
 
     def address(self, name: str) -> str:
-        """The same with whole paths."""
+        """Return the name with absolute paths."""
         paths = (path.absolute() for path in _paths(name.removeprefix(PREFIX)))
         return PREFIX + ",".join(map(str, paths))
 
@@ -352,7 +354,7 @@ def open_learned(text: str) -> "LearnedBenchmark":
         sorted(path.glob("*.h5")) if os.path.isdir(path) else [path] for path in named
     )
     if not (paths := tuple(chain.from_iterable(files))):
-        raise UserError(f"{PREFIX}{text} names no file; snas fit makes one.")
+        raise UserError(f"{PREFIX}{text} names no file; snas fit creates one.")
     return _learned(paths, tuple(map(modified, paths)))
 
 
@@ -366,13 +368,13 @@ def _learned(paths: tuple[Path, ...], modified: tuple[int, ...]) -> "LearnedBenc
 
 
 class LearnedBenchmark(Benchmark):
-    """Answers with the predicted means of surrogates. A query costs one unit."""
+    """A benchmark whose values are the predicted means of surrogates. A query costs one unit."""
 
     cost_unit = "queries"
     charge = "An evaluation is charged one query; predicting takes no training."
 
     def __init__(self, paths: Sequence[Path]) -> None:
-        """Open the files; cells are predicted when a metric is first asked for."""
+        """Open the files. Cells are predicted when a metric is first requested."""
         self._models: dict[Question, storage.Fitted] = {}
         for path in paths:
             self._add(path, storage.load(path))
@@ -387,8 +389,8 @@ class LearnedBenchmark(Benchmark):
         self.source = f"predicted by surrogates of {learned_from}"
         self.licence = self.citation = f"that of {learned_from}"
         self.banner = (
-            f"Every value here was predicted by a surrogate of {learned_from}, none was measured;"
-            " found cells are read again from the truth where it is here."
+            f"Every value was predicted by a surrogate of {learned_from}; none was measured. The"
+            " cells that a search finds are looked up in the true benchmark if it is available."
         )
         n_cells = len(self.space) if isinstance(self.space, Enumerable) else -1
         by_name: dict[str, Metric] = {}
@@ -406,11 +408,11 @@ class LearnedBenchmark(Benchmark):
         if card.metric.kind != "search":
             raise UserError(
                 f"{path} predicts {question}, a {card.metric.kind} metric, which is never"
-                " searched on."
+                " used in a search."
             )
         if question in self._models:
             raise UserError(
-                f"{path} predicts {question}, and so does another file; give one a metric."
+                f"{path} predicts {question}, and so does another file; give one file per metric."
             )
         spaces = {card.space, *(model.card.space for model in self._models.values())}
         if len(spaces) > 1:
@@ -425,7 +427,7 @@ class LearnedBenchmark(Benchmark):
 
     @property
     def identity(self) -> str:
-        """The prefix alone; the files are in its fingerprint."""
+        """The prefix alone. The fingerprint covers the files."""
         return PREFIX
 
     @cached_property
@@ -466,9 +468,10 @@ class LearnedBenchmark(Benchmark):
 
     @cached_property
     def truth(self) -> Benchmark | None:
-        """The benchmark that every file learned from; None if it is absent, changed, or not one.
+        """The benchmark that all surrogates were fitted on, or None.
 
-        Its name was read from a file, so nothing is opened that would run code.
+        It is None if the benchmark is absent or has changed, or if there are several. Its name was
+        read from a file, so a benchmark that would run code is not opened.
         """
         cards = (fitted.card for fitted in self._models.values())
         sources = {(card.benchmark, card.fingerprint) for card in cards}
@@ -492,21 +495,21 @@ class LearnedBenchmark(Benchmark):
 
 
 class PredictedBenchmark(Benchmark):
-    """Answers with the predictions of a source's model along one training of every cell.
+    """A benchmark whose values are predictions of a source's model, along one training per cell.
 
     A query costs the predicted seconds of the longest training that it reads, or the difference to
-    an earlier answer. Cells of a batch are predicted together, each once a process.
+    an earlier query. Cells of a batch are predicted together, each once per process.
     """
 
     cost_unit = "seconds"
     charge = (
         "An evaluation is charged the predicted seconds of the longest training that it reads;"
-        " metrics that need no training are free. Training a cell on costs the difference."
+        " metrics that need no training are free. Continuing a training costs the difference."
     )
     one_curve = True
 
     def __init__(self, name: str) -> None:
-        """Describe the benchmark; the model is opened when something is asked."""
+        """Describe the benchmark. The model is opened when a value is first requested."""
         self.name = name
         self._source = source_of(name) or ""
         self._model: Any = SOURCES.find(self._source)
@@ -535,7 +538,7 @@ class PredictedBenchmark(Benchmark):
 
     @cached_property
     def fingerprint(self) -> str:
-        """A digest of the files that the model is, which a fetch has checked."""
+        """A digest of the model's files, which a fetch has checked."""
         files = sorted(fetching.registry(self._source).items())
         return hashlib.sha256(f"predicted {self.name} {files}".encode()).hexdigest()
 
@@ -544,7 +547,7 @@ class PredictedBenchmark(Benchmark):
     ) -> Values:
         if seed != "mean":
             raise UserError(
-                f"{self.name} predicts one value of a cell and knows no seeds, so there is no seed"
+                f"{self.name} predicts one value per cell and has no seeds, so there is no seed"
                 f" {seed}."
             )
         if question.epochs is None:
@@ -558,7 +561,7 @@ class PredictedBenchmark(Benchmark):
         return self._rows(cells, runs[-1])[:, self._predicted["train_seconds"]]
 
     def _rows(self, cells: Sequence[Cell], epochs: int) -> Values:
-        """Predict cells after some epochs, shape ``(n, predicted metrics)``."""
+        """Predict cells after a number of epochs, shape ``(n, predicted metrics)``."""
         if new := [c for c in dict.fromkeys(cells) if (c, epochs) not in self._cached]:
             rows = self._model.predict(self.name, choices_of(new), epochs).tolist()
             self._cached.update(zip(((c, epochs) for c in new), rows, strict=True))
@@ -588,25 +591,27 @@ def _predicted(name: str, folder: Path) -> PredictedBenchmark:
 
 
 class Predicted(Resolver):
-    """The benchmarks that sources predict."""
+    """The resolver of benchmarks that models of sources predict."""
 
     def names(self) -> Iterable[str]:
-        """All of them."""
+        """Return the names of all these benchmarks."""
         return predicted()
 
     def matches(self, name: str) -> bool:
-        """Whether it is one of them."""
+        """Return whether a name is one of these benchmarks."""
         return name in predicted()
 
     def open(self, name: str) -> PredictedBenchmark:
         """Open the benchmark, or return the one that this process has open."""
         source = source_of(name) or ""
         if fetching.lacks(source):
-            raise AbsentError(f"{name} is not here yet: {fetching.how_to_get(source)}.")
+            raise AbsentError(
+                f"{name} is not on this machine yet: {fetching.how_to_get(source)}."
+            )
         return _predicted(name, home())
 
     def describe(self) -> Iterator[dict[str, Any]]:
-        """Every one, here or not; no model is opened."""
+        """Describe all these benchmarks, available or not, without opening a model."""
         for name in self.names():
             source = source_of(name) or ""
             entry = PredictedBenchmark(name).describe()

@@ -1,10 +1,11 @@
-"""A benchmark that trains: a cell is trained here when it is first asked for, and cached.
+"""A benchmark that trains cells on this machine when they are first requested, and caches results.
 
-Every cell is trained alone, so its result does not depend on the others of a batch. Results are in
-``live/`` of the data directory, by all that they depend on: the task's data, settings and code,
-network, space, device, engine, cell, epochs and seed. Another engine sums in another order, which
-training amplifies to a difference like a seed's. A query costs the seconds of its training and
-evaluation; on a CPU the seconds of the processor.
+Every cell is trained alone, so its result does not depend on other cells of a batch. Results are in
+``live/`` of the data directory. Their keys include everything on which they depend: the task's
+data, settings and code, network, space, device, engine, cell, epochs and seed. Different engines
+add numbers in different orders. Training amplifies this to a difference as large as that between
+seeds. A query costs the seconds of its training and evaluation; on a CPU, these are processor
+seconds.
 """
 
 import hashlib
@@ -51,7 +52,7 @@ from surrogate_nas.training.tasks import (
 
 PREFIX = "live:"
 HOW = "at the end of the run, one seed"
-"""How a metric of live training is measured."""
+"""The description of how a metric of live training is measured."""
 
 
 def _name(task: str, space: str) -> str:
@@ -66,7 +67,7 @@ def _metrics(task: Task, space: Space, *source: str) -> tuple[Metric, ...]:
 
 
 def _describe(task: Task, space: Space) -> dict[str, Any]:
-    """Describe a benchmark that need not be here."""
+    """Describe a benchmark whose data may be missing on this machine."""
     benchmark = object.__new__(LiveBenchmark)
     vars(benchmark).update(
         name=_name(task.name, space.name),
@@ -81,10 +82,10 @@ def _describe(task: Task, space: Space) -> dict[str, Any]:
 
 
 class LiveBenchmark(TrainedBenchmark):
-    """Trains cells of a space on a task, by default with seed 0 and the task's epochs.
+    """A benchmark that trains cells of a space on a task, by default with seed 0.
 
-    Any number of epochs may be asked for: ``valid_error[2]`` trains for two, on a schedule of its
-    own.
+    The default number of epochs is that of the task. Any other number is possible:
+    ``valid_error[2]`` trains for two epochs, with a learning-rate schedule of this length.
 
     Example:
         >>> str(LiveBenchmark("digits", space="macro").space[0])
@@ -98,7 +99,7 @@ class LiveBenchmark(TrainedBenchmark):
     def __init__(
         self, task: str, *, device: str = "cpu", space: str = DEFAULT_SPACE
     ) -> None:
-        """Name the task; its data is read when first needed."""
+        """Select the task. Its data is read when it is first needed."""
         self._code = code_of(task)
         self.task = task_named(task)
         self._named = task
@@ -108,7 +109,8 @@ class LiveBenchmark(TrainedBenchmark):
         self.space = space_named(space)
         if not self.space.is_buildable:
             raise UserError(
-                f"Cells of the space {space} cannot be built and trained here: it has no network."
+                f"Cells of the space {space} cannot be built and trained: the space defines no"
+                " network."
             )
         by_matrices = trainer_of(self.task).multiplies_matrices
         self.backend = engine_named(self.space, device, by_matrices=by_matrices)
@@ -119,9 +121,8 @@ class LiveBenchmark(TrainedBenchmark):
         self.file_name = self.task.name
         clock = "processor" if device == "cpu" else "wall-clock"
         self.charge = (
-            f"An evaluation is charged the {clock} seconds of the training that answered it,"
-            " evaluation included, also where the answer was kept from before; metrics that need"
-            " no training are free."
+            f"An evaluation is charged the {clock} seconds of its training and validation, even if"
+            " the result was cached; metrics that need no training are free."
         )
         self.objective = f"valid_{self.task.measured[0].name}"
         if "params" in self.space.analytic:
@@ -138,7 +139,7 @@ class LiveBenchmark(TrainedBenchmark):
 
     @property
     def in_server(self) -> tuple[tuple[str, str], ...]:  # type: ignore[override]
-        """What all trainings need that runs no code of a user and does not touch a GPU."""
+        """The shared preparation of all trainings, without a user's code and without a GPU."""
         if self.device == "cpu" and not is_theirs(self._named):
             described = str(home().absolute()), self._named, self.space.name
             return ((f"{__name__}:open_in_server", json.dumps(described)),)
@@ -148,14 +149,14 @@ class LiveBenchmark(TrainedBenchmark):
 
     @property
     def identity(self) -> str:
-        """Its name without the paths of a user's files."""
+        """The name without the paths of a user's files."""
         return _name(
             respelt(self._named, lambda part: part.rpartition(":")[2]), self.space.name
         )
 
     @cached_property
     def network(self) -> Network:  # type: ignore[override]
-        """The macro architecture around the cell, which follows from the task's data."""
+        """The macro architecture around the cell, which depends on the task's data."""
         return self.task.network()
 
     @cached_property
@@ -172,7 +173,7 @@ class LiveBenchmark(TrainedBenchmark):
         return json_digest(settings)
 
     def question(self, name: str, epochs: int | None = None) -> Question:
-        """Resolve a metric and the length of the training run, which may be any."""
+        """Resolve a metric and its training length, which can be any number of epochs."""
         if epochs is None or not self.metric(name).epochs:
             return super().question(name)
         return Question(name, check_whole("The number of epochs", epochs, 1))
@@ -202,7 +203,7 @@ class LiveBenchmark(TrainedBenchmark):
         return answers
 
     def predicted_cost(self, cell: Cell, epochs: int | None) -> float:
-        """Predict the cost: multiplications and half of the median's, times the epochs."""
+        """Predict the cost: the epochs times (multiply-adds / their median + 0.5)."""
         runs = self.task.schedule.epochs if epochs is None else epochs
         if "macs" not in untrained(self.space):
             return float(runs)
@@ -210,7 +211,7 @@ class LiveBenchmark(TrainedBenchmark):
         return runs * (float(self.query(cell, "macs")) / median + 0.5)
 
     def scale(self, question: Question, training_seed: Seed = 0) -> tuple[float, float]:
-        """Return median and worst value; for a trained metric the worst for both."""
+        """Return the median and the worst value. Both are the worst value for a trained metric."""
         if question.epochs is None:
             return super().scale(question, training_seed)
         worst = next(
@@ -220,26 +221,26 @@ class LiveBenchmark(TrainedBenchmark):
 
 
 class Live(Resolver):
-    """``live:TASK[?OPTIONS]``, or ``live:TASK[?OPTIONS]/SPACE`` for another space."""
+    """The resolver of ``live:TASK[?OPTIONS]``, and ``live:TASK[?OPTIONS]/SPACE``."""
 
     shape = f"{PREFIX}TASK, {PREFIX}TASK?loss=LOSS, {PREFIX}TASK/SPACE"
 
     def matches(self, name: str) -> bool:
-        """Whether a name begins with ``live:``."""
+        """Return whether a name begins with ``live:``."""
         return name.startswith(PREFIX)
 
     def address(self, name: str) -> str:
-        """The same, with the whole paths of a user's task and loss."""
+        """Return the name with absolute paths of a user's task and loss."""
         task, space = _task_and_space(name)
         return _name(respelt(task, absolute), space)
 
     def family(self, name: str) -> tuple[str, str]:
-        """All that is trained when it is asked for."""
-        title = "no table: cells of any space are trained here, on a task, when they are asked for"
+        """Return the family of all live benchmarks."""
+        title = "not a table: cells of any space are trained on a task when they are requested"
         return "live", title
 
     def runs_code(self, name: str) -> bool:
-        """Whether the task or the loss is in a user's file."""
+        """Return whether the task or the loss is in a user's file."""
         return is_theirs(_task_and_space(name)[0])
 
     def open(self, name: str) -> LiveBenchmark:
@@ -247,7 +248,7 @@ class Live(Resolver):
         return _open(*_task_and_space(name))
 
     def describe(self) -> Iterator[dict[str, Any]]:
-        """Every task on every space of the project's own whose cells can be trained."""
+        """Describe every task on every space of the project whose cells can be trained."""
         for space in filter(lambda space: space.is_buildable, map(space_named, SPACES)):
             yield from (_describe(task, space) for task in TASKS.values())
 
@@ -263,10 +264,10 @@ def _open(task: str, space: str, device: str = "cpu") -> LiveBenchmark:
 
 
 def open_in_server(described: str) -> None:
-    """Open a task in the process that workers are forked from, and load what trains its cells.
+    """Open a task in the fork server of workers, and load the code that trains its cells.
 
     Args:
-        described: As JSON, the data directory, the task and the space.
+        described: The data directory, the task and the space, as a JSON list.
     """
     from surrogate_nas.training.engine import prepare
 
@@ -276,12 +277,12 @@ def open_in_server(described: str) -> None:
 
 
 def _open_elsewhere(task: str, space: str, device: str, engine: str) -> LiveBenchmark:
-    """Open a task in another process, maybe on another machine, with the same trainings."""
+    """Open a task in another process or on another machine, with the same backend."""
     benchmark = _open(task, space, device)
     if benchmark.backend != engine:
         raise UserError(
             f"{platform.node()} trains {benchmark.name} by another backend ({benchmark.backend})"
-            f" than the command's machine ({engine}): results of two are never mixed."
+            f" than the command's machine ({engine}): results of two backends are never mixed."
             f" {HOW_TO_AGREE}"
         )
     return benchmark
@@ -295,7 +296,7 @@ def _opened(
 
 
 def _code_of_class(kind: type) -> str:
-    """A digest of the file that defines a class of a user's; empty for one of this project."""
+    """Return the digest of the file that defines a user's class; empty for the project's."""
     own = kind.__module__.startswith("surrogate_nas.")
     file = None if own else getattr(sys.modules.get(kind.__module__), "__file__", None)
     return hashlib.sha256(Path(file).read_bytes()).hexdigest() if file else ""

@@ -1,18 +1,18 @@
 """Tables of losses: ``losses-TASK`` and ``losses-TASK/trained``.
 
-The project's are made by ``make table-losses`` in a clone.
+The tables in the package were created by ``make table-losses`` in a clone.
 
 For each task, up to a thousand isomorphism classes were trained with every loss that fits it:
-``valid_error@focal[3]`` is the error after the third epoch of training by the focal loss.
-``losses-TASK/trained`` has the trained cells alone. ``losses-TASK`` has the whole space: cells of
-other classes are predicted, and marked. Longer runs are tables of their own, such as
+``valid_error@focal[3]`` is the error after the third epoch of training with the focal loss.
+``losses-TASK/trained`` has only the trained cells. ``losses-TASK`` has the whole space: cells of
+other classes are predicted, and marked. Longer trainings are separate tables, such as
 ``losses-TASK-x4``.
 
-A Gaussian process (`surrogate_nas.surrogates.gaussian`) learns a column from the trained classes
-when it is first asked for; its predictions are cached in the data directory. Trained on 1,000
-classes of the table `fashion`, it orders the other 4,044 with a Kendall's τ of 0.81 by validation
-loss, and of 0.35 within the best quarter. Final metrics are never predicted. If every class was
-trained with some loss, nothing is predicted, and every cell has the values of its class, seed by
+A Gaussian process (`surrogate_nas.surrogates.gaussian`) is fitted to a column of the trained
+classes when the column is first requested. Its predictions are cached in the data directory.
+Trained on 1,000 classes of the table `fashion`, it orders the other 4,044 by validation loss with a
+Kendall's τ of 0.81, and of 0.35 within the best quarter. Final metrics are never predicted. If
+every class was trained, nothing is predicted, and every cell has the values of its class for every
 seed.
 """
 
@@ -45,13 +45,13 @@ from surrogate_nas.tables import (
 
 MODEL = "gp"
 VERSION = 1
-"""What predicts; another version keeps its predictions elsewhere."""
+"""The version of the model. Predictions of other versions are cached separately."""
 MARK = Metric(
     "trained",
     "",
     "record",
     "structure",
-    description="1 where the cell's class was trained, 0 where it is predicted",
+    description="1 if the cell's class was trained, 0 if it is predicted",
 )
 _MARKED = ColumnKey(MARK.name, None, "mean")
 
@@ -61,13 +61,13 @@ class FilledTable(MemoryTable):
 
     Attributes:
         is_trained: Whether the class of each cell was trained, shape ``(len(cells),)``.
-        is_whole: Whether all of them were, so that nothing is predicted.
+        is_whole: Whether all classes were trained, so that nothing is predicted.
     """
 
     def __init__(self, trained: MemoryTable) -> None:
         super().__init__(trained.table, trained.digest)
         if not isinstance(self.cells, Sampled):
-            raise UserError(f"{self.name} is no table of a sampled space.")
+            raise UserError(f"{self.name} is not a table of a sampled space.")
         self._trained, self.cells = self.cells, listed(self.cells.base)
         numbers = (
             np.arange(len(self.cells))
@@ -88,11 +88,11 @@ class FilledTable(MemoryTable):
         if not self.is_whole:
             self.title = f"{self.title}; the other cells predicted"
             self.banner = (
-                f"Only {n:,} of these {total:,} cells are of the {len(self._trained):,} classes"
-                " that were trained. What is searched on was predicted for all others"
-                f" ({MODEL}), so a regret here is one against predictions too; their final metrics"
-                " are missing, since nothing predicted is reported as a result."
-                f" {self.name}/trained has the trained cells alone."
+                f"Only {n:,} of the {total:,} cells belong to the {len(self._trained):,} classes"
+                f" that were trained. For the other cells, search metrics are predicted ({MODEL}),"
+                " so a regret is partly relative to predictions. Their final metrics are missing,"
+                " because predictions are never reported as results."
+                f" {self.name}/trained has only the trained cells."
             )
         filled = {name: self._filled(metric) for name, metric in self.metrics.items()}
         self.metrics = {**filled, MARK.name: MARK}
@@ -101,7 +101,7 @@ class FilledTable(MemoryTable):
             self.sources = {run: self.metrics[run[0]].source for run in self.sources}
 
     def _filled(self, metric: Metric) -> Metric:
-        """Count the cells that have a metric after every run."""
+        """Count the cells that have a metric for every training length."""
         if self.is_whole:
             keys = [ColumnKey(metric.name, epochs, "mean") for epochs in metric.epochs]
             known = np.all(
@@ -118,14 +118,14 @@ class FilledTable(MemoryTable):
 
     @cached_property
     def keys(self) -> Set[ColumnKey]:
-        """The columns: means, single seeds if nothing is predicted, and `MARK`."""
+        """The keys of columns: means, single seeds if nothing is predicted, and `MARK`."""
         return {
             _MARKED,
             *(k for k in self.table.columns if self.is_whole or k.seed == "mean"),
         }
 
     def column(self, key: ColumnKey) -> Values:
-        """Return a column, shape ``(len(cells),)``; NaN for cells neither trained nor predicted."""
+        """Return a column, shape ``(len(cells),)``; NaN if neither trained nor predicted."""
         if key == _MARKED:
             return self.is_trained.astype(np.float64)
         values = np.full(len(self._row), np.nan)
@@ -149,7 +149,7 @@ class FilledTable(MemoryTable):
         return np.asarray(counts[self._row[self._class]])
 
     def _predicted(self, key: ColumnKey, lacking: NDArray[np.bool_]) -> Values:
-        """Predict the classes without values, in order; cached in the data directory."""
+        """Predict the classes without values, in order. Cache them in the data directory."""
         name = f"{self.digest[:24]}-{key.metric}-{key.epochs}.npy"
         path = home() / "losses" / "predicted" / name
         with suppress(OSError, ValueError):
@@ -179,17 +179,17 @@ def _is_predicted(metric: Metric) -> bool:
 
 PREFIX = "losses-"
 TRAINED = "/trained"
-"""What ends the name of a benchmark that has the trained cells of a table of losses alone."""
+"""The suffix of benchmarks with only the trained cells of a table of losses."""
 _CHARGE = (
     "An evaluation is charged the processor seconds of one training for every loss whose metrics it"
     " reads, up to the last epoch that it reads, and one validation pass for each epoch that it"
-    " reads; metrics that need no training are free. Training a cell on costs the difference, and"
-    " another validation pass."
+    " reads; metrics that need no training are free. Continuing a training costs the difference,"
+    " and another validation pass."
 )
 
 
 class LossesBenchmark(TableBenchmark):
-    """The trained cells of a table of losses; a metric is named as ``valid_error@focal``.
+    """The trained cells of a table of losses. Metrics have names such as ``valid_error@focal``.
 
     Example:
         >>> import surrogate_nas as sn
@@ -225,7 +225,7 @@ class LossesBenchmark(TableBenchmark):
         *,
         training_seed: Seed | None = None,
     ) -> float:
-        """Return the seconds of the epochs between and a validation pass, for every loss read."""
+        """Return the seconds from `since` to `epochs` plus a validation pass, for every loss."""
         index = self.space.index(cell)
         spent = 0.0
         for loss in {_loss_of(metric) for metric in metrics}:
@@ -246,7 +246,7 @@ def _loss_of(metric: str) -> str:
 
 
 class FilledBenchmark(LossesBenchmark):
-    """A table of losses over the whole space: cells that were not trained are predicted."""
+    """A table of losses over the whole space, with predictions for cells that were not trained."""
 
     table: FilledTable
 
@@ -271,10 +271,10 @@ class FilledBenchmark(LossesBenchmark):
 
 
 class Losses(Resolver):
-    """``losses-TASK``, all cells of the space, and ``losses-TASK/trained``, the trained ones."""
+    """The resolver of ``losses-TASK`` (all cells) and ``losses-TASK/trained`` (trained cells)."""
 
     def names(self) -> Iterable[str]:
-        """The tables that are shipped, and those that were made here."""
+        """Return the names of shipped tables and of tables in the data directory."""
         folders = (home() / "losses", shipped("losses"))
         tasks = sorted(
             {path.stem for folder in folders for path in folder.glob("*.h5")}
@@ -282,34 +282,31 @@ class Losses(Resolver):
         return [PREFIX + task + what for task in tasks for what in ("", TRAINED)]
 
     def family(self, name: str) -> tuple[str, str]:
-        """All tables of losses."""
-        return (
-            "losses",
-            "cells trained here on a task with every training loss that fits it",
-        )
+        """Return the family of all tables of losses."""
+        return "losses", "cells trained on a task with every training loss that fits it"
 
     def matches(self, name: str) -> bool:
-        """Whether a name begins as that of a table of losses and is of no other kind of table."""
+        """Return whether a name has the prefix of tables of losses and is no other table."""
         return name.startswith(PREFIX) and not table_path(name).is_file()
 
     def open(self, name: str) -> TableBenchmark:
-        """Open a table: one that was made here before a shipped one."""
+        """Open a table, from the data directory rather than the shipped one."""
         path = _path(name)
         if not path.is_file():
             raise AbsentError(
-                f"{name} is not here: the tables of losses come with the package."
+                f"{name} does not exist: the tables of losses come with the package."
             )
         kind = LossesBenchmark if name.endswith(TRAINED) else FilledBenchmark
         return open_table(path, kind)
 
     def describe(self) -> Iterator[dict[str, Any]]:
-        """The entries of all tables."""
+        """Yield one catalogue entry per loss table."""
         for name in self.names():
             yield entry_of(name, _path(name), partial(self.open, name))
 
 
 def _path(name: str) -> Path:
-    """The file of a table: one that was made here before a shipped one."""
+    """Return the file of a table, in the data directory rather than the shipped one."""
     task = name.removeprefix(PREFIX).removesuffix(TRAINED)
     own = home() / "losses" / f"{task}.h5"
     return own if own.is_file() else shipped(f"losses/{task}.h5")

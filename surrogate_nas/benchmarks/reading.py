@@ -1,7 +1,7 @@
-"""The files that a user's functions read in their own folder belong to their code.
+"""Records of the files that a user's functions read in their own folder.
 
-A record in the data directory says of each version of the code which files it has read, and their
-digests at first. A benchmark whose files have changed is another benchmark.
+For each version of the code, a record in the data directory lists the files that it has read, with
+their digests at the first reading. A benchmark whose files have changed is another benchmark.
 """
 
 import json
@@ -21,12 +21,18 @@ class FilesRead:
     """The files that one version of the code has read.
 
     Attributes:
-        folder: The user's own, with all folders below it.
+        folder: The user's folder, with all folders below it.
         at_start: The digests of the files that had changed when the benchmark was opened.
     """
 
     def __init__(self, folder: Path, code: str, imported: Opened | None = None) -> None:
-        """Name the user's folder, a digest of the code, and what was opened by its import."""
+        """Open the record of a user's folder and code.
+
+        Args:
+            folder: The user's folder.
+            code: A digest of the code.
+            imported: The files that were opened when the code was imported, or None.
+        """
         self.folder = folder if imported is None else imported.folder
         self._code = code
         self.at_start = self._changed()
@@ -36,7 +42,7 @@ class FilesRead:
 
     @property
     def fingerprint(self) -> str:
-        """A digest of the code and of the files that have changed since it read them first."""
+        """A digest of the code and of the files that have changed since they were first read."""
         return json_digest([self._code, self.at_start]) if self.at_start else self._code
 
     @property
@@ -49,7 +55,7 @@ class FilesRead:
         return home() / "read" / f"{self._code}.json"
 
     def _stored(self) -> dict[str, Any]:
-        """Read the first digest of each file, and the names of those that the code writes."""
+        """Read the first digest of each file, and the names of files that the code writes."""
         try:
             content = json.loads(self._path.read_text(encoding="utf-8"))
             if content.pop("check") != json_check(content):
@@ -69,19 +75,19 @@ class FilesRead:
         return digest if before == list(state) else digest_of(self.folder / name, state)
 
     def now(self, names: Iterable[str] = ()) -> dict[str, str]:
-        """Return the digests of all files that the code has read, and of further ones, by name."""
+        """Return the digests of all files that the code has read, and of further files, by name."""
         stored = self._stored()
         read = {*stored["first"], *names} - {*stored["written"]}
         return {name: self._digest(name, stored["first"]) for name in sorted(read)}
 
     def _changed(self) -> dict[str, str]:
-        """Return the digests of those that have changed since the code read them first."""
+        """Return the digests of the files that have changed since they were first read."""
         first = self._stored()["first"]
         return {name: now for name, now in self.now().items() if now != first[name][0]}
 
     @contextmanager
     def heard(self) -> Iterator[None]:
-        """Listen to the user's code, and note what it reads.
+        """Record the files that the user's code reads in the block.
 
         Raises:
             UserError: A file has changed since the benchmark was opened.
@@ -93,7 +99,7 @@ class FilesRead:
             self.note(opened)
 
     def note(self, opened: Opened) -> None:
-        """Note the files that the code has opened.
+        """Record the files that the code has opened.
 
         Raises:
             UserError: A file has changed since the benchmark was opened.
@@ -111,7 +117,7 @@ class FilesRead:
                 )
 
     def _add(self, opened: Opened, stored: dict[str, Any]) -> bool:
-        """Add to the record what is not in it; answer whether there was anything."""
+        """Add new files to the record, and return whether there were any."""
         first, written = stored["first"], {*stored["written"]} | opened.written
         is_new = len(written) > len(stored["written"])
         stored["written"] = sorted(written)
@@ -132,8 +138,8 @@ class FilesRead:
             if state != state_of(path) or self._digest(name, first) != right:
                 raise UserError(
                     f"{path} changed while the benchmark was in use, and results of two versions"
-                    " are never mixed. Repeat it with another folder (--out, in Python"
-                    " folder=). What a training itself writes belongs into its folder."
+                    " are never mixed. Repeat the command with another folder (--out, in Python"
+                    " folder=). A training must write its files into trial.folder."
                 )
         return is_new
 

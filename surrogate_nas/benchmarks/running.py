@@ -1,7 +1,7 @@
-"""One training of a user's own as it runs: its input, its reports, and its failures.
+"""The execution of one user-defined training: its input, its reports, and its failures.
 
-It runs in the process that calls it. All its output, also from C and from child processes, goes to
-a file. Each failure becomes one line: `EvaluationError`.
+The training runs in the calling process. All its output, also from C and from child processes, goes
+to a file. Each failure becomes an `EvaluationError` of one line.
 """
 
 import ctypes
@@ -51,7 +51,7 @@ from surrogate_nas.space import Cell
 from surrogate_nas.space.product import option_text
 
 LOG_BYTES = 10_000_000
-"""The most of a training's output that is kept."""
+"""The maximum size of a training's stored output, in bytes."""
 _LONGEST_REASON = 300
 _LOOK_SECONDS = 0.5
 _PATIENCE_SECONDS = 5.0
@@ -61,18 +61,19 @@ _one_at_a_time = threading.RLock()
 
 
 class TrainingTrial:
-    """The training that a user's function shall do, and its `report`.
+    """The request for a training by a user's function, with the method `report`.
 
     Attributes:
-        epochs: The epochs after which it ends; fewer than `longest` if a strategy looks early.
-        longest: The epochs of a full training, which a schedule of learning rates follows.
+        epochs: The epoch after which the training ends. It is smaller than `longest` if a strategy
+            evaluates early.
+        longest: The epochs of a full training, the length of a learning-rate schedule.
         start: The epochs of the checkpoint in `folder`; 0 to train from scratch.
-        folder: The folder of its checkpoint, both the old and the new one.
-        seed: The seed of its randomness.
-        device: Such as ``cpu`` or ``cuda:0``.
-        threads: The number of threads that its arithmetic may use.
+        folder: The folder of the checkpoint. It contains the old one; write the new one here.
+        seed: The training seed.
+        device: The device, such as ``cpu`` or ``cuda:0``.
+        threads: The number of threads that the training may use.
         options: The cell's option at each position, by the position's name.
-        log: The file of its output.
+        log: The file of the training's output.
     """
 
     def __init__(
@@ -113,23 +114,23 @@ class TrainingTrial:
 
     @property
     def seconds(self) -> float:
-        """Its time so far, without earlier pieces of the same training."""
+        """Seconds so far, without earlier parts of the same training."""
         return self._clock() - self._began
 
     def report(self, epoch: int, **metrics: SupportsFloat) -> None:
-        """Report the metrics after an epoch; save a checkpoint before.
+        """Report the metrics after an epoch. Save a checkpoint before this call.
 
         Args:
-            epoch: Every epoch once, in turn, from `start` + 1 to `epochs`.
+            epoch: The epoch. Report every epoch once, in order, from `start` + 1 to `epochs`.
             **metrics: All metrics of the benchmark by name, in their own units.
 
         Raises:
-            EvaluationError: The report is no result; the training has failed.
-            UserError: A value may be a fraction or in %, and nothing says which.
+            EvaluationError: The report is invalid, so the training has failed.
+            UserError: A value may be a fraction or in %, and its unit is not declared.
         """
         if os.getpid() != self._owner:
             raise RuntimeError(
-                "report() belongs to the process in which the training began"
+                "report() must be called in the process in which the training began"
             )
         try:
             if self.wrong is not None:
@@ -151,14 +152,14 @@ class TrainingTrial:
     ) -> dict[str, float]:
         if not isinstance(epoch, Integral) or isinstance(epoch, bool):
             raise EvaluationError(
-                f"it reported the epoch {shown(epoch)}, which is no whole number"
+                f"it reported the epoch {shown(epoch)}, which is not a whole number"
             )
         following = self.done + 1
         is_last = following > self.epochs
         if epoch != following or is_last:
-            asked = f"{plural(self.epochs, 'epoch')} were asked for"
-            right = asked if is_last else f"{following} is next"
-            raise EvaluationError(f"it reported epoch {epoch}, where {right}")
+            asked = f"{plural(self.epochs, 'epoch')} were requested"
+            right = asked if is_last else f"epoch {following} is next"
+            raise EvaluationError(f"it reported epoch {epoch}, but {right}")
         for name in metrics.keys() - self._metrics.keys():
             wrong = unknown("reported metric", name, self._metrics)
             raise EvaluationError(str(wrong).rstrip("."))
@@ -183,7 +184,7 @@ def _checked_value(metric: Metric, epoch: int, value: object) -> float:
         value = scalar() if callable(scalar) else value
     if not isinstance(value, Real) or isinstance(value, bool):
         raise EvaluationError(
-            f"it reported {name} = {shown(value)} for epoch {epoch}, no number"
+            f"it reported {name} = {shown(value)} for epoch {epoch}, not a number"
         )
     number = math.inf
     with suppress(OverflowError):
@@ -199,10 +200,10 @@ Train = Callable[[Cell, TrainingTrial], object]
 
 
 def run(train: Train, cell: Cell, trial: TrainingTrial) -> None:
-    """Do a training, and check that it reported all epochs.
+    """Run a training, and check that it reported all epochs.
 
     Raises:
-        EvaluationError: It fails.
+        EvaluationError: The training fails.
     """
     try:
         with _printed_to(trial.log), threads(trial.threads), staying():
@@ -223,7 +224,7 @@ def run(train: Train, cell: Cell, trial: TrainingTrial) -> None:
 
 
 def failure(error: BaseException, trial: TrainingTrial) -> EvaluationError:
-    """Make one line of the exception of a training; the traceback is added to its output."""
+    """Convert an exception of a training to one line, and add the traceback to its output."""
     error = trial.wrong or error
     what = str(error)
     cause: Cause = "broken"
@@ -256,8 +257,8 @@ def _last_line(error: BaseException) -> str:
 
 
 def shorten(log: Path) -> None:
-    """Cut a file of output to its first bytes."""
-    note = f"\n(more than {LOG_BYTES:,} bytes: the rest is left out)\n".encode()
+    """Truncate a file of output to `LOG_BYTES`."""
+    note = f"\n(more than {LOG_BYTES:,} bytes: the rest is omitted)\n".encode()
     with suppress(OSError):
         if log.stat().st_size > LOG_BYTES:
             os.truncate(log, LOG_BYTES - len(note))
@@ -307,19 +308,19 @@ def _flush() -> None:
 
 
 class CommandTraining:
-    """A training that is a command, as a function: it prints a JSON line for every epoch."""
+    """A training function that runs a command, which prints a JSON line for every epoch."""
 
     def __init__(self, command: str, positions: Sequence[str]) -> None:
-        """Split a command with placeholders such as ``{cell}``, or a position of the space.
+        """Parse a command with placeholders such as ``{cell}``, or positions of the space.
 
         Raises:
-            UserError: It cannot be read, there is no such command, or a placeholder is unknown.
+            UserError: The command cannot be parsed or does not exist, or a placeholder is unknown.
         """
         try:
             self.words = shlex.split(command)
         except ValueError as error:
             raise UserError(
-                f"The command {command!r:.200} cannot be read: {error}."
+                f"The command {command!r:.200} cannot be parsed: {error}."
             ) from error
         if not self.words or shutil.which(self.words[0]) is None:
             raise UserError(f"There is no command {(self.words or [''])[0]!r:.80}.")
@@ -331,11 +332,11 @@ class CommandTraining:
 
     @property
     def files(self) -> list[Path]:
-        """The files that it names."""
+        """The files that the command names."""
         return [path for word in self.words if (path := Path(word)).is_file()]
 
     def __call__(self, cell: Cell, trial: TrainingTrial) -> None:
-        """Start it, take its reports, and wait for its end."""
+        """Start the command, process its reports, and wait for its end."""
         from surrogate_nas.runtime.command import Lines
 
         of_trial = {name: getattr(trial, name) for name in _OF_A_TRIAL[1:]}
@@ -383,7 +384,7 @@ _OF_A_TRIAL = (
 
 
 def _take(line: bytes, trial: TrainingTrial, printed: deque[bytes]) -> None:
-    """Take a report, or else a line of output."""
+    """Process a report, or store a line of output."""
     report = None
     with suppress(ValueError, RecursionError):
         report = json.loads(line) if line[:1] == b"{" else None

@@ -1,7 +1,7 @@
-"""Benchmarks by name: resolvers, each of which opens one kind, and those of tables and files.
+"""Resolvers, each of which opens one type of benchmark by name, and those of tables and files.
 
-A table from an installed package is assembled on first use. For tables that are not here, lists
-read ``data/catalogue.json``, which ``analysis/catalogue.py`` makes.
+A table from an installed package is assembled on first use. Listings describe tables that are not
+available from ``data/catalogue.json``, which ``analysis/catalogue.py`` creates.
 """
 
 import copyreg
@@ -55,11 +55,11 @@ from surrogate_nas.version import __version__
 
 
 class Resolver(ABC):
-    """Opens one kind of benchmark by name.
+    """The base class of resolvers, which open one type of benchmark by name.
 
     Attributes:
-        shape: How its names read, such as ``live:TASK``; empty where `names` lists them all.
-        has_tables: Whether what it lists has whole columns.
+        shape: The form of the names, such as ``live:TASK``; empty if `names` lists them all.
+        has_tables: Whether the listed benchmarks are tables.
     """
 
     shape: ClassVar[str] = ""
@@ -67,46 +67,49 @@ class Resolver(ABC):
 
     @abstractmethod
     def matches(self, name: str) -> bool:
-        """Whether a name is of this kind, here or not."""
+        """Return whether a name has this type, whether or not the benchmark is available."""
 
     @abstractmethod
     def open(self, name: str) -> Benchmark:
-        """Open a benchmark whose name this resolver matches."""
+        """Open a benchmark whose name matches this resolver."""
 
     def opened(self, name: str) -> Benchmark:
-        """Open a benchmark, which then says how it is opened again."""
+        """Open a benchmark, and set its address."""
         benchmark = self.open(name)
         benchmark.address = benchmark.address or self.address(name)
         return benchmark
 
     def address(self, name: str) -> str:
-        """The name that opens the same benchmark from any folder."""
+        """Return the name that opens the same benchmark from any folder."""
         return name
 
     def runs_code(self, name: str) -> bool:
-        """Whether opening runs a file that the name points at, so that only a user may say it."""
+        """Return whether opening a benchmark runs code that its name refers to.
+
+        Such a name must come from the user, not from a file.
+        """
         return False
 
     def names(self) -> Iterable[str]:
-        """The names that can be listed."""
+        """Return the names that can be listed."""
         return ()
 
     def family(self, name: str) -> tuple[str, str]:
-        """Return the name and the title of a benchmark's family; no title for one alone."""
+        """Return the name and title of a benchmark's family; no title if it has no other member."""
         return name, ""
 
     def describe(self) -> Iterator[dict[str, Any]]:
-        """The entries of its names for ``snas benchmarks --json``; opens what is cheap to open."""
+        """Yield the entries of the names for ``snas benchmarks --json``."""
         for name in self.names():
             yield self.open(name).describe()
 
 
 RESOLVERS: list[Resolver] = []
-"""Filled in `surrogate_nas.benchmarks`; the first that matches a name opens it."""
+"""The resolvers, set in `surrogate_nas.benchmarks`. The first that matches a name opens it."""
 
 
 def known() -> list[str]:
-    """The names of all benchmarks that can be opened now or after a fetch."""
+    """Return the names of all benchmarks that can be opened now or after a fetch."""
     return sorted({name for resolver in RESOLVERS for name in resolver.names()})
 
 
@@ -119,8 +122,8 @@ def resolver_of(name: str) -> Resolver:
     raise unknown("benchmark", name, [*known(), *shapes], lister="snas benchmarks")
 
 
-# What lists say of tables is cached in ``listed.json`` of the data directory, by the size and the
-# time of each file. A table of a user's space is never in it, since its entry depends on that code.
+# Entries of tables are cached in ``listed.json`` of the data directory, by the size and the time of
+# each file. A table of a user's space is never in it, since its entry depends on that code.
 
 
 Entry = dict[str, Any]
@@ -147,7 +150,7 @@ def entry_of(name: str, path: Path, describe: Callable[[], Benchmark | Entry]) -
 
 
 def remember() -> None:
-    """Write what was learned of tables, if the folder can be written."""
+    """Write the cached entries of tables, if the folder can be written."""
     cache = home() / "listed.json"
     if cache in _fresh:
         known = {k: v for k, v in _known(cache).items() if os.path.isfile(v[0][0])}
@@ -183,23 +186,23 @@ def _known(cache: Path) -> dict[str, list[Any]]:
 
 
 FASHION = "fashion"
-"""The table that the project made and ships."""
+"""The name of the table that ships with the package."""
 
 
 class Tables(Resolver):
-    """The table that the project ships, those of sources, and those of the data directory."""
+    """The resolver of the shipped table, tables of sources, and tables in the data directory."""
 
     has_tables = True
 
     def names(self) -> Iterable[str]:
-        """The shipped one, those that sources make, and those that were imported."""
+        """Return the names of the shipped table, tables of sources, and imported tables."""
         here = {
             path.stem for path in (home() / "tables").glob("*.h5") if path.is_file()
         }
         return FASHION, *sorted({*made(), *here} - {FASHION})
 
     def family(self, name: str) -> tuple[str, str]:
-        """What one source makes, or what came with the project, or was imported."""
+        """Return the family of a table: its source, the shipped table, or imported tables."""
         if name == FASHION:
             return FASHION, ""
         source = source_of(name)
@@ -208,37 +211,39 @@ class Tables(Resolver):
         return source, declared(source).title
 
     def matches(self, name: str) -> bool:
-        """Whether a table of that name is here or can be made."""
+        """Return whether a table of that name is available or can be created."""
         is_here = Path(name).name == name and os.path.isfile(table_path(name))
         return is_here or name == FASHION or name in made()
 
     def runs_code(self, name: str) -> bool:
-        """Whether its source is of another package, whose code makes the table."""
+        """Return whether a table's source belongs to another package, whose code creates it."""
         return source_of(name) not in (None, *SOURCES)
 
     def open(self, name: str) -> TableBenchmark:
-        """Open the table; one that can be made without a fetch is made on first use."""
+        """Open the table. If it can be created without a fetch, create it on first use."""
         path = _path(name)
         source = source_of(name) or ""
         if not _is_here(name):
             if not is_ready(source):
-                raise AbsentError(f"{name} is not here yet: {how_to_get(source)}.")
+                raise AbsentError(
+                    f"{name} is not on this machine yet: {how_to_get(source)}."
+                )
             with locked(path, what=f"the table {path.stem}"):
                 # else another process made it while this one waited
                 if not _is_here(name):
                     write_table(assembled(name), path)
         bench = open_table(path)
         if source and declared(source).package and lacks(source):
-            bench.more = f"More of it is to be had: run snas data fetch {source}."
+            bench.more = f"To get more metrics, run snas data fetch {source}."
         return bench
 
     def describe(self) -> Iterator[dict[str, Any]]:
-        """The tables that are here, and what is known of those that are not."""
+        """Describe the available tables, and the others from the catalogue."""
         for name in self.names():
             yield entry_of(name, _path(name), partial(self._describe, name))
 
     def _describe(self, name: str) -> TableBenchmark | dict[str, Any]:
-        """Return the table, or an entry where it is not here or cannot be opened."""
+        """Return the table, or an entry if it is not available or cannot be opened."""
         if not _is_here(name):
             return described(name)
         try:
@@ -256,7 +261,7 @@ def _path(name: str) -> Path:
 
 
 def _is_here(name: str) -> bool:
-    """Return whether a table is here; one that a package makes again is whole, too."""
+    """Return whether a table is available. If a package can rebuild it, it must be undamaged."""
     path = _path(name)
     source = source_of(name)
     if not path.is_file() or source is None or not declared(source).package:
@@ -274,7 +279,7 @@ def _catalogue() -> dict[str, Any]:
 
 
 def described(name: str) -> dict[str, Any]:
-    """The entry of a benchmark that has no table yet, as ``snas benchmarks --json`` lists it."""
+    """Return the entry of a benchmark without a table, for ``snas benchmarks --json``."""
     source = source_of(name) or ""
     ready = is_ready(source)
     entry: dict[str, Any] = {"name": name, "title": declared(source).title, "space": ""}
@@ -289,33 +294,33 @@ def described(name: str) -> dict[str, Any]:
 
 
 TABLE_SUFFIX = ".h5"
-"""A name that ends so is the path of a table."""
+"""The suffix of paths of tables."""
 
 
 class File(Resolver):
-    """A table (``PATH.h5``), or a `Benchmark` in a Python file (``PATH.py:NAME``)."""
+    """The resolver of tables (``PATH.h5``) and benchmarks in Python files (``PATH.py:NAME``)."""
 
     shape = "TABLE.h5, FILE.py:BENCHMARK"
 
     def matches(self, name: str) -> bool:
-        """Whether a name is the path of a table or names an object in a Python file."""
+        """Return whether a name is the path of a table or an object in a Python file."""
         path, _, attribute = name.rpartition(":")
         return name.endswith(TABLE_SUFFIX) or (
             path.endswith(".py") and attribute.isidentifier()
         )
 
     def address(self, name: str) -> str:
-        """The same with the whole path."""
+        """Return the name with an absolute path."""
         if name.endswith(TABLE_SUFFIX):
             return str(Path(name).absolute())
         return absolute(name)
 
     def runs_code(self, name: str) -> bool:
-        """Whether it is a Python file; a table holds no code."""
+        """Return whether the name refers to a Python file. Tables contain no code."""
         return not name.endswith(TABLE_SUFFIX)
 
     def open(self, name: str) -> Benchmark:
-        """Open the table, or take the object from the file."""
+        """Open the table, or import the object from the Python file."""
         if name.endswith(TABLE_SUFFIX):
             return open_table(Path(name))
         path, _, attribute = name.rpartition(":")
@@ -328,7 +333,7 @@ class File(Resolver):
         return _opened[key]
 
 
-# Objects of files that are as they were: they remember what their functions answered.
+# Objects of unchanged files, which cache the results of their functions.
 _opened: dict[tuple[object, ...], Benchmark] = {}
 
 
@@ -337,7 +342,7 @@ def _imported(file: Path, attribute: str) -> Benchmark:
         benchmark = getattr(import_file(file, "benchmark"), attribute, None)
     if not isinstance(benchmark, Benchmark):
         raise UserError(
-            f"{file} holds no benchmark {attribute}: make one with surrogate_nas.Computed or"
+            f"{file} contains no benchmark {attribute}: create one with surrogate_nas.Computed or"
             " surrogate_nas.Training."
         )
     if hasattr(benchmark, "imported"):

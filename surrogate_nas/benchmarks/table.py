@@ -1,4 +1,4 @@
-"""A benchmark read from a table: every value was measured before, here or elsewhere."""
+"""Benchmarks that read all values from a table of earlier measurements."""
 
 import hashlib
 import json
@@ -36,7 +36,7 @@ from surrogate_nas.tables import (
 from surrogate_nas.tables.table import TEXTS, epochs_text
 
 _CHARGES = {
-    "queries": "An evaluation is charged one query; the benchmark holds no training times.",
+    "queries": "An evaluation is charged one query; the benchmark has no training times.",
     "seconds": (
         "An evaluation is charged the seconds of the training runs that it reads plus one"
         " validation pass each, as far as the benchmark records them; metrics that need no training"
@@ -45,8 +45,8 @@ _CHARGES = {
 }
 _NO_PASSES = (
     "An evaluation is charged the seconds of the training runs that it reads, as the benchmark"
-    " records them; it holds none of validation passes, so these are free, as are metrics that need"
-    " no training."
+    " records them; it records no times of validation passes, so these are free, as are metrics"
+    " that need no training."
 )
 _TRAINING = "train_seconds"
 _PASS = "valid_seconds"
@@ -58,7 +58,7 @@ _OF_THE_TABLE = {*TEXTS, "network"} - {"space", "cost", "epochs"}
 
 
 def modified(path: Path) -> int:
-    """When a file was changed; 0 where there is none."""
+    """Return the time of a file's last change in ns; 0 if it does not exist."""
     return path.stat().st_mtime_ns if os.path.isfile(path) else 0
 
 
@@ -70,10 +70,10 @@ def open_table(
 
 
 def open_in_server(described: str) -> None:
-    """Open a table in the process that workers are forked from, with what they read of it.
+    """Open a table in the fork server of workers, and read the columns that they need.
 
     Args:
-        described: As JSON, the path, the questions and the seed of an objective.
+        described: The path, the questions and the seed of an objective, as a JSON list.
     """
     path, questions, seed = json.loads(described)
     benchmark = open_table(Path(path))
@@ -91,7 +91,7 @@ def _opened(
 def _open_again(
     path: Path, kind: "type[TableBenchmark]", digest: str, contents: Contents
 ) -> "TableBenchmark":
-    """Open a table in another process as it was when it was opened here."""
+    """Open a table in another process, with the content that it had in this process."""
     benchmark = open_table(path, kind)
     if benchmark.table.digest != digest:
         benchmark = benchmark.only(runs_of(contents))
@@ -100,14 +100,14 @@ def _open_again(
             ", ".join(differing(contents, benchmark.contents)) or "cells or network"
         )
         raise UserError(
-            f"{path} was replaced while it was in use by a table with other numbers ({changes})."
-            " Put back the one that was there and run the same command again."
+            f"While {path} was in use, it was replaced by a table with other numbers ({changes})."
+            " Restore the earlier file and repeat the command."
         )
     return benchmark
 
 
 def differing(first: Contents, second: Contents) -> list[str]:
-    """Return the runs of a first table that differ or lack in a second."""
+    """Return the columns of a first table that are different or missing in a second table."""
     return [
         name if spelled == epochs_text(None) else f"{name}[{spelled}]"
         for name, runs in first.items()
@@ -117,14 +117,14 @@ def differing(first: Contents, second: Contents) -> list[str]:
 
 
 class TableBenchmark(Benchmark):
-    """Values from an HDF5 table (`surrogate_nas.tables`), and analytic metrics of cells.
+    """A benchmark with values from an HDF5 table (`surrogate_nas.tables`) and analytic metrics.
 
-    A query costs the training run it reads plus one validation pass, in the seconds that the table
-    records, or one unit where it records none.
+    A query costs the seconds of the training that it reads plus one validation pass, as recorded in
+    the table. If the table records no times, a query costs one unit.
 
     Attributes:
-        card: How it was measured, as a JSON object, or empty.
-        table: What its columns are read from.
+        card: How the values were measured, as a JSON object, or empty.
+        table: The table with the columns.
 
     Example:
         >>> from surrogate_nas.files import shipped
@@ -138,10 +138,10 @@ class TableBenchmark(Benchmark):
     card: str
 
     def __init__(self, path: Path) -> None:
-        """Open a table; columns are read when first asked for.
+        """Open a table. Columns are read when they are first needed.
 
         Raises:
-            UserError: The file is missing, damaged or of another format.
+            UserError: The file is missing or damaged, or has another format.
         """
         self.path = path
         self._hold(self._read_table(path))
@@ -157,7 +157,7 @@ class TableBenchmark(Benchmark):
         self.one_curve = table.epochs == "curve" and self.cost_unit == "seconds"
         if self.one_curve:
             self.charge += (
-                " Training a cell on costs the difference, and another validation pass."
+                " Continuing a training costs the difference and a validation pass."
             )
         self.space = table.cells
         stored = table.metrics.keys() - self.space.analytic.keys()
@@ -178,11 +178,11 @@ class TableBenchmark(Benchmark):
 
     @property
     def contents(self) -> Contents:
-        """A digest for each run of the table; empty where `fingerprint` alone covers them."""
+        """Digests by metric and training length; empty if `fingerprint` covers them."""
         return self.table.contents
 
     def only(self, runs: Collection[Run]) -> "TableBenchmark":
-        """Return the benchmark with some runs of its table alone, as before others were added."""
+        """Return the benchmark restricted to some columns, as before others were added."""
         if not isinstance(self.table, TableFile):
             return self
         part = object.__new__(type(self))
@@ -199,7 +199,7 @@ class TableBenchmark(Benchmark):
 
     @property
     def columns(self) -> Set[ColumnKey]:
-        """The columns that it holds, by metric, epochs and seed."""
+        """The keys of the table's columns: metric, epochs and seed."""
         return self.table.keys
 
     def _column(self, question: Question, seed: Seed) -> Values:
@@ -218,7 +218,7 @@ class TableBenchmark(Benchmark):
             else "only the mean over seeds"
         )
         raise UserError(
-            f"{self.name} does not hold {question} for seed {seed}, but {available}."
+            f"{self.name} does not have {question} for seed {seed}, but {available}."
         )
 
     def measure(
@@ -227,10 +227,10 @@ class TableBenchmark(Benchmark):
         questions: Sequence[Question],
         training_seed: Seed = "mean",
     ) -> Measurement:
-        """Look several questions up for several cells.
+        """Look up several metrics of several cells.
 
         Raises:
-            UserError: A seed or a value is not held.
+            UserError: A seed or a value is not available.
         """
         whole = cells is self.space
         index = np.arange(len(cells)) if whole else [cell.index for cell in cells]
@@ -252,12 +252,12 @@ class TableBenchmark(Benchmark):
         is_small = metric.is_share and metric.unit == PERCENT and value <= 1
         if is_small and np.nanmin(self._column(question, "mean")) > 1:
             raise UserError(
-                f"{question} of {self.name} is in %, and no cell has 1 or less: give"
-                f" {100 * value:g} where {value:g} is a fraction."
+                f"{question} of {self.name} is in %, and no cell has a value of 1 or less: pass"
+                f" {100 * value:g} if {value:g} is a fraction."
             )
 
     def _spent(self, questions: Sequence[Question], seed: Seed) -> Values:
-        """Return the cost of the trainings that some questions read, of every cell."""
+        """Return the cost of the trainings that questions read, for every cell."""
         runs = lengths_of(questions)
         all_runs = self._unsaid and any(
             q.epochs is None and self._by_name[q.metric].is_loss for q in questions
@@ -268,12 +268,12 @@ class TableBenchmark(Benchmark):
         present = int(np.isfinite(self._column(question, seed)).sum())
         which = "mean" if seed == "mean" else f"seed {seed}"
         return UserError(
-            f"{self.name} has no {question} for {cell} ({which}); it holds {present} of"
-            f" {len(self.space)} cells there."
+            f"{self.name} has no {question} for {cell} ({which}); it has values for {present} of"
+            f" {len(self.space)} cells."
         )
 
     def _cost(self, runs: tuple[int | None, ...], seed: Seed) -> Values:
-        """Return the cost of every cell's runs; None is a run of unknown epochs."""
+        """Return the cost of trainings for every cell; None is a training of unknown length."""
         if (runs, seed) not in self._costs:
             cost = np.full(len(self.space), float(self.cost_unit == "queries"))
             for epochs in runs if self.cost_unit == "seconds" else ():
@@ -293,7 +293,7 @@ class TableBenchmark(Benchmark):
         """Return the seconds from `since` to `epochs`, plus one validation pass.
 
         Raises:
-            UserError: Epochs are no points of one run here, or are not held.
+            UserError: The epochs are not points of one training, or are not available.
         """
         if not self.one_curve:
             return super().continued(cell, since, epochs, metrics)
@@ -307,7 +307,7 @@ class TableBenchmark(Benchmark):
     def n_seeds(
         self, cell: Cell, question: Question, training_seed: Seed
     ) -> int | None:
-        """Return the number of seeds of an answer; None where the source does not say."""
+        """Return the number of seeds of a value; None if the source does not give it."""
         if training_seed != "mean" and question.epochs is not None:
             return 1
         if question.metric not in self.table.metrics:
@@ -318,26 +318,26 @@ class TableBenchmark(Benchmark):
         return None if count == UNKNOWN_SEEDS else count
 
     def seeds(self, question: Question) -> tuple[int, ...]:
-        """Return the training seeds of single values, rising; a cell may lack some."""
+        """Return the training seeds of single values, in increasing order. A cell may lack some."""
         return tuple(sorted(self._seeds.get(question, ())))
 
     def source_of(self, question: Question) -> str:
-        """Return where the numbers of a question come from."""
+        """Return the origin of the values of a question."""
         return self.table.sources.get(question, self._by_name[question.metric].source)
 
     def scale(
         self, question: Question, training_seed: Seed = "mean"
     ) -> tuple[float, float]:
-        """Return median and worst value of a metric over the space.
+        """Return the median and the worst value of a metric over the space.
 
         Raises:
-            UserError: The metric is not held for every cell.
+            UserError: Some cells have no value of the metric.
         """
         values = self._column(question, training_seed)
         present = int(np.isfinite(values).sum())
         if present < len(values):
             raise UserError(
-                f"{self.name} holds {question} for {present} of {len(values)} cells only; "
-                "a fair search needs it for all of them."
+                f"{self.name} has {question} for {present} of {len(values)} cells only; "
+                "a search needs it for all cells."
             )
         return float(np.median(values)), self.metric(question.metric).worst(values)

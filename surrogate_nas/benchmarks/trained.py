@@ -1,13 +1,13 @@
-"""The base of benchmarks that train: an answer is made when it is first asked for, and cached.
+"""The base of benchmarks that train cells when they are first requested, and cache the results.
 
-Answers are in ``live/`` of the data directory, by all that they depend on. A query costs the
-seconds of its training, also if the answer was cached: on a CPU the processor's, on another device
-those of the clock.
+Results are in ``live/`` of the data directory. Their keys include everything on which they depend.
+A query costs the seconds of its training, even if the result was cached. On a CPU, these are
+processor seconds; on another device, wall-clock seconds.
 
-The cache is a SQLite table that several processes add to. Of two answers to one question the first
-stands. Each answer is stored with its question and a checksum of both; a damaged one is dropped
-with one line and trained again. SQLite keeps its default journal, since a write-ahead log fails
-where several machines share a network file system.
+The cache is a SQLite table to which several processes can add. If two processes add a result for
+the same key, the first one is kept. Each result is stored with its key and a checksum of both. A
+damaged result is reported in one line, dropped and trained again. SQLite uses its default journal,
+because a write-ahead log fails if several machines share a network file system.
 """
 
 import hashlib
@@ -44,7 +44,7 @@ from surrogate_nas.tables import Seed
 from surrogate_nas.version import __version__
 
 Key: TypeAlias = tuple[str, int, int]
-"""Cell, epochs and seed."""
+"""The key of a cached result: the text of the cell, epochs and seed."""
 _CURVE = "curve"
 # how long a process waits for others that write
 _PATIENCE_SECONDS = 600.0
@@ -57,12 +57,12 @@ _KEPT = "checkpoint-"
 
 
 class Trained(NamedTuple):
-    """The stored result of one training.
+    """The stored result of a training after a number of epochs.
 
     Attributes:
-        metrics: By name, at its end.
-        seconds: Its time, from the first epoch on.
-        curve: The training whose point this is, or empty.
+        metrics: The metrics by name, after the last epoch.
+        seconds: Seconds of the training since its first epoch.
+        curve: The identifier of the training to which this point belongs, or empty.
     """
 
     metrics: dict[str, float]
@@ -71,20 +71,20 @@ class Trained(NamedTuple):
 
 
 class AnswerCache:
-    """The answers of one file."""
+    """A cache of training results in one file."""
 
     def __init__(self, path: Path) -> None:
-        """Name the database, which need not exist.
+        """Set the path of the database, which need not exist.
 
-        The answers of an earlier version, lines of a file with the suffix ``.jsonl``, are taken
-        over when it is made.
+        When the database is created, it imports the results of an earlier version, which are lines
+        of a file with the suffix ``.jsonl``.
         """
         self.path = path
         self._old = path.with_suffix(".jsonl")
         self._answers: dict[Key, Trained] = {}
 
     def find(self, key: Key) -> Trained | None:
-        """Return the answer to a question, from this process or any other; None without one.
+        """Return the cached result for a key, from any process, or None.
 
         Raises:
             UserError: The file cannot be read, or a newer release wrote it.
@@ -97,7 +97,7 @@ class AnswerCache:
                         self._answers[key] = answer
                         continue
                     sys.stderr.write(
-                        f"The answer for {key[0]} in {self.path} is damaged: it is dropped, and the"
+                        f"The result for {key[0]} in {self.path} is damaged: it is dropped, and the"
                         " cell is trained again.\n"
                     )
                     database.execute(
@@ -107,7 +107,7 @@ class AnswerCache:
         return self._answers.get(key)
 
     def add(self, key: Key, trained: Trained, made_with: Mapping[str, str]) -> Trained:
-        """Store an answer, and return the one that stands: another process's, if that was first.
+        """Store a result. If another process has stored one before, return that one instead.
 
         Raises:
             UserError: The file cannot be written.
@@ -118,11 +118,11 @@ class AnswerCache:
     def add_all(
         self, trained: Mapping[Key, Trained], made_with: Mapping[str, str]
     ) -> None:
-        """Store several answers, all of them or, after a crash, none; present ones stay.
+        """Store several results atomically. Existing results are not replaced.
 
         Args:
-            trained: The answers by cell, epochs and seed.
-            made_with: Libraries and their versions, which are noted with each.
+            trained: The results by cell, epochs and seed.
+            made_with: Versions by library, which are stored with each result.
 
         Raises:
             UserError: The file cannot be written.
@@ -139,7 +139,7 @@ class AnswerCache:
             database.executemany(_ADD, rows)
 
     def exceeds(self, metric: str, limit: float) -> bool:
-        """Return whether any answer has a larger value of a metric."""
+        """Return whether any cached value of a metric exceeds a limit."""
         if not self._is_there:
             return False
         with self._opened() as database:
@@ -155,7 +155,7 @@ class AnswerCache:
 
     @contextmanager
     def _opened(self) -> Iterator[sqlite3.Connection]:
-        """The database for the block, each statement a transaction of its own."""
+        """Open the database for the block. Each statement is a separate transaction."""
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
             options: Any = {"timeout": _PATIENCE_SECONDS, "isolation_level": None}
@@ -174,16 +174,17 @@ class AnswerCache:
         except (OSError, sqlite3.OperationalError) as error:
             raise UserError(
                 f"Cannot write {self.path}: {getattr(error, 'strerror', None) or error}. It needs a"
-                f" file system with room and with file locks; {HOME_VARIABLE} names another folder."
+                f" file system with free space and file locks; to use another folder, set"
+                f" {HOME_VARIABLE}."
             ) from error
         except sqlite3.Error as error:
             raise UserError(
-                f"{self.path} is damaged ({error}). Delete it: what it held is trained again when"
-                " it is asked for."
+                f"{self.path} is damaged ({error}). Delete it: its results are trained again when"
+                " they are needed."
             ) from error
 
     def _old_lines(self) -> Iterator[tuple[str, bytes]]:
-        """Yield the answers in the file of earlier versions, without a torn last line."""
+        """Yield the results in the file of earlier versions, without an incomplete last line."""
         content = self._old.read_bytes() if self._old.exists() else b""
         for number, line in enumerate(content.split(b"\n")[:-1], 1):
             try:
@@ -212,17 +213,17 @@ def _sealed(text: str) -> bytes:
 def _unsealed(line: Any) -> Any:
     text = line.partition(b" ")[2].decode()
     if line != _sealed(text):
-        raise ValueError("the checksum is another")
+        raise ValueError("the checksum is wrong")
     return json.loads(text)
 
 
 @dataclass(frozen=True)
 class Held:
-    """The content of a checkpoint.
+    """The description of a checkpoint.
 
     Attributes:
-        epochs, seconds: The epochs that were trained, and their time; 0 without a checkpoint.
-        curve: The training to which it belongs, from its first epoch on.
+        epochs, seconds: The trained epochs, and their seconds; 0 without a checkpoint.
+        curve: The identifier of the training to which the checkpoint belongs.
         files: Size in bytes and digest of each file, by its path in the checkpoint.
     """
 
@@ -233,37 +234,37 @@ class Held:
 
     @property
     def checkpoint(self) -> str:
-        """The name of its folder; empty where it has no files."""
+        """The name of the checkpoint's folder; empty if it has no files."""
         return f"{_KEPT}{self.epochs}-{self.curve}" if self.files else ""
 
     @property
     def bytes(self) -> int:
-        """The size of its files."""
+        """The total size of the files in bytes."""
         return sum(size for size, _ in self.files.values())
 
 
 class TrainingFolder:
     """The files of the training of one cell with one seed.
 
-    A user's function writes into a folder next to the checkpoint, which becomes the checkpoint when
-    the training ends. ``done.json`` names the checkpoint and is replaced whole, so a crash leaves
-    the old checkpoint or the new one. It holds size and digest of each file, and a digest of
-    itself. A damaged checkpoint is dropped, and its cell is trained again.
+    A user's function writes into a folder next to the checkpoint. This folder becomes the
+    checkpoint when the training ends. ``done.json`` names the checkpoint and is replaced
+    atomically, so a crash leaves the old or the new checkpoint. It contains the size and digest of
+    each file, and a checksum. A damaged checkpoint is dropped, and its cell is trained again.
 
     Attributes:
         path: The folder.
-        log: What the training prints.
-        reports: A line for every epoch that it reports.
+        log: The file with the output of the training.
+        reports: The file with one line for every reported epoch.
     """
 
     def __init__(self, path: Path) -> None:
-        """Name it; nothing is made yet."""
+        """Set the path of the folder, without creating it."""
         self.path = path
         self.log = path / "log.txt"
         self.reports = path / "reports.jsonl"
 
     def held(self) -> Held:
-        """Return the last checkpoint, whose files are not read; an empty one if it is damaged."""
+        """Describe the last checkpoint without reading its files; empty if there is none."""
         state = self._described() or Held()
         is_here = state.checkpoint and (self.path / state.checkpoint).is_dir()
         return state if is_here else Held()
@@ -284,13 +285,13 @@ class TrainingFolder:
         return state if check == json_check(content) else None
 
     def resumable(self, before: int) -> Held:
-        """Find the checkpoint that a training can continue from; a damaged one is dropped.
+        """Find the checkpoint from which a training can continue, and drop a damaged one.
 
         Args:
             before: The first epoch that must be trained.
 
         Returns:
-            The checkpoint, or an empty one of a new training.
+            The checkpoint, or an empty one for a new training.
         """
         state = self._described()
         fresh = Held(curve=uuid4().hex[:8])
@@ -303,13 +304,13 @@ class TrainingFolder:
             ):
                 return state
         sys.stderr.write(
-            f"The checkpoint in {self.path} is not as it was stored: it is dropped, and its cell is"
-            " trained from the first epoch.\n"
+            f"The checkpoint in {self.path} is damaged: it is dropped, and its cell is trained from"
+            " scratch.\n"
         )
         return fresh
 
     def begin(self, state: Held) -> Path:
-        """Return the folder of a training: a copy of the checkpoint, or empty without one."""
+        """Prepare and return the folder of a training: a copy of the checkpoint, or empty."""
         self.path.mkdir(parents=True, exist_ok=True)
         self._remove_all_but(state.checkpoint)
         working = self.path / _NEW
@@ -328,7 +329,7 @@ class TrainingFolder:
         return working
 
     def keep(self, epochs: int, seconds: float, curve: str) -> None:
-        """Make the files of the user's function the checkpoint, if there are any."""
+        """Store the files of the user's function, if any, as the checkpoint."""
         working = self.path / _NEW
         state = Held(epochs, seconds, curve, _digests_of(working))
         for name in state.files:
@@ -344,7 +345,7 @@ class TrainingFolder:
         self._remove_all_but(state.checkpoint)
 
     def discard(self) -> None:
-        """Remove the files of a training that did not end."""
+        """Remove the files of an incomplete training."""
         shutil.rmtree(self.path / _NEW, ignore_errors=True)
 
     def drop(self) -> None:
@@ -376,13 +377,16 @@ def _epoch(line: bytes) -> int:
 
 
 def drop_beyond(root: Path, most: int, full: int, spared: Path) -> None:
-    """Remove checkpoints, of full trainings first, then by their last use; locked ones stay.
+    """Remove checkpoints until the rest has at most a given size.
+
+    Checkpoints of full trainings are removed first, then the least recently used. Locked ones are
+    kept.
 
     Args:
         root: The folder of a benchmark's trainings.
-        most: The most bytes that may stay.
+        most: The maximum size of the remaining checkpoints in bytes.
         full: The epochs of a full training.
-        spared: The folder of the training whose checkpoint was just made; it goes last.
+        spared: The folder of the training with the newest checkpoint, which is removed last.
     """
     checkpoints = []
     for done in root.glob(f"*/{_DONE}"):
@@ -401,15 +405,15 @@ def drop_beyond(root: Path, most: int, full: int, spared: Path) -> None:
 
 
 SECONDS = "train_seconds"
-"""The record of a training's time until an epoch, which a table of it charges."""
+"""The metric with the seconds of a training up to an epoch, by which a table charges."""
 
 
 class TrainedBenchmark(Benchmark):
-    """Trains a cell when it is first asked for.
+    """The base class of benchmarks that train a cell when it is first requested.
 
     Attributes:
-        device: Such as ``cpu``.
-        file_name: How the names of its files begin.
+        device: The device, such as ``cpu``.
+        file_name: The beginning of the names of the benchmark's files.
     """
 
     cost_unit = "seconds"
@@ -423,7 +427,7 @@ class TrainedBenchmark(Benchmark):
 
     @property
     def on_cpu(self) -> bool:
-        """Whether trainings are charged the processor's seconds."""
+        """Whether trainings are charged in processor seconds."""
         return self.device.partition(":")[0] == "cpu"
 
     @property
@@ -433,7 +437,7 @@ class TrainedBenchmark(Benchmark):
 
     @property
     def cache(self) -> AnswerCache:
-        """The answers of all trainings under these settings."""
+        """The cached results of all trainings with these settings."""
         path = home() / "live" / f"{self._label}.sqlite"
         if self._answers is None or self._answers.path != path:
             self._answers = AnswerCache(path)
@@ -442,7 +446,7 @@ class TrainedBenchmark(Benchmark):
     def _number(self, seed: Seed) -> int:
         if isinstance(seed, str):
             raise UserError(
-                f"{self.name} trains one seed at a time; name a number, not the mean."
+                f"{self.name} trains one seed at a time; give a seed, not the mean."
             )
         return int(seed)
 
@@ -452,11 +456,11 @@ class TrainedBenchmark(Benchmark):
         questions: Sequence[Question],
         training_seed: Seed = 0,
     ) -> Measurement:
-        """Answer from the cache, and train the rest in this process.
+        """Return cached results, and train the other cells in this process.
 
         Raises:
             UserError: A training fails (`surrogate_nas.core.errors.EvaluationError`), the mean is
-                asked for, or the data directory cannot be written.
+                requested, or the data directory cannot be written.
         """
         number = self._number(training_seed)
         epochs = lengths_of(questions)
@@ -479,7 +483,7 @@ class TrainedBenchmark(Benchmark):
     def _trained(
         self, cell: Cell, epochs: Sequence[int], seed: int
     ) -> dict[int, Trained]:
-        """Return the answers of a cell after some epochs, trained as far as they are not here."""
+        """Return the results of a cell after given epochs, training it if they are not cached."""
 
     def _cached_answers(
         self, cell: Cell, epochs: Sequence[int], seed: int
@@ -492,13 +496,13 @@ class TrainedBenchmark(Benchmark):
         }
 
     def _untrained(self, metric: str, cells: Sequence[Cell]) -> Values:
-        """Compute a metric that follows from cells, shape ``(n,)``."""
+        """Compute a metric of cells that needs no training, shape ``(n,)``."""
         return formula(self.space, metric, self.network, cells)
 
     def n_seeds(
         self, cell: Cell, question: Question, training_seed: Seed
     ) -> int | None:
-        """Return all for the mean, else one; None without training."""
+        """Return the number of seeds: all for the mean, 1 for one seed, None without training."""
         if question.epochs is None:
             return None
         return self._n_seeds if training_seed == "mean" else 1

@@ -1,9 +1,9 @@
-"""A user's own training as a benchmark: a space, and a function or a command that trains a cell.
+"""User-defined trainings as benchmarks: a space, and a function or a command that trains a cell.
 
 ``surrogate_nas.Training(space, train, metrics=["valid_error"], epochs=20)`` in a Python file is
-opened as ``file.py:NAME`` on the command line. Every epoch that a training reports is an answer,
-and is cached in ``live/`` of the data directory; checkpoint and output are in ``trainings/``.
-Nothing is trained twice, even after an interruption. An edited function is another benchmark.
+opened as ``file.py:NAME`` on the command line. The result of every reported epoch is cached in
+``live/`` of the data directory. Checkpoint and output are in ``trainings/``. Nothing is trained
+twice, even after an interruption. An edited function is another benchmark.
 """
 
 import hashlib
@@ -67,25 +67,25 @@ from surrogate_nas.space.product import ChoiceSpace
 from surrogate_nas.tables import Seed
 
 Cost = Callable[[Cell, int], float]
-"""Predicts the cost of a training of a cell for so many epochs."""
+"""A function of a cell and a number of epochs that predicts the cost of the training."""
 
-_COMPUTED = (
-    "computed is a mapping of metrics to functions of a cell that return at once."
-)
+_COMPUTED = "computed must be a mapping of metrics to fast functions of a cell."
 # settings that answers depend on, as they are
 _IN_ANSWERS = ("name", "epochs", "stochastic", "device", "threads")
 MOST_SEEDS = 1000
-"""Seeds of a cell; those beyond a million confirm the winner of a search."""
+"""The maximum number of seeds of a cell. Seeds above a million confirm the winner of a search."""
 
 
 class Training(OwnBenchmark, TrainedBenchmark):
-    """Trains cells by a user's function or command; a query costs the seconds of its training.
+    """A benchmark that trains cells by a user's function or command.
 
-    The name of a metric says what it is, as for `surrogate_nas.Computed`. An error or an accuracy
-    is in % or a fraction: `surrogate_nas.Metric` declares which. If nothing is declared, the first
-    value above 1 shows that it is in %, and a value of 1 or less before it ends the search. On a
-    CPU the seconds are the processor's, including child processes; on another device they are those
-    of the clock. Epochs are points of one training, which continues from its checkpoint.
+    A query costs the seconds of its training: processor seconds on a CPU, including child
+    processes, and wall-clock seconds on another device. Epochs are points of one training, which
+    continues from its checkpoint.
+
+    The type of a metric follows from its name, as for `surrogate_nas.Computed`. An error or an
+    accuracy is in % or a fraction. Declare the unit by `surrogate_nas.Metric`. Otherwise, the first
+    value above 1 shows that the unit is %, and an earlier value of 1 or less ends the search.
 
     Example:
         >>> import surrogate_nas as sn
@@ -125,39 +125,38 @@ class Training(OwnBenchmark, TrainedBenchmark):
         title: str = "",
         network: Network | None = None,
     ) -> None:
-        """Take the function or the command; nothing is trained yet.
+        """Define the benchmark by its space and a function or command, without training.
 
         Args:
             space: The space of the cells.
-            train: Called with a cell and a `TrainingTrial`, to which it reports every epoch.
-            metrics: The metrics that it reports after every epoch: names, or a
-                `surrogate_nas.Metric` by name that declares the unit and the direction.
-            epochs: The length of a training.
-            command: In place of `train`: the command of every training, without a shell.
+            train: A function of a cell and a `TrainingTrial`, to which it reports every epoch.
+            metrics: The metrics that it reports after every epoch: names, or a mapping from names
+                to `surrogate_nas.Metric`, which declares unit and direction.
+            epochs: The number of epochs of a full training.
+            command: The command of every training, instead of `train`. It runs without a shell.
                 ``{cell}``, ``{epochs}``, ``{start}``, ``{longest}``, ``{seed}``, ``{folder}``,
-                ``{device}``, ``{threads}`` and the space's positions stand for their values. It
-                prints a line such as ``{"epoch": 1, "valid_error": 12.5}`` after every epoch.
-            computed: Metrics that follow from the cell: by name a function of a cell that returns
-                at once.
-            typical: The divisor of a reported cost in an objective, by name.
-            stochastic: Whether the seed matters.
-            seeds: The number of seeds of a cell. With 1, a search sees seed 0 of every cell. With
-                more, it sees one seed of each cell, drawn by run and cell; the incumbent is then
-                trained by the other seeds too, which is not charged, and its mean is reported.
-            cost: The predicted cost of a training, by cell and epochs, in any unit; it orders
-                parallel trainings. By default multiply-adds times epochs, or epochs.
+                ``{device}``, ``{threads}`` and the space's positions are replaced by their values.
+                It must print a line such as ``{"epoch": 1, "valid_error": 12.5}`` after every
+                epoch.
+            computed: Metrics without training: fast functions of a cell by name.
+            typical: The divisors of reported costs in an objective, by name.
+            stochastic: Whether results depend on the seed.
+            seeds: The number of seeds of a cell. With 1, a search uses seed 0 of every cell. With
+                more, it uses one seed per cell, chosen at random by run and cell. The incumbent is
+                then also trained with the other seeds, free of charge, and its mean is reported.
+            cost: A function of cell and epochs that predicts the cost of a training in any unit. It
+                orders parallel trainings. By default, it is multiply-adds times epochs, or epochs.
             device: The device, as the function names it.
             threads: The number of threads that a training uses.
-            checkpoints: The most that checkpoints may take on the disk, such as ``10GB``. Beyond,
-                checkpoints with all epochs are removed first, then the least recently used. A cell
-                without a checkpoint is trained from scratch, and charged.
-            longest: The most seconds of a training in a search, by the wall clock; None for no
-                limit.
-            silence: The most seconds between two reports of a training in a search, by the wall
-                clock; None for no limit.
-            name: The benchmark's name; by default the space's.
-            title: One line saying what it trains.
-            network: The macro architecture behind the space's own sizes, if it has any.
+            checkpoints: The maximum size of all checkpoints on the disk, such as ``10GB``. Above
+                it, checkpoints of full trainings are removed first, then the least recently used.
+                A cell without a checkpoint is trained from scratch, and charged.
+            longest: The maximum wall-clock seconds of a training in a search; None for no limit.
+            silence: The maximum wall-clock seconds between two reports of a training in a search;
+                None for no limit.
+            name: The benchmark's name; by default that of the space.
+            title: A description in one line.
+            network: The macro architecture from which the space computes sizes, if it does.
 
         Raises:
             UserError: An argument is missing or invalid.
@@ -165,7 +164,7 @@ class Training(OwnBenchmark, TrainedBenchmark):
         given = locals()
         if (train is None) == (not command):
             raise UserError(
-                "A training is a function of a cell and a trial, or a command: give one of them."
+                "A training needs either a function of a cell and a trial, or a command."
             )
         reported = declared(metrics, "metrics")
         if not isinstance(computed, Mapping | None):
@@ -188,14 +187,12 @@ class Training(OwnBenchmark, TrainedBenchmark):
         self._n_seeds = check_whole("The number of seeds", seeds, 1, MOST_SEEDS)
         if self._n_seeds > 1:
             if not stochastic:
-                raise UserError(
-                    "Where the seed does not matter (stochastic=False), there is one."
-                )
+                raise UserError("With stochastic=False, the number of seeds must be 1.")
             self.default_seed, self.seed_policy = "mean", "draw"
         unit, clock = ("processor",) * 2 if self.on_cpu else ("device", "wall-clock")
         self.charge = (
-            f"An evaluation is charged the {unit}'s seconds of its training, also where the answer"
-            " was kept from before; training on costs the difference."
+            f"An evaluation is charged the {unit}'s seconds of its training, even if the result was"
+            " cached; continuing a training costs the difference."
         )
         self.file_name = self.name
         self._doing: Train = train or CommandTraining(
@@ -224,26 +221,28 @@ class Training(OwnBenchmark, TrainedBenchmark):
         """Return the reported metrics by name, each after every epoch."""
         if not reported:
             raise UserError(
-                "A training needs a metric that it reports, such as 'valid_error'."
+                "A training needs at least one reported metric, such as 'valid_error'."
             )
         if any(metric.function is None for metric in computed.values()):
             raise UserError(_COMPUTED)
         for name in reported.keys() & computed.keys():
             raise UserError(
-                f"{name} is there twice; a metric is reported or computed, once."
+                f"{name} is both in metrics and in computed; a metric is either reported or"
+                " computed."
             )
         metrics = {}
         for name, metric in reported.items():
             if metric.function is not None:
                 raise UserError(
-                    f"{name} is reported by the training, so it takes no function; a metric that"
-                    " follows from the cell stands in `computed`."
+                    f"{name} is reported by the training, so it takes no function; pass a metric"
+                    " that is a function of the cell in `computed`."
                 )
             how = "as the training reports it"
             plain = metric.named(name, source=self.source, description=how)
             if plain.quantity == "proxy":
                 raise UserError(
-                    f"{name} names a score without training; a training reports others."
+                    f"{name} is the name of a score without training, so a training cannot report"
+                    " it."
                 )
             metrics[name] = replace(plain, epochs=self._every)
         return metrics
@@ -251,7 +250,8 @@ class Training(OwnBenchmark, TrainedBenchmark):
     def _divisors(self, typical: Mapping[str, float]) -> dict[str, float]:
         if not isinstance(typical, Mapping):
             raise UserError(
-                f"typical is a mapping of reported costs to numbers, not {typical!r:.80}."
+                "typical must be a mapping of reported costs to numbers, not"
+                f" {typical!r:.80}."
             )
         costs = [name for name, metric in self.reported.items() if not metric.is_loss]
         for name in typical:
@@ -285,7 +285,7 @@ class Training(OwnBenchmark, TrainedBenchmark):
 
     @property
     def folder(self) -> Path:
-        """Where the folders of its trainings are."""
+        """The folder that contains the folders of the benchmark's trainings."""
         return home() / "trainings" / self._label
 
     def folder_of(self, cell: Cell, training_seed: int = 0) -> Path:
@@ -311,7 +311,7 @@ class Training(OwnBenchmark, TrainedBenchmark):
                 return training_folder.path / name
         raise UserError(
             f"There is no checkpoint of {named}: no training of it has ended, it saved no file in"
-            " trial.folder, or its checkpoint was removed for want of room (checkpoints=)."
+            " trial.folder, or its checkpoint was removed to save space (checkpoints=)."
         )
 
     def _number(self, seed: Seed) -> int:
@@ -323,9 +323,9 @@ class Training(OwnBenchmark, TrainedBenchmark):
         questions: Sequence[Question],
         training_seed: Seed = 0,
     ) -> Measurement:
-        """Answer from what was reported before, and train the rest in this process.
+        """Return cached results, and train the other cells in this process.
 
-        The mean is over all seeds, and its cost that of all their trainings.
+        The mean is over all seeds. Its cost is that of all their trainings.
         """
         measure = super().measure
         if training_seed != "mean" or self._n_seeds == 1:
@@ -372,7 +372,7 @@ class Training(OwnBenchmark, TrainedBenchmark):
         missing: Sequence[int],
         seed: int,
     ) -> None:
-        """Train to the last of some epochs, from the checkpoint if that lies before the first."""
+        """Train up to the last missing epoch, from the checkpoint if it precedes the first one."""
         state = training_folder.resumable(missing[0])
         try:
             trial = TrainingTrial(self, cell, training_folder, state, missing[-1], seed)
@@ -408,10 +408,10 @@ class Training(OwnBenchmark, TrainedBenchmark):
         *,
         training_seed: Seed | None = None,
     ) -> float:
-        """Return the seconds of training a cell on: of all epochs, if its checkpoint was gone.
+        """Return the seconds of continuing a training, or of all epochs if it had no checkpoint.
 
         Raises:
-            UserError: No such training is recorded.
+            UserError: There is no record of such a training.
         """
         training_seed = self.default_seed if training_seed is None else training_seed
         if training_seed == "mean":
@@ -425,7 +425,7 @@ class Training(OwnBenchmark, TrainedBenchmark):
         )
         if epochs not in answers:
             raise UserError(
-                f"No training of {cell} for {epochs} epochs is in {self.cache.path}."
+                f"{self.cache.path} contains no training of {cell} for {epochs} epochs."
             )
         last = answers[epochs]
         if since not in answers or answers[since].curve != last.curve:
@@ -433,27 +433,27 @@ class Training(OwnBenchmark, TrainedBenchmark):
         return max(last.seconds - answers[since].seconds, 0.0)
 
     def seeds(self, question: Question) -> tuple[int, ...]:
-        """Return the seeds that a search may see of a cell; empty if it always sees the same."""
+        """Return the seeds that a search can use for a cell; empty if it always uses the same."""
         is_drawn = self._n_seeds > 1 and question.epochs is not None
         return tuple(range(self._n_seeds)) if is_drawn else ()
 
     def reference_sample(self, question: Question) -> Sequence[Cell]:
-        """Return the cells of a computed metric's median; none for a reported one."""
+        """Return the cells for a computed metric's median; none for a reported metric."""
         return () if self.is_expensive(question.metric) else self.space.reference_sample
 
     def _scale_of_cost(self, metric: Metric) -> tuple[float, float]:
         if metric.name not in self._typical:
             raise UserError(
-                f"{metric.name} is known after a training only, so nobody knows its median over the"
-                f" space: say what divides it, as in typical={{{metric.name!r}: 20}}."
+                f"{metric.name} is reported by trainings, so its median over the space is not"
+                f" available: give its divisor, as in typical={{{metric.name!r}: 20}}."
             )
         return self._typical[metric.name], 1e3 * self._typical[metric.name]
 
     def predicted_cost(self, cell: Cell, epochs: int | None) -> float:
-        """Return the user's own cost; else multiply-adds times epochs, or epochs.
+        """Return the user's predicted cost, or else multiply-adds times epochs, or epochs.
 
         Raises:
-            UserError: The user's function fails, or gives no number.
+            UserError: The user's function fails, or does not return a number.
         """
         if epochs is None:
             return super().predicted_cost(cell, epochs)
@@ -468,13 +468,13 @@ class Training(OwnBenchmark, TrainedBenchmark):
                 raise UserError(what) from error
         if "macs" not in untrained(self.space):
             return float(epochs)
-        # what a training costs beside its epochs, in millions of multiply-adds
+        # plus the cost of a training without epochs, in millions of multiply-adds
         return float(self._untrained("macs", [cell])[0]) * epochs + 1.0
 
 
 @contextmanager
 def _alone(folder: Path, what: str) -> Iterator[None]:
-    """Lock a training's folder; report signs of life while another process trains there."""
+    """Lock a training's folder. While another process trains there, report that this one lives."""
     with ExitStack() as stack:
         while True:
             try:

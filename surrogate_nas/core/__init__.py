@@ -1,4 +1,4 @@
-"""What everything else stands on: errors, names, arguments, metrics, threads."""
+"""The basis of all other subpackages: errors, names, arguments, metrics, threads."""
 
 from surrogate_nas.core.arguments import (
     Knob,

@@ -1,13 +1,13 @@
-"""Checks of what public functions are given, and options of a class, declared once in its body.
+"""Checks of the arguments of public functions, and options that a class declares in its body.
 
-A wrong value is one line that names the argument, the value and what would be right. `checked`
-checks the plain types of a signature, `check_struct` also the ranges of a struct's fields, and
-`check_whole`, `check_number` and the like one value. A number of NumPy's becomes Python's own, so
-that whatever is stored can be written as JSON.
+The error for a wrong value is one line. It names the argument, the value and what would be right.
+`checked` checks the plain types of a signature. `check_struct` also checks the ranges of a struct's
+fields. `check_whole`, `check_number` and similar functions check one value. NumPy numbers are
+converted to Python numbers, so that everything that is stored can be written as JSON.
 
-A subclass of a `Knobbed` class inherits the options of its bases. One that it gives a plain value
-is no option of its. A class with a constructor of its own declares its options there, as any class
-does.
+A subclass of a `Knobbed` class inherits the options of its bases. If a subclass sets an option to
+a plain value, it no longer has this option. A class with its own constructor declares its options
+there, as any class does.
 """
 
 import collections.abc
@@ -54,7 +54,7 @@ def check_whole(
     least: int = 0,
     most: float = _LARGEST,
 ) -> int:
-    """A whole number in a range, as one of Python's own.
+    """Check that a value is a whole number in a range, and return it as an `int`.
 
     Example:
         >>> check_whole("A seed", -1)
@@ -71,7 +71,7 @@ def check_whole(
 
 
 def check_size(what: str, text: object) -> int:
-    """A size as a user writes it, in bytes.
+    """Convert a size as a user writes it to bytes.
 
     Example:
         >>> check_size("A file", "10GB"), check_size("A file", "1.5 MB")
@@ -95,14 +95,14 @@ def check_number(
     *,
     above: bool = False,
 ) -> float:
-    """A finite number in a range, as one of Python's own.
+    """Check that a value is a finite number in a range, and return it as a `float`.
 
     Args:
         what: The noun for the message.
-        value: What was given.
-        least: The smallest that will do.
-        most: The largest.
-        above: Whether the smallest itself will not do.
+        value: The value to check.
+        least: The smallest allowed value.
+        most: The largest allowed value.
+        above: Whether the value must exceed `least`.
     """
     own: Any = _as_own(value)
     is_number = type(own) in (int, float) and abs(own) <= _LARGEST_FLOAT
@@ -121,7 +121,7 @@ def check_number(
 
 
 def check_names(what: str, value: object) -> tuple[str, ...]:
-    """Check for several texts; one alone is not meant letter by letter."""
+    """Check that a value is a list of names. A single text is refused, not split into letters."""
     if isinstance(value, Iterable) and not isinstance(value, str | Mapping):
         names = tuple(value)
         if all(isinstance(name, str) for name in names):
@@ -130,7 +130,7 @@ def check_names(what: str, value: object) -> tuple[str, ...]:
 
 
 def check_file_name(what: str, value: object) -> str:
-    """Check that a name may stand in a file's name on every system.
+    """Check that a name can be part of a file name on every operating system.
 
     Example:
         >>> check_file_name("A label", "hot/cold")
@@ -160,10 +160,10 @@ _PLAIN_TYPES: dict[object, tuple[tuple[Any, ...], str]] = {
 
 
 def parameter_types(function: Callable[..., Any]) -> dict[str, Any]:
-    """The types of the parameters of a function, or of a class's constructor, by name.
+    """Return the types of the parameters of a function, or of a class's constructor, by name.
 
-    `Any` stands for an annotation that cannot be evaluated, such as a name that only type checkers
-    import.
+    The type is `Any` if an annotation cannot be evaluated, for example because it is a name that
+    only type checkers import.
     """
     code = vars(function).get("__init__", function)
     namespace = getattr(inspect.unwrap(code), "__globals__", {})
@@ -177,16 +177,16 @@ def parameter_types(function: Callable[..., Any]) -> dict[str, Any]:
 
 
 def check_argument(name: str, value: object, kind: Any) -> Any:
-    """Check a value against a type; types that are not plain accept anything.
+    """Check a value against a type. Types that are not plain accept anything.
 
     Returns:
-        The value, as a number of Python's own where it was one of NumPy's.
+        The value; a NumPy number is converted to a Python number.
 
     Example:
         >>> check_argument("runs", "three", int)
         Traceback (most recent call last):
             ...
-        surrogate_nas.core.errors.UserError: runs is a whole number, not 'three'.
+        surrogate_nas.core.errors.UserError: runs must be a whole number, not 'three'.
     """
     own = _as_own(value)
     right: list[str] = []
@@ -205,11 +205,11 @@ def check_argument(name: str, value: object, kind: Any) -> Any:
             return value
         if fits:
             return own
-    raise UserError(f"{name} is {' or '.join(right)}, not {shown(value)}.")
+    raise UserError(f"{name} must be {' or '.join(right)}, not {shown(value)}.")
 
 
 def _as_own(value: object) -> object:
-    """A number or flag of NumPy's, which is not imported for this, as one of Python's own."""
+    """Convert a NumPy number or flag to a Python one, without importing NumPy."""
     if type(value).__name__ in ("bool", "bool_"):
         return bool(value)
     if isinstance(value, Integral):
@@ -218,7 +218,7 @@ def _as_own(value: object) -> object:
 
 
 def checked(function: Callable[P, T]) -> Callable[P, T]:
-    """Have a function check its arguments against the plain types of its signature.
+    """Decorate a function so that it checks its arguments against the plain types of its signature.
 
     Example:
         >>> @checked
@@ -229,7 +229,7 @@ def checked(function: Callable[P, T]) -> Callable[P, T]:
         >>> budget(150, seconds="60")
         Traceback (most recent call last):
             ...
-        surrogate_nas.core.errors.UserError: seconds is a number or None, not '60'.
+        surrogate_nas.core.errors.UserError: seconds must be a number or None, not '60'.
     """
     signature = inspect.signature(function)
     # names are known when it is called
@@ -264,7 +264,8 @@ def check_struct(instance: Struct, what: str = "{}") -> None:
 
     Args:
         instance: The struct.
-        what: What messages call a field, with ``{}`` for its name and ``{flag}`` for its flag.
+        what: The name of a field in messages, with ``{}`` for the field's name and ``{flag}`` for
+            its command-line flag.
 
     Example:
         >>> from typing import Annotated
@@ -292,7 +293,7 @@ def check_struct(instance: Struct, what: str = "{}") -> None:
 
 @cache
 def _field_types(kind: type) -> dict[str, tuple[Any, dict[str, Any]]]:
-    """By name a field's type, and its range as `check_whole` or `check_number` takes it."""
+    """Return each field's type, and its range as arguments of `check_whole` or `check_number`."""
     whole = get_type_hints(kind, include_extras=True)
     return {
         name: (plain, _range(whole[name]))
@@ -315,7 +316,7 @@ def _range(kind: Any) -> dict[str, Any]:
 
 
 class Knob(NamedTuple):
-    """An option: its default, its type, and what checks a value, given its name and the value."""
+    """An option: its default, its type, and a function of its name and a value that checks it."""
 
     default: Any
     kind: Any
@@ -323,26 +324,29 @@ class Knob(NamedTuple):
 
 
 def whole(default: int | None, least: int = 0) -> Any:
-    """A whole number of at least so much; None too where it is the default."""
+    """Declare an option that is a whole number of at least `least`; None if that is the default."""
     return Knob(default, int, partial(check_whole, least=least))
 
 
 def number(
     default: float | None, least: float = 0.0, most: float = inf, *, above: bool = False
 ) -> Any:
-    """A number in a range, as for `check_number`."""
+    """Declare an option that is a number in a range, as `check_number` takes it."""
     return Knob(
         default, float, partial(check_number, least=least, most=most, above=above)
     )
 
 
 def text(default: str | None) -> Any:
-    """A text; None too where it is the default."""
+    """Declare an option that is a text, or None if that is the default."""
     return Knob(default, str, partial(check_argument, kind=str))
 
 
 def one_of(default: str, known: Iterable[str], what: str = "") -> Any:
-    """One of some names; `what` is named, where that is not the option."""
+    """Declare an option that is one of the names `known`.
+
+    `what` is the noun for these names in messages; the name of the option if omitted.
+    """
 
     def check(name: str, value: Any) -> Any:
         if check_argument(name, value, str) not in known:
@@ -353,21 +357,21 @@ def one_of(default: str, known: Iterable[str], what: str = "") -> Any:
 
 
 def flag(default: bool) -> Any:
-    """True or False."""
+    """Declare an option that is True or False."""
     return Knob(default, bool, partial(check_argument, kind=bool))
 
 
 def other(default: Any, kind: Any, check: Callable[[str, Any], Any]) -> Any:
-    """An option of another type."""
+    """Declare an option of another type."""
     return Knob(default, kind, check)
 
 
 KNOBS = (whole, number, text, one_of, flag, other)
-"""The functions that declare an option. A list of options finds their calls in the source."""
+"""The functions that declare an option. Listings of options look for their calls in the source."""
 
 
 class Knobbed:
-    """The base of classes with such options, whose constructor takes them by name.
+    """The base of classes that declare options, which their constructors take by name.
 
     Example:
         >>> class Lamp(Knobbed):
@@ -396,7 +400,7 @@ class Knobbed:
         cls.__signature__ = inspect.Signature(taken)  # type: ignore[attr-defined]
 
     def take(self, given: Mapping[str, Any]) -> None:
-        """Check options and store each as an attribute; those not given have their defaults."""
+        """Check options and store each as an attribute. Omitted options have their defaults."""
         knobs = knobs_of(type(self))
         for name in given.keys() - knobs.keys():
             raise TypeError(f"{type(self).__name__} has no option {name}")
@@ -408,7 +412,7 @@ class Knobbed:
 
 
 def knobs_of(kind: Any) -> dict[str, Knob]:
-    """The options of a class by name, those of its bases first."""
+    """Return the options of a class by name, those of its bases first."""
     values = {
         n: value for base in reversed(kind.__mro__) for n, value in vars(base).items()
     }
@@ -418,10 +422,16 @@ def knobs_of(kind: Any) -> dict[str, Knob]:
 def checked_as(
     kind: type[T], content: Any, parse: Callable[[type, Any], Any] | None = None
 ) -> T:
-    """Content of JSON as a value of a type; `parse` reads what stands for a type of our own.
+    """Convert JSON content to a value of a type.
+
+    Args:
+        kind: The type.
+        content: The parsed JSON.
+        parse: Converts content to a type that is not built in, given the type and the content.
 
     Raises:
-        ValueError: It has another shape; the message is one clause that names the place.
+        ValueError: The content does not fit the type. The message is one clause that names the
+            place.
     """
     try:
         return convert(content, kind, dec_hook=parse)

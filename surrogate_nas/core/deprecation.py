@@ -13,10 +13,10 @@ REMOVAL = "0.4.0"
 
 
 def renamed(**names: str) -> Callable[[Callable[P, T]], Callable[P, T]]:
-    """Let a function take keywords by their former names.
+    """Decorate a function so that it accepts keywords by their former names, with a warning.
 
     Args:
-        names: The present name of each former one. ``resources.workers`` means an entry of a
+        names: The present name for each former name. ``resources.workers`` means an entry of a
             mapping that is passed as ``resources``.
 
     Example:
@@ -38,7 +38,9 @@ def renamed(**names: str) -> Callable[[Callable[P, T]], Callable[P, T]]:
                 name, _, entry = names[former].partition(".")
                 within = given.get(name) or {}
                 if name in given and not (entry and isinstance(within, dict)):
-                    raise TypeError(f"{former} is the former name of {name}; give one.")
+                    raise TypeError(
+                        f"{former} is the former name of {name}; give only one."
+                    )
                 called = function.__qualname__.removesuffix(".__init__")
                 inner = f"{name.title()}({entry}=)" if entry else ""
                 warn_renamed(f"{called}({former}=)", f"{called}({name}={inner})", 3)
@@ -52,7 +54,7 @@ def renamed(**names: str) -> Callable[[Callable[P, T]], Callable[P, T]]:
 
 
 def former(old: str, new: str) -> Any:
-    """A property that reads an attribute by its former name."""
+    """Return a property that reads an attribute by its former name."""
 
     def read(self: Any) -> Any:
         warn_renamed(f"{type(self).__name__}.{old}", new, 3)
@@ -62,6 +64,6 @@ def former(old: str, new: str) -> Any:
 
 
 def warn_renamed(old: str, new: str, level: int) -> None:
-    """Warn the caller so many frames above that a name has changed."""
+    """Warn the caller, `level` frames above, that a name has changed."""
     text = f"{old} is now {new}; {REMOVAL} removes the former name."
     warnings.warn(text, DeprecationWarning, stacklevel=level)

@@ -1,14 +1,14 @@
-"""Digests of settings, and of a user's code with the values that it takes from around it.
+"""Digests of settings, and of a user's code with the values that it uses from outside itself.
 
-The source of a class or a function is its file, and the files of the user's own that it imports. It
-is found by reading, without running any of it: imports are followed through the file's folder and
-the places of ``sys.path`` that hold no installed packages. What is imported under a name that only
-running it tells is not seen.
+The source of a class or a function is its file, and the user's own files that it imports. These
+files are read, not run. Imports are followed through the file's folder and the entries of
+``sys.path`` that contain no installed packages. An import whose name is computed at run time is not
+detected.
 
-The values are a function's defaults, what it closes over, the globals that it names, the attributes
-of its object, and the same of every function and class of the user's own that it reaches so. A
-digest follows from what values hold. The order of a set, an address, or whether two equal lists are
-one object play no part. Code of installed libraries counts by its name.
+The values are a function's defaults, its closure, the globals that it names and the attributes of
+its object, and the same values of every function and class of the user that it reaches in this way.
+A digest depends only on the content of values. The order of a set, an address, or whether two equal
+lists are the same object have no influence. Code of installed libraries is identified by its name.
 """
 
 import ast
@@ -49,24 +49,27 @@ from surrogate_nas.core.errors import UserError, in_a_line
 
 
 def json_digest(content: object) -> str:
-    """A sha256 over JSON with sorted keys, in 64 hexadecimal digits."""
+    """Return the SHA-256 of the content as JSON with sorted keys, in 64 hexadecimal digits."""
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
 
 def json_check(content: object) -> str:
-    """A short digest, in 32 digits, which a file carries of itself."""
+    """Return a short checksum of 32 hexadecimal digits, which a file stores of its content."""
     written = json.dumps(content, sort_keys=True).encode()
     return hashlib.blake2b(written, digest_size=16).hexdigest()
 
 
 Sources = Mapping[str, str]
-"""By the name of a file, as seen from the folder of the user's own, its text."""
+"""The texts of files by their paths relative to the folder of the user's file."""
 
 _PACKAGE = Path(__file__).parents[1]
 
 
 def source_of(kind: type | FunctionType) -> Sources:
-    """The source of a class or a function: its module's file, or what is known of typed code.
+    """Return the source of a class or a function: the file of its module and its imports.
+
+    For code that was typed at a prompt or in a notebook, return the text of the definition alone,
+    or its bytecode if there is no text.
 
     Example:
         >>> list(source_of(source_of))
@@ -84,7 +87,7 @@ def source_of(kind: type | FunctionType) -> Sources:
 
 
 def _of_typed(kind: type | FunctionType) -> Iterator[str]:
-    """What stands for the source of a class or a function whose text is nowhere."""
+    """Yield the bytecode of a class's functions, or of a function, whose text is not available."""
     functions = {"": kind} if isinstance(kind, FunctionType) else vars(kind)
     for name, value in sorted(functions.items()):
         if inspect.isfunction(value):
@@ -100,11 +103,11 @@ def _code(code: CodeType) -> str:
 
 
 def with_imports(file: Path, *, is_script: bool = False) -> Sources:
-    """The text of a file, and of the user's own files that it imports, and that these import.
+    """Return the texts of a file and of the user's own files that it imports, also indirectly.
 
     Args:
         file: Python source.
-        is_script: Whether it is what runs, of which only what defines something counts.
+        is_script: Whether the file is the script that runs. Only its definitions are included.
     """
     folder = file.absolute().parent
     searched = [Path(entry or ".").resolve() for entry in sys.path]
@@ -145,7 +148,7 @@ def _imported(tree: ast.Module, file: Path, folders: list[Path]) -> Iterator[Pat
 
 
 def modules(names: list[str], folders: list[Path]) -> list[Path]:
-    """The files of a dotted name in the first place that has its head, innermost first."""
+    """Return the files of a dotted name in the first folder that has its head, innermost first."""
     for path in folders:
         files: list[Path] = []
         for name in names:
@@ -175,7 +178,7 @@ def _installed() -> tuple[Path, ...]:
 
 
 def text_of(file: Path) -> str:
-    """The text of a file; empty where it cannot be read, which is reported when it is run."""
+    """Return the text of a file, or an empty text if it cannot be read. Running it reports that."""
     with suppress(OSError, ValueError):
         return (
             file.read_text(encoding="utf-8", errors="replace") if file.is_file() else ""
@@ -185,7 +188,7 @@ def text_of(file: Path) -> str:
 
 @cache
 def is_own(file: str | None) -> bool:
-    """Whether code is the user's and not of a library, whose version identifies it."""
+    """Return whether code is the user's own, and not of an installed library."""
     # None is code that was typed in
     return file is None or not _is_within(
         Path(file).resolve(), (_PACKAGE, *_installed())
@@ -205,21 +208,21 @@ _CACHED = type(cache(len))
 _FILLED = (list, set, dict, deque)
 _FILLING = {"add", "append", "appendleft", "extend", "update"}
 _GENERATED = "<string>"
-# the attributes by which spaces and benchmarks are told apart
+# the attributes that identify spaces and benchmarks
 _OWN_DIGESTS = ("definition", "fingerprint")
 
 
 def digest_of_function(function: Callable[..., Any], owner: object = None) -> str:
-    """Compute a digest of a user's function: its source, and the values that it takes from around.
+    """Compute a digest of a user's function: its source, and the values that it uses from outside.
 
     A list, set or dictionary that the code only adds to, such as a log, is left out.
 
     Args:
-        function: Anything that can be called.
-        owner: The object that the digest is part of, which the function may name.
+        function: Any callable.
+        owner: The object that the digest is part of. The function may refer to it.
 
     Raises:
-        UserError: It takes a value that has no digest, such as a lock or an open file.
+        UserError: The function uses a value that has no digest, such as a lock or an open file.
 
     Example:
         >>> def times(factor):
@@ -234,7 +237,7 @@ def digest_of_function(function: Callable[..., Any], owner: object = None) -> st
         return _Values(owner, [name]).digest(function)
     except RecursionError as error:
         raise UserError(
-            f"{name} takes a value that is nested too deeply for a digest."
+            f"{name} uses a value that is nested too deeply for a digest."
         ) from error
 
 
@@ -401,7 +404,7 @@ class _Values:
             yield from self._of_items(mapping(items))
 
     def _of_state(self, kind: type, state: Any) -> Iterator[str]:
-        """Yield the attributes of an object but those that its class fills as it goes."""
+        """Yield the attributes of an object except those that its class fills while it runs."""
         if isinstance(state, tuple) and len(state) == 2 and isinstance(state[1], dict):
             state = {**(state[0] or {}), **state[1]}  # slots
         if not isinstance(state, dict):
@@ -426,8 +429,8 @@ class _Values:
         if names:
             what = f"{'.'.join(names)}, {what},"
         return (
-            f"{function} takes {what} from around it, whose content has no digest"
-            f" ({in_a_line(error)}), so a change of it would not be noticed. Make it inside"
+            f"{function} uses {what} from outside the function. Its content has no digest"
+            f" ({in_a_line(error)}), so a change of it would not be noticed. Create it inside"
             " the function."
         )
 
@@ -442,7 +445,7 @@ def _reduced(value: Any) -> Any:
 
 
 def _attributes(kind: type) -> Iterator[tuple[str, Any]]:
-    """Yield the functions and the values of a class by name, without what Python adds."""
+    """Yield the functions and the values of a class by name, without those that Python adds."""
     for name, value in sorted(vars(kind).items()):
         is_pythons = name.startswith(("__", "_abc_"))
         for part in _behind(value):
@@ -489,7 +492,7 @@ def _is_only_filled(name: str, codes: Iterable[CodeType]) -> bool:
 
 
 def _uses(name: str, code: CodeType) -> Iterator[str]:
-    """Yield the attribute that is taken where code loads a name; empty for another use."""
+    """Yield the attribute that each use of a name in code reads from it, or an empty text."""
     steps = [
         s for s in dis.get_instructions(code) if s.opname not in ("CACHE", "PUSH_NULL")
     ]

@@ -1,4 +1,4 @@
-"""The errors of a user's mistake: one line that says what was wrong and what would be right."""
+"""Errors for users' mistakes: one line that says what was wrong and what would be right."""
 
 import re
 from collections.abc import Iterable
@@ -16,25 +16,28 @@ class UserError(ValueError):
 
 
 class AbsentError(UserError):
-    """What was asked for is known, yet its data is not here; the line says how to get it."""
+    """The data of an existing benchmark is not on this machine. The message says how to get it."""
 
 
 Cause = Literal["broken", "resources", "lost"]
-"""Why a training ended without a result: its code raised or answered nonsense; it took more memory
-or time than there is, or gave no sign of life; or its process or machine went away.
+"""Why a training ended without a result.
+
+``broken``: Its code raised an error or returned an invalid result. ``resources``: It needed more
+memory or time than allowed, or stopped responding. ``lost``: Its process or machine disappeared.
 """
 
 
 class EvaluationError(UserError):
-    """The training of one cell ended without a result; the search goes on.
+    """The training of one cell ended without a result. The search continues.
 
     Attributes:
-        cause: Whose fault it is, which decides whether it is tried again.
-        cost: What the attempt took, in seconds; it is charged.
+        reason: The reason, one line without a full stop.
+        cause: The type of failure, which decides whether the training is retried.
+        cost: Seconds that the attempt took; they are charged.
     """
 
     def __init__(self, reason: str, cause: Cause = "broken", cost: float = 0.0) -> None:
-        """Keep the reason, one line without a full stop."""
+        """Store the reason, one line without a full stop."""
         super().__init__(reason, cause, cost)
         self.reason = reason
         self.cause = cause
@@ -45,17 +48,17 @@ class EvaluationError(UserError):
 
 
 def in_a_line(error: BaseException | None) -> str:
-    """The kind of an error and what it says, in one line."""
+    """Return the type of an error and its message, in one line."""
     return f"{type(error).__name__}: {' '.join(str(error).split()):.300}"
 
 
 def reason_of(error: BaseException) -> str:
-    """What an error says, in one line; its kind where it says nothing."""
+    """Return the message of an error in one line, or its type if the message is empty."""
     return " ".join(str(error).split()) or type(error).__name__
 
 
 def shown(value: object) -> str:
-    """A user's value as a message can quote it, cut to length."""
+    """Return a user's value as a text to quote in a message, at most 80 characters long."""
     try:
         text = one_line(repr(value))
     except BaseException as error:  # noqa: BLE001 - a user's repr can raise anything
@@ -66,7 +69,7 @@ def shown(value: object) -> str:
 
 
 def one_line(text: str) -> str:
-    """A text without line breaks, cut to length."""
+    """Return a text without line breaks, at most 400 characters long."""
     line = " ".join(text[: 10 * _LONGEST_LINE].split())
     return line if len(line) <= _LONGEST_LINE else f"{line[: _LONGEST_LINE - 3]}..."
 
@@ -81,8 +84,8 @@ def unknown(
     """Build the error for a name that is not in a registry.
 
     Returns:
-        A `UserError` that names the nearest match first and then everything known, or of many the
-        nearest three; or what a Python file without a name in it defines.
+        A `UserError` that names the nearest match, then all names, or the nearest three of many.
+        If `given` is a Python file without a name, the error proposes a name that it defines.
 
     Example:
         >>> print(unknown("strategy", "evolutoin", ["evolution", "random"]))

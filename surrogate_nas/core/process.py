@@ -1,8 +1,7 @@
-"""The process: how many threads it has, and whether it is to end because the user wants it, or
-because a user's function does.
+"""The process: the number of its threads, and requests to end it by the user or by user code.
 
-Several threads of a BLAS only slow down small matrices. Sums round by the number of threads, so one
-thread makes results the same on similar machines.
+Several BLAS threads only slow down computations with small matrices. The rounding of sums depends
+on the number of threads, so results with one thread agree on similar machines.
 """
 
 import os
@@ -20,16 +19,16 @@ VARIABLES = {
     f"{name}_NUM_THREADS": "1"
     for name in ("OMP", "OPENBLAS", "MKL", "NUMEXPR", "NUMBA")
 } | {"VECLIB_MAXIMUM_THREADS": "1"}
-"""The environment of a process whose arithmetic shall have one thread from the beginning."""
+"""The environment variables of a process whose arithmetic uses one thread from the start."""
 # modules that bring a pool of threads when they are first imported
 _WITH_POOLS = ("numpy", "scipy.linalg", "sklearn", "xgboost", "torch", "numba")
 
 
 @contextmanager
 def one_thread() -> Iterator[None]:
-    """Let BLAS, OpenMP and PyTorch use one thread each until the block ends; quick to enter.
+    """Limit BLAS, OpenMP and PyTorch to one thread each until the block ends.
 
-    A library that is first imported inside the block keeps its threads: import it before.
+    A library that is first imported inside the block is not limited. Import it before the block.
     """
     import scipy.linalg  # noqa: F401
 
@@ -39,9 +38,7 @@ def one_thread() -> Iterator[None]:
 
 @contextmanager
 def threads(number: int) -> Iterator[None]:
-    """Let what is loaded of BLAS, OpenMP and PyTorch use so many threads each until the block
-    ends.
-    """
+    """Limit BLAS, OpenMP and PyTorch, as far as loaded, to a number of threads in the block."""
     torch = sys.modules.get("torch")
     before = torch.get_num_threads() if torch else number
     loaded = tuple(name in sys.modules for name in _WITH_POOLS)
@@ -55,7 +52,7 @@ def threads(number: int) -> Iterator[None]:
 
 @lru_cache(maxsize=1)
 def _controller(loaded: tuple[bool, ...]) -> Any:
-    """The pools of the libraries that are loaded; finding them takes milliseconds."""
+    """Return the thread pools of the loaded libraries. Finding them takes milliseconds."""
     from threadpoolctl import ThreadpoolController
 
     return ThreadpoolController()
@@ -67,10 +64,11 @@ _ENDING = ("_exit", "execv", "execve")
 
 @contextmanager
 def staying() -> Iterator[None]:
-    """Let ``os._exit`` and ``os.exec…`` raise `SystemExit`, as ``sys.exit`` does, in any thread.
+    """Make ``os._exit`` and ``os.exec…`` raise `SystemExit`, as ``sys.exit`` does, in any thread.
 
-    What a thread raised so is raised again at the end of the block. Processes that are forked in
-    the block still end, and one that comes to the end of the block ends there.
+    If a thread raised `SystemExit` in this way, the end of the block raises it again. In processes
+    that are forked inside the block, these functions still end the process. A forked process that
+    reaches the end of the block ends there.
     """
     owner = os.getpid()
     before = {name: getattr(os, name) for name in _ENDING}
@@ -96,9 +94,10 @@ def staying() -> Iterator[None]:
 
 
 def is_interrupt(error: BaseException) -> bool:
-    """Whether a signal raised an exception, such as Ctrl-C, rather than the code that ran.
+    """Return whether a signal such as Ctrl-C raised an exception, rather than the code that ran.
 
-    With Python's own handler of SIGINT the two look alike, and it counts as a signal.
+    With Python's default handler of SIGINT, the two cannot be distinguished. The function then
+    returns True.
     """
     if not isinstance(error, KeyboardInterrupt):
         return False
@@ -114,9 +113,10 @@ def is_interrupt(error: BaseException) -> bool:
 
 @contextmanager
 def first_noted(note: Callable[[], None]) -> Iterator[None]:
-    """Let the first Ctrl-C call a function and interrupt nothing; the second is as without this.
+    """Make the first Ctrl-C in the block call a function instead of interrupting.
 
-    Nothing changes outside the main thread, or where Ctrl-C is ignored.
+    The second Ctrl-C interrupts as before. Outside the main thread, or where Ctrl-C is ignored,
+    nothing changes.
 
     Example:
         >>> heard = []

@@ -1,14 +1,13 @@
-"""Names of one kind of thing: the project's own, those of installed packages, a user's
-``FILE.py:NAME``, and names with options.
+"""Registries of names: the project's own, those of installed packages, a user's ``FILE.py:NAME``.
 
-A name leads to a place that is imported when the name is first used, so that listing names loads
-nothing. What is read from a file is a name: it opens what is installed, and code of a file only
-where the user named that file.
+A name refers to a module that is imported when the name is first used, so listing names imports
+nothing. Data files contain only names. A name opens installed code; it opens code from a file only
+if the user named that file.
 
-The options of a name, as in ``evolution(population=50)``, ``file.py:Class(knob=1)`` and
-``guided(model=sklearn:sklearn.svm:SVR(C=2.0))``, are keyword arguments of the constructor, written
-as Python writes them. A bare word is a text, and so is a further name of this kind. Results carry
-the whole name, so two settings are two strategies.
+A name can have options, as in ``evolution(population=50)``, ``file.py:Class(knob=1)`` and
+``guided(model=sklearn:sklearn.svm:SVR(C=2.0))``. They are keyword arguments of the constructor in
+Python syntax. A bare word is a text, and so is a nested name with options. Results store the whole
+name, so two settings are two strategies.
 """
 
 import ast
@@ -66,7 +65,7 @@ def import_file(path: Path, what: str) -> ModuleType:
 
 
 def absolute(name: str) -> str:
-    """``file.py:NAME`` with the absolute path of the file; any other name unchanged."""
+    """Make the path in ``file.py:NAME`` absolute. Any other name is returned unchanged."""
     path, separator, attribute = name.rpartition(":")
     return f"{Path(path).absolute()}:{attribute}" if separator else name
 
@@ -79,12 +78,12 @@ class _FromSource(SourceFileLoader):
 
 
 def is_users_file(module: str) -> bool:
-    """Whether `import_file` imported a module."""
+    """Return whether `import_file` imported a module."""
     return module in _names
 
 
 def check_file(path: Path, what: str) -> None:
-    """Raise a `UserError` for what is no Python file."""
+    """Check that a path is a Python file. Otherwise raise a `UserError`."""
     if not os.path.isfile(path):  # also for a name that is too long
         raise UserError(f"There is no {what} file {str(path):.200}.")
     if path.suffix != ".py":
@@ -97,9 +96,10 @@ _OPEN, _CLOSE = "([{", ")]}"
 
 
 def parse_reference(text: str, what: str = "strategy") -> tuple[str, dict[str, Any]]:
-    """Split a name into its head (a registered name, a bridge's, ``file.py:Class``) and options.
+    """Split a name into its head and its options.
 
-    The options come sorted by name; `what` is the noun for messages.
+    The head is a registered name, a name of a bridge, or ``file.py:Class``. The options are sorted
+    by name. `what` is the noun for messages.
 
     Raises:
         UserError: The options are not written as keyword arguments.
@@ -123,19 +123,19 @@ def parse_reference(text: str, what: str = "strategy") -> tuple[str, dict[str, A
             options[name.strip()] = _value(value.strip())
     except (ValueError, SyntaxError, MemoryError, RecursionError) as error:
         raise UserError(
-            f"The options of a {what} are written as {head:.80}(key=value, …), not {tail!r:.120}."
+            f"Write the options of a {what} as {head:.80}(key=value, …), not {tail!r:.120}."
         ) from error
     return head, dict(sorted(options.items()))
 
 
 def suffix_of(options: dict[str, Any]) -> str:
-    """Options as they stand in a label; empty where there are none."""
+    """Format options as the suffix of a label; empty if there are none."""
     words = [f"{name}={_written(value)}" for name, value in options.items()]
     return f"({','.join(words)})" if words else ""
 
 
 def split_outside(text: str) -> list[str]:
-    """The parts of a text between commas that stand in no parentheses and no quoted text.
+    """Split a text at the commas that are outside parentheses and quoted texts.
 
     Example:
         >>> split_outside("random, guided(model=gp(warp=True),pool='a,b')")
@@ -188,7 +188,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 Check = Callable[[object, str], T]
-"""Given what was found and its name, returns it or raises a `UserError`."""
+"""A function of an object and its name that returns the object or raises a `UserError`."""
 
 _SENTENCE = re.compile(r".*?\.(?=\s[A-Z]|$)")
 _PAPER = re.compile(r'[A-Z](?:[^".:;]|al\.)*,\s+"[^"]+",\s+[^.;"]*?\d{4}')
@@ -197,18 +197,19 @@ _KNOB = re.compile(rf"(arguments\.)?({'|'.join(knob.__name__ for knob in KNOBS)}
 
 @dataclass(eq=False)
 class Registry(Mapping[str, T], Generic[T]):
-    """Things of one kind by name; as a mapping it holds the project's own.
+    """A registry of entries of one kind by name. As a mapping, it contains the project's own ones.
 
     Attributes:
         what: The noun for messages, such as ``"strategy"``.
-        kind: The class that the things are of, or a function that checks them.
-        places: Of the project's own, by name, ``module:attribute``.
-        folder: A package whose modules hold further ones; the first use imports all of them.
-        attribute: What these call theirs: a thing, or a tuple of them, each with a ``name``.
-        first: The modules of the folder that lists begin with.
-        group: The entry points under which installed packages name further ones.
-        bridges: By what stands before a colon, ``module:function`` that makes a thing of what
-            stands behind it.
+        kind: The class of the entries, or a function that checks an entry.
+        places: ``module:attribute`` of each of the project's own entries, by name.
+        folder: A package whose modules define further entries. The first use imports all of them.
+        attribute: The attribute of these modules that contains an entry, or a tuple of entries,
+            each with a ``name``.
+        first: Names of modules of the folder that come first in lists.
+        group: The group of entry points under which installed packages register further entries.
+        bridges: ``module:function`` by prefix. The function creates an entry from the text after
+            the prefix and a colon.
 
     Example:
         >>> shapes = Registry(
@@ -235,8 +236,9 @@ class Registry(Mapping[str, T], Generic[T]):
         kind: Any = self.kind
         if isinstance(kind, type) and not isinstance(thing, kind):
             path, separator, attribute = name.rpartition(":")
-            reason = f"{path} holds no {self.what} {attribute}"
-            raise UserError(f"{reason if separator else f'{name} is no {self.what}'}.")
+            reason = f"{path} contains no {self.what} {attribute}"
+            wrong = reason if separator else f"{name} is not a {self.what}"
+            raise UserError(f"{wrong}.")
         checked: T = thing if isinstance(kind, type) else kind(thing, name)
         return checked
 
@@ -270,16 +272,16 @@ class Registry(Mapping[str, T], Generic[T]):
         return len(self.places) + len(self._inside)
 
     def points(self) -> "dict[str, EntryPoint]":
-        """The entry points of installed packages by name, without the project's own names."""
+        """Return the entry points of installed packages by name, without the project's names."""
         installed = _points(self.group, tuple(sys.path)) if self.group else ()
         return {point.name: point for point in installed if point.name not in self}
 
     def names(self) -> list[str]:
-        """All names that need no file, sorted."""
+        """Return all names that need no file, sorted."""
         return sorted({*self, *self.points()})
 
     def expect(self, name: str) -> None:
-        """Refuse a name that leads nowhere; a user's code is not imported."""
+        """Check that a name refers to an entry, without importing a user's code."""
         path, separator, _ = name.rpartition(":")
         if name in self:
             self[name]
@@ -289,7 +291,7 @@ class Registry(Mapping[str, T], Generic[T]):
             raise unknown(self.what, name, self.names())
 
     def find(self, name: str) -> T:
-        """Find a thing by its name, or in a user's file, which is imported.
+        """Return the entry with a name, which may be in a user's file. The file is imported.
 
         Example:
             >>> from tempfile import TemporaryDirectory
@@ -301,7 +303,7 @@ class Registry(Mapping[str, T], Generic[T]):
         """
         if not isinstance(name, str):
             raise UserError(
-                f"A {self.what} is named by a text, not {name!r:.80}. Known:"
+                f"The name of a {self.what} must be a text, not {name!r:.80}. Known:"
                 f" {', '.join(self.names())}."
             )
         if name in self:
@@ -328,7 +330,7 @@ class Registry(Mapping[str, T], Generic[T]):
         return getattr(module, attribute)
 
     def file(self, name: str) -> Path | None:
-        """The file that defines a name, which is not imported; None for the project's own names."""
+        """Return the file that defines a name, or None for the project's names. Import nothing."""
         path, separator, _ = name.rpartition(":")
         if separator:
             return Path(path)
@@ -343,7 +345,7 @@ class Registry(Mapping[str, T], Generic[T]):
         return (modules(inner, [package.parent]) or [package])[0]
 
     def code(self, name: str) -> str:
-        """A digest of the file that defines a name; empty where `file` gives none."""
+        """Return the digest of the file that defines a name; empty if `file` returns None."""
         file = self.file(name)
         is_there = file is not None and file.is_file()
         return (
@@ -351,7 +353,7 @@ class Registry(Mapping[str, T], Generic[T]):
         )
 
     def described(self) -> list[dict[str, Any]]:
-        """Every name with what its file says, none of which is imported (`described_at`)."""
+        """Describe every name from the text of its file, without importing it (`described_at`)."""
         points = {name: point.value for name, point in self.points().items()}
         return [
             {"name": name, **described_at(address)}
@@ -361,14 +363,14 @@ class Registry(Mapping[str, T], Generic[T]):
 
 @lru_cache(maxsize=32)
 def _points(group: str, path: tuple[str, ...]) -> "tuple[EntryPoint, ...]":
-    """The entry points of all installed packages; reading them takes 10 ms and more."""
+    """Return the entry points of all installed packages. Reading them takes at least 10 ms."""
     from importlib.metadata import entry_points
 
     return tuple(entry_points(group=group))
 
 
 def subclass_of(kind: Any, noun: str) -> Check[Any]:
-    """A check that a thing is a class of a kind."""
+    """Return a check that an object is a subclass of a class."""
 
     def check(thing: object, name: str) -> Any:
         if not (isinstance(thing, type) and issubclass(thing, kind)):
@@ -379,7 +381,7 @@ def subclass_of(kind: Any, noun: str) -> Check[Any]:
 
 
 def places_in(package: str, attribute: str) -> dict[str, str]:
-    """By name ``module:attribute`` of the things that have a file each in a package."""
+    """Return ``module:attribute`` by name, one for each module of a package."""
     return {
         name: f"{package}.{name}:{attribute}"
         for name, is_package in _names_in(package).items()
@@ -388,7 +390,7 @@ def places_in(package: str, attribute: str) -> dict[str, str]:
 
 
 def _names_in(package: str) -> dict[str, bool]:
-    """The modules in a package, sorted, and whether each is a package; none is imported."""
+    """Return the modules in a package, sorted, and whether each is a package, without imports."""
     spec = importlib.util.find_spec(package)
     inside = pkgutil.iter_modules(spec.submodule_search_locations if spec else None)
     return dict(
@@ -406,14 +408,14 @@ def _loaded(point: "EntryPoint") -> object:
 
 
 def described_at(address: str) -> dict[str, Any]:
-    """What a thing's file says of it, which is read and not imported.
+    """Describe a class from the text of its module, without importing it.
 
-    Its docstring's first sentence says what it does, as in ``Name: what it does``. The docstring
-    names the paper as ``Authors, "Title", Venue year``.
+    The description is the first sentence of the module's docstring, without a prefix ``Name:``. The
+    docstring cites the paper as ``Authors, "Title", Venue year``.
 
     Returns:
-        ``{description, paper, options}``, the constructor's options with their defaults; empty
-        where it cannot be read.
+        ``{description, paper, options}``. The options are those of the constructor with their
+        defaults. The values are empty if the module cannot be read.
     """
     module, _, name = address.partition(":")
     tree = _tree(module)
@@ -440,8 +442,10 @@ def _tree(module: str) -> ast.Module:
 
 
 def _options(tree: ast.Module, name: str) -> dict[str, str]:
-    """A class's options with their defaults as they are written: its constructor's keyword
-    arguments, or its own and its bases' knobs (`surrogate_nas.core.arguments`).
+    """Return a class's options with their defaults as written in the source.
+
+    The options are the keyword arguments of its constructor, or its own and its bases' knobs
+    (`surrogate_nas.core.arguments`).
     """
     options: dict[str, str] = {}
     lines = [line for line in tree.body if isinstance(line, ast.ImportFrom)]

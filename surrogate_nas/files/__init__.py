@@ -1,4 +1,4 @@
-"""Files: where they are, replacing them whole, locks, journals of long work, and progress."""
+"""Files: their places, atomic replacement, locks, journals of long work, and progress."""
 
 from surrogate_nas.files.journal import Journal
 from surrogate_nas.files.locks import HeldError, Holder, holder, locked

@@ -1,9 +1,9 @@
-"""The formats of files that are written and read again, each with a version of its own, and the
-check of a content for missing, unknown and ill-typed fields.
+"""The formats of files that this package writes and reads, and checks of their fields.
 
-Every file says its format's version and the release that wrote it. A release reads its own version
-or says how a file of an older one is carried over; a newer one is refused. Reports, pictures,
-tables in CSV and LaTeX and cards are not read again, and shipped data belongs to its release.
+Every file contains the version of its format and the release that wrote it. A release reads only
+its own version. For an older version, the error says how to convert the file. A newer version is
+refused. Reports, pictures, tables in CSV and LaTeX, and cards have no format here because the
+package does not read them. Shipped data belongs to its release.
 """
 
 import json
@@ -27,18 +27,18 @@ from surrogate_nas.core import UserError
 from surrogate_nas.files.whole import open_regular, printable
 
 RELEASE = "written_by"
-"""What the release that wrote a file is called in it."""
+"""The field of a file that names the release that wrote it."""
 _RELEASE_TEXT = re.compile(r"\d{1,4}(\.\d{1,4}){1,3}\w{0,8}")
 _LONGEST_LINE = 1_000_000
 
 
 class Format(NamedTuple):
-    """A format.
+    """A file format.
 
     Attributes:
-        what: What a file of it is, as a sentence calls it.
-        version: The version that is written, and the only one that is read.
-        older: How a file of an older version is carried over.
+        what: The noun for such a file in messages.
+        version: The version that is written, and the only version that is read.
+        older: The instruction for a user with a file of an older version.
     """
 
     what: str
@@ -48,27 +48,27 @@ class Format(NamedTuple):
 
 FORMATS = {
     "table": Format(
-        "table", 2, "Make it anew with snas data fetch, snas data import or snas table."
+        "table", 2, "Rebuild it with snas data fetch, snas data import or snas table."
     ),
     "compact": Format("compact table", 1, "Make it again with make table-losses."),
-    "surrogate": Format("surrogate", 2, "Make it anew with snas fit."),
+    "surrogate": Format("surrogate", 2, "Rebuild it with snas fit."),
     "comparison": Format(
         "comparison",
         2,
         "Run the comparison again in another folder (--out, in Python folder=).",
     ),
     "archive": Format(
-        "archive of results", 1, "Seal its folder again with snas archive create."
+        "archive of results", 1, "Rebuild it from its folder with snas archive create."
     ),
     "journal": Format(
         "journal of long work",
         1,
-        "Finish that work with the release that began it, or delete it.",
+        "Finish the work with the release that began it, or delete the file.",
     ),
     "answers": Format(
         "file of live answers",
         1,
-        "Delete it: what it holds is trained again when asked for.",
+        "Delete it: its results are trained again when they are needed.",
     ),
     "space": Format(
         "registered space",
@@ -76,16 +76,16 @@ FORMATS = {
         "Register it again: name its file once more with --space.",
     ),
 }
-"""By name. A comparison is a folder with its runs' files, and a suite a folder of comparisons."""
+"""The formats by name. A comparison is a folder with the files of its runs."""
 
 
 def stamp(name: str) -> dict[str, Any]:
-    """What a JSON file of a format says of itself."""
+    """Return the fields that every JSON file of a format starts with: version and release."""
     return {"version": FORMATS[name].version, RELEASE: this_release()}
 
 
 def this_release() -> str:
-    """The release that runs."""
+    """Return the version of the installed release."""
     return str(import_module("surrogate_nas.version").__version__)
 
 
@@ -95,7 +95,7 @@ def check_version(
     version: object,
     release: object = "",
 ) -> None:
-    """Check that this release reads a file."""
+    """Check that this release can read a file."""
     format_ = FORMATS[name]
     if type(version) is int and version == format_.version:
         return
@@ -107,13 +107,13 @@ def check_version(
             " pull) and run pip install . in it."
         )
     raise UserError(
-        f"{printable(path)} is a {format_.what} of version {str(version):.20}; this program reads"
+        f"{printable(path)} is a {format_.what} of version {str(version):.20}; this release reads"
         f" version {format_.version}. {advice}"
     )
 
 
 def check_first_line(path: Path) -> None:
-    """Check the version in the first line of a journal, before its seals."""
+    """Check the version in the first line of a journal, before the checksums are checked."""
     header = None
     with suppress(OSError, ValueError, RecursionError), open_regular(path) as file:
         header = json.loads(file.readline(_LONGEST_LINE))
@@ -126,7 +126,12 @@ _hints: Callable[[type], dict[str, Any]] = cache(get_type_hints)
 
 
 def build(kind: type[T], content: Mapping[str, Any], **further: Any) -> T:
-    """Make a dataclass whose fields are texts, numbers, flags or one of some words.
+    """Create a dataclass whose fields are texts, numbers, flags or literals.
+
+    Args:
+        kind: The dataclass.
+        content: The values of the fields, which must match names and types exactly.
+        further: Values of the fields that are not in `content`; they are not checked.
 
     Raises:
         ValueError: A field is missing, unknown or of another type.
@@ -137,7 +142,7 @@ def build(kind: type[T], content: Mapping[str, Any], **further: Any) -> T:
         _fits(content[name], hint) for name, hint in hints.items()
     ):
         raise ValueError(
-            f"a {kind.__name__.lower()} needs {', '.join(hints)}, of their types"
+            f"a {kind.__name__.lower()} needs the fields {', '.join(hints)}, each of its type"
         )
     return kind(**content, **further)
 

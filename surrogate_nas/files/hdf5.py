@@ -1,8 +1,8 @@
 """HDF5 files of unknown origin: only plain values in the file itself are read.
 
-HDF5 follows links to other files, reads raw data from anywhere, and unpacks a chunk to any size.
-Here only hard links are followed, a dataset is read only if its shape, type and storage are as
-expected and no larger than the file, and zlib unpacks chunks up to the size that they must have.
+HDF5 follows links to other files, reads raw data from anywhere, and decompresses a chunk to any
+size. This module follows only hard links. It reads a dataset only if its shape, type and storage
+are as expected and not larger than the file. It decompresses a chunk only up to its declared size.
 """
 
 import io
@@ -23,7 +23,7 @@ from surrogate_nas.files.formats import FORMATS, RELEASE, check_version, this_re
 from surrogate_nas.files.whole import open_regular, printable, write_whole
 
 LIBVER = ("v110", "v110")
-"""The version of the format to write: from here on HDF5 itself checksums its structure."""
+"""The HDF5 version to write, the first in which HDF5 stores checksums of its structure."""
 _SIGNATURE = b"\x89HDF\r\n\x1a\n"
 _FILTERS: tuple[list[int], ...] = (
     [],
@@ -38,7 +38,7 @@ _CAN_STAY_OPEN = os.path.isdir("/proc/self/fd")
 
 @contextmanager
 def writing(path: Path, kind: str, **texts: str) -> Iterator[h5py.File]:
-    """Give a new file of one of our formats, which takes the place of `path` when the block ends.
+    """Yield a new file of a format of `FORMATS`, which replaces `path` when the block ends.
 
     Raises:
         UserError: The folder cannot be written, or the disk is full.
@@ -54,26 +54,26 @@ def writing(path: Path, kind: str, **texts: str) -> Iterator[h5py.File]:
 
 
 def is_of(path: Path, kind: str) -> bool:
-    """Whether a file says that it is of one of our formats; False also where it cannot be read."""
+    """Return whether a file declares a format of `FORMATS`; False if it cannot be read."""
     with suppress(Exception), OpenFile(path, kind).opened() as file:
         return _label(file, "format") == f"surrogate_nas {FORMATS[kind].what}"
     return False
 
 
 class OpenFile:
-    """A file that stays open, so that a replacement of it does not change what is read.
+    """A file that stays open, so that all readings see the same content even if it is replaced.
 
-    The descriptor is closed with the object.
+    The file is closed when the object is deleted.
 
     Attributes:
-        path: Where the file lay when it was opened.
+        path: The path of the file when it was opened.
     """
 
     def __init__(self, path: Path, kind: str) -> None:
         """Open a file of a format of `FORMATS`.
 
         Raises:
-            UserError: It is no regular file, or cannot be read.
+            UserError: The path is not a regular file, or the file cannot be read.
         """
         self.path = path
         self._kind = kind
@@ -85,21 +85,21 @@ class OpenFile:
 
     @contextmanager
     def opened(self) -> Iterator[h5py.File]:
-        """The file as HDF5, of any format; an exception of any kind is raised where it is none."""
+        """Open the file as HDF5, without a check of the format. Any exception can be raised."""
         path = f"/proc/self/fd/{self._descriptor}" if _CAN_STAY_OPEN else self.path
         # a position of its own, which threads and forks do not share
         with open(path, "rb") as raw:
             if raw.read(len(_SIGNATURE)) != _SIGNATURE:
-                raise ValueError("it does not begin as an HDF5 file")
+                raise ValueError("it is not an HDF5 file")
             with h5py.File(raw, "r") as file:
                 yield file
 
     @contextmanager
     def reading(self) -> Iterator[h5py.File]:
-        """The file as HDF5; what is raised in the block says that the file is damaged.
+        """Open the file as HDF5. An exception in the block is reported as damage of the file.
 
         Raises:
-            UserError: It is damaged, or of another format or version.
+            UserError: The file is damaged, or has another format or version.
         """
         format_ = FORMATS[self._kind]
         with self._guarded(), self.opened() as file:
@@ -111,7 +111,7 @@ class OpenFile:
             )
             if version is None or not is_ours:
                 raise UserError(
-                    f"{printable(self.path)} is no surrogate_nas {format_.what}."
+                    f"{printable(self.path)} is not a surrogate_nas {format_.what}."
                 )
             check_version(self.path, self._kind, version, _label(file, RELEASE))
             yield file
@@ -131,23 +131,23 @@ class OpenFile:
 
 
 def child(group: h5py.Group, name: str) -> Any:
-    """A group or dataset of a group, in the same file.
+    """Return a group or dataset that a group contains, in the same file.
 
     Raises:
-        LookupError: There is none, or it is a link to elsewhere.
+        LookupError: The group contains no such name, or the name is a link to another place.
     """
     if not isinstance(group, h5py.Group) or "/" in name:
-        raise LookupError(f"nothing here can hold {name}")
+        raise LookupError(f"there is no group that could contain {name}")
     link = group.get(name, getlink=True)
     if link is None:
         raise LookupError(f"it has no {name}")
     if not isinstance(link, h5py.HardLink):
-        raise LookupError(f"{name} is a link to elsewhere")
+        raise LookupError(f"{name} is a link to another place")
     return group[name]
 
 
 def set_texts(item: h5py.Group, texts: Mapping[str, str]) -> None:
-    """Write attributes that are texts, of fixed length: others lie in a heap without checksums."""
+    """Write text attributes of fixed length. HDF5 would store others without checksums."""
     for name, value in texts.items():
         content = value.encode()
         kind = h5py.string_dtype("utf-8", max(1, len(content)))
@@ -155,10 +155,10 @@ def set_texts(item: h5py.Group, texts: Mapping[str, str]) -> None:
 
 
 def text(item: h5py.Group, name: str) -> str:
-    """An attribute that is one text as `set_texts` writes it.
+    """Read an attribute that is one text, as `set_texts` writes it.
 
     Raises:
-        ValueError: It is missing or something else.
+        ValueError: The attribute is missing or not a text.
     """
     return str(_scalar(item, name, "S").decode())
 
@@ -170,10 +170,10 @@ def _label(item: h5py.Group, name: str) -> str:
 
 
 def number(item: h5py.Group, name: str) -> int:
-    """An attribute that is one whole number.
+    """Read an attribute that is one whole number.
 
     Raises:
-        ValueError: It is missing or something else.
+        ValueError: The attribute is missing or not a whole number.
     """
     return int(_scalar(item, name, "iu"))
 
@@ -184,7 +184,7 @@ def _scalar(item: h5py.Group, name: str, kinds: str) -> Any:
     attribute = item.attrs.get_id(name)
     is_plain = attribute.shape == () and attribute.dtype.kind in kinds
     if not is_plain or attribute.get_storage_size() > _size(item):
-        raise ValueError(f"the attribute {name} is no single text or whole number")
+        raise ValueError(f"the attribute {name} is not one text or whole number")
     return item.attrs[name]
 
 
@@ -193,24 +193,24 @@ def array(
     shape: tuple[int, ...] | None = None,
     dtype: DTypeLike | None = None,
 ) -> NDArray[Any]:
-    """The values of a dataset that is stored whole, or in chunks of one dimension packed with gzip.
+    """Return the values of a dataset that is contiguous, or one-dimensional in gzip chunks.
 
     Args:
         dataset: The dataset.
-        shape: The shape that it must have; None for any that its file has room for.
-        dtype: The type that its values must have; None for any number.
+        shape: The required shape; None for any shape that fits into the file.
+        dtype: The required type of the values; None for any number.
 
     Raises:
-        ValueError: It is no dataset, or not as it must be.
+        ValueError: This is not a dataset, or its shape, type or storage is not as required.
     """
     if not isinstance(dataset, h5py.Dataset) or dataset.shape is None:
         raise ValueError(
-            f"{getattr(dataset, 'name', 'something')} is no dataset of values"
+            f"{getattr(dataset, 'name', 'something')} is not a dataset of values"
         )
     wanted = dataset.shape if shape is None else shape, np.dtype(dtype or dataset.dtype)
     if wanted != (dataset.shape, dataset.dtype) or dataset.dtype.kind not in "iufb":
         raise ValueError(
-            f"{dataset.name} holds {dataset.dtype} of shape {dataset.shape}, which it should not"
+            f"{dataset.name} has the wrong type or shape: {dataset.dtype} of shape {dataset.shape}"
         )
     settings = dataset.id.get_create_plist()
     if (
@@ -220,19 +220,19 @@ def array(
     ):
         return _unpacked(dataset, settings)
     if settings.get_layout() != h5py.h5d.CONTIGUOUS or settings.get_external_count():
-        raise ValueError(f"{dataset.name} is not stored whole in this file")
+        raise ValueError(f"{dataset.name} is not stored in one piece in this file")
     stored = dataset.id.get_storage_size() if dataset.size else dataset.nbytes
     if stored != dataset.nbytes or stored > _size(dataset):
-        raise ValueError(f"{dataset.name} is larger than what the file holds of it")
+        raise ValueError(f"{dataset.name} is larger than its data in the file")
     return np.asarray(dataset[()])
 
 
 def _unpacked(dataset: h5py.Dataset, settings: Any) -> NDArray[Any]:
-    """Unpack chunk by chunk; HDF5 itself would let a chunk grow to any size."""
+    """Decompress chunk by chunk. HDF5 itself would decompress a chunk to any size."""
     (n,), (length,), item = dataset.shape, settings.get_chunk(), dataset.dtype.itemsize
     filters = [settings.get_filter(i)[0] for i in range(settings.get_nfilters())]
     if filters not in _FILTERS or not 1 <= length <= n:
-        raise ValueError(f"{dataset.name} is packed in an unknown way")
+        raise ValueError(f"{dataset.name} is compressed by an unsupported method")
     values = np.empty(-(-n // length) * length, dtype=dataset.dtype)
     for start in range(0, n, length):
         chunk = dataset.id.get_chunk_info_by_coord((start,))
@@ -241,13 +241,13 @@ def _unpacked(dataset: h5py.Dataset, settings: Any) -> NDArray[Any]:
             or chunk.size > _size(dataset)
             or chunk.filter_mask
         ):
-            raise ValueError(f"{dataset.name} lacks a chunk")
+            raise ValueError(f"{dataset.name} lacks a valid chunk")
         raw = bytes(dataset.id.read_direct_chunk((start,))[1])
         raw = (
             _inflated(raw, length * item) if h5py.h5z.FILTER_DEFLATE in filters else raw
         )
         if len(raw) != length * item:
-            raise ValueError(f"{dataset.name} has a chunk of another size")
+            raise ValueError(f"{dataset.name} has a chunk of the wrong size")
         if h5py.h5z.FILTER_SHUFFLE in filters:
             raw = np.frombuffer(raw, dtype=np.uint8).reshape(item, length).T.tobytes()
         values[start : start + length] = np.frombuffer(raw, dtype=dataset.dtype)
@@ -258,7 +258,7 @@ def _inflated(packed: bytes, size: int) -> bytes:
     inflate = zlib.decompressobj()
     content = inflate.decompress(packed, size)
     if inflate.decompress(inflate.unconsumed_tail, 1) or not inflate.eof:
-        raise ValueError("a chunk unpacks to another size")
+        raise ValueError("a chunk decompresses to the wrong size")
     return content
 
 

@@ -1,10 +1,11 @@
-"""Append-only files of JSON lines that survive any crash: `Journal`, and the `Chain` below it.
+"""Append-only files of JSON lines that survive any crash: `Journal`, and `Chain`, its basis.
 
-Each line has a short digest of itself and of the digest before it, so an altered, lost, moved or
-foreign line is detected. A torn last line is dropped. One process writes at a time; a second one
-waits. A line is in the file when ``append`` returns, so a killed process loses none. A power cut
-can lose the lines since the last ``commit``, which a line calls a fifth of a second after it. The
-first line of a journal describes the work; another work's file or a damaged one is never continued.
+Each line ends with a short checksum of itself and of the previous checksum, so that an altered,
+lost, moved or foreign line is detected. An incomplete last line is dropped. One process writes at a
+time; a second process waits. A line is in the file when ``append`` returns, so a killed process
+loses no line. A power cut can lose the lines since the last ``commit``. ``append`` commits if the
+last commit is at least 0.2 s ago. The first line of a journal describes the work. A damaged
+file, or the file of other work, is never continued.
 """
 
 import errno
@@ -28,7 +29,7 @@ from surrogate_nas.files.whole import read_regular, sync, sync_path
 _ROOT = f"journal {FORMATS['journal'].version}"
 # how long lines wait for the disk while further ones follow
 _COMMIT_SECONDS = 0.2
-DAMAGE = "({}). Delete it to begin anew."
+DAMAGE = "({}). Delete it to start from scratch."
 _SEAL = b', "seal": "'
 _CLOSE = b'"}'
 _DIGITS = 16
@@ -37,7 +38,7 @@ _TAIL = len(_SEAL) + _DIGITS + len(_CLOSE)
 
 
 class DamagedError(ValueError):
-    """A file of sealed lines is not as it was written."""
+    """A file of lines with checksums is not as it was written."""
 
 
 Entry = dict[str, Any]
@@ -49,14 +50,14 @@ def _sealed(seal: bytes, body: bytes) -> bytes:
 
 
 def read_chain(content: bytes, root: str) -> list[Entry]:
-    """Check and parse the whole lines of a file.
+    """Check and parse the complete lines of a file.
 
     Raises:
-        DamagedError: A line is not as it was written, or the file is of another work.
+        DamagedError: A line is not as it was written, or the file belongs to other work.
     """
     *lines, torn = content.split(b"\n")
     if len(torn.partition(_SEAL)[2]) > _DIGITS + len(_CLOSE):
-        raise DamagedError(f"line {len(lines) + 1} goes on after its seal")
+        raise DamagedError(f"line {len(lines) + 1} continues after its checksum")
     seal = root.encode()
     entries = []
     for number, line in enumerate(lines, 1):
@@ -71,19 +72,19 @@ def read_chain(content: bytes, root: str) -> list[Entry]:
             with suppress(ValueError, RecursionError):
                 entry = json.loads(body)
         if not isinstance(entry, dict):
-            raise DamagedError(f"line {number} is no JSON object")
+            raise DamagedError(f"line {number} is not a JSON object")
         entries.append(entry)
     return entries
 
 
 @contextmanager
 def reported(path: Path | None, damage: str, verb: str = "write") -> Iterator[None]:
-    """Raise a `UserError` for what goes wrong with a file of sealed lines in the block.
+    """Convert errors in the block about a file of lines with checksums to a `UserError`.
 
     Args:
         path: The file.
-        damage: What follows "is damaged", with {} for what is wrong.
-        verb: What cannot be done with the file.
+        damage: The text after "is damaged", with {} in place of the details.
+        verb: The operation, for the message "Cannot write …".
     """
     try:
         yield
@@ -92,22 +93,22 @@ def reported(path: Path | None, damage: str, verb: str = "write") -> Iterator[No
     except OSError as error:
         why = error.strerror or error
         raise UserError(
-            f"Cannot {verb} {path}: {why}. What was finished is kept; run again to go on."
+            f"Cannot {verb} {path}: {why}. Finished work is kept; repeat the command to resume."
         ) from error
 
 
 def unsealed(content: bytes, root: str) -> bytes:
-    """The whole lines of a file without their seals, which `sealed` gives back.
+    """Return the complete lines of a file without their checksums, which `sealed` restores.
 
     Raises:
-        DamagedError: A line is not as it was written, or the file is of another work.
+        DamagedError: A line is not as it was written, or the file belongs to other work.
     """
     lines = content.split(b"\n")[: len(read_chain(content, root))]
     return b"".join(line[:-_TAIL] + b"}\n" for line in lines)
 
 
 def sealed(content: bytes, root: str) -> bytes:
-    """The lines that `unsealed` gave, with their seals."""
+    """Add the checksums to lines that `unsealed` returned."""
     return _chained(content.split(b"\n")[:-1], root.encode())[0]
 
 
@@ -120,11 +121,11 @@ def _chained(bodies: Iterable[bytes], seal: bytes) -> tuple[bytes, bytes]:
 
 
 class Chain:
-    """One writer's file of sealed lines, open for appending.
+    """A file of lines with checksums, open for appending by one writer.
 
     Attributes:
         path: The file.
-        entries: What its lines held when it was opened, those that were dropped left out.
+        entries: The entries of its lines when it was opened, without dropped lines.
     """
 
     def __init__(
@@ -134,16 +135,19 @@ class Chain:
         accept: Callable[[list[Entry]], int] = len,
         damage: str = DAMAGE,
     ) -> None:
-        """Open or make the file, dropping a torn last line; waits for another process with it.
+        """Open or create the file, and drop an incomplete last line.
+
+        If another process has the file open, wait for it.
 
         Args:
             path: The file.
-            root: What its seals begin with.
-            accept: Says how many of its lines are kept.
-            damage: What a message on damage says, as `reported` takes it.
+            root: The text from which the first checksum is computed.
+            accept: Returns how many of the given entries to keep.
+            damage: The text of a message on damage, as `reported` takes it.
 
         Raises:
-            UserError: It is damaged or of another work, or cannot be read, written or locked.
+            UserError: The file is damaged, belongs to other work, or cannot be read, written or
+                locked.
         """
         self.path = path
         self._broken = False
@@ -166,7 +170,7 @@ class Chain:
             self._open = stack.pop_all()
 
     def append(self, *entries: Entry) -> None:
-        """Add lines.
+        """Append lines.
 
         Raises:
             UserError: The disk is full.
@@ -200,7 +204,7 @@ class Chain:
         self._committed = time.monotonic()
 
     def close(self) -> None:
-        """Commit, unless a write failed before, and let the file go.
+        """Commit, unless a write failed before, and close the file.
 
         Raises:
             UserError: The disk is full.
@@ -213,12 +217,12 @@ class Chain:
 
 
 class Journal:
-    """One writer's file, open for appending; without a path everything stays in memory.
+    """A journal of long work, open for appending by one writer. Without a path, it is in memory.
 
     Attributes:
         path: The file, or None.
-        header: The first line: of the work when it began.
-        entries: The further lines, those appended included.
+        header: The first line, which describes the work.
+        entries: The further lines, including appended ones.
 
     Example:
         >>> from tempfile import TemporaryDirectory
@@ -236,15 +240,15 @@ class Journal:
         settings: dict[str, Any],
         notes: dict[str, Any] | None = None,
     ) -> None:
-        """Begin, or go on where an earlier process stopped.
+        """Start the work, or resume where an earlier process stopped.
 
         Args:
-            path: The file; None to keep nothing.
-            settings: What must agree for the work to go on.
-            notes: Further content of the first line, which need not agree.
+            path: The file; None to store nothing.
+            settings: The settings of the work. To resume, they must equal those in the file.
+            notes: Further content of the first line, which may differ.
 
         Raises:
-            UserError: The file cannot be written, is damaged, or is of another work.
+            UserError: The file cannot be written, is damaged, or belongs to other work.
         """
         self.path = path
         self.header: dict[str, Any] = json.loads(
@@ -261,10 +265,12 @@ class Journal:
 
     @classmethod
     def read(cls, path: Path, settings: dict[str, Any]) -> list[Any]:
-        """The entries of a journal so far, even while another process appends; none without a file.
+        """Return the entries of a journal so far, even while another process appends to it.
+
+        Without a file, there are none.
 
         Raises:
-            UserError: The file cannot be read, is damaged, or is of another work.
+            UserError: The file cannot be read, is damaged, or belongs to other work.
         """
         journal = cls(None, settings)
         journal.path = path
@@ -291,17 +297,17 @@ class Journal:
             names = sorted({*stored, *wanted})
             differing = ", ".join(n for n in names if stored.get(n) != wanted.get(n))
             raise UserError(
-                f"{self.path} holds interrupted work with other settings ({differing}). "
-                "Finish that, delete it, or choose another place."
+                f"{self.path} contains interrupted work with other settings ({differing}). "
+                "Finish that work, delete the file, or choose another place."
             )
         return len(lines)
 
     def damaged(self, error: Exception) -> UserError:
-        """Build the error for a line that is not what it should be."""
+        """Build the error for an invalid line."""
         return UserError(f"{self.path} is damaged {DAMAGE.format(error)}")
 
     def append(self, entry: Any) -> None:
-        """Add a line of anything that JSON can hold; see the module for power cuts.
+        """Append a line of any JSON content. For power cuts, see the module.
 
         Raises:
             UserError: The disk is full.
@@ -320,7 +326,7 @@ class Journal:
             self._chain.commit()
 
     def close(self) -> None:
-        """Close the file; where nothing was added to its first line, remove it.
+        """Close the file. Remove it if it contains no entries.
 
         Raises:
             UserError: The disk is full.

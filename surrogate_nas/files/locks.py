@@ -1,7 +1,7 @@
-"""Locks between processes, which end with their holder.
+"""Locks between processes, which end with the process that owns them.
 
-The operating system keeps the lock, so a crash leaves nothing to clean up. A forked child does not
-inherit it. The lock's file names the holder and is removed at the end.
+The operating system manages the lock, so a crash leaves nothing to clean up. A forked child does
+not inherit it. The lock file names the owner and is removed at the end.
 """
 
 import json
@@ -28,16 +28,16 @@ _locks: set[tuple[int, int, Path]] = set()
 
 
 class HeldError(UserError):
-    """Another process, or another thread of this one, holds a lock."""
+    """Another process, or another thread of this process, owns the lock."""
 
 
 class Holder(NamedTuple):
-    """The process that holds a lock.
+    """The process that owns a lock.
 
     Attributes:
-        pid: The process.
-        host: Its machine.
-        since: When it took the lock, in seconds since 1970.
+        pid: Number of the process.
+        host: Name of its machine.
+        since: Time when it acquired the lock, in seconds since 1970.
     """
 
     pid: int
@@ -50,12 +50,12 @@ class Holder(NamedTuple):
 
 
 def holder(path: Path) -> Holder | None:
-    """The process that holds a file or folder now, found without its lock; None if none does.
+    """Return the process that owns the lock of a file or folder, or None.
 
-    A process of another machine is believed, as it cannot be asked whether it lives.
+    The lock itself is not acquired. A process on another machine is assumed to be alive.
 
     Args:
-        path: What was given to `locked`.
+        path: The path that was passed to `locked`.
 
     Example:
         >>> from tempfile import TemporaryDirectory
@@ -84,17 +84,17 @@ def _lock_file(path: Path) -> Path:
 
 @contextmanager
 def locked(path: Path, *, what: str = "", wait: bool = True) -> Iterator[None]:
-    """Hold a file or folder for this process alone while the block runs.
+    """Lock a file or folder for this process while the block runs.
 
     Args:
-        path: An existing folder, or a file, which need not exist; all who write it must lock the
-            same path.
-        what: Its name in messages; its path if left out.
-        wait: Whether to wait for another holder, saying once on standard error who that is.
+        path: An existing folder, or a file, which need not exist. All writers must lock the same
+            path.
+        what: The name of the file or folder in messages; its path if omitted.
+        wait: Whether to wait for another owner. The wait is reported once on standard error.
 
     Raises:
-        HeldError: Another holds it and `wait` is false.
-        UserError: This thread holds it already, or its folder cannot be written.
+        HeldError: Another process or thread owns the lock and `wait` is false.
+        UserError: This thread owns the lock already, or the folder cannot be written.
 
     Example:
         >>> from tempfile import TemporaryDirectory
@@ -121,7 +121,7 @@ def locked(path: Path, *, what: str = "", wait: bool = True) -> Iterator[None]:
             owner = holder(path) or "another process"
             if not wait:
                 raise HeldError(
-                    f"{owner} is writing {what}. Wait for its end, or choose another place."
+                    f"{owner} is writing {what}. Wait until it ends, or choose another place."
                 ) from None
             sys.stderr.write(f"Waiting for {owner}, which is writing {what}.\n")
             lock.acquire()

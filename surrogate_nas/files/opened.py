@@ -1,8 +1,8 @@
-"""Which files below a folder a piece of code opens: Python reports every opening to a hook.
+"""Records of the files below a folder that code opens, from Python's audit events.
 
-Processes that the code forks are heard too. What a library opens by itself, as HDF5 and SQLite do,
-is not, nor what other programs open. Files of installed packages, of the data directory and of
-hidden folders do not count.
+Files that forked processes open are recorded, too. Files that a library opens itself, as HDF5 and
+SQLite do, or that other programs open, are not. Files of installed packages, of the data directory
+and of hidden folders do not count.
 """
 
 import json
@@ -22,19 +22,19 @@ from typing import Any, NamedTuple
 from surrogate_nas.files.whole import home
 
 MISSING = "missing"
-"""The digest of a file that is not there."""
+"""The digest of a file that does not exist."""
 _PACKAGE = Path(__file__).resolve().parents[1]
 _WRITING = os.O_WRONLY | os.O_RDWR
 
 
 class State(NamedTuple):
-    """A version of a file, as far as it is known without reading; all 0 where there is none.
+    """A version of a file, from its metadata. All fields are 0 if the file does not exist.
 
     Attributes:
-        size: Bytes.
-        written: When its content changed, in ns.
-        changed: When its content, name or mode changed, in ns.
-        number: Of its place on the disk.
+        size: Size in bytes.
+        written: Time when the content changed, in ns.
+        changed: Time when the content, name or mode changed, in ns.
+        number: Inode number.
     """
 
     size: int = 0
@@ -53,7 +53,7 @@ def state_of(file: str | Path) -> State:
 
 
 def digest_of(file: str | Path, state: State) -> str:
-    """Return the sha256 of a version of a file, which is read once a process."""
+    """Return the SHA-256 of a version of a file. Each version is read once per process."""
     return MISSING if state == State() else _digest(file, state)
 
 
@@ -73,11 +73,11 @@ class Opened:
         folder: The folder.
         read: The version of each file that was opened for reading, by its name in the folder.
         written: The names of files that were opened for writing or replaced.
-        begun: When the code began, in ns, by the clock of files.
+        begun: Time when recording began, in ns, by the clock of the file system.
     """
 
     def __init__(self, folder: Path) -> None:
-        """Begin to listen to this thread, and to those that it starts."""
+        """Start to record the files that this thread, and threads that it starts, open."""
         self.folder = folder.absolute()
         self.read: dict[str, State] = {}
         self.written: set[str] = set()
@@ -94,7 +94,7 @@ class Opened:
         self.begun = os.fstat(self._forked.fileno()).st_mtime_ns
 
     def note(self, path: Any, *, is_written: bool) -> None:
-        """Note that a path, as `open` takes it, is opened."""
+        """Record that a path, as `open` takes it, is opened."""
         if isinstance(path, int) or threading.get_ident() in self._others:
             return
         path = os.fsdecode(path)
@@ -115,7 +115,7 @@ class Opened:
             self.read.setdefault(name, state_of(self.folder / name))
 
     def _name(self, path: str) -> str:
-        """The name in the folder; empty where it does not count."""
+        """Return the path relative to the folder; empty if the file does not count."""
         parent, last = os.path.split(os.path.abspath(path))
         wholes = {os.path.join(p, last) for p in (parent, os.path.realpath(parent))}
         for whole, root in product(wholes, self._roots):
@@ -126,7 +126,7 @@ class Opened:
         return ""
 
     def close(self) -> None:
-        """Take what forked processes opened."""
+        """Add the files that forked processes opened."""
         self._forked.seek(0)
         for line in self._forked.read().splitlines():
             with suppress(ValueError):
@@ -139,10 +139,10 @@ _listening: list[Opened] = []
 
 @contextmanager
 def heard(folder: Path) -> Iterator[Opened]:
-    """Listen to what is opened below a folder.
+    """Record the files below a folder that are opened in the block.
 
     Yields:
-        The files, which are complete after the end.
+        The record, which is complete after the block.
     """
     opened = Opened(folder)
     try:
@@ -154,7 +154,7 @@ def heard(folder: Path) -> Iterator[Opened]:
 
 @contextmanager
 def hearing(*files: Opened) -> Iterator[None]:
-    """Note in files what is opened meanwhile."""
+    """Add the files that are opened in the block to records."""
     _install()
     _listening.extend(files)
     try:
@@ -166,7 +166,7 @@ def hearing(*files: Opened) -> Iterator[None]:
 
 @cache
 def _install() -> None:
-    """Add the hook, which stays, as Python has no way to remove one."""
+    """Add the audit hook. Python has no way to remove it."""
     sys.addaudithook(_hear)
 
 

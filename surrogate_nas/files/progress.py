@@ -1,4 +1,4 @@
-"""Progress without a terminal: a line now and then, so that a log shows that work goes on."""
+"""Progress without a terminal: regular lines, so that a log shows that work continues."""
 
 import sys
 import threading
@@ -14,16 +14,16 @@ _FEWEST = 3
 
 @dataclass
 class ProgressLines:
-    """Reports progress on standard error every half minute, even if nothing was finished.
+    """A context manager that reports progress on standard error every 30 s.
 
-    Used as a context manager; inside, call it with (done, in all) and, if there is more to say, a
-    text.
+    Inside the block, call the object with the number of finished items, the total and, optionally,
+    a further text. Lines are written even if nothing was finished.
 
     Attributes:
-        what: What is counted.
-        every: Seconds from line to line.
-        write: Given each line without its end.
-        clock: Seconds that only grow.
+        what: The noun for the items.
+        every: Seconds between lines.
+        write: Function of each line, without its line break.
+        clock: Function that returns a monotonic time in seconds.
 
     Example:
         >>> with ProgressLines("runs", write=print) as progress:
@@ -45,7 +45,7 @@ class ProgressLines:
         self._thread = threading.Thread(target=self._speak, daemon=True)
 
     def __call__(self, done: int, total: int, detail: str = "") -> None:
-        """Note how far the work is."""
+        """Update the progress, which the next line reports."""
         self._state = done, total, detail
         if self._first is None or done < self._first[0]:
             self._first = done, self.clock()
@@ -79,7 +79,7 @@ class ProgressLines:
 
 
 def duration(seconds: float) -> str:
-    """Seconds in words: ``90 s``, ``12 min``, ``3 h 20 min``."""
+    """Format seconds as a duration: ``90 s``, ``12 min``, ``3 h 20 min``."""
     if seconds < 120:
         return f"{seconds:.0f} s"
     minutes = round(seconds / 60)

@@ -1,7 +1,7 @@
-"""Where files are, reading a file of unknown origin, and replacing one whole.
+"""The places of files, reading a file of unknown origin, and replacing a file atomically.
 
-Only a regular file is read, never a FIFO, which might never end. A replaced file is new or as it
-was before, even after a power cut.
+Only regular files are read, never a FIFO, which might never end. A replaced file has its new or its
+old content, even after a power cut.
 """
 
 import errno
@@ -18,14 +18,16 @@ import platformdirs
 from surrogate_nas.core import UserError
 
 HOME_VARIABLE = "SURROGATE_NAS_HOME"
-"""The variable that names the folder of fetched and imported data."""
+"""The environment variable with the path of the data directory."""
 
 
 def home() -> Path:
-    """The folder of fetched and imported data: ``SURROGATE_NAS_HOME``, or the user's data folder.
+    """Return the data directory, which contains fetched and imported data.
+
+    It is ``SURROGATE_NAS_HOME``, or a folder in the user's standard place for data.
 
     Raises:
-        UserError: It names the home of a user that there is not.
+        UserError: The path starts with ``~`` and the name of a user who does not exist.
 
     Example:
         >>> table_path("nb201-cifar10").is_relative_to(home())
@@ -36,22 +38,22 @@ def home() -> Path:
 
 
 def expanded(path: str) -> Path:
-    """A path as a user writes it, with ``~`` for a home folder."""
+    """Expand ``~`` in a path as a user writes it."""
     try:
         return Path(path).expanduser()
     except RuntimeError as error:
         raise UserError(
-            f"{path} names the home of a user that there is not; write the path out."
+            f"{path} names a user who does not exist. Write the path without ~."
         ) from error
 
 
 def table_path(name: str) -> Path:
-    """The file of a benchmark's table."""
+    """Return the path of a benchmark's table in the data directory."""
     return home() / "tables" / f"{name}.h5"
 
 
 def shipped(name: str) -> Path:
-    """A file of the project's own ``data/``.
+    """Return the path of a data file that ships with the package.
 
     Example:
         >>> shipped("fashion.h5").is_file()
@@ -61,7 +63,7 @@ def shipped(name: str) -> Path:
 
 
 def printable(text: object) -> str:
-    r"""A text that any file and terminal can show; bytes that are no UTF-8 become ``\udcNN``.
+    r"""Return a text that any file and terminal can show, with bytes that are not UTF-8 escaped.
 
     Example:
         >>> print(printable("a\0b"))
@@ -71,24 +73,24 @@ def printable(text: object) -> str:
 
 
 def open_regular(path: Path, *, follow: bool = True) -> BinaryIO:
-    """Open a regular file for reading; the caller closes it.
+    """Open a regular file for reading. The caller closes it.
 
     Raises:
-        OSError: It is something else, is not there, or cannot be read.
+        OSError: The path is not a regular file, does not exist, or cannot be read.
     """
     flags = os.O_RDONLY | os.O_NONBLOCK | (0 if follow else os.O_NOFOLLOW)
     file = os.fdopen(os.open(path, flags), "rb")
     if stat.S_ISREG(os.fstat(file.fileno()).st_mode):
         return file
     file.close()
-    raise OSError(errno.EINVAL, "It is no file", str(path))
+    raise OSError(errno.EINVAL, "It is not a regular file", str(path))
 
 
 def read_regular(path: Path) -> bytes:
     """Read a regular file.
 
     Raises:
-        OSError: It is something else, is not there, or cannot be read.
+        OSError: The path is not a regular file, does not exist, or cannot be read.
 
     Example:
         >>> read_regular(shipped("manifest.json"))[:1]
@@ -104,11 +106,11 @@ _NOT_OFFERED = (errno.EINVAL, errno.ENOTSUP)
 
 @contextmanager
 def replacing(path: Path, *, lasting: bool = True) -> Iterator[Path]:
-    """Give a temporary file in the folder of `path` that takes its place when the block ends well.
+    """Yield a temporary file, which replaces `path` if the block ends without an exception.
 
     Args:
-        path: The file to make or replace.
-        lasting: Whether to wait until it is on the disk; else a power cut may leave it empty.
+        path: The file to create or replace.
+        lasting: Whether to wait until it is on the disk. Otherwise a power cut may leave it empty.
 
     Raises:
         UserError: The folder cannot be written, or the disk is full.
@@ -136,7 +138,7 @@ def replacing(path: Path, *, lasting: bool = True) -> Iterator[Path]:
     except OSError as error:
         reason = error.strerror or str(error)
         raise UserError(
-            f"Cannot write {path}: {reason}. Nothing was changed there."
+            f"Cannot write {path}: {reason}. It was not changed."
         ) from error
     finally:
         if temporary is not None:
@@ -144,12 +146,12 @@ def replacing(path: Path, *, lasting: bool = True) -> Iterator[Path]:
 
 
 def write_whole(path: Path, content: str | bytes, *, lasting: bool = True) -> Path:
-    """Write a file whole; characters that UTF-8 cannot encode are written as escapes.
+    """Write a file atomically. Characters that UTF-8 cannot encode are written as escapes.
 
     Args:
-        path: The file; its folder is made if need be.
+        path: The file; its folder is created if necessary.
         content: A text or bytes.
-        lasting: As `replacing` takes it.
+        lasting: Whether to wait until the file is on the disk, as in `replacing`.
 
     Raises:
         UserError: The folder cannot be written, or the disk is full.
@@ -178,7 +180,7 @@ def sync_path(path: Path) -> None:
     """Wait until a file, or the names in a folder, are on the disk.
 
     Raises:
-        OSError: The disk is full or broken, or there is no such path.
+        OSError: The disk is full or broken, or the path does not exist.
     """
     descriptor = os.open(path, os.O_RDONLY)
     try:

@@ -1,7 +1,7 @@
-"""Zip files: reproducible when written, and read where their origin is not known.
+"""Zip files: written reproducibly, and read with checks because their origin may be unknown.
 
-The end of a file is checked before its list is read. Every member must be a plain file under a
-relative name, and gives the bytes that it states and no more.
+The end of a file is checked before its list of members is read. Every member must be a plain file
+with a relative name, and must decompress to exactly its stated size.
 """
 
 import struct
@@ -38,14 +38,14 @@ _NO_ZIP = (
 
 
 class Limits(NamedTuple):
-    """How much a zip file may be.
+    """The maximum sizes of a zip file.
 
     Attributes:
-        members: How many files.
-        packed: The bytes of the zip file.
-        file: The bytes of one file.
-        unpacked: The bytes of all files.
-        ratio: How many times as large all files are as the zip file.
+        members: Number of files.
+        packed: Size of the zip file in bytes.
+        file: Size of one file in bytes.
+        unpacked: Total size of all files in bytes.
+        ratio: Total size of all files divided by the size of the zip file.
     """
 
     members: int = 20_000
@@ -59,7 +59,7 @@ LIMITS = Limits()
 
 
 def write_zip(path: Path, members: Iterable[tuple[str, bytes]]) -> Path:
-    """Write a zip file whole; its bytes follow from the names and contents of members alone.
+    """Write a zip file atomically. Its bytes depend only on the names and contents of the members.
 
     Raises:
         UserError: The folder cannot be written, or the disk is full.
@@ -74,11 +74,11 @@ def write_zip(path: Path, members: Iterable[tuple[str, bytes]]) -> Path:
 
 
 def read_zip(path: Path) -> Iterator[tuple[str, bytes]]:
-    """The members of a zip file with their contents, one after another, once all were checked.
+    """Check all members of a zip file, and yield their names and contents.
 
     Raises:
-        UserError: It is none, or too large, or a member would leave its folder, is no plain file,
-            or is not as large as it states.
+        UserError: The file is not a zip file or too large. Or a member has a path outside the
+            folder, is not a plain file, or differs from its stated size.
     """
     try:
         with open_regular(path) as file:
@@ -93,16 +93,14 @@ def read_zip(path: Path) -> Iterator[tuple[str, bytes]]:
     except UserError:
         raise
     except _NO_ZIP as error:
-        raise UserError(f"{path} is damaged or no zip file: {error}.") from error
+        raise UserError(f"{path} is damaged or not a zip file: {error}.") from error
 
 
 def _check_end(path: Path, file: BinaryIO) -> int:
-    """Refuse a file by its last bytes alone; gives its size."""
+    """Check the end of a file, and return its size."""
     size = file.seek(0, 2)
     if size > LIMITS.packed:
-        raise UserError(
-            f"{path} has {size:,} bytes; at most {LIMITS.packed:,} are read."
-        )
+        raise UserError(f"{path} has {size:,} bytes; the maximum is {LIMITS.packed:,}.")
     tail = min(size, _END.size + _LARGE_BYTES)
     file.seek(size - tail)
     last = file.read()
@@ -110,10 +108,10 @@ def _check_end(path: Path, file: BinaryIO) -> int:
         last[-_END.size :]
     )
     if mark != _END_MARK or comment or disk or begins or on_disk != count:
-        raise BadZipFile("its end is not that of a plain one")
+        raise BadZipFile("its end is not that of a plain zip file")
     if last[: -_END.size].startswith(_LARGE_MARK) or count > LIMITS.members:
         raise UserError(
-            f"{path} holds too many files; at most {LIMITS.members:,} are read."
+            f"{path} contains too many files; the maximum is {LIMITS.members:,}."
         )
     if start + listed != size - _END.size or listed > count * _LONGEST_ENTRY:
         raise BadZipFile("its list is longer than it states")
@@ -126,21 +124,21 @@ def _check_members(path: Path, members: Iterable[ZipInfo], packed: int) -> None:
     for member in members:
         if wrong := _wrong_with(member):
             raise UserError(
-                f"{path} holds {member.orig_filename!r:.120}, which is {wrong}."
+                f"{path} contains {member.orig_filename!r:.120}, which is {wrong}."
             )
-        has = f"{path} holds {member.filename!r:.120}"
+        has = f"{path} contains {member.filename!r:.120}"
         if member.filename.casefold() in names:
             raise UserError(f"{has} twice.")
         names.add(member.filename.casefold())
         if member.file_size > LIMITS.file:
             raise UserError(
-                f"{has} of {member.file_size:,} bytes; at most {LIMITS.file:,} are read."
+                f"{has} of {member.file_size:,} bytes; the maximum is {LIMITS.file:,}."
             )
         total += member.file_size
     if total > LIMITS.unpacked or total > LIMITS.ratio * packed:
         raise UserError(
-            f"{path} states {total:,} bytes, packed into {packed:,}; at most"
-            f" {LIMITS.unpacked:,} are read, and {LIMITS.ratio} times what is packed."
+            f"{path} states {total:,} bytes, compressed to {packed:,}. The maximum is"
+            f" {LIMITS.unpacked:,} bytes and a compression ratio of {LIMITS.ratio}."
         )
 
 
@@ -150,13 +148,13 @@ def _wrong_with(member: ZipInfo) -> str:
     kind = member.external_attr >> 16 & _KINDS
     is_long = len(name) > _LONGEST_NAME
     wrong = {
-        "no name for a file": is_long
+        "not a valid name of a file": is_long
         or not name.isprintable()
         or {"\\", ":"} & {*name},
-        "no place within a folder": not all(parts) or {".", ".."} & {*parts},
+        "outside its folder": not all(parts) or {".", ".."} & {*parts},
         "a link or a device, not a file": kind not in (0, _REGULAR),
         "encrypted": member.flag_bits & _ENCRYPTED,
-        "packed in a way other than deflate": (
+        "compressed by a method other than deflate": (
             member.compress_type not in (ZIP_STORED, ZIP_DEFLATED)
         ),
     }

@@ -1,4 +1,4 @@
-"""Tables: a benchmark's answers in memory (`Table`) and in a file (`TableFile`, `write_table`)."""
+"""Tables: a benchmark's results in memory (`Table`) and in a file (`TableFile`, `write_table`)."""
 
 from surrogate_nas.tables.compact import read_compact, write_compact
 from surrogate_nas.tables.file import TableFile, write_table

@@ -1,15 +1,14 @@
-"""Compact tables: rounded columns of a few thousand cells, hundreds of them in a few kilobytes
-each.
+"""Compact tables: rounded columns of a few thousand cells, a few kilobytes per column.
 
-A compact table has a single dataset of whole numbers, each of which is a power of ten and the
-significant digits before it. A table that was read and is written again stays as it is. The mean of
-a cell is the value of the lowest seed, whether or not further seeds trained it.
+A compact table has a single dataset of whole numbers. Each encodes significant digits and a power
+of ten. Reading a table and writing it again does not change it. The mean of a cell is the value of
+its lowest seed, even if there are further seeds.
 
-Layout: ``/values`` is int32 of shape ``(columns * cells,)``, column by column, `MISSING` where a
-cell has no value. ``/index`` is JSON: `surrogate_nas.tables.table.TEXTS`, the network, and for
-every metric its details, how many ``digits`` its numbers keep, and its columns as
-``[epochs, seed]``. The attribute ``digest`` is a sha256 of both. Older files have ``decimals`` in
-place of digits: their whole numbers are values times that power of ten.
+Layout: ``/values`` is int32 of shape ``(columns * cells,)``, column by column. It is `MISSING`
+where a cell has no value. ``/index`` is JSON with `surrogate_nas.tables.table.TEXTS`, the network,
+and, for every metric, its details, its number of significant ``digits``, and its columns as
+``[epochs, seed]``. The attribute ``digest`` is the SHA-256 of both. Older files have ``decimals``
+instead of ``digits``: their whole numbers are values times that power of ten.
 """
 
 import hashlib
@@ -50,11 +49,11 @@ _CHUNK = 1 << 16
 
 
 def write_compact(table: Table, path: Path) -> None:
-    """Write a table all of whose columns are of trainings; means are not stored.
+    """Write a table whose columns are all results of trainings. Means are not stored.
 
     Args:
         table: The table.
-        path: The file; its folder is made if need be.
+        path: The file; its folder is created if necessary.
 
     Raises:
         UserError: The folder cannot be written, or the disk is full.
@@ -95,12 +94,12 @@ def write_compact(table: Table, path: Path) -> None:
 
 
 def digits_of(metric: Metric) -> int:
-    """Return how many significant digits a metric's numbers keep."""
+    """Return the number of significant digits that are stored for a metric."""
     return _DIGITS.get(metric.quantity, _DIGITS_ELSE)
 
 
 def rounded(values: Values, digits: int | NDArray[np.int64]) -> Values:
-    """Round numbers as a compact table does; rounded numbers stay as they are.
+    """Round numbers as a compact table does. Rounded numbers are not changed.
 
     Example:
         >>> rounded(np.array([123.456, -0.000123456, 99999.0, 0.0]), 4).tolist()
@@ -128,7 +127,7 @@ def _parted(
 
 
 def _scaled(values: Values, powers: NDArray[np.int64]) -> Values:
-    """Multiply by powers of ten; a division by positive ones rounds only once."""
+    """Multiply by powers of ten. Division by positive powers rounds only once."""
     factor = 10.0 ** np.abs(powers)
     return np.where(powers < 0, values / factor, values * factor)
 
@@ -159,7 +158,7 @@ def read_compact(path: Path) -> MemoryTable:
     """Read a file that `write_compact` wrote.
 
     Raises:
-        UserError: The file is missing, damaged or of another format.
+        UserError: The file is missing or damaged, or has another format.
 
     Example:
         >>> from surrogate_nas.files import shipped
@@ -180,7 +179,7 @@ def read_compact(path: Path) -> MemoryTable:
 def _bounded(file: h5py.File, name: str, dtype: type[np.generic]) -> NDArray[Any]:
     dataset = hdf5.child(file, name)
     if getattr(dataset, "ndim", 0) != 1 or dataset.nbytes > _MOST:
-        raise ValueError(f"{name} is no list of numbers, or too long")
+        raise ValueError(f"{name} is not a list of numbers, or is too long")
     return hdf5.array(dataset, dataset.shape, dtype)
 
 

@@ -1,13 +1,15 @@
-"""The table format: one HDF5 file a benchmark, a column for every (metric, epochs, seed).
+"""The table format: one HDF5 file per benchmark, with a column for every (metric, epochs, seed).
 
-Layout: ``/columns/METRIC/EPOCHS/SEED`` holds float64 of shape ``(len(space),)`` in the order of the
-space, NaN where a cell has no value. EPOCHS is the length of the training run, or ``any`` where
-training plays no part. SEED is a number, or ``mean`` over the seeds of the source. A run also has
-``n_seeds``, int16 of shape ``(len(space),)``, 0 for a missing cell and -1 where the source does not
-say. ``/index`` describes the table and has a sha256 of every column (`surrogate_nas.tables.table`).
-The attribute ``seal`` is the sha256 of the index, ``digest`` that of the columns and their meaning;
-other attributes are for other programs. Opening checks the index, reading a column checks that. An
-open table is read as it was when another file takes its place.
+Layout: ``/columns/METRIC/EPOCHS/SEED`` is float64 of shape ``(len(space),)`` in the order of the
+space, NaN where a cell has no value. EPOCHS is the training length, or ``any`` for a metric that
+does not depend on training. SEED is a number, or ``mean`` over the seeds of the source. For each
+metric and EPOCHS, there is also ``n_seeds``, int16 of shape ``(len(space),)``. It is 0 for a
+missing cell and -1 if the source does not give the number. ``/index`` describes the table and
+contains the SHA-256 of every column (`surrogate_nas.tables.table`).
+
+The attribute ``seal`` is the SHA-256 of the index, and ``digest`` is a SHA-256 of the columns and
+their meaning. Other attributes are for other programs. Opening a table checks the index. Reading a
+column checks the column. If the file is replaced, an open table still reads the old content.
 """
 
 import hashlib
@@ -48,12 +50,12 @@ _LARGEST_INDEX = 64_000_000
 
 
 def write_table(table: Table, path: Path, *, compressed: bool = False) -> None:
-    """Write a table so that the file is either whole or, if anything fails, as it was before.
+    """Write a table atomically: if anything fails, an existing file is not changed.
 
     Args:
         table: The table.
-        path: The file; its folder is made if need be.
-        compressed: Whether to compress columns, which makes reading one a little slower.
+        path: The file; its folder is created if necessary.
+        compressed: Whether to compress columns, which makes reading a little slower.
 
     Raises:
         UserError: The folder cannot be written, the disk is full, or the description of the
@@ -78,8 +80,8 @@ def write_table(table: Table, path: Path, *, compressed: bool = False) -> None:
     content = index.dump()
     if len(content) > _LARGEST_INDEX:
         raise UserError(
-            f"The table {table.name} is too large for a file: its metrics and its space are"
-            f" {len(content):,} bytes, and {_LARGEST_INDEX:,} are the most."
+            f"The table {table.name} is too large for a file: the description of its metrics and"
+            f" its space has {len(content):,} bytes; the maximum is {_LARGEST_INDEX:,}."
         )
     chunks = (min(max(index.n_cells, 1), _CHUNK),)
     packing = {"compression": "gzip", "shuffle": True, "chunks": chunks}
@@ -105,19 +107,19 @@ def write_table(table: Table, path: Path, *, compressed: bool = False) -> None:
 
 
 def write_with_card(table: Table, card: Mapping[str, Any], path: Path) -> None:
-    """Write a table, compressed, with its card, which is also a JSON file of the same name."""
+    """Write a compressed table with its card, and the card also as a JSON file of that name."""
     table.card = json.dumps(card)
     write_table(table, path, compressed=True)
     write_whole(path.with_suffix(".json"), json.dumps(card, indent=1) + "\n")
 
 
 class TableFile(TableView):
-    """A table on disk: metadata is read at once, columns when they are first asked for.
+    """A table on disk. Metadata is read when it is opened, columns when they are first needed.
 
     Attributes:
         path: The file.
-        keys: The columns that it holds.
-        contents: A digest of the columns of every run.
+        keys: The columns of the table.
+        contents: A digest of the columns for every metric and training length.
         cells: The table's space.
 
     Example:
@@ -134,8 +136,8 @@ class TableFile(TableView):
             path: A file that `write_table` wrote.
 
         Raises:
-            UserError: The file is missing, damaged, or of another format; or its space is unknown,
-                cannot be listed, or has another number of cells than the columns.
+            UserError: The file is missing or damaged, or has another format. Or its space is
+                unknown, cannot be listed, or has a different number of cells than the columns.
         """
         self.path = path
         if not os.path.isfile(path):
@@ -156,7 +158,7 @@ class TableFile(TableView):
         """Read one column, shape ``(len(space),)``.
 
         Raises:
-            UserError: It is damaged.
+            UserError: The column is damaged.
         """
         return self._read(key.metric, key.epochs, str(key.seed), np.float64)
 
@@ -164,20 +166,20 @@ class TableFile(TableView):
         """Read the number of seeds of each cell's mean, shape ``(len(space),)``.
 
         Raises:
-            UserError: It is damaged.
+            UserError: The column is damaged.
         """
         return self._read(metric, epochs, N_SEEDS, np.int16)
 
     @cached_property
     def contents(self) -> Contents:
-        """A digest of the columns of every run."""
+        """A digest of the columns for every metric and training length."""
         return self._index.contents()
 
     def only(self, runs: Collection[Run]) -> "TableFile":
-        """Return the same table with some of its runs alone, as before others were added.
+        """Return the table restricted to some columns, as it was before others were added.
 
         Args:
-            runs: Each a metric and the length of its training run; absent ones are passed over.
+            runs: Pairs of a metric and its training length. Absent pairs are ignored.
 
         Example:
             >>> import surrogate_nas as sn
@@ -206,14 +208,14 @@ class TableFile(TableView):
             combinations = math.prod(map(len, space.options))
         if self.space.startswith("{") and combinations > MOST_COMBINATIONS:
             raise UserError(
-                f"{self.path} defines a space of {combinations:,} cells; a table has"
-                f" {MOST_COMBINATIONS:,} at most."
+                f"{self.path} defines a space of {combinations:,} cells; the maximum for a table is"
+                f" {MOST_COMBINATIONS:,}."
             )
         # where every combination is a cell, none has to be made
         if n_cells != combinations and n_cells != len(space):
             raise UserError(
                 f"{self.path} is for {n_cells:,} cells, but its space {space.name} has"
-                f" {len(space):,}. Import it again with the space as it is now."
+                f" {len(space):,}. Import the table again with the present space."
             )
         return space
 

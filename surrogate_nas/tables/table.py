@@ -1,4 +1,4 @@
-"""A table in memory, as a source makes it."""
+"""Tables in memory, as sources create them, and the index of a table."""
 
 import hashlib
 import json
@@ -36,16 +36,20 @@ _MEANING = ("unit", "kind", "quantity")
 Seed = int | Literal["mean"]
 """A training seed, or the mean over all of them."""
 Run = tuple[str, int | None]
-"""A metric and the length of the training run; None where training plays no part."""
+"""A metric and the training length; None if the metric does not depend on training."""
 Contents = dict[str, dict[str, str]]
-"""For every metric and length of the training run, as a file spells it, a digest of all columns of
-the run and of the metric's unit, kind and quantity, whatever else the table holds.
+"""Digests by metric and training length, which is written as in a file.
+
+A digest depends on all columns of this metric and length, and on the metric's unit, kind and
+quantity. It does not depend on other columns of the table.
 """
 _SHORT = 16
 
 
 class ColumnKey(NamedTuple):
-    """A metric, the length of the training run (None where training plays no part) and the seed.
+    """A metric, the training length and the seed.
+
+    The length is None if the metric does not depend on training.
 
     Example:
         >>> import surrogate_nas as sn
@@ -64,10 +68,18 @@ class ColumnKey(NamedTuple):
 
 @dataclass
 class Index:
-    """All of a table but its numbers, with a digest of every column, by run and seed or `N_SEEDS`.
+    """The description of a table: everything except its numbers, with a digest of every column.
 
-    A file holds it as one JSON document beside a seal. A column's digest, checked when the column
-    is read, ties its numbers to the digest of the table.
+    A file stores it as one JSON document with a checksum. The digest of a column is checked when
+    the column is read. So the digest of the table also verifies the numbers.
+
+    Attributes:
+        texts: The texts of the table named in `TEXTS`.
+        network: The macro architecture.
+        n_cells: Number of cells of the space.
+        metrics: The metrics by name.
+        sources: The origin of the values, by metric and training length.
+        digests: Digests of the columns, by metric and training length, then by seed or `N_SEEDS`.
     """
 
     texts: dict[str, str]
@@ -79,7 +91,7 @@ class Index:
 
     @property
     def keys(self) -> set[ColumnKey]:
-        """The columns without those of `N_SEEDS`."""
+        """The keys of the columns, except those of `N_SEEDS`."""
         return {
             ColumnKey(*run, "mean" if seed == "mean" else int(seed))
             for run, digests in self.digests.items()
@@ -87,7 +99,7 @@ class Index:
         }
 
     def digest(self) -> str:
-        """Return a sha256 over all numbers and their meaning, without titles and sources."""
+        """Return a SHA-256 over all numbers and their meaning, without titles and sources."""
         values = {
             f"{m} {epochs_text(e)} {seed}": digest
             for (m, e), digests in self.digests.items()
@@ -101,7 +113,7 @@ class Index:
         return [getattr(self.metrics[name], key) for key in _MEANING]
 
     def contents(self) -> Contents:
-        """Return a digest of the columns of every run."""
+        """Return a digest of the columns for every metric and training length."""
         by_metric: Contents = {name: {} for name in self.metrics}
         for (name, epochs), digests in self.digests.items():
             digest = json_digest([self._meaning(name), digests])
@@ -109,7 +121,11 @@ class Index:
         return by_metric
 
     def only(self, runs: Collection[Run]) -> "Index":
-        """Return the same with some runs alone, and without metrics that have none of these."""
+        """Return the index restricted to some columns, without metrics that have none of them.
+
+        Args:
+            runs: Pairs of a metric and its training length.
+        """
         part = Index(self.texts, self.network, self.n_cells)
         wanted = {*runs}
         for run in (run for run in self.digests if run in wanted):
@@ -123,7 +139,7 @@ class Index:
         return part
 
     def dump(self) -> bytes:
-        """The index as JSON."""
+        """Return the index as JSON."""
         metrics: dict[str, dict[str, Any]] = {
             name: {"details": details(metric), "runs": {}}
             for name, metric in self.metrics.items()
@@ -141,10 +157,10 @@ class Index:
 
     @classmethod
     def load(cls, content: bytes) -> "Index":
-        """Read what `dump` wrote.
+        """Read an index that `dump` wrote.
 
         Raises:
-            ValueError: It is something else; also LookupError, TypeError, AttributeError.
+            ValueError: The content is not an index; also LookupError, TypeError, AttributeError.
         """
         read = json.loads(content)
         texts = {key: _text(read["texts"][key]) for key in TEXTS}
@@ -178,7 +194,7 @@ def _epochs_of(name: str, runs: Iterable[Run]) -> tuple[int, ...]:
 
 
 def details(metric: Metric) -> dict[str, Any]:
-    """Return what a file says of a metric in addition to its name and epochs."""
+    """Return the fields of a metric that a file stores, without its name and epochs."""
     return {
         key: value
         for key, value in asdict(metric).items()
@@ -187,24 +203,24 @@ def details(metric: Metric) -> dict[str, Any]:
 
 
 def column_digest(values: NDArray[Any]) -> str:
-    """Return a sha256 over a column's numbers, their type and their shape."""
+    """Return the SHA-256 of a column's numbers, their type and their shape."""
     total = hashlib.sha256(f"{values.dtype.str} {values.shape}".encode())
     total.update(np.ascontiguousarray(values).data)
     return total.hexdigest()
 
 
 def printables(holder: object, keys: Iterable[str]) -> dict[str, str]:
-    """Return some texts of an object, without control characters."""
+    """Return text attributes of an object, without control characters."""
     return {key: printable(getattr(holder, key)) for key in keys}
 
 
 def epochs_text(epochs: int | None) -> str:
-    """Spell the length of a training run as a file does."""
+    """Write a training length as a file does."""
     return _ANY if epochs is None else str(epochs)
 
 
 def runs_of(contents: Contents) -> list[Run]:
-    """Return the runs of a table by its contents.
+    """Return the pairs of metric and training length in the contents of a table.
 
     Raises:
         ValueError: A length is neither a number nor ``any``.
@@ -224,14 +240,14 @@ def runs_of(contents: Contents) -> list[Run]:
 
 def _text(value: Any) -> str:
     if not isinstance(value, str):
-        raise TypeError(f"{value!r:.60} stands where a text should")
+        raise TypeError(f"{value!r:.60} should be a text")
     return value
 
 
 def _number(spelled: str) -> int:
     number = int(spelled)
     if str(number) != spelled:
-        raise ValueError(f"{spelled!r:.60} is no number of epochs and no seed")
+        raise ValueError(f"{spelled!r:.60} is neither a number of epochs nor a seed")
     return number
 
 
@@ -240,10 +256,11 @@ def _seed(spelled: str) -> str:
 
 
 UNKNOWN_SEEDS = -1
-"""In place of a number of seeds where the source does not say."""
+"""The number of seeds in a table if the source does not give it."""
 CLASS_METRIC = "functional_class"
-"""In a table where the cells of a functional class share one training: the index of the class's
-first cell.
+"""The metric with the index of the first cell of each cell's isomorphism class.
+
+Tables have it if all cells of an isomorphism class share one training.
 """
 
 Values = NDArray[np.float64]
@@ -252,24 +269,26 @@ Values = NDArray[np.float64]
 
 @dataclass
 class Table:
-    """A benchmark's answers in memory, as a source makes them.
+    """A benchmark's results in memory, as a source creates them.
 
     Attributes:
-        name, title, source: The benchmark's name, what it holds, and where its numbers come from.
-        space: The name of its space, or what `Space.definition` wrote.
-        licence, citation: As the source states them; empty for what it declares of itself.
-        objective: The default objective over it, such as ``valid_error``.
-        network: The macro architecture behind `params` and `macs`.
-        cost: ``seconds`` where training times are held, ``queries`` where every query costs one
-            unit.
-        epochs: ``curve`` where all epochs are points of one run, ``runs`` where each is a run of
-            its own.
-        banner: A warning that every report of it must carry, or empty.
-        card: How it was measured, as a JSON object (machine, protocol, duration), or empty.
-        metrics: Every metric by name; `Metric.epochs` and `Metric.n_cells` are filled in by `add`.
-        columns: Shape ``(len(space),)`` each.
+        name, title, source: The benchmark's name, its content, and the origin of its values.
+        space: The name of its space, or the space's `Space.definition`.
+        licence, citation: The licence and citation of the source; if empty, those that the source
+            declares.
+        objective: The default objective, such as ``valid_error``.
+        network: The macro architecture from which `params` and `macs` are computed.
+        cost: ``seconds`` if the table contains training times, ``queries`` if every query costs
+            one unit.
+        epochs: ``curve`` if all epochs are points of one training, ``runs`` if each number of
+            epochs is a separate training.
+        banner: A warning that every report must show, or empty.
+        card: How the values were measured, as a JSON object (machine, protocol, duration), or
+            empty.
+        metrics: Every metric by name. `add` sets `Metric.epochs` and `Metric.n_cells`.
+        columns: The values, each of shape ``(len(space),)``.
         n_seeds: The number of seeds by metric and epochs, shape ``(len(space),)``.
-        sources: Where the numbers of each metric and number of epochs come from.
+        sources: The origin of the values by metric and epochs.
 
     Example:
         >>> from surrogate_nas.core.metrics import metric_named
@@ -308,14 +327,14 @@ class Table:
         n_seeds: int | NDArray[np.int16] = UNKNOWN_SEEDS,
         per_seed: dict[int, Values] | None = None,
     ) -> None:
-        """Add a column of means, and those of single seeds where the source holds them.
+        """Add a column of means, and columns of single seeds if the source has them.
 
         Args:
             metric: The metric; its epochs and number of cells are replaced.
-            epochs: The length of the training run; None where training plays no part.
-            mean: Shape ``(len(space),)``, NaN where missing.
+            epochs: The training length; None if the metric does not depend on training.
+            mean: The means, shape ``(len(space),)``, NaN where missing.
             n_seeds: The number of seeds of each mean.
-            per_seed: The columns of single seeds.
+            per_seed: The columns of single seeds, by seed.
         """
         mean = np.asarray(mean, dtype=np.float64)
         previous = self.metrics.get(metric.name, metric)
@@ -336,7 +355,7 @@ class Table:
             self.columns[key] = np.asarray(values, dtype=np.float64)
 
     def index(self) -> Index:
-        """Return all of the table but its numbers, with a digest of each column."""
+        """Return the description of the table, with a digest of each column."""
         n_cells = len(next(iter(self.columns.values()), ()))
         index = Index(printables(self, TEXTS), self.network, n_cells)
         for name, metric in self.metrics.items():
@@ -350,12 +369,12 @@ class Table:
         return index
 
     def digest(self) -> str:
-        """Return a sha256 over all columns and their meaning."""
+        """Return a SHA-256 over all columns and their meaning."""
         return self.index().digest()
 
 
 class TableView:
-    """What can be read of a table in a file or in memory; see `Table` for its attributes."""
+    """The metadata of a table in a file or in memory. See `Table` for the attributes."""
 
     name: str
     space: str
@@ -383,11 +402,11 @@ class MemoryTable(TableView):
     """A table in memory, whose columns must not be changed any more.
 
     Attributes:
-        table: Its columns.
+        table: The table with its columns.
         cells: The table's space.
 
     Raises:
-        UserError: Its space is unknown or cannot be listed.
+        UserError: The space is unknown or cannot be listed.
     """
 
     def __init__(self, table: Table, digest: str) -> None:
@@ -397,12 +416,12 @@ class MemoryTable(TableView):
 
     @property
     def keys(self) -> Set[ColumnKey]:
-        """The keys of its columns."""
+        """The keys of the table's columns."""
         return self.table.columns.keys()
 
     @property
     def contents(self) -> Contents:
-        """Empty: a table in memory is identified by its digest and has no older part."""
+        """Empty, because a table in memory is identified by its digest and has no older part."""
         return {}
 
     def column(self, key: ColumnKey) -> Values:

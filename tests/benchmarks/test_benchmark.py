@@ -130,7 +130,7 @@ def test_no_training_run_stands_in_for_another(seeded, space):
     for epochs in (12, 0, 199, 201, -1):
         with pytest.raises(UserError, match=f"200 epochs, not {epochs}"):
             seeded.query(space[0], "valid_error", epochs=epochs)
-    with pytest.raises(UserError, match="no search metric for runs of 12 epochs"):
+    with pytest.raises(UserError, match="no search metric for trainings of 12 epochs"):
         seeded.query(space[0], epochs=12)
 
 

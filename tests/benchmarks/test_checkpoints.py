@@ -72,7 +72,7 @@ def test_a_damaged_checkpoint_is_dropped_with_one_line_and_trained_again(
     values, cost = asked(*range(1, 10))
     assert values == WHOLE and 0 < cost < 1e6
     (line,) = capfd.readouterr().err.splitlines()
-    assert f"The checkpoint in {place.path} is not as it was stored" in line
+    assert f"The checkpoint in {place.path} is damaged" in line
     assert place.held().epochs == 9 and checkpoint(place).is_dir()
 
 
@@ -118,5 +118,5 @@ def test_a_run_gives_the_fitted_model_of_its_incumbent(fresh_home):
 def test_a_cell_without_a_checkpoint_is_told_in_one_line(place):
     with pytest.raises(sn.UserError, match="no checkpoint of .*no training of it has"):
         training().checkpoint(CELL, training_seed=1)
-    with pytest.raises(sn.UserError, match="fashion keeps no checkpoints"):
+    with pytest.raises(sn.UserError, match="fashion stores no checkpoints"):
         sn.load("fashion").checkpoint(11)

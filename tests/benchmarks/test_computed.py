@@ -82,7 +82,7 @@ def test_a_cost_is_computed_over_a_named_sample_and_for_the_cells_asked_for(
     said = capsys.readouterr().err
     assert (
         said
-        == f"latency@mine is computed for {calls.of['latency@mine']} cells beforehand, for its"
+        == f"latency@mine is computed for {calls.of['latency@mine']} cells first, to find its"
         " median.\n"
     )
     assert calls.of["valid_error"] == 0 and 0 < calls.of["latency@mine"] <= SAMPLE
@@ -132,7 +132,7 @@ def test_a_comparison_calls_as_often_as_it_said_with_its_report(
     )
     said = capsys.readouterr().err.splitlines()
     assert said == [
-        f"latency@mine is computed for {SAMPLE} cells beforehand, for its median.",
+        f"latency@mine is computed for {SAMPLE} cells first, to find its median.",
         (
             "valid_error, latency@mine: computed for at most 12 cells in each run, 72 in all."
             " test_error: computed at the end for at most 7 cells."

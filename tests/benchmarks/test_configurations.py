@@ -288,8 +288,8 @@ def test_what_has_no_digest_is_refused(value):
         sn.search(bench, "random", budget=1)
     said = str(refused.value)
     assert (
-        "<lambda> takes value.own, a " in said
-        and "Make it inside the function." in said
+        "<lambda> uses value.own, a " in said
+        and "Create it inside the function." in said
     )
     assert "\n" not in said
 

@@ -181,7 +181,7 @@ def test_an_undeclared_fraction_is_not_told():
     fashion = sn.load("fashion")
     loop = sn.AskTell(sn.Objective("valid_error", fashion), "random")
     with pytest.raises(
-        sn.UserError, match="is in %, and no cell has 1 or less: give 7 where"
+        sn.UserError, match="is in %, and no cell has a value of 1 or less: pass 7 if"
     ):
         loop.tell(fashion.space[0], 0.07)
     assert loop.tell(fashion.space[0], 7.0).score == pytest.approx(0.07)
@@ -238,13 +238,13 @@ def test_only_what_differs_from_the_name_is_another_benchmark():
     ("metric", "says"),
     [
         (lambda: sn.Metric(3), "a function of a cell, not 3"),
-        (lambda: sn.Metric(fraction, unit=3), "A unit is a text"),
+        (lambda: sn.Metric(fraction, unit=3), "A unit must be a text"),
         (lambda: sn.Metric(fraction, direction="up"), "'min' or 'max', not 'up'"),
         (
             lambda: sn.Metric(fraction, direction="max"),
-            "valid_error is minimised by its name",
+            "The name valid_error implies that it is minimised",
         ),
-        (lambda: sn.Metric(fraction, unit="nats"), "is in % or a fraction"),
+        (lambda: sn.Metric(fraction, unit="nats"), "must be in % or a fraction"),
     ],
 )
 def test_what_contradicts_is_refused(metric, says):

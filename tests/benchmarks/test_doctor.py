@@ -167,7 +167,9 @@ def test_a_column_without_values_and_a_table_without_rows_are_alarms(tmp_path, s
     path.write_text("cell,valid_error\n")
     outcome = snas("data", "doctor", path)
     assert "mine.csv: 0 of 15,625 cells with values, 1 column: 1 alarm" in outcome.out
-    assert "the table has no rows" in outcome.out.replace("\n" + " " * 9, " ")
+    assert "no cell has a value in any column" in outcome.out.replace(
+        "\n" + " " * 9, " "
+    )
 
 
 def degenerate(n):
@@ -232,7 +234,7 @@ def test_command_on_a_benchmark_a_file_and_on_nonsense(snas, tmp_path):
         SPACE
     )
     for arguments, says in (
-        (("live:digits",), "is no table"),
+        (("live:digits",), "is not a table"),
         (
             ("fashion", "--space", "nb201"),
             "--space, --unit and --direction are for a CSV",

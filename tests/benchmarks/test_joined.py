@@ -238,7 +238,9 @@ def test_functions_join_a_table_as_terms_of_an_objective(tmp_path):
     again = base.with_metrics({"carbon": sn.Metric(carbon, unit="g")})
     more = sn.compare(again, ["random"], R_OF_MINE, runs=2, **asked)
     assert more.runs_of("random")[0].trials == made.runs_of("random")[0].trials
-    with pytest.raises(UserError, match="a benchmark without a name; give it"):
+    with pytest.raises(
+        UserError, match="its benchmark has no name. Pass the benchmark"
+    ):
         sn.read(tmp_path / "out")
     assert sn.read(tmp_path / "out", benchmark=bench).scores("random").shape == (2,)
     sent = cloudpickle.loads(cloudpickle.dumps(bench))
@@ -271,7 +273,7 @@ def test_a_frame_and_a_csv_file_join_by_cell_or_by_choice(tmp_path):
         (lambda b, _: b.with_metrics(3), "a mapping of names to functions of a cell"),
         (
             lambda b, _: b.with_metrics({"carbon": 3}),
-            "A metric is a function of a cell",
+            "A metric must be a function of a cell",
         ),
         (lambda b, _: b.with_metrics({"valid_error": carbon}), "is in fashion already"),
         (lambda b, _: b.with_metrics({}), "at least one"),
@@ -282,7 +284,10 @@ def test_a_frame_and_a_csv_file_join_by_cell_or_by_choice(tmp_path):
         (lambda b, _: b.with_metrics(pd.DataFrame({"cell": ["x"], "a": [1]})), "row 1"),
         (lambda b, file: b.with_metrics(file), "needs a column 'cell'"),
         (lambda b, file: sn.load("fashion", with_=file), "needs a column 'cell'"),
-        (lambda b, _: sn.load("fashion", with_="mine.txt"), "no file with metrics to"),
+        (
+            lambda b, _: sn.load("fashion", with_="mine.txt"),
+            "mine.txt cannot be joined",
+        ),
     ],
 )
 def test_trap_a_wrong_file_of_the_user_is_never_called_damaged(join, said, tmp_path):

@@ -279,10 +279,13 @@ def test_a_comparison_on_predicted_cells_says_so(snas, made):
     objective = "valid_loss@brier + 0.1*params"
     compared = snas("compare", "losses-tiny", "--objective", objective, *words)
     assert compared.json["strategies"][0]["evaluations"] == 8
-    assert "was predicted for all others" in compared.err
-    assert "was predicted for all others" in (out / "report.html").read_text()
+    assert "For the other cells, search metrics are predicted" in compared.err
+    assert (
+        "For the other cells, search metrics are predicted"
+        in (out / "report.html").read_text()
+    )
 
 
 def test_a_table_that_is_not_here_is_one_line():
-    with pytest.raises(UserError, match="losses-nothing/trained is not here"):
+    with pytest.raises(UserError, match="losses-nothing/trained does not exist"):
         load("losses-nothing/trained")

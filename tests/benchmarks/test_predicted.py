@@ -138,14 +138,14 @@ def test_what_an_answer_costs(bench):
 
 
 def test_bad_questions(bench, snas):
-    with pytest.raises(UserError, match="knows no seeds, so there is no seed 3"):
+    with pytest.raises(UserError, match="has no seeds, so there is no seed 3"):
         bench.query("DARTS_V2", "valid_error", training_seed=3)
     refused = snas(
         "query", "nb301", "DARTS_V2", "--metric", "valid_error", "--epochs", 99
     )
     assert (
         refused.code == 2
-        and "holds valid_error for runs of 1 to 98 epochs, not 99." in refused.err
+        and "has valid_error for trainings of 1 to 98 epochs, not 99." in refused.err
     )
     assert refused.err.count("\n") == 1
     assert snas("query", "nb301", "NASNet", "--metric", "valid_error").code == 2
@@ -164,7 +164,8 @@ def test_without_files_or_library_one_line_says_what_to_do(
             nb301.predict("nb301", choices_of([DARTS.reference]), 98)
     monkeypatch.setenv(HOME_VARIABLE, str(tmp_path))
     with pytest.raises(
-        AbsentError, match=r"nb301 is not here yet: run snas data fetch nb301 \(3 MB\)"
+        AbsentError,
+        match=r"nb301 is not on this machine yet: run snas data fetch nb301 \(3 MB\)",
     ):
         load("nb301")
     listed = {entry["name"]: entry for entry in snas("benchmarks", "--json").json}

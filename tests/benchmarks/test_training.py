@@ -130,14 +130,20 @@ def test_every_kind_of_number_is_taken():
     ("wrong", "says"),
     [
         ({"space": 3}, "needs a space"),
-        ({"train": None}, "give one of them"),
-        ({"command": "true"}, "give one of them"),
-        ({"train": 3}, "train is a function or None, not 3"),
-        ({"metrics": []}, "needs a metric that it reports"),
+        (
+            {"train": None},
+            "needs either a function of a cell and a trial, or a command",
+        ),
+        (
+            {"command": "true"},
+            "needs either a function of a cell and a trial, or a command",
+        ),
+        ({"train": 3}, "train must be a function or None, not 3"),
+        ({"metrics": []}, "needs at least one reported metric"),
         ({"metrics": "valid_error"}, "metrics must be a list of names"),
-        ({"metrics": [LOSS, LOSS]}, "valid_error is there twice"),
-        ({"computed": {LOSS: len}}, "valid_error is there twice"),
-        ({"computed": 3}, "computed is a mapping"),
+        ({"metrics": [LOSS, LOSS]}, "metrics contains valid_error twice"),
+        ({"computed": {LOSS: len}}, "valid_error is both in metrics and in computed"),
+        ({"computed": 3}, "computed must be a mapping"),
         ({"epochs": 0}, "The number of epochs must be"),
         ({"checkpoints": "many"}, "a size such as 10GB, not 'many'"),
         (
@@ -205,7 +211,7 @@ def test_a_removed_checkpoint_is_trained_anew_and_charged_whole(bench, trained):
 def test_seeds_are_trainings_of_their_own(bench, trained):
     assert asked(bench, 3)[0] != asked(bench, 3, seed=2)[0]
     assert trained.starts == [0, 0] and trained.seeds == [0, 2]
-    with pytest.raises(sn.UserError, match="name a number, not the mean"):
+    with pytest.raises(sn.UserError, match="give a seed, not the mean"):
         bench.measure([CELL], [Question(LOSS, 3)], "mean")
 
 
@@ -226,7 +232,7 @@ def test_answers_outlive_the_process(bench, trained):
     assert asked(again, 2, 5) == before and len(trained.starts) == 1
     assert asked(again, 1)[0] == [53.0]  # reported on the way
     assert again.continued(CELL, 2, 5) == bench.continued(CELL, 2, 5) > 0
-    with pytest.raises(sn.UserError, match="No training of net"):
+    with pytest.raises(sn.UserError, match="contains no training of net"):
         bench.continued(SPACE.at((1, 1, 1)), 3, 9)
 
 
@@ -455,9 +461,13 @@ FAILING = [
     (leaves, "broken", "SystemExit: no data here"),
     (forks, "broken", "RuntimeError: after the fork"),
     (forgets, "broken", "it ended after 1 of 9 epochs"),
-    (backwards, "broken", "it reported epoch 1, where 3 is next"),
-    (too_many, "broken", "it reported epoch 10, where 9 epochs were asked for"),
-    (swallows, "broken", "it reported valid_error = nan for epoch 1, no finite number"),
+    (backwards, "broken", "it reported epoch 1, but epoch 3 is next"),
+    (too_many, "broken", "it reported epoch 10, but 9 epochs were requested"),
+    (
+        swallows,
+        "broken",
+        "it reported valid_error = nan for epoch 1, not a finite number",
+    ),
     (prints, "broken", "ValueError: printed enough"),
     (memory, "resources", "MemoryError"),
     (memory_of_a_device, "resources", "OutOfMemoryError: tried to allocate 20 GiB"),
@@ -469,7 +479,7 @@ FAILING = [
     (
         reports(valid_error="12"),
         "broken",
-        "it reported valid_error = '12' for epoch 1, no number",
+        "it reported valid_error = '12' for epoch 1, not a number",
     ),
     (reports(valid_error=120), "broken", "= 120 for epoch 1, outside 0 to 100 %"),
     (reports(), "broken", "it reported no valid_error for epoch 1"),
@@ -701,10 +711,10 @@ def test_a_command_trains_and_goes_on():
 @pytest.mark.parametrize(
     ("text", "says"),
     [
-        ("", "give one of them"),
+        ("", "needs either a function of a cell and a trial, or a command"),
         ("no-such-command {cell}", "There is no command 'no-such-command'"),
         ("echo {sell}", "Unknown placeholder of a command 'sell'"),
-        ("echo 'open", "cannot be read: No closing quotation"),
+        ("echo 'open", "cannot be parsed: No closing quotation"),
     ],
 )
 def test_what_is_no_command_is_one_line(text, says):
@@ -727,7 +737,7 @@ def test_what_is_no_command_is_one_line(text, says):
         ("print('{\"epoch\": 1}')", "it reported no valid_error for epoch 1"),
         (
             'print(\'{"epoch": "1"}\')',
-            "it reported the epoch '1', which is no whole number",
+            "it reported the epoch '1', which is not a whole number",
         ),
         ('print(\'{"epoch": 1, "valid_error": 3}\')', "it ended after 1 of 9 epochs"),
         ("print('x' * 12_000_000)", "it ended after 0 of 9 epochs"),

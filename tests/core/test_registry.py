@@ -69,13 +69,13 @@ def test_names_come_from_the_folder_and_from_packages(shapes):
     assert shapes.find("disc").name == "disc" and shapes.find("star").name == "star"
     for name, said in {
         "squar": "Unknown shape 'squar'. Did you mean 'square'? Known: bad, circle",
-        "bad": "bad is no shape",
+        "bad": "bad is not a shape",
         "gone": "theirs_of_a_test:GONE cannot be imported: AttributeError",
     }.items():
         with pytest.raises(UserError, match=re.escape(said)):
             shapes.find(name)
     with pytest.raises(
-        UserError, match="A shape is named by a text, not 3. Known: bad, circle"
+        UserError, match="The name of a shape must be a text, not 3. Known: bad, circle"
     ):
         shapes.find(3)
 
@@ -87,7 +87,7 @@ def test_a_file_of_ones_own_has_what_it_names(shapes, tmp_path):
     )
     assert shapes.find(f"{file}:MINE").name == "mine"
     for name, said in {
-        f"{file}:NUMBER": "own.py holds no shape NUMBER",
+        f"{file}:NUMBER": "own.py contains no shape NUMBER",
         f"{file}:OTHER": "own.py defines no OTHER",
         f"{tmp_path}/none.py:MINE": "There is no shape file",
         f"{file}": "is a file; name the shape in it",

@@ -128,7 +128,7 @@ def test_a_newer_version_names_the_release_that_reads_it(copied):
         FILES[copied.name].read(copied)
     said = str(refused.value)
     assert (
-        f"of version {own + 1}; this program reads version {own}." in said
+        f"of version {own + 1}; this release reads version {own}." in said
         and "\n" not in said
     )
     newer = f"A newer release wrote it, 9.8.7; this is {sn.__version__}"

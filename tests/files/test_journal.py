@@ -93,7 +93,9 @@ def test_a_damaged_line_is_told(path, number, line):
     lines = path.read_bytes().splitlines()
     lines[number] = line
     path.write_bytes(damaged := b"\n".join([*lines, b""]))
-    with pytest.raises(UserError, match="is damaged .* Delete it to begin anew"):
+    with pytest.raises(
+        UserError, match="is damaged .* Delete it to start from scratch"
+    ):
         Journal(path, SETTINGS)
     assert path.read_bytes() == damaged
 

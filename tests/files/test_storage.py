@@ -54,7 +54,7 @@ def test_a_model_of_the_first_version_is_told_how_to_be_made_anew(tmp_path):
     with h5py.File(tmp_path / "m.h5", "w") as file:
         file.attrs.update({"format": "surrogate_nas surrogate", "version": 1})
     with pytest.raises(
-        UserError, match=r"version 1; this program reads version 2.*snas fit"
+        UserError, match=r"version 1; this release reads version 2.*snas fit"
     ):
         load(tmp_path / "m.h5")
 

@@ -669,24 +669,27 @@ def altered(path):
 
 
 FILES = {
-    "a place above": (with_member("../evil"), "is no place within a folder"),
-    "backslashes": (with_member("a\\..\\..\\evil"), "is no name for a file"),
+    "a place above": (with_member("../evil"), "is outside its folder"),
+    "backslashes": (with_member("a\\..\\..\\evil"), "is not a valid name of a file"),
     "a link": (with_member("link", 0o120777, b"/etc/passwd"), "is a link or a device"),
     "a name twice": (with_member("PLAN.json"), "twice"),
     "a bomb by ratio": (
         with_member("b", content=bytes(45_000_000)),
-        "100 times what is packed",
+        "a compression ratio of 100",
     ),
     "a bomb of one file": (
         with_member("b", content=bytes(60_000_000)),
-        "at most 50,000,000",
+        "the maximum is 50,000,000",
     ),
-    "a bomb that states little": (understated, "is damaged or no zip file"),
+    "a bomb that states little": (understated, "is damaged or not a zip file"),
     "a million files": (of_a_million_files, "too many files"),
     "a password": (encrypted, "is encrypted"),
-    "a torn file": (torn, "is damaged or no zip file"),
+    "a torn file": (torn, "is damaged or not a zip file"),
     "an altered byte": (altered, "forged.zip"),
-    "no zip": (lambda path: path.write_bytes(b"<html>" * 50) and None, "no zip file"),
+    "no zip": (
+        lambda path: path.write_bytes(b"<html>" * 50) and None,
+        "not a zip file",
+    ),
 }
 
 
@@ -707,7 +710,7 @@ def test_a_file_that_is_no_archive_or_could_do_harm_is_refused(
 
 
 MANIFESTS = {
-    "a newer version": ({"version": 2}, "of version 2; this program reads version 1"),
+    "a newer version": ({"version": 2}, "of version 2; this release reads version 1"),
     "a name that is a path": ({"name": "../up"}, "no archive that can be read: name"),
     "a line that is two": ({"by": "one\ntwo"}, "no archive that can be read: by"),
     "an unknown field": ({"more": 1}, "no archive that can be read"),
@@ -933,7 +936,7 @@ def are_valid():
         # most of its tables are fetched; what is here is verified
         if name == "families":
             assert found.problems == [] and found.replayed
-            assert all("is not here yet" in line for line in found.absent)
+            assert all("is not on this machine yet" in line for line in found.absent)
         else:
             assert found.valid and not found.notes, found.problems
 

@@ -180,8 +180,8 @@ def test_what_was_not_fetched_is_told_and_left_out(tiny, tmp_path, monkeypatch, 
     )
     assert told.err.startswith(f"{before} To get it: snas data fetch transnas (10 MB).")
     assert (
-        "Not run: absent: transnas-micro-jigsaw is not here yet: run snas data fetch transnas"
-        in told.err
+        "Not run: absent: transnas-micro-jigsaw is not on this machine yet:"
+        " run snas data fetch transnas" in told.err
     )
     alone = snas("suite", tiny, "--problems", "absent", "--out", tmp_path / "none")
     assert alone.code == 2
@@ -579,9 +579,7 @@ def test_a_suite_is_a_list_of_problems_with_objects(tmp_path):
     result = sn.run_suite(problems, strategies, runs=2, folder=tmp_path / "out")
     assert [problem.name for problem in result.problems] == ["mlp", "mlp-2", "fashion"]
     assert result.strategies == ["pure", "local_search"]
-    with pytest.raises(
-        UserError, match=r"mlp: it was made on a benchmark without a name"
-    ):
+    with pytest.raises(UserError, match=r"mlp: its benchmark has no name"):
         stored_suite(tmp_path / "out")
     read = stored_suite(tmp_path / "out", benchmark=bench)
     assert read.means().equals(result.means())
@@ -613,7 +611,7 @@ def test_a_problem_of_a_file_is_found_again(tmp_path):
         (lambda: sn.run_suite([]), "problems has no problem"),
         (lambda: sn.run_suite([sn.Problem("fashion")], "bo"), "strategies is a list"),
         (lambda: sn.run_suite([sn.Problem("fashion")], runs=0), "number of runs of"),
-        (lambda: sn.run_suite([sn.Problem(3)]), "A benchmark is a name or what"),
+        (lambda: sn.run_suite([sn.Problem(3)]), "A benchmark must be a name or"),
     ],
 )
 def test_what_is_no_suite_is_one_line(asked, said):

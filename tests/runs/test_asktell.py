@@ -226,9 +226,15 @@ def test_a_loop_without_a_benchmark_has_declared_metrics():
         (lambda on, _: on(SPACE, "val_acc"), "val_acc of listed has no declared dir"),
         (lambda on, _: on(SPACE, "error", unit="ms"), "error is in ms"),
         (lambda on, _: on(SPACE, {"error": 3}, unit="%"), "of several, declare each"),
-        (lambda on, _: on(SPACE, {"error": 3}), "A metric is a function of a cell"),
+        (
+            lambda on, _: on(SPACE, {"error": 3}),
+            "A metric must be a function of a cell",
+        ),
         (lambda on, _: on("mlp", "error"), "A benchmark needs a space"),
-        (lambda _, loop: loop.tell(SPACE[0]), "has no function, so it is not computed"),
+        (
+            lambda _, loop: loop.tell(SPACE[0]),
+            "has no function, so it cannot be computed",
+        ),
         (
             lambda _, loop: loop.tell([SPACE[0]], [1, 2]),
             "1 cell need a list of as many",

@@ -19,12 +19,12 @@ BAD = {
     "leaves": "exit code 7",
     "hangs": "no sign of life for 1 s",
     "prints": "RuntimeError: printed enough",
-    "forks": "RuntimeError: report() belongs to the process",
+    "forks": "RuntimeError: report() must be called in the process",
     "leaks": "MemoryError",
-    "nan": "valid_error = nan for epoch 1, no finite number",
-    "text": "valid_error = 'good' for epoch 1, no number",
-    "list": "valid_error = [1.0] for epoch 1, no number",
-    "backwards": "it reported epoch 1, where 3 is next",
+    "nan": "valid_error = nan for epoch 1, not a finite number",
+    "text": "valid_error = 'good' for epoch 1, not a number",
+    "list": "valid_error = [1.0] for epoch 1, not a number",
+    "backwards": "it reported epoch 1, but epoch 3 is next",
     "writes": "its worker sent what is no answer",
     "closes": "its worker ended with exit code 0",
     "lowers": "Too many open files",
@@ -51,7 +51,7 @@ def train(_, trial):  # noqa: C901 - a line or two for each
                 trial.report(1, valid_error=1.0)
             os.wait()
             raise RuntimeError(
-                "report() belongs to the process in which the training began"
+                "report() must be called in the process in which the training began"
             )
         case "leaks":
             resource.setrlimit(resource.RLIMIT_AS, (2 << 30, 2 << 30))

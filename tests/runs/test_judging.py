@@ -221,7 +221,7 @@ def _trains(_cell, trial):
     ("given", "says"),
     [
         ({"seeds": 0}, "The number of seeds must be"),
-        ({"seeds": 3, "stochastic": False}, "Where the seed does not matter"),
+        ({"seeds": 3, "stochastic": False}, "the number of seeds must be 1"),
     ],
 )
 def test_what_are_no_seeds_is_one_line(given, says):

@@ -10,8 +10,14 @@ from surrogate_nas.runs.options import Options
 @pytest.mark.parametrize(
     ("given", "line"),
     [
-        ({"parallel": "two"}, "parallel (--parallel) is a whole number, not 'two'."),
-        ({"order": "clok"}, "order (--order) is 'clock' or 'finished' or None, not"),
+        (
+            {"parallel": "two"},
+            "parallel (--parallel) must be a whole number, not 'two'.",
+        ),
+        (
+            {"order": "clok"},
+            "order (--order) must be 'clock' or 'finished' or None, not",
+        ),
         ({"workers": 0}, "workers (--workers) must be a whole number from 1 to"),
         ({"call_limit": 0}, "call_limit (--call-limit) must be a finite number above"),
         ({"memory": "4"}, "memory (--memory) must be a size such as 10GB, not '4'."),

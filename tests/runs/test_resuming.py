@@ -360,7 +360,7 @@ def test_a_table_of_other_numbers_in_its_place_is_told_by_workers(place, tmp_pat
 
     with pytest.raises(
         UserError,
-        match=r"replaced while it was in use by a table with other numbers \(valid_error",
+        match=r"it was replaced by a table with other numbers \(valid_error",
     ):
         compared(tmp_path / "one", resources=sn.Resources(workers=2), callback=change)
     write_table(table(), place)

@@ -330,7 +330,8 @@ def test_a_full_disk_is_one_line_and_the_run_goes_on_later(
 ):
     assert small_disk is None
     with pytest.raises(
-        UserError, match=r"Cannot write .*random-0\.jsonl: .* run again to go on"
+        UserError,
+        match=r"Cannot write .*random-0\.jsonl: .* repeat the command to resume",
     ):
         compare(analog, NAMES, runs=1, budget=LINES, folder=tmp_path)
     resource.setrlimit(

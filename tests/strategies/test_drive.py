@@ -194,7 +194,7 @@ def test_a_driven_comparison_goes_on_after_a_kill_and_names_the_drive(tmp_path):
         ),
         ("blind:asha(drive=train_loss)", "valid_error", "leave out drive"),
         ("asha(drive=train_loss)", "valid_error, train_loss", "leave out drive"),
-        ("one_epoch(drive=3)", "valid_error", "drive of one_epoch is a text"),
+        ("one_epoch(drive=3)", "valid_error", "drive of one_epoch must be a text"),
     ],
 )
 def test_what_cannot_drive_is_refused_before_anything_is_begun(

@@ -50,10 +50,10 @@ def test_options_reach_the_constructor_and_the_name():
         ("evolution(populaton=5)", "Did you mean 'population'"),
         (
             "evolution(population=many)",
-            "population of evolution is a whole number, not 'many'",
+            "population of evolution must be a whole number, not 'many'",
         ),
-        ("evolution(5)", "written as evolution"),
-        ("evolution(population=open('x'))", "written as evolution"),
+        ("evolution(5)", "of a strategy as evolution"),
+        ("evolution(population=open('x'))", "of a strategy as evolution"),
         ("evolution(seed=3)", "option of evolution"),
         ("random(step=3)", "option of random"),
         (f"evolution(population={'9' * 300})", "more than 200 characters"),
@@ -114,7 +114,7 @@ def test_two_settings_are_two_strategies_of_one_folder(tmp_path):
         "fashion", strategies, runs=2, budget=14, folder=tmp_path / "out"
     )
     assert [run.trials for run in again.runs] == [run.trials for run in made.runs]
-    with pytest.raises(UserError, match="step of Mine is a whole number"):
+    with pytest.raises(UserError, match="step of Mine must be a whole number"):
         sn.search("fashion", f"{spec}(step=fast)", budget=1)
 
 
@@ -237,7 +237,7 @@ def test_a_label_takes_the_place_of_long_options():
             r"Class\.using\(option=value\), not <Anneal on",
         ),
         (lambda: Anneal.using(temprature=2.0), "Did you mean 'temperature'"),
-        (lambda: Anneal.using(temperature="hot"), "is a number, not 'hot'"),
+        (lambda: Anneal.using(temperature="hot"), "must be a number, not 'hot'"),
         (lambda: Anneal.using(seed=1), "option of Anneal"),
         (lambda: partial(Anneal, 3), "A strategy is a name"),
         (lambda: partial(print, 3), "A strategy is a name"),

@@ -270,7 +270,8 @@ def test_a_draw_is_refused_where_it_cannot_be(noisy, path, snas):
         str(path), "valid_error", name="mine", seed_policy="best", budget=5
     )
     with pytest.raises(
-        UserError, match="mine: seed_policy is 'mean' or 'draw' or None, not 'best'"
+        UserError,
+        match="mine: seed_policy must be 'mean' or 'draw' or None, not 'best'",
     ):
         run_suite(Suite("two", "one policy", [problem], [Entry("random", 1)]))
     with pytest.raises(UserError, match="drawn or named"):

@@ -88,13 +88,13 @@ def test_files_that_do_not_go_together_are_refused(small, files, tmp_path):
     shutil.copy(first, tmp_path / "twice.h5")
     with pytest.raises(UserError, match="so does another file"):
         load(f"surrogate:{first},{tmp_path / 'twice.h5'}")
-    with pytest.raises(UserError, match="never searched on"):
+    with pytest.raises(UserError, match="never used in a search"):
         load(f"surrogate:{stored(small, 'test_error', tmp_path / 'final.h5')}")
     with pytest.raises(UserError, match="There is no surrogate file"):
         load("surrogate:absent.h5")
     with pytest.raises(UserError, match="names no file"):
         load("surrogate:")
-    with pytest.raises(UserError, match="is no surrogate_nas surrogate"):
+    with pytest.raises(UserError, match="is not a surrogate_nas surrogate"):
         load(f"surrogate:{small.path}")
 
 

@@ -130,11 +130,11 @@ def test_its_seed_and_its_options_reach_it():
         ("sklearn:os:getcwd", "no class with fit and predict"),
         ("sklearn:no_file.py:Mean", "There is no model file"),
         (f"{SVR}(D=3)", "cannot be made: TypeError: "),
-        (f"{SVR}(3)", "The options of a regressor are written as"),
+        (f"{SVR}(3)", "Write the options of a regressor as"),
         ("sklearn:sklearn.ensemble:VotingRegressor", "cannot be made: TypeError"),
         ("gp(worp=True)", "Did you mean 'warp'"),
         ("gp(seed=3)", "Unknown setting of the model gp"),
-        ("gp(3)", "The options of a model are written as"),
+        ("gp(3)", "Write the options of a model as"),
     ],
 )
 def test_what_is_no_regressor_is_one_line(name, says):

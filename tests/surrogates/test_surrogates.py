@@ -152,7 +152,7 @@ def stored(cells, tmp_path):
 def test_a_file_cut_off_is_one_clear_error(stored, share):
     whole = stored.read_bytes()
     stored.write_bytes(whole[: int(share * len(whole))])
-    with pytest.raises(UserError, match=r"is damaged|is no surrogate_nas surrogate"):
+    with pytest.raises(UserError, match=r"is damaged|is not a surrogate_nas surrogate"):
         load(stored)
 
 
@@ -160,7 +160,7 @@ def test_a_file_of_another_version_or_kind_says_so(stored):
     with h5py.File(stored, "r+") as file:
         file.attrs["version"] = 99
     with pytest.raises(
-        UserError, match="surrogate of version 99; this program reads version 2"
+        UserError, match="surrogate of version 99; this release reads version 2"
     ):
         load(stored)
     with h5py.File(stored, "r+") as file:

@@ -198,10 +198,10 @@ def test_each_is_refused_in_one_line(said):
 @pytest.mark.parametrize(
     ("name", "says"),
     [
-        ("table-a chunk that swells.h5", "unpacks to another size"),
+        ("table-a chunk that swells.h5", "decompresses to the wrong size"),
         ("table-billions of values.h5", "of shape (1000000000000,)"),
-        ("table-raw data elsewhere.h5", "not stored whole in this file"),
-        ("table-another file.h5", "a link to elsewhere"),
+        ("table-raw data elsewhere.h5", "not stored in one piece in this file"),
+        ("table-another file.h5", "a link to another place"),
         ("table-a space of 10^12 cells.h5", "a space of 1,000,000,000,000 cells"),
         ("record-100 MB of zeros.pickle.pbz2", "unpacks to more than 64 MB"),
         ("record-cut off.pickle.pbz2", "cut off"),

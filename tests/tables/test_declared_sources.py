@@ -223,7 +223,9 @@ def test_values_of_a_cell_are_averaged_and_what_is_no_number_is_refused(monkeypa
     assert list(table.columns.values())[0].tolist() == [37.5, 75.0]
     assert table.n_seeds["valid_error", None].tolist() == [2, 1]
     shares[1]["valid_error"] = None
-    with pytest.raises(ValueError, match="valid_error is no number everywhere"):
+    with pytest.raises(
+        ValueError, match="valid_error is not a finite number in every record"
+    ):
         table_of("analog", "mine", nb201(), shares, cells)
 
 
@@ -231,7 +233,10 @@ def test_values_of_a_cell_are_averaged_and_what_is_no_number_is_refused(monkeypa
     ("spoil", "message"),
     [
         (lambda content: content[: len(content) // 2], "is damaged"),
-        (lambda _: pickle.dumps([1, 2]), "is damaged, or no file of nas-bench-graph"),
+        (
+            lambda _: pickle.dumps([1, 2]),
+            "is damaged, or not a file of nas-bench-graph",
+        ),
         (lambda _: pickle.dumps(os.getcwd), "is refused: its pickle asks for"),
         (
             lambda content: content.replace(b"valid_perf", b"valid_porf"),

@@ -134,7 +134,7 @@ def test_what_pip_cannot_download_is_one_line(tmp_path, monkeypatch):
     monkeypatch.setenv("PIP_FIND_LINKS", str(tmp_path / "index"))
     with pytest.raises(
         UserError,
-        match=r"Cannot fetch lcdb/0\.1\.0/.*: no .* is where pip looks.*, set",
+        match=r"Cannot fetch lcdb/0\.1\.0/.*: pip's index has no .*, set",
     ) as told:
         fetching.fetch("lcdb")
     assert "\n" not in str(told.value)

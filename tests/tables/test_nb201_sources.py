@@ -62,7 +62,7 @@ def test_a_comparison_runs_without_any_fetched_file(offline, snas, tmp_path):
         UserError, match=r"200 epochs, not 12.*run snas data fetch nb201"
     ):
         bench.question("valid_error", 12)
-    assert "holds none of validation passes" in bench.charge
+    assert "records no times of validation passes" in bench.charge
     cells = bench.space[:5]
     charged = bench.measure(cells, [bench.question("valid_error")]).cost
     assert charged.tolist() == [
@@ -134,7 +134,7 @@ def test_a_table_of_an_earlier_version_is_named(snas):
     ended = snas("data", "verify", "nb201")
     assert (
         ended.code == 2
-        and "was made by an earlier version: run snas data fetch nb201" in ended.err
+        and "An earlier version created it: run snas data fetch nb201" in ended.err
     )
 
 

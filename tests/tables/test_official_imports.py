@@ -334,7 +334,7 @@ def test_a_folder_of_both_spaces_is_refused(tmp_path):
 def test_what_is_no_folder_of_records_is_refused(tmp_path):
     with pytest.raises(UserError, match="There is no folder .*nowhere"):
         nats.read(tmp_path / "nowhere", None)
-    with pytest.raises(UserError, match="holds no records"):
+    with pytest.raises(UserError, match="contains no records"):
         nats.read(tmp_path, None)
     save(tmp_path / "NATS-tss-v1_0-3ffb9-simple", 0, record())
     with pytest.raises(
@@ -379,7 +379,7 @@ def test_what_is_no_folder_of_records_is_refused(tmp_path):
                     "dataset_seed": {},
                 }
             },
-            "hold no results",
+            "contain no results",
         ),
     ],
 )
@@ -387,7 +387,7 @@ def test_what_is_no_record_is_refused(tmp_path, content, message):
     save(tmp_path / "tss", 42, content)
     with pytest.raises(UserError, match=message) as caught:
         nats.read(tmp_path / "tss", None)
-    assert "000042" in str(caught.value) or message == "hold no results"
+    assert "000042" in str(caught.value) or message == "contain no results"
 
 
 def test_what_is_no_published_pth_is_refused(tmp_path):

@@ -125,7 +125,7 @@ def test_a_spoilt_file_is_refused_and_none_is_left(copied, fresh_home, spoil):
         ("{0}/none", "is not a folder"),
         ("{0}/file", "is not a folder"),
         *(
-            (address, "is no folder, and no address such as https")
+            (address, "is neither a folder nor an address such as https")
             for address in (
                 "http://[",
                 "http://",
@@ -157,7 +157,7 @@ def test_a_home_of_no_user(monkeypatch, snas):
         ("query", "nb201-cifar10", "x"),
     ):
         ended = snas(*command)
-        assert ended.code == 2 and "a user that there is not" in ended.err
+        assert ended.code == 2 and "a user who does not exist" in ended.err
         assert len(ended.err.strip().splitlines()) == 1
 
 

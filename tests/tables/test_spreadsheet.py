@@ -51,10 +51,10 @@ def imported(snas, path, *options):
     ("text", "says"),
     [
         ("valid_error\n3\n", "needs a column 'cell'"),
-        (f"cell\n{CELLS[0]}\n", "at least one of a metric"),
+        (f"cell\n{CELLS[0]}\n", "at least one metric"),
         (
             f"cell,valid_error\n{CELLS[0]},ten\n",
-            "row 1: valid_error is 'ten', no number",
+            "row 1: valid_error is 'ten', not a number",
         ),
         (
             f"cell,valid_error\n{CELLS[0]},inf\n",
@@ -65,14 +65,14 @@ def imported(snas, path, *options):
             f"row 2: the cell of row 1 again, {CELLS[0]}",
         ),
         (f"cell,valid_error\n{CELLS[0]},1\n|none~0|,2\n", "row 2: Malformed cell"),
-        (f"cell,valid error\n{CELLS[0]},1\n", "names no metric"),
-        (f"cell,params\n{CELLS[0]},1\n", "follows from the cell alone"),
+        (f"cell,valid error\n{CELLS[0]},1\n", "does not name a metric"),
+        (f"cell,params\n{CELLS[0]},1\n", "is computed from the cell"),
         ("cell,valid_error\n" + "x,y\n" * 7, "14 wrong entries"),
         (f"cell,valid_error\n{CELLS[0]},y\n", "has 1 wrong entry: row 1"),
         ("", "needs a column 'cell'"),
         (
             f"cell,valid_error\n{CELLS[0]},1_0\n",
-            "row 1: valid_error is '1_0', no number",
+            "row 1: valid_error is '1_0', not a number",
         ),
         (
             f"cell,valid_error\n{CELLS[0]},1,2\n",
@@ -95,7 +95,7 @@ def imported(snas, path, *options):
             f"cell,valid_error (nats)\n{CELLS[0]},1\n",
             "in nats; an error or an accuracy is in % or a fraction",
         ),
-        (f"cell,a_loss (<b>)\n{CELLS[0]},1\n", "names no metric"),
+        (f"cell,a_loss (<b>)\n{CELLS[0]},1\n", "does not name a metric"),
         (f'cell,valid_error\n"{CELLS[0]},1\n', "Cannot read"),
         (
             "cell,valid_error\n" + f"{CELLS[0]},1\n" * 15626,
@@ -194,14 +194,16 @@ def test_a_unit_is_declared_and_never_guessed(tmp_path, snas):
     said = snas(
         *made, plain, "--name", "c", "--unit", "valid_error=%", "--space", space
     )
-    assert said.code == 0 and "if these are fractions" in " ".join(said.err.split())
+    assert said.code == 0 and "if the values are fractions" in " ".join(
+        said.err.split()
+    )
     assert sn.load("c").metric("valid_error").unit == "%"
     wrong = snas(*made, plain, "--unit", "valid_eror=fraction", "--space", space)
     assert wrong.code == 2 and "Did you mean 'valid_error'?" in wrong.err
     contrary = snas(
         *made, named, "--unit", "valid_error=%", "--name", "d", "--space", space
     )
-    assert contrary.code == 2 and "in fraction, and --unit in %" in contrary.err
+    assert contrary.code == 2 and "in fraction, but --unit in %" in contrary.err
 
 
 def test_a_column_without_a_direction_is_no_term(tmp_path, snas):
@@ -245,7 +247,7 @@ def test_a_loss_has_the_unit_that_its_header_gives(tmp_path):
         "other_loss": "",
         "latency@x": "µs",
     }
-    assert "unit that is not given" in table.metrics["other_loss"].description
+    assert "in an unspecified unit" in table.metrics["other_loss"].description
 
 
 SPACE_FILE = """
@@ -283,7 +285,7 @@ def test_a_column_for_every_choice_names_a_cell_as_well(snas, tmp_path):
     drawn = imported(snas, by_choice, "--name", "drawn", *sampled)
     assert drawn.code == 0 and len(sn.load("drawn").space) == 2
     none = imported(snas, by_text, "--name", "none", *sampled)
-    assert none.code == 2 and "names no cell of the space drawn: " in none.err
+    assert none.code == 2 and "contains no cell of the space drawn: " in none.err
     sized = written(
         tmp_path, "act,valid_error,width,params\nrelu,4,16,7\n", "sized.csv"
     )
@@ -318,7 +320,7 @@ def test_a_column_for_every_choice_names_a_cell_as_well(snas, tmp_path):
 )
 def test_a_table_of_another_space_than_the_usual_one_says_so(snas, tmp_path, text):
     refused = imported(snas, written(tmp_path, text))
-    assert refused.code == 2 and "leave it out" not in refused.err
+    assert refused.code == 2 and "omit or rename it" not in refused.err
     assert (
         "Its cells were read as those of nb201; --space names another space."
         in refused.err
@@ -418,7 +420,7 @@ def test_paths_and_contents_of_other_bytes(snas, tmp_path):
 def test_names_and_files_that_cannot_be(tmp_path, snas):
     path = written(tmp_path, f"cell,valid_error\n{CELLS[0]},1\n")
     for name, says in (
-        ("nb201-cifar10", "another benchmark's name"),
+        ("nb201-cifar10", "the name of another benchmark"),
         ("../x", "letters, digits"),
     ):
         refused = imported(snas, path, "--name", name)

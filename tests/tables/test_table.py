@@ -78,7 +78,7 @@ def test_what_is_no_table_is_refused(path):
             TableFile(path)
     with h5py.File(path, "w") as file:
         file["columns/valid_error/200/mean"] = np.zeros(N)
-    with pytest.raises(UserError, match="is no surrogate_nas table"):
+    with pytest.raises(UserError, match="is not a surrogate_nas table"):
         TableFile(path)
 
 
@@ -92,7 +92,7 @@ def test_another_version_is_refused_and_the_message_says_what_to_do(path):
     ) as file:  # texts of variable length, which are not read any more
         file.attrs.update({"format": "surrogate_nas table", "version": 1})
     with pytest.raises(
-        UserError, match=r"version 1; this program reads version 2.*snas data"
+        UserError, match=r"version 1; this release reads version 2.*snas data"
     ):
         TableFile(path)
 
@@ -376,6 +376,6 @@ def test_a_full_disk_leaves_the_file_as_it_was(path, limit):
         check=False,
     )
     assert made.returncode == 2 and "Traceback" not in made.stderr, made.stderr
-    assert "Nothing was changed there" in made.stdout
+    assert "It was not changed" in made.stdout
     assert path.read_bytes() == before
     assert [p.name for p in path.parent.iterdir()] == [path.name]

@@ -686,7 +686,7 @@ def test_engines_of_other_arithmetic_have_other_names_and_refuse_each_others_wor
     assert usual[1] != lesser[1]
     opened = fresh(f"import pickle; pickle.loads(bytes.fromhex({lesser[2]!r}))")
     assert (
-        "results of two are never mixed" in opened.stderr
+        "results of two backends are never mixed" in opened.stderr
         and "NPY_DISABLE_CPU_FEATURES" in opened.stderr
     )
     assert (

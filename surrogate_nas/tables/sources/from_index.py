@@ -1,7 +1,8 @@
-"""Print the address of a file of a package, by its name, where pip is set to look.
+"""Print the address of a file of a package in the index that pip is configured to use.
 
-``python from_index.py PACKAGE FILE``. ``pip download`` runs the code of a source archive before it
-can be compared. pip has no command that does not, so this uses the parts of pip that find a file.
+Usage: ``python from_index.py PACKAGE FILE``. ``pip download`` runs the code of a source archive
+before its digest can be checked, and pip has no other command to find a file. Therefore this script
+uses pip's internal functions.
 """
 
 import sys
@@ -20,7 +21,7 @@ def main(package: str, name: str) -> None:
         links = [candidate.link for candidate in finder.find_all_candidates(package)]
     addresses = [link.url_without_fragment for link in links if link.filename == name]
     if not addresses:
-        sys.exit(f"no {name} is where pip looks for {package}")
+        sys.exit(f"pip's index has no {name} of {package}")
     sys.stdout.write(addresses[0])
 
 

@@ -1,16 +1,16 @@
 """GraphGym: 96 designs of graph networks on 44 tasks, and a sample of 3,322 designs with training
 settings on 32.
 
-You, Ying & Leskovec, "Design Space for Graph Neural Networks", NeurIPS 2020, from the aggregated
-results that the authors publish: training and validation loss, accuracy and, where classes are two,
-ROC-AUC after the last epoch, means over seeds with their standard deviation; parameters, and
-seconds a step. Nothing was held out but on the OGB task.
+You, Ying & Leskovec, "Design Space for Graph Neural Networks", NeurIPS 2020. The data is the
+authors' published aggregated results: training and validation loss, accuracy and, for two classes,
+ROC-AUC after the last epoch, as means over seeds with their standard deviation; parameters; and
+seconds per step. Only the OGB task has a test split.
 
-``graphgym-TASK`` are node and graph tasks (round 2), ``graphgym-link-TASK`` link prediction,
-``graphgym-ogbg`` the OGB task. On link prediction of Coauthor Physics 91 of the 96 designs are
-held. ``graphgym-wide-TASK`` (round 1) has about a hundred designs each, different ones on every
-task. The authors report a loss that is no number as a missing one: such a run counts as the worst
-of its task.
+``graphgym-TASK`` are node and graph tasks (round 2), ``graphgym-link-TASK`` link prediction, and
+``graphgym-ogbg`` the OGB task. For link prediction on Coauthor Physics, only 91 of the 96 designs
+have results. ``graphgym-wide-TASK`` (round 1) has about a hundred designs per task, different ones
+for every task. The authors report a loss of NaN as missing. Here it counts as the worst loss of the
+task.
 """
 
 from functools import lru_cache
@@ -94,7 +94,7 @@ def read(name: str) -> Table:
 
 @lru_cache(maxsize=len(_ROUNDS))
 def _read_grid(grid: str, *paths: Path) -> "dict[str, pd.DataFrame]":
-    """Read the files of a grid by split, with the table of every row, and its task in words."""
+    """Read the files of a grid by split, with the table and the task's description of each row."""
     import pandas as pd
 
     with reading(paths[0].parent, "folder of GraphGym's results", "graphgym"):
@@ -134,7 +134,7 @@ def _cell(space: ChoiceSpace, row: dict[str, str]) -> Cell:
 
 
 def _columns(rows: "dict[str, pd.DataFrame]", indices: np.ndarray) -> dict[str, Values]:
-    """Return the means of every design by split and field; a loss that is NaN is the worst."""
+    """Return the means of every design by split and field. A loss of NaN becomes the worst one."""
     columns: dict[str, Values] = {}
     for split, of_split in rows.items():
         for field in _FIELDS:

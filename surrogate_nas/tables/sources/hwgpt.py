@@ -1,11 +1,12 @@
-"""HW-GPT-Bench: GPT-2 networks of three scales with the weights of a supernet, and what they cost
-on fourteen devices.
+"""HW-GPT-Bench: GPT-2 networks of three scales with the weights of a supernet, and their costs on
+fourteen devices.
 
 Sukthanker et al., "HW-GPT-Bench: Hardware-Aware Architecture Benchmark for Language Models",
-NeurIPS 2024. The files are pickles of records. Of the lists of heads and MLP ratios only the first
-``sample_n_layer`` entries are used. Every reading of a latency has a unit of its own, which the
-records' means ignore; a value here is the median of a cell's readings, each in ms. A GPU's energy
-is that of the authors' tracker. Devices whose files may be missing are read if these were fetched.
+NeurIPS 2024. The files are pickles of records. Only the first ``sample_n_layer`` entries of the
+lists of heads and MLP ratios are used. Every latency measurement has its own unit, which the
+records' means ignore. A value in the table is the median of a cell's measurements in ms. The energy
+of a GPU is that of the authors' tracker. Devices with optional files are included if these were
+fetched.
 """
 
 from collections import defaultdict
@@ -81,7 +82,7 @@ def _choices(architecture: dict[str, Any], space: GPT) -> _Choices:
 
 
 def _latencies(record: dict[str, Any]) -> list[float]:
-    """Return the readings of a record in ms, each by its own unit."""
+    """Return the latency measurements of a record, each converted from its own unit to ms."""
     chip = "gpu" if record["times_profiler_gpu"] else "cpu"
     pairs = zip(record[f"times_profiler_{chip}"], record[f"unit_{chip}"], strict=True)
     return [float(reading) * _MILLISECONDS[unit] for reading, unit in pairs]

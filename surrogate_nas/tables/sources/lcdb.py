@@ -1,17 +1,18 @@
 """LCDB: learning curves over training sizes of 20 scikit-learn classifiers on 248 OpenML sets.
 
 Mohr, Viering, Loog & van Rijn, "LCDB 1.0: An Extensive Learning Curves Database for Classification
-Tasks", ECML PKDD 2022. Its package is fetched as a source archive, of which four spreadsheets are
-read; nothing of it is installed or imported.
+Tasks", ECML PKDD 2022. Its package is fetched as a source archive. Four spreadsheets in it are
+read; its code is not installed or imported.
 
-``lcdb-ID`` is the OpenML set of that number. A cell is a learner that did not fail there. Epochs
-are training sizes, each a training of its own. Seed ``5·outer + inner`` is one of 5 × 5 splits: the
-outer draws the test set and the inner the validation set. Further inner splits of ten sets are left
-out. Areas under the ROC curve and F1 are of two classes. Eight learners give no probabilities:
-their log loss is that of certain predictions.
+``lcdb-ID`` is the OpenML data set of that number. A cell is a learner that did not fail on it.
+Epochs are training-set sizes, each of which is a separate training. Seed ``5·outer + inner`` is one
+of 5 × 5 splits: the outer split selects the test set and the inner split the validation set. Ten
+data sets have further inner splits, which are omitted. The area under the ROC curve and F1 exist
+for two classes only. Eight learners give no probabilities; their log loss treats predictions as
+certain.
 
-Preprocessing was fitted before data were split, so it saw validation and test data. Trainings that
-failed or took too long are missing.
+Preprocessing was fitted before the data were split, so it used validation and test data. Trainings
+that failed or took too long are missing.
 """
 
 import tarfile
@@ -51,12 +52,12 @@ _NUMBERS = ["traintime", *(f"score_{split}" for split in _SPLITS)]
 
 
 def read(name: str) -> Table:
-    """Read one set's rows of the fetched archive into a table."""
+    """Read the rows of one data set in the fetched archive into a table."""
     return table_of_set(name, archive())
 
 
 def archive() -> "dict[str, pd.DataFrame]":
-    """Return the spreadsheets of the fetched archive by kind, as whole numbers."""
+    """Return the spreadsheets of the fetched archive by type of score, as whole numbers."""
     return read_archive(fetching.fetched("lcdb")[0])
 
 
@@ -96,12 +97,12 @@ def _scores(file: IO[bytes]) -> "pd.DataFrame":
 
 
 class Cube(NamedTuple):
-    """The scores of one kind on one set.
+    """The scores of one type on one data set.
 
     Attributes:
-        sizes: The training sizes, rising.
-        seconds: Shape ``(sizes, learners, splits)``.
-        scores: Shape ``(train, valid and test, sizes, learners, splits)``; NaN where missing.
+        sizes: The training-set sizes, in increasing order.
+        seconds: Training times in seconds, shape ``(sizes, learners, splits)``.
+        scores: Scores, shape ``(train, valid and test, sizes, learners, splits)``; NaN if missing.
     """
 
     sizes: list[int]
@@ -110,7 +111,7 @@ class Cube(NamedTuple):
 
 
 def cube(scores: "pd.DataFrame", data: int) -> Cube | None:
-    """Return the scores of an OpenML set in a sheet of `archive`; None where there are none."""
+    """Return the scores of an OpenML data set in a sheet of `archive`; None if there are none."""
     rows = scores[scores["data"] == data]
     whole = rows[_NUMBERS].to_numpy()
     if (whole[:, 1:] == _MISSING).all():
@@ -125,7 +126,7 @@ def cube(scores: "pd.DataFrame", data: int) -> Cube | None:
 
 
 def table_of_set(name: str, sheets: "dict[str, pd.DataFrame]") -> Table:
-    """Make the table of one set from the sheets of an archive."""
+    """Create the table of one data set from the sheets of an archive."""
     data = int(name.removeprefix("lcdb-"))
     with reading(f"LCDB's results on {data}", "rows of its archive", "lcdb"):
         cubes = {
@@ -163,8 +164,8 @@ def by_outer(scores: Cube, size: int = -1) -> Values:
     """Return means over inner splits, by outer split, of the learners that give probabilities.
 
     Args:
-        scores: The scores of one kind on one set.
-        size: The place of the training size.
+        scores: The scores of one type on one data set.
+        size: The index of the training-set size.
 
     Returns:
         Shape ``(train, valid and test, learners, outer)``, NaN where there is no value.

@@ -2,8 +2,9 @@
 record at a time.
 
 Dong et al., "NATS-Bench: Benchmarking NAS Algorithms for Architecture Topology and Size", TPAMI
-2021. The folder holds a file ``NNNNNN.pickle.pbz2`` per architecture; a part of them imports what
-it holds. The pickles are read through an allow-list, never executed.
+2021. The folder contains a file ``NNNNNN.pickle.pbz2`` per architecture. If only some of the files
+exist, the table contains these architectures. The pickles are read through an allow-list, never
+executed.
 """
 
 import bz2
@@ -35,7 +36,7 @@ _MOST = 64_000_000
 def read(folder: Path, progress: Progress | None = None) -> list[Table]:
     """Read a folder into the tables ``nats-cifar10``, ``nats-cifar100`` and ``nats-imagenet16``.
 
-    Those of the size space are ``nats-size-cifar10`` and so on.
+    The tables of the size space are named ``nats-size-cifar10`` and so on.
     """
     allowed = {**numpy_scalars(), "collections.OrderedDict": dict}
     files = _records(folder)
@@ -50,7 +51,7 @@ def read(folder: Path, progress: Progress | None = None) -> list[Table]:
     results = tables.tables()
     if not results:
         raise UserError(
-            f"The records in {folder} hold no results of CIFAR-10, CIFAR-100 or ImageNet16-120."
+            f"The records in {folder} contain no results of CIFAR-10, CIFAR-100 or ImageNet16-120."
         )
     return results
 
@@ -61,7 +62,7 @@ def _records(folder: Path) -> list[Path]:
         raise UserError(f"There is no folder {printable(folder)}.")
     if not os.path.isdir(folder):
         raise UserError(
-            f"{folder} is a file: unpack the NATS-Bench archive and give the folder that it makes."
+            f"{folder} is a file: unpack the NATS-Bench archive and give the resulting folder."
         )
     try:
         files = sorted(
@@ -73,13 +74,13 @@ def _records(folder: Path) -> list[Path]:
     if not files:
         hint = f" Did you mean the folder {inside[0]} in it?" if inside else ""
         raise UserError(
-            f"{folder} cannot be imported: it holds no records (NNNNNN.pickle.pbz2).{hint}"
+            f"{folder} cannot be imported: it contains no records (NNNNNN.pickle.pbz2).{hint}"
         )
     return files
 
 
 def _kind(record: Any) -> Records:
-    """Return the kind of records that the architecture of the first one shows."""
+    """Return the kind of records, from the architecture of the first record."""
     with suppress(AttributeError, StopIteration):
         return kind_of(str(next(iter(record.values())).get("arch_str", ""))) or TOPOLOGY
     return TOPOLOGY

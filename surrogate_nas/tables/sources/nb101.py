@@ -2,15 +2,15 @@
 sample of its records.
 
 Ying et al., "NAS-Bench-101: Towards Reproducible Neural Architecture Search", ICML 2019. The files
-are JSON, a list for each field, and name a cell by the paper's hash alone: its graph is found in
-the list of all 423,624, whose hashes are made once and remembered in the home folder. ``nb101``
-holds 30,001 cells, those of the least hashes and 10,000 further on, so a sample as good as random.
-The file ``data-full.json`` of the same repository holds all cells; ``snas data import nb101
-data-full.json`` makes ``nb101-full`` of it.
+are JSON with a list for each field. They identify a cell only by the paper's hash. Its graph is
+looked up in the list of all 423,624 cells. Their hashes are computed once and stored in the data
+directory. ``nb101`` contains 30,001 cells, selected by their hashes, which amounts to a random
+sample. The file ``data-full.json`` of the same repository contains all cells. To create
+``nb101-full`` from it, use ``snas data import nb101 data-full.json``.
 
-There is one number a training, of an unnamed seed or the mean of unnamed ones, no test accuracy,
-and the seconds of the 108 epochs alone: those of a shorter training are taken to be its share of
-them.
+Each training has one value, of one unknown seed or the mean of several. There is no test accuracy.
+Seconds are recorded for 108 epochs only. Those of a shorter training are computed in proportion to
+its epochs.
 """
 
 import json
@@ -40,7 +40,7 @@ def read(name: str) -> Table:
 
 
 def read_files(paths: list[Path], name: str, source: str) -> Table:
-    """Read files of the benchmark's records into one table; a cell in several is the same."""
+    """Read files of the benchmark's records into one table. Each cell is taken once."""
     with reading(
         " and ".join(map(printable, paths)), "file of NAS-Bench-101's records", "nb101"
     ):
@@ -73,9 +73,7 @@ def read_files(paths: list[Path], name: str, source: str) -> Table:
 def imported(
     path: Path, progress: Callable[[int, int], None] | None = None
 ) -> list[Table]:
-    """Read a file of a user's own, ``data-full.json`` or a part of it, into the table
-    ``nb101-full``.
-    """
+    """Read a user's file, ``data-full.json`` or a part of it, into the table ``nb101-full``."""
     source = f"tiga1231/nasbench-vis {printable(path.name)}, imported"
     table = read_files([path], "nb101-full", source)
     if progress:
@@ -84,19 +82,22 @@ def imported(
 
 
 def _part(fields: dict[str, Any]) -> tuple[NDArray[np.intp], NDArray[np.float64]]:
-    """Where the cells of a file are in the list of all, and of each the accuracies by epochs and
-    the seconds of 108.
+    """Return the indices of a file's cells in the list of all cells, and the cells' values.
+
+    The values are the accuracies by epochs and the seconds of 108 epochs.
     """
     wanted = [f"{epochs}_final_validation_accuracy" for epochs in _EPOCHS]
     columns = [fields[name] for name in (*wanted, "final_training_time")]
     numbers = np.array(columns, dtype=np.float64).T
     if not (numbers > 0).all() or not (numbers[:, :-1] <= 1).all():
-        raise ValueError("an accuracy is no share of 1, or a training takes no time")
+        raise ValueError(
+            "an accuracy is not between 0 and 1, or a training takes no time"
+        )
     return _indices(fields["key"]), numbers
 
 
 def _indices(keys: list[str]) -> NDArray[np.intp]:
-    """Where the cells of hashes are in the list of all; the first half of a hash tells it apart."""
+    """Return the indices of hashes in the list of all cells. Half of a hash is unique."""
     digests = np.frombuffer(bytes.fromhex("".join(keys)), dtype=np.uint8).reshape(
         len(keys), -1
     )
@@ -107,5 +108,5 @@ def _indices(keys: list[str]) -> NDArray[np.intp]:
     order = np.argsort(known)
     indices = order[np.searchsorted(known, wanted, sorter=order) % len(order)]
     if (all_hashes()[indices] != digests).any():
-        raise ValueError("a key is the hash of no cell")
+        raise ValueError("a key is not the hash of a cell")
     return indices

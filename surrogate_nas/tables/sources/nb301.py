@@ -1,16 +1,17 @@
-"""NAS-Bench-301 on DARTS's space: no table, but a model that predicts every cell after each of 98
+"""NAS-Bench-301 on DARTS's space: not a table but a model that predicts every cell after each of 98
 epochs.
 
 Zela et al., "Surrogate NAS Benchmarks: Going Beyond the Limited Search Space Evaluation of Tabular
-NAS Benchmarks", ICLR 2022, trained 60,000 of the 10^18 cells and fitted surrogates; YAHPO Gym
-(Pfisterer et al., AutoML 2022) fitted a neural network to those and publishes it in the ONNX
-format: a surrogate of a surrogate. It reads the operation of every possible edge, or that there is
-none, and the two sources of each node but the first, whose are always both inputs. So every cell of
-our space has exactly one code, and it does not matter how its text orders the two edges of a node.
+NAS Benchmarks", ICLR 2022, trained 60,000 of the 10^18 cells and fitted surrogates. YAHPO Gym
+(Pfisterer et al., AutoML 2022) fitted a neural network to these surrogates and published it in the
+ONNX format. So it is a surrogate of a surrogate. Its inputs are the operation of every possible
+edge, or that there is no edge, and the two sources of each node except the first, whose sources are
+always both inputs. So every cell of the space has exactly one encoding. The order of the two edges
+of a node in the text does not matter.
 
-Of its four outputs the first three are used: accuracy, cross-entropy and seconds so far; what the
-last one is, is nowhere said. The file runs in ``onnxruntime``, which executes a graph of numbers
-and no code.
+The first three of its four outputs are used: accuracy, cross-entropy and seconds so far. The last
+output is undocumented. The file runs in ``onnxruntime``, which executes a numerical graph and no
+code.
 """
 
 import json
@@ -38,13 +39,15 @@ _HALVES = ("normal", "reduce")
 _NODES = (2, 3, 4, 5)
 _AT_ONCE = 4096
 _NEAR = 0.01
-# What the published file said on the day that this was written.
+# Predictions of the published file when this was written.
 _KNOWN = {"DARTS_V1": 92.746, "DARTS_V2": 92.877, "PC_DARTS_cifar": 93.228}
 
 
 def predict(name: str, choices: Choices, epochs: int) -> NDArray[np.float64]:
-    """Error in %, cross-entropy in nats and seconds of cells after some epochs, shape
-    ``(n, 3)``.
+    """Predict error in %, cross-entropy in nats and seconds of cells after a number of epochs.
+
+    Returns:
+        Shape ``(n, 3)``.
     """
     codes = encoded(choices)
     session = _session()
@@ -62,7 +65,7 @@ def predict(name: str, choices: Choices, epochs: int) -> NDArray[np.float64]:
 
 
 def encoded(choices: Choices) -> NDArray[np.int32]:
-    """Cells as the model reads them: 0 where there is no edge; shape ``(n, 34)``."""
+    """Encode cells as inputs of the model, shape ``(n, 34)``; 0 where there is no edge."""
     columns, operations = _code()
     encoding = np.zeros((len(choices), len(columns)), dtype=np.int32)
     rows = np.arange(len(choices))
@@ -95,7 +98,7 @@ def encoded(choices: Choices) -> NDArray[np.int32]:
 
 @lru_cache(maxsize=1)
 def _code() -> tuple[dict[str, tuple[int, dict[str, int]]], NDArray[np.int32]]:
-    """By input its column and its codes, and the code of every operation of our space."""
+    """Return the column and codes of each input, and the code of every operation of the space."""
     content = json.loads(_content("encoding_v2.json"))
     columns = {
         name: (column, codes) for column, (name, codes) in enumerate(content.items())
@@ -131,7 +134,7 @@ def _session() -> "InferenceSession":
 
 
 def verify() -> Iterator[Verified]:
-    """Check what is predicted of known cells."""
+    """Check the predictions for published cells."""
     space = space_named(_SPACE)
     for name, expected in _KNOWN.items():
         accuracy = 100.0 - float(

@@ -3,8 +3,8 @@ video.
 
 Ding et al., "Learning Versatile Neural Architectures by Propagating Network Codes", ICLR 2022. A
 file is a pickle of plain lists and dicts, read through an allow-list that allows no name at all.
-Every task holds the same architectures, each trained once, and one evaluation of it: that is what a
-search looks at, and nothing is left to report by.
+Every task has the same architectures, each trained once and evaluated on one split. The search uses
+this evaluation, so there is no separate split for reports.
 """
 
 from surrogate_nas.space.nbmr import NBMR

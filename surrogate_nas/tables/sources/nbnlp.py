@@ -1,11 +1,11 @@
 """NAS-Bench-NLP: cells of recurrent language models on WikiText-2, 341 trainings of 50 epochs.
 
 Klyuchnikov et al., "NAS-Bench-NLP: Neural Architecture Search Benchmark for Natural Language
-Processing", IEEE Access 2022. The archive holds 345 logs in JSON, read in memory. Four ended in a
-loss that was no number, by epoch 23; they are left out. The 341 whole ones are of 289 recipes as
-they are written, and of 263 graphs once names and the order of nodes and of inputs that commute are
-left aside. What was trained several times has as many seeds, which are numbered from 0 in the order
-of the logs; a mean is over all of them, and the first three stand for themselves.
+Processing", IEEE Access 2022. The archive contains 345 logs in JSON, which are read in memory. Four
+trainings ended in a loss of NaN by epoch 23 and are omitted. The other 341 belong to 289 different
+texts, which describe 263 different graphs: the names of nodes, their order, and the order of
+commuting inputs do not matter. A graph with several trainings has several seeds, numbered from 0 in
+the order of the logs. A mean is over all seeds. The first three seeds have separate columns.
 """
 
 import json

@@ -1,10 +1,10 @@
-"""The official records of NAS-Bench-201 and of NATS-Bench's two spaces, gathered into one table a
-data set.
+"""The official records of NAS-Bench-201 and of NATS-Bench's two spaces, collected into one table
+per data set.
 
-Dong & Yang, ICLR 2020; Dong et al., TPAMI 2021. A record holds, for one architecture, runs of 12
-and 200 epochs (in the size space of 1, 12 and 90), each with a trial for every data set and seed.
-Only the last epoch of a run is read: before it, the 200-epoch runs on CIFAR-100 and ImageNet16-120
-hold only ``ori-test``, which there is validation and test together.
+Dong & Yang, ICLR 2020; Dong et al., TPAMI 2021. A record contains, for one architecture, trainings
+of 12 and 200 epochs (in the size space 1, 12 and 90) for every data set and seed. Only the last
+epoch of a training is read. For earlier epochs, the 200-epoch trainings on CIFAR-100 and
+ImageNet16-120 contain only ``ori-test``, the union of validation and test data.
 """
 
 import re
@@ -27,7 +27,7 @@ Progress = Callable[[int, int], None]
 
 
 class Records(NamedTuple):
-    """A kind of records: in words, the name of the space, and the epochs of runs by name."""
+    """A kind of records: its description, the name of its space, and epochs by training name."""
 
     what: str
     space: str
@@ -88,7 +88,9 @@ Trial = dict[str, Any]
 
 
 class RecordTables:
-    """Gathers records one at a time; holds only the columns, 20 to 80 MB for a whole space.
+    """A collector of records, which are added one at a time.
+
+    It stores only the columns, 20 to 80 MB for a whole space.
 
     Example:
         >>> RecordTables("mine", "NATS-Bench, topology space", "my folder").tables()
@@ -98,7 +100,7 @@ class RecordTables:
     def __init__(
         self, prefix: str, title: str, source: str, kind: Records = TOPOLOGY
     ) -> None:
-        """Start with no records."""
+        """Create a collector without records."""
         self._prefix = prefix
         self._title = title
         self._source = source
@@ -108,7 +110,7 @@ class RecordTables:
         self._columns = defaultdict[_Key, Values](self._nothing.copy)
 
     def add(self, record: object, origin: str) -> None:
-        """Add one architecture's record, in place of one of the same architecture."""
+        """Add one architecture's record. It replaces an earlier record of this architecture."""
         with reading(origin, "official record"):
             runs, architecture = _runs(record, self._kind)
             index = self._space.parse(architecture).index
@@ -118,7 +120,7 @@ class RecordTables:
                         self._columns[name, metric, epochs, seed][index] = value
 
     def tables(self) -> list[Table]:
-        """Return the tables of the data sets that the records hold anything of."""
+        """Return the tables of the data sets for which the records contain values."""
         names = {name for name, *_ in self._columns}
         return [self._table(name) for name in _READINGS if name in names]
 
@@ -167,7 +169,7 @@ class RecordTables:
         return table
 
     def _lacks_times(self, table: Table) -> bool:
-        """Return whether some result lacks the times that a query of it costs."""
+        """Return whether a result lacks the training or validation time, its query cost."""
 
         def mean(metric: Metric, epochs: int | None) -> Values:
             return table.columns.get(
@@ -185,7 +187,7 @@ class RecordTables:
 def _values(
     readings: list[_Reading], runs: Mapping[int, dict[str, Any]]
 ) -> Iterator[tuple[str, int | None, int, float]]:
-    """Yield metric, epochs, seed and value of all that a table takes from a record's runs."""
+    """Yield metric, epochs, seed and value for all values that a table takes from a record."""
     longest: dict[str, int] = {}
     for epochs in sorted(runs, reverse=True):
         last = epochs - 1
@@ -212,14 +214,14 @@ def _values(
 
 
 def kind_of(architecture: str) -> Records | None:
-    """Return the kind of records that an architecture is of; None if neither."""
+    """Return the kind of records of an architecture, or None."""
     if re.fullmatch(r"\d+(:\d+)+", architecture):
         return SIZE
     return TOPOLOGY if architecture.startswith("|") else None
 
 
 def _runs(record: Any, kind: Records) -> tuple[dict[int, dict[str, Any]], str]:
-    """Return the runs of a record by their epochs, and their architecture."""
+    """Return the trainings of a record by their epochs, and their architecture."""
     architectures = {str(state["arch_str"]) for state in record.values()}
     if len(architectures) != 1:
         raise ValueError(
@@ -228,10 +230,10 @@ def _runs(record: Any, kind: Records) -> tuple[dict[int, dict[str, Any]], str]:
     (architecture,) = architectures
     if (other := kind_of(architecture)) not in (kind, None):
         raise UserError(
-            f"it is of {other.what} ({printable(architecture):.80}), not of {kind.what}."
+            f"it belongs to {other.what} ({printable(architecture):.80}), not to {kind.what}."
         )
     if unknown := sorted(record.keys() - kind.runs.keys()):
-        raise ValueError(f"unknown runs {unknown}; known are {', '.join(kind.runs)}")
+        raise ValueError(f"unknown runs {unknown}; valid are {', '.join(kind.runs)}")
     return {kind.runs[run]: state for run, state in record.items()}, architecture
 
 
@@ -249,6 +251,6 @@ def _trials(
 
 
 def _number(trial: Trial, field: str, key: object) -> float:
-    """Return a number of a trial, NaN where it is not held."""
+    """Return a number of a trial, NaN if it is missing."""
     value = (trial.get(field) or {}).get(key)
     return np.nan if value is None else float(value)

@@ -1,7 +1,7 @@
 """Results in the pickles of an installed package, by the key of a cell.
 
-The package does not say which seeds its numbers are of, so they are numbered from 0 in the order of
-its lists. Its numbers, whatever version packed them, must have the digest that is declared.
+The package does not name its seeds, so they are numbered from 0 in the order of its lists. In every
+version of the package, the numbers must have the declared digest.
 """
 
 import hashlib
@@ -25,7 +25,7 @@ def read(name: str) -> Table:
     """Read a file of an installed package into a table on all cells of a space.
 
     The declaration of its source names the space, the file, and the digest of its numbers. The key
-    of a cell is what its space says, or the numbers of its choices one after the other.
+    of a cell is given by the space, or consists of the indices of its choices.
     """
     source = source_of(name) or ""
     package = package_of(source)
@@ -46,14 +46,14 @@ def read(name: str) -> Table:
         }
     if digest_of(results) != words["digest"]:
         raise UserError(
-            f"{printable(path)} was altered, or is of another version: its numbers are not"
-            f" {package[0]}'s."
+            f"{printable(path)} was altered or belongs to another version: its numbers differ from"
+            f" those of {package[0]}."
         )
     return table_of(source, name, space, results)
 
 
 def digest_of(results: dict[str, Values]) -> str:
-    """The first 16 digits of the sha256 of all numbers."""
+    """Return the first 16 digits of the SHA-256 of all numbers."""
     total = hashlib.sha256()
     for field in sorted(results):
         total.update(

@@ -1,6 +1,4 @@
-"""Reading other people's pickles: only names on a source's own list are ever looked up, nothing
-else is executed.
-"""
+"""Safe reading of pickles: only names on a source's allow-list are resolved, no other code runs."""
 
 import pickle
 from collections.abc import Mapping
@@ -15,9 +13,7 @@ _NUMBER_BYTES = 16
 
 
 class AllowListUnpickler(pickle.Unpickler):
-    """An unpickler that resolves a global only if the caller listed it, and to what the caller
-    chose for it.
-    """
+    """An unpickler that resolves a global only if the caller listed it, to the caller's object."""
 
     def __init__(
         self, file: IO[bytes], allowed: Mapping[str, object], origin: Path
@@ -33,7 +29,7 @@ class AllowListUnpickler(pickle.Unpickler):
         if full not in self._allowed:
             raise UserError(
                 f"{printable(self._origin)} is refused: its pickle asks for {printable(full):.200},"
-                " which data of this kind never needs. Nothing of it was executed."
+                " which data of this kind never needs. No code of it was executed."
             )
         return self._allowed[full]
 
@@ -50,15 +46,13 @@ def read_pickle(file: IO[bytes], allowed: Mapping[str, object], origin: Path) ->
 
 
 def read_pickle_file(path: Path, allowed: Mapping[str, object] | None = None) -> Any:
-    """Read a file of one pickle through an allow-list, which is empty if left out."""
+    """Read a file of one pickle through an allow-list, which is empty if omitted."""
     with path.open("rb") as file:
         return read_pickle(file, allowed or {}, path)
 
 
 def read_pt(path: Path) -> Any:
-    """A list or dict of plain numbers and strings in PyTorch's zip format, which needs neither
-    PyTorch nor a class.
-    """
+    """Read a list or dict of plain numbers and strings in PyTorch's zip format, without PyTorch."""
     with ZipFile(path) as archive:
         (member,) = (
             member
@@ -70,7 +64,7 @@ def read_pt(path: Path) -> Any:
 
 
 def numpy_scalars() -> dict[str, object]:
-    """What NumPy numbers in a pickle need."""
+    """Return the names that NumPy numbers in a pickle need, for an allow-list."""
     import numpy as np
 
     return {
@@ -81,7 +75,7 @@ def numpy_scalars() -> dict[str, object]:
 
 
 def _number(kind: Any, content: Any) -> Any:
-    """One number; NumPy's own function also makes arrays of any size, and objects."""
+    """Create one number. NumPy's own function would also create arrays of any size, and objects."""
     from numpy._core import multiarray
 
     if (
@@ -89,5 +83,5 @@ def _number(kind: Any, content: Any) -> Any:
         or kind.itemsize > _NUMBER_BYTES
         or not isinstance(content, bytes)
     ):
-        raise ValueError(f"{kind} is no type of number")
+        raise ValueError(f"{kind} is not a type of number")
     return multiarray.scalar(kind, content)

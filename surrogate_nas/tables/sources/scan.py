@@ -2,16 +2,16 @@
 of one seed each.
 
 Sermaxhaj et al., "ScAn-Bench: Evaluating Scaling Analysis Methodology", NeurIPS 2026. Its package
-is fetched as a wheel, of which three spreadsheets are read; nothing of it is installed or imported,
-and columns with a person's folders are left out.
+is fetched as a wheel file. Three spreadsheets in it are read; its code is not installed or
+imported. Columns with folders of a person's computer are omitted.
 
-- ``scan-llm``: 1,193 decoder language models of 719 shapes on SlimPajama; one more ended at 80 %.
-  Scores on downstream tasks are at chance and are left out. Losses along training stand at 10, 25
-  and 50 % within five, where there are any.
+- ``scan-llm``: 1,193 decoder language models of 719 shapes on SlimPajama. One more training, which
+  stopped at 80 %, is omitted. Scores on downstream tasks are at chance level and are omitted.
+  Losses during training are given at 10, 25 and 50 %, if recorded within 5 percentage points.
 - ``scan-vlm``: 1,500 OpenCLIP models; 134 diverged and count as the worst. ``@half`` is the last
-  epoch of their first half.
-- ``scan-tabpfn``: 2,222 TabPFN models. Search on validation by the prior; results on real data are
-  only reported.
+  epoch of the first half of the training.
+- ``scan-tabpfn``: 2,222 TabPFN models. The search metric is validation on data from the prior.
+  Results on real data are only reported.
 """
 
 import csv
@@ -28,11 +28,11 @@ from surrogate_nas.tables.sources.declaration import declaration, table_of
 _WITHIN = 0.05
 Row = dict[str, str | None]
 Training = Mapping[str, Any]
-"""The rows of a training: its ``end`` and earlier ones, None where there is none."""
+"""The rows of a training: its ``end`` and earlier rows, None if missing."""
 
 
 def read(name: str) -> Table:
-    """Read the fetched wheel into a table on the sampled space of its configurations."""
+    """Read the fetched file into a table on the sampled space of its configurations."""
     make, space = {
         "scan-llm": (_llm, scan_llm()),
         "scan-vlm": (_vlm, scan_vlm()),
@@ -59,7 +59,7 @@ def read(name: str) -> Table:
 
 
 def _llm(run: list[Row]) -> Training | None:
-    """A training that came to its end."""
+    """Return a training if it was completed, otherwise None."""
 
     def away(row: Row, share: float) -> float:
         return abs(float(row.get("step_fraction") or "nan") - share)
@@ -72,7 +72,7 @@ def _llm(run: list[Row]) -> Training | None:
 
 
 def _vlm(run: list[Row]) -> Training:
-    """A training; of one that diverged, ``sound end`` and ``sound half`` are None."""
+    """Return a training. If it diverged, ``sound end`` and ``sound half`` are None."""
     run.sort(key=lambda row: int(row["epoch"] or 0))
     end = run[-1]
     middle = str(int(float(end["total_epochs"] or 0)) // 2)

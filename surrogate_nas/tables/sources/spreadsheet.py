@@ -1,13 +1,13 @@
-"""One's own measurements: a CSV or Parquet file of cells and metrics becomes a table.
+"""Import of a user's measurements: a CSV or Parquet file of cells and metrics becomes a table.
 
-The column ``cell`` has each cell as its space prints it, such as ``mlp(width=16, depth=2)``.
-Instead, a file may have a column for each position of the space with the chosen option.
+The column ``cell`` contains each cell as its space prints it, such as ``mlp(width=16, depth=2)``.
+Instead, a file can have a column for each position of the space, with the chosen option.
 
-The name of any other column is a metric's, with epochs, a unit and a direction:
-``valid_loss[12] (nats)``, ``val_acc (fraction; max)``, ``latency@mine``. See
-`surrogate_nas.core.metrics.metric_named` for what follows from a name. A loss has no unit unless it
-is given. An error or an accuracy without a unit is in % if a value exceeds 1; otherwise the file is
-refused. A cell may appear once. Empty entries are missing values.
+Every other column is a metric. Its name can include epochs, a unit and a direction:
+``valid_loss[12] (nats)``, ``val_acc (fraction; max)``, ``latency@mine``. For the meaning of names,
+see `surrogate_nas.core.metrics.metric_named`. A loss has no unit unless it is given. An error or an
+accuracy without a unit is in % if a value exceeds 1; otherwise the file is refused. A cell can
+appear only once. Empty entries are missing values.
 """
 
 import csv
@@ -62,7 +62,7 @@ _Wrong = list[tuple[int, str]]
 
 
 def _parts(path: Path) -> Iterator[Sequence[Any]]:
-    """Yield the header of a file, then its rows as texts, some thousand at a time."""
+    """Yield the header of a file, then its rows as texts, a few thousand at a time."""
     shown = printable(path)
     if not os.path.isfile(path):
         raise UserError(f"There is no file {shown}.")
@@ -91,11 +91,11 @@ def _parts(path: Path) -> Iterator[Sequence[Any]]:
 
 
 class Declared(NamedTuple):
-    """Declarations of a user in addition to the names of columns.
+    """A user's declarations in addition to the names of columns.
 
     Attributes:
-        units: By metric, such as ``{"valid_error": "fraction"}``.
-        directions: By metric ``min`` or ``max``.
+        units: Units by metric, such as ``{"valid_error": "fraction"}``.
+        directions: Directions by metric, ``min`` or ``max``.
     """
 
     units: Mapping[str, str] = {}
@@ -108,12 +108,12 @@ NOTHING_DECLARED = Declared()
 def _check_name(name: str, taken: Collection[str]) -> None:
     if not _NAME.fullmatch(name) or len(name) > _LONGEST_NAME:
         raise UserError(
-            f"A benchmark's name is at most {_LONGEST_NAME} letters, digits, '_', '-', '.' or '@', "
-            f"not {printable(repr(name)):.120}."
+            f"A benchmark's name must start with a letter and have at most {_LONGEST_NAME} letters,"
+            f" digits, '_', '-', '.' or '@', not {printable(repr(name)):.120}."
         )
     if name in taken:
         raise UserError(
-            f"{name} is another benchmark's name; choose a further one with --name."
+            f"{name} is the name of another benchmark; choose a different name with --name."
         )
 
 
@@ -126,15 +126,15 @@ def read(
     advice: str = "",
     declared: Declared = NOTHING_DECLARED,
 ) -> Table:
-    """Read a file into a table; if cells of the space cannot be listed, on those of the file.
+    """Read a file into a table. If the space cannot be listed, the table has the file's cells.
 
     Args:
         path: The file.
-        name: The benchmark's name, none of `taken`.
+        name: The benchmark's name, which must not be in `taken`.
         taken: Names of other benchmarks.
         space: The space of the cells.
-        advice: The end of messages about cells that are not of the space.
-        declared: Units and directions that no column names.
+        advice: The end of messages about cells that are not in the space.
+        declared: Units and directions that the columns do not declare.
 
     Raises:
         UserError: The file cannot be read, or an entry is wrong.
@@ -196,7 +196,7 @@ def _naming(header: list[str], space: Space, shown: str, advice: str) -> list[in
     """Find the columns that name cells: ``cell``, or one for every position."""
     if len(header) > _MOST_COLUMNS:
         raise UserError(
-            f"{shown} has {len(header):,} columns; {_MOST_COLUMNS:,} are the most."
+            f"{shown} has {len(header):,} columns; the maximum is {_MOST_COLUMNS:,}."
         )
     positions = space.positions if isinstance(space, ChoiceSpace) else ()
     is_text = _CELL in header
@@ -210,7 +210,7 @@ def _naming(header: list[str], space: Space, shown: str, advice: str) -> list[in
         example = space.sample(np.random.default_rng(0)).text
     raise UserError(
         f"{shown} needs a column {_CELL!r} of cells such as {example}{by_position}; and at least"
-        f" one of a metric, such as valid_error.{'' if is_text or len(header) <= 1 else advice}"
+        f" one metric, such as valid_error.{'' if is_text or len(header) <= 1 else advice}"
     )
 
 
@@ -222,7 +222,7 @@ def _rows(
     naming: list[int],
     measured: list[tuple[int, Metric]],
 ) -> tuple[int, NDArray[Any], list[Values], _Wrong]:
-    """Read the number of rows, their cells (see `_cells`), their numbers, and what is wrong."""
+    """Read the number of rows, their cells (see `_cells`), their numbers, and wrong entries."""
     is_text = header[naming[0]] == _CELL
     is_sampled = isinstance(space, ChoiceSpace) and not space.is_listed
     most = MOST_CELLS if is_sampled else len(listed(space))
@@ -248,13 +248,13 @@ def _rows(
             break
     if n > most and is_sampled:
         raise UserError(
-            f"{shown} has more than {most:,} rows, the most on cells of {space.name}."
+            f"{shown} has more than {most:,} rows, the maximum for the space {space.name}."
         )
     return n, np.concatenate(found), list(map(np.concatenate, numbers)), wrong
 
 
 def _forms(space: Any, *, is_text: bool) -> Sequence[Sequence[str]]:
-    """Return how a row writes each option, by position; nothing if its text has no such parts."""
+    """Return the text of each option in a row, by position; empty if texts have no such parts."""
     kind = type(space)
     if not is_text:
         return tuple(space.texts)
@@ -282,8 +282,9 @@ def _cells(
     *,
     is_text: bool,
 ) -> NDArray[Any]:
-    """Read the choices of cells, or their places where positions have no names; -1 in rows that
-    name no cell, which are noted.
+    """Read the choices of cells, or their indices if positions have no names.
+
+    Rows that do not name a cell are -1 and are added to `wrong`.
     """
     n, is_choice = len(columns[0]), isinstance(space, ChoiceSpace)
     width = len(space.positions) if is_choice else 1
@@ -320,7 +321,7 @@ def _cells(
 
 
 def _option(options: Sequence[str], entry: str) -> int:
-    """Find an option as text or, of numbers, by its value (16.0 is 16); -1 if there is none."""
+    """Return the index of an option by its text or its numerical value (16.0 is 16), or -1."""
     if entry in options:
         return options.index(entry)
     with suppress(ValueError):
@@ -331,7 +332,7 @@ def _option(options: Sequence[str], entry: str) -> int:
 def _distinct(
     cells: NDArray[Any], rows: NDArray[np.intp], space: Any
 ) -> tuple[NDArray[Any], _Wrong]:
-    """Return the different cells of rows, and the rows that repeat one."""
+    """Return the different cells of rows, and the rows that repeat a cell."""
     keys = keys_of(cells.view(np.int8))
     _, first, group = np.unique(keys, return_index=True, return_inverse=True)
     earlier = first[group]
@@ -351,9 +352,10 @@ def _distinct(
 def _table_space(
     shown: str, space: Space, held: NDArray[Any], wrong: _Wrong
 ) -> tuple[Enumerable, Any]:
-    """Return the space of the table, and the place of each cell there: the cells of the file, or
-    the space itself if it is a listed one of which all cells are there or that says itself that it
-    is listed.
+    """Return the space of the table, and the index of each cell in it.
+
+    It is the space itself if this is declared as listed, or if the file has all its cells.
+    Otherwise it is the sampled space of the file's cells.
     """
     if not isinstance(space, ChoiceSpace):
         return listed(space), held.ravel()
@@ -361,14 +363,14 @@ def _table_space(
         return listed(space), space.places_of(held)
     if not len(held):
         why = f": {wrong[0][1]}" if wrong else ""
-        raise UserError(f"{shown} names no cell of the space {space.name}{why}.")
+        raise UserError(f"{shown} contains no cell of the space {space.name}{why}.")
     return Sampled(space, held), slice(None)
 
 
 def _columns(
     header: list[str], path: Path, space: Space, declared: Declared
 ) -> list[tuple[Metric, int | None, bool]]:
-    """Read the metrics and epochs of a header, and whether their unit is declared."""
+    """Return the metrics and epochs of a header, and whether their units are declared."""
     columns: list[tuple[Metric, int | None, bool]] = []
     for entry in header:
         metric, epochs, has_unit = _metric(entry, path, space, declared)
@@ -398,26 +400,26 @@ def _metric(
     match = _COLUMN.fullmatch(column)
     if match is None:
         raise UserError(
-            f"{shown} has a column {printable(repr(column)):.100}, which names no metric; right are"
-            " valid_error, valid_loss[12], valid_loss[12] (nats), val_acc (%; max) or latency@mine."
+            f"{shown} has a column {printable(repr(column)):.100}, which does not name a metric;"
+            " valid names are valid_error, valid_loss[12], valid_loss[12] (nats), val_acc (%; max)"
+            " or latency@mine."
         )
     name = match["metric"]
     if name in space.analytic:
         raise UserError(
-            f"{shown} has a column {name}, which follows from the cell alone; leave it out or"
-            " rename it."
+            f"{shown} has a column {name}, which is computed from the cell; omit or rename it."
         )
     described = f"column {printable(column)} of {printable(path.name)}"
     own_unit = printable((match["unit"] or "").strip())
     unit = declared.units.get(name, own_unit)
     if own_unit not in ("", unit):
-        raise UserError(f"{shown} gives {name} in {own_unit}, and --unit in {unit}.")
+        raise UserError(f"{shown} declares {name} in {own_unit}, but --unit in {unit}.")
     direction = declared.directions.get(
         name, cast(Direction | None, match["direction"])
     )
     if match["direction"] not in (None, direction):
         raise UserError(
-            f"{shown} declares {match['direction']} for {name}, and --direction {direction}."
+            f"{shown} declares {match['direction']} for {name}, but --direction {direction}."
         )
     about = {"unit": unit, "description": described, "source": shown}
     try:
@@ -425,16 +427,14 @@ def _metric(
     except UserError as error:
         raise UserError(f"{shown}: {error}") from error
     if metric.quantity == "loss" and not metric.unit:
-        metric = replace(
-            metric, description=f"{described}, in a unit that is not given"
-        )
+        metric = replace(metric, description=f"{described}, in an unspecified unit")
     return metric, int(match["epochs"]) if match["epochs"] else None, bool(unit)
 
 
 def _numbers(
     entries: Sequence[str], start: int, metric: Metric, wrong: _Wrong
 ) -> Values:
-    """Read the numbers of some rows, NaN where there is none, and note wrong entries."""
+    """Read the numbers of rows, NaN if missing, and add wrong entries to `wrong`."""
     text = "".join(entries)
     with suppress(ValueError):
         numbers = np.fromiter(map(float, entries), np.float64, len(entries))
@@ -455,7 +455,7 @@ def _numbers(
                 wrong.append((start + row, f"{metric.name} is {entry}, {why}"))
         elif entry.lower() not in _MISSING:
             text = f"{printable(repr(entry)):.80}"
-            wrong.append((start + row, f"{metric.name} is {text}, no number"))
+            wrong.append((start + row, f"{metric.name} is {text}, not a number"))
     return numbers
 
 

@@ -1,19 +1,19 @@
-"""TabM's runs: 13 families of tabular networks on 86 splits of 46 data sets, 15 seeds each.
+"""TabM's results: 13 families of tabular networks on 86 splits of 46 data sets, 15 seeds each.
 
 Gorishniy, Kotelnikov & Babenko, "TabM: Advancing Tabular Deep Learning with Parameter-Efficient
-Ensembling", ICLR 2025, from the reports of its repository: training, validation and test metrics at
-the best epoch, parameters and seconds.
+Ensembling", ICLR 2025. The data is in the reports of its repository: training, validation and test
+metrics at the best epoch, parameters and seconds.
 
-``tabm-DATASET`` is a data set; of one with several splits, each tuned by itself, ``tabm-DATASET-N``
-is one of these. A cell is a family with the configuration that the authors tuned for it there, so
-the tuned numbers are records and no decisions: thirteen points scattered over learning rates and
-widths would have no neighbours, and no two tables the same cells. The families are taken apart into
-ensemble, embeddings and batches (`surrogate_nas.space.configurations`).
+``tabm-DATASET`` is a data set. If it has several splits, each tuned separately, ``tabm-DATASET-N``
+is one split. A cell is a family with the configuration that the authors tuned for it on this split.
+The tuned hyperparameters are records, not decisions of the space. With them, the thirteen cells
+would have no neighbours, and tables would share no cells. A family is described by ensemble,
+embeddings and batches (`surrogate_nas.space.configurations`).
 
-Trainings end when the validation score has not risen for 16 epochs, so their epochs differ; a whole
-training stands as 1. The score, by which also the epoch and the configuration were chosen, is
-accuracy, the area under the ROC curve or RMSE. One data set has no numbers to embed: the families
-with embeddings are there copies of those without, and are left out.
+Trainings end when the validation score has not risen for 16 epochs, so their lengths differ. A
+complete training counts as 1 epoch. The score, which also selected the epoch and the configuration,
+is accuracy, the area under the ROC curve or RMSE. One data set has no numerical features to embed.
+There, the families with embeddings equal those without and are omitted.
 """
 
 import json
@@ -34,7 +34,7 @@ from surrogate_nas.tables.sources.declaration import table_of
 NAMES = declared("tabm").names
 SEEDS = 15
 EPOCHS = 1
-"""A whole training, whose own epochs differ by cell and seed."""
+"""The training length in tables: 1 is a complete training. Real epochs differ by cell and seed."""
 # By the architecture's type in a configuration.
 _ENSEMBLES = {
     "plain": "single",
@@ -54,20 +54,20 @@ _SCORES = {
     "val accuracy": ("accuracy", "error"),
 }
 Record = dict[str, float]
-"""What one training gave, by a field's name."""
+"""The results of one training by field."""
 Trainings = dict[Cell, dict[int, Record]]
-"""Of one split, by cell and seed."""
+"""The results of one split by cell and seed."""
 
 
 def read(name: str) -> Table:
-    """Read one split's reports of the fetched files into a table."""
+    """Read the fetched reports of one split into a table."""
     (path,) = fetching.fetched("tabm")
     return table_of_split(name, read_reports(path)[name])
 
 
 @read_once
 def read_reports(path: Path) -> dict[str, Trainings]:
-    """The trainings of all splits by their benchmarks' names, of a tar of reports."""
+    """Read the trainings of all splits from a tar of reports, by the names of benchmarks."""
     trainings: dict[str, Trainings] = defaultdict(lambda: defaultdict(dict))
     with (
         reading(path, "tar of TabM's reports", "tabm"),
@@ -86,9 +86,9 @@ def read_reports(path: Path) -> dict[str, Trainings]:
 
 
 def named(data: str) -> str:
-    """The benchmark of a data set's folder, such as ``why/regression-num-medium-0-wine_quality``.
+    """Return the benchmark of a folder such as ``why/regression-num-medium-0-wine_quality``.
 
-    The number of a split is left out where there is one alone.
+    The number of a split is omitted if there is only one.
     """
     folder, _, data_set = data.rpartition("/")
     split = ""
@@ -138,7 +138,7 @@ _TUNED = ("params", "blocks", "width", "dropout", "learning_rate", "weight_decay
 
 
 def table_of_split(name: str, trainings: Trainings) -> Table:
-    """The table of a split's trainings."""
+    """Create the table of a split's trainings."""
     cells = sorted(trainings, key=lambda cell: cell.choices)
     first = trainings[cells[0]][0]
     fields = {field for field in first if isinstance(first[field], int | float)}

