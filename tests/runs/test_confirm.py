@@ -352,7 +352,7 @@ def test_what_cannot_be_confirmed_is_refused_before_the_search():
         UserError, match=r"holds 1 seed of .*, to which 2 are to be compared"
     ):
         sn.search(bench, "random", budget=20, callback=never, **options)
-    with pytest.raises(UserError, match="has no single seeds of digital_error"):
+    with pytest.raises(UserError, match="holds no single seeds of digital_error"):
         sn.search("analog-cifar10", "random", budget=20, callback=never, confirm="3x2")
 
 
