@@ -309,7 +309,7 @@ def test_a_function_that_fails_or_allows_nothing_is_one_line(allows, says):
 @pytest.mark.parametrize("allowed", [[7], [-1], [0, 0], [2, 1], "1"])
 def test_a_definition_whose_cells_are_no_combinations_is_refused(allowed):
     content = json.loads(FITTING.definition) | {"allowed": allowed}
-    with pytest.raises(UserError, match="describes no space"):
+    with pytest.raises(UserError, match="does not describe a space"):
         space_named(json.dumps(content))
 
 

@@ -136,8 +136,8 @@ def held(rows):
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        ({"of": WIDE.definition, "held": "?"}, "describes no space"),
-        ({"of": WIDE.definition, "held": held([0] * 7)}, "describes no space"),
+        ({"of": WIDE.definition, "held": "?"}, "does not describe a space"),
+        ({"of": WIDE.definition, "held": held([0] * 7)}, "does not describe a space"),
         ({"of": WIDE.definition, "held": ""}, "at least one is needed"),
         (
             {"of": WIDE.definition, "held": held(np.zeros((1_000_001, 8)))},
@@ -146,14 +146,14 @@ def held(rows):
         ({"of": WIDE.definition, "held": held([4] * 8)}, "none of the space wide"),
         ({"of": WIDE.definition, "held": held([-1] * 8)}, "none of the space wide"),
         ({"of": WIDE.definition, "held": held([[1] * 8, [1] * 8])}, "held twice"),
-        ({"of": WIDE.definition, "held": 7}, "describes no space"),
-        ({"of": 7, "held": held([0] * 8)}, "describes no space"),
+        ({"of": WIDE.definition, "held": 7}, "does not describe a space"),
+        ({"of": 7, "held": held([0] * 8)}, "does not describe a space"),
         ({"of": "nowhere", "held": held([0] * 8)}, "space"),
         (
             {"of": sampled().definition, "held": held([0] * 8)},
-            "no whole space of choices",
+            "not a complete ChoiceSpace",
         ),
-        ({"of": WIDE.definition}, "describes no space"),
+        ({"of": WIDE.definition}, "does not describe a space"),
     ],
 )
 def test_a_malformed_definition_is_refused(content, message):
