@@ -93,7 +93,7 @@ def test_held_cells_stand_in_their_own_order():
     )
     for wrong in (HELD.at, HELD.cell):
         with pytest.raises(
-            UserError, match="is a cell of the space nb201, but not held"
+            UserError, match="is a cell of the space nb201, but not one of"
         ):
             wrong(LARGER[78].choices)
     assert all(len(HELD.neighbours(cell)) == 4 for cell in HELD), (
@@ -109,9 +109,9 @@ def test_held_cells_stand_in_their_own_order():
         (np.zeros((0, 6)), "have 6 positions; at least one is needed"),
         (np.zeros((2, 5)), "have 6 positions"),
         (np.zeros(6), "have 6 positions"),
-        (np.full((1, 6), 5), "is none of the space nb201"),
-        (np.full((1, 6), -1), "is none of the space nb201"),
-        (np.zeros((2, 6)), "is held twice"),
+        (np.full((1, 6), 5), "not in the space nb201"),
+        (np.full((1, 6), -1), "not in the space nb201"),
+        (np.zeros((2, 6)), "the space nb201 twice"),
     ],
 )
 def test_what_cannot_be_held_is_refused(held, says):

@@ -103,10 +103,10 @@ def test_a_registered_space_is_found_by_name_and_none_takes_its_name(tmp_path):
         ("x y", {"a": ("1", "2")}, "name"),
         ("x", {}, "at least one position"),
         ("x", {"a": ()}, "1 to 127 options"),
-        ("x", {"a": ("1", "1")}, "twice"),
-        ("x", {"a": ("1,2",)}, "is no name"),
+        ("x", {"a": ("1", "1")}, "duplicate"),
+        ("x", {"a": ("1,2",)}, "is not a name"),
         ("x", ["a"], "mapping"),
-        ("x", {"a": 3}, "are a list, such as"),
+        ("x", {"a": 3}, "must be a list, such as"),
     ],
 )
 def test_a_malformed_space_is_refused_in_one_line(name, options, says):
