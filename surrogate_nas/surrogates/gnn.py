@@ -4,8 +4,8 @@ It passes messages from the input to the output over the graph of terms that all
 (`Space.terms`). A convolution transforms the sum of its input embeddings, and pooling transforms
 one embedding. The output reads its summands and, in addition, all live convolutions of the cell.
 The network needs no training to be invariant to relabelling and isomorphism, because isomorphic
-cells are one row. A head adds path, graph and signal-flow features, averaged over the isomorphism
-class.
+cells are one row. A head adds path, graph and variance-flow features, averaged over the
+isomorphism class.
 
 A space has few terms, so several networks with different initial weights are trained together,
 stacked in a leading dimension. Each leaves out a part of the cells, so the standard deviation and

@@ -198,7 +198,10 @@ def test_what_is_neither_cell_text_nor_indices_is_refused(given):
         ),
         ("mlp(act=relu, width=16, norm=none)", "Malformed cell"),
         ("mlp(width=16, act=relu)", "Malformed cell"),
-        (TEXT.replace("relu", "elu"), "act of the space mlp is relu, tanh, not 'elu'"),
+        (
+            TEXT.replace("relu", "elu"),
+            "act of the space mlp is one of relu, tanh, not 'elu'",
+        ),
     ],
 )
 def test_a_malformed_text_is_refused(text, says):
@@ -216,7 +219,7 @@ def test_what_has_no_neighbour_or_no_cell_says_so():
         assert not space.neighbours(cell)
         with pytest.raises(UserError, match=r"one\(act=relu\) has no neighbour"):
             space.mutate(cell, rng)
-    with pytest.raises(UserError, match="allows none of 10,000 drawn combinations"):
+    with pytest.raises(UserError, match="allows none of 10,000 sampled combinations"):
         Never("never", OPTIONS).sample(rng)
     with pytest.raises(UserError, match="has no neighbour in the space never"):
         Never("never", OPTIONS).mutate(Cell((0, 0, 0), "never"), rng)
