@@ -286,11 +286,11 @@ def test_a_large_space_asks_its_function_about_what_it_draws():
     assert all(sum(near.values()) % 2 == 0 for near in space.neighbours(cell))
     for ask in (len, list, lambda space: space[3]):
         with pytest.raises(
-            UserError, match="wide are not listed, of 1e.09 combinations"
+            UserError, match="wide with 1e.09 combinations is not enumerable"
         ):
             ask(space)
     assert space != ChoiceSpace("wide", wide) and '"allows"' in space.definition
-    with pytest.raises(UserError, match="a function says which are its cells"):
+    with pytest.raises(UserError, match="a function determines its cells"):
         space_named(space.definition)
 
 

@@ -114,7 +114,7 @@ def test_nonsense_is_refused_in_one_line(cells):
         (3, [1.0, 1.0, 1.0], "nothing to learn"),
         (3, [1.0, float("nan"), 2.0], "is nan"),
         (3, [1.0, 2.0], "3 cells need 3 values"),
-        (1, [1.0], "at least 2 different cells"),
+        (1, [1.0], "at least 2 different training cells"),
         (0, [], "needs a list of cells, not"),
         (2, ["low", "high"], "not all numbers"),
     ):
