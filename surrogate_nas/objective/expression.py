@@ -43,7 +43,7 @@ class Term:
     def __post_init__(self) -> None:
         if not check_argument("A metric", self.metric, str):
             raise UserError(
-                "The name of a metric is a text such as 'valid_error'; it must not be empty."
+                "The name of a metric must be a non-empty text such as 'valid_error'."
             )
         if self.epochs is not None:
             check_whole(f"The number of epochs of {self.metric:.80}", self.epochs)

@@ -320,7 +320,7 @@ class ChoiceSpace(Enumerable):
             return bool(self._allows({name: own[i] for name, own, i in named}))
         except Exception as error:
             raise UserError(
-                f"The function allows of the space {self.name} fails for {self.write(choices)}:"
+                f"The allows function of the space {self.name} fails for {self.write(choices)}:"
                 f" {in_a_line(error)}."
             ) from error
 

@@ -132,5 +132,5 @@ class Trial:
 
     @property
     def options(self) -> dict[str, Any]:
-        """Return the cell's options by position, such as ``{"width": 16, "depth": 2}``."""
+        """The cell's options by position, such as ``{"width": 16, "depth": 2}``."""
         return self.cell.options

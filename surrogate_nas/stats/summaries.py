@@ -73,7 +73,7 @@ def interval(samples: Values, *, seed: int = 0) -> tuple[Values, Values]:
     From a thousand rows on, the normal interval is used instead, which is then nearly the same.
 
     Args:
-        samples: Shape ``(n, m)``.
+        samples: Samples in columns, shape ``(n, m)``.
         seed: Seed of the resampling.
 
     Returns:

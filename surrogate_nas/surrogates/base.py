@@ -301,7 +301,7 @@ class Model(Knobbed, ABC):
     ) -> None:
         if quantity not in get_args(Quantity):
             raise UserError(
-                f"A quantity is {', '.join(get_args(Quantity))}, not {quantity!r:.80}."
+                f"A quantity is one of {', '.join(get_args(Quantity))}, not {quantity!r:.80}."
             )
         self.quantity: Quantity = quantity
         self.seed = check_whole("A seed", seed)

@@ -70,7 +70,7 @@ class Ensemble(Model):
         )
         if not is_sequence(chosen):
             raise UserError(
-                f"The members of an ensemble are a list, not {chosen!r:.80}."
+                f"The members of an ensemble must be a list, not {chosen!r:.80}."
             )
         self.members = [_member(entry) for entry in chosen]
 

@@ -530,8 +530,8 @@ def _read(text: str) -> Graph:
     vertices = len(operations) + 2
     if len(rows) != vertices - 1:
         raise UserError(
-            f"{text!r:.200} has {len(rows) + 1} vertices and {len(operations)} operations, but needs"
-            " one operation per inner vertex."
+            f"{text!r:.200} has {len(rows) + 1} vertices and {len(operations)} operations, but"
+            " needs one operation per inner vertex."
         )
     if unknown := [
         operation for operation in operations if operation not in OPERATIONS

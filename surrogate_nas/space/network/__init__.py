@@ -80,7 +80,7 @@ class Network:
 
     @property
     def settings(self) -> dict[str, Any]:
-        """Return the fields as data, without `positions` and `strided` if `causal` implies them."""
+        """The fields as data, without `positions` and `strided` if `causal` implies them."""
         implied = {"positions": self.causal, "strided": not self.causal}
         return {
             name: value
