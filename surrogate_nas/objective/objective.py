@@ -344,13 +344,16 @@ class Objective:
 
     @property
     def has_history(self) -> bool:
-        """Whether scores depend on what a run found before; exact regret is then undefined."""
+        """Whether scores depend on the history of a run; exact regret is then undefined."""
         return self.diversity_weight > 0
 
     @cached_property
     def fingerprint(self) -> str:
-        """A digest of the columns that the objective reads, its expression, constants and
-        conventions; of a benchmark without columns, of all that its answers depend on.
+        """A digest of the objective and of the data behind it.
+
+        It covers the columns that the objective reads, the expression, its constants and the
+        scoring rules. For a benchmark without columns, it covers everything that determines the
+        benchmark's values.
         """
         contents = self.benchmark.contents
         if not contents:
@@ -367,7 +370,7 @@ class Objective:
 
     @property
     def table_fingerprint(self) -> str:
-        """The fingerprint that covers all columns of a table, as folders before 0.2.0 have it."""
+        """A digest over all columns of a table, as stored in folders before version 0.2.0."""
         return self._fingerprint(self.benchmark.fingerprint)
 
     def _fingerprint(self, data: Any) -> str:
