@@ -1,4 +1,4 @@
-"""Objectives: the expression language, its binding to a benchmark."""
+"""Objectives: the expression language, and its binding to a benchmark."""
 
 from surrogate_nas.objective.expression import (
     Constraint,

@@ -1,8 +1,9 @@
-"""The language of objectives.
+"""The expression language of objectives.
 
-``valid_error + 0.1*params + 0.05*latency@raspi4 subject to latency@raspi4 <= 20``: an expression is
-a sum of weighted metrics and, after ``subject to``, limits in natural units. ``[12]`` names the
-epochs of a metric, ``@`` a device, ``diversity`` the similarity to the cells of the run.
+An expression is a sum of weighted metrics, followed by optional limits in natural units, such as
+``valid_error + 0.1*params + 0.05*latency@raspi4 subject to latency@raspi4 <= 20``. ``[12]`` gives
+the epochs of a metric, and ``@`` a device. ``diversity`` is the similarity to the best cells of the
+run.
 """
 
 import math
@@ -20,7 +21,7 @@ DIVERSITY = "diversity"
 
 
 def exact(number: float) -> str:
-    """The shortest text that reads back as the same number."""
+    """Return the shortest text that converts back to the same number."""
     short = f"{number:g}"
     return short if float(short) == number else repr(float(number))
 
@@ -31,8 +32,8 @@ class Term:
 
     Attributes:
         metric: The metric's name, or ``diversity``.
-        epochs: The length of the training run; None for the metric's longest.
-        weight: The factor, λ for a regulariser; at least 0.
+        epochs: The length of the training run; None for the longest one that the metric has.
+        weight: The factor, at least 0; λ for a regulariser.
     """
 
     metric: str
@@ -42,14 +43,14 @@ class Term:
     def __post_init__(self) -> None:
         if not check_argument("A metric", self.metric, str):
             raise UserError(
-                "A metric is named by text such as 'valid_error', not an empty one."
+                "The name of a metric must be a non-empty text such as 'valid_error'."
             )
         if self.epochs is not None:
             check_whole(f"The number of epochs of {self.metric:.80}", self.epochs)
         check_number("A weight", self.weight)
         if self.metric == DIVERSITY and self.epochs is not None:
             raise UserError(
-                "diversity is of a run, not of a training, so it takes no epochs."
+                "diversity describes a run, not a training, so it takes no epochs."
             )
 
     @property
@@ -63,13 +64,13 @@ class Term:
 
 @dataclass(frozen=True)
 class Constraint:
-    """A limit on a metric in its natural unit.
+    """A limit on a metric, in the metric's natural unit.
 
     Attributes:
         metric: The metric's name.
-        epochs: The length of the training run; None for the metric's longest.
+        epochs: The length of the training run; None for the longest one that the metric has.
         relation: ``<=`` or ``>=``.
-        limit: The limit.
+        limit: The largest (``<=``) or smallest (``>=``) permitted value.
 
     Example:
         >>> limit = Constraint("latency@raspi4", None, "<=", 20.0)
@@ -90,7 +91,11 @@ class Constraint:
         return Term(self.metric, self.epochs).name
 
     def excess(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Return the violation of values, shape ``(n,)``, in their unit; 0 within the limit."""
+        """Return by how much values exceed the limit, in their unit; 0 where they satisfy it.
+
+        Args:
+            values: Values of the metric, shape ``(n,)``.
+        """
         beyond = values - self.limit if self.relation == "<=" else self.limit - values
         return np.asarray(np.maximum(beyond, 0.0))
 
@@ -100,7 +105,9 @@ class Constraint:
 
 @dataclass(frozen=True)
 class Expression:
-    """A sum of weighted metrics with optional constraints; add and scale it like a number.
+    """A sum of weighted metrics with optional constraints.
+
+    Expressions can be added to each other and multiplied by numbers.
 
     Example:
         >>> str(loss("valid_error") + 0.1 * params() + 0.05 * latency("raspi4"))
@@ -151,10 +158,10 @@ class Expression:
         return Constraint(self.terms[0].metric, self.terms[0].epochs, relation, number)
 
     def subject_to(self, *constraints: Constraint) -> "Expression":
-        """The same sum with further limits.
+        """Return the same sum with additional limits.
 
         Args:
-            constraints: Such as ``latency("raspi4") <= 20``.
+            constraints: Limits such as ``latency("raspi4") <= 20``.
         """
         if wrong := [
             limit for limit in constraints if not isinstance(limit, Constraint)
@@ -171,11 +178,11 @@ class Expression:
 
 
 def metric(name: str, epochs: int | None = None) -> Expression:
-    """Any metric as an expression: part of L if it is a loss, else part of R.
+    """Return an expression for any metric: a term of L if it is a loss, otherwise a term of R.
 
     Args:
-        name: Its name.
-        epochs: The length of the training run; None for the metric's longest.
+        name: The metric's name.
+        epochs: The length of the training run; None for the longest one that the metric has.
 
     Example:
         >>> str(
@@ -189,11 +196,13 @@ def metric(name: str, epochs: int | None = None) -> Expression:
 
 
 def loss(name: str, epochs: int | None = None) -> Expression:
-    """The term L: an error (%), a loss in its own unit, or a quality, as 1 − its fraction.
+    """Return the term L: an error (%), a loss in its own unit, or a quality.
+
+    A quality, such as an accuracy, enters as 1 − its fraction.
 
     Args:
-        name: Its name.
-        epochs: The length of the training run; None for the metric's longest.
+        name: The metric's name.
+        epochs: The length of the training run; None for the longest one that the metric has.
 
     Example:
         >>> str(loss("valid_error", epochs=12) + 0.1 * params())
@@ -203,20 +212,21 @@ def loss(name: str, epochs: int | None = None) -> Expression:
 
 
 def params() -> Expression:
-    """The term of R that counts the trainable parameters of the whole network."""
+    """Return the term of R for the number of trainable parameters of the whole network."""
     return metric("params")
 
 
 def macs() -> Expression:
-    """The term of R for the multiply-accumulates (millions) of one inference."""
+    """Return the term of R for the multiply-accumulates (in millions) of one inference."""
     return metric("macs")
 
 
 def latency(device: str) -> Expression:
-    """The term of R that is the latency (ms) of one inference on a device.
+    """Return the term of R for the latency (ms) of one inference on a device.
 
     Args:
-        device: Such as ``raspi4``; ``cpu`` in tables made here, ``local`` for `snas measure`.
+        device: The name of a device, such as ``raspi4``. Tables made by this package use ``cpu``,
+            and `snas measure` uses ``local``.
 
     Example:
         >>> cost = 0.1 * macs() + 0.1 * energy("eyeriss") + 0.05 * latency("raspi4")
@@ -227,14 +237,14 @@ def latency(device: str) -> Expression:
 
 
 def energy(device: str) -> Expression:
-    """The term of R that is the energy (mJ) of one inference on a device such as ``eyeriss``."""
+    """Return the term of R for the energy (mJ) of one inference on a device such as ``eyeriss``."""
     return metric(f"energy@{device}")
 
 
 def diversity() -> Expression:
-    """The term of R for the similarity, 0 to 1, to the best cells of the run so far.
+    """Return the term of R for the similarity (0 to 1) to the best cells of the run so far.
 
-    Scores then depend on a run's history, so that regret is undefined.
+    Scores then depend on the history of the run, so regret is undefined.
 
     Example:
         >>> str(metric("valid_loss") + 0.1 * diversity())
@@ -252,7 +262,7 @@ _ODD = re.compile(r"[^\w\s@.+*/()\[\],<>=%-]", re.ASCII)
 
 
 def parse_several(text: str, subject_to: str | None = None) -> tuple[Expression, ...]:
-    """Read objectives separated by commas; the first one holds the limits of all."""
+    """Parse objectives that are separated by commas; the first one carries all limits."""
     sums, *limits = re.split(r"\bsubject\s+to\b", _checked(text), maxsplit=1)
     first, *others = _Reader(sums).objectives()
     limits += [subject_to] if subject_to else []
@@ -271,14 +281,15 @@ def parse_several(text: str, subject_to: str | None = None) -> tuple[Expression,
 
 
 def parse(text: str, subject_to: str | None = None) -> Expression:
-    """Read one objective from text.
+    """Parse one objective from text.
 
     Args:
-        text: Such as ``valid_error[12] + 0.1*params``, optionally with ``subject to LIMITS``.
-        subject_to: Further limits, such as ``latency@raspi4 <= 20 and params <= 500000``.
+        text: An expression such as ``valid_error[12] + 0.1*params``, optionally followed by
+            ``subject to LIMITS``.
+        subject_to: Additional limits, such as ``latency@raspi4 <= 20 and params <= 500000``.
 
     Raises:
-        UserError: The text is malformed; the message points at the place.
+        UserError: The text is malformed; the message shows the position.
 
     Example:
         >>> expression = parse("valid_error[12] + 0.1*params", "latency@raspi4 <= 20")
@@ -288,7 +299,8 @@ def parse(text: str, subject_to: str | None = None) -> Expression:
     several = parse_several(text, subject_to)
     if len(several) > 1:
         raise UserError(
-            f"One objective is wanted here, not {len(several)} with commas between them: {text}"
+            f"Exactly one objective is required here, not {len(several)} separated by commas:"
+            f" {text}"
         )
     return several[0]
 
@@ -298,7 +310,7 @@ def _epochs(text: str | None) -> int | None:
 
 
 def parsed(expression: object, subject_to: str | None) -> tuple[Expression, ...]:
-    """Return the objectives that a user gave; the first one holds the limits."""
+    """Return the objectives that a user gave; the first one carries all limits."""
     if isinstance(expression, str):
         return parse_several(expression, subject_to)
     objectives = (expression,) if isinstance(expression, Expression) else expression
@@ -339,10 +351,10 @@ def _malformed(message: str, text: str, position: int) -> UserError:
 
 
 class _Reader:
-    """Reads objectives by their grammar from left to right.
+    """A recursive-descent parser of objectives.
 
-    ``SUM, SUM``; a SUM is ``PRODUCT + PRODUCT``, a PRODUCT numbers and one metric or ``(SUM)`` with
-    ``*`` between.
+    Objectives are ``SUM, SUM``. A SUM is ``PRODUCT + PRODUCT``. A PRODUCT consists of numbers and
+    one metric or ``(SUM)``, separated by ``*``.
     """
 
     def __init__(self, text: str) -> None:
@@ -376,11 +388,11 @@ class _Reader:
                 inner = self._factor()
             else:
                 raise _malformed(
-                    "a product holds one metric", self._text, self._position
+                    "a product contains one metric", self._text, self._position
                 )
             is_more = self._take(r"\*") is not None
         if inner is None:
-            missing = "a number needs a metric to weigh, as in 0.1*params"
+            missing = "a number must multiply a metric, as in 0.1*params"
             raise _malformed(missing, self._text, self._position)
         return inner * weight
 
@@ -397,7 +409,7 @@ class _Reader:
         return total
 
     def _take(self, pattern: str) -> re.Match[str] | None:
-        """Take a pattern, with the space behind it."""
+        """Match a pattern at the current position, with the white space after it."""
         match = re.compile(rf"{pattern}\s*", re.ASCII).match(self._text, self._position)
         self._position = match.end() if match else self._position
         return match

@@ -55,36 +55,37 @@ def _names(given: str | Sequence[str]) -> tuple[str, ...]:
         isinstance(part, str) for part in parts
     ):
         raise UserError(
-            f"search_on_final is a list of metrics such as 'test_error', not {given!r:.80}."
+            "search_on_final is a name or list of names of metrics such as 'test_error', not"
+            f" {given!r:.80}."
         )
     text = ",".join(parts)
     names = tuple(dict.fromkeys(split_outside(text)))
     if text and not names:
-        raise UserError(f"There is no name in {text!r:.40}.")
+        raise UserError(f"{text!r:.40} contains no name of a metric.")
     return names
 
 
 _COMPUTED = ("_space_scores", "free", "unreachable")
 CONVENTIONS = 2
-"""Raised whenever the same expression would score otherwise than before."""
+"""Version of the scoring rules; increase it whenever the same expression gives other scores."""
 _LONGEST_SPACE = 100_000
 _NOTHING = 1e-100
 
 
 class Objective:
-    """One or several expressions over a benchmark that are minimised, with frozen constants.
+    """One or several expressions to minimise over a benchmark, with frozen constants.
 
     A score is L + λR. Errors (%) and qualities enter L as fractions (a quality by its distance to
     1), losses in their own unit. A term of R is divided by its median over the space, or over a
-    fixed sample of a space that cannot be listed. Cells that violate a constraint rank after all
-    others, by the size of the violation. Several objectives make a front.
+    fixed sample if the space cannot be enumerated. Cells that violate a constraint rank after all
+    others, by the size of the violation. Several objectives define a Pareto front.
 
     Attributes:
-        benchmark: The benchmark that answers.
+        benchmark: The benchmark that provides the values.
         terms, constraints: The terms with their divisors, and the limits.
         n_objectives: The number of objectives.
-        epochs: The longest training run that is read, or None.
-        bounds: For each objective a score that no feasible cell exceeds.
+        epochs: The length of the longest training run that the objective reads, or None.
+        bounds: For each objective, a score that no feasible cell exceeds.
         diversity_weight: The weight of diversity.
         begun_as: The fingerprint that an earlier release wrote into a resumed folder, or empty.
 
@@ -115,26 +116,27 @@ class Objective:
         """Resolve an expression against a benchmark and freeze its constants.
 
         Args:
-            expression: Text, or an expression made with `loss`, `params`, `latency` and so on;
-                several of either make a front.
-            benchmark: An opened benchmark, or a name as `surrogate_nas.load` takes it.
-            subject_to: Further limits as text.
-            training_seed: The training seed that answers are read for, or ``"mean"``; None for the
+            expression: Text, or an expression made with `loss`, `params`, `latency` and so on.
+                Several expressions define a Pareto front.
+            benchmark: An opened benchmark, or a name that `surrogate_nas.load` accepts.
+            subject_to: Additional limits as text.
+            training_seed: The training seed whose values are read, or ``"mean"``; None for the
                 benchmark's default.
-            seed_policy: ``mean`` for a search that sees what is reported, ``draw`` for one that
-                sees a single training of each cell, drawn by run and cell, while reports and regret
-                use the mean; None for the benchmark's own.
-            search_on_final: Final metrics that a search may see; every report then says so.
+            seed_policy: With ``mean``, a search observes the same values as reports. With ``draw``,
+                it observes a single training per cell, sampled by run and cell, while reports and
+                regret use the mean over seeds. None for the benchmark's default.
+            search_on_final: Final metrics that a search may observe. Every report then contains a
+                warning.
 
         Raises:
-            UserError: The expression is malformed, names what the benchmark lacks, holds no loss,
-                or would let a search see a final metric that is not declared; or seeds cannot be
-                drawn.
+            UserError: The expression is malformed, contains no loss, names a metric that the
+                benchmark lacks, or uses a final metric that is not in `search_on_final`; or seeds
+                cannot be sampled.
         """
         benchmark = load(benchmark) if isinstance(benchmark, str) else benchmark
         if not isinstance(benchmark, Benchmark):
             raise UserError(
-                "An objective is tied to an opened benchmark (surrogate_nas.load), not"
+                "An objective needs an opened benchmark (surrogate_nas.load), not"
                 f" {benchmark!r:.80}."
             )
         objectives = parsed(expression, subject_to)
@@ -155,7 +157,8 @@ class Objective:
             )
         if self.diversity_weight and self.draws:
             raise UserError(
-                "diversity depends on what a run has seen, so it needs --seed-policy mean."
+                "diversity depends on the values that a run observed, so it needs --seed-policy"
+                " mean."
             )
         self.n_objectives = len(objectives)
         self.terms = [
@@ -168,8 +171,8 @@ class Objective:
                 m.name for m in benchmark.metrics if m.kind == "search" and m.is_loss
             ]
             raise UserError(
-                f"An objective needs a loss term of {benchmark.name}, one of:"
-                f" {', '.join(sorted(losses)) or 'none is there'}."
+                f"An objective needs a loss term. Losses of {benchmark.name}:"
+                f" {', '.join(sorted(losses)) or 'none'}."
             )
         limits = (limit for part in objectives for limit in part.constraints)
         self.constraints = list(map(self._constrain, limits))
@@ -178,8 +181,8 @@ class Objective:
             check_drawable(benchmark, self._questions)
             if self.n_objectives > 1 and not benchmark.has_columns:
                 raise UserError(
-                    "Several objectives by drawn seeds take a table; with --seed-policy mean every"
-                    f" evaluation trains {benchmark.name} by all of its seeds."
+                    "Several objectives with sampled seeds need a table. With --seed-policy mean,"
+                    f" every evaluation on {benchmark.name} trains all seeds."
                 )
             pairs = zip(self.terms, self._questions, strict=False)
             self.terms = [
@@ -194,7 +197,7 @@ class Objective:
         ]
         if not math.isfinite(self.bound):
             raise UserError(
-                "The weights are so large that scores are no finite numbers; make them smaller."
+                "The weights are so large that scores are not finite. Use smaller weights."
             )
 
     @property
@@ -204,7 +207,7 @@ class Objective:
 
     @property
     def warning(self) -> str:
-        """The warning in reports of a study that searches on final metrics; else empty."""
+        """The warning for reports of a study that searches on final metrics; otherwise empty."""
         if not (names := self.search_on_final):
             return ""
         is_one = len(names) == 1
@@ -212,22 +215,22 @@ class Objective:
             ("a final metric", "it") if is_one else ("final metrics", "them")
         )
         return (
-            f"This study searches on {', '.join(names)}, {metrics} (--search-on-final): what is"
-            f" found was chosen by {them}, so nothing that is said of {them} was held out."
+            f"This study searches on {', '.join(names)}, {metrics} (--search-on-final): the cells"
+            f" found were chosen by {them}, so results on {them} are not held out."
         )
 
     @property
     def draws(self) -> bool:
-        """Whether a search sees one drawn seed of each cell."""
+        """Whether a search observes one sampled seed per cell."""
         return self.seed_policy == "draw"
 
     @cached_property
     def trained_seeds(self) -> tuple[int, ...]:
-        """The seeds of a cell that are trained on demand, if a search sees a drawn one of them."""
+        """The seeds that are trained on demand, if a search samples one of them per cell."""
         return trained_seeds(self.benchmark, self._questions) if self.draws else ()
 
     def seed_of(self, draw: Draw, cell: Cell) -> Seed:
-        """Return the seed that a search sees: the drawn one if it is trained on demand."""
+        """Return the training seed to read for a cell: the sampled one if trained on demand."""
         return (
             draw.number(self.trained_seeds, cell)
             if self.trained_seeds
@@ -235,7 +238,7 @@ class Objective:
         )
 
     def _merged(self, part: Expression) -> list[Term]:
-        """Merge terms that the benchmark answers alike, such as ``params`` and ``params[1]``."""
+        """Merge terms that have the same values, such as ``params`` and ``params[1]``."""
         merged: dict[Question, Term] = {}
         for term in (term for term in part.terms if term.metric != DIVERSITY):
             question = self.benchmark.question(term.metric, term.epochs)
@@ -253,7 +256,8 @@ class Objective:
         divided = loss_divisor(metric) if metric.is_loss else own
         if not divided[0] > 0:
             raise UserError(
-                f"The median of {question} over the space is {median:g}, so it cannot regularise."
+                f"The median of {question} over the space is {median:g}, so it cannot be a term of"
+                " R."
             )
         return BoundTerm(
             str(question),
@@ -286,17 +290,17 @@ class Objective:
             and name not in self.search_on_final
         ):
             raise UserError(
-                f"{name} is a final metric of {self.benchmark.name}: it is reported, never searched"
-                " on. Search on a training or validation metric, or declare a study of it with"
-                f" --search-on-final {name}."
+                f"{name} is a final metric of {self.benchmark.name}: it is reported, but a search"
+                " must not use it. Search on a training or validation metric, or declare the"
+                f" exception with --search-on-final {name}."
             )
 
     def _check_declared(self) -> None:
         for name in self.search_on_final:
             if self.benchmark.metric(name).kind != "final":
                 raise UserError(
-                    f"{name} is no final metric of {self.benchmark.name}; a search may see it"
-                    " anyway."
+                    f"{name} is not a final metric of {self.benchmark.name}; a search may use it"
+                    " without --search-on-final."
                 )
         used = {question.metric for question in self._questions}
         if idle := sorted({*self.search_on_final} - used):
@@ -329,7 +333,7 @@ class Objective:
         return f"<Objective {str(self)!r} on {self.benchmark.name}>"
 
     def part_text(self, part: int) -> str:
-        """Return one of several objectives, by its number from 0, without limits."""
+        """Return the text of one objective, without limits; `part` is its number from 0."""
         mine = [term for term in self.terms if term.part == part]
         texts = [
             t.name if t.weight == 1.0 else f"{exact(t.weight)}*{t.name}" for t in mine
@@ -340,13 +344,16 @@ class Objective:
 
     @property
     def has_history(self) -> bool:
-        """Whether scores depend on what a run found before; exact regret is then undefined."""
+        """Whether scores depend on the history of a run; exact regret is then undefined."""
         return self.diversity_weight > 0
 
     @cached_property
     def fingerprint(self) -> str:
-        """A digest of the columns that the objective reads, its expression, constants and
-        conventions; of a benchmark without columns, of all that its answers depend on.
+        """A digest of the objective and of the data behind it.
+
+        It covers the columns that the objective reads, the expression, its constants and the
+        scoring rules. For a benchmark without columns, it covers everything that determines the
+        benchmark's values.
         """
         contents = self.benchmark.contents
         if not contents:
@@ -363,7 +370,7 @@ class Objective:
 
     @property
     def table_fingerprint(self) -> str:
-        """The fingerprint that covers all columns of a table, as folders before 0.2.0 have it."""
+        """A digest over all columns of a table, as stored in folders before version 0.2.0."""
         return self._fingerprint(self.benchmark.fingerprint)
 
     def _fingerprint(self, data: Any) -> str:
@@ -387,10 +394,10 @@ class Objective:
         return json_digest(content)[:16]
 
     def on(self, benchmark: Benchmark) -> "Objective":
-        """Return the same objective on another benchmark, whose constants it takes.
+        """Return the same objective on another benchmark, with that benchmark's constants.
 
         Raises:
-            UserError: It does not hold what the objective reads.
+            UserError: The benchmark lacks a metric that the objective reads.
         """
         return Objective(
             str(self),
@@ -401,7 +408,7 @@ class Objective:
         )
 
     def depends_on(self, question: Question) -> bool:
-        """Return whether a run of the table is read, charged, or available to strategies."""
+        """Return whether a question is read, charged, or available to strategies."""
         if question in self._questions:
             return True
         kind = self.benchmark.metric(question.metric).kind
@@ -411,7 +418,7 @@ class Objective:
         return epochs is None or (self.epochs is not None and epochs <= self.epochs)
 
     def describe(self) -> dict[str, Any]:
-        """Return the expression, its constants and its fingerprint as a JSON object."""
+        """Return a JSON object with the expression, its constants and its fingerprint."""
         return {
             "benchmark": self.benchmark.name,
             "expression": str(self),
@@ -427,10 +434,12 @@ class Objective:
         }
 
     def describe_data(self) -> dict[str, Any]:
-        """Return the meaning of its numbers as a JSON object.
+        """Return a JSON object that describes the data behind the scores.
 
-        It has ``space``, as a file writes it; ``runs`` of the table that results may depend on, and
-        ``others``, each as `Benchmark.contents`; ``known``, the free terms; ``conventions``.
+        Returns:
+            ``space``, the definition of the space; ``runs``, the contents of the table that results
+            may depend on, and ``others``, the rest (both as `Benchmark.contents`); ``known``, the
+            free terms; ``conventions``, the version of the scoring rules.
         """
         space = self.benchmark.space.definition
         contents = self.benchmark.contents
@@ -454,7 +463,7 @@ class Objective:
 
     @cached_property
     def fidelities(self) -> tuple[int, ...]:
-        """The epochs that a strategy may ask for, rising: with values for every trained term."""
+        """The epochs that a strategy may request, ascending: those with values for every term."""
         if self.epochs is None:
             return ()
         lengths = {
@@ -464,7 +473,10 @@ class Objective:
 
     @cached_property
     def readable(self) -> Mapping[int, tuple[str, ...]]:
-        """The further metrics that a request may read, by its epochs: complete search metrics."""
+        """The additional search metrics that a request may read, by its epochs.
+
+        Only metrics with values for every cell are included.
+        """
         size = self.benchmark.space.size
         complete = [
             metric
@@ -484,7 +496,7 @@ class Objective:
 
     @property
     def qualities(self) -> tuple[str, ...]:
-        """The metrics that a request may read and whose larger values are better."""
+        """The metrics that a request may read and of which larger values are better."""
         names = {name for names in self.readable.values() for name in names}
         return tuple(
             sorted(n for n in names if self.benchmark.metric(n).larger_is_better)
@@ -502,11 +514,11 @@ class Objective:
     def questions(
         self, epochs: int | None = None, read: Sequence[str] = ()
     ) -> list[Question]:
-        """Return the questions of the terms, the limits, and of further metrics.
+        """Return the questions of the terms, the limits and additional metrics.
 
         Args:
-            epochs: After so many epochs at most; None for the objective's own.
-            read: Further search metrics after that run.
+            epochs: The largest number of epochs; None for the objective's own.
+            read: Additional search metrics to read at these epochs.
 
         Raises:
             UserError: A requested metric is not available at these epochs, or it is a final metric.
@@ -525,11 +537,11 @@ class Objective:
     def look_up(
         self, cells: Sequence[Cell], questions: Sequence[Question] | None = None
     ) -> tuple[NDArray[np.float64], Scores, NDArray[np.float64]]:
-        """Ask the benchmark once and combine.
+        """Query the benchmark once and compute the scores.
 
         Args:
             cells: Cells of the benchmark's space.
-            questions: From `questions`; None for the objective's own.
+            questions: Questions returned by `questions`; None for the objective's own.
 
         Returns:
             Values ``(n, questions)`` in natural units, their `Scores` without diversity, and the
@@ -541,7 +553,7 @@ class Objective:
     def measure(
         self, cells: Sequence[Cell], questions: Sequence[Question] | None = None
     ) -> Measurement:
-        """Ask the benchmark once; questions as in `look_up`."""
+        """Query the benchmark once and return values and costs; arguments as in `look_up`."""
         space: Any = self.benchmark.space
         own = cells if cells is space else [space.cell(cell) for cell in cells]
         asked = self._questions if questions is None else questions
@@ -553,10 +565,10 @@ class Objective:
         cells: Sequence[Cell],
         questions: Sequence[Question] | None = None,
     ) -> Measurement:
-        """Ask the benchmark as a search does: for one training of each cell if seeds are drawn.
+        """Query the benchmark as a search does: for one training per cell if seeds are sampled.
 
         Raises:
-            UserError: The benchmark does not hold what is asked for.
+            UserError: The benchmark lacks a requested value.
         """
         if not self.draws:
             return self.measure(cells, questions)
@@ -572,12 +584,12 @@ class Objective:
         if seeds is None:
             names = ", ".join(map(str, asked))
             raise UserError(
-                f"{self.benchmark.name} holds no single seeds of {names} together."
+                f"{self.benchmark.name} has no single seeds that provide {names} together."
             )
         return Measurement(draw.seen(seeds, own, values), cost)
 
     def untrained(self, question: Question, cell: Cell) -> float | None:
-        """Return a value in its own unit that needs no training; None if it needs one."""
+        """Return a cell's value of a metric without training, or None if the metric needs one."""
         free = untrained(self.benchmark, question, self.training_seed)
         return None if free is None else float(free([cell])[0])
 
@@ -591,11 +603,11 @@ class Objective:
         return self._seeds[key]
 
     def reported(self, trials: Sequence[Trial]) -> list[Trial]:
-        """Return trials as in reports: if seeds were drawn, with the mean over seeds.
+        """Return trials as in reports: if seeds were sampled, with means over seeds.
 
-        A cell is then feasible if it was seen to be and is so by the mean. Trials after other
-        epochs than the objective's stay as they were seen, and so do all if seeds are trained on
-        demand (`surrogate_nas.runs.confirm`).
+        A cell then counts as feasible if both the observed values and the means are feasible.
+        Trials with other epochs than the objective's are returned unchanged. If seeds are trained
+        on demand, all trials are returned unchanged (see `surrogate_nas.runs.confirm`).
         """
         shown = list(trials)
         if not self.draws or self.trained_seeds:
@@ -612,7 +624,7 @@ class Objective:
         return shown
 
     def combine(self, values: NDArray[np.float64]) -> Scores:
-        """Return the scores of values of shape ``(n, questions)``, in natural units."""
+        """Return the scores of values in natural units, shape ``(n, questions)``."""
         loss, penalty = self._sums(values.T, np.zeros(len(values)))
         score = loss + penalty
         vector = score[:, None]
@@ -633,7 +645,7 @@ class Objective:
     def combine_one(
         self, values: Sequence[float]
     ) -> tuple[float, float, float, bool, tuple[float, ...]]:
-        """Return score, L, λR, feasibility and vector of a cell; see `combine`."""
+        """Return a cell's score, L, λR, feasibility and vector of scores, as in `combine`."""
         if self.n_objectives > 1 or self.constraints:
             combined = self.combine(np.array([values]))
             vector = tuple(combined.vector[0].tolist()) if self.n_objectives > 1 else ()
@@ -646,7 +658,7 @@ class Objective:
         return loss + penalty, loss, penalty, True, ()
 
     def _sums(self, columns: Iterable[Any], nothing: Any) -> tuple[Any, Any]:
-        """Sum L and λR; a matrix product would round by the batch's size."""
+        """Sum L and λR. The rounding of a matrix product would depend on the batch size."""
         sums = {True: nothing, False: nothing}
         for term, column in zip(self.terms, columns, strict=False):
             sums[term.is_loss] = sums[term.is_loss] + term.score(column)
@@ -654,12 +666,12 @@ class Objective:
 
     @cached_property
     def free(self) -> FreeTerms:
-        """λR and feasibility of any cell, as far as they need no training; holds no benchmark."""
+        """The free terms of the objective; they contain no reference to the benchmark."""
         return FreeTerms.of(self)
 
     @cached_property
     def unreachable(self) -> str:
-        """A sentence on a limit that no cell keeps; empty if there is none or that is unknown."""
+        """A sentence about limits that no cell satisfies; empty if there are none or unknown."""
         space = self.benchmark.space
         if not self.constraints:
             return ""
@@ -683,10 +695,10 @@ class Objective:
             if excess.all():
                 nearest = values[np.where(np.isfinite(excess), excess, np.inf).argmin()]
                 limits_text = f"{limit}; the nearest value is {nearest:,.6g}"
-        return f"{none} of {space.name} keeps {limits_text}."
+        return f"{none} of {space.name} meets {limits_text}."
 
     def over_space(self) -> Scores | None:
-        """Return scores of all cells; None if they depend on history or there is no table."""
+        """Return the scores of all cells; None without a table or if they depend on history."""
         if self.has_history or not self.benchmark.has_columns:
             return None
         return self._space_scores
@@ -696,7 +708,7 @@ class Objective:
         return self.look_up(listed(self.benchmark.space))[1]
 
     def optimum(self) -> float | None:
-        """Return the best score of the space; None if it is undefined or no cell is feasible."""
+        """Return the best score in the space; None if undefined or if no cell is feasible."""
         scores = self.over_space()
         if scores is None or not scores.feasible.any():
             return None
@@ -704,14 +716,14 @@ class Objective:
 
 
 def problem_of(objective: Objective) -> dict[str, Any]:
-    """Describe an objective without what a search must not see, as a JSON object.
+    """Describe an objective as a JSON object, without information that a search must not use.
 
     Returns:
         ``expression``, as the command line writes it; ``direction``; ``terms``, each with ``name``,
         ``part`` (``L`` or ``R``), ``objective`` (its number from 0), ``weight``, ``divisor``,
         ``unit`` and ``larger_is_better``; ``limits``, each with ``name``, ``relation``, ``limit``
         and ``unit``; ``diversity``, its weight; ``epochs``, the objective's own; ``cost_unit``;
-        ``drawn_seeds``, whether a value is of one training seed.
+        ``drawn_seeds``, whether each value comes from a single training seed.
 
     Example:
         >>> import surrogate_nas as sn

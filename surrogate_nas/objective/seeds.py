@@ -1,7 +1,7 @@
-"""Single training seeds: a search sees one training of a cell, and reports give means over seeds.
+"""Single training seeds: a search observes one training per cell; reports give means over seeds.
 
-The drawn seed follows from the root seed, the run and the cell alone, so all strategies of a run
-see the same training of a cell, in any order of requests.
+The sampled seed depends only on the root seed, the run and the cell, so all strategies of a run
+observe the same training of a cell, in any order of requests.
 """
 
 from collections.abc import Iterator, Sequence
@@ -20,14 +20,15 @@ from surrogate_nas.tables import Seed
 
 @dataclass(frozen=True)
 class SingleSeeds:
-    """The answers of single seeds that a table holds for some questions.
+    """The values of single training seeds that a table contains for some questions.
 
     Attributes:
-        numbers: The seeds, rising, shape ``(s,)``.
-        trained: The places of the questions that need a training, shape ``(t,)``; the others know
-            no seed.
-        values: Shape ``(cells, s, t)``, in the order of the space, NaN where a cell lacks a seed.
-        held: Whether all trained questions are answered, shape ``(cells, s)``.
+        numbers: The seeds in ascending order, shape ``(s,)``.
+        trained: Positions of the questions that need a training, shape ``(t,)``. The other
+            questions do not depend on a seed.
+        values: Values, shape ``(cells, s, t)``, in the order of the space; NaN where a cell lacks
+            a seed.
+        held: Whether the table has a value for every trained question, shape ``(cells, s)``.
     """
 
     numbers: NDArray[np.int64]
@@ -39,7 +40,11 @@ class SingleSeeds:
     def of(
         cls, benchmark: Benchmark, questions: Sequence[Question]
     ) -> "SingleSeeds | None":
-        """Read a table; None if no question needs a training, or one has no single seeds."""
+        """Read the values of single seeds from a table.
+
+        Returns:
+            None if no question needs a training, or if a question has no single seeds.
+        """
         trained = [
             i for i, question in enumerate(questions) if question.epochs is not None
         ]
@@ -59,11 +64,11 @@ class SingleSeeds:
         )
 
     def rows(self, index: NDArray[np.intp], means: Values) -> Values:
-        """Return values for every seed, shape ``(n, s, questions)``; NaN where missing.
+        """Return the values of every seed, shape ``(n, s, questions)``; NaN where missing.
 
         Args:
             index: Indices of cells, shape ``(n,)``.
-            means: Their values by the mean over seeds, shape ``(n, questions)``.
+            means: The cells' means over seeds, shape ``(n, questions)``.
         """
         rows = np.repeat(means[:, None, :], len(self.numbers), axis=1)
         rows[:, :, self.trained] = self.values[index]
@@ -72,7 +77,11 @@ class SingleSeeds:
 
 @dataclass(frozen=True)
 class Draw:
-    """The seeds that one run sees, by the root seed of the experiment and the number of the run.
+    """The training seeds that one run observes: one per cell.
+
+    Attributes:
+        root: The root seed of the experiment.
+        run: The number of the run.
 
     Example:
         >>> import surrogate_nas as sn
@@ -91,9 +100,10 @@ class Draw:
     run: int
 
     def places(self, seeds: SingleSeeds, cells: Sequence[Cell]) -> NDArray[np.intp]:
-        """Draw a seed of each cell, as its place among the numbers, shape ``(n,)``.
+        """Sample a seed for each cell, as its position in `SingleSeeds.numbers`, shape ``(n,)``.
 
-        Each seed of a cell has a random rank, and the first one that is held is taken.
+        Each seed of a cell has a random rank. The lowest-ranked seed that the table contains is
+        used.
         """
         numbers = seeds.numbers.tolist()
         ranks = np.array(
@@ -106,7 +116,7 @@ class Draw:
         )
 
     def number(self, numbers: Sequence[int], cell: Cell) -> int:
-        """Draw one of some seeds of a cell, as `places` does."""
+        """Sample one of `numbers` for a cell, as `places` does."""
         return min(numbers, key=lambda seed: self._rank(cell, seed))
 
     def _rank(self, cell: Cell, seed: int) -> int:
@@ -114,16 +124,21 @@ class Draw:
         return int.from_bytes(blake2b(key, digest_size=8).digest())
 
     def seen(self, seeds: SingleSeeds, cells: Sequence[Cell], means: Values) -> Values:
-        """Return the values of drawn seeds in place of the means, shape ``(n, questions)`` both.
+        """Return the values of the sampled seeds, shape ``(n, questions)``.
+
+        Args:
+            seeds: The values of all single seeds.
+            cells: The ``n`` cells.
+            means: The cells' means over seeds, shape ``(n, questions)``.
 
         Raises:
-            UserError: A cell has no single seed for all questions.
+            UserError: A cell has no single seed with a value for every question.
         """
         index = np.array([cell.index for cell in cells], dtype=np.intp)
         lacking = np.flatnonzero(~seeds.held[index].any(axis=1))
         if len(lacking):
             raise UserError(
-                f"No single seed is held for {cells[lacking[0]]}, so none can be drawn."
+                f"The table has no single seed for {cells[lacking[0]]}, so none can be sampled."
             )
         return np.asarray(
             seeds.rows(index, means)[np.arange(len(cells)), self.places(seeds, cells)]
@@ -133,12 +148,13 @@ class Draw:
 def checked_policy(
     policy: SeedPolicy | None, seed: Seed | None, benchmark: Benchmark
 ) -> SeedPolicy:
-    """Check a seed policy against the seed that was named; None is the benchmark's own."""
+    """Check that a seed policy fits the requested seed; None is the benchmark's default policy."""
     if policy is None:
         return benchmark.seed_policy if seed in (None, "mean") else "mean"
     if policy == "draw" and seed not in (None, "mean"):
         raise UserError(
-            f"Seeds are drawn or named, not both: leave out the training seed {seed}."
+            "With --seed-policy draw the training seeds are sampled: leave out the training seed"
+            f" {seed}."
         )
     return policy
 
@@ -146,46 +162,56 @@ def checked_policy(
 def trained_seeds(
     benchmark: Benchmark, questions: Sequence[Question]
 ) -> tuple[int, ...]:
-    """Return the seeds that are trained on demand, rising; none of a table."""
+    """Return the seeds that are trained on demand, in ascending order; empty for a table."""
     return () if benchmark.has_columns else tuple(_common(benchmark, questions))
 
 
 def _common(benchmark: Benchmark, questions: Sequence[Question]) -> list[int]:
-    """Return the seeds that all questions with a training have, rising; none without such."""
+    """Return, in ascending order, the seeds that all questions with a training share."""
     seeds = [{*benchmark.seeds(q)} for q in questions if q.epochs is not None]
     return sorted(set.intersection(*seeds)) if seeds else []
 
 
 def check_drawable(benchmark: Benchmark, questions: Sequence[Question]) -> None:
-    """Refuse a draw if a table lacks single seeds of a cell."""
+    """Check that single seeds can be sampled for every cell.
+
+    Raises:
+        UserError: The benchmark has no single seeds for the questions, or a cell lacks one.
+    """
     trained = [question for question in questions if question.epochs is not None]
     asked = ", ".join(map(str, trained or questions))
     if trained_seeds(benchmark, questions):
         return
     if benchmark.runs_apart:
         raise UserError(
-            f"{benchmark.name} names no seeds of {asked}, so none can be drawn; a training of your"
-            " own does by surrogate_nas.Training(…, seeds=3)."
+            f"{benchmark.name} declares no seeds for {asked}, so none can be sampled. In a training"
+            " of your own, declare them with surrogate_nas.Training(…, seeds=3)."
         )
     seeds = SingleSeeds.of(benchmark, questions)
     if seeds is None:
         there = ", ".join(entry["name"] for entry in available() if entry.get("seeds"))
         raise UserError(
-            f"{benchmark.name} holds no single seeds of {asked}, so none can be drawn "
-            "(--seed-policy mean reads the mean); benchmarks with single seeds:"
-            f" {there or 'none of those that are here'}."
+            f"{benchmark.name} has no single seeds of {asked}, so none can be sampled."
+            " --seed-policy mean reads the mean. Available benchmarks with single seeds:"
+            f" {there or 'none'}."
         )
     means = [benchmark.column(*questions[index]) for index in seeds.trained]
     lacking = int((np.isfinite(means).all(axis=0) & ~seeds.held.any(axis=1)).sum())
     if lacking:
         raise UserError(
-            f"{benchmark.name} holds no single seed of {asked} for {lacking:,} of the cells whose"
-            " mean it holds; none is made up. Use --seed-policy mean."
+            f"{benchmark.name} has a mean but no single seed of {asked} for {lacking:,} cells."
+            " Use --seed-policy mean."
         )
 
 
 def worst_of_seeds(benchmark: Benchmark, question: Question, worst: float) -> float:
-    """Return the worst value that a search may see of a metric."""
+    """Return the worst value of a metric that a search may observe.
+
+    Args:
+        benchmark: The benchmark.
+        question: The metric and its epochs.
+        worst: The worst mean over seeds.
+    """
     if not benchmark.has_columns:  # the bound is one for all seeds
         return worst
     columns = (benchmark.column(*question, seed) for seed in benchmark.seeds(question))
@@ -199,7 +225,7 @@ def as_reported(
     values: Values,
     scores: Scores,
 ) -> Iterator[Trial]:
-    """Yield trials with means over seeds in place of the seen values."""
+    """Yield trials with means over seeds in place of the observed values."""
     for i, trial in enumerate(trials):
         yield replace(
             trial,

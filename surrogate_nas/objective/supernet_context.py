@@ -1,7 +1,7 @@
-"""The context of a one-shot strategy: a supernet to train, λR by edges, and the live operations.
+"""The context of a one-shot strategy: a supernet, λR as a sum over edges, and live operations.
 
-A strategy trains on the task's training and validation data alone: neither the benchmark nor test
-data can be reached from it.
+A strategy trains on the task's training and validation data alone. It can access neither the
+benchmark nor the test data.
 """
 
 import json
@@ -36,11 +36,14 @@ Matrix = NDArray[np.float64]
 def additive(free: FreeTerms, space: Enumerable) -> Additive:
     """Write the free terms of one objective as a sum over edges.
 
-    A metric that follows from the cell alone must be such a sum; a measured cost is replaced by the
-    sum that fits it best.
+    A metric that is computed from the cell must be exactly such a sum. A measured cost is replaced
+    by its least-squares fit.
+
+    Raises:
+        UserError: A term needs an evaluation, or is not (nearly) a sum over edges.
     """
     if free.missing:
-        raise _refused(free.missing[0], "an evaluation alone tells it")
+        raise _refused(free.missing[0], "it needs an evaluation")
     constant = 0.0
     matrix = np.zeros((space.choices.shape[1], int(space.choices.max()) + 1))
     texts = []
@@ -70,7 +73,7 @@ def _taken_apart(
         if np.abs(sums - column).max() <= ROUNDING * max(1.0, np.abs(column).max()):
             return float(base[0]), matrix, ""
     if "@" not in name:
-        raise _refused(name, "it is no sum over the edges of a cell")
+        raise _refused(name, "it is not a sum over the edges of a cell")
     one_hot = (choices[:, :, None] == np.arange(shape[1])).reshape(len(choices), -1)[
         finite
     ]
@@ -78,7 +81,7 @@ def _taken_apart(
     weights = np.linalg.lstsq(columns, column[finite], rcond=None)[0]
     r2 = float(1 - (column[finite] - columns @ weights).var() / column[finite].var())
     if r2 < _LEAST_R2:
-        why = f"a sum over the edges of a cell tells it with an R² of {r2:.2f} only"
+        why = f"a sum over the edges of a cell predicts it with an R² of only {r2:.2f}"
         raise _refused(name, why)
     note = f" by the additive model (R² {r2:.3f})"
     return float(weights[0]), weights[1:].reshape(shape), note
@@ -86,8 +89,8 @@ def _taken_apart(
 
 def _refused(name: str, why: str) -> UserError:
     return UserError(
-        f"A one-shot strategy cannot minimise {name}: {why}. Terms of R that it can are params,"
-        " macs, convolutions, operations and latencies that add up over edges."
+        f"A one-shot strategy cannot minimise {name}: {why}. Supported terms of R are params, macs,"
+        " convolutions, operations and latencies that are sums over edges."
     )
 
 
@@ -103,7 +106,15 @@ _WITH_CLASSES = ("classification", "language")
 def supernet_context_of(
     objective: Objective, *, hidden: bool = False
 ) -> SupernetContext:
-    """Equip a one-shot strategy."""
+    """Return the context of a one-shot strategy for an objective.
+
+    Args:
+        objective: One objective without limits and diversity, on a benchmark with a task.
+        hidden: Whether to set λR to zero, for a blind run.
+
+    Raises:
+        UserError: The objective or the benchmark's task does not support a supernet.
+    """
     benchmark, space = objective.benchmark, objective.benchmark.space
     base = benchmark
     while isinstance(base, JoinedBenchmark):
@@ -111,14 +122,14 @@ def supernet_context_of(
     task = _task_of(base)
     if task is None:
         raise UserError(
-            "A one-shot strategy trains a supernet, which takes a task that trains here: live:TASK"
-            f" or a table made of one, such as fashion where its data is. {benchmark.name} has"
-            " none."
+            "A one-shot strategy trains a supernet, so it needs a task that this package can train:"
+            " live:TASK, or a table made from one (such as fashion, if its data are present)."
+            f" {benchmark.name} has none."
         )
     if (task.trainer or task.about.trainer) != "supervised":
         raise UserError(
-            f"A supernet learns from examples; the {task.kind} task {task.name} is trained in"
-            " another way."
+            f"A supernet needs supervised training; the {task.kind} task {task.name} is trained"
+            " differently."
         )
     goal = _goal(objective, task.kind)
     from surrogate_nas.training.supernet import Supernet, edge_choices, live_operations
@@ -146,7 +157,7 @@ def supernet_context_of(
 
 
 def _task_of(benchmark: Benchmark) -> Task | None:
-    """Return the task of a benchmark's trainings; None where no task can train as it did."""
+    """Return the task of a benchmark's trainings, or None if they cannot be repeated here."""
     if isinstance(benchmark, LiveBenchmark):
         return benchmark.task
     card = benchmark.card if isinstance(benchmark, TableBenchmark) else ""
@@ -164,7 +175,7 @@ _CostModel = tuple[float, dict[int, float]]
 
 
 def _fitted(graphs: NDArray[np.int8], seconds: Matrix, units: float) -> _CostModel:
-    """Fit cells' seconds by least squares; negative ones are 0."""
+    """Fit the seconds of cells by least squares, with negative coefficients set to 0."""
     counts = [(graphs == operation).sum(axis=1) for operation in _OPERATIONS]
     columns = np.column_stack([np.ones(len(graphs)), *counts])
     solution = np.linalg.lstsq(columns, seconds / units, rcond=None)[0]
@@ -177,9 +188,9 @@ def _cost_models(
 ) -> tuple[_CostModel, _CostModel]:
     """Return the costs of a step on a training batch and of evaluating a validation example.
 
-    For a table, seconds are fitted to the recorded seconds of cells by least squares. For a live
-    task, they are measured once, on cells of one operation each, and cached in ``live/`` of the
-    data directory.
+    For a table, the model is fitted to the recorded seconds of the cells by least squares. For a
+    live task, seconds are measured once, on cells of one operation each, and cached in ``live/`` of
+    the data directory.
     """
     from surrogate_nas.training.supernet import live_operations
 
@@ -201,7 +212,7 @@ def _cost_models(
 def _measured(
     benchmark: LiveBenchmark, space: Enumerable
 ) -> tuple[NDArray[np.int8], Matrix, Matrix]:
-    """Return operations of the plainest cells, and seconds of one epoch and validation pass."""
+    """Return the operations of the simplest cells, and their seconds per epoch and validation."""
     from surrogate_nas.training import train
     from surrogate_nas.training.supernet import live_operations
 
@@ -231,7 +242,7 @@ def _measured(
 
 
 def _plainest(space: Enumerable) -> list[Cell]:
-    """For each operation, the cell with it on every edge; and a single skip to the output."""
+    """Return, for each operation, the cell with it on every edge; and a single skip connection."""
     plainest = {}
     for cell in listed(space):
         graph = space.graph(cell)
@@ -254,7 +265,7 @@ def _seconds(model: _CostModel, choices: "EdgeChoices", active: "Active") -> flo
 
 
 def _sealed() -> "dict[str, Split]":
-    raise UserError("A one-shot strategy is given its data; it reads none itself.")
+    raise UserError("A one-shot strategy receives its data; it must not load any.")
 
 
 def _goal(objective: Objective, kind: str) -> "SupernetLoss":
@@ -262,8 +273,8 @@ def _goal(objective: Objective, kind: str) -> "SupernetLoss":
 
     if objective.n_objectives > 1 or objective.constraints or objective.has_history:
         raise UserError(
-            "A one-shot strategy minimises one sum L + λR by its gradient; it knows nothing of"
-            " several objectives, limits and diversity."
+            "A one-shot strategy minimises one sum L + λR by its gradient; it does not support"
+            " several objectives, limits or diversity."
         )
     losses = [term for term in objective.terms if term.is_loss]
     split, _, quantity = losses[0].name.partition("[")[0].partition("_")

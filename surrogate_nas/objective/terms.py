@@ -1,4 +1,4 @@
-"""The terms of an objective, bound to a benchmark, and the free terms, which need no training."""
+"""The terms of an objective on a benchmark, and its free terms, which need no training."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
@@ -21,18 +21,18 @@ _Numbers = TypeVar("_Numbers", float, NDArray[np.float64])
 
 @dataclass(frozen=True)
 class BoundTerm:
-    """A term tied to a benchmark.
+    """A term of an objective, bound to a benchmark.
 
     Attributes:
-        name: The metric as an expression writes it, epochs resolved.
+        name: The metric as an expression writes it, with its epochs.
         weight: The factor, λ for a regulariser.
-        divisor: What a value is divided by: 100 for what is in % in L, 1 for the rest of L, else
-            the median over the space.
+        divisor: The number by which a value is divided: 100 for percentages in L, 1 for other
+            terms of L, and the median over the space for terms of R.
         divisor_meaning: The divisor in words.
         unit: The metric's unit.
         is_loss: Whether the term belongs to L.
-        largest: The largest value over the space; of a quality the smallest, which scores worst.
-        part: The number of the objective that it belongs to.
+        largest: The largest value over the space; for a quality the smallest, which scores worst.
+        part: The number of the objective that the term belongs to, from 0.
         larger_is_better: Whether the metric is a quality, which enters as 1 − value / divisor.
     """
 
@@ -48,22 +48,22 @@ class BoundTerm:
 
     @property
     def coefficient(self) -> float:
-        """What one unit of the metric adds to the score; below 0 where larger is better."""
+        """The change of the score per unit of the metric; negative if larger is better."""
         return (-self.weight if self.larger_is_better else self.weight) / self.divisor
 
     def score(self, values: _Numbers) -> _Numbers:
-        """The contribution of values to the score.
+        """Return the contribution of values to the score.
 
-        ``weight * value / divisor``, of a quality ``weight * (1 - value / divisor)``.
+        It is ``weight * value / divisor``, or ``weight * (1 - value / divisor)`` for a quality.
 
         Args:
-            values: In the metric's unit, any shape.
+            values: Values in the metric's unit, of any shape.
         """
         added = self.coefficient * values
         return self.weight + added if self.larger_is_better else added
 
     def constants(self) -> dict[str, Any]:
-        """Return a JSON object, without the direction where it is the default."""
+        """Return the term as a JSON object; `larger_is_better` is omitted if False."""
         constants = asdict(self)
         if not self.larger_is_better:
             del constants["larger_is_better"]
@@ -71,7 +71,7 @@ class BoundTerm:
 
 
 def loss_divisor(metric: Metric) -> tuple[float, str]:
-    """Return the divisor of a metric of L, and the same in words."""
+    """Return the divisor of a metric of L, and its meaning in words."""
     if metric.larger_is_better:
         is_percent = metric.unit == "%"
         return (100.0, "1 − fraction, from %") if is_percent else (1.0, "1 − fraction")
@@ -83,15 +83,14 @@ def loss_divisor(metric: Metric) -> tuple[float, str]:
 
 @dataclass(frozen=True)
 class Scores:
-    """Scores of many cells, each array of shape ``(n,)``.
+    """The scores of ``n`` cells; each array has shape ``(n,)`` unless stated otherwise.
 
     Attributes:
-        score: What is minimised; of several objectives the sum.
-        loss: L.
-        penalty: λ·R, without diversity.
-        feasible: Whether all constraints hold.
-        vector: Of several objectives, each one's score, shape ``(n, objectives)``; of one, its
-            score as a column.
+        score: The score to minimise; with several objectives, their sum.
+        loss: The term L.
+        penalty: The term λ·R, without diversity.
+        feasible: Whether all constraints are satisfied.
+        vector: The score of each objective, shape ``(n, objectives)``.
 
     Example:
         >>> import surrogate_nas as sn
@@ -112,18 +111,18 @@ class Scores:
 
     @property
     def rounding(self) -> float:
-        """The difference up to which scores count as equal, as a share of the feasible range."""
+        """The largest difference at which scores count as equal, relative to the feasible range."""
         feasible = self.score[self.feasible]
         return ROUNDING * float(np.ptp(feasible)) if len(feasible) else 0.0
 
 
 class Observed(NamedTuple):
-    """A metric of R or of a limit that only an evaluation tells.
+    """A metric of R or of a limit that is available only after an evaluation.
 
     Attributes:
-        name: Its name in `Trial.values`.
-        coefficients: What one unit of it adds to the R of each objective that has an L too.
-        limits: What it has to keep.
+        name: The metric's name in `Trial.values`.
+        coefficients: The change of R per unit of the metric, for each objective that also has an L.
+        limits: The limits on the metric.
     """
 
     name: str
@@ -133,19 +132,19 @@ class Observed(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class FreeTerms:
-    """λR and feasibility of any cells, for the terms that need no training; and metrics by name.
+    """The free terms of an objective: the parts of λR and the limits that need no training.
 
     Attributes:
         terms: The free terms of R and the free limits, as an expression writes them.
-        missing: Those of R and the limits that only an evaluation tells.
-        observed: The metrics of these.
-        penalties: For each objective its free terms: a coefficient, and the metric it multiplies.
-        limits: The free limits, each with its metric and what a violation is divided by.
-        whole: For each objective, whether all of it is free.
-        metrics: By name what any cell's sizes and zero-cost proxies are, whether the objective uses
-            them or not.
-        proxies: The proxies among them: scores without training, of which larger promises more.
-            Empty where none are.
+        missing: The terms of R and the limits that are available only after an evaluation.
+        observed: The metrics in `missing`.
+        penalties: For each objective, its free terms: a coefficient and the metric it multiplies.
+        limits: The free limits, each with its metric and the divisor of a violation.
+        whole: For each objective, whether all of its terms are free.
+        metrics: Functions that compute sizes and zero-cost proxies of any cell, by name. They are
+            available whether or not the objective uses them.
+        proxies: The names of the zero-cost proxies in `metrics`. Larger values predict better
+            cells.
 
     Example:
         >>> import surrogate_nas as sn
@@ -172,7 +171,7 @@ class FreeTerms:
 
     @classmethod
     def of(cls, objective: Any) -> Self:
-        """Collect the free terms of an `surrogate_nas.Objective`."""
+        """Collect the free terms of a `surrogate_nas.Objective`."""
         benchmark, terms = objective.benchmark, objective.terms
         # those of the terms come first
         free = [
@@ -211,25 +210,25 @@ class FreeTerms:
 
     @property
     def names(self) -> tuple[str, ...]:
-        """The names that `metric` takes."""
+        """The names that `metric` accepts."""
         return tuple(self.metrics)
 
     def metric(self, name: str, cells: Sequence[Cell]) -> Values:
-        """Return a free metric in its own unit, shape ``(n,)``; larger proxies promise more.
+        """Return the values of a free metric in its own unit, shape ``(n,)``.
 
         Raises:
-            UserError: It is none of them.
+            UserError: There is no free metric with this name.
         """
         if name not in self.metrics:
             raise unknown("free metric", name, self.metrics)
         return np.asarray(self.metrics[name](cells))
 
     def penalty(self, cells: Sequence[Cell]) -> Values:
-        """Return the free part of λR of cells, summed over objectives, shape ``(n,)``."""
+        """Return the free part of the cells' λR, summed over objectives, shape ``(n,)``."""
         return np.asarray(self.vector(cells).sum(axis=1))
 
     def vector(self, cells: Sequence[Cell]) -> Values:
-        """Return the free part of λR of cells under each objective, shape ``(n, objectives)``."""
+        """Return the free part of the cells' λR per objective, shape ``(n, objectives)``."""
         values = np.zeros((len(cells), len(self.penalties)))
         for part, terms in enumerate(self.penalties):
             for coefficient, metric in terms:
@@ -237,14 +236,14 @@ class FreeTerms:
         return values
 
     def violation(self, cells: Sequence[Cell]) -> Values:
-        """Return the violation of the free limits, in shares of these, shape ``(n,)``."""
+        """Return the sum of the violations of free limits, each divided by its scale, ``(n,)``."""
         total = np.zeros(len(cells))
         for limit, metric, scale in self.limits:
             total += limit.excess(metric(cells)) / scale
         return total
 
     def feasible(self, cells: Sequence[Cell]) -> NDArray[np.bool_]:
-        """Return whether cells keep all free limits, shape ``(n,)``."""
+        """Return whether cells satisfy all free limits, shape ``(n,)``."""
         return np.asarray(self.violation(cells) == 0.0)
 
     def __repr__(self) -> str:
@@ -281,7 +280,7 @@ def _observed(objective: Any, free: Sequence[Free | None]) -> tuple[Observed, ..
 
 
 def untrained(benchmark: Benchmark, question: Question, seed: Seed) -> Free | None:
-    """Return a function for a metric without training; None where it needs one."""
+    """Return a function that computes a metric without training, or None if it needs one."""
     if question.epochs is not None or benchmark.metric(question.metric).is_loss:
         return None
     return benchmark.free(question, seed)
@@ -290,7 +289,7 @@ def untrained(benchmark: Benchmark, question: Question, seed: Seed) -> Free | No
 def _readable(
     benchmark: Benchmark, seed: Seed
 ) -> tuple[dict[str, Free], tuple[str, ...]]:
-    """Return the analytic metrics and proxies of a benchmark, and the names of proxies."""
+    """Return the analytic metrics and proxies of a benchmark, and the names of the proxies."""
     analytic = benchmark.space.analytic
     readable = {
         metric.name: free

@@ -1,4 +1,4 @@
-"""Spaces: their cells and trials of them, isomorphism, and the encodings for models."""
+"""Search spaces: cells and their trials, isomorphism, and encodings for models."""
 
 from surrogate_nas.space.base import (
     Enumerable,

@@ -1,7 +1,7 @@
-"""Spaces: the cells of a search, with one sampler and one mutator for every strategy.
+"""The interface of search spaces, with one sampler and one mutator for every strategy.
 
-A `Space` samples, mutates, lists neighbours, parses and prints. Everything else that depends on the
-space is part of it: encodings, sizes, identity, drawing, network.
+A `Space` samples, mutates, parses and prints cells, and lists their neighbours. It also provides
+everything else that depends on the space: encodings, sizes, isomorphism, diagrams and networks.
 """
 
 import math
@@ -27,9 +27,9 @@ Column: TypeAlias = NDArray[np.float64]
 Matrix: TypeAlias = NDArray[np.float32]
 Flags: TypeAlias = NDArray[np.bool_]
 Encoding: TypeAlias = Callable[[Choices], Matrix]
-"""From choices, shape ``(n, positions)``, to what a model sees, shape ``(n, d)``."""
+"""A function from choices, shape ``(n, positions)``, to the inputs of a model, shape ``(n, d)``."""
 Analysed: TypeAlias = tuple[Metric, Callable[[Choices, Network], Column]]
-"""A metric that needs no measurement, with its function from choices and network to shape
+"""An analytic metric, with the function that computes it from choices and network, shape
 ``(n,)``.
 """
 Analytic: TypeAlias = Mapping[str, Analysed]
@@ -40,26 +40,27 @@ _MOST_DIGITS = 18
 
 
 class Space(ABC):
-    """What can be built.
+    """A search space.
 
-    Subclasses give `sample`, `neighbours` and `parse`; `ChoiceSpace` has them for a choice at every
-    position.
+    Subclasses implement `sample`, `neighbours` and `parse`. `ChoiceSpace` implements them for
+    spaces with one choice per position.
 
     Attributes:
-        name: The name that tables and surrogates know it by.
-        size: How many cells there are; infinite where that is not known.
-        encodings: How a model may see cells, by name; every column follows from the cell alone.
-        views: What a model of the cells' quality looks through, one model each: an encoding, or
-            several joined by ``+``, which then count the same.
-        groups: Of an encoding whose columns belong to positions, the group of each column, shape
-            ``(columns,)``. Where all views are of such encodings, a model may weigh groups apart.
-        cost_encodings: What a model of costs looks through besides a constant.
-        analytic: Metrics that need no measurement: sizes, structure.
-        complexity: The one of them that counts a cell's operations with weights, within equal
-            values of which rankings are compared; empty where there is none.
-        named: Published cells, as their authors print them, by the names that `parse` reads too.
-        citation: The paper to cite, where the space is from one.
-        reference_text: The `reference` as a string; empty for the first cell of a draw.
+        name: The name by which tables and surrogates refer to the space.
+        size: The number of cells; infinite if unknown.
+        encodings: The encodings of cells for models, by name. Every column is computed from the
+            cell alone.
+        views: The inputs of models of quality, one model per view: an encoding, or several
+            encodings joined by ``+``, which then have equal weight.
+        groups: For each encoding whose columns belong to positions, the group of each column, shape
+            ``(columns,)``. If all views use such encodings, a model may weigh groups separately.
+        cost_encodings: The inputs of a model of costs, in addition to a constant.
+        analytic: Metrics that are computed without measurement, such as sizes and structure.
+        complexity: The analytic metric that counts a cell's operations with weights; rankings are
+            also compared among cells with equal values of it. Empty if there is none.
+        named: Published cells, as their authors print them, by names that `parse` also accepts.
+        citation: The paper to cite, if the space comes from one.
+        reference_text: The `reference` as a string; empty to use the first sampled cell.
 
     Example:
         >>> import surrogate_nas as sn
@@ -92,10 +93,10 @@ class Space(ABC):
 
     @abstractmethod
     def sample(self, rng: np.random.Generator) -> Cell:
-        """Draw a cell, uniformly over the raw cells."""
+        """Sample a cell uniformly; isomorphic cells count separately."""
 
     def mutate(self, cell: Cell, rng: np.random.Generator) -> Cell:
-        """Draw a cell uniformly among the `neighbours` of another.
+        """Sample a cell uniformly among the `neighbours` of another cell.
 
         Args:
             cell: The parent.
@@ -110,28 +111,28 @@ class Space(ABC):
 
     @abstractmethod
     def neighbours(self, cell: Cell) -> Sequence[Cell]:
-        """All cells that are one step away, in a documented order."""
+        """Return all cells that are one mutation away, in a documented order."""
 
     @abstractmethod
     def parse(self, text: str) -> Cell:
-        """Read a canonical string.
+        """Parse a canonical string.
 
         Raises:
-            UserError: The string names no cell of this space; the message says what is wrong with
-                it.
+            UserError: The string does not describe a cell of this space; the message gives the
+                reason.
         """
 
     def cell(self, given: Any = None, /, **options: Any) -> Cell:
-        """The space's own cell for a cell or its string.
+        """Return this space's cell for a cell or a string.
 
-        Only the text of a foreign cell is used.
+        Only the text of a cell from another space object is used.
 
         Args:
             given: A `Cell` or a canonical string.
-            options: The option of every position, where positions have names (`ChoiceSpace`).
+            options: The option of every position, if positions have names (`ChoiceSpace`).
 
         Raises:
-            UserError: It names no cell of this space.
+            UserError: The argument does not describe a cell of this space.
         """
         text = given.text if isinstance(given, Cell) else given
         if not isinstance(text, str) or options:
@@ -169,7 +170,7 @@ class Space(ABC):
 
     @cached_property
     def reference_sample(self) -> Sequence[Cell]:
-        """The cells that constants are taken from: all of them, or a fixed sample of 10,000."""
+        """The cells from which constants are computed: all cells, or a fixed sample of 10,000."""
         rng = np.random.default_rng(_SURVEY_SEED)
         return [self.sample(rng) for _ in range(REFERENCE_SIZE)]
 
@@ -180,28 +181,29 @@ class Space(ABC):
 
     @cached_property
     def reference(self) -> Cell:
-        """The cell that measurements return to, against drift; by default the first of a draw."""
+        """The cell that is measured repeatedly to correct for drift; by default a sampled cell."""
         if self.reference_text:
             return self.parse(self.reference_text)
         return self.sample(np.random.default_rng(_SURVEY_SEED))
 
     @property
     def definition(self) -> str:
-        """The text by which a file names this space: its name, if that is enough to find it."""
+        """The text that identifies this space in a file: its name, or a full definition."""
         return self.name
 
     def identity(self, cell: Cell) -> str:
-        """The key of a cell's isomorphism class; by default each cell is its own class."""
+        """Return the key of a cell's isomorphism class; by default each cell is its own class."""
         return cell.text
 
     def similarity(self, first: Cell, second: Cell) -> float:
-        """How alike two cells are, from 0 to 1, for the diversity term of an objective."""
+        """Return the similarity of two cells (0 to 1) for the diversity term of an objective."""
         return float(self.identity(first) == self.identity(second))
 
     def encode(self, cells: Sequence[Cell], encoding: str) -> Matrix:
-        """Encode cells, shape ``(n, d)``.
+        """Encode ``n`` cells as a matrix of shape ``(n, d)``.
 
         Args:
+            cells: Cells of this space.
             encoding: A key of `encodings`.
 
         Raises:
@@ -212,12 +214,13 @@ class Space(ABC):
         return self.encodings[encoding](choices_of(cells))
 
     def cost_groups(self, choices: Choices) -> list[Matrix]:
-        """Columns that a cost is about linear in, grouped by how weights vary between devices.
+        """Return columns in which a cost is approximately linear.
 
-        By default a constant, and the columns of ``one_hot``.
+        They are grouped by how their weights vary between devices. By default, they are a constant
+        and the columns of ``one_hot``.
 
         Returns:
-            Matrices of shape ``(n, d)``, the first of them constant.
+            Matrices of shape ``(n, d)``, the first of which is constant.
 
         Raises:
             UserError: The space has no encoding ``one_hot``.
@@ -232,53 +235,60 @@ class Space(ABC):
 
     @property
     def terms(self) -> Terms | None:
-        """The terms of cells, for models that compute along a graph; None where there are none."""
+        """The terms of cells, for models that compute along a graph; None if not available."""
         return None
 
     def graph(self, cell: Cell, *, live_only: bool = False) -> Graph | None:
-        """The cell as a graph of the network's operations; None where it is no such graph.
+        """Return a cell as a graph of operations, or None if the space has no such graphs.
 
         Args:
-            live_only: Whether to leave out operations that the output does not depend on.
+            cell: A cell of this space.
+            live_only: Whether to omit operations that do not affect the output.
         """
         return None
 
     @property
     def is_buildable(self) -> bool:
-        """Whether cells can be built and trained here (see `build`)."""
+        """Whether networks of cells can be built and trained (see `build`)."""
         return self.has_blueprints or type(self).build is not Space.build
 
     def blueprint(
         self, cell: Cell, network: Network, *, live_only: bool = False
     ) -> Blueprint | None:
-        """The network of a cell as a list of layers; None where the space has no such list.
+        """Return the network of a cell as a list of layers, or None if not available.
 
         Args:
-            live_only: Whether to leave out operations that the output does not depend on.
+            cell: A cell of this space.
+            network: The macro architecture around the cell.
+            live_only: Whether to omit operations that do not affect the output.
         """
         return None
 
     @property
     def has_blueprints(self) -> bool:
-        """Whether networks of cells are written down layer by layer (see `blueprint`)."""
+        """Whether the space describes networks layer by layer (see `blueprint`)."""
         return type(self).blueprint is not Space.blueprint
 
     def build(
         self, cell: Cell, network: Network, *, seed: int, live_only: bool = False
     ) -> "nn.Module":
-        """The network of a cell with fresh weights, in PyTorch; by default of its `blueprint`.
+        """Return the network of a cell with initial weights, in PyTorch.
+
+        By default, it follows the cell's `blueprint`.
 
         Args:
-            seed: The root of the initial weights.
-            live_only: Whether to leave out operations that the output does not depend on.
+            cell: A cell of this space.
+            network: The macro architecture around the cell.
+            seed: The root seed of the initial weights.
+            live_only: Whether to omit operations that do not affect the output.
 
         Raises:
-            UserError: Cells of this space cannot be built.
+            UserError: Networks of this space cannot be built.
         """
         plan = self.blueprint(cell, network, live_only=live_only)
         if plan is None:
             raise UserError(
-                f"Cells of the space {self.name} cannot be built and trained here: it has no"
+                f"Cells of the space {self.name} cannot be built and trained: the space defines no"
                 " network."
             )
         from surrogate_nas.space.network.module import BlueprintModule
@@ -286,7 +296,7 @@ class Space(ABC):
         return BlueprintModule(plan, plan.weights(seed))
 
     def sketch(self, cell: Cell) -> Sketch | None:
-        """The cell as a drawing of marks; None where the space has none."""
+        """Return a diagram of a cell, or None if the space has no diagrams."""
         return None
 
     def __eq__(self, other: object) -> bool:
@@ -310,14 +320,14 @@ class Space(ABC):
 
 
 def together(*encodings: Encoding) -> Encoding:
-    """An encoding with the columns of several."""
+    """Return an encoding that concatenates the columns of several encodings."""
     return lambda choices: np.column_stack([encode(choices) for encode in encodings])
 
 
 def params_of(
     function: Callable[[Choices, Network], Column], description: str = "trainable"
 ) -> Analysed:
-    """The metric ``params``."""
+    """Return the metric ``params``, computed by a function."""
     return (
         Metric("params", "parameters", "search", "cost", description=description),
         function,
@@ -327,7 +337,7 @@ def params_of(
 def macs_of(
     function: Callable[[Choices, Network], Column], description: str, name: str = "macs"
 ) -> Analysed:
-    """The metric ``macs``, in millions of what a function counts."""
+    """Return the metric ``macs``, in millions, computed by a function."""
     return (
         Metric(name, "M", "search", "cost", description=description),
         lambda choices, network: function(choices, network) / 1e6,
@@ -339,7 +349,13 @@ def sizes_of(
     params: str = "trainable",
     macs: str = "multiply-accumulates of convolutions and linear layer",
 ) -> tuple[Analysed, Analysed]:
-    """The metrics ``params`` and ``macs`` of a function that gives both, ``(n,)`` each."""
+    """Return the metrics ``params`` and ``macs``, from a function that returns both.
+
+    Args:
+        function: A function from choices and network to two arrays of shape ``(n,)``.
+        params: The description of ``params``.
+        macs: The description of ``macs``.
+    """
     return (
         params_of(lambda choices, network: function(choices, network)[0], params),
         macs_of(lambda choices, network: function(choices, network)[1], macs),
@@ -349,10 +365,10 @@ def sizes_of(
 def counted(
     plan_of: Callable[[tuple[int, ...], Network], Blueprint],
 ) -> tuple[Analysed, Analysed]:
-    """The metrics ``params`` and ``macs``, counted layer by layer, for a space of few cells.
+    """Return the metrics ``params`` and ``macs``, counted layer by layer, for a small space.
 
     Args:
-        plan_of: From the choices of a cell to its network.
+        plan_of: A function that returns the network for the choices of a cell.
     """
 
     @lru_cache(maxsize=1024)
@@ -371,20 +387,20 @@ def counted(
 
 
 def values_at(options: Sequence[str], position: int) -> Callable[[Choices], Column]:
-    """The number that cells chose among the options of a position."""
+    """Return a function from choices to the numeric options of cells at a position."""
     numbers = np.array(options, dtype=np.float64)
     return lambda choices: numbers[choices[:, position]]
 
 
 def stacked(*columns: Any) -> Matrix:
-    """Columns, or matrices of some, side by side."""
+    """Concatenate columns, or matrices of columns, into one matrix."""
     return np.column_stack(columns).astype(np.float32)
 
 
 def structural(
     name: str, description: str, compute: Callable[[Choices], Any]
 ) -> Analysed:
-    """A metric of a cell's structure, which follows from its choices alone."""
+    """Return a metric of a cell's structure, computed from its choices alone."""
     return (
         Metric(name, "", "search", "structure", description=description),
         lambda choices, _: np.asarray(compute(choices), dtype=np.float64),
@@ -392,7 +408,7 @@ def structural(
 
 
 def by_name(*metrics: Analysed) -> Analytic:
-    """Metrics that need no measurement, by name."""
+    """Return analytic metrics by name."""
     return {metric.name: (metric, function) for metric, function in metrics}
 
 
@@ -403,12 +419,12 @@ class _Listing(ABCMeta):
 
 
 class Enumerable(Space, Sequence[Cell], metaclass=_Listing):
-    """A finite space that lists its cells in a documented order.
+    """A finite space that enumerates its cells in a documented order.
 
-    ``len(space)``, ``space[i]`` and iteration work. ``isinstance(space, Enumerable)`` says whether
-    this space lists its cells: a `ChoiceSpace` does where it is small.
+    ``len(space)``, ``space[i]`` and iteration work. ``isinstance(space, Enumerable)`` tests whether
+    a space is enumerable; a `ChoiceSpace` is if it is small.
 
-    Subclasses give `_cells` besides what a `Space` needs.
+    Subclasses implement `_cells` in addition to the methods of a `Space`.
 
     Example:
         >>> import surrogate_nas as sn
@@ -417,7 +433,7 @@ class Enumerable(Space, Sequence[Cell], metaclass=_Listing):
         ...     len(space),
         ...     space.index(space[11]),
         ...     len(set(space.classes.tolist())),
-        ... )  # cells; functional classes
+        ... )  # cells; isomorphism classes
         (15625, 11, 5044)
     """
 
@@ -426,7 +442,7 @@ class Enumerable(Space, Sequence[Cell], metaclass=_Listing):
     @property
     @abstractmethod
     def _cells(self) -> Sequence[Cell]:
-        """Every cell, in the space's own order, its index its place there."""
+        """Every cell, in the order of the space; its index is its position in that order."""
 
     @cached_property
     def _by_text(self) -> dict[str, Cell]:
@@ -434,7 +450,7 @@ class Enumerable(Space, Sequence[Cell], metaclass=_Listing):
 
     @property
     def size(self) -> float:  # type: ignore[override]
-        """How many cells there are."""
+        """The number of cells."""
         return len(self._cells)
 
     @cached_property
@@ -444,16 +460,16 @@ class Enumerable(Space, Sequence[Cell], metaclass=_Listing):
 
     @property
     def classes(self) -> NDArray[np.int32] | None:
-        """The isomorphism class of every cell, shape ``(len(space),)``; None where each is its own.
+        """The isomorphism class of every cell, shape ``(len(space),)``.
 
         Cells of one class compute the same functions of their live weights; their sizes and latency
-        can differ.
+        can differ. None if each cell is its own class.
         """
         return None
 
     @cached_property
     def reference_sample(self) -> Sequence[Cell]:
-        """The space itself, where its cells are listed."""
+        """The space itself, if it is enumerable."""
         return self if self.is_listed else super().reference_sample
 
     def __len__(self) -> int:
@@ -478,20 +494,20 @@ class Enumerable(Space, Sequence[Cell], metaclass=_Listing):
             return [self._cells[place] for place in places.tolist()]
 
     def index(self, cell: object, *_: Any) -> int:
-        """The place of a cell in the order of the space, looked up by its string.
+        """Return the index of a cell in the order of the space, looked up by its string.
 
         Raises:
-            UserError: It is no cell of this space.
+            UserError: The cell does not belong to this space.
         """
         return self.cell(cell).index
 
     def cell(self, given: Any = None, /, **options: Any) -> Cell:
-        """The space's own cell for a cell or its string.
+        """Return this space's cell for a cell or a string.
 
-        Only the text of a foreign cell is used.
+        Only the text of a cell from another space object is used.
 
         Raises:
-            UserError: It names no cell of this space.
+            UserError: The argument does not describe a cell of this space.
         """
         text = given.text if isinstance(given, Cell) else None
         known = self._by_text.get(text) if isinstance(text, str) else None
@@ -499,14 +515,15 @@ class Enumerable(Space, Sequence[Cell], metaclass=_Listing):
 
 
 def cell_given(space: Space, given: Any) -> Cell:
-    """The cell that a user names.
+    """Return the cell that a user specified.
 
     Args:
-        given: A cell; its text as the field prints it; its options by position; or its index in the
-            order of the space, also as text.
+        space: The space.
+        given: A cell; its canonical string; its options by position; or its index in the order of
+            the space, also as text.
 
     Raises:
-        UserError: It names no cell of the space.
+        UserError: The argument does not describe a cell of the space.
 
     Example:
         >>> import surrogate_nas as sn
@@ -521,8 +538,8 @@ def cell_given(space: Space, given: Any) -> Cell:
         return space.cell(given)
     if not isinstance(space, Enumerable):
         raise UserError(
-            f"Cells of the space {space.name} cannot be listed, so they have no index; write the"
-            " cell out."
+            f"The space {space.name} is not enumerable, so its cells have no index; give the cell's"
+            " text."
         )
     if not 0 <= given < len(space):
         raise UserError(
@@ -533,13 +550,14 @@ def cell_given(space: Space, given: Any) -> Cell:
 
 
 def cells_given(space: Space, given: Iterable[Any]) -> list[Cell]:
-    """The cells that a list, an array, or a Series or data frame of pandas names, in its order.
+    """Return the cells that a list, an array, or a pandas Series or data frame specifies, in order.
 
     Args:
-        given: Each as for `cell_given`; or a data frame with a column for each choice.
+        space: The space.
+        given: Items as accepted by `cell_given`, or a data frame with a column for each choice.
 
     Raises:
-        UserError: One of them names no cell of the space.
+        UserError: An item does not describe a cell of the space.
 
     Example:
         >>> import surrogate_nas as sn
@@ -555,10 +573,10 @@ def cells_given(space: Space, given: Iterable[Any]) -> list[Cell]:
 
 
 def listed(space: Space) -> Enumerable:
-    """The space itself, where its cells can be listed.
+    """Return the space itself if it is enumerable.
 
     Raises:
-        UserError: They cannot.
+        UserError: The space is not enumerable.
 
     Example:
         >>> import surrogate_nas as sn
@@ -567,13 +585,15 @@ def listed(space: Space) -> Enumerable:
     """
     if not isinstance(space, Enumerable):
         raise UserError(
-            f"The cells of the space {space.name} cannot be listed, which this needs."
+            f"This needs an enumerable space; the cells of {space.name} cannot be listed."
         )
     return space
 
 
 def first_of_class(space: Enumerable) -> NDArray[np.intp]:
-    """The index of the first cell of every cell's functional class, shape ``(len(space),)``.
+    """Return, for every cell, the index of the first cell of its isomorphism class.
+
+    The result has shape ``(len(space),)``.
 
     Example:
         >>> from surrogate_nas.space import macro, nb201
@@ -587,7 +607,7 @@ def first_of_class(space: Enumerable) -> NDArray[np.intp]:
 
 
 def numbered(identities: Iterable[object], n: int) -> NDArray[np.int32]:
-    """Number identities by their first appearance, shape ``(n,)``."""
+    """Number `n` identities by first appearance; the result has shape ``(n,)``."""
     seen: dict[object, int] = {}
     numbers = (seen.setdefault(identity, len(seen)) for identity in identities)
     return np.fromiter(numbers, dtype=np.int32, count=n)
@@ -597,10 +617,10 @@ _MOST_TRIES = 100
 
 
 def drawn_cells(space: Space, n: int, seed: int = 0) -> list[Cell]:
-    """Draw different cells uniformly; more of the same seed begin with the fewer.
+    """Sample different cells uniformly; for the same seed, a larger sample extends a smaller one.
 
     Raises:
-        UserError: There are not so many, or the seed is negative.
+        UserError: The space has too few cells, or the seed is negative.
 
     Example:
         >>> import surrogate_nas as sn
@@ -610,7 +630,9 @@ def drawn_cells(space: Space, n: int, seed: int = 0) -> list[Cell]:
     """
     check_whole("A seed", seed)
     if not isinstance(n, int) or not 1 <= n <= space.size:
-        raise UserError(f"There can be 1 to {space.size} cells, not {n!r:.80}.")
+        raise UserError(
+            f"The number of cells must be 1 to {space.size}, not {n!r:.80}."
+        )
     rng = np.random.default_rng(seed)
     if isinstance(space, Enumerable):
         return [space[int(i)] for i in rng.permutation(len(space))[:n]]
@@ -620,5 +642,6 @@ def drawn_cells(space: Space, n: int, seed: int = 0) -> list[Cell]:
         if len(drawn) == n:
             return list(drawn)
     raise UserError(
-        f"The space {space.name} gave only {len(drawn)} different cells in {_MOST_TRIES * n} draws."
+        f"Only {len(drawn)} different cells of the space {space.name} were found in"
+        f" {_MOST_TRIES * n} samples."
     )

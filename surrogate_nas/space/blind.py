@@ -1,13 +1,13 @@
 """Blinded spaces: the same cells under meaningless names.
 
-They are for strategies that may know the benchmark. A language model has read papers that print
-the best cells of a public benchmark; a program may know what ``conv`` is good for.
+They are for strategies that may have prior knowledge of the benchmark. A language model has read
+papers that print the best cells of a public benchmark. A program may contain knowledge about
+``conv``.
 
-A blinded space draws, by a seed, another order of positions, letters for
-operations, and other texts and indices of cells. All structure stays: the cells and their
-neighbours, which positions share their options, the order of options on a scale (perhaps reversed),
-and the encodings (columns in another order). A search without knowledge of names finds the same
-cells as before.
+A blinded space samples, from a seed, an order of positions, names of options, and texts and indices
+of cells. The structure is preserved: the cells and their neighbours, the positions that share
+options, the order of options on a scale (possibly reversed), and the encodings (with permuted
+columns). A search that does not use names finds the same cells.
 """
 
 import hashlib
@@ -32,7 +32,7 @@ _LETTERS = "abcdefghijklmnopqrstuvwxyz"
 
 
 class BlindSpace(ChoiceSpace):
-    """The cells of a space of choices under drawn names.
+    """The cells of a `ChoiceSpace` under random names.
 
     Example:
         >>> import surrogate_nas as sn
@@ -44,8 +44,8 @@ class BlindSpace(ChoiceSpace):
         (True, True)
 
     Attributes:
-        base: The space behind it.
-        seed: Of the names.
+        base: The original space.
+        seed: The seed of the names.
     """
 
     name = _NAME
@@ -80,16 +80,16 @@ class BlindSpace(ChoiceSpace):
 
     @property
     def definition(self) -> str:
-        """A name that differs between two seeds; no file can open it."""
+        """A name that differs between seeds and that cannot be opened from a file."""
         return f"{_NAME}-{self.seed}-{hashlib.sha256(self.base.definition.encode()).hexdigest()}"
 
     @property
     def size(self) -> float:  # type: ignore[override]
-        """How many cells the space behind it has."""
+        """The number of cells of the original space."""
         return self.base.size
 
     def hide(self, cell: Cell) -> Cell:
-        """A cell of the space behind, under its drawn names."""
+        """Return the blinded cell for a cell of the original space."""
         return self.at(self._hidden(np.array([cell.choices]))[0].tolist())
 
     def _hidden(self, choices: Choices) -> Choices:
@@ -99,7 +99,7 @@ class BlindSpace(ChoiceSpace):
         )
 
     def reveal(self, cell: Cell) -> Cell:
-        """The cell behind one of this space."""
+        """Return the original cell for a cell of this space."""
         return self.base.at(self._one_behind(cell.choices))
 
     def _one_behind(self, choices: tuple[int, ...]) -> tuple[int, ...]:
@@ -113,15 +113,15 @@ class BlindSpace(ChoiceSpace):
         return revealed[:, np.argsort(self._order)].astype(np.int8)
 
     def allows(self, choices: tuple[int, ...]) -> bool:
-        """Whether a combination is a cell."""
+        """Return whether a combination is a cell."""
         return self.base.allows(self._one_behind(choices))
 
     def sample(self, rng: np.random.Generator) -> Cell:
-        """Draw a cell as the space behind it does."""
+        """Sample a cell as the original space does."""
         return self.hide(self.base.sample(rng))
 
     def mutate(self, cell: Cell, rng: np.random.Generator) -> Cell:
-        """Draw a neighbour as the space behind it does."""
+        """Sample a neighbour as the original space does."""
         return self.hide(self.base.mutate(self.reveal(cell), rng))
 
     def _matrix(self) -> Choices:
@@ -133,17 +133,17 @@ class BlindSpace(ChoiceSpace):
         return list(map(self.hide, self.base.neighbours(self.reveal(cell))))
 
     def identity(self, cell: Cell) -> str:
-        """The same for isomorphic cells, and otherwise meaningless."""
+        """Return a key that is equal for isomorphic cells and otherwise meaningless."""
         text = f"{self.seed}:{self.base.identity(self.reveal(cell))}"
         return hashlib.sha256(text.encode()).hexdigest()[:24]
 
     def similarity(self, first: Cell, second: Cell) -> float:
-        """As the space behind it says."""
+        """Return the similarity of two cells in the original space."""
         return self.base.similarity(self.reveal(first), self.reveal(second))
 
     @property
     def encodings(self) -> Mapping[str, Encoding]:  # type: ignore[override]
-        """Those of the space behind it, columns in another order."""
+        """The encodings of the original space, with permuted columns."""
         return {name: partial(self._encoded, name) for name in self.base.encodings}
 
     def _encoded(self, name: str, choices: Choices) -> Matrix:
@@ -155,24 +155,28 @@ class BlindSpace(ChoiceSpace):
 
     @property
     def groups(self) -> Mapping[str, NDArray[np.intp]]:  # type: ignore[override]
-        """Those of the space behind it, columns in another order."""
+        """The groups of the original space, with permuted columns."""
         return {name: g[self._order_of(len(g))] for name, g in self.base.groups.items()}
 
     @property
     def views(self) -> tuple[str, ...]:  # type: ignore[override]
-        """What models of the space behind it look through."""
+        """The views of the original space."""
         return self.base.views
 
     @property
     def analytic(self) -> Analytic:  # type: ignore[override]
-        """Nothing: sizes have names, and what is known for free comes from the objective."""
+        """No metrics, because their names reveal information; the objective has free terms."""
         return {}
 
 
 def blind(space: Space, seed: int) -> BlindSpace:
-    """A space under names that say nothing."""
+    """Return a space under meaningless names.
+
+    Raises:
+        UserError: The space is not a `ChoiceSpace`.
+    """
     if not isinstance(space, ChoiceSpace):
         raise UserError(
-            f"The space {space.name} cannot be blinded: its cells are no choices of named options."
+            f"The space {space.name} cannot be blinded: it is not a ChoiceSpace."
         )
     return BlindSpace(space, seed)

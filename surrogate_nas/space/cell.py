@@ -9,35 +9,32 @@ from numpy.typing import NDArray
 from surrogate_nas.core import UserError, unknown
 
 Choices: TypeAlias = NDArray[np.int8]
-"""Cells as a model or a formula reads them: the index of the chosen option, shape
-``(n, positions)``.
-"""
+"""Cells as a matrix: the index of the chosen option at each position, shape ``(n, positions)``."""
 
 
 Options: TypeAlias = Mapping[str, tuple[int, tuple[Any, ...]]]
-"""By the name of a position its place and its options; one for all cells of a space."""
+"""For each name of a position, its index and its options; shared by all cells of a space."""
 _NAMELESS: Options = {}
 
 
 class OptionError(UserError, KeyError):
-    """A cell has no position of that name."""
+    """An error for a position that a cell does not have."""
 
     __str__ = UserError.__str__
 
 
 class Cell(Mapping[str, Any]):
-    """One architecture of a space: immutable, hashable, printed as the field prints it.
+    """One architecture of a space: immutable, hashable, with the string that its benchmark uses.
 
-    A cell is a mapping of the space's positions to the chosen options, as the space was given
-    them: ``cell["width"]`` is 16. Two cells are equal if their texts are. A cell has no `len`,
-    so that NumPy takes it as one object.
+    A cell is a mapping from the space's positions to the chosen options, such as
+    ``cell["width"] == 16``. Two cells are equal if their texts are equal. A cell has no `len`, so
+    that NumPy treats it as one object.
 
     Attributes:
         choices: The index of the chosen option at each position of the space.
-        text: The canonical string, which is the cell's identity.
-        index: The cell's place in the order of its space, -1 where that cannot be listed. Whoever
-            is handed a cell by a stranger looks it up by its text first (`Space.cell`) and reads
-            the index of the space's own.
+        text: The canonical string, which identifies the cell.
+        index: The cell's index in the order of its space; -1 if the space is not enumerable. For a
+            cell from an untrusted source, first look up the space's own cell (`Space.cell`).
 
     Example:
         >>> import surrogate_nas as sn
@@ -64,7 +61,7 @@ class Cell(Mapping[str, Any]):
         index: int = -1,
         options: Options = _NAMELESS,
     ) -> None:
-        """Made by a `Space`; users call `Space.cell` or `Space.sample`."""
+        """Create a cell; only a `Space` does this. Users call `Space.cell` or `Space.sample`."""
         put = object.__setattr__
         put(self, "choices", choices)
         put(self, "text", text)
@@ -81,7 +78,7 @@ class Cell(Mapping[str, Any]):
         try:
             place, options = self._options[position]
         except (KeyError, TypeError):
-            known = self._options or ("none, since its space names no options",)
+            known = self._options or ("none, because its space has no named options",)
             raise OptionError(unknown("position of a cell", position, known)) from None
         return options[self.choices[place]]
 
@@ -89,7 +86,9 @@ class Cell(Mapping[str, Any]):
         return iter(self._options)
 
     def __len__(self) -> int:
-        raise TypeError("a Cell has no len; len(cell.options) counts the positions")
+        raise TypeError(
+            "a Cell has no len; the number of positions is len(cell.options)"
+        )
 
     def __bool__(self) -> bool:
         return True
@@ -114,7 +113,7 @@ class Cell(Mapping[str, Any]):
 
 
 def choices_of(cells: Sequence[Cell]) -> Choices:
-    """The choices of cells as one matrix, shape ``(n, positions)``.
+    """Return the choices of cells as one matrix of shape ``(n, positions)``.
 
     Args:
         cells: Cells of one space.
@@ -132,7 +131,11 @@ def choices_of(cells: Sequence[Cell]) -> Choices:
 
 
 def cell_text(given: object) -> str:
-    """What a string says of a cell, without the white space around it."""
+    """Return the text of a cell without surrounding white space.
+
+    Raises:
+        UserError: The argument is not a string.
+    """
     if not isinstance(given, str):
         raise UserError(f"A cell is parsed from its text, not from {given!r:.80}.")
     return given.strip()

@@ -1,4 +1,4 @@
-"""Spaces of benchmarks whose cells are configurations: networks by their settings."""
+"""Spaces of benchmarks whose cells are configurations of networks and their training."""
 
 from surrogate_nas.space.base import (
     Analysed,
@@ -26,16 +26,15 @@ def _sizes(choices: Choices, network: Network) -> tuple[Column, Column]:
 
 
 class FCNet(ChoiceSpace):
-    """The FCNet space: networks of two hidden layers and how they are trained, 62,208
-    configurations.
+    """The FCNet space: networks of two hidden layers and their training; 62,208 configurations.
 
     Klein & Hutter, "Tabular Benchmarks for Joint Architecture and Hyperparameter Optimization",
-    arXiv:1905.04970, 2019. Architecture (units, activation and dropout of each layer) and training
-    (initial learning rate, its schedule, batch size) are one product, listed in the order of the
-    benchmark's keys: positions by name, the last varies fastest.
+    arXiv:1905.04970, 2019. The space is the product of architecture (units, activation and dropout
+    of each layer) and training (initial learning rate, its schedule, batch size). Cells have the
+    order of the benchmark's keys: positions are sorted by name, and the last one varies fastest.
 
-    `Network.input_channels` are the features of the data, and `Network.classes` the predicted
-    numbers.
+    `Network.input_channels` is the number of features of the data, and `Network.classes` the number
+    of outputs.
     """
 
     name = "fcnet"
@@ -77,11 +76,11 @@ class MLP(ChoiceSpace):
     """The MLP space of HPOBench's tables: depth, width and training; 30,000 configurations.
 
     Eggensperger et al., "HPOBench: A Collection of Reproducible Multi-Fidelity Benchmark Problems
-    for HPO", NeurIPS 2021 Datasets and Benchmarks. Every hidden layer has the same width. The
-    numbers print as the table writes them (evenly spaced in the logarithm, rounded); cells are
-    listed in the order of its keys: positions by name, the last fastest. Parameters are no formula
-    here: how many features a network reads depends on how the data's categories were encoded, which
-    the table does not say.
+    for HPO", NeurIPS 2021 Datasets and Benchmarks. Every hidden layer has the same width. Numbers
+    print as in the table (evenly spaced in the logarithm, rounded). Cells have the order of the
+    table's keys: positions are sorted by name, and the last one varies fastest. The number of
+    parameters is not available: it depends on the encoding of categorical features, which the table
+    does not record.
     """
 
     name = "hpobench"
@@ -153,11 +152,11 @@ def _structure(
 class GraphGym(ChoiceSpace):
     """GraphGym's spaces of graph networks: 96 designs, and 314,928 with training settings.
 
-    You, Ying & Leskovec, "Design Space for Graph Neural Networks", NeurIPS 2020. A design has
-    layers before, of and after message passing, skip connections of a kind, and an aggregation of
-    neighbours; the wide space also has activation, normalisation, dropout, batch size, optimiser,
-    learning rate and epochs. The width of a network is no decision: the authors set it so that all
-    networks on a task have about as many parameters.
+    You, Ying & Leskovec, "Design Space for Graph Neural Networks", NeurIPS 2020. A design consists
+    of the numbers of layers before, of and after message passing, the type of skip connections, and
+    the aggregation of neighbours. The wide space also has activation, normalisation, dropout, batch
+    size, optimiser, learning rate and epochs. The width of a network is not a choice: the authors
+    set it so that all networks on a task have about the same number of parameters.
     """
 
     name = "graphgym"
@@ -174,7 +173,7 @@ class GraphGym(ChoiceSpace):
 
 
 class WideGraphGym(ChoiceSpace):
-    """The designs with their training settings."""
+    """GraphGym's designs with training settings."""
 
     name = "graphgym-wide"
     positions = (
@@ -212,14 +211,14 @@ class TabM(ChoiceSpace):
     """The families of tabular networks that TabM's authors compare: ensembles and embeddings.
 
     Gorishniy, Kotelnikov & Babenko, "TabM: Advancing Tabular Deep Learning with Parameter-Efficient
-    Ensembling", ICLR 2025. A cell is a family: how many MLPs are trained as one and what they
-    share, how numbers are embedded before them, and whether the members of an ensemble see the same
-    batches. Width, depth, dropout and learning rate are no decisions here: the authors tune them
-    for every family on every data set, so that each family stands there with one configuration.
+    Ensembling", ICLR 2025. A cell is a family: the type of ensemble of MLPs, the embedding of
+    numeric features, and whether the members of an ensemble use the same batches. Width, depth,
+    dropout and learning rate are not choices: the authors tune them for every family on every data
+    set, so each family is represented by one configuration.
 
-    The 28 families, of which the authors trained 13. ``ensemble`` is one MLP, 32 of their own
-    (``packed``), 32 that share all but scalings in every layer (``full``) or in the first alone
-    (``mini``). A single MLP has its own batches.
+    There are 28 families, of which the authors trained 13. ``ensemble`` is one MLP, 32 independent
+    MLPs (``packed``), or 32 MLPs that share all weights except scalings in every layer (``full``)
+    or only in the first layer (``mini``). A single MLP has its own batches.
     """
 
     name = "tabm"
@@ -232,6 +231,6 @@ class TabM(ChoiceSpace):
     )
 
     def allows(self, choices: tuple[int, ...]) -> bool:
-        """Whether a combination is a family: a single MLP shares no batches."""
+        """Return whether a combination is a family: a single MLP cannot share batches."""
         ensemble, _, batches = choices
         return ensemble > 0 or batches == 0

@@ -1,4 +1,4 @@
-"""Cells of four nodes with an operation on each of six edges; operation 0 is none."""
+"""Cells with four nodes and an operation on each of six edges; operation 0 is none."""
 
 import itertools
 from collections.abc import Iterable, Iterator, Mapping
@@ -24,20 +24,20 @@ from surrogate_nas.space.sketch import (
 
 NONE = 0
 EDGES = ((0, 1), (0, 2), (1, 2), (0, 3), (1, 3), (2, 3))
-"""(from, to): all edges into node 1, then into node 2, then into node 3, which is the output."""
+"""The edges (from, to): into node 1, then into node 2, then into node 3, which is the output."""
 PATHS = ((3,), (0, 4), (1, 5), (0, 2, 5))
-"""The four input→output paths, as edges in the order of the string."""
+"""The four paths from input to output, as indices of edges in the order of the string."""
 INCOMING = (((0, 0),), ((1, 0), (2, 1)), ((3, 0), (4, 1), (5, 2)))
-"""For every node behind the input its (edge, source node) pairs."""
+"""The (edge, source node) pairs of every node except the input."""
 
 
 def path_live(choices: Choices) -> Flags:
-    """Whether each of the four paths carries the input to the output, shape ``(n, 4)``."""
+    """Return whether each of the four paths connects input and output, shape ``(n, 4)``."""
     return np.asarray(on_paths(choices == NONE) == 0)
 
 
 def edge_live(choices: Choices) -> Flags:
-    """Whether each edge lies on a live path, shape ``(n, 6)``."""
+    """Return whether each edge lies on a live path, shape ``(n, 6)``."""
     live = np.zeros(choices.shape, dtype=bool)
     for carried, path in zip(path_live(choices).T, PATHS, strict=True):
         live[:, list(path)] |= carried[:, None]
@@ -45,19 +45,19 @@ def edge_live(choices: Choices) -> Flags:
 
 
 def on_paths(of_edges: Flags) -> NDArray[np.int64]:
-    """How many edges of each path something holds for, shape ``(n, 4)``."""
+    """Count the flagged edges of each path, shape ``(n, 4)``."""
     return np.stack([of_edges[:, list(path)].sum(axis=1) for path in PATHS], axis=1)
 
 
 def depth(choices: Choices) -> NDArray[np.int64]:
-    """The most operations on a live path, skips (operation 1) not counted, shape ``(n,)``."""
+    """Return the largest number of operations, without skips, on a live path, shape ``(n,)``."""
     return np.asarray(
         np.where(path_live(choices), on_paths(choices > 1), 0).max(axis=1)
     )
 
 
 def live_edges(choices: Choices, operations: Iterable[int]) -> list[NDArray[np.int64]]:
-    """By operation its live edges: all, those that leave the input, those that enter the output."""
+    """Count the live edges of each operation: all, from the input, and into the output."""
     edges = edge_live(choices)
     return [
         (edges & (choices == operation))[:, list(some)].sum(axis=1)
@@ -67,7 +67,7 @@ def live_edges(choices: Choices, operations: Iterable[int]) -> list[NDArray[np.i
 
 
 def operation_counts(choices: Choices, n: int) -> Matrix:
-    """How many edges hold each of `n` operations, dead ones included."""
+    """Count the edges with each of `n` operations, dead edges included."""
     holds = np.equal(choices[:, :, None], np.arange(n))
     return np.asarray(holds.sum(axis=1), dtype=np.float32)
 
@@ -80,9 +80,10 @@ paths_metric = structural(
 
 
 def path_counts(choices: Choices, first: int, kinds: int) -> Matrix:
-    """How often up to three operations lead from input to output, all others contracted.
+    """Count the paths from input to output by their sequence of up to three operations.
 
-    Counted are `kinds` operations from `first` on; a column for each sequence, short ones first.
+    Only `kinds` operations, from number `first` on, are part of the sequence; the others are
+    contracted. There is a column for each sequence, short ones first.
     """
     base = kinds + 1
     counts = np.zeros((len(choices), base**3), dtype=np.float32)
@@ -96,10 +97,12 @@ def path_counts(choices: Choices, first: int, kinds: int) -> Matrix:
 
 
 def arrangements(shapes: Mapping[int, str]) -> Iterator[tuple[int, ...]]:
-    """Every order of operations that could give the smallest text; only similar ones change places.
+    """Yield every order of operations that could give the smallest text.
+
+    Only operations with equal shapes change places.
 
     Args:
-        shapes: By operation what it looks like without names.
+        shapes: The text of each operation without names.
     """
     ordered = sorted(sorted(shapes), key=shapes.__getitem__)
     groups = [
@@ -116,7 +119,7 @@ SHOWN = (
     ("conv 3×3", "#d55e00"),
     ("pool 3×3", "#009e73"),
 )
-"""The label and the colour of every operation; none is a faint dotted line."""
+"""The label and the colour of every operation; the operation none is a faint dotted line."""
 _PAPER = (288.0, 144.0)
 _FRAME = Frame.around((-0.3, 4.35), (-0.95, 1.37), _PAPER, equal=True)
 _X = (0.0, 1.35, 2.7, 4.05)
@@ -132,7 +135,7 @@ _DISCS: tuple[Mark, ...] = (
 
 
 def four_nodes(cell: Cell) -> Sketch:
-    """Sketch a cell: none is dotted; edges on no path to the output are grey, dashed."""
+    """Sketch a cell; none is dotted, and edges on no path to the output are grey and dashed."""
     live = _live(tuple(choice != NONE for choice in cell.choices))
     drawn = map(_edge, EDGES, cell.choices, live)
     arrows, labels = zip(*drawn, strict=True)

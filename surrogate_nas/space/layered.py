@@ -1,8 +1,8 @@
-"""Networks with a chosen number of layers, each chosen one by one: transformers of benchmarks.
+"""Spaces of networks with a variable number of layers and choices per layer: transformers.
 
 A cell prints as ``name(embed_dim=384, n_layer=3, n_head=12-4-8, bias=False)``: global choices, and
-for choices of every layer their options in the order of the layers. Layers that a cell does not
-have take no part in its text, its encodings or its sizes; their choices are 0.
+for choices per layer, the options in the order of the layers. Layers that a cell does not have do
+not appear in its text and do not affect its encodings and sizes; their choices are 0.
 """
 
 import itertools
@@ -42,12 +42,12 @@ _COLOURS = ("#0969da", "#1a7f37", "#8250df", "#bf8700", "#cf222e", "#57606a")
 
 
 class Decision(NamedTuple):
-    """One thing that is chosen.
+    """A choice, either for the whole network or for every layer.
 
     Attributes:
-        name: Such as ``n_head``.
-        options: One tuple of options where it is chosen once, else one for every layer.
-        of_layers: Whether it is chosen for every layer.
+        name: The name of the choice, such as ``n_head``.
+        options: One tuple of options for a global choice, or one tuple per layer.
+        of_layers: Whether the choice is made for every layer.
     """
 
     name: str
@@ -56,21 +56,21 @@ class Decision(NamedTuple):
 
 
 def global_choice(name: str, *options: str) -> Decision:
-    """What is chosen once for the whole network."""
+    """Return a choice that is made once for the whole network."""
     return Decision(name, (options,), False)
 
 
 def of_every_layer(name: str, *options: str, layers: int) -> Decision:
-    """What is chosen for every layer among the same options."""
+    """Return a choice that is made for every layer among the same options."""
     return Decision(name, (options,) * layers, True)
 
 
 class Layered(ChoiceSpace):
     """A space of networks whose layers are chosen one by one.
 
-    Neighbours differ in one option, or in the number of layers: the next larger number adds a layer
-    of any kind at the end and the next smaller one removes the last; where the numbers are further
-    apart, the layers that are added are copies of the last one, and only such are removed.
+    Neighbours differ in one option, or in the number of layers. The next larger number adds any
+    layer at the end, and the next smaller number removes the last one. If consecutive numbers
+    differ by more than 1, only copies of the last layer are added or removed.
 
     Example:
         >>> decisions = (
@@ -88,10 +88,9 @@ class Layered(ChoiceSpace):
         (6.0, ['net(depth=2, width=32-16)', 'net(depth=2, width=32-32)'])
 
     Attributes:
-        decisions: What is chosen, in the order of the text.
-        depth: The decision whose option is the number of layers; empty where all cells have equally
-            many.
-        network: The data that ``size`` counts parameters for.
+        decisions: The choices, in the order of the text.
+        depth: The choice of the number of layers; empty if all cells have the same number.
+        network: The network dimensions with which ``size`` counts parameters.
     """
 
     network: ClassVar[Network] = Network()
@@ -127,7 +126,7 @@ class Layered(ChoiceSpace):
 
     @cached_property
     def places(self) -> Mapping[str, slice]:
-        """Where the choices of every decision stand in a cell's."""
+        """The slice of each decision in the choices of a cell."""
         ends = itertools.accumulate(
             (len(decision.options) for decision in self.decisions), initial=0
         )
@@ -155,18 +154,21 @@ class Layered(ChoiceSpace):
         ]
 
     def n_layers(self, choices: tuple[int, ...]) -> int:
-        """How many layers a combination has."""
+        """Return the number of layers of a combination."""
         return self._depths[choices[self._depth_at]] if self.depth else self.layers
 
     def live(self, choices: Choices) -> Flags:
-        """Whether each position is of a layer that the cell has, or of none; ``(n, positions)``."""
+        """Return whether each position is global or of an existing layer, ``(n, positions)``."""
         if not self.depth:
             return super().live(choices)
         depths = np.array(self._depths)[choices[:, self._depth_at]]
         return self._layer <= depths[:, None]
 
     def chosen(self, choices: Choices, decision: str) -> Column:
-        """The chosen number, shape ``(n,)``; for layers ``(n, layers)``, 0 for absent ones."""
+        """Return the chosen numbers of a decision.
+
+        The shape is ``(n,)``, or ``(n, layers)`` for a choice per layer, with 0 for absent layers.
+        """
         section = self.places[decision]
         columns = range(section.start, section.stop)
         values = np.column_stack(
@@ -178,25 +180,25 @@ class Layered(ChoiceSpace):
 
     @property
     def size(self) -> float:  # type: ignore[override]
-        """How many cells there are."""
+        """The number of cells."""
         counts = np.array([len(options) for options in self.options], dtype=float)
         if self.depth:
             counts[self._depth_at] = 1.0
         return float(sum(counts[self._layer <= depth].prod() for depth in self._depths))
 
     def allows(self, choices: tuple[int, ...]) -> bool:
-        """Whether what a combination says of layers that it does not have is 0."""
+        """Return whether the choices of absent layers are 0."""
         n = self.n_layers(choices)
         return n == self.layers or not any(
             any(choices[section.start + n : section.stop]) for section in self._lists
         )
 
     def allows_all(self, choices: Choices) -> bool:
-        """Whether every one of some combinations is a cell."""
+        """Return whether all given combinations are cells."""
         return not (choices.astype(bool) & ~self.live(choices)).any()
 
     def write(self, choices: tuple[int, ...]) -> str:
-        """The canonical string of a combination."""
+        """Return the canonical string of a combination."""
         n = self.n_layers(choices)
         texts = []
         for decision in self.decisions:
@@ -210,7 +212,7 @@ class Layered(ChoiceSpace):
         return f"{self.cell_name}({', '.join(texts)})"
 
     def parse(self, text: str) -> Cell:
-        """Read a string as `write` writes it."""
+        """Parse a string in the format of `write`."""
         names = list(self.places)
         texts = dict(zip(names, self._written_options(text, names), strict=True))
         n = self.layers
@@ -226,7 +228,7 @@ class Layered(ChoiceSpace):
             )
             if decision.of_layers and len(given) != n:
                 raise UserError(
-                    f"{decision.name} of a cell of the space {self.name} has one option a layer:"
+                    f"{decision.name} of a cell of the space {self.name} has one option per layer:"
                     f" {n}, not {len(given)}."
                 )
             for position, word in enumerate(given, self.places[decision.name].start):
@@ -277,14 +279,16 @@ class Layered(ChoiceSpace):
 
     @cached_property
     def encodings(self) -> Mapping[str, Encoding]:  # type: ignore[override]
-        """How a model may see cells, and what the class adds.
+        """The encodings of cells for models, including `further_encodings`.
 
-        ``one_hot`` and ``numbers`` have nothing but 0 for layers that a cell does not have;
-        ``numbers`` counts the steps of a scale from 1. ``operation_counts`` says how many layers
-        take each option (where all cells have equally many, it is ``numbers``: each then has a part
-        of its own), and ``size`` is the logarithm of the parameters, which the quality of such
-        networks follows more than anything else. The other names are those that models look for;
-        behind all of them are these two.
+        - ``one_hot`` and ``numbers`` are 0 for layers that a cell does not have; ``numbers`` counts
+          the steps of a scale from 1.
+        - ``operation_counts`` counts the layers with each option. It equals ``numbers`` if all
+          cells have the same number of layers, since each layer then has its own role.
+        - ``size`` is the logarithm of the number of parameters, the best single predictor of the
+          quality of such networks.
+        - The other names, which models request by default, combine ``operation_counts`` and
+          ``size``.
         """
         own: dict[str, Encoding] = {
             "one_hot": self._columns,
@@ -322,13 +326,13 @@ class Layered(ChoiceSpace):
 
     @property
     def views(self) -> tuple[str, ...]:  # type: ignore[override]
-        """``operation_counts`` and ``size``, where parameters are known."""
+        """The view ``operation_counts``, with ``size`` if the number of parameters is available."""
         if "params" in self.analytic:
             return ("operation_counts+size",)
         return "operation_counts", "numbers"
 
     def sketch(self, cell: Cell) -> Sketch:
-        """Sketch a cell: a bar per layer, options as heights or colours; global choices above."""
+        """Sketch a cell as a bar per layer, with options as heights or colours."""
         n = self.n_layers(cell.choices)
         chosen = {name: cell.choices[section] for name, section in self.places.items()}
         label = ", ".join(
@@ -357,25 +361,25 @@ class Layered(ChoiceSpace):
 
 
 class Transformer(Layered):
-    """Networks whose parameters are known.
+    """A space of networks whose number of parameters is computed from the choices.
 
     Attributes:
-        counts: What ``params`` and ``n_layer`` count.
+        counts: The descriptions of ``params`` and ``n_layer``.
     """
 
     counts: ClassVar[tuple[str, str]]
 
     @abstractmethod
     def parameters(self, choices: Choices, network: Network) -> Column:
-        """Trainable parameters, shape ``(n,)``, a whole number."""
+        """Return the numbers of trainable parameters, shape ``(n,)``."""
 
     def sizes(self) -> tuple[Analysed, ...]:
-        """``params``, and further sizes."""
+        """Return the metric ``params``, and other sizes if available."""
         return (params_of(self.parameters, self.counts[0]),)
 
     @cached_property
     def analytic(self) -> Analytic:  # type: ignore[override]
-        """Sizes, and the layers in all."""
+        """The sizes, and the total number of layers."""
 
         def layers(choices: Choices) -> Column:
             chosen = self.chosen(choices, self.depth or "depth")
@@ -396,14 +400,15 @@ class GPT(Transformer):
     """HW-GPT-Bench's GPT-2 spaces: width, layers, heads and MLP ratios; 10^12 to 10^35 cells.
 
     Sukthanker et al., "HW-GPT-Bench: Hardware-Aware Architecture Benchmark for Language Models",
-    NeurIPS 2024. A cell's text has the names and the order of the authors' records, without their
-    ``sample_``; of the lists only as much as there are layers, for the records' further numbers
-    mean nothing.
+    NeurIPS 2024. A cell's text has the names and the order of the authors' records, without the
+    prefix ``sample_``. Lists contain one entry per layer, because the additional entries of the
+    records have no meaning.
 
-    The network, as the authors' code has it: token embeddings; layers of attention and a gated MLP
-    (three matrices), each after a normalisation with weights and biases; a last normalisation and a
-    linear layer of its own to the vocabulary. Every head is 64 wide whatever the embedding,
-    positions are rotated in, and ``bias`` is of the layers' linear maps.
+    The network follows the authors' code. It consists of token embeddings; layers of attention and
+    a gated MLP (three matrices), each after a normalisation with weights and biases; a final
+    normalisation; and a separate linear layer to the vocabulary. Every head has width 64,
+    independent of the embedding. Positions use rotary embeddings. ``bias`` applies to the linear
+    maps of the layers.
     """
 
     complexity = "n_layer"
@@ -424,7 +429,7 @@ class GPT(Transformer):
         super().__init__(f"gpt-{scale}", decisions)
 
     def sizes(self) -> tuple[Analysed, ...]:
-        """``params``, and ``macs`` of all linear maps for one sequence."""
+        """Return ``params``, and ``macs`` of all linear maps for one sequence."""
         macs = (
             "multiply-accumulates of linear layers for one sequence, those between positions"
             " left out"
@@ -432,10 +437,11 @@ class GPT(Transformer):
         return *super().sizes(), macs_of(self.multiply_accumulates, macs)
 
     def parameters(self, choices: Choices, network: Network) -> Column:
-        """Trainable parameters, shape ``(n,)``, a whole number.
+        """Return the numbers of trainable parameters, shape ``(n,)``.
 
         Args:
-            network: Its classes are the vocabulary.
+            choices: The choices of ``n`` cells.
+            network: A network whose classes are the vocabulary.
         """
         width, heads, ratios = self._widths(choices)
         layers = self.chosen(choices, "n_layer")
@@ -445,16 +451,18 @@ class GPT(Transformer):
         return tables + normalised + biases * choices[:, -1]
 
     def multiply_accumulates(self, choices: Choices, network: Network) -> Column:
-        """Multiply-accumulates of all linear maps for one sequence, shape ``(n,)``, a whole number.
+        """Return the multiply-accumulates of all linear maps for one sequence, shape ``(n,)``.
 
         Args:
-            network: Its classes are the vocabulary, its image size the length of the sequence.
+            choices: The choices of ``n`` cells.
+            network: A network whose classes are the vocabulary, and whose image size is the length
+                of the sequence.
         """
         logits = network.classes * self.chosen(choices, "embed_dim")
         return network.image_size * (logits + self._weights(choices))
 
     def _widths(self, choices: Choices) -> tuple[Column, Column, Column]:
-        """The width, and the sums of all heads and of all ratios."""
+        """Return the width, and the sums of all heads and of all ratios."""
         heads, ratios = (self.chosen(choices, name) for name in ("n_head", "mlp_ratio"))
         return self.chosen(choices, "embed_dim"), heads.sum(axis=1), ratios.sum(axis=1)
 
@@ -485,7 +493,7 @@ _VIT_TEXTS = (
 
 
 def _block(width: Column, inner: Column, hidden: Column) -> Column:
-    """Parameters of an attention that is `inner` wide and an MLP, each after a normalisation."""
+    """Return the parameters of attention of width `inner` and an MLP, with normalisations."""
     attention = 3 * inner * (width + 1) + (inner + 1) * width
     return attention + 2 * width * hidden + hidden + width + 4 * width
 
@@ -502,11 +510,11 @@ class AutoFormer(Transformer):
     Dimensions of Vision Transformers" (PiT), ICCV 2021. A cell's text has the names and the order
     of the benchmark's records.
 
-    Sizes are those of the published networks (the benchmark records none): patches of 16×16, a
-    class token, learned positions, biases everywhere. AutoFormer: heads 64 wide whatever the width
-    of the network, and two tables of relative positions a layer. PiT: three stages, each as wide as
-    the base times its heads, patches that overlap by half, and between stages a convolution of
-    stride 2, of which every channel sees one, with a linear layer for the class token.
+    The benchmark records no sizes; they are computed for the published networks, which have patches
+    of 16×16, a class token, learned positions, and biases everywhere. AutoFormer has heads of width
+    64, independent of the width of the network, and two tables of relative positions per layer. PiT
+    has three stages, each as wide as the base times its heads; patches that overlap by half; and
+    between stages a depthwise convolution of stride 2 with a linear layer for the class token.
     """
 
     name = "autoformer"
@@ -521,7 +529,7 @@ class AutoFormer(Transformer):
     )
 
     def parameters(self, choices: Choices, network: Network) -> Column:
-        """Trainable parameters, shape ``(n,)``, a whole number."""
+        """Return the numbers of trainable parameters, shape ``(n,)``."""
         width = self.chosen(choices, "hidden_dim")[:, None]
         there = self.live(choices)[:, self.places["num_heads"]]
         inner = _HEAD * self.chosen(choices, "num_heads")
@@ -550,7 +558,7 @@ class PiT(Transformer):
     )
 
     def parameters(self, choices: Choices, network: Network) -> Column:
-        """Trainable parameters, shape ``(n,)``, a whole number."""
+        """Return the numbers of trainable parameters, shape ``(n,)``."""
         base, ratio, depths, heads = (
             self.chosen(choices, name) for name in self.places
         )
@@ -574,17 +582,17 @@ _LAYERS = 4
 
 
 class FlexiBERT(Transformer):
-    """FlexiBERT's space as NAS-Bench-BERT samples it: encoders of two or four layers, 10,621,440
-    cells.
+    """FlexiBERT's space as NAS-Bench-BERT samples it: 2- or 4-layer encoders, 10,621,440 cells.
 
     Serianni and Kalita, "Training-free Neural Architecture Search for RNNs and Transformers", ACL
-    2023; Tuli et al., "FlexiBERT", 2022. Of every layer are chosen an operation, its heads, and the
-    width and the number of layers of its MLP. Operations: self-attention (``SA``) by scaled dot
-    products (``SDP``) or with weighted multiplication (``WMA``); a linear transform (``LT``),
-    Fourier's (``DFT``) or cosine (``DCT``); a dynamic span-based convolution (``DSC``) of 5 or 9.
+    2023; Tuli et al., "FlexiBERT", 2022. The choices of every layer are an operation, its heads,
+    and the width and the number of layers of its MLP. The operations are self-attention (``SA``)
+    with scaled dot products (``SDP``) or weighted multiplication (``WMA``); a linear transform
+    (``LT``), Fourier (``DFT``) or cosine (``DCT``); and a dynamic span-based convolution (``DSC``)
+    of kernel size 5 or 9.
 
-    Parameters are those of the authors' PyTorch encoder at the cell's own sizes. The counts that
-    the benchmark records are of 256 hidden units and 1,024 in the MLPs whatever the cell.
+    Parameters are counted for the authors' PyTorch encoder with the cell's own sizes. The counts
+    recorded by the benchmark assume 256 hidden units and 1,024 units in the MLPs for every cell.
     """
 
     name = "flexibert"
@@ -605,10 +613,12 @@ class FlexiBERT(Transformer):
     )
 
     def parameters(self, choices: Choices, network: Network) -> Column:
-        """Trainable parameters, shape ``(n,)``, a whole number.
+        """Return the numbers of trainable parameters, shape ``(n,)``.
 
         Args:
-            network: Its classes are the vocabulary, its image size the positions.
+            choices: The choices of ``n`` cells.
+            network: A network whose classes are the vocabulary, and whose image size is the number
+                of positions.
         """
         hidden = self.chosen(choices, "hidden_size")
         inner = self.chosen(choices, "feed_forward_dimension")

@@ -1,11 +1,10 @@
-"""The macro space: plain stacks of equal convolutions, by their number and their width; 36 cells.
+"""The macro space: plain stacks of equal convolutions, by number and width; 36 cells.
 
-The tiny space of the tutorial that this lab began with, where an agent chooses ``num_layers`` and
-``num_channels``. Here a "cell" is the whole network between input and pooling. The space lists its
-cells by layers, then channels.
+It is the tiny space of a tutorial in which an agent chooses ``num_layers`` and ``num_channels``. A
+"cell" is the whole network between input and pooling. Cells are ordered by layers, then channels.
 
-A stack is everything before pooling and a linear layer: its convolutions, each with batch
-normalisation, shared out evenly among three stages, the image halved between them.
+Convolutions with batch normalisation are distributed evenly over three stages. The image is halved
+between stages. Pooling and a linear layer follow.
 """
 
 from functools import lru_cache
@@ -20,7 +19,7 @@ CHANNELS = ("4", "8", "12", "16", "24", "32")
 
 
 def stack(choices: tuple[int, ...], network: Network) -> Blueprint:
-    """The whole network of a cell."""
+    """Return the whole network of a cell, from its choices."""
     plan = Blueprint(network)
     x = plan.input()
     layers, channels = int(LAYERS[choices[0]]), int(CHANNELS[choices[1]])
@@ -61,13 +60,13 @@ class Macro(ChoiceSpace):
     def blueprint(
         self, cell: Cell, network: Network, *, live_only: bool = False
     ) -> Blueprint:
-        """The network of a cell, layer by layer."""
+        """Return the network of a cell, layer by layer."""
         return stack(cell.choices, network)
 
 
 @lru_cache(maxsize=1)
 def macro() -> Macro:
-    """The macro space of convolution stacks, one shared instance a process.
+    """Return the macro space of convolution stacks; the instance is shared within a process.
 
     Example:
         >>> macro() is macro()

@@ -1,16 +1,16 @@
-"""The MnasNet space of Accel-NASBench: seven stages with four decisions; about 10^11 cells.
+"""The MnasNet space of Accel-NASBench: seven stages with four choices each; about 10^11 cells.
 
-Tan et al., "MnasNet", CVPR 2019; Ahmad et al., "Accel-NASBench", DAC 2024. A stage prints as
-MnasNet's and EfficientNet's code prints it, ``r2_k5_s22_e6_i16_o24_se0.25``: layers, kernel,
-strides, expansion, channels in and out, and the ratio of squeeze-and-excitation where there is any;
-a cell is its seven stages, joined by ``|``.
+Tan et al., "MnasNet", CVPR 2019; Ahmad et al., "Accel-NASBench", DAC 2024. A stage prints as in
+MnasNet's and EfficientNet's code, ``r2_k5_s22_e6_i16_o24_se0.25``: layers, kernel, strides,
+expansion, input and output channels, and the ratio of squeeze-and-excitation, if chosen. A cell
+prints as its seven stages, joined by ``|``.
 
-The network (Tan et al., CVPR 2019, with EfficientNet-B0's widths, as Accel-NASBench trains it): a
-3×3 stem of stride 2; seven stages of inverted bottlenecks; a 1×1 convolution to 1,280 channels,
-global pooling and a linear layer. A bottleneck widens by the expansion factor (1×1, left out where
-that is 1), convolves each channel by itself (k×k) and narrows again (1×1); squeeze-and-excitation,
-where chosen, squeezes to a quarter of the bottleneck's input channels. Every convolution but those
-two is followed by batch normalisation and has no bias.
+The network follows Tan et al., CVPR 2019, with EfficientNet-B0's widths, as in Accel-NASBench. It
+consists of a 3×3 stem of stride 2, seven stages of inverted bottlenecks, a 1×1 convolution to 1,280
+channels, global pooling and a linear layer. A bottleneck is an expansion (1×1, omitted for factor
+1), a depthwise convolution (k×k) and a projection (1×1). Optional squeeze-and-excitation squeezes
+to a quarter of the bottleneck's input channels. Every convolution is followed by batch
+normalisation and has no bias, except the two of squeeze-and-excitation.
 """
 
 import itertools
@@ -38,20 +38,20 @@ EXPANSIONS = ("1", "4", "6")
 KERNELS = ("3", "5")
 EXCITED = ("no", "yes")
 DECISIONS = 4
-"""Of a stage: layers, kernel, expansion, squeeze-and-excitation."""
+"""The number of choices of a stage: layers, kernel, expansion, squeeze-and-excitation."""
 SQUEEZE = 0.25
 _STEM = 32
 _HEAD = 1280
 
 
 class Stage(NamedTuple):
-    """What is fixed of a stage.
+    """The fixed settings of a stage.
 
     Attributes:
-        stride: Of its first layer; all others have 1.
-        inputs: Channels of its first layer's input.
-        outputs: Channels of its output.
-        layers: The numbers of layers that it may have.
+        stride: The stride of the first layer; the other layers have stride 1.
+        inputs: Number of input channels of the first layer.
+        outputs: Number of output channels.
+        layers: The options for the number of layers.
     """
 
     stride: int
@@ -72,7 +72,7 @@ STAGES = (
 
 
 def numbers(choices: Choices) -> Matrix:
-    """Layers, kernel, expansion and squeeze-and-excitation of each stage, shape ``(n, 28)``."""
+    """Return layers, kernel, expansion and squeeze-and-excitation per stage, shape ``(n, 28)``."""
     values = choices.astype(np.float32)
     values[:, 0::DECISIONS] += 1
     for position, options in ((1, KERNELS), (2, EXPANSIONS)):
@@ -104,7 +104,7 @@ def _sizes(choices: Choices, network: Network) -> tuple[Column, Column]:
 def _layer(
     inputs: int, outputs: int, decisions: Column, wide: int, size: int
 ) -> tuple[Column, Column]:
-    """An inverted bottleneck from an input of width `wide` to an output of width `size`."""
+    """Count an inverted bottleneck from an input of size `wide` to an output of size `size`."""
     _, kernel, expansion, excited = decisions
     middle = inputs * expansion
     widens = expansion > 1
@@ -162,7 +162,7 @@ class MnasNet(ChoiceSpace):
         "|r3_k3_s22_e6_i40_o80_se0.25|r3_k5_s11_e6_i80_o112_se0.25"
         "|r4_k5_s22_e6_i112_o192_se0.25|r1_k3_s11_e6_i192_o320_se0.25"
     )
-    """EfficientNet-B0."""
+    """The published cell EfficientNet-B0."""
     analytic = by_name(
         *sizes_of(_sizes),
         structural(
@@ -179,11 +179,11 @@ class MnasNet(ChoiceSpace):
 
     @cached_property
     def groups(self) -> Mapping[str, NDArray[np.intp]]:  # type: ignore[override]
-        """Those of every space, and ``numbers``, which has a column for each position."""
+        """The default groups, and those of ``numbers``, which has a column per position."""
         return {**super().groups, "numbers": np.arange(len(self.positions))}
 
     def write(self, choices: tuple[int, ...]) -> str:
-        """The seven stages of a combination."""
+        """Return the text of a combination: its seven stages."""
         stages = (
             choices[at : at + DECISIONS] for at in range(0, len(choices), DECISIONS)
         )
@@ -195,10 +195,10 @@ class MnasNet(ChoiceSpace):
         )
 
     def parse(self, text: str) -> Cell:
-        """Read seven stages, joined by ``|``.
+        """Parse seven stages, joined by ``|``.
 
         Raises:
-            UserError: The string has another shape, or an option is unknown; the message names the
+            UserError: The string has another format, or an option is unknown; the message names the
                 stage.
         """
         shape = f"{len(STAGES)} stages joined by |, the second such as {_PRINTED[1][1, 1, 2, 1]}"
@@ -209,16 +209,16 @@ class MnasNet(ChoiceSpace):
                 raise UserError(
                     f"Stage {number} of a cell of the space {self.name} reads {next(iter(known))},"
                     f" with r up to {STAGES[number - 1].layers[-1]}, k 3 or 5, e 1, 4 or 6, and"
-                    f" _se{SQUEEZE} or nothing behind; not {stage!r:.80}."
+                    f" _se{SQUEEZE} or nothing at the end; not {stage!r:.80}."
                 )
             choices += known[stage]
         return self.at(choices)
 
     def decided(self, *decisions: tuple[int, ...]) -> Cell:
-        """The cell of some decisions: layers, kernels, expansions and excitations of every stage.
+        """Return the cell with given layers, kernels, expansions and excitations of every stage.
 
         Raises:
-            UserError: A decision is none of its options.
+            UserError: A value is not an option of its position.
         """
         stages = zip(*decisions, strict=True)
         return self._named(

@@ -1,14 +1,14 @@
-"""NATS-Bench's size space: the channels of five layers, 8 to 64 in steps of eight, 32,768 cells.
+"""The size space of NATS-Bench: the channels of five layers, 8 to 64 in steps of 8; 32,768 cells.
 
 Dong et al., "NATS-Bench: Benchmarking NAS Algorithms for Architecture Topology and Size", TPAMI
-2021. A cell prints as the benchmark prints it, ``8:8:40:32:40``; the space lists its cells in the
-official index order, last layer fastest.
+2021. A cell prints as in the benchmark, such as ``8:8:40:32:40``. Cells have the official index
+order, in which the last layer varies fastest.
 
-The five layers are a cell, a residual block of stride 2, a cell, such a block, and a cell; before
-them stands a 3×3 stem with batch normalisation as wide as the first layer, behind them batch
-normalisation, pooling and a linear layer. Every cell is the same one of NAS-Bench-201 (`CELL`).
-Where a cell's input has another width than the cell, the operations on it change the width, and the
-skip among them becomes a 1×1 convolution with batch normalisation.
+The five layers are a cell, a residual block of stride 2, a cell, another such block, and a cell. A
+3×3 stem with batch normalisation, as wide as the first layer, precedes them. Batch normalisation,
+pooling and a linear layer follow them. Every cell has the same topology from NAS-Bench-201
+(`CELL`). If the input of a cell has another width than the cell, the operations on the input change
+the width, and a skip connection among them becomes a 1×1 convolution with batch normalisation.
 """
 
 import re
@@ -40,7 +40,7 @@ CELL = Graph(
     ((0, 1), (0, 2), (1, 2), (0, 3), (1, 3), (2, 3)),
     (CONV3, CONV3, CONV3, SKIP, CONV3, CONV3),
 )
-"""The best cell of the topology space on CIFAR-100, which the benchmark took for all sizes."""
+"""The best cell of the topology space on CIFAR-100, which the benchmark uses for all sizes."""
 STAGE_OF_LAYER = (0, 1, 1, 2, 2)
 _FORMAT = re.compile(":".join(["([^:]*)"] * len(STAGE_OF_LAYER)))
 REDUCTIONS = (1, 3)
@@ -55,7 +55,7 @@ def _layer(plan: Blueprint, x: int, layer: int, width: int) -> int:
 
 @lru_cache(maxsize=64)
 def _tables(network: Network) -> Column:
-    """Parameters and multiply-accumulates of each layer by its own and the width before it."""
+    """Return parameters and MACs of each layer by its width and the width of its input."""
     sizes = np.zeros((len(STAGE_OF_LAYER), len(CHANNELS), len(CHANNELS), 2))
     for layer, before, width in np.ndindex(sizes.shape[:3]):
         plan = Blueprint(network)
@@ -80,7 +80,7 @@ def _sizes(choices: Choices, network: Network) -> Column:
 
 
 class NatsSize(ChoiceSpace):
-    """The size space."""
+    """The size space of NATS-Bench."""
 
     name = "nats-size"
     listed = True
@@ -103,22 +103,21 @@ class NatsSize(ChoiceSpace):
     )
 
     def write(self, choices: tuple[int, ...]) -> str:
-        """The benchmark's string of a combination."""
+        """Return the benchmark's string for a combination."""
         return ":".join([CHANNELS[choice] for choice in choices])
 
     def parse(self, text: str) -> Cell:
-        """Read the benchmark's string, such as ``64:64:64:64:64``.
+        """Parse the benchmark's string, such as ``64:64:64:64:64``.
 
         Raises:
-            UserError: The string has another shape, or a layer has channels that the space does not
-                have.
+            UserError: The string has another form, or a number of channels is not an option.
         """
         return self._named(self._matched(_FORMAT, text, "64:64:64:64:64"))
 
     def blueprint(
         self, cell: Cell, network: Network, *, live_only: bool = False
     ) -> Blueprint:
-        """The whole network of a cell."""
+        """Return the whole network of a cell."""
         plan = Blueprint(network)
         widths = [8 * (choice + 1) for choice in cell.choices]
         x = plan.convolution_bn(plan.input(), "stem", widths[0], 3, relu=False)

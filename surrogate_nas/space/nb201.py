@@ -1,25 +1,25 @@
 """The NAS-Bench-201 cell space: four nodes, six edges, five operations, 15,625 cells.
 
 Dong & Yang, "NAS-Bench-201: Extending the Scope of Reproducible Neural Architecture Search", ICLR
-2020. The space lists its cells in the official index order. That order is a product over the edges,
-shuffled by Python's Mersenne Twister with the seed 88, so it needs no index file;
-`snas data verify` holds it against one.
+2020. Cells have the official index order. That order is a product over the edges, shuffled by
+Python's Mersenne Twister with seed 88, so it needs no index file; `snas data verify` compares the
+two.
 
-The network: a 3×3 stem with batch normalisation, three stages of cells at C, 2C and 4C channels, a
-residual block of stride 2 between stages, batch normalisation, pooling and a linear layer. Dead
-operations are built, so they count unless a metric's name says ``live``.
+The network consists of a 3×3 stem with batch normalisation, three stages of cells with C, 2C and 4C
+channels, a residual block of stride 2 between stages, batch normalisation, pooling and a linear
+layer. Dead operations are built, so they count unless the name of a metric contains ``live``.
 
-Every encoding maps choices of shape ``(n, 6)`` (see `choices_of`) to a matrix ``(n, d)`` of
-float32. None contains a label, an index or anything measured. Sources: path features, White et al.,
-"BANANAS", AAAI 2021; graph features per subset of operations in the spirit of Kadlecová et al.,
+Every encoding maps choices of shape ``(n, 6)`` (see `choices_of`) to a float32 matrix of shape
+``(n, d)``. No encoding contains a label, an index or a measurement. Sources: path features, White
+et al., "BANANAS", AAAI 2021; graph features per subset of operations, similar to Kadlecová et al.,
 "Surprisingly Strong Performance Prediction with Neural Graph Features" (GRAF), ICML 2024.
 
-As graphs of shared terms, on which the graph network computes every class once: a live cell is a
-sum of terms, and a term is the input or a convolution of such a sum, pooled zero or more times;
-``none`` is dropped, skips are contracted, pooling is distributed over sums. No node has a name in
-it, so relabelling changes nothing, and cells that compute the same function are the same sum. The
-whole space has only 132 different terms, and 59 different sums inside convolutions, so an embedding
-of each is all that a network has to compute; a cell is then one row of counts.
+The graph network represents cells as graphs of shared terms, so it computes every isomorphism class
+once. A live cell is a sum of terms. A term is the input or a convolution of such a sum, pooled zero
+or more times. ``none`` is dropped, skips are contracted, and pooling is distributed over sums.
+Nodes have no names, so relabelling has no effect, and isomorphic cells are the same sum. The space
+has only 132 different terms, and 59 different sums inside convolutions. A network computes an
+embedding of each, and a cell is one row of counts.
 """
 
 import itertools
@@ -91,22 +91,23 @@ _MISSING = -1.0
 
 operation_counts = partial(four_nodes.operation_counts, n=5)
 paths = partial(path_counts, first=CONV1, kinds=3)
-"""How often each sequence of 1×1, 3×3 and pooling leads to the output; 40 columns."""
+"""Count paths to the output by their sequence of 1×1, 3×3 and pooling; 40 columns."""
 
 
 def depth_and_live(choices: Choices) -> Matrix:
-    """Depth in operations, live paths, and live edges by operation, 6 columns."""
+    """Return depth in operations, live paths, and live edges by operation; 6 columns."""
     edges = live_edges(choices, _LIVE_OPERATIONS)[::3]
     return stacked(depth(choices), path_live(choices).sum(axis=1), *edges)
 
 
 def graph(choices: Choices) -> Matrix:
-    """Graph features per subset of operations and per operation, similar to GRAF; 102 columns.
+    """Return graph features per subset of operations and per operation, as in GRAF; 102 columns.
 
-    For each of the 15 subsets of the live operations: the live paths made only of them, the
-    shortest and the longest of these in edges (-1 where there is none), and the largest, smallest
-    and summed number of edges holding one of them along the live paths. For each live operation:
-    its live edges, those that leave the input, and those that enter the output.
+    For each of the 15 subsets of the live operations: the number of live paths with only these
+    operations; the length in edges of the shortest and the longest of them (-1 if there is none);
+    and the largest, smallest and total number of edges with these operations along live paths. For
+    each live operation: the number of its live edges, of those that leave the input, and of those
+    that enter the output.
     """
     live = path_live(choices)
     lengths = np.array([len(path) for path in PATHS])
@@ -125,15 +126,16 @@ def graph(choices: Choices) -> Matrix:
 
 
 def signal(choices: Choices) -> Matrix:
-    """How an input's variance flows through the untrained cell, 16 columns.
+    """Return features of the flow of variance through the untrained cell; 16 columns.
 
-    Every live convolution is a source of its own: normalised, so of unit variance whatever it is
-    given. Skips pass a node on, sums add (a source met twice adds to itself), pooling keeps a share
-    of the variance. From the make-up of the output follow: its variance and the logarithm of it,
-    the shares of the input and of convolutions at a mean depth up to 1, 2 and 3, the mean depth in
-    convolutions and in 3×3 ones, the receptive field's growth, the pooled share, how often the
-    input arrives pooled and unpooled, the share of 3×3 convolutions, the sources in the output, the
-    largest depth in 3×3 convolutions, and the entropy of the shares. All 0 where nothing arrives.
+    Every live convolution is an independent source of unit variance, because its output is
+    normalised. Skips copy a node, sums add variances (equal sources add amplitudes), and pooling
+    keeps a share of the variance. The features describe the composition of the output: its variance
+    and the logarithm of it; the shares of the input and of convolutions at a mean depth up to 1, 2
+    and 3; the mean depth in convolutions and in 3×3 convolutions; the growth of the receptive
+    field; the pooled share; how often the input arrives pooled and unpooled; the share of 3×3
+    convolutions; the number of sources; the largest depth in 3×3 convolutions; and the entropy of
+    the shares. All features are 0 if nothing reaches the output.
     """
     n = len(choices)
     # node, cell, source (the input, then edges), poolings passed since
@@ -165,7 +167,7 @@ _KEPT_BY_POOLING = 0.35
 
 
 def _shares(node: Column) -> tuple[Column, Column]:
-    """A node's variance, ``(n,)``, and each source's share of it, ``(n, 7)``; 0 for a dead node."""
+    """Return a node's variance, ``(n,)``, and the sources' shares, ``(n, 7)``; 0 if it is dead."""
     variance = (node @ (_KEPT_BY_POOLING ** (np.arange(4) / 2))) ** 2
     total = variance.sum(axis=1)
     return total, variance / np.where(total > 0, total, 1)[:, None]
@@ -193,7 +195,7 @@ def _make_up(output: Column, sources: Column, choices: Choices) -> Matrix:
 
 
 def cost_groups(choices: Choices) -> list[Matrix]:
-    """A constant, counts built, counts live, structure, edges built and live."""
+    """Return column groups of costs: constant, built counts, live counts, structure, and edges."""
     encoded = np.equal(choices[:, :, None], np.arange(5)).astype(np.float32)
     edges = edge_live(choices)
     through = path_live(choices)
@@ -222,7 +224,7 @@ ENCODINGS: dict[str, Callable[[Choices], Matrix]] = {
 
 @lru_cache(maxsize=64)
 def _by_operation(network: Network) -> Column:
-    """Parameters and multiply-accumulates of each operation on an edge, in its row."""
+    """Return parameters and multiply-accumulates of each operation on an edge, one row each."""
     nothing = (NONE,) * (len(EDGES) - 1)
     graphs = (Graph(EDGES, (operation, *nothing)) for operation in range(5))
     plans = (around(graph, network) for graph in graphs)
@@ -232,10 +234,10 @@ def _by_operation(network: Network) -> Column:
 
 
 def sizes(choices: Choices, network: Network) -> Column:
-    """Parameters and multiply-accumulates of all operations, dead ones included.
+    """Return parameters and multiply-accumulates of all operations, dead ones included.
 
     Returns:
-        Whole numbers, shape ``(2, n)``; see `Blueprint`.
+        Integers, shape ``(2, n)``; see `Blueprint`.
     """
     frame, *operations = _by_operation(network)
     counts = operation_counts(choices).astype(np.float64)
@@ -277,7 +279,7 @@ _Sum: TypeAlias = tuple[tuple[_Term, int, int], ...]
 
 
 class _Use(NamedTuple):
-    """A summand: its term, the edge that names its convolution, and all convolutions inside it."""
+    """A summand: its term, the edge of its convolution, and all convolutions inside it."""
 
     term: _Term
     name: int | None
@@ -286,7 +288,7 @@ class _Use(NamedTuple):
 
 @lru_cache(maxsize=1)
 def terms_of(space: Enumerable) -> Terms:
-    """Find the terms of the space, once a process (about a second)."""
+    """Compute the terms of the space (about a second); cached per process."""
     classes = np.arange(len(space)) if space.classes is None else space.classes
     _, first = np.unique(classes, return_index=True)
     outputs = [_output(space[int(i)].choices) for i in first]
@@ -386,11 +388,11 @@ terms.
 
 @cache
 def functional_class(choices: tuple[int, ...]) -> str:
-    """A canonical form, equal for cells that compute the same functions of their weights.
+    """Return a canonical form, equal for cells that compute the same functions of their weights.
 
-    ``none`` is dropped, skips are contracted, sums flattened, each live convolution's weights are
-    named (so a result used twice differs from two convolutions), and average pooling, being linear,
-    distributes over sums.
+    ``none`` is dropped, skips are contracted, and sums are flattened. Weights of live convolutions
+    have names, so a result that is used twice differs from two convolutions. Average pooling is
+    linear, so it is distributed over sums.
     """
     nodes: list[tuple[Term, ...]] = [((),)]
     for incoming in INCOMING:
@@ -423,7 +425,7 @@ def _convolutions(terms: tuple[Term, ...]) -> Iterator[Term]:
 
 
 def _write(terms: tuple[Term, ...], names: Mapping[int, str]) -> str:
-    """Print a sum with its terms sorted; a convolution without a name is printed without one."""
+    """Return the text of a sum with sorted terms; convolutions without names have none."""
     written = []
     for term in terms:
         text = "x"
@@ -436,7 +438,7 @@ def _write(terms: tuple[Term, ...], names: Mapping[int, str]) -> str:
 
 
 OPERATIONS = ("none", "skip_connect", "nor_conv_1x1", "nor_conv_3x3", "avg_pool_3x3")
-"""In the order of `surrogate_nas.space.network`'s numbers."""
+"""The operations, in the order of their numbers in `surrogate_nas.space.network`."""
 
 
 NASLIB_EDGES = ((0, 1), (0, 2), (0, 3), (1, 2), (1, 3), (2, 3))
@@ -487,58 +489,58 @@ class NB201(ChoiceSpace):
         return np.array(order, dtype=np.int8)
 
     def write(self, choices: tuple[int, ...]) -> str:
-        """The field's string of a combination."""
+        """Return the benchmark's string for a combination."""
         a, b, c, d, e, f = (OPERATIONS[choice] for choice in choices)
         return f"|{a}~0|+|{b}~0|{c}~1|+|{d}~0|{e}~1|{f}~2|"
 
     def parse(self, text: str) -> Cell:
-        """Read the field's string, such as ``|none~0|+|none~0|none~1|+|none~0|none~1|none~2|``.
+        """Parse the benchmark's string, as ``|none~0|+|none~0|none~1|+|none~0|none~1|none~2|``.
 
         Raises:
-            UserError: The string has another shape, or an operation is unknown.
+            UserError: The string has another format, or an operation is unknown.
         """
         return self._named(self._matched(_FORMAT, text, _SHAPE))
 
     def identity(self, cell: Cell) -> str:
-        """The canonical form of what a cell computes (see `functional_class`)."""
+        """Return the canonical form of a cell's function (see `functional_class`)."""
         return functional_class(cell.choices)
 
     cost_groups = staticmethod(cost_groups)
 
     @property
     def terms(self) -> Terms:
-        """What live cells are sums of, for models that compute along the graph (see `Terms`)."""
+        """The terms of live cells, for models that compute along the graph (see `Terms`)."""
         return terms_of(self)
 
     def graph(self, cell: Cell, *, live_only: bool = False) -> Graph:
-        """The operation on every edge."""
+        """Return a cell as a graph with an operation on every edge."""
         graph = Graph(EDGES, cell.choices)
         return graph.live() if live_only else graph
 
     def blueprint(
         self, cell: Cell, network: Network, *, live_only: bool = False
     ) -> Blueprint:
-        """The published network around a cell, layer by layer."""
+        """Return the published network around a cell, layer by layer."""
         return around(self.graph(cell, live_only=live_only), network)
 
     def sketch(self, cell: Cell) -> Sketch:
-        """The cell as a graph; what lies on no path from input to output is grey and dashed."""
+        """Sketch a cell as a graph; edges on no path from input to output are grey and dashed."""
         return four_nodes.four_nodes(cell)
 
     @cached_property
     def classes(self) -> NDArray[np.int32]:
-        """For every cell the number of its functional class, shape ``(15625,)``, 5,044 classes.
+        """The number of every cell's isomorphism class, shape ``(15625,)``; 5,044 classes.
 
-        Cells of one class compute the same family of functions of their live weights; their
-        parameters, MACs and latency can still differ, because dead operations are built.
+        Cells of one class compute the same family of functions of their live weights. Their
+        parameters, MACs and latency can differ, because dead operations are built.
         """
         return numbered(map(self.identity, self), len(self))
 
     def from_naslib(self, numbers: Iterable[int]) -> Cell:
-        """The cell of NASLib's tuple of operation numbers, for edges 0-1, 0-2, 0-3, 1-2, 1-3, 2-3.
+        """Return the cell for NASLib's operation numbers of edges 0-1, 0-2, 0-3, 1-2, 1-3, 2-3.
 
         Raises:
-            UserError: There are not six, or one is not from 0 to 4.
+            UserError: There are not six numbers, or a number is not from 0 to 4.
         """
         numbers = tuple(numbers)
         known = range(len(NASLIB_OPERATIONS))
@@ -552,7 +554,7 @@ class NB201(ChoiceSpace):
 
 @lru_cache(maxsize=1)
 def nb201() -> NB201:
-    """The NAS-Bench-201 cell space, one shared instance a process.
+    """Return the NAS-Bench-201 cell space; the instance is shared within a process.
 
     Example:
         >>> len(nb201()), nb201() is nb201()

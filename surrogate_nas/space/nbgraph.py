@@ -1,19 +1,18 @@
 """NAS-Bench-Graph's space: trees of four graph operations, 26,206 (ogbn-proteins 2,021) cells.
 
 Qin et al., "NAS-Bench-Graph: Benchmarking Graph Neural Architecture Search", NeurIPS 2022 Datasets
-and Benchmarks. A cell prints as the benchmark's own constructor,
-``Arch([0, 1, 2, 2], ['fc', 'gat', 'gin', 'fc'])``: what each node reads (0 is the input), and what
-it does; what no node reads goes to the output. Only canonical forms are cells, derived here from
-the rules (`surrogate_nas.space.nbgraph`); another way to write an architecture is read as its
-canonical form. Cells are listed by their link list, then by their operations, in the benchmark's
-order of both.
+and Benchmarks. A cell prints as the benchmark's constructor,
+``Arch([0, 1, 2, 2], ['fc', 'gat', 'gin', 'fc'])``: a link list, followed by the operations. A link
+list contains the source of every node: 0 is the input, and 1 to 4 are the nodes. Nodes that no
+other node reads are joined in the output. Up to the numbering of nodes there are nine such trees.
 
-Where we depart from it: the benchmark draws a link list and operations, so architectures with many
-ways to write them come up more often; here sampling is uniform over architectures, and mutation
-uniform over an architecture's neighbours.
+Only canonical forms, which are computed by rules, are cells; other ways to write an architecture
+are converted to the canonical form. Cells are ordered by their link list, then by their operations,
+in the benchmark's order of both.
 
-A link list gives for every node what it reads, 0 the input and 1 to 4 the nodes. What no node reads
-goes to the output. Up to the numbering of nodes there are nine such trees.
+Departure from the benchmark: it samples a link list and operations, so architectures with many
+representations are more frequent. Here, sampling is uniform over architectures, and mutation is
+uniform over the neighbours of an architecture.
 """
 
 import itertools
@@ -51,9 +50,9 @@ from surrogate_nas.space.sketch import (
 )
 
 Links: TypeAlias = tuple[int, ...]
-"""For each node, from 1 on, the node that it reads; 0 is the input."""
+"""The source of each node, from node 1 on; source 0 is the input."""
 Order: TypeAlias = tuple[int, ...]
-"""For each place of a shape the node, from 0 on, that takes it."""
+"""For each position of a shape, the node, from 0 on, at that position."""
 
 NODES = 4
 LINKS: tuple[Links, ...] = (
@@ -67,11 +66,11 @@ LINKS: tuple[Links, ...] = (
     (0, 1, 2, 2),
     (0, 1, 2, 3),
 )
-"""The nine shapes, in the benchmark's own order and numbering."""
+"""The nine shapes, in the benchmark's order and numbering."""
 
 
 def renumbered(links: Links, order: Order) -> Links:
-    """The link list after nodes have changed their numbers."""
+    """Return a link list after renumbering the nodes."""
     new = {0: 0} | {node + 1: number for number, node in enumerate(order, 1)}
     return tuple(new[links[node]] for node in order)
 
@@ -87,24 +86,24 @@ def _shapes() -> dict[Links, tuple[int, Order]]:
 
 
 def shape_of(links: Links) -> tuple[int, Order] | None:
-    """The number of a link list's shape, and the node that takes each of its places.
+    """Return the number of a link list's shape, and the node at each of its positions.
 
     Returns:
-        None where the list is no tree over four nodes.
+        None if the list is not a tree over four nodes.
     """
     return _shapes().get(links)
 
 
 def without_idle_skips(shape: int, skips: tuple[bool, ...]) -> tuple[int, Order]:
-    """The benchmark's canonical place of skips that may stand anywhere: first, one after another.
+    """Move skips with an arbitrary position to the benchmark's canonical position, the beginning.
 
-    A skip passes on what it reads, so where it stands in a chain makes no difference: one that
-    another node reads, or that alone reads its node, moves to the front. So does one that brings
-    the input straight to the output, which the benchmark does not connect. A skip beside other
-    readers of its node stays: it brings that node to the output.
+    A skip copies its source, so its position within a chain has no effect. A skip moves to the
+    front if another node reads it, if it is the only reader of its source, or if it connects the
+    input directly to the output, which the benchmark does not do. A skip that shares its source
+    with other nodes stays, because it connects that source to the output.
 
     Returns:
-        The shape that this makes, and the node for each place of it.
+        The resulting shape, and the node at each of its positions.
     """
     reads = dict(enumerate(LINKS[shape], 1))
     front: list[int] = []
@@ -136,11 +135,11 @@ Codes = NDArray[np.int64]
 
 
 class Forms:
-    """All ways to write an architecture, and the canonical one of each.
+    """All representations of architectures, by number, and their canonical forms.
 
     Attributes:
-        operations: How many operations there are; the last is the skip.
-        canonical: For every number the canonical one, -1 for the architecture of nothing but skips.
+        operations: The number of operations; the last one is the skip.
+        canonical: The canonical number for every number; -1 for the architecture of only skips.
     """
 
     def __init__(self, operations: int) -> None:
@@ -163,14 +162,14 @@ class Forms:
             self.canonical[shape * self._per_shape + row] = np.min(codes, axis=0)
 
     def codes(self, shape: int, operations: ArrayLike) -> Codes:
-        """The numbers of architectures of a shape, given the operation of each place."""
+        """Return the numbers of architectures of a shape from the operation at each position."""
         return np.asarray(
             shape * self._per_shape + np.asarray(operations) @ self._weights
         )
 
     @cached_property
     def all(self) -> Choices:
-        """The canonical forms by number: shape and four operations, shape ``(n, 5)``."""
+        """Return all canonical forms by number: shape and four operations, shape ``(n, 5)``."""
         codes = np.flatnonzero(self.canonical == np.arange(len(self.canonical)))
         return np.column_stack(
             [codes // self._per_shape, self._grid[codes % self._per_shape]]
@@ -183,7 +182,7 @@ class Forms:
 
     @cached_property
     def _moves(self) -> list[list[tuple[int, Order]]]:
-        """By shape every shape after one node reads another source, and which node comes where."""
+        """For each shape, every shape after one node changes its source, and the new positions."""
         sources = list(itertools.product(range(NODES), range(NODES + 1)))
         rewired = [
             [(*links[:n], s, *links[n + 1 :]) for n, s in sources] for links in LINKS
@@ -191,10 +190,10 @@ class Forms:
         return [list(filter(None, map(shape_of, targets))) for targets in rewired]
 
     def neighbours(self, code: int) -> list[int]:
-        """The canonical numbers of all architectures that are one step away, in their order.
+        """Return the canonical numbers of all neighbours of an architecture, in ascending order.
 
-        A step gives a node another operation, or lets it read from elsewhere, in any way of writing
-        the architecture.
+        A neighbour differs in the operation or the source of one node, in any representation of the
+        architecture.
         """
         order, meant = self._written
         first, last = np.searchsorted(meant, [code, code + 1])
@@ -213,7 +212,7 @@ class Forms:
         return [int(number) for number in around if number not in (-1, code)]
 
     def choices(self, code: int) -> tuple[int, ...]:
-        """The shape and the operations of a number."""
+        """Return the shape and the operations of a number."""
         shape, row = divmod(code, self._per_shape)
         return shape, *self._grid[row].tolist()
 
@@ -224,7 +223,7 @@ _PAPER = (331.2, 172.8)
 
 
 def tree(links: Links, operations: Sequence[str]) -> Sketch:
-    """Sketch a cell: graph operations blue, the fully connected green, skips grey."""
+    """Sketch a cell: graph operations are blue, fully connected layers green, skips grey."""
     arrows, points, out = _skeleton(links)
     boxes: list[Mark] = [*_label(points[0], "in", INK), *_label(out, "out", INK)]
     for point, operation in zip(points[1:], operations, strict=True):
@@ -252,7 +251,7 @@ def _skeleton(links: Links) -> tuple[tuple[Arrow, ...], tuple[Point, ...], Point
 
 
 def _points(links: Links) -> list[Point]:
-    """Where input and nodes stand: further right the deeper, a node amid those that read it."""
+    """Return positions of input and nodes: deeper nodes further right, sources amid readers."""
     heights: dict[int, float] = {}
     free = 0
 
@@ -286,7 +285,7 @@ _LINKS = np.array(LINKS)
 
 
 def depth(choices: Choices, skip: int) -> Column:
-    """The most operations in a row from input to output, without skips, shape ``(n,)``."""
+    """Return the largest number of operations, without skips, on a path, shape ``(n,)``."""
     reached = np.zeros((len(choices), NODES + 1))
     for node, source in enumerate(_LINKS[choices[:, 0]].T, 1):
         reached[:, node] = reached[np.arange(len(choices)), source] + (
@@ -296,7 +295,7 @@ def depth(choices: Choices, skip: int) -> Column:
 
 
 def ends(choices: Choices) -> Flags:
-    """Whether each node goes to the output, because no node reads it, shape ``(n, 4)``."""
+    """Return whether each node is joined in the output (no node reads it), shape ``(n, 4)``."""
     links = _LINKS[choices[:, 0]]
     return np.stack(
         [(links != node).all(axis=1) for node in range(1, NODES + 1)], axis=1
@@ -304,11 +303,11 @@ def ends(choices: Choices) -> Flags:
 
 
 OPERATIONS = ("gat", "gcn", "gin", "cheb", "sage", "arma", "graph", "fc", "skip")
-"""Attention with two heads, convolution, isomorphism network, Chebyshev, GraphSAGE, ARMA, k-GNN,
-linear, identity.
+"""The operations: attention with two heads, convolution, isomorphism network, Chebyshev,
+GraphSAGE, ARMA, k-GNN, linear, identity.
 """
 PROTEINS_OPERATIONS = ("gcn", "sage", "arma", "fc", "skip")
-"""Those that the benchmark trained on ogbn-proteins."""
+"""The operations that the benchmark trained on ogbn-proteins."""
 _SHAPE = "Arch([0, 1, 2, 3], ['gcn', 'gcn', 'fc', 'skip'])"
 _FORMAT = re.compile(
     r"Arch\(\[([0-4](?:, ?[0-4])*)\], ?\[('[a-z]+'(?:, ?'[a-z]+')*)\]\)"
@@ -316,11 +315,11 @@ _FORMAT = re.compile(
 
 
 class NBGraph(ChoiceSpace):
-    """The space.
+    """NAS-Bench-Graph's space.
 
-    Neighbours differ in the operation or in the source of one node. An architecture that can be
-    written in several ways has the neighbours of all of these, so that being a neighbour is mutual.
-    They come in the order of the space.
+    Neighbours differ in the operation or in the source of one node. An architecture with several
+    representations has the neighbours of all of them, so the relation is symmetric. Neighbours are
+    listed in the order of the space.
 
     Example:
         >>> space = NBGraph()
@@ -337,11 +336,11 @@ class NBGraph(ChoiceSpace):
     def __init__(
         self, name: str = "nbgraph", operations: Sequence[str] = OPERATIONS
     ) -> None:
-        """Define the space of some operations.
+        """Define the space for a set of operations.
 
         Args:
-            name: Its name.
-            operations: Some of `OPERATIONS` in their order, the skip among them.
+            name: The name of the space.
+            operations: A subset of `OPERATIONS` in their order that includes the skip.
         """
         self.operations = tuple(operations)
         self.options = (
@@ -358,16 +357,16 @@ class NBGraph(ChoiceSpace):
         return self._forms.all
 
     def write(self, choices: tuple[int, ...]) -> str:
-        """The benchmark's constructor of an architecture."""
+        """Return the benchmark's constructor of an architecture as text."""
         shape, *operations = choices
         return f"Arch({list(LINKS[shape])}, {[self.operations[o] for o in operations]})"
 
     def parse(self, text: str) -> Cell:
-        """Read ``Arch([0, 1, 2, 2], ['fc', 'gat', 'gin', 'fc'])``, canonical or not.
+        """Parse ``Arch([0, 1, 2, 2], ['fc', 'gat', 'gin', 'fc'])``, canonical or not.
 
         Raises:
-            UserError: It has another shape, an operation is unknown, or it is no architecture of
-                the benchmark.
+            UserError: The text has another format, an operation is unknown, or the benchmark does
+                not contain the architecture.
         """
         links, named = self._matched(_FORMAT, text, _SHAPE)
         operations = re.findall("[a-z]+", named)
@@ -375,20 +374,21 @@ class NBGraph(ChoiceSpace):
             operation for operation in operations if operation not in self.operations
         ]:
             raise UserError(
-                f"An operation of the space {self.name} is {', '.join(self.operations)}, not"
+                f"An operation of the space {self.name} is one of {', '.join(self.operations)}, not"
                 f" {unknown[0]}."
             )
         known = shape_of(tuple(map(int, re.findall("[0-4]", links))))
         if known is None or len(operations) != NODES:
             raise UserError(
-                f"{text!r:.200} is no tree of {NODES} nodes: a cell of {self.name} reads {_SHAPE}."
+                f"{text!r:.200} is not a tree of {NODES} nodes: a cell of {self.name} reads"
+                f" {_SHAPE}."
             )
         shape, order = known
         chosen = [self.operations.index(operations[node]) for node in order]
         code = int(self._forms.canonical[self._forms.codes(shape, chosen)])
         if code < 0:
             raise UserError(
-                f"{text!r:.200} has nothing but skips, so it is not a cell of the space"
+                f"{text!r:.200} consists only of skips, so it is not a cell of the space"
                 f" {self.name}."
             )
         return self.at(self._forms.choices(code))
@@ -401,7 +401,7 @@ class NBGraph(ChoiceSpace):
 
     @cached_property
     def further_encodings(self) -> Mapping[str, Encoding]:  # type: ignore[override]
-        """``operation_counts``, and ``functional``: the tree without the numbers of its nodes."""
+        """The encodings ``operation_counts``, and ``functional``: the tree without node numbers."""
         return {"operation_counts": self._counts, "functional": self._functional}
 
     def _holds(self, choices: Choices) -> Flags:
@@ -411,7 +411,7 @@ class NBGraph(ChoiceSpace):
         return np.asarray(self._holds(choices).sum(axis=1), dtype=np.float32)
 
     def _functional(self, choices: Choices) -> Matrix:
-        """How many nodes hold each operation, how many read it, and the shape."""
+        """Return counts of each operation's nodes and of their readers, and the shape."""
         n = len(self.operations)
         here = self._holds(choices)
         rows = np.arange(len(choices))
@@ -431,7 +431,7 @@ class NBGraph(ChoiceSpace):
 
     @cached_property
     def analytic(self) -> Analytic:  # type: ignore[override]
-        """How many operations and branches a cell has, and how deep it is."""
+        """The metrics of a cell's structure: numbers of operations and branches, and depth."""
         skip = len(self.operations) - 1
         in_a_row = "most operations in a row, skips not counted"
         return by_name(
@@ -447,7 +447,7 @@ class NBGraph(ChoiceSpace):
         )
 
     def key(self, cell: Cell) -> int:
-        """A cell's key in the benchmark: the number of its link list, then its operations."""
+        """Return a cell's key in the benchmark, from its link list and its operations."""
         shape, *operations = cell.choices
         digits = (
             OPERATIONS.index(self.operations[operation]) for operation in operations
@@ -455,7 +455,7 @@ class NBGraph(ChoiceSpace):
         return int("".join(map(str, (shape, *digits))))
 
     def sketch(self, cell: Cell) -> Sketch:
-        """The cell as a tree (see `tree`)."""
+        """Sketch a cell as a tree (see `tree`)."""
         return tree(
             LINKS[cell.choices[0]], [self.operations[o] for o in cell.choices[1:]]
         )

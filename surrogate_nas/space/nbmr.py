@@ -1,19 +1,19 @@
-"""NAS-Bench-MR's space: networks of up to four resolutions at once, 27 numbers, about 10^24 cells.
+"""NAS-Bench-MR's space: networks of up to four resolutions, by 27 numbers; about 10^24 cells.
 
 Ding et al., "Learning Versatile Neural Architectures by Propagating Network Codes", ICLR 2022. A
-cell prints as the benchmark's lists do, one group of numbers a part of the network: input channels;
-for each of the four stages its modules, its branches, the blocks of every branch and the channels
-of every branch; the channels of the last layer. Modules and blocks are 1 to 4, channels 8 to 128 in
-steps of eight, on which all published cells lie.
+cell prints as in the benchmark's lists, one group of numbers per part of the network: the input
+channels; for each of the four stages, its modules, its branches, and the blocks and the channels of
+every branch; and the channels of the last layer. There are 1 to 4 modules and blocks, and 8 to 128
+channels in steps of eight, which covers all published cells.
 
-The network (Ding et al., ICLR 2022, and its published code): two 3×3 convolutions of stride 2; four
-stages, stage k with k branches, each branch at half the resolution of the one before. A module of a
-stage first fuses what the module before it gave, then runs n residual blocks of two 3×3
-convolutions on each branch. Fusing looks at neighbouring branches only: 3×3 from the same one and
-from the finer one (stride 2), 1×1 from the coarser one; a branch that is new starts from the finer
-one as just fused. At the end all branches meet at the coarsest resolution in a 1×1 convolution,
-global pooling and a linear layer. Every convolution is followed by batch normalisation and has no
-bias.
+The network follows the paper and its published code. It begins with two 3×3 convolutions of stride
+2. Stage k of the four stages has k branches, each at half the resolution of the previous one. A
+module first fuses the outputs of the previous module, then applies n residual blocks of two 3×3
+convolutions on each branch. Fusion uses neighbouring branches only: 3×3 from the same branch and
+from the finer one (stride 2), and 1×1 from the coarser one. A new branch starts from the fused
+finer branch. At the end, all branches are joined at the coarsest resolution by a 1×1 convolution,
+followed by global pooling and a linear layer. Every convolution is followed by batch normalisation
+and has no bias.
 """
 
 import re
@@ -41,12 +41,12 @@ CHANNELS = tuple(str(8 * eighths) for eighths in range(1, 17))
 
 
 class Stage(NamedTuple):
-    """Where a stage's numbers stand among the 27 of a cell.
+    """The positions of a stage's numbers among the 27 numbers of a cell.
 
     Attributes:
-        modules: How often its module is repeated.
-        blocks: Residual blocks on each branch.
-        channels: Channels of each branch.
+        modules: The position of the number of modules.
+        blocks: The positions of the numbers of residual blocks on each branch.
+        channels: The positions of the numbers of channels of each branch.
     """
 
     modules: int
@@ -76,14 +76,14 @@ _COUNTS = [position for stage in STAGES for position in (stage.modules, *stage.b
 
 
 def values(choices: Choices) -> Column:
-    """The 27 numbers of cells, shape ``(n, 27)``."""
+    """Return the 27 numbers of cells, shape ``(n, 27)``."""
     numbers = 8.0 * (choices.astype(np.float64) + 1)
     numbers[:, _COUNTS] /= 8.0
     return numbers
 
 
 class _Convolution(NamedTuple):
-    """A convolution of every cell: kernel, channels, height and width of its output, and count."""
+    """One convolution of all cells: kernel, channels, height and width of its output, and count."""
 
     kernel: int
     inputs: Column | int
@@ -168,11 +168,11 @@ class NBMR(ChoiceSpace):
 
     @cached_property
     def groups(self) -> Mapping[str, NDArray[np.intp]]:  # type: ignore[override]
-        """Those of every space, and ``numbers``, which has a column for each position."""
+        """The default groups, and those of ``numbers``, which has a column per position."""
         return {**super().groups, "numbers": np.arange(len(self.positions))}
 
     def write(self, choices: tuple[int, ...]) -> str:
-        """The benchmark's string of a combination."""
+        """Return the benchmark's string for a combination."""
         numbers = [options[i] for options, i in zip(self.texts, choices, strict=True)]
         parts = ["_".join(numbers[:2])]
         for branches, stage in zip(BRANCHES, STAGES, strict=True):
@@ -183,10 +183,10 @@ class NBMR(ChoiceSpace):
         return "-".join([*parts, numbers[-1]])
 
     def parse(self, text: str) -> Cell:
-        """Read the benchmark's string.
+        """Parse the benchmark's string.
 
         Raises:
-            UserError: The string has another shape, or a number that the space does not have.
+            UserError: The string has another format, or a number is not an option.
         """
         first, *stages, last = self._matched(_SHAPE, text, _EXAMPLE)[0].split("-")
         groups = [stage.split("_") for stage in stages]
@@ -194,10 +194,10 @@ class NBMR(ChoiceSpace):
         return self.numbered([*first.split("_"), *numbers, last])
 
     def numbered(self, numbers: list[str]) -> Cell:
-        """The cell of 27 numbers in the benchmark's files, which omit the fixed branches.
+        """Return the cell for 27 numbers of the benchmark's files, which omit the fixed branches.
 
         Raises:
-            UserError: There are not 27, or one is none of its position's options.
+            UserError: There are not 27 numbers, or a number is not an option of its position.
         """
         if len(numbers) != len(self.positions):
             raise UserError(

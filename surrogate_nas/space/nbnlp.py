@@ -1,18 +1,15 @@
 """NAS-Bench-NLP's space: cells of recurrent language models as graphs of up to sixteen nodes.
 
 Klyuchnikov et al., "NAS-Bench-NLP: Neural Architecture Search Benchmark for Natural Language
-Processing", IEEE Access
-2022. A node is linear (of two or three inputs, each with weights of its own), a blend
-      ``z·a + (1 - z)·b``, a sum, a
-product or an activation; it reads the input x, the states h0 to h2 of the step before, and earlier
-nodes. Some nodes are the new states, the first of which is the output. Cells print as
-``nbnlp(n1=linear(x,h0), n2=tanh(n1), new0=n2)``; a recipe as the benchmark's files have it is read
-too, its nodes renamed and put into one order.
+Processing", IEEE Access 2022. A node is linear (of two or three inputs, each with its own weights),
+a blend ``z·a + (1 - z)·b``, a sum, a product or an activation. It reads the input x, the states h0
+to h2 of the previous step, and earlier nodes. Some nodes are the new states, the first of which is
+the output. Cells print as ``nbnlp(n1=linear(x,h0), n2=tanh(n1), new0=n2)``. The JSON format of the
+benchmark's files can also be parsed; its nodes are renamed and sorted.
 
-Where we depart from it: the authors draw cells by a procedure of their own and allow more nodes.
-Here a cell is drawn node by node, not uniformly. One step changes an operation, an input or which
-node is a state; the number of nodes stays. Cells that differ in their numbering alone have one
-identity.
+Departures: the authors use another sampling procedure and allow more nodes. Here a cell is sampled
+node by node, not uniformly. A mutation changes an operation, an input, or which node is a state; it
+keeps the number of nodes. Cells that differ only in their numbering are isomorphic.
 """
 
 import hashlib
@@ -102,14 +99,14 @@ _BIAS = 1_600
 
 
 class Node(NamedTuple):
-    """A node: its operation, and its sources (1 for x, 2 to 4 for states, from 5 for nodes)."""
+    """A node: its operation, and its sources (1 for x, 2 to 4 for states, from 5 on for nodes)."""
 
     operation: int
     inputs: tuple[int, ...]
 
 
 class Net(NamedTuple):
-    """A cell's nodes, and which of them are the new states, by their place."""
+    """The nodes of a cell, and the indices of the nodes that are the new states."""
 
     nodes: list[Node]
     states: list[int]
@@ -141,11 +138,11 @@ def _choices(cells: Net) -> tuple[int, ...]:
 
 
 def ordered(cells: Net) -> Net:
-    """The same graph in its canonical order, with sorted inputs where these commute.
+    """Return the same graph in canonical order, with sorted inputs of commutative operations.
 
     Raises:
-        LookupError: A node reads one that there is not.
-        RecursionError: There is a circle.
+        LookupError: A node reads a node that does not exist.
+        RecursionError: The graph has a cycle.
     """
     nodes = cells.nodes
     marks = _marks(cells)
@@ -170,7 +167,7 @@ def ordered(cells: Net) -> Net:
 
 
 def _marks(cells: Net) -> list[str]:
-    """A mark for each node; equal marks can be exchanged if they also read the same."""
+    """Return a mark for each node; nodes with equal marks and equal inputs are interchangeable."""
     terms = _terms(cells.nodes)
 
     @cache
@@ -199,7 +196,7 @@ def _terms(nodes: Sequence[Node]) -> list[str]:
 
 
 def _arranged(operation: int, inputs: Iterable[Any]) -> list[Any]:
-    """Inputs in their order where that matters, else sorted."""
+    """Return the inputs of an operation, sorted if their order has no effect."""
     return list(inputs) if operation == _BLEND else sorted(inputs)
 
 
@@ -208,7 +205,7 @@ def _digest(*fields: object) -> str:
 
 
 def _fits(cells: Net) -> bool:
-    """Whether nodes read earlier ones only, and input, nodes and states are all used."""
+    """Return whether nodes read only earlier nodes, and all inputs, nodes and states are used."""
     nodes, states = cells
     read = set[int]()
     for i, (operation, inputs) in enumerate(nodes):
@@ -244,7 +241,7 @@ def _nodes_and_sources(choices: Choices) -> tuple[NDArray[np.intp], NDArray[np.i
 
 
 def counts(choices: Choices) -> Matrix:
-    """Counts of operations and edges, the operations of states, and number and depth of nodes."""
+    """Return counts of operations and edges, operations of states, number and depth of nodes."""
     operations, sources = _nodes_and_sources(choices)
     rows = np.arange(len(choices))
     read = operations[rows[:, None, None], np.maximum(sources - _FIRST, 0)]
@@ -268,10 +265,10 @@ def counts(choices: Choices) -> Matrix:
 
 
 def paths(choices: Choices) -> Matrix:
-    """The least number of nodes, linear or squashing ones, and sigmoids on ways to new states.
+    """Return the smallest numbers of nodes, of linear or squashing nodes, and of sigmoids on paths.
 
-    From x to each new state, from each old state to the output and to what replaces it; `_FAR`
-    where there is no way.
+    The paths lead from x to each new state, and from each old state to the output and to its new
+    state. The value is `_FAR` if there is no path.
     """
     operations, sources = _nodes_and_sources(choices)
     rows = np.arange(len(choices))
@@ -295,7 +292,7 @@ def paths(choices: Choices) -> Matrix:
 
 
 def depth(choices: Choices) -> Column:
-    """The most nodes in a row from input and old states to the output, shape ``(n,)``."""
+    """Return the largest number of nodes on a path to the output, shape ``(n,)``."""
     operations, sources = _nodes_and_sources(choices)
     reached = np.zeros((len(choices), _FIRST + NODES))
     rows = np.arange(len(choices))
@@ -308,7 +305,7 @@ def depth(choices: Choices) -> Column:
 
 
 def parameters(choices: Choices, network: Network) -> Column:
-    """Trainable parameters of the benchmark's three-layer language model, shape ``(n,)``."""
+    """Return the trainable parameters of the benchmark's three-layer language model, ``(n,)``."""
     operations, sources = _nodes_and_sources(choices)
     linear = operations == _LINEAR
     from_x = ((sources == _X) & linear[:, :, None]).sum(axis=(1, 2))
@@ -380,12 +377,12 @@ class NBNLP(ChoiceSpace):
     )
 
     def allows(self, choices: tuple[int, ...]) -> bool:
-        """Whether nodes read what is before them, and all that there is is used."""
+        """Return whether nodes read only earlier nodes, and all nodes and states are used."""
         cells = _read(choices)
         return bool(cells.nodes) and _choices(cells) == choices and _fits(cells)
 
     def write(self, choices: tuple[int, ...]) -> str:
-        """The nodes in their order, and the new states."""
+        """Return the text of a combination: the nodes in their order, and the new states."""
         nodes, states = _read(choices)
         texts = []
         for i, (operation, inputs) in enumerate(nodes, 1):
@@ -395,10 +392,10 @@ class NBNLP(ChoiceSpace):
         return f"{self.name}({', '.join(texts)})"
 
     def parse(self, text: str) -> Cell:
-        """Read nodes and new states in the form of `write`, or a recipe of the benchmark's files.
+        """Parse a text in the format of `write`, or a graph from the benchmark's JSON files.
 
         Raises:
-            UserError: It is neither, or such a graph is no cell.
+            UserError: The text has another format, or the graph is not a cell.
         """
         stripped = cell_text(text)
         try:
@@ -418,8 +415,8 @@ class NBNLP(ChoiceSpace):
         ) as error:
             raise UserError(
                 f"Malformed cell {text!r:.200}: a cell of the space {self.name} reads {_EXAMPLE};"
-                f" there are up to {NODES} nodes and {_STATES} states, a node reads x (linear ones"
-                " alone), states and earlier nodes, and all is used."
+                f" there are up to {NODES} nodes and {_STATES} states; a node reads x (only if it"
+                " is linear), states and earlier nodes; and all of these are used."
             ) from error
 
     def _written_cells(self, text: str) -> Net:
@@ -428,7 +425,7 @@ class NBNLP(ChoiceSpace):
         for item in text[len(self.name) + 1 : -1].split(", "):
             match = _ITEM.fullmatch(item)
             if match is None:
-                raise ValueError(f"{item} is no node and no state")
+                raise ValueError(f"{item} is neither a node nor a state")
             if match[4]:
                 states.append(_SOURCES.index(match[5]) - _FIRST)
             else:
@@ -436,15 +433,15 @@ class NBNLP(ChoiceSpace):
                 nodes.append(Node(_OPERATIONS.index(match[2]), inputs))
         cells = Net(nodes, states)
         if self.write(_choices(cells)) != text:
-            raise ValueError("another space's, or written in another order")
+            raise ValueError("it belongs to another space, or its order is different")
         return cells
 
     def identity(self, cell: Cell) -> str:
-        """The string of the same graph in the one order that follows from it."""
+        """Return the string of the same graph in canonical order."""
         return self.write(_choices(ordered(_read(cell.choices))))
 
     def sketch(self, cell: Cell) -> Sketch:
-        """Sketch a cell from left to right: linear nodes blue, activations green, and states."""
+        """Sketch a cell from left to right: linear nodes are blue, activations green."""
         cells = _read(cell.choices)
         depths = {source: 0 for source in range(_X, 2 + len(cells.states))}
         for i, node in enumerate(cells.nodes):
@@ -484,10 +481,10 @@ class NBNLP(ChoiceSpace):
         return Sketch(_PAPER, marks)
 
     def sample(self, rng: np.random.Generator) -> Cell:
-        """Draw a cell node by node: first the counts, then operations and inputs.
+        """Sample a cell node by node: first the counts, then operations and inputs.
 
-        What nothing reads becomes an input of a last node or a state; draws in which that cannot be
-        are drawn anew.
+        Nodes that no other node reads become inputs of one of the last nodes, or states. If that is
+        impossible, the sample is rejected and repeated.
         """
         while True:
             states = int(rng.integers(1, _STATES + 1))
@@ -499,7 +496,7 @@ class NBNLP(ChoiceSpace):
 
 
 def _drawn(rng: np.random.Generator, n: int, states: int) -> Net | None:
-    """A drawn graph whose nodes read mostly unused sources; None where some are left over."""
+    """Sample a graph whose nodes read mostly unused sources; None if some remain unused."""
     unread = [_X, *range(2, 2 + states)]
     nodes: list[Node] = []
     for i in range(n):
@@ -524,7 +521,7 @@ def _drawn(rng: np.random.Generator, n: int, states: int) -> Net | None:
 
 
 def _recipe(recipe: Mapping[str, Mapping[str, Any]]) -> Net:
-    """The graph of a recipe, in its order; ``h_new_0`` to ``h_new_2`` are its new states."""
+    """Return the graph of a benchmark entry; ``h_new_0`` to ``h_new_2`` are its new states."""
     sources = {"x": _X} | {f"h_prev_{i}": 2 + i for i in range(_STATES)}
     sources |= {name: _FIRST + i for i, name in enumerate(recipe)}
     nodes = []

@@ -1,11 +1,11 @@
-"""Product spaces: one named option at every position, in a few lines.
+"""Product spaces: one of several named options at every position.
 
-``ChoiceSpace("mlp", {"width": (16, 64), "act": ("relu", "tanh")})`` is a whole space of any size,
-which lists its cells where it is small. A cell prints as ``mlp(width=16, act=tanh)``.
+``ChoiceSpace("mlp", {"width": (16, 64), "act": ("relu", "tanh")})`` defines a space of any size,
+which is enumerable if it is small. A cell prints as ``mlp(width=16, act=tanh)``.
 
-Sampled spaces are the cells of a larger space that a table has values for. Some benchmarks trained
-a few thousand architectures of a space of 10^10 and more. These cells are the authors' data, so
-they are stored in the table's file and never in code: a definition names the larger space and lists
+A sampled space contains the cells of a larger space for which a table has values. Some benchmarks
+trained a few thousand architectures of a space of 10^10 or more. These cells are the authors' data,
+so they are stored in the table's file, never in code. A definition names the larger space and lists
 the option of every position of every cell, one byte each, in base 64.
 """
 
@@ -35,7 +35,7 @@ from surrogate_nas.space.cell import Cell, Choices, Options, cell_text
 
 
 def is_scale(names: Sequence[str]) -> bool:
-    """Whether options are at least three numbers that rise or fall."""
+    """Return whether options are at least three numbers in ascending or descending order."""
     try:
         values = list(map(float, names))
     except ValueError:
@@ -44,7 +44,7 @@ def is_scale(names: Sequence[str]) -> bool:
 
 
 def own_option(given: Any) -> Any:
-    """The option of a space that a user means: nothing of NumPy, and no list but a tuple."""
+    """Return a user's option with NumPy values converted to Python and lists to tuples."""
     if isinstance(given, np.ndarray):
         given = given.tolist()
     if isinstance(given, np.generic):
@@ -53,13 +53,13 @@ def own_option(given: Any) -> Any:
 
 
 def option_text(option: Any) -> str:
-    """How a cell prints an option: as Python does, and a tuple with ``-`` between its items."""
+    """Return the text of an option in a cell: as in Python, and tuples joined by ``-``."""
     is_tuple = isinstance(option, tuple)
     return "-".join(map(option_text, option)) if is_tuple else str(option)
 
 
 def option_value(text: str) -> Any:
-    """The number, the truth value or the None that a text prints; else the text itself.
+    """Return the number, the truth value or the None of a text, or else the text itself.
 
     Example:
         >>> list(map(option_value, ("16", "1e-8", "True", "None", "relu", "3-3")))
@@ -70,11 +70,11 @@ def option_value(text: str) -> Any:
 
 
 class LazyCells(Sequence[Cell]):
-    """All cells of a space in order, by their choices; each is made on first use.
+    """All cells of a space in order; each cell object is created on first use.
 
     Attributes:
-        choices: The choices of all, shape ``(n, positions)``.
-        by_text: The cells that are made so far, by their string.
+        choices: The choices of all cells, shape ``(n, positions)``.
+        by_text: The cells that have been created, by their string.
     """
 
     def __init__(
@@ -83,7 +83,7 @@ class LazyCells(Sequence[Cell]):
         write: Callable[[tuple[int, ...]], str],
         options: Options,
     ) -> None:
-        """Take what the cells are made of; none is made yet."""
+        """Store the choices, the printer and the options of the cells, without creating any."""
         self.choices = choices
         self.by_text: dict[str, Cell] = {}
         self._write = write
@@ -93,13 +93,13 @@ class LazyCells(Sequence[Cell]):
 
     @cached_property
     def _sorted(self) -> tuple[NDArray[np.bytes_], NDArray[np.intp]]:
-        """The keys of all cells in ascending order, and the place of each."""
+        """The keys of all cells in ascending order, and the index of each."""
         keys = keys_of(self.choices)
         order = np.argsort(keys, kind="stable")
         return keys[order], order
 
     def find(self, choices: tuple[int, ...]) -> Cell | None:
-        """The cell of some choices, each in its range; None where they are no cell."""
+        """Return the cell with given valid choices, or None if there is no such cell."""
         cell = self._found.get(choices)
         if cell is None:
             keys, order = self._sorted
@@ -109,7 +109,7 @@ class LazyCells(Sequence[Cell]):
         return cell
 
     def places(self, choices: Choices) -> NDArray[np.intp]:
-        """The places of some choices, each in its range; -1 where they are no cell."""
+        """Return the indices of combinations of valid choices; -1 if there is no such cell."""
         keys, order = self._sorted
         wanted = keys_of(choices)
         ranks = np.minimum(keys.searchsorted(wanted), len(keys) - 1)
@@ -135,7 +135,7 @@ class LazyCells(Sequence[Cell]):
 
 
 def keys_of(choices: Choices) -> NDArray[np.bytes_]:
-    """The choices of every cell as bytes, which can be sorted and compared, shape ``(n,)``."""
+    """Return the choices of every cell as sortable bytes, shape ``(n,)``."""
     rows = np.ascontiguousarray(choices, dtype=np.int8)
     return rows.view(f"S{rows.shape[1]}").ravel()
 
@@ -145,19 +145,19 @@ _WORDS = {"True": True, "False": False, "None": None}
 _WORD = re.compile(r"[A-Za-z0-9_.+-]+")
 _MOST_OPTIONS = 127
 MOST_LISTED = 100_000
-"""A `ChoiceSpace` of so many combinations lists its cells."""
+"""The largest number of combinations of a `ChoiceSpace` that is enumerable by default."""
 MOST_COMBINATIONS = 10_000_000
-"""A space of more combinations cannot be listed."""
+"""The largest number of combinations of an enumerable space."""
 _MOST_TRIES = 10_000
 
 
 class ChoiceSpace(Enumerable):
-    """A choice of one option at every position, any number of positions.
+    """A space with a choice of one option at every position.
 
-    The cells of at most 100,000 combinations are listed: `len`, ``space[3]`` and iteration work,
-    and the last position varies fastest. Cells of more combinations are sampled.
+    A space with at most 100,000 combinations is enumerable: `len`, ``space[3]`` and iteration work,
+    and the last position varies fastest. A larger space can only be sampled.
 
-    Subclasses may give `name`, `positions`, `options` and `listed` as class attributes, and
+    Subclasses may define `name`, `positions`, `options` and `listed` as class attributes, and
     override `write`, `parse`, and ``allows(choices)``, which receives one option index per
     position.
 
@@ -170,13 +170,13 @@ class ChoiceSpace(Enumerable):
         (5, 'mlp(width=64, depth=2)', 64)
 
     Attributes:
-        positions: Their names.
-        options: The options at each, of any type with a text of its own.
-        further_encodings: What the class adds to `encodings`, by name. A class that names some in
-            `views` decides how `bo` sees its cells.
-        apart: The encoding in which cells are far apart that differ much, where positions that
-            differ do not tell.
-        listed: Whether cells are listed; None for where there are at most 100,000 combinations.
+        positions: The names of the positions.
+        options: The options at each position, of any type whose values have different texts.
+        further_encodings: Encodings that the class adds to `encodings`, by name. If the class lists
+            some of them in `views`, `bo` uses them.
+        apart: The encoding that defines the distance of cells, if the number of different positions
+            is not a good distance.
+        listed: Whether the space is enumerable; None for up to 100,000 combinations.
     """
 
     apart: ClassVar[str] = ""
@@ -194,35 +194,34 @@ class ChoiceSpace(Enumerable):
         allows: Callable[[dict[str, Any]], object] | None = None,
         listed: bool | None = None,
     ) -> None:
-        """Define the space, where the class has not.
+        """Define the space by options, unless the class does.
 
         Args:
-            name: Letters, digits and ``_.+-``.
-            options: By position the options, at least one each: text, numbers, True, False, None,
-                or tuples of these.
-            allows: A function of the options of a combination by position, such as ``{"width": 16,
-                "depth": 2}``, that says whether it is a cell. Of a listed space it is called here,
-                once per combination.
-            listed: Whether to list the cells; None for where there are at most 100,000
-                combinations.
+            name: The name of the space, of letters, digits and ``_.+-``.
+            options: For each position, at least one option: text, numbers, True, False, None, or
+                tuples of these.
+            allows: A function that receives the options of a combination by position, such as
+                ``{"width": 16, "depth": 2}``, and returns whether it is a cell. If the space is
+                enumerable, the constructor calls it once per combination.
+            listed: Whether to make the space enumerable; None for up to 100,000 combinations.
 
         Raises:
-            UserError: A name or an option is malformed, missing or there twice, or `allows` fails
-                or allows nothing.
+            UserError: A name or an option is malformed, missing or duplicate, or `allows` fails or
+                rejects every combination.
         """
         if name is not None:
             self.name = name
         if options is not None:
             if not isinstance(options, Mapping):
                 raise UserError(
-                    "The options of a space are a mapping of positions to options, not"
+                    "The options of a space must be a mapping from positions to options, not"
                     f" {options!r:.80}."
                 )
             self.positions = tuple(map(str, options))
             for own in options.values():
                 if isinstance(own, str) or not isinstance(own, Iterable):
                     raise UserError(
-                        "The options of a position are a list, such as (16, 32), not"
+                        "The options of a position must be a list, such as (16, 32), not"
                         f" {own!r:.80}."
                     )
             self.options = tuple(map(tuple, options.values()))
@@ -241,7 +240,7 @@ class ChoiceSpace(Enumerable):
         name = getattr(self, "name", None)
         if not isinstance(name, str) or not _WORD.fullmatch(name):
             raise UserError(
-                f"A space's name is letters, digits and '_.+-', not {name!r:.80}."
+                f"A space's name consists of letters, digits and '_.+-', not {name!r:.80}."
             )
         given = getattr(self, "options", None) or getattr(self, "texts", ())
         if not given or len(getattr(self, "positions", ())) != len(given):
@@ -260,16 +259,16 @@ class ChoiceSpace(Enumerable):
             for word in (position, *options):
                 if not _WORD.fullmatch(word):
                     raise UserError(
-                        f"{word!r} of {name} is no name: letters, digits and '_.+-' only."
+                        f"{word!r} of {name} is not a name: use letters, digits and '_.+-' only."
                     )
             if len(set(options)) < len(options):
                 raise UserError(
-                    f"{position} of {name} has an option twice: {', '.join(options)}."
+                    f"{position} of {name} has a duplicate option: {', '.join(options)}."
                 )
 
     @cached_property
     def texts(self) -> tuple[tuple[str, ...], ...]:
-        """The options as cells print them; a class that gives these has their values as options."""
+        """The options as cells print them; if a class defines these, `options` are their values."""
         return tuple(tuple(map(option_text, options)) for options in self.options)
 
     def __getstate__(self) -> dict[str, Any]:
@@ -281,25 +280,25 @@ class ChoiceSpace(Enumerable):
 
     @property
     def cell_name(self) -> str:
-        """What a cell's string begins with."""
+        """The name at the beginning of a cell's string."""
         return self.name
 
     @cached_property
     def is_listed(self) -> bool:  # type: ignore[override]
-        """Whether the cells are listed."""
+        """Whether the space is enumerable."""
         n = math.prod(map(len, self.texts))
         return n <= MOST_LISTED if self.listed is None else self.listed
 
     @property
     def size(self) -> float:  # type: ignore[override]
-        """How many cells are listed; else how many combinations there are, also forbidden ones."""
+        """The number of cells, or the number of all combinations if the space is not enumerable."""
         if self.is_listed:
             return len(self._cells)
         return float(min(math.prod(map(len, self.texts)), 10**308))
 
     @property
     def definition(self) -> str:
-        """The name, or the options of a space that is fully described by them."""
+        """The name of the space, or its options if they describe it completely."""
         if type(self) is not ChoiceSpace:
             return self.name
         options = dict(zip(self.positions, map(list, self.texts), strict=True))
@@ -313,7 +312,7 @@ class ChoiceSpace(Enumerable):
         )
 
     def allows(self, choices: tuple[int, ...]) -> bool:
-        """Whether a combination is a cell; a class that lists all that it allows says it here."""
+        """Return whether a combination is a cell."""
         if self._allows is None:
             return not self.is_listed or self._cells.find(choices) is not None
         try:
@@ -321,34 +320,34 @@ class ChoiceSpace(Enumerable):
             return bool(self._allows({name: own[i] for name, own, i in named}))
         except Exception as error:
             raise UserError(
-                f"The function allows of the space {self.name} fails for {self.write(choices)}:"
+                f"The allows function of the space {self.name} fails for {self.write(choices)}:"
                 f" {in_a_line(error)}."
             ) from error
 
     def allows_all(self, choices: Choices) -> bool:
-        """Whether every one of some combinations is a cell."""
+        """Return whether all given combinations are cells."""
         if self.is_listed:
             return bool((self.places_of(choices) >= 0).all())
         is_free = type(self).allows is ChoiceSpace.allows and self._allows is None
         return is_free or all(map(self.allows, map(tuple, choices.tolist())))
 
     def places_of(self, choices: Choices) -> NDArray[np.intp]:
-        """The places of some choices in the order of the space, -1 where they are no cell.
+        """Return the indices of combinations in the order of the space; -1 if not a cell.
 
         Args:
-            choices: One option index a position, each in its range, shape ``(n, positions)``.
+            choices: One valid option index per position, shape ``(n, positions)``.
 
         Raises:
-            UserError: The cells of the space are not listed.
+            UserError: The space is not enumerable.
         """
         return self._cells.places(choices)
 
     def _matrix(self) -> Choices:
-        """The choices of all cells in the space's own order, shape ``(n, positions)``."""
+        """Return the choices of all cells in the order of the space, shape ``(n, positions)``."""
         if (n := math.prod(map(len, self.texts))) > MOST_COMBINATIONS:
             raise UserError(
-                f"The space {self.name} has {n:.3g} combinations; {MOST_COMBINATIONS:,} can be"
-                " listed."
+                f"The space {self.name} has {n:.3g} combinations; at most"
+                f" {MOST_COMBINATIONS:,} can be listed."
             )
         counts = np.array(list(map(len, self.texts)))
         steps = np.cumprod([1, *counts[:0:-1]])[::-1]
@@ -366,8 +365,8 @@ class ChoiceSpace(Enumerable):
     def _cells(self) -> LazyCells:
         if not self.is_listed:
             raise UserError(
-                f"The cells of {self.name} are not listed, of {self.size:.3g} combinations:"
-                " draw some by space.sample(rng), or define the space with listed=True."
+                f"The space {self.name} with {self.size:.3g} combinations is not enumerable: use"
+                " space.sample(rng), or define the space with listed=True."
             )
         matrix = self._matrix()
         if not len(matrix):
@@ -379,7 +378,7 @@ class ChoiceSpace(Enumerable):
         return self._cells.by_text if self.is_listed else {}
 
     def write(self, choices: tuple[int, ...]) -> str:
-        """The canonical string of a combination."""
+        """Return the canonical string of a combination."""
         pairs = zip(self._written, choices, strict=True)
         return (
             f"{self.cell_name}({', '.join([texts[choice] for texts, choice in pairs])})"
@@ -391,10 +390,10 @@ class ChoiceSpace(Enumerable):
         return [[f"{name}={option}" for option in options] for name, options in named]
 
     def parse(self, text: str) -> Cell:
-        """Read a string as `write` writes it.
+        """Parse a string in the format of `write`.
 
         Raises:
-            UserError: The string has another shape, or an option is unknown.
+            UserError: The string has another format, or an option is unknown.
         """
         return self._named(self._written_options(text, self.positions))
 
@@ -431,20 +430,20 @@ class ChoiceSpace(Enumerable):
                 return choice
         listing = ", ".join(map(str if isinstance(option, str) else repr, options))
         raise UserError(
-            f"{position} of the space {self.name} is {listing}, not {shown(option)}."
+            f"{position} of the space {self.name} is one of {listing}, not {shown(option)}."
         )
 
     def cell(self, given: Any = None, /, **options: Any) -> Cell:
-        """This space's own cell.
+        """Return this space's cell for a cell, a string, options or indices.
 
         Args:
             given: A cell, its string, a mapping of positions to options, or one option index per
                 position.
-            options: The option of every position, instead; with a cell or a mapping the options
-                that differ from it.
+            options: The option of every position; together with a cell or a mapping, only the
+                options to change.
 
         Raises:
-            UserError: It names no cell of this space.
+            UserError: The arguments do not describe a cell of this space.
 
         Example:
             >>> space = ChoiceSpace("mlp", {"width": (16, 64), "act": ("relu", "tanh")})
@@ -461,7 +460,7 @@ class ChoiceSpace(Enumerable):
                 raise unknown(f"position of {self.name}", position, self.positions)
             if absent := [name for name in self.positions if name not in options]:
                 raise UserError(
-                    f"A cell of the space {self.name} also has {', '.join(absent)}:"
+                    f"A cell of the space {self.name} also needs {', '.join(absent)}:"
                     f" {absent[0]} is one of {self._by_position[absent[0]][1]!r:.200}."
                 )
             given = [
@@ -472,16 +471,16 @@ class ChoiceSpace(Enumerable):
             choices = [int(choice) for choice in given]
         except (TypeError, ValueError) as error:
             raise UserError(
-                f"A cell of {self.name} is a Cell, a string, options such as"
+                f"A cell of {self.name} is given by a Cell, a string, options such as"
                 f" {self.positions[0]}={self.options[0][0]!r}, or indices, not {given!r:.60}."
             ) from error
         return self.at(choices)
 
     def at(self, choices: Sequence[int]) -> Cell:
-        """The cell of some choices, one option index per position.
+        """Return the cell with given choices, one option index per position.
 
         Raises:
-            UserError: They are no cell of this space.
+            UserError: The choices do not describe a cell of this space.
         """
         chosen = tuple(map(int, choices))
         fits = len(chosen) == len(self.options) and all(
@@ -495,7 +494,7 @@ class ChoiceSpace(Enumerable):
         return cell
 
     def _cell_of(self, choices: tuple[int, ...]) -> Cell | None:
-        """The cell of some choices, each in its range; None where they are no cell."""
+        """Return the cell with given valid choices, or None if there is no such cell."""
         if self.is_listed:
             return self._cells.find(choices)
         if not self.allows(choices):
@@ -503,10 +502,10 @@ class ChoiceSpace(Enumerable):
         return Cell(choices, self.write(choices), -1, self._by_position)
 
     def sample(self, rng: np.random.Generator) -> Cell:
-        """Draw a cell uniformly.
+        """Sample a cell uniformly.
 
         Raises:
-            UserError: No combination that was drawn is allowed.
+            UserError: No sampled combination is allowed.
         """
         if self.is_listed:
             return self[int(rng.integers(len(self)))]
@@ -515,11 +514,11 @@ class ChoiceSpace(Enumerable):
             if cell := self._cell_of(tuple(rng.integers(counts).tolist())):
                 return cell
         raise UserError(
-            f"The space {self.name} allows none of {_MOST_TRIES:,} drawn combinations."
+            f"The space {self.name} allows none of {_MOST_TRIES:,} sampled combinations."
         )
 
     def mutate(self, cell: Cell, rng: np.random.Generator) -> Cell:
-        """Re-draw one option, uniformly among `neighbours`.
+        """Replace one option, uniformly among `neighbours`.
 
         Raises:
             UserError: The cell has no neighbour.
@@ -533,7 +532,7 @@ class ChoiceSpace(Enumerable):
         raise UserError(f"{cell} has no neighbour in the space {self.name}.")
 
     def neighbours(self, cell: Cell) -> Sequence[Cell]:
-        """All cells that differ from `cell` in one position, by position and then option."""
+        """Return all cells that differ from `cell` at one position, by position, then by option."""
         if not self.is_listed:
             return self._near(cell)
         own = self.cell(cell)
@@ -563,7 +562,7 @@ class ChoiceSpace(Enumerable):
         ]
 
     def similarity(self, first: Cell, second: Cell) -> float:
-        """1 for cells of one identity, else the share of positions with equal options."""
+        """Return the share of positions with equal options, or 1 for isomorphic cells."""
         return super().similarity(first, second) or self._shared(first, second)
 
     def _shared(self, first: Cell, second: Cell) -> float:
@@ -572,8 +571,8 @@ class ChoiceSpace(Enumerable):
 
     @cached_property
     def encodings(self) -> Mapping[str, Encoding]:  # type: ignore[override]
-        """The encodings: ``one_hot``, ``numbers``, ``counts`` where views have it, and the
-        `further_encodings` of the class.
+        """The encodings ``one_hot``, ``numbers``, ``counts`` (if a view uses it), and
+        `further_encodings`.
         """
         numbers = partial(self._columns, first=0)
         is_seen = "counts" in "+".join(self.views).split("+")
@@ -583,8 +582,9 @@ class ChoiceSpace(Enumerable):
 
     @cached_property
     def groups(self) -> Mapping[str, NDArray[np.intp]]:  # type: ignore[override]
-        """The position of each column of ``one_hot`` and ``numbers``; the ``counts`` are one
-        group. Encodings of the class's own have none.
+        """The groups of columns: positions for ``one_hot`` and ``numbers``, one for ``counts``.
+
+        Encodings that a class adds have no groups.
         """
         options = list(map(len, self.texts))
         steps = [
@@ -602,18 +602,18 @@ class ChoiceSpace(Enumerable):
 
     @cached_property
     def _shared_options(self) -> list[list[int]]:
-        """The positions of each list of options that at least three have."""
+        """The positions of each list of options that at least three positions share."""
         places: dict[Sequence[str], list[int]] = {}
         for p, names in enumerate(self.texts):
             places.setdefault(tuple(names), []).append(p)
         return [shared for shared in places.values() if len(shared) >= _LEAST_SHARED]
 
     def live(self, choices: Choices) -> Flags:
-        """Whether each position takes part in a cell, shape ``(n, positions)``."""
+        """Return whether each position has an effect in a cell, shape ``(n, positions)``."""
         return np.ones(choices.shape, dtype=bool)
 
     def _columns(self, choices: Choices, first: int | None = None) -> Matrix:
-        """A column for every option; for a scale only its steps from `first`, if that is given."""
+        """Return a column per option; if `first` is given, scales count their steps from it."""
         live = self.live(choices)
         blocks = []
         for p, names in enumerate(self.texts):
@@ -625,7 +625,7 @@ class ChoiceSpace(Enumerable):
         return stacked(*blocks)
 
     def _counts(self, choices: Choices) -> Matrix:
-        """How often each option is chosen among the positions that have it."""
+        """Count how often each option is chosen among the positions that share it."""
         live = self.live(choices)[:, :, None]
         blocks = []
         for shared in self._shared_options:
@@ -637,8 +637,9 @@ class ChoiceSpace(Enumerable):
 
     @property
     def views(self) -> tuple[str, ...]:  # type: ignore[override]
-        """``one_hot``, before it ``numbers`` where the options of a position are a scale; each with
-        ``counts`` where at least three positions have the same options.
+        """The views ``numbers`` (if the options of a position are a scale) and ``one_hot``.
+
+        Each is joined with ``counts`` if at least three positions have the same options.
         """
         scales = ("numbers",) if any(map(is_scale, self.texts)) else ()
         counts = "+counts" if self._shared_options else ""
@@ -657,7 +658,7 @@ class EnumerableChoiceSpace(ChoiceSpace):
     listed = True
 
     def __new__(cls, *given: Any, **options: Any) -> Any:
-        """Warn, and make a `ChoiceSpace`."""
+        """Warn, and return a `ChoiceSpace`."""
         warn_renamed("EnumerableChoiceSpace", "ChoiceSpace(…, listed=True)", 3)
         if cls is EnumerableChoiceSpace:
             return ChoiceSpace(*given, **options, listed=True)
@@ -666,7 +667,7 @@ class EnumerableChoiceSpace(ChoiceSpace):
 
 _LEAST_SHARED = 3
 NEAREST = 12
-"""How many of the nearest held cells are neighbours for certain."""
+"""The number of nearest cells that are always neighbours of a cell."""
 MOST_CELLS = 1_000_000
 # With more cells, neighbours are found for one cell at a time. No published table has more.
 _MOST_PAIRED = 32_768
@@ -690,17 +691,17 @@ _AS_IN_BASE = (
 
 
 class Sampled(ChoiceSpace):
-    """The held cells of a larger space, in the order in which the table holds them.
+    """A subset of the cells of a larger space, in the order of the table that contains them.
 
-    Sampling is uniform over the held cells. Two of them are neighbours if either is among the
-    `NEAREST` nearest of the other, so every cell has at least as many and can be reached. If more
-    than 32,768 cells are held, the neighbours of a cell are its own `NEAREST` nearest, the nearest
-    first. A neighbour then need not have the cell as its neighbour.
+    Sampling is uniform over the subset. Two cells are neighbours if either is among the `NEAREST`
+    nearest cells of the other, so every cell has at least `NEAREST` neighbours and can be reached.
+    With more than 32,768 cells, the neighbours of a cell are only its own `NEAREST` nearest cells,
+    the nearest first; this relation is not symmetric.
 
-    Distance is the number of positions that differ, or the sum of differences in an encoding that
-    the larger space names (`ChoiceSpace.apart`); of equally distant cells those come first whose
-    options are fewer steps apart in all, then those that come next in the order of the space,
-    counted on from the cell. Everything else is as in the larger space.
+    Distance is the number of different positions, or the sum of differences in an encoding that the
+    larger space selects (`ChoiceSpace.apart`). Ties are broken by the total number of steps between
+    options, then by the order of the space, starting from the cell. Everything else is as in the
+    larger space.
 
     Example:
         >>> mlp = ChoiceSpace("mlp", {"width": (16, 64), "depth": (1, 2, 3)})
@@ -712,13 +713,14 @@ class Sampled(ChoiceSpace):
     listed = True
 
     def __init__(self, base: ChoiceSpace, choices: Choices) -> None:
-        """Choose the cells.
+        """Define the subset.
 
         Args:
-            choices: One option index a position, shape ``(n, positions)``.
+            base: The larger space.
+            choices: One option index per position, shape ``(n, positions)``.
 
         Raises:
-            UserError: A row is no cell of the larger space, or is there twice.
+            UserError: A row is not a cell of the larger space, or is a duplicate.
         """
         self.base = base
         self._choices = array = np.array(choices, dtype=np.int8, order="C")
@@ -732,15 +734,18 @@ class Sampled(ChoiceSpace):
             )
         if n > MOST_CELLS:
             raise UserError(
-                f"{n:,} cells of the space {base.name} are held; {MOST_CELLS:,} are the most."
+                f"A sampled space has at most {MOST_CELLS:,} cells, not {n:,} of the space"
+                f" {base.name}."
             )
         if not ((array >= 0) & (array < widths)).all() or not base.allows_all(array):
             raise UserError(
-                f"A cell that should be held is none of the space {base.name}."
+                f"The sample contains a cell that is not in the space {base.name}."
             )
         keys = np.sort(keys_of(array))
         if (keys[1:] == keys[:-1]).any():
-            raise UserError(f"A cell of the space {base.name} is held twice.")
+            raise UserError(
+                f"The sample contains a cell of the space {base.name} twice."
+            )
         self.name = f"{base.name}-{n}"
         self.positions = base.positions
         self.options, self.texts = base.options, base.texts
@@ -748,36 +753,36 @@ class Sampled(ChoiceSpace):
 
     @cached_property
     def definition(self) -> str:
-        """The larger space and the held cells, so that a file can hold both without code."""
+        """The definition of the larger space and the list of cells, which need no code."""
         encoded = base64.b64encode(self._choices.tobytes()).decode()
         return json.dumps({"of": self.base.definition, "held": encoded})
 
     @property
     def notice(self) -> str:
-        """What every report of a search among the held cells must say."""
+        """The notice in every report of a search on this space."""
         return (
-            f"A sampled space: a search here chooses among the {len(self):,} architectures that are"
-            f" held, of about {self.base.size:.2g} in the space {self.base.name}."
+            f"A sampled space: a search chooses among {len(self):,} architectures of about"
+            f" {self.base.size:.2g} in the space {self.base.name}."
         )
 
     def _matrix(self) -> Choices:
         return self._choices
 
     def parse(self, text: str) -> Cell:
-        """Read a string as the larger space prints it.
+        """Parse a string in the format of the larger space.
 
         Raises:
-            UserError: It names no cell of the larger space, or one that is not held; the message
-                says which.
+            UserError: The cell is not in the larger space, or not in the sample; the message says
+                which.
         """
         return self._own(self.base.parse(text))
 
     def at(self, choices: Sequence[int]) -> Cell:
-        """The held cell of some choices.
+        """Return the cell with given choices.
 
         Raises:
-            UserError: They are no cell of the larger space, or of one that is not held; the message
-                says which.
+            UserError: The cell is not in the larger space, or not in the sample; the message says
+                which.
         """
         return self._own(self.base.at(choices))
 
@@ -785,14 +790,14 @@ class Sampled(ChoiceSpace):
         known = self._cells.find(cell.choices)
         if known is None:
             raise UserError(
-                f"{cell} is a cell of the space {self.base.name}, but not held: {len(self):,} of"
-                f" its {self.base.size:.3g} cells are, and only those can be asked for here."
+                f"{cell} is a cell of the space {self.base.name}, but not one of the"
+                f" {len(self):,} available ones (of {self.base.size:.3g})."
             )
         return known
 
     @cached_property
     def _graph(self) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
-        """Where the neighbours of each cell begin, and the places of all neighbours."""
+        """The start of each cell's neighbours, and the indices of all neighbours."""
         n = len(self)
         k = min(NEAREST, n - 1)
         counts = list(map(len, self.options))
@@ -830,7 +835,7 @@ class Sampled(ChoiceSpace):
         return self.base.encodings[apart](self._choices) if apart else None
 
     def _own_nearest(self, index: int) -> NDArray[np.intp]:
-        """The nearest cells of one cell, by one pass over the choices of all."""
+        """Return the nearest cells of one cell, by one pass over the choices of all cells."""
         steps, far = np.zeros((2, len(self)), dtype=np.float32)
         for column in self._by_column:
             apart = np.abs(column - column[index])
@@ -855,7 +860,7 @@ def _as_in_base(name: str) -> property:
     def answered(self: Sampled) -> Any:
         return getattr(self.base, name)
 
-    answered.__doc__ = f"The `{name}` of the base."
+    answered.__doc__ = f"The `{name}` of the larger space."
     return property(answered)
 
 
@@ -878,14 +883,14 @@ def _nearest(distances: Matrix, start: int, k: int) -> NDArray[np.intp]:
 
 
 def described(content: Mapping[str, Any]) -> ChoiceSpace:
-    """The space that a definition describes by its options.
+    """Return the space that a definition describes by its options.
 
     Raises:
-        ValueError: It is no such definition; also KeyError, TypeError, and UserError.
+        ValueError: The definition is malformed; also KeyError, TypeError, and UserError.
     """
     if "allows" in content:
         raise TypeError(
-            "a function says which are its cells; name the file that has it"
+            "a function determines its cells; give the file with that function"
         )
     is_listed = bool(content["listed"])
     space = ChoiceSpace(content["name"], content["options"], listed=is_listed)
@@ -894,15 +899,15 @@ def described(content: Mapping[str, Any]) -> ChoiceSpace:
         space._allowed = allowed = np.array(content["allowed"], dtype=np.intp)
         n = math.prod(map(len, space.texts))
         if (np.diff([-1, *allowed, n]) <= 0).any():
-            raise ValueError(f"its cells are not among its {n} combinations")
+            raise ValueError(f"its cells are not a subset of its {n} combinations")
     return space
 
 
 def subset_of(base: ChoiceSpace, encoded: str) -> Sampled:
-    """The sampled space that a definition lists.
+    """Return the sampled space whose cells a definition lists.
 
     Raises:
-        ValueError: It lists no whole cells; also UserError, from `Sampled`.
+        ValueError: The list is malformed; also UserError, from `Sampled`.
     """
     content = np.frombuffer(base64.b64decode(encoded, validate=True), dtype=np.int8)
     return Sampled(base, content.reshape(-1, len(base.positions)))

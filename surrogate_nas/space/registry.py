@@ -1,9 +1,9 @@
-"""Spaces by name: those of the project, of installed packages, and registered ones of users.
+"""The registry of spaces by name: spaces of this package, of installed packages, and of users.
 
-A name that is read from a file opens a registered space and nothing else. A user registers a space
-by naming its file on the command line, which is noted in ``spaces/`` of the home folder. A space
-that is fully described by its options needs no code, and a file that uses it holds them; so does a
-sample of another space.
+A name in a data file can only open a registered space. A user registers a space by passing its file
+on the command line; the registration is stored in ``spaces/`` of the data directory. A space that
+is fully described by its options needs no code, because a file that uses it contains the options.
+The same applies to a sampled subset of another space.
 """
 
 import json
@@ -65,20 +65,20 @@ def _checked(loaded: object, spec: str) -> Space:
         loaded = loaded()
     if not isinstance(loaded, Space):
         raise UserError(
-            f"{spec} is no space: make it of surrogate_nas.ChoiceSpace, or another Space."
+            f"{spec} is not a space: use surrogate_nas.ChoiceSpace or another subclass of Space."
         )
     return loaded
 
 
 SPACES: Registry[Space] = Registry("space", _checked, _PLACES, group=ENTRY_POINT_GROUP)
-"""The spaces that come with the project; those of installed packages have a name too."""
+"""The spaces of this package and of installed packages."""
 DEFAULT_SPACE = next(iter(SPACES))
-"""Where no space is named."""
+"""The space that is used if none is given."""
 _opened: dict[str, Space] = {}
 
 
 def known() -> list[str]:
-    """The names of all registered spaces."""
+    """Return the names of all registered spaces."""
     return sorted({*SPACES.names(), *_registered()})
 
 
@@ -86,7 +86,7 @@ def space_named(definition: str) -> Space:
     """Return the shared instance of a registered space, or the space that a definition describes.
 
     Args:
-        definition: A name, or what `Space.definition` wrote.
+        definition: A name, or a text from `Space.definition`.
 
     Raises:
         UserError: No space has that name, or the definition is malformed.
@@ -123,7 +123,7 @@ def _described(definition: str) -> Space:
         if "of" in content:
             base = space_named(content["of"])
             if not isinstance(base, ChoiceSpace) or isinstance(base, Sampled):
-                raise TypeError(f"{base.name} is no whole space of choices")
+                raise TypeError(f"{base.name} is not a complete ChoiceSpace")
             return subset_of(base, content["held"])
         return described(content)
     except (
@@ -133,17 +133,19 @@ def _described(definition: str) -> Space:
         AttributeError,
         RecursionError,
     ) as error:
-        raise UserError(f"{definition!r:.80} describes no space ({error}).") from error
+        raise UserError(
+            f"{definition!r:.80} does not describe a space ({error})."
+        ) from error
 
 
 def register(spec: str) -> Space:
-    """Open a user's space and note its place, so that its tables open by name from now on.
+    """Open a user's space and register its file, so that its tables can be opened by name.
 
     Args:
-        spec: ``file.py:SPACE``, or the name of a space that is registered.
+        spec: ``file.py:SPACE``, or the name of a registered space.
 
     Raises:
-        UserError: There is no such file or space, or another space has its name.
+        UserError: The file or the space does not exist, or another space has the same name.
 
     Example:
         >>> register("macro") is space_named("macro")
@@ -156,7 +158,8 @@ def register(spec: str) -> Space:
     space = _checked(SPACES.inside(file, attribute), spec)
     if space.name in known() and space_named(space.name) != space:
         raise UserError(
-            f"The space of {spec} is named {space.name}, and so is another; give it a further name."
+            f"The space of {spec} is named {space.name}, like another space; give it a different"
+            " name."
         )
     _opened[space.name] = space
     if space.name not in SPACES and space.definition == space.name:
@@ -167,10 +170,10 @@ def register(spec: str) -> Space:
 
 
 def space_of(cell: Cell) -> Space:
-    """Return the registered space that a cell is from.
+    """Return the registered space that a cell belongs to.
 
     Raises:
-        UserError: It is from none.
+        UserError: The cell belongs to no registered space.
 
     Example:
         >>> space_of(space_named("macro")[15]).name
@@ -180,20 +183,19 @@ def space_of(cell: Cell) -> Space:
         if cell in space:
             return space
     raise UserError(
-        f"{cell} is a cell of no registered space. Known: {', '.join(known())}."
+        f"{cell} does not belong to a registered space. Registered: {', '.join(known())}."
     )
 
 
 def cell_named(text: str) -> tuple[Space, Cell]:
-    """Find the registered space that a printed cell is of.
+    """Find the registered space of a printed cell.
 
     Args:
-        text: The string as the field prints it; a number is an index into the space that is meant
-            where none is named.
+        text: The canonical string of a cell, or an index into the default space.
 
     Raises:
-        UserError: No space can read it; the message is that of the space whose cells look most like
-            it.
+        UserError: No space can parse the text; the message comes from the space with the most
+            similar strings.
 
     Example:
         >>> space, cell = cell_named("conv_stack(layers=3, channels=16)")

@@ -1,4 +1,4 @@
-"""A sketch as a matplotlib figure."""
+"""Drawing of a sketch as a matplotlib figure."""
 
 from typing import Any
 
@@ -12,7 +12,7 @@ _CURVE = (Path.MOVETO, Path.CURVE3, Path.CURVE3)
 
 
 def render(figure: Figure, sketch: Sketch) -> None:
-    """Draw a sketch."""
+    """Draw a sketch on a matplotlib figure."""
     axes = figure.add_axes((0, 0, 1, 1))
     axes.set_xlim(0, sketch.size[0])
     axes.set_ylim(sketch.size[1], 0)

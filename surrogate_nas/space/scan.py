@@ -1,9 +1,9 @@
-"""ScAn-Bench's spaces: shape, data and training of language models, OpenCLIP models and TabPFN.
+"""The spaces of ScAn-Bench: shape, data and training of language models, OpenCLIP and TabPFN.
 
 ScAn-Bench, "Surrogate Benchmarks for Scaling Analysis" (package ``scan-bench`` 0.2.3). A real
-number, such as a learning rate, is one of 121 steps between the authors' bounds here, on a
-logarithmic scale where theirs is; a published configuration is the cell next to it. Positions and
-bounds are those of the package.
+number, such as a learning rate, is discretised to 121 steps between the authors' bounds, on a
+logarithmic scale if theirs is logarithmic. A published configuration maps to the nearest cell.
+Positions and bounds are those of the package.
 """
 
 import math
@@ -20,14 +20,14 @@ STEPS = 121
 
 
 class Scale:
-    """Steps between two bounds.
+    """A discretised range of real numbers.
 
     Attributes:
         options: The steps as a cell prints them.
     """
 
     def __init__(self, low: float, high: float, *, log: bool = False) -> None:
-        """Place the steps, on a logarithmic scale if asked for."""
+        """Compute the steps from `low` to `high`; `log` selects a logarithmic scale."""
         self._low = low
         self._high = high
         self._log = log
@@ -37,10 +37,10 @@ class Scale:
         self.options = tuple(f"{number:.4g}" for number in numbers)
 
     def step(self, value: float) -> int:
-        """The step next to a value.
+        """Return the index of the step nearest to a value.
 
         Raises:
-            ValueError: It is outside.
+            ValueError: The value is outside the range.
         """
         if not self._low <= value <= self._high:
             raise ValueError(f"{value:g} is outside {self._low:g} to {self._high:g}")
@@ -103,8 +103,8 @@ class ScAn(ChoiceSpace):
         """Define the space.
 
         Args:
-            name: The name.
-            scales: By position a scale, or the options.
+            name: The name of the space.
+            scales: For each position, a scale or the options.
         """
         self._scales = scales
         self.positions = tuple(scales)
@@ -122,18 +122,18 @@ class ScAn(ChoiceSpace):
 
     @property
     def further_encodings(self) -> Mapping[str, Encoding]:  # type: ignore[override]
-        """``shares``: each position between its lowest and its highest option."""
+        """The encoding ``shares``: each option scaled to 0 to 1 within its position."""
         also = ("functional", "path_and_graph", "operation_counts", "alive", "signal")
         return dict.fromkeys(("shares", *also), self._shares)
 
     def near(self, values: Mapping[str, str]) -> Cell:
-        """The cell next to a configuration.
+        """Return the cell nearest to a configuration.
 
         Args:
-            values: By position what a file writes.
+            values: The value of each position, as in the published files.
 
         Raises:
-            ValueError: A value is no number, none of its options, or outside its bounds.
+            ValueError: A value is not a number, not an option, or outside its bounds.
         """
         chosen = []
         for position, scale in self._scales.items():
@@ -151,10 +151,10 @@ class ScAn(ChoiceSpace):
 
 
 class _LLMSpace(ScAn):
-    """Language models, whose width must be a multiple of their heads."""
+    """The space of language models, whose width must be a multiple of the number of heads."""
 
     def allows(self, choices: tuple[int, ...]) -> bool:
-        """Whether the heads divide the width."""
+        """Return whether the width is a multiple of the number of heads."""
         return (64 * (choices[0] + 4)) % (choices[2] + 4) == 0
 
 

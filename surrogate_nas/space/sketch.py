@@ -1,4 +1,4 @@
-"""A cell's drawing as a few marks in points, for matplotlib files and for the SVG of pages."""
+"""Diagrams of cells as marks with coordinates in points, for matplotlib and SVG."""
 
 import math
 from collections.abc import Sequence
@@ -9,21 +9,21 @@ from typing import Literal, NamedTuple, TypeAlias
 INK = "#24292f"
 MIDDLE = "#848d97"
 PAPER = "#fefefe"
-"""As in reports: for lines and text, for what is dead or always there, and for the ground."""
+"""The colours of reports: for lines and text, for dead or fixed parts, and for the background."""
 Point: TypeAlias = tuple[float, float]
 POINTS_PER_INCH = 72.0
 
 
 class Box(NamedTuple):
-    """A rectangle, or a disc where the rounding is half of its sides.
+    """A rectangle, or a disc if the rounding is half of its sides.
 
     Attributes:
-        centre: In points, from the upper left corner of the sketch.
+        centre: The centre in points, from the upper left corner of the sketch.
         size: Width and height in points.
-        rounding: The radius of its corners in points.
-        fill: A colour.
-        stroke: A colour.
-        line: The width of the stroke in points.
+        rounding: The radius of the corners in points.
+        fill: The colour of the area.
+        stroke: The colour of the border.
+        line: The width of the border in points.
     """
 
     centre: Point
@@ -35,14 +35,14 @@ class Box(NamedTuple):
 
 
 class Arrow(NamedTuple):
-    """A quadratic Bézier curve with a head at its end.
+    """A quadratic Bézier curve with an arrowhead at its end.
 
     Attributes:
-        curve: Start, control and end, in points.
-        line: Its width in points.
-        dash: Lengths on and off in line widths; empty for a solid line.
-        opacity: 0 to 1.
-        head: The size of the head in points, which is 0.4 of it long and wide; 0 for none.
+        curve: Start point, control point and end point, in points.
+        line: The width of the line in points.
+        dash: Lengths of dashes and gaps in line widths; empty for a solid line.
+        opacity: The opacity, 0 to 1.
+        head: The size of the arrowhead in points, whose length and width are 0.4 of it; 0 for none.
     """
 
     curve: tuple[Point, Point, Point]
@@ -57,10 +57,10 @@ class Text(NamedTuple):
     """A line of text.
 
     Attributes:
-        at: In points, vertically its middle.
-        size: In points.
-        align: Which end of it stands at `at`.
-        ground: The colour of a box behind it, or empty.
+        at: The anchor point, in points; vertically it is the middle of the line.
+        size: The font size in points.
+        align: The part of the text that lies at the anchor point.
+        ground: The colour of a box behind the text, or empty.
     """
 
     at: Point
@@ -73,11 +73,13 @@ class Text(NamedTuple):
 
 @lru_cache(maxsize=1024)
 def labelled(at: Point, text: str, width: float, colour: str) -> tuple[Box, Text]:
-    """A rounded box with its label, in one colour.
+    """Return a rounded box and its label, in one colour.
 
     Args:
-        at: Its centre, in points.
-        width: Of the box, in points.
+        at: The centre of the box, in points.
+        text: The label.
+        width: The width of the box, in points.
+        colour: The colour of box and label.
     """
     return Box(at, (width, 17.0), 17.0 / 3, PAPER, colour, 1.6), Text(
         at, text, colour=colour
@@ -87,13 +89,14 @@ def labelled(at: Point, text: str, width: float, colour: str) -> tuple[Box, Text
 def columned(
     columns: Sequence[int], apart: float, lift: float, *, last: bool
 ) -> list[Point]:
-    """Where nodes stand in coordinates that rise upwards, each in its column around the middle.
+    """Return the positions of nodes in columns, each column centred; y coordinates rise upwards.
 
     Args:
-        columns: Of each node.
-        apart: How far apart the nodes of a column stand.
-        lift: How far a node that stands alone is lifted or lowered, by turns, but for the first.
-        last: Whether the last node is lifted.
+        columns: The column of each node.
+        apart: The distance between the nodes of a column.
+        lift: How far to move a node that is alone in its column, alternately up and down, except
+            for the first.
+        last: Whether to move the last node.
     """
     points = []
     for node, column in enumerate(columns):
@@ -109,11 +112,11 @@ Mark: TypeAlias = Box | Arrow | Text
 
 
 class Sketch(NamedTuple):
-    """A drawing.
+    """A diagram.
 
     Attributes:
         size: Width and height in points.
-        marks: From the lowest to the uppermost.
+        marks: The marks, from the bottom layer to the top layer.
     """
 
     size: Point
@@ -124,11 +127,11 @@ class Sketch(NamedTuple):
 
 
 class Frame(NamedTuple):
-    """Where the coordinates of a drawing, which rise upwards, lie on its paper.
+    """A transform from the coordinates of a diagram, which rise upwards, to points on paper.
 
     Attributes:
-        origin: The point of the paper where the coordinates are 0, in points.
-        scale: Points per unit, across and up.
+        origin: The position of the coordinate origin on the paper, in points.
+        scale: Points per unit, horizontally and vertically.
     """
 
     origin: Point
@@ -144,13 +147,14 @@ class Frame(NamedTuple):
         top: float = 0.0,
         equal: bool = False,
     ) -> "Frame":
-        """The frame that just holds a range of coordinates.
+        """Return the frame that fits a range of coordinates to a size.
 
         Args:
-            across: The first and the last horizontal coordinate.
-            up: The lowest and the highest.
-            top: How far below the paper's upper edge it begins, in points.
-            equal: Whether a unit is as long across as up; what is left over stands around it
+            across: The smallest and the largest horizontal coordinate.
+            up: The smallest and the largest vertical coordinate.
+            size: Width and height of the paper in points.
+            top: The distance of the frame from the upper edge of the paper, in points.
+            equal: Whether both axes have the same scale; the remaining space is then distributed
                 evenly.
         """
         wide = across[1] - across[0]
@@ -163,13 +167,13 @@ class Frame(NamedTuple):
         return cls((left - scale[0] * across[0], top + above + scale[1] * up[1]), scale)
 
     def at(self, point: Point) -> Point:
-        """Where coordinates lie, in points."""
+        """Return the position of coordinates on the paper, in points."""
         return self.origin[0] + self.scale[0] * point[0], self.origin[1] - self.scale[
             1
         ] * point[1]
 
     def span(self, size: Point) -> Point:
-        """A width and a height in points."""
+        """Convert a width and a height to points."""
         return self.scale[0] * size[0], self.scale[1] * size[1]
 
 
@@ -177,12 +181,14 @@ class Frame(NamedTuple):
 def curved(
     start: Point, end: Point, bend: float = 0.0, gaps: Point = (0.0, 0.0)
 ) -> tuple[Point, Point, Point]:
-    """The curve of an arrow.
+    """Return the curve of an arrow.
 
     Args:
-        bend: How far its control stands off the middle, in units of its length; negative for above,
-            going right.
-        gaps: How much is left free around start and end, in points.
+        start: The start point.
+        end: The end point.
+        bend: The distance of the control point from the middle, relative to the length; negative
+            values bend an arrow to the right upwards.
+        gaps: The free space at start and end, in points.
     """
     (x0, y0), (x1, y1) = start, end
     control = (x0 + x1) / 2 - bend * (y1 - y0), (y0 + y1) / 2 + bend * (x1 - x0)
@@ -197,14 +203,14 @@ def curved(
 
 
 def _blossom(curve: tuple[Point, Point, Point], s: float, t: float) -> Point:
-    """The polar form of the curve: its point for s = t, and the control of its part from s to t."""
+    """Return the polar form of the curve: its point for s = t, else the control point of [s, t]."""
     weights = (1 - s) * (1 - t), s * (1 - t) + t * (1 - s), s * t
     x = sum(w * point[0] for w, point in zip(weights, curve, strict=True))
     return x, sum(w * point[1] for w, point in zip(weights, curve, strict=True))
 
 
 def _leaves(curve: tuple[Point, Point, Point], radius: float) -> float:
-    """The parameter at which a curve leaves the circle around its start."""
+    """Return the parameter at which a curve leaves the circle around its start."""
     low = 0.0
     high = 1.0
     for _ in range(24):
@@ -220,11 +226,7 @@ _ANCHOR = {"left": "start", "center": "middle", "right": "end"}
 
 
 def sketch_svg(sketch: Sketch) -> str:
-    """Draw a sketch.
-
-    Returns:
-        An ``svg`` element of the sketch's size in CSS points; every text is escaped.
-    """
+    """Return a sketch as an ``svg`` element of its size in CSS points, with all texts escaped."""
     width, height = sketch.size
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width:g} {height:g}" role="img" '
@@ -234,7 +236,7 @@ def sketch_svg(sketch: Sketch) -> str:
 
 
 def svg_of_mark(mark: Mark) -> str:
-    """Draw one mark of a sketch as elements of SVG; every text is escaped."""
+    """Return one mark of a sketch as SVG elements, with all texts escaped."""
     if isinstance(mark, Box):
         return _box(mark)
     return _arrow(mark) if isinstance(mark, Arrow) else _text(mark)

@@ -1,30 +1,31 @@
-"""TransNAS-Bench-101's spaces: cells in one skeleton (micro, 4,096) and skeletons (macro, 3,256).
+"""The spaces of TransNAS-Bench-101: micro (4,096 cells) and macro (3,256 skeletons).
 
 Duan et al., "TransNAS-Bench-101: Improving Transferability and Generalizability of Cross-Task
-Neural Architecture Search", CVPR 2021. Both spaces list their cells in the order of the published
+Neural Architecture Search", CVPR 2021. The cells of both spaces have the order of the published
 results.
 
 A micro cell prints as ``64-41414-1_02_333``: base width, skeleton, and for nodes 1, 2 and 3 the
-digits of the operations that come from the nodes before; cells are listed by those six digits as a
-number to base four. A macro cell prints as ``64-1234-basic``: base width, one digit a module, and
-the block. A module of digit 2 or 4 doubles the channels, one of 3 or 4 halves the resolution; one
-to three double and one to four halve. Macro cells are listed by the number of modules, of
-doublings, of halvings, then by the places of the doublings and those of the halvings.
+digits of the operations on edges from earlier nodes. Cells are ordered by these six digits as a
+base-four number. A macro cell prints as ``64-1234-basic``: base width, one digit per module, and
+the block. A module with digit 2 or 4 doubles the channels, and a module with digit 3 or 4 halves
+the resolution. One to three modules double, and one to four halve. Macro cells are ordered by the
+numbers of modules, of doublings and of halvings, then by the positions of doublings and halvings.
 
-Sizes are those of ``net_macro.py`` and ``decoder.py``. A stem of two 3×3 convolutions of stride 2
-(3 → 32 → 64 channels), then modules of two blocks each, the first of which doubles the channels or
-halves the resolution where the module's digit says so. The macro space's block is ResNet's basic
-one, with a 1×1 convolution beside it where width or resolution change. The micro space has the
-modules 41414 and its cell as the block; where that changes width and resolution, the edges from the
-input do it, and a skip among them becomes two 1×1 convolutions of half the width each. Every
-convolution is without bias and with batch normalisation. Dead operations are built, so they count.
+Sizes follow ``net_macro.py`` and ``decoder.py``. The network consists of a stem of two 3×3
+convolutions of stride 2 (3 → 32 → 64 channels), followed by modules of two blocks each. The first
+block of a module doubles the channels or halves the resolution, as given by its digit. The block of
+the macro space is ResNet's basic block, with a 1×1 shortcut convolution if width or resolution
+change. The micro space has the modules 41414, and the cell is the block. If such a block changes
+width and resolution, the edges from the input do so, and a skip among them becomes two 1×1
+convolutions of half the width each. Every convolution has batch normalisation and no bias. Dead
+operations are built, so they count.
 
-Heads: classification and regression pool and have one linear layer; the jigsaw puzzle pools nine
-tiles, each seen by the same backbone, and has one linear layer over all. Segmentation and image
-translation have decoders of 3×3 convolutions (with bias, all but the last with batch
-normalisation), the steps that enlarge transposed ones of stride 2, up to 256 × 256. The
-discriminator that normals and autoencoder are trained against is no part of the network and counts
-nowhere.
+Heads: classification and regression have pooling and one linear layer. The jigsaw puzzle pools nine
+tiles, each processed by the same backbone, and has one linear layer over all of them. Segmentation
+and image translation have decoders of 3×3 convolutions (with bias, all but the last with batch
+normalisation), with transposed convolutions of stride 2 for upsampling to 256 × 256. The
+discriminator in the training of normals and autoencoder is not part of the network and is not
+counted.
 """
 
 import itertools
@@ -74,18 +75,18 @@ _HALVE = (3, 4)
 
 
 class Backbone:
-    """What cells' networks are before the task's head, for ``n`` cells at once.
+    """The sizes of the networks of ``n`` cells without the task's head.
 
     Attributes:
-        parameters: All trainable ones, shape ``(n,)``.
+        parameters: Numbers of trainable parameters, shape ``(n,)``.
         macs: Multiply-accumulates of the convolutions on one image, shape ``(n,)``; normalisation,
             ReLU and sums are not counted.
-        channels: Of the output, shape ``(n,)``.
+        channels: Channels of the output, shape ``(n,)``.
         side: Height and width of the output, shape ``(n,)``.
     """
 
     def __init__(self, n: int, network: Network) -> None:
-        """Count the stem."""
+        """Count the stem of `n` networks."""
         self.parameters = np.zeros(n)
         self.macs = np.zeros(n)
         self.channels = np.full(n, float(network.input_channels))
@@ -98,14 +99,14 @@ class Backbone:
     def add(
         self, weights: Column, channels: Column, built: Flags | bool = True
     ) -> None:
-        """Add a convolution, with its weights per output channel, where it is built."""
+        """Count a convolution by its weights per output channel, in the cells that build it."""
         self.parameters += (weights + 2) * channels * built
         self.macs += weights * channels * self.side**2 * built
 
     def blocks(self, modules: Choices) -> Iterator[tuple[Choices, bool, Column]]:
-        """Go through the blocks; gives the digits of modules, whether it is the first, and inputs.
+        """Yield for each block: the digits of its modules, whether it is the first, and its inputs.
 
-        The attributes are those of the block's output already.
+        When a block is yielded, the attributes describe its output.
         """
         for digits in modules.T:
             inputs = self.channels
@@ -116,7 +117,7 @@ class Backbone:
 
 
 def macro_backbone(choices: Choices, network: Network) -> Backbone:
-    """The backbones of macro cells."""
+    """Return the backbones of macro cells."""
     total = Backbone(len(choices), network)
     for digits, is_first, inputs in total.blocks(choices):
         there = digits > 0
@@ -127,7 +128,7 @@ def macro_backbone(choices: Choices, network: Network) -> Backbone:
 
 
 def micro_backbone(choices: Choices, network: Network) -> Backbone:
-    """The backbones of micro cells."""
+    """Return the backbones of micro cells."""
     total = Backbone(len(choices), network)
     modules = np.tile(np.array(MICRO_MODULES, dtype=np.int8), (len(choices), 1))
     for digits, is_first, inputs in total.blocks(modules):
@@ -169,11 +170,11 @@ _DECODERS = {
 
 
 def model_sizes(backbone: Backbone, head: Head, outputs: int) -> tuple[Column, Column]:
-    """Trainable parameters and multiply-accumulates of backbone and head, ``(n,)`` each.
+    """Return trainable parameters and multiply-accumulates of backbone and head, ``(n,)`` each.
 
-    Multiply-accumulates are those of convolutions and linear layers, without biases; a transposed
-    convolution has one for every weight and position of its input. The jigsaw's backbone runs nine
-    times.
+    Multiply-accumulates are counted for convolutions and linear layers, without biases. A
+    transposed convolution has one for every weight and position of its input. The backbone of the
+    jigsaw puzzle runs nine times.
     """
     shapes = np.column_stack([backbone.channels, backbone.side]).astype(int).tolist()
     sizes = np.array(
@@ -205,7 +206,7 @@ NONE, SKIP, CONV1, CONV3 = range(4)
 
 
 def path_and_graph(choices: Choices) -> Matrix:
-    """Paths, depth, live paths, and live edges by operation and place; 26 columns."""
+    """Return paths, depth, live paths, and live edges by operation and position; 26 columns."""
     live = path_live(choices).sum(axis=1)
     edges = live_edges(choices, (SKIP, CONV1, CONV3))
     return stacked(path_counts(choices, CONV1, 2), depth(choices), live, *edges)
@@ -223,11 +224,11 @@ _INPUT = -1
 
 @cache
 def functional_class(choices: tuple[int, ...]) -> str:
-    """A canonical form, equal for cells that compute the same functions of live weights.
+    """Return a canonical form, equal for cells that compute the same functions of live weights.
 
-    ``none`` is dropped, skips between inner nodes are contracted, sums are flattened, and live
-    operations with weights are named, so that a result used twice differs from two operations; of
-    all namings the smallest text is taken.
+    ``none`` is dropped, skips between inner nodes are contracted, and sums are flattened. Live
+    operations with weights have names, so a result that is used twice differs from two operations.
+    Among all namings, the smallest text is used.
     """
     nodes: list[tuple[int, ...]] = [(_INPUT,), (), (), ()]
     read: dict[int, tuple[int, ...]] = {}
@@ -267,7 +268,7 @@ _MICRO_FORMAT = re.compile("64-41414-([0-3])_([0-3]{2})_([0-3]{3})")
 
 
 class TransNASMicro(ChoiceSpace):
-    """The micro space."""
+    """The micro space of TransNAS-Bench-101."""
 
     name = "transnas-micro"
     positions = tuple(f"{source}-{target}" for source, target in EDGES)
@@ -292,15 +293,15 @@ class TransNASMicro(ChoiceSpace):
     reference_text = "64-41414-3_21_103"
 
     def write(self, choices: tuple[int, ...]) -> str:
-        """The benchmark's string of a combination."""
+        """Return the benchmark's string for a combination."""
         a, b, c, d, e, f = choices
         return f"64-41414-{a}_{b}{c}_{d}{e}{f}"
 
     def parse(self, text: str) -> Cell:
-        """Read the benchmark's string, such as ``64-41414-1_02_333``.
+        """Parse the benchmark's string, such as ``64-41414-1_02_333``.
 
         Raises:
-            UserError: The string has another shape, or an operation is unknown.
+            UserError: The string has another format, or an operation is unknown.
         """
         known = ", ".join(f"{digit} {name}" for digit, name in enumerate(OPERATIONS))
         shape = f"64-41414-a_bc_def, each letter a digit ({known})"
@@ -309,20 +310,20 @@ class TransNASMicro(ChoiceSpace):
         )
 
     def identity(self, cell: Cell) -> str:
-        """The canonical form of what a cell computes (see `functional_class`)."""
+        """Return the canonical form of a cell's function (see `functional_class`)."""
         return functional_class(cell.choices)
 
     @cached_property
     def classes(self) -> NDArray[np.int32]:
-        """The functional class of every cell, shape ``(4096,)``, in order of first appearance.
+        """The isomorphism class of every cell, shape ``(4096,)``, in order of first appearance.
 
-        Cells of one class compute the same family of functions of their live weights; each was
-        trained by itself.
+        Cells of one class compute the same family of functions of their live weights. The benchmark
+        trained each of them separately.
         """
         return numbered(map(self.identity, self), len(self))
 
     def sketch(self, cell: Cell) -> Sketch:
-        """The cell as a graph; what lies on no path from input to output is grey and dashed."""
+        """Sketch a cell as a graph; edges on no path from input to output are grey and dashed."""
         return four_nodes(cell)
 
 
@@ -337,15 +338,16 @@ _ABOVE = 7.0
 LENGTHS = (4, 5, 6)
 DOUBLINGS = (1, 2, 3)
 HALVINGS = (1, 2, 3, 4)
-"""How many modules there may be, and how many of them double the channels and halve the
-resolution.
+"""The options for the numbers of modules, of modules that double the channels, and of modules that
+halve the resolution.
 """
 
 
 def progress(choices: Choices) -> Matrix:
-    """Modules, doublings and halvings, in all and up to each module; modules by width and size.
+    """Return counts of modules, doublings and halvings; 24 columns.
 
-    Up to a module that is not there it is none; 24 columns.
+    They are counted in total and up to each module (0 for an absent module). Modules are also
+    counted by width and size.
     """
     there = choices > 0
     changes = np.isin(choices, _DOUBLE), np.isin(choices, _HALVE)
@@ -362,10 +364,10 @@ _MACRO_FORMAT = re.compile("64-([1-4]{4,6})-basic")
 
 
 class TransNASMacro(ChoiceSpace):
-    """The macro space.
+    """The macro space of TransNAS-Bench-101.
 
-    Choices are a cell's digits, with 0 for modules 5 and 6 where these are not there. Neighbours
-    differ in one digit, so a cell also has a last module more or less.
+    Choices are a cell's digits, with 0 for absent modules 5 and 6. Neighbours differ in one digit,
+    so a neighbour may have one module more or less at the end.
     """
 
     name = "transnas-macro"
@@ -405,29 +407,28 @@ class TransNASMacro(ChoiceSpace):
         return np.array(rows, dtype=np.int8)
 
     def write(self, choices: tuple[int, ...]) -> str:
-        """The benchmark's string of a combination."""
+        """Return the benchmark's string for a combination."""
         return f"64-{''.join(str(digit) for digit in choices if digit)}-basic"
 
     def parse(self, text: str) -> Cell:
-        """Read the benchmark's string, such as ``64-1234-basic``.
+        """Parse the benchmark's string, such as ``64-1234-basic``.
 
         Raises:
-            UserError: The string has another shape, or too few or too many modules double or halve.
+            UserError: The string has another format, or the number of modules that double or halve
+                is out of range.
         """
         shape = "64-1234-basic, with four to six digits from 1 to 4"
         (digits,) = self._matched(_MACRO_FORMAT, text, shape)
         cell = self._cell_of(tuple(map(int, digits.ljust(MOST_MODULES, "0"))))
         if cell is None:
             raise UserError(
-                f"{text.strip()} is no cell of the space {self.name}: one to three modules double"
-                " the channels (2, 4), and one to four halve the resolution (3, 4)."
+                f"{text.strip()} is not a cell of the space {self.name}: one to three modules must"
+                " double the channels (2, 4), and one to four halve the resolution (3, 4)."
             )
         return cell
 
     def sketch(self, cell: Cell) -> Sketch:
-        """Sketch a cell of the macro space, with the channels under and the digit over every
-        module.
-        """
+        """Sketch a macro cell, with the channels below and the digit above every module."""
         modules: list[tuple[int, int, float, float]] = []
         height = _TALLEST
         channels = _CHANNELS

@@ -1,4 +1,4 @@
-"""The request of a strategy, and the trial: all that a strategy sees of one evaluation."""
+"""The request of a strategy, and the trial: all that a strategy observes of one evaluation."""
 
 import sys
 from collections.abc import Mapping
@@ -14,16 +14,16 @@ _LARGEST = sys.float_info.max
 Epochs = Annotated[int, Meta(ge=1)]
 Finite = Annotated[float, Meta(ge=-_LARGEST, le=_LARGEST)]
 Positive = Annotated[float, Meta(ge=0, le=_LARGEST)]
-"""What stored trials are checked by."""
+"""The type by which numbers of stored trials are checked."""
 
 
 class Request(NamedTuple):
-    """An evaluation that a strategy which chooses epochs asks for.
+    """A request for an evaluation, by a strategy that chooses epochs.
 
     Attributes:
+        cell: The cell to evaluate.
         epochs: The length of the training run, one of the strategy's `epochs`.
-        read: Further search metrics after that run that `Trial.values` shall hold, such as
-            ``train_loss``.
+        read: Additional search metrics to include in `Trial.values`, such as ``train_loss``.
 
     Example:
         >>> import surrogate_nas as sn
@@ -48,8 +48,9 @@ class Request(NamedTuple):
 
 
 class TrialValues(dict[str, float]):
-    """The metrics that were looked up for a trial, by the names that an expression writes, such as
-    ``valid_error[5]``; of a metric that was read once, ``valid_error`` is enough.
+    """The metrics of a trial, by their names in an expression, such as ``valid_error[5]``.
+
+    If a metric was read at a single number of epochs, ``valid_error`` suffices.
 
     Example:
         >>> values = TrialValues({"valid_error[5]": 7.5, "params": 3.0})
@@ -64,7 +65,7 @@ class TrialValues(dict[str, float]):
     def __missing__(self, name: str) -> float:
         full = [key for key in self if key.partition("[")[0] == name]
         if len(full) != 1:
-            raise KeyError(f"{name} is none of {', '.join(full or self)}")
+            raise KeyError(f"{name} is not one of {', '.join(full or self)}")
         return self[full[0]]
 
     def __contains__(self, name: object) -> bool:
@@ -73,7 +74,7 @@ class TrialValues(dict[str, float]):
         )
 
     def get(self, name: Any, default: Any = None) -> Any:
-        """The value of a metric by either name, or a default where it was not read once."""
+        """Return the value of a metric by either name, or a default if the name is not unique."""
         return self[name] if name in self else default
 
 
@@ -82,26 +83,26 @@ class Trial:
     """The outcome of one evaluation under an objective.
 
     Attributes:
-        index: The trial's place in its run, from 0, in the order of finishing.
+        index: The number of the trial in its run, from 0, in the order of finishing.
         cell: The evaluated cell.
-        score: What is minimised; finite. An infeasible cell's score lies above that of every
-            feasible one, and so does that of a failed evaluation. Of several objectives it is their
-            sum.
-        loss: The L of the objective (dimensionless for errors, as fractions; a loss in its own
-            unit); NaN where the evaluation failed.
-        penalty: The λ·R of the objective (dimensionless); NaN where the evaluation failed.
-        feasible: Whether every constraint holds; False where the evaluation failed.
-        epochs: The training run that the loss was read from; None where training plays no part.
-        cost: The charge for the evaluation in the benchmark's unit: simulated or measured seconds,
-            or queries.
-        values: The search metrics that the objective looked up, in their own units; ``valid_error``
-            finds ``valid_error[5]`` where no other epochs were read.
-        started: When it began, on the simulated clock of the run, in the unit of `cost`.
-        finished: When it ended.
-        scores: Of several objectives, each one's score; empty where there is one.
-        failure: Why the evaluation failed, such as ``out of memory``; empty where it did not. A
-            failed trial has no values, ranks after all feasible ones and is never the best; models
-            leave it out.
+        score: The finite score to minimise; with several objectives, their sum. Infeasible cells
+            and failed evaluations have higher scores than every feasible cell.
+        loss: The term L of the objective (dimensionless for errors, as fractions; a loss in its own
+            unit); NaN if the evaluation failed.
+        penalty: The term λ·R of the objective (dimensionless); NaN if the evaluation failed.
+        feasible: Whether every constraint is satisfied; False if the evaluation failed.
+        epochs: The epochs at which the loss was read; None if the loss does not depend on training.
+        cost: The cost charged for the evaluation, in the benchmark's unit: simulated or measured
+            seconds, or queries.
+        values: The search metrics that the objective read, in their own units. ``valid_error``
+            finds ``valid_error[5]`` if no other epochs were read.
+        started: The start of the evaluation on the simulated clock of the run, in the unit of
+            `cost`.
+        finished: The end of the evaluation, on the same clock.
+        scores: The score of each of several objectives; empty for a single objective.
+        failure: The reason why the evaluation failed, such as ``out of memory``; otherwise empty. A
+            failed trial has no values, ranks after all feasible trials and is never the best.
+            Models ignore it.
 
     Example:
         >>> import surrogate_nas as sn

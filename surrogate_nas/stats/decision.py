@@ -1,13 +1,14 @@
-"""Which strategy is best, and is that significant? One procedure for one problem, for many, and for
-similar ones.
+"""Decide which strategy is best and whether its lead is significant.
+
+One procedure serves claims about one problem, about many problems, and about similar problems.
 
 Differences of paired runs are ranked by size within each problem, zeros lowest (Pratt, "Remarks on
-Zeros and Ties in the Wilcoxon Signed Rank Procedures", JASA 1959), and the signed ranks are summed
-over runs and problems. If two strategies are the same, each sign is a coin flip, so the share of
-all flips with a sum at least as large is an exact p-value. The leader is the strategy with the
-largest sum against all others. It is first compared with its closest rival, at the full level, and
-then with the farther ones (a step-up procedure; for the best against the closest alone: Hung and
-Fithian, "Rank Verification for Exponential Families", Annals of Statistics 2019).
+Zeros and Ties in the Wilcoxon Signed Rank Procedures", JASA 1959). The signed ranks are summed over
+runs and problems. If two strategies are the same, each sign is a coin flip, so the share of all
+flips with a sum at least as large is an exact p-value. The leader is the strategy with the largest
+sum against all others. It is first compared with its closest rival, at the full level, and then
+with the other rivals (a step-up procedure; for the comparison with the closest rival alone: Hung
+and Fithian, "Rank Verification for Exponential Families", Annals of Statistics 2019).
 
 Ranks ignore the size of a difference, so a rival that is worse by ranks is called significantly
 worse only if its mean is higher, too. The p-value of the mean is corrected for skewness (Hall, "On
@@ -15,13 +16,13 @@ the Removal of Skewness by Transformation", JRSS B 1992). It is also at least tw
 that failures that could reverse the mean happen in none of the runs. Two strategies are practically
 the same if few runs differ and the mean difference is bounded (Stringer's bound; Bickel, "Inference
 and Auditing: The Stringer Bound", International Statistical Review 1992). For claims about similar
-problems, each space gives one number, since tables of one space are not independent.
+problems, each space contributes one number, since tables of the same space are not independent.
 
-All claims of a study share one level (`surrogate_nas.results.verdict.claims_of`). Means are
-compared only where ranks differ significantly, and other problems only where these ones are
-decided, so both need no further share of it.
+All claims of a study share one significance level (`surrogate_nas.results.verdict.claims_of`).
+Means are compared only if ranks differ significantly, and claims about similar problems are made
+only if the studied problems are decided. So neither needs an additional share of the level.
 
-A few trainings of single cells (`decide_few`) are too few for signs; there Student's t is taken.
+Single cells with a few trainings (`decide_few`) have too few signs; Student's t is used instead.
 Error rates and power: ``python analysis/calibrate_verdict.py`` and ``calibrate_confirm.py``.
 """
 
@@ -38,26 +39,28 @@ from numpy.typing import NDArray
 from surrogate_nas.core import LEVEL, POWER, UserError
 
 Values = NDArray[np.float64]
-"""Shape ``(runs,)`` of one problem, or one number a space."""
+"""One number per run of a problem, shape ``(runs,)``, or one number per space."""
 Ends = Sequence[Values]
-"""What the runs of a strategy end with, by problem."""
+"""The final values of a strategy's runs, one array per problem."""
 SignedRanks = NDArray[np.int64]
-"""Signed ranks of the runs of a problem."""
+"""Signed ranks of the paired runs of a problem."""
 
 END_LEVEL = 0.7 * LEVEL
-"""The share of the level of a study for how runs end, here and on other problems."""
+"""The part of a study's significance level for final values, on these and on similar problems."""
 MINOR_LEVEL = 0.15 * LEVEL
-"""The share for speed, and the share for baselines."""
+"""The part of the level for speed, and equally for baselines."""
 FEWEST_SPACES = 6
-"""With fewer, no flip of signs is rarer than 5 %."""
+"""The smallest number of spaces with which a two-sided sign-flip test can reach 5 %."""
 ALIKE = 0.01
-"""Runs that differ by no more of the normalised regret have found the same in practice."""
+"""The largest difference in normalised regret at which two runs count as practically equal."""
 SHARE_ALIKE = 0.2
-"""Strategies are practically the same if, at 95 %, no more of the runs differ by more than `ALIKE`,
-...
+"""The largest share of runs (upper 95 % bound) that may differ by more than `ALIKE` for two
+strategies to be practically the same.
 """
 MARGIN = 0.05
-"""... and if, at 95 %, their mean normalised regrets differ by no more."""
+"""The largest difference in mean normalised regret (upper 95 % bound) for two strategies to be
+practically the same.
+"""
 # Of a difference; what is below is the order of sums
 _DIGITS = 12
 _NOTHING = 10.0**-_DIGITS
@@ -67,20 +70,22 @@ _NORMAL = NormalDist()
 _FEWEST_RUNS = 3
 
 Statement = Literal["decided", "most runs", "split", "same", "equal", "open"]
-"""What is said of a leader and a rival:
+"""The result of comparing a leader with a rival:
 
-- ``decided``: the leader is better in most runs (by signed ranks) and has the lower mean.
-- ``most runs``: it is better in most runs, but the mean difference may be 0.
-- ``split``: it is better in most runs, but the rival has the lower mean.
-- ``same``: they are practically the same.
-- ``equal``: they are equal in every run, but these are too few to call them the same.
-- ``open``: none of these.
+- ``decided``: The leader is better in most runs (by signed ranks) and has the lower mean.
+- ``most runs``: The leader is better in most runs, but the mean difference may be 0.
+- ``split``: The leader is better in most runs, but the rival has the lower mean.
+- ``same``: The two are practically the same.
+- ``equal``: The two are equal in every run, but there are too few runs to call them the same.
+- ``open``: None of these is established.
 """
 
 
 def signed_ranks(differences: Values) -> SignedRanks:
-    """Twice the ranks of the sizes of paired differences, with their signs; ties share a rank, none
-    counts as 0. Infinite ones are larger than all others; NaN (both infinite) is no difference.
+    """Return twice the ranks of the absolute paired differences, with the signs of the differences.
+
+    Tied differences share a mean rank. A difference of zero or NaN (both runs infinite) gives 0.
+    Infinite differences rank above all others.
 
     Example:
         >>> signed_ranks(np.array([0.0, -0.1, 0.3, 0.3])).tolist()
@@ -95,8 +100,9 @@ def signed_ranks(differences: Values) -> SignedRanks:
 
 
 def flip_p(ranks: Sequence[SignedRanks]) -> float:
-    """The two-sided p-value of a sum of signed ranks under random signs, exact up to a thousand; 1
-    unless above 0.
+    """Return the two-sided p-value of a sum of signed ranks under random signs.
+
+    It is exact for up to a thousand ranks. It is 1 unless the sum is positive.
 
     Example:
         >>> flip_p([np.array([2, 4, 6, 8, 10, 12])]), flip_p([np.array([2, -4])])
@@ -119,7 +125,10 @@ def flip_p(ranks: Sequence[SignedRanks]) -> float:
 
 @lru_cache(maxsize=256)
 def _tail(steps: tuple[int, ...]) -> Values:
-    """The share of all signs by the least sum of steps that are positive, shape ``(sum + 1,)``."""
+    """Return the share of all sign patterns whose positive steps sum to at least k, for every k.
+
+    The result has shape ``(sum + 1,)``.
+    """
     share = np.zeros(sum(steps) + 1)
     share[0], reach = 1.0, 0
     for step in steps:
@@ -130,9 +139,13 @@ def _tail(steps: tuple[int, ...]) -> Values:
 
 
 class Needed(NamedTuple):
-    """Runs a problem, or spaces, with which a difference as observed is decided with the
-    probability `POWER`: at least `low`, at most `high`, which is None where only a lower bound is
-    known.
+    """The number of runs per problem, or of spaces, that would decide the observed difference.
+
+    With this number, a difference of the observed size is significant with probability `POWER`.
+
+    Attributes:
+        low: Lower bound.
+        high: Upper bound, or None if only a lower bound can be given.
     """
 
     low: int
@@ -140,33 +153,35 @@ class Needed(NamedTuple):
 
     @property
     def about(self) -> int | None:
-        """The number itself, right to a factor of two; None where only a lower bound is known."""
+        """The estimated number, accurate to a factor of two; None without an upper bound."""
         return None if self.high is None else self.high // 2
 
 
 @dataclass(frozen=True)
 class Rival:
-    """The leader beside another strategy.
+    """A strategy in comparison with the leader.
 
     Attributes:
-        name: The other strategy.
-        statement: What is said of the two.
-        apart: Whether it is significantly worse than the leader, at the level for all claims
-            together (``decided``).
-        p: Of the signed ranks: exact, two-sided; 1 where the other is not worse.
-        p_mean: Of the mean difference, two-sided, with failures that may not have shown; None where
-            only ranks are asked, 1 where runs are too few.
-        difference: The other's mean minus the leader's, problems weighing equally; None where only
-            ranks are asked.
-        interval: The 95 % interval of the mean difference, widened to contain 0 where nothing is
-            claimed about means; None with fewer than three pairs.
-        bound: The upper 95 % bound of the mean size of a difference; None but for regrets.
-        wins, ties, losses: Pairs of runs (of spaces) in which the leader is better, equal, worse.
+        name: The name of the rival.
+        statement: The result of the comparison.
+        apart: Whether the rival is significantly worse than the leader (``decided``), at the
+            level of all claims together.
+        p: Exact two-sided p-value of the signed ranks; 1 if the rival is not worse.
+        p_mean: Two-sided p-value of the mean difference, which allows for failures too rare to
+            have occurred; None if only ranks are compared, 1 with too few runs.
+        difference: The rival's mean minus the leader's, with equal weights for all problems; None
+            if only ranks are compared.
+        interval: The 95 % interval of the mean difference, widened to contain 0 if no claim is
+            made about means; None with fewer than three pairs.
+        bound: Upper 95 % bound of the mean absolute difference; None unless values are regrets.
+        wins, ties, losses: Number of pairs of runs (of spaces) in which the leader is better,
+            equal, worse.
         alike: Whether the two are practically the same: at 95 %, at most a fifth of runs differ by
-            more than `ALIKE`, and the means by at most `MARGIN`. It may hold beside ``decided``.
-        largest: The largest difference of a pair.
-        needed: Runs per problem (spaces) that would decide; None where the other is significantly
-            worse or practically the same, or where the runs give no estimate.
+            more than `ALIKE`, and the means by at most `MARGIN`. Such a rival may also be
+            ``decided``.
+        largest: The largest absolute difference of a pair.
+        needed: The number of runs per problem (of spaces) that would decide; None if the rival is
+            significantly worse or practically the same, or if there is no estimate.
     """
 
     name: str
@@ -186,12 +201,12 @@ class Rival:
 
     @property
     def pairs(self) -> int:
-        """How many runs (spaces) were paired."""
+        """The number of paired runs (spaces)."""
         return self.wins + self.ties + self.losses
 
     @property
     def p_both(self) -> float:
-        """Of signed ranks and mean the larger p-value; 1 where they point different ways."""
+        """The larger of the p-values of ranks and mean; 1 if their directions differ."""
         if self.difference is None or self.p_mean is None:
             return self.p
         return max(self.p, self.p_mean) if self.difference > 0 else 1.0
@@ -199,20 +214,20 @@ class Rival:
 
 @dataclass(frozen=True)
 class Decision:
-    """What paired runs say of a leader and the others.
+    """The comparison of a leader with all other strategies, from paired runs.
 
     Attributes:
-        leader: The strategy with the largest sum of signed ranks against all others; of equals the
-            first given.
-        rivals: The others, the closest (largest p) first. Strategies that are equal in every run
-            count as one.
+        leader: The strategy with the largest sum of signed ranks against all others; the first one
+            if several are equal.
+        rivals: The other strategies, the closest (largest p) first. Strategies that are equal in
+            every run count as one.
         same: The strategies that are equal to the leader in every run.
-        equal: By rival the further strategies that are equal to it in every run.
-        same_bound: How far, at 95 %, the means of the leader and these may lie apart; None without
-            any.
-        level: The probability, at most, that any of its claims is false.
-        units: What was paired: runs of each problem, or spaces.
-        pairs: How many were paired in all.
+        equal: For each rival, the other strategies that are equal to it in every run.
+        same_bound: Upper 95 % bound of the difference between the means of the leader and of the
+            strategies in `same`; None if there are none.
+        level: Upper bound of the probability that any claim is false.
+        units: The paired units: runs of each problem, or spaces.
+        pairs: The total number of pairs.
     """
 
     leader: str
@@ -235,7 +250,7 @@ class Decision:
 
     @property
     def leaders(self) -> tuple[str, ...]:
-        """The leader and all that are not significantly worse."""
+        """The leader and all strategies that are not significantly worse."""
         return (self.leader, *self.same, *(rival.name for rival in self.open))
 
     @property
@@ -250,9 +265,9 @@ class Decision:
 
     @property
     def chances(self) -> dict[str, float]:
-        """How probably each strategy is the best one, as far as the p-values say; in all 1.
+        """The approximate probability that each strategy is the best one; they sum to 1.
 
-        Against the leader a rival has the odds of p / 2 to 1 - p / 2.
+        A rival has odds of p / 2 to 1 - p / 2 against the leader.
         """
         odds = dict.fromkeys((self.leader, *self.same), 1.0)
         for rival in self.rivals:
@@ -270,20 +285,22 @@ def decide(
     level: float = END_LEVEL,
     after: Decision | None = None,
 ) -> Decision:
-    """Decide which strategy is best on these problems, where only seeds vary, or on similar ones.
+    """Decide which strategy is best, on these problems (where only seeds vary) or on similar ones.
 
     Args:
-        values: Per strategy, per problem, what each run ended with, lower is better; runs in the
-            same order for all. Of unequal numbers of runs the first ones are paired.
-        spaces: Per problem its space, to decide about problems of spaces that were not tried; fewer
-            than `FEWEST_SPACES` cannot.
-        ranks_only: Leave the mean out, as of times, which have none where a target was not reached.
-        level: The probability, at most, that any claim is false.
-        after: An earlier decision. Unless it is decided, this one claims nothing, so that both
-            share one level.
+        values: For each strategy and problem, the final value of each run; lower is better. Runs
+            have the same order for all strategies. If numbers of runs differ, the first runs are
+            paired.
+        spaces: The space of each problem, for a claim about problems of other spaces. The claim
+            needs at least `FEWEST_SPACES` different spaces.
+        ranks_only: Whether to ignore means. Times need this: they have no mean if a run did not
+            reach its target.
+        level: Upper bound of the probability that any claim is false.
+        after: An earlier decision. If it is not decided, this decision makes no claim, so that both
+            can share one level.
 
     Raises:
-        UserError: No strategy is given, or strategies have different problems.
+        UserError: There is no strategy, or strategies have different problems.
 
     Example:
         >>> better, worse = np.arange(8.0) / 100, np.arange(8.0) / 100 + 1
@@ -306,7 +323,7 @@ def decide(
         or len({len(ends) for ends in values.values()}) != 1
     ):
         raise UserError(
-            "A decision needs strategies that have the same problems, and at least one."
+            "A decision needs at least one strategy, and the same problems for all strategies."
         )
 
     twins = _distinct(values)
@@ -382,16 +399,16 @@ class FewDecision:
     """The best of a few candidates, by a few independent trainings of each; lower is better.
 
     Attributes:
-        leader, mean, interval: The candidate with the lowest mean, that mean, and its 95 %
-            interval, which holds for all candidates at once.
-        rival: What it is compared with: the reference, or the candidate of the next mean. None
-            where there is neither; then all that follows is empty.
+        leader, mean, interval: The candidate with the lowest mean, its mean, and the 95 % interval
+            of that mean. The interval is simultaneous over all candidates.
+        rival: The cell that the leader is compared with: the reference, or the candidate with the
+            next mean. None if there is neither; then the attributes below are empty.
         difference, difference_interval: The rival's mean minus the leader's, and its 95 % interval.
-            Against a reference it holds for all candidates at once, so choosing the best costs no
-            error.
-        p: Two-sided, of this one comparison.
-        needed: Trainings of each of the two that would decide; None where it is decided, or where
-            the trainings give no estimate.
+            With a reference, the interval is simultaneous over all candidates, so it stays valid
+            after the choice of the best one.
+        p: Two-sided p-value of this one comparison.
+        needed: The number of trainings of each of the two that would decide; None if the comparison
+            is decided, or if there is no estimate.
     """
 
     leader: str
@@ -405,7 +422,7 @@ class FewDecision:
 
     @property
     def sign(self) -> int:
-        """1 where the leader is significantly better than the rival, -1 where worse, else 0."""
+        """1 if the leader is significantly better than the rival, -1 if worse, otherwise 0."""
         if self.difference_interval is None:
             return 0
         low, high = self.difference_interval
@@ -420,15 +437,15 @@ def decide_few(
 ) -> FewDecision:
     """Decide whether the best of a few candidates is better than a reference, or than the others.
 
-    Student's t with the variance within cells, pooled over all of them, but never less than that of
-    the two that are compared; its degrees of freedom are Satterthwaite's. What a seed does to all
-    cells alike is taken out where it shows (an F test at 5 %). Against a reference the level is
-    divided by the number of candidates (Bonferroni), against the closest rival it is whole (Hung
-    and Fithian 2019).
+    The test is Student's t with the variance within cells, pooled over all cells, but never less
+    than the variance of the two compared cells. Its degrees of freedom are Satterthwaite's. The
+    main effect of the seed is removed if it is significant (an F test at 5 %). Against a reference,
+    the level is divided by the number of candidates (Bonferroni). Against the closest rival, the
+    full level is used (Hung and Fithian 2019).
 
     Args:
-        values: Per cell the values of its trainings, shape ``(n,)``, two or more, finite.
-        reference: The cell that is no candidate, or None.
+        values: For each cell, the values of its trainings, shape ``(n,)``: at least two, finite.
+        reference: The cell that is not a candidate, or None.
         paired: Whether the trainings of all cells have the same seeds in the same order.
 
     Raises:
@@ -453,7 +470,7 @@ def decide_few(
     candidates = [name for name in values if name != reference]
     if not candidates or min(map(len, values.values())) < 2:
         raise UserError(
-            "To decide takes a candidate, and two trainings or more of each cell."
+            "A decision needs at least one candidate and at least two trainings of each cell."
         )
     means = {name: float(np.mean(sample)) for name, sample in values.items()}
     leader, *others = sorted(candidates, key=means.__getitem__)
@@ -483,8 +500,10 @@ def decide_few(
 
 
 def _without_seeds(about: Mapping[str, Values]) -> dict[str, Values] | None:
-    """Deviations, shape ``(seeds,)`` a cell, without what a seed does to all cells alike; None
-    where that is not significant.
+    """Remove the main effect of the seed from deviations, shape ``(seeds,)`` per cell.
+
+    Returns:
+        None if the effect is not significant.
     """
     from scipy.special import fdtrc
 
@@ -506,9 +525,13 @@ def _without_seeds(about: Mapping[str, Values]) -> dict[str, Values] | None:
 def _scatter(
     about: Mapping[str, Values], *cells: str, lost: float = 0.0
 ) -> tuple[float, float]:
-    """The standard error of the mean of a cell, or of the difference of two, and the degrees of
-    freedom of the pooled variance, by Satterthwaite; `lost` is the share that was taken out of
-    these.
+    """Return the standard error of a cell's mean, or of the difference of two means, and the
+    Satterthwaite degrees of freedom of the pooled variance.
+
+    Args:
+        about: For each cell, the deviations from its mean.
+        cells: One cell or two.
+        lost: The share of the degrees of freedom that the removed seed effect used.
     """
     sums = np.array([float((values**2).sum()) for values in about.values()])
     counts = np.array([(len(values) - 1) * (1 - lost) for values in about.values()])
@@ -538,7 +561,7 @@ def _student(
 
 
 def standings(values: Mapping[str, Ends]) -> list[str]:
-    """Strategies as `decide` ranks them: the leader, then the leader of all others, and so on.
+    """Return the order of strategies by `decide`: the leader, then the leader of the others, etc.
 
     Example:
         >>> low, high = np.arange(8.0), np.arange(8.0) + 9
@@ -554,8 +577,9 @@ def standings(values: Mapping[str, Ends]) -> list[str]:
 
 
 def by_space(differences: Ends, spaces: Sequence[str]) -> Values:
-    """One number a space, in order of first appearance: how clearly the runs of its problems point
-    one way, from -1 to 1, where every run of every problem is above 0.
+    """Return one number per space, in order of first appearance: its normalised signed-rank sum.
+
+    It ranges from -1 to 1. It is 1 if all differences of all problems of the space are positive.
     """
     return _space_means(
         [
@@ -575,9 +599,14 @@ def _space_means(numbers: Sequence[float], spaces: Sequence[str]) -> Values:
 
 @dataclass(frozen=True)
 class MeanDifference:
-    """The mean of paired differences, problems weighing equally: its 95 % interval, corrected for
-    skewness, and the two-sided p of a mean of 0, None and 1 from fewer than three differences; its
-    standard error, and the degrees of freedom by Welch and Satterthwaite.
+    """The mean of paired differences, with equal weights for all problems.
+
+    Attributes:
+        difference: The mean.
+        interval: The 95 % interval, corrected for skewness; None with fewer than three differences.
+        p: The two-sided p-value of a mean of 0; 1 with fewer than three differences.
+        error: The standard error.
+        freedom: The degrees of freedom by Welch and Satterthwaite.
     """
 
     difference: float
@@ -588,11 +617,11 @@ class MeanDifference:
 
 
 def mean_difference(differences: Ends) -> MeanDifference:
-    """The mean of paired differences with the interval of Hall (1992), which needs no resampling.
+    """Compute the mean of paired differences with the interval of Hall (1992), without resampling.
 
     Args:
-        differences: Per problem, shape ``(runs,)``, finite. With fewer than three on some problem
-            those of all problems are one sample.
+        differences: For each problem, finite differences, shape ``(runs,)``. If a problem has fewer
+            than three, all problems are pooled into one sample.
 
     Example:
         >>> mean = mean_difference([np.array([0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 1.0])])
@@ -643,8 +672,14 @@ def _corrected(quantile: float, skewness: float) -> float:
 def runs_for_mean(
     difference: float, worst: float = 1.0, level: float = END_LEVEL
 ) -> int:
-    """The fewest pairs of runs after which a mean difference above 0 can be significant at a level.
-    After fewer, failures that could reverse it, at most `worst` large, may not have shown.
+    """Return the smallest number of pairs with which a positive mean difference can be significant.
+
+    With fewer pairs, failures that could reverse the difference may not have occurred.
+
+    Args:
+        difference: The mean difference.
+        worst: The largest possible difference of a pair.
+        level: The significance level.
 
     Example:
         >>> runs_for_mean(0.3), runs_for_mean(0.1), runs_for_mean(0.05)
@@ -655,8 +690,11 @@ def runs_for_mean(
 
 
 def mean_bound(differences: Values, worst: float) -> float:
-    """Stringer's upper 95 % bound of the mean size of differences, shape ``(n,)``, of which an
-    unseen one may be as large as `worst`.
+    """Return Stringer's upper 95 % bound of the mean absolute difference.
+
+    Args:
+        differences: The observed differences, shape ``(n,)``.
+        worst: The largest possible absolute difference.
 
     Example:
         >>> (
@@ -671,8 +709,10 @@ def mean_bound(differences: Values, worst: float) -> float:
 
 
 def runs_for_same(worst: float) -> int:
-    """Pairs of runs without any difference after which two strategies are called practically the
-    same.
+    """Return the number of equal pairs of runs that shows that strategies are practically the same.
+
+    Args:
+        worst: The largest possible absolute difference of a pair.
 
     Example:
         >>> runs_for_same(1.0), runs_for_same(2.0)
@@ -683,7 +723,7 @@ def runs_for_same(worst: float) -> int:
 
 @lru_cache(maxsize=64)
 def _upper_shares(n: int) -> Values:
-    """Clopper and Pearson's upper 95 % bounds of a share, of 0, 1, … and all of n."""
+    """Return Clopper and Pearson's upper 95 % bounds of a share, for counts 0, 1, …, n of n."""
     from scipy.special import betaincinv
 
     counts = np.arange(n)
@@ -691,9 +731,14 @@ def _upper_shares(n: int) -> Values:
 
 
 def detectable(first: Ends, second: Ends) -> float | None:
-    """The mean difference, in the unit of the runs, that so many runs of two strategies decide with
-    the probability `POWER`, by the spread of their paired differences; None where they cannot
-    decide.
+    """Return the smallest mean difference that these numbers of runs detect with power `POWER`.
+
+    Args:
+        first, second: The final values of two strategies' runs; the estimate uses the spread of
+            their paired differences.
+
+    Returns:
+        The difference in the unit of the runs, or None if so few runs cannot decide.
     """
     from scipy.special import stdtrit
 
@@ -710,7 +755,7 @@ def detectable(first: Ends, second: Ends) -> float | None:
 
 
 def _distinct(values: Mapping[str, Ends]) -> dict[str, list[str]]:
-    """One of the strategies that are equal in every run, each with the others."""
+    """Group strategies that are equal in every run: the first one, and the names of the others."""
     classes: dict[str, list[str]] = {}
     for name, ends in values.items():
         for twin, same in classes.items():
@@ -725,7 +770,7 @@ def _distinct(values: Mapping[str, Ends]) -> dict[str, list[str]]:
 
 
 def paired(better: Ends, worse: Ends) -> list[Values]:
-    """Per problem how much larger the second is than the first, in the runs that both have."""
+    """Return, for each problem, `worse` minus `better` for the runs that both strategies have."""
     all_differences = []
     for a, b in zip(better, worse, strict=True):
         n = min(len(a), len(b))
@@ -737,7 +782,7 @@ def paired(better: Ends, worse: Ends) -> list[Values]:
 
 
 def _weighted(differences: Ends) -> list[SignedRanks]:
-    """Signed ranks of every problem; one of fewer runs is not drowned."""
+    """Return the signed ranks of every problem, scaled so that problems with fewer runs count."""
     ranks = [signed_ranks(d) for d in differences]
     lengths = {len(d) + 1 for d in differences}
     if len(lengths) == 1:
@@ -748,7 +793,7 @@ def _weighted(differences: Ends) -> list[SignedRanks]:
 
 
 def _passing(p_values: Mapping[str, float], level: float) -> set[str]:
-    """The rivals that pass a step-up test: whoever passes carries all with smaller p-values."""
+    """Return the rivals that pass a step-up test; all with smaller p-values pass, too."""
     order = sorted(p_values, key=lambda name: -p_values[name])
     for rank, name in enumerate(order):
         if p_values[name] <= level / _tests(rank):
@@ -757,18 +802,22 @@ def _passing(p_values: Mapping[str, float], level: float) -> set[str]:
 
 
 def _tests(before: int) -> int:
-    """What the level is divided by for a rival that `before` closer ones come before."""
+    """Return the divisor of the level for a rival that follows `before` closer rivals."""
     return (before + 1) * (before + 2) // 2
 
 
 Kind = Literal["regrets", "spaces", "ranks"]
-"""What is paired: regrets of runs; one number a space; or runs of which only ranks count."""
+"""The paired values: regrets of runs, one number per space, or runs of which only ranks count."""
 
 
 @dataclass(frozen=True)
 class _Differences:
-    """Paired differences of two strategies: their signed ranks, what is counted, above 0 where the
-    first is better, and what the mean is taken of, per problem, or one number a space.
+    """The paired differences of two strategies, positive where the first strategy is better.
+
+    Attributes:
+        ranks: Signed ranks per problem.
+        signs: The differences whose signs are counted: one per run, or one per space.
+        means: The differences to average, per problem, or one number per space.
     """
 
     ranks: list[SignedRanks]
@@ -793,14 +842,14 @@ def _ranks(differences: Ends, spaces: Sequence[str] | None) -> list[SignedRanks]
 
 
 def _without_infinite(differences: Ends) -> list[Values]:
-    """Infinite differences (one of two found nothing) count as the largest that is finite."""
+    """Replace infinite differences (one run found nothing) by the largest finite one."""
     sizes = np.abs(np.concatenate(differences))
     largest = max(float(sizes[np.isfinite(sizes)].max(initial=0.0)), 1.0)
     return [np.clip(d, -largest, largest) for d in differences]
 
 
 def _worst(*strategies: Ends) -> float:
-    """The worst that an unseen run may end with: that of all runs, at least 1."""
+    """Return the assumed worst final value of any run: the worst observed one, at least 1."""
     every = np.concatenate([run for ends in strategies for run in ends])
     return max(float(every[np.isfinite(every)].max(initial=0.0)), 1.0)
 
@@ -853,12 +902,12 @@ def _statement(rival: Rival, better: bool, apart: bool, level: float) -> Stateme
 def _needed(
     differences: _Differences, kind: Kind, worst: float, p: float, level: float
 ) -> Needed | None:
-    """Runs a problem that would decide with the probability `POWER` if the true difference is the
-    observed one.
+    """Estimate the runs per problem that would decide with power `POWER`, if the true difference
+    equals the observed one.
 
-    Where p is small the number is right to a factor of two in three of four studies; where it is
-    large only a lower bound is known. Between these there is none, unless failures that may not
-    have shown give a lower bound.
+    If p is small, the number is accurate to a factor of two in three of four studies. If p is
+    large, there is only a lower bound. Otherwise there is no estimate, unless failures that may not
+    have occurred give a lower bound.
     """
     mean = mean_difference(differences.means)
     pairs = len(differences.signs)

@@ -1,11 +1,10 @@
-"""All statistics of a study, in one place: summaries, intervals, tests and ranks.
+"""Descriptive statistics of a study: summaries, intervals, tests and ranks.
 
 Agarwal et al., "Deep Reinforcement Learning at the Edge of the Statistical Precipice", NeurIPS 2021
-(interquartile mean; bootstrap intervals, over problems stratified by problem; probability of
-improvement); Demšar, "Statistical Comparisons of Classifiers over Multiple Data Sets", JMLR 2006
-(paired tests with Holm's correction; ranks problem by problem, equals sharing the mean of their
-places). These describe. Only `surrogate_nas.stats.decision` decides significance. Lower is better
-throughout.
+(interquartile mean; bootstrap intervals, stratified by problem; probability of improvement);
+Demšar, "Statistical Comparisons of Classifiers over Multiple Data Sets", JMLR 2006 (paired tests
+with Holm's correction; ranks per problem, with the mean rank for ties). Lower values are better
+throughout. Only `surrogate_nas.stats.decision` decides significance.
 """
 
 import itertools
@@ -23,15 +22,15 @@ from surrogate_nas.core import LEVEL
 from surrogate_nas.stats.decision import flip_p, signed_ranks
 
 Values = NDArray[np.float64]
-"""One number a run, or one a checkpoint."""
+"""One number per run, or one per checkpoint."""
 Row = dict[str, Any]
-"""From column to value, or from key to value of JSON; None where there is none."""
+"""A row of a table: values by column, or by key of a JSON object; None for a missing value."""
 Rows = list[Row]
 Regrets = Mapping[str, Values]
-"""Of one problem: by strategy its runs, shape ``(runs,)`` or ``(runs, points)``."""
+"""Regrets on one problem by strategy, shape ``(runs,)`` or ``(runs, points)``."""
 
 RESAMPLES = 1000
-"""Of the runs on every problem."""
+"""The number of bootstrap resamples of the runs on every problem."""
 _RESAMPLES = 10_000
 _MANY = 1_000
 _BLOCK = 2_000_000  # numbers of a resample that are in memory at a time
@@ -40,9 +39,11 @@ _NORMAL = NormalDist()
 
 @dataclass(frozen=True)
 class Summary:
-    """A sample in a few numbers: its mean, sample standard deviation (n - 1; 0 for one value),
-    interquartile mean, and the bootstrap 95 % interval of the mean (percentile, 10,000 resamples;
-    None for one value).
+    """Summary statistics of a sample.
+
+    They are the mean, the sample standard deviation (n - 1; 0 for one value), the interquartile
+    mean, and the bootstrap 95 % interval of the mean (percentile, 10,000 resamples; None for one
+    value).
     """
 
     mean: float
@@ -52,7 +53,7 @@ class Summary:
 
 
 def summarise(values: Sequence[float] | Values, *, seed: int = 0) -> Summary:
-    """Summarise a sample, an empty one by NaN; the same seed gives the same interval."""
+    """Summarise a sample; an empty one gives NaN. The same seed gives the same interval."""
     sample = np.asarray(values, dtype=np.float64)
     if not len(sample):
         return Summary(math.nan, math.nan, math.nan, None)
@@ -67,8 +68,16 @@ def summarise(values: Sequence[float] | Values, *, seed: int = 0) -> Summary:
 
 
 def interval(samples: Values, *, seed: int = 0) -> tuple[Values, Values]:
-    """The bootstrap 95 % interval of the mean of every column of ``(n, m)``: its ends, shape
-    ``(m,)`` each. Of a thousand rows or more it is the normal one, to which resampling comes then.
+    """Compute the bootstrap 95 % interval of the mean of every column.
+
+    From a thousand rows on, the normal interval is used instead, which is then nearly the same.
+
+    Args:
+        samples: Samples in columns, shape ``(n, m)``.
+        seed: Seed of the resampling.
+
+    Returns:
+        The lower and the upper ends, each of shape ``(m,)``.
     """
     n = len(samples)
     if n >= _MANY:
@@ -79,7 +88,7 @@ def interval(samples: Values, *, seed: int = 0) -> tuple[Values, Values]:
 
 @lru_cache(maxsize=2)
 def _counts(n: int, seed: int) -> list[NDArray[np.uint16]]:
-    """How often every resample has each row, in blocks; kept for the next sample of as many."""
+    """Return how often each resample contains each row, in blocks; cached by sample size."""
     rng = np.random.default_rng(seed)
     size = min(_BLOCK // n, _RESAMPLES)
     sizes = [min(size, _RESAMPLES - start) for start in range(0, _RESAMPLES, size)]
@@ -89,13 +98,13 @@ def _counts(n: int, seed: int) -> list[NDArray[np.uint16]]:
 
 
 def ends(values: Values) -> tuple[Values, Values]:
-    """The 95 % interval of resampled numbers, shape ``(resamples, …)``."""
+    """Return the ends of the 95 % percentile interval of `values`, shape ``(resamples, …)``."""
     low, high = np.percentile(values, (2.5, 97.5), axis=0)
     return low, high
 
 
 def middle_mean(values: Values) -> Values:
-    """The interquartile mean along the last axis: without a quarter of the values at either end.
+    """Return the interquartile mean along the last axis, without a quarter of values at each end.
 
     Example:
         >>> float(middle_mean(np.array([9.0, 1, 2, -7])))
@@ -109,15 +118,15 @@ def middle_mean(values: Values) -> Values:
 
 @dataclass(frozen=True)
 class PairedTest:
-    """Two strategies over the same runs.
+    """The paired comparison of two strategies over the same runs.
 
     Attributes:
-        first, second: Their names.
-        wins, ties, losses: Runs in which the first is better, equal, worse.
-        effect: Matched-pairs rank-biserial correlation, from -1 (the second always better) to 1
-            (the first).
-        p: Wilcoxon's signed-rank test, two-sided; 1 where all runs tie. Exact, of many runs the
-            normal approximation.
+        first, second: The names of the strategies.
+        wins, ties, losses: Number of runs in which the first strategy is better, equal, worse.
+        effect: Matched-pairs rank-biserial correlation, from -1 (the second is always better) to 1
+            (the first is always better).
+        p: Two-sided p-value of Wilcoxon's signed-rank test; 1 if all runs tie. It is exact for few
+            runs, and uses the normal approximation for many.
         p_holm: `p` after Holm's correction over all pairs.
     """
 
@@ -132,7 +141,7 @@ class PairedTest:
 
 
 def paired_tests(scores: Mapping[str, Values]) -> list[PairedTest]:
-    """Compare every pair of strategies on their scores, shape ``(runs,)``, of the same runs."""
+    """Compare every pair of strategies by their scores on the same runs, shape ``(runs,)``."""
     pairs = list(itertools.combinations(scores, 2))
     raw = [signed_rank(scores[b] - scores[a]) for a, b in pairs]
     corrected = holm([p for p, _ in raw])
@@ -152,8 +161,9 @@ def paired_tests(scores: Mapping[str, Values]) -> list[PairedTest]:
 
 
 def holm(p: Sequence[float]) -> Values:
-    """p-values after Holm's correction, in their order; statsmodels' collects garbage at every
-    call.
+    """Return p-values after Holm's correction, in the given order.
+
+    statsmodels is not used, because its function runs the garbage collector at every call.
 
     Example:
         >>> holm([0.01, 0.04, 0.03]).round(2).tolist()
@@ -167,8 +177,10 @@ def holm(p: Sequence[float]) -> Values:
 
 
 def signed_rank(advantage: Values) -> tuple[float, float]:
-    """Wilcoxon's p-value and the rank-biserial effect of paired differences, above 0 where the
-    first is better.
+    """Return Wilcoxon's p-value and the rank-biserial correlation of paired differences.
+
+    Args:
+        advantage: The differences, positive where the first strategy is better.
 
     Example:
         >>> signed_rank(np.array([0.0, 1, 2, 3, 4, 5, 6]))
@@ -183,8 +195,11 @@ def signed_rank(advantage: Values) -> tuple[float, float]:
 
 @lru_cache(maxsize=4)
 def resampled(problem: int, runs: int) -> Values:
-    """The share of each of so many runs in every resample, shape ``(resamples, runs)``; each
-    problem, known by its place, has its own stream.
+    """Return the weight of each run in every bootstrap resample, shape ``(resamples, runs)``.
+
+    Args:
+        problem: The number of the problem; each problem has its own random stream.
+        runs: The number of runs.
 
     Example:
         >>> resampled(0, 5).sum(axis=1)[:3].round(9).tolist()
@@ -195,8 +210,9 @@ def resampled(problem: int, runs: int) -> Values:
 
 
 def resampled_means(problem: int, samples: Regrets) -> Values:
-    """The resampled means of all strategies, shape ``(strategies, resamples, points)``; equal ones
-    stay equal.
+    """Return the resampled means of all strategies, shape ``(strategies, resamples, points)``.
+
+    Strategies with equal runs have equal resampled means.
     """
     return np.array(
         [(resampled(problem, len(r)) @ r).round(12) for r in samples.values()]
@@ -204,8 +220,9 @@ def resampled_means(problem: int, samples: Regrets) -> Values:
 
 
 def ranks(means: Values) -> Values:
-    """Ranks along the first axis of ``(strategies, …)``, 1 for the lowest; equals share the mean of
-    their places.
+    """Return ranks along the first axis of ``(strategies, …)``, 1 for the lowest value.
+
+    Equal values share their mean rank.
     """
     rounded = means.round(12)
     below, equal = (
@@ -217,8 +234,12 @@ def ranks(means: Values) -> Values:
 
 @dataclass(frozen=True)
 class Ranks:
-    """Average ranks, shape ``(strategies, f)``, over shares of the budget that rise to 1 from where
-    the shared first cells end, shape ``(f,)``.
+    """Average ranks of strategies as functions of the budget.
+
+    Attributes:
+        fractions: Shares of the budget, shape ``(f,)``, from the end of the shared initial
+            architectures to 1.
+        mean: Average ranks, shape ``(strategies, f)``.
     """
 
     fractions: Values
@@ -226,9 +247,11 @@ class Ranks:
 
 
 def aggregates(problems: Sequence[Regrets]) -> Rows:
-    """Every strategy's normalised regret at the end of the budget over all runs on all problems:
-    ``regret_iqm`` with its 95 % interval ``regret_ci95``, None where there is one run of each
-    problem, ``regret_mean`` and ``regret_median``.
+    """Aggregate each strategy's final normalised regret over all runs on all problems.
+
+    Returns:
+        One row per strategy: ``regret_iqm``, its 95 % interval ``regret_ci95`` (None if there is
+        one run per problem), ``regret_mean`` and ``regret_median``.
     """
     all_aggregates = []
     for name in problems[0]:
@@ -256,9 +279,13 @@ def aggregates(problems: Sequence[Regrets]) -> Rows:
 def improvements(
     problems: Sequence[Regrets],
 ) -> list[tuple[float, tuple[float, float] | None]]:
-    """How probably a run of one strategy ends better than a run of another on the same problem, a
-    tie counting half, as the mean over the problems, and the 95 % interval of that, None where
-    there is one run of each problem; of all pairs.
+    """Estimate, for all pairs, the probability that one strategy ends better than another.
+
+    Runs on the same problem are compared; a tie counts half.
+
+    Returns:
+        For each pair, the mean of the probability over problems and its 95 % interval (None if
+        there is one run per problem).
     """
     pairs = list(itertools.combinations(problems[0], 2))
     total = dict.fromkeys(pairs, 0.0)

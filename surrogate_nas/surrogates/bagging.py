@@ -1,18 +1,17 @@
-"""Several parts, each blind to one fold, averaged: boosted trees, extremely randomised trees, and
-anybody's regressor.
+"""Bagging over cross-validation folds: boosted trees, extremely randomised trees, any regressor.
 
-Each part predicts the fold that it did not see, so a prediction for every training cell by
-something that never saw it comes for free (CV+, Barber et al., "Predictive inference with the
-jackknife+", Annals of Statistics 2021). Boosted trees are XGBoost's (Chen & Guestrin, KDD 2016).
-Extremely randomised trees (Geurts, Ernst & Wehenkel, Machine Learning 2006) are grown by
-scikit-learn; their mistakes are unlike those of boosted trees, which is what an ensemble wants. A
-grown forest is stored as plain arrays, so a stored one predicts without scikit-learn.
+The model is the mean of several parts, each trained without one fold. Each part predicts its
+left-out fold, so out-of-fold predictions of all training cells need no further training (CV+,
+Barber et al., "Predictive inference with the jackknife+", Annals of Statistics 2021). Boosted trees
+are XGBoost's (Chen & Guestrin, KDD 2016). Extremely randomised trees (Geurts, Ernst & Wehenkel,
+Machine Learning 2006) are grown by scikit-learn. Their errors differ from those of boosted trees,
+which helps an ensemble. A forest is stored as plain arrays, so it predicts without scikit-learn.
 
-A regressor is a class with scikit-learn's ``fit`` and ``predict``. It sees the columns of an
-encoding of the space, each brought to mean 0 and variance 1 over the training cells. Its spread
-comes from what it offers, in this order: quantiles (``predict(X, quantiles=…)`` as of TabPFN and
-quantile forests, ``alphas=…`` as of TabICL), the standard deviation of ``predict(X,
-return_std=True)``, or else the disagreement of parts that each leave a fold of the cells out.
+A regressor is a class with scikit-learn's ``fit`` and ``predict``. Its inputs are the columns of an
+encoding of the space, standardised to mean 0 and variance 1 over the training cells. Its standard
+deviation comes from the first available of: quantiles (``predict(X, quantiles=…)`` as in TabPFN and
+quantile forests, ``alphas=…`` as in TabICL), ``predict(X, return_std=True)``, and the disagreement
+of parts that each leave out one fold of the cells.
 """
 
 import inspect
@@ -59,20 +58,20 @@ from surrogate_nas.surrogates.base import (
 
 _SMALLEST = 1e-6
 LEAST_STD = 1e-3
-"""Of a prediction on the transformed target; parts that agree are not sure."""
+"""The smallest standard deviation of a prediction, on the scale of the transformed target."""
 
 
 class Bagging(Model):
-    """The mean of parts that each leave one fold out; one part alone learns from everything.
+    """The mean of several parts, each trained without one fold of the cells.
 
     Args:
-        parts: How many are averaged; with one there is nothing held out, and calibrating refits
-            on folds.
-        encoding: The columns; None for ``functional`` of errors and losses, ``path_and_graph``
-            of the rest.
+        parts: Number of parts, at least 1. A single part is trained on all cells; calibration then
+            refits it on folds.
+        encoding: The encoding of cells; by default ``functional`` for errors and losses and
+            ``path_and_graph`` for other quantities.
 
     Raises:
-        UserError: There are no parts, or a knob is of the wrong kind.
+        UserError: `parts` is less than 1, or an option has the wrong type.
     """
 
     parts: int = whole(16, 1)
@@ -83,11 +82,11 @@ class Bagging(Model):
 
     @abstractmethod
     def _learn_part(self, matrix: Matrix, target: Floats, seed: int) -> Any:
-        """Learn one part; `matrix` of shape ``(n, d)``, `target` of shape ``(n,)``."""
+        """Train one part; `matrix` has shape ``(n, d)``, `target` shape ``(n,)``."""
 
     @abstractmethod
     def _predict_parts(self, parts: Sequence[Any], matrix: Matrix) -> Floats:
-        """What each part predicts, shape ``(len(parts), n)``; `matrix` of shape ``(n, d)``."""
+        """Return each part's predictions, shape ``(len(parts), n)``, for `matrix` ``(n, d)``."""
 
     def _matrix(self, cells: Sequence[Cell]) -> Matrix:
         return columns(self._space, cells, self.encoding)
@@ -117,9 +116,7 @@ class Bagging(Model):
         return predictions
 
     def _predict(self, cells: Sequence[Cell]) -> Prediction:
-        """The parts' mean; where they disagree more, more error is to be expected, and some is
-        everywhere.
-        """
+        """Return the parts' mean; the std combines their disagreement and a constant error."""
         chunks = np.array_split(self._matrix(cells), -(-len(cells) // CHUNK))
         predicted = (self._predict_parts(self._learned, rows) for rows in chunks)
         mean, spread = np.hstack([(p.mean(axis=0), p.std(axis=0)) for p in predicted])
@@ -136,12 +133,12 @@ class Boosting(Bagging):
     """The mean of XGBoost regressors on the logarithm of the metric.
 
     Args:
-        parts: Boosters.
-        trees: Per booster.
-        depth: Of a tree.
+        parts: Number of boosters.
+        trees: Number of trees per booster.
+        depth: Maximum depth of a tree.
         rate: The learning rate.
-        subsample: The share of the cells that a tree sees.
-        column_sample: The share of the columns that a tree sees.
+        subsample: Share of the cells that each tree uses.
+        column_sample: Share of the columns that each tree uses.
 
     Example:
         >>> Boosting("loss", parts=4, trees=100).depth
@@ -201,15 +198,15 @@ Indices = NDArray[np.int32]
 
 
 class Forest(NamedTuple):
-    """Trees as arrays over the nodes of all of them.
+    """A forest as arrays over the nodes of all its trees.
 
     Attributes:
         roots: The first node of each tree.
         children: Left and right child of each node, shape ``(nodes, 2)``; a leaf is its own child.
-        feature: The column that a node asks about.
-        threshold: A cell goes left where its column is at most this.
-        value: What a node predicts.
-        depth: Of the deepest tree.
+        feature: The column that each node tests.
+        threshold: A cell goes to the left child if its column is at most this value.
+        value: The prediction at each node.
+        depth: Depth of the deepest tree.
     """
 
     roots: Indices
@@ -220,7 +217,7 @@ class Forest(NamedTuple):
     depth: Indices
 
     def predict(self, matrix: Matrix) -> Floats:
-        """The mean over the trees, shape ``(n,)``; `matrix` of shape ``(n, d)``."""
+        """Return the mean over the trees, shape ``(n,)``, for `matrix` of shape ``(n, d)``."""
         predictions = np.empty(len(matrix))
         for start in range(0, len(matrix), CHUNK):
             rows = matrix[start : start + CHUNK]
@@ -234,12 +231,12 @@ class Forest(NamedTuple):
 
 
 class ExtraTrees(Bagging):
-    """The mean of extremely randomised trees.
+    """The mean of forests of extremely randomised trees.
 
     Args:
-        parts: Forests.
-        trees: Per forest.
-        column_sample: The share of the columns that a split chooses from.
+        parts: Number of forests.
+        trees: Number of trees per forest.
+        column_sample: Share of the columns considered at each split.
 
     Example:
         >>> ExtraTrees("loss", trees=3).parts
@@ -298,15 +295,14 @@ _QUANTILES = (0.1587, 0.5, 0.8413)
 
 
 class Regressor(Bagging):
-    """A regressor of a class that was named; `regressor_class` makes the subclass for it.
+    """A surrogate around a regressor class; `regressor_class` makes the subclass for a class.
 
     Args:
-        seed: Becomes the regressor's ``random_state``, where it has one.
-        parts: How many regressors are averaged where the spread comes from bagging.
+        seed: The regressor's ``random_state``, if it has one.
+        parts: Number of regressors to average if the standard deviation comes from bagging.
 
     Attributes:
-        spread: Where its standard deviation comes from: ``quantiles``, ``return_std`` or
-            ``bagging``.
+        spread: The source of the standard deviation: ``quantiles``, ``return_std`` or ``bagging``.
     """
 
     spread: ClassVar[str]
@@ -368,9 +364,7 @@ class Regressor(Bagging):
 
     @contextmanager
     def _called(self, doing: str, seed: int) -> Iterator[None]:
-        """Make an error of the regressor one line, and what it draws from global generators the
-        same each time.
-        """
+        """Convert errors of the regressor to a `UserError`, and seed the global generators."""
         before = random.getstate(), np.random.get_state()  # noqa: NPY002 - some know no other
         random.seed(seed)
         np.random.seed(seed)  # noqa: NPY002
@@ -387,14 +381,15 @@ class Regressor(Bagging):
 
 @cache
 def regressor_class(text: str) -> type[Regressor]:
-    """Make a surrogate of a regressor's class; its module is imported.
+    """Import a regressor class and return a surrogate class that uses it.
 
     Args:
-        text: ``MODULE:CLASS`` or ``FILE.py:CLASS``, with options of the class in parentheses or
-            without.
+        text: ``MODULE:CLASS`` or ``FILE.py:CLASS``, optionally followed by options of the class in
+            parentheses.
 
     Raises:
-        UserError: There is no such module or class, it is no regressor, or an option does not fit.
+        UserError: The module or class does not exist, it is not a regressor, or an option is
+            invalid.
 
     Example:
         >>> regressor_class(
@@ -413,7 +408,7 @@ def regressor_class(text: str) -> type[Regressor]:
     sklearn = sys.modules.get("sklearn.base")
     known = sklearn.BaseEstimator if sklearn else ()
     if sklearn and isinstance(made, known) and not sklearn.is_regressor(made):
-        raise UserError(f"{name} is no regressor, as its class itself says.")
+        raise UserError(f"{name} is not a regressor, according to scikit-learn.")
     asked = _parameters(kind.predict)  # type: ignore[attr-defined]
     spread = "return_std" if "return_std" in asked else "bagging"
     if {"quantiles", "alphas"} & asked.keys():
@@ -445,11 +440,13 @@ def _class_at(head: str, name: str) -> type:
         kind = things[attribute]
     if isinstance(kind, type) and hasattr(kind, "fit") and hasattr(kind, "predict"):
         return kind
-    raise UserError(f"{name} is no regressor: it is no class with fit and predict.")
+    raise UserError(
+        f"{name} is not a regressor: a regressor is a class with fit and predict."
+    )
 
 
 def _parameters(function: Any) -> Mapping[str, inspect.Parameter]:
-    """The parameters of a class or function; one that takes any where they are not known."""
+    """Return the parameters of a callable; a catch-all one if they cannot be determined."""
     try:
         return inspect.signature(function).parameters
     except (TypeError, ValueError):

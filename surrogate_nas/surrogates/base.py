@@ -1,13 +1,12 @@
-"""One interface for every surrogate: cells and values in, a mean and a standard deviation for any
-cell out.
+"""The interface of every surrogate: fit on cells and values, predict a mean and a std for any cell.
 
-What all models share is done here once: the checks of what is given, the transform of the target by
-the metric's quantity, and the calibration of the uncertainty (Vovk, "Cross-conformal predictors",
-2015, on errors divided by the model's own standard deviation, as in Lei et al., JASA 2018). It is
-made twice, once for the cells that are predicted to be among the best and once for the others
-(Mondrian conformal prediction: Vovk et al., "Algorithmic Learning in a Random World", 2005, section
-4.5): one factor for all covers too few or too many of the cells that a search is about. A model
-adds what it learns and how it predicts.
+This module contains the parts that all models share: checks of arguments, the transform of the
+target (which depends on the metric's quantity), and the calibration of the uncertainty. Calibration
+uses cross-conformal prediction (Vovk, "Cross-conformal predictors", 2015) on errors divided by the
+model's own standard deviation (Lei et al., JASA 2018). It is done separately for the cells that are
+predicted to be among the best and for the others (Mondrian conformal prediction: Vovk et al.,
+"Algorithmic Learning in a Random World", 2005, section 4.5), because a common factor covers too few
+or too many of the good cells. Subclasses implement learning and prediction.
 """
 
 import inspect
@@ -44,14 +43,14 @@ from surrogate_nas.space import (
 Floats = NDArray[np.float64]
 """Numbers of double precision, of any shape."""
 Arrays = dict[str, NDArray[Any]]
-"""Numbers by name, as they are written to a file; bytes go in as ``uint8``."""
+"""Arrays by name, as they are written to a file; bytes are stored as ``uint8``."""
 Matrix = NDArray[np.float32]
 
 LEVEL = 0.90
 Z90 = 1.6449
-"""The calibrated level, and the half width of its interval in standard deviations."""
+"""The half width of the interval with level `LEVEL`, in standard deviations."""
 CHUNK = 4096
-"""The number of cells that a model predicts at once, where each takes much memory."""
+"""The number of cells that a model predicts at once if each needs much memory."""
 FEWEST_CELLS = 2
 _MOST_SURVEYED = 100_000  # the cells of a space whose columns stay in memory
 _FOLDS = 5
@@ -63,7 +62,7 @@ _BEST = 0.3
 _FEWEST_TO_CALIBRATE = 20
 _NEVER_NEGATIVE = ("error", "cost")
 LARGER_IS_BETTER = ("quality", "proxy")
-"""The quantities of metrics that are the better the larger; of the others the smaller."""
+"""The quantities of which larger values are better; of the others, smaller values are better."""
 
 
 # Errors, losses and costs are positive and skewed, so their logarithm is learned; counts, and
@@ -83,14 +82,15 @@ _LOWEST = 10.0
 
 
 class Target(NamedTuple):
-    """A transform with its constants: ``(log(value + shift) - centre) / scale``, or without the
-    logarithm.
+    """A transform of the target with its constants.
+
+    It is ``(log(value + shift) - centre) / scale``, or the same without the logarithm.
 
     Attributes:
-        logarithm: 1 for the logarithm, 0 for none.
-        shift: Added before the logarithm.
-        centre: The mean of the transformed training values.
-        scale: Their standard deviation.
+        logarithm: 1 with the logarithm, 0 without.
+        shift: The number added before the logarithm.
+        centre: The mean of the training values after the logarithm.
+        scale: The standard deviation of the training values after the logarithm.
     """
 
     logarithm: float
@@ -99,7 +99,7 @@ class Target(NamedTuple):
     scale: float
 
     def forward(self, values: NDArray[Any]) -> Floats:
-        """Values in the metric's unit on the learned scale, shape as given."""
+        """Transform values from the metric's unit to the learned scale, keeping their shape."""
         if self.logarithm:
             lifted = np.asarray(values, dtype=np.float64) + self.shift
             values = np.log(
@@ -108,7 +108,7 @@ class Target(NamedTuple):
         return np.asarray((values - self.centre) / self.scale, dtype=np.float64)
 
     def backward(self, mean: NDArray[Any], std: NDArray[Any]) -> tuple[Floats, Floats]:
-        """Mean and std in the metric's unit, shape ``(n,)``; std by the slope of the transform."""
+        """Transform means and stds, shape ``(n,)``, to the metric's unit (delta method for std)."""
         raw = np.asarray(mean, dtype=np.float64) * self.scale + self.centre
         spread = np.asarray(std, dtype=np.float64) * self.scale
         if not self.logarithm:
@@ -118,7 +118,7 @@ class Target(NamedTuple):
 
 
 def fit_target(values: Floats, quantity: Quantity) -> Target:
-    """Choose the transform and its constants for the values to learn."""
+    """Return the transform for the training values of a metric."""
     if quantity in ("quality", "structure", "proxy", "undeclared"):
         return Target(0.0, 0.0, float(values.mean()), float(values.std()))
     lowest = float(values.min())
@@ -133,13 +133,13 @@ def fit_target(values: Floats, quantity: Quantity) -> Target:
 
 
 class Scaling(NamedTuple):
-    """How columns are brought to one scale: by their range over many points.
+    """A common scale for columns, from their ranges over many points.
 
     Attributes:
-        varies: Whether a column varies, shape ``(d,)``.
-        centre: Their means, shape ``(varying,)``.
-        span: Their ranges.
-        distance: The mean squared distance of two random points after that.
+        varies: Whether each column varies, shape ``(d,)``.
+        centre: The means of the varying columns, shape ``(varying,)``.
+        span: The ranges of the varying columns, same shape.
+        distance: The mean squared distance of two random points after centring and scaling.
     """
 
     varies: NDArray[np.bool_]
@@ -149,7 +149,7 @@ class Scaling(NamedTuple):
 
     @classmethod
     def of(cls, block: NDArray[Any]) -> Self:
-        """Take the constants from points, shape ``(n, d)``."""
+        """Compute the constants from points, shape ``(n, d)``."""
         span = np.ptp(block, axis=0)
         varying = block[:, span > 0].astype(np.float64, copy=False)
         raw = cls(span > 0, varying.mean(axis=0), np.ptp(varying, axis=0), 1.0)
@@ -158,11 +158,14 @@ class Scaling(NamedTuple):
         )
 
     def unit(self, block: NDArray[Any]) -> Floats:
-        """Points with the columns that vary, each centred and divided by its range, and the whole
-        so that two random points are 1 apart (root mean square), shape ``(n, varying)``.
+        """Scale points so that the root mean square distance of two random points is 1.
 
         Args:
-            block: Shape ``(n, d)``.
+            block: Points, shape ``(n, d)``.
+
+        Returns:
+            The varying columns, centred, divided by their ranges and by the distance, shape
+            ``(n, varying)``.
         """
         ranged = (
             block[:, self.varies].astype(np.float64, copy=False) - self.centre
@@ -171,21 +174,22 @@ class Scaling(NamedTuple):
 
 
 def spread_of(matrix: NDArray[Any], least: float) -> NDArray[Any]:
-    """The standard deviation of every column; 1 where it is less than so much."""
+    """Return the standard deviation of every column, or 1 where it is below `least`."""
     spread = np.asarray(matrix.std(axis=0))
     spread[spread < least] = 1.0
     return spread
 
 
 def default_encoding(quantity: Quantity) -> str:
-    """What trees and networks see: dead operations cost, but they neither help nor harm the
-    accuracy.
+    """Return the default encoding of trees and networks.
+
+    Dead operations affect costs but not accuracy, so errors and losses use ``functional``.
     """
     return "functional" if quantity in LOSSES else "path_and_graph"
 
 
 def columns(space: Space, cells: Sequence[Cell], encoding: str) -> Matrix:
-    """Encode cells, shape ``(n, d)``."""
+    """Encode cells as a matrix of shape ``(n, d)``."""
     if is_surveyed(space):
         index = (
             slice(None) if isinstance(cells, Enumerable) else [c.index for c in cells]
@@ -195,7 +199,7 @@ def columns(space: Space, cells: Sequence[Cell], encoding: str) -> Matrix:
 
 
 def is_surveyed(space: Space) -> bool:
-    """Whether the survey of a space is all of it, in its order, and small enough to keep."""
+    """Return whether the reference sample is the whole space in order and small enough to cache."""
     return (
         isinstance(space, Enumerable)
         and space.reference_sample is space
@@ -205,13 +209,13 @@ def is_surveyed(space: Space) -> bool:
 
 @lru_cache(maxsize=16)
 def surveyed(space: Space, encoding: str) -> Matrix:
-    """Encode the cells of `Space.reference_sample`, once a process; in their order."""
+    """Encode the cells of `Space.reference_sample`, in their order; cached per process."""
     return _encoded(space, space.reference_sample, encoding)
 
 
 @lru_cache(maxsize=16)
 def scaling(space: Space, encoding: str) -> Scaling:
-    """How the columns of an encoding are brought to one scale, from the survey of the space."""
+    """Return the scaling of an encoding's columns, from the reference sample of the space."""
     return Scaling.of(surveyed(space, encoding))
 
 
@@ -221,12 +225,13 @@ def _encoded(space: Space, cells: Sequence[Cell], encoding: str) -> Matrix:
 
 
 class Prediction(NamedTuple):
-    """What a surrogate says of ``n`` cells, in the metric's own unit.
+    """A surrogate's predictions for ``n`` cells, in the metric's own unit.
 
     Attributes:
-        mean: Shape ``(n,)``.
-        std: Shape ``(n,)``, calibrated: ``mean ± 1.645 std`` is made to hold 90 % of unseen cells.
-            Errors have heavier tails than a normal distribution, so other levels are approximate.
+        mean: Predicted means, shape ``(n,)``.
+        std: Standard deviations, shape ``(n,)``. They are calibrated so that ``mean ± 1.645 std``
+            contains the values of 90 % of new cells. Errors have heavier tails than a normal
+            distribution, so other levels are approximate.
 
     Example:
         >>> Prediction(np.array([8.0]), np.array([0.1])).mean
@@ -238,35 +243,35 @@ class Prediction(NamedTuple):
 
 
 class Model(Knobbed, ABC):
-    """Learns one metric of cells.
+    """A model that learns one metric of cells.
 
-    Subclasses are one file each and give `_learn` and `_predict` in the
-    transformed target (about zero mean and unit variance). Cells go in, never matrices: how a cell
-    becomes columns is the model's own choice among the space's encodings. A model that has
-    predictions for its own training cells by parts of itself that did not see them gives
-    `_held_out` too; the others are refitted on folds, for the calibration.
+    Each subclass is in its own file. It implements `_learn` and `_predict` for the transformed
+    target (about zero mean and unit variance). Their arguments are cells, not matrices: the model
+    chooses among the space's encodings. A model that has out-of-fold predictions of its own
+    training cells also implements `_held_out`; other models are refitted on folds for the
+    calibration.
 
     Args:
-        quantity: Of the metric (see `surrogate_nas.core.metrics.Metric`); decides the target's
-            transform.
-        seed: The root of the model's randomness.
-        calibrate: Whether the standard deviation is calibrated; False where only the mean
-            matters.
+        quantity: The metric's quantity (see `surrogate_nas.core.metrics.Metric`), which determines
+            the transform of the target.
+        seed: The root seed of the model's randomness.
+        calibrate: Whether to calibrate the standard deviation; False if only the mean is needed.
 
     Raises:
-        UserError: There is no such quantity, or the seed is no whole number.
+        UserError: The quantity is unknown, or the seed is not an integer.
 
     Attributes:
         name: The key in `MODELS`.
-        needs: The libraries of extras behind it, as Python imports them.
-        learned: The names of what is learned, each an array in the attribute of that name behind
-            an underscore. A model that learns anything else gives `_arrays` and `_restore`.
-        quantity: ``error`` (%), ``loss``, ``quality``, ``cost``, ``structure``, ``proxy``: what is
-            learned.
-        held_out: What parts of the model that had not seen a training cell predict for it, in the
-            order of the cells; repeated ones count once. It is there after a fit with `calibrate`,
-            and is not stored. The standard deviation is calibrated by one factor for all cells, as
-            in ``predict(…, by_region=False)``.
+        needs: The optional libraries that the model imports.
+        learned: The names of the learned arrays; each is stored in the attribute of the same name
+            with a leading underscore. A model with other state implements `_arrays` and
+            `_restore`.
+        quantity: The quantity to learn: ``error`` (%), ``loss``, ``quality``, ``cost``,
+            ``structure`` or ``proxy``.
+        held_out: Out-of-fold predictions of the training cells, in the order of the cells, with
+            repeated cells once. It is set by a fit with `calibrate`, and it is not stored. Its
+            standard deviation is calibrated by one factor for all cells, as in
+            ``predict(…, by_region=False)``.
 
     Example:
         >>> import surrogate_nas as sn
@@ -296,7 +301,7 @@ class Model(Knobbed, ABC):
     ) -> None:
         if quantity not in get_args(Quantity):
             raise UserError(
-                f"A quantity is {', '.join(get_args(Quantity))}, not {quantity!r:.80}."
+                f"A quantity is one of {', '.join(get_args(Quantity))}, not {quantity!r:.80}."
             )
         self.quantity: Quantity = quantity
         self.seed = check_whole("A seed", seed)
@@ -305,12 +310,10 @@ class Model(Knobbed, ABC):
         self._begin()
 
     def _begin(self) -> None:
-        """Work out what follows from the settings, which are attributes by then."""
+        """Derive values from the settings; called when the settings have become attributes."""
 
     def settings(self) -> dict[str, Any]:
-        """The constructor's arguments, as stored under their own names, in plain JSON values: they
-        make this again.
-        """
+        """Return the constructor's arguments as JSON values; they construct the same model."""
         own = {
             name: getattr(self, name)
             for name in inspect.signature(type(self)).parameters
@@ -323,13 +326,11 @@ class Model(Knobbed, ABC):
 
     @classmethod
     def reads(cls, space: Space) -> bool:
-        """Whether this model can learn cells of a space; most read any."""
+        """Return whether this model supports a space; by default it supports every space."""
         return True
 
     def prepare(self, space: Space) -> None:
-        """Work out what follows from the space alone, once a process, so that no fit waits for
-        it.
-        """
+        """Compute and cache everything that depends only on the space, before the first fit."""
 
     def fit(
         self,
@@ -337,17 +338,17 @@ class Model(Knobbed, ABC):
         values: Sequence[float] | NDArray[Any],
         space: Space | None = None,
     ) -> Self:
-        """Learn from measured cells, forgetting what was learned before; returns itself.
+        """Fit the model to evaluated cells, discarding any earlier fit, and return it.
 
         Args:
-            cells: Cells of one space, at least 2 different ones; the values of a repeated cell are
+            cells: Cells of one space, at least 2 different ones. The values of a repeated cell are
                 averaged.
-            values: Shape ``(n,)``, finite, not all equal, in the metric's unit.
-            space: That of the cells; None to look for it among the registered ones.
+            values: Values in the metric's unit, shape ``(n,)``, finite, not all equal.
+            space: The space of the cells; None to look for it among the registered spaces.
 
         Raises:
-            UserError: The values are not finite, all equal, not as many as the cells, or too few; a
-                cell is of another space; or the model cannot read this one.
+            UserError: The values are not finite, all equal, too few, or not as many as the cells; a
+                cell belongs to another space; or the model does not support the space.
         """
         space, cells = own_cells(cells, space)
         cells, values = check_data(cells, values)
@@ -372,9 +373,8 @@ class Model(Knobbed, ABC):
     def _calibrated_by_region(
         self, values: Floats, held_out: Prediction
     ) -> Floats | None:
-        """The predicted mean up to which a cell is of the best (from which, where larger values are
-        better), and the factors of their standard deviations and of the others', shape ``(3,)``;
-        None where there are too few cells to tell them apart.
+        """Return the predicted mean that separates the best cells from the others, and the factors
+        of the standard deviations of both groups, shape ``(3,)``; None with too few cells.
         """
         sign = -1.0 if self.quantity in LARGER_IS_BETTER else 1.0
         cut = sign * float(np.quantile(sign * held_out.mean, _BEST))
@@ -393,21 +393,19 @@ class Model(Knobbed, ABC):
         return mean >= cut if self.quantity in LARGER_IS_BETTER else mean <= cut
 
     def predict(self, cells: Sequence[Cell], *, by_region: bool = True) -> Prediction:
-        """Predict cells, also those never seen; no error and no cost is predicted to be below zero.
+        """Predict the metric of cells. Predicted errors and costs are never negative.
 
         Args:
-            cells: Cells of the space that was learned from.
-            by_region: Whether cells that are predicted to be among the best have a calibration of
-                their own. False for what compares standard deviations of cells, such as an
-                acquisition: at the border they have a step.
+            cells: Cells of the space that the model was fitted on.
+            by_region: Whether cells that are predicted to be among the best are calibrated
+                separately. Use False to compare standard deviations of cells, as an acquisition
+                function does: they have a step at the border between the two groups.
 
         Raises:
-            UserError: Nothing was learned yet, or a cell is of another space.
+            UserError: The model was not fitted, or a cell belongs to another space.
         """
         if not hasattr(self, "_widening"):
-            raise UserError(
-                f"The {self.name} surrogate has learned nothing yet: call fit first."
-            )
+            raise UserError(f"The {self.name} surrogate is not fitted: call fit first.")
         if is_sequence(cells) and not len(cells):
             return Prediction(np.empty(0), np.empty(0))
         _, cells = own_cells(cells, self._space)
@@ -424,36 +422,32 @@ class Model(Knobbed, ABC):
         return Prediction(mean, std * widening)
 
     def _scale_of(self, values: Floats) -> Target:
-        """The transform of the target; a model overrides it where another scale suits it better.
+        """Return the transform of the target. Override it to learn on another scale.
 
         Args:
-            values: Shape ``(n,)``, finite, not all equal, in the metric's unit.
+            values: Values in the metric's unit, shape ``(n,)``, finite, not all equal.
         """
         return fit_target(values, self.quantity)
 
     @abstractmethod
     def _learn(self, cells: Sequence[Cell], target: Floats) -> None:
-        """Learn the transformed target of different cells."""
+        """Fit the model to the transformed target of different cells."""
 
     @abstractmethod
     def _predict(self, cells: Sequence[Cell]) -> Prediction:
-        """Predict the transformed target, with a standard deviation that is right up to a
-        factor.
-        """
+        """Predict the transformed target, with a std that is correct up to a factor."""
 
     def _arrays(self) -> Arrays:
-        """Everything that was learned: the attributes that `learned` names."""
+        """Return the learned state: the attributes listed in `learned`."""
         return {name: np.asarray(getattr(self, f"_{name}")) for name in self.learned}
 
     def _restore(self, arrays: Arrays) -> None:
-        """Take back what `_arrays` gave."""
+        """Restore the state that `_arrays` returned."""
         for name in self.learned:
             setattr(self, f"_{name}", arrays[name])
 
     def _held_out(self, cells: Sequence[Cell], target: Floats) -> Prediction:
-        """Predictions of the training cells, in the transformed target, by models that did not see
-        them.
-        """
+        """Return out-of-fold predictions of the training cells, in the transformed target."""
         mean = np.empty(len(cells))
         std = np.empty(len(cells))
         for fold in folds(len(cells), _FOLDS, self.seed):
@@ -465,7 +459,7 @@ class Model(Knobbed, ABC):
         return Prediction(mean, std)
 
     def state(self) -> Arrays:
-        """What was learned, as arrays; with `settings` it makes the model again."""
+        """Return the fitted state as arrays; with `settings`, it restores the model."""
         common = {
             "target": np.array(self._target),
             "widening": np.array(self._widening),
@@ -479,7 +473,7 @@ class Model(Knobbed, ABC):
 
     @classmethod
     def from_state(cls, settings: Mapping[str, Any], state: Arrays) -> Self:
-        """Make a fitted model of what `settings` and `state` gave."""
+        """Restore a fitted model from the results of `settings` and `state`."""
         model = cls(**settings)
         model._space = space_named(bytes(state["space"]).decode())
         model._target = Target(*(float(number) for number in state["target"]))
@@ -491,7 +485,7 @@ class Model(Knobbed, ABC):
 
 
 def within(prefix: str, arrays: Arrays) -> Arrays:
-    """The arrays whose names begin with a prefix, without it."""
+    """Return the arrays whose names begin with a prefix, with the prefix removed."""
     return {
         name.removeprefix(prefix): array
         for name, array in arrays.items()
@@ -500,7 +494,7 @@ def within(prefix: str, arrays: Arrays) -> Arrays:
 
 
 def _calibrated(values: Floats, held_out: Prediction) -> float:
-    """The factor that makes ``mean ± 1.645 std`` hold 90 % of the held-out values."""
+    """Return the factor for std with which ``mean ± 1.645 std`` covers 90 % of held-out values."""
     scores = np.abs(values - held_out.mean) / np.maximum(held_out.std, 1e-12)
     rank = min(int(np.ceil(LEVEL * (len(scores) + 1))), len(scores))
     return max(float(np.sort(scores)[rank - 1]) / Z90, 1e-6)
@@ -513,9 +507,7 @@ def folds(n: int, k: int, seed: int) -> list[NDArray[np.intp]]:
 
 
 def is_sequence(value: object) -> TypeGuard[Sequence[Any]]:
-    """Whether something has an order and a length: a sequence that is no text, an array, or a
-    Series or data frame of pandas.
-    """
+    """Return whether a value is a sequence other than text, an array, or a pandas object."""
     if hasattr(value, "ndim"):
         return bool(value.ndim)
     return isinstance(value, Sequence) and not isinstance(value, str | bytes)
@@ -524,19 +516,23 @@ def is_sequence(value: object) -> TypeGuard[Sequence[Any]]:
 def own_cells(
     cells: Sequence[Cell], space: Space | None = None
 ) -> tuple[Space, Sequence[Cell]]:
-    """The space of cells, and its own cells by their strings: nothing else of what is handed in is
-    trusted.
+    """Return the space of cells, and its own cells with the same strings.
+
+    Only the strings of the given cells are used.
 
     Args:
         cells: Cells of one space, or an enumerable space itself.
-        space: Theirs; None to look for it among the registered ones.
+        space: The space of the cells; None to look for it among the registered spaces.
+
+    Raises:
+        UserError: The space is not found, or the cells belong to another one.
     """
     if not isinstance(space, Space | None):
-        raise UserError(f"A space is needed, not {space!r:.80}.")
+        raise UserError(f"space= must be a space, not {space!r:.80}.")
     if isinstance(cells, Enumerable):
         if space not in (None, cells):
             raise UserError(
-                f"The cells are those of the space {cells.name}, not of {space.name}."
+                f"The cells belong to the space {cells.name}, not to {space.name}."
             )
         return cells, cells
     if not is_sequence(cells) or not len(cells):
@@ -546,17 +542,21 @@ def own_cells(
         space = space or space_of(first)
     except UserError as error:
         raise UserError(
-            f"{first!s:.200} is a cell of no registered space: give its own, as in"
+            f"{first!s:.200} does not belong to a registered space: pass its space, as in"
             " fit(cells, values, space=…)."
         ) from error
     try:
         return space, cells_given(space, cells)
     except UserError as error:
-        raise UserError(f"A surrogate learns one space. {error}") from error
+        raise UserError(f"A surrogate needs cells of one space. {error}") from error
 
 
 def check_values(values: Any, n: int) -> Floats:
-    """The values of `n` cells, shape ``(n,)``."""
+    """Return the values of `n` cells as an array of shape ``(n,)``.
+
+    Raises:
+        UserError: They are not numbers, or their number is not `n`.
+    """
     try:
         numbers = np.asarray(values, dtype=np.float64)
     except (TypeError, ValueError, OverflowError) as error:
@@ -573,7 +573,7 @@ def check_values(values: Any, n: int) -> Floats:
 def check_data(
     cells: Sequence[Cell], values: Sequence[float] | NDArray[Any]
 ) -> tuple[list[Cell], Floats]:
-    """Check what a surrogate is to learn from, and average the values of repeated cells.
+    """Check training data of a surrogate, and average the values of repeated cells.
 
     Returns:
         Different cells in the order of their first appearance, and their values, shape ``(n,)``.
@@ -581,15 +581,14 @@ def check_data(
     numbers = check_values(values, len(cells))
     for bad in np.flatnonzero(~np.isfinite(numbers)).tolist():
         raise UserError(
-            f"The value of {cells[bad]} is {numbers[bad]}; a surrogate learns from finite numbers"
-            " only."
+            f"The value of {cells[bad]} is {numbers[bad]}; a surrogate needs finite values."
         )
     index: dict[Cell, int] = {}
     place = [index.setdefault(cell, len(index)) for cell in cells]
     means = np.bincount(place, weights=numbers) / np.bincount(place)
     if len(index) < FEWEST_CELLS:
         raise UserError(
-            f"A surrogate needs at least {FEWEST_CELLS} different cells to learn from, not"
+            f"A surrogate needs at least {FEWEST_CELLS} different training cells, not"
             f" {len(index)}."
         )
     if np.ptp(means) == 0:
@@ -604,19 +603,19 @@ MODELS: Registry[type[Model]] = Registry(
     subclass_of(Model, "surrogate_nas.surrogates.Model"),
     group="surrogate_nas.models",
 )
-"""Every model by name: its class, whose file is imported when it is first asked for."""
+"""All models by name; the file of a model is imported when the model is first requested."""
 
 
 def model_class(name: str) -> type[Model]:
     """Return a model's class.
 
     Args:
-        name: A key of `MODELS`, an installed package's, ``file.py:Class`` for one's own, or
-            ``sklearn:MODULE:CLASS`` for anybody's regressor; each with options or without, as in
-            ``gp(warp=True)``.
+        name: A key of `MODELS`, a name that an installed package registers, ``file.py:Class`` for
+            a model of your own, or ``sklearn:MODULE:CLASS`` for any regressor. Options may follow,
+            as in ``gp(warp=True)``.
 
     Raises:
-        UserError: There is no such model, or the library behind it is not installed.
+        UserError: The model does not exist, or its library is not installed.
 
     Example:
         >>> model_class("extra_trees").__name__
@@ -635,16 +634,16 @@ def _class_and_options(name: str) -> tuple[type[Model], dict[str, Any]]:
 def make_model(
     name: str, quantity: Quantity = "error", *, seed: int = 0, **settings: Any
 ) -> Model:
-    """Make an unfitted model.
+    """Return an unfitted model.
 
     Args:
-        name: As for `model_class`.
-        quantity: Of the metric to learn.
-        seed: The root of the model's randomness.
-        **settings: The model's own; they go before options of the name.
+        name: A name as in `model_class`.
+        quantity: The quantity of the metric to learn.
+        seed: The root seed of the model's randomness.
+        **settings: Settings of the model; they override the options in `name`.
 
     Raises:
-        UserError: There is no such model, or it has no such setting.
+        UserError: The model does not exist, or it lacks a setting.
 
     Example:
         >>> make_model("gp", "loss", seed=3).quantity

@@ -1,12 +1,13 @@
-"""An ensemble of unlike models, which err on different cells.
+"""An ensemble of dissimilar models, which make errors on different cells.
 
-For errors and losses a graph network, boosted and extra trees, and two Gaussian processes; for
-costs and structure boosted trees, a Gaussian process and ridge regression. A member that cannot
-read a space (a graph network, where cells are no graphs) stays out.
+For errors and losses, the members are a graph network, boosted and extra trees, and two Gaussian
+processes. For costs and structure, they are boosted trees, a Gaussian process and ridge regression.
+A member that does not support the space is left out, such as a graph network if cells are not
+graphs.
 
-Weights come from what the members predicted for training cells that they had not seen (stacking:
-Wolpert, Neural Networks 1992; non-negative, as Breiman, Machine Learning 1996), drawn towards the
-prior ones, which few cells cannot improve on.
+Weights are fitted to out-of-fold predictions of the members (stacking: Wolpert, Neural Networks
+1992; non-negative, as in Breiman, Machine Learning 1996). They are shrunk towards prior weights,
+because few cells do not suffice to estimate weights.
 """
 
 from collections.abc import Mapping, Sequence
@@ -29,7 +30,7 @@ from surrogate_nas.surrogates.base import (
 )
 
 Member = tuple[str, dict[str, Any], float]
-"""A model's name, its settings, and its weight before anything was seen."""
+"""A model's name, its settings, and its prior weight."""
 
 MEMBERS: dict[str, tuple[Member, ...]] = {
     "accuracy": (
@@ -48,8 +49,8 @@ class Ensemble(Model):
     """A weighted mean of other surrogates, on the transformed target.
 
     Args:
-        seed: The root of the members' randomness.
-        members: Names, settings and prior weights; empty for what suits the quantity.
+        seed: The root seed of the members' randomness.
+        members: Names, settings and prior weights; empty for the default members of the quantity.
 
     Raises:
         UserError: A member is malformed.
@@ -69,7 +70,7 @@ class Ensemble(Model):
         )
         if not is_sequence(chosen):
             raise UserError(
-                f"The members of an ensemble are a list, not {chosen!r:.80}."
+                f"The members of an ensemble must be a list, not {chosen!r:.80}."
             )
         self.members = [_member(entry) for entry in chosen]
 
@@ -82,7 +83,7 @@ class Ensemble(Model):
         ]
         if not reading:
             raise UserError(
-                f"No member of the ensemble can read the space {self._space.name}."
+                f"No member of the ensemble supports the space {self._space.name}."
             )
         return reading
 
@@ -110,7 +111,7 @@ class Ensemble(Model):
         self._left_out = self._combined(means, stds)
 
     def _in_target(self, predictions: Sequence[Prediction]) -> tuple[Floats, Floats]:
-        """What members say, on this model's transformed target, shape ``(members, n)`` each."""
+        """Return members' means and stds on the transformed target, ``(members, n)`` each."""
         means = np.array([self._target.forward(each.mean) for each in predictions])
         derivatives = self._target.backward(means, np.ones_like(means))[1]
         return means, np.array([each.std for each in predictions]) / np.maximum(

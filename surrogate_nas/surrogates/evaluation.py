@@ -1,11 +1,10 @@
-"""How good a surrogate is: split, scores, learning curves, and the ceiling that training noise
-sets.
+"""Evaluation of surrogates: splits of cells, and scores of predictions.
 
-Ranks (Kendall, Spearman), errors (R², MAE), what a search would find (regret, rank and precision of
-the best k, nDCG) and calibration (coverage) can disagree, and Kendall's τ over a whole space hides
-the top: it is given for the better half and the best quarter too. Rank and precision as in Ning et
-al., "GATES", ECCV 2020: their N@K and P@K; nDCG is Järvelin and Kekäläinen's, 2002, with the gains
-of Burges et al., 2005.
+Scores of ranks (Kendall, Spearman), of errors (R², MAE), of search (regret, rank and precision of
+the best k, nDCG) and of calibration (coverage) can disagree. Kendall's τ over a whole space hides
+the best cells, so it is also computed for the better half and the best quarter. Rank and precision
+are the N@K and P@K of Ning et al., "GATES", ECCV 2020. nDCG is Järvelin and Kekäläinen's, 2002,
+with the gains of Burges et al., 2005.
 """
 
 import math
@@ -33,11 +32,11 @@ BANDS: Mapping[str, float] = {
     "kendall_top_half": 0.5,
     "kendall_top_quarter": 0.25,
 }
-"""Shares of the cells, the best by their true values, that τ is given for."""
+"""Shares of the cells, the best ones by their true values, for which τ is computed."""
 TOP = 10
-"""How many of the cells that a model likes best count for the regret and the precision."""
+"""The number of top-ranked cells that count for the regret and the precision."""
 SHARE = 0.005
-"""Of the cells: the best for `precision_half_percent`."""
+"""The share of best cells for `precision_half_percent`."""
 # Of the cells, the best by truth: where a search works, and where ``coverage90_top_quarter`` is
 # taken.
 _QUARTER = 0.25
@@ -59,7 +58,7 @@ _SCORES = (
 
 
 class Holdout(NamedTuple):
-    """Cells to learn from and cells to test on, as indices into the space."""
+    """Training cells and test cells, as indices into the space."""
 
     train: Indices
     test: Indices
@@ -72,25 +71,28 @@ def split_cells(
     kind: SplitKind = "random",
     seed: int = 0,
 ) -> Holdout:
-    """Draw training cells among those that have a value; the test cells are the others.
+    """Sample training cells from the cells that have a value; the other ones are test cells.
 
-    Grouped by functional class, only those others are tested that compute other functions than
-    every training cell: isomorphic cells share their accuracy but for noise, so that a random split
-    flatters. Both kinds learn from the same cells.
+    A grouped split omits test cells that are isomorphic to a training cell. Isomorphic cells have
+    the same accuracy up to noise, so a random split is optimistic. The training cells of both
+    splits are the same.
 
     Args:
-        values: Shape ``(len(space),)``, NaN where a cell has none.
+        space: The space of the cells.
+        values: Values of all cells, shape ``(len(space),)``, NaN where a cell has none.
+        n_train: Number of training cells, at least 2.
         kind: ``random`` or ``grouped``.
+        seed: Seed of the sampling.
 
     Raises:
-        UserError: The kind is unknown, the space has no functional classes, or there are not so
-            many cells.
+        UserError: The kind is unknown, the space has no isomorphism classes, or there are too few
+            cells.
     """
     measured = np.flatnonzero(np.isfinite(check_values(values, len(space))))
     order = np.random.default_rng(check_whole("A seed", seed)).permutation(measured)
     if kind == "grouped" and space.classes is None:
         raise UserError(
-            f"The space {space.name} has no functional classes to group by; use the random split."
+            f"The space {space.name} has no isomorphism classes to group by; use the random split."
         )
     return _split(order, n_train, kind, space.classes)
 
@@ -101,13 +103,18 @@ def split_drawn(
     n_train: int,
     kind: SplitKind = "random",
 ) -> Holdout:
-    """Holdout cells that were drawn at random: the first are learned from, the others tested.
+    """Split randomly sampled cells: the first ones are training cells, the other ones test cells.
 
-    Grouped, only those others are tested that compute other functions than every training cell
-    (`Space.identity`).
+    A grouped split omits test cells that are isomorphic to a training cell (`Space.identity`).
+
+    Args:
+        space: The space of the cells.
+        cells: Cells in random order.
+        n_train: Number of training cells, at least 2.
+        kind: ``random`` or ``grouped``.
 
     Raises:
-        UserError: The kind is unknown, or there are not so many cells.
+        UserError: The kind is unknown, or there are too few cells.
     """
     classes = (
         np.array([space.identity(cell) for cell in cells])
@@ -126,8 +133,8 @@ def _split(order: Indices, n_train: int, kind: SplitKind, classes: Any) -> Holdo
         <= len(order)
     ):
         raise UserError(
-            f"Cannot learn from {n_train} cells: {len(order)} have a value, and at least"
-            f" {FEWEST_CELLS} are needed to learn."
+            f"{n_train} training cells are not possible: {len(order)} cells have a value, and at"
+            f" least {FEWEST_CELLS} are needed."
         )
     train, others = order[:n_train], order[n_train:]
     if kind == "grouped":
@@ -138,20 +145,27 @@ def _split(order: Indices, n_train: int, kind: SplitKind, classes: Any) -> Holdo
 def scores_of(
     truth: Floats, prediction: Prediction, top: int = TOP
 ) -> dict[str, float]:
-    """Score predictions; NaN where there are too few cells, or all are equal.
+    """Score predictions; a score is NaN if there are too few cells or all values are equal.
 
     Args:
-        truth: Shape ``(n,)``, smaller is better.
-        top: How many of the best count as the top.
+        truth: True values, shape ``(n,)``; smaller is better.
+        prediction: The predictions of the same cells.
+        top: Number of cells that count as the top.
 
     Returns:
-        ``kendall`` (also ``_top_half`` and ``_top_quarter``, the best by truth), ``spearman``,
-        ``r2``, ``mae``, ``coverage90`` (the share within ``mean ± 1.645 std``),
-        ``coverage90_top_quarter`` (the same among the best quarter by truth), ``regret_top`` (the
-        best truth among the `top` cells liked best, minus the best of all), ``rank_top`` (its true
-        rank, 1 for the best of all: N@10 with the usual `top`) and ``precision_top`` (how many of
-        the `top` are among the true `top`); ``precision_half_percent`` (likewise, of the best .5 %:
-        P@.5 %) and ``ndcg`` (`ndcg_of`).
+        The scores by name:
+
+        - ``kendall``, ``kendall_top_half``, ``kendall_top_quarter``: Kendall's τ of all cells, of
+          the better half and of the best quarter by truth.
+        - ``spearman``, ``r2``, ``mae``: Spearman's ρ, R² and the mean absolute error.
+        - ``coverage90``, ``coverage90_top_quarter``: The share of values within
+          ``mean ± 1.645 std``, of all cells and of the best quarter by truth.
+        - ``regret_top``: The best true value of the `top` cells with the best predictions, minus
+          the best true value of all cells.
+        - ``rank_top``: The true rank of the same cell, 1 for the best of all; N@10 by default.
+        - ``precision_top``: The share of these `top` cells that are among the true `top`.
+        - ``precision_half_percent``: The same for the best 0.5 % of the cells (P@0.5 %).
+        - ``ndcg``: See `ndcg_of`.
     """
     from scipy.stats import spearmanr
 
@@ -188,11 +202,11 @@ def scores_of(
 
 
 def ndcg_of(truth: Floats, mean: Floats) -> float:
-    """Normalised discounted cumulative gain: 1 where the predicted order is the true one.
+    """Return the normalised discounted cumulative gain: 1 if the predicted order is the true one.
 
-    A cell's relevance is 20 times the share of the cells that it is not better than; its gain is
-    ``2^relevance - 1``, and the discount of place i ``log2(i + 1)``. Relevance by rank, for errors
-    are too skewed to be grades.
+    A cell's gain is ``2^relevance - 1``; its relevance is 20 times the share of cells that are
+    worse. The discount at rank i is ``log2(i + 1)``. Relevance follows ranks, because errors are
+    too skewed to serve as grades.
     """
     from scipy.stats import rankdata
 
@@ -205,8 +219,9 @@ def ndcg_of(truth: Floats, mean: Floats) -> float:
 
 
 def kendall(first: Floats, second: Floats) -> float:
-    """Kendall's τ (b, so ties count) of two columns; NaN where fewer than three cells have both, or
-    one is constant; both of shape ``(n,)``.
+    """Return Kendall's τ-b of two columns, each of shape ``(n,)``.
+
+    It is NaN if fewer than three cells have both values, or if a column is constant.
     """
     from scipy.stats import kendalltau
 
@@ -217,7 +232,7 @@ def kendall(first: Floats, second: Floats) -> float:
 
 
 def bands(truth: Floats, mean: Floats) -> dict[str, float]:
-    """Kendall's τ over all cells, the better half and the best quarter by truth."""
+    """Return Kendall's τ of all cells, of the better half and of the best quarter by truth."""
     from scipy.stats import kendalltau
 
     order = np.argsort(truth, kind="stable")

@@ -1,5 +1,7 @@
-"""One Gaussian process, for strategies and as a surrogate: kernel, likelihood, and predictions at
-once or in steps (Rasmussen & Williams, MIT Press 2006), in plain NumPy.
+"""Gaussian processes for strategies and as a surrogate, in plain NumPy.
+
+The module contains the kernel, the likelihood, and predictions from all values at once or step by
+step (Rasmussen & Williams, MIT Press 2006).
 """
 
 from collections.abc import Callable, Sequence
@@ -31,13 +33,18 @@ from surrogate_nas.surrogates.base import Floats as Floats
 
 
 def squared_distances(left: Floats, right: Floats) -> Floats:
-    """Between all points of two sets, ``(n, d)`` and ``(m, d)``, shape ``(n, m)``."""
+    """Return squared distances, shape ``(n, m)``, between two sets of points.
+
+    Args:
+        left: Points, shape ``(n, d)``.
+        right: Points, shape ``(m, d)``.
+    """
     sums = (left**2).sum(axis=1)[:, None] + (right**2).sum(axis=1)
     return np.asarray(np.maximum(sums - 2 * left @ right.T, 0))
 
 
 def matern_of_squares(squared: Floats) -> Floats:
-    """The Matérn-5/2 kernel."""
+    """Return the Matérn-5/2 kernel of squared distances."""
     r = np.asarray(5 * squared)
     np.sqrt(r, out=r)
     covariance = np.square(r)
@@ -49,7 +56,7 @@ def matern_of_squares(squared: Floats) -> Floats:
 
 
 def weighted(weights: Floats, matrices: Sequence[Floats]) -> Floats:
-    """A weighted sum of matrices of one shape."""
+    """Return a weighted sum of matrices of the same shape."""
     return np.asarray(
         sum(weight * matrix for weight, matrix in zip(weights, matrices, strict=True))
     )
@@ -67,13 +74,13 @@ _LEAST_LEFT = 1e-9
 
 
 class FittedProcess(NamedTuple):
-    """A process that has seen values at some points.
+    """A Gaussian process conditioned on values at ``n`` points.
 
     Attributes:
-        root: The lower Cholesky factor of kernel plus noise there, shape ``(n, n)``.
-        alpha: What it solves to for the values, shape ``(n,)``.
-        noise: The variance of the noise, relative to that of the process.
-        variance: Of the process.
+        root: The lower Cholesky factor of kernel plus noise at the points, shape ``(n, n)``.
+        alpha: The solution of (kernel plus noise) · alpha = values, shape ``(n,)``.
+        noise: The variance of the noise, relative to the variance of the process.
+        variance: The variance of the process.
     """
 
     root: Floats
@@ -83,30 +90,29 @@ class FittedProcess(NamedTuple):
 
     @classmethod
     def seeing(cls, kernel: Floats, values: Floats, noise: float) -> Self:
-        """Condition on values; the process's variance is the most likely one.
+        """Condition a process on values, with the most likely variance of the process.
 
         Args:
-            kernel: Between the seen points, shape ``(n, n)``.
-            values: There, about zero on average.
-            noise: The relative variance of their noise.
+            kernel: The kernel between the observed points, shape ``(n, n)``.
+            values: The values at these points, about zero on average.
+            noise: The relative variance of the noise.
         """
         root = np.asarray(np.linalg.cholesky(kernel + noise * np.eye(len(values))))
         alpha = cho_solve((root, True), values)
         return cls(root, alpha, noise, max(float(values @ alpha) / len(values), LEAST))
 
     def predict(self, to_seen: Floats) -> tuple[Floats, Floats]:
-        """Mean and standard deviation of values at other points, noise included, shape ``(m,)``
-        each.
+        """Return mean and std, including noise, of values at ``m`` points, shape ``(m,)`` each.
 
         Args:
-            to_seen: The kernel between the seen points and those, shape ``(n, m)``.
+            to_seen: The kernel between observed and new points, shape ``(n, m)``.
         """
         whitened = solve_triangular(self.root, to_seen, lower=True)
         left = np.maximum(1 - (whitened**2).sum(axis=0), _LEAST_LEFT) + self.noise
         return to_seen.T @ self.alpha, np.sqrt(self.variance * left)
 
     def left_out(self, values: Floats) -> tuple[Floats, Floats]:
-        """Mean and standard deviation at every seen point, had it not been seen."""
+        """Return the leave-one-out mean and std at every observed point."""
         precision = np.diag(cho_solve((self.root, True), np.eye(len(values))))
         return values - self.alpha / precision, np.sqrt(self.variance / precision)
 
@@ -118,9 +124,9 @@ class FittedProcess(NamedTuple):
 
 
 Places = NDArray[np.intp]
-"""Places by their numbers, of any shape."""
+"""Indices into a list of points, of any shape."""
 Mask = NDArray[np.bool_]
-"""Yes or no for each of some places."""
+"""A Boolean array."""
 # Rows that are reserved at least; unused ones cost no memory.
 _ROOM = 256
 _RANGE = 256
@@ -128,34 +134,35 @@ _FEW = 32
 
 
 class Posterior(NamedTuple):
-    """The prediction of a process at every place.
+    """The prediction of a process at ``m`` points.
 
     Attributes:
-        mean: Shape ``(m,)``.
-        variance: Of an unobserved cell there, with noise, shape ``(m,)``.
+        mean: The means, shape ``(m,)``.
+        variance: The variances of an unobserved cell at each point, with noise, shape ``(m,)``.
     """
 
     mean: Floats
     variance: Floats
 
     def at(self, places: Places) -> "Posterior":
-        """The prediction at some places; `places`: their numbers, shape ``(k,)``."""
+        """Return the prediction at some points; `places` are their indices, shape ``(k,)``."""
         return Posterior(self.mean[places], self.variance[places])
 
 
 class GrowingProcess:
-    """A Gaussian process over a list of places, each observed cell at one of them.
+    """A Gaussian process over a fixed list of points that is updated as cells are observed.
 
-    Its constant mean is that of generalised least squares.
+    Each cell lies at one of the points. The constant mean is estimated by generalised least
+    squares.
 
     Args:
-        places: How many there are.
-        prior: The variance at each, in units of that of the process.
-        noise: The variance of the noise, likewise.
-        kind: Of the numbers that are kept for every place.
+        places: The number of points.
+        prior: The prior variance at each point, in units of the process's variance.
+        noise: The variance of the noise, in the same units.
+        kind: The data type of the numbers that are stored for every point.
 
     Attributes:
-        n_observed: How many cells are observed.
+        n_observed: The number of observed cells.
     """
 
     def __init__(
@@ -167,14 +174,14 @@ class GrowingProcess:
         self.begin(prior, noise)
 
     def begin(self, prior: float, noise: float) -> None:
-        """Forget all observations; their memory is used again."""
+        """Discard all observations and reuse their memory."""
         self.n_observed = 0
         self._prior = prior
         self._noise = noise
         self._explained[:] = 0.0
 
     def add_points(self, covariance: Floats) -> None:
-        """Add places; `covariance`: between the observed cells and these, shape ``(n, k)``."""
+        """Add ``k`` points; `covariance` with the observed cells has shape ``(n, k)``."""
         n, m = self.n_observed, len(self._explained)
         root = self._cholesky[: n * (n + 1) // 2]
         new = _forward(dtpttr(n, root)[0], covariance) if n else covariance
@@ -191,16 +198,17 @@ class GrowingProcess:
         pending: Places,
         between: Floats,
     ) -> Posterior:
-        """Observe further cells, and predict all places, pending cells as if observed at their
-        expected values.
+        """Observe additional cells and predict all points.
+
+        Pending cells are treated as if observed at their expected values.
 
         Args:
             target: The values of all observed cells, shape ``(n,)``; all may change between calls.
-            places: Where the cells are that no earlier call observed, shape ``(k,)``.
-            covariance: Between there and a range of all places, shape ``(k, width)``; many cells
-                call it range by range, since fresh memory costs more than the sums.
-            pending: Where cells are whose values are not known yet, shape ``(p,)``.
-            between: The covariance between there and all places, shape ``(p, m)``.
+            places: Points of the cells that are observed for the first time, shape ``(k,)``.
+            covariance: A function that returns the covariance between `places` and a range of all
+                points, shape ``(k, width)``. It is called range by range if there are many cells.
+            pending: Points of the pending cells, shape ``(p,)``.
+            between: The covariance between `pending` and all points, shape ``(p, m)``.
         """
         before, n, m = self.n_observed, len(target), len(self._explained)
         start, stop = (length * (length + 1) // 2 for length in (before, n))
@@ -254,8 +262,9 @@ class GrowingProcess:
 def enlarged(
     array: NDArray[Any], filled: tuple[int, ...], shape: tuple[int, ...]
 ) -> NDArray[Any]:
-    """Return an array of at least a shape that begins with the filled part of another: the same
-    array, if it is large enough.
+    """Return an array of at least `shape` that begins with the filled part of `array`.
+
+    It is `array` itself if that is large enough.
     """
     if all(map(ge, array.shape, shape)):
         return array
@@ -267,9 +276,7 @@ def enlarged(
 
 
 def _forward(root: Floats, right: Floats) -> Floats:
-    """Solve ``root.T @ x = right`` for an upper root; by the transpose, which BLAS takes without a
-    copy.
-    """
+    """Solve ``root.T @ x = right`` for an upper root, by the transpose, which avoids a copy."""
     solve = strsm if right.dtype == np.float32 else dtrsm
     return np.asarray(solve(1.0, root, np.ascontiguousarray(right).T, side=1).T)
 
@@ -281,14 +288,14 @@ def _forward(root: Floats, right: Floats) -> Floats:
 
 
 MOST_FOR_LIKELIHOOD = 400
-"""More points than these are stood for by a random choice."""
+"""The largest number of points in the likelihood; with more, a random subset is used."""
 _ITERATIONS = 15
 _START_NOISE = -2.0
 _NOISE_PRIOR = (-3.0, 2.0)
 _WEIGHT_BOUNDS = (-10.0, 8.0)
 _NOISE_BOUNDS = (-7.0, 1.0)
 WEIGHT_SPREAD = 4.0
-"""Of the logarithm of a weight, and of the mean of several."""
+"""The prior standard deviation of the logarithm of a weight, and of the mean of logarithms."""
 
 
 def most_likely_weights(
@@ -298,15 +305,18 @@ def most_likely_weights(
     spread: float = WEIGHT_SPREAD,
     start: Floats | None = None,
 ) -> tuple[Floats, float]:
-    """The weight of every block's squared distance, and the relative noise, by likelihood and weak
-    priors.
+    """Maximise the posterior over the weights of the blocks' squared distances and the noise.
 
     Args:
-        points: A block each, shape ``(n, d)``, two random points about 1 apart.
-        values: Shape ``(n,)``, about zero on average.
-        seed: Chooses the points whose likelihood is maximised, where there are more than 400.
-        spread: How far the logarithms of the weights lie from their mean, as a standard deviation.
-        start: Where the climb begins: the weights, then the noise; None for 1 and the usual noise.
+        points: One array per block, shape ``(n, d)``, in which two random points are about 1 apart.
+        values: Values, shape ``(n,)``, about zero on average.
+        seed: Seed of the choice of points for the likelihood, if there are more than 400.
+        spread: Prior standard deviation of the logarithms of the weights around their mean.
+        start: Initial weights, followed by the initial noise; None for weights of 1 and the default
+            noise.
+
+    Returns:
+        The weights and the relative noise.
     """
     chosen = np.random.default_rng(seed).permutation(len(values))[:MOST_FOR_LIKELIHOOD]
     values = values[chosen]
@@ -316,7 +326,7 @@ def most_likely_weights(
     )
 
     def cost(logs: Floats) -> tuple[float, Floats]:
-        """The negative logarithm of the posterior density, and its gradient."""
+        """Return the negative logarithm of the posterior density, and its gradient."""
         weights, noise = np.exp(logs[:-1]), np.exp(logs[-1])
         r = np.sqrt(5 * np.tensordot(weights, squares, 1))
         decay = np.exp(-r)
@@ -357,12 +367,13 @@ def most_likely_weights(
 
 
 class Hyper(NamedTuple):
-    """Of the covariance v·[Matérn-5/2(d/ℓ) + a·(same point) + b·(same cell)] what is in units of v.
+    """Hyperparameters of the covariance v·[Matérn-5/2(d/ℓ) + a·(same point) + b·(same cell)].
 
     Attributes:
-        length: ℓ; two random points are about 1 apart.
-        shared: a, what cells of one point share beside the kernel.
-        noise: b, what each cell has of its own.
+        length: The length scale ℓ; two random points are about 1 apart.
+        shared: The variance a that cells at one point share in addition to the kernel, in units of
+            v.
+        noise: The variance b of each single cell, in units of v.
     """
 
     length: float = 1.0
@@ -375,7 +386,7 @@ GRID = {
     "length": (0.5, 1.0, 2.0, 4.0),
     "shared": (0.0, 0.03, 0.1),
 }
-"""What is chosen from, axis after axis."""
+"""The grid of hyperparameters that `most_likely` searches."""
 _MOST_SWEEPS = 4
 
 
@@ -385,16 +396,15 @@ def most_likely(
     target: Floats,
     start: Hyper,
 ) -> Hyper:
-    """Climb the grid from a start, along one axis after another, until no step along any is more
-    likely.
+    """Maximise the likelihood over `GRID` by coordinate ascent.
 
-    The mean is that of generalised least squares.
+    The mean is estimated by generalised least squares.
 
     Args:
-        squares: Squared distances of the seen cells' points, shape ``(n, n)``.
-        same: Whether two of them are of one point, shape ``(n, n)``.
-        target: Their values, shape ``(n,)``.
-        start: On the grid.
+        squares: Squared distances between the observed cells' points, shape ``(n, n)``.
+        same: Whether two cells lie at the same point, shape ``(n, n)``.
+        target: Values of the observed cells, shape ``(n,)``.
+        start: Initial hyperparameters, which must be on the grid.
     """
     n = len(target)
     both = np.column_stack([target, np.ones(n)])
@@ -436,8 +446,9 @@ _REACH = 3.0
 
 
 def normal_scores(values: Floats) -> Floats:
-    """The quantiles of a normal distribution at the ranks of values, shape ``(n,)``; equal ones
-    share their mean rank.
+    """Return the quantiles of a normal distribution at the ranks of values, shape ``(n,)``.
+
+    Equal values share their mean rank.
     """
     from scipy.special import (
         ndtri,
@@ -452,8 +463,8 @@ class Warp(NamedTuple):
     """A monotone map between values and normal scores.
 
     Attributes:
-        knots: Different values, rising, shape ``(k,)``.
-        scores: Their normal scores, rising.
+        knots: Different values in ascending order, shape ``(k,)``.
+        scores: The normal scores of the knots, in ascending order.
     """
 
     knots: Floats
@@ -461,10 +472,10 @@ class Warp(NamedTuple):
 
     @classmethod
     def fit(cls, values: Floats) -> Self:
-        """Make the map for values; equal ones share the score of their mean rank.
+        """Compute the map for values; equal values share the score of their mean rank.
 
         Args:
-            values: Shape ``(n,)``, at least two different.
+            values: Values, shape ``(n,)``, at least two of them different.
         """
         knots, first = np.unique(values, return_index=True)
         scores = normal_scores(values)[first]
@@ -479,11 +490,11 @@ class Warp(NamedTuple):
         )
 
     def forward(self, values: Floats) -> Floats:
-        """Values to normal scores; `values` of shape ``(n,)``."""
+        """Convert values, shape ``(n,)``, to normal scores."""
         return np.interp(values, self.knots, self.scores)
 
     def backward(self, mean: Floats, std: Floats) -> tuple[Floats, Floats]:
-        """Normal scores to values; the deviation is half of what one up and one down span."""
+        """Convert normal scores to values; std is half the span of mean − std to mean + std."""
         low, middle, high = (
             np.interp(mean + step * std, self.scores, self.knots) for step in (-1, 0, 1)
         )
@@ -491,13 +502,14 @@ class Warp(NamedTuple):
 
 
 class GaussianProcess(Model):
-    """A Gaussian process on blocks of columns, each scaled so that two random cells are about 1
-    apart.
+    """A Gaussian process on one or several encodings of cells.
+
+    Each encoding is scaled so that two random cells are about 1 apart.
 
     Args:
-        seed: Chooses the cells whose likelihood is maximised, where there are more than 400.
-        blocks: The encodings behind the kernel; empty for what suits the quantity.
-        warp: Whether ranks, as normal scores, are learned instead of the logarithm: better from
+        seed: Seed of the choice of cells for the likelihood, if there are more than 400.
+        blocks: The encodings that the kernel uses; empty for the default of the quantity.
+        warp: Whether to learn ranks, as normal scores, instead of logarithms. This is better with
             few cells.
 
     Example:
@@ -508,7 +520,7 @@ class GaussianProcess(Model):
         >>> mean, std = model.predict(bench.space[7::150])
         >>> inside = (
         ...     np.abs(losses[7::150] - mean) <= 1.645 * std
-        ... )  # of 105 unseen cells 90 %
+        ... )  # 90 % of 105 test cells
         >>> (
         ...     bool(inside.mean() > 0.75),
         ...     bool(np.corrcoef(mean, losses[7::150])[0, 1] > 0.9),
@@ -531,7 +543,7 @@ class GaussianProcess(Model):
             )
 
     def prepare(self, space: Space) -> None:
-        """Survey the space by every block of columns."""
+        """Compute and cache the scaling of every encoding."""
         for block in self.blocks:
             scaling(space, block)
 

@@ -1,13 +1,16 @@
-"""A graph network that is equal on functionally equal cells, in plain dense PyTorch.
+"""A graph network that gives isomorphic cells the same prediction, in plain dense PyTorch.
 
 It passes messages from the input to the output over the graph of terms that all cells share
-(`Space.terms`): a convolution transforms the sum of the embeddings that it reads, pooling moves an
-embedding, and the output reads its summands, and all live convolutions of the cell besides.
-Invariance to relabelling and to functional identity need no training: two such cells are one row. A
-head adds path, graph and signal features, averaged over the functional class. Since a space has few
-terms, several networks of different initialisation are trained at once, stacked in a leading
-dimension; each leaves a part of the cells out, which gives the spread and the calibration for
-nothing. Functions of a network are pure: its weights are a dictionary.
+(`Space.terms`). A convolution transforms the sum of its input embeddings, and pooling transforms
+one embedding. The output reads its summands and, in addition, all live convolutions of the cell.
+The network needs no training to be invariant to relabelling and isomorphism, because isomorphic
+cells are one row. A head adds path, graph and variance-flow features, averaged over the
+isomorphism class.
+
+A space has few terms, so several networks with different initial weights are trained together,
+stacked in a leading dimension. Each leaves out a part of the cells, so the standard deviation and
+the calibration need no further training. Functions are pure: the weights of a network are a
+dictionary.
 
 Sources: computing along the graph, Zhang et al., "D-VAE", NeurIPS 2019; unsupervised pre-training
 on the whole space, Yan et al., "arch2vec", NeurIPS 2020.
@@ -41,9 +44,9 @@ from surrogate_nas.surrogates.base import (
 Weights: TypeAlias = dict[str, Tensor]
 
 MEMBERS = 10
-"""Networks in the ensemble."""
+"""The number of networks in the ensemble."""
 PARTS = 5
-"""Into which cells are split; every member leaves one of them out."""
+"""The number of parts into which cells are split; every member leaves out one part."""
 _EMBEDDING = 32
 _HIDDEN = 64
 _RATE = 1e-2
@@ -54,14 +57,14 @@ _PRETRAINING_BATCH = 256
 
 
 class Inputs(NamedTuple):
-    """What the network reads of the space, as tensors.
+    """The network's inputs from a space, as tensors.
 
     Attributes:
-        terms: Of the space.
-        sums: For every level of terms, what its convolutions read.
-        classes: Counts over the terms, shape ``(classes, 3 terms)``.
-        features: Standardised, shape ``(classes, d)``.
-        free: Standardised free metrics and `features`: what is learned before any label is seen.
+        terms: The terms of the space.
+        sums: For every level of terms, the summands that its convolutions read.
+        classes: Counts over the terms for each isomorphism class, shape ``(classes, 3 terms)``.
+        features: Standardised features, shape ``(classes, d)``.
+        free: Standardised free metrics and `features`: the targets of pre-training.
     """
 
     terms: Terms
@@ -72,7 +75,7 @@ class Inputs(NamedTuple):
 
 
 def standard(matrix: NDArray[Any]) -> NDArray[np.float32]:
-    """Columns of zero mean and unit variance; `matrix` of shape ``(n, d)``."""
+    """Standardise columns to zero mean and unit variance; `matrix` has shape ``(n, d)``."""
     spread = matrix.std(axis=0)
     return np.asarray(
         (matrix - matrix.mean(axis=0)) / np.where(spread > 0, spread, 1.0),
@@ -81,8 +84,9 @@ def standard(matrix: NDArray[Any]) -> NDArray[np.float32]:
 
 
 def has_terms(space: Space) -> TypeGuard[Enumerable]:
-    """Whether the network can read a space: its cells are listed, in functional classes that are
-    sums of terms.
+    """Return whether the network supports a space.
+
+    The space must be enumerable, with isomorphism classes that are sums of terms.
     """
     return (
         isinstance(space, Enumerable)
@@ -93,7 +97,7 @@ def has_terms(space: Space) -> TypeGuard[Enumerable]:
 
 @lru_cache(maxsize=2)
 def inputs_of(space: Enumerable) -> Inputs:
-    """What the network reads of a space, once a process; `space`: one that `has_terms`."""
+    """Return the network's inputs from a space that `has_terms`; cached per process."""
     terms = space.terms
     classes = space.classes
     assert terms is not None and classes is not None
@@ -127,7 +131,7 @@ def _zeros(outputs: int) -> Tensor:
 
 
 def body(generator: Generator) -> Weights:
-    """Fresh weights of what turns the terms and a row of counts into hidden units."""
+    """Return initial weights of the layers from terms and counts to hidden units."""
     weights = {
         "input": _layer(generator, 1, _EMBEDDING),
         "pool/weight": _layer(generator, _EMBEDDING, _EMBEDDING, 0.5),
@@ -149,7 +153,7 @@ def body(generator: Generator) -> Weights:
 
 
 def head(features: int, extra: int, generator: Generator) -> Weights:
-    """Fresh weights of the features, of further columns, and of the prediction."""
+    """Return initial weights of the features, of additional columns, and of the output layer."""
     return {
         "features": _layer(generator, features, _HIDDEN),
         "extra": _layer(generator, extra, _HIDDEN),
@@ -216,7 +220,7 @@ def values_of(
     classes: Tensor,
     extra: Tensor,
 ) -> Tensor:
-    """What every member predicts, shape ``(members, n)``."""
+    """Return the predictions of every member, shape ``(members, n)``."""
     columns = inputs.features[classes] @ weights["features"] + extra @ weights["extra"]
     return _linear(weights, "last", _hidden(weights, inputs, classes, columns))[..., 0]
 
@@ -224,8 +228,11 @@ def values_of(
 def blind_parts(
     n: int, members: int, seed: int
 ) -> tuple[list[NDArray[np.intp]], Tensor]:
-    """The parts of ``range(n)`` that members leave out in turn, and 1 where one learns, else 0,
-    shape ``(members, n)``.
+    """Split ``range(n)`` into parts, of which each member leaves out one.
+
+    Returns:
+        The parts, and a tensor of shape ``(members, n)`` that is 1 where a member learns from an
+        item and 0 where it does not.
     """
     parts = folds(n, PARTS, seed)
     seen = torch.ones(members, n)
@@ -242,8 +249,10 @@ def optimise(
     size: int,
     generator: Generator,
 ) -> Weights:
-    """Minimise a loss over batches of ``range(n)`` by Adam with one cycle of the rate; returns new
-    weights.
+    """Minimise a loss over batches of ``range(n)`` by AdamW with a one-cycle learning rate.
+
+    Returns:
+        New weights.
     """
     weights = {
         name: weight.clone().requires_grad_() for name, weight in weights.items()
@@ -265,9 +274,7 @@ def optimise(
 
 @lru_cache(maxsize=2)
 def pretrained(space: Enumerable) -> Weights:
-    """A body for every member that has learned the free metrics of the whole space, the same for
-    every model.
-    """
+    """Return bodies pre-trained on the free metrics of the whole space; all models share them."""
     generator = torch.Generator().manual_seed(0)
     inputs = inputs_of(space)
     free = inputs.free
@@ -295,14 +302,14 @@ _LEAST_SLOPE = 0.05
 
 
 class Units(NamedTuple):
-    """A strictly rising map from the scores of an ensemble to the target.
+    """A strictly increasing map from the scores of an ensemble to the target.
 
     Attributes:
-        centre: Of each member's scores, shape ``(members, 1)``.
-        spread: Their standard deviation, same shape.
-        knots: Standardised scores, rising, shape ``(k,)``.
-        values: The target at them, rising.
-        slopes: Below the first knot and above the last, shape ``(2,)``.
+        centre: The mean of each member's scores, shape ``(members, 1)``.
+        spread: The standard deviation of each member's scores, same shape.
+        knots: Standardised scores in ascending order, shape ``(k,)``.
+        values: The targets at the knots, in ascending order.
+        slopes: The slopes below the first knot and above the last, shape ``(2,)``.
     """
 
     centre: Floats
@@ -313,17 +320,17 @@ class Units(NamedTuple):
 
     @classmethod
     def fit(cls, scores: Floats, unseen: NDArray[np.bool_], target: Floats) -> Self:
-        """Lay the line: isotonic regression, joined through the middles of its steps, which would
-        make cells equal.
+        """Fit the map by isotonic regression, interpolated between the middles of its steps.
 
-        Every member is standardised over all cells; then the line is laid through what members say
-        of the cells that they have not seen. Barlow et al., "Statistical inference under order
-        restrictions", 1972; for classifiers Zadrozny and Elkan, KDD 2002.
+        Without the interpolation, cells within a step would be tied. Every member is standardised
+        over all cells. The regression uses the scores of cells that a member did not learn from.
+        Barlow et al., "Statistical inference under order restrictions", 1972; for classifiers
+        Zadrozny and Elkan, KDD 2002.
 
         Args:
-            scores: Of the training cells, shape ``(members, n)``.
+            scores: Scores of the training cells, shape ``(members, n)``.
             unseen: Whether a member did not learn from a cell, same shape.
-            target: Shape ``(n,)``.
+            target: Targets of the training cells, shape ``(n,)``.
         """
         from scipy.optimize import isotonic_regression
 
@@ -355,7 +362,7 @@ class Units(NamedTuple):
         return cls(centre, spread, knots, values, np.array(gradients))
 
     def of(self, scores: Floats) -> Floats:
-        """The target that scores stand for, shape as given; `scores` of shape ``(members, n)``."""
+        """Convert scores, shape ``(members, n)``, to targets of the same shape."""
         z = (scores - self.centre) / self.spread
         below = np.minimum(z - self.knots[0], 0.0)
         above = np.maximum(z - self.knots[-1], 0.0)
@@ -381,27 +388,24 @@ _MARGIN = 0.5
 
 
 def squared(guess: Tensor, goal: Tensor, seen: Tensor) -> Tensor:
-    """Mean squared error."""
+    """Return the mean squared error of each member over the cells that it learns from."""
     return (seen * (guess - goal) ** 2).sum(1) / seen.sum(1).clamp(min=1)
 
 
 def _lead(guess: Tensor) -> Tensor:
-    """By how much the first of every two cells is predicted better than the second, shape
-    ``(members, n, n)``.
-    """
+    """Return the predicted lead of cell i over cell j, shape ``(members, n, n)``."""
     return guess[:, None, :] - guess[:, :, None]
 
 
 def _ordered(goal: Tensor, seen: Tensor) -> Tensor:
-    """1 where a member has seen both of two cells and the first is truly better, shape
-    ``(members, n, n)``.
-    """
+    """Return 1 where a member learns from both cells and the first one is truly better, else 0."""
     return (goal[:, None] < goal[None, :]) * seen[:, :, None] * seen[:, None, :]
 
 
 def hinge_rank(guess: Tensor, goal: Tensor, seen: Tensor) -> Tensor:
-    """Mean over pairs of ``max(0, margin - lead)``: Herbrich et al., 2000; on cells Ning et al.,
-    "GATES", ECCV 2020.
+    """Return the mean over pairs of ``max(0, margin - lead)``.
+
+    Herbrich et al., 2000; on cells Ning et al., "GATES", ECCV 2020.
     """
     ordered = _ordered(goal, seen)
     return (ordered * relu(_MARGIN - _lead(guess))).sum((1, 2)) / ordered.sum(
@@ -410,12 +414,11 @@ def hinge_rank(guess: Tensor, goal: Tensor, seen: Tensor) -> Tensor:
 
 
 def listmle(guess: Tensor, goal: Tensor, seen: Tensor) -> Tensor:
-    """The negative log-likelihood of the true order, best first, in Plackett and Luce's model, a
-    cell.
+    """Return the negative log-likelihood per cell of the true order, in Plackett and Luce's model.
 
-    Cells are drawn one by one, each with probability ``softmax(-guess)`` among those that are left:
-    Xia et al., "Listwise approach to learning to rank", ICML 2008. Equal cells count in the order
-    given.
+    The model picks cells one by one, the best first, each with probability ``softmax(-guess)``
+    among the remaining cells: Xia et al., "Listwise approach to learning to rank", ICML 2008. Equal
+    cells keep the given order.
     """
     order = torch.argsort(goal, stable=True)
     seen = seen[:, order]
@@ -426,12 +429,12 @@ def listmle(guess: Tensor, goal: Tensor, seen: Tensor) -> Tensor:
 
 
 def warp(guess: Tensor, goal: Tensor, seen: Tensor) -> Tensor:
-    """Hinges weighted so that the first worse cell before a better one costs most.
+    """Return the weighted approximate-rank pairwise loss (WARP).
 
-    For every cell the worse ones that do not trail it by the margin are counted, r; their mean
-    hinge is weighted by ``1 + 1/2 + … + 1/r``: Weston et al., "WSABIE", IJCAI 2011, with the exact
-    count in place of their estimate by sampling, which is Usunier et al., ICML 2009. Theirs has one
-    good item; here every cell is it once.
+    For every cell, let r be the number of worse cells that do not trail it by the margin. The mean
+    hinge of these cells is weighted by ``1 + 1/2 + … + 1/r``: Weston et al., "WSABIE", IJCAI 2011.
+    The count r is exact, as in Usunier et al., ICML 2009, instead of estimated by sampling. Every
+    cell takes the role of the relevant item once.
     """
     hinges = _ordered(goal, seen) * relu(_MARGIN - _lead(guess))
     wrong = (hinges > 0).sum(2)
@@ -448,7 +451,7 @@ LOSSES: Mapping[str, Loss] = {
     "listmle": listmle,
     "warp": warp,
 }
-"""By the name that ``snas fit --loss`` takes."""
+"""The losses, by their names for ``snas fit --loss``."""
 
 
 _BATCH = 128
@@ -461,16 +464,16 @@ _MOST_STEPS = 800
 class GraphNetwork(Model):
     """An ensemble of graph networks, stacked and trained together.
 
-    For a cost, which dead operations add to, the head also reads the raw operation counts; the
-    prediction is then not equal on functionally equal cells, as the metric is not.
+    Dead operations add to costs, so for a cost the head also reads the raw operation counts.
+    Isomorphic cells then have different predictions, as they have different costs.
 
     Args:
-        seed: Of the initialisations, batches and left-out parts.
-        loss: A key of `LOSSES`: what is minimised. The ranking losses learn the order only;
-            their predictions get the target's unit afterwards, by `Units`.
-        pretrain: Whether the networks learn the free metrics of the whole space first, once a
-            process.
-        steps: Optimiser steps; None for what suits the number of cells.
+        seed: Seed of the initial weights, the batches and the left-out parts.
+        loss: The loss to minimise, a key of `LOSSES`. Ranking losses learn only the order; their
+            predictions are converted to the target's unit by `Units`.
+        pretrain: Whether to pre-train the networks on the free metrics of the whole space, once
+            per process.
+        steps: Number of optimiser steps; None to choose it by the number of cells.
 
     Example:
         >>> GraphNetwork("loss", loss="warp").pretrain
@@ -488,7 +491,7 @@ class GraphNetwork(Model):
 
     @classmethod
     def reads(cls, space: Space) -> bool:
-        """Whether its cells are graphs of shared terms."""
+        """Return whether the cells of a space are graphs of shared terms."""
         return has_terms(space)
 
     def _learn(self, cells: Sequence[Cell], target: Floats) -> None:
@@ -531,8 +534,8 @@ class GraphNetwork(Model):
         )
 
     def _take(self, weights: Weights) -> None:
-        """Keep the weights, and what they say of the whole space: then no prediction depends on the
-        batch it is in.
+        """Store the weights, and their predictions of the whole space, so that no prediction
+        depends on its batch.
         """
         self._weights = weights
         with torch.no_grad():
@@ -544,8 +547,9 @@ class GraphNetwork(Model):
         self._members = scores if self._units is None else self._units.of(scores)
 
     def _table(self) -> tuple[Tensor, Tensor]:
-        """The class and the further columns of every row: rows are classes, and for a cost the
-        single cells.
+        """Return the class and the additional columns of every row.
+
+        Rows are isomorphism classes, or single cells for a cost.
         """
         if self.quantity != "cost":
             n = len(inputs_of(self._space).classes)

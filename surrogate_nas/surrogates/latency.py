@@ -1,13 +1,12 @@
-"""The latency of cells on a new device from a handful of measurements, with what other devices have
-taught.
+"""Predict latency on a new device from a few measurements and from data of other devices.
 
-The setting is HELP's (Lee et al., NeurIPS 2021): devices measured before are known, a new one gives
-ten samples. Where HELP meta-trains a network, this is linear regression in the operations of a cell
-with a prior learned from the known devices: their weights give the mean and the directions in which
-devices differ, and each of them in turn, hidden, tells how far to trust both. Which columns a cell
-has, and which of them vary alike, is the space's to say (`Space.cost_groups`). Everything is on the
-plain scale in shares of the mean measured latency, so cells that take no time at all are nothing
-special.
+The setting is that of HELP (Lee et al., NeurIPS 2021): many cells are measured on some training
+devices, and ten on the new device. HELP meta-trains a network. This model is a linear regression on
+the operations of a cell, with a prior learned from the training devices. Their weights determine
+the prior mean and the directions in which devices differ. Leave-one-device-out validation
+determines how much to trust both. The space defines the columns and their groups
+(`Space.cost_groups`). Latencies are not transformed but divided by the mean measured latency, so
+cells with a latency of zero need no special treatment.
 """
 
 from collections.abc import Mapping, Sequence
@@ -52,16 +51,16 @@ _SMALLEST = 0.2
 
 
 class Prior(NamedTuple):
-    """The prior of a target, before any of it is measured.
+    """The prior of a target's weights, before any measurement.
 
     Attributes:
         centre: The expected weights, shape ``(d,)``.
-        directions: Shape ``(k, d)``: the spread of other targets' weights around their mean; k may
-            be 0.
-        group: For every column the number of its group, shape ``(d,)``.
-        log_variances: Expected logarithms of the variances: of the directions, of every group, of
-            the noise.
-        spread: Their standard deviations, same shape.
+        directions: The scaled deviations of other targets' weights from their mean, shape
+            ``(k, d)``; k may be 0.
+        group: The number of each column's group, shape ``(d,)``.
+        log_variances: Expected logarithms of the variances of the directions, of every group, and
+            of the noise.
+        spread: Prior standard deviations of `log_variances`, same shape.
     """
 
     centre: Floats
@@ -71,7 +70,7 @@ class Prior(NamedTuple):
     spread: Floats
 
     def covariance(self, log_variances: Floats) -> Floats:
-        """The covariance of the weights, shape ``(d, d)``."""
+        """Return the covariance of the weights, shape ``(d, d)``."""
         variances = np.exp(log_variances)
         shared = variances[0] * self.directions.T @ self.directions
         return np.asarray(
@@ -83,11 +82,13 @@ class WeightPosterior(NamedTuple):
     """The posterior of the weights.
 
     Attributes:
-        weights: Shape ``(d,)``.
-        root: Shape ``(d, d)``; the weights' covariance is ``root @ root.T``.
+        weights: The posterior mean, shape ``(d,)``.
+        root: A square root of the covariance, shape ``(d, d)``: the covariance is
+            ``root @ root.T``.
         noise: The variance of the noise at a target of 1.
-        leverage: Of each measured row, shape ``(n,)``.
-        size: How many of the prior's unit, the mean over cells, the mean measured cell takes.
+        leverage: The leverage of each measured row, shape ``(n,)``.
+        size: The mean latency of the measured cells, in units of the prior (the mean over all
+            cells).
     """
 
     weights: Floats
@@ -97,7 +98,7 @@ class WeightPosterior(NamedTuple):
     size: float = 1.0
 
     def predict(self, matrix: Floats) -> Prediction:
-        """Predict in shares of the mean measured latency; `matrix` of shape ``(n, d)``."""
+        """Predict latency relative to the mean measured latency; `matrix` has shape ``(n, d)``."""
         mean = matrix @ self.weights
         variance = ((matrix @ self.root) ** 2).sum(axis=1) + self.noise * noise_shape(
             mean
@@ -106,19 +107,20 @@ class WeightPosterior(NamedTuple):
 
 
 def noise_shape(target: Floats) -> Floats:
-    """How the noise's variance grows with the target: in proportion, between a constant and a
-    relative error.
+    """Return the noise variance as a function of the target, up to a factor.
+
+    It is proportional to the target, a compromise between a constant and a relative error.
     """
     return np.maximum(target, _SMALLEST)
 
 
 def most_evident(samples: Sequence[tuple[Floats, Floats]], prior: Prior) -> Floats:
-    """The log-variances under which the measured values are most probable, given their prior.
+    """Return the log-variances with the highest posterior density, given measured values.
 
     Args:
-        samples: Independent pairs of a matrix ``(n, d)`` and its target ``(n,)``, sharing their
+        samples: Independent pairs of a matrix ``(n, d)`` and its target ``(n,)`` that share the
             variances.
-        prior: What was known beforehand.
+        prior: The prior.
     """
     from scipy.linalg import cho_solve
     from scipy.optimize import minimize
@@ -170,13 +172,13 @@ def measure(
     prior: Prior,
     log_variances: Floats,
 ) -> WeightPosterior:
-    """Update the weights by measured values.
+    """Compute the posterior of the weights from measured values.
 
     Args:
-        matrix: Shape ``(n, d)``.
-        target: Shape ``(n,)``.
-        prior: What was known beforehand.
-        log_variances: Of the directions, the groups and the noise.
+        matrix: Columns of the measured cells, shape ``(n, d)``.
+        target: Measured values, shape ``(n,)``.
+        prior: The prior.
+        log_variances: Logarithms of the variances of the directions, the groups and the noise.
     """
     d = len(prior.centre)
     lower = np.linalg.cholesky(prior.covariance(log_variances) + _JITTER * np.eye(d))
@@ -196,7 +198,7 @@ def measure(
 
 
 KnownDevices = Mapping[str, tuple[Sequence[Cell], Sequence[float] | NDArray[Any]]]
-"""By device the cells measured on it and their latencies, in any unit."""
+"""For each training device, the cells measured on it and their latencies, in any unit."""
 
 _FEWEST_KNOWN = 100
 _REHEARSALS = 12
@@ -217,12 +219,13 @@ _FOLDS = 10
 
 
 class Latency(Model):
-    """Linear in the columns of `Space.cost_groups`, with a prior from devices already measured.
+    """A linear model in the columns of `Space.cost_groups`, with a prior from training devices.
 
     Args:
-        quantity: Of the metric; whatever it is, it is learned on its plain scale.
-        seed: Of the draws of known devices that the prior is rehearsed on.
-        known: Devices measured before, 100 cells each or more; without any the prior is vague.
+        quantity: The quantity of the metric; the metric is learned without a transform.
+        seed: Seed of the samples from the training devices with which the prior is validated.
+        known: Training devices with at least 100 measured cells each. Without any, the prior is
+            vague.
 
     Example:
         >>> import surrogate_nas as sn
@@ -252,17 +255,20 @@ class Latency(Model):
         super().__init__(quantity, seed=seed, calibrate=calibrate)
         if known is not None and not isinstance(known, Mapping):
             raise UserError(
-                f"Known devices are a mapping of names to cells and latencies, not {known!r:.80}."
+                "known= must map names of devices to their cells and latencies, not"
+                f" {known!r:.80}."
             )
         self._known = known
         self._prior: tuple[Space, Prior] | None = None
 
     def prior(self, space: Space) -> Prior:
-        """What the known devices say of a new one in a space; learned once.
+        """Return the prior for a new device in a space, learned from the training devices.
+
+        The result is cached.
 
         Raises:
-            UserError: A known device has too few cells, cells of another space, or values that are
-                no numbers.
+            UserError: A training device has too few cells, cells of another space, or values that
+                are not numbers.
         """
         if self._prior is None or self._prior[0] != space:
             with one_thread():
@@ -320,9 +326,7 @@ class Latency(Model):
 
 
 def _size(prior: Prior, matrix: Floats) -> float:
-    """What the prior expects cells to take on average; 1 for a fair sample, or where it expects
-    nothing.
-    """
+    """Return the mean latency of cells that the prior expects, or 1 if that is not positive."""
     expected = float((matrix @ prior.centre).mean())
     return expected if expected > _SMALLEST_SIZE else 1.0
 
@@ -342,15 +346,15 @@ def _rows(space: Space, cells: Sequence[Cell]) -> Floats:
 
 @lru_cache(maxsize=4)
 def _surveyed(space: Space) -> tuple[Floats, NDArray[np.int64]]:
-    """The columns of the cells of `Space.reference_sample`, and the group of every column."""
+    """Return the columns of the cells of `Space.reference_sample`, and each column's group."""
     groups = space.cost_groups(space.reference_choices)
     sizes = [group.shape[1] for group in groups]
     return np.hstack(groups).astype(np.float64), np.repeat(np.arange(len(sizes)), sizes)
 
 
 def _learn_prior(space: Space, known: KnownDevices, seed: int) -> Prior:
-    """Weights of every known device, and the variances under which each is best predicted from the
-    others.
+    """Learn the prior: the weights of every training device, and the variances under which each
+    device is best predicted from the others.
     """
     rng = np.random.default_rng(seed)
     measured = [_check_known(space, device, known[device]) for device in sorted(known)]
@@ -381,9 +385,7 @@ def _learn_prior(space: Space, known: KnownDevices, seed: int) -> Prior:
 
 
 def _vague(space: Space, weights: Floats) -> Prior:
-    """A prior that knows some devices' weights, shape ``(k, d)``, but not how much to trust
-    them.
-    """
+    """Return a prior from some devices' weights, shape ``(k, d)``, with default variances."""
     _, group = _surveyed(space)
     logs = np.full(int(group.max()) + 3, _FIRST_GUESS)
     logs[0] = 0.0
@@ -410,10 +412,10 @@ def _check_known(space: Space, device: str, given: Any) -> tuple[Floats, Floats]
         cells, values = given
         distinct, numbers = check_data(own_cells(cells, space)[1], values)
     except (TypeError, ValueError) as error:
-        raise UserError(f"The known device {device}: {error}") from error
+        raise UserError(f"Training device {device}: {error}") from error
     if len(distinct) < _FEWEST_KNOWN or numbers.mean() <= 0:
         raise UserError(
-            f"The known device {device} needs positive latencies of at least {_FEWEST_KNOWN}"
+            f"Training device {device} needs positive latencies of at least {_FEWEST_KNOWN}"
             f" different cells, not {len(distinct)} with a mean of {numbers.mean():g}."
         )
     return _rows(space, distinct), numbers

@@ -1,10 +1,9 @@
-"""An ensemble of small fully connected networks, which differ in their initialisation and in the
-cells they leave out.
+"""An ensemble of small fully connected networks with different initial weights and left-out cells.
 
-White, Neiswanger & Savani, "BANANAS", AAAI 2021: networks on the path encoding, whose spread is the
-uncertainty. Departures: three layers instead of ten; the logarithm of an error is learned by least
-squares, which looks closer at the best as their relative absolute error does; all members are
-slices of one stacked network and trained together.
+White, Neiswanger & Savani, "BANANAS", AAAI 2021, use networks on the path encoding and their spread
+as the uncertainty. This model has three layers instead of ten. It fits the logarithm of an error by
+least squares, which emphasises the best cells, as their relative absolute error does. All members
+are slices of one stacked network and are trained together.
 """
 
 import math
@@ -39,12 +38,12 @@ class Perceptrons(Model):
     """The mean of stacked multilayer perceptrons.
 
     Args:
-        seed: Of the initialisations, batches and left-out parts.
-        encoding: The columns; None for ``functional`` of errors and losses, ``path_and_graph``
-            of the rest.
-        members: Networks, at least two for each left-out part, so at least 10.
-        width: Of each of the two hidden layers.
-        steps: Of the optimiser.
+        seed: Seed of the initial weights, the batches and the left-out parts.
+        encoding: The encoding of cells; by default ``functional`` for errors and losses and
+            ``path_and_graph`` for other quantities.
+        members: Number of networks, at least 10 (two for each left-out part).
+        width: Width of each of the two hidden layers.
+        steps: Number of optimiser steps.
 
     Example:
         >>> Perceptrons("loss", steps=10).members

@@ -1,8 +1,8 @@
-"""Ridge regression: operation counts for costs, paths and graph features for everything else.
+"""Ridge regression: on operation counts for costs, on paths and graph features for other metrics.
 
-A cell's latency is nearly the sum of what its operations take, dead ones included, so counts and
-the plain scale suit it, from ten cells on. The penalty is the one of the least leave-one-out error,
-which has a closed form.
+The latency of a cell is nearly the sum of the latencies of its operations, dead ones included. So
+counts without a transform of the target suffice, from ten cells on. The penalty minimises the
+leave-one-out error, which has a closed form.
 """
 
 from collections.abc import Sequence
@@ -26,13 +26,14 @@ _PENALTIES = np.logspace(-4, 4, 33)
 
 
 class Ridge(Model):
-    """Linear in the columns of an encoding.
+    """A linear model in the columns of an encoding.
 
     Args:
-        quantity: Of the metric; costs are learned on their own scale, the rest as logarithms.
-        seed: Without meaning here: nothing is random.
-        encoding: The columns; None for ``operation_counts`` of costs and ``path_and_graph`` of
-            the rest.
+        quantity: The quantity of the metric. Costs are learned without a transform, other
+            quantities with the default one.
+        seed: No effect: the model is deterministic.
+        encoding: The encoding of cells; by default ``operation_counts`` for costs and
+            ``path_and_graph`` for other quantities.
 
     Example:
         >>> Ridge("cost").encoding

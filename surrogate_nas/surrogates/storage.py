@@ -1,9 +1,8 @@
-"""Fitted models on disk: one HDF5 file with the model's arrays and a card that says what they are.
-No pickle.
+"""Fitted models on disk: one HDF5 file with the model's arrays and a card; pickle is not used.
 
-Layout: ``/state/NAME`` holds the arrays of `Model.state`, ``/train_cells`` the indices of the
-training cells in their space; the card and the model's settings are JSON in ``/card`` and
-``/settings``, and the attribute ``digest`` is a sha256 over all of it.
+Layout: ``/state/NAME`` contains the arrays of `Model.state`. ``/train_cells`` contains the indices
+of the training cells in their space. The card and the model's settings are JSON in ``/card`` and
+``/settings``. The attribute ``digest`` is a SHA-256 digest of all of these.
 """
 
 import hashlib
@@ -36,19 +35,19 @@ _LIBRARIES = ("numpy", "scipy", "scikit-learn", "xgboost-cpu", "xgboost", "torch
 
 @dataclass(frozen=True)
 class Card:
-    """What a fitted model is, for readers of the file.
+    """The description of a fitted model in its file.
 
     Attributes:
-        benchmark: The benchmark that it learned from.
-        fingerprint: That benchmark's digest.
-        epochs: The length of the training run; None where training plays no part.
-        network: The macro architecture behind the benchmark's `params` and `macs`.
-        split: ``random`` or ``grouped``.
-        seed: Of split and model.
-        n_train: How many cells it learned from.
-        n_test: How many it was tested on.
-        versions: Of Python and the libraries that made it.
-        note: What a reader must know, or empty.
+        benchmark: The benchmark that the model was fitted on.
+        fingerprint: The digest of that benchmark.
+        epochs: The length of the training run; None if the metric does not depend on training.
+        network: The macro architecture on which the benchmark's `params` and `macs` are based.
+        split: The split of cells, ``random`` or ``grouped``.
+        seed: The seed of the split and of the model.
+        n_train: Number of training cells.
+        n_test: Number of test cells.
+        versions: Versions of Python and of the libraries that fitted the model.
+        note: A note to readers, or empty.
     """
 
     model: str
@@ -71,9 +70,11 @@ class Fitted(NamedTuple):
     """A model read from a file.
 
     Attributes:
-        train_cells: The indices of its training cells in the space, shape ``(n_train,)``; none
-            where it is not listed.
-        digest: Of everything in the file.
+        model: The fitted model.
+        card: The description of the model.
+        train_cells: Indices of the training cells in the space, shape ``(n_train,)``; empty if the
+            space is not enumerable.
+        digest: The digest of the whole content of the file.
     """
 
     model: Model
@@ -83,7 +84,7 @@ class Fitted(NamedTuple):
 
 
 def versions() -> dict[str, str]:
-    """The versions of Python, this package and the libraries that models are made of."""
+    """Return the versions of Python, this package and the libraries that models use."""
     from importlib.metadata import PackageNotFoundError, version
 
     by_library = {"python": platform.python_version(), "surrogate_nas": __version__}
@@ -99,23 +100,24 @@ def save(
     train_cells: NDArray[Any],
     path: Path,
 ) -> None:
-    """Write a fitted model so that the file is either whole or as it was before.
+    """Write a fitted model to a file atomically: an error leaves an existing file unchanged.
 
     Args:
-        card: What it is.
-        train_cells: The indices of its training cells, shape ``(n_train,)``; none where the space
-            is not listed.
-        path: The file; its folder is made if need be.
+        model: The fitted model.
+        card: The description of the model.
+        train_cells: Indices of the training cells, shape ``(n_train,)``; empty if the space is not
+            enumerable.
+        path: The file; its folder is created if necessary.
 
     Raises:
-        UserError: Nothing was learned yet, or the file cannot be written.
+        UserError: The model is not fitted, or the file cannot be written.
     """
     from surrogate_nas.files import hdf5
 
     if card.model not in MODELS:
         raise UserError(
-            f"Only the project's own models can be saved, and {card.model} is none: a file must not"
-            " name code."
+            f"Only models that ship with the package can be saved, and {card.model} does not: a"
+            " file must not refer to code."
         )
     arrays = {
         f"state/{name}": np.asarray(array) for name, array in model.state().items()
@@ -129,26 +131,26 @@ def save(
 
 
 def is_surrogate(path: Path) -> bool:
-    """Whether a file says that it holds a fitted model; False also where it cannot be read."""
+    """Return whether a file claims to contain a fitted model; False if it cannot be read."""
     from surrogate_nas.files import hdf5
 
     return hdf5.is_of(path, "surrogate")
 
 
 def load(path: Path) -> Fitted:
-    """Read a fitted model.
+    """Read a fitted model from a file.
 
     Args:
         path: A file that `save` wrote.
 
     Raises:
-        UserError: The file is missing, damaged, no surrogate, or of another version.
+        UserError: The file is missing, damaged, not a surrogate, or of another version.
     """
     from surrogate_nas.files import hdf5
 
     if not os.path.isfile(path):
         raise UserError(
-            f"There is no surrogate file {printable(path)}; snas fit makes one."
+            f"There is no surrogate file {printable(path)}; create one with snas fit."
         )
     with hdf5.OpenFile(path, "surrogate").reading() as file:
         arrays = _read_arrays(file)
@@ -176,7 +178,7 @@ def _read_arrays(file: Any) -> Arrays:
             items += 1
             room -= 0 if isinstance(item, h5py.Group) else getattr(item, "nbytes", 0)
             if room < 0 or items > _MOST_ITEMS:
-                raise ValueError("it claims to hold more than its size allows")
+                raise ValueError("it claims to contain more than its size allows")
             if isinstance(item, h5py.Group) and depth < _DEPTH:
                 groups.append((f"{prefix}{name}/", item, depth + 1))
             else:
@@ -189,36 +191,34 @@ def _fitted(arrays: Arrays, digest: str) -> Fitted:
 
     content = json.loads(arrays["card"].tobytes())
     if content.keys() != {each.name for each in fields(Card)}:
-        raise ValueError("its card has other fields than those of a card")
+        raise ValueError("its card has missing or unknown fields")
     network = Network.of(content["network"])
     card = convert(content | {"network": asdict(network)}, Card)
     if card.model not in MODELS:
-        raise ValueError(f"no model is named {card.model}")
+        raise ValueError(f"there is no model named {card.model}")
     settings = json.loads(arrays["settings"].tobytes())
     if settings.get("extra"):
         raise ValueError(
-            "it reads columns beside its encoding, which models no longer do"
+            "it uses columns in addition to its encoding, which is no longer supported"
         )
     settings = {name: value for name, value in settings.items() if name not in _GONE}
     model = model_class(card.model).from_state(settings, within("state/", arrays))
     train_cells = arrays["train_cells"]
     if train_cells.ndim != 1 or train_cells.dtype != np.int64:
-        raise ValueError("its training cells are no list of indices")
+        raise ValueError("its training cells are not a list of indices")
     return Fitted(model, card, train_cells, digest)
 
 
 def _try_out(fitted: Fitted) -> None:
-    """Predict a cell: arrays that do not fit each other fail here, not in the middle of somebody's
-    work.
-    """
+    """Predict one cell, so that inconsistent arrays fail when the file is loaded."""
     space = space_named(fitted.card.space)
     size = len(space) if isinstance(space, Enumerable) else 0
     if not ((fitted.train_cells >= 0) & (fitted.train_cells < size)).all():
-        raise ValueError("its training cells are not of its space")
+        raise ValueError("its training cells do not belong to its space")
     rng = np.random.default_rng(0)
     for values in fitted.model.predict([space.sample(rng) for _ in range(2)]):
         if values.shape != (2,) or not np.isfinite(values).all():
-            raise ValueError("its model predicts no numbers")
+            raise ValueError("its model does not predict numbers")
 
 
 def _digest(arrays: Arrays) -> str:

@@ -247,5 +247,7 @@ def test_an_index_is_a_cell(seeded, space):
         seeded.query([-1], "valid_error")
     with pytest.raises(UserError, match="not True"):
         seeded.query([True], "valid_error")
-    with pytest.raises(UserError, match="cannot be listed, so they have no index"):
+    with pytest.raises(
+        UserError, match="is not enumerable, so its cells have no index"
+    ):
         sn.load("live:digits/darts").query(0, "params")

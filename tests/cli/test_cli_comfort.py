@@ -123,15 +123,15 @@ def test_where_nothing_is_feasible_no_score_stands(snas, tmp_path):
     [
         (
             "params <= 1",
-            "No cell of nb201 keeps params <= 1; the nearest value is 1,122.",
+            "No cell of nb201 meets params <= 1; the nearest value is 1,122.",
         ),
         (
             "params <= 1200 and macs >= 0.5",
-            "No cell of nb201 keeps all limits at once: params <= 1200 and macs >= 0.5.",
+            "No cell of nb201 meets all limits at once: params <= 1200 and macs >= 0.5.",
         ),
         (
             "valid_loss <= 0.01",
-            "No cell of nb201 keeps valid_loss[5] <= 0.01; the nearest value is 0.455067.",
+            "No cell of nb201 meets valid_loss[5] <= 0.01; the nearest value is 0.455067.",
         ),
         ("params <= 1200", ""),
     ],

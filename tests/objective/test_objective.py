@@ -207,7 +207,7 @@ def test_an_error_message_points_at_the_place():
             r"expected .* or '\)' at column 13: \(valid_error⟨here⟩, params",
         ),
         ("valid_error, ", "expected a number, a metric or '.' at column 14"),
-        ("2*3 + params", "a number needs a metric"),
+        ("2*3 + params", "a number must multiply a metric"),
         (
             "2*params*latency@a.b",
             r"one metric at column 10: 2\*params\*⟨here⟩latency@a.b",
@@ -320,7 +320,7 @@ def test_what_cannot_be_an_objective_is_refused_with_the_reason(small):
         "diversity": "needs a loss term",
         "valid_eror": "Did you mean 'valid_error'",
         "valid_error[13]": "runs of 12, 200 epochs, not 13",
-        "valid_error + nothing": "cannot regularise",
+        "valid_error + nothing": "cannot be a term of R",
         "valid_error + latency@raspi4": "Unknown metric",
     }.items():
         with pytest.raises(UserError, match=reason):
@@ -419,7 +419,7 @@ def test_a_limit_that_no_cell_keeps_names_the_nearest_value():
     objective = sn.Objective("valid_loss", sn.load("fashion"), subject_to="params <= 1")
     assert (
         objective.unreachable
-        == "No cell of nb201 keeps params <= 1; the nearest value is 1,122."
+        == "No cell of nb201 meets params <= 1; the nearest value is 1,122."
     )
 
 

@@ -349,7 +349,7 @@ def test_a_path_over_lambda_tells_optima_winners_and_what_of_the_front_was_trace
     [
         ("valid_error", [0.1], "no regulariser"),
         ("valid_error + 0*params", [0.1], "no regulariser"),
-        ("valid_error, params", [0.1], "One objective"),
+        ("valid_error, params", [0.1], "one objective"),
         ("valid_error + 0.1*diversity + params", [0.1], "diversity"),
         ("valid_error + params", [], "at least one"),
         ("valid_error + params", [-0.1], "of at least 0"),

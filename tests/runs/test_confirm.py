@@ -129,7 +129,7 @@ def test_equal_trainings_decide_without_error_or_not_at_all():
 
 def test_too_few_trainings_are_refused():
     for values in (few([1.0], [2.0, 3.0]), few([1.0, 2.0])):
-        with pytest.raises(UserError, match="two trainings or more"):
+        with pytest.raises(UserError, match="at least two trainings"):
             decide_few(values, "0")
 
 

@@ -231,6 +231,6 @@ def test_what_are_no_seeds_is_one_line(given, says):
 
 def test_seeds_that_cannot_be_drawn_are_one_line(snas):
     one = snas("search", "mine.py:ONE", "--seed-policy", "draw")
-    assert_one_clear_line(one, "one names no seeds of valid_error[3]")
+    assert_one_clear_line(one, "one declares no seeds for valid_error[3]")
     two = snas("search", "mine.py:MINE", "--objective", "valid_error, valid_error[1]")
-    assert_one_clear_line(two, "Several objectives by drawn seeds take a table")
+    assert_one_clear_line(two, "Several objectives with sampled seeds need a table")

@@ -72,11 +72,11 @@ V2 = DARTS.named["DARTS_V2"]
         (V2[:-1], r"reads Genotype\(normal=.*or is one of DARTS_V1, DARTS_V2"),
         (
             V2.replace("dil_conv_3x3", "none"),
-            "holds 'none'; an edge is one of max_pool_3x3",
+            "contains 'none'; the operation of an edge is one of max_pool_3x3",
         ),
         (
             V2.replace("('dil_conv_3x3', 2)", "('dil_conv_3x3', 5)"),
-            "normal cell .* node 5 comes after 0 to 4, not 5",
+            "normal cell .* the sources of node 5 are 0 to 4, not 5",
         ),
         (
             V2.replace("('sep_conv_3x3', 1)", "('sep_conv_3x3', 0)"),

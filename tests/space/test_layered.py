@@ -110,15 +110,15 @@ def test_layers_that_are_not_there_say_nothing():
     [
         (
             "one-by-one(width=8, depth=2, kind=b, ratio=2-4)",
-            "kind of a cell .* has one option a layer: 2, not 1",
+            "kind of a cell .* has one option per layer: 2, not 1",
         ),
         (
             "one-by-one(width=8, depth=2, kind=b-b, ratio=2-4-4)",
-            "ratio of a cell .* has one option a layer: 2, not 3",
+            "ratio of a cell .* has one option per layer: 2, not 3",
         ),
         (
             "one-by-one(width=8, depth=2, kind=b-b, ratio=2-4-4-2)",
-            "one option a layer: 2, not 4",
+            "one option per layer: 2, not 4",
         ),
         (
             "one-by-one(width=8, depth=2, kind=b-d, ratio=2-4)",

@@ -28,7 +28,7 @@ def test_what_is_wrong_with_a_string_is_told():
     with pytest.raises(UserError, match=r"reads conv_stack\(layers=1, channels=4\)"):
         SPACE.parse("conv_stack(channels=16, layers=3)")
     with pytest.raises(
-        UserError, match="layers of the space macro is 1, 2, 3, 4, 6, 8, not '5'"
+        UserError, match="layers of the space macro is one of 1, 2, 3, 4, 6, 8, not '5'"
     ):
         SPACE.parse("conv_stack(layers=5, channels=16)")
     with pytest.raises(

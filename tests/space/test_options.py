@@ -34,7 +34,7 @@ def test_a_cell_is_a_mapping_of_typed_options():
     assert [type(value) for value in CELL.values()] == list(map(type, TYPED.values()))
     assert [*CELL] == [*CELL.keys()] == [*OPTIONS] and "width" in CELL
     assert CELL.get("width") == 64 and CELL.get("depth", 7) == 7
-    with pytest.raises(TypeError, match=r"len\(cell.options\) counts"):
+    with pytest.raises(TypeError, match=r"len\(cell.options\)"):
         len(CELL)
     CELL.options["width"] = 1
     assert CELL["width"] == 64 and json.loads(json.dumps(CELL.options))["n"] == 3
@@ -75,12 +75,18 @@ def test_a_cell_is_named_by_its_options():
 @pytest.mark.parametrize(
     ("changed", "says"),
     [
-        ({"width": "64"}, "width of the space net is 16, 64, not '64'."),
-        ({"bias": 1}, "bias of the space net is True, False, not 1."),
-        ({"norm": "layer"}, "norm of the space net is None, batch, not 'layer'."),
-        ({"width": np.ones(2)}, "width of the space net is 16, 64, not (1.0, 1.0)"),
+        ({"width": "64"}, "width of the space net is one of 16, 64, not '64'."),
+        ({"bias": 1}, "bias of the space net is one of True, False, not 1."),
+        (
+            {"norm": "layer"},
+            "norm of the space net is one of None, batch, not 'layer'.",
+        ),
+        (
+            {"width": np.ones(2)},
+            "width of the space net is one of 16, 64, not (1.0, 1.0)",
+        ),
         ({"depth": 2}, "Unknown position of net 'depth'."),
-        ({"width": ...}, "also has width: width is one of (16, 64)."),
+        ({"width": ...}, "also needs width: width is one of (16, 64)."),
     ],
 )
 def test_what_is_no_option_is_one_line_that_names_the_choices(changed, says):
@@ -91,7 +97,7 @@ def test_what_is_no_option_is_one_line_that_names_the_choices(changed, says):
 
 
 def test_options_are_told_apart_by_their_texts_alone():
-    with pytest.raises(UserError, match="has an option twice: 1, 1"):
+    with pytest.raises(UserError, match="has a duplicate option: 1, 1"):
         ChoiceSpace("net", {"a": (1, "1")})
     text = ChoiceSpace("net", {"a": ("16", "64")})
     assert text.cell(a="16")["a"] == "16"

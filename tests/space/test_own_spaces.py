@@ -88,9 +88,9 @@ def test_a_registered_space_is_found_by_name_and_none_takes_its_name(tmp_path):
     space = register(f"{file}:SPACE")
     assert len(space) == 3 and space_named("odd") is space
     assert all(cell in space for cell in space.neighbours(space.parse("odd(a=1, b=1)")))
-    with pytest.raises(UserError, match="named nb201, and so is another"):
+    with pytest.raises(UserError, match="named nb201, like another"):
         register(f"{file}:OTHER")
-    with pytest.raises(UserError, match="made is no space"):
+    with pytest.raises(UserError, match="made is not a space"):
         register(f"{file}:made")
     with pytest.raises(UserError, match="defines no NOTHING"):
         register(f"{file}:NOTHING")
@@ -103,10 +103,10 @@ def test_a_registered_space_is_found_by_name_and_none_takes_its_name(tmp_path):
         ("x y", {"a": ("1", "2")}, "name"),
         ("x", {}, "at least one position"),
         ("x", {"a": ()}, "1 to 127 options"),
-        ("x", {"a": ("1", "1")}, "twice"),
-        ("x", {"a": ("1,2",)}, "is no name"),
+        ("x", {"a": ("1", "1")}, "duplicate"),
+        ("x", {"a": ("1,2",)}, "is not a name"),
         ("x", ["a"], "mapping"),
-        ("x", {"a": 3}, "are a list, such as"),
+        ("x", {"a": 3}, "must be a list, such as"),
     ],
 )
 def test_a_malformed_space_is_refused_in_one_line(name, options, says):

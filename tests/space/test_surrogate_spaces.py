@@ -78,7 +78,7 @@ def test_cells_of_two_spaces_are_refused_and_a_space_may_be_named():
     )
     with pytest.raises(
         UserError,
-        match=r"no registered space: give its own, as in fit\(cells, values, space=…\)",
+        match=r"registered space: pass its space, as in fit\(cells, values, space=…\)",
     ):
         make_model("ridge").fit(unregistered, [1.0, 2.0, 3.0])
 

@@ -348,7 +348,7 @@ def test_other_problems_have_one_mean_a_space():
 
 def test_different_problems_are_refused():
     for values in ({"a": [np.zeros(3)], "b": []}, {"a": [], "b": []}, {}):
-        with pytest.raises(UserError, match="same problems, and at least one"):
+        with pytest.raises(UserError, match="at least one strategy, and the same"):
             decide(values)
 
 

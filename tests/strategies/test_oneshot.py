@@ -85,20 +85,24 @@ def test_a_latency_is_replaced_by_the_sum_that_fits_it_and_says_so(own):
 @pytest.mark.parametrize(
     ("objective", "limits", "says"),
     [
-        ("valid_loss + 0.1*live_macs", None, "cannot minimise live_macs: it is no sum"),
+        (
+            "valid_loss + 0.1*live_macs",
+            None,
+            "cannot minimise live_macs: it is not a sum",
+        ),
         ("valid_loss + 0.1*paths", None, "cannot minimise paths"),
         ("valid_loss + 0.1*depth", None, "cannot minimise depth"),
         (
             "valid_loss + 0.1*diversity",
             None,
-            "nothing of several objectives, limits and diversity",
+            "not support several objectives, limits or diversity",
         ),
         (
             "valid_loss",
             "params <= 9000",
-            "nothing of several objectives, limits and diversity",
+            "not support several objectives, limits or diversity",
         ),
-        ("valid_loss, params", None, "nothing of several objectives"),
+        ("valid_loss, params", None, "not support several objectives"),
         ("valid_loss + train_loss", None, "minimises one loss"),
     ],
 )
@@ -153,7 +157,7 @@ def test_a_supernet_context_of_a_table_charges_on_its_clock_and_holds_no_answers
     assert not [
         held for held in reachable(made, context) if isinstance(held, FORBIDDEN)
     ]
-    with pytest.raises(UserError, match="reads none itself"):
+    with pytest.raises(UserError, match="must not load any"):
         task.data  # noqa: B018
     made.train(torch.full((6, 5), 0.2))
     full = made.spent()

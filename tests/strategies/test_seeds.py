@@ -116,7 +116,7 @@ def test_runs_of_other_lengths_show_the_same_training(noisy):
         assert ERROR[200][which][cell.index] == late
     with pytest.raises(
         UserError,
-        match=r"no single seeds of valid_error\[200\], valid_loss\[200\] together",
+        match=r"no single seeds that provide valid_error\[200\], valid_loss\[200\] together",
     ):
         next(ledger.look_up([Request(SPACE[0], 200, ("valid_loss",))]))
 
@@ -251,7 +251,7 @@ def test_limits_and_fronts_are_seen_by_seed_and_reported_by_the_mean(path, noisy
 
 def test_a_draw_is_refused_where_it_cannot_be(noisy, path, snas):
     for arguments, said in (
-        (("analog-cifar10",), "analog-cifar10 holds no single seeds of digital_error"),
+        (("analog-cifar10",), "analog-cifar10 has no single seeds of digital_error"),
         (
             (path, "--objective", "valid_error + valid_loss"),
             "no single seeds of valid_error[200], valid_loss[200]",
@@ -274,7 +274,7 @@ def test_a_draw_is_refused_where_it_cannot_be(noisy, path, snas):
         match="mine: seed_policy must be 'mean' or 'draw' or None, not 'best'",
     ):
         run_suite(Suite("two", "one policy", [problem], [Entry("random", 1)]))
-    with pytest.raises(UserError, match="drawn or named"):
+    with pytest.raises(UserError, match="seeds are sampled"):
         sn.Objective("valid_error", noisy, training_seed=777, seed_policy="draw")
     assert (
         noisy.describe()["seeds"] == [777, 888, 999]
@@ -375,9 +375,9 @@ def test_no_other_final_metric_is_seen_and_none_is_declared_in_vain(noisy):
             {"search_on_final": ROBUST},
         ),
         ("valid_error", "does not use", {"search_on_final": [ROBUST]}),
-        ("valid_error", "no final metric", {"search_on_final": ["valid_error"]}),
+        ("valid_error", "not a final metric", {"search_on_final": ["valid_error"]}),
         ("valid_error", "Unknown metric", {"search_on_final": ["robust"]}),
-        ("valid_error", "is a list of metrics", {"search_on_final": 3}),
+        ("valid_error", "list of names of metrics", {"search_on_final": 3}),
     ):
         with pytest.raises(UserError, match=words):
             sn.Objective(refused, noisy, **settings)

@@ -36,9 +36,9 @@ def test_a_grouped_split_keeps_functional_twins_together(space):
 
 def test_what_cannot_be_split_says_so(space):
     values = np.zeros(15625)
-    with pytest.raises(UserError, match="Cannot learn from 1 cells"):
+    with pytest.raises(UserError, match="1 training cells are not possible"):
         split_cells(space, values, 1)
-    with pytest.raises(UserError, match="15625 have a value"):
+    with pytest.raises(UserError, match="15625 cells have a value"):
         split_cells(space, values, 15626)
     with pytest.raises(UserError, match="random or grouped"):
         split_cells(space, values, 10, "odd")

@@ -136,7 +136,7 @@ def test_another_space_of_graphs_is_read(space):
         > 0.4
     )
     with pytest.raises(
-        UserError, match="cells are those of the space nb201, not of renamed"
+        UserError, match="cells belong to the space nb201, not to renamed"
     ):
         model.predict(space)
 

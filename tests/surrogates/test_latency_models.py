@@ -156,13 +156,13 @@ def test_chosen_cells_are_different_and_teach_more_than_the_first(taught, space)
 @pytest.mark.parametrize(
     ("values", "says"),
     [
-        ([1.0, 2.0], "known device odd: 3 cells need 3 values"),
-        ([1.0, 2.0, float("inf")], "known device odd: The value of"),
+        ([1.0, 2.0], "Training device odd: 3 cells need 3 values"),
+        ([1.0, 2.0, float("inf")], "Training device odd: The value of"),
         (
             [1.0, 2.0, 3.0],
             "odd needs positive latencies of at least 100 different cells, not 3 with a mean of 2",
         ),
-        ([2.0, 2.0, 2.0], "known device odd: All 3 cells have the value 2"),
+        ([2.0, 2.0, 2.0], "Training device odd: All 3 cells have the value 2"),
     ],
 )
 def test_a_bad_known_device_is_named(space, values, says):

@@ -46,7 +46,10 @@ def test_a_model_of_one_s_own_is_tested_but_not_stored(snas, small, tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
-        (["--train", 15626], "Cannot learn from 15626 cells: 15625 have a value"),
+        (
+            ["--train", 15626],
+            "15626 training cells are not possible: 15625 cells have a value",
+        ),
         (["--train", 1], "at least 2 are needed"),
         (["--train", -5], "must be a whole number of at least 0, not -5"),
         (["--train", 30, "--split", "odd"], "random or grouped, not 'odd'"),

@@ -114,7 +114,7 @@ def test_nonsense_is_refused_in_one_line(cells):
         (3, [1.0, 1.0, 1.0], "nothing to learn"),
         (3, [1.0, float("nan"), 2.0], "is nan"),
         (3, [1.0, 2.0], "3 cells need 3 values"),
-        (1, [1.0], "at least 2 different cells"),
+        (1, [1.0], "at least 2 different training cells"),
         (0, [], "needs a list of cells, not"),
         (2, ["low", "high"], "not all numbers"),
     ):
@@ -125,9 +125,7 @@ def test_nonsense_is_refused_in_one_line(cells):
 def test_repeated_cells_are_averaged(cells):
     kept, values = check_data([cells[0], cells[1], cells[0]], [1.0, 5.0, 3.0])
     assert kept == cells[:2] and values.tolist() == [2.0, 5.0]
-    with pytest.raises(
-        UserError, match="at least 2 different cells to learn from, not 1"
-    ):
+    with pytest.raises(UserError, match="at least 2 different training cells, not 1"):
         make_model("ridge").fit([cells[0]] * 3, [1.0, 2.0, 3.0])
 
 
@@ -177,7 +175,10 @@ def test_settings_of_earlier_models_are_ignored_unless_they_matter(
     file = tmp_path / "m.h5"
     model = make_model("ridge").fit(cells, errors_of(cells))
     settings = model.settings()
-    for extra, says in (([], ""), (["params"], "reads columns beside its encoding")):
+    for extra, says in (
+        ([], ""),
+        (["params"], "uses columns in addition to its encoding"),
+    ):
         monkeypatch.setattr(
             model, "settings", lambda extra=extra: settings | {"extra": extra}
         )

@@ -59,7 +59,7 @@ def test_a_cell_without_a_value(bench, snas):
     absent = snas("query", "nb101", "inception", "--metric", "valid_error")
     assert (
         absent.code == 2
-        and "but not held: 30,001 of its" in absent.err
+        and "but not one of the 30,001 available" in absent.err
         and absent.err.count("\n") == 1
     )
     cell = bench.space[100]

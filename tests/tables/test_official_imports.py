@@ -368,7 +368,7 @@ def test_what_is_no_folder_of_records_is_refused(tmp_path):
                 "12": state(5, 12, (111,))
                 | {"arch_str": str(nb201()[5]).replace("~0", "x~0", 1)}
             },
-            "of the space nb201 is none, skip_connect",
+            "of the space nb201 is one of none, skip_connect",
         ),
         ({"12": state(5, 12, (111,)) | {"all_results": 7}}, "no official record"),
         (

@@ -42,8 +42,8 @@ def test_cells_are_listed_in_the_order_of_the_published_results():
         (TRANSNAS_MICRO, "64-41414-1_02_334", "reads 64-41414-a_bc_def"),
         (TRANSNAS_MICRO, "64-1234-basic", "reads 64-41414-a_bc_def"),
         (TRANSNAS_MACRO, "64-41414-1_02_333", "reads 64-1234-basic"),
-        (TRANSNAS_MACRO, "64-1111-basic", "one to three modules double"),
-        (TRANSNAS_MACRO, "64-33333-basic", "one to three modules double"),
+        (TRANSNAS_MACRO, "64-1111-basic", "one to three modules must double"),
+        (TRANSNAS_MACRO, "64-33333-basic", "one to three modules must double"),
         (TRANSNAS_MACRO, "64-443-basic", "four to six digits"),
     ],
 )

@@ -48,7 +48,9 @@ def test_a_cell_is_found_in_the_space_that_prints_it(pairs):
             cell_named(text)
     space = register(f"{pairs}:Pairs")
     assert cell_named("pairs(wide=1, bias=yes)") == (space, space[1])
-    with pytest.raises(UserError, match="wide of the space pairs is 1, 2, 3, not '4'"):
+    with pytest.raises(
+        UserError, match="wide of the space pairs is one of 1, 2, 3, not '4'"
+    ):
         cell_named("pairs(wide=4, bias=yes)")
 
 

@@ -189,7 +189,7 @@ def test_cells_of_a_space_that_is_given_need_no_registration():
         math.isnan(curve.multiply_accumulates) and 0 < curve.finals["test_loss"] < 10
         for curve in curves
     )
-    with pytest.raises(UserError, match="no registered space"):
+    with pytest.raises(UserError, match="not belong to a registered space"):
         train(cells, TINY, epochs=1)
     with pytest.raises(UserError, match="cannot be built and trained"):
         bare = ChoiceSpace("bare", {"a": range(3)})

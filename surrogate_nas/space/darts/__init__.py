@@ -1,16 +1,16 @@
-"""Cells of genotypes: DARTS's space of 1.08·10¹⁸, and NASNet's of about 4.3·10²⁶.
+"""Spaces of genotypes: DARTS with 1.08·10¹⁸ cells, and NASNet with about 4.3·10²⁶.
 
-Liu, Simonyan & Yang, ICLR 2019. DARTS's cells have four nodes with two sources each and seven
-operations. Their eighth operation, ``none``, is one that a search weighs and that no genotype
-holds: their 10¹⁸ too are counted without it. A node's sources are one choice among the pairs, so
-that every combination of choices is a cell, and none is there twice.
+Liu, Simonyan & Yang, ICLR 2019. DARTS's cells have four nodes, each with two sources, and seven
+operations. The eighth operation, ``none``, exists only during the authors' search and in no
+genotype; their count of 10¹⁸ excludes it, too. The sources of a node are one choice among pairs, so
+every combination of choices is a cell, and there are no duplicates.
 
 Zoph et al., "Learning Transferable Architectures for Scalable Image Recognition", CVPR 2018, and
 Real et al., "Regularized Evolution for Image Classifier Architecture Search", AAAI 2019. NASNet's
-cells have five nodes with any two sources. Of their operations those that NASNet-A and AmoebaNet-A
-hold, and a dilated convolution. What is joined is no choice: all nodes that no edge leaves. Cells
-are read as DARTS's repository writes them and built of DARTS's operations, so these are not the
-authors' own networks.
+cells have five nodes with any two sources. The operations are those of NASNet-A and AmoebaNet-A,
+and a dilated convolution. The output joins all nodes that no other node reads. Cells have the
+format of the DARTS repository and use DARTS's operations, so the networks differ from the authors'
+networks.
 """
 
 import math
@@ -87,7 +87,7 @@ def _cell(
     name: str,
     halved: bool,
 ) -> int:
-    """One cell; its first input is larger than the second where the last cell halved."""
+    """Add a cell; if the previous cell halved the size, the first input is larger."""
     edges, joined = genotype[which]
     first = f"{name}.earlier"
     if halved:
@@ -149,7 +149,9 @@ def _separable(
 
 
 def _reduced(drawn: Blueprint, x: int, channels: int, name: str) -> int:
-    """ReLU, two joined 1×1 convolutions of stride 2, the second one pixel on, normalisation."""
+    """Add ReLU, two joined 1×1 convolutions of stride 2 (the second offset by one pixel), and
+    normalisation.
+    """
     x = drawn.relu(x)
     odd = (int(drawn.network.dimensions == 2), 1)
     convolution = partial(drawn.convolution, x, outputs=channels // 2, kernel=(1, 1))
@@ -162,7 +164,7 @@ _STEM = 3  # times the channels of the first stage
 
 
 def analytic_of(wire: Wire, operations: tuple[str, ...]) -> Analytic:
-    """Every metric of a space that needs no measurement, by name."""
+    """Return every analytic metric of a space, by name."""
     works = np.array([name != "skip_connect" for name in operations])
     convolves = np.array(["conv" in name for name in operations])
     pools = np.array(["pool" in name for name in operations])
@@ -185,11 +187,11 @@ def analytic_of(wire: Wire, operations: tuple[str, ...]) -> Analytic:
     structure = (
         (
             "convolutions",
-            "edges of both cells that hold one",
+            "edges of both cells with a convolution",
             partial(count, convolves),
         ),
-        ("pools", "edges of both cells that hold a pooling", partial(count, pools)),
-        ("skips", "edges of both cells that hold skip_connect", partial(count, ~works)),
+        ("pools", "edges of both cells with pooling", partial(count, pools)),
+        ("skips", "edges of both cells with skip_connect", partial(count, ~works)),
         ("depth", through, partial(deepest, 0)),
         ("reduction_depth", "the same of the reduction cell", partial(deepest, 1)),
     )
@@ -201,7 +203,7 @@ def analytic_of(wire: Wire, operations: tuple[str, ...]) -> Analytic:
 def _tables(
     network: Network, operations: tuple[str, ...], nodes: int
 ) -> tuple[Column, Column]:
-    """Parameters and multiply-accumulates of `operation_counts`' columns, and of the rest."""
+    """Return parameters and MACs of the columns of `operation_counts`, and of the rest."""
     edges = np.zeros((2, 3, len(operations)))
     for which, width, before, after in plan(network):
         for strided in range(1 + which):
@@ -313,7 +315,7 @@ _MOST_REMEMBERED = 1 << 13
 def _alternatives(
     operations: int, sources: int, edge: Link, sibling: int
 ) -> list[Link]:
-    """What an edge may become: another operation, or another source than its sibling's too."""
+    """Return the alternatives of an edge: other operations, and sources not used by its sibling."""
     source, operation = edge
     others = [(source, other) for other in range(operations) if other != operation]
     free = sorted(set(range(sources)) - {source, sibling})
@@ -321,15 +323,16 @@ def _alternatives(
 
 
 class GenotypeSpace(ChoiceSpace):
-    """A normal and a reduction cell; each node is the sum of two operations on earlier nodes.
+    """A space of pairs of a normal and a reduction cell.
 
-    Subclasses say what the choices are: `half`, `chosen` and `joined`.
+    Each node is the sum of two operations on earlier nodes. Subclasses define the choices by
+    `half`, `chosen` and `joined`.
 
     Attributes:
-        nodes: How many nodes a cell has besides its two inputs.
-        operations: What an edge may hold.
-        same_source: Whether both edges of a node may come from one node.
-        half_size: How many normal cells there are, and reduction cells.
+        nodes: The number of nodes of a cell, without its two inputs.
+        operations: The operations of an edge.
+        same_source: Whether both edges of a node may come from the same node.
+        half_size: The number of normal cells, which equals the number of reduction cells.
     """
 
     cell_name = "Genotype"
@@ -343,23 +346,23 @@ class GenotypeSpace(ChoiceSpace):
     @staticmethod
     @abstractmethod
     def half(choices: tuple[int, ...]) -> Half:
-        """The normal or the reduction cell of its choices."""
+        """Return the normal or the reduction cell from its choices."""
 
     def halves(self, choices: tuple[int, ...]) -> tuple[Half, Half]:
-        """The normal and the reduction cell of some choices."""
+        """Return the normal and the reduction cell from choices."""
         width = len(choices) // 2
         return self.half(choices[:width]), self.half(choices[width:])
 
     @abstractmethod
     def chosen(self, halves: Sequence[Half]) -> tuple[int, ...]:
-        """The choices of a normal and a reduction cell."""
+        """Return the choices of a normal and a reduction cell."""
 
     @abstractmethod
     def joined(self, half: Half) -> tuple[int, ...]:
-        """The nodes whose channels are the output of a cell."""
+        """Return the nodes whose channels are joined in the output of a cell."""
 
     def genotype(self, cell: Cell) -> Genotype:
-        """Both cells by the names of their operations."""
+        """Return both cells with the names of their operations."""
         return self._genotype(self.halves(cell.choices))
 
     def _genotype(self, halves: Sequence[Half]) -> Genotype:
@@ -370,11 +373,11 @@ class GenotypeSpace(ChoiceSpace):
         return Genotype(*zip(edges, map(self.joined, halves), strict=True))
 
     def write(self, choices: tuple[int, ...]) -> str:
-        """The genotype as the DARTS repository prints it, the lower source of a node first."""
+        """Return the genotype in the format of the DARTS repository, lower sources first."""
         return str(self._genotype(self.halves(choices)))
 
     def parse(self, text: str) -> Cell:
-        """Read a printed genotype, or the name of a published one (`named`)."""
+        """Parse a printed genotype, or the name of a published one (`named`)."""
         name = cell_text(text)
         if known := self._cells_by_text.get(text):
             return known
@@ -401,12 +404,12 @@ class GenotypeSpace(ChoiceSpace):
             node = index // 2 + INPUTS
             if operation not in self.operations:
                 raise UserError(
-                    f"{subject} holds {operation!r:.80}; an edge is one of"
+                    f"{subject} contains {operation!r:.80}; the operation of an edge is one of"
                     f" {', '.join(self.operations)}."
                 )
             if source >= node:
                 raise UserError(
-                    f"{subject}: node {node} comes after 0 to {node - 1}, not {source}."
+                    f"{subject}: the sources of node {node} are 0 to {node - 1}, not {source}."
                 )
         numbered = [
             (source, self.operations.index(operation)) for operation, source in edges
@@ -433,29 +436,30 @@ class GenotypeSpace(ChoiceSpace):
 
     @cached_property
     def _cells_by_text(self) -> dict[str, Cell]:
-        """Cells of late by their texts: a search looks each up several times."""
+        """A cache of recent cells by their texts, because a search looks up each several times."""
         return {}
 
     def _cell_of(self, choices: tuple[int, ...]) -> Cell:
         return self._cell(self.halves(choices))
 
     def neighbours(self, cell: Cell) -> Sequence[Cell]:
-        """All cells with another operation at one edge, or with one edge from another source.
+        """Return all cells with another operation or another source at one edge.
 
-        In the order of the edges, normal cell first: at each its other operations, then its other
-        sources, where the operation is kept. Of two equal edges of a node only one is changed.
+        They have the order of the edges, normal cell first. For each edge, other operations come
+        first, then other sources with the same operation. If both edges of a node are equal, only
+        one is changed.
         """
         halves = self.halves(cell.choices)
         return [self._changed(halves, *step) for step in self._changes(halves)]
 
     def mutate(self, cell: Cell, rng: np.random.Generator) -> Cell:
-        """Draw uniformly among `neighbours`."""
+        """Sample uniformly among `neighbours`."""
         halves = self.halves(cell.choices)
         changes = self._changes(halves)
         return self._changed(halves, *changes[int(rng.integers(len(changes)))])
 
     def _changes(self, halves: tuple[Half, Half]) -> list[tuple[int, int, int, Link]]:
-        """Which cell, which of its nodes, which of the node's edges, and what that becomes."""
+        """Return all changes: the cell, the node, the edge of the node, and the new edge."""
         return [
             (which, n, slot, edge)
             for which, half in enumerate(halves)
@@ -482,7 +486,7 @@ class GenotypeSpace(ChoiceSpace):
         return self._cell((changed, halves[1]) if which == 0 else (halves[0], changed))
 
     def identity(self, cell: Cell) -> str:
-        """The first, as text, of the genotypes that differ only in the order of their nodes."""
+        """Return the first, in text order, of the genotypes that differ only in node order."""
         return str(
             self._genotype([relabelled(half) for half in self.halves(cell.choices)])
         )
@@ -500,19 +504,21 @@ class GenotypeSpace(ChoiceSpace):
     def blueprint(
         self, cell: Cell, network: Network, *, live_only: bool = False
     ) -> Blueprint:
-        """The whole network of a genotype, without auxiliary head and drop path.
+        """Return the whole network of a genotype, without auxiliary head and drop path.
 
         Liu et al., ICLR 2019, ``NetworkCIFAR``.
 
-        A stem 3×3 of three times the channels; three stages of N normal cells, a reduction cell of
-        twice the channels before the second and the third; global average pooling; a linear layer.
-        Every cell reads the outputs of the two before it, each brought to its channels by ReLU, a
-        1×1 convolution and batch normalisation; in a cell pooling has no normalisation behind it.
-        Departure: the last output is normalised before it is pooled, without parameters, since
-        tasks train with up to four times DARTS's learning rate and clip no gradient; many cells
-        diverged without. Beyond the published network: signals, odd sizes (a stride of 2 rounds
-        up), a head at every position, and a causal variant; where nothing is strided, a reduction
-        cell only widens.
+        The network consists of a 3×3 stem with three times the channels; three stages of N normal
+        cells; a reduction cell with twice the channels before the second and the third stage;
+        global average pooling; and a linear layer. Every cell reads the outputs of the two previous
+        cells, each adapted to its channels by ReLU, a 1×1 convolution and batch normalisation.
+        Pooling within a cell has no normalisation.
+
+        Departure: the last output is normalised without parameters before pooling. Tasks train with
+        up to four times DARTS's learning rate and without gradient clipping, and many cells
+        diverged otherwise. Extensions: one-dimensional inputs, odd sizes (a stride of 2 rounds up),
+        a head at every position, and a causal variant. Without strides, a reduction cell only
+        widens.
         """
         genotype = self.genotype(cell)
         drawn = Blueprint(network)
@@ -578,7 +584,7 @@ def _darts_wiring(choices: Choices) -> Wiring:
 
 @lru_cache(maxsize=1 << 12)
 def _darts_half(choices: tuple[int, ...]) -> Half:
-    """The normal or the reduction cell of its choices."""
+    """Return the normal or the reduction cell from its choices."""
     nodes = [((0, choices[0]), (1, choices[1]))]
     for index, pairs in enumerate(_PAIRS[1:]):
         pair, first, second = choices[2 + 3 * index : 5 + 3 * index]
@@ -588,7 +594,7 @@ def _darts_half(choices: tuple[int, ...]) -> Half:
 
 
 class Darts(GenotypeSpace):
-    """DARTS's space.
+    """The DARTS space.
 
     Example:
         >>> space = Darts()
@@ -616,7 +622,7 @@ class Darts(GenotypeSpace):
     half = staticmethod(_darts_half)
 
     def sample(self, rng: np.random.Generator) -> Cell:
-        """Draw a cell uniformly."""
+        """Sample a cell uniformly."""
         choices: list[int] = []
         for left in rng.integers(self.half_size, size=2).tolist():
             number = left
@@ -626,25 +632,25 @@ class Darts(GenotypeSpace):
         return self._cell_of(tuple(choices))
 
     def chosen(self, halves: Sequence[Half]) -> tuple[int, ...]:
-        """The choices of a normal and a reduction cell.
+        """Return the choices of a normal and a reduction cell.
 
         Raises:
-            UserError: Both edges of a node have one source.
+            UserError: Both edges of a node have the same source.
         """
         choices: list[int] = []
         for name, half in zip(CELLS, halves, strict=True):
             for index, ((low, first), (high, second)) in enumerate(half):
                 if low == high:
                     raise UserError(
-                        f"Node {index + INPUTS} of the {name} cell of the space {self.name} has two"
-                        f" different sources, not {low} twice."
+                        f"Node {index + INPUTS} of the {name} cell of the space {self.name} needs"
+                        f" two different sources, not {low} twice."
                     )
                 choices += [_PAIRS[index].index((low, high))] if index else []
                 choices += [first, second]
         return tuple(choices)
 
     def joined(self, half: Half) -> tuple[int, ...]:
-        """All nodes."""
+        """Return all nodes."""
         return tuple(range(INPUTS, INPUTS + _DARTS_NODES))
 
 
@@ -682,7 +688,7 @@ def _nasnet_wiring(choices: Choices) -> Wiring:
 
 @lru_cache(maxsize=1)
 def _pairs_of_edges() -> tuple[tuple[Any, ...], ...]:
-    """By node every pair of edges, the lower first; computed on first use, since it is slow."""
+    """Return every pair of edges by node, the lower edge first; cached, because it is slow."""
     operations = range(len(_NASNET_OPERATIONS))
     edges = (product(range(INPUTS + node), operations) for node in range(_NASNET_NODES))
     return tuple(tuple(combinations_with_replacement(of_node, 2)) for of_node in edges)
@@ -690,16 +696,16 @@ def _pairs_of_edges() -> tuple[tuple[Any, ...], ...]:
 
 @lru_cache(maxsize=1 << 12)
 def _nasnet_half(choices: tuple[int, ...]) -> Half:
-    """The normal or the reduction cell of its choices."""
+    """Return the normal or the reduction cell from its choices."""
     edges = list(zip(choices[::2], choices[1::2], strict=True))
     pairs = zip(edges[::2], edges[1::2], strict=True)
     return tuple((min(pair), max(pair)) for pair in pairs)
 
 
 class NASNet(GenotypeSpace):
-    """NASNet's space.
+    """The NASNet space.
 
-    A cell's choices have the lesser edge of a node first; `at` takes them in any order.
+    In the choices of a cell, the smaller edge of a node comes first; `at` accepts any order.
     """
 
     name = "nasnet"
@@ -720,17 +726,17 @@ class NASNet(GenotypeSpace):
     half = staticmethod(_nasnet_half)
 
     def sample(self, rng: np.random.Generator) -> Cell:
-        """Draw a cell uniformly."""
+        """Sample a cell uniformly."""
         pairs = _pairs_of_edges() * 2
         drawn = rng.integers([len(of_node) for of_node in pairs]).tolist()
         nodes = tuple(of_node[i] for of_node, i in zip(pairs, drawn, strict=True))
         return self._cell((nodes[:_NASNET_NODES], nodes[_NASNET_NODES:]))
 
     def chosen(self, halves: Sequence[Half]) -> tuple[int, ...]:
-        """The choices of a normal and a reduction cell."""
+        """Return the choices of a normal and a reduction cell."""
         return tuple(np.ravel(halves).tolist())
 
     def joined(self, half: Half) -> tuple[int, ...]:
-        """The nodes that no edge leaves."""
+        """Return the nodes that no other node reads."""
         left = {source for node in half for source, _ in node}
         return tuple(sorted({*range(INPUTS, INPUTS + _NASNET_NODES)} - left))

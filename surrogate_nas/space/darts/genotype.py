@@ -1,18 +1,17 @@
-"""Genotypes: their texts, and of many at once encodings, sizes and structure; exact for the network
-that is built here.
+"""Genotypes: texts, and vectorised encodings, sizes and structure of many cells.
 
-With 36 channels and six cells a stage it is the network of twenty cells that DARTS trains on
-CIFAR-10.
+Sizes are exact for the network that this package builds. With 36 channels and six cells per stage,
+it is the network of twenty cells that DARTS trains on CIFAR-10.
 
 Liu, Simonyan & Yang, "DARTS: Differentiable Architecture Search", ICLR 2019. Nodes 0 and 1 of a
-cell are the outputs of the two cells before it; each further node is the sum of two operations on
-earlier nodes. DARTS prints the two edges of a node by the strength that its search gave them, which
-changes no network: here the lower source comes first.
+cell are the outputs of the two previous cells. Each other node is the sum of two operations on
+earlier nodes. DARTS prints the two edges of a node by the strength that its search assigned, which
+does not affect the network. Here the lower source comes first.
 
-Every operation of a genotype is live, so ``functional`` and ``path_and_graph``, which models of
-errors and of costs read where nothing else is said, are the same columns: all that is here
-together. ``alive`` is what of it is no single edge. Paths are those of White, Neiswanger & Savani,
-"BANANAS", AAAI 2021, cut off as there: long ones are rare.
+Every operation of a genotype is live. So ``functional`` and ``path_and_graph``, the default
+encodings of models of errors and of costs, are the same: all columns of this module. ``alive``
+omits the columns of single edges. Paths follow White, Neiswanger & Savani, "BANANAS", AAAI 2021,
+and are truncated as there, because long paths are rare.
 """
 
 import re
@@ -29,11 +28,11 @@ from surrogate_nas.space.cell import Choices
 from surrogate_nas.space.network import Network
 
 Edge: TypeAlias = tuple[str, int]
-"""An operation and the node that it is applied to."""
+"""An operation and the node to which it is applied."""
 CELLS = ("normal", "reduce")
-"""The cell that keeps the size, and the one that halves it and doubles the channels."""
+"""The cell that keeps the size, and the cell that halves the size and doubles the channels."""
 INPUTS = 2
-"""Nodes of a cell: 0 is the output of the cell before the last, 1 that of the last."""
+"""The number of input nodes: 0 is the output of the second-last cell, 1 that of the last cell."""
 SHAPE = "Genotype(normal=[('OPERATION', SOURCE), …], normal_concat=…, reduce=[…], reduce_concat=…)"
 
 _SPACING = re.compile(r"\s*([\[\](),=])\s*")
@@ -49,8 +48,8 @@ _NUMBER = re.compile(r"\d{1,3}")
 
 
 Part: TypeAlias = tuple[tuple[Edge, ...], tuple[int, ...]]
-"""Two edges for every node from 2 on, in the order of the nodes; the nodes whose channels are the
-output.
+"""Two edges for every node from 2 on, in the order of the nodes; and the nodes whose channels are
+joined in the output.
 """
 
 
@@ -72,7 +71,7 @@ def _written(name: str, part: Part) -> str:
 
 
 def read(text: str) -> Genotype | None:
-    """Read a printed genotype with any nodes and operations; None where it is not one."""
+    """Parse a printed genotype with any nodes and operations; return None if it is malformed."""
     text = text.strip()
     match = _GENOTYPE.fullmatch(text) or _GENOTYPE.fullmatch(_SPACING.sub(r"\1", text))
     if match is None:
@@ -169,23 +168,25 @@ NASNET_CELLS: Mapping[str, str] = {
         " ('conv_7x1_1x7', 0), ('sep_conv_3x3', 5)], reduce_concat=[3, 4, 6])"
     ),
 }
-"""Cells of the space ``nasnet``: NASNet-A (Zoph et al., CVPR 2018) and AmoebaNet-A (Real et al.,
-AAAI 2019).
+"""Published cells of the space ``nasnet``: NASNet-A (Zoph et al., CVPR 2018) and AmoebaNet-A (Real
+et al., AAAI 2019).
 """
 
 
 Link: TypeAlias = tuple[int, int]
 Node: TypeAlias = tuple[Link, Link]
-"""The two edges of a node, the lesser first."""
+"""The two edges of a node, the smaller first."""
 Half: TypeAlias = tuple[Node, ...]
 
 
 class Wiring(NamedTuple):
-    """Many cells at once; axes: cell, normal or reduction, …, both edges of a node.
+    """The edges of ``n`` cells as arrays.
+
+    The axes are: cell, normal or reduction, node, edge of the node.
 
     Attributes:
         operations: Indices into the operations of the space, shape ``(n, 2, nodes, 2)``.
-        sources: The nodes that they are applied to, likewise.
+        sources: The nodes to which the operations are applied, same shape.
         joined: Whether a node's channels are part of the cell's output, shape ``(n, 2, nodes)``.
     """
 
@@ -196,10 +197,11 @@ class Wiring(NamedTuple):
 
 @lru_cache(maxsize=1 << 14)
 def relabelled(half: Half) -> Half:
-    """The least of all cells that differ only in the order of their nodes.
+    """Return the smallest of all cells that differ only in the order of their nodes.
 
-    The order decides in what order channels are joined, which the next cell's weights undo. Equal
-    sums that come about in other ways, by skips of skips, are not recognised.
+    The order of nodes determines the order of joined channels, which has no effect, because the
+    weights of the next cell can be permuted. Equal sums with other causes, such as skips of skips,
+    are not detected.
     """
     ways = []
     for order in permutations(range(len(half))):
@@ -221,7 +223,7 @@ Wire: TypeAlias = Callable[[Choices], Wiring]
 
 
 def encodings_of(wire: Wire, operations: int) -> Mapping[str, Encoding]:
-    """Every encoding of a space by name, but ``one_hot``."""
+    """Return every encoding of a space except ``one_hot``, by name."""
 
     def joined(*functions: Callable[[Wiring, int], Matrix]) -> Encoding:
         def encode(choices: Choices) -> Matrix:
@@ -245,7 +247,7 @@ def encodings_of(wire: Wire, operations: int) -> Mapping[str, Encoding]:
 
 
 def adjacency(cells: Wiring, operations: int) -> Matrix:
-    """How often each operation leads from a node to a later one; 196 columns for DARTS's cells."""
+    """Count the edges of each operation between each pair of nodes; 196 columns for DARTS."""
     n, _, nodes, _ = cells.sources.shape
     columns = np.zeros((n, 2, nodes, nodes + INPUTS - 1, operations), dtype=np.float32)
     rows, which, node, _ = np.ogrid[:n, :2, :nodes, :1]
@@ -255,12 +257,11 @@ def adjacency(cells: Wiring, operations: int) -> Matrix:
 
 
 def operation_counts(cells: Wiring, operations: int) -> Matrix:
-    """How many edges have each operation: in the normal cell, then the reduction cell.
+    """Count the edges with each operation, in the normal cell, then in the reduction cell.
 
-    Those of the reduction cell are counted from nodes and from inputs.
-
-    Parameters and multiply-accumulates are linear in these columns where all nodes are joined; 21
-    of DARTS's cells.
+    In the reduction cell, edges from nodes and edges from inputs are counted separately. Parameters
+    and multiply-accumulates are linear in these columns if all nodes are joined. DARTS has 21
+    columns.
     """
     holds = cells.operations[..., None] == np.arange(operations)
     strided = cells.sources[:, 1] < INPUTS
@@ -272,7 +273,7 @@ def operation_counts(cells: Wiring, operations: int) -> Matrix:
 
 
 def paths(cells: Wiring, operations: int) -> Matrix:
-    """How often one or two operations lead from an input to the output; 224 columns for DARTS."""
+    """Count paths of one or two operations from each input to the output; 224 columns for DARTS."""
     n, _, nodes, _ = cells.sources.shape
     rows, which = np.ogrid[:n, :2]
     shape = n, 2, INPUTS + nodes, INPUTS, operations
@@ -293,7 +294,7 @@ def paths(cells: Wiring, operations: int) -> Matrix:
 
 
 def shape(cells: Wiring, operations: int) -> Matrix:
-    """Longest and mean way to nodes, ways from each input, joined nodes; 10 columns."""
+    """Return longest and mean path to nodes, paths from each input, joined nodes; 10 columns."""
     n, _, nodes, _ = cells.sources.shape
     depths = depth(cells)
     ways = np.zeros((n, 2, INPUTS + nodes, INPUTS), dtype=np.float32)
@@ -310,7 +311,7 @@ def shape(cells: Wiring, operations: int) -> Matrix:
 
 
 def depth(cells: Wiring, counted: Flags | None = None) -> NDArray[np.int64]:
-    """The longest way from an input to each node, in edges, shape ``(n, 2, nodes)``."""
+    """Return the longest path from an input to each node, in edges, shape ``(n, 2, nodes)``."""
     n, _, nodes, _ = cells.sources.shape
     steps = np.ones(cells.sources.shape, dtype=np.int64)
     if counted is not None:
@@ -324,7 +325,7 @@ def depth(cells: Wiring, counted: Flags | None = None) -> NDArray[np.int64]:
 
 
 def plan(network: Network) -> Iterator[tuple[int, int, int, int]]:
-    """The sequence of cells: 0 (normal) or 1 (reduction), channels, image size before and after."""
+    """Yield for each cell: 0 (normal) or 1 (reduction), channels, image size before and after."""
     before = network.image_size
     for stage, (width, size) in enumerate(network.stages):
         if stage:

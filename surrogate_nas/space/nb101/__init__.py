@@ -1,34 +1,33 @@
 """NAS-Bench-101's space: up to seven vertices and nine edges, three operations; 423,624 cells.
 
 Ying et al., "NAS-Bench-101: Towards Reproducible Neural Architecture Search", ICML 2019. A cell
-prints as the upper triangle of its adjacency matrix, a row for each vertex that edges leave, and
-the operations between input and output: ``110|01|1:conv3x3-bn-relu,maxpool3x3``. Read are any such
-graphs, those that the paper's ``ModelSpec`` would prune included: isomorphic graphs are one cell,
-the one that the paper's enumeration lists first. Cells are listed in that enumeration's
-order.
+prints as the upper triangle of its adjacency matrix, with a row for each vertex with outgoing
+edges, and the operations between input and output: ``110|01|1:conv3x3-bn-relu,maxpool3x3``. All
+such graphs can be parsed, including graphs that the paper's ``ModelSpec`` would prune. Isomorphic
+graphs are one cell: the first in the paper's enumeration. Cells have the order of that enumeration.
 
-Departure: the paper draws a matrix of seven vertices, mostly one whose graph is pruned, and mutates
-that. Here sampling is uniform over cells. Neighbours are the cells that differ in one operation, in
-one edge, or in one vertex that has one edge in and one out, which is what flipping an edge beside a
-vertex that nothing used does.
+Departure: the paper samples and mutates a matrix of seven vertices, whose graph is mostly pruned.
+Here sampling is uniform over cells. Neighbours differ in one operation, in one edge, or in one
+vertex with one incoming and one outgoing edge. The latter corresponds to flipping an edge at an
+unused vertex.
 
-A stem 3×3; three stacks of N cells, each stack with twice the channels of the last and behind a
-pooling that halves the size; global average pooling; a linear layer. Convolutions are followed by
-batch normalisation and ReLU. A vertex adds what it reads, the cell's input through a 1×1
-convolution, wider vertices without their last channels; the output joins the vertices that lead to
-it and adds the input likewise. Beyond the published network: signals, odd sizes (a stride of 2
-rounds up), a head at every position, and a causal variant; vertices that are left without a channel
-in a narrow network are left out.
+The network consists of a 3×3 stem; three stacks of N cells; global average pooling; and a linear
+layer. Each stack has twice the channels of the previous one and follows a pooling that halves the
+size. Convolutions are followed by batch normalisation and ReLU. A vertex sums its inputs: the
+cell's input after a 1×1 convolution, and other vertices truncated to its channels. The output joins
+the vertices that lead to it and adds the projected input. Extensions: one-dimensional inputs, odd
+sizes (a stride of 2 rounds up), a head at every position, and a causal variant. Vertices without
+channels in a narrow network are omitted.
 
-With 128 channels and three cells a stage, `params` are the benchmark's own
-``trainable_parameters``. The channels of a cell's output are shared out among the vertices that
-lead to it, the first ones taking what is left over; every other vertex has as many as the widest
-that it leads to.
+With 128 channels and three cells per stage, `params` equals the benchmark's
+``trainable_parameters``. The channels of a cell's output are divided among the vertices that lead
+to it; the first vertices receive the remainder. Every other vertex has as many channels as its
+widest successor.
 
-Paths are those of White, Neiswanger & Savani, "BANANAS", AAAI 2021, which was made for this space;
-cut off as there, since long ones are rare. Graph features are in the spirit of Kadlecová et al.,
-"Surprisingly Strong Performance Prediction with Neural Graph Features" (GRAF), ICML 2024. None of
-them depends on the order of the vertices.
+Paths follow White, Neiswanger & Savani, "BANANAS", AAAI 2021, which was designed for this space,
+and are truncated as there, because long paths are rare. Graph features are similar to Kadlecová et
+al., "Surprisingly Strong Performance Prediction with Neural Graph Features" (GRAF), ICML 2024. None
+of them depends on the order of the vertices.
 """
 
 import itertools
@@ -82,29 +81,29 @@ from surrogate_nas.space.sketch import (
 )
 
 OUTPUT = MOST_VERTICES - 1
-"""Where choices have the output, however many vertices there are."""
+"""The number of the output vertex in choices, for any number of vertices."""
 CONV3, CONV1, POOL = range(len(OPERATIONS))
 
 
 def edges_of(choices: Choices) -> Choices:
-    """Whether each of `PAIRS` is an edge, shape ``(n, 21)``."""
+    """Return whether each of `PAIRS` is an edge, shape ``(n, 21)``."""
     return choices[:, : len(PAIRS)]
 
 
 def links(choices: Choices) -> Flags:
-    """Whether an edge leads from one vertex to another, shape ``(7, 7, n)``."""
+    """Return whether an edge leads from one vertex to another, shape ``(7, 7, n)``."""
     linked = np.zeros((MOST_VERTICES, MOST_VERTICES, len(choices)), dtype=bool)
     linked[tuple(np.transpose(PAIRS))] = edges_of(choices).T == 1
     return linked
 
 
 def operations(choices: Choices) -> Choices:
-    """The operation of every inner vertex, shape ``(5, n)``; 3 for a missing one."""
+    """Return the operation of every inner vertex, shape ``(5, n)``; 3 for a missing vertex."""
     return np.ascontiguousarray(choices[:, len(PAIRS) :].T)
 
 
 def channels(linked: Flags, outputs: int) -> NDArray[np.int64]:
-    """The channels of inner vertices, shape ``(5, n)``; 0 for missing ones."""
+    """Return the channels of inner vertices, shape ``(5, n)``; 0 for missing vertices."""
     last = linked[1:OUTPUT, OUTPUT]
     n_sources = np.maximum(last.sum(axis=0), 1)
     first = np.cumsum(last, axis=0) <= outputs % n_sources
@@ -116,7 +115,7 @@ def channels(linked: Flags, outputs: int) -> NDArray[np.int64]:
 
 
 def sizes(choices: Choices, network: Network) -> tuple[Column, Column]:
-    """Parameters and multiply-accumulates of cells, shape ``(n,)``, whole numbers."""
+    """Return parameters and multiply-accumulates of cells, integers of shape ``(n,)`` each."""
     linked = links(choices)
     stem = network.taps * network.input_channels * network.channels
     areas = [size**network.dimensions for _, size in network.stages]
@@ -144,7 +143,7 @@ def _along(
     merge: Callable[..., Choices],
     step: Callable[[Choices, int], Choices],
 ) -> Choices:
-    """What comes to the output of a value of the input, shape ``(n,)``."""
+    """Propagate a value from the input to the output, shape ``(n,)``."""
     values = np.zeros((MOST_VERTICES, linked.shape[2]), dtype=np.int8)
     values[0] = first
     for vertex in range(1, MOST_VERTICES):
@@ -154,7 +153,7 @@ def _along(
 
 
 def longest(linked: Flags, counted: Flags) -> Choices:
-    """The most counted vertices on a way from the input to the output, shape ``(n,)``."""
+    """Return the largest number of counted vertices on a path to the output, shape ``(n,)``."""
     own = np.vstack([counted, np.zeros_like(counted[:1])])
     return _along(
         linked, 0, -MOST_VERTICES, np.max, lambda most, vertex: most + own[vertex - 1]
@@ -172,10 +171,10 @@ def _counted(name: str, description: str, *kinds: int) -> Analysed:
 ANALYTIC: Analytic = by_name(
     *sizes_of(sizes),
     _counted(
-        "convolutions", "vertices that hold one, projections not counted", CONV3, CONV1
+        "convolutions", "vertices with a convolution, without projections", CONV3, CONV1
     ),
-    _counted("convolutions3x3", "vertices that hold a 3×3 one", CONV3),
-    _counted("pools", "vertices that hold a pooling", POOL),
+    _counted("convolutions3x3", "vertices with a 3×3 convolution", CONV3),
+    _counted("pools", "vertices with pooling", POOL),
     structural(
         "depth",
         "most vertices on a way from input to output",
@@ -196,14 +195,14 @@ _WIDTH = 128
 
 
 def operation_counts(choices: Choices) -> Matrix:
-    """How many vertices hold each operation, and how many edges there are; 4 columns."""
+    """Count the vertices with each operation, and the edges; 4 columns."""
     kinds = operations(choices)
     counts = [(kinds == kind).sum(axis=0) for kind in range(_KINDS)]
     return stacked(*counts, edges_of(choices).sum(axis=1))
 
 
 def paths(choices: Choices) -> Matrix:
-    """How many ways to the output have each sequence of up to three operations; 40 columns."""
+    """Count paths to the output by their sequence of up to three operations; 40 columns."""
     n = len(choices)
     linked = links(choices)
     kinds = operations(choices)
@@ -226,13 +225,14 @@ def paths(choices: Choices) -> Matrix:
 
 
 def shape(choices: Choices) -> Matrix:
-    """Vertices, edges at input and output, ways and depth: in all, by operation, and by width.
+    """Return vertices, edges at input and output, paths and depth; 32 columns.
 
-    Per subset of the operations: the most vertices that hold one of them on a way from input to
-    output, and the ways that hold no other. For each operation: vertices that hold it and read the
-    input, and that the output reads. Besides the ways in all, the shortest, whether the input is
-    added to the output, and the channels and weights of vertices where the output has 128; 32
-    columns.
+    - For each subset of operations: the largest number of vertices with these operations on a path
+      from input to output, and the number of paths with no other operation.
+    - For each operation: the numbers of its vertices that read the input, and that the output
+      reads.
+    - In addition: the number of all paths, the length of the shortest, whether the input is added
+      to the output, and the channels and weights of vertices if the output has 128 channels.
     """
     linked = links(choices)
     kinds = operations(choices)
@@ -334,12 +334,12 @@ _EDGE_COLUMNS = {
 class NB101(ChoiceSpace):
     """NAS-Bench-101's space.
 
-    Its choices are an adjacency matrix of seven vertices, the last one the output, and operations;
-    vertices that a cell lacks have the operation ``none`` and no edges.
+    The choices are an adjacency matrix of seven vertices, the last of which is the output, and
+    operations. Missing vertices have the operation ``none`` and no edges.
 
-    Neighbours differ in one operation, one edge, or one vertex with one edge in and out. Changed
-    operations come first, then edges that are added or removed, then vertices; isomorphic results
-    count once. Nothing else may be pruned by a change.
+    Neighbours differ in one operation, one edge, or one vertex with one incoming and one outgoing
+    edge. Changed operations come first, then added or removed edges, then vertices. Isomorphic
+    neighbours count once. A change must not cause the pruning of other vertices.
 
     Example:
         >>> space = NB101()
@@ -390,11 +390,11 @@ class NB101(ChoiceSpace):
         return matrix
 
     def identity(self, cell: Cell) -> str:
-        """The paper's hash of a cell, the key of its tables: no two have the same."""
+        """Return the paper's hash of a cell, which is unique and the key of its tables."""
         return module_hash(_graph(cell.choices))
 
     def write(self, choices: tuple[int, ...]) -> str:
-        """The upper triangle of the adjacency matrix and the operations."""
+        """Return the upper triangle of the adjacency matrix and the operations as text."""
         graph = _graph(choices)
         pairs, n = graph.pairs, graph.vertices
         rows = (
@@ -404,10 +404,10 @@ class NB101(ChoiceSpace):
         return f"{'|'.join(rows)}:{','.join(OPERATIONS[o] for o in graph.operations)}"
 
     def parse(self, text: str) -> Cell:
-        """Read a graph in the form of `write`.
+        """Parse a graph in the format of `write`.
 
         Raises:
-            UserError: It has another form, or is a graph that is no cell of this space.
+            UserError: The text has another format, or the graph is not a cell of this space.
         """
         stripped = cell_text(text)
         return self._by_text.get(stripped) or self._at(
@@ -424,7 +424,7 @@ class NB101(ChoiceSpace):
     def blueprint(
         self, cell: Cell, network: Network, *, live_only: bool = False
     ) -> Blueprint:
-        """The whole network of a cell, layer by layer."""
+        """Return the whole network of a cell, layer by layer."""
         graph = _graph(cell.choices)
         plan = Blueprint(network)
         x = _followed(plan, plan.input(), "stem", network.channels, 3)
@@ -437,7 +437,7 @@ class NB101(ChoiceSpace):
         return plan
 
     def sketch(self, cell: Cell) -> Sketch:
-        """The cell as a graph, a box for every vertex."""
+        """Sketch a cell as a graph with a box for every vertex."""
         return _sketch(_graph(cell.choices))
 
 
@@ -490,7 +490,7 @@ def _changes(graph: Graph) -> Iterator[tuple[int, _Edges, tuple[int, ...]]]:
 
 
 def _free(vertices: int, edges: _Edges) -> _Edges:
-    """The pairs of vertices that an edge can join without a circle."""
+    """Return the pairs of vertices that an edge can connect without creating a cycle."""
     reached = set(edges)
     for middle in range(vertices):
         reached |= {
@@ -501,7 +501,7 @@ def _free(vertices: int, edges: _Edges) -> _Edges:
 
 
 def _whole(vertices: int, edges: _Edges, operations: tuple[int, ...]) -> Graph | None:
-    """The graph of some edges with its vertices in order, if all lie between input and output."""
+    """Return the graph with ordered vertices if all lie on a path from input to output."""
     left = set(range(1, vertices - 1))
     order = [0]
     while left:
@@ -530,19 +530,20 @@ def _read(text: str) -> Graph:
     vertices = len(operations) + 2
     if len(rows) != vertices - 1:
         raise UserError(
-            f"{text!r:.200} has {len(rows) + 1} vertices and {len(operations)} operations between"
-            " them."
+            f"{text!r:.200} has {len(rows) + 1} vertices and {len(operations)} operations, but"
+            " needs one operation per inner vertex."
         )
     if unknown := [
         operation for operation in operations if operation not in OPERATIONS
     ]:
         raise UserError(
-            f"An operation of the space nb101 is {', '.join(OPERATIONS)}, not {unknown[0]!s:.80}."
+            f"An operation of the space nb101 is one of {', '.join(OPERATIONS)}, not"
+            f" {unknown[0]!s:.80}."
         )
     graph = pruned(vertices, bits_of(pairs), list(map(OPERATIONS.index, operations)))
     if graph is None:
         raise UserError(
-            f"{text!r:.200} has no way from its input to its output, so it is not a cell of nb101."
+            f"{text!r:.200} has no path from input to output, so it is not a cell of nb101."
         )
     if len(graph.pairs) > MOST_EDGES:
         raise UserError(

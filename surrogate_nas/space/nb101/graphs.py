@@ -1,14 +1,14 @@
-"""NAS-Bench-101's graphs, up to isomorphism, and the paper's hashes of all 423,624.
+"""NAS-Bench-101's graphs, up to isomorphism, and the paper's hashes of all 423,624 graphs.
 
-The tables of the benchmark are keyed by hash, and a hash does not tell its graph. The list takes
-half a minute, once a machine.
+The tables of the benchmark use hashes as keys, and a graph cannot be recovered from its hash.
+Computing the list of hashes takes half a minute, once per machine.
 
 Ying et al., "NAS-Bench-101: Towards Reproducible Neural Architecture Search", ICML 2019. Vertex 0
-is the input, the last one the output; an edge leads from a lower to a higher vertex and is a bit of
-a number, (x, y) the bit x + y(y - 1)/2, as in the paper's code. That lists graphs by their
-vertices, by this number and by their operations, and keeps the first of isomorphic ones, which is
-the canonical form here. So sizes, which can depend on the order of the vertices, are those of its
-networks.
+is the input, and the last vertex is the output. An edge leads from a lower to a higher vertex. It
+is a bit of a number: the edge (x, y) is bit x + y(y - 1)/2, as in the paper's code. That code
+enumerates graphs by their vertices, by this number and by their operations, and keeps the first of
+isomorphic graphs. This is the canonical form here, so sizes, which can depend on the order of the
+vertices, match the paper's networks.
 """
 
 import hashlib
@@ -29,7 +29,7 @@ OPERATIONS = ("conv3x3-bn-relu", "conv1x1-bn-relu", "maxpool3x3")
 MOST_VERTICES = 7
 MOST_EDGES = 9
 PAIRS = tuple((x, y) for y in range(1, MOST_VERTICES) for x in range(y))
-"""The edge of every bit."""
+"""The edge of each bit."""
 _KINDS = len(OPERATIONS)
 _INPUT = -1
 # What the paper's hash takes for the operations of input and output.
@@ -43,12 +43,12 @@ Codes: TypeAlias = NDArray[np.int64]
 
 
 class Graph(NamedTuple):
-    """A graph in which every vertex lies on a way from the input to the output.
+    """A graph in which every vertex lies on a path from the input to the output.
 
     Attributes:
-        vertices: How many there are, 2 to 7.
-        edges: Their bits.
-        operations: Of the vertices between input and output, indices into `OPERATIONS`.
+        vertices: The number of vertices, 2 to 7.
+        edges: The edges as bits of a number.
+        operations: The operations of the inner vertices, as indices into `OPERATIONS`.
     """
 
     vertices: int
@@ -57,22 +57,26 @@ class Graph(NamedTuple):
 
     @property
     def pairs(self) -> list[tuple[int, int]]:
-        """Its edges, each as the vertex that it leaves and the one that it enters."""
+        """The edges as pairs (from, to)."""
         return pairs_of(self.edges)
 
 
 def pairs_of(edges: int) -> list[tuple[int, int]]:
-    """The edges that bits stand for."""
+    """Return the edges for a number of bits."""
     return [pair for bit, pair in enumerate(PAIRS) if edges >> bit & 1]
 
 
 def bits_of(pairs: Iterable[tuple[int, int]]) -> int:
-    """The bits that stand for edges."""
+    """Return the number whose bits are the given edges."""
     return sum(1 << x + y * (y - 1) // 2 for x, y in pairs)
 
 
 def pruned(vertices: int, edges: int, operations: Sequence[int]) -> Graph | None:
-    """The graph without vertices on no way from input to output; None without such a way."""
+    """Return the graph without vertices that lie on no path from input to output.
+
+    Returns:
+        None if there is no such path.
+    """
     pairs = pairs_of(edges)
     fed = {0}
     used = {vertices - 1}
@@ -89,7 +93,7 @@ def pruned(vertices: int, edges: int, operations: Sequence[int]) -> Graph | None
 
 
 def canonical(graph: Graph) -> Graph:
-    """The first of the graphs that are isomorphic to one.
+    """Return the first of all graphs that are isomorphic to a graph.
 
     Example:
         >>> canonical(Graph(4, 0b110011, (2, 0)))  # two vertices side by side
@@ -102,7 +106,7 @@ def canonical(graph: Graph) -> Graph:
 
 @lru_cache(maxsize=1 << 15)
 def _first(vertices: int, edges: int) -> tuple[int, tuple[tuple[int, ...], ...]]:
-    """The least bits by any order of the vertices, and the orders with them."""
+    """Return the smallest bits over all orders of the vertices, and the orders that give them."""
     orders = _orders(vertices)
     bits = np.array(
         [edges >> bit & 1 for bit in range(len(PAIRS))] + [0], dtype=np.int64
@@ -114,7 +118,7 @@ def _first(vertices: int, edges: int) -> tuple[int, tuple[tuple[int, ...], ...]]
 
 
 class _Orders:
-    """All orders of so many vertices, input first and output last."""
+    """All orders of a number of vertices, with the input first and the output last."""
 
     def __init__(self, vertices: int) -> None:
         self.inner = tuple(permutations(range(vertices - 2)))
@@ -130,7 +134,7 @@ class _Orders:
 
     @cached_property
     def tables(self) -> NDArray[np.int32]:
-        """The new places of each seven bits for every order, shape ``(orders, 3, 128)``."""
+        """The new positions of each seven bits for every order, shape ``(orders, 3, 128)``."""
         targets = np.full((len(self.inner), len(PAIRS)), _REVERSED, dtype=np.int32)
         rows, bits = np.nonzero(self.gathers < len(PAIRS))
         targets[rows, self.gathers[rows, bits]] = 1 << bits
@@ -144,7 +148,7 @@ class _Orders:
 
     @cached_property
     def of_operations(self) -> NDArray[np.int64]:
-        """What operations, read as one number, become, shape ``(orders, 3^inner)``."""
+        """The reordered operations, read as one number, shape ``(orders, 3^inner)``."""
         inner = len(self.inner[0])
         weights = _KINDS ** np.arange(inner - 1, -1, -1, dtype=np.int64)
         digits = np.arange(_KINDS**inner)[:, None] // weights % _KINDS
@@ -156,7 +160,7 @@ _orders = lru_cache(maxsize=MOST_VERTICES)(_Orders)
 
 
 def _moved(tables: NDArray[np.int32], codes: Codes) -> NDArray[np.int32]:
-    """The bits of graphs by orders with these tables; beyond all bits if an edge turns."""
+    """Return the bits of graphs under orders with these tables; too large if an edge reverses."""
     chunk = (1 << _CHUNK) - 1
     bits: NDArray[np.int32] = tables[..., 0, codes & chunk]
     for i in range(1, _CHUNKS):
@@ -165,12 +169,12 @@ def _moved(tables: NDArray[np.int32], codes: Codes) -> NDArray[np.int32]:
 
 
 def are_canonical(vertices: int, edges: Codes, operations: Codes) -> Flags:
-    """Which graphs of so many vertices are whole and their own canonical forms, shape ``(n,)``.
+    """Return which graphs are whole (see `is_whole`) and canonical, shape ``(n,)``.
 
     Args:
-        vertices: How many each of them has.
-        edges: Their bits, shape ``(n,)``.
-        operations: Read as a number of base three, shape ``(n,)``.
+        vertices: The number of vertices of each graph.
+        edges: The edges as bits, shape ``(n,)``.
+        operations: The operations as base-three numbers, shape ``(n,)``.
     """
     codes, of_graph = np.unique(edges, return_inverse=True)
     orders = _orders(vertices)
@@ -186,7 +190,7 @@ def are_canonical(vertices: int, edges: Codes, operations: Codes) -> Flags:
 
 
 def is_whole(vertices: int, edges: Codes) -> Flags:
-    """Whether all vertices lie on a way to the output, and edges are few enough; ``(n,)``."""
+    """Return whether all vertices lie on a path to the output with few enough edges, ``(n,)``."""
     connected = (edges > 0) & (edges < 1 << vertices * (vertices - 1) // 2)
     connected &= sum(edges >> bit & 1 for bit in range(len(PAIRS))) <= MOST_EDGES
     for vertex in range(vertices):
@@ -198,12 +202,12 @@ def is_whole(vertices: int, edges: Codes) -> Flags:
 
 
 class Listed:
-    """All canonical forms in the paper's order, without an object for each.
+    """All canonical forms in the paper's order, as arrays of shape ``(n,)``.
 
     Attributes:
-        vertices: Of each, shape ``(n,)``.
-        edges: Their bits.
-        operations: Read as a number of base three.
+        vertices: The number of vertices of each graph.
+        edges: The edges as bits.
+        operations: The operations as base-three numbers.
     """
 
     def __init__(self) -> None:
@@ -236,7 +240,7 @@ class Listed:
             yield Graph(vertices, edges, digits(operations, vertices - 2))
 
     def index(self, graph: Graph) -> int:
-        """The index of a canonical form."""
+        """Return the index of a canonical form."""
         keys = graph.vertices, graph.edges, number(graph.operations)
         low, high = 0, len(self.edges)
         for column, key in zip(
@@ -247,7 +251,7 @@ class Listed:
 
 
 def _is_least(orders: _Orders, codes: Codes) -> Flags:
-    """Which bits no order of the vertices makes less; what is refuted is not asked again."""
+    """Return which bits are minimal over all orders; refuted ones are not tested again."""
     left = np.arange(len(codes))
     for tables in orders.tables:
         left = left[_moved(tables, codes[left]) >= codes[left]]
@@ -257,12 +261,12 @@ def _is_least(orders: _Orders, codes: Codes) -> Flags:
 
 
 def number(operations: Sequence[int]) -> int:
-    """Operations read as a number of base three, the first the most."""
+    """Return operations as a base-three number, the first operation most significant."""
     return int("".join(map(str, operations)) or "0", _KINDS)
 
 
 def digits(number: int, inner: int) -> tuple[int, ...]:
-    """The operations of so many vertices that `number` read."""
+    """Return the operations of `inner` vertices for a base-three number (inverse of `number`)."""
     return tuple(number // _KINDS**digit % _KINDS for digit in range(inner - 1, -1, -1))
 
 
@@ -270,10 +274,10 @@ listed = lru_cache(maxsize=1)(Listed)
 
 
 def module_hash(graph: Graph) -> str:
-    """The paper's hash of a graph, equal for isomorphic ones: the key of its tables.
+    """Return the paper's hash of a graph, the key of its tables; isomorphic graphs have the same.
 
-    Every vertex begins with the MD5 of its degrees and its operation, and takes in those of its
-    neighbours as often as there are vertices.
+    The hash of every vertex is initially the MD5 of its degrees and its operation. The hashes of
+    its neighbours are then included repeatedly, once per vertex of the graph.
 
     Example:
         >>> module_hash(Graph(2, 1, ()))
@@ -295,7 +299,7 @@ def module_hash(graph: Graph) -> str:
 
 @lru_cache(maxsize=1)
 def _neighbours(vertices: int, edges: int) -> list[tuple[list[int], list[int]]]:
-    """The vertices before and after each; remembered for the next graph with the same edges."""
+    """Return the predecessors and successors of each vertex; cached by edges."""
     pairs = pairs_of(edges)
     return [
         ([x for x, y in pairs if y == vertex], [y for x, y in pairs if x == vertex])
@@ -317,7 +321,7 @@ _DIGEST = "1f4a7db984f8bb44da50e51b6c7e830bd26a761a39d60997ef500b7610ef0449"
 
 @lru_cache(maxsize=1)
 def all_hashes() -> Digests:
-    """The hashes of all cells in the order of the list, shape ``(423624, 16)``."""
+    """Return the hashes of all cells in the order of the space, shape ``(423624, 16)``."""
     path = home() / "nb101-hashes.npy"
     with suppress(OSError, ValueError, EOFError):  # none yet, or damaged
         stored = np.load(path)

@@ -1,6 +1,4 @@
-"""The network around a cell: its frame here, its PyTorch layers in the files beside (imported where
-they are used).
-"""
+"""The network around a cell as a list of layers; its PyTorch modules are in other files."""
 
 import math
 import zlib
@@ -20,22 +18,21 @@ class Network:
     """The macro architecture around the cell.
 
     Attributes:
-        classes: Outputs of the linear layer.
-        channels: Channels of the first stage, C; without meaning where a cell is the whole network,
-            as is N.
-        cells_per_stage: Cells in each of the three stages, N.
-        image_size: Height and width of the input, or the length of a one-dimensional one.
-        input_channels: Channels of the input.
-        dimensions: 2 for images, 1 for signals, where 3×3 kernels become kernels of length 3.
-        causal: Whether padding is on the left only, so that a position sees itself and what is
-            before it; then nothing is strided and the linear layer answers at every position,
-            whatever the next two say.
-        positions: Whether the linear layer answers at every position instead of after pooling over
-            them.
+        classes: Number of outputs of the linear layer.
+        channels: Number of channels of the first stage, C. C and N are ignored if a cell is the
+            whole network.
+        cells_per_stage: Number of cells in each of the three stages, N.
+        image_size: Height and width of the input, or the length of a one-dimensional input.
+        input_channels: Number of channels of the input.
+        dimensions: 2 for images, or 1 for sequences, where 3×3 kernels become kernels of length 3.
+        causal: Whether padding is on the left only, so that each position depends only on itself
+            and earlier positions. This implies `positions`, and no strides.
+        positions: Whether the linear layer is applied at every position instead of after pooling
+            over positions.
         strided: Whether the blocks between the stages halve the size.
-        residual: Whether the block between stages is the published one; without, only its shortcut
-            is there (pooling and a 1×1 convolution), so that in a small network the cell does the
-            work.
+        residual: Whether the block between stages is the published residual block. Otherwise only
+            its shortcut is used (pooling and a 1×1 convolution), so that the cells of a small
+            network dominate.
 
     Example:
         >>> Network().stages  # of NAS-Bench-201: channels and image size of each stage
@@ -68,13 +65,13 @@ class Network:
 
     @classmethod
     def of(cls, settings: Mapping[str, Any]) -> "Network":
-        """The network of stored `settings`.
+        """Return the network from stored `settings`.
 
         Args:
-            settings: As they were read; older files lack `positions` and `strided`.
+            settings: The stored fields; older files lack `positions` and `strided`.
 
         Raises:
-            ValueError: A field is missing, unknown or of another type.
+            ValueError: A field is missing, unknown or of the wrong type.
         """
         defaults = {"positions": cls.positions, "strided": cls.strided}
         return build(
@@ -83,7 +80,7 @@ class Network:
 
     @property
     def settings(self) -> dict[str, Any]:
-        """Its fields as data; `positions` and `strided` only where `causal` does not imply them."""
+        """The fields as data, without `positions` and `strided` if `causal` implies them."""
         implied = {"positions": self.causal, "strided": not self.causal}
         return {
             name: value
@@ -93,12 +90,12 @@ class Network:
 
     @property
     def taps(self) -> int:
-        """Weights of a 3×3 kernel (or one of length 3) between two channels."""
+        """The number of weights of a 3×3 kernel (or a kernel of length 3) between two channels."""
         return int(3**self.dimensions)
 
     @property
     def stages(self) -> list[tuple[int, int]]:
-        """(channels, image size) of the three stages; a stride of 2 rounds an odd size up."""
+        """The (channels, image size) of the three stages; a stride of 2 rounds odd sizes up."""
         sizes = [self.image_size]
         for _ in range(2):
             sizes.append((sizes[-1] + 1) // 2 if self.strided else sizes[-1])
@@ -106,23 +103,22 @@ class Network:
 
     @property
     def answers(self) -> int:
-        """At how many positions of the last stage the linear layer answers."""
+        """The number of positions of the last stage at which the linear layer is applied."""
         return int(self.stages[-1][1] ** self.dimensions) if self.positions else 1
 
 
 NONE, SKIP, CONV1, CONV3, POOL = range(5)
-"""The operations of a graph's edges by number; `OPERATIONS` says what each adds to a network."""
-"""The operations that the layers know: nothing, the identity, convolutions of 1×1 and 3×3, average
-pooling of 3×3.
+"""The numbers of the operations on edges: nothing, the identity, convolutions of 1×1 and 3×3, and
+average pooling of 3×3. `OPERATIONS` contains the layers of each.
 """
 
 
 class Graph(NamedTuple):
-    """Edges with their operations.
+    """A graph with an operation on every edge.
 
     Attributes:
-        edges: (from, to), every edge from a lower to a higher node.
-        operations: One of the operations above for each edge.
+        edges: Pairs (from, to); every edge leads from a lower to a higher node.
+        operations: The number of the operation on each edge.
 
     Example:
         >>> graph = Graph(
@@ -132,7 +128,7 @@ class Graph(NamedTuple):
         ...     NONE,
         ...     SKIP,
         ...     NONE,
-        ... )  # nothing reaches node 1, so what leaves it is dead
+        ... )  # nothing reaches node 1, so its outgoing edges are dead
         True
     """
 
@@ -141,11 +137,11 @@ class Graph(NamedTuple):
 
     @property
     def nodes(self) -> int:
-        """How many nodes there are."""
+        """The number of nodes."""
         return 1 + max(target for _, target in self.edges)
 
     def live(self) -> "Graph":
-        """The same graph with ``NONE`` wherever the output does not depend on the edge."""
+        """Return the same graph with ``NONE`` on all edges that do not affect the output."""
         steps = list(zip(self.edges, self.operations, strict=True))
         present = sorted(edge for edge, operation in steps if operation != NONE)
         fed = {0}
@@ -172,14 +168,13 @@ Counts = NDArray[np.float32]
 
 
 class Level(NamedTuple):
-    """The terms that hold one more convolution in a row than those before them, in the order of
-    computing.
+    """The terms with one more successive convolution than the terms of the previous level.
 
     Attributes:
-        sums: What each convolution reads, over the terms before: uses, then different ones, shape
-            ``(n, 2 before)``.
-        ones: How many of these convolutions are 1×1; they come first, the 3×3 ones follow.
-        pooled: For one, two … poolings: the positions of the terms to pool once more.
+        sums: The input of each convolution as counts over the previous terms: uses, then different
+            uses, shape ``(n, 2 before)``.
+        ones: The number of 1×1 convolutions; they precede the 3×3 convolutions.
+        pooled: For one, two, … poolings, the positions of the terms to pool once more.
     """
 
     sums: Counts
@@ -188,13 +183,14 @@ class Level(NamedTuple):
 
 
 class Terms(NamedTuple):
-    """All terms of the space, and the functional classes as counts of them.
+    """All terms of a space, and its isomorphism classes as counts of terms.
 
     Attributes:
-        poolings: How many terms are the input, pooled 0, 1, … times; they come first.
+        poolings: The number of terms that are the input, pooled 0, 1, … times; they come first.
         levels: The other terms.
-        classes: For each functional class, over all terms: uses in the output's sum, different ones
-            in it, and different live convolutions in the whole cell, shape ``(classes, 3 terms)``.
+        classes: Three counts for each isomorphism class over all terms: uses in the output's sum,
+            different uses in it, and different live convolutions in the whole cell, shape
+            ``(classes, 3 terms)``.
     """
 
     poolings: int
@@ -208,18 +204,17 @@ Shape = tuple[int, int, int]
 
 @dataclass(frozen=True, eq=False)
 class Windows:
-    """Where the pixels of an output look; there is one object for each geometry.
+    """The input pixels of every output pixel of a layer; there is one object per geometry.
 
     Attributes:
         size: Rows and columns of the output.
-        inputs: Pixels of the input.
-        taps: Weights of a window.
-        reads: The pixel of the output, the pixel of the input that it looks at and the tap, in
-            rows, in the order of the first, then of the third; shape ``(n, 3)``.
-        kernel: Rows and columns of a window; empty for one that holds all pixels.
-        dilation: How far apart neighbours in a window are.
-        start: The row and the column where the first window begins; negative where it begins
-            outside.
+        inputs: Number of pixels of the input.
+        taps: Number of weights of a window.
+        reads: Rows of output pixel, input pixel and tap, sorted by the first, then by the third,
+            shape ``(n, 3)``.
+        kernel: Rows and columns of a window; empty for a window of all pixels.
+        dilation: The distance between neighbours in a window.
+        start: The row and the column at which the first window begins; negative outside the input.
     """
 
     size: tuple[int, int]
@@ -233,12 +228,12 @@ class Windows:
 
     @cached_property
     def reach(self) -> tuple[int, ...]:
-        """From the first to the last neighbour in a window, down and along."""
+        """The distance from the first to the last pixel of a window, per axis."""
         return tuple(self.dilation * (length - 1) for length in self.kernel)
 
     @cached_property
     def padding(self) -> tuple[int, int] | None:
-        """Rows and columns of padding on every side; None where the sides differ."""
+        """Rows and columns of padding on every side; None if the sides differ."""
         sides = zip(self.start, self.reach, strict=True)
         if any(-2 * first != reach for first, reach in sides):
             return None
@@ -247,16 +242,15 @@ class Windows:
 
 @dataclass(frozen=True)
 class Layer:
-    """One layer.
+    """One layer of a network.
 
     Attributes:
         kind: ``input``, ``convolution``, ``depthwise``, ``normalisation``, ``relu``, ``sum``,
             ``join``, ``part``, ``average``, ``largest``, ``linear`` or ``module``.
-        shape: Of what it makes.
-        sources: The places of the layers that it reads.
-        name: Of its parameters, as PyTorch would name its module or tensor; empty where it has
-            none.
-        windows: Where it looks, if at more than the same pixel.
+        shape: The shape of the output.
+        sources: The indices of the input layers.
+        name: The name of the layer's parameters, as in a PyTorch module; empty without parameters.
+        windows: The windows of the layer, if it reads more than one pixel.
         affine: Whether a normalisation has scales and shifts.
     """
 
@@ -273,9 +267,9 @@ class Parameter:
     """One tensor of weights.
 
     Attributes:
-        shape: As PyTorch has it: outputs first, then inputs, rows and columns.
-        bound: It starts uniform within this, or, where None, at `value`.
-        value: The number that it starts at.
+        shape: The shape as in PyTorch: outputs, inputs, rows, columns.
+        bound: The bound of the uniform initial values; None for the constant `value`.
+        value: The constant initial value.
     """
 
     shape: tuple[int, ...]
@@ -285,12 +279,14 @@ class Parameter:
 
 @dataclass
 class Blueprint:
-    """A network, layer by layer; a method for each kind adds one and gives its place.
+    """A network as a list of layers.
+
+    There is a method for each type of layer, which adds a layer and returns its index.
 
     Attributes:
-        layers: In the order in which they are computed; the last answers.
-        parameters: By the name of the tensor, in the order of PyTorch's modules.
-        graph: The cell, where `around` wrote the network.
+        layers: The layers in the order of computation; the last one is the output.
+        parameters: The parameters by name of the tensor, in the order of PyTorch's modules.
+        graph: The cell, if `around` created the network.
 
     Example:
         >>> plan = Blueprint(Network(channels=4, image_size=8))
@@ -306,15 +302,15 @@ class Blueprint:
 
     @property
     def size(self) -> int:
-        """Trainable parameters."""
+        """The number of trainable parameters."""
         return sum(math.prod(tensor.shape) for tensor in self.parameters.values())
 
     @property
     def multiply_accumulates(self) -> int:
-        """Multiply-accumulates for one example, by NAS-Bench-201's convention ("FLOPs").
+        """The multiply-accumulates for one example, by NAS-Bench-201's convention ("FLOPs").
 
-        Convolutions and the linear layer (with its bias) are counted, padding too; pooling,
-        normalisation, ReLU and sums are not.
+        Convolutions and the linear layer (with its bias) are counted, including padding. Pooling,
+        normalisation, ReLU and sums are not counted.
         """
         total = 0
         for layer in self.layers:
@@ -328,10 +324,10 @@ class Blueprint:
         return total
 
     def input(self, shape: Shape | None = None) -> int:
-        """The images or signals.
+        """Add the input, images or sequences.
 
         Args:
-            shape: Of what comes in; None for the task's examples.
+            shape: The shape of the input; None for the task's examples.
         """
         network = self.network
         height = network.image_size if network.dimensions == 2 else 1
@@ -341,11 +337,12 @@ class Blueprint:
     def module(
         self, x: int, name: str, parameters: Mapping[str, Parameter] | None = None
     ) -> int:
-        """What PyTorch alone computes, from a tensor to one of the same shape.
+        """Add a layer that only PyTorch can compute and that keeps the tensor's shape.
 
         Args:
-            name: Of the module.
-            parameters: By their names in the module.
+            x: The index of the input layer.
+            name: The name of the module.
+            parameters: The parameters by their names in the module.
         """
         for inner, parameter in (parameters or {}).items():
             self.parameters[f"{name}.{inner}"] = parameter
@@ -363,14 +360,20 @@ class Blueprint:
         depthwise: bool = False,
         start: tuple[int, int] | None = None,
     ) -> int:
-        """A convolution without bias, padded so that it keeps the size at stride 1 and rounds it up
-        at stride 2.
+        """Add a convolution without bias.
+
+        Padding keeps the size at stride 1. At stride 2 the size is halved and rounded up.
 
         Args:
-            stride: Down and along; along an axis of one pixel it has no meaning.
-            dilation: How far apart neighbouring weights look.
-            start: Where the first window begins; None for a window around the first pixel, or,
-                where the network is causal, one that ends there.
+            x: The index of the input layer.
+            name: The name of the weights.
+            outputs: Number of output channels.
+            kernel: Rows and columns of the kernel.
+            stride: The stride per axis; ignored along an axis of one pixel.
+            dilation: The distance between neighbouring weights.
+            depthwise: Whether each channel is convolved separately.
+            start: The position of the first window. None for a window around the first pixel, or
+                ending there in a causal network.
         """
         inputs, height, width = self.layers[x].shape
         geometry = windows(
@@ -382,7 +385,7 @@ class Blueprint:
         return self._add(Layer(kind, (outputs, *geometry.size), (x,), name, geometry))
 
     def normalisation(self, x: int, name: str, *, affine: bool = True) -> int:
-        """Batch normalisation."""
+        """Add batch normalisation."""
         shape = self.layers[x].shape
         if affine:
             self.parameters[f"{name}.weight"] = Parameter(shape[:1], value=1.0)
@@ -399,12 +402,15 @@ class Blueprint:
         relu: bool = True,
         stride: int = 1,
     ) -> int:
-        """[ReLU,] convolution, batch normalisation: most trained layers.
+        """Add an optional ReLU, a convolution and batch normalisation.
 
         Args:
-            kernel: 1 or 3; one-dimensional for signals.
-            relu: Whether the input passes a ReLU first.
-            stride: 1 or 2.
+            x: The index of the input layer.
+            name: The name of the parameters.
+            outputs: Number of output channels.
+            kernel: The size of the kernel, 1 or 3; one-dimensional for sequences.
+            relu: Whether to apply a ReLU to the input.
+            stride: The stride, 1 or 2.
         """
         window = (kernel if self.network.dimensions == 2 else 1, kernel)
         if relu:
@@ -415,36 +421,37 @@ class Blueprint:
         return self.normalisation(x, f"{name}.norm")
 
     def relu(self, x: int) -> int:
-        """The larger of a tensor and 0; asked for twice, it is computed once."""
+        """Add a ReLU, unless the tensor has one already."""
         layer = Layer("relu", self.layers[x].shape, (x,))
         return self.layers.index(layer) if layer in self.layers else self._add(layer)
 
     def sum(self, *terms: int) -> int:
-        """A sum of tensors of one shape.
+        """Add a sum of tensors of the same shape.
 
         Args:
-            *terms: What is added; a single one is given back as it is.
+            *terms: The indices of the summands; a single one is returned unchanged.
         """
         if len(terms) == 1:
             return terms[0]
         return self._add(Layer("sum", self.layers[terms[0]].shape, terms))
 
     def zeros(self, shape: Shape) -> int:
-        """Zeros."""
+        """Add a tensor of zeros."""
         return self._add(Layer("sum", shape))
 
     def join(self, *tensors: int) -> int:
-        """Tensors of one size with their channels side by side."""
+        """Add a concatenation of the channels of tensors of the same size."""
         channels, heights, widths = zip(
             *(self.layers[x].shape for x in tensors), strict=True
         )
         return self._add(Layer("join", (sum(channels), heights[0], widths[0]), tensors))
 
     def part(self, x: int, channels: int) -> int:
-        """The first channels of a tensor.
+        """Add a layer with the first channels of a tensor.
 
         Args:
-            x: What it reads; given back as it is where it has no more.
+            x: The index of the input layer; returned unchanged if it has no more channels.
+            channels: Number of channels.
         """
         inputs, height, width = self.layers[x].shape
         if inputs == channels:
@@ -454,11 +461,13 @@ class Blueprint:
     def pool(
         self, x: int, kernel: int = 3, stride: int = 1, *, largest: bool = False
     ) -> int:
-        """The mean of a window, padding not counted, or its largest number.
+        """Add average pooling, without padding in the mean, or max pooling.
 
         Args:
-            kernel: The length of a window, odd; one-dimensional for signals.
-            stride: 1 or 2.
+            x: The index of the input layer.
+            kernel: The length of a window, odd; one-dimensional for sequences.
+            stride: The stride, 1 or 2.
+            largest: Whether to use max pooling.
         """
         window = (kernel if self.network.dimensions == 2 else 1, kernel)
         steps = (stride, stride)
@@ -473,8 +482,9 @@ class Blueprint:
         return self._add(Layer(kind, shape, (x,), windows=geometry))
 
     def halve(self, x: int, *, largest: bool = False) -> int:
-        """The mean of windows of 2×2 (or 2) at stride 2; an odd last row or column is a window of
-        its own.
+        """Add pooling over windows of 2×2 (or 2) at stride 2; the mean, or the largest value.
+
+        An odd last row or column is a separate window.
         """
         _, height, width = self.layers[x].shape
         steps = (min(2, height), 2)
@@ -482,7 +492,7 @@ class Blueprint:
         return self._pooled(x, geometry, largest)
 
     def answer(self, x: int, name: str = "head") -> int:
-        """The linear layer: of the mean over pixels, or at every position."""
+        """Add the linear layer, applied to the mean over pixels or at every position."""
         if not self.network.positions:
             x = self._pooled(x, _everything(math.prod(self.layers[x].shape[1:])))
         inputs, *size = self.layers[x].shape
@@ -495,11 +505,11 @@ class Blueprint:
         )
 
     def weights(self, seed: int) -> dict[str, NDArray[np.float32]]:
-        """Initial weights by name: uniform within one over the root of the fan-in, as PyTorch's
-        layers start.
+        """Return initial weights by name, uniform within 1 / √(fan-in) as in PyTorch's layers.
 
-        Each tensor comes from a stream of its own, named by seed and tensor, so that a cell's live
-        operations start alike whether or not its dead ones are built. The stream is PyTorch's.
+        Each tensor has its own random stream, determined by the seed and the tensor's name. So a
+        cell's live operations have the same initial weights whether or not dead ones are built. The
+        generator is PyTorch's.
         """
         stream = np.random.MT19937(0)  # seeded anew for every tensor
         return {
@@ -524,14 +534,15 @@ def windows(
     causal: bool = False,
     start: tuple[int, int] | None = None,
 ) -> Windows:
-    """Where the windows of a layer look, and how many rows and columns of them there are.
+    """Return the windows of a layer.
 
     Args:
         size: Height and width of the input.
         kernel: Rows and columns of a window.
-        dilation: How far apart neighbours in a window are.
-        causal: Whether a window ends at its position instead of lying around it.
-        start: Where the first window begins; None for what `causal` says.
+        stride: The stride per axis.
+        dilation: The distance between neighbours in a window.
+        causal: Whether a window ends at its position instead of being centred there.
+        start: The position of the first window; None for the default that `causal` determines.
 
     Example:
         >>> windows((1, 3), (1, 3), (1, 1)).reads.tolist()
@@ -584,7 +595,11 @@ def _drawn(
 
 
 Writer: TypeAlias = Callable[[Blueprint, int, str, int], int]
-"""Adds to a plan what reads a place; is given a name and the channels out, and gives its place."""
+"""A function that adds layers to a plan.
+
+Its arguments are the plan, the index of the input layer, a name and the number of output channels.
+It returns the index of the output layer.
+"""
 
 
 def _convolution(kernel: int) -> Writer:
@@ -599,18 +614,23 @@ OPERATIONS: dict[int, Writer] = {
     CONV3: _convolution(3),
     POOL: lambda plan, x, _name, _channels: plan.pool(x),
 }
-"""What stands on an edge, by its number. Compiled networks, PyTorch's, stacks, supernets and sizes
-are all made from this, so that an operation is written once.
+"""The layers of an operation on an edge, by its number.
+
+They define compiled networks, PyTorch networks, stacks, supernets and sizes.
 """
 
 
 def piece(
     operation: int, name: str, shape: Shape, network: Network, *, times: int = 1
 ) -> Blueprint:
-    """One operation by itself, on a tensor of a cell.
+    """Return a network with a single operation on a tensor of a cell.
 
     Args:
-        times: How many times the channels that it reads it gives.
+        operation: The number of the operation.
+        name: The name of the parameters.
+        shape: The shape of the input.
+        network: The macro architecture.
+        times: The ratio of output channels to input channels.
     """
     plan = Blueprint(network)
     OPERATIONS[operation](plan, plan.input(shape), name, times * shape[0])
@@ -625,14 +645,14 @@ def piece(
 
 
 def around(graph: Graph, network: Network) -> Blueprint:
-    """The whole network of a cell."""
+    """Return the whole network of a cell."""
     plan = skeleton(network, lambda *arguments: cell(*arguments, graph=graph))
     plan.graph = graph
     return plan
 
 
 def skeleton(network: Network, write: Writer) -> Blueprint:
-    """The network around cells that are written by a function."""
+    """Return the network around cells that a function adds."""
     plan = Blueprint(network)
     x = plan.convolution_bn(plan.input(), "stem", network.channels, 3, relu=False)
     for stage, (channels, _) in enumerate(network.stages):
@@ -644,10 +664,10 @@ def skeleton(network: Network, write: Writer) -> Blueprint:
 
 
 def cell(plan: Blueprint, x: int, name: str, channels: int, *, graph: Graph) -> int:
-    """One cell: every node the sum of operations on those before it.
+    """Add a cell, in which every node is the sum of operations on earlier nodes.
 
-    Where the input has other channels than the cell, its operations change them, as NATS-Bench's
-    size space has it.
+    If the input has another number of channels than the cell, the operations on the input change
+    it, as in NATS-Bench's size space.
     """
     widens = plan.layers[x].shape[0] != channels
     nodes = [x]
@@ -670,7 +690,7 @@ def cell(plan: Blueprint, x: int, name: str, channels: int, *, graph: Graph) -> 
 
 
 def reduction(plan: Blueprint, x: int, name: str, channels: int) -> int:
-    """The residual block between stages (ResNetBasicblock), or only its shortcut."""
+    """Add the residual block between stages (ResNetBasicblock), or only its shortcut."""
     stride = 2 if plan.network.strided else 1
     pooled = plan.halve(x) if plan.network.strided else x
     shortcut = plan.convolution(pooled, f"{name}.shortcut", channels, (1, 1))
@@ -683,6 +703,6 @@ def reduction(plan: Blueprint, x: int, name: str, channels: int) -> int:
 
 
 def answered(plan: Blueprint, x: int) -> Blueprint:
-    """The end of the network: BN, ReLU and what answers."""
+    """Add the end of the network: batch normalisation, ReLU and the linear layer."""
     plan.answer(plan.relu(plan.normalisation(x, "last")))
     return plan

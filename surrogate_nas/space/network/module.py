@@ -1,4 +1,4 @@
-"""A blueprint as a PyTorch module: any device, any type of numbers, and gradients of everything."""
+"""A blueprint as a PyTorch module, for any device and data type, with all gradients."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -13,14 +13,14 @@ from surrogate_nas.space.network import Blueprint, Layer, Windows
 
 
 class BlueprintModule(nn.Module):
-    """The network of a blueprint; its weights have the blueprint's names.
+    """The network of a blueprint; its weights have the names in the blueprint.
 
-    Around a graph every convolution has a ReLU of its own, as NAS-Bench-201 published it: latencies
-    include it, and zero-cost proxies count it.
+    In cells that are graphs, every convolution has its own ReLU, as in NAS-Bench-201's published
+    networks. Latencies and zero-cost proxies include it.
 
     Attributes:
-        network: Its macro architecture.
-        count: How many networks stand side by side in the channels.
+        network: The macro architecture.
+        count: The number of networks that are stacked in the channels.
 
     Example:
         >>> import surrogate_nas as sn
@@ -46,12 +46,14 @@ class BlueprintModule(nn.Module):
         """Build the network.
 
         Args:
-            weights: By the names of its parameters; of several networks one after another. A part
-                of a network may be without, until the whole is built.
-            count: How many networks stand side by side in the channels.
+            plan: The blueprint.
+            weights: The weights by name of the parameter, concatenated for several networks. They
+                may be omitted in a part of a network until the whole network is built.
+            modules: The modules of ``module`` layers, by name.
+            count: The number of networks that are stacked in the channels.
 
         Raises:
-            TypeError: Several networks with a layer that cannot be computed side by side.
+            TypeError: A layer cannot be computed for stacked networks.
         """
         super().__init__()
         self.plan = plan
@@ -78,7 +80,7 @@ class BlueprintModule(nn.Module):
         self._follow(plan)
 
     def _follow(self, plan: Blueprint) -> None:
-        """Note which layer is the last to read a tensor, and where a ReLU is its readers' own."""
+        """Find the last reader of each tensor, and the ReLUs that are computed by their readers."""
         readers: list[list[int]] = [[] for _ in plan.layers]
         for index, layer in enumerate(plan.layers):
             for source in layer.sources:
@@ -95,9 +97,7 @@ class BlueprintModule(nn.Module):
                 self._own_relu |= {index, *following}
 
     def _holder(self, name: str) -> tuple[nn.Module, str]:
-        """The module that a dotted name leads to, made where it is not there, and the last part of
-        the name.
-        """
+        """Return the module of a dotted name, created if missing, and the last part of the name."""
         *path, last = name.split(".")
         holder: nn.Module = self
         for part in path:
@@ -107,7 +107,7 @@ class BlueprintModule(nn.Module):
         return holder, last
 
     def forward(self, x: Tensor) -> Tensor:
-        """Compute the answers, shape ``(batch, classes)``, or with positions behind."""
+        """Compute the outputs, shape ``(batch, classes)`` or ``(batch, classes, positions)``."""
         outputs: list[Any] = []
         for index, (layer, read) in enumerate(
             zip(self.plan.layers, self._read, strict=True)
@@ -170,12 +170,12 @@ class BlueprintModule(nn.Module):
 
 
 def convolved(x: Tensor, weight: Tensor, windows: Windows) -> Tensor:
-    """A convolution without bias, in as many groups as the weights say.
+    """Compute a convolution without bias; the shape of the weights determines the groups.
 
     Args:
-        x: Shape ``(batch, channels, height, width)``.
-        weight: Shape ``(out, channels / groups, rows, columns)``.
-        windows: Where it looks.
+        x: The input, shape ``(batch, channels, height, width)``.
+        weight: The weights, shape ``(out, channels / groups, rows, columns)``.
+        windows: The windows of the convolution.
     """
     padded, padding = _padded(x, windows)
     groups = x.shape[1] // weight.shape[1]
@@ -201,9 +201,7 @@ def _pooled(x: Tensor, windows: Windows, largest: bool) -> Tensor:
 def _padded(
     x: Tensor, windows: Windows, value: float = 0.0
 ) -> tuple[Tensor, tuple[int, int]]:
-    """What windows look at, and by how much PyTorch shall pad it itself, which it can where both
-    sides are alike.
-    """
+    """Return the padded input, and the padding left to PyTorch, which must be symmetric."""
     if windows.padding is not None:
         return x, windows.padding
     pads = []
