@@ -408,8 +408,8 @@ def _loaded(point: "EntryPoint") -> object:
 def described_at(address: str) -> dict[str, Any]:
     """What a thing's file says of it, which is read and not imported.
 
-    Its docstring's first sentence says what it does, as in ``Name: what it does``. The docstring
-    names the paper as ``Authors, "Title", Venue year``.
+    The description is the first sentence of the docstring, as in ``Name: what it does.`` The
+    docstring names the paper as ``Authors, "Title", Venue year``.
 
     Returns:
         ``{description, paper, options}``, the constructor's options with their defaults; empty
@@ -421,9 +421,8 @@ def described_at(address: str) -> dict[str, Any]:
     paper = _PAPER.search(" ".join(text.split("\n")))
     paragraph = " ".join(text.partition("\n\n")[0].split())
     sentence = _SENTENCE.match(paragraph)
-    first = sentence.group() if sentence else paragraph
     return {
-        "description": (first.partition(": ")[2] or first).rstrip("."),
+        "description": sentence.group() if sentence else paragraph,
         "paper": paper.group() if paper else "",
         "options": _options(tree, name),
     }

@@ -1,7 +1,7 @@
 """Random sampling: sample uniformly over the raw cells with replacement, as the papers do.
 
 Li & Talwalkar, "Random Search and Reproducibility for Neural Architecture Search", UAI 2019. A cell
-that is drawn again is asked again and charged again; `random` is the same without replacement.
+that is sampled again is evaluated and charged again; `random` samples without replacement.
 """
 
 from surrogate_nas.space import Cell
@@ -9,7 +9,7 @@ from surrogate_nas.strategies.base import OneByOne
 
 
 class RandomSampling(OneByOne):
-    """Draws cells uniformly and learns nothing.
+    """Samples cells uniformly and learns nothing.
 
     Example:
         >>> import surrogate_nas as sn
