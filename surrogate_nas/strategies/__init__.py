@@ -171,9 +171,9 @@ class StrategyEntry:
     Attributes:
         name: The name without options, such as ``evolution`` or ``Mine``.
         label: The name that results carry: the user's label, or the name with options.
-        origin: Where its code comes from; ``unknown`` for a name that is not installed.
+        origin: The origin of its code; ``unknown`` for a name that is not installed.
         target: A registered name, ``library:algorithm``, ``file.py:Class``, or the class.
-        options: Its hyperparameters by name, sorted.
+        options: Hyperparameters by name, sorted.
         blinded: Whether the names of the space and of the metrics are hidden from it.
 
     Example:
@@ -321,7 +321,8 @@ def with_blind(strategies: StrategiesLike) -> list[StrategyEntry]:
 
 
 def with_controls(strategies: StrategiesLike, space: Space) -> list[StrategyEntry]:
-    """Resolve strategies, followed by the baselines of each external optimiser among them.
+    """Resolve strategies, followed by the baselines of each external optimiser among them. A space
+    without names to hide has no baseline with hidden names.
 
     Raises:
         UserError: No external optimiser is among the strategies.

@@ -98,7 +98,7 @@ listed, else ``mixed`` (``all``).
 # Losses are learned as the logarithm of their distance from a floor a little below the best,
 # because only the order near the best matters; whatever is known for free (λR) is added afterwards.
 # Sources: expected improvement, Jones et al., "Efficient Global Optimization", JOGO 1998, here of a
-# lognormal loss; Thompson sampling drawn for each candidate alone, White et al., "BANANAS", AAAI
+# lognormal loss; independent Thompson sampling for each candidate, White et al., "BANANAS", AAAI
 # 2021; confidence bound, Srinivas et al., "Gaussian Process Optimization in the Bandit Setting",
 # ICML 2010.
 

@@ -15,7 +15,7 @@ class RandomSampling(OneByOne):
         >>> import surrogate_nas as sn
         >>> space = sn.ChoiceSpace("mlp", {"width": (16, 64), "depth": (1, 2)})
         >>> sampling = RandomSampling(space, seed=0)
-        >>> len(set(sampling.ask(12)))  # a known cell is drawn again
+        >>> len(set(sampling.ask(12)))  # cells are sampled again
         4
     """
 

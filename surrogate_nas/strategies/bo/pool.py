@@ -209,7 +209,7 @@ def some(space: Space, cells: Sequence[Cell], with_costs: bool) -> Points:
 #
 # The covariance of two cells is v·[Matérn-5/2(d/ℓ) + a·(same point) + b·(same cell)]: cells of one
 # function share a point, so they share its mean and its deviation a, and each has noise b of its
-# own. ℓ, a and b are found again whenever the told cells have grown by a tenth, or those that share
+# own. ℓ, a and b are found again whenever the observed cells have grown by a tenth, or those that share
 # a point with an earlier one by half. Where columns have groups, the squared distance of each group
 # has a weight instead of 1/ℓ², and a is 0; weights take longer to find, and are found again after a
 # fifth. b is never so small there that single precision would tell.
@@ -372,7 +372,7 @@ _FIRST_CHILDREN = 30
 _CHILDREN = 3
 _MOST = 4_000
 _MOST_NEIGHBOURS = 300
-# Covariances of told cells and points beyond which a question waits for one expert's ℓ, a and b
+# Covariances of observed cells and points beyond which a question waits for one expert's ℓ, a and b
 # alone.
 _LONG = 1_000_000
 

@@ -479,7 +479,7 @@ def widened(seen: Posterior, variance: Floats) -> Posterior:
 # 0). An objective that is known for free has max(level − value, 0) itself in it.
 
 
-# How far beyond what is told the reference lies, as a share of its range.
+# How far beyond the observations the reference lies, as a share of its range.
 _MARGIN = 0.1
 _FENCE = 1.5
 # Of the variance of logarithms. The largest of thousands of expected gains promises too much, most

@@ -57,8 +57,8 @@ def pushed(states: Array, actions: Array) -> Array:
 
 @dataclass(frozen=True)
 class CartPole(Environment):
-    """Carts with poles; a state has the last `seen` states, shape ``(n, seen, 4)``, the newest
-    last.
+    """Carts with poles. A state contains the last `seen` positions, velocities, angles and angular
+    velocities, shape ``(n, seen, 4)``, the newest last.
 
     Attributes:
         longest: Maximum number of steps of an episode.

@@ -87,7 +87,7 @@ class Trainer:
 
 
 # Reconstruction: networks learn to answer their own inputs, of normal examples only; labels are for
-# the judge.
+# evaluation.
 #
 # What a network makes of anomalous examples has no part in a loss: they are not trained on, and the
 # loss of a split is that of its normal examples.
