@@ -16,7 +16,7 @@ from surrogate_nas.strategies.base import OneByOne
 
 
 class RegularisedEvolution(OneByOne):
-    """Mutates the best cell of a random tournament; every child enters the population and the
+    """Mutate the best cell of a random tournament; every child enters the population and the
     oldest member leaves.
 
     Args:

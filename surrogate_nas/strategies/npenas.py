@@ -14,7 +14,7 @@ from surrogate_nas.strategies.guided import Guided
 
 
 class Npenas(Guided):
-    """Evaluates batches of the ten offspring with the best predicted scores.
+    """Evaluate batches of the ten offspring with the best predicted scores.
 
     Args:
         model: The predictor, a key of `surrogate_nas.surrogates.MODELS`.

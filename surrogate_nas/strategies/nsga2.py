@@ -25,7 +25,7 @@ _MOST_TRIES = 20
 
 
 class NSGA2(OneByOne):
-    """Generates children by binary tournaments; parents and children of a generation compete for
+    """Generate children by binary tournaments; parents and children of a generation compete for
     the next population.
 
     Args:

@@ -12,7 +12,7 @@ from surrogate_nas.strategies.base import OneByOne
 
 
 class RandomSearch(OneByOne):
-    """Samples unobserved cells uniformly; once all are observed, any cell.
+    """Sample unobserved cells uniformly; once all are observed, any cell.
 
     Example:
         >>> import surrogate_nas as sn

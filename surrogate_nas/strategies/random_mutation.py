@@ -16,7 +16,7 @@ _MOST_DRAWS = 100
 
 
 class RandomMutation(OneByOne):
-    """Mutates observed cells, whatever their scores.
+    """Mutate observed cells, whatever their scores.
 
     Example:
         >>> import surrogate_nas as sn

@@ -9,7 +9,7 @@ from surrogate_nas.strategies.base import OneByOne
 
 
 class RandomSampling(OneByOne):
-    """Samples cells uniformly and learns nothing.
+    """Sample cells uniformly and learn nothing.
 
     Example:
         >>> import surrogate_nas as sn

@@ -25,7 +25,7 @@ _EPSILON = 1e-8
 
 
 class Reinforce(Strategy):
-    """Samples cells from the policy and follows the policy gradient after every trial.
+    """Sample cells from the policy and follow the policy gradient after every trial.
 
     The initial architectures of a run are sampled uniformly, like those of the untrained policy,
     and the policy learns from them in the same way.

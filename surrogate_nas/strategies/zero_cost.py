@@ -25,7 +25,7 @@ from surrogate_nas.surrogates.gaussian import normal_scores
 
 
 class ZeroCost(BayesianOptimisation):
-    """Proposes the cells with the best proxies first, then maximises the expected improvement over
+    """Propose the cells with the best proxies first, then maximise the expected improvement over
     proxies and cells.
 
     Args:

@@ -469,7 +469,7 @@ def peak_memory_mb(network: nn.Module, inputs: Tensor) -> float:
 
 
 class _LiveStorages(TorchDispatchMode):  # type: ignore[no-untyped-call]
-    """Tracks the storages that operations return; `peak` is the maximum number of bytes in use at
+    """Track the storages that operations return; `peak` is the maximum number of bytes in use at
     once.
     """
 
@@ -712,7 +712,7 @@ def _schedule(
 
 @dataclass(frozen=True)
 class _Bench:
-    """Builds a cell's network, times it, and frees it."""
+    """Build a cell's network, time it, and free it."""
 
     space: Space
     network: Network

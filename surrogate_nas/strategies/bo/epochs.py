@@ -35,7 +35,7 @@ _RIDGE = 0.1
 
 
 class EpochBayesianOptimisation(BayesianOptimisation):
-    """Asks for the cell of largest expected improvement: for a short run first, and to the end if
+    """Propose the cell of largest expected improvement: for a short run first, and to the end if
     the cell already had one.
 
     With only one choice of epochs, or if no early metric ranks cells as L does, it is `bo`.

@@ -209,10 +209,10 @@ def some(space: Space, cells: Sequence[Cell], with_costs: bool) -> Points:
 #
 # The covariance of two cells is v·[Matérn-5/2(d/ℓ) + a·(same point) + b·(same cell)]: cells of one
 # function share a point, so they share its mean and its deviation a, and each has noise b of its
-# own. ℓ, a and b are found again whenever the observed cells have grown by a tenth, or those that share
-# a point with an earlier one by half. Where columns have groups, the squared distance of each group
-# has a weight instead of 1/ℓ², and a is 0; weights take longer to find, and are found again after a
-# fifth. b is never so small there that single precision would tell.
+# own. ℓ, a and b are fitted again whenever the observed cells have grown by a tenth, or those that
+# share a point with an earlier one by half. Where columns have groups, the squared distance of each
+# group has a weight instead of 1/ℓ², and a is 0; weights take longer to fit, and are fitted again
+# after a fifth. b is never so small there that single precision would tell.
 
 
 # How far the logarithms of the weights lie from their mean.

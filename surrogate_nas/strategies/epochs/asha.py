@@ -14,7 +14,7 @@ from surrogate_nas.strategies.epochs.rungs import Climber, promoted
 
 
 class Asha(Climber):
-    """Promotes a cell if one can be promoted, at the highest rung first; otherwise trains a new
+    """Promote a cell if one can be promoted, at the highest rung first; otherwise train a new
     random cell for the first rung.
 
     It never waits, so all workers are always busy.

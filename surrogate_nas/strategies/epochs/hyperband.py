@@ -16,7 +16,7 @@ from surrogate_nas.strategies.epochs.rungs import Bracket, Climber, Rung
 
 
 class Hyperband(Climber):
-    """Cycles through brackets that enter at the first rung, the second, and so on to the last.
+    """Cycle through brackets that enter at the first rung, the second, and so on to the last.
 
     With k + 1 rungs up to R epochs, the bracket that enters at r epochs and has s rungs above has
     ⌈(k + 1) / (s + 1) · R / r⌉ cells.

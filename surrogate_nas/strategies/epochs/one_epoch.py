@@ -20,7 +20,7 @@ from surrogate_nas.strategies.random import RandomSearch
 
 
 class OneEpoch(RandomSearch):
-    """Trains new random cells briefly; after every `candidates` of them, trains the best remaining
+    """Train new random cells briefly; after every `candidates` of them, train the best remaining
     one to the end.
 
     It never waits: while short runs are pending, it begins others. With only one choice of epochs,

@@ -75,7 +75,7 @@ class SupernetContext:
 
 
 class OneShot(Strategy):
-    """Trains a supernet first, then proposes each cell once, in an order that it determines;
+    """Train a supernet first, then propose each cell once, in an order that it determines;
     subclasses implement `_train` and `_order`.
 
     Attributes:

@@ -18,7 +18,7 @@ _ANCHOR = 1e-3
 
 
 class DrNas(Alphas):
-    """Samples the mixture from Dirichlet distributions and trains their concentrations.
+    """Sample the mixture from Dirichlet distributions and train their concentrations.
 
     Example:
         >>> import surrogate_nas as sn

@@ -19,7 +19,7 @@ _MUTATED = 0.1
 
 
 class Spos(OneShot):
-    """Trains uniformly sampled single paths, then runs an evolution on inherited weights.
+    """Train uniformly sampled single paths, then run an evolution on inherited weights.
 
     Args:
         epochs: Passes of single paths over the training data.

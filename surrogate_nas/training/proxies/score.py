@@ -92,7 +92,7 @@ _LAYERS = (F.conv2d, torch.conv2d, F.linear)
 
 
 class Watch(TorchFunctionMode):
-    """Records, in every pass inside the block, the inputs of each ReLU and batch normalisation, the
+    """Record, in every pass inside the block, the inputs of each ReLU and batch normalisation, the
     outputs of each layer with weights, and the `features`: the output of the last ReLU.
     """
 

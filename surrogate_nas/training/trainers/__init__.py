@@ -98,7 +98,7 @@ NORMAL = 0
 
 
 class Reconstruction(Trainer):
-    """Trains on shuffled batches of normal examples, each its own target; evaluates on all
+    """Train on shuffled batches of normal examples, each its own target; evaluate on all
     examples.
     """
 

@@ -109,7 +109,7 @@ def advantages(episodes: Episodes, decay: float) -> Array:
 
 
 class Policy(Trainer):
-    """Trains on episodes of the current network, using their steps several times; evaluates on
+    """Train on episodes of the current network, using their steps several times; evaluate on
     episodes from fixed start states.
 
     Actions are sampled in evaluation, too (Singh, Jaakkola & Jordan, ICML 1994). The reported loss
