@@ -410,8 +410,8 @@ def _loaded(point: "EntryPoint") -> object:
 def described_at(address: str) -> dict[str, Any]:
     """Describe a class from the text of its module, without importing it.
 
-    The description is the first sentence of the module's docstring, without a prefix ``Name:``. The
-    docstring cites the paper as ``Authors, "Title", Venue year``.
+    The description is the first sentence of the docstring, as in ``Name: what it does.`` The
+    docstring names the paper as ``Authors, "Title", Venue year``.
 
     Returns:
         ``{description, paper, options}``. The options are those of the constructor with their
@@ -423,9 +423,8 @@ def described_at(address: str) -> dict[str, Any]:
     paper = _PAPER.search(" ".join(text.split("\n")))
     paragraph = " ".join(text.partition("\n\n")[0].split())
     sentence = _SENTENCE.match(paragraph)
-    first = sentence.group() if sentence else paragraph
     return {
-        "description": (first.partition(": ")[2] or first).rstrip("."),
+        "description": sentence.group() if sentence else paragraph,
         "paper": paper.group() if paper else "",
         "options": _options(tree, name),
     }

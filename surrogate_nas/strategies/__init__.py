@@ -1,6 +1,6 @@
 """Strategies by name, from a file, or from an installed package's entry point.
 
-Names are resolved when used, so that listing them imports none.
+Names are resolved on use, so listing the strategies imports none of them.
 """
 
 import inspect
@@ -55,13 +55,13 @@ StrategyLike = Union[
     "StrategyEntry",
     Mapping[str, "str | type[Strategy] | partial[Any] | StrategyEntry"],
 ]
-"""A registered name, ``file.py:Class``, either with options as in ``evolution(population=50)``, a
-class, a `functools.partial` of a class (`Strategy.using`), or one of these under a label, as in
-``{"hot": Anneal.using(temperature=2.0)}``. In text the label precedes the name:
-``hot=mine.py:Anneal(temperature=2.0)``.
+"""A registered name or ``file.py:Class``, optionally with options as in
+``evolution(population=50)``; a class; a `functools.partial` of a class (`Strategy.using`); or one
+of these under a label, as in ``{"hot": Anneal.using(temperature=2.0)}``. In text the label precedes
+the name: ``hot=mine.py:Anneal(temperature=2.0)``.
 """
 StrategiesLike = Sequence[StrategyLike] | Mapping[str, StrategyLike]
-"""Several of these, or each by the label that results carry."""
+"""Several strategies: a list, or a mapping from the labels that results carry to strategies."""
 
 ENTRY_POINT_GROUP = "surrogate_nas.strategies"
 
@@ -91,17 +91,15 @@ STRATEGIES = {
 """The strategies that come with the project: name → ``module:class``."""
 
 DEFAULTS = ("random", "local_search", "evolution", "reinforce", "bo")
-"""Those that are compared where none is named."""
+"""The strategies that are compared by default."""
 
 NEEDING_OPTIONS = {"external": "surrogate_nas.strategies.external:External"}
-"""Those that cannot be made without an option: name → ``module:class``."""
+"""The strategies that need an option: name → ``module:class``."""
 
 CONTROLS = {
     "random_mutation": "surrogate_nas.strategies.random_mutation:RandomMutation"
 }
-"""Those that a searcher is held against, and that nobody would use alone: name →
-``module:class``.
-"""
+"""Baselines for external optimisers, not meant for use alone: name → ``module:class``."""
 
 ONE_SHOT = {
     "darts": "surrogate_nas.strategies.oneshot.darts:Darts",
@@ -110,8 +108,8 @@ ONE_SHOT = {
     "snas": "surrogate_nas.strategies.oneshot.snas:Snas",
     "spos": "surrogate_nas.strategies.oneshot.spos:Spos",
 }
-"""Those that train a supernet, on live tasks and on tables whose task trains here: name →
-``module:class``.
+"""The strategies that train a supernet: name → ``module:class``. They run on live tasks, and on
+tables whose task can be trained here.
 """
 
 _checked: Check[type[Strategy]] = subclass_of(Strategy, "surrogate_nas.Strategy")
@@ -121,11 +119,11 @@ OURS: Registry[type[Strategy]] = Registry(
     STRATEGIES | ONE_SHOT | NEEDING_OPTIONS | CONTROLS,
     group=ENTRY_POINT_GROUP,
 )
-"""All that have a name of their own."""
+"""The registry of all strategies that have a name."""
 
 BLIND = "blind:"
-"""Before a name: the strategy is given the space and the metrics under names that say nothing
-(`space.blind`).
+"""The prefix of a strategy's name that hides the names of the space and of the metrics from the
+strategy (`space.blind`).
 """
 # the field of a comparison's description that says what the users' labels mean
 LABELS = "labels"
@@ -136,21 +134,23 @@ BRIDGES = {
     "pymoo": "surrogate_nas.strategies.bridges.pymoo:bridge",
     "smac": "surrogate_nas.strategies.bridges.smac:bridge",
 }
-"""Other libraries: the name before the colon → ``module:function``, which makes a class of what
-stands behind it.
+"""Bridges to other libraries: the name before the colon → ``module:function``. The function returns
+the class for the algorithm named after the colon.
 
-A name without a colon stands for whatever the library itself takes for granted, if anything.
+A name without a colon stands for the library's default algorithm, if it has one.
 """
 OURS.bridges.update(BRIDGES)
 
 
 def known() -> list[str]:
-    """The names of all strategies, those of installed packages included."""
+    """Return the names of all strategies, including those of installed packages."""
     return OURS.names()
 
 
 def described() -> list[dict[str, Any]]:
-    """Every strategy by name, read from its file: ``{name, description, paper, options}``."""
+    """Describe every strategy as ``{name, description, paper, options}``, read from its file
+    without importing it.
+    """
     bridges = [
         {"name": f"{library}:…", **described_at(function)}
         for library, function in BRIDGES.items()
@@ -160,20 +160,21 @@ def described() -> list[dict[str, Any]]:
 
 
 Origin = Literal["built-in", "bridge", "file", "package", "class", "unknown"]
-"""Where the code of a strategy comes from; it decides where the code may run."""
+"""The origin of a strategy's code, which decides where the code may run."""
 
 
 @dataclass(frozen=True)
 class StrategyEntry:
-    """A strategy as a user named it, resolved once; nothing is imported before `load`.
+    """A strategy as a user named it, with its name already parsed; nothing is imported before
+    `load`.
 
     Attributes:
-        name: Without options, such as ``evolution`` or ``Mine``.
+        name: The name without options, such as ``evolution`` or ``Mine``.
         label: The name that results carry: the user's label, or the name with options.
-        origin: Where its code comes from; ``unknown`` for a name that is not installed.
+        origin: The origin of its code; ``unknown`` for a name that is not installed.
         target: A registered name, ``library:algorithm``, ``file.py:Class``, or the class.
-        options: Its hyperparameters by name, sorted.
-        blinded: Whether it is given a disguise of the space.
+        options: Hyperparameters by name, sorted.
+        blinded: Whether the names of the space and of the metrics are hidden from it.
 
     Example:
         >>> entry = strategy_entry("evolution(population=50)")
@@ -190,7 +191,7 @@ class StrategyEntry:
 
     @property
     def written(self) -> str:
-        """The name with options, which is the label if the user gives none."""
+        """The name with options, which is the default label."""
         prefix = BLIND if self.blinded else ""
         return f"{prefix}{self.name}{suffix_of(self.options)}"
 
@@ -203,8 +204,8 @@ class StrategyEntry:
         """Import the class and bind its options.
 
         Raises:
-            UserError: There is no such name, file, class or option, the file fails to import, or
-                it is no strategy.
+            UserError: The name, file, class or option does not exist, the file fails to import, or
+                the object is not a strategy.
         """
         is_class = isinstance(self.target, type)
         found = self.target if is_class else OURS.find(self.target)  # type: ignore[arg-type]
@@ -217,10 +218,11 @@ _LONGEST = 200
 
 
 def strategy_entries(strategies: StrategiesLike) -> list[StrategyEntry]:
-    """Resolve several strategies, each as by `strategy_entry`.
+    """Resolve several strategies with `strategy_entry`.
 
     Raises:
-        UserError: They are no list and no mapping, there is none, or two have the same label.
+        UserError: The argument is neither a list nor a mapping, a strategy is invalid, or two
+            strategies have the same label.
 
     Example:
         >>> [
@@ -234,7 +236,7 @@ def strategy_entries(strategies: StrategiesLike) -> list[StrategyEntry]:
         strategies = [{name: given} for name, given in named]
     if isinstance(strategies, str) or not isinstance(strategies, Sequence):
         raise UserError(
-            f"strategies is a list of names or classes, or a mapping of labels to these, not"
+            f"strategies must be a list of names or classes, or a mapping from labels to these, not"
             f" {strategies!r:.80}."
         )
     entries = [strategy_entry(strategy) for strategy in strategies]
@@ -245,18 +247,18 @@ def strategy_entries(strategies: StrategiesLike) -> list[StrategyEntry]:
 
 
 def strategy_entry(strategy: StrategyLike, label: str = "") -> StrategyEntry:
-    """Resolve a strategy's name; the only place where names are parsed.
+    """Parse a strategy's name, label and options; no other function parses names.
 
     Args:
-        strategy: A registered name, ``path/to/file.py:Class``, or a bridge as in
-            ``optuna:TPESampler``, each with options or without. ``blind:`` and a label may precede
-            it, as in ``blind:few=evolution(population=9)``. Or a class, a `functools.partial` of
-            it, a mapping of one label to one of these, or an entry, which is returned.
-        label: The label that results carry; the name with options if empty.
+        strategy: A registered name, a ``path/to/file.py:Class``, a bridge such as
+            ``optuna:TPESampler``, a class, a `functools.partial` of a class, a mapping from one
+            label to one of these, or an entry (returned unchanged). Names may carry options, a
+            label and the prefix ``blind:``, as in ``blind:few=evolution(population=9)``.
+        label: The label that results carry; if empty, the name with options.
 
     Raises:
-        UserError: It is none of these, its options are not written as Python writes them, an option
-            of a class is unknown or invalid, or the label is no file name.
+        UserError: The strategy is none of these, the options are not Python literals, an option of
+            a class is unknown or invalid, or the label cannot be a file name.
 
     Example:
         >>> entry = strategy_entry("blind:searches/mine.py:Mine(step=2)")
@@ -286,19 +288,19 @@ def strategy_entry(strategy: StrategyLike, label: str = "") -> StrategyEntry:
         entry = StrategyEntry(name, label, origin, given.func, options)
     else:
         raise UserError(
-            "A strategy is a name, file.py:Class, a class, or with options"
+            "A strategy must be a name, file.py:Class, a class, or, with options,"
             f" Class.using(option=value), not {shown(strategy)}."
         )
     if not label and len(suffix_of(options)) > _LONGEST:
         raise UserError(
-            f"The options of {name:.80} take more than {_LONGEST} characters, and they name files;"
-            f" give a label, as in short={name:.80}(…)."
+            f"The options of {name:.80} have more than {_LONGEST} characters, too many for a file"
+            f" name; give a label, as in short={name:.80}(…)."
         )
     return replace(entry, label=label or entry.written)
 
 
 def with_blind(strategies: StrategiesLike) -> list[StrategyEntry]:
-    """Resolve strategies, each next to itself under `BLIND`.
+    """Resolve strategies, each followed by the same strategy with the prefix `BLIND`.
 
     Example:
         >>> [entry.label for entry in with_blind(["bo", "blind:random"])]
@@ -319,11 +321,11 @@ def with_blind(strategies: StrategiesLike) -> list[StrategyEntry]:
 
 
 def with_controls(strategies: StrategiesLike, space: Space) -> list[StrategyEntry]:
-    """Resolve strategies, followed by the controls of each external program among them; where a
-    space has no names to hide, without that control.
+    """Resolve strategies, followed by the baselines of each external optimiser among them. A space
+    without names to hide has no baseline with hidden names.
 
     Raises:
-        UserError: No program is among them.
+        UserError: No external optimiser is among the strategies.
 
     Example:
         >>> from surrogate_nas.space import nb201
@@ -336,8 +338,8 @@ def with_controls(strategies: StrategiesLike, space: Space) -> list[StrategyEntr
     outside = [label for label in labels if len(controls_of(label)) > 1]
     if not outside:
         raise UserError(
-            "controls (--controls) adds controls to programs outside; name one without a label in"
-            " strategies (--strategies), as in external(command='python propose.py')."
+            "controls (--controls) adds baselines to external optimisers; name one without a label"
+            " in strategies (--strategies), as in external(command='python propose.py')."
         )
     added = dict.fromkeys(name for label in outside for name in controls_of(label))
     has_names = isinstance(space, ChoiceSpace)
@@ -349,20 +351,20 @@ def with_controls(strategies: StrategiesLike, space: Space) -> list[StrategyEntr
 
 
 def stored_entry(label: str, description: Mapping[str, Any]) -> StrategyEntry:
-    """Resolve a label by the description of its comparison; nothing is loaded."""
+    """Resolve a label by means of its comparison's description; nothing is imported."""
     return strategy_entry(description.get(LABELS, {}).get(label, label), label)
 
 
 def _written_options(kind: Any, given: dict[str, Any], name: str) -> dict[str, Any]:
-    """Check the options of a class, with which results are stored."""
+    """Check the options of a class, and that they can be stored with results."""
     checked = vars(_configured(_checked(kind, name), given, name))
     options = dict(sorted(checked.get("_given", {}).items()))
     with suppress(UserError):
         if parse_reference(name + suffix_of(options)) == (name, options):
             return options
     raise UserError(
-        f"The options of {name} are stored with results, so they are numbers, texts, True, False,"
-        f" None, or lists and mappings of these, not {shown(options)}."
+        f"The options of {name} are stored with results, so they must be numbers, texts, True,"
+        f" False, None, or lists and mappings of these, not {shown(options)}."
     )
 
 
@@ -383,9 +385,9 @@ def _origin_of_class(strategy: type[Strategy]) -> Origin:
 
 
 def controls_of(label: str) -> dict[str, str]:
-    """What is other about each control of a strategy, by the control's label, which shows where its
-    success comes from: hidden names for all; for a program outside also no history, and random
-    mutation.
+    """Return the baselines of a strategy: a mapping from each baseline's label to what it lacks.
+    All strategies have a baseline with hidden names. An external optimiser also has one without
+    history, and random mutation.
 
     Example:
         >>> controls_of("bo"), controls_of("blind:bo")
@@ -405,10 +407,10 @@ def controls_of(label: str) -> dict[str, str]:
 
 
 def resolve(strategy: StrategyLike) -> type[Strategy]:
-    """Find a strategy's class.
+    """Return a strategy's class, with its options bound.
 
     Args:
-        strategy: As for `strategy_entry`.
+        strategy: The strategy, as for `strategy_entry`.
 
     Raises:
         UserError: See `StrategyEntry.load`.

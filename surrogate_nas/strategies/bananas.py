@@ -1,12 +1,13 @@
-"""BANANAS: Thompson sampling under an ensemble of small networks on path features, from mutations
-of the best cells.
+"""BANANAS: mutate the best cells and choose among the mutants by Thompson sampling from an ensemble
+of small networks.
 
 White, Neiswanger & Savani, "BANANAS: Bayesian Optimization with Neural Architectures for Neural
-Architecture Search", AAAI 2021: ten random cells, then batches of ten, each the best by independent
-Thompson sampling among a hundred mutations of the ten best. Departures: networks of three layers on
-the logarithm of the loss (see the model ``mlp``), paths counted with skips contracted, every second
-mutation is of more than one step, and λR that is known for free is not learned. Where a space has
-no paths, the model reads what it reads by default.
+Architecture Search", AAAI 2021: ten random cells, then batches of ten. Each cell of a batch is the
+best by independent Thompson sampling among a hundred mutations of the ten best. Departures: the
+networks have three layers and predict the logarithm of the loss (see the model ``mlp``); the path
+encoding removes skip connections first; every second mutation has more than one step; λR is
+computed, not learned, where it is available without training. In a space without paths, the model
+reads its default encoding.
 """
 
 from typing import ClassVar
@@ -16,15 +17,14 @@ from surrogate_nas.strategies.guided import Guided
 
 
 class Bananas(Guided):
-    """Batches of ten by Thompson sampling from an ensemble of networks.
+    """Batches of ten cells, chosen by Thompson sampling from an ensemble of networks.
 
     Args:
-        encoding: The columns that the networks read; None for ``paths``, where the space has
-            them.
-        steps: Of the networks' optimiser in each fit.
+        encoding: The encoding that the networks read; None for ``paths`` if the space has paths.
+        steps: Number of optimiser steps in each fit of the networks.
 
     Raises:
-        UserError: The space has no such encoding, or there are no steps.
+        UserError: The space has no such encoding, or the number of steps is below 1.
 
     Example:
         >>> import surrogate_nas as sn

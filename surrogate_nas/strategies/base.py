@@ -1,8 +1,8 @@
-"""A search strategy: it proposes cells and observes their scores, and does nothing else.
+"""The base class of search strategies, which propose cells and observe their scores.
 
-A strategy never holds a benchmark. The experiment asks, evaluates, counts, charges and stores; it
-first tells every strategy of a seed the same first cells, so a strategy must learn from trials that
-it did not ask for.
+A strategy has no access to the benchmark. The experiment asks for cells, evaluates them, charges
+the budget and stores the trials. For a given seed it first passes the same initial architectures to
+every strategy, so a strategy must learn from trials that it did not propose.
 """
 
 from abc import ABC, abstractmethod
@@ -17,51 +17,51 @@ from surrogate_nas.space import Cell, Request, Space, Trial
 
 
 class Strategy(Knobbed, ABC):
-    """The base of every strategy; a subclass needs `ask`, and `tell` if it learns.
+    """The base of every strategy; a subclass implements `ask`, and `tell` if it learns.
 
-    The same seed and the same observed trials give the same questions. A cell may be asked again:
-    it answers the same and is charged again.
+    The same seed and the same observed trials lead to the same proposals. A cell may be proposed
+    again: its result is the same, and it is charged again.
 
-    It may be asked again before it is told what it asked for before, and is told in the order of
-    finishing.
+    `ask` may be called again before earlier proposals are evaluated. Trials are passed to `tell` in
+    the order in which they finish.
 
     Args:
         space: The space that cells come from.
         seed: The root of the strategy's randomness.
 
     Attributes:
-        batch_size: How many cells the strategy likes to be asked for at once.
+        batch_size: The preferred number of cells per call of `ask`.
         chooses_epochs: Declares that it reads `epochs` and returns `Request` for other epochs than
-            the objective's. Only trials after the objective's own, the last of `epochs`, can be the
-            answer. It is given `readable` and `qualities` too.
-        many_objectives: Declares that it reads `objectives` and `Trial.scores`; others are run on
-            several objectives by random scalarisation.
+            the objective's. Only trials after the objective's own epochs, the last of `epochs`, can
+            be the result of the search. The strategy also receives `readable` and `qualities`.
+        many_objectives: Declares that it reads `objectives` and `Trial.scores`. Without this,
+            several objectives are combined by random scalarisation.
         uses_free: Declares that it reads `free`.
         needs_supernet: Declares that it trains with a `supernet_context` (see
             `surrogate_nas.strategies.oneshot`).
-        from_outside: Declares that its answers come from a program or a person outside, who may
-            answer otherwise the next time. It reads `problem`, and may return no cell, which ends
-            the run. What it answers is stored with the run, which is made again from there.
-        shares_points: Declares that its runs share the points of a space
+        from_outside: Declares that its proposals come from an external optimiser, which may propose
+            other cells the next time. It reads `problem`, and may return no cell, which ends the
+            run. Its proposals are stored with the run, and a repeated run reads them from there.
+        shares_points: Declares that its runs share the encoded points of a space
             (`surrogate_nas.strategies.bo`).
-        needs: The libraries of extras that it cannot be made without, as Python imports them.
-        epochs: What a request may ask for, rising; none where training plays no part, and cells are
-            asked for plainly.
-        readable: The names that `Request.read` may hold, by epochs; in the values of a trial they
-            are ``name[epochs]``.
-        qualities: Those of these names of which larger is better.
-        objectives: How many objectives there are.
-        free: λR and feasibility of any cell for free, as far as no training is needed to tell;
-            None where it is withheld (``penalty(cells)``, ``feasible(cells)``,
-            ``metric(name, cells)``; see `surrogate_nas.objective.FreeTerms`).
-        supernet_context: What it trains with, where it declares that it needs one; None for all
-            others.
-        problem: What is minimised, under which limits and for which budget, where it is
-            `from_outside`; as `surrogate_nas.objective.objective.problem_of` gives it.
-        remarks: What is stored with its last answer where it is `from_outside`, as JSON can hold
-            it; ``usage``, numbers by name, is added up over the run.
+        needs: The import names of optional libraries that it requires.
+        epochs: The epochs that a request may ask for, in increasing order; empty where nothing is
+            trained, and requests name cells only.
+        readable: The metrics that `Request.read` may contain, by epochs; in the values of a trial
+            they are ``name[epochs]``.
+        qualities: The metrics of `readable` of which larger values are better.
+        objectives: Number of objectives.
+        free: The terms of any cell that are available without training: ``penalty(cells)`` (λR),
+            ``feasible(cells)`` and ``metric(name, cells)``; None where they are withheld. See
+            `surrogate_nas.objective.FreeTerms`.
+        supernet_context: The task and data for training a supernet, if `needs_supernet` is
+            declared; otherwise None.
+        problem: If `from_outside`, the objective, the constraints and the budget, as returned by
+            `surrogate_nas.objective.objective.problem_of`.
+        remarks: If `from_outside`, JSON-compatible data to store with its last proposal. Its
+            ``usage``, numbers by name, is summed over the run.
         space: The space that cells come from.
-        rng: The strategy's own generator, made from the seed.
+        rng: The strategy's own random number generator, initialised from the seed.
 
     Example:
         >>> class Greedy(Strategy):
@@ -113,15 +113,15 @@ class Strategy(Knobbed, ABC):
             cls.uses_free, cls.known = uses, former("known", "free")  # type: ignore[attr-defined]
 
     def _begin(self) -> None:
-        """Set up what a run changes; options are attributes by then."""
+        """Set up the state of a run; options are already attributes."""
 
     @classmethod
     def using(cls, **options: Any) -> partial[Self]:
-        """Return the strategy with options, to be passed where a strategy is taken.
+        """Return the strategy with options, to be passed wherever a strategy is accepted.
 
         Args:
             options: The keyword arguments of the constructor: numbers, texts, True, False, None, or
-                lists and mappings of these. They are checked where the strategy is passed.
+                lists and mappings of these. They are checked when the strategy is used.
 
         Example:
             >>> import surrogate_nas as sn
@@ -145,7 +145,7 @@ class Strategy(Knobbed, ABC):
         """Propose cells.
 
         Args:
-            n: The most that may be returned, at least 1.
+            n: Maximum number of cells, at least 1.
 
         Returns:
             Between 1 and `n` cells of the space, or requests where the class declares
@@ -153,11 +153,11 @@ class Strategy(Knobbed, ABC):
         """
 
     def tell(self, trials: Sequence[Trial]) -> None:
-        """Learn from evaluated trials: only new ones, in the order of evaluation.
+        """Learn from newly evaluated trials, in the order of evaluation.
 
         Args:
-            trials: At least one trial; the first cells of a run come this way too, without having
-                been asked.
+            trials: At least one trial. The initial architectures of a run are passed as well,
+                although the strategy did not propose them.
         """
 
     def work(self) -> float | None:
@@ -165,23 +165,22 @@ class Strategy(Knobbed, ABC):
         supernet.
 
         Returns:
-            The seconds that it is charged; None where nothing is left to be done, as in most
-            strategies.
+            The seconds to charge for it; None if no work is left, as in most strategies.
         """
         return None
 
     def diagnosis(self) -> Mapping[str, Mapping[str, float]]:
-        """What a reader should know of the run besides its trials: finite numbers by name, in
-        groups by name.
+        """Return what a reader should know of the run in addition to its trials: finite numbers by
+        group and name.
         """
         return {}
 
 
 class OneByOne(Strategy):
-    """A strategy that thinks of each cell by itself; a subclass gives `_next`."""
+    """A strategy that proposes one cell at a time; a subclass implements `_next`."""
 
     def ask(self, n: int) -> Sequence[Cell | Request]:
-        """Propose cells, one after another."""
+        """Propose up to `n` cells, one after another."""
         return [self._next() for _ in range(n)]
 
     @abstractmethod

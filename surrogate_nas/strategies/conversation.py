@@ -1,19 +1,20 @@
-"""The conversation between a run and a program, a person or an agent that decides on its cells.
+"""The protocol between a run and an external optimiser: a program, a person or an agent that
+proposes its cells.
 
-``external`` and ``snas play`` share it. A message is a JSON object with one operation, and may add
-``usage``, what thinking of it cost:
+``external`` and ``snas play`` share it. A message is a JSON object with one operation, and
+optionally ``usage``, the cost of producing it:
 
     {"describe": true}                        the space, the problem, what is left of the budget
     {"sample": 3}                             random cells
     {"neighbours": "|none~0|+…"}              the cells that are one step away
-    {"query": ["|none~0|+…", …]}              what is known for free: λR, feasibility, sizes
-    {"history": true}                         all trials of the run, or the last so many
+    {"query": ["|none~0|+…", …]}              terms that need no training: λR, feasibility, sizes
+    {"history": true}                         all trials of the run, or the most recent ones
     {"evaluate": ["|none~0|+…", …],           charged; a cell's text,
      "usage": {"tokens": 1200}}               or {"cell": …, "epochs": 12}
     {"finish": true}                          the run ends here
 
-Everything but ``evaluate`` is free. A message that is wrong gets ``{"error": "one line"}`` and
-changes nothing.
+Only ``evaluate`` is charged. An invalid message is answered with ``{"error": "one line"}`` and has
+no effect.
 """
 
 import math
@@ -30,15 +31,15 @@ from surrogate_nas.strategies.base import Strategy
 
 OPERATIONS = {
     "describe": "true: this description",
-    "sample": "a number: so many random cells",
+    "sample": "a number: that many random cells",
     "neighbours": "a cell: the cells that are one step away",
-    "query": "cells: what is known of them for free",
-    "history": "true, or a number for the last so many trials",
+    "query": "cells: their terms that are available without training",
+    "history": "true for all trials, or a number for that many last ones",
     "evaluate": "cells, each a text, or an object with cell and epochs; charged",
     "finish": "true: the run ends",
 }
 MOST_CELLS = 1000
-"""Cells of one question or answer."""
+"""The largest number of cells in a message or an answer."""
 _EXAMPLES = 3
 _SEEDS = 2**31
 
@@ -46,7 +47,7 @@ Cost = Annotated[float, Meta(ge=0, le=1e15)]
 
 
 class Usage(Struct, forbid_unknown_fields=True, omit_defaults=True, frozen=True):
-    """What thinking of an answer cost; money in any currency."""
+    """The cost of producing an answer; money is in any currency."""
 
     tokens: Cost = 0.0
     requests: Cost = 0.0
@@ -54,7 +55,7 @@ class Usage(Struct, forbid_unknown_fields=True, omit_defaults=True, frozen=True)
 
 
 class Entry(Struct, forbid_unknown_fields=True):
-    """A cell to evaluate, and after how many epochs."""
+    """A cell to evaluate, and the number of epochs."""
 
     cell: str
     epochs: int | None = None
@@ -62,7 +63,7 @@ class Entry(Struct, forbid_unknown_fields=True):
 
 
 class Message(Struct, forbid_unknown_fields=True):
-    """A message; the operations exclude each other."""
+    """A message; exactly one operation is set."""
 
     describe: bool = True
     sample: Annotated[int, Meta(ge=1, le=MOST_CELLS)] = 1
@@ -75,11 +76,12 @@ class Message(Struct, forbid_unknown_fields=True):
 
 
 class Talker(Strategy):
-    """A strategy that speaks for somebody outside; a subclass passes the messages.
+    """A strategy that relays the proposals of an external optimiser; a subclass transmits the
+    messages.
 
     Attributes:
         trials: The trials of the run so far, in the order of evaluation.
-        history: Whether trials are shown.
+        history: Whether the external optimiser may read trials.
     """
 
     many_objectives: ClassVar[bool] = True
@@ -98,17 +100,17 @@ class Talker(Strategy):
 
     @abstractmethod
     def opening(self, n: int) -> Mapping[str, Any] | None:
-        """The first line of a question for cells; None for no line."""
+        """Return the first line of a request for cells; None for no line."""
 
     @abstractmethod
     def exchange(self, reply: Mapping[str, Any] | None) -> object:
-        """Send a line and return the next message."""
+        """Send a reply and return the next message."""
 
     def ask(self, n: int) -> Sequence[Cell | Request]:
-        """Answer messages until one decides; no cell where it ends the run.
+        """Answer messages until one proposes cells, or ends the run by proposing none.
 
         Raises:
-            UserError: The other side is gone.
+            UserError: The external optimiser has ended or closed the connection.
         """
         said = list[object]()
         self._usage = {}
@@ -130,18 +132,18 @@ class Talker(Strategy):
             reply = answer
 
     def tell(self, trials: Sequence[Trial]) -> None:
-        """Store trials, to show them."""
+        """Store trials, so that they can be shown."""
         self.trials += trials
         self._sampling = None
 
     def seed(self) -> int:
-        """A seed for the other side; a run that resumes gives another one."""
+        """Return a seed for the external optimiser; a resumed run returns another one."""
         return int(
             np.random.default_rng([self._root, len(self.trials), 1]).integers(_SEEDS)
         )
 
     def _sample(self, n: int) -> list[str]:
-        """The texts of random cells; a run that resumes does not repeat them."""
+        """Return the texts of random cells; a resumed run does not repeat them."""
         if self._sampling is None:
             self._sampling = np.random.default_rng([self._root, len(self.trials)])
         return [self.space.sample(self._sampling).text for _ in range(n)]
@@ -153,13 +155,13 @@ class Talker(Strategy):
 
         Args:
             message: The decoded JSON.
-            most: The most cells that it may have evaluated.
+            most: Maximum number of cells that the message may evaluate.
 
         Returns:
-            The reply; or the cells to evaluate, none to end the run.
+            The reply; or the cells to evaluate, an empty list to end the run.
 
         Raises:
-            UserError: The message is wrong; one line says why.
+            UserError: The message is invalid; one line says why.
         """
         name, said = _checked(message)
         for unit, number in to_builtins(said.usage).items():
@@ -179,9 +181,7 @@ class Talker(Strategy):
                 }
             case "history":
                 if not self.history:
-                    raise UserError(
-                        "This run is made without history: trials are not shown."
-                    )
+                    raise UserError("This run has no history: trials are not shown.")
                 last = 0 if isinstance(said.history, bool) else said.history
                 return {
                     "trials": list(map(written, self.trials[-last:])),
@@ -190,7 +190,7 @@ class Talker(Strategy):
             case "evaluate":
                 if len(said.evaluate) > most:
                     raise UserError(
-                        f"evaluate takes at most {most} cells here, not {len(said.evaluate):,}."
+                        f"evaluate accepts at most {most} cells here, not {len(said.evaluate):,}."
                     )
                 return [self._asked(entry) for entry in said.evaluate]
         return []
@@ -204,18 +204,20 @@ class Talker(Strategy):
         epochs = max(self.epochs, default=0) if entry.epochs is None else entry.epochs
         if epochs not in self.epochs:
             choices = ", ".join(map(str, self.epochs)) or "nothing"
-            raise UserError(f"epochs is one of {choices} here, not {epochs}.")
+            raise UserError(f"epochs must be one of {choices} here, not {epochs}.")
         readable = self.readable.get(epochs, ())
         if not {*entry.read} <= {*readable}:
             raise UserError(
-                f"read is a list of {', '.join(readable) or 'nothing'} here."
+                f"read must be a list with elements of: {', '.join(readable) or 'nothing'}."
             )
         return Request(cell, epochs, tuple(entry.read))
 
     def _free(self, cells: Sequence[Cell]) -> list[dict[str, Any]]:
         free = self.free
         if free is None:
-            raise UserError("What is known for free is withheld from this run.")
+            raise UserError(
+                "Terms that are available without training are withheld from this run."
+            )
         metrics = {name: free.metric(name, cells) for name in free.names}
         rows = zip(
             cells,
@@ -235,7 +237,7 @@ class Talker(Strategy):
         ]
 
     def left(self) -> dict[str, float]:
-        """What is left of the budget, by unit, without units that have no limit."""
+        """The remaining budget by unit; units without a limit are omitted."""
         budget = (self.problem or {}).get("budget", {})
         own = [trial for trial in self.trials if trial.index >= 0]
         spent = {
@@ -250,7 +252,7 @@ class Talker(Strategy):
         }
 
     def best(self) -> dict[str, Any] | None:
-        """The best trial after the objective's own epochs; None before there is one."""
+        """The best trial after the objective's own epochs; None if there is none yet."""
         own_epochs = self.epochs[-1] if self.epochs else None
         whole = (
             trial
@@ -261,9 +263,10 @@ class Talker(Strategy):
         return None if best is None else written(best)
 
     def description(self) -> dict[str, Any]:
-        """What there is to know before the first question.
+        """Return the description of the problem that an external optimiser receives first.
 
-        ``size`` is null where cells cannot be counted, ``positions`` where cells are not choices.
+        ``size`` is null if cells cannot be counted, ``positions`` if the space is not a
+        `ChoiceSpace`.
         """
         space = self.space
         problem = {
@@ -306,11 +309,13 @@ class Talker(Strategy):
 def _checked(message: object) -> tuple[str, Message]:
     if not isinstance(message, dict):
         raise UserError(
-            f'A message is a JSON object such as {{"sample": 3}}, not {message!r:.80}.'
+            f'A message must be a JSON object such as {{"sample": 3}}, not {message!r:.80}.'
         )
     name, *others = [name for name in message if name != "usage"] or [""]
     if not name or others:
-        raise UserError(f"A message has one operation of {', '.join(OPERATIONS)}.")
+        raise UserError(
+            f"A message must have one operation of {', '.join(OPERATIONS)}."
+        )
     if name not in OPERATIONS:
         raise unknown("operation", name, OPERATIONS)
     try:
@@ -320,7 +325,7 @@ def _checked(message: object) -> tuple[str, Message]:
 
 
 def written(trial: Trial) -> dict[str, Any]:
-    """A trial as the other side reads it."""
+    """Return a trial as the external optimiser reads it."""
     content = {
         "cell": str(trial.cell),
         "score": trial.score,

@@ -1,10 +1,10 @@
-"""Regularised evolution: mutate the winner of a tournament and remove the oldest member of the
+"""Regularised evolution: mutate the winner of a tournament; remove the oldest member of the
 population.
 
 Real et al., "Regularized Evolution for Image Classifier Architecture Search", AAAI 2019, with the
-population of 10 and tournament of 3 of Dong & Yang (ICLR 2020). The tournament draws with
-replacement, as their code does; a tie goes to the younger. Departure: the mutated edge is uniform
-(theirs draws the node first, so edges are not).
+population of 10 and tournament of 3 of Dong & Yang (ICLR 2020). The tournament samples with
+replacement, as their code does; a tie goes to the younger cell. Departure: the mutated edge is
+sampled uniformly. Their code samples the node first, so edges are not equally likely.
 """
 
 from collections import deque
@@ -16,15 +16,15 @@ from surrogate_nas.strategies.base import OneByOne
 
 
 class RegularisedEvolution(OneByOne):
-    """Mutates the best of a random tournament; every child enters the population and the oldest
-    leaves.
+    """Mutate the best cell of a random tournament; every child enters the population and the
+    oldest member leaves.
 
     Args:
-        population: How many of the youngest trials may become parents.
-        tournament: How many are drawn, with replacement, to choose a parent from.
+        population: Number of most recent trials that may become parents.
+        tournament: Number of trials that are sampled, with replacement, to choose a parent from.
 
     Raises:
-        UserError: One of them is below 1.
+        UserError: An option is below 1.
 
     Example:
         >>> import surrogate_nas as sn
@@ -52,5 +52,5 @@ class RegularisedEvolution(OneByOne):
         return self.space.mutate(parent.cell, self.rng)
 
     def tell(self, trials: Sequence[Trial]) -> None:
-        """Let every trial enter the population; the oldest leave."""
+        """Add every trial to the population and remove the oldest ones."""
         self._alive.extend(trials)

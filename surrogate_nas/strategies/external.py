@@ -1,21 +1,22 @@
-"""External optimiser: a process of yours, in any language, that reads trials and proposes cells as
-JSON lines.
+"""External optimiser: a program of the user, in any language, that reads trials and proposes cells
+as JSON lines.
 
-For those who have a search elsewhere, or let a language model propose: Chen, Dohan & So,
-"EvoPrompting: Language Models for Code-Level Neural Architecture Search", NeurIPS 2023. The process
-reads lines of JSON on its standard input and writes lines of JSON on its standard output:
+Use it for an existing search program, or to let a language model propose cells: Chen, Dohan & So,
+"EvoPrompting: Language Models for Code-Level Neural Architecture Search", NeurIPS 2023. The program
+reads lines of JSON from its standard input and writes lines of JSON to its standard output:
 
     first    the description of the problem, and ``"seed": 7``
     then     {"tell": [{"cell": "|none~0|+…", "score": 0.31, "feasible": true, "epochs": 12,
                         "values": {…}, …}, …]}
     and      {"ask": 2, "left": {"cells": 38}}
 
-It answers a question by ``evaluate`` or ``finish``. Before that it may ask for itself, a line each
-(`surrogate_nas.strategies.conversation`). A message that is wrong gets ``{"error": …}`` and may be
-repeated. Scores are minimised; an infeasible cell's lies above those of all feasible ones. Where an
-evaluation failed, ``loss`` and ``penalty`` are null and ``failure`` says why.
+The program answers ``ask`` by ``evaluate`` or ``finish``. Before that it may send requests of its
+own, one per line (`surrogate_nas.strategies.conversation`). An invalid message is answered with
+``{"error": …}`` and may be corrected. Scores are minimised; the score of an infeasible cell is
+above those of all feasible ones. If an evaluation failed, ``loss`` and ``penalty`` are null and
+``failure`` is the reason.
 
-The answers are stored, so that a run resumes, or is repeated, without asking the process twice.
+The answers are stored, so a run can be resumed or repeated without asking the program again.
 """
 
 from collections.abc import Mapping, Sequence
@@ -31,14 +32,14 @@ _MOST_REFUSED = 10
 
 
 class External(Talker):
-    """Asks a process of the user's.
+    """A strategy whose cells are proposed by a program of the user.
 
     Args:
-        seed: The root of the seed that the process is given.
-        command: The command with its arguments, run in the current folder without a shell.
-        timeout_seconds: The longest that an answer may take.
-        history: Whether the process sees trials. Without, it is a baseline: the best of as many
-            cells that it thinks of.
+        seed: The root of the seed that is passed to the program.
+        command: The command with its arguments; it runs in the current folder, without a shell.
+        timeout_seconds: Maximum time for an answer, in seconds.
+        history: Whether the program receives trials. Without them it is a baseline: the best of the
+            same number of proposals.
 
     Raises:
         UserError: No command is given, or the time limit is not positive.
@@ -64,15 +65,15 @@ class External(Talker):
             )
 
     def opening(self, n: int) -> Mapping[str, Any]:
-        """Ask for cells."""
+        """Return the request for cells."""
         self._refused = 0
         return {"ask": n, "left": self.left()}
 
     def exchange(self, reply: Mapping[str, Any] | None) -> object:
-        """Send a line to the process and read one.
+        """Send a line to the program and read one.
 
         Raises:
-            UserError: Ten messages in a row were wrong, or the process took too long, ended or
+            UserError: Ten messages in a row were invalid, or the program took too long, ended or
                 wrote no JSON.
         """
         self._refused = self._refused + 1 if reply and "error" in reply else 0
@@ -80,17 +81,17 @@ class External(Talker):
         if reply and self._refused == _MOST_REFUSED:
             process.kill()
             raise UserError(
-                f"The program {self.command!r:.200} was wrong {_MOST_REFUSED} times in a row:"
+                f"The program {self.command!r:.200} sent {_MOST_REFUSED} invalid messages in a row:"
                 f" {reply['error']}"
             )
         process.send(reply, self.timeout_seconds)
         return process.receive(self.timeout_seconds)
 
     def tell(self, trials: Sequence[Trial]) -> None:
-        """Let the process read trials, unless it sees none.
+        """Send trials to the program, unless it has no history.
 
         Raises:
-            UserError: It ended, or does not read.
+            UserError: The program ended, or does not read its input.
         """
         super().tell(trials)
         if self.history:

@@ -2,9 +2,9 @@
 others.
 
 White, Nolen & Savani, "Exploring the Loss Landscape in Neural Architecture Search", UAI 2021, who
-query until a better neighbour is found as one of their variants. Neighbours stand in a random
-order, drawn anew at every centre; those that are known already are passed, or moved to, for
-nothing.
+query until a better neighbour is found as one of their variants. Neighbours are visited in a random
+order, which is sampled again at every centre. Observed neighbours are not evaluated again: the
+search skips them, or moves to them, without cost.
 """
 
 from collections.abc import Sequence

@@ -1,9 +1,10 @@
-"""Bayesian optimisation with trees: expected improvement under a forest, as in SMAC.
+"""Bayesian optimisation with trees: evaluate the candidate with the largest expected improvement
+under a forest, as in SMAC.
 
 Hutter, Hoos & Leyton-Brown, "Sequential Model-Based Optimization for General Algorithm
-Configuration", LION 2011: the spread of the trees is the uncertainty, losses are learned as
-logarithms, candidates are neighbours of the best and random cells. Departures: extremely randomised
-trees instead of random forests, and no cell is asked at random.
+Configuration", LION 2011: the spread of the trees is the uncertainty, the target is the logarithm
+of the loss, and candidates are neighbours of the best cells and random cells. Departures: extremely
+randomised trees instead of random forests, and no cell is proposed at random.
 """
 
 from typing import ClassVar
@@ -18,10 +19,10 @@ class ForestSearch(Guided):
     """Expected improvement under extremely randomised trees.
 
     Args:
-        trees: In the forest, at least 5.
+        trees: Number of trees in the forest, at least 5.
 
     Raises:
-        UserError: There are too few trees.
+        UserError: The number of trees is below 5.
 
     Example:
         >>> import surrogate_nas as sn

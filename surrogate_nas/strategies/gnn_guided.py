@@ -1,10 +1,12 @@
-"""Guided by a graph network: expected improvement under an ensemble of graph networks.
+"""Graph networks: evaluate the candidate with the largest expected improvement under an ensemble of
+graph networks.
 
 Wen et al., "Neural Predictor for Neural Architecture Search", ECCV 2020, and White et al.,
-"BANANAS", AAAI 2021, made one: a graph network as the model, uncertainty from an ensemble.
-Departures: the network is ours (`surrogates.gnn`), equal on functionally equal cells and taught the
-free metrics of the space first; it takes few steps and is fitted anew when the observed cells grew
-by a fifth. Where cells are no graphs of shared terms, a Gaussian process takes its place.
+"BANANAS", AAAI 2021, combined: a graph network as the model, uncertainty from an ensemble.
+Departures: the network is our own (`surrogates.gnn`). It gives isomorphic cells the same prediction
+and is pre-trained on metrics that are available without training. It takes few steps and is fitted
+again after the number of observed cells has grown by a fifth. In a space whose cells are not graphs
+of shared terms, a Gaussian process replaces it.
 """
 
 from typing import ClassVar
@@ -17,12 +19,11 @@ class GnnGuided(Guided):
     """Expected improvement under an ensemble of graph networks.
 
     Args:
-        steps: Of the networks' optimiser in each fit.
-        patience: The networks are fitted anew when so large a share of observed cells is new to
-            them.
+        steps: Number of optimiser steps in each fit of the networks.
+        patience: Share of new cells among the observed ones at which the networks are fitted again.
 
     Raises:
-        UserError: A name is unknown, or there are no steps.
+        UserError: A name is unknown, or the number of steps is below 1.
 
     Example:
         >>> import surrogate_nas as sn

@@ -1,12 +1,12 @@
 """Guided search: fit a surrogate to the observed cells, and choose from a pool of candidates by an
-acquisition.
+acquisition function.
 
 White, Neiswanger, Nolen & Savani, "A Study on Encodings for Neural Architecture Search", NeurIPS
-2020, compare such strategies part by part, as one can here: ``model``, ``acquisition`` and ``pool``
-are names. The model learns L alone where λR is known for free; λR is then added exactly, cells
-known to be infeasible are no candidates, and cells isomorphic to observed ones are predicted to
-lose what was observed. Departure: any model of `surrogate_nas.surrogates` will do, with what it
-says of its own uncertainty.
+2020, compare such strategies component by component. Here the options ``model``, ``acquisition``
+and ``pool`` name the components. If λR is available without training, the model predicts L alone
+and λR is added exactly; cells whose free terms violate a constraint are not candidates. For a cell
+isomorphic to an observed one, the prediction is the observed loss. Departure: any model of
+`surrogate_nas.surrogates` can be used, with its own estimate of uncertainty.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -82,7 +82,8 @@ POOLS: dict[str, CellPool] = {
         space if isinstance(space, Enumerable) else _mixed(space, ranked, rng)
     ),
 }
-"""Candidates by name, from a space and the observed cells, at least one, the best first.
+"""Pools of candidates by name: functions of a space and the observed cells, at least one, best
+first.
 
 Ten mutations of each of the ten best (``mutations``) or of the winners of ten tournaments of three
 (``offspring``); all neighbours of the best (``neighbours``) or of the three best (``local``);
@@ -97,7 +98,7 @@ listed, else ``mixed`` (``all``).
 # Losses are learned as the logarithm of their distance from a floor a little below the best,
 # because only the order near the best matters; whatever is known for free (λR) is added afterwards.
 # Sources: expected improvement, Jones et al., "Efficient Global Optimization", JOGO 1998, here of a
-# lognormal loss; Thompson sampling drawn for each candidate alone, White et al., "BANANAS", AAAI
+# lognormal loss; independent Thompson sampling for each candidate, White et al., "BANANAS", AAAI
 # 2021; confidence bound, Srinivas et al., "Gaussian Process Optimization in the Bandit Setting",
 # ICML 2010.
 
@@ -112,10 +113,10 @@ class LossPosterior(NamedTuple):
     """The posterior of ``n`` candidates: score = floor + exp(normal(mean, std)) + penalty.
 
     Attributes:
-        mean: Of the logarithm of the loss above the floor, shape ``(n,)``.
-        std: Likewise, above 0.
-        penalty: What is known of the score beside the loss, shape ``(n,)``.
-        floor: A loss that none is predicted to reach.
+        mean: Mean of the logarithm of the loss above the floor, shape ``(n,)``.
+        std: Standard deviation of the same logarithm, above 0, shape ``(n,)``.
+        penalty: The part of the score that is available without training, shape ``(n,)``.
+        floor: Lower bound of the predicted losses.
         best: The best observed score of a feasible cell.
     """
 
@@ -126,7 +127,9 @@ class LossPosterior(NamedTuple):
     best: float
 
     def score(self, steps: Floats | float = 0.0) -> Floats:
-        """The score so many standard deviations above the median posterior, shape ``(n,)``."""
+        """Return the score at `steps` standard deviations above the median of the posterior, shape
+        ``(n,)``.
+        """
         return self.floor + np.exp(self.mean + steps * self.std) + self.penalty
 
 
@@ -152,11 +155,11 @@ ACQUISITIONS: dict[str, Acquisition] = {
     "confidence_bound": lambda it, _: it.score(-_TRUST),
     "greedy": lambda it, _: it.score(),
 }
-"""What is least for the best candidate, by name.
+"""Acquisition functions by name; the candidate with the smallest value is the best.
 
-Minus the expected improvement on the best score, or, where none is to be expected, what is missing
-to it; a score drawn for each candidate alone; the score one standard deviation below the predicted
-one; the predicted score.
+In order: minus the expected improvement on the best score, or the distance to it where no
+improvement is expected; a score sampled for each candidate independently; the score one standard
+deviation below the prediction; the predicted score.
 """
 
 
@@ -169,7 +172,7 @@ _MOST_TRIES = 100
 
 
 def logarithm_of(prediction: Prediction) -> tuple[Floats, Floats]:
-    """Mean and standard deviation of the logarithms of predicted losses above a floor, shape
+    """Return mean and standard deviation of the logarithms of predicted losses above a floor, shape
     ``(n,)`` each.
     """
     mean = np.maximum(prediction.mean, _LEAST)
@@ -177,22 +180,22 @@ def logarithm_of(prediction: Prediction) -> tuple[Floats, Floats]:
 
 
 class Guided(Strategy):
-    """Random cells first, then those of a pool that an acquisition likes best under a model of the
-    observed cells.
+    """Random cells first, then candidates from a pool that an acquisition function selects, given a
+    model of the observed cells.
 
-    Cells asked for together are the best few, no two of one functional class; cells under way are
-    no candidates.
+    A batch consists of the best candidates, at most one of each isomorphism class; pending cells
+    are not candidates.
 
     Args:
         model: A key of `surrogate_nas.surrogates.MODELS`; one that cannot read the space is
             replaced by ``gp``.
         acquisition: A key of `surrogate_nas.strategies.guided.ACQUISITIONS`.
         pool: A key of `surrogate_nas.strategies.guided.POOLS`.
-        first_cells: How many cells are drawn at random before the model is used, at least 2.
-        patience: The model is fitted anew when so large a share of observed cells is new to it.
+        first_cells: Number of random cells before the model is used, at least 2.
+        patience: Share of new cells among the observed ones at which the model is fitted again.
 
     Raises:
-        UserError: There is no such model, acquisition or pool.
+        UserError: There is no such model, acquisition function or pool.
 
     Example:
         >>> import surrogate_nas as sn
@@ -220,8 +223,8 @@ class Guided(Strategy):
         make_model(self.model).prepare(self.space)  # not while a question waits
 
     def tell(self, trials: Sequence[Trial]) -> None:
-        """Remember the trials; a cell observed again replaces its earlier trial, and one that
-        failed is not learned.
+        """Store the trials; a cell observed again replaces its earlier trial, and a failed trial is
+        not used for fitting.
         """
         self._observed.update(
             {trial.cell: trial for trial in trials if not trial.failure}
@@ -230,7 +233,7 @@ class Guided(Strategy):
         self._waiting.difference_update(trial.cell for trial in trials)
 
     def ask(self, n: int) -> Sequence[Cell | Request]:
-        """Propose cells that were not asked for yet, or random ones once every cell was."""
+        """Propose cells that were not proposed before, or random ones if there are none left."""
         missing = self.first_cells - len(self._observed) - len(self._waiting)
         if missing > 0:
             asked = [self._drawn() for _ in range(min(n, missing))]
@@ -304,11 +307,11 @@ class Guided(Strategy):
         mean: Floats,
         spread: Floats,
     ) -> None:
-        """Write over the posterior of candidates whose function was observed: its loss, and how
-        much such cells differ.
+        """Replace the posterior of candidates that are isomorphic to an observed cell by the
+        observed loss, and by how much the losses of such cells differ.
 
-        Else the cells isomorphic to the best would be asked for one by one, since each that is
-        cheaper promises a gain.
+        Otherwise the cells isomorphic to the best would be proposed one by one, since each cheaper
+        one appears to be an improvement.
         """
         observed: dict[str, list[float]] = {}
         logarithms = np.log(np.maximum(self._losses() - floor, _LEAST)).tolist()
@@ -340,10 +343,11 @@ class Guided(Strategy):
         return model, floor
 
     def _losses(self) -> Floats:
-        """What the model learns of the observed cells: all of the score that is not known for free,
-        shape ``(n,)``.
+        """Return the model's targets for the observed cells: the part of the score that is not
+        available without training, shape ``(n,)``.
 
-        A cell that breaks a limit which only an evaluation tells counts as the worst feasible one.
+        A cell that violates a constraint which requires an evaluation counts as the worst feasible
+        one.
         """
         observed = list(self._observed.values())
         cells = [trial.cell for trial in observed]
@@ -367,7 +371,7 @@ class Guided(Strategy):
 
     @property
     def _adds_up(self) -> bool:
-        """Whether scores are sums of L and a λR of which something is known; those of several
-        objectives are none.
+        """Return whether scores are sums of L and a λR that is partly available without training;
+        False for several objectives.
         """
         return self.free is not None and len(self.free.whole) == 1

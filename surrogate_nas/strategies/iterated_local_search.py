@@ -3,8 +3,8 @@ steps instead of a restart.
 
 Lourenço, Martin & Stützle, "Iterated Local Search", Handbook of Metaheuristics 2003. The next
 descent begins a few mutations away from the best local optimum so far (acceptance "better"); of
-equal ones, from the latest. A kick that leads to a known cell is drawn again one step longer, so
-that a search goes further out as it knows more.
+equal ones, from the latest. A perturbation that leads to an observed cell is repeated with one step
+more, so that the search moves further away as it observes more cells.
 """
 
 from surrogate_nas.core import whole
@@ -18,8 +18,8 @@ class IteratedLocalSearch(FirstImprovement):
     """First-improvement descents, each from a perturbation of the best local optimum.
 
     Args:
-        steps: How many mutations away from the best local optimum the next descent begins, at
-            least 1.
+        steps: Number of mutations between the best local optimum and the start of the next descent,
+            at least 1.
 
     Example:
         >>> import surrogate_nas as sn

@@ -1,9 +1,10 @@
-"""Local search: evaluate all neighbours, move to the best, and restart where none is better.
+"""Local search: evaluate all neighbours, move to the best, and restart at a random cell if none is
+better.
 
 White, Nolen & Savani, "Exploring the Loss Landscape in Neural Architecture Search", UAI 2021. The
-first centre is the best of the cells observed before the first question. Known neighbours are not
-asked again; their scores are used. While the last neighbours are still being evaluated, further
-workers are given random cells, which may be centres later.
+first centre is the best of the cells observed before the first proposal. Observed neighbours are
+not evaluated again; their scores are used. While the last neighbours are pending, other workers
+receive random cells, which may become centres later.
 """
 
 from collections.abc import Sequence
@@ -15,7 +16,7 @@ from surrogate_nas.strategies.base import Strategy
 class LocalSearch(Strategy):
     """Steepest descent over `Space.neighbours` with random restarts.
 
-    A subclass may override when it moves (`_ahead`, `_better`) and where it goes on from a local
+    A subclass may override when it moves (`_ahead`, `_better`) and where it continues after a local
     optimum (`_escape`).
 
     Example:
@@ -37,7 +38,7 @@ class LocalSearch(Strategy):
         self._asked: set[Cell] = set()
 
     def ask(self, n: int) -> Sequence[Cell]:
-        """Propose unknown neighbours of the centre, in random order."""
+        """Propose unobserved neighbours of the centre, in random order."""
         while not (wanted := self._wanted()):
             self._centre = self._better() or self._escape()
             self._near = None
@@ -46,7 +47,7 @@ class LocalSearch(Strategy):
         return new or [self._restart()]
 
     def _wanted(self) -> Sequence[Cell]:
-        """The cells without a score that the next step waits for."""
+        """Return the cells without a score that the next step waits for."""
         if not self._scores and self._centre is None:
             return [self.space.sample(self.rng)]
         self._centre = self._centre or min(self._scores, key=self._scores.__getitem__)
@@ -63,11 +64,13 @@ class LocalSearch(Strategy):
         return [unknown[i] for i in self.rng.permutation(len(unknown))]
 
     def _ahead(self) -> Sequence[Cell]:
-        """Those of the neighbours in line that must be known before a step is taken."""
+        """Return the neighbours that must be observed before the next step."""
         return self._near or ()
 
     def _better(self) -> Cell | None:
-        """Where to step from the centre, once all ahead are known; None at a local optimum."""
+        """Return the cell to move to after all of `_ahead` are observed; None at a local
+        optimum.
+        """
         assert self._centre is not None
         best = min(self.space.neighbours(self._centre), key=self._scores.__getitem__)
         return best if self._scores[best] < self._scores[self._centre] else None
@@ -76,7 +79,7 @@ class LocalSearch(Strategy):
         return self._restart()
 
     def _restart(self) -> Cell:
-        """A random cell, unknown while there is one; in a space wholly known, any, which is asked
+        """Return a random cell, unobserved if there is one; otherwise any cell, which is evaluated
         again.
         """
         cell = self.space.sample(self.rng)
@@ -88,6 +91,6 @@ class LocalSearch(Strategy):
         return cell
 
     def tell(self, trials: Sequence[Trial]) -> None:
-        """Remember scores."""
+        """Store the scores of trials."""
         self._scores.update((trial.cell, trial.score) for trial in trials)
         self._asked.difference_update(trial.cell for trial in trials)

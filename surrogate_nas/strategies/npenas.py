@@ -1,7 +1,7 @@
 """NPENAS: evolution in which a predictor filters the offspring before any is trained.
 
 Wei et al., "NPENAS: Neural Predictor Guided Evolution for Neural Architecture Search", TNNLS 2022:
-parents bear a hundred children, of which the ten that the predictor likes best are evaluated.
+parents have a hundred children, of which the ten with the best predicted scores are evaluated.
 Departures: parents win tournaments of three among all observed cells; the predictor is an ensemble
 of fully connected networks (the model ``mlp``) instead of a graph isomorphism network, and only its
 mean counts, as in their NPENAS-NP.
@@ -14,10 +14,10 @@ from surrogate_nas.strategies.guided import Guided
 
 
 class Npenas(Guided):
-    """Batches of the ten offspring that are predicted best.
+    """Evaluate batches of the ten offspring with the best predicted scores.
 
     Args:
-        model: The predictor: a key of `surrogate_nas.surrogates.MODELS`.
+        model: The predictor, a key of `surrogate_nas.surrogates.MODELS`.
 
     Example:
         >>> import surrogate_nas as sn

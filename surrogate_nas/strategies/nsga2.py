@@ -1,13 +1,13 @@
-"""NSGA-II: evolution of a whole front, which selects by the rank of domination and, within a rank,
-by crowding distance.
+"""NSGA-II: evolution of a whole front; select by rank of domination and, within a rank, by crowding
+distance.
 
 Deb, Pratap, Agarwal & Meyarivan, "A Fast and Elitist Multiobjective Genetic Algorithm: NSGA-II",
-IEEE Transactions on Evolutionary Computation 2002. A child takes each choice from either parent (in
-a space that is not one of choices it copies the first) and is then mutated as every strategy
-mutates, once. Constrained domination is the objective's own: each score of an infeasible cell lies
-above those of all feasible ones, by how much limits are broken. Departures: a population of 10, as
-budgets here are of some hundred cells; a child that was observed or asked for before is mutated on
-until it is new, as far as a few tries find one. On one objective the rank is the order of scores.
+IEEE Transactions on Evolutionary Computation 2002. A child takes each choice from either parent, or
+copies the first parent if the space is not a `ChoiceSpace`. It is then mutated once, as in every
+strategy. Constrained domination is part of the objective: each score of an infeasible cell is above
+those of all feasible ones, by the amount of the violation. Departures: a population of 10, as
+budgets here are some hundred cells. A child that was observed or proposed before is mutated
+further, up to a few times, until it is new. With one objective the rank is the order of scores.
 """
 
 from collections.abc import Sequence
@@ -25,12 +25,11 @@ _MOST_TRIES = 20
 
 
 class NSGA2(OneByOne):
-    """Children of binary tournaments; parents and children of a generation compete for the next
-    population.
+    """Generate children by binary tournaments; parents and children of a generation compete for
+    the next population.
 
     Args:
-        population: How many trials are kept as parents, and how many children make a
-            generation; at least 2.
+        population: Number of parents, and number of children per generation, at least 2.
         crossover: The probability that a child has two parents.
 
     Example:
@@ -92,7 +91,7 @@ class NSGA2(OneByOne):
 
 
 def survivors(trials: Sequence[Trial], n: int) -> list[Trial]:
-    """The best trials, in order of rank and, within a rank, of the room around them."""
+    """Return the best `n` trials, ordered by rank and, within a rank, by crowding distance."""
     import moocore
 
     vectors = np.array([trial.scores or (trial.score,) for trial in trials])
@@ -104,8 +103,8 @@ def survivors(trials: Sequence[Trial], n: int) -> list[Trial]:
 
 
 def crowding(vectors: Floats) -> Floats:
-    """How far apart the neighbours of each point are, summed over objectives; infinite at the ends,
-    shape ``(n,)``.
+    """Return the crowding distance of each point, shape ``(n,)``: the distance between its
+    neighbours, summed over objectives; infinite at the ends.
 
     Args:
         vectors: Points that do not dominate one another, shape ``(n, objectives)``.

@@ -1,8 +1,8 @@
-"""Random search: sample uniformly over the raw cells, and never ask for an observed cell again.
+"""Random search: sample uniformly over the raw cells, and never evaluate an observed cell again.
 
 Li & Talwalkar, "Random Search and Reproducibility for Neural Architecture Search", UAI 2019.
-Departure: the papers draw with replacement; here a known cell is not asked again, which matters
-only for large budgets.
+Departure: the papers sample with replacement; here an observed cell is not proposed again, which
+matters only for large budgets.
 """
 
 from collections.abc import Sequence
@@ -12,7 +12,7 @@ from surrogate_nas.strategies.base import OneByOne
 
 
 class RandomSearch(OneByOne):
-    """Draws unknown cells uniformly; once all are known, any cell.
+    """Sample unobserved cells uniformly; once all are observed, any cell.
 
     Example:
         >>> import surrogate_nas as sn
@@ -35,5 +35,5 @@ class RandomSearch(OneByOne):
         return cell
 
     def tell(self, trials: Sequence[Trial]) -> None:
-        """Remember which cells are known."""
+        """Store which cells are observed."""
         self._known.update(trial.cell for trial in trials)

@@ -1,10 +1,10 @@
-"""Random mutation without selection: a baseline for optimisers that claim to learn from scores.
+"""Random mutation: mutate a randomly chosen observed cell whatever its score, as a baseline for
+optimisers that learn from scores.
 
-Each proposal is a mutation of a cell drawn from all that were told so far, good or bad. It begins
-with the same first cells as what it controls and stays among valid cells, but scores play no part.
-What is not better than this has not shown that it uses what it is told. Why a method needs such a
-baseline in its own space: Li & Talwalkar, "Random Search and Reproducibility for Neural
-Architecture Search", UAI 2019.
+The baseline begins with the same initial architectures as the optimiser that it is compared with
+and proposes valid cells, but ignores scores. An optimiser that is not better has not shown that it
+uses the reported scores. Li & Talwalkar, "Random Search and Reproducibility for Neural Architecture
+Search", UAI 2019, explain why a method needs such a baseline in its own space.
 """
 
 from collections.abc import Sequence
@@ -16,7 +16,7 @@ _MOST_DRAWS = 100
 
 
 class RandomMutation(OneByOne):
-    """Mutates cells that were told, whatever their scores.
+    """Mutate observed cells, whatever their scores.
 
     Example:
         >>> import surrogate_nas as sn
@@ -43,6 +43,6 @@ class RandomMutation(OneByOne):
         return self.space.mutate(parent, self.rng)
 
     def tell(self, trials: Sequence[Trial]) -> None:
-        """Take the cells, not the scores."""
+        """Store the cells, not the scores."""
         self._told += [trial.cell for trial in trials]
         self._asked.update(trial.cell for trial in trials)

@@ -1,7 +1,7 @@
 """Random sampling: sample uniformly over the raw cells with replacement, as the papers do.
 
 Li & Talwalkar, "Random Search and Reproducibility for Neural Architecture Search", UAI 2019. A cell
-that is drawn again is asked again and charged again; `random` is the same without replacement.
+that is sampled again is evaluated and charged again; `random` samples without replacement.
 """
 
 from surrogate_nas.space import Cell
@@ -9,13 +9,13 @@ from surrogate_nas.strategies.base import OneByOne
 
 
 class RandomSampling(OneByOne):
-    """Draws cells uniformly and learns nothing.
+    """Sample cells uniformly and learn nothing.
 
     Example:
         >>> import surrogate_nas as sn
         >>> space = sn.ChoiceSpace("mlp", {"width": (16, 64), "depth": (1, 2)})
         >>> sampling = RandomSampling(space, seed=0)
-        >>> len(set(sampling.ask(12)))  # a known cell is drawn again
+        >>> len(set(sampling.ask(12)))  # cells are sampled again
         4
     """
 

@@ -3,10 +3,10 @@
 Williams, "Simple Statistical Gradient-Following Algorithms", 1992, as used by Dong & Yang (ICLR
 2020): Adam, one sample a step, an exponential moving average of the reward (0.9) as baseline. The
 reward is the negative score. Departure: the learning rate is 0.1, since 0.5 (a documented command
-of theirs) converges before it has learned. A convention, not a gain: the baseline is updated after
-the advantage, so that it does not contain the current reward; with one sample a step the other
-order only scales the gradient by 0.9, which Adam cancels. Where a space lists fewer cells than its
-options combine to, the policy is the same product restricted to those cells, with its exact
+of theirs) converges before it has learned. The baseline is updated after the advantage is computed,
+so that it does not contain the current reward. This is a convention: with one sample per step the
+other order only scales the gradient by 0.9, which Adam cancels. If a space has fewer cells than
+combinations of choices, the policy is the same product restricted to its cells, with the exact
 gradient.
 """
 
@@ -25,14 +25,14 @@ _EPSILON = 1e-8
 
 
 class Reinforce(Strategy):
-    """Samples cells from the policy and follows the policy gradient after every trial.
+    """Sample cells from the policy and follow the policy gradient after every trial.
 
-    The first cells of a run are uniform, as the untrained policy is, and are learned from like the
-    policy's own.
+    The initial architectures of a run are sampled uniformly, like those of the untrained policy,
+    and the policy learns from them in the same way.
 
     Args:
         learning_rate: Adam's step size.
-        momentum: How much of the baseline each new reward leaves in place.
+        momentum: Factor by which the old baseline counts at each new reward.
 
     Example:
         >>> import surrogate_nas as sn
@@ -51,7 +51,7 @@ class Reinforce(Strategy):
         space = self.space
         if not isinstance(space, ChoiceSpace):
             raise UserError(
-                f"reinforce needs a space of choices (ChoiceSpace); {space.name} is none."
+                f"reinforce needs a space of choices (ChoiceSpace); {space.name} is not one."
             )
         widest = max(map(len, space.options))
         exists = np.array(
@@ -98,7 +98,7 @@ class Reinforce(Strategy):
         return weights
 
     def tell(self, trials: Sequence[Trial]) -> None:
-        """Take one policy-gradient step per trial; one that failed has no reward."""
+        """Take one policy-gradient step per trial; a failed trial has no reward."""
         for trial in trials:
             if trial.failure:
                 continue
@@ -121,7 +121,7 @@ class Reinforce(Strategy):
 
 
 def _listed(space: ChoiceSpace) -> Choices | None:
-    """The choices of all cells of a space that lists them, where they are not simply all
+    """Return the choices of all cells of an enumerable space; None if these are simply all
     combinations.
     """
     if isinstance(space, Enumerable) and len(space) < math.prod(

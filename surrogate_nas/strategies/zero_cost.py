@@ -1,17 +1,16 @@
-"""Zero-cost-guided search: evaluate the cells with the best zero-cost proxies first, then run
-``bo`` with the proxies among its inputs.
+"""Zero-cost-guided search: evaluate the cells with the best zero-cost proxies first, then run bo
+with the proxies among its inputs.
 
 Abdelfattah et al., "Zero-Cost Proxies for Lightweight NAS", ICLR 2021 (proxies choose what is
 trained first); He et al., "Robustifying and Boosting Training-Free Neural Architecture Search",
-ICLR 2024 (RoBoT: observed scores say how proxies are to be combined). Departures: the first
-questions are the best by the mean of all proxies, each by the normal scores of its ranks, none of
-them weighted; then a Gaussian process over the proxies, and those of `bo` over the cells, tell
-which cell improves most, where RoBoT learns a weighted sum of proxies and then walks down its
-ranking.
+ICLR 2024 (RoBoT: observed scores determine how proxies are combined). Departures: the first
+proposals are the best by the unweighted mean of all proxies, each converted to normal scores of its
+ranks. After that, a Gaussian process over the proxies, together with those of `bo` over the cells,
+determines the expected improvement. RoBoT learns a weighted sum of proxies instead and evaluates
+cells in its order.
 
-The proxies are those of `Strategy.free`, computed once for a whole space. Where
-none are known, as in most spaces, or where what is known is withheld, there is nothing to be guided
-by: it asks what `bo` asks.
+The proxies are those of `Strategy.free`, computed once for a whole space. If a space has none, as
+is the case for most spaces, or if free terms are withheld, the proposals are those of `bo`.
 """
 
 from functools import cached_property
@@ -26,14 +25,15 @@ from surrogate_nas.surrogates.gaussian import normal_scores
 
 
 class ZeroCost(BayesianOptimisation):
-    """The most promising cells first, then expected improvement over proxies and cells.
+    """Propose the cells with the best proxies first, then maximise the expected improvement over
+    proxies and cells.
 
     Args:
-        first_cells: How many cells must be observed before anything is learned, at least 2;
-            where proxies are known they are the most promising ones, else random ones.
-        promising: How many of the most promising cells are asked for at least, whatever was
-            observed before.
-        sees_cells: Whether the encodings of cells are learned from beside the proxies.
+        first_cells: Number of cells before the first model is fitted, at least 2: those with the
+            best proxies, or random ones if there are no proxies.
+        promising: Minimum number of cells with the best proxies to propose, whatever was observed
+            before.
+        sees_cells: Whether the models use the encodings of cells in addition to the proxies.
 
     Example:
         >>> import surrogate_nas as sn
@@ -56,8 +56,8 @@ class ZeroCost(BayesianOptimisation):
 
     @cached_property
     def _promised(self) -> Points:
-        """The points of all cells, as the proxies see them: the normal scores of their ranks,
-        larger promises more.
+        """Return the points of all cells in terms of their proxies: normal scores of the ranks,
+        larger is better.
         """
         cells = listed(self.space)
         points = whole(cells, not self._all_known)
@@ -91,8 +91,8 @@ class ZeroCost(BayesianOptimisation):
         return super()._drawn()
 
     def _in_order(self) -> list[int]:
-        """The cells that keep what limits are known, worst promise first; of those alike only that
-        of least λR.
+        """Return the cells whose free terms satisfy the constraints, in increasing order of their
+        proxies; of isomorphic cells, only the one of least λR.
         """
         cells, ((view,), of_cell, _) = listed(self.space), self._promised
         promise = view.mean(axis=1)[of_cell]

@@ -1,5 +1,5 @@
-"""Live training: the network of a cell, the tasks it learns, and an engine that trains many cells
-at once. PyTorch is imported when it is first needed.
+"""Live training: the network of a cell, the tasks, and an engine that trains many cells at once.
+PyTorch is imported only when it is needed.
 """
 
 from surrogate_nas.training.engine import Curve, train

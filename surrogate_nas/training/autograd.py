@@ -1,4 +1,4 @@
-"""Between gradients in NumPy and those of PyTorch: losses and networks of either for the other."""
+"""Conversion between NumPy gradients and PyTorch gradients, for losses and networks."""
 
 from __future__ import annotations
 
@@ -43,8 +43,8 @@ class _Value(torch.autograd.Function):
 
 
 class _Gradient(torch.autograd.Function):
-    """The gradient of each example's loss; a second derivative (of the proxy grasp) is a central
-    difference of it.
+    """The gradient of each example's loss. Its second derivative, which the proxy grasp needs, is a
+    central difference.
     """
 
     @staticmethod
@@ -77,7 +77,7 @@ class _Gradient(torch.autograd.Function):
 
 
 def _of_examples(gradient: Gradient, outputs: Array, targets: Array) -> Array:
-    """What `gradient` gives of the mean over the batch, of each example."""
+    """Return the gradient for each example, from a `gradient` of the mean over the batch."""
     by_outputs: Array = gradient(outputs, targets)[1] * outputs.shape[1]
     return by_outputs
 
@@ -87,9 +87,9 @@ def autograd_input_gradient(
     inputs: Tensor,
     gradient_of: Callable[[Array], Array],
 ) -> Array:
-    """The gradient of each of K networks by their common inputs ``(n, …)``.
+    """Return the gradient of each of K networks with respect to their common inputs ``(n, …)``.
 
-    `again` leads from inputs to outputs ``(K, n, …)`` by operations of PyTorch.
+    `again` maps inputs to outputs ``(K, n, …)`` with PyTorch operations.
     """
     with torch.inference_mode(False), torch.enable_grad():
         leaf = inputs.detach().clone().requires_grad_()

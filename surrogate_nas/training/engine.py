@@ -1,9 +1,9 @@
-"""Training cells on a task: one by one on a CPU, many at once on a GPU, with the same result.
+"""Train cells on a task: one by one on a CPU, many at once on a GPU, with the same result.
 
 On a CPU compiled kernels train one cell (`CompiledModel`); on a GPU a stack fills the device
 (`surrogate_nas.training.fast.stack`); networks without blueprints are trained one by one by
-PyTorch. Every cell starts from the weights that the seed gives it and sees the same batches in the
-same order, so the ways differ only in the order of float32 sums.
+PyTorch. Every cell starts from the initial weights of the seed and is trained on the same batches
+in the same order, so these methods differ only in the order of float32 sums.
 """
 
 import math
@@ -50,18 +50,19 @@ _ON_A_CPU = 64
 
 
 class TorchModel:
-    """PyTorch's way to train one network, or a stack of `count` networks."""
+    """A PyTorch trainer for one network, or for a stack of `count` networks."""
 
     def __init__(
         self, networks: "Sequence[nn.Module]", task: Task, device: str
     ) -> None:
-        """Begin with the weights as they are.
+        """Start with the networks' current weights.
 
         Args:
-            networks: From inputs ``(batch, channels, height, width)`` to ``(batch, …)``; several of
-                one macro architecture are stacked.
-            task: Arranges what is answered, and says how it is trained.
-            device: Where they are trained.
+            networks: Networks that map inputs ``(batch, channels, height, width)`` to
+                ``(batch, …)``; several networks must have the same macro architecture and are
+                stacked.
+            task: The task, which arranges the outputs and defines the training schedule.
+            device: The device for training.
         """
         self._torch = loaded()
         self.count = len(networks)
@@ -92,7 +93,9 @@ class TorchModel:
         loss_and_gradient: LossAndGradient,
         rate: float,
     ) -> tuple[Array, Array]:
-        """Take a step of descent; returns losses ``(K,)`` and the arranged outputs before it."""
+        """Take a gradient step; return the losses ``(K,)`` and the arranged outputs before the
+        step.
+        """
         self._module.train()
         outputs = self._outputs(self._tensor(inputs))
         detached = outputs.detach()
@@ -107,7 +110,7 @@ class TorchModel:
         return losses, as_array(detached)
 
     def predict(self, inputs: Array) -> Array:
-        """The arranged outputs in evaluation mode, shape ``(K, n, …)``."""
+        """Return the arranged outputs in evaluation mode, shape ``(K, n, …)``."""
         self._module.eval()
         with self._torch.no_grad():
             batches = [
@@ -121,7 +124,7 @@ class TorchModel:
     def input_gradient(
         self, inputs: Array, gradient_of: Callable[[Array], Array]
     ) -> Array:
-        """The gradient of each network by its inputs."""
+        """Return the gradient of each network with respect to its inputs."""
         self._module.eval()
         from surrogate_nas.training.autograd import autograd_input_gradient
 
@@ -141,7 +144,7 @@ class TorchModel:
         return arranged
 
     def _descend(self, rate: float) -> None:
-        """Move all parameters that have a gradient, as PyTorch's SGD does."""  # its import is slow
+        """Update all parameters that have a gradient, as in PyTorch's SGD."""  # its import is slow
         torch = self._torch
         schedule = self._task.schedule
         pairs = zip(self._parameters, self._velocities, strict=True)
@@ -171,7 +174,7 @@ TRAINERS: Registry[type[Trainer]] = Registry(
 
 
 def trainer_of(task: Task) -> type[Trainer]:
-    """The trainer of a task: its own, or that of its kind."""
+    """Return the trainer class of a task: its own, or that of its kind."""
     return TRAINERS.find(task.trainer or task.about.trainer)
 
 
@@ -179,27 +182,30 @@ def trainer_of(task: Task) -> type[Trainer]:
 class Curve:
     """The result of training one cell.
 
-    A number that is not finite, or a loss beyond `Task.worst_loss`, is recorded as the worst there
-    is, with a note.
+    A number that is not finite, or a loss above `Task.worst_loss`, is recorded as the worst
+    possible value, with a note.
 
     Attributes:
         cell: The cell.
         task: The task's name.
-        epochs: How many were trained.
-        seed: The root of initial weights and batches.
-        parameters: Of the whole network, dead operations included.
-        multiply_accumulates: Dead operations included; NaN where the space has neither a formula
-            nor a blueprint.
-        device: What it was trained on.
-        units: By name of every recorded number.
-        values: By name, one after each epoch; of the training split the mean over its batches.
-        finals: By name, the numbers of the end.
-        points: By share of the run, the numbers there by name: of the training split the mean over
-            the batches of one epoch's length before it (of fewer at the beginning of the run).
-        seconds: Processor time on a CPU, wall-clock elsewhere; in a stack each cell's equal share.
-        train_seconds: Of all epochs of training, without evaluation.
-        valid_seconds: Of one evaluation of the validation split.
-        note: What went wrong, or empty.
+        epochs: Number of trained epochs.
+        seed: The root seed of initial weights and batches.
+        parameters: Number of parameters of the whole network, including dead operations.
+        multiply_accumulates: Number of multiply-accumulate operations, including dead operations;
+            NaN if the space has neither a formula nor a blueprint.
+        device: The device on which it was trained.
+        units: The unit of every recorded number, by name.
+        values: Metrics by name, one value per epoch; for the training split, the mean over its
+            batches.
+        finals: Metrics at the end of the run, by name.
+        points: By share of the run, the metrics at that point by name. For the training split, each
+            is the mean over the preceding batches of one epoch's length (fewer at the beginning of
+            the run).
+        seconds: Processor time on a CPU, wall-clock time on other devices; for a stack, each cell's
+            equal share.
+        train_seconds: Seconds of all epochs of training, without evaluation.
+        valid_seconds: Seconds of one evaluation of the validation split.
+        note: A description of a failure, such as divergence; empty if there was none.
 
     Example:
         >>> import surrogate_nas as sn
@@ -227,7 +233,7 @@ class Curve:
 
     @property
     def metrics(self) -> dict[str, float]:
-        """The metrics at the end of the run by name."""
+        """The metrics at the end of the run, by name."""
         last = {name: values[-1] for name, values in self.values.items()} | self.finals
         return {name: last[name] for name in self.units}
 
@@ -261,26 +267,28 @@ def train(
     Args:
         cells: Cells of a registered space, or of `space`.
         task: The task.
-        epochs: The length of the run, which is also that of the cosine; None for the task's
-            default.
-        seed: The root of initial weights and of the order of batches; the same for every cell.
+        epochs: The length of the run, which is also the length of the cosine schedule; None for the
+            task's default.
+        seed: The root seed of initial weights and of the order of batches; the same for every cell.
         device: As PyTorch names it.
         network: The macro architecture; None for the task's default.
-        space: The space of the cells; None to look it up, for each cell once.
-        at_once: How many cells to stack; 1 trains one by one, as spaces without a graph always are;
-            None means 1 on a CPU and 64 elsewhere. Where memory runs out the number is halved.
-        threads: Cores to use on a CPU.
+        space: The space of the cells; None to find each cell's space among the registered ones.
+        at_once: Number of cells to stack; None for 1 on a CPU and 64 on other devices. Cells of a
+            space without a graph are always trained one by one. If memory runs out, the number is
+            halved.
+        threads: Number of cores to use on a CPU.
         test: Whether to evaluate the test split at the end; its metrics are NaN otherwise.
-        progress: Called with (cells done, cells in all) after every stack.
-        shares: Shares of the run, above 0 and at most 1, after which the networks are evaluated as
-            well, at the nearest step, also within an epoch: see `Curve.points`. They change no
-            other number.
-        weight_decay: Returns the weight decay of a cell, at least 0; cells are then trained one by
-            one. None for the weight decay of the task.
+        progress: Called with (number of trained cells, number of all cells) after every stack.
+        shares: Shares of the run, above 0 and at most 1, after which the networks are also
+            evaluated, at the nearest step, even within an epoch: see `Curve.points`. They do not
+            change any other number.
+        weight_decay: Function that returns the weight decay of a cell, at least 0; cells are then
+            trained one by one. None for the weight decay of the task.
 
     Raises:
-        UserError: The device or the task's data is not here, a number is too small or too large, a
-            cell is from no registered space or cannot be built, or one cell alone is too large.
+        UserError: The device or the task's data is not available, a number is too small or too
+            large, a cell does not belong to a registered space or cannot be built, or a single cell
+            does not fit into memory.
 
     Example:
         >>> import surrogate_nas as sn
@@ -336,7 +344,9 @@ def train(
 
 
 def prepare(task: Task, network: Network, space: Space) -> None:
-    """Load what trains cells on a CPU, in the process that workers are forked from."""
+    """Load everything that is needed to train cells on a CPU, in the process from which workers are
+    forked.
+    """
     cell = space.sample(np.random.default_rng(0))
     with cores(1):
         _Run(task, network, {cell: space}, 1, 0, "cpu", test=False)._warm_up([cell])
@@ -345,8 +355,8 @@ def prepare(task: Task, network: Network, space: Space) -> None:
 @cache
 def _say_once(space: str) -> None:
     warnings.warn(
-        f"Cells of {space} have no blueprint: PyTorch's own layers train them, which takes several"
-        " times as long.",
+        f"Cells of {space} have no blueprint: they are trained by PyTorch layers, which takes"
+        " several times as long.",
         stacklevel=2,
     )
 
@@ -372,7 +382,7 @@ class _Run:
 
     @property
     def clock(self) -> Callable[[], float]:
-        """Seconds of the processor on a CPU, of the clock elsewhere."""
+        """A clock: processor seconds on a CPU, wall-clock seconds on other devices."""
         return time.process_time if self.device == "cpu" else time.perf_counter
 
     @property
@@ -421,7 +431,9 @@ class _Run:
         return curves
 
     def _warm_up(self, cells: Sequence[Cell]) -> None:
-        """Do one batch with another network, so that no cell is charged for loading code."""
+        """Process one batch with another network, so that the time for loading code is charged to
+        no cell.
+        """
         key = self.task.kind, self.task.trained.name
         model = None if key in _WARM or self.device != "cpu" else self._model(cells)
         if model is None or isinstance(model, TorchModel):
@@ -434,7 +446,7 @@ class _Run:
     def _measured(
         self, split: str, predictions: Predictions, *moments: str
     ) -> dict[str, Array]:
-        """By name, the metrics of some moments, each of shape ``(K,)``."""
+        """Return the metrics that are recorded at some moments by name, each of shape ``(K,)``."""
         return {
             f"{split}_{metric.name}": as_array(metric.of(predictions))
             for metric in self.task.measured
@@ -442,7 +454,7 @@ class _Run:
         }
 
     def _model(self, cells: Sequence[Cell]) -> Model:
-        """One network, compiled where it can be, or a stack of several."""
+        """Return one network, compiled if possible, or a stack of several networks."""
         if self.device == "cpu" and len(cells) == 1:
             space = self.spaces[cells[0]]
             plan = space.blueprint(cells[0], self.network, live_only=True)
@@ -465,7 +477,9 @@ class _Run:
         return Curve(*about, device=self.device, units=units)
 
     def _sizes(self, cell: Cell) -> tuple[int, float]:
-        """Parameters and multiply-accumulates, counted where the space has no formula."""
+        """Return the numbers of parameters and of multiply-accumulates, counted if the space has no
+        formula.
+        """
         space = self.spaces[cell]
         choices = np.array([cell.choices], dtype=np.int8)
         sizes = {
@@ -489,7 +503,7 @@ class _Run:
         curves: Sequence[Curve],
         epoch: int,
     ) -> tuple[Array, Predictions]:
-        """Evaluate the networks as they are now, and record it."""
+        """Evaluate the networks in their current state, and record the metrics."""
         losses, predictions = trainer.judged(split, model.predict)
         measured = self._measured(split, predictions, "batch", "epoch")
         self._record(curves, epoch, losses, {f"{split}_loss": losses, **measured})
@@ -530,7 +544,7 @@ class _Run:
         past: Sequence[tuple[int, Array]],
         names: Iterable[str],
     ) -> None:
-        """Record the means over the last steps, of which each is its size and numbers."""
+        """Record the means over the last steps; each step is given as its size and its numbers."""
         sizes, numbers = zip(*past, strict=True)
         shares = np.array(sizes)[:, None, None] / sum(sizes)
         # a matrix product would be the processor's own order of sums
@@ -540,7 +554,7 @@ class _Run:
     def _step(
         self, model: Model, trainer: Trainer, batch: tuple[Array, Array], rate: float
     ) -> dict[str, Array]:
-        """A step of descent, and the numbers of its batch by name."""
+        """Take a gradient step and return the numbers of its batch by name."""
         inputs, targets = batch
         losses, outputs = model.step(inputs, targets, trainer.loss_and_gradient, rate)
         fields = (
@@ -563,7 +577,9 @@ class _Run:
         losses: Array,
         numbers: Mapping[str, Array],
     ) -> None:
-        """Record the numbers of each network, the worst where one or the loss is not finite."""
+        """Record the numbers of each network; if a number or the loss is not finite, record the
+        worst value.
+        """
         worst = self.task.worst_loss
         for k, (curve, loss) in enumerate(zip(curves, losses.tolist(), strict=True)):
             finite = math.isfinite(loss)

@@ -1,4 +1,4 @@
-"""What the hardware here says of cells: latency, peak memory and energy of one inference, with a
+"""Measurement of cells on this machine: latency, peak memory and energy of one inference, with a
 device card.
 """
 
@@ -36,7 +36,9 @@ _GOVERNOR = Path("/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor")
 
 
 def device_card(device: torch.device, threads: int) -> dict[str, Any]:
-    """Describe this machine as it is now; what the system does not tell is None."""
+    """Describe the current state of this machine; None for everything that the system does not
+    report.
+    """
     frequency = psutil.cpu_freq()
     memory = psutil.virtual_memory().total
     if device.type == "cuda":
@@ -58,7 +60,7 @@ def device_card(device: torch.device, threads: int) -> dict[str, Any]:
 
 
 def device_model(device: torch.device) -> str:
-    """The name that the maker gave the device."""
+    """Return the manufacturer's name of the device."""
     if device.type == "cuda":
         return torch.cuda.get_device_name(device)
     named = re.search(
@@ -68,14 +70,14 @@ def device_model(device: torch.device) -> str:
 
 
 def usable_cores() -> int:
-    """How many cores this process may use."""
+    """Return the number of cores that this process may use."""
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
 
 
 def load_average() -> float:
-    """Processes that wanted a core over the last minute."""
+    """Return the mean number of processes that were ready to run over the last minute."""
     return round(float(psutil.getloadavg()[0]), 2)
 
 
@@ -92,16 +94,16 @@ MOST_EXAMPLES = 10**12
 
 @dataclass(frozen=True)
 class Protocol:
-    """What is fixed while cells are timed.
+    """The settings that stay fixed while cells are timed.
 
     Attributes:
-        device: As PyTorch names it.
-        threads: PyTorch's threads on a CPU.
-        batch: Images (or signals) of one inference.
-        rounds: How often every cell is visited.
-        repeats: Timed inferences of a visit.
-        warm_ups: The fewest inferences before them.
-        warm_up_seconds: The shortest time before them.
+        device: The device, in PyTorch's notation.
+        threads: Number of PyTorch's threads on a CPU.
+        batch: Number of images (or signals) per inference.
+        rounds: Number of visits to every cell.
+        repeats: Number of timed inferences per visit.
+        warm_ups: Minimum number of inferences before the timed ones.
+        warm_up_seconds: Minimum time before the timed inferences, in seconds.
 
     Example:
         >>> Protocol(threads=1).clock, Protocol(batch=32).inputs(Network()).shape
@@ -137,17 +139,17 @@ class Protocol:
 
     @cached_property
     def torch_device(self) -> torch.device:
-        """The device."""
+        """The device as a PyTorch object."""
         return torch.device(self.device)
 
     @property
     def clock(self) -> Literal["processor", "wall"]:
-        """Which clock the latency is read from."""
+        """The clock that the latency is read from."""
         is_alone = self.torch_device.type == "cpu" and self.threads == 1
         return "processor" if is_alone else "wall"
 
     def inputs(self, network: Network) -> Tensor:
-        """One batch of noise on the device."""
+        """Return one batch of random inputs on the device."""
         height = network.image_size if network.dimensions == 2 else 1
         shape = (self.batch, network.input_channels, height, network.image_size)
         return torch.randn(shape, generator=torch.Generator().manual_seed(0)).to(
@@ -163,7 +165,7 @@ class Timings(NamedTuple):
 
 
 def synchronise(device: torch.device) -> None:
-    """Wait until a device has done what it was given."""
+    """Wait until a device has completed its work."""
     if device.type == "mps":
         torch.mps.synchronize()
     elif device.type != "cpu":
@@ -172,7 +174,7 @@ def synchronise(device: torch.device) -> None:
 
 @torch.inference_mode()
 def time_inference(network: nn.Module, inputs: Tensor, protocol: Protocol) -> Timings:
-    """Warm up, then time single inferences, each synchronised before and after."""
+    """Warm up, then time single inferences, synchronised before and after each."""
     device = protocol.torch_device
     warm = time.perf_counter() + protocol.warm_up_seconds
     warm_ups = 0
@@ -195,15 +197,15 @@ def time_inference(network: nn.Module, inputs: Tensor, protocol: Protocol) -> Ti
 
 
 DEVICE = "local"
-"""What follows the @ in the names of the metrics."""
+"""The suffix after the @ in the names of the metrics."""
 STEADY = 0.05
-"""The largest drift of the reference cell that needs no warning."""
+"""The largest drift of the reference cell without a warning."""
 _OWN_LOAD = 0.5
 Values = NDArray[np.float64]
 
 
 def drift_in_words(drift: float) -> str:
-    """What a drift means."""
+    """Return a sentence about a drift."""
     if drift <= STEADY:
         return f"steady ({100 * drift:.1f} %)"
     return f"drifted by {100 * drift:.0f} %: other load changed; measure again"
@@ -214,12 +216,12 @@ class Visit:
     """One visit to a cell.
 
     Attributes:
-        cell: The cell's string; empty for the reference cell.
+        cell: The cell's text; empty for the reference cell.
         wall: Milliseconds of each timed inference by the wall clock.
-        processor: The same by the processor's clock, or empty.
-        seconds: How long the visit took, building and warm-up included.
+        processor: Milliseconds by the processor's clock, or empty.
+        seconds: Duration of the visit, including building and warm-up.
         memory_mb: Peak memory of one inference, on a cell's first visit.
-        energy_mj: Energy of one inference, on a cell's first visit where there is a counter.
+        energy_mj: Energy of one inference, on a cell's first visit if there is a counter.
     """
 
     cell: str
@@ -231,22 +233,22 @@ class Visit:
 
     @property
     def milliseconds(self) -> list[float]:
-        """The timings that count: the processor's clock where it was read."""
+        """The timings that define the latency: by the processor's clock if it was read."""
         return self.processor or self.wall
 
 
 @dataclass(frozen=True)
 class Measured:
-    """What was measured.
+    """The result of a measurement.
 
     Attributes:
-        space: Their space.
+        space: The space of the cells.
         cells: The cells.
-        network: The macro architecture around them.
-        protocol: How they were timed.
+        network: The macro architecture around the cells.
+        protocol: The settings for timing.
         card: The device card.
-        visits: Every visit, those of the reference included.
-        watts: What an estimate of energy assumes; None where a counter was read.
+        visits: All visits, including those to the reference cell.
+        watts: The power that an estimate of energy assumes; None if a counter was read.
         meter: The counter's name, or empty.
 
     Example:
@@ -271,7 +273,7 @@ class Measured:
     meter: str
 
     def timings(self, clock: str = "") -> Values:
-        """Milliseconds of every timed inference, shape ``(n, rounds × repeats)``."""
+        """Return the milliseconds of every timed inference, shape ``(n, rounds × repeats)``."""
         by_cell: dict[str, list[float]] = {cell.text: [] for cell in self.cells}
         for visit in self.visits:
             if visit.cell:
@@ -282,24 +284,24 @@ class Measured:
 
     @property
     def latency(self) -> Values:
-        """The median milliseconds of each cell, shape ``(n,)``."""
+        """The median latency of each cell in milliseconds, shape ``(n,)``."""
         return np.median(self.timings(), axis=1)
 
     @property
     def reference(self) -> Values:
-        """The reference cell's median at each of its visits, in order."""
+        """The reference cell's median latency at each of its visits, in order."""
         return np.array(
             [np.median(visit.milliseconds) for visit in self.visits if not visit.cell]
         )
 
     @property
     def drift(self) -> float:
-        """The largest relative deviation of one of `reference` from their median."""
+        """The largest relative deviation of a value of `reference` from their median."""
         return float(np.abs(self.reference / np.median(self.reference) - 1).max())
 
     @property
     def warnings(self) -> list[str]:
-        """What makes the measurement doubtful, a line each."""
+        """The reasons why the measurement may be unreliable, one sentence each."""
         sentences = []
         if not self.drift <= STEADY:
             sentences.append(f"the reference cell {drift_in_words(self.drift)}.")
@@ -314,12 +316,14 @@ class Measured:
 
     @property
     def seconds(self) -> float:
-        """How long all visits took together, also those before an interruption."""
+        """The total duration of all visits in seconds, including those before an interruption."""
         return sum(visit.seconds for visit in self.visits)
 
     @property
     def lost(self) -> float | None:
-        """The share of the timed seconds in which another process had the core, if known."""
+        """The share of the timed seconds in which another process used the core; None if
+        unknown.
+        """
         if self.protocol.clock == "wall":
             return None
         ran = sum(sum(v.processor) for v in self.visits)
@@ -327,7 +331,9 @@ class Measured:
         return max(0.0, 1 - ran / passed)
 
     def summary(self) -> dict[str, Any]:
-        """The measurement as ``snas measure --json`` prints it, and as a table's card keeps it."""
+        """Return the measurement as ``snas measure --json`` prints it, and as a table's card stores
+        it.
+        """
         latency = self.latency
         return {
             "device_card": self.card,
@@ -364,7 +370,9 @@ class Measured:
         write_table(self.table(), Path(path))
 
     def table(self) -> Table:
-        """The measurement as a table of the whole space, NaN where a cell was not measured."""
+        """Return the measurement as a table of the whole space, with NaN for cells that were not
+        measured.
+        """
         protocol = self.protocol
         clock = protocol.clock
         space = listed(self.space)
@@ -439,10 +447,10 @@ class Measured:
 
 def peak_memory_mb(network: nn.Module, inputs: Tensor) -> float:
     """Run one inference and return its peak memory in MB (10⁶ bytes): weights, input, and all
-    activations that are alive at the same time.
+    activations that exist at the same time.
 
-    On a CPU the storages that operations return are followed; memory within an operation is left
-    out.
+    On a CPU the outputs of operations are tracked; temporary memory within an operation is not
+    counted.
     """
     tensors = [*network.parameters(), *network.buffers(), inputs]
     fixed = sum(tensor.nbytes for tensor in tensors)
@@ -461,7 +469,9 @@ def peak_memory_mb(network: nn.Module, inputs: Tensor) -> float:
 
 
 class _LiveStorages(TorchDispatchMode):  # type: ignore[no-untyped-call]
-    """Follows the storages that operations return; `peak` is the most bytes alive at once."""
+    """Track the storages that operations return; `peak` is the maximum number of bytes in use at
+    once.
+    """
 
     def __init__(self, tensors: list[Tensor]) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
@@ -497,8 +507,8 @@ class _LiveStorages(TorchDispatchMode):  # type: ignore[no-untyped-call]
 
 CPU_WATTS_PER_THREAD = 10.0
 GPU_WATTS = 250.0
-"""What an estimate assumes where the user names no power: a round figure for a busy core, and for a
-busy card.
+"""The power that an energy estimate assumes by default: a rounded value for a busy core, and for a
+busy GPU.
 """
 _RAPL = Path("/sys/class/powercap")
 
@@ -507,10 +517,10 @@ class Meter(NamedTuple):
     """Counters of energy.
 
     Attributes:
-        name: What they count.
-        read: Where each counter stands.
-        ranges: By counter, the number after which it begins again.
-        joules: Of one unit.
+        name: What the counters measure.
+        read: Function that returns the value of each counter.
+        ranges: The value of each counter after which it starts again from 0.
+        joules: Joules per unit of a counter.
     """
 
     name: str
@@ -519,13 +529,17 @@ class Meter(NamedTuple):
     joules: float
 
     def since(self, before: list[int]) -> float:
-        """Joules since the counters stood at some numbers; each may have begun again once."""
+        """Return the joules since the counters had some values; each counter may have restarted
+        once.
+        """
         used = zip(self.read(), before, self.ranges, strict=True)
         return self.joules * sum((now - then) % top for now, then, top in used)
 
 
 def rapl(folder: Path = _RAPL) -> Meter:
-    """The counters of the processor packages, which Linux shows as files, or an `OSError`."""
+    """Return the counters of the processor packages, which Linux provides as files; raise `OSError`
+    if there are none.
+    """
     packages = [
         path for path in sorted(folder.glob("*-rapl:*")) if path.name.count(":") == 1
     ]
@@ -542,7 +556,7 @@ def rapl(folder: Path = _RAPL) -> Meter:
 
 
 def _nvml(index: int) -> Meter:
-    """The counter of one NVIDIA GPU, where the package nvidia-ml-py is installed."""
+    """Return the counter of an NVIDIA GPU, if the package nvidia-ml-py is installed."""
     library: Any = importlib.import_module("pynvml")
     library.nvmlInit()
     uuid = str(torch.cuda.get_device_properties(index).uuid).removeprefix("GPU-")
@@ -558,7 +572,7 @@ def _nvml(index: int) -> Meter:
 
 
 def find_meter(device: torch.device) -> Meter | None:
-    """The counter of a device; None where it has no readable one."""
+    """Return the energy counter of a device; None if it has no readable one."""
     try:
         if device.type == "cuda":
             return _nvml(device.index or 0)
@@ -568,7 +582,9 @@ def find_meter(device: torch.device) -> Meter | None:
 
 
 def energy_mj(infer: Callable[[], None], meter: Meter, seconds: float = 0.5) -> float:
-    """Millijoules of one call, by the meter, over calls of at least some seconds."""
+    """Return the energy of one call in millijoules, averaged over calls that take at least
+    `seconds`.
+    """
     calls = 0
     started = time.perf_counter()
     before = meter.read()
@@ -579,7 +595,7 @@ def energy_mj(infer: Callable[[], None], meter: Meter, seconds: float = 0.5) -> 
 
 
 REFERENCE_EVERY = 10
-"""Visits to cells between two to the reference."""
+"""The number of visits to cells between two visits to the reference cell."""
 
 
 def measure(
@@ -593,20 +609,20 @@ def measure(
     journal: Path | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> Measured:
-    """Measure cells; the operations that the output does not depend on are built and run, as in the
-    original.
+    """Measure latency, memory and energy of cells; operations that the output does not depend on
+    are built and run.
 
     Args:
-        cells: Different cells of one space.
+        cells: Distinct cells of one space.
         network: The macro architecture; None for the published one.
-        protocol: How they are timed; None for one thread of the CPU and a batch of 1.
-        space: Their space; None to look it up.
-        seed: Of the random order of each round.
-        watts: The power to estimate energy with where no counter can be read; None for a round
-            figure.
-        journal: A file that keeps every visit and lets an interrupted measurement go on; None for
-            none.
-        progress: Called with (visits done, visits in all).
+        protocol: The settings for timing; None for one thread of the CPU and a batch of 1.
+        space: The space of the cells; None to find it among the registered ones.
+        seed: The seed of the random order of each round.
+        watts: The power for estimating energy if no counter can be read; None for a rounded
+            default.
+        journal: A file that stores every visit, so that an interrupted measurement can be resumed;
+            None for no file.
+        progress: Called with (number of completed visits, number of all visits).
 
     Example:
         >>> small = Network(channels=4, cells_per_stage=1, image_size=8)
@@ -623,12 +639,12 @@ def measure(
             f"The assumed power must be a finite number of watts above 0, not {watts}."
         )
     if not cells or len(set(cells)) < len(cells):
-        raise UserError("A measurement needs at least one cell, and none twice.")
+        raise UserError("A measurement needs at least one cell, and no cell twice.")
     check_whole("A seed", seed, most=math.inf)
     space = space or space_of(cells[0])
     strangers = [cell for cell in cells if cell not in space]
     if strangers:
-        raise UserError(f"{strangers[0]} is no cell of the space {space.name}.")
+        raise UserError(f"{strangers[0]} is not a cell of the space {space.name}.")
     meter = find_meter(protocol.torch_device)
     if meter is None and watts is None:
         on_cpu = protocol.torch_device.type == "cpu"
@@ -649,7 +665,7 @@ def measure(
         planned = [cell.text if cell else "" for _, cell in schedule]
         if [visit.cell for visit in visits] != planned[: len(visits)]:
             raise UserError(
-                f"{journal} holds an interrupted measurement of other cells. Delete it or choose"
+                f"{journal} contains an interrupted measurement of other cells. Delete it or choose"
                 " another."
             )
         try:
@@ -681,7 +697,9 @@ def _resumed(log: Journal) -> tuple[dict[str, Any], list[Visit]]:
 def _schedule(
     cells: Sequence[Cell], rounds: int, seed: int
 ) -> list[tuple[bool, Cell | None]]:
-    """Whom to visit, in order, and whether it is for the first time; None is the reference."""
+    """Return the order of visits, each with whether it is a first visit; None is the reference
+    cell.
+    """
     rng = np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(1,)))
     visits: list[tuple[bool, Cell | None]] = []
     for number in range(rounds):
@@ -694,7 +712,7 @@ def _schedule(
 
 @dataclass(frozen=True)
 class _Bench:
-    """Builds a cell's network, visits it, and lets it go."""
+    """Build a cell's network, time it, and free it."""
 
     space: Space
     network: Network
@@ -714,7 +732,7 @@ class _Bench:
         return network.to(self.protocol.torch_device).eval()
 
     def visit(self, cell: Cell | None, *, thorough: bool) -> Visit:
-        """Time a cell, and on its first visit measure memory and energy too."""
+        """Time a cell; on its first visit, also measure memory and energy."""
         started = time.perf_counter()
         memory = energy = None
         model = self.reference if cell is None else self._build(cell)

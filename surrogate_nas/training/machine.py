@@ -1,7 +1,7 @@
-"""NumPy arrays, and what turns into them; the device, the cores, and the memory of training.
+"""The machine that trains: conversion to NumPy arrays, the device, the cores, and memory.
 
-Training on a CPU needs no PyTorch, but users' code may speak it. Tensors of some megabytes come and
-go thousands of times a second; fresh pages would cost time.
+Training on a CPU does not need PyTorch, but users' code may return tensors. Tensors of some
+megabytes are allocated and freed thousands of times a second, and new memory pages would take time.
 """
 
 import ctypes
@@ -22,33 +22,34 @@ if TYPE_CHECKING:
 
 Array: TypeAlias = NDArray[Any]
 Gradient: TypeAlias = Callable[[Array, Array], tuple[Array, Array]]
-"""From outputs and targets to the loss of every network on every example, and a gradient by the
-outputs.
+"""A function of outputs and targets that returns the loss of every network on every example, and a
+gradient with respect to the outputs.
 """
 LossAndGradient: TypeAlias = Callable[[Any, Array], tuple[Array, Any]]
-"""From arranged outputs ``(K, batch, …)`` and targets to the losses ``(K,)`` and the gradient of
-their sum.
+"""A function of arranged outputs ``(K, batch, …)`` and targets that returns the losses ``(K,)`` and
+the gradient of their sum.
 """
 InputGradient: TypeAlias = Callable[[Array, Callable[[Array], Array]], Array]
-"""From inputs ``(n, …)``, and a function from outputs ``(K, n, …)`` of networks to the gradient by
-them, to the gradient of each network by its inputs ``(K, n, …)``.
+"""A function that returns the gradient of each network with respect to its inputs, ``(K, n, …)``.
+Its arguments are the inputs ``(n, …)`` and a function from outputs ``(K, n, …)`` to the gradient
+with respect to them.
 """
 
 
 def as_array(given: Any) -> Array:
-    """An array of what is given, without a copy where there need be none."""
+    """Return an array, without a copy if possible."""
     if hasattr(given, "detach"):
         given = given.detach().cpu().numpy()
     return np.asarray(given)
 
 
 def exp(x: Array) -> Array:
-    """The exponential of each number, in float64 and in the shape of `x`."""
+    """Return the exponential of each number, in float64 and in the shape of `x`."""
     return _compiled("exponentials", np.exp, x)
 
 
 def log(x: Array) -> Array:
-    """The natural logarithm of each number, in float64 and in the shape of `x`."""
+    """Return the natural logarithm of each number, in float64 and in the shape of `x`."""
     return _compiled("logarithms", np.log, x)
 
 
@@ -65,7 +66,7 @@ def _compiled(name: str, plain: np.ufunc, x: Array) -> Array:
 
 
 def log_softmax(scores: Array, axis: int) -> Array:
-    """The logarithms of the softmax, float64, in the shape of the scores."""
+    """Return the logarithms of the softmax, float64, in the shape of the scores."""
     shifted = scores.astype(np.float64)
     shifted -= shifted.max(axis, keepdims=True)
     shifted -= log(exp(shifted).sum(axis, keepdims=True))
@@ -73,7 +74,7 @@ def log_softmax(scores: Array, axis: int) -> Array:
 
 
 def softmax(scores: Array, axis: int) -> Array:
-    """Probabilities, float64, in the shape of the scores."""
+    """Return the softmax probabilities, float64, in the shape of the scores."""
     shifted = scores.astype(np.float64)
     shifted -= shifted.max(axis, keepdims=True)
     shifted = exp(shifted)
@@ -82,16 +83,18 @@ def softmax(scores: Array, axis: int) -> Array:
 
 
 COMPILED = "compiled 2"
-"""The name of the engine that trains on a CPU; another number is another order of sums, so another
-training. The tables of losses that the project publishes were made by ``compiled 1`` on processors
-with AVX-512, where it was the same; elsewhere it summed 8 examples side by side.
+"""The name of the engine that trains on a CPU. Its number changes with the order of sums, which
+changes the results. The loss tables that the project publishes were computed with ``compiled 1`` on
+processors with AVX-512, where both are identical; on other processors ``compiled 1`` summed 8
+examples side by side.
 """
 HOW_TO_AGREE = (
-    "On all machines OPENBLAS_CORETYPE=Haswell with NPY_DISABLE_CPU_FEATURES='X86_V4 AVX512_ICL"
-    " AVX512_SPR' makes engines with BLAS in their name one; X86_V3 among the features gives the"
-    " exponentials of a processor without AVX2."
+    "To get the same engine on all machines, even with BLAS in its name, set"
+    " OPENBLAS_CORETYPE=Haswell and NPY_DISABLE_CPU_FEATURES='X86_V4 AVX512_ICL"
+    " AVX512_SPR'. To match a processor without AVX2, add X86_V3 to these"
+    " features."
 )
-"""What makes two engines one, for messages."""
+"""Instructions for getting the same engine on two machines, for messages."""
 # A digest of NumPy's exponentials and logarithms of some float32, wherever a processor has AVX2
 # or more.
 _EXPONENTIALS = "6b93613d"
@@ -103,8 +106,8 @@ _ASKED: list[tuple[int, ExitStack]] = []
 
 
 def device_named(name: str) -> str:
-    """Check that a device is here, and give its name as PyTorch writes it; the CPU is, and needs no
-    PyTorch.
+    """Check that a device is available, and return its name in PyTorch's notation; the CPU is
+    always available and needs no PyTorch.
     """
     if name == "cpu":
         return name
@@ -116,7 +119,7 @@ def device_named(name: str) -> str:
     except (RuntimeError, AssertionError, NotImplementedError) as error:
         available = ["cpu", *(f"cuda:{i}" for i in range(torch.cuda.device_count()))]
         raise UserError(
-            f"There is no device {name!r} here, but {', '.join(available)}."
+            f"There is no device {name!r} here; available: {', '.join(available)}."
         ) from error
     if device.type == "meta":
         raise UserError("The device 'meta' computes nothing.")
@@ -126,14 +129,15 @@ def device_named(name: str) -> str:
 def engine_named(
     space: "Space", device: str = "cpu", *, by_matrices: bool = False
 ) -> str:
-    """The name of what trains the cells of a space, which is stored with every training.
+    """Return the name of the engine that trains the cells of a space, which is stored with every
+    training.
 
-    It has a digest of NumPy's own arithmetic where that is another on this processor.
+    It contains a digest of NumPy's arithmetic if that differs on this processor.
 
     Args:
         space: The space.
-        device: As PyTorch names it.
-        by_matrices: Whether the trainer multiplies matrices by NumPy.
+        device: The device, in PyTorch's notation.
+        by_matrices: Whether the trainer uses NumPy's matrix products.
     """
     if device != "cpu" or not space.has_blueprints:
         return "pytorch"
@@ -146,20 +150,20 @@ def engine_named(
 
 
 def is_compiled(engine: str) -> bool:
-    """Whether an engine's name is that of the compiled kernels."""
+    """Return whether an engine's name is that of the compiled kernels."""
     return engine.startswith("compiled ")
 
 
 @lru_cache(maxsize=1)
 def exponentials() -> str:
-    """A digest of NumPy's exponentials and logarithms of some float32."""
+    """Return a digest of NumPy's exponentials and logarithms of some float32 numbers."""
     numbers = (np.arange(-4096, 4097) / 256).astype(np.float32)
     return _digest(np.exp(numbers), np.log(numbers[4097:]))
 
 
 @lru_cache(maxsize=1)
 def matrices() -> str:
-    """A digest of matrix products, eigenvalues and float64 exponentials."""
+    """Return a digest of matrix products, eigenvalues and float64 exponentials."""
     numbers = (
         (np.arange(144 * 700) * 7919 % 1009 / 1009).astype(np.float32).reshape(144, 700)
     )
@@ -182,9 +186,9 @@ def _digest(*arrays: Any) -> str:
 
 @contextmanager
 def cores(number: int) -> Iterator[None]:
-    """Use a number of cores for arithmetic and keep freed memory.
+    """Use a number of cores for arithmetic, and keep freed memory.
 
-    PyTorch is not imported; what needs it later imports it by `loaded`, which minds the number.
+    PyTorch is not imported; code that needs it calls `loaded`, which sets the number of cores.
     """
     keep_memory()
     with threads(number), ExitStack() as stack:
@@ -194,8 +198,8 @@ def cores(number: int) -> Iterator[None]:
 
 
 def loaded() -> Any:
-    """PyTorch, imported now if it was not before, which uses the cores that the block of `cores`
-    around asks for.
+    """Import PyTorch if necessary, and let it use the number of cores of the enclosing `cores`
+    block.
     """
     import torch
 
@@ -208,8 +212,8 @@ def loaded() -> Any:
 
 @lru_cache(maxsize=1)
 def keep_memory() -> bool:
-    """Ask glibc to keep freed memory for the rest of the process; returns whether it could be
-    asked.
+    """Ask glibc to keep freed memory for the rest of the process; return whether the request
+    succeeded.
     """
     if platform.libc_ver()[0] != "glibc":
         return False

@@ -1,8 +1,8 @@
-"""The supernet: all cells of a space in one network, for one-shot strategies.
+"""The supernet of one-shot strategies: all cells of a space in one network.
 
-A supernet needs a space whose cells are graphs with an operation chosen on every edge by itself.
-Weights are trained as the task trains a cell's. Batches are normalised by their own statistics,
-also where inherited weights are judged, since running ones would mix all cells.
+A supernet needs a space whose cells are graphs with an independent choice of operation on every
+edge. Its weights are trained with the task's schedule. Batches are normalised by their own
+statistics, also for evaluating inherited weights, since running statistics would mix all cells.
 """
 
 import math
@@ -36,8 +36,8 @@ class EdgeChoices(NamedTuple):
     """The operation of each choice on each edge.
 
     Attributes:
-        edges: (from, to), one for each position of the space.
-        operations: For every edge the operation of each choice, as in
+        edges: One pair (from, to) for each position of the space.
+        operations: The operation of each choice for every edge, as in
             `surrogate_nas.space.network`.
     """
 
@@ -47,10 +47,10 @@ class EdgeChoices(NamedTuple):
 
 @lru_cache(maxsize=8)
 def edge_choices(space: Space) -> EdgeChoices:
-    """Read off a space's cells what stands on which edge."""
+    """Determine edges and operations from a space's cells."""
     refused = UserError(
-        f"Cells of the space {space.name} have no operation to choose on every edge of one graph,"
-        " which a supernet is made of."
+        f"Cells of the space {space.name} do not have an operation to choose on every edge of one"
+        " graph, which a supernet needs."
     )
     if not isinstance(space, Enumerable) or not space.is_buildable:
         raise refused
@@ -76,8 +76,8 @@ def edge_choices(space: Space) -> EdgeChoices:
 
 @lru_cache(maxsize=8)
 def live_operations(space: Enumerable) -> NDArray[np.int8]:
-    """The operations of every cell that its output depends on, shape ``(len(space), edges)``; 0
-    elsewhere.
+    """Return the operations of every cell that its output depends on, shape
+    ``(len(space), edges)``; 0 for all others.
     """
     graphs = (space.graph(cell, live_only=True) for cell in space)
     return np.array([graph.operations for graph in graphs if graph], dtype=np.int8)
@@ -93,12 +93,12 @@ _CONVOLUTION = ("input", "relu", "convolution", "normalisation")
 # The random numbers that shuffle a split; 0 would be those of the seed alone.
 _STREAMS = {"train": 1, "valid": 2}
 Active = Sequence[Sequence[int]]
-"""For every edge the choices that are computed."""
+"""The choices that are computed, for every edge."""
 
 
 class _Convolutions(BlueprintModule):
-    """All convolutions of one size that read one node, each as a network of a single cell has
-    it.
+    """All convolutions of one size that read the same node, each as in a network of a single
+    cell.
     """
 
     def __init__(self, plan: Blueprint, pairs: Sequence[tuple[int, int]]) -> None:
@@ -109,7 +109,7 @@ class _Convolutions(BlueprintModule):
     def terms(
         self, x: Tensor, weights: Tensor | None, active: Active
     ) -> list[tuple[int, Tensor]]:
-        """Give (edge, term) for every active one; `x` has passed the ReLU."""
+        """Return (edge, term) for every active convolution; `x` has passed the ReLU."""
         chosen = [
             i for i, (edge, choice) in enumerate(self.pairs) if choice in active[edge]
         ]
@@ -135,7 +135,7 @@ class _Convolutions(BlueprintModule):
         return [(self.pairs[i][0], term) for i, term in zip(chosen, terms, strict=True)]
 
     def _rows(self, chosen: list[int], part: Tensor) -> Tensor:
-        """The rows of a parameter that belong to some of the convolutions."""
+        """Return the rows of a parameter that belong to some of the convolutions."""
         if len(chosen) == len(self.pairs):
             return part
         return part.view(len(self.pairs), self.channels, *part.shape[1:])[
@@ -144,8 +144,8 @@ class _Convolutions(BlueprintModule):
 
 
 class MixedCell(nn.Module):
-    """In the place of a cell; `mix` sets what it computes. `drawn` has the parameters of all
-    operations by name.
+    """A module in place of a cell that computes a mixture of operations, set by `mix`. `drawn` has
+    the parameters of all operations by name.
     """
 
     def __init__(self, choices: EdgeChoices, shape: Shape, network: Network) -> None:
@@ -180,7 +180,7 @@ class MixedCell(nn.Module):
         shape: Shape,
         network: Network,
     ) -> None:
-        """Build an operation of some (edge, choice) that read one node."""
+        """Build an operation for those pairs (edge, choice) that read the same node."""
         together = piece(operation, "all", shape, network, times=len(pairs))
         *_, windows = (layer.windows for layer in together.layers[:3])
         kinds = tuple(layer.kind for layer in together.layers)
@@ -203,8 +203,8 @@ class MixedCell(nn.Module):
             self.drawn[f"{name}.{inner}"] = parameter
 
     def mix(self, weights: Tensor | None, active: Active) -> None:
-        """Set the weights of operations, shape ``(edges, choices)`` or None for 1, and the choices
-        that are computed.
+        """Set the weights of the operations, shape ``(edges, choices)``, or None for 1, and the
+        choices that are computed.
         """
         self._weights = weights
         self._active = active
@@ -220,7 +220,7 @@ class MixedCell(nn.Module):
         return nodes.get(max(self.targets), torch.zeros_like(x))
 
     def _leaving(self, source: int, x: Tensor) -> list[tuple[int, Tensor]]:
-        """(edge, term) for every active operation that reads a node."""
+        """Return (edge, term) for every active operation that reads a node."""
         positive = F.relu(x)
         terms = list[tuple[int, Tensor]]()
         for convolutions in self._convolutions.get(source, ()):
@@ -244,17 +244,17 @@ class MixedCell(nn.Module):
 
 Path = Sequence[int]
 Price = Callable[[Active], float]
-"""From the choices that are computed on every edge to seconds."""
+"""A function of the choices that are computed on every edge, which returns seconds."""
 
 
 class SupernetLoss(NamedTuple):
-    """The L of an objective as a supernet can minimise it.
+    """The L of an objective in the form that a supernet can minimise.
 
     Attributes:
-        weight: What one unit adds to the score.
-        split: Whose examples it is of: ``valid`` or ``train``.
-        is_error: Whether it is the error, as a fraction; its differentiable form is 1 − the
-            target's probability.
+        weight: The contribution of one unit to the score.
+        split: The split of its examples, ``valid`` or ``train``.
+        is_error: Whether L is the error, as a fraction; its differentiable form is 1 − the target's
+            probability.
     """
 
     weight: float = 1.0
@@ -266,8 +266,8 @@ class Supernet:
     """All cells of a space in one network.
 
     Attributes:
-        choices: What stands on which edge.
-        steps_an_epoch: Batches of the training data.
+        choices: The edges and the operations of their choices.
+        steps_an_epoch: Number of training batches per epoch.
     """
 
     def __init__(
@@ -282,17 +282,17 @@ class Supernet:
         epochs: int,
         seed: int,
     ) -> None:
-        """Build it with fresh weights.
+        """Build the supernet with new initial weights.
 
         Args:
-            space: Whose cells it holds.
+            space: The space of its cells.
             network: The macro architecture.
-            task: Its losses and its schedule.
+            task: The task, which defines losses and schedule.
             data: The splits ``train`` and ``valid``.
-            goal: L.
-            prices: The seconds of a training step, and of judging one validation example.
-            epochs: Over which the learning rate falls.
-            seed: The root of initial weights and of the order of batches.
+            goal: The L to minimise.
+            prices: The seconds of a training step, and of evaluating one validation example.
+            epochs: Number of epochs over which the learning rate falls.
+            seed: The root seed of initial weights and of the order of batches.
         """
         self.choices = edge_choices(space)
         self._model = self._built(space, network, seed)
@@ -320,11 +320,14 @@ class Supernet:
         self._batches = {name: self._endless(name, seed) for name in data}
 
     def _built(self, space: Space, network: Network, seed: int) -> nn.Module:
-        """The network of a cell with mixed cells in the places of its cells, and their list."""
+        """Return the network of a cell with mixed cells in place of its cells, and the list of
+        these.
+        """
         plan = space.blueprint(listed(space)[0], network)
         if plan is None or plan.graph is None:
             raise UserError(
-                f"Cells of the space {space.name} are built in another way than a supernet knows."
+                f"Cells of the space {space.name} are built in a way that a supernet does not"
+                " support."
             )
         cells: dict[str, MixedCell] = {}
 
@@ -340,7 +343,7 @@ class Supernet:
         )
 
     def _endless(self, name: str, seed: int) -> Iterator[tuple[Tensor, Tensor]]:
-        """Batches of a split, shuffled anew every epoch."""
+        """Yield the batches of a split endlessly, shuffled again every epoch."""
         inputs, targets = self._data[name]
         rng = np.random.default_rng((seed, _STREAMS[name]))
         while True:
@@ -349,7 +352,7 @@ class Supernet:
                 yield inputs[chosen], targets[chosen]
 
     def spent(self) -> float:
-        """The seconds of all that was done since this was last asked."""
+        """Return the seconds of all work since the last call."""
         seconds = self._seconds
         self._seconds = 0.0
         return seconds
@@ -377,15 +380,15 @@ class Supernet:
     def train(self, weights: Tensor | None = None, path: Path | None = None) -> float:
         """Take one step of the network's weights on the next training batch.
 
-        Where the weights of the mixture require a gradient, that of L on this batch is added to
-        what they come from.
+        If the weights of the mixture require a gradient, the gradient of L on this batch is added
+        to the tensors from which they are computed.
 
         Args:
-            weights: Of the operations, shape ``(edges, choices)``; None for 1.
+            weights: Weights of the operations, shape ``(edges, choices)``; None for 1.
             path: The only choice on every edge that is computed; None for all.
 
         Returns:
-            What L is on this batch, as it adds to the score.
+            The contribution of L on this batch to the score.
         """
         active = self._active(path)
         with cores(1):
@@ -413,10 +416,10 @@ class Supernet:
         return _finite(judged)
 
     def judge(self, weights: Tensor, path: Path | None = None) -> float:
-        """Add the gradient of L on the next batch of its split to what a mixture's weights come
-        from.
+        """Add the gradient of L on the next batch of its split to the tensors from which a
+        mixture's weights are computed.
 
-        The network's own weights stay as they are. The cost is that of a step. Arguments and result
+        The network's own weights do not change. The cost is that of a step. Arguments and result
         are those of `train`.
         """
         active = self._active(path)
@@ -431,7 +434,7 @@ class Supernet:
 
     @torch.no_grad()
     def inherited(self, paths: Sequence[Path], examples: int = 1000) -> list[float]:
-        """What L of cells is with the supernet's weights, as it adds to the score."""
+        """Return L of cells with the supernet's weights, as contributions to the score."""
         inputs, targets = (part[:examples] for part in self._data[self._goal.split])
         values = []
         with cores(1):
@@ -445,7 +448,9 @@ class Supernet:
 
 
 def _gradient(value: Tensor, weights: Tensor) -> Tensor:
-    """That of a mixture's weights alone; zeros for a path without life."""
+    """Return the gradient with respect to a mixture's weights alone; zeros for a path that does not
+    connect input and output.
+    """
     return torch.autograd.grad(
         value, weights, retain_graph=True, allow_unused=True, materialize_grads=True
     )[0]
@@ -454,5 +459,5 @@ def _gradient(value: Tensor, weights: Tensor) -> Tensor:
 def _finite(loss: Tensor) -> float:
     value = float(loss.detach())
     if not math.isfinite(value):
-        raise UserError("The supernet diverged: its loss is no finite number any more.")
+        raise UserError("The supernet diverged: its loss is no longer a finite number.")
     return value

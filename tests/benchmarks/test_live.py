@@ -175,7 +175,7 @@ def test_an_edited_task_is_answered_anew(tmp_path):
         ("live:no-such-file.py:TASK", "There is no task file"),
         (f"live:{FILE}:NOTHING", "defines no NOTHING"),
         (f"live:{FILE}:RAISES", "the disk is on the moon"),
-        (f"live:{FILE}:HALVED", "must give the splits"),
+        (f"live:{FILE}:HALVED", "must return the splits"),
     ],
 )
 def test_a_task_that_is_wrong_is_one_clear_line(bench, name, says):

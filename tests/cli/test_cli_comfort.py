@@ -85,6 +85,14 @@ def test_strategies_are_listed(snas):
     assert all(entry["name"] in told for entry in listed) and "UAI 2019" in told
 
 
+def test_every_description_of_a_strategy_is_printed_whole(snas):
+    columns = [line.split("│") for line in snas("strategies").out.splitlines()]
+    printed = " ".join(column[2].strip() for column in columns if len(column) == 5)
+    for entry in snas("strategies --json").json:
+        text = entry["description"]
+        assert text in printed and text.endswith(".") and "…" not in text, entry
+
+
 IMPOSSIBLE = ["--objective", "valid_loss", "--subject-to", "params <= 1"]
 
 

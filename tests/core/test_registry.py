@@ -11,7 +11,7 @@ import pytest
 from surrogate_nas.core.errors import UserError
 from surrogate_nas.core.registry import Registry, described_at, places_in, subclass_of
 
-THINGS = '''"""{name}: what it does
+THINGS = '''"""{name}: do it. Say more.
 
 Nobody, "A paper", Venue 2020.
 """
@@ -114,7 +114,7 @@ def test_what_a_file_says_is_read_without_importing_it(tmp_path, monkeypatch):
     )
     assert [entry["name"] for entry in things.described()] == ["told", "lost"]
     assert described_at("told_of_a_test:Thing") == {
-        "description": "what it does",
+        "description": "Told: do it.",
         "paper": 'Nobody, "A paper", Venue 2020',
         "options": {"knob": "3", "other": "'x'"},
     }

@@ -34,7 +34,7 @@ def test_they_are_added_once_and_only_to_programs():
     entered = labels(["random", NAME, "random_mutation"])
     assert entered == ["random", NAME, "random_mutation", f"blind:{NAME}", ALONE]
     assert labels([NAME.replace(",", ", ")])[1:] == list(controls_of(NAME))
-    with pytest.raises(UserError, match="adds controls to programs outside"):
+    with pytest.raises(UserError, match="adds baselines to external optimisers"):
         with_controls(["random", "bo"], nb201())
 
 

@@ -114,7 +114,7 @@ def test_suites_are_blinded_begun_and_joined(tmp_path):
 def test_rivals_and_the_page_are_asked_for_by_keywords(tmp_path, capsys):
     made = sn.compare("fashion", {"r": "random"}, blind=True, **ASKED)
     assert made.strategies == ["r", "blind:r"]
-    with pytest.raises(UserError, match="adds controls to programs outside"):
+    with pytest.raises(UserError, match="adds baselines to external optimisers"):
         sn.compare("fashion", ["random"], controls=True, **ASKED)
     with sn.serve(tmp_path / "new", port=0) as address:
         sn.compare("fashion", ["random"], folder=tmp_path / "new", **ASKED)

@@ -183,10 +183,10 @@ def test_a_driven_comparison_goes_on_after_a_kill_and_names_the_drive(tmp_path):
         (
             "asha(drive=test_error)",
             "valid_error",
-            "no search metric after 2 epochs; there: ",
+            "not a search metric after 2 epochs; available: ",
         ),
         ("bo_epochs(drive=nothing)", "valid_error", "valid_error"),
-        ("hyperband(drive=params)", "valid_error", "no search metric"),
+        ("hyperband(drive=params)", "valid_error", "not a search metric"),
         (
             "bohb(until=1.5)",
             "valid_error",

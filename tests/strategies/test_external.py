@@ -115,9 +115,12 @@ def test_a_program_may_choose_among_the_epochs():
         Request(nb201()[11], 1, ("train_loss",))
     ]
     for wrong, said in (
-        ({**asked, "epochs": 2}, "epochs is one of 1, 5 here, not 2"),
+        ({**asked, "epochs": 2}, "epochs must be one of 1, 5 here, not 2"),
         ({**asked, "epochs": True}, "got `bool`"),
-        ({**asked, "read": ["test_error"]}, "read is a list of train_loss here"),
+        (
+            {**asked, "read": ["test_error"]},
+            "read must be a list with elements of: train_loss",
+        ),
         ({"epochs": 1}, "missing required field `cell`"),
         ({**asked, "seed": 3}, "unknown field `seed`"),
         ({"code": "x"}, "unknown field `code`"),
@@ -129,7 +132,7 @@ def test_a_program_may_choose_among_the_epochs():
 @pytest.mark.parametrize(
     ("message", "said"),
     [
-        (["sample"], "A message is a JSON object"),
+        (["sample"], "A message must be a JSON object"),
         ({"sample": json.loads("[" * 500 + "]" * 500)}, "sample: Expected `int`"),
         ({}, "one operation of describe, sample"),
         ({"samples": 1}, "Unknown operation 'samples'. Did you mean 'sample'"),
@@ -138,7 +141,7 @@ def test_a_program_may_choose_among_the_epochs():
         ({"query": []}, "query: Expected `array` of length >= 1"),
         (
             {"evaluate": [CELL, CELL, CELL]},
-            "evaluate takes at most 2 cells here, not 3",
+            "evaluate accepts at most 2 cells here, not 3",
         ),
         ({"evaluate": [CELL], "usage": {"token": 5}}, "unknown field `token`"),
         ({"evaluate": [CELL], "usage": {"tokens": -5}}, "`float` >= 0.0"),
@@ -202,8 +205,8 @@ def test_it_runs_blinded_with_several_objectives_and_keeps_the_contract(tmp_path
     ("bad", "said"),
     [
         ("garbled", "'Sure! Here it is:', which is no JSON"),
-        ("ask_wrongly", "wrong 10 times in a row: Malformed cell"),
-        ("number", "wrong 10 times in a row: A message is a JSON object"),
+        ("ask_wrongly", "10 invalid messages in a row: Malformed cell"),
+        ("number", "10 invalid messages in a row: A message must be a JSON object"),
         ("ends", "ended with exit code 3"),
         ("hangs", "answered no line within 0.7 s"),
         ("twice", "without being asked"),

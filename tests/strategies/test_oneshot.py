@@ -320,7 +320,7 @@ def test_training_losses_drive_alpha_without_steps_of_its_own(space):
 
 
 def test_without_a_supernet_context_nothing_is_asked(space):
-    with pytest.raises(UserError, match="must be given a supernet context"):
+    with pytest.raises(UserError, match="must receive a supernet context"):
         Darts(space, seed=0).ask(1)
 
 

@@ -91,7 +91,7 @@ def test_a_task_of_tuples_is_trained_and_one_of_nonsense_is_one_line(snas, tmp_p
         ["table"],
         ["measure", "--cells", 2, "--out", tmp_path / "t.h5", "--task"],
     ):
-        says = "go from 0 to 2, but its 2 classes"
+        says = "range from 0 to 2, but its 2 classes"
         assert_one_clear_line(snas(*command, f"{file}:TASK"), says)
 
 

@@ -146,7 +146,7 @@ def test_a_discriminator_learns_to_tell_noise_from_digits():
     for values, gradient in found[1:]:
         np.testing.assert_allclose(values, found[0][0], rtol=1e-4)
         np.testing.assert_allclose(gradient, found[0][1], rtol=1e-2, atol=1e-5)
-    with pytest.raises(UserError, match="no AdversarialLoss"):
+    with pytest.raises(UserError, match="not an AdversarialLoss"):
         Adversarial(TASKS["denoising"], task.data, seed=0)
 
 

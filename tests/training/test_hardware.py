@@ -167,7 +167,7 @@ def test_cells_that_cannot_be_measured_are_told(tmp_path):
             space=bare,
             journal=tmp_path / "t.jsonl",
         )
-    with pytest.raises(UserError, match="is no cell of the space macro"):
+    with pytest.raises(UserError, match="is not a cell of the space macro"):
         measure([macro()[0], nb201()[0]], SMALL, PROTOCOL)
     assert not list(tmp_path.iterdir())
 
@@ -336,7 +336,7 @@ def test_a_protocol_that_breaks_the_rules_is_refused(settings, says):
 
 
 def test_odd_requests_are_refused(tmp_path):
-    with pytest.raises(UserError, match="none twice"):
+    with pytest.raises(UserError, match="no cell twice"):
         measure(draw_cells(1) * 2, SMALL, PROTOCOL)
     with pytest.raises(UserError, match="at least one cell"):
         measure([], SMALL, PROTOCOL)

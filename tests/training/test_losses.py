@@ -215,7 +215,7 @@ def test_a_loss_of_ones_own_says_what_it_does_wrong(tmp_path, each, said):
 def test_the_loss_of_knowing_nothing_is_a_positive_number(chance):
     wrong = replace(LOSSES["focal"], chance=lambda _: chance)
     with pytest.raises(
-        UserError, match="of knowing nothing must be a finite number above 0"
+        UserError, match="at chance level must be a finite number above 0"
     ):
         wrong.worst(10)
 

@@ -290,7 +290,7 @@ def test_tasks_from_a_users_file(tmp_path):
             task_named(name)
     with pytest.raises(UserError, match="cannot load its data: ZeroDivisionError"):
         _ = task_named(f"{tmp_path}/late.py:TASK").data
-    with pytest.raises(UserError, match="must give the splits"):
+    with pytest.raises(UserError, match="must return the splits"):
         _ = task_named(f"{tmp_path}/good.py:TASK").data
 
 
@@ -354,8 +354,8 @@ CLASSES = "classification"
             "its train split must be a Split or a pair of inputs and targets, not int",
         ),
         ((1, 2, 3), CLASSES, "pair of inputs and targets"),
-        (("ab", [0, 1]), CLASSES, "no array of numbers"),
-        (([[1], [1, 2]], [0, 1]), CLASSES, "no array of numbers"),
+        (("ab", [0, 1]), CLASSES, "not an array of numbers"),
+        (([[1], [1, 2]], [0, 1]), CLASSES, "not an array of numbers"),
         (images(inputs=np.zeros((4, 6))), CLASSES, r"\(n, .*, width\), not \(4, 6\)"),
         (images(0), CLASSES, r"not \(0, 1, 3, 3\)"),
         (images(targets=np.zeros(3, int)), CLASSES, "are 3 for 4 inputs"),
@@ -365,7 +365,7 @@ CLASSES = "classification"
             CLASSES,
             "0 to 2, but its 2 classes from 0 to 1",
         ),
-        (images(targets=np.array([0, -1, 1, 0])), CLASSES, "go from -1 to 1"),
+        (images(targets=np.array([0, -1, 1, 0])), CLASSES, "range from -1 to 1"),
         (images(targets=np.array([0, 0.5, 1, 0])), CLASSES, "whole numbers"),
         (images(targets=np.array([0, np.nan, 1, 0])), CLASSES, "whole numbers"),
         (images(targets=np.zeros((4, 1), int)), CLASSES, r"shape \(4,\), not \(4, 1\)"),
@@ -458,11 +458,11 @@ def test_a_task_with_another_loss_is_another_task(tmp_path):
     ]
     for name, says in [
         ("digits?loss=focul", "Did you mean 'focal'"),
-        ("digits?loss=", r"only \? and loss=LOSS, .* may stand"),
-        ("digits?seed=3", "may stand, joined by &, not .seed=3"),
+        ("digits?loss=", r"followed only by \? and loss=LOSS"),
+        ("digits?seed=3", "followed only by .*, joined by &, not .seed=3"),
         (
             "digits?loss=squared",
-            "not for the classification task digits; these are: cross_entropy",
+            "does not fit the classification task digits; losses that fit: cross_entropy",
         ),
         (f"digits?loss={tmp_path}/none.py:MINE", "no loss file"),
         ("digits?label_noise=1.5", "label_noise .* from 0 to 1, not 1.5"),
@@ -530,7 +530,7 @@ def noise(kind, height, width):
             "segmentation",
             (1, 8),
             {},
-            "its inputs have height 1, and the kind segmentation needs square images",
+            "its inputs have height 1, but the kind segmentation needs square images",
         ),
         ("detection", (1, 8), {}, "its inputs have height 1"),
         ("images", (1, 8), {"classes": 1}, "its inputs have height 1"),
@@ -545,25 +545,25 @@ def noise(kind, height, width):
             "segmentation",
             (8, 8),
             {},
-            "answers 2 numbers at 2 × 2 places for images of 8 × 8; right is outputs=32 or",
+            "has 2 outputs at 2 × 2 positions for images of 8 × 8; set outputs=32 or",
         ),
         (
             "segmentation",
             (10, 10),
             {"outputs": 32},
-            "places for images of 10 × 10; right is strided=False and no out",
+            "positions for images of 10 × 10; set strided=False and no out",
         ),
         (
             "images",
             (8, 8),
             {"classes": 1, "strided": True},
-            "right is strided=False and no outputs",
+            "set strided=False and no outputs",
         ),
         (
             "reconstruction",
             (8, 8),
             {},
-            "answers 2 numbers for inputs of 1 × 8 × 8; right is outputs=64",
+            "has 2 outputs for inputs of 1 × 8 × 8; set outputs=64",
         ),
     ],
 )

@@ -155,7 +155,7 @@ def test_a_recording_is_trimmed_and_seen_in_the_right_bands(tmp_path):
     assert np.all(seen["low"].argmax(0) < 3) and np.all(seen["high"].argmax(0) > 9)
     assert audio.stretched(seen["low"], 2).shape == (16, 18)
     (tmp_path / "none.wav").write_bytes(b"RIFF")
-    with pytest.raises(UserError, match="no recording"):
+    with pytest.raises(UserError, match="not a readable recording"):
         audio.read(tmp_path / "none.wav", 1)
 
 

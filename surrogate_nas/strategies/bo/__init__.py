@@ -1,3 +1,3 @@
-"""Bayesian optimisation: the strategy, the Gaussian processes that it asks, and the points that
-these are over.
+"""Bayesian optimisation: the strategy, its Gaussian processes, and the points that they are defined
+over.
 """

@@ -1,11 +1,12 @@
-"""Bayesian optimisation over epochs: train cells briefly, by the metric and epochs that predict L
-best, before training the best to the end.
+"""Bayesian optimisation over epochs: train cells briefly; predict from an early metric which of
+them to train to the end.
 
 Kennedy & O'Hagan, "Predicting the Output from a Complex Computer Code When Fast Approximations Are
-Available", Biometrika 2000: one process of what is read early, and one of what L is beyond a
-multiple of that. The data choose what is read: of all that a request may read after the first
-number of epochs, what ranks the told cells most as their L does, by Kendall's τ. The first told
-cells are looked at for that. Everything else is as in `bo`.
+Available", Biometrika 2000: one process models an early metric, and another the difference between
+L and a multiple of that metric. The data choose the metric: of all metrics that a request may read
+after the first number of epochs, the one whose ranking of the observed cells agrees best with L, by
+Kendall's τ. To this end the first observed cells are read early, too. Everything else is as in
+`bo`.
 """
 
 from collections.abc import Sequence
@@ -34,24 +35,24 @@ _RIDGE = 0.1
 
 
 class EpochBayesianOptimisation(BayesianOptimisation):
-    """Asks for the cell of largest expected improvement: early, if it was never seen, and else to
-    the end.
+    """Propose the cell of largest expected improvement: for a short run first, and to the end if
+    the cell already had one.
 
-    With one number of epochs, or where nothing read early ranks cells as L does, it is `bo`.
+    With only one choice of epochs, or if no early metric ranks cells as L does, it is `bo`.
 
     Args:
-        first_cells: How many cells are looked at before anything is learned: told ones, or
-            random ones, of which the better half is then trained to the end.
-        sharpness: How far below the least value told the logarithm of L, and of what is read,
-            has its pole, as a share of the distance from there to the median.
-        least_tau: The least τ for which cells are looked at early.
-        drive: The search metric, such as ``train_loss``, that is read early, whatever its τ;
-            None for that of the largest τ.
-        until: The longest early run that it is read after, as a share of the objective's
+        first_cells: Number of cells that are read early before a model is fitted: observed cells,
+            or random ones, the better half of which is then trained to the end.
+        sharpness: How far the pole of the logarithm of L, and of the early metric, lies below the
+            least observed value, as a share of the distance from that value to the median.
+        least_tau: The least τ for which cells are read early.
+        drive: The search metric that is read early, such as ``train_loss``, whatever its τ; None
+            for the metric of the largest τ.
+        until: The longest early run after which the metric is read, as a share of the objective's
             epochs.
 
     Raises:
-        UserError: One of them is out of range.
+        UserError: An option is out of range.
 
     Example:
         >>> import surrogate_nas as sn
@@ -81,7 +82,7 @@ class EpochBayesianOptimisation(BayesianOptimisation):
         return first_rung(self)
 
     def tell(self, trials: Sequence[Trial]) -> None:
-        """Remember trials after the first and after the last number of epochs apart, and no
+        """Store trials after the first and after the last number of epochs separately; ignore all
         others.
         """
         for trial in trials:
@@ -96,10 +97,10 @@ class EpochBayesianOptimisation(BayesianOptimisation):
                 self._both[trial.cell] = None
 
     def ask(self, n: int) -> Sequence[Cell | Request]:
-        """Propose cells to look at early, or to train to the end.
+        """Propose cells to read early, or to train to the end.
 
         Returns:
-            Different cells; fewer than `n` where the space runs out.
+            Distinct cells; fewer than `n` if the space is exhausted.
         """
         if len(self.epochs) < _LEAST:
             return super().ask(n)
@@ -112,8 +113,8 @@ class EpochBayesianOptimisation(BayesianOptimisation):
         return asked or [self.space.sample(self.rng)]
 
     def _first(self) -> Request | None:
-        """Before any model is fitted: read observed or random cells early; the best of these are
-        trained to the end.
+        """Before a model is fitted, read observed or random cells early, and train the best of
+        these to the end.
         """
         looking = sum(cell in self._trials for cell in self._pending)
         if len(self._both) + looking < self.first_cells:
@@ -154,7 +155,9 @@ class EpochBayesianOptimisation(BayesianOptimisation):
         return Request(cell, first, read)
 
     def _choose(self) -> None:
-        """Choose what of an early look tells of L, from the cells that are known both ways."""
+        """Choose the early metric that predicts L best, from the cells with both an early and a
+        full run.
+        """
         from scipy.stats import kendalltau
 
         if (signal := self._look.signal) is not None:
@@ -177,8 +180,8 @@ class EpochBayesianOptimisation(BayesianOptimisation):
     def _seen(
         self, pool: Pool, part: int, looked: Places, targets: Sequence[Floats]
     ) -> list[Posterior]:
-        """What is read early, or predicted of it, times a slope, and what is predicted of the
-        rest.
+        """Predict the early metric times a slope, and the rest of L; an observed early metric has
+        no variance.
         """
         if self._link is None:
             return super()._seen(pool, part, looked, targets)
@@ -216,8 +219,8 @@ class EpochBayesianOptimisation(BayesianOptimisation):
 
 
 def _regression(early: Floats, late: Floats) -> float:
-    """Of a line through the better half of some cells, as only the best matter; 0 where it would
-    fall.
+    """Return the slope of a line through the better half of some cells, as only the best matter; 0
+    instead of a negative slope.
     """
     good = late <= np.median(late)
     x = early[good] - early[good].mean()

@@ -1,14 +1,14 @@
-"""The cells that `bo` may ask for, as its experts see them: all of a listed space, else a growing
-choice.
+"""The candidates of `bo`, as its experts read them: all cells of an enumerable space, otherwise a
+growing sample of cells.
 
-A space says by `Space.views` which of its encodings tell what a cell computes; each is an expert's.
-Where classes of equal functions are known a point is a class, with the mean of its members'
-columns; elsewhere it is a cell. Columns are standardised, over the points of a space that is listed
-and else over its reference sample.
+`Space.views` lists the encodings that describe what a cell computes; each expert reads one of them.
+If isomorphism classes can be computed, a point is a class, with the mean of its members' columns;
+otherwise a point is a cell. Columns are standardised over the points of an enumerable space, or
+else over its reference sample.
 
-A choice begins with random cells and mutations of the best told; a question adds a few mutations,
-and the neighbours of a new best cell. What was encoded and taken in before stays, until the choice
-is so large that it begins anew.
+The sample begins with random cells and mutations of the best observed ones. Every proposal adds a
+few mutations, and the neighbours of a new best cell. Cells stay in the sample until it becomes too
+large; then it is rebuilt.
 """
 
 from abc import ABC, abstractmethod
@@ -37,7 +37,7 @@ from surrogate_nas.surrogates.gaussian import (
 )
 
 View: TypeAlias = NDArray[np.float32]
-"""Where points are, as an expert sees them, shape ``(m, d)``."""
+"""The columns of ``m`` points for one expert, shape ``(m, d)``."""
 
 _COSTS = "one_hot"
 # Of what is built, in the squared distance, where R has to be learned too.
@@ -45,13 +45,14 @@ _WEIGHT_OF_COSTS = 0.25
 
 
 class Points(NamedTuple):
-    """Points, as each expert sees them.
+    """Points, with one matrix of columns for each expert.
 
     Attributes:
-        views: A matrix each, shape ``(m, d)``, two random points about 1 apart.
-        of_cell: The point of every cell, shape ``(n,)``.
-        groups: For each matrix the group of every column, which is weighed apart, shape ``(d,)``;
-            None where the columns weigh the same.
+        views: One matrix per expert, shape ``(m, d)``, scaled so that two random points are about 1
+            apart.
+        of_cell: The index of every cell's point, shape ``(n,)``.
+        groups: For each matrix, the group of every column, shape ``(d,)``; each group has its own
+            weight. None if all columns have the same weight.
     """
 
     views: tuple[View, ...]
@@ -65,7 +66,7 @@ class _Standard(NamedTuple):
 
     @classmethod
     def of(cls, blocks: Callable[[], Iterable[Floats]], share: float) -> Self:
-        """From many points, block by block; `share` is the mean squared distance of two of them
+        """Build points from blocks of columns; `share` is the mean squared distance of two points
         afterwards.
         """
         centre = _mean(blocks())
@@ -101,20 +102,22 @@ def _blocks(space: Space, view: str, with_costs: bool) -> list[tuple[str, float]
 
 
 def is_plain(space: Space) -> bool:
-    """Whether the columns of all views belong to positions, so that positions may weigh apart."""
+    """Return whether all columns of the views belong to positions, so that each position can have
+    its own weight.
+    """
     return all(name in space.groups for name in "+".join(space.views).split("+"))
 
 
 def _seen_through(space: Space) -> tuple[str, ...]:
-    """The view of each expert; two at least, since every second is of another sharpness, but where
-    groups are weighed one expert learns both.
+    """Return the view of each expert. There are at least two experts, since every second one has
+    another sharpness; with weighted groups, one expert learns both.
     """
     return space.views * (1 if is_plain(space) or len(space.views) > 1 else 2)
 
 
 @lru_cache(maxsize=16)
 def groups_of(space: Space) -> tuple[Places | None, ...]:
-    """The groups of the columns of each expert (`Points`)."""
+    """Return the groups of each expert's columns (`Points`)."""
 
     def joined(view: str) -> Places:
         own = [space.groups[name] for name in view.split("+")]
@@ -148,7 +151,7 @@ def _views(
 
 @lru_cache(maxsize=4)
 def whole(space: Enumerable, with_costs: bool) -> Points:
-    """The points of all cells of a space."""
+    """Return the points of all cells of a space."""
     classes = None if with_costs else space.classes
     of_cell: Places = (np.arange(len(space)) if classes is None else classes).astype(
         np.intp
@@ -172,11 +175,11 @@ def whole(space: Enumerable, with_costs: bool) -> Points:
 
 
 LARGEST_LISTED = 32_768
-"""The most cells of a space of which all are points."""
+"""The largest space of which all cells are points."""
 
 
 def prepare(space: Space) -> None:
-    """Work out what points follow from, where nothing of R has to be learned."""
+    """Compute what the points depend on, for a space where no part of R has to be learned."""
     if is_listed(space):
         whole(listed(space), False)
     else:
@@ -184,7 +187,7 @@ def prepare(space: Space) -> None:
 
 
 def is_listed(space: Space) -> bool:
-    """Whether all cells of a space are points, and not only some."""
+    """Return whether all cells of a space are points, and not only a sample."""
     return isinstance(space, Enumerable) and space.size <= LARGEST_LISTED
 
 
@@ -196,7 +199,7 @@ def _surveyed(space: Space, name: str, share: float) -> _Standard:
 
 
 def some(space: Space, cells: Sequence[Cell], with_costs: bool) -> Points:
-    """The points of some cells, one each."""
+    """Return the points of some cells, one point per cell."""
     encoded = partial(_encoded, space, choices_of(cells))
     views = _views(space, with_costs, encoded, partial(_surveyed, space))
     return Points(views, np.arange(len(cells)), groups_of(space))
@@ -206,10 +209,10 @@ def some(space: Space, cells: Sequence[Cell], with_costs: bool) -> Points:
 #
 # The covariance of two cells is v·[Matérn-5/2(d/ℓ) + a·(same point) + b·(same cell)]: cells of one
 # function share a point, so they share its mean and its deviation a, and each has noise b of its
-# own. ℓ, a and b are found again whenever the told cells have grown by a tenth, or those that share
-# a point with an earlier one by half. Where columns have groups, the squared distance of each group
-# has a weight instead of 1/ℓ², and a is 0; weights take longer to find, and are found again after a
-# fifth. b is never so small there that single precision would tell.
+# own. ℓ, a and b are fitted again whenever the observed cells have grown by a tenth, or those that
+# share a point with an earlier one by half. Where columns have groups, the squared distance of each
+# group has a weight instead of 1/ℓ², and a is 0; weights take longer to fit, and are fitted again
+# after a fifth. b is never so small there that single precision would tell.
 
 
 # How far the logarithms of the weights lie from their mean.
@@ -220,12 +223,13 @@ _GROWTH_OF_TWINS = 1.5
 
 
 class Expert:
-    """A process over some points, conditioned on observed cells, each at one of the points.
+    """A Gaussian process over some points, conditioned on observed cells, each at one of the
+    points.
 
     Args:
-        points: Shape ``(m, d)``, two random ones about 1 apart.
-        seed: Chooses the cells whose likelihood is compared, where more than 400 are told.
-        groups: The group of each column, shape ``(d,)``; None where columns weigh the same.
+        points: Columns of the points, shape ``(m, d)``; two random points are about 1 apart.
+        seed: Seed for sampling the cells of the likelihood, if more than 400 cells are observed.
+        groups: The group of each column, shape ``(d,)``; None if all columns have the same weight.
     """
 
     def __init__(self, points: View, seed: int, groups: Places | None = None) -> None:
@@ -238,7 +242,9 @@ class Expert:
         self.begin(points)
 
     def begin(self, points: View) -> None:
-        """Go on over other points, none of them observed; ℓ, a and b stay until more is told."""
+        """Continue with other points, none of them observed; keep ℓ, a and b until they are fitted
+        again.
+        """
         self._observed: Places = np.empty(0, dtype=np.intp)
         self._process = GrowingProcess(
             len(points), 1 + self.hyper.shared, self.hyper.noise, self._kind
@@ -246,7 +252,9 @@ class Expert:
         self._place(points)
 
     def _place(self, columns: View) -> None:
-        """Place points by their columns, once groups of them are weighed."""
+        """Compute the positions of points from their columns, after the groups of columns are
+        weighted.
+        """
         self._columns = self._points = columns
         if self._groups is not None:
             weights = np.sqrt(self._weights).astype(np.float32)
@@ -254,17 +262,17 @@ class Expert:
         self._norms = np.einsum("ij,ij->i", self._points, self._points)
 
     def extend(self, points: View) -> None:
-        """Take in further points, at the end of all, shape ``(m, d)``."""
+        """Append further points, shape ``(m, d)``."""
         new = slice(len(self._norms), len(points))
         self._place(points)
         self._process.add_points(self._covariance(self._observed, new))
 
     def is_due(self, told: int, twins: int) -> bool:
-        """Whether ℓ, a and b are to be fitted again.
+        """Return whether ℓ, a and b must be fitted again.
 
         Args:
-            told: How many cells are observed.
-            twins: How many of them share a point with an earlier one.
+            told: Number of observed cells.
+            twins: Number of observed cells that share a point with an earlier one.
         """
         before, shared = self._fitted
         growth = _GROWTH if self._groups is None else _GROWTH_OF_GROUPS
@@ -279,17 +287,17 @@ class Expert:
         *,
         waits: bool = False,
     ) -> Posterior:
-        """Mean and variance at all points, given observed cells and pending ones at their expected
-        values.
+        """Return mean and variance at all points, given the observed cells, with pending cells at
+        their expected values.
 
         Args:
-            observed: The points of the observed cells; those of an earlier call come first, in
-                that order.
-            target: Their values, shape ``(n,)``; these may all change.
-            pending: The points of cells that are asked for and not told.
-            twins: How many observed cells share a point with an earlier one.
-            waits: Whether ℓ, a and b, where they were found before, stay what they are, though they
-                are due.
+            observed: The points of the observed cells; those of an earlier call come first, in the
+                same order.
+            target: The values of the observed cells, shape ``(n,)``; all of them may change between
+                calls.
+            pending: The points of proposed cells that are not evaluated yet.
+            twins: Number of observed cells that share a point with an earlier one.
+            waits: Whether to keep fitted values of ℓ, a and b even if they are due for a new fit.
         """
         n = len(observed)
         self._observed = observed
@@ -306,7 +314,9 @@ class Expert:
         )
 
     def _covariance(self, places: Places, at: slice) -> Floats:
-        """Between some points and a range of all, shape ``(k, stop - start)``."""
+        """Return the covariance between some points and a range of all points, shape
+        ``(k, stop - start)``.
+        """
         # row by row, since sums of several rows at once are not rounded alike for alike points
         products = self._points[at] @ (2 * self._points[places])[:, :, None]
         away = self._norms[at] + (self._norms[places][:, None] - products[:, :, 0])
@@ -318,7 +328,7 @@ class Expert:
         return covariance
 
     def _fit(self, target: Floats) -> None:
-        """Fit ℓ, a and b again; where they stay the same, so does the factor."""
+        """Fit ℓ, a and b again; if they do not change, keep the factor."""
         n = len(target)
         chosen = np.arange(n)
         if n > MOST_FOR_LIKELIHOOD:
@@ -340,7 +350,9 @@ class Expert:
             self._process.begin(1 + best.shared, best.noise)
 
     def _weigh(self, columns: Floats, target: Floats) -> None:
-        """Fit the weight of every group of columns and b again, from some of the told cells."""
+        """Fit the weight of every group of columns and b again, from a sample of the observed
+        cells.
+        """
         self._weights, noise = most_likely_weights(
             [columns[:, self._groups == g] for g in range(len(self._weights))],
             target - target.mean(),
@@ -360,29 +372,31 @@ _FIRST_CHILDREN = 30
 _CHILDREN = 3
 _MOST = 4_000
 _MOST_NEIGHBOURS = 300
-# Covariances of told cells and points beyond which a question waits for one expert's ℓ, a and b
+# Covariances of observed cells and points beyond which a question waits for one expert's ℓ, a and b
 # alone.
 _LONG = 1_000_000
 
 
 def narrowed(free: Mask, wanted: Mask) -> Mask:
-    """The free cells that are wanted, or all of them where none is."""
+    """Return the available cells that are also wanted, or all available cells if none is."""
     return free & wanted if (free & wanted).any() else free
 
 
 class Pool(ABC):
-    """Cells with their points, what is known of them, and the experts over the points.
+    """Cells with their points, their free terms, and the experts over the points.
 
     Args:
-        known: See `Strategy.free`.
-        objectives: How many there are.
-        seed: Of the experts.
-        rng: Draws cells, and chooses among equally cheap ones.
+        known: The free terms, see `Strategy.free`.
+        objectives: Number of objectives.
+        seed: Seed of the experts.
+        rng: Generator for sampling cells, and for choosing among equally cheap ones.
 
     Attributes:
-        of_cell: The point of each cell, shape ``(n,)``.
-        known: λR by objective, as far as it is known, shape ``(n, objectives)``.
-        allowed: Whether each is not known to break a limit, shape ``(n,)``.
+        of_cell: The index of each cell's point, shape ``(n,)``.
+        known: The part of λR that is available without training, by objective, shape
+            ``(n, objectives)``.
+        allowed: Whether each cell satisfies the constraints that can be checked without training,
+            shape ``(n,)``.
     """
 
     cells: Sequence[Cell]
@@ -408,29 +422,29 @@ class Pool(ABC):
         asked: Iterable[Cell],
         ranked: Callable[[], list[Cell]],
     ) -> None:
-        """Note which cells are observed and pending, before a question.
+        """Record which cells are observed and pending, before cells are proposed.
 
         Args:
-            told: Those that are observed, as `kept` takes them.
-            asked: Those that are asked for and not told.
-            ranked: Gives the observed ones, the best first.
+            told: The observed cells, as for `kept`.
+            asked: The pending cells.
+            ranked: Returns the observed cells, best first.
         """
         self.observed = self.kept("observed", told)
         self.pending = self.places(asked)
 
     @property
     def free(self) -> Mask:
-        """Whether each cell may be asked for."""
+        """Whether each cell may be proposed."""
         free = np.ones(len(self.allowed), dtype=bool)
         free[self.observed] = free[self.pending] = False
         return narrowed(free, self.allowed)
 
     def kept(self, name: str, cells: Collection[Cell]) -> Places:
-        """Return the places of a collection that only grows; each cell is looked up once.
+        """Return the indices of a collection of cells that only grows; each cell is looked up once.
 
         Args:
             name: The key of the collection.
-            cells: Cells, those of earlier calls first, in that order.
+            cells: Cells; those of earlier calls come first, in the same order.
         """
         kept = self._kept.get(name, np.empty(0, dtype=np.intp))
         self._kept[name] = kept = np.append(
@@ -444,13 +458,14 @@ class Pool(ABC):
         observed: Places,
         targets: Sequence[Floats],
     ) -> list[Posterior]:
-        """What the experts of an objective or of a metric, one for each view, say of all points.
+        """Return the predictions of all experts of an objective or metric at all points, one per
+        view.
 
         Args:
-            part: The objective, or the metric's name.
-            observed: The places of observed cells, those of earlier calls first.
-            targets: What every expert learns of them, shape ``(n,)``; by turns where there are
-                fewer than experts, or where groups are weighed, more.
+            part: The index of the objective, or the name of the metric.
+            observed: The indices of observed cells, those of earlier calls first.
+            targets: The target values of the observed cells, shape ``(n,)`` each. Experts take the
+                targets in turn if the two numbers differ.
         """
         if part not in self._experts:
             self._experts[part] = [
@@ -487,21 +502,21 @@ class Pool(ABC):
 
     @abstractmethod
     def places(self, cells: Iterable[Cell]) -> Places:
-        """Where cells are; those that were not there are now."""
+        """Return the indices of cells; add cells that are missing."""
 
     @abstractmethod
     def cheapest(self, free: Mask) -> Places:
-        """Of every point the free cell of least known λR, since all of them have the same L, shape
-        ``(k,)``.
+        """Return, for every point, the available cell with the least free λR, since all its cells
+        have the same L, shape ``(k,)``.
         """
 
     @abstractmethod
     def around(self, cell: Cell) -> Places:
-        """The places of a cell's neighbours."""
+        """Return the indices of a cell's neighbours."""
 
 
 class Whole(Pool):
-    """All cells of a space that is listed."""
+    """A pool of all cells of an enumerable space."""
 
     def __init__(self, space: Enumerable, points: Points, *shared: Any) -> None:
         super().__init__(*shared)
@@ -513,22 +528,24 @@ class Whole(Pool):
         self._order = np.lexsort((ties, self.known.sum(axis=1), self.of_cell))
 
     def places(self, cells: Iterable[Cell]) -> Places:
-        """Where cells are in the order of the space."""
+        """Return the indices of cells in the order of the space."""
         return np.array([cell.index for cell in cells], dtype=np.intp)
 
     def cheapest(self, free: Mask) -> Places:
-        """Of every point the free cell of least known λR."""
+        """Return, for every point, the available cell with the least free λR."""
         left = self._order[free[self._order]]
         of_left = self.of_cell[left]
         return np.asarray(left[np.concatenate([[True], of_left[1:] != of_left[:-1]])])
 
     def around(self, cell: Cell) -> Places:
-        """The places of all neighbours."""
+        """Return the indices of all neighbours."""
         return self.places(self._space.neighbours(cell))
 
 
 class Choice(Pool):
-    """Some cells of a space that is too large to be listed; each is a point of its own."""
+    """A pool with some cells of a space that is too large to enumerate; each cell is its own
+    point.
+    """
 
     def __init__(self, space: Space, with_costs: bool, *shared: Any) -> None:
         super().__init__(*shared)
@@ -552,7 +569,9 @@ class Choice(Pool):
         asked: Iterable[Cell],
         ranked: Callable[[], list[Cell]],
     ) -> None:
-        """Add mutations too, or start a new pool where that is due."""
+        """Record observed and pending cells, then add mutations, or rebuild the pool if that is
+        due.
+        """
         most = max(_MOST, 3 * sum(map(len, self._kept.values())))
         anew = not self.cells or len(self.cells) > most
         if anew:
@@ -567,7 +586,7 @@ class Choice(Pool):
         self.places([*near, *drawn])
 
     def places(self, cells: Iterable[Cell]) -> Places:
-        """Where cells are; those that were not there are added."""
+        """Return the indices of cells; add cells that are missing."""
         cells = list(cells)
         if new := list(
             dict.fromkeys(cell for cell in cells if cell not in self._place)
@@ -592,11 +611,11 @@ class Choice(Pool):
         self.of_cell = np.arange(len(self.cells))
 
     def cheapest(self, free: Mask) -> Places:
-        """All free cells."""
+        """Return all available cells."""
         return np.flatnonzero(free)
 
     def around(self, cell: Cell) -> Places:
-        """The places of some neighbours, which stay the same."""
+        """Return the indices of some neighbours, the same ones on every call."""
         if cell not in self._around:
             near = self._space.neighbours(cell)
             chosen = self._rng.permutation(len(near))[:_MOST_NEIGHBOURS]

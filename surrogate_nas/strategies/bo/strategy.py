@@ -1,16 +1,16 @@
-"""Bayesian optimisation: learn L, and each metric of R and of the limits that only an evaluation
-tells; compute the others.
+"""Bayesian optimisation: predict scores with Gaussian processes, and evaluate the cell with the
+largest expected improvement.
 
-Expected improvement: Jones et al., "Efficient Global Optimization", JOGO 1998; the logarithm of the
-target: a score is sharpened towards its best end, because only the order among the best cells
-matters. Departures from BANANAS (White et al., AAAI 2021), which trains neural networks and draws
-from them: Gaussian processes over all cells of a space that can be listed; elsewhere over random
-cells and mutations of the best. λR and feasibility of a cell come from `Strategy.free` where they
-need no training. What is thought of the other metrics is combined as the objective combines their
-values; a gain counts with the probability that the limits are kept (Gardner et al., ICML 2014).
-Cells of one function share what is learned of them, so that after one of them is told only what
-they differ by is left to gain. Several objectives are learned each by itself, and the expected gain
-is that of hypervolume.
+Expected improvement: Jones et al., "Efficient Global Optimization", JOGO 1998. The target is the
+logarithm of the loss above a pole, which stretches the scale of the best cells, because only the
+order among them matters. Departures from BANANAS (White et al., AAAI 2021), which trains neural
+networks and samples from them: the models are Gaussian processes over all cells of an enumerable
+space, or else over random cells and mutations of the best. λR and feasibility of a cell come from
+`Strategy.free` where they need no training. Predictions of all other metrics are combined as the
+objective combines their values. The expected improvement is multiplied by the probability that the
+constraints are satisfied (Gardner et al., ICML 2014). Isomorphic cells share one prediction, so
+once one of them is observed, the others can improve only through their λR. Several objectives have
+separate models, and the cell with the largest expected improvement of hypervolume is chosen.
 """
 
 from collections.abc import Sequence
@@ -48,12 +48,13 @@ _PRICED_ROUND = ("score", "score", "score", "improvement", "near")
 
 
 class Foreseen(NamedTuple):
-    """What is thought of the observed metrics (`FreeTerms.observed`) of some cells.
+    """Predictions of the observed metrics (`FreeTerms.observed`) of some cells.
 
     Attributes:
-        mean: Of their share of each objective's λR, shape ``(k, objectives)``.
-        variance: Of that.
-        chance: The probability that their limits are kept, shape ``(k,)``.
+        mean: Expected contribution of these metrics to each objective's λR, shape
+            ``(k, objectives)``.
+        variance: Variance of that contribution, same shape.
+        chance: Probability that their constraints are satisfied, shape ``(k,)``.
     """
 
     mean: Floats
@@ -62,40 +63,39 @@ class Foreseen(NamedTuple):
 
 
 def prepare_named(name: str) -> None:
-    """Prepare a space of the project in the process that workers are forked from."""
+    """Prepare a registered space in the process from which workers are forked."""
     prepare(SPACES[name])
 
 
 class BayesianOptimisation(Strategy):
     """Ten random cells, then the cell whose expected improvement of L + λR is largest.
 
-    Two Gaussian processes, each with a view of its own, are averaged. In a space of plain choices
-    each position has a weight of its own in the distance between cells, fitted to the observed
-    cells. L and every metric of R or of a limit that only an evaluation reveals are learned by
-    processes of their own; what is free is computed. A limit that is learned counts by the
-    probability that it is kept, and until a feasible cell is known, that alone decides.
+    The predictions of two Gaussian processes, each with its own encoding, are averaged. In a space
+    of plain choices, each position has its own weight in the distance between cells, fitted to the
+    observed cells. L has its own processes, and so does every metric of R or of a constraint that
+    requires an evaluation; free terms are computed. A constraint with predicted metrics counts by
+    the probability that it is satisfied. Until a feasible cell is observed, this probability alone
+    decides.
 
-    Of every four questions, in random order, two maximise the expected improvement, one its
-    probability, and one the expected improvement among the neighbours of the best cell that has one
-    left to ask for. Where cells differ in the λR that they are known to have, three of five
-    questions ask for the least score that one process, drawn at random, expects, and the others
-    maximise the expected improvement, one of them among those neighbours. Cells that are asked for
-    and not told yet are believed to score as predicted. On several objectives every question
-    maximises the expected improvement of hypervolume, with half of the variance that is predicted.
+    Of every four proposals, in random order, two maximise the expected improvement, one the
+    probability of improvement, and one the expected improvement among the unevaluated neighbours of
+    the best cell that has any. If cells differ in the free part of λR, three of five proposals
+    minimise the score that a randomly chosen process expects; the other two maximise the expected
+    improvement, one of them among those neighbours. Pending cells are assumed to score as
+    predicted. With several objectives, every proposal maximises the expected improvement of
+    hypervolume, with half of the predicted variance.
 
     Args:
-        first_cells: How many cells are drawn at random before anything is learned, at least 2.
-        sharpness: How far below the least L told the target's logarithm has its pole, as a
-            share of the distance from there to the median; smaller looks closer at the best
-            cells.
-        mildness: The same for every second view, and there below the L that would make a cell
-            of median λR the best, where that is less; larger looks further beyond the best
-            cells.
-        front_sharpness: The same where there are several objectives, since a front is more than
-            its end.
+        first_cells: Number of random cells before the first model is fitted, at least 2.
+        sharpness: How far the pole of the target's logarithm lies below the least observed L, as a
+            share of the distance from there to the median. Smaller values stress the best cells
+            more.
+        mildness: The same for every second encoding. There the pole lies below the L that would
+            make a cell of median λR the best, if that L is less than the least observed one.
+        front_sharpness: The same for several objectives, where not only the least values matter.
 
     Raises:
-        UserError: One of them is out of range.
+        UserError: An option is out of range.
 
     Example:
         >>> import surrogate_nas as sn
@@ -135,11 +135,10 @@ class BayesianOptimisation(Strategy):
                 self._pending[trial.cell] = None
 
     def ask(self, n: int) -> Sequence[Cell | Request]:
-        """Propose cells that were neither observed nor asked for, or random ones once there is no
-        other.
+        """Propose cells that are neither observed nor pending, or random ones if there is no other.
 
         Returns:
-            Different cells; fewer than `n` where the first random cells or the space run out.
+            Distinct cells; fewer than `n` if the first random cells or the space are exhausted.
         """
         asked: list[Cell] = []
         while len(asked) < n and (cell := self._next()) is not None:
@@ -178,7 +177,7 @@ class BayesianOptimisation(Strategy):
         return self._pool
 
     def ranked(self) -> list[Cell]:
-        """The observed cells, the best first."""
+        """Return the observed cells, best first."""
         trials = sorted(self._trials.values(), key=attrgetter("score"))
         if self.objectives > 1:
             trials = survivors(list(self._trials.values()), len(trials))
@@ -188,8 +187,8 @@ class BayesianOptimisation(Strategy):
         return whole(listed(self.space), not self._all_known)
 
     def _targets(self, pool: Pool) -> tuple[Floats, float, Mask]:
-        """The targets of all told cells (L, since what is known and what is learned by itself are
-        taken away), the least score of a feasible one, and what is `_settled`.
+        """Return the targets of all observed cells (L, after subtracting computed and separately
+        predicted terms), the least score of a feasible cell, and which cells are `_settled`.
         """
         penalty = pool.known.sum(axis=1)
         trials = self._trials.values()
@@ -207,8 +206,8 @@ class BayesianOptimisation(Strategy):
         return values, best, _settled(pool, values, penalty)
 
     def _told_observed(self) -> Floats:
-        """What the observed metrics add to each objective of the told cells, shape ``(n,
-        objectives)``.
+        """Return what the observed metrics contribute to each objective of the observed cells,
+        shape ``(n, objectives)``.
         """
         each = (np.outer(self._told(m.name), m.coefficients) for m in self._observed)
         return sum(each, np.zeros((len(self._trials), self.objectives)))
@@ -221,7 +220,7 @@ class BayesianOptimisation(Strategy):
         return np.array([trial.values[name] for trial in self._trials.values()])
 
     def _foreseen(self, pool: Pool, looked: Places) -> Foreseen:
-        """What each observed metric is thought to be, learned by itself as a score is."""
+        """Predict each observed metric with a model of its own, like a score."""
         shape = len(looked), self.objectives
         mean, variance, chance = np.zeros(shape), np.zeros(shape), np.ones(len(looked))
         for metric in self._observed:
@@ -266,12 +265,14 @@ class BayesianOptimisation(Strategy):
 
     @property
     def _any_kept(self) -> bool:
-        """Whether a told cell is feasible, or no limit is left to be learned."""
+        """Return whether an observed cell is feasible, or no constraint depends on predicted
+        metrics.
+        """
         limits = any(metric.limits for metric in self._observed)
         return not limits or any(trial.feasible for trial in self._trials.values())
 
     def rule(self) -> str:
-        """What the next question maximises."""
+        """The acquisition rule for the next proposal."""
         if not self._rules:
             priced = self._pool is not None and self._pool.known.any()
             rules = _PRICED_ROUND if priced else _ROUND
@@ -279,7 +280,7 @@ class BayesianOptimisation(Strategy):
         return self._rules.pop()
 
     def among(self, pool: Pool, rule: str) -> Places | None:
-        """The places of the pool among which the rule chooses; None for all."""
+        """Return the indices of the pool among which the rule chooses; None for all."""
         return self._around_best(pool) if rule == "near" else None
 
     def _candidates(self, pool: Pool, free: Mask) -> Places:
@@ -292,13 +293,13 @@ class BayesianOptimisation(Strategy):
         best: float,
         rule: str,
     ) -> Floats:
-        """What asking for each candidate promises, shape ``(k,)``.
+        """Return the acquisition value of each candidate, larger is better, shape ``(k,)``.
 
         Args:
-            believed: See `believed`.
-            penalty: The known λR of the candidates, shape ``(k,)``.
-            best: The least score.
-            rule: See `rule`.
+            believed: The experts' predictions, see `believed`.
+            penalty: The free λR of the candidates, shape ``(k,)``.
+            best: The least observed score.
+            rule: The acquisition rule, see `rule`.
         """
         if rule == "score":
             pole, seen = believed[int(self.rng.integers(len(believed)))]
@@ -318,14 +319,14 @@ class BayesianOptimisation(Strategy):
         values: Floats,
         ends: Sequence[tuple[float, float]],
     ) -> list[tuple[float, Posterior]]:
-        """What every expert thinks of some cells, with the pole of its logarithms.
+        """Return every expert's prediction for some cells, with the pole of its logarithms.
 
         Args:
-            pool: The cells, observed and pending ones among them.
-            part: The objective.
-            looked: The places of the cells, shape ``(k,)``.
-            values: What is learned of the observed cells, shape ``(n,)``.
-            ends: By turns for the experts a sharpness, and what is of interest from.
+            pool: The pool of cells, which includes the observed and the pending ones.
+            part: The index of the objective.
+            looked: The indices of the cells to predict, shape ``(k,)``.
+            values: The target values of the observed cells, shape ``(n,)``.
+            ends: For the experts in turn, a sharpness and the least value of interest.
         """
         learned = [sharpened(values, *end) for end in ends]
         seen = self._seen(pool, part, looked, [target for _, target in learned])
@@ -334,17 +335,17 @@ class BayesianOptimisation(Strategy):
     def _seen(
         self, pool: Pool, part: int, looked: Places, targets: Sequence[Floats]
     ) -> list[Posterior]:
-        """What every expert says of some cells; `targets`: what the experts learn of the observed
-        cells, by turns.
+        """Return every expert's prediction for some cells; `targets` are the target values of the
+        observed cells, for the experts in turn.
         """
         everywhere = pool.seen(part, pool.observed, targets)
         return [each.at(pool.of_cell[looked]) for each in everywhere]
 
     def _around_best(self, pool: Pool) -> Places:
-        """The places of the neighbours of the best observed cell that has one left to ask for.
+        """Return the indices of the unevaluated neighbours of the best observed cell that has any.
 
-        The best may be an island: where all around it is known, or shares its function, those of
-        the next best follow.
+        If all neighbours of the best cell are observed or isomorphic to it, the next best cell is
+        used.
         """
         for cell in self.ranked()[:_CENTRES]:
             around = pool.around(cell)
@@ -397,13 +398,13 @@ class BayesianOptimisation(Strategy):
 
 
 def _settled(pool: Pool, values: Floats, penalty: Floats) -> Mask:
-    """Whether a cell has nothing to gain: an isomorphic cell that costs no more is observed, and
+    """Return whether a cell cannot improve: an isomorphic cell that costs no more is observed, and
     all observed isomorphic cells had the same L.
 
     Args:
-        pool: The cells.
-        values: What was learned of the observed ones.
-        penalty: The known λR of every cell, shape ``(n,)``.
+        pool: The pool of cells.
+        values: The target values of the observed cells.
+        penalty: The free λR of every cell, shape ``(n,)``.
     """
     points, costs = pool.of_cell[pool.observed], penalty[pool.observed]
     order = np.lexsort((costs, points))
@@ -415,12 +416,14 @@ def _settled(pool: Pool, values: Floats, penalty: Floats) -> Mask:
 
 
 def sharpened(values: Floats, sharpness: float, least: float) -> tuple[float, Floats]:
-    """The pole below the least of interest, and the logarithms of how far some values lie above it.
+    """Return a pole below the least value of interest, and the logarithms of the values' distances
+    from it.
 
     Args:
-        values: At least that much each, shape ``(n,)``.
-        sharpness: How far below, as a share of the distance to the values' median.
-        least: What is of interest from.
+        values: Values, each at least `least`, shape ``(n,)``.
+        sharpness: Distance of the pole below `least`, as a share of the distance from `least` to
+            the values' median.
+        least: The least value of interest.
     """
     pole = float(least - sharpness * (np.median(values) - least))
     if pole >= least:  # half of them are equal, or differ by rounding alone
@@ -429,8 +432,8 @@ def sharpened(values: Floats, sharpness: float, least: float) -> tuple[float, Fl
 
 
 def gain_of(seen: Posterior, left: Floats, probability: bool) -> Floats:
-    """Expected improvement of candidates, or its probability; 0 where R alone is too much, shape
-    ``(k,)``.
+    """Return the expected improvement of candidates, or its probability; 0 where R alone exceeds
+    the best score, shape ``(k,)``.
     """
     if not probability:
         return shortfall(left[:, None], seen)[:, 0]
@@ -442,22 +445,22 @@ def gain_of(seen: Posterior, left: Floats, probability: bool) -> Floats:
 
 
 def below_of(level: float, seen: Posterior) -> Floats:
-    """The probability that log-normal values lie below a level, shape ``(k,)``."""
+    """Return the probability that log-normal values lie below a level, shape ``(k,)``."""
     return gain_of(seen, np.full(len(seen.mean), level), True)
 
 
 def moments_of(seen: Posterior) -> Floats:
-    """Mean and variance of log-normal values, shape ``(2, k)``."""
+    """Return mean and variance of log-normal values, shape ``(2, k)``."""
     mean = np.exp(seen.mean + seen.variance / 2)
     return np.array([mean, mean**2 * np.expm1(seen.variance)])
 
 
 def widened(seen: Posterior, variance: Floats) -> Posterior:
-    """The log-normal of the same mean, once values have a further variance.
+    """Return the log-normal distributions of the same means after adding a variance to the values.
 
     Args:
-        seen: Of the logarithms, shapes ``(k,)``.
-        variance: Of the values themselves, shape ``(k,)``.
+        seen: Mean and variance of the logarithms, shapes ``(k,)``.
+        variance: The variance to add to the values themselves, shape ``(k,)``.
     """
     if not variance.any():
         return seen
@@ -476,7 +479,7 @@ def widened(seen: Posterior, variance: Floats) -> Posterior:
 # 0). An objective that is known for free has max(level − value, 0) itself in it.
 
 
-# How far beyond what is told the reference lies, as a share of its range.
+# How far beyond the observations the reference lies, as a share of its range.
 _MARGIN = 0.1
 _FENCE = 1.5
 # Of the variance of logarithms. The largest of thousands of expected gains promises too much, most
@@ -487,13 +490,14 @@ _MOST_BOXES = 3000
 
 
 class Believed(NamedTuple):
-    """What is thought of one objective of some cells: known plus a learned part, or known exactly.
+    """Prediction of one objective for some cells: a computed part plus a predicted part, or a
+    computed value only.
 
     Attributes:
-        known: The part that is known, shape ``(k,)``.
-        pole: Where the learned part's logarithm has its pole.
-        seen: Mean and variance of log(learned part − pole) by each expert; nothing where the
-            objective is known.
+        known: The computed part, shape ``(k,)``.
+        pole: The pole of the predicted part's logarithm.
+        seen: Each expert's mean and variance of log(predicted part − pole); empty if nothing is
+            predicted.
     """
 
     known: Floats
@@ -501,7 +505,7 @@ class Believed(NamedTuple):
     seen: Sequence[Posterior] = ()
 
     def below(self, levels: Floats) -> Floats:
-        """E max(level − value, 0), averaged over the experts, shape ``(k, levels)``."""
+        """Return E max(level − value, 0), averaged over the experts, shape ``(k, levels)``."""
         room = levels - (self.known + self.pole)[:, None]
         if not self.seen:
             return np.maximum(room, 0.0)
@@ -511,16 +515,17 @@ class Believed(NamedTuple):
 
     @property
     def expected(self) -> Floats:
-        """The middle of what is thought, shape ``(k,)``."""
+        """The prediction at the experts' median, shape ``(k,)``."""
         learned = sum(np.exp(each.mean) for each in self.seen) / max(len(self.seen), 1)
         return self.known + self.pole + learned
 
 
 def shortfall(room: Floats, seen: Posterior) -> Floats:
-    """E max(room − value, 0) of log-normal values; 0 where there is no room, shape as `room`.
+    """Return E max(room − value, 0) of log-normal values; 0 where `room` is not positive, shape as
+    `room`.
 
     Args:
-        room: Shape ``(k, levels)``.
+        room: Upper bounds of the values, shape ``(k, levels)``.
         seen: Mean and variance of the values' logarithms, shapes ``(k,)``.
     """
     mean, variance = (
@@ -541,12 +546,12 @@ def expected_gain(
     front: Floats,
     reference: Floats,
 ) -> Floats:
-    """The hypervolume that each cell is expected to add to a front, shape ``(k,)``.
+    """Return the expected increase of a front's hypervolume by each cell, shape ``(k,)``.
 
     Args:
-        believed: Of each objective, what is thought of the cells; taken as independent.
-        front: Vectors of told cells, shape ``(n, objectives)``; dominated ones change nothing.
-        reference: Where the volume ends, shape ``(objectives,)``.
+        believed: The prediction of each objective for the cells; objectives count as independent.
+        front: Vectors of observed cells, shape ``(n, objectives)``; dominated ones have no effect.
+        reference: The reference point of the hypervolume, shape ``(objectives,)``.
     """
     inside = thinned(front[(front < reference).all(axis=1)], reference)
     tables = []
@@ -559,7 +564,9 @@ def expected_gain(
 
 
 def _integral(tables: Sequence[Floats], ranks: NDArray[np.intp]) -> Floats:
-    """The integral over what points leave free, slab by slab of the last objective."""
+    """Return the integral over the region that no point dominates, slab by slab of the last
+    objective.
+    """
     *others, last = tables
     top = last.shape[1] - 1
     if not others:
@@ -573,7 +580,7 @@ def _integral(tables: Sequence[Floats], ranks: NDArray[np.intp]) -> Floats:
 
 
 def thinned(front: Floats, reference: Floats) -> Floats:
-    """The points that no other dominates; of more than two objectives only those of the largest
+    """Return the non-dominated points; for more than two objectives only those of the largest
     contributions.
     """
     import moocore
@@ -594,19 +601,21 @@ def learned_of(
     known: Floats,
     whole: Sequence[bool],
 ) -> tuple[Floats, Floats]:
-    """The vectors that make the front, and what of every trial's vector has to be learned.
+    """Return the vectors that form the front, and the part of every trial's vector that has to be
+    predicted.
 
-    What an infeasible cell lacks is not told apart from its scores; where all but one objective is
-    known it follows.
+    The scores of an infeasible cell include an unknown surcharge. It can be removed only if all but
+    one objective is available without training.
 
     Args:
-        trials: Under several objectives.
-        known: Their λR, as far as it is known or learned by itself, shape ``(n, objectives)``.
-        whole: Whether each objective is known for free.
+        trials: Trials with several objectives.
+        known: The part of their λR that is computed or predicted separately, shape
+            ``(n, objectives)``.
+        whole: Whether each objective is available without training.
 
     Returns:
-        Of the feasible trials, or of all where none is, shape ``(k, objectives)``; and
-        ``(n, objectives)``.
+        The vectors of the feasible trials, or of all if none is feasible, shape
+        ``(k, objectives)``; and the parts to predict, shape ``(n, objectives)``.
     """
     scores = np.array([trial.scores for trial in trials])
     feasible = np.array([trial.feasible for trial in trials])
@@ -622,17 +631,18 @@ def learned_of(
 
 
 def reference_of(vectors: Floats, whole: Sequence[bool], dearest: Floats) -> Floats:
-    """The reference point, shape ``(objectives,)``: a little beyond all observations, not only the
-    front, and where an objective is known for free not below any cell.
+    """Return the reference point, shape ``(objectives,)``: slightly worse than all observations,
+    not only the front. In an objective that is available without training, no cell is worse.
 
-    A front whose best cells are not found yet is short, and a reference at its ends would forbid to
-    prolong it. In an objective that is learned, what lies beyond Tukey's fence of the told ones
-    does not count: such a cell, one that cannot learn, say, is on the front for costing nothing.
+    A reference point at the ends of an early front would prevent the search from extending it. In a
+    predicted objective, values beyond Tukey's fence are ignored, such as the loss of a cell that
+    cannot learn but is on the front because it costs nothing.
 
     Args:
-        vectors: Of feasible told cells, shape ``(n, objectives)``.
-        whole: Whether each objective is known for free.
-        dearest: The most that is known of any cell left to ask for, shape ``(objectives,)``.
+        vectors: Vectors of feasible observed cells, shape ``(n, objectives)``.
+        whole: Whether each objective is available without training.
+        dearest: The largest computed value of any cell that may still be proposed, shape
+            ``(objectives,)``.
     """
     least, first, third, most = np.quantile(vectors, (0.0, 0.25, 0.75, 1.0), axis=0)
     high = np.where(whole, most, np.minimum(most, third + _FENCE * (third - first)))

@@ -1,6 +1,6 @@
-"""Bridges: the searches of other libraries as strategies of ours.
+"""Bridges: search algorithms of other libraries as strategies.
 
-Each file has one function ``bridge(name)``, which gives a class for an algorithm of its library by
-that library's name for it, with its own plain keyword arguments as knobs.
-`surrogate_nas.strategies.bridges.base` says what all share.
+Each module has one function ``bridge(name)``, which returns a strategy class for the algorithm with
+that name in the library. The algorithm's plain keyword arguments become options. The common
+behaviour is described in `surrogate_nas.strategies.bridges.base`.
 """

@@ -1,12 +1,13 @@
-"""What all bridges share: cells as a library sees them, and a library that leaves the rest of the
-process alone.
+"""The base class of all bridges: cells as a library represents them, and isolation of the library's
+global state.
 
-A library sees one choice at every position. A combination that is no cell, where a space lists
-fewer cells than its options combine to, stands for the nearest cell: that is asked for, and what it
-scored is told of the combination. Trials that were not asked for (the first cells of a run) are
-told too. A cell that the library proposes again is asked again and charged again. Infeasible cells
-are told with their score, which lies above that of all feasible ones; a failed evaluation is told
-as one where the library knows failures, and else not, but to genetic algorithms, which rank.
+To a library, a cell is one choice at every position. If a combination of choices is not a cell of
+the space, the nearest cell is evaluated instead, and its score is reported for the combination.
+Trials that the library did not propose (the initial architectures of a run) are reported, too. A
+cell that the library proposes again is evaluated and charged again. Infeasible cells are reported
+with their score, which is above the scores of all feasible cells. A failed evaluation is reported
+as a failure if the library supports failures. Otherwise it is omitted, except for genetic
+algorithms, which rank.
 """
 
 import inspect
@@ -32,17 +33,17 @@ _SEED_BITS = 32
 
 
 class Bridge(Strategy):
-    """A strategy whose questions another library thinks of.
+    """A strategy whose cells are proposed by another library.
 
-    Subclasses give `_propose` and `_learn`, which run with generators of `random` and NumPy of
-    their own, and silently.
+    Subclasses implement `_propose` and `_learn`. Both run with separate random states of `random`
+    and NumPy, and without output.
 
     Raises:
-        UserError: The space is none of choices.
+        UserError: The space is not a `ChoiceSpace`.
 
     Attributes:
-        origin: The library and the algorithm, as in ``optuna:TPESampler``.
-        own_seed: What the library is seeded with, from 0 to 2**32 - 1.
+        origin: The library and the algorithm, such as ``optuna:TPESampler``.
+        own_seed: The library's seed, from 0 to 2**32 - 1.
         knobs: The algorithm's keyword arguments.
     """
 
@@ -53,7 +54,7 @@ class Bridge(Strategy):
         super().__init__(space, seed=seed, **given)
         if not isinstance(space, ChoiceSpace):
             raise UserError(
-                f"{self.origin} needs a space of choices (ChoiceSpace); {space.name} is none."
+                f"{self.origin} needs a space of choices (ChoiceSpace); {space.name} is not one."
             )
         self.knobs = {name: getattr(self, name) for name in knobs_of(type(self))}
         self.own_seed = int(self.rng.integers(2**_SEED_BITS))
@@ -65,11 +66,11 @@ class Bridge(Strategy):
 
     @abstractmethod
     def _propose(self) -> Cell:
-        """The library's next question."""
+        """Return the library's next proposal."""
 
     @abstractmethod
     def _learn(self, trial: Trial) -> None:
-        """Tell the library a trial, whether it asked for it or not."""
+        """Report a trial to the library, whether or not the library proposed its cell."""
 
     def ask(self, n: int) -> Sequence[Cell]:
         """Propose cells, one after another."""
@@ -77,13 +78,15 @@ class Bridge(Strategy):
             return [self._propose() for _ in range(n)]
 
     def tell(self, trials: Sequence[Trial]) -> None:
-        """Tell the library, in the given order."""
+        """Report trials to the library, in the given order."""
         with self._alone():
             for trial in trials:
                 self._learn(trial)
 
     def _waits(self, choices: Sequence[int], question: Any) -> Cell:
-        """The cell to ask for; the library's own proposal waits until that cell is observed."""
+        """Return the cell to evaluate; the library's own proposal waits until that cell is
+        observed.
+        """
         cell = nearest_cell(self.space, choices)
         self._waiting.setdefault(cell, []).append(question)
         return cell
@@ -97,8 +100,8 @@ class Bridge(Strategy):
 
     @contextmanager
     def _alone(self) -> Iterator[None]:
-        """Let a library draw from generators of this strategy where it uses the global ones, and
-        say nothing.
+        """Let a library use random states of this strategy in place of the global ones, and
+        suppress its output.
         """
         outside = random.getstate(), np.random.get_state()  # noqa: NPY002
         logged = logging.root.manager.disable
@@ -120,11 +123,11 @@ def _set_generators(python: Any, numpy: Any) -> None:
 
 
 def nearest_cell(space: ChoiceSpace, choices: Sequence[int]) -> Cell:
-    """The cell of a combination, or else the nearest; of equally near ones the first in the order
-    of the space.
+    """Return the cell of a combination of choices, or else the nearest cell; ties go to the first
+    in the order of the space.
 
-    Distance is the number of positions that differ. Where cells cannot be listed, those of
-    `Space.reference_sample` stand for all.
+    The distance is the number of positions that differ. If the space is not enumerable, only cells
+    of `Space.reference_sample` are considered.
     """
     try:
         return space.at(choices)
@@ -140,7 +143,7 @@ def library(name: str, needed_by: str) -> ModuleType:
     """Import another library.
 
     Raises:
-        UserError: It is not installed.
+        UserError: The library is not installed.
     """
     try:
         return import_module(name)
@@ -151,7 +154,7 @@ def library(name: str, needed_by: str) -> ModuleType:
 def plain_knobs(
     function: Any, without: Collection[str], defaults: Mapping[str, Any]
 ) -> dict[str, Knob]:
-    """The parameters of a function that take a number, a text, or yes or no, as options."""
+    """Return the parameters of a function that take a number, a text or a boolean, as options."""
     knobs: dict[str, Knob] = {}
     for name, parameter in inspect.signature(function).parameters.items():
         default = defaults.get(name, parameter.default)
@@ -170,7 +173,9 @@ def plain_knobs(
 def strategy_class(
     base: type[AnyBridge], name: str, knobs: Mapping[str, Knob], **attributes: Any
 ) -> type[AnyBridge]:
-    """A strategy of one algorithm, whose constructor shows the algorithm's options."""
+    """Create the strategy class of one algorithm, whose constructor lists the algorithm's
+    options.
+    """
     content = {"__module__": base.__module__, "__doc__": base.__doc__, **knobs}
     return type(name, (base,), content | attributes)
 
@@ -178,8 +183,8 @@ def strategy_class(
 def by_name(
     bridge: Callable[[str], type[AnyBridge]],
 ) -> Callable[[str], type[AnyBridge]]:
-    """A module's ``__getattr__`` that gives a bridge's class by its name, so that it can be
-    pickled.
+    """Return a ``__getattr__`` for a module that returns a bridge's class by name, so that the
+    class can be pickled.
     """
 
     def attribute(name: str) -> type[AnyBridge]:

@@ -1,10 +1,10 @@
-"""Nevergrad: any of its optimisers by name, as in ``nevergrad:PortfolioDiscreteOnePlusOne``.
+"""Nevergrad: any optimiser of the library by name, such as nevergrad:PortfolioDiscreteOnePlusOne.
 
 Bennet, Doerr, Moreau, Rapin, Teytaud & Teytaud, "Nevergrad: Black-Box Optimization Platform",
-SIGEVOlution 2021. Every position is an unordered choice, and a deterministic one: else what is
-observed of a cell would be taken as that of a draw. An optimiser that does not learn from what it
-did not ask for is not told it. Several objectives are what Nevergrad makes of them: mostly one loss
-by the hypervolume.
+SIGEVOlution 2021. Every position is an unordered, deterministic choice; otherwise Nevergrad would
+attribute the score of a cell to a random sample. Trials that were not proposed are not reported to
+an optimiser that cannot learn from them. Several objectives are handled by Nevergrad, which mostly
+combines them into one loss by the hypervolume.
 """
 
 from contextlib import suppress
@@ -32,8 +32,8 @@ _SOME = ("DE", "NGOpt", "OnePlusOne", "PortfolioDiscreteOnePlusOne")
 class NevergradStrategy(Bridge):
     """One of Nevergrad's optimisers.
 
-    It is made for a ``budget`` of cells, by which some choose how to search, and goes on after it,
-    and for ``num_workers``.
+    It is created for ``num_workers`` and a ``budget`` of cells, from which some optimisers choose
+    how to search. It continues after the budget is used.
     """
 
     optimizer: ClassVar[Any]
@@ -72,10 +72,10 @@ class NevergradStrategy(Bridge):
 
 @cache
 def bridge(name: str) -> type[NevergradStrategy]:
-    """A strategy of one of Nevergrad's optimisers.
+    """Return the strategy class of one of Nevergrad's optimisers.
 
     Args:
-        name: A name in its registry, such as ``OnePlusOne``.
+        name: A name in Nevergrad's registry, such as ``OnePlusOne``.
 
     Raises:
         UserError: Nevergrad is not installed, or has no such optimiser.

@@ -1,10 +1,10 @@
-"""Optuna: any of its samplers by name, as in ``optuna:TPESampler(n_startup_trials=5)``.
+"""Optuna: any sampler of the library by name, such as optuna:TPESampler(n_startup_trials=5).
 
 Akiba, Sano, Yanase, Ohta & Koyama, "Optuna: A Next-generation Hyperparameter Optimization
 Framework", KDD 2019. Every position is a categorical parameter; for CMA-ES and quasi-Monte Carlo,
-which know none, it is the option's place as a whole number. Cells that are still running are
-running trials of Optuna's study. What was told without being asked for is in the study too, but
-Optuna's genetic samplers breed from their own trials alone.
+which do not support these, it is the index of the option as an integer. Pending cells are running
+trials of Optuna's study. Trials that Optuna did not propose are added to the study, but Optuna's
+genetic samplers select parents only among their own trials.
 """
 
 from functools import cache, cached_property
@@ -39,7 +39,8 @@ class OptunaStrategy(Bridge):
     """One of Optuna's samplers.
 
     Attributes:
-        ordered: Whether options are numbers in a row, for a sampler that knows no categories.
+        ordered: Whether options are encoded as integers, for a sampler without categorical
+            parameters.
     """
 
     sampler: ClassVar[Any]
@@ -94,13 +95,14 @@ class OptunaStrategy(Bridge):
 
 @cache
 def bridge(name: str) -> type[OptunaStrategy]:
-    """A strategy of one of Optuna's samplers.
+    """Return the strategy class of one of Optuna's samplers.
 
     Args:
-        name: Such as ``TPESampler``.
+        name: The name of a sampler, such as ``TPESampler``.
 
     Raises:
-        UserError: Optuna, or what the sampler needs, is not installed, or it has no such sampler.
+        UserError: Optuna, or a library that the sampler needs, is not installed, or Optuna has no
+            such sampler.
 
     Example:
         >>> import surrogate_nas as sn

@@ -1,11 +1,11 @@
-"""pymoo: its genetic algorithms by name, as in ``pymoo:NSGA2(pop_size=20)``.
+"""Pymoo: genetic algorithms of the library by name, such as pymoo:NSGA2(pop_size=20).
 
-Blank & Deb, "pymoo: Multi-Objective Optimization in Python", IEEE Access 2020. Selection and
-survival are pymoo's; cells are drawn and mutated by the space, as for every strategy, and crossed
-by pymoo's uniform crossover. A generation ends when as many trials were observed as it has
-children, whichever cells they are, so that it never waits for workers, and the first cells of a run
-are part of the first population. Departure: populations are of 20, not of 100, unless given, as
-budgets here are a few hundred cells.
+Blank & Deb, "pymoo: Multi-Objective Optimization in Python", IEEE Access 2020. Selection, survival
+and uniform crossover are pymoo's; sampling and mutation are the space's, as for every strategy. A
+generation ends when the number of observed trials reaches the number of its children, whichever
+cells they are, so it never waits for workers. The initial architectures of a run are part of the
+first population. Departure: the default population is 20, not 100, as budgets here are a few
+hundred cells.
 """
 
 import math
@@ -49,8 +49,8 @@ class PymooStrategy(Bridge):
     """One of pymoo's genetic algorithms.
 
     Attributes:
-        directed: Whether it needs reference directions.
-        twice: Whether one objective is shown to it as two.
+        directed: Whether the algorithm needs reference directions.
+        twice: Whether a single objective is passed to the algorithm twice.
     """
 
     algorithm: ClassVar[Any]
@@ -139,7 +139,7 @@ def _operators(strategy: PymooStrategy) -> tuple[Any, Any]:
 
 
 def _directions(objectives: int, most: int) -> NDArray[np.float64]:
-    """As many evenly spread directions (Das and Dennis) as a population can follow."""
+    """Return as many evenly spread directions (Das and Dennis) as a population can follow."""
     from pymoo.util.ref_dirs import get_reference_directions
 
     parts = 1
@@ -152,10 +152,10 @@ def _directions(objectives: int, most: int) -> NDArray[np.float64]:
 
 @cache
 def bridge(name: str) -> type[PymooStrategy]:
-    """A strategy of one of pymoo's genetic algorithms.
+    """Return the strategy class of one of pymoo's genetic algorithms.
 
     Args:
-        name: Such as ``NSGA2``.
+        name: The name of an algorithm, such as ``NSGA2``.
 
     Raises:
         UserError: pymoo is not installed, or has no such algorithm for choices.

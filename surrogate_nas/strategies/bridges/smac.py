@@ -1,10 +1,10 @@
-"""SMAC3: Bayesian optimisation with a random forest, as ``smac``, or another of its facades, as in
-``smac:BlackBox``.
+"""SMAC3: Bayesian optimisation with a random forest (smac), or another facade of the library, such
+as smac:BlackBox.
 
 Lindauer et al., "SMAC3: A Versatile Bayesian Optimization Package for Hyperparameter Optimization",
 JMLR 2022. Every position is a categorical parameter. SMAC's initial design takes at most a quarter
-of its ``budget`` of trials. What it writes goes into a temporary folder. Where it has no further
-configuration, a cell is drawn at random.
+of its ``budget`` of trials. Its files go into a temporary folder. If SMAC has no further
+configuration, a random cell is proposed.
 """
 
 import math
@@ -35,10 +35,11 @@ _BUDGET = 150
 
 @contextmanager
 def _same_in_every_process() -> Iterator[None]:
-    """Let SMAC's sets of configurations have one order, and its forest one thread.
+    """Give SMAC's sets of configurations a fixed order, and its forest one thread.
 
-    The usual hash of a configuration is that of a text, which processes draw. And the forest would
-    make a pool of threads for every prediction, which takes longer than the prediction.
+    The default hash of a configuration is that of a text, which differs between processes. By
+    default the forest also starts a pool of threads for every prediction, which takes longer than
+    the prediction.
     """
     from ConfigSpace import Configuration
     from joblib import parallel_config
@@ -116,10 +117,10 @@ def _nothing(config: Any, seed: int = 0) -> float:
 
 @cache
 def bridge(name: str = "") -> type[SmacStrategy]:
-    """A strategy of one of SMAC3's facades.
+    """Return the strategy class of one of SMAC3's facades.
 
     Args:
-        name: Such as ``BlackBox``; empty for the usual one.
+        name: The name of a facade, such as ``BlackBox``; empty for the default one.
 
     Raises:
         UserError: SMAC3 is not installed, or has no such facade for choices.

@@ -1,3 +1,3 @@
-"""Strategies over epochs: many cells are looked at early, and only the best of them are trained
-on.
+"""Multi-fidelity strategies: train many cells for few epochs, and only the best of them for
+more.
 """

@@ -1,9 +1,9 @@
-"""ASHA: asynchronous successive halving, which promotes a cell as soon as it is among the best of
-its rung.
+"""ASHA: asynchronous successive halving; promote a cell as soon as it is among the best of its
+rung.
 
 Li, Jamieson, Rostamizadeh, Gonina, Hardt, Recht & Talwalkar, "A System for Massively Parallel
-Hyperparameter Tuning", MLSys 2020. Departures: the rungs are those of `hyperband`, and so is the
-share that goes on.
+Hyperparameter Tuning", MLSys 2020. Departures: the rungs and the promoted share are those of
+`hyperband`.
 """
 
 from collections.abc import Sequence
@@ -14,10 +14,10 @@ from surrogate_nas.strategies.epochs.rungs import Climber, promoted
 
 
 class Asha(Climber):
-    """Trains a cell on where one may go on, at the highest rung first; else looks at a new random
-    cell.
+    """Promote a cell if one can be promoted, at the highest rung first; otherwise train a new
+    random cell for the first rung.
 
-    Never waits, so that any number of workers are busy.
+    It never waits, so all workers are always busy.
 
     Example:
         >>> import surrogate_nas as sn
@@ -46,7 +46,7 @@ class Asha(Climber):
         return self.ladder[0].request(self._draw())
 
     def tell(self, trials: Sequence[Trial]) -> None:
-        """Remember every trial at its rung."""
+        """Store every trial at its rung."""
         super().tell(trials)
         for trial in trials:
             if not trial.failure:

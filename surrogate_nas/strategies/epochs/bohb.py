@@ -2,11 +2,11 @@
 
 Falkner, Klein & Hutter, "BOHB: Robust and Efficient Hyperparameter Optimization at Scale", ICML
 2018, with the densities of Bergstra et al. (TPE, NeurIPS 2011) over choices. Departures: the width
-of a choice's kernel follows from how often options differ, not from their numbers, whose order
-means nothing, and never makes another option likelier than the datum's own; cells that were asked
-for are passed over; where a drawn combination is no cell of the space, a mutation of the good cell
-that it came from stands in. ``bandwidth_factor`` widens what is drawn, as the paper has it; its
-code does so for numbers only.
+of a choice's kernel follows from how often options differ, not from their indices, whose order has
+no meaning. It never makes another option more likely than the datum's own. Cells that were proposed
+before are skipped. If a sampled combination is not a cell of the space, it is replaced by a
+mutation of the good cell that it came from. ``bandwidth_factor`` widens the sampling distribution,
+as in the paper; the paper's code does so for numbers only.
 """
 
 from collections.abc import Sequence
@@ -33,12 +33,12 @@ _LEAST = 1e-32
 
 
 class Density(NamedTuple):
-    """A kernel estimate.
+    """A kernel density estimate over choices.
 
     Attributes:
-        data: What it is made of, shape ``(n, positions)``.
-        widths: λ of every position.
-        counts: How many options every position has.
+        data: The choices of the cells that it is fitted to, shape ``(n, positions)``.
+        widths: The kernel width λ of every position.
+        counts: Number of options of every position.
     """
 
     data: Choices
@@ -47,8 +47,8 @@ class Density(NamedTuple):
 
     @classmethod
     def of(cls, data: Choices, counts: Floats, narrowest: float) -> Self:
-        """The estimate with λ by the normal reference rule, where two options of a position are 1
-        apart.
+        """Estimate a density, with λ by the normal reference rule, where two options of a position
+        are 1 apart.
         """
         n, d = data.shape
         shares = [np.bincount(column, minlength=1) / n for column in data.T]
@@ -59,7 +59,9 @@ class Density(NamedTuple):
         return cls(data, np.minimum(widths, 1 - 1 / counts), counts)
 
     def at(self, points: Choices) -> Floats:
-        """The density at some choices, shape ``(m,)``; `points` of shape ``(m, positions)``."""
+        """Return the density at some choices, shape ``(m,)``; `points` has shape
+        ``(m, positions)``.
+        """
         other = self.widths / np.maximum(self.counts - 1, 1)
         weights = np.where(points[:, None] == self.data, 1 - self.widths, other)
         return np.asarray(np.maximum(weights.prod(axis=2).mean(axis=1), _LEAST))
@@ -70,7 +72,9 @@ class Density(NamedTuple):
         factor: float,
         rng: np.random.Generator,
     ) -> tuple[Choices, NDArray[np.intp]]:
-        """Choices with all λ multiplied, shape ``(n, positions)``, and the datum of each."""
+        """Sample choices with all λ multiplied by `factor`, shape ``(n, positions)``; also return
+        the index of each one's datum.
+        """
         widths = np.minimum(factor * self.widths, 1 - 1 / self.counts)
         origin = rng.integers(len(self.data), size=n)
         data = self.data[origin].astype(np.intp)
@@ -85,19 +89,19 @@ _SPARE = 2
 
 
 class Bohb(Hyperband):
-    """Hyperband that learns from the highest rung with enough observed cells.
+    """Hyperband that fits densities to the highest rung with enough observed cells.
 
-    Of a rung's cells the best 15 % are good, the others bad; both densities hold at least one cell
-    more than the space has positions, for which they share cells where few are observed.
+    The best 15 % of a rung's cells are good, the others bad. Both densities use at least one cell
+    more than the space has positions; if few cells are observed, some belong to both.
 
     Args:
-        num_samples: How many cells are drawn to choose one from, N_s.
-        random_fraction: The share of cells that are drawn uniformly, ρ.
-        bandwidth_factor: What widths are multiplied by when cells are drawn, b_w.
-        min_bandwidth: The least width.
+        num_samples: Number of cells that are sampled to choose one from, N_s.
+        random_fraction: Share of cells that are sampled uniformly, ρ.
+        bandwidth_factor: Factor of the widths for sampling cells, b_w.
+        min_bandwidth: Minimum width.
 
     Raises:
-        UserError: The space is not one of choices, or less than no cell is drawn.
+        UserError: The space is not a `ChoiceSpace`, or an option is out of range.
 
     Example:
         >>> import surrogate_nas as sn
@@ -117,7 +121,7 @@ class Bohb(Hyperband):
         super()._begin()
         if not isinstance(self.space, ChoiceSpace):
             raise UserError(
-                f"bohb needs a space of choices (ChoiceSpace); {self.space.name} is none."
+                f"bohb needs a space of choices (ChoiceSpace); {self.space.name} is not one."
             )
         self._counts = np.array(list(map(len, self.space.options)), dtype=np.float64)
         self._seen: dict[Rung, list[Trial]] = {}

@@ -2,10 +2,10 @@
 trained to the end.
 
 Li, Jamieson, DeSalvo, Rostamizadeh & Talwalkar, "Hyperband: A Novel Bandit-Based Approach to
-Hyperparameter Optimization", JMLR 2018. Departures: the rungs are those of the epochs that can be
-asked for which lie at least a factor η apart, so a share other than 1/η goes on where they lie
-further apart, such that each rung trains about as many epochs; while a bracket waits, the next
-begins; random cells are not repeated. Where there is only one rung, it is random search.
+Hyperparameter Optimization", JMLR 2018. Departures: the rungs are chosen from the available epochs,
+at least a factor η apart. If they are further apart, the promoted share is less than 1/η, so that
+each rung trains for about the same number of epochs in total. While a bracket waits, the next one
+begins. Random cells are not repeated. With only one rung, it is random search.
 """
 
 import math
@@ -16,9 +16,9 @@ from surrogate_nas.strategies.epochs.rungs import Bracket, Climber, Rung
 
 
 class Hyperband(Climber):
-    """Cycles through brackets that enter at the first rung, the second, and so on to the last.
+    """Cycle through brackets that enter at the first rung, the second, and so on to the last.
 
-    With k + 1 rungs up to R epochs, the bracket that enters at r epochs and has s rungs above holds
+    With k + 1 rungs up to R epochs, the bracket that enters at r epochs and has s rungs above has
     ⌈(k + 1) / (s + 1) · R / r⌉ cells.
 
     Example:
@@ -48,7 +48,7 @@ class Hyperband(Climber):
         return number % len(self.ladder)
 
     def tell(self, trials: Sequence[Trial]) -> None:
-        """Give every trial to the bracket that asked for it."""
+        """Pass every trial to the bracket that asked for it."""
         super().tell(trials)
         for trial in trials:
             brackets = (
@@ -62,4 +62,4 @@ class Hyperband(Climber):
         ]
 
     def _learn(self, trial: Trial, rung: Rung | None) -> None:
-        """What a subclass learns from a trial; its rung is None where no bracket asked for it."""
+        """Learn from a trial, in a subclass; `rung` is None if no bracket asked for the trial."""

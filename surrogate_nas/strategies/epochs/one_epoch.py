@@ -1,10 +1,11 @@
 """One epoch: train every random cell for the fewest epochs, and only the best of them to the end.
 
 Egele, Guyon, Sun & Balaprakash, "Is One Epoch All You Need for Multi-Fidelity Hyperparameter
-Optimization?", arXiv 2307.15422, 2023: all candidates for one epoch, then the top K to the end; the
-baseline that halving must beat. Departures: a strategy is told no budget, so it does not wait for
-the last candidate but trains one cell to the end after every few, the best that is not yet trained;
-K follows from what the budget pays. "One epoch" is the first length that can be asked for.
+Optimization?", arXiv 2307.15422, 2023: train all candidates for one epoch, then the top K to the
+end. This is the baseline that successive halving must beat. Departures: a strategy does not know
+the budget. Instead of waiting for the last candidate, it trains one cell to the end after every few
+candidates: the best that is not yet trained. K follows from the budget. "One epoch" is the smallest
+number of epochs available.
 """
 
 import math
@@ -19,22 +20,22 @@ from surrogate_nas.strategies.random import RandomSearch
 
 
 class OneEpoch(RandomSearch):
-    """Looks at new random cells; after every `candidates` of them, trains the best to the end that
-    is not yet trained.
+    """Train new random cells briefly; after every `candidates` of them, train the best remaining
+    one to the end.
 
-    Never waits: while early looks are running, it begins others. With one number of epochs or none
+    It never waits: while short runs are pending, it begins others. With only one choice of epochs,
     it is random search.
 
     Args:
-        candidates: How many cells are looked at for each that is trained to the end; None for
-            as many as cost the epochs of one whole training, R / r, so that looking and
-            training are given about the same number of epochs, as rungs of halving are.
-        drive: A search metric, such as ``train_loss``, that ranks cells after the first epochs;
-            None for the objective.
-        until: The longest runs that it ranks, as a share of the objective's epochs.
+        candidates: Number of cells that are trained briefly for each one that is trained to the
+            end. None for R / r, so that short and full runs take about the same number of epochs in
+            total, like the rungs of successive halving.
+        drive: A search metric that ranks cells after short runs, such as ``train_loss``; None for
+            the objective.
+        until: The longest runs that this metric ranks, as a share of the objective's epochs.
 
     Raises:
-        UserError: There is not one candidate, or the share is not from 0 to 1.
+        UserError: `candidates` is below 1, or the share is not from 0 to 1.
 
     Example:
         >>> import surrogate_nas as sn
@@ -74,7 +75,7 @@ class OneEpoch(RandomSearch):
         return self._first.request(self._draw())
 
     def tell(self, trials: Sequence[Trial]) -> None:
-        """Remember the early trials, and which cells are trained to the end."""
+        """Store the trials of short runs, and which cells are trained to the end."""
         super().tell(trials)
         for trial in trials:
             if not self.epochs or trial.epochs == self.epochs[-1]:

@@ -1,14 +1,15 @@
-"""The rungs of halving: which epochs cells are compared at, by what, and how they climb.
+"""The rungs of successive halving: the epochs at which cells are compared, the metric that ranks
+them, and promotion.
 
-Every rung is given about the same number of epochs, so that of two rungs with e and E epochs a
-share e / E goes on.
+Every rung trains for about the same number of epochs in total, so between two rungs with e and E
+epochs a share e / E of the cells is promoted.
 
-A signal such as the training loss may rank the cells of short runs in place of L; longer runs are
-ranked by the objective. Ru, Lyle, Schut, Fil, van der Wilk & Gal, "Speedy Performance Estimation
-for Neural Architecture Search", NeurIPS 2021, rank by training losses early in training. Departure:
-a signal has another unit than L, which λ would weigh otherwise. So of the cells that are compared,
-the k-th best by the signal is taken to have the k-th least L of them; where λ is 0 the signal alone
-ranks.
+A search metric such as the training loss may rank the cells of short runs in place of L; longer
+runs are ranked by the objective. Ru, Lyle, Schut, Fil, van der Wilk & Gal, "Speedy Performance
+Estimation for Neural Architecture Search", NeurIPS 2021, rank by training losses early in training.
+Departure: the metric has another unit than L, so λ would have another effect. Therefore, among the
+cells that are compared, the k-th best by the metric is assigned the k-th least L. If λ is 0, the
+metric alone determines the ranking.
 """
 
 from abc import abstractmethod
@@ -28,9 +29,9 @@ class Signal(NamedTuple):
     """A metric that ranks cells after a run.
 
     Attributes:
-        name: The metric.
-        epochs: The run.
-        sign: 1, or -1 where larger is better.
+        name: The name of the metric.
+        epochs: The epochs of the run.
+        sign: 1 if smaller values are better, -1 if larger values are better.
     """
 
     name: str
@@ -39,11 +40,11 @@ class Signal(NamedTuple):
 
     @property
     def key(self) -> str:
-        """The metric as trials name it."""
+        """The key of the metric in the values of a trial."""
         return f"{self.name}[{self.epochs}]"
 
     def ranked(self, trials: Iterable[Trial]) -> list[Trial]:
-        """Trials that hold it, the best first."""
+        """Return the trials that contain the metric, best first."""
         read = sorted(trials, key=lambda t: (self.sign * t.values[self.key], t.score))
         losses = sorted(trial.loss for trial in read)
         scores = [
@@ -56,10 +57,11 @@ class Signal(NamedTuple):
 
 
 def signal_of(strategy: Any, epochs: int | None) -> Signal | None:
-    """What ranks cells after a run, by drive and until; None for the objective.
+    """Return the metric that ranks cells after a run, from the options ``drive`` and ``until``;
+    None for the objective.
 
     Raises:
-        StrategyError: The metric is none that a search may read after this run.
+        StrategyError: A search cannot read the metric after this run.
     """
     name, whole = strategy.drive, strategy.epochs[-1] if strategy.epochs else 0
     if name is None or not epochs or epochs >= whole or epochs > strategy.until * whole:
@@ -67,20 +69,20 @@ def signal_of(strategy: Any, epochs: int | None) -> Signal | None:
     readable = strategy.readable.get(epochs, ())
     if name not in readable:
         raise StrategyError(
-            f"drive={name} is no search metric after {plural(epochs, 'epoch')}; there:"
+            f"drive={name} is not a search metric after {plural(epochs, 'epoch')}; available:"
             f" {', '.join(readable) or 'none'}."
         )
     return Signal(name, epochs, -1 if name in strategy.qualities else 1)
 
 
 class Rung(NamedTuple):
-    """Where cells are compared.
+    """A rung at which cells are compared.
 
     Attributes:
-        epochs: The training run that is asked for; None where training plays no part.
-        resource: What a run counts as when cells are shared out between rungs: its epochs, less
-            where it is repeated.
-        signal: What ranks cells here; None for the objective.
+        epochs: The epochs of a run at this rung; None where nothing is trained.
+        resource: The cost of a run for computing the promoted share: its epochs, or less if the
+            rung is repeated.
+        signal: The metric that ranks cells at this rung; None for the objective.
     """
 
     epochs: int | None
@@ -88,17 +90,17 @@ class Rung(NamedTuple):
     signal: Signal | None = None
 
     def request(self, cell: Cell) -> Cell | Request:
-        """What to ask for to see a cell here."""
+        """Return the request for a run of a cell at this rung."""
         if self.epochs is None:
             return cell
         return Request(cell, self.epochs, (self.signal.name,) if self.signal else ())
 
     def can_rank(self, trial: Trial) -> bool:
-        """Whether a trial holds what ranks cells here."""
+        """Return whether a trial contains the metric that ranks cells at this rung."""
         return self.signal is None or self.signal.key in trial.values
 
     def ranked(self, trials: Iterable[Trial]) -> list[Trial]:
-        """The trials of this rung that can be ranked, the best first."""
+        """Return the trials of this rung that can be ranked, best first."""
         seen = [trial for trial in trials if not trial.failure]
         if self.signal is not None:
             return self.signal.ranked(filter(self.can_rank, seen))
@@ -106,14 +108,15 @@ class Rung(NamedTuple):
 
 
 def rungs_of(epochs: Sequence[int], eta: float, n: int | None = None) -> list[Rung]:
-    """The last of the epochs, and going down the largest that are at most an η-th of the next;
-    rising.
+    """Choose rungs from the available epochs: the last, and below each rung the largest that is at
+    most an η-th of it; in increasing order.
 
     Args:
-        epochs: What a request may ask for, rising; none where training plays no part.
+        epochs: The epochs that a request may ask for, in increasing order; empty where nothing is
+            trained.
         eta: η, above 1.
-        n: How many rungs, the highest; where the epochs give fewer, the first is repeated. None for
-            all.
+        n: Number of rungs, counted from the highest; if there are fewer, the first is repeated.
+            None for all.
     """
     if not epochs:
         return [Rung(None, 1.0)]
@@ -127,29 +130,31 @@ def rungs_of(epochs: Sequence[int], eta: float, n: int | None = None) -> list[Ru
 
 
 def first_rung(strategy: Strategy) -> Rung:
-    """The rung of the fewest epochs, where training plays a part."""
+    """Return the rung of the fewest epochs."""
     epochs = strategy.epochs[0]
     return Rung(epochs, 1.0, signal_of(strategy, epochs))
 
 
 def promoted(n: int, here: Rung, above: Rung) -> int:
-    """How many of some cells go on; `n`: how many have been seen here."""
+    """Return how many of `n` cells of one rung are promoted to the rung above."""
     return int(n * here.resource / above.resource + ROUNDING)
 
 
 class Climber(RandomSearch):
-    """A search whose cells go on from rung to rung; subclasses give `_next`.
+    """The base of strategies that promote cells from rung to rung; subclasses implement `_next`.
 
     Args:
         eta: η, the least factor between the epochs of two rungs, above 1.
-        rungs: How many rungs, the highest; None for as many as the epochs give. Where these
-            give fewer, a cell goes on by being trained again for the first of them.
-        drive: A search metric, such as ``train_loss``, that ranks cells after runs shorter than
-            the objective's; None for the objective.
-        until: The longest runs that it ranks, as a share of the objective's epochs.
+        rungs: Number of rungs, counted from the highest; None for all that the epochs allow. If
+            these allow fewer, the first rung is repeated: a promoted cell is trained again for the
+            same epochs.
+        drive: A search metric that ranks cells after runs shorter than the objective's, such as
+            ``train_loss``; None for the objective.
+        until: The longest runs that this metric ranks, as a share of the objective's epochs.
 
     Raises:
-        UserError: η is not above 1, there is not one rung, or the share is not from 0 to 1.
+        UserError: η is not above 1, the number of rungs is below 1, or the share is not from 0 to
+            1.
     """
 
     chooses_epochs: ClassVar[bool] = True
@@ -161,7 +166,7 @@ class Climber(RandomSearch):
 
     @cached_property
     def ladder(self) -> Sequence[Rung]:
-        """The rungs, rising."""
+        """The rungs, in increasing order of epochs."""
         rungs = rungs_of(self.epochs, self.eta, self.rungs)
         return [rung._replace(signal=signal_of(self, rung.epochs)) for rung in rungs]
 
@@ -170,10 +175,11 @@ class Climber(RandomSearch):
 
 
 class Bracket:
-    """Cells that enter at a rung together; when all of a rung are observed, the best of them go on.
+    """Cells that enter at the same rung; when all cells of a rung are observed, the best are
+    promoted.
 
     Attributes:
-        rung: Where its cells are now; None when the last is observed.
+        rung: The current rung of its cells; None after the last cell is observed.
     """
 
     def __init__(self, rungs: Sequence[Rung], n: int) -> None:
@@ -185,7 +191,7 @@ class Bracket:
         self._observed: list[Trial] = []
 
     def ask(self, draw: Callable[[], Cell]) -> Cell | Request | None:
-        """The next cell to be seen; None while others must be observed first."""
+        """Return the next cell to train; None while other cells must be observed first."""
         if self._to_draw:
             self._to_draw -= 1
             cell = draw()
@@ -198,7 +204,7 @@ class Bracket:
         return self.rung.request(cell)
 
     def tell(self, trial: Trial) -> Rung | None:
-        """Take a trial in that was asked for here, and give its rung; None where it was not."""
+        """Record a trial and return its rung; None if this bracket did not ask for it."""
         here = self.rung
         if (
             here is None

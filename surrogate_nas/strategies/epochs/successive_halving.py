@@ -1,15 +1,16 @@
 """Successive halving: train many cells for a few epochs, the best of them for more, and one to the
-end, then start again.
+end; then start again.
 
 Jamieson & Talwalkar, "Non-stochastic Best Arm Identification and Hyperparameter Optimization",
-AISTATS 2016. As many cells enter as leave one for the last rung. Departures: as in `hyperband`.
+AISTATS 2016. The number of cells is chosen so that one reaches the last rung. Departures: as in
+`hyperband`.
 """
 
 from surrogate_nas.strategies.epochs.hyperband import Hyperband
 
 
 class SuccessiveHalving(Hyperband):
-    """Only the brackets of Hyperband that enter at the first rung.
+    """Hyperband with only those brackets that enter at the first rung.
 
     Example:
         >>> import surrogate_nas as sn

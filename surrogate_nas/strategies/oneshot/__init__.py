@@ -1,3 +1,3 @@
-"""One-shot strategies: a supernet of all cells is trained, and what it taught says which cells are
-evaluated.
+"""One-shot strategies: train a supernet of all cells, and use it to choose the cells to
+evaluate.
 """

@@ -1,10 +1,10 @@
-"""What the differentiable methods share: α, what its gradient is of, and how cells are chosen from
-it.
+"""The base of the differentiable methods: the parameters α, their gradient, and the choice of
+cells.
 
-α is driven by L on validation batches, in turn with the steps of the weights (first order, as DARTS
-does where its ξ is 0), or by the sum of training losses over a window of steps (Ru et al., "Speedy
-Performance Estimation for Neural Architecture Search", NeurIPS 2021), which costs no steps of its
-own. Either way E[λR] is added, exactly.
+The gradient of α is that of L on validation batches, alternating with the steps of the weights
+(first order, as in DARTS with ξ = 0). Alternatively, it is that of the sum of training losses over
+a window of steps (Ru et al., "Speedy Performance Estimation for Neural Architecture Search",
+NeurIPS 2021), which needs no additional steps. In both cases E[λR] is added exactly.
 """
 
 from abc import abstractmethod
@@ -22,25 +22,25 @@ _BETAS = (0.5, 0.999)
 
 
 class Alphas(OneShot):
-    """One number for every choice of every edge, trained by gradient beside the weights.
+    """One parameter for every choice on every edge, trained by gradient together with the weights.
 
-    Subclasses give `_mixture`, and `_expected` where it is not the softmax of α.
+    Subclasses implement `_mixture`, and `_expected` if it is not the softmax of α.
 
     Args:
         epochs: Passes of the weights over the training data.
-        rate: The learning rate of α, by Adam.
-        choose: ``argmax``: cells by their probability under α, the largest first;
-            ``without_none``: the same among cells that have no ``none``, as DARTS reads its
-            cell; ``sampled``: drawn from α.
-        drive: ``valid_loss`` or ``train_sum``.
-        window: Over how many steps the training losses are summed before α takes a step, where
-            they drive it; with 1 it takes each summand as it comes.
+        rate: The learning rate of α, which is trained with Adam.
+        choose: The order of evaluation. ``argmax``: by decreasing probability under α;
+            ``without_none``: the same among cells without the operation ``none``, as in DARTS;
+            ``sampled``: sampled from α.
+        drive: The loss that α minimises, ``valid_loss`` or ``train_sum``.
+        window: For ``train_sum``, the number of steps over which training losses are summed before
+            α takes a step, at least 1.
 
     Raises:
-        UserError: `choose` or `drive` is none of these.
+        UserError: `choose` or `drive` has another value.
 
     Attributes:
-        alpha: Shape ``(edges, choices)``.
+        alpha: The parameters α, shape ``(edges, choices)``.
     """
 
     alpha: Tensor
@@ -58,7 +58,9 @@ class Alphas(OneShot):
 
     @abstractmethod
     def _mixture(self) -> tuple[Tensor, Sequence[int] | None]:
-        """The weights of the operations, and the only path that is computed, or None for all."""
+        """Return the weights of the operations, and the only path that is computed, or None for all
+        paths.
+        """
 
     def _expected(self) -> Tensor:
         return self.alpha.softmax(1)
@@ -68,13 +70,15 @@ class Alphas(OneShot):
 
     @property
     def probabilities(self) -> Probabilities:
-        """Of each choice on each edge under α, shape ``(edges, choices)``."""
+        """Return the probability of each choice on each edge under α, shape
+        ``(edges, choices)``.
+        """
         expected = self._expected().detach().double()
         return (expected / expected.sum(1, keepdim=True)).numpy()
 
     @property
     def progress(self) -> float:
-        """How much of the training is done, from 0 to 1."""
+        """The completed share of the training, from 0 to 1."""
         return float(self._step / self._steps)
 
     def _gumbel_softmax(self, temperature: float) -> Tensor:
@@ -100,7 +104,9 @@ class Alphas(OneShot):
             yield
 
     def _both(self) -> float:
-        """One step of the weights, and of α where one is due; the L that drove α."""
+        """Take one step of the weights, and of α if one is due; return the L whose gradient α
+        follows.
+        """
         if self.drive == "valid_loss":
             loss = float(self.supernet.judge(*self._mixture()))
             self._update(1)
@@ -115,7 +121,7 @@ class Alphas(OneShot):
         return loss
 
     def _update(self, window: int) -> None:
-        """Step α by the gradients that were gathered, per step, and by those of E[λR] and the
+        """Step α by the mean gradient over the window, and by the gradients of E[λR] and the
         anchor.
         """
         if self.alpha.grad is not None:
@@ -126,9 +132,7 @@ class Alphas(OneShot):
         self._optimiser.zero_grad()
 
     def _order(self) -> Sequence[int]:
-        """By probability; or as drawn one after another without putting any back (Gumbel's
-        trick).
-        """
+        """Order cells by probability, or by sampling without replacement (Gumbel's trick)."""
         edges = np.arange(len(self.supernet_context.edges))
         with np.errstate(divide="ignore"):
             of_edge = np.log(self.probabilities)
@@ -140,8 +144,8 @@ class Alphas(OneShot):
         return list(map(int, np.argsort(-weight, kind="stable")))
 
     def diagnosis(self) -> Mapping[str, Mapping[str, float]]:
-        """α by edge, the mean probability of each choice over training, and the share of E[λR] in
-        the objective.
+        """Return α by edge, the mean probability of each choice over training, and the share of
+        E[λR] in the objective.
         """
         numbers = dict(super().diagnosis())
         if not self._history:

@@ -1,10 +1,11 @@
-"""What a one-shot strategy is: it trains a supernet, by slices, and then asks for the cells it
-found.
+"""The base of one-shot strategies, which train a supernet in slices and then propose the cells it
+ranks best.
 
-It minimises the objective of everybody, in the same units: L by the task's gradient or by inherited
-weights, and E[λR] exactly, since R is a sum over edges. Every slice is charged on the benchmark's
-clock, and what the supernet found counts only once it was asked for and evaluated, as any cell is.
-Cells without a path are passed over and counted.
+A one-shot strategy minimises the same objective as all others, in the same units: L by the task's
+gradient or with inherited weights, and E[λR] exactly, since R is a sum over edges. Every slice is
+charged on the benchmark's clock. A cell that the supernet ranks first counts only after it is
+proposed and evaluated, like any cell. Cells without a path from input to output are skipped and
+counted.
 """
 
 from abc import abstractmethod
@@ -20,18 +21,19 @@ from surrogate_nas.space import Cell, Enumerable, listed
 from surrogate_nas.strategies.base import Strategy
 
 Probabilities = NDArray[np.float64]
-"""Of each choice on each edge, shape ``(edges, choices)``."""
+"""The probability of each choice on each edge, shape ``(edges, choices)``."""
 
 
 @dataclass(frozen=True)
 class Additive:
-    """λR as a sum over edges: what every choice of every edge adds to the score, so that its
-    expectation is exact.
+    """λR as a sum over edges, so that its expectation is exact: the contribution of every choice on
+    every edge to the score.
 
     Attributes:
-        constant: What every cell has.
-        matrix: What each choice adds, shape ``(edges, choices)``, in the unit of the score.
-        terms: The terms; one that is modelled says how well.
+        constant: The part of λR that all cells share.
+        matrix: The contribution of each choice, shape ``(edges, choices)``, in the unit of the
+            score.
+        terms: Descriptions of the terms; for a term that is modelled, with the quality of the fit.
     """
 
     constant: float
@@ -39,11 +41,11 @@ class Additive:
     terms: tuple[str, ...] = ()
 
     def expected(self, probabilities: Probabilities) -> float:
-        """E[λR] = constant + Σ p · matrix, where edges choose independently."""
+        """Return E[λR] = constant + Σ p · matrix, where edges choose independently."""
         return float(self.constant + (probabilities * self.matrix).sum())
 
     def penalty(self, choices: Sequence[Sequence[int]]) -> NDArray[np.float64]:
-        """λR of cells, shape ``(n,)``; `choices`: one choice an edge, for each cell."""
+        """Return λR of cells, shape ``(n,)``; `choices` has one choice per edge for each cell."""
         edges = np.arange(len(self.matrix))
         return np.array(
             [self.constant + self.matrix[edges, list(one)].sum() for one in choices]
@@ -52,16 +54,16 @@ class Additive:
 
 @dataclass(frozen=True, eq=False)
 class SupernetContext:
-    """A task to train on, without its test data and without anybody's answers.
+    """A task to train a supernet on, without test data and without results of evaluations.
 
     Attributes:
         edges: The names of the edges.
-        choices: The names of what can stand on an edge.
-        weightless: Which of the choices have no weights to train, shape ``(choices,)``.
-        alive: Which cells have a path from input to output, in the order of the space.
-        penalty: λR, in the unit of the score.
-        supernet: Makes one from ``epochs`` and ``seed``; it counts the seconds of its steps on the
-            benchmark's clock.
+        choices: The names of the operations that an edge can have.
+        weightless: Whether each choice has no weights to train, shape ``(choices,)``.
+        alive: Whether each cell has a path from input to output, in the order of the space.
+        penalty: λR as a sum over edges, in the unit of the score.
+        supernet: Function of ``epochs`` and ``seed`` that builds a supernet, which counts the
+            seconds of its steps on the benchmark's clock.
     """
 
     edges: tuple[str, ...]
@@ -73,12 +75,12 @@ class SupernetContext:
 
 
 class OneShot(Strategy):
-    """Trains first and asks then, in an order of its own, without asking twice; subclasses give
-    `_train` and `_order`.
+    """Train a supernet first, then propose each cell once, in an order that it determines;
+    subclasses implement `_train` and `_order`.
 
     Attributes:
-        supernet: What it trains, once it has begun.
-        refused: How many cells without a path were passed over.
+        supernet: The supernet, once training has begun.
+        refused: Number of cells that were skipped because they have no path from input to output.
     """
 
     needs_supernet: ClassVar[bool] = True
@@ -97,20 +99,20 @@ class OneShot(Strategy):
 
     @abstractmethod
     def _train(self) -> Iterator[None]:
-        """Train `supernet` and whatever else, yielding after every slice of work."""
+        """Train `supernet`, yielding after every slice of work."""
 
     @abstractmethod
     def _order(self) -> Sequence[int]:
-        """The cells by their place in the space, the most wanted first."""
+        """Return the indices of cells in the space, best first."""
 
     def work(self) -> float | None:
-        """Do one slice of the training; the seconds that it is charged, or None at the end."""
+        """Do one slice of the training; return the seconds to charge, or None at the end."""
         if self._recommended is not None:
             return None
         if self._slices is None:
             if getattr(self, "supernet_context", None) is None:
                 raise UserError(
-                    f"{type(self).__name__} trains a supernet, so it must be given a supernet"
+                    f"{type(self).__name__} trains a supernet, so it must receive a supernet"
                     " context first."
                 )
             self._slices = self._train()
@@ -119,14 +121,14 @@ class OneShot(Strategy):
         return float(self.supernet.spent())
 
     def ask(self, n: int) -> Sequence[Cell]:
-        """The next cells of the order, after all work that is left."""
+        """Finish the training, then return the next cells of the order."""
         while self.work() is not None:
             pass
         assert self._recommended is not None
         return [next(self._recommended) for _ in range(n)]
 
     def wanted(self) -> Iterator[Cell]:
-        """The living cells in order; from the start again where all were asked for."""
+        """Yield the cells that have a path, in order; start again after the last one."""
         alive = self.supernet_context.alive
         space = listed(self.space)
         while True:
@@ -137,5 +139,5 @@ class OneShot(Strategy):
                     self.refused += 1
 
     def diagnosis(self) -> Mapping[str, Mapping[str, float]]:
-        """How many dead cells were passed over; subclasses tell more."""
+        """Return the number of cells without a path that were skipped; subclasses add more."""
         return {"cells without a path": {"passed over": float(self.refused)}}

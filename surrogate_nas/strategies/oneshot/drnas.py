@@ -2,7 +2,7 @@
 concentrations.
 
 Chen et al., "DrNAS: Dirichlet Neural Architecture Search", ICLR 2021: concentrations elu(α) + 1,
-gradients through the draw, and 1e-3 times the divergence from the flat Dirichlet. Departures: no
+gradients through the sample, and 1e-3 times the divergence from the flat Dirichlet. Departures: no
 partial channels and no progressive stage, since the supernets here are small; the weights are
 trained by the task's own schedule; E[λR] is added, by the mean of the Dirichlet.
 """
@@ -18,7 +18,7 @@ _ANCHOR = 1e-3
 
 
 class DrNas(Alphas):
-    """Draws the mixture, and learns what it is drawn from.
+    """Sample the mixture from Dirichlet distributions and train their concentrations.
 
     Example:
         >>> import surrogate_nas as sn

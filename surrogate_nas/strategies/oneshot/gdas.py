@@ -1,11 +1,11 @@
-"""GDAS: sample one operation per edge, and pass its gradient on as if all operations had been
+"""GDAS: sample one operation per edge, and compute its gradient as if all operations had been
 mixed.
 
 Dong & Yang, "Searching for a Robust Neural Architecture in Four GPU Hours", CVPR 2019: hard
-Gumbel-softmax samples with a falling temperature, forward through the drawn operation alone.
-Departures: the weights are trained by the task's own schedule; E[λR] is added. Where one path alone
-carries the input, batch normalisation cancels the factor that its gradient comes through, so that α
-learns nothing from such a draw.
+Gumbel-softmax samples with a falling temperature, forward through the sampled operation alone.
+Departures: the weights are trained by the task's own schedule; E[λR] is added. If only one path
+carries the input, batch normalisation cancels the factor through which α receives its gradient, so
+α learns nothing from such a sample.
 """
 
 import torch
@@ -16,13 +16,13 @@ from surrogate_nas.strategies.oneshot.alphas import Alphas
 
 
 class Gdas(Alphas):
-    """A hard sample as the mixture.
+    """GDAS with a hard sample as the mixture.
 
     Args:
         epochs: Passes over the training data.
-        choose: ``argmax`` or ``sampled``, as `Alphas` has it.
-        warm: The temperature at first.
-        cold: The temperature at the end, which it falls to linearly.
+        choose: ``argmax`` or ``sampled``, see `Alphas`.
+        warm: The temperature at the beginning.
+        cold: The temperature at the end, reached by a linear decrease.
 
     Example:
         >>> import surrogate_nas as sn

@@ -1,10 +1,9 @@
-"""SNAS-like: relax the samples of α, and train α and the weights by one loss.
+"""SNAS-like: relax the samples of α, and train α and the weights with the same loss.
 
 Xie et al., "SNAS: Stochastic Neural Architecture Search", ICLR 2019: the mixture is a
 Gumbel-softmax sample, its temperature falls, and α takes the gradient of the training loss in the
 same step as the weights (single level), so no validation data is read. Departures: the expected
-cost takes its exact gradient, not a sampled one; the weights are trained by the task's own
-schedule.
+cost has its exact gradient, not a sampled one; the weights are trained by the task's own schedule.
 """
 
 from torch import Tensor
@@ -14,13 +13,13 @@ from surrogate_nas.strategies.oneshot.alphas import Alphas
 
 
 class Snas(Alphas):
-    """A relaxed sample as the mixture.
+    """SNAS with a relaxed sample as the mixture.
 
     Args:
         epochs: Passes over the training data.
-        choose: ``argmax`` or ``sampled``, as `Alphas` has it.
-        warm: The temperature at first.
-        cold: The temperature at the end, which it falls to by a constant factor a step.
+        choose: ``argmax`` or ``sampled``, see `Alphas`.
+        warm: The temperature at the beginning.
+        cold: The temperature at the end, reached by a constant factor per step.
 
     Example:
         >>> import surrogate_nas as sn

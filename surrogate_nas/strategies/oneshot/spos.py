@@ -1,11 +1,11 @@
-"""SPOS: train the supernet on uniformly sampled paths, then rank cells by their inherited weights
-in an evolution.
+"""SPOS: train the supernet on uniformly sampled paths, then search for the best cell with inherited
+weights by evolution.
 
 Guo et al., "Single Path One-Shot Neural Architecture Search with Uniform Sampling", ECCV 2020.
-Departures: only paths that carry the input are drawn; inherited weights are judged on one batch of
-validation data by its own statistics, instead of recalibrated ones; the score is L + λR, so cost is
-weighed and not capped; and the best cells by inherited weights are evaluated one after another,
-since that order is rough.
+Departures: only paths that carry the input are sampled; inherited weights are evaluated on one
+batch of validation data with the statistics of that batch, instead of recalibrated ones; the score
+is L + λR, so cost is a penalty and not a constraint; the best cells by inherited weights are
+evaluated one after another, since that order is inaccurate.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -19,14 +19,14 @@ _MUTATED = 0.1
 
 
 class Spos(OneShot):
-    """Uniform single paths, then evolution on inherited weights.
+    """Train uniformly sampled single paths, then run an evolution on inherited weights.
 
     Args:
         epochs: Passes of single paths over the training data.
-        population: Cells of each generation, half of them crossed and half mutated.
-        generations: How many there are, the random first one included.
-        parents: The best cells so far, which the next generation is made of.
-        examples: Of the validation data, on which inherited weights are judged.
+        population: Number of cells per generation, half of them crossed and half mutated.
+        generations: Number of generations, including the random first one.
+        parents: Number of best cells so far from which the next generation is derived.
+        examples: Number of validation examples for evaluating inherited weights.
 
     Example:
         >>> import surrogate_nas as sn
@@ -71,8 +71,8 @@ class Spos(OneShot):
         self._scores |= dict(zip(places, scores.tolist(), strict=True))
 
     def _children(self) -> list[int]:
-        """New living cells, crossed from two of the best or mutated from one; fewer where hardly
-        any are new.
+        """Return new cells that have a path, crossed from two of the best or mutated from one;
+        fewer if hardly any are new.
         """
         best = [self.space[place].choices for place in self._ranked()[: self.parents]]
         children: dict[int, None] = {}
@@ -107,7 +107,9 @@ class Spos(OneShot):
         ]
 
     def diagnosis(self) -> Mapping[str, Mapping[str, float]]:
-        """What the best cell scored by inherited weights, and how many were judged."""
+        """Return the score of the best cell with inherited weights, and the number of cells
+        evaluated so.
+        """
         numbers = dict(super().diagnosis())
         if self._scores:
             place, *_ = self._ranked()

@@ -1,3 +1,3 @@
 """Faster ways to train networks than PyTorch's layers: compiled kernels on a CPU, a stack of many
-on a GPU.
+networks on a GPU.
 """

@@ -1,5 +1,5 @@
-"""A network on a CPU: its blueprint as a program in an arena of its own, stepped through by
-compiled kernels.
+"""A network on a CPU: its blueprint, translated into a program of compiled kernels that work on one
+block of memory (the arena).
 """
 
 import math
@@ -23,11 +23,13 @@ from surrogate_nas.training.tasks import Task
 
 Array = NDArray[np.float32]
 AT_ONCE = 64
-"""Examples that are answered at once: their activations should stay in the cache."""
+"""The number of examples that are predicted at once; their activations should fit into the
+cache.
+"""
 
 
 class CompiledNetwork:
-    """A network in float32 with its gradients; a backward pass belongs to the last forward pass.
+    """A network in float32 with its gradients; a backward pass refers to the last forward pass.
 
     Example:
         >>> from surrogate_nas.space.network import Graph, Network
@@ -50,13 +52,13 @@ class CompiledNetwork:
         batch: int,
         at_once: int = 0,
     ) -> None:
-        """Translate a network and draw its weights by the seed.
+        """Translate a network and sample its weights with the seed.
 
         Args:
             plan: The network.
-            seed: The root of the initial weights.
-            batch: The most examples of a step of training.
-            at_once: How many are answered at once; 0 for as many.
+            seed: The root seed of the initial weights.
+            batch: Maximum number of examples per training step.
+            at_once: Number of examples that are predicted at once; 0 for `batch`.
         """
         self._kernels = kernels()
         self.plan = plan
@@ -78,13 +80,15 @@ class CompiledNetwork:
                 self._arena[start : start + len(values)] = values
 
     def forward(self, x: Array) -> Array:
-        """Answers while training, as a view, shape ``(batch, outputs[, rows, columns])``.
+        """Return the outputs in training mode, as a view, shape
+        ``(batch, outputs[, rows, columns])``.
 
         Args:
-            x: Shape ``(batch, channels, height, width)``, at most the network's batch.
+            x: Inputs, shape ``(batch, channels, height, width)``, at most the network's maximum
+                batch.
 
         Raises:
-            ValueError: The inputs are of another shape than the network is for.
+            ValueError: The inputs do not have the shape that the network expects.
         """
         step = self.program.step
         self._load(x, step, self.batch)
@@ -95,12 +99,12 @@ class CompiledNetwork:
         )
 
     def backward(self, gradient: Array) -> None:
-        """The gradients of all weights, from that of the answers of `forward`."""
+        """Compute the gradients of all weights, from the gradient of the outputs of `forward`."""
         self._put(self.program.step, gradient)
         self._run(self.program.step.backward, self.program.step, len(gradient))
 
     def sgd_step(self, rate: float, momentum: float, decay: float) -> None:
-        """A step of stochastic gradient descent by the gradients of `backward`."""
+        """Take a step of stochastic gradient descent with the gradients of `backward`."""
         offsets = self.program.fixed.offsets
         starts = (
             self._base + 4 * offsets[what]
@@ -112,8 +116,8 @@ class CompiledNetwork:
         self._folded = False
 
     def predict(self, x: Array) -> Array:
-        """Answers by running statistics, for inputs ``(n, channels, height, width)``; see
-        `forward`.
+        """Return the outputs in evaluation mode (running statistics), for inputs
+        ``(n, channels, height, width)``; see `forward`.
         """
         inference = self.program.inference
         output = inference.output
@@ -123,7 +127,9 @@ class CompiledNetwork:
         return self._shaped(outputs.transpose(2, 1, 0))
 
     def input_gradient(self, x: Array, gradient: Array) -> Array:
-        """From the gradient by the answers of `predict` to that by the input, of its shape."""
+        """Return the gradient with respect to the input, in its shape, from the gradient with
+        respect to the outputs of `predict`.
+        """
         if self._by_input is None:
             self._by_input = self.program.schedule(training=False, by_input=True)
             larger = _arena(max(self._by_input.size, len(self._arena)))
@@ -140,7 +146,9 @@ class CompiledNetwork:
         return gradients
 
     def _answered(self, x: Array, signature: Signature) -> Iterator[tuple[slice, int]]:
-        """Compute answers by running statistics, some examples at a time: which, and how many."""
+        """Compute outputs in evaluation mode for some examples at a time; yield their slice and
+        their number.
+        """
         if not self._folded:
             self._run(self.program.fold, self.program.inference, 1)
             self._folded = True
@@ -151,7 +159,7 @@ class CompiledNetwork:
             yield part, part.stop - start
 
     def weights(self, what: str = "weights") -> dict[str, Array]:
-        """All weights by name, or their gradients, in PyTorch's layout."""
+        """Return all weights by name, or their gradients, in PyTorch's layout."""
         by_name = {}
         for name, parameter in self.plan.parameters.items():
             start = self.program.weight(name, what)
@@ -183,14 +191,14 @@ class CompiledNetwork:
         return self._arena.ctypes.data
 
     def _all(self, signature: Signature, tensor: Tensor) -> Array:
-        """A tensor as it lies, shape ``(pixels, channels, row)``."""
+        """Return a tensor as it is stored, shape ``(pixels, channels, row)``."""
         shape = tensor.pixels, tensor.rows, signature.row
         start = tensor.slot.offset
         whole = self._arena[start : start + math.prod(shape)].reshape(shape)
         return whole[:, tensor.start : tensor.start + tensor.channels]
 
     def _shaped(self, answers: Array) -> Array:
-        """Answers ``(batch, outputs, pixels)`` in the shape that losses know."""
+        """Return outputs ``(batch, outputs, pixels)`` in the shape that losses expect."""
         if not self.plan.network.positions:
             return answers[:, :, 0]
         if self.plan.network.dimensions == 1:
@@ -208,7 +216,9 @@ class CompiledNetwork:
 
 
 def _inner(weight: Array) -> Array:
-    """From ``(outputs, inputs, rows, columns)`` to ``(rows, columns, inputs, outputs)``."""
+    """Transpose weights from ``(outputs, inputs, rows, columns)`` to
+    ``(rows, columns, inputs, outputs)``.
+    """
     return np.moveaxis(weight, (0, 1), (-1, -2)) if weight.ndim > 1 else weight
 
 
@@ -220,10 +230,10 @@ def _arena(size: int) -> Array:
 
 
 class CompiledModel:
-    """One network trained by compiled kernels."""
+    """One network that is trained by compiled kernels."""
 
     def __init__(self, plan: Blueprint, task: Task, *, seed: int) -> None:
-        """Begin with fresh weights."""
+        """Start with new initial weights."""
         self._task = task
         self._schedule = task.schedule
         batch = task.schedule.batch
@@ -236,7 +246,9 @@ class CompiledModel:
         loss_and_gradient: LossAndGradient,
         rate: float,
     ) -> tuple[Array, Array]:
-        """Take a step of descent; returns losses ``(1,)`` and the arranged outputs before it."""
+        """Take a gradient step; return the losses ``(1,)`` and the arranged outputs before the
+        step.
+        """
         outputs = self._task.arranged(self.network.forward(inputs)[None])
         losses, gradient = loss_and_gradient(outputs, targets)
         self.network.backward(self._task.restored(gradient)[0])
@@ -246,13 +258,13 @@ class CompiledModel:
         return losses, outputs
 
     def predict(self, inputs: Array) -> Array:
-        """The arranged outputs in evaluation mode, shape ``(1, n, …)``."""
+        """Return the arranged outputs in evaluation mode, shape ``(1, n, …)``."""
         arranged: Array = self._task.arranged(self.network.predict(inputs)[None])
         return arranged
 
     def input_gradient(
         self, inputs: Array, gradient_of: Callable[[Array], Array]
     ) -> Array:
-        """The gradient of the network by its inputs."""
+        """Return the gradient of the network with respect to its inputs."""
         gradient = self._task.restored(gradient_of(self.predict(inputs)))[0]
         return self.network.input_gradient(inputs, gradient)[None]

@@ -1,9 +1,9 @@
-"""From a blueprint to instructions: which tensor lies where, and what is computed from what,
-forwards and backwards.
+"""Translation of a blueprint into instructions: memory for every tensor, and the order of
+operations, forwards and backwards.
 
-Three schedules are written: a step of training, inference, and inference with its gradient by the
-input. A tensor has a slot of the arena from its first use to its last, so that what is used
-together lies together.
+Three schedules are written: a training step, inference, and inference with its gradient with
+respect to the input. A tensor occupies memory of the arena from its first use to its last use, so
+that tensors that are used together are close together.
 """
 
 import math
@@ -36,19 +36,21 @@ _OF_NORMALISATION = (
 
 
 class Tables:
-    """The tables of all geometries of this process; they only grow, so that offsets stay valid."""
+    """The tables of all layer geometries of this process; they only grow, so offsets remain
+    valid.
+    """
 
     def __init__(self) -> None:
         self.words: Words = np.zeros(0, np.int64)
         self._offsets: dict[tuple[object, ...], int] = {}
 
     def offset(self, layer: Layer, what: str, piece: int = 0) -> int:
-        """Return where a table begins.
+        """Return the offset of a table.
 
-        `what` is ``forward`` (by pixel of the output the pixels of the input and the tap),
-        ``backward`` (by pixel of the input those of the output and the tap), ``taps`` (by piece and
-        tap the pixels of both), ``mixed`` or ``unmixed`` (as the first two, with the pixel of the
-        output in place of the tap). `piece` counts the pixels of the output in a piece; 0 for all.
+        `what` is ``forward`` (for each output pixel, its input pixels and the taps), ``backward``
+        (for each input pixel, its output pixels and the taps), ``taps`` (for each piece and tap,
+        the pixels of both), ``mixed`` or ``unmixed`` (like the first two, with the output pixel in
+        place of the tap). `piece` is the number of output pixels in a piece; 0 for all.
         """
         windows = _windows(layer)
         key = windows, what, piece
@@ -63,7 +65,7 @@ class Tables:
 
 
 def _table(windows: Windows, what: str, piece: int) -> tuple[Words, Words]:
-    """Where the entries of a table start, and the pairs."""
+    """Return the start of each entry of a table, and the pairs of integers."""
     outputs, inputs, taps = windows.reads.T
     pixels = windows.size[0] * windows.size[1]
     in_pieces = outputs // (piece or pixels) * windows.taps + taps
@@ -85,7 +87,7 @@ def _windows(layer: Layer) -> Windows:
 
 
 def pieces(windows: Windows, piece: int) -> int:
-    """In how many pieces the output is taken."""
+    """Return the number of pieces into which the output is divided."""
     pixels = windows.size[0] * windows.size[1]
     return -(-pixels // (piece or pixels))
 
@@ -94,7 +96,7 @@ TABLES = Tables()
 
 
 def shares(layer: Layer) -> NDArray[np.float32]:
-    """One over how many pixels each window holds, shape ``(pixels of the output,)``."""
+    """Return 1 / (number of pixels in each window), shape ``(pixels of the output,)``."""
     windows = _windows(layer)
     counts = np.bincount(
         windows.reads[:, 0], minlength=windows.size[0] * windows.size[1]
@@ -104,8 +106,8 @@ def shares(layer: Layer) -> NDArray[np.float32]:
 
 @dataclass(eq=False)
 class Slot:
-    """The memory of a tensor in the arena: `size` numbers from `offset` on, from the `first`
-    instruction that uses it to the `last`.
+    """The memory of a tensor in the arena: `size` numbers from `offset` on, reserved from the
+    `first` instruction that uses it to the `last`.
     """
 
     size: int
@@ -116,8 +118,8 @@ class Slot:
 
 @dataclass(frozen=True, eq=False)
 class Tensor:
-    """A tensor, or some of its channels: `channels` from `start` on of a whole with `rows` between
-    two pixels.
+    """A tensor, or a range of its channels: `channels` from `start` on, of a tensor with `rows`
+    rows between two pixels.
     """
 
     slot: Slot
@@ -127,15 +129,17 @@ class Tensor:
     start: int = 0
 
     def part(self, start: int, channels: int) -> "Tensor":
-        """Some of its channels."""
+        """Return a range of the tensor's channels."""
         return replace(self, start=self.start + start, channels=channels)
 
 
 class Constant:
-    """What lies in the arena for good, in the order of sizes: by name, the offset."""
+    """A memory area for permanent data, with the offset of each item by name, in the order of
+    `sizes`.
+    """
 
     def __init__(self, sizes: Iterable[tuple[str, int]]) -> None:
-        """Allocate everything in order."""
+        """Allocate all items in order."""
         self.offsets: dict[str, int] = {}
         self.size = 0
         for name, size in sizes:
@@ -149,9 +153,9 @@ def _aligned(size: int) -> int:
 
 @dataclass
 class Schedule:
-    """Instructions in the order in which they are executed: names, and fields with tensors first.
+    """Instructions in the order of execution, each with a name and its fields, tensors first.
 
-    `row` is how many numbers lie in a row of a tensor: the largest batch, in whole vectors.
+    `row` is the length of a tensor's row: the largest batch, rounded up to whole vectors.
     """
 
     row: int
@@ -161,26 +165,26 @@ class Schedule:
     slots: list[Slot] = field(default_factory=list)
 
     def tensor(self, layer: Layer) -> Tensor:
-        """A new tensor."""
+        """Create a tensor for the output of a layer."""
         channels, height, width = layer.shape
         rows = channels + (channels % 8 == 0)
         self.slots.append(Slot(rows * height * width * self.row))
         return Tensor(self.slots[-1], rows, channels, height * width)
 
     def use(self, *tensors: Tensor) -> None:
-        """Say that tensors are used at this point."""
+        """Record that tensors are used at this point."""
         now = len(self.instructions)
         for tensor in tensors:
             tensor.slot.first = min(tensor.slot.first, now)
             tensor.slot.last = max(tensor.slot.last, now)
 
     def emit(self, name: str, *fields: int | Tensor) -> None:
-        """Add an instruction."""
+        """Append an instruction."""
         self.use(*(value for value in fields if isinstance(value, Tensor)))
         self.instructions.append((name, fields))
 
     def allocate(self, start: int) -> int:
-        """Give every tensor its memory; returns the end of the last."""
+        """Allocate memory for every tensor; return the end of the last one."""
         occupied: list[Slot] = []
         end = start
         used = [slot for slot in self.slots if slot.last >= 0]
@@ -197,7 +201,9 @@ class Schedule:
         return _aligned(end)
 
     def words(self) -> Words:
-        """The instructions as integers, shape ``(n, WORDS)``, once all tensors are allocated."""
+        """Return the instructions as integers, shape ``(n, WORDS)``, after all tensors are
+        allocated.
+        """
         written = np.zeros((len(self.instructions), WORDS), np.int64)
         for line, (name, fields) in zip(written, self.instructions, strict=True):
             numbers = [CODES[name]]
@@ -213,10 +219,10 @@ class Schedule:
 
 @dataclass(frozen=True)
 class Signature:
-    """A schedule as instructions, and where it meets its caller.
+    """A schedule as instructions, with the tensors that it exchanges with its caller.
 
-    `output_gradient` is expected before the backward instructions; `input_gradient` is there at the
-    end. `size` counts the numbers of the arena.
+    The caller sets `output_gradient` before the backward instructions; `input_gradient` is
+    available at the end. `size` is the number of float32 values in the arena.
     """
 
     row: int
@@ -233,16 +239,18 @@ class Program:
     """The instructions of a network.
 
     Attributes:
-        live: The layers that the last one depends on, in their order; the input always.
-        norm_after: By convolution, the normalisation that alone reads it and is folded into it.
-        sinks: By layer, the sum that it alone is added to, so that it is written there at once.
-        parameters: Where each parameter lies among the weights, and its gradient among the
+        live: The input and all layers that the last layer depends on, in order.
+        norm_after: By convolution, the normalisation that is folded into it, if it is the only
+            reader.
+        sinks: By layer, the sum that is its only reader; the layer is written directly into the
+            sum.
+        parameters: The offset of each parameter among the weights, and of its gradient among the
             gradients.
-        fixed: Where weights and what belongs to them lie.
-        size: Numbers of the arena.
-        step: Forwards and backwards while training.
-        fold: The work after a change of the weights, before inference.
-        inference: The pass of inference.
+        fixed: The offsets of weights, gradients and statistics.
+        size: Number of float32 values in the arena.
+        step: The schedule of a training step, forwards and backwards.
+        fold: The schedule that prepares inference after the weights have changed.
+        inference: The schedule of inference.
     """
 
     def __init__(self, plan: Blueprint, batch: int, at_once: int, shape: Shape) -> None:
@@ -297,11 +305,11 @@ class Program:
         return math.prod(self.plan.parameters[self.plan.layers[index].name].shape)
 
     def weight(self, name: str, what: str = "weights") -> int:
-        """Where a parameter lies, or its gradient."""
+        """Return the offset of a parameter, or of its gradient."""
         return self.fixed.offsets[what] + self.parameters.offsets[name]
 
     def offsets(self, index: int, *names: str) -> list[int]:
-        """Where numbers of a layer lie, by their names."""
+        """Return the offsets of a layer's arrays, by their names."""
         return [self.fixed.offsets[f"{name} {index}"] for name in names]
 
     def _fold(self) -> Words:
@@ -329,15 +337,15 @@ class Program:
         return schedule.words()
 
     def affine(self, layer: Layer, what: str = "weights") -> tuple[int, int]:
-        """Where scales and shifts lie, or their gradients."""
+        """Return the offsets of scales and shifts, or of their gradients."""
         if not layer.affine:
             return NOTHING, NOTHING
         scale, shift = (f"{layer.name}.{part}" for part in ("weight", "bias"))
         return self.weight(scale, what), self.weight(shift, what)
 
     def schedule(self, *, training: bool, by_input: bool = False) -> Signature:
-        """Write a pass through the network: of training with the gradients of weights, or of
-        inference, with the gradient by the input if asked for.
+        """Write a pass through the network: training with the gradients of weights, or inference,
+        on request with the gradient with respect to the input.
         """
         schedule = Schedule(self.rows[0] if training else self.rows[1])
         forward = _Forward(self, schedule, training=training)
@@ -398,8 +406,8 @@ class _Forward:
             getattr(self, f"_{layer.kind}")(index, layer, *inputs[:1])
 
     def tensor(self, index: int) -> Tensor:
-        """Where a layer is written: a tensor of its own, or the part of the one that it is joined
-        into.
+        """Return the tensor that a layer writes: its own, or its part of the tensor that it is
+        concatenated into.
         """
         if index not in self.outputs:
             layer = self.plan.layers[index]
@@ -411,14 +419,16 @@ class _Forward:
         return self.outputs[index]
 
     def target(self, index: int) -> tuple[Tensor, int]:
-        """Where a layer is written, and whether it is added to what is there."""
+        """Return the tensor that a layer writes, and whether its values are added to that
+        tensor.
+        """
         sink = self.program.sinks.get(index)
         if sink is None:
             return self.tensor(index), 0
         return self.tensor(sink), self.added(sink)
 
     def added(self, index: int) -> int:
-        """The flag of a sum's terms but for the first."""
+        """Return the flag that adds a term to a sum, for all terms except the first."""
         flags = ADD if index in self.begun else 0
         self.begun.add(index)
         return flags
@@ -444,7 +454,9 @@ class _Forward:
     def _convolve(
         self, index: int, layer: Layer, x: Tensor, weight: int, bias: int
     ) -> None:
-        """A convolution, or a linear layer at every pixel; weights are ``(tap, input, output)``."""
+        """Write a convolution, or a linear layer at every pixel; weights are
+        ``(tap, input, output)``.
+        """
         out, flags = self.target(index)
         table = TABLES.offset(layer, "forward")
         flags |= BIAS if bias >= 0 else 0
@@ -546,8 +558,8 @@ class _Backward:
                 getattr(self, f"_{layer.kind}")(index, layer, self.gradients[index])
 
     def target(self, index: int) -> tuple[Tensor, int] | None:
-        """Where a contribution to a gradient is written, and whether it is added; None where nobody
-        needs it.
+        """Return the tensor to which a contribution to a gradient is written, and whether it is
+        added; None if the gradient is not needed.
         """
         if index not in self.needed:
             return None
@@ -558,13 +570,13 @@ class _Backward:
         return self.gradients[index], flags
 
     def into(self, index: int, name: str, *fields: int | Tensor) -> None:
-        """Write a contribution to a layer's gradient, if it is needed."""
+        """Write a contribution to a layer's gradient, if the gradient is needed."""
         if target := self.target(index):
             out, flags = target
             self.emit(name, out, *fields, flags)
 
     def cleared(self, index: int) -> Tensor | None:
-        """A layer's gradient, zero if nothing was written yet; None where nobody needs it."""
+        """Return a layer's gradient, zero if nothing was written yet; None if it is not needed."""
         if not (target := self.target(index)):
             return None
         out, flags = target
@@ -573,8 +585,8 @@ class _Backward:
         return out
 
     def through(self, name: str, layer: Layer, g: Tensor, *numbers: int) -> None:
-        """Write a layer's contribution to the gradient of its input; where that left a ReLU, masked
-        and to the gradient of what entered it.
+        """Write a layer's contribution to the gradient of its input. If the input comes from a
+        ReLU, mask the contribution and add it to the gradient of the ReLU's input.
         """
         (source,) = layer.sources
         input_layer = self.plan.layers[source]
@@ -588,7 +600,7 @@ class _Backward:
             )
 
     def _convolve(self, layer: Layer, name: str, g: Tensor) -> None:
-        """The gradients of a convolution, or of a linear layer at every pixel."""
+        """Write the gradients of a convolution, or of a linear layer at every pixel."""
         if not self.by_input:
             windows = _windows(layer)
             bytes_of_pixel = 4 * self.schedule.row * sum(self.program.shape.pairs)

@@ -1,9 +1,9 @@
-"""Many networks trained at once: K cells side by side in the channels, one grouped convolution for
-all of them.
+"""Training of many networks at once: K cells side by side in the channels, with one grouped
+convolution for all of them.
 
 The gradient of the summed losses is each network's own gradient. On every edge each operation runs
-once, on just the cells that hold it. Tensors are ``(batch, K·C, height, width)`` in channels-last
-memory, where a gather moves runs of C numbers.
+once, on only the cells that contain it. Tensors are ``(batch, K·C, height, width)`` in
+channels-last memory, where a gather copies blocks of C numbers.
 """
 
 from collections.abc import Sequence
@@ -39,20 +39,20 @@ def _by_channel(x: Tensor) -> Tensor:
 
 
 def _index(cells: Cells) -> slice | list[int]:
-    """Some cells of a tensor: neighbours as a view."""
+    """Return an index for some cells of a tensor, a slice (a view) if they are adjacent."""
     neighbours = cells[-1] - cells[0] + 1 == len(cells)
     return slice(cells[0], cells[-1] + 1) if neighbours else [*cells]
 
 
 def _take(x: Tensor, cells: Cells) -> Tensor:
-    """Some cells of a total of all, both ``(…, cells, C)``; contiguous, since batch normalisation
-    is slow otherwise.
+    """Return some cells of a tensor of all cells, both ``(…, cells, C)``; contiguous, since batch
+    normalisation is slow otherwise.
     """
     return x[:, :, :, _index(cells)].contiguous()
 
 
 class _Gather(Function):
-    """From a tensor of all cells to one tensor for each of several groups of cells."""
+    """Split a tensor of all cells into one tensor for each of several groups of cells."""
 
     @staticmethod
     def forward(
@@ -81,7 +81,7 @@ class _Gather(Function):
 
 
 class _Scatter(Function):
-    """From one tensor for each of several groups of cells to their sum, for all cells."""
+    """Sum one tensor for each of several groups of cells into a tensor of all cells."""
 
     @staticmethod
     def forward(
@@ -119,7 +119,7 @@ def _sum(
 
 class _StackedCell(nn.Module):
     """A cell of several networks: on every edge each operation runs once, for the networks that
-    hold it.
+    contain it.
     """
 
     def __init__(
@@ -178,7 +178,7 @@ def _side_by_side(
     plan: Blueprint,
     prefix: str = "",
 ) -> dict[str, Tensor]:
-    """The weights of a plan, of several networks one after another."""
+    """Return the weights of a plan, concatenated over several networks."""
     weights = {}
     for name in plan.parameters:
         tensors = [
@@ -189,11 +189,12 @@ def _side_by_side(
 
 
 class Stack(BlueprintModule):
-    """Several networks around cells of one macro architecture, trained as one; the weights are
-    copied from them.
+    """Several networks with the same macro architecture and different cells, trained as one network
+    with copies of their weights.
 
-    The skeleton and the operations are the blueprint's, with the channels of all networks side by
-    side. Only the cell is written here: its networks differ in what stands on an edge.
+    The skeleton and the operations are those of the blueprint, with the channels of all networks
+    side by side. Only the cell is implemented here, since the networks differ in their operations
+    on edges.
 
     Example:
         >>> import surrogate_nas as sn
@@ -207,7 +208,7 @@ class Stack(BlueprintModule):
     """
 
     def __init__(self, networks: Sequence[BlueprintModule]) -> None:
-        """Stack networks of one macro architecture, whose graphs have the same edges."""
+        """Stack networks with the same macro architecture, whose graphs have the same edges."""
         cells: dict[str, nn.Module] = {}
 
         def write(plan: Blueprint, x: int, name: str, _channels: int) -> int:
@@ -220,7 +221,7 @@ class Stack(BlueprintModule):
         self.to(weights["stem.weight"].dtype)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Compute the answers, shape ``(K, batch, classes)``, or with positions behind."""
+        """Return the outputs, shape ``(K, batch, classes)``, or with positions as further axes."""
         return super().forward(x.contiguous(memory_format=torch.channels_last))
 
     def _answered(self, x: Tensor, head: nn.Module) -> Tensor:

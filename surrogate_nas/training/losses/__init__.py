@@ -1,8 +1,9 @@
-"""Losses by name: a family is one more file here; a user's own is a ``file.py:LOSS``.
+"""Losses by name. Each family of losses is a file of this folder; a user's own loss is a
+``file.py:LOSS``.
 
-Outputs ``(K, batch, outputs[, positions…])`` come in any order of memory, often with the batch
-innermost. A gradient lies in memory as the outputs do: bringing an array into the order of its axes
-would cost more than the loss.
+Outputs ``(K, batch, outputs[, positions…])`` have any memory layout, often with the batch
+innermost. A gradient has the same layout as the outputs, because rearranging an array would take
+longer than the loss itself.
 """
 
 from __future__ import annotations
@@ -26,21 +27,24 @@ if TYPE_CHECKING:
 class Loss:
     """A training loss; smaller is better.
 
-    It is defined once: by `gradient` in NumPy, or by `each` in PyTorch, which then finds the
-    gradient. Of a loss that has a `gradient`, `each` is made of it where it is left out.
+    A loss is defined either by `gradient` in NumPy or by `each` in PyTorch, which is differentiated
+    automatically. If only `gradient` is given, `each` is derived from it.
 
     Attributes:
         name: The key in `LOSSES`.
-        title: One line saying what it is, with the paper.
-        unit: Of its values.
-        fits: The kinds of task that it can train.
-        each: From tensors of outputs ``(K, batch, outputs[, positions…])`` of K networks and their
-            common targets ``(batch, …)`` to losses ``(K, batch)``, differentiable by the outputs.
-        chance: From the number of classes to the value of knowing nothing: of uniform answers, or,
-            without classes, of the constant answer that its file names.
-        comparable: Losses whose values may be compared share this word.
-        gradient: From arrays of outputs and targets to losses as of `each`, and the gradient of
-            their mean over the batch, in the shape of the outputs. None to differentiate `each`.
+        title: A description in one line, with the paper.
+        unit: The unit of its values.
+        fits: The kinds of task that can be trained with it.
+        each: Function of two tensors, the outputs ``(K, batch, outputs[, positions…])`` of K
+            networks and their common targets ``(batch, …)``, that returns losses ``(K, batch)``,
+            differentiable with respect to the outputs.
+        chance: Function of the number of classes that returns the loss at chance level: that of
+            uniform probabilities, or, without classes, that of the constant output described in the
+            loss's module.
+        comparable: A name that losses share if their values are comparable.
+        gradient: Function of arrays of outputs and targets that returns the losses, as `each` does,
+            and the gradient of their mean over the batch, in the shape of the outputs. None to
+            differentiate `each`.
 
     Example:
         >>> import surrogate_nas as sn
@@ -92,12 +96,12 @@ class Loss:
                     )
 
     def loss_and_gradient(self, outputs: Any, targets: Array) -> tuple[Array, Any]:
-        """The mean loss of every network, shape ``(K,)`` float64, and the gradient of their sum by
-        the outputs.
+        """Return the mean loss of every network, shape ``(K,)`` float64, and the gradient of the
+        sum of these with respect to the outputs.
 
         Args:
-            outputs: As `each` takes them, an array or a tensor; the gradient is like it.
-            targets: Likewise, an array.
+            outputs: Outputs as for `each`, an array or a tensor; the gradient has the same type.
+            targets: Targets as for `each`, an array.
         """
         is_array = isinstance(outputs, np.ndarray)
         if self.gradient is not None:
@@ -118,7 +122,7 @@ class Loss:
 
     @property
     def guarded(self) -> Loss:
-        """The same loss of a user's, whose mistakes become errors of one line."""
+        """Return the same user-defined loss, with exceptions converted to errors of one line."""
         each = partial(_checked_each, self.each, self.name)
         if self.gradient is None:
             return replace(self, each=each)
@@ -126,21 +130,22 @@ class Loss:
         return replace(self, each=each, gradient=checked)
 
     def worst(self, classes: int) -> float:
-        """The finite value recorded of a network that diverged: ten times that of knowing nothing.
+        """Return the finite value that is recorded for a diverged network: ten times the loss at
+        chance level.
 
         Args:
-            classes: Of the task.
+            classes: Number of classes of the task.
 
         Raises:
-            UserError: Its value of knowing nothing is no finite number above 0.
+            UserError: The loss at chance level is not a finite number above 0.
         """
         return 10 * check_number(
-            f"The loss {self.name} of knowing nothing", self.chance(classes), above=True
+            f"The loss {self.name} at chance level", self.chance(classes), above=True
         )
 
 
 def always(value: float) -> Callable[[int], float]:
-    """What knowing nothing costs, whatever the number of classes."""
+    """Return a `chance` function with the same value for any number of classes."""
     return lambda _: value
 
 
@@ -179,12 +184,12 @@ def _checked_each(
             f"{losses.dtype} of shape {tuple(losses.shape)}" if is_tensor else losses
         )
         raise UserError(
-            f"The loss {name} must give a number for each network and example, {shape}, not"
+            f"The loss {name} must return a number for each network and example, {shape}, not"
             f" {result!s:.80}."
         )
     if outputs.requires_grad and not losses.requires_grad:
         raise UserError(
-            f"The loss {name} has no gradient: it must be made of operations of PyTorch on the"
+            f"The loss {name} has no gradient: it must consist of PyTorch operations on the"
             " outputs."
         )
     return losses
@@ -201,7 +206,7 @@ def _checked_gradient(
     expected = (outputs.shape[:2], outputs.shape)
     if shapes != expected:
         raise UserError(
-            f"The gradient of the loss {name} must give arrays of the shapes {expected}, not"
+            f"The gradient of the loss {name} must return arrays of the shapes {expected}, not"
             f" {shapes}."
         )
     return np.asarray(values), np.asarray(by_outputs, dtype=outputs.dtype)
@@ -219,9 +224,10 @@ _LARGE = 1 << 12
 
 
 def softened(outputs: Array) -> tuple[Array, Array, Array | float]:
-    """Exponentials over classes, their sum, and what was taken from the outputs before.
+    """Return exponentials over classes, their sum, and the number that was subtracted from the
+    outputs before.
 
-    The greatest of the classes is taken off only where the sums say that it matters.
+    The maximum over classes is subtracted only if the sums show that this is necessary.
     """
     raised = np.exp(outputs)
     total = summed(raised)
@@ -234,7 +240,7 @@ def softened(outputs: Array) -> tuple[Array, Array, Array | float]:
 
 
 def summed(values: Array) -> Array:
-    """The sum over classes, which stay as an axis of one."""
+    """Return the sum over classes, keeping the axis of classes with length 1."""
     terms = values
     while terms.shape[2] > 1 and terms.size > _LARGE:
         half, odd = divmod(terms.shape[2], 2)
@@ -248,10 +254,11 @@ def summed(values: Array) -> Array:
 
 
 def target_indices(values: Array, targets: Array) -> Array:
-    """Where the right class of every network, example and position is in ``values.ravel("K")``.
+    """Return the index of the right class of every network, example and position in
+    ``values.ravel("K")``.
 
     Values have the shape ``(K, batch, classes[, positions…])`` and no gaps in memory; the result
-    lies in memory as they do.
+    has the same memory layout.
     """
     firsts, step = _firsts(values.shape, values.strides)
     right: Array = np.multiply(targets, step, out=np.empty_like(firsts))
@@ -261,7 +268,7 @@ def target_indices(values: Array, targets: Array) -> Array:
 
 @lru_cache(maxsize=32)
 def _firsts(shape: tuple[int, ...], strides: tuple[int, ...]) -> tuple[Array, int]:
-    """Where the first class is, and how far it is to the next."""
+    """Return the index of the first class, and the distance between two classes in memory."""
     order = np.argsort(strides, kind="stable")[::-1]
     numbers = (
         np.arange(math.prod(shape))
@@ -276,13 +283,13 @@ class Softmax(NamedTuple):
     """A softmax before the division by its sum, with the right classes.
 
     Attributes:
-        raised: Exponentials, shape ``(K, batch, classes[, positions…])``, a fresh array.
-        total: Their sum, shape ``(K, batch, 1[, positions…])``.
-        top: What was taken from the outputs before, see `softened`.
-        flat: The exponentials in the order of memory, the same memory.
-        right: The places of the right classes in it, shape ``(K, batch[, positions…])``.
-        of_right: Their exponentials.
-        logs: Their log-probabilities.
+        raised: Exponentials, shape ``(K, batch, classes[, positions…])``, a new array.
+        total: Sum of the exponentials, shape ``(K, batch, 1[, positions…])``.
+        top: The number that was subtracted from the outputs before, see `softened`.
+        flat: The exponentials in the order of memory, as a view.
+        right: The indices of the right classes in `flat`, shape ``(K, batch[, positions…])``.
+        of_right: The exponentials of the right classes.
+        logs: The log-probabilities of the right classes.
     """
 
     raised: Array
@@ -295,7 +302,7 @@ class Softmax(NamedTuple):
 
 
 def softmax_of(outputs: Array, targets: Array) -> Softmax:
-    """The softmax of scores over classes, with the right classes, see `target_indices`."""
+    """Return the softmax of scores over classes, with the right classes, see `target_indices`."""
     raised, total, top = softened(outputs)
     flat = raised.ravel("K")
     right = target_indices(raised, targets)
@@ -313,9 +320,9 @@ def of_right(
     targets: Array,
     loss_of: Callable[[Array], tuple[Array, Array | float]],
 ) -> tuple[Array, Array]:
-    """A loss that depends on the log-probability of the right class alone, with its gradient.
+    """Return a loss that depends only on the log-probability of the right class, with its gradient.
 
-    `loss_of` leads from log-probabilities ``(K, batch[, positions…])`` to values and derivatives.
+    `loss_of` maps log-probabilities ``(K, batch[, positions…])`` to values and derivatives.
     """
     softmax = softmax_of(outputs, targets)
     values, derivative = loss_of(softmax.logs)
@@ -327,13 +334,13 @@ def of_right(
 
 
 def share(outputs: Array) -> float:
-    """What a position weighs in the mean over the batch."""
+    """Return the weight of one position in the mean over the batch."""
     positions = outputs.shape[1] * math.prod(outputs.shape[3:])
     return 1 / float(positions)
 
 
 def averaged(values: Array) -> Array:
-    """The mean over all but networks and examples, shape ``(K, batch)``."""
+    """Return the mean over all axes except networks and examples, shape ``(K, batch)``."""
     if values.ndim == 2:
         return values
     total: Array = np.add.reduce(values, axis=tuple(range(2, values.ndim)))
@@ -341,7 +348,7 @@ def averaged(values: Array) -> Array:
 
 
 def softplus(x: Array) -> tuple[Array, Array]:
-    """``log(1 + exp(x))`` and its derivative; from 20 on they are x and 1, as PyTorch has it."""
+    """Return ``log(1 + exp(x))`` and its derivative; from 20 on they are x and 1, as in PyTorch."""
     raised = np.exp(np.minimum(x, 20))
     values = log(1 + raised.astype(float)).astype(x.dtype)
     derivative = raised / (1 + raised)
@@ -361,11 +368,11 @@ LOSSES = Registry(
 
 
 def loss_named(name: str) -> Loss:
-    """Find a loss."""
+    """Return the loss with a name."""
     loss = LOSSES.find(name)
     return loss if name in LOSSES else loss.guarded
 
 
 def fitting(kind: str) -> tuple[str, ...]:
-    """The names of the losses that can train a kind of task, in the order of `LOSSES`."""
+    """Return the names of the losses that can train a kind of task, in the order of `LOSSES`."""
     return tuple(name for name, loss in LOSSES.items() if kind in loss.fits)

@@ -1,8 +1,9 @@
-"""Losses of a generator against a discriminator, which learns by a loss of its own.
+"""Losses of a generator against a discriminator, which is trained with a loss of its own.
 
-They compare the discriminator's scores, large for what it takes to be real: of made examples, shape
-``(K, batch)``, and of real ones, shape ``(batch,)``. Values of two networks cannot be compared.
-Knowing nothing is a score of 0 for every example; of the hinge, certainty by its margin.
+They compare the discriminator's scores of generated examples, shape ``(K, batch)``, with those of
+real ones, shape ``(batch,)``; a larger score means that an example looks more real. Values of two
+networks are not comparable. At chance level every example has a score of 0; for the hinge, every
+generated example has a score of −1, the margin.
 """
 
 import math
@@ -20,11 +21,12 @@ DiscriminatorGradient: TypeAlias = Callable[[Array, Array], tuple[float, Array, 
 
 @dataclass(frozen=True)
 class AdversarialLoss(Loss):
-    """A generator's loss, with that of the discriminator that it plays against.
+    """A generator's loss, together with the loss of its discriminator.
 
     Attributes:
-        discriminating_gradient: From arrays of scores of made and of real examples, each of shape
-            ``(batch,)``, to the mean loss of the discriminator and its gradients by both.
+        discriminating_gradient: Function of two arrays, the scores of generated and of real
+            examples, each of shape ``(batch,)``, that returns the mean loss of the discriminator
+            and its gradients with respect to both.
     """
 
     discriminating_gradient: DiscriminatorGradient = field(kw_only=True)

@@ -1,16 +1,17 @@
-"""Losses of detectors that answer on a grid, as YOLO does: at every place an objectness, scores of
-classes and a box.
+"""Losses of detectors that predict on a grid, as YOLO does: for every grid cell an objectness,
+class scores and a box.
 
 Outputs have shape ``(K, batch, 1 + classes + 4, rows, columns)``, targets ``(batch, objects, 5)``:
-class or -1 for no object, centre x and y, width and height in pixels. An object belongs to the
-place that its centre lies in (Redmon et al., CVPR 2016). A box is four numbers relative to an
-anchor in the middle of its place, as in R-CNN (Girshick et al., CVPR 2014): how far its centre is
-off, by the anchor's side, and the logs of its width and height by it.
+class or -1 for no object, centre x and y, width and height in pixels. An object belongs to the grid
+cell that contains its centre (Redmon et al., CVPR 2016). A box is four numbers relative to an
+anchor in the middle of its grid cell, as in R-CNN (Girshick et al., CVPR 2014): the offset of its
+centre and the logarithms of its width and height, all in units of the anchor's side.
 
-Three terms weigh alike: the cross-entropy of the class and the box's own loss, means over objects,
-and the cross-entropy of objectness, half of it a mean over the places with an object and half over
-those without, which are many. Knowing nothing answers any class alike, even odds, and boxes each of
-whose numbers is `_OFF` off or which share half their union with the right ones.
+Three terms have the same weight: the cross-entropy of the class and the loss of the box, both means
+over objects, and the cross-entropy of objectness. Half of the latter is a mean over grid cells with
+an object, half over the many without. At chance level all classes are equally likely, the
+objectness is one half, and each number of a box is off by `_OFF`, or the box and the right one
+intersect in half of their union.
 """
 
 import math
@@ -23,10 +24,12 @@ from surrogate_nas.training.losses import Loss
 from surrogate_nas.training.machine import Array, log
 
 STRIDE = 4
-"""Pixels along the side of a place: a strided network halves twice."""
+"""Pixels along the side of a grid cell: a strided network halves the size twice."""
 ANCHOR = 8
 BETA = 1 / 9
-"""Where the smooth L1 distance turns from a square into a line (Ren et al., NeurIPS 2015)."""
+"""The error at which the smooth L1 distance changes from a square to a line (Ren et al., NeurIPS
+2015).
+"""
 _OFF = 0.25
 # Of a log of a side: what is larger is cut, so that no box is infinite.
 _LARGEST = 2.0
@@ -37,10 +40,11 @@ _BoxGradient = Callable[[Array, Array, Array], tuple[Array, Array]]
 def _summed(
     of_boxes: _BoxGradient, outputs: Array, targets: Array
 ) -> tuple[Array, Array]:
-    """The three terms.
+    """Return the three terms.
 
-    `of_boxes` leads from numbers ``(K, batch, objects, 4)``, the middles of their places and boxes
-    ``(batch, objects, 4)`` to losses ``(K, batch, objects)`` and gradients by the numbers.
+    `of_boxes` maps numbers ``(K, batch, objects, 4)``, the middles of their grid cells and the
+    boxes ``(batch, objects, 4)`` to losses ``(K, batch, objects)`` and gradients with respect to
+    the numbers.
     """
     count, batch, _, rows, columns = outputs.shape
     there = targets[..., 0] >= 0
@@ -78,7 +82,9 @@ def _summed(
 
 
 def _weights(chosen: Array, axes: int) -> Array:
-    """What each weighs in the mean of those chosen, of the last axes; 0 where none is."""
+    """Return the weights of a mean over the chosen elements of the last axes; 0 if none is
+    chosen.
+    """
     count: Array = chosen.sum(tuple(range(-axes, 0)), keepdims=True)
     return chosen / np.maximum(count, 1)
 
@@ -103,9 +109,9 @@ def _smooth_l1(numbers: Array, middle: Array, boxes: Array) -> tuple[Array, Arra
 
 
 def _giou(numbers: Array, middle: Array, boxes: Array) -> tuple[Array, Array]:
-    """One less the generalised intersection over union.
+    """Return 1 − generalised intersection over union.
 
-    Where two edges coincide, each takes half of the derivative, as in PyTorch.
+    If two edges coincide, each has half of the derivative, as in PyTorch.
     """
     centre = middle + ANCHOR * numbers[..., :2]
     side = ANCHOR * np.exp(np.minimum(numbers[..., 2:], _LARGEST))

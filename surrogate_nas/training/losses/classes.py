@@ -1,8 +1,7 @@
-"""Losses of answers that are scores of classes, once an example or at every position, of which they
-take the mean.
+"""Losses of class scores, one set per example or per position; losses of positions are averaged.
 
-Outputs have shape ``(K, batch, classes[, positions…])``, targets ``(batch[, positions…])``. The
-Dice loss of segmentation weighs classes alike, however few pixels they have.
+Outputs have shape ``(K, batch, classes[, positions…])``, targets ``(batch[, positions…])``. In the
+Dice loss of segmentation all classes have the same weight, whatever their number of pixels.
 """
 
 import math
@@ -23,16 +22,16 @@ from surrogate_nas.training.machine import Array
 SMOOTHING = 0.1
 """The share of a target that is spread evenly over all classes (Szegedy et al. 2016)."""
 GAMMA = 2
-"""How much the focal loss turns away from what is answered well already (Lin et al. 2017)."""
+"""The exponent that reduces the focal loss of well-classified examples (Lin et al. 2017)."""
 SMOOTH = 1.0
-"""Added above and below, in pixels, so that a class that is neither there nor answered has no
-loss.
+"""Pixels added to numerator and denominator, so that a class that is neither present nor predicted
+has no loss.
 """
 _FITS = ("classification", "language", "segmentation")
 
 
 def cross_entropy(outputs: Array, targets: Array) -> tuple[Array, Array]:
-    """The negative log of the softmax of the right class, in nats."""
+    """Return the negative logarithm of the right class's softmax, in nats."""
     return of_right(outputs, targets, lambda log: (-log, -1.0))
 
 
@@ -102,7 +101,7 @@ def _dice(outputs: Array, targets: Array) -> tuple[Array, Array]:
     where = np.add(where, targets, out=np.empty_like(right)).ravel("K")
 
     def of_class(weights: Array | None) -> Array:
-        """Sums over the pixels of each class, shape ``(K, batch, classes)``."""
+        """Return the sums over the pixels of each class, shape ``(K, batch, classes)``."""
         sums = np.bincount(where, weights, count * batch * classes)
         return sums.reshape(count, batch, classes).astype(p.dtype)
 

@@ -1,8 +1,8 @@
-"""Losses of answers that are images with values from 0 to 1, or signals of height 1.
+"""Losses of images with values from 0 to 1, or of signals of height 1.
 
 Outputs have shape ``(K, batch, channels, height, width)``, targets
-``(batch, channels, height, width)``. Knowing nothing is a grey answer to pixels that are black or
-white.
+``(batch, channels, height, width)``. The chance level is that of a grey image where pixels are
+black or white.
 """
 
 import math
@@ -22,9 +22,9 @@ _SMALL = (0.01**2, 0.03**2)
 
 
 def _ssim(outputs: Array, targets: Array) -> tuple[Array, Array]:
-    """One less the structural similarity, the mean over windows.
+    """Return 1 − structural similarity, averaged over windows.
 
-    Means over windows are matrices; their transposes lead back.
+    Means over windows are matrix products; the backward pass uses the transposed matrices.
     """
     count, batch, channels, *sides = outputs.shape
     x = outputs.transpose(3, 4, 2, 0, 1)
@@ -72,7 +72,9 @@ def _ssim(outputs: Array, targets: Array) -> tuple[Array, Array]:
 
 @lru_cache(maxsize=16)
 def _means(side: int, kind: np.dtype[Any]) -> Array:
-    """The means over all windows of a line, a matrix of shape ``(windows, side)``."""
+    """Return the matrix that computes the means over all windows of a line, shape
+    ``(windows, side)``.
+    """
     window = min(WINDOW, side)
     first = np.arange(side - window + 1)[:, None]
     at = np.arange(side)
@@ -83,7 +85,9 @@ def _means(side: int, kind: np.dtype[Any]) -> Array:
 
 
 def _applied(maps: Array, rows: Array, columns: Array) -> Array:
-    """Both matrices from the left, over axes 0 and 1 of maps of shape ``(height, width, …)``."""
+    """Multiply axes 0 and 1 of maps of shape ``(height, width, …)`` by a matrix each, from the
+    left.
+    """
     height, width, *rest = maps.shape
     lower = (rows @ maps.reshape(height, -1)).reshape(len(rows), width, -1)
     both: Array = (columns @ lower).reshape(len(rows), len(columns), *rest)

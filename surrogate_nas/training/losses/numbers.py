@@ -1,8 +1,8 @@
-"""Losses of answers that are numbers, of which they take the mean.
+"""Losses of numbers, averaged over the numbers of an example.
 
 Outputs have shape ``(K, batch, numbers)``, targets ``(batch, numbers)``, or ``(batch,)`` for a
-single number; both may have further axes, as images have. The value of knowing nothing is that of
-the best constant answer to a standard normal target.
+single number; both may have further axes, as images have. The chance level is the loss of the best
+constant output for a standard normal target.
 """
 
 import math
@@ -15,12 +15,14 @@ from surrogate_nas.training.losses import Loss, always
 from surrogate_nas.training.machine import Array, Gradient
 
 QUANTILE = 0.9
-"""What the pinball loss asks for; at the median it would be half the absolute error."""
+"""The quantile that the pinball loss estimates; at the median the loss would be half the absolute
+error.
+"""
 _NORMAL = NormalDist()
 
 
 def mean_error(of_error: Callable[[Array], tuple[Array, Array]]) -> Gradient:
-    """The mean over numbers of a loss of each error, with its gradient."""
+    """Return the mean over numbers of a loss of each error, with its gradient."""
 
     def gradient_of(outputs: Array, targets: Array) -> tuple[Array, Array]:
         size = math.prod(outputs.shape[2:])
@@ -40,7 +42,7 @@ def _squared(error: Array) -> tuple[Array, Array]:
 
 
 def absolute_error(error: Array) -> tuple[Array, Array]:
-    """The absolute value and its derivative, 0 at 0."""
+    """Return the absolute value and its derivative, 0 at 0."""
     return np.abs(error), np.sign(error)
 
 

@@ -1,9 +1,9 @@
-"""Losses of policies: surrogates whose gradient, at the policy that acted, is that of minus the
+"""Losses of policies: surrogates whose gradient, at the current policy, is that of the negative
 expected return.
 
-Outputs have shape ``(K, batch, actions)``. Targets ``(batch, 3)`` hold the action that was taken at
-a step, its advantage, and its log-probability at that time. The trainer of policies reports in
-place of a surrogate what an episode loses of the greatest possible return.
+Outputs have shape ``(K, batch, actions)``. Targets ``(batch, 3)`` contain the action taken at a
+step, its advantage, and its log-probability at that time. In place of the surrogate, the policy
+trainer reports the lost share of the greatest possible return of an episode.
 """
 
 import numpy as np
@@ -12,9 +12,9 @@ from surrogate_nas.training.losses import Loss, always, of_right, share, softene
 from surrogate_nas.training.machine import Array
 
 ENTROPY = 0.01
-"""What a nat of the policy's entropy is worth, in standard deviations of the advantages."""
+"""The weight of the policy's entropy, in standard deviations of the advantages per nat."""
 CLIP = 0.2
-"""How far the probability of an action may move, as a share of what it was."""
+"""The maximum relative change of an action's probability."""
 
 
 def _expected_return(outputs: Array, targets: Array) -> tuple[Array, Array]:

@@ -1,10 +1,10 @@
-"""Losses of sequences that are shorter than the positions that answer: CTC, and the cross-entropy
-of one alignment.
+"""Losses of sequences that are shorter than the number of output positions: CTC, and the
+cross-entropy of one alignment.
 
 Outputs have shape ``(K, batch, classes, positions)``, targets ``(batch, longest)``: class numbers
-from 1, padded with 0 behind; class 0 is the blank. Both are in nats per position, so that knowing
-nothing costs at most ``log(classes)``. A target that cannot be written in so few positions (a blank
-must part two equal neighbours) has the worst recorded value and no gradient.
+from 1, padded with 0 at the end; class 0 is the blank. Both losses are in nats per position, so the
+chance level is at most ``log(classes)``. A target that does not fit into the positions (a blank
+must separate two equal neighbours) has the worst recorded value and no gradient.
 """
 
 import math
@@ -19,7 +19,7 @@ BLANK = 0
 
 
 def _aligned_cross_entropy(outputs: Array, targets: Array) -> tuple[Array, Array]:
-    """The negative log-likelihood of one alignment, see `aligned`, nats per position."""
+    """Return the negative log-likelihood of one alignment, see `aligned`, in nats per position."""
     positions = outputs.shape[3]
     losses, gradient = cross_entropy(outputs, aligned(targets, positions))
     _forget(losses, gradient, needed(targets) > positions)
@@ -27,10 +27,10 @@ def _aligned_cross_entropy(outputs: Array, targets: Array) -> tuple[Array, Array
 
 
 def aligned(targets: Array, positions: int) -> Array:
-    """Targets written from the left, a blank between equal neighbours and blanks behind, shape
-    ``(batch, positions)``.
+    """Return targets written from the left, with a blank between equal neighbours and blanks at the
+    end, shape ``(batch, positions)``.
 
-    CTC's greedy decoding gives the target back; what does not fit is cut off.
+    CTC's greedy decoding returns the target again; positions that do not fit are cut off.
     """
     is_label = targets != BLANK
     columns = np.cumsum(is_label, 1) + np.cumsum(_doubled(targets), 1) - 1
@@ -41,16 +41,16 @@ def aligned(targets: Array, positions: int) -> Array:
 
 
 def needed(targets: Array) -> Array:
-    """The positions that a target needs at least, shape ``(batch,)``."""
+    """Return the minimum number of positions for each target, shape ``(batch,)``."""
     return np.asarray((targets != BLANK).sum(1) + _doubled(targets).sum(1))
 
 
 def _ctc(outputs: Array, targets: Array) -> tuple[Array, Array]:
-    """The negative log-likelihood of all alignments together, nats per position.
+    """Return the negative log-likelihood of all alignments together, in nats per position.
 
-    Backward paths are the forward paths of the mirrored text in mirrored time. Emissions are
-    divided by the greatest of a text's own at each position, so that products stay in float64's
-    range; else everything is done again with logarithms.
+    Backward paths are the forward paths of the reversed text in reversed time. Emissions are
+    divided by the largest emission of the text at each position, to keep products in the range of
+    float64; if that fails, everything is computed again with logarithms.
     """
     count, batch, _, positions = outputs.shape
     longest = targets.shape[1]
@@ -107,17 +107,19 @@ def _shares(
     nothing: float,
     one: float,
 ) -> tuple[Array, Array]:
-    """The shares of all paths that are at each label at each position, and what all paths weigh,
-    shape ``(n,)``.
+    """Return the share of paths that are at each label at each position, and the weight of all
+    paths, shape ``(n,)``.
 
     Args:
-        emitted: The weights of the blank and a text's labels, ``(positions, 1 + labels, n)``.
-        skips: Whether a label can follow the one before it without a blank, ``(labels - 1, n)``.
+        emitted: The weights of the blank and of a text's labels, shape
+            ``(positions, 1 + labels, n)``.
+        skips: Whether a label can follow the previous one without a blank, shape
+            ``(labels - 1, n)``.
         ends: The lengths of the texts, shape ``(n,)``.
         plus: The sum of weights, or of their logarithms.
-        times: Their product.
-        nothing: The weight of what cannot be.
-        one: The weight of what is certain.
+        times: The product of weights, or of their logarithms.
+        nothing: The weight of an impossible event.
+        one: The weight of a certain event.
     """
     positions, labels, n = emitted.shape
     states = 2 * labels - 1  # a blank before, between and behind the labels
@@ -155,14 +157,14 @@ def _shares(
 
 
 def _doubled(targets: Array) -> Array:
-    """Where a character follows its equal, shape ``(batch, longest)``."""
+    """Return where a character follows an equal one, shape ``(batch, longest)``."""
     doubled = np.zeros(targets.shape, bool)
     doubled[:, 1:] = (targets[:, 1:] != BLANK) & (targets[:, 1:] == targets[:, :-1])
     return doubled
 
 
 def _forget(losses: Array, gradient: Array, hopeless: Array) -> None:
-    """The worst recorded value and no gradient, where a target cannot be written."""
+    """Set the worst recorded value and no gradient for targets that do not fit."""
     losses[:, hopeless] = 10 * math.log(gradient.shape[2])
     gradient[:, hopeless] = 0
 

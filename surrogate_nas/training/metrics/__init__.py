@@ -1,4 +1,6 @@
-"""Metrics of tasks by name: a family is one more file; a user's own is a ``file.py:METRIC``."""
+"""Metrics of tasks by name. Each family of metrics is a file of this folder; a user's own metric is
+a ``file.py:METRIC``.
+"""
 
 import math
 from collections.abc import Callable
@@ -10,20 +12,20 @@ from surrogate_nas.training.machine import Array, InputGradient
 
 When = Literal["batch", "epoch", "end"]
 Quantity = Literal["error", "loss", "quality"]
-"""How well a task is done: an error, a loss, or a quality, of which more is better."""
+"""The type of a metric: an error, a loss, or a quality, of which larger values are better."""
 
 
 @dataclass(frozen=True)
 class Predictions:
-    """The answers of K networks to n examples.
+    """The outputs of K networks for n examples.
 
     Attributes:
-        outputs: Shape ``(K, n, …)``, as the task's losses take them.
-        targets: Shape ``(n, …)``.
-        inputs: Shape ``(n, channels, height, width)``.
-        task: The `Task` that the examples are from.
-        again: From inputs ``(n, channels, height, width)`` to outputs ``(K, n, …)`` of the same
-            networks in evaluation mode.
+        outputs: Arranged outputs, shape ``(K, n, …)``, as the task's losses expect them.
+        targets: Targets, shape ``(n, …)``.
+        inputs: Inputs, shape ``(n, channels, height, width)``.
+        task: The `Task` of the examples.
+        again: Function from inputs ``(n, channels, height, width)`` to outputs ``(K, n, …)`` of the
+            same networks in evaluation mode.
         input_gradient: See ``InputGradient``; None before the end of a run.
     """
 
@@ -37,17 +39,19 @@ class Predictions:
 
 @dataclass(frozen=True)
 class TaskMetric:
-    """A metric of a task, by split ``SPLIT_NAME``.
+    """A metric of a task; its name on a split is ``SPLIT_NAME``.
 
     Attributes:
         name: The key in `METRICS`.
-        title: One line saying what it is, with the paper.
-        unit: Of its values; empty for a fraction.
-        quantity: An ``error`` is in %, a ``loss`` in its unit; of a ``quality`` larger is better.
-        worst: Recorded where the value is not finite, or worse.
-        of: From answers to a float64 value of each network, an array or a tensor of shape ``(K,)``.
-        when: After an ``epoch``; in a ``batch`` too, of which the epoch's mean is the training
-            split's; or once, at the ``end``.
+        title: A description in one line, with the paper.
+        unit: The unit of its values; empty for a fraction.
+        quantity: ``error`` (in %), ``loss`` (in its unit) or ``quality`` (larger is better).
+        worst: The value that is recorded if the computed value is not finite, or worse than this.
+        of: Function of `Predictions` that returns a float64 value of each network, an array or a
+            tensor of shape ``(K,)``.
+        when: When the metric is computed: ``epoch``, after every epoch; ``batch``, also on every
+            training batch, whose mean over the epoch is the value of the training split; ``end``,
+            only at the end of a run.
     """
 
     name: str
@@ -60,13 +64,15 @@ class TaskMetric:
 
     def __post_init__(self) -> None:
         if not isinstance(self.name, str) or not self.name:
-            raise UserError(f"The name of a metric is a text, not {self.name!r:.80}.")
+            raise UserError(
+                f"The name of a metric must be a text, not {self.name!r:.80}."
+            )
         for field, kind in (("quantity", Quantity), ("when", When)):
             value = getattr(self, field)
             if value not in get_args(kind):
                 raise UserError(
-                    f"The {field} of the metric {self.name} is one of {', '.join(get_args(kind))},"
-                    f" not {value!r}."
+                    f"The {field} of the metric {self.name} must be one of"
+                    f" {', '.join(get_args(kind))}, not {value!r}."
                 )
 
 
@@ -89,11 +95,11 @@ class Diagnostic:
 
     @property
     def every_epoch(self) -> bool:
-        """Whether it is recorded after every epoch, or only at the end."""
+        """Whether the metric is recorded after every epoch; otherwise only at the end."""
         return self.split != "test" and self.of.when != "end"
 
     def recorded(self, value: float) -> float:
-        """A measured value, or the worst where it is worse or not finite."""
+        """Return a computed value, or `worst` if the value is worse or not finite."""
         if not math.isfinite(value):
             return self.of.worst
         better = max if self.of.quantity == "quality" else min
@@ -102,12 +108,12 @@ class Diagnostic:
     def metric(
         self, epochs: tuple[int, ...], description: str, source: str = "analytic"
     ) -> Metric:
-        """The metric of benchmarks; that of the test split is final.
+        """Return the corresponding metric of benchmarks; that of the test split is final.
 
         Args:
-            epochs: The lengths of the runs that have it.
-            description: When and how it is measured.
-            source: Where the numbers come from.
+            epochs: The lengths of the runs for which the metric is available.
+            description: When and how the metric is computed.
+            source: The source of the numbers.
         """
         return Metric(
             self.name,

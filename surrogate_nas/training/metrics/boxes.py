@@ -1,10 +1,10 @@
-"""Metrics of detectors: which objects of an image are among as many boxes, the surest that it is
-left with.
+"""Metrics of detectors: the share of objects that are found among as many boxes as there are
+objects.
 
-Boxes as in `surrogate_nas.training.losses.boxes`. The surest box is chosen, and all that overlap it
-by more than half are dropped, and so on (Felzenszwalb et al., TPAMI 2010), until as many are chosen
-as the image has objects: more boxes gain nothing. A box is as sure as its objectness
-times the probability of its class.
+Boxes are encoded as in `surrogate_nas.training.losses.boxes`. The box of highest confidence is
+chosen, all boxes that overlap it by more than half are dropped, and so on (Felzenszwalb et al.,
+TPAMI 2010), until the number of chosen boxes is that of the image's objects. The confidence of a
+box is its objectness times the probability of its class.
 """
 
 from typing import Any
@@ -16,15 +16,15 @@ from surrogate_nas.training.machine import Array, exp, softmax
 from surrogate_nas.training.metrics import Predictions, TaskMetric
 
 HALF = 0.5
-"""The intersection over union from which two boxes are the same."""
+"""The intersection over union above which two boxes count as the same."""
 
 
 def surest(outputs: Array, targets: Array) -> tuple[Array, Array]:
-    """The boxes that are left when the surest drop those that they overlap.
+    """Return the boxes of highest confidence that remain after non-maximum suppression.
 
     Returns:
-        The surest boxes of every image, shape ``(K, n, objects, 4)``; and their classes, shape
-        ``(K, n, objects)``, -1 behind as many as the image has objects.
+        The boxes of every image, shape ``(K, n, objects, 4)``; and their classes, shape
+        ``(K, n, objects)``, -1 after as many boxes as the image has objects.
     """
     count, n, numbers, rows, columns = outputs.shape
     flat = outputs.astype(np.float64).reshape(count, n, numbers, -1).swapaxes(2, 3)
@@ -75,7 +75,7 @@ def _mean_overlap(predictions: Predictions) -> Any:
 
 
 def _shared(one: Array, other: Array) -> Any:
-    """The intersection of boxes ``(…, 4)`` over their union."""
+    """Return the intersection of boxes ``(…, 4)`` divided by their union."""
     low = np.maximum(
         one[..., :2] - one[..., 2:] / 2, other[..., :2] - other[..., 2:] / 2
     )

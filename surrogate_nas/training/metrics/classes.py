@@ -1,5 +1,5 @@
-"""Metrics of scores of classes: once an example or at every position, attacked, and over the
-pixels of segments.
+"""Metrics of class scores: per example or per position, under attack, and over the pixels of
+segments.
 """
 
 from typing import Any
@@ -10,7 +10,7 @@ from surrogate_nas.training.machine import Array, exp, log, softmax
 from surrogate_nas.training.metrics import Predictions, TaskMetric
 
 BINS = 15
-"""Of equal width, in which confidence and accuracy are compared (Guo et al. 2017)."""
+"""The number of equal bins in which confidence and accuracy are compared (Guo et al. 2017)."""
 
 
 def _error(predictions: Predictions) -> Any:
@@ -27,7 +27,7 @@ def _error(predictions: Predictions) -> Any:
 
 
 def negative_log_likelihood(predictions: Predictions) -> Any:
-    """The cross-entropy, nats, whatever the loss that trained the network."""
+    """Return the cross-entropy in nats, whatever loss the network was trained with."""
     outputs = predictions.outputs
     scores = np.subtract(outputs, outputs.max(2, keepdims=True), dtype=np.float64)
     right = of_target(scores, predictions.targets)
@@ -55,7 +55,9 @@ def _calibration_error(predictions: Predictions) -> Any:
 
 
 def _wrong(outputs: Array, targets: Array) -> Any:
-    """Where the first of the best classes is not the target, shape ``(K, n[, positions…])``."""
+    """Return where the first of the best classes is not the target, shape
+    ``(K, n[, positions…])``.
+    """
     # NumPy is many times slower at an argmax over an inner axis than at a maximum
     if outputs.ndim > 3:
         best = outputs.max(2)
@@ -65,20 +67,22 @@ def _wrong(outputs: Array, targets: Array) -> Any:
 
 
 def of_target(values: Array, targets: Array) -> Array:
-    """From values ``(K, n, classes[, positions…])`` and targets ``(n[, positions…])`` to those of
-    the right classes.
+    """Select the values of the right classes, from values ``(K, n, classes[, positions…])`` and
+    targets ``(n[, positions…])``.
     """
     return np.take_along_axis(values, targets[None, :, None], 2).squeeze(2)
 
 
 STEP = 0.1
-"""By how much every input is changed, in deviations of the standardised inputs."""
+"""The change of every input by the attack, in standard deviations of the inputs."""
 MOST = 500
-"""The examples attacked: the first of the split."""
+"""The number of attacked examples, the first ones of the split."""
 
 
 def _robust_error(predictions: Predictions) -> Any:
-    """Whatever the loss that trained a network, the step climbs its cross-entropy."""
+    """Return the error after a step that increases the cross-entropy, whatever loss the network was
+    trained with.
+    """
     assert predictions.input_gradient
     inputs = predictions.inputs[:MOST]
     targets = predictions.targets[:MOST]

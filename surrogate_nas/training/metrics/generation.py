@@ -1,8 +1,9 @@
-"""Metrics of made images against real ones, by the features of a small fixed classifier.
+"""Metrics that compare generated images with real ones, using the features of a small fixed
+classifier.
 
-Real images need no labels: the classifier learns to tell their clusters (k-means) apart, as deep
-clustering does (Caron et al., ECCV 2018). It is trained once in a process, on the training split's
-real images, the same for every network.
+Real images need no labels: the classifier learns to distinguish their clusters (k-means), as in
+deep clustering (Caron et al., ECCV 2018). It is trained once per process, on the real images of the
+training split, and is the same for every network.
 """
 
 import warnings
@@ -19,7 +20,9 @@ CLUSTERS = 10
 _FEATURES = 32
 _EPOCHS = 40
 NEIGHBOURS = 5
-"""The radius of a real image is its distance to this neighbour among the real ones."""
+"""The radius of a real image is its distance to the neighbour of this rank among the real
+images.
+"""
 
 
 # The classifiers of this process with the images that they learned from, the newest last.
@@ -27,8 +30,8 @@ _CACHE: list[tuple[Array, Features]] = []
 
 
 def features_of(task: Any) -> Features:
-    """The classifier's hidden layer: from images ``(n, channels, height, width)`` to ``(n, 32)``
-    float64.
+    """Return the classifier's hidden layer, a function from images ``(n, channels, height, width)``
+    to ``(n, 32)`` float64.
     """
     images = task.data["train"].targets
     for cached, features in _CACHE:
@@ -72,8 +75,8 @@ def _frechet_distance(predictions: Predictions) -> Any:
 
 
 def frechet(a: Array, b: Array) -> float:
-    """The squared Fréchet distance of normal distributions fitted to two sets of features
-    ``(n, d)``.
+    """Return the squared Fréchet distance between normal distributions fitted to two sets of
+    features ``(n, d)``.
     """
     if not np.isfinite(a).all():
         return float("nan")
@@ -86,8 +89,8 @@ def frechet(a: Array, b: Array) -> float:
 
 
 def coverage(predictions: Predictions) -> Any:
-    """The share of real images that have a made one within their radius (`NEIGHBOURS`), from 0 to
-    1.
+    """Return the share of real images that have a generated one within their radius (`NEIGHBOURS`),
+    from 0 to 1.
     """
     features = features_of(predictions.task)
     real = features(predictions.targets)
@@ -102,7 +105,9 @@ def coverage(predictions: Predictions) -> Any:
 
 
 def _squared_distances(a: Array, b: Array) -> Any:
-    """Of every pair of ``(n, d)`` and ``(m, d)``, shape ``(n, m)``."""
+    """Return the squared distance of every pair of rows of ``(n, d)`` and ``(m, d)``, shape
+    ``(n, m)``.
+    """
     return np.square(a).sum(1)[:, None] + np.square(b).sum(1) - 2 * a @ b.T
 
 
@@ -117,7 +122,8 @@ FAMILY = (
     ),
     TaskMetric(
         "coverage",
-        f"real images with a made one nearer than {NEIGHBOURS} real ones (Naeem et al., ICML 2020)",
+        f"real images with a generated one nearer than {NEIGHBOURS} real ones (Naeem et al., ICML"
+        " 2020)",
         "",
         "quality",
         0.0,

@@ -1,6 +1,4 @@
-"""Metrics of answers that are numbers: values, forecasts, reconstructions, and the returns of
-policies.
-"""
+"""Metrics of numbers: values, forecasts, reconstructions, and the returns of policies."""
 
 from typing import Any
 
@@ -39,13 +37,13 @@ def _missing(predictions: Predictions) -> Any:
 
 
 def mean_absolute_scaled_error(predictions: Predictions) -> Any:
-    """The absolute error over that of the seasonal naive forecast within the past, the mean over
-    series.
+    """Return the absolute error divided by that of the seasonal naive forecast within the past,
+    averaged over series.
 
-    A past that repeats itself exactly counts as if it changed by a millionth.
+    For an exactly periodic past, the error of the naive forecast is set to a millionth.
 
     Args:
-        predictions: Forecasts, shape ``(K, n, season)``, from a past ``(n, 1, 1, length)``.
+        predictions: Forecasts, shape ``(K, n, season)``, from past values ``(n, 1, 1, length)``.
     """
     n = len(predictions.targets)
     past = predictions.inputs.astype(np.float64).reshape(n, -1)
@@ -57,8 +55,8 @@ def mean_absolute_scaled_error(predictions: Predictions) -> Any:
 
 
 def area_under_curve(predictions: Predictions) -> Any:
-    """The area under the receiver operating characteristic of the squared error, whatever loss
-    trained; 0.5 is chance.
+    """Return the area under the receiver operating characteristic of the squared error, whatever
+    loss the network was trained with; 0.5 is chance.
 
     Args:
         predictions: Reconstructions, shape ``(K, n, …)``; targets are labels, 0 for normal.

@@ -1,5 +1,5 @@
-"""Metrics of sequences: perplexity where every position has a target, and error rates of texts
-read by CTC.
+"""Metrics of sequences: perplexity if every position has a target, and error rates of texts decoded
+by CTC.
 """
 
 from typing import Any
@@ -25,8 +25,8 @@ def _text_error(predictions: Predictions) -> Any:
 
 
 def greedy(outputs: Array) -> Any:
-    """From scores ``(…, classes, positions)`` to the best class of every position, repetitions
-    merged and blanks dropped, padded with blanks behind.
+    """Return the best class of every position from scores ``(…, classes, positions)``, with
+    repetitions merged and blanks removed, padded with blanks at the end.
     """
     best = outputs.argmax(-2)
     changes = best != BLANK
@@ -38,8 +38,8 @@ def greedy(outputs: Array) -> Any:
 
 
 def distances(written: Array, meant: Array) -> Array:
-    """The edit distance (Levenshtein 1966) of each pair of texts ``(n, …)``, padded with blanks
-    behind.
+    """Return the edit distance (Levenshtein 1966) of each pair of texts ``(n, …)``, padded with
+    blanks at the end.
     """
     columns = np.arange(meant.shape[1] + 1)
     row = np.tile(columns, (len(meant), 1))
@@ -54,8 +54,8 @@ def distances(written: Array, meant: Array) -> Array:
 
 
 def unaligned(predictions: Predictions) -> list[str]:
-    """A note for each network that answers nothing but blanks, which no target is; empty for the
-    others.
+    """Return a note for each network whose outputs are all blank, which no target is; empty for
+    other networks.
     """
     blank = (predictions.outputs.argmax(2) == BLANK).all((1, 2))
     note = "nothing was aligned: all answers are blank"

@@ -1,7 +1,8 @@
 """Zero-cost proxies: scores of an untrained network, from one batch and a few passes.
 
-`surrogate_nas.proxy_scores` gives all of `PROXIES` for one cell; larger promises more. Only live
-operations are built: isomorphic cells have the same scores.
+`surrogate_nas.proxy_scores` computes all of `PROXIES` for one cell; a larger score predicts a
+better cell. Only operations that the output depends on are built, so isomorphic cells have the same
+scores.
 """
 
 PROXIES = {
@@ -26,7 +27,7 @@ PROXIES = {
         " al., ICCV 2021)"
     ),
 }
-"""Every proxy by name, with what it measures and its paper."""
+"""Every proxy by name, with its definition and paper."""
 
 
 __all__ = ["PROXIES"]

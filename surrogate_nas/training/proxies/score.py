@@ -1,4 +1,4 @@
-"""All proxies of one cell on a task, from one batch of its training data; nothing is trained."""
+"""All proxies of one cell on a task, from one batch of training data; nothing is trained."""
 
 import math
 from collections.abc import Sequence
@@ -25,10 +25,10 @@ _STEP = 0.01
 
 
 def jacob_cov(jacobian: Tensor) -> float:
-    """−Σ (log(v + k) + 1/(v + k)) over the eigenvalues v of the correlations of input gradients
-    ``(batch, …)``, k = 1e-5, but for those that are 0 in every network.
+    """Return −Σ (log(v + k) + 1/(v + k)) over the eigenvalues v of the correlations of input
+    gradients ``(batch, …)``, with k = 1e-5, without the eigenvalues that are 0 in every network.
 
-    A network that ignores its input correlates perfectly.
+    A network that ignores its input counts as perfectly correlated.
     """
     rows: NDArray[np.float64] = jacobian.flatten(1).double().numpy()
     rows = rows - rows.mean(axis=1, keepdims=True)
@@ -47,8 +47,8 @@ def jacob_cov(jacobian: Tensor) -> float:
 
 
 def naswot(relus: Sequence[Tensor]) -> float:
-    """The log determinant of the counts of ReLUs on which two examples agree, from what entered
-    each ReLU, shape ``(batch, …)``.
+    """Return the log determinant of the counts of ReLUs on which two examples agree, from the
+    inputs of each ReLU, shape ``(batch, …)``.
     """
     if not relus:
         return math.log(_RIDGE)
@@ -64,8 +64,9 @@ def naswot(relus: Sequence[Tensor]) -> float:
 
 @torch.no_grad()
 def zen(model: nn.Module, shape: torch.Size, seed: int) -> float:
-    """The Zen-score: log of the mean move of the last features, plus the logs of the scales that
-    were normalised away. The network's weights are drawn anew, standard normal.
+    """Return the Zen-score: the logarithm of the mean change of the last features, plus the
+    logarithms of the scales that normalisation removed. The network's weights are sampled again,
+    standard normal.
     """
     generator = torch.Generator().manual_seed(seed)
     for parameter in model.parameters():
@@ -91,12 +92,12 @@ _LAYERS = (F.conv2d, torch.conv2d, F.linear)
 
 
 class Watch(TorchFunctionMode):
-    """Notes what entered each ReLU and batch normalisation, what left each layer with weights, and
-    the `features` that left the last ReLU, of every pass inside the block.
+    """Record, in every pass inside the block, the inputs of each ReLU and batch normalisation, the
+    outputs of each layer with weights, and the `features`: the output of the last ReLU.
     """
 
     def __init__(self, *, normalised: bool = True) -> None:
-        """Begin with nothing noted."""
+        """Begin without records."""
         super().__init__()
         self.normalised = normalised
         self.relus: list[Tensor] = []
@@ -111,7 +112,7 @@ class Watch(TorchFunctionMode):
         args: tuple[Any, ...] = (),
         kwargs: dict[str, Any] | None = None,
     ) -> Any:
-        """Make the call and note it, as PyTorch asks of every `TorchFunctionMode`."""
+        """Call the function and record it, as PyTorch requires of every `TorchFunctionMode`."""
         if function is F.batch_norm:
             self.norms.append(args[0].detach())
             if not self.normalised:
@@ -129,16 +130,17 @@ Grads = Sequence[Tensor | None]
 
 
 def weights_of(model: nn.Module) -> list[Tensor]:
-    """The weights of convolutions and linear layers; scales and shifts are none."""
+    """Return the weights of convolutions and linear layers, without scales and shifts."""
     return [parameter for parameter in model.parameters() if parameter.dim() > 1]
 
 
 def gradients(
     output: Tensor, tensors: Sequence[Tensor], *, twice: bool = False
 ) -> Grads:
-    """The gradient of a sum with respect to some tensors; None for what it does not depend on.
+    """Return the gradient of a sum with respect to some tensors; None for tensors that it does not
+    depend on.
 
-    `twice` says whether the gradients will be differentiated too.
+    `twice` allows the gradients to be differentiated again.
     """
     if not output.requires_grad:
         return [None] * len(tensors)
@@ -150,7 +152,7 @@ def gradients(
 def of_loss(
     loss: Tensor, weights: Sequence[Tensor], layers: Sequence[Tensor]
 ) -> dict[str, float]:
-    """grad_norm, snip, fisher and grasp of a network."""
+    """Return grad_norm, snip, fisher and grasp of a network."""
     grads = gradients(loss, [*weights, *layers], twice=True)
     flat = [g if g is None else g.detach() for g in grads]
     of_weights = flat[: len(weights)]
@@ -172,14 +174,16 @@ def of_loss(
 
 
 def _products(weights: Sequence[Tensor], grads: Grads, *, signed: bool) -> float:
-    """Σ weight · gradient, or of its size."""
+    """Return Σ weight · gradient, or Σ of absolute values."""
     pairs = [(w, g) for w, g in zip(weights, grads, strict=True) if g is not None]
     products = (weight.detach() * gradient.detach() for weight, gradient in pairs)
     return sum((float(p.sum() if signed else p.abs().sum()) for p in products), 0.0)
 
 
 def _fisher(activation: Tensor, gradient: Tensor) -> float:
-    """½ Σ over channels of the mean over examples of (Σ over places of activation · gradient)²."""
+    """Return ½ Σ over channels of the mean over examples of (Σ over positions of activation ·
+    gradient)².
+    """
     product = activation * gradient
     if product.dim() > 2:
         product = product.flatten(2).sum(2)
@@ -187,11 +191,11 @@ def _fisher(activation: Tensor, gradient: Tensor) -> float:
 
 
 def synflow(model: nn.Module, shape: torch.Size) -> float:
-    """The synaptic flow of a network, log(1 + Σ|weight · gradient|), in double precision; its
-    weights become positive.
+    """Return the synaptic flow of a network, log(1 + Σ|weight · gradient|), in double precision;
+    its weights become positive.
 
     Tanaka et al., "Pruning neural networks without any data by iteratively conserving synaptic
-    flow", NeurIPS 2020. Normalisations are passed by, as NASLib does.
+    flow", NeurIPS 2020. Normalisations are skipped, as in NASLib.
     """
     model.double()
     with torch.no_grad():
@@ -212,10 +216,10 @@ def proxy_scores(
     seed: int = 0,
     batch: int = 64,
 ) -> dict[str, float]:
-    """Compute every one of `PROXIES`, on one core.
+    """Compute every proxy of `PROXIES`, on one core.
 
     Returns:
-        By name, finite; larger promises more.
+        Finite scores by name; a larger score predicts a better cell.
 
     Example:
         >>> import surrogate_nas as sn

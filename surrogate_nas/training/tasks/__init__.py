@@ -1,4 +1,4 @@
-"""Tasks by name: a further one is one more file here, or a user's ``file.py:TASK``."""
+"""Tasks by name. Each task is a file of this folder; a user's own task is a ``file.py:TASK``."""
 
 import hashlib
 import json
@@ -41,9 +41,10 @@ class Split(NamedTuple):
     """One part of a task's data.
 
     Attributes:
-        inputs: Shape ``(n, channels, height, width)`` float32; height 1 for signals and text.
-        targets: Shape ``(n, …)``, whatever the kind of the task says: class numbers (int64), or
-            values, images or boxes (float32).
+        inputs: Inputs, shape ``(n, channels, height, width)``, float32; height 1 for signals and
+            text.
+        targets: Targets, shape ``(n, …)``, as the kind of the task requires: class numbers (int64),
+            or values, images or boxes (float32).
     """
 
     inputs: Array
@@ -52,13 +53,13 @@ class Split(NamedTuple):
 
 Splits: TypeAlias = dict[str, Split]
 Check: TypeAlias = Callable[[Array, Array, int], Array]
-"""From inputs, targets and the number of classes to the targets in their own type. The message of
-its `UserError` follows on "the targets of …".
+"""A function of inputs, targets and the number of classes that returns the targets in their own
+type. The message of its `UserError` continues the sentence "the targets of …".
 """
 
 
 def as_split(inputs: Array, targets: Array) -> Split:
-    """Turn arrays into a split; whole numbers become class numbers."""
+    """Convert arrays into a split; integers become class numbers."""
     kind = np.int64 if np.issubdtype(targets.dtype, np.integer) else np.float32
     return Split(
         np.array(inputs, np.float32, order="C"), np.array(targets, kind, order="C")
@@ -66,11 +67,11 @@ def as_split(inputs: Array, targets: Array) -> Split:
 
 
 def checked(loaded: Any, check: Check, classes: int) -> Splits:
-    """The splits of a task, float32 inputs with targets of the right kind."""
+    """Check the splits of a task; return them with float32 inputs and targets of the right kind."""
     if not isinstance(loaded, Mapping) or {*loaded} != {*SPLITS}:
         actual = [*loaded] if isinstance(loaded, Mapping) else type(loaded).__name__
         raise UserError(
-            f"it must give the splits {', '.join(SPLITS)}, not {actual!s:.200}"
+            f"it must return the splits {', '.join(SPLITS)}, not {actual!s:.200}"
         )
     splits = {
         name: _split(loaded[name], f"its {name} split", check, classes)
@@ -115,17 +116,17 @@ def _array(raw: Any) -> Array:
             raise TypeError(f"they are of the type {array.dtype}")
     except (TypeError, ValueError, RuntimeError) as error:
         raise UserError(
-            f"are no array of numbers ({type(error).__name__}: {error})"
+            f"are not an array of numbers ({type(error).__name__}: {error})"
         ) from error
     return array
 
 
 def _finite(array: Array) -> Array:
-    """Float32; what is too large for it counts as infinite."""
+    """Convert to float32; numbers that are too large become infinite."""
     with np.errstate(over="ignore"):
         single = np.ascontiguousarray(array, dtype=np.float32)
     if not np.isfinite(single).all():
-        raise UserError("hold numbers that are not finite")
+        raise UserError("contain numbers that are not finite")
     return single
 
 
@@ -135,39 +136,43 @@ def _shaped(targets: Array, form: str, *shape: int) -> None:
 
 
 def _values(inputs: Array, targets: Array, classes: int) -> Array:
-    """Finite values, shape ``(n,)`` for one output, else ``(n, outputs)``."""
+    """Check for finite values, shape ``(n,)`` for one output, otherwise ``(n, outputs)``."""
     shape = (len(inputs), classes)[: 1 + (classes > 1)]
     _shaped(targets, "values, one for each output,", *shape)
     return _finite(targets)
 
 
 def _images(inputs: Array, targets: Array, classes: int) -> Array:
-    """Images of the size of the inputs, shape ``(n, outputs, height, width)``."""
+    """Check for images of the size of the inputs, shape ``(n, outputs, height, width)``."""
     _shaped(targets, "images", len(inputs), classes, *inputs.shape[2:])
     return _finite(targets)
 
 
 def _states(_inputs: Array, targets: Array, _classes: int) -> Array:
-    """Start states of an environment: finite numbers, shape ``(n, …)``."""
+    """Check for start states of an environment: finite numbers, shape ``(n, …)``."""
     return _finite(targets)
 
 
 def _one_class(inputs: Array, targets: Array, classes: int, *, axes: int = 0) -> Array:
-    """Class numbers, one each, or one at every position of the last axes of the inputs."""
+    """Check for class numbers, one per example, or one at every position of the last `axes` axes of
+    the inputs.
+    """
     if axes == 1:
         _check_signals(inputs)
     return _numbers(targets, classes, len(inputs), *inputs.shape[4 - axes :])
 
 
 def _class_sequences(inputs: Array, targets: Array, classes: int) -> Array:
-    """Sequences of class numbers from 1 on, with zeros behind: shape ``(n, longest)``."""
+    """Check for sequences of class numbers from 1 on, with zeros at the end, shape
+    ``(n, longest)``.
+    """
     _check_signals(inputs)
     longest = targets.shape[1] if targets.ndim > 1 else 1
     numbers = _numbers(targets, classes, len(inputs), longest)
     starts_late = (numbers[:, :-1] == 0) & (numbers[:, 1:] > 0)
     if starts_late.any() or not (numbers[:, 0] > 0).all():
         raise UserError(
-            "must be sequences of at least one class from 1 on, with zeros only behind them"
+            "must be sequences of at least one class from 1 on, with zeros only at the end"
         )
     return numbers
 
@@ -178,8 +183,8 @@ def _check_signals(inputs: Array) -> None:
 
 
 def _boxes(_inputs: Array, targets: Array, classes: int) -> Array:
-    """Objects of each image, shape ``(n, most, 5)``: class or -1 for none, centre x and y, width,
-    height in pixels.
+    """Check for the objects of each image, shape ``(n, most, 5)``: class or -1 for none, centre x
+    and y, width and height in pixels.
     """
     if targets.ndim != 3 or targets.shape[2] != 5:
         raise UserError(f"must be boxes of shape (n, most, 5), not {targets.shape}")
@@ -201,19 +206,20 @@ def _numbers(targets: Array, classes: int, *shape: int) -> Array:
     least, most = int(numbers.min()), int(numbers.max())
     if least < 0 or most >= classes:
         raise UserError(
-            f"go from {least} to {most}, but its {classes} classes from 0 to {classes - 1}"
+            f"range from {least} to {most}, but its {classes} classes from 0 to {classes - 1}"
         )
     return numbers
 
 
 class Environment:
-    """Episodes that start from given states and end by themselves or after `longest` steps.
+    """An environment whose episodes begin in given states and end by themselves or after `longest`
+    steps.
 
     Attributes:
-        longest: The most steps of an episode.
-        discount: What a reward is worth that comes one step later.
-        trace: λ of the advantages (Schulman et al., ICLR 2016): 1 trusts the rewards alone, 0
-            trusts `value` after one step.
+        longest: Maximum number of steps of an episode.
+        discount: Factor by which a reward counts less one step later.
+        trace: λ of the advantages (Schulman et al., ICLR 2016): 1 uses only rewards, 0 uses `value`
+            after one step.
 
     Example:
         >>> import numpy as np
@@ -239,39 +245,43 @@ class Environment:
     trace: float = 1.0
 
     def observe(self, states: Array) -> Array:
-        """What the policy sees of states ``(n, …)``: float32 ``(n, channels, height, width)``.
+        """Return the policy's observations of states ``(n, …)``: float32
+        ``(n, channels, height, width)``.
 
         Signals have height 1.
         """
         raise NotImplementedError
 
     def step(self, states: Array, actions: Array) -> tuple[Array, Array, Array]:
-        """The states after one action each, the rewards ``(n,)``, and which episodes have ended
-        ``(n,)``.
+        """Return the states after one action each, the rewards ``(n,)``, and which episodes have
+        ended ``(n,)``.
 
         Args:
-            states: Shape ``(n, …)``; not changed.
-            actions: Shape ``(n,)``, numbers from 0 on.
+            states: States, shape ``(n, …)``; they must not be changed.
+            actions: Actions, shape ``(n,)``, numbers from 0 on.
         """
         raise NotImplementedError
 
     def greatest(self, states: Array) -> Array:
-        """The greatest possible discounted return from each state, above 0, shape ``(n,)``."""
+        """Return the greatest possible discounted return from each state, above 0, shape
+        ``(n,)``.
+        """
         raise NotImplementedError
 
     def value(self, states: Array) -> Array:
-        """A guess of the return to come that is known without learning, shape ``(n,)``.
+        """Return an estimate of the future return that requires no learning, shape ``(n,)``.
 
-        It is the baseline of advantages, as shaping by a potential is (Ng, Harada & Russell, ICML
-        1999; Wiewiora, JAIR 2003): it changes how fast a policy learns, not which one is best.
+        It is the baseline of advantages, equivalent to potential-based shaping (Ng, Harada &
+        Russell, ICML 1999; Wiewiora, JAIR 2003): it changes how fast a policy learns, not which
+        policy is best.
 
         Args:
-            states: Shape ``(n, …)``.
+            states: States, shape ``(n, …)``.
         """
         return np.zeros(len(states))
 
     def starting(self, states: Mapping[str, Array]) -> Splits:
-        """Splits of start states with what is seen of them."""
+        """Return splits of start states, with their observations as inputs."""
         return {
             name: as_split(self.observe(part), part) for name, part in states.items()
         }
@@ -279,21 +289,22 @@ class Environment:
 
 @dataclass(frozen=True)
 class Kind:
-    """What tasks of one kind have in common.
+    """The common properties of all tasks of one kind.
 
     Attributes:
         name: The key in `KINDS`.
         loss: The default loss.
-        measures: The names of the default metrics; the first judges the task.
-        check: Returns the targets in their own type, or raises a `UserError`.
-        positions: Whether the head answers at every position instead of once, after pooling.
+        measures: The names of the default metrics; the first is the task's main metric.
+        check: Function that returns the targets in their own type, or raises a `UserError`.
+        positions: Whether the head has outputs at every position, instead of once after pooling.
         strided: Whether the size is halved between the stages of the network.
-        causal: Whether a position sees only itself and what is before it.
+        causal: Whether the output at a position depends only on this and earlier positions.
         trainer: The key in `surrogate_nas.training.engine.TRAINERS`.
-        least: The fewest classes.
-        shuffled: Whether a place of the head may answer several pixels, see `pixels`.
-        faults: From answers to what went wrong with each network, or empty.
-        of_images: Whether inputs are images, not signals of height 1.
+        least: Minimum number of classes.
+        shuffled: Whether a position of the head may predict several pixels, see `pixels`.
+        faults: Function of `Predictions` that returns a description of each network's failure, or
+            an empty text.
+        of_images: Whether inputs must be images, not signals of height 1.
         every_pixel: Whether targets have the height and width of the inputs.
     """
 
@@ -313,12 +324,12 @@ class Kind:
 
 
 def pixels(answered: Any, classes: int) -> Any:
-    """Answers of every pixel out of those of a coarser grid (a pixel shuffle, Shi et al., CVPR
-    2016).
+    """Rearrange the outputs of a coarse grid into outputs for every pixel (a pixel shuffle, Shi et
+    al., CVPR 2016).
 
     Args:
         answered: An array or a tensor ``(K, batch, classes·f², rows, columns)``.
-        classes: How many classes there are.
+        classes: Number of classes.
 
     Returns:
         Shape ``(K, batch, classes, f·rows, f·columns)``.
@@ -434,11 +445,11 @@ class Schedule:
     """SGD with Nesterov momentum; the learning rate falls to 0 as a cosine over all steps.
 
     Attributes:
-        epochs: The default length of a run.
-        batch: Examples a step; the last, smaller batch of an epoch is used too.
-        learning_rate: At the first step.
-        momentum: Of Nesterov's kind.
-        weight_decay: On every parameter.
+        epochs: The default length of a run, in epochs.
+        batch: Number of examples per step; the last batch of an epoch may be smaller.
+        learning_rate: Learning rate of the first step.
+        momentum: Nesterov momentum.
+        weight_decay: Weight decay of every parameter.
 
     Example:
         >>> import surrogate_nas as sn
@@ -461,36 +472,37 @@ class Schedule:
 
 @dataclass(frozen=True)
 class Task:
-    """Data, head, training loss and metrics.
+    """A task: data, head, training loss and metrics.
 
     Attributes:
         name: The key in `TASKS`.
-        title: One line saying what is learned.
-        load: Makes or reads the splits, by name, each a `Split` or a pair of arrays or tensors;
-            called once.
-        classes: How many classes, actions, values or channels of an image are answered.
+        title: A description in one line.
+        load: Function that generates or reads the splits, by name, each a `Split` or a pair of
+            arrays or tensors; called once.
+        classes: Number of classes, actions, values or image channels in the output.
         kind: The key in `KINDS`.
-        channels: Default channels of the first stage.
-        cells_per_stage: Default cells in each stage.
+        channels: Default number of channels in the first stage.
+        cells_per_stage: Default number of cells in each stage.
         residual: Whether the stages are joined by the published residual blocks (see `Network`).
-        schedule: How it is trained.
-        tolerance: For regression: an answer further off than this counts as an error.
-        source: Where the data comes from.
-        packages: Packages that `load` needs, as Python imports them.
-        has_files: Whether further files that `load` needs are here.
-        loss: A name in `LOSSES`, or a loss of a user's own; that of the kind if empty.
-        measures: Names in `METRICS`, or metrics of a user's own, besides the loss; those of the
-            kind if empty. The first judges the task.
-        outputs: Numbers that the head answers; None for one of each class.
-        strided: Whether the size is halved between the stages; None for what the kind says.
-        trainer: The key in `surrogate_nas.training.engine.TRAINERS`; that of the kind if empty.
-        environment: What a policy acts in.
+        schedule: The training schedule.
+        tolerance: For regression, the largest deviation that does not count as an error.
+        source: The source of the data.
+        packages: The import names of packages that `load` needs.
+        has_files: Function that returns whether other files that `load` needs are available.
+        loss: A name in `LOSSES`, or a user's own loss; if empty, the default of the kind.
+        measures: Metrics in addition to the loss: names in `METRICS`, or a user's own metrics; if
+            empty, the defaults of the kind. The first is the task's main metric.
+        outputs: Number of outputs of the head; None for one per class.
+        strided: Whether the size is halved between the stages; None for the default of the kind.
+        trainer: The key in `surrogate_nas.training.engine.TRAINERS`; if empty, the default of the
+            kind.
+        environment: The environment of a policy.
         label_noise: Share of the labels of the training and the validation split that are replaced
-            by another class, each as likely; the same labels for every cell and seed. The metrics
+            by another class, chosen uniformly; the same labels for every cell and seed. The metrics
             ``valid_clean_loss`` and ``valid_clean_METRIC`` use the correct labels. For tasks whose
             targets are classes: classification, language and segmentation.
-        train_share: Share of the training examples that is used, a fixed random choice. They are
-            repeated up to the former number, so that an epoch keeps its number of steps.
+        train_share: Share of the training examples that is used, a fixed random subset. They are
+            repeated up to the original number, so that an epoch has the same number of steps.
 
     Example:
         >>> import numpy as np
@@ -533,7 +545,9 @@ class Task:
 
     def __post_init__(self) -> None:
         if not isinstance(self.name, str) or not self.name:
-            raise UserError(f"The name of a task is a text, not {self.name!r:.80}.")
+            raise UserError(
+                f"The name of a task must be a text, not {self.name!r:.80}."
+            )
         if self.kind not in KINDS:
             raise unknown("kind of task", self.kind, KINDS)
         for name in ("classes", "channels", "cells_per_stage", "_outputs"):
@@ -549,21 +563,21 @@ class Task:
         if self.label_noise and self.about.loss != "cross_entropy":
             raise UserError(
                 f"The {self.kind} task {self.name} takes no label_noise:"
-                " its targets are no classes."
+                " its targets are not classes."
             )
 
     @property
     def about(self) -> Kind:
-        """What tasks of its kind have in common."""
+        """The common properties of tasks of this kind."""
         return KINDS[self.kind]
 
     def is_here(self) -> bool:
-        """Whether the data can be read without a network."""
+        """Return whether the data can be loaded without network access."""
         return all(map(is_installed, self.packages)) and self.has_files()
 
     @cached_property
     def data(self) -> Splits:
-        """The splits ``train``, ``valid`` and ``test``, as networks are trained and evaluated.
+        """The splits ``train``, ``valid`` and ``test`` that are used for training and evaluation.
 
         Raises:
             UserError: See `clean`.
@@ -587,7 +601,7 @@ class Task:
         """The splits without `label_noise`, with all training examples.
 
         Raises:
-            UserError: The data is not here or not what it should be, or the task's own code failed.
+            UserError: The data is not available or invalid, or the task's own code failed.
         """
         need(f"The task {self.name}", *self.packages)
         try:
@@ -608,11 +622,13 @@ class Task:
         return result
 
     def _check_size(self, shape: tuple[int, ...]) -> None:
-        """Refuse inputs and numbers of outputs that no network of the task can be trained with."""
+        """Raise a `UserError` for inputs or numbers of outputs that no network of the task can be
+        trained with.
+        """
         _, channels, height, width = shape
         if height == 1 and self.about.of_images:
             raise UserError(
-                f"its inputs have height 1, and the kind {self.kind} needs square images"
+                f"its inputs have height 1, but the kind {self.kind} needs square images"
             )
         if height not in (1, width):
             raise UserError(
@@ -624,8 +640,8 @@ class Task:
             self.trainer or self.about.trainer
         ) == "reconstruction" and self._outputs != size:
             raise UserError(
-                f"it answers {self._outputs} numbers for inputs of {channels} × {height} × {width};"
-                f" right is outputs={size}"
+                f"it has {self._outputs} outputs for inputs of {channels} × {height} × {width};"
+                f" set outputs={size}"
             )
         positions = self._network_for(shape).stages[-1][1]
         finer, remainder = divmod(width, positions)
@@ -635,8 +651,8 @@ class Task:
         if self.about.every_pixel and not fits:
             either = f"outputs={right} or " if shuffled and finer > 1 else ""
             raise UserError(
-                f"it answers {self._outputs} numbers at {positions} × {positions} places for images"
-                f" of {height} × {width}; right is {either}strided=False and no outputs"
+                f"it has {self._outputs} outputs at {positions} × {positions} positions for images"
+                f" of {height} × {width}; set {either}strided=False and no outputs"
             )
 
     @property
@@ -645,24 +661,24 @@ class Task:
 
     @cached_property
     def trained(self) -> Loss:
-        """The loss that is trained.
+        """The training loss.
 
         Raises:
-            UserError: There is no such loss, or it is one for other kinds of tasks.
+            UserError: There is no such loss, or it does not fit this kind of task.
         """
         loss = self.loss or self.about.loss
         if isinstance(loss, str):
             loss = loss_named(loss)
         if self.kind not in loss.fits:
             raise UserError(
-                f"The loss {loss.name} is not for the {self.kind} task {self.name}; these are:"
-                f" {', '.join(fitting(self.kind))}."
+                f"The loss {loss.name} does not fit the {self.kind} task {self.name}; losses that"
+                f" fit: {', '.join(fitting(self.kind))}."
             )
         return loss
 
     @cached_property
     def measured(self) -> tuple[TaskMetric, ...]:
-        """What is measured besides the loss; the first judges the task.
+        """The metrics in addition to the loss; the first is the task's main metric.
 
         Raises:
             UserError: There is no such metric.
@@ -702,8 +718,8 @@ class Task:
 
     @cached_property
     def digest(self) -> str:
-        """A digest of the data and of all settings that a training's result depends on, but for the
-        task's own code.
+        """A digest of the data and of all settings that the result of a training depends on,
+        without the task's own code.
 
         Raises:
             UserError: See `data`.
@@ -739,11 +755,11 @@ class Task:
     def network(
         self, channels: int | None = None, cells_per_stage: int | None = None
     ) -> Network:
-        """The macro architecture for this task's inputs.
+        """Return the macro architecture for this task's inputs.
 
         Args:
-            channels: Of the first stage; None for the task's default.
-            cells_per_stage: None for the task's default.
+            channels: Number of channels in the first stage; None for the task's default.
+            cells_per_stage: Number of cells in each stage; None for the task's default.
         """
         network = self._network_for(self.data["train"].inputs.shape)
         settings: dict[str, Any] = {
@@ -753,7 +769,7 @@ class Task:
         return replace(network, **{k: v for k, v in settings.items() if v is not None})
 
     def _network_for(self, shape: tuple[int, ...]) -> Network:
-        """The default macro architecture for inputs ``(n, channels, height, width)``."""
+        """Return the default macro architecture for inputs ``(n, channels, height, width)``."""
         _, inputs, height, width = shape
         return Network(
             classes=self._outputs,
@@ -770,16 +786,17 @@ class Task:
 
     @property
     def worst_loss(self) -> float:
-        """The loss recorded of a network that diverged, see `Loss.worst`."""
+        """The loss that is recorded for a diverged network, see `Loss.worst`."""
         return self.trained.worst(self.classes)
 
     def losses(self, outputs: Any, targets: Any) -> Any:
-        """The training loss of each network on a batch, shape ``(K,)``.
+        """Return the training loss of each network on a batch, shape ``(K,)``.
 
         Args:
-            outputs: As networks answer, arranged or not: shape ``(K, batch, outputs[, …])``. Arrays
-                give an array; tensors, with tensors for targets, one that can be differentiated.
-            targets: As in `Split`, one batch of them.
+            outputs: Outputs of networks, arranged or not, shape ``(K, batch, outputs[, …])``. For
+                arrays the result is an array; for tensors, with targets as tensors, it is a tensor
+                that can be differentiated.
+            targets: Targets of one batch, as in `Split`.
         """
         outputs = self.arranged(outputs)
         if isinstance(outputs, np.ndarray):
@@ -787,21 +804,25 @@ class Task:
         return self.trained.each(outputs, targets).mean(1)
 
     def arranged(self, outputs: Any) -> Any:
-        """Turn ``outputs`` of networks, an array or a tensor, into what losses and metrics take."""
+        """Rearrange outputs of networks, an array or a tensor, into the shape that losses and
+        metrics expect.
+        """
         return pixels(outputs, self.classes) if self.about.shuffled else outputs
 
     def restored(self, gradient: Any) -> Any:
-        """Turn a gradient with respect to arranged outputs into one by what networks answer."""
+        """Convert a gradient with respect to arranged outputs into one with respect to the
+        networks' outputs.
+        """
         return unshuffled(gradient, self._outputs) if self.about.shuffled else gradient
 
     def with_loss(self, loss: str | Loss) -> "Task":
-        """The same task trained by another loss, which its name then says.
+        """Return the same task with another training loss, which becomes part of its name.
 
         Args:
             loss: A name in `LOSSES`, ``file.py:LOSS``, or a loss.
 
         Raises:
-            UserError: There is no such loss, or it does not fit.
+            UserError: There is no such loss, or it does not fit the kind of task.
         """
         # which is then read once for all losses
         task = replace(self, loss=loss, load=partial(getattr, self, "clean"))
@@ -811,18 +832,18 @@ class Task:
         return replace(task, name=joined(name, {**options, "loss": task.trained.name}))
 
     def with_weight_decay(self, weight_decay: float) -> "Task":
-        """The same task, trained with another weight decay, at least 0."""
+        """Return the same task with another weight decay, at least 0."""
         schedule = replace(self.schedule, weight_decay=weight_decay)
         return replace(self, schedule=schedule, load=partial(getattr, self, "clean"))
 
 
 def batch_loss(predictions: Predictions) -> Any:
-    """The training loss of each network on some predictions, shape ``(K,)``."""
+    """Return the training loss of each network on some predictions, shape ``(K,)``."""
     return predictions.task.losses(predictions.outputs, predictions.targets)
 
 
 def _on_clean_labels(of: Callable[[Predictions], Any], predictions: Predictions) -> Any:
-    """A metric of a split whose labels may be noisy, with the correct labels."""
+    """Return a metric with the correct labels, on a split whose labels may be noisy."""
     task = predictions.task
     is_split = [split.targets is predictions.targets for split in task.data.values()]
     clean = [*task.clean.values()][is_split.index(True)]
@@ -839,7 +860,7 @@ _SHARES = {"label_noise": False, "train_share": True}
 def _noisy(
     targets: Array, classes: int, share: float, rng: np.random.Generator
 ) -> Array:
-    """Replace a share of class numbers by other classes, all of which are equally likely."""
+    """Replace a share of class numbers by other classes, chosen uniformly."""
     noisy = targets.ravel().copy()
     chosen = rng.permutation(noisy.size)[: round(share * noisy.size)]
     steps = rng.integers(1, classes, chosen.size)
@@ -848,7 +869,9 @@ def _noisy(
 
 
 def split_rng(stream: int = 0) -> np.random.Generator:
-    """The random numbers of a task's data: splits are part of a task, not of a run."""
+    """Return the random number generator of a task's data: splits belong to a task, not to a
+    run.
+    """
     return np.random.default_rng(stream)
 
 
@@ -856,15 +879,15 @@ Items = TypeVar("Items", bound=Sequence[Any] | Array)
 
 
 def enough(items: Items, count: int, what: str) -> Items:
-    """The first of some items.
+    """Return the first `count` items.
 
     Args:
-        items: In the order of the splits.
-        count: How many are needed.
-        what: What they are called in a message.
+        items: Items in the order of the splits.
+        count: Number of items that are needed.
+        what: The name of the items in messages.
 
     Raises:
-        UserError: There are fewer, as in another version of a package.
+        UserError: There are fewer items, for example in another version of a package.
     """
     if len(items) < count:
         raise UserError(f"There are only {len(items)} of {count} {what}.")
@@ -872,7 +895,7 @@ def enough(items: Items, count: int, what: str) -> Items:
 
 
 def pooled(images: Array, block: int) -> Array:
-    """Means of square blocks of pixels, which are the last two axes."""
+    """Return means of square blocks of pixels, over the last two axes."""
     *others, height, width = images.shape
     parted = images.reshape(*others, height // block, block, width // block, block)
     means: Array = parted.mean((-3, -1))
@@ -880,7 +903,7 @@ def pooled(images: Array, block: int) -> Array:
 
 
 def split_images(inputs: Array, targets: Array, sizes: Sequence[int]) -> Splits:
-    """Shuffle examples, and cut them as `cut` does.
+    """Shuffle examples, and divide them into splits with `cut`.
 
     Example:
         >>> import surrogate_nas as sn
@@ -894,12 +917,12 @@ def split_images(inputs: Array, targets: Array, sizes: Sequence[int]) -> Splits:
 
 
 def cut(inputs: Array, targets: Array, sizes: Sequence[int]) -> Splits:
-    """Cut examples into splits, in the order given.
+    """Divide examples into splits, in the given order.
 
     Args:
-        inputs: Shape ``(n, channels, height, width)``.
-        targets: Shape ``(n, …)``.
-        sizes: How many examples of each split.
+        inputs: Inputs, shape ``(n, channels, height, width)``.
+        targets: Targets, shape ``(n, …)``.
+        sizes: Number of examples in each split.
     """
     stops = np.cumsum(sizes)
     parts = zip(SPLITS, stops - sizes, stops, strict=True)
@@ -907,13 +930,13 @@ def cut(inputs: Array, targets: Array, sizes: Sequence[int]) -> Splits:
 
 
 def by_share(items: Array, shares: Sequence[float]) -> dict[str, Array]:
-    """Cut shuffled items into parts by split, in proportion to the shares."""
+    """Divide shuffled items among the splits, in proportion to the shares."""
     stops = (np.cumsum(shares) * (len(items) / sum(shares))).round().astype(int)
     return dict(zip(SPLITS, np.split(items, stops[:-1]), strict=True))
 
 
 def standardise(splits: Splits) -> Splits:
-    """Give every split mean 0 and deviation 1 by the training split's statistics, per channel."""
+    """Standardise all splits with the training split's mean and standard deviation, per channel."""
     inputs = splits["train"].inputs
     axes = (0, 2, 3)
     mean = inputs.mean(axes, np.float64, keepdims=True).astype(np.float32)
@@ -922,18 +945,19 @@ def standardise(splits: Splits) -> Splits:
 
 
 NOTHING = -1
-"""The number of a position behind a sequence."""
+"""The number of a position after the end of a sequence."""
 
 
 def numbered(
     sequences: Sequence[Sequence[str]] | Array, symbols: Sequence[str], length: int
 ) -> Array:
-    """Number symbols by their place in a list, shape ``(n, length)``; `NOTHING` behind a sequence.
+    """Number symbols by their index in a list, shape ``(n, length)``; `NOTHING` after the end of a
+    sequence.
 
     Args:
-        sequences: Texts, or other sequences of symbols, none longer than the length.
-        symbols: All that occur.
-        length: In positions.
+        sequences: Texts, or other sequences of symbols, none longer than `length`.
+        symbols: All symbols that occur.
+        length: Number of positions.
     """
     index = {symbol: number for number, symbol in enumerate(symbols)}
     numbers = np.full((len(sequences), length), NOTHING, np.int64)
@@ -943,27 +967,27 @@ def numbered(
 
 
 def one_hot(numbers: Array, kinds: int) -> Array:
-    """From numbers ``(n, length)`` to a channel for every kind of symbol, shape
-    ``(n, kinds, 1, length)``; zeros for `NOTHING`.
+    """Convert numbers ``(n, length)`` to one channel per symbol, shape ``(n, kinds, 1, length)``;
+    zeros for `NOTHING`.
     """
     is_kind = numbers[:, None, None] == np.arange(kinds)[:, None, None]
     return np.asarray(is_kind, np.float32)
 
 
 def next_ones(numbers: Array, kinds: int, sizes: Sequence[int]) -> Splits:
-    """Splits of language modelling: symbols, and at every position the symbol behind it.
+    """Return splits of language modelling: symbols, and the next symbol at every position.
 
     Args:
-        numbers: Of symbols, shape ``(n, positions + 1)``, in the order of the splits.
-        kinds: How many there are.
-        sizes: How many sequences of each split.
+        numbers: Numbers of symbols, shape ``(n, positions + 1)``, in the order of the splits.
+        kinds: Number of different symbols.
+        sizes: Number of sequences in each split.
     """
     return cut(one_hot(numbers[:, :-1], kinds), numbers[:, 1:], sizes)
 
 
 NUMBERS_SINCE = "0.1.0"
-"""The release since which trainings give the same numbers; it is raised when they change, so that
-what was trained before and after is not mixed. A test holds it against shipped tables.
+"""The release since which trainings give the same numbers. It is raised when they change, so that
+results from before and after are not mixed. A test compares it with shipped tables.
 """
 
 TASKS = Registry(
@@ -1006,24 +1030,24 @@ TASKS = Registry(
     ),
     group="surrogate_nas.tasks",
 )
-"""Every task by name; its data is read when first used."""
+"""Every task by name; its data is read on first use."""
 
 
 OPTIONS = {"loss": "LOSS", **dict.fromkeys(_SHARES, "SHARE")}
-"""What may stand behind a task's name, as in ``digits?loss=focal&label_noise=0.3``."""
+"""The options that may follow a task's name, as in ``digits?loss=focal&label_noise=0.3``."""
 
 
 def task_named(name: str) -> Task:
-    """Find a task.
+    """Return the task with a name.
 
     Args:
-        name: A key of `TASKS`, or ``path/to/file.py:NAME`` of a `Task`. Behind it may stand
+        name: A key of `TASKS`, or the ``path/to/file.py:NAME`` of a `Task`, optionally followed by
             ``?loss=NAME``, ``?label_noise=SHARE`` and ``?train_share=SHARE``, joined by ``&``: see
             `Task`.
 
     Raises:
-        UserError: There is no such name or file, the file fails to import, it holds no such task,
-            or an option does not fit.
+        UserError: There is no such name or file, the file fails to import or has no such task, or
+            an option does not fit.
 
     Example:
         >>> task = task_named("fashion?loss=focal")
@@ -1045,8 +1069,8 @@ def task_named(name: str) -> Task:
 
 
 def parted(name: str) -> tuple[str, dict[str, str]]:
-    """The task of ``TASK?OPTION=VALUE&OPTION=VALUE``, and its options by name in the order of
-    `OPTIONS`.
+    """Split ``TASK?OPTION=VALUE&OPTION=VALUE`` into the task and its options by name, in the order
+    of `OPTIONS`.
     """
     task, mark, rest = name.partition("?")
     pairs = [part.partition("=") for part in rest.split("&")] if mark else []
@@ -1054,28 +1078,28 @@ def parted(name: str) -> tuple[str, dict[str, str]]:
     if len(options) < len(pairs) or options.keys() - OPTIONS.keys():
         right = ", ".join(f"{option}={value}" for option, value in OPTIONS.items())
         raise UserError(
-            f"Behind a task's name only ? and {right} may stand, joined by &, not ?{rest:.80}."
+            f"A task's name may be followed only by ? and {right}, joined by &, not ?{rest:.80}."
         )
     return task, {option: options[option] for option in OPTIONS if option in options}
 
 
 def joined(task: str, options: Mapping[str, str]) -> str:
-    """The inverse of `parted`."""
+    """Join a task and its options into a name; the inverse of `parted`."""
     rest = "&".join(f"{name}={options[name]}" for name in OPTIONS if name in options)
     return f"{task}?{rest}" if rest else task
 
 
 def respelt(name: str, change: Callable[[str], str]) -> str:
-    """A task's name with its parts changed: those of the task and of every option's value."""
+    """Return a task's name after changing its parts: the task and the value of every option."""
     task, options = parted(name)
     return joined(change(task), {key: change(options[key]) for key in options})
 
 
 def code_of(name: str) -> str:
-    """What stands for the code of a task and its loss: `NUMBERS_SINCE`, and a digest of the user's
-    files.
+    """Return an identifier of the code of a task and its loss: `NUMBERS_SINCE`, and a digest of the
+    user's files.
 
-    Imports of a user's file are not part of it; the data that it makes are (`Task.digest`).
+    Modules that a user's file imports are not included. The task's data are part of `Task.digest`.
     """
     task, options = parted(name)
     codes = (NUMBERS_SINCE, TASKS.code(task), LOSSES.code(options.get("loss", "")))
@@ -1083,7 +1107,9 @@ def code_of(name: str) -> str:
 
 
 def is_theirs(name: str) -> bool:
-    """Whether a task or its loss is code of a user's, in a file or in an installed package."""
+    """Return whether the code of a task or its loss is the user's, in a file or in an installed
+    package.
+    """
     task, options = parted(name)
     is_own_loss = options.get("loss") in LOSSES.points()
     return ":" in name or task in TASKS.points() or is_own_loss

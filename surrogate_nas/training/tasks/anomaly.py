@@ -1,8 +1,9 @@
-"""Anomaly detection: days of Italy's electricity demand; summer's are normal, winter's are not.
+"""Anomaly detection: days of Italy's electricity demand; summer days are normal, winter days are
+not.
 
 Hourly demand of 1,096 days (Keogh et al., "Intelligent icons", 2006), each standardised, from the
-files that the packages sktime and aeon carry: the UCR archive's ItalyPowerDemand. The network
-reconstructs the 24 hours of a day. It is trained on summer days only (April to September).
+data set ItalyPowerDemand of the UCR archive, which is part of the packages sktime and aeon. The
+network reconstructs the 24 hours of a day. It is trained on summer days only (April to September).
 """
 
 import numpy as np
@@ -27,8 +28,8 @@ _N_TRAIN = 300
 
 
 def load() -> Splits:
-    """300 summer days to train, and halves of all others: 397 / 399, of which 123 / 124 are of
-    summer.
+    """Return 300 summer days for training, and halves of all other days: 397 / 399, with 123 / 124
+    summer days.
     """
     rows = [day for part in ("TRAIN", "TEST") for day in series("anomaly", _NAME, part)]
     days, labels = arrays(rows)
@@ -45,12 +46,12 @@ def load() -> Splits:
 
 
 def arrays(rows: list[tuple[Array, int]]) -> tuple[Array, Array]:
-    """Days, shape ``(n, 1, 24)``, and their published labels, shape ``(n,)``."""
+    """Return days, shape ``(n, 1, 24)``, and their published labels, shape ``(n,)``."""
     for day, label in rows:
         is_day = day.shape == (1, HOURS) and np.isfinite(day).all()
         if not is_day or label not in (1, _SUMMER):
             raise UserError(
-                f"The file of {_NAME} is damaged: it holds other days than it should."
+                f"The file of {_NAME} is damaged: it does not contain the expected days."
             )
     return np.stack([day for day, _ in rows]), np.array([label for _, label in rows])
 

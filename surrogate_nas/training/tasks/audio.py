@@ -1,4 +1,4 @@
-"""Recordings for tasks of speech and sounds: trimmed, and seen as mel bands over time."""
+"""Recordings for tasks of speech and sounds: trimmed, and converted to mel bands over time."""
 
 from functools import lru_cache
 from pathlib import Path
@@ -15,7 +15,7 @@ _FLOOR = 1e-4
 _LOUDNESS = 0.3
 _NOISE = (-7.0, -4.0)
 SILENCE = float(np.log(_FLOOR))
-"""The value of `log_mel` where nothing sounds."""
+"""The value of `log_mel` in silence."""
 
 
 def read(path: Path, seconds: float) -> tuple[Array, int]:
@@ -23,38 +23,38 @@ def read(path: Path, seconds: float) -> tuple[Array, int]:
 
     Args:
         path: The file.
-        seconds: What is longer is cut off; silence at the end is too.
+        seconds: Maximum length; the rest is cut off, and so is silence at the end.
 
     Returns:
-        Samples, shape ``(samples,)``, and how many make a second.
+        Samples, shape ``(samples,)``, and their number per second.
     """
     try:
         import soundfile
     except OSError as error:
         raise UserError(
-            f"soundfile lacks the library that it is made for: {error}."
+            f"soundfile lacks the library that it needs: {error}."
         ) from error
     try:
         channels, rate = soundfile.read(path, dtype="float32", always_2d=True)
     except (soundfile.SoundFileError, OSError) as error:
-        raise UserError(f"{path} is no recording that can be read: {error}.") from error
+        raise UserError(f"{path} is not a readable recording: {error}.") from error
     samples = channels.mean(1)
     samples /= max(np.abs(samples).max(initial=0), _FLOOR)
     loud = np.flatnonzero(np.abs(samples) > _QUIET)
     if not len(loud):
-        raise UserError(f"{path} holds no sound.")
+        raise UserError(f"{path} contains no sound.")
     return samples[loud[0] : min(loud[-1] + 1, loud[0] + round(seconds * rate))], rate
 
 
 def log_mel(samples: Array, rate: int, bands: int, hop: float) -> Array:
-    """The logarithm of the energy in mel bands (O'Shaughnessy's scale) from 60 Hz to 8 kHz, shape
-    ``(bands, frames)``.
+    """Return the logarithm of the energy in mel bands (O'Shaughnessy's scale) from 60 Hz to 8 kHz,
+    shape ``(bands, frames)``.
 
     Args:
-        samples: Shape ``(samples,)``.
-        rate: Samples a second, at least 16,000.
-        bands: How many, evenly spaced in mel.
-        hop: Seconds from one frame to the next; a frame sees 4/3 of it.
+        samples: Samples, shape ``(samples,)``.
+        rate: Samples per second, at least 16,000.
+        bands: Number of bands, evenly spaced in mel.
+        hop: Seconds from one frame to the next; a frame covers 4/3 of this time.
     """
     window = round(4 / 3 * hop * rate)
     padded = np.pad(samples, (0, max(0, window - len(samples))))
@@ -66,15 +66,15 @@ def log_mel(samples: Array, rate: int, bands: int, hop: float) -> Array:
 
 
 def stretched(bands: Array, factor: float) -> Array:
-    """Say the same slower or faster, at the same pitch: the length times a factor."""
+    """Change the tempo at the same pitch: multiply the length by a factor."""
     n = bands.shape[1]
     points = np.linspace(0, n - 1, max(1, round(factor * n)))
     return np.stack([np.interp(points, np.arange(n), band) for band in bands])
 
 
 def warped(bands: Array, factor: float) -> Array:
-    """Say the same with a longer or a shorter throat (Jaitly & Hinton, "Vocal tract length
-    perturbation", 2013): every band is read at its number times a factor.
+    """Simulate a longer or a shorter vocal tract (Jaitly & Hinton, "Vocal tract length
+    perturbation", 2013): read every band at its index times a factor.
     """
     numbers = np.arange(len(bands))
     return np.stack(
@@ -83,7 +83,7 @@ def warped(bands: Array, factor: float) -> Array:
 
 
 def noisy(bands: Array, rng: np.random.Generator) -> Array:
-    """Draw a loudness for every example, and lay white noise of a level of its own under it."""
+    """Sample a loudness for every example, and add white noise of a random level."""
     shape = (len(bands), 1, 1, 1)
     loud = np.exp(bands + rng.normal(0, _LOUDNESS, shape))
     level = np.exp(rng.uniform(*_NOISE, shape))
@@ -94,7 +94,7 @@ def noisy(bands: Array, rng: np.random.Generator) -> Array:
 
 @lru_cache(maxsize=16)
 def _triangles(bands: int, window: int, rate: int) -> Array:
-    """The weight of every frequency in every band, shape ``(frequencies, bands)``."""
+    """Return the weight of every frequency in every band, shape ``(frequencies, bands)``."""
     low, high = 2595 * np.log10(1 + _HERTZ / 700)
     corners = 700 * (10 ** (np.linspace(low, high, bands + 2) / 2595) - 1)
     hertz = np.fft.rfftfreq(window, 1 / rate)[:, None]

@@ -1,8 +1,8 @@
 """Language modelling: the next operation of Python's own library as bytecode, with causal cells.
 
-Operations are named as `dis` names them; the 31 most frequent are told apart, and the rest is one
-kind. All functions of a file go to one split. Bytecode differs between versions of Python, so
-splits are fixed for one version. The perplexity per operation is ``exp(loss)``.
+Operations are named as in `dis`; the 31 most frequent ones are distinguished, and the others are
+one class. All functions of a file belong to one split. Bytecode differs between versions of Python,
+so splits are fixed for one version. The perplexity per operation is ``exp(loss)``.
 """
 
 import dis
@@ -32,7 +32,9 @@ PACKAGES = (
     "asyncio collections concurrent ctypes email html http importlib json logging multiprocessing"
     " unittest urllib wsgiref xml xmlrpc"
 ).split()
-"""Read besides the modules that are single files: what every distribution of Python installs."""
+"""The packages that are read in addition to single-file modules: those that every distribution of
+Python installs.
+"""
 _LENGTH = 48
 _SIZES = (1400, 700, 1500)
 
@@ -41,7 +43,9 @@ Operations = tuple[str, ...]
 
 @cache
 def functions() -> list[list[Operations]]:
-    """By file of the library, in the order of names, the different functions of enough length."""
+    """Return the distinct functions of sufficient length for each file of the library, in the order
+    of names.
+    """
     library = Path(sysconfig.get_paths()["stdlib"])
     files = [*library.glob("*.py")]
     for package in PACKAGES:
@@ -57,7 +61,7 @@ def functions() -> list[list[Operations]]:
 
 
 def _inside(code: CodeType) -> Iterator[CodeType]:
-    """A piece of code and all that is defined in it."""
+    """Yield a code object and all code objects inside it."""
     yield code
     for constant in code.co_consts:
         if isinstance(constant, CodeType):
@@ -70,7 +74,7 @@ def _beginning(code: CodeType) -> Operations:
 
 
 def load() -> Splits:
-    """The first 49 operations of functions, file by file: 1,400 / 700 / 1,500."""
+    """Return the first 49 operations of functions, file by file: 1,400 / 700 / 1,500."""
     by_file = functions()
     order = split_rng().permutation(len(by_file))
     different = {sequence[:_LENGTH]: sequence for i in order for sequence in by_file[i]}

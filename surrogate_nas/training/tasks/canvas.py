@@ -1,9 +1,9 @@
 """Scenes for detection and segmentation: one or two of scikit-learn's scans of 0, 1 and 2 on 16×16
 pixels.
 
-Every split's scenes are made of scans of its own, cut to their ink. Two digits never overlap, nor
-have their centres in one of the 4×4 places that a network answers at. Of ten digits a small network
-would learn too little in half a second.
+Each split has its own scans, cropped to their ink. Two digits never overlap, and never have their
+centres in the same cell of the network's 4×4 output grid. With ten digits a small network would
+learn too little in half a second.
 """
 
 from functools import lru_cache
@@ -29,11 +29,11 @@ class Scenes(NamedTuple):
     """The scenes of a split.
 
     Attributes:
-        images: Shape ``(n, 1, 16, 16)``, from 0 to 1.
-        classes: Of every pixel, shape ``(n, 16, 16)``: 0 for the background, else one more than the
-            digit.
-        boxes: Shape ``(n, 2, 5)``: digit, centre x and y, width and height in pixels; a digit of -1
-            is none.
+        images: Images, shape ``(n, 1, 16, 16)``, from 0 to 1.
+        classes: Class of every pixel, shape ``(n, 16, 16)``: 0 for the background, otherwise the
+            digit plus 1.
+        boxes: Boxes, shape ``(n, 2, 5)``: digit, centre x and y, width and height in pixels; a
+            digit of -1 means no object.
     """
 
     images: Array
@@ -43,7 +43,7 @@ class Scenes(NamedTuple):
 
 @lru_cache(maxsize=1)
 def scenes() -> dict[str, Scenes]:
-    """Draw the scenes of every split: 600 to train, 300 to validate, 300 to test."""
+    """Generate the scenes of every split: 600 for training, 300 for validation, 300 for testing."""
     images, labels = published()
     images = images[labels < DIGITS] / BRIGHTEST
     labels = labels[labels < DIGITS]

@@ -1,11 +1,11 @@
-"""Control: a pole on a cart (Barto, Sutton & Anderson 1983) that is kept upright without seeing
+"""Control: keep a pole upright on a cart (Barto, Sutton & Anderson 1983), without observing
 velocities.
 
 The equations are the paper's without its tiny frictions, integrated by Euler's method every 20 ms.
-Every step is a push of 10 N to the left or to the right and is worth 1. An episode ends where the
-pole is more than 12° off or the cart more than 2.4 m, or after 100 steps. The policy sees where
-cart and pole were at the last eight steps, a signal of two channels (the variant of Gomez &
-Miikkulainen, IJCAI 1999).
+Every step is a push of 10 N to the left or to the right and has a reward of 1. An episode ends when
+the pole is more than 12° or the cart more than 2.4 m off the centre, or after 100 steps. The policy
+observes the positions of cart and pole at the last eight steps, as two channels (the variant of
+Gomez & Miikkulainen, IJCAI 1999).
 """
 
 from dataclasses import dataclass
@@ -27,16 +27,16 @@ SECONDS = 0.02
 CART_MASS = 1.0
 POLE_MASS = 0.1
 HALF_LENGTH = 0.5
-"""In kg and m."""
+"""Masses in kg, and half the length of the pole in m."""
 EDGE = 2.4
 LEAN = np.radians(12)
-"""Beyond which an episode ends, in m and rad."""
+"""The position (m) and the angle (rad) beyond which an episode ends."""
 _SIZES = {"train": 500, "valid": 128, "test": 384}
 _START = 0.05
 
 
 def pushed(states: Array, actions: Array) -> Array:
-    """Where cart and pole are one step later, shape ``(n, 4)``.
+    """Return the states of carts and poles one step later, shape ``(n, 4)``.
 
     Args:
         states: Position, velocity, angle and angular velocity, shape ``(n, 4)``, in m, s and rad.
@@ -57,18 +57,19 @@ def pushed(states: Array, actions: Array) -> Array:
 
 @dataclass(frozen=True)
 class CartPole(Environment):
-    """The last states of carts and poles, shape ``(n, seen, 4)``, the newest last.
+    """Carts with poles. A state contains the last `seen` positions, velocities, angles and angular
+    velocities, shape ``(n, seen, 4)``, the newest last.
 
     Attributes:
-        longest: The most steps of an episode.
-        seen: How many states a policy looks back on.
+        longest: Maximum number of steps of an episode.
+        seen: Number of past states that a policy observes.
     """
 
     longest: int = 100
     seen: int = 8
 
     def observe(self, states: Array) -> Array:
-        """Positions and angles as shares of what ends an episode, shape ``(n, 2, 1, seen)``."""
+        """Return positions and angles as shares of their limits, shape ``(n, 2, 1, seen)``."""
         shares = states[:, :, ::2] / (EDGE, LEAN)
         return np.ascontiguousarray(
             shares.transpose(0, 2, 1)[:, :, None], dtype=np.float32
@@ -85,7 +86,7 @@ class CartPole(Environment):
         )
 
     def greatest(self, states: Array) -> Array:
-        """Every step of the longest episode, shape ``(n,)``."""
+        """Return the return of the longest episode, shape ``(n,)``."""
         return np.full(len(states), float(self.longest))
 
 
@@ -93,8 +94,8 @@ ENVIRONMENT = CartPole()
 
 
 def load() -> Splits:
-    """Draw starts, all four numbers uniform in ±0.05, at rest for the steps before: 500 / 128 /
-    384.
+    """Sample start states, all four numbers uniform in ±0.05, at rest before the first step: 500 /
+    128 / 384.
     """
     rng = split_rng()
     states = {

@@ -1,8 +1,7 @@
 """Segmentation: which squares of a chessboard does White attack?
 
-Positions are drawn here: of the sixteen pieces of each side a share that differs from board to
-board is left. A square is attacked where a white piece could take something that stood there;
-pieces in between bar the way, and pawns go up.
+Positions are random: a random share of each side's sixteen pieces remains. A square is attacked if
+a white piece could capture a piece there; pieces in between block the way, and pawns move up.
 """
 
 import numpy as np
@@ -32,7 +31,7 @@ _SIZES = (800, 500, 1500)
 
 
 def attacked(board: Array) -> Array:
-    """Whether White attacks each square, shape ``(8, 8)``.
+    """Return whether White attacks each square, shape ``(8, 8)``.
 
     Args:
         board: The numbers of pieces, shape ``(8, 8)``, or `EMPTY`; White's side is the last row.
@@ -53,7 +52,7 @@ def attacked(board: Array) -> Array:
 
 
 def drawn(rng: np.random.Generator) -> Array:
-    """A position, shape ``(8, 8)``."""
+    """Sample a position, shape ``(8, 8)``."""
     set_of_pieces = np.repeat(np.arange(2 * len(PIECES)), 2 * [*PIECES.values()])
     pieces = set_of_pieces[rng.random(len(set_of_pieces)) < rng.uniform(*_LEFT)]
     board = np.full(SIDE**2, EMPTY)
@@ -62,7 +61,7 @@ def drawn(rng: np.random.Generator) -> Array:
 
 
 def load() -> Splits:
-    """Boards with a channel for each kind of piece: 800 / 500 / 1,500."""
+    """Return positions with one channel for each type of piece: 800 / 500 / 1,500."""
     rng = split_rng()
     boards = np.stack([drawn(rng) for _ in range(sum(_SIZES))])
     inputs = boards[:, None] == np.arange(2 * len(PIECES))[:, None, None]

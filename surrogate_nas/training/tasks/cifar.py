@@ -1,6 +1,7 @@
 """CIFAR-10 and CIFAR-100 (Krizhevsky, 2009) through torchvision, without augmentation.
 
-Half of the 50,000 training images validate, as in NAS-Bench-201, but by a shuffle of our own.
+Half of the 50,000 training images are the validation split, as in NAS-Bench-201, but with a
+different shuffle.
 """
 
 import os
@@ -21,16 +22,18 @@ from surrogate_nas.training.tasks import (
 )
 
 CIFAR_VARIABLE = "SURROGATE_NAS_CIFAR"
-"""Names the folder that torchvision keeps the data set in; ``data`` where unset."""
+"""The environment variable that names the folder in which torchvision stores the data sets;
+``data`` if unset.
+"""
 
 
 def cifar_root() -> Path:
-    """The folder with the data sets of CIFAR, whether it is there or not."""
+    """Return the folder of the CIFAR data sets, whether or not it exists."""
     return Path(os.environ.get(CIFAR_VARIABLE, "data"))
 
 
 def has_cifar(folder: str) -> bool:
-    """Whether torchvision and the folder that it unpacks are here."""
+    """Return whether torchvision and the folder that it unpacks are available."""
     return (cifar_root() / folder).is_dir() and is_installed("torchvision")
 
 
@@ -49,7 +52,7 @@ def load(name: str) -> Splits:
         )
     except RuntimeError as error:
         raise UserError(
-            f"{name} is not in {root}: torchvision.datasets.{name}({root!r}, download=True) brings"
+            f"{name} is not in {root}: torchvision.datasets.{name}({root!r}, download=True) fetches"
             f" it; {CIFAR_VARIABLE} may name another folder."
         ) from error
     splits = split_images(

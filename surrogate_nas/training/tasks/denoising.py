@@ -1,4 +1,4 @@
-"""Denoising: handwritten digits of 8×8 pixels, from 0 to 1, from copies with normal noise."""
+"""Denoising: clean handwritten digits of 8×8 pixels, from 0 to 1, from copies with normal noise."""
 
 from surrogate_nas.training.tasks import Schedule, Splits, Task, as_split, split_rng
 from surrogate_nas.training.tasks.digits import BRIGHTEST, scans
@@ -7,7 +7,7 @@ NOISE = 0.3
 
 
 def load() -> Splits:
-    """Noisy scans with clean ones: 1,000 / 400 / 397."""
+    """Return noisy scans with their clean originals: 1,000 / 400 / 397."""
     rng = split_rng()
     splits = {}
     for name, (clean, _) in scans(BRIGHTEST).items():

@@ -1,5 +1,5 @@
-"""Detection: which digits stand on a canvas, and where? A grid of 4×4 places, each of which may
-answer a box.
+"""Detection: which digits are on a canvas, and where? The outputs are a 4×4 grid with one box per
+grid cell.
 """
 
 from surrogate_nas.training.tasks import Schedule, Splits, Task, as_split, standardise
@@ -7,7 +7,7 @@ from surrogate_nas.training.tasks.canvas import DIGITS, SOURCE, scenes
 
 
 def load() -> Splits:
-    """The scenes with their boxes (`canvas`)."""
+    """Return the scenes with their boxes (`canvas`)."""
     return standardise(
         {name: as_split(split.images, split.boxes) for name, split in scenes().items()}
     )

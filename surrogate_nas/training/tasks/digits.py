@@ -1,7 +1,7 @@
-"""Handwritten digits: scikit-learn's 1,797 real scans of 8×8 pixels; a run takes no second.
+"""Handwritten digits: scikit-learn's 1,797 scans of 8×8 pixels; a run takes less than a second.
 
-Few are trained on, and all are seen through noise: half of the cells read the scans themselves
-without an error (figures: analysis/README.md, Calibration).
+The training split is small and all scans have noise: without noise, half of the cells make no error
+(figures: analysis/README.md, Calibration).
 """
 
 import gzip
@@ -26,20 +26,20 @@ _NOISE = 3.0
 
 
 def load() -> Splits:
-    """Read the scans and add noise: 600 to train, 500 to validate, 697 to test."""
+    """Read the scans and add noise: 600 for training, 500 for validation, 697 for testing."""
     images, labels = published()
     noisy = (images + _NOISE * split_rng().standard_normal(images.shape))[:, None]
     return standardise(split_images(noisy, labels, _SIZES))
 
 
 def scans(scale: float = 1.0) -> Splits:
-    """The scans as they are: 1,000 / 400 / 397, which other tasks are made of."""
+    """Return the scans without noise: 1,000 / 400 / 397; other tasks are based on them."""
     images, labels = published()
     return split_images(images[:, None] / scale, labels, (1000, 400, 397))
 
 
 def published() -> tuple[Array, Array]:
-    """All scans ``(1797, 8, 8)``, from 0 to `BRIGHTEST`, and their digits ``(1797,)``.
+    """Return all scans ``(1797, 8, 8)``, from 0 to `BRIGHTEST`, and their digits ``(1797,)``.
 
     They are read from scikit-learn's file: importing the library takes longer.
     """

@@ -1,12 +1,12 @@
-"""Fashion-MNIST (Xiao et al., 2017): ten kinds of clothing, pooled from 28×28 to 7×7 pixels.
+"""Fashion-MNIST (Xiao et al., 2017): ten kinds of clothing, averaged from 28×28 to 7×7 pixels.
 
-Of the sizes and networks that were tried, these order NAS-Bench-201's cells in a second most like
-its own 200 epochs on CIFAR-10 (figures: analysis/README.md). Residual blocks between the stages
-would do most of the work, whatever the cell. On larger images the field of view of three cells
-counts most.
+Of all tried image sizes and networks that train in a second, these rank NAS-Bench-201's cells most
+like its 200 epochs on CIFAR-10 (figures: analysis/README.md). With residual blocks between the
+stages, results hardly depend on the cell. On larger images they depend mostly on the receptive
+field of three cells.
 
-The idx files are read from torchvision's folder, from that of Debian's package, or fetched with a
-checksum.
+The idx files are read from torchvision's folder or from that of Debian's package, or they are
+fetched and verified by checksum.
 """
 
 import gzip
@@ -29,7 +29,9 @@ from surrogate_nas.training.tasks import (
 )
 
 VARIABLE = "SURROGATE_NAS_FASHION"
-"""Names a folder with Fashion-MNIST's four files, before the other places are tried."""
+"""The environment variable that names a folder with Fashion-MNIST's four files; it has precedence
+over other folders.
+"""
 FILES = {
     "train-images-idx3-ubyte": "8d4fb7e6c68d591d4c3dfef9ec88bf0d",
     "train-labels-idx1-ubyte": "25c81989df183df01b3e8a0aad5dffbe",
@@ -47,7 +49,7 @@ _BLOCK = 4
 
 
 def folders() -> list[Path]:
-    """Where Fashion-MNIST's files may be, in order of preference."""
+    """Return the folders that may contain Fashion-MNIST's files, in order of preference."""
     named = os.environ.get(VARIABLE)
     own = [expanded(named)] if named else []
     return [
@@ -59,7 +61,9 @@ def folders() -> list[Path]:
 
 
 def found() -> dict[str, Path] | None:
-    """The four files by name, compressed or not, in the first folder that holds all, or None."""
+    """Return the paths of the four files by name, compressed or not, in the first folder that
+    contains all; None if there is none.
+    """
     for folder in folders():
         files = [
             path for name in FILES for path in (folder / name, folder / f"{name}.gz")
@@ -71,17 +75,17 @@ def found() -> dict[str, Path] | None:
 
 
 def has_fashion() -> bool:
-    """Whether Fashion-MNIST can be read without a network."""
+    """Return whether Fashion-MNIST can be read without network access."""
     return found() is not None
 
 
 def find() -> dict[str, bytes]:
-    """Find the files: by name, the uncompressed content."""
+    """Find the files; return their uncompressed content by name."""
     try:
         files = found() or _fetch()
     except Exception as error:
         raise UserError(
-            "Fashion-MNIST is not here. Any of three ways brings it:"
+            "Fashion-MNIST is not here. There are three ways to get it:"
             " torchvision.datasets.FashionMNIST('data', download=True); apt-get install"
             f" dataset-fashion-mnist (into {DEBIAN}); or a network that reaches {ADDRESS}"
             f" ({type(error).__name__}). {VARIABLE} may name a folder with its four files."
@@ -115,7 +119,7 @@ def parse_idx(content: bytes, name: str) -> Array:
 
 
 def small(images: Array) -> Array:
-    """Means of blocks of pixels, shape ``(n, 1, 7, 7)``, from 0 to 1."""
+    """Return means of blocks of pixels, shape ``(n, 1, 7, 7)``, from 0 to 1."""
     # all at once would take hundreds of MB
     parts = np.split(images[:, None], range(_PART, len(images), _PART))
     return np.concatenate(
@@ -124,8 +128,8 @@ def small(images: Array) -> Array:
 
 
 def load() -> Splits:
-    """Read 4,000 images to train and 5,000 to validate from the training file, and all 10,000 test
-    images.
+    """Read 4,000 images for training and 5,000 for validation from the training file, and all
+    10,000 test images.
     """
     arrays = {name: parse_idx(content, name) for name, content in find().items()}
     splits = split_images(

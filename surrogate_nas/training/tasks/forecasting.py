@@ -1,11 +1,10 @@
-"""Forecasting: the next year of monthly series that statsmodels ships, from the five years before
-it.
+"""Forecasting: the next year of monthly series that statsmodels ships, from the five years before.
 
 The series are the carbon dioxide at Mauna Loa, 1958 to 2001 (weekly, averaged to months; the few
-months without a measurement are interpolated), and the sea's temperature off Peru (Niño 1+2), 1950
-to 2010. A window is standardised by its own past. Every series is cut in time; only the past that a
-forecast starts from reaches back over a cut. Two seeds agree on cells in runs of the default
-length, but not in runs twice as long (figures: analysis/README.md, Calibration).
+months without a measurement are interpolated), and the sea temperature off Peru (Niño 1+2), 1950 to
+2010. A window is standardised by its own past. Every series is divided in time; only the past of a
+forecast may reach into the previous split. The rankings of cells by two seeds agree in runs of the
+default length, but not in runs twice as long (figures: analysis/README.md, Calibration).
 """
 
 import math
@@ -23,20 +22,22 @@ from surrogate_nas.training.tasks import (
 )
 
 SEASON = 12
-"""Months in a season; the horizon is one."""
+"""The months in a season, which is also the forecast horizon."""
 _PAST = 60
 _CUTS = (0.6, 0.8)
 
 
 def load() -> Splits:
-    """All windows of both series: 612 / 229 / 231, with 60 months of inputs and 12 of targets."""
+    """Return all windows of both series: 612 / 229 / 231, with 60 months of inputs and 12 of
+    targets.
+    """
     splits = [windows(series) for series in (carbon_dioxide(), sea_temperature())]
     joined = {name: np.concatenate([part[name] for part in splits]) for name in SPLITS}
     return {name: as_split(*_standardised(rows)) for name, rows in joined.items()}
 
 
 def carbon_dioxide() -> Array:
-    """Monthly means in parts per million, shape ``(526,)``."""
+    """Return monthly means in parts per million, shape ``(526,)``."""
     months: dict[str, list[float]] = {}
     for day, measured in _rows("co2"):
         weeks = months.setdefault(day[: len("YYYYMM")], [])
@@ -49,15 +50,15 @@ def carbon_dioxide() -> Array:
 
 
 def sea_temperature() -> Array:
-    """Monthly means in °C, shape ``(732,)``."""
+    """Return monthly means in °C, shape ``(732,)``."""
     return np.array(
         [float(month) for _, *months in _rows("elnino") for month in months]
     )
 
 
 def _rows(name: str) -> list[list[str]]:
-    """The rows of a data set in statsmodels' own file: importing the library takes longer than
-    reading.
+    """Return the rows of a data set in statsmodels' own file; importing the library takes longer
+    than reading.
     """
     file = (
         package_folder(("statsmodels", "statsmodels"))
@@ -71,7 +72,9 @@ def _rows(name: str) -> list[list[str]]:
 
 
 def windows(series: Array) -> dict[str, Array]:
-    """The windows of past and horizon ``(n, 72)``, by the split that all of the horizon is in."""
+    """Return windows of past and horizon ``(n, 72)``, by the split that contains the whole
+    horizon.
+    """
     all_of_it = np.lib.stride_tricks.sliding_window_view(series, _PAST + SEASON)
     first = np.arange(len(all_of_it)) + _PAST
     stops = [0, *(int(cut * len(series)) for cut in _CUTS), len(series)]
@@ -89,7 +92,7 @@ def _standardised(rows: Array) -> tuple[Array, Array]:
 
 TASK = Task(
     name="forecasting",
-    title="how do the next twelve months go on? carbon dioxide and the sea's temperature",
+    title="what are the next twelve months? carbon dioxide and the sea's temperature",
     load=load,
     classes=SEASON,
     kind="regression",

@@ -1,8 +1,8 @@
-"""Generation: handwritten digits of 8×8 pixels from noise, by a generator made of the cell and
-trained adversarially.
+"""Generation: handwritten digits of 8×8 pixels from noise, by a generator that contains the cell
+and is trained adversarially.
 
-The noise of an image is a point of a space of six dimensions, the same at every pixel, beside two
-channels that say where the pixel is. Real images are scikit-learn's scans, from 0 to 1.
+The noise of an image is a six-dimensional point, the same at every pixel; two further channels are
+the coordinates of the pixel. Real images are scikit-learn's scans, from 0 to 1.
 """
 
 import numpy as np
@@ -21,7 +21,7 @@ _DIMENSIONS = 6
 
 
 def load() -> Splits:
-    """Noise with as many real images: 1,000 / 400 / 397."""
+    """Return noise with the same number of real images: 1,000 / 400 / 397."""
     rng = split_rng()
     return {
         name: as_split(
@@ -32,7 +32,7 @@ def load() -> Splits:
 
 
 def noise(n: int, size: int, rng: np.random.Generator) -> Array:
-    """Standard normal points, spread over all pixels, and the pixels' coordinates, shape
+    """Return standard normal points, repeated at all pixels, and the pixels' coordinates, shape
     ``(n, 8, size, size)``.
     """
     points = rng.standard_normal((n, _DIMENSIONS, 1, 1)) * np.ones((size, size))
@@ -44,7 +44,7 @@ def noise(n: int, size: int, rng: np.random.Generator) -> Array:
 
 TASK = Task(
     name="generation",
-    title="digits from noise, 8×8, against a discriminator; judged by a Fréchet distance",
+    title="digits from noise, 8×8, against a discriminator; evaluated by a Fréchet distance",
     load=load,
     classes=1,
     kind="generation",

@@ -1,9 +1,9 @@
 """Classification of characters: to which script does this letter belong?
 
 The letters are those of the DejaVu fonts (Bitstream Vera licence, changes in the public domain),
-which the package matplotlib carries. An outline is seen at 32×32 points, with its ink a little out
-of the middle, and blocks of 4×4 are averaged. The script is the first word of a letter's name in
-Unicode. A letter goes to one split in all its fonts.
+which are part of the package matplotlib. An outline is sampled at 32×32 points, a little off the
+centre, and blocks of 4×4 are averaged. The script is the first word of a letter's name in Unicode.
+A letter belongs to the same split in all its fonts.
 """
 
 import unicodedata
@@ -41,7 +41,7 @@ Picture = tuple[str, Path]
 
 
 def fonts() -> list[Path]:
-    """The files of the fonts."""
+    """Return the files of the fonts."""
     import matplotlib
 
     folder = Path(matplotlib.get_data_path()) / "fonts" / "ttf"
@@ -53,7 +53,7 @@ def fonts() -> list[Path]:
 
 
 def letters() -> dict[str, dict[str, list[Picture]]]:
-    """By script and letter all the pictures that there are, in the order of Unicode."""
+    """Return all available pictures by script and letter, in the order of Unicode."""
     from matplotlib.ft2font import FT2Font
 
     by_script: dict[str, dict[str, list[Picture]]] = {script: {} for script in SCRIPTS}
@@ -67,11 +67,11 @@ def letters() -> dict[str, dict[str, list[Picture]]]:
 
 
 def drawn(picture: Picture, shift: Array) -> Array:
-    """How dark each pixel is, from 0 to 1, shape ``(8, 8)``.
+    """Return the darkness of each pixel, from 0 to 1, shape ``(8, 8)``.
 
     Args:
         picture: The letter and its font.
-        shift: By how much it is moved along columns and rows, in units of an outline.
+        shift: Displacement along columns and rows, in units of an outline.
     """
     from matplotlib.font_manager import FontProperties
     from matplotlib.path import Path as Outline
@@ -94,7 +94,7 @@ def drawn(picture: Picture, shift: Array) -> Array:
 
 
 def load() -> Splits:
-    """Draw the pictures: 2,100 / 1,050 / 2,450, of each script as many."""
+    """Generate the pictures: 2,100 / 1,050 / 2,450, the same number for each script."""
     rng = split_rng()
     inputs: dict[str, list[Array]] = {name: [] for name in SPLITS}
     for script, by_letter in letters().items():

@@ -1,12 +1,12 @@
-"""Control: a walk to a goal through a grid with random walls, of which the policy sees its
+"""Control: a walk to a goal through a grid with random walls, of which the policy observes its
 neighbourhood.
 
-Every episode has walls of its own. The policy sees the 5×5 squares around it as image planes: the
-goal where it is in sight, walls, and its own fading trail; two constant planes with the direction
+Every episode has different walls. The policy observes the 5×5 squares around it as image planes:
+the goal if it is in sight, walls, and its own fading trail; two constant planes with the direction
 of the goal, the compass of point-goal navigation (Anderson et al. 2018); and two planes that number
-rows and columns (CoordConv, Liu et al., NeurIPS 2018). Reaching the goal is worth 1, discounted by
-0.95 a step; after 20 steps an episode ends with nothing. The worth of the goal without walls is the
-baseline of advantages.
+rows and columns (CoordConv, Liu et al., NeurIPS 2018). The reward for reaching the goal is 1,
+discounted by 0.95 per step; after 20 steps an episode ends without a reward. The return without
+walls is the baseline of advantages.
 """
 
 from dataclasses import dataclass
@@ -24,19 +24,19 @@ from surrogate_nas.training.tasks import (
 
 SIZE = 7
 WALLS = 0.3
-"""Squares a side, and the share of them that are walls."""
+"""The number of squares per side, and the share of squares that are walls."""
 MOVES = np.array([(-1, 0), (1, 0), (0, -1), (0, 1)])
 NEAREST = 3
 FURTHEST = 12
-"""Steps from start to goal on the shortest way."""
+"""The minimum and the maximum number of steps from start to goal on the shortest way."""
 _AGENT, _GOAL, _WALLS, _TRAIL = range(4)
 _SIZES = {"train": 500, "valid": 384, "test": 768}
 _COMPASS = 3.0
 
 
 def distances(states: Array) -> Array:
-    """Steps to the goal from every square, shape ``(n, height, width)``; infinite where no way
-    leads there.
+    """Return the number of steps to the goal from every square, shape ``(n, height, width)``;
+    infinite if the goal cannot be reached.
     """
     walls = states[:, _WALLS] > 0
     steps = np.where(states[:, _GOAL] > 0, 0.0, np.inf)
@@ -54,13 +54,13 @@ def distances(states: Array) -> Array:
 @dataclass(frozen=True)
 class GridWorld(Environment):
     """Grids as planes of ones and zeros, shape ``(n, 4, height, width)``: agent, goal, walls, and
-    where it was.
+    the squares the agent has visited.
 
     Attributes:
-        longest: The most steps of an episode.
-        discount: What reaching the goal is worth less with every step.
+        longest: Maximum number of steps of an episode.
+        discount: Factor of the goal's reward for every step.
         trace: λ of the advantages.
-        sight: How many squares around it the agent sees.
+        sight: Number of squares that the agent observes in each direction.
     """
 
     longest: int = 20
@@ -69,8 +69,8 @@ class GridWorld(Environment):
     sight: int = 2
 
     def observe(self, states: Array) -> Array:
-        """Goal, walls and trail around the agent, the goal's direction, rows and columns, shape
-        ``(n, 7, 5, 5)``.
+        """Return goal, walls and trail around the agent, the goal's direction, rows and columns,
+        shape ``(n, 7, 5, 5)``.
         """
         at = _position(states, _AGENT)
         goal = _position(states, _GOAL)
@@ -91,7 +91,7 @@ class GridWorld(Environment):
         return view
 
     def step(self, states: Array, actions: Array) -> tuple[Array, Array, Array]:
-        """Move every agent by a square, but not into a wall."""
+        """Move every agent by one square, but not into a wall."""
         rows = np.arange(len(states))
         at = _position(states, _AGENT)
         to = np.clip(at + MOVES[actions], 0, np.array(states.shape[2:]) - 1)
@@ -104,11 +104,11 @@ class GridWorld(Environment):
         return moved, ended.astype(float), ended
 
     def greatest(self, states: Array) -> Array:
-        """One, discounted along the shortest way, shape ``(n,)``."""
+        """Return 1, discounted along the shortest way, shape ``(n,)``."""
         return self.discount ** (_away(states) - 1)
 
     def value(self, states: Array) -> Array:
-        """One, discounted along a way without walls, shape ``(n,)``."""
+        """Return 1, discounted along a way without walls, shape ``(n,)``."""
         steps: Array = (
             np.abs(_position(states, _GOAL) - _position(states, _AGENT)).sum(1) - 1
         )
@@ -116,7 +116,7 @@ class GridWorld(Environment):
 
 
 def _position(states: Array, plane: int) -> Array:
-    """Row and column of the one in a plane, shape ``(n, 2)``."""
+    """Return row and column of the 1 in a plane, shape ``(n, 2)``."""
     return np.stack(
         np.divmod(states[:, plane].reshape(len(states), -1).argmax(1), states.shape[3]),
         1,
@@ -124,7 +124,7 @@ def _position(states: Array, plane: int) -> Array:
 
 
 def _away(states: Array) -> Array:
-    """The steps from agent to goal on the shortest way, shape ``(n,)``."""
+    """Return the number of steps from agent to goal on the shortest way, shape ``(n,)``."""
     steps: Array = distances(states)[
         np.arange(len(states)), *_position(states, _AGENT).T
     ]
@@ -135,7 +135,7 @@ ENVIRONMENT = GridWorld()
 
 
 def load() -> Splits:
-    """Draw grids whose goal can be reached in 3 to 12 steps: 500 / 384 / 768."""
+    """Sample grids whose goal can be reached in 3 to 12 steps: 500 / 384 / 768."""
     n = sum(_SIZES.values())
     rng = split_rng()
     solvable = np.empty((0, 4, SIZE, SIZE), dtype=np.float32)

@@ -1,9 +1,9 @@
 """Hyphenation: before which letters may this German word be broken?
 
 The words are frequent ones of film subtitles (OpenSubtitles: Lison and Tiedemann, LREC 2016), as
-the package pyspellchecker lists them; breaks are those of TeX's patterns (Liang, "Word Hy-phen-a-
-tion by Com-put-er", 1983), as the package pyphen carries them. Cells are causal, so a break before
-a letter is answered one letter later.
+the package pyspellchecker lists them; breaks are those of TeX's patterns (Liang, "Word
+Hy-phen-a-tion by Com-put-er", 1983) in the package pyphen. Cells are causal, so the output for a
+break before a letter is one letter later.
 """
 
 import numpy as np
@@ -31,7 +31,7 @@ _SIZES = (1000, 1000, 2500)
 
 
 def words() -> list[str]:
-    """Words of 7 to 16 letters, the most frequent first."""
+    """Return words of 7 to 16 letters, the most frequent first."""
     return [
         word
         for word in frequent("de", _MOST)
@@ -40,7 +40,9 @@ def words() -> list[str]:
 
 
 def load() -> Splits:
-    """Letters, and whether a break is before the letter before: 1,000 / 1,000 / 2,500 words."""
+    """Return letters, and whether a break precedes the previous letter: 1,000 / 1,000 / 2,500
+    words.
+    """
     import pyphen
 
     hyphenate = pyphen.Pyphen(lang="de_DE", left=_MARGIN, right=_MARGIN)

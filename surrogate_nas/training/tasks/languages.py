@@ -2,9 +2,9 @@
 script or money?
 
 The names are the parallel phrase catalogues (gettext) of Debian's iso-codes, which the package
-pycountry installs. A text is written without accents, so that no single letter betrays its
-language, and left out where another of the ten languages, or English, writes it alike. A thing has
-names in most of the languages, all in one split.
+pycountry installs. Accents are removed, so that no single letter reveals the language. A text is
+omitted if it is the same in another of the ten languages, or in English. An item has names in most
+of the languages, all in one split.
 """
 
 import gettext
@@ -45,7 +45,7 @@ _PLAIN = str.maketrans({"ł": "l", "ı": "i", "ß": "ss", "ø": "o", "æ": "ae",
 
 
 def phrases() -> tuple[Path, dict[str, list[str]]]:
-    """The catalogues of the package pycountry, and the English names of every standard."""
+    """Return the catalogues of the package pycountry, and the English names of every standard."""
     folder = package_folder(("pycountry", "pycountry"))
     names = {}
     for file in sorted((folder / "databases").glob("iso*.json")):
@@ -57,7 +57,9 @@ def phrases() -> tuple[Path, dict[str, list[str]]]:
 
 
 def plain(text: str) -> str:
-    """A text in the letters of `ALPHABET`: lower-cased, without accents, anything else a space."""
+    """Write a text in the letters of `ALPHABET`: lower case, without accents, a space for
+    everything else.
+    """
     bare = unicodedata.normalize("NFD", text.lower().translate(_PLAIN))
     letters = "".join(
         c if c in ALPHABET else " " for c in bare if not unicodedata.combining(c)
@@ -66,9 +68,10 @@ def plain(text: str) -> str:
 
 
 def names() -> list[dict[str, str]]:
-    """By thing, its name in each language that has a fitting one of its own.
+    """Return, for each item, its name in every language that has a suitable name of its own.
 
-    A name is left out where two languages write it alike, a thing where too few languages name it.
+    A name is omitted if it is the same in two languages, and an item if too few languages have a
+    name.
     """
     locales, english_names = phrases()
     called: dict[str, dict[str, str]] = {}
@@ -96,7 +99,9 @@ def names() -> list[dict[str, str]]:
 
 
 def load() -> Splits:
-    """Write names as one letter a position: 1,500 / 1,300 / 1,900, of each language as many."""
+    """Encode names as one letter per position: 1,500 / 1,300 / 1,900, the same number for each
+    language.
+    """
     entries = names()
     order = split_rng().permutation(len(entries))
     splits = {}

@@ -1,11 +1,12 @@
-"""Speech to text: two or three spoken letters, joined, said by a voice that training never heard;
-CTC.
+"""Speech to text: two or three spoken letters, joined, by a voice that is not in the training
+split; CTC.
 
-The recordings are those of Debian's klettres-data (KDE's tutor of alphabets): one voice a language
-says every letter once. Six letters are called much alike in fourteen languages; nine voices train,
-two validate, three test. Joins, tempo (80 % to 120 %), loudness, noise, and in training the length
-of the throat are drawn with a fixed seed. Sequences of a split share its few recordings (54, 12 and
-18), so they are not independent. Every sequence has its mean in every band taken off.
+The recordings are those of Debian's klettres-data (KDE's tutor of alphabets): one voice per
+language says every letter once. Six letters have similar names in fourteen languages; nine voices
+are for training, two for validation, three for testing. Joins, tempo (80 % to 120 %), loudness,
+noise, and in training the length of the vocal tract are sampled with a fixed seed. Sequences of a
+split share its few recordings (54, 12 and 18), so they are not independent. The mean of every band
+is subtracted from each sequence.
 """
 
 import xml.etree.ElementTree as ElementTree
@@ -46,7 +47,7 @@ _MOST = 3
 
 
 def recordings(language: str) -> list[Array]:
-    """One voice's letters in the order of `LETTERS`, each as mel bands over time, shape
+    """Return the letters of one voice in the order of `LETTERS`, each as mel bands over time, shape
     ``(16, frames)``.
     """
     table = FOLDER / language / "sounds.xml"
@@ -71,16 +72,17 @@ def recordings(language: str) -> list[Array]:
 def spoken(
     voices: list[list[Array]], n: int, rng: np.random.Generator, warp: float
 ) -> tuple[Array, Array]:
-    """Join letters of one voice at a time, in noise.
+    """Join letters of one voice at a time, with noise.
 
     Args:
-        voices: The recordings of each.
-        n: How many sequences.
-        rng: Of the draws.
-        warp: By what share throats are longer or shorter at most.
+        voices: The recordings of each voice.
+        n: Number of sequences.
+        rng: The random number generator.
+        warp: Maximum relative change of the vocal tract's length.
 
     Returns:
-        Mel bands, shape ``(n, 16, 1, 32)``, and numbers of letters, shape ``(n, 3)``, zeros behind.
+        Mel bands, shape ``(n, 16, 1, 32)``, and numbers of letters, shape ``(n, 3)``, zeros at the
+        end.
     """
     inputs = np.full((n, _BANDS, 1, _LENGTH), audio.SILENCE, np.float32)
     targets = np.zeros((n, _MOST), np.int64)
@@ -112,7 +114,7 @@ def load() -> Splits:
 TASK = Task(
     name="speech-letters",
     title=(
-        "which letters were spoken? Joined recordings of voices never heard; error: wrong letters"
+        "which letters were spoken? Joined recordings of new voices; error: wrong letters"
     ),
     load=load,
     classes=len(LETTERS) + 1,

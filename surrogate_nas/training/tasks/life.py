@@ -1,6 +1,6 @@
 """Segmentation: which cells live after a step of Conway's Game of Life (Gardner, 1970)?
 
-Grids of 8×8 cells, whose edges meet, are drawn here, two fifths of their cells alive.
+Grids of 8×8 cells with periodic edges are sampled, with two fifths of their cells alive.
 """
 
 import numpy as np
@@ -13,8 +13,8 @@ _SIZES = (800, 500, 1500)
 
 
 def step(grids: Array) -> Array:
-    """The cells ``(n, rows, columns)`` that live after a step: with three neighbours, or alive (1)
-    with two.
+    """Return the cells ``(n, rows, columns)`` that live after a step: those with three neighbours,
+    and live ones (1) with two.
     """
     moves = [(i, j) for i in (-1, 0, 1) for j in (-1, 0, 1) if i or j]
     neighbours = sum(np.roll(grids, move, (1, 2)) for move in moves)
@@ -22,7 +22,7 @@ def step(grids: Array) -> Array:
 
 
 def load() -> Splits:
-    """Draw grids and make a step: 800 / 500 / 1,500."""
+    """Sample grids and compute a step: 800 / 500 / 1,500."""
     noise = split_rng().random((sum(_SIZES), SIDE, SIDE))
     grids = (noise < _ALIVE).astype(np.int64)
     return cut(grids[:, None], step(grids), _SIZES)

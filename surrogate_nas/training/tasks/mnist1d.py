@@ -10,7 +10,7 @@ _SIZES = (3000, 1000, 1000)
 
 
 def load() -> Splits:
-    """Generate the signals of 40 samples with the package's own settings: 3,000 / 1,000 / 1,000."""
+    """Generate signals of 40 samples with the package's default settings: 3,000 / 1,000 / 1,000."""
     from mnist1d.data import get_dataset_args, make_dataset
 
     source = make_dataset(get_dataset_args())

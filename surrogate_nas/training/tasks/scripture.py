@@ -1,7 +1,7 @@
 """Language modelling: the next character of the King James Bible (1611), with causal cells.
 
-The text is that of Debian's bible-kjv, read by its own program. What two verses begin with alike is
-kept once. The perplexity per character is ``exp(loss)``.
+The text is that of Debian's bible-kjv, read by the package's own program. If several verses begin
+with the same text, it is used once. The perplexity per character is ``exp(loss)``.
 """
 
 import re
@@ -29,12 +29,12 @@ _SIZES = (1500, 750, 1500)
 
 
 def is_here() -> bool:
-    """Whether Debian's text and the program that reads it are installed."""
+    """Return whether Debian's text and the program that reads it are installed."""
     return TEXT.is_file() and shutil.which(_PROGRAM) is not None
 
 
 def verses() -> list[str]:
-    """All verses in the order of the books, in the characters of `ALPHABET`."""
+    """Return all verses in the order of the books, in the characters of `ALPHABET`."""
     if not is_here():
         raise UserError(
             "The task scripture needs Debian's bible-kjv: apt-get install bible-kjv."
@@ -51,12 +51,12 @@ def verses() -> list[str]:
 
 
 def plain(verse: str) -> str:
-    """A verse in the characters of `ALPHABET`; others are left out."""
+    """Return a verse in the characters of `ALPHABET`, without any others."""
     return " ".join("".join(c for c in verse.lower() if c in ALPHABET).split())
 
 
 def load() -> Splits:
-    """The first 49 characters of verses of all books: 1,500 / 750 / 1,500."""
+    """Return the first 49 characters of verses of all books: 1,500 / 750 / 1,500."""
     texts = sorted({verse[: _LENGTH + 1] for verse in verses() if len(verse) > _LENGTH})
     chosen = enough(
         split_rng().permutation(texts), sum(_SIZES), "verses that are long enough"

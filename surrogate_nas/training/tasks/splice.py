@@ -1,8 +1,8 @@
 """Classification of DNA: does an intron end or begin in the middle of these 60 bases?
 
 The sequences are primate splice junctions of GenBank 64.1 (Noordewier, Towell and Shavlik, NIPS
-1991; UCI, CC BY 4.0) in the form of the Statlog project, a base as three bits, which R's package
-mlbench carries. Its file is read without R. Equal sequences are kept once.
+1991; UCI, CC BY 4.0) in the form of the Statlog project, with three bits per base, from R's package
+mlbench. Its file is read without R. Duplicate sequences are used once.
 """
 
 import lzma
@@ -17,7 +17,9 @@ from surrogate_nas.training.tasks import Array, Schedule, Splits, Task, split_im
 
 BASES = 60
 MLBENCH_VARIABLE = "SURROGATE_NAS_MLBENCH"
-"""Names the folder of R's package mlbench, before the folders where R installs it are tried."""
+"""The environment variable that names the folder of R's package mlbench; it has precedence over the
+folders where R installs packages.
+"""
 _FOLDERS = [Path(f"/usr/{local}lib/R/site-library/mlbench") for local in ("", "local/")]
 _ROWS = 3186
 _COLUMNS = 3 * BASES + 1
@@ -27,7 +29,7 @@ _SIZES = (1000, 900)
 
 
 def file() -> Path | None:
-    """The file of R's package mlbench; None where the package is not here."""
+    """Return the file of R's package mlbench; None if the package is not available."""
     named = os.environ.get(MLBENCH_VARIABLE)
     own = [expanded(named)] if named else []
     files = [folder / "data" / "DNA.rda" for folder in (*own, *_FOLDERS)]
@@ -35,11 +37,11 @@ def file() -> Path | None:
 
 
 def factors(content: bytes) -> Array:
-    """The numbers of all columns of the data frame, from 0, shape ``(3186, 181)``.
+    """Return the numbers in all columns of the data frame, from 0, shape ``(3186, 181)``.
 
     Args:
-        content: Of the file, uncompressed: every column is a head, how many rows, and a number from
-            1 of four bytes for each.
+        content: Uncompressed content of the file: every column is a header, the number of rows, and
+            a four-byte number from 1 for each row.
     """
     head = _FACTOR + _ROWS.to_bytes(4, "big")
     parts = [part for part in content.split(head)[1:] if len(part) >= 4 * _ROWS]
@@ -52,7 +54,7 @@ def factors(content: bytes) -> Array:
 
 
 def load() -> Splits:
-    """Bases as a channel each, 60 positions: 1,000 / 900 / the rest."""
+    """Return bases with one channel each, 60 positions: 1,000 / 900 / the rest."""
     path = file()
     if path is None:
         raise UserError(

@@ -19,7 +19,7 @@ _SIZES = (2000, 500, 500)
 
 
 def load() -> Splits:
-    """Cut the text into windows of 64 characters, in order: 2,000 / 500 / 500."""
+    """Divide the text into windows of 64 characters, in order: 2,000 / 500 / 500."""
     try:
         from pydoc_data.topics import topics
     except ImportError as error:
@@ -34,7 +34,7 @@ def load() -> Splits:
 
 
 def encode(text: str) -> Array:
-    """Number the characters of a text by their place in `ALPHABET`, shape ``(length,)``."""
+    """Number the characters of a text by their index in `ALPHABET`, shape ``(length,)``."""
     index = {character: i for i, character in enumerate(ALPHABET)}
     plain = ("0" if c.isdigit() else c for c in text.lower())
     return np.array([index.get(c, index["?"]) for c in plain], dtype=np.int64)

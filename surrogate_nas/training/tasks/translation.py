@@ -1,9 +1,9 @@
-"""Translation, character by character: what countries, regions, languages and money are called,
+"""Translation, character by character: names of countries, regions, languages and money, from
 German to Serbian.
 
 The names are the parallel phrase catalogues (gettext) of Debian's iso-codes, which the package
-pycountry installs. Most pairs are one name written by ear in the other script (``leipzig``,
-``лајпциг``), some are other words altogether. A name goes to one split with both its texts.
+pycountry installs. Most pairs are a name and its transcription in the other script (``leipzig``,
+``лајпциг``); some are different words. Both texts of a name belong to the same split.
 """
 
 import gettext
@@ -24,12 +24,14 @@ from surrogate_nas.training.tasks import (
 from surrogate_nas.training.tasks.languages import phrases
 
 GERMAN = "abcdefghijklmnopqrstuvwxyzäöüß -'"
-"""The characters read; others lose their accents, and names with further ones are left out."""
+"""The characters of the inputs. Accents of other characters are removed; names with further
+characters are omitted.
+"""
 SERBIAN = "абвгдђежзијклљмнњопрстћуфхцчџш -"
-"""The characters written, as classes from 1; class 0 is CTC's blank."""
+"""The characters of the outputs, as classes from 1; class 0 is CTC's blank."""
 LENGTH = 14
-"""Positions that read and answer; names have up to two characters less, so that equal neighbours
-can be parted.
+"""The number of input and output positions. Names have at most two characters less, so that equal
+neighbours can be separated.
 """
 _SHORTEST = 3
 _SIZES = (1000, 400, 400)
@@ -41,9 +43,7 @@ class _Missing(gettext.NullTranslations):
 
 
 def names() -> list[tuple[str, str]]:
-    """Every name in both languages, lower-cased, none twice in either of them, in alphabetical
-    order.
-    """
+    """Return every name in both languages, in lower case, each text once, in alphabetical order."""
     locales, english_names = phrases()
     pairs: dict[str, str] = {}
     for standard, names in english_names.items():
@@ -69,7 +69,7 @@ def _catalogue(folder: Path, domain: str, language: str) -> gettext.NullTranslat
 
 
 def plain(text: str) -> str:
-    """Lower-case a text and take the accents off characters that `GERMAN` lacks."""
+    """Convert a text to lower case, and remove the accents of characters that `GERMAN` lacks."""
     return "".join(
         c if c in GERMAN else unicodedata.normalize("NFD", c)[0] for c in text.lower()
     )
@@ -86,7 +86,9 @@ def _fits(german: str, serbian: str) -> bool:
 
 
 def load() -> Splits:
-    """Write names as one character a position and numbers of characters: 1,000 / 400 / 400."""
+    """Encode names as one character per position, with numbers of characters as targets: 1,000 /
+    400 / 400.
+    """
     pairs = enough(split_rng().permutation(names()), sum(_SIZES), "names in pycountry")
     german, serbian = pairs.T
     inputs = one_hot(numbered(german, GERMAN, LENGTH), len(GERMAN))

@@ -2,10 +2,11 @@
 
 The utterances are the Japanese Vowels (Kudo et al., "Multidimensional curve classification using
 passing-through regions", 1999): nine men say ``ae``, 7 to 29 frames of twelve cepstrum
-coefficients, read from the file that the packages sktime and aeon carry. Neighbours in a sequence
-are two different men, and pairs of frames are averaged. The published training file trains; the
-halves of the published test file validate and test. At this width and learning rate two seeds agree
-on cells (figures: analysis/README.md, Calibration).
+coefficients, read from the data of the packages sktime and aeon. Adjacent utterances in a sequence
+are from two different men, and pairs of frames are averaged. The published training file is the
+training split; the halves of the published test file are the validation and test splits. At this
+width and learning rate the rankings of cells by two seeds agree (figures: analysis/README.md,
+Calibration).
 """
 
 from pathlib import Path
@@ -35,7 +36,9 @@ Utterance = tuple[Array, int]
 
 
 def carried(name: str) -> Path | None:
-    """The folder of a data set of the UCR or UEA archive in an installed package, or None."""
+    """Return the folder of a data set of the UCR or UEA archive in an installed package, or
+    None.
+    """
     for package in ("sktime", "aeon"):  # neither is imported
         if is_installed(package):
             folder = package_folder((package, package)) / "datasets" / "data" / name
@@ -49,14 +52,14 @@ def series(task: str, name: str, part: str) -> list[tuple[Array, int]]:
     label.
 
     Args:
-        task: That needs it.
-        name: Of the data set.
+        task: The name of the task that needs it.
+        name: The name of the data set.
         part: ``TRAIN`` or ``TEST``.
     """
     folder = carried(name)
     if folder is None:
         raise UserError(
-            f"The task {task} needs files that sktime and aeon carry: pip install"
+            f"The task {task} needs files of the packages sktime or aeon: pip install"
             " 'surrogate_nas[tasks]'."
         )
     text = (folder / f"{name}_{part}.ts").read_text(encoding="utf-8")
@@ -64,7 +67,7 @@ def series(task: str, name: str, part: str) -> list[tuple[Array, int]]:
 
 
 def parsed(text: str, name: str) -> list[tuple[Array, int]]:
-    """Read series from lines: channels parted by colons, the label last."""
+    """Parse series from lines: channels separated by colons, the label last."""
     lines = [
         line.split(":")
         for line in text.splitlines()
@@ -87,8 +90,8 @@ def parsed(text: str, name: str) -> list[tuple[Array, int]]:
 def joined(
     utterances: list[Utterance], n: int, rng: np.random.Generator
 ) -> tuple[Array, Array]:
-    """Join utterances of one speaker after another: frames ``(n, 12, 1, 40)`` and speakers
-    ``(n, 4)``, both with zeros behind.
+    """Join utterances of several speakers: frames ``(n, 12, 1, 40)`` and speakers ``(n, 4)``, both
+    with zeros at the end.
     """
     inputs = np.zeros((n, len(utterances[0][0]), 1, _LENGTH), np.float32)
     targets = np.zeros((n, _MOST), np.int64)
@@ -122,7 +125,7 @@ def load() -> Splits:
 
 
 def checked(utterances: list[Utterance]) -> list[Utterance]:
-    """The utterances in float32, if they are of all speakers."""
+    """Return the utterances in float32, after checking that all speakers are present."""
     if {speaker for _, speaker in utterances} != {*range(1, SPEAKERS + 1)}:
         raise UserError(
             f"The file of {_NAME} is damaged: it lacks some of the nine speakers."

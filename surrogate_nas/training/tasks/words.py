@@ -1,8 +1,8 @@
 """Classification of words: in which of eight languages is this word?
 
 The words are the most frequent ones of film subtitles (OpenSubtitles: Lison and Tiedemann, LREC
-2016), as the package pyspellchecker lists them. A word is written without accents, and left out
-where another of the lists has it too.
+2016), as the package pyspellchecker lists them. Accents are removed, and words that occur in
+several lists are omitted.
 """
 
 import gzip
@@ -35,15 +35,15 @@ _SIZES = (500, 250, 500)
 
 
 def frequent(language: str, most: int) -> list[str]:
-    """The most frequent words of a language, given by its code of two letters."""
+    """Return the most frequent words of a language, given by its two-letter code."""
     folder = package_folder(("pyspellchecker", "spellchecker")) / "resources"
     times = json.loads(gzip.decompress((folder / f"{language}.json.gz").read_bytes()))
     return sorted(times, key=lambda word: (-times[word], word))[:most]
 
 
 def own_words() -> list[list[str]]:
-    """Of each language the words of 6 to 12 letters that none of the others has, in alphabetical
-    order.
+    """Return, for each language, the words of 6 to 12 letters that no other language has, in
+    alphabetical order.
     """
     lists = [
         {plain(word) for word in frequent(code, _MOST) if _fits(word)}
@@ -61,7 +61,9 @@ def _fits(word: str) -> bool:
 
 
 def load() -> Splits:
-    """Write words as one letter a position: 4,000 / 2,000 / 4,000, of each language as many."""
+    """Encode words as one letter per position: 4,000 / 2,000 / 4,000, the same number for each
+    language.
+    """
     rng = split_rng()
     numbers = []
     for code, words in zip(LANGUAGES, own_words(), strict=True):

@@ -1,4 +1,4 @@
-"""How a run of training is spent, from batches of examples to episodes of a policy."""
+"""Trainers: how a training run is organised, from batches of examples to episodes of a policy."""
 
 import math
 from collections.abc import Callable, Iterator, Mapping
@@ -11,22 +11,23 @@ from surrogate_nas.training.metrics import Predictions
 from surrogate_nas.training.tasks import Split, Task
 
 Predict: TypeAlias = Callable[[Array], Array]
-"""From inputs ``(n, …)`` to the arranged outputs of all networks ``(K, n, …)`` in evaluation
-mode.
+"""A function from inputs ``(n, …)`` to the arranged outputs of all networks ``(K, n, …)`` in
+evaluation mode.
 """
 
 
 class Trainer:
-    """One run of training of K networks that are trained side by side.
+    """One training run of K networks that are trained side by side.
 
-    Every example is seen once an epoch, in an order that the seed and the epoch draw; the last
-    batch may be smaller.
+    Every example is used once per epoch, in an order that the seed and the epoch determine; the
+    last batch may be smaller.
 
     Attributes:
-        stackable: Whether several networks can take it at once; else K is 1.
-        multiplies_matrices: Whether NumPy's matrix products are part of it, whose last digits
+        stackable: Whether several networks can be trained at once; otherwise K is 1.
+        multiplies_matrices: Whether the trainer uses NumPy's matrix products, whose last digits
             depend on the processor.
-        note: What went wrong with the one network of a trainer that is not stackable, or empty.
+        note: A description of a failure, for the network of a trainer that is not stackable; empty
+            if there was none.
     """
 
     stackable: ClassVar[bool] = True
@@ -41,15 +42,15 @@ class Trainer:
 
     @property
     def steps(self) -> int:
-        """Steps of the optimiser in an epoch."""
+        """The number of optimiser steps per epoch."""
         return math.ceil(len(self.data["train"].targets) / self.task.schedule.batch)
 
     def batches(self, epoch: int, predict: Predict) -> Iterator[tuple[Array, Array]]:
-        """The inputs of an epoch's steps, and what the outputs are compared with.
+        """Yield the inputs of an epoch's steps, and the targets for the outputs.
 
         Args:
-            epoch: Counted from 0.
-            predict: The networks as they are now.
+            epoch: The number of the epoch, counted from 0.
+            predict: The prediction function of the current networks.
         """
         inputs, targets = self.data["train"]
         order = np.random.default_rng((self.seed, epoch)).permutation(len(targets))
@@ -59,17 +60,18 @@ class Trainer:
             yield inputs[chosen], targets[chosen]
 
     def loss_and_gradient(self, outputs: Any, targets: Array) -> tuple[Array, Any]:
-        """The loss of each network on a batch, shape ``(K,)`` float64, and the gradient of their
-        sum by the outputs.
+        """Return the loss of each network on a batch, shape ``(K,)`` float64, and the gradient of
+        the sum of these losses with respect to the outputs.
         """
         return self.task.trained.loss_and_gradient(outputs, targets)
 
     def judged(self, split: str, predict: Predict) -> tuple[Array, Predictions]:
-        """The loss of each network on a split, shape ``(K,)``, and what metrics are computed from.
+        """Return the loss of each network on a split, shape ``(K,)``, and the predictions for
+        computing metrics.
 
         Args:
             split: ``valid`` or ``test``.
-            predict: The networks as they are now.
+            predict: The prediction function of the current networks.
         """
         inputs, targets = self.data[split]
         outputs = predict(inputs)
@@ -77,24 +79,28 @@ class Trainer:
         return self.task.losses(outputs, targets), predictions
 
     def faults(self, predictions: Predictions) -> list[str]:
-        """What went wrong with each network, or empty: why its results are what they are."""
+        """Return a description of each network's failure, which explains its results; empty if
+        there was none.
+        """
         find = self.task.about.faults
         return find(predictions) if find else [self.note] * len(predictions.outputs)
 
 
 # Reconstruction: networks learn to answer their own inputs, of normal examples only; labels are for
-# the judge.
+# evaluation.
 #
 # What a network makes of anomalous examples has no part in a loss: they are not trained on, and the
 # loss of a split is that of its normal examples.
 
 
 NORMAL = 0
-"""The label of normal examples; every other label is of anomalous ones."""
+"""The label of normal examples; all other labels are those of anomalous examples."""
 
 
 class Reconstruction(Trainer):
-    """Shuffled batches of normal examples, each its own target; all examples are judged."""
+    """Train on shuffled batches of normal examples, each its own target; evaluate on all
+    examples.
+    """
 
     def __init__(self, task: Task, data: Mapping[str, Split], *, seed: int) -> None:
         """Begin a run."""
@@ -111,7 +117,9 @@ class Reconstruction(Trainer):
         return losses, gradient.reshape(outputs.shape)
 
     def judged(self, split: str, predict: Predict) -> tuple[Array, Predictions]:
-        """The loss of each network on the normal examples of a split, and its answers to all."""
+        """Return the loss of each network on the normal examples of a split, and its predictions
+        for all examples.
+        """
         inputs, labels = self.data[split]
         outputs = predict(inputs).reshape(-1, *inputs.shape)
         normal = labels == NORMAL

@@ -1,9 +1,9 @@
-"""Adversarial: a generator made of the cell against a small discriminator; one step of each, by
-turns.
+"""Adversarial training: a generator that contains the cell against a small discriminator, with
+alternating steps.
 
 The gradient of the discriminator's scores at real images is penalised (R1, Mescheder et al., ICML
-2018); nothing else kept so short a training from swinging. Answers become images by the logistic
-function.
+2018); no other method that was tried prevented oscillations in such a short training. The logistic
+function converts outputs into images.
 """
 
 import math
@@ -25,26 +25,27 @@ from surrogate_nas.training.tasks import Split, Task
 from surrogate_nas.training.trainers import Predict, Trainer
 
 WIDTH = 16
-"""Channels after the first convolution; twice as many after the second."""
+"""The channels after the first convolution; there are twice as many after the second."""
 LEAK = 0.2
 RATE = 2e-3
 BETAS = (0.5, 0.99)
 PENALTY = 1.0
-"""Half of it weighs the squared gradient."""
+"""The weight of R1's penalty: half of it multiplies the squared gradient."""
 _TINY = 1e-8
 
 
 class Discriminator:
-    """From images ``(n, channels, height, width)`` to scores ``(n,)``, large for real images.
+    """A network that maps images ``(n, channels, height, width)`` to scores ``(n,)``, large for
+    real images.
 
-    Two convolutions of 3×3 with stride 2, leaky rectifiers, and one linear score. The score is
-    piecewise linear in the image, so the gradient of R1's penalty is another pass forward, of the
-    score's gradient. Weights begin as those of PyTorch's layers; Adam (Kingma & Ba, ICLR 2015) is
-    PyTorch's. Examples are the last axis of everything inside.
+    It has two convolutions of 3×3 with stride 2, leaky rectifiers, and one linear score. The score
+    is piecewise linear in the image, so the gradient of R1's penalty needs only another forward
+    pass, of the score's gradient. Initial weights are those of PyTorch's layers; Adam (Kingma & Ba,
+    ICLR 2015) is PyTorch's. Examples are the last axis of all internal arrays.
 
     Attributes:
         layers: Weights and biases of both convolutions and the score, as matrices.
-        gradients: With respect to each of the `layers`, of the last step.
+        gradients: The gradients of the last step with respect to each of the `layers`.
     """
 
     def __init__(
@@ -56,7 +57,7 @@ class Discriminator:
         seed: int,
         kind: type[np.floating[Any]] = np.float32,
     ) -> None:
-        """Draw the weights."""
+        """Sample the initial weights."""
         features = 2 * WIDTH * math.prod(_halved(*_halved(height, width)))
         sizes = ((WIDTH, 9 * channels), (2 * WIDTH, 9 * WIDTH), (1, features))
         shapes = [shape for o, i in sizes for shape in ((o, i), (o, 1))]
@@ -70,22 +71,24 @@ class Discriminator:
         self._steps = 0
 
     def scores(self, images: Array) -> Array:
-        """The scores of images, shape ``(n,)``."""
+        """Return the scores of images, shape ``(n,)``."""
         return self._pass(images).scores
 
     def score_gradients(self, images: Array) -> tuple[Array, Array]:
-        """The scores of images, shape ``(n,)``, and the gradient of each by its image."""
+        """Return the scores of images, shape ``(n,)``, and the gradient of each score with respect
+        to its image.
+        """
         activations = self._pass(images)
         return activations.scores, activations.image_gradient().transpose(3, 0, 1, 2)
 
     @np.errstate(all="ignore")
     def learn(self, fake: Array, real: Array, compared: DiscriminatorGradient) -> Array:
-        """Take a step of Adam; returns the scores of real images before it, shape ``(n,)``.
+        """Take a step of Adam; return the scores of real images before the step, shape ``(n,)``.
 
         Args:
-            fake: Shape ``(m, channels, height, width)``.
-            real: Shape ``(n, channels, height, width)``.
-            compared: The loss.
+            fake: Generated images, shape ``(m, channels, height, width)``.
+            real: Real images, shape ``(n, channels, height, width)``.
+            compared: The loss of the discriminator with its gradients.
         """
         fooled = len(fake)
         activations = self._pass(np.concatenate([fake, real]))
@@ -107,7 +110,7 @@ class Discriminator:
         )
 
     def _of_scores(self, activations: "_Pass", by_score: Array) -> None:
-        """The gradient of a loss, from that by the scores."""
+        """Compute the gradient of a loss, from the gradient with respect to the scores."""
         first, first_bias, second, second_bias, head, head_bias = self.gradients
         np.matmul(activations.features, by_score, out=head[0])
         head_bias[:] = by_score.sum()
@@ -151,8 +154,8 @@ class Discriminator:
 
 
 class _Pass:
-    """What images ``(channels, height, width, n)`` met on their way forward, and the gradients of
-    their scores.
+    """The activations of a forward pass of images ``(channels, height, width, n)``, and the
+    gradients of their scores.
     """
 
     def __init__(self, layers: Sequence[Array], images: Array) -> None:
@@ -171,17 +174,17 @@ class _Pass:
 
     @cached_property
     def by_second(self) -> Array:
-        """The gradients by the output of the second convolution."""
+        """The gradients with respect to the output of the second convolution."""
         return self.layers[4].reshape(*self.second_mask.shape[:3], 1) * self.second_mask
 
     @cached_property
     def by_first(self) -> Array:
-        """The gradients by the output of the first convolution."""
+        """The gradients with respect to the output of the first convolution."""
         down = self.layers[2].T @ self.by_second.reshape(2 * WIDTH, -1)
         return _together(down, self.first_mask.shape) * self.first_mask
 
     def image_gradient(self, begin: int = 0) -> Array:
-        """The gradients by the images from ``begin`` on."""
+        """Return the gradients with respect to the images from ``begin`` on."""
         by_first = self.by_first[..., begin:]
         windows = self.layers[0].T @ by_first.reshape(WIDTH, -1)
         return _together(windows, self.images[..., begin:].shape)
@@ -192,8 +195,8 @@ def _halved(*sides: int) -> list[int]:
 
 
 def _rectified(flat: Array, before: Array) -> tuple[Array, Array]:
-    """Leaky rectified values ``(channels, height, width, n)``, half as high and wide as before, and
-    their derivatives.
+    """Return leaky rectified values ``(channels, height, width, n)``, with half the height and
+    width as before, and their derivatives.
     """
     values = flat.reshape(len(flat), *_halved(*before.shape[1:3]), before.shape[3])
     mask = np.where(values > 0, values.dtype.type(1), values.dtype.type(LEAK))
@@ -201,8 +204,8 @@ def _rectified(flat: Array, before: Array) -> tuple[Array, Array]:
 
 
 def _windows(images: Array) -> Array:
-    """All windows of 3×3 in steps of 2, zeros around, from ``(channels, height, width, n)``: one to
-    a column.
+    """Return all zero-padded windows of 3×3 with stride 2 from ``(channels, height, width, n)``,
+    one per column.
     """
     channels, height, width, n = images.shape
     rows, columns = _halved(height, width)
@@ -216,7 +219,7 @@ def _windows(images: Array) -> Array:
 
 
 def _together(windows: Array, shape: tuple[int, ...]) -> Array:
-    """The transpose of `_windows`: what windows say of each pixel, summed, shape
+    """Apply the transpose of `_windows`: for each pixel, sum its values in all windows, shape
     ``(channels, height, width, n)``.
     """
     channels, height, width, n = shape
@@ -230,8 +233,8 @@ def _together(windows: Array, shape: tuple[int, ...]) -> Array:
 
 
 def _uniform(seed: int, bounds: Array) -> Array:
-    """Numbers from minus to plus their bounds, as PyTorch draws them one after the other: 24 bits
-    of each word.
+    """Return numbers between minus and plus their bounds, sampled as in PyTorch one after the
+    other: 24 bits of each word.
     """
     words = np.random.RandomState(seed % 2**32).randint(
         0, 2**32, len(bounds), np.uint32
@@ -242,7 +245,7 @@ def _uniform(seed: int, bounds: Array) -> Array:
 
 
 def _views(flat: Array, shapes: Sequence[tuple[int, int]]) -> list[Array]:
-    """Parts of a vector as matrices of these shapes, the same memory."""
+    """Return parts of a vector as matrices of the given shapes, as views."""
     stops = np.cumsum([math.prod(shape) for shape in shapes])
     return [
         part.reshape(shape)
@@ -251,12 +254,12 @@ def _views(flat: Array, shapes: Sequence[tuple[int, int]]) -> list[Array]:
 
 
 COLLAPSED = 0.1
-"""A coverage below this is noted as a collapse."""
+"""A coverage below this value is noted as a collapse."""
 
 
 class Adversarial(Trainer):
-    """Every noise input once an epoch, with a real image each; a step of the discriminator, then of
-    the generator.
+    """Adversarial training on every noise input once per epoch, with a real image each; a step of
+    the discriminator, then one of the generator.
     """
 
     stackable = False
@@ -267,14 +270,14 @@ class Adversarial(Trainer):
         super().__init__(task, data, seed=seed)
         if not isinstance(task.trained, AdversarialLoss):
             raise UserError(
-                f"The loss {task.trained.name} says nothing to a discriminator: it is no"
+                f"The loss {task.trained.name} has no loss for a discriminator: it is not an"
                 " AdversarialLoss."
             )
         self.loss = task.trained
         self.discriminator = Discriminator(*data["train"].targets.shape[1:], seed=seed)
 
     def batches(self, epoch: int, predict: Predict) -> Iterator[tuple[Array, Array]]:
-        """Noise, and as many real images."""
+        """Yield noise, and the same number of real images."""
         noise, images = self.data["train"]
         rng = np.random.default_rng((self.seed, epoch))
         batch = self.task.schedule.batch
@@ -284,8 +287,8 @@ class Adversarial(Trainer):
             yield noise[chosen[part]], images[real[part]]
 
     def loss_and_gradient(self, outputs: Any, targets: Array) -> tuple[Array, Any]:
-        """The generator's loss, shape ``(1,)``, after a step of the discriminator, and its gradient
-        by the outputs.
+        """Take a step of the discriminator; return the generator's loss, shape ``(1,)``, and its
+        gradient with respect to the outputs.
         """
         fake = _logistic(as_array(outputs)[0])
         real = self.discriminator.learn(
@@ -301,8 +304,8 @@ class Adversarial(Trainer):
         return losses, gradient[None]
 
     def judged(self, split: str, predict: Predict) -> tuple[Array, Predictions]:
-        """The generator's loss on a split's noise, shape ``(1,)``, and its images; a collapse is
-        noted.
+        """Return the generator's loss on a split's noise, shape ``(1,)``, and its images; note a
+        collapse.
         """
         noise, images = self.data[split]
         fake = _logistic(as_array(predict(noise)))

@@ -1,11 +1,12 @@
-"""Policy: every epoch the present network acts in some episodes, and learns from them.
+"""Policy gradient training: in every epoch the current network acts in some episodes, and learns
+from them.
 
 An action's advantage is its generalised advantage (Schulman et al., ICLR 2016) over the
-environment's own guess of values, less the mean of the *other* episodes at the same step (Williams
-1992; Kool et al. 2019). Advantages of an epoch are divided by their deviation.
+environment's own estimate of values, minus the mean of the *other* episodes at the same step
+(Williams 1992; Kool et al. 2019). Advantages of an epoch are divided by their standard deviation.
 
 The network acts with the running statistics of its normalisations and learns with those of the
-batch. A loss that does not look at the log-probabilities of the policy that acted uses every step
+batch. A loss that does not depend on the log-probabilities of the acting policy uses every step
 once.
 """
 
@@ -24,23 +25,25 @@ from surrogate_nas.training.trainers import Predict, Trainer
 
 EPISODES = 64
 PASSES = 3
-"""How often an epoch's steps are used by a loss that looks at how probable the actions were when
-they were taken.
+"""The number of passes over an epoch's steps, for a loss that depends on the probabilities of
+actions at the time they were taken.
 """
 JUDGED_SEED = 0
-"""Draws the actions of the episodes that judge a policy: the same draws for all."""
+"""The seed for sampling actions in evaluation episodes: the same random numbers for all
+policies.
+"""
 
 
 @dataclass(frozen=True)
 class Episodes:
-    """What happened in n episodes side by side, up to T steps; arrays have the shape ``(T, n)``.
+    """A record of n episodes side by side, up to T steps; arrays have the shape ``(T, n)``.
 
     Attributes:
-        observations: Shape ``(T, n, channels, height, width)``.
-        actions: The actions.
-        likelihoods: Their log-probabilities.
-        rewards: 0 after an episode's end.
-        surprises: Rewards and the value of the next state, less that of the state.
+        observations: Observations, shape ``(T, n, channels, height, width)``.
+        actions: The actions taken.
+        likelihoods: Log-probabilities of the actions.
+        rewards: Rewards; 0 after an episode's end.
+        surprises: Reward plus the value of the next state, minus the value of the state.
         lives: Whether an episode had not ended before the step.
     """
 
@@ -52,7 +55,7 @@ class Episodes:
     lives: Array
 
     def returns(self, discount: float) -> Array:
-        """The discounted rewards of every episode, shape ``(n,)``; NaN where outputs were not
+        """Return the discounted return of every episode, shape ``(n,)``; NaN if outputs were not
         finite.
         """
         if not np.isfinite(self.likelihoods).all():
@@ -67,7 +70,7 @@ def act(
 ) -> Episodes:
     """Let a policy act from some states until all episodes have ended.
 
-    `predict` leads from observations to log-odds of actions, shape ``(1, n, actions)``.
+    `predict` maps observations to log-odds of actions, shape ``(1, n, actions)``.
     """
     states = starts
     n = len(starts)
@@ -92,8 +95,8 @@ def act(
 
 
 def advantages(episodes: Episodes, decay: float) -> Array:
-    """How much better every action was than the other episodes at that step, over its deviation,
-    shape ``(T, n)``.
+    """Return the advantage of every action over the other episodes at that step, divided by the
+    standard deviation, shape ``(T, n)``.
     """
     total = np.zeros_like(episodes.surprises)
     to_come = np.zeros(total.shape[1])
@@ -106,11 +109,11 @@ def advantages(episodes: Episodes, decay: float) -> Array:
 
 
 class Policy(Trainer):
-    """Episodes of the present network, and their steps several times over; judged by episodes from
-    fixed starts.
+    """Train on episodes of the current network, using their steps several times; evaluate on
+    episodes from fixed start states.
 
-    Actions are drawn when it is judged too (Singh, Jaakkola & Jordan, ICML 1994). The loss that it
-    reports is what is lost of the greatest possible return.
+    Actions are sampled in evaluation, too (Singh, Jaakkola & Jordan, ICML 1994). The reported loss
+    is the lost share of the greatest possible return.
     """
 
     stackable = False
@@ -138,10 +141,10 @@ class Policy(Trainer):
         return self.passes * self.batches_a_pass
 
     def batches(self, epoch: int, predict: Predict) -> Iterator[tuple[Array, Array]]:
-        """Observations, and which actions were taken, their advantages and log-probabilities: shape
-        ``(batch, 3)``.
+        """Yield observations, and the actions taken with their advantages and log-probabilities,
+        shape ``(batch, 3)``.
 
-        There are as many batches in every epoch, however soon its episodes end.
+        The number of batches is the same in every epoch, even if its episodes end early.
         """
         rng = np.random.default_rng((self.seed, epoch))
         chosen = rng.integers(len(self.starts["train"]), size=EPISODES)
@@ -161,15 +164,17 @@ class Policy(Trainer):
                 yield inputs[part], targets[part]
 
     def loss_and_gradient(self, outputs: Any, targets: Array) -> tuple[Array, Any]:
-        """What the epoch's episodes lost, shape ``(K,)`` float64, and the gradient of the task's
-        surrogate.
+        """Return the lost return of the epoch's episodes, shape ``(K,)`` float64, and the gradient
+        of the task's surrogate.
         """
         surrogate, gradient = super().loss_and_gradient(outputs, targets)
         # no number where the surrogate is none
         return surrogate - surrogate + self._lost, gradient
 
     def judged(self, split: str, predict: Predict) -> tuple[Array, Predictions]:
-        """What episodes lose, shape ``(1,)``; of each its return, and the greatest possible."""
+        """Return the loss of evaluation episodes, shape ``(1,)``, with each episode's return and
+        the greatest possible return.
+        """
         rng = np.random.default_rng(JUDGED_SEED)
         episodes = act(self.environment, self.starts[split], predict, rng)
         actions = np.unique(episodes.actions[episodes.lives])
@@ -189,7 +194,7 @@ class Policy(Trainer):
 
 
 def _depends_on_the_past(task: Task) -> bool:
-    """Whether the loss depends on how probable an action was when it was taken."""
+    """Return whether the loss depends on the probability of an action at the time it was taken."""
     outputs = np.zeros((1, 1, task.classes), np.float32)
     uniform = -math.log(task.classes)
     as_now, likelier = (
