@@ -211,7 +211,7 @@ def test_new_strategy_keeps_the_contract_and_is_never_overwritten(snas, tmp_path
         <= 12
     )
     assert_one_clear_line(
-        snas("new strategy Greedy --folder", tmp_path), "exists already"
+        snas("new strategy Greedy --folder", tmp_path), "already exists"
     )
     assert_one_clear_line(
         snas("new strategy 'not a name' --folder", tmp_path), "no name for a strategy"
@@ -222,7 +222,7 @@ def test_check_says_which_promises_are_broken(snas):
     broken = snas("check", f"{BROKEN}:IgnoresItsSeed")
     assert broken.code == 2 and "is the seed ignored?" in broken.out
     assert re.fullmatch(
-        rf"snas: {re.escape(BROKEN)}:IgnoresItsSeed breaks \d+ of \d+ promises\.\n",
+        rf"snas: {re.escape(BROKEN)}:IgnoresItsSeed fails \d+ of \d+ checks\.\n",
         broken.err,
     )
     assert broken.out.count("Pass the seed on") == 1
@@ -426,7 +426,7 @@ data verify no/where.h5: Unknown source of data 'no/where.h5'. Known
 compare --runs 0: The number of runs must be a whole number from 1
 compare --budget 99999999999999999999: from 1 to 1,000,000,000, not 9
 compare --budget-seconds 1e-300: The budget does not pay for a single evaluation.
-compare --strategies ,: There is no name in ','.
+compare --strategies ,: ',' contains no name.
 compare --workers 0: workers (--workers) must be a whole number from 1
 compare --strategies random,random: same name
 report no-such-folder: holds no comparison
@@ -476,16 +476,16 @@ def test_how_to_get_what_is_not_here_is_never_cut(snas, monkeypatch):
         lines = snas("benchmarks", family).out.splitlines()
         (line,) = [line for line in lines if "snas data fetch" in line]
         assert line.startswith(
-            f"Not here yet: run snas data fetch {family} ("
+            f"Not available yet: run snas data fetch {family} ("
         ) and line.endswith(" MB).")
 
 
 def test_a_search_says_where_it_is_stored_or_that_it_is_not(snas, tmp_path):
     command = "search fashion random --budget 12".split()
-    assert "This run is not stored: with --out DIR" in snas(*command).err
+    assert "The run is not stored. Use --out DIR" in snas(*command).err
     stored = snas(*command, "--out", tmp_path / "out")
     assert (
-        f"Stored in {tmp_path / 'out'}. Its report: snas report {tmp_path / 'out'}"
+        f"Stored in {tmp_path / 'out'}. Report it with: snas report {tmp_path / 'out'}"
         in stored.err
     )
 
@@ -498,7 +498,7 @@ def test_a_verdict_on_a_folder_that_was_cut_says_so(snas, tmp_path):
     file.write_text("".join(file.read_text().splitlines(keepends=True)[:-1]))
     (tmp_path / "runs" / "random-2.jsonl").unlink()
     assert (
-        "2 runs have not ended, so the verdict is of the others"
+        "2 runs have not finished, so the verdict excludes them"
         in snas("report", tmp_path).err
     )
 

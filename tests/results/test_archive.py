@@ -391,8 +391,8 @@ def plain_comparison(tmp_path_factory):
 @pytest.mark.parametrize(
     ("field", "said"),
     [
-        ("in_flight", "its options do not fit its benchmark: fashion answers at once"),
-        ("order", "its options do not fit its benchmark: fashion answers at once"),
+        ("in_flight", "its options do not fit its benchmark: fashion trains no cells"),
+        ("order", "its options do not fit its benchmark: fashion trains no cells"),
         (
             "sources",
             "random comes with the project, and code of a user's is said to be it",
@@ -441,7 +441,7 @@ def test_nothing_replayed_is_a_problem_where_all_was_asked_for(tmp_path, snas):
     path = sealed(tmp_path, [named])
     one_line(verify(path, replay_all=True), "No run can be replayed")
     shared = snas("archive verify", path)
-    assert shared.code == 0 and "Replayed 0 of 1 run (0%)." in shared.err
+    assert shared.code == 0 and "Repeated 0 of 1 run (0%)." in shared.err
     found = snas("archive verify", path, "--json").json
     assert (found["valid"], found["replayed"], found["share"]) == (True, 0, 0.0)
 
@@ -455,9 +455,9 @@ def test_an_archive_without_its_table_is_not_checked(tmp_path, snas):
     refused = snas("archive verify", path, "--replay", "all", "--json")
     assert refused.code == 3 and refused.json["valid"] is None
     assert refused.json["problems"] == [] and "'tiny'" in refused.json["absent"][0]
-    assert "Not checked here" in refused.err
+    assert "Not verified: " in refused.err
     shown = snas("archive verify", path)
-    assert shown.code == 3 and "not checked here" in shown.out
+    assert shown.code == 3 and "not verified here" in shown.out
 
 
 def test_a_search_on_a_final_metric_is_refused(tmp_path):

@@ -362,7 +362,10 @@ def test_the_command_tells_known_cells_apart(tmp_path, snas):
     assert len(found["known"]["trainings"]) == 2 and len(found["trials"]) == 4
     assert found["best"]["score"] > 0.015
     table = snas(*asked, *options).out
-    assert "known before, not charged" in table and "best known before" in table
+    assert (
+        "earlier trainings, not charged" in table
+        and "best of the earlier trainings" in table
+    )
     plain = snas(*asked, "--budget", 12)
     assert "known" not in plain.out
     assert snas(*asked, "--budget", 12, "--json").json["known"] == {

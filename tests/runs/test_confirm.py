@@ -374,7 +374,7 @@ def test_the_command_prints_what_is_confirmed(snas):
     asked = [*words.split(), "--confirm", "3x2", "--against-cell", mine]
     out = snas(*asked).out
     assert "Confirmed with 2 fresh seeds each" in out and "yours" in out
-    assert "confirming trainings cost" in out
+    assert "The confirmation cost" in out
     confirmed = snas(*asked, "--json").json["confirmed"]
     assert len(confirmed["ci95"]) == 2
     assert confirmed["cell"] in [one["cell"] for one in confirmed["cells"]]

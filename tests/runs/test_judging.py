@@ -136,7 +136,10 @@ def test_a_seed_that_fails_is_told_and_the_others_judge(snas, here):
     assert failure.startswith("seed 1: ValueError: no")
     assert made.json["best"]["final"] == {"test_error": None}
     shown = snas("search", "mine.py:MINE", "random", "--budget", 6)
-    assert "by other seeds, not charged" in shown.out and "failed of these" in shown.out
+    assert (
+        "with other seeds, not charged" in shown.out
+        and "failures among them" in shown.out
+    )
 
 
 def test_a_comparison_stores_what_was_judged_and_trains_nothing_again(snas, here):

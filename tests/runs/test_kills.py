@@ -52,7 +52,7 @@ def undisturbed(tmp_path_factory):
         (
             "parent -2",
             130,
-            "snas: interrupted. What was finished is kept; the same command goes on from there.",
+            "snas: interrupted. Finished results are kept. Repeat the command to resume.",
         ),
     ],
 )
