@@ -184,7 +184,13 @@ def _show_confirmed(confirmed: Confirmation) -> None:
         if candidate is not None
     ]
     if rows:
-        heads = ("cell", "origin", "score in the search", "with new seeds", "trainings")
+        heads = (
+            "cell",
+            "origin",
+            "score in the search",
+            "with fresh seeds",
+            "trainings",
+        )
         show_table(heads, rows)
     for sentence in confirmed.sentences:
         say(sentence)

@@ -297,7 +297,7 @@ FORGERIES = {
     ),
     "a problem left out": (
         lambda folder: shutil.rmtree(folder / "problems" / "capped"),
-        "capped holds no comparison",
+        "capped contains no comparison",
     ),
     "another suite's name": (
         in_plan(suite="starter"),
@@ -800,7 +800,7 @@ def test_what_has_not_ended_is_not_sealed(suite, tmp_path):
     plain(tmp_path / "out").path("random", 1).unlink()
     with pytest.raises(UserError, match="1 run of .*plain have not ended|1 run of"):
         create(tmp_path / "out", tmp_path / "a.zip")
-    with pytest.raises(UserError, match="holds no comparison"):
+    with pytest.raises(UserError, match="contains no comparison"):
         create(tmp_path, tmp_path / "a.zip")
     with pytest.raises(UserError, match="'two words' is no name for an archive"):
         create(suite, tmp_path / "a.zip", name="two words")

@@ -135,4 +135,4 @@ def test_a_folder_of_nothing_is_one_line(tmp_path, snas):
     )
     (tmp_path / "empty").mkdir()
     refused = snas("report", tmp_path / "a", "--against", tmp_path / "empty")
-    assert_one_clear_line(refused, "holds no comparison")
+    assert_one_clear_line(refused, "contains no comparison")

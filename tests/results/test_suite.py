@@ -553,7 +553,7 @@ def test_a_suite_takes_the_options_of_a_run_and_says_so(tmp_path, snas):
     assert "2 cells are evaluated in parallel" in page
     refused = snas(*suite)
     assert refused.code == 2
-    assert "holds another comparison (simulated_workers 2, now 1)" in refused.err
+    assert "contains another comparison (simulated_workers 2, now 1)" in refused.err
     wrong = snas(*suite, "--simulated-workers", 0)
     assert wrong.code == 2
     assert (

@@ -201,12 +201,12 @@ def test_it_runs_blinded_with_several_objectives_and_keeps_the_contract(tmp_path
 @pytest.mark.parametrize(
     ("bad", "said"),
     [
-        ("garbled", "'Sure! Here it is:', which is no JSON"),
+        ("garbled", "'Sure! Here it is:', which is not JSON"),
         ("ask_wrongly", "wrong 10 times in a row: Malformed cell"),
         ("number", "wrong 10 times in a row: A message is a JSON object"),
         ("ends", "ended with exit code 3"),
-        ("hangs", "answered no line within 0.7 s"),
-        ("twice", "without being asked"),
+        ("hangs", "did not answer a line within 0.7 s"),
+        ("twice", "without a request"),
     ],
 )
 def test_a_program_that_fails_is_quoted_and_ended(bad, said, tmp_path):

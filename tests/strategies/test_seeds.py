@@ -145,7 +145,7 @@ def test_all_strategies_of_a_run_see_the_same_and_policies_are_never_mixed(
     assert [loop.tell(loop.ask()[0]).score for _ in range(5)] == [
         t.score for t in made.runs_of("random")[1].trials[:5]
     ]
-    with pytest.raises(UserError, match="holds another comparison"):
+    with pytest.raises(UserError, match="contains another comparison"):
         sn.compare(
             str(path), ["random", "evolution"], runs=2, budget=60, folder=tmp_path
         )
