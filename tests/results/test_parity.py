@@ -107,7 +107,7 @@ def test_suites_are_blinded_begun_and_joined(tmp_path):
     asked = {"n_random": 2, "seed": 4, "against": tmp_path / "a"}
     joined = sn.run_suite(other, folder=tmp_path / "b", **asked)
     assert joined.strategies == ["evolution", "random", "blind:random"]
-    with pytest.raises(UserError, match="against takes a suite that is stored"):
+    with pytest.raises(UserError, match="against requires a stored suite"):
         sn.run_suite(other, **asked)
 
 

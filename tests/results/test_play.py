@@ -111,7 +111,7 @@ def test_a_run_that_was_left_goes_on(tmp_path):
     with Play("fashion", ASKED, budget=20, folder=tmp_path) as play:
         agent(play, 4)
     assert play.run is None and play.evaluations == 14
-    with pytest.raises(UserError, match="holds no finished run"):
+    with pytest.raises(UserError, match="contains no finished run"):
         read_comparison(tmp_path)
     with Play("fashion", ASKED, budget=20, folder=tmp_path) as play:
         assert len(play.call({"history": True})["trials"]) == 14

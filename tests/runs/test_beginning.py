@@ -325,13 +325,13 @@ def test_a_folder_holds_how_its_runs_began_and_mixes_no_two(tmp_path):
         read_beginning(objective, [12], known),
     ):
         with pytest.raises(
-            UserError, match="it begins with other first or known cells"
+            UserError, match="its initial architectures or earlier trainings differ"
         ):
             Experiment(objective, ["evolution"], 2, Budget(16), other).execute(
                 folder=tmp_path / "out"
             )
     Experiment(objective, ["random"], 1, Budget(12)).execute(folder=tmp_path / "plain")
-    with pytest.raises(UserError, match="it begins with other"):
+    with pytest.raises(UserError, match="its initial architectures"):
         Experiment(objective, ["random"], 1, Budget(12), beginning).execute(
             folder=tmp_path / "plain"
         )

@@ -461,7 +461,7 @@ def test_a_confirmed_winner_is_sealed_and_archived(snas, stored, tmp_path):
     store.keep_confirmation(run, replace(run.confirmed, cells=better))
     snas("archive", "create", stored, archive)
     wrong = snas("archive", "verify", archive, "--json").json
-    assert not wrong["valid"] and "confirmed winner is not what" in wrong["problems"][0]
+    assert not wrong["valid"] and "confirmed winner differs" in wrong["problems"][0]
     (path,) = (stored / "confirmed").iterdir()
     for damaged in (path.read_text().replace("0.1", "0.3"), "[]", "{", ""):
         path.write_text(damaged)
