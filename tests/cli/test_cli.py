@@ -510,7 +510,7 @@ def test_what_runs_can_be_watched_and_a_suite_takes_a_seed(snas, tmp_path):
         "--serve",
     )
     assert compared.code == 0 and re.search(
-        r"Watch it grow: http://127\.0\.0\.1:\d+/", compared.err
+        r"Watch the progress: http://127\.0\.0\.1:\d+/", compared.err
     )
     suite = "suite starter --problems fashion --strategies random --runs 1".split()
     assert snas(*suite, *"--seed 5 --serve --out".split(), tmp_path / "s").code == 0

@@ -434,7 +434,7 @@ def test_the_command_serves_until_it_is_interrupted(results, snas):
     ("arguments", "says"),
     [
         (["nowhere"], "nowhere is no folder of results."),
-        ([".", "--port", "70000"], "A port (0 for one that is free) must be"),
+        ([".", "--port", "70000"], "The port (0 for any free port) must be"),
     ],
 )
 def test_what_cannot_be_served_is_one_line(

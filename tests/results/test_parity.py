@@ -119,7 +119,7 @@ def test_rivals_and_the_page_are_asked_for_by_keywords(tmp_path, capsys):
     with sn.serve(tmp_path / "new", port=0) as address:
         sn.compare("fashion", ["random"], folder=tmp_path / "new", **ASKED)
         assert b"1 of 1 runs done" in urlopen(address).read()
-    assert f"Watch it grow: {address}" in capsys.readouterr().err
+    assert f"Watch the progress: {address}" in capsys.readouterr().err
     with pytest.raises(URLError):
         urlopen(address)
     with (

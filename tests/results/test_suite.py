@@ -549,7 +549,7 @@ def test_a_suite_takes_the_options_of_a_run_and_says_so(tmp_path, snas):
     asked = {"call_limit": 60.0, "simulated_workers": 2, "hidden": True}
     assert stored_suite(tmp_path / "s").suite.options == asked
     page = (tmp_path / "s/report.html").read_text()
-    assert "were withheld from all strategies" in page
+    assert "were hidden from all strategies" in page
     assert "2 cells are evaluated in parallel" in page
     refused = snas(*suite)
     assert refused.code == 2

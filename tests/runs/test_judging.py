@@ -81,7 +81,7 @@ def test_a_search_sees_one_drawn_seed_and_its_answer_is_judged_by_the_others(
 ):
     run = sn.search(mine, "random", budget=6, run=4)
     assert (
-        "trained by the other seeds: 2 trainings, not charged"
+        "trained with the other seeds: 2 trainings, not charged"
         in capsys.readouterr().err
     )
     found = run.incumbent.cell
@@ -172,7 +172,7 @@ def test_a_comparison_stores_what_was_judged_and_trains_nothing_again(snas, here
         assert answer.score == pytest.approx(score(run) / 100)
         assert run.incumbent.score != answer.score
     page = (here / "results" / "report.html").read_text()
-    assert "trained by the other seeds" in page and noted(here) == trained
+    assert "trained with the other seeds" in page and noted(here) == trained
 
 
 def test_an_interrupt_while_it_is_judged_costs_no_training(mine, here, monkeypatch):
