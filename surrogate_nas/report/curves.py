@@ -166,7 +166,7 @@ _SLIM = (
 def chart(
     curves: Mapping[str, Curve], styles: Mapping[str, Style], panel: Panel, width: float
 ) -> Canvas:
-    """Draw one curve per strategy, the first on top, and name each at its end."""
+    """Plot one curve per strategy, the first on top, and name each at its end."""
     longest = _LONGEST_SLIM if width < _SLIM else _LONGEST
     height = max(290.0, LINE * len(curves) + _TOP + _BOTTOM)
     names_width = 36 + max(text_width(plain(name, longest), 12) for name in curves)

@@ -301,7 +301,7 @@ def compare(
             An answer that exceeds it does not count.
         target: The search score of a feasible cell at which a run ends.
         seed: The seed from which all randomness is derived.
-        first: The first cells of every run, as for `search`.
+        first: The cells that every run evaluates first, as for `search`.
         n_random: Number of random cells that every strategy evaluates next.
         folder: The folder to store results in. None keeps them in memory. A further call with more
             strategies, more runs or a larger budget makes only the missing runs.

@@ -206,7 +206,7 @@ def lambda_path(
             An answer that exceeds it does not count.
         target: The search score of a feasible cell at which a run ends.
         seed: The seed from which all randomness is derived.
-        first: The first cells of every run, as for `surrogate_nas.search`.
+        first: The cells that every run evaluates first, as for `surrogate_nas.search`.
         n_random: Number of random cells that every strategy evaluates next.
         folder: The folder to store results in, one subfolder per λ. None keeps them in memory.
         callback: Called with an `Event` at the beginning and at the end of each run. If runs are

@@ -127,7 +127,7 @@ def judge_surrogates(
     """
     started = time.perf_counter()
     check_whole("A seed", seed, most=2**32 - 1)
-    check_whole("The number of draws", draws, 1)
+    check_whole("The number of samples (--draws)", draws, 1)
     for n in sizes:
         check_whole("A number of training cells", n, FEWEST_CELLS)
     classes = {model: model_class(model) for model in models}

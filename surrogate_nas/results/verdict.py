@@ -136,8 +136,8 @@ class Verdict:
             spaces.
         statement: The relation of the leader to the closest rival that is not significantly worse,
             or to the closest rival if all are worse. None without a rival.
-        level: The probability that any claim in `end`, `speed`, `elsewhere`, `blinded` and
-            `controls` is false, at most.
+        level: An upper bound of the probability that any claim in `end`, `speed`, `elsewhere`,
+            `blinded` and `controls` is false.
         sentences: The verdict in words, the most important sentence first.
         runs_needed: The number of runs per problem to decide the observed difference, from low to
             high. `high` is None if only a lower bound is available. None if the difference is

@@ -45,7 +45,7 @@ class Beginning:
     known: Sequence[Trial] = ()
 
     def asked(self, drawn: Iterable[Cell], most: int | None = None) -> list[Cell]:
-        """Return the first cells of a run: the user's, then random ones, at most `most`."""
+        """Return the initial cells of a run: the user's, then random ones, at most `most`."""
         return list(dict.fromkeys([*self.first, *drawn]))[:most]
 
     def stored(self) -> dict[str, Any] | None:
@@ -92,7 +92,7 @@ class Beginning:
         """Check that a strategy and a budget can use the initial data.
 
         Raises:
-            UserError: The budget is too small for all first cells, or an earlier training has
+            UserError: The budget is too small for the cells in `first`, or an earlier training has
                 epochs that the strategy does not use.
         """
         if budget.cells is not None and len(self.first) > budget.cells:

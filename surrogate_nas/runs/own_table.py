@@ -1,9 +1,9 @@
-"""A table of a benchmark that answers cell by cell: every cell, by each of its seeds.
+"""Tables of benchmarks that evaluate cell by cell: every cell with every seed.
 
-Cells are trained in parallel workers, as in a search. On a task, cells of one functional class
-share a training. Every answer, and the reason of every failure, is in a journal of the data
-directory as it comes; the same call resumes from there. A failed cell has no value in the table.
-Once all cells have been tried, the same call tries those again that failed.
+Cells are trained in parallel workers, as in a search. On a task, isomorphic cells share a training.
+Every result, and the reason of every failure, is stored at once in a journal in the data directory.
+Repeat the call to resume. A failed cell has no value in the table. Once all cells have been tried,
+repeat the call to retry the failed ones.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence

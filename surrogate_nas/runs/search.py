@@ -402,7 +402,7 @@ Make = Callable[..., Run]
 
 
 class _Above:
-    """The parent process, as seen from the process of a run: its workers and its event handler."""
+    """The interface of a run's process to its parent process: its workers and its event handler."""
 
     def __init__(self, *, is_watched: bool) -> None:
         self._is_watched = is_watched

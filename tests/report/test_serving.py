@@ -210,7 +210,7 @@ def test_failures_and_interrupted_runs_are_told(tmp_path, analog):
             ["0", "0", "2", "0"],
         ]
         assert (
-            "No process is at work, and 1 run did not end. Repeat the command." in page
+            "No process is running, and 1 run did not end. Repeat the command." in page
         )
         assert "&lt;i&gt;no&lt;/i&gt;" in page and "<i>no" not in page
         trace = next((tmp_path / "out" / "failures").iterdir())
@@ -305,7 +305,9 @@ def test_nothing_outside_is_served(server, results):
         "/etc/passwd",
     ):
         answer = ask(server, path)
-        assert answer.status == 404 and answer.text == "There is nothing here.\n", path
+        assert answer.status == 404 and answer.text == "This page does not exist.\n", (
+            path
+        )
     assert "outside" not in ask(server).text
 
 

@@ -778,7 +778,10 @@ def test_a_name_that_could_run_code_is_not_replayed(label, tmp_path):
     assert made.name == "folder"
     assert found.replayed == 0
     assert "is not repeated" in found.notes[0]
-    one_line(found, "should be written as" if label == "FILE:Own" else "No run can be replayed")
+    one_line(
+        found,
+        "should be written as" if label == "FILE:Own" else "No run can be replayed",
+    )
     assert not (tmp_path / "ran").exists()
 
 
@@ -802,7 +805,9 @@ def test_what_has_not_ended_is_not_sealed(suite, tmp_path):
         create(tmp_path / "out", tmp_path / "a.zip")
     with pytest.raises(UserError, match="contains no comparison"):
         create(tmp_path, tmp_path / "a.zip")
-    with pytest.raises(UserError, match="'two words' is not a valid name for an archive"):
+    with pytest.raises(
+        UserError, match="'two words' is not a valid name for an archive"
+    ):
         create(suite, tmp_path / "a.zip", name="two words")
     with pytest.raises(UserError, match="note must be one line"):
         create(suite, tmp_path / "a.zip", note="two\nlines")

@@ -92,7 +92,10 @@ def test_the_command_says_it_and_prints_json(snas):
     assert one["difference"] == 1 and one["power"][0]["runs"] == 8
     assert 0 <= one["power"][0]["power"] <= 1
     said = snas(command).out
-    assert "The assumption is that runs vary as those of" in said and "power of 8 runs" in said
+    assert (
+        "The assumption is that runs vary as those of" in said
+        and "power of 8 runs" in said
+    )
 
 
 BAD = """

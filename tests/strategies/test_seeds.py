@@ -302,7 +302,7 @@ def test_the_command_line_tells_what_was_seen_and_what_it_is(path, snas, tmp_pat
         and made["strategies"][0]["optimism"] is not None
     )
     page = (tmp_path / "report.html").read_text()
-    assert "Searches saw one training of each cell" in page and "optimism" in page
+    assert "Searches used one training of each cell" in page and "optimism" in page
     assert "overtuning" in page and "than an earlier pick" in page
 
 

@@ -84,7 +84,7 @@ def over_time(study: Study) -> Section | None:
 
 
 def score_curves(study: Study, over: _Clock = "cells") -> Picture:
-    """Draw the incumbent's regret, or its score if regret is undefined."""
+    """Plot the incumbent's regret, or its score if regret is undefined."""
     comparison = study.comparison
     optimum = study.comparison.optimum
     values = _showing(study, lambda _, history: history.score - (optimum or 0.0))
@@ -101,7 +101,7 @@ def score_curves(study: Study, over: _Clock = "cells") -> Picture:
 
 
 def test_curves(study: Study, over: _Clock = "cells") -> Picture | str:
-    """Draw the main final metric of the incumbent."""
+    """Plot the main final metric of the incumbent."""
     objective, benchmark = (
         study.comparison.objective,
         study.comparison.objective.benchmark,

@@ -319,7 +319,7 @@ def _draw_panel(
     top: float,
     row: float,
 ) -> None:
-    """Draw one row per strategy: runs as ticks, the interval as a bar, the mean as the mark. A
+    """Plot one row per strategy: runs as ticks, the interval as a bar, the mean as the mark. A
     panel of one of several problems has only the last two.
     """
     slim = canvas.width <= SLIM
@@ -399,7 +399,7 @@ def _number(value: float, ranking: Ranking) -> str:
 def _draw_numbers(
     canvas: Canvas, ranking: Ranking, row: float, x: float, slim: bool
 ) -> None:
-    """Draw columns of numbers: the mean, or for one problem how often the optimum was found and how
+    """Add columns of numbers: the mean, or for one problem how often the optimum was found and how
     soon.
     """
     if ranking.several or not ranking.timed:
@@ -431,7 +431,7 @@ def _draw_numbers(
 def _draw_target(
     canvas: Canvas, ranking: Ranking, left: float, right: float, top: float, row: float
 ) -> None:
-    """Draw the quartiles of a strategy's cost to come near the optimum, as shares of the budget."""
+    """Plot the quartiles of a strategy's cost to come near the optimum, as shares of the budget."""
     scale = Scale(0.0, 1.0, left, right, "root")
     numbers = row > _ROW_SMALL
     bottom = top + row * len(ranking.entries)

@@ -266,7 +266,7 @@ def _draw_frame(
 def _draw_density(
     canvas: Canvas, across: Values, up: Values, x: Scale, y: Scale
 ) -> None:
-    """Draw all cells as squares, darker for more cells. Cells outside the frame are left out."""
+    """Plot all cells as squares, darker for more cells. Cells outside the frame are left out."""
     seen = (across >= x.low) & (across <= x.high) & (up >= y.low) & (up <= y.high)
     columns = ((x.pixels(across[seen]) - x.start) // _GRAIN).astype(int)
     rows = ((y.pixels(up[seen]) - y.end) // _GRAIN).astype(int)
