@@ -195,8 +195,8 @@ class ProblemResult:
         }
 
     def regrets(self, strategy: str) -> Values:
-        """Return the normalised regret of every run at every checkpoint, shape ``(runs,
-        checkpoints)``.
+        """Return the normalised regret of every run at every checkpoint, shape
+        ``(runs, checkpoints)``.
 
         0 is the optimum, and 1 is the expected result of random sampling with the whole budget. A
         run that failed or found no feasible cell has `Reference.ceiling`.

@@ -3,8 +3,8 @@ and whether λ matters.
 
 The expression has the form L + λ·R. λ is the sum of the weights of the terms in R, each divided by
 its median, and R is their weighted mean. Each λ of the grid replaces the sum and keeps the
-proportions. For example, ``valid_error + 0.1*params + 0.3*macs`` at λ = 0.2 is ``valid_error +
-0.05*params + 0.15*macs``.
+proportions. For example, ``valid_error + 0.1*params + 0.3*macs`` at λ = 0.2 is
+``valid_error + 0.05*params + 0.15*macs``.
 """
 
 from collections.abc import Sequence

@@ -116,8 +116,8 @@ def means_of(
     problems: Problems,
     fraction: float = 1.0,
 ) -> Values:
-    """Return mean normalised regrets after a share of the budget, shape ``(problems,
-    strategies)``.
+    """Return mean normalised regrets after a share of the budget, shape
+    ``(problems, strategies)``.
     """
     return np.array([[p.at(name, fraction).mean() for name in names] for p in problems])
 

@@ -3,8 +3,8 @@
 The best of many cells by one seed is optimistic, because it was also chosen for its luck. The best
 few cells are therefore trained again with fresh seeds, together with a reference (the user's own
 network). A wider confidence interval accounts for the choice among the few
-(`surrogate_nas.stats.decision.decide_few`). Error rate and power: ``python
-analysis/calibrate_confirm.py``.
+(`surrogate_nas.stats.decision.decide_few`). Error rate and power:
+``python analysis/calibrate_confirm.py``.
 
 For a benchmark that trains cells, a search receives the value of one random seed per cell
 (`surrogate_nas.objective.seeds`). After the search, its answer is trained with the other seeds on
@@ -147,7 +147,6 @@ def confirm(
             None for one training at a time.
         store: The folder of the run. A stored result of the same call is returned without training.
             Otherwise the result is written to the folder. None stores nothing.
-            training; otherwise the result is written there. None stores nothing.
 
     Raises:
         UserError: The same as for `checked_shape`.

@@ -273,7 +273,7 @@ class Store:
                     is_same = digests.get(name, digest) == digest
                     digests[name] = digest if is_same else SEVERAL
             except (OSError, ValueError, KeyError) as error:
-                raise _damaged(path, "its checksum is wrong") from error
+                raise _damaged(path, "it is malformed") from error
         return {name: digest for name, digest in digests.items() if name not in written}
 
     def keep(self, name: str, known: Mapping[str, Any]) -> None:

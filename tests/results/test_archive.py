@@ -335,7 +335,7 @@ FORGERIES = {
     ),
     "a description": (
         unsealed_change,
-        "experiment.json is damaged: it is not as it was written",
+        "experiment.json is damaged: its checksum is wrong",
     ),
     "HTML in a name": (
         in_description(
