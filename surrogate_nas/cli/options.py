@@ -91,7 +91,7 @@ AgainstOption = Annotated[
 class _Shared(Struct, kw_only=True):
     objective: Annotated[
         str | None,
-        'Such as "valid_error + 0.1*params"; by default the benchmark\'s objective.',
+        'The objective, such as "valid_error + 0.1*params"; by default that of the benchmark.',
     ] = None
     subject_to: Annotated[
         str | None, 'Constraints, such as "latency@raspi4 <= 20".'
