@@ -312,7 +312,7 @@ def _training(
     """Parse one line: the training, and its values of the objective's metrics."""
     if len(row) != len(header):
         raise UserError(
-            f"the line has {len(row)} entries, but the header has {len(header)}. Put a cell with"
+            f"{len(row)} entries, but the header has {len(header)}. Put a cell with"
             " commas in quotation marks."
         )
     entry = dict(zip(header, map(str.strip, row), strict=True))

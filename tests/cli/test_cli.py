@@ -518,7 +518,7 @@ def test_what_runs_can_be_watched_and_a_suite_takes_a_seed(snas, tmp_path):
     assert plan["seed"] == 5
     assert_one_clear_line(
         snas(*suite, "--out", tmp_path / "s"),
-        "holds another comparison (seed 5, now 0)",
+        "contains another comparison (seed 5, now 0)",
     )
     assert_one_clear_line(
         snas(*suite, "--seed", -1, "--out", tmp_path / "t"),

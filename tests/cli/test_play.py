@@ -170,7 +170,7 @@ def test_a_silent_client_a_second_one_and_a_client_of_the_protocol(tmp_path):
 
 BAD = """
 --patience 0: --patience must be
---name 'a b': A player's name
+--name 'a b': The name of an external optimiser
 --objective test_error: is a final metric
 """
 

@@ -525,7 +525,8 @@ def test_the_conventions_say_what_strategies_were_given_and_how_they_were_run(tm
     )
     text = report(made, tmp_path).text
     assert (
-        "random: made for one objective, run on several by random scalarisation" in text
+        "random: made for one objective, run on several with random scalarisation"
+        in text
     )
     assert (
         "declares to use them: params, latency@cpu" in text

@@ -425,7 +425,7 @@ def test_the_command_serves_until_it_is_interrupted(results, snas):
     assert taken.code == 2
     assert taken.err == (
         f"snas: Port {port} of 127.0.0.1 cannot be opened: Address already in use. Choose another"
-        " with --port, or 0 for a free one.\n"
+        " with --port, or 0 for any free port.\n"
     )
     process.send_signal(signal.SIGINT)
     rest, said = process.communicate(timeout=600)
@@ -435,7 +435,7 @@ def test_the_command_serves_until_it_is_interrupted(results, snas):
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
-        (["nowhere"], "nowhere is no folder of results."),
+        (["nowhere"], "nowhere is not a folder of results."),
         ([".", "--port", "70000"], "The port (0 for any free port) must be"),
     ],
 )

@@ -277,7 +277,7 @@ FORGERIES = {
     ),
     "a trial too many": (
         in_lines("random", longer),
-        "has 21 trials, and its budget pays for 20",
+        "has 21 trials, but its budget pays for 20",
     ),
     "a trial too few": (in_lines("random", shorter), "it has 19 trials of 20"),
     "a failure": (
@@ -331,7 +331,7 @@ FORGERIES = {
                 {"name": name, "runs": 10**6} for name in ("random", "evolution")
             ]
         ),
-        "4,000,000 runs; an archive has at most 20,000",
+        "4,000,000 runs; an archive contains at most 20,000",
     ),
     "a description": (
         unsealed_change,
@@ -439,7 +439,7 @@ def test_nothing_replayed_is_a_problem_where_all_was_asked_for(tmp_path, snas):
     (tmp_path / "own.py").write_text(OWN)
     named = f"{tmp_path / 'own.py'}:Own"
     path = sealed(tmp_path, [named])
-    one_line(verify(path, replay_all=True), "No run can be replayed")
+    one_line(verify(path, replay_all=True), "No run can be repeated")
     shared = snas("archive verify", path)
     assert shared.code == 0 and "Repeated 0 of 1 run (0%)." in shared.err
     found = snas("archive verify", path, "--json").json
@@ -462,7 +462,7 @@ def test_an_archive_without_its_table_is_not_checked(tmp_path, snas):
 
 def test_a_search_on_a_final_metric_is_refused(tmp_path):
     path = sealed(tmp_path, ["random"], "test_error", search_on_final="test_error")
-    one_line(verify(path), "it searches on test_error, a final metric")
+    one_line(verify(path), "it searches by test_error, a final metric")
 
 
 @pytest.mark.parametrize("release", RELEASES)
@@ -711,7 +711,7 @@ MANIFESTS = {
     "a name that is a path": ({"name": "../up"}, "not a readable archive: name"),
     "a line that is two": ({"by": "one\ntwo"}, "not a readable archive: by"),
     "an unknown field": ({"more": 1}, "not a readable archive"),
-    "another kind": ({"kind": "comparison"}, "It says that it is a comparison"),
+    "another kind": ({"kind": "comparison"}, "It is declared as a comparison"),
 }
 
 
@@ -752,7 +752,9 @@ def test_a_user_s_strategy_is_held_against_tables_and_never_run(tmp_path):
     (tmp_path / "folder" / "sources" / "Own" / "own.py").write_text(f"{OWN}\n")
     found = verify(packed(tmp_path / "folder", tmp_path / "b.zip"))
     one_line(found, "Own-0.jsonl: trial 11")
-    one_line(found, "sources/Own/own.py is not what the runs of Own were made with")
+    one_line(
+        found, "sources/Own/own.py differs from what the runs of Own were made with"
+    )
     assert not (tmp_path / "ran").exists()
 
 
@@ -780,7 +782,7 @@ def test_a_name_that_could_run_code_is_not_replayed(label, tmp_path):
     assert "is not repeated" in found.notes[0]
     one_line(
         found,
-        "should be written as" if label == "FILE:Own" else "No run can be replayed",
+        "should be written as" if label == "FILE:Own" else "No run can be repeated",
     )
     assert not (tmp_path / "ran").exists()
 

@@ -106,7 +106,7 @@ def test_suites_are_judged_on_the_problems_that_both_hold(tmp_path):
         Suite("third", "Third", [problems[2]], [Entry("random", 2)]),
         folder=tmp_path / "third",
     )
-    with pytest.raises(UserError, match="hold no problem in common"):
+    with pytest.raises(UserError, match="have no problem in common"):
         stored_suite(tmp_path / "one", against=[tmp_path / "third"])
 
 

@@ -197,7 +197,7 @@ def test_a_benchmark_that_fails_is_one_line(tmp_path):
 @pytest.mark.parametrize(
     ("wrong", "said"),
     [
-        ({"name": "a b"}, "A player's name has letters"),
+        ({"name": "a b"}, "The name of an external optimiser has letters"),
         ({"name": "random"}, "random is a strategy"),
         ({"budget": 0}, "A budget in cells"),
         ({"objective": "test_error"}, "is a final metric"),

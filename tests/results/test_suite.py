@@ -195,7 +195,7 @@ def test_what_was_not_fetched_is_told_and_left_out(tiny, tmp_path, monkeypatch, 
         (
             "budget = 14",
             "budget = ",
-            "tiny.toml is no TOML: Invalid value (at line 3, column 10).",
+            "tiny.toml is not valid TOML: Invalid value (at line 3, column 10).",
         ),
         (
             "budget = 14",
@@ -210,7 +210,7 @@ def test_what_was_not_fetched_is_told_and_left_out(tiny, tmp_path, monkeypatch, 
         (
             "budget = 14",
             "budget = 14\nfirst_cells = 3\nn_random = 4",
-            "tiny.toml: first_cells and n_random are one key; give one.",
+            "tiny.toml: first_cells and n_random are two names of one key. Give only one.",
         ),
         ("budget = 14", "cell = 14", "tiny.toml: Object contains unknown field cell."),
         ('"random"', "7", "tiny.toml: strategies[0]: Expected str | object, got int."),

@@ -55,9 +55,12 @@ def loop():
         ({"valid_error": True}, "must be a finite number, not True"),
         ({"valid_error": 9.0, "latency@mine": math.nan}, "latency@mine of .* not nan"),
         (math.nan, "not nan. Report a failed evaluation with fail"),
-        ("9", "values is a mapping of metrics to numbers, or one number, not '9'"),
-        (True, "values is a mapping of metrics to numbers, or one number, not True"),
-        ([9.0], "values is a mapping of metrics to numbers"),
+        ("9", "values must be a mapping of metrics to numbers, or one number, not '9'"),
+        (
+            True,
+            "values must be a mapping of metrics to numbers, or one number, not True",
+        ),
+        ([9.0], "values must be a mapping of metrics to numbers"),
     ],
 )
 def test_what_is_no_result_is_refused_and_changes_nothing(loop, values, says):
@@ -114,7 +117,7 @@ def test_a_failed_evaluation_is_charged_and_never_the_best(loop):
     assert not failed.values and math.isnan(failed.loss) and math.isnan(failed.penalty)
     with pytest.raises(
         sn.UserError,
-        match="All evaluations failed, the first one by 'out of memory'; there is no incumbent",
+        match="The first failure: 'out of memory'",
     ):
         loop.incumbent  # noqa: B018
     told = loop.tell(
@@ -232,7 +235,7 @@ def test_a_loop_without_a_benchmark_has_declared_metrics():
         (lambda _, loop: loop.tell(SPACE[0]), "has no function, so it is not computed"),
         (
             lambda _, loop: loop.tell([SPACE[0]], [1, 2]),
-            "1 cell need a list of as many",
+            "1 cell require a list of as many",
         ),
         (
             lambda _, loop: loop.tell([SPACE[0]], {"error": 1}),

@@ -165,7 +165,7 @@ def test_every_strategy_begins_by_itself(name):
 
 def test_a_budget_that_asks_no_strategy_is_said(snas, tmp_path):
     """Trap 6: `bo` with a budget of 8 is random search to the cell."""
-    says = "budget of 8 cells pays for initial cells only (10), so so the strategies propose none"
+    says = "budget of 8 cells pays only for initial cells (10), so the strategies propose none"
     with pytest.warns(UserWarning, match=re.escape(says)):
         sn.search(FASHION, "bo", budget=8)
     with pytest.warns(UserWarning, match=re.escape(says)):
@@ -274,9 +274,7 @@ def test_early_looks_are_told_to_strategies_over_epochs_alone(tmp_path, snas):
     outcome = snas(
         "search", "fashion", "evolution", "--objective", "valid_error", "--known", known
     )
-    assert_one_clear_line(
-        outcome, "after 1 epochs, and evolution reads cells after 5 only"
-    )
+    assert_one_clear_line(outcome, "for 1 epochs, but evolution uses only 5")
 
 
 def test_a_front_and_limits_are_told_as_trials_have_them(tmp_path):
@@ -438,12 +436,12 @@ def test_a_file_of_first_cells_says_which_line_is_none(tmp_path, snas):
         ),
         (["cell,valid_error", "5,"], "line 2: valid_error[5] of "),
         (["cell,valid_loss", "5,1"], "is missing"),
-        (["cell,valid_error", "5,3", "5,3"], "stands in line 2 too"),
-        (["cell,valid_error", "5,3,4"], "line 2: 3 entries, and the header has 2"),
+        (["cell,valid_error", "5,3", "5,3"], "also occurs in line 2"),
+        (["cell,valid_error", "5,3,4"], "line 2: 3 entries, but the header has 2"),
         (["cell,valid_error", '5,"3'], "line 2: "),
         (
             ["cell,epochs,valid_error", "5,7,3"],
-            "be read after 7 epochs; after 1, 2, 3, 4, 5",
+            "has no values at 7 epochs, only at 1, 2, 3, 4, 5",
         ),
         (["cell,epochs,valid_error", "5,x,3"], "epochs must be a whole number"),
     ],

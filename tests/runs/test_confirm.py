@@ -325,11 +325,11 @@ def test_what_cannot_be_confirmed_is_refused_before_the_search():
     refused = [
         (
             {"confirm": "3x2"},
-            "sees the mean of all: none is fresh. With --seed-policy draw",
+            "uses the mean of all, so none is fresh. With --seed-policy draw",
         ),
         (
             {"confirm": "3x3", "seed_policy": "draw"},
-            "saw 1: at most 2 fresh ones, not 3",
+            "used 1: at most 2 are fresh, not 3",
         ),
         ({"confirm": "3x2", "objective": "valid_loss, params"}, "one objective"),
         ({"confirm": "3x2", "objective": "valid_loss + .1*diversity"}, "history"),
@@ -350,7 +350,7 @@ def test_what_cannot_be_confirmed_is_refused_before_the_search():
     few_seeds = int(np.flatnonzero(held.held.sum(axis=1) == 1)[0])
     options = {"confirm": "3x2", "seed_policy": "draw", "against_cell": few_seeds}
     with pytest.raises(
-        UserError, match=r"holds 1 seed of .*, to which 2 are to be compared"
+        UserError, match=r"contains 1 seed of the reference .*, fewer than 2"
     ):
         sn.search(bench, "random", budget=20, callback=never, **options)
     with pytest.raises(UserError, match="contains no single seeds of digital_error"):

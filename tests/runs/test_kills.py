@@ -35,19 +35,13 @@ def undisturbed(tmp_path_factory):
         (
             "parent -15",
             143,
-            (
-                "snas: ended by SIGTERM. What was finished is kept; the same command goes on from"
-                " there."
-            ),
+            "snas: ended by SIGTERM. Finished results are kept. Repeat the command to resume.",
         ),
         ("group", -9, ""),
         (
             "parent -1",
             129,
-            (
-                "snas: ended by SIGHUP. What was finished is kept; the same command goes on from"
-                " there."
-            ),
+            "snas: ended by SIGHUP. Finished results are kept. Repeat the command to resume.",
         ),
         (
             "parent -2",

@@ -320,7 +320,8 @@ def test_a_table_of_another_space_than_the_usual_one_says_so(snas, tmp_path, tex
     refused = imported(snas, written(tmp_path, text))
     assert refused.code == 2 and "leave it out" not in refused.err
     assert (
-        "Its cells were read as those of nb201; Use --space for another." in refused.err
+        "The cells were read as cells of nb201. Use --space for another space."
+        in refused.err
     )
 
 
