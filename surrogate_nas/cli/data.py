@@ -79,10 +79,10 @@ def benchmarks(
 
     \b
     Examples:
-        snas benchmarks                  one line per family
-        snas benchmarks nb201            one line per benchmark
-        snas benchmarks nb201-cifar10    one line per metric
-        snas benchmarks --json           all details of all benchmarks
+      snas benchmarks                  one line per family
+      snas benchmarks nb201            one line per benchmark
+      snas benchmarks nb201-cifar10    one line per metric
+      snas benchmarks --json           all details of all benchmarks
     """
     chosen = [family for family in families() if what in (None, family["name"])]
     listed = [entry for family in chosen for entry in family["benchmarks"]]

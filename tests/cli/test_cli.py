@@ -76,7 +76,7 @@ def test_search_reports_best_trials_costs_and_regret(snas):
         t["cell"] for t in made["trials"]
     ]
     twice = snas("search analog-cifar10 evolution --strategy bo --budget 5")
-    assert_one_clear_line(twice, "named twice, evolution and --strategy bo")
+    assert_one_clear_line(twice, "given twice, as evolution and --strategy bo")
 
 
 def test_search_pays_in_simulated_seconds_and_reports_final_metrics(snas, fetched):
@@ -172,7 +172,7 @@ def test_another_objective_has_another_folder_which_its_command_finds_again(
     )
     assert_one_clear_line(
         refused,
-        "valid_error[5] on fashion, and now valid_loss[5] on fashion is asked for",
+        "the objective was valid_error[5] on fashion, now valid_loss[5] on fashion",
     )
     assert "--out" in refused.err
 
@@ -214,7 +214,8 @@ def test_new_strategy_keeps_the_contract_and_is_never_overwritten(snas, tmp_path
         snas("new strategy Greedy --folder", tmp_path), "already exists"
     )
     assert_one_clear_line(
-        snas("new strategy 'not a name' --folder", tmp_path), "no name for a strategy"
+        snas("new strategy 'not a name' --folder", tmp_path),
+        "not a valid name for a strategy",
     )
 
 
@@ -305,7 +306,11 @@ def test_an_interrupted_measure_goes_on(snas, tmp_path, monkeypatch):
             lambda *a, **k: measure(*a, **(k | {"progress": interrupt})),
         )
         stopped = snas(*MEASURE, "--out", out)
-    assert stopped.code == 130 and "goes on" in stopped.err and not out.exists()
+    assert (
+        stopped.code == 130
+        and "Repeat the command to resume" in stopped.err
+        and not out.exists()
+    )
     assert len(kept.read_text().splitlines()) == 1 + 7
     assert_one_clear_line(
         snas(*MEASURE, "--out", out, "--batch", 2), "other settings (protocol)"
@@ -429,7 +434,7 @@ compare --budget-seconds 1e-300: The budget does not pay for a single evaluation
 compare --strategies ,: ',' contains no name.
 compare --workers 0: workers (--workers) must be a whole number from 1
 compare --strategies random,random: same name
-report no-such-folder: holds no comparison
+report no-such-folder: contains no comparison
 check none: Unknown strategy
 data fetch nb102: nb102
 nonsense: nonsense

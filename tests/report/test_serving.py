@@ -183,7 +183,7 @@ def test_damage_is_told_and_the_rest_is_shown(server, results):
         in page
     )
     (results / "one" / "experiment.json").write_text('{"version": 2, "<b>')
-    assert "is damaged: it is no JSON" in ask(server, "/one/").text
+    assert "is damaged: it is not JSON" in ask(server, "/one/").text
     assert "0 of 0" in ask(server, "/").text
     shutil.rmtree(results / "one")
     assert (

@@ -234,7 +234,7 @@ def test_a_folder_is_read_as_what_made_it(tmp_path, drawn, suite, path):
     with pytest.raises(sn.UserError, match="no other folder can be added"):
         sn.read(at["path"], against=[at["compare"]])
     for name, said in (
-        ("nowhere", "does not exist"), (".", "holds no results"), ("file", "is a file"),
+        ("nowhere", "does not exist"), (".", "contains no results"), ("file", "is a file"),
     ):  # fmt: skip
         (tmp_path / "file").write_text("")
         with pytest.raises(sn.UserError, match=f"{said}. Name the folder of a search"):

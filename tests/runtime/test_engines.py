@@ -339,11 +339,11 @@ def test_a_worker_on_a_machine_that_lacks_something_says_what(tmp_path):
     task = Task.of(abs)
     with pytest.raises(
         UserError,
-        match=r"There is no folder .*gone on \S+: workers need the working directory",
+        match=r"The folder .*gone does not exist on \S+: workers need the working directory",
     ):
         replace(task, folder=str(tmp_path / "gone")).check_here()
     with pytest.raises(
         UserError,
-        match=r"have Python.3.* here are Python 2.7, surrogate_nas 0. Install the same",
+        match=r"have Python.3.* this machine has Python 2.7, surrogate_nas 0. Install the same",
     ):
         replace(task, versions=("Python 2.7", "surrogate_nas 0")).check_here()

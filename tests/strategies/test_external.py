@@ -230,7 +230,7 @@ def test_a_program_that_fails_is_quoted_and_ended(bad, said, tmp_path):
         ("external(command='no-such-thing')", "there is no command 'no-such-thing'"),
         ("external(command='python \"x')", "No closing quotation"),
         (talker(timeout_seconds=0), "finite number above 0"),
-        (talker("garbled"), "which is no JSON"),
+        (talker("garbled"), "which is not JSON"),
     ],
 )
 def test_failures_are_one_line_and_exit_code_2(text, said, snas):

@@ -251,7 +251,10 @@ def test_limits_and_fronts_are_seen_by_seed_and_reported_by_the_mean(path, noisy
 
 def test_a_draw_is_refused_where_it_cannot_be(noisy, path, snas):
     for arguments, said in (
-        (("analog-cifar10",), "analog-cifar10 holds no single seeds of digital_error"),
+        (
+            ("analog-cifar10",),
+            "analog-cifar10 contains no single seeds of digital_error",
+        ),
         (
             (path, "--objective", "valid_error + valid_loss"),
             "no single seeds of valid_error[200], valid_loss[200]",
