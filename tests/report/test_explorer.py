@@ -525,7 +525,7 @@ def test_a_suite_has_one_page_with_a_choice_of_its_problems(tab, tmp_path):
     opened(tab, path)
     assert "subject to latency@cpu <= 0.4" in tab.inner_text("#objective")
     assert chosen(tab, "#across") == "latency@cpu"
-    assert "Outlined: cells that break a limit." in tab.inner_text("#caption")
+    assert "Outlined: cells that violate a constraint." in tab.inner_text("#caption")
     tab.evaluate(SET, ["frame", "all"])
     assert int(str(tab.get_attribute("[data-infeasible]", "data-infeasible"))) > 1000
     tab.evaluate(SET, ["rows-of", "all"])
