@@ -57,7 +57,7 @@ StrategiesOption = Annotated[
         help=(
             "Names or file.py:Class, separated by commas; may be repeated. By default the"
             " strategies of the suite; evolution and local_search in plan; elsewhere random,"
-            " local_search, evolution, reinforce and bo."
+            " local_search, evolution, reinforce, bo."
         ),
         autocompletion=known,
     ),
