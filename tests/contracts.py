@@ -8,7 +8,7 @@ from pathlib import Path
 
 from surrogate_nas.contract import Check, contract_of, outcome
 
-FRESH = "in a fresh process"
+FRESH = "in a new process"
 """In the promise that every strategy would start three processes for."""
 
 
@@ -30,7 +30,7 @@ def broken(checks):
 
 
 def elsewhere(function, *arguments):
-    """What a function of a test gives in a fresh process with another hash seed."""
+    """What a function of a test gives in a new process with another hash seed."""
     call = f"made.{function.__name__}(*{arguments!r})"
     child = subprocess.run(
         [

@@ -1,5 +1,5 @@
-"""The command line: ``snas``. One JSON document on standard output with ``--json``; all else goes
-to standard error.
+"""The command line, ``snas``. With ``--json``, a command prints one JSON document on standard
+output. Everything else goes to standard error.
 """
 
 import sys
@@ -9,7 +9,7 @@ __all__ = ["main"]
 
 
 def main() -> NoReturn:
-    """Run a command; Ctrl-C while its code is imported ends with one line, as it does later.
+    """Run a command. Ctrl-C during the import of its code ends the process with a one-line message.
 
     Example:
         >>> import contextlib, io
@@ -26,6 +26,6 @@ def main() -> NoReturn:
     try:
         from surrogate_nas.cli import app
     except KeyboardInterrupt:
-        sys.stderr.write("snas: interrupted before anything was begun.\n")
+        sys.stderr.write("snas: interrupted before the command started.\n")
         sys.exit(130)
     app.main()

@@ -1,6 +1,6 @@
-"""The application: its commands, and how every error becomes one line and an exit code.
+"""The application: its commands, and the conversion of errors into one line and an exit code.
 
-A command's module is imported when the command is called, so that ``snas --help`` starts quickly.
+A command's module is imported when the command is called, so ``snas --help`` starts quickly.
 """
 
 import inspect
@@ -34,57 +34,60 @@ PANELS = {
         ),
         "suite": (
             "studies:suite",
-            "Compare strategies over many problems. One verdict, one report.",
+            "Compare strategies over many problems, with one verdict and one report.",
         ),
-        "plan": ("studies:plan", "Say before a study how many runs it needs."),
+        "plan": ("studies:plan", "Estimate how many runs a study needs."),
         "lambda-path": (
             "studies:lambda_path",
             "Compare strategies at every λ of a grid.",
         ),
         "search": ("search:search", "Run one strategy once."),
-        "play": ("play:play", "Let an agent or a script make a run."),
+        "play": ("play:play", "Run one search with an external optimiser in the loop."),
     },
-    "Read what was found": {
+    "Read results": {
         "report": (
             "studies:report",
-            "Write the pages of a stored comparison or suite again.",
+            "Rebuild the report pages of a stored comparison or suite.",
         ),
         "serve": (
             "stored:serve",
-            "Show comparisons and suites while they run, in a browser.",
+            "Show comparisons and suites in a browser while they run.",
         ),
         "export": (
             "stored:export",
             "Export results for dashboards, trackers and papers.",
         ),
-        "archive": ("stored:app", "Seal results in one file, or verify one."),
+        "archive": ("stored:app", "Pack results into one file, or verify such a file."),
     },
-    "See what there is": {
+    "See what is available": {
         "benchmarks": (
             "data:benchmarks",
-            "List the benchmarks that are here or can be fetched.",
+            "List the benchmarks that are available or can be fetched.",
         ),
         "strategies": (
             "data:strategies",
-            "List the search strategies: what each does, and its paper.",
+            "List the search strategies with their descriptions and papers.",
         ),
         "losses": (
             "data:losses",
-            "List the training losses: unit, fitting tasks, paper.",
+            "List the training losses with their units, tasks and papers.",
         ),
         "query": ("data:query", "Look up metrics of cells."),
         "data": ("data:app", "Fetch, import and verify benchmark data."),
-        "path": ("data:path", "Print the folder of fetched and imported data."),
+        "path": ("data:path", "Print the path of the data directory."),
     },
     "Bring your own": {
-        "new": ("new:new", "Write a first strategy, task, loss, space or training."),
+        "new": (
+            "new:new",
+            "Write a template of a strategy, task, loss, space or training.",
+        ),
         "check": (
             "new:check",
             "Check the contract of a strategy, a space or a surrogate.",
         ),
         "import": (
             "data:import_",
-            "Import official files or a CSV file.",
+            "Import official benchmark files or a CSV file.",
         ),
     },
     "Train, measure, learn": {
@@ -98,24 +101,30 @@ PANELS = {
         ),
         "fit": (
             "surrogates:fit",
-            "Learn a metric from some cells. It is tested on the others, and the model is stored.",
+            "Fit a surrogate on some cells, test it on others, and store it.",
         ),
-        "predict": ("surrogates:predict", "Predict cells with a stored model."),
-        "surrogate": ("surrogates:app", "Judge surrogates, all alike."),
-        "table": ("training:table", "Train every cell of a space: a benchmark."),
+        "predict": (
+            "surrogates:predict",
+            "Predict a metric of cells with a stored model.",
+        ),
+        "surrogate": ("surrogates:app", "Compare surrogates under one protocol."),
+        "table": (
+            "training:table",
+            "Train every cell of a space to build a benchmark.",
+        ),
     },
 }
-"""Commands by heading: where each is, and the first line of its help."""
+"""The commands by heading, with the module and function of each and the first line of its help."""
 _COMMANDS = {
     name: command for panel in PANELS.values() for name, command in panel.items()
 }
 
 
 class Panelled(TyperCommand):
-    """A command whose help has parameters under headings."""
+    """A command whose help lists its parameters under headings."""
 
     def format_options(self, ctx: Any, formatter: Any) -> None:
-        """Write the list."""
+        """Write the parameters to the help text."""
         from surrogate_nas.cli.options import heading
 
         for title, own in groupby(sorted(self.get_params(ctx), key=heading), heading):
@@ -129,12 +138,12 @@ class Panels(TyperGroup):
     """Commands under the headings of `PANELS`."""
 
     def __init__(self, **settings: Any) -> None:
-        """Name the commands; none is imported."""
+        """Register the commands without importing their modules."""
         super().__init__(**settings)
         self.commands: dict[str, Any] = dict.fromkeys(_COMMANDS)
 
     def get_command(self, ctx: Any, cmd_name: str) -> Any:
-        """Import a command; None where there is none of this name."""
+        """Import the command with the given name, or return None if there is none."""
         if cmd_name not in _COMMANDS:
             return None
         module, _, attribute = _COMMANDS[cmd_name][0].partition(":")
@@ -150,7 +159,7 @@ class Panels(TyperGroup):
         return make(group)
 
     def format_commands(self, ctx: Any, formatter: Any) -> None:
-        """Write the list."""
+        """Write the commands to the help text."""
         widest = max(map(len, _COMMANDS))
         for title, panel in PANELS.items():
             with formatter.section(title):
@@ -160,8 +169,8 @@ class Panels(TyperGroup):
 
 
 def _explain(command: Any) -> None:
-    """Let a text in the annotation of a parameter be the help of an option, or of an argument where
-    it has no default.
+    """Use the text in a parameter's annotation as the help of an option, or of an argument if the
+    parameter has no default.
     """
     signature = inspect.signature(command, eval_str=True)
     parameters = []
@@ -205,12 +214,11 @@ def snas(
         bool,
         typer.Option(
             "--json",
-            help="With --version: as JSON, with those of Python and of the libraries.",
+            help="With --version: print JSON, including the versions of Python and libraries.",
         ),
     ] = False,
 ) -> None:
-    """Which search strategy finds the best architecture, when all are given the same L + λ·R and
-    the same budget?
+    """Compare neural architecture search strategies under one objective L + λ·R and one budget.
 
     \b
     First steps:
@@ -218,7 +226,7 @@ def snas(
       snas new strategy Mine                         mine.py, a strategy of ten lines
       snas suite starter --strategies mine.py:Mine,evolution,bo --out results/mine
 
-    Every command has examples in its --help, and all but play print JSON with --json.
+    Every command has examples in its --help. Every command except play prints JSON with --json.
     """
     if version and as_json:
         from surrogate_nas.runs.store import provenance
@@ -233,10 +241,10 @@ def snas(
 
 
 def main() -> NoReturn:
-    """Run a command; bad input ends with one line on standard error and exit code 2.
+    """Run a command. Bad input ends with one line on standard error and exit code 2.
 
-    SIGTERM and SIGHUP end it as Ctrl-C does: workers are gone before it is, and what was finished
-    is kept. Its exit code is then 128 and the signal's number.
+    SIGTERM and SIGHUP end the command like Ctrl-C: worker processes are stopped first, and finished
+    results are kept. The exit code is then 128 plus the signal number.
     """
     for stream in (sys.stdout, sys.stderr):
         # a path can hold bytes that are no text
@@ -260,7 +268,9 @@ def main() -> NoReturn:
 def _note_warning(
     message: Warning | str, category: type[Warning], filename: str, lineno: int, *_: Any
 ) -> None:
-    """Print a warning in a line; `UserWarning` is what the package says of the input."""
+    """Print a warning in one line. A `UserWarning` is about the input and is printed without its
+    location.
+    """
     place = f"{filename}:{lineno}: {category.__name__}: "
     note(in_a_line(f"{'' if category is UserWarning else place}{message}"))
 
@@ -290,14 +300,12 @@ def _run() -> int:
     except OSError as error:
         return _refuse(f"{error.strerror or error}{_where(error)}.")
     except UnicodeError as error:
-        return _refuse(f"A text cannot be written: {error}.")
+        return _refuse(f"The output cannot be encoded as text: {error}.")
     return code if isinstance(code, int) else 0
 
 
 def _ended(error: SystemExit) -> int:
-    """Refuse that a user's code ends the process; typer may, after a shell's completion, for
-    example.
-    """
+    """Report user code that ends the process. The shell completion of typer may also end it."""
     frame, line = [*traceback.walk_tb(error.__traceback__)][-1]
     module = str(frame.f_globals.get("__name__", ""))
     if module.partition(".")[0] in ("typer", "click"):
@@ -327,8 +335,8 @@ _PATIENCE_SECONDS = 4.0
 
 
 def farewell(received: list[int]) -> tuple[str, int]:
-    """What to say at the end of an interrupted command, and its exit code: 128 and the signal's
-    number.
+    """Return the message at the end of an interrupted command, and its exit code (128 plus the
+    signal number).
     """
     number = received[0] if received else signal.SIGINT
     how = (
@@ -337,15 +345,15 @@ def farewell(received: list[int]) -> tuple[str, int]:
         else f"ended by {signal.Signals(number).name}"
     )
     return (
-        f"snas: {how}. What was finished is kept; the same command goes on from there.",
+        f"snas: {how}. Finished results are kept. Repeat the command to resume.",
         128 + number,
     )
 
 
 @contextmanager
 def ending_signals(received: list[int]) -> Iterator[None]:
-    """Let SIGINT, SIGTERM and SIGHUP raise `KeyboardInterrupt`, unless they are ignored, as nohup
-    has it.
+    """Make SIGINT, SIGTERM and SIGHUP raise `KeyboardInterrupt`, except signals that are ignored
+    (for example under nohup).
     """
     if threading.current_thread() is not threading.main_thread():
         yield

@@ -1,5 +1,5 @@
-"""Commands about data: what benchmarks, strategies and losses there are, cells looked up, how to
-get data, and whether it is right.
+"""Commands about data: list benchmarks, strategies and losses, look up cells, and fetch, import and
+verify tables.
 """
 
 from __future__ import annotations
@@ -57,11 +57,11 @@ _PAGE = 80
 
 UnitOption = Annotated[
     list[str] | None,
-    "The unit of a metric, such as valid_error=fraction or valid_error=%; repeatable.",
+    "The unit of a metric, such as valid_error=fraction or valid_error=%; may be repeated.",
 ]
 DirectionOption = Annotated[
     list[str] | None,
-    "Whether a metric is to be small or large, such as val_acc=max; repeatable.",
+    "The better direction of a metric (min or max), such as val_acc=max; may be repeated.",
 ]
 
 
@@ -69,20 +69,20 @@ def benchmarks(
     what: Annotated[
         str | None,
         Argument(
-            help="A family, or a benchmark; all in a line a family if left out.",
+            help="A family or a benchmark. Without it, one line per family is printed.",
             autocompletion=lambda: [family["name"] for family in families()],
         ),
     ] = None,
     json: JsonOption = False,
 ) -> None:
-    """List the benchmarks that are here or can be fetched.
+    """List the benchmarks that are available or can be fetched.
 
     \b
     Examples:
-      snas benchmarks                  a line a family
-      snas benchmarks nb201            a line a benchmark
-      snas benchmarks nb201-cifar10    a line a metric
-      snas benchmarks --json           everything of all
+      snas benchmarks                  one line per family
+      snas benchmarks nb201            one line per benchmark
+      snas benchmarks nb201-cifar10    one line per metric
+      snas benchmarks --json           all details of all benchmarks
     """
     chosen = [family for family in families() if what in (None, family["name"])]
     listed = [entry for family in chosen for entry in family["benchmarks"]]
@@ -107,12 +107,12 @@ def _show_families(families: Rows) -> None:
         for family in families
     ]
     show_table(
-        ("family", "here", "such as", "holds"),
+        ("family", "available", "such as", "content"),
         rows,
-        cut="holds",
+        cut="content",
         spare=("such as",),
     )
-    echo("More: snas benchmarks FAMILY, or NAME for one benchmark's metrics.")
+    echo("Details: snas benchmarks FAMILY or snas benchmarks NAME.")
 
 
 def _show_family(family: Row) -> None:
@@ -130,25 +130,25 @@ def _show_family(family: Row) -> None:
         )
         for e in shown
     ]
-    heads = ("benchmark", "here", "cells", "metrics", "holds")
+    heads = ("benchmark", "available", "cells", "metrics", "content")
     show_table(
         heads,
         rows,
-        cut="holds",
+        cut="content",
         spare=("metrics", "cells"),
     )
     if more := ", ".join(f"/{view}" for view in views if view):
-        echo(f"Each also with one of these behind its name: {more}.")
+        echo(f"Each name also accepts one of these suffixes: {more}.")
     _tell_how_to_get(shown)
     for word in ("licence", "citation"):
         for text in dict.fromkeys(entry[word] for entry in shown if entry[word]):
             echo(f"{word.capitalize()}: {text}")
-    echo("Its metrics: snas benchmarks NAME.")
+    echo("Metrics of a benchmark: snas benchmarks NAME.")
 
 
 def _show_benchmark(entry: Row) -> None:
     cells = (
-        "more cells than can be listed"
+        "too many cells to list"
         if entry["cells"] is None
         else f"{entry['cells']:,} cells"
     )
@@ -174,11 +174,13 @@ def _show_benchmark(entry: Row) -> None:
 
 def _tell_how_to_get(entries: Rows) -> None:
     for way in dict.fromkeys(entry["get"] for entry in entries if entry.get("get")):
-        echo(f"Not here yet: {way}.")
+        echo(f"Not available yet: {way}.")
 
 
 def path(json: JsonOption = False) -> None:
-    """Print the folder of fetched and imported data.
+    """Print the path of the data directory.
+
+    It contains fetched and imported data.
 
     \b
     Examples:
@@ -191,13 +193,13 @@ def path(json: JsonOption = False) -> None:
 def fetch(
     name: Annotated[
         str,
-        Argument(help="What to fetch, or all.", autocompletion=fetching.fetchable),
+        Argument(help="The source, or all.", autocompletion=fetching.fetchable),
     ] = "nb201",
     json: JsonOption = False,
 ) -> None:
     """Fetch public data and assemble its tables.
 
-    Every file is checked by its sha256; what is here already is not fetched again.
+    Every file is verified by its SHA-256. Files that are already available are not fetched again.
 
     \b
     Examples:
@@ -206,13 +208,13 @@ def fetch(
     """
     started = time.perf_counter()
     if name not in ("all", *fetching.fetchable()):
-        raise unknown("source of data to fetch", name, ["all", *fetching.fetchable()])
+        raise unknown("data source", name, ["all", *fetching.fetchable()])
     files: list[Path] = []
     tables: list[tuple[str, str, int]] = []
     for wanted in fetching.fetchable() if name == "all" else [name]:
         source = declared(wanted)
         if name == "all" and source.package and not fetching.is_ready(wanted):
-            note(f"{wanted} is left out: {fetching.how_to_get(wanted)}.")
+            note(f"{wanted} is skipped: {fetching.how_to_get(wanted)}.")
             continue
         if source.package:
             package_folder(package_of(wanted))  # nothing is fetched where it is missing
@@ -233,15 +235,15 @@ def fetch(
 def import_(
     kind: Annotated[
         Literal["nats", "nb201-pth", "nb101", "csv"],
-        "The format.",
+        "The format of the source.",
     ],
     source: Annotated[
         Path,
-        "The official folder or file, or one's own CSV or Parquet file.",
+        "The official folder or file, or your own CSV or Parquet file.",
     ],
     name: Annotated[
         str | None,
-        "For csv: the benchmark's name; the file's if left out.",
+        "For csv: the name of the benchmark; by default the file name.",
     ] = None,
     space: Annotated[
         str | None,
@@ -251,12 +253,12 @@ def import_(
     direction: DirectionOption = None,
     json: JsonOption = False,
 ) -> None:
-    """Import official files or a CSV file.
+    """Import official benchmark files or a CSV file.
 
-    Official are a NATS-Bench folder, NAS-Bench-201's .pth, and NAS-Bench-101's records as
-    data-full.json has them; one's own has a column cell (or one for every choice) and columns of
-    metrics. An error or an accuracy is in % or a fraction: a column's name says which,
-    'valid_error (fraction)', or --unit does.
+    Official files are a NATS-Bench folder, the .pth file of NAS-Bench-201, and the records of
+    NAS-Bench-101 in the format of data-full.json. Your own file has a column `cell` (or one column
+    per choice) and one column per metric. State whether errors and accuracies are in % or
+    fractions, in the column name, such as 'valid_error (fraction)', or with --unit.
 
     \b
     Examples:
@@ -272,10 +274,13 @@ def import_(
     for option, value in given.items():
         if value is not None and kind != "csv":
             raise UserError(
-                f"--{option} is not for {kind}, which says it itself or has no such."
+                f"--{option} does not apply to {kind}: the format defines it or has none."
             )
     if kind == "csv":
-        advice = f" Its cells were read as those of {_DEFAULT_SPACE}; --space names another space."
+        advice = (
+            f" The cells were read as cells of {_DEFAULT_SPACE}. Use --space for another"
+            " space."
+        )
         cells = register(space or _DEFAULT_SPACE)
         table = spreadsheet.read(
             source,
@@ -307,7 +312,9 @@ _OFFICIAL: dict[str, Callable[..., Any]] = {
 def _declared(units: list[str] | None, directions: list[str] | None) -> Declared:
     for text in directions or ():
         if text.rpartition("=")[2] not in DIRECTIONS:
-            raise UserError(f"--direction is NAME=min or NAME=max, not {text!r:.80}.")
+            raise UserError(
+                f"--direction must be NAME=min or NAME=max, not {text!r:.80}."
+            )
     return Declared(
         _pairs("--unit", "valid_error=fraction", units),
         _pairs("--direction", "val_acc=max", directions),
@@ -320,7 +327,8 @@ def _pairs(option: str, example: str, texts: list[str] | None) -> Row:
         name, _, value = (part.strip() for part in text.partition("="))
         if not name or not value or pairs.setdefault(name, value) != value:
             raise UserError(
-                f"{option} is NAME=VALUE, once a metric, such as {example}; not {text!r:.80}."
+                f"{option} must be NAME=VALUE, once per metric, such as {example}, not"
+                f" {text!r:.80}."
             )
     return pairs
 
@@ -340,7 +348,7 @@ def _imported(
             if finding.level != "note":
                 note(_line(finding))
         if examination.of("note"):
-            note(f"The notes: snas data doctor {table.name}")
+            note(f"Show the notes: snas data doctor {table.name}")
 
 
 def _written(table: Table) -> tuple[str, str, int]:
@@ -370,22 +378,22 @@ def doctor(
     name: Annotated[
         str,
         (
-            "A benchmark that is a table, or one's own CSV or Parquet file before it is"
-            " imported."
+            "A benchmark that is a table, or your own CSV or Parquet file before you"
+            " import it."
         ),
     ],
     space: Annotated[
         str | None,
-        "For a file: the space of its cells, FILE.py:SPACE or a registered name [nb201].",
+        "For a file: the space of the cells, FILE.py:SPACE or a registered name [nb201].",
     ] = None,
     unit: UnitOption = None,
     direction: DirectionOption = None,
     json: JsonOption = False,
 ) -> None:
-    """Say what a table's columns are worth, before a search.
+    """Check the columns of a table before a search uses them.
 
-    An alarm: a search on that column, as it is, means nothing. A warning: look first. A note: good
-    to know.
+    An alarm means that searching by this column, as it is, is meaningless. A warning means that you
+    should look at the column first. A note is additional information.
 
     \b
     Examples:
@@ -409,8 +417,8 @@ def _examined(name: str, space: str | None, declared: Declared) -> Examination:
         return examine_file(Path(name), register(space or _DEFAULT_SPACE), declared)
     if space is not None or any(declared):
         raise UserError(
-            "--space, --unit and --direction are for a CSV or Parquet file; the benchmark"
-            f" {name} has its own."
+            "--space, --unit and --direction apply only to a CSV or Parquet file; {name} is a"
+            " benchmark that defines them."
         )
     return examine(load(name))
 
@@ -426,7 +434,7 @@ def verify(
     name: Annotated[
         str,
         Argument(
-            help="A source, or all: those whose tables are here.",
+            help="A source, or all sources whose tables are available.",
             autocompletion=sources,
         ),
     ] = "all",
@@ -456,7 +464,7 @@ def verify(
     ]
     if not checks:
         raise UserError(
-            "No table of a source is here yet: snas benchmarks says what there is."
+            "No source has a table here yet. List the benchmarks with: snas benchmarks."
         )
     result = {
         "name": name,
@@ -475,7 +483,7 @@ def verify(
 
 
 def strategies(json: JsonOption = False) -> None:
-    """List the search strategies: what each does, and its paper.
+    """List the search strategies with their descriptions and papers.
 
     \b
     Examples:
@@ -488,10 +496,10 @@ def strategies(json: JsonOption = False) -> None:
 
 
 def losses(json: JsonOption = False) -> None:
-    """List the training losses: unit, fitting tasks, paper.
+    """List the training losses with their units, tasks and papers.
 
-    Values may be compared where the last column says the same. Any of them, or a file.py:LOSS, is
-    trained by --loss NAME, or behind a task's name: TASK?loss=NAME.
+    Losses are comparable if they have the same entry in the last column. To train with a loss, use
+    --loss NAME or the task name TASK?loss=NAME. NAME may be a file.py:LOSS.
 
     \b
     Examples:
@@ -516,22 +524,22 @@ def losses(json: JsonOption = False) -> None:
     emit(
         content,
         json,
-        lambda: show_table(("loss", "is", "unit", "trains", "comparable as"), rows),
+        lambda: show_table(
+            ("loss", "description", "unit", "trains", "comparable as"), rows
+        ),
     )
 
 
 def query(
     bench: BenchmarkArgument,
     cells: CellsArgument,
-    metric: Annotated[
-        str | None, "The metric; every search metric if left out."
-    ] = None,
+    metric: Annotated[str | None, "The metric; by default every search metric."] = None,
     epochs: Annotated[
         int | None,
-        "The length of the training run; the longest if left out.",
+        "The length of the training in epochs; by default the longest.",
     ] = None,
     training_seed: Annotated[
-        int | None, "A training seed; the mean if left out."
+        int | None, "The training seed; by default the mean over seeds."
     ] = None,
     seed: Annotated[int | None, Option(hidden=True)] = None,
     with_: WithOption = None,
@@ -546,7 +554,7 @@ def query(
       snas query fashion 11 --with local.h5 --metric latency@local
     """
     if seed is not None:
-        note(f"--seed is now --training-seed; {REMOVAL} removes the former name.")
+        note(f"--seed is now --training-seed. {REMOVAL} removes --seed.")
     bench_ = load(bench, with_=with_ or ())
     results: list[Any] = bench_.query(
         cells,

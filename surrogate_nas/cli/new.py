@@ -1,5 +1,5 @@
-"""The commands that write a starting point, a strategy, a task, a loss, a space or a training, and
-hold it against the contract.
+"""The commands that write a template (strategy, task, loss, space or training) and check a
+contract.
 """
 
 import builtins
@@ -27,7 +27,7 @@ _NEXT = {
     "task": "snas train 11 --task {}",
     "policy": "snas train 11 --task {}",
     "loss": "snas train 11 --task digits --loss {}",
-    "space": "snas check {}; what else it can do stands in it",
+    "space": "snas check {}; the file lists what else it can do",
     "training": "snas search {} --strategy asha --budget 30",
 }
 
@@ -35,21 +35,23 @@ _NEXT = {
 def new(
     what: Annotated[
         Literal["strategy", "task", "loss", "space", "training"],
-        "What to write.",
+        "What to write a template of.",
     ],
-    name: Annotated[str, "Its name; the file is named like it, in small letters."],
+    name: Annotated[
+        str, "The name of the class; the file has the same name in lower case."
+    ],
     kind: Annotated[
         Literal["classification", "policy"],
-        "For a task: what kind of task.",
+        "For a task: the type of task.",
     ] = "classification",
-    folder: Annotated[Path, "Where to write the file."] = Path(),
+    folder: Annotated[Path, "The folder to write the file to."] = Path(),
     json: JsonOption = False,
 ) -> None:
-    """Write a first strategy, task, loss, space or training.
+    """Write a template of a strategy, task, loss, space or training.
 
-    A strategy has ten lines. A task has a few images, or for policies a small world. A space has 36
-    small networks, with the loop that trains them all into a table. A training learns
-    scikit-learn's digits, reports every epoch and continues from its checkpoint.
+    The strategy has ten lines. The task has a few images, or a small world for a policy. The space
+    has 36 small networks and a loop that trains them into a table. The training fits a model to
+    scikit-learn's digits, reports every epoch, and resumes from its checkpoint.
 
     \b
     Examples:
@@ -65,7 +67,7 @@ def new(
     _check_name(name, what)
     file = folder / f"{name.lower()}.py"
     if file.exists():
-        raise UserError(f"{file} exists already; choose another name.")
+        raise UserError(f"{file} already exists. Choose another name.")
     template = kind if what == "task" and kind == "policy" else what
     text = (_TEMPLATES / f"{template}.txt").read_text(encoding="utf-8")
     write_whole(
@@ -82,14 +84,14 @@ def new(
 def check(
     what: Annotated[
         str,
-        "A strategy, a space (space:NAME) or a surrogate: its name, or file.py:NAME.",
+        "A strategy, a space (space:NAME) or a surrogate, by name or file.py:NAME.",
     ],
     json: JsonOption = False,
 ) -> None:
     """Check the contract of a strategy, a space or a surrogate.
 
-    One line where all promises hold; else why not, each cause once. What each check found is in
-    --json.
+    If all checks pass, the command prints one line. Otherwise it prints the cause of each failure
+    once. --json contains the result of every check.
 
     \b
     Examples:
@@ -112,22 +114,22 @@ def check(
     )
     if broken:
         n = sum(map(len, broken.values()))
-        raise UserError(f"{what} breaks {n} of {len(checks)} promises.")
+        raise UserError(f"{what} fails {n} of {len(checks)} checks.")
 
 
 def _show(what: str, n: int, broken: Mapping[str, Sequence[str]]) -> None:
     if not broken:
-        echo(f"{what} keeps all {n} promises.")
+        echo(f"{what} passes all {n} checks.")
     for cause, (first, *others) in broken.items():
         more = f" and {plural(len(others), 'other')}" if others else ""
-        echo(f"{cause}\n    breaks: {first}{more}")
+        echo(f"{cause}\n    failed: {first}{more}")
 
 
 def _check_name(name: str, kind: str) -> None:
     if not re.fullmatch("[A-Za-z][A-Za-z0-9_]*", name) or len(name) > _LONGEST_NAME:
         raise UserError(
-            f"{name!r:.80} is no name for a {kind}: use up to {_LONGEST_NAME} letters, digits and"
-            " underscores, as in MySearch."
+            f"{name!r:.80} is not a valid name for a {kind}: use up to {_LONGEST_NAME} letters,"
+            " digits and underscores, as in MySearch."
         )
     module = name.lower()
     if (
@@ -136,6 +138,6 @@ def _check_name(name: str, kind: str) -> None:
         or module in sys.stdlib_module_names
     ):
         raise UserError(
-            f"{name!r} is a word of Python's own, or {module}.py would hide a module of that name;"
-            f" choose another name, such as My{name.capitalize()}."
+            f"{name!r} is a Python keyword or builtin, or {module}.py would hide a module of that"
+            f" name. Choose another name, such as My{name.capitalize()}."
         )

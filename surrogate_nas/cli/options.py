@@ -1,4 +1,6 @@
-"""Arguments and options that several commands share, and how their texts become names and cells."""
+"""Arguments and options that several commands share, and the parsing of names, numbers and
+cells.
+"""
 
 import inspect
 import re
@@ -25,37 +27,37 @@ Number = TypeVar("Number", int, float)
 BenchmarkArgument = Annotated[
     str,
     typer.Argument(
-        help="A benchmark's name; snas benchmarks lists them.",
+        help="The name of a benchmark; list them with snas benchmarks.",
         autocompletion=known_benchmarks,
     ),
 ]
 CellsArgument = Annotated[
     list[str],
-    "Cells as the field prints them, their indices, or published names.",
+    "Cells as strings in the notation of their space, as indices, or as published names.",
 ]
 FirstOption = Annotated[
     list[str] | None,
     typer.Option(
         metavar="CELL|FILE",
         help=(
-            "A cell to ask for first, or a file with one a line; the option again for more."
+            "A cell to evaluate first, or a file with one cell per line; may be repeated."
         ),
     ),
 ]
 RandomOption = Annotated[
     int | None,
     (
-        "How many random cells come next; if left out 10, none on a training of your own, or as a"
-        " suite says."
+        "Number of random cells to evaluate after --first: by default 10, 0 for a training of"
+        " your own, or the number that a suite sets."
     ),
 ]
 StrategiesOption = Annotated[
     list[str] | None,
     typer.Option(
         help=(
-            "Names or file.py:Class, with commas between or the option again. If left out: those of"
-            " a suite; evolution and local_search in plan; elsewhere random, local_search,"
-            " evolution, reinforce, bo."
+            "Names or file.py:Class, separated by commas; may be repeated. By default the"
+            " strategies of the suite; evolution and local_search in plan; elsewhere random,"
+            " local_search, evolution, reinforce, bo."
         ),
         autocompletion=known,
     ),
@@ -63,25 +65,24 @@ StrategiesOption = Annotated[
 BlindOption = Annotated[
     bool,
     (
-        "Run each strategy also as blind:NAME, which sees operations and metrics under other"
-        " names."
+        "Run each strategy a second time as blind:NAME, with renamed operations and metrics."
     ),
 ]
 BenchOption = Annotated[
     str | None,
-    "The benchmark again, where it is code of a file of yours.",
+    "The benchmark, if it is defined in a Python file of yours.",
 ]
 WithOption = Annotated[
     list[Path] | None,
-    "A table whose metrics are joined, as snas measure writes it.",
+    "A table that adds metrics to the benchmark, such as one written by snas measure.",
 ]
 AgainstOption = Annotated[
     list[str] | None,
     typer.Option(
         metavar="FOLDER|FILE|NAME",
         help=(
-            "Earlier results of the same problems, judged with these: a folder, an archive, or the"
-            " name of a shipped archive."
+            "Earlier results on the same problems, to include in the comparison: a folder, an"
+            " archive, or the name of a shipped archive."
         ),
     ),
 ]
@@ -90,17 +91,19 @@ AgainstOption = Annotated[
 class _Shared(Struct, kw_only=True):
     objective: Annotated[
         str | None,
-        'Such as "valid_error + 0.1*params"; the benchmark\'s default if left out.',
+        'The objective, such as "valid_error + 0.1*params"; by default that of the benchmark.',
     ] = None
-    subject_to: Annotated[str | None, 'Limits, such as "latency@raspi4 <= 20".'] = None
-    runs: Annotated[int, "Seeds per strategy, and at each λ of a path."] = 10
+    subject_to: Annotated[
+        str | None, 'Constraints, such as "latency@raspi4 <= 20".'
+    ] = None
+    runs: Annotated[int, "Runs (seeds) per strategy, at each λ of a path."] = 10
     budget: Annotated[
-        int | None, "The most evaluated cells of a run; 150 if no budget is given."
+        int | None, "The most cells a run evaluates; 150 if no budget is given."
     ] = None
     budget_seconds: Annotated[float | None, "The most simulated seconds of a run."] = (
         None
     )
-    run: Annotated[int, "The number of the run, as in a comparison."] = 0
+    run: Annotated[int, "The number of the run, counted as in a comparison."] = 0
 
 
 # without the ranges, which typer would print; `check_struct` checks them
@@ -124,13 +127,13 @@ _HEADINGS = {
 
 
 def heading(parameter: Any) -> str:
-    """The heading of a parameter in the help of its command."""
+    """Return the heading under which the help of a command lists a parameter."""
     return _HEADINGS.get(parameter.name, f"{parameter.param_type_name}s".title())
 
 
 def taking(shared: str, more: str = "") -> Callable[[Command], Command]:
-    """Let ``**options`` of a command stand for declared options, by their names: for some before
-    its own, and for more.
+    """Replace ``**options`` of a command by declared options: those in `shared` come before its own
+    options, those in `more` after them.
     """
     flags = []
     for option in map(_DECLARED.__getitem__, f"{shared} {more}".split()):
@@ -158,7 +161,7 @@ def taking(shared: str, more: str = "") -> Callable[[Command], Command]:
 def bound_objective(
     bench: str, with_: Sequence[Path] | None, options: dict[str, Any]
 ) -> Objective:
-    """The objective that a command is given; its own options are taken out of all."""
+    """Build the objective of a command, and remove the options of an objective from `options`."""
     benchmark = load(bench, with_=with_ or ())
     objective, limits = (options.pop(name) for name in ("objective", "subject_to"))
     return bind(benchmark, objective, limits, ObjectiveOptions.out_of(options))
@@ -167,8 +170,8 @@ def bound_objective(
 def results_folder(
     out: Path | None, kind: str, command: str, *what: str | None
 ) -> Path:
-    """The folder that the user names, or one named after the question: the command, a benchmark,
-    and an objective that is not the default.
+    """Return the folder that the user named, or one named after the command, the benchmark, and an
+    objective that is not the default.
     """
     words = [
         re.sub(r"[^\w.]+", "-", word).strip("-") for word in (command, *what) if word
@@ -176,28 +179,30 @@ def results_folder(
     folder = out or Path("results") / "-".join(words)[:120]
     if (stored := kind_of(folder)) not in ("", kind):
         raise UserError(
-            f"{folder} holds a {stored}, and this is a {kind}; name another folder with --out"
+            f"{folder} contains a {stored}, and this is a {kind}. Name another folder with --out"
             " (in Python folder=)."
         )
     return folder
 
 
 def names(given: Iterable[str] | None) -> list[str]:
-    """The names of an option that may be given several times, each time with commas between.
+    """Return the names in an option that may be repeated and separates names by commas.
 
-    A comma within parentheses belongs to the name, as in ``evolution(population=50,tournament=5)``.
+    A comma within parentheses is part of a name, as in ``evolution(population=50,tournament=5)``.
     """
     parts = list(given or ())
     chosen = [name for part in parts for name in split_outside(part)]
     if parts and not chosen:
-        raise UserError(f"There is no name in {','.join(parts)!r:.40}.")
+        raise UserError(f"{','.join(parts)!r:.40} contains no name.")
     return chosen
 
 
 def numbers(given: str, what: str, kind: Callable[[str], Number]) -> list[Number]:
-    """The numbers of an option with commas between them, of the type float or int."""
+    """Parse the comma-separated numbers of an option as floats or ints."""
     try:
         return [kind(part) for part in given.split(",") if part.strip()]
     except ValueError as error:
         whole = "whole " if kind is int else ""
-        raise UserError(f"A {what} is a {whole}number, not {given:.40}.") from error
+        raise UserError(
+            f"A {what} must be a {whole}number, not {given:.40}."
+        ) from error

@@ -1,4 +1,4 @@
-"""How commands speak: results on standard output, progress and messages on standard error."""
+"""The output of commands: results on standard output, progress and messages on standard error."""
 
 import json
 import shlex
@@ -34,7 +34,7 @@ JsonOption = Annotated[bool, "Print one JSON document on standard output."]
 
 
 def emit(content: Any, as_json: bool, show: Callable[[], None]) -> None:
-    """Print a result as JSON, in which a number that is not finite is null, or for people."""
+    """Print a result as JSON, with null for numbers that are not finite, or as text."""
     if as_json:
         finite = json.loads(json.dumps(content), parse_constant=lambda _: None)
         sys.stdout.write(f"{json.dumps(finite)}\n")
@@ -49,7 +49,7 @@ def note(message: str) -> None:
 
 
 def in_a_line(text: str) -> str:
-    r"""A text of a user's code in one line that changes nothing on a terminal.
+    r"""Return a text from user code as one line without control characters.
 
     Example:
         >>> in_a_line("no\nroom \x1b[2J")
@@ -67,7 +67,7 @@ def say(message: str) -> None:
 
 
 def _wrapped(message: str, stream: TextIO) -> str:
-    """Lines as wide as the terminal, broken between words; one line where there is none."""
+    """Wrap a message at the width of the terminal; return one line if there is no terminal."""
     if not stream.isatty():
         return message
     width = shutil.get_terminal_size().columns
@@ -76,7 +76,9 @@ def _wrapped(message: str, stream: TextIO) -> str:
 
 
 def seconds(value: float) -> str:
-    """A duration (or a count of queries) with three significant digits, or in whole seconds."""
+    """Format a duration (or a number of queries) with three significant digits, or as an
+    integer.
+    """
     return f"{value:,.0f}" if value >= 100 or value == int(value) else f"{value:.3g}"
 
 
@@ -87,10 +89,10 @@ def show_table(
     spare: Sequence[str] = (),
     cut: str = "",
 ) -> None:
-    """Print a table for people; numbers are right-aligned, and only long texts are ever folded.
+    """Print a table as text. Numbers are right-aligned, and only long texts are folded.
 
-    Columns of `spare` are left out where the terminal is narrow; with `cut` nothing is folded, and
-    its texts end in ….
+    Columns in `spare` are left out if the terminal is narrow. If `cut` is given, nothing is folded,
+    and long texts in that column end with an ellipsis.
     """
     from rich.console import Console
 
@@ -139,7 +141,7 @@ def _table(
 
 
 def _is_number(value: object) -> bool:
-    """Whether a value is a number, or was one before it was written with so many digits."""
+    """Return whether a value is a number, or a text that represents a number."""
     if isinstance(value, str):
         return (
             value.lstrip("−-").replace(",", "").replace(".", "", 1).isdigit()
@@ -156,8 +158,8 @@ def _text(value: object) -> str:
 
 @contextmanager
 def progress_bar(what: str, every: float = LINE_SECONDS) -> Iterator[ProgressLines]:
-    """Show progress on standard error: in a line that is written over where that is a terminal,
-    else a line every 30 seconds.
+    """Show progress on standard error: on a terminal in one line that is overwritten, otherwise as
+    one line every 30 seconds.
     """
     is_terminal = sys.stderr.isatty()
     if is_terminal:
@@ -170,7 +172,9 @@ def progress_bar(what: str, every: float = LINE_SECONDS) -> Iterator[ProgressLin
 
 
 def runs_shown(bar: ProgressLines) -> "Callable[[Event], None]":
-    """A callback that shows how many runs are done, and how far the present one is."""
+    """Return a callback that shows the number of finished runs and the progress of the current
+    one.
+    """
     return lambda event: bar(
         event.done,
         event.total,
@@ -194,8 +198,8 @@ def present(
     show: Callable[[], None],
     remark: Callable[[], None],
 ) -> None:
-    """Write the JSON, the verdict and the pages of a result, and print its JSON, or its table
-    (`show`) and the verdict; `remark` says what a reader must know.
+    """Write the JSON, the verdict and the pages of a result. Print the JSON, or the table (`show`)
+    and the verdict. `remark` prints additional notes for the reader.
     """
     from surrogate_nas.report import write_explorer, write_report
     from surrogate_nas.runs.store import VERDICT, Store
@@ -222,11 +226,11 @@ def present(
     if result.missing:
         verb = "has" if result.missing == 1 else "have"
         note(
-            f"{plural(result.missing, 'run')} {verb} not ended, so the verdict is of the others:"
-            " repeat the command that began them."
+            f"{plural(result.missing, 'run')} {verb} not finished, so the verdict excludes them."
+            " Repeat the command to resume."
         )
     if len(verdict.sentences) > verdict.leading:
-        note(f"All of the verdict: {folder / VERDICT}")
+        note(f"Full verdict: {folder / VERDICT}")
     note(f"Report: {page}")
     if explorer is not None:
         note(f"Explorer: {explorer}")

@@ -1,4 +1,4 @@
-"""The command that serves one run to whoever holds the loop."""
+"""The command `snas play`: run one search with an external optimiser in the loop."""
 
 import json as codec
 import select
@@ -29,18 +29,18 @@ if TYPE_CHECKING:
 
 Message = dict[str, Any]
 LARGEST_LINE = 2**20
-"""The most bytes of a message."""
+"""The largest size of a message in bytes."""
 
 
 class SilentError(Exception):
-    """No message came for too long."""
+    """Raised if no message arrived in time."""
 
 
 def serve_lines(play: "Play", source: FileIO, out: BinaryIO, patience: float) -> None:
-    """Answer each line of JSON with one, until the player finishes or is gone.
+    """Answer each line of JSON with one line, until the optimiser finishes or disconnects.
 
     Raises:
-        SilentError: No message came for `patience` seconds.
+        SilentError: No message arrived for `patience` seconds.
     """
     reply: Mapping[str, Any]
     message: Any = None
@@ -54,9 +54,9 @@ def serve_lines(play: "Play", source: FileIO, out: BinaryIO, patience: float) ->
         try:
             message = codec.loads(line)
         except (ValueError, RecursionError):
-            reply = {"error": f"A message is a line of JSON, not {line[:80]!r}."}
+            reply = {"error": f"A message must be a line of JSON, not {line[:80]!r}."}
             while len(line) > LARGEST_LINE and not line.endswith(b"\n"):
-                reply = {"error": f"A message has at most {LARGEST_LINE:,} bytes."}
+                reply = {"error": f"A message may have at most {LARGEST_LINE:,} bytes."}
                 line = source.readline(LARGEST_LINE + 1)
         else:
             reply = play.call(message)
@@ -80,42 +80,42 @@ class _Tools:
         return dict(reply)
 
     def describe(self) -> Message:
-        """The space, the objective in words and numbers, what is free, and what is left."""
+        """Describe the space, the objective, the free operations and the remaining budget. Free."""
         return self._call(describe=True)
 
     def sample(self, n: int = 1) -> Message:
-        """Random cells of the space. Free."""
+        """Sample random cells of the space. Free."""
         return self._call(sample=n)
 
     def neighbours(self, cell: str) -> Message:
-        """The cells that are one step away from a cell. Free."""
+        """Return the cells that are one mutation away from a cell. Free."""
         return self._call(neighbours=cell)
 
     def query(self, cells: list[str]) -> Message:
-        """What is known of cells without evaluating them: λR, known limits, sizes. Free."""
+        """Return what is available without evaluating cells: λR, free constraints, sizes. Free."""
         return self._call(query=cells)
 
     def history(self, last: int = 0) -> Message:
-        """All trials of this run, or the last so many. Free."""
+        """Return all trials of this run, or only the `last` most recent ones. Free."""
         return self._call(history=last or True)
 
     def evaluate(
         self, cells: list[str | Message], usage: dict[str, float] | None = None
     ) -> Message:
-        """Evaluate cells, which is charged to the budget.
+        """Evaluate cells. The budget is charged.
 
-        A cell is its text, or an object with cell and epochs. usage tells what it took to think of
-        them: tokens, requests, money.
+        A cell is a string, or an object with `cell` and `epochs`. `usage` reports the cost of
+        proposing the cells: tokens, requests, money.
         """
         return self._call(evaluate=cells, usage=usage or {})
 
     def finish(self) -> Message:
-        """End the run before its budget is spent. Nothing can be evaluated afterwards."""
+        """End the run before its budget is spent. Afterwards nothing can be evaluated."""
         return self._call(finish=True)
 
 
 def mcp_server(play: "Play") -> "MCPServer":
-    """The run as a server of the Model Context Protocol, an operation a tool."""
+    """Return a Model Context Protocol server for the run, with one tool per operation."""
     from mcp.server.mcpserver import MCPServer
 
     from surrogate_nas.strategies.conversation import OPERATIONS
@@ -123,8 +123,9 @@ def mcp_server(play: "Play") -> "MCPServer":
     server: MCPServer = MCPServer(
         "surrogate_nas",
         instructions=(
-            "One budgeted search for the best cell of a space. Call describe first. Everything but"
-            " evaluate is free; evaluate is charged. The run ends with the budget, or by finish."
+            "Run one search with a budget for the best cell of a space. Call describe first. Only"
+            " evaluate is charged; the other tools are free. The run ends when the budget is spent,"
+            " or with finish."
         ),
     )
     for name in OPERATIONS:
@@ -139,27 +140,29 @@ def mcp_server(play: "Play") -> "MCPServer":
 def play(
     bench: BenchmarkArgument,
     n_random: RandomOption = None,
-    name: Annotated[str, "What results call the player."] = "play",
-    blind: Annotated[bool, "Show operations and metrics under drawn names."] = False,
+    name: Annotated[str, "The name of the external optimiser in the results."] = "play",
+    blind: Annotated[
+        bool, "Hide the names of operations and metrics behind random names."
+    ] = False,
     mcp: Annotated[
         bool,
-        "Speak the Model Context Protocol, not plain JSON lines.",
+        "Use the Model Context Protocol instead of plain JSON lines.",
     ] = False,
     patience: Annotated[
-        float, "The most seconds between two messages, without --mcp."
+        float, "The longest wait for a message in seconds, without --mcp."
     ] = 3600.0,
     with_: WithOption = None,
     out: Annotated[
         Path | None,
-        "Where the run is stored and goes on from; results/play-BENCH if left out.",
+        "The folder to store the run in and resume it from; results/play-BENCH by default.",
     ] = None,
     **options: Any,
 ) -> None:
-    """Let an agent or a script make a run.
+    """Run one search with an external optimiser in the loop.
 
-    On standard input a line of JSON a message, such as {"describe": true}; each is answered by one
-    on standard output. The same command goes on after a dropped connection. Then snas report shows
-    the run.
+    The optimiser (an agent or a script) writes one JSON message per line to standard input, such as
+    {"describe": true}. Each is answered by one line on standard output. After a dropped connection,
+    repeat the command to resume. Show the finished run with snas report.
 
     \b
     Examples:
@@ -197,13 +200,14 @@ def play(
             else:
                 serve_lines(played, source, replies, patience)
         except SilentError:
-            why = f"said nothing for {duration(patience)}"
+            why = f"sent no message for {duration(patience)}"
     if played.failure:
         raise UserError(played.failure)
     if played.run is None:
         raise UserError(
-            f"The player {why} after {played.evaluations} evaluations; the same command goes on."
+            f"The optimiser {why} after {played.evaluations} evaluations. Repeat the command to"
+            " resume."
         )
     note(
-        f"{played.evaluations} evaluations are in {folder}; snas report {folder} shows them."
+        f"{folder} contains {played.evaluations} evaluations. Show them with snas report {folder}."
     )

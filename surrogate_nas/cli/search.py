@@ -48,7 +48,7 @@ def search(
     strategy: Annotated[
         str | None,
         Argument(
-            help="The strategy, as --strategy takes it; bo if left out.",
+            help="The strategy, in the format of --strategy; bo by default.",
             autocompletion=known_strategies,
         ),
     ] = None,
@@ -57,8 +57,8 @@ def search(
         Option(
             "--strategy",
             help=(
-                "A name (snas strategies lists them), file.py:Class, or either as in"
-                " evolution(population=50)."
+                "A name (list them with snas strategies), a file.py:Class, or either with"
+                " options, as in evolution(population=50)."
             ),
             autocompletion=known_strategies,
         ),
@@ -67,29 +67,26 @@ def search(
     n_random: RandomOption = None,
     known: Annotated[
         Path | None,
-        "A CSV file of what was trained before: cell, metrics, epochs; not charged.",
+        "A CSV file of earlier trainings with columns cell, epochs and metrics; not charged.",
     ] = None,
     confirm: Annotated[
         str | None,
         Option(
             metavar="CELLSxSEEDS",
-            help="Train the best cells with seeds that the search did not see, such as 3x5.",
+            help="Train the best cells with seeds that the search did not use, such as 3x5.",
         ),
     ] = None,
     against_cell: Annotated[
         str | None,
         (
-            "A cell of yours that the confirmed one must beat; by default the first of"
+            "Your cell, to compare the confirmed cell with; by default the first cell of"
             " --first."
         ),
     ] = None,
     with_: WithOption = None,
     out: Annotated[
         Path | None,
-        (
-            "A folder in which the run is stored as it is made, and from which the same command"
-            " goes on."
-        ),
+        ("A folder to store the run in. Repeat the command to resume."),
     ] = None,
     json: JsonOption = False,
     **options: Any,
@@ -107,7 +104,7 @@ def search(
     """
     if strategy and strategy_:
         raise UserError(
-            f"The strategy is named twice, {strategy} and --strategy {strategy_}; name it once."
+            f"The strategy is given twice, as {strategy} and --strategy {strategy_}. Give it once."
         )
     strategy = strategy or strategy_ or "bo"
     bound = bound_objective(bench, with_, options)
@@ -144,17 +141,17 @@ def search(
 
 def _where(out: Path | None, bound: Objective) -> str:
     if out is None:
-        return "This run is not stored: with --out DIR it is, and can be resumed and reported."
+        return "The run is not stored. Use --out DIR to store, resume and report it."
     address = bound.benchmark.address
     named = f" --bench {address}" if ".py:" in address else ""
-    return f"Stored in {out}. Its report: snas report {out}{named}"
+    return f"Stored in {out}. Report it with: snas report {out}{named}"
 
 
 _MOST_FINAL = 8
 
 
 def _counted(progress: ProgressLines, total: int) -> Callback:
-    """A callback that shows how far a search is, and each failed training in one line."""
+    """Return a callback that shows the progress of a search and each failed training."""
     trials = list[Trial]()
 
     def show(event: Event) -> None:
@@ -187,12 +184,17 @@ def _show_confirmed(confirmed: Confirmation) -> None:
         if candidate is not None
     ]
     if rows:
-        show_table(("cell", "is", "the search saw", "fresh seeds", "trainings"), rows)
+        heads = (
+            "cell",
+            "origin",
+            "score in the search",
+            "with fresh seeds",
+            "trainings",
+        )
+        show_table(heads, rows)
     for sentence in confirmed.sentences:
         say(sentence)
-    say(
-        f"The confirming trainings cost {seconds(confirmed.cost)} {confirmed.cost_unit}."
-    )
+    say(f"The confirmation cost {seconds(confirmed.cost)} {confirmed.cost_unit}.")
 
 
 def _content(run: Run, bound: Objective) -> Row:
@@ -263,11 +265,11 @@ def _found(run: Run, bound: Objective, content: Row) -> list[tuple[str, object]]
         return [("cells on the front", len(front)), *found]
     if not answer["feasible"]:
         least = run.lowest
-        rows = [("best cell", NO_CELL), ("least over the limits", str(least.cell))]
+        rows = [("best cell", NO_CELL), ("closest to the limits", str(least.cell))]
         return [*rows, ("regret", None), *least.values.items()]
     rows = [("best cell", answer["cell"]), ("score", answer["score"])]
     if bound.draws:
-        rows.append(("score that the search saw", answer["seen_score"]))
+        rows.append(("score in the search", answer["seen_score"]))
     return [*rows, ("regret", content["regret"]), *answer["metrics"].items()]
 
 
@@ -277,24 +279,20 @@ def _rows(run: Run, bound: Objective, content: Row) -> list[tuple[str, object]]:
     rows = _found(run, bound, content)
     rows += [(f"{name} (final)", value) for name, value in final[:_MOST_FINAL]]
     if final[_MOST_FINAL:]:
-        rows.append(
-            ("further final metrics", f"{len(final) - _MOST_FINAL}, with --json")
-        )
+        rows.append(("more final metrics", f"{len(final) - _MOST_FINAL}, with --json"))
     if known["trainings"]:
-        rows.append(("known before, not charged", len(known["trainings"])))
+        rows.append(("earlier trainings, not charged", len(known["trainings"])))
     if known["best"]:
-        rows.append(("best known before", known["best"]["cell"]))
-        rows.append(("score of that", known["best"]["score"]))
+        rows.append(("best of the earlier trainings", known["best"]["cell"]))
+        rows.append(("its score", known["best"]["score"]))
     rows.append(("evaluations", len(run.trials)))
     if failures := [trial.failure for trial in run.trials if trial.failure]:
-        rows.append(
-            ("failed trainings", f"{len(failures)}, the first by {failures[0]}")
-        )
+        rows.append(("failed trainings", f"{len(failures)}, the first: {failures[0]}"))
     if run.judged is not None:
         spent = f"{run.judged.trainings}, {seconds(run.judged.cost)} {bound.benchmark.cost_unit}"
-        rows.append(("by other seeds, not charged", spent))
+        rows.append(("trainings with other seeds, not charged", spent))
         if run.judged.failures:
-            rows.append(("failed of these", "; ".join(run.judged.failures)))
+            rows.append(("failures among them", "; ".join(run.judged.failures)))
     charged = "charged" if bound.benchmark.one_by_one else "simulated"
     rows.append((f"{charged} {bound.benchmark.cost_unit}", seconds(run.cost)))
     return [*rows, ("real seconds", seconds(run.real_seconds))]

@@ -1,4 +1,4 @@
-"""The commands about stored results: showing them while they grow, exporting them, and archives."""
+"""The commands that serve and export stored results, and create or verify archives."""
 
 import sys
 import time
@@ -23,22 +23,22 @@ from surrogate_nas.results.verification import verify as verify_file
 
 ServeOption = Annotated[
     bool,
-    "Show it in a browser while it runs; the address is printed.",
+    "Serve the results in a browser during the run; the address is printed.",
 ]
 
 
 def serve(
     folder: Annotated[
         Path,
-        "A comparison, a suite, or a folder of them, also unfinished.",
+        "A comparison, a suite, or a folder of them; they may be unfinished.",
     ],
-    port: Annotated[int, "The port on this machine; 0 for a free one."] = 8765,
+    port: Annotated[int, "The port on this machine; 0 for any free port."] = 8765,
     json: JsonOption = False,
 ) -> None:
-    """Show comparisons and suites while they run, in a browser.
+    """Show comparisons and suites in a browser while they run.
 
-    The page can be opened on this machine only, until Ctrl-C. Other users of the machine can reach
-    its address too, so the printed one ends in a token; without it nothing is shown.
+    The page is served on this machine only, until Ctrl-C. The address ends in a secret token, so
+    that other users of the machine cannot open the page.
 
     \b
     Examples:
@@ -69,17 +69,17 @@ def export(
     format_: Annotated[
         str, Argument(metavar="FORMAT", help=f"{_NAMES}, or FILE.py:NAME.")
     ],
-    folder: Annotated[Path, "What was --out of compare, suite or lambda-path."],
+    folder: Annotated[Path, "The --out folder of compare, suite or lambda-path."],
     out: Annotated[
         Path | None,
-        "The file or folder to write; DIR/export/… if left out.",
+        "The file or folder to write; DIR/export/… by default.",
     ] = None,
     bench: BenchOption = None,
     json: JsonOption = False,
 ) -> None:
     """Export results for dashboards, trackers and papers.
 
-    They may be unfinished: what is there is exported.
+    The results may be unfinished. Only finished runs are exported.
 
     \b
     Examples:
@@ -114,37 +114,37 @@ def export(
     if result.missing:
         verb = "is" if result.missing == 1 else "are"
         note(
-            f"{plural(result.missing, 'run')} of what was begun {verb} not there yet;"
-            " the same command exports the rest when they are."
+            f"{plural(result.missing, 'run')} {verb} not finished and not exported."
+            " Repeat the export later to include them."
         )
     note(chosen.then.format(out=target))
 
 
-app = Typer(no_args_is_help=True, help="Seal results in one file, or verify one.")
+app = Typer(
+    no_args_is_help=True, help="Pack results into one file, or verify such a file."
+)
 
 NOT_CHECKED = 3
-"""The exit code of a verification that lacks a table."""
+"""The exit code of a verification that was incomplete because a table is missing."""
 
 
 @app.command()
 def create(
-    folder: Annotated[Path, "What was --out of compare or suite, with all its runs."],
+    folder: Annotated[Path, "The --out folder of a finished compare or suite."],
     out: Annotated[Path, "The file to write, such as mine.zip."],
     name: Annotated[
         str,
-        "What others call it; the suite's or the folder's if left out.",
+        "The name of the archive; by default that of the suite or the folder.",
     ] = "",
-    by: Annotated[str, "Who made the runs."] = "",
-    how: Annotated[str, Option("--note", help="How they were made.")] = "",
-    licence: Annotated[
-        str, "The licence under which they are passed on, such as CC-BY-4.0."
-    ] = "",
+    by: Annotated[str, "The author of the runs."] = "",
+    how: Annotated[str, Option("--note", help="How the runs were made.")] = "",
+    licence: Annotated[str, "The licence of the archive, such as CC-BY-4.0."] = "",
     json: JsonOption = False,
 ) -> None:
-    """Seal a finished comparison or suite in one file.
+    """Pack a finished comparison or suite into one file.
 
-    It holds all runs, what was asked, the versions that made them, and the licences and papers of
-    the tables; of users' strategies also the source.
+    The archive contains all runs, the description of the study, the versions of the software, and
+    the licences and papers of the tables. It also contains the source of user-defined strategies.
 
     \b
     Examples:
@@ -166,21 +166,21 @@ def create(
 def verify(
     what: Annotated[
         str,
-        Argument(metavar="FILE|NAME", help="An archive, or a shipped one's name."),
+        Argument(metavar="FILE|NAME", help="An archive, or the name of a shipped one."),
     ],
     replay: Annotated[
         str,
-        "Which runs are made again: a share of each strategy's, or all.",
+        "Which runs to repeat: share (some of each strategy) or all.",
     ] = "share",
     bench: BenchOption = None,
     json: JsonOption = False,
 ) -> None:
-    """Check an archive and make runs of it again.
+    """Verify an archive and repeat some of its runs.
 
-    It must be whole, and its results must follow from its seeds. Every score is looked up in the
-    tables of this release, and runs of the project's own strategies are made again. Code that comes
-    with an archive is never run. Exit codes: 0 valid, 2 not valid, 3 not checked here, as this
-    machine lacks a table.
+    The command checks that the file is complete and that its results follow from its seeds. It
+    looks up every score in the tables of this release, and repeats runs of built-in strategies.
+    Code in an archive is never executed. Exit codes: 0 valid, 2 not valid, 3 not verified because a
+    table is missing on this machine.
 
     \b
     Examples:
@@ -188,7 +188,7 @@ def verify(
       snas archive verify starter.zip --replay all
     """
     if replay not in ("share", "all"):
-        raise UserError(f"--replay is share or all, not {replay!r:.40}.")
+        raise UserError(f"--replay must be share or all, not {replay!r:.40}.")
     path = archive.file_of(what)
     with progress_bar("verifying") as progress:
         verification = verify_file(
@@ -198,10 +198,10 @@ def verify(
     lists = ("problems", "absent", "notes")
     rows = [(name, value) for name, value in content.items() if name not in lists]
     if verification.valid is None:
-        rows[0] = ("valid", "not checked here")
+        rows[0] = ("valid", "not verified here")
     emit(content, json, lambda: show_table(("", "archive"), rows))
     whole = plural(verification.runs_in_all, "run")
-    note(f"Replayed {verification.replayed} of {whole} ({verification.share:.0%}).")
+    note(f"Repeated {verification.replayed} of {whole} ({verification.share:.0%}).")
     for line in (*verification.notes, *verification.absent):
         note(in_a_line(line))
     if verification.problems:
@@ -210,5 +210,5 @@ def verify(
             note(in_a_line(line))
         raise UserError(first)
     if verification.absent:
-        note("Not checked here: this machine lacks what the lines above name.")
+        note("Not verified: this machine lacks the tables named above.")
         raise Exit(NOT_CHECKED)

@@ -1,5 +1,5 @@
-"""The commands that run strategies on one problem, on many, and over a grid of λ, that plan a
-study, and that report stored results again.
+"""The commands that run strategies on one problem, on a suite, and over a grid of λ, that plan a
+study, and that rebuild reports of stored results.
 """
 
 from contextlib import nullcontext
@@ -64,28 +64,28 @@ from surrogate_nas.strategies import DEFAULTS
 def suite(
     name: Annotated[
         str,
-        "starter, families, standard, or a TOML file of problems and strategies.",
+        "starter, families, standard, or a TOML file that lists problems and strategies.",
     ],
     strategies: StrategiesOption = None,
     blind: BlindOption = False,
     problems: Annotated[
         list[str] | None,
-        "Only these of the suite; commas between, or the option again.",
+        "Use only these problems of the suite, separated by commas; may be repeated.",
     ] = None,
     runs: Annotated[
         int | None,
-        "Seeds per strategy and problem; each one's own if left out.",
+        "Runs (seeds) per strategy and problem; by default the number set by each problem.",
     ] = None,
     seed: Annotated[
         int | None,
-        "The root of all randomness; the suite's own, usually 0, if left out.",
+        "The seed from which all randomness is derived; the suite's own (0) by default.",
     ] = None,
     n_random: RandomOption = None,
     out: Annotated[
         Path | None,
         (
-            "Where results, tables and the report go, and are resumed from; results/suite-NAME"
-            " if left out."
+            "The folder for results and report. Repeat the command to resume."
+            " results/suite-NAME by default."
         ),
     ] = None,
     against: AgainstOption = None,
@@ -93,7 +93,7 @@ def suite(
     json: JsonOption = False,
     **options: Any,
 ) -> None:
-    """Compare strategies over many problems. One verdict, one report.
+    """Compare strategies over many problems, with one verdict and one report.
 
     \b
     Examples:
@@ -122,10 +122,10 @@ def suite(
 
 
 def finish(result: SuiteResult, folder: Path, json: bool) -> None:
-    """Write what a suite has found, with its pages, and print it."""
+    """Write the results and pages of a suite, and print the results."""
     content = result.summary
     heads, rows = TABLES["strategies"].texts(result, "terminal")
-    title = f"{result.suite.title} (regret: 0 the optimum, 1 random's)"
+    title = f"{result.suite.title} (regret: 0 the optimum, 1 random sampling)"
 
     def remark() -> None:
         for name, reason in result.suite.not_run.items():
@@ -146,7 +146,7 @@ def compare(
     bench: Annotated[
         str | None,
         Argument(
-            help="A benchmark's name; fashion, which comes along, if left out.",
+            help="The name of a benchmark; by default fashion, which is part of the package.",
             autocompletion=known_benchmarks,
         ),
     ] = None,
@@ -155,16 +155,16 @@ def compare(
     controls: Annotated[
         bool,
         (
-            "Run each external program also with hidden names, without history, and beside"
-            " random mutation."
+            "Also run three baselines of each external program: renamed operations and metrics,"
+            " no history, and random mutation."
         ),
     ] = False,
     first: FirstOption = None,
     out: Annotated[
         Path | None,
         (
-            "Where results and the report go, and are resumed from; results/compare-BENCH if"
-            " left out, with the objective behind it if one is given."
+            "The folder for results and report. Repeat the command to resume."
+            " results/compare-BENCH by default, with a suffix for a given objective."
         ),
     ] = None,
     with_: WithOption = None,
@@ -220,19 +220,19 @@ def compare(
 
 
 def report(
-    folder: Annotated[Path, "Where compare or suite stored its results."],
+    folder: Annotated[Path, "The --out folder of compare or suite."],
     bench: BenchOption = None,
     verify: Annotated[
         bool,
-        "Look every score up again in its table, not the best of each run alone.",
+        "Look up every score in its table, not only the best score of each run.",
     ] = False,
     against: AgainstOption = None,
     json: JsonOption = False,
 ) -> None:
-    """Write the pages of a stored comparison or suite again.
+    """Rebuild the report pages of a stored comparison or suite.
 
-    They are report.html and explore.html, of as many runs as there are. A score that its table
-    contradicts is refused.
+    The pages are report.html and explore.html. They include all finished runs. The command fails if
+    a stored score differs from its table.
 
     \b
     Examples:
@@ -247,7 +247,7 @@ def report(
             )
             if not stored.problems:
                 raise UserError(
-                    f"{folder} holds no problem yet on which every strategy has a run."
+                    f"{folder} contains no problem on which every strategy has finished a run."
                 )
             finish(stored, folder, json)
         return
@@ -261,11 +261,7 @@ def _finish(comparison: Comparison, folder: Path, json: bool) -> None:
     content = comparison.to_json()
     objective = comparison.objective
     several = objective.n_objectives > 1
-    is_score = (
-        "score: the share of the front's hypervolume that is missed; "
-        if several
-        else ""
-    )
+    is_score = "score: the missed share of the front's hypervolume; " if several else ""
     title = f"{content['benchmark']}: {objective} ({is_score}lower is better)"
     heads = (
         "strategy",
@@ -285,8 +281,8 @@ def _finish(comparison: Comparison, folder: Path, json: bool) -> None:
                 note(banner)
         if objective.benchmark.keeps_answers and len(comparison.strategies) > 1:
             note(
-                "Real seconds: a training that several strategies asked for counts for the first"
-                " one."
+                "Real seconds: a training that several strategies share is counted for the"
+                " first of them."
             )
 
     show = partial(
@@ -334,25 +330,25 @@ def lambda_path(
     bench: BenchmarkArgument,
     lambdas: Annotated[
         str,
-        "Numbers with commas between; each replaces the sum of R's weights.",
+        "Values of λ, separated by commas. Each replaces the sum of the weights in R.",
     ] = "0,0.02,0.05,0.1,0.2,0.5,1",
     strategies: StrategiesOption = None,
     first: FirstOption = None,
     out: Annotated[
         Path | None,
         (
-            "Where results and figures go, and are resumed from; results/lambda-path-BENCH"
-            " if left out."
+            "The folder for results and figures. Repeat the command to resume."
+            " results/lambda-path-BENCH by default."
         ),
     ] = None,
     with_: WithOption = None,
     json: JsonOption = False,
     **options: Any,
 ) -> None:
-    """Compare strategies at every λ of a grid. The benchmark is a table, whose optima are known.
+    """Compare strategies at every λ of a grid.
 
-    The objective is read as L + λ·R: each λ replaces the sum of the weights of R's terms and keeps
-    their proportions.
+    The benchmark must be a table, so that its optima are available. The objective has the form L +
+    λ·R. Each λ replaces the sum of the weights of the terms in R and keeps their proportions.
 
     \b
     Examples:
@@ -388,12 +384,12 @@ def lambda_path(
             f"{row['name']} {_share(row['mean'])}" for row in covered["strategies"]
         ]
         say(
-            f"Hypervolume of the exact front covered: its optima {_share(covered['optima'])},"
+            f"Share of the exact front's hypervolume: optima {_share(covered['optima'])},"
             f" {', '.join(shares)}."
         )
 
     emit(content, json, show)
-    note(f"Figures: {folder}. As CSV: snas export csv {folder}")
+    note(f"Figures: {folder}. Export as CSV: snas export csv {folder}")
 
 
 def _share(value: float | None) -> str:
@@ -427,29 +423,30 @@ def plan(
         list[str] | None,
         Argument(
             metavar="[BENCH... | SUITE]",
-            help="Benchmarks with tables, or a suite; fashion if left out.",
+            help="Benchmarks with tables, or a suite; fashion by default.",
         ),
     ] = None,
     strategies: StrategiesOption = None,
     difference: Annotated[
         str,
-        "Of mean normalised regrets, 1 being random sampling's; commas between.",
+        "Differences in mean normalised regret (1 = random sampling), separated by commas.",
     ] = "0.05,0.1,0.2,0.5",
     runs: Annotated[
         str,
-        "Numbers of runs per problem whose power to show; commas between.",
+        "Numbers of runs per problem to compute the power for, separated by commas.",
     ] = "10,20",
     pilot: Annotated[
         int,
-        "Runs of each strategy on each problem that show the spread.",
+        "Pilot runs of each strategy on each problem, to estimate the variance.",
     ] = 40,
     json: JsonOption = False,
     **options: Any,
 ) -> None:
-    """Say before a study how many runs it needs.
+    """Estimate how many runs a study needs.
 
-    A pilot on the tables shows how runs spread (of evolution and local_search, or --strategies);
-    studies drawn from it are judged by the verdict's own procedure.
+    Pilot runs on the tables estimate the variance between runs (of evolution and local_search, or
+    of --strategies). Studies sampled from them are then evaluated with the procedure of the
+    verdict.
 
     \b
     Examples:
@@ -473,7 +470,10 @@ def plan(
         powers = [share(at["power"]) for at in row["power"]]
         rows.append([f"{row['difference']:g}", row["runs_needed"], *powers])
     heads = ["difference", "runs needed", *(f"power of {n} runs" for n in counts)]
-    title = f"{', '.join(result.problems)}: as {result.pilot_runs} runs of {result.widest} spread"
+    title = (
+        f"{', '.join(result.problems)}: with the variance of {result.pilot_runs} runs of"
+        f" {result.widest}"
+    )
 
     def show() -> None:
         show_table(heads, rows, title=title)
@@ -504,10 +504,10 @@ def _problems(
         ]
     if len(asked) > 1:
         raise UserError(
-            f"A plan is of one suite or of benchmarks; {suites[0]} is a suite."
+            f"A plan is for one suite or for benchmarks, but {suites[0]} is a suite."
         )
     if objective or subject_to:
         raise UserError(
-            f"{suites[0]} has objectives of its own; leave out --objective and --subject-to."
+            f"{suites[0]} defines its own objectives. Leave out --objective and --subject-to."
         )
     return read_suite(suites[0])

@@ -1,4 +1,4 @@
-"""Commands of surrogates: fit one on a benchmark, predict cells with it, judge several."""
+"""The commands of surrogates: fit one, predict cells with it, and compare several."""
 
 import time
 from collections.abc import Sequence
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from surrogate_nas.results.surrogates import SurrogateResult
     from surrogate_nas.space import Cell
 
-app = Typer(no_args_is_help=True, help="Judge surrogates, all alike.")
+app = Typer(no_args_is_help=True, help="Compare surrogates under one protocol.")
 
 
 @app.command()
@@ -43,30 +43,32 @@ def judge(
         Argument(
             metavar="MODEL...",
             help=(
-                "As snas fit --model takes them: ridge, gp, gp(warp=True), file.py:Class,"
+                "In the format of snas fit --model: ridge, gp, gp(warp=True), file.py:Class,"
                 " sklearn:MODULE:CLASS(options)."
             ),
         ),
     ],
     tables: Annotated[
         list[str] | None,
-        Option(help="Benchmarks with tables, commas between; fashion if left out."),
+        Option(help="Benchmarks with tables, separated by commas; fashion by default."),
     ] = None,
     train: Annotated[
-        str, Option(help="Numbers of cells to learn from, commas between.")
+        str, Option(help="Numbers of training cells, separated by commas.")
     ] = "78,156,469",
-    draws: Annotated[int, Option(help="How often these cells are drawn.")] = 4,
+    draws: Annotated[
+        int, Option(help="Number of random samples of training cells.")
+    ] = 4,
     out: Annotated[
         Path | None,
-        Option(help="Folder of summary.json; results/surrogates if left out."),
+        Option(help="The folder of summary.json; results/surrogates by default."),
     ] = None,
     json: JsonOption = False,
     **options: Any,
 ) -> None:
-    """Judge surrogates on several tables.
+    """Compare surrogates on several tables.
 
-    All learn the first loss of a table's default objective from the same cells, and are compared
-    with −parameters.
+    All surrogates learn the first loss of the table's default objective from the same cells. The
+    baseline is the negative number of parameters.
 
     \b
     Examples:
@@ -106,7 +108,7 @@ def _show_judged(result: "SurrogateResult") -> None:
         "best quarter",
         "coverage",
         "fit s",
-        "ask s/1,000",
+        "predict s/1,000",
     )
     rows = [
         (
@@ -124,7 +126,7 @@ def _show_judged(result: "SurrogateResult") -> None:
     show_table(
         heads,
         rows,
-        title=f"Means of {result.draws} draws; * no better than −parameters",
+        title=f"Means of {result.draws} samples; * no better than −parameters",
     )
     for sentence in result.sentences:
         say(sentence)
@@ -136,12 +138,13 @@ def fit(
     ],
     target: Annotated[str, Option(help="The metric to learn.")],
     train: Annotated[
-        int, Option(help="How many cells to learn from; a table's others test it.")
+        int,
+        Option(help="Number of training cells; the other cells of a table test it."),
     ],
-    out: Annotated[Path, Option(help="Where the model goes.")],
+    out: Annotated[Path, Option(help="The file to store the model in.")],
     epochs: Annotated[
         int | None,
-        Option(help="The length of the training run; the longest if left out."),
+        Option(help="The length of the training in epochs; by default the longest."),
     ] = None,
     model: Annotated[
         str,
@@ -156,7 +159,8 @@ def fit(
         str,
         Option(
             help=(
-                "For --model latency: devices measured before, with commas between, such as raspi4."
+                "For --model latency: devices with existing measurements, separated by commas,"
+                " such as raspi4."
             )
         ),
     ] = "",
@@ -164,21 +168,21 @@ def fit(
         str | None,
         Option(
             help=(
-                "random, or grouped by functional class: the default where isomorphic cells share"
-                " one training."
+                "random, or grouped by isomorphism class. The default is grouped if isomorphic"
+                " cells share one training."
             )
         ),
     ] = None,
     test: Annotated[
         int | None,
         Option(
-            help="How many cells test it where they are trained for it: a quarter if left out."
+            help="Number of test cells if cells must be trained for the test; by default a quarter."
         ),
     ] = None,
-    seed: Annotated[int, Option(help="Of the split and the model.")] = 0,
+    seed: Annotated[int, Option(help="The seed of the split and the model.")] = 0,
     json: JsonOption = False,
 ) -> None:
-    """Learn a metric from some cells. It is tested on the others, and the model is stored.
+    """Fit a surrogate on some cells, test it on others, and store it.
 
     \b
     Examples:
@@ -263,7 +267,9 @@ def fit(
         content, json, lambda: show_table(heads, rows, title=f"{bench}, {split} split")
     )
     if not stored:
-        note(f"{model} was tested, not stored: a file must not name code.")
+        note(
+            f"{model} was tested but not stored, because a model file must not name code."
+        )
         return
     use = (
         f"snas compare surrogate:{out}"
@@ -281,7 +287,7 @@ def _known(benchmark: "Benchmark", devices: str, target: str) -> Row:
     for device in filter(None, (name.strip() for name in devices.split(","))):
         if target == f"latency@{device}":
             raise UserError(
-                f"{target} is what is to be learned, so its device cannot be a known one."
+                f"{target} is the target, so its device cannot be given with --known."
             )
         values = benchmark.column(f"latency@{device}")
         there = [i for i, value in enumerate(values) if value == value]
@@ -290,11 +296,11 @@ def _known(benchmark: "Benchmark", devices: str, target: str) -> Row:
 
 
 def predict(
-    file: Annotated[Path, Argument(help="A model that snas fit stored.")],
+    file: Annotated[Path, Argument(help="A model file written by snas fit.")],
     cells: CellsArgument,
     json: JsonOption = False,
 ) -> None:
-    """Predict cells with a stored model.
+    """Predict a metric of cells with a stored model.
 
     \b
     Examples:

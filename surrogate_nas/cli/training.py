@@ -1,6 +1,4 @@
-"""The commands that train a single cell, train every cell of a space, and measure cells on this
-machine.
-"""
+"""The commands that train one cell or every cell of a space, and measure cells on this machine."""
 
 import os
 import time
@@ -36,20 +34,20 @@ def train(
     cell: Annotated[
         str,
         (
-            "A cell of any registered space as the field prints it, its index, or a published"
+            "A cell of any registered space: a string in its notation, an index, or a published"
             " name."
         ),
     ],
     task: Annotated[str, "A task's name, or file.py:TASK."] = "digits",
     loss: Annotated[
-        str | None, "Another loss than the task's own, or file.py:LOSS."
+        str | None, "A loss that replaces the task's own; a name or file.py:LOSS."
     ] = None,
     epochs: Annotated[
         int | None,
-        "The length of the run; the task's default if left out.",
+        "The length of the training in epochs; the task's default if omitted.",
     ] = None,
-    device: Annotated[str, "As PyTorch names it: cpu, cuda, mps."] = "cpu",
-    seed: Annotated[int, "Seeds initial weights and batches."] = 0,
+    device: Annotated[str, "The PyTorch device: cpu, cuda or mps."] = "cpu",
+    seed: Annotated[int, "The seed of initial weights and batches."] = 0,
     json: JsonOption = False,
 ) -> None:
     """Train one cell on a task and print its learning curve.
@@ -102,29 +100,30 @@ def train(
 
 def measure(
     out: Annotated[
-        Path, Option(help="The table to write; --with FILE joins it to a benchmark.")
+        Path,
+        Option(
+            help="The table file to write; join it to a benchmark with --with FILE."
+        ),
     ],
     cell: Annotated[
         list[str] | None,
-        Argument(
-            metavar="[CELL...]", help="Cells as the field prints them, or indices."
-        ),
+        Argument(metavar="[CELL...]", help="Cells as strings or indices."),
     ] = None,
-    cells: Annotated[int | None, "Instead, how many random cells."] = None,
-    device: Annotated[str, "As PyTorch names it: cpu, cuda, mps."] = "cpu",
-    threads: Annotated[int, "PyTorch's threads on a CPU."] = 1,
-    batch: Annotated[int, "Examples of one inference."] = 1,
+    cells: Annotated[int | None, "Number of random cells, instead of CELL."] = None,
+    device: Annotated[str, "The PyTorch device: cpu, cuda or mps."] = "cpu",
+    threads: Annotated[int, "Number of PyTorch threads on a CPU."] = 1,
+    batch: Annotated[int, "Number of examples per inference."] = 1,
     space: Annotated[
-        str | None, "Whose cells: a space's name, or file.py:SPACE."
+        str | None, "The space of the cells: a name or file.py:SPACE."
     ] = None,
     task: Annotated[
         str | None,
-        "Whose network to time; the published one if left out.",
+        "The task whose network is timed; by default the published network.",
     ] = None,
-    seed: Annotated[int, "Of the draw of cells and of their order."] = 0,
+    seed: Annotated[int, "The seed of the sample of cells and of their order."] = 0,
     watts: Annotated[
         float | None,
-        "Power to estimate energy with, if no counter is here.",
+        "Power in watts to estimate energy with, if the machine has no energy counter.",
     ] = None,
     json: JsonOption = False,
 ) -> None:
@@ -140,10 +139,10 @@ def measure(
     from surrogate_nas.training.hardware import measure as run_measure
 
     if os.path.isdir(out):
-        raise UserError(f"{out} is a folder; name the file to write.")
+        raise UserError(f"{out} is a folder. Name the file to write.")
     if bool(cell) == (cells is not None):
         raise UserError(
-            "Name the cells to measure, or say how many random ones with --cells."
+            "Name the cells to measure, or give a number of random cells with --cells."
         )
 
     cell_space = register(space or DEFAULT_SPACE)
@@ -189,7 +188,7 @@ def measure(
     emit(content, json, lambda: show_table(("", str(out)), rows))
     for warning in measured.warnings:
         note(f"Warning: {warning}")
-    note(f"Table: {out}. Use it with --with {out}, as latency@local.")
+    note(f"Table: {out}. Use it with --with {out}, for example as latency@local.")
 
 
 @taking("workers engine")
@@ -197,30 +196,31 @@ def table(
     name: Annotated[
         str,
         Argument(
-            metavar="TASK", help="A task's name, file.py:TASK, or file.py:TRAINING."
+            metavar="TASK",
+            help="The name of a task, file.py:TASK, or file.py:TRAINING.",
         ),
     ] = "fashion",
     out: Annotated[
         Path | None,
-        "The table's file; among the imported ones if left out.",
+        "The table file to write; by default in the data directory.",
     ] = None,
     epochs: Annotated[
         int | None,
-        "The longest training; the task's default if left out.",
+        "The longest training in epochs; the task's default if omitted.",
     ] = None,
     seeds: Annotated[
         int | None,
-        "Seeds of every cell; 1, or those of your own training.",
+        "Training seeds per cell; by default 1, or as your own training declares.",
     ] = None,
     space: Annotated[
-        str | None, "Whose cells: a space's name, or file.py:SPACE."
+        str | None, "The space of the cells: a name or file.py:SPACE."
     ] = None,
     json: JsonOption = False,
     **options: Any,
 ) -> None:
-    """Train every cell of a space: a benchmark.
+    """Train every cell of a space to build a benchmark.
 
-    On a task, cells of one functional class share a training. Repeat the command to resume.
+    On a task, isomorphic cells share a training. Repeat the command to resume.
 
     \b
     Examples:

@@ -1,8 +1,7 @@
 """The contracts of strategies, spaces and surrogates, as classes of checks.
 
-``snas check`` runs them in a process of its own, as the code under check may end that process, hang
-or print. A package of yours inherits one in its tests,
-where pytest runs every check:
+``snas check`` runs the checks in another process, because the code under check may exit, hang or
+print. To run them with pytest, inherit from a contract in the tests of your package:
 
     from surrogate_nas.contract.strategies import StrategyContract
     from mine import Mine
@@ -11,7 +10,7 @@ where pytest runs every check:
     class TestMine(StrategyContract):
         strategy = Mine
 
-The others are ``spaces.SpaceContract`` and ``surrogates.SurrogateContract``.
+The other contracts are ``spaces.SpaceContract`` and ``surrogates.SurrogateContract``.
 """
 
 import pickle
@@ -37,7 +36,7 @@ from surrogate_nas.surrogates import MODELS, Model, model_class
 __all__ = ["Check", "check"]
 
 LIMIT_SECONDS = 120.0
-"""The longest that one check may take."""
+"""The time limit of one check in seconds."""
 _OURS = str(Path(__file__).parent)
 
 
@@ -52,15 +51,16 @@ def check(
 
     Args:
         spec: A registered name, ``file.py:NAME``, a class, or a space.
-        space: The only space to check a strategy or a surrogate on; None for those of the contract.
-        limit: The longest that one check may take, in seconds.
-        progress: Called after each check with the number of checks made and the number of all.
+        space: The only space to check a strategy or a surrogate on. None for the spaces of the
+            contract.
+        limit: The time limit of one check in seconds.
+        progress: Called after each check with the number of finished checks and of all checks.
 
     Returns:
-        One `Check` for every promise and space.
+        One `Check` for every check and space.
 
     Raises:
-        UserError: There is no such thing, or it is none of the three.
+        UserError: The object does not exist, or is not a strategy, a space or a surrogate.
 
     Example:
         >>> import surrogate_nas as sn
@@ -94,7 +94,7 @@ def check(
     why = str(lost).rstrip(".")
     name, *missing = names[len(outcomes) :]
     skipped = [
-        Check(promise, False, f"not checked after that: {why}") for promise in missing
+        Check(promise, False, f"not checked, because of: {why}") for promise in missing
     ]
     return [*outcomes, Check(name, False, why), *skipped]
 
@@ -108,7 +108,7 @@ def _make_all(job: tuple[bytes, str]) -> None:
 
 
 def outcome(make: Callable[[], object], file: str = "") -> tuple[bool, str]:
-    """Whether a check passes, and what went wrong; `file`: where the code under check is."""
+    """Return whether a check passes, and its error. `file` is the path of the code under check."""
     try:
         make()
     except BaseException as error:  # noqa: BLE001 - a user's code raises anything
@@ -120,7 +120,7 @@ def outcome(make: Callable[[], object], file: str = "") -> tuple[bool, str]:
 
 
 def contract_of(spec: object, space: Space | None) -> Contract:
-    """The contract of a thing, with the thing in it."""
+    """Return the contract of an object, with the object to check."""
     subject = _named(spec) if isinstance(spec, str) else spec
     if isinstance(subject, type) and issubclass(subject, Space):
         subject = subject()
@@ -129,13 +129,13 @@ def contract_of(spec: object, space: Space | None) -> Contract:
     if isinstance(subject, type) and issubclass(subject, Strategy):
         if subject.needs_supernet and subject.supernet_context is None:
             raise UserError(
-                f"{subject.__name__} needs a supernet context, which a check has not."
+                f"{subject.__name__} needs a supernet context, which checks do not provide."
             )
         return StrategyContract.of(strategy=subject, space=space, spec=spec)
     if isinstance(subject, type) and issubclass(subject, Model):
         return SurrogateContract.of(surrogate=subject, space=space)
     raise UserError(
-        f"{shown(subject)} is not a subclass of surrogate_nas.Strategy, nor a Space or a"
+        f"{shown(subject)} is not a subclass of surrogate_nas.Strategy, a Space or a"
         " surrogate_nas.surrogates.Model."
     )
 

@@ -1,4 +1,4 @@
-"""A contract as a class of checks, and runs of a strategy on made-up scores."""
+"""A contract as a class of checks, and runs of a strategy on synthetic scores."""
 
 import copy
 import pickle
@@ -21,9 +21,9 @@ class Check:
     """The outcome of one check on one subject.
 
     Attributes:
-        name: The promise, and the space that it was checked on.
-        passed: Whether it holds.
-        detail: What went wrong, and what to do; empty where the promise holds.
+        name: The requirement, and the space that it was checked on.
+        passed: Whether the requirement is met.
+        detail: What failed and how to correct it; empty if the check passed.
 
     Example:
         >>> Check(
@@ -38,22 +38,22 @@ class Check:
 
 
 class Contract:
-    """Checks of one kind of thing: the methods ``test_…``, whose docstrings are the promises."""
+    """A set of checks: the methods ``test_…``, whose docstrings state the requirements."""
 
     space: Space | None = None
 
     @classmethod
     def of(cls, **attributes: Any) -> "Contract":
-        """The contract of a thing."""
+        """Create the contract of an object."""
         contract: Contract = type(cls.__name__, (cls,), attributes)()
         return contract
 
     def spaces(self) -> Sequence[Space]:
-        """The spaces that every check is made on."""
+        """Return the spaces that every check runs on."""
         raise NotImplementedError
 
     def checks(self) -> Iterator[tuple[str, Callable[[], object]]]:
-        """The name of every check, and a function that makes it."""
+        """Yield the name of every check and a function that runs it."""
         methods = [
             getattr(self, name) for name in dir(self) if name.startswith("test_")
         ]
@@ -65,17 +65,17 @@ class Contract:
                 yield f"{promise} [{space.name}]", partial(method, space)
 
     def pytest_generate_tests(self, metafunc: Any) -> None:
-        """Make a test of each check and space."""
+        """Generate a pytest test for each check and space."""
         if "space" in metafunc.fixturenames:
             metafunc.parametrize("space", self.spaces(), ids=lambda space: space.name)
 
 
 FIRST = 10
-"""How many cells a strategy observes first."""
+"""Number of cells that a strategy observes first."""
 INFEASIBLE = 1e6
-"""From here on, a made-up score is that of an infeasible cell."""
+"""Synthetic scores of at least this value mark infeasible cells."""
 READABLE = ("early", "late")
-"""What a strategy that chooses epochs may read besides the score."""
+"""The metrics that a strategy over epochs may read in addition to the score."""
 Score = Callable[[Cell], float]
 
 
@@ -93,11 +93,11 @@ def no_global_randomness(instead: str) -> Iterator[None]:
         random.setstate(states[0])
         np.random.set_state(states[1])  # noqa: NPY002
     for name, old, new in zip(("random", "np.random"), before, after, strict=True):
-        assert old == new, f"the state of {name} changed: draw from {instead} instead"
+        assert old == new, f"the state of {name} changed: use {instead} instead"
 
 
 class TinySpace(ChoiceSpace):
-    """Three positions of two, three and four options: 24 cells."""
+    """A space of 24 cells: three positions with two, three and four options."""
 
     name = "tiny"
     positions = ("side", "colour", "number")
@@ -105,7 +105,7 @@ class TinySpace(ChoiceSpace):
 
 
 class LargeSpace(ChoiceSpace):
-    """Eighteen positions of ten options: 10^18 cells, which can only be sampled."""
+    """A space of 10^18 cells (eighteen positions with ten options), which can only be sampled."""
 
     name = "large"
     positions = tuple(f"p{index}" for index in range(18))
@@ -124,26 +124,25 @@ def trajectory(
     epochs: Sequence[int] = (),
     n_waiting: int = 0,
 ) -> list[Any]:
-    """Run a strategy as an experiment does, on made-up scores.
+    """Run a strategy on synthetic scores, as an experiment does.
 
     Args:
-        strategy: The class.
-        space: Where it searches.
-        seed: Of the strategy.
-        n: The number of cells, first ones included.
-        first: How many random cells it is told first.
-        score: By cell; `synthetic` if left out.
-        objectives: How many there are.
-        epochs: What it may choose from; empty where it chooses none.
-        n_waiting: How many questions wait for an answer, which come in the reverse order; 0 for
-            whole batches.
+        strategy: The class of the strategy.
+        space: The space to search.
+        seed: The seed of the strategy.
+        n: Number of cells, including the initial ones.
+        first: Number of random cells to report first.
+        score: The score of a cell. `synthetic` by default.
+        objectives: Number of objectives.
+        epochs: The epochs that the strategy may choose. Empty if it does not choose epochs.
+        n_waiting: Number of calls of `ask` before their results are reported, in reverse order. 0
+            for complete batches.
 
     Returns:
-        The cells in order; where it chooses epochs, the requests.
+        The cells in order, or the requests if the strategy chooses epochs.
 
     Raises:
-        AssertionError: `ask` returned something else than 1 to n cells of the space, or `tell`
-            changed what it was given.
+        AssertionError: `ask` returned something other than 1 to n cells, or `tell` changed trials.
     """
     instance = strategy(space, seed=seed)
     instance.objectives = objectives
@@ -158,7 +157,7 @@ def trajectory(
         trials = trials_of(items, score, n_told, objectives, epochs)
         before = copy.deepcopy(trials)
         instance.tell(trials)
-        assert trials == before, "told trials were changed"
+        assert trials == before, "tell changed the trials"
         n_told += len(items)
 
     rng = np.random.default_rng(1)
@@ -180,11 +179,11 @@ def trajectory(
 def ask(
     strategy: Strategy, space: Space, n: int, epochs: Sequence[int] = ()
 ) -> list[Any]:
-    """Ask, and compare the answer with the contract; the cells, or with epochs the requests."""
+    """Ask, and check the answer. Return the cells, or the requests if `epochs` are given."""
     proposals = strategy.ask(n)
     is_list = isinstance(proposals, Sequence) and not isinstance(proposals, str)
     assert is_list and 1 <= len(proposals) <= n, (
-        f"ask({n}) returned {shown(proposals)}, not a list of 1 to {n} cells: return a list, as in"
+        f"ask({n}) returned {shown(proposals)}, not a list of 1 to {n} cells. Return a list, as in"
         " [self.space.sample(self.rng)]"
     )
     last = epochs[-1] if epochs else 0
@@ -193,20 +192,20 @@ def ask(
     ]
     for cell, chosen, read in requests:
         assert cell in space, (
-            f"ask({n}) returned {shown(cell)}, which is no cell of {space.name}: take cells from"
-            " self.space by sample(rng), mutate(cell, rng), neighbours(cell), or cell(text)"
+            f"ask({n}) returned {shown(cell)}, which is not a cell of {space.name}. Get cells from"
+            " self.space with sample(rng), mutate(cell, rng), neighbours(cell) or cell(text)"
         )
         assert not epochs or chosen in epochs, (
-            f"it asked for {shown(chosen)} epochs, not one of {', '.join(map(str, epochs))}"
+            f"it requested {shown(chosen)} epochs, not one of {', '.join(map(str, epochs))}"
         )
         assert not epochs or {*read} <= {*READABLE}, (
-            f"it asked to read {shown(read)}; {' and '.join(READABLE)} are readable"
+            f"it requested {shown(read)}, but only {' and '.join(READABLE)} can be read"
         )
     return requests if epochs else [request.cell for request in requests]
 
 
 def synthetic(cell: Cell) -> float:
-    """A made-up score between 0 and 1 that neighbours mostly share."""
+    """Return a synthetic score between 0 and 1 that neighbours mostly share."""
     return sum(
         (3 * choice + 2 * position) % 5 for position, choice in enumerate(cell.choices)
     ) / (4 * len(cell.choices))
@@ -219,7 +218,7 @@ def trials_of(
     objectives: int = 1,
     epochs: Sequence[int] = (),
 ) -> list[Trial]:
-    """Trials of cells or requests with made-up scores, which fewer epochs make worse."""
+    """Return trials of cells or requests with synthetic scores. Fewer epochs give worse scores."""
     trials = []
     for index, item in enumerate(asked, start):
         cell, chosen, read = item if epochs else (item, None, ())
@@ -247,7 +246,7 @@ def trials_of(
 
 
 def draw(space: Space, n: int, seed: int = 2) -> list[Cell]:
-    """Some cells of a space, all different; fewer where the space hardly gives as many."""
+    """Sample distinct cells of a space; fewer if the space yields too few."""
     rng = np.random.default_rng(seed)
     cells: dict[Cell, None] = {}
     for _ in range(100 * n):

@@ -30,7 +30,7 @@ class SpaceContract(Contract):
     """
 
     def spaces(self) -> Sequence[Space]:
-        """The space itself."""
+        """Return the space itself."""
         assert self.space is not None
         return [self.space]
 
@@ -45,7 +45,7 @@ class SpaceContract(Contract):
             ), f"{shown(cell)} parses back to {shown(again)}"
 
     def test_refuses_nonsense(self, space: Space) -> None:
-        """A string that names no cell is a `UserError`, of one line."""
+        """A string that names no cell raises a one-line `UserError`."""
         cell = draw(space, _CELLS)[0].text
         for text in (
             "",
@@ -59,7 +59,7 @@ class SpaceContract(Contract):
                 parsed = space.parse(text)
             except UserError as error:
                 assert "\n" not in str(error), (
-                    f"the message on {shown(text)} has several lines"
+                    f"the message for {shown(text)} has several lines"
                 )
                 continue
             # a part of a string can be another cell's
@@ -68,16 +68,16 @@ class SpaceContract(Contract):
             )
 
     def test_samples_and_mutates(self, space: Space) -> None:
-        """`sample` gives cells of the space, and `mutate` gives a neighbour, both the same ones
-        from equal generators; equal cells mutate alike. They neither use nor disturb the global
-        generators of `random` and NumPy.
+        """`sample` returns cells of the space and `mutate` returns neighbours. Both depend only on
+        the generator: equal generators give equal cells. Global generators of `random` and NumPy
+        are not used.
         """
         first, second = (np.random.default_rng(3) for _ in range(2))
-        with no_global_randomness("the generator that is given"):
+        with no_global_randomness("the given generator"):
             for _ in range(_CELLS):
                 cell, again = space.sample(first), space.sample(second)
                 assert cell in space, (
-                    f"it samples {shown(cell)}, which it does not contain"
+                    f"it samples {shown(cell)}, which is not a cell of it"
                 )
                 assert cell == again, (
                     f"equal generators give {shown(cell)} and {shown(again)}"
@@ -88,7 +88,7 @@ class SpaceContract(Contract):
                     mutant = space.mutate(cell, first)
                     again = space.mutate(space.parse(cell.text), second)
                     assert mutant in neighbours, (
-                        f"{shown(cell)} mutates to {shown(mutant)}, which is no neighbour"
+                        f"{shown(cell)} mutates to {shown(mutant)}, which is not a neighbour"
                     )
                     assert mutant == again, (
                         f"equal generators mutate {shown(cell)} to {shown(mutant)} and"
@@ -96,38 +96,38 @@ class SpaceContract(Contract):
                     )
 
     def test_has_mutual_neighbours(self, space: Space) -> None:
-        """Neighbours are different cells of the space, none is the cell itself, and each has the
+        """Neighbours are distinct cells of the space, differ from the cell itself, and have the
         cell as a neighbour.
         """
         for cell in draw(space, _CELLS)[:_CENTRES]:
             neighbours = list(space.neighbours(cell))
             assert len({*neighbours, cell}) == len(neighbours) + 1, (
-                f"among the neighbours of {shown(cell)} is one twice, or itself"
+                f"the neighbours of {shown(cell)} contain a duplicate or the cell itself"
             )
             for neighbour in neighbours:
                 assert neighbour in space, (
-                    f"{shown(neighbour)} is a neighbour, but no cell"
+                    f"{shown(neighbour)} is a neighbour, but not a cell of the space"
                 )
             for neighbour in neighbours[:: max(len(neighbours) // 5, 1)]:
                 assert cell in set(space.neighbours(neighbour)), (
-                    f"{shown(neighbour)} is a neighbour of {shown(cell)}, but not the other way"
+                    f"{shown(neighbour)} is a neighbour of {shown(cell)}, but not vice versa"
                 )
 
     def test_pickles_to_an_equal_space(self, space: Space) -> None:
-        """Pickled, it is an equal space with an equal hash, which holds the same cells."""
+        """Pickling gives an equal space with an equal hash and the same cells."""
         (again,) = pickle.loads(pack(space))
         assert again == space and hash(again) == hash(space), (
-            f"it comes back as {shown(again)}, which is not equal to it"
+            f"unpickling gives {shown(again)}, which is not equal to the space"
         )
         for cell in draw(space, _CELLS):
             own = again.cell(cell)
             assert (own, own.choices) == (cell, cell.choices), (
-                f"{shown(cell)} is another cell there"
+                f"{shown(cell)} is another cell in the unpickled space"
             )
 
     def test_contains_no_foreign_cells(self, space: Space) -> None:
-        """It contains its cells and nothing else; `cell` believes a cell's text and nothing else of
-        it.
+        """The space contains its cells and nothing else. `cell` uses only the string of a given
+        cell.
         """
         cell, *_ = cells = draw(space, _CELLS)
         longer = Cell((*cell.choices, 0), cell.text, cell.index)
@@ -149,11 +149,11 @@ class SpaceContract(Contract):
                 cell.choices,
                 cell.text,
                 cell.index,
-            ), f"{shown(cell)} with a forged place is looked up as {shown(own)}"
+            ), f"{shown(cell)} with a forged index is looked up as {shown(own)}"
 
     def test_lists_its_cells_in_order(self, space: Space) -> None:
-        """Where it lists its cells, length, places, iteration and choices agree; each is there
-        once.
+        """If the space lists its cells, its length, indices, iteration and choices agree, and every
+        cell occurs once.
         """
         if not isinstance(space, Enumerable):
             return
@@ -172,11 +172,11 @@ class SpaceContract(Contract):
                 f"cell {index}, {shown(cell)}, is at {cell.index} and {space.index(cell)}"
             )
         assert np.array_equal(space.choices, choices_of(cells)), (
-            "its choices are not those of its cells"
+            "its choices differ from those of its cells"
         )
 
     def test_encodes_each_cell_by_itself(self, space: Space) -> None:
-        """Every encoding gives finite numbers, a row a cell, which do not depend on the other
+        """Every encoding gives one row of finite numbers per cell, which does not depend on other
         cells.
         """
         cells = draw(space, _CELLS)
@@ -192,9 +192,7 @@ class SpaceContract(Contract):
             )
 
     def test_is_most_similar_to_itself(self, space: Space) -> None:
-        """Similarity is a number from 0 to 1, the same both ways, and 1 where identities are
-        equal.
-        """
+        """Similarity is a number from 0 to 1, symmetric, and 1 for cells of equal identity."""
         cells = draw(space, _CELLS)
         for cell, other in zip(cells, cells[::-1], strict=True):
             value = space.similarity(cell, other)
@@ -204,4 +202,4 @@ class SpaceContract(Contract):
                 and value == space.similarity(other, cell)
                 and space.similarity(cell, cell) == 1
                 and (value == 1 or not same)
-            ), f"{shown(cell)} and {shown(other)} are {shown(value)} alike"
+            ), f"the similarity of {shown(cell)} and {shown(other)} is {shown(value)}"

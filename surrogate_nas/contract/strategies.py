@@ -1,7 +1,7 @@
 """The contract of strategies.
 
-All checks run with made-up scores, so no benchmark is needed, on three spaces: NAS-Bench-201's, a
-tiny one that a run exhausts, and one of 10^18 cells that can only be sampled.
+All checks use synthetic scores, so no benchmark is needed. They run on three spaces: that of
+NAS-Bench-201, a tiny one that a run exhausts, and one of 10^18 cells that can only be sampled.
 """
 
 import gc
@@ -44,7 +44,7 @@ _WHOLE = 60
 _LARGEST_SEED = 2**63 - 1
 _EPOCHS = (1, 3, 9)
 FORBIDDEN = (Benchmark, Objective, Ledger, TableFile)
-"""What a strategy may not hold: whatever knows an answer."""
+"""Types that a strategy must not reference, because they know evaluation results."""
 
 
 @lru_cache(maxsize=4)
@@ -65,8 +65,8 @@ class StrategyContract(Contract):
 
     Attributes:
         strategy: The class under check: a subclass of `surrogate_nas.Strategy`.
-        space: The only space to check it on; None for three.
-        spec: The strategy as another process finds it; None for the class.
+        space: The only space to check it on, or None for three spaces.
+        spec: The strategy in a form that another process can load, or None for the class.
 
     Example:
         >>> import surrogate_nas as sn
@@ -83,7 +83,7 @@ class StrategyContract(Contract):
     spec: object = None
 
     def spaces(self) -> Sequence[Space]:
-        """NAS-Bench-201's, a tiny and a large one."""
+        """Return the given space, or those of NAS-Bench-201, `TinySpace` and `LargeSpace`."""
         return (
             [nb201(), TinySpace(), LargeSpace()] if self.space is None else [self.space]
         )
@@ -100,7 +100,7 @@ class StrategyContract(Contract):
             self._instance(space, seed)
 
     def test_asks_for_one_to_n_cells(self, space: Space) -> None:
-        """`ask(n)` returns 1 to n cells of the space, for n of 1 and 5, untold and told."""
+        """`ask(n)` returns 1 to n cells of the space for n of 1 and 5, before and after `tell`."""
         ask(self._instance(space, _LARGEST_SEED), space, 1)
         for n_observed in (0, FIRST):
             for n in (1, 5):
@@ -110,10 +110,10 @@ class StrategyContract(Contract):
                 ask(strategy, space, n)
 
     def test_makes_whole_runs(self, space: Space) -> None:
-        """It makes a whole run of 60 cells, and never asks for a foreign one. It makes one of 30
-        where it is told no first cells, or is asked up to five times before it is told, in another
-        order, what it asked for, while a cell that it did not ask for is told many times. It does
-        not change the trials that it is told, nor the list that they come in.
+        """The strategy makes a whole run of 60 cells and proposes only cells of the space. It also
+        makes a run of 30 cells without initial cells, with up to five calls of `ask` before results
+        arrive in another order, and with repeated results of a cell that it did not propose. `tell`
+        changes neither the trials nor their list.
         """
         _whole_run(self.strategy, space)
         self._short(space, first=0)
@@ -121,18 +121,18 @@ class StrategyContract(Contract):
             self._short(space, n_waiting=n_waiting)
 
     def test_repeats_in_this_process(self, space: Space) -> None:
-        """The same seed and the same told trials give the same cells again in this process."""
+        """The same seed and the same trials give the same cells in this process."""
         run, again = _whole_run(self.strategy, space)[:_SHORT], self._short(space)
         _check_same(
             run,
             again,
-            "two runs with seed 0 differ: draw from self.rng alone, and keep what is learned in"
-            " self, since the class and the module outlive a run",
+            "two runs with seed 0 differ: use only self.rng for randomness, and store what is"
+            " learned in self, because the class and the module outlive a run",
         )
 
     def test_repeats_in_a_fresh_process(self, space: Space) -> None:
-        """The same seed and the same told trials give the same cells in a fresh process with
-        another hash seed.
+        """The same seed and the same trials give the same cells in a new process with another hash
+        seed.
         """
         texts = list(map(str, _whole_run(self.strategy, space)[:_SHORT]))
         path = {"PYTHONPATH": os.pathsep.join(sys.path), "PYTHONHASHSEED": "7"}
@@ -145,32 +145,32 @@ class StrategyContract(Contract):
             env={**os.environ, **path},
             check=False,
         )
-        assert not again.returncode, "a fresh process failed to make a run"
+        assert not again.returncode, "a new process failed to make a run"
         _check_same(
             texts,
             json.loads(again.stdout.splitlines()[-1]),
-            "a fresh process asked for other cells: sort before choosing from a set, and use"
-            " neither hash() nor id(), which differ between processes",
+            "a new process proposed other cells: sort before choosing from a set, and avoid hash()"
+            " and id(), which differ between processes",
         )
 
     def test_heeds_its_seed(self, space: Space) -> None:
-        """Another seed gives other cells somewhere within the first 30."""
+        """Another seed gives other cells within the first 30."""
         run = _whole_run(self.strategy, space)[:_SHORT]
         # one that weighs all cells of the space leaves nothing to chance after equal first cells
         assert any(self._short(space, seed) != run for seed in (1, 2, 3)) or (
             self._short(space, first=0) != self._short(space, 1, first=0)
         ), (
-            "the seeds 0, 1, 2 and 3 gave the same cells: is the seed ignored? Pass the seed on by"
-            " super().__init__(space, seed=seed), and draw from self.rng"
+            "the seeds 0, 1, 2 and 3 gave the same cells, so the seed seems to be ignored: call"
+            " super().__init__(space, seed=seed), and use self.rng"
         )
 
     def test_leaves_global_randomness_alone(self, space: Space) -> None:
-        """It neither uses nor disturbs the global generators of `random` and NumPy."""
+        """The strategy does not use the global generators of `random` and NumPy."""
         with no_global_randomness("self.rng"):
             self._short(space)
 
     def test_holds_no_benchmark(self, space: Space) -> None:
-        """It holds no benchmark, objective or evaluator, in itself or in its module."""
+        """The strategy references no benchmark, objective or ledger, in itself or in its module."""
         strategy = self._instance(space)
         strategy.tell(trials_of(draw(space, FIRST)))
         strategy.tell(trials_of(ask(strategy, space, 1)))
@@ -180,13 +180,14 @@ class StrategyContract(Contract):
         ]
         for item in reachable(strategy, *module.values(), *attributes):
             assert not isinstance(item, FORBIDDEN), (
-                f"{type(item).__name__} is reachable from it: a strategy only asks and is told"
+                f"{type(item).__name__} is reachable from the strategy, which may only use ask"
+                " and tell"
             )
 
     def test_survives_any_scores(self, space: Space) -> None:
-        """It goes on when all scores are equal, when half of the cells, or all, are infeasible, and
-        with large finite scores; where it declares `many_objectives`, also on 2 and on 3
-        objectives, twice in the same way.
+        """The strategy works when all scores are equal, when half of the cells or all are
+        infeasible, and with large finite scores. If it declares `many_objectives`, it also works
+        with 2 and 3 objectives, reproducibly.
         """
         for several in (1, 2, 3) if self.strategy.many_objectives else (1,):
             for score in (lambda _: 0.0, _half_infeasible, _all_infeasible):
@@ -196,9 +197,9 @@ class StrategyContract(Contract):
                 _check_same(run, again, f"two runs on {several} objectives differ")
 
     def test_asks_for_given_epochs(self, space: Space) -> None:
-        """Where it chooses epochs: of 1, 3 and 9 it asks for no others, and for the last of them
-        too; it makes a whole run where there is one number of them only; and, told in the same
-        order, it makes the same requests again, also while others wait.
+        """If the strategy chooses epochs, it requests only the available ones (1, 3 and 9),
+        including the last. It makes a whole run if only one number of epochs is available. Its
+        requests are reproducible, also while others are pending.
         """
         if not self.strategy.chooses_epochs:
             return
@@ -209,13 +210,13 @@ class StrategyContract(Contract):
             )
             _check_same(requests, again, "two runs with seed 0 differ")
             assert _EPOCHS[-1] in {request.epochs for request in requests[FIRST:]}, (
-                f"of {_WHOLE} requests none was for {_EPOCHS[-1]} epochs, so it has no answer"
+                f"none of {_WHOLE} requests was for {_EPOCHS[-1]} epochs, so the run has no answer"
             )
         run(epochs=_EPOCHS[:1], n_waiting=1)
 
 
 def repeat() -> None:
-    """Print the cells of a run, as a fresh process makes it of what is on its standard input."""
+    """Print the cells of a run that a new process makes from its standard input."""
     sys.path[:], packed, n = pickle.load(sys.stdin.buffer)
     spec, space = pickle.loads(packed)
     cells = trajectory(resolve(spec), space, seed=0, n=n)
@@ -228,15 +229,15 @@ def _check_same(run: Sequence[object], other: Sequence[object], otherwise: str) 
         (i for i, (a, b) in enumerate(pairs) if a != b), min(len(run), len(other))
     )
     assert run == other, (
-        f"{otherwise}; they part at cell {index}: {shown(run[index : index + 1])} and"
+        f"{otherwise}; the first difference is cell {index}: {shown(run[index : index + 1])} and"
         f" {shown(other[index : index + 1])}"
     )
 
 
 def reachable(*roots: object) -> Iterator[object]:
-    """Everything that can be reached from some objects through attributes, containers and closures.
+    """Yield everything that is reachable from objects through attributes, containers and closures.
 
-    Spaces, modules, classes and the globals of functions are not entered.
+    Spaces, modules, classes and the globals of functions are not followed.
     """
     visited: dict[int, object] = {}
     waiting = list(roots)

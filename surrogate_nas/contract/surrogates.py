@@ -1,4 +1,4 @@
-"""The contract of surrogates, checked on cells of NAS-Bench-201's space with made-up values."""
+"""The contract of surrogates, checked on cells of NAS-Bench-201's space with synthetic values."""
 
 from collections.abc import Sequence
 from contextlib import suppress
@@ -28,7 +28,7 @@ def _values_of(cells: Sequence[Cell]) -> NDArray[np.float64]:
 def _setting(
     surrogate: type[Model], space: Space
 ) -> tuple[list[Cell], list[Cell], Model]:
-    """Cells to learn from, cells that are not learned, and a model of the former."""
+    """Return training cells, test cells, and a model that was fitted to the former."""
     cells = draw(space, _LEARNED + 20)
     learned = cells[:_LEARNED]
     model = surrogate("cost", seed=3).fit(learned, _values_of(learned))
@@ -38,10 +38,10 @@ def _setting(
 def _check_finite(prediction: Prediction, n: int) -> None:
     mean, std = prediction
     assert mean.shape == std.shape == (n,), (
-        f"{n} cells give the shapes {mean.shape} and {std.shape}"
+        f"the shapes for {n} cells are {mean.shape} and {std.shape}"
     )
     assert np.isfinite(mean).all() and np.isfinite(std).all() and (std > 0).all(), (
-        "a mean or a deviation is not finite, or a deviation is not above 0"
+        "a mean or a standard deviation is not finite, or a standard deviation is not above 0"
     )
 
 
@@ -50,13 +50,13 @@ class SurrogateContract(Contract):
 
     Attributes:
         surrogate: The class under check: a subclass of `surrogate_nas.surrogates.Model`.
-        space: The space to check it on; None for NAS-Bench-201's.
+        space: The space to check it on, or None for that of NAS-Bench-201.
     """
 
     surrogate: type[Model]
 
     def spaces(self) -> Sequence[Space]:
-        """One."""
+        """Return a list with one space."""
         return [self.space or nb201()]
 
     def _check_same(self, model: Model, space: Space, otherwise: str) -> None:
@@ -65,8 +65,8 @@ class SurrogateContract(Contract):
         assert all(np.array_equal(*pair) for pair in pairs), otherwise
 
     def test_predicts_a_mean_and_a_deviation_a_cell(self, space: Space) -> None:
-        """It predicts a finite mean and a finite deviation above 0 for every cell, also for none,
-        for those unseen, and where it has learned from two cells only.
+        """`predict` returns a finite mean and a finite standard deviation above 0 for every cell,
+        also for an empty list, for new cells, and for a model fitted to two cells.
         """
         learned, unseen, model = _setting(self.surrogate, space)
         for cells in (unseen, learned[:1], []):
@@ -75,43 +75,41 @@ class SurrogateContract(Contract):
         _check_finite(model.predict(unseen), len(unseen))
 
     def test_predicts_a_cell_by_itself(self, space: Space) -> None:
-        """What it predicts of a cell does not depend on the cells beside it, up to rounding."""
+        """The prediction for a cell does not depend on the other cells, up to rounding."""
         _, cells, model = _setting(self.surrogate, space)
         together = model.predict(cells).mean
         alone = [float(model.predict([cell]).mean[0]) for cell in cells]
         assert np.allclose(together, alone, rtol=1e-3), (
-            f"together {shown(together.tolist())}, alone {shown(alone)}"
+            f"predicted together {shown(together.tolist())}, alone {shown(alone)}"
         )
 
     def test_repeats_itself(self, space: Space) -> None:
-        """The same seed, cells and values give the same predictions. It changes neither the values
-        that it is given nor the global generators of `random` and NumPy.
+        """The same seed, cells and values give the same predictions. `fit` changes neither the
+        values nor the global generators of `random` and NumPy.
         """
         learned, _, _ = _setting(self.surrogate, space)
         values = _values_of(learned)
-        with no_global_randomness("a generator of the seed"):
+        with no_global_randomness("a generator with the given seed"):
             again = self.surrogate("cost", seed=3).fit(learned, values)
             self._check_same(
-                again, space, "two models with one seed predict different numbers"
+                again, space, "two models with the same seed predict different numbers"
             )
         assert np.array_equal(values, _values_of(learned)), (
-            "the given values were changed"
+            "fit changed the given values"
         )
 
     def test_forgets_what_it_learned_before(self, space: Space) -> None:
-        """Fitting again forgets, and returns the model."""
+        """Fitting again discards earlier data, and returns the model."""
         learned, unseen, _ = _setting(self.surrogate, space)
         model = self.surrogate("cost", seed=3).fit(unseen, 7.0 + _values_of(unseen))
         assert model.fit(learned, _values_of(learned)) is model, (
             "fit does not return the model"
         )
-        self._check_same(
-            model, space, "what it learned before shows in what it predicts now"
-        )
+        self._check_same(model, space, "predictions depend on data of an earlier fit")
 
     def test_refuses_what_cannot_be_learned(self, space: Space) -> None:
-        """Values that are not finite, all equal, no numbers, or not as many as the cells, are a
-        `UserError` of one line.
+        """Values that are not finite, all equal, not numbers, or not as many as cells raise a
+        one-line `UserError`.
         """
         cells = _setting(self.surrogate, space)[0][:3]
         bad: tuple[tuple[list[Cell], list[object]], ...] = (
@@ -128,16 +126,16 @@ class SurrogateContract(Contract):
                 self.surrogate("cost", seed=3).fit(learned, values)  # type: ignore[arg-type]
             except UserError as error:
                 assert "\n" not in str(error), (
-                    f"the message on {shown(values)} has several lines"
+                    f"the message for {shown(values)} has several lines"
                 )
             else:
                 raise AssertionError(
-                    f"it learns from {len(learned)} cells with the values {shown(values)}"
+                    f"it accepts {len(learned)} cells with the values {shown(values)}"
                 )
 
     def test_predicts_only_after_learning(self, space: Space) -> None:
-        """Before it has learned, `predict` is a `UserError`."""
+        """Before fitting, `predict` raises a `UserError`."""
         model = self.surrogate("cost", seed=3)
         with suppress(UserError):
             model.predict(draw(space, 1))
-            raise AssertionError("it answers before it has learned")
+            raise AssertionError("it predicts before it is fitted")

@@ -17,16 +17,18 @@ __all__ = ["write_explorer", "write_report"]
 def write_report(
     result: "StudyResult", folder: str | Path, *, command: str = ""
 ) -> Path:
-    """Write ``report.html``, and of a suite ``tables/*``; each file is whole or as it was before.
+    """Write ``report.html`` atomically, and ``tables/*`` for a suite.
 
-    The page has a link to ``explore.html`` where that lies in the folder (see `write_explorer`).
+    The page links to ``explore.html`` if that file is in the folder (see `write_explorer`).
 
     Args:
-        result: What is reported; without a finished run the page says so.
-        folder: Where to write; made if it is missing. Baselines that it holds are shown.
+        result: The result to report. The page of a result without finished runs says so.
+        folder: The folder to write to. It is created if missing. Files with baselines in it are
+        shown.
+        command: The command that made the result, or an empty string.
 
     Raises:
-        UserError: The folder cannot be written.
+        UserError: The folder is not writable.
 
     Example:
         >>> from tempfile import TemporaryDirectory

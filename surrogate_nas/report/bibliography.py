@@ -1,7 +1,7 @@
-"""The papers of what a study used, as BibTeX: of its tables, its spaces and its strategies.
+"""The papers of a study's tables, spaces and strategies, as BibTeX.
 
-A citation of this project is one line, ``Authors, Title, Venue year``, the title in quotation marks
-or not. It has family names only, so an entry has no more.
+A citation in this project is one line, ``Authors, Title, Venue year``, with or without quotation
+marks around the title. It contains only family names, and so does the BibTeX entry.
 """
 
 import re
@@ -28,13 +28,13 @@ _SMALL = {"a", "an", "the", "on", "is", "of"}
 
 @dataclass(frozen=True)
 class Paper:
-    """A citation in its parts.
+    """The parts of a citation.
 
     Attributes:
-        authors: Family names; ``others`` the last where the citation says *et al.*
-        title: Its title.
-        venue: Where it appeared, without the year.
-        year: Four digits, or empty.
+        authors: Family names. The last one is ``others`` if the citation says *et al.*
+        title: The title.
+        venue: The venue without the year.
+        year: Four digits, or an empty string.
     """
 
     authors: tuple[str, ...]
@@ -44,7 +44,7 @@ class Paper:
 
     @property
     def identity(self) -> tuple[str, str, str]:
-        """What two citations of one paper share, which may shorten its title or its authors."""
+        """A key that citations of the same paper share, also with shortened titles or authors."""
         first = self.authors[0] if self.authors else ""
         return first, self.year, self.title.partition(":")[0].casefold()
 
@@ -63,10 +63,10 @@ class Paper:
         )
 
     def bibtex(self, key: str) -> str:
-        """The entry under a key, with all texts escaped.
+        """Return the BibTeX entry with the given key. All texts are escaped.
 
         Args:
-            key: Of the file's entries none other has it.
+            key: A key that is unique in the file.
         """
         fields = {
             "author": " and ".join(
@@ -87,10 +87,10 @@ def _ascii(text: str) -> str:
 
 
 def paper_of(citation: str) -> Paper | None:
-    """Take a citation apart; None for a text that is none, such as ``the user's own``.
+    """Parse a citation. Return None for another text, such as ``the user's own``.
 
     Args:
-        citation: One line, as tables, spaces and strategies have it.
+        citation: One line in the format of tables, spaces and strategies.
 
     Example:
         >>> paper = paper_of(
@@ -129,11 +129,11 @@ def _names(authors: str) -> tuple[str, ...]:
 def papers_of_strategies(
     entries: Iterable[StrategyEntry], own: Collection[str] = ()
 ) -> dict[str, str]:
-    """The citation of each strategy by its label; empty where its file names none.
+    """Return the citation of each strategy by its label; empty if its file has none.
 
     Args:
         entries: The strategies.
-        own: The labels of those of users' files, whose names may be those of ours.
+        own: The labels of user-defined strategies, whose names may equal those of built-in ones.
     """
     known = {entry["name"]: entry["paper"] for entry in described()}
     papers = {}
@@ -148,10 +148,10 @@ def papers_of_strategies(
 
 
 def citations_of_data(comparison: Comparison) -> list[str]:
-    """The citations of a comparison's table and of its space, each once.
+    """Return the distinct citations of a comparison's table and space.
 
     Args:
-        comparison: With its table, or without it.
+        comparison: A comparison, with or without its table.
     """
     benchmark = comparison.objective.benchmark
     cited = [*benchmark.citation.split("; "), benchmark.space.citation]
@@ -159,7 +159,8 @@ def citations_of_data(comparison: Comparison) -> list[str]:
 
 
 class Bibliography:
-    """Papers by their keys; one that is cited twice, also with a shorter title, is there once.
+    """A set of papers by their keys. A paper that is cited twice, also with a shorter title, occurs
+    once.
 
     Example:
         >>> papers = Bibliography()
@@ -175,10 +176,11 @@ class Bibliography:
         self.papers: dict[str, Paper] = {}
 
     def cite(self, citation: str | Paper) -> str:
-        """The key of a paper, which is taken in where it is new; empty for a text that is none.
+        """Return the key of a paper, and add it if it is new. Return an empty string for other
+        texts.
 
         Args:
-            citation: As `paper_of` takes it, or the paper in its parts.
+            citation: A citation in the format of `paper_of`, or its parts.
         """
         paper = paper_of(citation) if isinstance(citation, str) else citation
         if paper is None:
@@ -193,17 +195,15 @@ class Bibliography:
         return key
 
     def bibtex(self, without: Iterable[str] = ()) -> str:
-        """The whole file.
+        """Return the content of the BibTeX file.
 
         Args:
-            without: What has no paper, which a comment names.
+            without: Names of things without a paper, which a comment lists.
         """
-        lines = [
-            "% Family names only, as the lab knows them: complete the entries before printing."
-        ]
+        lines = ["% Entries contain only family names. Complete them before printing."]
         # outside of an entry BibTeX skips all but an @
         names = (" ".join(name.split()).replace("@", "(at)") for name in without)
-        lines += [f"% No paper is known here of {name}." for name in names]
+        lines += [f"% No paper is recorded for {name}." for name in names]
         entries = [paper.bibtex(key) for key, paper in self.papers.items()]
         return "\n".join([*lines, "", *entries])
 

@@ -1,4 +1,4 @@
-"""Curves of runs over evaluated cells or cost, as steps, each named at its end.
+"""Curves of runs over evaluated cells or cost, as step functions with a label at the end of each.
 
 Curves are right-continuous: a trial counts once it has finished.
 """
@@ -30,13 +30,14 @@ _Points = TypeVar("_Points", Values, NDArray[np.int64])
 
 @dataclass(frozen=True)
 class Curve:
-    """The middle of several runs with a band around it, as steps.
+    """The centre of several runs with a band around it, as step functions.
 
     Attributes:
-        x: Where the middle changes, rising, and the end, shape ``(m,)``.
-        middle: From each `x` on, shape ``(m,)``: the mean, or live the median.
-        low: Lower end of the band: of the bootstrap 95 % interval, or live the quartile.
-        high: Upper end.
+        x: The positions where the centre changes, increasing, and the end, shape ``(m,)``.
+        middle: The value from each `x` on, shape ``(m,)``: the mean, or in live pages the median.
+        low: The lower bound of the band: of the bootstrap 95 % interval, or in live pages a
+        quartile.
+        high: The upper bound of the band.
     """
 
     x: Values
@@ -50,15 +51,15 @@ class Panel:
     """The axes of curves.
 
     Attributes:
-        x_label: The unit, which the last tick bears.
-        y_label: With its unit.
+        x_label: The unit, which is shown at the last tick.
+        y_label: The label with its unit.
         root: Whether the vertical axis has a square-root scale from 0.
-        shared_until: Where the initial cells, which all strategies share, end; 0 if that differs.
+        shared_until: The end of the initial cells, which all strategies share; 0 if they differ.
         reference: The value of a horizontal line, or None.
         rising: Whether better searches have higher curves.
         noise: The regret that training noise alone can cause, or None.
-        banded: The strategies whose bands are drawn; None for all.
-        steps: Whether lines are steps.
+        banded: The strategies with visible bands, or None for all.
+        steps: Whether lines are step functions.
     """
 
     x_label: str
@@ -75,7 +76,7 @@ class Panel:
 def curve_over_cells(
     runs: Sequence[tuple[Anytime, Values]], *, band: bool = True
 ) -> Curve:
-    """The mean over runs after 1, 2, … evaluated cells; a finished run keeps its last value.
+    """Return the mean over runs after 1, 2, … evaluated cells. A finished run keeps its last value.
 
     Args:
         runs: One (history, values) pair per run; the values have one entry per trial.
@@ -93,11 +94,11 @@ def curve_over_cells(
 def curve_over_cost(
     runs: Sequence[tuple[Anytime, Values]], divisor: float = 1.0, *, band: bool = True
 ) -> Curve:
-    """The mean over runs at every cost from where each run has finished a trial.
+    """Return the mean over runs for every cost from where each run has finished a trial.
 
     Args:
         runs: As for `curve_over_cells`.
-        divisor: Of the cost, such as 3600 for hours.
+        divisor: The divisor of the cost, such as 3600 for hours.
         band: As for `curve_over_cells`.
     """
     first, last = (max(history.cost[end] for history, _ in runs) for end in (0, -1))
@@ -109,7 +110,7 @@ def curve_over_cost(
 
 
 def _changes(values: Values) -> NDArray[np.int64]:
-    """The trials after which the value differs from before, with the first."""
+    """Return the indices of trials after which the value changes, including the first."""
     same = (values[1:] == values[:-1]) | (np.isnan(values[1:]) & np.isnan(values[:-1]))
     return np.flatnonzero(np.r_[True, ~same])
 
@@ -132,7 +133,9 @@ def _mean(x: Values, samples: Values, band: bool) -> Curve:
 
 
 def limits(curves: Iterable[Curve], panel: Panel) -> tuple[float, float]:
-    """The ends of a vertical axis: from 0 on a square-root scale, else without the steep start."""
+    """Return the ends of a vertical axis: from 0 on a square-root scale, else without the steep
+    start.
+    """
     if panel.root:
         return 0.0, max(1.02 * max(float(curve.middle.max()) for curve in curves), 1e-9)
     values = [] if panel.reference is None else [panel.reference]
@@ -163,7 +166,7 @@ _SLIM = (
 def chart(
     curves: Mapping[str, Curve], styles: Mapping[str, Style], panel: Panel, width: float
 ) -> Canvas:
-    """Draw one curve per strategy, the first on top, and name each at its end."""
+    """Plot one curve per strategy, the first on top, and name each at its end."""
     longest = _LONGEST_SLIM if width < _SLIM else _LONGEST
     height = max(290.0, LINE * len(curves) + _TOP + _BOTTOM)
     names_width = 36 + max(text_width(plain(name, longest), 12) for name in curves)

@@ -1,14 +1,14 @@
-"""Live pages: a read-only server of a folder of results, reachable from this machine only.
+"""Live pages: a read-only server for a folder of results, reachable from this machine only.
 
-Pages are made from the folders while their runs are made. Nothing is locked, and each line of a
-run's file is read once. Anybody may have written the files, so their types are checked.
+Pages are built from the folders during the runs. Nothing is locked, and each line of a run's file
+is read once. Files may come from others, so their types are checked.
 
-Other websites must not read results through the user's browser. So the server refuses host names
-other than this machine's (DNS rebinding), and its headers forbid framing and reading across
-origins. Browsers show the files of results in a sandbox, since a user's code may have written them.
+Other websites must not read results through the user's browser. The server therefore refuses host
+names other than this machine's (DNS rebinding), and its headers forbid framing and reading across
+origins. Browsers show the files of results in a sandbox, because user code may have written them.
 
-Other users of this machine can reach its loopback address too. So the address of the first page
-ends in a token, which the browser stores as a cookie. Requests without it are refused.
+Other users of this machine can reach its loopback address, too. The address of the first page
+therefore ends in a token, which the browser stores as a cookie. Requests without it are refused.
 """
 
 import hmac
@@ -80,7 +80,9 @@ _CURVES_NOTE = (
 
 
 class _Problem:
-    """What the folder of a comparison says by now; the description is empty where it is damaged."""
+    """The current state of a comparison's folder. The description is empty if the folder is
+    damaged.
+    """
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -126,7 +128,7 @@ class _Problem:
 
 
 def live_page(root: Path, folder: Path) -> str | None:
-    """The page of a folder of results in another one, or of that one; None for other folders.
+    """Return the page of a folder of results inside `root`, or None for other folders.
 
     Example:
         >>> from tempfile import TemporaryDirectory
@@ -192,10 +194,11 @@ def _status(problems: Sequence[_Problem]) -> str:
     for writer in (problem.writer for problem in problems if problem.writer):
         since = datetime.fromtimestamp(writer.since)
         passed = duration(max(time.time() - writer.since, 0.0))
-        return f"Process {writer.pid} on {writer.host} works since {since:%H:%M}, for {passed}."
+        process = f"Process {writer.pid} on {writer.host}"
+        return f"{process} has been running since {since:%H:%M}, for {passed}."
     left = _counts(problems)["to do"]
     if left:
-        return f"No process is at work, and {plural(left, 'run')} did not end. Repeat the command."
+        return f"No process is running, and {plural(left, 'run')} did not end. Repeat the command."
     return "All runs have ended."
 
 
@@ -205,7 +208,7 @@ def _wrong(problem: _Problem) -> list[str]:
         for number, run in runs.items():
             if run.damage:
                 items.append(
-                    f"{run.path} is damaged: {run.damage}. Delete it and run again."
+                    f"{run.path} is damaged: {run.damage}. Delete it and repeat the command."
                 )
             elif run.end and run.end.failure:
                 items.append(run.end.failure)
@@ -243,7 +246,9 @@ def _comparison(problem: _Problem) -> tuple[str, list[Content], list[Section]]:
 
 
 def _curve(runs: Sequence[RunWatch]) -> Curve | None:
-    """The best scores so far over cells; a finished run keeps its last value."""
+    """Return the median of the best scores so far over cells. A finished run keeps its last
+    value.
+    """
     used = [
         run
         for run in runs
@@ -304,13 +309,13 @@ _SANDBOX = (
 
 
 class Server(ThreadingHTTPServer):
-    """Serves one folder of results.
+    """An HTTP server for one folder of results.
 
     Attributes:
         folder: The folder.
-        address: The address of the first page, with the token.
-        token: The secret of a browser.
-        names: The host names that are answered, each with the port.
+        address: The address of the first page, including the token.
+        token: The secret that a browser must send.
+        names: The accepted host names, each with the port.
 
     Example:
         >>> from tempfile import TemporaryDirectory
@@ -327,25 +332,25 @@ class Server(ThreadingHTTPServer):
     allow_reuse_address = os.name != "nt"  # there it would let two servers share a port
 
     def __init__(self, folder: Path, port: int) -> None:
-        """Open the port; the server answers once `serve_forever` runs.
+        """Open the port. The server answers once `serve_forever` runs.
 
         Args:
             folder: A comparison, a suite, or a folder of them.
-            port: From 1 to 65535; 0 for a free one.
+            port: A port from 1 to 65535, or 0 for any free port.
 
         Raises:
-            UserError: There is no such folder, or the port cannot be opened.
+            UserError: The folder does not exist, or the port cannot be opened.
         """
         if not folder.is_dir():
-            raise UserError(f"{folder} is no folder of results.")
-        check_whole("A port (0 for one that is free)", port, 0, 65535)
+            raise UserError(f"{folder} is not a folder of results.")
+        check_whole("The port (0 for any free port)", port, 0, 65535)
         self.folder = folder.resolve()
         try:
             super().__init__((_ADDRESS, port), _Handler)
         except OSError as error:
             raise UserError(
                 f"Port {port} of {_ADDRESS} cannot be opened: {error.strerror or error}. Choose"
-                " another with --port, or 0 for a free one."
+                " another with --port, or 0 for any free port."
             ) from error
         self.names = {f"{name}:{self.server_port}" for name in (_ADDRESS, "localhost")}
         self.token = secrets.token_urlsafe(18)
@@ -354,12 +359,12 @@ class Server(ThreadingHTTPServer):
         self.cookie = f"snas-{self.server_port}={self.token}"
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """Ignore browsers that went away; print other errors."""
+        """Ignore disconnected browsers, and print other errors."""
         if not isinstance(sys.exc_info()[1], ConnectionError | TimeoutError):
             super().handle_error(request, client_address)
 
     def in_background(self) -> threading.Thread:
-        """Answer in a thread of its own, until `shutdown`."""
+        """Answer requests in a thread, until `shutdown`."""
         thread = threading.Thread(target=self.serve_forever, args=[0.1], daemon=True)
         thread.start()
         return thread
@@ -368,18 +373,18 @@ class Server(ThreadingHTTPServer):
 @contextmanager
 @checked
 def serve(folder: str | Path, port: int | None = None) -> Iterator[str]:
-    """Show a folder in a browser for as long as a block lasts, while runs are made.
+    """Show a folder in a browser during a block that makes runs.
 
     Args:
-        folder: What is ``folder=`` of `surrogate_nas.compare` or `surrogate_nas.run_suite`.
-        port: The port of this machine, 0 for a free one; None for 8765, or a free one if that is in
-            use.
+        folder: The argument ``folder=`` of `surrogate_nas.compare` or `surrogate_nas.run_suite`.
+        port: A port of this machine, or 0 for any free port. None for 8765, or any free port if
+            that is in use.
 
     Yields:
-        The address, which is printed on standard error.
+        The address, which is also printed on standard error.
 
     Raises:
-        UserError: The port cannot be opened, or the folder cannot be made.
+        UserError: The port cannot be opened, or the folder cannot be created.
 
     Example:
         >>> import surrogate_nas as sn
@@ -401,7 +406,7 @@ def serve(folder: str | Path, port: int | None = None) -> Iterator[str]:
         server = Server(Path(folder), 0)
     with server:
         thread = server.in_background()
-        sys.stderr.write(f"Watch it grow: {server.address}\n")
+        sys.stderr.write(f"Watch the progress: {server.address}\n")
         try:
             yield server.address
         finally:
@@ -422,11 +427,11 @@ class _Handler(SimpleHTTPRequestHandler):
         """Send the headers of a page or a file, or an error; return what follows the headers."""
         hosts = self.headers.get_all("Host") or []
         if len(hosts) != 1 or hosts[0].lower() not in self.server.names:
-            explain = "This server answers to this machine's own address alone."
+            explain = "This server answers only requests to this machine's own address."
             self.send_error(HTTPStatus.MISDIRECTED_REQUEST, explain=explain)
             return None
         if not self._has_token():
-            explain = "Open the address that snas printed, which ends in ?token="
+            explain = "Open the address that snas printed. It ends in ?token="
             self.send_error(HTTPStatus.FORBIDDEN, explain=explain)
             return None
         target = self._target()
@@ -435,7 +440,7 @@ class _Handler(SimpleHTTPRequestHandler):
             return super().send_head()  # a file, or the way to the page of a folder
         page = live_page(self.server.folder, target) if target is not None else None
         if page is None:
-            self.send_error(HTTPStatus.NOT_FOUND, explain="There is nothing here.")
+            self.send_error(HTTPStatus.NOT_FOUND, explain="This page does not exist.")
             return None
         content = page.encode(errors="backslashreplace")
         self._more = {
@@ -458,7 +463,9 @@ class _Handler(SimpleHTTPRequestHandler):
         )
 
     def _target(self) -> Path | None:
-        """The folder, or the file of a kind that is served; None outside the root and if hidden."""
+        """Return the folder or the file of a served type; None if it is hidden or outside the
+        root.
+        """
         try:
             asked = Path(self.translate_path(self.path))
             target = asked.resolve(strict=True)

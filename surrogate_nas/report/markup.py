@@ -1,7 +1,7 @@
-"""The blocks of a page as data; the templates in ``templates/`` turn them into HTML.
+"""The blocks of a page as data. The templates in ``templates/`` convert them to HTML.
 
-The templates are jinja2's with autoescape on, so that texts of users, files and strategies stay
-text.
+The jinja2 templates escape automatically, so texts of users, files and strategies cannot contain
+markup.
 """
 
 import re
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 class Span(NamedTuple):
-    """A text with a style of its own: code, a strategy's name with its mark, a link."""
+    """A text with its own style: code, a strategy's name with its mark, or a link."""
 
     text: str
     kind: Literal["code", "strong", "strategy", "link"]
@@ -34,12 +34,14 @@ Content = str | Span
 
 
 Head = Sequence[str]
-"""The head of a column: a text, or two, of which the second is a second line in small letters."""
+"""The heading of a column: a text, or two, the second of which is a second line in small
+letters.
+"""
 
 
 @dataclass(frozen=True)
 class Table:
-    """A table; its first `texts` columns are left-aligned. A table of facts has no heads."""
+    """A table. Its first `texts` columns are left-aligned. A table of facts has no headings."""
 
     heads: Sequence[Head]
     rows: Sequence[Sequence[Content]]
@@ -49,7 +51,7 @@ class Table:
 
 @dataclass(frozen=True)
 class Paragraph:
-    """A paragraph; notes are small and grey."""
+    """A paragraph. Notes are small and grey."""
 
     parts: Sequence[Content]
     note: bool = False
@@ -58,7 +60,7 @@ class Paragraph:
 
 @dataclass(frozen=True)
 class Figures:
-    """Pictures with their captions above or below, in their own width or as wide as the page."""
+    """Pictures with captions above or below, in their own width or as wide as the page."""
 
     pictures: "Sequence[Picture]"
     below: bool = False
@@ -67,7 +69,7 @@ class Figures:
 
 
 class Block(NamedTuple):
-    """Another block of a section: sentences, a smaller heading, a command, or cards of cells."""
+    """Another block of a section: sentences, a subheading, a command, or cards of cells."""
 
     kind: Literal["items", "heading", "command", "cards"]
     content: Any
@@ -75,7 +77,7 @@ class Block(NamedTuple):
 
 @dataclass(frozen=True)
 class Notice:
-    """A notice: bold text, further words, and a list that may be long."""
+    """A notice: bold text, normal text, and a list that may be long."""
 
     strong: str
     rest: str = ""
@@ -84,9 +86,10 @@ class Notice:
 
 
 class Section(NamedTuple):
-    """A section: its title and its blocks; a text is a paragraph.
+    """A section: its title and its blocks. A string is a paragraph.
 
-    Two successive halves share a row of a wide window; a folded section opens on a click.
+    Two consecutive half-width sections share a row of a wide window. A folded section opens on a
+    click.
     """
 
     title: str
@@ -99,13 +102,13 @@ if TYPE_CHECKING:
     Maker = Callable[[Study], Section | None]
 
 SECTIONS: "list[tuple[int, tuple[Kind, ...], Maker]]" = []
-"""All sections of the imported modules in ``sections/``: the place on the page, the kinds of
-results that have it, and the function that makes it.
+"""The registered sections: the position on the page, the types of results, and the function that
+builds the section.
 """
 
 
 def section(position: int, *kinds: "Kind") -> "Callable[[Maker], Maker]":
-    """Register a section for some kinds of results; its function returns None to leave it out."""
+    """Register a section for some types of results. Its function returns None to omit it."""
 
     def register(make: "Maker") -> "Maker":
         SECTIONS.append((position, kinds, make))
@@ -115,22 +118,22 @@ def section(position: int, *kinds: "Kind") -> "Callable[[Maker], Maker]":
 
 
 def folded(title: str, *blocks: Any) -> Section:
-    """A section that opens on a click."""
+    """Build a section that opens on a click."""
     return Section(title, blocks, folded=True)
 
 
 def note(text: str, *further: Content) -> Paragraph:
-    """A small, grey paragraph."""
+    """Build a small, grey paragraph."""
     return Paragraph([text, *further], note=True)
 
 
 def strategy(name: str, style: Style) -> Span:
-    """A strategy's name with its mark."""
+    """Build a strategy's name with its mark."""
     return Span(name, "strategy", style)
 
 
 def with_marks(sentence: str, styles: Mapping[str, Style]) -> Paragraph:
-    """A sentence with a mark at every strategy's name, except names of one letter."""
+    """Build a sentence with a mark at every strategy's name, except names of one letter."""
     names = sorted((name for name in styles if len(name) > 1), key=len, reverse=True)
     if not names:
         return Paragraph([sentence])
@@ -142,7 +145,7 @@ def with_marks(sentence: str, styles: Mapping[str, Style]) -> Paragraph:
 
 
 def files_of(table: str) -> list[Content]:
-    """Links to the files of a table in ``tables/``."""
+    """Build links to the files of a table in ``tables/``."""
     csv, latex = (
         Span(text, "link", None, f"tables/{table}.{suffix}")
         for text, suffix in (("CSV", "csv"), ("LaTeX", "tex"))

@@ -1,4 +1,4 @@
-"""The page of a result as one file: the verdict with its reasons, then the sections."""
+"""The page of a result as one file: the verdict, its robustness, and the sections."""
 
 import base64
 import hashlib
@@ -37,8 +37,8 @@ _QUESTIONS = {
 
 @dataclass(frozen=True)
 class Header:
-    """The top of a page: title, a line of facts and links, notices, the verdict, and what would
-    change it.
+    """The top of a page: title, a line of facts and links, notices, the verdict, and its
+    robustness.
     """
 
     name: str
@@ -57,7 +57,9 @@ class Page:
 
     @cached_property
     def sections(self) -> list[Section]:
-        """The sections with content, in their order; every file of ``sections/`` is imported."""
+        """Return the non-empty sections in their order. Every module in ``sections/`` is
+        imported.
+        """
         for module in pkgutil.iter_modules(sections.__path__, f"{sections.__name__}."):
             import_module(module.name)
         kind = self.study.result.kind
@@ -69,7 +71,7 @@ class Page:
 
     @property
     def pictures(self) -> Iterator[Picture]:
-        """Every picture of the page, in its order."""
+        """Yield every picture of the page in order."""
         for section in self.sections:
             for block in section.blocks:
                 if isinstance(block, Figures):
@@ -79,19 +81,19 @@ class Page:
                     yield from (card.graph for card in cards if card.graph is not None)
 
     def html(self) -> str:
-        """The whole document."""
+        """Return the HTML document."""
         header_of = _of_suite if self.study.result.kind == "suite" else _of_comparison
         return document(header_of(self.study), self.sections)
 
 
 def document(top: Header, sections: Sequence[Section], *, live: bool = False) -> str:
-    """A page as one HTML document.
+    """Render a page as one HTML document.
 
     Args:
-        top: Its top.
-        sections: In their order; two halves share a row, folded ones come last.
-        live: Whether the page is served and replaces its content every other second; another page
-            fetches nothing.
+        top: The top of the page.
+        sections: The sections in order. Two half-width ones share a row, and folded ones come last.
+        live: Whether the page is served and updates its content every two seconds. Other pages
+            fetch nothing.
     """
     script = render("live.js" if live else "page.js")
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
@@ -147,17 +149,20 @@ def _of_comparison(study: Study) -> Header:
     failures = comparison.failures
     failed = f"{plural(len(failures), 'run')} failed"
     missing = (
-        f"{plural(comparison.missing, 'run')} of the comparison have not ended yet; run the"
-        " command again to go on."
+        f"{plural(comparison.missing, 'run')} of the comparison have not ended yet. Repeat the"
+        " command to resume."
     )
     boxes = _notices(
         (
             comparison.merged,
-            Notice("Judged together:", items=comparison.merged, bad=False),
+            Notice("Merged results:", items=comparison.merged, bad=False),
         ),
-        (objective.warning, Notice("Searched on final metrics.", objective.warning)),
-        (benchmark.banner, Notice("Mind the data.", benchmark.banner, bad=False)),
-        (failures, Notice(failed, "and are in no number below.", failures)),
+        (objective.warning, Notice("Searched by final metrics.", objective.warning)),
+        (benchmark.banner, Notice("Note on the data.", benchmark.banner, bad=False)),
+        (
+            failures,
+            Notice(failed, "and are excluded from all numbers below.", failures),
+        ),
         (comparison.missing > 0, Notice("Unfinished:", missing)),
     )
     title = f"{_counted(description['strategies'], ' search')} on {benchmark.name}"
@@ -190,7 +195,7 @@ def _of_suite(study: Study) -> Header:
     failed = f"{plural(len(failures), 'run')} failed"
     not_run = [f"{name}: {reason}" for name, reason in result.suite.not_run.items()]
     boxes = _notices(
-        (result.merged, Notice("Judged together:", items=result.merged, bad=False)),
+        (result.merged, Notice("Merged results:", items=result.merged, bad=False)),
         (failures, Notice(failed, "and count as having found nothing.", failures)),
         (not_run, Notice("Not run:", items=not_run, bad=False)),
     )

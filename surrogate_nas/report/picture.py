@@ -1,7 +1,8 @@
-"""Pictures of shapes in pixels: pages show them as SVG, and exports draw the same shapes.
+"""Pictures composed of shapes, in pixels. Pages show them as SVG, and exports render the same
+shapes.
 
-Colours are names or strategies', so that pictures follow the light or dark scheme of the page. The
-shapes of one strategy are a group, which the script of the page can dim or hide.
+Colours are names or those of strategies, so that pictures follow the light or dark scheme of the
+page. The shapes of one strategy form a group, which the script of the page can dim or hide.
 """
 
 import math
@@ -19,12 +20,12 @@ from surrogate_nas.report.style import Style, plain
 from surrogate_nas.space.sketch import Sketch, sketch_svg
 
 WIDE = 1240.0
-"""The width of a picture that takes the whole page, in pixels."""
+"""The width of a picture that fills the page, in pixels."""
 HALF = 592.0
 SLIM = 358.0
-"""Widths in pixels: of a whole row, of half a row, and on a telephone."""
+"""Widths in pixels: of a row, of half a row, and on a telephone."""
 LINE = 16.0
-"""Pixels between two labels at the ends of curves."""
+"""The distance between two labels at the ends of curves, in pixels."""
 _CHARACTER = 0.56  # the mean width of a character in font sizes
 _ANCHORS = {"left": "start", "center": "middle", "right": "end"}
 
@@ -35,7 +36,7 @@ Ticks: TypeAlias = Sequence[tuple[float, str]]
 
 
 class Line(NamedTuple):
-    """Lines through points; a casing in the colour of the paper separates crossing lines."""
+    """Lines through points. A border in the background colour separates crossing lines."""
 
     parts: Sequence[Sequence[Point]]
     colour: Colour
@@ -62,7 +63,7 @@ class Mark(NamedTuple):
 
 
 class Text(NamedTuple):
-    """A line of text on its base line."""
+    """A line of text on its baseline."""
 
     at: Point
     text: str
@@ -77,7 +78,9 @@ Shape: TypeAlias = Line | Area | Mark | Text
 
 @dataclass
 class Group:
-    """Shapes of one strategy or of none; a click on a group to pick hides or shows its strategy."""
+    """The shapes of a strategy or of none. A click on a group with `pick` hides or shows its
+    strategy.
+    """
 
     of: Style | None
     pick: bool
@@ -93,7 +96,7 @@ class Canvas:
     """
 
     def __init__(self, width: float, height: float) -> None:
-        """Begin an empty picture."""
+        """Create an empty picture."""
         self.width = width
         self.height = height
         self.groups: list[Group] = []
@@ -102,7 +105,7 @@ class Canvas:
     def of(
         self, style: Style, title: str = "", *, pick: bool = False
     ) -> Iterator[None]:
-        """Shapes drawn within belong to a strategy; `title` is shown under the pointer."""
+        """Assign the shapes added in a block to a strategy; `title` is the tooltip."""
         self.groups.append(Group(style, pick, title))
         yield
         self.groups.append(Group(None, False, ""))
@@ -121,14 +124,14 @@ class Canvas:
         opacity: float = 1.0,
         cased: bool = False,
     ) -> None:
-        """Draw lines of one style."""
+        """Add lines of one style."""
         if lines := [part for part in parts if part]:
             self._add(Line(lines, colour, width, dash, opacity, cased))
 
     def area(
         self, points: Sequence[Point], colour: Colour, opacity: float = 1.0
     ) -> None:
-        """Fill a polygon."""
+        """Add a filled polygon."""
         if len(points) > 2:
             self._add(Area(points, colour, opacity))
 
@@ -141,7 +144,7 @@ class Canvas:
         colour: Colour,
         opacity: float = 1,
     ) -> None:
-        """Fill a rectangle."""
+        """Add a filled rectangle."""
         self.area(
             [(left, top), (right, top), (right, bottom), (left, bottom)],
             colour,
@@ -149,7 +152,7 @@ class Canvas:
         )
 
     def mark(self, x: float, y: float, style: Style, size: float = 11.0) -> None:
-        """Draw a strategy's mark."""
+        """Add a strategy's mark."""
         self._add(Mark((x, y), style, size))
 
     def text(
@@ -163,11 +166,11 @@ class Canvas:
         colour: Colour = "quiet",
         bold: bool = False,
     ) -> None:
-        """Write a line of text on its base line."""
+        """Add a line of text on its baseline."""
         self._add(Text((x, y), text, size, align, colour, bold))
 
     def grid(self, x: "Scale", y: "Scale", across: Ticks, up: Ticks) -> None:
-        """Draw a line through each tick of two axes."""
+        """Add a line at each tick of two axes."""
         top, bottom = sorted((y.start, y.end))
         self.line(
             *([(x.start, y(value)), (x.end, y(value))] for value, _ in up),
@@ -179,7 +182,7 @@ class Canvas:
         )
 
     def svg(self, kind: str, caption: str) -> Markup:
-        """The picture as an SVG element with a CSS class and a caption for screen readers."""
+        """Return an SVG element with a CSS class and a caption for screen readers."""
         parts = [_group(group) for group in self.groups if group.shapes]
         role = "group" if any(group.pick for group in self.groups) else "img"
         return Markup(
@@ -244,7 +247,7 @@ def _shape(shape: Shape) -> str:
 
 
 def mark_svg(style: Style) -> str:
-    """The attributes of a path that is a strategy's mark around the origin, 10 pixels wide."""
+    """Return the attributes of a path: a strategy's mark around the origin, 10 pixels wide."""
     if style.hollow:
         dash = ' stroke-dasharray="3.4 2.2"' if style.marker == "h" else ""
         return (
@@ -258,7 +261,7 @@ def mark_svg(style: Style) -> str:
 
 
 def _path(points: Sequence[Point]) -> str:
-    """Points as a short path: with ``H`` and ``V``, without points that repeat."""
+    """Return a short path through points, with ``H`` and ``V`` and without repeated points."""
     x, y = (_n(value) for value in points[0])
     parts = [f"M{x} {y}"]
     for point in points[1:]:
@@ -279,7 +282,7 @@ def _path(points: Sequence[Point]) -> str:
 
 @dataclass(frozen=True)
 class Picture:
-    """A picture of a page: the stem of its files, caption, drawing function and width."""
+    """A picture of a page: the stem of its file names, its caption, its function and its width."""
 
     name: str
     caption: str
@@ -288,7 +291,7 @@ class Picture:
 
     @cached_property
     def svg(self) -> Markup:
-        """SVG for wide and for narrow windows; the style sheet shows one of them."""
+        """Return SVG for wide and for narrow windows. The style sheet shows one of them."""
         desk = self.draw(self.width)
         if not isinstance(desk, Canvas):
             return Markup(sketch_svg(desk))
@@ -298,13 +301,13 @@ class Picture:
 
     @property
     def wide_svg(self) -> Markup:
-        """The same over a whole row of the page."""
+        """Return SVG for a whole row of the page."""
         return replace(self, width=WIDE).svg
 
 
 @dataclass(frozen=True)
 class Scale:
-    """From values to pixels; values outside go to the edge."""
+    """A map from values to pixels. Values outside are mapped to the edge."""
 
     low: float
     high: float
@@ -313,13 +316,13 @@ class Scale:
     kind: Literal["linear", "root", "log"] = "linear"
 
     def __call__(self, value: float) -> float:
-        """The pixel of a value."""
+        """Return the pixel of a value."""
         low, high, at = map(self._bent, (self.low, self.high, value))
         share = (at - low) / ((high - low) or 1.0)
         return self.start + min(max(share, 0.0), 1.0) * (self.end - self.start)
 
     def pixels(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
-        """The pixels of values within the scale."""
+        """Return the pixels of values within the scale."""
         if self.kind == "log":
             return np.array([self(value) for value in values.tolist()])
         low, high = map(self._bent, (self.low, self.high))
@@ -333,7 +336,7 @@ class Scale:
         return math.sqrt(max(value - self.low, 0.0)) if self.kind == "root" else value
 
     def ticks(self, apart: float = 44.0) -> list[tuple[float, str]]:
-        """Round values with their texts, at least so many pixels apart."""
+        """Return round tick values and their labels, at least `apart` pixels apart."""
         values = (
             self._linear(apart) if self.kind == "linear" else self._bent_ticks(apart)
         )
@@ -369,7 +372,7 @@ class Scale:
 
 
 def short(value: float) -> str:
-    """A number of an axis as a short text."""
+    """Format a number for an axis as a short text."""
     size = abs(value)
     text = f"{value:,.6g}"
     if size >= 1e6:
@@ -380,7 +383,7 @@ def short(value: float) -> str:
 
 
 def ring(x: float, y: float, radius: float, corners: int = 16) -> list[Point]:
-    """A circle from its right end around to it, in pixels."""
+    """Return the points of a circle, starting and ending at its right end, in pixels."""
     angles = [2 * math.pi * corner / corners for corner in range(corners + 1)]
     return [
         (x + radius * math.cos(angle), y + radius * math.sin(angle)) for angle in angles
@@ -388,7 +391,7 @@ def ring(x: float, y: float, radius: float, corners: int = 16) -> list[Point]:
 
 
 def text_width(text: str, size: float = 13.0) -> float:
-    """The approximate width of a text in pixels."""
+    """Return the approximate width of a text in pixels."""
     return _CHARACTER * size * len(text)
 
 
@@ -401,8 +404,8 @@ def name_ends(
     most: float,
     longest: int,
 ) -> None:
-    """Label every curve at its end at `x`, without overlaps and not below `most`: labels move by
-    least squares, and neighbours that touch as one block.
+    """Label every curve at its end at `x`, without overlaps and not below `most`. Labels are moved
+    by least squares, and touching labels move as one block.
     """
     from scipy.optimize import isotonic_regression
 

@@ -1,5 +1,5 @@
-"""What pages and exports read of results: every name of `stats`, `runs` and `results` that
-this room uses, in one place; and a run as a row of a table.
+"""The interface of pages and exports to results: every name of `stats`, `runs` and `results` that
+this subpackage uses, and the conversion of a run to a row of a table.
 """
 
 from dataclasses import dataclass
@@ -104,13 +104,13 @@ __all__ = [
 
 @dataclass(frozen=True, eq=False)
 class Study:
-    """What a page is about: a result, and what stands beside it.
+    """A result to report, with its context.
 
     Attributes:
-        result: What was found.
-        command: The command that made it, or empty.
-        explorer: The file of the explorer beside the page, or empty.
-        numbers: The file of its numbers beside the page, or empty.
+        result: The result.
+        command: The command that made it, or an empty string.
+        explorer: The file of the explorer in the same folder, or an empty string.
+        numbers: The file of the numbers in the same folder, or an empty string.
     """
 
     result: StudyResult
@@ -138,7 +138,7 @@ class Study:
 
     @cached_property
     def styles(self) -> dict[str, Style]:
-        """How each strategy is drawn."""
+        """The style of each strategy."""
         result = self.result
         if isinstance(result, Comparison):
             return styles(result.description["strategies"])
@@ -146,8 +146,8 @@ class Study:
 
     @cached_property
     def histories(self) -> dict[str, list[tuple[Run, Anytime]]]:
-        """What the runs of a comparison that found a feasible cell had achieved when, by strategy;
-        none is empty.
+        """The histories of a comparison's runs with a feasible cell, by strategy. No list is
+        empty.
         """
         return {
             name: [(run, run.anytime(self.comparison.frame)) for run in runs]
@@ -157,7 +157,7 @@ class Study:
 
     @cached_property
     def feasible(self) -> dict[str, list[Run]]:
-        """The runs of a comparison that found a feasible cell, by strategy."""
+        """The runs of a comparison with a feasible cell, by strategy."""
         return {
             name: list(self.comparison.feasible_runs_of(name))
             for name in self.comparison.strategies
@@ -165,7 +165,7 @@ class Study:
 
 
 def kind_of(folder: Path) -> str:
-    """``comparison``, ``suite``, or empty for other folders."""
+    """Return ``comparison``, ``suite``, or an empty string for other folders."""
     if (folder / "experiment.json").is_file():
         return "comparison"
     return (
@@ -180,14 +180,16 @@ _CLOCK_STARTS = datetime(2000, 1, 1, tzinfo=UTC)
 
 
 def clock(seconds: float) -> datetime:
-    """A time on the simulated clock as a date; runs start in 2000, and a query is a second."""
+    """Convert a time on the simulated clock to a date. Runs start in 2000; a query takes a
+    second.
+    """
     return _CLOCK_STARTS + timedelta(seconds=seconds)
 
 
 def run_row(comparison: Comparison, run: Run) -> dict[str, Any]:
-    """One run in numbers; a run that failed or found no feasible cell has no score.
+    """Return the numbers of one run. A run that failed or found no feasible cell has no score.
 
-    Final metrics that a user's function would have to compute, which may be a training, are left
+    Final metrics that a user's function would have to compute, for example by training, are left
     out.
     """
     objective, optimum = comparison.objective, comparison.optimum

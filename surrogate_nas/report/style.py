@@ -1,7 +1,7 @@
-"""Styles of strategies: a colour and a mark by name, the same on every page.
+"""Styles of strategies: a colour and a mark for each name, the same on every page.
 
-Colours differ by at least 7 (OKLab × 100) for the colour-blind and have a contrast of 3:1. Every
-curve has a mark too, and text never has a strategy's colour.
+Colours differ by at least 7 (OKLab × 100) for colour-blind readers and have a contrast of 3:1.
+Every curve also has a mark, and text never has the colour of a strategy.
 """
 
 from collections.abc import Iterable
@@ -16,7 +16,7 @@ COLOURS = {
     "soft": ("#e9ecee", "#232b33"),
     "accent": ("#1a5fb4", "#79b8ff"),
 }
-"""Colours of everything else on a light and on a dark page: text, ground, grid, axes, links."""
+"""Colours of text, background, grid, axes and links, on a light and on a dark page."""
 _LONGEST_NAME = 26
 
 
@@ -28,8 +28,8 @@ class Style:
         colour: A hexadecimal colour for light pages.
         dark: The colour for dark pages.
         marker: The letter of the mark in matplotlib.
-        hollow: Whether the mark is an outline; pages show a hexagon as a dashed ring.
-        dash: On and off lengths in line widths; empty for a solid line.
+        hollow: Whether the mark is an outline. Pages show a hexagon as a dashed ring.
+        dash: Lengths of dashes and gaps in line widths; empty for a solid line.
     """
 
     colour: str
@@ -85,13 +85,13 @@ _FREE = Style("#f32ba6", "#fc81d2", "X")
 _ORDER = (_FREE, *reversed(_NAMED.values()))
 _DASHES = ((), (5, 1.6), (1.2, 1.4), (6, 1.5, 1.2, 1.5), (3, 1))
 SCHEMES = {style.colour: style.dark for style in _ORDER}
-"""The dark colour for every light one."""
+"""The dark colour of every light one."""
 
 
 def styles(names: Iterable[str]) -> dict[str, Style]:
-    """The style of each strategy, by its name without options.
+    """Return the style of each strategy, by its name without options.
 
-    Of two strategies with the same style, the second gets the next free one.
+    If two strategies have the same style, the second one gets the next free style.
     """
     by_name: dict[str, Style] = {}
     free = [
@@ -111,7 +111,7 @@ def styles(names: Iterable[str]) -> dict[str, Style]:
 
 
 def plain(name: str, longest: int = _LONGEST_NAME) -> str:
-    """A user's text for a figure: shortened, on one line, never hidden."""
+    """Shorten a user's text for a figure, on one line and never hidden."""
     short = name if len(name) <= longest else f"{name[: longest - 1]}…"
     printable = "".join(c if c.isprintable() else "·" for c in short)
     return (" " if printable.startswith("_") else "") + printable

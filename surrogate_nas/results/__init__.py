@@ -1,1 +1,1 @@
-"""Results: what runs are compared by, their verdict, confirmation by fresh seeds, and archives."""
+"""Results: comparisons of runs, verdicts, and archives."""

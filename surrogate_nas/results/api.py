@@ -1,8 +1,8 @@
-"""What a user calls: run a strategy once, compare several, run a suite, and read again what a
-folder holds of these, or several folders as one study.
+"""The main functions: run a strategy once, compare several, run a suite, and read stored results,
+also from several folders as one study.
 
-Runs of one number start from the same cells in every folder, so they pair as in one study; what was
-made of another problem, or with other options, is refused.
+Runs of the same number start from the same cells in every folder, so they can be paired as in a
+single study. Results of another problem, or with other options, are refused.
 """
 
 import sys
@@ -134,50 +134,54 @@ def search(
     `seed`, `first` and `n_random`.
 
     Args:
-        benchmark: A name, as `surrogate_nas.load` takes it, or an opened benchmark.
-        strategy: A name, with options as in ``evolution(population=50)``, ``file.py:Class``, or a
-            class.
-        objective: Text such as ``valid_error[12] + 0.1*params``, an expression or an `Objective`;
-            None for the benchmark's default.
-        subject_to: Limits as text, such as ``latency@raspi4 <= 20``; infeasible cells rank after
-            all feasible ones.
-        budget: The most evaluations; 150 if no budget is given.
-        budget_seconds: The most simulated seconds.
-        budget_tokens: The most tokens that an external program may report; an answer that passes it
-            does not count.
-        target: The score at which the run ends, as the search sees it, if the cell is feasible.
+        benchmark: A name, as for `surrogate_nas.load`, or an opened benchmark.
+        strategy: A name, optionally with options as in ``evolution(population=50)``, a
+            ``file.py:Class``, or a class.
+        objective: A string such as ``valid_error[12] + 0.1*params``, an expression or an
+            `Objective`. None for the benchmark's default.
+        subject_to: Constraints as a string, such as ``latency@raspi4 <= 20``. Infeasible cells rank
+            after all feasible ones.
+        budget: The largest number of evaluations, 150 if no budget is given.
+        budget_seconds: The largest number of simulated seconds.
+        budget_tokens: The largest number of tokens that an external program may report. An answer
+            that exceeds it does not count.
+        target: The search score of a feasible cell at which the run ends.
         run: The number of the run.
-        seed: The root of all randomness.
-        first: A list of cells that are asked for before all others, by text or index, or of files
-            with a cell a line.
-        n_random: How many random cells come next; None for ten, and for none on a training of
-            one's own, where strategies draw what they need themselves.
-        known: What was trained before: a list of trials, or a pandas data frame or a CSV file with
-            a column ``cell``, or one for each choice, one for each metric that the objective reads,
-            and ``epochs`` where not all are of its own. The strategy observes it first. It is not
-            charged and is no trial, so it is never the answer.
-        folder: Where the run is stored as it is made, as a comparison's is; the same call goes on
-            from there after an interruption. None keeps it in memory.
-        confirm: Such as ``3x5`` or ``(3, 5)``: the best three cells are trained with five fresh
-            seeds each, which is not charged to the budget (`surrogate_nas.runs.confirm`).
-        against_cell: A cell of your own, its text or its index, that the confirmed one must beat;
-            None for the first of `first`.
+        seed: The seed from which all randomness is derived.
+        first: Cells to evaluate before all others, by string or index, or files with one cell per
+            line.
+        n_random: Number of random cells to evaluate next. None for ten, or for none on a training
+            of your own, where strategies sample the cells that they need.
+        known: Earlier trainings: a list of trials, a pandas data frame or a CSV file. A frame or a
+            file has a column ``cell`` (or one column per choice), one column per metric of the
+            objective, and ``epochs`` if a training differs from the objective's epochs. The
+            strategy observes them first. They are not charged and are not trials, so they are never
+            the answer.
+        folder: The folder to store the run in. Repeat the call to resume an interrupted run. None
+            keeps the run in memory.
+        confirm: For example ``3x5`` or ``(3, 5)``: train the best three cells with five fresh seeds
+            each, which is not charged to the budget (`surrogate_nas.runs.confirm`).
+        against_cell: Your own cell, by string or index, to compare the confirmed cell with. None
+            for the first of `first`.
         callback: Called with an `Event` after each evaluation, when the number of running trainings
             changes, when a training fails, and after each confirming training. ``event.stop()``
             ends the run.
-        resources: Where cells are trained and how many at once (`Resources`).
-        seed_policy: What searches see: ``mean``, the mean over training seeds, or ``draw``, one
-            drawn seed of each cell (reports use the mean); None for the objective's own policy.
-        search_on_final: Final metrics, such as a robust error, that this study searches on.
-        hidden: Whether strategies are denied the free terms, which need no training.
+        resources: Where trainings execute and how many run in parallel (`Resources`).
+        seed_policy: The values that strategies receive: ``mean``, the mean over training seeds, or
+            ``draw``, the value of one random seed per cell. Reports use the mean. None for the
+            objective's own policy.
+        search_on_final: Final metrics, such as a robust error, that strategies may search by in
+            this study.
+        hidden: Whether to hide the free terms, which need no training, from strategies.
 
     Returns:
-        The run: its ``trials`` in the order of finishing, as ``incumbent`` the one of the lowest
-        score, as ``best_known`` the best of what was known before, and as ``confirmed`` what fresh
-        seeds say.
+        The run. ``trials`` are in the order of completion, ``incumbent`` has the lowest score,
+        ``best_known`` is the best earlier training, and ``confirmed`` is the result of the
+        confirmation.
 
     Raises:
-        UserError: The input is wrong, the strategy failed, or the budget pays for nothing.
+        UserError: An argument is invalid, the strategy failed, or the budget does not pay for any
+            evaluation.
 
     Example:
         >>> import surrogate_nas as sn
@@ -206,7 +210,7 @@ def search(
     given, callback = Resources.of(resources), as_callback(callback)
     if given.workers not in (None, 1):
         raise UserError(
-            "A search is one run: for several trainings at once give parallel, not workers."
+            "A search is a single run: for parallel trainings give parallel, not workers."
         )
     policy = ObjectiveOptions(seed_policy=seed_policy, search_on_final=search_on_final)
     bound = bind(benchmark, objective, subject_to, policy)
@@ -279,48 +283,50 @@ def compare(
     blind: bool = False,
     controls: bool = False,
 ) -> Comparison:
-    """Compare strategies under one objective, resuming what a folder already holds.
+    """Compare strategies under one objective, resuming the results in a folder.
 
     Args:
-        benchmark: A name, as `surrogate_nas.load` takes it, or an opened benchmark.
-        strategies: Names (`snas strategies` lists them), with options as in
-            ``evolution(population=50)``, ``file.py:Class``, or classes; or a mapping of labels to
+        benchmark: A name, as for `surrogate_nas.load`, or an opened benchmark.
+        strategies: Names (`snas strategies` lists them), optionally with options as in
+            ``evolution(population=50)``, ``file.py:Class``, or classes; or a mapping from labels to
             these.
-        objective: Text such as ``valid_error[12] + 0.1*params``, an expression or an `Objective`;
-            None for the benchmark's default.
-        subject_to: Limits as text, such as ``latency@raspi4 <= 20``; infeasible cells rank after
-            all feasible ones.
-        runs: How many seeds.
-        budget: The most evaluations of a run; 150 if no budget is given.
-        budget_seconds: The most simulated seconds of a run.
-        budget_tokens: The most tokens that an external program may report in one run; an answer
-            that passes it does not count.
-        target: The score at which a run ends, as its search sees it, if the cell is feasible.
-        seed: The root of all randomness.
-        first: Cells that every run begins with, as for `search`.
-        n_random: The number of random cells that every strategy of a run observes next.
-        folder: Where results are stored; None keeps them in memory. Given again with more
-            strategies, runs or a larger budget, only what is missing is made.
-        callback: Called with an `Event` at the beginning and when a run ends, and, where runs are
-            made one after another on this machine, after each evaluation. There, ``event.stop()``
-            ends the run; elsewhere it has no effect.
-        resources: How many runs at once, where, and what each may take (`Resources`).
-        seed_policy: What searches see: ``mean``, the mean over training seeds, or ``draw``, one
-            drawn seed of each cell (reports use the mean); None for the objective's own policy.
-        search_on_final: Final metrics, such as a robust error, that this study searches on.
-        hidden: Whether strategies are denied the free terms, which need no training.
-        against: Folders of earlier results of the same problem, archives, or names of shipped
-            archives; their runs, and all of `folder`, are part of the result.
-        blind: Whether each strategy is also run as ``blind:NAME``, which sees operations and
-            metrics under other names.
-        controls: Whether each external program is also run with hidden names, without history, and
-            next to random mutation.
+        objective: A string such as ``valid_error[12] + 0.1*params``, an expression or an
+            `Objective`. None for the benchmark's default.
+        subject_to: Constraints as a string, such as ``latency@raspi4 <= 20``. Infeasible cells rank
+            after all feasible ones.
+        runs: Number of runs (seeds) per strategy.
+        budget: The largest number of evaluations of a run, 150 if no budget is given.
+        budget_seconds: The largest number of simulated seconds of a run.
+        budget_tokens: The largest number of tokens that an external program may report in one run.
+            An answer that exceeds it does not count.
+        target: The search score of a feasible cell at which a run ends.
+        seed: The seed from which all randomness is derived.
+        first: The cells that every run evaluates first, as for `search`.
+        n_random: Number of random cells that every strategy evaluates next.
+        folder: The folder to store results in. None keeps them in memory. A further call with more
+            strategies, more runs or a larger budget makes only the missing runs.
+        callback: Called with an `Event` at the beginning and at the end of each run. If runs are
+            made one after another on this machine, it is also called after each evaluation. Only
+            then, ``event.stop()`` ends the run.
+        resources: How many runs execute in parallel, where, and with which limits (`Resources`).
+        seed_policy: The values that strategies receive: ``mean``, the mean over training seeds, or
+            ``draw``, the value of one random seed per cell. Reports use the mean. None for the
+            objective's own policy.
+        search_on_final: Final metrics, such as a robust error, that strategies may search by in
+            this study.
+        hidden: Whether to hide the free terms, which need no training, from strategies.
+        against: Folders of earlier results on the same problem, archives, or names of shipped
+            archives. Their runs, and all runs in `folder`, are part of the result.
+        blind: Whether to run each strategy a second time as ``blind:NAME``, with renamed operations
+            and metrics.
+        controls: Whether to run three baselines of each external program: renamed operations and
+            metrics, no history, and random mutation.
 
     Returns:
-        Every finished run, with scores, exact regrets, tables and a report.
+        All finished runs, with scores, exact regrets, tables and a report.
 
     Raises:
-        UserError: Anything about the input is wrong; the message says what would be right.
+        UserError: An argument is invalid. The message says how to correct it.
 
     Example:
         >>> import surrogate_nas as sn
@@ -365,7 +371,7 @@ def compare(
 
 
 def compared(experiment: Experiment, runs: Sequence[Run]) -> Comparison:
-    """The comparison of an experiment's runs."""
+    """Build the comparison of an experiment's runs."""
     origin = {"provenance": provenance(), "versions": experiment.versions}
     return Comparison(experiment.objective, experiment.describe() | origin, runs)
 
@@ -387,34 +393,36 @@ def run_suite(
     against: str | Path | Sequence[str | Path] = (),
     blind: bool = False,
 ) -> SuiteResult:
-    """Make every run that a folder does not hold yet, and read all of them.
+    """Make every run of a suite that a folder does not contain yet, and read all runs.
 
     Args:
         suite: ``starter``, ``standard``, a TOML file, a `Suite`, or a list of `Problem`.
-        strategies: A list, or a mapping of labels to strategies; empty for the suite's own, and for
-            the default ones of a list of problems.
-        runs: The number of runs of each strategy on each problem; None for the suite's own, and for
-            10 of a list of problems.
-        folder: Each problem is kept in ``problems/NAME`` of it, as ``snas compare`` keeps one; None
-            keeps all in memory.
-        budget_tokens: The most tokens that an external program may report in one run; an answer
-            that passes it does not count.
-        seed: The root of all randomness; None for the suite's own, 0 by default.
-        n_random: The number of random cells that every strategy of a run observes first; None for
-            each problem's own.
-        callback: Called with an `Event` at the beginning and when a run ends, and, where runs are
-            made one after another on this machine, after each evaluation. There, ``event.stop()``
-            ends the run; elsewhere it has no effect.
-        resources: How many runs at once, where, and what each may take (`Resources`).
-        hidden: Whether strategies are denied the free terms, which need no training.
-        against: Folders of earlier results of the same problems, archives, or names of shipped
-            archives; the problems that all hold are judged with the runs of all. It takes `folder`.
-        blind: Whether each strategy is also run as ``blind:NAME``, which sees operations and
-            metrics under other names.
+        strategies: A list of strategies, or a mapping from labels to strategies. Empty for the
+            suite's own, or for the default ones of a list of problems.
+        runs: Number of runs of each strategy on each problem. None for the suite's own, or for 10
+            for a list of problems.
+        folder: The folder to store results in, each problem in ``problems/NAME`` in the format of
+            ``snas compare``. None keeps them in memory.
+        budget_tokens: The largest number of tokens that an external program may report in one run.
+            An answer that exceeds it does not count.
+        seed: The seed from which all randomness is derived. None for the suite's own, 0 by default.
+        n_random: Number of random cells that every strategy evaluates first. None for each
+            problem's own.
+        callback: Called with an `Event` at the beginning and at the end of each run. If runs are
+            made one after another on this machine, it is also called after each evaluation. Only
+            then, ``event.stop()`` ends the run.
+        resources: How many runs execute in parallel, where, and with which limits (`Resources`).
+        hidden: Whether to hide the free terms, which need no training, from strategies.
+        against: Folders of earlier results on the same problems, archives, or names of shipped
+            archives. Problems that all of them contain are evaluated with the runs of all. Requires
+            `folder`.
+        blind: Whether to run each strategy a second time as ``blind:NAME``, with renamed operations
+            and metrics.
 
     Raises:
-        UserError: A problem asks for what its benchmark cannot give, the folder holds another
-            suite's results or cannot be written, or no problem's data is here.
+        UserError: A problem asks for something that its benchmark does not have, the folder
+            contains results of another suite or is not writable, or the data of all problems is
+            missing.
 
     Example:
         >>> import surrogate_nas as sn
@@ -443,7 +451,7 @@ def run_suite(
     )
     path = None if folder is None else Path(folder)
     if path is None and against:
-        raise UserError("against takes a suite that is stored: give folder=.")
+        raise UserError("against requires a stored suite: pass folder=.")
     opened, skipped = _opened(suite, path)
     kept = {n: v for n, v in suite.options.items() if n not in ("workers", "engine")}
     suite = replace(suite, not_run=skipped, options=kept)
@@ -558,8 +566,8 @@ def _plan(suite: Suite, opened: Sequence[Experiment]) -> Row:
 
 
 def _bound(problem: Problem) -> Objective:
-    """The problem's objective; where more of its benchmark is to be had, what it lacks is absent,
-    not wrong.
+    """Return the problem's objective. If the benchmark has more data to fetch, missing metrics are
+    absent instead of wrong.
     """
     benchmark = load(problem.benchmark)
     try:
@@ -572,11 +580,11 @@ def _bound(problem: Problem) -> Objective:
     scores = objective.over_space()
     if scores is None and objective.n_objectives > 1:
         raise UserError(
-            "Several objectives take a table, whose exact front they are measured against."
+            "Several objectives require a table, whose exact front they are compared with."
         )
     if scores is not None and not scores.feasible.any():
         raise UserError(
-            f"No cell of {benchmark.name} meets {problem.subject_to or 'the limits'}."
+            f"No cell of {benchmark.name} satisfies {problem.subject_to or 'the constraints'}."
         )
     return objective
 
@@ -592,23 +600,24 @@ def read_comparison(
     verify: bool = False,
     created: Comparison | None = None,
 ) -> Comparison:
-    """Read a stored comparison, finished or not; where its benchmark is a table, every best score
-    is looked up again.
+    """Read a stored comparison, finished or not. If the benchmark is a table, look up every best
+    score again.
 
     Args:
-        against: Further such folders, of the same problem; their runs stand beside the first one's
-            as if made with them. A strategy that did different things in two folders has the
-            folder's name behind its own.
-        benchmark: The benchmark's name again, where opening it runs a file of the user's: a name
-            that is read from the folder never loads code.
-        runs: How many runs of each strategy are read, from the first; None for all.
-        unfinished: Whether it may be one of which no run has finished.
-        verify: Whether all scores are looked up again, not the best of each run alone.
-        created: What was just made in the folder; its runs are not read, nor its benchmark opened.
+        against: Other folders with results on the same problem. Their runs are added as if they
+            were made together. If a strategy differs between two folders, its label includes the
+            name of the folder.
+        benchmark: The name of the benchmark, if opening it runs a file of the user. A name that is
+            read from the folder never loads code.
+        runs: Number of runs of each strategy to read, from the first. None for all.
+        unfinished: Whether a comparison without finished runs is valid.
+        verify: Whether to look up all scores again instead of the best one of each run.
+        created: The comparison that was just made in the folder. It is used instead of reading it
+            and opening its benchmark.
 
     Raises:
-        UserError: There is none, it is damaged, or its benchmark contradicts a score, cannot be
-            opened or holds other numbers by now; or another folder is of another problem.
+        UserError: The folder contains no comparison or is damaged, its benchmark contradicts a
+            score, cannot be opened or has changed, or another folder is of another problem.
 
     Example:
         >>> from tempfile import TemporaryDirectory
@@ -666,14 +675,14 @@ def read_comparison(
         check_run(run, objective, path)
         verify_run(run, objective, description["seed"], path, whole=verify)
     if not unfinished and not any(run.trials and not run.failure for run in stored):
-        raise UserError(f"{folder} holds no finished run yet.")
+        raise UserError(f"{folder} contains no finished run yet.")
     return Comparison(objective, description, stored)
 
 
 def stored_objective(
     folder: Path, description: Row, benchmark: str | Benchmark | None
 ) -> Objective:
-    """A folder's objective, on that part of its table that the folder was begun with."""
+    """Return a folder's objective, on the part of the table that the folder was created with."""
     stored = description["objective"]
     try:
         opened = reopen(
@@ -697,7 +706,7 @@ def _folders(
     if not isinstance(listed, Sequence) or not all(
         isinstance(path, str | Path) for path in listed
     ):
-        raise UserError(f"against is a list of folders, not {against!r:.80}.")
+        raise UserError(f"against must be a list of folders, not {against!r:.80}.")
     return list(dict.fromkeys(map(Path, (*own, *listed))))
 
 
@@ -711,13 +720,14 @@ def stored_suite(
     """Read a suite's folder, finished or not, with all trials.
 
     Args:
-        against: Further such folders; the problems that all hold are judged with the runs of all.
-        benchmark: A benchmark's name again, where opening it runs a file of the user's.
-        verify: Whether all scores are looked up again, not the best of each run alone.
+        against: Other folders of suites. Problems that all of them contain are evaluated with the
+            runs of all.
+        benchmark: The name of a benchmark, if opening it runs a file of the user.
+        verify: Whether to look up all scores again instead of the best one of each run.
 
     Raises:
-        UserError: It holds no suite, a damaged one, or no finished run yet; or the folders have no
-            problem in common.
+        UserError: The folder contains no suite, a damaged one, or no finished run yet, or the
+            folders have no problem in common.
     """
     folders = _folders(against, folder)
     read = {path: _stored_runs(path, benchmark, verify) for path in folders}
@@ -744,7 +754,7 @@ def _stored_runs(
                 )
                 comparisons[problem.name] = _entered(comparison, suite, problem.name)
     if not any(comparison.strategies for comparison in comparisons.values()):
-        raise UserError(f"{folder} holds no finished run yet.")
+        raise UserError(f"{folder} contains no finished run yet.")
     return suite, comparisons
 
 
@@ -763,9 +773,9 @@ def _entered(comparison: Comparison, suite: Suite, problem: str) -> Comparison:
 
 
 def stored_problems(result: SuiteResult, runs: int) -> Iterator[tuple[str, Comparison]]:
-    """The comparison of each problem with a finished run among the first `runs`, by name.
+    """Yield the comparison of each problem with a finished run among the first `runs`, by name.
 
-    It is read from the suite's folder where the result does not hold it.
+    It is read from the suite's folder if the result does not contain it.
     """
     for problem in result.problems:
         traces = [trace for of_one in problem.traces.values() for trace in of_one]
@@ -784,19 +794,19 @@ def stored_problems(result: SuiteResult, runs: int) -> Iterator[tuple[str, Compa
 
 
 def _merged_comparisons(comparisons: Mapping[Path, Comparison]) -> Comparison:
-    """One comparison of what several folders hold."""
+    """Merge the comparisons of several folders."""
     first = next(iter(comparisons))
     for folder, comparison in comparisons.items():
         if differs := _differs(comparisons[first], comparison):
-            raise UserError(f"{folder} cannot stand beside {first}: {differs}.")
+            raise UserError(f"{folder} cannot be merged with {first}: {differs}.")
     return _merged(comparisons, _names({"": comparisons}))
 
 
 def _merged_suites(
     suites: Mapping[Path, _SuiteRuns],
 ) -> tuple[Suite, Mapping[str, Comparison], Sequence[str]]:
-    """One suite of the problems that several folders all hold, and lines on whose runs are in it
-    and which problems do not count.
+    """Merge suites over the problems that all folders contain. Also return lines on the origin of
+    the runs and on problems that do not count.
     """
     suite, comparisons = next(iter(suites.values()))
     problems = {}
@@ -814,7 +824,7 @@ def _merged_suites(
             problems[name] = shared
     if not problems:
         raise UserError(
-            f"{' and '.join(map(str, suites))} hold no problem in common: {left_out[0]}"
+            f"{' and '.join(map(str, suites))} have no problem in common: {left_out[0]}"
         )
     names = _names(problems)
     given: dict[str, Entry] = {}
@@ -855,16 +865,16 @@ def _differs(first: Comparison, second: Comparison) -> str:
     prints = second.objective.fingerprint, first.objective.fingerprint
     in_words = f"(fingerprints {' and '.join(prints)})"
     if mine != its:
-        return f"{its} is another question than {mine} {in_words}"
+        return f"{its} is another objective than {mine} {in_words}"
     if prints[0] != prints[1]:
-        return f"its data or conventions are others {in_words}"
+        return f"its data or conventions differ {in_words}"
     options, others = first.description, second.description
     # what an evaluation is charged decides which ones a run makes
     in_time = options["budget"]["seconds"] or options.get("simulated_workers", 1) > 1
     if in_time and (otherwise := _charged_otherwise(first, second)):
         return f"its evaluations are charged {otherwise}"
     if options.get(BEGINNING) != others.get(BEGINNING):
-        return "it begins with other first or known cells"
+        return "its initial architectures or earlier trainings differ"
     for name in ("budget", *USUAL):
         if options.get(name) != others.get(name):
             its, mine = (
@@ -875,7 +885,7 @@ def _differs(first: Comparison, second: Comparison) -> str:
 
 
 def _charged_otherwise(first: Comparison, second: Comparison) -> str:
-    """How the second one's evaluations are charged, where that is otherwise and both record it."""
+    """Describe how the evaluations of the second one are charged, if both record it and differ."""
     lengths = {epochs_text(None), epochs_text(first.objective.epochs)}
     mine, its = (
         {
@@ -898,8 +908,8 @@ def _charged(comparisons: Mapping[Path, Comparison], problem: str = "") -> list[
     first = next(iter(comparisons.values()))
     on = f" on {problem}" if problem else ""
     return [
-        f"Evaluations of {folder.name}{on} are charged {otherwise}: compare by evaluations, not by"
-        " seconds."
+        f"Evaluations of {folder.name}{on} are charged {otherwise}: compare by evaluations, not"
+        " by seconds."
         for folder, comparison in comparisons.items()
         if (otherwise := _charged_otherwise(first, comparison))
     ]
@@ -913,7 +923,7 @@ def _in_words(value: object) -> str:
 
 
 def _names(problems: Mapping[str, Mapping[Path, Comparison]]) -> _Names:
-    """What every strategy of every folder is called: with its folder where two differ."""
+    """Return the label of every strategy of every folder, with the folder where two differ."""
     folders = list(next(iter(problems.values())))
     is_short = len({folder.name for folder in folders}) == len(folders)
     names: _Names = {}

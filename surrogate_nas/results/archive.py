@@ -1,10 +1,10 @@
-"""Archives: a finished comparison or suite in one file, which others can check and compare with.
+"""Archives: a finished comparison or suite in one file that others can verify and compare with.
 
-A zip file holds ``archive.json``, which says who made it and how, and has the sha256 of every other
-file; then a suite's ``plan.json``, and of each problem ``experiment.json``, the runs, and what is
-known of users' strategies. Runs stand there without their seals, which follow from what they are
-sealed with and are made again where an archive is unpacked. The digest of an archive is that of its
-``archive.json``, and so of every byte that results are read from.
+A zip file contains ``archive.json``, with the author, a note and the SHA-256 of every other file.
+Then follow a suite's ``plan.json`` and, for each problem, ``experiment.json``, the runs, and the
+record of user-defined strategies. The runs are stored without their checksums, which are computed
+again when an archive is unpacked. The digest of an archive is that of its ``archive.json``, which
+covers every byte that results are read from.
 """
 
 import json
@@ -42,7 +42,7 @@ from surrogate_nas.runs.store import (
 )
 
 MANIFEST = "archive.json"
-"""The first file of an archive, and of a folder that one was unpacked into."""
+"""The first file of an archive, and of a folder that an archive was unpacked to."""
 _RUNS = "runs"
 _LONGEST_LINE = 1000
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]{0,99}")
@@ -60,8 +60,8 @@ _Papers = Annotated[str, Meta(max_length=10 * _LONGEST_LINE, pattern=_ONE_LINE)]
 
 
 class ArchivedTable(Struct, frozen=True, forbid_unknown_fields=True):
-    """A benchmark whose results an archive holds; licence and citation are empty where it is not
-    here.
+    """A benchmark of an archive. Licence and citation are empty if the benchmark was not
+    available.
     """
 
     name: _Line
@@ -77,16 +77,16 @@ class ArchivedFile(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Archive(Struct, frozen=True, forbid_unknown_fields=True):
-    """What an archive says of itself.
+    """The metadata of an archive.
 
     Attributes:
         version, written_by: The version of the format, and the release that wrote it.
-        name: What it is called where runs of several are judged together.
-        created: The day on which it was sealed, as ISO 8601 writes it.
-        by, note, licence: Who made its runs, how, and under which licence they are passed on, as
-            its maker says; or empty.
-        tables, files: Of each benchmark, and every further file by name.
-        digest: The sha256 of its manifest.
+        name: The name of the archive in reports on merged results.
+        created: The date of creation in the format of ISO 8601.
+        by, note, licence: The author of the runs, how they were made, and the licence of the
+            archive, as given by the author; or empty strings.
+        tables, files: The benchmarks, and all other files by name.
+        digest: The SHA-256 of the manifest.
     """
 
     version: int
@@ -103,7 +103,7 @@ class Archive(Struct, frozen=True, forbid_unknown_fields=True):
 
     @property
     def origin(self) -> str:
-        """Whose it is, in words."""
+        """The origin of the archive, in words."""
         by = f"by {self.by}, " if self.by else ""
         return f"the archive {self.name} ({by}{self.created}, surrogate_nas {self.written_by})"
 
@@ -117,31 +117,32 @@ def create(
     note: str = "",
     licence: str = "",
 ) -> Archive:
-    """Seal a finished comparison or suite in one file.
+    """Pack a finished comparison or suite into one file.
 
     Args:
-        folder: What was ``--out`` of it.
-        name: Letters, digits and ``._+-``; that of the suite or of the folder if left out.
-        by: Who made the runs.
-        note: How.
-        licence: Under which they are passed on.
+        folder: The ``--out`` folder of the comparison or suite.
+        out: The file to write.
+        name: The name, of letters, digits and ``._+-``. By default that of the suite or the folder.
+        by: The author of the runs.
+        note: How the runs were made.
+        licence: The licence of the archive.
 
     Raises:
-        UserError: The folder holds neither, a run of it has not ended or is damaged, a text is none
-            that an archive can hold, or the file cannot be written.
+        UserError: The folder contains neither, a run has not ended or is damaged, a text is
+            invalid, or the file is not writable.
     """
     for what, text in (("by", by), ("note", note), ("licence", licence)):
         if not text.isprintable() or len(text) > _LONGEST_LINE:
             raise UserError(
-                f"{what} is one line of at most {_LONGEST_LINE:,} characters."
+                f"{what} must be one line of at most {_LONGEST_LINE:,} characters."
             )
     is_suite = (folder / PLAN).is_file()
     if not name:
         name = read_plan(folder / PLAN).name if is_suite else folder.absolute().name
     if not _NAME.fullmatch(name):
         raise UserError(
-            f"{name!r:.120} is no name for an archive: give one of letters, digits and ._+- with"
-            " --name (name=)."
+            f"{name!r:.120} is not a valid name for an archive. Give one of letters, digits and"
+            " ._+- with --name (name=)."
         )
     members: dict[str, bytes] = {}
     files = {}
@@ -174,11 +175,11 @@ def create(
 
 
 def runs_of(folder: Path) -> dict[str, dict[str, Sequence[int]]]:
-    """The numbers of the runs of each strategy that an archive of a folder holds, by the beginning
-    of the names of their files: that of a problem, or empty.
+    """Return the numbers of each strategy's runs in an archive of a folder, by the prefix of their
+    file names: that of a problem, or an empty string.
 
     Raises:
-        UserError: It holds neither, or one that is damaged or larger than an archive can be.
+        UserError: The folder contains neither, is damaged, or is too large for an archive.
     """
     found: dict[str, dict[str, Sequence[int]]] = {}
     if (folder / PLAN).is_file():
@@ -193,19 +194,19 @@ def runs_of(folder: Path) -> dict[str, dict[str, Sequence[int]]]:
     n = sum(len(numbers) for runs in found.values() for numbers in runs.values())
     if n > LIMITS.members:
         raise UserError(
-            f"{folder} says that it has {n:,} runs; an archive has at most {LIMITS.members:,}."
+            f"{folder} declares {n:,} runs; an archive contains at most {LIMITS.members:,}."
         )
     for prefix in found:
         for label in Store(folder / prefix).read()["strategies"]:
             if {"<", ">"} & {*label} or not label.isprintable():
                 raise UserError(
-                    f"{folder / prefix}: {label!r:.120} is no name for a strategy."
+                    f"{folder / prefix}: {label!r:.120} is not a valid name for a strategy."
                 )
     return found
 
 
 def names_of(store: Store, runs: Mapping[str, Sequence[int]]) -> dict[str, bool]:
-    """The files that an archive has of a comparison with such runs, and whether it must."""
+    """Return the files of a comparison in an archive, and whether each is required."""
     names = {DESCRIPTION: True}
     for label, sources in store.read().get("sources", {}).items():
         folder = f"sources/{as_file_name(label)}"
@@ -237,8 +238,8 @@ def _files(
             roots[_run_name(label, number)] = store.root_of(label, number)
     if missing:
         raise UserError(
-            f"{plural(missing, 'run')} of {store.folder} have not ended: finish them by the command"
-            " that began them."
+            f"{plural(missing, 'run')} of {store.folder} have not ended. Repeat the command that"
+            " started them to finish."
         )
     for name, is_needed in names_of(store, runs).items():
         path = store.folder / name
@@ -247,9 +248,9 @@ def _files(
                 content = packed = read_regular(path)
             except OSError as error:
                 raise UserError(
-                    f"{path} cannot be read ({error.strerror or error}), and its runs were made"
-                    " with it: put it back, or repeat the command that made the folder, which makes"
-                    " these runs again."
+                    f"{path} cannot be read ({error.strerror or error}), but its runs depend on"
+                    " it. Restore"
+                    " it, or repeat the command that made the folder, which makes these runs again."
                 ) from error
             if name in roots:
                 packed = unsealed(content, roots[name])
@@ -274,28 +275,28 @@ def _parsed(path: Path, written: bytes) -> Archive:
     try:
         content = dict(json.loads(written))
     except (ValueError, TypeError, RecursionError) as error:
-        raise UserError(f"{path} does not say what it is.") from error
+        raise UserError(f"{path} has no readable manifest.") from error
     check_version(path, "archive", content.get("version"), content.get(RELEASE))
     try:
         archive = checked_as(Archive, content)
     except ValueError as error:
-        raise UserError(f"{path} is no archive that can be read: {error}.") from error
+        raise UserError(f"{path} is not a readable archive: {error}.") from error
     return replace(archive, digest=sha256(written).hexdigest())
 
 
 def unpack(path: Path, folder: Path) -> Archive:
-    """Write the files of an archive into an empty folder, where they are read as any comparison or
-    suite. Each is held against the manifest; whether results are right is not looked at.
+    """Unpack an archive to an empty folder, where it can be read as a comparison or a suite. Check
+    every file against the manifest. Results are not verified.
 
     Raises:
-        UserError: It is no archive, holds what its manifest does not name or names otherwise, or
-            could harm this machine.
+        UserError: The file is not an archive, its content differs from its manifest, or it could
+            harm this machine.
     """
     members = read_zip(path)
     first, written = next(members, ("", b""))
     if first != MANIFEST:
         raise UserError(
-            f"{path} is no archive of results: its first file is not {MANIFEST}."
+            f"{path} is not an archive of results: its first file is not {MANIFEST}."
         )
     archive = _parsed(path, written)
     write_whole(folder / MANIFEST, written, lasting=False)
@@ -305,11 +306,11 @@ def unpack(path: Path, folder: Path) -> Archive:
         digest = wanted.pop(name, None)
         if digest is None or not _OWN.fullmatch(name):
             raise UserError(
-                f"{path} holds {name!r:.120}, which is no part of such an archive."
+                f"{path} contains {name!r:.120}, which does not belong to an archive."
             )
         content = _resealed(folder / name, packed, stores)
         if _digest_of(content) != digest:
-            raise UserError(f"{path}: {name} is not what {MANIFEST} says.")
+            raise UserError(f"{path}: {name} differs from {MANIFEST}.")
         write_whole(folder / name, content, lasting=False)
     if wanted:
         raise UserError(
@@ -319,7 +320,7 @@ def unpack(path: Path, folder: Path) -> Archive:
 
 
 def without(folder: Path, path: Path, line: str) -> str:
-    """A message without the folder that an archive was unpacked into."""
+    """Return a message without the path of the folder that an archive was unpacked to."""
     return line.replace(f"{folder}/", "").replace(str(folder), str(path))
 
 
@@ -334,17 +335,17 @@ def _resealed(path: Path, packed: bytes, stores: dict[Path, Store]) -> bytes:
     except UserError:
         raise
     except ValueError as error:
-        raise UserError(f"{path} is of no run: {error}.") from error
+        raise UserError(f"{path} does not belong to a run: {error}.") from error
 
 
 def origin_of(folder: Path) -> Archive | None:
-    """The archive that a folder was unpacked from; None for a user's own folder."""
+    """Return the archive that a folder was unpacked from, or None for a user's own folder."""
     path = folder / MANIFEST
     return _parsed(path, read_regular(path)) if path.is_file() else None
 
 
 def shipped_archives() -> dict[str, Path]:
-    """The files of the archives that come with the project, by name.
+    """Return the files of the archives that ship with the package, by name.
 
     Example:
         >>> sorted(shipped_archives())
@@ -359,14 +360,16 @@ def opened(
     *,
     objective: Objective | None = None,
 ) -> Iterator[list[Path]]:
-    """Folders of results, those of archives unpacked for as long as the block lasts.
+    """Yield folders of results. Archives are unpacked for the duration of the block.
 
     Args:
         addresses: Folders, files of archives, or names of `shipped_archives`.
-        objective: Of a problem; of an archive of a suite that problem's folder is taken.
+        objective: The objective of a problem. For an archive of a suite, yield the folder of that
+            problem.
 
     Raises:
-        UserError: There is no such place, or an archive cannot be read or has no such problem.
+        UserError: The folder or file does not exist, or an archive is not readable or lacks the
+            problem.
     """
     with TemporaryDirectory(prefix="snas-archive-") as directory:
         temporary = Path(directory)
@@ -404,15 +407,15 @@ def _problem_of(archive: Archive, folder: Path, objective: Objective) -> Path:
             f"{description['objective']['expression']} on {description['benchmark']}"
         )
     raise UserError(
-        f"{archive.origin} holds no such problem, only {'; '.join(problems)}."
+        f"{archive.origin} does not contain this problem, only {'; '.join(problems)}."
     )
 
 
 def file_of(address: str) -> Path:
-    """The file of an archive: a file, or a name of `shipped_archives`.
+    """Return the file of an archive, given a file or a name of `shipped_archives`.
 
     Raises:
-        UserError: There is no such archive.
+        UserError: The archive does not exist.
     """
     if os.path.isfile(address):
         return Path(address)

@@ -1,7 +1,7 @@
-"""What every study gives, and a comparison: the study of one problem, with all its trials.
+"""The base class of studies, and a comparison: the study of one problem, with all its trials.
 
-A suite (`SuiteResult`) is a study of several problems; those of a path
-(`surrogate_nas.results.lambda_path.LambdaPath`) differ in λ alone.
+A suite (`SuiteResult`) is a study of several problems. The problems of a path
+(`surrogate_nas.results.lambda_path.LambdaPath`) differ only in λ.
 """
 
 from collections import Counter
@@ -58,17 +58,17 @@ if TYPE_CHECKING:
     import pandas
 
 MERGED = "merged"
-"""What a description of the runs of several folders calls the lines about these."""
+"""The key of the lines on the origin of merged runs in a description."""
 STEP = "lambda-"
-"""How the name of a problem of a path over λ begins."""
+"""The prefix of the name of a problem on a path over λ."""
 
 Kind = Literal["comparison", "front", "suite", "path"]
-"""What a result is of: one objective, several objectives, several problems, or several λ."""
+"""The type of a result: one objective, several objectives, several problems, or several λ."""
 
 
 class StudyResult(Result):
-    """What `Comparison`, `SuiteResult` and `surrogate_nas.results.lambda_path.LambdaPath` have in
-    common; `folder` is where it is stored, None in memory.
+    """The common base of `Comparison`, `SuiteResult` and
+    `surrogate_nas.results.lambda_path.LambdaPath`. `folder` is the folder of the results, or None.
     """
 
     folder: Path | None
@@ -77,15 +77,15 @@ class StudyResult(Result):
 
         @property
         def kind(self) -> Kind:
-            """What it is a result of."""
+            """The type of the result."""
 
         @property
         def comparisons(self) -> Mapping[str, "Comparison"]:
-            """The trials by the problem's name; empty where the runs of a suite stay in files."""
+            """The trials by the name of the problem; empty if the runs of a suite stay in files."""
 
     @property
     def title(self) -> str:
-        """What it is called where it has no folder."""
+        """The title if there is no folder."""
         return next(iter(self.comparisons.values())).objective.benchmark.name
 
     @property
@@ -100,46 +100,46 @@ class StudyResult(Result):
 
     @property
     def problems(self) -> Sequence[ProblemResult]:
-        """The runs in a few numbers each; empty where strategies cannot be compared yet."""
+        """The summary of the runs on each problem; empty if strategies cannot be compared yet."""
         return [comparison.problem_result for comparison in self.comparisons.values()]
 
     @property
     def missing(self) -> int:
-        """How many runs of what was begun have not ended yet."""
+        """Number of started runs that have not ended yet."""
         return sum(comparison.missing for comparison in self.comparisons.values())
 
     @property
     def verdict(self) -> Verdict | None:
-        """What the study says; None for a path, of whose problems each has one."""
+        """The verdict of the study. None for a path, where each problem has a verdict."""
         return None
 
     @property
     def sentences(self) -> list[str]:
-        """The verdict in words, and whether the budget asks no strategy."""
+        """The verdict in words, with a warning if the budget pays only for initial cells."""
         verdict = [] if self.verdict is None else self.verdict.sentences
         unasked = dict.fromkeys(result.problem.unasked for result in self.problems)
         return [*verdict, *filter(None, unasked)]
 
     @property
     def merged(self) -> Sequence[str]:
-        """Of several folders: whose runs are in it and what does not count, a line each."""
+        """For several folders: lines on the origin of runs and on problems that do not count."""
         return ()
 
     @property
     def name(self) -> str:
-        """The name of its folder, or its title."""
+        """The name of the folder, or the title."""
         return self.title if self.folder is None else self.folder.absolute().name
 
     @cached_property
     def standings(self) -> list[str]:
-        """The strategies in the verdict's order."""
+        """The strategies in the order of the verdict."""
         if self.verdict is None or self.verdict.end is None:
             return list(self.strategies)
         return standings(ends_of(self.strategies, self.problems))
 
     def to_frame(self) -> "pandas.DataFrame":
-        """Every trial of every finished run as a row (`surrogate_nas.runs.run.Run.to_frame`); of
-        several λ, with ``lambda``.
+        """Return every trial of every finished run as one row
+        (`surrogate_nas.runs.run.Run.to_frame`). A path over λ has the column ``lambda``.
         """
         return rows_frame(
             comparison.columns | run.row(trial)
@@ -149,8 +149,9 @@ class StudyResult(Result):
         )
 
     def summary_frame(self) -> "pandas.DataFrame":
-        """A row a strategy: mean, deviation, interquartile mean and interval of the score, mean
-        regret, runs, those that found a feasible cell, and evaluations; of several λ, at each.
+        """Return one row per strategy: mean, standard deviation, interquartile mean and interval of
+        the score, mean regret, runs, runs with a feasible cell, and evaluations. A path has such
+        rows for each λ.
         """
         return rows_frame(
             comparison.columns | row
@@ -159,11 +160,11 @@ class StudyResult(Result):
         )
 
     def curves(self) -> "pandas.DataFrame":
-        """What every finished run had achieved after each of its trials
-        (`surrogate_nas.runs.run.Run.curves`); of several λ, with ``lambda``.
+        """Return the best result of every finished run after each trial
+        (`surrogate_nas.runs.run.Run.curves`). A path over λ has the column ``lambda``.
 
-        Where no optimum is known, ``normalised_regret`` is relative to these runs: 0 is the best of
-        them, 1 their mean.
+        If the optimum is not available, ``normalised_regret`` is relative to these runs: 0 is their
+        best result, 1 their mean.
         """
         return stacked(
             comparison.columns
@@ -178,11 +179,11 @@ class Comparison(Fronted, StudyResult):
     """The finished runs of several strategies under one objective.
 
     Attributes:
-        objective: What was minimised.
-        description: What was compared, as the store records it.
-        runs: Every run.
-        folder: Where they are stored; None in memory.
-        key: Within a suite the problem's name, within a path its λ; else None.
+        objective: The minimised objective.
+        description: The description of the comparison, as the store writes it.
+        runs: All runs.
+        folder: The folder of the results, or None.
+        key: The name of the problem within a suite, or its λ within a path. Otherwise None.
 
     Example:
         >>> import surrogate_nas as sn
@@ -200,18 +201,18 @@ class Comparison(Fronted, StudyResult):
     key: str | float | None = field(default=None, compare=False, repr=False)
 
     def __post_init__(self) -> None:
-        """Give every run the objective."""
+        """Set the objective of every run."""
         runs = [replace(run, objective=self.objective) for run in self.runs]
         object.__setattr__(self, "runs", runs)
 
     @property
     def kind(self) -> Kind:
-        """Whether it has one objective or several."""
+        """Whether the comparison has one objective or several."""
         return "front" if self.objective.n_objectives > 1 else "comparison"
 
     @property
     def problem(self) -> str:
-        """The name of its problem among others, and of its folder; empty where it is alone."""
+        """The name of the problem and its folder in a study; empty for a single comparison."""
         return (
             f"{STEP}{exact(self.key)}"
             if isinstance(self.key, float)
@@ -220,14 +221,14 @@ class Comparison(Fronted, StudyResult):
 
     @property
     def columns(self) -> Row:
-        """What tells its rows in exports from those of other problems."""
+        """The columns that distinguish its rows from those of other problems in exports."""
         if self.key is None:
             return {}
         return {"lambda" if isinstance(self.key, float) else "problem": self.key}
 
     @property
     def comparisons(self) -> "Mapping[str, Comparison]":
-        """Itself by its problem."""
+        """A mapping from the problem to this comparison."""
         return {self.problem: self}
 
     @property
@@ -242,30 +243,30 @@ class Comparison(Fronted, StudyResult):
 
     @property
     def entries(self) -> list[StrategyEntry]:
-        """The same strategies, resolved from what is stored of them."""
+        """The entries of the strategies, built from their stored descriptions."""
         return [stored_entry(name, self.description) for name in self.strategies]
 
     @property
     def missing(self) -> int:
-        """How many runs of what was begun have not ended yet."""
+        """Number of started runs that have not ended yet."""
         n_begun = len(self.description["strategies"]) * int(self.description["runs"])
         return n_begun - len(self.runs)
 
     @property
     def merged(self) -> Sequence[str]:
-        """Of several folders: whose runs are in it, a line each."""
+        """For several folders: lines on the origin of the runs."""
         return list(self.description.get(MERGED, ()))
 
     @property
     def failures(self) -> list[str]:
-        """What went wrong in the runs that failed."""
+        """The failures of failed runs."""
         return [run.failure for run in self.runs if run.failure]
 
     def runs_of(self, strategy: str) -> list[Run]:
-        """The finished runs of a strategy, by number.
+        """Return the finished runs of a strategy, by number.
 
         Raises:
-            UserError: The strategy is not compared.
+            UserError: The strategy is not part of the comparison.
         """
         if strategy not in self.description["strategies"]:
             raise unknown("strategy", strategy, self.description["strategies"])
@@ -282,7 +283,7 @@ class Comparison(Fronted, StudyResult):
 
     @cached_property
     def optimum(self) -> float | None:
-        """The best score of the space, of several objectives 0: nothing missed; None where it is
+        """The best score of the space, or 0 (nothing missed) for several objectives. None if
         undefined.
         """
         if self.objective.n_objectives > 1:
@@ -291,7 +292,7 @@ class Comparison(Fronted, StudyResult):
 
     @cached_property
     def rounding(self) -> float:
-        """Up to which regret the optimum counts as found."""
+        """The regret up to which the optimum counts as found."""
         if self.objective.n_objectives > 1:
             return ROUNDING
         scores = self.objective.over_space()
@@ -299,30 +300,30 @@ class Comparison(Fronted, StudyResult):
 
     @cached_property
     def noise(self) -> Noise | None:
-        """How much the scores of good cells change with the training seed; None where nothing
-        tells.
+        """The standard deviation of good cells' scores over training seeds. None if not
+        available.
         """
         return noise_of(self.objective)
 
     def feasible_runs_of(self, strategy: str) -> list[Run]:
-        """The finished runs of a strategy that found a feasible cell; only these have a score."""
+        """Return the finished runs of a strategy with a feasible cell. Only these have a score."""
         return [run for run in self.runs_of(strategy) if run.is_feasible]
 
     @property
     def found_feasible(self) -> bool:
-        """Whether some finished run found a feasible cell."""
+        """Whether any finished run found a feasible cell."""
         return any(run.is_feasible for run in self.finished_runs)
 
     @cached_property
     def frame(self) -> Frame | None:
-        """Of several objectives, what hypervolumes are taken in."""
+        """The frame of hypervolumes for several objectives."""
         if self.objective.n_objectives == 1:
             return None
         return frame_of(self.objective, [t for run in self.runs for t in run.trials])
 
     def score(self, run: Run) -> float:
-        """What a run achieved: its best score; of several objectives the share of the front's
-        hypervolume it misses.
+        """Return the best score of a run, or for several objectives the missed share of the front's
+        hypervolume.
         """
         frame = self.frame
         if frame is None:
@@ -330,8 +331,9 @@ class Comparison(Fronted, StudyResult):
         return frame.missed(vectors_of(run.contenders()))
 
     def optimism(self, strategy: str) -> Values:
-        """What a strategy's searches saw of their answers minus the means of these over seeds;
-        below 0 flatters. One for each feasible run, 0 where searches see what is reported.
+        """Return the search scores of a strategy's answers minus their means over seeds, one per
+        feasible run. Negative values are optimistic. They are 0 if searches use the reported
+        scores.
         """
         frame = self.frame
         seen = [
@@ -342,7 +344,9 @@ class Comparison(Fronted, StudyResult):
 
     @property
     def tells_overtuning(self) -> bool:
-        """Whether what a run had picked before is known by other seeds, under one objective."""
+        """Whether there is one objective and the scores of earlier picks by other seeds are
+        available.
+        """
         objective = self.objective
         return (
             objective.draws
@@ -351,13 +355,13 @@ class Comparison(Fronted, StudyResult):
         )
 
     def scores(self, strategy: str) -> Values:
-        """What every finished run of a strategy that found a feasible cell achieved, shape
+        """Return the scores of a strategy's finished runs with a feasible cell, shape
         ``(runs,)``.
         """
         return np.array([self.score(run) for run in self.feasible_runs_of(strategy)])
 
     def summary_rows(self) -> Rows:
-        """The rows of `summary_frame`."""
+        """Return the rows of `summary_frame`."""
         ends = ("ci95_low", "ci95_high")
         return [
             {"strategy": entry["name"]}
@@ -369,11 +373,11 @@ class Comparison(Fronted, StudyResult):
         ]
 
     def regrets(self, strategy: str) -> Values:
-        """A strategy's final scores minus the optimum, shape ``(runs,)`` as `scores`; NaN where no
-        optimum is known.
+        """Return a strategy's final scores minus the optimum, shape ``(runs,)`` like `scores`. They
+        are NaN if the optimum is not available.
 
         Raises:
-            UserError: The strategy is not compared.
+            UserError: The strategy is not part of the comparison.
         """
         return self.scores(strategy) - (
             np.nan if self.optimum is None else self.optimum
@@ -381,7 +385,7 @@ class Comparison(Fronted, StudyResult):
 
     @property
     def mean_regrets(self) -> dict[str, float]:
-        """By strategy, of those that found a feasible cell; empty where no optimum is known."""
+        """Return the mean regret by strategy; empty if the optimum is not available."""
         return {
             name: float(regrets.mean())
             for name in (() if self.optimum is None else self.strategies)
@@ -390,23 +394,23 @@ class Comparison(Fronted, StudyResult):
 
     @property
     def winners(self) -> list[str]:
-        """The strategies of the least mean regret; several where they tie."""
+        """The strategies with the lowest mean regret; several if they tie."""
         means = self.mean_regrets
         least = min(means.values(), default=0.0) + self.rounding
         return [name for name, mean in means.items() if mean <= least]
 
     def summary(self, strategy: str) -> Summary:
-        """A strategy's final scores in a few numbers, NaN where no run found a feasible cell.
+        """Return a summary of a strategy's final scores, NaN if no run found a feasible cell.
 
         Raises:
-            UserError: The strategy is not compared.
+            UserError: The strategy is not part of the comparison.
         """
         return summarise(self.scores(strategy))
 
     @cached_property
     def tests(self) -> list[PairedTest]:
-        """Every pair of strategies over the runs that all finished; a run without a feasible cell
-        loses to one with.
+        """Test every pair of strategies over the runs that both finished. A run without a feasible
+        cell loses to one with a feasible cell.
         """
         if not self.found_feasible:
             return []
@@ -444,7 +448,7 @@ class Comparison(Fronted, StudyResult):
 
     @cached_property
     def problem_result(self) -> ProblemResult:
-        """The runs as a study of one problem."""
+        """The runs as the result of one problem."""
         description = self.description
         asked = Problem(
             self.objective.benchmark.name,
@@ -460,7 +464,7 @@ class Comparison(Fronted, StudyResult):
         )
 
     def traces(self, budget: Budget) -> list[Trace]:
-        """What a suite keeps of each run, failed or not, and of its budget."""
+        """Return what a suite keeps of each run, failed or not, for a budget."""
         return [self._trace(run, budget) for run in self.runs]
 
     def _trace(self, run: Run, budget: Budget) -> Trace:
@@ -501,7 +505,7 @@ class Comparison(Fronted, StudyResult):
         return f"<Comparison of {str(self.objective)!r} on {self.objective.benchmark.name}: {runs}>"
 
     def to_json(self) -> Row:
-        """The comparison as ``snas compare --json`` prints it."""
+        """Return the comparison in the format of ``snas compare --json``."""
         objective = self.objective
         confirmed = [
             {"strategy": run.strategy, "run": run.run, **confirmed.to_json()}
@@ -530,7 +534,7 @@ class Comparison(Fronted, StudyResult):
 
     @property
     def confirmed_runs(self) -> Iterator[tuple[Run, Confirmation]]:
-        """The runs with a confirmed winner."""
+        """Yield the runs with a confirmed winner."""
         for run in self.ended_runs:
             if run.confirmed is not None:
                 yield run, run.confirmed
@@ -603,8 +607,8 @@ def _judging_json(runs: Sequence[Run]) -> Row:
 
 
 def final_metrics(objective: Objective, cell: Cell) -> dict[str, float | None]:
-    """The final (test) metrics of a found cell, each after its longest run; read for reports, never
-    for a search. One that the objective's own search reads is none here.
+    """Return the final (test) metrics of a cell, each at its longest training. Used in reports,
+    never in a search. Metrics that the objective uses are left out.
 
     Example:
         >>> import surrogate_nas as sn
@@ -622,12 +626,12 @@ def final_metrics(objective: Objective, cell: Cell) -> dict[str, float | None]:
 
 @dataclass(frozen=True)
 class FoundCell:
-    """One of the best cells, which stands for its functional class.
+    """One of the best cells, as the representative of its isomorphism class.
 
     Attributes:
-        rank: From 1.
-        trial: The evaluation with the lowest score of its class.
-        found_by: By strategy, in how many of its runs the cell was evaluated, if in any.
+        rank: The rank, from 1.
+        trial: The evaluation with the lowest score in the class.
+        found_by: Number of runs of each strategy that evaluated the cell.
         isomorphic: The other evaluated cells that compute the same function, best first.
     """
 
@@ -638,7 +642,7 @@ class FoundCell:
 
 
 def best_cells(comparison: Comparison, n: int) -> list[FoundCell]:
-    """The best cell of each of the best functional classes that any strategy evaluated, best
+    """Return the best cell of each of the `n` best isomorphism classes that were evaluated, best
     first.
     """
     identity = comparison.objective.benchmark.space.identity
@@ -671,9 +675,9 @@ def _best_trials(comparison: Comparison) -> list[Trial]:
 
 
 def final_questions(objective: Objective) -> list[Question]:
-    """Every final metric after its longest run, the main one first: ``test_error``, else an error,
-    else a quality; those under conditions such as an attack, whose names have an ``@``, last,
-    unless the objective itself reads such as ``valid_error@focal``.
+    """Return every final metric at its longest training. The main one comes first: ``test_error``,
+    else an error, else a quality. Metrics under conditions such as an attack, with an ``@`` in
+    their names, come last, unless the objective itself uses a metric such as ``valid_error@focal``.
     """
     benchmark = objective.benchmark
     final = [
@@ -701,8 +705,8 @@ def final_questions(objective: Objective) -> list[Question]:
 def values_of(
     benchmark: Benchmark, question: Question, cells: Sequence[Cell]
 ) -> Values:
-    """One metric of some cells, shape ``(n,)``; NaN where a table holds none, or a training
-    fails.
+    """Return a metric of some cells, shape ``(n,)``. It is NaN if a table has no value or a
+    training fails.
     """
     if benchmark.has_columns:
         indices = [cell.index for cell in cells]
@@ -716,13 +720,13 @@ def values_of(
 
 
 def shared_cells(comparison: Comparison) -> int:
-    """How many of a run's first cells are the same for all strategies."""
+    """Return how many initial cells of a run are the same for all strategies."""
     lengths = [len(run.trials) for run in comparison.finished_runs]
     return min([int(comparison.description["first_cells"]), *lengths]) if lengths else 0
 
 
 def best_in_words(comparison: Comparison) -> str:
-    """Name the best cell of all runs, and who evaluated it."""
+    """Return a sentence with the best cell of all runs and who evaluated it."""
     if comparison.objective.n_objectives > 1:
         return f"Score of a run: {MISSED[0].lower()}{MISSED[1:]}, 0 where it found a whole front."
     best = best_cells(comparison, 1)[0]

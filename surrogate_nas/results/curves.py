@@ -1,14 +1,14 @@
-"""A study's runs in a few numbers: what each had found at every checkpoint of its budget, and what
-that took.
+"""A summary of a study's runs: the best result of each at every checkpoint of its budget, and its
+cost.
 
 Runtime profiles: Hansen et al., "COCO: A Platform for Comparing Continuous Optimizers in a
 Black-Box Setting", Optimization Methods and Software 2021. Departures: targets are normalised
 regrets; no restarts are simulated.
 
-Overtuning, whether what a search picked last is worse than what it had picked before: Schneider,
-Bischl & Feurer, "Overtuning in Hyperparameter Optimization", AutoML 2025. Departures: the true
-value of a pick is its score by the mean over training seeds, not a test error; the first pick is
-the first cell of the run, as there is no default.
+Overtuning means that the final pick of a search is worse than an earlier one: Schneider, Bischl &
+Feurer, "Overtuning in Hyperparameter Optimization", AutoML 2025. Departures: the true value of a
+pick is its score by the mean over training seeds, not a test error; the first pick is the first
+cell of the run, because there is no default.
 """
 
 from collections.abc import Mapping, Sequence
@@ -25,12 +25,13 @@ from surrogate_nas.runs.scale import Reference, checkpoints, noise_of, reference
 from surrogate_nas.stats.summaries import Row, Rows, Values
 
 MARKED = (1.0, 0.1, 0.0)
-"""The targets of the table of expected running times."""
+"""The targets in the table of expected running times."""
 
 
 def overtuned_by(scores: Values, rounding: float = 0.0) -> float:
-    """By how much the last pick of a run is worse than its best one, 0 up to `rounding`; of the
-    true scores of the picks in order, infinite before the first.
+    """Return by how much the last pick of a run is worse than its best one; differences up to
+    `rounding` count as 0. `scores` are the true scores of the picks in order, infinite before the
+    first.
 
     Example:
         >>> overtuned_by(np.array([np.inf, 4.0, 2.0, 3.0]))
@@ -42,22 +43,21 @@ def overtuned_by(scores: Values, rounding: float = 0.0) -> float:
 
 @dataclass(frozen=True)
 class Trace:
-    """What is kept of a run, whose trials stay in its folder.
+    """The summary of a run whose trials stay in its folder.
 
     Attributes:
         strategy: The label of the strategy.
-        run: The number of the run; runs of one number start from the same cells.
-        score: What it had found at every checkpoint, as it is reported; infinite before the first
-            feasible cell.
-        failure: What went wrong, or empty; a run that failed has found nothing.
-        evaluations, distinct: How many cells it evaluated, and how many different ones.
-        simulated: What these were charged, in seconds or queries.
-        real_seconds, strategy_seconds: Of strategy and evaluation together, and of `ask` and
-            `tell`.
-        answer: The identity of the cell that it ended with and its λR, by which isomorphic cells of
-            equal cost are one; empty where it has none, or a front.
-        overtuning: By how much its answer scores worse than what it had picked before; None where
-            its search saw what is reported, or it has no answer.
+        run: The number of the run. Runs of the same number start from the same cells.
+        score: The reported score at every checkpoint; infinite before the first feasible cell.
+        failure: The failure, or an empty string. A failed run has found nothing.
+        evaluations, distinct: Number of evaluated cells, and of distinct ones.
+        simulated: The charged cost in seconds or queries.
+        real_seconds, strategy_seconds: Wall-clock seconds of strategy and evaluations together, and
+            of `ask` and `tell`.
+        answer: The identity of the final cell and its λR, which are equal for isomorphic cells of
+            equal cost; empty if there is none, or a front.
+        overtuning: By how much the final cell is worse than an earlier pick. None if the search
+            uses the reported scores, or if there is no final cell.
     """
 
     strategy: str
@@ -74,7 +74,7 @@ class Trace:
 
     @property
     def found_nothing(self) -> bool:
-        """Whether it ended without a feasible cell."""
+        """Whether the run ended without a feasible cell."""
         return not np.isfinite(self.score[-1])
 
 
@@ -83,20 +83,20 @@ class ProblemResult:
     """All runs on one problem.
 
     Attributes:
-        problem: What was asked.
-        objective: The objective in full, as it was resolved.
-        loss: Its L alone, by which problems of one table that differ in λ only are known; all of
+        problem: The definition of the problem.
+        objective: The full objective.
+        loss: L alone, which identifies problems of a table that differ only in λ; all terms for
             several objectives.
-        weight: Its λ: the weights of all of R together; 0 of several objectives.
-        space: Of the benchmark: problems of one space are no independent witnesses.
-        fingerprint: Of the objective.
-        unit: Of the budget: ``cells``, ``seconds`` or ``queries``.
-        cost_unit: Of what evaluations are charged: ``seconds`` or ``queries``.
-        checkpoints: Where curves are read, rising to the budget, in `unit`.
-        reference: What regret is measured in, and what random sampling is expected to find.
-        noise: The standard deviation over training seeds of the best cells' scores, as normalised
-            regret; None where the table does not tell.
-        traces: Per strategy its runs by number, those that failed included.
+        weight: λ, the sum of the weights in R; 0 for several objectives.
+        space: The space of the benchmark. Problems that share a space are not independent.
+        fingerprint: The fingerprint of the objective.
+        unit: The unit of the budget: ``cells``, ``seconds`` or ``queries``.
+        cost_unit: The unit of costs: ``seconds`` or ``queries``.
+        checkpoints: The points at which curves are evaluated, up to the budget, in `unit`.
+        reference: The scale of regret, with the expected result of random sampling.
+        noise: The standard deviation of the best cells' scores over training seeds, as normalised
+            regret. None if the table does not provide it.
+        traces: The runs of each strategy by number, including failed ones.
 
     Example:
         >>> import surrogate_nas as sn
@@ -133,8 +133,8 @@ class ProblemResult:
         traces: Sequence[Trace],
         description: Row,
     ) -> Self:
-        """Measure all runs of a problem, with its own objective; strategies in the order of the
-        suite. The scale of regret is that of the description, as far as it records one.
+        """Summarise all runs of a problem under its objective, with strategies in the order of the
+        suite. Use the scale of regret in the description if there is one.
         """
         if problem.seed_policy is None:
             problem = replace(problem, seed_policy=objective.seed_policy)
@@ -171,12 +171,12 @@ class ProblemResult:
 
     @property
     def name(self) -> str:
-        """The problem's name in the suite."""
+        """The name of the problem in the suite."""
         return self.problem.name
 
     @property
     def described(self) -> Row:
-        """What was asked on which benchmark, and the scale of its regret."""
+        """The definition of the problem, and the scale of its regret."""
         optimum = self.reference.optimum
         return {
             "benchmark": self.problem.address,
@@ -195,34 +195,38 @@ class ProblemResult:
         }
 
     def regrets(self, strategy: str) -> Values:
-        """The normalised regret of every run at every checkpoint, shape ``(runs, checkpoints)``.
+        """Return the normalised regret of every run at every checkpoint, shape
+        ``(runs, checkpoints)``.
 
-        0 is the optimum, 1 what random sampling is expected to reach with the whole budget; a run
-        that failed or found no feasible cell has `Reference.ceiling`.
+        0 is the optimum, and 1 is the expected result of random sampling with the whole budget. A
+        run that failed or found no feasible cell has `Reference.ceiling`.
 
         Raises:
-            UserError: The strategy is not compared.
+            UserError: The strategy is not part of the comparison.
         """
         if strategy not in self._regrets:
             raise unknown("strategy", strategy, self._regrets)
         return self._regrets[strategy]
 
     def at(self, strategy: str, fraction: float = 1.0) -> Values:
-        """A strategy's normalised regrets after a fraction of the budget, above 0 and up to 1,
-        shape ``(runs,)``.
+        """Return a strategy's normalised regrets after a fraction of the budget, above 0 and up to
+        1, shape ``(runs,)``.
         """
         return np.asarray(self.regrets(strategy)[:, self.place(fraction)])
 
     def place(self, fraction: float) -> int:
-        """The first checkpoint that reaches a fraction of the budget, above 0 and up to 1."""
+        """Return the first checkpoint that reaches a fraction of the budget, above 0 and up to
+        1.
+        """
         # shares are fractions, which round
         return int(np.ceil(fraction * len(self.checkpoints) - 1e-9)) - 1
 
     def runtimes(self, strategy: str, target: float) -> Values:
-        """What every run spent until its normalised regret reached a target (0 for the optimum) for
-        good, shape ``(runs,)``, or infinite.
+        """Return the budget that every run spent until its normalised regret reached a target (0
+        for the optimum) and stayed there, shape ``(runs,)``, or infinity.
 
-        What was reached and then given up for a cell that a drawn seed flattered does not count.
+        A result that was reached and then replaced by a cell that only looks better by its random
+        seed does not count.
         """
         beyond = self.regrets(strategy) > target + self.reference.rounding
         # how many checkpoints up to the last beyond it
@@ -231,10 +235,10 @@ class ProblemResult:
         return np.append(self.checkpoints, np.inf)[since]
 
     def answers(self, strategy: str) -> Values:
-        """What a strategy's runs ended with, as normalised regret, shape ``(runs,)``.
+        """Return the final result of a strategy's runs, as normalised regret, shape ``(runs,)``.
 
-        Where a benchmark has trained isomorphic cells apart, a class of them has the mean of those
-        that the runs of this problem ended with: to end with one or the other is noise.
+        If a benchmark trained isomorphic cells separately, a class gets the mean over its cells
+        that runs of this problem ended with, because the choice between them is noise.
         """
         own = self.at(strategy)
         return np.array(
@@ -257,7 +261,7 @@ class ProblemResult:
         }
 
     def paired(self, values: Values, strategy: str, names: Sequence[str]) -> Values:
-        """Of one value a run, in the order of the strategy's runs, those of the runs that all of
+        """Select values (one per run, in the order of the strategy's runs) of the runs that all of
         `names` have, by number.
         """
         shared = set.intersection(
@@ -271,8 +275,9 @@ class ProblemResult:
         return np.asarray(values[[index for _, index in sorted(chosen)]])
 
     def overtuning(self, strategy: str) -> tuple[float, float] | None:
-        """The share of a strategy's runs that ended with a worse cell than they had picked before,
-        and the mean loss by it over all runs, in the unit of the score; None where no run can tell.
+        """Return the share of a strategy's runs that ended with a worse cell than an earlier pick,
+        and the mean loss over all runs, in the unit of the score. Return None if no run provides
+        it.
         """
         known = [trace.overtuning for trace in self.traces[strategy]]
         losses = np.array([loss for loss in known if loss is not None])
@@ -282,8 +287,8 @@ class ProblemResult:
 
 
 def expected_runtime(problem: ProblemResult, strategy: str, target: float) -> float:
-    """What a target is expected to take, in the budget's unit, if runs are begun again until one
-    reaches it; or inf.
+    """Return the expected budget to reach a target if runs are restarted until one reaches it, in
+    the budget's unit, or infinity.
     """
     runtimes = problem.runtimes(strategy, target)
     reached = np.isfinite(runtimes)
@@ -295,9 +300,9 @@ def expected_runtime(problem: ProblemResult, strategy: str, target: float) -> fl
 
 
 def accounts_of(names: Sequence[str], problems: Sequence[ProblemResult]) -> Rows:
-    """What each strategy spent over all problems, from column to value: ``runs`` counts failed ones
-    too, ``empty`` those that ended without a feasible cell, ``duplicates`` the cells that a run had
-    evaluated before.
+    """Return what each strategy spent over all problems, from column to value. ``runs`` includes
+    failed ones, ``empty`` counts runs without a feasible cell, and ``duplicates`` counts repeated
+    evaluations of a cell within a run.
     """
     accounts = []
     for name in names:

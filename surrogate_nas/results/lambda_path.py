@@ -1,9 +1,9 @@
-"""Strategies over a grid of λ on an exact table: where the winner changes, and the front that the
-optima trace; and whether λ matters.
+"""Strategies over a grid of λ on an exact table: where the winner changes, the front of the optima,
+and whether λ matters.
 
-The expression is read as L + λ·R: λ is the sum of the weights of R's terms, each over its median,
-and R their mean by these weights. Each λ of the grid replaces that common factor and leaves the
-proportions within R as they are. So ``valid_error + 0.1*params + 0.3*macs`` at λ = 0.2 is
+The expression has the form L + λ·R. λ is the sum of the weights of the terms in R, each divided by
+its median, and R is their weighted mean. Each λ of the grid replaces the sum and keeps the
+proportions. For example, ``valid_error + 0.1*params + 0.3*macs`` at λ = 0.2 is
 ``valid_error + 0.05*params + 0.15*macs``.
 """
 
@@ -40,9 +40,9 @@ class LambdaPath(StudyResult):
     """Comparisons over a grid of λ.
 
     Attributes:
-        expression: The expression that the grid is of.
-        steps: A comparison a λ, its key, by rising λ.
-        folder: Where they are stored; None in memory.
+        expression: The expression of the grid.
+        steps: One comparison per λ (its key), in increasing order.
+        folder: The folder of the results, or None.
     """
 
     kind = "path"
@@ -62,7 +62,7 @@ class LambdaPath(StudyResult):
 
     @cached_property
     def frame(self) -> Frame:
-        """What hypervolumes are taken in: that of the exact front of L and R."""
+        """The frame of hypervolumes, defined by the exact front of L and R."""
         frame = frame_of(self.plane)
         assert frame is not None
         return frame
@@ -76,13 +76,13 @@ class LambdaPath(StudyResult):
 
     @cached_property
     def optima(self) -> list[int]:
-        """The place of the best cell at each λ, in the order of the space."""
+        """The index of the best cell at each λ."""
         every = [step.objective.over_space() for step in self.steps]
         return [int(scores.score.argmin()) for scores in every if scores is not None]
 
     def traced(self, strategy: str) -> list[Values]:
-        """What each run of a strategy found over the grid: L and R of its answer at each λ, shape
-        ``(steps, 2)``.
+        """Return L and R of each run's answers over the grid, one array of shape ``(steps, 2)`` per
+        run of the strategy.
         """
         cells = listed(self.plane.benchmark.space)
         points: dict[int, list[Values]] = {}
@@ -94,7 +94,7 @@ class LambdaPath(StudyResult):
 
     @property
     def sentences(self) -> list[str]:
-        """Which strategies have the lowest mean regret at which λ."""
+        """A sentence on the strategies with the lowest mean regret at each λ."""
         return [
             f"Lowest mean regret at λ = {', '.join(s.problem.removeprefix(STEP) for s in steps)}:"
             f" {joined(winners)}."
@@ -106,8 +106,8 @@ class LambdaPath(StudyResult):
         return f"<LambdaPath of {self.expression!r} on {self.title}: {grid}>"
 
     def to_json(self) -> Row:
-        """The path as ``snas lambda-path --json`` prints it; ``changes`` says where the winner
-        changes: between which two λ, from whom to whom.
+        """Return the path in the format of ``snas lambda-path --json``. ``changes`` lists the pairs
+        of λ between which the winner changes, with both winners.
         """
         covered = {
             name: [1 - self.frame.missed(run) for run in self.traced(name)]
@@ -192,30 +192,31 @@ def lambda_path(
     resources: Resources | None = None,
     hidden: bool = False,
 ) -> LambdaPath:
-    """Compare strategies at every λ of a grid, resuming what a folder already holds.
+    """Compare strategies at every λ of a grid, resuming the results in a folder.
 
     Args:
-        benchmark: A name or an opened benchmark; a table with all its cells.
+        benchmark: A name or an opened benchmark. It must be a table with all cells.
         strategies: Names, ``file.py:Class``, or classes.
-        objective: One expression with L and R; None for the benchmark's default.
-        lambdas: Numbers of at least 0; each counts once.
-        runs: How many seeds at each λ, the same at all.
-        budget: The most evaluations of a run; 150 if left out.
-        budget_tokens: The most tokens that an external program may report in one run; an answer
-            that passes it does not count.
-        target: The score at which a run ends, as its search sees it, if the cell is feasible.
-        seed: The root of all randomness.
-        first: Cells that every run begins with, as for `surrogate_nas.search`.
-        n_random: The number of random cells that every strategy of a run observes next.
-        folder: Where results are stored, a folder a λ; None keeps them in memory.
-        callback: Called with an `Event` at the beginning and when a run ends, and, where runs are
-            made one after another on this machine, after each evaluation. There, ``event.stop()``
-            ends the run; elsewhere it has no effect.
-        resources: How many runs at once, where, and what each may take (`Resources`).
-        hidden: Whether strategies are denied what is known for free.
+        objective: An expression with L and R. None for the benchmark's default.
+        lambdas: Numbers of at least 0, without duplicates.
+        subject_to: Constraints as a string, or None.
+        runs: Number of runs (seeds) at each λ.
+        budget: The largest number of evaluations of a run, 150 by default.
+        budget_tokens: The largest number of tokens that an external program may report in one run.
+            An answer that exceeds it does not count.
+        target: The search score of a feasible cell at which a run ends.
+        seed: The seed from which all randomness is derived.
+        first: The cells that every run evaluates first, as for `surrogate_nas.search`.
+        n_random: Number of random cells that every strategy evaluates next.
+        folder: The folder to store results in, one subfolder per λ. None keeps them in memory.
+        callback: Called with an `Event` at the beginning and at the end of each run. If runs are
+            made one after another on this machine, it is also called after each evaluation. Only
+            then, ``event.stop()`` ends the run.
+        resources: How many runs execute in parallel, where, and with which limits (`Resources`).
+        hidden: Whether to hide the free terms from strategies.
 
     Raises:
-        UserError: Anything about the input is wrong, or a run failed.
+        UserError: An argument is invalid, or a run failed.
 
     Example:
         >>> import surrogate_nas as sn
@@ -238,7 +239,9 @@ def lambda_path(
         )
     bound = [Objective(at(expression, opened, value), opened) for value in values]
     if frame_of(plane_of(expression, opened)) is None:  # refused before any run
-        raise UserError(f"No cell of {opened.name} keeps the limits of {expression}.")
+        raise UserError(
+            f"No cell of {opened.name} satisfies the constraints of {expression}."
+        )
     options = structs.asdict(Resources.of(resources)) | {
         **{"budget_tokens": budget_tokens, "target": target, "hidden": hidden},
         **{"seed": seed, "n_random": n_random},
@@ -261,7 +264,7 @@ def lambda_path(
 
 
 def plane_of(expression: Expression, benchmark: Benchmark) -> Objective:
-    """L and R of an expression as two objectives."""
+    """Return L and R of an expression as two objectives."""
     loss, cost = _loss_and_cost(expression, benchmark)
     plane = Objective(
         (Expression(loss, expression.constraints), Expression(scaled(cost, 1.0))),
@@ -269,14 +272,14 @@ def plane_of(expression: Expression, benchmark: Benchmark) -> Objective:
     )
     if plane.over_space() is None:
         raise UserError(
-            f"A path over λ needs exact optima: a table with all its cells, which {benchmark.name}"
-            " is not, or no diversity, which depends on a run's history."
+            f"A path over λ requires exact optima: a table with all cells, which {benchmark.name}"
+            " is not, and no diversity, which depends on a run's history."
         )
     return plane
 
 
 def at(expression: Expression, benchmark: Benchmark, value: float) -> Expression:
-    """The expression with another λ."""
+    """Return the expression with another λ."""
     loss, cost = _loss_and_cost(expression, benchmark)
     return replace(expression, terms=(*loss, *scaled(cost, value)))
 
@@ -291,19 +294,19 @@ def _loss_and_cost(
     )
     if not sum(term.weight for term in cost):
         raise UserError(
-            f"{expression} has no regulariser for λ to weigh; add one, such as 0.1*params."
+            f"{expression} has no regulariser for λ to weight. Add one, such as 0.1*params."
         )
     return loss, cost
 
 
 def scaled(terms: Sequence[Term], total: float) -> tuple[Term, ...]:
-    """Terms with weights of another sum, in the same proportions."""
+    """Scale the weights of terms to another sum, in the same proportions."""
     before = sum(term.weight for term in terms)
     return tuple(replace(term, weight=total * (term.weight / before)) for term in terms)
 
 
 def steps_in(folder: Path) -> dict[float, Path]:
-    """The folders of a path's λ by rising λ; empty where the folder holds no path."""
+    """Return the folders of a path by increasing λ; empty if the folder contains no path."""
     folders = {}
     for path in folder.glob(f"{STEP}*"):
         with suppress(ValueError):  # somebody else's
@@ -314,15 +317,15 @@ def steps_in(folder: Path) -> dict[float, Path]:
 def read_lambda_path(
     folder: str | Path, *, benchmark: str | Benchmark | None = None
 ) -> LambdaPath:
-    """Read a stored path as far as it was made.
+    """Read a stored path, finished or not.
 
     Its expression is that of the largest λ.
 
     Args:
-        benchmark: The benchmark's name again, where opening it runs a file of the user's.
+        benchmark: The name of the benchmark, if opening it runs a file of the user.
 
     Raises:
-        UserError: It holds no path, a damaged one, or no finished run yet.
+        UserError: The folder contains no path, a damaged one, or no finished run yet.
     """
     folder = Path(folder)
     begun = {
@@ -334,14 +337,14 @@ def read_lambda_path(
         replace(step, key=value) for value, step in begun.items() if step.strategies
     ]
     if not steps:
-        raise UserError(f"{folder} holds no finished run of a path over λ yet.")
+        raise UserError(f"{folder} contains no finished run of a path over λ yet.")
     expression = parse(str(steps[-1].objective))
     return LambdaPath(str(expression), steps, folder)
 
 
 def diagnose(objective: Objective) -> list[str] | None:
-    """Compare L with L + λR over the whole space, in sentences, warnings first; None where there is
-    no table or no feasible cell.
+    """Compare L with L + λR over the whole space. Return sentences, warnings first, or None if
+    there is no table or no feasible cell.
     """
     from pandas import DataFrame
 

@@ -1,10 +1,10 @@
-"""Before a study: how many runs tell a difference of a given size apart on these problems.
+"""Power analysis: how many runs a study needs to detect a difference of a given size.
 
-A pilot on the tables shows how the final regrets of a strategy spread. A study is then drawn: two
-strategies whose runs both spread so, the second one's worse by the difference that is asked about,
-and judged by the verdict's own procedure; the share of studies that are decided is the power. Of
-several strategies the one whose runs spread most is taken. The shift is the same for all runs: a
-difference that comes from a few failed runs needs more.
+Pilot runs on the tables show how the final regrets of a strategy vary. Studies are then simulated:
+both strategies have runs with this variation, and the second one is worse by the given difference.
+Each study is evaluated with the procedure of the verdict. The power is the share of studies that
+are decided. Of several pilot strategies, the one with the largest variation is used. The shift is
+the same for all runs. A difference that comes from a few failed runs needs more runs.
 """
 
 import math
@@ -38,28 +38,28 @@ from surrogate_nas.stats.summaries import Row, Rows
 from surrogate_nas.strategies import StrategiesLike
 
 STRATEGIES = ("evolution", "local_search")
-"""Of the pilot, if none are named: they cost milliseconds a run."""
+"""The default strategies of the pilot. They cost milliseconds per run."""
 DIFFERENCES = (0.05, 0.1, 0.2, 0.5)
-"""Of the normalised regret, if none are asked about."""
+"""The default differences in normalised regret."""
 PILOT_RUNS = 40
 MOST_RUNS = 200
-"""Where more runs would be needed, that is said instead of their number."""
+"""The largest number of runs that is reported."""
 _STUDIES = 400
 _NORMAL = NormalDist()
 
 
 @dataclass(frozen=True)
 class Plan:
-    """What a study of two strategies can show.
+    """The power of a study of two strategies.
 
     Attributes:
-        problems: The problems, in the order that was given.
-        widest: The strategy whose runs spread most, from which studies are drawn.
-        pilot_runs: Of each strategy on every problem.
-        differences: What one takes: ``difference``, of the mean normalised regrets;
-            ``runs_needed``, of each strategy on each problem, to decide with the probability
-            `POWER`, None beyond `MOST_RUNS`; ``power``, of the numbers of ``runs`` that were asked
-            about: the share of simulated studies that are decided for the better strategy.
+        problems: The problems, in the given order.
+        widest: The strategy with the largest variation, from which studies are simulated.
+        pilot_runs: Number of pilot runs of each strategy on every problem.
+        differences: One entry per difference. ``difference`` is in mean normalised regret.
+            ``runs_needed`` is the number of runs of each strategy on each problem for the power
+            `POWER`, None beyond `MOST_RUNS`. ``power`` maps each given number of runs to the share
+            of simulated studies that are decided for the better strategy.
     """
 
     problems: list[str]
@@ -69,7 +69,7 @@ class Plan:
 
     @property
     def sentences(self) -> list[str]:
-        """The plan in words: a sentence for each difference, and what is taken for granted."""
+        """The plan in words: a sentence for each difference, and the assumptions."""
         n = len(self.problems)
         scope = "On this problem" if n == 1 else f"On these {n} problems"
         sentences = []
@@ -86,13 +86,14 @@ class Plan:
             )
             sentences.append(f"{scope}, {difference} {takes}.")
         sentences.append(
-            f"Runs are taken to spread as those of {self.widest} do, and to differ all alike; a"
-            " difference that comes from a few failed runs needs more."
+            f"The assumption is that runs vary as those of {self.widest} do, with the same"
+            " difference"
+            " in all runs. A difference that comes from a few failed runs needs more."
         )
         return sentences
 
     def to_json(self) -> Row:
-        """The plan as ``snas plan --json`` prints it."""
+        """Return the plan in the format of ``snas plan --json``."""
         return asdict(self) | {
             "level": LEVEL,
             "target_power": POWER,
@@ -112,24 +113,24 @@ def plan(
     workers: int | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> Plan:
-    """Say how many runs a study needs, from a pilot on the tables.
+    """Estimate how many runs a study needs, from pilot runs on the tables.
 
     Unstable since 0.2: it may change in a minor release.
 
     Args:
-        problems: A suite, what `read_suite` reads it from, or problems; all on tables.
-        strategies: Whose runs show the spread; swift ones will do.
-        differences: Of mean normalised regrets, above 0: 0 is the optimum, 1 what random sampling
-            is expected to reach.
-        runs: Numbers of runs per problem whose power is wanted too.
-        pilot_runs: Of each strategy on every problem, at least ten.
-        seed: The root of all randomness.
-        workers: How many runs of the pilot at once.
-        progress: Called with (runs of the pilot done, runs in all).
+        problems: A suite, its name or file, or problems. All must be on tables.
+        strategies: The strategies of the pilot. Fast ones are sufficient.
+        differences: Differences in mean normalised regret, above 0. Regret 0 is the optimum, and 1
+            is the expected result of random sampling.
+        runs: Numbers of runs per problem to compute the power for.
+        pilot_runs: Number of pilot runs of each strategy on every problem, at least 10.
+        seed: The seed from which all randomness is derived.
+        workers: Number of pilot runs in parallel.
+        progress: Called with (finished pilot runs, all pilot runs).
 
     Raises:
-        UserError: A problem is no table, or its data is not here; a number is out of range; or the
-            runs of the pilot do not differ, so that they say nothing about a study.
+        UserError: A problem is not on a table or its data is missing, a number is out of range, or
+            the pilot runs do not vary.
 
     Example:
         >>> result = plan(
@@ -157,8 +158,8 @@ def plan(
     regrets = ends[widest]
     if not _variance(regrets):
         raise UserError(
-            f"All runs of {joined(pilot.strategies)} end alike here, so they do not show how runs"
-            " spread; name others with --strategies, or a smaller budget."
+            f"All runs of {joined(pilot.strategies)} end alike here, so they show no variation."
+            " Choose others with --strategies, or a smaller budget."
         )
     n_runs = pilot_runs * len(ends) * len(regrets)
     needed = []
@@ -184,9 +185,9 @@ def _pilot(
         opened = load(problem.benchmark)
         if not opened.has_columns or isinstance(opened, Computed):
             raise UserError(
-                f"A plan makes {runs * len(strategies)} runs on each problem, for which"
-                f" {opened.name} would have to be evaluated; plan on a table instead (snas"
-                " benchmarks lists them)."
+                f"A plan makes {runs * len(strategies)} runs on each problem, which is too"
+                f" expensive on {opened.name}. Plan on a table instead (snas benchmarks lists"
+                " them)."
             )
     result = run_suite(
         suite,
@@ -201,7 +202,9 @@ def _pilot(
 
 
 def _variance(regrets: Ends) -> float:
-    """Of the mean difference of two strategies, in one run of each on every problem."""
+    """Return the variance of the mean difference of two strategies, with one run of each per
+    problem.
+    """
     return float(np.mean([2 * run.var(ddof=1) for run in regrets]) / len(regrets))
 
 
@@ -222,7 +225,7 @@ def _needed(regrets: Ends, difference: float, runs: Sequence[int], seed: int) ->
 def _power(
     regrets: Ends, difference: float, seed: int, studies: int, runs: int
 ) -> float:
-    """The share of so many studies that are decided for the better strategy."""
+    """Return the share of simulated studies that are decided for the better strategy."""
     rng = np.random.default_rng([seed, 2, runs])
     outcomes = []
     for _ in range(studies):

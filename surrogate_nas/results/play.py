@@ -1,8 +1,8 @@
-"""One budgeted run that a person, a script or an agent makes.
+"""One run with a budget in which a person, a script or an agent proposes the cells.
 
-The run is one like any other: it begins with the same first cells as those of strategies, is
-charged for every evaluation, never shows a final metric, and is stored as it is made. It differs in
-who decides (`surrogate_nas.strategies.conversation`). It waits for messages in a thread.
+The run is like any other: it starts with the same initial cells as those of strategies, is charged
+for every evaluation, never reveals a final metric, and is stored. The external optimiser decides
+(`surrogate_nas.strategies.conversation`). The run waits for messages in a thread.
 """
 
 import threading
@@ -27,7 +27,7 @@ Message = dict[str, Any]
 
 
 class _LeftError(BaseException):
-    """The player is gone, so the run ends and can be resumed; not a failure of the strategy."""
+    """Raised when the external optimiser has left. The run ends and can be resumed."""
 
 
 class _Player(Talker):
@@ -61,14 +61,15 @@ class _Player(Talker):
         return asked
 
     def outcome(self) -> Message:
-        """The trials of the last evaluation, the best one, and what is left."""
+        """Return the trials of the last evaluation, the best trial, and the remaining budget."""
         trials = list(map(written, self.trials[self.since :]))
         self.since = None
         return {"trials": trials, "best": self.best(), "left": self.left()}
 
 
 class Play:
-    """A run that waits for messages (`surrogate_nas.strategies.conversation`).
+    """A run with an external optimiser that sends messages
+    (`surrogate_nas.strategies.conversation`).
 
     Example:
         >>> with Play("fashion", "valid_loss + 0.1*params", budget=12) as play:
@@ -78,9 +79,9 @@ class Play:
         (True, 11)
 
     Attributes:
-        run: The run, once it has ended; None before, or where it failed.
-        failure: Why it failed; empty where it did not.
-        budget: What it may spend.
+        run: The finished run. None before its end, or if it failed.
+        failure: The failure, or an empty string.
+        budget: The budget of the run.
     """
 
     @checked
@@ -99,27 +100,28 @@ class Play:
         folder: Path | None = None,
         **options: Any,
     ) -> None:
-        """Begin the run, or resume the one of the same name in the folder.
+        """Start the run, or resume the run with the same name in the folder.
 
         Args:
-            benchmark: A name, as `surrogate_nas.load` takes it, or an opened benchmark.
-            objective: What is minimised; None for the benchmark's default.
-            subject_to: Limits as text.
-            budget: The most evaluations, first cells included; 150 if no budget is given.
-            budget_seconds: The most simulated seconds.
+            benchmark: A name, as for `surrogate_nas.load`, or an opened benchmark.
+            objective: The objective to minimise. None for the benchmark's default.
+            subject_to: Constraints as a string.
+            budget: The largest number of evaluations, including initial cells, 150 if no budget is
+                given.
+            budget_seconds: The largest number of simulated seconds.
             run: The number of the run.
-            seed: The root of all randomness.
-            name: What results call the player.
-            blind: Whether the player sees cells and metrics under drawn names.
-            folder: Where the run is stored as it is made; None keeps it in memory.
-            **options: Further ones of `surrogate_nas.search`.
+            seed: The seed from which all randomness is derived.
+            name: The name of the external optimiser in the results.
+            blind: Whether to hide the names of cells and metrics behind random names.
+            folder: The folder to store the run in. None keeps it in memory.
+            **options: Other options of `surrogate_nas.search`.
 
         Raises:
-            UserError: The input is wrong, or another process is writing the folder.
+            UserError: An argument is invalid, or another process is writing to the folder.
         """
-        check_file_name("A player's name", name)
+        check_file_name("The name of an external optimiser", name)
         if name in OURS:
-            raise UserError(f"{name} is a strategy; name the player otherwise.")
+            raise UserError(f"{name} is a strategy. Choose another name.")
         self.budget = budget_of(budget, budget_seconds)
         bound = bind(benchmark, objective, subject_to, ObjectiveOptions.out_of(options))
         self.player: _Player | None = None
@@ -158,12 +160,12 @@ class Play:
 
     @property
     def is_over(self) -> bool:
-        """Whether no evaluation can be made any more."""
+        """Whether no further evaluation is possible."""
         return self._made.done()
 
     def call(self, message: object) -> Mapping[str, Any]:
-        """Pass a message, decoded JSON, and return the reply; ``{"error": …}`` where it cannot be
-        answered.
+        """Process a message (decoded JSON) and return the reply, which is ``{"error": …}`` for an
+        invalid message.
         """
         with self._lock:
             if not self.is_over:
@@ -205,13 +207,13 @@ class Play:
 
     @property
     def evaluations(self) -> int:
-        """How many were made so far, first cells included."""
+        """Number of evaluations so far, including initial cells."""
         if self.run is not None:
             return len(self.run.trials)
         return 0 if self.player is None else len(self.player.trials)
 
     def summary(self) -> Message:
-        """The result of the run, as the player may see it."""
+        """Return the result of the run, without final metrics."""
         best = None if self.player is None else self.player.best()
         if self.player is None and self.run is not None and not self._blind:
             best = written(self.run.lowest)
@@ -222,7 +224,7 @@ class Play:
         }
 
     def close(self) -> None:
-        """Leave: a run that has not ended can be resumed, if it is in a folder."""
+        """Leave the run. An unfinished run in a folder can be resumed."""
         self.messages.put(_LeftError)
         self._wait()
 

@@ -1,4 +1,4 @@
-"""One door to what a folder holds: a search, a comparison, a suite, or a path over λ."""
+"""Read any folder of results: a search, a comparison, a suite, or a path over λ."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -22,25 +22,24 @@ def read(
     benchmark: str | Benchmark | None = None,
     verify: bool = False,
 ) -> Run | Comparison | SuiteResult | LambdaPath:
-    """Read what a folder holds, finished or not, as the call returned it that made it.
+    """Read the results in a folder, finished or not, in the form in which they were returned.
 
     Args:
-        folder: What was ``folder=`` of `surrogate_nas.search`, `surrogate_nas.compare`,
+        folder: The argument ``folder=`` of `surrogate_nas.search`, `surrogate_nas.compare`,
             `surrogate_nas.run_suite` or `surrogate_nas.lambda_path`, or ``--out``.
-        against: Further such folders of comparisons or of suites, whose runs are added to those of
-            the first one. Of a strategy that did different things in two folders, each has the
-            folder's name behind its own.
-        benchmark: The benchmark again, opened or by name, where it has no name or opening it runs a
-            file of yours: a name that is read from a folder never loads code.
-        verify: Whether all scores are looked up again, not the best of each run alone.
+        against: Other folders of comparisons or of suites, whose runs are added. If a strategy
+            differs between two folders, its label includes the name of the folder.
+        benchmark: The benchmark, opened or by name, if it has no name or opening it runs a file of
+            yours. A name that is read from the folder never loads code.
+        verify: Whether to look up all scores again instead of the best one of each run.
 
     Returns:
-        A `Run` where the folder holds one run of one strategy, else a `Comparison`, `SuiteResult`
-        or `LambdaPath`.
+        A `Run` if the folder contains a single run, otherwise a `Comparison`, `SuiteResult` or
+        `LambdaPath`.
 
     Raises:
-        UserError: The folder does not exist, or holds no results, no finished run yet, or a damaged
-            one. Or the benchmark cannot be opened, or contradicts a score.
+        UserError: The folder does not exist, or contains no results, no finished run yet or damaged
+            results. Or the benchmark cannot be opened or contradicts a score.
 
     Example:
         >>> import surrogate_nas as sn
@@ -60,7 +59,7 @@ def read(
 
 
 Source = Comparison | SuiteResult | LambdaPath | str | Path
-"""What can be exported: a folder, or a result in memory."""
+"""The source of an export: a folder, or a result in memory."""
 
 
 def results_of(
@@ -70,13 +69,13 @@ def results_of(
     benchmark: str | Benchmark | None = None,
     verify: bool = False,
 ) -> Comparison | SuiteResult | LambdaPath:
-    """Read what a folder holds as `read` does, a search as the comparison of one run.
+    """Read the results in a folder like `read`, but a search as a comparison of one run.
 
     Args:
-        source: The folder; or a result, which needs no reading.
-        against: As of `read`.
-        benchmark: As of `read`.
-        verify: As of `read`.
+        source: The folder, or a result.
+        against: The same as for `read`.
+        benchmark: The same as for `read`.
+        verify: The same as for `read`.
 
     Example:
         >>> import surrogate_nas as sn
@@ -87,20 +86,20 @@ def results_of(
     if isinstance(source, StudyResult):
         return source
     if not isinstance(source, str | Path):
-        raise UserError(f"Give a folder, or the result of a study, not {source!r:.80}.")
+        raise UserError(f"Pass a folder or the result of a study, not {source!r:.80}.")
     folder = Path(source)
     if (folder / PLAN).is_file() or (folder / PROBLEMS).is_dir():
         return stored_suite(folder, against=against, benchmark=benchmark, verify=verify)
     if steps_in(folder) and against:
         raise UserError(
-            f"{folder} is a path over λ, to which no other folder can be added."
+            f"{folder} contains a path over λ, to which no other folder can be added."
         )
     if steps_in(folder):
         return read_lambda_path(folder, benchmark=benchmark)
     if not (folder / "experiment.json").is_file():
         state = "is a file" if folder.exists() else "does not exist"
         raise UserError(
-            f"{folder} {'holds no results' if folder.is_dir() else state}. Name the folder of a"
+            f"{folder} {'contains no results' if folder.is_dir() else state}. Name the folder of a"
             " search, a comparison, a suite or a path over λ (folder=, --out)."
         )
     found = read_comparison(folder, against=against, benchmark=benchmark, verify=verify)

@@ -1,6 +1,5 @@
-"""A suite: a study of several problems, whose runs are kept in a few numbers each, and its tables:
-their columns, each declared once for every place where it is shown, and all of them as CSV and
-LaTeX.
+"""A suite: a study of several problems with a summary of each run, and its tables. Every column is
+declared once for all places where it is shown. All tables can be written as CSV and LaTeX.
 """
 
 import re
@@ -48,16 +47,16 @@ _EVERYWHERE = "page terminal file"
 
 @dataclass(frozen=True)
 class SuiteResult(StudyResult):
-    """All runs on all problems.
+    """All runs on all problems of a suite.
 
     Attributes:
-        suite: What was compared.
-        problems: Those that were run, in the order of the suite.
-        versions: How many versions of each user's strategy were run on these problems and seeds.
-        comparisons: All trials by problem, where they were read from a folder.
-        missing: How many runs have not ended yet.
-        merged: Of several folders: whose runs are in it and what does not count, a line each.
-        folder: Where they are stored; None in memory.
+        suite: The definition of the suite.
+        problems: The problems that were run, in the order of the suite.
+        versions: Number of versions of each user-defined strategy on these problems and seeds.
+        comparisons: All trials by problem, if they were read from a folder.
+        missing: Number of runs that have not ended yet.
+        merged: For several folders: lines on the origin of runs and on problems that do not count.
+        folder: The folder of the results, or None.
 
     Example:
         >>> import surrogate_nas as sn
@@ -91,7 +90,7 @@ class SuiteResult(StudyResult):
         return TABLES["strategies"].texts(self, "terminal")
 
     def strategy_rows(self) -> Rows:
-        """One row a strategy, the lowest mean rank first."""
+        """Return one row per strategy, the lowest mean rank first."""
         here, elsewhere = self.chances
         spent = "evaluations duplicates queries simulated_seconds real_seconds".split()
         rows = [
@@ -124,8 +123,8 @@ class SuiteResult(StudyResult):
         return self.suite.labels
 
     def means(self, fraction: float = 1.0) -> "pandas.DataFrame":
-        """Mean normalised regrets after a fraction of the budget, a row a problem and a column a
-        strategy.
+        """Return mean normalised regrets after a fraction of the budget, one row per problem and
+        one column per strategy.
         """
         import pandas
 
@@ -134,9 +133,9 @@ class SuiteResult(StudyResult):
         return pandas.DataFrame(values, names, self.strategies)
 
     def to_frame(self) -> "pandas.DataFrame":
-        """Every run as a row, failed or not: problem, strategy, run, what it ended with as score
-        and as normalised regret, NaN and the problem's ceiling without a feasible cell, and what it
-        spent. The trials are in `comparisons`, where they were read from a folder.
+        """Return one row per run, including failed ones: problem, strategy, run, final score and
+        normalised regret (NaN and the problem's ceiling without a feasible cell), and cost. The
+        trials are in `comparisons`, if they were read from a folder.
         """
         return rows_frame(
             {
@@ -158,7 +157,7 @@ class SuiteResult(StudyResult):
         )
 
     def summary_frame(self) -> "pandas.DataFrame":
-        """The rows of `strategy_rows`: a row a strategy, the lowest mean rank first."""
+        """Return the rows of `strategy_rows`: one row per strategy, the lowest mean rank first."""
         ends = ("regret_ci95_low", "regret_ci95_high")
         return rows_frame(
             {"strategy": row.pop("name")}
@@ -168,13 +167,14 @@ class SuiteResult(StudyResult):
         )
 
     def curves(self) -> "pandas.DataFrame":
-        """What every run had achieved at each checkpoint of its budget, failed or not.
+        """Return the best result of every run, including failed ones, at each checkpoint of its
+        budget.
 
         Returns:
-            The columns of `surrogate_nas.runs.run.Run.curves` after ``problem``. Of a budget in
-            evaluations ``cost`` is NaN, of another one ``evaluations`` is. Where no optimum is
-            known, ``regret`` is NaN, and ``normalised_regret`` is relative to the runs of the
-            problem: 0 is the best of them, 1 their mean.
+            The columns of `surrogate_nas.runs.run.Run.curves` after ``problem``. For a budget in
+            evaluations ``cost`` is NaN, otherwise ``evaluations`` is NaN. If the optimum is not
+            available, ``regret`` is NaN, and ``normalised_regret`` is relative to the runs of the
+            problem: 0 is their best result, 1 their mean.
         """
         return stacked(
             {
@@ -196,7 +196,9 @@ class SuiteResult(StudyResult):
 
     @cached_property
     def ranks(self) -> Ranks:
-        """Average ranks over the budget, from where no problem has only shared first cells."""
+        """The average ranks over the budget, from the first point with cells beyond the shared
+        ones.
+        """
         steps = np.arange(1, _STEPS + 1) / _STEPS
         counted = [problem for problem in self.problems if problem.unit == "cells"]
         shared = max(
@@ -213,8 +215,8 @@ class SuiteResult(StudyResult):
 
     @cached_property
     def solved(self) -> list[float | None]:
-        """The share of runs of each strategy that ended with the optimum, over the problems whose
-        optimum is known, which weigh equally; None where there are none.
+        """The share of runs of each strategy that ended with the optimum, averaged over the
+        problems whose optimum is available; None if there are none.
         """
         shares = [
             [
@@ -232,16 +234,15 @@ class SuiteResult(StudyResult):
 
     @cached_property
     def aggregates(self) -> Rows:
-        """Normalised regret over all problems, in the order of `strategies`, from column to
+        """The normalised regret over all problems, in the order of `strategies`, from column to
         value.
         """
         return aggregates(self._ends)
 
     @cached_property
     def pairs(self) -> Rows:
-        """Every pair of strategies over problems, which describes and decides nothing: a paired
-        test, the difference of the mean regrets, and how probably a run of the first one ends
-        better.
+        """Compare every pair of strategies over problems, as a description only: a paired test, the
+        difference of the mean regrets, and the probability that a run of the first one ends better.
         """
         ends = self._ends
         means = {
@@ -262,12 +263,12 @@ class SuiteResult(StudyResult):
 
     @cached_property
     def accounts(self) -> Rows:
-        """What each strategy spent, in the order of `strategies`, from column to value."""
+        """The cost of each strategy, in the order of `strategies`, from column to value."""
         return accounts_of(self.strategies, self.problems)
 
     @cached_property
     def verdict(self) -> Verdict:
-        """Which strategy leads, whether that is significant, and in words."""
+        """The verdict: which strategy leads, and whether that is significant."""
         return verdict_of(
             self.strategies,
             self.problems,
@@ -278,8 +279,8 @@ class SuiteResult(StudyResult):
 
     @cached_property
     def chances(self) -> tuple[dict[str, float], dict[str, float]]:
-        """How probably each strategy is the best one on these problems, and on others of their
-        kind; strategies that tie share what there is.
+        """The probability that each strategy is the best on these problems, and on similar
+        problems. Tied strategies share the probability.
         """
         names = self.strategies
         if self.verdict.end is None:
@@ -292,7 +293,7 @@ class SuiteResult(StudyResult):
 
     @cached_property
     def summary(self) -> Row:
-        """All this as JSON."""
+        """Return the whole result in a JSON format."""
         return {
             "suite": self.suite.name,
             "problems": [
@@ -327,7 +328,7 @@ class SuiteResult(StudyResult):
 
     @property
     def failures(self) -> list[str]:
-        """What went wrong in every run that failed, with its problem."""
+        """The failures of all failed runs, with their problems."""
         return [
             f"{p.name}: {trace.failure}"
             for p in self.problems
@@ -340,9 +341,9 @@ class SuiteResult(StudyResult):
 def suite_of(
     suite: Suite, comparisons: Mapping[str, Comparison], folder: Path | None = None
 ) -> SuiteResult:
-    """What a suite has found so far, from the comparison of each problem with a run, by its name.
+    """Build the result of a suite so far, from the comparison of each problem with a run, by name.
 
-    A problem counts where every strategy that has begun has a run.
+    A problem counts if every strategy that has started has a run.
     """
     runs = [run for comparison in comparisons.values() for run in comparison.runs]
     begun = {run.strategy for run in runs}
@@ -355,7 +356,7 @@ def suite_of(
     for problem in suite.problems:
         comparison = comparisons.get(problem.name)
         if comparison is None or {run.strategy for run in comparison.runs} != begun:
-            not_run[problem.name] = "Not every strategy has a run there."
+            not_run[problem.name] = "Not every strategy has a run on it."
             continue
         traces = comparison.traces(problem.run_budget)
         results.append(
@@ -381,14 +382,14 @@ def suite_of(
 
 
 class Column(NamedTuple):
-    """A column of a table, wherever that is shown.
+    """A column of a table.
 
     Attributes:
         key: The name in JSON and CSV.
-        head: What a reader sees; the key if left out.
-        small: The second line of the head.
-        show: The text of a value on a page and a terminal; a value that is None is a dash.
-        best: `min` or `max` where strategies are compared.
+        head: The heading; the key by default.
+        small: The second line of the heading.
+        show: Formats a value on a page and a terminal. None is shown as a dash.
+        best: `min` or `max` if strategies are compared.
         where: Where the column is shown: on a ``page``, on a ``terminal`` and in a notebook, in a
             ``file``.
     """
@@ -402,23 +403,23 @@ class Column(NamedTuple):
 
     @property
     def title(self) -> str:
-        """The head on one line."""
+        """The heading on one line."""
         head = self.head or self.key.replace("_", " ")
         return f"{head}, {self.small}" if self.small else head
 
     def text(self, row: Mapping[str, Any]) -> str:
-        """The text of its value in a row."""
+        """Return the formatted value of a row."""
         return NOTHING if row[self.key] is None else self.show(row[self.key])
 
 
 class Table(NamedTuple):
-    """A table of a suite: a function that makes its rows, and its columns."""
+    """A table of a suite: a function that returns its rows, and its columns."""
 
     make: Callable[[SuiteResult], Rows]
     columns: Sequence[Column]
 
     def shown(self, where: str, strategies: Sequence[str]) -> list[Column]:
-        """The columns that are shown somewhere, with one for each strategy."""
+        """Return the columns for a place of output, with one for each strategy."""
         shown = []
         for column in self.columns:
             if where in column.where.split():
@@ -431,18 +432,18 @@ class Table(NamedTuple):
     def texts(
         self, result: SuiteResult, where: str
     ) -> tuple[list[str], list[list[str]]]:
-        """The heads and the rows as they are shown somewhere."""
+        """Return the headings and the formatted rows for a place of output."""
         columns = self.shown(where, result.strategies)
         rows = [[column.text(row) for column in columns] for row in self.make(result)]
         return [column.title for column in columns], rows
 
     def rows(self, result: SuiteResult) -> Rows:
-        """The rows of the table's files."""
+        """Return the rows of the table's files."""
         keys = [column.key for column in self.shown("file", result.strategies)]
         return [{key: row[key] for key in keys} for row in self.make(result)]
 
     def best(self, rows: Rows) -> set[tuple[int, str]]:
-        """The best entries by row and column, wherever strategies are compared and differ."""
+        """Return the best entries by row and column, if strategies are compared and differ."""
         own = {column.key for column in self.columns}
         best: set[tuple[int, str]] = set()
         for column in self.columns:
@@ -464,8 +465,8 @@ class Table(NamedTuple):
         return best
 
     def latex(self, result: SuiteResult) -> str:
-        """The table as a ``tabular`` with the best entries in bold; numbers with four digits, a
-        dash where there is no value.
+        """Return the table as a ``tabular`` with the best entries in bold, four digits, and a dash
+        for missing values.
         """
         rows = self.rows(result)
         best = self.best(rows)
@@ -489,7 +490,7 @@ class Table(NamedTuple):
 
 
 def digits(n: int) -> Callable[[Any], str]:
-    """Write a number with so many digits after the point."""
+    """Return a function that formats a number with `n` decimals."""
     return partial(fixed, decimals=n)
 
 
@@ -658,8 +659,8 @@ TABLES: dict[str, Table] = {
         ),
     ),
 }
-"""The tables of a suite by the names of their files. Accounts tell what a strategy spent, pairs
-describe and decide nothing, and running times are infinite where no run reached the target.
+"""The tables of a suite by the names of their files. Accounts list the cost of a strategy. Pairs
+only describe. Running times are infinite if no run reached the target.
 """
 
 # Between two hyphens, which LaTeX would set as a dash
@@ -696,16 +697,14 @@ _UNSET = re.compile(f"[^ -~¡-ÿ{_LETTERS}{_SIGNS}]")
 
 
 def write_tables(result: SuiteResult, folder: Path) -> None:
-    """Write every table as ``NAME.csv`` and ``NAME.tex``; each file is whole or as it was
-    before.
-    """
+    """Write every table atomically as ``NAME.csv`` and ``NAME.tex``."""
     for name, table in TABLES.items():
         write_whole(folder / f"{name}.csv", as_csv(table.rows(result)))
         write_whole(folder / f"{name}.tex", table.latex(result))
 
 
 def as_csv(rows: Rows) -> str:
-    """A table as CSV: numbers with all their digits, nothing where there is no value."""
+    """Return a table as CSV, with all digits and empty fields for missing values."""
     from pandas import DataFrame
 
     text: str = DataFrame(rows, dtype=object).to_csv(index=False, lineterminator="\n")
@@ -717,7 +716,7 @@ def tabular(
     heads: Iterable[str],
     rows: Iterable[Iterable[str]],
 ) -> list[str]:
-    """The lines of a ``tabular`` of the package booktabs; all is escaped already."""
+    """Return the lines of a ``tabular`` for the package booktabs. The texts must be escaped."""
     top, *lines = (" & ".join(cells) + r" \\" for cells in (heads, *rows))
     return [
         rf"\begin{{tabular}}{{{columns}}}",
@@ -731,7 +730,7 @@ def tabular(
 
 
 def escaped(text: str) -> str:
-    """A text as LaTeX sets it, on one line; a letter that it has no font for by its number.
+    """Escape a text for LaTeX, on one line. Letters without a font are replaced by their code.
 
     Example:
         >>> escaped("bo_epochs(n=5) & 100 % --x 字")

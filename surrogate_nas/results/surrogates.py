@@ -1,10 +1,11 @@
-"""Surrogates judged alike: on several tables, from the same drawn cells, next to −parameters.
+"""A comparison of surrogates: on several tables, from the same training cells, with the negative
+number of parameters as a baseline.
 
-What is learned is the first loss of a table's default objective. Where a table has several training
-seeds, each draw learns one of them, as a search would see it; the order of the cells that were not
-learned from is compared with the mean over the seeds, and the 90 % interval with another seed's
-values, whose noise it must hold. A draw gives all models the same cells; intervals are Student's
-over the draws (`surrogate_nas.stats.decision.decide_few`).
+Surrogates learn the first loss of a table's default objective. If a table has several training
+seeds, each sample learns the values of one seed, as a search would receive them. The ranking of the
+test cells is compared with the mean over the seeds. The 90 % interval is compared with the values
+of another seed, so it must cover their noise. A sample gives all models the same cells. Intervals
+are Student's over the samples (`surrogate_nas.stats.decision.decide_few`).
 
 The sizes are those of the published comparison on NAS-Bench-201 (White et al., "How Powerful are
 Performance Predictors in Neural Architecture Search?", NeurIPS 2021): 78, 156 and 469 cells.
@@ -31,7 +32,7 @@ from surrogate_nas.surrogates.evaluation import bands, split_cells
 from surrogate_nas.tables import CLASS_METRIC, Seed
 
 SIZES = (78, 156, 469)
-"""Training cells, those of the published comparison."""
+"""The numbers of training cells in the published comparison."""
 DRAWS = 4
 _PARAMETERS = "−parameters"
 _PARAMS = "params"
@@ -47,7 +48,7 @@ _RANGES = {
 
 
 class Mean(Struct, frozen=True):
-    """A mean over the draws, and its 95 % interval; None for a single draw."""
+    """A mean over the samples, and its 95 % interval, which is None for a single sample."""
 
     mean: float
     ci95: tuple[float, float] | None
@@ -58,27 +59,27 @@ class Mean(Struct, frozen=True):
 
 
 class SurrogateResult(Struct, frozen=True):
-    """Surrogates that were judged.
+    """The result of a comparison of surrogates.
 
     Attributes:
-        models: Their names, in the order of the user.
-        tables: Where they were judged: ``name``, ``space``; ``learned``, what is learned;
-            ``cells``, how many have a value; ``seeds``, the training seeds of that value, none
-            where it is a single one; ``split``, ``random`` or ``grouped`` by functional class;
-            ``sizes``, the numbers of training cells that it has enough cells for;
-            ``coverage_against``, what the 90 % interval is held against; ``notes``, what a reader
-            must know.
-        draws: How often training cells were drawn.
-        spreads: Of regressors of other libraries, where their standard deviation comes from.
-        fits: By ``table``, ``n_train`` and ``model``, each a `Mean`, or None where the table cannot
-            tell it: Kendall's τ over cells that were not learned from (``kendall``) and over the
-            best quarter of them by truth (``kendall_top_quarter``); ``coverage90``, the share of
-            values within the 90 % interval; ``parameters`` and ``parameters_top_quarter``, τ of
-            −parameters; ``gain``, τ minus that. Then ``fit_seconds``, ``ask_seconds`` of predicting
-            a thousand cells, and ``better_than_parameters``, whether the interval of the gain
-            excludes that it is no better.
-        sentences: The surrogate with the largest τ on each table, after the most training cells.
-        seconds: How long it took.
+        models: The names of the surrogates, in the given order.
+        tables: The tables. ``name``; ``space``; ``learned``, the metric; ``cells``, the number of
+            cells with a value; ``seeds``, the training seeds of the metric, empty if it is a single
+            value; ``split``, ``random`` or ``grouped`` by isomorphism class; ``sizes``, the
+            feasible numbers of training cells; ``coverage_against``, the values that the 90 %
+            interval is compared with; ``notes``, remarks for the reader.
+        draws: Number of samples of training cells.
+        spreads: How regressors of other libraries estimate their standard deviation.
+        fits: One entry per ``table``, ``n_train`` and ``model``. Values are a `Mean`, or None if
+            the table does not provide them: Kendall's τ over the test cells (``kendall``) and over
+            their true best quarter (``kendall_top_quarter``); ``coverage90``, the share of values
+            within the 90 % interval; ``parameters`` and ``parameters_top_quarter``, τ of the
+            baseline; ``gain``, the difference of τ to the baseline. Then ``fit_seconds``,
+            ``ask_seconds`` for predicting a thousand cells, and ``better_than_parameters``, whether
+            the interval of the gain is above 0.
+        sentences: The surrogate with the largest τ on each table, for the largest number of
+            training cells.
+        seconds: The wall-clock time in seconds.
     """
 
     models: tuple[str, ...]
@@ -102,21 +103,22 @@ def judge_surrogates(
     engine: str = "processes",
     progress: Callable[[int, int], None] | None = None,
 ) -> SurrogateResult:
-    """Judge surrogates on tables, all from the same drawn cells.
+    """Compare surrogates on tables, all from the same random samples of cells.
 
     Args:
-        models: As `surrogate_nas.surrogates.model_class` takes them.
-        tables: As `surrogate_nas.load` takes them; each holds whole columns.
-        sizes: Numbers of training cells; a table leaves out those that it has too few cells for.
-        draws: How often training cells are drawn, with another seed each.
-        seed: The root of all randomness.
-        workers: How many jobs at once, or None.
-        engine: Where: a key of `surrogate_nas.runtime.engines.ENGINES`, behind a colon its place.
-        progress: Called with (fits done, fits in all).
+        models: Names in the format of `surrogate_nas.surrogates.model_class`.
+        tables: Names as for `surrogate_nas.load`. The benchmarks must have whole columns.
+        sizes: Numbers of training cells. Sizes for which a table has too few cells are skipped.
+        draws: Number of samples of training cells, each with its own seed.
+        seed: The seed from which all randomness is derived.
+        workers: Number of parallel jobs, or None.
+        engine: A key of `surrogate_nas.runtime.engines.ENGINES`, optionally followed by a colon and
+            the place.
+        progress: Called with (finished fits, all fits).
 
     Raises:
         UserError: A name is unknown, a table has no columns, no model can read any of the tables, a
-            number is out of range, or a model cannot learn.
+            number is out of range, or a model cannot be fitted.
 
     Example:
         >>> found = judge_surrogates(["ridge"], ["fashion"], sizes=[78], draws=2)
@@ -125,7 +127,7 @@ def judge_surrogates(
     """
     started = time.perf_counter()
     check_whole("A seed", seed, most=2**32 - 1)
-    check_whole("The number of draws", draws, 1)
+    check_whole("The number of samples (--draws)", draws, 1)
     for n in sizes:
         check_whole("A number of training cells", n, FEWEST_CELLS)
     classes = {model: model_class(model) for model in models}
@@ -139,7 +141,7 @@ def judge_surrogates(
     ]
     if not keys:
         raise UserError(
-            "There is nothing to judge: no table has enough cells, or no surrogate can read it."
+            "There is nothing to compare: no table has enough cells, or no surrogate can read it."
         )
     jobs = [(*key, draw) for key in keys for draw in range(draws)]
     outcomes = []
@@ -190,7 +192,7 @@ def _table(name: str, sizes: Sequence[int]) -> Row:
     bench = load(name)
     if not bench.has_columns or not isinstance(bench.space, Enumerable):
         raise UserError(
-            f"Surrogates are judged on tables, and {name} has no whole columns."
+            f"Surrogates are compared on tables, but {name} has no whole columns."
         )
     question = _learned(bench)
     seeds = bench.seeds(question)
@@ -206,12 +208,12 @@ def _table(name: str, sizes: Sequence[int]) -> Row:
         numbers = " or ".join(map(str, missing))
         notes.append(f"{enough:,} cells are too few to learn from {numbers}.")
     if not seeds:
-        notes.append("One value a cell: what a second training would say is not known.")
+        notes.append(
+            "Each cell has a single value, so the training noise is not available."
+        )
     names = {metric.name for metric in bench.metrics}
     if _PARAMS not in names:
-        notes.append(
-            f"It holds no parameters, so nothing is compared with {_PARAMETERS}."
-        )
+        notes.append(f"It contains no parameters, so {_PARAMETERS} is not a baseline.")
     return {
         "name": name,
         "space": bench.space.name,
@@ -273,7 +275,7 @@ def _fit(
 def _order(
     truth: NDArray[np.float64], predicted: NDArray[np.float64]
 ) -> NDArray[np.float64]:
-    """τ over all and over the best quarter; what orders nothing has 0."""
+    """Return τ over all cells and over the best quarter; 0 for constant predictions."""
     scores = bands(truth, predicted)
     return np.nan_to_num([scores["kendall"], scores["kendall_top_quarter"]])
 

@@ -1,11 +1,11 @@
 """The verdict in plain words: which strategy leads, how certain that is, and what would change it.
 
-One procedure (`surrogate_nas.stats.decision`) computes it once, over the runs of one problem or of
-many. It claims which strategy ends with the lowest regret, which one does so on other problems of
-the same kind, which one is the first within a hundredth of the optimum, and how a strategy differs
-from its baselines. In at most 5 % of studies any of these claims is false. A run counts with the
-cell that it ends with, also where its search saw drawn seeds. All that is said beyond these claims
-describes the runs.
+One procedure (`surrogate_nas.stats.decision`) computes the verdict once, over the runs of one
+problem or several. It claims which strategy ends with the lowest regret, which one does so on other
+problems of the same type, which one first comes within a hundredth of the optimum, and how a
+strategy differs from its baselines. The probability that any claim of a study is false is at most 5
+%. A run counts with its final cell, also if its search used random seeds. All other sentences only
+describe the runs.
 """
 
 from collections.abc import Mapping, Sequence
@@ -41,7 +41,7 @@ if TYPE_CHECKING:
 
 Problems = Sequence[ProblemResult]
 TARGET = 0.01
-"""A normalised regret up to this is practically the optimum."""
+"""The normalised regret up to which a result counts as practically optimal."""
 _MOST_NAMED = 4
 _MOST_LEADING = 3
 # Smaller differences of normalised regret have no practical meaning
@@ -49,15 +49,15 @@ _LEAST_DETECTABLE = 0.001
 
 
 Figures = tuple[Summary, int, int]
-"""The scores of a strategy on the only problem, in the runs that found a feasible cell; how many
-runs there are, and how many of these did.
+"""The scores of a strategy on the only problem (of runs with a feasible cell), the number of runs,
+and the number of these with a feasible cell.
 """
 
 
 @dataclass(frozen=True)
 class _Unit:
-    """The unit of all differences and means of a verdict: its name, by what a normalised regret is
-    multiplied, and the mean of each strategy.
+    """The unit of all differences and means in a verdict: its name, the factor from normalised
+    regret, and the mean of each strategy.
     """
 
     name: str
@@ -68,7 +68,7 @@ class _Unit:
     def of(
         cls, names: Sequence[str], problems: Problems, *, in_scores: bool
     ) -> "_Unit":
-        """Scores where there is one problem, else normalised regrets."""
+        """Return scores for one problem, otherwise normalised regrets."""
         means = means_of(names, problems).mean(axis=0)
         if not in_scores:
             return cls(
@@ -79,13 +79,13 @@ class _Unit:
         return cls("score", reference.scale, dict(zip(names, scores, strict=True)))
 
     def size(self, value: float) -> str:
-        """A normalised regret in this unit, with two significant digits."""
+        """Format a normalised regret in this unit, with two significant digits."""
         if self.scale == 1.0 and 0 < value < _LEAST_DETECTABLE:
             return f"less than {_LEAST_DETECTABLE:g}"
         return f"{value * self.scale:.2g}"
 
     def mean(self, rival: Rival) -> str:
-        """The size of a mean difference, with its interval if the differences are not all equal."""
+        """Format a mean difference, with its interval if the differences are not all equal."""
         assert rival.difference is not None and rival.interval is not None
         size, (low, high) = abs(rival.difference), rival.interval
         if rival.difference < 0:
@@ -101,7 +101,7 @@ class _Unit:
 
 
 def joined(names: Sequence[str]) -> str:
-    """Names as a sentence has them."""
+    """Join names for a sentence."""
     return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
 
 
@@ -116,38 +116,42 @@ def means_of(
     problems: Problems,
     fraction: float = 1.0,
 ) -> Values:
-    """Mean normalised regrets after a share of the budget, shape ``(problems, strategies)``."""
+    """Return mean normalised regrets after a share of the budget, shape
+    ``(problems, strategies)``.
+    """
     return np.array([[p.at(name, fraction).mean() for name in names] for p in problems])
 
 
 @dataclass(frozen=True, repr=False)
 class Verdict:
-    """What a study says.
+    """The verdict of a study.
 
     Attributes:
-        leaders: The strategies that end best: one, or several that do not differ significantly;
-            none where nothing was found.
-        runner_up: The closest rival that is none of these; None where there is none.
-        decided_here: Whether, on these problems, the winner is significantly better than every
-            other strategy.
-        decided: Whether it would be on other problems of the kind, of spaces that were not tried.
-        statement: What holds between the leader and the closest rival that is not significantly
-            worse, or where all are worse the closest. None without a rival.
-        level: In what share of studies any claim may be false: `end`, `speed`, `elsewhere`,
-            `blinded` and `controls` together.
-        sentences: All this in words, the most important first.
-        runs_needed: How many runs a problem would decide a difference as observed, from low to
-            high; high is None where only a lower bound is known. None where it is decided, or where
-            the runs do not say.
-        problems_needed: How many spaces would; None likewise.
-        end: Which strategy ends with the lowest regret.
-        speed: Which is first within a hundredth of the optimum; None if no optimum is known.
-        elsewhere: The same of other problems of the kind; None where there are too few spaces.
-        holds: Whether it would hold if something else were asked: ``question``, ``answer``
+        leaders: The strategies that end best: one, or several without a significant difference;
+            none if nothing was found.
+        runner_up: The closest rival that is not a leader, or None.
+        decided_here: Whether the winner is significantly better than every other strategy on these
+            problems.
+        decided: Whether the winner would also be best on other problems of this type, with other
+            spaces.
+        statement: The relation of the leader to the closest rival that is not significantly worse,
+            or to the closest rival if all are worse. None without a rival.
+        level: An upper bound of the probability that any claim in `end`, `speed`, `elsewhere`,
+            `blinded` and `controls` is false.
+        sentences: The verdict in words, the most important sentence first.
+        runs_needed: The number of runs per problem to decide the observed difference, from low to
+            high. `high` is None if only a lower bound is available. None if the difference is
+            decided, or if there is no estimate.
+        problems_needed: The number of spaces to decide it, in the same format.
+        end: The decision on the lowest final regret.
+        speed: The decision on the first strategy within a hundredth of the optimum. None if no
+            optimum is available.
+        elsewhere: The decision for other problems of this type. None if there are too few spaces.
+        holds: Whether the conclusion holds under other conditions: ``question``, ``answer``
             (``Yes``, ``Likely``, ``Partly``, ``No`` or ``Unknown``) and ``why``.
-        blinded, controls: Each strategy against itself with hidden names, and against its further
-            controls (`controlled`).
-        leading: How many of the sentences belong on a first screen, at most three.
+        blinded, controls: Each strategy against itself with hidden names, and against its other
+            baselines (`controlled`).
+        leading: Number of sentences on a first screen, at most three.
 
     Example:
         >>> import surrogate_nas as sn
@@ -176,18 +180,18 @@ class Verdict:
 
     @property
     def winner(self) -> str | None:
-        """The strategy that ends best; None where several do not differ significantly."""
+        """The strategy that ends best, or None if several do not differ significantly."""
         return self.leaders[0] if len(self.leaders) == 1 else None
 
     def __repr__(self) -> str:
         return f"<Verdict: {' '.join(self.sentences[:1])}>"
 
     def __str__(self) -> str:
-        """The sentences, one a line."""
+        """Return the sentences, one per line."""
         return "\n".join(self.sentences)
 
     def to_json(self) -> Row:
-        """The verdict as ``--json`` prints it."""
+        """Return the verdict in the format of ``--json``."""
         content = asdict(self)
         del content["leading"]
         content["winner"] = self.winner or self.leaders
@@ -202,8 +206,8 @@ class Verdict:
 
 
 def ends_of(names: Sequence[str], problems: Problems) -> dict[str, list[Values]]:
-    """What is decided by: per strategy and problem how the runs end that all strategies have,
-    paired by number.
+    """Return the final regrets that a decision uses: by strategy and problem, for the runs that all
+    strategies have, paired by number.
     """
     return {
         name: [p.paired(p.answers(name), name, names) for p in problems]
@@ -220,13 +224,12 @@ def verdict_of(
     versions: Mapping[str, int] | None = None,
     seed: int = 0,
 ) -> Verdict:
-    """Judge strategies over the runs of one problem or of many.
+    """Compare strategies over the runs of one problem or several.
 
     Args:
-        figures: The scores of each strategy with one, where there is one problem.
-        skipped: How many problems were not run.
-        versions: How many versions of each strategy were run on these problems and seeds, where
-            that is counted.
+        figures: The scores of each strategy, if there is one problem.
+        skipped: Number of problems that were not run.
+        versions: Number of versions of each strategy on these problems and seeds, if counted.
         seed: The root seed.
     """
     traces = [trace for p in problems for name in names for trace in p.traces[name]]
@@ -333,10 +336,10 @@ def _needed(closest: Rival | None) -> list[int | None] | None:
 
 
 Claims = tuple[Decision, Decision | None, Decision | None, list[Row]]
-"""All claims of a study, any of which is false in at most a share `LEVEL` of studies: which
-strategy ends with the lowest regret; which is first within `TARGET` of the optimum, None if no
-optimum is known; which ends best on other problems, None where there are too few spaces; and each
-strategy against its baselines.
+"""All claims of a study, which are jointly false with a probability of at most `LEVEL`: which
+strategy ends with the lowest regret; which is first within `TARGET` of the optimum (None if no
+optimum is available); which ends best on other problems (None if there are too few spaces); and
+each strategy against its baselines.
 """
 
 
@@ -345,11 +348,11 @@ def claims_of(
     times: Mapping[str, Ends],
     spaces: Sequence[str],
 ) -> Claims:
-    """Decide all that a study claims.
+    """Decide all claims of a study.
 
-    How runs end (`ends_of`) has the level `surrogate_nas.stats.decision.END_LEVEL`, which is passed
-    on to other problems if it is decided on these. Speed (the time to each known optimum; may be
-    empty) and baselines have `MINOR_LEVEL` each.
+    Final regrets (`ends_of`) have the level `surrogate_nas.stats.decision.END_LEVEL`, which is
+    passed on to other problems if it is decided on these. Speed (the time to each available
+    optimum; may be empty) and baselines have `MINOR_LEVEL` each.
     """
     end = decide(ends)
     is_wide = len(set(spaces)) >= FEWEST_SPACES
@@ -359,13 +362,13 @@ def claims_of(
 
 
 def controlled(ends: Mapping[str, Ends]) -> list[Row]:
-    """Every strategy against those controls of it that were run too
-    (`surrogate_nas.strategies.controls_of`), by how runs end.
+    """Test every strategy against its baselines that were run too
+    (`surrogate_nas.strategies.controls_of`), by final regret.
 
     Returns:
-        ``name``, the strategy; ``p``, exact, two-sided, of the signed ranks of paired runs, after
-        Holm's correction over all pairs of the study; in how many pairs it ends ``better`` than the
-        control, ``ties`` with it, or ends ``worse``; and the ``control``, such as ``blind:NAME``.
+        ``name``, the strategy; ``p``, of the exact two-sided signed-rank test of paired runs, after
+        Holm's correction over all pairs of the study; the numbers of pairs in which it ends
+        ``better``, ``ties`` or ends ``worse``; and the ``control``, such as ``blind:NAME``.
     """
     pairs: list[Row] = []
     both = [
@@ -408,8 +411,8 @@ def _inverted(end: Decision, unit: _Unit) -> tuple[str, ...]:
 
 
 def _detectable(end: Decision, ends: Mapping[str, Ends]) -> float | None:
-    """The difference that these runs could have shown; None where most pairs tie, as the spread is
-    then that of a few runs.
+    """Return the difference that these runs could have detected. Return None if most pairs tie,
+    because the variance is then that of a few runs.
     """
     if not end.open or 2 * end.open[0].ties > end.open[0].pairs:
         return None
@@ -419,8 +422,8 @@ def _detectable(end: Decision, ends: Mapping[str, Ends]) -> float | None:
 def _noise(
     leader: str, closest: Rival | None, problems: Problems
 ) -> list[tuple[bool, float, float]]:
-    """Of problems with several training seeds whether noise is larger than the difference of the
-    closest two, and both.
+    """For problems with several training seeds, return whether the noise is larger than the
+    difference of the closest two, and both numbers.
     """
     known = []
     for p in problems:

@@ -1,9 +1,9 @@
-"""Verify an archive: its files are whole, and its results follow from their seeds.
+"""Verify an archive: its files are complete, and its results follow from their seeds.
 
-A verification recomputes the first cells from the root seed, every score and charge from the tables
-of this release, everything that a description says of its problem, and runs of the project's own
-strategies, a share of them or all. It never runs code that comes with an archive, so it holds the
-runs of a user's strategy against tables and budgets alone, and says so.
+A verification recomputes the initial cells from the root seed, every score and cost from the tables
+of this release, all fields of a description that follow from its problem, and some or all runs of
+built-in strategies. It never executes code in an archive. Runs of user-defined strategies are
+therefore checked only against tables and budgets, and the result says so.
 """
 
 import heapq
@@ -59,7 +59,7 @@ from surrogate_nas.stats.summaries import Row
 from surrogate_nas.strategies import LABELS, STRATEGIES, StrategyEntry, stored_entry
 
 SHARE = 0.1
-"""Of the runs of each strategy that are made again; at least one is."""
+"""The share of the runs of each strategy to repeat; at least one run is repeated."""
 _MOST_TOLD = 50
 # How far recorded constants may differ, as a share of the larger or of 1
 _WITHIN = 1e-6
@@ -70,12 +70,12 @@ class Verification:
     """The result of verifying an archive.
 
     Attributes:
-        archive: What the archive says of itself; None where that cannot be read.
-        problems: What is wrong, a line each.
-        absent: What this machine lacks for a verification, a line each with the remedy.
-        notes: What no machine can recompute, a line each.
-        runs, runs_in_all: Number of runs that are right by their tables and budgets, and of all.
-        replayed: Number of runs that were made again.
+        archive: The metadata of the archive, or None if they are not readable.
+        problems: The errors, one line each.
+        absent: What this machine lacks for the verification, one line each with the remedy.
+        notes: What no machine can recompute, one line each.
+        runs, runs_in_all: Number of runs that agree with their tables and budgets, and of all runs.
+        replayed: Number of repeated runs.
     """
 
     archive: Archive | None = None
@@ -88,18 +88,18 @@ class Verification:
 
     @property
     def valid(self) -> bool | None:
-        """Whether nothing is wrong; None where this machine lacks what would show it."""
+        """Whether there is no error. None if this machine lacks what is needed to decide."""
         if self.problems:
             return False
         return None if self.absent else True
 
     @property
     def share(self) -> float:
-        """Share of the archive's runs that were made again, from 0 to 1."""
+        """The share of the archive's runs that were repeated, from 0 to 1."""
         return self.replayed / max(self.runs_in_all, 1)
 
     def to_json(self) -> Row:
-        """All of it as a JSON object."""
+        """Return the verification as a JSON object."""
         more = len(self.problems) - _MOST_TOLD
         cut = [f"and {more} more"] if more > 0 else []
         return {
@@ -118,8 +118,8 @@ class Verification:
 
 @dataclass(frozen=True)
 class _Part:
-    """A comparison of an archive: what the names of its files begin with, its folder, the numbers
-    of the runs that it must hold by strategy, and its problem on the table of this release.
+    """A comparison of an archive: the prefix of its file names, its folder, the numbers of the
+    required runs by strategy, and its problem on the table of this release.
     """
 
     prefix: str
@@ -146,10 +146,10 @@ def verify(
     """Verify an archive.
 
     Args:
-        replay_all: Whether all runs of the project's own strategies on tables are made again, not
-            a share of them that follows from the archive's digest.
-        benchmark: A benchmark's name again, where opening it runs a file of the user's.
-        progress: Called with (runs made again, runs in all).
+        replay_all: Whether to repeat all runs of built-in strategies on tables, instead of a share
+            that follows from the archive's digest.
+        benchmark: The name of a benchmark, if opening it runs a file of the user.
+        progress: Called with (repeated runs, runs to repeat).
     """
     result = Verification()
     with TemporaryDirectory(prefix="snas-archive-") as temporary:
@@ -164,7 +164,7 @@ def verify(
             chosen = _chosen(runs, result, archive.digest, replay_all=replay_all)
             if replay_all and not chosen and result.valid:
                 result.problems.append(
-                    "No run can be replayed, and all were asked for."
+                    "No run can be repeated, but all runs were requested."
                 )
             for done, (part, run) in enumerate(chosen):
                 if progress:
@@ -184,7 +184,7 @@ def _parts(
     is_suite = (folder / PLAN).is_file()
     suite = read_plan(folder / PLAN) if is_suite else None
     if is_suite != (archive.kind == "suite"):
-        raise UserError(f"It says that it is a {archive.kind}, and is none.")
+        raise UserError(f"It is declared as a {archive.kind}, but is not one.")
     names = {PLAN} if is_suite else set()
     asked = {}
     benchmarks = set()
@@ -216,14 +216,16 @@ def _parts(
             continue
         if not part.objective.benchmark.has_columns:
             name = part.objective.benchmark.name
-            result.notes.append(f"{name} is no table: its scores are not recomputed.")
+            result.notes.append(
+                f"{name} is not a table: its scores are not recomputed."
+            )
         yield part
     result.problems += [
-        f"{name} belongs to no run." for name in sorted({*archive.files} - names)
+        f"{name} does not belong to a run." for name in sorted({*archive.files} - names)
     ]
     if {table.name for table in archive.tables} != benchmarks:
         result.problems.append(
-            f"{MANIFEST} names other tables than {', '.join(sorted(benchmarks))}."
+            f"{MANIFEST} lists other tables than {', '.join(sorted(benchmarks))}."
         )
 
 
@@ -235,7 +237,7 @@ def _part(
         raise UserError(f"it has no strategy {lacking[0]}.")
     if finals := ObjectiveOptions.read(description["objective"]).search_on_final:
         raise UserError(
-            f"it searches on {', '.join(finals)}, a final metric: nothing is held out."
+            f"it searches by {', '.join(finals)}, a final metric, so no metric remains for testing."
         )
     named = () if benchmark is None else (benchmark,)
     try:
@@ -257,13 +259,13 @@ def _other_suite(suite: Suite) -> list[str]:
     own_suite = read_suite(suite.name)
     own_problems = {problem.name: problem for problem in own_suite.problems}
     wrong = [
-        f"{PLAN}: {problem.name} is no problem of the suite {suite.name} as it comes with the"
-        " project."
+        f"{PLAN}: {problem.name} is not a problem of the suite {suite.name} of this"
+        " release."
         for problem in suite.problems
         if own_problems.get(problem.name) != problem
     ]
     if (suite.title, suite.seed) != (own_suite.title, own_suite.seed):
-        wrong.append(f"{PLAN}: title or seed is not that of the suite {suite.name}.")
+        wrong.append(f"{PLAN}: title or seed differs from the suite {suite.name}.")
     return wrong
 
 
@@ -308,7 +310,7 @@ def _expected(part: _Part, suite: Suite | None, problem: Problem | None) -> Row:
 def _wrong_fields(
     part: _Part, suite: Suite | None, problem: Problem | None
 ) -> Iterator[str]:
-    """What is not as expected; folders of 0.1.0 have neither data nor reference."""
+    """Yield unexpected fields. Folders of 0.1.0 have neither data nor reference."""
     described = {**USUAL, **part.description}
     expected = _expected(part, suite, problem)
     where = "this release" if suite is None else PLAN
@@ -317,7 +319,7 @@ def _wrong_fields(
         described["address"],
     ):
         name = described["benchmark"]
-        yield f"{DESCRIPTION}: benchmark is {name!r:.80}, and {problem.benchmark!r:.80} in {where}."
+        yield f"{DESCRIPTION}: benchmark is {name!r:.80}, but {problem.benchmark!r:.80} in {where}."
     for name in _NESTED:
         if described.get(name) is None:
             described[name] = expected.get(name)
@@ -326,7 +328,7 @@ def _wrong_fields(
         actual, required = fields.get((inside, name)), wanted.get((inside, name))
         if (inside, name) not in _UNCHECKED and not _equal(actual, required):
             what = "the recorded " if inside == "reference" else ""
-            yield f"{DESCRIPTION}: {what}{name} is {actual!r:.80}, and {required!r:.80} in {where}."
+            yield f"{DESCRIPTION}: {what}{name} is {actual!r:.80}, but {required!r:.80} in {where}."
 
 
 def _flat(description: Mapping[str, Any]) -> dict[tuple[str, str], Any]:
@@ -345,21 +347,20 @@ def _wrong_labels(part: _Part, archive: Archive) -> Iterator[str]:
     for label in part.runs:
         entry = stored_entry(label, described)
         if label not in (described.get(LABELS) or {}) and entry.written != label:
-            yield f"{DESCRIPTION}: {label!r:.80} is not how {entry.written} is written."
+            yield f"{DESCRIPTION}: {label!r:.80} should be written as {entry.written}."
         if label in sources and _is_own(entry):
             yield (
-                f"{DESCRIPTION}: {label} comes with the project, and code of a user's is said to be"
-                " it."
+                f"{DESCRIPTION}: {label} is a built-in strategy, but is declared as a user's code."
             )
     for name in ("sources", "files", "versions"):
         for label in (described.get(name) or {}).keys() - set(described["strategies"]):
-            yield f"{DESCRIPTION}: {name} names {label!r:.80}, which is no strategy of it."
+            yield f"{DESCRIPTION}: {name} names {label!r:.80}, which is not one of its strategies."
     for label, files in sources.items():
         for file, digest in files.items():
             name = f"sources/{as_file_name(label)}/{as_file_name(file)}"
             stored = archive.files.get(f"{part.prefix}{name}")
             if stored is not None and stored.sha256 != digest:
-                yield f"{name} is not what the runs of {label} were made with."
+                yield f"{name} differs from what the runs of {label} were made with."
 
 
 def _equal(left: Any, right: Any) -> bool:
@@ -394,7 +395,7 @@ def _checked_runs(part: _Part, result: Verification) -> Iterator[Run]:
         except UserError as error:
             result.problems.append(str(error))
         except (KeyError, ValueError) as error:  # a trial without what its epochs have
-            problem = f"{path}: a trial has other values than its objective: {error}."
+            problem = f"{path}: a trial has other metrics than its objective: {error}."
             result.problems.append(problem)
         else:
             if run.failure:
@@ -419,7 +420,7 @@ def _wrong_with(part: _Part, run: Run) -> Iterator[str]:
             objective, *shape, against=asked.against, seed=part.options.seed
         )
         if not _equal(run.confirmed.stored(), again.stored()):
-            yield "its confirmed winner is not what fresh seeds give."
+            yield "its confirmed winner differs from the result of fresh seeds."
 
 
 def _wrong_beginning(part: _Part, run: Run) -> Iterator[str]:
@@ -431,18 +432,18 @@ def _wrong_beginning(part: _Part, run: Run) -> Iterator[str]:
     texts = [trial.cell.text for trial in run.trials]
     for index, cell in enumerate(part.beginning.asked(drawn, most)):
         if texts[index] != cell.text if part.has_one_worker else cell.text not in texts:
-            yield f"cell {index} is not {cell}, which its seed begins with."
+            yield f"initial cell {index} is not {cell}, which follows from its seed."
 
 
 def _wrong_trials(part: _Part, run: Run) -> Iterator[str]:
     objective = part.objective
     if run.judged is not None and not objective.trained_seeds:
-        yield "it is judged by further seeds, which nothing of its benchmark is trained with."
+        yield "it has results of further seeds, but its benchmark trains no cells."
     if run.scalarised and objective.n_objectives == 1:
-        yield "it says that several objectives were joined, and it has one."
+        yield "it declares several combined objectives, but has one."
     for trial in run.trials:
         if trial.failure and objective.benchmark.has_columns:
-            yield f"trial {trial.index} failed, and a look-up in a table cannot fail."
+            yield f"trial {trial.index} failed, but a look-up in a table cannot fail."
     if wrong := contradiction(
         run, objective, part.options.seed, whole=True, charges=True
     ):
@@ -459,22 +460,24 @@ def _wrong_clock(part: _Part, run: Run) -> Iterator[str]:
         began = since if part.has_one_worker else max(trial.started, since)
         times = (began, trial.started + trial.cost)
         if trial in late or not _equal((trial.started, trial.finished), times):
-            yield f"trial {trial.index} is out of its order in time."
+            yield f"trial {trial.index} is out of order in time."
         heapq.heappush(free, trial.finished)
 
 
 def _wrong_end(part: _Part, run: Run) -> Iterator[str]:
     budget, n, end = part.budget, len(run.trials), run.trials[-1].finished
     if budget.cells is not None and n > budget.cells:
-        yield f"it has {n} trials, and its budget pays for {budget.cells}."
+        yield f"it has {n} trials, but its budget pays for {budget.cells}."
     if budget.seconds is not None and end > budget.seconds * (1 + _WITHIN):
-        yield f"it ends after {end:g}, and its budget at {budget.seconds:g}."
+        yield f"it ends after {end:g}, but its budget ends at {budget.seconds:g}."
     if budget.seconds is None and n != budget.cells and not _early(run, part):
         yield f"it has {plural(n, 'trial')} of {budget.cells}."
 
 
 def _early(run: Run, part: _Part) -> str:
-    """Why it ended before its budget; none of the project's own can be ended from outside."""
+    """Return why a run ended before its budget was spent. Built-in strategies cannot be stopped
+    from outside.
+    """
     is_own = stored_entry(run.strategy, part.description).target in STRATEGIES
     told = {} if is_own else run.diagnosis
     return ended_by(run.trials, run.epochs, part.options, told)
@@ -492,7 +495,7 @@ def _chosen(
         entry = stored_entry(run.strategy, part.description)
         if not (why := _why_not(part, run, entry)):
             by_strategy.setdefault(run.strategy, []).append((part, run))
-        elif (note := f"{run.strategy} is not replayed: {why}.") not in result.notes:
+        elif (note := f"{run.strategy} is not repeated: {why}.") not in result.notes:
             result.notes.append(note)
     rng = np.random.default_rng(int(digest, 16))
     chosen = []
@@ -504,11 +507,11 @@ def _chosen(
 
 def _why_not(part: _Part, run: Run, entry: StrategyEntry) -> str:
     if not part.objective.benchmark.has_columns:
-        return f"{part.objective.benchmark.name} is no table"
+        return f"{part.objective.benchmark.name} is not a table"
     if not _is_own(entry):
         if entry.label in (part.description.get("sources") or {}):
-            return "it is a user's own code, which is never run from an archive"
-        return "it does not come with the project, trains networks, or its options may name code"
+            return "it is user code, which is never executed from an archive"
+        return "it is not built in, trains networks, or its options may name code"
     if run.failure and (part.budget.cells or math.inf) > 10_000:
         return "it failed, and its budget is large"
     return ""
@@ -544,7 +547,7 @@ def _replayed(part: _Part, run: Run) -> list[str]:
     for before, again in zip(run.trials, replayed.trials, strict=False):
         if (before.cell.text, before.epochs) != (again.cell.text, again.epochs):
             return [
-                f"{path}: trial {again.index} is {before.cell.text}, and {again.cell.text} by its"
+                f"{path}: trial {again.index} is {before.cell.text}, but {again.cell.text} with its"
                 f" seed {with_what}"
             ]
     ends = [
@@ -552,5 +555,5 @@ def _replayed(part: _Part, run: Run) -> list[str]:
         for ended in (run, replayed)
     ]
     if ends[0] != ends[1]:
-        return [f"{path}: it ends otherwise than by its seed {with_what}"]
+        return [f"{path}: its end differs from the run with its seed {with_what}"]
     return []

@@ -1,1 +1,1 @@
-"""Runs: every strategy with the same objective, seeds and budget; charged, stored, resumed."""
+"""Runs: make, charge, store and resume searches with the same objective, seeds and budget."""

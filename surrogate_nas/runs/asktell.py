@@ -1,5 +1,5 @@
-"""A search whose loop is the caller's: ask for cells, evaluate them anywhere, tell what came
-out.
+"""A search with an ask-and-tell interface: the caller asks for cells, evaluates them anywhere, and
+reports the results.
 """
 
 from collections.abc import Iterable, Mapping, Sequence, Sized
@@ -33,11 +33,11 @@ if TYPE_CHECKING:
 
 
 class AskTell:
-    """One strategy under one objective, driven by hand.
+    """An ask-and-tell loop for one strategy under one objective.
 
-    Cells are evaluated on the objective's benchmark, or by the caller, who then tells the metrics.
-    Asked and told in turn, it makes the same trials as run `run` of a comparison of the same
-    ``seed``.
+    The caller evaluates cells on the objective's benchmark, or elsewhere, and reports the metrics
+    with `tell`. If every `ask` is followed by `tell`, the loop makes the same trials as run `run`
+    of a comparison with the same ``seed``.
 
     Example:
         >>> import surrogate_nas as sn
@@ -55,7 +55,7 @@ class AskTell:
         ... )
         (20, True)
 
-    Without a benchmark, `AskTell.on` takes a space and what the caller measures:
+    Without a benchmark, `AskTell.on` takes a space and the metrics that the caller measures:
 
     Example:
         >>> space = sn.ChoiceSpace("mlp", {"width": (16, 64), "depth": (1, 2, 3)})
@@ -65,9 +65,9 @@ class AskTell:
         (5.5, 3)
 
     Attributes:
-        objective: What is minimised.
-        trials: Everything told so far.
-        pending: What was asked for and not told yet, in the order of asking.
+        objective: The objective to minimise.
+        trials: All reported trials.
+        pending: The requested cells that have no result yet, in the order of the requests.
     """
 
     @checked
@@ -82,23 +82,23 @@ class AskTell:
         n_random: int = N_RANDOM,
         hidden: bool = False,
     ) -> None:
-        """Make the strategy.
+        """Create the strategy.
 
         Args:
-            objective: What is minimised.
+            objective: The objective to minimise.
             strategy: A name, ``file.py:Class``, or a class.
             run: The number of the run.
-            seed: The root of all randomness.
-            first: Cells that are asked for before all others, as `surrogate_nas.search` takes them.
-            n_random: How many random cells come next, before the strategy's own.
-            hidden: Whether the strategy is denied the free terms.
+            seed: The seed from which all randomness is derived.
+            first: Cells to propose first, in the format of `surrogate_nas.search`.
+            n_random: Number of random cells to propose after `first`, before the strategy's own.
+            hidden: Whether to hide the free terms from the strategy.
 
         Raises:
-            UserError: There is no such strategy, or it could not be made.
+            UserError: The strategy does not exist, or could not be created.
         """
         if not isinstance(objective, Objective):
             raise UserError(
-                f"A loop needs a surrogate_nas.Objective, not {objective!r:.80}."
+                f"AskTell requires a surrogate_nas.Objective, not {objective!r:.80}."
             )
         run = check_whole("run", run)
         options = Options(seed=seed, n_random=n_random, hidden=hidden)
@@ -126,18 +126,21 @@ class AskTell:
         direction: Direction | None = None,
         **options: Any,
     ) -> "AskTell":
-        """Make a loop without a benchmark: the caller measures what is minimised.
+        """Create a loop without a benchmark. The caller measures the metrics.
 
         Args:
             space: The space of the cells.
-            metrics: The metric that is told, such as ``error``; or several metrics by name, each a
-                `surrogate_nas.Metric`. One with a function of a cell is computed, not told. The
-                divisor of a told cost is 1, as its median over the space is not known.
+            metrics: The metric that the caller reports, such as ``error``, or several metrics by
+                name, each a `surrogate_nas.Metric`. A metric with a function of a cell is computed
+                and not reported. The divisor of a reported cost is 1, because its median over the
+                space is not available.
             strategy: As for the class.
-            objective: Text or an expression; None for the metric, or the first loss of several.
-            unit: The unit of the metric, such as ``%`` or ``fraction``; that of its name if empty.
-            direction: ``min`` or ``max``, if the name of the metric does not say it.
-            **options: ``run``, ``seed``, ``first``, ``n_random``, ``hidden``, as for the class.
+            objective: A string or an expression. None for the metric, or for the first loss of
+                several metrics.
+            unit: The unit of the metric, such as ``%`` or ``fraction``. An empty string takes the
+                unit from its name.
+            direction: ``min`` or ``max``, if the name of the metric does not determine it.
+            **options: ``run``, ``seed``, ``first``, ``n_random`` and ``hidden``, as for the class.
 
         Raises:
             UserError: A metric, the objective, the strategy or an option is invalid.
@@ -146,7 +149,7 @@ class AskTell:
         given = Metric(unit=unit, direction=direction)
         if not alone and given != Metric():
             raise UserError(
-                "unit= and direction= are of one metric; of several, declare each by"
+                "unit= and direction= apply to a single metric. Declare each of several metrics as"
                 " surrogate_nas.Metric(unit=…, direction=…)."
             )
         own = declared({metrics: given} if alone else metrics, "metrics")
@@ -158,14 +161,14 @@ class AskTell:
         return cls(Objective(asked, told), strategy, **options)
 
     def ask(self, n: int = 1) -> Sequence[Any]:
-        """Ask for cells, also while others are still being evaluated.
+        """Ask for cells. Earlier cells may still be pending.
 
         Args:
-            n: The most that may be returned, at least 1.
+            n: The largest number of cells to return, at least 1.
 
         Returns:
-            Between 1 and `n` cells; requests where the strategy chooses epochs; none where a
-            program outside wants no more.
+            Between 1 and `n` cells. A strategy that chooses epochs returns requests. An external
+            program that has finished returns an empty list.
 
         Raises:
             UserError: `n` is below 1, or the strategy failed.
@@ -201,31 +204,31 @@ class AskTell:
     ) -> list[Trial]: ...
 
     def tell(self, cell: Any, values: Any = None, *, cost: float = 0.0) -> Any:
-        """Tell how a cell did; it need not have been asked for.
+        """Report the result of a cell. The cell need not have been requested with `ask`.
 
         Args:
-            cell: The cell; or the request, as it was asked for, whose epochs the values are of; or
-                a list of these, with a list of values.
-            values: The objective's metrics as the caller measured them, in their own units, and
-                what the request reads besides; free terms may be left out. A single
-                number where one metric is not known. Left out, everything is looked up in the
-                objective's benchmark, which charges it.
-            cost: What the caller's evaluation cost, in seconds; of a training that went on, what
-                going on cost.
+            cell: The cell, or the request that `ask` returned (the values must be for its epochs),
+                or a list of these together with a list of values.
+            values: The metrics of the objective, measured by the caller in their own units, and any
+                additional metrics of the request. Free terms may be left out. A single number is
+                accepted if one metric is missing. If None, all metrics are looked up in the
+                objective's benchmark, which charges the cost.
+            cost: The cost of the caller's evaluation in seconds. For a continued training, the cost
+                of the continuation.
 
         Returns:
-            The trial, as the strategy was told it; for a list of cells a list of trials.
+            The trial that was passed to the strategy, or a list of trials for a list of cells.
 
         Raises:
-            UserError: The cell is foreign, a metric is missing, unknown or no finite number, or the
-                strategy failed; or the lists differ in length.
+            UserError: The cell is not in the space, a metric is missing, unknown or not finite, the
+                lists differ in length, or the strategy failed.
         """
         if isinstance(cell, list | tuple) and not isinstance(cell, Request):
             each = [None] * len(cell) if values is None else values
             is_list = isinstance(each, Sized) and not isinstance(each, Mapping)
             if not is_list or len(each) != len(cell):
                 raise UserError(
-                    f"{plural(len(cell), 'cell')} need a list of as many values, not"
+                    f"{plural(len(cell), 'cell')} require a list of as many values, not"
                     f" {values!r:.80}."
                 )
             return [
@@ -241,7 +244,7 @@ class AskTell:
                 outcome = self._ledger.given(asked, named, cost)
             except UserError as error:
                 raise UserError(
-                    f"{error} Report a failed evaluation by fail(cell, reason)."
+                    f"{error} Report a failed evaluation with fail(cell, reason)."
                 ) from error
         return self._tell(asked, outcome)
 
@@ -252,21 +255,21 @@ class AskTell:
         *,
         cost: float = 0.0,
     ) -> Trial:
-        """Tell that the evaluation of a cell failed: an error, say, or no memory or time left.
+        """Report that the evaluation of a cell failed, for example for lack of memory or time.
 
-        The trial is infeasible, ranks after all feasible ones and is never the best. No number is
-        made up for it: it has no values, and strategies that learn a model leave it out.
+        The trial is infeasible, ranks after all feasible trials and is never the best. It has no
+        values, and strategies that fit a model leave it out.
 
         Args:
-            cell: The cell, or the request.
-            reason: Why it failed, which is kept with the trial.
-            cost: What the attempt cost, in seconds; it is charged.
+            cell: The cell, or the request that `ask` returned.
+            reason: The reason, which is stored with the trial.
+            cost: The cost of the attempt in seconds. It is charged.
 
         Returns:
-            The trial, as the strategy was told it.
+            The trial that was passed to the strategy.
 
         Raises:
-            UserError: The cell is foreign, there is no reason, or the strategy failed.
+            UserError: The cell is not in the space, the reason is empty, or the strategy failed.
 
         Example:
             >>> import surrogate_nas as sn
@@ -281,7 +284,7 @@ class AskTell:
         )
         if not reason:
             raise UserError(
-                "A failed evaluation needs a reason, such as 'out of memory'."
+                "fail(cell, reason) requires a reason, such as 'out of memory'."
             )
         cost = check_number("The cost of an evaluation", cost)
         return self._tell(asked, self._ledger.failed(asked, reason, cost))
@@ -299,11 +302,12 @@ class AskTell:
         missing = [str(question) for question in questions if str(question) not in free]
         if not isinstance(values, Real) or isinstance(values, bool):
             raise UserError(
-                f"values is a mapping of metrics to numbers, or one number, not {values!r:.80}."
+                "values must be a mapping of metrics to numbers, or one number, not"
+                f" {values!r:.80}."
             )
         if len(missing) != 1:
             raise UserError(
-                f"One number will not do: tell {', '.join(missing)}, each by its name."
+                f"One number is not enough: report {', '.join(missing)} by name."
             )
         return {missing[0]: values}  # type: ignore[dict-item]
 
@@ -317,7 +321,7 @@ class AskTell:
 
     @property
     def run(self) -> Run:
-        """The trials so far as a run, with its curves, its frames and its front."""
+        """Return the trials so far as a run, with curves, data frames and the front."""
         return Run(
             self._label,
             self._number,
@@ -329,22 +333,23 @@ class AskTell:
         )
 
     def to_frame(self) -> "pandas.DataFrame":
-        """Every trial so far as a row (`surrogate_nas.Run.to_frame`)."""
+        """Return every trial so far as one row (`surrogate_nas.Run.to_frame`)."""
         return self.run.to_frame()
 
     @property
     def incumbent(self) -> Trial:
-        """The best trial after the objective's own epochs, as it was seen, the earliest among
-        equals. Where seeds are drawn, ``run.answer`` has it by the mean over seeds.
+        """The best trial at the objective's epochs, by its search score; the earliest of equal
+        ones. If training seeds are sampled, ``run.answer`` gives its mean over seeds.
 
         Raises:
-            UserError: None was told yet, or all failed; or there are several objectives.
+            UserError: There is no trial yet, all evaluations failed, or there are several
+                objectives.
         """
         best = self.run.incumbent
         if best.failure:
             raise UserError(
-                f"All evaluations failed, the first one by {best.failure!r:.200}; there is no"
-                " incumbent."
+                "All evaluations failed, so there is no incumbent. The first failure:"
+                f" {best.failure!r:.200}."
             )
         return best
 

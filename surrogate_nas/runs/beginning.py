@@ -1,9 +1,8 @@
-"""A user's beginning of a search: cells that are asked for before all others, and what was trained
-before the search began.
+"""The initial data of a search: cells to evaluate before all others, and earlier trainings.
 
-What was trained before is told to the strategy first. It costs nothing, fills no budget and is no
-trial of the run: the answer of a search comes from its own trials, whose values all come from one
-benchmark under one protocol. The best of what was known is a baseline beside it.
+Earlier trainings are reported to the strategy first. They cost nothing, do not count against the
+budget and are not trials of the run: the answer of a search comes from its own trials, whose values
+all come from one benchmark under one protocol. The best earlier training is a baseline.
 """
 
 import csv
@@ -25,32 +24,32 @@ from surrogate_nas.runs.options import Budget
 from surrogate_nas.space import Cell, ChoiceSpace, Request, Space, Trial, cell_given
 
 FirstLike = Cell | str | Path | Sequence[CellLike | Path]
-"""A cell, a file with a cell a line, or several of these."""
+"""A cell, a file with one cell per line, or several of these."""
 
 BEGINNING = "beginning"
-"""What a folder calls it."""
+"""The key of the initial data in a stored description."""
 _CELL = "cell"
 _EPOCHS = "epochs"
 
 
 @dataclass(frozen=True)
 class Beginning:
-    """What a user begins a search with.
+    """The initial data of a search.
 
     Attributes:
-        first: The cells that are asked for first, before random ones, all different.
-        known: What was trained before, as trials that cost nothing and have an index below 0.
+        first: The cells to evaluate first, before random ones, without duplicates.
+        known: Earlier trainings, as trials with cost 0 and a negative index.
     """
 
     first: Sequence[Cell] = ()
     known: Sequence[Trial] = ()
 
     def asked(self, drawn: Iterable[Cell], most: int | None = None) -> list[Cell]:
-        """The cells that a run begins with: the user's, then random ones, at most so many."""
+        """Return the initial cells of a run: the user's, then random ones, at most `most`."""
         return list(dict.fromkeys([*self.first, *drawn]))[:most]
 
     def stored(self) -> dict[str, Any] | None:
-        """What a folder says of it; None where there is nothing."""
+        """Return the initial data as a folder stores it, or None if there is none."""
         if not self.first and not self.known:
             return None
         known = [
@@ -67,11 +66,11 @@ class Beginning:
     def read(
         cls, objective: Objective, stored: Mapping[str, Any] | None
     ) -> "Beginning":
-        """Read what `stored` gave.
+        """Read the output of `stored`.
 
         Raises:
-            UserError: Something is no cell of the space, or has not the values that the objective
-                reads.
+            UserError: A cell is not in the space, or a training lacks a value that the objective
+                requires.
         """
         if stored is None:
             return cls()
@@ -90,38 +89,38 @@ class Beginning:
     def check(
         self, budget: Budget, label: str, *, chooses_epochs: bool, epochs: int | None
     ) -> None:
-        """Refuse a beginning that a strategy or a budget has no use for.
+        """Check that a strategy and a budget can use the initial data.
 
         Raises:
-            UserError: The budget does not pay for all first cells, or something was trained for
-                other epochs than the strategy reads.
+            UserError: The budget is too small for the cells in `first`, or an earlier training has
+                epochs that the strategy does not use.
         """
         if budget.cells is not None and len(self.first) > budget.cells:
             raise UserError(
-                f"{plural(len(self.first), 'cell')} shall be asked for first, and the budget pays"
-                f" for {budget.cells}."
+                f"{plural(len(self.first), 'cell')} given with first= (--first), but the budget is"
+                f" {budget.cells}."
             )
         for trial in () if chooses_epochs else self.known:
             if trial.epochs != epochs:
                 raise UserError(
-                    f"{trial.cell} is known after {trial.epochs} epochs, and {label} reads cells"
-                    f" after {epochs} only; leave such lines out, or take a strategy over epochs."
+                    f"{trial.cell} was trained for {trial.epochs} epochs, but {label} uses only"
+                    f" {epochs} epochs. Remove such lines, or choose a strategy over epochs."
                 )
 
 
 def unasked(cells: int | None, initial: int) -> str:
-    """Say that a budget in cells pays for initial cells only; empty where it pays for more."""
+    """Return a warning if a budget in cells pays only for initial cells, or an empty string."""
     if cells is None or cells > initial:
         return ""
     return (
-        f"The budget of {plural(cells, 'cell')} pays for initial cells only ({initial}), so no"
-        f" strategy is asked: give a budget above {initial} (budget=, --budget) or fewer random"
-        " cells (n_random=, --n-random)."
+        f"The budget of {plural(cells, 'cell')} pays only for initial cells ({initial}), so the"
+        f" strategies propose none. Use a budget above {initial} (budget=, --budget) or fewer"
+        " random cells (n_random=, --n-random)."
     )
 
 
 NOTHING = Beginning()
-"""A run that begins as all others do."""
+"""Initial data without cells or trainings."""
 
 
 def read_beginning(
@@ -129,20 +128,20 @@ def read_beginning(
     first: FirstLike = (),
     known: Any = None,
 ) -> Beginning:
-    """Read what a user begins with.
+    """Read the initial data that a user gives.
 
     Args:
-        objective: What is minimised.
-        first: Cells, or files with a cell a line; empty lines and those that begin with ``#`` are
-            left out.
-        known: A CSV file, a data frame or a list of trials. A file or a frame has a column
-            ``cell``, or one for each choice, one for each metric that the objective reads, by its
-            name, and ``epochs`` where not all are of the objective's own. What is known for
-            free may be left out; other metrics of the benchmark are not read.
+        objective: The objective to minimise.
+        first: Cells, or files with one cell per line. Empty lines and lines that begin with ``#``
+            are ignored.
+        known: A CSV file, a data frame or a list of trials. A file or a frame has a column ``cell``
+            (or one column per choice), one column for each metric of the objective, and ``epochs``
+            if a training differs from the objective's epochs. Free terms may be left out. Other
+            metrics of the benchmark are ignored.
 
     Raises:
-        UserError: Something is no cell of the space, is named twice, or a file cannot be read; or
-            of a metric: it is unknown, missing or no finite number.
+        UserError: A cell is not in the space or is given twice, a file cannot be read, or a metric
+            is unknown, missing or not finite.
 
     Example:
         >>> import surrogate_nas as sn
@@ -161,15 +160,15 @@ def read_beginning(
 def _first(space: Space, given: FirstLike) -> tuple[Cell, ...]:
     if isinstance(given, Integral):
         raise UserError(
-            f"first is a list of cells: write first=[{given}] for the cell of that index, or"
-            f" n_random={given} for as many random cells."
+            f"first must be a list of cells: write first=[{given}] for the cell with that index, or"
+            f" n_random={given} for that number of random cells."
         )
     if isinstance(given, Cell | str | Path):
         given = [given]
     elif hasattr(given, "tolist"):  # of NumPy or pandas
         given = given.tolist()
     if not isinstance(given, Sequence):
-        raise UserError(f"first is a list of cells or files, not {shown(given)}.")
+        raise UserError(f"first must be a list of cells or files, not {shown(given)}.")
     cells: list[Cell] = []
     for part in given:
         if isinstance(part, Path) or (isinstance(part, str) and _is_file(part)):
@@ -178,7 +177,9 @@ def _first(space: Space, given: FirstLike) -> tuple[Cell, ...]:
             cells.append(_cell(space, part))
     for cell, times in Counter(cells).items():
         if times > 1:
-            raise UserError(f"{cell} shall be asked for first twice; name it once.")
+            raise UserError(
+                f"{cell} is given twice with first= (--first). Give it once."
+            )
     return tuple(cells)
 
 
@@ -205,7 +206,7 @@ def _cells_in(space: Space, path: Path) -> list[Cell]:
             with _at(path, number):
                 cells.append(cell_given(space, written))
     if not cells:
-        raise UserError(f"{printable(path)} holds no cell; it needs one a line.")
+        raise UserError(f"{printable(path)} contains no cell. Write one cell per line.")
     return cells
 
 
@@ -214,7 +215,7 @@ def _text(path: Path) -> str:
         return read_regular(path).decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise UserError(
-            f"Cannot read {printable(path)}: it is no text in UTF-8."
+            f"Cannot read {printable(path)}: it is not UTF-8 text."
         ) from error
     except (OSError, ValueError) as error:  # a name with a null byte is a ValueError
         reason = getattr(error, "strerror", None) or error
@@ -232,8 +233,8 @@ def _at(path: Path, number: int) -> Iterator[None]:
 def _known(objective: Objective, known: Any) -> tuple[Trial, ...]:
     if objective.has_history:
         raise UserError(
-            "Diversity is of a run's own history, so that what is known before it has no score;"
-            " leave --known or the term out."
+            "Diversity depends on a run's own history, so earlier trainings have no score."
+            " Leave out --known or the term."
         )
     path, text = _written(known)
     reader = csv.reader(text.splitlines(), strict=True)
@@ -245,7 +246,7 @@ def _known(objective: Objective, known: Any) -> tuple[Trial, ...]:
             asked, values = _training(objective, header, row)
             if asked in lines:
                 raise UserError(
-                    f"{row[0]} stands in line {lines[asked][0]} too; each training once."
+                    f"{row[0]} also occurs in line {lines[asked][0]}. Give each training once."
                 )
             lines[asked] = reader.line_num, values
     except (csv.Error, UserError) as error:
@@ -253,9 +254,7 @@ def _known(objective: Objective, known: Any) -> tuple[Trial, ...]:
             f"{printable(path)}, line {reader.line_num}: {error}"
         ) from error
     if not lines:
-        raise UserError(
-            f"{printable(path)} needs a header and a line for each training."
-        )
+        raise UserError(f"{printable(path)} needs a header and one line per training.")
     every = [pair for _, values in lines.values() for pair in values.items()]
     # the unit of a metric shows at its largest value
     for name, value in sorted(every, reverse=True, key=lambda pair: pair[1]):
@@ -289,7 +288,7 @@ def _written(known: Any) -> tuple[Path, str]:
         known = DataFrame(rows, dtype=object)
     if not hasattr(known, "to_csv"):
         raise UserError(
-            f"known is a CSV file, a data frame or a list of trials, not {known!r:.80}."
+            f"known must be a CSV file, a data frame or a list of trials, not {known!r:.80}."
         )
     return Path("known"), known.to_csv(index=False)
 
@@ -299,7 +298,7 @@ def _asked(cell: Cell, epochs: int | None) -> Asked:
 
 
 def _trial(ledger: Ledger, asked: Asked, values: Mapping[str, float]) -> Trial:
-    """What a strategy is told of a training whose values are known."""
+    """Build the trial that a strategy observes for an earlier training."""
     return ledger.trial(ledger.given(asked, values, 0.0), 0.0)
 
 
@@ -310,11 +309,11 @@ def _numbered(trials: Sequence[Trial]) -> tuple[Trial, ...]:
 def _training(
     objective: Objective, header: Sequence[str], row: Sequence[str]
 ) -> tuple[Asked, dict[str, float]]:
-    """The training of a line, and what it says of the metrics that the objective reads."""
+    """Parse one line: the training, and its values of the objective's metrics."""
     if len(row) != len(header):
         raise UserError(
-            f"{len(row)} entries, and the header has {len(header)}; a cell with commas"
-            " stands in quotation marks."
+            f"{len(row)} entries, but the header has {len(header)}. Put a cell with"
+            " commas in quotation marks."
         )
     entry = dict(zip(header, map(str.strip, row), strict=True))
     space: Any = objective.benchmark.space
@@ -342,11 +341,12 @@ def _check_header(objective: Objective, header: Sequence[str]) -> None:
     positions = _positions(objective.benchmark.space, header)
     if _CELL not in header and not positions:
         raise UserError(
-            "the header has no column 'cell'; it names cell, the metrics, and epochs if need be."
+            "the header has no column 'cell'. The columns are cell, the metrics, and optionally"
+            " epochs."
         )
     for name in header:
         if header.count(name) > 1:
-            raise UserError(f"the header has two columns {printable(name)!r:.80}.")
+            raise UserError(f"the header has the column {printable(name)!r:.80} twice.")
         if name not in (_CELL, _EPOCHS, *positions):
             objective.benchmark.metric(name.partition("[")[0])
 
@@ -356,13 +356,13 @@ def _epochs(objective: Objective, written: str) -> int | None:
         return objective.epochs
     if objective.epochs is None:
         raise UserError(
-            f"epochs is {written:.40}, and nothing of this objective has epochs."
+            f"epochs is {written:.40}, but this objective does not depend on epochs."
         )
     given = int(written) if written.isascii() and written.isdigit() else written
     epochs = check_whole("epochs", given, 1)
     if epochs not in objective.fidelities:
         lengths = ", ".join(map(str, objective.fidelities))
         raise UserError(
-            f"the objective cannot be read after {epochs} epochs; after {lengths}."
+            f"the objective has no values at {epochs} epochs, only at {lengths}."
         )
     return epochs

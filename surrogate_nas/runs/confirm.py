@@ -1,16 +1,15 @@
-"""What a search has found, by seeds that it did not see: confirming its best cells, and judging its
-answer.
+"""Confirmation of a search with training seeds that it did not use.
 
-The best of many cells by one seed is optimistic: it was chosen for its luck too. The best few are
-therefore trained again with fresh seeds, and with them the user's own network, the reference. What
-is chosen among the few by these seeds is paid for by a wider interval
+The best of many cells by one seed is optimistic, because it was also chosen for its luck. The best
+few cells are therefore trained again with fresh seeds, together with a reference (the user's own
+network). A wider confidence interval accounts for the choice among the few
 (`surrogate_nas.stats.decision.decide_few`). Error rate and power:
 ``python analysis/calibrate_confirm.py``.
 
-A search on what is trained here sees one drawn seed of each cell (`surrogate_nas.objective.seeds`).
-Its answer is trained by the other seeds once it has ended, in the same slots, and reported by the
-mean over all of them, as a table's seeds are (`judged`). That is no part of the search's budget; it
-is announced before it begins, and stored with the run.
+For a benchmark that trains cells, a search receives the value of one random seed per cell
+(`surrogate_nas.objective.seeds`). After the search, its answer is trained with the other seeds on
+the same workers, and reported by the mean over all seeds, like a table (`judged`). This is not part
+of the search budget. It is announced before the search and stored with the run.
 """
 
 import re
@@ -45,26 +44,26 @@ from surrogate_nas.runtime.engines import Jobs
 from surrogate_nas.space import Cell, Trial, cell_given
 
 FIRST_FRESH = 1_000_000
-"""The first seed of confirming trainings where any can be trained; no search sees these."""
+"""The first seed of confirming trainings if any seed can be trained. Searches never use it."""
 FEWEST_SEEDS = 2
-"""With one seed a cell has no spread."""
+"""The smallest number of seeds: the variance cannot be estimated from one."""
 _MOST_TRAINED = 1_000
 _SHAPE = re.compile(r"(\d{1,9})\s*[x×]\s*(\d{1,9})")
 
 
 class Shape(NamedTuple):
-    """How many cells are confirmed, and with how many fresh seeds each."""
+    """The number of cells to confirm, and the number of fresh seeds of each."""
 
     cells: int
     seeds: int
 
 
 ShapeLike: TypeAlias = str | tuple[int, int]
-"""Such as ``3x5`` or ``(3, 5)``: three cells, five seeds each."""
+"""For example ``3x5`` or ``(3, 5)``: three cells with five seeds each."""
 
 
 def shape_of(given: ShapeLike) -> Shape:
-    """How many cells, at least 1, and seeds, at least 2; a UserError where it is no such thing.
+    """Parse the number of cells (at least 1) and of seeds (at least 2), or raise a UserError.
 
     Example:
         >>> shape_of("3x5"), shape_of((2, 4)).seeds
@@ -75,8 +74,8 @@ def shape_of(given: ShapeLike) -> Shape:
         pair = tuple(map(int, match.groups()))
     if isinstance(pair, str) or not isinstance(pair, Sequence) or len(pair) != 2:
         raise UserError(
-            "What to confirm is CELLSxSEEDS, such as 3x5 or (3, 5) for three cells with five seeds"
-            f" each, not {given!r:.80}."
+            "confirm must be CELLSxSEEDS, such as 3x5 or (3, 5) for three cells with five"
+            f" seeds each, not {given!r:.80}."
         )
     cells = check_whole("The number of cells to confirm", pair[0], 1, _MOST_TRAINED)
     seeds = check_whole(
@@ -90,26 +89,26 @@ def checked_shape(
     given: ShapeLike | None,
     against: CellLike | None = None,
 ) -> Shape | None:
-    """How many cells and seeds are confirmed after a search; None where nothing is.
+    """Return how many cells and seeds to confirm after a search, or None for no confirmation.
 
     Raises:
-        UserError: The objective is a front or depends on a run's history, there are not as many
-            seeds that a search does not see, or the reference is no cell of the space, or is given
-            though nothing is to be confirmed.
+        UserError: There are several objectives, the objective depends on the run's history, there
+            are too few fresh seeds, the reference is not in the space, or a reference is given
+            without a confirmation.
     """
     if given is None:
         if against is not None:
             raise UserError(
-                "A cell to compare with (--against-cell, against_cell) needs --confirm, such as"
-                " 3x5."
+                "A reference cell (--against-cell, against_cell=) requires --confirm, such as"
+                " --confirm 3x5."
             )
         return None
     shape = shape_of(given)
     if objective.n_objectives > 1:
-        raise UserError("A winner is confirmed under one objective, not under several.")
+        raise UserError("A confirmation requires a single objective.")
     if objective.has_history:
         raise UserError(
-            "diversity depends on a run's history, so no winner can be confirmed."
+            "diversity depends on a run's history, so a cell cannot be confirmed."
         )
     space = objective.benchmark.space
     reference = None if against is None else cell_given(space, against)
@@ -130,27 +129,27 @@ def confirm(
     resources: Resources | None = None,
     store: Store | None = None,
 ) -> Confirmation:
-    """Train the best cells of a run with fresh seeds, and a reference too, and decide.
+    """Train the best cells of a run and a reference with fresh seeds, and compare them.
 
-    A cell of which a training fails is not confirmed; the others are. Where a table lacks fresh
-    seeds of a cell, the next best takes its place.
+    A cell with a failed training is not confirmed. If a table lacks fresh seeds of a cell, the next
+    best cell takes its place.
 
     Args:
-        objective: That of the run.
+        objective: The objective of the run.
         run: A finished run.
-        cells: How many of its best cells, one per isomorphism class; fewer where it has fewer that
-            are feasible.
-        seeds: With how many fresh seeds each.
-        against: The user's own cell, or its text or index, which is no candidate itself.
-        seed: The root seed of the run, where training seeds are drawn.
+        cells: Number of best feasible cells to train, one per isomorphism class. The run may have
+            fewer.
+        seeds: Number of fresh seeds per cell.
+        against: The user's own cell (or its string or index), the reference. It is not a candidate.
+        seed: The root seed of the run, from which its training seeds are sampled.
         callback: Called with an event after each training.
-        resources: Say how many trainings at once and where, where cells are really trained; None
-            for one.
-        store: The folder of the run. What it stores for the same call is returned without a
-            training; otherwise the result is written there. None stores nothing.
+        resources: The number of parallel trainings and where they execute, if cells are trained.
+            None for one training at a time.
+        store: The folder of the run. A stored result of the same call is returned without training.
+            Otherwise the result is written to the folder. None stores nothing.
 
     Raises:
-        UserError: As `checked_shape` does.
+        UserError: The same as for `checked_shape`.
 
     Example:
         >>> import surrogate_nas as sn
@@ -191,7 +190,7 @@ def confirm(
                 return ConfirmedCell(
                     cell, seen.get(cell), tuple(planned[cell]), tuple(scores)
                 )
-        failure = failures.get(cell, "by fresh seeds it breaks the limits")
+        failure = failures.get(cell, "it violates the constraints with fresh seeds")
         return ConfirmedCell(cell, seen.get(cell), failure=failure)
 
     result = Confirmation(
@@ -215,9 +214,9 @@ def _plan(
     reference: Cell | None,
     root: int,
 ) -> tuple[dict[Cell, list[int]], list[Cell], int, dict[Cell, str]]:
-    """The cells with the seeds that train them, the reference last; the candidates among them: the
-    best feasible cells as the search saw them, the first of each isomorphism class; how many were
-    passed over for want of fresh seeds; and why the reference has none.
+    """Return the cells with the seeds to train (the reference last), the candidates among them, how
+    many were passed over for lack of fresh seeds, and why the reference has none. Candidates are
+    the best feasible cells by search score, the first of each isomorphism class.
     """
     space = objective.benchmark.space
     answers = [trial for trial in run.answers if trial.feasible and not trial.failure]
@@ -255,7 +254,7 @@ def _plan(
 def _fresh_seeds(
     objective: Objective, run: Run, root: int, n: int, cell: Cell
 ) -> list[int]:
-    """The seeds of a cell that a search did not see: `n`, or those that a table holds."""
+    """Return `n` seeds of a cell that the search did not use, or as many as a table contains."""
     if _trains_any_seed(objective):
         return [
             *islice((s for s in count(FIRST_FRESH) if s != objective.training_seed), n)
@@ -277,8 +276,8 @@ def _answers(
     resources: Resources,
     stack: ExitStack,
 ) -> Callable[[int], Answer]:
-    """A function that gives the answer to each job by its number: made in slots where the benchmark
-    has these, else here.
+    """Return a function that gives the answer to a job by its number, computed in parallel workers
+    if the benchmark supports them.
     """
     benchmark = objective.benchmark
     draw = Draw(0, 0)
@@ -301,7 +300,9 @@ def _rows(
     run: Run,
     callback: Callback | None,
 ) -> tuple[dict[Cell, list[list[float]]], float]:
-    """The values of each cell's trainings, and what these cost; failures are added."""
+    """Return the values of each cell's trainings, and their total cost. Add failures to
+    `failures`.
+    """
     rows: dict[Cell, list[list[float]]] = {}
     cost = 0.0
     for number, (cell, *_) in enumerate(jobs):
@@ -338,25 +339,26 @@ def _check_held(objective: Objective, wanted: int, reference: Cell | None) -> No
     seeds = objective.single_seeds()
     if seeds is None:
         raise UserError(
-            f"{name} holds no single seeds of {asked}, so there are no fresh ones to confirm with."
+            f"{name} contains no single seeds of {asked}, so there are no fresh seeds to confirm"
+            " with."
         )
     most = int(seeds.held.sum(axis=1).max())
-    there = f"{name} holds {plural(most, 'seed')} of {asked}"
+    there = f"{name} contains {plural(most, 'seed')} of {asked}"
     if objective.training_seed == "mean" and not objective.draws:
         raise UserError(
-            f"{there}, and the search sees the mean of all: none is fresh. With --seed-policy draw"
-            f" it sees 1, which leaves {most - 1}."
+            f"{there}, and the search uses the mean of all, so none is fresh. With"
+            f" --seed-policy draw it uses one and leaves {most - 1}."
         )
     if most - 1 < wanted:
         raise UserError(
-            f"{there}, the search saw 1: at most {most - 1} fresh ones, not {wanted}."
+            f"{there}, and the search used 1: at most {most - 1} are fresh, not {wanted}."
         )
     if reference is not None:
         own = int(seeds.held[reference.index].sum())
         if own < wanted:
             raise UserError(
-                f"{name} holds {plural(own, 'seed')} of {reference}, to which {wanted} are to be"
-                " compared; name another cell, or confirm with fewer seeds."
+                f"{name} contains {plural(own, 'seed')} of the reference {reference}, fewer"
+                f" than {wanted}. Choose another cell, or confirm with fewer seeds."
             )
 
 
@@ -367,7 +369,7 @@ def judged(
     options: Resources,
     slots: Jobs,
 ) -> Judged:
-    """Train what a run has found by the seeds that its search did not see; may be interrupted."""
+    """Train the answer of a run with the seeds that its search did not use. May be interrupted."""
     cell = objective.benchmark.space.cell(incumbent.cell)
     seen = draw.number(objective.trained_seeds, cell)
     others = [seed for seed in objective.trained_seeds if seed != seen]
@@ -399,12 +401,12 @@ def judged(
 
 
 def announcement(objective: Objective, runs: int) -> str:
-    """What some runs train beside the budget, in a sentence; empty where that is nothing."""
+    """Return a sentence on trainings beyond the budget, or an empty string if there are none."""
     others = len(objective.trained_seeds) - 1
     if others < 1:
         return ""
     whole = f" in each run, {others * runs:,} in all" if runs > 1 else ""
     return (
-        f"What is found is then trained by the other seeds: {plural(others, 'training')}{whole},"
-        " not charged to the budget."
+        "The answer of each search is trained with the other seeds:"
+        f" {plural(others, 'training')}{whole}, not charged to the budget."
     )

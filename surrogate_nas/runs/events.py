@@ -1,4 +1,4 @@
-"""What a user's callback receives while runs are made."""
+"""The events that a user's callback receives during runs."""
 
 import inspect
 from collections.abc import Callable, Mapping, Sequence
@@ -14,20 +14,21 @@ from surrogate_nas.space.trial import Trial
 
 @dataclass
 class Event:
-    """Something that has happened while runs are made.
+    """An event during a run, a comparison or a suite.
 
-    In a search: new trials, another number of running trainings, a failed training, or a confirming
-    training that has ended. In a comparison or a suite: the beginning, the end of a run, and, where
-    runs are made one after another on this machine, also what happens within a run.
+    A search sends an event for new trials, for a change in the number of running trainings, for a
+    failed training, and for each finished confirming training. A comparison or a suite sends an
+    event at the beginning and at the end of each run. If runs are made one after another on this
+    machine, it also sends the events within each run.
 
     Attributes:
-        strategy: The name of the strategy; empty at the beginning of a comparison.
+        strategy: The name of the strategy, or an empty string at the beginning of a comparison.
         run: The number of the run.
         trials: The new trials, in the order of the run.
-        done: The number of runs that have ended, or of confirming trainings; 0 during a search.
-        total: The number of runs or confirming trainings in all; 0 during a search.
+        done: The number of finished runs or confirming trainings, or 0 during a search.
+        total: The total number of runs or confirming trainings, or 0 during a search.
         running: The number of trainings that run in parallel workers.
-        failed: Why a training has just failed, by the text of its cell.
+        failed: The reason of a failed training, by the string of its cell.
         is_stopped: Whether `stop` was called.
 
     Example:
@@ -52,12 +53,12 @@ class Event:
     is_stopped: bool = False
 
     def stop(self) -> None:
-        """End the run after these trials. A run that has ended already is not affected."""
+        """End the run after these trials. A finished run is not affected."""
         self.is_stopped = True
 
     def __getitem__(self, index: int) -> NoReturn:
         raise UserError(
-            "A callback receives an Event: its trials are event.trials, and event.stop() ends the"
+            "A callback receives an Event: the trials are event.trials, and event.stop() ends the"
             " run."
         )
 
@@ -66,8 +67,8 @@ Callback = Callable[[Event], object]
 
 
 def as_callback(given: Callable[..., object] | None) -> Callback | None:
-    """A callback that takes an event, also where one of 0.1.0 is given: of (done, total) or
-    (strategy, run, trials), or one that returns True to end the run.
+    """Return a callback that takes an event. Convert the forms of 0.1.0, which take (done, total)
+    or (strategy, run, trials), or return True to end the run.
     """
     if given is None or isinstance(given, BuiltinFunctionType):
         return given
@@ -77,11 +78,11 @@ def as_callback(given: Callable[..., object] | None) -> Callback | None:
             if form > 1:
                 warn_renamed(f"A callback of {form} values", "callback(event)", 6)
             return partial(_call, given, form)
-    raise UserError("callback is a function that takes one surrogate_nas.Event.")
+    raise UserError("callback must be a function of one surrogate_nas.Event.")
 
 
 def _call(given: Callable[..., object], form: int, at: Event) -> None:
-    """Call a callback with an event, or with so many values as in 0.1.0."""
+    """Call a callback with an event, or with the `form` arguments of 0.1.0."""
     if form == 1 and given(at) is True:
         warn_renamed("A callback that returns True", "event.stop()", 3)
         at.stop()

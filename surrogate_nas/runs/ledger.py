@@ -1,9 +1,8 @@
-"""One run's dealings with an objective: every look-up is counted and charged here, and becomes a
-trial.
+"""The ledger of a run: every evaluation is counted and charged here, and becomes a trial.
 
-Asking for a known cell again gives the same answer and is charged again, for every strategy alike,
-as training it again would be. Only training a cell on, where the benchmark holds all epochs of one
-run, costs just the difference.
+A repeated evaluation of a cell gives the same answer and is charged again, for every strategy
+alike. To continue the training of a cell costs only the difference, if the benchmark contains all
+epochs of one training.
 """
 
 import heapq
@@ -29,17 +28,17 @@ Asked = Cell | Request
 
 
 def cell_of(asked: Asked) -> Cell:
-    """The cell of what a strategy asked for."""
+    """Return the cell of a request."""
     return asked.cell if isinstance(asked, Request) else asked
 
 
 class Outcome(NamedTuple):
-    """One evaluation before it has its place and time in the run; the fields are as of a `Trial`.
+    """One evaluation before it has its place and time in the run, with the fields of a `Trial`.
 
     Attributes:
-        names: What `values` are, as an expression writes it.
-        score: Without diversity, as all that follow.
-        cost: What it is charged.
+        names: The names of `values`, in the notation of expressions.
+        score: The score without diversity, like all following fields.
+        cost: The charged cost.
     """
 
     cell: Cell
@@ -56,13 +55,13 @@ class Outcome(NamedTuple):
 
 
 class Ledger:
-    """Evaluates cells for one run.
+    """Evaluate and charge cells for one run.
 
     Attributes:
-        evaluations: How many trials were made.
-        cost: What they cost together, in seconds or queries.
-        owed: Seconds of a strategy's own work, which the next trial is charged.
-        draw: The seeds that the run sees.
+        evaluations: Number of trials so far.
+        cost: Their total cost, in seconds or queries.
+        owed: Seconds of the strategy's own work, to be charged to the next trial.
+        draw: The training seeds of the run.
     """
 
     def __init__(self, objective: Objective, *, root: int = 0, run: int = 0) -> None:
@@ -81,8 +80,8 @@ class Ledger:
         self._trained: dict[Cell, int] = {}
 
     def look_up(self, asked: Sequence[Asked]) -> Iterator[Outcome]:
-        """Evaluate cells in order; where answers are made when asked for, no sooner than each is
-        taken.
+        """Evaluate cells in order. If answers are computed on demand, each is computed when it is
+        taken from the iterator.
         """
         if len(asked) > 1 and (
             self._one_by_one or any(type(request) is Request for request in asked)
@@ -93,8 +92,8 @@ class Ledger:
     def evaluate(
         self, asked: Sequence[Asked], limit: float = math.inf
     ) -> Iterator[Trial]:
-        """Evaluate cells one after another, as far as a cost allows; each trial is made when it is
-        taken.
+        """Evaluate cells one after another within a cost limit. Each trial is made when it is taken
+        from the iterator.
         """
         for outcome in self.look_up(asked) if self.cost < limit else ():
             if self.cost + outcome.cost > limit:
@@ -104,8 +103,8 @@ class Ledger:
                 return
 
     def _group(self, asked: Sequence[Asked]) -> Iterator[Outcome]:
-        """Evaluate cells with one look-up; of requests, and where each is a training, one at a
-        time.
+        """Evaluate cells with a single look-up. Requests, and cells that must be trained, are
+        evaluated one by one.
         """
         first = asked[0]
         epochs = self.objective.epochs
@@ -126,24 +125,28 @@ class Ledger:
         return self._outcomes(cells, epochs, names, values, cost)
 
     def questions(self, asked: Asked) -> Sequence[Question]:
-        """What is read of an evaluation; a StrategyError if a request names what cannot be read."""
+        """Return the metrics to read for an evaluation. Raise a StrategyError for an invalid
+        request.
+        """
         if not isinstance(asked, Request):
             return self.objective.questions()
         try:
             return self.objective.questions(asked.epochs, asked.read)
         except UserError as error:
-            raise StrategyError(f"it requested what cannot be read: {error}") from error
+            raise StrategyError(f"it made an invalid request: {error}") from error
 
     def epochs_of(self, asked: Asked) -> int | None:
-        """The length of the training that is asked for."""
+        """Return the number of epochs of a request."""
         return asked.epochs if isinstance(asked, Request) else self.objective.epochs
 
     def trained_for(self, asked: Asked) -> int | None:
-        """The epochs after which training a cell on begins; None where it begins from scratch."""
+        """Return the epochs that a continued training starts from, or None if it starts from
+        scratch.
+        """
         return self._since(cell_of(asked), self.epochs_of(asked))
 
     def predicted_cost(self, asked: Asked) -> float:
-        """What an evaluation will cost, roughly (`Benchmark.predicted_cost`)."""
+        """Return the approximate cost of an evaluation (`Benchmark.predicted_cost`)."""
         benchmark = self.objective.benchmark
         cell = cell_of(asked)
         epochs = self.epochs_of(asked)
@@ -162,13 +165,13 @@ class Ledger:
         cost: float,
         since: int | None,
     ) -> Outcome:
-        """An evaluation that was made elsewhere, of what `questions` gave for it.
+        """Build an outcome from an evaluation made elsewhere, for the metrics of `questions`.
 
         Args:
-            asked: What was asked for.
-            values: In natural units.
-            cost: Of the whole training.
-            since: The epochs after which it went on, which are not charged again.
+            asked: The cell or request.
+            values: The values in natural units.
+            cost: The cost of the whole training.
+            since: The epochs that the training started from, which are not charged again.
         """
         cell, epochs = cell_of(asked), self.epochs_of(asked)
         charged = cost if since is None else self._continuing(cell, since, epochs)
@@ -177,7 +180,7 @@ class Ledger:
         return next(self._outcomes([cell], epochs, names, row, costs, is_new=True))
 
     def recorded(self, asked: Asked, entry: Mapping[str, Any]) -> Outcome:
-        """An evaluation as a stored line of its run tells it."""
+        """Build an outcome from a stored line of its run."""
         cost = entry["cost_seconds"]
         if entry.get("failure"):
             return self.failed(asked, entry["failure"], 0.0)._replace(cost=cost)
@@ -185,15 +188,15 @@ class Ledger:
         return self.answered(asked, values, cost, None)._replace(cost=cost)
 
     def given(self, asked: Asked, values: Mapping[str, float], cost: float) -> Outcome:
-        """An evaluation that somebody else made, which costs what is told.
+        """Build an outcome from an evaluation by the caller, with the reported cost.
 
         Args:
-            asked: A cell, or a request.
-            values: By metric; free terms may be left out.
-            cost: What it is charged.
+            asked: A cell or a request.
+            values: Values by metric. Free terms may be left out.
+            cost: The cost to charge.
 
         Raises:
-            UserError: A metric is missing, unknown or no finite number.
+            UserError: A metric is missing, unknown or not finite.
         """
         cell = cell_of(asked)
         questions = self.questions(asked)
@@ -217,7 +220,7 @@ class Ledger:
         return self.answered(asked, row, cost, None)
 
     def failed(self, asked: Asked, reason: str, cost: float) -> Outcome:
-        """An evaluation that ended without a result for a reason, and is charged all the same."""
+        """Build the outcome of a failed evaluation. Its cost is charged."""
         cell, epochs = cell_of(asked), self.epochs_of(asked)
         vector: tuple[float, ...] = ()
         if self._several:
@@ -238,9 +241,9 @@ class Ledger:
         *,
         is_new: bool = False,
     ) -> Iterator[Outcome]:
-        """Combine the values of n cells, shape ``(n, m)``, with the names of the m.
+        """Combine the values of n cells, shape ``(n, m)``, with the names of the m metrics.
 
-        The cost is of whole trainings, shape ``(n,)``, or with `is_new` what is charged.
+        The cost is that of whole trainings, shape ``(n,)``, or with `is_new` the charged cost.
         """
         rows: Iterable[tuple[Any, ...]]
         if len(cells) == 1:
@@ -300,9 +303,9 @@ class Ledger:
     def trial(
         self, outcome: Outcome, started: float, finished: float | None = None
     ) -> Trial:
-        """Count and charge an evaluation that has finished, and give it its place in the run.
+        """Count and charge a finished evaluation, and append it to the run.
 
-        It is over at `finished`, or if None, `cost` after it began.
+        It ends at `finished`, or `cost` after its start if `finished` is None.
         """
         extra = 0.0
         if self._archive is not None and outcome.feasible:
@@ -333,8 +336,8 @@ class Ledger:
 
 
 class _Archive:
-    """The ten feasible cells of lowest loss that a run has found, against which a new one's
-    similarity is taken.
+    """The ten feasible cells of lowest loss of a run, to which the similarity of a new cell is
+    computed.
     """
 
     def __init__(self, space: Space) -> None:
@@ -343,8 +346,8 @@ class _Archive:
         self._known: dict[Cell, float] = {}
 
     def visit(self, cell: Cell, loss: float) -> float:
-        """The largest similarity of a cell to those archived before it, as it was when the cell
-        first came.
+        """Return the largest similarity of a cell to the archived cells, as of its first
+        evaluation.
         """
         if cell not in self._known:
             similarities = (
@@ -363,7 +366,7 @@ _PREDICTED = 1e-5
 
 
 def check_run(run: Run, objective: Objective, path: Path) -> None:
-    """Refuse a run that ended well and is not of its comparison's objective."""
+    """Check that a finished run has the objective of its comparison."""
     names = {str(question) for question in objective.questions()}
     parts = objective.n_objectives
     scores = 0 if parts == 1 else parts
@@ -375,19 +378,21 @@ def check_run(run: Run, objective: Objective, path: Path) -> None:
     )
     if run.epochs != objective.epochs or not run.answers or not right:
         raise UserError(
-            f"{path} is damaged: it is of another objective than its comparison. Delete it and run"
-            " again."
+            f"{path} is damaged: it has another objective than its comparison. Delete it and"
+            " repeat the command."
         )
 
 
 def verify(
     run: Run, objective: Objective, root: int, path: Path, *, whole: bool
 ) -> None:
-    """Look a run's best trial, or all of them, up in the table again; without one nothing is looked
-    up.
+    """Look up a run's best trial, or all trials, in the table again. Without a table, nothing is
+    checked.
     """
     if wrong := contradiction(run, objective, root, whole=whole):
-        raise UserError(f"{path}, {wrong} It was altered: delete it and run again.")
+        raise UserError(
+            f"{path}, {wrong} It was altered. Delete it and repeat the command."
+        )
 
 
 def contradiction(
@@ -398,15 +403,15 @@ def contradiction(
     whole: bool,
     charges: bool = False,
 ) -> str:
-    """A sentence on the first trial with another number than the table has; empty where there is
-    none, where the benchmark is no table, or the run failed.
+    """Return a sentence on the first trial that differs from the table, or an empty string. It is
+    empty if there is no difference, no table, or the run failed.
 
     Args:
         run: A run.
-        objective: On the benchmark that is asked.
+        objective: The objective on the benchmark to look up.
         root: The root seed of the comparison.
-        whole: Whether all trials are looked up, not the best alone.
-        charges: Whether what each was charged is looked up too; only with `whole`.
+        whole: Whether to check all trials instead of the best one.
+        charges: Whether to check the charged costs too. Only with `whole`.
     """
     if not objective.benchmark.has_columns or run.failure or not run.trials:
         return ""
@@ -439,7 +444,7 @@ def contradiction(
                 is_nan or math.isclose(stored, true, rel_tol=within, abs_tol=within)
             ):
                 return (
-                    f"trial {trial.index}: {name} of {trial.cell} is {stored:.10g}, and"
+                    f"trial {trial.index}: {name} of {trial.cell} is {stored:.10g}, but"
                     f" {true:.10g} in {objective.benchmark.name}."
                 )
     return ""
@@ -448,7 +453,7 @@ def contradiction(
 def _side_by_side(
     ledger: Ledger, trials: Sequence[Trial], asked: Sequence[Asked]
 ) -> Iterator[tuple[Trial, Outcome]]:
-    """Look trials up as workers side by side did: each when it began, before what ended later."""
+    """Look up trials as parallel workers did: each at its start, before trials that ended later."""
     running: list[tuple[float, int, Outcome]] = []
     for number in sorted(range(len(trials)), key=lambda number: trials[number].started):
         while running and running[0][0] <= trials[number].started:
@@ -463,8 +468,8 @@ def _side_by_side(
 def _pairs(
     trial: Trial, outcome: Outcome, repeated: Trial | None
 ) -> list[tuple[str, float, float]]:
-    """The numbers of a trial, each with the table's; with diversity, only in the order of the
-    run.
+    """Return pairs of stored and recomputed numbers of a trial. Terms with diversity are compared
+    only in the order of the run.
     """
     values = zip(outcome.names, outcome.values, strict=True)
     pairs = [(name, trial.values[name], value) for name, value in values]

@@ -1,8 +1,8 @@
 """The options of a run and its budget.
 
-A field of `Options` is a keyword of Python (those of `Resources` together, as ``resources``), a
-flag of the command line (``per_gpu`` is ``--per-gpu``) and an entry of the folder. Its type is
-followed by its help.
+Each field of `Options` is a keyword argument in Python (those of `Resources` are passed together as
+``resources``), a flag of the command line (``per_gpu`` is ``--per-gpu``) and an entry in the stored
+description. The annotation contains its type and its help text.
 """
 
 import math
@@ -30,12 +30,12 @@ MOST_RUNS = 10**6
 """The largest budget in cells, or any such number, and the most runs of a strategy."""
 USAGE = "usage"
 ENDED_EARLY = "ended early"
-"""What the diagnosis of a run says: the costs of its answers, as the strategy told them, and that
-the strategy ended it, or its budget in tokens.
+"""The keys of a run's diagnosis: the cost that an external program reported for its answers, and
+whether the strategy or the token budget ended the run early.
 """
 BEST_SHOWN = 4
-"""How many of the best cells of a study a report shows with their final metrics, in addition to the
-best of each strategy.
+"""The number of best cells of a study that a report shows with their final metrics, in addition to
+the best cell of each strategy.
 """
 _LARGEST = sys.float_info.max
 Count = Annotated[int, Meta(ge=1, le=MOST)]
@@ -44,12 +44,13 @@ Above = Annotated[float, Meta(gt=0, le=_LARGEST)]
 
 
 class Budget(Struct, frozen=True, forbid_unknown_fields=True):
-    """What a run may spend; it ends at whichever comes first.
+    """The budget of a run. The run ends when either limit is reached.
 
     Attributes:
-        cells: The most evaluations, or None.
-        seconds: The most simulated seconds (queries, where the benchmark counts those), or None. A
-            trial that would pass it does not count, as it would not have finished.
+        cells: The largest number of evaluations, or None.
+        seconds: The largest number of simulated seconds (of queries, if the benchmark counts
+            queries), or None. A trial that would exceed it does not count, because it would not
+            have finished.
     """
 
     cells: Count | None = None
@@ -64,36 +65,38 @@ class Budget(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 def budget_of(cells: int | None, seconds: float | None) -> Budget:
-    """The budget that was given, or the default number of cells."""
+    """Return the given budget, or the default number of cells if none is given."""
     return Budget(USUAL_CELLS if cells is None and seconds is None else cells, seconds)
 
 
 class _Declared(Struct, frozen=True, kw_only=True):
-    """Options, each declared once with its help."""
+    """Options. Each is declared once with its help."""
 
     def __post_init__(self) -> None:
         check_struct(self, "{} ({flag})")
 
     @classmethod
     def out_of(cls, options: dict[str, Any]) -> Self:
-        """Take the fields out of some options by name."""
+        """Remove the fields of this class from a dictionary of options, and build the class from
+        them.
+        """
         own = options.keys() & {*cls.__struct_fields__}
         return cls(**{name: options.pop(name) for name in own})
 
 
 class ObjectiveOptions(_Declared, frozen=True, kw_only=True):
-    """The options of an objective besides its expression and its limits."""
+    """The options of an objective apart from its expression and constraints."""
 
     seed_policy: Annotated[
         Literal["mean", "draw"] | None,
         (
-            "What searches see: the mean over training seeds, or one drawn seed of each cell"
-            " (reports use the mean); the objective's own policy if left out."
+            "The values that strategies receive: the mean over training seeds, or draw, the value"
+            " of one random seed per cell (reports use the mean). Default: the objective's policy."
         ),
     ] = None
     search_on_final: Annotated[
         str | Sequence[str],
-        "Final metrics, such as a robust error, that this study searches on.",
+        "Final metrics, such as a robust error, that strategies may search by in this study.",
     ] = ()
 
     def __post_init__(self) -> None:
@@ -103,7 +106,9 @@ class ObjectiveOptions(_Declared, frozen=True, kw_only=True):
 
     @classmethod
     def read(cls, stored: Mapping[str, Any]) -> "ObjectiveOptions":
-        """Read what `Objective.describe` gave; an earlier release could not say all."""
+        """Read the output of `Objective.describe`. Descriptions of earlier releases may lack
+        fields.
+        """
         return cls.out_of({"seed_policy": "mean", **stored})
 
 
@@ -114,30 +119,31 @@ class Resources(
     repr_omit_defaults=True,
     rename={"threads": "threads_each", "memory": "memory_each"},
 ):
-    """Where runs and trainings are made, how many at once, and what each may take.
+    """Where runs and trainings execute, how many run in parallel, and their resource limits.
 
     Results depend on `in_flight`, `order`, `at_end`, `memory` and `simulated_workers` only.
 
     Attributes:
-        workers: The number of runs at once, at least 1; None for one, or for as many as a cluster
-            takes.
-        engine: Where runs are made, or trainings where cells are trained: ``processes``,
+        workers: The number of runs in parallel, at least 1. None for one, or for all workers of a
+            cluster.
+        engine: The engine that executes runs, or trainings if cells are trained: ``processes``,
             ``dask``, ``ray``, ``slurm`` or ``FILE.py:NAME``, followed by a colon and its address,
             such as ``dask:tcp://HOST:8786``.
-        parallel: The number of trainings at once, at least 1, where cells are really trained.
-            Runs that are made at the same time share them.
-        in_flight: The largest number of trainings that have begun and are not reported yet; None
-            for 1.5 times `parallel` in the order of the clock, and for `parallel` otherwise.
-        order: The order in which trainings are reported: by predicted costs (``clock``) or as they
-            end (``finished``). None for ``finished`` in a search and ``clock`` elsewhere.
-        at_end: ``finish`` counts the trainings that run at the end of the budget; ``stop`` ends
-            them.
-        gpus: GPUs for the trainings, such as ``0,2,3``.
+        parallel: The number of trainings in parallel, at least 1, for benchmarks that train cells.
+            Runs that execute at the same time share these workers.
+        in_flight: The largest number of pending trainings: started or queued, and not yet reported.
+            None for 1.5 times `parallel` if `order` is ``clock``, and for `parallel` otherwise.
+        order: The order in which trainings are reported: by predicted cost (``clock``) or by actual
+            completion (``finished``). None for ``finished`` in a search and ``clock`` elsewhere.
+        at_end: ``finish`` completes and counts the trainings that run at the end of the budget;
+            ``stop`` ends them.
+        gpus: The GPUs for the trainings, such as ``0,2,3``.
         per_gpu: The number of trainings that share a GPU, at least 1.
         threads: The number of threads of each training, at least 1.
-        memory: The most memory of each training with its processes, such as ``4GB``.
-        call_limit: The most seconds that one `ask` or `tell` of a user's strategy may take.
-        simulated_workers: The number of cells that a table evaluates at once on the simulated
+        memory: The largest memory of each training with its child processes, such as ``4GB``.
+        call_limit: The longest duration in seconds of one `ask` or `tell` of a user-defined
+            strategy.
+        simulated_workers: The number of cells that a table evaluates in parallel on the simulated
             clock, at least 1.
 
     Raises:
@@ -152,66 +158,66 @@ class Resources(
     workers: Annotated[
         Count | None,
         (
-            "How many runs, or other jobs, at once; if left out, one or two, or all that a cluster"
-            " takes."
+            "How many runs or other jobs in parallel; by default one or two, or all workers of a"
+            " cluster."
         ),
     ] = None
     engine: Annotated[
         str,
         (
-            "Where jobs are done: processes, dask[:ADDRESS], ray[:ADDRESS], slurm[:OPTIONS], or"
+            "Where jobs execute: processes, dask[:ADDRESS], ray[:ADDRESS], slurm[:OPTIONS] or"
             " FILE.py:NAME."
         ),
     ] = "processes"
     parallel: Annotated[
         Count,
         (
-            "Trainings at once, where cells are really trained; runs that are made side by side"
-            " share these slots."
+            "Trainings in parallel, for benchmarks that train cells. Parallel runs share these"
+            " workers."
         ),
     ] = 1
     in_flight: Annotated[
         Count | None,
-        "Trainings in flight, waiting ones included; by default what suits the number at once.",
+        "Trainings that are pending (running or queued) at once; by default 1 to 1.5 per worker.",
     ] = None
     order: Annotated[
         Literal["clock", "finished"] | None,
         (
-            "The order in which trainings are reported: clock, by predicted costs, which is the"
-            " same on any machine unless the budget is in seconds (default where strategies are"
-            " compared), or finished, as they come (default in a single search)."
+            "The order in which trainings are reported. clock: by predicted costs, which is the"
+            " same on any machine unless the budget is in seconds (default in comparisons)."
+            " finished: as they end (default in a single search)."
         ),
     ] = None
     at_end: Annotated[
         Literal["finish", "stop"],
-        "Running trainings at the end of the budget: finish and count them, or stop them.",
+        "What to do with running trainings at the end of the budget: finish and count, or stop.",
     ] = "finish"
     gpus: Annotated[
         str | None,
-        "GPUs that trainings at once are spread over, such as 0,2,3.",
+        "GPUs to distribute trainings over, such as 0,2,3.",
     ] = None
     per_gpu: Annotated[
         Count,
-        "Trainings that share a GPU.",
+        "Number of trainings that share a GPU.",
     ] = 1
     threads: Annotated[
         Count,
-        "Threads of arithmetic that a training in a slot has.",
+        "Number of CPU threads per training.",
     ] = 1
     memory: Annotated[
         str | None,
         (
-            "Memory that a training in a slot may take with all that it starts, such as 4GB; one"
-            " that takes more has failed."
+            "Memory limit of a training with its child processes, such as 4GB. A training that"
+            " exceeds it fails."
         ),
     ] = None
     call_limit: Annotated[
         Above,
-        "The most seconds that one `ask` or `tell` of a user's strategy may take.",
+        "The longest time in seconds of one `ask` or `tell` of a user-defined strategy.",
     ] = CALL_LIMIT_SECONDS
     simulated_workers: Annotated[
         Count,
-        "Cells that are evaluated side by side on the simulated clock.",
+        "Cells that are evaluated in parallel on the simulated clock.",
     ] = 1
 
     def __post_init__(self) -> None:
@@ -223,20 +229,22 @@ class Resources(
 
     @classmethod
     def of(cls, given: "Resources | Mapping[str, Any] | None") -> "Resources":
-        """Resources, also by name in a mapping; the defaults for None."""
+        """Convert a mapping of names to `Resources`. None gives the defaults."""
         if isinstance(given, Resources):
             return given
         own = {} if given is None else given
         if isinstance(own, Mapping) and own.keys() <= {*cls.__struct_fields__}:
             return cls(**own)
         raise UserError(
-            "resources is surrogate_nas.Resources, such as Resources(parallel=2), not"
+            "resources must be a surrogate_nas.Resources, such as Resources(parallel=2), not"
             f" {shown(given)}."
         )
 
     @property
     def of_slots(self) -> list[str]:
-        """The given fields that make sense only where cells are trained in slots."""
+        """The names of the given fields that apply only if cells are trained in parallel
+        workers.
+        """
         return [
             name
             for name in _OF_SLOTS
@@ -245,13 +253,14 @@ class Resources(
 
     @property
     def memory_bytes(self) -> int | None:
-        """The most bytes that a training in a slot may have in memory; None for no limit."""
+        """The memory limit of a training in bytes, or None for no limit."""
         limit = self.memory
         return None if limit is None else check_size("memory (--memory)", limit)
 
     @property
     def devices(self) -> tuple[str, ...]:
-        """The GPUs of each slot, as ``CUDA_VISIBLE_DEVICES`` names them; empty where none is named.
+        """The GPU of each worker, in the format of ``CUDA_VISIBLE_DEVICES``; empty if none is
+        given.
 
         Example:
             >>> Resources(gpus="0,2", per_gpu=2).devices
@@ -264,51 +273,51 @@ class Resources(
             named
         ):
             raise UserError(
-                "gpus (--gpus) are numbers or identifiers, each once and with commas between, such"
-                f" as 0,2,3, not {self.gpus!r:.80}."
+                "gpus (--gpus) must be GPU numbers or identifiers, each once and separated by"
+                f" commas, such as 0,2,3, not {self.gpus!r:.80}."
             )
         return tuple(named) * self.per_gpu
 
 
-# Options that change how runs are made and not what they find.
+# Options that change how runs are executed but not what they find.
 _NOT_STORED = {
     *("workers", "engine", "parallel", "gpus", "per_gpu", "threads", "call_limit")
 }
-# Options that make sense only where cells are trained in slots.
+# Options that apply only if cells are trained in parallel workers.
 _OF_SLOTS = ("parallel", "in_flight", "order", "gpus", "threads", "memory")
 
 
 class Options(Resources, frozen=True, kw_only=True, rename={"n_random": "first_cells"}):
-    """What every run of a study is given."""
+    """The options that all runs of a study share."""
 
     seed: Annotated[
         int,
         Meta(ge=0, le=2**63 - 1),
-        "The root of all randomness.",
+        "The seed from which all randomness is derived.",
     ] = 0
     n_random: Annotated[
         int,
         Meta(ge=0, le=MOST),
-        "Random cells that every strategy of a run observes first, after yours.",
+        "Number of random cells that every strategy evaluates first, after those of --first.",
     ] = N_RANDOM
     budget_tokens: Annotated[
         Count | None,
         (
-            "The most tokens that an external program may report in one run; an answer that"
-            " passes it does not count."
+            "The largest number of tokens that an external program may report in one run. An answer"
+            " that exceeds it does not count."
         ),
     ] = None
     hidden: Annotated[
         bool,
-        "Withhold the free terms, which need no training, from strategies.",
+        "Hide the free terms, which need no training, from strategies.",
     ] = False
     target: Annotated[
         Finite | None,
-        "A run ends when a feasible cell scores this or less, as its search sees it.",
+        "End a run when the search score of a feasible cell is this or less.",
     ] = None
 
     def stored(self) -> dict[str, Any]:
-        """What a folder records: results depend on it."""
+        """Return the options that results depend on, as a folder stores them."""
         return {
             key: getattr(self, name)
             for key, name in FIELDS.items()
@@ -317,7 +326,7 @@ class Options(Resources, frozen=True, kw_only=True, rename={"n_random": "first_c
 
     @classmethod
     def read(cls, description: Mapping[str, Any]) -> "Options":
-        """Read what a folder records; an earlier release could not say all."""
+        """Read stored options. Descriptions of earlier releases may lack some of them."""
         known = USUAL.keys() & description.keys()
         return cls(**{FIELDS[key]: description[key] for key in known})
 
@@ -325,7 +334,7 @@ class Options(Resources, frozen=True, kw_only=True, rename={"n_random": "first_c
 FIELDS = dict(
     zip(Options.__struct_encode_fields__, Options.__struct_fields__, strict=True)
 )
-"""The field of each key of a folder's record."""
+"""The field name of each key in a stored description."""
 
 
 def ended_by(
@@ -334,13 +343,13 @@ def ended_by(
     options: Options,
     diagnosis: Mapping[str, Mapping[str, float]] = MappingProxyType({}),
 ) -> str:
-    """Why a run ends before its budget is spent; empty where it does not.
+    """Return the reason why a run ends before its budget is spent, or an empty string.
 
     Args:
-        trials: Some that were made, or their stored lines.
-        epochs: The objective's own.
-        options: Of the run.
-        diagnosis: What the run records besides its trials.
+        trials: Trials of the run, or their stored lines.
+        epochs: The epochs of the objective.
+        options: The options of the run.
+        diagnosis: The diagnosis of the run.
     """
     if options.target is not None and any(
         trial.feasible and trial.score <= options.target and trial.epochs == epochs
@@ -355,30 +364,30 @@ def ended_by(
 
 _DEFAULTS = Options()
 USUAL = _DEFAULTS.stored()
-"""The options that results depend on, by name with their defaults."""
+"""The default values of the options that results depend on, by name."""
 
 
 def unusual(options: Mapping[str, Any]) -> dict[str, Any]:
-    """Those of some options, by name or by key of a record, that differ from the default; all are
-    checked.
+    """Check options, given by name or by key of a stored description, and return those that differ
+    from the default.
     """
     named = {FIELDS.get(key, key): value for key, value in options.items()}
     given = asdict(Options(**named)).items()
     return {name: value for name, value in given if value != getattr(_DEFAULTS, name)}
 
 
-# Trainings in flight for each slot, where they are reported in the order of a clock: while the
-# next one still runs, the other slots have something to do.
+# Pending trainings per worker if they are reported in the order of a clock: while the next
+# one still runs, the other workers have something to do.
 _AHEAD = 1.5
 
 
 def settled(given: Options, benchmark: "Benchmark") -> Options:
-    """Options with the number of trainings in flight, and the order in which they are reported, set
-    where cells are trained in slots, and None where not.
+    """Set the number of pending trainings and the order in which they are reported, if cells are
+    trained in parallel workers. Otherwise both remain None.
 
     Raises:
-        UserError: Several cells at once are asked for where none is trained, or two kinds of
-            workers are.
+        UserError: Parallel training is requested for a benchmark that trains nothing, or both real
+            and simulated workers are requested.
     """
     if given.devices and given.parallel == 1:
         given = replace(given, parallel=len(given.devices))
@@ -386,12 +395,12 @@ def settled(given: Options, benchmark: "Benchmark") -> Options:
         return given
     if not benchmark.one_by_one:
         raise UserError(
-            f"{benchmark.name} answers at once, so nothing of it is trained in parallel: leave out"
-            f" {', '.join(given.of_slots)}, or give simulated_workers (--simulated-workers)."
+            f"{benchmark.name} trains no cells, so nothing runs in parallel: leave out"
+            f" {', '.join(given.of_slots)}, or use simulated_workers (--simulated-workers)."
         )
     if given.simulated_workers > 1:
         raise UserError(
-            "Workers are simulated or real: give simulated_workers (--simulated-workers) or"
+            "Workers are either simulated or real: use simulated_workers (--simulated-workers) or"
             " parallel (--parallel)."
         )
     order = given.order or "clock"

@@ -1,9 +1,9 @@
-"""A table of a benchmark that answers cell by cell: every cell, by each of its seeds.
+"""Tables of benchmarks that evaluate cell by cell: every cell with every seed.
 
-Cells are trained in parallel workers, as in a search. On a task, cells of one functional class
-share a training. Every answer, and the reason of every failure, is in a journal of the data
-directory as it comes; the same call resumes from there. A failed cell has no value in the table.
-Once all cells have been tried, the same call tries those again that failed.
+Cells are trained in parallel workers, as in a search. On a task, isomorphic cells share a training.
+Every result, and the reason of every failure, is stored at once in a journal in the data directory.
+Repeat the call to resume. A failed cell has no value in the table. Once all cells have been tried,
+repeat the call to retry the failed ones.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -53,7 +53,7 @@ _SECONDS = Metric(SECONDS, "s", "record", "cost", description="seconds of the tr
 
 
 class Key(NamedTuple):
-    """One training: the index of its cell, and its seed."""
+    """A training, identified by the index of its cell and its seed."""
 
     cell: int
     seed: int
@@ -61,8 +61,8 @@ class Key(NamedTuple):
 
 @dataclass(frozen=True)
 class _Plan:
-    """The trainings of all cells by so many seeds; `trained` has for each cell whose training it
-    has.
+    """The trainings of all cells with several seeds. `trained` maps each cell to the cell whose
+    training it shares.
     """
 
     benchmark: Benchmark
@@ -73,7 +73,7 @@ class _Plan:
 
     @property
     def settings(self) -> dict[str, Any]:
-        """What an answer depends on in addition to its key."""
+        """Return what an answer depends on in addition to its key."""
         return {
             "benchmark": self.benchmark.fingerprint,
             "space": self.cells.definition,
@@ -81,22 +81,22 @@ class _Plan:
         }
 
     def cell(self, key: Key) -> Cell:
-        """The benchmark's own cell of a training."""
+        """Return the benchmark's own cell of a training."""
         return self.benchmark.space.cell(self.cells[key.cell].text)
 
 
 def address_of(name: str, space: str | None = None) -> str:
-    """The name of the benchmark that a user means by a task or by a training.
+    """Return the name of the benchmark for the name of a task or a training.
 
     Raises:
-        UserError: There is no such file, or the benchmark has a space of its own.
+        UserError: The file does not exist, or the benchmark defines its own space.
     """
     path, _, attribute = name.rpartition(":")
     if path.endswith(".py") and not name.startswith(PREFIX):
         thing = getattr(import_file(Path(path), "benchmark"), attribute, None)
         if isinstance(thing, Benchmark):
             if space is not None:
-                raise UserError(f"{name} has a space of its own: leave out --space.")
+                raise UserError(f"{name} defines its own space. Leave out --space.")
             return name
     within = f"/{register(space).name}" if space else ""
     return f"{PREFIX}{name.removeprefix(PREFIX)}{within}"
@@ -113,31 +113,31 @@ def make_table(
     progress: Callable[[int, int], object] | None = None,
     note: Callable[[str], object] = lambda _line: None,
 ) -> tuple[Path, dict[str, Any]]:
-    """Train every cell, and write the table and its card.
+    """Train every cell of a space, and write the table and its card.
 
     Args:
-        name: A benchmark that answers cell by cell, such as ``file.py:NAME`` or ``live:TASK``.
-        out: The table's file; among the imported ones if left out.
-        epochs: The longest training; the benchmark's own if left out.
-        seeds: Number of seeds of every cell; the benchmark's own if left out.
-        workers: Number of parallel trainings; one if left out.
-        engine: Where they are made.
-        progress: Called with (trainings done, trainings in all).
-        note: Called with the line of each failure, and with what the table then lacks.
+        name: A benchmark that evaluates cell by cell, such as ``file.py:NAME`` or ``live:TASK``.
+        out: The table file to write. None for a file in the data directory.
+        epochs: The longest training in epochs. None for the benchmark's own.
+        seeds: Number of seeds per cell. None for the benchmark's own.
+        workers: Number of parallel trainings. None for one.
+        engine: The engine that executes the trainings.
+        progress: Called with (finished trainings, all trainings).
+        note: Called with a line for each failure, and with a line on missing values of the table.
 
     Returns:
-        The file and the table's card.
+        The path and the card of the table.
 
     Raises:
-        UserError: The space cannot be listed, there are not as many seeds or epochs, all trainings
-            fail alike, or none succeeds.
+        UserError: The space cannot be listed, there are fewer seeds or epochs than requested, all
+            trainings fail alike, or none succeeds.
     """
     check_engine(engine, workers)
     benchmark = load(name)
     if not benchmark.objective:
         raise UserError(
-            f"{benchmark.name} has no loss that a search may see, so a table of it would answer no"
-            " search; report a valid_error, valid_loss or valid_accuracy."
+            f"{benchmark.name} has no loss that a search may use, so a table of it is useless for a"
+            " search. Report a valid_error, valid_loss or valid_accuracy."
         )
     cells = _listed(benchmark)
     shared = isinstance(benchmark, LiveBenchmark)
@@ -153,9 +153,9 @@ def make_table(
     write_with_card(table, card, path)
     if card["failed"]:
         note(
-            f"Failed: {plural(card['failed'], 'training')} of {card['trainings']:,}, without a"
-            " value in the table; a search on it needs a value of every cell. The same command"
-            " tries these again."
+            f"{plural(card['failed'], 'training')} of {card['trainings']:,} failed and have no"
+            " value in the table. A search on the table requires a value of every cell. Repeat"
+            " the command to retry them."
         )
     return path, card
 
@@ -175,8 +175,8 @@ def _listed(benchmark: Benchmark) -> Enumerable:
     if not isinstance(space, Enumerable):
         cells = f"{space.size:,.0f}" if np.isfinite(space.size) else "endless"
         raise UserError(
-            f"The {cells} cells of {space.name} cannot be listed, so no table holds all of them; a"
-            " table needs a ChoiceSpace that lists them: ChoiceSpace(…, listed=True)."
+            f"The {cells} cells of {space.name} cannot be listed, so they do not fit in a table."
+            " Use a ChoiceSpace that lists its cells: ChoiceSpace(…, listed=True)."
         )
     if space.definition == space.name and not isinstance(benchmark, LiveBenchmark):
         _register(benchmark, space)
@@ -184,7 +184,7 @@ def _listed(benchmark: Benchmark) -> Enumerable:
 
 
 def _register(benchmark: Benchmark, space: Space) -> None:
-    """Note where a space of a user's own code is, so that the table finds it by its name."""
+    """Record where a user-defined space is, so that the table finds it by its name."""
     file = Path(benchmark.address.rpartition(":")[0])
     kind = type(space)
     if kind.__module__.startswith("surrogate_nas."):
@@ -197,21 +197,23 @@ def _register(benchmark: Benchmark, space: Space) -> None:
     ]
     if not names:
         raise UserError(
-            f"A table opens its space by a name: give {space.name} one in {file}, such as"
+            f"A table refers to its space by a name. Define one for {space.name} in {file}, such as"
             f" SPACE = {kind.__name__}()."
         )
     register(f"{file}:{names[0]}")
 
 
 def _questions(benchmark: Benchmark, epochs: int | None) -> list[Question]:
-    """Every metric after every length of a training; sizes follow from cells in a table too."""
+    """Return every metric at every number of epochs. Sizes are computed from cells in a table
+    too.
+    """
     sizes = untrained(benchmark.space)
     longest = max(
         (length for metric in benchmark.metrics for length in metric.epochs), default=0
     )
     if epochs is not None and not longest:
         raise UserError(
-            f"Training plays no part in {benchmark.name}: leave out --epochs."
+            f"{benchmark.name} does not depend on epochs. Leave out --epochs."
         )
     is_free = isinstance(benchmark, LiveBenchmark)
     if epochs is not None and not is_free:
@@ -245,8 +247,8 @@ def _number_of_seeds(benchmark: Benchmark, seeds: int | None) -> int:
             "The number of seeds", own if seeds is None else seeds, 1, MOST_SEEDS
         )
     raise UserError(
-        f"{benchmark.name} gives the same answer for every seed, so its table has one: leave"
-        " out --seeds."
+        f"{benchmark.name} gives the same answer for every seed, so its table has one seed."
+        " Leave out --seeds."
     )
 
 
@@ -295,7 +297,9 @@ def _trained(
 def _answers(
     plan: _Plan, keys: Sequence[Key], workers: int, engine: str
 ) -> Iterator[tuple[Key, Answer]]:
-    """Train in slots; each training is given as it ends, after Ctrl-C those that ran then."""
+    """Train in parallel workers, and yield each training as it ends. Ctrl-C waits for running
+    ones.
+    """
     if not keys:
         return
     objective = Objective(plan.benchmark.objective, plan.benchmark)
@@ -354,7 +358,7 @@ def _table(plan: _Plan, title: str, entries: Mapping[Key, Entry]) -> Table:
 
 
 def _card(plan: _Plan, entries: Mapping[Key, Entry]) -> dict[str, Any]:
-    """How the table was made, without paths on this machine."""
+    """Return how the table was made, without paths on this machine."""
     failures = []
     for key, entry in entries.items():
         if "failure" in entry:

@@ -1,10 +1,9 @@
-"""What a study asks: problems, the strategies that enter with so many runs each, and suites of
-both.
+"""The definition of a study: problems, strategies with their numbers of runs, and suites of both.
 
-Suites are read by name or from a TOML file; whatever is wrong is one line that names the file and
-the key. A file says what all problems share (``budget``, ``budget_seconds``, ``n_random``,
-``runs``, ``seed``), then the strategies, each a name or a table of ``name`` and ``runs``, and the
-problems, each a table of the fields of `Problem`.
+Suites are read by name or from a TOML file. An error is one line that names the file and the key. A
+file contains the settings that all problems share (``budget``, ``budget_seconds``, ``n_random``,
+``runs``, ``seed``), the strategies (each a name, or a table of ``name`` and ``runs``), and the
+problems (each a table of the fields of `Problem`).
 """
 
 import json
@@ -54,19 +53,20 @@ _STORED_AS = {"n_random": "first_cells", "budget": "cells", "budget_seconds": "s
 
 @dataclass(frozen=True)
 class Problem:
-    """One question to every strategy: a benchmark, an objective and a budget.
+    """One optimisation problem: a benchmark, an objective and a budget.
 
     Attributes:
-        benchmark: A benchmark's name, or an opened benchmark. A suite that is stored is read again
-            only if the benchmark has a name or is found in a file.
-        objective: Text or an expression; None for the benchmark's default.
-        name: The name in the suite, and of the folder; made of the benchmark's name if empty.
-        subject_to: Limits as text, or None.
-        seed_policy: ``mean`` or ``draw``; None for the benchmark's own.
-        budget: The most evaluations of a run; 150 if no budget is given.
-        budget_seconds: The most simulated seconds of a run, or None.
-        n_random: How many random cells every strategy of a run observes first.
-        first: Cells that every strategy of a run observes before these, by text or index.
+        benchmark: The name of a benchmark, or an opened benchmark. A stored suite can be read again
+            only if the benchmark has a name or is defined in a file.
+        objective: A string or an expression. None for the benchmark's default.
+        name: The name of the problem in the suite, and of its folder. An empty string uses the
+            benchmark's name.
+        subject_to: Constraints as a string, or None.
+        seed_policy: ``mean`` or ``draw``. None for the benchmark's own.
+        budget: The largest number of evaluations of a run, 150 if no budget is given.
+        budget_seconds: The largest number of simulated seconds of a run, or None.
+        n_random: Number of random cells that every strategy evaluates first.
+        first: Cells that every strategy evaluates before the random ones, as strings or indices.
 
     Example:
         >>> small = Problem(
@@ -97,7 +97,7 @@ class Problem:
         check_whole(f"n_random of {self.name}", self.n_random)
         if not isinstance(self.first, Sequence) or isinstance(self.first, str):
             raise UserError(
-                f"first of {self.name} is a list of cells, not {self.first!r:.80}."
+                f"first of {self.name} must be a list of cells, not {self.first!r:.80}."
             )
         try:
             self.run_budget  # noqa: B018 - checks itself
@@ -106,11 +106,11 @@ class Problem:
 
     @property
     def run_budget(self) -> Budget:
-        """What a run may spend."""
+        """The budget of each run."""
         return budget_of(self.budget, self.budget_seconds)
 
     def stored(self) -> dict[str, Any]:
-        """The problem as a folder records it."""
+        """Return the problem as a folder stores it."""
         stored = {_STORED_AS.get(n, n): own for n, own in vars(self).items()}
         stored |= {"benchmark": self.address, "first": [*map(str, self.first)]}
         stored["objective"] = self.objective and str(self.objective)
@@ -118,26 +118,26 @@ class Problem:
 
     @property
     def unasked(self) -> str:
-        """A sentence where the budget asks no strategy; empty where it does."""
+        """A warning if the budget pays only for initial cells; otherwise an empty string."""
         return unasked(self.run_budget.cells, len(self.first) + self.n_random)
 
     @property
     def address(self) -> str:
-        """The name that opens its benchmark again; of an object without one its own name."""
+        """The name that opens the benchmark again, or the name of a benchmark object."""
         given = self.benchmark
         if isinstance(given, Benchmark):
             return given.address or given.name
         return str(given)
 
     def on(self, benchmark: Benchmark) -> Objective:
-        """Its objective on its own benchmark, opened; the errors are those of `Objective`."""
+        """Return the objective on an opened benchmark. The errors are those of `Objective`."""
         options = ObjectiveOptions(seed_policy=self.seed_policy)
         return bind(benchmark, self.objective, self.subject_to, options)
 
 
 @dataclass(frozen=True)
 class Entry:
-    """A strategy that enters a suite, as `strategy_entry` takes it, and its number of runs.
+    """A strategy of a suite, in any form that `strategy_entry` accepts, and its number of runs.
 
     Example:
         >>> Entry({"few": "evolution(population=5)"}, 3).label
@@ -152,23 +152,23 @@ class Entry:
 
     @property
     def label(self) -> str:
-        """The name that its results carry."""
+        """The name of the strategy in the results."""
         return strategy_entry(self.strategy).label
 
 
 @dataclass(frozen=True)
 class Suite:
-    """Problems × strategies × seeds.
+    """A set of problems and strategies, with a number of runs for each strategy.
 
     Attributes:
-        name: Such as ``starter``.
-        title: What it is for, in one line.
-        problems: In the order of the report.
-        entries: The strategies with their runs.
-        seed: The root of all randomness, the same for all problems.
-        options: Further options of all runs (`surrogate_nas.runs.options`), where they are not the
-            usual ones.
-        not_run: By problem why it was not run.
+        name: The name, such as ``starter``.
+        title: The purpose in one line.
+        problems: The problems in the order of the report.
+        entries: The strategies with their numbers of runs.
+        seed: The seed from which all randomness is derived, the same for all problems.
+        options: Other options of all runs (`surrogate_nas.runs.options`) that differ from the
+            default.
+        not_run: The reason for each problem that was not run.
 
     Example:
         >>> import surrogate_nas as sn
@@ -192,27 +192,28 @@ class Suite:
             ("strategy", self.labels),
         ):
             if not names:
-                raise UserError(f"{self.name} has no {what}; it needs at least one.")
+                raise UserError(f"{self.name} has no {what}. Give at least one.")
             if twice := sorted({name for name in names if names.count(name) > 1}):
                 raise UserError(f"{self.name} has the {what} {twice[0]} twice.")
         check_whole("A seed", self.seed)
 
     @property
     def not_run_rows(self) -> list[dict[str, str]]:
-        """The problems that were not run, as JSON has them."""
+        """The problems that were not run, in the format of the JSON output."""
         return [{"name": name, "reason": why} for name, why in self.not_run.items()]
 
     @property
     def labels(self) -> list[str]:
-        """The strategies' names."""
+        """The names of the strategies."""
         return [entry.label for entry in self.entries]
 
     def entered(
         self, strategies: StrategiesLike = (), runs: int | None = None
     ) -> "Suite":
-        """The same problems with other strategies, empty for its own, or another number of runs.
+        """Return the suite with other strategies or another number of runs.
 
-        A strategy of the suite keeps its runs, others make as many as its largest number.
+        An empty sequence keeps the suite's own strategies. Strategies of the suite keep their
+        number of runs. Others make as many as the suite's largest number.
         """
         own = {entry.label: entry for entry in self.entries}
         most = max(entry.runs for entry in self.entries)
@@ -238,7 +239,7 @@ class Suite:
 
 
 SUITES = ("starter", "families", "standard")
-"""Those that come with the project: `suites/NAME.toml`."""
+"""The suites that the package contains: `suites/NAME.toml`."""
 _SUFFIX = ".toml"
 _RUNS = 10
 
@@ -269,7 +270,7 @@ def read_suite(name: str) -> Suite:
         name: One of `SUITES`, or the path of a TOML file.
 
     Raises:
-        UserError: There is none, or its file says something wrong; the line names the key.
+        UserError: The suite does not exist, or its file is invalid. The message names the key.
 
     Example:
         >>> [problem.name for problem in read_suite("starter").problems]
@@ -287,14 +288,14 @@ def read_suite(name: str) -> Suite:
         return parse_suite(path.stem, name, tomllib.loads(content.decode()))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
         raise UserError(
-            f"{path} is no TOML: {' '.join(str(error).split())}."
+            f"{path} is not valid TOML: {' '.join(str(error).split())}."
         ) from error
     except OSError as error:
         raise UserError(f"Cannot read {path}: {error.strerror or error}.") from error
 
 
 def parse_suite(name: str, source: str, content: Any) -> Suite:
-    """A suite from what a file says of it; a UserError names the file and the key."""
+    """Build a suite from the content of a file. A UserError names the file and the key."""
     try:
         file = checked_as(_File, _present(content))
         given = [
@@ -315,12 +316,12 @@ def parse_suite(name: str, source: str, content: Any) -> Suite:
 
 
 def _present(content: Any) -> Any:
-    """Keys of a file by their present names."""
+    """Replace former names of keys by the current ones."""
     if not isinstance(content, Mapping):
         return content
     names = {old: new for new, old in _STORED_AS.items() if old in content}
     if twice := [f"{old} and {new}" for old, new in names.items() if new in content]:
-        raise UserError(f"{twice[0]} are one key; give one.")
+        raise UserError(f"{twice[0]} are two names of one key. Give only one.")
     return {names.get(name, name): value for name, value in content.items()}
 
 
@@ -345,10 +346,10 @@ def suite_with(
     strategies: StrategiesLike = (),
     runs: int | None = None,
 ) -> Suite:
-    """Return a suite, what `read_suite` reads, or problems with strategies and runs.
+    """Return a suite with the given strategies and runs, from a suite, its name, or problems.
 
     Raises:
-        UserError: It is none of these, or the strategies are invalid.
+        UserError: The argument is none of these, or the strategies are invalid.
     """
     suite = read_suite(given) if isinstance(given, str) else given
     if isinstance(suite, Suite):
@@ -357,7 +358,8 @@ def suite_with(
         isinstance(problem, Problem) for problem in suite
     ):
         raise UserError(
-            f"A suite is a name, a TOML file or a list of surrogate_nas.Problem, not {given!r:.80}."
+            "A suite must be a name, a TOML file or a list of surrogate_nas.Problem, not"
+            f" {given!r:.80}."
         )
     names = [problem.name for problem in suite]
     problems = [
@@ -370,7 +372,7 @@ def suite_with(
 
 
 def read_plan(path: Path) -> Suite:
-    """The suite that a folder's plan names, as ``snas suite`` writes it, or a UserError."""
+    """Read the suite from the plan file that ``snas suite`` wrote, or raise a UserError."""
     try:
         plan = json.loads(read_regular(path))
         problems = [
@@ -385,13 +387,13 @@ def read_plan(path: Path) -> Suite:
         not_run = {str(p["name"]): str(p["reason"]) for p in plan.get("not_run", [])}
     except FileNotFoundError as error:
         raise UserError(
-            f"{path.parent} does not tell its suite: run its snas suite command once more."
+            f"{path.parent} does not define its suite. Repeat its snas suite command."
         ) from error
     except OSError as error:
         raise UserError(f"Cannot read {path}: {error.strerror or error}.") from error
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise UserError(
-            f"{path} is damaged or of an older version: run its snas suite command once more."
+            f"{path} is damaged or was written by an older version. Repeat its snas suite command."
         ) from error
     return replace(
         parse_suite(name, str(path), content), options=options, not_run=not_run
@@ -400,7 +402,7 @@ def read_plan(path: Path) -> Suite:
 
 _USUAL = ObjectiveOptions()
 ObjectiveLike = str | Expression | Objective | None
-"""Text, an expression, an objective that is tied to a benchmark, or None for the benchmark's
+"""A string, an expression, an objective bound to a benchmark, or None for the benchmark's
 default.
 """
 
@@ -412,11 +414,11 @@ def bind(
     subject_to: str | None,
     options: ObjectiveOptions = _USUAL,
 ) -> Objective:
-    """Tie what the user gave to a benchmark: text, an expression or an `Objective`; None for the
+    """Bind an objective (a string, an expression, or an `Objective`) to a benchmark. None gives the
     benchmark's default.
 
     Raises:
-        UserError: See `Objective`; or the objective is tied to another benchmark.
+        UserError: The same as for `Objective`, or the objective is bound to another benchmark.
 
     Example:
         >>> objective = bind("fashion", "valid_loss + 0.1*params", "params <= 20000")
@@ -428,8 +430,8 @@ def bind(
         says_more = subject_to or any(asdict(options).values())
         if says_more or objective.benchmark.fingerprint != opened.fingerprint:
             raise UserError(
-                f"This objective is tied to {objective.benchmark.name} and complete; give its"
-                " expression."
+                f"This objective is bound to {objective.benchmark.name}. To use it on another"
+                " benchmark, pass its expression."
             )
         return objective
     expression = opened.objective if objective is None else objective

@@ -1,7 +1,7 @@
-"""One run: its trials, and the file that keeps them as they come.
+"""One run: its trials, and the file that stores them during the run.
 
-A file holds one sealed line a trial, in the order of evaluation, and a last line when the run has
-ended.
+A file contains one line with a checksum per trial, in the order of evaluation, and a last line when
+the run has ended.
 """
 
 from __future__ import annotations
@@ -53,21 +53,23 @@ if TYPE_CHECKING:
 
 
 _END = "end"
-_DAMAGE = "or of another comparison ({}). Delete it and run again."
+_DAMAGE = "or of another comparison ({}). Delete it and repeat the command."
 _MOST_WATCHED = 20_000
 
 Count = Annotated[int, Meta(ge=0)]
 
 
 class Judged(Struct, frozen=True, forbid_unknown_fields=True):
-    """What a run found, by the seeds that its search did not see (`surrogate_nas.runs.confirm`).
+    """The answer of a run, evaluated with the seeds that its search did not use.
+
+    See `surrogate_nas.runs.confirm`.
 
     Attributes:
-        seeds: The seeds that the mean is over, that of the search among them.
-        values: The mean of every metric of the objective, in its own unit.
-        trainings: How many trainings were made for it, which the run's budget does not hold.
-        cost: What these were charged, in seconds.
-        failures: Why some of them failed; the mean is over the others.
+        seeds: The seeds that the mean is over, including that of the search.
+        values: The mean of every metric of the objective, in the metric's unit.
+        trainings: Number of additional trainings, which are not part of the run's budget.
+        cost: The cost of these trainings in seconds.
+        failures: The reasons of failed trainings. The mean is over the others.
     """
 
     seeds: Annotated[tuple[Count, ...], Meta(min_length=1)]
@@ -78,13 +80,13 @@ class Judged(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class ConfirmedCell(Struct, frozen=True, forbid_unknown_fields=True):
-    """A cell with what fresh seeds say of it.
+    """A cell with its scores by fresh seeds.
 
     Attributes:
-        seen: The score that the search saw; None where it did not ask for the cell.
-        seeds: The fresh seeds that it was trained with, in the order of `scores`.
-        scores: L + λR by each of them.
-        failure: Why it is not confirmed, such as a training that failed; empty where it is.
+        seen: The score in the search, or None if the search did not evaluate the cell.
+        seeds: The fresh seeds, in the order of `scores`.
+        scores: L + λR for each seed.
+        failure: Why the cell is not confirmed, such as a failed training, or an empty string.
     """
 
     cell: Cell
@@ -95,11 +97,11 @@ class ConfirmedCell(Struct, frozen=True, forbid_unknown_fields=True):
 
     @property
     def mean(self) -> float | None:
-        """The mean score over fresh seeds; None where it is not confirmed."""
+        """The mean score over fresh seeds, or None if the cell is not confirmed."""
         return None if self.failure else float(np.mean(self.scores))
 
     def to_json(self) -> dict[str, Any]:
-        """The cell as ``--json`` prints it."""
+        """Return the cell in the format of ``--json``."""
         return {
             "cell": str(self.cell),
             "seen_score": self.seen,
@@ -111,7 +113,7 @@ class ConfirmedCell(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class ConfirmationRequest(Struct, frozen=True, forbid_unknown_fields=True):
-    """What was to be confirmed, and the number of trials of the run at that time."""
+    """The request for a confirmation, with the number of trials of the run at that time."""
 
     cells: Epochs
     seeds: Epochs
@@ -120,7 +122,7 @@ class ConfirmationRequest(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Result:
-    """How results look in a notebook: their ``summary_frame`` and their ``sentences``."""
+    """Display results in a notebook: their ``summary_frame`` and their ``sentences``."""
 
     def _table(self: Any) -> tuple[Sequence[str], Sequence[Sequence[object]]]:
         frame = self.summary_frame().astype(object)
@@ -133,14 +135,14 @@ class Result:
 
 
 class Confirmation(Result, Struct, frozen=True, forbid_unknown_fields=True, dict=True):
-    """The best cells of a search by fresh seeds, beside a reference or among themselves.
+    """The best cells of a search, trained with fresh seeds and compared with a reference or each
+    other.
 
     Attributes:
-        cells: The best cells, in the order in which the search ranks them.
+        cells: The best cells, in the order of the search.
         reference: The user's own cell, or None.
-        passed_over: How many cells that the search ranks higher were passed over, since their
-            table holds too few fresh seeds.
-        cost: What all these trainings cost, which the search was not charged.
+        passed_over: Number of better-ranked cells without enough fresh seeds in the table.
+        cost: The cost of all these trainings, which is not charged to the search.
         cost_unit: Seconds or queries.
 
     Example:
@@ -161,7 +163,7 @@ class Confirmation(Result, Struct, frozen=True, forbid_unknown_fields=True, dict
 
     @cached_property
     def decision(self) -> FewDecision:
-        """What the trainings decide; nothing leads where no cell is confirmed."""
+        """The statistical decision. It has no leader if no cell is confirmed."""
         done = [confirmed for confirmed in self._every if not confirmed.failure]
         scores = {confirmed.cell.text: np.array(confirmed.scores) for confirmed in done}
         own = self.reference.cell.text if self.reference in done else None
@@ -172,24 +174,24 @@ class Confirmation(Result, Struct, frozen=True, forbid_unknown_fields=True, dict
         )
 
     def stored(self) -> Any:
-        """The confirmation as a folder stores it; the decision is computed again."""
+        """Return the confirmation as a folder stores it. The decision is not stored."""
         return to_builtins(self, enc_hook=lambda cell: cell.text)
 
     @classmethod
     def read(cls, content: Any, cell: Callable[[str], Cell]) -> Confirmation:
-        """Read what `stored` gave, with a parser of cells; a ValueError for another shape."""
+        """Read the output of `stored`, with a parser of cells. Raise a ValueError for another
+        format.
+        """
         return checked_as(cls, content, lambda _, text: cell(text))
 
     @property
     def winner(self) -> ConfirmedCell | None:
-        """The best of `cells` by fresh seeds; None where none is confirmed."""
+        """The best of `cells` by fresh seeds, or None if none is confirmed."""
         return self._named(self.decision.leader)
 
     @property
     def against(self) -> ConfirmedCell | None:
-        """What the winner is compared with: the reference, or the runner-up; None where there is
-        neither.
-        """
+        """The cell that the winner is compared with: the reference, or the runner-up, or None."""
         return self._named(self.decision.rival)
 
     @property
@@ -204,41 +206,41 @@ class Confirmation(Result, Struct, frozen=True, forbid_unknown_fields=True, dict
 
     @property
     def better(self) -> bool:
-        """Whether the winner is significantly better than what it is compared with."""
+        """Whether the winner is significantly better than the cell it is compared with."""
         return self.decision.sign > 0
 
     @property
     def difference(self) -> float | None:
-        """By how much the winner's mean score is lower."""
+        """The winner's mean score, subtracted from that of the cell it is compared with."""
         return self.decision.difference
 
     @property
     def ci95(self) -> tuple[float, float] | None:
-        """The 95 % interval of `difference`."""
+        """The 95 % confidence interval of `difference`."""
         return self.decision.difference_interval
 
     @property
     def runs_needed(self) -> int | None:
-        """About how many further trainings of the two, in all, would tell them apart; None where
-        that is decided, or where the trainings give no estimate.
+        """The approximate number of further trainings of both cells for a significant difference.
+        None if the difference is significant already, or if there is no estimate.
         """
         needed = self.decision.needed
         about = None if needed is None else needed.about
         return None if about is None else self._further(about)
 
     def _further(self, runs: int) -> int:
-        """Trainings that two cells lack to so many each."""
+        """Return how many further trainings both cells need to have `runs` each."""
         assert self.winner is not None
         return 2 * max(runs - len(self.winner.scores), 1)
 
     @property
     def sentences(self) -> list[str]:
-        """The result in words; the first says what is confirmed."""
+        """The result in words. The first sentence names the confirmed cell."""
         sentences = [self._found()]
         if self.passed_over:
             sentences.append(
-                "Passed over for want of fresh seeds:"
-                f" {plural(self.passed_over, 'cell')} that the search ranks higher."
+                "Passed over for lack of fresh seeds:"
+                f" {plural(self.passed_over, 'cell')} with a better rank in the search."
             )
         return sentences + [
             f"Not confirmed: {confirmed.cell}: {confirmed.failure.rstrip('.')}."
@@ -272,22 +274,20 @@ class Confirmation(Result, Struct, frozen=True, forbid_unknown_fields=True, dict
             least = self._further(decision.needed.low)
             more = f": at least {least:,} more trainings would be needed"
         elif decision.needed is not None:
-            more = f": about {self.runs_needed:,} more trainings would tell"
-        return (
-            f"{line}; not told apart from {other}, which is {words[1]} by {by}{more}."
-        )
+            more = f": about {self.runs_needed:,} more trainings would be needed"
+        return f"{line}; no significant difference from {other}, which is {words[1]} by {by}{more}."
 
     def __repr__(self) -> str:
         return f"<Confirmation: {self.sentences[0]}>"
 
     def to_frame(self) -> pandas.DataFrame:
-        """A row per cell, the winner first and the reference last, as `rows`."""
+        """Return one row per cell, the winner first and the reference last, like `rows`."""
         return rows_frame(self.rows())
 
     summary_frame = to_frame
 
     def rows(self) -> list[dict[str, Any]]:
-        """A row per cell, the winner first and the reference last, as tables show them."""
+        """Return one row per cell, the winner first and the reference last, for tables."""
         others = [("candidate", cell) for cell in self.cells if cell is not self.winner]
         return [
             {
@@ -308,7 +308,7 @@ class Confirmation(Result, Struct, frozen=True, forbid_unknown_fields=True, dict
         ]
 
     def to_json(self) -> dict[str, Any]:
-        """The confirmation as ``--json`` prints it."""
+        """Return the confirmation in the format of ``--json``."""
         winner, decision = self.winner, self.decision
         return {
             "better": self.better,
@@ -334,7 +334,7 @@ def _with_interval(value: float, ends: tuple[float, float], decimals: int) -> st
 
 
 class EndLine(Struct, forbid_unknown_fields=True, kw_only=True, omit_defaults=True):
-    """The last line of a run that has ended (`surrogate_nas.runs.run.Run`)."""
+    """The last line of a finished run (`surrogate_nas.runs.run.Run`)."""
 
     end: Count
     diagnosis: dict[str, dict[str, float]] = {}
@@ -349,31 +349,31 @@ class EndLine(Struct, forbid_unknown_fields=True, kw_only=True, omit_defaults=Tr
 
 
 class Fronted(Result):
-    """What finished runs under several objectives found, together."""
+    """The joint result of finished runs under several objectives."""
 
     @property
     def front(self: Any) -> list[Trial]:
-        """The feasible trials, as they are reported, that no other one beats in every objective; of
-        equal ones the first.
+        """The feasible reported trials that no other trial dominates; the first of equal ones.
 
         Raises:
-            UserError: There is one objective.
+            UserError: There is only one objective.
         """
         return [trial for _, trial in front_of(self.finished_runs)]
 
     def front_frame(self: Any) -> pandas.DataFrame:
-        """The trials of `front`, with the columns of ``to_frame``."""
+        """Return the trials of `front`, with the columns of ``to_frame``."""
         return rows_frame(run.row(trial) for run, trial in front_of(self.finished_runs))
 
     def hypervolume(self: Any, reference: Sequence[float]) -> float:
-        """The volume that `front` dominates up to a reference.
+        """Return the volume that `front` dominates up to a reference point.
 
         Args:
-            reference: One score for each objective, in the order of ``score_0``, ``score_1``, …;
-                trials beyond it in any objective do not count.
+            reference: One score per objective, in the order of ``score_0``, ``score_1``, …. Trials
+                beyond it in any objective do not count.
 
         Raises:
-            UserError: There is one objective, or the reference is not one number for each.
+            UserError: There is only one objective, or the reference is not one number per
+            objective.
         """
         points = vectors_of(self.front)
         parts = {
@@ -384,8 +384,8 @@ class Fronted(Result):
             if np.isfinite(end).all() and {(n,) for n in parts} == {end.shape}:
                 return hypervolume(points, end) if len(points) else 0.0
         raise UserError(
-            f"A reference has one finite score for each of the {max(parts, default=2)} objectives,"
-            f" such as (1.0, 2.0), not {reference!r:.80}."
+            f"A reference point needs one finite score for each of the {max(parts, default=2)}"
+            f" objectives, such as (1.0, 2.0), not {reference!r:.80}."
         )
 
 
@@ -395,28 +395,27 @@ class Run(Fronted):
 
     Attributes:
         strategy: The label of the strategy.
-        run: The number of the run, which seeds it and pairs it with the same run of other
-            strategies.
-        trials: In the order of evaluation.
-        real_seconds: Wall-clock seconds of strategy and evaluation together.
-        strategy_seconds: Those spent in `ask` and `tell`.
-        failure: What went wrong, or empty.
-        epochs: The objective's own; only trials after these can be the answer. None where training
-            plays no part.
-        budget_cells: The most evaluations that it might make, or None.
-        budget_seconds: The most simulated seconds that it might take, or None.
-        scalarised: Whether the strategy knew one objective only and was run on several by random
-            weights.
-        diagnosis: What the strategy told of the run besides its trials: numbers by name, in groups
-            by name.
-        known: What was trained before and told to the strategy first: no trials of the run, never
-            its answer, not charged; stored with the comparison, not with the run.
-        confirmed: The result of training its best cells with fresh seeds, where that was asked for;
-            stored beside the run.
-        judged: The incumbent by the mean over seeds, where its search saw a drawn one and the
-            others were trained for it; None elsewhere.
-        objective: What was minimised; None for a run that was made by hand, and for one that was
-            pickled alone whose benchmark has no address.
+        run: The number of the run. It determines the seed, and pairs the run with the run of the
+            same number of other strategies.
+        trials: The trials in the order of evaluation.
+        real_seconds: Wall-clock seconds of strategy and evaluations together.
+        strategy_seconds: Wall-clock seconds in `ask` and `tell`.
+        failure: The error that ended the run, or an empty string.
+        epochs: The epochs of the objective. Only trials at these epochs can be the answer. None if
+            nothing depends on epochs.
+        budget_cells: The largest number of evaluations, or None.
+        budget_seconds: The largest number of simulated seconds, or None.
+        scalarised: Whether the strategy supports only one objective and was run on several with
+            random weights.
+        diagnosis: Additional numbers that the strategy reported, by group and name.
+        known: Earlier trainings that were reported to the strategy first. They are not trials of
+            the run, never its answer, and not charged. They are stored with the comparison.
+        confirmed: The result of training its best cells with fresh seeds, if requested. It is
+            stored in a separate file.
+        judged: The incumbent by the mean over seeds, if the search used one random seed per cell
+            and the incumbent was trained with the others. Otherwise None.
+        objective: The minimised objective. None for a run that was made by hand, or was pickled
+            alone with a benchmark without an address.
 
     Example:
         >>> import surrogate_nas as sn
@@ -444,55 +443,55 @@ class Run(Fronted):
     objective: Objective | None = field(default=None, repr=False, compare=False)
 
     def __getstate__(self) -> dict[str, Any]:
-        """Leave out an objective whose benchmark no other process can open by an address."""
+        """Leave out an objective whose benchmark other processes cannot open by an address."""
         if self.objective is not None and self.objective.benchmark.address:
             return self.__dict__
         return {**self.__dict__, "reported": self.reported, "objective": None}
 
     @property
     def answers(self) -> list[Trial]:
-        """The trials after the objective's own epochs."""
+        """The trials at the objective's epochs."""
         return [trial for trial in self.trials if trial.epochs == self.epochs]
 
     @property
     def scores(self) -> NDArray[np.float64]:
-        """Score of every trial."""
+        """The score of every trial."""
         return np.array([trial.score for trial in self.trials])
 
     @cached_property
     def lowest(self) -> Trial:
-        """The earliest trial of the lowest score after the objective's own epochs; one whose
-        evaluation failed only where all did. Of several objectives it has the lowest sum, which is
-        no answer.
+        """The earliest trial with the lowest score at the objective's epochs. It is a failed trial
+        only if all trials failed. With several objectives it has the lowest sum, which is not an
+        answer.
 
         Raises:
-            UserError: No trial has as many epochs.
+            UserError: No trial has the objective's epochs.
         """
         if not self.answers:
             raise UserError(
-                "No trial has the objective's own epochs yet, so none is the best."
+                "No trial has the objective's epochs yet, so none is the best."
             )
         return min(self.answers, key=lambda trial: (bool(trial.failure), trial.score))
 
     @property
     def incumbent(self) -> Trial:
-        """The best trial after the objective's own epochs, as its search saw it, the earliest among
-        equals; one whose evaluation failed only where all did.
+        """The best trial at the objective's epochs by its search score; the earliest of equal ones.
+        It is a failed trial only if all trials failed.
 
         Raises:
-            UserError: There are several objectives, so that `front` has the best trials.
+            UserError: There are several objectives. Use `front` instead.
         """
         if self.lowest.scores:
             raise UserError(
-                "A run of several objectives has no single best trial: front lists the trials that"
-                " no other one beats."
+                "A run with several objectives has no single best trial. Use front, the trials"
+                " that no other trial dominates."
             )
         return self.lowest
 
     @cached_property
     def reported(self) -> Sequence[Trial]:
-        """The trials as they are reported: where the search saw drawn seeds, by the mean over
-        seeds; of what is trained here only the incumbent, which the other seeds have judged.
+        """The trials as they are reported. If the search used random seeds, scores are means over
+        seeds. If cells are trained, only the incumbent has such a mean and is reported.
         """
         objective = self.objective
         if objective is None or not (objective.draws or self.judged):
@@ -507,20 +506,20 @@ class Run(Fronted):
 
     @property
     def answer(self) -> Trial:
-        """The `incumbent` as it is reported: by the mean over seeds, where its search saw a drawn
-        one.
+        """The `incumbent` as it is reported: by the mean over seeds if the search used a random
+        seed.
         """
         return self.reported[self.incumbent.index]
 
     @property
     def is_feasible(self) -> bool:
-        """Whether what it found is feasible, as it is reported."""
+        """Whether the reported answer is feasible."""
         return self.reported[self.lowest.index].feasible
 
     def contenders(self, n: int | None = None) -> list[Trial]:
-        """The feasible trials of the first `n` or of all, as they are reported, after the
-        objective's own epochs; where the search saw drawn seeds, only those that it saw no other
-        one beat in every objective.
+        """Return the feasible trials at the objective's epochs, as they are reported. Use the first
+        `n` trials, or all. If the search used random seeds, return only trials that no other trial
+        dominated in the search.
         """
         trials = [t for t in self.trials[:n] if t.epochs == self.epochs and t.feasible]
         if self.reported is not self.trials and trials:
@@ -529,25 +528,27 @@ class Run(Fronted):
         return [trial for trial in trials if trial.feasible]
 
     def checkpoint(self, cell: Any = None) -> Path:
-        """The folder with the fitted model of a cell, by default of the incumbent, where its
-        training left one (`surrogate_nas.Training.checkpoint`).
+        """Return the folder with the fitted model of a cell, by default the incumbent, if its
+        training stored one (`surrogate_nas.Training.checkpoint`).
 
         Raises:
-            UserError: There is none, or the run was read without its benchmark.
+            UserError: There is no such folder, or the run was read without its benchmark.
         """
         if self.objective is None:
-            raise UserError("The run lacks its benchmark: ask that for the checkpoint.")
+            raise UserError(
+                "The run has no benchmark. Ask the benchmark for the checkpoint."
+            )
         named = self.incumbent.cell if cell is None else cell
         return self.objective.benchmark.checkpoint(named)
 
     @property
     def finished_runs(self) -> list[Run]:
-        """Itself."""
+        """A list with this run."""
         return [self]
 
     def anytime(self, frame: Frame | None = None) -> Anytime:
-        """What it had achieved after each of its trials, as it is reported; of several objectives
-        the share of a frame's hypervolume that it misses. The earliest of equal trials counts.
+        """Return the best reported score after each trial. With several objectives, the score is
+        the missed share of a frame's hypervolume. The earliest of equal trials counts.
         """
         own = np.array([trial.epochs == self.epochs for trial in self.trials])
         seen = np.where(own, self.scores, np.inf)
@@ -576,15 +577,15 @@ class Run(Fronted):
         )
 
     def curves(self) -> pandas.DataFrame:
-        """What it had achieved after each of its trials, a row a trial.
+        """Return the best result after each trial, one row per trial.
 
         Returns:
-            ``strategy``, ``run``; ``evaluations``, from 1; ``cost``, when the trial ended on the
-            run's clock, in the benchmark's unit; ``best_score``, of the incumbent as it is
-            reported, NaN before the first feasible one, and of several objectives the share of the
-            front's hypervolume that is missed; ``regret``, that minus the optimum; and
-            ``normalised_regret``, 1 being what random sampling reaches with the whole budget. The
-            regrets are NaN where no optimum is known.
+            ``strategy``, ``run``; ``evaluations``, from 1; ``cost``, the end of the trial on the
+            run's clock, in the benchmark's unit; ``best_score``, the reported score of the
+            incumbent, NaN before the first feasible trial, and with several objectives the missed
+            share of the front's hypervolume; ``regret``, the best score minus the optimum; and
+            ``normalised_regret``, where 1 is the result of random sampling with the whole budget.
+            Regrets are NaN if the optimum is not available.
 
         Raises:
             UserError: The run has no objective or no trial.
@@ -604,8 +605,8 @@ class Run(Fronted):
 
     @property
     def best_known(self) -> Trial | None:
-        """The best of what was known before, after the objective's own epochs and feasible; a
-        baseline beside `incumbent`. None where there is none.
+        """The best feasible earlier training at the objective's epochs, or None. It is a baseline
+        for `incumbent`.
         """
         whole = (t for t in self.known if t.epochs == self.epochs and t.feasible)
         return min(whole, key=lambda trial: trial.score, default=None)
@@ -629,7 +630,7 @@ class Run(Fronted):
 
     @property
     def sentences(self) -> list[str]:
-        """What came out, and what fresh seeds say."""
+        """The result in words, including that of a confirmation."""
         found = f"{self.strategy}, run {self.run}: {self._outcome}."
         return [found, *(self.confirmed.sentences if self.confirmed else ())]
 
@@ -653,7 +654,7 @@ class Run(Fronted):
         return self.incumbent.options
 
     def row(self, trial: Trial, *, with_options: bool = True) -> Row:
-        """One of its trials as a row of tables, from column to value; the metrics by name."""
+        """Return a trial as a row of tables, from column to value, with metrics by name."""
         draws = self.objective is not None and self.objective.draws
         row = {
             "strategy": self.strategy,
@@ -686,12 +687,14 @@ class Run(Fronted):
         return {name for trial in self.trials for name in trial.values}
 
     def to_frame(self) -> pandas.DataFrame:
-        """Every trial as a row: strategy, run, the trial's fields, and its metrics by name.
+        """Return one row per trial: strategy, run, the fields of the trial, and its metrics by
+        name.
 
-        ``score`` is what the search saw. Where it saw drawn seeds, ``reported_score`` is the score
-        by the mean over seeds. Several objectives have ``score_0``, ``score_1``, …, whose sum is
-        ``score``. Each position of the space is a column with the chosen option; one that is named
-        as another column, such as ``epochs``, is ``option_epochs``.
+        ``score`` is the score in the search. If the search used random seeds, ``reported_score`` is
+        the score by the mean over seeds. With several objectives, the columns ``score_0``,
+        ``score_1``, … have the sum ``score``. Each position of the space is a column with the
+        chosen option. A position with the name of another column, such as ``epochs``, becomes
+        ``option_epochs``.
         """
         return rows_frame(map(self.row, self.trials))
 
@@ -705,9 +708,9 @@ class Run(Fronted):
 
 @dataclass(frozen=True)
 class Anytime:
-    """What a run had found after each of its trials, arrays of shape ``(n,)``: what was spent until
-    the trial had finished, in simulated seconds (or queries), the incumbent's index, and its score,
-    infinite before the first feasible one.
+    """The progress of a run, as arrays of shape ``(n,)``, one entry per trial: the cost until the
+    trial ended, in simulated seconds or queries; the index of the incumbent; and its score,
+    infinite before the first feasible trial.
     """
 
     cost: Values
@@ -715,19 +718,19 @@ class Anytime:
     score: Values
 
     def at_cells(self, values: Values, cells: NDArray[np.int64]) -> Values:
-        """A curve over numbers of evaluated cells, from 1; the last value stays."""
+        """Return a curve over numbers of evaluated cells, from 1. The last value is repeated."""
         return np.asarray(values[np.minimum(cells, len(values)) - 1])
 
     def at_cost(self, values: Values, cost: Values) -> Values:
-        """A right-continuous curve over cost: only trials that have finished count; NaN before the
-        first.
+        """Return a right-continuous curve over cost. Only finished trials count. It is NaN before
+        the first.
         """
         finished = np.searchsorted(self.cost, cost, side="right")
         return np.where(finished > 0, values[np.maximum(finished, 1) - 1], np.nan)
 
 
 def curve_of(run: Run, frame: Frame | None, reference: Reference) -> Row:
-    """The columns of `Run.curves` in a frame of hypervolumes and on a scale of regret."""
+    """Return the columns of `Run.curves` for a frame of hypervolumes and a scale of regret."""
     history = run.anytime(frame)
     best = np.where(np.isfinite(history.score), history.score, np.nan)
     exact = reference.exact if frame is None else frame.exact
@@ -743,15 +746,15 @@ def curve_of(run: Run, frame: Frame | None, reference: Reference) -> Row:
 
 
 def front_of(runs: Sequence[Run]) -> list[tuple[Run, Trial]]:
-    """The trials that no other one of some runs beats in every objective, as they are reported,
-    with their runs; of equal ones the first.
+    """Return the reported trials that no other trial of the runs dominates, with their runs. Of
+    equal trials, return the first.
 
     Raises:
-        UserError: There is one objective.
+        UserError: There is only one objective.
     """
     if any(run.trials and not run.trials[0].scores for run in runs):
         raise UserError(
-            "Nothing lies on a front under one objective: incumbent is the best trial of a run."
+            "A front requires several objectives. With one, use incumbent, the best trial of a run."
         )
     found = [(run, trial) for run in runs for trial in run.contenders()]
     best = undominated(vectors_of([trial for _, trial in found])) if found else ()
@@ -759,7 +762,7 @@ def front_of(runs: Sequence[Run]) -> list[tuple[Run, Trial]]:
 
 
 def stacked(parts: Iterable[Row]) -> pandas.DataFrame:
-    """Parts one below the other as a data frame, each from column to values or one value."""
+    """Concatenate parts as a data frame. Each part maps a column to values or to one value."""
     import pandas
 
     frames = [*map(pandas.DataFrame, parts)]
@@ -767,7 +770,7 @@ def stacked(parts: Iterable[Row]) -> pandas.DataFrame:
 
 
 def rows_frame(rows: Iterable[Row]) -> pandas.DataFrame:
-    """Rows as a data frame."""
+    """Return rows as a data frame."""
     import pandas
 
     return pandas.DataFrame([*rows])
@@ -783,7 +786,7 @@ _END_FIELDS = EndLine.__struct_fields__[1:]
 
 
 def trial_entry(trial: Trial) -> dict[str, Any]:
-    """A trial as JSON can hold it."""
+    """Return a trial in a format that JSON can represent."""
     entry = {key: getattr(trial, name) for name, key in _TRIAL_FIELDS.items()}
     entry |= {"cell": trial.cell.text, "values": dict(trial.values)}
     if not trial.failure:
@@ -792,11 +795,11 @@ def trial_entry(trial: Trial) -> dict[str, Any]:
 
 
 class OtherHistoryError(UserError):
-    """A run that was replayed went another way than its file tells."""
+    """Raised if a replayed run differs from its file."""
 
 
 class RunLog:
-    """The file of one run, open for appending; `known` are the lines of the trials that it held."""
+    """The file of one run, open for appending. `known` are the lines of its stored trials."""
 
     def __init__(self, path: Path, root: str) -> None:
         self.path = path
@@ -804,9 +807,9 @@ class RunLog:
         self.known: list[dict[str, Any]] = self._chain.entries
 
     def append(self, trials: Sequence[Trial], *, at_once: bool = False) -> None:
-        """Write trials that the file does not hold yet, and compare the others with it.
+        """Write trials that the file does not contain yet, and compare the others with it.
 
-        They are on the disk within a second, or with `at_once` when this returns.
+        Trials are on the disk within a second, or with `at_once` when this function returns.
         """
         new = []
         for trial in trials:
@@ -820,7 +823,9 @@ class RunLog:
             self._chain.commit()
 
     def finish(self, run: Run) -> None:
-        """Write the last line, which marks the run as ended, and wait until all is on the disk."""
+        """Write the last line, which marks the run as ended, and wait until all data is on the
+        disk.
+        """
         if len(run.trials) < len(self.known):
             raise self.other_history()
         line = EndLine(
@@ -830,18 +835,19 @@ class RunLog:
         self._chain.commit()
 
     def other_history(self) -> UserError:
-        """What to raise where the run goes another way than its file tells."""
+        """Return the error for a replayed run that differs from its file."""
         return OtherHistoryError(
-            f"{self.path} holds another history, made by another version. Delete it and run again."
+            f"{self.path} was made by another version and differs from this run. Delete it and"
+            " repeat the command."
         )
 
     def close(self) -> None:
-        """Let the file go."""
+        """Close the file."""
         self._chain.close()
 
 
 def _as_text(entry: Mapping[str, Any]) -> str:
-    """A line such that two of one content are equal, NaN and all."""
+    """Return a text that is equal for entries of equal content, including NaN."""
     return json.dumps(entry, sort_keys=True)
 
 
@@ -856,7 +862,7 @@ def read_run(
     run: int,
     cell: Callable[[str], Cell],
 ) -> Run | None:
-    """Read a run, whose cells are parsed by a function; None while it has not ended."""
+    """Read a run with a parser of cells. Return None if the run has not ended."""
     try:
         trials, end = _parted(path, root, cell)
         if end is None:
@@ -880,7 +886,7 @@ def _parted(
     if entries and _END in entries[-1]:
         end = checked_as(EndLine, entries.pop())
         if end.end != len(entries):
-            raise DamagedError(f"its last line counts other than {len(entries)} trials")
+            raise DamagedError(f"its last line does not count {len(entries)} trials")
     return [_trial(number, entry, cell) for number, entry in enumerate(entries)], end
 
 
@@ -889,16 +895,16 @@ def _trial(number: int, entry: dict[str, Any], cell: Callable[[str], Cell]) -> T
     entry["cost"] = entry.pop("cost_seconds", None)
     trial = checked_as(Trial, entry, lambda _, text: cell(str(text)))
     if trial.cell.text != entry["cell"] or trial.index != number or not is_known:
-        raise DamagedError(f"trial {number} is not where or what it should be")
+        raise DamagedError(f"trial {number} is out of place or malformed")
     if math.isfinite(trial.loss + trial.penalty) == bool(trial.failure):
-        raise DamagedError(f"trial {number} has no L or λR, or failed and has one")
+        raise DamagedError(f"trial {number} has no L or λR, or failed and has values")
     object.__setattr__(trial, "values", TrialValues(trial.values))
     return trial
 
 
 @dataclass(frozen=True, eq=False)
 class RunWatch:
-    """What the file of a run holds while it is made: its trials, its end, or what damages it."""
+    """The content of a run's file during the run: trials, the end, or the damage."""
 
     path: Path
     epochs: int | None
@@ -908,7 +914,7 @@ class RunWatch:
 
     @classmethod
     def of(cls, path: Path, root: str, epochs: int | None) -> RunWatch:
-        """Read a file, unless it is as it was the last time."""
+        """Read a file, unless it has not changed since the last call."""
         try:
             status = path.stat()
         except OSError:
@@ -919,7 +925,7 @@ class RunWatch:
 
     @property
     def best(self) -> list[float]:
-        """The best feasible score after each trial, infinite before there is one; trials after
+        """Return the best feasible score after each trial, infinite before the first. Trials at
         other epochs than the objective's do not count.
         """
         scores = (
@@ -930,7 +936,7 @@ class RunWatch:
 
     @property
     def failed(self) -> list[tuple[str, str]]:
-        """The cells and reasons of the trainings that failed."""
+        """The cells of failed trainings with the reasons."""
         return [
             (trial.cell.text, trial.failure) for trial in self.trials if trial.failure
         ]

@@ -1,10 +1,10 @@
-"""The one runner of studies: problems × strategies × seeds, the same for one worker or many and
-after any crash.
+"""The runner of studies: problems × strategies × seeds, with the same results for any number of
+workers and after any crash.
 
-Run number k of every strategy starts from the same first cells, drawn from a stream that only the
-root seed and k determine. A strategy is asked, validated, charged and told where its run is made;
-it never holds the benchmark. Run k of all problems comes before run k + 1 of any, so that an
-interrupted study has seen them all.
+Run number k of every strategy starts from the same initial cells, sampled from a stream that only
+the root seed and k determine. A strategy is asked, validated, charged and updated where its run
+executes. It never has access to the benchmark. Run k of all problems comes before run k + 1 of any,
+so an interrupted study covers all problems.
 """
 
 import json
@@ -66,10 +66,11 @@ NOTHING_PAID = "The budget does not pay for a single evaluation."
 
 
 class Experiment:
-    """What is compared on one problem.
+    """The strategies, runs and budget on one problem of a study.
 
     Attributes:
-        reference: What follows from all cells, as the folder records it once its runs have ended.
+        reference: The scale of normalised regret, computed from all cells and stored in the folder
+            after the runs.
     """
 
     reference: dict[str, Any] | None = None
@@ -88,18 +89,18 @@ class Experiment:
         runs_of: Mapping[str, int] | None = None,
         **options: Any,
     ) -> None:
-        """Check what is compared; nothing is run.
+        """Check the definition of the experiment without running it.
 
         Args:
-            objective: What every strategy minimises.
-            strategies: As `surrogate_nas.strategies.strategy_entries` takes them.
-            runs: How many seeds.
-            budget: What each run may spend.
-            beginning: What a user begins each run with, besides random first cells.
-            number: The number of the only run, of a search; None where runs count from 0.
+            objective: The objective that every strategy minimises.
+            strategies: In any form that `surrogate_nas.strategies.strategy_entries` accepts.
+            runs: Number of seeds.
+            budget: The budget of each run.
+            beginning: The user's initial data of each run, in addition to random cells.
+            number: The number of the only run of a search, or None if runs count from 0.
             name: The name of the problem in its study.
-            folder: Where results are stored; None keeps them in memory.
-            runs_of: How many seeds each strategy has, by label; None for `runs`.
+            folder: The folder for results, or None to keep them in memory.
+            runs_of: Number of seeds of each strategy by label, or None for `runs`.
             **options: The fields of `Options`.
         """
         self.entries = strategy_entries(strategies)
@@ -134,28 +135,28 @@ class Experiment:
 
     @property
     def labels(self) -> list[str]:
-        """The strategies' names."""
+        """The names of the strategies."""
         return [entry.label for entry in self.entries]
 
     @property
     def numbers(self) -> Sequence[int]:
-        """The numbers of the runs of a strategy."""
+        """The numbers of the runs of each strategy."""
         return range(self.runs) if self.number is None else [self.number]
 
     @cached_property
     def sources(self) -> dict[str, Sources]:
-        """The source of every user's strategy, by label, at the time of the first call."""
+        """The source of every user-defined strategy, by label, at the time of the first call."""
         sources = {entry.label: sources_of(entry) for entry in self.entries}
         return {name: files for name, files in sources.items() if files}
 
     @property
     def folders(self) -> dict[str, Path]:
-        """Where the file of every strategy of a user's lies, by label."""
+        """The folder of the file of every user-defined strategy, by label."""
         folders = {entry.label: folder_of(entry) for entry in self.entries}
         return {name: folder for name, folder in folders.items() if folder is not None}
 
     def describe(self) -> dict[str, Any]:
-        """The experiment as its store records it."""
+        """Return the description of the experiment that its store writes."""
         engine = self.objective.benchmark.backend
         beginning = self.beginning.stored()
         given = {e.label: e.written for e in self.entries if e.label != e.written}
@@ -183,8 +184,8 @@ class Experiment:
         folder: Path | None = None,
         callback: Callback | None = None,
     ) -> list[Run]:
-        """Make every run that a folder does not hold yet; gives all by strategy, then by number
-        (see `execute`).
+        """Make every run that a folder does not contain yet. Return all runs by strategy, then by
+        number (see `execute`).
         """
         if folder is not None:
             self.store = Store(folder)
@@ -194,24 +195,24 @@ class Experiment:
         return self.in_order(runs)
 
     def in_order(self, results: "Mapping[Key, Any]") -> list[Any]:
-        """What was made of this problem, by strategy, then by number."""
+        """Return the results of this problem, by strategy, then by number."""
         own = {
             key[1:]: value for key, value in results.items() if key.problem == self.name
         }
         return [own[pair] for pair in product(self.labels, self.numbers) if pair in own]
 
     def check(self) -> None:
-        """Refuse a budget in seconds where queries are charged, or of which a table tells
-        beforehand that no run could pay its first evaluation, and strategies that cannot be made
-        with the options that they are given. Warn where the budget asks no strategy.
+        """Check that the budget has the unit of the benchmark and pays for a first evaluation, and
+        that all strategies can be created with their options. Warn if the budget pays only for
+        initial cells.
         """
         objective, seconds = self.objective, self.budget.seconds
         space = objective.benchmark.space
         if seconds is not None and objective.benchmark.cost_unit == "queries":
             raise UserError(
-                f"{self.name and f'{self.name}: '}{objective.benchmark.name} charges each"
-                f" evaluation one query, so it has no budget of {seconds:g} seconds: give the most"
-                " evaluations by budget (--budget)."
+                f"{self.name and f'{self.name}: '}{objective.benchmark.name} counts queries,"
+                f" not seconds, so the budget of {seconds:g} seconds does not apply. Limit the"
+                " evaluations with budget (--budget)."
             )
         initial = len(self.beginning.first) + self.options.n_random
         if line := unasked(self.budget.cells, initial):
@@ -235,14 +236,14 @@ class Experiment:
             rehearse(entry, space, self.options.call_limit, settings)
 
     def begin(self, stack: ExitStack) -> None:
-        """Hold the folder until a stack ends, and write what is compared into it."""
+        """Lock the folder until a stack ends, and write the description of the experiment to it."""
         if self.store is not None:
             stack.enter_context(self.store.locked())
             self.store.begin(self.describe(), self.sources, self.folders)
         self._note()
 
     def _note(self, *, ended: bool = False) -> None:
-        """Note which files the benchmark has read, and count versions of strategies."""
+        """Record the files that the benchmark read, and count versions of strategies."""
         store, read = self.store, self.objective.benchmark.files
         if store is not None and read is not None:
             store.keep("read", read.now())
@@ -260,8 +261,8 @@ class Experiment:
             )
 
     def end(self) -> None:
-        """Write into the folder what users' strategies read, and which version of each it was, and
-        of several runs what follows from all cells.
+        """Write to the folder what user-defined strategies read and their versions and, for several
+        runs, the scale of regret.
         """
         if self.store is not None and self.number is None:  # a search tells no regret
             self.reference = self.store.read().get("reference") or recordable(
@@ -276,7 +277,7 @@ class Experiment:
         self._note(ended=True)
 
     def stored_run(self, name: str, number: int) -> Run | None:
-        """A run that the folder holds and that has ended; one that failed is forgotten."""
+        """Return a finished run from the folder, or None. Failed runs are discarded."""
         store, benchmark = self.store, self.objective.benchmark
         run = None if store is None else store.load(name, number, benchmark.space)
         if store is None or run is None:
@@ -289,7 +290,7 @@ class Experiment:
         return replace(run, known=self.beginning.known)
 
     def whole_run(self, name: str, number: int) -> Run | None:
-        """A stored run that need not go on, as it must where the budget was raised."""
+        """Return a stored run that is complete. A run whose budget was raised is not."""
         run = self.stored_run(name, number)
         if run is None or ended_by(run.trials, run.epochs, self.options):
             return run
@@ -298,8 +299,8 @@ class Experiment:
         )
 
     def announce(self, runs: int) -> None:
-        """Say on standard error how often a user's functions will be called in so many runs, where
-        no cell can keep the limits, or a training may hang.
+        """Print on standard error how often user-defined functions will be called in the given
+        number of runs, that no cell satisfies the constraints, or that a training may hang.
         """
         benchmark = self.objective.benchmark
         read = dict.fromkeys(question.metric for question in self.objective.questions())
@@ -311,19 +312,19 @@ class Experiment:
         ]
         sentences = []
         if runs:
-            dear = [*filter(benchmark.is_expensive, read)]
+            expensive = [*filter(benchmark.is_expensive, read)]
             most = int(min(filter(None, (self.budget.cells, self.budget.seconds))))
             whole = f" in each run, {most * runs:,} in all" if runs > 1 else ""
-            if dear:
+            if expensive:
                 sentences.append(
-                    f"{', '.join(dear)}: computed for at most {plural(most, 'cell')}{whole}."
+                    f"{', '.join(expensive)}: computed for at most {plural(most, 'cell')}{whole}."
                 )
             if benchmark.runs_apart and not (
                 benchmark.longest_seconds or benchmark.longest_silence
             ):
                 sentences.append(
-                    "A training that hangs is never ended: set longest= or silence= (in seconds) to"
-                    " end it."
+                    "A training that hangs is never ended. Set longest= or silence= (in"
+                    " seconds) to end it."
                 )
             sentences.append(announcement(self.objective, runs))
         if late:
@@ -344,12 +345,12 @@ class Experiment:
         apart: bool = False,
         **observers: Any,
     ) -> Run:
-        """A single run, as the folder holds it whole, or made now; one whose budget was raised goes
-        on, if it can.
+        """Return a single run: a complete one from the folder, or one that is made or continued
+        now.
 
-        The folder is held, and begun. A run of a user's strategy is always made `apart`, in a
-        process of its own. Observers are ``note``, called with what happens
-        (`surrogate_nas.runs.search.Note`), and ``slots``.
+        The folder is locked, and its description is written. A run of a user-defined strategy is
+        always made in its own process (`apart`). Observers are ``note``, which is called with
+        events (`surrogate_nas.runs.search.Note`), and ``slots``.
         """
         name, store = entry.label, self.store
         if whole := self.whole_run(name, number):
@@ -363,8 +364,8 @@ class Experiment:
                 and not store.answered(name, number)
             ):
                 raise UserError(
-                    f"{store.path(name, number)} was made by 0.1.0, whose programs spoke another"
-                    " protocol: the run cannot be resumed. Name another folder with --out"
+                    f"{store.path(name, number)} was made by 0.1.0 with another protocol of"
+                    " external programs and cannot be resumed. Name another folder with --out"
                     " (in Python folder=)."
                 )
         make = partial(
@@ -390,9 +391,7 @@ class Experiment:
     def _made_apart(
         self, make: Callable[..., Run], entry: StrategyEntry, **observers: Any
     ) -> Run:
-        """A run that is made in a process of its own; where that ended, with the trials until
-        then.
-        """
+        """Make a run in its own process. If the process dies, return the trials until then."""
         started = time.perf_counter()
         benchmark = self.objective.benchmark
         space = benchmark.space.definition
@@ -421,7 +420,7 @@ class Experiment:
             return make(entry=entry, lost=(follower.trials, error), started=started)
 
     def jobs(self, number: int) -> "list[_Job]":
-        """The runs of a number, one for each strategy that has so many."""
+        """Return the runs with the given number, one per strategy that has so many."""
         return [
             (Key(self.name, entry.label, number), entry)
             for entry in self.entries
@@ -431,7 +430,7 @@ class Experiment:
 
 
 class Key(NamedTuple):
-    """Which run of a study."""
+    """The key of a run in a study."""
 
     problem: str
     strategy: str
@@ -449,25 +448,26 @@ def execute(
     begun: Callable[[], None] | None = None,
     keep: _Keep | None = None,
 ) -> dict[Key, Any]:
-    """Make every run of a study that its folders do not hold yet, and give all of them.
+    """Make every run of a study that its folders do not contain yet, and return all runs.
 
     Args:
-        problems: Its problems. The first says how many runs at once and where; the results depend
-            on neither. Where cells are trained in parallel, these runs share as many workers as one
-            would have; their workers are of the engine, and runs are made on this machine.
-        callback: Called with an event at the beginning, when a run ends, and, where one worker
-            makes the runs here, when something happens within a run; a search counts no runs.
-        begun: Called when all folders have been begun.
-        keep: What is kept of a run, taken where the run is made or read, as only that travels back;
-            None for all of it.
+        problems: The problems of the study. The first one determines how many runs execute in
+            parallel and on which engine. The results depend on neither. If cells are trained in
+            parallel, these runs share as many workers as a single run would have. The engine then
+            provides the workers, and runs execute on this machine.
+        callback: Called with an event at the beginning, at the end of each run, and, if a single
+            worker makes the runs here, during runs. A search does not count runs.
+        begun: Called when all folders have been created.
+        keep: Selects what to keep of a run. It is called where the run is made or read, so that
+            only its result is transferred. None keeps the whole run.
 
     Returns:
-        In the order of the jobs. A run whose strategy failed, or whose worker was killed, carries
-        `Run.failure`.
+        The results in the order of the jobs. If the strategy of a run failed, or its worker was
+        killed, `Run.failure` is set.
 
     Raises:
-        UserError: A folder holds another comparison, or cannot be written, or a budget pays for
-            nothing.
+        UserError: A folder contains another comparison or cannot be written, or a budget does not
+            pay for any evaluation.
     """
     engine, workers = problems[0].options.engine, problems[0].options.workers
     is_search = problems[0].number is not None
@@ -518,8 +518,8 @@ def execute(
 def _slots(
     problems: Sequence[Experiment], engine: str, runs: int, stack: ExitStack
 ) -> Jobs | None:
-    """The workers that all runs share: one for each training of a run, or for each run where these
-    are more and no devices are shared out; None where nothing is trained in parallel.
+    """Return the workers that all runs share: one per training of a run, or one per run if there
+    are more runs and no devices are assigned. Return None if nothing is trained in parallel.
     """
     trained = [
         problem.options for problem in problems if problem.options.in_flight is not None
@@ -569,7 +569,7 @@ def _results(
 
 
 def _noting(callback: Callback | None, state: dict[str, int]) -> Note:
-    """A function that makes an event of what happens; the state has its further fields."""
+    """Return a function that turns what happens into events. `state` has the remaining fields."""
 
     def note(strategy: str = "", run: int = 0, **what: Any) -> bool:
         event = Event(strategy, run, **state | what)

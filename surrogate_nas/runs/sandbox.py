@@ -1,19 +1,19 @@
-"""What a run sees of a strategy: its flags and its proposals, checked against the contract; and
-strategies in other ones' places, which change some of what these are told or ask for.
+"""The interface between a run and a strategy: flags and proposals, checked against the contract,
+and wrappers that change what a strategy observes or proposes.
 
-Whatever goes wrong in a call of a strategy is a `StrategyError` of its own. A run of a user's
-strategy (a file, an entry point, a class from elsewhere) is made in a process of its own
-(`surrogate_nas.runs.search`), which a call that takes too long ends, so that it may exit, hang,
-print and patch as it likes. This protects against accidents, not against attack.
+Any error in a call of a strategy becomes a `StrategyError`. A run of a user-defined strategy (a
+file, an entry point, or a class from elsewhere) is made in its own process
+(`surrogate_nas.runs.search`). A call that takes too long ends that process, and the strategy may
+exit, hang, print and patch as it likes. This protects against accidents, not against attacks.
 
-`Blinded` gives a disguise: a `BlindSpace`, and metrics called ``m1``, ``m2``, …; the names are
-drawn again for every run, from its seed. `Scalarised` joins several objectives for a strategy that
-knows one.
+`Blinded` gives the strategy a `BlindSpace` and metrics called ``m1``, ``m2``, …. The names are
+sampled again for every run, from its seed. `Scalarised` combines several objectives for a strategy
+that supports one.
 
-`Recorded` keeps what a strategy that speaks for a program or a person outside
-(`Strategy.from_outside`) has answered. ``answers/STRATEGY-RUN.journal`` holds a sealed line an
-answer, written before its cells are evaluated. A run that is resumed, or made again, takes its
-answers from there; the strategy itself is asked only when these are used up.
+`Recorded` stores the answers of a strategy that represents an external program or a person
+(`Strategy.from_outside`). ``answers/STRATEGY-RUN.journal`` contains one line with a checksum per
+answer, written before its cells are evaluated. A run that is resumed or repeated reads its answers
+from there. The strategy itself is asked only when they are used up.
 """
 
 import math
@@ -62,7 +62,7 @@ from surrogate_nas.strategies import (
 _LONGEST_ALARM = 1e6
 _CELLS = "cells"
 STRETCH = 10
-"""Trials under one set of weights."""
+"""Number of trials with one set of weights."""
 _AUGMENTATION = 0.05
 # Above every scalarised score of a feasible cell.
 _INFEASIBLE = 10.0
@@ -85,13 +85,13 @@ class Flags(NamedTuple):
     """The declarations of a strategy.
 
     Attributes:
-        batch_size: How many cells it likes to be asked for at once, at least 1.
-        chooses_epochs: Whether it may ask for other epochs than the objective's.
-        many_objectives: Whether it reads the scores of several objectives.
-        uses_free: Whether it reads the free terms of the objective.
-        needs_supernet: Whether it trains a supernet for itself.
-        from_outside: Whether its answers come from outside, so that they are stored, and may be
-            none.
+        batch_size: Number of cells that it prefers to be asked for at once, at least 1.
+        chooses_epochs: Whether it may request other epochs than the objective's.
+        many_objectives: Whether it uses the scores of several objectives.
+        uses_free: Whether it uses the free terms of the objective.
+        needs_supernet: Whether it trains its own supernet.
+        from_outside: Whether its answers come from outside. They are then stored, and an empty
+            answer ends the run.
         shares_points: Whether its runs share the points of a space, as those of `bo` do.
     """
 
@@ -104,7 +104,7 @@ class Flags(NamedTuple):
     shares_points: bool = False
 
     def read(self, settings: Mapping[str, Any]) -> dict[str, Any]:
-        """Those settings that the strategy declares that it reads."""
+        """Select the settings that the strategy declares to use."""
         return {
             name: value
             for name, value in settings.items()
@@ -113,7 +113,7 @@ class Flags(NamedTuple):
 
 
 def flags_of(strategy: Strategy | type[Strategy]) -> Flags:
-    """Read what a strategy declares; the batch size of a class is known once it is made."""
+    """Read the declarations of a strategy. A class has its batch size only once it is created."""
     own = (getattr(strategy, name, False) is True for name in Flags._fields[1:])
     if isinstance(strategy, type):
         return Flags(1, *own)
@@ -121,7 +121,8 @@ def flags_of(strategy: Strategy | type[Strategy]) -> Flags:
         size = operator.index(strategy.batch_size)
     except TypeError as error:
         raise StrategyError(
-            f"its batch_size is {shown(strategy.batch_size)}, not a whole number from 1 on."
+            "its batch_size must be a whole number of at least 1, not"
+            f" {shown(strategy.batch_size)}."
         ) from error
     return Flags(min(max(size, 1), _LARGEST_BATCH), *own)
 
@@ -134,8 +135,8 @@ def own_cells(
     *,
     may_end: bool = False,
 ) -> list[Cell | Request]:
-    """The space's own cells for what a strategy returned, in requests where it may choose epochs;
-    none where it may end the run.
+    """Convert the return value of a strategy to cells of the space, or to requests if it may choose
+    epochs. An empty list is valid if it may end the run.
     """
     listed = isinstance(asked, Sequence) and not isinstance(asked, str)
     taken = list(islice(iter(asked), n + 1)) if listed else []
@@ -144,7 +145,7 @@ def own_cells(
             f"ask({n}) must return a non-empty list of cells, not {shown(asked)}."
         )
     if len(taken) > n:
-        raise StrategyError(f"ask({n}) returned more than {n}: {len(asked)} cells.")
+        raise StrategyError(f"ask({n}) returned {len(asked)} cells, more than {n}.")
     return [_own(request, n, space, epochs) for request in taken]
 
 
@@ -152,7 +153,7 @@ def _own(asked: Any, n: int, space: Space, epochs: Sequence[int]) -> Cell | Requ
     cell = asked.cell if isinstance(asked, Request) else asked
     if not isinstance(cell, Cell) or cell not in space:
         raise StrategyError(
-            f"ask({n}) returned {shown(cell)}, which is no cell of {space.name}."
+            f"ask({n}) returned {shown(cell)}, which is not a cell of {space.name}."
         )
     if not isinstance(asked, Request):
         return space.cell(cell)
@@ -166,26 +167,28 @@ def _own(asked: Any, n: int, space: Space, epochs: Sequence[int]) -> Cell | Requ
 
 
 def as_json(asked: Cell | Request) -> Any:
-    """Write a cell as its text, and a request as a list."""
+    """Write a cell as a string, and a request as a list."""
     if isinstance(asked, Cell):
         return asked.text
     return [asked.cell.text, asked.epochs, list(asked.read)]
 
 
 def from_json(content: Any, space: Space) -> Cell | Request:
-    """Read what `as_json` wrote: ValueError if it is something else, UserError if the space has no
-    such cell.
+    """Read the output of `as_json`. Raise a ValueError for another format, and a UserError if the
+    space has no such cell.
     """
     match content:
         case (str() as text) | [str() as text]:
             return space.cell(Cell((), text))
         case [str() as text, int() as epochs, list() as read]:
             return Request(space.cell(Cell((), text)), epochs, tuple(map(str, read)))
-    raise ValueError(f"{shown(content)} is no cell")
+    raise ValueError(f"{shown(content)} is not a cell")
 
 
 class Sandboxed:
-    """A strategy, called in this process; `seconds` were spent in its calls so far."""
+    """A strategy that is called in this process. `seconds` is the time spent in its calls so
+    far.
+    """
 
     def __init__(
         self,
@@ -195,7 +198,7 @@ class Sandboxed:
         limit: float,
         files: Sequence[Opened],
     ) -> None:
-        """Make it; a StrategyError if it could not be made."""
+        """Create the strategy, or raise a StrategyError."""
         self.seconds = self._limit = 0.0
         self.file = ""
         self._epochs: Sequence[int] = ()
@@ -207,7 +210,7 @@ class Sandboxed:
             self._limit = min(limit, _LONGEST_ALARM)
             dump_when_alarmed()
         self._strategy: Strategy = self._call(
-            partial(self._made, entry, seed), "was made"
+            partial(self._made, entry, seed), "was created"
         )
         self.flags = flags_of(self._strategy)
 
@@ -217,14 +220,14 @@ class Sandboxed:
         return strategy(self._space, seed=seed)
 
     def give(self, settings: Mapping[str, Any]) -> None:
-        """Give it those settings, by attribute, that it declares that it reads."""
+        """Set the settings that the strategy declares to use, as attributes."""
         for name, value in self.flags.read(settings).items():
             setattr(self._strategy, name, value)
             if name == "epochs":
                 self._epochs = value
 
     def ask(self, n: int) -> list[Cell | Request]:
-        """Ask for 1 to `n` of the space's own cells, or requests where it chooses epochs."""
+        """Ask for 1 to `n` cells of the space, or requests if the strategy chooses epochs."""
         return self._call(  # type: ignore[no-any-return]
             lambda: own_cells(
                 self._strategy.ask(n),
@@ -233,24 +236,24 @@ class Sandboxed:
                 self._epochs,
                 may_end=self.flags.from_outside,
             ),
-            "was asked",
+            "was asked for cells",
         )
 
     def tell(self, trials: Sequence[Trial]) -> None:
-        """Tell it trials; a user's strategy is told copies, which it may spoil."""
+        """Report trials. A user-defined strategy receives copies, which it may modify."""
         told = trials if self._is_ours else list(map(_copied, trials))
-        self._call(lambda: self._strategy.tell(told), "was told")
+        self._call(lambda: self._strategy.tell(told), "received trials")
 
     def work(self) -> float | None:
-        """Let it do a slice of work of its own, which only strategies of ours have; the seconds
-        that it is charged, or None where nothing is left to be done.
+        """Let a built-in strategy do a slice of its own work. Return the seconds to charge, or None
+        if no work is left.
         """
         if not self.flags.needs_supernet:
             return None
         return self._call(self._strategy.work, "worked")  # type: ignore[no-any-return]
 
     def diagnosis(self) -> Mapping[str, Mapping[str, float]]:
-        """What it says of the run besides its trials; a user's is not asked."""
+        """Return the strategy's numbers about the run. User-defined strategies are not asked."""
         if not self._is_ours:
             return {}
         return self._call(  # type: ignore[no-any-return]
@@ -258,7 +261,7 @@ class Sandboxed:
         )
 
     def remarks(self) -> Mapping[str, Any]:
-        """What is stored with its last answer; a user's is not asked."""
+        """Return what is stored with the last answer. User-defined strategies are not asked."""
         return self._strategy.remarks if self._is_ours else {}
 
     def _call(self, function: Callable[[], Any], when: str) -> Any:
@@ -288,7 +291,7 @@ def _copied(trial: Trial) -> Trial:
 
 
 class Wrapped:
-    """A strategy in another one's place, which changes some of what it is told or asks for."""
+    """A wrapper of a strategy that changes some of what it observes or requests."""
 
     def __init__(self, inside: Any) -> None:
         self._inside = inside
@@ -302,7 +305,7 @@ class _Names:
         self._hidden: dict[str, str] = {}
 
     def hide(self, name: str) -> str:
-        """``valid_error[12]`` as ``m1[12]``."""
+        """Disguise a name, such as ``valid_error[12]`` as ``m1[12]``."""
         plain, bracket, epochs = name.partition("[")
         return (
             self._hidden.setdefault(plain, f"m{len(self._hidden) + 1}")
@@ -311,18 +314,18 @@ class _Names:
         )
 
     def reveal(self, name: str) -> str:
-        """The metric of a disguised name; an unknown name unchanged, to be refused later."""
+        """Return the metric of a disguised name. An unknown name is returned unchanged."""
         return {hidden: plain for plain, hidden in self._hidden.items()}.get(name, name)
 
 
 class BlindFreeTerms:
-    """The free terms of an objective, asked with disguised cells and names.
+    """The free terms of an objective, called with disguised cells and names.
 
     See `surrogate_nas.objective.FreeTerms` for its attributes.
     """
 
     def __init__(self, free: Any, space: BlindSpace, names: _Names) -> None:
-        """Wrap the free terms of the undisguised cells."""
+        """Wrap the free terms of the original cells."""
         self._free = free
         self._space = space
         self._names = names
@@ -345,18 +348,20 @@ class BlindFreeTerms:
         return [self._space.reveal(self._space.cell(cell)) for cell in cells]
 
     def metric(self, name: str, cells: Sequence[Cell]) -> Any:
-        """A free metric of cells, shape ``(n,)``."""
+        """Return a free metric of cells, shape ``(n,)``."""
         return self._free.metric(self._names.reveal(name), self._cells(cells))
 
     def __getattr__(self, name: str) -> Callable[[Sequence[Cell]], Any]:
-        """Penalty, vector, violation and feasibility, as `surrogate_nas.objective.FreeTerms`."""
+        """Return penalty, vector, violation or feasibility, like
+        `surrogate_nas.objective.FreeTerms`.
+        """
         if name not in _OF_CELLS:
             raise AttributeError(name)
         return lambda cells: getattr(self._free, name)(self._cells(cells))
 
 
 class Blinded(Wrapped):
-    """A strategy as a run sees it, which itself sees a disguise."""
+    """A strategy that receives disguised cells and names of metrics."""
 
     def __init__(self, inside: Any, space: BlindSpace) -> None:
         super().__init__(inside)
@@ -364,7 +369,7 @@ class Blinded(Wrapped):
         self._names = _Names()
 
     def give(self, settings: Mapping[str, Any]) -> None:
-        """Give it what it declares that it reads, with disguised names."""
+        """Set what the strategy declares to use, with disguised names."""
         given = self.flags.read(settings)
         hide = self._names.hide
         if given.get("free") is not None:
@@ -393,7 +398,7 @@ class Blinded(Wrapped):
         self._inside.give(given)
 
     def ask(self, n: int) -> list[Cell | Request]:
-        """The proposed cells, revealed."""
+        """Return the proposed cells without the disguise."""
         return [self._revealed(request) for request in self._inside.ask(n)]
 
     def _revealed(self, request: Cell | Request) -> Cell | Request:
@@ -403,7 +408,7 @@ class Blinded(Wrapped):
         return self._space.reveal(request)
 
     def tell(self, trials: Sequence[Trial]) -> None:
-        """Tell it trials of disguised cells."""
+        """Report trials with disguised cells."""
         disguised = []
         for trial in trials:
             cell = self._space.hide(trial.cell)
@@ -413,12 +418,12 @@ class Blinded(Wrapped):
 
 
 class Recorded(Wrapped):
-    """A strategy whose answers are kept, and given again; `usage` sums what they cost, by name."""
+    """A strategy whose answers are stored and replayed. `usage` sums their costs by name."""
 
     def __init__(
         self, inside: Any, journal: Journal, space: Space, epochs: Sequence[int]
     ) -> None:
-        """Wrap it around a strategy to which nothing was told yet; the journal has its answers so
+        """Wrap a strategy that has observed nothing yet. The journal contains its answers so
         far.
         """
         super().__init__(inside)
@@ -431,12 +436,12 @@ class Recorded(Wrapped):
         self.usage = dict[str, float]()
 
     def diagnosis(self) -> Mapping[str, Mapping[str, float]]:
-        """What it tells of the run, and what its answers cost."""
+        """Return the strategy's numbers about the run, and the cost of its answers."""
         usage = {USAGE: self.usage} if self.usage else {}
         return {**self._inside.diagnosis(), **usage}
 
     def ask(self, n: int) -> list[Cell | Request]:
-        """The next answer that was kept, or a new one; none where the run ends."""
+        """Return the next stored answer, or a new one. An empty list ends the run."""
         if self._answers:
             return self._again(self._answers.popleft(), n)
         if self._untold:
@@ -450,7 +455,7 @@ class Recorded(Wrapped):
         return asked
 
     def _again(self, entry: Any, n: int) -> list[Cell | Request]:
-        """An answer that was kept; what does not fit any more is left for the next question."""
+        """Return a stored answer. Cells beyond `n` are left for the next call."""
         try:
             kept = entry[_CELLS]
             if len(kept) > n:
@@ -460,8 +465,8 @@ class Recorded(Wrapped):
             return own_cells(asked, n, self._space, self._epochs, may_end=True)
         except (UserError, TypeError, KeyError, AttributeError, ValueError) as error:
             raise UserError(
-                f"{self._journal.path} holds an answer that is none ({error}). Delete it to have"
-                " the strategy asked again."
+                f"{self._journal.path} contains a malformed answer ({error}). Delete it to ask the"
+                " strategy again."
             ) from error
 
     def _add(self, usage: Mapping[str, float]) -> None:
@@ -469,7 +474,7 @@ class Recorded(Wrapped):
             self.usage[name] = self.usage.get(name, 0.0) + float(value)
 
     def tell(self, trials: Sequence[Trial]) -> None:
-        """Tell it trials, or keep them until it is asked."""
+        """Report trials, or keep them until the strategy is asked."""
         if self._is_asked:
             self._inside.tell(trials)
         else:
@@ -477,12 +482,12 @@ class Recorded(Wrapped):
 
 
 class Scalarised(Wrapped):
-    """A run's view of a strategy for one objective on several: random weights, drawn again for
-    every stretch of a run.
+    """A wrapper that runs a single-objective strategy on several objectives, with random weights
+    that change during the run.
 
     Knowles, "ParEGO", IEEE Transactions on Evolutionary Computation 2006: the augmented Chebyshev
-    norm of the objectives, each scaled to what the run has seen. Departure: weights change every
-    ten trials, when the strategy is made again and observes the whole history under the new ones.
+    norm of the objectives, each scaled to its range in the run. Departure: weights change every ten
+    trials. The strategy is then created again and observes the whole history under the new weights.
     """
 
     def __init__(
@@ -499,11 +504,11 @@ class Scalarised(Wrapped):
 
     @property
     def seconds(self) -> float:
-        """Spent in the strategies so far."""
+        """The time spent in the strategies so far."""
         return self._spent + float(self._inside.seconds)
 
     def ask(self, n: int) -> list[Cell | Request]:
-        """What the strategy asks for, after a change of weights where one is due."""
+        """Return the strategy's proposals, after a change of weights if one is due."""
         if self._since >= STRETCH:
             self._since, self._weights = 0, self._rng.dirichlet(np.ones(self._parts))
             self._spent += self._inside.seconds
@@ -512,7 +517,7 @@ class Scalarised(Wrapped):
         return self._inside.ask(n)  # type: ignore[no-any-return]
 
     def tell(self, trials: Sequence[Trial]) -> None:
-        """Tell trials with the scalarised score in place of the sum."""
+        """Report trials with the scalarised score in place of the sum."""
         self._history += trials
         self._since += len(trials)
         self._inside.tell(self._scored(trials))
@@ -535,7 +540,7 @@ class Scalarised(Wrapped):
 
 
 def scalarised(strategy: Any, make: Callable[..., Any], parts: int, seed: int) -> Any:
-    """The strategy itself, or what runs it on several objectives where it knows only one."""
+    """Return the strategy, wrapped if it supports one objective and there are several."""
     if parts == 1 or strategy.flags.many_objectives:
         return strategy
     return Scalarised(strategy, make, parts, seed)
@@ -550,10 +555,10 @@ def sandboxed(
     settings: Mapping[str, Any] = MappingProxyType({}),
     files: Sequence[Opened] = (),
 ) -> Sandboxed | Wrapped:
-    """Make a strategy; one that runs blinded gets a disguise drawn from its seed.
+    """Create a strategy. A blinded one gets a disguise sampled from its seed.
 
-    In a process of its own, a call of a user's may take `limit` seconds; what its calls open is
-    noted in `files`. A StrategyError if it could not be made.
+    In its own process, a call of a user-defined strategy may take `limit` seconds. Files that its
+    calls open are recorded in `files`. Raise a StrategyError if it could not be created.
     """
     disguise = blind(space, seed) if entry.blinded else None
     called: Sandboxed | Wrapped = Sandboxed(
@@ -566,25 +571,26 @@ def sandboxed(
 
 
 Sent = tuple[StrategyEntry, bytes]
-"""A strategy on its way to another process: its entry without the target, and the target."""
+"""A strategy to be transferred to another process: its entry without the target, and the target."""
 
 
 def sent(entry: StrategyEntry) -> Sent:
-    """A strategy on its way to another process; StrategyError if it cannot be sent."""
+    """Serialise a strategy for another process. Raise a StrategyError if that fails."""
     return replace(entry, target=""), pack(entry.target)
 
 
 def received(sent_entry: Sent) -> StrategyEntry:
-    """A strategy that was sent."""
+    """Restore a serialised strategy."""
     entry, packed = sent_entry
     return replace(entry, target=unpack(packed)[0])
 
 
 def introduce(entry: StrategyEntry, objectives: int = 1) -> Flags:
-    """Say what a strategy declares, without running a user's code here.
+    """Read the declarations of a strategy, without running user code in this process.
 
     Raises:
-        UserError: There is none, or it cannot be blinded, or cannot have as many objectives.
+        UserError: The strategy does not exist, cannot be blinded, or does not support that many
+            objectives.
     """
     stamp: tuple[object, ...] = ()
     if entry.is_trusted or isinstance(entry.target, type):
@@ -603,19 +609,19 @@ def introduce(entry: StrategyEntry, objectives: int = 1) -> Flags:
         raise UserError(f"{name} trains cells itself, so it cannot be blinded.")
     if flags.needs_supernet and not entry.is_trusted:
         raise UserError(
-            f"{entry.label} needs a supernet context, which only strategies of the project are"
-            " given: what a user's process trains cannot be charged."
+            f"{entry.label} needs a supernet context, which only built-in strategies receive,"
+            " because training in a user's process cannot be charged."
         )
     drives = entry.is_trusted and entry.options.get("drive") is not None
     if drives and flags.chooses_epochs:
         if entry.blinded:
             raise UserError(
-                f"{entry.label} is shown no metric's name: leave out drive."
+                f"{entry.label} receives no names of metrics. Leave out drive."
             )
         if objectives > 1:
             raise UserError(
-                f"{entry.label} ranks cells by one metric, not by {objectives} objectives: leave"
-                " out drive."
+                f"{entry.label} ranks cells by one metric and cannot use {objectives}"
+                " objectives. Leave out drive."
             )
     return flags
 
@@ -623,13 +629,13 @@ def introduce(entry: StrategyEntry, objectives: int = 1) -> Flags:
 def rehearse(
     entry: StrategyEntry, space: Space, limit: float, settings: Mapping[str, Any]
 ) -> None:
-    """Make a strategy with its options once, before any run.
+    """Create a strategy with its options once, before any run, to check them.
 
-    Other libraries look at theirs when they are first asked, and so do those of ours that choose
-    epochs; a program outside is not asked for that.
+    Strategies of other libraries, and built-in ones that choose epochs, check their options only
+    when they are first asked, so they are asked once. An external program is not asked.
 
     Raises:
-        UserError: It cannot be made so.
+        UserError: The strategy could not be created with these options.
     """
     if not entry.options:
         return

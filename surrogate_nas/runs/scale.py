@@ -1,20 +1,20 @@
-"""What scores are measured in: the noise of training, the frame of a front, and the scale of
-normalised regret.
+"""The units of scores: the noise of training, the frame of a front, and the scale of normalised
+regret.
 
-Several objectives: the one number of a run is the share of the exact front's hypervolume that it
-misses. Objectives are scaled between utopia and nadir of the exact front (of all runs' front where
-there is no table), and the hypervolume is taken to 1.1 in each: a reference fixed by the space, not
-by the run, so that loose bounds favour no strategy. Cells that cannot learn lie on a front as they
-cost nothing, and would stretch it over useless losses: a cell whose objective with a loss lies
-beyond Tukey's fence of all cells, three quartiles and 1.5 times the range between the first and the
-third, bounds no frame.
+With several objectives, the score of a run is the share of the exact front's hypervolume that it
+misses. Objectives are scaled between utopia and nadir of the exact front, or of the joint front of
+all runs if there is no table. The reference point is 1.1 in each objective. It depends on the
+space, not on the run, so loose constraints favour no strategy. Cells that cannot learn are on a
+front because they cost nothing, and would stretch it over useless losses. Therefore a cell with a
+loss beyond Tukey's fence (the third quartile plus 1.5 times the interquartile range of all cells)
+does not define the frame.
 
-Normalised regret: 0 is the optimum, 1 what random sampling is expected to reach with the whole
-budget. The expectation is exact on a table: n cells are drawn uniformly, with replacement, so that
-the best of them by what the search sees is cell i with probability (1 − W(i−1))ⁿ − (1 − W(i))ⁿ,
-where W is the share of cells up to i in their order. Where seeds are drawn, each training of a cell
-takes part with its share, and what is expected is the mean over seeds of the cell that it chose. A
-run that has found nothing yet counts as one random feasible cell, and nothing counts as worse.
+Normalised regret is 0 at the optimum and 1 at the expected result of random sampling with the whole
+budget. On a table the expectation is exact: n cells are sampled uniformly with replacement, so the
+best of them by search score is cell i with probability (1 − W(i−1))ⁿ − (1 − W(i))ⁿ, where W is the
+share of cells up to i in their order. If training seeds are sampled, each training of a cell has
+its share, and the expectation is over the mean score of the chosen cell. A run that has found
+nothing yet counts as one random feasible cell, and no result counts as worse.
 """
 
 from collections.abc import Mapping, Sequence
@@ -41,14 +41,14 @@ _FENCE = 1.5
 
 @dataclass(frozen=True)
 class Frame:
-    """What hypervolumes of one comparison are taken in.
+    """The frame in which the hypervolumes of a comparison are computed.
 
     Attributes:
-        utopia: The best of each objective on the front, shape ``(m,)``.
-        span: From there to the worst on the front, shape ``(m,)``.
-        front: In this frame, shape ``(k, m)``.
-        volume: Of all that the frame holds, in this frame.
-        exact: Whether the front is the whole space's.
+        utopia: The best value of each objective on the front, shape ``(m,)``.
+        span: The worst value on the front minus `utopia`, shape ``(m,)``.
+        front: The front, scaled to this frame, shape ``(k, m)``.
+        volume: The hypervolume of the front in this frame.
+        exact: Whether the front is that of the whole space.
     """
 
     utopia: Values
@@ -58,8 +58,8 @@ class Frame:
     exact: bool
 
     def missed(self, vectors: Values) -> float:
-        """The share of the front's hypervolume that feasible cells with scores of shape ``(n, m)``
-        leave uncovered, from 0 (none) to 1.
+        """Return the missed share of the front's hypervolume, from 0 to 1, for feasible cells with
+        scores of shape ``(n, m)``.
         """
         return (
             1.0 - hypervolume((vectors - self.utopia) / self.span) / self.volume
@@ -69,8 +69,8 @@ class Frame:
 
 
 def hypervolume(points: Values, reference: Values | float = _REFERENCE) -> float:
-    """The volume that points of shape ``(n, m)`` dominate up to a reference; without one they are
-    scaled to 0 to 1 on the front.
+    """Return the hypervolume that points of shape ``(n, m)`` dominate up to a reference point. By
+    default points are scaled to 0 to 1 on the front.
     """
     import moocore
 
@@ -82,15 +82,15 @@ def hypervolume(points: Values, reference: Values | float = _REFERENCE) -> float
 
 
 def nondominated(vectors: Values) -> Values:
-    """The points of shape ``(n, m)``, smaller being better, that no other one beats in every
-    objective, ``(k, m)``.
+    """Return the nondominated points of shape ``(n, m)`` as an array of shape ``(k, m)``. Smaller
+    is better.
     """
     return np.asarray(vectors[undominated(vectors)])
 
 
 def undominated(vectors: Values) -> NDArray[np.bool_]:
-    """Whether no other point beats a point in every objective, shape ``(n,)``; of equal ones the
-    first counts.
+    """Return whether each point is nondominated, shape ``(n,)``. Of equal points only the first
+    counts.
     """
     import moocore
 
@@ -103,7 +103,7 @@ def frame_of(
     *,
     fenced: bool = True,
 ) -> Frame | None:
-    """The frame of a comparison; None where no cell is feasible."""
+    """Return the frame of a comparison, or None if no cell is feasible."""
     scores = objective.over_space()
     if scores is None:
         points = np.array([trial.scores for trial in trials if trial.feasible])
@@ -128,13 +128,15 @@ def frame_of(
 
 
 def vectors_of(trials: Sequence[Trial]) -> Values:
-    """The objectives' scores of the feasible trials, shape ``(n, m)``."""
+    """Return the objectives' scores of the feasible trials, shape ``(n, m)``."""
     found = [trial.scores for trial in trials if trial.feasible]
     return np.array(found) if found else np.empty((0, 0))
 
 
 BEST_SHARE = 0.01
-"""Of the cells with two seeds or more, those whose noise is looked at: where a search ends."""
+"""The share of best cells (with at least two seeds) whose noise is estimated, near a search's
+end.
+"""
 _FEWEST_CELLS = 10
 
 
@@ -144,9 +146,9 @@ class Noise:
     of the score.
 
     Attributes:
-        one_seed: Of the score of one training.
-        mean_of_seeds: Of the mean over the seeds that a cell has.
-        cells: How many cells were looked at.
+        one_seed: The standard deviation of the score of one training.
+        mean_of_seeds: The standard deviation of the mean over the seeds of a cell.
+        cells: Number of cells in the average.
     """
 
     one_seed: float
@@ -155,8 +157,8 @@ class Noise:
 
 
 def noise_of(objective: Objective) -> Noise | None:
-    """The noise of an objective on its table; None of several, with history, or where no cell has
-    two seeds.
+    """Return the noise of an objective on its table. Return None for several objectives, for an
+    objective with history, or if no cell has two seeds.
     """
     scores = objective.over_space() if objective.n_objectives == 1 else None
     seeds = None if scores is None else objective.single_seeds()
@@ -186,7 +188,7 @@ _POINTS = 200
 
 
 def checkpoints(budget: Budget) -> Values:
-    """Where the curves of a problem are read, rising to the budget, in cells or else in seconds."""
+    """Return the increasing points at which curves are evaluated, in cells or else in seconds."""
     if budget.cells is not None:
         return np.arange(1.0, budget.cells + 1)
     assert budget.seconds is not None
@@ -195,17 +197,18 @@ def checkpoints(budget: Budget) -> Values:
 
 @dataclass(frozen=True)
 class Reference:
-    """The scale of one problem's regret.
+    """The scale of the regret on one problem.
 
     Attributes:
-        optimum: The best score of the space; of the runs, where the space's is not known.
+        optimum: The best score of the space, or of all runs if the optimum of the space is not
+            available.
         start: The expected score of one random feasible cell.
-        random: What random sampling is expected to have found at every checkpoint, shape
-            ``(checkpoints,)``; empty where no table tells.
-        scale: From the optimum to what random sampling is expected to reach in the end; where no
-            table tells, to the mean of all runs.
-        exact: Whether all this is the space's, not the runs'.
-        rounding: Up to which normalised regret the optimum counts as found.
+        random: The expected best score of random sampling at every checkpoint, shape
+            ``(checkpoints,)``; empty without a table.
+        scale: The expected final score of random sampling minus the optimum; without a table, the
+            mean of all runs minus the optimum.
+        exact: Whether these numbers come from the whole space instead of the runs.
+        rounding: The normalised regret up to which the optimum counts as found.
     """
 
     optimum: float
@@ -221,8 +224,8 @@ class Reference:
         return max((self.start - self.optimum) / self.scale, 1.0)
 
     def regret(self, score: Values) -> Values:
-        """Scores of any shape, infinite where nothing was found, as normalised regret, from 0 (the
-        optimum) to `ceiling`.
+        """Convert scores of any shape to normalised regret, from 0 (the optimum) to `ceiling`. A
+        score is infinite if nothing was found.
         """
         return np.clip((score - self.optimum) / self.scale, 0.0, self.ceiling)
 
@@ -233,9 +236,8 @@ def reference_of(
     curves: Sequence[Values],
     description: Mapping[str, Any] = MappingProxyType({}),
 ) -> Reference:
-    """Take the scale from the table, or where none tells from what every run had found at the
-    checkpoints. What the description of the objective's folder records for the budget is not
-    computed again.
+    """Compute the scale from the table or, without a table, from the best scores of every run at
+    the checkpoints. Numbers in the stored description for this budget are not computed again.
     """
     if description.get("budget") == structs.asdict(budget):
         with suppress(ValueError):  # nothing is recorded, or the frame of a front
@@ -264,8 +266,8 @@ def reference_of(
 
 
 def _from_runs(objective: Objective, curves: Sequence[Values]) -> Reference:
-    """The best and the mean of the runs in place of the space's; of several objectives nothing is
-    missed at best.
+    """Use the best and the mean of the runs in place of those of the space. With several
+    objectives, the best missed share is 0.
     """
     ends = np.array([curve[-1] for curve in curves])
     begins = np.array(
@@ -285,12 +287,12 @@ _HALF_A_DIGIT = 37.0
 
 
 def expected(objective: Objective, budget: Budget, start: float) -> Values:
-    """What random sampling is expected to have found of one objective on a table, shape
+    """Return the expected best score of random sampling for one objective on a table, shape
     ``(checkpoints,)``.
 
-    Seconds are turned into cells by the mean charge; `start` counts where no drawn cell is
-    feasible. Each checkpoint sums over the cells that still count, which after n cells is about a
-    share of 45/n of the table, so all of them together take cells × log(budget).
+    Seconds are converted to cells by the mean cost. `start` is used if no sampled cell is feasible.
+    Each checkpoint sums over the cells with non-negligible probability, which after n cells is a
+    share of about 45/n of the table, so all checkpoints together take cells × log(budget).
     """
     values, scores, cost = objective.look_up(listed(objective.benchmark.space))
     drawn = checkpoints(budget)
@@ -331,8 +333,8 @@ _MOST_POINTS = 20_000
 
 
 def recordable(objective: Objective, budget: Budget) -> dict[str, Any] | None:
-    """What follows from all cells of a table, as a folder records it; None where there is no table,
-    or it would be too much.
+    """Return the numbers computed from all cells of a table, as a folder stores them. Return None
+    if there is no table or the result is too large.
     """
     benchmark = objective.benchmark
     is_table = benchmark.contents or isinstance(benchmark, TableBenchmark)

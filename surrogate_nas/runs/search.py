@@ -1,10 +1,10 @@
-"""One run: a strategy proposes cells; these are validated, evaluated, charged and stored, and the
+"""One run: a strategy proposes cells. They are validated, evaluated, charged and stored, and the
 strategy observes them.
 
-A run of a user's strategy is made in a process of its own, and so are those that are made side by
-side and train in slots. The process sends the trials of the run as they come, and asks this one for
-its trainings, which one dispatcher hands out to the slots of all runs. What ends the process ends
-the run, with the trials until then.
+A run of a user-defined strategy is made in its own process, and so are parallel runs that train
+cells. The process sends the trials to this process as they are made, and requests its trainings
+here. One dispatcher distributes the trainings of all runs to the workers. If the process dies, the
+run ends with the trials until then.
 """
 
 import itertools
@@ -74,7 +74,7 @@ _MOST_DRAWS = 1000
 
 
 Note = Callable[..., bool]
-"""Called with what has happened, as fields of an event; says whether the run ends."""
+"""A function that is called with the fields of an event, and returns whether to end the run."""
 
 
 def _generator(seed: int, run: int, stream: int) -> np.random.Generator:
@@ -87,7 +87,7 @@ def first_cells(
     seed: int,
     run: int,
 ) -> list[Cell]:
-    """The random cells, all different, that every strategy of a run observes first."""
+    """Return the distinct random cells that every strategy of a run observes first."""
     generator = _generator(seed, run, _FIRST_CELLS_STREAM)
     cells: dict[Cell, None] = {}
     for _ in range(_MOST_DRAWS * n):
@@ -98,7 +98,7 @@ def first_cells(
 
 
 def strategy_seed(seed: int, run: int) -> int:
-    """The seed that a run's strategy is made with."""
+    """Return the seed with which a run's strategy is created."""
     return int(_generator(seed, run, _STRATEGY_STREAM).integers(2**63))
 
 
@@ -110,7 +110,9 @@ def strategy_of(
     budget: Mapping[str, float | None] = MappingProxyType({}),
     files: Sequence[Opened] = (),
 ) -> Any:
-    """The strategy of a run, with what it declares that it reads, the budget by unit."""
+    """Create the strategy of a run, with the settings that it declares to use. `budget` is by
+    unit.
+    """
     seed = strategy_seed(options.seed, run)
     hidden = options.hidden
     supernet_context = None
@@ -134,8 +136,8 @@ def strategy_of(
 def make_run(
     objective: Objective, budget: Budget, options: Options, **more: Any
 ) -> Run:
-    """One run, from the start or from where a crash left it; if the strategy failed, with the
-    trials until then. For its further arguments see the fields of the search.
+    """Make one run, or continue it after a crash. If the strategy fails, the run has the trials
+    until then. Further arguments are the fields of `_Search`.
     """
     search = _Search(objective, budget, options, **more)
     # sums round by the number of threads, and processes must not share cores
@@ -144,17 +146,17 @@ def make_run(
 
 
 def failed_in(name: str, run: int, why: object) -> str:
-    """The failure of a run, as results tell it."""
+    """Return the failure message of a run."""
     return f"Strategy {name} failed in run {run}: {why}"
 
 
 def _edited(names: Iterable[str]) -> None:
-    """Refuse a run whose strategy, or a file that it read, was edited since another one was made:
-    the earlier code may have made other runs.
+    """Refuse a run if its strategy, or a file that it read, was edited since another run was made,
+    because the earlier code may have made other runs.
     """
     if edited := sorted(names):
         raise StrategyError(
-            f"{edited[0]} was edited while runs were made; the same command makes all of them"
+            f"{edited[0]} was edited during the runs. Repeat the command to make all of them"
             " again."
         )
 
@@ -192,7 +194,7 @@ class _Search:
 
     @property
     def left(self) -> int:
-        """How many further trials the budget in cells pays for."""
+        """Return how many further trials the budget in cells allows."""
         cells = self.budget.cells
         return _UNLIMITED if cells is None else cells - len(self.trials)
 
@@ -231,8 +233,8 @@ class _Search:
             )
             if not failure and self.trials and not result.answers:
                 why = (
-                    f"it asked for no cell after the objective's {self.objective.epochs} epochs, so"
-                    " it has no answer."
+                    f"it evaluated no cell at the objective's {self.objective.epochs} epochs,"
+                    " so it has no answer."
                 )
                 result = replace(result, failure=failed_in(name, self.run, why))
             result = self._judged(result)
@@ -355,9 +357,8 @@ class _Search:
         self.unstored.add(trials)
 
     def _asked(self, n: int, workers: Workers) -> Sequence[Asked]:
-        """What the strategy asks for, after its own work. The run is over where it asks for
-        nothing, or where its answer took more tokens than the budget has, as it would not have been
-        given.
+        """Return the strategy's proposals, after its own work. The run is over if there are none,
+        or if the answer exceeds the budget of tokens.
         """
         while (seconds := self.strategy.work()) is not None:
             self.ledger.owed += seconds
@@ -379,7 +380,7 @@ class _Search:
             self.kept(trials)
 
     def _judged(self, run: Run) -> Run:
-        """The run with what other seeds say of its answer, where its search saw drawn ones."""
+        """Train the answer with the other seeds, if the search used random seeds."""
         is_asked = self.objective.trained_seeds and run.answers and not run.failure
         if not is_asked or not run.lowest.feasible:
             return run
@@ -395,13 +396,13 @@ PRELOADED += [
     *("surrogate_nas.strategies.bo.strategy", "filelock"),
 ]
 INTERRUPT = "interrupt"
-"""What the process of a run is told after Ctrl-C."""
+"""The message to the process of a run after Ctrl-C."""
 Make = Callable[..., Run]
-"""Makes a run; takes `entry`, `note`, `slots` and `kept`."""
+"""A function that makes a run; its arguments are `entry`, `note`, `slots` and `kept`."""
 
 
 class _Above:
-    """The process that follows a run, from inside: its slots, and what it is to note."""
+    """The interface of a run's process to its parent process: its workers and its event handler."""
 
     def __init__(self, *, is_watched: bool) -> None:
         self._is_watched = is_watched
@@ -460,7 +461,7 @@ class _Above:
 
 
 def _made(make: Make, is_watched: bool, entry: Any) -> Run | None:
-    """Make a run in this process; None where it was interrupted."""
+    """Make a run in this process. Return None if it was interrupted."""
     above = _Above(is_watched=is_watched)
     try:
         return make(
@@ -474,10 +475,10 @@ def _made(make: Make, is_watched: bool, entry: Any) -> Run | None:
 
 
 class Follower:
-    """Follows a run in a process of its own, from outside.
+    """Follows a run in another process.
 
     Attributes:
-        trials: What it has made so far.
+        trials: The trials of the run so far.
     """
 
     def __init__(
@@ -485,7 +486,7 @@ class Follower:
         slots: Jobs | None = None,
         note: Note | None = None,
     ) -> None:
-        """Follow nothing yet; trainings are made in `slots`."""
+        """Follow nothing yet. Trainings are made by `slots`."""
         self.trials: list[Trial] = []
         self._slots = slots
         self._note = note
@@ -495,12 +496,12 @@ class Follower:
         self._error: BaseException | None = None
 
     def made(self, make: Make, entry: StrategyEntry, limit: float, file: str) -> Run:
-        """Have a run made, each call of whose strategy may take `limit` seconds; `file` has its
-        code.
+        """Make a run in another process. Each call of its strategy may take `limit` seconds. `file`
+        is the path of its code.
 
         Raises:
             UserError: The run ended its process, or could not be made there.
-            KeyboardInterrupt: Ctrl-C was pressed; what trained then has ended.
+            KeyboardInterrupt: Ctrl-C was pressed, and the running trainings have ended.
         """
         packed = sent(entry)
         task = Task.of(partial(_made, make, self._note is not None))
@@ -545,7 +546,7 @@ class Follower:
                     future.cancel()
 
     def _trained(self, number: int, future: Future[Any]) -> None:
-        """Pass on how a training ended; what the engine raises ends the run."""
+        """Forward the end of a training. An exception of the engine ends the run."""
         self._trainings.discard(future)
         reply = None
         if not future.cancelled():

@@ -1,13 +1,13 @@
-"""The source of users' strategies: the file of each, and the files of the user's own that it
+"""The source code of user-defined strategies: the file of each, and the user's files that it
 imports.
 
-How it is found is described in `surrogate_nas.core.digests`.
+`surrogate_nas.core.digests` describes how the code is found.
 
-A version of a strategy is its source with the files that it read. How many were run on the same
-problem and seeds shows a search over one's own edits. The record lies in ``versions/`` of the data
-directory, a file for each strategy, problem and root seed, so that a folder that was deleted and
-another ``--out`` forget nothing. A comparison's folder has the count of its last command, so that
-its page says the same everywhere.
+A version of a strategy is its source together with the files that it read. The number of versions
+that were run on the same problem and seeds reveals a search over one's own edits. The record is in
+``versions/`` of the data directory, one file per strategy, problem and root seed, so that deleting
+a folder or using another ``--out`` does not erase it. The folder of a comparison stores the count
+of its last command, so that its page is the same everywhere.
 """
 
 import os
@@ -45,15 +45,15 @@ __all__ = [
     "sources_of",
 ]
 
-_DAMAGE = "({}). Delete it; versions are then counted anew."
+_DAMAGE = "({}). Delete it. Versions are then counted from scratch."
 _ROOT = "surrogate_nas versions 1"
 # Bytes of a file that is taken for source where a command names it.
 _LARGEST = 10**6
 
 
 def sources_of(entry: StrategyEntry) -> Sources:
-    """The source of a strategy; of those that come with the project, whose version tells theirs,
-    only that of a user's files which their options name.
+    """Return the source of a strategy. For a built-in one, which the version of the package
+    identifies, return only the user's files that its options name.
     """
     if isinstance(entry.target, type):
         return {} if entry.is_trusted else source_of(entry.target)
@@ -64,9 +64,9 @@ def sources_of(entry: StrategyEntry) -> Sources:
 
 
 def folder_of(entry: StrategyEntry) -> Path | None:
-    """The folder of a user's strategy; the working directory for a class without a file.
+    """Return the folder of a user-defined strategy, or the working directory if it has no file.
 
-    None for ours.
+    Return None for built-in strategies.
     """
     if entry.is_trusted:
         return None
@@ -90,7 +90,7 @@ def _named_in(command: object) -> Sources:
 
 
 def _models_in(options: Mapping[str, Any]) -> Sources:
-    """The files of models that options name, as in ``guided(model=file.py:Class)``."""
+    """Return the files of models in options, as in ``guided(model=file.py:Class)``."""
     sources: dict[str, str] = {}
     for value in options.values():
         if isinstance(value, str):
@@ -107,11 +107,13 @@ _PIECE = 2**20
 # Bytes that are read at once, and of a file in all: of a larger one its size counts too.
 _MOST_READ = 100 * 2**20
 SEVERAL = "several"
-"""What stands for the digest of a file that runs read with different content."""
+"""The entry in place of the digest of a file that runs read with different content."""
 
 
 def files_read(opened: Opened) -> dict[str, str]:
-    """Digests of what a strategy read beside its code and did not write, by name in its folder."""
+    """Return digests of the files that a strategy read in addition to its code and did not write,
+    by name in its folder.
+    """
     opened.close()
     names = (name for name in opened.read if not name.endswith(_CODE))
     digests = {
@@ -121,7 +123,7 @@ def files_read(opened: Opened) -> dict[str, str]:
 
 
 def digest_of(file: Path) -> str:
-    """A digest of a file's content; `MISSING` where it cannot be read."""
+    """Return a digest of a file's content, or `MISSING` if it cannot be read."""
     try:
         status = file.stat()
         return _digest(file, status.st_size, status.st_mtime_ns)
@@ -147,20 +149,20 @@ def count_version(
     sources: Sources,
     files: Mapping[str, str] | None,
 ) -> int:
-    """Note a version of a strategy, and count those that were run on the same problem and seeds.
+    """Record a version of a strategy, and count the versions on the same problem and seeds.
 
     Args:
         name: The strategy's label.
         folder: The folder of its file.
         problem: The objective's fingerprint and the root seed.
         sources: The text of its code by file.
-        files: The digests of what its runs read besides; None before a run has told.
+        files: The digests of other files that its runs read. None before a run has finished.
 
     Returns:
-        How many there are with this one; 1 where the home folder cannot be written.
+        The number of versions, including this one; 1 if the data directory is not writable.
 
     Raises:
-        UserError: The record is not as it was written.
+        UserError: The record is damaged.
     """
     key = json_check([name, str(folder), *problem])
     path = home() / "versions" / f"{key}.jsonl"
@@ -193,7 +195,7 @@ def count_version(
 
 
 def most_versions(counted: Iterable[Mapping[str, int]]) -> dict[str, int]:
-    """Of several problems the largest count of each strategy."""
+    """Return the largest count of each strategy over several problems."""
     most: dict[str, int] = {}
     for counts in counted:
         most |= {name: max(n, most.get(name, 0)) for name, n in counts.items()}

@@ -1,22 +1,22 @@
-"""Results: an append-only, locked, sealed, crash-safe store, from which everything that is reported
-can be recomputed.
+"""The store of results: append-only, locked, crash-safe, with checksums. All reports are computed
+from it.
 
-A folder holds
+A folder contains
 
-- ``experiment.json``: what was compared, under which fingerprint, with which versions;
+- ``experiment.json``: the description of the comparison, its fingerprint and the versions;
 - ``runs/STRATEGY-RUN.jsonl``: the trials of each run (see `surrogate_nas.runs.run`);
-- ``answers/STRATEGY-RUN.journal``: the answers of strategies that speak for a program or a person
+- ``answers/STRATEGY-RUN.journal``: the answers of strategies that represent a program or a person
   (`surrogate_nas.runs.sandbox`);
 - ``confirmed/STRATEGY-RUN.json``: a confirmed winner (`surrogate_nas.runs.confirm`).
 
-A line that a crash tore is dropped; an unfinished run is replayed by its strategy and continued;
-anything else that is not as it was written is refused.
+After a crash, an incomplete line is dropped, and an unfinished run is replayed by its strategy and
+continued. Any other damage is an error.
 
-A table may have grown since a folder was begun. The fingerprint of an objective covers the columns
-that it reads. What a run is charged and the epochs that a strategy may ask for depend on further
-columns, so a folder goes on with that part of a grown table that it was begun with. Numbers are the
-same where their bits are. What results cannot depend on (final metrics, and costs that the
-objective does not read) may differ.
+A table may have grown since a folder was created. The fingerprint of an objective covers the
+columns that it reads. The cost of trials and the available epochs depend on further columns, so a
+folder continues with the part of the table that it was created with. Numbers must agree bit by bit.
+Columns that results cannot depend on (final metrics, and costs that the objective does not use) may
+differ.
 """
 
 import json
@@ -68,15 +68,17 @@ from surrogate_nas.tables import runs_of
 from surrogate_nas.training.machine import HOW_TO_AGREE
 
 DESCRIPTION = "experiment.json"
-"""What a comparison is."""
+"""The file with the description of a comparison."""
 PLAN = "plan.json"
-"""What a suite is to run; the folders of its problems tell the largest number of runs only."""
+"""The file with the definition of a suite. The folders of its problems store only the largest
+number of runs.
+"""
 PROBLEMS = "problems"
-"""Where a suite's folder has those of its problems, each a comparison's."""
+"""The subfolder of a suite with one folder per problem, each a comparison."""
 VERDICT = "verdict.txt"
-"""All sentences of a verdict, a line each."""
+"""The file with all sentences of a verdict, one per line."""
 NUMBERS = "numbers"
-"""The numbers of the runs of each strategy, where they do not count from 0: a search has one."""
+"""The key of the numbers of each strategy's runs if they do not count from 0, as for a search."""
 VERSION = FORMATS["comparison"].version
 _SUFFIXES = {"runs": ".jsonl", "answers": ".journal", "failures": ".txt"}
 _SAFE = "()=,+@ "
@@ -100,12 +102,12 @@ class Store:
 
     @property
     def exists(self) -> bool:
-        """Whether the folder holds a comparison."""
+        """Whether the folder contains a comparison."""
         return (self.folder / DESCRIPTION).is_file()
 
     @property
     def is_empty(self) -> bool:
-        """Whether no run has a trial, so that another comparison may take its place."""
+        """Return whether no run has a trial, so that another comparison may replace this one."""
         return not any(
             b"\n" in path.read_bytes().partition(b"\n")[2]
             for path in self.folder.glob("runs/*.jsonl")
@@ -113,8 +115,8 @@ class Store:
 
     @contextmanager
     def locked(self) -> Iterator[None]:
-        """Hold the folder, which is made if need be, for this process alone; waits for another
-        one.
+        """Lock the folder for this process, and create it if necessary. Wait while another process
+        has the lock.
         """
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
@@ -131,20 +133,22 @@ class Store:
         sources: Mapping[str, Sources] | None = None,
         folders: Mapping[str, Path] | None = None,
     ) -> None:
-        """Write what is compared, or check that the folder holds the same comparison.
+        """Write the description of the comparison, or check that the folder already describes the
+        same one.
 
-        A folder may be extended by further strategies and runs and a larger budget; everything else
-        must agree. What it was begun with stays; each extension is noted with the versions that
-        made it. The runs of a user's strategy whose source has changed, or a file that its runs
-        read, are forgotten, which is said on standard error, so that two versions are never mixed.
+        A folder may be extended by further strategies, further runs and a larger budget. Everything
+        else must agree. The original description is kept, and each extension is recorded with the
+        versions that made it. If the source of a user-defined strategy has changed, or a file that
+        its runs read, its runs are discarded with a message on standard error, so two versions are
+        never mixed.
 
         Args:
             experiment: The description, with ``fingerprint``, ``strategies`` and ``runs``.
-            sources: Those of users' strategies, by label.
-            folders: Where the files of users' strategies lie, by label.
+            sources: The sources of user-defined strategies, by label.
+            folders: The folders of the files of user-defined strategies, by label.
 
         Raises:
-            UserError: The folder holds another comparison, or cannot be written.
+            UserError: The folder contains another comparison, or is not writable.
         """
         now = provenance()
         own = sources or {}
@@ -166,7 +170,7 @@ class Store:
             if differs := _differs(stored, experiment):
                 agree = f" {HOW_TO_AGREE}" if differs.startswith("engine ") else ""
                 raise UserError(
-                    f"{self.folder} holds another comparison ({differs}); {ELSEWHERE}{agree}"
+                    f"{self.folder} contains another comparison ({differs}); {ELSEWHERE}{agree}"
                 )
             if still_read := self._files_still_read(stored, digests, folders or {}):
                 merged["files"] = still_read
@@ -215,8 +219,8 @@ class Store:
         digests: Mapping[str, dict[str, str]],
         folders: Mapping[str, Path],
     ) -> dict[str, dict[str, str]]:
-        """Digests of the files that strategies read, by label; runs of changed code or files are
-        forgotten.
+        """Return digests of the files that strategies read, by label. Discard runs of changed code
+        or files.
         """
         files = dict(stored.get("files", {}))
         for label, now in digests.items():
@@ -228,8 +232,8 @@ class Store:
                 pairs = {*before.items()} ^ {*after.items()}
                 names = ", ".join(sorted({name for name, _ in pairs}))
                 sys.stderr.write(
-                    f"{label} has changed since {self.folder} was written ({names}): its runs are"
-                    " made anew.\n"
+                    f"{label} has changed since {self.folder} was written ({names}). Its runs are"
+                    " repeated.\n"
                 )
                 for run in numbers_of(stored):
                     self.discard(label, run, answers=True)
@@ -241,8 +245,8 @@ class Store:
         return self.folder / "files" / as_file_name(label) / f"{run}.json"
 
     def note_files(self, label: str, run: int, opened: Opened) -> list[str]:
-        """Note what a run of a user's strategy read; the names of what other runs read with another
-        content.
+        """Record what a run of a user-defined strategy read. Return the names of files that other
+        runs read with another content.
         """
         path = self._files_path(label, run)
         read = files_read(opened)
@@ -256,8 +260,8 @@ class Store:
         )
 
     def files_of(self, label: str) -> dict[str, str]:
-        """What the runs of a user's strategy read in its folder and none of them wrote: digests by
-        name.
+        """Return digests of the files that the runs of a user-defined strategy read in its folder
+        and did not write, by name.
         """
         digests: dict[str, str] = {}
         written: set[str] = set()
@@ -269,13 +273,13 @@ class Store:
                     is_same = digests.get(name, digest) == digest
                     digests[name] = digest if is_same else SEVERAL
             except (OSError, ValueError, KeyError) as error:
-                raise _damaged(path, "it is not as it was written") from error
+                raise _damaged(path, "it is malformed") from error
         return {name: digest for name, digest in digests.items() if name not in written}
 
     def keep(self, name: str, known: Mapping[str, Any]) -> None:
-        """Write into the description what is known of users' strategies by label, of the files that
-        the benchmark reads, or of all cells; `name`: ``files``, ``versions``, ``read``,
-        ``reference``.
+        """Write additional facts to the description: on user-defined strategies by label, on files
+        that the benchmark reads, or computed from all cells. `name` is ``files``, ``versions``,
+        ``read`` or ``reference``.
         """
         description = self.read()
         before = description.get(name) or {}
@@ -287,23 +291,25 @@ class Store:
         self._write_sealed(self.folder / DESCRIPTION, content, json_check(content))
 
     def read(self) -> dict[str, Any]:
-        """What is compared."""
+        """Read the description of the comparison."""
         path = self.folder / DESCRIPTION
         try:
             content = json.loads(read_regular(path))
         except OSError as error:
             raise UserError(
-                f"{self.folder} holds no comparison: {error.strerror}."
+                f"{self.folder} contains no comparison: {error.strerror}."
             ) from error
         except (ValueError, RecursionError) as error:
-            raise _damaged(path, "it is no JSON") from error
+            raise _damaged(path, "it is not JSON") from error
         if not isinstance(content, dict):
-            raise _damaged(path, "it holds no names")
+            raise _damaged(path, "it is not a JSON object")
         check_version(path, "comparison", content.get("version"), content.get(RELEASE))
         if content.pop("check", None) != json_check(content):
-            raise _damaged(path, "it is not as it was written")
+            raise _damaged(path, "its checksum is wrong")
         if wrong := wrong_in(content):
-            raise _damaged(path, f"it says nothing sensible of {', '.join(wrong)}")
+            raise _damaged(
+                path, f"it has missing or invalid fields: {', '.join(wrong)}"
+            )
         return content
 
     def _write_sealed(self, path: Path, content: dict[str, Any], check: str) -> None:
@@ -311,23 +317,23 @@ class Store:
         self.write_json(name, {**content, "check": check})
 
     def write_json(self, name: str, content: Any) -> None:
-        """Write a JSON file so that it is either whole or as it was before."""
+        """Write a JSON file atomically."""
         self.write_text(name, json.dumps(content, indent=1) + "\n")
 
     def write_text(self, name: str, content: str) -> None:
-        """Write a text file so that it is either whole or as it was before."""
+        """Write a text file atomically."""
         write_whole(self.folder / name, content)
 
     def path(self, strategy: str, run: int, kind: str = "runs") -> Path:
-        """A file of a run: ``runs`` for its trials, ``answers``, ``confirmed`` or ``failures``."""
+        """Return the path of a run's file; `kind` is ``runs``, ``answers``, ``confirmed`` or
+        ``failures``.
+        """
         suffix = _SUFFIXES.get(kind, ".json")
         return self.folder / kind / f"{as_file_name(strategy)}-{run}{suffix}"
 
     @cached_property
     def _root(self) -> str:
-        """What every seal of this comparison begins with, so that no other's file is taken for one
-        of its own.
-        """
+        """The start of every checksum of this comparison, so that files of others are detected."""
         stored = self.read()
         return " ".join(
             str(stored.get(name))
@@ -335,7 +341,7 @@ class Store:
         )
 
     def root_of(self, strategy: str, run: int) -> str:
-        """What the first seal of a run follows."""
+        """Return the start of the checksums of a run."""
         return f"{self._root} {strategy} {run}"
 
     @cached_property
@@ -359,17 +365,17 @@ class Store:
         log.close()
 
     def watch(self, strategy: str, run: int) -> RunWatch:
-        """Follow a run while it is made, without its lock."""
+        """Read a run while it is made, without its lock."""
         return RunWatch.of(
             self.path(strategy, run), self.root_of(strategy, run), self._epochs
         )
 
     def answers(self, strategy: str, run: int) -> Journal:
-        """Open what a strategy has answered in a run, to add to it."""
+        """Open the answers of a strategy in a run, for appending."""
         return Journal(self.path(strategy, run, "answers"), self._about(strategy, run))
 
     def answered(self, strategy: str, run: int) -> list[Any]:
-        """What it has answered there so far."""
+        """Read the answers of a strategy in a run."""
         return Journal.read(
             self.path(strategy, run, "answers"), self._about(strategy, run)
         )
@@ -378,22 +384,22 @@ class Store:
         return {"strategy": strategy, "run": run, "of": self._root}
 
     def keep_trace(self, strategy: str, run: int, trace: str) -> None:
-        """Write the traceback of a failure; delete that of an earlier one if there is none now."""
+        """Write the traceback of a failure, or delete an earlier one if `trace` is empty."""
         path = self.path(strategy, run, "failures")
         path.unlink(missing_ok=True)
         if trace:
             write_whole(path, trace)
 
     def discard(self, strategy: str, run: int, *, answers: bool = False) -> None:
-        """Delete a run and its record of files, so that it is made again; its strategy's answers
-        stay, unless these are deleted too.
+        """Delete a run and its record of files, so that it is made again. The strategy's answers
+        are kept unless `answers` is true.
         """
         for kind in ("runs", "confirmed", *(["answers"] if answers else [])):
             self.path(strategy, run, kind).unlink(missing_ok=True)
         self._files_path(strategy, run).unlink(missing_ok=True)
 
     def load(self, strategy: str, run: int, space: Space) -> Run | None:
-        """Read a run, with its confirmed winner; None while it has not ended."""
+        """Read a run with its confirmed winner. Return None if the run has not ended."""
         root = self.root_of(strategy, run)
         stored = read_run(self.path(strategy, run), root, strategy, run, _parser(space))
         if stored is None:
@@ -401,8 +407,8 @@ class Store:
         return replace(stored, confirmed=self.confirmation(stored, space))
 
     def confirmation(self, run: Run, space: Space) -> Confirmation | None:
-        """Read the confirmed winner of a run; None without one, or where the run has grown since; a
-        UserError if it is not as it was written.
+        """Read the confirmed winner of a run. Return None if there is none, or if the run has grown
+        since. Raise a UserError if the file is damaged.
         """
         path = self.path(run.strategy, run.run, "confirmed")
         try:
@@ -436,7 +442,7 @@ def _parser(space: Space) -> Callable[[str], Cell]:
 
 
 def _checked(path: Path, check: Callable[[dict[str, Any]], str]) -> dict[str, Any]:
-    """The content of a JSON file that holds its own digest; a ValueError where it is damaged."""
+    """Read a JSON file that contains its own digest. Raise a ValueError if it is damaged."""
     try:
         content = json.loads(read_regular(path))
     except RecursionError as error:
@@ -447,7 +453,7 @@ def _checked(path: Path, check: Callable[[dict[str, Any]], str]) -> dict[str, An
 
 
 def as_file_name(strategy: str) -> str:
-    """A strategy's label as it stands in a file's name; the digest of a long one ends it.
+    """Return a strategy's label as part of a file name. A long label ends with its digest.
 
     Example:
         >>> as_file_name("mine.py:Own"), len(as_file_name("x" * 300))
@@ -461,14 +467,14 @@ def as_file_name(strategy: str) -> str:
 
 
 def _check_names(labels: Sequence[str]) -> None:
-    """Refuse strategies whose files would be one where file names ignore case."""
+    """Refuse strategies whose file names differ only in case."""
     before: dict[str, str] = {}
     for label in labels:
         other = before.setdefault(as_file_name(label).casefold(), label)
         if other != label:
             raise UserError(
-                f"The strategies {other} and {label} differ only in upper and lower case, so they"
-                " cannot be in one folder: rename one, or name another folder"
+                f"The strategies {other} and {label} differ only in case, so they cannot share a"
+                " folder. Rename one, or name another folder"
                 " for it with --out (in Python folder=)."
             )
 
@@ -479,14 +485,14 @@ def numbers_of(description: Mapping[str, Any]) -> Sequence[int]:
 
 
 def numbered(numbers: Iterable[int]) -> dict[str, Any]:
-    """Return the fields of a description that say which runs each strategy has."""
+    """Return the fields of a description that define which runs each strategy has."""
     ordered = sorted(numbers)
     count = {"runs": len(ordered)}
     return count if ordered[-1] < len(ordered) else {**count, NUMBERS: ordered}
 
 
 def provenance() -> dict[str, Any]:
-    """What the results were made with."""
+    """Return the versions of the software that made the results."""
     from importlib.metadata import PackageNotFoundError, version
 
     versions = {}
@@ -503,13 +509,13 @@ def provenance() -> dict[str, Any]:
 
 def _damaged(path: Path, reason: str) -> UserError:
     return UserError(
-        f"{path} is damaged: {reason}. Run the comparison again in another folder,"
+        f"{path} is damaged: {reason}. Repeat the comparison in another folder,"
         " named with --out (in Python folder=)."
     )
 
 
-ELSEWHERE = "results of two are never mixed. Name another folder with --out (in Python folder=)."
-"""What to do where a folder holds another comparison."""
+ELSEWHERE = "two comparisons are never mixed. Name another folder with --out (in Python folder=)."
+"""What to do if a folder contains another comparison."""
 
 
 def _differs(stored: Mapping[str, Any], wanted: Mapping[str, Any]) -> str:
@@ -518,13 +524,15 @@ def _differs(stored: Mapping[str, Any], wanted: Mapping[str, Any]) -> str:
         if (limit is None) != (before is None) or (
             limit is not None and limit < before
         ):
-            return f"a budget of {before} {unit}, now {limit}; it can only be raised"
+            return (
+                f"a budget of {before} {unit}, now {limit}; a budget can only be raised"
+            )
     was, now = (
         f"{content['objective']['expression']} on {content['benchmark']}"
         for content in (stored, wanted)
     )
     if was != now and stored["fingerprint"] != wanted["fingerprint"]:
-        return f"it minimises {was}, and now {now} is asked for"
+        return f"the objective was {was}, now {now}"
     # what held before a folder could say an option
     was, now = (content.get(LABELS, {}) for content in (stored, wanted))
     for label in {*stored["strategies"]} & {*wanted["strategies"]}:
@@ -539,7 +547,7 @@ def _differs(stored: Mapping[str, Any], wanted: Mapping[str, Any]) -> str:
     if stored.get("stopping") is not None:
         return "it stops trainings early by a rule that this release does not have"
     if stored.get(BEGINNING) != wanted.get(BEGINNING):
-        return "it begins with other first or known cells"
+        return "its initial architectures or earlier trainings differ"
     return ""
 
 
@@ -609,7 +617,7 @@ _FIELDS: dict[str, Any] = {key: _OPTIONS[FIELDS[key]] | None for key in USUAL} |
 
 
 def wrong_in(content: Mapping[str, Any]) -> list[str]:
-    """The names of fields of ``experiment.json`` that are missing or of another type or range."""
+    """Return the fields of ``experiment.json`` that are missing or have a wrong type or range."""
     wrong = []
     for name, kind in _FIELDS.items():
         try:
@@ -630,10 +638,10 @@ _MOST_NAMED = 4
 
 
 def resumed(objective: Objective, folder: Path | None) -> Objective:
-    """The objective as a folder was begun with it, if it was.
+    """Return the objective with the part of the table that a folder was created with, if it was.
 
     Raises:
-        UserError: The folder is of the same question and of other numbers; the line says which.
+        UserError: The folder has the same objective with other numbers. The message names them.
     """
     if folder is None or not (store := Store(folder)).exists or store.is_empty:
         return objective
@@ -644,7 +652,9 @@ def resumed(objective: Objective, folder: Path | None) -> Objective:
     try:
         begun = as_begun(objective, stored)
     except UserError as error:
-        raise type(error)(f"{folder} cannot go on: {error}; {ELSEWHERE}") from error
+        raise type(error)(
+            f"{folder} cannot be resumed: {error}; {ELSEWHERE}"
+        ) from error
     if begun.fingerprint != stored["fingerprint"]:  # which covers the whole table
         begun = begun.on(begun.benchmark)
         begun.begun_as = stored["fingerprint"]
@@ -652,7 +662,7 @@ def resumed(objective: Objective, folder: Path | None) -> Objective:
 
 
 def asks_the_same(stored: Mapping[str, Any], objective: Objective) -> bool:
-    """Whether a folder's description asks what an objective does, whatever the numbers are."""
+    """Return whether a folder's description has the same objective, whatever the numbers are."""
     now = objective.describe()
     asked = stored["objective"]
     is_same = all(
@@ -662,10 +672,10 @@ def asks_the_same(stored: Mapping[str, Any], objective: Objective) -> bool:
 
 
 def as_begun(objective: Objective, stored: Mapping[str, Any]) -> Objective:
-    """The objective on that part of its table that a folder's results are of, by its description.
+    """Return the objective on the part of its table that a folder's results use.
 
     Raises:
-        UserError: What is here holds other numbers; the line says which.
+        UserError: The table has other numbers. The message names them.
     """
     benchmark = objective.benchmark
     before = stored.get("read") or {}
@@ -686,23 +696,25 @@ def as_begun(objective: Objective, stored: Mapping[str, Any]) -> Objective:
     here = {str(Question(*run)) for run in runs_of(benchmark.contents)}
     changed = differing(runs, benchmark.contents)
     if lacking := [name for name in changed if name not in here]:
-        line = f"{benchmark.name} lacks {_listed(lacking)}, which it was begun with. "
+        line = f"{benchmark.name} now lacks {_listed(lacking)}. "
         lacks = AbsentError if benchmark.more else UserError
         raise lacks((line + benchmark.more).strip(" ."))
     which = (
-        f": {_listed(changed)}" if changed else ", or scores are taken otherwise by now"
+        f": {_listed(changed)}"
+        if changed
+        else ", or scores are now computed differently"
     )
-    raise UserError(f"{benchmark.name} has other numbers than it was begun with{which}")
+    raise UserError(f"{benchmark.name} has changed since the first run{which}")
 
 
 def _parts(objective: Objective, data: Mapping[str, Any]) -> Iterator[Objective]:
-    """The objective on what a folder may have been begun with, of the table that is here."""
+    """Yield the objective on the parts of the table that a folder may have been created with."""
     benchmark = objective.benchmark
     try:
         recorded = runs_of(data.get("runs", {})) + runs_of(data.get("others", {}))
     except ValueError as error:
         raise UserError(
-            f"A folder of results names runs that are none: {error}."
+            f"The results refer to runs that do not exist: {error}."
         ) from error
     if not data or {*runs_of(benchmark.contents)} <= {*recorded}:
         yield objective
@@ -712,8 +724,8 @@ def _parts(objective: Objective, data: Mapping[str, Any]) -> Iterator[Objective]
 
 
 def _earlier(benchmark: Benchmark) -> Iterator[list[tuple[str, int | None]]]:
-    """For folders of 0.1.0, without a record of the table: the candidates for its earlier content,
-    the runs of each single source of losses.
+    """Yield candidates for the earlier content of a table, for folders of 0.1.0, which have no
+    record of it: the runs of each single source of losses.
     """
     questions = [Question(*run) for run in runs_of(benchmark.contents)]
     losses = [

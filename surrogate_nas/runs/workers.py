@@ -1,26 +1,26 @@
-"""The evaluations of one run: when each begins, and in which order they are reported.
+"""The evaluations of one run: when each starts, and in which order they are reported.
 
-There are three kinds of workers. `InTurn` is one worker, which evaluates the cells of a proposal
-one after another. *Simulated* workers answer at once, from a table, and take the recorded cost on
-the run's clock. `TrainingWorkers` train. In the order of the *clock*, trainings are reported as
-they would end if each took its predicted cost, which only the cell and its epochs decide: so the
-run is the same whatever the workers are, how many and how fast. In the order of *finishing* they
-are reported as they come: no worker waits for another, and the run is a race, which its record
-replays.
+There are three types of workers. `InTurn` is one worker, which evaluates the cells of a proposal
+one after another. *Simulated* workers look values up in a table and take the recorded cost on the
+run's clock. `TrainingWorkers` train. In the order of the *clock*, trainings are reported as if each
+took its predicted cost, which depends only on the cell and its epochs. The run is then the same for
+any number and speed of workers. In the order of *finishing*, trainings are reported as they end: no
+worker waits for another. The run then depends on timing, and its record replays it.
 
-A budget in seconds is the exception: charges are measured, so they decide in which trial it ends.
+A budget in seconds is the exception: costs are measured, so they determine in which trial the run
+ends.
 
-The times of a run in the order of the clock are those of as many workers as it has concurrent
-trainings, each taking what the training was charged, reported in that order.
+In the order of the clock, the times of a run are those of as many workers as it has concurrent
+trainings, each taking the charged time, reported in that order.
 
-A training that ends without a result is tried again where that may help: one whose worker was
-killed or whose machine went away is made again, three times at most; one that took more memory or
-time than there is, or gave no sign of life, is made once more while nothing else runs. Otherwise it
-has failed, for a reason in a line. Code that raises or answers nonsense has failed at once.
+A training that ends without a result is retried if that may help. If its worker was killed or its
+machine disappeared, it is retried up to three times. If it exceeded its memory or time, or gave no
+sign of life, it is retried once while nothing else runs. Otherwise it has failed, with a one-line
+reason. Code that raises an exception or returns invalid values fails at once.
 
-A training is charged for its attempts that ended by its own fault, also where a later one ends
-well. Lost attempts are the machine's cost: they are counted apart, so that a run in the order of
-the clock is the same whether or not a worker was lost.
+A training is charged for attempts that failed by its own fault, also if a later attempt succeeds.
+Lost attempts are not charged but counted separately, so a run in the order of the clock does not
+depend on lost workers.
 """
 
 import heapq
@@ -52,11 +52,11 @@ T = TypeVar("T")
 _MOST_LOST = 3
 _PATIENCE_SECONDS = 0.5
 MOST_SAME_FAILURES = 3
-"""The number of trainings that fail alike at the beginning after which a mistake is reported."""
+"""Number of initial trainings that must fail alike before a mistake in the code is reported."""
 
 
 class Job(NamedTuple):
-    """A cell, what is read of its training, and the seed; None for that which the run sees."""
+    """A cell, the metrics to read, and the training seed; None for the seed of the run."""
 
     cell: Cell
     questions: Sequence[Question]
@@ -64,7 +64,7 @@ class Job(NamedTuple):
 
 
 class Trained(NamedTuple):
-    """The values of a training, its cost, and that of earlier attempts that failed by their own
+    """The values of a training, its cost, and the cost of earlier attempts that failed by its own
     fault.
     """
 
@@ -74,12 +74,12 @@ class Trained(NamedTuple):
 
 
 Answer = Trained | EvaluationError
-"""The result of a training, or why there is none."""
+"""The result of a training, or the error that it ended with."""
 
 
 def is_mistake(failures: Sequence[tuple[str, str]]) -> bool:
-    """Whether a mistake in the user's code may have made all of some trainings fail alike, by the
-    text of the cell of each and why it failed, empty where it did not.
+    """Return whether all trainings failed alike, so that a mistake in the user's code is likely.
+    Each pair contains the string of a cell and why it failed, or an empty string.
     """
     reasons = {
         failure.partition("; its output is in ")[0].replace(cell, "")
@@ -89,7 +89,9 @@ def is_mistake(failures: Sequence[tuple[str, str]]) -> bool:
 
 
 class Unstored(Generic[T]):
-    """Results that are stored as they come, unless a mistake may have made the first of them."""
+    """Results that are stored as they arrive, unless the first ones suggest a mistake in the
+    code.
+    """
 
     def __init__(
         self,
@@ -98,11 +100,11 @@ class Unstored(Generic[T]):
         *,
         is_first: bool = True,
     ) -> None:
-        """Begin with nothing.
+        """Start without results.
 
         Args:
             store: Stores results.
-            failure_of: Gives the text of a result's cell, and why its training failed or "".
+            failure_of: Returns the string of a result's cell, and why its training failed or "".
             is_first: Whether nothing was stored before.
         """
         self._store = store
@@ -111,7 +113,7 @@ class Unstored(Generic[T]):
         self._may_be_mistake = is_first
 
     def add(self, results: Sequence[T]) -> None:
-        """Take further results; a UserError if the first trainings failed alike."""
+        """Add results. Raise a UserError if the first trainings failed alike."""
         self._results += results
         if self._may_be_mistake:
             failures = [
@@ -127,17 +129,17 @@ class Unstored(Generic[T]):
     def _mistake(self, which: str) -> UserError:
         return UserError(
             f"{self._failure_of(self._results[0])[1]}. {which} failed alike, so nothing was"
-            " stored: mend it and run the same command again."
+            " stored. Correct the code and repeat the command."
         )
 
     def end(self) -> None:
-        """Store what is left; a UserError if all trainings failed alike."""
+        """Store the remaining results. Raise a UserError if all trainings failed alike."""
         if self._may_be_mistake and self._results:
             raise self._mistake("All trainings")
         self.store()
 
     def store(self) -> None:
-        """Store what is left, whatever made it."""
+        """Store the remaining results in any case."""
         results, self._results = self._results, []
         self._store(results)
 
@@ -151,12 +153,12 @@ class _Training:
 
 
 class Trainings:
-    """Trainings by number, begun when they are given and waited for in any order.
+    """Trainings by number. They are started when added, and awaited in any order.
 
     Attributes:
         is_interrupted: Whether Ctrl-C was pressed.
-        lost: How many attempts were lost through no fault of the training; they are not charged.
-        lost_seconds: How long these took, by the wall's clock, as far as it is known.
+        lost: Number of attempts lost through no fault of the training. They are not charged.
+        lost_seconds: Wall-clock seconds of lost attempts, as far as they were measured.
     """
 
     def __init__(
@@ -167,16 +169,16 @@ class Trainings:
         slots: Jobs,
         note: Callable[..., object] | None = None,
     ) -> None:
-        """Begin with nothing.
+        """Start without trainings.
 
         Args:
-            objective: Whose questions are answered.
-            draw: The seeds that the run sees.
-            options: Say what of the machine each training has.
-            slots: Where they are made, or what stands for that in another process
+            objective: The objective, which determines the metrics to read.
+            draw: The training seeds of the run.
+            options: The resources of each training.
+            slots: The workers, or their counterpart in the process of a run
                 (`surrogate_nas.runs.search`).
-            note: Called with ``running``, the number of trainings that have a worker, where it has
-                changed, and at once with ``failed``, the reason by cell, or None.
+            note: Called with ``running``, the number of running trainings, when it has changed.
+                Called immediately with ``failed``, the reason by cell, or None.
         """
         self.is_interrupted = self._is_told = False
         self.lost = self._n_observed = 0
@@ -203,7 +205,7 @@ class Trainings:
         self._answers: dict[int, Answer] = {}
 
     def begin(self, number: int, job: Job) -> None:
-        """Give a training, by its number, to the workers; it begins as soon as one is free."""
+        """Submit a training with a number. It starts as soon as a worker is free."""
         self._trainings[number] = _Training(job)
         self._submit(number)
 
@@ -216,7 +218,7 @@ class Trainings:
         future.add_done_callback(lambda ended: self._finished.put((number, ended)))
 
     def answer(self, number: int) -> Answer:
-        """Wait for a certain training; KeyboardInterrupt if Ctrl-C came before it had a worker."""
+        """Wait for a training. Raise KeyboardInterrupt if Ctrl-C came before it started."""
         while number not in self._answers:
             if self.is_interrupted and number not in self._running:
                 self.leave()
@@ -225,20 +227,20 @@ class Trainings:
         return self._answers.pop(number)
 
     def leave(self) -> NoReturn:
-        """End after Ctrl-C, once what runs has ended, where its answers are kept."""
+        """End after Ctrl-C, once the running trainings have ended and are stored."""
         while self._running and self._benchmark.keeps_answers:
             self._look(_PATIENCE_SECONDS)
         raise KeyboardInterrupt
 
     def interrupt(self) -> None:
-        """Begin nothing more, as after Ctrl-C."""
+        """Start no more trainings, as after Ctrl-C."""
         self.is_interrupted = True
         for future in list(self._running.values()):
             future.cancel()  # without effect on what has a worker
 
     def first(self, patience: float = math.inf) -> int | None:
-        """Wait for the training that ends first; None where none does for some seconds, and
-        KeyboardInterrupt where nothing runs after Ctrl-C.
+        """Wait for the training that ends first. Return None if none ends within `patience`
+        seconds. Raise KeyboardInterrupt if nothing runs after Ctrl-C.
         """
         until = time.monotonic() + patience
         while not self._answers:
@@ -255,8 +257,8 @@ class Trainings:
             self._is_told = True
             left = sum(future.running() for future in self._running.values())
             sys.stderr.write(
-                f"\nInterrupted: waits for {plural(left, 'training')}; Ctrl-C again ends at"
-                " once.\n"
+                f"\nInterrupted: waiting for {plural(left, 'training')}. Press Ctrl-C again to end"
+                " immediately.\n"
             )
         running = min(len(self._running), self._n_workers)
         if self._note is not None and running != self._n_observed:
@@ -282,8 +284,8 @@ class Trainings:
         return EvaluationError(ended.words, ended.cause, used)
 
     def _end(self, number: int, answer: Answer) -> None:
-        """Keep an answer, or try again where that may help: one that ran out of memory or time
-        while it is alone.
+        """Store an answer, or retry if that may help. A training that exceeded its memory or time
+        is retried alone.
         """
         training = self._trainings[number]
         if isinstance(answer, EvaluationError):
@@ -305,13 +307,13 @@ class Trainings:
         self._answers[number] = answer
 
     def close(self) -> None:
-        """End what still runs."""
+        """End all running trainings."""
         self._hearing.close()
         self._slots.drop(self._task)
 
 
 def answer_to(objective: Objective, draw: Draw, job: Job) -> Answer:
-    """Train; the seed of the job is that of the draw where it is None."""
+    """Train a cell. If the job has no seed, use that of `draw`."""
     try:
         if job.seed is None:
             values, cost = objective.seen(draw, [job.cell], job.questions)
@@ -322,7 +324,7 @@ def answer_to(objective: Objective, draw: Draw, job: Job) -> Answer:
     except EvaluationError as error:
         return EvaluationError(str(error), error.cause, error.cost)
     except OSError as error:  # such as after its descriptors were closed
-        return EvaluationError(f"its process is spoilt ({in_a_line(error)})")
+        return EvaluationError(f"its process is corrupted ({in_a_line(error)})")
     return Trained(values[0].tolist(), float(cost[0]))
 
 
@@ -330,18 +332,20 @@ class Workers(ABC):
     """The workers of one run.
 
     Attributes:
-        most_asked: How many cells a strategy is asked for at once, at most.
+        most_asked: The largest number of cells to ask a strategy for at once.
         clock: The time on the run's clock, in the unit of costs.
-        is_over: Whether the run ends, so that nothing more is begun.
+        is_over: Whether the run ends, so that nothing more is started.
         is_interrupted: Whether Ctrl-C was pressed.
-        numbers: What a run records of its workers, numbers by name.
+        numbers: Statistics of the workers that a run stores, by name.
     """
 
     is_interrupted = False
     numbers: Mapping[str, float] = {}
 
     def __init__(self, ledger: Ledger, limit: float, count: int) -> None:
-        """Begin with nothing in flight: `count` evaluations at most, until `limit` on the clock."""
+        """Start without pending evaluations: at most `count` of them, until `limit` on the
+        clock.
+        """
         self.most_asked = count
         self.clock = self._ready = 0.0
         self.is_over = False
@@ -353,45 +357,45 @@ class Workers(ABC):
 
     @property
     def is_idle(self) -> bool:
-        """Whether nothing is being evaluated."""
+        """Return whether no evaluation is pending."""
         return not self._running
 
     def room(self, left: int) -> int:
-        """How many evaluations may begin now, where the budget pays for `left` with those in
-        flight.
+        """Return how many evaluations may start now, if the budget pays for `left`, including
+        pending ones.
         """
         return min(self._count, left) - len(self._running)
 
     @abstractmethod
     def begin(self, asked: Sequence[Asked]) -> None:
-        """Begin evaluations, as far as the budget allows."""
+        """Start evaluations, as far as the budget allows."""
 
     @abstractmethod
     def next(self) -> Iterator[list[Trial]]:
-        """Give the trials that are reported next, together, as they are made."""
+        """Yield the trials that are reported next, together, as they are made."""
 
     def wait_for_strategy(self) -> None:
-        """Note the work of the strategy itself, which what it asks for next waits for."""
+        """Account for the strategy's own work, which the next proposal waits for."""
         self._ready = max(self._ready, self.clock + self._ledger.owed)
 
     def stop(self) -> None:
-        """Forget what is in flight, where that can be ended."""
+        """Discard pending evaluations, if they can be ended."""
         return
 
 
 class InTurn(Workers):
-    """One worker: it evaluates the cells of a proposal in turn; they are reported together."""
+    """One worker that evaluates the cells of a proposal in turn. They are reported together."""
 
     def room(self, left: int) -> int:
-        """How many evaluations may begin now: all of a proposal."""
+        """Return how many evaluations may start now: all of a proposal."""
         return 0 if self._running else left
 
     def begin(self, asked: Sequence[Asked]) -> None:
-        """Take a proposal."""
+        """Accept a proposal."""
         self._running = [*asked]
 
     def next(self) -> Iterator[list[Trial]]:
-        """Evaluate the proposal, as far as the budget allows: by one look-up in a table."""
+        """Evaluate the proposal as far as the budget allows, with a single look-up in a table."""
         asked, self._running = self._running, []
         is_each_stored = self._ledger.objective.benchmark.one_by_one
         trials = []
@@ -406,10 +410,10 @@ class InTurn(Workers):
 
 
 class SimulatedWorkers(Workers):
-    """Workers that know what an evaluation costs before it has run."""
+    """Simulated workers, for evaluations whose cost is available beforehand."""
 
     def begin(self, asked: Sequence[Asked]) -> None:
-        """Look cells up; one that would end after the budget ends the run."""
+        """Look cells up. A cell that would end after the budget ends the run."""
         is_owing = self._ledger.owed > 0
         for outcome in self._ledger.look_up(asked):
             start = self.clock if is_owing else max(self.clock, self._ready)
@@ -423,7 +427,7 @@ class SimulatedWorkers(Workers):
             self._begun += 1
 
     def next(self) -> Iterator[list[Trial]]:
-        """Give what ends next; together what ends together."""
+        """Yield the evaluations that end next. Equal ends are reported together."""
         self.clock = self._running[0][0]
         trials = []
         while self._running and self._running[0][0] == self.clock:
@@ -433,10 +437,10 @@ class SimulatedWorkers(Workers):
 
 
 class _Begun(NamedTuple):
-    """A training that has begun; the smallest has the earliest predicted end.
+    """A started training, ordered by its predicted end.
 
-    It is also charged what is `owed` for the strategy's own work, and goes on after the epochs
-    `since`, or from scratch if None.
+    It is also charged `owed` for the strategy's own work. It continues after `since` epochs, or
+    starts from scratch if None.
     """
 
     end: float
@@ -449,7 +453,7 @@ class _Begun(NamedTuple):
 
 
 class TrainingWorkers(Workers):
-    """Workers that train; what a stored run tells already is not trained again."""
+    """Workers that train cells. Trainings in a stored run are replayed instead."""
 
     def __init__(
         self,
@@ -462,19 +466,19 @@ class TrainingWorkers(Workers):
         by_clock: bool,
         stops: bool,
     ) -> None:
-        """Begin with nothing in flight.
+        """Start without pending trainings.
 
         Args:
-            ledger: Of the run.
+            ledger: The ledger of the run.
             limit: The time on the run's clock at which it ends.
             count: The largest number of concurrent trainings.
-            trainings: Makes them.
+            trainings: Executes the trainings.
             log: The stored run, or None.
-            by_clock: Whether trainings are reported in the order of their predicted ends. Else they
-                are reported as they come, and the run's clock is the wall's, less the time between
-                two sittings.
-            stops: Whether trainings that run at the end of the budget are ended and not counted,
-                rather than waited for.
+            by_clock: Whether trainings are reported in the order of their predicted ends. Otherwise
+                they are reported as they end, and the run's clock is the wall clock, without the
+                time between two sessions.
+            stops: Whether trainings that run at the end of the budget are stopped and not counted,
+                instead of awaited.
         """
         super().__init__(ledger, limit, count)
         self._trainings = trainings
@@ -493,20 +497,20 @@ class TrainingWorkers(Workers):
 
     @property
     def numbers(self) -> Mapping[str, float]:  # type: ignore[override]
-        """What was lost with workers."""
+        """The statistics of lost workers."""
         return {
             "attempts lost": self._trainings.lost,
             "seconds lost with them": self._trainings.lost_seconds,
         }
 
     def stop(self) -> None:
-        """Forget what is in flight; it is ended when the trainings are closed."""
+        """Discard pending trainings. They are ended when the trainings are closed."""
         self.is_over = True
         self._running.clear()
         self._waiting.clear()
 
     def begin(self, asked: Sequence[Asked]) -> None:
-        """Begin trainings, unless the budget is spent."""
+        """Start trainings, unless the budget is spent."""
         ledger = self._ledger
         for request in asked:
             now = self._now()
@@ -529,7 +533,7 @@ class TrainingWorkers(Workers):
         self._submit()
 
     def _submit(self) -> None:
-        """Hand trainings to workers, once nothing more is known of the stored run."""
+        """Submit trainings to workers, once the stored run has been replayed."""
         if self._entry() is not None:
             return
         waiting, self._waiting = self._waiting, []
@@ -545,13 +549,13 @@ class TrainingWorkers(Workers):
         if "start" in entry:
             raise UserError(
                 f"{self._log.path} cannot be resumed: trial {index} started from the weights of"
-                " another cell, which this release does not do. Name another folder"
+                " another cell, which this release does not support. Name another folder"
                 " with --out (in Python folder=)."
             )
         return entry
 
     def next(self) -> Iterator[list[Trial]]:
-        """Give what is reported next; together what ends together where costs are known before."""
+        """Yield what is reported next. Equal ends are reported together if costs are predicted."""
         trials = []
         for training in self._ending():
             trial = self._trial(training)
@@ -562,7 +566,7 @@ class TrainingWorkers(Workers):
         yield trials
 
     def _ending(self) -> list[_Begun]:
-        """What ends next, which is in flight no more; empty where the run is ended."""
+        """Return the trainings that end next; empty if the run is ended."""
         if self._by_clock:
             # without an interrupt, a shorter one might have been begun by now
             if self.is_interrupted:
@@ -592,7 +596,9 @@ class TrainingWorkers(Workers):
         return [ending]
 
     def _trial(self, training: _Begun) -> Trial | None:
-        """The trial of a training that has ended, stored or made; None where it comes too late."""
+        """Return the trial of a finished training, stored or made. Return None if it ended too
+        late.
+        """
         ledger = self._ledger
         entry = self._entry()
         if entry is not None:

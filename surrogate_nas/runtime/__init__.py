@@ -1,1 +1,1 @@
-"""Where jobs run: processes of this machine and of clusters."""
+"""Execute jobs in processes on this machine and on clusters."""

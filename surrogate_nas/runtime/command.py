@@ -1,4 +1,6 @@
-"""A user's command, whose lines are read with time limits, and which is ended as a whole."""
+"""A user's command as a subprocess: reads its lines with time limits, and ends all its
+processes.
+"""
 
 import json
 import os
@@ -33,12 +35,13 @@ _NOT_FOUND = 127
 
 
 class Lines:
-    """A command that prints lines, in a session of its own.
+    """A command that prints lines, in its own session.
 
     Attributes:
-        pid: The number of its process.
-        is_open: Whether it can print further lines.
-        kill: Ends it and what it started; called at the latest when this is forgotten.
+        pid: The process id.
+        is_open: Whether the command can still print lines.
+        kill: Ends the command and its child processes. Called at the latest when the object is
+        discarded.
     """
 
     def __init__(
@@ -47,12 +50,12 @@ class Lines:
         errors: IO[bytes] | None = None,
         variables: Mapping[str, str] | None = None,
     ) -> None:
-        """Start it; OSError where the system does not.
+        """Start the command. Raise an OSError if that fails.
 
         Args:
-            words: The command and its arguments, as no shell reads them.
-            errors: Where its standard error goes; None for that of this process.
-            variables: Of its environment, beside this process's.
+            words: The command and its arguments. No shell is involved.
+            errors: The destination of its standard error; None for that of this process.
+            variables: Environment variables in addition to those of this process.
         """
         self._kills = memory_kills()
         environment = {**os.environ, "PYTHONUNBUFFERED": "1", **(variables or {})}
@@ -76,8 +79,8 @@ class Lines:
         self.kill = weakref.finalize(self, _kill, self._process, pipes)
 
     def line(self, patience: float) -> bytes:
-        """The next line with its end, or a piece of one that is very long or the last; empty if
-        none comes within some seconds.
+        """Return the next line including its line end, or a part of a very long or unfinished line.
+        Return an empty value if nothing arrives within `patience` seconds.
         """
         until = time.monotonic() + patience
         while (
@@ -94,22 +97,22 @@ class Lines:
         return head + end
 
     def ended(self, patience: float) -> str:
-        """How it ended, in words that follow its name; empty if it still runs."""
+        """Return how the command ended, as a predicate, or an empty string if it still runs."""
         code = _code(self._process, patience)
         return "" if code is None else ending(code, self._kills)
 
     def end(self, patience: float) -> str:
-        """Ask it and what it started to end, kill them after some seconds, and say how it ended."""
+        """Ask the command to end, kill it after `patience` seconds, and return how it ended."""
         if not self.ended(0.0):
             with suppress(OSError):
                 os.killpg(self.pid, signal.SIGTERM)
         how = self.ended(patience)
         self.kill()
-        return how or "did not end when it was asked to, and was killed"
+        return how or "did not end on request and was killed"
 
 
 class Command(Lines):
-    """A command that reads JSON lines and answers with JSON lines, of which nothing is trusted."""
+    """A command that reads and writes lines of JSON. Its output is validated."""
 
     def __init__(self, command: str, who: str) -> None:
         self._who = f"{who} {command!r:.200}"
@@ -125,7 +128,7 @@ class Command(Lines):
     def send(self, message: Any, limit: float) -> None:
         """Write a line."""
         if unasked := self.line(0.0):
-            raise self._failure(f"said {_quote(unasked.rstrip())} without being asked")
+            raise self._failure(f"printed {_quote(unasked.rstrip())} without a request")
         content = json.dumps(message).encode() + b"\n"
         until = time.monotonic() + limit
         try:
@@ -145,14 +148,14 @@ class Command(Lines):
         if line.endswith(b"\n"):
             with suppress(ValueError, RecursionError):
                 return json.loads(line)
-            fault = f"answered {_quote(line[:-1])}, which is no JSON"
+            fault = f"answered {_quote(line[:-1])}, which is not JSON"
         elif len(line) > _LONGEST_LINE:
             fault = (
                 f"answered {_quote(line)}, a line of more than {_LONGEST_LINE:,} bytes"
             )
         elif self.is_open:
             begun = f", only {_quote(self._begun)}" if self._begun else ""
-            fault = f"answered no line within {limit:g} s{begun}"
+            fault = f"did not answer a line within {limit:g} s{begun}"
         else:
             fault = self._end() + (f" after {_quote(line)}" if line else "")
         raise self._failure(fault)
@@ -166,7 +169,7 @@ class Command(Lines):
 
 
 class _InWorker(subprocess.Popen[bytes]):
-    """A command of a worker, which ends with all that it has started."""
+    """A command started by a worker. It ends with all its child processes."""
 
     def __init__(
         self,

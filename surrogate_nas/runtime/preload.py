@@ -1,4 +1,4 @@
-"""What the fork server imports before all else; all that it has forked ends with it."""
+"""The modules that the fork server imports first. All its child processes end with it."""
 
 import atexit
 import gc
@@ -16,15 +16,15 @@ _shared = open(os.environ.pop(SHARED_VARIABLE, os.devnull), "rb")
 
 
 def _end_all() -> None:
-    """At the end of the fork server, which is told of that of its parent, even by SIGKILL."""
+    """Run at the end of the fork server, which ends with its parent, even after SIGKILL."""
     if os.getpid() == _server:
         end_descendants()
 
 
 def _fork() -> int:
-    """Fork the server, once it has computed what later workers are to find in their caches.
+    """Fork the server, after it has computed the values that workers find in their caches.
 
-    No hook of `os.register_at_fork` does so: an import may register further hooks.
+    A hook of `os.register_at_fork` is not used, because an import may register further hooks.
     """
     vars(os)["fork"] = _usual_fork
     for line in _shared.readlines():

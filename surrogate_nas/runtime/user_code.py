@@ -1,4 +1,4 @@
-"""A user's code in a process of its own: how it is sent there and called, and how it fails."""
+"""Call user code in another process: transfer, call and errors."""
 
 import inspect
 import pickle
@@ -19,7 +19,7 @@ from surrogate_nas.runtime.worker import Lost, Task, Worker, answer
 J = TypeVar("J")
 R = TypeVar("R")
 START_SECONDS = 60.0
-"""The longest that a user's file may take to be imported."""
+"""The longest time in seconds to import a user's file."""
 _LATE = "killed by SIGALRM"
 _PACKAGE = Path(__file__).parents[1]
 # what leads to a user's code
@@ -28,10 +28,10 @@ _LONGEST_TRACE = 100_000
 
 
 class StrategyError(UserError):
-    """A strategy broke its contract, raised, or took too long.
+    """A strategy violated its contract, raised an exception, or took too long.
 
     Attributes:
-        trace: Its own traceback, or empty.
+        trace: The traceback of the exception, or an empty string.
     """
 
     def __init__(self, line: str, trace: str = "") -> None:
@@ -40,10 +40,10 @@ class StrategyError(UserError):
 
 
 def as_strategy_error(error: BaseException, when: str, file: str) -> StrategyError:
-    """What a user's code raised, as its failure."""
+    """Convert an exception raised by user code to a `StrategyError`."""
     if isinstance(error, StrategyError):
         return error
-    if isinstance(error, UserError) and when in ("was loaded", "was made"):
+    if isinstance(error, UserError) and when in ("was loaded", "was created"):
         return StrategyError(str(error))
     try:
         message = str(error)
@@ -62,7 +62,11 @@ def as_strategy_error(error: BaseException, when: str, file: str) -> StrategyErr
 
 _FRAME = re.compile(r'^  File "(.*)", line (\d+) in (.*)$', re.MULTILINE)
 # what a strategy does, by the function of ours that calls it
-_DOING = {"_made": "was made", "ask": "was asked", "tell": "was told"}
+_DOING = {
+    "_made": "was created",
+    "ask": "was asked for cells",
+    "tell": "received trials",
+}
 
 
 def location_in_dump(dump: str, file: str) -> tuple[str, str]:

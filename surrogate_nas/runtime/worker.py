@@ -1,9 +1,9 @@
-"""Workers: processes that do one job after another, here or on a machine of a cluster.
+"""Workers: processes that execute jobs one after another, on this machine or on a cluster.
 
-`do` does a job of a `Task` in a free worker or in a new one. The fork server of `multiprocessing`,
-which has our modules, forks the workers. Each has a pipe to the process that asked for it, a
-session of its own, and one thread for arithmetic. It ends with its work, after an idle minute, or,
-with all that it has started, when that process ends.
+`do` executes a job of a `Task` in a free worker or in a new one. The fork server of
+`multiprocessing`, which has imported our modules, forks the workers. Each worker has a pipe to the
+process that requested it, its own session, and one thread for arithmetic. It ends with its work,
+after a minute without jobs, or, with all its child processes, when the requesting process ends.
 """
 
 import ctypes
@@ -42,9 +42,9 @@ from surrogate_nas.version import __version__
 
 R = TypeVar("R")
 PRELOADED = [f"{__package__}.preload", "numpy", "scipy.linalg"]
-"""What the fork server imports before it forks a worker; later subpackages add to it."""
+"""The modules that the fork server imports before it forks workers. Other subpackages add to it."""
 SHARED_VARIABLE = "SURROGATE_NAS_SHARED"
-"""Names the file that tells the fork server what to compute."""
+"""The environment variable with the path of the file that lists what the fork server computes."""
 
 # what the names of this project's variables begin with
 _VARIABLES = "SURROGATE_NAS_"
@@ -69,13 +69,13 @@ _LISTS_CHILDREN = os.path.exists(f"/proc/self/task/{os.getpid()}/children")
 
 
 class Lost(NamedTuple):
-    """A job without an answer.
+    """A job that ended without an answer.
 
     Attributes:
         words: How its worker ended.
-        cause: Whose fault that was.
+        cause: The cause: the job, the machine, or the engine.
         seconds: How long the job had run.
-        dump: Where its worker was, as `faulthandler` prints it, if that is known.
+        dump: The stack of the worker, as `faulthandler` prints it, if available.
     """
 
     words: str
@@ -85,12 +85,12 @@ class Lost(NamedTuple):
 
 
 Reply = tuple[str, bytes] | Lost
-"""How a job ended: its pickled answer or exception, or how it was lost."""
+"""The result of a job: its pickled return value or exception, or how it was lost."""
 NOT_WANTED = Lost("it was not wanted any more")
 
 
 def answer(reply: Reply) -> Any:
-    """What the function of a job returned, or how the job was lost; raises what it raised."""
+    """Return the return value of a job or how it was lost, or raise its exception."""
     if isinstance(reply, Lost):
         return reply
     kind, content = reply
@@ -102,22 +102,22 @@ def answer(reply: Reply) -> Any:
 
 @dataclass(frozen=True)
 class Task:
-    """What all jobs of some work have in common, so that workers do them as this process would.
+    """The data that all jobs of a task share, so that workers execute them as this process would.
 
-    What it names has to be there: machines that work together share a file system.
+    Files that it names must exist for all machines, which share a file system.
 
     Attributes:
-        function: What is done with every job, pickled.
-        folder: The working directory, so that relative paths mean the same.
-        path: Where modules are found.
-        variables: This project's, of the environment.
-        versions: Of Python and of this project; those of workers must be the same.
-        key: Tells one task from all others.
-        seconds: The most that a job may take.
-        silence: The most seconds between two signs of life of a job (`alive`).
-        threads: Of arithmetic.
-        memory: The most bytes that a job may have in memory with all that it starts, or None.
-        shared: What the fork server calls before it forks the workers (`share`).
+        function: The function to call for every job, pickled.
+        folder: The working directory, so that relative paths have the same meaning.
+        path: The module search path.
+        variables: The environment variables of this project.
+        versions: The versions of Python and this project, which workers must have, too.
+        key: The identifier of the task.
+        seconds: The longest duration of a job in seconds.
+        silence: The longest time in seconds between two signs of life of a job (`alive`).
+        threads: The number of threads for arithmetic.
+        memory: The memory limit of a job with its child processes in bytes, or None.
+        shared: The functions that the fork server calls before it forks the workers (`share`).
     """
 
     function: bytes
@@ -134,11 +134,12 @@ class Task:
 
     @classmethod
     def of(cls, function: Callable[[Any], Any], **limits: Any) -> "Task":
-        """What it takes to call a function as this process would.
+        """Describe the call of a function as this process would make it.
 
         Args:
-            function: Of one job.
-            **limits: Of every job: `seconds`, `silence`, `threads`, `memory` and `shared`.
+            function: A function of one job.
+            **limits: The limits of every job: `seconds`, `silence`, `threads`, `memory` and
+                `shared`.
         """
         return cls(
             cloudpickle.dumps(function),
@@ -154,19 +155,19 @@ class Task:
         )
 
     def check_here(self) -> None:
-        """Refuse a machine that lacks something: a `UserError`."""
+        """Check that this machine has what the task needs. Raise a `UserError` otherwise."""
         host = platform.node()
         if (versions := _versions()) != self.versions:
             installed, wanted = map(", ".join, (versions, self.versions))
             raise UserError(
-                f"The workers on {host} have {installed}; here are {wanted}. Install the same"
-                " there."
+                f"The workers on {host} have {installed}, but this machine has {wanted}."
+                " Install the same versions."
             )
         if not os.path.isdir(self.folder):
             raise UserError(
-                f"There is no folder {self.folder} on {host}: workers need the working directory,"
-                " the results, the data folder and your own files at the same places, on a file"
-                " system that the machines share."
+                f"The folder {self.folder} does not exist on {host}: workers need the working"
+                " directory, the results, the data directory and your own files at the same"
+                " paths, on a file system that all machines share."
             )
 
 
@@ -176,20 +177,20 @@ def _versions() -> tuple[str, str]:
 
 
 class Worker:
-    """A process that does jobs of one task, from outside.
+    """The parent's view of a process that executes jobs of one task.
 
     Attributes:
-        key: Of its task.
-        device: The GPUs that it sees, as ``CUDA_VISIBLE_DEVICES`` names them; empty for all.
-        owner: Whose end ends it (`end`).
+        key: The key of its task.
+        device: Its GPUs, in the format of ``CUDA_VISIBLE_DEVICES``; empty for all.
+        owner: The owner of the worker. It ends with its owner (`end`).
         is_idle: Whether it waits for a job.
     """
 
     def __init__(self, task: Task, device: str = "") -> None:
-        """Start it.
+        """Start the worker.
 
         Raises:
-            UserError: This machine lacks something, or makes no further process.
+            UserError: The machine lacks what the task needs, or cannot start another process.
         """
         task.check_here()
         self.key = task.key
@@ -220,14 +221,14 @@ class Worker:
             _workers.add(self)
 
     def do(self, job: bytes, heard: Callable[[Any], object] | None = None) -> Reply:
-        """Let it do a pickled job, and wait for that.
+        """Send a pickled job to the worker, and wait for it.
 
         Args:
             job: The job.
-            heard: Called with what the job says (`say`).
+            heard: Called with each message of the job (`say`).
 
         Returns:
-            How it ended. A worker that was lost is gone.
+            The reply. A lost worker has ended.
         """
         over = ""
         begun = last = math.inf  # it may have to start first
@@ -262,7 +263,7 @@ class Worker:
         return Lost(words, cause, seconds, dump)
 
     def _message(self, patience: float) -> Any:
-        """What it sends next; None where nothing comes for some seconds, EOFError at its end."""
+        """Return the next message, or None if none arrives within `patience` seconds."""
         ready = wait([self._link, self._process.sentinel], patience)
         if self._link in ready:
             try:
@@ -292,16 +293,16 @@ class Worker:
         return ""
 
     def send(self, content: object) -> None:
-        """Say something to its job, which has it from `hear`."""
+        """Send a message to the job, which receives it with `hear`."""
         with self._sending:
             self._link.send(content)
 
     def kill(self) -> None:
-        """Kill it and all that it has started; any thread may do so."""
+        """Kill the worker and its child processes. May be called from any thread."""
         kill(self._family)
 
     def close(self) -> None:
-        """Kill it and forget it; only the thread that lets it do jobs calls it."""
+        """Kill the worker and discard it. Must be called from the thread that sends it jobs."""
         with _guard:
             _workers.discard(self)
         self.kill()
@@ -311,7 +312,7 @@ class Worker:
 
 
 def start_server() -> None:
-    """Start the fork server where it does not run; nothing waits until it has imported all."""
+    """Start the fork server if it is not running. Do not wait until it has imported its modules."""
     settings = {
         "PYTHONPATH": os.pathsep.join(sys.path),
         SHARED_VARIABLE: _shared_file().name,
@@ -331,7 +332,7 @@ def start_server() -> None:
 
 
 def started(function: Callable[..., None], *arguments: Any) -> Any:
-    """A process of the fork server that calls a function, without the main program's module."""
+    """Start a process of the fork server that calls a function, without the main module."""
     with _guard:
         start_server()
         multiprocessing.current_process().daemon = False  # as those of Dask are
@@ -347,10 +348,10 @@ def started(function: Callable[..., None], *arguments: Any) -> Any:
 
 
 def code_of(process: Any, seconds: float | None = None) -> int | None:
-    """The exit code of a process of `started`, or None where it still runs after some seconds.
+    """Return the exit code of a process of `started`, or None if it still runs after `seconds`.
 
-    Every start of a process asks for the codes of all that have ended. A code can be read once, so
-    that of two threads that read it at the same time the second would report 255.
+    Every start of a process collects the exit codes of all that have ended. A code can be read
+    once. Of two threads that read it at the same time, the second would get 255.
     """
     wait([process.sentinel], seconds)
     with _guard:
@@ -366,22 +367,22 @@ def _shared_file() -> Any:
 
 @cache
 def share(function: str, argument: str) -> None:
-    """Let the fork server call a function of this package once, before it forks the next worker.
+    """Make the fork server call a function of this package once, before it forks the next worker.
 
     All later workers share what the function has cached.
 
     Args:
-        function: As ``module:name``; it runs no code of a user, and starts no thread.
-        argument: A text without a line break.
+        function: The function as ``module:name``. It must not run user code or start a thread.
+        argument: A string without line breaks.
     """
     with _guard:
         _shared_file().write(os.fsencode(f"{function} {argument}\n"))
 
 
 def takes_over(process: psutil.Process, most: float) -> bool:
-    """Whether a process and its descendants have more than so many bytes in memory.
+    """Return whether a process and its descendants use more than `most` bytes of memory.
 
-    What several of them share, as forked ones do, counts once where the system tells.
+    Memory that forked processes share counts once if the system provides the information.
     """
     family = family_of(process)
     sizes: tuple[Callable[[psutil.Process], float], ...] = (
@@ -392,7 +393,7 @@ def takes_over(process: psutil.Process, most: float) -> bool:
 
 
 def family_of(process: psutil.Process) -> list[psutil.Process]:
-    """A process and its descendants, empty if it has ended; on Linux no time goes to others."""
+    """Return a process and its descendants, or an empty list if it has ended. Fast on Linux."""
     family = [process] if process.is_running() else []
     for member in family if _LISTS_CHILDREN else ():  # which grows
         for path in glob(f"/proc/{member.pid}/task/*/children"):
@@ -416,7 +417,9 @@ def _sum(
 
 
 def processor_seconds() -> float:
-    """Of this process, its threads and its descendants; only differences mean anything."""
+    """Return the CPU seconds of this process and its descendants. Only differences are
+    meaningful.
+    """
     current, *descendants = family_of(psutil.Process())
     ended = current.cpu_times()
     living = _sum(lambda process: sum(process.cpu_times()[:4]), descendants)
@@ -428,7 +431,7 @@ def processor_seconds() -> float:
 
 
 def ending(code: int, kills: int | None = None) -> str:
-    """How a process ended, in words that follow its name."""
+    """Return how a process ended, as a predicate."""
     if code >= 0:
         return f"ended with exit code {code}"
     name = signal.Signals(-code).name if -code in set(signal.Signals) else "a signal"
@@ -437,7 +440,7 @@ def ending(code: int, kills: int | None = None) -> str:
 
 
 def memory_kills() -> int:
-    """How many processes the kernel has killed for want of memory."""
+    """Return how many processes the kernel has killed because memory ran out."""
     with suppress(OSError, ValueError, IndexError), open("/proc/vmstat") as file:
         return int(file.read().partition("\noom_kill ")[2].split()[0])
     return 0
@@ -449,7 +452,7 @@ _thread = threading.local()
 
 
 def do(task: Task, job: bytes, device: str = "") -> Reply:
-    """Do a pickled job in a free or a new worker."""
+    """Execute a pickled job in a free or a new worker."""
     while True:
         idle = _idle(task, device)
         try:
@@ -465,7 +468,7 @@ def do(task: Task, job: bytes, device: str = "") -> Reply:
 
 
 def _idle(task: Task, device: str) -> Worker | None:
-    """A worker that waits for a job of a task, and does so no more; others there are ended."""
+    """Take an idle worker of a task, if there is one. Idle workers of other tasks are ended."""
     identity = getattr(_thread, "owner", task.key), device
     with _guard:
         idle = [candidate for candidate in _workers if candidate.is_idle]
@@ -478,13 +481,13 @@ def _idle(task: Task, device: str) -> Worker | None:
 
 
 def owned(owner: str, call: Callable[..., R], *arguments: Any) -> R:
-    """Call a function in this thread; the workers that it starts end with their owner."""
+    """Call a function in this thread. Workers that it starts end with the owner."""
     _thread.owner = owner
     return call(*arguments)
 
 
 def kill(process: psutil.Process) -> None:
-    """Kill a process and all that it has started; any thread may do so."""
+    """Kill a process and its child processes. May be called from any thread."""
     for member in family_of(process)[::-1]:
         with suppress(psutil.Error):
             member.kill()
@@ -493,7 +496,7 @@ def kill(process: psutil.Process) -> None:
 
 
 def end(owner: str) -> None:
-    """End all workers of an owner or of a task, by their keys, whatever they do."""
+    """End all workers of an owner or a task, given by its key, immediately."""
     with _guard:
         for worker in [
             member for member in _workers if owner in (member.owner, member.key)
@@ -502,7 +505,7 @@ def end(owner: str) -> None:
 
 
 def tell(owner: str, content: object) -> None:
-    """Say something to the jobs of all workers of an owner."""
+    """Send a message to the jobs of all workers of an owner."""
     with _guard:
         for worker in [member for member in _workers if member.owner == owner]:
             with suppress(OSError):
@@ -520,28 +523,28 @@ def _send(*message: object) -> None:
 
 
 def alive() -> None:
-    """Give a sign of life while a job is done; nothing happens outside a worker."""
+    """Give a sign of life from a job. It has no effect outside a worker."""
     if _channels:
         _send("alive", b"")
 
 
 def say(content: object) -> None:
-    """Tell who follows this worker's job something that can be pickled."""
+    """Send a message from a job to the process that follows it. It must be picklable."""
     _send("said", content)
 
 
 def hear() -> Any:
-    """Wait for what who follows this worker's job says (`Worker.send`)."""
+    """Wait for a message to this job (`Worker.send`)."""
     return _channels[0].recv()
 
 
 def is_inside() -> bool:
-    """Whether this process is a worker."""
+    """Return whether this process is a worker."""
     return bool(_channels)
 
 
 def dump_when_alarmed() -> None:
-    """Let SIGALRM end this worker, whatever it does, after it has told where it is."""
+    """Make SIGALRM end this worker at once, after it has printed its stack."""
     signal.signal(signal.SIGALRM, signal.SIG_DFL)
     faulthandler.register(
         signal.SIGALRM, _channels[1].fileno(), all_threads=False, chain=True
@@ -551,7 +554,7 @@ def dump_when_alarmed() -> None:
 def _work(
     link: Connection, streams: list[Connection], task: Task, environment: dict[str, str]
 ) -> None:
-    """The worker from inside: look as if started afresh, and do jobs until the link ends."""
+    """Run the worker process: reset inherited state, and execute jobs until the link ends."""
     os.setsid()
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides
     adopt(signal.SIGKILL)
@@ -617,10 +620,10 @@ os.register_at_fork(after_in_child=_forked)
 
 
 def adopt(death_signal: int = 0) -> None:
-    """Let orphaned descendants become children of this process; on Linux alone.
+    """Make orphaned descendants children of this process. Linux only.
 
     Args:
-        death_signal: What this process is sent when its parent ends; 0 for nothing.
+        death_signal: The signal to this process when its parent ends; 0 for none.
     """
     if _prctl is not None:
         _prctl(_SUBREAPER, 1, 0, 0, 0)
@@ -628,7 +631,7 @@ def adopt(death_signal: int = 0) -> None:
 
 
 def end_descendants() -> None:
-    """Kill all that this process has started, and what that has started in turn."""
+    """Kill all child processes and their descendants."""
     with suppress(ChildProcessError):  # it has no child
         for _ in range(_ROUNDS):
             os.waitpid(-1, os.WNOHANG)
@@ -640,7 +643,7 @@ def end_descendants() -> None:
 
 
 def _forget_server() -> None:
-    """Let a fork server go, with what tracks resources, which end when nobody has them."""
+    """Disconnect from a fork server and its resource tracker, which then end by themselves."""
     server: Any = forkserver._forkserver
     if server._forkserver_alive_fd is not None:
         os.close(server._forkserver_alive_fd)

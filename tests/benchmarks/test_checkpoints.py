@@ -111,7 +111,7 @@ def test_a_run_gives_the_fitted_model_of_its_incumbent(fresh_home):
     run = sn.search(training(), "random", LOSS, budget=2)
     best = run.incumbent.cell
     assert run.checkpoint() == run.checkpoint(best.text) == training().checkpoint(best)
-    with pytest.raises(sn.UserError, match="lacks its benchmark"):
+    with pytest.raises(sn.UserError, match="has no benchmark"):
         pickle.loads(pickle.dumps(run)).checkpoint()
 
 

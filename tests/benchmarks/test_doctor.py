@@ -237,7 +237,7 @@ def test_command_on_a_benchmark_a_file_and_on_nonsense(snas, tmp_path):
         (("live:digits",), "is not a table"),
         (
             ("fashion", "--space", "nb201"),
-            "--space, --unit and --direction are for a CSV",
+            "--space, --unit and --direction apply only to a CSV",
         ),
         ((tmp_path / "none.csv",), "There is no file"),
         (("fashoin",), "fashion"),

@@ -855,7 +855,7 @@ def test_ctrl_c_waits_for_a_training_of_any_length_and_a_second_one_does_not(
         process.send_signal(signal.SIGINT)
         assert process.stderr is not None
         assert any(
-            line.startswith("Interrupted: waits for 1 training")
+            line.startswith("Interrupted: waiting for 1 training")
             for line in process.stderr
         )
         if presses == 2:

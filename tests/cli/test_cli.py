@@ -76,7 +76,7 @@ def test_search_reports_best_trials_costs_and_regret(snas):
         t["cell"] for t in made["trials"]
     ]
     twice = snas("search analog-cifar10 evolution --strategy bo --budget 5")
-    assert_one_clear_line(twice, "named twice, evolution and --strategy bo")
+    assert_one_clear_line(twice, "given twice, as evolution and --strategy bo")
 
 
 def test_search_pays_in_simulated_seconds_and_reports_final_metrics(snas, fetched):
@@ -172,7 +172,7 @@ def test_another_objective_has_another_folder_which_its_command_finds_again(
     )
     assert_one_clear_line(
         refused,
-        "valid_error[5] on fashion, and now valid_loss[5] on fashion is asked for",
+        "the objective was valid_error[5] on fashion, now valid_loss[5] on fashion",
     )
     assert "--out" in refused.err
 
@@ -211,21 +211,22 @@ def test_new_strategy_keeps_the_contract_and_is_never_overwritten(snas, tmp_path
         <= 12
     )
     assert_one_clear_line(
-        snas("new strategy Greedy --folder", tmp_path), "exists already"
+        snas("new strategy Greedy --folder", tmp_path), "already exists"
     )
     assert_one_clear_line(
-        snas("new strategy 'not a name' --folder", tmp_path), "no name for a strategy"
+        snas("new strategy 'not a name' --folder", tmp_path),
+        "not a valid name for a strategy",
     )
 
 
 def test_check_says_which_promises_are_broken(snas):
     broken = snas("check", f"{BROKEN}:IgnoresItsSeed")
-    assert broken.code == 2 and "is the seed ignored?" in broken.out
+    assert broken.code == 2 and "the seed seems to be ignored" in broken.out
     assert re.fullmatch(
-        rf"snas: {re.escape(BROKEN)}:IgnoresItsSeed breaks \d+ of \d+ promises\.\n",
+        rf"snas: {re.escape(BROKEN)}:IgnoresItsSeed fails \d+ of \d+ checks\.\n",
         broken.err,
     )
-    assert broken.out.count("Pass the seed on") == 1
+    assert broken.out.count("seems to be ignored") == 1
     told = snas("check", f"{BROKEN}:IgnoresItsSeed", "--json")
     assert told.code == 2 and len(told.err.splitlines()) == 1
     assert {check["passed"] for check in told.json} == {True, False}
@@ -305,7 +306,11 @@ def test_an_interrupted_measure_goes_on(snas, tmp_path, monkeypatch):
             lambda *a, **k: measure(*a, **(k | {"progress": interrupt})),
         )
         stopped = snas(*MEASURE, "--out", out)
-    assert stopped.code == 130 and "goes on" in stopped.err and not out.exists()
+    assert (
+        stopped.code == 130
+        and "Repeat the command to resume" in stopped.err
+        and not out.exists()
+    )
     assert len(kept.read_text().splitlines()) == 1 + 7
     assert_one_clear_line(
         snas(*MEASURE, "--out", out, "--batch", 2), "other settings (protocol)"
@@ -426,10 +431,10 @@ data verify no/where.h5: Unknown source of data 'no/where.h5'. Known
 compare --runs 0: The number of runs must be a whole number from 1
 compare --budget 99999999999999999999: from 1 to 1,000,000,000, not 9
 compare --budget-seconds 1e-300: The budget does not pay for a single evaluation.
-compare --strategies ,: There is no name in ','.
+compare --strategies ,: ',' contains no name.
 compare --workers 0: workers (--workers) must be a whole number from 1
 compare --strategies random,random: same name
-report no-such-folder: holds no comparison
+report no-such-folder: contains no comparison
 check none: Unknown strategy
 data fetch nb102: nb102
 nonsense: nonsense
@@ -476,16 +481,16 @@ def test_how_to_get_what_is_not_here_is_never_cut(snas, monkeypatch):
         lines = snas("benchmarks", family).out.splitlines()
         (line,) = [line for line in lines if "snas data fetch" in line]
         assert line.startswith(
-            f"Not here yet: run snas data fetch {family} ("
+            f"Not available yet: run snas data fetch {family} ("
         ) and line.endswith(" MB).")
 
 
 def test_a_search_says_where_it_is_stored_or_that_it_is_not(snas, tmp_path):
     command = "search fashion random --budget 12".split()
-    assert "This run is not stored: with --out DIR" in snas(*command).err
+    assert "The run is not stored. Use --out DIR" in snas(*command).err
     stored = snas(*command, "--out", tmp_path / "out")
     assert (
-        f"Stored in {tmp_path / 'out'}. Its report: snas report {tmp_path / 'out'}"
+        f"Stored in {tmp_path / 'out'}. Report it with: snas report {tmp_path / 'out'}"
         in stored.err
     )
 
@@ -498,7 +503,7 @@ def test_a_verdict_on_a_folder_that_was_cut_says_so(snas, tmp_path):
     file.write_text("".join(file.read_text().splitlines(keepends=True)[:-1]))
     (tmp_path / "runs" / "random-2.jsonl").unlink()
     assert (
-        "2 runs have not ended, so the verdict is of the others"
+        "2 runs have not finished, so the verdict excludes them"
         in snas("report", tmp_path).err
     )
 
@@ -510,7 +515,7 @@ def test_what_runs_can_be_watched_and_a_suite_takes_a_seed(snas, tmp_path):
         "--serve",
     )
     assert compared.code == 0 and re.search(
-        r"Watch it grow: http://127\.0\.0\.1:\d+/", compared.err
+        r"Watch the progress: http://127\.0\.0\.1:\d+/", compared.err
     )
     suite = "suite starter --problems fashion --strategies random --runs 1".split()
     assert snas(*suite, *"--seed 5 --serve --out".split(), tmp_path / "s").code == 0
@@ -518,7 +523,7 @@ def test_what_runs_can_be_watched_and_a_suite_takes_a_seed(snas, tmp_path):
     assert plan["seed"] == 5
     assert_one_clear_line(
         snas(*suite, "--out", tmp_path / "s"),
-        "holds another comparison (seed 5, now 0)",
+        "contains another comparison (seed 5, now 0)",
     )
     assert_one_clear_line(
         snas(*suite, "--seed", -1, "--out", tmp_path / "t"),

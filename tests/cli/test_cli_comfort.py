@@ -49,9 +49,9 @@ def test_every_command_shows_examples(snas, command):
 def test_a_number_with_a_range_is_listed_with_its_type_and_all_of_its_help(snas):
     told = " ".join(snas("search --help").out.split())
     for line in (
-        "--in-flight <int> Trainings in flight, waiting ones included;",
-        "--budget-tokens <int> The most tokens that an external program",
-        "--target <float> A run ends when a feasible cell",
+        "--in-flight <int> Trainings that are pending (running or queued) at once;",
+        "--budget-tokens <int> The largest number of tokens that an external program",
+        "--target <float> End a run when the search score of a feasible cell",
     ):
         assert line in told
 
@@ -272,9 +272,9 @@ def test_a_new_space_is_one(snas, tmp_path):
 @pytest.mark.parametrize(
     ("name", "says"),
     [
-        ("class", "word of Python's own"),
-        ("None", "word of Python's own"),
-        ("list", "word of Python's own"),
+        ("class", "Python keyword or builtin"),
+        ("None", "Python keyword or builtin"),
+        ("list", "Python keyword or builtin"),
         ("Random", "random.py would hide a module of that name"),
         ("Torch", "torch.py would hide a module of that name"),
         ("1st", "letters, digits and underscores"),
@@ -310,7 +310,7 @@ def test_a_verdict_stands_on_standard_output_with_its_table(snas, tmp_path):
             )
             <= 3
         )
-        assert "All of the verdict: " in printed.err
+        assert "Full verdict: " in printed.err
         assert "Best cell of all: score " in printed.out
     as_json = snas("report", str(tmp_path / "compared"), "--json")
     assert as_json.json["verdict"]["sentences"][0] == sentences[0]

@@ -132,4 +132,4 @@ def test_ctrl_c_while_the_command_is_imported_is_one_line():
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
     assert found.returncode == 130
-    assert found.stderr == "snas: interrupted before anything was begun.\n"
+    assert found.stderr == "snas: interrupted before the command started.\n"

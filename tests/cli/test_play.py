@@ -122,9 +122,7 @@ def test_a_dropped_connection_is_a_line_and_the_same_command_goes_on(tmp_path, s
     )
     left = run(words, one)
     assert left.returncode == 2 and len(left.stdout.splitlines()) == 1
-    assert (
-        "The player left after 11 evaluations; the same command goes on." in left.stderr
-    )
+    assert "The optimiser left after 11 evaluations. Repeat the command" in left.stderr
     done = run(words, '{"history": 1}\n' + 2 * one)
     assert done.returncode == 0, done.stderr
     history, _, last = map(json.loads, done.stdout.splitlines())
@@ -154,7 +152,7 @@ def test_a_silent_client_a_second_one_and_a_client_of_the_protocol(tmp_path):
     )
     assert silent.wait(600) == 2
     assert silent.stderr is not None
-    assert b"said nothing for 1 s after" in silent.stderr.read()
+    assert b"sent no message for 1 s after" in silent.stderr.read()
     silent.communicate()
 
     async def agent():
@@ -172,7 +170,7 @@ def test_a_silent_client_a_second_one_and_a_client_of_the_protocol(tmp_path):
 
 BAD = """
 --patience 0: --patience must be
---name 'a b': A player's name
+--name 'a b': The name of an external optimiser
 --objective test_error: is a final metric
 """
 

@@ -43,7 +43,7 @@ def test_off_a_terminal_a_failed_training_is_a_line_once(command):
         line for line in ran.stderr.splitlines() if not line.startswith("cells ")
     ]
     assert FAILED.match(failed)
-    assert "so no strategy is asked: give" in unasked
+    assert "so the strategies propose none. Use" in unasked
     assert last[0].startswith("Stored in ")
     again = subprocess.run(
         command, cwd=ROOT, capture_output=True, text=True, check=True

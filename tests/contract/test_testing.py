@@ -62,7 +62,7 @@ def test_a_broken_strategy_fails_with_the_promise_and_the_hint(tmp_path):
     root = Path(__file__).parents[2]
     outcome = subprocess.run(command, capture_output=True, text=True, cwd=root)
     assert outcome.returncode == 1
-    assert "which is no cell of tiny: take cells from self.space" in outcome.stdout
+    assert "which is not a cell of tiny. Get cells from self.space" in outcome.stdout
     assert "3 failed" in outcome.stdout
 
 

@@ -164,7 +164,7 @@ def test_every_command_is_there_with_its_options(site):
     assert {"snas compare", "snas data fetch", "snas new"} <= set(commands())
     for command in commands().values():
         assert f'<section id="{command.anchor}">' in text
-    assert "--subject-to" in text and "results/compare-BENCH if left out" in text
+    assert "--subject-to" in text and "results/compare-BENCH by default" in text
 
 
 @pytest.mark.slow

@@ -224,7 +224,7 @@ def test_two_strategies_are_compared_in_one_run(explored, whole, run):
     assert common == [
         str(t.cell) for t in comparison.runs_of("evolution")[run].trials[:shared]
     ]
-    assert f"dotted: the {shared} first cells, the same for both" in whole.inner_text(
+    assert f"dotted: the {shared} initial cells, the same for both" in whole.inner_text(
         "#caption"
     )
     for first in (BUDGET, shared + 4):
@@ -310,8 +310,9 @@ def test_front_and_equal_scores_are_what_the_table_says(explored, whole):
         or f"the whole front, {front.sum()} cells" in told
     )
     whole.evaluate(SET, ["frame", "all"])
-    assert f"The frame holds the whole front, {front.sum()} cells." in whole.inner_text(
-        "#caption"
+    assert (
+        f"The frame contains the whole front, {front.sum()} cells."
+        in whole.inner_text("#caption")
     )
     assert "outside" not in whole.inner_text("#caption")
 
@@ -524,7 +525,7 @@ def test_a_suite_has_one_page_with_a_choice_of_its_problems(tab, tmp_path):
     opened(tab, path)
     assert "subject to latency@cpu <= 0.4" in tab.inner_text("#objective")
     assert chosen(tab, "#across") == "latency@cpu"
-    assert "Outlined: cells that break a limit." in tab.inner_text("#caption")
+    assert "Outlined: cells that violate a constraint." in tab.inner_text("#caption")
     tab.evaluate(SET, ["frame", "all"])
     assert int(str(tab.get_attribute("[data-infeasible]", "data-infeasible"))) > 1000
     tab.evaluate(SET, ["rows-of", "all"])
@@ -543,7 +544,7 @@ def test_a_suite_has_one_page_with_a_choice_of_its_problems(tab, tmp_path):
     size = undominated(scores_of.vector[scores_of.feasible]).sum()
     assert (
         size > 5
-        and f"The frame holds the whole front, {size} cells."
+        and f"The frame contains the whole front, {size} cells."
         in tab.inner_text("#caption")
     )
     assert f"of the {size} cells of the exact front" in tab.inner_text("#finding")

@@ -410,7 +410,7 @@ def test_what_is_unfinished_is_exported_and_counted(folder, suite, tmp_path, sna
     )
     ended = snas("export", "csv", torn, "--json")
     assert ended.code == 0 and (ended.json["runs"], ended.json["missing"]) == (8, 1)
-    assert "1 run of what was begun is not there yet" in ended.err
+    assert "1 run is not finished and not exported" in ended.err
     half = shutil.copytree(
         suite, tmp_path / "half", ignore=shutil.ignore_patterns("export")
     )

@@ -525,16 +525,17 @@ def test_the_conventions_say_what_strategies_were_given_and_how_they_were_run(tm
     )
     text = report(made, tmp_path).text
     assert (
-        "random: made for one objective, run on several by random scalarisation" in text
+        "random: made for one objective, run on several with random scalarisation"
+        in text
     )
     assert (
-        "that it uses them: params, latency@cpu" in text
+        "declares to use them: params, latency@cpu" in text
         and "3 cells are evaluated in parallel" in text
     )
     hidden = compare(
         "fashion", ["random"], "valid_loss + 0.1*params", runs=1, budget=15, hidden=True
     )
-    assert "(params) were withheld from all strategies" in report(hidden, tmp_path).text
+    assert "(params) were hidden from all strategies" in report(hidden, tmp_path).text
 
 
 def test_everything_that_was_used_is_cited_once(small):

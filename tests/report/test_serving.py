@@ -183,7 +183,7 @@ def test_damage_is_told_and_the_rest_is_shown(server, results):
         in page
     )
     (results / "one" / "experiment.json").write_text('{"version": 2, "<b>')
-    assert "is damaged: it is no JSON" in ask(server, "/one/").text
+    assert "is damaged: it is not JSON" in ask(server, "/one/").text
     assert "0 of 0" in ask(server, "/").text
     shutil.rmtree(results / "one")
     assert (
@@ -210,7 +210,7 @@ def test_failures_and_interrupted_runs_are_told(tmp_path, analog):
             ["0", "0", "2", "0"],
         ]
         assert (
-            "No process is at work, and 1 run did not end. Repeat the command." in page
+            "No process is running, and 1 run did not end. Repeat the command." in page
         )
         assert "&lt;i&gt;no&lt;/i&gt;" in page and "<i>no" not in page
         trace = next((tmp_path / "out" / "failures").iterdir())
@@ -305,7 +305,9 @@ def test_nothing_outside_is_served(server, results):
         "/etc/passwd",
     ):
         answer = ask(server, path)
-        assert answer.status == 404 and answer.text == "There is nothing here.\n", path
+        assert answer.status == 404 and answer.text == "This page does not exist.\n", (
+            path
+        )
     assert "outside" not in ask(server).text
 
 
@@ -423,7 +425,7 @@ def test_the_command_serves_until_it_is_interrupted(results, snas):
     assert taken.code == 2
     assert taken.err == (
         f"snas: Port {port} of 127.0.0.1 cannot be opened: Address already in use. Choose another"
-        " with --port, or 0 for a free one.\n"
+        " with --port, or 0 for any free port.\n"
     )
     process.send_signal(signal.SIGINT)
     rest, said = process.communicate(timeout=600)
@@ -433,8 +435,8 @@ def test_the_command_serves_until_it_is_interrupted(results, snas):
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
-        (["nowhere"], "nowhere is no folder of results."),
-        ([".", "--port", "70000"], "A port (0 for one that is free) must be"),
+        (["nowhere"], "nowhere is not a folder of results."),
+        ([".", "--port", "70000"], "The port (0 for any free port) must be"),
     ],
 )
 def test_what_cannot_be_served_is_one_line(

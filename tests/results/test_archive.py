@@ -245,7 +245,7 @@ FORGERIES = {
     ),
     "another judgement": (
         in_lines("random", at(-1, judged=JUDGED)),
-        "it is judged by further seeds",
+        "it has results of further seeds",
     ),
     "an option that the plan does not name": (
         in_description(lambda content: content.update(hidden=True)),
@@ -266,25 +266,25 @@ FORGERIES = {
         ),
         "trial 15: the charge of",
     ),
-    "the order": (in_lines("evolution", exchanged), "is out of its order in time"),
+    "the order": (in_lines("evolution", exchanged), "is out of order in time"),
     "the order with its times": (
         in_lines("evolution", exchanged_with_times),
-        "by its seed (made",
+        "with its seed (made",
     ),
     "a cell as the first": (
         in_lines("random", chosen_first),
-        "which its seed begins with",
+        "which follows from its seed",
     ),
     "a trial too many": (
         in_lines("random", longer),
-        "has 21 trials, and its budget pays for 20",
+        "has 21 trials, but its budget pays for 20",
     ),
     "a trial too few": (in_lines("random", shorter), "it has 19 trials of 20"),
     "a failure": (
         in_lines(
             "evolution", at(-1, failure="Strategy evolution failed in run 1: a lie")
         ),
-        "it ends otherwise than by its seed",
+        "its end differs from the run with its seed",
     ),
     "a run's budget": (
         in_lines("random", at(-1, budget_cells=CELLS + 10)),
@@ -297,11 +297,11 @@ FORGERIES = {
     ),
     "a problem left out": (
         lambda folder: shutil.rmtree(folder / "problems" / "capped"),
-        "capped holds no comparison",
+        "capped contains no comparison",
     ),
     "another suite's name": (
         in_plan(suite="starter"),
-        "plain is no problem of the suite starter",
+        "plain is not a problem of the suite starter",
     ),
     "another table": (
         in_every_seal(lambda content: content.update(address="nb201-cifar10")),
@@ -331,30 +331,30 @@ FORGERIES = {
                 {"name": name, "runs": 10**6} for name in ("random", "evolution")
             ]
         ),
-        "4,000,000 runs; an archive has at most 20,000",
+        "4,000,000 runs; an archive contains at most 20,000",
     ),
     "a description": (
         unsealed_change,
-        "experiment.json is damaged: it is not as it was written",
+        "experiment.json is damaged: its checksum is wrong",
     ),
     "HTML in a name": (
         in_description(
             lambda content: content["strategies"].append("<script>alert(1)</script>")
         ),
-        "is no name for a strategy",
+        "is not a valid name for a strategy",
     ),
     "a file of its own": (
         lambda folder: (
             (folder / "plan.json").with_name("report.html").write_text("<p>")
         ),
-        "holds 'report.html', which is no part",
+        "contains 'report.html', which does not belong",
     ),
     "a file of no run": (
         lambda folder: shutil.copy(
             plain(folder).path("random", 1),
             plain(folder).folder / "runs" / "random-x.jsonl",
         ),
-        "random-x.jsonl is of no run",
+        "random-x.jsonl does not belong to a run",
     ),
 }
 
@@ -391,13 +391,13 @@ def plain_comparison(tmp_path_factory):
 @pytest.mark.parametrize(
     ("field", "said"),
     [
-        ("in_flight", "its options do not fit its benchmark: fashion answers at once"),
-        ("order", "its options do not fit its benchmark: fashion answers at once"),
+        ("in_flight", "its options do not fit its benchmark: fashion trains no cells"),
+        ("order", "its options do not fit its benchmark: fashion trains no cells"),
         (
             "sources",
-            "random comes with the project, and code of a user's is said to be it",
+            "random is a built-in strategy, but is declared as a user's code",
         ),
-        ("beginning", "which its seed begins with"),
+        ("beginning", "which follows from its seed"),
         ("benchmark", "benchmark is 'nb201-cifar10', and 'fashion' in this release"),
         ("objective.fingerprint", "fingerprint is '0123456789abcdef', and '"),
         ("merged", "merged is ["),
@@ -432,16 +432,16 @@ def test_what_a_user_begins_with_is_part_of_the_replay(tmp_path):
     unpack(tmp_path / "a.zip", tmp_path / "folder")
     rewritten(Store(tmp_path / "folder"), "evolution", 0, exchanged_with_times)
     found = verify(packed(tmp_path / "folder", tmp_path / "b.zip"), replay_all=True)
-    one_line(found, "by its seed (made")
+    one_line(found, "with its seed (made")
 
 
 def test_nothing_replayed_is_a_problem_where_all_was_asked_for(tmp_path, snas):
     (tmp_path / "own.py").write_text(OWN)
     named = f"{tmp_path / 'own.py'}:Own"
     path = sealed(tmp_path, [named])
-    one_line(verify(path, replay_all=True), "No run can be replayed")
+    one_line(verify(path, replay_all=True), "No run can be repeated")
     shared = snas("archive verify", path)
-    assert shared.code == 0 and "Replayed 0 of 1 run (0%)." in shared.err
+    assert shared.code == 0 and "Repeated 0 of 1 run (0%)." in shared.err
     found = snas("archive verify", path, "--json").json
     assert (found["valid"], found["replayed"], found["share"]) == (True, 0, 0.0)
 
@@ -455,14 +455,14 @@ def test_an_archive_without_its_table_is_not_checked(tmp_path, snas):
     refused = snas("archive verify", path, "--replay", "all", "--json")
     assert refused.code == 3 and refused.json["valid"] is None
     assert refused.json["problems"] == [] and "'tiny'" in refused.json["absent"][0]
-    assert "Not checked here" in refused.err
+    assert "Not verified: " in refused.err
     shown = snas("archive verify", path)
-    assert shown.code == 3 and "not checked here" in shown.out
+    assert shown.code == 3 and "not verified here" in shown.out
 
 
 def test_a_search_on_a_final_metric_is_refused(tmp_path):
     path = sealed(tmp_path, ["random"], "test_error", search_on_final="test_error")
-    one_line(verify(path), "it searches on test_error, a final metric")
+    one_line(verify(path), "it searches by test_error, a final metric")
 
 
 @pytest.mark.parametrize("release", RELEASES)
@@ -501,7 +501,7 @@ def test_a_trial_of_other_epochs_without_its_values_is_refused(tmp_path):
     rewritten(Store(tmp_path / "folder"), "hyperband", 0, emptied)
     one_line(
         verify(packed(tmp_path / "folder", tmp_path / "b.zip")),
-        "has other values than its",
+        "has other metrics than its",
     )
 
 
@@ -710,11 +710,11 @@ def test_a_file_that_is_no_archive_or_could_do_harm_is_refused(
 
 
 MANIFESTS = {
-    "a newer version": ({"version": 2}, "of version 2; this release reads version 1"),
-    "a name that is a path": ({"name": "../up"}, "no archive that can be read: name"),
-    "a line that is two": ({"by": "one\ntwo"}, "no archive that can be read: by"),
-    "an unknown field": ({"more": 1}, "no archive that can be read"),
-    "another kind": ({"kind": "comparison"}, "It says that it is a comparison"),
+    "a newer version": ({"version": 2}, "of version 2; this program reads version 1"),
+    "a name that is a path": ({"name": "../up"}, "not a readable archive: name"),
+    "a line that is two": ({"by": "one\ntwo"}, "not a readable archive: by"),
+    "an unknown field": ({"more": 1}, "not a readable archive"),
+    "another kind": ({"kind": "comparison"}, "It is declared as a comparison"),
 }
 
 
@@ -744,7 +744,7 @@ def test_a_user_s_strategy_is_held_against_tables_and_never_run(tmp_path):
     found = verify(path, replay_all=True)
     assert found.valid and (found.runs, found.replayed) == (2, 1)
     assert found.notes == [
-        "Own is not replayed: it is a user's own code, which is never run from an archive."
+        "Own is not repeated: it is user code, which is never executed from an archive."
     ]
     with zipfile.ZipFile(path) as archive:
         assert archive.read("sources/Own/own.py").decode() == OWN
@@ -755,7 +755,9 @@ def test_a_user_s_strategy_is_held_against_tables_and_never_run(tmp_path):
     (tmp_path / "folder" / "sources" / "Own" / "own.py").write_text(f"{OWN}\n")
     found = verify(packed(tmp_path / "folder", tmp_path / "b.zip"))
     one_line(found, "Own-0.jsonl: trial 11")
-    one_line(found, "sources/Own/own.py is not what the runs of Own were made with")
+    one_line(
+        found, "sources/Own/own.py differs from what the runs of Own were made with"
+    )
     assert not (tmp_path / "ran").exists()
 
 
@@ -780,8 +782,11 @@ def test_a_name_that_could_run_code_is_not_replayed(label, tmp_path):
     found = verify(tmp_path / "b.zip", replay_all=True)
     assert made.name == "folder"
     assert found.replayed == 0
-    assert "is not replayed" in found.notes[0]
-    one_line(found, "is not how" if label == "FILE:Own" else "No run can be replayed")
+    assert "is not repeated" in found.notes[0]
+    one_line(
+        found,
+        "should be written as" if label == "FILE:Own" else "No run can be repeated",
+    )
     assert not (tmp_path / "ran").exists()
 
 
@@ -795,7 +800,7 @@ def test_a_missing_source_is_named(tmp_path, snas):
     (tmp_path / "out" / "sources" / "Own" / "own.py").unlink()
     refused = snas("archive create", tmp_path / "out", tmp_path / "a.zip")
     assert refused.code == 2 and "sources/Own/own.py cannot be read" in refused.err
-    assert "put it back" in refused.err and not (tmp_path / "a.zip").exists()
+    assert "Restore it" in refused.err and not (tmp_path / "a.zip").exists()
 
 
 def test_what_has_not_ended_is_not_sealed(suite, tmp_path):
@@ -803,11 +808,13 @@ def test_what_has_not_ended_is_not_sealed(suite, tmp_path):
     plain(tmp_path / "out").path("random", 1).unlink()
     with pytest.raises(UserError, match="1 run of .*plain have not ended|1 run of"):
         create(tmp_path / "out", tmp_path / "a.zip")
-    with pytest.raises(UserError, match="holds no comparison"):
+    with pytest.raises(UserError, match="contains no comparison"):
         create(tmp_path, tmp_path / "a.zip")
-    with pytest.raises(UserError, match="'two words' is no name for an archive"):
+    with pytest.raises(
+        UserError, match="'two words' is not a valid name for an archive"
+    ):
         create(suite, tmp_path / "a.zip", name="two words")
-    with pytest.raises(UserError, match="note is one line"):
+    with pytest.raises(UserError, match="note must be one line"):
         create(suite, tmp_path / "a.zip", note="two\nlines")
     assert not (tmp_path / "a.zip").exists()
 
@@ -872,7 +879,7 @@ def test_a_comparison_takes_the_problem_of_a_suite_s_archive(
     assert made["strategies"][2]["score"]["mean"] == early.scores("evolution").mean()
     other = [*"compare fashion --objective valid_error".split(), *options]
     refused = snas(*other, "--strategies", "random", "--out", tmp_path / "other")
-    assert refused.code == 2 and "holds no such problem, only" in refused.err
+    assert refused.code == 2 and "does not contain this problem, only" in refused.err
     assert not (tmp_path / "other").exists()
 
 

@@ -155,7 +155,7 @@ def test_a_best_score_that_the_table_contradicts_is_refused(store, snas):
     assert "random-0.jsonl, trial 5: L of" in said
     assert "is 0.001, and 0." in said
     assert "in analog-cifar10" in said
-    with pytest.raises(UserError, match="delete it and run again"):
+    with pytest.raises(UserError, match="Delete it and repeat the command"):
         read_comparison(store.folder)
 
 
@@ -166,7 +166,7 @@ def test_every_score_is_held_against_the_table_where_that_is_wanted(store, snas)
     refused = snas("report", store.folder, "--verify")
     assert refused.code == 2
     assert "evolution-1.jsonl" in refused.err
-    assert "delete it and run again" in refused.err
+    assert "Delete it and repeat the command" in refused.err
 
 
 @pytest.mark.parametrize(

@@ -242,7 +242,7 @@ def test_the_store_refuses_another_comparison(analog, tmp_path):
     ):
         with pytest.raises(UserError, match="results of two are never mixed"):
             compare(analog, **{**settled, **change})
-    with pytest.raises(UserError, match="it can only be raised"):
+    with pytest.raises(UserError, match="a budget can only be raised"):
         compare(analog, **{**settled, "budget": 11})
     assert bare(compare(analog, **settled)) == before
 

@@ -353,7 +353,11 @@ def test_a_path_over_lambda_tells_optima_winners_and_what_of_the_front_was_trace
         ("valid_error + 0.1*diversity + params", [0.1], "diversity"),
         ("valid_error + params", [], "at least one"),
         ("valid_error + params", [-0.1], "of at least 0"),
-        ("valid_error + params subject to params <= 1", [0.1], "keeps the limits"),
+        (
+            "valid_error + params subject to params <= 1",
+            [0.1],
+            "satisfies the constraints",
+        ),
     ],
 )
 def test_a_path_that_makes_no_sense_is_refused(small, objective, lambdas, says):

@@ -63,7 +63,7 @@ def test_a_strategy_that_did_something_else_has_its_folder_behind_it(tmp_path):
 @pytest.mark.parametrize(
     ("objective", "options", "said"),
     [
-        ("valid_loss + 0.2*params", {}, "is another question than"),
+        ("valid_loss + 0.2*params", {}, "is another objective than"),
         (ASKED, {"budget": 30}, "budget 30 cells, the other with 20 cells"),
         (ASKED, {"seed": 3}, "seed 3, the other with 0"),
         (ASKED, {"n_random": 4}, "first cells 4, the other with 10"),
@@ -79,7 +79,7 @@ def test_another_question_is_refused(objective, options, said, tmp_path):
         **{"budget": 20} | options,
         folder=tmp_path / "b",
     )
-    with pytest.raises(UserError, match="cannot stand beside") as refused:
+    with pytest.raises(UserError, match="cannot be merged with") as refused:
         read_comparison(tmp_path / "a", against=[tmp_path / "b"])
     assert said in str(refused.value)
 
@@ -106,7 +106,7 @@ def test_suites_are_judged_on_the_problems_that_both_hold(tmp_path):
         Suite("third", "Third", [problems[2]], [Entry("random", 2)]),
         folder=tmp_path / "third",
     )
-    with pytest.raises(UserError, match="hold no problem in common"):
+    with pytest.raises(UserError, match="have no problem in common"):
         stored_suite(tmp_path / "one", against=[tmp_path / "third"])
 
 
@@ -135,4 +135,4 @@ def test_a_folder_of_nothing_is_one_line(tmp_path, snas):
     )
     (tmp_path / "empty").mkdir()
     refused = snas("report", tmp_path / "a", "--against", tmp_path / "empty")
-    assert_one_clear_line(refused, "holds no comparison")
+    assert_one_clear_line(refused, "contains no comparison")

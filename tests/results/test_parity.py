@@ -107,7 +107,7 @@ def test_suites_are_blinded_begun_and_joined(tmp_path):
     asked = {"n_random": 2, "seed": 4, "against": tmp_path / "a"}
     joined = sn.run_suite(other, folder=tmp_path / "b", **asked)
     assert joined.strategies == ["evolution", "random", "blind:random"]
-    with pytest.raises(UserError, match="against takes a suite that is stored"):
+    with pytest.raises(UserError, match="against requires a stored suite"):
         sn.run_suite(other, **asked)
 
 
@@ -119,7 +119,7 @@ def test_rivals_and_the_page_are_asked_for_by_keywords(tmp_path, capsys):
     with sn.serve(tmp_path / "new", port=0) as address:
         sn.compare("fashion", ["random"], folder=tmp_path / "new", **ASKED)
         assert b"1 of 1 runs done" in urlopen(address).read()
-    assert f"Watch it grow: {address}" in capsys.readouterr().err
+    assert f"Watch the progress: {address}" in capsys.readouterr().err
     with pytest.raises(URLError):
         urlopen(address)
     with (

@@ -92,17 +92,20 @@ def test_the_command_says_it_and_prints_json(snas):
     assert one["difference"] == 1 and one["power"][0]["runs"] == 8
     assert 0 <= one["power"][0]["power"] <= 1
     said = snas(command).out
-    assert "Runs are taken to spread as those of" in said and "power of 8 runs" in said
+    assert (
+        "The assumption is that runs vary as those of" in said
+        and "power of 8 runs" in said
+    )
 
 
 BAD = """
 live:digits: plan on a table instead
 starter fashion: starter is a suite
-starter --objective valid_loss: has objectives of its own
+starter --objective valid_loss: defines its own objectives
 fashion --difference -1: must be a finite number above 0
-fashion --difference wide: A difference is a number
-fashion --runs 2.5: is a whole number
-fashion --runs inf: is a whole number
+fashion --difference wide: A difference must be a number
+fashion --runs 2.5: must be a whole number
+fashion --runs inf: must be a whole number
 fashion --pilot 3: runs of the pilot
 """
 

@@ -111,7 +111,7 @@ def test_a_run_that_was_left_goes_on(tmp_path):
     with Play("fashion", ASKED, budget=20, folder=tmp_path) as play:
         agent(play, 4)
     assert play.run is None and play.evaluations == 14
-    with pytest.raises(UserError, match="holds no finished run"):
+    with pytest.raises(UserError, match="contains no finished run"):
         read_comparison(tmp_path)
     with Play("fashion", ASKED, budget=20, folder=tmp_path) as play:
         assert len(play.call({"history": True})["trials"]) == 14
@@ -197,7 +197,7 @@ def test_a_benchmark_that_fails_is_one_line(tmp_path):
 @pytest.mark.parametrize(
     ("wrong", "said"),
     [
-        ({"name": "a b"}, "A player's name has letters"),
+        ({"name": "a b"}, "The name of an external optimiser has letters"),
         ({"name": "random"}, "random is a strategy"),
         ({"budget": 0}, "A budget in cells"),
         ({"objective": "test_error"}, "is a final metric"),

@@ -195,7 +195,7 @@ def test_what_was_not_fetched_is_told_and_left_out(tiny, tmp_path, monkeypatch, 
         (
             "budget = 14",
             "budget = ",
-            "tiny.toml is no TOML: Invalid value (at line 3, column 10).",
+            "tiny.toml is not valid TOML: Invalid value (at line 3, column 10).",
         ),
         (
             "budget = 14",
@@ -210,7 +210,7 @@ def test_what_was_not_fetched_is_told_and_left_out(tiny, tmp_path, monkeypatch, 
         (
             "budget = 14",
             "budget = 14\nfirst_cells = 3\nn_random = 4",
-            "tiny.toml: first_cells and n_random are one key; give one.",
+            "tiny.toml: first_cells and n_random are two names of one key. Give only one.",
         ),
         ("budget = 14", "cell = 14", "tiny.toml: Object contains unknown field cell."),
         ('"random"', "7", "tiny.toml: strategies[0]: Expected str | object, got int."),
@@ -549,11 +549,11 @@ def test_a_suite_takes_the_options_of_a_run_and_says_so(tmp_path, snas):
     asked = {"call_limit": 60.0, "simulated_workers": 2, "hidden": True}
     assert stored_suite(tmp_path / "s").suite.options == asked
     page = (tmp_path / "s/report.html").read_text()
-    assert "were withheld from all strategies" in page
+    assert "were hidden from all strategies" in page
     assert "2 cells are evaluated in parallel" in page
     refused = snas(*suite)
     assert refused.code == 2
-    assert "holds another comparison (simulated_workers 2, now 1)" in refused.err
+    assert "contains another comparison (simulated_workers 2, now 1)" in refused.err
     wrong = snas(*suite, "--simulated-workers", 0)
     assert wrong.code == 2
     assert (

@@ -126,6 +126,6 @@ def test_a_run_of_the_first_protocol_is_read_and_not_resumed():
     shutil.rmtree("out/answers")
     read = sn.compare("fashion", [NAME], ASKED, budget=12, **asked).runs[0]
     assert cells(read) == cells(made)
-    with pytest.raises(UserError, match="made by 0.1.0, .* cannot be resumed"):
+    with pytest.raises(UserError, match="made by 0.1.0 .* cannot be resumed"):
         sn.compare("fashion", [NAME], ASKED, budget=15, **asked)
     assert Store(Path("out")).path(NAME, 0).read_text().count("\n") == 13

@@ -37,7 +37,7 @@ def loop():
         ({}, "valid_error of .* is missing"),
         (
             {"valid_error": None},
-            "valid_error of .* is missing. Report a failed evaluation by fail",
+            "valid_error of .* is missing. Report a failed evaluation with fail",
         ),
         ({"latency@mine": 2.0}, "valid_error of .* is missing"),
         (
@@ -48,16 +48,19 @@ def loop():
             {"valid_error": 9.0, "test_error": 9.5},
             "Unknown metric of this objective 'test_error'.*Known: latency@mine",
         ),
-        ({"valid_error": math.nan}, "not nan. Report a failed evaluation by fail"),
-        ({"valid_error": -math.inf}, "not -inf. Report a failed evaluation by fail"),
-        ({"valid_error": 10**400}, "Report a failed evaluation by fail"),
+        ({"valid_error": math.nan}, "not nan. Report a failed evaluation with fail"),
+        ({"valid_error": -math.inf}, "not -inf. Report a failed evaluation with fail"),
+        ({"valid_error": 10**400}, "Report a failed evaluation with fail"),
         ({"valid_error": "low"}, "must be a finite number, not 'low'"),
         ({"valid_error": True}, "must be a finite number, not True"),
         ({"valid_error": 9.0, "latency@mine": math.nan}, "latency@mine of .* not nan"),
-        (math.nan, "not nan. Report a failed evaluation by fail"),
-        ("9", "values is a mapping of metrics to numbers, or one number, not '9'"),
-        (True, "values is a mapping of metrics to numbers, or one number, not True"),
-        ([9.0], "values is a mapping of metrics to numbers"),
+        (math.nan, "not nan. Report a failed evaluation with fail"),
+        ("9", "values must be a mapping of metrics to numbers, or one number, not '9'"),
+        (
+            True,
+            "values must be a mapping of metrics to numbers, or one number, not True",
+        ),
+        ([9.0], "values must be a mapping of metrics to numbers"),
     ],
 )
 def test_what_is_no_result_is_refused_and_changes_nothing(loop, values, says):
@@ -65,9 +68,7 @@ def test_what_is_no_result_is_refused_and_changes_nothing(loop, values, says):
     with pytest.raises(sn.UserError, match=says):
         loop.tell(cell, values)
     assert not loop.trials
-    with pytest.raises(
-        sn.UserError, match="No trial has the objective's own epochs yet"
-    ):
+    with pytest.raises(sn.UserError, match="No trial has the objective's epochs yet"):
         loop.incumbent  # noqa: B018
     assert loop.tell(cell, {"valid_error": 9.0}).loss == pytest.approx(0.09)
 
@@ -78,7 +79,7 @@ def test_one_number_is_the_one_metric_that_is_not_known(loop):
     assert trial.values == {"valid_error": 9.0, "latency@mine": 1.0 + cell.choices[0]}
     with pytest.raises(
         sn.UserError,
-        match=r"One number will not do: tell valid_error, latency@mine, each by its name",
+        match=r"One number is not enough: report valid_error, latency@mine by name",
     ):
         sn.AskTell(Objective(WITH_R, DEAR), "random").tell(cell, 9.0)
 
@@ -116,7 +117,7 @@ def test_a_failed_evaluation_is_charged_and_never_the_best(loop):
     assert not failed.values and math.isnan(failed.loss) and math.isnan(failed.penalty)
     with pytest.raises(
         sn.UserError,
-        match="All evaluations failed, the first one by 'out of memory'; there is no incumbent",
+        match="The first failure: 'out of memory'",
     ):
         loop.incumbent  # noqa: B018
     told = loop.tell(
@@ -225,7 +226,10 @@ def test_a_loop_without_a_benchmark_has_declared_metrics():
     [
         (lambda on, _: on(SPACE, "val_acc"), "val_acc of listed has no declared dir"),
         (lambda on, _: on(SPACE, "error", unit="ms"), "error is in ms"),
-        (lambda on, _: on(SPACE, {"error": 3}, unit="%"), "of several, declare each"),
+        (
+            lambda on, _: on(SPACE, {"error": 3}, unit="%"),
+            "Declare each of several metrics",
+        ),
         (
             lambda on, _: on(SPACE, {"error": 3}),
             "A metric must be a function of a cell",
@@ -237,7 +241,7 @@ def test_a_loop_without_a_benchmark_has_declared_metrics():
         ),
         (
             lambda _, loop: loop.tell([SPACE[0]], [1, 2]),
-            "1 cell need a list of as many",
+            "1 cell require a list of as many",
         ),
         (
             lambda _, loop: loop.tell([SPACE[0]], {"error": 1}),

@@ -165,7 +165,7 @@ def test_every_strategy_begins_by_itself(name):
 
 def test_a_budget_that_asks_no_strategy_is_said(snas, tmp_path):
     """Trap 6: `bo` with a budget of 8 is random search to the cell."""
-    says = "budget of 8 cells pays for initial cells only (10), so no strategy is asked"
+    says = "budget of 8 cells pays only for initial cells (10), so the strategies propose none"
     with pytest.warns(UserWarning, match=re.escape(says)):
         sn.search(FASHION, "bo", budget=8)
     with pytest.warns(UserWarning, match=re.escape(says)):
@@ -179,7 +179,9 @@ def test_a_budget_that_asks_no_strategy_is_said(snas, tmp_path):
             suite = sn.run_suite(
                 sn.Suite("m", "", [begun, asked], entries), folder=folder
             )
-        of_suites = [line for line in suite.sentences if "no strategy is asked" in line]
+        of_suites = [
+            line for line in suite.sentences if "so the strategies propose none" in line
+        ]
         assert of_suites == [str(warning.message) for warning in caught]
     stored = stored_suite(folder).suite.problems[0]
     assert list(stored.first) == ["1", "2"]
@@ -195,7 +197,7 @@ def test_a_budget_that_asks_no_strategy_is_said(snas, tmp_path):
 
 def test_a_budget_in_seconds_where_queries_are_charged_is_refused(snas, tmp_path):
     """Trap 5: three seconds were three queries."""
-    says = "charges each evaluation one query, so it has no budget of 3 seconds: give"
+    says = "counts queries, not seconds, so the budget of 3 seconds does not apply"
     for bench in (dear(), "analog-cifar10"):
         with pytest.raises(UserError, match=says):
             sn.search(bench, "random", budget_seconds=3)
@@ -272,9 +274,7 @@ def test_early_looks_are_told_to_strategies_over_epochs_alone(tmp_path, snas):
     outcome = snas(
         "search", "fashion", "evolution", "--objective", "valid_error", "--known", known
     )
-    assert_one_clear_line(
-        outcome, "after 1 epochs, and evolution reads cells after 5 only"
-    )
+    assert_one_clear_line(outcome, "for 1 epochs, but evolution uses only 5")
 
 
 def test_a_front_and_limits_are_told_as_trials_have_them(tmp_path):
@@ -323,13 +323,13 @@ def test_a_folder_holds_how_its_runs_began_and_mixes_no_two(tmp_path):
         read_beginning(objective, [12], known),
     ):
         with pytest.raises(
-            UserError, match="it begins with other first or known cells"
+            UserError, match="its initial architectures or earlier trainings differ"
         ):
             Experiment(objective, ["evolution"], 2, Budget(16), other).execute(
                 folder=tmp_path / "out"
             )
     Experiment(objective, ["random"], 1, Budget(12)).execute(folder=tmp_path / "plain")
-    with pytest.raises(UserError, match="it begins with other"):
+    with pytest.raises(UserError, match="its initial architectures"):
         Experiment(objective, ["random"], 1, Budget(12), beginning).execute(
             folder=tmp_path / "plain"
         )
@@ -362,7 +362,10 @@ def test_the_command_tells_known_cells_apart(tmp_path, snas):
     assert len(found["known"]["trainings"]) == 2 and len(found["trials"]) == 4
     assert found["best"]["score"] > 0.015
     table = snas(*asked, *options).out
-    assert "known before, not charged" in table and "best known before" in table
+    assert (
+        "earlier trainings, not charged" in table
+        and "best of the earlier trainings" in table
+    )
     plain = snas(*asked, "--budget", 12)
     assert "known" not in plain.out
     assert snas(*asked, "--budget", 12, "--json").json["known"] == {
@@ -377,10 +380,10 @@ def test_the_command_tells_known_cells_apart(tmp_path, snas):
         (["nonsense"], "Malformed cell 'nonsense'"),
         (["99999"], "has cells 0 to 15624"),
         (["mine.txt"], "There is no file mine.txt."),
-        (["11", "11"], "shall be asked for first twice"),
+        (["11", "11"], "is given twice with first="),
         (
             ["1", "2", "3", "4"],
-            "4 cells shall be asked for first, and the budget pays for 3.",
+            "4 cells given with first= (--first), but the budget is 3.",
         ),
     ],
 )
@@ -399,7 +402,9 @@ def test_a_file_of_first_cells_says_which_line_is_none(tmp_path, snas):
     outcome = snas("search", "fashion", "random", "--first", file)
     assert_one_clear_line(outcome, "mine.txt, line 2: ")
     empty = written(tmp_path / "empty.txt", "# none")
-    assert_one_clear_line(snas("search", "fashion", "--first", empty), "holds no cell")
+    assert_one_clear_line(
+        snas("search", "fashion", "--first", empty), "contains no cell"
+    )
     (tmp_path / "bytes.txt").write_bytes(b"\xff\xfe\x00")
     assert_one_clear_line(
         snas("search", "fashion", "--first", tmp_path / "bytes.txt"), "UTF-8"
@@ -410,9 +415,12 @@ def test_a_file_of_first_cells_says_which_line_is_none(tmp_path, snas):
     ("lines", "says"),
     [
         (["valid_error", "3"], "has no column 'cell'"),
-        (["cell,valid_error"], "needs a header and a line for each training"),
+        (["cell,valid_error"], "needs a header and one line per training"),
         (["cell,valid_eror", "5,3"], "line 1: Unknown metric of fashion 'valid_eror'"),
-        (["cell,valid_error,valid_error", "5,3,3"], "has two columns 'valid_error'"),
+        (
+            ["cell,valid_error,valid_error", "5,3,3"],
+            "has the column 'valid_error' twice",
+        ),
         (["cell,valid_error", "nonsense,3"], "line 2: "),
         (
             ["cell,valid_error", "5,3", "6,nan"],
@@ -428,12 +436,12 @@ def test_a_file_of_first_cells_says_which_line_is_none(tmp_path, snas):
         ),
         (["cell,valid_error", "5,"], "line 2: valid_error[5] of "),
         (["cell,valid_loss", "5,1"], "is missing"),
-        (["cell,valid_error", "5,3", "5,3"], "stands in line 2 too"),
-        (["cell,valid_error", "5,3,4"], "line 2: 3 entries, and the header has 2"),
+        (["cell,valid_error", "5,3", "5,3"], "also occurs in line 2"),
+        (["cell,valid_error", "5,3,4"], "line 2: 3 entries, but the header has 2"),
         (["cell,valid_error", '5,"3'], "line 2: "),
         (
             ["cell,epochs,valid_error", "5,7,3"],
-            "be read after 7 epochs; after 1, 2, 3, 4, 5",
+            "has no values at 7 epochs, only at 1, 2, 3, 4, 5",
         ),
         (["cell,epochs,valid_error", "5,x,3"], "epochs must be a whole number"),
     ],
@@ -449,7 +457,7 @@ def test_what_cannot_be_known_gets_one_line(tmp_path, snas):
         tmp_path / "runs.csv", "cell,epochs,valid_error", '"grid(a=0, b=0, c=0)",5,3'
     )
     with pytest.raises(
-        UserError, match="epochs is 5, and nothing of this objective has epochs"
+        UserError, match="epochs is 5, but this objective does not depend on epochs"
     ):
         read_beginning(Objective("valid_error", dear()), (), known)
     assert_one_clear_line(

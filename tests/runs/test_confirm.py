@@ -210,7 +210,7 @@ def test_a_better_reference_is_told_as_such():
     size, low, high = map(float, numbers.groups())
     assert 0 < low < size < high and size == pytest.approx(-found.difference, abs=1e-3)
     near = confirm(objective, run, 2, 2, against=int(run.incumbent.cell.index or 0))
-    assert "not told apart from yours" in near.sentences[0]
+    assert "no significant difference from yours" in near.sentences[0]
 
 
 def test_trainings_that_are_needed_are_those_of_both_cells():
@@ -225,7 +225,8 @@ def test_trainings_that_are_needed_are_those_of_both_cells():
         told += 1
         assert found.runs_needed == 2 * (needed.about - 3)
         assert (
-            f"about {found.runs_needed} more trainings would tell" in found.sentences[0]
+            f"about {found.runs_needed} more trainings would be needed"
+            in found.sentences[0]
         )
     assert told
 
@@ -272,7 +273,7 @@ def test_a_cell_that_breaks_a_limit_by_fresh_seeds_is_not_confirmed():
     )
     found = confirm(limited, run, 3, 5)
     assert sorted(bool(one.failure) for one in found.cells) == [False, True, True]
-    assert "breaks the limits" in found.sentences[-1]
+    assert "violates the constraints" in found.sentences[-1]
 
 
 def test_a_table_gives_seeds_that_the_search_did_not_see():
@@ -282,7 +283,7 @@ def test_a_table_gives_seeds_that_the_search_did_not_see():
     found = confirm(objective, run, 3, 2)
     held = objective.single_seeds()
     assert found.passed_over > 0 and len(found.cells) == 3
-    assert f"want of fresh seeds: {found.passed_over} cell" in found.sentences[1]
+    assert f"lack of fresh seeds: {found.passed_over} cell" in found.sentences[1]
     for one in found.cells:
         (place,) = Draw(0, 5).places(held, [one.cell])
         assert int(held.numbers[place]) not in one.seeds and len(one.seeds) == 2
@@ -324,11 +325,11 @@ def test_what_cannot_be_confirmed_is_refused_before_the_search():
     refused = [
         (
             {"confirm": "3x2"},
-            "sees the mean of all: none is fresh. With --seed-policy draw",
+            "uses the mean of all, so none is fresh. With --seed-policy draw",
         ),
         (
             {"confirm": "3x3", "seed_policy": "draw"},
-            "saw 1: at most 2 fresh ones, not 3",
+            "used 1: at most 2 are fresh, not 3",
         ),
         ({"confirm": "3x2", "objective": "valid_loss, params"}, "one objective"),
         ({"confirm": "3x2", "objective": "valid_loss + .1*diversity"}, "history"),
@@ -336,7 +337,7 @@ def test_what_cannot_be_confirmed_is_refused_before_the_search():
             {"confirm": "3x2", "seed_policy": "draw", "against_cell": 10**6},
             "has cells 0 to 15624",
         ),
-        ({"against_cell": 11}, "needs --confirm"),
+        ({"against_cell": 11}, "requires --confirm"),
     ]
     for options, words in refused:
         with pytest.raises(UserError, match=words):
@@ -349,10 +350,10 @@ def test_what_cannot_be_confirmed_is_refused_before_the_search():
     few_seeds = int(np.flatnonzero(held.held.sum(axis=1) == 1)[0])
     options = {"confirm": "3x2", "seed_policy": "draw", "against_cell": few_seeds}
     with pytest.raises(
-        UserError, match=r"holds 1 seed of .*, to which 2 are to be compared"
+        UserError, match=r"contains 1 seed of the reference .*, fewer than 2"
     ):
         sn.search(bench, "random", budget=20, callback=never, **options)
-    with pytest.raises(UserError, match="holds no single seeds of digital_error"):
+    with pytest.raises(UserError, match="contains no single seeds of digital_error"):
         sn.search("analog-cifar10", "random", budget=20, callback=never, confirm="3x2")
 
 
@@ -374,13 +375,13 @@ def test_the_command_prints_what_is_confirmed(snas):
     asked = [*words.split(), "--confirm", "3x2", "--against-cell", mine]
     out = snas(*asked).out
     assert "Confirmed with 2 fresh seeds each" in out and "yours" in out
-    assert "confirming trainings cost" in out
+    assert "The confirmation cost" in out
     confirmed = snas(*asked, "--json").json["confirmed"]
     assert len(confirmed["ci95"]) == 2
     assert confirmed["cell"] in [one["cell"] for one in confirmed["cells"]]
     refused = snas(*words.split(), "--confirm", "3x3")
     assert_one_clear_line(
-        refused, "holds 3 seeds of valid_loss[5], the search saw 1: at most 2"
+        refused, "contains 3 seeds of valid_loss[5], the search used 1: at most 2"
     )
 
 
@@ -460,7 +461,7 @@ def test_a_confirmed_winner_is_sealed_and_archived(snas, stored, tmp_path):
     store.keep_confirmation(run, replace(run.confirmed, cells=better))
     snas("archive", "create", stored, archive)
     wrong = snas("archive", "verify", archive, "--json").json
-    assert not wrong["valid"] and "confirmed winner is not what" in wrong["problems"][0]
+    assert not wrong["valid"] and "confirmed winner differs" in wrong["problems"][0]
     (path,) = (stored / "confirmed").iterdir()
     for damaged in (path.read_text().replace("0.1", "0.3"), "[]", "{", ""):
         path.write_text(damaged)

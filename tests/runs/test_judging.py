@@ -81,7 +81,7 @@ def test_a_search_sees_one_drawn_seed_and_its_answer_is_judged_by_the_others(
 ):
     run = sn.search(mine, "random", budget=6, run=4)
     assert (
-        "trained by the other seeds: 2 trainings, not charged"
+        "trained with the other seeds: 2 trainings, not charged"
         in capsys.readouterr().err
     )
     found = run.incumbent.cell
@@ -136,7 +136,10 @@ def test_a_seed_that_fails_is_told_and_the_others_judge(snas, here):
     assert failure.startswith("seed 1: ValueError: no")
     assert made.json["best"]["final"] == {"test_error": None}
     shown = snas("search", "mine.py:MINE", "random", "--budget", 6)
-    assert "by other seeds, not charged" in shown.out and "failed of these" in shown.out
+    assert (
+        "with other seeds, not charged" in shown.out
+        and "failures among them" in shown.out
+    )
 
 
 def test_a_comparison_stores_what_was_judged_and_trains_nothing_again(snas, here):
@@ -169,7 +172,7 @@ def test_a_comparison_stores_what_was_judged_and_trains_nothing_again(snas, here
         assert answer.score == pytest.approx(score(run) / 100)
         assert run.incumbent.score != answer.score
     page = (here / "results" / "report.html").read_text()
-    assert "trained by the other seeds" in page and noted(here) == trained
+    assert "trained with the other seeds" in page and noted(here) == trained
 
 
 def test_an_interrupt_while_it_is_judged_costs_no_training(mine, here, monkeypatch):

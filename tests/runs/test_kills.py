@@ -35,24 +35,18 @@ def undisturbed(tmp_path_factory):
         (
             "parent -15",
             143,
-            (
-                "snas: ended by SIGTERM. What was finished is kept; the same command goes on from"
-                " there."
-            ),
+            "snas: ended by SIGTERM. Finished results are kept. Repeat the command to resume.",
         ),
         ("group", -9, ""),
         (
             "parent -1",
             129,
-            (
-                "snas: ended by SIGHUP. What was finished is kept; the same command goes on from"
-                " there."
-            ),
+            "snas: ended by SIGHUP. Finished results are kept. Repeat the command to resume.",
         ),
         (
             "parent -2",
             130,
-            "snas: interrupted. What was finished is kept; the same command goes on from there.",
+            "snas: interrupted. Finished results are kept. Repeat the command to resume.",
         ),
     ],
 )

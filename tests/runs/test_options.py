@@ -21,7 +21,10 @@ from surrogate_nas.runs.options import Options
         ({"workers": 0}, "workers (--workers) must be a whole number from 1 to"),
         ({"call_limit": 0}, "call_limit (--call-limit) must be a finite number above"),
         ({"memory": "4"}, "memory (--memory) must be a size such as 10GB, not '4'."),
-        ({"gpus": "0,0"}, "gpus (--gpus) are numbers or identifiers, each once"),
+        (
+            {"gpus": "0,0"},
+            "gpus (--gpus) must be GPU numbers or identifiers, each once",
+        ),
     ],
 )
 def test_a_wrong_resource_is_a_line_with_its_field_and_flag(given, line):
@@ -38,7 +41,9 @@ def test_resources_show_what_differs_from_the_default():
 
 def test_resources_that_are_something_else_are_refused():
     for wrong in (2, "parallel=2", [], pd.Series({"parallel": 2}), sn.Resources):
-        with pytest.raises(sn.UserError, match="resources is surrogate_nas.Resources"):
+        with pytest.raises(
+            sn.UserError, match="resources must be a surrogate_nas.Resources"
+        ):
             sn.search("fashion", "random", budget=3, resources=wrong)
     with pytest.raises(sn.UserError, match="parallel: leave out threads, memory, or"):
         sn.search("fashion", resources=sn.Resources(threads=2, memory="4GB"))

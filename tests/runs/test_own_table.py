@@ -258,9 +258,9 @@ def test_functions_of_a_cell_make_a_table_that_counts_queries(snas):
         (["mine.py:LARGE"], "The 1,000,000,000 cells of many cannot be listed"),
         (["mine.py:COSTS"], "costs has no loss that a search may see"),
         (["mine.py:MINE", "--epochs", 4], "a whole number from 1 to 3, not 4"),
-        (["mine.py:CALLED", "--epochs", 4], "Training plays no part in called"),
+        (["mine.py:CALLED", "--epochs", 4], "called does not depend on epochs"),
         (["mine.py:MINE", "--seeds", 0], "The number of seeds must be"),
-        (["mine.py:MINE", "--space", "macro"], "leave out --space"),
+        (["mine.py:MINE", "--space", "macro"], "Leave out --space"),
         (["mine.py:MINE", "--workers", 0], "There must be at least 1 worker"),
     ],
 )

@@ -130,6 +130,7 @@ def test_a_corrupted_middle_line_is_a_clear_error(copy, analog, ended, line):
     lines[70] = line
     path.write_text("\n".join(lines if ended else lines[:-1]) + "\n")
     with pytest.raises(
-        UserError, match=r"random-0\.jsonl .*(Delete it and run again|another history)"
+        UserError,
+        match=r"random-0\.jsonl .*(Delete it and repeat|differs from this run)",
     ):
         again(copy, analog)

@@ -203,9 +203,7 @@ def test_other_numbers_of_a_column_that_is_read_do_not_compare(place, tmp_path):
     compared(tmp_path / "before", runs=1)
     write_table(table(wrong=0.5, at=3), place)
     compared(tmp_path / "after", runs=1)
-    with pytest.raises(
-        UserError, match="growing has other numbers than it was begun with"
-    ):
+    with pytest.raises(UserError, match="growing has changed since the first run"):
         read_comparison(tmp_path / "after", against=[tmp_path / "before"])
 
 
@@ -249,7 +247,7 @@ def test_a_folder_of_one_training_seed_is_not_gone_on_with_by_another(tmp_path):
     compared(tmp_path, objective=one)
     before = files(tmp_path)
     with pytest.raises(
-        UserError, match=f"holds another comparison .fingerprint {one.fingerprint}"
+        UserError, match=f"contains another comparison .fingerprint {one.fingerprint}"
     ):
         compared(tmp_path, runs=4, objective=other)
     assert files(tmp_path) == before
@@ -261,7 +259,7 @@ def test_other_numbers_are_refused_also_of_cells_that_no_run_met(place, tmp_path
     met = {trial.cell.index for run in made.runs for trial in run.trials}
     unmet = next(i for i in range(len(SPACE)) if i not in met)
     write_table(table(wrong=0.5, at=unmet), place)
-    said = "growing has other numbers than it was begun with: valid_error.200."
+    said = "growing has changed since the first run: valid_error.200."
     with pytest.raises(UserError, match=f"{said}.*--out"):
         compared(tmp_path / "one", runs=2)
     with pytest.raises(UserError, match=said):

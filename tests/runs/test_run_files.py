@@ -98,7 +98,7 @@ def test_what_the_file_holds_is_compared_and_not_written_again(tmp_path):
         and read_run(path, "root", "mine", 4, SPACE.parse).trials == longer
     )
     log = RunLog(path, "root")
-    with pytest.raises(OtherHistoryError, match="another history"):
+    with pytest.raises(OtherHistoryError, match="differs from this run"):
         log.append([replace(TRIALS[0], score=4.0)])
     with pytest.raises(OtherHistoryError):
         log.finish(RUN)
@@ -150,4 +150,4 @@ def test_nothing_feasible_is_no_best_score_and_no_number_is_damage(tmp_path):
     )
     chain.close()
     watch = RunWatch.of(ended, "root", 12)
-    assert watch.damage == "its last line counts other than 1 trials"
+    assert watch.damage == "its last line does not count 1 trials"

@@ -119,8 +119,10 @@ def test_a_callback_may_be_a_method_or_built_in():
 
 
 def test_a_callback_that_takes_something_else_is_told_what_it_gets():
-    with pytest.raises(sn.UserError, match="takes one surrogate_nas.Event"):
+    with pytest.raises(
+        sn.UserError, match="must be a function of one surrogate_nas.Event"
+    ):
         sn.search(TABLE, "random", budget=3, callback=lambda a, b, c, d: None)
     for former in (lambda trials: trials[-1], lambda trials: [*trials]):
-        with pytest.raises(sn.UserError, match=r"its trials are event\.trials"):
+        with pytest.raises(sn.UserError, match=r"the trials are event\.trials"):
             sn.search(TABLE, "random", budget=3, callback=former)

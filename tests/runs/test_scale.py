@@ -121,7 +121,7 @@ def test_a_record_counts_only_in_a_folder_of_ones_own(tmp_path, curves):
         assert sn.read(folder).problem_result.reference.scale == true.scale
     path = tmp_path / "out" / "experiment.json"
     path.write_text(path.read_text().replace("9.0", "8.0"))
-    with pytest.raises(sn.UserError, match="is not as it was written"):
+    with pytest.raises(sn.UserError, match="its checksum is wrong"):
         sn.read(tmp_path / "out")
 
 

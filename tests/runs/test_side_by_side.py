@@ -544,7 +544,7 @@ def test_each_slot_sees_its_share_of_the_machine(tmp_path, given, devices, monke
     [
         ({"gpus": "0,0"}, "each once"),
         ({"gpus": "first"}, "such as 0,2,3, not 'first'"),
-        ({"gpus": "0,1", "engine": "dask"}, "the engine dask gives its workers theirs"),
+        ({"gpus": "0,1", "engine": "dask"}, "the engine dask assigns GPUs itself"),
     ],
 )
 def test_gpus_that_cannot_be_shared_out_are_refused(given, line):

@@ -75,7 +75,7 @@ def test_a_file_that_was_edited_is_never_mixed(change, strategy, tmp_path, capsy
     assert all(cells <= {*HIGH} for cells in asked(out))
     assert (
         capsys.readouterr().err
-        == f"Mine has changed since {out} was written (helper.py): its runs are made anew.\n"
+        == f"Mine has changed since {out} was written (helper.py). Its runs are repeated.\n"
     )
     assert (change == "budget") or (
         out / "runs" / "random-0.jsonl"
@@ -116,7 +116,7 @@ def test_a_file_that_is_edited_while_runs_are_made_costs_those_that_follow(tmp_p
     )
     (failure,) = made.failures
     assert failure.startswith(
-        "Strategy Mine failed in run 1: mine.py was edited while runs were made;"
+        "Strategy Mine failed in run 1: mine.py was edited during the runs."
     )
 
 
@@ -257,7 +257,7 @@ def test_a_file_that_a_strategy_reads_belongs_to_its_provenance(
     read_from(tmp_path, HIGH)
     compared(reading, out, runs=3)
     told = (
-        f"Mine has changed since {out} was written ({conf}): its runs are made anew.\n"
+        f"Mine has changed since {out} was written ({conf}). Its runs are repeated.\n"
     )
     assert capsys.readouterr().err == told
     assert len(asked(out)) == 3 and all(cells <= {0, *HIGH} for cells in asked(out))
@@ -280,7 +280,7 @@ def test_a_file_that_is_edited_between_two_runs_of_one_command_is_not_mixed(
     )
     (failure,) = made.failures
     assert failure.startswith(
-        "Strategy Mine failed in run 1: setting/conf.json was edited while runs were made;"
+        "Strategy Mine failed in run 1: setting/conf.json was edited during the runs."
     )
     again = compared(reading, out)
     assert not again.failures and all(cells <= {0, *HIGH} for cells in asked(out))

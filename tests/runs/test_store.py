@@ -111,7 +111,7 @@ def test_whatever_is_done_to_a_finished_run_is_found(finished, analog, damage):
             path.write_bytes(damage(content, rng))
             with pytest.raises(
                 UserError,
-                match=r"evolution-1\.jsonl is damaged .* Delete it and run again",
+                match=r"evolution-1\.jsonl is damaged .* Delete it and repeat",
             ) as caught:
                 store.load("evolution", 1, analog.space)
             assert "\n" not in str(caught.value)

@@ -275,7 +275,9 @@ def test_a_dask_that_went_away_is_one_line_and_slurm_goes_on(
     _, said = process.communicate()
     assert process.returncode == 2
     last = said.splitlines()[-1]
-    assert last.startswith(f"snas: The Dask cluster at {dask.address} went away ")
+    assert last.startswith(
+        f"snas: The Dask cluster at {dask.address} is unreachable or failed "
+    )
     assert last.endswith(f" {AGAIN}")
     gated.open()
     again = gated.start_on(f"slurm:cluster=local,folder={tmp_path}")
@@ -301,10 +303,10 @@ def test_an_interrupted_dask_leaves_no_process(undisturbed, tmp_path):
             marks=pytest.mark.slow,  # Dask tries for ten seconds
         ),
         ("ray:127.0.0.1:{port}", "There is no Ray at 127.0.0.1:{port}"),
-        ("slurm:cpu", "Options of slurm are NAME=VALUE"),
-        ("slurm:folder={folder}/missing", "Slurm's tasks need a folder"),
-        ("slurm:cluster=local,time=soon", "Slurm does not take the tasks"),
-        ("processes:here", "takes no address"),
+        ("slurm:cpu", "Options of slurm must be NAME=VALUE"),
+        ("slurm:folder={folder}/missing", "Slurm's tasks need a shared folder"),
+        ("slurm:cluster=local,time=soon", "Slurm rejects the tasks"),
+        ("processes:here", "has no address"),
         ("dusk", "Did you mean 'dask'"),
         ("{folder}/missing.py:pool", "There is no engine file"),
     ],
@@ -337,11 +339,11 @@ def test_a_worker_on_a_machine_that_lacks_something_says_what(tmp_path):
     task = Task.of(abs)
     with pytest.raises(
         UserError,
-        match=r"There is no folder .*gone on \S+: workers need the working directory",
+        match=r"The folder .*gone does not exist on \S+: workers need the working directory",
     ):
         replace(task, folder=str(tmp_path / "gone")).check_here()
     with pytest.raises(
         UserError,
-        match=r"have Python.3.* here are Python 2.7, surrogate_nas 0. Install the same",
+        match=r"have Python.3.* this machine has Python 2.7, surrogate_nas 0. Install the same",
     ):
         replace(task, versions=("Python 2.7", "surrogate_nas 0")).check_here()

@@ -51,7 +51,7 @@ def test_one_worker_or_one_job_stays_in_this_process(jobs, workers):
 def test_a_lost_worker_costs_its_job_and_nothing_else():
     outcomes = fallen("processes")
     with pytest.raises(
-        UserError, match=r"^Its worker was killed by SIGKILL \(9\)\. Run the same"
+        UserError, match=r"^Its worker was killed by SIGKILL \(9\)\. Repeat the"
     ):
         assert outcomes[3].result
     with pytest.raises(

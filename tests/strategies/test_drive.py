@@ -192,8 +192,8 @@ def test_a_driven_comparison_goes_on_after_a_kill_and_names_the_drive(tmp_path):
             "valid_error",
             "until must be a number from 0 to 1, not 1.5",
         ),
-        ("blind:asha(drive=train_loss)", "valid_error", "leave out drive"),
-        ("asha(drive=train_loss)", "valid_error, train_loss", "leave out drive"),
+        ("blind:asha(drive=train_loss)", "valid_error", "Leave out drive"),
+        ("asha(drive=train_loss)", "valid_error, train_loss", "Leave out drive"),
         ("one_epoch(drive=3)", "valid_error", "drive of one_epoch must be a text"),
     ],
 )

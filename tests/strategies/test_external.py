@@ -204,12 +204,12 @@ def test_it_runs_blinded_with_several_objectives_and_keeps_the_contract(tmp_path
 @pytest.mark.parametrize(
     ("bad", "said"),
     [
-        ("garbled", "'Sure! Here it is:', which is no JSON"),
+        ("garbled", "'Sure! Here it is:', which is not JSON"),
         ("ask_wrongly", "10 invalid messages in a row: Malformed cell"),
         ("number", "10 invalid messages in a row: A message must be a JSON object"),
         ("ends", "ended with exit code 3"),
-        ("hangs", "answered no line within 0.7 s"),
-        ("twice", "without being asked"),
+        ("hangs", "did not answer a line within 0.7 s"),
+        ("twice", "without a request"),
     ],
 )
 def test_a_program_that_fails_is_quoted_and_ended(bad, said, tmp_path):
@@ -233,7 +233,7 @@ def test_a_program_that_fails_is_quoted_and_ended(bad, said, tmp_path):
         ("external(command='no-such-thing')", "there is no command 'no-such-thing'"),
         ("external(command='python \"x')", "No closing quotation"),
         (talker(timeout_seconds=0), "finite number above 0"),
-        (talker("garbled"), "which is no JSON"),
+        (talker("garbled"), "which is not JSON"),
     ],
 )
 def test_failures_are_one_line_and_exit_code_2(text, said, snas):

@@ -145,7 +145,7 @@ def test_all_strategies_of_a_run_see_the_same_and_policies_are_never_mixed(
     assert [loop.tell(loop.ask()[0]).score for _ in range(5)] == [
         t.score for t in made.runs_of("random")[1].trials[:5]
     ]
-    with pytest.raises(UserError, match="holds another comparison"):
+    with pytest.raises(UserError, match="contains another comparison"):
         sn.compare(
             str(path), ["random", "evolution"], runs=2, budget=60, folder=tmp_path
         )
@@ -303,8 +303,8 @@ def test_the_command_line_tells_what_was_seen_and_what_it_is(path, snas, tmp_pat
         and made["strategies"][0]["optimism"] is not None
     )
     page = (tmp_path / "report.html").read_text()
-    assert "Searches saw one training of each cell" in page and "optimism" in page
-    assert "overtuning" in page and "that they had picked before" in page
+    assert "Searches used one training of each cell" in page and "optimism" in page
+    assert "overtuning" in page and "than an earlier pick" in page
 
 
 def test_the_noise_is_that_of_the_best_cells(path):

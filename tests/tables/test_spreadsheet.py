@@ -142,7 +142,7 @@ def test_what_is_wrong_is_told(text, says, tmp_path, snas):
         and len(refused.err.strip().splitlines()) == 1
     )
     of_the_space = "Malformed cell" in refused.err
-    assert ("--space names another space" in refused.err) == of_the_space
+    assert ("Use --space for another" in refused.err) == of_the_space
     named = imported(snas, path, "--name", "mine", "--space", "nb201")
     assert named.code == 2 and "--space" not in named.err
 
@@ -322,7 +322,7 @@ def test_a_table_of_another_space_than_the_usual_one_says_so(snas, tmp_path, tex
     refused = imported(snas, written(tmp_path, text))
     assert refused.code == 2 and "omit or rename it" not in refused.err
     assert (
-        "Its cells were read as those of nb201; --space names another space."
+        "The cells were read as cells of nb201. Use --space for another space."
         in refused.err
     )
 

@@ -142,7 +142,7 @@ def test_cells_of_any_space_are_measured_trained_and_searched(snas, pairs, tmp_p
     ]
     for wrong in ([], [0, "--cells", 2]):
         assert_one_clear_line(
-            snas(*named, *wrong), "Name the cells to measure, or say how many"
+            snas(*named, *wrong), "Name the cells to measure, or give a number"
         )
     found = snas(
         "search",

@@ -1,7 +1,6 @@
-"""The explorer: one page in which every cell of a comparison, or of a suite's problems, is looked
-at by hand.
+"""The explorer: a page for interactive exploration of all cells of a comparison or a suite.
 
-It carries its packed data and its script inside, and asks no network for anything.
+The page contains its compressed data and its script, and requires no network.
 """
 
 from pathlib import Path
@@ -13,21 +12,21 @@ if TYPE_CHECKING:
     from surrogate_nas.results.comparison import StudyResult
 
 EXPLORER = "explore.html"
-"""The name of its file, beside the report's."""
+"""The file name of the explorer, in the folder of the report."""
 
 
 def write_explorer(result: "StudyResult", folder: Path) -> Path | None:
-    """Write ``explore.html``, with a choice of the problems of a suite; whole or as it was before.
+    """Write ``explore.html`` atomically. The page of a suite has a menu of its problems.
 
     Args:
-        result: What is explored, with one finished run or more. Trials of a suite that it does not
-            hold are read from its folder.
+        result: The result to explore, with at least one finished run. Trials that the result of a
+            suite does not contain are read from its folder.
 
     Returns:
-        The path of the page; None for a suite whose trials are nowhere.
+        The path of the page, or None for a suite without stored trials.
 
     Raises:
-        UserError: The folder cannot be written, or a problem's is damaged.
+        UserError: The folder is not writable, or the folder of a problem is damaged.
 
     Example:
         >>> from tempfile import TemporaryDirectory

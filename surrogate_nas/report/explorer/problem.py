@@ -1,5 +1,5 @@
-"""The explorer's data of a comparison (cells, metrics, drawings, choices and trials), and its page:
-one HTML document below six megabytes, in the most detail that fits.
+"""The explorer's data of a comparison (cells, metrics, diagrams, choices and trials), and its page,
+an HTML document of less than six megabytes with as much detail as fits.
 """
 
 import base64
@@ -48,12 +48,13 @@ _END = "\0"  # between texts
 
 
 class Block:
-    """Arrays and JSON as one compressed block, which the page's script unpacks where it is needed.
+    """Arrays and JSON as a compressed block that the page's script unpacks on demand.
 
-    A block is gzip of: the length of its JSON as four bytes, the JSON, and the arrays, each at a
-    multiple of eight bytes. All numbers are little-endian. A column of few values is their list and
-    a code for every cell, and so exact; another one has eight bytes a value where it must be exact,
-    else four. What `array`, `column` and `texts` return goes into the JSON in their place.
+    A block is a gzip file with the length of its JSON as four bytes, the JSON, and the arrays, each
+    aligned to eight bytes. All numbers are little-endian. A column with few distinct values is
+    stored exactly, as a list of values and a code per cell. Other columns have eight bytes per
+    value if they must be exact, otherwise four. `array`, `column` and `texts` return the references
+    to use in the JSON.
     """
 
     def __init__(self) -> None:
@@ -72,7 +73,7 @@ class Block:
         )
 
     def column(self, values: NDArray[np.float64], *, exact: bool) -> dict[str, Any]:
-        """Add one number per cell; NaN where there is none."""
+        """Add one number per cell, NaN if it is missing."""
         distinct, codes = np.unique(values, return_inverse=True)
         if len(distinct) * _FEW > len(values) or len(distinct) > _WIDE:
             return self.array(values if exact else values.astype(np.float32))
@@ -99,7 +100,7 @@ class Block:
         return {"type": kind, "at": at, "n": n}
 
     def packed(self, content: Mapping[str, Any]) -> bytes:
-        """The block."""
+        """Return the compressed block."""
         head = json.dumps(content, ensure_ascii=False, separators=(",", ":")).encode(
             "utf-8", "backslashreplace"
         )
@@ -110,7 +111,7 @@ class Block:
 
 
 def compressed(content: bytes) -> bytes:
-    """The same content as gzip, the same bytes every time."""
+    """Compress content with gzip, reproducibly."""
     return gzip.compress(content, _LEVEL, mtime=0)
 
 
@@ -123,7 +124,7 @@ _NO_CELL = 0
 
 
 READ = "read by the objective"
-FINAL = "final, never searched on"
+FINAL = "final, not used in searches"
 COST = "costs"
 TRAINED = "other trainings"
 STRUCTURE = "structure"
@@ -143,8 +144,8 @@ Indices = NDArray[np.intp]
 
 
 class Detail(NamedTuple):
-    """How much fits into a page: cells that no run evaluated, metrics, runs per strategy, and
-    whether numbers are exact.
+    """The level of detail of a page: number of cells that no run evaluated, metrics, runs per
+    strategy, and whether numbers are exact.
     """
 
     background: int
@@ -154,12 +155,12 @@ class Detail(NamedTuple):
 
 
 class ProblemData:
-    """Packs a comparison in the detail that fits into a page."""
+    """Packs a comparison with the given level of detail."""
 
     def __init__(
         self, comparison: Comparison, strategies: Sequence[str], runs: int
     ) -> None:
-        """Take the first runs of some strategies, in the order of the page."""
+        """Select the first runs of some strategies, in the order of the page."""
         self.comparison = comparison
         self.objective = comparison.objective
         self.benchmark = self.objective.benchmark
@@ -173,11 +174,13 @@ class ProblemData:
 
     @cached_property
     def _scores(self) -> Scores | None:
-        """Of every cell of the table; None where only evaluated cells are known."""
+        """Return the scores of all cells of the table, or None if there is no table."""
         return self.objective.over_space()
 
     def packed(self, detail: Detail, most: float = np.inf) -> bytes:
-        """The comparison as a `Block`; empty where its scores alone have more bytes than `most`."""
+        """Pack the comparison as a `Block`; empty if its scores alone have more than `most`
+        bytes.
+        """
         runs = [
             run for results in self._runs.values() for run in results[: detail.runs]
         ]
@@ -433,7 +436,7 @@ def _column(
     group: str,
     values: dict[str, Any],
 ) -> dict[str, Any]:
-    """A column of the page."""
+    """Return the description of a column of the page."""
     column = {
         "name": name,
         "text": text,
@@ -449,15 +452,15 @@ def _weighted(weight: float, name: str) -> str:
 
 
 class Selection(NamedTuple):
-    """The cells of a page, each array in their order.
+    """The cells of a page, with arrays in the same order.
 
     Attributes:
         cells: The cells.
-        scores: Their scores.
-        trials: One trial of each; empty where a table tells all cells.
-        places: Their places in the order of the table; None where there is no table.
-        drawn: Which of them are of the fixed sample of the space; None where all cells are shown,
-            or there is no table.
+        scores: The scores of the cells.
+        trials: One trial of each cell; empty if the cells come from a table.
+        places: The indices of the cells in the table, or None without a table.
+        drawn: Whether each cell belongs to the fixed sample of the space. None if all cells are
+            shown, or without a table.
     """
 
     cells: Sequence[Cell]
@@ -470,7 +473,7 @@ class Selection(NamedTuple):
 def select_cells(
     comparison: Comparison, runs: Sequence[Run], background: int
 ) -> Selection:
-    """Choose the cells of a page."""
+    """Select the cells of a page."""
     best: dict[Cell, Trial] = {}
     for run in runs:
         for trial in run.reported:
@@ -528,7 +531,7 @@ def _front_among(objective: Objective, scores: Scores) -> Indices:
 
 
 def _sample(n: int, wanted: int) -> Indices:
-    """A fixed sample of n cells; a smaller sample is a subset of a larger one."""
+    """Return a fixed sample of n cells. A smaller sample is a subset of a larger one."""
     return np.random.default_rng(_DRAW_SEED).permutation(n)[:wanted]
 
 
@@ -547,7 +550,7 @@ def _counted(
 
 
 def _best_so_far(run: Run) -> list[Cell]:
-    """The successive best cells of a run; the page may show each as the recommendation."""
+    """Return the successive best cells of a run. The page may show each as the recommendation."""
     cells = []
     best = np.inf
     for trial in run.trials:
@@ -570,8 +573,8 @@ def _scores_of(trials: Sequence[Trial]) -> Scores:
 
 
 def _shown_metrics(objective: Objective) -> dict[Question, str]:
-    """The metrics of a cell with their groups: those of the objective, final ones, costs, and the
-    rest.
+    """Return the metrics of a cell with their groups: those of the objective, final ones, costs,
+    and the others.
     """
     benchmark = objective.benchmark
     groups = dict.fromkeys(objective.questions(), READ)
@@ -597,7 +600,9 @@ def _shown_metrics(objective: Objective) -> dict[Question, str]:
 
 
 class _Marks:
-    """The drawings of a space's cells: each distinct mark with its number, and those of a cell."""
+    """The diagrams of a space's cells: each distinct mark with its number, and the marks of a
+    cell.
+    """
 
     def __init__(self, space: Space) -> None:
         self._space = space
@@ -651,7 +656,7 @@ def _drawings(
 
 
 MOST_BYTES = 6_000_000
-"""The largest size of a page."""
+"""The largest size of a page in bytes."""
 _SPARE = 150_000  # the part of it for everything but the problems
 # Levels of detail: first more runs, then cells that no run evaluated, then more metrics.
 _DETAILS = (
@@ -666,7 +671,7 @@ _DETAILS = (
 
 
 class Page:
-    """Collects problems, each in the most detail that its share of the page allows."""
+    """Collects problems, each with as much detail as its share of the page allows."""
 
     def __init__(self, title: str, *, problems: int = 1) -> None:
         self.title = title
@@ -678,11 +683,11 @@ class Page:
         self._room = MOST_BYTES - _SPARE
 
     def add(self, name: str, packed: Callable[[Detail, float], bytes]) -> None:
-        """Add the next problem in the most detail that fits into its share of the remaining space.
+        """Add the next problem with as much detail as fits into its share of the remaining space.
 
         Args:
-            packed: Gives its data at a level of detail, or nothing if they have more bytes than a
-                number.
+            packed: Returns the data at a level of detail, or nothing if the data has more than the
+                given number of bytes.
         """
         share = self._room / max(self._to_come, 1)
         self._to_come -= 1
@@ -694,7 +699,7 @@ class Page:
         self.included.append({"name": name, "block": block})
 
     def _largest(self, packed: Callable[[Detail, float], bytes], share: float) -> str:
-        """The block of most detail that fits, in base 64, or empty."""
+        """Return the most detailed block that fits, in base 64, or an empty string."""
         largest = ""
         at = self._level
         step = 0
@@ -712,7 +717,7 @@ class Page:
         return largest
 
     def html(self) -> str:
-        """The whole document."""
+        """Return the HTML document."""
         return render(
             "explore.html",
             title=self.title,

@@ -1,8 +1,7 @@
-"""Exports: results in the forms that other people's tools open; one file a format, which itself
-says its ``EXPORT``.
+"""Exports: results in the formats of other tools. Each format is a module with an ``EXPORT``.
 
-An installed package brings a format by an entry point of the group ``surrogate_nas.exports``, and a
-user names one as ``FILE.py:NAME``.
+An installed package adds a format with an entry point of the group ``surrogate_nas.exports``. A
+user can pass one as ``FILE.py:NAME``.
 """
 
 from collections.abc import Callable
@@ -16,7 +15,7 @@ if TYPE_CHECKING:
 
 
 class Format(NamedTuple):
-    """One form of results.
+    """One export format.
 
     Example:
         >>> optuna = EXPORTS["optuna"]
@@ -24,13 +23,13 @@ class Format(NamedTuple):
         ('optuna.log', 'Open it: optuna-dashboard optuna.log')
 
     Attributes:
-        write: Given a results folder (of a comparison, a suite, or a path over λ) or a comparison
-            in memory, and where to write, writes it and gives the files. What is unfinished is
-            exported as far as it is made.
-        default: The name of what it writes, where nobody names it.
-        then: What to do with that, for a reader; ``{out}`` stands for where it is.
-        summary: What it writes, a line in the guide.
-        needs: The libraries that it takes, as Python imports them.
+        write: Writes a folder of results (of a comparison, a suite, or a path over λ), or a
+            comparison in memory, to a file or folder, and returns the written files. Unfinished
+            results are exported as far as they exist.
+        default: The default name of the output.
+        then: What to do with the output, with ``{out}`` for its path.
+        summary: A description of the output, used in the guide.
+        needs: The required libraries, by import name.
     """
 
     write: "Callable[[Source, str | Path], list[Path]]"
@@ -43,6 +42,6 @@ class Format(NamedTuple):
 EXPORTS = Registry(
     "format", Format, places_in(__name__, "EXPORT"), group="surrogate_nas.exports"
 )
-"""Every format by its name: the ``EXPORT`` of the file of that name, which is imported when it is
-asked for.
+"""The available formats by name. Each is the ``EXPORT`` of the module with the same name, which is
+imported on demand.
 """

@@ -1,5 +1,5 @@
-"""Tables as CSV: ``trials.csv``, ``runs.csv``, ``summary.csv``, and of a confirmed winner
-``confirmed.csv``.
+"""Tables as CSV: ``trials.csv``, ``runs.csv``, ``summary.csv``, and ``confirmed.csv`` for confirmed
+winners.
 """
 
 from pathlib import Path
@@ -16,10 +16,10 @@ from surrogate_nas.report.reading import (
 
 
 def write_csv(source: Source, out: str | Path) -> list[Path]:
-    """Write every table; each file is whole or as it was before.
+    """Write every table, each file atomically.
 
     Raises:
-        UserError: There is nothing to export, or the folder cannot be written.
+        UserError: There is nothing to export, or the folder is not writable.
 
     Example:
         >>> import surrogate_nas as sn

@@ -1,4 +1,4 @@
-"""Every picture of a report as files: an SVG, a PDF and a PNG each, drawn by matplotlib, and their
+"""The figures of a report as SVG, PDF and PNG files, rendered with matplotlib, and their
 captions.
 """
 
@@ -57,7 +57,9 @@ _NARROW = 0.88  # text is set smaller than on a page, since this font is wider
 
 
 def rendered(picture: "Picture") -> dict[str, bytes]:
-    """The files of a picture by suffix, with fixed colours and embedded fonts; reproducible."""
+    """Return the files of a picture by suffix, reproducibly, with fixed colours and embedded
+    fonts.
+    """
     import matplotlib
     from matplotlib.figure import Figure
 
@@ -168,17 +170,17 @@ def _draw_line(axes: Any, line: Line, order: int) -> None:
 
 
 def write_figures(source: Source, out: str | Path) -> list[Path]:
-    """Draw the figures of the report again for papers; each file is whole or as it was before.
+    """Write the figures of the report for papers, each file atomically.
 
     Args:
-        source: A results folder, or a comparison. Of a suite the figures of all problems together
-            come first, then each problem's own in a folder of its name; of a path over λ likewise.
+        source: A folder of results, or a comparison. For a suite or a path over λ, the joint
+            figures come first, and those of each problem are in a folder with its name.
 
     Returns:
-        The files, ``captions.txt`` the last.
+        The files. The last one is ``captions.txt``.
 
     Raises:
-        UserError: There is nothing to export, or the folder cannot be written.
+        UserError: There is nothing to export, or the folder is not writable.
 
     Example:
         >>> import surrogate_nas as sn
@@ -205,7 +207,7 @@ def write_figures(source: Source, out: str | Path) -> list[Path]:
 
 
 def pictures(result: StudyResult) -> "Iterator[tuple[str, Picture]]":
-    """Every figure with its folder, that of a problem or empty."""
+    """Yield every figure with its folder: that of a problem, or an empty string."""
     from surrogate_nas.report.page import Page
 
     if result.problems and not isinstance(result, Comparison):

@@ -1,4 +1,4 @@
-"""Tables as papers print them: the best in bold, significantly worse strategies marked.
+"""Tables for papers in LaTeX: the best mean in bold, significantly worse strategies marked.
 
 Significance is the verdict's (`surrogate_nas.stats.decision`).
 """
@@ -43,14 +43,14 @@ _UNSAFE = re.compile(r"[^A-Za-z0-9.-]+")
 
 
 def write_latex(source: Source, out: str | Path) -> list[Path]:
-    """Write the tables; each file is whole or as it was before.
+    """Write the tables, each file atomically.
 
     Args:
-        source: A results folder, or a comparison. Of a comparison ``summary.tex``;
-            of a suite or a path over λ that of each part, and ``regret.tex`` over all of them.
+        source: A folder of results, or a comparison. A comparison has one table, ``summary.tex``. A
+            suite or a path over λ has one such table per part, and ``regret.tex`` over all parts.
 
     Raises:
-        UserError: There is nothing to export, or the folder cannot be written.
+        UserError: There is nothing to export, or the folder is not writable.
 
     Example:
         >>> import surrogate_nas as sn
@@ -104,13 +104,13 @@ def _summary(result: StudyResult, comparison: Comparison) -> str:
         rows.append([escaped(name), runs, mean, *spread, regret])
     score = r"Score: $L + \lambda R$, lower is better."
     if comparison.objective.n_objectives > 1:
-        score = "Score: the share of the front's hypervolume that is missed."
+        score = "Score: the missed share of the front's hypervolume."
     caption = f"{_what_was_compared(comparison)} {score} {_MARKS}"
     return _whole((result.name, comparison.problem, "summary"), caption, heads, rows)
 
 
 def _ranked(means: Mapping[str, float | None], decimals: int) -> dict[str, str]:
-    """The printed means: those equal to the best in bold, the next underlined."""
+    """Format means: those equal to the best in bold, the next one underlined."""
     ranked = sorted({round(mean, 12) for mean in means.values() if mean is not None})
     styles: dict[float | None, str] = dict(
         zip(ranked, ("textbf", "underline"), strict=False)
@@ -138,8 +138,8 @@ def _regret(result: StudyResult) -> str:
             }
     else:
         caption = (
-            "Mean normalised regret (0: the optimum, 1: what random sampling is expected to"
-            " reach)."
+            "Mean normalised regret (0: the optimum, 1: the expected result of random"
+            " sampling)."
         )
         for of_problem in result.problems:
             samples[of_problem.name] = {
@@ -189,7 +189,7 @@ def _whole(
     heads: Sequence[str],
     rows: Sequence[Sequence[str]],
 ) -> str:
-    """The whole table environment; it needs the packages booktabs and graphicx."""
+    """Return a complete table environment. It needs the packages booktabs and graphicx."""
     columns = f"l{'r' * (len(heads) - 1)}"
     lines = [
         "% \\usepackage{booktabs,graphicx}",

@@ -1,12 +1,11 @@
-"""A file of Optuna's journal storage that ``optuna-dashboard`` opens: a study a run, so that a
-trial keeps its number.
+"""A file in Optuna's journal storage for ``optuna-dashboard``, with one study per run, so that
+trials keep their numbers.
 
 Akiba, Sano, Yanase, Ohta & Koyama, "Optuna: A Next-generation Hyperparameter Optimization
-Framework", KDD 2019. A study is one search: its best value, its history and its timeline are then
-those of a run, and the dashboard lays several studies over one another. What is infeasible has its
-L + λR and the limits that it breaks as constraints; what was trained for fewer epochs than the
-objective asks is a pruned trial with its score as an intermediate value. Times are those of the
-simulated clock.
+Framework", KDD 2019. A study is one search: its best value, its history and its timeline are those
+of a run, and the dashboard can overlay several studies. An infeasible trial has its L + λR, and the
+violated constraints as constraints. A trial with fewer epochs than the objective is a pruned trial
+with its score as an intermediate value. Times are those of the simulated clock.
 """
 
 import math
@@ -42,15 +41,13 @@ _WRITER = "surrogate_nas"
 
 
 def write_optuna(source: Source, out: str | Path) -> list[Path]:
-    """Write every run as a study; the file is whole or as it was before, and the same results give
-    the same bytes.
+    """Write every run as a study, atomically. The same results give the same bytes.
 
     Returns:
-        The file, which ``optuna-dashboard FILE`` opens.
+        The file. Open it with ``optuna-dashboard FILE``.
 
     Raises:
-        UserError: There is nothing to export, Optuna is not installed, or the file cannot be
-            written.
+        UserError: There is nothing to export, Optuna is not installed, or the file is not writable.
 
     Example:
         >>> import optuna, surrogate_nas as sn
@@ -88,7 +85,9 @@ def _logs_of(result: StudyResult) -> list[dict[str, Any]]:
     from optuna.storages.journal import BaseJournalBackend
 
     class Memory(BaseJournalBackend):
-        """Keeps what a storage logs: a file would be locked and synchronised at every trial."""
+        """Stores a storage's log in memory, since a file would be locked and synchronised at every
+        trial.
+        """
 
         def __init__(self) -> None:
             self.logs: list[dict[str, Any]] = []
@@ -192,8 +191,8 @@ def _frozen(
 
 
 def _natural_scores(objective: Objective, trial: Trial) -> list[float]:
-    """Each objective's score as if there were no limits: an infeasible cell is not put behind the
-    feasible ones.
+    """Return each objective's score as if there were no constraints: infeasible cells do not rank
+    after feasible ones.
     """
     if objective.n_objectives == 1:
         return [trial.loss + trial.penalty]
@@ -206,7 +205,9 @@ def _natural_scores(objective: Objective, trial: Trial) -> list[float]:
 
 
 def _violations(objective: Objective, trial: Trial) -> list[float]:
-    """By how much a trial breaks each limit, in shares of the limit; 0 where it keeps it."""
+    """Return by how much a trial violates each constraint, relative to the limit; 0 if it does
+    not.
+    """
     violations = []
     for limit, _, scale in objective.constraints:
         value = trial.values.get(str(limit).partition(" ")[0])

@@ -1,6 +1,6 @@
 """The experiments of a paper in LaTeX: results, a data statement and BibTeX.
 
-The templates are in ``templates/paper/``. Their filter escapes all texts.
+The templates are in ``templates/paper/``. A filter of the templates escapes all texts.
 """
 
 import re
@@ -39,20 +39,20 @@ _MOST_FIGURES = 2  # of the first page; ``snas export figures`` draws all
 
 
 def _latex(text: str) -> str:
-    """A text as LaTeX shows it; its addresses may break."""
+    """Escape a text for LaTeX, and allow line breaks in its URLs."""
     parts = _ADDRESS.split(text)
     addresses = [rf"\url{{{address}}}" for address in _ADDRESS.findall(text)]
     return "".join(chain(*zip_longest(map(escaped, parts), addresses, fillvalue="")))
 
 
 def write_paper(source: Source, out: str | Path) -> list[Path]:
-    """Write ``results.tex`` and ``data.tex``, ``paper.tex`` which includes both,
-    ``references.bib``, and the tables and figures.
+    """Write ``results.tex``, ``data.tex``, ``paper.tex`` (which includes both), ``references.bib``,
+    and the tables and figures.
 
-    Each file is replaced as a whole.
+    Each file is written atomically.
 
     Raises:
-        UserError: There is nothing to export, or the folder cannot be written.
+        UserError: There is nothing to export, or the folder is not writable.
 
     Example:
         >>> import surrogate_nas as sn
@@ -68,7 +68,7 @@ def write_paper(source: Source, out: str | Path) -> list[Path]:
     comparisons = [c for c in result.comparisons.values() if c.strategies]
     if not comparisons:
         raise UserError(
-            "There is no finished run to tell of; give the folder of the results."
+            "There is no finished run to report. Give the folder of the results."
         )
     written = write_latex(result, out / "tables")
     figures = [picture for _, picture in islice(pictures(result), _MOST_FIGURES)]
@@ -126,7 +126,7 @@ def _credits(comparisons: Sequence[Comparison], papers: Bibliography) -> dict[st
         files = f" Files: {'; '.join(addresses)}." if addresses else ""
         text = (
             f"{name}: {benchmark.title}. Source: {benchmark.source}."
-            f" Licence: {benchmark.licence or 'not known from this folder'}.{files}"
+            f" Licence: {benchmark.licence or 'not recorded in this folder'}.{files}"
         )
         data.append((text, list(dict.fromkeys(keys))))
     described = [c.description for c in comparisons]
@@ -153,7 +153,7 @@ def _credits(comparisons: Sequence[Comparison], papers: Bibliography) -> dict[st
 
 
 def _settings(comparisons: Sequence[Comparison]) -> list[str]:
-    """What every number rests on; what is not so on all problems names those on which it is."""
+    """Return the settings that all numbers depend on. Settings of only some problems name these."""
     problems: dict[str, list[str]] = {}
     for comparison in comparisons:
         for sentence in _setting(comparison):

@@ -1,3 +1,3 @@
-"""The sections of the pages, each a function that `surrogate_nas.report.markup.section` lists; a
-new file is found.
+"""The sections of pages. Each is a function that `surrogate_nas.report.markup.section` registers.
+New modules in this folder are found automatically.
 """

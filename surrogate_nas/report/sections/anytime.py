@@ -42,7 +42,7 @@ _Clock = Literal["cells", "cost"]
 
 @section(20, "comparison", "front")
 def anytime(study: Study) -> Section | None:
-    """Regret, or score where regret is undefined, over evaluated cells."""
+    """Build the section on regret (or score if regret is undefined) over evaluated cells."""
     speed = None if study.result.verdict is None else study.result.verdict.speed
     title = "Regret over the budget"
     if speed is not None and speed.decided:
@@ -54,7 +54,7 @@ def anytime(study: Study) -> Section | None:
 
 @section(30, "comparison")
 def test(study: Study) -> Section | None:
-    """The main final metric of the incumbent, which is chosen by score."""
+    """Build the section on the main final metric of the incumbent, which is chosen by score."""
     if not study.histories:
         return None
     title = "Test metric of the best-scoring cell"
@@ -66,7 +66,7 @@ def test(study: Study) -> Section | None:
 
 @section(64, "comparison", "front")
 def over_time(study: Study) -> Section | None:
-    """Both over the simulated clock."""
+    """Build the section with both curves over the simulated clock."""
     if (
         not study.histories
         or study.comparison.objective.benchmark.cost_unit == "queries"
@@ -84,7 +84,7 @@ def over_time(study: Study) -> Section | None:
 
 
 def score_curves(study: Study, over: _Clock = "cells") -> Picture:
-    """The incumbent's regret, or score where regret is undefined."""
+    """Plot the incumbent's regret, or its score if regret is undefined."""
     comparison = study.comparison
     optimum = study.comparison.optimum
     values = _showing(study, lambda _, history: history.score - (optimum or 0.0))
@@ -96,12 +96,12 @@ def score_curves(study: Study, over: _Clock = "cells") -> Picture:
     elif optimum is None:
         what, panel = "Mean score of the best cell so far", Panel("", "score", False)
     elif noise is not None:
-        rule = " Grey below: what training a good cell again would change."
+        rule = " Grey: the effect of training a good cell again."
     return _drawing("score", what, rule, study, values, over, panel)
 
 
 def test_curves(study: Study, over: _Clock = "cells") -> Picture | str:
-    """The main final metric of the incumbent."""
+    """Plot the main final metric of the incumbent."""
     objective, benchmark = (
         study.comparison.objective,
         study.comparison.objective.benchmark,
@@ -113,16 +113,16 @@ def test_curves(study: Study, over: _Clock = "cells") -> Picture | str:
     metric = benchmark.metric(questions[0].metric)
     if benchmark.is_expensive(metric.name):
         return (
-            f"No curve of {question}: your function computes it, and only the best cells are"
-            " evaluated with it."
+            f"No curve of {question}: a user-defined function computes it, and only for the best"
+            " cells."
         )
     values = _showing(
         study, lambda run, history: _final_values(benchmark, question, run, history)
     )
     if not all(len(curve_over_cells(runs, band=False).x) for runs in values.values()):
         return (
-            f"No curve of {question}: for some strategy there is no moment at which the benchmark"
-            " has a value for the incumbents of all runs."
+            f"No curve of {question}: for some strategy the benchmark never has values for the"
+            " incumbents of all runs."
         )
     in_words = ", ".join(
         filter(
@@ -134,13 +134,13 @@ def test_curves(study: Study, over: _Clock = "cells") -> Picture | str:
         f"{question} of the cell with the best score so far ({in_words}{split}), not the best"
         f" {metric.name} so far"
     )
-    rule = " No strategy saw it."
+    rule = " It was hidden from all strategies."
     reference = None
     over_space = objective.over_space()
     if over_space is not None and study.comparison.optimum is not None:
         best = listed(benchmark.space)[int(over_space.score.argmin())]
         reference = float(values_of(benchmark, question, [best])[0])
-        rule += " Dotted: the cell of the optimal score."
+        rule += " Dotted: the cell with the optimal score."
     label = plain(str(question), _LONGEST_LABEL)
     is_rising = metric.larger_is_better
     panel = Panel("", label, False, reference=reference, rising=is_rising)
@@ -150,8 +150,8 @@ def test_curves(study: Study, over: _Clock = "cells") -> Picture | str:
 def _final_values(
     benchmark: Benchmark, question: Question, run: Run, history: Anytime
 ) -> Values:
-    """A final metric of the best cell after each trial; NaN where all trainings failed until then,
-    which are not trained again.
+    """Return a final metric of the best cell after each trial. It is NaN while all trainings have
+    failed, because these are not repeated.
     """
     best = [run.trials[i] for i in history.best]
     is_known = np.array([not trial.failure for trial in best], dtype=bool)
@@ -166,8 +166,8 @@ _Histories = dict[str, list[tuple[Anytime, Values]]]
 
 
 def _showing(study: Study, shown: Callable[[Run, Anytime], Values]) -> _Histories:
-    """Every history with the value shown after each of its trials: NaN until it holds a feasible
-    answer.
+    """Return every history with the value to show after each of its trials, NaN before the first
+    feasible answer.
     """
     values: _Histories = {}
     for name, runs in study.histories.items():
@@ -202,7 +202,7 @@ def _drawing(
         }
         panel = replace(panel, x_label="cells", shared_until=shared)
         rule = (
-            " Shaded: the first cells, the same for all." if shared > 1 else ""
+            " Shaded: the initial cells, the same for all." if shared > 1 else ""
         ) + rule
     else:
         longest = max(
@@ -217,18 +217,20 @@ def _drawing(
         }
         panel = replace(panel, x_label=unit)
         rule += (
-            f" Over simulated {unit}: a line starts when every run has finished a trial, and a run"
-            " that has ended keeps its value."
+            f" Over simulated {unit}: a line starts when every run has finished a trial, and a"
+            " finished run keeps its value."
         )
     bottom, top = limits(curves.values(), panel)
     ends = [
         end for curve in curves.values() for end in (curve.low.min(), curve.high.max())
     ]
     if not panel.root and (min(ends) < bottom or max(ends) > top):
-        rule += " The steep start is cut off."
+        rule += " The steep start is not shown."
     bands = "Bands: 95 % intervals of the leader and of random search."
     if {len(runs) for runs in study.histories.values()} == {1}:
-        bands = "One run per strategy, so there are no bands, and chance is not averaged out."
+        bands = (
+            "One run per strategy: there are no bands, and chance is not averaged out."
+        )
     ordered = {
         strategy: curves[strategy]
         for strategy in study.result.standings
@@ -258,7 +260,7 @@ def _until_feasible(study: Study) -> str:
 
 @section(20, "suite")
 def regret_along_the_budget(study: Study) -> Section | None:
-    """The mean normalised regret over all problems after every share of the budget."""
+    """Build the section on the mean normalised regret over all problems along the budget."""
     names = list(study.result.standings)
     problems = study.result.problems
     fractions = np.arange(1, _STEPS + 1) / _STEPS

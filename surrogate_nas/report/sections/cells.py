@@ -1,4 +1,4 @@
-"""The best cells that a comparison found, each with its graph, its numbers and who found it."""
+"""The best cells that a comparison found, each with its graph, its metrics and who found it."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -26,8 +26,8 @@ _Pairs = list[tuple[Content, str]]
 
 @dataclass(frozen=True)
 class Card:
-    """One cell: rank, score, what is special, picture, text, numbers in titled groups, and those
-    isomorphic to it.
+    """One cell: rank, score, special marks, graph, string, metrics in titled groups, and isomorphic
+    cells.
     """
 
     rank: int
@@ -41,29 +41,27 @@ class Card:
 
 @section(40, "comparison")
 def cells(study: Study) -> Section | None:
-    """The best cells, one for each function that cells compute."""
+    """Build the section on the best cells, one per isomorphism class."""
     comparison = study.comparison
     if not comparison.strategies:
         return None
     cards = [card(study, shown) for shown in best_cells(comparison, BEST_SHOWN)]
     text = (
-        "The cells of lowest score that any strategy evaluated; of isomorphic cells only the best"
-        " is shown."
+        "The evaluated cells of lowest score. Of isomorphic cells only the best one is"
+        " shown."
     )
     if cards and cards[0].graph is not None:
         text += (
-            " An edge carries an operation, a node sums its inputs; grey and dashed: without effect"
-            " on the output, but built and counted."
+            " An edge is an operation, and a node sums its inputs. Grey and dashed parts have no"
+            " effect on the output, but are built and counted."
         )
     if comparison.objective.has_history:
-        text += (
-            " A cell's score depends on the history of the run; the lowest is shown."
-        )
+        text += " A cell's score depends on the history of the run. The lowest score is shown."
     return Section("Best cells", [note(text), Block("cards", cards)])
 
 
 def card(study: Study, best: FoundCell) -> Card:
-    """One cell and those isomorphic to it."""
+    """Build the card of a cell and its isomorphic cells."""
     comparison = study.comparison
     trial = best.trial
     graph = None
@@ -80,7 +78,7 @@ def card(study: Study, best: FoundCell) -> Card:
             marks = ["the optimum"]
     parts = [("", scores), ("", _metrics(comparison, trial))]
     if final := _final(comparison, trial):
-        parts.append(("final, never searched on", final))
+        parts.append(("final, not used in searches", final))
     finders: _Pairs = []
     for name, n in best.found_by.items():
         runs = plural(len(comparison.runs_of(name)), "run")

@@ -1,5 +1,5 @@
-"""The constants and conventions behind every number, and where a page's data and results come
-from.
+"""The constants and conventions behind every number, and the origin of a page's data and
+results.
 """
 
 from collections.abc import Iterable, Mapping
@@ -27,59 +27,62 @@ from surrogate_nas.strategies import LABELS, strategy_entry
 
 _SUITE = (
     (
-        "All strategies of a problem have the same L, R, λ, limits and budget. Run k of every"
-        " strategy starts from the same first cells, and they count."
+        "All strategies of a problem have the same L, R, λ, constraints and budget. Run k of every"
+        " strategy starts from the same initial cells, which are charged."
     ),
     (
-        "Ranks are those of mean normalised regrets on each problem; strategies that tie share"
-        " the mean of their ranks."
+        "Ranks are those of mean normalised regrets on each problem. Tied strategies share the mean"
+        " of their ranks."
     ),
     (
-        "Random sampling draws with replacement; on a table its expectation is exact. The strategy"
-        " random does not ask for a cell twice."
+        "Random sampling samples with replacement; on a table its expectation is exact. The"
+        " strategy random does not evaluate a cell twice."
     ),
     (
-        "Where a search sees one drawn training seed of each cell, its answer is reported by the"
+        "If a search uses one random training seed per cell, its answer is reported by the"
         " mean over seeds."
     ),
     (
-        "A run that failed or found no feasible cell is not left out: it counts as one random"
+        "A run that failed or found no feasible cell is not excluded: it counts as one random"
         " feasible cell."
     ),
     (
-        f"Problems weigh equally. Bands and intervals hold 95 % of {RESAMPLES:,} resamples of the"
-        " runs within each problem; they say nothing about other problems."
+        f"Problems have equal weight. Bands and intervals contain 95 % of {RESAMPLES:,}"
+        " resamples of the runs within each problem; they say nothing about other problems."
     ),
 )
-_WITHHELD = "Free terms of the objective were withheld from all strategies."
+_WITHHELD = "Free terms of the objective were hidden from all strategies."
 _DRAWN = (
-    "Searches saw one training of each cell: its seed is drawn from the root seed, the run and the"
-    " cell among those that the benchmark holds for it, the same for all strategies of a run. A"
-    " run's answer is chosen by what its search saw; every score, curve, regret and the optimum is"
-    " by the mean over seeds, and a cell is feasible if it was seen to be and is so by the mean."
+    "Searches used one training of each cell. Its seed is sampled from the root seed, the run and"
+    " the cell, among those that the benchmark has for the cell, and is the same for all strategies"
+    " of a run. A run's answer is chosen by these scores. Every score, curve, regret and the"
+    " optimum"
+    " use the mean over seeds, and a cell is feasible if it is so in the search and by the mean."
 )
 
 
 _LIMITED = (
-    "A cell that violates a constraint scores worse than every feasible cell, and the more it"
-    " violates the constraint, the worse."
+    "A cell that violates a constraint scores worse than every feasible cell, and a larger"
+    " violation scores worse."
 )
 _DIVERSITY = (
-    "Diversity is a cell's largest similarity (0 to 1) to the ten cells of lowest L that the run"
-    " held when it first met the cell: the order of evaluation is part of the score."
+    "Diversity is a cell's largest similarity (0 to 1) to the ten cells of lowest L in the run"
+    " when the cell was first evaluated, so the order of evaluation affects the score."
 )
 _JUDGED = (
-    "Searches saw one training of each cell: its seed is drawn from the root seed, the run and the"
-    " cell among {seeds}, the same for all strategies of a run. What a run found was then trained"
-    " by the other seeds, which its budget was not charged for: its score is by the mean over"
-    " seeds, and it is feasible if it was seen to be and is so by the mean. All other cells are as"
-    " their search saw them, and so are curves before the last improvement of a run."
+    "Searches used one training of each cell. Its seed is sampled from the root seed, the run and"
+    " the cell among {seeds}, and is the same for all strategies of a run. The answer of a run was"
+    " then trained with the other seeds, which its budget was not charged for. Its score is the"
+    " mean"
+    " over seeds, and it is feasible if it is so in the search and by the mean. All other cells"
+    " have"
+    " their search scores, and so do curves before the last improvement of a run."
 )
 
 
 @section(100, "comparison", "front")
 def constants(study: Study) -> Section | None:
-    """The terms of the objective with their frozen constants."""
+    """Build the section on the terms of the objective with their frozen constants."""
     objective = study.comparison.objective
     rows: list[list[Content]] = [
         [
@@ -115,8 +118,8 @@ def constants(study: Study) -> Section | None:
         ]
         blocks.append(Paragraph(["Subject to ", *between[1:], "."]))
     frozen = (
-        "Frozen from the space before any run, never from the runs. Results of two fingerprints are"
-        " never mixed; "
+        "Computed from the space before any run, never from the runs. Results of two"
+        " fingerprints are never mixed; "
     )
     blocks.append(
         note(f"{frozen}this one is ", Span(objective.fingerprint, "code"), ".")
@@ -126,13 +129,13 @@ def constants(study: Study) -> Section | None:
 
 @section(110, "comparison", "front")
 def comparison_conventions(study: Study) -> Section | None:
-    """What was charged, shared, averaged and tested."""
+    """Build the section on what was charged, shared, averaged and tested."""
     return folded("Conventions", Block("items", conventions(study.comparison)))
 
 
 @section(110, "suite")
 def suite_conventions(study: Study) -> Section | None:
-    """How problems are put together."""
+    """Build the section on how problems are combined."""
     options = study.suite.suite.options
     items = [
         *_SUITE,
@@ -144,7 +147,7 @@ def suite_conventions(study: Study) -> Section | None:
 
 @section(120, "comparison", "front")
 def comparison_provenance(study: Study) -> Section | None:
-    """Where data and results come from."""
+    """Build the section on the origin of data and results."""
     blocks: list[Table | Block | str] = [_facts(provenance_rows(study.comparison))]
     if study.command:
         blocks += ["Made by", Block("command", study.command)]
@@ -153,7 +156,7 @@ def comparison_provenance(study: Study) -> Section | None:
 
 @section(120, "suite")
 def suite_provenance(study: Study) -> Section | None:
-    """Where data and results come from, and the files beside the page."""
+    """Build the section on the origin of data and results, and the files in the folder."""
     result = study.suite
     suite = result.suite
     rows = [("suite", suite.name), ("root seed", str(suite.seed))]
@@ -184,8 +187,8 @@ def suite_provenance(study: Study) -> Section | None:
     blocks: list[Table | Paragraph | Block | str] = [_facts(rows), Paragraph(further)]
     if study.command:
         again = (
-            "Made by this command; given again it makes only what is missing, with more runs or"
-            " strategies too:"
+            "Made by this command. Repeat it to make only what is missing, also with more runs or"
+            " strategies:"
         )
         blocks += [again, Block("command", study.command)]
     return folded("Provenance", *blocks)
@@ -201,24 +204,24 @@ def _cited(papers: Iterable[str]) -> list[str]:
 
 
 def conventions(comparison: Comparison) -> list[str]:
-    """What was charged, shared, averaged and tested, one sentence or two each."""
+    """Return sentences on what was charged, shared, averaged and tested."""
     objective = comparison.objective
     first = comparison.description["first_cells"]
     return [
         objective.benchmark.charge,
         (
-            "Asking for the same cell again gives the same answer and is charged again, for every"
+            "Evaluating the same cell again gives the same answer and is charged again, for every"
             " strategy."
         ),
         (
-            f"Run k of every strategy starts with the same {first} random cells, drawn from the"
+            f"Run k of every strategy starts with the same {first} random cells, sampled from the"
             " root seed and k."
             if first
-            else "Strategies start without shared first cells."
+            else "Strategies start without shared initial cells."
         ),
         _seeds(objective),
         (
-            "A run's answer is the best cell of its whole history, the earliest among equals."
+            "A run's answer is the best cell of its whole history, the earliest of equal ones."
             " Curves are right-continuous: a trial counts once it has finished."
         ),
         (
@@ -227,7 +230,7 @@ def conventions(comparison: Comparison) -> list[str]:
             " runs."
         ),
         objective.warning
-        or "Final (test) metrics are read for this report alone; no strategy could ask for one.",
+        or "Final (test) metrics are used only in this report and were hidden from strategies.",
         *_inputs(comparison),
         *([_LIMITED] if objective.constraints else []),
         *([_DIVERSITY] if objective.has_history else []),
@@ -241,7 +244,7 @@ def _seeds(objective: Objective) -> str:
         return _DRAWN
     if objective.training_seed == "mean":
         return (
-            "Every value is the mean over the training seeds that the benchmark holds for the cell;"
+            "Every value is the mean over the cell's training seeds in the benchmark;"
             " the optimum and regret follow the same convention."
         )
     return (
@@ -254,21 +257,21 @@ def _side_by_side(options: Mapping[str, Any]) -> list[str]:
     workers = options.get("simulated_workers", 1)
     in_flight = options.get("in_flight")
     if in_flight is not None:
-        how = "They are told as they finish: a run is a race, and its times are the wall's."
+        how = "They are reported as they finish, so a run depends on timing, in wall-clock times."
         if options.get("order") == "clock":
             how = (
-                "They are told in the order of a clock of predicted costs, so that a run is the"
-                " same on any slots; its times are those of as many workers as trainings in flight,"
-                " each taking what was charged."
+                "They are reported in the order of a clock of predicted costs, so a run does"
+                " not depend on the workers. Its times are those of as many workers as pending"
+                " trainings, each taking the charged time."
             )
         if options.get("at_end") == "stop":
-            how += " What ran at the end of a budget in seconds was stopped and does not count."
-        return [f"Trainings in flight: {in_flight}. {how}"]
+            how += " Trainings that ran at the end of a budget in seconds do not count."
+        return [f"Pending trainings: {in_flight}. {how}"]
     if workers == 1:
         return []
     return [
         f"{workers} cells are evaluated in parallel on the simulated clock: a strategy is asked"
-        " for cells while others are running and observes scores in the order of finishing; a"
+        " for cells while others are running and observes scores in the order of completion. A"
         " budget in seconds is wall time of that clock."
     ]
 
@@ -289,35 +292,35 @@ def _inputs(comparison: Comparison) -> list[str]:
     items = (
         (
             terms and hidden,
-            f"The free terms of the objective ({', '.join(terms)}) were withheld from all"
+            f"The free terms of the objective ({', '.join(terms)}) were hidden from all"
             " strategies.",
         ),
         (
             terms and not hidden,
-            "Free terms, known for any cell to every strategy that declares that it uses them:"
+            "Free terms, available for any cell to every strategy that declares to use them:"
             f" {', '.join(terms)}.",
         ),
         *((True, item) for item in _side_by_side(comparison.description)),
         (
             trained,
             f"{', '.join(trained)}: a supernet is trained on the task's training and validation"
-            " data; its steps are charged what their operations take in the trainings of this"
-            " benchmark, by an additive model, and fall to the first cell that is asked for"
-            " afterwards. E[λR] is exact where R adds up over edges.",
+            " data. Its steps are charged by an additive model of the cost of operations in this"
+            " benchmark's trainings, and the charge is added to the next evaluated cell. E[λR] is"
+            " exact if R is a sum over edges.",
         ),
         (
             weighted,
-            f"{', '.join(weighted)}: made for one objective, run on several by random scalarisation"
-            " (the augmented Chebyshev norm of ParEGO, with weights drawn anew every ten trials"
-            " and the history told again).",
+            f"{', '.join(weighted)}: made for one objective, run on several with random"
+            " scalarisation (the augmented Chebyshev norm of ParEGO, with new random weights"
+            " every ten trials, after which the strategy observes the history again).",
         ),
     )
     return [item for holds, item in items if holds]
 
 
 def citations(comparison: Comparison) -> list[str]:
-    """The papers to cite for all that a comparison used: its data, its space, its strategies; each
-    once.
+    """Return the papers to cite for a comparison's data, space and strategies, without
+    duplicates.
     """
     own = comparison.description.get("sources", {})
     papers = papers_of_strategies(comparison.entries, own)
@@ -325,7 +328,7 @@ def citations(comparison: Comparison) -> list[str]:
 
 
 def provenance_rows(comparison: Comparison) -> list[tuple[str, str]]:
-    """Where data and results come from, as names and values."""
+    """Return the origin of data and results, as names and values."""
     benchmark = comparison.objective.benchmark
     description = comparison.description
     budget = description["budget"]

@@ -1,5 +1,5 @@
-"""Behind the numbers of a comparison: what strategies say of their runs, trainings that failed, and
-those that confirmed a winner.
+"""Diagnostics of a comparison: numbers that strategies report, failed trainings, and confirmed
+winners.
 """
 
 from collections.abc import Iterator, Sequence
@@ -27,7 +27,7 @@ _MOST_ROWS = 8
 
 @section(85, "comparison", "front")
 def diagnostics(study: Study) -> Section | None:
-    """Medians over the runs of each strategy that gave a diagnosis."""
+    """Build the section with medians over the runs of each strategy with a diagnosis."""
     comparison = study.comparison
     runs = {
         name: [run for run in comparison.runs_of(name) if run.diagnosis]
@@ -42,13 +42,13 @@ def diagnostics(study: Study) -> Section | None:
             ]
     if not blocks:
         return None
-    blocks.append(note("Medians over runs; of long tables a few rows are shown."))
+    blocks.append(note("Medians over runs. Of long tables only some rows are shown."))
     return folded("Diagnostics of the strategies", *blocks)
 
 
 def _tables(runs: Sequence[Run]) -> Iterator[Table]:
-    """Groups of the same names are the rows of one table; of many rows a few are shown, the first
-    and last included.
+    """Yield tables. Groups with the same names are the rows of one table. Of many rows only some
+    are shown, including the first and last.
     """
     first = runs[0].diagnosis
     for names, groups in groupby(first, key=lambda group: tuple(first[group])):
@@ -73,7 +73,7 @@ _LONGEST = 400  # rows, and characters of a reason, that are shown
 
 @section(97, "comparison", "front")
 def failed_trainings(study: Study) -> Section | None:
-    """Which trainings failed, and why."""
+    """Build the section on failed trainings and their reasons."""
     runs = study.comparison.runs
     failed = [(run, trial) for run in runs for trial in run.trials if trial.failure]
     if not failed:
@@ -91,7 +91,7 @@ def failed_trainings(study: Study) -> Section | None:
     n_trials = sum(len(run.trials) for run in runs)
     words = (
         f"{len(failed):,} of {plural(n_trials, 'training')} failed. Each counts as an evaluation"
-        " without a feasible cell, and is charged what it took."
+        " without a feasible cell, and its cost is charged."
     )
     heads = ("strategy", "cell", "reason", "run", "epochs")
     blocks: list[Table | Paragraph] = [note(words), Table(heads, rows, texts=3)]
@@ -101,15 +101,15 @@ def failed_trainings(study: Study) -> Section | None:
 
 
 _NOTE = (
-    "Scores are L + λR, lower is better. The search chose its best cells by the scores that it saw,"
-    " which are optimistic; the winner is chosen by the fresh seeds."
+    "Scores are L + λR, lower is better. The search chose its best cells by its own scores, which"
+    " are optimistic. The winner is chosen by the fresh seeds."
 )
 
 
 @section(5, "comparison")
 def confirmed(study: Study) -> Section | None:
-    """A table per run with a confirmed winner."""
-    saw, fresh = ("score", "the search saw"), ("score", "mean over fresh seeds")
+    """Build a table per run with a confirmed winner."""
+    saw, fresh = ("score", "in the search"), ("score", "mean over fresh seeds")
     blocks: list[Table] = []
     for _, confirmation in study.comparison.confirmed_runs:
         cells = confirmation.rows()

@@ -1,4 +1,4 @@
-"""All strategies in one picture: final regrets, on each problem too, time to the optimum, and the
+"""All strategies in one picture: final regrets, also on each problem, time to the optimum, and the
 verdict.
 """
 
@@ -43,7 +43,7 @@ _WIDEST = (
 
 @dataclass(frozen=True)
 class Spot:
-    """Where a strategy ends: the mean over runs with its interval, and each run."""
+    """The final result of a strategy: the mean over runs with its interval, and each run."""
 
     mean: float
     low: float
@@ -53,10 +53,11 @@ class Spot:
 
 @dataclass(frozen=True)
 class Entry:
-    """A strategy of the picture: over all problems, on each, what each run spends until the target,
-    and how many runs find the optimum.
+    """A strategy of the picture: its result over all problems and on each, the cost of each run to
+    reach the target, and how many runs find the optimum.
 
-    What is spent is infinite for a run that is never there; empty where no optimum is known.
+    The cost is infinite for a run that does not reach the target. It is empty if the optimum is not
+    available.
     """
 
     name: str
@@ -69,8 +70,8 @@ class Entry:
 
 @dataclass(frozen=True)
 class Ranking:
-    """What the picture shows; regrets are normalised where there are several problems, else in
-    units of the score.
+    """The content of the picture. Regrets are normalised if there are several problems, otherwise
+    in units of the score.
     """
 
     entries: Sequence[Entry]
@@ -82,13 +83,13 @@ class Ranking:
 
     @property
     def timed(self) -> bool:
-        """Whether it is known what strategies spend until the target."""
+        """Whether the cost to reach the target is available."""
         return len(self.entries[0].spent) > 0
 
 
 @section(10, "suite", "comparison", "front")
 def ranking(study: Study) -> Section | None:
-    """Every strategy in a row, the leader first."""
+    """Build the section with one row per strategy, the leader first."""
     ranking = ranking_of(study)
     if ranking is None:
         return None
@@ -104,7 +105,7 @@ def ranking(study: Study) -> Section | None:
 
 
 def ranking_of(study: Study) -> Ranking | None:
-    """The strategies in the order of the verdict's procedure; None where none has a finished
+    """Return the strategies in the order of the verdict's procedure, or None if none has a finished
     run.
     """
     problems = study.result.problems
@@ -180,14 +181,14 @@ def _caption(ranking: Ranking) -> str:
         t for p in ranking.problems for e in ranking.entries for t in p.traces[e.name]
     ]
     parts = (
-        (front, "The share of the front’s hypervolume that is missed"),
+        (front, "The missed share of the front’s hypervolume"),
         (
             several and not front,
             "Mean regret; 0: the optimum, 1: the expected regret of random sampling",
         ),
         (not several and not front, f"Score above {above}"),
         (True, ". Mark and bar: mean and 95 % bootstrap interval; ticks: runs"),
-        (several, ", drawn at the edge if they lie beyond it"),
+        (several, ", at the edge if they lie beyond it"),
         (has_noise, "; grey: the effect of retraining a cell"),
         (exact and not front and not several, "; dotted: random sampling"),
         (True, "."),
@@ -251,7 +252,9 @@ def _draw(width: float, ranking: Ranking) -> Canvas:
 
 
 def _below(ranking: Ranking, slim: bool) -> list[int | None]:
-    """The small panels: each of several problems; None for what is spent until the target."""
+    """Return the small panels: one per problem if there are several, and None for the cost to reach
+    the target.
+    """
     if not ranking.several:
         return []
     n_problems = len(ranking.problems)
@@ -316,8 +319,8 @@ def _draw_panel(
     top: float,
     row: float,
 ) -> None:
-    """A row a strategy: runs as ticks, the interval as a bar, the mean as the mark; of a panel of
-    one problem among several the last two.
+    """Plot one row per strategy: runs as ticks, the interval as a bar, the mean as the mark. A
+    panel of one of several problems has only the last two.
     """
     slim = canvas.width <= SLIM
     scale = Scale(0.0, _edge(ranking, panel), left, right)
@@ -396,7 +399,7 @@ def _number(value: float, ranking: Ranking) -> str:
 def _draw_numbers(
     canvas: Canvas, ranking: Ranking, row: float, x: float, slim: bool
 ) -> None:
-    """Columns of numbers: the mean, or of one problem how often the optimum was found, and how
+    """Add columns of numbers: the mean, or for one problem how often the optimum was found and how
     soon.
     """
     if ranking.several or not ranking.timed:
@@ -428,9 +431,7 @@ def _draw_numbers(
 def _draw_target(
     canvas: Canvas, ranking: Ranking, left: float, right: float, top: float, row: float
 ) -> None:
-    """The quartiles of what a strategy spends until it is near the optimum, as shares of the
-    budget.
-    """
+    """Plot the quartiles of a strategy's cost to come near the optimum, as shares of the budget."""
     scale = Scale(0.0, 1.0, left, right, "root")
     numbers = row > _ROW_SMALL
     bottom = top + row * len(ranking.entries)

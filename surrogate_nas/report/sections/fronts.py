@@ -1,8 +1,8 @@
-"""What is traded: several objectives with their exact front, what λ does, and a path over λ.
+"""Trade-offs: several objectives with their exact front, the effect of λ, and a path over λ.
 
-Of two objectives the median attainment surface of each strategy is drawn, what half of its runs
-dominate, in a band from the best to the worst run: Grunert da Fonseca, Fonseca & Hall, "Inferential
-Performance Assessment of Stochastic Optimisers and the Attainment Function", EMO 2001.
+For two objectives, the median attainment surface of each strategy is shown (the region that half of
+its runs dominate), in a band from the best to the worst run: Grunert da Fonseca, Fonseca & Hall,
+"Inferential Performance Assessment of Stochastic Optimisers and the Attainment Function", EMO 2001.
 """
 
 from collections import Counter
@@ -52,14 +52,14 @@ _SAME = 1e-9
 
 
 class Axis(NamedTuple):
-    """An objective as it is shown: how much of its score is one unit, and what that is."""
+    """The display of an objective: its score per displayed unit, and the label of the unit."""
 
     unit: float
     label: str
 
     @classmethod
     def of(cls, objective: Objective, part: int) -> "Axis":
-        """The metric itself where an objective is one, else its score."""
+        """Display the metric itself if the objective is a single metric, otherwise the score."""
         terms = [term for term in objective.terms if term.part == part]
         if (
             len(terms) == 1
@@ -76,14 +76,14 @@ class Plane:
     """Two objectives of a comparison, in the units of their axes.
 
     Attributes:
-        axes: How the two are shown, the first upwards, the second across.
-        points: All feasible cells, shape ``(n, 2)``; None where there is no table.
-        front: The exact front by rising second objective, as far as the frame goes, shape
-            ``(k, 2)``; of no table that of all runs.
-        beyond: How many points of the front lie outside the frame.
-        found: By strategy what each run found, shape ``(k, 2)`` each.
-        across: From the least to the most that is shown of the second.
-        up: The same of the first.
+        axes: The two axes, first the vertical, then the horizontal one.
+        points: All feasible cells, shape ``(n, 2)``, or None without a table.
+        front: The exact front by increasing second objective within the frame, shape ``(k, 2)``;
+            without a table that of all runs.
+        beyond: Number of points of the front outside the frame.
+        found: The points that each run found, shape ``(k, 2)`` each, by strategy.
+        across: The displayed range of the second objective.
+        up: The displayed range of the first objective.
     """
 
     axes: tuple[Axis, Axis]
@@ -96,12 +96,12 @@ class Plane:
 
     @property
     def logarithmic(self) -> bool:
-        """Whether the horizontal axis is."""
+        """Whether the horizontal axis is logarithmic."""
         return self.across[0] > 0 and self.across[1] / self.across[0] > _LOG
 
 
 def plane_of(study: Study) -> Plane | None:
-    """The first two objectives of a comparison; None where no run found a feasible cell."""
+    """Return the first two objectives of a comparison, or None if no run found a feasible cell."""
     comparison = study.comparison
     objective = study.comparison.objective
     if comparison.frame is None or not any(study.feasible.values()):
@@ -149,7 +149,7 @@ def plane_of(study: Study) -> Plane | None:
 
 @section(5, "front")
 def nearness(study: Study) -> Section | None:
-    """What each strategy found beside the exact front, a small multiple each."""
+    """Build the section with each strategy's front and the exact front, one panel per strategy."""
     plane = plane_of(study)
     if plane is None:
         return None
@@ -164,8 +164,8 @@ def nearness(study: Study) -> Section | None:
         ),
         (
             not two,
-            "The first two of several objectives are shown; a point that looks dominated may be the"
-            " best in another one.",
+            "Only the first two objectives are shown. A point that looks dominated may be the best"
+            " in another one.",
         ),
         (True, f"Black: {which}, {plural(len(plane.front), 'point')}."),
         (
@@ -266,7 +266,7 @@ def _draw_frame(
 def _draw_density(
     canvas: Canvas, across: Values, up: Values, x: Scale, y: Scale
 ) -> None:
-    """All cells as squares, the darker the more of them; what lies outside is left out."""
+    """Plot all cells as squares, darker for more cells. Cells outside the frame are left out."""
     seen = (across >= x.low) & (across <= x.high) & (up >= y.low) & (up <= y.high)
     columns = ((x.pixels(across[seen]) - x.start) // _GRAIN).astype(int)
     rows = ((y.pixels(up[seen]) - y.end) // _GRAIN).astype(int)
@@ -298,8 +298,8 @@ def _draw_front(
 
 
 def _stairs(points: Values, x: Scale, y: Scale) -> list[Point]:
-    """Steps through points by rising second objective, from above the first to the right of the
-    last.
+    """Return steps through points by increasing second objective, from above the first to the right
+    of the last.
     """
     steps: list[Point] = []
     for first, second in points[np.argsort(points[:, 1])].tolist():
@@ -308,7 +308,7 @@ def _stairs(points: Values, x: Scale, y: Scale) -> list[Point]:
 
 
 def attained(runs: Sequence[Values], share: float = 50) -> Values:
-    """The front of the points that at least a share (in %) of some runs, shape ``(n, 2)`` each,
+    """Return the front of the points that at least `share` % of the runs, shape ``(n, 2)`` each,
     dominate or reach.
     """
     of_run = np.repeat(np.arange(1, len(runs) + 1), [len(points) for points in runs])
@@ -319,7 +319,7 @@ def attained(runs: Sequence[Values], share: float = 50) -> Values:
 
 @section(82, "comparison")
 def what_lambda_does(study: Study) -> Section | None:
-    """Whether R moves the optimum."""
+    """Build the section on whether R moves the optimum."""
     objective = study.comparison.objective
     sentences = diagnose(objective) if study.comparison.strategies else None
     if sentences is None:
@@ -333,7 +333,9 @@ def what_lambda_does(study: Study) -> Section | None:
 
 @section(10, "path")
 def path_over_lambda(study: Study) -> Section | None:
-    """The front that the optima and the strategies trace, and each one's regret at every λ."""
+    """Build the section on the fronts of the optima and of the strategies, and the regret at every
+    λ.
+    """
     path = study.path
     plane = (
         f"{path.expression} on {path.plane.benchmark.name}: all cells (grey), their exact front"

@@ -1,4 +1,4 @@
-"""Tables: how good each strategy of a comparison is, how sure, at what cost; and the tables of a
+"""Tables: quality, uncertainty and cost of each strategy of a comparison, and the tables of a
 suite, each with its files.
 """
 
@@ -32,19 +32,19 @@ from surrogate_nas.report.reading import TABLES, Comparison, Study
 from surrogate_nas.report.style import Style
 
 _OVERTUNING_NOTE = (
-    "Overtuning (Schneider et al., 2025): the share of runs whose answer is worse by the mean over"
-    " seeds than a cell that they had picked before, and the mean loss by it over all runs."
+    "Overtuning (Schneider et al., 2025): the share of runs whose answer is worse, by the mean over"
+    " seeds, than an earlier pick, and the mean loss over all runs."
 )
 _OPTIMISM_NOTE = (
-    "Optimism: the score of the answer as the search saw it, minus its score by the mean over"
-    " seeds, which all other numbers use; below 0, the answer looked better than it is."
+    "Optimism: the search score of the answer minus its score by the mean over seeds, which all"
+    " other numbers use. If it is negative, the answer looked better than it is."
 )
 _OVERTUNING = [("overtuning", "runs"), ("overtuning", "loss")]
 
 
 @section(70, "comparison", "front")
 def summary(study: Study) -> Section | None:
-    """One row per strategy."""
+    """Build the section with one row per strategy."""
     if not study.comparison.strategies:
         return None
     comparison = study.comparison
@@ -56,7 +56,7 @@ def summary(study: Study) -> Section | None:
 
 
 def summary_table(comparison: Comparison, styles: dict[str, Style]) -> Table:
-    """One row per strategy: how good, how sure, at what cost."""
+    """Build a table with one row per strategy: quality, uncertainty and cost."""
     names = comparison.strategies
     decimals = decimals_for(
         [value for name in names for value in comparison.scores(name)]
@@ -70,7 +70,7 @@ def summary_table(comparison: Comparison, styles: dict[str, Style]) -> Table:
         ("mean’s", "95 % interval"),
         ("regret", "mean"),
         ("regret", "median"),
-        *([("optimism", "seen − mean")] if comparison.objective.draws else []),
+        *([("optimism", "search − mean")] if comparison.objective.draws else []),
         *(_OVERTUNING if comparison.tells_overtuning else []),
         ("cells", "evaluated"),
         ("cells", "distinct"),
@@ -137,7 +137,7 @@ def _costs(comparison: Comparison, name: str) -> list[Content]:
 
 
 def summary_notes(comparison: Comparison) -> list[str]:
-    """What a reader of the summary table must know."""
+    """Return notes for the reader of the summary table."""
     objective, optimum = comparison.objective, comparison.optimum
     several = objective.n_objectives > 1
     runs = [run for name in comparison.strategies for run in comparison.runs_of(name)]
@@ -164,14 +164,14 @@ def summary_notes(comparison: Comparison) -> list[str]:
         ),
         (
             True,
-            "Regret is undefined: the benchmark is no table, so its optimum is not known.",
+            "Regret is undefined: the benchmark is not a table, so its optimum is not available.",
         ),
     )
     notes = (
         (
             True,
-            f"{score}; lower is better. Cells and times are means per run: time that the strategy"
-            " took to ask and to learn, and in all, on the machine that ran it.",
+            f"{score}; lower is better. Cells and times are means per run. Times are those of `ask`"
+            " and `tell`, and in all, on the machine that executed the run.",
         ),
         next((True, text) for holds, text in of_regret if holds),
         (
@@ -181,14 +181,14 @@ def summary_notes(comparison: Comparison) -> list[str]:
         (len(runs) == len(comparison.strategies), "Each number is from one run."),
         (
             infeasible,
-            f"{infeasible} of {plural(len(runs), 'run')} found {NO_CELL} and have no score: scores"
-            " and regrets are over the others, whose number is in the column of runs.",
+            f"{infeasible} of {plural(len(runs), 'run')} found {NO_CELL} and have no score. Scores"
+            " and regrets are over the other runs, whose number is in the column of runs.",
         ),
         (objective.draws, _OPTIMISM_NOTE),
         (comparison.tells_overtuning, _OVERTUNING_NOTE),
         (
             objective.benchmark.cost_unit == "queries",
-            "The benchmark holds no training times: a query costs one unit.",
+            "The benchmark contains no training times: a query costs one unit.",
         ),
     )
     return [text for holds, text in notes if holds]
@@ -198,14 +198,14 @@ def _noise_note(comparison: Comparison) -> str:
     noise = comparison.noise
     if noise is None:
         return (
-            "There is no noise band: the benchmark does not hold two training seeds of a cell for"
+            "There is no noise band: the benchmark does not have two training seeds of a cell for"
             " this objective."
         )
     return (
-        f"Noise of training, in the same unit: {fixed(noise.mean_of_seeds, 6)} for the mean over a"
+        f"Training noise, in the same unit: {fixed(noise.mean_of_seeds, 6)} for the mean over a"
         f" cell's seeds, {fixed(noise.one_seed, 6)} for one seed (standard deviation over seeds, on"
         f" average over the {plural(noise.cells, 'best cell')} with several seeds: the best 1 %, at"
-        " least ten); regrets that differ by less say little."
+        " least ten). Smaller differences of regret are not meaningful."
     )
 
 
@@ -222,7 +222,7 @@ _SHOWN = (
         "strategies",
         "Probability best: from the p-values of the verdict. The odds of a rival against the leader"
         " are p / 2 to 1 − p / 2; on these problems from paired runs, on such problems from one"
-        " number per space. Strategies that tie share the probability.",
+        " number per space. Tied strategies share the probability.",
     ),
     (
         72,
@@ -244,24 +244,24 @@ _SHOWN = (
         85,
         "Expected running time",
         "runtime",
-        "What all runs spent until the target, divided by the number of runs that reached it: the"
-        " expected cost of restarting until one run succeeds.",
+        "The budget of all runs until they reached the target, divided by the number of runs that"
+        " reached it: the expected cost of restarting until one run succeeds.",
     ),
     (
         90,
         "Accounts",
         "accounts",
-        "Over all runs. A cell that is asked for again gives the same answer and is charged again."
-        " Time in all: strategy and evaluation, on the machine that ran them.",
+        "Over all runs. A cell that is evaluated again gives the same answer and is charged again."
+        " Time in all: strategy and evaluations, on the machine that executed them.",
     ),
     (
         95,
         "Every pair",
         "pairs",
-        "Descriptive only; see the verdict for significance. Wilcoxon's signed-rank test of mean"
-        " regrets over problems, Holm's correction over all pairs. Improvement: how probably a run"
-        " of the first ends better than one of the second on the same problem, a tie counting"
-        " half.",
+        "Descriptive only; see the verdict for significance. Wilcoxon's signed-rank test of"
+        " mean regrets over problems, Holm's correction over all pairs. Improvement: the"
+        " probability that a run of the first ends better than one of the second on the same"
+        " problem; a tie counts half.",
     ),
 )
 

@@ -1,4 +1,4 @@
-"""What the verdict rests on: the leader against every other strategy, and further findings."""
+"""The evidence of the verdict: the leader against every other strategy, and further findings."""
 
 from collections.abc import Mapping
 
@@ -46,7 +46,9 @@ def _difference(rival: Rival) -> str:
 
 @section(60, "suite", "comparison", "front")
 def differences(study: Study) -> Section | None:
-    """The leader against every other strategy, by final regret and by speed."""
+    """Build the section that compares the leader with every other strategy, by final regret and
+    speed.
+    """
     verdict = study.result.verdict
     if verdict is None:
         return None

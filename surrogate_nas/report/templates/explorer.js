@@ -342,7 +342,7 @@
       const gap = value(q) - value(p), alike = problem.identities[x.cell] === problem.identities[y.cell];
       if (gap <= SAME * problem.range) {
         const same = x.cell === y.cell ? "the same cell" : alike ? "isomorphic cells" : "different cells of the same score";
-        return [when, name(a), " and ", name(b), ` ${verb === "ends" ? "end at" : "hold"} ${same}, ${text(value(x))}: since ${since(x.time)} and since ${since(y.time)}.`];
+        return [when, name(a), " and ", name(b), ` ${verb === "ends" ? "end at" : "have"} ${same}, ${text(value(x))}: since ${since(x.time)} and since ${since(y.time)}.`];
       }
       return [when, name(better), ` ${verb} ${apart(gap, 0)(gap)} below `, name(worse), `: ${text(value(p))} since ${since(p.time)}, against ${text(value(q))} since ${since(q.time)}.`, alike ? " The two cells are isomorphic." : ""];
     },
@@ -352,7 +352,7 @@
       const told = both().map((one, i) => {
         const hit = met(one).filter((cell) => problem.front[cell]).length;
         const own = unbeaten(met(one)).length;
-        return [make("strong", { text: one.name }), !one.run ? " has no run of this number" : i ? ` ${size ? hit : own}` : ` met ${size ? `${hit} of the ${counting(size, "cell")} of the exact front` : counting(own, "cell")}`];
+        return [make("strong", { text: one.name }), !one.run ? " has no run of this number" : i ? ` ${size ? hit : own}` : ` evaluated ${size ? `${hit} of the ${counting(size, "cell")} of the exact front` : counting(own, "cell")}`];
       });
       const when = state.time >= state.end ? "In this run " : `After ${since(state.time)} of this run `;
       return [when, ...told.flatMap((one, i) => (i ? [", ", ...one] : one)), size ? "." : ", each dominated by no other cell of the same strategy."];
@@ -813,17 +813,17 @@
       const cells = problem.drawn ? problem.all.filter((cell) => problem.drawn[cell]) : problem.all;
       const inside = cells.filter((cell) => { const place = this.place(cell); return place && this.inside(place); }).length;
       const grey = column ? `Grey: ${column.name} on average, the darker the better` : "Grey: number of cells, on a log scale";
-      words.push(problem.drawn ? `${grey}; ${cells.length.toLocaleString("en-GB")} of all ${problem.cells.toLocaleString("en-GB")} cells, drawn at random.` : `${grey}.`);
-      if (problem.feasibleCells.length < problem.n) words.push("Outlined: cells that break a limit.");
+      words.push(problem.drawn ? `${grey}; ${cells.length.toLocaleString("en-GB")} of all ${problem.cells.toLocaleString("en-GB")} cells, sampled at random.` : `${grey}.`);
+      if (problem.feasibleCells.length < problem.n) words.push("Outlined: cells that violate a constraint.");
       if (problem.single) {
-        const began = problem.tracks.shared ? `; dotted: the ${counting(problem.tracks.shared, "first cell")}, the same for both` : "";
+        const began = problem.tracks.shared ? `; dotted: the ${counting(problem.tracks.shared, "initial cell")}, the same for both` : "";
         words.push(`Lines: the best cell so far of each${state.unit === "cells" ? ", numbered by the cell's place in the run" : ""}${began}.`);
         if (this.layers.diagonals.childElementCount) words.push(problem.penalty ? "Diagonals: equal scores." : "Dotted across: the optimum.");
       } else words.push(this.trading() ? "Coloured lines: the front of each strategy's own cells; large marks are on the exact front." : "Marks: the front of each strategy's own cells.");
       if (inside < cells.length) words.push(`${counting(cells.length - inside, "cell")} of ${cells.length.toLocaleString("en-GB")} ${cells.length - inside === 1 ? "lies" : "lie"} outside the frame.`);
       const front = this.frontCells();
       const cut = front.filter((cell) => { const place = this.place(cell); return !place || !this.inside(place, 1); });
-      if (front.length && (problem.penalty || !problem.single)) words.push(cut.length ? `${cut.length} of the front's ${counting(front.length, "cell")} ${cut.length === 1 ? "is" : "are"} outside too.` : `The frame holds the whole front, ${counting(front.length, "cell")}.`);
+      if (front.length && (problem.penalty || !problem.single)) words.push(cut.length ? `${cut.length} of the front's ${counting(front.length, "cell")} ${cut.length === 1 ? "is" : "are"} outside too.` : `The frame contains the whole front, ${counting(front.length, "cell")}.`);
       words.push("Point at the plane to see the nearest cell, click to keep it, drag to select.");
       byId("caption").textContent = words.join(" ");
       const selected = selecting() ? problem.all.filter(chosen).length : 0;
@@ -925,7 +925,7 @@
       const percent = (100 * told.best) / told.of;
       const best = told.front ? "the exact front" : told.evaluated ? `the best ${told.best} evaluated cells` : Math.abs(percent - 1) < 0.05 ? "the best 1 %" : `the best ${told.best} cells`;
       title.textContent = `What ${best} ${told.evaluated || !told.front && Math.abs(percent - 1) >= 0.05 ? "are" : told.front ? "is" : "are"} made of`;
-      const among = told.evaluated ? `all ${told.of} evaluated cells` : told.surveyed < told.of ? `${told.surveyed.toLocaleString("en-GB")} of all cells, drawn at random` : "all cells";
+      const among = told.evaluated ? `all ${told.of} evaluated cells` : told.surveyed < told.of ? `${told.surveyed.toLocaleString("en-GB")} of all cells, sampled at random` : "all cells";
       const tried = both().map((one) => `${one.name} (${met(one).length})`).join(" and ");
       words.textContent = `Bars: share of each option, in %, among ${counting(told.best, told.front ? "cell" : "best cell")}; upright line: among ${among}. Marks: among the cells that ${tried} tried in this run. Click a bar to select.`;
       this.shares = both().map((one) => ({ one, shares: this.among(met(one)) }));

@@ -16,12 +16,12 @@
     if (document.hidden) return;
     try {
       const answer = await fetch(location.pathname, { cache: "no-store" });
-      document.body.dataset.problem = answer.ok ? "" : "There is nothing here any more.";
+      document.body.dataset.problem = answer.ok ? "" : "This page no longer exists.";
       if (!answer.ok) return;
       const page = new DOMParser().parseFromString(await answer.text(), "text/html").querySelector("main");
       if (page.innerHTML !== shown) replace(page.innerHTML);
     } catch {
-      document.body.dataset.problem = "The server does not answer: this is its last answer.";
+      document.body.dataset.problem = "The server does not respond. This page shows its last state.";
     }
   };
 

@@ -1,21 +1,23 @@
-"""Engines: they run jobs anywhere and yield the outcomes in the order of completion.
+"""Engines execute jobs on this machine or elsewhere, and yield the outcomes in the order of
+completion.
 
-An engine is named ``NAME`` or ``NAME:PLACE``, such as a scheduler's address. With every engine,
-each job runs in a process of ours with one thread. A job that ends its process is reported as
-failed while the others go on. An exception in a job ends the work and is raised here. Results never
-depend on the engine, so it is no part of their fingerprint.
+An engine is named ``NAME`` or ``NAME:PLACE``, where the place is, for example, the address of a
+scheduler. With every engine, each job runs in one of our processes with one thread. If a job kills
+its process, it is reported as failed and the other jobs continue. An exception in a job ends the
+work and is raised here. Results never depend on the engine, so it is not part of their fingerprint.
 
-A function that returns a `concurrent.futures.Executor` for a place and a number of workers is an
-engine. It is named ``FILE.py:NAME``, or by an entry point of the group ``surrogate_nas.engines``:
+An engine is a function of a place and a number of workers that returns a
+`concurrent.futures.Executor`. It is named ``FILE.py:NAME``, or registered as an entry point of the
+group ``surrogate_nas.engines``:
 
     from concurrent.futures import ProcessPoolExecutor
 
     def pool(place, workers):
         return ProcessPoolExecutor(workers)
 
-If the executor has a method ``lost``, it gets an error of the executor's own and says how a job was
-lost, as a `surrogate_nas.runtime.worker.Lost`, or raises a `UserError` where all are; ``end`` ends
-the workers of a task.
+The executor may have two more methods. ``lost`` receives an error of the executor and returns how a
+job was lost, as a `surrogate_nas.runtime.worker.Lost`, or raises a `UserError` if all jobs are
+lost. ``end`` ends the workers of a task.
 """
 
 import threading
@@ -70,12 +72,12 @@ __all__ = [
 J = TypeVar("J")
 R = TypeVar("R")
 Maker = Callable[[str, int | None], Executor]
-"""Gives an executor for a place, which may be empty, and a number of workers; None for as many as
-the place takes.
+"""A function that returns an executor for a place (which may be empty) and a number of workers.
+None means as many workers as the place has.
 """
 # the future of a job, whether it has to be alone, and what is called
 _Call = tuple[Future[Any], bool, Callable[..., Any], tuple[Any, ...]]
-AGAIN = "What was finished is kept; run the same command again to go on, on any engine."
+AGAIN = "Finished results are kept. Repeat the command to resume, on any engine."
 _HERE = "processes"
 # The longest that the answer of a job that has ended may take to come here.
 _ANSWER_SECONDS = 60.0
@@ -84,7 +86,7 @@ _ANSWER_SECONDS = 60.0
 def _is_maker(loaded: object, name: str) -> Maker:
     if not callable(loaded):
         raise UserError(
-            f"{name} is no engine: it must be called with a place and a number of workers."
+            f"{name} is not an engine: it must be a function of a place and a number of workers."
         )
     return loaded
 
@@ -92,7 +94,7 @@ def _is_maker(loaded: object, name: str) -> Maker:
 ENGINES: Registry[Maker] = Registry(
     "engine", _is_maker, places_in(__name__, "ENGINE"), group="surrogate_nas.engines"
 )
-"""Where jobs can be run: the ``ENGINE`` of the file of that name."""
+"""The available engines: the ``ENGINE`` of the module with the same name."""
 
 
 def _parted(engine: str) -> tuple[str, str]:
@@ -102,24 +104,24 @@ def _parted(engine: str) -> tuple[str, str]:
 
 
 def check_engine(engine: str, workers: int | None) -> None:
-    """Check what a user asks for before anything is begun; no code of a user's is loaded."""
+    """Check the arguments of a user before anything starts. No user code is loaded."""
     name, address = _parted(engine)
     ENGINES.expect(name)
     if workers is not None and (not isinstance(workers, int) or workers < 1):
         raise UserError(f"There must be at least 1 worker, not {workers}.")
     if name == _HERE and address:
         raise UserError(
-            f"The engine {_HERE} is on this machine and takes no address, such as {address:.80}."
+            f"The engine {_HERE} runs on this machine and has no address, so remove {address:.80}."
         )
 
 
 class Jobs:
-    """Hands out jobs to the workers of an engine: begun in their order, at most so many at once.
+    """Distributes jobs to the workers of an engine, in order and with limited parallelism.
 
-    A worker stays for the next job of its task, so what a job has read or compiled serves that too.
+    A worker is reused for further jobs of its task, including what a job has read or compiled.
 
     Attributes:
-        key: The owner of the workers that are on this machine.
+        key: The identifier of the workers that run on this machine.
     """
 
     def __init__(
@@ -131,19 +133,20 @@ class Jobs:
         """Open the engine.
 
         Args:
-            engine: A key of `ENGINES` or ``FILE.py:NAME``, behind a colon its place.
-            workers: How many jobs at once; None for as many as a cluster takes, one here.
-            devices: The GPUs of each worker, as ``CUDA_VISIBLE_DEVICES`` names them; empty where
-                all see what there is.
+            engine: A key of `ENGINES` or ``FILE.py:NAME``, optionally followed by a colon and the
+            place.
+            workers: Number of parallel jobs. None for one here, or for all workers of a cluster.
+            devices: The GPUs of each worker, in the format of ``CUDA_VISIBLE_DEVICES``. Empty if
+                every worker may use all.
 
         Raises:
-            UserError: There is no such engine, it cannot be reached, or it has devices of its own.
+            UserError: The engine does not exist, is unreachable, or assigns its own devices.
         """
         check_engine(engine, workers)
         name, address = _parted(engine)
         if devices and name != _HERE:
             raise UserError(
-                f"--gpus names GPUs of this machine; the engine {name} gives its workers theirs."
+                f"--gpus names GPUs of this machine, but the engine {name} assigns GPUs itself."
             )
         self.key = uuid4().hex
         self._is_here = name == _HERE
@@ -164,15 +167,15 @@ class Jobs:
             start_server()
 
     def submit(self, task: Task, job: Any, *, alone: bool = False) -> Future[Any]:
-        """Give a job, which is begun after those before it.
+        """Submit a job. Jobs start in the order of submission.
 
         Args:
-            task: What the job shares with others.
-            job: What its function is called with.
-            alone: Whether nothing else may run meanwhile.
+            task: The data that the job shares with others.
+            job: The argument of the task's function.
+            alone: Whether no other job may run at the same time.
 
         Returns:
-            Of how it ended, for `surrogate_nas.runtime.worker.answer`.
+            A future of the reply, for `surrogate_nas.runtime.worker.answer`.
         """
         return self._put(alone, do, task, cloudpickle.dumps(job))
 
@@ -190,7 +193,7 @@ class Jobs:
         return future
 
     def _begin(self) -> None:
-        """Begin what may run: what has to be alone waits until nothing else does."""
+        """Start the jobs that may run. A job that must run alone waits until no other runs."""
         while self._waiting and not self._is_alone:
             alone = self._waiting[0][1]
             if self._running and (alone or len(self._running) == self._most):
@@ -230,11 +233,11 @@ class Jobs:
             self._begin()
 
     def hearing(self, note: Callable[[], None]) -> AbstractContextManager[None]:
-        """Let the first Ctrl-C call a function (`surrogate_nas.core.process.first_noted`)."""
+        """Make the first Ctrl-C call a function (`surrogate_nas.core.process.first_noted`)."""
         return first_noted(note)
 
     def drop(self, task: Task) -> None:
-        """End all jobs of a task, whatever they do."""
+        """End all jobs of a task immediately."""
         with self._lock:
             for future, _, _, arguments in self._waiting:
                 if task in arguments:
@@ -242,7 +245,7 @@ class Jobs:
         getattr(self._executor, "end", end)(task.key)
 
     def close(self) -> None:
-        """End all jobs, whatever they do."""
+        """End all jobs immediately."""
         self._is_closed = True
         with self._lock:
             for future, *_ in self._waiting:
@@ -260,36 +263,36 @@ def _raised(error: BaseException) -> Any:
 
 
 def gone(cluster: str, address: str, error: BaseException) -> UserError:
-    """Build the error for a cluster that does no job any more."""
+    """Build the error for a cluster that no longer executes jobs."""
     at = f" at {address}" if address else ""
     return UserError(
-        f"The {cluster}{at} went away or cannot do the work ({in_a_line(error)}). {AGAIN}"
+        f"The {cluster}{at} is unreachable or failed ({in_a_line(error)}). {AGAIN}"
     )
 
 
 @dataclass(frozen=True)
 class Outcome(Generic[J, R]):
-    """A job, and what its function returned or how its worker was lost."""
+    """A job with the return value of its function, or with how its worker was lost."""
 
     job: J
     answer: R | Lost
 
     @property
     def failure(self) -> str:
-        """How its worker ended, in one line without a full stop; empty where it was not lost."""
+        """How the worker ended, in one line without a full stop; empty if it was not lost."""
         return self.answer.words if isinstance(self.answer, Lost) else ""
 
     @property
     def result(self) -> R:
-        """What the function returned; a UserError where the worker was lost."""
+        """The return value of the function. Raises a UserError if the worker was lost."""
         if isinstance(self.answer, Lost):
             words = f"{self.failure[:1].upper()}{self.failure[1:]}"
-            raise UserError(f"{words}. Run the same command again to go on.")
+            raise UserError(f"{words}. Repeat the command to resume.")
         return self.answer
 
 
 def stays_here(engine: str, workers: int | None) -> bool:
-    """Whether jobs are run in this process, one after another."""
+    """Return whether jobs run in this process, one after another."""
     return engine == _HERE and workers in (None, 1)
 
 
@@ -301,21 +304,21 @@ def run_jobs(
     engine: str = _HERE,
     apart: bool = False,
 ) -> Iterator[Outcome[J, R]]:
-    """Call a function once for every job.
+    """Call a function for every job.
 
-    The function is sent to each worker once, and so should carry what all jobs share, as a
-    `functools.partial` does. Closing the iterator, or leaving its loop, ends the workers.
+    The function is sent to each worker once, so it should contain what all jobs share, for example
+    as a `functools.partial`. Closing the iterator, or leaving its loop, ends the workers.
 
     Args:
-        function: Of one job; its answer travels back to this process.
-        jobs: What to call it with, begun in this order.
-        workers: How many jobs at once; None for one, or for as many as a named cluster takes.
-        engine: A key of `ENGINES` or ``FILE.py:NAME``, behind a colon its place. With processes,
-            one worker or one job stays in this process.
-        apart: Whether no job stays in this process.
+        function: A function of one job. Its return value is sent to this process.
+        jobs: The arguments of the function, started in this order.
+        workers: Number of parallel jobs. None for one, or for all workers of a named cluster.
+        engine: A key of `ENGINES` or ``FILE.py:NAME``, optionally followed by a colon and the
+            place. With processes, a single worker or a single job runs in this process.
+        apart: Whether every job runs in another process.
 
     Yields:
-        The outcome of every job, as they are finished.
+        The outcome of every job, in the order of completion.
 
     Example:
         >>> [outcome.result for outcome in run_jobs(abs, [-3, 1, -2])]
@@ -338,9 +341,9 @@ def run_jobs(
 
 
 def raise_lost(lost: Sequence[Outcome[Any, Any]]) -> None:
-    """Raise a `UserError` if workers were lost, once all else is done."""
+    """Raise a `UserError` if workers were lost, after all other jobs have finished."""
     if lost:
         jobs = "1 job was" if len(lost) == 1 else f"{len(lost)} jobs were"
         raise UserError(
-            f"{jobs} lost: {lost[0].failure}. Run the same command again to go on."
+            f"{jobs} lost: {lost[0].failure}. Repeat the command to resume."
         )

@@ -1,9 +1,9 @@
-"""Jobs on a Dask cluster: a running one, or one of this machine that is started here.
+"""Jobs on a Dask cluster, a running one or one started on this machine.
 
-Jobs are futures of Dask's client. A job whose Dask worker is lost is begun anew elsewhere, by Dask,
-up to its ``allowed-failures`` times (3 if nothing else is set): that is safe, because a run is
-replayed from its locked file, and anything else gives the same answer again. A job that ends its
-own process is reported as lost at once, and no Dask worker with it.
+Jobs are futures of Dask's client. If a Dask worker is lost, Dask restarts its job elsewhere, up to
+``allowed-failures`` times (3 by default). That is safe, because a run is replayed from its locked
+file, and any other job gives the same answer again. A job that kills its own process is reported as
+lost at once, and the Dask worker survives.
 """
 
 import logging
@@ -23,7 +23,7 @@ _CONNECT_SECONDS = 10
 
 
 class Dask(Executor):
-    """A client of the cluster; a cluster that was started here ends with it."""
+    """A client of the cluster. A cluster that was started here ends with it."""
 
     needs = ("distributed",)
 
@@ -38,28 +38,26 @@ class Dask(Executor):
     def submit(
         self, function: Callable[..., Any], /, *arguments: Any, **named: Any
     ) -> Any:
-        """Let the cluster call a function."""
+        """Submit a function call to the cluster."""
         self._keys.add(arguments[0].key)
         return self._client.submit(function, *arguments, **named, pure=False, retries=0)
 
     def lost(self, error: BaseException) -> Lost:
-        """How a job was lost in spite of all that Dask does."""
+        """Return how a job was lost although Dask restarts jobs."""
         from distributed import KilledWorker
 
         if isinstance(error, KilledWorker):
-            return Lost(
-                "its Dask worker was lost, and those that began it anew were too"
-            )
+            return Lost("its Dask worker was lost, and so were those that restarted it")
         raise gone("Dask cluster", self._address, error) from error
 
     def end(self, key: str) -> None:
-        """End our workers there that do jobs of a task."""
+        """End our workers on the cluster that execute jobs of a task."""
         if self._client.status == "running":
             with suppress(Exception):
                 self._client.run(end, key)
 
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
-        """End our workers there; nothing else there is touched."""
+        """End our workers on the cluster. Nothing else there is affected."""
         with self._open:
             for key in self._keys:
                 self.end(key)

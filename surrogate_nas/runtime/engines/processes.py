@@ -1,4 +1,4 @@
-"""Workers of this machine: a thread of ours for each, which waits for it."""
+"""Workers on this machine. One thread per worker waits for it."""
 
 from concurrent.futures import ThreadPoolExecutor
 

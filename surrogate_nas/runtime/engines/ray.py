@@ -1,9 +1,9 @@
-"""Jobs on a Ray cluster: a running one, or one of this machine that is started here.
+"""Jobs on a Ray cluster, a running one or one started on this machine.
 
-Jobs are calls of one remote function. A job whose Ray worker or node is lost is begun anew
-elsewhere, by Ray, up to 3 times: that is safe, because a run is replayed from its locked file, and
-anything else gives the same answer again. A job that ends its own process is reported as lost at
-once, and no Ray worker with it.
+Jobs are calls of one remote function. If a Ray worker or node is lost, Ray restarts its job
+elsewhere, up to 3 times. That is safe, because a run is replayed from its locked file, and any
+other job gives the same answer again. A job that kills its own process is reported as lost at once,
+and the Ray worker survives.
 """
 
 import logging
@@ -36,7 +36,7 @@ _QUIET = {
 
 
 class Ray(Executor):
-    """Ray, connected; a cluster that was started here ends with it."""
+    """A connection to Ray. A cluster that was started here ends with it."""
 
     needs = ("ray",)
 
@@ -72,7 +72,7 @@ class Ray(Executor):
     def submit(
         self, _: Callable[..., Any], /, *arguments: Any, **__: Any
     ) -> Future[Any]:
-        """Let a Ray worker do a job."""
+        """Submit a job to a Ray worker."""
         reference = self._do.remote(*arguments)
         future: Future[Any] = reference.future()
         self._references[future] = reference
@@ -80,17 +80,15 @@ class Ray(Executor):
         return future
 
     def lost(self, error: BaseException) -> Lost:
-        """How a job was lost in spite of all that Ray does."""
+        """Return how a job was lost although Ray restarts jobs."""
         if _LOST & {kind.__name__ for kind in type(error).__mro__}:
-            return Lost(
-                "its Ray worker was lost, and those that began it anew were too"
-            )
+            return Lost("its Ray worker was lost, and so were those that restarted it")
         raise gone(
             "Ray cluster", self._address, getattr(error, "cause", None) or error
         ) from error
 
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
-        """Take back what is not done, and leave."""
+        """Cancel unfinished jobs and disconnect."""
         with suppress(Exception):
             for reference in list(self._references.values()):
                 self._ray.cancel(reference, force=True)
@@ -103,7 +101,7 @@ ENGINE = Ray
 
 
 def _knock(address: str) -> None:
-    """Check that the address answers: Ray itself would try for many minutes."""
+    """Check that the address answers. Ray itself would retry for many minutes."""
     host, colon, port = address.removeprefix("ray://").rpartition(":")
     if not colon:
         return

@@ -1,10 +1,10 @@
-"""Jobs on a Slurm cluster, by submitit: each is a task, and jobs that come together are one array.
+"""Jobs on a Slurm cluster, using submitit: each job is a task, and simultaneous jobs form an array.
 
-The place says where and how long, as in ``slurm:partition=cpu,time=60``: time in minutes, mem in
-GB, folder in which submitit keeps its files in one that is removed at the end (shared by all
-machines; the data folder if left out), cluster=local to make the tasks on this machine without
-Slurm; anything else is handed to ``sbatch`` under its name. A task that is lost costs its job,
-which is made by the same command again.
+The place contains the options of the tasks, as in ``slurm:partition=cpu,time=60``: ``time`` in
+minutes; ``mem`` in GB; ``folder``, where submitit creates a temporary folder that all machines
+share (by default in the data directory); ``cluster=local``, to run the tasks on this machine
+without Slurm. Other options are passed to ``sbatch``. If a task is lost, its job is lost, and
+repeating the command makes it again.
 """
 
 import logging
@@ -35,7 +35,7 @@ class Slurm(Executor):
     needs = ("submitit",)
 
     def __init__(self, place: str, workers: int | None) -> None:
-        """Check the options; tasks are made when there is something to do."""
+        """Check the options. Tasks are created when there are jobs."""
         from submitit import AutoExecutor
 
         logging.getLogger("submitit").setLevel(logging.CRITICAL)
@@ -60,7 +60,7 @@ class Slurm(Executor):
     def submit(
         self, _: Callable[..., Any], /, *arguments: Any, **__: Any
     ) -> Future[Any]:
-        """Take a job, which goes out with those that come with it."""
+        """Submit a job together with other jobs that arrive at the same time."""
         future: Future[Reply] = Future()
         self._new.put((future, arguments))
         return future
@@ -114,9 +114,7 @@ def _refusing() -> Iterator[None]:
     try:
         yield
     except Exception as error:
-        raise UserError(
-            f"Slurm does not take the tasks: {one_line(str(error))}"
-        ) from error
+        raise UserError(f"Slurm rejects the tasks: {one_line(str(error))}") from error
 
 
 def _folder(path: str, is_local: bool) -> TemporaryDirectory[str]:
@@ -129,7 +127,7 @@ def _folder(path: str, is_local: bool) -> TemporaryDirectory[str]:
         )
     except OSError as error:
         raise UserError(
-            f"Slurm's tasks need a folder: {error.strerror or error}: {error.filename}."
+            f"Slurm's tasks need a shared folder: {error.strerror or error}: {error.filename}."
         ) from error
 
 
@@ -138,7 +136,7 @@ def _options(place: str) -> dict[str, str]:
     for name, value in pairs:
         if not (name.isidentifier() and value):
             raise UserError(
-                "Options of slurm are NAME=VALUE with commas between, such as partition=cpu, not"
-                f" {name:.40}."
+                "Options of slurm must be NAME=VALUE, separated by commas, such as"
+                f" partition=cpu, not {name:.40}."
             )
     return dict(pairs)
