@@ -710,7 +710,7 @@ def test_a_file_that_is_no_archive_or_could_do_harm_is_refused(
 
 
 MANIFESTS = {
-    "a newer version": ({"version": 2}, "of version 2; this program reads version 1"),
+    "a newer version": ({"version": 2}, "of version 2; this release reads version 1"),
     "a name that is a path": ({"name": "../up"}, "not a readable archive: name"),
     "a line that is two": ({"by": "one\ntwo"}, "not a readable archive: by"),
     "an unknown field": ({"more": 1}, "not a readable archive"),
