@@ -74,6 +74,7 @@ check: $(SETUP)  ## style, format and types
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/python -m analysis.language
 
 test: $(SETUP)  ## all tests but the slow ones; with SURROGATE_NAS_MIRROR also those on real NAS-Bench-201 data
 	$(PYTEST) -n $(shell expr $(WORKERS) + 1) -m "not slow"

@@ -28,7 +28,7 @@ WORDS = {
     r"hand(?:ing|ed|s)? on": "warm start, weight inheritance",
     r"searchers?|proposers?": "external optimiser",
     r"usual(?:ly)?": "default, standard",
-    r"rooms?": "subpackage",
+    r"rooms?(?! layout)": "subpackage",
     r"doors?": "API",
     r"promises?": "contract, check",
     r"dear(?:er|est)?": "expensive",
@@ -42,13 +42,18 @@ WORDS = {
 """A word, and what to write in its place."""
 EXCEPT = {
     "CHANGELOG.md": "history",
+    "analysis/guide/glossary.md": "lists the words of others",
     "analysis/losses_protocol.md": "dated",
     "analysis/regimes_protocol.md": "dated",
 }
 """Documents that do not change, and why."""
 QUESTION = "Which loss should drive a search?"
 """The title of a section and a page, which keeps its words."""
-_CODE = re.compile(r"```.*?```|`+[^`]*`+|\]\([^)]*\)", re.DOTALL)
+_CODE = re.compile(
+    r"```.*?```|`+[^`]*`+|\]\([^)]*\)|^ *(?:>>>|\.\.\.|snas ).*?$|^ +\w+:",
+    re.DOTALL | re.MULTILINE,
+)
+"""Code, examples, and the names of arguments."""
 _EVERY = re.compile(
     "|".join(rf"\b(?:{word})\b" for word in reversed(WORDS)), re.IGNORECASE
 )

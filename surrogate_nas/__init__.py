@@ -24,8 +24,8 @@ median cell.
 >>> [term.divisor for term in objective.terms]  # of the loss, and of the parameters
 [1.0, 14786.0]
 
-A **strategy** asks for cells and is told trials. It never holds a benchmark and never sees a test
-result; ten lines suffice for a new one.
+A **strategy** proposes cells and learns their trials. It has no access to the benchmark and never
+learns a test result. Ten lines suffice for a new one.
 
 >>> class Greedy(sn.Strategy):
 ...     best = None
@@ -46,9 +46,9 @@ result; ten lines suffice for a new one.
 >>> run.incumbent.feasible, run.incumbent.values["latency@cpu"] <= 2
 (True, True)
 
-`compare` gives all the same first cells, seeds and budget, and measures regret against the table's
-exact optimum. With a folder the runs are kept, an interrupted comparison goes on, and
-`write_report` writes a page.
+`compare` gives all strategies the same initial cells, seeds and budget, and measures regret against
+the exact optimum of the table. With a folder the runs are stored, an interrupted comparison
+resumes, and `write_report` writes a page.
 
 >>> found = sn.compare(
 ...     bench, [Greedy, "random", "evolution"], objective, runs=3, budget=40

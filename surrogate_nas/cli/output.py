@@ -52,8 +52,8 @@ def in_a_line(text: str) -> str:
     r"""Return a text from user code as one line without control characters.
 
     Example:
-        >>> in_a_line("no\nroom \x1b[2J")
-        'no room \\x1b[2J'
+        >>> in_a_line("no\nspace \x1b[2J")
+        'no space \\x1b[2J'
     """
     line = " ".join(text.split())
     return "".join(

@@ -521,7 +521,7 @@ class Believed(NamedTuple):
 
 
 def shortfall(room: Floats, seen: Posterior) -> Floats:
-    """Return E max(room − value, 0) of log-normal values; 0 where `room` is not positive, shape as
+    """Return `E max(room − value, 0)` of log-normal values; 0 where `room` is not positive, shape as
     `room`.
 
     Args:

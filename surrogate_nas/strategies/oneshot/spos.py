@@ -121,6 +121,6 @@ class Spos(OneShot):
                 "L": score - penalty,
                 "λR": penalty,
                 "share of λR": penalty / score,
-                "cells judged": len(self._scores),
+                "cells evaluated": len(self._scores),
             }
         return numbers

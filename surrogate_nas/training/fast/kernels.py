@@ -266,7 +266,7 @@ def convolve(shape: Shape) -> Code:
 def weight_gradient(shape: Shape) -> Code:
     """The gradient of a convolution's weights, from that of the output and the input.
 
-    The table has the pairs of pixels of every piece of the output and tap; ``kept`` has room for
+    The table has the pairs of pixels of every piece of the output and tap; ``kept`` has space for
     `Shape.pairs` vectors by tap.
     """
     op = _Operation("weight_gradient", "out in", "weight table taps pieces kept")
