@@ -28,7 +28,6 @@ import numpy as np
 from analysis.papers.common.paper import PaperResult, Row, Work, published
 from analysis.papers.common.pictures import (
     COLOURS,
-    Bars,
     Item,
     Level,
     Panel,
@@ -478,21 +477,21 @@ def _by_device(rhos: Mapping[tuple[str, str], float]) -> Panel:
     )
     names = [*UNSEEN, _MEAN]
     places = np.arange(len(names))
-    bars = []
+    items: list[Item] = []
     for i, method in enumerate(methods):
-        heights = [rhos[method, device] for device in names]
-        bars.append(Bars(places + (i - 2) * 0.16, heights, 0.15, method, COLOURS[i]))
+        values = [rhos[method, device] for device in names]
+        style = {"color": COLOURS[i], "marker": "osD^v"[i], "linestyle": "none"}
+        items.append(Series(places + (i - 2) * 0.14, values, method, style=style))
     return Panel(
-        bars,
-        title="Latency of unseen cells on unseen devices",
-        legend="upper center",
-        legend_columns=3,
+        items,
+        title="Devices that were not used for training",
+        legend="lower left",
         grid="y",
         axes={
-            "ylim": (0.3, 1.2),
-            "ylabel": "Spearman's ρ",
+            "ylabel": "Spearman's ρ with measured latency",
             "xticks": places,
             "xticklabels": [name.replace("mean of", "mean of\n") for name in names],
+            "xlabel": "device",
         },
     )
 

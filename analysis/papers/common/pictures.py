@@ -1,6 +1,6 @@
 """How papers draw: a picture is a grid of panels, a panel a list of items.
 
-A paper says what its panels show (`Series`, `Bars`, `Violins`, `Level`, `Note`, `Map`), and
+A paper says what its panels show (`Series`, `Violins`, `Level`, `Note`, `Map`), and
 `picture` draws them: frames, grids, legends, shared labels, and 95 % intervals look the same in all
 papers.
 """
@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from surrogate_nas.report.style import COLOURS as PAINTS
 from surrogate_nas.stats.summaries import interval
 
 if TYPE_CHECKING:
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
 """Of Okabe and Ito, without the yellow."""
 STYLES = ("-", "--", "-.", ":", (0, (5, 1)), (0, (1, 1)))
+_INK, _QUIET, _LINE = (PAINTS[name][0] for name in ("ink", "quiet", "line"))
+"""Text, small text, and lines of grids and frames, as on the pages."""
 _SMALL = 8
 _TINY = 7
 
@@ -123,27 +126,6 @@ def mean_curves(
             )
         )
     return curves
-
-
-@dataclass(frozen=True)
-class Bars:
-    """Upright bars."""
-
-    x: ArrayLike
-    heights: ArrayLike
-    width: float
-    label: str
-    colour: str
-
-    def draw(self, axes: Axes) -> None:
-        """Add the bars."""
-        axes.bar(
-            self.x,
-            self.heights,
-            width=self.width,
-            color=self.colour,
-            label=self.label,
-        )
 
 
 @dataclass(frozen=True)
@@ -285,12 +267,20 @@ class Panel:
         for item in self.items:
             item.draw(axes)
         axes.set(**self.axes)
-        axes.set_title(self.title, fontsize=10)
-        axes.tick_params(labelsize=_SMALL)
+        axes.set_title(self.title, fontsize=10, loc="left", weight="bold", color=_INK)
+        axes.tick_params(labelsize=_SMALL, labelcolor=_QUIET, color=_LINE)
+        axes.spines[["top", "right"]].set_visible(False)
+        axes.spines[["left", "bottom"]].set_color(_LINE)
         if self.grid:
-            axes.grid(axis=self.grid, alpha=0.3)
+            axes.set_axisbelow(True)
+            axes.grid(axis=self.grid, color=_LINE, linewidth=0.8)
         if self.legend:
-            axes.legend(loc=self.legend, ncols=self.legend_columns, fontsize=_SMALL)
+            axes.legend(
+                loc=self.legend,
+                ncols=self.legend_columns,
+                fontsize=_SMALL,
+                frameon=False,
+            )
 
 
 def picture(
