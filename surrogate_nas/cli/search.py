@@ -266,11 +266,12 @@ def _found(run: Run, bound: Objective, content: Row) -> list[tuple[str, object]]
     if not answer["feasible"]:
         least = run.lowest
         rows = [("best cell", NO_CELL), ("closest to the limits", str(least.cell))]
-        return [*rows, ("regret", None), *least.values.items()]
+        return [*rows, *least.values.items()]
     rows = [("best cell", answer["cell"]), ("score", answer["score"])]
     if bound.draws:
         rows.append(("score in the search", answer["seen_score"]))
-    return [*rows, ("regret", content["regret"]), *answer["metrics"].items()]
+    above = ("score above the optimum", content["regret"])
+    return [*rows, above, *answer["metrics"].items()]
 
 
 def _rows(run: Run, bound: Objective, content: Row) -> list[tuple[str, object]]:

@@ -269,7 +269,7 @@ def _finish(comparison: Comparison, folder: Path, json: bool) -> None:
         "mean missed" if several else "mean score",
         "95 % interval",
         "iqm",
-        "mean regret",
+        "normalised regret",
         "evaluations",
         "real seconds",
     )
@@ -314,7 +314,7 @@ def _rows(strategies: list[dict[str, Any]]) -> list[list[object]]:
                 s["name"],
                 runs if feasible == runs else f"{feasible} of {runs}",
                 *(shown if feasible else [NO_CELL, "–", "–"]),
-                fixed(s["regret"]["mean"], decimals),
+                fixed(s["normalised_regret"]["mean"], 3),
                 s["evaluations"],
                 seconds(s["real_seconds"]),
             ]
@@ -375,7 +375,7 @@ def lambda_path(
         for ending, image in rendered(drawn).items():
             write_whole(folder / f"{drawn.name}.{ending}", image)
     heads, rows = _table(content)
-    title = f"{content['benchmark']}: {content['objective']}, mean regret at each λ"
+    title = f"{content['benchmark']}: {content['objective']}, mean normalised regret at each λ"
 
     def show() -> None:
         show_table(heads, rows, title=title)
@@ -400,12 +400,12 @@ def _table(content: dict[str, Any]) -> tuple[list[str], list[list[object]]]:
     listed = [row["name"] for row in content["hypervolume"]["strategies"]]
     rows: list[list[object]] = []
     for step in content["lambdas"]:
-        regrets = {row["name"]: row["regret"] for row in step["strategies"]}
+        regrets = {row["name"]: row["normalised_regret"] for row in step["strategies"]}
         winners = ", ".join(step["winners"]) + (
             "" if step["decided"] else " (undecided)"
         )
         shown = [
-            None if regrets.get(name) is None else f"{regrets[name]:.5f}"
+            None if regrets.get(name) is None else f"{regrets[name]:.3f}"
             for name in listed
         ]
         rows.append(

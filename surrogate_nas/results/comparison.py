@@ -367,7 +367,7 @@ class Comparison(Fronted, StudyResult):
             {"strategy": entry["name"]}
             | {name: entry["score"][name] for name in ("mean", "std", "iqm")}
             | dict(zip(ends, entry["score"]["ci95"] or (None, None), strict=True))
-            | {"regret": entry["regret"]["mean"]}
+            | {key: entry[key]["mean"] for key in ("regret", "normalised_regret")}
             | {name: entry[name] for name in ("runs", "feasible_runs", "evaluations")}
             for entry in map(self._strategy_json, self.strategies)
         ]
@@ -382,6 +382,18 @@ class Comparison(Fronted, StudyResult):
         return self.scores(strategy) - (
             np.nan if self.optimum is None else self.optimum
         )
+
+    def normalised_regrets(self, strategy: str) -> Values:
+        """Return `regrets` on the scale on which 0 is the optimum and 1 is the expected result of
+        random sampling with the whole budget.
+
+        Raises:
+            UserError: The strategy is not compared.
+        """
+        scores = self.scores(strategy)
+        if self.optimum is None:
+            return np.full(len(scores), np.nan)
+        return self.problem_result.reference.regret(scores)
 
     @property
     def mean_regrets(self) -> dict[str, float]:
@@ -542,8 +554,7 @@ class Comparison(Fronted, StudyResult):
     def _strategy_json(self, name: str) -> Row:
         runs = self.runs_of(name)
         summary = self.summary(name)
-        regrets = self.regrets(name)
-        is_known = self.optimum is not None and len(regrets)
+        known = self.optimum is not None and len(self.scores(name)) > 0
         optimism = self.optimism(name) if self.objective.draws else ()
         overtuned = self.problem_result.overtuning(name)
         several = self.objective.n_objectives > 1
@@ -557,9 +568,15 @@ class Comparison(Fronted, StudyResult):
                 key: None if value is None or np.isnan(value).any() else value
                 for key, value in asdict(summary).items()
             },
-            "regret": {
-                "mean": float(regrets.mean()) if is_known else None,
-                "median": float(np.median(regrets)) if is_known else None,
+            **{
+                key: {
+                    "mean": float(regrets.mean()) if known else None,
+                    "median": float(np.median(regrets)) if known else None,
+                }
+                for key, regrets in (
+                    ("regret", self.regrets(name)),
+                    ("normalised_regret", self.normalised_regrets(name)),
+                )
             },
             "optimism": float(np.mean(optimism)) if len(optimism) else None,
             "overtuning": overtuned

@@ -152,6 +152,9 @@ class LambdaPath(StudyResult):
                 "runs": n_runs,
                 "score": float(scores.mean()) if len(scores) else None,
                 "regret": step.mean_regrets.get(name),
+                "normalised_regret": float(step.normalised_regrets(name).mean())
+                if len(scores)
+                else None,
                 "found": met / n_runs,
             }
             strategies.append(entry)

@@ -88,7 +88,7 @@ def _summary(result: StudyResult, comparison: Comparison) -> str:
         "Std",
         "IQM",
         r"95\,\% interval of mean",
-        "Regret, mean",
+        "Normalised regret, mean",
     ]
     rows = []
     for name, entry in entries.items():
@@ -100,7 +100,7 @@ def _summary(result: StudyResult, comparison: Comparison) -> str:
             spread = [std, iqm, f"{low} -- {high}"]
         runs = some_of(entry["feasible_runs"], entry["runs"])
         mean = means[name] + (_WORSE if name in worse else "")
-        regret = escaped(fixed(entry["regret"]["mean"], decimals))
+        regret = escaped(fixed(entry["normalised_regret"]["mean"], 3))
         rows.append([escaped(name), runs, mean, *spread, regret])
     score = r"Score: $L + \lambda R$, lower is better."
     if comparison.objective.n_objectives > 1:
@@ -131,10 +131,12 @@ def _worse(comparison: Comparison) -> set[str]:
 def _regret(result: StudyResult) -> str:
     samples: dict[str, dict[str, Values]] = {}
     if isinstance(result, LambdaPath):
-        caption = rf"Mean regret at every $\lambda$ of {escaped(result.expression)}."
+        path = escaped(result.expression)
+        caption = rf"Mean normalised regret at every $\lambda$ of {path}."
         for problem, comparison in result.comparisons.items():
             samples[problem] = {
-                name: comparison.regrets(name) for name in comparison.strategies
+                name: comparison.normalised_regrets(name)
+                for name in comparison.strategies
             }
     else:
         caption = (

@@ -87,10 +87,16 @@ def score_curves(study: Study, over: _Clock = "cells") -> Picture:
     """Plot the incumbent's regret, or its score if regret is undefined."""
     comparison = study.comparison
     optimum = study.comparison.optimum
-    values = _showing(study, lambda _, history: history.score - (optimum or 0.0))
-    noise = None if comparison.noise is None else comparison.noise.mean_of_seeds
-    what, rule = "Mean regret of the best cell so far; square-root scale", ""
-    panel = Panel("", "regret", True, noise=noise)
+    reference = study.comparison.problem_result.reference
+    scale = 1.0 if optimum is None else reference.scale
+    values = _showing(
+        study, lambda _, history: (history.score - (optimum or 0.0)) / scale
+    )
+    noise = None
+    if comparison.noise is not None:
+        noise = comparison.noise.mean_of_seeds / scale
+    what, rule = "Mean normalised regret of the best cell so far; square-root scale", ""
+    panel = Panel("", "normalised regret", True, noise=noise)
     if comparison.objective.n_objectives > 1:
         what, panel = f"{MISSED}; square-root scale", Panel("", "missed", True)
     elif optimum is None:

@@ -342,9 +342,9 @@ def path_over_lambda(study: Study) -> Section | None:
         " (black), the optimum at each λ (rings), and the front that half of a strategy's runs"
         " reach or dominate with their answers at all λ."
     )
-    regret = "Mean regret at each λ and its bootstrap 95 % interval."
+    regret = "Mean normalised regret at each λ and its bootstrap 95 % interval."
     curves = {name: _regrets(path, name) for name in path.strategies}
-    panel = Panel("λ", "regret", True, steps=False)
+    panel = Panel("λ", "normalised regret", True, steps=False)
     pictures = [
         Picture("lambda-path", plane, partial(_draw_plane, study=study)),
         Picture(
@@ -391,7 +391,7 @@ def _draw_plane(width: float, study: Study) -> Canvas:
 
 
 def _regrets(path: LambdaPath, name: str) -> Curve:
-    steps = [(step.key, step.regrets(name)) for step in path.steps]
+    steps = [(step.key, step.normalised_regrets(name)) for step in path.steps]
     values, samples = zip(
         *((value, regrets) for value, regrets in steps if len(regrets)),
         strict=True,

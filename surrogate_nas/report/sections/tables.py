@@ -68,8 +68,8 @@ def summary_table(comparison: Comparison, styles: dict[str, Style]) -> Table:
         ("score", "mean ± std"),
         ("score", "IQM"),
         ("mean’s", "95 % interval"),
-        ("regret", "mean"),
-        ("regret", "median"),
+        ("normalised regret", "mean"),
+        ("normalised regret", "median"),
         *([("optimism", "search − mean")] if comparison.objective.draws else []),
         *(_OVERTUNING if comparison.tells_overtuning else []),
         ("cells", "evaluated"),
@@ -101,7 +101,7 @@ def summary_table(comparison: Comparison, styles: dict[str, Style]) -> Table:
 
 def _scores(comparison: Comparison, name: str, decimals: int) -> list[Content]:
     summary = comparison.summary(name)
-    regrets = comparison.regrets(name)
+    regrets = comparison.normalised_regrets(name)
     overtuning = comparison.problem_result.overtuning(name)
     draws = comparison.objective.draws
     if not len(regrets):
@@ -113,8 +113,8 @@ def _scores(comparison: Comparison, name: str, decimals: int) -> list[Content]:
         f"{fixed(summary.mean, decimals)}{'' if single else f' ± {fixed(summary.std, decimals)}'}",
         NOTHING if single else fixed(summary.iqm, decimals),
         between or NOTHING,
-        fixed(float(regrets.mean()), decimals),
-        fixed(float(np.median(regrets)), decimals),
+        fixed(float(regrets.mean()), 3),
+        fixed(float(np.median(regrets)), 3),
         *([fixed(float(comparison.optimism(name).mean()), decimals)] if draws else []),
         *(
             []
