@@ -94,7 +94,9 @@ def test_a_query_takes_options_and_a_data_frame_of_them(seeded, space):
 
 @pytest.mark.parametrize("given", [b"7", np.array(7), 7.0, None])
 def test_what_is_no_cell_and_no_list_is_refused(seeded, given):
-    with pytest.raises(UserError, match="is a cell, its text or its index, or a list"):
+    with pytest.raises(
+        UserError, match="must be a cell, its text or its index, or a list"
+    ):
         seeded.query(given, "valid_error")
 
 

@@ -246,7 +246,7 @@ def test_a_benchmark_without_a_name_is_given_again(tmp_path):
     bench = sn.Computed(space, {"valid_loss": lambda cell: 1.0 + sum(cell.choices)})
     run = sn.search(bench, "random", budget=12, folder=tmp_path)
     assert sn.read(tmp_path, benchmark=bench) == run
-    with pytest.raises(sn.UserError, match="give it: sn.read"):
+    with pytest.raises(sn.UserError, match="Pass the benchmark: sn.read"):
         sn.read(tmp_path)
     other = sn.Computed(space, {"valid_loss": lambda cell: 2.0 + sum(cell.choices)})
     with pytest.raises(sn.UserError, match=str(tmp_path)):

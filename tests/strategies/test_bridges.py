@@ -177,7 +177,10 @@ def test_a_bridge_is_one_of_ours_and_can_be_pickled():
     [
         ("optuna:TPE", "Unknown sampler of Optuna 'TPE'. Known: CmaEsSampler, "),
         ("optuna:TPESampler(n_startup=3)", "Did you mean 'n_startup_trials'"),
-        ("optuna:TPESampler(n_startup_trials=few)", "is a whole number, not 'few'"),
+        (
+            "optuna:TPESampler(n_startup_trials=few)",
+            "must be a whole number, not 'few'",
+        ),
         ("pymoo:NSGA", "Did you mean 'NSGA3'"),
         ("nevergrad:OnePlus", "Did you mean 'OnePlusOne'"),
         ("smac:Blackbox", "Did you mean 'BlackBox'"),

@@ -163,7 +163,7 @@ def test_a_file_of_another_version_or_kind_says_so(stored):
         load(stored)
     with h5py.File(stored, "r+") as file:
         file.attrs["format"] = "else"
-    with pytest.raises(UserError, match="no surrogate_nas surrogate"):
+    with pytest.raises(UserError, match="not a surrogate_nas surrogate"):
         load(stored)
     with pytest.raises(UserError, match="There is no surrogate file"):
         load(stored.with_name("absent.h5"))

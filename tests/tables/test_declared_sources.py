@@ -258,7 +258,9 @@ def test_a_spoilt_file_of_a_package_is_one_line(spoil, message, tmp_path, monkey
 
 def test_other_numbers_of_a_package_are_refused(monkeypatch):
     monkeypatch.setattr(packaged, "digest_of", lambda _: "0")
-    with pytest.raises(UserError, match="its numbers are not nas-bench-graph's"):
+    with pytest.raises(
+        UserError, match="its numbers differ from those of nas-bench-graph"
+    ):
         SOURCES.find("nbgraph").read("nbgraph-proteins")
 
 
