@@ -77,7 +77,10 @@ PANELS = {
         "path": ("data:path", "Print the folder of fetched and imported data."),
     },
     "Bring your own": {
-        "new": ("new:new", "Write a first strategy, task, loss, space or training."),
+        "new": (
+            "new:new",
+            "Write a first strategy, task, loss, space, training or package.",
+        ),
         "check": (
             "new:check",
             "Check the contract of a strategy, a space or a surrogate.",
