@@ -96,11 +96,9 @@ golden: $(SETUP)  ## add what is new to tests/golden*.json (trajectories, spaces
 docs: $(SETUP)  ## the reference of what is public, every command included, in results/docs/index.html; warnings are errors
 	$(BIN)/python -m analysis.reference results/docs
 
-notebooks: $(SETUP)  ## the tutorials as notebooks in results/notebooks, run, with what they print and draw
-	@mkdir -p results/notebooks
-	@for one in $(notdir $(basename $(wildcard analysis/tutorials/*.py))); do echo $$one; \
-	    $(BIN)/jupytext --quiet --to ipynb --set-kernel python3 --execute --run-path . \
-	        --output results/notebooks/$$one.ipynb analysis/tutorials/$$one.py || exit 1; done
+# PACKAGE=REQUIREMENT: what their first cell gives to pip where the package is missing.
+notebooks: $(SETUP)  ## the tutorials as notebooks in results/notebooks, without outputs, for a hosted service too
+	$(BIN)/python analysis/notebooks.py $(if $(PACKAGE),'$(PACKAGE)')
 
 lists: $(SETUP)  ## write what is read from elsewhere: data/catalogue.json (SOURCES=NAME: of that source alone), data/licences.csv and the tables in data/README.md and README.md
 	$(BIN)/python analysis/catalogue.py $(SOURCES)
