@@ -100,11 +100,9 @@ docs: $(SETUP)  ## the reference of what is public, every command included, in r
 pictures: $(SETUP)  ## draw the pictures of pages and concepts in the documents from results/compare (after make compare)
 	$(BIN)/python -m analysis.pictures
 
-notebooks: $(SETUP)  ## the tutorials as notebooks in results/notebooks, run, with what they print and draw
-	@mkdir -p results/notebooks
-	@for one in $(notdir $(basename $(wildcard analysis/tutorials/*.py))); do echo $$one; \
-	    $(BIN)/jupytext --quiet --to ipynb --set-kernel python3 --execute --run-path . \
-	        --output results/notebooks/$$one.ipynb analysis/tutorials/$$one.py || exit 1; done
+# PACKAGE=REQUIREMENT: what the first cell installs if the package is missing.
+notebooks: $(SETUP)  ## the tutorials as notebooks in results/notebooks, without outputs, also for a hosted service
+	$(BIN)/python analysis/notebooks.py $(if $(PACKAGE),'$(PACKAGE)')
 
 lists: $(SETUP)  ## write what is read from elsewhere: data/catalogue.json (SOURCES=NAME: of that source alone), data/licences.csv and the tables in data/README.md and README.md
 	$(BIN)/python analysis/catalogue.py $(SOURCES)

@@ -4,11 +4,13 @@
 
 The wheel is installed without extras into a clean environment of each Python 3.11, 3.12 and 3.13
 that this machine has (on PATH, or under ~/.pyenv), the sdist into the last of them, and commands
-are run from an empty folder.
+are run from an empty folder, with an empty home and no way to the network. In the last of them the
+starter suite then runs with the tables that the extra brings.
 """
 
 import argparse
 import hashlib
+import json
 import os
 import shutil
 import subprocess
@@ -37,6 +39,11 @@ for module in pkgutil.walk_packages(surrogate_nas.__path__, "surrogate_nas."):
         absent[error.name.partition(".")[0]] = absent.get(error.name.partition(".")[0], 0) + 1
 print(f"{imported} modules import; need more: {absent}")
 """
+LARGEST_WHEEL_MB = 25
+NO_WAY = {
+    f"{scheme}_proxy": "http://127.0.0.1:9" for scheme in ("http", "https", "all")
+}
+"""What asks for a page is sent to a port where nobody answers."""
 COMMANDS = (
     "--help",
     "query fashion 11",
@@ -58,6 +65,7 @@ def run(*words: object, cwd: Path, **environment: str) -> str:
         name: value
         for name, value in os.environ.items()
         if name not in ("PYTHONPATH", "VIRTUAL_ENV")
+        and not name.startswith("SURROGATE_NAS_")
     } | {"NO_COLOR": "1"}
     made = subprocess.run(
         [str(word) for word in words],
@@ -145,6 +153,8 @@ def check_content(wheel: Path, sdist: Path) -> None:
             if not path.name.startswith("surrogate_nas")
         ]:
             sys.exit(f"The wheel installs more than surrogate_nas: {strays}")
+    if wheel.stat().st_size > LARGEST_WHEEL_MB * 1e6:
+        sys.exit(f"The wheel has more than {LARGEST_WHEEL_MB} MB.")
     size = sum((ROOT / "data" / name).stat().st_size for name in wanted)
     print(
         f"wheel {wheel.stat().st_size / 1e6:.1f} MB, sdist {sdist.stat().st_size / 1e6:.1f} MB; "
@@ -161,30 +171,42 @@ def megabytes(folder: Path) -> int:
     )
 
 
-def tried(python: Path, package: Path, folder: Path) -> None:
+def tried(python: Path, package: Path, folder: Path, starter: bool) -> None:
     """Install into a clean environment and run commands from an empty folder."""
     environment = folder / "environment"
     empty = folder / "empty"
     run(python, "-m", "venv", environment, cwd=folder)
     bare = megabytes(environment)
+    install = (environment / "bin" / "pip", "install", "--quiet")
     started = time.perf_counter()
-    run(environment / "bin" / "pip", "install", "--quiet", package, cwd=folder)
+    run(*install, package, cwd=folder)
     seconds = time.perf_counter() - started
     size = megabytes(environment)
     print(
         f"  {package.name} installed in {seconds:.0f} s: {size - bare} MB, with pip and Python's"
         f" own {size} MB"
     )
-    empty.mkdir()
+    for made in (empty, folder / "home"):
+        made.mkdir()
     (empty / "tiny.toml").write_text(SUITE)
-    home = {"SURROGATE_NAS_HOME": str(folder / "home")}
-    for command in COMMANDS:
+    home = {"HOME": str(folder / "home"), **NO_WAY}
+
+    def snas(command: str) -> str:
         started = time.perf_counter()
-        run(environment / "bin" / "snas", *command.split(), cwd=empty, **home)
+        told = run(environment / "bin" / "snas", *command.split(), cwd=empty, **home)
         print(f"  snas {command}: {time.perf_counter() - started:.1f} s")
-    print(
-        f"  {run(environment / 'bin' / 'python', '-c', OPTIONAL_MODULES, cwd=empty, **home).strip()}"  # noqa: E501
+        return told
+
+    for command in COMMANDS:
+        snas(command)
+    modules = run(
+        environment / "bin" / "python", "-c", OPTIONAL_MODULES, cwd=empty, **home
     )
+    print(f"  {modules.strip()}")
+    if starter:
+        run(*install, f"{package}[benchmarks]", cwd=folder)
+        if lacking := json.loads(snas("suite starter --workers 2 --json"))["not_run"]:
+            sys.exit(f"Not all of the starter suite ran: {lacking}")
 
 
 def main() -> None:
@@ -204,7 +226,8 @@ def main() -> None:
         for package in [wheel, sdist] if version == last else [wheel]:
             if python is not None:
                 with TemporaryDirectory() as folder:
-                    tried(python, package, Path(folder))
+                    starter = version == last and package == wheel
+                    tried(python, package, Path(folder), starter)
     print(
         "Not tried: extras. On Linux torch of the usual index is a build of 3 GB for CUDA."
     )

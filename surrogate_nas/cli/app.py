@@ -79,7 +79,7 @@ PANELS = {
     "Bring your own": {
         "new": (
             "new:new",
-            "Write a template of a strategy, task, loss, space or training.",
+            "Write a template of a strategy, task, loss, space, training or package.",
         ),
         "check": (
             "new:check",

@@ -1,5 +1,5 @@
-"""The commands that write a template (strategy, task, loss, space or training) and check a
-contract.
+"""The commands that write a template (strategy, task, loss, space, training or package) and check
+a contract.
 """
 
 import builtins
@@ -8,6 +8,7 @@ import re
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
+from importlib.util import find_spec
 from pathlib import Path
 from string import Template
 from typing import Annotated, Literal
@@ -17,11 +18,12 @@ from typer import echo
 from surrogate_nas.cli.output import JsonOption, emit, progress_bar
 from surrogate_nas.core import UserError, plural
 from surrogate_nas.files import write_whole
+from surrogate_nas.version import __version__
 
 _TEMPLATES = Path(__file__).parent / "templates"
 _LONGEST_NAME = 64
 _IMPORTED = {"numpy", "torch", "surrogate_nas"}
-# By template what a user does with the file
+# By template what a user does with it, named so that commands find it, in its folder
 _NEXT = {
     "strategy": "snas check {}",
     "task": "snas train 11 --task {}",
@@ -29,12 +31,13 @@ _NEXT = {
     "loss": "snas train 11 --task digits --loss {}",
     "space": "snas check {}; the file lists what else it can do",
     "training": "snas search {} --strategy asha --budget 30",
+    "package": "pip install -e '{1}[test]', then snas check {0} and pytest {1}",
 }
 
 
 def new(
     what: Annotated[
-        Literal["strategy", "task", "loss", "space", "training"],
+        Literal["strategy", "task", "loss", "space", "training", "package"],
         "What to write a template of.",
     ],
     name: Annotated[
@@ -44,14 +47,15 @@ def new(
         Literal["classification", "policy"],
         "For a task: the type of task.",
     ] = "classification",
-    folder: Annotated[Path, "The folder to write the file to."] = Path(),
+    folder: Annotated[Path, "The folder to write the files to."] = Path(),
     json: JsonOption = False,
 ) -> None:
-    """Write a template of a strategy, task, loss, space or training.
+    """Write a template of a strategy, task, loss, space, training or package.
 
     The strategy has ten lines. The task has a few images, or a small world for a policy. The space
     has 36 small networks and a loop that trains them into a table. The training fits a model to
-    scikit-learn's digits, reports every epoch, and resumes from its checkpoint.
+    scikit-learn's digits, reports every epoch, and resumes from its checkpoint. The package is a
+    folder with a strategy, which commands find by its name once it is installed, and its tests.
 
     \b
     Examples:
@@ -63,21 +67,40 @@ def new(
       snas new space Mlp
       snas new training Mine
       snas search mine.py:Mine --strategy asha --budget 30
+      snas new package Annealing
+      snas compare --strategies annealing,evolution --runs 2
     """
     _check_name(name, what)
-    file = folder / f"{name.lower()}.py"
-    if file.exists():
-        raise UserError(f"{file} already exists. Choose another name.")
+    module = name.lower()
     template = kind if what == "task" and kind == "policy" else what
-    text = (_TEMPLATES / f"{template}.txt").read_text(encoding="utf-8")
-    write_whole(
-        file, Template(text).substitute(name=name, file=file.name, table=file.stem)
-    )
-    spec = f"{file}:{name}"
+    parts: dict[str, str] = {f"{module}.py": template}
+    if what == "package":
+        folder = folder / module
+        parts = {
+            f"{module}.py": "strategy",
+            f"test_{module}.py": "test",
+            "pyproject.toml": "pyproject",
+        }
+    file, *others = (folder / part for part in parts)
+    for path in (file, *others):
+        if path.exists():
+            raise UserError(f"{path} already exists. Choose another name.")
+    spec = module if what == "package" else f"{file}:{name}"
+    words = {
+        "name": name,
+        "table": module,
+        "file": file.name,
+        "spec": Path(spec).name,
+        "version": __version__,
+    }
+    for part, source in parts.items():
+        text = (_TEMPLATES / f"{source}.txt").read_text(encoding="utf-8")
+        write_whole(folder / part, Template(text).substitute(words))
+    wrote = ", ".join(map(str, (file, *others)))
     emit(
         {"file": str(file), what: spec},
         json,
-        lambda: echo(f"Wrote {file}. Next: {_NEXT[template].format(spec)}"),
+        lambda: echo(f"Wrote {wrote}. Next: {_NEXT[template].format(spec, folder)}"),
     )
 
 
@@ -141,3 +164,14 @@ def _check_name(name: str, kind: str) -> None:
             f"{name!r} is a Python keyword or builtin, or {module}.py would hide a module of that"
             f" name. Choose another name, such as My{name.capitalize()}."
         )
+    if kind == "package" and _is_taken(module):
+        raise UserError(
+            f"A module or a strategy named {module} already exists. Choose another name, such as"
+            f" My{name.capitalize()}."
+        )
+
+
+def _is_taken(module: str) -> bool:
+    from surrogate_nas.strategies import BRIDGES, known
+
+    return module in {*known(), *BRIDGES} or find_spec(module) is not None

@@ -6,9 +6,12 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import re
+import subprocess
 import sys
 import threading
+from pathlib import Path
 
 import pytest
 
@@ -21,10 +24,11 @@ from surrogate_nas.core.registry import import_file
 from surrogate_nas.files.whole import HOME_VARIABLE
 from tests.conftest import assert_one_clear_line
 
+TOP = Path(__file__).parents[2]
 COMMANDS = """
 benchmarks, strategies, path, query, search, play, compare, report, check, train, measure,
 fit, predict, table, data fetch, data import, data verify, import, export, serve, suite,
-plan, lambda-path, losses, new strategy, new task, new loss, new space, new training,
+plan, lambda-path, losses, new strategy, new task, new loss, new space, new training, new package,
 archive create, archive verify, surrogate judge
 """.split(",")
 
@@ -267,6 +271,51 @@ def test_a_new_space_is_one(snas, tmp_path):
     space = register(made["space"])
     assert len(space) == 36
     assert space.cell("Small(layers=1, width=4, activation=relu)") == space[0]
+
+
+INSTALLS = """
+import sys
+from shutil import copy
+from setuptools import build_meta
+
+site = sys.argv[1]
+build_meta.prepare_metadata_for_build_wheel(site)
+copy("annealing.py", site)
+"""
+"""Installs a package as far as it needs no index: its metadata, and its module."""
+
+
+def test_a_new_package_is_found_by_name_once_it_is_installed(snas, tmp_path):
+    made = snas("new package Annealing --folder", tmp_path, "--json").json
+    folder, site = tmp_path / "annealing", tmp_path / "site"
+    assert made == {"file": str(folder / "annealing.py"), "package": "annealing"}
+    site.mkdir()
+    elsewhere = {
+        "cwd": tmp_path,
+        "env": os.environ | {"PYTHONPATH": os.pathsep.join([str(TOP), str(site)])},
+        "capture_output": True,
+        "text": True,
+    }
+    subprocess.run(
+        [sys.executable, "-c", INSTALLS, site],
+        check=True,
+        **elsewhere | {"cwd": folder},
+    )
+    own = ["-q", "-p", "no:cacheprovider", "-c", os.devnull, f"--rootdir={folder}"]
+    tested = subprocess.run([sys.executable, "-m", "pytest", *own, folder], **elsewhere)
+    assert tested.returncode == 0, tested.stdout
+    assert int(re.search(r"(\d+) passed", tested.stdout)[1]) > 20
+    again = snas("new package annealing --folder", tmp_path)
+    assert_one_clear_line(again, "annealing.py already exists")
+
+
+@pytest.mark.parametrize("name", ["Evolution", "Typer", "nevergrad"])
+def test_a_package_hides_no_strategy_and_no_module(snas, tmp_path, name):
+    told = snas("new package", name, "--folder", tmp_path)
+    assert_one_clear_line(
+        told, f"module or a strategy named {name.lower()} already exists"
+    )
+    assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.parametrize(

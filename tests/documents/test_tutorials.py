@@ -11,9 +11,11 @@ from pathlib import Path
 import jupytext
 import nbformat
 import pytest
+from nbconvert.preprocessors import ExecutePreprocessor
+
+from analysis.notebooks import TUTORIALS, hosted, notebook
 
 ROOT = Path(__file__).parents[2]
-TUTORIALS = sorted((ROOT / "analysis" / "tutorials").glob("*.py"))
 LEFT = Path("results", "tutorials")
 
 OF_ALL = pytest.mark.parametrize("path", TUTORIALS, ids=lambda path: path.stem)
@@ -52,3 +54,26 @@ def test_it_is_a_notebook_that_explains_before_it_computes(path):
         assert cell.source.strip()
         if cell.cell_type == "code":
             ast.parse(cell.source)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("path", hosted(), ids=lambda path: path.stem)
+def test_its_notebook_runs(path, tmp_path, monkeypatch):
+    monkeypatch.setenv("PYTHONPATH", str(ROOT))
+    book = notebook(path, "nothing-that-is-there")
+    run = ExecutePreprocessor(timeout=600, kernel_name="python3")
+    run.preprocess(book, {"metadata": {"path": str(tmp_path)}})
+    assert not book.cells[0].outputs, "it is there, and nothing is installed"
+    assert list(tmp_path.rglob("*.png"))
+
+
+def test_a_notebook_installs_the_package_first_and_comes_without_outputs():
+    assert {path.stem for path in TUTORIALS} - {path.stem for path in hosted()} == {
+        "paper"
+    }
+    book = notebook(hosted()[0], "surrogate_nas[train]")
+    nbformat.validate(book)
+    first, title, *_ = book.cells
+    assert '%pip install --quiet "surrogate_nas[train]"' in first.source
+    assert title.source.startswith("# ")
+    assert not any(cell.get("outputs") for cell in book.cells)

@@ -1,7 +1,6 @@
 """Strategies with hyperparameters: in the name, in the files, and checked before anything runs."""
 
 import json
-import sys
 from functools import partial
 
 import numpy as np
@@ -14,7 +13,7 @@ from surrogate_nas.core.registry import parse_reference
 from surrogate_nas.report.sections.conventions import citations
 from surrogate_nas.results.api import read_comparison
 from surrogate_nas.space import nb201
-from surrogate_nas.strategies import known, resolve, strategy_entry
+from surrogate_nas.strategies import resolve, strategy_entry
 
 MINE = """
 import surrogate_nas as sn
@@ -116,23 +115,6 @@ def test_two_settings_are_two_strategies_of_one_folder(tmp_path):
     assert [run.trials for run in again.runs] == [run.trials for run in made.runs]
     with pytest.raises(UserError, match="step of Mine must be a whole number"):
         sn.search("fashion", f"{spec}(step=fast)", budget=1)
-
-
-def test_an_installed_package_offers_strategies_by_entry_point(tmp_path, monkeypatch):
-    (tmp_path / "outsider.py").write_text(
-        "from surrogate_nas.strategies.random import RandomSearch as Outsider\n"
-    )
-    metadata = tmp_path / "outsider-1.0.dist-info"
-    metadata.mkdir()
-    (metadata / "METADATA").write_text(
-        "Metadata-Version: 2.1\nName: outsider\nVersion: 1.0\n"
-    )
-    (metadata / "entry_points.txt").write_text(
-        "[surrogate_nas.strategies]\noutside = outsider:Outsider\n"
-    )
-    monkeypatch.setattr(sys, "path", [*sys.path, str(tmp_path)])
-    assert "outside" in known()
-    assert resolve("outside").__name__ == "RandomSearch"
 
 
 LIMITS = {
