@@ -208,7 +208,7 @@ def test_a_metric_is_found_without_its_epochs_where_it_was_read_once(tmp_path):
         assert [*values] == ["valid_error[5]", "params"] and "valid_error" in values
         assert one == run
     twice = TrialValues({"e[1]": 2.0, "e[5]": 1.0})
-    for name, said in (("e", "e is none of e.1., e.5."), ("f", "f is none of")):
+    for name, said in (("e", "e is not one of e.1., e.5."), ("f", "f is not one of")):
         with pytest.raises(KeyError, match=said):
             twice[name]
     assert twice.get("e", 7) == 7 and "e" not in twice

@@ -216,7 +216,7 @@ def test_a_file_of_ones_own_can_hold_some_cells_of_a_space(snas, tmp_path):
     bench = TableBenchmark(table_path("mine-mr"))
     assert [
         str(cell) for cell in bench.space
-    ] == cells and "among the 30 architectures" in bench.banner
+    ] == cells and "among 30 architectures" in bench.banner
     assert bench.column("valid_error").tolist() == [40 + i / 7 for i in range(30)]
     path.write_text(path.read_text() + f"{cells[3]},1\n8_8,2\n")
     refused = snas(

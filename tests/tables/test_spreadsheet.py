@@ -364,7 +364,7 @@ def test_a_table_of_a_space_of_a_million_listed_cells_opens(tmp_path, snas):
     file.write_text(MANY.replace("(20)", "(24)").replace('"bits', '"wide'))
     refused = imported(snas, tmp_path / "few.csv", "--space", f"{file}:LISTED")
     assert refused.code == 2 and refused.err.count("\n") == 1
-    assert "1.68e+07 combinations; 10,000,000 can be listed" in refused.err
+    assert "1.68e+07 combinations; at most 10,000,000 can be listed" in refused.err
 
 
 def test_more_rows_than_a_table_can_have_are_refused(tmp_path, snas, monkeypatch):
