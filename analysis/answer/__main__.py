@@ -9,8 +9,8 @@ from pathlib import Path
 
 from analysis.answer.controls import REPEATS
 from analysis.answer.findings import find
-from analysis.answer.page import summary, write_page
-from analysis.answer.pictures import kinds
+from analysis.answer.page import answer_picture, summary, write_page
+from analysis.answer.regimes import DESIGN
 from analysis.marked import put
 from surrogate_nas.core.errors import UserError
 from surrogate_nas.files import write_whole
@@ -23,6 +23,13 @@ def main() -> int:
     parser.add_argument(
         "--data", type=Path, default=Path("data/losses"), help="a folder of tables"
     )
+    parser.add_argument(
+        "--regimes",
+        type=Path,
+        default=Path("data/regimes"),
+        help="a folder of tables of the second experiment",
+    )
+    parser.add_argument("--design", type=Path, default=DESIGN, help="that of --regimes")
     parser.add_argument("--out", type=Path, default=Path("results/answer"))
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument(
@@ -34,11 +41,12 @@ def main() -> int:
     given = parser.parse_args()
     start = time.perf_counter()
     try:
-        found = find(given.data, given.workers, given.repeats)
+        experiment = given.regimes, given.design
+        found = find(given.data, given.workers, given.repeats, experiment=experiment)
         page = write_page(found, given.out)
         if given.readme:
             put(Path("README.md"), "python -m analysis.answer --readme", summary(found))
-            picture = rendered(kinds(found.kinds, ""))
+            picture = rendered(answer_picture(found))
             write_whole(Path("data/pictures/answer.png"), picture["png"])
     except UserError as error:
         print(error, file=sys.stderr)

@@ -15,7 +15,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from analysis.answer.contrasts import over_classes
 from analysis.answer.design import Pair
 from analysis.answer.orders import Crossed, draws, regret_by, spread_of_seeds
 from analysis.answer.reading import Values, rows_in, told_by
@@ -100,16 +99,23 @@ class Condition:
             if {one, two} <= self.columns.keys()
         }
 
-    def signals(self, tau: Callable[[str, str], Values]) -> list[dict[str, Any]]:
+    def signals(self) -> list[dict[str, Any]]:
         """τ of every signal at every share of the run with both goals, and its regret."""
-        regret, lines = self.regret(), []
+        tau, regret, lines = self.tau(), self.regret(), []
         names = [name for name in SIGNALS if name in self.columns]
         for signal, percent, goal in product(names, SHARES, GOALS):
             column = signal + SHARES[percent]
-            value, *ends = over_classes(tau(column, goal)).values()
             lost = regret(column) if goal == GOALS[0] else None
-            key = (self.task, self.name, signal, percent, goal, value, *ends, lost)
-            names_of = ("task", *KEYS, "tau", "low", "high", "regret")
+            key = (
+                self.task,
+                self.name,
+                signal,
+                percent,
+                goal,
+                tau(column, goal)[0],
+                lost,
+            )
+            names_of = ("task", *KEYS, "tau", "regret")
             lines.append(dict(zip(names_of, key, strict=True)))
         return lines
 

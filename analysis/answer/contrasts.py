@@ -16,7 +16,14 @@ import pandas as pd
 from scipy import stats
 from statsmodels.stats.meta_analysis import combine_effects
 
-from analysis.answer.orders import KIND, NAMES, Crossed, Judged, draws, spread_of_seeds
+from analysis.answer.orders import (
+    MATCHED,
+    NAMES,
+    Crossed,
+    Judged,
+    draws,
+    spread_of_seeds,
+)
 from analysis.answer.reading import WEAK, Values
 from analysis.orders import ONE_QUANTITY
 from surrogate_nas.core.numbers import LEVEL, POWER
@@ -30,13 +37,14 @@ TITLES = {
     "valid_loss": "validation loss at the end",
     "train": "training loss at the end",
     "early": "training loss at 20 %",
-    KIND: "matched less unmatched kind",
+    MATCHED: "matched less unmatched signal",
 }
 """All but the last less the validation measure at the end."""
 OF_INTEREST = 0.05
 """A smaller difference of τ is of no interest."""
 TWO_LEVEL = 10_000
 _SMALL = 1e-12
+_REFERENCE = "cross_entropy"
 
 
 class Combined(NamedTuple):
@@ -69,7 +77,11 @@ class Combined(NamedTuple):
 def combine(differences: Values, variances: Values) -> Combined:
     """Combine at least three sources' differences, whose variances are by resampling classes."""
     variances = np.maximum(variances, _SMALL)
-    model = combine_effects(differences, variances, method_re="iterated", use_t=True)
+    # the ratio of variances is infinite where all sources are equal
+    with np.errstate(divide="ignore"):
+        model = combine_effects(
+            differences, variances, method_re="iterated", use_t=True
+        )
     error = max(float(model.sd_eff_w_re_hksj), _SMALL)
     mean, k = float(model.mean_effect_re), len(differences)
     p = float(2 * stats.t.sf(abs(mean) / error, k - 1))
@@ -148,6 +160,29 @@ def by_source(values: Iterable[tuple[str, Values]]) -> dict[str, Values]:
     return {source: np.mean(own, axis=0) for source, own in found.items()}
 
 
+def counted(values: Values, variances: Values) -> dict[str, int]:
+    """How many sources are worse or better than 0 after Holm's correction, or the same."""
+    scores = values / np.sqrt(np.maximum(variances, _SMALL))
+    p = holm((2 * stats.norm.sf(np.abs(scores))).tolist())
+    told = np.sign(scores) * (np.array(p) < LEVEL)
+    names = {"worse": -1, "same": 0, "better": 1}
+    return {name: int((told == sign).sum()) for name, sign in names.items()}
+
+
+def mean_of(values: Values, variances: Values) -> dict[str, Any]:
+    """The random-effects mean of sources with its intervals, and how many of them differ from 0."""
+    combined = combine(values, variances)
+    return {
+        "sources": len(values),
+        "mean": combined.mean,
+        **dict(zip(("low", "high"), combined.interval(), strict=True)),
+        **dict(zip(("new_low", "new_high"), combined.predicted, strict=True)),
+        **counted(values, variances),
+        "between": combined.between**0.5,
+        "p": combined.p,
+    }
+
+
 def of_sources(judged: Iterable[Judged], name: str, what: str = "taus") -> Values:
     """A contrast of `taus` or `regrets`, shape ``(sources, 1 + resamples)``."""
     pairs = [
@@ -198,6 +233,7 @@ def _of_tau(combined: Combined, decision: Decision, values: Values) -> dict[str,
         "high": high,
         "new_low": new_low,
         "new_high": new_high,
+        **counted(values[:, 0], values[:, 1:].var(axis=1, ddof=1)),
         "between": math.sqrt(combined.between),
         "p": combined.p,
         "holm": decision.holm,
@@ -284,6 +320,34 @@ def losses_that_train(judged: Sequence[Judged]) -> pd.DataFrame:
             lines.append(line | over_classes(values) | {"p": p})
     frame = pd.DataFrame(lines)
     return frame.assign(holm=holm(frame["p"].tolist())) if lines else frame
+
+
+def reached(judged: Sequence[Judged]) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """The test metric that networks reach by other losses, against cross-entropy.
+
+    In standard deviations of a training seed; above 0 the other loss reaches the better metric. The
+    mean over architectures, then a source's tasks, then sources; runs have the usual length.
+
+    Returns:
+        A line a loss, and one a loss and source.
+    """
+    known: dict[str, list[tuple[str, Values]]] = {}
+    for table in (one.table for one in of_length(judged, 1)):
+        for loss in table.losses if table.usual == _REFERENCE else ():
+            usual = table("test", table.measure)
+            own = table("test", table.measure, loss=loss)
+            gains = (usual - own).mean(axis=0) / spread_of_seeds(usual)
+            gains = gains[np.isfinite(gains)]
+            told = np.array([gains.mean(), gains.var(ddof=1) / len(gains)])
+            known.setdefault(loss, []).append((table.source, told))
+    lines, points = [], []
+    for loss, pairs in known.items():
+        sources = by_source(pairs)
+        points += [(loss, source, value) for source, (value, _) in sources.items()]
+        if len(sources) >= FEWEST:
+            lines.append({"loss": loss} | mean_of(*np.array([*sources.values()]).T))
+    heads = ["loss", "source", "difference"]
+    return pd.DataFrame(lines), pd.DataFrame(points, columns=heads)
 
 
 def moderator(judged: Sequence[Judged]) -> pd.DataFrame:

@@ -23,7 +23,7 @@ from analysis.answer.contrasts import (
     decide,
     of_sources,
 )
-from analysis.answer.orders import CONTRASTED, KIND, NAMES, Judged
+from analysis.answer.orders import CONTRASTED, MATCHED, NAMES, Judged
 from analysis.answer.reading import Values
 from analysis.orders import others, parts, signs
 
@@ -155,7 +155,7 @@ class _Fast:
         """Of every contrast the difference and, by class, its derivative by the class's weight."""
         by_measure, by_loss = (self._taus(goal) for goal in self._drawn(rng, what))
         on_loss = by_loss[1] - by_loss[0]
-        found = {KIND: (on_loss - (by_measure[1] - by_measure[0])) / 2}
+        found = {MATCHED: (on_loss - (by_measure[1] - by_measure[0])) / 2}
         for place, name in enumerate(CONTRASTED, 1):
             found[name] = by_measure[place] - by_measure[0]
         for name in self._names:

@@ -11,11 +11,11 @@ from pathlib import Path
 import pandas as pd
 
 from analysis.answer import contrasts as rules
+from analysis.answer import regimes, replications
 from analysis.answer.controls import REPEATS, controls
 from analysis.answer.optima import optima
 from analysis.answer.orders import Judged, judge
 from analysis.answer.reading import (
-    PILOT,
     SOURCES,
     TESTED,
     Table,
@@ -23,9 +23,7 @@ from analysis.answer.reading import (
     places_in,
     read_tables,
 )
-from analysis.answer.replications import lacking, replications
 from analysis.answer.searching import read_searches, store_of
-from analysis.answer.tolerance import tolerances
 from analysis.answer.variance import gains, shares, switches
 from surrogate_nas.core.errors import UserError
 from surrogate_nas.tables import read_compact
@@ -35,7 +33,6 @@ from surrogate_nas.tables import read_compact
 class Findings:
     """What the page says."""
 
-    classes: range  # The places of the classes that were looked at
     judged: Sequence[Judged]
     frames: dict[str, pd.DataFrame] = field(repr=False)  # By the name of its CSV file
     lacking: Sequence[str]  # Families of others' tables that are not here
@@ -60,45 +57,46 @@ def find(
     workers: int = 2,
     repeats: int = REPEATS,
     wanted: Mapping[tuple[str, str], int] | None = None,
+    experiment: tuple[Path, Path] | None = None,
 ) -> Findings:
-    """Compute everything; the pilot's classes are judged where no table has the tested ones.
+    """Compute everything.
 
     Args:
         data: The folder of the tables.
         workers: How many processes.
         repeats: How many studies each negative control has.
         wanted: By table and loss, how many trainings there shall be; the protocol's if left out.
+        experiment: The tables and the design of the second experiment.
 
     Raises:
         UserError: There is no table, or none has enough classes.
     """
-    tables, pilot, classes = read_tables(data), read_tables(data, PILOT), TESTED
-    if not tables:
-        tables, pilot, classes = pilot, [], PILOT
+    tables, n = read_tables(data), len(TESTED)
     if not tables:
         raise UserError(
             f"No table of {data} has ten of these classes that two seeds trained."
         )
     with ProcessPoolExecutor(max(workers, 1)) as pool:
-        outside, exact = pool.submit(replications), pool.submit(optima, data)
-        judged = list(pool.map(partial(judge, n=len(classes)), tables))
-        of_pilot = list(pool.map(partial(judge, n=len(PILOT)), pilot))
+        second = pool.submit(regimes.find, *experiment) if experiment else None
+        exact = pool.submit(optima, data)
+        judged = list(pool.map(partial(judge, n=n), tables))
         part = [one for one in judged if not one.is_noise]
         usual = rules.of_length(part, 1)
-        controlled = controls(usual, len(classes), repeats, pool.map)
+        controlled = controls(usual, n, repeats, pool.map)
     names = [one.name for one in tables if one.name == one.task]  # of usual length
     digests = {name: read_compact(data / f"{name}.h5").digest for name in names}
     searches = read_searches(store_of(data), digests)
-    made = _trainings(tables, designed(classes) if wanted is None else wanted)
+    made = _trainings(tables, designed() if wanted is None else wanted)
     in_part = _in_part(made)
     signals = _signals(judged)
+    outside = replications.read_replications(replications.store_of(data))
+    other_losses, by_loss = rules.reached(part)
     frames = {
         "contrasts": rules.contrasts(part, in_part),
         "besides": rules.besides(judged, in_part),
-        "pilot": rules.contrasts([one for one in of_pilot if not one.is_noise]),
         "sources": rules.each_source(part),
         "signals": signals,
-        "kinds": _kinds(
+        "levels": _levels(
             signals[signals["table"].isin([one.table.name for one in usual])]
         ),
         "losses": rules.losses_that_train(judged),
@@ -106,22 +104,26 @@ def find(
         "left_out": rules.left_out(judged),
         "second_space": rules.second_space(judged),
         "optima": exact.result(),
-        "short_runs": rules.short_runs(judged, len(classes)),
-        **outside.result(),
+        "short_runs": rules.short_runs(judged, n),
+        "replications": outside,
         "variance": shares(searches),
         "gains": gains(searches),
         "switches": switches(searches),
-        "tolerance": tolerances([one.table for one in usual]),
+        "reached": other_losses,
+        "reached_sources": by_loss,
+        **{
+            f"regimes_{name}": one
+            for name, one in (second.result() if second else {}).items()
+        },
         "controls": controlled,
         "worth": rules.worth(part),
-        "classes": pd.concat(
-            [_classes(table, classes) for table in tables], ignore_index=True
-        ),
+        "classes": pd.concat([_classes(table) for table in tables], ignore_index=True),
         "trainings": made,
     }
     inside = made[["here", "wanted"]].min(axis=1)
     counted = int(inside.sum()), int(made["wanted"].sum())
-    return Findings(classes, judged, frames, lacking(frames["replications"]), counted)
+    lacking = replications.lacking(outside)
+    return Findings(judged, frames, lacking, counted)
 
 
 def _signals(judged: Sequence[Judged]) -> pd.DataFrame:
@@ -135,7 +137,7 @@ def _signals(judged: Sequence[Judged]) -> pd.DataFrame:
     return pd.concat(parts, ignore_index=True)
 
 
-def _kinds(signals: pd.DataFrame) -> pd.DataFrame:
+def _levels(signals: pd.DataFrame) -> pd.DataFrame:
     """The same of some tables, measures by their role, the mean over a source."""
     every = signals.copy()
     for name in ("quantity", "goal"):
@@ -145,9 +147,9 @@ def _kinds(signals: pd.DataFrame) -> pd.DataFrame:
     return every.groupby(keys, sort=False)[numbers].mean().reset_index()
 
 
-def _classes(table: Table, classes: range) -> pd.DataFrame:
+def _classes(table: Table) -> pd.DataFrame:
     """The places of a table's classes, and their parameters, for who computes it again."""
-    places = table.classes + places_in(table.space, classes).start
+    places = table.classes + places_in(table.space, TESTED).start
     columns = {
         "table": table.name,
         "place": places,

@@ -31,10 +31,10 @@ CONTRASTED: dict[str, Key] = {
     "train": ("train", "loss", 100),
     "early": ("train", "loss", 20),
 }
-KIND = "kind"
-"""The fourth contrast: matched less unmatched kind, over both goals."""
-NAMES = (*CONTRASTED, KIND)
-ABOUT_MEASURE = ("valid_loss", KIND)
+MATCHED = "matched"
+"""The fourth contrast: signal matched to the goal less the other one, over both goals."""
+NAMES = (*CONTRASTED, MATCHED)
+ABOUT_MEASURE = ("valid_loss", MATCHED)
 """Contrasts in which tasks whose loss and measure are one quantity take no part."""
 PARAMS, RANDOM, CEILING = "−parameters", "random", "another seed"
 
@@ -281,7 +281,7 @@ def contrasts(
         for name, key in CONTRASTED.items()
     }
     on_loss = value(by_loss, loss) - value(by_measure, loss)
-    return found | {KIND: (on_loss - found["valid_loss"]) / 2}
+    return found | {MATCHED: (on_loss - found["valid_loss"]) / 2}
 
 
 def _trained(table: Table, loss: str, crossed: Crossed) -> Values:

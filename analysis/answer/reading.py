@@ -42,8 +42,7 @@ def data_sources() -> dict[str, dict[str, str]]:
 
 
 TESTED = range(50, 150)
-PILOT = range(50)
-"""Places in the random order of classes: of the tests, and of those that had been looked at."""
+"""Places in the random order of classes of the tests; the first 50 had been looked at."""
 TIMES = (10, 20, 50, 100)
 LATE, MEAN = "late", "mean"
 """Shares of a run in per cent; the mean over its last fifth, and over the whole run."""

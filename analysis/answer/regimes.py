@@ -12,12 +12,14 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from itertools import product
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 from scipy import stats
 
 from analysis.answer.conditions import (
@@ -32,6 +34,7 @@ from analysis.answer.contrasts import (
     OF_INTEREST,
     by_source,
     combine,
+    mean_of,
     over_classes,
 )
 from analysis.answer.design import read_design
@@ -120,40 +123,23 @@ def longer(folder: Path) -> Values:
     return np.concatenate([*by_source(pairs).values()])
 
 
+@lru_cache(maxsize=2)
+def _all_signs(n: int) -> NDArray[np.float64]:
+    return 1.0 - 2.0 * np.indices((2,) * n).reshape(n, -1)
+
+
 def sign_flip(differences: Values) -> float:
     """The exact two-sided p of a mean, over all signs of the sources' differences."""
-    n = len(differences)
-    sums = np.abs(differences @ (1.0 - 2.0 * np.indices((2,) * n).reshape(n, -1)))
+    sums = np.abs(differences @ _all_signs(len(differences)))
     return float((sums >= sums[0] * (1 - 1e-12)).mean())
 
 
-def mean_of(values: Values, variances: Values) -> dict[str, Any]:
-    """The random-effects mean of sources, its intervals and p; how many sources differ from 0."""
-    with np.errstate(
-        divide="ignore"
-    ):  # the ratio of variances where all sources are equal
-        combined = combine(values, variances)
-    scores = values / np.sqrt(np.maximum(variances, 1e-12))
-    told = np.sign(scores) * (
-        holm((2 * stats.norm.sf(np.abs(scores))).tolist()) < LEVEL
-    )
-    return {
-        "sources": len(values),
-        "mean": combined.mean,
-        **dict(zip(("low", "high"), combined.interval(), strict=True)),
-        **dict(zip(("new_low", "new_high"), combined.predicted, strict=True)),
-        **dict(
-            zip(
-                ("worse", "same", "better"),
-                [int((told == i).sum()) for i in (-1, 0, 1)],
-                strict=True,
-            )
-        ),
-        "between": combined.between**0.5,
-        "p": combined.p,
-        "flip": sign_flip(values),
-        "detectable": combined.detectable(LEVEL / CONTRASTS),
-    }
+def tested_mean(values: Values, variances: Values) -> dict[str, Any]:
+    """`mean_of` with the p of the sign flip, and what is detectable at Holm's first level."""
+    combined = combine(values, variances)
+    detectable = combined.detectable(LEVEL / CONTRASTS)
+    flip = sign_flip(values)
+    return mean_of(values, variances) | {"flip": flip, "detectable": detectable}
 
 
 def decide(lines: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -182,7 +168,7 @@ def compared(taus: Taus) -> tuple[pd.DataFrame, pd.DataFrame]:
         if len(sources) >= FEWEST:
             each = [[w * own[c][of] for c, w in weights.items()] for own in sources]
             values = np.sum(each, axis=1)
-            line = mean_of(values[:, 0], values[:, 1:].var(axis=1, ddof=1))
+            line = tested_mean(values[:, 0], values[:, 1:].var(axis=1, ddof=1))
             lines.append({"of": of, "contrast": name, **line})
     tested = [
         one
@@ -205,7 +191,7 @@ def find(folder: Path, design: Path = DESIGN) -> dict[str, pd.DataFrame]:
         tau = condition.tau(pairs[0].plan.noisy_classes)
         own = condition.differences(tau)
         taus.setdefault(condition.task, {})[condition.name] = own
-        signals += condition.signals(tau)
+        signals += condition.signals()
         about = {"task": condition.task, "condition": condition.name}
         deltas += [
             about | {"of": name} | over_classes(values) for name, values in own.items()
@@ -261,7 +247,8 @@ def calibrate(studies: int) -> pd.Series:
         noise = _ERROR * rng.standard_normal((CONTRASTS, SOURCES))
         effects = [(own, np.full(SOURCES, _ERROR**2)) for own in drawn + noise]
         lines = [
-            decide([mean_of(*own) for own in study]) for study in (permuted, effects)
+            decide([tested_mean(*own) for own in study])
+            for study in (permuted, effects)
         ]
         decided = [
             any(one["decision"] in ("higher", "lower") for one in own) for own in lines

@@ -1,15 +1,22 @@
 """The contrasts in tables of others, as far as these hold the signals; what differs is said.
 
+    python -m analysis.answer.replications
+
+computes them from the tables that `snas data fetch` brought, and stores them beside our own tables;
+the page reads that file.
+
 Tables of one source are averaged first, then sources combine by the same random-effects model. A
 signal of one training is judged by the others' mean where enough cells were trained several times
 (by seeds or splits), elsewhere by the goal of its own training. Errors within a table are over
-cells, by each cell's part of τ. Besides: which signal chooses an epoch within a run.
+cells, by each cell's part of τ.
 """
 
 from __future__ import annotations
 
+import argparse
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -17,12 +24,13 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy import stats
 
-from analysis.answer.contrasts import FEWEST, LEVEL, OF_INTEREST, by_source, combine
-from analysis.answer.orders import CONTRASTED, KIND, others
+from analysis.answer.contrasts import FEWEST, LEVEL, by_source, combine
+from analysis.answer.orders import CONTRASTED, MATCHED, others
 from analysis.answer.reading import Key, Values
 from analysis.orders import signs
 from analysis.signals import marks_of
 from surrogate_nas.benchmarks import Benchmark, load, tables
+from surrogate_nas.files import write_whole
 from surrogate_nas.surrogates.evaluation import kendall
 from surrogate_nas.tables import CLASS_METRIC
 from surrogate_nas.tables.sources.lcdb import archive, by_outer, cube
@@ -32,30 +40,21 @@ Columns = dict[Key, Values]
 is better."""
 Judged = dict[tuple[Any, ...], Values]
 """A number first, then each cell's part of its error, the sum of whose squares is its variance."""
-Curves = dict[tuple[str, str], Values]
-"""By split and ``loss`` or ``measure``: shape ``(epochs, cells)``, smaller is better."""
 MEASURES = {"error": "loss", "rmse": "rmse", "loss": "loss"}
 """The measure that judges, the first that a table has, and the loss that is minimised."""
-OTHER = "other_kind"
+OTHER = "other_goal"
 DEFINED = {
-    "valid_loss": "validation loss less validation measure, goal: test measure",
-    "train": "training loss at the end less validation measure, goal: test measure",
-    "early": "training loss at 20 % less validation measure, goal: test measure",
-    OTHER: "validation measure less validation loss, goal: test loss",
-    KIND: f"minus the mean of valid_loss and {OTHER}",
+    "valid_loss": "validation loss less validation metric, goal: test metric",
+    "train": "training loss at the end less validation metric, goal: test metric",
+    "early": "training loss at 20 % less validation metric, goal: test metric",
+    OTHER: "validation metric less validation loss, goal: test loss",
+    MATCHED: f"minus the mean of valid_loss and {OTHER}",
 }
-CHOOSERS: dict[str, tuple[str, str] | None] = {
-    "validation measure": ("valid", "measure"),
-    "validation loss": ("valid", "loss"),
-    "training loss": ("train", "loss"),
-    "the last epoch": None,
-}
-"""What an epoch of a run is chosen by."""
 PLAIN = ["plain", "plain_low", "plain_high"]
 """The mean of sources without weights, and its 95 % interval."""
 NUMBERS = ["tables", "sources", "difference", "low", "high", *PLAIN]
 """Of each file: the precision-weighted mean of sources with its 95 % interval, and the plain one.
-The number is a τ in ``outside``, and in ``epochs`` what the test measure loses, in its unit."""
+The number is a τ in ``outside``."""
 _MEASURE, _LOSS = ("valid", "measure", 100), ("valid", "loss", 100)
 _FEWEST_CELLS = 8
 _REPEATED = 200
@@ -142,7 +141,6 @@ class Outside(NamedTuple):
     differs: str  # What differs in its design
     columns: Callable[[str], Columns] = columns_of  # Reads one
     source: Callable[[str], str] = str  # Of the data of one
-    tested: bool = False  # Whether test values are known along its runs
 
 
 def _data_set(name: str) -> str:
@@ -171,7 +169,7 @@ FAMILIES = {
         "tabm-",
         "tabm",
         "13 families of tabular networks, each with its own tuned recipe, which validation data"
-        " chose, as they did the epoch; 15 seeds; no curves; of regression, where the measure is"
+        " chose, as they did the epoch; 15 seeds; no curves; of regression, where the metric is"
         " the loss, the training loss alone",
         source=_data_set,
     ),
@@ -188,46 +186,57 @@ FAMILIES = {
     "NAS-Bench-NLP": Outside(
         "nbnlp-",
         "nbnlp",
-        "recurrent cells, 50 epochs of one curve, no seeds; the measure is a loss",
-        tested=True,
+        "recurrent cells, 50 epochs of one curve, no seeds; the metric is a loss",
     ),
     "ScAn": Outside(
         "scan-",
         "scan",
-        "decoders and OpenCLIP, sizes and recipes vary, no seeds; measure a loss",
+        "decoders and OpenCLIP, sizes and recipes vary, no seeds; the metric is a loss",
     ),
     "ViT-Bench": Outside("vitbench-", "vitbench", "vision transformers, one seed"),
 }
 
 
-def replications() -> dict[str, pd.DataFrame]:
-    """Of every family that is here the contrasts, τ by kind, and what choosing an epoch loses."""
+def replications() -> pd.DataFrame:
+    """The contrasts of every family that is here."""
     here = [entry["name"] for entry in tables() if entry["available"]]
-    contrasts, taus, epochs = [], [], []
+    lines: list[tuple[Any, ...]] = []
     for family, outside in FAMILIES.items():
         names = [name for name in here if name.startswith(outside.prefix)]
         sources = [outside.source(name) for name in names]
-        judged = [judge(outside.columns(name)) for name in names]
-        lost = [_lost(name) for name in names if outside.tested]
-        for lines, numbers in ((contrasts, map(differences, judged)), (taus, judged)):
-            lines += [
-                (family, *key, *of.values()) for key, of in combined(sources, numbers)
-            ]
-        if outside.tested:
-            epochs += [
-                (family, *key, *of.values()) for key, of in combined(sources, lost)
-            ]
-    of_family = pd.DataFrame(contrasts, columns=["family", "contrast", *NUMBERS])
-    of_family["defined"] = of_family["contrast"].map(DEFINED)
-    of_family["differs"] = [FAMILIES[family].differs for family in of_family["family"]]
-    signal = ["split", "quantity", "time", "goal"]
-    return {
-        "replications": of_family,
-        "outside": pd.DataFrame(taus, columns=["family", *signal, *NUMBERS]),
-        "epochs": pd.DataFrame(
-            epochs, columns=["family", "chosen_by", "unit", *NUMBERS]
-        ),
-    }
+        found = [differences(judge(outside.columns(name))) for name in names]
+        lines += [
+            (family, *key, *of.values(), DEFINED[key[0]], outside.differs)
+            for key, of in combined(sources, found)
+        ]
+    heads = ["family", "contrast", *NUMBERS, "defined", "differs"]
+    return pd.DataFrame(lines, columns=heads)
+
+
+def store_of(data: Path) -> Path:
+    """The file of the contrasts in others' tables, beside a folder of our own."""
+    return data.parent / f"{data.name}-outside.csv"
+
+
+def read_replications(store: Path) -> pd.DataFrame:
+    """What is stored; no lines where there is no file."""
+    heads = ["family", "contrast", *NUMBERS, "defined", "differs"]
+    return pd.read_csv(store) if store.is_file() else pd.DataFrame(columns=heads)
+
+
+def main() -> None:
+    """Compute the families whose tables are here, and keep what is stored of the others."""
+    parser = argparse.ArgumentParser(description=main.__doc__)
+    parser.add_argument("--data", type=Path, default=Path("data/losses"))
+    store = store_of(parser.parse_args().data)
+    made, stored = replications(), read_replications(store)
+    kept = stored[~stored["family"].isin(made["family"])]
+    every = pd.concat([made, kept]) if len(kept) else made
+    every = every.sort_values(
+        "family", key=lambda own: own.map([*FAMILIES].index), kind="stable"
+    )
+    write_whole(store, every.to_csv(index=False))
+    print(f"{store}: {', '.join(every['family'].unique())}")
 
 
 def judge(columns: Columns) -> Judged:
@@ -274,53 +283,7 @@ def differences(judged: Judged) -> Judged:
             found[name,] = judged[*signal, "measure"] - judged[*_MEASURE, "measure"]
     if (*_LOSS, "loss") in judged:
         found[OTHER,] = judged[*_MEASURE, "loss"] - judged[*_LOSS, "loss"]
-        found[KIND,] = -(found["valid_loss",] + found[OTHER,]) / 2
-    return found
-
-
-def _lost(name: str) -> Judged:
-    """`chosen_epochs` of a benchmark that has test values along runs."""
-    bench = load(name)
-    named = {key: bench.metric(name) for key, name in _metrics(bench).items()}
-    goal = named["test", "measure"]
-    curved = {
-        key: metric for key, metric in named.items() if metric.epochs == goal.epochs
-    }
-    runs: list[Curves] = []
-    for seed in bench.seeds(bench.question(goal.name)):
-        curves = {}
-        for key, metric in curved.items():
-            each = [
-                metric.minimised(bench.column(metric.name, at, seed))
-                for at in goal.epochs
-            ]
-            curves[key] = np.array(each)
-        runs.append(curves)
-    return chosen_epochs(runs, goal.unit)
-
-
-def chosen_epochs(runs: Sequence[Curves], unit: str) -> Judged:
-    """What the test measure loses at the chosen epoch of a run against the run's best epoch: by
-    chooser and unit, the mean over cells, each the mean of its runs.
-    """
-    lost: dict[str, list[Values]] = {}
-    for curves in runs:
-        test = curves["test", "measure"]
-        known = _whole(curves)
-        for chooser, key in CHOOSERS.items():
-            if key is None or key in curves:
-                at = (
-                    curves[key].argmin(axis=0)
-                    if key
-                    else np.full(len(known), len(test) - 1)
-                )
-                more = np.take_along_axis(test, at[None], axis=0)[0] - test.min(axis=0)
-                lost.setdefault(chooser, []).append(np.where(known, more, np.nan))
-    found: Judged = {}
-    for chooser, values in lost.items():
-        known = np.isfinite(values).any(axis=0)
-        each = np.nanmean(np.array(values)[:, known], axis=0)
-        found[chooser, unit] = _with_error(each.mean(), each, len(each))
+        found[MATCHED,] = -(found["valid_loss",] + found[OTHER,]) / 2
     return found
 
 
@@ -372,23 +335,9 @@ def _whole(columns: Mapping[Any, Values]) -> NDArray[np.bool_]:
 
 
 def lacking(found: pd.DataFrame) -> list[str]:
-    """What has no contrast, each with the command that brings it, or what it lacks."""
-    here = [entry["name"] for entry in tables() if entry["available"]]
-    told = []
-    for family, outside in FAMILIES.items():
-        if family not in set(found["family"]):
-            is_here = any(name.startswith(outside.prefix) for name in here)
-            lacks = "no second signal beside a validation and a test measure"
-            told.append(
-                f"{family} ({lacks if is_here else f'snas data fetch {outside.fetch}'})"
-            )
-    return told
+    """What has no contrast."""
+    return [family for family in FAMILIES if family not in set(found["family"])]
 
 
-def agrees(ours: float, low: float, high: float) -> str:
-    """Whether a family says the same as our mean: its sign, another, or nothing."""
-    if -OF_INTEREST < low and high < OF_INTEREST:
-        return "no difference of interest"
-    if low <= 0 <= high:
-        return "not told apart"
-    return "same sign" if (low > 0) == (ours > 0) else "other sign"
+if __name__ == "__main__":
+    main()

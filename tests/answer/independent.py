@@ -28,7 +28,7 @@ from scipy import optimize, special, stats
 
 SHIPPED = Path(__file__).parents[2] / "data"
 FIRST, CLASSES = 50, 100
-NAMES = ("valid_loss", "train", "early", "kind")
+NAMES = ("valid_loss", "train", "early", "matched")
 LENGTHS = (1, 4, 8)
 TIMES = (10, 20, 50, 100)
 WEAK = ("languages", "cartpole")
@@ -296,6 +296,16 @@ def resampled_effects(values):
     return random_effects(values[:, 0], values[:, 1:].var(1, ddof=1))
 
 
+def told_apart(y, error):
+    """How many sources are below, not told apart from, and above 0, by Holm."""
+    p = holm([2 * stats.norm.sf(abs(one)) for one in y / np.maximum(error, SMALL)])[0]
+    below, above = (
+        sum(b < 0.05 for b, one in zip(p, y, strict=True) if sign * one > 0)
+        for sign in (-1, 1)
+    )
+    return dict(worse=below, better=above, same=len(y) - below - above)
+
+
 def hall(y, level):
     n, s = len(y), stats.sem(y)
     # Σ(y−ȳ)³/((n−1)(n−2)n)/s³ of VERDICT equals the unbiased skewness over √n
@@ -408,7 +418,7 @@ class Study:
         if self.same[table.name] < 0.98:
             found["valid_loss"] = value(loss, goal) - reference
             matched = value(loss, "test_loss") - value(measure, "test_loss")
-            found["kind"] = (matched - found["valid_loss"]) / 2
+            found["matched"] = (matched - found["valid_loss"]) / 2
         return found
 
     def of_length(self, length, noise=False, without=()):
@@ -477,6 +487,9 @@ class Study:
             line.update(hall_low=low, hall_high=high, detectable=reach * line["error"])
             line.update(negligible=-0.05 < line["low"] and line["high"] < 0.05)
             line["two_level_low"], line["two_level_high"] = two_level(taus[name][:, 1:])
+            line.update(
+                told_apart(taus[name][:, 0], taus[name][:, 1:].std(axis=1, ddof=1))
+            )
             line["tasks"] = sum(name in self.taus[table.name] for table in tables)
             # the gatekeeper: regret is tested where τ is decided
             costs = np.array(list(self._by_source(tables, self.costs, name).values()))
@@ -558,7 +571,7 @@ class Study:
                 lost = regret(values, goal, halves)
                 yield line | dict(regret=lost / sd_of_seeds(goal), regret_in_unit=lost)
 
-    def kinds(self, signals=()):
+    def levels(self, signals=()):
         """Signals at the usual length by source, the measure by its role."""
         frame = pd.DataFrame(signals or self.signals())
         frame = frame[frame["table"].isin([table.name for table in self.of_length(1)])]
@@ -667,23 +680,34 @@ class Study:
         points = np.median(in_unit) if in_unit else math.nan
         return [dict(points=points, of_tasks=len(in_unit), seeds=np.median(in_seeds))]
 
-    def tolerance(self):
-        """How far apart the picks of two losses lie by one rule for λ, over sources."""
-        each = [
-            (one.source, picks_apart(one, self.params[one.name]))
-            for one in self.of_length(1)
-        ]
+    def reached(self):
+        """By loss the test metric against cross-entropy in spreads of seeds, over sources."""
         lines = []
-        for rule in each[0][1]:
-            line: Line = dict(rule=rule)
-            for i, name in enumerate(("params", "goal")):
-                for told in over_sources(
-                    (source, far[rule][i]) for source, far in each
-                ):
-                    line |= {name: told["difference"], "sources": told["sources"]}
-                    line |= {f"{name}_low": told["low"], f"{name}_high": told["high"]}
-            lines += [line] if "sources" in line else []
+        for loss, own in self._reached().items():
+            if len(own) >= 3:
+                y, v = np.array(list(grouped(own).values())).T
+                line = random_effects(y, v) | told_apart(y, np.sqrt(v))
+                lines.append(line | dict(loss=loss, mean=line["difference"]))
         return lines
+
+    def reached_sources(self):
+        return [
+            dict(loss=loss, source=source, difference=value[0])
+            for loss, own in self._reached().items()
+            for source, value in grouped(own).items()
+        ]
+
+    def _reached(self):
+        found = defaultdict(list)
+        for table in self.of_length(1):
+            for loss in sorted({key[0] for key in table.columns} - {table.usual}):
+                if table.usual == "cross_entropy":
+                    own = table.columns[loss, f"test_{table.measure}", 100]
+                    gains = (table.goal - own).mean(axis=0) / sd_of_seeds(table.goal)
+                    gains = gains[np.isfinite(gains)]
+                    told = np.array([gains.mean(), stats.sem(gains) ** 2])
+                    found[loss].append((table.source, told))
+        return found
 
 
 def optima(data, fewest=1000):
@@ -716,7 +740,7 @@ def optima(data, fewest=1000):
     return lines
 
 
-# λ by a tolerance, and stored searches
+# Stored searches
 
 
 def over_sources(pairs):
@@ -730,57 +754,6 @@ def over_sources(pairs):
     values, variances = means.T
     line = random_effects(values, np.full(len(values), variances.mean()))
     return [line | dict(worse=int((values > 0).sum()))]
-
-
-def picks_apart(table, params):
-    """By rule how far the picks of validation and training loss lie from the measure's, shape
-    (2, seeds): doublings of parameters, and standard deviations of the goal.
-
-    A pick has the least loss + λ·parameters/median. By a tolerance λ is a share of the loss's
-    interquartile range; `same λ` is the measure's, of which 100 % are 1; `limit` has no λ and at
-    most the parameters of the measure's pick; a knee lies farthest below the line between the ends
-    of a front.
-    """
-    size, wanted = (
-        params / np.median(params),
-        rest(table.goal) / sd_of_seeds(table.goal),
-    )
-    measure = table.get(f"valid_{table.measure}") / (100 if table.unit == "%" else 1)
-    signals = np.array([measure, table.get("valid_loss"), table.get("train_loss")])
-    far = defaultdict(lambda: np.zeros((2, len(wanted))))
-    for share, seed in itertools.product((0.1, 0.3, 1.0), range(len(wanted))):
-        losses = signals[:, seed]
-        low, high = np.quantile(losses, [0.25, 0.75], axis=1)
-        weights = share * (high - low)[:, None]
-        by_tolerance = losses + weights * size
-        limit = size[by_tolerance[0].argmin()]
-        picks = {
-            "tolerance": by_tolerance.argmin(axis=1),
-            "same λ": (losses + weights[0] * size).argmin(axis=1),
-            "limit": np.where(size <= limit, losses, np.inf).argmin(axis=1),
-            "knee": np.array([knee(loss, size) for loss in losses]),
-        }
-        for rule, (own, *others) in picks.items():
-            doublings = np.abs(np.log2(size[others] / size[own])).mean()
-            apart = np.abs(wanted[seed, others] - wanted[seed, own]).mean()
-            far[rule][:, seed] += np.array([doublings, apart]) / 3
-    others = {
-        f"{rule} less tolerance": own - far["tolerance"] for rule, own in far.items()
-    }
-    others.pop("tolerance less tolerance")
-    return far | others
-
-
-def knee(loss, size):
-    front = []
-    for i in np.lexsort((loss, size)):
-        if not front or loss[i] < loss[front[-1]]:
-            front.append(i)
-    along = [
-        (own[front] - own[front].min()) / (np.ptp(own[front]) or 1)
-        for own in (loss, size)
-    ]
-    return front[int(np.argmin(along[0] + along[1]))]
 
 
 SEARCHED = ("measure", "validation loss", "training loss")
@@ -982,36 +955,9 @@ def differences(found):
         if (key, "measure") in found:
             each[name] = found[key, "measure"] - found[by, "measure"]
     if (loss, "loss") in found:
-        each["other_kind"] = found[by, "loss"] - found[loss, "loss"]
-        each["kind"] = -(each["valid_loss"] + each["other_kind"]) / 2
+        each["other_goal"] = found[by, "loss"] - found[loss, "loss"]
+        each["matched"] = -(each["valid_loss"] + each["other_goal"]) / 2
     return each
-
-
-def lost_epochs(path):
-    """What a run's test measure loses at the epoch that is chosen within it."""
-    lost = defaultdict(list)
-    with h5py.File(path) as file:
-        unit = str(file["columns/test_loss"].attrs["unit"], "utf-8")
-        runs = runs_of(file["columns"])
-        at = sorted(runs["test", "measure"])
-        for seed in sorted(s for s in runs["test", "measure"][1.0] if s.isdecimal()):
-            curves = {
-                key: np.array([own[share][seed][()] for share in at])
-                for key, own in runs.items()
-                if sorted(own) == at
-            }
-            known, test = whole_of(curves), curves.pop(("test", "measure"))
-            chosen = {"the last epoch": np.full(len(known), len(at) - 1)}
-            for (split, role), curve in curves.items():
-                name = dict(valid="validation", train="training")[split]
-                chosen[f"{name} {role}"] = curve.argmin(axis=0)
-            for name, epoch in chosen.items():
-                more = test[epoch, np.arange(len(known))] - test.min(axis=0)
-                lost[name, unit].append(np.where(known, more, np.nan))
-    means = {
-        key: np.ma.masked_invalid(own).mean(0).compressed() for key, own in lost.items()
-    }
-    return {key: with_error(own.mean(), own, len(own)) for key, own in means.items()}
 
 
 def over_tables(source, each):
@@ -1066,8 +1012,8 @@ def lcdb(path):
 
 
 def families(home):
-    """The lines of ``replications``, ``outside`` and ``epochs`` by the tables that are here."""
-    found = dict(replications=[], outside=[], epochs=[])
+    """The contrasts in the tables of others that are here."""
+    found = []
     for family, prefix in zip(FAMILIES, PREFIXES, strict=True):
         folder = {"fashion": SHIPPED}.get(family, home and home / "tables")
         paths = sorted(folder.glob(f"{prefix}*.h5")) if folder else []
@@ -1079,15 +1025,7 @@ def families(home):
         source = [data_set(name) for name in columns]
         each = [judged(own) for own in columns.values()]
         for name, line in over_tables(source, list(map(differences, each))).items():
-            found["replications"].append(line | dict(family=family, contrast=name))
-        for (key, goal), line in over_tables(source, each).items():
-            about = dict(zip(("split", "quantity", "time"), key, strict=True))
-            found["outside"].append(about | line | dict(family=family, goal=goal))
-        lost = list(map(lost_epochs, paths)) if family == "NAS-Bench-NLP" else []
-        for (chooser, unit), line in over_tables(source[: len(lost)], lost).items():
-            found["epochs"].append(
-                line | dict(family=family, chosen_by=chooser, unit=unit)
-            )
+            found.append(line | dict(family=family, contrast=name))
     return found
 
 
@@ -1104,26 +1042,24 @@ def data_set(name):
 
 KEYS = """
     which length contrast source table split quantity time goal task loss space signal component
-    strategy piloted family chosen_by
+    strategy family
 """.split()
-"""Columns that name a line, but for `tolerance`, where the goal is a number."""
+"""Columns that name a line."""
 GIVEN = {"defined", "differs"}
 """Columns that hold no result."""
 SAMPLE = ("digits-macro", "mnist1d-x4", "rotation", "rotation-x0.2", "splice-x8")
 """Shipped tables of every length and space."""
 
 
-def files(data, page, home=None, resamples=1000):
+def files(data, page, resamples=1000):
     """The lines of every file of a page, by its name."""
     study = Study(data, page, resamples)
     methods = """
-        contrasts besides sources signals kinds losses moderator left_out second_space short_runs
-        worth tolerance trainings
+        contrasts besides sources signals levels losses moderator left_out second_space short_runs
+        worth reached reached_sources trainings
     """
     found = {name: getattr(study, name)() for name in methods.split()}
-    found["pilot"] = Study(data, page, resamples, 0, FIRST).contrasts(in_part=False)
-    found |= of_searches(data, study.tables) | dict(optima=optima(data))
-    return found | families(home)
+    return found | of_searches(data, study.tables) | dict(optima=optima(data))
 
 
 def in_part(data, page):
@@ -1133,17 +1069,15 @@ def in_part(data, page):
     the page's own lines.
     """
     every, some = Study(data, page, 2), Study(data, page, 1000, only=SAMPLE)
-    pilot = Study(data, page, 2, 0, FIRST)
     found = {
         name: getattr(study, name)()
         for study, names in (
-            (every, "left_out moderator trainings tolerance"),
+            (every, "left_out moderator trainings reached reached_sources"),
             (some, "signals second_space short_runs losses sources"),
         )
         for name in names.split()
     }
     whole = dict(contrasts=every.contrasts(), besides=every.besides())
-    whole["pilot"] = pilot.contrasts(in_part=False)
     plain = {"which", "length", "contrast", "sources", "tasks", "plain"}
     for name, lines in whole.items():
         found[name] = [{k: v for k, v in line.items() if k in plain} for line in lines]
@@ -1157,15 +1091,14 @@ def in_part(data, page):
         for line in found["sources"]
         if (line["length"], line["source"]) not in others
     ]
-    found["kinds"] = every.kinds(rows(page / "data/signals.csv"))
-    found |= of_searches(data, every.tables) | dict(optima=optima(data))
-    return found | families(None)
+    found["levels"] = every.levels(rows(page / "data/signals.csv"))
+    return found | of_searches(data, every.tables) | dict(optima=optima(data))
 
 
 def differing(own, told, *, in_part=False):
     """What a file of the page says otherwise: lines and numbers, or those that are here in part."""
     heads = set(told[0]) if told else set()
-    keys = ["rule"] if "rule" in heads else sorted(heads & {*KEYS})
+    keys = sorted(heads & {*KEYS})
     by_own, by_told = (
         {
             tuple(str(line[name]).removesuffix(".0") for name in keys): line

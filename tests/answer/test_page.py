@@ -16,6 +16,7 @@ import pytest
 from analysis.answer import orders
 from analysis.answer.findings import find
 from analysis.answer.page import clause, sentences, summary, write_page
+from analysis.answer.regimes import DESIGN
 from analysis.answer.searching import (
     HEADS,
     LAMBDAS,
@@ -27,10 +28,10 @@ from analysis.answer.searching import (
     store_of,
 )
 from analysis.marked import held
-from surrogate_nas.files import home
 from surrogate_nas.tables import read_compact
 from tests.answer.independent import differing, files, in_part, rows
 from tests.answer.simulated import effects, write_simulated
+from tests.answer.test_regimes import write_regimes
 from tests.conftest import FULL
 
 pytestmark = pytest.mark.slow
@@ -40,8 +41,8 @@ README = Path(__file__).parents[2] / "README.md"
 SHIPPED = README.parent / "data/losses"
 FILES = set(
     """
-    contrasts besides pilot sources signals kinds losses moderator left_out second_space optima
-    short_runs replications outside epochs variance gains switches tolerance worth trainings
+    contrasts besides sources signals levels losses moderator left_out second_space optima
+    short_runs variance gains switches worth reached reached_sources trainings
     """.split()
 )
 """Of the page, whose numbers are computed again."""
@@ -83,6 +84,7 @@ def data(tmp_path_factory):
         folder, effects(["text"]), classes=range(36), space="macro", **usual
     )
     searches(folder)
+    write_regimes(folder / "regimes")
     return folder
 
 
@@ -103,7 +105,9 @@ def found_in(data, lacking=""):
     orders.draws.cache_clear()
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(orders, "RESAMPLES", RESAMPLES)
-        found = find(data, workers=1, repeats=2, wanted=wanted(lacking))
+        folder = data / "regimes"
+        experiment = (folder, folder / "design.toml") if folder.is_dir() else None
+        found = find(data, 1, 2, wanted(lacking), experiment)
     orders.draws.cache_clear()
     return found
 
@@ -120,7 +124,7 @@ def page(found, tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def again(data, page):
-    return files(data, page, home(), RESAMPLES)
+    return files(data, page, RESAMPLES)
 
 
 def printed(value):
@@ -138,21 +142,25 @@ def estimate(own, name="difference", prefix=None):
     return f"{printed(own[name])} {ends(own, before)}"
 
 
-def words(page):
-    text = (page / "index.html").read_text(encoding="utf-8")
+def words(page, name="index"):
+    text = (page / f"{name}.html").read_text(encoding="utf-8")
     return html.unescape(re.sub(r"\s+", " ", re.sub(r"<[^>]+>", " ", text)))
 
 
 @pytest.mark.parametrize("name", sorted(FILES))
 def test_every_number_is_recomputed(again, page, name):
     told = rows(page / "data" / f"{name}.csv")
-    assert bool(told) == (name not in ("left_out", "optima", "epochs"))
+    assert bool(told) == (name not in ("left_out", "optima"))
     assert differing(again[name], told) == []
 
 
 def test_no_file_of_the_page_is_left_out(again, page):
     here = {path.stem for path in (page / "data").iterdir()}
-    assert here - {"controls", "classes"} == set(again) == FILES
+    others = {name for name in here if name.startswith("regimes_")}
+    assert others and not others & set(again)  # tests/answer/test_regimes.py
+    assert (
+        here - others - {"controls", "classes", "replications"} == set(again) == FILES
+    )
 
 
 def test_another_number_or_line_is_noticed(again, page):
@@ -172,12 +180,10 @@ def test_the_page_prints_what_is_recomputed(again, page):
     for own in again["contrasts"]:
         for name, prefix in (("difference", ""), ("regret", "regret_")):
             assert estimate(own, name, prefix) in text
-        for prefix in ("new_", "hall_", "two_level_"):
-            assert ends(own, prefix) in text
-    for own in again["tolerance"]:
-        assert (
-            f"{own['rule']} {estimate(own, 'params')} {estimate(own, 'goal')}" in text
-        )
+        assert ends(own, "new_") in text
+    for own in again["reached"]:
+        assert estimate(own, "mean", "") in text
+    text = words(page, "supplement")
     for own in again["switches"]:
         assert (
             f"{own['strategy'].replace('_', ' ')} {estimate(own)} (further in" in text
@@ -191,36 +197,47 @@ def test_the_page_prints_what_is_recomputed(again, page):
 def line(difference, low, high, *, decided):
     inside = -0.05 < low and high < 0.05
     told = {"difference": difference, "low": low, "high": high, "decided": decided}
-    return pd.Series({**told, "negligible": inside, "detectable": 0.08, "whole": True})
+    counts = {"worse": 2, "same": 4, "better": 1, "sources": 7}
+    return pd.Series({**told, **counts, "negligible": inside, "whole": True})
 
 
 def test_each_outcome_has_its_words():
-    assert clause(line(0.1, 0.06, 0.14, decided=True)) == (
-        "orders architectures better by .10 of τ [.06, .14]"
-    )
-    assert clause(line(-0.1, -0.14, -0.06, decided=True)) == (
-        "orders architectures worse by .10 of τ [.06, .14]"
-    )
-    assert clause(line(0.02, 0.01, 0.03, decided=True)).endswith(
-        ", less than is of interest"
-    )
-    assert clause(line(0.0, -0.02, 0.03, decided=False)) == (
-        "makes no difference of interest (.00 [−.02, .03], within ±.05)"
-    )
-    assert clause(line(-0.03, -0.09, 0.03, decided=False)) == (
-        "is not told apart from it (−.03 [−.09, .03]; .08 would be seen)"
-    )
+    counts = "7 sources: worse in 2, better in 1"
+    better = clause(line(0.1, 0.06, 0.14, decided=True))
+    assert better == f"is higher by .10 [.06, .14] ({counts})"
+    worse = clause(line(-0.1, -0.14, -0.06, decided=True))
+    assert worse == f"is lower by .10 [.06, .14] ({counts})"
+    small = clause(line(0.02, 0.01, 0.03, decided=True))
+    assert small.endswith(f", less than is of interest ({counts})")
+    same = clause(line(0.0, -0.02, 0.03, decided=False))
+    assert same == f"differs by .00 [−.02, .03], within ±.05 ({counts})"
+    undecided = clause(line(-0.03, -0.09, 0.03, decided=False))
+    assert undecided == f"differs by −.03 [−.09, .03], undecided ({counts})"
+
+
+def said_by(found):
+    return [
+        "".join(part if isinstance(part, str) else part.text for part in one.parts)
+        for one in sentences(found)
+    ]
 
 
 def test_three_sentences_follow_from_the_numbers(found):
-    said = [
-        "".join(p if isinstance(p, str) else p.text for p in one.parts)
-        for one in sentences(found)
-    ]
-    assert len(said) == 3
-    assert said[0].startswith("Search on the kind of number you will be judged by:")
-    assert "in runs 4 times as long" in said[1]
-    assert said[2].startswith("A fifth of the run is not enough")
+    first, second, third = said_by(found)
+    assert first.startswith("On correct labels, with one recipe and at the default")
+    assert second.startswith("It falls behind validation with 30 % label noise:")
+    assert "four times the default length raises δ by" in second
+    assert third.startswith(
+        "A fifth of the run is too early for the final order: against"
+    )
+
+
+def test_without_the_second_experiment_the_page_does_not_mention_it(found, tmp_path):
+    known = {k: v for k, v in found.frames.items() if not k.startswith("regimes_")}
+    alone = replace(found, frames=known)
+    first, second = said_by(alone)
+    assert "label noise" not in first + second
+    assert "Second experiment:" not in words(write_page(alone, tmp_path).parent)
 
 
 def test_a_length_that_is_not_whole_is_told_and_not_decided(data, tmp_path):
@@ -232,40 +249,27 @@ def test_a_length_that_is_not_whole_is_told_and_not_decided(data, tmp_path):
         axis=None
     )
     text = words(write_page(found, tmp_path).parent)
-    assert "not whole yet" in text and "in runs 4 times as long" not in text
-
-
-def test_the_sentence_of_the_training_loss_counts_other_peoples_tables(found):
-    lines = [("LCDB", "train", -0.4), ("TabM", "train", -0.2), ("ScAn", "train", 0.1)]
-    lines += [("ScAn", "early", -0.4), ("fashion", "train", -0.4)]
-    told = pd.DataFrame(lines, columns=["family", "contrast", "high"])
-    frames = {**found.frames, "replications": told}
-    said = "".join(
-        part if isinstance(part, str) else part.text
-        for part in sentences(replace(found, frames=frames))[1].parts
-    )
-    assert said.endswith("; in 2 of 3 families of other people's tables it is worse.")
-    assert "other people's tables" not in summary(replace(found, frames=frames))
+    assert "not all trained yet" in text
 
 
 def test_the_page_says_what_lacks(page, found):
     text = words(page)
     here, wanted = found.trainings
-    assert here < wanted and f"{here:,} of {wanted:,} trainings of the design" in text
-    assert "LCDB (snas data fetch lcdb)" in text
-    assert "τ of validation at the end" in text and "arXiv 2602.22107" in text
+    assert here < wanted and f"{here:,} of {wanted:,} trainings of the first" in text
+    assert set(found.lacking) >= {"LCDB", "TabM"}
 
 
 def test_every_picture_has_its_data_beside_it(page):
+    text = words(page)
     for name in (
-        "kinds",
         "sources",
         "contrasts",
-        "variance",
-        "controls",
-        "replications",
-        "outside",
+        "reached",
+        "reached_sources",
+        "regimes_contrasts",
+        "regimes_differences",
     ):
+        assert f"data/{name}.csv" in text or f"{name}.csv" in text
         assert rows(page / "data" / f"{name}.csv"), name
     assert (page / "answer.bib").read_text(encoding="utf-8").startswith("@misc{")
 
@@ -273,19 +277,20 @@ def test_every_picture_has_its_data_beside_it(page):
 def test_nothing_is_fetched_and_nothing_hangs_over(page, tab):
     asked = []
     tab.on("request", lambda request: asked.append(request.url))
-    for width in (390, 800, 1300):
+    pages = {(page / f"{name}.html").as_uri() for name in ("index", "supplement")}
+    for width, address in itertools.product((390, 800, 1300), pages):
         tab.set_viewport_size({"width": width, "height": 900})
-        tab.goto((page / "index.html").as_uri())
+        tab.goto(address)
         assert tab.evaluate("document.documentElement.scrollWidth") <= width
-    assert set(asked) == {(page / "index.html").as_uri()}
+    assert set(asked) == pages
 
 
-def test_it_prints_on_eight_pages(page, tab, tmp_path):
+def test_it_prints_on_five_pages(page, tab, tmp_path):
     from pypdf import PdfReader
 
     tab.goto((page / "index.html").as_uri())
     tab.pdf(path=str(tmp_path / "page.pdf"), prefer_css_page_size=True)
-    assert len(PdfReader(tmp_path / "page.pdf").pages) <= 8
+    assert len(PdfReader(tmp_path / "page.pdf").pages) <= 5
 
 
 def test_of_too_few_sources_the_page_says_so(tmp_path):
@@ -314,7 +319,8 @@ def test_bad_input_is_one_line(tmp_path):
 
 @pytest.fixture(scope="module")
 def shipped():
-    return find(SHIPPED, workers=1, repeats=1)
+    experiment = SHIPPED.parent / "regimes", DESIGN
+    return find(SHIPPED, workers=1, repeats=1, experiment=experiment)
 
 
 def test_readme_says_what_the_shipped_tables_say(shipped):
@@ -328,7 +334,7 @@ def test_numbers_of_every_file_of_the_shipped_tables_are_recomputed(shipped, tmp
     assert set(found) | {"worth"} == FILES
     for name, own in found.items():
         told = rows(page / "data" / f"{name}.csv")
-        assert bool(own) == (name != "epochs"), name
+        assert own, name
         assert differing(own, told, in_part=True) == [], name
     wrong = [line | {"tau": line["tau"] + 0.001} for line in found["signals"]]
     assert len(differing(wrong, rows(page / "data/signals.csv"), in_part=True)) == len(
@@ -339,5 +345,5 @@ def test_numbers_of_every_file_of_the_shipped_tables_are_recomputed(shipped, tmp
 @pytest.mark.skipif(not FULL, reason="takes minutes; SURROGATE_NAS_FULL=1 makes it")
 def test_every_number_of_the_shipped_tables_is_recomputed(shipped, tmp_path):
     page = write_page(shipped, tmp_path).parent
-    for name, own in files(SHIPPED, page, home()).items():
+    for name, own in files(SHIPPED, page).items():
         assert differing(own, rows(page / "data" / f"{name}.csv")) == [], name

@@ -66,6 +66,14 @@ def write(path, task, seed, conditions=NOISE, cells=CELLS):
     write_compact(table, path / f"{task}.h5")
 
 
+def write_regimes(folder):
+    """A whole study that nobody trained, with its design."""
+    folder.mkdir(exist_ok=True)
+    (folder / "design.toml").write_text(DESIGN)
+    for seed, task in enumerate(TASKS):
+        write(folder, task, seed)
+
+
 def told(folder, capsys):
     """The exit status, what was printed and what was written."""
     (folder / "design.toml").write_text(DESIGN)
@@ -77,8 +85,7 @@ def told(folder, capsys):
 
 
 def test_a_simulated_study_is_decided_as_it_was_made(tmp_path, capsys):
-    for seed, task in enumerate(TASKS):
-        write(tmp_path, task, seed)
+    write_regimes(tmp_path)
     status, printed, found = told(tmp_path, capsys)
     assert status == 0 and not found["lacking"]
     tested = {

@@ -127,7 +127,7 @@ def test_a_loss_that_is_the_measure_takes_no_part_in_two_contrasts(tables):
 def test_effects_that_were_put_in_are_found(judged):
     """The validation loss of the simulation follows the measure by half, the early one is noise."""
     found = contrasts(judged).set_index("contrast")["difference"]
-    assert found["early"] < found["train"] < 0 < found["kind"]
+    assert found["early"] < found["train"] < 0 < found["matched"]
     assert found["valid_loss"] < 0
 
 
