@@ -70,6 +70,11 @@ LIMITS = {
         "Tables of 25 November 2026 are of earlier versions of the tasks, with two seeds.",
         "Several tasks are made of one source of data and are no independent evidence.",
     ],
+    "regimes": [
+        SMALL,
+        "Learning rates, batch sizes and all but the weight decay are the tasks' own.",
+        "Label noise is uniform over the other classes and was drawn once.",
+    ],
 }
 BIASES = {
     "losses": [
@@ -81,7 +86,12 @@ ABOUT = {
         "The same cells, mostly of the NAS-Bench-201 space, trained on every task with every"
         " compatible loss by several seeds: losses and measures along and at the end of each run."
         " How, what for, and what not for: data/losses.md."
-    )
+    ),
+    "regimes": (
+        "60 cells of the NAS-Bench-201 space, trained on 14 tasks by three seeds under 11"
+        " conditions: label noise, length of the run, varied weight decay, a quarter of the"
+        " examples. How, what for, and what not for: data/regimes.md."
+    ),
 }
 
 ENDING = ".croissant.json"
@@ -113,7 +123,7 @@ _TABLES = {
     "title": "What it holds.",
     "space": "Whose cells it has.",
     "cells": "How many.",
-    "losses": "By which networks were trained, where it compares them.",
+    "losses": "By which networks were trained, or under which conditions, where it compares them.",
     "trainings": "How many networks were trained.",
     "epochs": "After how many there are columns.",
     "engine": "What trained: numbers of two engines differ.",
@@ -362,7 +372,7 @@ def _record_set(
 
 def documents() -> Iterator[tuple[list[Path], Path, dict[str, Any]]]:
     """Every document: its tables, its file, and what its tables do not say."""
-    for name in ("fashion", "proxies-nb201", "losses"):
+    for name in ("fashion", "proxies-nb201", "losses", "regimes"):
         folder = DATA / name
         tables = (
             sorted(folder.glob("*.h5")) if folder.is_dir() else [DATA / f"{name}.h5"]

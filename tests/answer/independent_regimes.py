@@ -16,13 +16,13 @@ import numpy as np
 from scipy import stats
 
 from tests.answer.independent import (
-    SMALL,
     holm,
     numbers,
     order_of,
     pairs_of,
     random_effects,
     resampled,
+    told_apart,
 )
 
 FACTORS = {"noise": 0, "varied": 1, "x4": 2}
@@ -144,14 +144,7 @@ def line_of(name, contrast, values):
     line["mean"] = line.pop("difference")
     reach = stats.t.ppf(1 - 0.05 / 6, len(y) - 1) + stats.norm.ppf(0.8)
     line["detectable"] = reach * line["error"]
-    if contrast in ("D1", "D2", "D3") and name in ("δ", "twin"):
-        p = 2 * stats.norm.sf(abs(y) / np.sqrt(np.maximum(v, SMALL)))
-        told = holm(p)[0] < 0.05
-        line["worse"], line["better"] = (
-            (told & (y < 0)).sum(),
-            (told & (y > 0)).sum(),
-        )
-        line["same"] = len(y) - line["worse"] - line["better"]
+    line |= told_apart(y, np.sqrt(v))
     if contrast in ("D1", "D2", "D3") and name == "δ":
         line["flip"] = exact_flip(y)
     return line

@@ -2,13 +2,14 @@
 
 import itertools
 import json
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 
 from analysis.answer.conditions import DELTA, Condition
-from analysis.answer.regimes import decide, main, sign_flip
+from analysis.answer.regimes import decide, find, main, sign_flip
 from analysis.answer.warning import area, evaluate, signs_of, threshold
 from analysis.building.jobs import class_order
 from surrogate_nas.core.metrics import Metric
@@ -17,6 +18,7 @@ from surrogate_nas.space.network import Network
 from surrogate_nas.tables import Table, write_compact
 from tests.answer.independent_regimes import differing, recomputed
 
+EXPERIMENT = Path(__file__).parents[2] / "data/regimes"
 TASKS = "digits fashion mnist1d languages scripture words splice glyphs".split()
 FIRST, CELLS, SEEDS = 150, 24, 3
 NOISE = {"x1": 0.5, "x4": 0.1, "noise-x4": 3.0, "varied-x4": 0.1}
@@ -105,6 +107,16 @@ def test_a_simulated_study_is_decided_as_it_was_made(tmp_path, capsys):
     assert differing(found, lines) == []
     lines[DELTA, "D1"]["low"] += 1e-5
     assert len(differing(found, lines)) == 1
+
+
+@pytest.mark.slow
+def test_every_contrast_of_the_experiment_is_recomputed():
+    found = find(EXPERIMENT)
+    tasks = sorted({*found["differences"]["task"]})
+    lines = recomputed(EXPERIMENT, tasks, 150, 60)
+    told = {name: found[name].to_dict("records") for name in ("contrasts", "besides")}
+    assert len(tasks) == 14 and found["lacking"].empty
+    assert differing(told, lines) == []
 
 
 def test_what_is_lacking_is_said(tmp_path, capsys):
