@@ -354,19 +354,21 @@ def _second(found: Findings) -> Section | None:
     frame.loc[frame["of"] == TWIN, "title"] = (
         "its twin: training less validation metric"
     )
-    for name in ("holm", "flip_holm"):
+    for name in ("holm", "flip_holm", "hall_holm"):
         frame[name] = [_p(value) for value in frame[name]]
     columns = """
         change of δ | decision  | sources | mean   | new source | sources
                     |           |         | 95 %   | 95 %       | worse, same, better
         title       | * said    | sources | ± mean | [] new     | counts
-        p             | p         | detectable
-        Hartung–Knapp | sign flip | 80 %
-        holm          | flip_holm | detectable 2
+        p             | p         | p         | detectable
+        Hartung–Knapp | sign flip | Hall      | 80 %
+        holm          | flip_holm | hall_holm | detectable 2
     """
+    own = frame.loc[frame["of"] == DELTA, "protocol"].tolist()
     text = (
-        "Three contrasts, tested; both p-values are after Holm's correction. A twin is the same"
-        " contrast of τ(training metric) − τ(validation metric), not tested."
+        "Three contrasts, tested: decided if all three p-values, after Holm's correction, are below"
+        f" .025. The rule before the deviation of 1 December says: {', '.join(own)}. A twin is the"
+        " same contrast of τ(training metric) − τ(validation metric), not tested."
         " data/regimes_contrasts.csv"
     )
     tested = frame[frame["of"] == DELTA]

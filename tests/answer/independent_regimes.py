@@ -122,7 +122,7 @@ def hall_p(y):
     """The two-sided p of a mean by Hall's cubic transformation of Student's t."""
     n, rest = len(y), y - y.mean()
     error = math.sqrt((rest**2).sum() / (n - 1) / n)
-    a = (rest**3).sum() * n / (n - 1) / (n - 2) / (error * n) ** 3
+    a = (rest**3).sum() / (n - 1) / (n - 2) / n / error**3
     t = y.mean() / error
     t = t + a * t**2 / 3 + a**2 * t**3 / 27 + a / 6
     return 2 * stats.t.sf(abs(t), n - 1)

@@ -186,14 +186,15 @@ def test_flip_threshold_and_area_by_hand():
     assert found == pytest.approx([2.5 / 4, 0.5, 1.0])
 
 
-def test_both_tests_must_agree():
+def test_all_tests_must_agree():
     rest = {"mean": -0.1, "low": -0.2, "high": -0.01}
-    lines = [{"p": p, "flip": flip, **rest} for p, flip in ((0.01, 0.01), (0.01, 0.03))]
-    assert [line["decision"] for line in decide(lines)] == [
-        "lower",
-        "too small to tell",
-    ]
-    small = {"mean": 0.0, "low": -0.04, "high": 0.04, "p": 1.0, "flip": 1.0}
+    every = [(0.001, 0.001, 0.001), (0.001, 0.001, 0.03), (0.001, 0.03, 0.001)]
+    names = ("p", "flip", "hall")
+    lines = decide([dict(zip(names, p, strict=True)) | rest for p in every])
+    undecided = "too small to tell"
+    assert [line["decision"] for line in lines] == ["lower", undecided, undecided]
+    assert [line["protocol"] for line in lines] == ["lower", "lower", undecided]
+    small = {"mean": 0.0, "low": -0.04, "high": 0.04, **dict.fromkeys(names, 1.0)}
     assert decide([small])[0]["decision"] == "no difference of interest"
 
 
