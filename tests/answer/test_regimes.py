@@ -188,7 +188,7 @@ def test_flip_threshold_and_area_by_hand():
 
 def test_all_tests_must_agree():
     rest = {"mean": -0.1, "low": -0.2, "high": -0.01}
-    every = [(0.001, 0.001, 0.001), (0.001, 0.001, 0.03), (0.001, 0.03, 0.001)]
+    every = [(0.001, 0.001, 0.001), (0.001, 0.001, 0.03), (0.001, 0.06, 0.001)]
     names = ("p", "flip", "hall")
     lines = decide([dict(zip(names, p, strict=True)) | rest for p in every])
     undecided = "too small to tell"
