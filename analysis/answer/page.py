@@ -51,7 +51,7 @@ SAID = {
 REGIMES = {
     "D1": "30 % label noise",
     "D2": "weight decay that varies between architectures",
-    "D3": "four times the default length",
+    "D3": "four times the default length alone",
 }
 """The cause whose effect a contrast of the second experiment measures."""
 _DEFINED = {
@@ -162,7 +162,7 @@ _OF_TRAINING = {
 
 def _of_training(line: pd.Series) -> list[Content]:
     lead = _OF_TRAINING[outcome(line)]
-    where = "On correct labels, with one recipe and at the default length"
+    where = "On correct labels, with one training recipe and at the default length"
     text = (
         f" Kendall's τ with the test metric {clause(line)}. These are {line['tasks']} small tasks,"
         " and networks of NAS-Bench-201 cells that train in seconds."
@@ -178,7 +178,7 @@ def _of_regimes(found: Findings) -> list[Content]:
     worse = [
         REGIMES[name] for name, line in known.items() if line["decision"] == "lower"
     ]
-    lead = f"It falls behind validation with {_joined(worse)}:"
+    lead = f"In longer runs it falls behind validation with {_joined(worse)}:"
     if not worse:
         lead = "No condition is shown to make it fall behind validation:"
     told = [f"{REGIMES[name]} {_change(line)}" for name, line in known.items()]
@@ -195,7 +195,8 @@ def _change(line: pd.Series) -> str:
     """What a contrast of the second experiment says."""
     if line["decision"] in ("lower", "higher"):
         verb = "lowers" if line["decision"] == "lower" else "raises"
-        return f"{verb} δ by {size(line, 'mean')}"
+        count = line["worse"] if verb == "lowers" else line["better"]
+        return f"{verb} δ by {size(line, 'mean')}, significantly in {count} sources"
     if line["decision"] == "too small to tell":
         seen = number(line["detectable"])
         return (
@@ -400,16 +401,17 @@ def _first(found: Findings) -> Section:
         title    | runs   | * said   | sources | ±    | [] new     | counts
         p      | detectable   | regret
         Holm   | 80 %         | sd of seeds
-        holm 3 | detectable 2 | ± regret
+        holm   | detectable 2 | ± regret
     """
     text = (
         "Against the validation metric at the end, goal: test metric; the last contrast: the"
         " validation signal of the goal's type against the other one. No difference of interest:"
         f" the interval lies within ±.05. What .05 of τ is worth: {number(worth['points'])} points"
-        f" of error in the median of the {worth['of_tasks']:g} tasks judged in per cent,"
+        f" of error in the median of the {worth['of_tasks']:g} tasks measured in per cent,"
         f" {number(worth['seeds'])} standard deviations of a training seed in the median of all."
         " data/contrasts.csv"
     )
+    frame["holm"] = [_p(value) for value in frame["holm"]]
     title = f"First experiment: {int(frame['decided'].sum())} of {len(frame)} contrasts are decided"
     return Section(title, [listed(frame, columns, 3), note(text)])
 

@@ -47,9 +47,9 @@ def _forest(
     rows: pd.DataFrame, points: pd.DataFrame, axis: Axis, width: float
 ) -> Canvas:
     narrow = width < _NARROW
-    row = 58.0 if narrow else 34.0
+    row, words = (58.0, 104.0) if narrow else (34.0, 62.0)
     groups = rows["group"].drop_duplicates()
-    canvas = Canvas(width, _TOP + row * len(rows) + 24 * len(groups) + 62)
+    canvas = Canvas(width, _TOP + row * len(rows) + 24 * len(groups) + words)
     start = 8.0 if narrow else 16 + max(text_width(text) for text in rows["label"])
     end = width - (8 if narrow else 300)
     ends = pd.concat(
@@ -57,7 +57,7 @@ def _forest(
     )
     margin = (ends.max() - ends.min()) / 40
     x = Scale(ends.min() - margin, ends.max() + margin, start, end)
-    bottom = canvas.height - 58
+    bottom = canvas.height - words + 4
     canvas.rectangle(x(-OF_INTEREST), _TOP, x(OF_INTEREST), bottom, "soft")
     canvas.line([(x(0), _TOP), (x(0), bottom)], colour="axis")
     if not narrow:
@@ -110,10 +110,15 @@ def _interval(canvas: Canvas, x: Scale, at: float, line: pd.Series) -> None:
 
 
 def _words(canvas: Canvas, x: Scale, bottom: float, axis: Axis) -> None:
-    """The ticks and the words of the axis."""
+    """The ticks and the words of the axis; below each other where the picture is narrow."""
     for value, text in x.ticks(50.0):
         canvas.text(x(value), bottom + 16, text, align="center")
+    left, right = f"← {axis.left}", f"{axis.right} →"
+    if canvas.width < _NARROW:
+        for number, text in enumerate([*axis.title.split(", "), left, right]):
+            canvas.text(x.start, bottom + 34 + 16 * number, text)
+        return
     middle = (x.start + x.end) / 2
     canvas.text(middle, bottom + 34, axis.title, size=12, align="center", colour="ink")
-    canvas.text(x.start, bottom + 52, f"← {axis.left}", size=12)
-    canvas.text(x.end, bottom + 52, f"{axis.right} →", size=12, align="right")
+    canvas.text(x.start, bottom + 52, left, size=12)
+    canvas.text(x.end, bottom + 52, right, size=12, align="right")

@@ -86,7 +86,7 @@ DEVIATIONS = (
     "Second experiment: before any δ was computed, the null calibration of the protocol's rule"
     " failed for skewed effects (11 % of 400 studies decided something). Decisions now need"
     " Hall's test too, and .025 instead of .05, which can only take decisions away (1 December"
-    " 2026, 07:45 UTC).",
+    " 2026, 07:39 UTC).",
     "First experiment: lengths were trained and opened one after another, ×1 first. This order was"
     " set on 28 November, 23:55 UTC, before any contrast was computed.",
     "First experiment: the point at 20 % was rounded up to whole epochs, so it is at 25 to 33 %"

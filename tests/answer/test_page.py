@@ -224,9 +224,9 @@ def said_by(found):
 
 def test_three_sentences_follow_from_the_numbers(found):
     first, second, third = said_by(found)
-    assert first.startswith("On correct labels, with one recipe and at the default")
-    assert second.startswith("It falls behind validation with 30 % label noise:")
-    assert "four times the default length raises δ by" in second
+    assert first.startswith("On correct labels, with one training recipe and at")
+    assert second.startswith("In longer runs it falls behind validation with 30 %")
+    assert "four times the default length alone raises δ by" in second
     assert third.startswith(
         "A fifth of the run is too early for the final order: against"
     )
