@@ -31,7 +31,7 @@ from analysis.marked import held
 from surrogate_nas.tables import read_compact
 from tests.answer.independent import differing, files, in_part, rows
 from tests.answer.simulated import effects, write_simulated
-from tests.answer.test_regimes import write_regimes
+from tests.answer.simulated_regimes import write_regimes
 from tests.conftest import FULL
 
 pytestmark = pytest.mark.slow
