@@ -4,6 +4,7 @@ BIN := .venv/bin
 WORKERS ?= $(shell nproc 2>/dev/null || sysctl -n hw.ncpu)
 FIRST := .venv/.first
 SETUP := .venv/.made
+DOCS := .venv/.docs
 PAPERS := all $(sort $(filter-out __init__,$(basename $(notdir $(wildcard analysis/papers/*.py)))))
 ONE_THREAD := OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1
 # More than there are processors: many tests wait for processes that they have started, most of all slow ones.
@@ -93,8 +94,14 @@ golden: $(SETUP)  ## add what is new to tests/golden*.json (trajectories, spaces
 
 ## Documents and releases
 
-docs: $(SETUP)  ## the reference of what is public, every command included, in results/docs/index.html; warnings are errors
-	$(BIN)/python -m analysis.reference results/docs
+$(DOCS): $(SETUP)
+	@$(PIP) -e '.[docs]' | $(PIP_LINES)
+	@touch $@
+
+docs: $(DOCS)  ## the site in results/docs/index.html: guide, tutorials as they run, reference of what is public; warnings are errors
+	$(BIN)/pytest tests/documents/test_reference.py
+	@rm -rf results/docs results/docs-source && mkdir -p results/docs-source
+	$(ONE_THREAD) $(BIN)/sphinx-build -q -W --keep-going -c analysis/site -d results/docs-source/.made results/docs-source results/docs
 
 notebooks: $(SETUP)  ## the tutorials as notebooks in results/notebooks, run, with what they print and draw
 	@mkdir -p results/notebooks

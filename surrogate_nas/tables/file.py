@@ -117,7 +117,6 @@ class TableFile(TableView):
     Attributes:
         path: The file.
         keys: The columns that it holds.
-        contents: A digest of the columns of every run.
         cells: The table's space.
 
     Example:
