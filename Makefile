@@ -101,7 +101,7 @@ $(DOCS): $(SETUP)
 
 docs: $(DOCS)  ## the site in results/docs/index.html: guide, tutorials as they run, reference of what is public; warnings are errors
 	$(BIN)/pytest tests/documents/test_reference.py
-	@mkdir -p results/docs-source
+	@rm -rf results/docs results/docs-source && mkdir -p results/docs-source
 	$(ONE_THREAD) $(BIN)/sphinx-build -q -W --keep-going -c analysis/site -d results/docs-source/.made results/docs-source results/docs
 
 pictures: $(SETUP)  ## draw the pictures of pages and concepts in the documents from results/compare (after make compare)

@@ -28,7 +28,7 @@ CLASSIFIERS = {
 }
 WRITTEN = {
     r"Apache( License)?,?\s+(Version )?2(\.0)?(, January 2004)?": "Apache-2.0",
-    r"BSD[- ]3[- ]Clause( License)?|3-Clause BSD License": "BSD-3-Clause",
+    r"BSD[- ]3[- ]Clause( License)?|3-[Cc]lause BSD( License)?": "BSD-3-Clause",
     r"BSD[- ]2[- ]Clause( License)?|2-clause BSD": "BSD-2-Clause",
     r"MIT License": "MIT",
     r"BSD License": "BSD",
@@ -43,6 +43,10 @@ NOTES = {
         "Comes with nevergrad, in the extra bridges alone, and is never imported here. Who passes"
         " on an installation with this extra passes it on under the GPL; the base and all other"
         " extras are free of it."
+    ),
+    "docutils": (
+        "In the public domain, but for files that are under BSD licences and one for Emacs"
+        " under the GPL. It builds the site and is never imported by the package."
     ),
     "moocore": (
         "Weak copyleft: imported as a library that the user can exchange; its own code stays under"

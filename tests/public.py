@@ -122,7 +122,7 @@ def address(name, thing):
     """The module that gives a thing, and its name there."""
     if is_code(thing):
         return f"{thing.__module__}.{thing.__name__}"
-    given = re.compile(rf"^{name}\b.*=", re.M)
+    given = re.compile(rf"^{name}(: .*)? =", re.M)
     return next(
         f"{module}.{name}"
         for module, held in modules().items()

@@ -38,6 +38,12 @@ def files(name: str) -> Span:
     return Span(text, "link", None, address)
 
 
+def counts(frame: pd.DataFrame) -> list[str]:
+    """How many sources are worse, the same and better, a text a line."""
+    three = frame[["worse", "same", "better"]].to_numpy()
+    return [", ".join(map(str, line)) for line in three]
+
+
 def listed(frame: pd.DataFrame, drawn: str, texts: int = 1) -> Table:
     """A line of a frame is a row.
 

@@ -8,7 +8,7 @@ random-effects meta-analysis" (2009); Hall, "On the removal of skewness by trans
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -169,18 +169,27 @@ def counted(values: Values, variances: Values) -> dict[str, int]:
     return {name: int((told == sign).sum()) for name, sign in names.items()}
 
 
-def mean_of(values: Values, variances: Values) -> dict[str, Any]:
-    """The random-effects mean of sources with its intervals, and how many of them differ from 0."""
-    combined = combine(values, variances)
+def described(combined: Combined, values: Values, variances: Values) -> dict[str, Any]:
+    """The mean of sources with its intervals, and how many of them differ from 0."""
     return {
-        "sources": len(values),
+        "sources": combined.sources,
         "mean": combined.mean,
         **dict(zip(("low", "high"), combined.interval(), strict=True)),
         **dict(zip(("new_low", "new_high"), combined.predicted, strict=True)),
         **counted(values, variances),
-        "between": combined.between**0.5,
+        "between": math.sqrt(combined.between),
         "p": combined.p,
     }
+
+
+def mean_of(values: Values, variances: Values) -> dict[str, Any]:
+    """The random-effects mean of sources, described."""
+    return described(combine(values, variances), values, variances)
+
+
+def is_negligible(line: Mapping[str, Any]) -> bool:
+    """Whether the interval of a mean lies within the differences of no interest."""
+    return bool(-OF_INTEREST < line["low"] and line["high"] < OF_INTEREST)
 
 
 def of_sources(judged: Iterable[Judged], name: str, what: str = "taus") -> Values:
@@ -223,25 +232,16 @@ def contrasts(
 
 
 def _of_tau(combined: Combined, decision: Decision, values: Values) -> dict[str, Any]:
-    low, high = combined.interval()
-    new_low, new_high = combined.predicted
+    line = described(combined, values[:, 0], values[:, 1:].var(axis=1, ddof=1))
     two_level_low, two_level_high = two_level(values[:, 1:])
     return {
-        "sources": combined.sources,
-        "difference": combined.mean,
-        "low": low,
-        "high": high,
-        "new_low": new_low,
-        "new_high": new_high,
-        **counted(values[:, 0], values[:, 1:].var(axis=1, ddof=1)),
-        "between": math.sqrt(combined.between),
-        "p": combined.p,
+        **{"difference" if name == "mean" else name: own for name, own in line.items()},
         "holm": decision.holm,
         "level": decision.level,
         "hall_low": decision.hall[0],
         "hall_high": decision.hall[1],
         "decided": decision.decided,
-        "negligible": -OF_INTEREST < low and high < OF_INTEREST,
+        "negligible": is_negligible(line),
         "detectable": combined.detectable(decision.level),
         "plain": float(values[:, 0].mean()),
         "two_level_low": two_level_low,

@@ -22,8 +22,9 @@ from analysis.answer.reading import (
     designed,
     places_in,
     read_tables,
+    stored,
 )
-from analysis.answer.searching import read_searches, store_of
+from analysis.answer.searching import read_searches
 from analysis.answer.variance import gains, shares, switches
 from surrogate_nas.core.errors import UserError
 from surrogate_nas.tables import read_compact
@@ -44,6 +45,10 @@ class Findings:
             return self.__dict__["frames"][name]
         except KeyError:
             raise AttributeError(name) from None
+
+    def regimes(self, name: str) -> pd.DataFrame:
+        """A frame of the second experiment; empty where the page has none."""
+        return self.frames.get(f"regimes_{name}", pd.DataFrame())
 
     def write(self, folder: Path) -> None:
         """Write every frame as ``data/NAME.csv``."""
@@ -85,11 +90,11 @@ def find(
         controlled = controls(usual, n, repeats, pool.map)
     names = [one.name for one in tables if one.name == one.task]  # of usual length
     digests = {name: read_compact(data / f"{name}.h5").digest for name in names}
-    searches = read_searches(store_of(data), digests)
+    searches = read_searches(stored(data, "searches"), digests)
     made = _trainings(tables, designed() if wanted is None else wanted)
     in_part = _in_part(made)
     signals = _signals(judged)
-    outside = replications.read_replications(replications.store_of(data))
+    outside = replications.read_replications(stored(data, "outside"))
     other_losses, by_loss = rules.reached(part)
     frames = {
         "contrasts": rules.contrasts(part, in_part),

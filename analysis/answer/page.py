@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from pathlib import Path
 from textwrap import fill
 
 import pandas as pd
 
 from analysis.answer import supplement
-from analysis.answer.blocks import CONDITIONS, files, listed
+from analysis.answer.blocks import CONDITIONS, counts, files, listed
 from analysis.answer.conditions import DELTA, TWIN
 from analysis.answer.contrasts import OF_INTEREST, TITLES, of_length, outcome
 from analysis.answer.findings import Findings
@@ -39,6 +38,7 @@ from surrogate_nas.report.markup import (
 )
 from surrogate_nas.report.page import Header, document
 from surrogate_nas.report.picture import Picture
+from surrogate_nas.results.verdict import joined
 
 TITLE = "Which loss should drive an architecture search?"
 SAID = {
@@ -101,8 +101,8 @@ def _line(found: Findings, contrast: str, length: float = 1) -> pd.Series | None
 
 def _regime(found: Findings, contrast: str, of: str = DELTA) -> pd.Series | None:
     """A line of the second experiment, tested or not."""
-    for name in ("regimes_contrasts", "regimes_besides"):
-        frame = found.frames.get(name, pd.DataFrame())
+    for name in ("contrasts", "besides"):
+        frame = found.regimes(name)
         if len(frame):
             own = frame[(frame["contrast"] == contrast) & (frame["of"] == of)]
             if len(own):
@@ -156,7 +156,7 @@ _OF_TRAINING = {
     "against": "the training loss orders architectures worse than the validation metric does:",
     "same": "the training loss orders architectures as well as the validation metric does:",
     "open": "it is undecided whether the training loss orders architectures worse:",
-    "part": "the training loss is not judged yet:",
+    "part": "the training loss is not evaluated yet:",
 }
 
 
@@ -178,9 +178,9 @@ def _of_regimes(found: Findings) -> list[Content]:
     worse = [
         REGIMES[name] for name, line in known.items() if line["decision"] == "lower"
     ]
-    lead = f"In longer runs it falls behind validation with {_joined(worse)}:"
-    if not worse:
-        lead = "No condition is shown to make it fall behind validation:"
+    lead = "No condition is shown to make it fall behind validation:"
+    if worse:
+        lead = f"In longer runs it falls behind validation with {joined(worse)}:"
     told = [f"{REGIMES[name]} {_change(line)}" for name, line in known.items()]
     first = next(iter(known.values()))
     text = (
@@ -232,13 +232,8 @@ _OF_EARLY = {
     "against": "A fifth of the run is too early for the final order:",
     "same": "A fifth of the run is enough:",
     "open": "Whether a fifth of the run is enough is undecided:",
-    "part": "A fifth of the run is not judged yet:",
+    "part": "A fifth of the run is not evaluated yet:",
 }
-
-
-def _joined(words: Iterable[str]) -> str:
-    *first, last = words
-    return f"{', '.join(first)} and {last}" if first else last
 
 
 def _header(found: Findings) -> Header:
@@ -249,7 +244,7 @@ def _header(found: Findings) -> Header:
         f"first experiment: {len(usual)} tasks of {n_sources} sources,"
         f" {len(TESTED)} architectures × {seeds} seeds"
     ]
-    pairs = found.frames.get("regimes_differences", pd.DataFrame())
+    pairs = found.regimes("differences")
     if len(pairs):
         number_of = (
             f"{pairs['task'].nunique()} sources × {pairs['condition'].nunique()}"
@@ -266,7 +261,7 @@ def _boxes(found: Findings) -> list[Notice]:
     text = f"{here:,} of {wanted:,} trainings of the first design are in the tables."
     box = Notice("Part of the design:", f"{text} data/trainings.csv", bad=False)
     told = [box] if here < wanted else []
-    lacking = found.frames.get("regimes_lacking", pd.DataFrame())
+    lacking = found.regimes("lacking")
     if len(lacking):
         title = "Part of the second experiment: its contrasts are not final."
         told.append(Notice(title, items=list(lacking["lacking"])))
@@ -309,14 +304,14 @@ def answer_picture(found: Findings, caption: str = "") -> Picture:
     ]
     own = found.sources[found.sources["contrast"] == "train"]
     points = [own.assign(label=own["length"].map(names), group=group)]
-    besides = found.frames.get("regimes_besides", pd.DataFrame())
+    besides = found.regimes("besides")
     if len(besides):
         some = besides[
             (besides["of"] == DELTA) & besides["contrast"].isin([*CONDITIONS])
         ]
         group = "Second experiment: 60 architectures × 3 seeds"
         rows.append(some.assign(label=some["contrast"].map(CONDITIONS), group=group))
-        own = found.regimes_differences
+        own = found.regimes("differences")
         own = own[own["of"] == DELTA]
         points.append(own.assign(label=own["condition"].map(CONDITIONS), group=group))
     return forest(pd.concat(rows), pd.concat(points), _AXIS, "forest", caption)
@@ -335,22 +330,15 @@ def _forest(found: Findings) -> Section:
     )
 
 
-def _counted(frame: pd.DataFrame) -> list[str]:
-    return [
-        f"{a}, {b}, {c}"
-        for a, b, c in zip(frame["worse"], frame["same"], frame["better"], strict=True)
-    ]
-
-
 def _p(value: float) -> str:
     return "< .001" if value < 0.001 else number(value, 3)
 
 
 def _second(found: Findings) -> Section | None:
-    frame = found.frames.get("regimes_contrasts", pd.DataFrame())
+    frame = found.regimes("contrasts")
     if frame.empty:
         return None
-    frame = frame.assign(counts=_counted(frame), title=frame["contrast"].map(_DEFINED))
+    frame = frame.assign(counts=counts(frame), title=frame["contrast"].map(_DEFINED))
     frame["said"] = frame["decision"].fillna("not tested")
     frame.loc[frame["of"] == TWIN, "title"] = (
         "its twin: training less validation metric"
@@ -394,7 +382,7 @@ def _first(found: Findings) -> Section:
     frame["title"] = frame["contrast"].map(TITLES)
     frame["runs"] = [f"×{line['length']:g}" for line in lines]
     frame["said"] = [SAID[outcome(line)] for line in lines]
-    frame["counts"] = _counted(frame)
+    frame["counts"] = counts(frame)
     columns = """
         contrast | length |          | sources | τ    | new source | sources
                  |        | decision |         | 95 % | 95 %       | worse, same, better
@@ -418,7 +406,7 @@ def _first(found: Findings) -> Section:
 
 def _early(found: Findings) -> Section | None:
     """δ at shares of the run, both signals of the same moment."""
-    besides = found.frames.get("regimes_besides", pd.DataFrame())
+    besides = found.regimes("besides")
     if besides.empty:
         return None
     times = {"δ at 20 %": "20", "δ at 50 %": "50", DELTA: "100"}
@@ -449,7 +437,7 @@ def _early(found: Findings) -> Section | None:
 
 
 def _warning(found: Findings) -> Section | None:
-    frame = found.frames.get("regimes_signs", pd.DataFrame())
+    frame = found.regimes("signs")
     if frame.empty:
         return None
     frame = frame.assign(title=frame["sign"].map(_SIGNS))
@@ -505,9 +493,9 @@ def _reached(found: Findings) -> Section | None:
     worse = rows[rows["high"] < 0]["label"].tolist()
     title = "No loss generalises better than cross-entropy in the mean"
     if better:
-        title = f"Generalises better than cross-entropy in the mean: {_joined(better)}"
+        title = f"Generalises better than cross-entropy in the mean: {joined(better)}"
     if worse:
-        title += f"; {_joined(worse)} worse"
+        title += f"; {joined(worse)} worse"
     picture = forest(rows, points, _AXIS_OF_LOSSES, "losses", caption)
     return Section(title, [Figures([picture])])
 

@@ -184,6 +184,11 @@ def _read(path: Path, classes: range) -> Table | None:
     )
 
 
+def stored(data: Path, what: str) -> Path:
+    """The CSV file of something next to a folder of tables, which an installed package carries."""
+    return data.parent / f"{data.name}-{what}.csv"
+
+
 def rows_in(
     bench: LossesBenchmark, classes: range
 ) -> tuple[range, list[int], list[int]]:

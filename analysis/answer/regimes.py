@@ -31,9 +31,10 @@ from analysis.answer.conditions import (
 )
 from analysis.answer.contrasts import (
     FEWEST,
-    OF_INTEREST,
     by_source,
     combine,
+    described,
+    is_negligible,
     mean_of,
     over_classes,
 )
@@ -140,10 +141,14 @@ def sign_flip(differences: Values) -> float:
 
 
 def tested_mean(values: Values, variances: Values) -> dict[str, Any]:
-    """`mean_of` with the other p-values, and what is detectable at Holm's first level."""
-    detectable = combine(values, variances).detectable(DECIDING / CONTRASTS)
-    others = {"flip": sign_flip(values), "hall": mean_difference([values]).p}
-    return mean_of(values, variances) | others | {"detectable": detectable}
+    """The mean with all three p-values, and what is detectable at Holm's first level."""
+    combined = combine(values, variances)
+    return {
+        **described(combined, values, variances),
+        "flip": sign_flip(values),
+        "hall": mean_difference([values]).p,
+        "detectable": combined.detectable(DECIDING / CONTRASTS),
+    }
 
 
 def decide(lines: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -155,7 +160,7 @@ def decide(lines: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
     after = [holm([line[p] for line in lines] + rest) for p in _TESTS]
     for line, *p in zip(lines, *after, strict=False):
         line |= dict(zip(_TESTS.values(), p, strict=True))
-        is_small = -OF_INTEREST < line["low"] and line["high"] < OF_INTEREST
+        is_small = is_negligible(line)
         text = "no difference of interest" if is_small else "too small to tell"
         side = "higher" if line["mean"] > 0 else "lower"
         line["decision"] = side if max(p) < DECIDING else text

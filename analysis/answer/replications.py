@@ -26,7 +26,7 @@ from scipy import stats
 
 from analysis.answer.contrasts import FEWEST, LEVEL, by_source, combine
 from analysis.answer.orders import CONTRASTED, MATCHED, others
-from analysis.answer.reading import Key, Values
+from analysis.answer.reading import Key, Values, stored
 from analysis.orders import signs
 from analysis.signals import marks_of
 from surrogate_nas.benchmarks import Benchmark, load, tables
@@ -53,8 +53,8 @@ DEFINED = {
 PLAIN = ["plain", "plain_low", "plain_high"]
 """The mean of sources without weights, and its 95 % interval."""
 NUMBERS = ["tables", "sources", "difference", "low", "high", *PLAIN]
-"""Of each file: the precision-weighted mean of sources with its 95 % interval, and the plain one.
-The number is a τ in ``outside``."""
+"""The precision-weighted mean of sources with its 95 % interval, and the plain one."""
+HEADS = ["family", "contrast", *NUMBERS, "defined", "differs"]
 _MEASURE, _LOSS = ("valid", "measure", 100), ("valid", "loss", 100)
 _FEWEST_CELLS = 8
 _REPEATED = 200
@@ -137,7 +137,6 @@ class Outside(NamedTuple):
     """A family of tables."""
 
     prefix: str  # How names begin
-    fetch: str  # What brings them
     differs: str  # What differs in its design
     columns: Callable[[str], Columns] = columns_of  # Reads one
     source: Callable[[str], str] = str  # Of the data of one
@@ -153,12 +152,10 @@ def _data_set(name: str) -> str:
 FAMILIES = {
     "fashion": Outside(
         "fashion",
-        "",
         "this project's, 500 classes, five epochs of one curve, three seeds",
     ),
     "LCDB": Outside(
         "lcdb-",
-        "lcdb",
         "12 scikit-learn classifiers with default settings instead of architectures, on sets where"
         " eight or more never failed; an early point is a training of its own on a fifth of the"
         " data; judged by the four other outer splits of 5 × 5; preprocessing saw validation and"
@@ -167,7 +164,6 @@ FAMILIES = {
     ),
     "TabM": Outside(
         "tabm-",
-        "tabm",
         "13 families of tabular networks, each with its own tuned recipe, which validation data"
         " chose, as they did the epoch; 15 seeds; no curves; of regression, where the metric is"
         " the loss, the training loss alone",
@@ -175,25 +171,21 @@ FAMILIES = {
     ),
     "NAS-Bench-201": Outside(
         "nb201-",
-        "nb201",
         "200 epochs, CIFAR-10, one recipe, means of seeds, whose noise is shared",
     ),
     "GraphGym": Outside(
         "graphgym-",
-        "graphgym",
         "the one set with a test goal; recipes and depth vary, no seeds",
     ),
     "NAS-Bench-NLP": Outside(
         "nbnlp-",
-        "nbnlp",
         "recurrent cells, 50 epochs of one curve, no seeds; the metric is a loss",
     ),
     "ScAn": Outside(
         "scan-",
-        "scan",
         "decoders and OpenCLIP, sizes and recipes vary, no seeds; the metric is a loss",
     ),
-    "ViT-Bench": Outside("vitbench-", "vitbench", "vision transformers, one seed"),
+    "ViT-Bench": Outside("vitbench-", "vision transformers, one seed"),
 }
 
 
@@ -209,28 +201,21 @@ def replications() -> pd.DataFrame:
             (family, *key, *of.values(), DEFINED[key[0]], outside.differs)
             for key, of in combined(sources, found)
         ]
-    heads = ["family", "contrast", *NUMBERS, "defined", "differs"]
-    return pd.DataFrame(lines, columns=heads)
-
-
-def store_of(data: Path) -> Path:
-    """The file of the contrasts in others' tables, beside a folder of our own."""
-    return data.parent / f"{data.name}-outside.csv"
+    return pd.DataFrame(lines, columns=HEADS)
 
 
 def read_replications(store: Path) -> pd.DataFrame:
     """What is stored; no lines where there is no file."""
-    heads = ["family", "contrast", *NUMBERS, "defined", "differs"]
-    return pd.read_csv(store) if store.is_file() else pd.DataFrame(columns=heads)
+    return pd.read_csv(store) if store.is_file() else pd.DataFrame(columns=HEADS)
 
 
 def main() -> None:
     """Compute the families whose tables are here, and keep what is stored of the others."""
     parser = argparse.ArgumentParser(description=main.__doc__)
     parser.add_argument("--data", type=Path, default=Path("data/losses"))
-    store = store_of(parser.parse_args().data)
-    made, stored = replications(), read_replications(store)
-    kept = stored[~stored["family"].isin(made["family"])]
+    store = stored(parser.parse_args().data, "outside")
+    made, before = replications(), read_replications(store)
+    kept = before[~before["family"].isin(made["family"])]
     every = pd.concat([made, kept]) if len(kept) else made
     every = every.sort_values(
         "family", key=lambda own: own.map([*FAMILIES].index), kind="stable"

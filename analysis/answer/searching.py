@@ -28,7 +28,7 @@ from numpy.typing import NDArray
 
 import surrogate_nas as sn
 from analysis.answer.orders import others, spread_of_seeds
-from analysis.answer.reading import SOURCES, Table, Values, read_tables
+from analysis.answer.reading import SOURCES, Table, Values, read_tables, stored
 from surrogate_nas.benchmarks.losses import LossesBenchmark
 from surrogate_nas.objective import Objective
 from surrogate_nas.space import Sampled
@@ -156,11 +156,6 @@ def _searches(
                     yield (*key, f"{regrets[seed, int(found)]:.6g}")
 
 
-def store_of(data: Path) -> Path:
-    """The file of a folder's searches: beside it, since an installed package carries the folder."""
-    return data.parent / f"{data.name}-searches.csv"
-
-
 def make_searches(data: Path, store: Path) -> None:
     """Make every search that is not in a CSV file yet, and add it there."""
     known: set[tuple[str, ...]] = set()
@@ -222,7 +217,7 @@ def main() -> None:
         "--store", type=Path, help="a CSV file; DATA-searches.csv if left out"
     )
     given = parser.parse_args()
-    make_searches(given.data, given.store or store_of(given.data))
+    make_searches(given.data, given.store or stored(given.data, "searches"))
 
 
 if __name__ == "__main__":

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pandas as pd
 
-from analysis.answer.blocks import CONDITIONS, listed
+from analysis.answer.blocks import CONDITIONS, counts, listed
 from analysis.answer.conditions import DELTA
 from analysis.answer.contrasts import LENGTHS, TITLES, of_length
 from analysis.answer.findings import Findings
@@ -78,7 +78,7 @@ def _levels(found: Findings) -> Section:
 
 def _conditions(found: Findings) -> Section | None:
     """τ and regret of the main signals under every condition."""
-    means = found.frames.get("regimes_means", pd.DataFrame())
+    means = found.regimes("means")
     if means.empty:
         return None
     ends = means[(means["percent"] == 100) & (means["goal"] == "test_error")]
@@ -108,20 +108,17 @@ def _conditions(found: Findings) -> Section | None:
 
 def _differences(found: Findings) -> Section | None:
     """Changes of δ that are not tested."""
-    frame = found.frames.get("regimes_besides", pd.DataFrame())
+    frame = found.regimes("besides")
     if frame.empty:
         return None
     some = frame[(frame["of"] == DELTA) & frame["contrast"].isin([*BESIDES])]
-    counts = [
-        f"{a}, {b}, {c}" for a, b, c in some[["worse", "same", "better"]].to_numpy()
-    ]
     columns = """
         change of δ | sources | mean   | new source | sources
                     |         | 95 %   | 95 %       | worse, same, better
         contrast    | sources | ± mean | [] new     | counts
     """
     text = "Not tested. The same of the other differences: data/regimes_besides.csv"
-    blocks = [listed(some.assign(counts=counts), columns), note(text)]
+    blocks = [listed(some.assign(counts=counts(some)), columns), note(text)]
     return Section("Second experiment: further changes and interactions", blocks)
 
 
@@ -141,7 +138,7 @@ def _variance(found: Findings) -> Section | None:
     ]
     for _, line in found.gains.iterrows():
         blocks.append(
-            f"Driven by the {line['signal']} instead of the validation metric, λ 0, a search ends"
+            f"By the {line['signal']} instead of the validation metric, with λ 0, a search ends"
             f" {estimate(line)} standard deviations of a seed further from the best"
             f" ({line['sources']} sources). data/gains.csv"
         )
@@ -221,7 +218,7 @@ def _tasks(found: Findings) -> Section:
             )
         lines.append(line)
     columns = """
-        task | source | judged by | classes | two seeds   |
+        task | source | metric    | classes | two seeds   |
              |        |           |         |             |
         task | source | measure   | classes | agreement 2 | contrasts
     """

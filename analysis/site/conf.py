@@ -4,10 +4,10 @@ says that the reference describes, and the commands as they describe themselves.
 
 import os
 import re
-import shutil
 import sys
 from inspect import isclass
 from pathlib import Path
+from textwrap import dedent
 from typing import Any
 
 import jupytext
@@ -27,6 +27,7 @@ import surrogate_nas as sn  # noqa: E402
 from surrogate_nas.cli.app import app as snas  # noqa: E402
 from tests.documents import links  # noqa: E402
 from tests.public import address, is_code, plugged, reference  # noqa: E402
+from tests.rooms import ROOMS  # noqa: E402
 
 project = "surrogate_nas"
 copyright = "surrogate_nas developers"
@@ -42,23 +43,21 @@ exclude_patterns = ["scripts"]
 html_theme = "pydata_sphinx_theme"
 html_theme_options: dict[str, Any] = {"navbar_align": "left"}
 if site := os.environ.get("DOCS_URL"):  # of all versions: .github/workflows/docs.yml
-    match = {
-        "json_url": f"{site}/versions.json",
-        "version_match": os.environ["DOCS_VERSION"],
-    }
+    own = os.environ["DOCS_VERSION"]
     html_theme_options |= {
-        "switcher": match,
+        "switcher": {"json_url": f"{site}/versions.json", "version_match": own},
         "check_switcher": False,
         "navbar_start": ["navbar-logo", "version-switcher"],
     }
 html_show_sourcelink = False
+html_title = f"surrogate_nas {version}"
+smartquotes = False
 myst_heading_anchors = 6
 default_role = "py:obj"
 autoclass_content = "both"
 autodoc_default_options = {"members": True}
 autodoc_member_order = "bysource"
 napoleon_numpy_docstring = False
-napoleon_use_ivar = True
 python_maximum_signature_line_length = 88
 sphinx_gallery_conf = {
     "examples_dirs": str(SOURCE / "scripts"),
@@ -69,7 +68,7 @@ sphinx_gallery_conf = {
 }
 
 DOCUMENTS = ("*.md", "analysis/*.md", "analysis/guide/*.md", "data/*.md")
-ELSEWHERE = ("analysis/methods.md",)  # a page of the reference
+ELSEWHERE = [ROOT / "analysis" / "methods.md"]  # a page of the reference
 SHOWN = {where: where for where in reference()} | {
     address(name, getattr(sn, name)): f"{sn.__name__}.{name}" for name in sn.__all__
 }
@@ -79,49 +78,37 @@ NAMED = {shown.rpartition(".")[2]: shown for shown in SHOWN.values()} | {
 }
 
 
-def put(path: str, text: str) -> None:
-    """Write a source, unless it is there as it is."""
+def put(path: str | Path, content: str | bytes) -> None:
+    """Write a source, by its path."""
     file = SOURCE / path
     file.parent.mkdir(parents=True, exist_ok=True)
-    if not file.exists() or file.read_text(encoding="utf-8") != text:
-        file.write_text(text, encoding="utf-8")
+    file.write_bytes(content.encode() if isinstance(content, str) else content)
 
 
 def put_documents() -> None:
-    """The documents; a README begins the pages of its folder, in the order of its links."""
-    put("index.md", Path(__file__).with_name("index.md").read_text(encoding="utf-8"))
+    """The documents, and the files that they link to; a README begins the pages of its folder, in
+    the order of its links.
+    """
+    put("index.rst", Path(__file__).with_name("index.rst").read_bytes())
     paths = [path for pattern in DOCUMENTS for path in sorted(ROOT.glob(pattern))]
     for path in paths:
         text = path.read_text(encoding="utf-8")
-        targets = links(text)
-        for link in targets:
+        for link in links(text):
             file = (path.parent / link.partition("#")[0]).resolve()
             if file.is_file() and file not in paths:
-                copy = SOURCE / file.relative_to(ROOT)
-                copy.parent.mkdir(parents=True, exist_ok=True)
-                shutil.copy2(file, copy)
-        text = re.sub(r"\([\w./]*\btutorials/(\w*)(\.py)?\)", _tutorial, text)
-        name = path.relative_to(ROOT).as_posix()
+                put(file.relative_to(ROOT), file.read_bytes())
         if path.name == "README.md" and path.parent != ROOT:
-            further = [one for one in path.parent.glob("*.md") if one != path]
-            own = [
-                one.stem
-                for one in sorted(
-                    further, key=lambda one: (_place(one.name, targets), one)
-                )
-                if one.relative_to(ROOT).as_posix() not in ELSEWHERE
-            ]
-            text += "\n```{toctree}\n:hidden:\n\n" + "\n".join(own) + "\n```\n"
-        put(name, text)
+            place = {one: text.find(f"({one.name}") for one in paths}
+            below = [one for one in paths if one.parent == path.parent and one != path]
+            below.sort(key=lambda one: (place[one] < 0, place[one]))
+            names = [one.stem for one in below if one not in ELSEWHERE]
+            text += "\n```{toctree}\n:hidden:\n\n" + "\n".join(names) + "\n```\n"
+        text = re.sub(r"\([\w./]*\btutorials/(\w*)(\.py)?\)", _tutorial, text)
+        put(path.relative_to(ROOT), text)
 
 
 def _tutorial(found: re.Match[str]) -> str:
     return f"(/tutorials/{found[1] or 'index'}.rst)"
-
-
-def _place(name: str, targets: list[str]) -> int:
-    files = [link.partition("#")[0] for link in targets]
-    return files.index(name) if name in files else len(files)
 
 
 def put_tutorials() -> None:
@@ -146,26 +133,32 @@ def _restructured(text: str) -> str:
 def put_reference() -> None:
     """A page for the door and for each room, and the commands."""
     pages: dict[str, list[tuple[str, Any]]] = {sn.__name__: []}
+    pages |= {f"{sn.__name__}.{room}": [] for room in ROOMS}
     for where, thing in reference().items():
         room = ".".join(SHOWN[where].split(".")[:2])
         page = sn.__name__ if SHOWN[where] != where else room
-        pages.setdefault(page, []).append((SHOWN[where], thing))
+        pages[page].append((SHOWN[where], thing))
+    pages = {page: things for page, things in pages.items() if things}
     for page, things in pages.items():
         text = f"{page}\n{'=' * len(page)}\n\n.. automodule:: {page}\n   :no-members:\n"
-        text += "\n.. autosummary::\n\n" + "".join(f"   {name}\n" for name, _ in things)
+        text += "\n.. currentmodule:: None\n\n.. autosummary::\n\n"
+        text += "".join(f"   ~{name}\n" for name, _ in things)
         for name, thing in things:
-            kind = "function" if is_code(thing) else "data"
-            kind = "class" if isclass(thing) else kind
-            text += f"\n.. auto{kind}:: {name}\n"
-            text += "   :no-value:\n" if kind == "data" else ""
+            kind = "class" if isclass(thing) else "function"
+            text += (
+                f"\n.. auto{kind}:: {name}\n"
+                if is_code(thing)
+                else f"\n.. autodata:: {name}\n   :no-value:\n"
+            )
         put(f"api/{page}.rst", text)
     names = "".join(f"   {one}\n" for one in ("/analysis/methods", "commands", *pages))
     put("api/index.rst", f"Reference\n=========\n\n.. toctree::\n\n{names}")
     command = get_command(snas)
     context = command.make_context("snas", [], resilient_parsing=True)
-    text = get_docs_for_click(obj=command, ctx=context, name="snas")
-    shell = re.compile(r"^(\S.*:)\n((?:  .*\n)+)", re.M)
-    put("api/commands.md", shell.sub(r"\1\n\n```sh\n\2```\n", text))
+    text = get_docs_for_click(obj=command, ctx=context, name="snas", title="Commands")
+    shown = re.compile(r"^\x08\n(\S.*:)\n((?:  .*\n)+)", re.M)
+    text = shown.sub(lambda one: f"{one[1]}\n\n```sh\n{dedent(one[2])}```\n", text)
+    put("api/commands.md", text)
 
 
 def resolve(
@@ -184,9 +177,16 @@ def resolve(
     )
 
 
+def skip(app: Sphinx, kind: str, name: str, thing: Any, *_: Any) -> bool | None:
+    """Fields of named tuples, and built-in functions as defaults: the class describes them."""
+    is_field = type(thing).__name__ in ("_tuplegetter", "builtin_function_or_method")
+    return True if is_field else None
+
+
 def setup(app: Sphinx) -> None:
     """Write the sources, and follow short names."""
     put_documents()
     put_tutorials()
     put_reference()
+    app.connect("autodoc-skip-member", skip)
     app.connect("missing-reference", resolve)

@@ -156,7 +156,9 @@ class Panels(TyperGroup):
         for info in group.registered_commands:
             _explain(info.callback)
         make = typer.main.get_group if group is command else typer.main.get_command
-        return make(group)
+        made = make(group)
+        made.name = cmd_name
+        return made
 
     def format_commands(self, ctx: Any, formatter: Any) -> None:
         """Write the commands to the help text."""

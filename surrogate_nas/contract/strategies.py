@@ -95,7 +95,7 @@ class StrategyContract(Contract):
         return trajectory(self.strategy, space, seed=seed, n=_SHORT, **settings)
 
     def test_takes_space_and_seed(self, space: Space) -> None:
-        """The constructor takes (space, *, seed) and any seed from 0 to 2**63 - 1."""
+        """The constructor takes ``(space, *, seed)`` and any seed from 0 to 2**63 - 1."""
         for seed in (0, _LARGEST_SEED):
             self._instance(space, seed)
 

@@ -119,7 +119,6 @@ class TableFile(TableView):
     Attributes:
         path: The file.
         keys: The columns of the table.
-        contents: A digest of the columns for every metric and training length.
         cells: The table's space.
 
     Example:

@@ -16,7 +16,7 @@ from analysis.answer import searching
 from analysis.answer.contrasts import second_space
 from analysis.answer.controls import _Fast, controls
 from analysis.answer.orders import CONTRASTED, MATCHED, judge
-from analysis.answer.reading import designed, places_in, read_tables
+from analysis.answer.reading import designed, places_in, read_tables, stored
 from analysis.answer.replications import judge as judge_columns
 from analysis.answer.replications import (
     lacking,
@@ -174,7 +174,7 @@ def test_tables_of_others_are_recomputed(fresh_home):
 
 
 def test_families_that_are_not_here_stay_stored(fresh_home, tmp_path, monkeypatch):
-    store = outside.store_of(tmp_path / "losses")
+    store = stored(tmp_path / "losses", "outside")
     write_others(fresh_home / "tables")
     monkeypatch.setattr(
         sys, "argv", ["replications", "--data", str(tmp_path / "losses")]
@@ -189,9 +189,9 @@ def test_families_that_are_not_here_stay_stored(fresh_home, tmp_path, monkeypatc
 
 def test_what_is_stored_of_our_own_table_is_recomputed(fresh_home, tmp_path):
     """The families that come with the package, among all that are stored."""
-    stored = outside.read_replications(outside.store_of(SHIPPED / "losses"))
-    assert not lacking(stored) or set(lacking(stored)) == {"ViT-Bench"}
-    assert_recomputed(stored[stored["family"] == "fashion"], tmp_path)
+    found = outside.read_replications(stored(SHIPPED / "losses", "outside"))
+    assert not lacking(found) or set(lacking(found)) == {"ViT-Bench"}
+    assert_recomputed(found[found["family"] == "fashion"], tmp_path)
 
 
 @pytest.mark.slow

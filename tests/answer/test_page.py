@@ -16,6 +16,7 @@ import pytest
 from analysis.answer import orders
 from analysis.answer.findings import find
 from analysis.answer.page import clause, sentences, summary, write_page
+from analysis.answer.reading import stored
 from analysis.answer.regimes import DESIGN
 from analysis.answer.searching import (
     HEADS,
@@ -25,7 +26,6 @@ from analysis.answer.searching import (
     STRATEGIES,
     SWITCH,
     SWITCHED,
-    store_of,
 )
 from analysis.marked import held
 from surrogate_nas.tables import read_compact
@@ -53,7 +53,7 @@ RESAMPLES = 30
 def searches(folder):
     """Regrets that nobody searched, of two tasks."""
     rng = np.random.default_rng(6)
-    with store_of(folder).open("w", encoding="utf-8", newline="") as file:
+    with stored(folder, "searches").open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file)
         writer.writerow(HEADS)
         for task in ("digits", "text", "splice"):
@@ -230,6 +230,14 @@ def test_three_sentences_follow_from_the_numbers(found):
     assert third.startswith(
         "A fifth of the run is too early for the final order: against"
     )
+
+
+def test_where_no_condition_is_decided_the_sentence_names_none(found):
+    undecided = found.regimes("contrasts").assign(decision="too small to tell")
+    frames = {**found.frames, "regimes_contrasts": undecided}
+    second = said_by(replace(found, frames=frames))[1]
+    assert second.startswith("No condition is shown to make it fall behind validation:")
+    assert second.count("undecided") == 3
 
 
 def test_without_the_second_experiment_the_page_does_not_mention_it(found, tmp_path):

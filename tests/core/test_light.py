@@ -22,7 +22,7 @@ PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 EXTRAS = {
     extra: libraries
     for extra, libraries in PROJECT["optional-dependencies"].items()
-    if extra not in ("all", "dev")
+    if extra not in ("all", "dev", "docs")
 }
 
 
