@@ -38,6 +38,11 @@ WORDS = {
     r"first cells": "initial cells",
     r"functional class(?:es)?": "isomorphism class",
     r"would be seen": "detectable",
+    r"boards?": "leaderboard",
+    r"players?": "external optimiser",
+    r"whoever": "the user, a reader",
+    r"seal(?:s|ed|ing)": "checksum",
+    r"drawn? (?:cells?|seeds?|classes|independently|from|at random)": "sampled",
 }
 """A word, and what to write in its place."""
 EXCEPT = {

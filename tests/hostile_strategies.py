@@ -168,7 +168,7 @@ HARMFUL = {
     LiesAboutItsLength: "more than 1",
     ReturnsTheUntouchable: "do not touch",
     ReturnsTheUntouchableInAList: "do not touch",
-    MutatesItsCells: "no cell of nb201",
+    MutatesItsCells: "not a cell of nb201",
 }
 """By strategy what its failure says."""
 PLACED = {

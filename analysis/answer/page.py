@@ -22,6 +22,7 @@ from analysis.answer.text import (
     METHOD,
     NOT_SAID,
     estimate,
+    in_prose,
     number,
     size,
 )
@@ -122,15 +123,29 @@ def sentences(found: Findings) -> list[Paragraph]:
 
 
 def summary(found: Findings) -> str:
-    """The sentences in Markdown."""
+    """The lead of each sentence with its main number, as a list in Markdown.
+
+    Numbers are differences in Kendall's τ with the test metric.
+    """
     made = []
-    for one in sentences(found):
-        parts = [
-            part if isinstance(part, str) else f"**{part.text}**" for part in one.parts
-        ]
-        text = "".join(parts)
-        made.append(fill(text, 118, initial_indent="- ", subsequent_indent="  "))
-    return "\n".join(made) + "\n"
+    if (line := _line(found, "train")) is not None:
+        made.append((_lead_of_training(line), in_prose(line), line["sources"]))
+    lines = [line for name in REGIMES if (line := _regime(found, name)) is not None]
+    if lines:
+        numbers = "; ".join(
+            f"{REGIMES[line['contrast']]}: {in_prose(line, 'mean')}" for line in lines
+        )
+        made.append((_lead_of_regimes(lines), numbers, lines[0]["sources"]))
+    if (line := _line(found, "early")) is not None:
+        made.append((_OF_EARLY[outcome(line)], in_prose(line), line["sources"]))
+    texts = [
+        f"**{lead.removesuffix(':')}** ({numbers}; {sources} sources)."
+        for lead, numbers, sources in made
+    ]
+    return "".join(
+        fill(text, 118, initial_indent="- ", subsequent_indent="  ") + "\n"
+        for text in texts
+    )
 
 
 def clause(line: pd.Series) -> str:
@@ -161,34 +176,39 @@ _OF_TRAINING = {
 
 
 def _of_training(line: pd.Series) -> list[Content]:
-    lead = _OF_TRAINING[outcome(line)]
-    where = "On correct labels, with one training recipe and at the default length"
     text = (
         f" Kendall's τ with the test metric {clause(line)}. These are {line['tasks']} small tasks,"
         " and networks of NAS-Bench-201 cells that train in seconds."
     )
-    return [Span(f"{where}, {lead}", "strong"), text]
+    return [Span(_lead_of_training(line), "strong"), text]
+
+
+def _lead_of_training(line: pd.Series) -> str:
+    where = "On correct labels, with one training recipe and at the default length"
+    return f"{where}, {_OF_TRAINING[outcome(line)]}"
 
 
 def _of_regimes(found: Findings) -> list[Content]:
-    lines = {name: _regime(found, name) for name in REGIMES}
-    known = {name: line for name, line in lines.items() if line is not None}
-    if not known:
+    lines = [line for name in REGIMES if (line := _regime(found, name)) is not None]
+    if not lines:
         return []
-    worse = [
-        REGIMES[name] for name, line in known.items() if line["decision"] == "lower"
-    ]
-    lead = "No condition is shown to make it fall behind validation:"
-    if worse:
-        lead = f"In longer runs it falls behind validation with {joined(worse)}:"
-    told = [f"{REGIMES[name]} {_change(line)}" for name, line in known.items()]
-    first = next(iter(known.values()))
+    told = [f"{REGIMES[line['contrast']]} {_change(line)}" for line in lines]
     text = (
         f" {'; '.join(told)}. δ is τ of the training loss less τ of the validation metric"
-        f" ({first['sources']} sources; noise and weight decay in runs of four times the default"
-        " length)."
+        f" ({lines[0]['sources']} sources; noise and weight decay in runs of four times the"
+        " default length)."
     )
-    return [Span(lead, "strong"), text]
+    return [Span(_lead_of_regimes(lines), "strong"), text]
+
+
+def _lead_of_regimes(lines: list[pd.Series]) -> str:
+    worse = [REGIMES[line["contrast"]] for line in lines if line["decision"] == "lower"]
+    if not worse:
+        return "No condition is shown to make the training loss fall behind validation:"
+    return (
+        "In longer runs, the training loss falls behind the validation metric with"
+        f" {joined(worse)}:"
+    )
 
 
 def _change(line: pd.Series) -> str:

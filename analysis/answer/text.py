@@ -41,6 +41,21 @@ def estimate(
     return f"{number(line[value])} {interval(line[low], line[high])}"
 
 
+def in_prose(line: pd.Series, value: str = "difference") -> str:
+    """A number with its interval, as a sentence of a document has it.
+
+    Example:
+        >>> in_prose(pd.Series({"difference": -0.13, "low": -0.4, "high": 0.14}))
+        '−0.13, 95 % CI −0.40 to 0.14'
+    """
+    texts = [f"{number:.2f}" for number in line[[value, "low", "high"]]]
+    mean, low, high = (
+        text.removeprefix("-") if not float(text) else text.replace("-", "−")
+        for text in texts
+    )
+    return f"{mean}, 95 % CI {low} to {high}"
+
+
 def size(line: pd.Series, value: str = "difference") -> str:
     """The same without its sign, which the words say."""
     low, high = line["low"], line["high"]

@@ -1,5 +1,5 @@
-"""The site that `make docs` builds: the documents, the tutorials as they run, what tests/public.py
-says that the reference describes, and the commands as they describe themselves.
+"""The site that `make docs` builds: the documents, the executed tutorials, the reference of the
+public names in tests/public.py, and the help of the commands.
 """
 
 import os
@@ -72,22 +72,23 @@ ELSEWHERE = [ROOT / "analysis" / "methods.md"]  # a page of the reference
 SHOWN = {where: where for where in reference()} | {
     address(name, getattr(sn, name)): f"{sn.__name__}.{name}" for name in sn.__all__
 }
-"""The name by which the reference describes what has an address: the door's, if it has one."""
+"""From an address to the name in the reference: that of `surrogate_nas`, if it has one."""
 NAMED = {shown.rpartition(".")[2]: shown for shown in SHOWN.values()} | {
     name: SHOWN[address(name, thing)] for name, thing in plugged().items()
 }
 
 
 def put(path: str | Path, content: str | bytes) -> None:
-    """Write a source, by its path."""
+    """Write a source file at a path relative to the sources."""
     file = SOURCE / path
     file.parent.mkdir(parents=True, exist_ok=True)
     file.write_bytes(content.encode() if isinstance(content, str) else content)
 
 
 def put_documents() -> None:
-    """The documents, and the files that they link to; a README begins the pages of its folder, in
-    the order of its links.
+    """Write the documents and the files that they link to.
+
+    A README is the first page of its folder. The other pages follow in the order of its links.
     """
     put("index.rst", Path(__file__).with_name("index.rst").read_bytes())
     paths = [path for pattern in DOCUMENTS for path in sorted(ROOT.glob(pattern))]
@@ -112,7 +113,7 @@ def _tutorial(found: re.Match[str]) -> str:
 
 
 def put_tutorials() -> None:
-    """The tutorials as sphinx-gallery reads them: a docstring, and text as reStructuredText."""
+    """Write the tutorials for sphinx-gallery: a docstring, then text as reStructuredText."""
     put("scripts/GALLERY_HEADER.rst", "Tutorials\n=========\n")
     for path in (ROOT / "analysis" / "tutorials").glob("*.py"):
         cells = jupytext.read(path, fmt="py:percent").cells
@@ -131,7 +132,7 @@ def _restructured(text: str) -> str:
 
 
 def put_reference() -> None:
-    """A page for the door and for each room, and the commands."""
+    """Write a page for `surrogate_nas`, one for each subpackage, and one for the commands."""
     pages: dict[str, list[tuple[str, Any]]] = {sn.__name__: []}
     pages |= {f"{sn.__name__}.{room}": [] for room in ROOMS}
     for where, thing in reference().items():
@@ -164,7 +165,7 @@ def put_reference() -> None:
 def resolve(
     app: Sphinx, env: BuildEnvironment, node: pending_xref, content: nodes.TextElement
 ) -> nodes.reference | None:
-    """What docstrings call by a short name, and signatures by its address."""
+    """Resolve the short names of docstrings and the addresses of signatures."""
     objects = env.domains.python_domain.objects
     target = node["reftarget"]
     head, *rest = target.split(".")
@@ -178,13 +179,13 @@ def resolve(
 
 
 def skip(app: Sphinx, kind: str, name: str, thing: Any, *_: Any) -> bool | None:
-    """Fields of named tuples, and built-in functions as defaults: the class describes them."""
+    """Skip fields of named tuples and built-in defaults, which the class describes."""
     is_field = type(thing).__name__ in ("_tuplegetter", "builtin_function_or_method")
     return True if is_field else None
 
 
 def setup(app: Sphinx) -> None:
-    """Write the sources, and follow short names."""
+    """Write the sources, and resolve short names."""
     put_documents()
     put_tutorials()
     put_reference()

@@ -109,7 +109,8 @@ def test_a_mean_says_how_many_seeds_it_is_over(seeded, space):
 def test_no_seed_is_ever_imputed(seeded, space):
     assert seeded.query(space[N - 1], "valid_error", training_seed=777) == N - 1
     with pytest.raises(
-        UserError, match=r"no valid_error\[200\] for .*seed 888.*holds 7812 of 15625"
+        UserError,
+        match=r"no valid_error\[200\] for .*seed 888.*values for 7812 of 15625",
     ):
         seeded.query(space[N - 1], "valid_error", training_seed=888)
     with pytest.raises(UserError, match="for the seeds 777, 888 and their mean"):

@@ -173,7 +173,7 @@ def test_what_cannot_be_joined_is_refused(small, tmp_path, monkeypatch):
     tiny = Table("local", "tiny", "t", "s", objective="", cost="queries")
     tiny.add(Metric("latency@local", "ms", "search", "cost"), None, np.ones(24))
     write_table(tiny, tmp_path / "tiny.h5")
-    with pytest.raises(UserError, match="of the space tiny, small of nb201"):
+    with pytest.raises(UserError, match="is tiny, but that of small is nb201"):
         JoinedBenchmark(small, [tmp_path / "tiny.h5"])
 
 

@@ -192,7 +192,7 @@ def test_an_unknown_device_is_one_clear_line():
 def test_final_metrics_cannot_be_searched_live_and_there_is_no_column(bench):
     with pytest.raises(UserError, match="final metric"):
         sn.Objective("test_error", bench)
-    with pytest.raises(UserError, match="no table"):
+    with pytest.raises(UserError, match="is not a table"):
         bench.column("valid_loss")
 
 
@@ -247,6 +247,6 @@ def test_a_relative_path_is_compared_on_and_read_again(tmp_path, monkeypatch, sn
     )
     Path("mine.py").write_text(Path("mine.py").read_text() + "# edited\n")
     assert (
-        "results of two are never mixed"
+        "two comparisons are never mixed"
         in snas("compare", spelled[0], *arguments, "random").err
     )

@@ -15,7 +15,7 @@ export csv compared
 archive create compared sealed.zip
 archive verify sealed.zip
 suite starter --problems fashion --strategies random,local_search --runs 1 --out suite
-plan fashion --budget 11 --strategies random,local_search --pilot 4 --difference 1 --runs 4
+plan fashion --budget 11 --strategies random,local_search --pilot 10 --difference 1 --runs 4
 lambda-path fashion --lambdas 0,0.1 --strategies random --runs 1 --budget 11 --out path
 search fashion --strategy random --budget 11
 benchmarks fashion

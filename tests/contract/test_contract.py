@@ -111,15 +111,15 @@ class IsUnlikeItself(TinySpace):
 CAUGHT_SPACES = {
     PrintsAmbiguously: "parses back",
     ParsesAnything: "names no cell",
-    SamplesOutside: "`sample` gives",
-    SamplesWithoutItsGenerator: "from equal generators",
-    MutatesToItself: "`mutate` gives",
-    HasOneWayNeighbours: "has the cell as a neighbour",
-    PicklesToAnother: "Pickled",
+    SamplesOutside: "does not contain Cell",
+    SamplesWithoutItsGenerator: "equal generators give",
+    MutatesToItself: "mutates to",
+    HasOneWayNeighbours: "but not vice versa",
+    PicklesToAnother: "unpickling gives",
     ContainsAll: "nothing else",
-    BelievesPlaces: "believes a cell's text",
-    ListsTwice: "each is there once",
-    EncodesTogether: "do not depend on the other cells",
+    BelievesPlaces: "uses only the string",
+    ListsTwice: "every cell occurs once",
+    EncodesTogether: "depends on the other cells",
     IsUnlikeItself: "Similarity",
 }
 """Which check must catch each."""
@@ -175,8 +175,8 @@ class SpoilsItsValues(Ridge):
 
 CAUGHT_MODELS = {
     PredictsNothing: "deviation above 0",
-    PredictsRanks: "does not depend on the cells beside it",
-    Forgetful: "Fitting again forgets",
+    PredictsRanks: "predicted together",
+    Forgetful: "Fitting again discards",
     Random: "same predictions",
     LearnsAnything: "all equal",
     SpoilsItsValues: "neither the values",

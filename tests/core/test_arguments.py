@@ -121,7 +121,7 @@ def test_a_wrong_type_is_a_user_error(call, given, name):
 
 @pytest.mark.parametrize("wrong", [b"bytes", 2.5, [], True])
 def test_a_wrong_type_is_named(wrong):
-    with pytest.raises(sn.UserError, match="folder is .*a text or a path"):
+    with pytest.raises(sn.UserError, match="folder must be .*a text or a path"):
         sn.compare(BENCH, ["random"], OBJECTIVE, runs=1, budget=2, folder=wrong)
     says = r"workers \(--workers\) must be a whole number or None, not"
     with pytest.raises(sn.UserError, match=says):

@@ -319,7 +319,7 @@ def test_what_cannot_be_an_objective_is_refused_with_the_reason(small):
         "params": "needs a loss term",
         "diversity": "needs a loss term",
         "valid_eror": "Did you mean 'valid_error'",
-        "valid_error[13]": "runs of 12, 200 epochs, not 13",
+        "valid_error[13]": "trainings of 12, 200 epochs, not 13",
         "valid_error + nothing": "cannot be a term of R",
         "valid_error + latency@raspi4": "Unknown metric",
     }.items():

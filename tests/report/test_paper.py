@@ -87,7 +87,7 @@ def test_a_comparison_is_written_and_the_command_says_how_to_compile(
                 cited |= {*group.split(",")}
     assert cited == set(keys) and len(keys) == len(set(keys)) > 3
     assert "% No paper is recorded for Mine." in texts["references.bib"]
-    assert "that is known here: Mine." in texts["data.tex"]
+    assert "a recorded paper: Mine." in texts["data.tex"]
     assert "MIT licence" in texts["data.tex"] and "zalandoresearch" in texts["data.tex"]
     for named in re.findall(
         r"\\(?:input|includegraphics\S*?)\{([^}]+)\}", texts["results.tex"]

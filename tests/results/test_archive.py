@@ -249,7 +249,7 @@ FORGERIES = {
     ),
     "an option that the plan does not name": (
         in_description(lambda content: content.update(hidden=True)),
-        "hidden is True, and False in plan.json",
+        "hidden is True, but False in plan.json",
     ),
     "a cell": (
         in_lines("random", lambda lines: lines[15].update(cell=lines[2]["cell"])),
@@ -309,7 +309,7 @@ FORGERIES = {
     ),
     "the fingerprint": (
         in_every_seal(lambda content: content.update(fingerprint="0123456789abcdef")),
-        "fingerprint is '0123456789abcdef', and '",
+        "fingerprint is '0123456789abcdef', but '",
     ),
     "the expression": (
         in_description(
@@ -319,7 +319,7 @@ FORGERIES = {
     ),
     "the seed": (
         in_every_seal(lambda content: content.update(seed=7)),
-        "seed is 7, and 0 in plan.json",
+        "seed is 7, but 0 in plan.json",
     ),
     "the optimum": (
         in_description(lambda content: content["reference"].update(optimum=0.0)),
@@ -398,8 +398,8 @@ def plain_comparison(tmp_path_factory):
             "random is a built-in strategy, but is declared as a user's code",
         ),
         ("beginning", "which follows from its seed"),
-        ("benchmark", "benchmark is 'nb201-cifar10', and 'fashion' in this release"),
-        ("objective.fingerprint", "fingerprint is '0123456789abcdef', and '"),
+        ("benchmark", "benchmark is 'nb201-cifar10', but 'fashion' in this release"),
+        ("objective.fingerprint", "fingerprint is '0123456789abcdef', but '"),
         ("merged", "merged is ["),
     ],
 )

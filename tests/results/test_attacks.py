@@ -153,7 +153,7 @@ def test_a_best_score_that_the_table_contradicts_is_refused(store, snas):
     rewritten(store, "random", 0, best_by(0.001))
     said = looked_at(store.folder, snas)
     assert "random-0.jsonl, trial 5: L of" in said
-    assert "is 0.001, and 0." in said
+    assert "is 0.001, but 0." in said
     assert "in analog-cifar10" in said
     with pytest.raises(UserError, match="Delete it and repeat the command"):
         read_comparison(store.folder)

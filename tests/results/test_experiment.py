@@ -240,7 +240,7 @@ def test_the_store_refuses_another_comparison(analog, tmp_path):
         {"seed": 1},
         {"n_random": 9},
     ):
-        with pytest.raises(UserError, match="results of two are never mixed"):
+        with pytest.raises(UserError, match="two comparisons are never mixed"):
             compare(analog, **{**settled, **change})
     with pytest.raises(UserError, match="a budget can only be raised"):
         compare(analog, **{**settled, "budget": 11})

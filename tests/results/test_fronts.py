@@ -368,7 +368,9 @@ def test_a_path_that_makes_no_sense_is_refused(small, objective, lambdas, says):
 def test_a_path_takes_numbers_and_a_table(snas):
     refused = snas("lambda-path fashion --lambdas 0,x")
     assert refused.code == 2
-    assert refused.err.strip().splitlines()[-1] == "snas: A λ is a number, not 0,x."
+    assert (
+        refused.err.strip().splitlines()[-1] == "snas: A λ must be a number, not 0,x."
+    )
     with pytest.raises(UserError, match="a table"):
         lambda_path(
             examples_sampled.BENCH,

@@ -89,7 +89,9 @@ def test_earlier_results_are_judged_with_a_new_comparison(snas, tmp_path):
     printed = snas(command, later, "--against", earlier).json
     assert {row["name"] for row in printed["strategies"]} == {*stored.strategies}
     for wrong in (tmp_path / "none", 3, [4]):
-        with pytest.raises(UserError, match="archive|against is a list of folders"):
+        with pytest.raises(
+            UserError, match="archive|against must be a list of folders"
+        ):
             sn.compare("fashion", ["bo"], against=wrong, **ASKED)
 
 
@@ -128,5 +130,7 @@ def test_rivals_and_the_page_are_asked_for_by_keywords(tmp_path, capsys):
     ):
         sn.serve(tmp_path, port=other.server_port).__enter__()
     for wrong in (3, "/dev/null/x"):
-        with pytest.raises(UserError, match="folder is a|Cannot write /dev/null/x"):
+        with pytest.raises(
+            UserError, match="folder must be a|Cannot write /dev/null/x"
+        ):
             sn.serve(wrong).__enter__()

@@ -99,7 +99,7 @@ def test_the_command_says_it_and_prints_json(snas):
 
 
 BAD = """
-live:digits: plan on a table instead
+live:digits: Plan on a table instead
 starter fashion: starter is a suite
 starter --objective valid_loss: defines its own objectives
 fashion --difference -1: must be a finite number above 0

@@ -210,8 +210,8 @@ def test_the_command_writes_its_numbers(snas, known, tmp_path):
 
 
 BAD = """
-ridge --train 78.5: A number of cells is a whole number, not 78.5
-ridge --train 20,inf: A number of cells is a whole number, not 20,inf
+ridge --train 78.5: A number of cells must be a whole number, not 78.5
+ridge --train 20,inf: A number of cells must be a whole number, not 20,inf
 sklearn:sklearn.svm:SVX: Did you mean 'SVR'
 """
 

@@ -225,7 +225,7 @@ def test_a_loop_without_a_benchmark_has_declared_metrics():
     ("call", "said"),
     [
         (lambda on, _: on(SPACE, "val_acc"), "val_acc of listed has no declared dir"),
-        (lambda on, _: on(SPACE, "error", unit="ms"), "error is in ms"),
+        (lambda on, _: on(SPACE, "error", unit="ms"), "unit of error is ms"),
         (
             lambda on, _: on(SPACE, {"error": 3}, unit="%"),
             "Declare each of several metrics",

@@ -331,7 +331,7 @@ def test_what_cannot_be_confirmed_is_refused_before_the_search():
             {"confirm": "3x3", "seed_policy": "draw"},
             "used 1: at most 2 are fresh, not 3",
         ),
-        ({"confirm": "3x2", "objective": "valid_loss, params"}, "one objective"),
+        ({"confirm": "3x2", "objective": "valid_loss, params"}, "single objective"),
         ({"confirm": "3x2", "objective": "valid_loss + .1*diversity"}, "history"),
         (
             {"confirm": "3x2", "seed_policy": "draw", "against_cell": 10**6},
@@ -381,7 +381,7 @@ def test_the_command_prints_what_is_confirmed(snas):
     assert confirmed["cell"] in [one["cell"] for one in confirmed["cells"]]
     refused = snas(*words.split(), "--confirm", "3x3")
     assert_one_clear_line(
-        refused, "contains 3 seeds of valid_loss[5], the search used 1: at most 2"
+        refused, "contains 3 seeds of valid_loss[5], and the search used 1: at most 2"
     )
 
 

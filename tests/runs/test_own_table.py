@@ -148,7 +148,7 @@ def test_a_failed_training_has_no_value_and_its_reason_is_told(snas, here):
     assert first.startswith(
         f"{CELL}, seed 0: ValueError: it diverged; its output is in "
     )
-    assert second.startswith("Failed: 1 training of 6")
+    assert second.startswith("1 of 6 trainings failed")
     table = sn.load("mine.h5")
     errors = table.column("valid_error", epochs=3)
     assert np.isnan(errors).tolist() == [False, False, False, True, False, False]
@@ -256,7 +256,7 @@ def test_functions_of_a_cell_make_a_table_that_counts_queries(snas):
         (["digits", "--space", "macros"], "Did you mean 'macro'"),
         (["digits", "--epochs", 0], "at least 1"),
         (["mine.py:LARGE"], "The 1,000,000,000 cells of many cannot be listed"),
-        (["mine.py:COSTS"], "costs has no loss that a search may see"),
+        (["mine.py:COSTS"], "costs has no loss that a search may use"),
         (["mine.py:MINE", "--epochs", 4], "a whole number from 1 to 3, not 4"),
         (["mine.py:CALLED", "--epochs", 4], "called does not depend on epochs"),
         (["mine.py:MINE", "--seeds", 0], "The number of seeds must be"),

@@ -280,7 +280,7 @@ def test_what_a_folder_needs_and_the_table_lacks_is_named(place, tmp_path):
     write_table(table(), place)
     with pytest.raises(
         UserError,
-        match=r"growing lacks train_loss\[200\], train_seconds\[12\], valid_error\[12\]",
+        match=r"growing now lacks train_loss\[200\], train_seconds\[12\], valid_error\[12\]",
     ):
         compared(tmp_path / "one", runs=2)
 

@@ -406,7 +406,7 @@ def test_the_index_of_a_users_cell_is_never_believed(index, space):
     """Nor the choices, where they are those of another cell."""
     (found,) = own_cells([Cell(space[3].choices, space[3].text, index)], 1, space)
     assert found is space[3]
-    with pytest.raises(StrategyError, match="no cell of nb201"):
+    with pytest.raises(StrategyError, match="not a cell of nb201"):
         own_cells([Cell(space[4].choices, space[3].text, index)], 1, space)
 
 

@@ -335,7 +335,7 @@ def test_a_target_that_is_reached_ends_or_finishes_what_runs():
 
 def test_what_answers_at_once_is_not_trained_in_parallel():
     with pytest.raises(
-        UserError, match=r"fashion answers at once.*--simulated-workers"
+        UserError, match=r"fashion trains no cells.*--simulated-workers"
     ):
         search(TABLE, parallel=2)
     with pytest.raises(UserError, match="simulated or real"):

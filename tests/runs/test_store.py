@@ -230,7 +230,7 @@ def test_a_deep_line_with_a_right_seal_is_no_recursion_error(tmp_path):
     path = tmp_path / "deep.jsonl"
     body = b'{"a": ' + b"[" * 100_000 + b"]" * 100_000 + b"}"
     path.write_bytes(sealed_again(body + b"\n", "root"))
-    with pytest.raises(DamagedError, match="no JSON"):
+    with pytest.raises(DamagedError, match="not a JSON object"):
         read_chain(path.read_bytes(), "root")
 
 

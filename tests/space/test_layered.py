@@ -122,11 +122,11 @@ def test_layers_that_are_not_there_say_nothing():
         ),
         (
             "one-by-one(width=8, depth=2, kind=b-d, ratio=2-4)",
-            "kind2 of the space one-by-one is a, b, c, not 'd'",
+            "kind2 of the space one-by-one is one of a, b, c, not 'd'",
         ),
         (
             "one-by-one(width=9, depth=2, kind=b-a, ratio=2-4)",
-            "width of the space one-by-one is 8, 16, not '9'",
+            "width of the space one-by-one is one of 8, 16, not '9'",
         ),
         (
             "one-by-one(width=8-8, depth=2, kind=b-a, ratio=2-4)",

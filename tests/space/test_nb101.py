@@ -170,7 +170,7 @@ def test_any_matrix_of_seven_vertices_is_pruned_to_a_cell_or_refused(edges, oper
         ("11|1", "Malformed cell"),
         ("11|11:maxpool3x3", "one bit shorter"),
         ("11|1:maxpool3x3,maxpool3x3", "3 vertices and 2 operations"),
-        ("11|1:conv7x7", "is conv3x3-bn-relu, .*not conv7x7"),
+        ("11|1:conv7x7", "is one of conv3x3-bn-relu, .*not conv7x7"),
         ("10|0:maxpool3x3", "no path from input"),
         (
             "111111|11111|1111|111|11|1:" + ",".join(["maxpool3x3"] * 5),

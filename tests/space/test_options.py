@@ -101,7 +101,9 @@ def test_options_are_told_apart_by_their_texts_alone():
         ChoiceSpace("net", {"a": (1, "1")})
     text = ChoiceSpace("net", {"a": ("16", "64")})
     assert text.cell(a="16")["a"] == "16"
-    with pytest.raises(UserError, match="a of the space net is '16', '64', not 16"):
+    with pytest.raises(
+        UserError, match="a of the space net is one of '16', '64', not 16"
+    ):
         text.cell(a=16)
 
 

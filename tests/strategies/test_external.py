@@ -176,7 +176,7 @@ def test_a_program_without_history_reads_no_trial(tmp_path):
     assert len(run.trials) == 14
     assert not [one for one in lines(heard) if "tell" in one]
     external = External(nb201(), seed=0, command="python", history=False)
-    with pytest.raises(UserError, match="without history"):
+    with pytest.raises(UserError, match="has no history"):
         external.answer({"history": True}, 1)
 
 

@@ -33,7 +33,7 @@ def test_files_of_several_metrics_are_one_benchmark(files):
     assert bench.query(cell, "latency@thing").unit == "ms"
     assert bench.query(cell, "params") == bench.truth.query(cell, "params")
     assert "predicted" in bench.banner and bench.describe()["available"]
-    with pytest.raises(UserError, match="runs of 200 epochs, not 12"):
+    with pytest.raises(UserError, match="trainings of 200 epochs, not 12"):
         bench.column("valid_error", 12)
     with pytest.raises(UserError, match="Unknown metric"):
         bench.column("test_error")

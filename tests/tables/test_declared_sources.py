@@ -235,7 +235,7 @@ def test_values_of_a_cell_are_averaged_and_what_is_no_number_is_refused(monkeypa
         (lambda content: content[: len(content) // 2], "is damaged"),
         (
             lambda _: pickle.dumps([1, 2]),
-            "is damaged, or not a file of nas-bench-graph",
+            "is damaged, or not a valid file of nas-bench-graph",
         ),
         (lambda _: pickle.dumps(os.getcwd), "is refused: its pickle asks for"),
         (

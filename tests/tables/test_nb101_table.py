@@ -136,7 +136,8 @@ def test_what_is_no_file_of_records_is_refused(own_home, tmp_path):
     for content in (b"", b"{", b"[]", b"\xff", b"[" * 100_000, b'{"key": 3}'):
         path.write_bytes(content)
         with pytest.raises(
-            UserError, match="is damaged, or not a file of NAS-Bench-101's records"
+            UserError,
+            match="is damaged, or not a valid file of NAS-Bench-101's records",
         ):
             nb101.imported(path)
     with pytest.raises(UserError, match="Cannot read .*Run snas data fetch nb101"):

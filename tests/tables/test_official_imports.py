@@ -327,7 +327,7 @@ def test_a_folder_of_both_spaces_is_refused(tmp_path):
     }
     save(tmp_path, 0, record())
     save(tmp_path, 1, {"01": size, "12": size, "90": size})
-    with pytest.raises(UserError, match="000001.*is of NATS-Bench's size space"):
+    with pytest.raises(UserError, match="000001.*belongs to NATS-Bench's size space"):
         nats.read(tmp_path, None)
 
 
@@ -348,8 +348,8 @@ def test_what_is_no_folder_of_records_is_refused(tmp_path):
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        ([1, 2], "no official record"),
-        ({"12": {"no": "architecture"}}, "no official record"),
+        ([1, 2], "not a valid official record"),
+        ({"12": {"no": "architecture"}}, "not a valid official record"),
         (
             {"12": state(5, 12, (111,)), "200": state(6, 200, (777,))},
             "different architectures",
@@ -370,7 +370,10 @@ def test_what_is_no_folder_of_records_is_refused(tmp_path):
             },
             "of the space nb201 is one of none, skip_connect",
         ),
-        ({"12": state(5, 12, (111,)) | {"all_results": 7}}, "no official record"),
+        (
+            {"12": state(5, 12, (111,)) | {"all_results": 7}},
+            "not a valid official record",
+        ),
         (
             {
                 "12": {

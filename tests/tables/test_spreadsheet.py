@@ -93,7 +93,7 @@ def imported(snas, path, *options):
         ),
         (
             f"cell,valid_error (nats)\n{CELLS[0]},1\n",
-            "in nats; an error or an accuracy is in % or a fraction",
+            "nats, but an error or an accuracy must be in % or a fraction",
         ),
         (f"cell,a_loss (<b>)\n{CELLS[0]},1\n", "does not name a metric"),
         (f'cell,valid_error\n"{CELLS[0]},1\n', "Cannot read"),
@@ -119,7 +119,7 @@ def imported(snas, path, *options):
         ),
         (
             f"cell,valid_error (%; max)\n{CELLS[0]},3\n",
-            "valid_error is minimised by its name",
+            "valid_error implies that it is minimised",
         ),
         (
             f"cell,valid_error,test_error\n{CELLS[0]},.03,1\n{CELLS[1]},.14,.2\n",
@@ -427,6 +427,6 @@ def test_names_and_files_that_cannot_be(tmp_path, snas):
         assert refused.code == 2 and says in refused.err
     assert "There is no file" in imported(snas, tmp_path / "none.csv").err
     assert (
-        "--name is not for nats"
+        "--name does not apply to nats"
         in snas("data", "import", "nats", tmp_path, "--name", "x").err
     )

@@ -182,7 +182,7 @@ def test_a_loss_of_ones_own_is_found_in_its_file(tmp_path):
     assert loss_named(f"{file}:MINE").name == "mine"
     for name, said in {
         "focl": "Did you mean 'focal'",
-        f"{file}:NUMBER": "holds no loss NUMBER",
+        f"{file}:NUMBER": "contains no loss NUMBER",
         f"{file}:OTHER": "defines no OTHER",
         f"{tmp_path / 'none.py'}:MINE": "no loss file",
     }.items():

@@ -113,7 +113,7 @@ def reading(path: object, what: str, source: str = "") -> Iterator[None]:
         message = f"{kind} {error}" if isinstance(error, KeyError) else error
         reason = " ".join(printable(message).split()) or kind
         raise UserError(
-            f"{printable(path)} is damaged, or not a {what} ({reason:.300}).{advice}"
+            f"{printable(path)} is damaged, or not a valid {what} ({reason:.300}).{advice}"
         ) from error
 
 

@@ -128,7 +128,7 @@ def cube(scores: "pd.DataFrame", data: int) -> Cube | None:
 def table_of_set(name: str, sheets: "dict[str, pd.DataFrame]") -> Table:
     """Create the table of one data set from the sheets of an archive."""
     data = int(name.removeprefix("lcdb-"))
-    with reading(f"LCDB's results on {data}", "rows of its archive", "lcdb"):
+    with reading(f"LCDB's results on {data}", "row of its archive", "lcdb"):
         cubes = {
             kind: result
             for kind, scores in sheets.items()
