@@ -153,9 +153,9 @@ def make_table(
     write_with_card(table, card, path)
     if card["failed"]:
         note(
-            f"{card['failed']:,} of {plural(card['trainings'], 'training')} failed, without a value in"
-            " the table. A search on the table requires a value of every cell. Repeat the command to"
-            " retry them."
+            f"{card['failed']:,} of {plural(card['trainings'], 'training')} failed, without a value"
+            " in the table. A search on the table requires a value of every cell. Repeat the"
+            " command to retry them."
         )
     return path, card
 
