@@ -290,8 +290,9 @@ def _rows(run: Run, bound: Objective, content: Row) -> list[tuple[str, object]]:
     if failures := [trial.failure for trial in run.trials if trial.failure]:
         rows.append(("failed trainings", f"{len(failures)}, the first: {failures[0]}"))
     if run.judged is not None:
-        spent = f"{run.judged.trainings}, {seconds(run.judged.cost)} {bound.benchmark.cost_unit}"
-        rows.append(("trainings with other seeds, not charged", spent))
+        cost = f"{seconds(run.judged.cost)} {bound.benchmark.cost_unit}"
+        spent = f"{run.judged.trainings}, {cost}, not charged"
+        rows.append(("trainings with other seeds", spent))
         if run.judged.failures:
             rows.append(("failures among them", "; ".join(run.judged.failures)))
     charged = "charged" if bound.benchmark.one_by_one else "simulated"

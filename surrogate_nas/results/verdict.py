@@ -140,7 +140,7 @@ class Verdict:
             `blinded` and `controls` is false.
         sentences: The verdict in words, the most important sentence first.
         runs_needed: The number of runs per problem to decide the observed difference, from low to
-            high. `high` is None if only a lower bound is available. None if the difference is
+            high. ``high`` is None if only a lower bound is available. None if the difference is
             decided, or if there is no estimate.
         problems_needed: The number of spaces to decide it, in the same format.
         end: The decision on the lowest final regret.

@@ -89,7 +89,7 @@ def test_what_is_predicted_says_so_and_is_no_result(filled, exact):
     trained = filled.column("trained") == 1
     assert (
         14 <= trained.sum() < 100
-        and f"Only {trained.sum()} of these 15,625 cells" in filled.banner
+        and f"Only {trained.sum()} of the 15,625 cells" in filled.banner
     )
     classes = space.classes
     assert classes is not None

@@ -99,7 +99,7 @@ def test_a_training_is_searched_interrupted_reported_archived_and_verified(
     results = desk.folder / "results" / "asha"
     run = results / "runs" / "asha-0.jsonl"
     said = desk.interrupt(SEARCH, run)
-    assert "same command" in said
+    assert "Repeat the command to resume" in said
     stored = [line for line in run.read_text().splitlines() if '"end"' not in line]
     assert 2 <= len(stored) < 30
 

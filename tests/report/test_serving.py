@@ -142,7 +142,7 @@ def test_a_page_that_changes_keeps_the_reader_s_place(server, results, tab):
     assert kept == [40, 150]
     server.shutdown()
     server.server_close()
-    tab.wait_for_selector("body[data-problem*='does not answer']", timeout=60_000)
+    tab.wait_for_selector("body[data-problem*='does not respond']", timeout=60_000)
 
 
 def test_progress_is_shown_in_numbers(server):

@@ -323,7 +323,7 @@ FORGERIES = {
     ),
     "the optimum": (
         in_description(lambda content: content["reference"].update(optimum=0.0)),
-        "the recorded optimum is 0.0, and ",
+        "the recorded optimum is 0.0, but ",
     ),
     "a number of runs": (
         in_plan(

@@ -137,7 +137,7 @@ def test_a_seed_that_fails_is_told_and_the_others_judge(snas, here):
     assert made.json["best"]["final"] == {"test_error": None}
     shown = snas("search", "mine.py:MINE", "random", "--budget", 6)
     assert (
-        "with other seeds, not charged" in shown.out
+        "trainings with other seeds " in shown.out
         and "failures among them" in shown.out
     )
 

@@ -521,8 +521,8 @@ class Believed(NamedTuple):
 
 
 def shortfall(room: Floats, seen: Posterior) -> Floats:
-    """Return `E max(room − value, 0)` of log-normal values, shape as `room`; 0 where `room` is not
-    positive.
+    """Return ``E max(room − value, 0)`` of log-normal values, shape as `room`; 0 where `room`
+    is not positive.
 
     Args:
         room: Upper bounds of the values, shape ``(k, levels)``.

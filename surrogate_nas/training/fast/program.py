@@ -135,7 +135,7 @@ class Tensor:
 
 class Constant:
     """A memory area for permanent data, with the offset of each item by name, in the order of
-    `sizes`.
+    ``sizes``.
     """
 
     def __init__(self, sizes: Iterable[tuple[str, int]]) -> None:

@@ -145,7 +145,7 @@ class Loss:
 
 
 def always(value: float) -> Callable[[int], float]:
-    """Return a `chance` function with the same value for any number of classes."""
+    """Return a ``chance`` function with the same value for any number of classes."""
     return lambda _: value
 
 

@@ -99,7 +99,7 @@ class Diagnostic:
         return self.split != "test" and self.of.when != "end"
 
     def recorded(self, value: float) -> float:
-        """Return a computed value, or `worst` if the value is worse or not finite."""
+        """Return a computed value, or ``worst`` if the value is worse or not finite."""
         if not math.isfinite(value):
             return self.of.worst
         better = max if self.of.quantity == "quality" else min
