@@ -255,7 +255,7 @@ class Trainings:
     def _look(self, patience: float) -> None:
         if self.is_interrupted and not self._is_told:
             self._is_told = True
-            left = sum(future.running() for future in self._running.values())
+            left = sum(not future.cancelled() for future in self._running.values())
             sys.stderr.write(
                 f"\nInterrupted: waiting for {plural(left, 'training')}. Press Ctrl-C again to end"
                 " immediately.\n"

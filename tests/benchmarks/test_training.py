@@ -474,7 +474,7 @@ FAILING = [
     (
         reports(valid_error=float("inf")),
         "broken",
-        "valid_error = inf for epoch 1, no finite",
+        "valid_error = inf for epoch 1, not a finite",
     ),
     (
         reports(valid_error="12"),
