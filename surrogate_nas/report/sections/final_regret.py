@@ -329,6 +329,8 @@ def _draw_panel(
     noise = None if panel is None and ranking.several else problem.noise
     sub = "" if noise is None else "grey: seed noise"
     if panel is not None:
+        what = "missed" if ranking.front else "final regret"
+        sub = what if noise is None else f"{what}; {sub}"
         title = plain(problem.name, int((right - left + 33) / _TITLE_CHARACTER))
     else:
         every = ", all problems" if len(ranking.problems) > 1 and not slim else ""
