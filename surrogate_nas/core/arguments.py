@@ -322,8 +322,7 @@ def _range(kind: Any) -> dict[str, Any]:
 
 
 class Knob(NamedTuple):
-    """An option of a class: its default, its type, and a function that checks its values.
-    """
+    """An option of a class: its default, its type, and a function that checks its values."""
 
     default: Any
     kind: Any
