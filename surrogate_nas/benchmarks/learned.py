@@ -236,9 +236,11 @@ class Surrogate:
         chance level.
 
         Args:
-            data, target: ``score(benchmark, cells)`` for the metric that the model was fitted to,
-                by default with all cells of a table except the training cells; or
-                ``score(cells, y)``.
+            data: A benchmark for ``score(benchmark, cells)``, or a sequence of cells for
+                ``score(cells, y)``. With a benchmark, the model is scored on the metric that it was
+                fitted to.
+            target: The benchmark's cells, by default all cells of a table except the training
+                cells; or the true values y, shape ``(n,)``.
             training_seed: A training seed; None for the benchmark's default seed.
 
         Raises:
