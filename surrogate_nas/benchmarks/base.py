@@ -173,8 +173,7 @@ class Measurement(NamedTuple):
 
 
 class Answer(float):
-    """The value of a metric for a cell. It behaves as a float and also stores where the value comes
-    from.
+    """The value of a metric for a cell. The value behaves as a float, and also stores its origin.
 
     Attributes:
         cell: The evaluated cell.
@@ -255,8 +254,8 @@ class Benchmark(ABC):
             `default_seed`, or ``draw`` for one training seed per cell.
         has_columns: Whether the values of all cells exist in advance, so that `column` works.
         joined: Absolute paths of the files whose metrics were added to the benchmark.
-        address: The name with which `surrogate_nas.load` opens the benchmark again. A path in it is
-            absolute.
+        address: The name with which `surrogate_nas.load` opens the benchmark again. A path in the
+            name is absolute.
         backend: The name of the training engine and its arithmetic on this machine, or empty for a
             table. Results of two training engines are never mixed.
         one_by_one: Whether a cell is trained or computed only when its value is requested.
@@ -514,8 +513,8 @@ class Benchmark(ABC):
             cell: A cell of the benchmark's `space`.
             since: Number of epochs that the cell has been trained for.
             epochs: Number of epochs to reach, larger than `since`.
-            metrics: Names of the requested metrics. Several trainings may be needed to compute all
-                of them.
+            metrics: Names of the requested metrics. Computing all requested metrics may need
+                several trainings.
             training_seed: A training seed, or ``"mean"`` for the mean over seeds; None for the
                 benchmark's `default_seed`.
 
@@ -599,8 +598,8 @@ class Benchmark(ABC):
         Args:
             metrics: A mapping from names to functions of a cell (or to `surrogate_nas.Metric`), a
                 pandas data frame, or the path of a CSV file or of a table (``.h5``). A data frame
-                or a CSV file has one column for each metric. It names the cells in a column
-                ``cell``, or in one column for each choice of the space.
+                or a CSV file has one column for each metric. Cells are named in a column ``cell``,
+                or in one column for each choice of the space.
             unit: The unit, such as ``g``, of metrics whose functions do not declare one.
             direction: The direction of the metrics, ``min`` or ``max``; None for the direction that
                 a metric's name or unit implies.
@@ -697,7 +696,7 @@ class Benchmark(ABC):
             cells: A cell, its text or its index in the space. For several cells, a list, array,
                 Series or Index of cells, or a data frame with one column for each choice of the
                 space.
-            metric: The metric's name. None for all search metrics that are available at `epochs`,
+            metric: The metric's name; None for all search metrics that are available at `epochs`,
                 except zero-cost proxies.
             epochs: The training length in epochs; None for each metric's longest training.
             training_seed: A training seed; None for the benchmark's `default_seed`.

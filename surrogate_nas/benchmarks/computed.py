@@ -65,7 +65,9 @@ _WORST: dict[str, float] = {"error": 1e3, "quality": -1e3, "loss": 1e12}
 
 
 def worst_of(metric: metrics.Metric) -> float:
-    """Return the worst value that a metric may have, in its unit. For a cost it is infinite."""
+    """Return the worst value that a metric may have, in the metric's unit. The worst value of a
+    cost is infinite.
+    """
     worst = _WORST.get(metric.quantity, math.inf)
     return worst / 100.0 if metric.unit == FRACTION else worst
 
@@ -94,8 +96,8 @@ class Metric:
 
     Attributes:
         function: A function from a cell to a number; None if a training reports the metric instead.
-        unit: ``fraction`` or ``%`` for an error or an accuracy, and any text for another metric.
-            Empty for the unit that the metric's name implies.
+        unit: ``fraction`` or ``%`` for an error or an accuracy, and any text for another metric;
+            empty for the unit that the metric's name implies.
         direction: ``min`` or ``max``; None for the direction that the metric's name implies.
 
     Raises:
@@ -168,8 +170,8 @@ def with_open_units(own: Mapping[str, Metric]) -> frozenset[str]:
 
 
 def differences(own: Mapping[str, Metric]) -> dict[str, list[str]]:
-    """Return the declared units and directions that differ from what the metrics' names imply. A
-    fingerprint includes them.
+    """Return the declared units and directions that differ from what the metrics' names imply. The
+    fingerprint of a benchmark includes these differences.
     """
     changed = {}
     for name, metric in own.items():
@@ -231,7 +233,7 @@ class OwnBenchmark(Benchmark):
 
     @property
     def version(self) -> tuple[object, ...]:
-        """The values that must be equal in every process that opens the benchmark. Empty if all its
+        """The values that must be equal in every process that opens the benchmark; empty if all its
         functions are cheap.
         """
         return (self.fingerprint, self.settings.get("seeds")) if self.one_by_one else ()
@@ -260,8 +262,8 @@ class OwnBenchmark(Benchmark):
 
     @cached_property
     def in_server(self) -> tuple[tuple[str, str], ...]:  # type: ignore[override]
-        """The instruction to import PyTorch in the fork server. It is empty unless PyTorch is
-        loaded or the user's code names it.
+        """The instruction to import PyTorch in the fork server. The instruction is empty unless
+        PyTorch is loaded or the user's code names PyTorch.
         """
         code = [*self._functions.values(), self.settings.get("train")]
         kinds = (f if isinstance(f, FunctionType) else type(f) for f in code)

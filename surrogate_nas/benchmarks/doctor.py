@@ -52,7 +52,7 @@ class Finding:
     Attributes:
         level: The severity of the finding: ``alarm``, ``warning`` or ``note``.
         kind: The type of fault in one word, such as ``constant``, ``leak`` or ``missing``.
-        columns: Names of the affected columns, such as ``valid_error[12]``. Empty if the fault
+        columns: Names of the affected columns, such as ``valid_error[12]``; empty if the fault
             concerns the whole table.
         text: A description of the fault.
         numbers: The numbers on which the finding is based, by their names.

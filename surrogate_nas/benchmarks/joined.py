@@ -221,7 +221,7 @@ class JoinedBenchmark(Benchmark):
 
     @property
     def contents(self) -> Contents:
-        """Digests of the columns of the original benchmark and of the added files. Empty if one of
+        """Digests of the columns of the original benchmark and of the added files; empty if one of
         them has only a fingerprint.
         """
         if not all(benchmark.contents for benchmark in (self.base, *self._extras)):

@@ -74,7 +74,7 @@ class Surrogate:
     Attributes:
         model_: The fitted model, which `Surrogate.fit` sets.
         n_cells_: The number of cells that the model was fitted on, which `Surrogate.fit` sets.
-        card: A record of the benchmark, metric and epochs that the model learned. None after
+        card: A record of the benchmark, metric and epochs that the model learned; None after
             ``fit(cells, y)``.
 
     Example:
@@ -161,9 +161,9 @@ class Surrogate:
 
         Args:
             data: A benchmark, the name of a benchmark, or a sequence of cells to learn from.
-            target: The name of a metric if `data` is a benchmark. Otherwise one finite value per
-                cell, shape ``(n,)``.
-            cells: The cells of the benchmark to learn from. None for all cells of a table that have
+            target: The name of a metric if `data` is a benchmark. If `data` is a sequence of cells,
+                one finite value per cell, shape ``(n,)``.
+            cells: The cells of the benchmark to learn from; None for all cells of a table that have
                 a value.
             epochs: The training length in epochs; None for the metric's longest training.
             training_seed: A training seed; None for the benchmark's default seed.

@@ -12,10 +12,11 @@ as ``losses-TASK-x4``.
 
 When a column is first requested, a Gaussian process (`surrogate_nas.surrogates.gaussian`) is fitted
 to the values of the trained classes. The predictions of the Gaussian process are cached in the data
-directory. For example, the model was trained on 1,000 classes of the table `fashion`, and ranked
-the other 4,044 by validation loss with a Kendall's τ of 0.81. Within the best quarter, τ was 0.35.
-Final metrics are never predicted. If every isomorphism class was trained, nothing is predicted, and
-every cell has the values of its class for every training seed.
+directory. For example, the Gaussian process was trained on 1,000 classes of the table `fashion`,
+and ranked the other 4,044 by validation loss with a Kendall's τ of 0.81. Within the best quarter of
+these cells, the Gaussian process had a τ of 0.35. Final metrics are never predicted. If every
+isomorphism class was trained, nothing is predicted, and every cell has the values of its class for
+every training seed.
 """
 
 import hashlib

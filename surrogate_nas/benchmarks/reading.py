@@ -22,7 +22,7 @@ class FilesRead:
     """The record of files that one version of a user's code has read.
 
     Attributes:
-        folder: The folder of the user's code. Files in its subfolders are recorded, too.
+        folder: The folder of the user's code. Files in subfolders of this folder are recorded, too.
         at_start: Digests of those recorded files that had already changed when the benchmark was
             opened, by file name.
     """
@@ -151,7 +151,7 @@ class FilesRead:
 
 
 def folder_of(function: object) -> Path:
-    """Return the folder of the file that defines a function or class. Without such a file, return
+    """Return the folder of the file that defines a function or class. If there is no file, return
     the working directory.
     """
     kind = function if hasattr(function, "__module__") else type(function)

@@ -62,11 +62,11 @@ _one_at_a_time = threading.RLock()
 
 
 class TrainingTrial:
-    """The request that a user's training function receives. The function calls its method `report`
-    after every epoch.
+    """The request that a user's training function receives. The training function calls the
+    request's method `report` after every epoch.
 
     Attributes:
-        epochs: The number of the last epoch to train in this call. The number is smaller than
+        epochs: The number of the last epoch to train in this call. The last epoch is smaller than
             `longest` if a strategy evaluates a partially trained cell.
         longest: Number of epochs of a full training, which is the length for a learning-rate
             schedule.
@@ -132,7 +132,8 @@ class TrainingTrial:
             **metrics: The values of all reported metrics by name, in the metrics' own units.
 
         Raises:
-            EvaluationError: The report is invalid. The training then counts as failed.
+            EvaluationError: The report is invalid. After an invalid report, the training counts as
+                failed.
             UserError: A value could be a fraction or in %, and the metric's unit is not declared.
         """
         if os.getpid() != self._owner:

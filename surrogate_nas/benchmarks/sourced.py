@@ -59,7 +59,7 @@ class Resolver(ABC):
     """The base class of resolvers. A resolver opens one type of benchmark by name.
 
     Attributes:
-        shape: The form of the benchmarks' names, such as ``live:TASK``. Empty if `Resolver.names`
+        shape: The form of the benchmarks' names, such as ``live:TASK``; empty if `Resolver.names`
             lists all of them.
         has_tables: Whether the benchmarks that this resolver lists are tables.
     """
@@ -69,8 +69,8 @@ class Resolver(ABC):
 
     @abstractmethod
     def matches(self, name: str) -> bool:
-        """Return whether this resolver is responsible for a name. The benchmark itself may be
-        unavailable.
+        """Return whether this resolver is responsible for a name. A benchmark whose name matches
+        may still be unavailable.
         """
 
     @abstractmethod

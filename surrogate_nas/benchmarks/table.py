@@ -333,7 +333,7 @@ class TableBenchmark(Benchmark):
 
     def seeds(self, question: Question) -> tuple[int, ...]:
         """Return the training seeds for which the table has single values of a metric, in
-        increasing order. Some cells may have no value for some of these training seeds.
+        increasing order. Some cells may lack a value for some training seeds.
         """
         return tuple(sorted(self._seeds.get(question, ())))
 

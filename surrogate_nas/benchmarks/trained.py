@@ -240,7 +240,7 @@ class Held:
 
     @property
     def checkpoint(self) -> str:
-        """The name of the checkpoint's folder. Empty if the checkpoint has no files."""
+        """The name of the checkpoint's folder; empty if the checkpoint has no files."""
         return f"{_KEPT}{self.epochs}-{self.curve}" if self.files else ""
 
     @property
@@ -320,8 +320,8 @@ class TrainingFolder:
         return fresh
 
     def begin(self, state: Held) -> Path:
-        """Create and return the folder in which a training writes its files. It is a copy of the
-        checkpoint, or empty.
+        """Create and return the folder in which a training writes its files. The folder is a copy
+        of the checkpoint, or empty.
         """
         self.path.mkdir(parents=True, exist_ok=True)
         self._remove_all_but(state.checkpoint)

@@ -440,14 +440,14 @@ class Training(OwnBenchmark, TrainedBenchmark):
         return max(last.seconds - answers[since].seconds, 0.0)
 
     def seeds(self, question: Question) -> tuple[int, ...]:
-        """Return the training seeds that a search can choose from for a cell. Empty if there is
+        """Return the training seeds that a search can choose from for a cell; empty if there is
         only one seed.
         """
         is_drawn = self._n_seeds > 1 and question.epochs is not None
         return tuple(range(self._n_seeds)) if is_drawn else ()
 
     def reference_sample(self, question: Question) -> Sequence[Cell]:
-        """Return the cells over which a metric's median is computed. Empty for a metric that
+        """Return the cells over which a metric's median is computed; empty for a metric that
         trainings report.
         """
         return () if self.is_expensive(question.metric) else self.space.reference_sample
@@ -461,7 +461,7 @@ class Training(OwnBenchmark, TrainedBenchmark):
         return self._typical[metric.name], 1e3 * self._typical[metric.name]
 
     def predicted_cost(self, cell: Cell, epochs: int | None) -> float:
-        """Predict the relative cost of a training by the user's function. Without such a function,
+        """Predict the relative cost of a training by the user's function. Without a cost function,
         use multiply-adds times epochs if the space can count them, otherwise epochs.
 
         Raises:

@@ -212,7 +212,7 @@ class Curve:
             stack of networks, each cell is assigned an equal share.
         train_seconds: Seconds of all training epochs, without evaluation.
         valid_seconds: Seconds of one evaluation on the validation split.
-        note: A description of a failure, such as divergence. Empty if the training did not fail.
+        note: A description of a failure, such as divergence; empty if the training did not fail.
 
     Example:
         >>> import surrogate_nas as sn
@@ -275,7 +275,7 @@ def train(
         cells: Cells to train, all of `space` or each of a registered space.
         task: The task.
         epochs: Number of training epochs, over which the cosine schedule of the learning rate
-            extends. None for the task's default.
+            extends; None for the task's default.
         seed: The root seed of the initial weights and of the order of batches, the same for every
             cell.
         device: The device, in PyTorch's notation, such as ``cpu`` or ``cuda:0``.
@@ -285,15 +285,16 @@ def train(
             other devices. Cells of a space without a graph are always trained one by one. If memory
             runs out, the number of cells in a stack is halved.
         threads: Number of CPU cores to use.
-        test: Whether to evaluate on the test split at the end. Otherwise, the metrics of the test
-            split are NaN.
+        test: Whether to evaluate on the test split at the end. Without this evaluation, the metrics
+            of the test split are NaN.
         progress: A function that is called after every stack with the number of trained cells and
             the number of all cells.
         shares: Shares of the training, above 0 and at most 1, after which the networks are also
-            evaluated, even within an epoch (see `Curve.points`). These additional evaluations do
-            not change any other result.
-        weight_decay: A function that returns the weight decay of a cell, at least 0. With such a
-            function, cells are trained one by one. None for the task's own weight decay.
+            evaluated, even within an epoch (see `Curve.points`). Evaluations at these points do not
+            change any other result.
+        weight_decay: A function that returns the weight decay of a cell, at least 0. With a
+            function for the weight decay, cells are trained one by one; with None, the task's own
+            weight decay is used.
 
     Raises:
         UserError: The device or the task's data is not available, or an argument is out of range. A

@@ -226,7 +226,7 @@ class Visit:
     Attributes:
         cell: The cell's text; empty for the reference cell.
         wall: Duration of each timed inference in milliseconds, by the wall clock.
-        processor: Duration of each timed inference in milliseconds, by the processor's clock. Empty
+        processor: Duration of each timed inference in milliseconds, by the processor's clock; empty
             if that clock was not read.
         seconds: Duration of the whole visit in seconds, including building the network and warming
             up.
@@ -244,8 +244,8 @@ class Visit:
 
     @property
     def milliseconds(self) -> list[float]:
-        """The durations in milliseconds that define the latency. They are by the processor's clock
-        if that was read, otherwise by the wall clock.
+        """The durations in milliseconds that define the latency. The durations are by the
+        processor's clock if that was read, otherwise by the wall clock.
         """
         return self.processor or self.wall
 
@@ -341,7 +341,7 @@ class Measured:
 
     @property
     def lost(self) -> float | None:
-        """The share of the timed seconds in which another process used the core. None if the
+        """The share of the timed seconds in which another process used the core; None if the
         processor's clock was not read.
         """
         if self.protocol.clock == "wall":
@@ -553,8 +553,8 @@ class Meter(NamedTuple):
     joules: float
 
     def since(self, before: list[int]) -> float:
-        """Return the energy in joules since the counters had the values `before`. Each counter may
-        have restarted once in the meantime.
+        """Return the energy in joules since the counters had the values `before`. Each energy
+        counter may have restarted from 0 once in the meantime.
         """
         used = zip(self.read(), before, self.ranges, strict=True)
         return self.joules * sum((now - then) % top for now, then, top in used)

@@ -418,8 +418,8 @@ class Supernet:
         return _finite(judged)
 
     def judge(self, weights: Tensor, path: Path | None = None) -> float:
-        """Compute the gradient of the search metric L on the next batch. It is added to the tensors
-        from which the mixture's weights are computed.
+        """Compute the gradient of the search metric L on the next batch. The gradient is added to
+        the tensors from which the mixture's weights are computed.
 
         The weights of the supernet itself do not change. The method's cost is that of one training
         step. The arguments and the result are those of `Supernet.train`.

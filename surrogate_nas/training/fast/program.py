@@ -110,8 +110,8 @@ def shares(layer: Layer) -> NDArray[np.float32]:
 
 @dataclass(eq=False)
 class Slot:
-    """The memory of a tensor: `size` numbers from `offset` on. It is reserved from the instruction
-    `first` that uses the tensor to the instruction `last`.
+    """The memory of a tensor: `size` numbers from `offset` on. The memory is reserved from the
+    `first` instruction that uses the tensor to the `last`.
     """
 
     size: int
@@ -207,8 +207,8 @@ class Schedule:
         return _aligned(end)
 
     def words(self) -> Words:
-        """Return the instructions as integers, shape ``(n, WORDS)``. All tensors must have been
-        allocated before.
+        """Return the instructions as integers, shape ``(n, WORDS)``. Memory must have been
+        allocated for all tensors before.
         """
         written = np.zeros((len(self.instructions), WORDS), np.int64)
         for line, (name, fields) in zip(written, self.instructions, strict=True):
@@ -354,8 +354,8 @@ class Program:
         return self.weight(scale, what), self.weight(shift, what)
 
     def schedule(self, *, training: bool, by_input: bool = False) -> Signature:
-        """Write the schedule of a pass through the network. It is a training step, or inference,
-        optionally with the gradient with respect to the input.
+        """Write the schedule of a pass through the network. The schedule is for a training step or
+        for inference, optionally with the gradient with respect to the input.
         """
         schedule = Schedule(self.rows[0] if training else self.rows[1])
         forward = _Forward(self, schedule, training=training)

@@ -36,17 +36,17 @@ class Loss:
         title: A description of the loss in one line, with the paper that introduced it.
         unit: The unit of the loss, such as nats.
         fits: The kinds of task that can be trained with the loss.
-        each: A function that computes the losses ``(K, batch)`` of K networks. Its arguments are
-            two tensors: the outputs ``(K, batch, outputs[, positions…])`` and the targets
-            ``(batch, …)``, which all networks share. The losses must be differentiable with respect
-            to the outputs.
+        each: A function that computes the losses ``(K, batch)`` of K networks. The arguments of
+            `each` are two tensors: the outputs ``(K, batch, outputs[, positions…])`` and the
+            targets ``(batch, …)``, which all networks share. The losses must be differentiable with
+            respect to the outputs.
         chance: A function from the number of classes to the loss at chance level, that is, the loss
-            of uniform probabilities. For targets that are not classes, it is the loss of a constant
-            output, which the loss's module describes.
+            of uniform probabilities. For targets that are not classes, the chance level is the loss
+            of a constant output, which the loss's module describes.
         comparable: A name that several losses share if their values can be compared with each
             other.
         gradient: A function from arrays of outputs and targets to the losses ``(K, batch)`` and the
-            gradient of their mean over the batch. The gradient has the shape of the outputs. None
+            gradient of their mean over the batch. The gradient has the shape of the outputs; None
             to differentiate the function `each` instead.
 
     Example:
@@ -104,7 +104,7 @@ class Loss:
 
         Args:
             outputs: The networks' outputs, an array or a tensor, in the shape that `Loss.each`
-                expects. The gradient has the same type.
+                expects. The returned gradient has the same type as the outputs.
             targets: The targets as an array, in the shape that `Loss.each` expects.
         """
         is_array = isinstance(outputs, np.ndarray)
@@ -263,7 +263,7 @@ def target_indices(values: Array, targets: Array) -> Array:
     and position.
 
     The argument `values` has the shape ``(K, batch, classes[, positions…])`` and no gaps in memory.
-    The result has the same memory layout.
+    The result has the same memory layout as `values`.
     """
     firsts, step = _firsts(values.shape, values.strides)
     right: Array = np.multiply(targets, step, out=np.empty_like(firsts))
@@ -364,8 +364,8 @@ def averaged(values: Array) -> Array:
 
 
 def softplus(x: Array) -> tuple[Array, Array]:
-    """Return ``log(1 + exp(x))`` and its derivative. For x above 20 they are x and 1, as in
-    PyTorch.
+    """Return ``log(1 + exp(x))`` and its derivative. For x above 20, the function is x and its
+    derivative is 1, as in PyTorch.
     """
     raised = np.exp(np.minimum(x, 20))
     values = log(1 + raised.astype(float)).astype(x.dtype)

@@ -1,5 +1,5 @@
-"""Losses of class scores. A network has one set of scores per example or per position. Losses of
-positions are averaged.
+"""Losses of class scores. A network has one set of scores per example or per position. The losses
+of an example's positions are averaged.
 
 Outputs of K networks have the shape ``(K, batch, classes[, positions…])``, and targets have the
 shape ``(batch[, positions…])``. In the Dice loss for segmentation, all classes have the same

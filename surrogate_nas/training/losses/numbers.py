@@ -44,7 +44,9 @@ def _squared(error: Array) -> tuple[Array, Array]:
 
 
 def absolute_error(error: Array) -> tuple[Array, Array]:
-    """Return the absolute values of errors and their derivatives. The derivative at 0 is 0."""
+    """Return the absolute values of errors and their derivatives. The derivative of the absolute
+    value at 0 is set to 0.
+    """
     return np.abs(error), np.sign(error)
 
 

@@ -1,5 +1,5 @@
-"""Losses of policies. Their gradient at the current policy is the gradient of the negative expected
-return.
+"""Losses of policies. At the current policy, the gradient of a policy loss equals the gradient of
+the negative expected return.
 
 Outputs of K policies have the shape ``(K, batch, actions)``. Targets have the shape ``(batch, 3)``:
 the action taken at a step, its advantage, and its log-probability under the policy that acted. The

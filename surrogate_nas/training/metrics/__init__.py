@@ -27,7 +27,7 @@ class Predictions:
         again: A function that evaluates the same networks on other inputs: from inputs
             ``(n, channels, height, width)`` to outputs ``(K, n, …)``.
         input_gradient: A function that returns gradients with respect to the inputs (see
-            ``InputGradient``). None before the end of a training.
+            ``InputGradient``); None before the end of a training.
     """
 
     outputs: Array
@@ -40,7 +40,7 @@ class Predictions:
 
 @dataclass(frozen=True)
 class TaskMetric:
-    """A metric of a task. On a split, its name gets a prefix, as in ``valid_error``.
+    """A metric of a task. The metric's name on a split has a prefix, as in ``valid_error``.
 
     Attributes:
         name: The key of the metric in `METRICS`.
@@ -98,7 +98,7 @@ class Diagnostic:
 
     @property
     def every_epoch(self) -> bool:
-        """Whether the metric is recorded after every epoch. Otherwise, it is recorded only at the
+        """Whether the metric is recorded after every epoch. Other metrics are recorded only at the
         end of a training.
         """
         return self.split != "test" and self.of.when != "end"

@@ -3,8 +3,9 @@ many predicted boxes.
 
 Predicted boxes are encoded as in `surrogate_nas.training.losses.boxes`. Non-maximum suppression
 (Felzenszwalb et al., TPAMI 2010) chooses the box of highest confidence, drops all boxes that
-overlap it by more than half, and repeats. It ends when as many boxes are chosen as the image has
-objects. The confidence of a predicted box is its objectness times the probability of its class.
+overlap it by more than half, and repeats. The procedure ends when as many boxes are chosen as the
+image has objects. The confidence of a predicted box is its objectness times the probability of its
+class.
 """
 
 from typing import Any

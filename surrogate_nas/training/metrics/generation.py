@@ -1,9 +1,9 @@
 """Metrics that compare generated images with real images by the features of a small fixed
 classifier.
 
-The classifier needs no labels. It learns to distinguish clusters (k-means) of real images, as in
-deep clustering (Caron et al., ECCV 2018). The classifier is trained once per process on the real
-images of the training split, and is the same for every evaluated network.
+The classifier needs no labels. The classifier learns to distinguish clusters (k-means) of real
+images, as in deep clustering (Caron et al., ECCV 2018). The classifier is trained once per process
+on the real images of the training split, and is the same for every evaluated network.
 """
 
 import warnings

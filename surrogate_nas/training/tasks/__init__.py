@@ -216,8 +216,8 @@ def _numbers(targets: Array, classes: int, *shape: int) -> Array:
 
 
 class Environment:
-    """An environment for training policies. Its episodes begin in given states and end by
-    themselves or after `longest` steps.
+    """An environment for training policies. Episodes begin in given states, and end by themselves
+    or after `longest` steps.
 
     Attributes:
         longest: Maximum number of steps in an episode.
@@ -267,8 +267,8 @@ class Environment:
         raise NotImplementedError
 
     def greatest(self, states: Array) -> Array:
-        """Return the greatest possible discounted return from each state, shape ``(n,)``. It must
-        be above 0.
+        """Return the greatest possible discounted return from each state, shape ``(n,)``. Every
+        greatest return must be above 0.
         """
         raise NotImplementedError
 
@@ -277,8 +277,8 @@ class Environment:
         not learned.
 
         The estimate is the baseline of advantages, which is equivalent to potential-based shaping
-        (Ng, Harada & Russell, ICML 1999; Wiewiora, JAIR 2003). It changes how fast a policy learns,
-        but not which policy is best.
+        (Ng, Harada & Russell, ICML 1999; Wiewiora, JAIR 2003). The baseline changes how fast a
+        policy learns, but not which policy is best.
 
         Args:
             states: States of n episodes, shape ``(n, …)``.
@@ -334,8 +334,8 @@ class Kind:
 
 
 def pixels(answered: Any, classes: int) -> Any:
-    """Rearrange the outputs of a coarse grid into outputs for every pixel. This is a pixel shuffle
-    (Shi et al., CVPR 2016).
+    """Rearrange the outputs of a coarse grid into outputs for every pixel. This rearrangement is
+    called a pixel shuffle (Shi et al., CVPR 2016).
 
     Args:
         answered: Outputs of the networks, an array or a tensor of shape
@@ -490,8 +490,8 @@ class Task:
     Attributes:
         name: The key of the task in `TASKS`.
         title: A description of the task in one line.
-        load: A function that generates or reads the data. It returns the splits by name, each a
-            `Split` or a pair of arrays or tensors, and is called only once.
+        load: A function that generates or reads the data. The function returns the splits by name,
+            each a `Split` or a pair of arrays or tensors. The function `load` is called only once.
         classes: Number of classes. For other kinds of task, number of actions, of values, or of
             image channels to predict.
         kind: The key of the kind of task in `KINDS`.
@@ -505,16 +505,16 @@ class Task:
         packages: The import names of the packages that `load` needs.
         has_files: A function that returns whether further files that `load` needs are on this
             machine.
-        loss: The training loss: a name in `LOSSES`, or a user's own loss. Empty for the default of
+        loss: The training loss: a name in `LOSSES`, or a user's own loss; empty for the default of
             the kind of task.
-        measures: Metrics in addition to the loss: names in `METRICS`, or a user's own metrics.
-            Empty for the defaults of the kind of task. The first metric in `measures` is the task's
+        measures: Metrics in addition to the loss: names in `METRICS`, or a user's own metrics;
+            empty for the defaults of the kind of task. The first metric in `measures` is the task's
             main metric.
         outputs: Number of outputs of the network (per position, if there are positions); None for
             one output per class.
         strided: Whether the height and width are halved between the stages of the network; None for
             the default of the kind of task.
-        trainer: The key of the trainer in `surrogate_nas.training.engine.TRAINERS`. Empty for the
+        trainer: The key of the trainer in `surrogate_nas.training.engine.TRAINERS`; empty for the
             default of the kind of task.
         environment: The environment in which a policy acts, for tasks that train policies.
         label_noise: Share of the labels in the training and validation splits that are replaced by
@@ -896,8 +896,8 @@ def _noisy(
 
 
 def split_rng(stream: int = 0) -> np.random.Generator:
-    """Return the random number generator for generating a task's data. Its seed is fixed, so all
-    trainings use the same splits.
+    """Return the random number generator for generating a task's data. The generator's seed is
+    fixed, so all trainings use the same splits.
     """
     return np.random.default_rng(stream)
 
@@ -1115,7 +1115,7 @@ def parted(name: str) -> tuple[str, dict[str, str]]:
 
 
 def joined(task: str, options: Mapping[str, str]) -> str:
-    """Join a task and its options into one name. This is the inverse of `parted`."""
+    """Join a task and its options into one name. The function is the inverse of `parted`."""
     rest = "&".join(f"{name}={options[name]}" for name in OPTIONS if name in options)
     return f"{task}?{rest}" if rest else task
 

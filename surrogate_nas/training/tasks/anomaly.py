@@ -2,9 +2,9 @@
 days are anomalous.
 
 The data is the hourly demand on 1,096 days, each day standardised (Keogh et al., "Intelligent
-icons", 2006). This data set is called ItalyPowerDemand of the UCR archive, which is part of the
-packages sktime and aeon. The network reconstructs the 24 hourly values of a day. The network is
-trained on summer days only (April to September).
+icons", 2006). The data set is ItalyPowerDemand of the UCR archive, which is part of the packages
+sktime and aeon. The network reconstructs the 24 hourly values of a day. The network is trained on
+summer days only (April to September).
 """
 
 import numpy as np

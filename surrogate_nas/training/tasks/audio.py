@@ -71,7 +71,9 @@ def log_mel(samples: Array, rate: int, bands: int, hop: float) -> Array:
 
 
 def stretched(bands: Array, factor: float) -> Array:
-    """Multiply the length of a recording by a factor. This changes the tempo but not the pitch."""
+    """Multiply the length of a recording by a factor. A longer recording has a slower tempo but the
+    same pitch.
+    """
     n = bands.shape[1]
     points = np.linspace(0, n - 1, max(1, round(factor * n)))
     return np.stack([np.interp(points, np.arange(n), band) for band in bands])

@@ -2,8 +2,8 @@
 digits 0, 1 and 2 on 16×16 pixels.
 
 Each split has its own scans, which are cropped to their ink. Two digits in a scene never overlap.
-Their centres are always in different cells of the network's 4×4 output grid. With all ten digits, a
-small network would learn too little in half a second.
+The centres of the two digits are always in different cells of the network's 4×4 output grid. With
+all ten digits, a small network would learn too little in half a second.
 """
 
 from functools import lru_cache

@@ -2,7 +2,7 @@
 
 Positions are random: on each side, a random share of the sixteen pieces remains. A square is
 attacked if a white piece could capture a piece there. Pieces in between block the way, and white
-pawns move up the board.
+pawns move upwards.
 """
 
 import numpy as np
@@ -32,7 +32,7 @@ _SIZES = (800, 500, 1500)
 
 
 def attacked(board: Array) -> Array:
-    """Return whether White attacks each square of the board, shape ``(8, 8)``.
+    """Return whether White attacks each square of a chess position, shape ``(8, 8)``.
 
     Args:
         board: The number of the piece on each square, or `EMPTY`, shape ``(8, 8)``. The last row is

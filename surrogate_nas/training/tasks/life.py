@@ -13,8 +13,8 @@ _SIZES = (800, 500, 1500)
 
 
 def step(grids: Array) -> Array:
-    """Return the cells ``(n, rows, columns)`` that are alive after one step. These are cells with
-    three living neighbours, and living cells with two.
+    """Return the cells ``(n, rows, columns)`` that are alive after one step. A cell is alive if it
+    has three living neighbours, or if it was alive and has two.
     """
     moves = [(i, j) for i in (-1, 0, 1) for j in (-1, 0, 1) if i or j]
     neighbours = sum(np.roll(grids, move, (1, 2)) for move in moves)

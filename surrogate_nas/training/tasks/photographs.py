@@ -1,9 +1,9 @@
 """Denoising of photographs: recover grey tiles of 8×8 pixels from copies with noise.
 
-The photographs are those that scikit-image ships in lossless formats. They are CC0 or without known
-copyright, except the photograph of the moon. Each photograph is converted to grey, halved in size
-and cut into tiles that do not overlap. All photographs contribute the same number of tiles, and no
-tile is uniformly grey. The tiles have values from 0 to 1, and the noise is normal.
+The photographs are those that scikit-image ships in lossless formats. All photographs are CC0 or
+without known copyright, except the photograph of the moon. Each photograph is converted to grey,
+halved in size and cut into tiles that do not overlap. All photographs contribute the same number of
+tiles, and no tile is uniformly grey. The tiles have values from 0 to 1, and the noise is normal.
 """
 
 import numpy as np

@@ -4,10 +4,10 @@ four utterances of a vowel.
 The utterances are the data set Japanese Vowels (Kudo et al., "Multidimensional curve classification
 using passing-through regions", 1999), which is part of the packages sktime and aeon. Nine men say
 ``ae``. An utterance has 7 to 29 frames of twelve cepstrum coefficients. Neighbouring utterances of
-a sequence are from two different men. Each two frames are averaged into one. The training split is
-the published training file. The validation and test splits are the two halves of the published test
-file. At the default width and learning rate, the rankings of cells by two seeds agree (figures:
-analysis/README.md, Calibration).
+a sequence are from two different men. Each pair of successive frames is averaged into one frame.
+The training split is the published training file. The validation and test splits are the two halves
+of the published test file. At the default width and learning rate, the rankings of cells by two
+seeds agree (figures: analysis/README.md, Calibration).
 """
 
 from pathlib import Path

@@ -29,7 +29,7 @@ class Trainer:
             networks K is 1.
         multiplies_matrices: Whether the trainer uses NumPy's matrix products, whose last digits
             depend on the processor.
-        note: A description of the network's failure if the trainer is not stackable. Empty if there
+        note: A description of the network's failure if the trainer is not stackable; empty if there
             was no failure.
     """
 

@@ -85,8 +85,8 @@ class Discriminator:
 
     @np.errstate(all="ignore")
     def learn(self, fake: Array, real: Array, compared: DiscriminatorGradient) -> Array:
-        """Update the discriminator by one step of Adam. Return its scores of the real images before
-        the step, shape ``(n,)``.
+        """Update the discriminator by one step of Adam. Return the discriminator's scores of the
+        real images before the step, shape ``(n,)``.
 
         Args:
             fake: Generated images, shape ``(m, channels, height, width)``.
