@@ -178,9 +178,9 @@ def search(
         hidden: Whether to hide the free terms, which need no training, from strategies.
 
     Returns:
-        The run. The finished run. Its ``trials`` are in the order of completion, its ``incumbent``
-        is the trial with the lowest score, ``best_known`` is the best earlier training, and
-        ``confirmed`` is the result of the confirmation.
+        The finished run. Its ``trials`` are in the order of completion, its ``incumbent`` is the
+        trial with the lowest score, ``best_known`` is the best earlier training, and ``confirmed``
+        is the result of the confirmation.
 
     Raises:
         UserError: An argument is invalid, the strategy failed, or the budget is too small for a

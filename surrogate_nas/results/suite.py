@@ -127,8 +127,8 @@ class SuiteResult(StudyResult):
         return self.suite.labels
 
     def means(self, fraction: float = 1.0) -> "pandas.DataFrame":
-        """Return the mean normalised regrets after a fraction of the budget, as a data frame with one
-        row per problem and one column per strategy.
+        """Return a data frame of the mean normalised regrets after a fraction of the budget, with
+        one row per problem and one column per strategy.
         """
         import pandas
 
