@@ -366,7 +366,7 @@ class BlindFreeTerms:
         return [self._space.reveal(self._space.cell(cell)) for cell in cells]
 
     def metric(self, name: str, cells: Sequence[Cell]) -> Any:
-        """Return a free metric (which needs no training) of `n` cells, shape ``(n,)``."""
+        """Return a free metric, which needs no training, of some cells, shape ``(n,)``."""
         return self._free.metric(self._names.reveal(name), self._cells(cells))
 
     def __getattr__(self, name: str) -> Callable[[Sequence[Cell]], Any]:
