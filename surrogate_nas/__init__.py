@@ -67,9 +67,9 @@ the search loop yourself and can evaluate cells anywhere.
 >>> len(loop.trials)
 3
 
-You can define your own benchmark with a space and a function (`Computed`), with training code that
-reports its epochs (`Training`, ``snas new training``), with a spreadsheet (``snas data import``),
-or with a task on which cells are trained (``snas new task``).
+You can define your own benchmark in four ways: with a space and a function (`Computed`), with
+training code that reports its epochs (`Training`, ``snas new training``), with a spreadsheet
+(``snas data import``), or with a task on which cells are trained (``snas new task``).
 
 >>> space = sn.ChoiceSpace("mlp", {"width": (16, 64, 256), "depth": (1, 2, 3)})
 >>> mine = sn.Computed(

@@ -499,9 +499,9 @@ def strategies(json: JsonOption = False) -> None:
 def losses(json: JsonOption = False) -> None:
     """List the training losses with their units, tasks and papers.
 
-    Two losses are comparable if their entries in the last column are equal. To train with a loss,
-    use --loss NAME or the task name TASK?loss=NAME. NAME may also be file.py:LOSS, a loss in your
-    own file.
+    Two losses are comparable if their entries in the last column of the list are equal. To train
+    with a loss, use --loss NAME or the task name TASK?loss=NAME. NAME may also be file.py:LOSS, a
+    loss in your own file.
 
     \b
     Examples:

@@ -114,8 +114,8 @@ def check(
 ) -> None:
     """Check the contract of a strategy, a space or a surrogate.
 
-    If all checks pass, the command prints one line. Otherwise, it prints each cause of failure
-    once. With --json, the output contains the result of every check.
+    If all checks pass, the command prints one line. If checks fail, the command prints each cause
+    of failure once. With --json, the output contains the result of every check.
 
     \b
     Examples:

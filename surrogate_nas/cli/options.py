@@ -133,7 +133,7 @@ def heading(parameter: Any) -> str:
 
 def taking(shared: str, more: str = "") -> Callable[[Command], Command]:
     """Return a decorator that replaces the ``**options`` of a command with declared options. The
-    options in `shared` precede the command's own options. The options in `more` follow them.
+    command's own options come after the options in `shared` and before the options in `more`.
     """
     flags = []
     for option in map(_DECLARED.__getitem__, f"{shared} {more}".split()):

@@ -158,8 +158,8 @@ def _text(value: object) -> str:
 
 @contextmanager
 def progress_bar(what: str, every: float = LINE_SECONDS) -> Iterator[ProgressLines]:
-    """Show progress on standard error. On a terminal, one line is overwritten. Otherwise, a new
-    line is printed every 30 seconds.
+    """Show progress on standard error. On a terminal, one line is overwritten. If the output is not
+    a terminal, a new line is printed every 30 seconds.
     """
     is_terminal = sys.stderr.isatty()
     if is_terminal:

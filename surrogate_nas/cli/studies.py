@@ -446,7 +446,7 @@ def plan(
 
     The variance between runs is estimated from pilot runs on the tables, with evolution and
     local_search or with --strategies. Studies are then simulated from the pilot runs and evaluated
-    with the same statistical procedure as real studies.
+    with the statistical procedure of real studies.
 
     \b
     Examples:

@@ -23,7 +23,7 @@ def write_report(
     The page links to ``explore.html`` if that file is in the folder (see `write_explorer`).
 
     Args:
-        result: The result to report. If it has no finished run, the page says so.
+        result: The result to report. If the result has no finished run, the report page says so.
         folder: The folder to write to, which is created if it does not exist.
         command: The command line that made the result, or an empty string.
 

@@ -82,7 +82,7 @@ def curve_over_cells(
     runs: Sequence[tuple[Anytime, Values]], *, band: bool = True
 ) -> Curve:
     """Return the mean over runs after 1, 2, … evaluated cells. If a run is shorter than other runs,
-    its last value is repeated.
+    the last value of the shorter run is repeated.
 
     Args:
         runs: One (history, values) pair per run; the values have one entry per trial.

@@ -1,4 +1,4 @@
-"""The blocks of an HTML page as data. The templates in ``templates/`` convert them to HTML.
+"""The blocks of an HTML page as data. The templates in ``templates/`` convert blocks to HTML.
 
 The jinja2 templates escape automatically, so texts of users, files and strategies cannot contain
 markup.

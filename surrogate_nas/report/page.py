@@ -93,8 +93,8 @@ def document(top: Header, sections: Sequence[Section], *, live: bool = False) ->
         top: The top of the page.
         sections: The sections in order. Two half-width sections share a row, and folded sections
             come last.
-        live: Whether the page is served and updates its content every two seconds. Otherwise, the
-            page fetches nothing.
+        live: Whether the page is served and updates its content every two seconds. A page that is
+            not live fetches nothing from the network.
     """
     script = render("live.js" if live else "page.js")
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()

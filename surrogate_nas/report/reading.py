@@ -1,5 +1,5 @@
-"""The interface between reports and results. It collects every name of ``stats``, ``runs`` and
-``results`` that this subpackage uses, and converts a run to a row of a table.
+"""The interface between reports and results. This module collects every name of ``stats``, ``runs``
+and ``results`` that reports use, and converts a run to a row of a table.
 """
 
 from dataclasses import dataclass
@@ -148,7 +148,7 @@ class Study:
     @cached_property
     def histories(self) -> dict[str, list[tuple[Run, Anytime]]]:
         """The runs of a comparison that found a feasible cell, with their progress, by strategy.
-        Strategies without such a run are left out.
+        Strategies without a run that found a feasible cell are left out.
         """
         return {
             name: [(run, run.anytime(self.comparison.frame)) for run in runs]

@@ -144,7 +144,7 @@ def search(
         budget: The largest number of evaluations, 150 if no budget is given.
         budget_seconds: The largest number of simulated seconds.
         budget_tokens: The largest number of tokens that an external program may report. An answer
-            that exceeds this number does not count.
+            that exceeds the token budget does not count.
         target: A score. The run ends as soon as a feasible cell has at most this score in the
             search.
         run: The number of the run.
@@ -286,8 +286,8 @@ def compare(
     blind: bool = False,
     controls: bool = False,
 ) -> Comparison:
-    """Compare strategies under one objective. If the folder contains results of the same
-    comparison, only the missing runs are made.
+    """Compare strategies under one objective. If `folder` contains results of this comparison, only
+    the missing runs are made.
 
     Args:
         benchmark: A name, as for `surrogate_nas.load`, or an opened benchmark.
@@ -302,7 +302,7 @@ def compare(
         budget: The largest number of evaluations of a run, 150 if no budget is given.
         budget_seconds: The largest number of simulated seconds of a run.
         budget_tokens: The largest number of tokens that an external program may report in one run.
-            An answer that exceeds this number does not count.
+            An answer that exceeds the token budget does not count.
         target: A score. A run ends as soon as a feasible cell has at most this score in the search.
         seed: The seed from which all randomness is derived.
         first: Cells that every run evaluates before all other cells, in the format of `search`.
@@ -411,7 +411,7 @@ def run_suite(
         folder: The folder to store results in, each problem in ``problems/NAME`` in the format of
             ``snas compare``. If None, the results are only kept in memory.
         budget_tokens: The largest number of tokens that an external program may report in one run.
-            An answer that exceeds this number does not count.
+            An answer that exceeds the token budget does not count.
         seed: The seed from which all randomness is derived. If None, the seed of the suite is used
             (0 by default).
         n_random: Number of random cells that every strategy evaluates first. If None, each
@@ -616,8 +616,9 @@ def read_comparison(
         against: Other folders with results on the same problem. The runs in these folders are added
             as if all runs had been made in one comparison. If a strategy differs between two
             folders, its label includes the name of the folder.
-        benchmark: The name of the benchmark. It is needed only if opening the benchmark runs a file
-            of the user. For safety, code is never loaded by a name that was read from the folder.
+        benchmark: The name of the benchmark. This argument is needed only if opening the benchmark
+            runs a file of the user. For safety, code is never loaded by a name that was read from
+            the folder.
         runs: Number of runs of each strategy to read, beginning with the first run. If None, all
             runs are read. None for all.
         unfinished: Whether to accept a comparison without finished runs instead of raising an
@@ -737,8 +738,8 @@ def stored_suite(
     Args:
         against: Other folders of suites. Only problems that all folders contain are evaluated, with
             the runs of all folders.
-        benchmark: The name of a benchmark. It is needed only if opening the benchmark runs a file
-            of the user.
+        benchmark: The name of a benchmark. This argument is needed only if opening the benchmark
+            runs a file of the user.
         verify: Whether to look up all scores in the table again, instead of only the best score of
             each run.
 

@@ -1,10 +1,11 @@
 """Archives: a finished comparison or suite in one file that others can verify and compare with.
 
 An archive is a zip file. Its first file, ``archive.json``, contains the author, a note and the
-SHA-256 of every other file. It is followed by the ``plan.json`` of a suite and, for each problem,
-``experiment.json``, the runs, and the record of user-defined strategies. An archive stores runs
-without their checksums, which are computed again when the archive is unpacked. The digest of an
-archive is the SHA-256 of its ``archive.json``, which covers every byte from which results are read.
+SHA-256 of every other file. The archive of a suite also contains ``plan.json``. For each problem,
+an archive contains ``experiment.json``, the runs, and the record of user-defined strategies. An
+archive stores runs without their checksums, which are computed again when the archive is unpacked.
+The digest of an archive is the SHA-256 of its ``archive.json``, which covers every byte from which
+results are read.
 """
 
 import json
@@ -60,8 +61,8 @@ _Papers = Annotated[str, Meta(max_length=10 * _LONGEST_LINE, pattern=_ONE_LINE)]
 
 
 class ArchivedTable(Struct, frozen=True, forbid_unknown_fields=True):
-    """A benchmark that an archive names, with its licence and citation. Both are empty strings if
-    the benchmark was not available when the archive was created.
+    """A benchmark that an archive names, with its licence and citation. Licence and citation are
+    empty strings if the benchmark was not available when the archive was created.
     """
 
     name: _Line
@@ -80,14 +81,15 @@ class Archive(Struct, frozen=True, forbid_unknown_fields=True):
     """The metadata of an archive.
 
     Attributes:
-        version, written_by: The version of the archive's format, and the release of this package
-            that wrote the archive.
+        version: The version of the archive's format.
+        written_by: The release of this package that wrote the archive.
         name: The name of the archive in reports on merged results.
         created: The date of creation in the format of ISO 8601.
-        by, note, licence: The author of the runs, how the runs were made, and the licence of the
-            archive. The author supplies these texts. A missing text is an empty string.
-        tables, files: The benchmarks of the archive, and its files other than ``archive.json``, by
-            name.
+        by: The author of the runs, or an empty string.
+        note: The author's note on how the runs were made, or an empty string.
+        licence: The licence of the archive, or an empty string.
+        tables: The benchmarks of the archive.
+        files: The files of the archive other than ``archive.json``, by name.
         digest: The SHA-256 of ``archive.json``.
     """
 
@@ -178,9 +180,9 @@ def create(
 
 
 def runs_of(folder: Path) -> dict[str, dict[str, Sequence[int]]]:
-    """Return the numbers of the runs of each strategy that an archive of the folder contains. They
-    are grouped by the prefix of the file names, which is the path of a problem, or empty for a
-    comparison.
+    """Return the numbers of the runs of each strategy that an archive of the folder contains. The
+    run numbers are grouped by the prefix of the file names, which is the path of a problem, or
+    empty for a comparison.
 
     Raises:
         UserError: The folder contains neither a comparison nor a suite, is damaged, or is too large

@@ -110,8 +110,8 @@ class StudyResult(Result):
 
     @property
     def verdict(self) -> Verdict | None:
-        """The verdict of the study: which strategy is best. It is None for a path over λ, which has
-        a verdict for each λ.
+        """The verdict of the study: which strategy is best. The verdict is None for a path over λ,
+        which has a verdict for each λ.
         """
         return None
 
@@ -253,7 +253,7 @@ class Comparison(Fronted, StudyResult):
 
     @property
     def entries(self) -> list[StrategyEntry]:
-        """The strategies as entries, built from their stored descriptions."""
+        """The strategies as `StrategyEntry` objects, built from their stored descriptions."""
         return [stored_entry(name, self.description) for name in self.strategies]
 
     @property

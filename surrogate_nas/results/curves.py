@@ -52,11 +52,11 @@ class Trace:
             feasible cell.
         failure: The error message of a failed run, or an empty string. A failed run counts as
             having found no feasible cell.
-        evaluations, distinct: The number of evaluations, and the number of distinct evaluated
-            cells.
+        evaluations: The number of evaluations.
+        distinct: The number of distinct evaluated cells.
         simulated: The cost charged to the budget, in seconds or queries.
-        real_seconds, strategy_seconds: The wall-clock seconds of the whole run, and of the
-            strategy's ``ask`` and ``tell`` alone.
+        real_seconds: The wall-clock seconds of the whole run.
+        strategy_seconds: The wall-clock seconds of the strategy's calls of ``ask`` and ``tell``.
         answer: The isomorphism class and the λR of the final cell as a string; empty if there is no
             final cell or there are several objectives.
         overtuning: By how much the final cell is worse than an earlier pick; None if the search
@@ -294,7 +294,7 @@ class ProblemResult:
 
 def expected_runtime(problem: ProblemResult, strategy: str, target: float) -> float:
     """Return the expected budget to reach a target if a strategy is restarted until a run reaches
-    it. It is in the unit of the budget, and infinite if no run reaches the target.
+    it. The result is in the unit of the budget, and infinite if no run reaches the target.
     """
     runtimes = problem.runtimes(strategy, target)
     reached = np.isfinite(runtimes)

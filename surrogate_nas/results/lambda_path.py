@@ -197,8 +197,8 @@ def lambda_path(
     resources: Resources | None = None,
     hidden: bool = False,
 ) -> LambdaPath:
-    """Compare strategies at every λ of a grid. If the folder contains results of the same path,
-    only the missing runs are made.
+    """Compare strategies at every λ of a grid. If `folder` contains results of this grid of λ, only
+    the missing runs are made.
 
     Args:
         benchmark: A name or an opened benchmark. The benchmark must be a table that contains all
@@ -211,7 +211,7 @@ def lambda_path(
         runs: Number of runs of each strategy at each λ, each run with its own seed.
         budget: The largest number of evaluations of a run, 150 by default.
         budget_tokens: The largest number of tokens that an external program may report in one run.
-            An answer that exceeds this number does not count.
+            An answer that exceeds the token budget does not count.
         target: A score. A run ends as soon as a feasible cell has at most this score in the search.
         seed: The seed from which all randomness is derived.
         first: Cells that every run evaluates before all other cells, in the format of
@@ -337,8 +337,8 @@ def read_lambda_path(
     The expression of the result is the objective at the largest λ.
 
     Args:
-        benchmark: The name of the benchmark. It is needed only if opening the benchmark runs a file
-            of the user.
+        benchmark: The name of the benchmark. This argument is needed only if opening the benchmark
+            runs a file of the user.
 
     Raises:
         UserError: The folder contains no path over λ, a damaged path, or no finished run yet.

@@ -133,8 +133,8 @@ def plan(
         pilot_runs: Number of pilot runs of each strategy on every problem, at least 10.
         seed: The seed from which all randomness is derived.
         workers: Number of pilot runs in parallel.
-        progress: A function that is called with the number of finished pilot runs and the number of
-            all pilot runs.
+        progress: A function that is called with the numbers of finished pilot runs and of all pilot
+            runs.
 
     Raises:
         UserError: The benchmark of a problem is not a table or its data is missing, a number is out

@@ -1,9 +1,9 @@
 """One search run in which a person, a script or an agent proposes the cells.
 
-Such a run follows the rules of all other runs. It starts with the same initial cells, every
-evaluation is charged to the budget, final (test) metrics are never revealed, and the run is stored.
-The external optimiser decides which cells to evaluate (`surrogate_nas.strategies.conversation`). A
-thread waits for the optimiser's messages.
+A run with an external optimiser follows the rules of all other runs. It starts with the initial
+cells that all strategies share. Every evaluation is charged to the budget, final (test) metrics are
+never revealed, and the run is stored. The external optimiser decides which cells to evaluate
+(`surrogate_nas.strategies.conversation`). A thread waits for the optimiser's messages.
 """
 
 import threading

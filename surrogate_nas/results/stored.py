@@ -33,9 +33,9 @@ def read(
             ``--out`` to a command.
         against: Other folders of comparisons or of suites, whose runs are added. If a strategy
             differs between two folders, its label includes the name of the folder.
-        benchmark: The opened benchmark or its name. It is needed only if the benchmark has no name
-            or if opening it runs a file of yours. For safety, code is never loaded by a name that
-            was read from the folder.
+        benchmark: The opened benchmark or its name. This argument is needed only if the benchmark
+            has no name, or if opening the benchmark runs a file of yours. For safety, code is never
+            loaded by a name that was read from the folder.
         verify: Whether to look up all scores in the table again, instead of only the best score of
             each run.
 

@@ -180,9 +180,9 @@ class SuiteResult(StudyResult):
         Returns:
             A data frame with the column ``problem``, followed by the columns of
             `surrogate_nas.runs.run.Run.curves`. If the budget is in evaluations, ``cost`` is NaN.
-            Otherwise, ``evaluations`` is NaN. If the optimum is not available, ``regret`` is NaN,
-            and ``normalised_regret`` is relative to the runs on the problem: 0 is the best result
-            of all runs, and 1 is the mean result.
+            For other budgets, ``evaluations`` is NaN. If the optimum is not available, ``regret``
+            is NaN, and ``normalised_regret`` is relative to the runs on the problem: 0 is the best
+            result of all runs, and 1 is the mean result.
         """
         return stacked(
             {

@@ -3,10 +3,10 @@ baseline predicts the negative number of parameters, so it prefers large cells.
 
 Surrogates are fitted to the first loss of a table's default objective. If a table has several
 training seeds, the surrogates are fitted to the values of one seed, as in a search. The predicted
-ranking of the test cells is compared with their means over the seeds. The predicted 90 % interval
-is compared with the values of another seed, so it must cover the training noise. Each random sample
-of training cells is used for all surrogates. Confidence intervals are Student's t intervals over
-the samples (`surrogate_nas.stats.decision.decide_few`).
+ranking of the test cells is compared with the ranking by their mean values over the seeds. The
+predicted 90 % interval is compared with the values of another seed, so it must cover the training
+noise. Each random sample of training cells is used for all surrogates. Confidence intervals are
+Student's t intervals over the samples (`surrogate_nas.stats.decision.decide_few`).
 
 The numbers of training cells are taken from the published comparison on NAS-Bench-201 (White et
 al., "How Powerful are Performance Predictors in Neural Architecture Search?", NeurIPS 2021): 78,

@@ -2,12 +2,12 @@
 could change the verdict.
 
 One statistical procedure (`surrogate_nas.stats.decision`) computes the verdict over the runs of one
-problem or several problems. It can make four types of claims: which strategy ends with the lowest
-regret, which strategy would do so on other problems of the same type, which strategy is the first
+problem or several problems. The procedure can claim which strategy ends with the lowest regret, on
+these problems and on other problems of the same type. It can also claim which strategy is the first
 to come within 0.01 normalised regret of the optimum, and how a strategy differs from its baselines.
 The probability that any claim of a study is false is at most 5 %. A run is evaluated by its final
-cell, even if its search used random training seeds. All sentences other than claims only describe
-the runs.
+cell, even if its search used random training seeds. Sentences of a verdict that are not claims only
+describe the runs.
 """
 
 from collections.abc import Mapping, Sequence
@@ -156,8 +156,8 @@ class Verdict:
         holds: The robustness of the conclusion under other conditions. Each row has a ``question``,
             an ``answer`` (``Yes``, ``Likely``, ``Partly``, ``No`` or ``Unknown``) and a reason,
             ``why``.
-        blinded, controls: Tests of each strategy against itself with hidden names of operations and
-            metrics, and against its other baselines (see `controlled`).
+        blinded: Tests of each strategy against itself with hidden names of operations and metrics.
+        controls: Tests of each strategy against its other baselines (see `controlled`).
         leading: The number of sentences, at most three, that are shown first.
 
     Example:
@@ -215,8 +215,8 @@ class Verdict:
 
 
 def ends_of(names: Sequence[str], problems: Problems) -> dict[str, list[Values]]:
-    """Return the final regrets on which the verdict is based, by strategy and problem. Only runs
-    that all strategies have are included, paired by their numbers.
+    """Return the final regrets on which the verdict is based, by strategy and problem. Only run
+    numbers that all strategies have are included, and runs with equal numbers are paired.
     """
     return {
         name: [p.paired(p.answers(name), name, names) for p in problems]

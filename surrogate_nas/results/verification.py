@@ -2,10 +2,10 @@
 seeds.
 
 A verification recomputes the initial cells from the root seed, and every score and cost from the
-tables of this release. It also recomputes all fields of the description that follow from the
-problem, and repeats some or all runs of built-in strategies. Code in an archive is never executed.
-Runs of user-defined strategies are therefore checked only against tables and budgets, which the
-result of the verification states.
+tables of this release. A verification also recomputes all fields of the description that follow
+from the problem, and repeats some or all runs of built-in strategies. Code in an archive is never
+executed. Runs of user-defined strategies are therefore checked only against tables and budgets,
+which the result of the verification states.
 """
 
 import heapq
@@ -77,8 +77,8 @@ class Verification:
         absent: What this machine lacks for the verification, such as a table, one line each with
             the remedy.
         notes: What cannot be verified on any machine, one line each.
-        runs, runs_in_all: The number of runs that agree with their tables and budgets, and the
-            number of all runs.
+        runs: The number of runs that agree with their tables and budgets.
+        runs_in_all: The number of all runs in the archive.
         replayed: Number of runs that were repeated.
     """
 
@@ -154,8 +154,8 @@ def verify(
     Args:
         replay_all: Whether to repeat all runs of built-in strategies on tables, instead of a sample
             that is determined by the archive's digest.
-        benchmark: The name of a benchmark. It is needed only if opening the benchmark runs a file
-            of the user.
+        benchmark: The name of a benchmark. This argument is needed only if opening the benchmark
+            runs a file of the user.
         progress: A function that is called with the number of repeated runs and the number of runs
             to repeat.
     """

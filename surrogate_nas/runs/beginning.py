@@ -115,8 +115,8 @@ class Beginning:
 
 
 def unasked(cells: int | None, initial: int) -> str:
-    """Return a warning if a budget in cells pays only for initial cells. Otherwise, return an empty
-    string.
+    """Return a warning if a budget in cells pays only for initial cells. If the budget is larger,
+    return an empty string.
     """
     if cells is None or cells > initial:
         return ""

@@ -10,8 +10,8 @@ the error rate and the power of this procedure.
 For a benchmark that trains cells, a search receives the value of one random seed per cell
 (`surrogate_nas.objective.seeds`). After the search, the best cell is trained with all other seeds
 on the same workers, and its mean over all seeds is reported, as for a table (`judged`). These
-additional trainings are not charged to the search budget. They are announced before the search, and
-their results are stored with the run.
+additional trainings are not charged to the search budget. The additional trainings are announced
+before the search, and their results are stored with the run.
 """
 
 import re
@@ -96,9 +96,9 @@ def checked_shape(
     confirmation is requested.
 
     Raises:
-        UserError: There are several objectives, the objective depends on the run's history, the
-            table has too few unused seeds, the reference cell is not in the space, or a reference
-            cell is given without a confirmation.
+        UserError: There are several objectives, the objective depends on the run's history, or the
+            table has too few unused seeds. The error is also raised if the reference cell is not in
+            the space or is given without a confirmation.
     """
     if given is None:
         if against is not None:
@@ -142,17 +142,17 @@ def confirm(
         objective: The objective of the run.
         run: A finished run.
         cells: Number of best feasible cells to train, one per isomorphism class. If the run has
-            fewer such cells, all are trained.
+            fewer feasible cells, all of its feasible cells are trained.
         seeds: Number of new training seeds per cell.
-        against: The reference cell, such as the user's own, as a cell, string or index. It is
-            compared with the best cell, but is not a candidate for the best cell.
+        against: The reference cell, such as the user's own, as a cell, string or index. The
+            reference cell is compared with the best cell, but is not a candidate for the best cell.
         seed: The root seed of the run, from which its training seeds are sampled.
         callback: A function that is called with an `Event` after each training.
         resources: The number of parallel trainings and the machines on which they execute, if cells
             are trained. If None, one training runs at a time.
         store: The folder of the run. If the folder contains the result of an equal confirmation,
-            that result is returned without training. Otherwise, the result is written to the
-            folder. None stores nothing.
+            that result is returned without training. The result of a new confirmation is written to
+            the folder. None stores nothing.
 
     Raises:
         UserError: The same as for `checked_shape`.

@@ -120,7 +120,8 @@ class Resources(
     repr_omit_defaults=True,
     rename={"threads": "threads_each", "memory": "memory_each"},
 ):
-    """Where runs and trainings execute, how many run in parallel, and their resource limits.
+    """The resources of a study: on which machines runs and trainings execute, how many run in
+    parallel, and their limits.
 
     Results depend on `in_flight`, `order`, `at_end`, `memory` and `simulated_workers` only.
 
@@ -134,7 +135,7 @@ class Resources(
             Concurrent runs share these training workers.
         in_flight: The largest number of pending trainings, which are started or queued but not yet
             reported to the strategy. The default is 1.5 times `parallel` if `order` is ``clock``
-            and several trainings run in parallel. Otherwise, it is `parallel`.
+            and several trainings run in parallel. In all other cases, the default is `parallel`.
         order: The order in which trainings are reported to the strategy: by their predicted ends
             (``clock``) or as they actually finish (``finished``). The default is ``finished`` in a
             single search, and ``clock`` otherwise.
@@ -391,7 +392,8 @@ _AHEAD = 1.5
 
 def settled(given: Options, benchmark: "Benchmark") -> Options:
     """Return options with defaults filled in: if cells are trained in parallel workers, the number
-    of pending trainings and the order in which they are reported. Otherwise, both remain None.
+    of pending trainings and the order in which they are reported. If no cells are trained in
+    parallel workers, both options remain None.
 
     Raises:
         UserError: Parallel training is requested for a benchmark that trains nothing, or both real

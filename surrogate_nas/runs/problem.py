@@ -137,8 +137,8 @@ class Problem:
         return str(given)
 
     def on(self, benchmark: Benchmark) -> Objective:
-        """Return the objective of the problem, bound to an opened benchmark. It raises the errors
-        of `Objective`.
+        """Return the objective of the problem, bound to an opened benchmark. This method raises the
+        errors of `Objective`.
         """
         options = ObjectiveOptions(seed_policy=self.seed_policy)
         return bind(benchmark, self.objective, self.subject_to, options)

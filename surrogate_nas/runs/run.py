@@ -236,7 +236,7 @@ class Confirmation(Result, Struct, frozen=True, forbid_unknown_fields=True, dict
     @property
     def runs_needed(self) -> int | None:
         """The approximate number of further trainings of both cells for a significant difference.
-        It is None if the difference is significant already or if there is no estimate.
+        The value is None if the difference is significant already or if there is no estimate.
         """
         needed = self.decision.needed
         about = None if needed is None else needed.about
@@ -423,7 +423,7 @@ class Run(Fronted):
         strategy_seconds: Wall-clock seconds of the strategy's calls of ``ask`` and ``tell``.
         failure: The error that ended the run, or an empty string.
         epochs: The number of epochs of the objective. Only trials with this number can be the
-            result of the run. It is None if the objective does not depend on epochs.
+            result of the run. The value is None if the objective does not depend on epochs.
         budget_cells: The largest number of evaluations, or None.
         budget_seconds: The largest number of simulated seconds, or None.
         scalarised: Whether a strategy that supports only one objective was run on several
@@ -436,8 +436,9 @@ class Run(Fronted):
             confirmation was requested. The confirmation is stored in a separate file.
         judged: The incumbent's mean values over seeds, if the search used one random training seed
             per cell and the incumbent was then trained with the other seeds. Otherwise None.
-        objective: The objective that the run minimised. It is None if the run was built by hand, or
-            if it was pickled and its benchmark has no name by which it can be opened again.
+        objective: The objective that the run minimised. The value is None if the run was built by
+            hand, or if the run was pickled and its benchmark has no name by which it can be opened
+            again.
 
     Example:
         >>> import surrogate_nas as sn
@@ -740,9 +741,9 @@ class Run(Fronted):
 
 @dataclass(frozen=True)
 class Anytime:
-    """The progress of a run, as arrays of shape ``(n,)`` with one entry per trial: the cost until
-    the trial ended (in simulated seconds or queries), the index of the incumbent, and the
-    incumbent's score. The score is infinite before the first feasible trial.
+    """The progress of a run, as three arrays of shape ``(n,)`` with one entry per trial. They
+    contain the cost until the trial ended (in simulated seconds or queries), the index of the
+    incumbent, and the incumbent's score. The score is infinite before the first feasible trial.
     """
 
     cost: Values

@@ -355,11 +355,11 @@ class Experiment:
         apart: bool = False,
         **observers: Any,
     ) -> Run:
-        """Return a single run. If the results folder contains a complete run, return that run.
-        Otherwise, make or continue the run. The folder must be locked already, and must contain the
-        description. A run of a user-defined strategy is always made in its own process (`apart`).
-        The optional arguments in `observers` are ``note``, which is called with events
-        (`surrogate_nas.runs.search.Note`), and ``slots``, the workers that train cells.
+        """Return a single run. If the results folder contains a complete run, return that run. If
+        the run is missing or incomplete, make or continue it. The folder must be locked already,
+        and must contain the description. A run of a user-defined strategy is always made in its own
+        process (`apart`). The optional arguments in `observers` are ``note``, which is called with
+        events (`surrogate_nas.runs.search.Note`), and ``slots``, the workers that train cells.
         """
         name, store = entry.label, self.store
         if whole := self.whole_run(name, number):
@@ -471,9 +471,9 @@ def execute(
             run. If the runs are made one after another on this machine, the callback is also called
             during runs. A single search sends only the events during the run.
         begun: A function that is called when all folders have been created.
-        keep: A function that selects which part of a run to return. It is called in the process
-            that makes or reads the run, so that only the selected part is transferred. If None,
-            whole runs are returned.
+        keep: A function that selects which part of a run to return. The function is called in the
+            process that makes or reads the run, so that only the selected part is transferred. If
+            None, whole runs are returned.
 
     Returns:
         The runs, or their selected parts, by problem, strategy and run number. If the strategy of a

@@ -94,8 +94,8 @@ class Flags(NamedTuple):
         uses_free: Whether the strategy uses the free terms of the objective, which need no
             training.
         needs_supernet: Whether the strategy trains its own supernet.
-        from_outside: Whether the proposals come from an external program or a person. Such
-            proposals are stored, and an empty proposal ends the run.
+        from_outside: Whether the proposals come from an external program or a person. Proposals
+            from outside are stored, and an empty proposal ends the run.
         shares_points: Whether the runs of the strategy share one encoding of all cells of a space,
             as those of ``bo`` do.
     """

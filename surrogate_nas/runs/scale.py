@@ -4,11 +4,11 @@ front, and the scale of normalised regret.
 With several objectives, the score of a run is the share of the exact Pareto front's hypervolume
 that the run misses. Objectives are scaled so that the front's best values (utopia point) are 0 and
 its worst values (nadir point) are 1. If there is no table, the joint front of all runs is used. The
-reference point is 1.1 in each objective. It depends on the space and not on the run, so loose
-constraints favour no strategy. Cells that cannot learn are on the Pareto front because they cost
-nothing, and would extend the frame to useless losses. A cell with a loss beyond Tukey's fence (the
-third quartile plus 1.5 times the interquartile range of all cells) is therefore not used to define
-the frame.
+reference point of the hypervolume is 1.1 in each objective. The frame depends on the space and not
+on the run, so loose constraints favour no strategy. Cells that cannot learn are on the Pareto front
+because they cost nothing, and would extend the frame to useless losses. A cell with a loss beyond
+Tukey's fence (the third quartile plus 1.5 times the interquartile range of all cells) is therefore
+not used to define the frame.
 
 Normalised regret is 0 at the optimum and 1 at the expected result of random sampling with the whole
 budget. On a table, this expected value is exact. If n cells are sampled uniformly with replacement,
@@ -215,9 +215,9 @@ class Reference:
         start: The expected score of one random feasible cell.
         random: The expected best score of random sampling at every checkpoint, shape
             ``(checkpoints,)``; empty if there is no table.
-        scale: The score difference that corresponds to a regret of 1: the expected final score of
-            random sampling minus the optimum or, if there is no table, the mean final score of all
-            runs minus the optimum.
+        scale: The score difference that corresponds to a regret of 1. With a table, it is the
+            expected final score of random sampling minus the optimum. Without a table, it is the
+            mean final score of all runs minus the optimum.
         exact: Whether the scale is computed from the whole space instead of the runs.
         rounding: The normalised regret up to which a run counts as having found the optimum, which
             allows for rounding errors.

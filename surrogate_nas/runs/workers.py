@@ -19,8 +19,8 @@ are reported in the order of the clock.
 A training that ends without a result is retried if a second attempt may succeed. If the worker was
 killed or the machine disappeared, the training is retried up to three times. If the training
 exceeded its memory or time limit, or gave no sign of life, it is retried once while no other
-training runs. Otherwise, the training has failed, with a one-line reason. A training whose code
-raises an exception or returns invalid values fails without a retry.
+training runs. If no retry succeeds, the training has failed, with a one-line reason. A training
+whose code raises an exception or returns invalid values fails without a retry.
 
 Attempts that failed through a training's own fault are charged to the budget, even if a later
 attempt succeeds. Attempts that were lost with their worker are counted separately and not charged,

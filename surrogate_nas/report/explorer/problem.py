@@ -690,8 +690,8 @@ class Page:
         """Add the next problem with as much detail as fits into its share of the remaining space.
 
         Args:
-            packed: A function of a level of detail and a maximum number of bytes. It returns the
-                data, or empty bytes if the data is too large.
+            packed: A function of a level of detail and a maximum number of bytes. The function
+                returns the data, or empty bytes if the data is too large.
         """
         share = self._room / max(self._to_come, 1)
         self._to_come -= 1

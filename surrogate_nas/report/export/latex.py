@@ -48,8 +48,8 @@ def write_latex(source: Source, out: str | Path) -> list[Path]:
 
     Args:
         source: A folder of results, or a comparison. A comparison has one table, ``summary.tex``. A
-            suite has such a table for each problem, a path over λ for each λ, and both have
-            ``regret.tex`` over all of them.
+            suite has one ``summary.tex`` per problem, and a path over λ has one per value of λ.
+            Both also have ``regret.tex`` over all problems or all λ.
 
     Raises:
         UserError: There is nothing to export, or the folder is not writable.

@@ -2,11 +2,11 @@
 study, so trials keep their numbers.
 
 Akiba, Sano, Yanase, Ohta & Koyama, "Optuna: A Next-generation Hyperparameter Optimization
-Framework", KDD 2019. In Optuna, a study is one search. Its best value, history and timeline are
-therefore those of a run, and the dashboard can overlay several studies. The value of an infeasible
-trial is its L + λR, and its violated constraints are exported as constraints. A trial with fewer
-epochs than the objective is exported as a pruned trial, with its score as an intermediate value.
-Times are taken from the simulated clock of the run.
+Framework", KDD 2019. In Optuna, a study is one search. The best value, history and timeline of an
+Optuna study are therefore those of a run, and the dashboard can overlay several studies. The value
+of an infeasible trial is its L + λR, and its violated constraints are exported as constraints. A
+trial with fewer epochs than the objective is exported as a pruned trial, with its score as an
+intermediate value. Times are taken from the simulated clock of the run.
 """
 
 import math

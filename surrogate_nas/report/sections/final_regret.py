@@ -73,7 +73,7 @@ class Entry:
 @dataclass(frozen=True)
 class Ranking:
     """The content of the picture of final regrets. Regrets are normalised if there are several
-    problems. Otherwise, they are in units of the score.
+    problems. For a single problem, regrets are in units of the score.
     """
 
     entries: Sequence[Entry]

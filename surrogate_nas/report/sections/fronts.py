@@ -1,10 +1,10 @@
 """Trade-offs between objectives: the exact Pareto front, the effect of λ, and results over a grid
 of λ.
 
-For two objectives, the page shows the median attainment surface of each strategy (the border of the
-region that half of its runs dominate), in a band from the best to the worst run: Grunert da
-Fonseca, Fonseca & Hall, "Inferential Performance Assessment of Stochastic Optimisers and the
-Attainment Function", EMO 2001.
+For two objectives, the page shows the median attainment surface of each strategy: the border of the
+region that half of its runs dominate. A band around it extends from the best to the worst run.
+Attainment surfaces are defined in Grunert da Fonseca, Fonseca & Hall, "Inferential Performance
+Assessment of Stochastic Optimisers and the Attainment Function", EMO 2001.
 """
 
 from collections import Counter
