@@ -475,7 +475,8 @@ class Enumerable(Space, Sequence[Cell], metaclass=_Listing):
         """The isomorphism class of every cell, shape ``(len(space),)``.
 
         Cells of one isomorphism class compute the same functions of the weights that affect their
-        output. Their sizes and latencies can differ. None if each cell is its own class.
+        output. Sizes and latencies of isomorphic cells can differ. None if each cell is its own
+        class.
         """
         return None
 

@@ -4,8 +4,8 @@
 which is enumerable if it is small. A cell of this space prints as ``mlp(width=16, act=tanh)``.
 
 A sampled space contains only the cells of a larger space for which a table has values. Some
-benchmarks trained a few thousand architectures of a space with 10^10 or more. The list of trained
-cells belongs to the authors' data, so it is stored in the table's file, never in code. The
+benchmarks trained only a few thousand architectures of a space with more than 10^10. The list of
+trained cells belongs to the authors' data, so it is stored in the table's file, never in code. The
 definition of a sampled space names the larger space and lists the cells in base 64, with one byte
 for the option at each position.
 """
