@@ -515,7 +515,7 @@ def _patches(width: Column, network: Network, positions: int) -> Column:
 class AutoFormer(Transformer):
     """The AutoFormer-Ti space of ViT-Bench-101, with about 10^9 cells.
 
-    `PiT` is its other space, with 11,664 cells.
+    The other space of ViT-Bench-101 is `PiT`, with 11,664 cells.
 
     Wei et al., "Auto-Prox: Training-Free Vision Transformer Architecture Search via Automatic Proxy
     Discovery", AAAI 2024; Chen et al., "AutoFormer", ICCV 2021; Heo et al., "Rethinking Spatial

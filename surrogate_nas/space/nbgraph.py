@@ -412,7 +412,7 @@ class NBGraph(ChoiceSpace):
     def further_encodings(self) -> Mapping[str, Encoding]:  # type: ignore[override]
         """The encodings ``operation_counts`` and ``functional``.
 
-        The latter describes the tree independently of the numbering of nodes.
+        The encoding ``functional`` describes the tree independently of the numbering of nodes.
         """
         return {"operation_counts": self._counts, "functional": self._functional}
 
