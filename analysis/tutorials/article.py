@@ -138,8 +138,8 @@ assert scores[favourite] < average and times / (ASKS // 3) > 4 / len(SPACE)
 # %% [markdown]
 # An agent with a uniform policy would get the average score of all stacks. The last third of this
 # agent's proposals is better than the first third, and scores less than 60 % of the average of all
-# stacks. The agent proposes one good stack more than four times as often as chance would. It does
-# not find the best stack, because a policy gradient moves probability and does not search for
+# stacks. The agent proposes one good stack more than four times as often as chance would. The agent
+# does not find the best stack, because a policy gradient moves probability and does not search for
 # minima. With only 36 stacks, random search finds the best stack by trying all of them.
 
 # %%

@@ -116,9 +116,10 @@ assert all(0.8 < scores["coverage90"] < 0.96 for scores in told.values())
 #   too narrow.
 #
 # By Kendall's τ and by mean error, `ridge` (linear) is the worst of the three models and `xgboost`
-# (trees) the best. The intervals of all three models are about right. But fifty test cells are few.
-# The table `fashion` has the true values of all cells. So we can score the models on all cells that
-# are not in the file, and separately on the best quarter of these cells.
+# (trees) the best. The intervals of all three models are about right. But fifty test cells are few
+# for a comparison of models. The table `fashion` has the true values of all cells. So we can score
+# the models on all cells that are not in the file, and separately on the best quarter of these
+# cells.
 
 # %%
 truth = everything.column("valid_error")

@@ -126,7 +126,7 @@ assert (
 # %% [markdown]
 # The test error of the first cell is lower by more than 20 percentage points. The second cell is
 # wrong about as often as a guess. If it were better than a guess, labels would leak into the
-# inputs, or the classes would be imbalanced. Such a check is useful before a search.
+# inputs, or the classes would be imbalanced. It is useful to check this before a search.
 #
 # ## 4. Which loss should train it?
 #
