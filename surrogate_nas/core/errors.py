@@ -39,7 +39,7 @@ class EvaluationError(UserError):
     Attributes:
         reason: Why the training failed, in one line without a full stop.
         cause: The type of failure, which decides whether the training is retried.
-        cost: Seconds that the failed training took. They are charged to the budget.
+        cost: Seconds that the failed training took, which are charged to the budget.
     """
 
     def __init__(self, reason: str, cause: Cause = "broken", cost: float = 0.0) -> None:

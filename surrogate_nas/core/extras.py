@@ -103,7 +103,7 @@ def opened(address: str, needed_by: str) -> Any:
 
     Args:
         address: Address of the object as ``module:name``, or the name of a module.
-        needed_by: What needs the object. This is the subject of the error message.
+        needed_by: What needs the object: the subject of the error message.
     """
     module, _, name = address.partition(":")
     try:

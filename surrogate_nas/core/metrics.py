@@ -50,13 +50,13 @@ class Metric:
             - ``quality``: an accuracy or a mean IoU in % or as a fraction, or an SSIM, which has no
               unit and can be negative. Larger is better.
             - ``cost`` and ``structure``: a cost, such as latency, or a property of the
-              architecture, such as depth. Both can be penalty terms of an objective.
+              architecture, such as depth. Costs and structure can be penalty terms of an objective.
             - ``proxy``: a training-free score (zero-cost proxy). Larger is better.
             - ``undeclared``: a metric without a declared direction. The metric can be constrained,
               but cannot be a term of an objective.
 
-        epochs: The training lengths for which values exist; empty if the metric does not depend on
-            training.
+        epochs: The numbers of training epochs for which values exist. Empty if the metric does not
+            depend on training.
         split: The data split that the values were measured on. Empty if no split applies.
         description: Description of the metric in one line.
         source: The origin of the metric's values.
@@ -118,7 +118,9 @@ class Metric:
         return (0.0 if is_physical else -math.inf), math.inf
 
     def outside(self, value: float) -> str:
-        """Describe a value outside the `limits`; return an empty text if it is within them.
+        """Describe how a value is outside the `limits`.
+
+        Return an empty text for a value within the limits.
 
         Example:
             >>> metric_named("valid_error").outside(120.0)
@@ -193,7 +195,7 @@ def metric_named(
 
     Args:
         name: Name of the metric, such as ``valid_error`` or ``latency@mine``.
-        unit: The declared unit; taken from the name if omitted.
+        unit: The declared unit. If omitted, it follows from the name of the metric.
         direction: The declared direction. If the name implies no direction, ``max`` makes the
             metric a quality and ``min`` a cost.
         description: Description of the metric in one line.

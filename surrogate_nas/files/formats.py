@@ -132,7 +132,8 @@ def build(kind: type[T], content: Mapping[str, Any], **further: Any) -> T:
     Args:
         kind: The dataclass.
         content: The values of the fields by name. Names and types must match the dataclass exactly.
-        further: Values of the fields that are not in `content`. These values are not checked.
+        further: Values of the fields that are not in `content`. The types of these further values
+            are not checked.
 
     Raises:
         ValueError: A field is missing, unknown or of another type.

@@ -1,9 +1,9 @@
 """HDF5 files of unknown origin: this module reads only plain values in the file itself.
 
 The HDF5 library follows links to other files, reads raw data from anywhere, and decompresses a
-chunk to any size. This module follows only hard links. It reads a dataset only if the dataset's
-shape, type and storage are as expected and not larger than the file. It decompresses a chunk only
-up to the chunk's declared size.
+chunk to any size. This module follows only hard links in an HDF5 file. It reads a dataset only if
+the dataset's shape, type and storage are as expected and not larger than the file. A chunk is
+decompressed only up to its declared size.
 """
 
 import io

@@ -1,12 +1,12 @@
 """Append-only files of JSON lines that survive crashes: `Journal`, and `Chain`, on which it builds.
 
-Each line ends with a short checksum of the line and of the previous line's checksum. An altered,
-lost, moved or foreign line is detected. When a file is opened, an incomplete last line is dropped.
-Only one process writes to a file at a time, and a second process waits. A line is in the file when
-``append`` returns, so a killed process loses no line. A power cut can lose the lines since the last
-``commit``. ``append`` commits if the last commit is at least 0.2 s ago. The first line of a journal
-describes the computation whose results the journal stores. A damaged file, or the file of another
-computation, is never continued.
+Each line of a file ends with a short checksum of the line and of the previous line's checksum, so
+that an altered, lost, moved or foreign line is detected. When a file is opened, an incomplete last
+line is dropped. Only one process writes to a file at a time, and a second process waits. A line is
+in the file when ``append`` returns, so a killed process loses no line. A power cut can lose the
+lines since the last ``commit``. ``append`` commits if the last commit is at least 0.2 s ago. The
+first line of a journal describes the computation whose results the journal stores. A damaged file,
+or the file of another computation, is never continued.
 """
 
 import errno

@@ -53,7 +53,8 @@ class Holder(NamedTuple):
 def holder(path: Path) -> Holder | None:
     """Return the process that owns the lock of a file or folder, or None if no process owns it.
 
-    This function does not acquire the lock. A process on another machine is assumed to be alive.
+    The function `holder` does not acquire the lock. A process on another machine is assumed to be
+    alive.
 
     Args:
         path: The path that was passed to `locked`.
@@ -90,7 +91,7 @@ def locked(path: Path, *, what: str = "", wait: bool = True) -> Iterator[None]:
     Args:
         path: An existing folder, or a file, which need not exist yet. All writers must lock the
             same path.
-        what: The name of the file or folder in messages. Its path if omitted.
+        what: The name of the file or folder in messages. If omitted, messages contain the path.
         wait: Whether to wait until another owner releases the lock. The wait is reported once on
             standard error.
 

@@ -39,7 +39,7 @@ def home() -> Path:
 
 
 def expanded(path: str) -> Path:
-    """Replace ``~`` in a path that a user wrote with the home directory."""
+    """Expand ``~`` in a path that a user wrote."""
     try:
         return Path(path).expanduser()
     except RuntimeError as error:
@@ -152,7 +152,7 @@ def write_whole(path: Path, content: str | bytes, *, lasting: bool = True) -> Pa
     """Write a file atomically. Characters that UTF-8 cannot encode are written as escapes.
 
     Args:
-        path: The file. Its folder is created if necessary.
+        path: The file to write. The folder of the file is created if necessary.
         content: The content of the file, a text or bytes.
         lasting: Whether to wait until the file is on the disk, as in `replacing`.
 

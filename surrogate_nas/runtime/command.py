@@ -40,8 +40,8 @@ class Lines:
     Attributes:
         pid: The process id.
         is_open: Whether the command can still print lines.
-        kill: Function that ends the command and its child processes. It is called at the latest
-            when the object is discarded.
+        kill: Function that ends the command and its child processes. This function is called at the
+            latest when the object is discarded.
     """
 
     def __init__(

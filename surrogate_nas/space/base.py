@@ -47,7 +47,7 @@ class Space(ABC):
 
     Attributes:
         name: The name by which tables and surrogates refer to the space.
-        size: The number of cells; infinite if unknown.
+        size: The number of cells. Infinite if the number is unknown.
         encodings: The encodings of cells for models, by name. Every column is computed from the
             cell alone.
         views: The inputs of quality models, which contain one expert per view. A view is the name
@@ -98,7 +98,7 @@ class Space(ABC):
 
     @abstractmethod
     def sample(self, rng: np.random.Generator) -> Cell:
-        """Sample a cell uniformly; isomorphic cells count separately."""
+        """Sample a cell uniformly. Isomorphic cells count separately."""
 
     def mutate(self, cell: Cell, rng: np.random.Generator) -> Cell:
         """Sample a cell uniformly among the `neighbours` of another cell.
@@ -123,7 +123,7 @@ class Space(ABC):
         """Return the cell with a given canonical string.
 
         Raises:
-            UserError: The string does not describe a cell of this space; the message gives the
+            UserError: The string does not describe a cell of this space. The message gives the
                 reason.
         """
 

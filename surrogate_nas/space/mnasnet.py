@@ -202,7 +202,7 @@ class MnasNet(ChoiceSpace):
         """Parse seven stages, joined by ``|``.
 
         Raises:
-            UserError: The string has another format, or an option is unknown; the message names the
+            UserError: The string has another format, or an option is unknown. The message names the
                 stage.
         """
         shape = f"{len(STAGES)} stages joined by |, the second such as {_PRINTED[1][1, 1, 2, 1]}"

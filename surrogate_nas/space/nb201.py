@@ -300,7 +300,7 @@ class _Use(NamedTuple):
 def terms_of(space: Enumerable) -> Terms:
     """Compute the shared terms of all cells.
 
-    This takes about a second and is cached per process.
+    The computation takes about a second, and the result is cached per process.
     """
     classes = np.arange(len(space)) if space.classes is None else space.classes
     _, first = np.unique(classes, return_index=True)
@@ -544,9 +544,7 @@ class NB201(ChoiceSpace):
 
     @cached_property
     def classes(self) -> NDArray[np.int32]:
-        """The number of every cell's isomorphism class, shape ``(15625,)``.
-
-        There are 5,044 classes.
+        """The number of every cell's isomorphism class (5,044 classes), shape ``(15625,)``.
 
         Cells of one isomorphism class compute the same family of functions of the weights that
         affect their output. The parameters, MACs and latencies of isomorphic cells can differ,

@@ -4,8 +4,9 @@ Klyuchnikov et al., "NAS-Bench-NLP: Neural Architecture Search Benchmark for Nat
 Processing", IEEE Access 2022. A node computes a linear map (of two or three inputs, each with its
 own weights), a blend ``z·a + (1 - z)·b``, a sum, a product or an activation. A node reads the input
 x, the states h0 to h2 of the previous step, and earlier nodes. Some nodes are the new states, the
-first of which is the output. Cells print as ``nbnlp(n1=linear(x,h0), n2=tanh(n1), new0=n2)``. The
-JSON format of the benchmark's files can also be parsed. Its nodes are renamed and sorted.
+first of which is the output. Cells print as ``nbnlp(n1=linear(x,h0), n2=tanh(n1), new0=n2)``.
+Graphs in the JSON format of the benchmark's files can also be parsed. The nodes of these graphs are
+renamed and sorted.
 
 Departures from the benchmark: its authors use another sampling procedure and allow more nodes. In
 this package, a cell is sampled node by node, not uniformly. A mutation changes an operation, an

@@ -98,7 +98,7 @@ class Trial:
             its own unit. NaN if the evaluation failed.
         penalty: The penalty term λ·R of the objective, which is dimensionless. NaN if the
             evaluation failed.
-        feasible: Whether every constraint is satisfied; False if the evaluation failed.
+        feasible: Whether every constraint is satisfied. False if the evaluation failed.
         epochs: The number of training epochs after which the loss was read. None if the loss does
             not depend on training.
         cost: The cost that the evaluation charges to the budget, in the benchmark's unit: simulated

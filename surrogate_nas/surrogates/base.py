@@ -6,8 +6,9 @@ target (which depends on the metric's quantity), and the calibration of the unce
 uses cross-conformal prediction (Vovk, "Cross-conformal predictors", 2015) on errors divided by the
 model's own standard deviation (Lei et al., JASA 2018). Cells that are predicted to be among the
 best are calibrated separately from all other cells, because a common factor covers too few or too
-many of the good cells (Mondrian conformal prediction: Vovk et al., "Algorithmic Learning in a
-Random World", 2005, section 4.5). Subclasses of `Model` implement learning and prediction.
+many of the good cells. This method is Mondrian conformal prediction (Vovk et al., "Algorithmic
+Learning in a Random World", 2005, section 4.5). Subclasses of `Model` implement learning and
+prediction.
 """
 
 import inspect
@@ -256,10 +257,10 @@ class Model(Knobbed, ABC):
     """A model that learns one metric of cells.
 
     Each subclass is in its own file. A subclass implements `_learn` and `_predict` for the
-    transformed target, which has about zero mean and unit variance. Both methods receive cells, not
-    matrices, because the model chooses among the space's encodings. A model that can compute
-    out-of-fold predictions of its own training cells also implements `_held_out`. All other models
-    are refitted on folds for the calibration.
+    transformed target, which has about zero mean and unit variance. `_learn` and `_predict` receive
+    cells, not matrices, because the model chooses among the space's encodings. A model that can
+    compute out-of-fold predictions of its own training cells also implements `_held_out`. All other
+    models are refitted on folds for the calibration.
 
     Args:
         quantity: The metric's quantity (see `surrogate_nas.core.metrics.Metric`), which determines
@@ -274,8 +275,8 @@ class Model(Knobbed, ABC):
     Attributes:
         name: The key of the model in `MODELS`.
         needs: The optional libraries that the model imports.
-        learned: The names of the learned arrays. Each array is stored in the attribute of the same
-            name with a leading underscore. A model with other learned state implements `_arrays`
+        learned: The names of the learned arrays. Each learned array is stored in an attribute with
+            its name and a leading underscore. A model with other learned state implements `_arrays`
             and `_restore`.
         quantity: The quantity to learn: ``error`` (%), ``loss``, ``quality``, ``cost``,
             ``structure`` or ``proxy``.
@@ -362,8 +363,9 @@ class Model(Knobbed, ABC):
             space: The space of the cells. None to look for the space among the registered spaces.
 
         Raises:
-            UserError: The values are not finite, all equal, too few, or not as many as the cells, a
-                cell belongs to another space, or the model does not support the space.
+            UserError: The values are not finite, all equal, too few, or not as many as the cells.
+                The error is also raised if a cell belongs to another space, or if the model does
+                not support the space.
         """
         space, cells = own_cells(cells, space)
         cells, values = check_data(cells, values)

@@ -3,8 +3,8 @@
 Scores of ranks (Kendall, Spearman), of errors (R², MAE), of search (regret, rank and precision of
 the best k, nDCG) and of calibration (coverage) can disagree. Kendall's τ over a whole space hides
 the best cells, so it is also computed for the better half and the best quarter. Rank and precision
-of the best k are the scores N@K and P@K of Ning et al., "GATES", ECCV 2020. nDCG was introduced by
-Järvelin and Kekäläinen, 2002, and its gains are those of Burges et al., 2005.
+of the best k are the scores N@K and P@K of Ning et al., "GATES", ECCV 2020. The score nDCG was
+introduced by Järvelin and Kekäläinen, 2002, and its gains are those of Burges et al., 2005.
 """
 
 import math
@@ -107,7 +107,7 @@ def split_drawn(
 ) -> Holdout:
     """Split randomly sampled cells.
 
-    The first cells are training cells, and all others are test cells.
+    The first `n_train` cells are training cells, and all others are test cells.
 
     A grouped split omits test cells that are isomorphic to a training cell (`Space.identity`).
 

@@ -120,7 +120,7 @@ def most_evident(samples: Sequence[tuple[Floats, Floats]], prior: Prior) -> Floa
 
     Args:
         samples: Independent pairs of a matrix, shape ``(n, d)``, and its target, shape ``(n,)``,
-            that have the same variances.
+            that share the variances.
         prior: The prior.
     """
     from scipy.linalg import cho_solve

@@ -4,9 +4,9 @@ Each network has its own initial weights and leaves out other training cells.
 
 White, Neiswanger & Savani, "BANANAS", AAAI 2021, use an ensemble of networks on the path encoding
 and the spread of their predictions as the uncertainty. The networks of this package have three
-layers instead of ten. These networks fit the logarithm of an error by least squares, which
-emphasises the best cells, as the relative absolute error in BANANAS does. All members are slices of
-one stacked network and are trained together.
+layers instead of ten. The networks fit the logarithm of an error by least squares, which emphasises
+the best cells, as the relative absolute error in BANANAS does. All members are slices of one
+stacked network and are trained together.
 """
 
 import math

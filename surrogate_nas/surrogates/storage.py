@@ -110,7 +110,7 @@ def save(
         card: The description of the model.
         train_cells: Indices of the training cells, shape ``(n_train,)``. Empty if the space is not
             enumerable.
-        path: The file to write. Its folder is created if necessary.
+        path: The file to write. The folder of the file is created if necessary.
 
     Raises:
         UserError: The model is not fitted, or the file cannot be written.

@@ -122,8 +122,8 @@ def check_engine(engine: str, workers: int | None) -> None:
 class Jobs:
     """A queue of jobs for the workers of an engine, with order and limited parallelism.
 
-    A worker is reused for further jobs of its task. These jobs can reuse what earlier jobs have
-    read or compiled.
+    A worker is reused for further jobs of its task, which can use what earlier jobs have read or
+    compiled.
 
     Attributes:
         key: Identifier that all workers on this machine share.

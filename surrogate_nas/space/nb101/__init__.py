@@ -4,8 +4,8 @@ Ying et al., "NAS-Bench-101: Towards Reproducible Neural Architecture Search", I
 prints as the upper triangle of its adjacency matrix, with a row for each vertex with outgoing
 edges, and the operations between input and output: ``110|01|1:conv3x3-bn-relu,maxpool3x3``. All
 graphs in this format can be parsed, including graphs that the paper's ``ModelSpec`` would prune.
-Isomorphic graphs are the same cell, which is the first of them in the paper's enumeration. Cells
-have the order of the paper's enumeration.
+Isomorphic graphs are the same cell, which prints as the first of these graphs in the paper's
+enumeration. Cells have the order of the paper's enumeration.
 
 Departure from the paper: the paper samples and mutates an adjacency matrix of seven vertices, whose
 graph is pruned in most cases. In this package, sampling is uniform over cells. Neighbouring cells
@@ -233,11 +233,10 @@ def shape(choices: Choices) -> Matrix:
 
     - For each subset of operations: the largest number of vertices with these operations on a path
       from input to output, and the number of paths that contain no other operation.
-    - For each operation: the number of its vertices that read the input, the number of its vertices
-      that the output reads, and the sums of their channels and squared channels relative to an
-      output of 128 channels.
-    - In addition: the numbers of vertices, of edges, and of vertices that lead to the output or
-      read the input, the length of the shortest path, and whether the input is added to the output.
+    - For each operation: the numbers of vertices that read the input and that the output reads, and
+      sums of channels and squared channels of vertices in a cell with 128 output channels.
+    - In addition: the numbers of vertices and edges, of vertices at the input and at the output,
+      the length of the shortest path, and whether the input is added to the output.
     """
     linked = links(choices)
     kinds = operations(choices)

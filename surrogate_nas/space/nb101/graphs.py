@@ -7,8 +7,8 @@ Ying et al., "NAS-Bench-101: Towards Reproducible Neural Architecture Search", I
 is the input, and the last vertex is the output. An edge leads from a lower to a higher vertex. The
 edges of a graph are stored as the bits of a number: the edge (x, y) is bit x + y(y - 1)/2, as in
 the paper's code. The paper's code enumerates graphs by their number of vertices, by their edges and
-by their operations, and keeps the first of isomorphic graphs. This first graph is the canonical
-form, so sizes, which can depend on the order of the vertices, match the paper's networks.
+by their operations, and keeps the first of isomorphic graphs. The first of isomorphic graphs is the
+canonical form, so sizes, which can depend on the order of the vertices, match the paper's networks.
 """
 
 import hashlib

@@ -192,8 +192,8 @@ class Terms(NamedTuple):
     terms.
 
     Attributes:
-        poolings: The number of terms that are the input, pooled 0, 1, … times. These terms come
-            first.
+        poolings: The number of terms that are the input, pooled 0, 1, … times. These input terms
+            come first.
         levels: All other terms, in levels by their number of successive convolutions.
         classes: Three counts of every term for each isomorphism class, shape ``(classes, 3
             terms)``: its uses in the output's sum, its different uses in this sum, and its
@@ -380,7 +380,7 @@ class Blueprint:
             name: The name of the weights.
             outputs: Number of output channels.
             kernel: Rows and columns of the kernel.
-            stride: The stride per axis. It is ignored along an axis of one pixel.
+            stride: The stride per axis. The stride is ignored along an axis of one pixel.
             dilation: The distance between neighbouring weights.
             depthwise: Whether each channel is convolved separately.
             start: The position of the first window. With None, the first window is centred at the
@@ -462,8 +462,8 @@ class Blueprint:
         """Add a layer with the first channels of a tensor.
 
         Args:
-            x: The index of the input layer. It is returned unchanged if the layer has exactly this
-                number of channels.
+            x: The index of the input layer. The index is returned unchanged if the layer has
+                exactly this number of channels.
             channels: Number of channels.
         """
         inputs, height, width = self.layers[x].shape

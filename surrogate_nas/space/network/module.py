@@ -15,7 +15,9 @@ from surrogate_nas.space.network import Blueprint, Layer, Windows
 
 
 class BlueprintModule(nn.Module):
-    """The PyTorch network of a blueprint. Its weights have the same names as in the blueprint.
+    """The PyTorch network of a blueprint.
+
+    The network's weights have the same names as in the blueprint.
 
     In cells that are graphs, every convolution has its own ReLU, as in NAS-Bench-201's published
     networks. Latencies and zero-cost proxies include these ReLUs.
