@@ -25,9 +25,9 @@ FOLDER.mkdir(parents=True, exist_ok=True)
 # %% [markdown]
 # ## The space and the agent
 #
-# The space has 36 stacks of convolutions, `conv_stack(layers, channels)`. It builds the network of
-# a stack for the input shape of a task. The agent has one logit per option: one for each number of
-# layers and one for each number of channels.
+# The space has 36 stacks of convolutions, `conv_stack(layers, channels)`. The space builds the
+# network of a stack for the input shape of a task. The agent has one logit per option: one for each
+# number of layers and one for each number of channels.
 
 # %%
 SPACE, TASK = sn.space_named("macro"), sn.task_named("digits")
@@ -101,10 +101,10 @@ assert len(chosen) == 1 and sum(chosen.values()) == STEPS
 #
 # The network and the loss need not change, but the path from the loss to the agent must. REINFORCE
 # (Williams, 1992) **samples** the action, stores its log-probability, and trains the child network
-# to the end. Then it ascends `(reward - baseline) * log π(action)` with the reward `-(L + λR)` as a
-# plain number. The strategy `reinforce` of this package does this. Here L is the validation error
-# of the child after its own training, not the loss of a batch, and R is its number of parameters in
-# units of the space's median.
+# to the end. Then REINFORCE ascends `(reward - baseline) * log π(action)` with the reward
+# `-(L + λR)` as a plain number. The strategy `reinforce` of this package does this. For this agent,
+# L is the validation error of the child network after its own training, not the loss of a batch,
+# and R is its number of parameters in units of the space's median.
 #
 # Every stack is trained only once, and its result is stored. So we know the scores of all 36
 # stacks, and can compare them with the stacks that the agent proposes.

@@ -84,10 +84,10 @@ assert min(agreement.values()) > 0
 
 # %% [markdown]
 # The number of parameters does not predict latency well, because pooling has no parameters but
-# takes time. `latency@cpu` was measured with the same networks on another CPU. Its order is closer
-# to the order of your latencies, unless your machine was busy with other work while you measured
-# (see the printed lines above). Your own latencies are better still, but you have measured only 32
-# of the 15,625 networks. So an objective cannot use them yet.
+# takes time. `latency@cpu` was measured with the same networks on another CPU. The order of cells
+# by `latency@cpu` is closer to the order of your latencies, unless your machine was busy with other
+# work while you measured (see the printed lines above). Your own latencies are better still, but
+# you have measured only 32 of the 15,625 networks. So an objective cannot use them yet.
 
 # %%
 try:

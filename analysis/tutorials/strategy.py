@@ -6,8 +6,8 @@
 # quarter of a minute of computing and a quarter of an hour of reading; nothing is fetched.
 #
 # Run this tutorial as a script (`python analysis/tutorials/strategy.py`) or as a notebook
-# (`make notebooks`). It writes all its files to `results/tutorials/strategy`. In the code, an
-# `assert` checks every number in the text.
+# (`make notebooks`). The tutorial writes all its files to `results/tutorials/strategy`. In the
+# code, an `assert` checks every number in the text.
 
 # %%
 import json
@@ -80,10 +80,10 @@ FILE.write_text(IDEA)
 # %% [markdown]
 # ## 3. Does it follow the rules?
 #
-# A strategy with a good score can still have errors. It may depend on the order of a set, use the
-# global random generator, stop when a cell is infeasible, or forget its observations. `snas check`
-# tests for all of these errors, on spaces of 24 and of 10¹⁸ cells, in fresh processes, with several
-# workers.
+# A strategy with a good score can still have errors. A strategy may depend on the order of a set,
+# use the global random generator, stop when a cell is infeasible, or forget its observations.
+# `snas check` tests for all of these errors, on spaces of 24 and of 10¹⁸ cells, in fresh processes,
+# with several workers.
 
 # %%
 checks = json.loads(snas("check", f"{FILE}:Restless", "--json"))
@@ -148,7 +148,8 @@ assert round(regret["Restless"], 4) == 0.0008 and round(regret["random"], 4) == 
 # %% [markdown]
 # The *regret* is the distance from the best score of a run to the optimum, which is known for a
 # table. Our strategy has a mean regret of 0.0008, and random search has 0.0139. Is our strategy
-# really better? The ten runs form ten pairs, so a paired test can answer this.
+# really better? The ten runs form ten pairs, so a paired test can answer whether the difference is
+# real.
 
 # %%
 tests = {(test.first, test.second): test for test in made.tests}
@@ -186,8 +187,8 @@ assert min(test.p_holm for test in made.tests) > 0.3
 # %% [markdown]
 # After ten runs, the regret of `keep=5` was five times smaller than that of `keep=1`, the hill
 # climber that our idea should beat. After twenty runs, their mean regrets are nearly equal (0.0055
-# and 0.0057). So the lead of `keep=5` was luck, and our idea has no effect here. This is a useful
-# result, and it took only a few seconds. (We chose ten runs for this text because ten runs show the
+# and 0.0057). So the lead of `keep=5` was luck, and our idea has no effect here. This finding is
+# useful, and it took only a few seconds. (We chose ten runs for this text because ten runs show the
 # trap; after eight runs there was no lead. In your own work, fix the number of runs before you see
 # results.)
 #
@@ -223,8 +224,8 @@ figure.savefig(FOLDER / "curves.png", dpi=120)
 #
 # The comparison above is on one problem only. A *suite* compares strategies on several problems and
 # gives one verdict. The suite `starter` has four problems: the table `fashion`, CIFAR-10 and
-# ImageNet16-120 with noisy evaluations, and CIFAR-100 under a limit on parameters. Each run
-# evaluates 150 cells.
+# ImageNet16-120 with noisy evaluations, and CIFAR-100 under a limit on parameters. Each run of the
+# suite evaluates 150 cells.
 
 # %%
 told = snas(

@@ -112,8 +112,8 @@ assert all(0.8 < scores["coverage90"] < 0.96 for scores in told.values())
 # - The *mean error* measures how far the predicted values are from the true values, in percentage
 #   points of validation error.
 # - The *coverage* measures how good the prediction intervals are. The 90 % intervals should contain
-#   9 of 10 true values. If they contain more, they are too wide; if they contain fewer, they are
-#   too narrow.
+#   9 of 10 true values. Intervals that contain more values are too wide, and intervals that contain
+#   fewer are too narrow.
 #
 # By Kendall's τ and by mean error, `ridge` (linear) is the worst of the three models and `xgboost`
 # (trees) the best. The intervals of all three models are about right. But fifty test cells are few
