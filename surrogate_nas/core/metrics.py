@@ -39,7 +39,7 @@ class Metric:
     Attributes:
         name: Name of the metric, such as ``valid_error`` or ``latency@raspi4``.
         unit: Unit of the metric, such as ``%``, ``fraction``, ``nats``, ``ms``, ``s`` or ``M``
-            (million). Empty for a count.
+            (million), or empty if the metric is a count.
         kind: The use of the metric. ``search`` metrics can be terms of an objective. ``final``
             metrics (test results) are only reported. ``record`` metrics (training and evaluation
             seconds) record what evaluations cost.
@@ -55,9 +55,9 @@ class Metric:
             - ``undeclared``: a metric without a declared direction. The metric can be constrained,
               but cannot be a term of an objective.
 
-        epochs: The numbers of training epochs for which values exist. Empty if the metric does not
-            depend on training.
-        split: The data split that the values were measured on. Empty if no split applies.
+        epochs: The numbers of training epochs for which values exist, or empty if the metric does
+            not depend on training.
+        split: The data split that the values were measured on, or empty if no split applies.
         description: Description of the metric in one line.
         source: The origin of the metric's values.
         n_cells: Number of cells of the space that have a value.
@@ -195,7 +195,7 @@ def metric_named(
 
     Args:
         name: Name of the metric, such as ``valid_error`` or ``latency@mine``.
-        unit: The declared unit. If omitted, it follows from the name of the metric.
+        unit: The declared unit. If `unit` is omitted, the name of the metric determines the unit.
         direction: The declared direction. If the name implies no direction, ``max`` makes the
             metric a quality and ``min`` a cost.
         description: Description of the metric in one line.

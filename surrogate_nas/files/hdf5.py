@@ -208,8 +208,8 @@ def array(
 
     Args:
         dataset: The dataset.
-        shape: The required shape. None for any shape that fits into the file.
-        dtype: The required type of the values. None for any numeric type.
+        shape: The required shape, or None to accept any shape that fits into the file.
+        dtype: The required type of the values, or None to accept any numeric type.
 
     Raises:
         ValueError: `dataset` is not a dataset, or its shape, type or storage is not as required.

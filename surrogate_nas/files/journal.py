@@ -223,7 +223,7 @@ class Journal:
     Without a path, the journal is in memory only.
 
     Attributes:
-        path: The file, or None.
+        path: The file of the journal, or None for a journal in memory.
         header: The content of the first line, which describes the computation.
         entries: The entries of all further lines, including appended lines.
 

@@ -91,7 +91,7 @@ def locked(path: Path, *, what: str = "", wait: bool = True) -> Iterator[None]:
     Args:
         path: An existing folder, or a file, which need not exist yet. All writers must lock the
             same path.
-        what: The name of the file or folder in messages. If omitted, messages contain the path.
+        what: The name of the file or folder in messages, or empty to show its path.
         wait: Whether to wait until another owner releases the lock. The wait is reported once on
             standard error.
 

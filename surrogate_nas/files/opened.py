@@ -33,7 +33,7 @@ class State(NamedTuple):
     All fields are 0 for a file that does not exist.
 
     Attributes:
-        size: Size in bytes.
+        size: Size of the file in bytes.
         written: Time when the content last changed, in nanoseconds.
         changed: Time when the content, name or mode last changed, in nanoseconds.
         number: Inode number.

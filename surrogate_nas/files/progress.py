@@ -21,7 +21,7 @@ class ProgressLines:
 
     Attributes:
         what: The noun for the counted items, such as ``runs``.
-        every: Seconds between lines.
+        every: Seconds between two lines.
         write: Function that receives each line, without a line break.
         clock: Function that returns a monotonic time in seconds.
 

@@ -112,7 +112,7 @@ def replacing(path: Path, *, lasting: bool = True) -> Iterator[Path]:
 
     Args:
         path: The file to create or replace.
-        lasting: Whether to wait until the file is on the disk. Otherwise a power cut may leave an
+        lasting: Whether to wait until the file is on the disk. If False, a power cut may leave an
             empty file.
 
     Raises:

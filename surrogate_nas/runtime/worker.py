@@ -76,7 +76,7 @@ class Lost(NamedTuple):
         words: Text that says how the job's worker ended.
         cause: The cause of the loss: ``broken``, ``resources`` or ``lost``.
         seconds: How long the job had run, in seconds.
-        dump: The stack of the worker as printed by `faulthandler`. Empty if not available.
+        dump: The stack of the worker as printed by `faulthandler`, or empty if it is not available.
     """
 
     words: str
@@ -185,7 +185,7 @@ class Worker:
 
     Attributes:
         key: The identifier of the worker's task.
-        device: The GPUs of the worker, in the format of ``CUDA_VISIBLE_DEVICES``. Empty for all
+        device: The GPUs of the worker, in the format of ``CUDA_VISIBLE_DEVICES``, or empty for all
             GPUs.
         owner: The identifier of the worker's owner. The worker ends with its owner (see `end`).
         is_idle: Whether the worker waits for a job.
@@ -642,10 +642,13 @@ os.register_at_fork(after_in_child=_forked)
 
 
 def adopt(death_signal: int = 0) -> None:
-    """Make orphaned descendants of this process its children. Works only on Linux.
+    """Make orphaned descendants of this process its children.
+
+    This function has an effect only on Linux.
 
     Args:
-        death_signal: The signal that this process receives when its parent ends. 0 for no signal.
+        death_signal: The signal that this process receives when its parent ends, or 0 for no
+            signal.
     """
     if _prctl is not None:
         _prctl(_SUBREAPER, 1, 0, 0, 0)

@@ -47,7 +47,7 @@ class Space(ABC):
 
     Attributes:
         name: The name by which tables and surrogates refer to the space.
-        size: The number of cells. Infinite if the number is unknown.
+        size: The number of cells, which is infinite if it is unknown.
         encodings: The encodings of cells for models, by name. Every column is computed from the
             cell alone.
         views: The inputs of quality models, which contain one expert per view. A view is the name
@@ -59,12 +59,12 @@ class Space(ABC):
         analytic: Metrics that are computed without training or measurement, such as the number of
             parameters.
         complexity: The name of an analytic metric that counts a cell's operations with weights.
-            Rankings are also compared among cells with equal complexity. Empty if the space has no
-            such metric.
+            Rankings are also compared among cells with equal complexity. The name is empty if the
+            space has no such metric.
         named: Published cells by name, in the format of their authors. `parse` also accepts the
             names.
         citation: The paper to cite, if the space comes from one.
-        reference_text: The string of the reference cell (`reference`). Empty to use the first
+        reference_text: The string of the reference cell (`reference`), or empty to use the first
             sampled cell.
 
     Example:
@@ -190,7 +190,7 @@ class Space(ABC):
     def reference(self) -> Cell:
         """The cell that is measured repeatedly to correct for drift of a device.
 
-        By default, a sampled cell.
+        By default, the reference cell is a sampled cell.
         """
         if self.reference_text:
             return self.parse(self.reference_text)
@@ -213,8 +213,8 @@ class Space(ABC):
         """Encode ``n`` cells as a matrix of shape ``(n, d)``.
 
         Args:
-            cells: Cells of this space.
-            encoding: A key of `encodings`.
+            cells: The cells of this space to encode.
+            encoding: The name of an encoding, a key of `encodings`.
 
         Raises:
             UserError: The space has no encoding with this name.
@@ -245,7 +245,7 @@ class Space(ABC):
 
     @property
     def terms(self) -> Terms | None:
-        """The shared terms of all cells, for graph neural networks. None if not available."""
+        """The shared terms of all cells, for graph neural networks, or None if not available."""
         return None
 
     def graph(self, cell: Cell, *, live_only: bool = False) -> Graph | None:
@@ -475,8 +475,8 @@ class Enumerable(Space, Sequence[Cell], metaclass=_Listing):
         """The isomorphism class of every cell, shape ``(len(space),)``.
 
         Cells of one isomorphism class compute the same functions of the weights that affect their
-        output. Sizes and latencies of isomorphic cells can differ. None if each cell is its own
-        class.
+        output. Sizes and latencies of isomorphic cells can differ. The value is None if each cell
+        is its own class.
         """
         return None
 

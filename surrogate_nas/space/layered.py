@@ -91,7 +91,7 @@ class Layered(ChoiceSpace):
 
     Attributes:
         decisions: The choices, in the order in which a cell prints them.
-        depth: The name of the choice that sets the number of layers. Empty if all cells have the
+        depth: The name of the choice that sets the number of layers, or empty if all cells have the
             same number of layers.
         network: The macro architecture for which the encoding ``size`` counts parameters.
     """

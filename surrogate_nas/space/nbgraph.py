@@ -144,7 +144,7 @@ class Forms:
 
     Attributes:
         operations: The number of operations. The last operation is the skip.
-        canonical: The number of the canonical form for the number of each representation. -1 for
+        canonical: The number of the canonical form for the number of each representation, or -1 for
             the architecture that consists only of skips.
     """
 

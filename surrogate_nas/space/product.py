@@ -180,7 +180,7 @@ class ChoiceSpace(Enumerable):
             uses the encodings that the class lists in `views`.
         apart: Name of the encoding that defines the distance between cells. If empty, the distance
             is the number of positions with different options.
-        listed: Whether the space is enumerable. None means that it is enumerable if it has at most
+        listed: Whether the space is enumerable, or None to make it enumerable if it has at most
             100,000 combinations.
     """
 
@@ -711,7 +711,8 @@ class Sampled(ChoiceSpace):
     Sampling is uniform over the subset. Two cells are neighbours if either is among the `NEAREST`
     nearest cells of the other, so every cell has at least `NEAREST` neighbours and can be reached
     by mutation. With more than 32,768 cells, the neighbours of a cell are only its own `NEAREST`
-    nearest cells, the nearest first. In this case, being a neighbour is not symmetric.
+    nearest cells, the nearest first. With more than 32,768 cells, being a neighbour is not
+    symmetric.
 
     The distance between cells is the number of positions with different options, or the sum of
     differences in an encoding that the larger space selects (`ChoiceSpace.apart`). Ties in distance

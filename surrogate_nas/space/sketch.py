@@ -40,10 +40,10 @@ class Arrow(NamedTuple):
     Attributes:
         curve: Start point, control point and end point, in points.
         line: The width of the line in points.
-        dash: Lengths of dashes and gaps, in units of the line width. Empty for a solid line.
+        dash: Lengths of dashes and gaps, in units of the line width, or empty for a solid line.
         opacity: The opacity, 0 to 1.
-        head: The scale of the arrowhead in points: its length and width are 0.4 times this value. 0
-            for no arrowhead.
+        head: The scale of the arrowhead in points, or 0 for no arrowhead. Its length and width are
+            0.4 times this value.
     """
 
     curve: tuple[Point, Point, Point]
@@ -55,14 +55,14 @@ class Arrow(NamedTuple):
 
 
 class Text(NamedTuple):
-    """A line of text.
+    """A line of text in a diagram.
 
     Attributes:
         at: The anchor point, in points. Vertically, the anchor is in the middle of the line of
             text.
         size: The font size in points.
         align: The part of the text that lies at the anchor point.
-        ground: The colour of a box behind the text. Empty for no box.
+        ground: The colour of a box behind the text, or empty for no box.
     """
 
     at: Point
@@ -189,10 +189,10 @@ def curved(
     """Return the Bézier curve of an arrow between two points.
 
     Args:
-        start: The start point.
-        end: The end point.
+        start: The start point of the arrow.
+        end: The end point of the arrow.
         bend: The distance of the curve's control point from the middle of the straight line,
-            relative to the length of this line. With a negative value, an arrow to the right bends
+            relative to the length of this line. With a negative `bend`, an arrow to the right bends
             upwards.
         gaps: The free space between the arrow and its start and end points, in points.
     """

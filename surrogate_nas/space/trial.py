@@ -91,16 +91,16 @@ class Trial:
     Attributes:
         index: The number of the trial in its run, from 0, in the order of finishing.
         cell: The evaluated cell.
-        score: The score to minimise, a finite number. With several objectives, the sum of their
-            scores. Infeasible cells and failed evaluations have higher scores than every feasible
-            cell.
-        loss: The loss term L of the objective. An error is a dimensionless fraction, and a loss has
-            its own unit. NaN if the evaluation failed.
-        penalty: The penalty term λ·R of the objective, which is dimensionless. NaN if the
-            evaluation failed.
-        feasible: Whether every constraint is satisfied. False if the evaluation failed.
-        epochs: The number of training epochs after which the loss was read. None if the loss does
-            not depend on training.
+        score: The score to minimise, a finite number. With several objectives, it is the sum of
+            their scores. Infeasible cells and failed evaluations have higher scores than every
+            feasible cell.
+        loss: The loss term L of the objective, or NaN if the evaluation failed. An error is a
+            dimensionless fraction, and a loss has its own unit.
+        penalty: The dimensionless penalty term λ·R of the objective, or NaN if the evaluation
+            failed.
+        feasible: Whether the evaluation succeeded and every constraint is satisfied.
+        epochs: The number of training epochs after which the loss was read, or None if the loss
+            does not depend on training.
         cost: The cost that the evaluation charges to the budget, in the benchmark's unit: simulated
             or measured seconds, or queries.
         values: The search metrics that the objective read, in their own units. The name
@@ -110,10 +110,10 @@ class Trial:
             `cost`.
         finished: The end of the evaluation on the simulated clock of the run, in the unit of
             `cost`.
-        scores: The score under each of several objectives. Empty for a single objective.
-        failure: The reason why the evaluation failed, such as ``out of memory``. Empty if it
-            succeeded. A failed trial has no values, ranks after all feasible trials and is never
-            the best. Models ignore it.
+        scores: The score under each of several objectives, or empty for a single objective.
+        failure: The reason why the evaluation failed, such as ``out of memory``, or empty if the
+            evaluation succeeded. A failed trial has no values, ranks after all feasible trials and
+            is never the best. Models ignore it.
 
     Example:
         >>> import surrogate_nas as sn

@@ -12,9 +12,9 @@ predictions do not need scikit-learn.
 A regressor is a class with scikit-learn's ``fit`` and ``predict``. The inputs of a regressor are
 the columns of an encoding of the space, standardised to mean 0 and variance 1 over the training
 cells. The standard deviation of a regressor comes from quantiles if the regressor predicts them
-(``predict(X, quantiles=…)`` as in TabPFN and quantile forests, ``alphas=…`` as in TabICL).
-Otherwise, it comes from ``predict(X, return_std=True)`` if available, or else from the disagreement
-of parts that each leave out one fold of the cells.
+(``predict(X, quantiles=…)`` as in TabPFN and quantile forests, ``alphas=…`` as in TabICL). If a
+regressor predicts no quantiles, its standard deviation comes from ``predict(X, return_std=True)``
+if available, or else from the disagreement of parts that each leave out one fold of the cells.
 """
 
 import inspect
@@ -68,9 +68,9 @@ class Bagging(Model):
     """The mean of several parts, each trained without one fold of the cells.
 
     Args:
-        parts: Number of parts, at least 1. A single part is trained on all cells. In this case,
-            calibration refits the model on folds.
-        encoding: The encoding of cells. By default, ``functional`` for errors and losses, and
+        parts: Number of parts, at least 1. A single part is trained on all cells, and calibration
+            then refits the model on folds.
+        encoding: The encoding of cells. The default is ``functional`` for errors and losses, and
             ``path_and_graph`` for other quantities.
 
     Raises:

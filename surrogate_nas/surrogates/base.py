@@ -266,8 +266,8 @@ class Model(Knobbed, ABC):
         quantity: The metric's quantity (see `surrogate_nas.core.metrics.Metric`), which determines
             the transform of the target.
         seed: The root seed of the model's randomness.
-        calibrate: Whether to calibrate the standard deviation. Use False if only the mean is
-            needed.
+        calibrate: Whether to calibrate the standard deviation, which is not necessary if only the
+            mean is needed.
 
     Raises:
         UserError: The quantity is unknown, or the seed is not an integer.
@@ -344,7 +344,7 @@ class Model(Knobbed, ABC):
     def prepare(self, space: Space) -> None:
         """Compute and cache everything that depends only on the space.
 
-        Called before the first fit.
+        This happens before the first fit.
         """
 
     def fit(
@@ -360,7 +360,8 @@ class Model(Knobbed, ABC):
                 averaged.
             values: Values of the cells in the metric's unit, shape ``(n,)``. The values must be
                 finite and not all equal.
-            space: The space of the cells. None to look for the space among the registered spaces.
+            space: The space of the cells, or None to look for the space among the registered
+                spaces.
 
         Raises:
             UserError: The values are not finite, all equal, too few, or not as many as the cells.
@@ -416,8 +417,8 @@ class Model(Knobbed, ABC):
             cells: Cells of the space that the model was fitted on.
             by_region: Whether cells that are predicted to be among the best are calibrated
                 separately. With separate calibration, standard deviations have a step at the border
-                between the best cells and the other cells. Use False to compare standard
-                deviations, as an acquisition function does.
+                between the best cells and the other cells. Set `by_region` to False to compare
+                standard deviations, as an acquisition function does.
 
         Raises:
             UserError: The model was not fitted, or a cell belongs to another space.
@@ -543,7 +544,7 @@ def own_cells(
 
     Args:
         cells: Cells of one space, or an enumerable space itself.
-        space: The space of the cells. None to look for the space among the registered spaces.
+        space: The space of the cells, or None to look for the space among the registered spaces.
 
     Raises:
         UserError: The space is not found, or the cells belong to another space.

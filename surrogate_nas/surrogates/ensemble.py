@@ -50,7 +50,7 @@ class Ensemble(Model):
 
     Args:
         seed: The root seed of the members' randomness.
-        members: Name, settings and prior weight of each member. Empty for the default members of
+        members: Name, settings and prior weight of each member, or empty for the default members of
             the quantity.
 
     Raises:

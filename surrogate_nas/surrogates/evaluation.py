@@ -81,7 +81,7 @@ def split_cells(
 
     Args:
         space: The space of the cells.
-        values: Values of all cells, shape ``(len(space),)``. NaN for a cell without a value.
+        values: Values of all cells, shape ``(len(space),)``, with NaN for a cell without a value.
         n_train: Number of training cells, at least 2.
         kind: The kind of split, ``random`` or ``grouped``.
         seed: Seed of the sampling.
@@ -154,7 +154,7 @@ def scores_of(
     A score is NaN if there are too few cells or all values are equal.
 
     Args:
-        truth: True values, shape ``(n,)``. Smaller values are better.
+        truth: True values of the cells, shape ``(n,)``, of which smaller values are better.
         prediction: The predicted values of these cells.
         top: Number k of best cells for `regret_top`, `rank_top` and `precision_top`.
 
@@ -169,7 +169,7 @@ def scores_of(
         - ``regret_top``: The best true value of the `top` cells with the best predictions, minus
           the best true value of all cells.
         - ``rank_top``: The best true rank among the `top` cells with the best predictions, 1 for
-          the best of all cells. With the default `top`, this is N@10.
+          the best of all cells. With the default `top`, this score is N@10.
         - ``precision_top``: The share of the `top` cells with the best predictions that are among
           the `top` truly best cells.
         - ``precision_half_percent``: The precision for the best 0.5 % of the cells (P@0.5 %)

@@ -322,8 +322,8 @@ def most_likely_weights(
         seed: Seed of the random choice of 400 points for the likelihood, if there are more than 400
             points.
         spread: Prior standard deviation of the logarithms of the weights around their mean.
-        start: Initial weights, followed by the initial noise. None for weights of 1 and the default
-            noise.
+        start: Initial weights, followed by the initial noise, or None for weights of 1 and the
+            default noise.
 
     Returns:
         The weight of each block, and the noise relative to the variance of the process.
@@ -524,7 +524,8 @@ class GaussianProcess(Model):
     Args:
         seed: Seed of the random choice of 400 cells for the likelihood, if there are more than 400
             cells.
-        blocks: The encodings that the kernel uses. Empty for the default encodings of the quantity.
+        blocks: The encodings that the kernel uses, or empty for the default encodings of the
+            quantity.
         warp: Whether to learn ranks, as normal scores, instead of logarithms. Ranks are better with
             few training cells.
 

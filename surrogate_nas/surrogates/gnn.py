@@ -488,7 +488,7 @@ class GraphNetwork(Model):
             cells. The predictions of such a model are converted to the target's unit by `Units`.
         pretrain: Whether to pre-train the networks on metrics of the whole space that need no
             training, once per process.
-        steps: Number of optimiser steps. None to choose it by the number of training cells.
+        steps: Number of optimiser steps, or None to choose it by the number of training cells.
 
     Example:
         >>> GraphNetwork("loss", loss="warp").pretrain

@@ -56,7 +56,7 @@ class Prior(NamedTuple):
     Attributes:
         centre: The expected weights, shape ``(d,)``.
         directions: The scaled deviations of the training devices' weights from their mean, shape
-            ``(k, d)``. k may be 0.
+            ``(k, d)``, where k may be 0.
         group: The number of each column's group, shape ``(d,)``.
         log_variances: Expected logarithms of the variances of the directions, of every group of
             columns, and of the noise.

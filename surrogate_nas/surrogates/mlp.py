@@ -42,7 +42,7 @@ class Perceptrons(Model):
 
     Args:
         seed: Seed of the initial weights, the batches and the left-out parts.
-        encoding: The encoding of cells. By default, ``functional`` for errors and losses, and
+        encoding: The encoding of cells. The default is ``functional`` for errors and losses, and
             ``path_and_graph`` for other quantities.
         members: Number of networks, at least 10 (two for each left-out part).
         width: Width of each of the two hidden layers.

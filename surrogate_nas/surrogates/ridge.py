@@ -34,7 +34,7 @@ class Ridge(Model):
         quantity: The quantity of the metric. Costs are learned without a transform, and other
             quantities with the default transform.
         seed: Has no effect, because the model is deterministic.
-        encoding: The encoding of cells. By default, ``operation_counts`` for costs, and
+        encoding: The encoding of cells. The default is ``operation_counts`` for costs, and
             ``path_and_graph`` for other quantities.
 
     Example:

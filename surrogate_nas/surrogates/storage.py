@@ -42,15 +42,15 @@ class Card:
     Attributes:
         benchmark: The benchmark that the model was fitted on.
         fingerprint: The digest of the benchmark.
-        epochs: The number of training epochs of the metric. None if the metric does not depend on
-            training.
+        epochs: The number of training epochs of the metric, or None if the metric does not depend
+            on training.
         network: The macro architecture for which the benchmark's `params` and `macs` are computed.
         split: The split into training and test cells, ``random`` or ``grouped``.
         seed: The seed of the split and of the model.
         n_train: Number of training cells.
         n_test: Number of test cells.
         versions: Versions of Python and of the libraries that fitted the model.
-        note: A note to readers. Empty if there is no note.
+        note: A note to readers, or empty if there is no note.
     """
 
     model: str
@@ -75,8 +75,8 @@ class Fitted(NamedTuple):
     Attributes:
         model: The fitted model.
         card: The description of the model.
-        train_cells: Indices of the training cells in the space, shape ``(n_train,)``. Empty if the
-            space is not enumerable.
+        train_cells: Indices of the training cells in the space, shape ``(n_train,)``, or empty if
+            the space is not enumerable.
         digest: The digest of the whole content of the file.
     """
 
@@ -108,8 +108,8 @@ def save(
     Args:
         model: The fitted model.
         card: The description of the model.
-        train_cells: Indices of the training cells, shape ``(n_train,)``. Empty if the space is not
-            enumerable.
+        train_cells: Indices of the training cells, shape ``(n_train,)``, or empty if the space is
+            not enumerable.
         path: The file to write. The folder of the file is created if necessary.
 
     Raises:
@@ -134,10 +134,7 @@ def save(
 
 
 def is_surrogate(path: Path) -> bool:
-    """Return whether a file declares that it contains a fitted model.
-
-    False if it cannot be read.
-    """
+    """Return whether a file is readable and declares that it contains a fitted model."""
     from surrogate_nas.files import hdf5
 
     return hdf5.is_of(path, "surrogate")

@@ -289,9 +289,8 @@ class Outcome(Generic[J, R]):
 
     @property
     def failure(self) -> str:
-        """How the job's worker was lost, in one line without a full stop.
-
-        Empty if the worker was not lost.
+        """How the job's worker was lost, as a line without a full stop, or empty if it was not
+        lost.
         """
         return self.answer.words if isinstance(self.answer, Lost) else ""
 
@@ -326,8 +325,8 @@ def run_jobs(
     Args:
         function: A function of one job. The worker sends its return value to the calling process.
         jobs: The arguments of the function, one per call. The calls start in this order.
-        workers: Number of parallel jobs. None means 1 on this machine, and all workers of a
-            cluster.
+        workers: Number of parallel jobs. If None, one job on this machine, or as many as a cluster
+            has workers.
         engine: A key of `ENGINES` or ``FILE.py:NAME``, optionally followed by a colon and the
             place. With the engine ``processes``, a single worker or a single job runs in the
             calling process.

@@ -30,9 +30,9 @@ class Network:
         positions: Whether the linear layer is applied at every position instead of after pooling
             over positions.
         strided: Whether the blocks between the stages halve the size.
-        residual: Whether the block between stages is the published residual block. Otherwise only
-            its shortcut is used (pooling and a 1×1 convolution), so that the cells of a small
-            network dominate.
+        residual: Whether the block between stages is the published residual block. If `residual` is
+            False, the block has only the shortcut (pooling and a 1×1 convolution), so that the
+            cells of a small network dominate.
 
     Example:
         >>> Network().stages  # of NAS-Bench-201: channels and image size of each stage
@@ -221,9 +221,10 @@ class Windows:
         taps: Number of weights of a window.
         reads: Triples of output pixel, input pixel and weight of the window, sorted by output
             pixel, then by weight, shape ``(n, 3)``.
-        kernel: Number of rows and columns of a window. Empty for a window of all pixels.
+        kernel: Number of rows and columns of a window, or empty for a window of all pixels.
         dilation: The distance between neighbouring pixels in a window.
-        start: The row and the column at which the first window begins. Negative outside the input.
+        start: The row and the column at which the first window begins, negative if it begins
+            outside the input.
     """
 
     size: tuple[int, int]
@@ -251,7 +252,7 @@ class Windows:
 
 @dataclass(frozen=True)
 class Layer:
-    """One layer of a network.
+    """One layer of a neural network in a blueprint.
 
     Attributes:
         kind: The type of the layer: ``input``, ``convolution``, ``depthwise``, ``normalisation``,
@@ -259,8 +260,8 @@ class Layer:
             ``module``.
         shape: The shape of the output.
         sources: The indices of the input layers.
-        name: The name of the layer's parameters, as in a PyTorch module. Empty for a layer without
-            parameters.
+        name: The name of the layer's parameters, as in a PyTorch module, or empty for a layer
+            without parameters.
         windows: The windows of the layer, if it reads more than one pixel.
         affine: Whether a normalisation has scales and shifts.
     """
@@ -275,11 +276,12 @@ class Layer:
 
 @dataclass(frozen=True)
 class Parameter:
-    """One tensor of weights.
+    """One tensor of trainable weights in a blueprint.
 
     Attributes:
         shape: The shape of the tensor as in PyTorch: outputs, inputs, rows, columns.
-        bound: The bound of the uniform initial values. None for the constant `value`.
+        bound: The bound of the uniform initial values, or None if all initial values are the
+            constant `value`.
         value: The constant initial value.
     """
 
@@ -338,7 +340,7 @@ class Blueprint:
         """Add the input layer, for images or sequences.
 
         Args:
-            shape: The shape of the input. None for the shape that `network` describes.
+            shape: The shape of the input, or None for the shape that `network` describes.
         """
         network = self.network
         height = network.image_size if network.dimensions == 2 else 1
@@ -380,11 +382,11 @@ class Blueprint:
             name: The name of the weights.
             outputs: Number of output channels.
             kernel: Rows and columns of the kernel.
-            stride: The stride per axis. The stride is ignored along an axis of one pixel.
+            stride: The stride along each axis. The stride is ignored along an axis of one pixel.
             dilation: The distance between neighbouring weights.
             depthwise: Whether each channel is convolved separately.
-            start: The position of the first window. With None, the first window is centred at the
-                first pixel, or ends there in a causal network.
+            start: The position of the first window. If `start` is None, the first window is centred
+                at the first pixel, or ends there in a causal network.
         """
         inputs, height, width = self.layers[x].shape
         geometry = windows(
@@ -464,7 +466,7 @@ class Blueprint:
         Args:
             x: The index of the input layer. The index is returned unchanged if the layer has
                 exactly this number of channels.
-            channels: Number of channels.
+            channels: Number of channels to keep.
         """
         inputs, height, width = self.layers[x].shape
         if inputs == channels:
@@ -559,7 +561,8 @@ def windows(
         stride: The stride per axis.
         dilation: The distance between neighbouring pixels in a window.
         causal: Whether a window ends at its position instead of being centred there.
-        start: The position of the first window. With None, `causal` determines the position.
+        start: The position of the first window. If `start` is None, `causal` determines the
+            position.
 
     Example:
         >>> windows((1, 3), (1, 3), (1, 1)).reads.tolist()
