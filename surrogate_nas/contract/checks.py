@@ -223,8 +223,8 @@ def trials_of(
     objectives: int = 1,
     epochs: Sequence[int] = (),
 ) -> list[Trial]:
-    """Return trials of cells or requests, with synthetic scores. Scores are worse after fewer
-    epochs.
+    """Return trials of cells or requests, with synthetic scores. The synthetic scores are worse
+    after fewer epochs.
     """
     trials = []
     for index, item in enumerate(asked, start):

@@ -126,8 +126,8 @@ class SpaceContract(Contract):
             )
 
     def test_contains_no_foreign_cells(self, space: Space) -> None:
-        """The space contains its cells and nothing else. `cell` uses only the string of a given
-        cell.
+        """The space contains its cells and nothing else. The method `cell` uses only the string of
+        a given cell.
         """
         cell, *_ = cells = draw(space, _CELLS)
         longer = Cell((*cell.choices, 0), cell.text, cell.index)

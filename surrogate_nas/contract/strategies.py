@@ -199,8 +199,9 @@ class StrategyContract(Contract):
 
     def test_asks_for_given_epochs(self, space: Space) -> None:
         """If the strategy chooses epochs, it requests only the available ones (1, 3 and 9),
-        including the last. It also makes a whole run if only one number of epochs is available. The
-        requests are reproducible, also while other requests are pending.
+        including the last. A strategy that chooses epochs also makes a whole run if only one number
+        of epochs is available. The requests are reproducible, also while other requests are
+        pending.
         """
         if not self.strategy.chooses_epochs:
             return
@@ -217,8 +218,8 @@ class StrategyContract(Contract):
 
 
 def repeat() -> None:
-    """Run a strategy that standard input describes, and print the run's cells; called in a new
-    process.
+    """Read a strategy from standard input, run it, and print the cells of the run (in a new
+    process).
     """
     sys.path[:], packed, n = pickle.load(sys.stdin.buffer)
     spec, space = pickle.loads(packed)

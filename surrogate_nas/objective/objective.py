@@ -471,8 +471,8 @@ class Objective:
 
     @cached_property
     def fidelities(self) -> tuple[int, ...]:
-        """The numbers of epochs that a strategy may request, in increasing order. For each of these
-        numbers, every term of the objective has values.
+        """The numbers of epochs that a strategy may request, in increasing order. A strategy may
+        request a number of epochs only if every term of the objective has values for it.
         """
         if self.epochs is None:
             return ()
@@ -565,7 +565,9 @@ class Objective:
     def measure(
         self, cells: Sequence[Cell], questions: Sequence[Question] | None = None
     ) -> Measurement:
-        """Query the benchmark once and return values and costs; arguments as in `look_up`."""
+        """Query the benchmark once and return values and costs; the arguments are those of
+        `look_up`.
+        """
         space: Any = self.benchmark.space
         own = cells if cells is space else [space.cell(cell) for cell in cells]
         asked = self._questions if questions is None else questions
@@ -609,7 +611,7 @@ class Objective:
     def single_seeds(
         self, questions: Sequence[Question] | None = None
     ) -> SingleSeeds | None:
-        """Return the values of single training seeds, or None."""
+        """Return the values of single training seeds, or None if there are none."""
         key = tuple(self._questions if questions is None else questions)
         if key not in self._seeds:
             self._seeds[key] = SingleSeeds.of(self.benchmark, key)
@@ -618,9 +620,10 @@ class Objective:
     def reported(self, trials: Sequence[Trial]) -> list[Trial]:
         """Return trials with the values that reports show: means over seeds if seeds were sampled.
 
-        With sampled seeds, a cell counts as feasible if both the observed values and the means are
-        feasible. Trials with other epochs than the objective's are returned unchanged. If seeds are
-        trained on demand, all trials are returned unchanged (see `surrogate_nas.runs.confirm`).
+        With sampled seeds, the cell of a trial counts as feasible if both the observed values and
+        the means are feasible. Trials with other epochs than the objective's are returned
+        unchanged. If seeds are trained on demand, all trials are returned unchanged (see
+        `surrogate_nas.runs.confirm`).
         """
         shown = list(trials)
         if not self.draws or self.trained_seeds:

@@ -131,7 +131,7 @@ class Draw:
 
         Args:
             seeds: The values of all single seeds.
-            cells: The ``n`` cells.
+            cells: The ``n`` cells to read.
             means: The cells' means over seeds, shape ``(n, questions)``.
 
         Raises:
@@ -151,8 +151,8 @@ class Draw:
 def checked_policy(
     policy: SeedPolicy | None, seed: Seed | None, benchmark: Benchmark
 ) -> SeedPolicy:
-    """Return the seed policy after a check that it fits the requested seed. None selects the
-    benchmark's default policy.
+    """Return the seed policy after a check that it fits the requested seed. A policy of None stands
+    for the benchmark's default policy.
     """
     if policy is None:
         return benchmark.seed_policy if seed in (None, "mean") else "mean"

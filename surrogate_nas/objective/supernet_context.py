@@ -1,7 +1,7 @@
 """The context of a one-shot strategy: a supernet, λR as a sum over edges, and live operations.
 
-A one-shot strategy trains on the task's training and validation data alone. The strategy can access
-neither the benchmark nor the test data.
+A one-shot strategy trains on the task's training and validation data alone. A one-shot strategy can
+access neither the benchmark nor the test data.
 """
 
 import json

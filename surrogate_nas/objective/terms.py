@@ -146,8 +146,8 @@ class FreeTerms:
             coefficient multiplies.
         limits: The free limits, each with its metric and the divisor of its violation.
         whole: For each objective, whether all of its terms are free.
-        metrics: Functions that compute sizes and zero-cost proxies of any cell, by name. These
-            functions are available whether or not the objective uses them.
+        metrics: Functions that compute sizes and zero-cost proxies of any cell, by name. The
+            functions in `metrics` are available whether or not the objective uses the metrics.
         proxies: The names of the zero-cost proxies in `metrics`. Larger values of a proxy predict
             better cells.
 

@@ -186,9 +186,9 @@ class Rival:
         wins: Number of pairs of runs (or of spaces) in which the leader is better.
         ties: Number of pairs of runs (or of spaces) in which leader and rival are equal.
         losses: Number of pairs of runs (or of spaces) in which the leader is worse.
-        alike: Whether the two are practically the same: at 95 %, at most a fifth of runs differ by
-            more than `ALIKE`, and the means by at most `MARGIN`. A practically equal rival may
-            still be significantly worse (``decided``).
+        alike: Whether leader and rival are practically the same: at 95 %, at most a fifth of runs
+            differ by more than `ALIKE`, and the means by at most `MARGIN`. A practically equal
+            rival may still be significantly worse (``decided``).
         largest: The largest absolute difference of any pair of runs (or of spaces).
         needed: The number of runs per problem (or of spaces) that would decide the comparison; None
             if the rival is significantly worse or practically the same, or if there is no estimate.
@@ -302,14 +302,14 @@ def decide(
     Args:
         values: For each strategy and problem, the final value of each run; lower is better. Runs
             must have the same order for all strategies. If strategies have different numbers of
-            runs, only the first runs are paired.
+            runs, only their first runs are paired.
         spaces: The space of each problem, if the claim is about problems of other spaces. A claim
             about other spaces needs at least `FEWEST_SPACES` different spaces.
         ranks_only: Whether to ignore means, which is necessary for times: they have no mean if a
             run did not reach its target.
         level: Upper bound of the probability that any claim is false.
-        after: An earlier decision. If the earlier decision is not decided, the new one makes no
-            claim, so that both decisions can share one significance level.
+        after: An earlier decision. The new decision makes no claim unless the earlier decision is
+            decided, so that both can share one significance level.
 
     Raises:
         UserError: There is no strategy, or strategies have different numbers of problems.
@@ -412,11 +412,11 @@ class FewDecision:
 
     Attributes:
         leader: The candidate with the lowest mean; lower is better.
-        mean: The mean of the leader.
+        mean: The mean value of the leader's trainings.
         interval: The 95 % interval of the leader's mean, simultaneous over all candidates.
         rival: The cell that the leader is compared with: the reference, or the candidate with the
-            second-lowest mean. None if there is no such cell; the attributes below are then None,
-            too.
+            second-lowest mean. Without a reference and a second candidate, the rival and the
+            following attributes are None.
         difference: The rival's mean minus the leader's mean.
         difference_interval: The 95 % interval of `difference`. With a reference, the interval is
             simultaneous over all candidates, so it stays valid after the choice of the best

@@ -1,11 +1,11 @@
 """Descriptive statistics of a study: summaries, intervals, tests and ranks.
 
-Agarwal et al., "Deep Reinforcement Learning at the Edge of the Statistical Precipice", NeurIPS 2021
-(interquartile mean; bootstrap intervals, stratified by problem; probability of improvement);
-Demšar, "Statistical Comparisons of Classifiers over Multiple Data Sets", JMLR 2006 (paired tests
-with Holm's correction; ranks per problem, with the mean rank for ties). In all functions of this
-module, lower values are better. The module only describes; `surrogate_nas.stats.decision` decides
-whether differences are significant.
+The interquartile mean, bootstrap intervals stratified by problem, and the probability of
+improvement follow Agarwal et al., "Deep Reinforcement Learning at the Edge of the Statistical
+Precipice", NeurIPS 2021. Paired tests with Holm's correction, and ranks per problem (with the mean
+rank for ties), follow Demšar, "Statistical Comparisons of Classifiers over Multiple Data Sets",
+JMLR 2006. In all functions of this module, lower values are better. This module only describes
+samples; `surrogate_nas.stats.decision` decides whether differences are significant.
 """
 
 import itertools

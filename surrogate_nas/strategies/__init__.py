@@ -165,7 +165,8 @@ Origin = Literal["built-in", "bridge", "file", "package", "class", "unknown"]
 
 @dataclass(frozen=True)
 class StrategyEntry:
-    """A strategy's name, as a user gave it and already parsed. Only `load` imports the strategy.
+    """A strategy that a user named, with its name parsed. Only the method `load` imports the
+    strategy.
 
     Attributes:
         name: The strategy's name without options, such as ``evolution`` or ``Mine``.
@@ -174,7 +175,7 @@ class StrategyEntry:
             name.
         target: What to load: a registered name, ``library:algorithm``, ``file.py:Class``, or a
             class.
-        options: Hyperparameters by name, sorted.
+        options: The strategy's hyperparameters by name, sorted.
         blinded: Whether the names of the space and of the metrics are hidden from the strategy.
 
     Example:

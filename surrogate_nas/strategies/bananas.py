@@ -4,11 +4,11 @@ of small networks.
 White, Neiswanger & Savani, "BANANAS: Bayesian Optimization with Neural Architectures for Neural
 Architecture Search", AAAI 2021. The search evaluates ten random cells, then batches of ten cells.
 Each cell of a batch is the best by independent Thompson sampling among a hundred mutations of the
-ten best. Departures from the paper: The networks have three layers and predict the logarithm of the
-loss (see the model ``mlp``). The path encoding removes skip connections first. Every second
-mutation changes a cell by more than one step. If λR is available without training, it is computed
-instead of learned. In a space whose cells have no paths, the networks read the default encoding of
-``mlp``.
+ten best observed cells. Departures from the paper: The networks have three layers and predict the
+logarithm of the loss (see the model ``mlp``). The path encoding of a cell is computed after its
+skip connections are removed. Every second mutation changes a cell by more than one step. If λR is
+available without training, it is computed instead of learned. In a space whose cells have no paths,
+the networks read the default encoding of ``mlp``.
 """
 
 from typing import ClassVar

@@ -20,8 +20,8 @@ class Strategy(Knobbed, ABC):
     """The base class of search strategies. A subclass implements `ask`, and `tell` if it learns.
 
     A strategy is deterministic: the same seed and the same observed trials lead to the same
-    proposals. A strategy may propose a cell again. The result is then the same, and the evaluation
-    is charged again.
+    proposals. If a strategy proposes a cell again, the result is the same, and the evaluation is
+    charged again.
 
     `ask` may be called while earlier proposals are still pending. Trials are passed to `tell` in
     the order in which they finish.
@@ -34,35 +34,36 @@ class Strategy(Knobbed, ABC):
         batch_size: The number of cells that the strategy prefers to propose per call of `ask`.
         chooses_epochs: Declares that the strategy reads `epochs` and may return a `Request` for
             fewer epochs than the objective's. Only trials with the objective's own number of epochs
-            (the last entry of `epochs`) can be the result of the search. The attributes `readable`
-            and `qualities` are set for such a strategy, too.
+            (the last entry of `epochs`) can be the result of the search. A strategy that chooses
+            epochs also receives `readable` and `qualities`.
         many_objectives: Declares that the strategy reads `objectives` and `Trial.scores`. Without
-            this declaration, several objectives are combined into one by random scalarisation.
+            `many_objectives`, several objectives are combined into one by random scalarisation.
         uses_free: Declares that the strategy reads `free`, the terms available without training.
         needs_supernet: Declares that the strategy trains a supernet and reads `supernet_context`
             (see `surrogate_nas.strategies.oneshot`).
         from_outside: Declares that the proposals come from an external optimiser, which may propose
-            other cells when the run is repeated. Such a strategy reads `problem`, and ends the run
-            by returning no cell. The proposals of an external optimiser are stored with the run,
-            and a repeated run reads the stored proposals.
+            other cells when the run is repeated. A strategy with an external optimiser reads
+            `problem`, and ends the run by returning no cell. The proposals of an external optimiser
+            are stored with the run, and a repeated run reads the stored proposals.
         shares_points: Declares that all runs of the strategy share the encoded cells of a space
             (see `surrogate_nas.strategies.bo`).
         needs: The import names of the optional libraries that the strategy requires.
-        epochs: The numbers of epochs that a request may ask for, in increasing order. Empty if the
-            objective does not depend on epochs; the strategy then returns cells only.
-        readable: The metrics that `Request.read` may contain, by number of epochs. Their keys in
-            `Trial.values` have the form ``name[epochs]``.
+        epochs: The numbers of epochs that a request may ask for, in increasing order. If the
+            objective does not depend on epochs, the list is empty and the strategy returns cells
+            only.
+        readable: The metrics that `Request.read` may contain, by number of epochs. The key of a
+            metric in `Trial.values` has the form ``name[epochs]``.
         qualities: The metrics in `readable` for which larger values are better.
         objectives: The number of objectives.
         free: Terms of the objective that need no training, as functions: ``penalty(cells)`` (λR),
-            ``feasible(cells)`` and ``metric(name, cells)``. None if these terms are withheld (see
-            `surrogate_nas.objective.FreeTerms`).
+            ``feasible(cells)`` and ``metric(name, cells)``. If the free terms are withheld, `free`
+            is None (see `surrogate_nas.objective.FreeTerms`).
         supernet_context: The task and data for training a supernet, if `needs_supernet` is
             declared; otherwise None.
         problem: If `from_outside`, the objective, the constraints and the budget, as returned by
             `surrogate_nas.objective.objective.problem_of`.
         remarks: If `from_outside`, JSON-compatible data to store with the strategy's last proposal.
-            The numbers in its entry ``usage`` are summed over the run.
+            The numbers in the entry ``usage`` of these data are summed over the run.
         space: The search space.
         rng: The strategy's own random number generator, initialised from the seed.
 
@@ -120,7 +121,8 @@ class Strategy(Knobbed, ABC):
 
     @classmethod
     def using(cls, **options: Any) -> partial[Self]:
-        """Bind options to the strategy. The result can be passed wherever a strategy is accepted.
+        """Bind options to the strategy. The strategy with bound options can be passed wherever a
+        strategy is accepted.
 
         Args:
             options: The keyword arguments of the constructor: numbers, texts, True, False, None, or
@@ -151,7 +153,7 @@ class Strategy(Knobbed, ABC):
             n: Maximum number of cells to propose, at least 1.
 
         Returns:
-            Between 1 and `n` cells of the space, or as many requests if the class declares
+            Between 1 and `n` cells of the space, or equally many requests if the class declares
             `chooses_epochs`.
         """
 
@@ -160,7 +162,8 @@ class Strategy(Knobbed, ABC):
 
         Args:
             trials: The newly evaluated trials, at least one. Trials of the run's initial
-                architectures are passed, too, although the strategy did not propose these.
+                architectures are passed, too, although the strategy did not propose these
+                architectures.
         """
 
     def work(self) -> float | None:
@@ -169,12 +172,12 @@ class Strategy(Knobbed, ABC):
 
         Returns:
             The seconds to charge for this slice of computation, or None if no computation is left.
-            Most strategies always return None.
+            Most strategies have no computation to charge and always return None.
         """
         return None
 
     def diagnosis(self) -> Mapping[str, Mapping[str, float]]:
-        """Return diagnostic numbers of the run by group and name. All numbers must be finite."""
+        """Return diagnostic numbers of the run, all of them finite, by group and name."""
         return {}
 
 

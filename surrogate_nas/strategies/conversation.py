@@ -10,10 +10,10 @@ message, such as ``{"tokens": 1200}``. The operations are:
 - ``{"neighbours": "|none~0|+…"}`` asks for the cells that are one step away from a cell.
 - ``{"query": ["|none~0|+…", …]}`` asks for the terms of cells that need no training: λR,
   feasibility and sizes.
-- ``{"history": true}`` asks for all trials of the run. A number instead of ``true`` asks for that
-  many of the most recent trials.
-- ``{"evaluate": ["|none~0|+…", …]}`` proposes cells to evaluate. An entry is the text of a cell, or
-  an object such as ``{"cell": …, "epochs": 12}``.
+- ``{"history": true}`` asks for all trials of the run. With a number instead of ``true``,
+  ``history`` asks for that many of the most recent trials.
+- ``{"evaluate": ["|none~0|+…", …]}`` proposes cells to evaluate. An entry of ``evaluate`` is the
+  text of a cell, or an object such as ``{"cell": …, "epochs": 12}``.
 - ``{"finish": true}`` ends the run.
 
 Only the operation ``evaluate`` is charged against the budget. An invalid message is answered with
@@ -66,7 +66,7 @@ class Entry(Struct, forbid_unknown_fields=True):
 
 
 class Message(Struct, forbid_unknown_fields=True):
-    """A message of an external optimiser. Exactly one operation is set."""
+    """A message of an external optimiser, in which exactly one operation is set."""
 
     describe: bool = True
     sample: Annotated[int, Meta(ge=1, le=MOST_CELLS)] = 1

@@ -53,5 +53,5 @@ class RegularisedEvolution(OneByOne):
         return self.space.mutate(parent.cell, self.rng)
 
     def tell(self, trials: Sequence[Trial]) -> None:
-        """Add every trial to the population and remove the oldest ones."""
+        """Add every trial to the population, and remove the oldest members of the population."""
         self._alive.extend(trials)

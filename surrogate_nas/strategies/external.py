@@ -7,8 +7,8 @@ for Code-Level Neural Architecture Search", NeurIPS 2023. The program reads line
 standard input and writes lines of JSON to its standard output:
 
 - The first line describes the problem and contains a seed for the program, ``"seed": 7``.
-- A line such as ``{"tell": [{"cell": "|none~0|+…", "score": 0.31, "feasible": true, "epochs": 12,
-  "values": {…}, …}, …]}`` reports trials.
+- A line such as ``{"tell": [{"cell": "|none~0|+…", "score": 0.31, "feasible": true, …}, …]}``
+  reports trials. Further fields of a trial are ``epochs`` and ``values``, among others.
 - A line such as ``{"ask": 2, "left": {"cells": 38}}`` asks for cells and states the remaining
   budget.
 
@@ -39,8 +39,8 @@ class External(Talker):
 
     Args:
         seed: The seed from which the seed for the program is derived.
-        command: The command that starts the program, with its arguments. It runs in the current
-            folder, without a shell.
+        command: The command that starts the program, with its arguments. The command runs in the
+            current folder, without a shell.
         timeout_seconds: Maximum time for an answer, in seconds.
         history: Whether the program receives trials. A program without trials is a baseline: the
             best of equally many proposals.

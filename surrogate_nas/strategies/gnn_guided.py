@@ -5,9 +5,9 @@ Wen et al., "Neural Predictor for Neural Architecture Search", ECCV 2020, and Wh
 "BANANAS", AAAI 2021. The strategy combines both papers: the model is a graph network, and an
 ensemble provides its uncertainty. Departures from both papers: The graph network is our own
 (`surrogates.gnn`). The network gives isomorphic cells the same prediction and is pre-trained on
-metrics that are available without training. It is trained for few steps, and fitted again after the
-number of observed cells has grown by a fifth. If the cells of a space cannot be read as graphs, a
-Gaussian process replaces the network.
+metrics that are available without training. The network is trained for few steps, and fitted again
+after the number of observed cells has grown by a fifth. If the cells of a space cannot be read as
+graphs, a Gaussian process replaces the network.
 """
 
 from typing import ClassVar

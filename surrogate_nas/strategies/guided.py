@@ -226,8 +226,8 @@ class Guided(Strategy):
         make_model(self.model).prepare(self.space)  # not while a question waits
 
     def tell(self, trials: Sequence[Trial]) -> None:
-        """Store the trials. A newer trial of a cell replaces an earlier one, and failed trials are
-        not used for fitting.
+        """Store the trials. A newer trial of a cell replaces an earlier trial of this cell, and
+        failed trials are not used for fitting.
         """
         self._observed.update(
             {trial.cell: trial for trial in trials if not trial.failure}

@@ -105,8 +105,8 @@ def survivors(trials: Sequence[Trial], n: int) -> list[Trial]:
 
 def crowding(vectors: Floats) -> Floats:
     """Return the crowding distance of each point, shape ``(n,)``: the distance between its two
-    neighbours in each objective, summed over objectives. It is infinite for the best and the worst
-    point of an objective.
+    neighbours in each objective, summed over objectives. The distance is infinite for the best and
+    the worst point of an objective.
 
     Args:
         vectors: Points that do not dominate one another, shape ``(n, objectives)``.

@@ -3,7 +3,7 @@ an observed cell again.
 
 Li & Talwalkar, "Random Search and Reproducibility for Neural Architecture Search", UAI 2019.
 Departure from the paper, which samples with replacement: an observed cell is not proposed again.
-The difference matters only for large budgets.
+Whether observed cells are proposed again matters only for large budgets.
 """
 
 from collections.abc import Sequence

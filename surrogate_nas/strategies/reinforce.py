@@ -2,13 +2,13 @@
 
 Williams, "Simple Statistical Gradient-Following Algorithms", 1992, as used by Dong & Yang (ICLR
 2020). The optimiser is Adam with one sample per step, and the baseline is an exponential moving
-average of the reward (factor 0.9). The reward is the negative score. Departure: the learning rate
-is 0.1. With 0.5, as in a command documented by Dong & Yang, the policy converges before it has
-learned. The baseline is updated after the advantage is computed, so that it does not contain the
-current reward. Updating the baseline before the advantage would only scale the gradient by 0.9,
-which Adam cancels, because there is one sample per step. If a space has fewer cells than
-combinations of choices, the policy is the product of softmaxes restricted to the cells of the
-space, with the exact gradient.
+average of the reward (factor 0.9). The reward is the negative score. Departure from Dong & Yang:
+the learning rate is 0.1. With a learning rate of 0.5, as in a command documented by Dong & Yang,
+the policy converges before it has learned. The baseline is updated after the advantage is computed,
+so that it does not contain the current reward. Updating the baseline before the advantage would
+only scale the gradient by 0.9, which Adam cancels, because there is one sample per step. If a space
+has fewer cells than combinations of choices, the policy is the product of softmaxes restricted to
+the cells of the space, with the exact gradient.
 """
 
 import math

@@ -163,8 +163,8 @@ class Index:
         """Read an index that `dump` wrote.
 
         Raises:
-            ValueError: The content is not an index. Depending on the defect of the content, this
-                can be a LookupError, a TypeError or an AttributeError.
+            ValueError: The content is not an index; the error can also be a LookupError, a
+                TypeError or an AttributeError.
         """
         read = json.loads(content)
         texts = {key: _text(read["texts"][key]) for key in TEXTS}

@@ -42,14 +42,16 @@ class EpochBayesianOptimisation(BayesianOptimisation):
     cells similarly to L.
 
     Args:
-        first_cells: Number of cells with a short training before a model is fitted. These are
-            observed cells, or random cells of which the better half is then fully trained.
+        first_cells: Number of cells with a short training before a model is fitted. The cells with
+            a short training are observed cells, or random cells of which the better half is then
+            fully trained.
         sharpness: Distance of the pole p in log(L − p) below the smallest observed L, as a share of
-            the distance from the smallest to the median L. The early metric is transformed alike.
+            the distance from the smallest to the median L. The early metric is transformed in the
+            same way as L.
         least_tau: Smallest absolute Kendall's τ between an early metric and L at which short
             trainings are used.
-        drive: Name of the early metric to use, such as ``train_loss``, whatever its τ. None selects
-            the metric with the largest τ.
+        drive: Name of the early metric to use, such as ``train_loss``, whatever its τ. If `drive`
+            is None, the metric with the largest absolute τ is used.
         until: Longest short training for which ``drive`` applies, as a share of the objective's
             epochs.
 
@@ -84,8 +86,8 @@ class EpochBayesianOptimisation(BayesianOptimisation):
         return first_rung(self)
 
     def tell(self, trials: Sequence[Trial]) -> None:
-        """Store trials with the smallest and with the largest number of epochs separately. Ignore
-        all other trials.
+        """Store trials with the smallest and with the largest number of epochs separately, and
+        ignore trials with any other number of epochs.
         """
         for trial in trials:
             if trial.failure:

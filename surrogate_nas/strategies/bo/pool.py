@@ -53,7 +53,8 @@ class Points(NamedTuple):
             points have a distance of about 1.
         of_cell: For every cell, the index of its point, shape ``(n,)``.
         groups: For each encoding matrix, the group number of every column, shape ``(d,)``; each
-            group of columns has its own weight. None if all columns have the same weight.
+            group of columns has its own weight. If all columns of a matrix have the same weight,
+            None stands for the groups.
     """
 
     views: tuple[View, ...]
@@ -247,8 +248,8 @@ class Expert:
         self.begin(points)
 
     def begin(self, points: View) -> None:
-        """Replace all points by new, unobserved points. The hyperparameters (length scale ℓ, class
-        variance a and noise variance b) are kept until the next fit.
+        """Replace all points by new, unobserved points. The hyperparameters of the Gaussian process
+        (length scale ℓ, class variance a and noise variance b) are kept until the next fit.
         """
         self._observed: Places = np.empty(0, dtype=np.intp)
         self._process = GrowingProcess(
@@ -449,8 +450,8 @@ class Pool(ABC):
         return narrowed(free, self.allowed)
 
     def kept(self, name: str, cells: Collection[Cell]) -> Places:
-        """Return the pool indices of a growing collection of cells. Each cell is looked up only
-        once.
+        """Return the pool indices of a growing collection of cells. The index of each cell is
+        looked up only once.
 
         Args:
             name: The name of the collection.
@@ -557,8 +558,8 @@ class Whole(Pool):
 
 
 class Choice(Pool):
-    """A pool with a sample of the cells of a space that is too large to enumerate. Each cell is its
-    own point.
+    """A pool with a sample of the cells of a space that is too large to enumerate. Each cell of the
+    pool is a separate point.
     """
 
     def __init__(self, space: Space, with_costs: bool, *shared: Any) -> None:

@@ -2,17 +2,17 @@
 largest expected improvement.
 
 Expected improvement: Jones et al., "Efficient Global Optimization", JOGO 1998. The target of the
-models is log(L − p), where the pole p lies slightly below the smallest observed L. This stretches
-the scale among the best cells, whose order matters most. Unlike BANANAS (White et al., AAAI 2021),
-which samples from an ensemble of neural networks, the strategy uses Gaussian processes. The models
-cover all cells of an enumerable space, or random cells and mutations of the best cells of any other
-space. `Strategy.free` supplies λR and the feasibility of a cell if these need no training. All
-other metrics have their own models, whose predictions are combined as the objective combines the
-metrics' values. The expected improvement is multiplied by the probability that the constraints are
-satisfied (Gardner et al., ICML 2014). Isomorphic cells share one prediction of L, so after one cell
-of an isomorphism class is observed, the other cells can improve only through a smaller λR. With
-several objectives, each objective has its own models, and the cell with the largest expected
-hypervolume improvement is chosen.
+models is log(L − p), where the pole p lies slightly below the smallest observed L. The logarithm
+stretches the scale among the best cells, whose order matters most. Unlike BANANAS (White et al.,
+AAAI 2021), which samples from an ensemble of neural networks, the strategy uses Gaussian processes.
+The models cover all cells of an enumerable space, or random cells and mutations of the best cells
+of any other space. `Strategy.free` supplies λR and the feasibility of a cell if these need no
+training. All other metrics have their own models, whose predictions are combined as the objective
+combines the metrics' values. The expected improvement is multiplied by the probability that the
+constraints are satisfied (Gardner et al., ICML 2014). Isomorphic cells share one prediction of L,
+so after one cell of an isomorphism class is observed, the other cells can improve only through a
+smaller λR. With several objectives, each objective has its own models, and the cell with the
+largest expected hypervolume improvement is chosen.
 """
 
 from collections.abc import Sequence
@@ -82,24 +82,24 @@ class BayesianOptimisation(Strategy):
     predicted metric enters as the probability that it is satisfied. Until a feasible cell is
     observed, proposals maximise only the probability of satisfying the constraints.
 
-    Proposals come in rounds of four, in random order. Two proposals of a round maximise the
-    expected improvement, and one maximises the probability of improvement. The fourth proposal
-    maximises the expected improvement among the unevaluated neighbours of the best cell with such
-    neighbours. If cells differ in the part of λR that needs no training, a round has five
-    proposals. Three of the five minimise the score that a randomly chosen Gaussian process
-    predicts, one maximises the expected improvement, and one maximises it among the neighbours of
-    the best cell. Pending cells are treated as if their predicted scores had been observed. With
-    several objectives, every proposal maximises the expected hypervolume improvement, computed with
-    half of the predicted variance.
+    Proposals come in rounds of four, and the order within a round is random. Two proposals of a
+    round maximise the expected improvement, and one maximises the probability of improvement. The
+    fourth proposal maximises the expected improvement among the unevaluated neighbours of the best
+    cell with such neighbours. If cells differ in the part of λR that needs no training, a round has
+    five proposals. Three of these five proposals minimise the score that a randomly chosen Gaussian
+    process predicts. One of the five proposals maximises the expected improvement over all
+    candidates, and one maximises it among the neighbours of the best cell. Pending cells are
+    treated as if their predicted scores had been observed. With several objectives, every proposal
+    maximises the expected hypervolume improvement, computed with half of the predicted variance.
 
     Args:
         first_cells: Number of random cells before the first model is fitted, at least 2.
         sharpness: Distance of the pole p in the target log(L − p) below the smallest observed L, as
             a share of the distance from the smallest to the median L. Smaller values of
             ``sharpness`` emphasise the best cells more.
-        mildness: The ``sharpness`` of every second encoding. Its pole lies below the L with which a
-            cell of median λR would be the best cell, if that L is less than the smallest observed
-            L.
+        mildness: The ``sharpness`` of every second encoding. The pole of every second encoding lies
+            below the L with which a cell of median λR would be the best cell, if that L is less
+            than the smallest observed L.
         front_sharpness: The ``sharpness`` for several objectives, for which not only the smallest
             values matter.
 
@@ -133,8 +133,8 @@ class BayesianOptimisation(Strategy):
         prepare(self.space)  # once a process, and not while a question waits
 
     def tell(self, trials: Sequence[Trial]) -> None:
-        """Store the trials. A newer trial of a cell replaces an earlier one, and a cell whose
-        evaluation failed stays pending.
+        """Store the trials. A newer trial of a cell replaces an earlier trial of this cell, and a
+        cell whose evaluation failed stays pending.
         """
         for trial in trials:
             if not trial.failure:
@@ -443,7 +443,7 @@ def sharpened(values: Floats, sharpness: float, least: float) -> tuple[float, Fl
 
 def gain_of(seen: Posterior, left: Floats, probability: bool) -> Floats:
     """Return the expected improvement of candidates, or the probability of improvement, shape
-    ``(k,)``. It is 0 for a candidate whose λR alone rules out an improvement.
+    ``(k,)``. The result is 0 for a candidate whose λR alone rules out an improvement.
     """
     if not probability:
         return shortfall(left[:, None], seen)[:, 0]
@@ -535,8 +535,8 @@ class Believed(NamedTuple):
 
 
 def shortfall(room: Floats, seen: Posterior) -> Floats:
-    """Return `E max(room − value, 0)` for log-normal values, in the shape of `room`. It is 0 where
-    `room` is not positive.
+    """Return `E max(room − value, 0)` for log-normal values, in the shape of `room`. The result is
+    0 where `room` is not positive.
 
     Args:
         room: Upper bounds of the values, shape ``(k, levels)``.
@@ -647,9 +647,9 @@ def learned_of(
 
 
 def reference_of(vectors: Floats, whole: Sequence[bool], dearest: Floats) -> Floats:
-    """Return the reference point of the hypervolume, shape ``(objectives,)``. It is slightly worse
-    than all observed cells, not only than the front. In an objective that is available without
-    training, no available cell is worse than the reference point.
+    """Return the reference point of the hypervolume, shape ``(objectives,)``. The reference point
+    is slightly worse than all observed cells, not only than the front. In an objective that is
+    available without training, no available cell is worse than the reference point.
 
     A reference point at the ends of an early front would prevent the search from extending that
     front. In a predicted objective, values beyond Tukey's fence are ignored, such as the loss of a

@@ -6,8 +6,8 @@ cell of the space, the nearest cell is evaluated instead, and its score is repor
 combination. Trials that the library did not propose (the initial architectures of a run) are
 reported to it, too. A cell that the library proposes again is evaluated and charged again.
 Infeasible cells are reported with their score, which is above the scores of all feasible cells. A
-failed evaluation is reported as a failure if the library supports failures. Otherwise, a failed
-evaluation is not reported, except to genetic algorithms, which only rank cells.
+failed evaluation is reported as a failure if the library supports failures. If the library does not
+support failures, a failed evaluation is reported only to genetic algorithms, which rank cells.
 """
 
 import inspect
@@ -35,8 +35,8 @@ _SEED_BITS = 32
 class Bridge(Strategy):
     """A strategy whose cells are proposed by another library.
 
-    Subclasses implement `_propose` and `_learn`. Both methods run with their own random states of
-    `random` and NumPy, and their output is suppressed.
+    Subclasses implement `_propose` and `_learn`. Methods of a bridge run with their own random
+    states of `random` and NumPy, and their output is suppressed.
 
     Raises:
         UserError: The space is not a `ChoiceSpace`.

@@ -34,7 +34,7 @@ class NevergradStrategy(Bridge):
     """A strategy that runs one of Nevergrad's optimisers.
 
     Some optimisers choose how to search from the options ``num_workers`` and ``budget`` (a number
-    of cells). The search continues after this budget is used.
+    of cells). The search continues after the ``budget`` of the optimiser is used.
     """
 
     optimizer: ClassVar[Any]

@@ -14,8 +14,8 @@ from surrogate_nas.strategies.epochs.rungs import Climber, promoted
 
 
 class Asha(Climber):
-    """Promote a cell from the highest rung at which a cell can be promoted. If there is no such
-    rung, train a new random cell at the first rung.
+    """Promote a cell from the highest rung at which a cell can be promoted. If no cell can be
+    promoted, train a new random cell at the first rung.
 
     The strategy never waits for pending evaluations, so all workers are always busy.
 

@@ -50,7 +50,7 @@ class Hyperband(Climber):
         return number % len(self.ladder)
 
     def tell(self, trials: Sequence[Trial]) -> None:
-        """Pass every trial to the bracket that asked for it."""
+        """Pass every trial to the bracket that requested its evaluation."""
         super().tell(trials)
         for trial in trials:
             brackets = (

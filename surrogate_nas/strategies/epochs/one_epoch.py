@@ -3,11 +3,11 @@ the end.
 
 Egele, Guyon, Sun & Balaprakash, "Is One Epoch All You Need for Multi-Fidelity Hyperparameter
 Optimization?", arXiv 2307.15422, 2023. The paper trains all candidates for one epoch, then the top
-K to the end. This is the baseline that successive halving must beat. Departures from the paper: A
-strategy of this project does not know the budget. Instead of waiting for the last candidate, the
-strategy trains one cell to the end after every few candidates: the best cell without a full
-training. The number K therefore follows from the budget. "One epoch" stands for the smallest number
-of epochs available.
+K to the end. Training all candidates for one epoch is the baseline that successive halving must
+beat. Departures from the paper: A strategy of this project does not know the budget. Instead of
+waiting for the last candidate, the strategy trains one cell to the end after every few candidates:
+the best cell without a full training. The number K of cells that are trained to the end therefore
+follows from the budget. "One epoch" stands for the smallest number of epochs available.
 """
 
 import math
@@ -22,16 +22,16 @@ from surrogate_nas.strategies.random import RandomSearch
 
 
 class OneEpoch(RandomSearch):
-    """Train new random cells briefly. After every `candidates` short trainings, train the best
-    remaining cell to the end.
+    """Train new random cells briefly, and train the best remaining cell to the end after every
+    `candidates` short trainings.
 
     The strategy never waits: while short trainings are pending, it begins further trainings. If
     only one number of epochs is available, the strategy is random search.
 
     Args:
-        candidates: Number of short trainings per full training. None selects the ratio of full to
-            short epochs, so that short and full trainings take about the same number of epochs in
-            total, like the rungs of successive halving.
+        candidates: Number of short trainings per full training. If `candidates` is None, it is the
+            ratio of full to short epochs, so that short and full trainings take about the same
+            number of epochs in total, like the rungs of successive halving.
         drive: The search metric that ranks cells after short trainings, such as ``train_loss``;
             None if the objective ranks them.
         until: Longest training after which the metric `drive` ranks cells, as a share of the

@@ -110,15 +110,15 @@ class Rung(NamedTuple):
 
 def rungs_of(epochs: Sequence[int], eta: float, n: int | None = None) -> list[Rung]:
     """Choose rungs from the available numbers of epochs, in increasing order. The highest rung has
-    the largest number of epochs. The rung below has the largest number that is at most 1/η of that,
-    and so on.
+    the largest number of epochs. Every lower rung has the largest number of epochs that is at most
+    1/η of the rung above.
 
     Args:
         epochs: The numbers of epochs that a request may ask for, in increasing order; empty if the
             objective does not depend on epochs.
         eta: The least factor η between the epochs of two rungs, above 1.
         n: Number of rungs, counted from the highest one. If the epochs allow fewer rungs, the first
-            rung is repeated. None selects all rungs that the epochs allow.
+            rung is repeated. If `n` is None, all rungs that the epochs allow are returned.
     """
     if not epochs:
         return [Rung(None, 1.0)]

@@ -2,8 +2,8 @@
 end; then start again.
 
 Jamieson & Talwalkar, "Non-stochastic Best Arm Identification and Hyperparameter Optimization",
-AISTATS 2016. The number of cells is chosen so that one cell reaches the last rung. The departures
-from the paper are those of `hyperband`.
+AISTATS 2016. The number of cells at the first rung is chosen so that one cell reaches the last
+rung. The departures from the paper are those of `hyperband`.
 """
 
 from surrogate_nas.strategies.epochs.hyperband import Hyperband

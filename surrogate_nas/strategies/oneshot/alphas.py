@@ -4,7 +4,7 @@ choice of cells.
 The parameters α follow the gradient of L on validation batches. Steps of α alternate with steps of
 the weights (first order, as in DARTS with ξ = 0). Alternatively, α follows the gradient of the sum
 of training losses over a window of steps (Ru et al., "Speedy Performance Estimation for Neural
-Architecture Search", NeurIPS 2021), which needs no additional steps. In both cases, the exact
+Architecture Search", NeurIPS 2021), which needs no additional steps. With either loss, the exact
 gradient of the expected regulariser E[λR] is added.
 """
 
@@ -23,8 +23,8 @@ _BETAS = (0.5, 0.999)
 
 
 class Alphas(OneShot):
-    """One architecture parameter for every choice on every edge, trained by gradient descent
-    together with the weights.
+    """A one-shot strategy with one architecture parameter for every choice on every edge, trained
+    by gradient descent together with the weights.
 
     Subclasses implement `_mixture`, and also `_expected` if the expected mixture is not the softmax
     of α.

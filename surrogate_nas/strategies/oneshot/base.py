@@ -1,11 +1,11 @@
 """The base of one-shot strategies, which train a supernet in slices and then propose the cells that
 the supernet ranks best.
 
-A one-shot strategy minimises the same objective as all other strategies. It minimises L by
-gradients or with inherited weights, and E[λR] exactly, since R is a sum over edges. Every slice of
-training is charged in seconds of the benchmark's clock. A cell that the supernet ranks first counts
-only after it is proposed and evaluated, like any cell. Cells without a path from input to output
-are skipped, and their number is reported.
+A one-shot strategy minimises the same objective as all other strategies. A one-shot strategy
+minimises L by gradients or with inherited weights, and E[λR] exactly, since R is a sum over edges.
+Every slice of training is charged in seconds of the benchmark's clock. A cell that the supernet
+ranks first counts only after it is proposed and evaluated, like any cell. Cells without a path from
+input to output are skipped, and their number is reported.
 """
 
 from abc import abstractmethod
@@ -32,8 +32,8 @@ class Additive:
         constant: The part of λR that all cells share.
         matrix: The contribution of each choice, shape ``(edges, choices)``, in the unit of the
             score.
-        terms: Descriptions of the terms; for a term that is only approximately such a sum, with the
-            R² of the fit.
+        terms: Descriptions of the terms; for a term that is only approximately a sum over edges,
+            with the R² of the fit.
     """
 
     constant: float
@@ -130,7 +130,7 @@ class OneShot(Strategy):
         return [next(self._recommended) for _ in range(n)]
 
     def wanted(self) -> Iterator[Cell]:
-        """Yield the cells that have a path from input to output, in the supernet's order. Start
+        """Yield the cells that have a path from input to output, in the supernet's order, and start
         again after the last cell.
         """
         alive = self.supernet_context.alive

@@ -12,7 +12,7 @@ entry of a source has these fields:
 - ``module``: the module in this folder that reads the source, if its name differs from the source's
   name.
 - ``lazy``: whether a fetch only downloads the source's files. Each table of a lazy source is
-  assembled when it is first used. This option is for sources with many tables.
+  assembled when it is first used. The field ``lazy`` is for sources with many tables.
 - ``licence``, ``citation``: the licence and the citation of the package, and of the source as a
   whole.
 - ``repositories``: the repositories with the files to fetch. Each repository has the fields

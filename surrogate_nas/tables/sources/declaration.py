@@ -71,7 +71,7 @@ class Column(Struct, frozen=True, forbid_unknown_fields=True):
             placeholder contains a list of epochs, the first axis of the values is over these
             epochs.
         seeds: The number of seeds over which a value is the mean, -1 if unknown. If every seed has
-            its own value, this is the list of seeds.
+            its own value, ``seeds`` is the list of seeds.
         source: The origin of the values, if it differs from the origin of the table's other
             metrics.
         only: Patterns of table names; only tables with a matching name have the column.

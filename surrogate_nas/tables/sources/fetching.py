@@ -233,8 +233,7 @@ def download(
         kind: The algorithm of the digest, as `hashlib` names it.
 
     Raises:
-        OSError: The file cannot be fetched. If the address is malformed, this can be a
-            UnicodeError.
+        OSError: The file cannot be fetched; the error can also be a UnicodeError.
         ValueError: The digest of the file is not the required one.
     """
     with _content(address) as file:
