@@ -444,10 +444,10 @@ class Objective:
         """Return a JSON object that describes the data behind the scores.
 
         Returns:
-            A JSON object with the keys ``space`` (the definition of the space), ``runs`` (the
-            contents of the table that results may depend on, as in `Benchmark.contents`),
-            ``others`` (the rest of the contents), ``known`` (the free terms) and ``conventions``
-            (the version of the scoring rules).
+            A JSON object with the keys ``space`` (the definition of the space), ``known`` (the free
+            terms), ``conventions`` (the version of the scoring rules), ``runs`` and ``others``.
+            Under ``runs`` are the contents of the table (see `Benchmark.contents`) that results may
+            depend on, under ``others`` the rest of the contents.
         """
         space = self.benchmark.space.definition
         contents = self.benchmark.contents

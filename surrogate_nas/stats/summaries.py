@@ -43,8 +43,8 @@ class Summary:
     """Summary statistics of a sample.
 
     The statistics are the mean, the sample standard deviation (n - 1 in the denominator; 0 for one
-    value), the interquartile mean, and the bootstrap 95 % interval of the mean (percentile method,
-    10,000 resamples; None for one value).
+    value), the interquartile mean, and the 95 % interval of the mean. The interval is a percentile
+    bootstrap with 10,000 resamples, or None for one value.
     """
 
     mean: float
