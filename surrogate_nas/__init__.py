@@ -1,22 +1,23 @@
-"""A benchmark-driven surrogate lab for neural architecture search: every strategy, the same
-regularised objective.
+"""A lab that compares strategies for neural architecture search under one regularised objective.
 
 Which search strategy finds the best architecture for ``L(θ, α) = L_train(θ, α) + λ·R(α)``, when
-every strategy is given the same ``L``, the same ``R``, the same ``λ`` and the same budget?
-Everything public is a name of this module, each imported when it is first used, so that
-``import surrogate_nas`` is instant (``__init__.pyi`` lists them). A tour in five minutes:
+every strategy is given the same ``L``, the same ``R``, the same ``λ`` and the same budget? All
+public names can be imported from this package (``__init__.pyi`` lists them). A name is loaded when
+it is first used, so ``import surrogate_nas`` is fast. The following examples take about five
+minutes to read.
 
-A **benchmark** says what a metric of a cell is, at which epochs, for which seed, and what it cost.
-Some come with the package; `load` says how to fetch the others.
+A **benchmark** returns the metrics of a cell (an architecture) for a number of epochs and a
+training seed, and the cost of the training. Some benchmarks ship with the package. For other
+benchmarks, `load` explains how to fetch the data.
 
 >>> import surrogate_nas as sn
 >>> bench = sn.load("fashion")  # all of NAS-Bench-201's space, trained on Fashion-MNIST
 >>> len(bench.space), bench.query(bench.space[11], "valid_error", epochs=5).unit
 (15625, '%')
 
-An **objective** is the only place where λ exists. Errors enter as fractions, losses in their own
-unit; every term of R is divided by its median over the space, so that 0.1 means a tenth for a
-median cell.
+An **objective** combines the loss L and the regularisation term R with the weight λ. Errors are
+converted to fractions, and losses keep their unit. Every term of R is divided by its median over
+the space, so a weight of 0.1 adds 0.1 to the score of a median cell.
 
 >>> objective = sn.Objective(
 ...     "valid_loss + 0.1*params", bench, subject_to="latency@cpu <= 2"
@@ -24,8 +25,8 @@ median cell.
 >>> [term.divisor for term in objective.terms]  # of the loss, and of the parameters
 [1.0, 14786.0]
 
-A **strategy** proposes cells and learns their trials. It has no access to the benchmark and never
-learns a test result. Ten lines suffice for a new one.
+A **strategy** proposes cells and observes their evaluations (trials). A strategy has no access to
+the benchmark and never observes a test result. A new strategy takes about ten lines of code.
 
 >>> class Greedy(sn.Strategy):
 ...     best = None
@@ -40,15 +41,16 @@ learns a test result. Ten lines suffice for a new one.
 ...             key=lambda trial: trial.score,
 ...         )
 
-`search` runs one once; its answer is the cell of the lowest score, feasible if any is.
+`search` runs a strategy once. Its result is the feasible cell with the lowest score, or an
+infeasible cell if no evaluated cell is feasible.
 
 >>> run = sn.search(bench, Greedy, objective, budget=40)
 >>> run.incumbent.feasible, run.incumbent.values["latency@cpu"] <= 2
 (True, True)
 
 `compare` gives all strategies the same initial cells, seeds and budget, and measures regret against
-the exact optimum of the table. With a folder the runs are stored, an interrupted comparison
-resumes, and `write_report` writes a page.
+the exact optimum of the table. If you pass a folder, the runs are stored, and an interrupted
+comparison can be resumed. `write_report` writes an HTML page.
 
 >>> found = sn.compare(
 ...     bench, [Greedy, "random", "evolution"], objective, runs=3, budget=40
@@ -56,8 +58,8 @@ resumes, and `write_report` writes a page.
 >>> found.strategies, bool((found.regrets("evolution") >= 0).all())
 (['Greedy', 'random', 'evolution'], True)
 
-`run_suite` does so over many problems and ends with one verdict. The loop can also be one's own,
-with evaluations from wherever they come: `AskTell`.
+`run_suite` compares strategies over many problems and gives one verdict. With `AskTell`, you write
+the search loop yourself and can evaluate cells anywhere.
 
 >>> loop = sn.AskTell(objective, "evolution")
 >>> for cell in loop.ask(3):
@@ -65,9 +67,9 @@ with evaluations from wherever they come: `AskTell`.
 >>> len(loop.trials)
 3
 
-A benchmark of one's own takes a space and a function, or a training that reports its epochs
-(`Training`, `snas new training`), or a spreadsheet (`snas data import`), or a task that is trained
-here (`snas new task`).
+You can define your own benchmark in four ways: with a space and a function (`Computed`), with
+training code that reports its epochs (`Training`, ``snas new training``), with a spreadsheet
+(``snas data import``), or with a task on which cells are trained (``snas new task``).
 
 >>> space = sn.ChoiceSpace("mlp", {"width": (16, 64, 256), "depth": (1, 2, 3)})
 >>> mine = sn.Computed(
@@ -80,7 +82,7 @@ here (`snas new task`).
 >>> str(sn.search(mine, "local_search", "valid_error", budget=9).incumbent.cell)
 'mlp(width=256, depth=3)'
 
-The command line does the same: `snas search`, `snas compare`, `snas suite`.
+The commands ``snas search``, ``snas compare`` and ``snas suite`` offer the same functions.
 """
 
 import sys

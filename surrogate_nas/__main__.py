@@ -1,6 +1,4 @@
-"""``python -m surrogate_nas``: the command ``snas`` where only the interpreter is known, as from a
-notebook.
-"""
+"""``python -m surrogate_nas`` runs the command ``snas``, for example from a notebook."""
 
 from surrogate_nas.cli import main
 

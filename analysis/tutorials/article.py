@@ -1,11 +1,12 @@
 # %% [markdown]
 # # An agent that cannot learn, and one that can
 #
-# This project began with an article. Its space has `num_layers` × `num_channels` convolutions. An
-# agent chooses both numbers, a child network is built from them, and the loss is L = L_train + λ·R.
-# The agent should learn by REINFORCE, but it never changes. At the end you will know why, and how
-# one corrected path from the loss to the agent lets it learn. This takes up to 20 s of computing
-# and ten minutes of reading; nothing is fetched.
+# This project began with an article about an agent that searches for architectures. The search
+# space of the article has `num_layers` × `num_channels` convolutions. An agent chooses both
+# numbers, a child network is built from them, and the loss is L = L_train + λ·R. The agent of the
+# article should learn by REINFORCE, but it never changes. At the end of this tutorial you will know
+# why, and how one corrected path from the loss to the agent lets it learn. The tutorial takes up to
+# 20 s of computing and ten minutes of reading; nothing is fetched.
 
 # %%
 from collections import Counter
@@ -24,9 +25,9 @@ FOLDER.mkdir(parents=True, exist_ok=True)
 # %% [markdown]
 # ## The space and the agent
 #
-# The space has 36 stacks, `conv_stack(layers, channels)`. It builds the network of a cell for the
-# shape of a task's inputs. The agent has one logit per option: one for each number of layers and
-# one for each number of channels.
+# The space has 36 stacks of convolutions, `conv_stack(layers, channels)`. The space builds the
+# network of a stack for the input shape of a task. The agent has one logit per option: one for each
+# number of layers and one for each number of channels.
 
 # %%
 SPACE, TASK = sn.space_named("macro"), sn.task_named("digits")
@@ -49,7 +50,7 @@ class Agent(nn.Module):
 # %% [markdown]
 # ## The original agent does not learn
 #
-# This is the loop of the article, for 50 episodes.
+# The next cell repeats the training loop of the article for 50 episodes.
 
 # %%
 STEPS, PENALTY = 50, 0.1
@@ -90,23 +91,23 @@ assert not has_gradient and moved == 0 and all(held) and held
 assert len(chosen) == 1 and sum(chosen.values()) == STEPS
 
 # %% [markdown]
-# The action is an `argmax`, and `.item()` takes it out of the graph. The loss is the child's: a
-# function of the child's weights alone. So `backward` gives the agent no gradient (`grad` stays
-# `None`). The optimiser has the agent's parameters, but no gradient to apply. Neither another
-# learning rate nor more episodes help. λ·R is a plain number and adds no gradient either. And
-# without sampling the agent tries only one stack.
+# The action of the agent is an `argmax`, and `.item()` takes it out of the computation graph. The
+# loss depends only on the weights of the child network. So `backward` gives the agent no gradient
+# (`grad` stays `None`). The optimiser has the agent's parameters, but no gradient to apply. Neither
+# another learning rate nor more episodes help the agent. The penalty λ·R is a plain number and adds
+# no gradient either. Without sampling, the agent tries only one stack.
 #
 # ## The corrected agent
 #
-# The network and the loss can stay. The path from the loss to the agent must change: **sample** the
-# action, store its log-probability, train the child to the end, and ascend
-# `(reward - baseline) * log π(action)` with the reward `-(L + λR)` as a plain number (Williams,
-# 1992). The strategy `reinforce` does this. Here L is the validation error of the child after its
-# own training, not the loss of a batch, and R is its number of parameters in units of the space's
-# median.
+# The network and the loss need not change, but the path from the loss to the agent must. REINFORCE
+# (Williams, 1992) **samples** the action, stores its log-probability, and trains the child network
+# to the end. Then REINFORCE ascends `(reward - baseline) * log π(action)` with the reward
+# `-(L + λR)` as a plain number. The strategy `reinforce` of this package does this. For this agent,
+# L is the validation error of the child network after its own training, not the loss of a batch,
+# and R is its number of parameters in units of the space's median.
 #
-# Every stack is trained once and stored. So we know all 36 scores, and can compare them with those
-# that the agent asked for.
+# Every stack is trained only once, and its result is stored. So we know the scores of all 36
+# stacks, and can compare them with the stacks that the agent proposes.
 
 # %%
 ASKS = 150
@@ -135,11 +136,11 @@ assert thirds[2] < thirds[0] and thirds[2] < 0.6 * average
 assert scores[favourite] < average and times / (ASKS // 3) > 4 / len(SPACE)
 
 # %% [markdown]
-# An agent with a uniform policy would get the average of all stacks. The last third of this agent
-# is better than its first third, and scores less than 60 % of that average. It returns to one good
-# stack more than four times as often as chance would. It does not find the best stack, because a
-# policy gradient moves probability and does not search for minima. On 36 stacks random search finds
-# the best one by trying them all.
+# An agent with a uniform policy would get the average score of all stacks. The last third of this
+# agent's proposals is better than the first third, and scores less than 60 % of the average of all
+# stacks. The agent proposes one good stack more than four times as often as chance would. The agent
+# does not find the best stack, because a policy gradient moves probability and does not search for
+# minima. With only 36 stacks, random search finds the best stack by trying all of them.
 
 # %%
 figure, axes = plt.subplots(figsize=(7, 3.4), layout="constrained")
@@ -163,8 +164,8 @@ figure.savefig(FOLDER / "learning.png", dpi=120)
 # %% [markdown]
 # ## What to try next
 #
-# - Compare `reinforce(learning_rate=0.5)` with `reinforce`: which learns faster, and which gets
-#   stuck? (`snas strategies`)
-# - Compare it with other strategies:
+# - Compare `reinforce(learning_rate=0.5)` with `reinforce`: which agent learns faster, and which
+#   one gets stuck? (`snas strategies` describes the options.)
+# - Compare `reinforce` with other strategies:
 #   `snas compare live:digits/macro --strategies reinforce,random,bo --runs 20`.
-# - Write your own strategy: `analysis/tutorials/strategy.py`.
+# - Write your own strategy with the tutorial `analysis/tutorials/strategy.py`.

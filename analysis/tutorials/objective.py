@@ -1,12 +1,13 @@
 # %% [markdown]
 # # An objective with your hardware in it
 #
-# In this tutorial you measure the latency of networks on this machine and put it into an objective,
-# next to a loss. You compare two ways to ask for "good and fast": a weight λ and a limit. This
-# takes up to 20 s of computing and a quarter of an hour of reading; nothing is fetched.
+# In this tutorial you measure the latency of networks on your machine and put this latency into an
+# objective, next to a loss. You compare two ways to ask for "good and fast" networks: a weight λ
+# and a limit. The tutorial takes up to 20 s of computing and a quarter of an hour of reading;
+# nothing is fetched.
 #
-# Latencies depend on the machine, so your numbers are your own. An `assert` checks everything that
-# must be true on any machine.
+# Latencies depend on the machine, so your numbers are your own. In the code, an `assert` checks
+# everything that must be true on any machine.
 
 # %%
 import json
@@ -29,8 +30,8 @@ FOLDER.mkdir(parents=True)
 # ## 1. What is minimised
 #
 # We minimise `L(θ, α) = L_train(θ, α) + λ·R(α)`: the loss of the trained network of architecture α,
-# plus a price for its cost. The table `fashion` has the loss of 15,625 trained networks. An
-# objective is a line of text:
+# plus a penalty for its cost. The table `fashion` has the losses of 15,625 trained networks. An
+# objective can be written as a line of text.
 
 # %%
 table = sn.load("fashion")
@@ -44,15 +45,16 @@ for term in objective.describe()["terms"]:
     )
 
 # %% [markdown]
-# A loss has its own unit (nats). Every term of R is divided by its median over the space, so a
-# median network has 1 in any unit. A λ of 0.1 says: *the cost of a median network is worth 0.1 nats
-# of loss*.
+# The loss has its own unit (nats). Every term of the penalty R is divided by its median over the
+# space, so each term is 1 for a median network, whatever its unit. A λ of 0.1 means that *the cost
+# of a median network is worth 0.1 nats of loss*.
 #
 # ## 2. Measure
 #
-# We measure 32 random networks on one thread. Five rounds visit all networks in random order. On
-# each visit a network is warmed up and timed ten times, and its latency is the median of these
-# fifty times. A reference network in between shows whether the machine was quiet.
+# We measure 32 random networks on one thread. Five rounds visit all networks in random order. In
+# each round, every network is warmed up and timed ten times. The latency of a network is the median
+# of these fifty times. A reference network is timed in between to show whether other programs
+# disturbed the measurement.
 
 # %%
 cells = sn.drawn_cells(table.space, 32)
@@ -67,8 +69,8 @@ measured.write(FOLDER / "local.h5")
 assert len(measured.latency) == 32 and (measured.latency > 0).all()
 
 # %% [markdown]
-# Is the number of parameters a good stand-in for time? *Spearman's ρ* compares two rankings: 1 is
-# the same order, 0 no relation.
+# Does the number of parameters predict latency well? *Spearman's ρ* compares two rankings: 1 means
+# the same order, and 0 means no relation.
 
 # %%
 others = {name: table.query(cells, name) for name in ("params", "macs", "latency@cpu")}
@@ -81,10 +83,11 @@ for name, value in agreement.items():
 assert min(agreement.values()) > 0
 
 # %% [markdown]
-# It is not: pooling has no parameters but takes time. `latency@cpu` was measured with the same
-# networks on another CPU. Its order is closer to yours, unless this machine was busy with something
-# else while you measured (the lines above tell). Your own latency is better still, but you have
-# measured 32 networks and not 15,625:
+# The number of parameters does not predict latency well, because pooling has no parameters but
+# takes time. `latency@cpu` was measured with the same networks on another CPU. The order of cells
+# by `latency@cpu` is closer to the order of your latencies, unless your machine was busy with other
+# work while you measured (see the printed lines above). Your own latencies are better still, but
+# you have measured only 32 of the 15,625 networks. So an objective cannot use them yet.
 
 # %%
 try:
@@ -98,9 +101,9 @@ except sn.UserError as error:
 # %% [markdown]
 # ## 3. From 32 networks to all
 #
-# The time of a cell is nearly the sum of the times of its operations, so a linear model can learn
-# it from few cells. Here 24 cells train the model and the other eight test it. (`snas` runs the
-# shell command of that name.)
+# The latency of a cell is nearly the sum of the latencies of its operations, so a linear model can
+# learn it from few cells. Here we train the model on 24 cells and test it on the other eight. (The
+# function `snas` runs the shell command `snas`.)
 
 
 # %%
@@ -133,8 +136,8 @@ print(
 assert test["n_test"] == 8 and test["spearman"] > 0
 
 # %% [markdown]
-# The file of the model is added to the table. Now `latency@local` is a metric like any other, for
-# all cells. Every later report says that these latencies are predicted.
+# We add the file of the latency model to the table. Now `latency@local` is available as a metric of
+# all cells. Every later report states that these latencies are predicted.
 
 # %%
 bench = sn.load("fashion", with_=[MODEL])
@@ -145,7 +148,8 @@ assert bench.banner
 # %% [markdown]
 # ## 4. What λ does
 #
-# The table has all 15,625 scores, so we can look up the optimum of each λ without a search:
+# The table has the scores of all 15,625 networks, so we can look up the optimum for each λ without
+# a search.
 
 # %%
 loss, latency = bench.column("valid_loss"), bench.column("latency@local")
@@ -163,10 +167,10 @@ assert latency[best[-1]] < latency[best[0]] and latency[
 ] < latency.min() + 0.03 * np.median(latency)
 
 # %% [markdown]
-# As λ grows, the optimum gets faster and its loss larger, never the reverse. Adjacent λ may share
-# one optimum, because the optimum jumps from network to network. With a λ of 100 the penalty
-# dominates L: the fastest network wins, even if it has learned nothing. The report of a comparison
-# warns if λ changes nothing, or if the penalty dominates L.
+# As λ grows, the optimum gets faster and its loss gets larger, never the reverse. Adjacent values
+# of λ may have the same optimum, because the optimum jumps from network to network. With a λ of
+# 100, the penalty dominates the loss L: the fastest network wins, even if it has learned nothing.
+# The report of a comparison warns if λ changes nothing, or if the penalty dominates the loss.
 #
 # ## 5. A limit
 #
@@ -188,14 +192,14 @@ assert found.loss >= loss[latency <= limit].min() - 1e-9
 assert all(trial.feasible for trial in run.trials[10:])
 
 # %% [markdown]
-# A network over the limit ranks behind all networks within it. A latency needs no training, so `bo`
-# (Bayesian optimisation) knows beforehand which networks are within the limit. After the ten random
-# initial cells it trains only those.
+# A network that exceeds the limit ranks behind all networks within the limit. Latency needs no
+# training, so `bo` (Bayesian optimisation) knows beforehand which networks are within the limit.
+# After the ten random initial cells, `bo` trains only networks within the limit.
 #
 # ## 6. All trade-offs in one search
 #
-# With a comma instead of a plus there are two objectives and no weight. The result is a *front*:
-# the networks that no other network beats in both objectives.
+# If you write a comma instead of a plus, there are two objectives and no weight. The result is a
+# Pareto *front*: the networks that no other network beats in both objectives.
 
 # %%
 order = np.lexsort((loss, latency))  # from the fastest network to the slowest
@@ -208,9 +212,9 @@ print(
 assert set(best[1:]) <= set(front.tolist()) and len(set(best[1:])) < len(front)
 
 # %% [markdown]
-# Every optimum of a λ above 0 lies on the front. But λ reaches only part of the front: it misses
-# the parts that curve inwards. (With λ = 0, networks that compute the same function tie, and the
-# slower one may win.)
+# The optimum for every λ above 0 lies on the front. But the weight λ reaches only a part of the
+# front, because it misses the parts that curve inwards. (With λ = 0, networks that compute the same
+# function tie, and the slower network may win.)
 
 # %%
 figure, axes = plt.subplots(figsize=(7, 4), layout="constrained")
@@ -243,8 +247,8 @@ figure.savefig(FOLDER / "front.png", dpi=120)
 # %% [markdown]
 # ## 7. Does the winner depend on λ?
 #
-# R is known and L is not, so the order of the strategies may change with λ. A path over λ is one
-# comparison at each λ:
+# The penalty R is known before training and the loss L is not, so the order of the strategies may
+# change with λ. A path over λ makes one comparison of strategies for each λ.
 
 # %%
 path = sn.lambda_path(
@@ -271,15 +275,15 @@ assert all(
 assert not any(step.verdict.decided_here for step in path.steps)
 
 # %% [markdown]
-# *Regret* is the distance to the optimum of that λ. Five runs cannot decide anything: the smallest
-# p-value that five pairs can give is 2 / 2⁵ = .06. Twenty runs could.
+# The *regret* is the distance to the optimum for the same λ. Five runs cannot decide anything,
+# because the smallest p-value that five pairs can give is 2 / 2⁵ = 0.06. Twenty runs could decide.
 #
 # ## What to try next
 #
-# - In a shell, on a quiet machine: `snas measure --cells 200 --task fashion --out local.h5`, with
-#   `--device cuda` if you have a GPU; then
-#   `snas compare fashion --with latency.bin --objective "valid_loss + 0.2*latency@local"`.
-# - Use two prices: `valid_loss + 0.1*latency@local + 0.1*energy@local`, or three objectives with
-#   two commas.
-# - `snas data fetch nb201` brings latencies of 25 devices and settings:
+# - On a quiet machine, run `snas measure --cells 200 --task fashion --out local.h5` in a shell,
+#   with `--device cuda` if you have a GPU. Fit a model, then run `snas compare fashion --with
+#   latency.bin --objective "valid_loss + 0.2*latency@local"`.
+# - Use two penalties (`valid_loss + 0.1*latency@local + 0.1*energy@local`), or three objectives
+#   separated by commas.
+# - Fetch the latencies of 25 devices and settings by `snas data fetch nb201`, and use them as in
 #   `valid_error + 0.1*latency@raspi4`.

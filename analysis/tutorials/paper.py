@@ -2,8 +2,9 @@
 # # Reproducing a paper
 #
 # In this tutorial you repeat two published measurements and see which numbers agree and which
-# differ. Then you answer the papers' question with the statistics that they left out. This takes a
-# quarter of a minute of computing and a quarter of an hour of reading; nothing is fetched.
+# differ. Then you answer the question of the papers with the statistics that they left out. The
+# tutorial takes a quarter of a minute of computing and a quarter of an hour of reading; nothing is
+# fetched.
 
 # %%
 import shutil
@@ -30,19 +31,20 @@ print(", ".join(PAPERS))
 assert "landscape" in PAPERS
 
 # %% [markdown]
-# Most of these need tables that you fetch first (`make data`, 36 MB). `landscape`, `transfer`,
-# `losses`, `proxies` and `queries` also work with the installed table: NAS-Bench-201 after 200
-# epochs of training, on three data sets, with two or three training seeds of each of its 15,625
-# cells. `landscape` is about two papers:
+# Most of these comparisons need tables that you fetch first (`make data`, 36 MB). The comparisons
+# `landscape`, `transfer`, `losses`, `proxies` and `queries` also work with the installed table.
+# This table has the results of NAS-Bench-201 after 200 epochs, on three data sets, with two or
+# three training seeds for each of the 15,625 cells. The comparison `landscape` repeats results of
+# two papers:
 #
 # - Ochoa & Veerapen (PPSN 2022) count *local optima*: cells that are better than all their 24
-#   neighbours. Where there are many, a hill climber gets stuck.
+#   neighbours. If there are many local optima, a hill climber gets stuck.
 # - White et al. (2020) count how many cells local search evaluates before it finds the best cell of
-#   all.
+#   the space.
 #
 # ## 2. Repeat it
 #
-# We use 200 local searches instead of 1,000. In a shell the command is
+# We use 200 local searches instead of 1,000. The same command in a shell is
 # `python -m analysis.papers landscape --runs 200`.
 
 # %%
@@ -59,8 +61,9 @@ held = {(row.method, row.dataset, row.metric): row for row in result.rows}
 assert len(printed) == 7
 
 # %% [markdown]
-# A row has the published number, our number, and a mark: `C` for a number confirmed in the paper,
-# `?` for one quoted without confirmation. First the local optima:
+# Each printed row has the published number, our number, and a mark. The mark `C` means that we
+# confirmed the number in the paper, and `?` that we quote it without confirmation. The next cell
+# shows the local optima.
 
 # %%
 DATA = ("CIFAR-10", "CIFAR-100", "ImageNet16-120")
@@ -84,11 +87,12 @@ assert [row.published for row in one] == [22, 39, 53] and [row.ours for row in o
 ]
 
 # %% [markdown]
-# By the mean of seeds, the paper has 13, 25 and 34 local optima, and we find 13, 26 and 34: the
-# result is reproduced. By one seed, the paper has 22, 39, 53 and we find 24, 50, 56. This is no
-# mistake: "one seed" is one draw of a noisy training, and the paper drew other seeds. A number that
-# depends on such a draw cannot be reproduced exactly. Its message can: with noise there are more
-# local optima, on every data set.
+# With the mean over seeds, the paper finds 13, 25 and 34 local optima, and we find 13, 26 and 34.
+# So this result is reproduced. With one seed per cell, the paper finds 22, 39 and 53 local optima,
+# and we find 24, 50 and 56. This difference is not a mistake: trainings are noisy, and the paper
+# used other random seeds than we did. A number that depends on random seeds cannot be reproduced
+# exactly. But its message can be reproduced: with noise there are more local optima, on every data
+# set.
 
 # %%
 assert all(noisy.ours > quiet.ours for noisy, quiet in zip(one, mean, strict=True))
@@ -96,12 +100,13 @@ for line in result.notes:
     print("-", line)
 
 # %% [markdown]
-# The notes state the convention behind each number. Read them before you call a reproduction
-# failed.
+# The printed notes state the convention behind each number. Read the notes before you conclude that
+# a reproduction has failed.
 #
 # ## 3. A mean without an interval
 #
-# White et al. report 127 cells until local search finds the optimum on CIFAR-100. Our result:
+# White et al. report that local search evaluates 127 cells until it finds the optimum on CIFAR-100.
+# The next cell prints our result.
 
 # %%
 steepest = held["local search, steepest", "CIFAR-100", "cells_to_optimum"]
@@ -114,12 +119,12 @@ assert steepest.published == 127 and abs(steepest.published - steepest.ours) < 2
 assert 50 < steepest.ours_std < 60 and round(error) == 4
 
 # %% [markdown]
-# Two meanings of ± are easy to confuse. Single runs differ by more than 50 cells: that is the
-# standard deviation. The mean over 200 runs is known to about 4: that is the standard error. 127
-# lies within two standard errors of our mean, so the numbers agree.
+# Two meanings of ± are easy to confuse. The standard deviation says that single runs differ by more
+# than 50 cells. The standard error says that the mean over 200 runs is known to about 4 cells. The
+# published value of 127 lies within two standard errors of our mean, so the numbers agree.
 #
-# The next row is in neither paper: a local search that moves to the *first* better neighbour,
-# instead of evaluating all 24, needs about half as many cells.
+# The next result is in neither paper: a local search that moves to the *first* better neighbour,
+# instead of evaluating all 24 neighbours, needs about half as many cells.
 
 # %%
 first = held["local search, first improvement", "CIFAR-100", "cells_to_optimum"]
@@ -129,8 +134,9 @@ assert 0.4 < first.ours / steepest.ours < 0.6
 # %% [markdown]
 # ## 4. Our statistics on their question
 #
-# "Local search is a state-of-the-art strategy": against which others, after how many cells, by how
-# much, and could it be luck? A comparison answers this: four strategies, 100 cells, 30 paired runs.
+# The papers ask whether local search is a state-of-the-art strategy. But compared with which
+# strategies, after how many cells, by how much, and could it be luck? We answer this by a
+# comparison of four strategies with 100 cells and 30 paired runs each.
 
 # %%
 STRATEGIES = ["first_improvement", "local_search", "evolution", "random"]
@@ -157,9 +163,10 @@ for test in quiet.tests:
     )
 
 # %% [markdown]
-# *Regret* is the distance from the best cell of a run to the optimum, in points of validation
-# error. After ± stands half of a 95 % interval: in 95 % of such experiments it contains the true
-# mean. p is corrected for six comparisons (Holm).
+# The *regret* is the distance from the best cell of a run to the optimum, in percentage points of
+# validation error. The number after ± is half the width of a 95 % interval. In 95 % of such
+# experiments, the interval contains the true mean. The p-values are corrected for six comparisons
+# (Holm).
 
 # %%
 p = {(test.first, test.second): test.p_holm for test in quiet.tests}
@@ -171,15 +178,16 @@ assert (
 )
 
 # %% [markdown]
-# All three strategies beat random search (p < .001), and first improvement beats evolution (p <
-# .01). Steepest local search and evolution do not differ significantly, nor do the two local
-# searches.
+# Both local searches and evolution beat random search (p < 0.001), and first improvement beats
+# evolution (p < 0.01). Steepest local search and evolution do not differ significantly, and neither
+# do the two local searches.
 #
 # ## 5. The convention that decides
 #
-# So far the search used the mean over training seeds: numbers without most of the noise. In
-# practice a search does not have them, since a mean of three costs three trainings. With
-# `seed_policy="draw"` the search gets one drawn seed of each cell. Regrets still use the mean.
+# So far, the search used the mean over training seeds, which removes most of the noise. In practice
+# a search does not have this mean, because a mean of three seeds costs three trainings. With
+# `seed_policy="draw"`, the search observes one random seed of each cell. The regrets still use the
+# mean over seeds.
 
 # %%
 p_drawn = {(test.first, test.second): test.p_holm for test in noisy.tests}
@@ -195,10 +203,11 @@ assert p_drawn["first_improvement", "evolution"] > 0.05
 assert all(noisy.optimism(name).mean() < 0 for name in STRATEGIES)
 
 # %% [markdown]
-# First improvement finds the optimum in more than 70 % of the runs by means, but in less than 20 %
-# by drawn seeds. Its lead over evolution is no longer significant (p above .05). And every strategy
-# returns cells that looked better than they are, because the best of noisy numbers are also the
-# lucky ones. So the convention of a paper is part of its result, not a footnote.
+# First improvement finds the optimum in more than 70 % of the runs if it observes means over seeds,
+# but in less than 20 % if it observes random seeds. With random seeds, its lead over evolution is
+# no longer significant (p above 0.05). Every strategy then returns cells that looked better than
+# they are, because the best of many noisy scores is usually a lucky one. So the convention of a
+# paper is part of its result, not a footnote.
 
 # %%
 figure, panels = plt.subplots(1, 2, figsize=(9, 3.4), sharey=True, layout="constrained")
@@ -226,7 +235,6 @@ figure.savefig(FOLDER / "convention.png", dpi=120)
 #
 # - Run `make paper-landscape` with all 1,000 runs, and use `table.md` in its folder for the
 #   appendix of your own paper.
-# - Run `make data`, then `python -m analysis.papers nb201 --runs 20`: table 5 of the
-#   NAS-Bench-201 paper,
-#   published and ours.
-# - Add your own strategy (`analysis/tutorials/strategy.py`) as a fifth line of section 4.
+# - Run `make data`, then `python -m analysis.papers nb201 --runs 20`, to compare table 5 of the
+#   NAS-Bench-201 paper with our numbers.
+# - Add your own strategy (`analysis/tutorials/strategy.py`) to the four strategies of section 4.

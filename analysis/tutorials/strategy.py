@@ -1,13 +1,13 @@
 # %% [markdown]
 # # A strategy of your own, and its place among others
 #
-# In this tutorial you write a search strategy in ten lines, test it against the rules for every
-# strategy, and read its place in a verdict over four problems. This takes a quarter of a minute of
-# computing and a quarter of an hour of reading; nothing is fetched.
+# In this tutorial you write a search strategy in ten lines, check it against the rules for every
+# strategy, and see how it ranks among other strategies on four problems. The tutorial takes a
+# quarter of a minute of computing and a quarter of an hour of reading; nothing is fetched.
 #
-# Run it as a script (`python analysis/tutorials/strategy.py`) or as a notebook (`make notebooks`).
-# Everything that it writes is in `results/tutorials/strategy`. An `assert` checks every number in
-# the text.
+# Run this tutorial as a script (`python analysis/tutorials/strategy.py`) or as a notebook
+# (`make notebooks`). The tutorial writes all its files to `results/tutorials/strategy`. In the
+# code, an `assert` checks every number in the text.
 
 # %%
 import json
@@ -28,8 +28,8 @@ FOLDER.mkdir(parents=True)
 # %% [markdown]
 # ## 1. A file that works
 #
-# Most things work from Python and from a shell. This function calls the shell command `snas` from a
-# notebook:
+# Most operations work from Python and from a shell. The next function calls the shell command
+# `snas` from a notebook.
 
 
 # %%
@@ -50,15 +50,16 @@ print(FILE.read_text())
 # %% [markdown]
 # A strategy has two methods. `ask(n)` proposes up to `n` cells (a *cell* is one architecture).
 # `tell(trials)` receives the scores of cells; **lower is always better**. A strategy has a `space`
-# that samples, mutates and lists neighbours, and `rng`, its only source of randomness. It has no
-# access to the benchmark, so it cannot read a test result.
+# that samples, mutates and lists neighbours, and `rng`, its only source of randomness. A strategy
+# has no access to the benchmark, so it cannot read a test result.
 #
-# The new file is a hill climber: it mutates the best cell that it knows.
+# The new file contains a hill climber, that is, a strategy that mutates the best cell found so far.
 #
 # ## 2. Your idea
 #
-# A climber that only mutates the best cell gets stuck where no single change helps. Our idea is to
-# mutate *any of the best few*. Their number is an argument of the constructor.
+# A hill climber that only mutates the best cell gets stuck where no single change helps. Our idea
+# is to mutate *any of the best few* cells. The number of these cells is an argument of the
+# constructor.
 
 # %%
 IDEA = """
@@ -79,9 +80,10 @@ FILE.write_text(IDEA)
 # %% [markdown]
 # ## 3. Does it follow the rules?
 #
-# A good score can hide errors. A strategy may depend on the order of a set, draw from the global
-# generator, stop when a cell is infeasible, or forget its observations. `snas check` tests for all
-# of these, on spaces of 24 and of 10¹⁸ cells, in fresh processes, with several workers.
+# A strategy with a good score can still have errors. A strategy may depend on the order of a set,
+# use the global random generator, stop when a cell is infeasible, or forget its observations.
+# `snas check` tests for all of these errors, on spaces of 24 and of 10¹⁸ cells, in fresh processes,
+# with several workers.
 
 # %%
 checks = json.loads(snas("check", f"{FILE}:Restless", "--json"))
@@ -91,9 +93,9 @@ for one in checks[:3]:
 assert checks and all(one["passed"] for one in checks)
 
 # %% [markdown]
-# Now we run it on the table `fashion`: all 15,625 cells of the NAS-Bench-201 space, trained on
-# Fashion-MNIST. A look-up in the table takes microseconds. A simulated clock charges the seconds of
-# the training.
+# Now we run our strategy on the table `fashion`, which has all 15,625 cells of the NAS-Bench-201
+# space, trained on Fashion-MNIST. A look-up in the table takes microseconds, but a simulated clock
+# charges the seconds of the training.
 
 # %%
 run = sn.search("fashion", f"{FILE}:Restless", budget=100, seed=0)
@@ -107,15 +109,16 @@ print(
 assert len(run.trials) == 100
 
 # %% [markdown]
-# `L` is the validation loss. `λR` is the price of parameters and of latency on a CPU in the table's
-# default objective (`valid_loss + 0.1*params + 0.1*latency@cpu`). The 100 cells are 0.6 % of the
-# space.
+# In the printed score, `L` is the validation loss. `λR` is the penalty for parameters and for
+# latency on a CPU in the default objective of the table
+# (`valid_loss + 0.1*params + 0.1*latency@cpu`). The 100 evaluated cells are 0.6 % of the space.
 #
 # ## 4. Against others
 #
-# One run says nothing. Below, four contestants have ten runs each. Two settings of a strategy count
-# as two contestants. In run number 3, for example, all four start with the same ten random cells.
-# So runs are *paired*, and luck with the first cells cancels out.
+# One run says nothing about a strategy. Below, we compare four strategies with ten runs each, where
+# two settings of our strategy count as two strategies. In run number 3, for example, all four
+# strategies start with the same ten random cells. So runs are *paired*, and luck with the initial
+# cells cancels out.
 
 # %%
 CONTESTANTS = [f"{FILE}:Restless", f"{FILE}:Restless(keep=1)", "evolution", "random"]
@@ -143,9 +146,10 @@ assert (
 assert round(regret["Restless"], 4) == 0.0008 and round(regret["random"], 4) == 0.0139
 
 # %% [markdown]
-# *Regret* is the distance from the best score of a run to the optimum, which the table knows. Our
-# strategy has a mean regret of 0.0008, random search 0.0139. Is ours really better? The ten runs
-# form ten pairs, so a paired test can answer:
+# The *regret* is the distance from the best score of a run to the optimum, which is known for a
+# table. Our strategy has a mean regret of 0.0008, and random search has 0.0139. Is our strategy
+# really better? The ten runs form ten pairs, so a paired test can answer whether the difference is
+# real.
 
 # %%
 tests = {(test.first, test.second): test for test in made.tests}
@@ -158,10 +162,11 @@ assert tests["Restless", "random"].p < 0.05 < tests["Restless", "random"].p_holm
 assert min(test.p_holm for test in tests.values()) > 0.05
 
 # %% [markdown]
-# `p` is how often chance alone would show so clear a difference. Against `random` it is below 5 %.
-# But this is one of six pairs, and with six tests a difference by chance is more likely. Holm's
-# correction accounts for that, and then **nothing is decided**. We need more runs. The same call
-# with 20 computes only the ten missing runs:
+# The p-value `p` is the probability that chance alone would show so clear a difference. For our
+# strategy against `random`, `p` is below 5 %. But this is one of six pairs of strategies, and with
+# six tests a difference by chance is more likely. Holm's correction accounts for this, and after
+# the correction **nothing is decided**. So we need more runs. The same call with `runs=20` computes
+# only the ten missing runs.
 
 # %%
 made = sn.compare(
@@ -180,13 +185,15 @@ assert regret["Restless(keep=1)"] > 5 * regret["Restless"]
 assert min(test.p_holm for test in made.tests) > 0.3
 
 # %% [markdown]
-# After ten runs `keep=5` was five times better than `keep=1`, the climber that our idea should
-# beat. After twenty runs they are nearly equal (0.0055 and 0.0057): the lead was luck, and the idea
-# has no effect here. This is a useful result, and it took a few seconds. (We chose ten runs for
-# this text because they show the trap; after eight runs there was no lead. In your own work, fix
-# the number of runs before you see results.)
+# After ten runs, the regret of `keep=5` was five times smaller than that of `keep=1`, the hill
+# climber that our idea should beat. After twenty runs, their mean regrets are nearly equal (0.0055
+# and 0.0057). So the lead of `keep=5` was luck, and our idea has no effect here. This finding is
+# useful, and it took only a few seconds. (We chose ten runs for this text because ten runs show the
+# trap; after eight runs there was no lead. In your own work, fix the number of runs before you see
+# results.)
 #
-# The figure shows the runs. The bands are 95 % intervals of the mean:
+# The figure shows the mean regret of each strategy over the number of evaluated cells. The bands
+# are 95 % intervals of the mean.
 
 # %%
 figure, axes = plt.subplots(figsize=(7, 3.6), layout="constrained")
@@ -210,14 +217,15 @@ axes.legend(frameon=False)
 figure.savefig(FOLDER / "curves.png", dpi=120)
 
 # %% [markdown]
-# `sn.write_report(made, FOLDER / "comparison")` writes a page with this figure and more: times,
-# duplicates, the noise of training, the effect of λ.
+# `sn.write_report(made, FOLDER / "comparison")` writes a page with this figure and with times,
+# duplicates, the noise of training, and the effect of λ.
 #
 # ## 5. Its place in a verdict
 #
-# One table is one problem. A *suite* runs strategies over several and gives one verdict. `starter`
-# has four problems: our table, CIFAR-10 and ImageNet16-120 with noisy evaluations, and CIFAR-100
-# under a limit on parameters. A run has 150 cells.
+# The comparison above is on one problem only. A *suite* compares strategies on several problems and
+# gives one verdict. The suite `starter` has four problems: the table `fashion`, CIFAR-10 and
+# ImageNet16-120 with noisy evaluations, and CIFAR-100 under a limit on parameters. Each run of the
+# suite evaluates 150 cells.
 
 # %%
 told = snas(
@@ -255,19 +263,20 @@ assert (
 assert (FOLDER / "suite" / "report.html").is_file()
 
 # %% [markdown]
-# The rank is the place among the four strategies on a problem, averaged over problems.
-# `local_search` evaluates all 24 neighbours before it moves; it has 1.25, so it is first on three
-# of the four problems. Ours is second with 2.00. The verdict says how far these ranks can be
-# trusted. On these problems the seeds do not decide, and four problems are too few to generalise to
-# others. The verdict also says what would change the winner: after a quarter of the budget
+# The mean rank is the place of a strategy among the four strategies on a problem, averaged over
+# problems. `local_search`, which evaluates all 24 neighbours before it moves, has a mean rank of
+# 1.25, so it is first on three of the four problems. Our strategy is second with a mean rank of
+# 2.00. The verdict states how far these ranks can be trusted. On these problems, the runs are too
+# few to decide which strategy is best, and four problems are too few to generalise to other
+# problems. The verdict also states what would change the winner. After a quarter of the budget
 # `Restless` leads, so it is fast at first and then falls behind.
 #
 # ## What to try next
 #
-# - Restart after 30 cells without an improvement. Does the early lead last?
-# - Declare `uses_free = True` and read `self.free`: λR and feasibility of every cell, free of
-#   charge (`sn.Strategy`).
-# - `snas suite standard --strategies FILE:Restless,bo,evolution` asks 32 problems over eighteen
-#   spaces.
-# - `analysis/tutorials/objective.py` changes what is minimised; `surrogate.py` replaces the table
-#   by a model.
+# - Restart your strategy after 30 cells without an improvement. Does its early lead last?
+# - Declare `uses_free = True` and read `self.free`, which has λR and the feasibility of every cell
+#   without any charge (see `sn.Strategy`).
+# - Run `snas suite standard --strategies FILE:Restless,bo,evolution` to compare strategies on 32
+#   problems over 18 spaces.
+# - Read `analysis/tutorials/objective.py` to change what is minimised, and
+#   `analysis/tutorials/surrogate.py` to replace the table by a model.

@@ -2,9 +2,9 @@
 # # A surrogate on your own data
 #
 # You have trained some networks and have their results in a CSV file. In this tutorial you turn the
-# file into a benchmark and fit models that predict the other networks. You judge the models by
-# ranks, errors and calibration, search on them, and check their predictions. This takes half a
-# minute of computing and a quarter of an hour of reading; nothing is fetched.
+# file into a benchmark and fit models that predict the other networks. You evaluate the models by
+# ranks, errors and calibration, search on them, and check their predictions. The tutorial takes
+# half a minute of computing and a quarter of an hour of reading; nothing is fetched.
 
 # %%
 import csv
@@ -30,9 +30,10 @@ os.environ["SURROGATE_NAS_HOME"] = str(
 # %% [markdown]
 # ## 1. A CSV file becomes a benchmark
 #
-# This tutorial must run anywhere, so the "networks that you have trained" are 200 cells of the
-# NAS-Bench-201 space, with their validation errors (in %) after five epochs on Fashion-MNIST. A
-# file needs a column `cell` and columns with names of metrics; `[5]` is the number of epochs.
+# This tutorial must run on any machine, so the "networks that you have trained" are 200 cells of
+# the NAS-Bench-201 space. The file has their validation errors (in %) after five epochs on
+# Fashion-MNIST. A CSV file needs a column `cell` and columns named after metrics, where `[5]`
+# stands for five epochs.
 
 # %%
 everything = sn.load("fashion")
@@ -69,12 +70,14 @@ assert (
 )
 
 # %% [markdown]
-# Sizes need no file: parameters, multiply-accumulates and similar metrics follow from the cell.
-# Your own spaces work in the same way (`snas new space`, `--space FILE.py:SPACE`).
+# Parameters, multiply-accumulates and similar metrics need no file, because they follow from the
+# cell. You can import cells of your own space in the same way (`snas new space`,
+# `--space FILE.py:SPACE`).
 #
 # ## 2. Three models, judged
 #
-# Each model learns from 150 of the 200 cells and is tested on the other 50.
+# We compare three models. Each model learns from 150 of the 200 cells and is tested on the other 50
+# cells.
 
 # %%
 MODELS = ("ridge", "gp", "xgboost")
@@ -102,18 +105,21 @@ assert told["ridge"]["mae"] > told["gp"]["mae"] > told["xgboost"]["mae"]
 assert all(0.8 < scores["coverage90"] < 0.96 for scores in told.values())
 
 # %% [markdown]
-# The three scores answer different questions:
+# The three scores of a model answer different questions:
 #
-# - *Kendall's τ*: which of two networks is better? 1 means always right, 0 means chance. A search
-#   needs this.
-# - *Mean error*: how wrong is the predicted number, in points of the error?
-# - *Coverage*: how good are the model's intervals? Its 90 % intervals should contain 9 of 10 true
-#   values. More means too wide, less means too narrow.
+# - *Kendall's τ* measures how well the model predicts which of two networks is better: 1 means
+#   always right, and 0 means chance. A search needs a high τ.
+# - The *mean error* measures how far the predicted values are from the true values, in percentage
+#   points of validation error.
+# - The *coverage* measures how good the prediction intervals are. The 90 % intervals should contain
+#   9 of 10 true values. Intervals that contain more values are too wide, and intervals that contain
+#   fewer are too narrow.
 #
-# `ridge` (linear) is the worst in the first two, `xgboost` (trees) the best. The intervals of all
-# three are about right. But fifty test cells are few. The table `fashion` has the true values of
-# all cells. So we can score the models on all untrained cells, and separately on the best quarter
-# of them.
+# By Kendall's τ and by mean error, `ridge` (linear) is the worst of the three models and `xgboost`
+# (trees) the best. The intervals of all three models are about right. But fifty test cells are few
+# for a comparison of models. The table `fashion` has the true values of all cells. So we can score
+# the models on all cells that are not in the file, and separately on the best quarter of these
+# cells.
 
 # %%
 truth = everything.column("valid_error")
@@ -129,8 +135,9 @@ for model, surrogate in learned.items():
     assert tau > 0.6 and top_tau < 0.4 and 0.85 < found["coverage90"] < 0.95
 
 # %% [markdown]
-# τ over all cells is above .6 for all three models. But among the good cells, where a search
-# happens, it is below .4. A high τ mostly says that a model recognises bad networks.
+# Kendall's τ over all cells is above 0.6 for all three models. But among the best quarter, where a
+# search takes place, τ is below 0.4. A high τ over all cells mostly says that a model recognises
+# bad networks.
 
 # %%
 figure, panels = plt.subplots(
@@ -155,9 +162,9 @@ figure.savefig(FOLDER / "predictions.png", dpi=120)
 # %% [markdown]
 # ## 3. Search on a model, then check the result
 #
-# A fitted model is a benchmark: `surrogate:FILE`. Strategies run on it as on any other benchmark.
-# Every report prints its banner, which says that these numbers are predictions. Which cell does
-# each model predict to be the best, and is it?
+# A fitted model can be used as a benchmark, `surrogate:FILE`. Strategies run on this benchmark as
+# on any other. Every report shows a banner which states that the numbers are predictions. Which
+# cell does each model predict to be the best, and is this cell really the best?
 
 # %%
 promises = {}
@@ -183,16 +190,18 @@ assert ridge[0] < 13 and ridge[1] > 17 and gp[0] < 16.5 and gp[1] > 18
 assert all(promised < real for promised, real in promises.values())
 
 # %% [markdown]
-# Every winner is worse than predicted. `ridge` predicts below 13 %, and its cell has more than 17.
-# The Gaussian process `gp` predicts below 16.5, and its cell has more than 18. This had to happen:
-# the smallest of 15,625 predictions is mostly the one with the luckiest error. It is called the
-# *winner's curse*, and it is why a predicted number is never a result here. Where the true value is
-# known, reports show that value.
+# The cell that each model chooses is worse than predicted. `ridge` predicts an error below 13 %,
+# but its cell has an error above 17 %. The Gaussian process `gp` predicts below 16.5 %, but its
+# cell has more than 18 %. This had to happen: the smallest of 15,625 predictions is usually one
+# whose prediction error is the most favourable. This effect is called the *winner's curse*, and
+# because of it a predicted value never counts as a result here. If the true value is known, reports
+# show the true value.
 #
 # ## 4. How to use it well
 #
-# Let the model choose many cells, train them, and trust only the training. Here `xgboost` chooses
-# twenty untrained cells. For comparison, twenty others are drawn at random:
+# Let the model choose many cells, train these cells, and trust only the results of the training.
+# Here `xgboost` chooses twenty untrained cells. For comparison, we also choose twenty untrained
+# cells at random.
 
 # %%
 mean = learned["xgboost"].predict(others)
@@ -208,17 +217,19 @@ assert truth[chosen].min() < best_trained < truth[drawn].min()
 assert truth[chosen].mean() < 18.5 < 20 < truth[drawn].mean()
 
 # %% [markdown]
-# The model's twenty cells have less than 18.5 % on average, and one of them beats the best of the
-# 200 cells. Twenty random cells have more than 20 %, and none beats it. The model cannot separate
-# the best from the second best, but this does not matter if you train twenty. This is one draw of
-# the 200 (`seed=0`). With `seed=1` none of the model's twenty beats the best of the 200, so repeat
-# such a figure before you rely on it.
+# The twenty cells that the model chose have an average error below 18.5 %, and one of these cells
+# beats the best of the 200 cells in the file. Twenty random cells have an average error above 20 %,
+# and none of them beats the best of the 200 cells. The model cannot separate the best cell from the
+# second best, but this does not matter if you train twenty cells. This result is for one random
+# sample of 200 cells (`seed=0`). With `seed=1`, none of the twenty chosen cells beats the best of
+# the 200. So repeat such an experiment with several seeds before you rely on it.
 #
 # ## What to try next
 #
-# - Add the twenty to the CSV file and fit again.
-#   `sn.search("fashion", "guided(model=xgboost)", budget=100)` is that loop with one cell at a
-#   time; `bo`, `bananas` and `npenas` are similar.
-# - Use 50 cells instead of 150: which model loses most? `make paper-predictors` draws such curves.
-# - A model of your own is a file:
+# - Add the twenty cells to the CSV file and fit the model again.
+#   `sn.search("fashion", "guided(model=xgboost)", budget=100)` repeats this loop with one cell at a
+#   time. The strategies `bo`, `bananas` and `npenas` work in a similar way.
+# - Train the models on 50 cells instead of 150. Which model loses most? `make paper-predictors`
+#   plots curves over the number of training cells.
+# - Write a model of your own in a file, and fit it by
 #   `snas fit mine --target valid_error --train 150 --model FILE.py:Class`.

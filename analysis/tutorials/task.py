@@ -2,11 +2,12 @@
 # # A task of your own
 #
 # In this tutorial you turn your own arrays into a task and train networks on it. You compare
-# training losses by metrics that are comparable, and let strategies search without a table. This
-# takes up to 20 s of computing and a quarter of an hour of reading; nothing is fetched.
+# training losses by metrics that are comparable between losses, and let strategies search without a
+# table. The tutorial takes up to 20 s of computing and a quarter of an hour of reading; nothing is
+# fetched.
 #
-# Training gives slightly different numbers on other processors. An `assert` checks everything that
-# must be true anywhere.
+# Training gives slightly different numbers on other processors. In the code, an `assert` checks
+# everything that must be true on any machine.
 
 # %%
 import os
@@ -31,8 +32,8 @@ os.environ["SURROGATE_NAS_HOME"] = str(
 # %% [markdown]
 # ## 1. A file that works
 #
-# `snas new task` writes a task with artificial images. (`snas` runs the shell command of that
-# name.)
+# The command `snas new task` writes a file with a task on artificial images. (The function `snas`
+# runs the shell command `snas`.)
 
 
 # %%
@@ -51,13 +52,15 @@ FILE = FOLDER / "stripes.py"
 print(FILE.read_text())
 
 # %% [markdown]
-# A task is a function that returns three *splits*, with a few facts. The train split fits the
-# weights. The search uses the valid split. The test split is reported and hidden from the search.
+# A task consists of a function that returns three *splits* of the data, and a few settings. The
+# weights are trained on the training split. The search uses the validation split. Results on the
+# test split are reported but hidden from the search.
 #
 # ## 2. Your data
 #
-# Replace `load` by your own function: images of shape `(n, channels, height, width)`, labels from 0
-# on. Our images are stripes of four directions with noise. A network that guesses is wrong in 75 %.
+# Replace `load` by your own function, which returns images of shape `(n, channels, height, width)`
+# and labels that start at 0. Our images show stripes in one of four directions, with noise. A
+# network that guesses is wrong for 75 % of the images.
 
 # %%
 TASK = '''
@@ -101,8 +104,8 @@ assert len(images) == 320 and sorted(set(labels.tolist())) == [0, 1, 2, 3]
 # ## 3. Train
 #
 # We train two cells: one with two 3×3 convolutions and a shortcut, and one without a path from
-# input to output, which can only guess. In a shell, `snas train CELL --task FILE:Stripes` does the
-# same.
+# input to output, which can only guess. In a shell, `snas train CELL --task FILE:Stripes` trains a
+# cell.
 
 # %%
 space = sn.nb201()
@@ -121,14 +124,15 @@ assert (
 )
 
 # %% [markdown]
-# The first is better by more than 20 points. The second is wrong about as often as a guess.
-# Otherwise the data would leak, or the classes would be imbalanced. Such a check is useful before a
-# search.
+# The test error of the first cell is lower by more than 20 percentage points. The second cell,
+# which has no path from input to output, is wrong about as often as a guess. If it were better than
+# a guess, labels would leak into the inputs, or the classes would be imbalanced. It is useful to
+# check this before a search.
 #
 # ## 4. Which loss should train it?
 #
-# Training minimises a loss; a metric judges the result. We train six random cells, each with three
-# losses:
+# Training minimises a loss, but a metric evaluates the result. We train six random cells, each with
+# three losses.
 
 # %%
 LOSSES = ("cross_entropy", "label_smoothing", "brier")
@@ -147,12 +151,12 @@ for i, loss in enumerate(LOSSES):
 assert np.median(value, axis=1).max() > 1.2 * np.median(value, axis=1).min()
 
 # %% [markdown]
-# The values of the losses are not comparable, because each has its own unit. The errors are
-# comparable. So are the calibration errors: the difference between a network's confidence and how
-# often it is right.
+# The values of the losses are not comparable, because each loss has its own unit. The errors of the
+# networks are comparable. The calibration errors, which are the differences between a network's
+# confidence and how often it is right, are comparable, too.
 #
-# Are the differences of errors real? The same six cells were trained with each loss, so a paired
-# test applies:
+# Are the differences between the errors real? The same six cells were trained with each loss, so we
+# can use a paired test.
 
 # %%
 for i, loss in enumerate(LOSSES[1:], 1):
@@ -166,16 +170,16 @@ print(
 assert error.std(axis=0).mean() < error.std(axis=1).mean()
 
 # %% [markdown]
-# `p` is how often chance alone would show so clear a difference (Wilcoxon's test). The last line
-# matters most: the choice of the network has a larger effect than the choice among these losses.
-# This is why we search.
+# The p-value `p` is the probability that chance alone would show so clear a difference (Wilcoxon's
+# test). The last printed line matters most: the choice of the network has a larger effect than the
+# choice among these losses. This is why we search for architectures.
 #
 # ## 5. Search where there is no table
 #
-# `live:TASK` is a benchmark that trains a cell on demand. After the slash comes a space: `macro`
-# has 36 stacks of convolutions. So together the runs below train at most 36 networks, each of them
-# once; results are stored and reused. The objective adds a price for parameters: the cost of a
-# median network is worth ten points of error.
+# `live:TASK` is a benchmark that trains a cell when it is queried. The name after the slash is the
+# space: `macro` has 36 stacks of convolutions. Results are stored and reused, so all runs below
+# together train at most 36 networks, each only once. The objective adds a penalty for parameters:
+# the cost of a median network is worth ten percentage points of error.
 
 # %%
 BENCHMARK = f"live:{FILE}:Stripes/macro"
@@ -205,10 +209,11 @@ assert len(trials) <= 36 and all(len(run.trials) == 20 for run in found.runs)
 assert "test_error" in found.to_json()["strategies"][0]["best"]["final"]
 
 # %% [markdown]
-# Without a table the optimum is unknown, so there is no regret. Pairs of runs can still be tested.
-# Twenty of 36 cells are more than half of the space, so random search does well. A p above .05 says
-# that ten runs show no significant difference. A better strategy has an advantage in larger spaces:
-# leave `/macro` out for 15,625 cells, or write `/darts` for 10¹⁸.
+# Without a table, the optimum is unknown, so there is no regret, but pairs of runs can still be
+# tested. Twenty of 36 cells are more than half of the space, so random search does well. A p-value
+# above 0.05 means that ten runs show no significant difference. A better strategy has an advantage
+# in larger spaces: leave out `/macro` for a space of 15,625 cells, or write `/darts` for a space of
+# 10¹⁸ cells.
 
 # %%
 best = min(trials.values(), key=lambda trial: trial.score)
@@ -236,12 +241,13 @@ axes.legend(frameon=False)
 figure.savefig(FOLDER / "stacks.png", dpi=120)
 
 # %% [markdown]
-# `sn.write_report(found, FOLDER / "comparison")` writes the page about these runs.
+# `sn.write_report(found, FOLDER / "comparison")` writes a report about these runs.
 #
 # ## What to try next
 #
-# - Load your own arrays in `load`. A task can also be a regression, a sequence, a policy …: try
-#   `snas new task NAME --kind policy`, and read the tasks in `surrogate_nas/training/tasks/`.
+# - Load your own arrays in `load`. A task can also have another type, such as regression, sequences
+#   or a policy. Try `snas new task NAME --kind policy`, and read the tasks in
+#   `surrogate_nas/training/tasks/`.
 # - Write your own loss: `snas new loss Mine`, then `live:FILE:Stripes?loss=mine.py:Mine`.
-# - Make a table of the task, for fast and exact comparisons:
-#   `snas table FILE:Stripes --out stripes.h5` (trains every cell).
+# - Make a table of the task for fast and exact comparisons by
+#   `snas table FILE:Stripes --out stripes.h5`, which trains every cell.

@@ -1,4 +1,6 @@
-"""Benchmarks by name: `load` opens a benchmark or reports how to fetch its data."""
+"""Open benchmarks by name: `load` returns a benchmark, or raises an error that tells how to fetch
+its data.
+"""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -66,18 +68,19 @@ def default() -> str:
 
 @checked
 def load(name: str | Benchmark, *, with_: Sequence[str | Path] = ()) -> Benchmark:
-    """Open a benchmark that a user named.
+    """Open a benchmark that a user named, and return it.
 
     Args:
-        name: A name such as ``nb201-cifar10``; ``live:TASK`` or ``live:TASK/SPACE`` to train;
-            ``surrogate:FILE`` to predict; the path of a table (``.h5``); ``file.py:BENCHMARK``; or
-            an opened benchmark.
-        with_: Files whose metrics are joined to the benchmark, such as those that ``snas measure``
-            writes.
+        name: A name such as ``nb201-cifar10``. ``live:TASK`` or ``live:TASK/SPACE`` trains cells on
+            this machine, and ``surrogate:FILE`` predicts with a fitted surrogate. The path of a
+            table (``.h5``), ``FILE.py:BENCHMARK`` or a benchmark that is open already is also
+            accepted.
+        with_: Paths of files whose metrics are added to the benchmark, such as files that
+            ``snas measure`` writes.
 
     Raises:
-        UserError: The name is unknown, its data is not on this machine, or a file is damaged or
-            cannot be joined.
+        UserError: The benchmark's name is unknown, its data is not on this machine, or a file is
+            damaged or cannot be joined.
 
     Example:
         >>> bench = load("fashion")
@@ -114,17 +117,18 @@ def reopen(
     with_: Sequence[str | Path] = (),
     named: Sequence[str | Benchmark] = (),
 ) -> Benchmark:
-    """Open a benchmark by an address from a file, without running code that the user did not name.
+    """Open a benchmark by an address that was read from a file. Code that the user did not name is
+    never run.
 
     Args:
-        address: A `Benchmark.address`.
-        with_: Files whose metrics are joined to the benchmark.
-        named: A list with the benchmark that the user named again, or empty. If the address would
-            run code, this benchmark is opened instead.
+        address: The address of a benchmark, as in `Benchmark.address`.
+        with_: Paths of files whose metrics are added to the benchmark.
+        named: Empty, or a list with one benchmark that the user has passed explicitly. If opening
+            the address would run code, the benchmark in `named` is opened instead.
 
     Raises:
-        UserError: The benchmark cannot be opened, as in `load`. Or opening it would run a file that
-            the user did not name.
+        UserError: The benchmark cannot be opened, for a reason given in `load`. The error is also
+            raised if opening the benchmark would run a file that the user did not name.
 
     Example:
         >>> reopen(load("fashion").address).name
@@ -156,7 +160,7 @@ def runs_code(address: str) -> bool:
     """Return whether opening a benchmark by its address runs a user's file.
 
     Args:
-        address: A `Benchmark.address`.
+        address: The address of a benchmark, as in `Benchmark.address`.
 
     Example:
         >>> runs_code("fashion"), runs_code("mine.py:MINE")
@@ -169,7 +173,7 @@ def runs_code(address: str) -> bool:
 
 
 def reserved() -> frozenset[str]:
-    """Return the names that are not allowed for imported tables.
+    """Return the benchmark names that an imported table must not use.
 
     Example:
         >>> "fashion" in reserved(), "mine" in reserved()
@@ -179,7 +183,8 @@ def reserved() -> frozenset[str]:
 
 
 def available() -> list[dict[str, Any]]:
-    """Describe every benchmark as ``snas benchmarks --json`` does, and how to get absent ones.
+    """Describe every benchmark, as ``snas benchmarks --json`` does. The entry of an unavailable
+    benchmark tells how to get its data.
 
     Example:
         >>> [
@@ -201,10 +206,11 @@ def _entries() -> list[tuple[Resolver, dict[str, Any]]]:
 
 
 def families() -> list[dict[str, Any]]:
-    """Return the benchmarks of `available` by family, as ``snas benchmarks`` lists them.
+    """Return the benchmarks listed by `available`, grouped by family as in ``snas benchmarks``.
 
     Returns:
-        One ``{name, title, benchmarks}`` per family, with the entries of its benchmarks.
+        One dict ``{name, title, benchmarks}`` per family of benchmarks. ``benchmarks`` lists the
+        entries of the family.
 
     Example:
         >>> [
@@ -225,7 +231,8 @@ def families() -> list[dict[str, Any]]:
 
 
 def tables() -> list[dict[str, Any]]:
-    """Return the entries of `available` that are tables, with values of all cells.
+    """Return the entries of `available` whose benchmarks are tables, that is, have the values of
+    all cells in advance.
 
     Example:
         >>> {entry["name"] for entry in tables()} >= {"fashion", "analog-cifar10"}

@@ -1,4 +1,6 @@
-"""The interface of benchmarks: metrics of cells, by epochs and seed, and their costs."""
+"""The interface of benchmarks. A benchmark returns metrics of cells for given epochs and training
+seeds, with their costs.
+"""
 
 import math
 from abc import ABC, abstractmethod
@@ -47,7 +49,9 @@ Free = Callable[[Sequence[Cell]], Values]
 
 
 def lengths_of(questions: "Iterable[Question]") -> list[int]:
-    """Return the training lengths of questions, in increasing order."""
+    """Return the training lengths, in epochs, that several `Question` objects name, in increasing
+    order.
+    """
     return sorted({q.epochs for q in questions if q.epochs is not None})
 
 
@@ -55,9 +59,9 @@ def lengths_of(questions: "Iterable[Question]") -> list[int]:
 def untrained(space: Space) -> Analytic:
     """Return the metrics of a space that need no training: sizes and shipped zero-cost proxies.
 
-    ``data/proxies-SPACE.h5`` contains proxies of all cells of a space (``make proxies``). They
-    belong to the space, not to a benchmark, so they are not part of a benchmark's fingerprint. An
-    objective that uses a proxy includes its digest.
+    ``data/proxies-SPACE.h5`` contains proxies of all cells of a space (``make proxies``). Proxies
+    belong to the space, not to a benchmark, so a benchmark's fingerprint does not cover them. The
+    fingerprint of an objective that uses a proxy includes the digest of the proxy's data.
     """
     proxies = {} if (file := _proxies(space)) is None else file.metrics
     stored = {
@@ -68,14 +72,16 @@ def untrained(space: Space) -> Analytic:
 
 
 def sizes_of(space: Space, measured: Container[str] = ()) -> list[Metric]:
-    """Return the metrics of a space that need no training, except those in `measured`."""
+    """Return the metrics of a space that need no training, except the metrics that `measured`
+    names.
+    """
     return [
         metric for metric, _ in untrained(space).values() if metric.name not in measured
     ]
 
 
 def digest_of(space: Space, metric: str) -> str:
-    """Return the digest of the data of a proxy; empty for any other metric."""
+    """Return the digest of a zero-cost proxy's data, or an empty text for any other metric."""
     file = _proxies(space)
     return file.digest if file is not None and metric in file.metrics else ""
 
@@ -119,7 +125,9 @@ def _file(space: str) -> TableFile:
 def formula(
     space: Space, metric: str, network: Network, cells: Sequence[Cell]
 ) -> Values:
-    """Compute a metric of cells that needs no training, shape ``(n,)``."""
+    """Compute, for several cells, a metric that needs no training. Return an array of shape
+    ``(n,)``.
+    """
     return untrained(space)[metric][1](choices_of(cells), network)
 
 
@@ -128,12 +136,15 @@ def _looked_up(space: Enumerable, column: Values, cells: Sequence[Cell]) -> Valu
 
 
 def applied(function: Callable[[Cell], SupportsFloat], cells: Sequence[Cell]) -> Values:
-    """Apply a user's function of one cell to several cells, shape ``(n,)``."""
+    """Apply a user's function of one cell to each of several cells, and return an array of shape
+    ``(n,)``.
+    """
     return np.array([function(cell) for cell in cells], dtype=np.float64)
 
 
 class Question(NamedTuple):
-    """A metric after a number of epochs; None if the metric does not depend on training.
+    """A metric and its training length in epochs. The length is None if the metric does not depend
+    on training.
 
     Example:
         >>> str(Question("valid_error", 12)), str(Question("params", None))
@@ -148,11 +159,13 @@ class Question(NamedTuple):
 
 
 class Measurement(NamedTuple):
-    """The results of a benchmark for a batch of cells.
+    """The values and costs that a benchmark returns for a batch of cells.
 
     Attributes:
-        values: Values in each metric's unit, shape ``(n cells, m questions)``.
-        cost: The charged cost of each cell, shape ``(n,)``, in `Benchmark.cost_unit`.
+        values: The value of each cell (row) for each `Question` (column), in the metric's unit,
+            shape ``(n, m)``.
+        cost: The cost of each cell that is counted against the budget, shape ``(n,)``, in
+            `Benchmark.cost_unit`.
     """
 
     values: Values
@@ -160,13 +173,18 @@ class Measurement(NamedTuple):
 
 
 class Answer(float):
-    """A number with its cell and metric, which behaves as a float.
+    """The value of a metric for a cell. The value behaves as a float, and also stores its origin.
 
     Attributes:
-        cell, metric, unit, source: The cell, the metric with its unit, and the value's origin.
-        epochs: The training length, or None.
-        training_seed: The training seed, or ``"mean"``.
-        n_seeds: The number of seeds of a mean; None if the source does not give it.
+        cell: The evaluated cell.
+        metric: The metric's name.
+        unit: The unit of the value.
+        source: The origin of the value, as a text.
+        epochs: The training length in epochs, or None if the metric does not depend on training.
+        training_seed: The training seed, ``"mean"`` for a mean over seeds, or None without
+            training.
+        n_seeds: The number of training seeds over which the value is averaged; None if the source
+            does not report this number.
 
     Example:
         >>> import surrogate_nas as sn
@@ -186,7 +204,7 @@ class Answer(float):
 
     @property
     def value(self) -> float:
-        """The value as a plain float."""
+        """The metric's value as a plain float."""
         return float(self)
 
     def to_json(self) -> dict[str, Any]:
@@ -213,41 +231,49 @@ class _How(TypedDict, total=False):
 
 
 class Benchmark(ABC):
-    """The base class of benchmarks, which return metrics of the cells of a space.
+    """The base class of benchmarks. A benchmark returns metrics of the cells of a search space.
 
-    Subclasses set the attributes and define `measure`, `n_seeds` and `fingerprint`.
+    Subclasses of `Benchmark` set its attributes and define `measure`, `n_seeds` and `fingerprint`.
 
     Attributes:
-        name, title: The name that `surrogate_nas.load` opens, and a description in one line.
-        space, metrics: The space of the cells, and their metrics.
+        name: The name with which `surrogate_nas.load` opens the benchmark.
+        title: A description of the benchmark in one line.
+        space: The search space of the benchmark's cells.
+        metrics: The metrics that the benchmark has for its cells.
         network: The macro architecture from which `params` and `macs` are computed.
-        cost_unit: ``seconds``, or ``queries`` if every query costs one unit.
+        cost_unit: The unit of costs: ``seconds``, or ``queries`` if every query costs one unit.
         charge: A sentence for reports that describes the cost of an evaluation.
-        objective: The default objective.
-        banner: A warning that every report must show, or empty.
-        source, licence, citation: The origin, the licence and the citation of the values.
-        default_seed: The seed that is read if none is named: the mean over seeds, or the trained
-            seed.
-        seed_policy: The default value of a cell in a search: ``mean`` for the reported value,
-            ``draw`` for a single training of each cell.
-        has_columns: Whether all values exist in advance, so that `column` works.
-        joined: Absolute paths of the files whose metrics were joined to the benchmark.
-        address: The name with which `surrogate_nas.load` opens the benchmark again, with an
-            absolute path for a file.
-        backend: The arithmetic that trains cells on this machine. Results of two backends are never
-            mixed. Empty for a table.
-        one_by_one: Whether each value is computed when it is requested.
-        one_curve: Whether all epochs are points of one training, so that continuing it costs only
-            the difference.
-        more: A sentence on how to get further metrics, or empty.
-        runs_apart: Whether cells are evaluated in separate processes.
-        keeps_answers: Whether an evaluation by any process is never repeated.
-        knows_costs: Whether `predicted_cost` equals the cost that will be charged.
-        longest_seconds, longest_silence: Limits of an evaluation in a separate process: its total
-            seconds, and the seconds between two reports; None for no limit.
-        open_units: Errors and accuracies whose unit is neither declared nor shown by a value.
-        in_server: Functions that the fork server calls before it forks workers, as arguments of
-            `surrogate_nas.runtime.worker.share`.
+        objective: The benchmark's default objective, as an expression.
+        banner: A warning that every report about the benchmark must show, or empty.
+        source: The origin of the values.
+        licence: The licence of the values.
+        citation: The publication to cite for the values.
+        default_seed: The training seed that is used if the caller names none: ``"mean"`` for the
+            mean over seeds, or the seed of a training.
+        seed_policy: The default value of a cell in a search: ``mean`` for the value under
+            `default_seed`, or ``draw`` for one training seed per cell.
+        has_columns: Whether the values of all cells exist in advance, so that `column` works.
+        joined: Absolute paths of the files whose metrics were added to the benchmark.
+        address: The name with which `surrogate_nas.load` opens the benchmark again. A path in the
+            name is absolute.
+        backend: The name of the training engine and its arithmetic on this machine, or empty for a
+            table. Results of two training engines are never mixed.
+        one_by_one: Whether a cell is trained or computed only when its value is requested.
+        one_curve: Whether the values after different epochs belong to one training per cell.
+            Continuing a training then costs only the additional epochs.
+        more: A sentence that tells how to get further metrics, or empty.
+        runs_apart: Whether cells are evaluated in processes of their own.
+        keeps_answers: Whether results are cached for all processes, so that no evaluation is ever
+            repeated.
+        knows_costs: Whether `predicted_cost` equals the cost that an evaluation is charged.
+        longest_seconds: Time limit in seconds for an evaluation in a separate process; None for no
+            limit.
+        longest_silence: Maximum time in seconds between two reports of an evaluation in a separate
+            process; None for no limit.
+        open_units: Names of errors and accuracies whose unit (% or fraction) is not declared, and
+            has not yet been shown by a value above 1.
+        in_server: Functions that the fork server calls before it forks worker processes, each as
+            arguments of `surrogate_nas.runtime.worker.share`.
 
     Example:
         >>> import surrogate_nas as sn
@@ -295,7 +321,7 @@ class Benchmark(ABC):
 
     @property
     def begins_at_random(self) -> bool:
-        """Whether a single search starts with random cells, as comparisons do."""
+        """Whether a single search starts with random cells, as the runs of a comparison do."""
         return not self.one_by_one
 
     @cached_property
@@ -304,7 +330,7 @@ class Benchmark(ABC):
 
     @property
     def identity(self) -> str:
-        """The part of the name that identifies the benchmark, without paths of files."""
+        """The part of the name that identifies the benchmark, without the paths of files."""
         return self.name
 
     def measure(
@@ -313,15 +339,16 @@ class Benchmark(ABC):
         questions: Sequence[Question],
         training_seed: Seed = "mean",
     ) -> Measurement:
-        """Return several metrics of several cells in one call.
+        """Return the values of several metrics for several cells, and the cost of each cell.
 
         Args:
-            cells: Cells of `space`.
-            questions: The metrics, each resolved by `question`.
-            training_seed: A training seed, or ``"mean"``.
+            cells: Cells of the benchmark's `space`.
+            questions: The metrics with their training lengths, each resolved by
+                `Benchmark.question`.
+            training_seed: A training seed, or ``"mean"`` for the mean over seeds.
 
         Raises:
-            UserError: A seed or a value is not available.
+            UserError: A requested training seed or value is not available.
         """
         values = np.empty((len(cells), len(questions)))
         for j, question in enumerate(questions):
@@ -338,15 +365,16 @@ class Benchmark(ABC):
     def column(
         self, metric: str, epochs: int | None = None, training_seed: Seed | None = None
     ) -> Values:
-        """Return a column in the order of `space`, shape ``(len(space),)``, NaN where missing.
+        """Return a metric's values for all cells in the order of `space`, shape ``(len(space),)``.
+        Missing values are NaN.
 
         Args:
-            metric: The metric's name; final metrics are allowed.
-            epochs: The training length; None for the metric's longest.
-            training_seed: A training seed; None for `default_seed`.
+            metric: The metric's name. Final metrics, which a search must not use, are allowed.
+            epochs: The training length in epochs; None for the metric's longest training.
+            training_seed: A training seed; None for the benchmark's `default_seed`.
 
         Raises:
-            UserError: The benchmark is not a table, or has no such column.
+            UserError: The benchmark is not a table, or the table has no such column.
         """
         if not self.has_columns:
             raise UserError(
@@ -377,26 +405,32 @@ class Benchmark(ABC):
     def n_seeds(
         self, cell: Cell, question: Question, training_seed: Seed
     ) -> int | None:
-        """Return the number of seeds of a value; None if unknown or nothing was trained."""
+        """Return the number of training seeds behind a value; None if it is unknown or nothing was
+        trained.
+        """
         return None
 
     def seeds(self, question: Question) -> tuple[int, ...]:
-        """Return the training seeds of a question's single values, in increasing order."""
+        """Return the training seeds for which the benchmark has single values of a metric, in
+        increasing order.
+        """
         return ()
 
     def source_of(self, question: Question) -> str:
-        """Return the origin of the values of a question."""
+        """Return the origin of a metric's values at a training length, as a text."""
         return self._by_name[question.metric].source
 
     def scale(
         self, question: Question, training_seed: Seed = "mean"
     ) -> tuple[float, float]:
-        """Return the median and the worst value over `reference_sample`, constants of objectives.
+        """Return the median and the worst value of a metric over `reference_sample`. Objectives use
+        both numbers as constants.
 
-        The worst value is the largest, or the smallest of a quality.
+        The worst value is the largest one, or the smallest one if larger values of the metric are
+        better.
 
         Raises:
-            UserError: Some cells have no value of the metric.
+            UserError: Some cells of the reference sample have no value of the metric.
         """
         values = self.measure(
             self.reference_sample(question), (question,), training_seed
@@ -404,7 +438,7 @@ class Benchmark(ABC):
         return float(np.median(values)), self.metric(question.metric).worst(values)
 
     def reference_sample(self, question: Question) -> Sequence[Cell]:
-        """Return the cells over which a metric's median is computed."""
+        """Return the cells over which the median of a metric is computed."""
         return self.space.reference_sample
 
     def is_expensive(self, metric: str) -> bool:
@@ -412,29 +446,32 @@ class Benchmark(ABC):
         return False
 
     def checkpoint(self, cell: CellLike, training_seed: int | None = None) -> Path:
-        """Return the folder of a cell's trained model, if trainings store one.
+        """Return the folder of a cell's trained model, if the benchmark stores checkpoints.
 
         Raises:
-            UserError: There is no such folder.
+            UserError: No trained model of the cell is stored.
         """
         raise UserError(f"{self.name} stores no checkpoints; a sn.Training does.")
 
     def predicted_cost(self, cell: Cell, epochs: int | None) -> float:
-        """Predict the cost of an evaluation, up to a factor, from the cell and its epochs alone.
+        """Predict the relative cost of an evaluation from the cell and its number of epochs alone.
 
-        The prediction orders parallel trainings, so it must be the same on every machine.
+        The predicted cost determines the order of parallel trainings, so it must be the same on
+        every machine.
         """
         return 1.0
 
     def recall(self, cell: str, values: Mapping[str, float]) -> None:
-        """Cache the values of a cell from a stored run, by metric as an expression writes it."""
+        """Cache a cell's metrics from a stored run. The keys of `values` are metrics as they are
+        written in an expression.
+        """
         return
 
     def check_value(self, question: Question, value: float) -> None:
-        """Check a value, in the metric's unit, that a caller has measured.
+        """Check a metric's value that a caller has measured.
 
         Raises:
-            UserError: The metric cannot have this value, or its unit is not declared.
+            UserError: The metric cannot have this value, or the metric's unit is not declared.
         """
         metric = self.metric(question.metric)
         if outside := metric.outside(value):
@@ -442,10 +479,11 @@ class Benchmark(ABC):
         self.check_unit(metric.name, value)
 
     def check_unit(self, metric: str, value: float) -> None:
-        """Check that a value shows the unit of a metric, if no earlier value has shown it.
+        """Check that a value reveals the unit of a metric (fraction or %), unless an earlier value
+        has revealed it.
 
         Raises:
-            UserError: The value may be a fraction or in %.
+            UserError: The value could be a fraction or a percentage.
         """
         if metric not in self.open_units:
             return
@@ -454,7 +492,9 @@ class Benchmark(ABC):
         self.open_units -= {metric}
 
     def shows_percent(self, metric: str) -> bool:
-        """Return whether a metric without a declared unit has a value above 1."""
+        """Return whether some value of a metric without a declared unit is above 1, so that the
+        unit is %.
+        """
         return False
 
     def continued(
@@ -466,23 +506,30 @@ class Benchmark(ABC):
         *,
         training_seed: Seed | None = None,
     ) -> float:
-        """Return the cost of continuing a cell's training, with one validation pass.
+        """Return the cost of continuing a cell's training to more epochs, including one validation
+        pass.
 
         Args:
-            cell: A cell of `space`.
-            since, epochs: The epochs already trained, and the larger requested number.
-            metrics: The requested metrics, which may belong to several trainings.
-            training_seed: A training seed, or ``"mean"``; None for `default_seed`.
+            cell: A cell of the benchmark's `space`.
+            since: Number of epochs that the cell has been trained for.
+            epochs: Number of epochs to reach, larger than `since`.
+            metrics: Names of the requested metrics. Computing all requested metrics may need
+                several trainings.
+            training_seed: A training seed, or ``"mean"`` for the mean over seeds; None for the
+                benchmark's `default_seed`.
 
         Raises:
-            UserError: The epochs are not points of one training (`one_curve`).
+            UserError: Each number of epochs is a separate training, so no training can be continued
+                (`one_curve`).
         """
         raise UserError(
             f"Every number of epochs of {self.name} is a separate training; none continues another."
         )
 
     def free(self, question: Question, training_seed: Seed) -> Free | None:
-        """Return a metric without training as a function of cells alone, or None."""
+        """Return a function that computes a metric from cells without training, or None if there is
+        no such function.
+        """
         if question.epochs is not None:
             return None
         known = untrained(self.space).get(question.metric)
@@ -495,12 +542,16 @@ class Benchmark(ABC):
         return None
 
     def final(self, cell: Cell) -> dict[str, float | None]:
-        """Return the final metrics of a cell after their longest trainings; None if missing."""
+        """Return the final metrics of a cell after their longest trainings, by name. A missing
+        value is None.
+        """
         final = [metric.name for metric in self.metrics if metric.kind == "final"]
         return {name: self.value_of(cell, self.question(name)) for name in final}
 
     def value_of(self, cell: Cell, question: Question) -> float | None:
-        """Return the value of a cell for `default_seed`; None if it is missing."""
+        """Return a metric's value of a cell for the benchmark's `default_seed`, or None if the
+        value is missing.
+        """
         if not self.has_columns:
             return float(self.query(cell, question.metric, epochs=question.epochs))
         value = float(self.column(*question)[listed(self.space).index(cell)])
@@ -513,19 +564,23 @@ class Benchmark(ABC):
 
     @property
     def files(self) -> FilesRead | None:
-        """The files that a user's functions read; None for a benchmark without such functions."""
+        """The record of files that a user's functions read, or None for a benchmark without such
+        functions.
+        """
         return None
 
     @property
     def contents(self) -> Contents:
-        """Digests of a table by metric and training length; empty if `fingerprint` covers them."""
+        """Digests of a table's columns by metric and training length. The mapping is empty if
+        `fingerprint` covers the columns.
+        """
         return {}
 
     def only(self, runs: Collection[Run]) -> "Benchmark":
-        """Return the benchmark restricted to some columns of its table.
+        """Return the same benchmark with only some columns of its table.
 
         Args:
-            runs: Pairs of a metric and its training length.
+            runs: The columns to keep, as pairs of a metric and its training length in epochs.
         """
         return self
 
@@ -537,21 +592,22 @@ class Benchmark(ABC):
         direction: Direction | None = None,
         cheap: bool = True,
     ) -> "Benchmark":
-        """Return the benchmark with further metrics of its cells, which are free of charge.
+        """Return the benchmark with further metrics of its cells. Queries of the further metrics
+        are free of charge.
 
         Args:
-            metrics: One of these: a mapping from names to functions of a cell or to
-                `surrogate_nas.Metric`; a pandas data frame or the path of a CSV file with a column
-                ``cell``, or one for each choice, and a column for each metric; or the path of a
-                table (``.h5``).
-            unit: The unit of functions without a declared unit, such as ``g``.
-            direction: The direction of functions, ``min`` or ``max``; None for that of their name
-                or unit.
-            cheap: Whether functions are fast, so that they can be called for all cells.
+            metrics: A mapping from names to functions of a cell (or to `surrogate_nas.Metric`), a
+                pandas data frame, or the path of a CSV file or of a table (``.h5``). A data frame
+                or a CSV file has one column for each metric. Cells are named in a column ``cell``,
+                or in one column for each choice of the space.
+            unit: The unit, such as ``g``, of metrics whose functions do not declare one.
+            direction: The direction of the metrics, ``min`` or ``max``; None for the direction that
+                a metric's name or unit implies.
+            cheap: Whether the functions are fast enough to be called for all cells of the space.
 
         Raises:
-            UserError: A file cannot be read, a cell is not in the space, or a metric exists
-                already.
+            UserError: A file cannot be read, a cell is not in the space, or the benchmark has a
+                metric of the same name already.
 
         Example:
             >>> import surrogate_nas as sn
@@ -565,7 +621,7 @@ class Benchmark(ABC):
         return self._join(metrics, unit, direction, cheap)
 
     def metric(self, name: str) -> Metric:
-        """Return a metric by name.
+        """Return the metric with a given name.
 
         Raises:
             UserError: The benchmark has no such metric.
@@ -576,15 +632,16 @@ class Benchmark(ABC):
         return self._by_name[name]
 
     def question(self, name: str, epochs: int | None = None) -> Question:
-        """Resolve a metric and its training length.
+        """Check a metric's name and its training length, and return both as a `Question`.
 
         Args:
-            name: The metric's name.
-            epochs: The training length; None for the metric's longest. Ignored if the metric does
-                not depend on training.
+            name: The name of a metric of the benchmark.
+            epochs: The training length in epochs; None for the metric's longest training. The
+                argument is ignored if the metric does not depend on training.
 
         Raises:
-            UserError: The metric is unknown, or has no values for these epochs.
+            UserError: The metric is unknown, or the benchmark has no values of it after so many
+                epochs.
         """
         lengths = self.metric(name).epochs
         if not lengths:
@@ -632,21 +689,25 @@ class Benchmark(ABC):
         epochs: int | None = None,
         training_seed: Seed | None = None,
     ) -> Any:
-        """Look up metrics of cells. This charges nothing, since only an objective charges.
+        """Look up metrics of one or several cells. Queries are free of charge: only evaluations by
+        an objective are counted against a budget.
 
         Args:
-            cells: A cell, its text or its index; or a list, array, Series or Index of these; or a
-                data frame with a column for each choice.
-            metric: The metric's name; None for every search metric at `epochs`, except proxies.
-            epochs: The training length; None for each metric's longest.
-            training_seed: A training seed; None for `default_seed`.
+            cells: A cell, its text or its index in the space. For several cells, a list, array,
+                Series or Index of cells, or a data frame with one column for each choice of the
+                space.
+            metric: The metric's name; None for all search metrics that are available at `epochs`,
+                except zero-cost proxies.
+            epochs: The training length in epochs; None for each metric's longest training.
+            training_seed: A training seed; None for the benchmark's `default_seed`.
 
         Returns:
-            An `Answer` for one cell and one metric, or a dict by name if no metric is named. For a
-            sequence of cells, a list of these in the same order.
+            An `Answer` if one cell and one metric are named. If no metric is named, a dict with an
+            `Answer` for each metric's name. For a sequence of cells, a list with the result of each
+            cell, in the same order.
 
         Raises:
-            UserError: A cell, metric, number of epochs or seed is not available.
+            UserError: A requested cell, metric, number of epochs or training seed is not available.
         """
         training_seed = self.default_seed if training_seed is None else training_seed
         if not isinstance(training_seed, (int, str)):
@@ -745,7 +806,7 @@ class Benchmark(ABC):
         return f"<{type(self).__name__} {self.name!r}: {self.title}>"
 
     def describe(self) -> dict[str, Any]:
-        """Return the benchmark's entry in ``snas benchmarks --json``."""
+        """Return the benchmark's entry in the output of ``snas benchmarks --json``."""
         return {
             "name": self.name,
             "title": self.title,

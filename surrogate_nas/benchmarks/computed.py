@@ -1,8 +1,10 @@
-"""User-defined benchmarks: their base class, and `Computed`, with a function for every metric.
+"""User-defined benchmarks: their base class `OwnBenchmark`, and `Computed`, whose metrics are
+Python functions of a cell.
 
-Another process rebuilds a benchmark from the arguments of its class, or imports it from its file.
-An error or an accuracy is in % or a fraction. If neither is declared, the first value above 1 shows
-that it is in %. Until then, a value of 1 or less is refused because it is ambiguous.
+Another process rebuilds a user-defined benchmark from the arguments of its class, or imports it
+from its file. The unit of an error or an accuracy is % or a fraction. If the unit is not declared,
+the first value above 1 shows that the unit is %. As long as the unit of a metric is unknown, a
+value of 1 or less is refused, because it could be a fraction or in %.
 """
 
 import hashlib
@@ -63,7 +65,9 @@ _WORST: dict[str, float] = {"error": 1e3, "quality": -1e3, "loss": 1e12}
 
 
 def worst_of(metric: metrics.Metric) -> float:
-    """Return a bound for the worst value of a metric, in its unit; infinite for a cost."""
+    """Return the worst value that a metric may have, in the metric's unit. The worst value of a
+    cost is infinite.
+    """
     worst = _WORST.get(metric.quantity, math.inf)
     return worst / 100.0 if metric.unit == FRACTION else worst
 
@@ -71,10 +75,11 @@ def worst_of(metric: metrics.Metric) -> float:
 def not_a_value(
     metric: metrics.Metric, value: float, *, is_expensive: bool = True
 ) -> str:
-    """Describe why a metric cannot have a value; return an empty text if it can.
+    """Describe why a metric cannot have a value. Return an empty text if the metric can have the
+    value.
 
-    The text follows the value in a message. Values of expensive metrics are bounded, because a
-    search starts without their range.
+    The returned text is meant to follow the value in an error message. The values of expensive
+    metrics have a limit, because a search starts without knowing their range.
     """
     worst = worst_of(metric)
     if not math.isfinite(value):
@@ -87,16 +92,16 @@ def not_a_value(
 
 @dataclass(frozen=True)
 class Metric:
-    """The declaration of a metric of `surrogate_nas.Computed` or `surrogate_nas.Training`.
+    """The declaration of a metric for `surrogate_nas.Computed` or `surrogate_nas.Training`.
 
     Attributes:
-        function: A function from a cell to a number; None if a training reports the metric.
-        unit: ``fraction`` or ``%`` for an error or an accuracy, any text for another metric; empty
-            for the unit that the name implies.
-        direction: ``min`` or ``max``; None for the direction that the name implies.
+        function: A function from a cell to a number; None if a training reports the metric instead.
+        unit: ``fraction`` or ``%`` for an error or an accuracy, and any text for another metric;
+            empty for the unit that the metric's name implies.
+        direction: ``min`` or ``max``; None for the direction that the metric's name implies.
 
     Raises:
-        UserError: The unit is not a text, the direction is invalid, or the function is not
+        UserError: The metric's unit is not a text, its direction is invalid, or its function is not
             callable.
 
     Example:
@@ -130,20 +135,22 @@ class Metric:
             )
 
     def named(self, name: str, *, source: str, description: str = "") -> metrics.Metric:
-        """Build the metric of a benchmark.
+        """Build the metric of a benchmark from this declaration and a name.
 
         Raises:
-            UserError: The unit or the direction contradicts the name.
+            UserError: The declared unit or direction contradicts the metric's name.
         """
         about = {"source": source, "description": description}
         return metric_named(name, unit=self.unit, direction=self.direction, **about)
 
 
 def declared(given: object, what: str) -> dict[str, Metric]:
-    """Convert a mapping of names to functions or to `Metric`, or a list of names.
+    """Convert the metrics that a user passed to a dict of `Metric` by name. A mapping to functions
+    or to `Metric`, or a list of names, is accepted.
 
     Raises:
-        UserError: The argument is neither, or contains a name twice.
+        UserError: The argument is neither a mapping nor a list of names, or it contains a name
+            twice.
     """
     if not isinstance(given, Mapping):
         names = check_names(what, given)
@@ -157,13 +164,15 @@ def declared(given: object, what: str) -> dict[str, Metric]:
 
 
 def with_open_units(own: Mapping[str, Metric]) -> frozenset[str]:
-    """Return the errors and accuracies whose unit is not declared."""
+    """Return the names of the errors and accuracies whose unit is not declared."""
     names = (name for name, metric in own.items() if not metric.unit)
     return frozenset(name for name in names if metric_named(name).unit == PERCENT)
 
 
 def differences(own: Mapping[str, Metric]) -> dict[str, list[str]]:
-    """Return declared units and directions that differ from those of names, for a fingerprint."""
+    """Return the declared units and directions that differ from what the metrics' names imply. The
+    fingerprint of a benchmark includes these differences.
+    """
     changed = {}
     for name, metric in own.items():
         meant, usual = (
@@ -179,8 +188,8 @@ class OwnBenchmark(Benchmark):
     """The base class of user-defined benchmarks over any space.
 
     Attributes:
-        imported: The files that were opened when the user's file was imported, or None.
-        settings: The arguments of the class, by name.
+        imported: The files that were opened while the user's file was imported, or None.
+        settings: The arguments with which the benchmark was constructed, by name.
     """
 
     banner = ""
@@ -224,7 +233,9 @@ class OwnBenchmark(Benchmark):
 
     @property
     def version(self) -> tuple[object, ...]:
-        """Values that must be equal in every process; empty if all functions are cheap."""
+        """The values that must be equal in every process that opens the benchmark; empty if all its
+        functions are cheap.
+        """
         return (self.fingerprint, self.settings.get("seeds")) if self.one_by_one else ()
 
     def __reduce__(self) -> tuple[object, ...]:
@@ -237,19 +248,23 @@ class OwnBenchmark(Benchmark):
 
     @cached_property
     def fingerprint(self) -> str:
-        """A digest of the space, the settings, and the code with the files that it reads."""
+        """A digest of the space, the settings, the user's code, and the files that this
+        code reads.
+        """
         return self.files.fingerprint
 
     @cached_property
     def files(self) -> FilesRead:
-        """The files that the functions read in their folder."""
+        """The record of files that the user's functions read in the folder of their code."""
         code, digest = self._digest()
         imported = self.imported if self.one_by_one else None
         return FilesRead(folder_of(code), digest, imported)
 
     @cached_property
     def in_server(self) -> tuple[tuple[str, str], ...]:  # type: ignore[override]
-        """The import of PyTorch, if it is loaded or the user's code names it."""
+        """The instruction to import PyTorch in the fork server. The instruction is empty unless
+        PyTorch is loaded or the user's code names PyTorch.
+        """
         code = [*self._functions.values(), self.settings.get("train")]
         kinds = (f if isinstance(f, FunctionType) else type(f) for f in code)
         is_used = "torch" in sys.modules or "torch" in str([*map(source_of, kinds)])
@@ -260,16 +275,18 @@ class OwnBenchmark(Benchmark):
         """Return one of the user's functions, and a digest of the settings and all code."""
 
     def is_expensive(self, metric: str) -> bool:
-        """Return whether a metric may take long to compute."""
+        """Return whether computing a metric for one cell may take long."""
         return metric in self._dear
 
     def scale(
         self, question: Question, training_seed: Seed = "mean"
     ) -> tuple[float, float]:
-        """Return the median and the worst value, or fixed bounds for an expensive loss.
+        """Return the median and the worst value of a metric. For an expensive loss, return fixed
+        bounds instead.
 
         Raises:
-            UserError: A training reports the cost, and no typical value is declared.
+            UserError: The metric is a cost that a training reports, and the user has declared no
+                typical value.
         """
         metric = self.metric(question.metric)
         if not self.is_expensive(metric.name):
@@ -283,7 +300,9 @@ class OwnBenchmark(Benchmark):
         """Return the scale of an expensive metric that is not a loss."""
 
     def free(self, question: Question, training_seed: Seed) -> Free | None:
-        """Return a cheap function, or the space's formula; None for an expensive metric."""
+        """Return a cheap metric as a function of cells: the user's function or the space's formula.
+        Return None for an expensive metric.
+        """
         if self.is_expensive(question.metric):
             return None
         if question.metric in self._functions:
@@ -338,14 +357,16 @@ class OwnBenchmark(Benchmark):
 
 
 class Computed(OwnBenchmark):
-    """A benchmark whose metrics are functions of a cell. A query costs one unit.
+    """A benchmark whose metrics are functions of a cell. A query of a computed benchmark costs one
+    unit.
 
-    Each function is called once per cell and process. Functions must be deterministic.
+    Each function of a metric is called once per cell and process. The functions of metrics must be
+    deterministic.
 
     The type of a metric follows from its name: ``…_error``, ``…_accuracy`` (larger is better),
-    ``…_loss``, or ``latency@…`` in ms; ``test_…`` is only reported. An error or an accuracy is in %
-    or a fraction. Declare the unit by `surrogate_nas.Metric`, and the direction if the name implies
-    none.
+    ``…_loss``, or ``latency@…`` in ms. A search cannot use a metric named ``test_…``, which is only
+    reported. The unit of an error or an accuracy is % or a fraction. Use `surrogate_nas.Metric` to
+    declare the unit, and also the direction if the metric's name implies none.
 
     Example:
         >>> import surrogate_nas as sn
@@ -421,7 +442,9 @@ class Computed(OwnBenchmark):
         return next(iter(self._functions.values()), self), total.hexdigest()
 
     def reference_sample(self, question: Question) -> Sequence[Cell]:
-        """Return the cells for a metric's median, at most 64 for an expensive metric."""
+        """Return the cells over which a metric's median is computed: at most 64 cells for an
+        expensive metric.
+        """
         return (
             self._sample
             if self.is_expensive(question.metric)
@@ -452,14 +475,16 @@ class Computed(OwnBenchmark):
         return float(np.median(values)), -far if metric.larger_is_better else far
 
     def recall(self, cell: str, values: Mapping[str, float]) -> None:
-        """Cache the values of expensive functions for a cell from a stored run."""
+        """Cache the values of expensive metrics for a cell from a stored run."""
         for metric in self._dear & values.keys():
             self._cached.setdefault((metric, cell), values[metric])
             if values[metric] > 1:
                 self.open_units -= {metric}
 
     def shows_percent(self, metric: str) -> bool:
-        """Return whether a value of a cheap function exceeds 1."""
+        """Return whether a cheap metric has a value above 1 for some cell of the
+        reference sample.
+        """
         if self.is_expensive(metric):
             return False
         self.open_units -= {metric}  # while the sample is computed
@@ -479,10 +504,12 @@ class Computed(OwnBenchmark):
     def column(
         self, metric: str, epochs: int | None = None, training_seed: Seed | None = None
     ) -> Values:
-        """Return a column in the order of the space, shape ``(len(space),)``. It is computed once.
+        """Return a metric's values for all cells in the order of the space, shape
+        ``(len(space),)``. The column is computed once and then cached.
 
         Raises:
-            UserError: The metric is unknown or expensive, or the space cannot be listed.
+            UserError: The metric is unknown or expensive, or the cells of the space cannot be
+                listed.
         """
         name = self.metric(metric).name
         if name in self._dear:

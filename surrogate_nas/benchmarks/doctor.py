@@ -1,8 +1,9 @@
-"""Checks of the quality of a table's columns before a search.
+"""Check the quality of a table's columns before a search.
 
-Each check looks for one type of fault and yields a `Finding`. ``alarm``: A search on the column is
-meaningless. ``warning``: Examine the column before a search. ``note``: Readers of results should
-know this. The thresholds were chosen so that the columns of NAS-Bench-201 raise no alarm.
+Each check looks for one type of fault and yields a `Finding`. A finding of the level ``alarm``
+means that a search by the column is meaningless. A finding of the level ``warning`` means that the
+column should be examined before a search. A finding of the level ``note`` is information for
+readers of results. The thresholds were chosen so that the columns of NAS-Bench-201 raise no alarm.
 """
 
 import math
@@ -46,14 +47,15 @@ _NAMED = 4
 
 @dataclass(frozen=True)
 class Finding:
-    """A fault of one or several columns of a table.
+    """A possible fault in one or several columns of a table.
 
     Attributes:
-        level: ``alarm``, ``warning`` or ``note``.
-        kind: The fault in a word: ``constant``, ``leak``, ``missing`` …
-        columns: The columns, such as ``valid_error[12]``; empty if the fault concerns the table.
-        text: The fault in a sentence.
-        numbers: The numbers on which the finding is based, by name.
+        level: The severity of the finding: ``alarm``, ``warning`` or ``note``.
+        kind: The type of fault in one word, such as ``constant``, ``leak`` or ``missing``.
+        columns: Names of the affected columns, such as ``valid_error[12]``; empty if the fault
+            concerns the whole table.
+        text: A description of the fault.
+        numbers: The numbers on which the finding is based, by their names.
 
     Example:
         >>> print(
@@ -78,14 +80,15 @@ class Finding:
 
 @dataclass(frozen=True)
 class Examination:
-    """All findings about a table.
+    """The result of examining a table: a summary of its columns, and all findings.
 
     Attributes:
-        name: The table's name.
-        n_cells, n_with_values: Number of cells, and number of cells with a value in any column.
-        columns: The name, kind, unit, share of cells with a value, and number of different values
-            of every column.
-        findings: The findings, the most important first.
+        name: Name of the examined table.
+        n_cells: Number of cells in the table's space.
+        n_with_values: Number of cells that have a value in at least one column.
+        columns: A summary of each column: its name, kind and unit, the share of cells with a value,
+            and the number of distinct values.
+        findings: All findings, the most important first.
     """
 
     name: str
@@ -95,12 +98,12 @@ class Examination:
     findings: Sequence[Finding]
 
     def of(self, level: Level) -> list[Finding]:
-        """Return the findings of a level: ``alarm``, ``warning`` or ``note``."""
+        """Return all findings of a given level: ``alarm``, ``warning`` or ``note``."""
         return [finding for finding in self.findings if finding.level == level]
 
     @property
     def headline(self) -> str:
-        """The numbers of columns and findings, in one line."""
+        """The number of cells, columns and findings in one line."""
         counts = [(len(self.of(level)), level) for level in LEVELS]
         counted = ", ".join(
             f"{n or 'no'} {level}{'s' * (n != 1)}" for n, level in counts
@@ -113,7 +116,7 @@ class Examination:
         )
 
     def to_json(self) -> dict[str, Any]:
-        """Return the examination as ``snas data doctor --json`` prints it."""
+        """Return the examination as the JSON object that ``snas data doctor --json`` prints."""
         return {
             "name": self.name,
             "cells": self.n_cells,
@@ -254,7 +257,7 @@ def empty_or_constant(case: _Case) -> Iterator[Finding]:
 
 
 def sentinels(case: _Case) -> Iterator[Finding]:
-    """Find codes among the values, such as -1 for a device that failed."""
+    """Find special codes among measured values, such as -1 for a device that failed."""
     for column in case.measured:
         if column.metric.quantity in ("structure", "proxy"):
             continue
@@ -273,7 +276,7 @@ def sentinels(case: _Case) -> Iterator[Finding]:
 
 
 def undeclared(case: _Case) -> Iterator[Finding]:
-    """Find columns in % that may be fractions, and columns without a direction."""
+    """Find columns in % whose values may be fractions, and columns without a declared direction."""
     for column in case.measured:
         metric = column.metric
         if metric.is_share and metric.unit == PERCENT and column.finite.max() <= 1:
@@ -291,7 +294,9 @@ def undeclared(case: _Case) -> Iterator[Finding]:
 
 
 def related(case: _Case) -> Iterator[Finding]:
-    """Find columns that are functions of another: leaks, and devices counted twice."""
+    """Find columns that are exact functions of another column: leaks of final metrics, and
+    measurements that are counted twice.
+    """
     candidates = [column for column in case.columns if not column.is_constant]
     groups: dict[tuple[str, str], list[str]] = defaultdict(list)
     for first, second in combinations(candidates, 2):
@@ -371,7 +376,9 @@ def _nearly_equal(case: _Case, first: _Column, second: _Column) -> Iterator[Find
 
 
 def seed_agreement(case: _Case) -> Iterator[Finding]:
-    """Report the agreement of seeds, the upper limit that noise sets for any ranking of cells."""
+    """Report the rank correlation between training seeds. Seed noise limits how well any ranking of
+    cells can agree with another.
+    """
     taus: dict[str, float] = {}
     for column in case.measured:
         agreements = []
@@ -398,7 +405,9 @@ def seed_agreement(case: _Case) -> Iterator[Finding]:
 
 
 def missing(case: _Case) -> Iterator[Finding]:
-    """Find missing values. Columns that lack the same cells are one finding."""
+    """Find missing values. Several columns that lack the values of the same cells yield one
+    finding.
+    """
     patterns: dict[bytes, list[_Column]] = defaultdict(list)
     for column in case.columns:
         if 0 < len(column.finite) < len(case.space):
@@ -415,7 +424,7 @@ def missing(case: _Case) -> Iterator[Finding]:
 
 
 def ties(case: _Case) -> Iterator[Finding]:
-    """Report ties: cells with equal loss."""
+    """Report ties, that is, cells with exactly the same loss."""
     column = case.main
     if column is None:
         return
@@ -443,13 +452,13 @@ CHECKS: tuple[Callable[[_Case], Iterator[Finding]], ...] = (
 
 
 def examine(table: Benchmark | Table) -> Examination:
-    """Examine every column of a table.
+    """Examine every column of a table and return the findings.
 
-    A column contains the values of a metric after its longest training, as means over seeds.
-    Predicted cells of a table of losses are omitted.
+    The examined column of a metric has the values after the metric's longest training, averaged
+    over seeds. In a table of losses, cells with predicted values are omitted.
 
     Raises:
-        UserError: The benchmark is not a table, or a column is damaged.
+        UserError: The benchmark is not a table, or one of its columns is damaged.
 
     Example:
         >>> import surrogate_nas as sn
@@ -481,15 +490,15 @@ def examine_file(
     space: Space,
     declared: spreadsheet.Declared = spreadsheet.NOTHING_DECLARED,
 ) -> Examination:
-    """Examine a CSV or Parquet file before it is imported.
+    """Examine a CSV or Parquet file before it is imported as a table.
 
     Args:
-        path: The file, in the format of `surrogate_nas.tables.sources.spreadsheet`.
-        space: The space of its cells.
-        declared: Units and directions that its columns do not declare.
+        path: Path of the file. `surrogate_nas.tables.sources.spreadsheet` describes the format.
+        space: The space to which the cells of the file belong.
+        declared: Units and directions of metrics that the file's columns do not declare themselves.
 
     Raises:
-        UserError: An import would refuse the file.
+        UserError: The file is invalid, so that it could not be imported.
     """
     table = spreadsheet.read(path, "file", frozenset(), space, declared=declared)
     table.name = path.name
@@ -497,5 +506,7 @@ def examine_file(
 
 
 def is_file(name: str) -> bool:
-    """Return whether a name that a user gave is a file that `examine_file` reads."""
+    """Return whether a name that a user gave has the suffix of a file that `examine_file`
+    can read.
+    """
     return Path(name).suffix in spreadsheet.SUFFIXES

@@ -1,4 +1,6 @@
-"""A benchmark with further metrics from files, such as latencies measured on this machine."""
+"""Benchmarks that are extended by further metrics from files, such as latencies measured on this
+machine.
+"""
 
 import hashlib
 from collections.abc import Collection, Mapping, Sequence
@@ -93,7 +95,7 @@ def _opened(path: Path, space: Space) -> Benchmark:
 def with_metrics(
     base: Benchmark, metrics: Any, unit: str, direction: Direction | None, cheap: bool
 ) -> "JoinedBenchmark":
-    """Join metrics of the cells of a benchmark, as `Benchmark.with_metrics` takes them."""
+    """Add metrics to a benchmark, as `Benchmark.with_metrics` describes."""
     if isinstance(metrics, str | Path):
         return JoinedBenchmark(base, [Path(metrics)])
     extra: Benchmark
@@ -130,10 +132,12 @@ Benchmark._join = with_metrics
 
 
 class JoinedBenchmark(Benchmark):
-    """A benchmark with additional metrics from files, which are free of charge.
+    """A benchmark to which files or functions have added metrics. Queries of the added metrics are
+    free of charge.
 
-    A metric of a file must not have the name of a metric of the benchmark. Metrics that are
-    computed from the cell (`params`, `macs` …) and proxies remain those of the benchmark.
+    An added metric must not have the same name as a metric of the original benchmark. Metrics that
+    are computed from the cell alone (`params`, `macs` …) and zero-cost proxies are always taken
+    from the original benchmark.
 
     Example:
         >>> from tempfile import TemporaryDirectory
@@ -217,7 +221,9 @@ class JoinedBenchmark(Benchmark):
 
     @property
     def contents(self) -> Contents:
-        """The digests of the base and the files; empty if any has only a fingerprint."""
+        """Digests of the columns of the original benchmark and of the added files; empty if one of
+        them has only a fingerprint.
+        """
         if not all(benchmark.contents for benchmark in (self.base, *self._extras)):
             return {}
         owned = ((name, extra.contents) for name, extra in self._owners.items())
@@ -225,34 +231,40 @@ class JoinedBenchmark(Benchmark):
         return {**self.base.contents, **added}
 
     def only(self, runs: Collection[Run]) -> "JoinedBenchmark":
-        """Return the benchmark with the base restricted to some columns, and the same files."""
+        """Return the same extended benchmark with only some columns of the original benchmark. All
+        added metrics are kept.
+        """
         part = JoinedBenchmark(self.base.only(runs), self._files, self._extras)
         part.joined, part.address = self.joined, self.address
         return part
 
     @property
     def identity(self) -> str:
-        """The identity of the base. The fingerprint covers the files."""
+        """The identity of the original benchmark, without the added files. The added files are part
+        of the fingerprint instead.
+        """
         return self.base.identity
 
     @property
     def files(self) -> FilesRead | None:
-        """The files that functions of the base read."""
+        """The record of files that user-defined functions of the original benchmark read."""
         return self.base.files
 
     @property
     def begins_at_random(self) -> bool:
-        """Whether strategies start with random cells, as in the base."""
+        """Whether a single search starts with random cells, as for the original benchmark."""
         return self.base.begins_at_random
 
     @property
     def network(self) -> Network:  # type: ignore[override]
-        """The network of the base. Descriptions of metrics name another network if necessary."""
+        """The macro architecture of the original benchmark. If an added metric belongs to another
+        macro architecture, the metric's description says so.
+        """
         return self.base.network
 
     @property
     def fingerprint(self) -> str:
-        """A digest of the fingerprints of the base and the files."""
+        """A digest of the fingerprints of the original benchmark and of the added files."""
         fingerprints = " ".join(
             benchmark.fingerprint for benchmark in (self.base, *self._extras)
         )
@@ -262,10 +274,11 @@ class JoinedBenchmark(Benchmark):
         return self._owners.get(metric, self.base)
 
     def question(self, name: str, epochs: int | None = None) -> Question:
-        """Resolve a metric and its training length.
+        """Check a metric's name and its training length, and return both as a `Question`.
 
         Raises:
-            UserError: The metric is unknown, or has no values for these epochs.
+            UserError: The metric is unknown, or the benchmark has no values of it after so many
+                epochs.
         """
         return self._owner(self.metric(name).name).question(name, epochs)
 
@@ -275,10 +288,13 @@ class JoinedBenchmark(Benchmark):
         questions: Sequence[Question],
         training_seed: Seed = "mean",
     ) -> Measurement:
-        """Get each metric from its owner. Files return the values of their default seed.
+        """Return the values of metrics, each from the original benchmark or from the file that
+        added the metric.
+
+        The values of added metrics are always those of the default seed of their file.
 
         Raises:
-            UserError: A seed or a value is not available.
+            UserError: A requested training seed or value is not available.
         """
         owners = [self._owner(question.metric) for question in questions]
         values = np.empty((len(cells), len(questions)))
@@ -298,7 +314,9 @@ class JoinedBenchmark(Benchmark):
         epochs: int | None = None,
         training_seed: Seed | None = None,
     ) -> Values:
-        """Return the column of the metric's owner."""
+        """Return a metric's values for all cells, from the original benchmark or from the file that
+        added the metric.
+        """
         owner = self._owner(self.metric(metric).name)
         return owner.column(
             metric, epochs, training_seed if owner is self.base else None
@@ -313,29 +331,37 @@ class JoinedBenchmark(Benchmark):
         *,
         training_seed: Seed | None = None,
     ) -> float:
-        """Return the base's cost of continuing a cell's training. Files are free of charge."""
+        """Return the cost of continuing a cell's training in the original benchmark. Added metrics
+        are free of charge.
+        """
         own = [metric for metric in metrics if metric not in self._owners]
         return self.base.continued(
             cell, since, epochs, own, training_seed=training_seed
         )
 
     def final(self, cell: Cell) -> dict[str, float | None]:
-        """Return the final metrics of the base and the files, of a surrogate those of its truth."""
+        """Return the final metrics of the original benchmark and of the added files. A joined
+        surrogate adds the true values of the metrics that it predicts.
+        """
         values: dict[str, float | None] = {}
         for owner in (*self._extras, self.base):
             values |= owner.final(cell)
         return values
 
     def seeds(self, question: Question) -> tuple[int, ...]:
-        """Return the training seeds of the base. Files have only one seed."""
+        """Return the training seeds that the original benchmark has for a metric. A metric that was
+        added from a file has no choice of seeds.
+        """
         return () if question.metric in self._owners else self.base.seeds(question)
 
     def predicted_cost(self, cell: Cell, epochs: int | None) -> float:
-        """Return the cost that the base predicts. Files are free of charge."""
+        """Return the cost of an evaluation that the original benchmark predicts. Added metrics are
+        free of charge.
+        """
         return self.base.predicted_cost(cell, epochs)
 
     def recall(self, cell: str, values: Mapping[str, float]) -> None:
-        """Cache the values of a cell in the base."""
+        """Cache the values of a cell in the original benchmark."""
         self.base.recall(cell, values)
 
     n_seeds = _by_owner("n_seeds")

@@ -1,9 +1,11 @@
-"""Surrogates as estimators, and benchmarks that predict with fitted surrogates or sources' models.
+"""Surrogate models with an interface like scikit-learn's, and benchmarks whose values such models
+predict.
 
-`Surrogate` has the interface of scikit-learn's regressors, with cells instead of matrices.
+`Surrogate` has the interface of scikit-learn's regressors, but its inputs are cells instead of
+feature matrices.
 
-If the benchmark that a surrogate was trained on is available, the incumbent of a search is also
-looked up there (`LearnedBenchmark.final`).
+A search on a surrogate's benchmark also looks up the incumbent in the benchmark that the surrogate
+was trained on, if available (`LearnedBenchmark.final`).
 """
 
 import hashlib
@@ -63,16 +65,17 @@ Cells: TypeAlias = Iterable[CellLike]
 
 
 class Surrogate:
-    """A model that learns one metric from some cells and predicts it for others.
+    """A model that learns one metric from some cells and predicts the metric for other cells.
 
-    It has the methods of scikit-learn's regressors and works with ``clone``, ``cross_val_score``
-    and grid search. Instead of rows of features, it takes cells: a list, array or Series of cells,
-    of their texts, or of their indices.
+    A surrogate has the methods of scikit-learn's regressors, and works with ``clone``,
+    ``cross_val_score`` and grid search. Instead of rows of features, the methods take cells: a
+    list, array or Series of cells, of their texts, or of their indices in the space.
 
     Attributes:
-        model_: The fitted model, set by `fit`.
-        n_cells_: The number of cells that the model was fitted on, set by `fit`.
-        card: The benchmark, metric and epochs that the model learned; None after ``fit(cells, y)``.
+        model_: The fitted model, which `Surrogate.fit` sets.
+        n_cells_: The number of cells that the model was fitted on, which `Surrogate.fit` sets.
+        card: A record of the benchmark, metric and epochs that the model learned; None after
+            ``fit(cells, y)``.
 
     Example:
         >>> import surrogate_nas as sn
@@ -123,14 +126,15 @@ class Surrogate:
         return make_model(params.pop("model"), **params)
 
     def get_params(self, deep: bool = True) -> dict[str, Any]:
-        """Return the arguments of the constructor, options included, by name."""
+        """Return the arguments of the constructor by name, including the model's options."""
         return {**self._params}
 
     def set_params(self, **params: Any) -> Self:
-        """Change arguments of the constructor. The model must be fitted again afterwards.
+        """Change some arguments of the constructor, and return the surrogate. After a change, the
+        model must be fitted again.
 
         Raises:
-            UserError: There is no such model, or an option is unknown or invalid.
+            UserError: There is no model with this name, or an option is unknown or invalid.
         """
         self._params = type(self)(**self._params | params)._params
         return self
@@ -150,21 +154,25 @@ class Surrogate:
         training_seed: Seed | None = None,
         space: Space | None = None,
     ) -> Self:
-        """Fit the model by ``fit(benchmark, metric, cells)`` or ``fit(cells, y)``.
+        """Fit the model by ``fit(benchmark, metric, cells)`` or ``fit(cells, y)``, and return the
+        surrogate.
 
-        An earlier fit is discarded. The method returns the surrogate itself.
+        The result of an earlier fit is discarded.
 
         Args:
-            data: A benchmark or its name; or cells.
-            target: The name of a metric; or finite values y, shape ``(n,)``.
-            cells: The benchmark's cells to learn from; None for all cells with a value in a table.
-            epochs: The training length; None for the metric's longest.
-            training_seed: A training seed; None for the benchmark's default.
-            space: The space of the cells of ``fit(cells, y)``; None to find it among the registered
-                spaces. It is required if cells are given by indices.
+            data: A benchmark, the name of a benchmark, or a sequence of cells to learn from.
+            target: The name of a metric if `data` is a benchmark. If `data` is a sequence of cells,
+                one finite value per cell, shape ``(n,)``.
+            cells: The cells of the benchmark to learn from; None for all cells of a table that have
+                a value.
+            epochs: The training length in epochs; None for the metric's longest training.
+            training_seed: A training seed; None for the benchmark's default seed.
+            space: The search space of the cells in ``fit(cells, y)``; None to find it among the
+                registered spaces. The space is required if cells are given by their indices.
 
         Raises:
-            UserError: A cell, metric or value is not available, or the values cannot be learned.
+            UserError: A cell, metric or value is not available, or the model cannot learn the
+                values.
         """
         benchmark, card, quantity = _opened(data), None, self._params["quantity"]
         if benchmark is not None:
@@ -199,11 +207,13 @@ class Surrogate:
     def predict(self, cells: Cells, return_std: Literal[True]) -> Prediction: ...
 
     def predict(self, cells: Cells, return_std: bool = False) -> Floats | Prediction:
-        """Predict the metric of cells in its unit, shape ``(n,)``.
+        """Predict the learned metric for some cells. The predictions have the metric's unit and the
+        shape ``(n,)``.
 
         Args:
             cells: Cells of the space that the model was fitted on.
-            return_std: Whether to return ``(mean, std)``. With ``calibrate=True``, the interval
+            return_std: Whether to return a pair ``(mean, std)`` with the predicted standard
+                deviations. If the model was created with ``calibrate=True``, the interval
                 ``mean ± 1.645 std`` is calibrated to contain 90 % of new cells.
 
         Raises:
@@ -222,13 +232,16 @@ class Surrogate:
         *,
         training_seed: Seed | None = None,
     ) -> float:
-        """Return Kendall's τ (b) of predictions and values: 1 is the right order, 0 is chance.
+        """Return Kendall's τ (b) between predictions and true values: 1 for the right order, 0 at
+        chance level.
 
         Args:
-            data, target: ``score(benchmark, cells)`` for the metric that the model was fitted to,
-                by default with all cells of a table except the training cells; or
-                ``score(cells, y)``.
-            training_seed: A training seed; None for the benchmark's default.
+            data: A benchmark for ``score(benchmark, cells)``, or a sequence of cells for
+                ``score(cells, y)``. With a benchmark, the model is scored on the metric that it was
+                fitted to.
+            target: The benchmark's cells, by default all cells of a table except the training
+                cells; or the true values y, shape ``(n,)``.
+            training_seed: A training seed; None for the benchmark's default seed.
 
         Raises:
             UserError: The model is not fitted, or a cell or value is not available.
@@ -242,12 +255,13 @@ class Surrogate:
         *,
         training_seed: Seed | None = None,
     ) -> dict[str, float]:
-        """Return all scores by name. The arguments are those of `score`.
+        """Return all measures of prediction quality by name. The arguments of this method are those
+        of `Surrogate.score`.
 
         Returns:
-            Kendall's τ, also among the better half and the best quarter, Spearman's ρ, R², MAE,
-            the coverage of the 90 % interval, and more: see
-            `surrogate_nas.surrogates.evaluation.scores_of`.
+            The scores include Kendall's τ (also among the better half and the best quarter of the
+            cells), Spearman's ρ, R², MAE and the coverage of the 90 % interval.
+            `surrogate_nas.surrogates.evaluation.scores_of` lists all of them.
         """
         benchmark = _opened(data)
         if benchmark is not None:
@@ -267,11 +281,12 @@ class Surrogate:
         return scores_of(sign * truth, Prediction(sign * mean, std))
 
     def save(self, path: str | Path) -> None:
-        """Write the fitted model to a file, for `load` or as the benchmark ``surrogate:FILE``.
+        """Write the fitted model to a file that `Surrogate.load` and the benchmark
+        ``surrogate:FILE`` can read.
 
         Raises:
-            UserError: The model was not fitted to a metric of a benchmark, it is user-defined, or
-                the file cannot be written.
+            UserError: The model was not fitted to a benchmark's metric, the model is user-defined,
+                or the file cannot be written.
         """
         if self.card is None:
             raise UserError(
@@ -283,10 +298,10 @@ class Surrogate:
 
     @classmethod
     def load(cls, path: str | Path) -> Self:
-        """Read a surrogate that `save` or ``snas fit`` wrote.
+        """Read a surrogate from a file that `Surrogate.save` or ``snas fit`` wrote.
 
         Raises:
-            UserError: The file is missing or damaged, or has another version.
+            UserError: The file is missing or damaged, or has another version of the format.
         """
         fitted = storage.load(Path(path))
         surrogate = cls(fitted.card.model, **fitted.model.settings())
@@ -329,7 +344,9 @@ def _asked(
 
 
 class Learned(Resolver):
-    """The resolver of ``surrogate:FILE``, with files separated by commas, or a folder."""
+    """The resolver of names ``surrogate:FILE``. ``FILE`` is a surrogate's file, several files
+    separated by commas, or a folder.
+    """
 
     shape = f"{PREFIX}FILE"
 
@@ -338,17 +355,17 @@ class Learned(Resolver):
         return name.startswith(PREFIX)
 
     def address(self, name: str) -> str:
-        """Return the name with absolute paths."""
+        """Return the benchmark's name with absolute paths."""
         paths = (path.absolute() for path in _paths(name.removeprefix(PREFIX)))
         return PREFIX + ",".join(map(str, paths))
 
     def open(self, name: str) -> "LearnedBenchmark":
-        """Open fitted surrogates as one benchmark."""
+        """Open the files of fitted surrogates that a name lists as one benchmark."""
         return open_learned(name.removeprefix(PREFIX))
 
 
 def open_learned(text: str) -> "LearnedBenchmark":
-    """Open fitted surrogates as one benchmark."""
+    """Open the files of fitted surrogates as one benchmark."""
     named = _paths(text)
     files = (
         sorted(path.glob("*.h5")) if os.path.isdir(path) else [path] for path in named
@@ -368,7 +385,9 @@ def _learned(paths: tuple[Path, ...], modified: tuple[int, ...]) -> "LearnedBenc
 
 
 class LearnedBenchmark(Benchmark):
-    """A benchmark whose values are the predicted means of surrogates. A query costs one unit."""
+    """A benchmark whose values are the mean predictions of fitted surrogates. A query of a
+    surrogate costs one unit.
+    """
 
     cost_unit = "queries"
     charge = "An evaluation is charged one query; predicting takes no training."
@@ -427,12 +446,12 @@ class LearnedBenchmark(Benchmark):
 
     @property
     def identity(self) -> str:
-        """The prefix alone. The fingerprint covers the files."""
+        """The prefix alone. The fingerprint covers the surrogates' files."""
         return PREFIX
 
     @cached_property
     def fingerprint(self) -> str:
-        """A digest of the files."""
+        """A digest of the surrogates' files."""
         digests = sorted(f"{q} {fitted.digest}" for q, fitted in self._models.items())
         return hashlib.sha256(f"surrogate {digests} None".encode()).hexdigest()
 
@@ -468,10 +487,11 @@ class LearnedBenchmark(Benchmark):
 
     @cached_property
     def truth(self) -> Benchmark | None:
-        """The benchmark that all surrogates were fitted on, or None.
+        """The benchmark that all surrogates were fitted on, or None if there is no such benchmark.
 
-        It is None if the benchmark is absent or has changed, or if there are several. Its name was
-        read from a file, so a benchmark that would run code is not opened.
+        The property is None if the surrogates' benchmark is missing or has changed, or if they were
+        fitted on several benchmarks. The benchmark's name was read from a file, so a benchmark that
+        would run code is not opened.
         """
         cards = (fitted.card for fitted in self._models.values())
         sources = {(card.benchmark, card.fingerprint) for card in cards}
@@ -485,7 +505,9 @@ class LearnedBenchmark(Benchmark):
         return None
 
     def final(self, cell: Cell) -> dict[str, float | None]:
-        """Return values of `truth`: predicted metrics as ``true METRIC``, and final metrics."""
+        """Return true values of a cell from the benchmark `truth`: predicted metrics under the name
+        ``true METRIC``, and final metrics.
+        """
         if self.truth is None:
             return {}
         return {
@@ -495,10 +517,12 @@ class LearnedBenchmark(Benchmark):
 
 
 class PredictedBenchmark(Benchmark):
-    """A benchmark whose values are predictions of a source's model, along one training per cell.
+    """A benchmark whose values are predicted by a published model, as points of one training per
+    cell.
 
-    A query costs the predicted seconds of the longest training that it reads, or the difference to
-    an earlier query. Cells of a batch are predicted together, each once per process.
+    A query costs the predicted seconds of the longest training that it reads. For a continued
+    training, a query costs the difference. The cells of a batch are predicted together, and each
+    cell only once per process.
     """
 
     cost_unit = "seconds"
@@ -538,7 +562,7 @@ class PredictedBenchmark(Benchmark):
 
     @cached_property
     def fingerprint(self) -> str:
-        """A digest of the model's files, which a fetch has checked."""
+        """A digest of the published model's files, which were verified when they were fetched."""
         files = sorted(fetching.registry(self._source).items())
         return hashlib.sha256(f"predicted {self.name} {files}".encode()).hexdigest()
 
@@ -577,7 +601,7 @@ class PredictedBenchmark(Benchmark):
         *,
         training_seed: Seed | None = None,
     ) -> float:
-        """Return the predicted seconds from `since` to `epochs`, at least 0."""
+        """Return the predicted seconds of training from `since` to `epochs`, at least 0."""
         before, after = (
             float(self._rows([cell], run)[0, self._predicted["train_seconds"]])
             for run in (since, epochs)
@@ -591,18 +615,20 @@ def _predicted(name: str, folder: Path) -> PredictedBenchmark:
 
 
 class Predicted(Resolver):
-    """The resolver of benchmarks that models of sources predict."""
+    """The resolver of benchmarks whose values a published model predicts."""
 
     def names(self) -> Iterable[str]:
-        """Return the names of all these benchmarks."""
+        """Return the names of all benchmarks with a published model."""
         return predicted()
 
     def matches(self, name: str) -> bool:
-        """Return whether a name is one of these benchmarks."""
+        """Return whether a name is that of a benchmark with a published model."""
         return name in predicted()
 
     def open(self, name: str) -> PredictedBenchmark:
-        """Open the benchmark, or return the one that this process has open."""
+        """Open a benchmark with a published model, or return it if this process has opened it
+        before.
+        """
         source = source_of(name) or ""
         if fetching.lacks(source):
             raise AbsentError(
@@ -611,7 +637,9 @@ class Predicted(Resolver):
         return _predicted(name, home())
 
     def describe(self) -> Iterator[dict[str, Any]]:
-        """Describe all these benchmarks, available or not, without opening a model."""
+        """Describe all benchmarks with a published model, available or not, without loading a
+        model.
+        """
         for name in self.names():
             source = source_of(name) or ""
             entry = PredictedBenchmark(name).describe()

@@ -1,11 +1,12 @@
-"""A benchmark that trains cells on this machine when they are first requested, and caches results.
+"""A benchmark that trains a cell on this machine when a result is first requested, and caches the
+result.
 
-Every cell is trained alone, so its result does not depend on other cells of a batch. Results are in
-``live/`` of the data directory. Their keys include everything on which they depend: the task's
-data, settings and code, network, space, device, engine, cell, epochs and seed. Different engines
-add numbers in different orders. Training amplifies this to a difference as large as that between
-seeds. A query costs the seconds of its training and evaluation; on a CPU, these are processor
-seconds.
+Every cell is trained alone, so a result does not depend on the other cells of a batch. Results are
+stored in the folder ``live/`` of the data directory. The key of a stored result includes everything
+that determines it: the task's data, settings and code, the network, space, device, engine, cell,
+epochs and seed. Different training engines add numbers in different orders. Training amplifies
+these rounding differences until they are as large as the differences between training seeds. A
+query costs the seconds of its training and evaluation. On a CPU, seconds are processor time.
 """
 
 import hashlib
@@ -82,10 +83,10 @@ def _describe(task: Task, space: Space) -> dict[str, Any]:
 
 
 class LiveBenchmark(TrainedBenchmark):
-    """A benchmark that trains cells of a space on a task, by default with seed 0.
+    """A benchmark that trains the cells of a space on a task, by default with training seed 0.
 
-    The default number of epochs is that of the task. Any other number is possible:
-    ``valid_error[2]`` trains for two epochs, with a learning-rate schedule of this length.
+    The default number of epochs is the task's own. Any other number of epochs is possible:
+    ``valid_error[2]`` trains for two epochs, with a learning-rate schedule of the same length.
 
     Example:
         >>> str(LiveBenchmark("digits", space="macro").space[0])
@@ -139,7 +140,9 @@ class LiveBenchmark(TrainedBenchmark):
 
     @property
     def in_server(self) -> tuple[tuple[str, str], ...]:  # type: ignore[override]
-        """The shared preparation of all trainings, without a user's code and without a GPU."""
+        """The calls that prepare the fork server for all trainings, without running a user's code
+        and without using a GPU.
+        """
         if self.device == "cpu" and not is_theirs(self._named):
             described = str(home().absolute()), self._named, self.space.name
             return ((f"{__name__}:open_in_server", json.dumps(described)),)
@@ -149,7 +152,7 @@ class LiveBenchmark(TrainedBenchmark):
 
     @property
     def identity(self) -> str:
-        """The name without the paths of a user's files."""
+        """The benchmark's name without the paths of a user's files."""
         return _name(
             respelt(self._named, lambda part: part.rpartition(":")[2]), self.space.name
         )
@@ -173,7 +176,9 @@ class LiveBenchmark(TrainedBenchmark):
         return json_digest(settings)
 
     def question(self, name: str, epochs: int | None = None) -> Question:
-        """Resolve a metric and its training length, which can be any number of epochs."""
+        """Check a metric's name and its training length, which may be any number of epochs, and
+        return both as a `Question`.
+        """
         if epochs is None or not self.metric(name).epochs:
             return super().question(name)
         return Question(name, check_whole("The number of epochs", epochs, 1))
@@ -203,7 +208,9 @@ class LiveBenchmark(TrainedBenchmark):
         return answers
 
     def predicted_cost(self, cell: Cell, epochs: int | None) -> float:
-        """Predict the cost: the epochs times (multiply-adds / their median + 0.5)."""
+        """Predict the relative cost of a training: epochs × (multiply-adds / median of
+        multiply-adds + 0.5).
+        """
         runs = self.task.schedule.epochs if epochs is None else epochs
         if "macs" not in untrained(self.space):
             return float(runs)
@@ -211,7 +218,9 @@ class LiveBenchmark(TrainedBenchmark):
         return runs * (float(self.query(cell, "macs")) / median + 0.5)
 
     def scale(self, question: Question, training_seed: Seed = 0) -> tuple[float, float]:
-        """Return the median and the worst value. Both are the worst value for a trained metric."""
+        """Return the median and the worst value of a metric. For a metric that needs training, both
+        numbers are the worst possible value.
+        """
         if question.epochs is None:
             return super().scale(question, training_seed)
         worst = next(
@@ -221,7 +230,7 @@ class LiveBenchmark(TrainedBenchmark):
 
 
 class Live(Resolver):
-    """The resolver of ``live:TASK[?OPTIONS]``, and ``live:TASK[?OPTIONS]/SPACE``."""
+    """The resolver of names ``live:TASK[?OPTIONS]`` and ``live:TASK[?OPTIONS]/SPACE``."""
 
     shape = f"{PREFIX}TASK, {PREFIX}TASK?loss=LOSS, {PREFIX}TASK/SPACE"
 
@@ -230,25 +239,27 @@ class Live(Resolver):
         return name.startswith(PREFIX)
 
     def address(self, name: str) -> str:
-        """Return the name with absolute paths of a user's task and loss."""
+        """Return the benchmark's name with absolute paths of a user's task and loss."""
         task, space = _task_and_space(name)
         return _name(respelt(task, absolute), space)
 
     def family(self, name: str) -> tuple[str, str]:
-        """Return the family of all live benchmarks."""
+        """Return the name and the title of the family of all live benchmarks."""
         title = "not a table: cells of any space are trained on a task when they are requested"
         return "live", title
 
     def runs_code(self, name: str) -> bool:
-        """Return whether the task or the loss is in a user's file."""
+        """Return whether the task or its loss is defined in a user's file."""
         return is_theirs(_task_and_space(name)[0])
 
     def open(self, name: str) -> LiveBenchmark:
-        """Open a task, or return the benchmark that this process has open."""
+        """Open the benchmark of a task, or return it if this process has opened it before."""
         return _open(*_task_and_space(name))
 
     def describe(self) -> Iterator[dict[str, Any]]:
-        """Describe every task on every space of the project whose cells can be trained."""
+        """Describe the benchmark of every task on every space of the project whose cells can be
+        trained.
+        """
         for space in filter(lambda space: space.is_buildable, map(space_named, SPACES)):
             yield from (_describe(task, space) for task in TASKS.values())
 
@@ -264,10 +275,11 @@ def _open(task: str, space: str, device: str = "cpu") -> LiveBenchmark:
 
 
 def open_in_server(described: str) -> None:
-    """Open a task in the fork server of workers, and load the code that trains its cells.
+    """Open the benchmark of a task in the fork server of workers, and load the code that trains its
+    cells.
 
     Args:
-        described: The data directory, the task and the space, as a JSON list.
+        described: The data directory, the task's name and the space's name, as a JSON list.
     """
     from surrogate_nas.training.engine import prepare
 

@@ -1,19 +1,22 @@
-"""Tables of losses: ``losses-TASK`` and ``losses-TASK/trained``.
+"""Tables of losses, which are opened as ``losses-TASK`` and ``losses-TASK/trained``.
 
-The tables in the package were created by ``make table-losses`` in a clone.
+The tables in the package were created by the command ``make table-losses`` in a clone of the
+repository.
 
-For each task, up to a thousand isomorphism classes were trained with every loss that fits it:
-``valid_error@focal[3]`` is the error after the third epoch of training with the focal loss.
-``losses-TASK/trained`` has only the trained cells. ``losses-TASK`` has the whole space: cells of
-other classes are predicted, and marked. Longer trainings are separate tables, such as
-``losses-TASK-x4``.
+For each task, up to a thousand isomorphism classes of cells were trained with every loss that suits
+the task. ``valid_error@focal[3]`` is the error after the third epoch of training with the focal
+loss. The benchmark ``losses-TASK/trained`` contains only the trained cells. The benchmark
+``losses-TASK`` contains all cells of the space. Values of cells in other isomorphism classes are
+predicted, and are marked as predictions. Tables of longer trainings have names of their own, such
+as ``losses-TASK-x4``.
 
-A Gaussian process (`surrogate_nas.surrogates.gaussian`) is fitted to a column of the trained
-classes when the column is first requested. Its predictions are cached in the data directory.
-Trained on 1,000 classes of the table `fashion`, it orders the other 4,044 by validation loss with a
-Kendall's τ of 0.81, and of 0.35 within the best quarter. Final metrics are never predicted. If
-every class was trained, nothing is predicted, and every cell has the values of its class for every
-seed.
+When a column is first requested, a Gaussian process (`surrogate_nas.surrogates.gaussian`) is fitted
+to the values of the trained classes. The predictions of the Gaussian process are cached in the data
+directory. For example, the Gaussian process was trained on 1,000 classes of the table `fashion`,
+and ranked the other 4,044 by validation loss with a Kendall's τ of 0.81. Within the best quarter of
+these cells, the Gaussian process had a τ of 0.35. Final metrics are never predicted. If every
+isomorphism class was trained, nothing is predicted, and every cell has the values of its class for
+every training seed.
 """
 
 import hashlib
@@ -57,11 +60,11 @@ _MARKED = ColumnKey(MARK.name, None, "mean")
 
 
 class FilledTable(MemoryTable):
-    """A table of a sampled space, extended to all cells of the space.
+    """A table of losses that is extended from a sample to all cells of a space.
 
     Attributes:
-        is_trained: Whether the class of each cell was trained, shape ``(len(cells),)``.
-        is_whole: Whether all classes were trained, so that nothing is predicted.
+        is_trained: Whether the isomorphism class of each cell was trained, shape ``(len(cells),)``.
+        is_whole: Whether all isomorphism classes were trained, so that nothing is predicted.
     """
 
     def __init__(self, trained: MemoryTable) -> None:
@@ -118,14 +121,18 @@ class FilledTable(MemoryTable):
 
     @cached_property
     def keys(self) -> Set[ColumnKey]:
-        """The keys of columns: means, single seeds if nothing is predicted, and `MARK`."""
+        """The keys of all columns: means over seeds, the values of single seeds if nothing is
+        predicted, and the column `MARK`.
+        """
         return {
             _MARKED,
             *(k for k in self.table.columns if self.is_whole or k.seed == "mean"),
         }
 
     def column(self, key: ColumnKey) -> Values:
-        """Return a column, shape ``(len(cells),)``; NaN if neither trained nor predicted."""
+        """Return a column, shape ``(len(cells),)``. Values that were neither trained nor predicted
+        are NaN.
+        """
         if key == _MARKED:
             return self.is_trained.astype(np.float64)
         values = np.full(len(self._row), np.nan)
@@ -141,7 +148,9 @@ class FilledTable(MemoryTable):
         return values[self._class]
 
     def n_seeds(self, metric: str, epochs: int | None) -> NDArray[np.int16]:
-        """Return the number of seeds of each cell's mean, 0 if not trained."""
+        """Return, for each cell, the number of training seeds in the mean; 0 for a cell that was
+        not trained.
+        """
         if metric == MARK.name:
             return np.full(len(self.cells), UNKNOWN_SEEDS, dtype=np.int16)
         # the last is that of no row
@@ -189,7 +198,8 @@ _CHARGE = (
 
 
 class LossesBenchmark(TableBenchmark):
-    """The trained cells of a table of losses. Metrics have names such as ``valid_error@focal``.
+    """A benchmark with only the trained cells of a table of losses. The names of metrics contain
+    the training loss, as in ``valid_error@focal``.
 
     Example:
         >>> import surrogate_nas as sn
@@ -225,7 +235,9 @@ class LossesBenchmark(TableBenchmark):
         *,
         training_seed: Seed | None = None,
     ) -> float:
-        """Return the seconds from `since` to `epochs` plus a validation pass, for every loss."""
+        """Return the seconds of training from `since` to `epochs` plus one validation pass, summed
+        over the losses of the metrics.
+        """
         index = self.space.index(cell)
         spent = 0.0
         for loss in {_loss_of(metric) for metric in metrics}:
@@ -246,7 +258,9 @@ def _loss_of(metric: str) -> str:
 
 
 class FilledBenchmark(LossesBenchmark):
-    """A table of losses over the whole space, with predictions for cells that were not trained."""
+    """A benchmark with all cells of a table of losses, including predictions for cells that were
+    not trained.
+    """
 
     table: FilledTable
 
@@ -271,10 +285,14 @@ class FilledBenchmark(LossesBenchmark):
 
 
 class Losses(Resolver):
-    """The resolver of ``losses-TASK`` (all cells) and ``losses-TASK/trained`` (trained cells)."""
+    """The resolver of names ``losses-TASK`` (all cells) and ``losses-TASK/trained`` (trained cells
+    only).
+    """
 
     def names(self) -> Iterable[str]:
-        """Return the names of shipped tables and of tables in the data directory."""
+        """Return the names of all tables of losses, both shipped ones and those in the data
+        directory.
+        """
         folders = (home() / "losses", shipped("losses"))
         tasks = sorted(
             {path.stem for folder in folders for path in folder.glob("*.h5")}
@@ -282,15 +300,19 @@ class Losses(Resolver):
         return [PREFIX + task + what for task in tasks for what in ("", TRAINED)]
 
     def family(self, name: str) -> tuple[str, str]:
-        """Return the family of all tables of losses."""
+        """Return the name and the title of the family of all tables of losses."""
         return "losses", "cells trained on a task with every training loss that fits it"
 
     def matches(self, name: str) -> bool:
-        """Return whether a name has the prefix of tables of losses and is no other table."""
+        """Return whether a name begins with ``losses-`` and does not belong to an
+        imported table.
+        """
         return name.startswith(PREFIX) and not table_path(name).is_file()
 
     def open(self, name: str) -> TableBenchmark:
-        """Open a table, from the data directory rather than the shipped one."""
+        """Open a table of losses. A table in the data directory takes precedence over the shipped
+        table.
+        """
         path = _path(name)
         if not path.is_file():
             raise AbsentError(

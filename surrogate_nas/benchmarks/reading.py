@@ -1,7 +1,8 @@
-"""Records of the files that a user's functions read in their own folder.
+"""Record the files that a user's functions read in the folder of their code.
 
-For each version of the code, a record in the data directory lists the files that it has read, with
-their digests at the first reading. A benchmark whose files have changed is another benchmark.
+For each version of a user's code, a record in the data directory lists the files that the code has
+read, with their digests at the first reading. If a file that the code reads changes, the benchmark
+has another fingerprint and counts as a different benchmark.
 """
 
 import json
@@ -18,11 +19,12 @@ from surrogate_nas.files.opened import Opened, digest_of, heard, state_of
 
 
 class FilesRead:
-    """The files that one version of the code has read.
+    """The record of files that one version of a user's code has read.
 
     Attributes:
-        folder: The user's folder, with all folders below it.
-        at_start: The digests of the files that had changed when the benchmark was opened.
+        folder: The folder of the user's code. Files in subfolders of this folder are recorded, too.
+        at_start: Digests of those recorded files that had already changed when the benchmark was
+            opened, by file name.
     """
 
     def __init__(self, folder: Path, code: str, imported: Opened | None = None) -> None:
@@ -42,12 +44,14 @@ class FilesRead:
 
     @property
     def fingerprint(self) -> str:
-        """A digest of the code and of the files that have changed since they were first read."""
+        """A digest of the user's code and of the files that have changed since the code first read
+        them.
+        """
         return json_digest([self._code, self.at_start]) if self.at_start else self._code
 
     @property
     def are_stale(self) -> bool:
-        """Whether a file has changed since the benchmark was opened."""
+        """Whether a recorded file has changed since the benchmark was opened."""
         return self._changed() != self.at_start
 
     @property
@@ -75,7 +79,9 @@ class FilesRead:
         return digest if before == list(state) else digest_of(self.folder / name, state)
 
     def now(self, names: Iterable[str] = ()) -> dict[str, str]:
-        """Return the digests of all files that the code has read, and of further files, by name."""
+        """Return the current digests, by file name, of all files that the code has read and of some
+        further files.
+        """
         stored = self._stored()
         read = {*stored["first"], *names} - {*stored["written"]}
         return {name: self._digest(name, stored["first"]) for name in sorted(read)}
@@ -87,10 +93,10 @@ class FilesRead:
 
     @contextmanager
     def heard(self) -> Iterator[None]:
-        """Record the files that the user's code reads in the block.
+        """Record the files that the user's code reads inside the ``with`` block.
 
         Raises:
-            UserError: A file has changed since the benchmark was opened.
+            UserError: A recorded file has changed since the benchmark was opened.
         """
         try:
             with heard(self.folder) as opened:
@@ -99,10 +105,10 @@ class FilesRead:
             self.note(opened)
 
     def note(self, opened: Opened) -> None:
-        """Record the files that the code has opened.
+        """Add files that the user's code has opened to the record.
 
         Raises:
-            UserError: A file has changed since the benchmark was opened.
+            UserError: A recorded file has changed since the benchmark was opened.
         """
         if not opened.read and not opened.written:
             return
@@ -145,7 +151,9 @@ class FilesRead:
 
 
 def folder_of(function: object) -> Path:
-    """Return the folder of the file that defines a function or class, or the working directory."""
+    """Return the folder of the file that defines a function or class. If there is no file, return
+    the working directory.
+    """
     kind = function if hasattr(function, "__module__") else type(function)
     folder = _folder_of_module(kind.__module__)
     script = _folder_of_module("__main__")

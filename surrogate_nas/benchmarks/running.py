@@ -1,7 +1,8 @@
-"""The execution of one user-defined training: its input, its reports, and its failures.
+"""Run one user-defined training: pass it the request, check its reports, and convert its failures.
 
-The training runs in the calling process. All its output, also from C and from child processes, goes
-to a file. Each failure becomes an `EvaluationError` of one line.
+A user-defined training runs in the calling process. All output of the training goes to a file,
+including output from C code and from child processes. Each failure of the training becomes an
+`EvaluationError` with a message of one line.
 """
 
 import ctypes
@@ -61,19 +62,23 @@ _one_at_a_time = threading.RLock()
 
 
 class TrainingTrial:
-    """The request for a training by a user's function, with the method `report`.
+    """The request that a user's training function receives. The training function calls the
+    request's method `report` after every epoch.
 
     Attributes:
-        epochs: The epoch after which the training ends. It is smaller than `longest` if a strategy
-            evaluates early.
-        longest: The epochs of a full training, the length of a learning-rate schedule.
-        start: The epochs of the checkpoint in `folder`; 0 to train from scratch.
-        folder: The folder of the checkpoint. It contains the old one; write the new one here.
+        epochs: The number of the last epoch to train in this call. The last epoch is smaller than
+            `longest` if a strategy evaluates a partially trained cell.
+        longest: Number of epochs of a full training, which is the length for a learning-rate
+            schedule.
+        start: Number of epochs that the checkpoint in `folder` was trained for; 0 to train from
+            scratch.
+        folder: The folder for the training's checkpoint. The folder contains the previous
+            checkpoint, if any, and the training must save its new checkpoint there.
         seed: The training seed.
-        device: The device, such as ``cpu`` or ``cuda:0``.
+        device: The device for training, such as ``cpu`` or ``cuda:0``.
         threads: The number of threads that the training may use.
-        options: The cell's option at each position, by the position's name.
-        log: The file of the training's output.
+        options: The options that make up the cell, by the name of their position.
+        log: Path of the file to which the training's output goes.
     """
 
     def __init__(
@@ -109,24 +114,27 @@ class TrainingTrial:
 
     @property
     def done(self) -> int:
-        """The last epoch that was trained."""
+        """The number of the last epoch that was trained."""
         return max(self.curve, default=self.start)
 
     @property
     def seconds(self) -> float:
-        """Seconds so far, without earlier parts of the same training."""
+        """Seconds since this training began or was resumed."""
         return self._clock() - self._began
 
     def report(self, epoch: int, **metrics: SupportsFloat) -> None:
-        """Report the metrics after an epoch. Save a checkpoint before this call.
+        """Report the metrics of the training after an epoch. The training function must save its
+        checkpoint before it calls this method.
 
         Args:
-            epoch: The epoch. Report every epoch once, in order, from `start` + 1 to `epochs`.
-            **metrics: All metrics of the benchmark by name, in their own units.
+            epoch: The number of the epoch that has just ended. Every epoch from `start` + 1 to
+                `epochs` must be reported once, in order.
+            **metrics: The values of all reported metrics by name, in the metrics' own units.
 
         Raises:
-            EvaluationError: The report is invalid, so the training has failed.
-            UserError: A value may be a fraction or in %, and its unit is not declared.
+            EvaluationError: The report is invalid. After an invalid report, the training counts as
+                failed.
+            UserError: A value could be a fraction or in %, and the metric's unit is not declared.
         """
         if os.getpid() != self._owner:
             raise RuntimeError(
@@ -200,10 +208,10 @@ Train = Callable[[Cell, TrainingTrial], object]
 
 
 def run(train: Train, cell: Cell, trial: TrainingTrial) -> None:
-    """Run a training, and check that it reported all epochs.
+    """Run a user's training function, and check that it reported all epochs.
 
     Raises:
-        EvaluationError: The training fails.
+        EvaluationError: The training fails or does not report all epochs.
     """
     try:
         with _printed_to(trial.log), threads(trial.threads), staying():
@@ -224,7 +232,9 @@ def run(train: Train, cell: Cell, trial: TrainingTrial) -> None:
 
 
 def failure(error: BaseException, trial: TrainingTrial) -> EvaluationError:
-    """Convert an exception of a training to one line, and add the traceback to its output."""
+    """Convert an exception of a training to an `EvaluationError` of one line, and append the
+    traceback to the training's output.
+    """
     error = trial.wrong or error
     what = str(error)
     cause: Cause = "broken"
@@ -257,7 +267,7 @@ def _last_line(error: BaseException) -> str:
 
 
 def shorten(log: Path) -> None:
-    """Truncate a file of output to `LOG_BYTES`."""
+    """Truncate a file with a training's output to `LOG_BYTES` bytes."""
     note = f"\n(more than {LOG_BYTES:,} bytes: the rest is omitted)\n".encode()
     with suppress(OSError):
         if log.stat().st_size > LOG_BYTES:
@@ -308,7 +318,9 @@ def _flush() -> None:
 
 
 class CommandTraining:
-    """A training function that runs a command, which prints a JSON line for every epoch."""
+    """A training function that runs a command. The command prints a line of JSON for
+    every epoch.
+    """
 
     def __init__(self, command: str, positions: Sequence[str]) -> None:
         """Parse a command with placeholders such as ``{cell}``, or positions of the space.
@@ -332,7 +344,7 @@ class CommandTraining:
 
     @property
     def files(self) -> list[Path]:
-        """The files that the command names."""
+        """Paths of the files that the command names."""
         return [path for word in self.words if (path := Path(word)).is_file()]
 
     def __call__(self, cell: Cell, trial: TrainingTrial) -> None:

@@ -1,7 +1,8 @@
-"""Resolvers, each of which opens one type of benchmark by name, and those of tables and files.
+"""Resolvers, which open benchmarks by name, and the resolvers of tables and of files.
 
-A table from an installed package is assembled on first use. Listings describe tables that are not
-available from ``data/catalogue.json``, which ``analysis/catalogue.py`` creates.
+If a table's data is in an installed package, the table is created when it is first opened. Tables
+that are not on this machine are listed from ``data/catalogue.json``, which
+``analysis/catalogue.py`` creates.
 """
 
 import copyreg
@@ -55,11 +56,12 @@ from surrogate_nas.version import __version__
 
 
 class Resolver(ABC):
-    """The base class of resolvers, which open one type of benchmark by name.
+    """The base class of resolvers. A resolver opens one type of benchmark by name.
 
     Attributes:
-        shape: The form of the names, such as ``live:TASK``; empty if `names` lists them all.
-        has_tables: Whether the listed benchmarks are tables.
+        shape: The form of the benchmarks' names, such as ``live:TASK``; empty if `Resolver.names`
+            lists all of them.
+        has_tables: Whether the benchmarks that this resolver lists are tables.
     """
 
     shape: ClassVar[str] = ""
@@ -67,39 +69,43 @@ class Resolver(ABC):
 
     @abstractmethod
     def matches(self, name: str) -> bool:
-        """Return whether a name has this type, whether or not the benchmark is available."""
+        """Return whether this resolver is responsible for a name. A benchmark whose name matches
+        may still be unavailable.
+        """
 
     @abstractmethod
     def open(self, name: str) -> Benchmark:
-        """Open a benchmark whose name matches this resolver."""
+        """Open a benchmark by a name that matches this resolver."""
 
     def opened(self, name: str) -> Benchmark:
-        """Open a benchmark, and set its address."""
+        """Open a benchmark by its name, and set the benchmark's address."""
         benchmark = self.open(name)
         benchmark.address = benchmark.address or self.address(name)
         return benchmark
 
     def address(self, name: str) -> str:
-        """Return the name that opens the same benchmark from any folder."""
+        """Return the name that opens the same benchmark from any working directory."""
         return name
 
     def runs_code(self, name: str) -> bool:
-        """Return whether opening a benchmark runs code that its name refers to.
+        """Return whether opening a benchmark by its name runs code of a user or of another package.
 
-        Such a name must come from the user, not from a file.
+        A name that runs code must come from the user, not from a file.
         """
         return False
 
     def names(self) -> Iterable[str]:
-        """Return the names that can be listed."""
+        """Return the names of all benchmarks that this resolver can list."""
         return ()
 
     def family(self, name: str) -> tuple[str, str]:
-        """Return the name and title of a benchmark's family; no title if it has no other member."""
+        """Return the name and the title of a benchmark's family. The title is empty if the family
+        has no other member.
+        """
         return name, ""
 
     def describe(self) -> Iterator[dict[str, Any]]:
-        """Yield the entries of the names for ``snas benchmarks --json``."""
+        """Yield the entries of this resolver's benchmarks for ``snas benchmarks --json``."""
         for name in self.names():
             yield self.open(name).describe()
 
@@ -109,12 +115,12 @@ RESOLVERS: list[Resolver] = []
 
 
 def known() -> list[str]:
-    """Return the names of all benchmarks that can be opened now or after a fetch."""
+    """Return the names of all benchmarks that can be opened now, or after their data is fetched."""
     return sorted({name for resolver in RESOLVERS for name in resolver.names()})
 
 
 def resolver_of(name: str) -> Resolver:
-    """Return the resolver that opens a name."""
+    """Return the resolver that opens a benchmark with a given name."""
     for resolver in RESOLVERS:
         if resolver.matches(name):
             return resolver
@@ -150,7 +156,9 @@ def entry_of(name: str, path: Path, describe: Callable[[], Benchmark | Entry]) -
 
 
 def remember() -> None:
-    """Write the cached entries of tables, if the folder can be written."""
+    """Write the cached entries of tables to the data directory, unless the directory is
+    read-only.
+    """
     cache = home() / "listed.json"
     if cache in _fresh:
         known = {k: v for k, v in _known(cache).items() if os.path.isfile(v[0][0])}
@@ -190,19 +198,25 @@ FASHION = "fashion"
 
 
 class Tables(Resolver):
-    """The resolver of the shipped table, tables of sources, and tables in the data directory."""
+    """The resolver of three types of table: the shipped one, tables of published sources, and
+    tables in the data directory.
+    """
 
     has_tables = True
 
     def names(self) -> Iterable[str]:
-        """Return the names of the shipped table, tables of sources, and imported tables."""
+        """Return the names of the shipped table, of the tables of published sources, and of
+        imported tables.
+        """
         here = {
             path.stem for path in (home() / "tables").glob("*.h5") if path.is_file()
         }
         return FASHION, *sorted({*made(), *here} - {FASHION})
 
     def family(self, name: str) -> tuple[str, str]:
-        """Return the family of a table: its source, the shipped table, or imported tables."""
+        """Return the name and the title of a table's family: its published source, the shipped
+        table, or imported tables.
+        """
         if name == FASHION:
             return FASHION, ""
         source = source_of(name)
@@ -211,16 +225,16 @@ class Tables(Resolver):
         return source, declared(source).title
 
     def matches(self, name: str) -> bool:
-        """Return whether a table of that name is available or can be created."""
+        """Return whether a table with this name is on this machine or can be created."""
         is_here = Path(name).name == name and os.path.isfile(table_path(name))
         return is_here or name == FASHION or name in made()
 
     def runs_code(self, name: str) -> bool:
-        """Return whether a table's source belongs to another package, whose code creates it."""
+        """Return whether a table is created by code of another installed package."""
         return source_of(name) not in (None, *SOURCES)
 
     def open(self, name: str) -> TableBenchmark:
-        """Open the table. If it can be created without a fetch, create it on first use."""
+        """Open the table. If the table does not exist but needs no fetch, it is created first."""
         path = _path(name)
         source = source_of(name) or ""
         if not _is_here(name):
@@ -238,7 +252,9 @@ class Tables(Resolver):
         return bench
 
     def describe(self) -> Iterator[dict[str, Any]]:
-        """Describe the available tables, and the others from the catalogue."""
+        """Describe all tables. Tables that are not on this machine are described from the
+        catalogue.
+        """
         for name in self.names():
             yield entry_of(name, _path(name), partial(self._describe, name))
 
@@ -279,7 +295,7 @@ def _catalogue() -> dict[str, Any]:
 
 
 def described(name: str) -> dict[str, Any]:
-    """Return the entry of a benchmark without a table, for ``snas benchmarks --json``."""
+    """Return the entry, for ``snas benchmarks --json``, of a table that is not on this machine."""
     source = source_of(name) or ""
     ready = is_ready(source)
     entry: dict[str, Any] = {"name": name, "title": declared(source).title, "space": ""}
@@ -298,29 +314,33 @@ TABLE_SUFFIX = ".h5"
 
 
 class File(Resolver):
-    """The resolver of tables (``PATH.h5``) and benchmarks in Python files (``PATH.py:NAME``)."""
+    """The resolver of paths of tables (``PATH.h5``) and of benchmarks in Python files
+    (``PATH.py:NAME``).
+    """
 
     shape = "TABLE.h5, FILE.py:BENCHMARK"
 
     def matches(self, name: str) -> bool:
-        """Return whether a name is the path of a table or an object in a Python file."""
+        """Return whether a name is the path of a table, or names an object in a Python file."""
         path, _, attribute = name.rpartition(":")
         return name.endswith(TABLE_SUFFIX) or (
             path.endswith(".py") and attribute.isidentifier()
         )
 
     def address(self, name: str) -> str:
-        """Return the name with an absolute path."""
+        """Return the benchmark's name with an absolute path."""
         if name.endswith(TABLE_SUFFIX):
             return str(Path(name).absolute())
         return absolute(name)
 
     def runs_code(self, name: str) -> bool:
-        """Return whether the name refers to a Python file. Tables contain no code."""
+        """Return whether a benchmark's name refers to a Python file. Tables contain no code that
+        could be run.
+        """
         return not name.endswith(TABLE_SUFFIX)
 
     def open(self, name: str) -> Benchmark:
-        """Open the table, or import the object from the Python file."""
+        """Open a table by its path, or import a benchmark from a Python file."""
         if name.endswith(TABLE_SUFFIX):
             return open_table(Path(name))
         path, _, attribute = name.rpartition(":")

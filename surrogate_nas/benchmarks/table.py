@@ -58,22 +58,27 @@ _OF_THE_TABLE = {*TEXTS, "network"} - {"space", "cost", "epochs"}
 
 
 def modified(path: Path) -> int:
-    """Return the time of a file's last change in ns; 0 if it does not exist."""
+    """Return the time of a file's last modification in nanoseconds; 0 if the file does
+    not exist.
+    """
     return path.stat().st_mtime_ns if os.path.isfile(path) else 0
 
 
 def open_table(
     path: Path, kind: "type[TableBenchmark] | None" = None
 ) -> "TableBenchmark":
-    """Open a table, or return the one that this process has open, unless the file has changed."""
+    """Open a table. If this process has the table open and the file has not changed, return the
+    open table.
+    """
     return _opened(path, kind or TableBenchmark, modified(path), home())
 
 
 def open_in_server(described: str) -> None:
-    """Open a table in the fork server of workers, and read the columns that they need.
+    """Open a table in the fork server of workers, and read the columns that the workers need.
 
     Args:
-        described: The path, the questions and the seed of an objective, as a JSON list.
+        described: The path of the table, and the metrics and the training seed of an objective, as
+            a JSON list.
     """
     path, questions, seed = json.loads(described)
     benchmark = open_table(Path(path))
@@ -107,7 +112,7 @@ def _open_again(
 
 
 def differing(first: Contents, second: Contents) -> list[str]:
-    """Return the columns of a first table that are different or missing in a second table."""
+    """Return the columns of a first table that differ from, or are missing in, a second table."""
     return [
         name if spelled == epochs_text(None) else f"{name}[{spelled}]"
         for name, runs in first.items()
@@ -117,14 +122,15 @@ def differing(first: Contents, second: Contents) -> list[str]:
 
 
 class TableBenchmark(Benchmark):
-    """A benchmark with values from an HDF5 table (`surrogate_nas.tables`) and analytic metrics.
+    """A benchmark whose values come from an HDF5 table (`surrogate_nas.tables`). Sizes of networks
+    are computed from the cell.
 
-    A query costs the seconds of the training that it reads plus one validation pass, as recorded in
-    the table. If the table records no times, a query costs one unit.
+    A query costs the seconds of the training that it reads plus one validation pass, as the table
+    records them. If the table records no times, a query costs one unit.
 
     Attributes:
-        card: How the values were measured, as a JSON object, or empty.
-        table: The table with the columns.
+        card: A JSON object that describes how the values were measured, or empty.
+        table: The table that contains the columns of values.
 
     Example:
         >>> from surrogate_nas.files import shipped
@@ -178,11 +184,15 @@ class TableBenchmark(Benchmark):
 
     @property
     def contents(self) -> Contents:
-        """Digests by metric and training length; empty if `fingerprint` covers them."""
+        """Digests of the table's columns by metric and training length. The mapping is empty if
+        `fingerprint` covers the columns.
+        """
         return self.table.contents
 
     def only(self, runs: Collection[Run]) -> "TableBenchmark":
-        """Return the benchmark restricted to some columns, as before others were added."""
+        """Return the benchmark with only some columns of its table, for example as it was before
+        other columns were added.
+        """
         if not isinstance(self.table, TableFile):
             return self
         part = object.__new__(type(self))
@@ -194,12 +204,12 @@ class TableBenchmark(Benchmark):
 
     @property
     def fingerprint(self) -> str:
-        """A digest of the table's columns, as written in the file."""
+        """A digest of the table's columns, as the table's file stores it."""
         return hashlib.sha256(f"table {self.table.digest}".encode()).hexdigest()
 
     @property
     def columns(self) -> Set[ColumnKey]:
-        """The keys of the table's columns: metric, epochs and seed."""
+        """The keys of the table's columns. Each key has a metric, epochs and a training seed."""
         return self.table.keys
 
     def _column(self, question: Question, seed: Seed) -> Values:
@@ -227,10 +237,10 @@ class TableBenchmark(Benchmark):
         questions: Sequence[Question],
         training_seed: Seed = "mean",
     ) -> Measurement:
-        """Look up several metrics of several cells.
+        """Look up the values of several metrics for several cells in the table.
 
         Raises:
-            UserError: A seed or a value is not available.
+            UserError: A requested training seed or value is not in the table.
         """
         whole = cells is self.space
         index = np.arange(len(cells)) if whole else [cell.index for cell in cells]
@@ -242,10 +252,11 @@ class TableBenchmark(Benchmark):
         return Measurement(values, self._spent(questions, training_seed)[index])
 
     def check_value(self, question: Question, value: float) -> None:
-        """Check a value that a caller has measured.
+        """Check a metric's value that a caller has measured.
 
         Raises:
-            UserError: The metric cannot have this value, or it is a fraction of a metric in %.
+            UserError: The metric cannot have this value, or the value is a fraction although the
+                metric is in %.
         """
         super().check_value(question, value)
         metric = self.metric(question.metric)
@@ -290,10 +301,11 @@ class TableBenchmark(Benchmark):
         *,
         training_seed: Seed | None = None,
     ) -> float:
-        """Return the seconds from `since` to `epochs`, plus one validation pass.
+        """Return the seconds of training from `since` to `epochs`, plus one validation pass.
 
         Raises:
-            UserError: The epochs are not points of one training, or are not available.
+            UserError: The two numbers of epochs belong to separate trainings, or the table does not
+                have them.
         """
         if not self.one_curve:
             return super().continued(cell, since, epochs, metrics)
@@ -307,7 +319,9 @@ class TableBenchmark(Benchmark):
     def n_seeds(
         self, cell: Cell, question: Question, training_seed: Seed
     ) -> int | None:
-        """Return the number of seeds of a value; None if the source does not give it."""
+        """Return the number of training seeds behind a value; None if the source does not report
+        this number.
+        """
         if training_seed != "mean" and question.epochs is not None:
             return 1
         if question.metric not in self.table.metrics:
@@ -318,11 +332,13 @@ class TableBenchmark(Benchmark):
         return None if count == UNKNOWN_SEEDS else count
 
     def seeds(self, question: Question) -> tuple[int, ...]:
-        """Return the training seeds of single values, in increasing order. A cell may lack some."""
+        """Return the training seeds for which the table has single values of a metric, in
+        increasing order. Some cells may lack a value for some training seeds.
+        """
         return tuple(sorted(self._seeds.get(question, ())))
 
     def source_of(self, question: Question) -> str:
-        """Return the origin of the values of a question."""
+        """Return the origin of a metric's values at a training length, as a text."""
         return self.table.sources.get(question, self._by_name[question.metric].source)
 
     def scale(
@@ -331,7 +347,7 @@ class TableBenchmark(Benchmark):
         """Return the median and the worst value of a metric over the space.
 
         Raises:
-            UserError: Some cells have no value of the metric.
+            UserError: Some cells of the space have no value of the metric.
         """
         values = self._column(question, training_seed)
         present = int(np.isfinite(values).sum())

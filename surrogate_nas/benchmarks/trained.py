@@ -1,13 +1,15 @@
-"""The base of benchmarks that train cells when they are first requested, and cache the results.
+"""The base class of benchmarks that train a cell when a result is first requested, and cache the
+result.
 
-Results are in ``live/`` of the data directory. Their keys include everything on which they depend.
-A query costs the seconds of its training, even if the result was cached. On a CPU, these are
-processor seconds; on another device, wall-clock seconds.
+Results are stored in the folder ``live/`` of the data directory. The key of a stored result
+includes everything that determines the result. A query costs the seconds of its training, even if
+its result was cached. Seconds are processor time on a CPU, and wall-clock time on any other device.
 
-The cache is a SQLite table to which several processes can add. If two processes add a result for
-the same key, the first one is kept. Each result is stored with its key and a checksum of both. A
-damaged result is reported in one line, dropped and trained again. SQLite uses its default journal,
-because a write-ahead log fails if several machines share a network file system.
+The cached results are in a SQLite table, to which several processes can add at the same time. If
+two processes add a result for the same key, the first result is kept. Each result is stored with
+its key and with a checksum of both. A damaged result is reported in one line and dropped, and its
+cell is trained again. SQLite uses its default journal. A write-ahead log would fail if several
+machines share a network file system.
 """
 
 import hashlib
@@ -57,12 +59,12 @@ _KEPT = "checkpoint-"
 
 
 class Trained(NamedTuple):
-    """The stored result of a training after a number of epochs.
+    """The stored result of a cell's training after a number of epochs.
 
     Attributes:
-        metrics: The metrics by name, after the last epoch.
-        seconds: Seconds of the training since its first epoch.
-        curve: The identifier of the training to which this point belongs, or empty.
+        metrics: The values of metrics after the last epoch, by name.
+        seconds: Seconds of the training from its first epoch to this result.
+        curve: The identifier of the training to which this result belongs, or empty.
     """
 
     metrics: dict[str, float]
@@ -84,10 +86,11 @@ class AnswerCache:
         self._answers: dict[Key, Trained] = {}
 
     def find(self, key: Key) -> Trained | None:
-        """Return the cached result for a key, from any process, or None.
+        """Return the cached result for a key, whichever process added it. Return None if there is
+        no result.
 
         Raises:
-            UserError: The file cannot be read, or a newer release wrote it.
+            UserError: The cache's file cannot be read, or a newer release of the package wrote it.
         """
         if key not in self._answers and self._is_there:
             with self._opened() as database:
@@ -107,10 +110,11 @@ class AnswerCache:
         return self._answers.get(key)
 
     def add(self, key: Key, trained: Trained, made_with: Mapping[str, str]) -> Trained:
-        """Store a result. If another process has stored one before, return that one instead.
+        """Store a result. If another process has stored a result for the same key, return the
+        earlier result instead.
 
         Raises:
-            UserError: The file cannot be written.
+            UserError: The cache's file cannot be written.
         """
         self.add_all({key: trained}, made_with)
         return self.find(key) or trained
@@ -118,14 +122,15 @@ class AnswerCache:
     def add_all(
         self, trained: Mapping[Key, Trained], made_with: Mapping[str, str]
     ) -> None:
-        """Store several results atomically. Existing results are not replaced.
+        """Store several results in the cache in one transaction. Results that the cache already
+        contains are not replaced.
 
         Args:
-            trained: The results by cell, epochs and seed.
-            made_with: Versions by library, which are stored with each result.
+            trained: The results to store, by cell, epochs and training seed.
+            made_with: Versions of libraries by name, which are stored with each result.
 
         Raises:
-            UserError: The file cannot be written.
+            UserError: The cache's file cannot be written.
         """
         notes = {**stamp("answers"), **made_with}
         rows = []
@@ -219,12 +224,13 @@ def _unsealed(line: Any) -> Any:
 
 @dataclass(frozen=True)
 class Held:
-    """The description of a checkpoint.
+    """The description of a training's checkpoint.
 
     Attributes:
-        epochs, seconds: The trained epochs, and their seconds; 0 without a checkpoint.
+        epochs: Number of epochs that were trained; 0 without a checkpoint.
+        seconds: Seconds of training up to the checkpoint; 0 without a checkpoint.
         curve: The identifier of the training to which the checkpoint belongs.
-        files: Size in bytes and digest of each file, by its path in the checkpoint.
+        files: The size in bytes and the digest of each of the checkpoint's files, by relative path.
     """
 
     epochs: int = 0
@@ -234,27 +240,28 @@ class Held:
 
     @property
     def checkpoint(self) -> str:
-        """The name of the checkpoint's folder; empty if it has no files."""
+        """The name of the checkpoint's folder; empty if the checkpoint has no files."""
         return f"{_KEPT}{self.epochs}-{self.curve}" if self.files else ""
 
     @property
     def bytes(self) -> int:
-        """The total size of the files in bytes."""
+        """The total size of the checkpoint's files in bytes."""
         return sum(size for size, _ in self.files.values())
 
 
 class TrainingFolder:
-    """The files of the training of one cell with one seed.
+    """The files of one training, that is, of one cell with one training seed.
 
-    A user's function writes into a folder next to the checkpoint. This folder becomes the
-    checkpoint when the training ends. ``done.json`` names the checkpoint and is replaced
-    atomically, so a crash leaves the old or the new checkpoint. It contains the size and digest of
-    each file, and a checksum. A damaged checkpoint is dropped, and its cell is trained again.
+    A user's function writes its files into a new folder next to the previous checkpoint. When the
+    training ends, the new folder becomes the checkpoint. The file ``done.json`` names the
+    checkpoint and is replaced atomically, so after a crash either the old or the new checkpoint is
+    complete. ``done.json`` also contains the size and digest of each file of the checkpoint, and a
+    checksum. A damaged checkpoint is dropped, and its cell is trained again.
 
     Attributes:
         path: The folder.
-        log: The file with the output of the training.
-        reports: The file with one line for every reported epoch.
+        log: Path of the file with the training's output.
+        reports: Path of the file with one line for every reported epoch.
     """
 
     def __init__(self, path: Path) -> None:
@@ -264,7 +271,9 @@ class TrainingFolder:
         self.reports = path / "reports.jsonl"
 
     def held(self) -> Held:
-        """Describe the last checkpoint without reading its files; empty if there is none."""
+        """Describe the latest checkpoint without reading its files. The description is empty if
+        there is no checkpoint.
+        """
         state = self._described() or Held()
         is_here = state.checkpoint and (self.path / state.checkpoint).is_dir()
         return state if is_here else Held()
@@ -285,13 +294,14 @@ class TrainingFolder:
         return state if check == json_check(content) else None
 
     def resumable(self, before: int) -> Held:
-        """Find the checkpoint from which a training can continue, and drop a damaged one.
+        """Find the checkpoint from which a training can continue. A damaged checkpoint is dropped.
 
         Args:
-            before: The first epoch that must be trained.
+            before: The number of the first epoch that must be trained.
 
         Returns:
-            The checkpoint, or an empty one for a new training.
+            The checkpoint to continue from, or an empty one if the cell must be trained from
+            scratch.
         """
         state = self._described()
         fresh = Held(curve=uuid4().hex[:8])
@@ -310,7 +320,9 @@ class TrainingFolder:
         return fresh
 
     def begin(self, state: Held) -> Path:
-        """Prepare and return the folder of a training: a copy of the checkpoint, or empty."""
+        """Create and return the folder in which a training writes its files. The folder is a copy
+        of the checkpoint, or empty.
+        """
         self.path.mkdir(parents=True, exist_ok=True)
         self._remove_all_but(state.checkpoint)
         working = self.path / _NEW
@@ -329,7 +341,7 @@ class TrainingFolder:
         return working
 
     def keep(self, epochs: int, seconds: float, curve: str) -> None:
-        """Store the files of the user's function, if any, as the checkpoint."""
+        """Store the files that the user's function wrote, if any, as the new checkpoint."""
         working = self.path / _NEW
         state = Held(epochs, seconds, curve, _digests_of(working))
         for name in state.files:
@@ -345,7 +357,7 @@ class TrainingFolder:
         self._remove_all_but(state.checkpoint)
 
     def discard(self) -> None:
-        """Remove the files of an incomplete training."""
+        """Remove the files of a training that did not end."""
         shutil.rmtree(self.path / _NEW, ignore_errors=True)
 
     def drop(self) -> None:
@@ -377,16 +389,16 @@ def _epoch(line: bytes) -> int:
 
 
 def drop_beyond(root: Path, most: int, full: int, spared: Path) -> None:
-    """Remove checkpoints until the rest has at most a given size.
+    """Remove checkpoints until the remaining ones have at most a given total size.
 
-    Checkpoints of full trainings are removed first, then the least recently used. Locked ones are
-    kept.
+    Checkpoints of full trainings are removed first, and then the least recently used checkpoints.
+    Checkpoints that a process has locked are kept.
 
     Args:
-        root: The folder of a benchmark's trainings.
-        most: The maximum size of the remaining checkpoints in bytes.
-        full: The epochs of a full training.
-        spared: The folder of the training with the newest checkpoint, which is removed last.
+        root: The folder that contains the benchmark's trainings.
+        most: The maximum total size of the remaining checkpoints in bytes.
+        full: The number of epochs of a full training.
+        spared: The folder of the training whose checkpoint is the newest and is removed last.
     """
     checkpoints = []
     for done in root.glob(f"*/{_DONE}"):
@@ -409,11 +421,11 @@ SECONDS = "train_seconds"
 
 
 class TrainedBenchmark(Benchmark):
-    """The base class of benchmarks that train a cell when it is first requested.
+    """The base class of benchmarks that train a cell when a result is first requested.
 
     Attributes:
-        device: The device, such as ``cpu``.
-        file_name: The beginning of the names of the benchmark's files.
+        device: The device for training, such as ``cpu``.
+        file_name: The prefix of the names of the benchmark's files.
     """
 
     cost_unit = "seconds"
@@ -437,7 +449,9 @@ class TrainedBenchmark(Benchmark):
 
     @property
     def cache(self) -> AnswerCache:
-        """The cached results of all trainings with these settings."""
+        """The cache with the results of all trainings that have the same settings as this
+        benchmark.
+        """
         path = home() / "live" / f"{self._label}.sqlite"
         if self._answers is None or self._answers.path != path:
             self._answers = AnswerCache(path)
@@ -456,11 +470,11 @@ class TrainedBenchmark(Benchmark):
         questions: Sequence[Question],
         training_seed: Seed = 0,
     ) -> Measurement:
-        """Return cached results, and train the other cells in this process.
+        """Return cached results. Cells without a cached result are trained in this process.
 
         Raises:
-            UserError: A training fails (`surrogate_nas.core.errors.EvaluationError`), the mean is
-                requested, or the data directory cannot be written.
+            UserError: A training fails (`surrogate_nas.core.errors.EvaluationError`), a mean over
+                seeds is requested, or the data directory cannot be written.
         """
         number = self._number(training_seed)
         epochs = lengths_of(questions)
@@ -502,7 +516,9 @@ class TrainedBenchmark(Benchmark):
     def n_seeds(
         self, cell: Cell, question: Question, training_seed: Seed
     ) -> int | None:
-        """Return the number of seeds: all for the mean, 1 for one seed, None without training."""
+        """Return the number of training seeds behind a value: all of them for the mean, 1 for a
+        single seed, None without training.
+        """
         if question.epochs is None:
             return None
         return self._n_seeds if training_seed == "mean" else 1

@@ -1,9 +1,11 @@
-"""User-defined trainings as benchmarks: a space, and a function or a command that trains a cell.
+"""User-defined trainings as benchmarks. The user supplies a search space, and a function or a
+command that trains a cell.
 
-``surrogate_nas.Training(space, train, metrics=["valid_error"], epochs=20)`` in a Python file is
-opened as ``file.py:NAME`` on the command line. The result of every reported epoch is cached in
-``live/`` of the data directory. Checkpoint and output are in ``trainings/``. Nothing is trained
-twice, even after an interruption. An edited function is another benchmark.
+If a Python file defines ``NAME = surrogate_nas.Training(space, train, metrics=["valid_error"],
+epochs=20)``, the command line opens the benchmark as ``FILE.py:NAME``. The metrics of every
+reported epoch are cached in the folder ``live/`` of the data directory. The checkpoint and the
+output of a training are in the folder ``trainings/``. No epoch is trained twice, even after an
+interruption. If the user edits the training function, it counts as a different benchmark.
 """
 
 import hashlib
@@ -77,15 +79,16 @@ MOST_SEEDS = 1000
 
 
 class Training(OwnBenchmark, TrainedBenchmark):
-    """A benchmark that trains cells by a user's function or command.
+    """A benchmark that calls a user's function or command to train a cell.
 
-    A query costs the seconds of its training: processor seconds on a CPU, including child
-    processes, and wall-clock seconds on another device. Epochs are points of one training, which
-    continues from its checkpoint.
+    A query costs the seconds of its training. Seconds are processor time on a CPU, including child
+    processes, and wall-clock time on any other device. A cell has one training per seed, which
+    continues from its checkpoint when more epochs are requested.
 
-    The type of a metric follows from its name, as for `surrogate_nas.Computed`. An error or an
-    accuracy is in % or a fraction. Declare the unit by `surrogate_nas.Metric`. Otherwise, the first
-    value above 1 shows that the unit is %, and an earlier value of 1 or less ends the search.
+    The type of a metric follows from the metric's name, as for `surrogate_nas.Computed`. The unit
+    of an error or an accuracy is % or a fraction. Use `surrogate_nas.Metric` to declare a metric's
+    unit. Without a declared unit, the first value above 1 shows that the unit is %. If a value of 1
+    or less is reported earlier, the search ends with an error.
 
     Example:
         >>> import surrogate_nas as sn
@@ -285,23 +288,25 @@ class Training(OwnBenchmark, TrainedBenchmark):
 
     @property
     def folder(self) -> Path:
-        """The folder that contains the folders of the benchmark's trainings."""
+        """The folder that contains one subfolder for each of the benchmark's trainings."""
         return home() / "trainings" / self._label
 
     def folder_of(self, cell: Cell, training_seed: int = 0) -> Path:
-        """Return the folder of a training: its checkpoint, ``log.txt`` and ``reports.jsonl``."""
+        """Return the folder of a training, which contains its checkpoint, ``log.txt`` and
+        ``reports.jsonl``.
+        """
         digest = hashlib.sha256(cell.text.encode()).hexdigest()[:16]
         return self.folder / f"{digest}-{self._number(training_seed)}"
 
     def checkpoint(self, cell: CellLike, training_seed: int | None = None) -> Path:
-        """Return the folder with the files that the training of a cell saved last.
+        """Return the folder with the files that the training of a cell has saved most recently.
 
         Args:
-            cell: The cell, its text, its options, or its index.
-            training_seed: The seed of the training; None for the lowest with a checkpoint.
+            cell: The cell, its text, its options by position, or its index in the space.
+            training_seed: The training seed; None for the lowest seed that has a checkpoint.
 
         Raises:
-            UserError: There is no checkpoint.
+            UserError: The cell has no checkpoint.
         """
         named = cell_given(self.space, cell)
         seeds = range(self._n_seeds) if training_seed is None else (training_seed,)
@@ -323,9 +328,10 @@ class Training(OwnBenchmark, TrainedBenchmark):
         questions: Sequence[Question],
         training_seed: Seed = 0,
     ) -> Measurement:
-        """Return cached results, and train the other cells in this process.
+        """Return cached results. Cells without a cached result are trained in this process.
 
-        The mean is over all seeds. Its cost is that of all their trainings.
+        If the mean is requested, the cell is trained with all seeds. The cost of a mean is the sum
+        of the costs of all its trainings.
         """
         measure = super().measure
         if training_seed != "mean" or self._n_seeds == 1:
@@ -396,7 +402,7 @@ class Training(OwnBenchmark, TrainedBenchmark):
             training_folder.discard()
 
     def shows_percent(self, metric: str) -> bool:
-        """Return whether a stored training reported a value above 1."""
+        """Return whether any stored training reported a value of the metric above 1."""
         return self.cache.exceeds(metric, 1.0)
 
     def continued(
@@ -408,10 +414,11 @@ class Training(OwnBenchmark, TrainedBenchmark):
         *,
         training_seed: Seed | None = None,
     ) -> float:
-        """Return the seconds of continuing a training, or of all epochs if it had no checkpoint.
+        """Return the seconds of continuing a training from `since` to `epochs`. If there was no
+        checkpoint to continue from, return the seconds of all epochs.
 
         Raises:
-            UserError: There is no record of such a training.
+            UserError: No training of the cell for so many epochs is stored.
         """
         training_seed = self.default_seed if training_seed is None else training_seed
         if training_seed == "mean":
@@ -433,12 +440,16 @@ class Training(OwnBenchmark, TrainedBenchmark):
         return max(last.seconds - answers[since].seconds, 0.0)
 
     def seeds(self, question: Question) -> tuple[int, ...]:
-        """Return the seeds that a search can use for a cell; empty if it always uses the same."""
+        """Return the training seeds that a search can choose from for a cell; empty if there is
+        only one seed.
+        """
         is_drawn = self._n_seeds > 1 and question.epochs is not None
         return tuple(range(self._n_seeds)) if is_drawn else ()
 
     def reference_sample(self, question: Question) -> Sequence[Cell]:
-        """Return the cells for a computed metric's median; none for a reported metric."""
+        """Return the cells over which a metric's median is computed; empty for a metric that
+        trainings report.
+        """
         return () if self.is_expensive(question.metric) else self.space.reference_sample
 
     def _scale_of_cost(self, metric: Metric) -> tuple[float, float]:
@@ -450,10 +461,11 @@ class Training(OwnBenchmark, TrainedBenchmark):
         return self._typical[metric.name], 1e3 * self._typical[metric.name]
 
     def predicted_cost(self, cell: Cell, epochs: int | None) -> float:
-        """Return the user's predicted cost, or else multiply-adds times epochs, or epochs.
+        """Predict the relative cost of a training by the user's function. Without a cost function,
+        use multiply-adds times epochs if the space can count them, otherwise epochs.
 
         Raises:
-            UserError: The user's function fails, or does not return a number.
+            UserError: The user's cost function fails or does not return a number.
         """
         if epochs is None:
             return super().predicted_cost(cell, epochs)

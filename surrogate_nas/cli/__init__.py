@@ -1,5 +1,5 @@
 """The command line, ``snas``. With ``--json``, a command prints one JSON document on standard
-output. Everything else goes to standard error.
+output. Progress and messages go to standard error.
 """
 
 import sys
@@ -9,7 +9,8 @@ __all__ = ["main"]
 
 
 def main() -> NoReturn:
-    """Run a command. Ctrl-C during the import of its code ends the process with a one-line message.
+    """Run a command. Ctrl-C while the command's code is imported ends the process with a one-line
+    message.
 
     Example:
         >>> import contextlib, io

@@ -1,4 +1,5 @@
-"""The application: its commands, and the conversion of errors into one line and an exit code.
+"""The command-line application: its commands, and the conversion of errors to a one-line message
+and an exit code.
 
 A command's module is imported when the command is called, so ``snas --help`` starts quickly.
 """
@@ -135,7 +136,7 @@ class Panelled(TyperCommand):
 
 
 class Panels(TyperGroup):
-    """Commands under the headings of `PANELS`."""
+    """A command group whose help lists commands under the headings of `PANELS`."""
 
     def __init__(self, **settings: Any) -> None:
         """Register the commands without importing their modules."""
@@ -243,10 +244,11 @@ def snas(
 
 
 def main() -> NoReturn:
-    """Run a command. Bad input ends with one line on standard error and exit code 2.
+    """Run a command. Invalid input ends the command with a one-line message on standard error and
+    exit code 2.
 
     SIGTERM and SIGHUP end the command like Ctrl-C: worker processes are stopped first, and finished
-    results are kept. The exit code is then 128 plus the signal number.
+    results are kept. After a signal, the exit code is 128 plus the signal number.
     """
     for stream in (sys.stdout, sys.stderr):
         # a path can hold bytes that are no text

@@ -180,7 +180,7 @@ def _tell_how_to_get(entries: Rows) -> None:
 def path(json: JsonOption = False) -> None:
     """Print the path of the data directory.
 
-    It contains fetched and imported data.
+    The data directory contains fetched and imported data.
 
     \b
     Examples:
@@ -256,9 +256,10 @@ def import_(
     """Import official benchmark files or a CSV file.
 
     Official files are a NATS-Bench folder, the .pth file of NAS-Bench-201, and the records of
-    NAS-Bench-101 in the format of data-full.json. Your own file has a column `cell` (or one column
-    per choice) and one column per metric. State whether errors and accuracies are in % or
-    fractions, in the column name, such as 'valid_error (fraction)', or with --unit.
+    NAS-Bench-101 in the format of data-full.json. Your own CSV file must have a column `cell` (or
+    one column per choice) and one column per metric. State whether errors and accuracies are
+    percentages or fractions, either in the column name, such as 'valid_error (fraction)', or with
+    --unit.
 
     \b
     Examples:
@@ -392,8 +393,8 @@ def doctor(
 ) -> None:
     """Check the columns of a table before a search uses them.
 
-    An alarm means that searching by this column, as it is, is meaningless. A warning means that you
-    should look at the column first. A note is additional information.
+    An alarm means that a search by this column would be meaningless. A warning means that you
+    should inspect the column before you search by it. A note is additional information.
 
     \b
     Examples:
@@ -498,8 +499,9 @@ def strategies(json: JsonOption = False) -> None:
 def losses(json: JsonOption = False) -> None:
     """List the training losses with their units, tasks and papers.
 
-    Losses are comparable if they have the same entry in the last column. To train with a loss, use
-    --loss NAME or the task name TASK?loss=NAME. NAME may be a file.py:LOSS.
+    Two losses are comparable if their entries in the last column of the list are equal. To train
+    with a loss, use --loss NAME or the task name TASK?loss=NAME. NAME may also be file.py:LOSS, a
+    loss in your own file.
 
     \b
     Examples:

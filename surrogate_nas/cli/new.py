@@ -1,5 +1,5 @@
-"""The commands that write a template (strategy, task, loss, space, training or package) and check
-a contract.
+"""The commands `new`, which writes a template, and `check`, which checks the contract of a
+strategy, a space or a surrogate.
 """
 
 import builtins
@@ -52,10 +52,11 @@ def new(
 ) -> None:
     """Write a template of a strategy, task, loss, space, training or package.
 
-    The strategy has ten lines. The task has a few images, or a small world for a policy. The space
-    has 36 small networks and a loop that trains them into a table. The training fits a model to
-    scikit-learn's digits, reports every epoch, and resumes from its checkpoint. The package is a
-    folder with a strategy, which commands find by its name once it is installed, and its tests.
+    The strategy template has ten lines. The task template has a few images or, for a policy, a
+    small environment. The space template has 36 small networks and a loop that trains them and
+    writes a table. The training template fits a model to scikit-learn's digits, reports every
+    epoch, and resumes from its checkpoint. The package template is a folder with a strategy and its
+    tests. After installation, commands find the strategy by its name.
 
     \b
     Examples:
@@ -113,8 +114,8 @@ def check(
 ) -> None:
     """Check the contract of a strategy, a space or a surrogate.
 
-    If all checks pass, the command prints one line. Otherwise it prints the cause of each failure
-    once. --json contains the result of every check.
+    If all checks pass, the command prints one line. If checks fail, the command prints each cause
+    of failure once. With --json, the output contains the result of every check.
 
     \b
     Examples:

@@ -132,8 +132,8 @@ def heading(parameter: Any) -> str:
 
 
 def taking(shared: str, more: str = "") -> Callable[[Command], Command]:
-    """Replace ``**options`` of a command by declared options: those in `shared` come before its own
-    options, those in `more` after them.
+    """Return a decorator that replaces the ``**options`` of a command with declared options. The
+    command's own options come after the options in `shared` and before the options in `more`.
     """
     flags = []
     for option in map(_DECLARED.__getitem__, f"{shared} {more}".split()):
@@ -161,7 +161,7 @@ def taking(shared: str, more: str = "") -> Callable[[Command], Command]:
 def bound_objective(
     bench: str, with_: Sequence[Path] | None, options: dict[str, Any]
 ) -> Objective:
-    """Build the objective of a command, and remove the options of an objective from `options`."""
+    """Build the objective of a command from `options`, and remove the entries that it uses."""
     benchmark = load(bench, with_=with_ or ())
     objective, limits = (options.pop(name) for name in ("objective", "subject_to"))
     return bind(benchmark, objective, limits, ObjectiveOptions.out_of(options))
@@ -170,8 +170,8 @@ def bound_objective(
 def results_folder(
     out: Path | None, kind: str, command: str, *what: str | None
 ) -> Path:
-    """Return the folder that the user named, or one named after the command, the benchmark, and an
-    objective that is not the default.
+    """Return the folder for results: the folder given by the user, or a default. The default name
+    contains the command, the benchmark and, if it is not the default, the objective.
     """
     words = [
         re.sub(r"[^\w.]+", "-", word).strip("-") for word in (command, *what) if word
@@ -186,7 +186,7 @@ def results_folder(
 
 
 def names(given: Iterable[str] | None) -> list[str]:
-    """Return the names in an option that may be repeated and separates names by commas.
+    """Return the names given by an option that may be repeated and accepts comma-separated names.
 
     A comma within parentheses is part of a name, as in ``evolution(population=50,tournament=5)``.
     """

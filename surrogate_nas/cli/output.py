@@ -62,7 +62,7 @@ def in_a_line(text: str) -> str:
 
 
 def say(message: str) -> None:
-    """Print a sentence of a result on standard output."""
+    """Print one sentence about a result on standard output."""
     sys.stdout.write(f"{_wrapped(message, sys.stdout)}\n")
 
 
@@ -76,8 +76,8 @@ def _wrapped(message: str, stream: TextIO) -> str:
 
 
 def seconds(value: float) -> str:
-    """Format a duration (or a number of queries) with three significant digits, or as an
-    integer.
+    """Format a duration (or a number of queries) as an integer if it is whole or at least 100,
+    otherwise with three significant digits.
     """
     return f"{value:,.0f}" if value >= 100 or value == int(value) else f"{value:.3g}"
 
@@ -89,10 +89,10 @@ def show_table(
     spare: Sequence[str] = (),
     cut: str = "",
 ) -> None:
-    """Print a table as text. Numbers are right-aligned, and only long texts are folded.
+    """Print a table as text. Numbers are right-aligned, and only long texts are wrapped.
 
-    Columns in `spare` are left out if the terminal is narrow. If `cut` is given, nothing is folded,
-    and long texts in that column end with an ellipsis.
+    Columns in `spare` are left out if the terminal is narrow. If `cut` names a column, no text is
+    wrapped, and long texts in that column are truncated with an ellipsis.
     """
     from rich.console import Console
 
@@ -158,8 +158,8 @@ def _text(value: object) -> str:
 
 @contextmanager
 def progress_bar(what: str, every: float = LINE_SECONDS) -> Iterator[ProgressLines]:
-    """Show progress on standard error: on a terminal in one line that is overwritten, otherwise as
-    one line every 30 seconds.
+    """Show progress on standard error. On a terminal, one line is overwritten. If the output is not
+    a terminal, a new line is printed every 30 seconds.
     """
     is_terminal = sys.stderr.isatty()
     if is_terminal:
@@ -173,7 +173,7 @@ def progress_bar(what: str, every: float = LINE_SECONDS) -> Iterator[ProgressLin
 
 def runs_shown(bar: ProgressLines) -> "Callable[[Event], None]":
     """Return a callback that shows the number of finished runs and the progress of the current
-    one.
+    run.
     """
     return lambda event: bar(
         event.done,
@@ -198,8 +198,8 @@ def present(
     show: Callable[[], None],
     remark: Callable[[], None],
 ) -> None:
-    """Write the JSON, the verdict and the pages of a result. Print the JSON, or the table (`show`)
-    and the verdict. `remark` prints additional notes for the reader.
+    """Write the result of a study to its folder as JSON, text and HTML pages. Then print the JSON,
+    or a table (with `show`) and the verdict. The function `remark` prints additional notes.
     """
     from surrogate_nas.report import write_explorer, write_report
     from surrogate_nas.runs.store import VERDICT, Store

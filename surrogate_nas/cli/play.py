@@ -33,11 +33,12 @@ LARGEST_LINE = 2**20
 
 
 class SilentError(Exception):
-    """Raised if no message arrived in time."""
+    """Raised if the external optimiser sends no message in time."""
 
 
 def serve_lines(play: "Play", source: FileIO, out: BinaryIO, patience: float) -> None:
-    """Answer each line of JSON with one line, until the optimiser finishes or disconnects.
+    """Answer each line of JSON from the external optimiser with one line, until the optimiser
+    finishes or disconnects.
 
     Raises:
         SilentError: No message arrived for `patience` seconds.
@@ -161,8 +162,8 @@ def play(
     """Run one search with an external optimiser in the loop.
 
     The optimiser (an agent or a script) writes one JSON message per line to standard input, such as
-    {"describe": true}. Each is answered by one line on standard output. After a dropped connection,
-    repeat the command to resume. Show the finished run with snas report.
+    {"describe": true}. Each message is answered by one line on standard output. After a dropped
+    connection, repeat the command to resume. Use snas report to show the finished run.
 
     \b
     Examples:

@@ -144,7 +144,8 @@ def create(
     """Pack a finished comparison or suite into one file.
 
     The archive contains all runs, the description of the study, the versions of the software, and
-    the licences and papers of the tables. It also contains the source of user-defined strategies.
+    the licences and papers of the tables. The archive also contains the source code of user-defined
+    strategies.
 
     \b
     Examples:
@@ -177,10 +178,10 @@ def verify(
 ) -> None:
     """Verify an archive and repeat some of its runs.
 
-    The command checks that the file is complete and that its results follow from its seeds. It
-    looks up every score in the tables of this release, and repeats runs of built-in strategies.
-    Code in an archive is never executed. Exit codes: 0 valid, 2 not valid, 3 not verified because a
-    table is missing on this machine.
+    The command checks that the file is complete and that its results follow from its seeds. The
+    command also looks up every score in the tables of this release, and repeats runs of built-in
+    strategies. Code in an archive is never executed. Exit codes: 0 valid, 2 not valid, 3 not
+    verified because a table is missing on this machine.
 
     \b
     Examples:

@@ -1,5 +1,5 @@
-"""The commands that run strategies on one problem, on a suite, and over a grid of λ, that plan a
-study, and that rebuild reports of stored results.
+"""The commands that compare strategies (on one problem, on a suite, or over a grid of λ), plan a
+study, and rebuild the report of stored results.
 """
 
 from contextlib import nullcontext
@@ -231,8 +231,8 @@ def report(
 ) -> None:
     """Rebuild the report pages of a stored comparison or suite.
 
-    The pages are report.html and explore.html. They include all finished runs. The command fails if
-    a stored score differs from its table.
+    The pages are report.html and explore.html. The pages include all finished runs. The command
+    fails if a stored score differs from its table.
 
     \b
     Examples:
@@ -348,7 +348,7 @@ def lambda_path(
     """Compare strategies at every λ of a grid.
 
     The benchmark must be a table, so that its optima are available. The objective has the form L +
-    λ·R. Each λ replaces the sum of the weights of the terms in R and keeps their proportions.
+    λ·R. For each λ of the grid, the weights of the terms in R are rescaled so that their sum is λ.
 
     \b
     Examples:
@@ -444,9 +444,9 @@ def plan(
 ) -> None:
     """Estimate how many runs a study needs.
 
-    Pilot runs on the tables estimate the variance between runs (of evolution and local_search, or
-    of --strategies). Studies sampled from them are then evaluated with the procedure of the
-    verdict.
+    The variance between runs is estimated from pilot runs on the tables, with evolution and
+    local_search or with --strategies. Studies are then simulated from the pilot runs and evaluated
+    with the statistical procedure of real studies.
 
     \b
     Examples:

@@ -1,4 +1,6 @@
-"""The commands of surrogates: fit one, predict cells with it, and compare several."""
+"""The commands for surrogates: fit a surrogate, predict metrics of cells with it, and compare
+several surrogates.
+"""
 
 import time
 from collections.abc import Sequence
@@ -67,8 +69,8 @@ def judge(
 ) -> None:
     """Compare surrogates on several tables.
 
-    All surrogates learn the first loss of the table's default objective from the same cells. The
-    baseline is the negative number of parameters.
+    All surrogates are fitted on the same cells and predict the first loss of the table's default
+    objective. The baseline ranks cells by their number of parameters, the largest first.
 
     \b
     Examples:
@@ -182,7 +184,7 @@ def fit(
     seed: Annotated[int, Option(help="The seed of the split and the model.")] = 0,
     json: JsonOption = False,
 ) -> None:
-    """Fit a surrogate on some cells, test it on others, and store it.
+    """Fit a surrogate on some cells, test it on other cells, and store it.
 
     \b
     Examples:

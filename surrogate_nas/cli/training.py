@@ -220,7 +220,8 @@ def table(
 ) -> None:
     """Train every cell of a space to build a benchmark.
 
-    On a task, isomorphic cells share a training. Repeat the command to resume.
+    If the cells are trained on a task, isomorphic cells share one training. Repeat the command to
+    resume.
 
     \b
     Examples:

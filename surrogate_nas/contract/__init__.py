@@ -1,7 +1,7 @@
 """The contracts of strategies, spaces and surrogates, as classes of checks.
 
 ``snas check`` runs the checks in another process, because the code under check may exit, hang or
-print. To run them with pytest, inherit from a contract in the tests of your package:
+print. To run the checks with pytest, inherit from a contract in the tests of your package:
 
     from surrogate_nas.contract.strategies import StrategyContract
     from mine import Mine
@@ -50,14 +50,15 @@ def check(
     """Check a strategy, a space or a surrogate against its contract.
 
     Args:
-        spec: A registered name, ``file.py:NAME``, a class, or a space.
-        space: The only space to check a strategy or a surrogate on. None for the spaces of the
-            contract.
+        spec: The object to check: a registered name, ``file.py:NAME``, a class, or a space.
+        space: The only space on which to check a strategy or a surrogate; None for the spaces of
+            the contract.
         limit: The time limit of one check in seconds.
-        progress: Called after each check with the number of finished checks and of all checks.
+        progress: A function that is called after each check with the number of finished checks and
+            the number of all checks.
 
     Returns:
-        One `Check` for every check and space.
+        One outcome (a `Check`) for every check and space.
 
     Raises:
         UserError: The object does not exist, or is not a strategy, a space or a surrogate.
@@ -108,7 +109,9 @@ def _make_all(job: tuple[bytes, str]) -> None:
 
 
 def outcome(make: Callable[[], object], file: str = "") -> tuple[bool, str]:
-    """Return whether a check passes, and its error. `file` is the path of the code under check."""
+    """Return whether a check passes, and the error if it fails. The argument `file` is the path of
+    the code under check.
+    """
     try:
         make()
     except BaseException as error:  # noqa: BLE001 - a user's code raises anything

@@ -21,7 +21,7 @@ class Check:
     """The outcome of one check on one subject.
 
     Attributes:
-        name: The requirement, and the space that it was checked on.
+        name: The requirement that was checked, and the space on which it was checked.
         passed: Whether the requirement is met.
         detail: What failed and how to correct it; empty if the check passed.
 
@@ -44,12 +44,12 @@ class Contract:
 
     @classmethod
     def of(cls, **attributes: Any) -> "Contract":
-        """Create the contract of an object."""
+        """Create a contract for the object to check."""
         contract: Contract = type(cls.__name__, (cls,), attributes)()
         return contract
 
     def spaces(self) -> Sequence[Space]:
-        """Return the spaces that every check runs on."""
+        """Return the spaces on which every check runs."""
         raise NotImplementedError
 
     def checks(self) -> Iterator[tuple[str, Callable[[], object]]]:
@@ -81,7 +81,9 @@ Score = Callable[[Cell], float]
 
 @contextmanager
 def no_global_randomness(instead: str) -> Iterator[None]:
-    """Refuse uses of the global generators of `random` and NumPy, and restore their states."""
+    """Raise an error if the ``with`` block uses the global generators of `random` and NumPy, and
+    restore the states of these generators.
+    """
     states = random.getstate(), np.random.get_state()  # noqa: NPY002
     try:
         random.seed(FIRST)
@@ -124,22 +126,23 @@ def trajectory(
     epochs: Sequence[int] = (),
     n_waiting: int = 0,
 ) -> list[Any]:
-    """Run a strategy on synthetic scores, as an experiment does.
+    """Run a strategy as an experiment does, but with synthetic scores.
 
     Args:
         strategy: The class of the strategy.
         space: The space to search.
         seed: The seed of the strategy.
-        n: Number of cells, including the initial ones.
-        first: Number of random cells to report first.
-        score: The score of a cell. `synthetic` by default.
+        n: Number of cells in the run, including the initial cells.
+        first: Number of random cells to report to the strategy before its first proposal.
+        score: A function that returns the score of a cell; `synthetic` by default.
         objectives: Number of objectives.
-        epochs: The epochs that the strategy may choose. Empty if it does not choose epochs.
-        n_waiting: Number of calls of `ask` before their results are reported, in reverse order. 0
-            for complete batches.
+        epochs: The numbers of epochs that the strategy may choose; empty if the strategy does not
+            choose epochs.
+        n_waiting: Number of calls of `ask` before their results are reported in reverse order; 0 to
+            report the results after every call.
 
     Returns:
-        The cells in order, or the requests if the strategy chooses epochs.
+        The cells of the run in order, or the requests if the strategy chooses epochs.
 
     Raises:
         AssertionError: `ask` returned something other than 1 to n cells, or `tell` changed trials.
@@ -179,7 +182,9 @@ def trajectory(
 def ask(
     strategy: Strategy, space: Space, n: int, epochs: Sequence[int] = ()
 ) -> list[Any]:
-    """Ask, and check the answer. Return the cells, or the requests if `epochs` are given."""
+    """Ask a strategy for up to `n` cells, and check its answer. Return the cells, or the requests
+    if `epochs` are given.
+    """
     proposals = strategy.ask(n)
     is_list = isinstance(proposals, Sequence) and not isinstance(proposals, str)
     assert is_list and 1 <= len(proposals) <= n, (
@@ -205,7 +210,7 @@ def ask(
 
 
 def synthetic(cell: Cell) -> float:
-    """Return a synthetic score between 0 and 1 that neighbours mostly share."""
+    """Return a synthetic score of a cell, from 0 to 1, which is similar for neighbours."""
     return sum(
         (3 * choice + 2 * position) % 5 for position, choice in enumerate(cell.choices)
     ) / (4 * len(cell.choices))
@@ -218,7 +223,9 @@ def trials_of(
     objectives: int = 1,
     epochs: Sequence[int] = (),
 ) -> list[Trial]:
-    """Return trials of cells or requests with synthetic scores. Fewer epochs give worse scores."""
+    """Return trials of cells or requests, with synthetic scores. The synthetic scores are worse
+    after fewer epochs.
+    """
     trials = []
     for index, item in enumerate(asked, start):
         cell, chosen, read = item if epochs else (item, None, ())
@@ -246,7 +253,7 @@ def trials_of(
 
 
 def draw(space: Space, n: int, seed: int = 2) -> list[Cell]:
-    """Sample distinct cells of a space; fewer if the space yields too few."""
+    """Sample `n` distinct cells of a space, or fewer if the space yields too few."""
     rng = np.random.default_rng(seed)
     cells: dict[Cell, None] = {}
     for _ in range(100 * n):

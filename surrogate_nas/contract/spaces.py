@@ -1,4 +1,4 @@
-"""The contract of spaces."""
+"""The contract that every search space must fulfil, as a class of checks."""
 
 import pickle
 from collections.abc import Sequence
@@ -16,7 +16,7 @@ _LARGEST_INDEX = 10**9
 
 
 class SpaceContract(Contract):
-    """Checks of a space.
+    """The checks that every search space must pass.
 
     Attributes:
         space: The space under check.
@@ -30,7 +30,7 @@ class SpaceContract(Contract):
     """
 
     def spaces(self) -> Sequence[Space]:
-        """Return the space itself."""
+        """Return a list with the space under check."""
         assert self.space is not None
         return [self.space]
 
@@ -68,9 +68,9 @@ class SpaceContract(Contract):
             )
 
     def test_samples_and_mutates(self, space: Space) -> None:
-        """`sample` returns cells of the space and `mutate` returns neighbours. Both depend only on
-        the generator: equal generators give equal cells. Global generators of `random` and NumPy
-        are not used.
+        """`sample` returns cells of the space and `mutate` returns neighbours. `sample` and
+        `mutate` depend only on the generator: equal generators give equal cells. Global generators
+        of `random` and NumPy are not used.
         """
         first, second = (np.random.default_rng(3) for _ in range(2))
         with no_global_randomness("the given generator"):
@@ -126,8 +126,8 @@ class SpaceContract(Contract):
             )
 
     def test_contains_no_foreign_cells(self, space: Space) -> None:
-        """The space contains its cells and nothing else. `cell` uses only the string of a given
-        cell.
+        """The space contains its cells and nothing else. The method `cell` uses only the string of
+        a given cell.
         """
         cell, *_ = cells = draw(space, _CELLS)
         longer = Cell((*cell.choices, 0), cell.text, cell.index)
@@ -176,8 +176,8 @@ class SpaceContract(Contract):
         )
 
     def test_encodes_each_cell_by_itself(self, space: Space) -> None:
-        """Every encoding gives one row of finite numbers per cell, which does not depend on other
-        cells.
+        """Every encoding gives one row of finite numbers per cell, and the row does not depend on
+        other cells.
         """
         cells = draw(space, _CELLS)
         for name in space.encodings:

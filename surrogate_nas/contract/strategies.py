@@ -1,7 +1,8 @@
-"""The contract of strategies.
+"""The contract that every strategy must fulfil, as a class of checks.
 
-All checks use synthetic scores, so no benchmark is needed. They run on three spaces: that of
-NAS-Bench-201, a tiny one that a run exhausts, and one of 10^18 cells that can only be sampled.
+All checks of strategies use synthetic scores, so no benchmark is needed. The checks run on three
+spaces: the space of NAS-Bench-201, a tiny space that a run exhausts, and a space of 10^18 cells
+that can only be sampled.
 """
 
 import gc
@@ -61,11 +62,11 @@ def _all_infeasible(cell: Cell) -> float:
 
 
 class StrategyContract(Contract):
-    """Checks of a strategy.
+    """The checks that every strategy must pass.
 
     Attributes:
         strategy: The class under check: a subclass of `surrogate_nas.Strategy`.
-        space: The only space to check it on, or None for three spaces.
+        space: The only space on which to check the strategy, or None for three spaces.
         spec: The strategy in a form that another process can load, or None for the class.
 
     Example:
@@ -83,7 +84,7 @@ class StrategyContract(Contract):
     spec: object = None
 
     def spaces(self) -> Sequence[Space]:
-        """Return the given space, or those of NAS-Bench-201, `TinySpace` and `LargeSpace`."""
+        """Return the given space, or three spaces: NAS-Bench-201, `TinySpace` and `LargeSpace`."""
         return (
             [nb201(), TinySpace(), LargeSpace()] if self.space is None else [self.space]
         )
@@ -110,10 +111,10 @@ class StrategyContract(Contract):
                 ask(strategy, space, n)
 
     def test_makes_whole_runs(self, space: Space) -> None:
-        """The strategy makes a whole run of 60 cells and proposes only cells of the space. It also
-        makes a run of 30 cells without initial cells, with up to five calls of `ask` before results
-        arrive in another order, and with repeated results of a cell that it did not propose. `tell`
-        changes neither the trials nor their list.
+        """The strategy makes a whole run of 60 cells and proposes only cells of the space. The
+        strategy also makes a run of 30 cells without initial cells, with up to five calls of `ask`
+        before results arrive in another order, and with repeated results of a cell that it did not
+        propose. `tell` changes neither the trials nor their list.
         """
         _whole_run(self.strategy, space)
         self._short(space, first=0)
@@ -186,8 +187,8 @@ class StrategyContract(Contract):
 
     def test_survives_any_scores(self, space: Space) -> None:
         """The strategy works when all scores are equal, when half of the cells or all are
-        infeasible, and with large finite scores. If it declares `many_objectives`, it also works
-        with 2 and 3 objectives, reproducibly.
+        infeasible, and with large finite scores. A strategy that declares `many_objectives` also
+        works with 2 and 3 objectives, reproducibly.
         """
         for several in (1, 2, 3) if self.strategy.many_objectives else (1,):
             for score in (lambda _: 0.0, _half_infeasible, _all_infeasible):
@@ -198,8 +199,9 @@ class StrategyContract(Contract):
 
     def test_asks_for_given_epochs(self, space: Space) -> None:
         """If the strategy chooses epochs, it requests only the available ones (1, 3 and 9),
-        including the last. It makes a whole run if only one number of epochs is available. Its
-        requests are reproducible, also while others are pending.
+        including the last. A strategy that chooses epochs also makes a whole run if only one number
+        of epochs is available. The requests are reproducible, also while other requests are
+        pending.
         """
         if not self.strategy.chooses_epochs:
             return
@@ -216,7 +218,9 @@ class StrategyContract(Contract):
 
 
 def repeat() -> None:
-    """Print the cells of a run that a new process makes from its standard input."""
+    """Read a strategy from standard input, run it, and print the cells of the run (in a new
+    process).
+    """
     sys.path[:], packed, n = pickle.load(sys.stdin.buffer)
     spec, space = pickle.loads(packed)
     cells = trajectory(resolve(spec), space, seed=0, n=n)

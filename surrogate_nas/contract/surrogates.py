@@ -46,17 +46,17 @@ def _check_finite(prediction: Prediction, n: int) -> None:
 
 
 class SurrogateContract(Contract):
-    """Checks of a surrogate.
+    """The checks that every surrogate must pass.
 
     Attributes:
         surrogate: The class under check: a subclass of `surrogate_nas.surrogates.Model`.
-        space: The space to check it on, or None for that of NAS-Bench-201.
+        space: The space on which to check the surrogate, or None for the space of NAS-Bench-201.
     """
 
     surrogate: type[Model]
 
     def spaces(self) -> Sequence[Space]:
-        """Return a list with one space."""
+        """Return a list with the space of the checks."""
         return [self.space or nb201()]
 
     def _check_same(self, model: Model, space: Space, otherwise: str) -> None:

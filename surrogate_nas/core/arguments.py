@@ -1,13 +1,14 @@
 """Checks of the arguments of public functions, and options that a class declares in its body.
 
-The error for a wrong value is one line. It names the argument, the value and what would be right.
-`checked` checks the plain types of a signature. `check_struct` also checks the ranges of a struct's
-fields. `check_whole`, `check_number` and similar functions check one value. NumPy numbers are
-converted to Python numbers, so that everything that is stored can be written as JSON.
+The error for a wrong value is one line that names the argument, its value and the allowed values.
+`checked` checks the arguments of a function against the plain types of its signature, such as `int`
+and `str`. `check_struct` checks the types and the ranges of a struct's fields. `check_whole`,
+`check_number` and similar functions check one value. NumPy numbers are converted to Python numbers,
+so that everything that is stored can be written as JSON.
 
-A subclass of a `Knobbed` class inherits the options of its bases. If a subclass sets an option to
-a plain value, it no longer has this option. A class with its own constructor declares its options
-there, as any class does.
+A subclass of a `Knobbed` class inherits the options of its bases. If a subclass assigns a plain
+value to the name of an option, the subclass no longer has this option. A class with its own
+constructor declares its options as parameters of this constructor.
 """
 
 import collections.abc
@@ -71,7 +72,7 @@ def check_whole(
 
 
 def check_size(what: str, text: object) -> int:
-    """Convert a size as a user writes it to bytes.
+    """Convert a file size that a user wrote, such as ``1.5 MB``, to a number of bytes.
 
     Example:
         >>> check_size("A file", "10GB"), check_size("A file", "1.5 MB")
@@ -98,7 +99,7 @@ def check_number(
     """Check that a value is a finite number in a range, and return it as a `float`.
 
     Args:
-        what: The noun for the message.
+        what: Name of the value in the error message.
         value: The value to check.
         least: The smallest allowed value.
         most: The largest allowed value.
@@ -121,7 +122,10 @@ def check_number(
 
 
 def check_names(what: str, value: object) -> tuple[str, ...]:
-    """Check that a value is a list of names. A single text is refused, not split into letters."""
+    """Check that a value is a list of names.
+
+    A single string is refused instead of being split into letters.
+    """
     if isinstance(value, Iterable) and not isinstance(value, str | Mapping):
         names = tuple(value)
         if all(isinstance(name, str) for name in names):
@@ -177,10 +181,12 @@ def parameter_types(function: Callable[..., Any]) -> dict[str, Any]:
 
 
 def check_argument(name: str, value: object, kind: Any) -> Any:
-    """Check a value against a type. Types that are not plain accept anything.
+    """Check a value against a plain type such as `int` or `str`.
+
+    For any other type, every value is accepted.
 
     Returns:
-        The value; a NumPy number is converted to a Python number.
+        The value. A NumPy number is converted to a Python number.
 
     Example:
         >>> check_argument("runs", "three", int)
@@ -260,12 +266,12 @@ def checked(function: Callable[P, T]) -> Callable[P, T]:
 
 
 def check_struct(instance: Struct, what: str = "{}") -> None:
-    """Check the fields of a struct against their types and ranges.
+    """Check the fields of a `msgspec` struct against their declared types and ranges.
 
     Args:
         instance: The struct.
-        what: The name of a field in messages, with ``{}`` for the field's name and ``{flag}`` for
-            its command-line flag.
+        what: Template of a field's name in messages. ``{}`` stands for the field's name, and
+            ``{flag}`` for its command-line flag.
 
     Example:
         >>> from typing import Annotated
@@ -316,7 +322,7 @@ def _range(kind: Any) -> dict[str, Any]:
 
 
 class Knob(NamedTuple):
-    """An option: its default, its type, and a function of its name and a value that checks it."""
+    """An option of a class: its default, its type, and a function that checks its values."""
 
     default: Any
     kind: Any
@@ -324,28 +330,35 @@ class Knob(NamedTuple):
 
 
 def whole(default: int | None, least: int = 0) -> Any:
-    """Declare an option that is a whole number of at least `least`; None if that is the default."""
+    """Declare an option that is a whole number of at least `least`.
+
+    If the default is None, None is allowed, too.
+    """
     return Knob(default, int, partial(check_whole, least=least))
 
 
 def number(
     default: float | None, least: float = 0.0, most: float = inf, *, above: bool = False
 ) -> Any:
-    """Declare an option that is a number in a range, as `check_number` takes it."""
+    """Declare an option that is a number in a range.
+
+    The arguments that describe the range are those of `check_number`.
+    """
     return Knob(
         default, float, partial(check_number, least=least, most=most, above=above)
     )
 
 
 def text(default: str | None) -> Any:
-    """Declare an option that is a text, or None if that is the default."""
+    """Declare an option that is a string. If the default is None, None is allowed, too."""
     return Knob(default, str, partial(check_argument, kind=str))
 
 
 def one_of(default: str, known: Iterable[str], what: str = "") -> Any:
     """Declare an option that is one of the names `known`.
 
-    `what` is the noun for these names in messages; the name of the option if omitted.
+    `what` is the noun for these names in messages. If `what` is omitted, messages contain the name
+    of the option.
     """
 
     def check(name: str, value: Any) -> Any:
@@ -362,7 +375,7 @@ def flag(default: bool) -> Any:
 
 
 def other(default: Any, kind: Any, check: Callable[[str, Any], Any]) -> Any:
-    """Declare an option of another type."""
+    """Declare an option of any type `kind`, whose values the function `check` checks."""
     return Knob(default, kind, check)
 
 
@@ -371,7 +384,9 @@ KNOBS = (whole, number, text, one_of, flag, other)
 
 
 class Knobbed:
-    """The base of classes that declare options, which their constructors take by name.
+    """A base class for classes with declared options.
+
+    The constructor takes the options as keyword arguments.
 
     Example:
         >>> class Lamp(Knobbed):
@@ -400,7 +415,10 @@ class Knobbed:
         cls.__signature__ = inspect.Signature(taken)  # type: ignore[attr-defined]
 
     def take(self, given: Mapping[str, Any]) -> None:
-        """Check options and store each as an attribute. Omitted options have their defaults."""
+        """Check options and store each of them as an attribute.
+
+        Omitted options have their defaults.
+        """
         knobs = knobs_of(type(self))
         for name in given.keys() - knobs.keys():
             raise TypeError(f"{type(self).__name__} has no option {name}")
@@ -412,7 +430,7 @@ class Knobbed:
 
 
 def knobs_of(kind: Any) -> dict[str, Knob]:
-    """Return the options of a class by name, those of its bases first."""
+    """Return the options of a class by name. Options of its base classes come first."""
     values = {
         n: value for base in reversed(kind.__mro__) for n, value in vars(base).items()
     }
@@ -422,16 +440,17 @@ def knobs_of(kind: Any) -> dict[str, Knob]:
 def checked_as(
     kind: type[T], content: Any, parse: Callable[[type, Any], Any] | None = None
 ) -> T:
-    """Convert JSON content to a value of a type.
+    """Convert parsed JSON to a value of a given type.
 
     Args:
         kind: The type.
         content: The parsed JSON.
-        parse: Converts content to a type that is not built in, given the type and the content.
+        parse: Function of a type and the content that converts the content to a type that is not
+            built in.
 
     Raises:
         ValueError: The content does not fit the type. The message is one clause that names the
-            place.
+            invalid part of the content.
     """
     try:
         return convert(content, kind, dec_hook=parse)

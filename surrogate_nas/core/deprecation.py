@@ -1,4 +1,7 @@
-"""Names that have changed. A former name works for two minor releases, with a warning."""
+"""Support for former names of arguments and attributes.
+
+A former name works for two minor releases and causes a warning.
+"""
 
 import warnings
 from collections.abc import Callable
@@ -16,8 +19,8 @@ def renamed(**names: str) -> Callable[[Callable[P, T]], Callable[P, T]]:
     """Decorate a function so that it accepts keywords by their former names, with a warning.
 
     Args:
-        names: The present name for each former name. ``resources.workers`` means an entry of a
-            mapping that is passed as ``resources``.
+        names: The present name for each former name. The present name ``resources.workers`` means
+            the entry ``workers`` of a mapping that is passed as ``resources``.
 
     Example:
         >>> @renamed(cells="budget")

@@ -1,14 +1,15 @@
-"""Digests of settings, and of a user's code with the values that it uses from outside itself.
+"""Digests of settings, and of user code together with the outside values that it uses.
 
-The source of a class or a function is its file, and the user's own files that it imports. These
-files are read, not run. Imports are followed through the file's folder and the entries of
-``sys.path`` that contain no installed packages. An import whose name is computed at run time is not
-detected.
+The source of a class or a function is its file and the user's own files that this file imports. To
+compute a digest, files are read but not run. Imported files are looked up in the folder of the
+user's file and in the entries of ``sys.path`` that contain no installed packages. An import whose
+name is computed at run time is not detected.
 
-The values are a function's defaults, its closure, the globals that it names and the attributes of
-its object, and the same values of every function and class of the user that it reaches in this way.
-A digest depends only on the content of values. The order of a set, an address, or whether two equal
-lists are the same object have no influence. Code of installed libraries is identified by its name.
+The outside values of a function are its default arguments, its closure, the globals that it names
+and the attributes of its object. If such a value is a function or a class of the user, its outside
+values are included as well. A digest depends only on the content of values. The order of a set,
+memory addresses and the identity of objects have no influence. Code of installed libraries is
+identified by its name.
 """
 
 import ast
@@ -49,12 +50,12 @@ from surrogate_nas.core.errors import UserError, in_a_line
 
 
 def json_digest(content: object) -> str:
-    """Return the SHA-256 of the content as JSON with sorted keys, in 64 hexadecimal digits."""
+    """Return the SHA-256 of a value, written as JSON with sorted keys, in 64 hexadecimal digits."""
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
 
 def json_check(content: object) -> str:
-    """Return a short checksum of 32 hexadecimal digits, which a file stores of its content."""
+    """Return a checksum of 32 hexadecimal digits, which files store to detect damage."""
     written = json.dumps(content, sort_keys=True).encode()
     return hashlib.blake2b(written, digest_size=16).hexdigest()
 
@@ -66,7 +67,8 @@ _PACKAGE = Path(__file__).parents[1]
 
 
 def source_of(kind: type | FunctionType) -> Sources:
-    """Return the source of a class or a function: the file of its module and its imports.
+    """Return the source of a class or a function: its file and the user's own files that this file
+    imports.
 
     For code that was typed at a prompt or in a notebook, return the text of the definition alone,
     or its bytecode if there is no text.
@@ -103,11 +105,13 @@ def _code(code: CodeType) -> str:
 
 
 def with_imports(file: Path, *, is_script: bool = False) -> Sources:
-    """Return the texts of a file and of the user's own files that it imports, also indirectly.
+    """Return the text of a Python file and of the user's own files that it imports, directly or
+    not.
 
     Args:
         file: Python source.
-        is_script: Whether the file is the script that runs. Only its definitions are included.
+        is_script: Whether the file is the running script. If so, only the definitions in the script
+            are included.
     """
     folder = file.absolute().parent
     searched = [Path(entry or ".").resolve() for entry in sys.path]
@@ -148,7 +152,10 @@ def _imported(tree: ast.Module, file: Path, folders: list[Path]) -> Iterator[Pat
 
 
 def modules(names: list[str], folders: list[Path]) -> list[Path]:
-    """Return the files of a dotted name in the first folder that has its head, innermost first."""
+    """Return the source files of a dotted module name, innermost module first.
+
+    Folders after the first one with a matching file are ignored.
+    """
     for path in folders:
         files: list[Path] = []
         for name in names:
@@ -178,7 +185,10 @@ def _installed() -> tuple[Path, ...]:
 
 
 def text_of(file: Path) -> str:
-    """Return the text of a file, or an empty text if it cannot be read. Running it reports that."""
+    """Return the text of a file, or an empty text if it cannot be read.
+
+    The error is reported when the file is run.
+    """
     with suppress(OSError, ValueError):
         return (
             file.read_text(encoding="utf-8", errors="replace") if file.is_file() else ""
@@ -213,13 +223,14 @@ _OWN_DIGESTS = ("definition", "fingerprint")
 
 
 def digest_of_function(function: Callable[..., Any], owner: object = None) -> str:
-    """Compute a digest of a user's function: its source, and the values that it uses from outside.
+    """Compute a digest of a user's function from its source and the outside values that it uses.
 
-    A list, set or dictionary that the code only adds to, such as a log, is left out.
+    A list, set or dictionary that the code only adds to, such as a log, is not part of the digest.
 
     Args:
         function: Any callable.
-        owner: The object that the digest is part of. The function may refer to it.
+        owner: The object that stores the digest. References to this object in the function are
+            ignored.
 
     Raises:
         UserError: The function uses a value that has no digest, such as a lock or an open file.

@@ -1,4 +1,4 @@
-"""Errors for users' mistakes: one line that says what was wrong and what would be right."""
+"""Errors that report a mistake of the user in one line: what was wrong and what would be right."""
 
 import re
 from collections.abc import Iterable
@@ -12,11 +12,17 @@ _LONGEST_LINE = 400
 
 
 class UserError(ValueError):
-    """Bad input. The command line prints it without a traceback and exits with code 2."""
+    """Invalid input.
+
+    The command line prints the message without a traceback and exits with code 2.
+    """
 
 
 class AbsentError(UserError):
-    """The data of an existing benchmark is not on this machine. The message says how to get it."""
+    """The data of an existing benchmark is not on this machine.
+
+    The error message says how to get the data.
+    """
 
 
 Cause = Literal["broken", "resources", "lost"]
@@ -31,9 +37,9 @@ class EvaluationError(UserError):
     """The training of one cell ended without a result. The search continues.
 
     Attributes:
-        reason: The reason, one line without a full stop.
+        reason: Why the training failed, in one line without a full stop.
         cause: The type of failure, which decides whether the training is retried.
-        cost: Seconds that the attempt took; they are charged.
+        cost: Seconds that the failed training took, which are charged to the budget.
     """
 
     def __init__(self, reason: str, cause: Cause = "broken", cost: float = 0.0) -> None:
@@ -84,8 +90,9 @@ def unknown(
     """Build the error for a name that is not in a registry.
 
     Returns:
-        A `UserError` that names the nearest match, then all names, or the nearest three of many.
-        If `given` is a Python file without a name, the error proposes a name that it defines.
+        A `UserError` that names the closest match and all known names. If many names are known, it
+        names only the three closest. If `given` is a Python file without a name, the error proposes
+        a name that the file defines.
 
     Example:
         >>> print(unknown("strategy", "evolutoin", ["evolution", "random"]))

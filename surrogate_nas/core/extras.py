@@ -1,4 +1,4 @@
-"""Optional libraries: the extra that installs each, and the error if one is missing."""
+"""Optional libraries: the pip extras that install them, and the error for a missing library."""
 
 import importlib
 import importlib.util
@@ -56,7 +56,8 @@ def is_installed(module: str) -> bool:
 
 
 def package_folder(package: tuple[str, str]) -> Path:
-    """Return the folder of an installed package with data files, without importing its code.
+    """Return the folder of an installed package that contains data files, without importing the
+    package.
 
     `package` is a pair: the name that pip installs, and the name that Python imports.
     """
@@ -68,13 +69,16 @@ def package_folder(package: tuple[str, str]) -> Path:
 
 
 def missing(needed_by: str, module: str) -> UserError:
-    """Build the error for a missing library. It ends with the command that installs the library."""
+    """Build the error for a missing library.
+
+    The message ends with the command that installs the library.
+    """
     library = _library(module)
     return UserError(f"{needed_by} needs {library}: {command(library)}.")
 
 
 def command(library: str) -> str:
-    """Return the command that installs a library, through its extra if there is one."""
+    """Return the pip command that installs a library, as an extra of surrogate_nas if possible."""
     extra = _extras().get(library)
     return (
         f"pip install 'surrogate_nas[{extra}]'" if extra else f"pip install {library}"
@@ -82,23 +86,24 @@ def command(library: str) -> str:
 
 
 def need(needed_by: str, *modules: str) -> None:
-    """Check that libraries are installed before work begins that needs them."""
+    """Check that libraries are installed, before the work that needs them begins."""
     for module in modules:
         if not is_installed(module):
             raise missing(needed_by, module)
 
 
 def is_optional(error: ModuleNotFoundError) -> bool:
-    """Return whether an import failed because a library of an extra is not installed."""
+    """Return whether an import failed because an optional library is not installed."""
     return _library(error.name or "") in _extras()
 
 
 def opened(address: str, needed_by: str) -> Any:
-    """Import an object of this package, and check that the libraries that it ``needs`` exist.
+    """Import an object of this package, and check that the libraries in its ``needs`` are
+    installed.
 
     Args:
-        address: ``module:name``, or a module.
-        needed_by: The subject of the error message.
+        address: Address of the object as ``module:name``, or the name of a module.
+        needed_by: What needs the object: the subject of the error message.
     """
     module, _, name = address.partition(":")
     try:

@@ -32,31 +32,34 @@ LOSSES: tuple[Quantity, ...] = ("error", "loss", "quality")
 
 @dataclass(frozen=True)
 class Metric:
-    """A named number of a cell with a unit. Smaller is better, except for qualities and proxies.
+    """A metric: a named number of a cell, with a unit.
+
+    Smaller values are better, except for qualities (such as accuracy) and training-free proxies.
 
     Attributes:
-        name: Such as ``valid_error`` or ``latency@raspi4``.
-        unit: Such as ``%``, ``fraction``, ``nats``, ``ms``, ``s``, ``M`` (million), or empty for a
-            count.
-        kind: ``search`` metrics can be terms of an objective. ``final`` metrics (test results) are
-            only reported. ``record`` metrics (training and evaluation seconds) are costs of
-            evaluations.
-        quantity: One of these:
+        name: Name of the metric, such as ``valid_error`` or ``latency@raspi4``.
+        unit: Unit of the metric, such as ``%``, ``fraction``, ``nats``, ``ms``, ``s`` or ``M``
+            (million), or empty if the metric is a count.
+        kind: The use of the metric. ``search`` metrics can be terms of an objective. ``final``
+            metrics (test results) are only reported. ``record`` metrics (training and evaluation
+            seconds) record what evaluations cost.
+        quantity: The type of quantity, which is one of these:
 
-            - ``error``: in % or as a fraction, smaller is better.
-            - ``loss``: in its own unit.
-            - ``quality``: accuracy and mIoU in % or as a fraction, or SSIM without a unit, which
-              can be negative. Larger is better.
-            - ``cost`` and ``structure``: regularise an objective.
-            - ``proxy``: a score without training. Larger is better.
-            - ``undeclared``: the direction is not declared. The metric can be constrained, but
-              cannot be a term of an objective.
+            - ``error``: an error rate in % or as a fraction. Smaller is better.
+            - ``loss``: a loss in its own unit, such as nats. Smaller is better.
+            - ``quality``: an accuracy or a mean IoU in % or as a fraction, or an SSIM, which has no
+              unit and can be negative. Larger is better.
+            - ``cost`` and ``structure``: a cost, such as latency, or a property of the
+              architecture, such as depth. Costs and structure can be penalty terms of an objective.
+            - ``proxy``: a training-free score (zero-cost proxy). Larger is better.
+            - ``undeclared``: a metric without a declared direction. The metric can be constrained,
+              but cannot be a term of an objective.
 
-        epochs: The training lengths for which values exist; empty if the metric does not depend on
-            training.
-        split: The data split that the values were measured on, or empty.
-        description: One line for readers.
-        source: The origin of the values.
+        epochs: The numbers of training epochs for which values exist, or empty if the metric does
+            not depend on training.
+        split: The data split that the values were measured on, or empty if no split applies.
+        description: Description of the metric in one line.
+        source: The origin of the metric's values.
         n_cells: Number of cells of the space that have a value.
 
     Example:
@@ -82,7 +85,10 @@ class Metric:
 
     @property
     def is_loss(self) -> bool:
-        """Whether the metric can be the L of an objective. A quality q enters as 1 − q."""
+        """Whether the metric can be the loss L of an objective.
+
+        A quality q enters the objective as 1 − q.
+        """
         return self.quantity in LOSSES
 
     @property
@@ -91,11 +97,11 @@ class Metric:
         return self.quantity in ("quality", "proxy")
 
     def minimised(self, values: "NDArray[np.float64]") -> "NDArray[np.float64]":
-        """Return values of any shape such that smaller is better: qualities and proxies negated."""
+        """Return metric values such that smaller is better: qualities and proxies are negated."""
         return -values if self.larger_is_better else values
 
     def worst(self, values: "NDArray[np.float64]") -> float:
-        """Return the worst of an array of values of any shape, which must not be empty."""
+        """Return the worst value of a non-empty array of any shape."""
         return float(values.min() if self.larger_is_better else values.max())
 
     @property
@@ -112,7 +118,9 @@ class Metric:
         return (0.0 if is_physical else -math.inf), math.inf
 
     def outside(self, value: float) -> str:
-        """Describe a value outside the `limits`; return an empty text if it is within them.
+        """Describe how a value is outside the `limits`.
+
+        Return an empty text for a value within the limits.
 
         Example:
             >>> metric_named("valid_error").outside(120.0)
@@ -169,29 +177,29 @@ def metric_named(
     description: str = "",
     source: str = "",
 ) -> Metric:
-    """Describe a user's metric by its name and by what the user declares.
+    """Create the `Metric` for a user's metric from its name and the user's declarations.
 
-    Names have these meanings:
+    The name of a metric has these meanings:
 
-    - ``…_error`` is an error in %, and ``…_accuracy`` a quality in %. Either may be declared as a
-      fraction.
+    - ``…_error`` is an error in %, and ``…_accuracy`` a quality in %. An error or an accuracy may
+      be declared as a fraction instead.
     - ``…_loss`` is a loss in its own unit.
-    - ``test_…`` is only reported and never used in the search.
+    - A metric ``test_…`` is only reported and never used in the search.
     - ``latency@…`` is in ms, ``energy@…`` in mJ and ``memory@…`` in MB.
-    - ``…_proxy`` is a score without training. Larger is better.
+    - ``…_proxy`` is a training-free score (zero-cost proxy). Larger is better.
     - A name that begins or ends with a word such as ``params``, ``size`` or ``seconds`` is a cost
       without a unit.
     - Any other name with a unit such as ``g``, ``mJ``, ``MB`` or ``ms`` is a cost.
 
-    The direction of every other metric is undeclared unless it is given.
+    The direction of a metric with any other name is undeclared unless `direction` is given.
 
     Args:
-        name: Such as ``valid_error`` or ``latency@mine``.
-        unit: The declared unit; taken from the name if omitted.
+        name: Name of the metric, such as ``valid_error`` or ``latency@mine``.
+        unit: The declared unit. If `unit` is omitted, the name of the metric determines the unit.
         direction: The declared direction. If the name implies no direction, ``max`` makes the
             metric a quality and ``min`` a cost.
-        description: One line for readers.
-        source: The origin of the values.
+        description: Description of the metric in one line.
+        source: The origin of the metric's values.
 
     Raises:
         UserError: The unit or the direction contradicts the name.
@@ -227,11 +235,12 @@ def metric_named(
 
 
 def undeclared_units(names: "Sequence[str]", ways: str = "") -> UserError:
-    """Build the error for errors and accuracies that may be fractions or in %.
+    """Build the error for error rates and accuracies whose unit, % or fraction, is unclear.
 
     Args:
-        names: The metrics, none of whose values exceeds 1.
-        ways: Instructions to declare the unit; instructions for Python if omitted.
+        names: Names of the metrics whose unit is unclear, because none of their values exceeds 1.
+        ways: Text that says how to declare the unit. The default text is for users of the Python
+            API.
     """
     in_python = f"{{{names[0]!r}: sn.Metric(unit='fraction')}} or sn.Metric(unit='%')"
     return UserError(
@@ -257,9 +266,12 @@ def score_metric(
     source: str = "analytic",
     split: str = "",
 ) -> Metric:
-    """Describe a metric of a trained network. It is final if its name begins with ``test_``.
+    """Create the `Metric` for a score of a trained network.
 
-    The arguments are those of `Metric`. The split is taken from the prefix of the name if omitted.
+    A score whose name begins with ``test_`` is final: it is only reported.
+
+    The arguments are fields of `Metric`. If `split` is omitted, it is taken from the prefix of the
+    name.
     """
     kind: Kind = "final" if name.startswith("test_") else "search"
     split = split or name.partition("_")[0]

@@ -1,6 +1,6 @@
 """Formatting of numbers with units and a suitable number of decimals, and tables for notebooks.
 
-The significance level and the numerical tolerance are defined here.
+The module also defines the significance level and the numerical tolerance of this project.
 """
 
 import math
@@ -30,7 +30,7 @@ _RAISED = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 
 
 def decimals_for(values: Iterable[float]) -> int:
-    """Return the decimals that show two significant digits of the values' range, from 3 to 6."""
+    """Return the number of decimals, from 3 to 6, that shows two significant digits of a range."""
     finite = [value for value in values if math.isfinite(value)]
     spread = max(finite) - min(finite) if finite else 0.0
     if spread <= _ROUNDING:
@@ -39,14 +39,19 @@ def decimals_for(values: Iterable[float]) -> int:
 
 
 def fixed(value: float | None, decimals: int) -> str:
-    """Format a number with the given decimals; a dash for None and NaN, never a negative zero."""
+    """Format a number with the given decimals.
+
+    None and NaN become a dash, and zero has no minus sign.
+    """
     if value is None or math.isnan(value):
         return NOTHING
     return f"{0.0 if abs(value) < _ROUNDING else value:,.{decimals}f}".replace("-", "−")
 
 
 def share(value: SupportsFloat | None) -> str:
-    """Format a share in whole per cent. Only exactly 1 is 100 %, and only exactly 0 is 0 %.
+    """Format a share in whole per cent.
+
+    Only exactly 1 is shown as 100 %, and only exactly 0 as 0 %.
 
     Example:
         >>> [share(value) for value in (0.0, 0.003, 0.5, 0.997, 1.0)]

@@ -1,4 +1,4 @@
-"""The process: the number of its threads, and requests to end it by the user or by user code.
+"""Control of this process: the number of its threads, and requests of users or user code to end it.
 
 Several BLAS threads only slow down computations with small matrices. The rounding of sums depends
 on the number of threads, so results with one thread agree on similar machines.
@@ -28,7 +28,7 @@ _WITH_POOLS = ("numpy", "scipy.linalg", "sklearn", "xgboost", "torch", "numba")
 def one_thread() -> Iterator[None]:
     """Limit BLAS, OpenMP and PyTorch to one thread each until the block ends.
 
-    A library that is first imported inside the block is not limited. Import it before the block.
+    A library that is first imported inside the block is not limited, so import it before the block.
     """
     import scipy.linalg  # noqa: F401
 
@@ -38,7 +38,7 @@ def one_thread() -> Iterator[None]:
 
 @contextmanager
 def threads(number: int) -> Iterator[None]:
-    """Limit BLAS, OpenMP and PyTorch, as far as loaded, to a number of threads in the block."""
+    """Limit BLAS, OpenMP and PyTorch to a number of threads in the block, if they are loaded."""
     torch = sys.modules.get("torch")
     before = torch.get_num_threads() if torch else number
     loaded = tuple(name in sys.modules for name in _WITH_POOLS)
@@ -66,8 +66,8 @@ _ENDING = ("_exit", "execv", "execve")
 def staying() -> Iterator[None]:
     """Make ``os._exit`` and ``os.exec…`` raise `SystemExit`, as ``sys.exit`` does, in any thread.
 
-    If a thread raised `SystemExit` in this way, the end of the block raises it again. In processes
-    that are forked inside the block, these functions still end the process. A forked process that
+    If a thread raised `SystemExit` in this way, the end of the block raises it again. ``os._exit``
+    and ``os.exec…`` still end processes that are forked inside the block. A forked process that
     reaches the end of the block ends there.
     """
     owner = os.getpid()
@@ -94,10 +94,10 @@ def staying() -> Iterator[None]:
 
 
 def is_interrupt(error: BaseException) -> bool:
-    """Return whether a signal such as Ctrl-C raised an exception, rather than the code that ran.
+    """Return whether a signal such as Ctrl-C, and not the running code, raised an exception.
 
-    With Python's default handler of SIGINT, the two cannot be distinguished. The function then
-    returns True.
+    With Python's default handler of SIGINT, the two origins of a `KeyboardInterrupt` cannot be
+    distinguished, and the function returns True.
     """
     if not isinstance(error, KeyboardInterrupt):
         return False
@@ -113,9 +113,9 @@ def is_interrupt(error: BaseException) -> bool:
 
 @contextmanager
 def first_noted(note: Callable[[], None]) -> Iterator[None]:
-    """Make the first Ctrl-C in the block call a function instead of interrupting.
+    """Make the first Ctrl-C in the block call `note` instead of interrupting the program.
 
-    The second Ctrl-C interrupts as before. Outside the main thread, or where Ctrl-C is ignored,
+    The second Ctrl-C interrupts the program. Outside the main thread, or where Ctrl-C is ignored,
     nothing changes.
 
     Example:

@@ -1,13 +1,15 @@
-"""Registries of names: the project's own, those of installed packages, a user's ``FILE.py:NAME``.
+"""Registries of objects by name: the project's own objects, objects of installed packages, and a
+user's ``FILE.py:NAME``.
 
-A name refers to a module that is imported when the name is first used, so listing names imports
-nothing. Data files contain only names. A name opens installed code; it opens code from a file only
-if the user named that file.
+The module of an object is imported when its name is first used, so listing names imports nothing.
+Data files contain only names of objects, never code. A name in a data file can load installed code,
+but code from a user's file only if the user named that file.
 
 A name can have options, as in ``evolution(population=50)``, ``file.py:Class(knob=1)`` and
-``guided(model=sklearn:sklearn.svm:SVR(C=2.0))``. They are keyword arguments of the constructor in
-Python syntax. A bare word is a text, and so is a nested name with options. Results store the whole
-name, so two settings are two strategies.
+``guided(model=sklearn:sklearn.svm:SVR(C=2.0))``. The options of a name are keyword arguments of the
+constructor in Python syntax. In an option, a word without quotes is a string, and so is a nested
+name with options. Results store the name with its options, so two settings of a strategy count as
+two strategies.
 """
 
 import ast
@@ -37,7 +39,7 @@ _names: set[str] = set()
 
 
 def import_file(path: Path, what: str) -> ModuleType:
-    """Import a user's file under the name ``_WHAT_STEM``.
+    """Import a user's file as a module with the name ``_WHAT_STEM``, such as ``_space_mine``.
 
     Example:
         >>> from tempfile import TemporaryDirectory
@@ -78,12 +80,12 @@ class _FromSource(SourceFileLoader):
 
 
 def is_users_file(module: str) -> bool:
-    """Return whether `import_file` imported a module."""
+    """Return whether a module was imported by `import_file`."""
     return module in _names
 
 
 def check_file(path: Path, what: str) -> None:
-    """Check that a path is a Python file. Otherwise raise a `UserError`."""
+    """Raise a `UserError` unless a path is an existing Python file."""
     if not os.path.isfile(path):  # also for a name that is too long
         raise UserError(f"There is no {what} file {str(path):.200}.")
     if path.suffix != ".py":
@@ -96,10 +98,12 @@ _OPEN, _CLOSE = "([{", ")]}"
 
 
 def parse_reference(text: str, what: str = "strategy") -> tuple[str, dict[str, Any]]:
-    """Split a name into its head and its options.
+    """Split a name with options, such as ``evolution(population=50)``, into its head and its
+    options.
 
-    The head is a registered name, a name of a bridge, or ``file.py:Class``. The options are sorted
-    by name. `what` is the noun for messages.
+    The head of a name is a registered name, a name with the prefix of a bridge to a library, or
+    ``file.py:Class``. The options are sorted by name. `what` is the noun in error messages, such as
+    ``strategy``.
 
     Raises:
         UserError: The options are not written as keyword arguments.
@@ -129,7 +133,10 @@ def parse_reference(text: str, what: str = "strategy") -> tuple[str, dict[str, A
 
 
 def suffix_of(options: dict[str, Any]) -> str:
-    """Format options as the suffix of a label; empty if there are none."""
+    """Format options as the suffix of a label, such as ``(population=50)``.
+
+    Return an empty string if there are no options.
+    """
     words = [f"{name}={_written(value)}" for name, value in options.items()]
     return f"({','.join(words)})" if words else ""
 
@@ -197,19 +204,22 @@ _KNOB = re.compile(rf"(arguments\.)?({'|'.join(knob.__name__ for knob in KNOBS)}
 
 @dataclass(eq=False)
 class Registry(Mapping[str, T], Generic[T]):
-    """A registry of entries of one kind by name. As a mapping, it contains the project's own ones.
+    """A registry of objects of one kind by name, such as strategies.
+
+    As a mapping, a registry contains only the project's own entries.
 
     Attributes:
         what: The noun for messages, such as ``"strategy"``.
         kind: The class of the entries, or a function that checks an entry.
-        places: ``module:attribute`` of each of the project's own entries, by name.
-        folder: A package whose modules define further entries. The first use imports all of them.
-        attribute: The attribute of these modules that contains an entry, or a tuple of entries,
-            each with a ``name``.
-        first: Names of modules of the folder that come first in lists.
+        places: Address ``module:attribute`` of each of the project's own entries, by name.
+        folder: A package whose modules define further entries. The first use of the registry
+            imports all modules of this package.
+        attribute: The attribute of each module in `folder` that contains an entry, or a tuple of
+            entries. Every entry has a ``name``.
+        first: Names of modules in `folder` whose entries come first in lists.
         group: The group of entry points under which installed packages register further entries.
-        bridges: ``module:function`` by prefix. The function creates an entry from the text after
-            the prefix and a colon.
+        bridges: Address ``module:function`` of each bridge to a library, by prefix. The function
+            creates an entry from the text after the prefix and a colon.
 
     Example:
         >>> shapes = Registry(
@@ -272,12 +282,14 @@ class Registry(Mapping[str, T], Generic[T]):
         return len(self.places) + len(self._inside)
 
     def points(self) -> "dict[str, EntryPoint]":
-        """Return the entry points of installed packages by name, without the project's names."""
+        """Return the entry points of installed packages by name, except names that the project
+        itself uses.
+        """
         installed = _points(self.group, tuple(sys.path)) if self.group else ()
         return {point.name: point for point in installed if point.name not in self}
 
     def names(self) -> list[str]:
-        """Return all names that need no file, sorted."""
+        """Return the sorted names of all entries except those in users' files."""
         return sorted({*self, *self.points()})
 
     def expect(self, name: str) -> None:
@@ -291,7 +303,7 @@ class Registry(Mapping[str, T], Generic[T]):
             raise unknown(self.what, name, self.names())
 
     def find(self, name: str) -> T:
-        """Return the entry with a name, which may be in a user's file. The file is imported.
+        """Return the entry with a given name. If the entry is in a user's file, import the file.
 
         Example:
             >>> from tempfile import TemporaryDirectory
@@ -330,7 +342,10 @@ class Registry(Mapping[str, T], Generic[T]):
         return getattr(module, attribute)
 
     def file(self, name: str) -> Path | None:
-        """Return the file that defines a name, or None for the project's names. Import nothing."""
+        """Return the file that defines the entry with a name, or None for the project's own names.
+
+        Import nothing.
+        """
         path, separator, _ = name.rpartition(":")
         if separator:
             return Path(path)
@@ -345,7 +360,10 @@ class Registry(Mapping[str, T], Generic[T]):
         return (modules(inner, [package.parent]) or [package])[0]
 
     def code(self, name: str) -> str:
-        """Return the digest of the file that defines a name; empty if `file` returns None."""
+        """Return the SHA-256 of the file that defines the entry with a name.
+
+        Return an empty string if there is no such file.
+        """
         file = self.file(name)
         is_there = file is not None and file.is_file()
         return (
@@ -353,7 +371,9 @@ class Registry(Mapping[str, T], Generic[T]):
         )
 
     def described(self) -> list[dict[str, Any]]:
-        """Describe every name from the text of its file, without importing it (`described_at`)."""
+        """Describe every entry from the text of its module, without importing the module
+        (`described_at`).
+        """
         points = {name: point.value for name, point in self.points().items()}
         return [
             {"name": name, **described_at(address)}
@@ -370,7 +390,7 @@ def _points(group: str, path: tuple[str, ...]) -> "tuple[EntryPoint, ...]":
 
 
 def subclass_of(kind: Any, noun: str) -> Check[Any]:
-    """Return a check that an object is a subclass of a class."""
+    """Return a function that checks that an object is a subclass of a class."""
 
     def check(thing: object, name: str) -> Any:
         if not (isinstance(thing, type) and issubclass(thing, kind)):
@@ -381,7 +401,7 @@ def subclass_of(kind: Any, noun: str) -> Check[Any]:
 
 
 def places_in(package: str, attribute: str) -> dict[str, str]:
-    """Return ``module:attribute`` by name, one for each module of a package."""
+    """Return the address ``module:attribute`` for each module of a package, by module name."""
     return {
         name: f"{package}.{name}:{attribute}"
         for name, is_package in _names_in(package).items()
@@ -408,14 +428,14 @@ def _loaded(point: "EntryPoint") -> object:
 
 
 def described_at(address: str) -> dict[str, Any]:
-    """Describe a class from the text of its module, without importing it.
+    """Describe a class from the text of its module, without importing the module.
 
-    The description is the first sentence of the docstring, as in ``Name: what it does.`` The
-    docstring names the paper as ``Authors, "Title", Venue year``.
+    The description is the first sentence of the module's docstring, as in ``Name: what it does.``
+    The docstring cites the paper as ``Authors, "Title", Venue year``.
 
     Returns:
-        ``{description, paper, options}``. The options are those of the constructor with their
-        defaults. The values are empty if the module cannot be read.
+        ``{description, paper, options}``. ``options`` contains the options of the constructor with
+        their defaults. All values are empty if the module cannot be read.
     """
     module, _, name = address.partition(":")
     tree = _tree(module)

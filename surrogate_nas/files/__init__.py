@@ -1,4 +1,4 @@
-"""Files: their places, atomic replacement, locks, journals of long work, and progress."""
+"""File handling: paths, atomic replacement, locks, journals of long computations, and progress."""
 
 from surrogate_nas.files.journal import Journal
 from surrogate_nas.files.locks import HeldError, Holder, holder, locked

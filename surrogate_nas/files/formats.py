@@ -1,9 +1,10 @@
 """The formats of files that this package writes and reads, and checks of their fields.
 
 Every file contains the version of its format and the release that wrote it. A release reads only
-its own version. For an older version, the error says how to convert the file. A newer version is
-refused. Reports, pictures, tables in CSV and LaTeX, and cards have no format here because the
-package does not read them. Shipped data belongs to its release.
+files of its own format version. For a file of an older version, the error says how to convert the
+file. A file of a newer version is refused. Reports, pictures, tables in CSV and LaTeX, and cards
+have no format here because the package does not read them. Data files that ship with the package
+belong to the same release.
 """
 
 import json
@@ -36,8 +37,8 @@ class Format(NamedTuple):
     """A file format.
 
     Attributes:
-        what: The noun for such a file in messages.
-        version: The version that is written, and the only version that is read.
+        what: The noun for a file of this format in messages.
+        version: The format version that this release writes, and the only one that it reads.
         older: The instruction for a user with a file of an older version.
     """
 
@@ -80,7 +81,7 @@ FORMATS = {
 
 
 def stamp(name: str) -> dict[str, Any]:
-    """Return the fields that every JSON file of a format starts with: version and release."""
+    """Return the fields at the start of every JSON file of a format: format version and release."""
     return {"version": FORMATS[name].version, RELEASE: this_release()}
 
 
@@ -95,7 +96,7 @@ def check_version(
     version: object,
     release: object = "",
 ) -> None:
-    """Check that this release can read a file."""
+    """Check that this release can read a file of a given format version."""
     format_ = FORMATS[name]
     if type(version) is int and version == format_.version:
         return
@@ -113,7 +114,7 @@ def check_version(
 
 
 def check_first_line(path: Path) -> None:
-    """Check the version in the first line of a journal, before the checksums are checked."""
+    """Check the format version in the first line of a journal, before its checksums are checked."""
     header = None
     with suppress(OSError, ValueError, RecursionError), open_regular(path) as file:
         header = json.loads(file.readline(_LONGEST_LINE))
@@ -126,12 +127,13 @@ _hints: Callable[[type], dict[str, Any]] = cache(get_type_hints)
 
 
 def build(kind: type[T], content: Mapping[str, Any], **further: Any) -> T:
-    """Create a dataclass whose fields are texts, numbers, flags or literals.
+    """Create an instance of a dataclass whose fields are strings, numbers, flags or literals.
 
     Args:
         kind: The dataclass.
-        content: The values of the fields, which must match names and types exactly.
-        further: Values of the fields that are not in `content`; they are not checked.
+        content: The values of the fields by name. Names and types must match the dataclass exactly.
+        further: Values of the fields that are not in `content`. The types of these further values
+            are not checked.
 
     Raises:
         ValueError: A field is missing, unknown or of another type.

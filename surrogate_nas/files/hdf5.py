@@ -1,8 +1,9 @@
-"""HDF5 files of unknown origin: only plain values in the file itself are read.
+"""HDF5 files of unknown origin: this module reads only plain values in the file itself.
 
-HDF5 follows links to other files, reads raw data from anywhere, and decompresses a chunk to any
-size. This module follows only hard links. It reads a dataset only if its shape, type and storage
-are as expected and not larger than the file. It decompresses a chunk only up to its declared size.
+The HDF5 library follows links to other files, reads raw data from anywhere, and decompresses a
+chunk to any size. This module follows only hard links in an HDF5 file. It reads a dataset only if
+the dataset's shape, type and storage are as expected and not larger than the file. A chunk is
+decompressed only up to its declared size.
 """
 
 import io
@@ -38,7 +39,7 @@ _CAN_STAY_OPEN = os.path.isdir("/proc/self/fd")
 
 @contextmanager
 def writing(path: Path, kind: str, **texts: str) -> Iterator[h5py.File]:
-    """Yield a new file of a format of `FORMATS`, which replaces `path` when the block ends.
+    """Yield a new HDF5 file, which replaces `path` when the block ends.
 
     Raises:
         UserError: The folder cannot be written, or the disk is full.
@@ -54,14 +55,18 @@ def writing(path: Path, kind: str, **texts: str) -> Iterator[h5py.File]:
 
 
 def is_of(path: Path, kind: str) -> bool:
-    """Return whether a file declares a format of `FORMATS`; False if it cannot be read."""
+    """Return whether an HDF5 file declares the given format.
+
+    Return False if the file is unreadable.
+    """
     with suppress(Exception), OpenFile(path, kind).opened() as file:
         return _label(file, "format") == f"surrogate_nas {FORMATS[kind].what}"
     return False
 
 
 class OpenFile:
-    """A file that stays open, so that all readings see the same content even if it is replaced.
+    """An HDF5 file that stays open, so that every read sees the same content even if the file is
+    replaced.
 
     The file is closed when the object is deleted.
 
@@ -85,7 +90,10 @@ class OpenFile:
 
     @contextmanager
     def opened(self) -> Iterator[h5py.File]:
-        """Open the file as HDF5, without a check of the format. Any exception can be raised."""
+        """Open the file as HDF5 without checking its format.
+
+        A damaged file can cause any exception.
+        """
         path = f"/proc/self/fd/{self._descriptor}" if _CAN_STAY_OPEN else self.path
         # a position of its own, which threads and forks do not share
         with open(path, "rb") as raw:
@@ -96,7 +104,7 @@ class OpenFile:
 
     @contextmanager
     def reading(self) -> Iterator[h5py.File]:
-        """Open the file as HDF5. An exception in the block is reported as damage of the file.
+        """Open the file as HDF5. An exception in the block is reported as a damaged file.
 
         Raises:
             UserError: The file is damaged, or has another format or version.
@@ -131,10 +139,10 @@ class OpenFile:
 
 
 def child(group: h5py.Group, name: str) -> Any:
-    """Return a group or dataset that a group contains, in the same file.
+    """Return a group or dataset that a group of an HDF5 file contains.
 
     Raises:
-        LookupError: The group contains no such name, or the name is a link to another place.
+        LookupError: The group does not contain the name, or the name is a link to another place.
     """
     if not isinstance(group, h5py.Group) or "/" in name:
         raise LookupError(f"there is no group that could contain {name}")
@@ -147,7 +155,10 @@ def child(group: h5py.Group, name: str) -> Any:
 
 
 def set_texts(item: h5py.Group, texts: Mapping[str, str]) -> None:
-    """Write text attributes of fixed length. HDF5 would store others without checksums."""
+    """Write text attributes of fixed length.
+
+    HDF5 would store text of variable length without checksums.
+    """
     for name, value in texts.items():
         content = value.encode()
         kind = h5py.string_dtype("utf-8", max(1, len(content)))
@@ -155,7 +166,7 @@ def set_texts(item: h5py.Group, texts: Mapping[str, str]) -> None:
 
 
 def text(item: h5py.Group, name: str) -> str:
-    """Read an attribute that is one text, as `set_texts` writes it.
+    """Read an HDF5 attribute that is one text, as `set_texts` writes it.
 
     Raises:
         ValueError: The attribute is missing or not a text.
@@ -170,7 +181,7 @@ def _label(item: h5py.Group, name: str) -> str:
 
 
 def number(item: h5py.Group, name: str) -> int:
-    """Read an attribute that is one whole number.
+    """Read an HDF5 attribute that is one whole number.
 
     Raises:
         ValueError: The attribute is missing or not a whole number.
@@ -193,15 +204,15 @@ def array(
     shape: tuple[int, ...] | None = None,
     dtype: DTypeLike | None = None,
 ) -> NDArray[Any]:
-    """Return the values of a dataset that is contiguous, or one-dimensional in gzip chunks.
+    """Return the values of an HDF5 dataset that is contiguous, or one-dimensional in gzip chunks.
 
     Args:
         dataset: The dataset.
-        shape: The required shape; None for any shape that fits into the file.
-        dtype: The required type of the values; None for any number.
+        shape: The required shape, or None to accept any shape that fits into the file.
+        dtype: The required type of the values, or None to accept any numeric type.
 
     Raises:
-        ValueError: This is not a dataset, or its shape, type or storage is not as required.
+        ValueError: `dataset` is not a dataset, or its shape, type or storage is not as required.
     """
     if not isinstance(dataset, h5py.Dataset) or dataset.shape is None:
         raise ValueError(

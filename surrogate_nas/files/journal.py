@@ -1,11 +1,12 @@
-"""Append-only files of JSON lines that survive any crash: `Journal`, and `Chain`, its basis.
+"""Append-only files of JSON lines that survive crashes: `Journal`, and `Chain`, on which it builds.
 
-Each line ends with a short checksum of itself and of the previous checksum, so that an altered,
-lost, moved or foreign line is detected. An incomplete last line is dropped. One process writes at a
-time; a second process waits. A line is in the file when ``append`` returns, so a killed process
-loses no line. A power cut can lose the lines since the last ``commit``. ``append`` commits if the
-last commit is at least 0.2 s ago. The first line of a journal describes the work. A damaged
-file, or the file of other work, is never continued.
+Each line of a file ends with a short checksum of the line and of the previous line's checksum, so
+that an altered, lost, moved or foreign line is detected. When a file is opened, an incomplete last
+line is dropped. Only one process writes to a file at a time, and a second process waits. A line is
+in the file when ``append`` returns, so a killed process loses no line. A power cut can lose the
+lines since the last ``commit``. ``append`` commits if the last commit is at least 0.2 s ago. The
+first line of a journal describes the computation whose results the journal stores. A damaged file,
+or the file of another computation, is never continued.
 """
 
 import errno
@@ -38,7 +39,7 @@ _TAIL = len(_SEAL) + _DIGITS + len(_CLOSE)
 
 
 class DamagedError(ValueError):
-    """A file of lines with checksums is not as it was written."""
+    """A file of lines with checksums is damaged: it is not as it was written."""
 
 
 Entry = dict[str, Any]
@@ -50,10 +51,10 @@ def _sealed(seal: bytes, body: bytes) -> bytes:
 
 
 def read_chain(content: bytes, root: str) -> list[Entry]:
-    """Check and parse the complete lines of a file.
+    """Check the checksums of a file's complete lines, and parse the lines.
 
     Raises:
-        DamagedError: A line is not as it was written, or the file belongs to other work.
+        DamagedError: A line is not as it was written, or the file belongs to another computation.
     """
     *lines, torn = content.split(b"\n")
     if len(torn.partition(_SEAL)[2]) > _DIGITS + len(_CLOSE):
@@ -79,12 +80,12 @@ def read_chain(content: bytes, root: str) -> list[Entry]:
 
 @contextmanager
 def reported(path: Path | None, damage: str, verb: str = "write") -> Iterator[None]:
-    """Convert errors in the block about a file of lines with checksums to a `UserError`.
+    """Convert read, write and damage errors of a file in the block to a `UserError`.
 
     Args:
         path: The file.
-        damage: The text after "is damaged", with {} in place of the details.
-        verb: The operation, for the message "Cannot write …".
+        damage: The text that follows "is damaged" in the message. {} stands for the details.
+        verb: The verb for the operation in the message "Cannot write …".
     """
     try:
         yield
@@ -98,10 +99,10 @@ def reported(path: Path | None, damage: str, verb: str = "write") -> Iterator[No
 
 
 def unsealed(content: bytes, root: str) -> bytes:
-    """Return the complete lines of a file without their checksums, which `sealed` restores.
+    """Return the complete lines of a file without checksums. `sealed` can restore the checksums.
 
     Raises:
-        DamagedError: A line is not as it was written, or the file belongs to other work.
+        DamagedError: A line is not as it was written, or the file belongs to another computation.
     """
     lines = content.split(b"\n")[: len(read_chain(content, root))]
     return b"".join(line[:-_TAIL] + b"}\n" for line in lines)
@@ -121,11 +122,11 @@ def _chained(bodies: Iterable[bytes], seal: bytes) -> tuple[bytes, bytes]:
 
 
 class Chain:
-    """A file of lines with checksums, open for appending by one writer.
+    """An append-only file of lines with checksums, which one process has open for writing.
 
     Attributes:
         path: The file.
-        entries: The entries of its lines when it was opened, without dropped lines.
+        entries: The entries that the file contained when it was opened, without dropped lines.
     """
 
     def __init__(
@@ -217,12 +218,14 @@ class Chain:
 
 
 class Journal:
-    """A journal of long work, open for appending by one writer. Without a path, it is in memory.
+    """A journal of a long computation, which one process has open for writing.
+
+    Without a path, the journal is in memory only.
 
     Attributes:
-        path: The file, or None.
-        header: The first line, which describes the work.
-        entries: The further lines, including appended ones.
+        path: The file of the journal, or None for a journal in memory.
+        header: The content of the first line, which describes the computation.
+        entries: The entries of all further lines, including appended lines.
 
     Example:
         >>> from tempfile import TemporaryDirectory
@@ -265,12 +268,13 @@ class Journal:
 
     @classmethod
     def read(cls, path: Path, settings: dict[str, Any]) -> list[Any]:
-        """Return the entries of a journal so far, even while another process appends to it.
+        """Return the present entries of a journal.
 
-        Without a file, there are none.
+        Another process may append to the journal at the same time. If the file does not exist, the
+        list is empty.
 
         Raises:
-            UserError: The file cannot be read, is damaged, or belongs to other work.
+            UserError: The file cannot be read, is damaged, or belongs to another computation.
         """
         journal = cls(None, settings)
         journal.path = path
@@ -303,11 +307,13 @@ class Journal:
         return len(lines)
 
     def damaged(self, error: Exception) -> UserError:
-        """Build the error for an invalid line."""
+        """Build the error for an invalid line of the journal."""
         return UserError(f"{self.path} is damaged {DAMAGE.format(error)}")
 
     def append(self, entry: Any) -> None:
-        """Append a line of any JSON content. For power cuts, see the module.
+        """Append a line with any JSON content.
+
+        The docstring of the module says what a power cut can lose.
 
         Raises:
             UserError: The disk is full.
@@ -317,7 +323,7 @@ class Journal:
         self.entries.append(entry)
 
     def commit(self) -> None:
-        """Wait until every line is safe on the disk.
+        """Wait until every line is on the disk.
 
         Raises:
             UserError: The disk is full.
@@ -326,7 +332,7 @@ class Journal:
             self._chain.commit()
 
     def close(self) -> None:
-        """Close the file. Remove it if it contains no entries.
+        """Close the file. Remove the file if it contains no entries.
 
         Raises:
             UserError: The disk is full.

@@ -1,7 +1,8 @@
-"""Locks between processes, which end with the process that owns them.
+"""Locks between processes. A lock ends with the process that owns it.
 
-The operating system manages the lock, so a crash leaves nothing to clean up. A forked child does
-not inherit it. The lock file names the owner and is removed at the end.
+The operating system manages the locks, so a crash leaves nothing to clean up. A forked child does
+not inherit a lock. The lock file names the process that owns the lock, and is removed with the
+lock.
 """
 
 import json
@@ -36,8 +37,8 @@ class Holder(NamedTuple):
 
     Attributes:
         pid: Number of the process.
-        host: Name of its machine.
-        since: Time when it acquired the lock, in seconds since 1970.
+        host: Name of the machine that the process runs on.
+        since: Time when the process acquired the lock, in seconds since 1970.
     """
 
     pid: int
@@ -50,9 +51,10 @@ class Holder(NamedTuple):
 
 
 def holder(path: Path) -> Holder | None:
-    """Return the process that owns the lock of a file or folder, or None.
+    """Return the process that owns the lock of a file or folder, or None if no process owns it.
 
-    The lock itself is not acquired. A process on another machine is assumed to be alive.
+    The function `holder` does not acquire the lock. A process on another machine is assumed to be
+    alive.
 
     Args:
         path: The path that was passed to `locked`.
@@ -87,14 +89,15 @@ def locked(path: Path, *, what: str = "", wait: bool = True) -> Iterator[None]:
     """Lock a file or folder for this process while the block runs.
 
     Args:
-        path: An existing folder, or a file, which need not exist. All writers must lock the same
-            path.
-        what: The name of the file or folder in messages; its path if omitted.
-        wait: Whether to wait for another owner. The wait is reported once on standard error.
+        path: An existing folder, or a file, which need not exist yet. All writers must lock the
+            same path.
+        what: The name of the file or folder in messages, or empty to show its path.
+        wait: Whether to wait until another owner releases the lock. The wait is reported once on
+            standard error.
 
     Raises:
         HeldError: Another process or thread owns the lock and `wait` is false.
-        UserError: This thread owns the lock already, or the folder cannot be written.
+        UserError: The calling thread already owns the lock, or the folder cannot be written.
 
     Example:
         >>> from tempfile import TemporaryDirectory

@@ -1,8 +1,8 @@
-"""Records of the files below a folder that code opens, from Python's audit events.
+"""Records of the files in a folder that Python code opens, based on Python's audit events.
 
-Files that forked processes open are recorded, too. Files that a library opens itself, as HDF5 and
-SQLite do, or that other programs open, are not. Files of installed packages, of the data directory
-and of hidden folders do not count.
+Files that forked processes open are recorded, too. Files that are opened by other programs, or
+directly by a library such as HDF5 or SQLite, are not recorded. Files of installed packages, of the
+data directory and of hidden folders are not recorded either.
 """
 
 import json
@@ -28,12 +28,14 @@ _WRITING = os.O_WRONLY | os.O_RDWR
 
 
 class State(NamedTuple):
-    """A version of a file, from its metadata. All fields are 0 if the file does not exist.
+    """The version of a file, identified by the file's metadata.
+
+    All fields are 0 for a file that does not exist.
 
     Attributes:
-        size: Size in bytes.
-        written: Time when the content changed, in ns.
-        changed: Time when the content, name or mode changed, in ns.
+        size: Size of the file in bytes.
+        written: Time when the content last changed, in nanoseconds.
+        changed: Time when the content, name or mode last changed, in nanoseconds.
         number: Inode number.
     """
 
@@ -53,7 +55,7 @@ def state_of(file: str | Path) -> State:
 
 
 def digest_of(file: str | Path, state: State) -> str:
-    """Return the SHA-256 of a version of a file. Each version is read once per process."""
+    """Return the SHA-256 of a version of a file. Each process reads every version only once."""
     return MISSING if state == State() else _digest(file, state)
 
 
@@ -67,13 +69,13 @@ def _digest(file: str | Path, state: State) -> str:
 
 
 class Opened:
-    """The files below a folder that code opens.
+    """A record of the files in a folder that Python code opens.
 
     Attributes:
         folder: The folder.
-        read: The version of each file that was opened for reading, by its name in the folder.
+        read: The version of each file that was opened for reading, by file name in the folder.
         written: The names of files that were opened for writing or replaced.
-        begun: Time when recording began, in ns, by the clock of the file system.
+        begun: Time when recording began, in nanoseconds, measured by the clock of the file system.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -94,7 +96,7 @@ class Opened:
         self.begun = os.fstat(self._forked.fileno()).st_mtime_ns
 
     def note(self, path: Any, *, is_written: bool) -> None:
-        """Record that a path, as `open` takes it, is opened."""
+        """Record that code opens a path. `path` is the argument of `open`."""
         if isinstance(path, int) or threading.get_ident() in self._others:
             return
         path = os.fsdecode(path)
@@ -126,7 +128,7 @@ class Opened:
         return ""
 
     def close(self) -> None:
-        """Add the files that forked processes opened."""
+        """Add the files that forked processes opened, and end the record."""
         self._forked.seek(0)
         for line in self._forked.read().splitlines():
             with suppress(ValueError):
@@ -139,7 +141,7 @@ _listening: list[Opened] = []
 
 @contextmanager
 def heard(folder: Path) -> Iterator[Opened]:
-    """Record the files below a folder that are opened in the block.
+    """Record the files in a folder that are opened in the block.
 
     Yields:
         The record, which is complete after the block.
@@ -154,7 +156,7 @@ def heard(folder: Path) -> Iterator[Opened]:
 
 @contextmanager
 def hearing(*files: Opened) -> Iterator[None]:
-    """Add the files that are opened in the block to records."""
+    """Add the files that are opened in the block to existing records."""
     _install()
     _listening.extend(files)
     try:

@@ -1,4 +1,4 @@
-"""Progress without a terminal: regular lines, so that a log shows that work continues."""
+"""Progress reports for logs without a terminal: regular lines that show that work continues."""
 
 import sys
 import threading
@@ -17,12 +17,12 @@ class ProgressLines:
     """A context manager that reports progress on standard error every 30 s.
 
     Inside the block, call the object with the number of finished items, the total and, optionally,
-    a further text. Lines are written even if nothing was finished.
+    a further text. A line is written every 30 s even if no item was finished since the last line.
 
     Attributes:
-        what: The noun for the items.
-        every: Seconds between lines.
-        write: Function of each line, without its line break.
+        what: The noun for the counted items, such as ``runs``.
+        every: Seconds between two lines.
+        write: Function that receives each line, without a line break.
         clock: Function that returns a monotonic time in seconds.
 
     Example:
@@ -51,7 +51,7 @@ class ProgressLines:
             self._first = done, self.clock()
 
     def say(self) -> None:
-        """Write a line now."""
+        """Write a progress line now."""
         now = self.clock()
         done, total, detail = self._state or (0, 0, "")
         counted = (
@@ -79,7 +79,7 @@ class ProgressLines:
 
 
 def duration(seconds: float) -> str:
-    """Format seconds as a duration: ``90 s``, ``12 min``, ``3 h 20 min``."""
+    """Format a number of seconds as a duration: ``90 s``, ``12 min``, ``3 h 20 min``."""
     if seconds < 120:
         return f"{seconds:.0f} s"
     minutes = round(seconds / 60)

@@ -1,7 +1,7 @@
-"""The places of files, reading a file of unknown origin, and replacing a file atomically.
+"""Paths of files, reading of files of unknown origin, and atomic replacement of files.
 
-Only regular files are read, never a FIFO, which might never end. A replaced file has its new or its
-old content, even after a power cut.
+Only regular files are read, never a FIFO (named pipe), which might never end. Even after a power
+cut, a replaced file has either its new or its old content.
 """
 
 import errno
@@ -24,10 +24,11 @@ HOME_VARIABLE = "SURROGATE_NAS_HOME"
 def home() -> Path:
     """Return the data directory, which contains fetched and imported data.
 
-    It is ``SURROGATE_NAS_HOME``, or a folder in the user's standard place for data.
+    The data directory is ``SURROGATE_NAS_HOME`` if this variable is set, or else a folder in the
+    system's standard place for user data.
 
     Raises:
-        UserError: The path starts with ``~`` and the name of a user who does not exist.
+        UserError: The path starts with ``~NAME``, and there is no user with this name.
 
     Example:
         >>> table_path("nb201-cifar10").is_relative_to(home())
@@ -38,7 +39,7 @@ def home() -> Path:
 
 
 def expanded(path: str) -> Path:
-    """Expand ``~`` in a path as a user writes it."""
+    """Expand ``~`` in a path that a user wrote."""
     try:
         return Path(path).expanduser()
     except RuntimeError as error:
@@ -63,7 +64,8 @@ def shipped(name: str) -> Path:
 
 
 def printable(text: object) -> str:
-    r"""Return a text that any file and terminal can show, with bytes that are not UTF-8 escaped.
+    r"""Return a text that every terminal can show: characters that are invalid in UTF-8 are
+    escaped.
 
     Example:
         >>> print(printable("a\0b"))
@@ -73,7 +75,7 @@ def printable(text: object) -> str:
 
 
 def open_regular(path: Path, *, follow: bool = True) -> BinaryIO:
-    """Open a regular file for reading. The caller closes it.
+    """Open a regular file for reading. The caller must close the file.
 
     Raises:
         OSError: The path is not a regular file, does not exist, or cannot be read.
@@ -110,7 +112,8 @@ def replacing(path: Path, *, lasting: bool = True) -> Iterator[Path]:
 
     Args:
         path: The file to create or replace.
-        lasting: Whether to wait until it is on the disk. Otherwise a power cut may leave it empty.
+        lasting: Whether to wait until the file is on the disk. If False, a power cut may leave an
+            empty file.
 
     Raises:
         UserError: The folder cannot be written, or the disk is full.
@@ -149,8 +152,8 @@ def write_whole(path: Path, content: str | bytes, *, lasting: bool = True) -> Pa
     """Write a file atomically. Characters that UTF-8 cannot encode are written as escapes.
 
     Args:
-        path: The file; its folder is created if necessary.
-        content: A text or bytes.
+        path: The file to write. The folder of the file is created if necessary.
+        content: The content of the file, a text or bytes.
         lasting: Whether to wait until the file is on the disk, as in `replacing`.
 
     Raises:
@@ -177,7 +180,7 @@ def sync(descriptor: int) -> None:
 
 
 def sync_path(path: Path) -> None:
-    """Wait until a file, or the names in a folder, are on the disk.
+    """Wait until a file, or a folder's list of file names, is on the disk.
 
     Raises:
         OSError: The disk is full or broken, or the path does not exist.

@@ -1,7 +1,8 @@
-"""Zip files: written reproducibly, and read with checks because their origin may be unknown.
+"""Zip files: this module writes them reproducibly, and checks them while reading, because their
+origin may be unknown.
 
-The end of a file is checked before its list of members is read. Every member must be a plain file
-with a relative name, and must decompress to exactly its stated size.
+The end of a zip file is checked before its list of members is read. Every member of a zip file must
+be a plain file with a relative name, and must decompress to exactly its stated size.
 """
 
 import struct
@@ -38,14 +39,15 @@ _NO_ZIP = (
 
 
 class Limits(NamedTuple):
-    """The maximum sizes of a zip file.
+    """The limits on the size of a zip file and its members.
 
     Attributes:
-        members: Number of files.
-        packed: Size of the zip file in bytes.
-        file: Size of one file in bytes.
-        unpacked: Total size of all files in bytes.
-        ratio: Total size of all files divided by the size of the zip file.
+        members: Maximum number of files in the zip file.
+        packed: Maximum size of the zip file in bytes.
+        file: Maximum uncompressed size of one file in bytes.
+        unpacked: Maximum total uncompressed size of all files in bytes.
+        ratio: Maximum compression ratio: the total uncompressed size divided by the size of the zip
+            file.
     """
 
     members: int = 20_000
@@ -59,7 +61,9 @@ LIMITS = Limits()
 
 
 def write_zip(path: Path, members: Iterable[tuple[str, bytes]]) -> Path:
-    """Write a zip file atomically. Its bytes depend only on the names and contents of the members.
+    """Write a zip file atomically.
+
+    The bytes of the file depend only on the members' names and contents.
 
     Raises:
         UserError: The folder cannot be written, or the disk is full.
@@ -77,8 +81,9 @@ def read_zip(path: Path) -> Iterator[tuple[str, bytes]]:
     """Check all members of a zip file, and yield their names and contents.
 
     Raises:
-        UserError: The file is not a zip file or too large. Or a member has a path outside the
-            folder, is not a plain file, or differs from its stated size.
+        UserError: The file is not a zip file or is too large, or a member of the zip file is
+            invalid. A member is invalid if its path is outside the folder, if it is not a plain
+            file, or if it differs from its stated size.
     """
     try:
         with open_regular(path) as file:

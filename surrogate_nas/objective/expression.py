@@ -1,9 +1,9 @@
 """The expression language of objectives.
 
 An expression is a sum of weighted metrics, followed by optional limits in natural units, such as
-``valid_error + 0.1*params + 0.05*latency@raspi4 subject to latency@raspi4 <= 20``. ``[12]`` gives
-the epochs of a metric, and ``@`` a device. ``diversity`` is the similarity to the best cells of the
-run.
+``valid_error + 0.1*params + 0.05*latency@raspi4 subject to latency@raspi4 <= 20``. After a metric,
+``[12]`` stands for its value after 12 epochs, and ``@`` precedes the name of a device. The metric
+``diversity`` is the similarity of a cell to the best cells of the run.
 """
 
 import math
@@ -32,8 +32,8 @@ class Term:
 
     Attributes:
         metric: The metric's name, or ``diversity``.
-        epochs: The length of the training run; None for the longest one that the metric has.
-        weight: The factor, at least 0; λ for a regulariser.
+        epochs: Number of training epochs; None for the largest number for which the metric exists.
+        weight: The weight of the metric in the sum, at least 0; λ for a regulariser.
     """
 
     metric: str
@@ -55,7 +55,7 @@ class Term:
 
     @property
     def name(self) -> str:
-        """The metric as an expression writes it."""
+        """The metric's name with its epochs, as written in an expression."""
         return self.metric if self.epochs is None else f"{self.metric}[{self.epochs}]"
 
     def __str__(self) -> str:
@@ -68,7 +68,7 @@ class Constraint:
 
     Attributes:
         metric: The metric's name.
-        epochs: The length of the training run; None for the longest one that the metric has.
+        epochs: Number of training epochs; None for the largest number for which the metric exists.
         relation: ``<=`` or ``>=``.
         limit: The largest (``<=``) or smallest (``>=``) permitted value.
 
@@ -87,11 +87,11 @@ class Constraint:
 
     @property
     def name(self) -> str:
-        """The metric as an expression writes it."""
+        """The metric's name with its epochs, as written in an expression."""
         return Term(self.metric, self.epochs).name
 
     def excess(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Return by how much values exceed the limit, in their unit; 0 where they satisfy it.
+        """Return by how much values violate the limit, in the metric's unit; 0 without violation.
 
         Args:
             values: Values of the metric, shape ``(n,)``.
@@ -114,7 +114,7 @@ class Expression:
         'valid_error + 0.1*params + 0.05*latency@raspi4'
 
     Attributes:
-        terms: The weighted metrics, each metric once.
+        terms: The weighted metrics; each metric occurs once.
         constraints: The limits.
     """
 
@@ -158,7 +158,7 @@ class Expression:
         return Constraint(self.terms[0].metric, self.terms[0].epochs, relation, number)
 
     def subject_to(self, *constraints: Constraint) -> "Expression":
-        """Return the same sum with additional limits.
+        """Return the same expression with additional limits.
 
         Args:
             constraints: Limits such as ``latency("raspi4") <= 20``.
@@ -182,7 +182,7 @@ def metric(name: str, epochs: int | None = None) -> Expression:
 
     Args:
         name: The metric's name.
-        epochs: The length of the training run; None for the longest one that the metric has.
+        epochs: Number of training epochs; None for the largest number for which the metric exists.
 
     Example:
         >>> str(
@@ -198,11 +198,11 @@ def metric(name: str, epochs: int | None = None) -> Expression:
 def loss(name: str, epochs: int | None = None) -> Expression:
     """Return the term L: an error (%), a loss in its own unit, or a quality.
 
-    A quality, such as an accuracy, enters as 1 − its fraction.
+    A quality, such as an accuracy, enters the score as 1 minus its fraction.
 
     Args:
         name: The metric's name.
-        epochs: The length of the training run; None for the longest one that the metric has.
+        epochs: Number of training epochs; None for the largest number for which the metric exists.
 
     Example:
         >>> str(loss("valid_error", epochs=12) + 0.1 * params())
@@ -242,7 +242,7 @@ def energy(device: str) -> Expression:
 
 
 def diversity() -> Expression:
-    """Return the term of R for the similarity (0 to 1) to the best cells of the run so far.
+    """Return the term of R for a cell's similarity (0 to 1) to the best cells of the run so far.
 
     Scores then depend on the history of the run, so regret is undefined.
 
@@ -262,7 +262,9 @@ _ODD = re.compile(r"[^\w\s@.+*/()\[\],<>=%-]", re.ASCII)
 
 
 def parse_several(text: str, subject_to: str | None = None) -> tuple[Expression, ...]:
-    """Parse objectives that are separated by commas; the first one carries all limits."""
+    """Parse objectives that are separated by commas. All limits are attached to the first
+    objective.
+    """
     sums, *limits = re.split(r"\bsubject\s+to\b", _checked(text), maxsplit=1)
     first, *others = _Reader(sums).objectives()
     limits += [subject_to] if subject_to else []
@@ -310,7 +312,9 @@ def _epochs(text: str | None) -> int | None:
 
 
 def parsed(expression: object, subject_to: str | None) -> tuple[Expression, ...]:
-    """Return the objectives that a user gave; the first one carries all limits."""
+    """Return the objectives that a user gave as text or expressions. All limits are attached to the
+    first objective.
+    """
     if isinstance(expression, str):
         return parse_several(expression, subject_to)
     objectives = (expression,) if isinstance(expression, Expression) else expression

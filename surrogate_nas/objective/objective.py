@@ -75,18 +75,19 @@ _NOTHING = 1e-100
 class Objective:
     """One or several expressions to minimise over a benchmark, with frozen constants.
 
-    A score is L + λR. Errors (%) and qualities enter L as fractions (a quality by its distance to
-    1), losses in their own unit. A term of R is divided by its median over the space, or over a
+    A score is L + λR. Errors (in %) and qualities enter L as fractions, a quality q as 1 − q.
+    Losses enter L in their own unit. A term of R is divided by its median over the space, or over a
     fixed sample if the space cannot be enumerated. Cells that violate a constraint rank after all
-    others, by the size of the violation. Several objectives define a Pareto front.
+    feasible cells, by the size of the violation. Several objectives define a Pareto front.
 
     Attributes:
         benchmark: The benchmark that provides the values.
-        terms, constraints: The terms with their divisors, and the limits.
+        terms: The terms of all objectives, with their divisors.
+        constraints: The limits on metrics.
         n_objectives: The number of objectives.
-        epochs: The length of the longest training run that the objective reads, or None.
+        epochs: The largest number of training epochs that the objective reads, or None.
         bounds: For each objective, a score that no feasible cell exceeds.
-        diversity_weight: The weight of diversity.
+        diversity_weight: The weight of the term ``diversity``, or 0.
         begun_as: The fingerprint that an earlier release wrote into a resumed folder, or empty.
 
     Example:
@@ -221,16 +222,20 @@ class Objective:
 
     @property
     def draws(self) -> bool:
-        """Whether a search observes one sampled seed per cell."""
+        """Whether a search observes one sampled training seed per cell."""
         return self.seed_policy == "draw"
 
     @cached_property
     def trained_seeds(self) -> tuple[int, ...]:
-        """The seeds that are trained on demand, if a search samples one of them per cell."""
+        """The seeds that can be trained on demand, if a search samples one of these seeds per
+        cell.
+        """
         return trained_seeds(self.benchmark, self._questions) if self.draws else ()
 
     def seed_of(self, draw: Draw, cell: Cell) -> Seed:
-        """Return the training seed to read for a cell: the sampled one if trained on demand."""
+        """Return the training seed to read for a cell: a sampled seed if seeds are trained on
+        demand, otherwise the objective's own.
+        """
         return (
             draw.number(self.trained_seeds, cell)
             if self.trained_seeds
@@ -351,9 +356,9 @@ class Objective:
     def fingerprint(self) -> str:
         """A digest of the objective and of the data behind it.
 
-        It covers the columns that the objective reads, the expression, its constants and the
-        scoring rules. For a benchmark without columns, it covers everything that determines the
-        benchmark's values.
+        The digest covers the columns that the objective reads, the expression, its constants and
+        the scoring rules. For a benchmark without columns, the digest covers everything that
+        determines the benchmark's values.
         """
         contents = self.benchmark.contents
         if not contents:
@@ -408,7 +413,9 @@ class Objective:
         )
 
     def depends_on(self, question: Question) -> bool:
-        """Return whether a question is read, charged, or available to strategies."""
+        """Return whether a question, a metric at a number of epochs, is read, charged, or available
+        to strategies.
+        """
         if question in self._questions:
             return True
         kind = self.benchmark.metric(question.metric).kind
@@ -437,9 +444,10 @@ class Objective:
         """Return a JSON object that describes the data behind the scores.
 
         Returns:
-            ``space``, the definition of the space; ``runs``, the contents of the table that results
-            may depend on, and ``others``, the rest (both as `Benchmark.contents`); ``known``, the
-            free terms; ``conventions``, the version of the scoring rules.
+            A JSON object with the keys ``space`` (the definition of the space), ``known`` (the free
+            terms), ``conventions`` (the version of the scoring rules), ``runs`` and ``others``.
+            Under ``runs`` are the contents of the table (see `Benchmark.contents`) that results may
+            depend on, under ``others`` the rest of the contents.
         """
         space = self.benchmark.space.definition
         contents = self.benchmark.contents
@@ -463,7 +471,9 @@ class Objective:
 
     @cached_property
     def fidelities(self) -> tuple[int, ...]:
-        """The epochs that a strategy may request, ascending: those with values for every term."""
+        """The numbers of epochs that a strategy may request, in increasing order. A strategy may
+        request a number of epochs only if every term of the objective has values for it.
+        """
         if self.epochs is None:
             return ()
         lengths = {
@@ -473,7 +483,7 @@ class Objective:
 
     @cached_property
     def readable(self) -> Mapping[int, tuple[str, ...]]:
-        """The additional search metrics that a request may read, by its epochs.
+        """The additional search metrics that a request may read, by its number of epochs.
 
         Only metrics with values for every cell are included.
         """
@@ -496,7 +506,7 @@ class Objective:
 
     @property
     def qualities(self) -> tuple[str, ...]:
-        """The metrics that a request may read and of which larger values are better."""
+        """The metrics that a request may read and for which larger values are better."""
         names = {name for names in self.readable.values() for name in names}
         return tuple(
             sorted(n for n in names if self.benchmark.metric(n).larger_is_better)
@@ -514,10 +524,11 @@ class Objective:
     def questions(
         self, epochs: int | None = None, read: Sequence[str] = ()
     ) -> list[Question]:
-        """Return the questions of the terms, the limits and additional metrics.
+        """Return the questions (each a metric at a number of epochs) of the terms, the limits and
+        additional metrics.
 
         Args:
-            epochs: The largest number of epochs; None for the objective's own.
+            epochs: The largest number of epochs to read; None for the objective's own number.
             read: Additional search metrics to read at these epochs.
 
         Raises:
@@ -541,11 +552,12 @@ class Objective:
 
         Args:
             cells: Cells of the benchmark's space.
-            questions: Questions returned by `questions`; None for the objective's own.
+            questions: Questions as returned by the method `questions`; None for the objective's own
+                questions.
 
         Returns:
-            Values ``(n, questions)`` in natural units, their `Scores` without diversity, and the
-            cost ``(n,)``.
+            The values in natural units, shape ``(n, questions)``; the `Scores` of these values,
+            without diversity; and the cost of each cell, shape ``(n,)``.
         """
         values, cost = self.measure(cells, questions)
         return values, self.combine(values), cost
@@ -553,7 +565,9 @@ class Objective:
     def measure(
         self, cells: Sequence[Cell], questions: Sequence[Question] | None = None
     ) -> Measurement:
-        """Query the benchmark once and return values and costs; arguments as in `look_up`."""
+        """Query the benchmark once and return values and costs; the arguments are those of
+        `look_up`.
+        """
         space: Any = self.benchmark.space
         own = cells if cells is space else [space.cell(cell) for cell in cells]
         asked = self._questions if questions is None else questions
@@ -565,7 +579,8 @@ class Objective:
         cells: Sequence[Cell],
         questions: Sequence[Question] | None = None,
     ) -> Measurement:
-        """Query the benchmark as a search does: for one training per cell if seeds are sampled.
+        """Query the benchmark as a search does. If seeds are sampled, only one training per cell is
+        observed.
 
         Raises:
             UserError: The benchmark lacks a requested value.
@@ -596,18 +611,19 @@ class Objective:
     def single_seeds(
         self, questions: Sequence[Question] | None = None
     ) -> SingleSeeds | None:
-        """Return the values of single training seeds, or None."""
+        """Return the values of single training seeds, or None if there are none."""
         key = tuple(self._questions if questions is None else questions)
         if key not in self._seeds:
             self._seeds[key] = SingleSeeds.of(self.benchmark, key)
         return self._seeds[key]
 
     def reported(self, trials: Sequence[Trial]) -> list[Trial]:
-        """Return trials as in reports: if seeds were sampled, with means over seeds.
+        """Return trials with the values that reports show: means over seeds if seeds were sampled.
 
-        A cell then counts as feasible if both the observed values and the means are feasible.
-        Trials with other epochs than the objective's are returned unchanged. If seeds are trained
-        on demand, all trials are returned unchanged (see `surrogate_nas.runs.confirm`).
+        With sampled seeds, the cell of a trial counts as feasible if both the observed values and
+        the means are feasible. Trials with other epochs than the objective's are returned
+        unchanged. If seeds are trained on demand, all trials are returned unchanged (see
+        `surrogate_nas.runs.confirm`).
         """
         shown = list(trials)
         if not self.draws or self.trained_seeds:
@@ -666,12 +682,12 @@ class Objective:
 
     @cached_property
     def free(self) -> FreeTerms:
-        """The free terms of the objective; they contain no reference to the benchmark."""
+        """The free terms of the objective, which contain no reference to the benchmark."""
         return FreeTerms.of(self)
 
     @cached_property
     def unreachable(self) -> str:
-        """A sentence about limits that no cell satisfies; empty if there are none or unknown."""
+        """A sentence about limits that no cell satisfies; empty if no such limits are found."""
         space = self.benchmark.space
         if not self.constraints:
             return ""
@@ -698,7 +714,9 @@ class Objective:
         return f"{none} of {space.name} meets {limits_text}."
 
     def over_space(self) -> Scores | None:
-        """Return the scores of all cells; None without a table or if they depend on history."""
+        """Return the scores of all cells; None if the benchmark has no table, or if scores depend
+        on the history of a run.
+        """
         if self.has_history or not self.benchmark.has_columns:
             return None
         return self._space_scores
@@ -719,11 +737,12 @@ def problem_of(objective: Objective) -> dict[str, Any]:
     """Describe an objective as a JSON object, without information that a search must not use.
 
     Returns:
-        ``expression``, as the command line writes it; ``direction``; ``terms``, each with ``name``,
-        ``part`` (``L`` or ``R``), ``objective`` (its number from 0), ``weight``, ``divisor``,
-        ``unit`` and ``larger_is_better``; ``limits``, each with ``name``, ``relation``, ``limit``
-        and ``unit``; ``diversity``, its weight; ``epochs``, the objective's own; ``cost_unit``;
-        ``drawn_seeds``, whether each value comes from a single training seed.
+        A JSON object with the keys ``expression`` (as written on the command line), ``direction``,
+        ``terms``, ``limits``, ``diversity`` (its weight), ``epochs`` (the objective's own number),
+        ``cost_unit`` and ``drawn_seeds`` (whether each value comes from a single training seed).
+        Each of the ``terms`` has the keys ``name``, ``part`` (``L`` or ``R``), ``objective`` (the
+        objective's number from 0), ``weight``, ``divisor``, ``unit`` and ``larger_is_better``. Each
+        of the ``limits`` has the keys ``name``, ``relation``, ``limit`` and ``unit``.
 
     Example:
         >>> import surrogate_nas as sn

@@ -20,15 +20,17 @@ from surrogate_nas.tables import Seed
 
 @dataclass(frozen=True)
 class SingleSeeds:
-    """The values of single training seeds that a table contains for some questions.
+    """The values of single training seeds in a table, for some questions (metrics at numbers of
+    epochs).
 
     Attributes:
         numbers: The seeds in ascending order, shape ``(s,)``.
-        trained: Positions of the questions that need a training, shape ``(t,)``. The other
-            questions do not depend on a seed.
-        values: Values, shape ``(cells, s, t)``, in the order of the space; NaN where a cell lacks
-            a seed.
-        held: Whether the table has a value for every trained question, shape ``(cells, s)``.
+        trained: Indices of the questions that need a training, shape ``(t,)``. Questions without a
+            training do not depend on a seed.
+        values: The values by cell (in the order of the space), seed and trained question, shape
+            ``(cells, s, t)``; NaN where a cell lacks a seed.
+        held: For each cell and seed, whether the table has a value for every trained question,
+            shape ``(cells, s)``.
     """
 
     numbers: NDArray[np.int64]
@@ -43,7 +45,7 @@ class SingleSeeds:
         """Read the values of single seeds from a table.
 
         Returns:
-            None if no question needs a training, or if a question has no single seeds.
+            The values, or None if no question needs a training or a question has no single seeds.
         """
         trained = [
             i for i, question in enumerate(questions) if question.epochs is not None
@@ -81,7 +83,7 @@ class Draw:
 
     Attributes:
         root: The root seed of the experiment.
-        run: The number of the run.
+        run: The number of the run in the experiment.
 
     Example:
         >>> import surrogate_nas as sn
@@ -100,10 +102,11 @@ class Draw:
     run: int
 
     def places(self, seeds: SingleSeeds, cells: Sequence[Cell]) -> NDArray[np.intp]:
-        """Sample a seed for each cell, as its position in `SingleSeeds.numbers`, shape ``(n,)``.
+        """Sample a training seed for each cell. Return the seeds' indices in `SingleSeeds.numbers`,
+        shape ``(n,)``.
 
-        Each seed of a cell has a random rank. The lowest-ranked seed that the table contains is
-        used.
+        Each training seed of a cell has a random rank. Of the seeds that the table contains, the
+        seed with the lowest rank is used.
         """
         numbers = seeds.numbers.tolist()
         ranks = np.array(
@@ -116,7 +119,7 @@ class Draw:
         )
 
     def number(self, numbers: Sequence[int], cell: Cell) -> int:
-        """Sample one of `numbers` for a cell, as `places` does."""
+        """Sample one of the training seeds `numbers` for a cell, as `places` does."""
         return min(numbers, key=lambda seed: self._rank(cell, seed))
 
     def _rank(self, cell: Cell, seed: int) -> int:
@@ -124,11 +127,11 @@ class Draw:
         return int.from_bytes(blake2b(key, digest_size=8).digest())
 
     def seen(self, seeds: SingleSeeds, cells: Sequence[Cell], means: Values) -> Values:
-        """Return the values of the sampled seeds, shape ``(n, questions)``.
+        """Return the values of the sampled training seeds, shape ``(n, questions)``.
 
         Args:
             seeds: The values of all single seeds.
-            cells: The ``n`` cells.
+            cells: The ``n`` cells to read.
             means: The cells' means over seeds, shape ``(n, questions)``.
 
         Raises:
@@ -148,7 +151,9 @@ class Draw:
 def checked_policy(
     policy: SeedPolicy | None, seed: Seed | None, benchmark: Benchmark
 ) -> SeedPolicy:
-    """Check that a seed policy fits the requested seed; None is the benchmark's default policy."""
+    """Return the seed policy after a check that it fits the requested seed. A policy of None stands
+    for the benchmark's default policy.
+    """
     if policy is None:
         return benchmark.seed_policy if seed in (None, "mean") else "mean"
     if policy == "draw" and seed not in (None, "mean"):
@@ -210,7 +215,7 @@ def worst_of_seeds(benchmark: Benchmark, question: Question, worst: float) -> fl
     Args:
         benchmark: The benchmark.
         question: The metric and its epochs.
-        worst: The worst mean over seeds.
+        worst: The worst value among the means over seeds.
     """
     if not benchmark.has_columns:  # the bound is one for all seeds
         return worst

@@ -1,7 +1,7 @@
 """The context of a one-shot strategy: a supernet, λR as a sum over edges, and live operations.
 
-A strategy trains on the task's training and validation data alone. It can access neither the
-benchmark nor the test data.
+A one-shot strategy trains on the task's training and validation data alone. A one-shot strategy can
+access neither the benchmark nor the test data.
 """
 
 import json
@@ -36,8 +36,8 @@ Matrix = NDArray[np.float64]
 def additive(free: FreeTerms, space: Enumerable) -> Additive:
     """Write the free terms of one objective as a sum over edges.
 
-    A metric that is computed from the cell must be exactly such a sum. A measured cost is replaced
-    by its least-squares fit.
+    A metric that is computed from the cell must be exactly a sum over edges. A measured cost is
+    replaced by the sum over edges with the best least-squares fit.
 
     Raises:
         UserError: A term needs an evaluation, or is not (nearly) a sum over edges.
@@ -113,7 +113,7 @@ def supernet_context_of(
         hidden: Whether to set λR to zero, for a blind run.
 
     Raises:
-        UserError: The objective or the benchmark's task does not support a supernet.
+        UserError: A supernet cannot be trained for this objective or this benchmark's task.
     """
     benchmark, space = objective.benchmark, objective.benchmark.space
     base = benchmark

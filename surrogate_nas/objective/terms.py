@@ -24,16 +24,18 @@ class BoundTerm:
     """A term of an objective, bound to a benchmark.
 
     Attributes:
-        name: The metric as an expression writes it, with its epochs.
-        weight: The factor, λ for a regulariser.
+        name: The metric's name with its epochs, as written in an expression.
+        weight: The weight of the term; λ for a regulariser.
         divisor: The number by which a value is divided: 100 for percentages in L, 1 for other
             terms of L, and the median over the space for terms of R.
-        divisor_meaning: The divisor in words.
+        divisor_meaning: A description of the divisor in words.
         unit: The metric's unit.
         is_loss: Whether the term belongs to L.
-        largest: The largest value over the space; for a quality the smallest, which scores worst.
-        part: The number of the objective that the term belongs to, from 0.
-        larger_is_better: Whether the metric is a quality, which enters as 1 − value / divisor.
+        largest: The worst value over the space, which is the largest one, or the smallest one for a
+            quality.
+        part: The number, from 0, of the objective to which the term belongs.
+        larger_is_better: Whether the metric is a quality, which enters the score as 1 − value /
+            divisor.
     """
 
     name: str
@@ -48,13 +50,14 @@ class BoundTerm:
 
     @property
     def coefficient(self) -> float:
-        """The change of the score per unit of the metric; negative if larger is better."""
+        """The change of the score per unit of the metric, which is negative for a quality."""
         return (-self.weight if self.larger_is_better else self.weight) / self.divisor
 
     def score(self, values: _Numbers) -> _Numbers:
         """Return the contribution of values to the score.
 
-        It is ``weight * value / divisor``, or ``weight * (1 - value / divisor)`` for a quality.
+        The contribution is ``weight * value / divisor``, or ``weight * (1 - value / divisor)`` for
+        a quality.
 
         Args:
             values: Values in the metric's unit, of any shape.
@@ -71,7 +74,7 @@ class BoundTerm:
 
 
 def loss_divisor(metric: Metric) -> tuple[float, str]:
-    """Return the divisor of a metric of L, and its meaning in words."""
+    """Return the divisor of a metric of L, and the meaning of the divisor in words."""
     if metric.larger_is_better:
         is_percent = metric.unit == "%"
         return (100.0, "1 − fraction, from %") if is_percent else (1.0, "1 − fraction")
@@ -121,7 +124,8 @@ class Observed(NamedTuple):
 
     Attributes:
         name: The metric's name in `Trial.values`.
-        coefficients: The change of R per unit of the metric, for each objective that also has an L.
+        coefficients: For each objective, the change of λR per unit of the metric; 0 for an
+            objective without L.
         limits: The limits on the metric.
     """
 
@@ -135,16 +139,17 @@ class FreeTerms:
     """The free terms of an objective: the parts of λR and the limits that need no training.
 
     Attributes:
-        terms: The free terms of R and the free limits, as an expression writes them.
+        terms: The free terms of R and the free limits, as written in an expression.
         missing: The terms of R and the limits that are available only after an evaluation.
-        observed: The metrics in `missing`.
-        penalties: For each objective, its free terms: a coefficient and the metric it multiplies.
-        limits: The free limits, each with its metric and the divisor of a violation.
+        observed: The metrics of the terms and limits in `missing`.
+        penalties: For each objective, its free terms, each as a coefficient and the metric that the
+            coefficient multiplies.
+        limits: The free limits, each with its metric and the divisor of its violation.
         whole: For each objective, whether all of its terms are free.
-        metrics: Functions that compute sizes and zero-cost proxies of any cell, by name. They are
-            available whether or not the objective uses them.
-        proxies: The names of the zero-cost proxies in `metrics`. Larger values predict better
-            cells.
+        metrics: Functions that compute sizes and zero-cost proxies of any cell, by name. The
+            functions in `metrics` are available whether or not the objective uses the metrics.
+        proxies: The names of the zero-cost proxies in `metrics`. Larger values of a proxy predict
+            better cells.
 
     Example:
         >>> import surrogate_nas as sn
@@ -210,7 +215,7 @@ class FreeTerms:
 
     @property
     def names(self) -> tuple[str, ...]:
-        """The names that `metric` accepts."""
+        """The names of the free metrics, which `metric` accepts."""
         return tuple(self.metrics)
 
     def metric(self, name: str, cells: Sequence[Cell]) -> Values:

@@ -1,4 +1,4 @@
-"""The report of a study's result: one self-contained page."""
+"""The report of a study: one self-contained HTML page."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,15 +17,15 @@ __all__ = ["write_explorer", "write_report"]
 def write_report(
     result: "StudyResult", folder: str | Path, *, command: str = ""
 ) -> Path:
-    """Write ``report.html`` atomically, and ``tables/*`` for a suite.
+    """Write the report of a result atomically to ``report.html``, and the tables of a suite to
+    ``tables/``.
 
     The page links to ``explore.html`` if that file is in the folder (see `write_explorer`).
 
     Args:
-        result: The result to report. The page of a result without finished runs says so.
-        folder: The folder to write to. It is created if missing. Files with baselines in it are
-        shown.
-        command: The command that made the result, or an empty string.
+        result: The result to report. If the result has no finished run, the report page says so.
+        folder: The folder to write to, which is created if it does not exist.
+        command: The command line that made the result, or an empty string.
 
     Raises:
         UserError: The folder is not writable.

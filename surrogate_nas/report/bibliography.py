@@ -1,7 +1,7 @@
 """The papers of a study's tables, spaces and strategies, as BibTeX.
 
 A citation in this project is one line, ``Authors, Title, Venue year``, with or without quotation
-marks around the title. It contains only family names, and so does the BibTeX entry.
+marks around the title. Authors are given by their family names only, also in the BibTeX entries.
 """
 
 import re
@@ -31,10 +31,11 @@ class Paper:
     """The parts of a citation.
 
     Attributes:
-        authors: Family names. The last one is ``others`` if the citation says *et al.*
+        authors: The family names of the authors. If the citation says *et al.*, the last entry is
+            ``others``.
         title: The title.
         venue: The venue without the year.
-        year: Four digits, or an empty string.
+        year: The year as four digits, or an empty string.
     """
 
     authors: tuple[str, ...]
@@ -44,13 +45,15 @@ class Paper:
 
     @property
     def identity(self) -> tuple[str, str, str]:
-        """A key that citations of the same paper share, also with shortened titles or authors."""
+        """A key that is equal for all citations of a paper, even if the title or the list of
+        authors is shortened.
+        """
         first = self.authors[0] if self.authors else ""
         return first, self.year, self.title.partition(":")[0].casefold()
 
     @property
     def key(self) -> str:
-        """The first author, the year and the first word of the title, in ASCII."""
+        """The BibTeX key: first author, year and first word of the title, in ASCII."""
         first = self.authors[0].split()[-1] if self.authors else ""
         words = [
             word
@@ -63,7 +66,7 @@ class Paper:
         )
 
     def bibtex(self, key: str) -> str:
-        """Return the BibTeX entry with the given key. All texts are escaped.
+        """Return the BibTeX entry with the given key. All texts are escaped for LaTeX.
 
         Args:
             key: A key that is unique in the file.
@@ -87,10 +90,10 @@ def _ascii(text: str) -> str:
 
 
 def paper_of(citation: str) -> Paper | None:
-    """Parse a citation. Return None for another text, such as ``the user's own``.
+    """Parse a citation. Return None if the text is not a citation, such as ``the user's own``.
 
     Args:
-        citation: One line in the format of tables, spaces and strategies.
+        citation: One line, ``Authors, Title, Venue year``, as in the description of a table.
 
     Example:
         >>> paper = paper_of(
@@ -129,11 +132,13 @@ def _names(authors: str) -> tuple[str, ...]:
 def papers_of_strategies(
     entries: Iterable[StrategyEntry], own: Collection[str] = ()
 ) -> dict[str, str]:
-    """Return the citation of each strategy by its label; empty if its file has none.
+    """Return a mapping from each strategy's label to its citation, or to an empty string if it has
+    none.
 
     Args:
         entries: The strategies.
-        own: The labels of user-defined strategies, whose names may equal those of built-in ones.
+        own: The labels of user-defined strategies. A user-defined strategy has no citation, even if
+            its name is that of a built-in strategy.
     """
     known = {entry["name"]: entry["paper"] for entry in described()}
     papers = {}
@@ -159,8 +164,8 @@ def citations_of_data(comparison: Comparison) -> list[str]:
 
 
 class Bibliography:
-    """A set of papers by their keys. A paper that is cited twice, also with a shorter title, occurs
-    once.
+    """The papers of a BibTeX file by their keys. A paper that is cited several times is included
+    once, even if its title is shortened.
 
     Example:
         >>> papers = Bibliography()
@@ -176,11 +181,11 @@ class Bibliography:
         self.papers: dict[str, Paper] = {}
 
     def cite(self, citation: str | Paper) -> str:
-        """Return the key of a paper, and add it if it is new. Return an empty string for other
-        texts.
+        """Return the key of a paper, and add the paper if it is new. Return an empty string if the
+        text is not a citation.
 
         Args:
-            citation: A citation in the format of `paper_of`, or its parts.
+            citation: A citation as text (see `paper_of`), or as a `Paper`.
         """
         paper = paper_of(citation) if isinstance(citation, str) else citation
         if paper is None:
@@ -198,7 +203,8 @@ class Bibliography:
         """Return the content of the BibTeX file.
 
         Args:
-            without: Names of things without a paper, which a comment lists.
+            without: The names of tables, spaces and strategies without a recorded paper. A comment
+                in the file lists these names.
         """
         lines = ["% Entries contain only family names. Complete them before printing."]
         # outside of an entry BibTeX skips all but an @

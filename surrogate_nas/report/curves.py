@@ -1,4 +1,5 @@
-"""Curves of runs over evaluated cells or cost, as step functions with a label at the end of each.
+"""Curves of runs over the number of evaluated cells or the cost. Each curve is a step function with
+a label at its end.
 
 Curves are right-continuous: a trial counts once it has finished.
 """
@@ -30,13 +31,16 @@ _Points = TypeVar("_Points", Values, NDArray[np.int64])
 
 @dataclass(frozen=True)
 class Curve:
-    """The centre of several runs with a band around it, as step functions.
+    """The centre of several runs (mean or median) and a band around it, as step functions of the
+    budget.
 
     Attributes:
-        x: The positions where the centre changes, increasing, and the end, shape ``(m,)``.
-        middle: The value from each `x` on, shape ``(m,)``: the mean, or in live pages the median.
-        low: The lower bound of the band: of the bootstrap 95 % interval, or in live pages a
-        quartile.
+        x: The increasing positions at which the centre changes, followed by the end of the curve,
+            shape ``(m,)``.
+        middle: The centre from each `x` on, shape ``(m,)``: the mean over runs or, in live pages,
+            the median.
+        low: The lower bound of the band: the lower end of the bootstrap 95 % interval or, in live
+            pages, the first quartile.
         high: The upper bound of the band.
     """
 
@@ -48,18 +52,19 @@ class Curve:
 
 @dataclass(frozen=True)
 class Panel:
-    """The axes of curves.
+    """The axes and options of a plot of curves.
 
     Attributes:
-        x_label: The unit, which is shown at the last tick.
-        y_label: The label with its unit.
+        x_label: The unit of the horizontal axis, which is shown at the last tick.
+        y_label: The label of the vertical axis, including the unit.
         root: Whether the vertical axis has a square-root scale from 0.
-        shared_until: The end of the initial cells, which all strategies share; 0 if they differ.
-        reference: The value of a horizontal line, or None.
-        rising: Whether better searches have higher curves.
+        shared_until: The horizontal position at which the initial cells end, if all strategies
+            share them; otherwise 0.
+        reference: The value at which to draw a horizontal reference line, or None.
+        rising: Whether a higher curve is better.
         noise: The regret that training noise alone can cause, or None.
-        banded: The strategies with visible bands, or None for all.
-        steps: Whether lines are step functions.
+        banded: The strategies whose bands are visible, or None if all bands are visible.
+        steps: Whether curves are drawn as step functions.
     """
 
     x_label: str
@@ -76,7 +81,8 @@ class Panel:
 def curve_over_cells(
     runs: Sequence[tuple[Anytime, Values]], *, band: bool = True
 ) -> Curve:
-    """Return the mean over runs after 1, 2, … evaluated cells. A finished run keeps its last value.
+    """Return the mean over runs after 1, 2, … evaluated cells. If a run is shorter than other runs,
+    the last value of the shorter run is repeated.
 
     Args:
         runs: One (history, values) pair per run; the values have one entry per trial.
@@ -94,12 +100,13 @@ def curve_over_cells(
 def curve_over_cost(
     runs: Sequence[tuple[Anytime, Values]], divisor: float = 1.0, *, band: bool = True
 ) -> Curve:
-    """Return the mean over runs for every cost from where each run has finished a trial.
+    """Return the mean over runs as a function of cost, from the cost at which every run has
+    finished a trial.
 
     Args:
-        runs: As for `curve_over_cells`.
-        divisor: The divisor of the cost, such as 3600 for hours.
-        band: As for `curve_over_cells`.
+        runs: One (history, values) pair per run, as for `curve_over_cells`.
+        divisor: The number by which the cost is divided, such as 3600 to convert seconds to hours.
+        band: Whether to compute the 95 % interval, as for `curve_over_cells`.
     """
     first, last = (max(history.cost[end] for history, _ in runs) for end in (0, -1))
     changes = [history.cost[_changes(values)] for history, values in runs]
@@ -133,8 +140,8 @@ def _mean(x: Values, samples: Values, band: bool) -> Curve:
 
 
 def limits(curves: Iterable[Curve], panel: Panel) -> tuple[float, float]:
-    """Return the ends of a vertical axis: from 0 on a square-root scale, else without the steep
-    start.
+    """Return the lower and upper end of a vertical axis. A square-root axis starts at 0. Any other
+    axis leaves out the steep start of the curves.
     """
     if panel.root:
         return 0.0, max(1.02 * max(float(curve.middle.max()) for curve in curves), 1e-9)
@@ -166,7 +173,9 @@ _SLIM = (
 def chart(
     curves: Mapping[str, Curve], styles: Mapping[str, Style], panel: Panel, width: float
 ) -> Canvas:
-    """Plot one curve per strategy, the first on top, and name each at its end."""
+    """Plot one curve per strategy, with the first strategy on top, and label each curve at its
+    end.
+    """
     longest = _LONGEST_SLIM if width < _SLIM else _LONGEST
     height = max(290.0, LINE * len(curves) + _TOP + _BOTTOM)
     names_width = 36 + max(text_width(plain(name, longest), 12) for name in curves)

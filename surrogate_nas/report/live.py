@@ -1,14 +1,16 @@
 """Live pages: a read-only server for a folder of results, reachable from this machine only.
 
 Pages are built from the folders during the runs. Nothing is locked, and each line of a run's file
-is read once. Files may come from others, so their types are checked.
+is read once. The files of results may come from other people, so the types of their fields are
+checked.
 
 Other websites must not read results through the user's browser. The server therefore refuses host
 names other than this machine's (DNS rebinding), and its headers forbid framing and reading across
 origins. Browsers show the files of results in a sandbox, because user code may have written them.
 
-Other users of this machine can reach its loopback address, too. The address of the first page
-therefore ends in a token, which the browser stores as a cookie. Requests without it are refused.
+Other users of this machine can also reach its loopback address. The address of the first page
+therefore ends in a token, which the browser stores as a cookie. Requests without the token are
+refused.
 """
 
 import hmac
@@ -128,7 +130,8 @@ class _Problem:
 
 
 def live_page(root: Path, folder: Path) -> str | None:
-    """Return the page of a folder of results inside `root`, or None for other folders.
+    """Return the live page of a folder of results inside `root`, or None if the folder contains no
+    results.
 
     Example:
         >>> from tempfile import TemporaryDirectory
@@ -315,7 +318,7 @@ class Server(ThreadingHTTPServer):
         folder: The folder.
         address: The address of the first page, including the token.
         token: The secret that a browser must send.
-        names: The accepted host names, each with the port.
+        names: The accepted values of the HTTP host header: host name and port.
 
     Example:
         >>> from tempfile import TemporaryDirectory
@@ -364,7 +367,7 @@ class Server(ThreadingHTTPServer):
             super().handle_error(request, client_address)
 
     def in_background(self) -> threading.Thread:
-        """Answer requests in a thread, until `shutdown`."""
+        """Start a thread that answers requests until `shutdown` is called."""
         thread = threading.Thread(target=self.serve_forever, args=[0.1], daemon=True)
         thread.start()
         return thread
@@ -373,15 +376,16 @@ class Server(ThreadingHTTPServer):
 @contextmanager
 @checked
 def serve(folder: str | Path, port: int | None = None) -> Iterator[str]:
-    """Show a folder in a browser during a block that makes runs.
+    """Serve a folder of results to a browser while the code in a ``with`` block makes runs.
 
     Args:
-        folder: The argument ``folder=`` of `surrogate_nas.compare` or `surrogate_nas.run_suite`.
-        port: A port of this machine, or 0 for any free port. None for 8765, or any free port if
-            that is in use.
+        folder: The folder of results, as passed to `surrogate_nas.compare` or
+            `surrogate_nas.run_suite`.
+        port: A port of this machine, or 0 for any free port. If None, port 8765 is used or, if it
+            is in use, any free port.
 
     Yields:
-        The address, which is also printed on standard error.
+        The address of the page, which is also printed on standard error.
 
     Raises:
         UserError: The port cannot be opened, or the folder cannot be created.

@@ -1,4 +1,4 @@
-"""The blocks of a page as data. The templates in ``templates/`` convert them to HTML.
+"""The blocks of an HTML page as data. The templates in ``templates/`` convert blocks to HTML.
 
 The jinja2 templates escape automatically, so texts of users, files and strategies cannot contain
 markup.
@@ -41,7 +41,9 @@ letters.
 
 @dataclass(frozen=True)
 class Table:
-    """A table. Its first `texts` columns are left-aligned. A table of facts has no headings."""
+    """A table. The first `texts` columns of the table are left-aligned. A table of facts has no
+    headings.
+    """
 
     heads: Sequence[Head]
     rows: Sequence[Sequence[Content]]
@@ -60,7 +62,9 @@ class Paragraph:
 
 @dataclass(frozen=True)
 class Figures:
-    """Pictures with captions above or below, in their own width or as wide as the page."""
+    """Pictures with captions above or below them, either in their own width or as wide as the
+    page.
+    """
 
     pictures: "Sequence[Picture]"
     below: bool = False
@@ -69,7 +73,9 @@ class Figures:
 
 
 class Block(NamedTuple):
-    """Another block of a section: sentences, a subheading, a command, or cards of cells."""
+    """A block of a section that is neither a table nor a paragraph nor pictures: a list of
+    sentences, a subheading, a command, or cards of cells.
+    """
 
     kind: Literal["items", "heading", "command", "cards"]
     content: Any
@@ -86,10 +92,11 @@ class Notice:
 
 
 class Section(NamedTuple):
-    """A section: its title and its blocks. A string is a paragraph.
+    """A section of a page: its title and its blocks. A block that is a string is shown as a
+    paragraph.
 
-    Two consecutive half-width sections share a row of a wide window. A folded section opens on a
-    click.
+    Two consecutive half-width sections share a row of a wide window. A folded section opens when
+    the reader clicks on it.
     """
 
     title: str
@@ -108,7 +115,9 @@ builds the section.
 
 
 def section(position: int, *kinds: "Kind") -> "Callable[[Maker], Maker]":
-    """Register a section for some types of results. Its function returns None to omit it."""
+    """Register a function that builds a section for some types of results. The function returns
+    None to omit the section.
+    """
 
     def register(make: "Maker") -> "Maker":
         SECTIONS.append((position, kinds, make))
@@ -118,7 +127,7 @@ def section(position: int, *kinds: "Kind") -> "Callable[[Maker], Maker]":
 
 
 def folded(title: str, *blocks: Any) -> Section:
-    """Build a section that opens on a click."""
+    """Build a section that opens when the reader clicks on it."""
     return Section(title, blocks, folded=True)
 
 
@@ -128,12 +137,12 @@ def note(text: str, *further: Content) -> Paragraph:
 
 
 def strategy(name: str, style: Style) -> Span:
-    """Build a strategy's name with its mark."""
+    """Build a text with a strategy's name and its mark."""
     return Span(name, "strategy", style)
 
 
 def with_marks(sentence: str, styles: Mapping[str, Style]) -> Paragraph:
-    """Build a sentence with a mark at every strategy's name, except names of one letter."""
+    """Build a paragraph in which every strategy's name has its mark, except names of one letter."""
     names = sorted((name for name in styles if len(name) > 1), key=len, reverse=True)
     if not names:
         return Paragraph([sentence])
@@ -145,7 +154,7 @@ def with_marks(sentence: str, styles: Mapping[str, Style]) -> Paragraph:
 
 
 def files_of(table: str) -> list[Content]:
-    """Build links to the files of a table in ``tables/``."""
+    """Build the links to a table's CSV and LaTeX files in ``tables/``."""
     csv, latex = (
         Span(text, "link", None, f"tables/{table}.{suffix}")
         for text, suffix in (("CSV", "csv"), ("LaTeX", "tex"))
@@ -163,5 +172,5 @@ def _environment() -> Environment:
 
 
 def render(template: str, **content: Any) -> str:
-    """Fill a template of ``templates/``."""
+    """Fill a template from ``templates/`` with values."""
     return _environment().get_template(template).render(**content)

@@ -1,4 +1,4 @@
-"""The page of a result as one file: the verdict, its robustness, and the sections."""
+"""The HTML page of a result in one file: the verdict, its robustness, and the sections."""
 
 import base64
 import hashlib
@@ -37,8 +37,8 @@ _QUESTIONS = {
 
 @dataclass(frozen=True)
 class Header:
-    """The top of a page: title, a line of facts and links, notices, the verdict, and its
-    robustness.
+    """The top of a report page: title, a line of facts and links, notices, the verdict, and the
+    verdict's robustness.
     """
 
     name: str
@@ -50,15 +50,15 @@ class Header:
 
 
 class Page:
-    """The page of a result."""
+    """The report page of a result."""
 
     def __init__(self, study: Study) -> None:
         self.study = study
 
     @cached_property
     def sections(self) -> list[Section]:
-        """Return the non-empty sections in their order. Every module in ``sections/`` is
-        imported.
+        """Return the sections of the page that are not empty, in order. All modules in
+        ``sections/`` are imported first, which registers their sections.
         """
         for module in pkgutil.iter_modules(sections.__path__, f"{sections.__name__}."):
             import_module(module.name)
@@ -91,9 +91,10 @@ def document(top: Header, sections: Sequence[Section], *, live: bool = False) ->
 
     Args:
         top: The top of the page.
-        sections: The sections in order. Two half-width ones share a row, and folded ones come last.
-        live: Whether the page is served and updates its content every two seconds. Other pages
-            fetch nothing.
+        sections: The sections in order. Two half-width sections share a row, and folded sections
+            come last.
+        live: Whether the page is served and updates its content every two seconds. A page that is
+            not live fetches nothing from the network.
     """
     script = render("live.js" if live else "page.js")
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()

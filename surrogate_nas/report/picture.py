@@ -1,8 +1,8 @@
-"""Pictures composed of shapes, in pixels. Pages show them as SVG, and exports render the same
-shapes.
+"""Pictures composed of shapes, with coordinates in pixels. HTML pages show pictures as SVG, and
+exports to files render the same shapes.
 
-Colours are names or those of strategies, so that pictures follow the light or dark scheme of the
-page. The shapes of one strategy form a group, which the script of the page can dim or hide.
+Colours are given by name or by strategy, so pictures follow the light or dark colour scheme of the
+page. The shapes that belong to one strategy form a group, which the page's script can dim or hide.
 """
 
 import math
@@ -36,7 +36,7 @@ Ticks: TypeAlias = Sequence[tuple[float, str]]
 
 
 class Line(NamedTuple):
-    """Lines through points. A border in the background colour separates crossing lines."""
+    """Lines through points. A border in the background colour keeps crossing lines apart."""
 
     parts: Sequence[Sequence[Point]]
     colour: Colour
@@ -78,8 +78,8 @@ Shape: TypeAlias = Line | Area | Mark | Text
 
 @dataclass
 class Group:
-    """The shapes of a strategy or of none. A click on a group with `pick` hides or shows its
-    strategy.
+    """A group of shapes that belong to one strategy or to none. If `pick` is true, a click on the
+    group hides or shows its strategy.
     """
 
     of: Style | None
@@ -89,7 +89,7 @@ class Group:
 
 
 class Canvas:
-    """Collects shapes, from bottom to top.
+    """A drawing area that collects shapes, from bottom to top.
 
     Attributes:
         groups: The shapes.
@@ -105,7 +105,9 @@ class Canvas:
     def of(
         self, style: Style, title: str = "", *, pick: bool = False
     ) -> Iterator[None]:
-        """Assign the shapes added in a block to a strategy; `title` is the tooltip."""
+        """Assign the shapes that are added within a ``with`` block to a strategy. `title` is the
+        tooltip.
+        """
         self.groups.append(Group(style, pick, title))
         yield
         self.groups.append(Group(None, False, ""))
@@ -124,7 +126,7 @@ class Canvas:
         opacity: float = 1.0,
         cased: bool = False,
     ) -> None:
-        """Add lines of one style."""
+        """Add one or more lines of the same style."""
         if lines := [part for part in parts if part]:
             self._add(Line(lines, colour, width, dash, opacity, cased))
 
@@ -152,7 +154,7 @@ class Canvas:
         )
 
     def mark(self, x: float, y: float, style: Style, size: float = 11.0) -> None:
-        """Add a strategy's mark."""
+        """Add the mark of a strategy."""
         self._add(Mark((x, y), style, size))
 
     def text(
@@ -170,7 +172,7 @@ class Canvas:
         self._add(Text((x, y), text, size, align, colour, bold))
 
     def grid(self, x: "Scale", y: "Scale", across: Ticks, up: Ticks) -> None:
-        """Add a line at each tick of two axes."""
+        """Add grid lines at the ticks of both axes."""
         top, bottom = sorted((y.start, y.end))
         self.line(
             *([(x.start, y(value)), (x.end, y(value))] for value, _ in up),
@@ -182,7 +184,9 @@ class Canvas:
         )
 
     def svg(self, kind: str, caption: str) -> Markup:
-        """Return an SVG element with a CSS class and a caption for screen readers."""
+        """Return the drawing as an SVG element with a CSS class and a caption for screen
+        readers.
+        """
         parts = [_group(group) for group in self.groups if group.shapes]
         role = "group" if any(group.pick for group in self.groups) else "img"
         return Markup(
@@ -247,7 +251,9 @@ def _shape(shape: Shape) -> str:
 
 
 def mark_svg(style: Style) -> str:
-    """Return the attributes of a path: a strategy's mark around the origin, 10 pixels wide."""
+    """Return the attributes of an SVG path that draws a strategy's mark around the origin, 10
+    pixels wide.
+    """
     if style.hollow:
         dash = ' stroke-dasharray="3.4 2.2"' if style.marker == "h" else ""
         return (
@@ -282,7 +288,9 @@ def _path(points: Sequence[Point]) -> str:
 
 @dataclass(frozen=True)
 class Picture:
-    """A picture of a page: the stem of its file names, its caption, its function and its width."""
+    """A picture of a page: the stem of its file names, its caption, the function that draws it, and
+    its width.
+    """
 
     name: str
     caption: str
@@ -291,7 +299,9 @@ class Picture:
 
     @cached_property
     def svg(self) -> Markup:
-        """Return SVG for wide and for narrow windows. The style sheet shows one of them."""
+        """Return two SVG elements, for wide and for narrow windows. The style sheet shows the one
+        that fits the window.
+        """
         desk = self.draw(self.width)
         if not isinstance(desk, Canvas):
             return Markup(sketch_svg(desk))
@@ -301,13 +311,13 @@ class Picture:
 
     @property
     def wide_svg(self) -> Markup:
-        """Return SVG for a whole row of the page."""
+        """Return the picture as SVG that spans a whole row of the page."""
         return replace(self, width=WIDE).svg
 
 
 @dataclass(frozen=True)
 class Scale:
-    """A map from values to pixels. Values outside are mapped to the edge."""
+    """A map from values to pixels along an axis. Values outside the axis are mapped to its ends."""
 
     low: float
     high: float
@@ -322,7 +332,7 @@ class Scale:
         return self.start + min(max(share, 0.0), 1.0) * (self.end - self.start)
 
     def pixels(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Return the pixels of values within the scale."""
+        """Return the positions of values on the axis, in pixels."""
         if self.kind == "log":
             return np.array([self(value) for value in values.tolist()])
         low, high = map(self._bent, (self.low, self.high))
@@ -405,7 +415,7 @@ def name_ends(
     longest: int,
 ) -> None:
     """Label every curve at its end at `x`, without overlaps and not below `most`. Labels are moved
-    by least squares, and touching labels move as one block.
+    as little as possible (in the least-squares sense), and touching labels move together.
     """
     from scipy.optimize import isotonic_regression
 

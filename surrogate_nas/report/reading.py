@@ -1,5 +1,5 @@
-"""The interface of pages and exports to results: every name of `stats`, `runs` and `results` that
-this subpackage uses, and the conversion of a run to a row of a table.
+"""The interface between reports and results. This module collects every name of ``stats``, ``runs``
+and ``results`` that reports use, and converts a run to a row of a table.
 """
 
 from dataclasses import dataclass
@@ -104,13 +104,14 @@ __all__ = [
 
 @dataclass(frozen=True, eq=False)
 class Study:
-    """A result to report, with its context.
+    """A result to report, and where it comes from.
 
     Attributes:
         result: The result.
-        command: The command that made it, or an empty string.
-        explorer: The file of the explorer in the same folder, or an empty string.
-        numbers: The file of the numbers in the same folder, or an empty string.
+        command: The command line that made the result, or an empty string.
+        explorer: The name of the explorer's file in the folder of the report, or an empty string.
+        numbers: The name of the file with the numbers in the folder of the report, or an empty
+            string.
     """
 
     result: StudyResult
@@ -120,25 +121,25 @@ class Study:
 
     @property
     def comparison(self) -> Comparison:
-        """The result of a comparison."""
+        """The result, if it is a comparison."""
         assert isinstance(self.result, Comparison)
         return self.result
 
     @property
     def suite(self) -> SuiteResult:
-        """The result of a suite."""
+        """The result, if it is of a suite."""
         assert isinstance(self.result, SuiteResult)
         return self.result
 
     @property
     def path(self) -> LambdaPath:
-        """The result of a path over λ."""
+        """The result, if it is a path over λ."""
         assert isinstance(self.result, LambdaPath)
         return self.result
 
     @cached_property
     def styles(self) -> dict[str, Style]:
-        """The style of each strategy."""
+        """The style (colour and mark) of each strategy."""
         result = self.result
         if isinstance(result, Comparison):
             return styles(result.description["strategies"])
@@ -146,8 +147,8 @@ class Study:
 
     @cached_property
     def histories(self) -> dict[str, list[tuple[Run, Anytime]]]:
-        """The histories of a comparison's runs with a feasible cell, by strategy. No list is
-        empty.
+        """The runs of a comparison that found a feasible cell, with their progress, by strategy.
+        Strategies without a run that found a feasible cell are left out.
         """
         return {
             name: [(run, run.anytime(self.comparison.frame)) for run in runs]
@@ -157,7 +158,7 @@ class Study:
 
     @cached_property
     def feasible(self) -> dict[str, list[Run]]:
-        """The runs of a comparison with a feasible cell, by strategy."""
+        """The runs of a comparison that found a feasible cell, by strategy."""
         return {
             name: list(self.comparison.feasible_runs_of(name))
             for name in self.comparison.strategies
@@ -165,7 +166,9 @@ class Study:
 
 
 def kind_of(folder: Path) -> str:
-    """Return ``comparison``, ``suite``, or an empty string for other folders."""
+    """Return the type of results in a folder: ``comparison``, ``suite``, or an empty string if
+    there is neither.
+    """
     if (folder / "experiment.json").is_file():
         return "comparison"
     return (
@@ -180,17 +183,18 @@ _CLOCK_STARTS = datetime(2000, 1, 1, tzinfo=UTC)
 
 
 def clock(seconds: float) -> datetime:
-    """Convert a time on the simulated clock to a date. Runs start in 2000; a query takes a
-    second.
+    """Convert a time on the simulated clock to a date. Runs start in the year 2000, and one query
+    counts as one second.
     """
     return _CLOCK_STARTS + timedelta(seconds=seconds)
 
 
 def run_row(comparison: Comparison, run: Run) -> dict[str, Any]:
-    """Return the numbers of one run. A run that failed or found no feasible cell has no score.
+    """Return the results of one run as a row of a table. A run that failed or found no feasible
+    cell has no score.
 
-    Final metrics that a user's function would have to compute, for example by training, are left
-    out.
+    The row omits final metrics that a user-defined function would have to compute, for example by
+    training.
     """
     objective, optimum = comparison.objective, comparison.optimum
     is_found = not run.failure and bool(run.answers) and run.is_feasible

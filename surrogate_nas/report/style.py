@@ -1,4 +1,4 @@
-"""Styles of strategies: a colour and a mark for each name, the same on every page.
+"""Plot styles of strategies: a colour and a mark for each strategy's name, the same on every page.
 
 Colours differ by at least 7 (OKLab × 100) for colour-blind readers and have a contrast of 3:1.
 Every curve also has a mark, and text never has the colour of a strategy.
@@ -22,13 +22,13 @@ _LONGEST_NAME = 26
 
 @dataclass(frozen=True)
 class Style:
-    """The style of one strategy.
+    """The plot style of one strategy: its colour and its mark.
 
     Attributes:
         colour: A hexadecimal colour for light pages.
         dark: The colour for dark pages.
-        marker: The letter of the mark in matplotlib.
-        hollow: Whether the mark is an outline. Pages show a hexagon as a dashed ring.
+        marker: The mark, as a letter of matplotlib.
+        hollow: Whether the mark is an outline. HTML pages show a hexagon as a dashed ring.
         dash: Lengths of dashes and gaps in line widths; empty for a solid line.
     """
 
@@ -40,12 +40,12 @@ class Style:
 
     @property
     def variable(self) -> str:
-        """The colour as a CSS variable, which follows the scheme of the page."""
+        """The colour as a CSS variable, which follows the light or dark scheme of the page."""
         return f"var(--c{self.colour[1:]})"
 
     @property
     def key(self) -> str:
-        """The strategy's key for the script of the page; unique on a page."""
+        """The key by which the page's script identifies the strategy, unique on a page."""
         return f"{self.colour[1:]}{_DASHES.index(self.dash) or ''}"
 
     @property
@@ -89,7 +89,7 @@ SCHEMES = {style.colour: style.dark for style in _ORDER}
 
 
 def styles(names: Iterable[str]) -> dict[str, Style]:
-    """Return the style of each strategy, by its name without options.
+    """Return a plot style for each strategy, chosen by the strategy's name without options.
 
     If two strategies have the same style, the second one gets the next free style.
     """
@@ -111,7 +111,9 @@ def styles(names: Iterable[str]) -> dict[str, Style]:
 
 
 def plain(name: str, longest: int = _LONGEST_NAME) -> str:
-    """Shorten a user's text for a figure, on one line and never hidden."""
+    """Shorten a user's text for a figure to one line of printable characters. A leading space keeps
+    matplotlib from hiding a label that begins with an underscore.
+    """
     short = name if len(name) <= longest else f"{name[: longest - 1]}…"
     printable = "".join(c if c.isprintable() else "·" for c in short)
     return (" " if printable.startswith("_") else "") + printable

@@ -1,8 +1,8 @@
-"""The main functions: run a strategy once, compare several, run a suite, and read stored results,
-also from several folders as one study.
+"""The main functions: run one strategy once, compare several strategies, run a suite, and read
+stored results. Results from several folders can be read as one study.
 
 Runs of the same number start from the same cells in every folder, so they can be paired as in a
-single study. Results of another problem, or with other options, are refused.
+single study. Results of a different problem or with different options are refused.
 """
 
 import sys
@@ -130,58 +130,61 @@ def search(
     search_on_final: str | Sequence[str] = (),
     hidden: bool = False,
 ) -> Run:
-    """Run one strategy once. The run is the same as number `run` of a comparison with the same
-    `seed`, `first` and `n_random`.
+    """Run one strategy once. The run equals run number `run` of a comparison with the same `seed`,
+    `first` and `n_random`.
 
     Args:
         benchmark: A name, as for `surrogate_nas.load`, or an opened benchmark.
         strategy: A name, optionally with options as in ``evolution(population=50)``, a
             ``file.py:Class``, or a class.
         objective: A string such as ``valid_error[12] + 0.1*params``, an expression or an
-            `Objective`. None for the benchmark's default.
+            `Objective`. If None, the benchmark's default objective is used.
         subject_to: Constraints as a string, such as ``latency@raspi4 <= 20``. Infeasible cells rank
             after all feasible ones.
         budget: The largest number of evaluations, 150 if no budget is given.
         budget_seconds: The largest number of simulated seconds.
         budget_tokens: The largest number of tokens that an external program may report. An answer
-            that exceeds it does not count.
-        target: The search score of a feasible cell at which the run ends.
+            that exceeds the token budget does not count.
+        target: A score. The run ends as soon as a feasible cell has at most this score in the
+            search.
         run: The number of the run.
         seed: The seed from which all randomness is derived.
-        first: Cells to evaluate before all others, by string or index, or files with one cell per
-            line.
-        n_random: Number of random cells to evaluate next. None for ten, or for none on a training
-            of your own, where strategies sample the cells that they need.
+        first: Cells that are evaluated before all other cells, as strings or indices, or files with
+            one cell per line.
+        n_random: Number of random cells that are evaluated after `first`. If None, ten random cells
+            are evaluated. The exception is a training of your own, where the default is no random
+            cells, because strategies sample the cells that they need.
         known: Earlier trainings: a list of trials, a pandas data frame or a CSV file. A frame or a
             file has a column ``cell`` (or one column per choice), one column per metric of the
             objective, and ``epochs`` if a training differs from the objective's epochs. The
-            strategy observes them first. They are not charged and are not trials, so they are never
-            the answer.
-        folder: The folder to store the run in. Repeat the call to resume an interrupted run. None
-            keeps the run in memory.
-        confirm: For example ``3x5`` or ``(3, 5)``: train the best three cells with five fresh seeds
-            each, which is not charged to the budget (`surrogate_nas.runs.confirm`).
-        against_cell: Your own cell, by string or index, to compare the confirmed cell with. None
-            for the first of `first`.
-        callback: Called with an `Event` after each evaluation, when the number of running trainings
-            changes, when a training fails, and after each confirming training. ``event.stop()``
-            ends the run.
+            strategy observes these trainings first. Earlier trainings are not charged to the budget
+            and are not trials of the run, so the result of the search is never one of them.
+        folder: The folder to store the run in. Repeat the call to resume an interrupted run. If
+            None, the run is only kept in memory.
+        confirm: The number of cells and seeds for a confirmation of the result
+            (`surrogate_nas.runs.confirm`). With ``3x5`` or ``(3, 5)``, the three best cells are
+            trained with five new seeds each. These trainings are not charged to the budget.
+        against_cell: Your own cell, as a string or index, with which the confirmed cell is
+            compared. If None, the first cell of `first` is used.
+        callback: A function that is called with an `Event` after each evaluation, when the number
+            of running trainings changes, when a training fails, and after each training of a
+            confirmation. Calling ``event.stop()`` ends the run.
         resources: Where trainings execute and how many run in parallel (`Resources`).
         seed_policy: The values that strategies receive: ``mean``, the mean over training seeds, or
-            ``draw``, the value of one random seed per cell. Reports use the mean. None for the
-            objective's own policy.
-        search_on_final: Final metrics, such as a robust error, that strategies may search by in
-            this study.
+            ``draw``, the value of one random training seed per cell. Reports use the mean in both
+            cases. If None, the policy of the objective applies.
+        search_on_final: Final (test) metrics, such as a robust error, that strategies may use for
+            the search in this study.
         hidden: Whether to hide the free terms, which need no training, from strategies.
 
     Returns:
-        The run. ``trials`` are in the order of completion, ``incumbent`` has the lowest score,
-        ``best_known`` is the best earlier training, and ``confirmed`` is the result of the
-        confirmation.
+        The finished run. Its ``trials`` are in the order of completion, its ``incumbent`` is the
+        trial with the lowest score, ``best_known`` is the best earlier training, and ``confirmed``
+        is the result of the confirmation.
 
     Raises:
-        UserError: An argument is invalid, the strategy failed, or the budget does not pay for any
-            evaluation.
+        UserError: An argument is invalid, the strategy failed, or the budget is too small for a
+            single evaluation.
 
     Example:
         >>> import surrogate_nas as sn
@@ -283,50 +286,54 @@ def compare(
     blind: bool = False,
     controls: bool = False,
 ) -> Comparison:
-    """Compare strategies under one objective, resuming the results in a folder.
+    """Compare strategies under one objective. If `folder` contains results of this comparison, only
+    the missing runs are made.
 
     Args:
         benchmark: A name, as for `surrogate_nas.load`, or an opened benchmark.
-        strategies: Names (`snas strategies` lists them), optionally with options as in
-            ``evolution(population=50)``, ``file.py:Class``, or classes; or a mapping from labels to
-            these.
+        strategies: A list of strategies: names (``snas strategies`` lists them), optionally with
+            options as in ``evolution(population=50)``, ``file.py:Class``, or classes. A mapping
+            from labels to strategies is also accepted.
         objective: A string such as ``valid_error[12] + 0.1*params``, an expression or an
-            `Objective`. None for the benchmark's default.
+            `Objective`. If None, the benchmark's default objective is used.
         subject_to: Constraints as a string, such as ``latency@raspi4 <= 20``. Infeasible cells rank
             after all feasible ones.
-        runs: Number of runs (seeds) per strategy.
+        runs: Number of runs per strategy, each with its own seed.
         budget: The largest number of evaluations of a run, 150 if no budget is given.
         budget_seconds: The largest number of simulated seconds of a run.
         budget_tokens: The largest number of tokens that an external program may report in one run.
-            An answer that exceeds it does not count.
-        target: The search score of a feasible cell at which a run ends.
+            An answer that exceeds the token budget does not count.
+        target: A score. A run ends as soon as a feasible cell has at most this score in the search.
         seed: The seed from which all randomness is derived.
-        first: The cells that every run evaluates first, as for `search`.
-        n_random: Number of random cells that every strategy evaluates next.
-        folder: The folder to store results in. None keeps them in memory. A further call with more
-            strategies, more runs or a larger budget makes only the missing runs.
-        callback: Called with an `Event` at the beginning and at the end of each run. If runs are
-            made one after another on this machine, it is also called after each evaluation. Only
-            then, ``event.stop()`` ends the run.
-        resources: How many runs execute in parallel, where, and with which limits (`Resources`).
+        first: Cells that every run evaluates before all other cells, in the format of `search`.
+        n_random: Number of random cells that every strategy evaluates after `first`.
+        folder: The folder to store results in. If None, the results are only kept in memory. A
+            further call with more strategies, more runs or a larger budget makes only the missing
+            runs.
+        callback: A function that is called with an `Event` at the beginning and at the end of each
+            run. If runs are made one after another on this machine, the callback is also called
+            after each evaluation. In these calls, ``event.stop()`` ends the run.
+        resources: How many runs execute in parallel, on which machines, and with which limits
+            (`Resources`).
         seed_policy: The values that strategies receive: ``mean``, the mean over training seeds, or
-            ``draw``, the value of one random seed per cell. Reports use the mean. None for the
-            objective's own policy.
-        search_on_final: Final metrics, such as a robust error, that strategies may search by in
-            this study.
+            ``draw``, the value of one random training seed per cell. Reports use the mean in both
+            cases. If None, the policy of the objective applies.
+        search_on_final: Final (test) metrics, such as a robust error, that strategies may use for
+            the search in this study.
         hidden: Whether to hide the free terms, which need no training, from strategies.
         against: Folders of earlier results on the same problem, archives, or names of shipped
-            archives. Their runs, and all runs in `folder`, are part of the result.
-        blind: Whether to run each strategy a second time as ``blind:NAME``, with renamed operations
-            and metrics.
-        controls: Whether to run three baselines of each external program: renamed operations and
-            metrics, no history, and random mutation.
+            archives. The runs in these folders and all runs in `folder` are part of the result.
+        blind: Whether to run each strategy a second time, as ``blind:NAME``, with operations and
+            metrics renamed so that their meaning is hidden.
+        controls: Whether to run three baselines for each external program: the program with renamed
+            operations and metrics, the program without the history of its trials, and random
+            mutation.
 
     Returns:
-        All finished runs, with scores, exact regrets, tables and a report.
+        The comparison: all finished runs, with their scores, regrets and summary tables.
 
     Raises:
-        UserError: An argument is invalid. The message says how to correct it.
+        UserError: An argument is invalid. The error message says how to correct the argument.
 
     Example:
         >>> import surrogate_nas as sn
@@ -397,30 +404,32 @@ def run_suite(
 
     Args:
         suite: ``starter``, ``standard``, a TOML file, a `Suite`, or a list of `Problem`.
-        strategies: A list of strategies, or a mapping from labels to strategies. Empty for the
-            suite's own, or for the default ones of a list of problems.
-        runs: Number of runs of each strategy on each problem. None for the suite's own, or for 10
-            for a list of problems.
+        strategies: A list of strategies, or a mapping from labels to strategies. If empty, the
+            strategies of the suite are used or, for a list of problems, the default strategies.
+        runs: Number of runs of each strategy on each problem. If None, the number in the suite is
+            used or, for a list of problems, 10.
         folder: The folder to store results in, each problem in ``problems/NAME`` in the format of
-            ``snas compare``. None keeps them in memory.
+            ``snas compare``. If None, the results are only kept in memory.
         budget_tokens: The largest number of tokens that an external program may report in one run.
-            An answer that exceeds it does not count.
-        seed: The seed from which all randomness is derived. None for the suite's own, 0 by default.
-        n_random: Number of random cells that every strategy evaluates first. None for each
-            problem's own.
-        callback: Called with an `Event` at the beginning and at the end of each run. If runs are
-            made one after another on this machine, it is also called after each evaluation. Only
-            then, ``event.stop()`` ends the run.
-        resources: How many runs execute in parallel, where, and with which limits (`Resources`).
+            An answer that exceeds the token budget does not count.
+        seed: The seed from which all randomness is derived. If None, the seed of the suite is used
+            (0 by default).
+        n_random: Number of random cells that every strategy evaluates first. If None, each
+            problem's own number is used.
+        callback: A function that is called with an `Event` at the beginning and at the end of each
+            run. If runs are made one after another on this machine, the callback is also called
+            after each evaluation. In these calls, ``event.stop()`` ends the run.
+        resources: How many runs execute in parallel, on which machines, and with which limits
+            (`Resources`).
         hidden: Whether to hide the free terms, which need no training, from strategies.
         against: Folders of earlier results on the same problems, archives, or names of shipped
-            archives. Problems that all of them contain are evaluated with the runs of all. Requires
-            `folder`.
-        blind: Whether to run each strategy a second time as ``blind:NAME``, with renamed operations
-            and metrics.
+            archives. Only problems that all folders contain are evaluated, with the runs of all
+            folders. Requires `folder`.
+        blind: Whether to run each strategy a second time, as ``blind:NAME``, with operations and
+            metrics renamed so that their meaning is hidden.
 
     Raises:
-        UserError: A problem asks for something that its benchmark does not have, the folder
+        UserError: A problem requests something that its benchmark does not provide, the folder
             contains results of another suite or is not writable, or the data of all problems is
             missing.
 
@@ -600,24 +609,29 @@ def read_comparison(
     verify: bool = False,
     created: Comparison | None = None,
 ) -> Comparison:
-    """Read a stored comparison, finished or not. If the benchmark is a table, look up every best
-    score again.
+    """Read a stored comparison, finished or not. If the benchmark is a table, the best score of
+    each run is looked up again and compared.
 
     Args:
-        against: Other folders with results on the same problem. Their runs are added as if they
-            were made together. If a strategy differs between two folders, its label includes the
-            name of the folder.
-        benchmark: The name of the benchmark, if opening it runs a file of the user. A name that is
-            read from the folder never loads code.
-        runs: Number of runs of each strategy to read, from the first. None for all.
-        unfinished: Whether a comparison without finished runs is valid.
-        verify: Whether to look up all scores again instead of the best one of each run.
-        created: The comparison that was just made in the folder. It is used instead of reading it
-            and opening its benchmark.
+        against: Other folders with results on the same problem. The runs in these folders are added
+            as if all runs had been made in one comparison. If a strategy differs between two
+            folders, its label includes the name of the folder.
+        benchmark: The name of the benchmark. This argument is needed only if opening the benchmark
+            runs a file of the user. For safety, code is never loaded by a name that was read from
+            the folder.
+        runs: Number of runs of each strategy to read, beginning with the first run. If None, all
+            runs are read. None for all.
+        unfinished: Whether to accept a comparison without finished runs instead of raising an
+            error.
+        verify: Whether to look up all scores in the table again, instead of only the best score of
+            each run.
+        created: The comparison that was just made in the folder. If given, the folder is not read
+            again and the benchmark is not opened again.
 
     Raises:
-        UserError: The folder contains no comparison or is damaged, its benchmark contradicts a
-            score, cannot be opened or has changed, or another folder is of another problem.
+        UserError: The folder contains no comparison or is damaged, the benchmark cannot be opened,
+            has changed or contradicts a score, or a folder in `against` has results on another
+            problem.
 
     Example:
         >>> from tempfile import TemporaryDirectory
@@ -682,7 +696,9 @@ def read_comparison(
 def stored_objective(
     folder: Path, description: Row, benchmark: str | Benchmark | None
 ) -> Objective:
-    """Return a folder's objective, on the part of the table that the folder was created with."""
+    """Return the objective of a stored comparison, bound to the part of the table that existed when
+    the folder was created.
+    """
     stored = description["objective"]
     try:
         opened = reopen(
@@ -717,16 +733,18 @@ def stored_suite(
     benchmark: str | Benchmark | None = None,
     verify: bool = False,
 ) -> SuiteResult:
-    """Read a suite's folder, finished or not, with all trials.
+    """Read a stored suite, finished or not, with all trials.
 
     Args:
-        against: Other folders of suites. Problems that all of them contain are evaluated with the
-            runs of all.
-        benchmark: The name of a benchmark, if opening it runs a file of the user.
-        verify: Whether to look up all scores again instead of the best one of each run.
+        against: Other folders of suites. Only problems that all folders contain are evaluated, with
+            the runs of all folders.
+        benchmark: The name of a benchmark. This argument is needed only if opening the benchmark
+            runs a file of the user.
+        verify: Whether to look up all scores in the table again, instead of only the best score of
+            each run.
 
     Raises:
-        UserError: The folder contains no suite, a damaged one, or no finished run yet, or the
+        UserError: The folder contains no suite, a damaged suite or no finished run yet, or the
             folders have no problem in common.
     """
     folders = _folders(against, folder)
@@ -773,9 +791,10 @@ def _entered(comparison: Comparison, suite: Suite, problem: str) -> Comparison:
 
 
 def stored_problems(result: SuiteResult, runs: int) -> Iterator[tuple[str, Comparison]]:
-    """Yield the comparison of each problem with a finished run among the first `runs`, by name.
+    """Yield the name and the comparison of each problem of a suite that has a finished run among
+    the first `runs` runs.
 
-    It is read from the suite's folder if the result does not contain it.
+    A comparison that the result does not contain is read from the suite's folder.
     """
     for problem in result.problems:
         traces = [trace for of_one in problem.traces.values() for trace in of_one]

@@ -1,10 +1,11 @@
 """Archives: a finished comparison or suite in one file that others can verify and compare with.
 
-A zip file contains ``archive.json``, with the author, a note and the SHA-256 of every other file.
-Then follow a suite's ``plan.json`` and, for each problem, ``experiment.json``, the runs, and the
-record of user-defined strategies. The runs are stored without their checksums, which are computed
-again when an archive is unpacked. The digest of an archive is that of its ``archive.json``, which
-covers every byte that results are read from.
+An archive is a zip file. Its first file, ``archive.json``, contains the author, a note and the
+SHA-256 of every other file. The archive of a suite also contains ``plan.json``. For each problem,
+an archive contains ``experiment.json``, the runs, and the record of user-defined strategies. An
+archive stores runs without their checksums, which are computed again when the archive is unpacked.
+The digest of an archive is the SHA-256 of its ``archive.json``, which covers every byte from which
+results are read.
 """
 
 import json
@@ -60,8 +61,8 @@ _Papers = Annotated[str, Meta(max_length=10 * _LONGEST_LINE, pattern=_ONE_LINE)]
 
 
 class ArchivedTable(Struct, frozen=True, forbid_unknown_fields=True):
-    """A benchmark of an archive. Licence and citation are empty if the benchmark was not
-    available.
+    """A benchmark that an archive names, with its licence and citation. Licence and citation are
+    empty strings if the benchmark was not available when the archive was created.
     """
 
     name: _Line
@@ -70,7 +71,7 @@ class ArchivedTable(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class ArchivedFile(Struct, frozen=True, forbid_unknown_fields=True):
-    """A file of an archive: its digest and its size."""
+    """A file in an archive: its digest and its size."""
 
     sha256: Annotated[str, Meta(pattern=r"^[0-9a-f]{64}\Z")]
     bytes: Count
@@ -80,13 +81,16 @@ class Archive(Struct, frozen=True, forbid_unknown_fields=True):
     """The metadata of an archive.
 
     Attributes:
-        version, written_by: The version of the format, and the release that wrote it.
+        version: The version of the archive's format.
+        written_by: The release of this package that wrote the archive.
         name: The name of the archive in reports on merged results.
         created: The date of creation in the format of ISO 8601.
-        by, note, licence: The author of the runs, how they were made, and the licence of the
-            archive, as given by the author; or empty strings.
-        tables, files: The benchmarks, and all other files by name.
-        digest: The SHA-256 of the manifest.
+        by: The author of the runs, or an empty string.
+        note: The author's note on how the runs were made, or an empty string.
+        licence: The licence of the archive, or an empty string.
+        tables: The benchmarks of the archive.
+        files: The files of the archive other than ``archive.json``, by name.
+        digest: The SHA-256 of ``archive.json``.
     """
 
     version: int
@@ -103,7 +107,7 @@ class Archive(Struct, frozen=True, forbid_unknown_fields=True):
 
     @property
     def origin(self) -> str:
-        """The origin of the archive, in words."""
+        """The name, author, date and release of the archive, as a phrase for messages."""
         by = f"by {self.by}, " if self.by else ""
         return f"the archive {self.name} ({by}{self.created}, surrogate_nas {self.written_by})"
 
@@ -122,14 +126,15 @@ def create(
     Args:
         folder: The ``--out`` folder of the comparison or suite.
         out: The file to write.
-        name: The name, of letters, digits and ``._+-``. By default that of the suite or the folder.
+        name: The name of the archive, which may contain letters, digits and ``._+-``. The default
+            is the name of the suite or of the folder.
         by: The author of the runs.
-        note: How the runs were made.
+        note: A text on how the runs were made.
         licence: The licence of the archive.
 
     Raises:
-        UserError: The folder contains neither, a run has not ended or is damaged, a text is
-            invalid, or the file is not writable.
+        UserError: The folder contains neither a comparison nor a suite, a run has not ended or is
+            damaged, a text is invalid, or the file is not writable.
     """
     for what, text in (("by", by), ("note", note), ("licence", licence)):
         if not text.isprintable() or len(text) > _LONGEST_LINE:
@@ -175,11 +180,13 @@ def create(
 
 
 def runs_of(folder: Path) -> dict[str, dict[str, Sequence[int]]]:
-    """Return the numbers of each strategy's runs in an archive of a folder, by the prefix of their
-    file names: that of a problem, or an empty string.
+    """Return the numbers of the runs of each strategy that an archive of the folder contains. The
+    run numbers are grouped by the prefix of the file names, which is the path of a problem, or
+    empty for a comparison.
 
     Raises:
-        UserError: The folder contains neither, is damaged, or is too large for an archive.
+        UserError: The folder contains neither a comparison nor a suite, is damaged, or is too large
+            for an archive.
     """
     found: dict[str, dict[str, Sequence[int]]] = {}
     if (folder / PLAN).is_file():
@@ -206,7 +213,9 @@ def runs_of(folder: Path) -> dict[str, dict[str, Sequence[int]]]:
 
 
 def names_of(store: Store, runs: Mapping[str, Sequence[int]]) -> dict[str, bool]:
-    """Return the files of a comparison in an archive, and whether each is required."""
+    """Return the names of the files that an archive stores for a comparison, and whether each file
+    is required.
+    """
     names = {DESCRIPTION: True}
     for label, sources in store.read().get("sources", {}).items():
         folder = f"sources/{as_file_name(label)}"
@@ -285,12 +294,12 @@ def _parsed(path: Path, written: bytes) -> Archive:
 
 
 def unpack(path: Path, folder: Path) -> Archive:
-    """Unpack an archive to an empty folder, where it can be read as a comparison or a suite. Check
-    every file against the manifest. Results are not verified.
+    """Unpack an archive to an empty folder, where it can be read as a comparison or a suite. Every
+    file is checked against ``archive.json``, but the results themselves are not verified.
 
     Raises:
-        UserError: The file is not an archive, its content differs from its manifest, or it could
-            harm this machine.
+        UserError: The file is not an archive, its content differs from its ``archive.json``, or
+            unpacking it could harm this machine.
     """
     members = read_zip(path)
     first, written = next(members, ("", b""))
@@ -320,7 +329,9 @@ def unpack(path: Path, folder: Path) -> Archive:
 
 
 def without(folder: Path, path: Path, line: str) -> str:
-    """Return a message without the path of the folder that an archive was unpacked to."""
+    """Return an error message in which the path of the temporary folder of an unpacked archive is
+    replaced by the path of the archive.
+    """
     return line.replace(f"{folder}/", "").replace(str(folder), str(path))
 
 
@@ -360,16 +371,17 @@ def opened(
     *,
     objective: Objective | None = None,
 ) -> Iterator[list[Path]]:
-    """Yield folders of results. Archives are unpacked for the duration of the block.
+    """Yield the folders of results with the given addresses. Archives are unpacked for the duration
+    of the block.
 
     Args:
         addresses: Folders, files of archives, or names of `shipped_archives`.
-        objective: The objective of a problem. For an archive of a suite, yield the folder of that
-            problem.
+        objective: The objective of a problem. If given, an archive of a suite yields the folder of
+            that problem only.
 
     Raises:
-        UserError: The folder or file does not exist, or an archive is not readable or lacks the
-            problem.
+        UserError: A folder or file does not exist, or an archive is not readable or does not
+            contain the problem.
     """
     with TemporaryDirectory(prefix="snas-archive-") as directory:
         temporary = Path(directory)

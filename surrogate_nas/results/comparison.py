@@ -1,6 +1,6 @@
 """The base class of studies, and a comparison: the study of one problem, with all its trials.
 
-A suite (`SuiteResult`) is a study of several problems. The problems of a path
+A suite (`SuiteResult`) is a study of several problems. The problems of a path over λ
 (`surrogate_nas.results.lambda_path.LambdaPath`) differ only in λ.
 """
 
@@ -67,7 +67,7 @@ Kind = Literal["comparison", "front", "suite", "path"]
 
 
 class StudyResult(Result):
-    """The common base of `Comparison`, `SuiteResult` and
+    """The common base class of the results of studies: `Comparison`, `SuiteResult` and
     `surrogate_nas.results.lambda_path.LambdaPath`. `folder` is the folder of the results, or None.
     """
 
@@ -85,12 +85,12 @@ class StudyResult(Result):
 
     @property
     def title(self) -> str:
-        """The title if there is no folder."""
+        """The title of the study, used if the results are not stored in a folder."""
         return next(iter(self.comparisons.values())).objective.benchmark.name
 
     @property
     def strategies(self) -> list[str]:
-        """The strategies with a finished run, in the order of the study."""
+        """The names of the strategies that have a finished run, in the order of the study."""
         comparisons = self.comparisons.values()
         return list(
             dict.fromkeys(
@@ -100,7 +100,7 @@ class StudyResult(Result):
 
     @property
     def problems(self) -> Sequence[ProblemResult]:
-        """The summary of the runs on each problem; empty if strategies cannot be compared yet."""
+        """One summary of the runs per problem; empty if strategies cannot be compared yet."""
         return [comparison.problem_result for comparison in self.comparisons.values()]
 
     @property
@@ -110,7 +110,9 @@ class StudyResult(Result):
 
     @property
     def verdict(self) -> Verdict | None:
-        """The verdict of the study. None for a path, where each problem has a verdict."""
+        """The verdict of the study: which strategy is best. The verdict is None for a path over λ,
+        which has a verdict for each λ.
+        """
         return None
 
     @property
@@ -122,24 +124,27 @@ class StudyResult(Result):
 
     @property
     def merged(self) -> Sequence[str]:
-        """For several folders: lines on the origin of runs and on problems that do not count."""
+        """Notes on a study that was merged from several folders: the origin of the runs, and
+        problems that do not count.
+        """
         return ()
 
     @property
     def name(self) -> str:
-        """The name of the folder, or the title."""
+        """The name of the results folder or, if there is none, the title of the study."""
         return self.title if self.folder is None else self.folder.absolute().name
 
     @cached_property
     def standings(self) -> list[str]:
-        """The strategies in the order of the verdict."""
+        """The names of the strategies in the order of the verdict, the best strategy first."""
         if self.verdict is None or self.verdict.end is None:
             return list(self.strategies)
         return standings(ends_of(self.strategies, self.problems))
 
     def to_frame(self) -> "pandas.DataFrame":
-        """Return every trial of every finished run as one row
-        (`surrogate_nas.runs.run.Run.to_frame`). A path over λ has the column ``lambda``.
+        """Return a data frame with one row for every trial of every finished run (see
+        `surrogate_nas.runs.run.Run.to_frame`). For a path over λ, the data frame has an additional
+        column ``lambda``.
         """
         return rows_frame(
             comparison.columns | run.row(trial)
@@ -149,8 +154,9 @@ class StudyResult(Result):
         )
 
     def summary_frame(self) -> "pandas.DataFrame":
-        """Return one row per strategy: mean, standard deviation, interquartile mean and interval of
-        the score, mean regret, runs, runs with a feasible cell, and evaluations. A path has such
+        """Return a data frame with one row per strategy. Its columns are the mean, standard
+        deviation, interquartile mean and confidence interval of the score, the mean regret, and the
+        numbers of runs, of runs with a feasible cell, and of evaluations. A path over λ has these
         rows for each λ.
         """
         return rows_frame(
@@ -160,11 +166,12 @@ class StudyResult(Result):
         )
 
     def curves(self) -> "pandas.DataFrame":
-        """Return the best result of every finished run after each trial
-        (`surrogate_nas.runs.run.Run.curves`). A path over λ has the column ``lambda``.
+        """Return a data frame with the best result of every finished run after each trial (see
+        `surrogate_nas.runs.run.Run.curves`). For a path over λ, the data frame has an additional
+        column ``lambda``.
 
-        If the optimum is not available, ``normalised_regret`` is relative to these runs: 0 is their
-        best result, 1 their mean.
+        If the optimum is not available, ``normalised_regret`` is relative to the runs of the study:
+        0 is the best result of all runs, and 1 is the mean result.
         """
         return stacked(
             comparison.columns
@@ -179,11 +186,12 @@ class Comparison(Fronted, StudyResult):
     """The finished runs of several strategies under one objective.
 
     Attributes:
-        objective: The minimised objective.
-        description: The description of the comparison, as the store writes it.
+        objective: The objective that the strategies minimise.
+        description: The description of the comparison in the format of ``experiment.json``.
         runs: All runs.
         folder: The folder of the results, or None.
-        key: The name of the problem within a suite, or its λ within a path. Otherwise None.
+        key: The name of the problem within a suite, or the value of λ within a path over λ.
+            Otherwise None.
 
     Example:
         >>> import surrogate_nas as sn
@@ -212,7 +220,7 @@ class Comparison(Fronted, StudyResult):
 
     @property
     def problem(self) -> str:
-        """The name of the problem and its folder in a study; empty for a single comparison."""
+        """The name of the problem in a study and of its folder; empty for a single comparison."""
         return (
             f"{STEP}{exact(self.key)}"
             if isinstance(self.key, float)
@@ -221,14 +229,14 @@ class Comparison(Fronted, StudyResult):
 
     @property
     def columns(self) -> Row:
-        """The columns that distinguish its rows from those of other problems in exports."""
+        """The columns that identify the problem in exported tables of several problems."""
         if self.key is None:
             return {}
         return {"lambda" if isinstance(self.key, float) else "problem": self.key}
 
     @property
     def comparisons(self) -> "Mapping[str, Comparison]":
-        """A mapping from the problem to this comparison."""
+        """A mapping with one entry: the name of the problem and this comparison."""
         return {self.problem: self}
 
     @property
@@ -238,12 +246,14 @@ class Comparison(Fronted, StudyResult):
 
     @property
     def strategies(self) -> list[str]:
-        """The strategies with at least one finished run, in the order of the comparison."""
+        """The names of the strategies that have at least one finished run, in the order of the
+        comparison.
+        """
         return [name for name in self.description["strategies"] if self.runs_of(name)]
 
     @property
     def entries(self) -> list[StrategyEntry]:
-        """The entries of the strategies, built from their stored descriptions."""
+        """The strategies as `StrategyEntry` objects, built from their stored descriptions."""
         return [stored_entry(name, self.description) for name in self.strategies]
 
     @property
@@ -254,12 +264,12 @@ class Comparison(Fronted, StudyResult):
 
     @property
     def merged(self) -> Sequence[str]:
-        """For several folders: lines on the origin of the runs."""
+        """Notes on a comparison that was merged from several folders: the origin of the runs."""
         return list(self.description.get(MERGED, ()))
 
     @property
     def failures(self) -> list[str]:
-        """The failures of failed runs."""
+        """The error messages of failed runs."""
         return [run.failure for run in self.runs if run.failure]
 
     def runs_of(self, strategy: str) -> list[Run]:
@@ -283,8 +293,8 @@ class Comparison(Fronted, StudyResult):
 
     @cached_property
     def optimum(self) -> float | None:
-        """The best score of the space, or 0 (nothing missed) for several objectives. None if
-        undefined.
+        """The best score of any cell in the space. With several objectives it is 0, because scores
+        are missed shares of the hypervolume. None if undefined.
         """
         if self.objective.n_objectives > 1:
             return 0.0 if self.frame is not None and self.frame.exact else None
@@ -292,7 +302,9 @@ class Comparison(Fronted, StudyResult):
 
     @cached_property
     def rounding(self) -> float:
-        """The regret up to which the optimum counts as found."""
+        """The regret up to which a run counts as having found the optimum, which allows for
+        rounding errors.
+        """
         if self.objective.n_objectives > 1:
             return ROUNDING
         scores = self.objective.over_space()
@@ -300,13 +312,15 @@ class Comparison(Fronted, StudyResult):
 
     @cached_property
     def noise(self) -> Noise | None:
-        """The standard deviation of good cells' scores over training seeds. None if not
+        """The standard deviation of good cells' scores over training seeds, or None if it is not
         available.
         """
         return noise_of(self.objective)
 
     def feasible_runs_of(self, strategy: str) -> list[Run]:
-        """Return the finished runs of a strategy with a feasible cell. Only these have a score."""
+        """Return the finished runs of a strategy that found a feasible cell. Only such runs have a
+        score.
+        """
         return [run for run in self.runs_of(strategy) if run.is_feasible]
 
     @property
@@ -316,14 +330,16 @@ class Comparison(Fronted, StudyResult):
 
     @cached_property
     def frame(self) -> Frame | None:
-        """The frame of hypervolumes for several objectives."""
+        """The reference frame in which hypervolumes are computed, if there are several
+        objectives.
+        """
         if self.objective.n_objectives == 1:
             return None
         return frame_of(self.objective, [t for run in self.runs for t in run.trials])
 
     def score(self, run: Run) -> float:
-        """Return the best score of a run, or for several objectives the missed share of the front's
-        hypervolume.
+        """Return the best score of a run. With several objectives, return the share of the Pareto
+        front's hypervolume that the run missed.
         """
         frame = self.frame
         if frame is None:
@@ -331,9 +347,9 @@ class Comparison(Fronted, StudyResult):
         return frame.missed(vectors_of(run.contenders()))
 
     def optimism(self, strategy: str) -> Values:
-        """Return the search scores of a strategy's answers minus their means over seeds, one per
-        feasible run. Negative values are optimistic. They are 0 if searches use the reported
-        scores.
+        """Return the optimism of a strategy's results, one value per feasible run: the final cell's
+        score in the search minus its mean score over training seeds. Negative values mean that the
+        search score was too good. All values are 0 if the search uses the reported scores.
         """
         frame = self.frame
         seen = [
@@ -344,8 +360,8 @@ class Comparison(Fronted, StudyResult):
 
     @property
     def tells_overtuning(self) -> bool:
-        """Whether there is one objective and the scores of earlier picks by other seeds are
-        available.
+        """Whether overtuning can be measured: there is one objective, and the mean scores over
+        seeds of a run's earlier best cells are available.
         """
         objective = self.objective
         return (
@@ -373,8 +389,8 @@ class Comparison(Fronted, StudyResult):
         ]
 
     def regrets(self, strategy: str) -> Values:
-        """Return a strategy's final scores minus the optimum, shape ``(runs,)`` like `scores`. They
-        are NaN if the optimum is not available.
+        """Return the regrets of a strategy's runs: their final scores minus the optimum, shape
+        ``(runs,)`` like `scores`. Regrets are NaN if the optimum is not available.
 
         Raises:
             UserError: The strategy is not part of the comparison.
@@ -384,11 +400,11 @@ class Comparison(Fronted, StudyResult):
         )
 
     def normalised_regrets(self, strategy: str) -> Values:
-        """Return `regrets` on the scale on which 0 is the optimum and 1 is the expected result of
-        random sampling with the whole budget.
+        """Return the normalised regrets of a strategy's runs, where 0 is the optimum and 1 is the
+        expected result of random sampling with the whole budget.
 
         Raises:
-            UserError: The strategy is not compared.
+            UserError: The strategy is not part of the comparison.
         """
         scores = self.scores(strategy)
         if self.optimum is None:
@@ -406,13 +422,16 @@ class Comparison(Fronted, StudyResult):
 
     @property
     def winners(self) -> list[str]:
-        """The strategies with the lowest mean regret; several if they tie."""
+        """The strategies with the lowest mean regret. If strategies tie, there are several
+        winners.
+        """
         means = self.mean_regrets
         least = min(means.values(), default=0.0) + self.rounding
         return [name for name, mean in means.items() if mean <= least]
 
     def summary(self, strategy: str) -> Summary:
-        """Return a summary of a strategy's final scores, NaN if no run found a feasible cell.
+        """Return summary statistics of a strategy's final scores. All are NaN if no run found a
+        feasible cell.
 
         Raises:
             UserError: The strategy is not part of the comparison.
@@ -421,8 +440,8 @@ class Comparison(Fronted, StudyResult):
 
     @cached_property
     def tests(self) -> list[PairedTest]:
-        """Test every pair of strategies over the runs that both finished. A run without a feasible
-        cell loses to one with a feasible cell.
+        """Test every pair of strategies for a difference, over the runs that both strategies
+        finished. A run without a feasible cell loses to a run with a feasible cell.
         """
         if not self.found_feasible:
             return []
@@ -438,7 +457,9 @@ class Comparison(Fronted, StudyResult):
 
     @cached_property
     def verdict(self) -> Verdict:
-        """Which strategy is best, which is fastest, and whether that is significant."""
+        """The verdict: which strategy is best, which strategy is fastest, and whether the
+        differences are significant.
+        """
         figures = {
             name: (self.summary(name), len(self.runs_of(name)), feasible)
             for name in self.strategies
@@ -454,13 +475,13 @@ class Comparison(Fronted, StudyResult):
 
     @cached_property
     def sentences(self) -> list[str]:
-        """The verdict in words, and the best cell of all."""
+        """The verdict in words, followed by a sentence on the best cell of all runs."""
         sentences = super().sentences
         return [*sentences, best_in_words(self)] if self.found_feasible else sentences
 
     @cached_property
     def problem_result(self) -> ProblemResult:
-        """The runs as the result of one problem."""
+        """The runs of this comparison, summarised as the result of one problem."""
         description = self.description
         asked = Problem(
             self.objective.benchmark.name,
@@ -476,7 +497,7 @@ class Comparison(Fronted, StudyResult):
         )
 
     def traces(self, budget: Budget) -> list[Trace]:
-        """Return what a suite keeps of each run, failed or not, for a budget."""
+        """Return the summary (`Trace`) of each run within a budget, including failed runs."""
         return [self._trace(run, budget) for run in self.runs]
 
     def _trace(self, run: Run, budget: Budget) -> Trace:
@@ -624,8 +645,8 @@ def _judging_json(runs: Sequence[Run]) -> Row:
 
 
 def final_metrics(objective: Objective, cell: Cell) -> dict[str, float | None]:
-    """Return the final (test) metrics of a cell, each at its longest training. Used in reports,
-    never in a search. Metrics that the objective uses are left out.
+    """Return the final (test) metrics of a cell, each for its largest number of epochs. Final
+    metrics are used in reports, never in a search. Metrics that the objective uses are left out.
 
     Example:
         >>> import surrogate_nas as sn
@@ -643,13 +664,13 @@ def final_metrics(objective: Objective, cell: Cell) -> dict[str, float | None]:
 
 @dataclass(frozen=True)
 class FoundCell:
-    """One of the best cells, as the representative of its isomorphism class.
+    """One of the best cells of a comparison, which represents its isomorphism class.
 
     Attributes:
-        rank: The rank, from 1.
-        trial: The evaluation with the lowest score in the class.
+        rank: The rank of the cell, where 1 is the best.
+        trial: The evaluation with the lowest score in the isomorphism class.
         found_by: Number of runs of each strategy that evaluated the cell.
-        isomorphic: The other evaluated cells that compute the same function, best first.
+        isomorphic: The other evaluated cells of the isomorphism class, the best first.
     """
 
     rank: int
@@ -692,9 +713,10 @@ def _best_trials(comparison: Comparison) -> list[Trial]:
 
 
 def final_questions(objective: Objective) -> list[Question]:
-    """Return every final metric at its longest training. The main one comes first: ``test_error``,
-    else an error, else a quality. Metrics under conditions such as an attack, with an ``@`` in
-    their names, come last, unless the objective itself uses a metric such as ``valid_error@focal``.
+    """Return every final (test) metric for its largest number of epochs. The main metric comes
+    first: ``test_error`` or, if there is none, another error or another measure of quality. Metrics
+    under conditions such as an attack, with an ``@`` in their names, come last, unless the
+    objective itself uses a metric such as ``valid_error@focal``.
     """
     benchmark = objective.benchmark
     final = [
@@ -722,8 +744,8 @@ def final_questions(objective: Objective) -> list[Question]:
 def values_of(
     benchmark: Benchmark, question: Question, cells: Sequence[Cell]
 ) -> Values:
-    """Return a metric of some cells, shape ``(n,)``. It is NaN if a table has no value or a
-    training fails.
+    """Return a metric of some cells, shape ``(n,)``. A value is NaN if the table has no value for
+    the cell or the cell's training fails.
     """
     if benchmark.has_columns:
         indices = [cell.index for cell in cells]
@@ -743,7 +765,9 @@ def shared_cells(comparison: Comparison) -> int:
 
 
 def best_in_words(comparison: Comparison) -> str:
-    """Return a sentence with the best cell of all runs and who evaluated it."""
+    """Return a sentence that names the best cell of all runs and the strategies that evaluated
+    it.
+    """
     if comparison.objective.n_objectives > 1:
         return f"Score of a run: {MISSED[0].lower()}{MISSED[1:]}, 0 where it found a whole front."
     best = best_cells(comparison, 1)[0]

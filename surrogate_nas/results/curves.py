@@ -1,14 +1,14 @@
-"""A summary of a study's runs: the best result of each at every checkpoint of its budget, and its
-cost.
+"""A summary of a study's runs: the best result of each run at every checkpoint of the budget, and
+the cost of the run.
 
-Runtime profiles: Hansen et al., "COCO: A Platform for Comparing Continuous Optimizers in a
-Black-Box Setting", Optimization Methods and Software 2021. Departures: targets are normalised
-regrets; no restarts are simulated.
+Runtime profiles follow Hansen et al., "COCO: A Platform for Comparing Continuous Optimizers in a
+Black-Box Setting", Optimization Methods and Software 2021. Our runtime profiles differ in two
+points: targets are normalised regrets, and no restarts are simulated.
 
 Overtuning means that the final pick of a search is worse than an earlier one: Schneider, Bischl &
-Feurer, "Overtuning in Hyperparameter Optimization", AutoML 2025. Departures: the true value of a
-pick is its score by the mean over training seeds, not a test error; the first pick is the first
-cell of the run, because there is no default.
+Feurer, "Overtuning in Hyperparameter Optimization", AutoML 2025. Our definition of overtuning
+differs in two points. The true value of a pick is its mean score over training seeds instead of a
+test error. The first pick is the first cell of the run, because there is no default cell.
 """
 
 from collections.abc import Mapping, Sequence
@@ -29,9 +29,9 @@ MARKED = (1.0, 0.1, 0.0)
 
 
 def overtuned_by(scores: Values, rounding: float = 0.0) -> float:
-    """Return by how much the last pick of a run is worse than its best one; differences up to
-    `rounding` count as 0. `scores` are the true scores of the picks in order, infinite before the
-    first.
+    """Return by how much the last pick of a run is worse than the best pick of the run. `scores`
+    are the true scores of the picks in order, infinite before the first pick. Differences up to
+    `rounding` count as 0.
 
     Example:
         >>> overtuned_by(np.array([np.inf, 4.0, 2.0, 3.0]))
@@ -43,21 +43,24 @@ def overtuned_by(scores: Values, rounding: float = 0.0) -> float:
 
 @dataclass(frozen=True)
 class Trace:
-    """The summary of a run whose trials stay in its folder.
+    """The summary of one run: its score over the budget and its cost, without its trials.
 
     Attributes:
         strategy: The label of the strategy.
-        run: The number of the run. Runs of the same number start from the same cells.
-        score: The reported score at every checkpoint; infinite before the first feasible cell.
-        failure: The failure, or an empty string. A failed run has found nothing.
-        evaluations, distinct: Number of evaluated cells, and of distinct ones.
-        simulated: The charged cost in seconds or queries.
-        real_seconds, strategy_seconds: Wall-clock seconds of strategy and evaluations together, and
-            of `ask` and `tell`.
-        answer: The identity of the final cell and its λR, which are equal for isomorphic cells of
-            equal cost; empty if there is none, or a front.
-        overtuning: By how much the final cell is worse than an earlier pick. None if the search
-            uses the reported scores, or if there is no final cell.
+        run: The number of the run. Runs with equal numbers start from the same cells.
+        score: The reported score of the best cell at every checkpoint; infinite before the first
+            feasible cell.
+        failure: The error message of a failed run, or an empty string. A failed run counts as
+            having found no feasible cell.
+        evaluations: The number of evaluations.
+        distinct: The number of distinct evaluated cells.
+        simulated: The cost charged to the budget, in seconds or queries.
+        real_seconds: The wall-clock seconds of the whole run.
+        strategy_seconds: The wall-clock seconds of the strategy's calls of ``ask`` and ``tell``.
+        answer: The isomorphism class and the λR of the final cell as a string; empty if there is no
+            final cell or there are several objectives.
+        overtuning: By how much the final cell is worse than an earlier pick; None if the search
+            uses the reported scores or there is no final cell.
     """
 
     strategy: str
@@ -80,23 +83,24 @@ class Trace:
 
 @dataclass(frozen=True)
 class ProblemResult:
-    """All runs on one problem.
+    """The summary of all runs on one problem.
 
     Attributes:
         problem: The definition of the problem.
-        objective: The full objective.
-        loss: L alone, which identifies problems of a table that differ only in λ; all terms for
-            several objectives.
-        weight: λ, the sum of the weights in R; 0 for several objectives.
-        space: The space of the benchmark. Problems that share a space are not independent.
-        fingerprint: The fingerprint of the objective.
+        objective: The expression of the objective, with its constraints.
+        loss: The expression of L, which is equal for problems that differ only in λ. With several
+            objectives, the expression of all terms.
+        weight: The value of λ: the sum of the weights in R. With several objectives, 0.
+        space: The search space of the benchmark. Problems on one search space are not independent.
+        fingerprint: A hash of the objective and the data that it uses.
         unit: The unit of the budget: ``cells``, ``seconds`` or ``queries``.
         cost_unit: The unit of costs: ``seconds`` or ``queries``.
         checkpoints: The points at which curves are evaluated, up to the budget, in `unit`.
         reference: The scale of regret, with the expected result of random sampling.
-        noise: The standard deviation of the best cells' scores over training seeds, as normalised
-            regret. None if the table does not provide it.
-        traces: The runs of each strategy by number, including failed ones.
+        noise: The standard deviation of the best cells' scores over training seeds, in units of
+            normalised regret; None if the table does not provide it.
+        traces: The summaries of the runs of each strategy, in the order of run numbers, including
+            failed runs.
 
     Example:
         >>> import surrogate_nas as sn
@@ -134,7 +138,7 @@ class ProblemResult:
         description: Row,
     ) -> Self:
         """Summarise all runs of a problem under its objective, with strategies in the order of the
-        suite. Use the scale of regret in the description if there is one.
+        suite. If the description contains the scale of regret, that scale is used.
         """
         if problem.seed_policy is None:
             problem = replace(problem, seed_policy=objective.seed_policy)
@@ -171,12 +175,12 @@ class ProblemResult:
 
     @property
     def name(self) -> str:
-        """The name of the problem in the suite."""
+        """The name of the problem within its suite."""
         return self.problem.name
 
     @property
     def described(self) -> Row:
-        """The definition of the problem, and the scale of its regret."""
+        """A JSON description of the problem and of the scale of its regret."""
         optimum = self.reference.optimum
         return {
             "benchmark": self.problem.address,
@@ -198,8 +202,8 @@ class ProblemResult:
         """Return the normalised regret of every run at every checkpoint, shape
         ``(runs, checkpoints)``.
 
-        0 is the optimum, and 1 is the expected result of random sampling with the whole budget. A
-        run that failed or found no feasible cell has `Reference.ceiling`.
+        A regret of 0 is the optimum, and 1 is the expected result of random sampling with the whole
+        budget. A run that failed or found no feasible cell has the regret `Reference.ceiling`.
 
         Raises:
             UserError: The strategy is not part of the comparison.
@@ -209,24 +213,25 @@ class ProblemResult:
         return self._regrets[strategy]
 
     def at(self, strategy: str, fraction: float = 1.0) -> Values:
-        """Return a strategy's normalised regrets after a fraction of the budget, above 0 and up to
-        1, shape ``(runs,)``.
+        """Return a strategy's normalised regrets after a fraction of the budget (above 0 and at
+        most 1), shape ``(runs,)``.
         """
         return np.asarray(self.regrets(strategy)[:, self.place(fraction)])
 
     def place(self, fraction: float) -> int:
-        """Return the first checkpoint that reaches a fraction of the budget, above 0 and up to
-        1.
+        """Return the index of the first checkpoint that reaches a fraction of the budget (above 0
+        and at most 1).
         """
         # shares are fractions, which round
         return int(np.ceil(fraction * len(self.checkpoints) - 1e-9)) - 1
 
     def runtimes(self, strategy: str, target: float) -> Values:
-        """Return the budget that every run spent until its normalised regret reached a target (0
-        for the optimum) and stayed there, shape ``(runs,)``, or infinity.
+        """Return the budget that each run spent until its normalised regret reached a target and
+        stayed there, shape ``(runs,)``. A target of 0 is the optimum. The value is infinite if a
+        run does not reach the target.
 
-        A result that was reached and then replaced by a cell that only looks better by its random
-        seed does not count.
+        Reaching the target does not count if the run later replaced the cell by one that only
+        seemed better because of its random seed.
         """
         beyond = self.regrets(strategy) > target + self.reference.rounding
         # how many checkpoints up to the last beyond it
@@ -237,8 +242,9 @@ class ProblemResult:
     def answers(self, strategy: str) -> Values:
         """Return the final result of a strategy's runs, as normalised regret, shape ``(runs,)``.
 
-        If a benchmark trained isomorphic cells separately, a class gets the mean over its cells
-        that runs of this problem ended with, because the choice between them is noise.
+        If the benchmark trained isomorphic cells separately, a choice between isomorphic cells is
+        noise. All runs that end with cells of one isomorphism class therefore get the mean regret
+        of these final cells.
         """
         own = self.at(strategy)
         return np.array(
@@ -261,8 +267,8 @@ class ProblemResult:
         }
 
     def paired(self, values: Values, strategy: str, names: Sequence[str]) -> Values:
-        """Select values (one per run, in the order of the strategy's runs) of the runs that all of
-        `names` have, by number.
+        """Select from `values`, which has one value per run of the strategy, the runs whose numbers
+        all strategies in `names` have. The result is in the order of run numbers.
         """
         shared = set.intersection(
             *({trace.run for trace in self.traces[name]} for name in names)
@@ -276,8 +282,8 @@ class ProblemResult:
 
     def overtuning(self, strategy: str) -> tuple[float, float] | None:
         """Return the share of a strategy's runs that ended with a worse cell than an earlier pick,
-        and the mean loss over all runs, in the unit of the score. Return None if no run provides
-        it.
+        and the mean deterioration over all runs in the unit of the score. Return None if overtuning
+        is not available for any run.
         """
         known = [trace.overtuning for trace in self.traces[strategy]]
         losses = np.array([loss for loss in known if loss is not None])
@@ -287,8 +293,8 @@ class ProblemResult:
 
 
 def expected_runtime(problem: ProblemResult, strategy: str, target: float) -> float:
-    """Return the expected budget to reach a target if runs are restarted until one reaches it, in
-    the budget's unit, or infinity.
+    """Return the expected budget to reach a target if a strategy is restarted until a run reaches
+    it. The result is in the unit of the budget, and infinite if no run reaches the target.
     """
     runtimes = problem.runtimes(strategy, target)
     reached = np.isfinite(runtimes)
@@ -300,9 +306,9 @@ def expected_runtime(problem: ProblemResult, strategy: str, target: float) -> fl
 
 
 def accounts_of(names: Sequence[str], problems: Sequence[ProblemResult]) -> Rows:
-    """Return what each strategy spent over all problems, from column to value. ``runs`` includes
-    failed ones, ``empty`` counts runs without a feasible cell, and ``duplicates`` counts repeated
-    evaluations of a cell within a run.
+    """Return the total cost of each strategy over all problems, as one row per strategy. The column
+    ``runs`` includes failed runs, ``empty`` counts runs without a feasible cell, and ``duplicates``
+    counts repeated evaluations of a cell within a run.
     """
     accounts = []
     for name in names:

@@ -1,10 +1,10 @@
-"""Strategies over a grid of λ on an exact table: where the winner changes, the front of the optima,
-and whether λ matters.
+"""A comparison of strategies over a grid of λ on a table: where the winner changes, the Pareto
+front of the optima, and whether λ matters.
 
-The expression has the form L + λ·R. λ is the sum of the weights of the terms in R, each divided by
-its median, and R is their weighted mean. Each λ of the grid replaces the sum and keeps the
-proportions. For example, ``valid_error + 0.1*params + 0.3*macs`` at λ = 0.2 is
-``valid_error + 0.05*params + 0.15*macs``.
+The objective has the form L + λ·R. Every term of R is divided by its median over the space. The
+value of λ is the sum of the weights of these terms, and R is their weighted mean. For each λ of the
+grid, the weights are rescaled so that their sum is λ. For example,
+``valid_error + 0.1*params + 0.3*macs`` at λ = 0.2 is ``valid_error + 0.05*params + 0.15*macs``.
 """
 
 from collections.abc import Sequence
@@ -40,8 +40,8 @@ class LambdaPath(StudyResult):
     """Comparisons over a grid of λ.
 
     Attributes:
-        expression: The expression of the grid.
-        steps: One comparison per λ (its key), in increasing order.
+        expression: The objective, as an expression of the form L + λ·R.
+        steps: One comparison per λ of the grid, in increasing order of λ.
         folder: The folder of the results, or None.
     """
 
@@ -57,19 +57,21 @@ class LambdaPath(StudyResult):
 
     @cached_property
     def plane(self) -> Objective:
-        """L and R as two objectives."""
+        """The multi-objective problem whose two objectives are L and R."""
         return plane_of(parse(self.expression), self.steps[-1].objective.benchmark)
 
     @cached_property
     def frame(self) -> Frame:
-        """The frame of hypervolumes, defined by the exact front of L and R."""
+        """The reference frame in which hypervolumes are computed, defined by the exact Pareto front
+        of L and R.
+        """
         frame = frame_of(self.plane)
         assert frame is not None
         return frame
 
     @cached_property
     def points(self) -> Values:
-        """L and R of all cells, shape ``(cells, 2)``."""
+        """The values of L and R of all cells, shape ``(cells, 2)``."""
         scores = self.plane.over_space()
         assert scores is not None
         return scores.vector
@@ -81,8 +83,8 @@ class LambdaPath(StudyResult):
         return [int(scores.score.argmin()) for scores in every if scores is not None]
 
     def traced(self, strategy: str) -> list[Values]:
-        """Return L and R of each run's answers over the grid, one array of shape ``(steps, 2)`` per
-        run of the strategy.
+        """Return L and R of the final cells that a strategy found at each λ. There is one array of
+        shape ``(steps, 2)`` per run number.
         """
         cells = listed(self.plane.benchmark.space)
         points: dict[int, list[Values]] = {}
@@ -94,7 +96,7 @@ class LambdaPath(StudyResult):
 
     @property
     def sentences(self) -> list[str]:
-        """A sentence on the strategies with the lowest mean regret at each λ."""
+        """Sentences that name the strategies with the lowest mean regret at each λ."""
         return [
             f"Lowest mean regret at λ = {', '.join(s.problem.removeprefix(STEP) for s in steps)}:"
             f" {joined(winners)}."
@@ -106,8 +108,8 @@ class LambdaPath(StudyResult):
         return f"<LambdaPath of {self.expression!r} on {self.title}: {grid}>"
 
     def to_json(self) -> Row:
-        """Return the path in the format of ``snas lambda-path --json``. ``changes`` lists the pairs
-        of λ between which the winner changes, with both winners.
+        """Return the path over λ in the format of ``snas lambda-path --json``. The entry
+        ``changes`` lists the pairs of λ between which the winner changes, with both winners.
         """
         covered = {
             name: [1 - self.frame.missed(run) for run in self.traced(name)]
@@ -195,28 +197,34 @@ def lambda_path(
     resources: Resources | None = None,
     hidden: bool = False,
 ) -> LambdaPath:
-    """Compare strategies at every λ of a grid, resuming the results in a folder.
+    """Compare strategies at every λ of a grid. If `folder` contains results of this grid of λ, only
+    the missing runs are made.
 
     Args:
-        benchmark: A name or an opened benchmark. It must be a table with all cells.
+        benchmark: A name or an opened benchmark. The benchmark must be a table that contains all
+            cells.
         strategies: Names, ``file.py:Class``, or classes.
-        objective: An expression with L and R. None for the benchmark's default.
-        lambdas: Numbers of at least 0, without duplicates.
+        objective: An expression of the form L + λ·R. If None, the benchmark's default objective is
+            used.
+        lambdas: The values of λ, each at least 0, without duplicates.
         subject_to: Constraints as a string, or None.
-        runs: Number of runs (seeds) at each λ.
+        runs: Number of runs of each strategy at each λ, each run with its own seed.
         budget: The largest number of evaluations of a run, 150 by default.
         budget_tokens: The largest number of tokens that an external program may report in one run.
-            An answer that exceeds it does not count.
-        target: The search score of a feasible cell at which a run ends.
+            An answer that exceeds the token budget does not count.
+        target: A score. A run ends as soon as a feasible cell has at most this score in the search.
         seed: The seed from which all randomness is derived.
-        first: The cells that every run evaluates first, as for `surrogate_nas.search`.
-        n_random: Number of random cells that every strategy evaluates next.
-        folder: The folder to store results in, one subfolder per λ. None keeps them in memory.
-        callback: Called with an `Event` at the beginning and at the end of each run. If runs are
-            made one after another on this machine, it is also called after each evaluation. Only
-            then, ``event.stop()`` ends the run.
-        resources: How many runs execute in parallel, where, and with which limits (`Resources`).
-        hidden: Whether to hide the free terms from strategies.
+        first: Cells that every run evaluates before all other cells, in the format of
+            `surrogate_nas.search`.
+        n_random: Number of random cells that every strategy evaluates after `first`.
+        folder: The folder to store results in, one subfolder per λ. If None, the results are only
+            kept in memory.
+        callback: A function that is called with an `Event` at the beginning and at the end of each
+            run. If runs are made one after another on this machine, the callback is also called
+            after each evaluation. In these calls, ``event.stop()`` ends the run.
+        resources: How many runs execute in parallel, on which machines, and with which limits
+            (`Resources`).
+        hidden: Whether to hide the free terms, which need no training, from strategies.
 
     Raises:
         UserError: An argument is invalid, or a run failed.
@@ -267,7 +275,9 @@ def lambda_path(
 
 
 def plane_of(expression: Expression, benchmark: Benchmark) -> Objective:
-    """Return L and R of an expression as two objectives."""
+    """Return the multi-objective problem whose two objectives are the L and the R of an
+    expression.
+    """
     loss, cost = _loss_and_cost(expression, benchmark)
     plane = Objective(
         (Expression(loss, expression.constraints), Expression(scaled(cost, 1.0))),
@@ -282,7 +292,7 @@ def plane_of(expression: Expression, benchmark: Benchmark) -> Objective:
 
 
 def at(expression: Expression, benchmark: Benchmark, value: float) -> Expression:
-    """Return the expression with another λ."""
+    """Return the expression L + λ·R with another value of λ."""
     loss, cost = _loss_and_cost(expression, benchmark)
     return replace(expression, terms=(*loss, *scaled(cost, value)))
 
@@ -303,13 +313,15 @@ def _loss_and_cost(
 
 
 def scaled(terms: Sequence[Term], total: float) -> tuple[Term, ...]:
-    """Scale the weights of terms to another sum, in the same proportions."""
+    """Return terms whose weights are rescaled to another sum, in the same proportions."""
     before = sum(term.weight for term in terms)
     return tuple(replace(term, weight=total * (term.weight / before)) for term in terms)
 
 
 def steps_in(folder: Path) -> dict[float, Path]:
-    """Return the folders of a path by increasing λ; empty if the folder contains no path."""
+    """Return the subfolders of a path over λ, by increasing λ; empty if the folder contains no
+    path.
+    """
     folders = {}
     for path in folder.glob(f"{STEP}*"):
         with suppress(ValueError):  # somebody else's
@@ -320,15 +332,16 @@ def steps_in(folder: Path) -> dict[float, Path]:
 def read_lambda_path(
     folder: str | Path, *, benchmark: str | Benchmark | None = None
 ) -> LambdaPath:
-    """Read a stored path, finished or not.
+    """Read a stored path over λ, finished or not.
 
-    Its expression is that of the largest λ.
+    The expression of the result is the objective at the largest λ.
 
     Args:
-        benchmark: The name of the benchmark, if opening it runs a file of the user.
+        benchmark: The name of the benchmark. This argument is needed only if opening the benchmark
+            runs a file of the user.
 
     Raises:
-        UserError: The folder contains no path, a damaged one, or no finished run yet.
+        UserError: The folder contains no path over λ, a damaged path, or no finished run yet.
     """
     folder = Path(folder)
     begun = {
@@ -346,8 +359,8 @@ def read_lambda_path(
 
 
 def diagnose(objective: Objective) -> list[str] | None:
-    """Compare L with L + λR over the whole space. Return sentences, warnings first, or None if
-    there is no table or no feasible cell.
+    """Check over the whole space whether λ matters, by a comparison of L with L + λR. Return
+    sentences, warnings first, or None if there is no table or no feasible cell.
     """
     from pandas import DataFrame
 

@@ -1,10 +1,13 @@
-"""Power analysis: how many runs a study needs to detect a difference of a given size.
+"""Power analysis: how many runs a study of two strategies needs to detect a difference of a given
+size.
 
-Pilot runs on the tables show how the final regrets of a strategy vary. Studies are then simulated:
-both strategies have runs with this variation, and the second one is worse by the given difference.
-Each study is evaluated with the procedure of the verdict. The power is the share of studies that
-are decided. Of several pilot strategies, the one with the largest variation is used. The shift is
-the same for all runs. A difference that comes from a few failed runs needs more runs.
+Pilot runs on the tables show how the final regrets of a strategy vary. Studies of two strategies
+are then simulated. In each simulated study, the runs of both strategies vary as in the pilot, and
+the second strategy is worse by the given difference. Each simulated study is evaluated with the
+statistical procedure of the verdict. The power is the share of simulated studies that find a
+significant difference. If there are several pilot strategies, the strategy with the largest
+variation is used. The difference is assumed to be equal in all runs. If a difference is caused by a
+few failed runs, a study needs more runs to detect it.
 """
 
 import math
@@ -50,16 +53,18 @@ _NORMAL = NormalDist()
 
 @dataclass(frozen=True)
 class Plan:
-    """The power of a study of two strategies.
+    """The result of a power analysis for a study of two strategies.
 
     Attributes:
-        problems: The problems, in the given order.
-        widest: The strategy with the largest variation, from which studies are simulated.
+        problems: The names of the problems, in the given order.
+        widest: The pilot strategy with the largest variation between runs, from which studies are
+            simulated.
         pilot_runs: Number of pilot runs of each strategy on every problem.
-        differences: One entry per difference. ``difference`` is in mean normalised regret.
-            ``runs_needed`` is the number of runs of each strategy on each problem for the power
-            `POWER`, None beyond `MOST_RUNS`. ``power`` maps each given number of runs to the share
-            of simulated studies that are decided for the better strategy.
+        differences: One row per difference. The entry ``difference`` is the difference in mean
+            normalised regret. ``runs_needed`` is the number of runs of each strategy on each
+            problem that gives the power `POWER`, or None if it exceeds `MOST_RUNS`. ``power`` maps
+            each given number of runs to the share of simulated studies that find the better
+            strategy.
     """
 
     problems: list[str]
@@ -69,7 +74,7 @@ class Plan:
 
     @property
     def sentences(self) -> list[str]:
-        """The plan in words: a sentence for each difference, and the assumptions."""
+        """The plan in words: a sentence for each difference, followed by the assumptions."""
         n = len(self.problems)
         scope = "On this problem" if n == 1 else f"On these {n} problems"
         sentences = []
@@ -118,19 +123,22 @@ def plan(
     Unstable since 0.2: it may change in a minor release.
 
     Args:
-        problems: A suite, its name or file, or problems. All must be on tables.
-        strategies: The strategies of the pilot. Fast ones are sufficient.
-        differences: Differences in mean normalised regret, above 0. Regret 0 is the optimum, and 1
-            is the expected result of random sampling.
-        runs: Numbers of runs per problem to compute the power for.
+        problems: A suite, the name or file of a suite, or a list of problems. All benchmarks must
+            be tables.
+        strategies: The strategies of the pilot runs. Strategies that compute quickly are
+            sufficient.
+        differences: The differences in mean normalised regret to detect, each above 0. A regret of
+            0 is the optimum, and a regret of 1 is the expected result of random sampling.
+        runs: The numbers of runs per strategy and problem for which to compute the power.
         pilot_runs: Number of pilot runs of each strategy on every problem, at least 10.
         seed: The seed from which all randomness is derived.
         workers: Number of pilot runs in parallel.
-        progress: Called with (finished pilot runs, all pilot runs).
+        progress: A function that is called with the numbers of finished pilot runs and of all pilot
+            runs.
 
     Raises:
-        UserError: A problem is not on a table or its data is missing, a number is out of range, or
-            the pilot runs do not vary.
+        UserError: The benchmark of a problem is not a table or its data is missing, a number is out
+            of range, or all pilot runs end with equal regrets.
 
     Example:
         >>> result = plan(

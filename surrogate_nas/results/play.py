@@ -1,8 +1,9 @@
-"""One run with a budget in which a person, a script or an agent proposes the cells.
+"""One search run in which a person, a script or an agent proposes the cells.
 
-The run is like any other: it starts with the same initial cells as those of strategies, is charged
-for every evaluation, never reveals a final metric, and is stored. The external optimiser decides
-(`surrogate_nas.strategies.conversation`). The run waits for messages in a thread.
+A run with an external optimiser follows the rules of all other runs. It starts with the initial
+cells that all strategies share. Every evaluation is charged to the budget, final (test) metrics are
+never revealed, and the run is stored. The external optimiser decides which cells to evaluate
+(`surrogate_nas.strategies.conversation`). A thread waits for the optimiser's messages.
 """
 
 import threading
@@ -79,8 +80,8 @@ class Play:
         (True, 11)
 
     Attributes:
-        run: The finished run. None before its end, or if it failed.
-        failure: The failure, or an empty string.
+        run: The finished run, or None if the run has not ended or has failed.
+        failure: The error message if the run failed, or an empty string.
         budget: The budget of the run.
     """
 
@@ -160,12 +161,12 @@ class Play:
 
     @property
     def is_over(self) -> bool:
-        """Whether no further evaluation is possible."""
+        """Whether the run has ended, so that no further evaluation is possible."""
         return self._made.done()
 
     def call(self, message: object) -> Mapping[str, Any]:
-        """Process a message (decoded JSON) and return the reply, which is ``{"error": …}`` for an
-        invalid message.
+        """Process a message of the optimiser (decoded JSON) and return the reply. The reply to an
+        invalid message is ``{"error": …}``.
         """
         with self._lock:
             if not self.is_over:
@@ -224,7 +225,7 @@ class Play:
         }
 
     def close(self) -> None:
-        """Leave the run. An unfinished run in a folder can be resumed."""
+        """Leave the run. If the run is stored in a folder and unfinished, it can be resumed."""
         self.messages.put(_LeftError)
         self._wait()
 

@@ -1,4 +1,6 @@
-"""Read any folder of results: a search, a comparison, a suite, or a path over λ."""
+"""Functions that read any folder of results: of a search, a comparison, a suite, or a path over
+λ.
+"""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -22,24 +24,28 @@ def read(
     benchmark: str | Benchmark | None = None,
     verify: bool = False,
 ) -> Run | Comparison | SuiteResult | LambdaPath:
-    """Read the results in a folder, finished or not, in the form in which they were returned.
+    """Read the results in a folder, finished or not, and return them as the function that wrote the
+    folder did.
 
     Args:
-        folder: The argument ``folder=`` of `surrogate_nas.search`, `surrogate_nas.compare`,
-            `surrogate_nas.run_suite` or `surrogate_nas.lambda_path`, or ``--out``.
+        folder: The folder that was passed as ``folder=`` to `surrogate_nas.search`,
+            `surrogate_nas.compare`, `surrogate_nas.run_suite` or `surrogate_nas.lambda_path`, or as
+            ``--out`` to a command.
         against: Other folders of comparisons or of suites, whose runs are added. If a strategy
             differs between two folders, its label includes the name of the folder.
-        benchmark: The benchmark, opened or by name, if it has no name or opening it runs a file of
-            yours. A name that is read from the folder never loads code.
-        verify: Whether to look up all scores again instead of the best one of each run.
+        benchmark: The opened benchmark or its name. This argument is needed only if the benchmark
+            has no name, or if opening the benchmark runs a file of yours. For safety, code is never
+            loaded by a name that was read from the folder.
+        verify: Whether to look up all scores in the table again, instead of only the best score of
+            each run.
 
     Returns:
         A `Run` if the folder contains a single run, otherwise a `Comparison`, `SuiteResult` or
         `LambdaPath`.
 
     Raises:
-        UserError: The folder does not exist, or contains no results, no finished run yet or damaged
-            results. Or the benchmark cannot be opened or contradicts a score.
+        UserError: The folder does not exist, contains no results or no finished run, or is damaged,
+            or the benchmark cannot be opened or contradicts a score.
 
     Example:
         >>> import surrogate_nas as sn
@@ -69,13 +75,14 @@ def results_of(
     benchmark: str | Benchmark | None = None,
     verify: bool = False,
 ) -> Comparison | SuiteResult | LambdaPath:
-    """Read the results in a folder like `read`, but a search as a comparison of one run.
+    """Read the results in a folder like `read`, except that a single search is returned as a
+    comparison of one run.
 
     Args:
-        source: The folder, or a result.
-        against: The same as for `read`.
-        benchmark: The same as for `read`.
-        verify: The same as for `read`.
+        source: The folder of the results, or a result that has been read already.
+        against: Other folders whose runs are added, as for `read`.
+        benchmark: The opened benchmark or its name, as for `read`.
+        verify: Whether to look up all scores in the table again, as for `read`.
 
     Example:
         >>> import surrogate_nas as sn

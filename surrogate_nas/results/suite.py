@@ -1,5 +1,6 @@
-"""A suite: a study of several problems with a summary of each run, and its tables. Every column is
-declared once for all places where it is shown. All tables can be written as CSV and LaTeX.
+"""The result of a suite (a study of several problems): a summary of each run, and the tables of the
+report. Every column of a table is declared once and used for pages, terminals and files. All tables
+can be written as CSV and LaTeX.
 """
 
 import re
@@ -47,15 +48,18 @@ _EVERYWHERE = "page terminal file"
 
 @dataclass(frozen=True)
 class SuiteResult(StudyResult):
-    """All runs on all problems of a suite.
+    """The result of a suite: all runs on all its problems.
 
     Attributes:
         suite: The definition of the suite.
-        problems: The problems that were run, in the order of the suite.
-        versions: Number of versions of each user-defined strategy on these problems and seeds.
-        comparisons: All trials by problem, if they were read from a folder.
+        problems: The results on the problems that were run, in the order of the suite.
+        versions: Number of edited versions of each user-defined strategy that were run on these
+            problems and seeds.
+        comparisons: The comparison of each problem with all trials, if the trials were read from a
+            folder.
         missing: Number of runs that have not ended yet.
-        merged: For several folders: lines on the origin of runs and on problems that do not count.
+        merged: Notes on a result that was merged from several folders: the origin of runs, and
+            problems that do not count.
         folder: The folder of the results, or None.
 
     Example:
@@ -90,7 +94,7 @@ class SuiteResult(StudyResult):
         return TABLES["strategies"].texts(self, "terminal")
 
     def strategy_rows(self) -> Rows:
-        """Return one row per strategy, the lowest mean rank first."""
+        """Return the rows of the summary table, one per strategy, the lowest mean rank first."""
         here, elsewhere = self.chances
         spent = "evaluations duplicates queries simulated_seconds real_seconds".split()
         rows = [
@@ -119,12 +123,12 @@ class SuiteResult(StudyResult):
 
     @property
     def strategies(self) -> list[str]:
-        """The strategies, in the order of the suite."""
+        """The names of the strategies, in the order of the suite."""
         return self.suite.labels
 
     def means(self, fraction: float = 1.0) -> "pandas.DataFrame":
-        """Return mean normalised regrets after a fraction of the budget, one row per problem and
-        one column per strategy.
+        """Return a data frame of the mean normalised regrets after a fraction of the budget, with
+        one row per problem and one column per strategy.
         """
         import pandas
 
@@ -133,9 +137,10 @@ class SuiteResult(StudyResult):
         return pandas.DataFrame(values, names, self.strategies)
 
     def to_frame(self) -> "pandas.DataFrame":
-        """Return one row per run, including failed ones: problem, strategy, run, final score and
-        normalised regret (NaN and the problem's ceiling without a feasible cell), and cost. The
-        trials are in `comparisons`, if they were read from a folder.
+        """Return a data frame with one row per run, including failed runs. Its columns are the
+        problem, the strategy, the run, the final score, the final normalised regret, and costs. If
+        a run found no feasible cell, its score is NaN and its regret is the largest possible one.
+        Single trials are available in `comparisons`, if they were read from a folder.
         """
         return rows_frame(
             {
@@ -157,7 +162,9 @@ class SuiteResult(StudyResult):
         )
 
     def summary_frame(self) -> "pandas.DataFrame":
-        """Return the rows of `strategy_rows`: one row per strategy, the lowest mean rank first."""
+        """Return the rows of `strategy_rows` as a data frame: one row per strategy, the lowest mean
+        rank first.
+        """
         ends = ("regret_ci95_low", "regret_ci95_high")
         return rows_frame(
             {"strategy": row.pop("name")}
@@ -167,14 +174,15 @@ class SuiteResult(StudyResult):
         )
 
     def curves(self) -> "pandas.DataFrame":
-        """Return the best result of every run, including failed ones, at each checkpoint of its
-        budget.
+        """Return a data frame with the best result of every run, including failed runs, at each
+        checkpoint of the budget.
 
         Returns:
-            The columns of `surrogate_nas.runs.run.Run.curves` after ``problem``. For a budget in
-            evaluations ``cost`` is NaN, otherwise ``evaluations`` is NaN. If the optimum is not
-            available, ``regret`` is NaN, and ``normalised_regret`` is relative to the runs of the
-            problem: 0 is their best result, 1 their mean.
+            A data frame with the column ``problem``, followed by the columns of
+            `surrogate_nas.runs.run.Run.curves`. If the budget is in evaluations, ``cost`` is NaN.
+            For other budgets, ``evaluations`` is NaN. If the optimum is not available, ``regret``
+            is NaN, and ``normalised_regret`` is relative to the runs on the problem: 0 is the best
+            result of all runs, and 1 is the mean result.
         """
         return stacked(
             {
@@ -196,8 +204,8 @@ class SuiteResult(StudyResult):
 
     @cached_property
     def ranks(self) -> Ranks:
-        """The average ranks over the budget, from the first point with cells beyond the shared
-        ones.
+        """The average ranks of the strategies over the budget, from the first checkpoint after the
+        shared initial cells.
         """
         steps = np.arange(1, _STEPS + 1) / _STEPS
         counted = [problem for problem in self.problems if problem.unit == "cells"]
@@ -216,7 +224,7 @@ class SuiteResult(StudyResult):
     @cached_property
     def solved(self) -> list[float | None]:
         """The share of runs of each strategy that ended with the optimum, averaged over the
-        problems whose optimum is available; None if there are none.
+        problems whose optimum is available; None if no problem has one.
         """
         shares = [
             [
@@ -234,15 +242,16 @@ class SuiteResult(StudyResult):
 
     @cached_property
     def aggregates(self) -> Rows:
-        """The normalised regret over all problems, in the order of `strategies`, from column to
-        value.
+        """Statistics of the normalised regret over all problems, one row per strategy in the order
+        of `strategies`.
         """
         return aggregates(self._ends)
 
     @cached_property
     def pairs(self) -> Rows:
-        """Compare every pair of strategies over problems, as a description only: a paired test, the
-        difference of the mean regrets, and the probability that a run of the first one ends better.
+        """Compare every pair of strategies over all problems by a paired test, the difference of
+        the mean regrets, and the probability that a run of the first strategy ends better. This
+        comparison is descriptive and does not enter the verdict.
         """
         ends = self._ends
         means = {
@@ -263,12 +272,12 @@ class SuiteResult(StudyResult):
 
     @cached_property
     def accounts(self) -> Rows:
-        """The cost of each strategy, in the order of `strategies`, from column to value."""
+        """The total cost of each strategy, one row per strategy in the order of `strategies`."""
         return accounts_of(self.strategies, self.problems)
 
     @cached_property
     def verdict(self) -> Verdict:
-        """The verdict: which strategy leads, and whether that is significant."""
+        """The verdict: which strategy leads, and whether its lead is significant."""
         return verdict_of(
             self.strategies,
             self.problems,
@@ -280,7 +289,7 @@ class SuiteResult(StudyResult):
     @cached_property
     def chances(self) -> tuple[dict[str, float], dict[str, float]]:
         """The probability that each strategy is the best on these problems, and on similar
-        problems. Tied strategies share the probability.
+        problems. Strategies that tie for the best share the probability.
         """
         names = self.strategies
         if self.verdict.end is None:
@@ -293,7 +302,7 @@ class SuiteResult(StudyResult):
 
     @cached_property
     def summary(self) -> Row:
-        """Return the whole result in a JSON format."""
+        """Return the whole result as an object that can be written as JSON."""
         return {
             "suite": self.suite.name,
             "problems": [
@@ -328,7 +337,7 @@ class SuiteResult(StudyResult):
 
     @property
     def failures(self) -> list[str]:
-        """The failures of all failed runs, with their problems."""
+        """The error messages of all failed runs, with the names of their problems."""
         return [
             f"{p.name}: {trace.failure}"
             for p in self.problems
@@ -341,9 +350,10 @@ class SuiteResult(StudyResult):
 def suite_of(
     suite: Suite, comparisons: Mapping[str, Comparison], folder: Path | None = None
 ) -> SuiteResult:
-    """Build the result of a suite so far, from the comparison of each problem with a run, by name.
+    """Build the result of a finished or unfinished suite. `comparisons` maps the name of each
+    problem that has a run to its comparison.
 
-    A problem counts if every strategy that has started has a run.
+    A problem counts if every strategy that has a run on any problem has a run on this problem.
     """
     runs = [run for comparison in comparisons.values() for run in comparison.runs]
     begun = {run.strategy for run in runs}
@@ -385,13 +395,14 @@ class Column(NamedTuple):
     """A column of a table.
 
     Attributes:
-        key: The name in JSON and CSV.
-        head: The heading; the key by default.
+        key: The name of the column in JSON and CSV.
+        head: The heading of the column; `key` by default.
         small: The second line of the heading.
-        show: Formats a value on a page and a terminal. None is shown as a dash.
-        best: `min` or `max` if strategies are compared.
-        where: Where the column is shown: on a ``page``, on a ``terminal`` and in a notebook, in a
-            ``file``.
+        show: The function that formats a value for a page or a terminal. The value None is shown as
+            a dash.
+        best: The function `min` or `max`, if the column compares strategies; otherwise None.
+        where: Where the column is shown, as words: ``page``, ``terminal`` (which includes
+            notebooks) and ``file``.
     """
 
     key: str
@@ -403,12 +414,12 @@ class Column(NamedTuple):
 
     @property
     def title(self) -> str:
-        """The heading on one line."""
+        """The heading of the column on one line."""
         head = self.head or self.key.replace("_", " ")
         return f"{head}, {self.small}" if self.small else head
 
     def text(self, row: Mapping[str, Any]) -> str:
-        """Return the formatted value of a row."""
+        """Return the formatted value of this column in a row."""
         return NOTHING if row[self.key] is None else self.show(row[self.key])
 
 
@@ -419,7 +430,9 @@ class Table(NamedTuple):
     columns: Sequence[Column]
 
     def shown(self, where: str, strategies: Sequence[str]) -> list[Column]:
-        """Return the columns for a place of output, with one for each strategy."""
+        """Return the columns that are shown on a page, on a terminal or in a file. A column that
+        stands for all strategies is replaced by one column per strategy.
+        """
         shown = []
         for column in self.columns:
             if where in column.where.split():
@@ -432,18 +445,22 @@ class Table(NamedTuple):
     def texts(
         self, result: SuiteResult, where: str
     ) -> tuple[list[str], list[list[str]]]:
-        """Return the headings and the formatted rows for a place of output."""
+        """Return the headings and the formatted rows as shown on a page, on a terminal or in a
+        file.
+        """
         columns = self.shown(where, result.strategies)
         rows = [[column.text(row) for column in columns] for row in self.make(result)]
         return [column.title for column in columns], rows
 
     def rows(self, result: SuiteResult) -> Rows:
-        """Return the rows of the table's files."""
+        """Return the rows of the table as written to CSV files."""
         keys = [column.key for column in self.shown("file", result.strategies)]
         return [{key: row[key] for key in keys} for row in self.make(result)]
 
     def best(self, rows: Rows) -> set[tuple[int, str]]:
-        """Return the best entries by row and column, if strategies are compared and differ."""
+        """Return the positions (row, column) of the best entries, where strategies are compared and
+        differ.
+        """
         own = {column.key for column in self.columns}
         best: set[tuple[int, str]] = set()
         for column in self.columns:
@@ -730,7 +747,8 @@ def tabular(
 
 
 def escaped(text: str) -> str:
-    """Escape a text for LaTeX, on one line. Letters without a font are replaced by their code.
+    """Escape a text for LaTeX, on one line. A letter that LaTeX's fonts lack is replaced by its
+    Unicode code point.
 
     Example:
         >>> escaped("bo_epochs(n=5) & 100 % --x 字")

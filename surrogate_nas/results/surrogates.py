@@ -1,14 +1,16 @@
-"""A comparison of surrogates: on several tables, from the same training cells, with the negative
-number of parameters as a baseline.
+"""A comparison of surrogates on several tables. All surrogates are fitted on the same cells. The
+baseline predicts the negative number of parameters, so it prefers large cells.
 
-Surrogates learn the first loss of a table's default objective. If a table has several training
-seeds, each sample learns the values of one seed, as a search would receive them. The ranking of the
-test cells is compared with the mean over the seeds. The 90 % interval is compared with the values
-of another seed, so it must cover their noise. A sample gives all models the same cells. Intervals
-are Student's over the samples (`surrogate_nas.stats.decision.decide_few`).
+Surrogates are fitted to the first loss of a table's default objective. If a table has several
+training seeds, the surrogates are fitted to the values of one seed, as in a search. The predicted
+ranking of the test cells is compared with the ranking by their mean values over the seeds. The
+predicted 90 % interval is compared with the values of another seed, so it must cover the training
+noise. Each random sample of training cells is used for all surrogates. Confidence intervals are
+Student's t intervals over the samples (`surrogate_nas.stats.decision.decide_few`).
 
-The sizes are those of the published comparison on NAS-Bench-201 (White et al., "How Powerful are
-Performance Predictors in Neural Architecture Search?", NeurIPS 2021): 78, 156 and 469 cells.
+The numbers of training cells are taken from the published comparison on NAS-Bench-201 (White et
+al., "How Powerful are Performance Predictors in Neural Architecture Search?", NeurIPS 2021): 78,
+156 and 469 cells.
 """
 
 import time
@@ -48,7 +50,9 @@ _RANGES = {
 
 
 class Mean(Struct, frozen=True):
-    """A mean over the samples, and its 95 % interval, which is None for a single sample."""
+    """A mean over the random samples of training cells, and its 95 % confidence interval. The
+    interval is None for a single sample.
+    """
 
     mean: float
     ci95: tuple[float, float] | None
@@ -63,23 +67,25 @@ class SurrogateResult(Struct, frozen=True):
 
     Attributes:
         models: The names of the surrogates, in the given order.
-        tables: The tables. ``name``; ``space``; ``learned``, the metric; ``cells``, the number of
-            cells with a value; ``seeds``, the training seeds of the metric, empty if it is a single
-            value; ``split``, ``random`` or ``grouped`` by isomorphism class; ``sizes``, the
-            feasible numbers of training cells; ``coverage_against``, the values that the 90 %
-            interval is compared with; ``notes``, remarks for the reader.
+        tables: One row per table. ``name`` is the table and ``space`` its search space. ``learned``
+            is the predicted metric. ``cells`` is the number of cells with a value. ``seeds`` lists
+            the training seeds of the metric, and is empty if each cell has a single value.
+            ``split`` is ``random``, or ``grouped`` by isomorphism class. ``sizes`` lists the
+            numbers of training cells for which the table is large enough. ``coverage_against`` says
+            with which values the 90 % interval is compared. ``notes`` are remarks for the reader.
         draws: Number of samples of training cells.
-        spreads: How regressors of other libraries estimate their standard deviation.
-        fits: One entry per ``table``, ``n_train`` and ``model``. Values are a `Mean`, or None if
-            the table does not provide them: Kendall's τ over the test cells (``kendall``) and over
-            their true best quarter (``kendall_top_quarter``); ``coverage90``, the share of values
-            within the 90 % interval; ``parameters`` and ``parameters_top_quarter``, τ of the
-            baseline; ``gain``, the difference of τ to the baseline. Then ``fit_seconds``,
-            ``ask_seconds`` for predicting a thousand cells, and ``better_than_parameters``, whether
-            the interval of the gain is above 0.
-        sentences: The surrogate with the largest τ on each table, for the largest number of
-            training cells.
-        seconds: The wall-clock time in seconds.
+        spreads: By surrogate, how a regressor of another library estimates its standard deviation.
+        fits: One row per ``table``, ``n_train`` and ``model``. Each value is a `Mean`, or None if
+            the table does not provide it. ``kendall`` is Kendall's τ over the test cells, and
+            ``kendall_top_quarter`` is τ over the truly best quarter of the test cells.
+            ``coverage90`` is the share of values within the 90 % interval. ``parameters`` and
+            ``parameters_top_quarter`` are τ of the baseline. ``gain`` is τ of the surrogate minus τ
+            of the baseline. ``fit_seconds`` is the time of a fit, and ``ask_seconds`` is the time
+            to predict a thousand cells. ``better_than_parameters`` states whether the interval of
+            ``gain`` is above 0.
+        sentences: Sentences that name the surrogate with the largest τ on each table, for the
+            largest number of training cells.
+        seconds: The wall-clock time of the whole comparison in seconds.
     """
 
     models: tuple[str, ...]
@@ -103,22 +109,25 @@ def judge_surrogates(
     engine: str = "processes",
     progress: Callable[[int, int], None] | None = None,
 ) -> SurrogateResult:
-    """Compare surrogates on tables, all from the same random samples of cells.
+    """Compare surrogates on tables. All surrogates are fitted on the same random samples of cells.
 
     Args:
-        models: Names in the format of `surrogate_nas.surrogates.model_class`.
-        tables: Names as for `surrogate_nas.load`. The benchmarks must have whole columns.
-        sizes: Numbers of training cells. Sizes for which a table has too few cells are skipped.
+        models: Names of surrogates, in the format of `surrogate_nas.surrogates.model_class`.
+        tables: Names of tables, as for `surrogate_nas.load`. Each table must provide the metric for
+            all its cells at once.
+        sizes: The numbers of training cells. Numbers for which a table has too few cells are
+            skipped.
         draws: Number of samples of training cells, each with its own seed.
         seed: The seed from which all randomness is derived.
-        workers: Number of parallel jobs, or None.
-        engine: A key of `surrogate_nas.runtime.engines.ENGINES`, optionally followed by a colon and
-            the place.
-        progress: Called with (finished fits, all fits).
+        workers: Number of parallel jobs, or None for the default.
+        engine: The engine that executes the jobs: a key of `surrogate_nas.runtime.engines.ENGINES`,
+            optionally followed by a colon and the engine's address.
+        progress: A function that is called with the number of finished fits and the number of all
+            fits.
 
     Raises:
-        UserError: A name is unknown, a table has no columns, no model can read any of the tables, a
-            number is out of range, or a model cannot be fitted.
+        UserError: A name is unknown, a table does not provide whole columns, no surrogate supports
+            any of the tables, a number is out of range, or a surrogate cannot be fitted.
 
     Example:
         >>> found = judge_surrogates(["ridge"], ["fashion"], sizes=[78], draws=2)

@@ -1,10 +1,12 @@
-"""The verdict in plain words: which strategy leads, how certain that is, and what would change it.
+"""The verdict of a study in plain words: which strategy leads, how certain the lead is, and what
+could change the verdict.
 
-One procedure (`surrogate_nas.stats.decision`) computes the verdict once, over the runs of one
-problem or several. It claims which strategy ends with the lowest regret, which one does so on other
-problems of the same type, which one first comes within a hundredth of the optimum, and how a
-strategy differs from its baselines. The probability that any claim of a study is false is at most 5
-%. A run counts with its final cell, also if its search used random seeds. All other sentences only
+One statistical procedure (`surrogate_nas.stats.decision`) computes the verdict over the runs of one
+problem or several problems. The procedure can claim which strategy ends with the lowest regret, on
+these problems and on other problems of the same type. It can also claim which strategy is the first
+to come within 0.01 normalised regret of the optimum, and how a strategy differs from its baselines.
+The probability that any claim of a study is false is at most 5 %. A run is evaluated by its final
+cell, even if its search used random training seeds. Sentences of a verdict that are not claims only
 describe the runs.
 """
 
@@ -101,7 +103,7 @@ class _Unit:
 
 
 def joined(names: Sequence[str]) -> str:
-    """Join names for a sentence."""
+    """Join names with commas and "and" for use in a sentence."""
     return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
 
 
@@ -116,7 +118,7 @@ def means_of(
     problems: Problems,
     fraction: float = 1.0,
 ) -> Values:
-    """Return mean normalised regrets after a share of the budget, shape
+    """Return the mean normalised regrets after a share of the budget, shape
     ``(problems, strategies)``.
     """
     return np.array([[p.at(name, fraction).mean() for name in names] for p in problems])
@@ -127,31 +129,36 @@ class Verdict:
     """The verdict of a study.
 
     Attributes:
-        leaders: The strategies that end best: one, or several without a significant difference;
-            none if nothing was found.
-        runner_up: The closest rival that is not a leader, or None.
-        decided_here: Whether the winner is significantly better than every other strategy on these
-            problems.
-        decided: Whether the winner would also be best on other problems of this type, with other
-            spaces.
-        statement: The relation of the leader to the closest rival that is not significantly worse,
-            or to the closest rival if all are worse. None without a rival.
+        leaders: The strategies with the lowest final regret: one strategy, or several strategies
+            without a significant difference. The list is empty if no run found a feasible cell.
+        runner_up: The best strategy that is not a leader, or None.
+        decided_here: Whether the winner is significantly better than every other strategy on the
+            problems of the study.
+        decided: Whether the winner is significantly better than every other strategy on other
+            problems of this type, with other search spaces.
+        statement: The statement on the leader and its closest rival that is not significantly
+            worse, or its closest rival if all rivals are significantly worse; None if there is no
+            rival.
         level: An upper bound of the probability that any claim in `end`, `speed`, `elsewhere`,
             `blinded` and `controls` is false.
         sentences: The verdict in words, the most important sentence first.
-        runs_needed: The number of runs per problem to decide the observed difference, from low to
-            high. ``high`` is None if only a lower bound is available. None if the difference is
-            decided, or if there is no estimate.
-        problems_needed: The number of spaces to decide it, in the same format.
-        end: The decision on the lowest final regret.
-        speed: The decision on the first strategy within a hundredth of the optimum. None if no
-            optimum is available.
-        elsewhere: The decision for other problems of this type. None if there are too few spaces.
-        holds: Whether the conclusion holds under other conditions: ``question``, ``answer``
-            (``Yes``, ``Likely``, ``Partly``, ``No`` or ``Unknown``) and ``why``.
-        blinded, controls: Each strategy against itself with hidden names, and against its other
-            baselines (`controlled`).
-        leading: Number of sentences on a first screen, at most three.
+        runs_needed: The estimated number of runs per problem that would make the observed
+            difference significant, as a range from low to high. The upper end is None if only a
+            lower bound is available. The whole value is None if the difference is significant
+            already or if there is no estimate.
+        problems_needed: The estimated number of search spaces that would decide which strategy is
+            better on other problems, in the format of `runs_needed`.
+        end: The decision on which strategy has the lowest final regret.
+        speed: The decision on which strategy is the first to come within 0.01 normalised regret of
+            the optimum; None if no optimum is available.
+        elsewhere: The decision on which strategy has the lowest final regret on other problems of
+            this type; None if the study has too few search spaces.
+        holds: The robustness of the conclusion under other conditions. Each row has a ``question``,
+            an ``answer`` (``Yes``, ``Likely``, ``Partly``, ``No`` or ``Unknown``) and a reason,
+            ``why``.
+        blinded: Tests of each strategy against itself with hidden names of operations and metrics.
+        controls: Tests of each strategy against its other baselines (see `controlled`).
+        leading: The number of sentences, at most three, that are shown first.
 
     Example:
         >>> import surrogate_nas as sn
@@ -180,7 +187,9 @@ class Verdict:
 
     @property
     def winner(self) -> str | None:
-        """The strategy that ends best, or None if several do not differ significantly."""
+        """The strategy with the lowest final regret, or None if several leading strategies do not
+        differ significantly.
+        """
         return self.leaders[0] if len(self.leaders) == 1 else None
 
     def __repr__(self) -> str:
@@ -206,8 +215,8 @@ class Verdict:
 
 
 def ends_of(names: Sequence[str], problems: Problems) -> dict[str, list[Values]]:
-    """Return the final regrets that a decision uses: by strategy and problem, for the runs that all
-    strategies have, paired by number.
+    """Return the final regrets on which the verdict is based, by strategy and problem. Only run
+    numbers that all strategies have are included, and runs with equal numbers are paired.
     """
     return {
         name: [p.paired(p.answers(name), name, names) for p in problems]
@@ -224,13 +233,14 @@ def verdict_of(
     versions: Mapping[str, int] | None = None,
     seed: int = 0,
 ) -> Verdict:
-    """Compare strategies over the runs of one problem or several.
+    """Compare strategies over the runs of one problem or several problems, and return the verdict.
 
     Args:
-        figures: The scores of each strategy, if there is one problem.
+        figures: The final scores of each strategy, if there is only one problem.
         skipped: Number of problems that were not run.
-        versions: Number of versions of each strategy on these problems and seeds, if counted.
-        seed: The root seed.
+        versions: Number of edited versions of each strategy that were run on these problems and
+            seeds, if it was counted.
+        seed: The root seed, from which all randomness is derived.
     """
     traces = [trace for p in problems for name in names for trace in p.traces[name]]
     nothing_found = all(trace.found_nothing for trace in traces)
@@ -350,9 +360,10 @@ def claims_of(
 ) -> Claims:
     """Decide all claims of a study.
 
-    Final regrets (`ends_of`) have the level `surrogate_nas.stats.decision.END_LEVEL`, which is
-    passed on to other problems if it is decided on these. Speed (the time to each available
-    optimum; may be empty) and baselines have `MINOR_LEVEL` each.
+    The claim on final regrets (`ends_of`) is tested at the level
+    `surrogate_nas.stats.decision.END_LEVEL`. If it is significant on the problems of the study, the
+    claim on other problems is tested at that level, too. The claims on speed (the time to reach
+    each available optimum) and on baselines are tested at `MINOR_LEVEL` each.
     """
     end = decide(ends)
     is_wide = len(set(spaces)) >= FEWEST_SPACES
@@ -362,13 +373,15 @@ def claims_of(
 
 
 def controlled(ends: Mapping[str, Ends]) -> list[Row]:
-    """Test every strategy against its baselines that were run too
-    (`surrogate_nas.strategies.controls_of`), by final regret.
+    """Test the final regret of every strategy against that of each of its baselines
+    (`surrogate_nas.strategies.controls_of`) that were also run.
 
     Returns:
-        ``name``, the strategy; ``p``, of the exact two-sided signed-rank test of paired runs, after
-        Holm's correction over all pairs of the study; the numbers of pairs in which it ends
-        ``better``, ``ties`` or ends ``worse``; and the ``control``, such as ``blind:NAME``.
+        One row per strategy and baseline. ``name`` is the strategy, and ``control`` is the
+        baseline, such as ``blind:NAME``. ``p`` is the p-value of the exact two-sided signed-rank
+        test of paired runs, after Holm's correction over all pairs of the study. ``better``,
+        ``ties`` and ``worse`` are the numbers of paired runs in which the strategy ends better
+        than, equal to and worse than the baseline.
     """
     pairs: list[Row] = []
     both = [

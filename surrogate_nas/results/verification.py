@@ -1,9 +1,11 @@
-"""Verify an archive: its files are complete, and its results follow from their seeds.
+"""The verification of an archive: its files must be complete, and its results must follow from its
+seeds.
 
-A verification recomputes the initial cells from the root seed, every score and cost from the tables
-of this release, all fields of a description that follow from its problem, and some or all runs of
-built-in strategies. It never executes code in an archive. Runs of user-defined strategies are
-therefore checked only against tables and budgets, and the result says so.
+A verification recomputes the initial cells from the root seed, and every score and cost from the
+tables of this release. A verification also recomputes all fields of the description that follow
+from the problem, and repeats some or all runs of built-in strategies. Code in an archive is never
+executed. Runs of user-defined strategies are therefore checked only against tables and budgets,
+which the result of the verification states.
 """
 
 import heapq
@@ -70,12 +72,14 @@ class Verification:
     """The result of verifying an archive.
 
     Attributes:
-        archive: The metadata of the archive, or None if they are not readable.
-        problems: The errors, one line each.
-        absent: What this machine lacks for the verification, one line each with the remedy.
-        notes: What no machine can recompute, one line each.
-        runs, runs_in_all: Number of runs that agree with their tables and budgets, and of all runs.
-        replayed: Number of repeated runs.
+        archive: The metadata of the archive, or None if the metadata cannot be read.
+        problems: The errors that the verification found, one line each.
+        absent: What this machine lacks for the verification, such as a table, one line each with
+            the remedy.
+        notes: What cannot be verified on any machine, one line each.
+        runs: The number of runs that agree with their tables and budgets.
+        runs_in_all: The number of all runs in the archive.
+        replayed: Number of runs that were repeated.
     """
 
     archive: Archive | None = None
@@ -88,7 +92,9 @@ class Verification:
 
     @property
     def valid(self) -> bool | None:
-        """Whether there is no error. None if this machine lacks what is needed to decide."""
+        """Whether the archive is valid, that is, no error was found. The value is None if this
+        machine lacks what is needed to decide.
+        """
         if self.problems:
             return False
         return None if self.absent else True
@@ -146,10 +152,12 @@ def verify(
     """Verify an archive.
 
     Args:
-        replay_all: Whether to repeat all runs of built-in strategies on tables, instead of a share
-            that follows from the archive's digest.
-        benchmark: The name of a benchmark, if opening it runs a file of the user.
-        progress: Called with (repeated runs, runs to repeat).
+        replay_all: Whether to repeat all runs of built-in strategies on tables, instead of a sample
+            that is determined by the archive's digest.
+        benchmark: The name of a benchmark. This argument is needed only if opening the benchmark
+            runs a file of the user.
+        progress: A function that is called with the number of repeated runs and the number of runs
+            to repeat.
     """
     result = Verification()
     with TemporaryDirectory(prefix="snas-archive-") as temporary:

@@ -1,1 +1,3 @@
-"""Runs: make, charge, store and resume searches with the same objective, seeds and budget."""
+"""Runs: make, charge, store and resume searches, so that all strategies have equal objectives,
+seeds and budgets.
+"""

@@ -36,8 +36,8 @@ class AskTell:
     """An ask-and-tell loop for one strategy under one objective.
 
     The caller evaluates cells on the objective's benchmark, or elsewhere, and reports the metrics
-    with `tell`. If every `ask` is followed by `tell`, the loop makes the same trials as run `run`
-    of a comparison with the same ``seed``.
+    with `tell`. If the result of every `ask` is reported with `tell` before the next `ask`, the
+    loop makes the trials of run number `run` of a comparison with an equal ``seed``.
 
     Example:
         >>> import surrogate_nas as sn
@@ -55,7 +55,8 @@ class AskTell:
         ... )
         (20, True)
 
-    Without a benchmark, `AskTell.on` takes a space and the metrics that the caller measures:
+    If there is no benchmark, use `AskTell.on` with a space and the names of the metrics that you
+    measure:
 
     Example:
         >>> space = sn.ChoiceSpace("mlp", {"width": (16, 64), "depth": (1, 2, 3)})
@@ -67,7 +68,8 @@ class AskTell:
     Attributes:
         objective: The objective to minimise.
         trials: All reported trials.
-        pending: The requested cells that have no result yet, in the order of the requests.
+        pending: The cells that `ask` returned and that have no result yet, in the order in which
+            they were returned.
     """
 
     @checked
@@ -126,21 +128,24 @@ class AskTell:
         direction: Direction | None = None,
         **options: Any,
     ) -> "AskTell":
-        """Create a loop without a benchmark. The caller measures the metrics.
+        """Create an ask-and-tell loop without a benchmark. The caller measures the metrics.
 
         Args:
-            space: The space of the cells.
-            metrics: The metric that the caller reports, such as ``error``, or several metrics by
-                name, each a `surrogate_nas.Metric`. A metric with a function of a cell is computed
-                and not reported. The divisor of a reported cost is 1, because its median over the
-                space is not available.
-            strategy: As for the class.
-            objective: A string or an expression. None for the metric, or for the first loss of
-                several metrics.
-            unit: The unit of the metric, such as ``%`` or ``fraction``. An empty string takes the
-                unit from its name.
-            direction: ``min`` or ``max``, if the name of the metric does not determine it.
-            **options: ``run``, ``seed``, ``first``, ``n_random`` and ``hidden``, as for the class.
+            space: The search space.
+            metrics: The name of the metric that the caller reports, such as ``error``, or a mapping
+                from the names of several metrics to `surrogate_nas.Metric` objects. If a metric has
+                a function of a cell, it is computed instead of reported. In the objective, a
+                reported cost is not divided by its median over the space, because the median is not
+                available.
+            strategy: The strategy, in any form that the class accepts.
+            objective: The objective as a string or an expression. If None, the metric is minimised
+                or, if there are several metrics, the first loss.
+            unit: The unit of the metric, such as ``%`` or ``fraction``. If empty, the unit is
+                derived from the name of the metric.
+            direction: Whether smaller (``min``) or larger (``max``) values are better, if the name
+                of the metric does not determine this.
+            **options: The arguments ``run``, ``seed``, ``first``, ``n_random`` and ``hidden`` of
+                the class.
 
         Raises:
             UserError: A metric, the objective, the strategy or an option is invalid.
@@ -161,14 +166,14 @@ class AskTell:
         return cls(Objective(asked, told), strategy, **options)
 
     def ask(self, n: int = 1) -> Sequence[Any]:
-        """Ask for cells. Earlier cells may still be pending.
+        """Ask the strategy for cells to evaluate. Results of earlier cells may still be pending.
 
         Args:
             n: The largest number of cells to return, at least 1.
 
         Returns:
-            Between 1 and `n` cells. A strategy that chooses epochs returns requests. An external
-            program that has finished returns an empty list.
+            Between 1 and `n` cells. A strategy that chooses the number of epochs returns requests
+            (a cell and its epochs). The list is empty if an external program has ended the search.
 
         Raises:
             UserError: `n` is below 1, or the strategy failed.
@@ -207,17 +212,18 @@ class AskTell:
         """Report the result of a cell. The cell need not have been requested with `ask`.
 
         Args:
-            cell: The cell, or the request that `ask` returned (the values must be for its epochs),
-                or a list of these together with a list of values.
-            values: The metrics of the objective, measured by the caller in their own units, and any
-                additional metrics of the request. Free terms may be left out. A single number is
-                accepted if one metric is missing. If None, all metrics are looked up in the
-                objective's benchmark, which charges the cost.
-            cost: The cost of the caller's evaluation in seconds. For a continued training, the cost
-                of the continuation.
+            cell: The cell, or the request that `ask` returned, or a list of cells or requests. For
+                a request, the values must be measured after its number of epochs. For a list,
+                `values` must be a list, too.
+            values: The metrics of the objective by name, in their own units, and any additional
+                metrics of the request. Free terms, which need no training, may be left out. If only
+                one metric has to be measured, a single number is accepted. If None, all metrics and
+                the cost are looked up in the objective's benchmark.
+            cost: The cost of the caller's evaluation in seconds. If a training was continued, only
+                the cost of the continuation.
 
         Returns:
-            The trial that was passed to the strategy, or a list of trials for a list of cells.
+            The trial that the strategy observed, or a list of trials if `cell` is a list.
 
         Raises:
             UserError: The cell is not in the space, a metric is missing, unknown or not finite, the
@@ -257,16 +263,16 @@ class AskTell:
     ) -> Trial:
         """Report that the evaluation of a cell failed, for example for lack of memory or time.
 
-        The trial is infeasible, ranks after all feasible trials and is never the best. It has no
-        values, and strategies that fit a model leave it out.
+        The trial is infeasible, ranks after all feasible trials and is never the best. A failed
+        trial has no values, and strategies that fit a model ignore it.
 
         Args:
             cell: The cell, or the request that `ask` returned.
-            reason: The reason, which is stored with the trial.
+            reason: The reason of the failure, which is stored with the trial.
             cost: The cost of the attempt in seconds. It is charged.
 
         Returns:
-            The trial that was passed to the strategy.
+            The trial that the strategy observed.
 
         Raises:
             UserError: The cell is not in the space, the reason is empty, or the strategy failed.
@@ -321,7 +327,9 @@ class AskTell:
 
     @property
     def run(self) -> Run:
-        """Return the trials so far as a run, with curves, data frames and the front."""
+        """Return the trials so far as a `Run`, which provides curves, data frames and the Pareto
+        front.
+        """
         return Run(
             self._label,
             self._number,
@@ -333,13 +341,14 @@ class AskTell:
         )
 
     def to_frame(self) -> "pandas.DataFrame":
-        """Return every trial so far as one row (`surrogate_nas.Run.to_frame`)."""
+        """Return a data frame with one row per trial so far (see `surrogate_nas.Run.to_frame`)."""
         return self.run.to_frame()
 
     @property
     def incumbent(self) -> Trial:
-        """The best trial at the objective's epochs, by its search score; the earliest of equal
-        ones. If training seeds are sampled, ``run.answer`` gives its mean over seeds.
+        """The trial with the lowest search score at the objective's number of epochs. If scores are
+        equal, the earliest trial. If training seeds are sampled, ``run.answer`` gives the
+        incumbent's mean over seeds.
 
         Raises:
             UserError: There is no trial yet, all evaluations failed, or there are several

@@ -1,8 +1,10 @@
-"""The initial data of a search: cells to evaluate before all others, and earlier trainings.
+"""The initial data of a search: cells that are evaluated before all other cells, and earlier
+trainings.
 
-Earlier trainings are reported to the strategy first. They cost nothing, do not count against the
-budget and are not trials of the run: the answer of a search comes from its own trials, whose values
-all come from one benchmark under one protocol. The best earlier training is a baseline.
+The strategy observes earlier trainings before it proposes cells. Earlier trainings are not charged
+to the budget and are not trials of the run. The result of a search is therefore always one of its
+own trials, whose values all come from one benchmark under one protocol. The best earlier training
+serves as a baseline.
 """
 
 import csv
@@ -37,7 +39,7 @@ class Beginning:
     """The initial data of a search.
 
     Attributes:
-        first: The cells to evaluate first, before random ones, without duplicates.
+        first: The cells that are evaluated before the initial random cells, without duplicates.
         known: Earlier trainings, as trials with cost 0 and a negative index.
     """
 
@@ -45,11 +47,15 @@ class Beginning:
     known: Sequence[Trial] = ()
 
     def asked(self, drawn: Iterable[Cell], most: int | None = None) -> list[Cell]:
-        """Return the initial cells of a run: the user's, then random ones, at most `most`."""
+        """Return the initial cells of a run: the user's cells, followed by random cells, at most
+        `most` in total.
+        """
         return list(dict.fromkeys([*self.first, *drawn]))[:most]
 
     def stored(self) -> dict[str, Any] | None:
-        """Return the initial data as a folder stores it, or None if there is none."""
+        """Return the initial data in the format of ``experiment.json``, or None if there is
+        none.
+        """
         if not self.first and not self.known:
             return None
         known = [
@@ -66,7 +72,7 @@ class Beginning:
     def read(
         cls, objective: Objective, stored: Mapping[str, Any] | None
     ) -> "Beginning":
-        """Read the output of `stored`.
+        """Read initial data from the output of `stored`.
 
         Raises:
             UserError: A cell is not in the space, or a training lacks a value that the objective
@@ -93,7 +99,7 @@ class Beginning:
 
         Raises:
             UserError: The budget is too small for the cells in `first`, or an earlier training has
-                epochs that the strategy does not use.
+                a number of epochs that the strategy does not use.
         """
         if budget.cells is not None and len(self.first) > budget.cells:
             raise UserError(
@@ -109,7 +115,9 @@ class Beginning:
 
 
 def unasked(cells: int | None, initial: int) -> str:
-    """Return a warning if a budget in cells pays only for initial cells, or an empty string."""
+    """Return a warning if a budget in cells pays only for initial cells. If the budget is larger,
+    return an empty string.
+    """
     if cells is None or cells > initial:
         return ""
     return (
@@ -128,16 +136,17 @@ def read_beginning(
     first: FirstLike = (),
     known: Any = None,
 ) -> Beginning:
-    """Read the initial data that a user gives.
+    """Read the initial data that a user provides.
 
     Args:
         objective: The objective to minimise.
-        first: Cells, or files with one cell per line. Empty lines and lines that begin with ``#``
-            are ignored.
-        known: A CSV file, a data frame or a list of trials. A file or a frame has a column ``cell``
-            (or one column per choice), one column for each metric of the objective, and ``epochs``
-            if a training differs from the objective's epochs. Free terms may be left out. Other
-            metrics of the benchmark are ignored.
+        first: Cells that are evaluated before all other cells, or files with one cell per line.
+            Empty lines and lines that begin with ``#`` are ignored.
+        known: Earlier trainings, as a CSV file, a data frame or a list of trials. A file or a frame
+            has a column ``cell`` (or one column per choice), one column for each metric of the
+            objective, and ``epochs`` if a training differs from the objective's epochs. Free terms,
+            which need no training, may be left out. Columns with other metrics of the benchmark are
+            ignored.
 
     Raises:
         UserError: A cell is not in the space or is given twice, a file cannot be read, or a metric

@@ -1,15 +1,17 @@
-"""Confirmation of a search with training seeds that it did not use.
+"""Confirmation of a search result with training seeds that the search did not use.
 
-The best of many cells by one seed is optimistic, because it was also chosen for its luck. The best
-few cells are therefore trained again with fresh seeds, together with a reference (the user's own
-network). A wider confidence interval accounts for the choice among the few
-(`surrogate_nas.stats.decision.decide_few`). Error rate and power:
-``python analysis/calibrate_confirm.py``.
+If the best of many cells is chosen by its score with one training seed, this score is optimistic,
+because the choice also favours lucky trainings. A confirmation therefore trains the best few cells
+again with new seeds, together with a reference cell (such as the user's own network). A wider
+confidence interval accounts for the choice among these cells
+(`surrogate_nas.stats.decision.decide_few`). The script ``analysis/calibrate_confirm.py`` measures
+the error rate and the power of this procedure.
 
 For a benchmark that trains cells, a search receives the value of one random seed per cell
-(`surrogate_nas.objective.seeds`). After the search, its answer is trained with the other seeds on
-the same workers, and reported by the mean over all seeds, like a table (`judged`). This is not part
-of the search budget. It is announced before the search and stored with the run.
+(`surrogate_nas.objective.seeds`). After the search, the best cell is trained with all other seeds
+on the same workers, and its mean over all seeds is reported, as for a table (`judged`). These
+additional trainings are not charged to the search budget. The additional trainings are announced
+before the search, and their results are stored with the run.
 """
 
 import re
@@ -52,7 +54,7 @@ _SHAPE = re.compile(r"(\d{1,9})\s*[x×]\s*(\d{1,9})")
 
 
 class Shape(NamedTuple):
-    """The number of cells to confirm, and the number of fresh seeds of each."""
+    """The number of cells to confirm, and the number of new training seeds per cell."""
 
     cells: int
     seeds: int
@@ -63,7 +65,8 @@ ShapeLike: TypeAlias = str | tuple[int, int]
 
 
 def shape_of(given: ShapeLike) -> Shape:
-    """Parse the number of cells (at least 1) and of seeds (at least 2), or raise a UserError.
+    """Parse the size of a confirmation: the number of cells (at least 1) and the number of seeds
+    (at least 2). Raise a UserError if it is invalid.
 
     Example:
         >>> shape_of("3x5"), shape_of((2, 4)).seeds
@@ -89,12 +92,13 @@ def checked_shape(
     given: ShapeLike | None,
     against: CellLike | None = None,
 ) -> Shape | None:
-    """Return how many cells and seeds to confirm after a search, or None for no confirmation.
+    """Check the request for a confirmation. Return the numbers of cells and seeds, or None if no
+    confirmation is requested.
 
     Raises:
-        UserError: There are several objectives, the objective depends on the run's history, there
-            are too few fresh seeds, the reference is not in the space, or a reference is given
-            without a confirmation.
+        UserError: There are several objectives, the objective depends on the run's history, or the
+            table has too few unused seeds. The error is also raised if the reference cell is not in
+            the space or is given without a confirmation.
     """
     if given is None:
         if against is not None:
@@ -129,24 +133,26 @@ def confirm(
     resources: Resources | None = None,
     store: Store | None = None,
 ) -> Confirmation:
-    """Train the best cells of a run and a reference with fresh seeds, and compare them.
+    """Train the best cells of a run and a reference cell with new seeds, and compare their scores.
 
-    A cell with a failed training is not confirmed. If a table lacks fresh seeds of a cell, the next
-    best cell takes its place.
+    If a training of a cell fails, the cell is not confirmed. If a table has too few unused seeds of
+    a cell, the next best cell is confirmed instead.
 
     Args:
         objective: The objective of the run.
         run: A finished run.
-        cells: Number of best feasible cells to train, one per isomorphism class. The run may have
-            fewer.
-        seeds: Number of fresh seeds per cell.
-        against: The user's own cell (or its string or index), the reference. It is not a candidate.
+        cells: Number of best feasible cells to train, one per isomorphism class. If the run has
+            fewer feasible cells, all of its feasible cells are trained.
+        seeds: Number of new training seeds per cell.
+        against: The reference cell, such as the user's own, as a cell, string or index. The
+            reference cell is compared with the best cell, but is not a candidate for the best cell.
         seed: The root seed of the run, from which its training seeds are sampled.
-        callback: Called with an event after each training.
-        resources: The number of parallel trainings and where they execute, if cells are trained.
-            None for one training at a time.
-        store: The folder of the run. A stored result of the same call is returned without training.
-            Otherwise the result is written to the folder. None stores nothing.
+        callback: A function that is called with an `Event` after each training.
+        resources: The number of parallel trainings and the machines on which they execute, if cells
+            are trained. If None, one training runs at a time.
+        store: The folder of the run. If the folder contains the result of an equal confirmation,
+            that result is returned without training. The result of a new confirmation is written to
+            the folder. None stores nothing.
 
     Raises:
         UserError: The same as for `checked_shape`.
@@ -369,7 +375,9 @@ def judged(
     options: Resources,
     slots: Jobs,
 ) -> Judged:
-    """Train the answer of a run with the seeds that its search did not use. May be interrupted."""
+    """Train the best cell of a run with the training seeds that the search did not use, and return
+    the mean over all seeds. May be interrupted.
+    """
     cell = objective.benchmark.space.cell(incumbent.cell)
     seen = draw.number(objective.trained_seeds, cell)
     others = [seed for seed in objective.trained_seeds if seed != seen]
@@ -401,7 +409,9 @@ def judged(
 
 
 def announcement(objective: Objective, runs: int) -> str:
-    """Return a sentence on trainings beyond the budget, or an empty string if there are none."""
+    """Return a sentence that announces trainings in addition to the budget, or an empty string if
+    there are none.
+    """
     others = len(objective.trained_seeds) - 1
     if others < 1:
         return ""

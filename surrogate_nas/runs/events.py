@@ -17,19 +17,20 @@ class Event:
     """An event during a run, a comparison or a suite.
 
     A search sends an event for new trials, for a change in the number of running trainings, for a
-    failed training, and for each finished confirming training. A comparison or a suite sends an
-    event at the beginning and at the end of each run. If runs are made one after another on this
-    machine, it also sends the events within each run.
+    failed training, and for each finished training of a confirmation. A comparison or a suite sends
+    an event at the beginning and at the end of each run. If runs are made one after another on this
+    machine, a comparison or suite also sends the events within each run.
 
     Attributes:
         strategy: The name of the strategy, or an empty string at the beginning of a comparison.
         run: The number of the run.
         trials: The new trials, in the order of the run.
-        done: The number of finished runs or confirming trainings, or 0 during a search.
-        total: The total number of runs or confirming trainings, or 0 during a search.
+        done: The number of finished runs, or of finished trainings of a confirmation; 0 during a
+            search.
+        total: The total number of runs, or of trainings of a confirmation; 0 during a search.
         running: The number of trainings that run in parallel workers.
-        failed: The reason of a failed training, by the string of its cell.
-        is_stopped: Whether `stop` was called.
+        failed: The reasons of failed trainings, by the strings of their cells.
+        is_stopped: Whether `stop` was called, so that the run ends.
 
     Example:
         >>> import surrogate_nas as sn
@@ -53,7 +54,9 @@ class Event:
     is_stopped: bool = False
 
     def stop(self) -> None:
-        """End the run after these trials. A finished run is not affected."""
+        """End the run after the trials of this event. If the run has finished already, nothing
+        changes.
+        """
         self.is_stopped = True
 
     def __getitem__(self, index: int) -> NoReturn:
@@ -67,8 +70,8 @@ Callback = Callable[[Event], object]
 
 
 def as_callback(given: Callable[..., object] | None) -> Callback | None:
-    """Return a callback that takes an event. Convert the forms of 0.1.0, which take (done, total)
-    or (strategy, run, trials), or return True to end the run.
+    """Return a callback that takes an `Event`. Callbacks in the formats of release 0.1.0, which
+    take (done, total) or (strategy, run, trials), or return True to end the run, are converted.
     """
     if given is None or isinstance(given, BuiltinFunctionType):
         return given

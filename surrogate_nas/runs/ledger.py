@@ -1,8 +1,9 @@
-"""The ledger of a run: every evaluation is counted and charged here, and becomes a trial.
+"""The ledger of a run, which counts every evaluation, charges it to the budget, and converts it to
+a trial.
 
-A repeated evaluation of a cell gives the same answer and is charged again, for every strategy
-alike. To continue the training of a cell costs only the difference, if the benchmark contains all
-epochs of one training.
+If a strategy evaluates a cell again, it gets the same result and is charged again. If a strategy
+continues the training of a cell, only the additional epochs are charged, provided that the
+benchmark contains all epochs of one training.
 """
 
 import heapq
@@ -28,17 +29,19 @@ Asked = Cell | Request
 
 
 def cell_of(asked: Asked) -> Cell:
-    """Return the cell of a request."""
+    """Return the cell of a request; a cell is returned unchanged."""
     return asked.cell if isinstance(asked, Request) else asked
 
 
 class Outcome(NamedTuple):
-    """One evaluation before it has its place and time in the run, with the fields of a `Trial`.
+    """The result of one evaluation that is not yet a `Trial`, because its index and its time in the
+    run are not yet determined.
 
     Attributes:
         names: The names of `values`, in the notation of expressions.
-        score: The score without diversity, like all following fields.
-        cost: The charged cost.
+        score: The score. This field and all following fields do not include the diversity term of
+            the objective.
+        cost: The cost that is charged to the budget.
     """
 
     cell: Cell
@@ -59,9 +62,10 @@ class Ledger:
 
     Attributes:
         evaluations: Number of trials so far.
-        cost: Their total cost, in seconds or queries.
-        owed: Seconds of the strategy's own work, to be charged to the next trial.
-        draw: The training seeds of the run.
+        cost: Total cost of all trials so far, in seconds or queries.
+        owed: Seconds of the strategy's own work (such as training a supernet) that will be charged
+            to the next trial.
+        draw: Determines the training seeds of the run.
     """
 
     def __init__(self, objective: Objective, *, root: int = 0, run: int = 0) -> None:
@@ -80,8 +84,8 @@ class Ledger:
         self._trained: dict[Cell, int] = {}
 
     def look_up(self, asked: Sequence[Asked]) -> Iterator[Outcome]:
-        """Evaluate cells in order. If answers are computed on demand, each is computed when it is
-        taken from the iterator.
+        """Evaluate cells in order. If the benchmark computes results on demand, each cell is
+        evaluated only when its result is taken from the iterator.
         """
         if len(asked) > 1 and (
             self._one_by_one or any(type(request) is Request for request in asked)
@@ -92,8 +96,8 @@ class Ledger:
     def evaluate(
         self, asked: Sequence[Asked], limit: float = math.inf
     ) -> Iterator[Trial]:
-        """Evaluate cells one after another within a cost limit. Each trial is made when it is taken
-        from the iterator.
+        """Evaluate cells one after another within a cost limit. Each cell is evaluated when its
+        trial is taken from the iterator.
         """
         for outcome in self.look_up(asked) if self.cost < limit else ():
             if self.cost + outcome.cost > limit:
@@ -125,8 +129,8 @@ class Ledger:
         return self._outcomes(cells, epochs, names, values, cost)
 
     def questions(self, asked: Asked) -> Sequence[Question]:
-        """Return the metrics to read for an evaluation. Raise a StrategyError for an invalid
-        request.
+        """Return the metrics that an evaluation must provide. Raise a StrategyError if the request
+        is invalid.
         """
         if not isinstance(asked, Request):
             return self.objective.questions()
@@ -136,12 +140,12 @@ class Ledger:
             raise StrategyError(f"it made an invalid request: {error}") from error
 
     def epochs_of(self, asked: Asked) -> int | None:
-        """Return the number of epochs of a request."""
+        """Return the number of epochs of a request or, for a cell, of the objective."""
         return asked.epochs if isinstance(asked, Request) else self.objective.epochs
 
     def trained_for(self, asked: Asked) -> int | None:
-        """Return the epochs that a continued training starts from, or None if it starts from
-        scratch.
+        """Return the number of epochs from which the training of a cell would be continued, or None
+        if it would start from scratch.
         """
         return self._since(cell_of(asked), self.epochs_of(asked))
 
@@ -165,13 +169,14 @@ class Ledger:
         cost: float,
         since: int | None,
     ) -> Outcome:
-        """Build an outcome from an evaluation made elsewhere, for the metrics of `questions`.
+        """Build an outcome from the values of an evaluation that was made outside the ledger.
 
         Args:
-            asked: The cell or request.
-            values: The values in natural units.
+            asked: The cell or request that was evaluated.
+            values: The values of the metrics in `questions`, in their natural units.
             cost: The cost of the whole training.
-            since: The epochs that the training started from, which are not charged again.
+            since: The number of epochs from which the training was continued, which are not charged
+                again.
         """
         cell, epochs = cell_of(asked), self.epochs_of(asked)
         charged = cost if since is None else self._continuing(cell, since, epochs)
@@ -180,7 +185,7 @@ class Ledger:
         return next(self._outcomes([cell], epochs, names, row, costs, is_new=True))
 
     def recorded(self, asked: Asked, entry: Mapping[str, Any]) -> Outcome:
-        """Build an outcome from a stored line of its run."""
+        """Build an outcome from the stored line of a trial in the file of the run."""
         cost = entry["cost_seconds"]
         if entry.get("failure"):
             return self.failed(asked, entry["failure"], 0.0)._replace(cost=cost)
@@ -188,11 +193,12 @@ class Ledger:
         return self.answered(asked, values, cost, None)._replace(cost=cost)
 
     def given(self, asked: Asked, values: Mapping[str, float], cost: float) -> Outcome:
-        """Build an outcome from an evaluation by the caller, with the reported cost.
+        """Build an outcome from values and a cost that the caller reports.
 
         Args:
-            asked: A cell or a request.
-            values: Values by metric. Free terms may be left out.
+            asked: The cell or request that was evaluated.
+            values: The values by the names of the metrics. Free terms, which need no training, may
+                be left out.
             cost: The cost to charge.
 
         Raises:
@@ -220,7 +226,7 @@ class Ledger:
         return self.answered(asked, row, cost, None)
 
     def failed(self, asked: Asked, reason: str, cost: float) -> Outcome:
-        """Build the outcome of a failed evaluation. Its cost is charged."""
+        """Build the outcome of a failed evaluation, whose cost is also charged."""
         cell, epochs = cell_of(asked), self.epochs_of(asked)
         vector: tuple[float, ...] = ()
         if self._several:
@@ -305,7 +311,7 @@ class Ledger:
     ) -> Trial:
         """Count and charge a finished evaluation, and append it to the run.
 
-        It ends at `finished`, or `cost` after its start if `finished` is None.
+        The trial ends at `finished` or, if `finished` is None, at `started` plus its cost.
         """
         extra = 0.0
         if self._archive is not None and outcome.feasible:
@@ -366,7 +372,9 @@ _PREDICTED = 1e-5
 
 
 def check_run(run: Run, objective: Objective, path: Path) -> None:
-    """Check that a finished run has the objective of its comparison."""
+    """Check that a stored run has the objective of its comparison, and raise a UserError if it has
+    not.
+    """
     names = {str(question) for question in objective.questions()}
     parts = objective.n_objectives
     scores = 0 if parts == 1 else parts
@@ -386,8 +394,8 @@ def check_run(run: Run, objective: Objective, path: Path) -> None:
 def verify(
     run: Run, objective: Objective, root: int, path: Path, *, whole: bool
 ) -> None:
-    """Look up a run's best trial, or all trials, in the table again. Without a table, nothing is
-    checked.
+    """Look up a run's best trial, or all its trials, in the table again. Raise a UserError if a
+    value differs. If there is no table, nothing is checked.
     """
     if wrong := contradiction(run, objective, root, whole=whole):
         raise UserError(
@@ -403,15 +411,15 @@ def contradiction(
     whole: bool,
     charges: bool = False,
 ) -> str:
-    """Return a sentence on the first trial that differs from the table, or an empty string. It is
-    empty if there is no difference, no table, or the run failed.
+    """Return a sentence on the first trial of a run that differs from the table. The sentence is
+    empty if no trial differs, if there is no table, or if the run failed.
 
     Args:
         run: A run.
-        objective: The objective on the benchmark to look up.
+        objective: The objective, bound to the benchmark in which to look up the trials.
         root: The root seed of the comparison.
         whole: Whether to check all trials instead of the best one.
-        charges: Whether to check the charged costs too. Only with `whole`.
+        charges: Whether to also check the charged costs, which requires `whole`.
     """
     if not objective.benchmark.has_columns or run.failure or not run.trials:
         return ""

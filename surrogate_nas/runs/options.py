@@ -1,8 +1,8 @@
-"""The options of a run and its budget.
+"""The options and the budget of a run.
 
-Each field of `Options` is a keyword argument in Python (those of `Resources` are passed together as
-``resources``), a flag of the command line (``per_gpu`` is ``--per-gpu``) and an entry in the stored
-description. The annotation contains its type and its help text.
+Each field of `Options` is a keyword argument in Python, a flag of the command line (``per_gpu`` is
+``--per-gpu``) and an entry in the stored description. In Python, the fields of `Resources` are
+passed together as ``resources``. The annotation of a field contains its type and its help text.
 """
 
 import math
@@ -44,13 +44,14 @@ Above = Annotated[float, Meta(gt=0, le=_LARGEST)]
 
 
 class Budget(Struct, frozen=True, forbid_unknown_fields=True):
-    """The budget of a run. The run ends when either limit is reached.
+    """The budget of a run, in cells, in simulated seconds or both. The run ends when either limit
+    is reached.
 
     Attributes:
         cells: The largest number of evaluations, or None.
-        seconds: The largest number of simulated seconds (of queries, if the benchmark counts
-            queries), or None. A trial that would exceed it does not count, because it would not
-            have finished.
+        seconds: The largest number of simulated seconds (or of queries, if the benchmark counts
+            queries), or None. A trial that would end after this limit does not count, because it
+            would not have finished.
     """
 
     cells: Count | None = None
@@ -65,7 +66,7 @@ class Budget(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 def budget_of(cells: int | None, seconds: float | None) -> Budget:
-    """Return the given budget, or the default number of cells if none is given."""
+    """Return the given budget or, if no limit is given, the default number of cells."""
     return Budget(USUAL_CELLS if cells is None and seconds is None else cells, seconds)
 
 
@@ -106,8 +107,8 @@ class ObjectiveOptions(_Declared, frozen=True, kw_only=True):
 
     @classmethod
     def read(cls, stored: Mapping[str, Any]) -> "ObjectiveOptions":
-        """Read the output of `Objective.describe`. Descriptions of earlier releases may lack
-        fields.
+        """Read the options from the output of `Objective.describe`. Fields that descriptions of
+        earlier releases lack get their defaults.
         """
         return cls.out_of({"seed_policy": "mean", **stored})
 
@@ -119,36 +120,39 @@ class Resources(
     repr_omit_defaults=True,
     rename={"threads": "threads_each", "memory": "memory_each"},
 ):
-    """Where runs and trainings execute, how many run in parallel, and their resource limits.
+    """The resources of a study: on which machines runs and trainings execute, how many run in
+    parallel, and their limits.
 
     Results depend on `in_flight`, `order`, `at_end`, `memory` and `simulated_workers` only.
 
     Attributes:
-        workers: The number of runs in parallel, at least 1. None for one, or for all workers of a
-            cluster.
-        engine: The engine that executes runs, or trainings if cells are trained: ``processes``,
-            ``dask``, ``ray``, ``slurm`` or ``FILE.py:NAME``, followed by a colon and its address,
-            such as ``dask:tcp://HOST:8786``.
+        workers: The number of runs in parallel, at least 1. If None, one run is made at a time or,
+            on a cluster, as many runs as it has workers.
+        engine: The engine that executes runs or, if cells are trained, trainings: ``processes``,
+            ``dask``, ``ray``, ``slurm`` or ``FILE.py:NAME``. An address may follow after a colon,
+            as in ``dask:tcp://HOST:8786``.
         parallel: The number of trainings in parallel, at least 1, for benchmarks that train cells.
-            Runs that execute at the same time share these workers.
-        in_flight: The largest number of pending trainings: started or queued, and not yet reported.
-            None for 1.5 times `parallel` if `order` is ``clock``, and for `parallel` otherwise.
-        order: The order in which trainings are reported: by predicted cost (``clock``) or by actual
-            completion (``finished``). None for ``finished`` in a search and ``clock`` elsewhere.
-        at_end: ``finish`` completes and counts the trainings that run at the end of the budget;
-            ``stop`` ends them.
+            Concurrent runs share these training workers.
+        in_flight: The largest number of pending trainings, which are started or queued but not yet
+            reported to the strategy. The default is 1.5 times `parallel` if `order` is ``clock``
+            and several trainings run in parallel. In all other cases, the default is `parallel`.
+        order: The order in which trainings are reported to the strategy: by their predicted ends
+            (``clock``) or as they actually finish (``finished``). The default is ``finished`` in a
+            single search, and ``clock`` otherwise.
+        at_end: What happens to trainings that run when the budget is spent: with ``finish``, they
+            are completed and counted; with ``stop``, they are stopped.
         gpus: The GPUs for the trainings, such as ``0,2,3``.
         per_gpu: The number of trainings that share a GPU, at least 1.
         threads: The number of threads of each training, at least 1.
-        memory: The largest memory of each training with its child processes, such as ``4GB``.
-        call_limit: The longest duration in seconds of one `ask` or `tell` of a user-defined
+        memory: The memory limit of each training, including its child processes, such as ``4GB``.
+        call_limit: The time limit in seconds for one call of ``ask`` or ``tell`` of a user-defined
             strategy.
         simulated_workers: The number of cells that a table evaluates in parallel on the simulated
             clock, at least 1.
 
     Raises:
-        UserError: A value has a wrong type or is out of range. The message names the field and its
-            flag.
+        UserError: A value has a wrong type or is out of range. The error message names the field
+            and its command-line flag.
 
     Example:
         >>> Resources(parallel=2, memory="4 gb")
@@ -229,7 +233,9 @@ class Resources(
 
     @classmethod
     def of(cls, given: "Resources | Mapping[str, Any] | None") -> "Resources":
-        """Convert a mapping of names to `Resources`. None gives the defaults."""
+        """Convert a mapping from field names to values into `Resources`. If the argument is None,
+        return the defaults.
+        """
         if isinstance(given, Resources):
             return given
         own = {} if given is None else given
@@ -242,8 +248,8 @@ class Resources(
 
     @property
     def of_slots(self) -> list[str]:
-        """The names of the given fields that apply only if cells are trained in parallel
-        workers.
+        """The names of the fields that differ from their defaults and apply only if cells are
+        trained in parallel workers.
         """
         return [
             name
@@ -259,8 +265,8 @@ class Resources(
 
     @property
     def devices(self) -> tuple[str, ...]:
-        """The GPU of each worker, in the format of ``CUDA_VISIBLE_DEVICES``; empty if none is
-        given.
+        """The GPU of each training worker, in the format of ``CUDA_VISIBLE_DEVICES``; empty if no
+        GPUs are given.
 
         Example:
             >>> Resources(gpus="0,2", per_gpu=2).devices
@@ -317,7 +323,7 @@ class Options(Resources, frozen=True, kw_only=True, rename={"n_random": "first_c
     ] = None
 
     def stored(self) -> dict[str, Any]:
-        """Return the options that results depend on, as a folder stores them."""
+        """Return the options on which results depend, in the format of ``experiment.json``."""
         return {
             key: getattr(self, name)
             for key, name in FIELDS.items()
@@ -326,7 +332,9 @@ class Options(Resources, frozen=True, kw_only=True, rename={"n_random": "first_c
 
     @classmethod
     def read(cls, description: Mapping[str, Any]) -> "Options":
-        """Read stored options. Descriptions of earlier releases may lack some of them."""
+        """Read options from a stored description. Options that descriptions of earlier releases
+        lack get their defaults.
+        """
         known = USUAL.keys() & description.keys()
         return cls(**{FIELDS[key]: description[key] for key in known})
 
@@ -343,13 +351,14 @@ def ended_by(
     options: Options,
     diagnosis: Mapping[str, Mapping[str, float]] = MappingProxyType({}),
 ) -> str:
-    """Return the reason why a run ends before its budget is spent, or an empty string.
+    """Return the reason why a run ended before its budget was spent, or an empty string if there is
+    none.
 
     Args:
-        trials: Trials of the run, or their stored lines.
-        epochs: The epochs of the objective.
+        trials: The trials of the run, or the stored lines of the trials.
+        epochs: The number of epochs of the objective.
         options: The options of the run.
-        diagnosis: The diagnosis of the run.
+        diagnosis: The numbers that the strategy reported about the run, by group and name.
     """
     if options.target is not None and any(
         trial.feasible and trial.score <= options.target and trial.epochs == epochs
@@ -368,8 +377,8 @@ USUAL = _DEFAULTS.stored()
 
 
 def unusual(options: Mapping[str, Any]) -> dict[str, Any]:
-    """Check options, given by name or by key of a stored description, and return those that differ
-    from the default.
+    """Check options, given by their names or by the keys of a stored description. Return the
+    options that differ from the default.
     """
     named = {FIELDS.get(key, key): value for key, value in options.items()}
     given = asdict(Options(**named)).items()
@@ -382,8 +391,9 @@ _AHEAD = 1.5
 
 
 def settled(given: Options, benchmark: "Benchmark") -> Options:
-    """Set the number of pending trainings and the order in which they are reported, if cells are
-    trained in parallel workers. Otherwise both remain None.
+    """Return options with defaults filled in: if cells are trained in parallel workers, the number
+    of pending trainings and the order in which they are reported. If no cells are trained in
+    parallel workers, both options remain None.
 
     Raises:
         UserError: Parallel training is requested for a benchmark that trains nothing, or both real

@@ -1,9 +1,11 @@
-"""Tables of benchmarks that evaluate cell by cell: every cell with every seed.
+"""Build a table for a benchmark that evaluates cell by cell, by training every cell with every
+seed.
 
-Cells are trained in parallel workers, as in a search. On a task, isomorphic cells share a training.
-Every result, and the reason of every failure, is stored at once in a journal in the data directory.
-Repeat the call to resume. A failed cell has no value in the table. Once all cells have been tried,
-repeat the call to retry the failed ones.
+Cells are trained in parallel workers, as in a search. If the cells are trained on a task,
+isomorphic cells share one training. Every result, and the reason of every failure, is stored
+immediately in a journal in the data directory. Repeat the call to resume. A failed cell has no
+value in the table. Once all cells have been trained or have failed, repeat the call to retry the
+failed cells.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -53,7 +55,7 @@ _SECONDS = Metric(SECONDS, "s", "record", "cost", description="seconds of the tr
 
 
 class Key(NamedTuple):
-    """A training, identified by the index of its cell and its seed."""
+    """The key of a training: the index of the cell, and the training seed."""
 
     cell: int
     seed: int
@@ -86,7 +88,7 @@ class _Plan:
 
 
 def address_of(name: str, space: str | None = None) -> str:
-    """Return the name of the benchmark for the name of a task or a training.
+    """Return the name under which a task or a training can be opened as a benchmark.
 
     Raises:
         UserError: The file does not exist, or the benchmark defines its own space.
@@ -117,20 +119,23 @@ def make_table(
 
     Args:
         name: A benchmark that evaluates cell by cell, such as ``file.py:NAME`` or ``live:TASK``.
-        out: The table file to write. None for a file in the data directory.
-        epochs: The longest training in epochs. None for the benchmark's own.
-        seeds: Number of seeds per cell. None for the benchmark's own.
-        workers: Number of parallel trainings. None for one.
+        out: The table file to write. If None, a file in the data directory is written.
+        epochs: The largest number of epochs of a training. If None, the benchmark's own number is
+            used.
+        seeds: Number of training seeds per cell. If None, the benchmark's own number is used.
+        workers: Number of parallel trainings. If None, one training runs at a time.
         engine: The engine that executes the trainings.
-        progress: Called with (finished trainings, all trainings).
-        note: Called with a line for each failure, and with a line on missing values of the table.
+        progress: A function that is called with the number of finished trainings and the number of
+            all trainings.
+        note: A function that is called with a line of text for each failure, and with a line on
+            missing values of the table.
 
     Returns:
         The path and the card of the table.
 
     Raises:
-        UserError: The space cannot be listed, there are fewer seeds or epochs than requested, all
-            trainings fail alike, or none succeeds.
+        UserError: The space cannot be listed, the benchmark has fewer seeds or epochs than
+            requested, all trainings fail for the same reason, or no training succeeds.
     """
     check_engine(engine, workers)
     benchmark = load(name)

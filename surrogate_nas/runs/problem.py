@@ -1,9 +1,11 @@
-"""The definition of a study: problems, strategies with their numbers of runs, and suites of both.
+"""The definition of a study: problems, strategies with their numbers of runs, and suites, which
+combine problems and strategies.
 
-Suites are read by name or from a TOML file. An error is one line that names the file and the key. A
-file contains the settings that all problems share (``budget``, ``budget_seconds``, ``n_random``,
-``runs``, ``seed``), the strategies (each a name, or a table of ``name`` and ``runs``), and the
-problems (each a table of the fields of `Problem`).
+Suites are read by name or from a TOML file. If a file is invalid, the error message is one line
+that names the file and the key. The file of a suite contains the settings that all problems share
+(``budget``, ``budget_seconds``, ``n_random``, ``runs``, ``seed``), the strategies, and the
+problems. Each strategy is a name, or a TOML table with ``name`` and ``runs``. Each problem is a
+TOML table with the fields of `Problem`.
 """
 
 import json
@@ -57,12 +59,15 @@ class Problem:
 
     Attributes:
         benchmark: The name of a benchmark, or an opened benchmark. A stored suite can be read again
-            only if the benchmark has a name or is defined in a file.
-        objective: A string or an expression. None for the benchmark's default.
-        name: The name of the problem in the suite, and of its folder. An empty string uses the
-            benchmark's name.
+            only if all its benchmarks have a name or are defined in a file.
+        objective: The objective, as a string or an expression. If None, the benchmark's default
+            objective is used.
+        name: The name of the problem in the suite, and of its folder. If empty, the benchmark's
+            name is used.
         subject_to: Constraints as a string, or None.
-        seed_policy: ``mean`` or ``draw``. None for the benchmark's own.
+        seed_policy: The values that strategies receive: ``mean``, the mean over training seeds, or
+            ``draw``, the value of one random training seed per cell. If None, the benchmark's own
+            policy applies.
         budget: The largest number of evaluations of a run, 150 if no budget is given.
         budget_seconds: The largest number of simulated seconds of a run, or None.
         n_random: Number of random cells that every strategy evaluates first.
@@ -106,11 +111,11 @@ class Problem:
 
     @property
     def run_budget(self) -> Budget:
-        """The budget of each run."""
+        """The budget of each run on this problem."""
         return budget_of(self.budget, self.budget_seconds)
 
     def stored(self) -> dict[str, Any]:
-        """Return the problem as a folder stores it."""
+        """Return the problem in the format in which a folder stores it."""
         stored = {_STORED_AS.get(n, n): own for n, own in vars(self).items()}
         stored |= {"benchmark": self.address, "first": [*map(str, self.first)]}
         stored["objective"] = self.objective and str(self.objective)
@@ -123,21 +128,26 @@ class Problem:
 
     @property
     def address(self) -> str:
-        """The name that opens the benchmark again, or the name of a benchmark object."""
+        """The name by which the benchmark can be opened again or, if there is none, the name of the
+        benchmark object.
+        """
         given = self.benchmark
         if isinstance(given, Benchmark):
             return given.address or given.name
         return str(given)
 
     def on(self, benchmark: Benchmark) -> Objective:
-        """Return the objective on an opened benchmark. The errors are those of `Objective`."""
+        """Return the objective of the problem, bound to an opened benchmark. This method raises the
+        errors of `Objective`.
+        """
         options = ObjectiveOptions(seed_policy=self.seed_policy)
         return bind(benchmark, self.objective, self.subject_to, options)
 
 
 @dataclass(frozen=True)
 class Entry:
-    """A strategy of a suite, in any form that `strategy_entry` accepts, and its number of runs.
+    """A strategy of a suite (in any form that `strategy_entry` accepts) and the strategy's number
+    of runs.
 
     Example:
         >>> Entry({"few": "evolution(population=5)"}, 3).label
@@ -161,14 +171,14 @@ class Suite:
     """A set of problems and strategies, with a number of runs for each strategy.
 
     Attributes:
-        name: The name, such as ``starter``.
-        title: The purpose in one line.
-        problems: The problems in the order of the report.
+        name: The name of the suite, such as ``starter``.
+        title: The purpose of the suite in one line.
+        problems: The problems of the suite, in the order in which reports show them.
         entries: The strategies with their numbers of runs.
         seed: The seed from which all randomness is derived, the same for all problems.
-        options: Other options of all runs (`surrogate_nas.runs.options`) that differ from the
-            default.
-        not_run: The reason for each problem that was not run.
+        options: Other options of all runs (see `surrogate_nas.runs.options`) that differ from their
+            defaults.
+        not_run: By name, the reason why a problem was not run.
 
     Example:
         >>> import surrogate_nas as sn
@@ -199,7 +209,7 @@ class Suite:
 
     @property
     def not_run_rows(self) -> list[dict[str, str]]:
-        """The problems that were not run, in the format of the JSON output."""
+        """The problems that were not run and the reasons, in the format of the JSON output."""
         return [{"name": name, "reason": why} for name, why in self.not_run.items()]
 
     @property
@@ -212,8 +222,8 @@ class Suite:
     ) -> "Suite":
         """Return the suite with other strategies or another number of runs.
 
-        An empty sequence keeps the suite's own strategies. Strategies of the suite keep their
-        number of runs. Others make as many as the suite's largest number.
+        If `strategies` is empty, the suite's own strategies are kept. Strategies of the suite keep
+        their number of runs. Other strategies get the largest number of runs in the suite.
         """
         own = {entry.label: entry for entry in self.entries}
         most = max(entry.runs for entry in self.entries)
@@ -226,7 +236,9 @@ class Suite:
         return replace(self, entries=entries)
 
     def select(self, names: Sequence[str]) -> "Suite":
-        """Return the suite with some problems by name; with all of them if `names` is empty."""
+        """Return the suite with only the problems in `names`, or with all problems if `names` is
+        empty.
+        """
         known = {problem.name: problem for problem in self.problems}
         for name in names:
             if name not in known:
@@ -295,7 +307,9 @@ def read_suite(name: str) -> Suite:
 
 
 def parse_suite(name: str, source: str, content: Any) -> Suite:
-    """Build a suite from the content of a file. A UserError names the file and the key."""
+    """Build a suite from the content of a TOML file. If the content is invalid, a UserError names
+    the file and the key.
+    """
     try:
         file = checked_as(_File, _present(content))
         given = [
@@ -346,10 +360,12 @@ def suite_with(
     strategies: StrategiesLike = (),
     runs: int | None = None,
 ) -> Suite:
-    """Return a suite with the given strategies and runs, from a suite, its name, or problems.
+    """Return a suite with the given strategies and numbers of runs. The argument is a suite, the
+    name of a suite, or a list of problems.
 
     Raises:
-        UserError: The argument is none of these, or the strategies are invalid.
+        UserError: The argument is neither a suite nor a name nor a list of problems, or the
+            strategies are invalid.
     """
     suite = read_suite(given) if isinstance(given, str) else given
     if isinstance(suite, Suite):
@@ -372,7 +388,9 @@ def suite_with(
 
 
 def read_plan(path: Path) -> Suite:
-    """Read the suite from the plan file that ``snas suite`` wrote, or raise a UserError."""
+    """Read a suite from the file ``plan.json`` that ``snas suite`` wrote. Raise a UserError if the
+    file is invalid.
+    """
     try:
         plan = json.loads(read_regular(path))
         problems = [
@@ -414,11 +432,11 @@ def bind(
     subject_to: str | None,
     options: ObjectiveOptions = _USUAL,
 ) -> Objective:
-    """Bind an objective (a string, an expression, or an `Objective`) to a benchmark. None gives the
-    benchmark's default.
+    """Bind an objective (a string, an expression, or an `Objective`) to a benchmark. If the
+    objective is None, the benchmark's default is used.
 
     Raises:
-        UserError: The same as for `Objective`, or the objective is bound to another benchmark.
+        UserError: The objective is invalid (see `Objective`) or is bound to another benchmark.
 
     Example:
         >>> objective = bind("fashion", "valid_loss + 0.1*params", "params <= 20000")

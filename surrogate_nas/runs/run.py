@@ -1,7 +1,7 @@
-"""One run: its trials, and the file that stores them during the run.
+"""One run: its trials, and the file in which the trials are stored during the run.
 
-A file contains one line with a checksum per trial, in the order of evaluation, and a last line when
-the run has ended.
+The file of a run contains one line with a checksum per trial, in the order of evaluation. When the
+run has ended, a last line is added.
 """
 
 from __future__ import annotations
@@ -60,16 +60,16 @@ Count = Annotated[int, Meta(ge=0)]
 
 
 class Judged(Struct, frozen=True, forbid_unknown_fields=True):
-    """The answer of a run, evaluated with the seeds that its search did not use.
+    """The best cell of a run, evaluated with the training seeds that its search did not use.
 
     See `surrogate_nas.runs.confirm`.
 
     Attributes:
-        seeds: The seeds that the mean is over, including that of the search.
-        values: The mean of every metric of the objective, in the metric's unit.
+        seeds: The training seeds over which the mean is computed, including the seed of the search.
+        values: The mean over seeds of every metric of the objective, in the metric's unit.
         trainings: Number of additional trainings, which are not part of the run's budget.
-        cost: The cost of these trainings in seconds.
-        failures: The reasons of failed trainings. The mean is over the others.
+        cost: The cost of the additional trainings in seconds.
+        failures: The reasons of failed trainings. Failed trainings are not part of the mean.
     """
 
     seeds: Annotated[tuple[Count, ...], Meta(min_length=1)]
@@ -80,13 +80,14 @@ class Judged(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class ConfirmedCell(Struct, frozen=True, forbid_unknown_fields=True):
-    """A cell with its scores by fresh seeds.
+    """A cell with its scores for new training seeds.
 
     Attributes:
-        seen: The score in the search, or None if the search did not evaluate the cell.
-        seeds: The fresh seeds, in the order of `scores`.
-        scores: L + λR for each seed.
-        failure: Why the cell is not confirmed, such as a failed training, or an empty string.
+        seen: The score of the cell in the search, or None if the search did not evaluate the cell.
+        seeds: The new training seeds, in the order of `scores`.
+        scores: The value of L + λR for each new training seed.
+        failure: The reason why the cell is not confirmed, such as a failed training, or an empty
+            string.
     """
 
     cell: Cell
@@ -97,7 +98,7 @@ class ConfirmedCell(Struct, frozen=True, forbid_unknown_fields=True):
 
     @property
     def mean(self) -> float | None:
-        """The mean score over fresh seeds, or None if the cell is not confirmed."""
+        """The mean score over the new training seeds, or None if the cell is not confirmed."""
         return None if self.failure else float(np.mean(self.scores))
 
     def to_json(self) -> dict[str, Any]:
@@ -113,7 +114,7 @@ class ConfirmedCell(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class ConfirmationRequest(Struct, frozen=True, forbid_unknown_fields=True):
-    """The request for a confirmation, with the number of trials of the run at that time."""
+    """The request for a confirmation, with the number of trials that the run had at the time."""
 
     cells: Epochs
     seeds: Epochs
@@ -122,7 +123,9 @@ class ConfirmationRequest(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Result:
-    """Display results in a notebook: their ``summary_frame`` and their ``sentences``."""
+    """A base class of results that display their ``summary_frame`` and their ``sentences`` in a
+    notebook.
+    """
 
     def _table(self: Any) -> tuple[Sequence[str], Sequence[Sequence[object]]]:
         frame = self.summary_frame().astype(object)
@@ -135,15 +138,16 @@ class Result:
 
 
 class Confirmation(Result, Struct, frozen=True, forbid_unknown_fields=True, dict=True):
-    """The best cells of a search, trained with fresh seeds and compared with a reference or each
-    other.
+    """The best cells of a search, trained with new seeds and compared with a reference cell or with
+    each other.
 
     Attributes:
-        cells: The best cells, in the order of the search.
-        reference: The user's own cell, or None.
-        passed_over: Number of better-ranked cells without enough fresh seeds in the table.
-        cost: The cost of all these trainings, which is not charged to the search.
-        cost_unit: Seconds or queries.
+        cells: The best cells, in the order of their scores in the search.
+        reference: The reference cell, such as the user's own, or None.
+        passed_over: Number of cells that ranked higher in the search but were skipped, because the
+            table has too few unused seeds for them.
+        cost: The cost of all trainings of the confirmation, which is not charged to the search.
+        cost_unit: The unit of the cost: ``seconds`` or ``queries``.
 
     Example:
         >>> import surrogate_nas as sn
@@ -163,7 +167,9 @@ class Confirmation(Result, Struct, frozen=True, forbid_unknown_fields=True, dict
 
     @cached_property
     def decision(self) -> FewDecision:
-        """The statistical decision. It has no leader if no cell is confirmed."""
+        """The statistical decision on which cell is best. If no cell is confirmed, the decision has
+        no leader.
+        """
         done = [confirmed for confirmed in self._every if not confirmed.failure]
         scores = {confirmed.cell.text: np.array(confirmed.scores) for confirmed in done}
         own = self.reference.cell.text if self.reference in done else None
@@ -174,24 +180,28 @@ class Confirmation(Result, Struct, frozen=True, forbid_unknown_fields=True, dict
         )
 
     def stored(self) -> Any:
-        """Return the confirmation as a folder stores it. The decision is not stored."""
+        """Return the confirmation in the format in which a folder stores it. The statistical
+        decision is not stored.
+        """
         return to_builtins(self, enc_hook=lambda cell: cell.text)
 
     @classmethod
     def read(cls, content: Any, cell: Callable[[str], Cell]) -> Confirmation:
-        """Read the output of `stored`, with a parser of cells. Raise a ValueError for another
-        format.
+        """Read a confirmation from the output of `stored`, with a function that parses cells. Raise
+        a ValueError if the format is invalid.
         """
         return checked_as(cls, content, lambda _, text: cell(text))
 
     @property
     def winner(self) -> ConfirmedCell | None:
-        """The best of `cells` by fresh seeds, or None if none is confirmed."""
+        """The best of `cells` by the mean over new seeds, or None if no cell is confirmed."""
         return self._named(self.decision.leader)
 
     @property
     def against(self) -> ConfirmedCell | None:
-        """The cell that the winner is compared with: the reference, or the runner-up, or None."""
+        """The cell with which the winner is compared: the reference cell, otherwise the second-best
+        cell, or None if there is neither.
+        """
         return self._named(self.decision.rival)
 
     @property
@@ -206,12 +216,16 @@ class Confirmation(Result, Struct, frozen=True, forbid_unknown_fields=True, dict
 
     @property
     def better(self) -> bool:
-        """Whether the winner is significantly better than the cell it is compared with."""
+        """Whether the winner is significantly better than the cell with which it is compared
+        (`against`).
+        """
         return self.decision.sign > 0
 
     @property
     def difference(self) -> float | None:
-        """The winner's mean score, subtracted from that of the cell it is compared with."""
+        """The mean score of the cell with which the winner is compared (`against`), minus the
+        winner's mean score.
+        """
         return self.decision.difference
 
     @property
@@ -222,7 +236,7 @@ class Confirmation(Result, Struct, frozen=True, forbid_unknown_fields=True, dict
     @property
     def runs_needed(self) -> int | None:
         """The approximate number of further trainings of both cells for a significant difference.
-        None if the difference is significant already, or if there is no estimate.
+        The value is None if the difference is significant already or if there is no estimate.
         """
         needed = self.decision.needed
         about = None if needed is None else needed.about
@@ -235,7 +249,7 @@ class Confirmation(Result, Struct, frozen=True, forbid_unknown_fields=True, dict
 
     @property
     def sentences(self) -> list[str]:
-        """The result in words. The first sentence names the confirmed cell."""
+        """The result of the confirmation in words. The first sentence names the confirmed cell."""
         sentences = [self._found()]
         if self.passed_over:
             sentences.append(
@@ -281,13 +295,17 @@ class Confirmation(Result, Struct, frozen=True, forbid_unknown_fields=True, dict
         return f"<Confirmation: {self.sentences[0]}>"
 
     def to_frame(self) -> pandas.DataFrame:
-        """Return one row per cell, the winner first and the reference last, like `rows`."""
+        """Return a data frame with one row per cell, the winner first and the reference cell last,
+        as `rows` does.
+        """
         return rows_frame(self.rows())
 
     summary_frame = to_frame
 
     def rows(self) -> list[dict[str, Any]]:
-        """Return one row per cell, the winner first and the reference last, for tables."""
+        """Return the rows of a table with one row per cell, the winner first and the reference cell
+        last.
+        """
         others = [("candidate", cell) for cell in self.cells if cell is not self.winner]
         return [
             {
@@ -334,7 +352,7 @@ def _with_interval(value: float, ends: tuple[float, float], decimals: int) -> st
 
 
 class EndLine(Struct, forbid_unknown_fields=True, kw_only=True, omit_defaults=True):
-    """The last line of a finished run (`surrogate_nas.runs.run.Run`)."""
+    """The last line in the file of a finished run (see `surrogate_nas.runs.run.Run`)."""
 
     end: Count
     diagnosis: dict[str, dict[str, float]] = {}
@@ -349,31 +367,33 @@ class EndLine(Struct, forbid_unknown_fields=True, kw_only=True, omit_defaults=Tr
 
 
 class Fronted(Result):
-    """The joint result of finished runs under several objectives."""
+    """A base class for the joint result of one or more finished runs under several objectives."""
 
     @property
     def front(self: Any) -> list[Trial]:
-        """The feasible reported trials that no other trial dominates; the first of equal ones.
+        """The Pareto front: the feasible trials that no other trial dominates, by their reported
+        scores. Of trials with equal scores, only the first is included.
 
         Raises:
-            UserError: There is only one objective.
+            UserError: The run has only one objective.
         """
         return [trial for _, trial in front_of(self.finished_runs)]
 
     def front_frame(self: Any) -> pandas.DataFrame:
-        """Return the trials of `front`, with the columns of ``to_frame``."""
+        """Return the trials of `front` as a data frame with the columns of ``to_frame``."""
         return rows_frame(run.row(trial) for run, trial in front_of(self.finished_runs))
 
     def hypervolume(self: Any, reference: Sequence[float]) -> float:
-        """Return the volume that `front` dominates up to a reference point.
+        """Return the hypervolume that `front` dominates up to a reference point.
 
         Args:
-            reference: One score per objective, in the order of ``score_0``, ``score_1``, …. Trials
-                beyond it in any objective do not count.
+            reference: The reference point: one score per objective, in the order of ``score_0``,
+                ``score_1``, …. A trial that exceeds the reference point in any objective does not
+                count.
 
         Raises:
-            UserError: There is only one objective, or the reference is not one number per
-            objective.
+            UserError: The run has only one objective, or the reference point does not have one
+                number per objective.
         """
         points = vectors_of(self.front)
         parts = {
@@ -395,27 +415,30 @@ class Run(Fronted):
 
     Attributes:
         strategy: The label of the strategy.
-        run: The number of the run. It determines the seed, and pairs the run with the run of the
-            same number of other strategies.
+        run: The number of the run. The number determines the seed, and pairs the run with the runs
+            of other strategies that have an equal number.
         trials: The trials in the order of evaluation.
-        real_seconds: Wall-clock seconds of strategy and evaluations together.
-        strategy_seconds: Wall-clock seconds in `ask` and `tell`.
+        real_seconds: Wall-clock seconds of the whole run, including the strategy and the
+            evaluations.
+        strategy_seconds: Wall-clock seconds of the strategy's calls of ``ask`` and ``tell``.
         failure: The error that ended the run, or an empty string.
-        epochs: The epochs of the objective. Only trials at these epochs can be the answer. None if
-            nothing depends on epochs.
+        epochs: The number of epochs of the objective. Only trials with this number can be the
+            result of the run. The value is None if the objective does not depend on epochs.
         budget_cells: The largest number of evaluations, or None.
         budget_seconds: The largest number of simulated seconds, or None.
-        scalarised: Whether the strategy supports only one objective and was run on several with
-            random weights.
+        scalarised: Whether a strategy that supports only one objective was run on several
+            objectives, combined with random weights.
         diagnosis: Additional numbers that the strategy reported, by group and name.
-        known: Earlier trainings that were reported to the strategy first. They are not trials of
-            the run, never its answer, and not charged. They are stored with the comparison.
-        confirmed: The result of training its best cells with fresh seeds, if requested. It is
-            stored in a separate file.
-        judged: The incumbent by the mean over seeds, if the search used one random seed per cell
-            and the incumbent was trained with the others. Otherwise None.
-        objective: The minimised objective. None for a run that was made by hand, or was pickled
-            alone with a benchmark without an address.
+        known: Earlier trainings that the strategy observed first. Earlier trainings are not trials
+            of the run, are never its result, and are not charged to the budget. The description of
+            the comparison stores them.
+        confirmed: The result of training the best cells of the run with new seeds, if a
+            confirmation was requested. The confirmation is stored in a separate file.
+        judged: The incumbent's mean values over seeds, if the search used one random training seed
+            per cell and the incumbent was then trained with the other seeds. Otherwise None.
+        objective: The objective that the run minimised. The value is None if the run was built by
+            hand, or if the run was pickled and its benchmark has no name by which it can be opened
+            again.
 
     Example:
         >>> import surrogate_nas as sn
@@ -450,22 +473,24 @@ class Run(Fronted):
 
     @property
     def answers(self) -> list[Trial]:
-        """The trials at the objective's epochs."""
+        """The trials with the objective's number of epochs, from which the result of the run is
+        chosen.
+        """
         return [trial for trial in self.trials if trial.epochs == self.epochs]
 
     @property
     def scores(self) -> NDArray[np.float64]:
-        """The score of every trial."""
+        """The score of every trial in the search."""
         return np.array([trial.score for trial in self.trials])
 
     @cached_property
     def lowest(self) -> Trial:
-        """The earliest trial with the lowest score at the objective's epochs. It is a failed trial
-        only if all trials failed. With several objectives it has the lowest sum, which is not an
-        answer.
+        """The earliest trial with the lowest score at the objective's number of epochs. A failed
+        trial is chosen only if all trials failed. With several objectives, the sum of the scores is
+        used, so the trial is not a meaningful result.
 
         Raises:
-            UserError: No trial has the objective's epochs.
+            UserError: No trial has the objective's number of epochs.
         """
         if not self.answers:
             raise UserError(
@@ -475,8 +500,8 @@ class Run(Fronted):
 
     @property
     def incumbent(self) -> Trial:
-        """The best trial at the objective's epochs by its search score; the earliest of equal ones.
-        It is a failed trial only if all trials failed.
+        """The trial with the lowest search score at the objective's number of epochs. If scores are
+        equal, the earliest trial is chosen. A failed trial is chosen only if all trials failed.
 
         Raises:
             UserError: There are several objectives. Use `front` instead.
@@ -490,8 +515,9 @@ class Run(Fronted):
 
     @cached_property
     def reported(self) -> Sequence[Trial]:
-        """The trials as they are reported. If the search used random seeds, scores are means over
-        seeds. If cells are trained, only the incumbent has such a mean and is reported.
+        """The trials with the values that reports use. If the search used random training seeds,
+        these values are means over seeds. If the benchmark trains cells, only the incumbent has a
+        mean over seeds.
         """
         objective = self.objective
         if objective is None or not (objective.draws or self.judged):
@@ -506,20 +532,20 @@ class Run(Fronted):
 
     @property
     def answer(self) -> Trial:
-        """The `incumbent` as it is reported: by the mean over seeds if the search used a random
-        seed.
+        """The result of the run: the `incumbent`, with its mean over seeds if the search used a
+        random training seed.
         """
         return self.reported[self.incumbent.index]
 
     @property
     def is_feasible(self) -> bool:
-        """Whether the reported answer is feasible."""
+        """Whether the result of the run is feasible, by its reported values."""
         return self.reported[self.lowest.index].feasible
 
     def contenders(self, n: int | None = None) -> list[Trial]:
-        """Return the feasible trials at the objective's epochs, as they are reported. Use the first
-        `n` trials, or all. If the search used random seeds, return only trials that no other trial
-        dominated in the search.
+        """Return the feasible trials with the objective's number of epochs, with the values that
+        reports use. If `n` is given, only the first `n` trials are considered. If the search used
+        random training seeds, only trials that no other trial dominated in the search are returned.
         """
         trials = [t for t in self.trials[:n] if t.epochs == self.epochs and t.feasible]
         if self.reported is not self.trials and trials:
@@ -528,11 +554,12 @@ class Run(Fronted):
         return [trial for trial in trials if trial.feasible]
 
     def checkpoint(self, cell: Any = None) -> Path:
-        """Return the folder with the fitted model of a cell, by default the incumbent, if its
-        training stored one (`surrogate_nas.Training.checkpoint`).
+        """Return the folder that contains the trained model of a cell, if its training stored a
+        model (`surrogate_nas.Training.checkpoint`). The default cell is the incumbent.
 
         Raises:
-            UserError: There is no such folder, or the run was read without its benchmark.
+            UserError: The folder of the trained model does not exist, or the run was read without
+                its benchmark.
         """
         if self.objective is None:
             raise UserError(
@@ -543,12 +570,13 @@ class Run(Fronted):
 
     @property
     def finished_runs(self) -> list[Run]:
-        """A list with this run."""
+        """A list with this run as its only element."""
         return [self]
 
     def anytime(self, frame: Frame | None = None) -> Anytime:
-        """Return the best reported score after each trial. With several objectives, the score is
-        the missed share of a frame's hypervolume. The earliest of equal trials counts.
+        """Return the reported score of the incumbent after each trial. With several objectives, the
+        score is the missed share of the hypervolume in a `Frame`. If trials have equal scores, the
+        earliest trial is the incumbent.
         """
         own = np.array([trial.epochs == self.epochs for trial in self.trials])
         seen = np.where(own, self.scores, np.inf)
@@ -577,15 +605,16 @@ class Run(Fronted):
         )
 
     def curves(self) -> pandas.DataFrame:
-        """Return the best result after each trial, one row per trial.
+        """Return a data frame with the best result after each trial, one row per trial.
 
         Returns:
-            ``strategy``, ``run``; ``evaluations``, from 1; ``cost``, the end of the trial on the
-            run's clock, in the benchmark's unit; ``best_score``, the reported score of the
-            incumbent, NaN before the first feasible trial, and with several objectives the missed
-            share of the front's hypervolume; ``regret``, the best score minus the optimum; and
-            ``normalised_regret``, where 1 is the result of random sampling with the whole budget.
-            Regrets are NaN if the optimum is not available.
+            A data frame whose first columns are ``strategy`` and ``run``. ``evaluations`` counts
+            the trials from 1. ``cost`` is the time at which the trial ended on the run's clock, in
+            the benchmark's unit of cost. ``best_score`` is the reported score of the incumbent, and
+            NaN before the first feasible trial. With several objectives, ``best_score`` is the
+            missed share of the Pareto front's hypervolume. ``regret`` is the best score minus the
+            optimum, or NaN if the optimum is not available. In ``normalised_regret``, 0 is the
+            optimum and 1 is the expected result of random sampling with the whole budget.
 
         Raises:
             UserError: The run has no objective or no trial.
@@ -605,8 +634,8 @@ class Run(Fronted):
 
     @property
     def best_known(self) -> Trial | None:
-        """The best feasible earlier training at the objective's epochs, or None. It is a baseline
-        for `incumbent`.
+        """The best feasible earlier training with the objective's number of epochs, or None. This
+        training is a baseline for `incumbent`.
         """
         whole = (t for t in self.known if t.epochs == self.epochs and t.feasible)
         return min(whole, key=lambda trial: trial.score, default=None)
@@ -630,7 +659,7 @@ class Run(Fronted):
 
     @property
     def sentences(self) -> list[str]:
-        """The result in words, including that of a confirmation."""
+        """The result of the run in words, including the result of a confirmation."""
         found = f"{self.strategy}, run {self.run}: {self._outcome}."
         return [found, *(self.confirmed.sentences if self.confirmed else ())]
 
@@ -650,11 +679,15 @@ class Run(Fronted):
 
     @property
     def best_options(self) -> dict[str, Any]:
-        """The options of the incumbent by position, such as ``{"width": 16, "depth": 2}``."""
+        """The incumbent's choices by position of the search space, such as
+        ``{"width": 16, "depth": 2}``.
+        """
         return self.incumbent.options
 
     def row(self, trial: Trial, *, with_options: bool = True) -> Row:
-        """Return a trial as a row of tables, from column to value, with metrics by name."""
+        """Return a trial as a row of a table, that is, a mapping from column to value, with metrics
+        by name.
+        """
         draws = self.objective is not None and self.objective.draws
         row = {
             "strategy": self.strategy,
@@ -687,14 +720,14 @@ class Run(Fronted):
         return {name for trial in self.trials for name in trial.values}
 
     def to_frame(self) -> pandas.DataFrame:
-        """Return one row per trial: strategy, run, the fields of the trial, and its metrics by
-        name.
+        """Return a data frame with one row per trial: strategy, run, the fields of the trial, and
+        its metrics by name.
 
-        ``score`` is the score in the search. If the search used random seeds, ``reported_score`` is
-        the score by the mean over seeds. With several objectives, the columns ``score_0``,
-        ``score_1``, … have the sum ``score``. Each position of the space is a column with the
-        chosen option. A position with the name of another column, such as ``epochs``, becomes
-        ``option_epochs``.
+        The column ``score`` is the score in the search. If the search used random training seeds,
+        ``reported_score`` is the mean score over seeds. With several objectives, ``score`` is the
+        sum of the columns ``score_0``, ``score_1``, …. Each position of the search space is a
+        column with the chosen option. If another column has the name of a position, such as
+        ``epochs``, the position's column is renamed to ``option_epochs``.
         """
         return rows_frame(map(self.row, self.trials))
 
@@ -708,9 +741,9 @@ class Run(Fronted):
 
 @dataclass(frozen=True)
 class Anytime:
-    """The progress of a run, as arrays of shape ``(n,)``, one entry per trial: the cost until the
-    trial ended, in simulated seconds or queries; the index of the incumbent; and its score,
-    infinite before the first feasible trial.
+    """The progress of a run, as three arrays of shape ``(n,)`` with one entry per trial. They
+    contain the cost until the trial ended (in simulated seconds or queries), the index of the
+    incumbent, and the incumbent's score. The score is infinite before the first feasible trial.
     """
 
     cost: Values
@@ -718,19 +751,23 @@ class Anytime:
     score: Values
 
     def at_cells(self, values: Values, cells: NDArray[np.int64]) -> Values:
-        """Return a curve over numbers of evaluated cells, from 1. The last value is repeated."""
+        """Return values, given per trial, as a curve over the number of evaluated cells, which
+        starts at 1. After the last trial, the last value is repeated.
+        """
         return np.asarray(values[np.minimum(cells, len(values)) - 1])
 
     def at_cost(self, values: Values, cost: Values) -> Values:
-        """Return a right-continuous curve over cost. Only finished trials count. It is NaN before
-        the first.
+        """Return values, given per trial, as a right-continuous curve over cost. Only finished
+        trials count. The curve is NaN before the first trial has finished.
         """
         finished = np.searchsorted(self.cost, cost, side="right")
         return np.where(finished > 0, values[np.maximum(finished, 1) - 1], np.nan)
 
 
 def curve_of(run: Run, frame: Frame | None, reference: Reference) -> Row:
-    """Return the columns of `Run.curves` for a frame of hypervolumes and a scale of regret."""
+    """Return the columns of `Run.curves`, given the frame for hypervolumes and the scale of
+    regret.
+    """
     history = run.anytime(frame)
     best = np.where(np.isfinite(history.score), history.score, np.nan)
     exact = reference.exact if frame is None else frame.exact
@@ -746,11 +783,12 @@ def curve_of(run: Run, frame: Frame | None, reference: Reference) -> Row:
 
 
 def front_of(runs: Sequence[Run]) -> list[tuple[Run, Trial]]:
-    """Return the reported trials that no other trial of the runs dominates, with their runs. Of
-    equal trials, return the first.
+    """Return the Pareto front of several runs: pairs of a run and a trial that no other trial of
+    these runs dominates, by reported scores. Of trials with equal scores, only the first is
+    included.
 
     Raises:
-        UserError: There is only one objective.
+        UserError: The run has only one objective.
     """
     if any(run.trials and not run.trials[0].scores for run in runs):
         raise UserError(
@@ -762,7 +800,9 @@ def front_of(runs: Sequence[Run]) -> list[tuple[Run, Trial]]:
 
 
 def stacked(parts: Iterable[Row]) -> pandas.DataFrame:
-    """Concatenate parts as a data frame. Each part maps a column to values or to one value."""
+    """Concatenate parts to one data frame. Each part maps a column to a list of values, or to one
+    value for all rows.
+    """
     import pandas
 
     frames = [*map(pandas.DataFrame, parts)]
@@ -795,11 +835,13 @@ def trial_entry(trial: Trial) -> dict[str, Any]:
 
 
 class OtherHistoryError(UserError):
-    """Raised if a replayed run differs from its file."""
+    """Raised if a run that is replayed after a crash differs from its file."""
 
 
 class RunLog:
-    """The file of one run, open for appending. `known` are the lines of its stored trials."""
+    """The file of one run, open for appending. The attribute `known` contains the lines of the
+    trials that are stored already.
+    """
 
     def __init__(self, path: Path, root: str) -> None:
         self.path = path
@@ -807,9 +849,9 @@ class RunLog:
         self.known: list[dict[str, Any]] = self._chain.entries
 
     def append(self, trials: Sequence[Trial], *, at_once: bool = False) -> None:
-        """Write trials that the file does not contain yet, and compare the others with it.
-
-        Trials are on the disk within a second, or with `at_once` when this function returns.
+        """Write trials that the file does not contain yet, and compare all other trials with the
+        file. New trials are on the disk within a second or, if `at_once` is true, when this
+        function returns.
         """
         new = []
         for trial in trials:
@@ -862,7 +904,9 @@ def read_run(
     run: int,
     cell: Callable[[str], Cell],
 ) -> Run | None:
-    """Read a run with a parser of cells. Return None if the run has not ended."""
+    """Read a run from its file, with a function that parses cells. Return None if the run has not
+    ended.
+    """
     try:
         trials, end = _parted(path, root, cell)
         if end is None:
@@ -904,7 +948,9 @@ def _trial(number: int, entry: dict[str, Any], cell: Callable[[str], Cell]) -> T
 
 @dataclass(frozen=True, eq=False)
 class RunWatch:
-    """The content of a run's file during the run: trials, the end, or the damage."""
+    """The content of a run's file while the run is made: the trials, the last line if the run has
+    ended, and a description of any damage.
+    """
 
     path: Path
     epochs: int | None
@@ -914,7 +960,9 @@ class RunWatch:
 
     @classmethod
     def of(cls, path: Path, root: str, epochs: int | None) -> RunWatch:
-        """Read a file, unless it has not changed since the last call."""
+        """Read the file of a run. If the file has not changed since the last call, the earlier
+        content is returned.
+        """
         try:
             status = path.stat()
         except OSError:
@@ -925,8 +973,8 @@ class RunWatch:
 
     @property
     def best(self) -> list[float]:
-        """Return the best feasible score after each trial, infinite before the first. Trials at
-        other epochs than the objective's do not count.
+        """Return the best feasible score after each trial, which is infinite before the first
+        feasible trial. Only trials with the objective's number of epochs count.
         """
         scores = (
             trial.score if trial.feasible and trial.epochs == self.epochs else math.inf
@@ -936,7 +984,7 @@ class RunWatch:
 
     @property
     def failed(self) -> list[tuple[str, str]]:
-        """The cells of failed trainings with the reasons."""
+        """The cells of failed trainings, with the reasons of the failures."""
         return [
             (trial.cell.text, trial.failure) for trial in self.trials if trial.failure
         ]

@@ -1,10 +1,11 @@
 """The runner of studies: problems × strategies × seeds, with the same results for any number of
 workers and after any crash.
 
-Run number k of every strategy starts from the same initial cells, sampled from a stream that only
-the root seed and k determine. A strategy is asked, validated, charged and updated where its run
-executes. It never has access to the benchmark. Run k of all problems comes before run k + 1 of any,
-so an interrupted study covers all problems.
+Run number k of every strategy starts with the same initial cells. These cells are sampled from a
+random stream that depends only on the root seed and on k. Everything that a run does with its
+strategy (requests, validation, charges and updates) happens in the process that executes the run. A
+strategy never has access to the benchmark. Run number k is made on all problems before run number k
++ 1 starts on any problem, so an interrupted study covers all problems.
 """
 
 import json
@@ -66,7 +67,7 @@ NOTHING_PAID = "The budget does not pay for a single evaluation."
 
 
 class Experiment:
-    """The strategies, runs and budget on one problem of a study.
+    """The definition of the runs on one problem of a study: strategies, numbers of runs and budget.
 
     Attributes:
         reference: The scale of normalised regret, computed from all cells and stored in the folder
@@ -145,18 +146,20 @@ class Experiment:
 
     @cached_property
     def sources(self) -> dict[str, Sources]:
-        """The source of every user-defined strategy, by label, at the time of the first call."""
+        """The source code of every user-defined strategy, by label, at the time when this property
+        is first read.
+        """
         sources = {entry.label: sources_of(entry) for entry in self.entries}
         return {name: files for name, files in sources.items() if files}
 
     @property
     def folders(self) -> dict[str, Path]:
-        """The folder of the file of every user-defined strategy, by label."""
+        """For each user-defined strategy, by label, the folder that contains its file."""
         folders = {entry.label: folder_of(entry) for entry in self.entries}
         return {name: folder for name, folder in folders.items() if folder is not None}
 
     def describe(self) -> dict[str, Any]:
-        """Return the description of the experiment that its store writes."""
+        """Return the description of the experiment that is written to ``experiment.json``."""
         engine = self.objective.benchmark.backend
         beginning = self.beginning.stored()
         given = {e.label: e.written for e in self.entries if e.label != e.written}
@@ -184,8 +187,8 @@ class Experiment:
         folder: Path | None = None,
         callback: Callback | None = None,
     ) -> list[Run]:
-        """Make every run that a folder does not contain yet. Return all runs by strategy, then by
-        number (see `execute`).
+        """Make every run that a folder does not contain yet. Return all runs, ordered by strategy
+        and then by number (see `execute`).
         """
         if folder is not None:
             self.store = Store(folder)
@@ -195,16 +198,16 @@ class Experiment:
         return self.in_order(runs)
 
     def in_order(self, results: "Mapping[Key, Any]") -> list[Any]:
-        """Return the results of this problem, by strategy, then by number."""
+        """Return the results on this problem, ordered by strategy and then by number."""
         own = {
             key[1:]: value for key, value in results.items() if key.problem == self.name
         }
         return [own[pair] for pair in product(self.labels, self.numbers) if pair in own]
 
     def check(self) -> None:
-        """Check that the budget has the unit of the benchmark and pays for a first evaluation, and
-        that all strategies can be created with their options. Warn if the budget pays only for
-        initial cells.
+        """Check that the budget has the benchmark's unit of cost and is large enough for one
+        evaluation, and that all strategies can be created with their options. Warn if the budget
+        pays only for initial cells.
         """
         objective, seconds = self.objective, self.budget.seconds
         space = objective.benchmark.space
@@ -236,7 +239,9 @@ class Experiment:
             rehearse(entry, space, self.options.call_limit, settings)
 
     def begin(self, stack: ExitStack) -> None:
-        """Lock the folder until a stack ends, and write the description of the experiment to it."""
+        """Lock the results folder until the exit stack is closed, and write the description of the
+        experiment to the folder.
+        """
         if self.store is not None:
             stack.enter_context(self.store.locked())
             self.store.begin(self.describe(), self.sources, self.folders)
@@ -261,8 +266,8 @@ class Experiment:
             )
 
     def end(self) -> None:
-        """Write to the folder what user-defined strategies read and their versions and, for several
-        runs, the scale of regret.
+        """Write final facts to the results folder: which files user-defined strategies read, the
+        number of their versions and, unless it is a single search, the scale of regret.
         """
         if self.store is not None and self.number is None:  # a search tells no regret
             self.reference = self.store.read().get("reference") or recordable(
@@ -277,7 +282,9 @@ class Experiment:
         self._note(ended=True)
 
     def stored_run(self, name: str, number: int) -> Run | None:
-        """Return a finished run from the folder, or None. Failed runs are discarded."""
+        """Return a finished run from the results folder, or None. If the stored run failed, it is
+        discarded.
+        """
         store, benchmark = self.store, self.objective.benchmark
         run = None if store is None else store.load(name, number, benchmark.space)
         if store is None or run is None:
@@ -290,7 +297,9 @@ class Experiment:
         return replace(run, known=self.beginning.known)
 
     def whole_run(self, name: str, number: int) -> Run | None:
-        """Return a stored run that is complete. A run whose budget was raised is not."""
+        """Return a stored run if it is complete, or None. A run is incomplete if the budget was
+        raised after it had ended.
+        """
         run = self.stored_run(name, number)
         if run is None or ended_by(run.trials, run.epochs, self.options):
             return run
@@ -299,8 +308,9 @@ class Experiment:
         )
 
     def announce(self, runs: int) -> None:
-        """Print on standard error how often user-defined functions will be called in the given
-        number of runs, that no cell satisfies the constraints, or that a training may hang.
+        """Print warnings before runs on standard error: how often user-defined functions will be
+        called, that no cell satisfies the constraints, or that a training may hang because it has
+        no time limit.
         """
         benchmark = self.objective.benchmark
         read = dict.fromkeys(question.metric for question in self.objective.questions())
@@ -345,12 +355,11 @@ class Experiment:
         apart: bool = False,
         **observers: Any,
     ) -> Run:
-        """Return a single run: a complete one from the folder, or one that is made or continued
-        now.
-
-        The folder is locked, and its description is written. A run of a user-defined strategy is
-        always made in its own process (`apart`). Observers are ``note``, which is called with
-        events (`surrogate_nas.runs.search.Note`), and ``slots``.
+        """Return a single run. If the results folder contains a complete run, return that run. If
+        the run is missing or incomplete, make or continue it. The folder must be locked already,
+        and must contain the description. A run of a user-defined strategy is always made in its own
+        process (`apart`). The optional arguments in `observers` are ``note``, which is called with
+        events (`surrogate_nas.runs.search.Note`), and ``slots``, the workers that train cells.
         """
         name, store = entry.label, self.store
         if whole := self.whole_run(name, number):
@@ -420,7 +429,9 @@ class Experiment:
             return make(entry=entry, lost=(follower.trials, error), started=started)
 
     def jobs(self, number: int) -> "list[_Job]":
-        """Return the runs with the given number, one per strategy that has so many."""
+        """Return the runs with the given number, one for each strategy that has a run with this
+        number.
+        """
         return [
             (Key(self.name, entry.label, number), entry)
             for entry in self.entries
@@ -430,7 +441,7 @@ class Experiment:
 
 
 class Key(NamedTuple):
-    """The key of a run in a study."""
+    """The key of a run in a study: problem, strategy and run number."""
 
     problem: str
     strategy: str
@@ -451,23 +462,26 @@ def execute(
     """Make every run of a study that its folders do not contain yet, and return all runs.
 
     Args:
-        problems: The problems of the study. The first one determines how many runs execute in
-            parallel and on which engine. The results depend on neither. If cells are trained in
-            parallel, these runs share as many workers as a single run would have. The engine then
-            provides the workers, and runs execute on this machine.
-        callback: Called with an event at the beginning, at the end of each run, and, if a single
-            worker makes the runs here, during runs. A search does not count runs.
-        begun: Called when all folders have been created.
-        keep: Selects what to keep of a run. It is called where the run is made or read, so that
-            only its result is transferred. None keeps the whole run.
+        problems: The problems of the study. The options of the first problem determine how many
+            runs execute in parallel and on which engine. The results do not depend on these two
+            options. If cells are trained in parallel, all concurrent runs share as many workers as
+            a single run would have. In this case, the engine provides the workers, and the runs
+            execute on this machine.
+        callback: A function that is called with an `Event` at the beginning and at the end of each
+            run. If the runs are made one after another on this machine, the callback is also called
+            during runs. A single search sends only the events during the run.
+        begun: A function that is called when all folders have been created.
+        keep: A function that selects which part of a run to return. The function is called in the
+            process that makes or reads the run, so that only the selected part is transferred. If
+            None, whole runs are returned.
 
     Returns:
-        The results in the order of the jobs. If the strategy of a run failed, or its worker was
-        killed, `Run.failure` is set.
+        The runs, or their selected parts, by problem, strategy and run number. If the strategy of a
+        run failed or its worker was killed, `Run.failure` contains the error message.
 
     Raises:
-        UserError: A folder contains another comparison or cannot be written, or a budget does not
-            pay for any evaluation.
+        UserError: A folder contains another comparison or cannot be written, or a budget is too
+            small for a single evaluation.
     """
     engine, workers = problems[0].options.engine, problems[0].options.workers
     is_search = problems[0].number is not None

@@ -1,19 +1,21 @@
-"""The interface between a run and a strategy: flags and proposals, checked against the contract,
-and wrappers that change what a strategy observes or proposes.
+"""The interface between a run and a strategy. A strategy's declarations and proposals are checked
+against the contract, and wrappers change what a strategy observes or proposes.
 
-Any error in a call of a strategy becomes a `StrategyError`. A run of a user-defined strategy (a
-file, an entry point, or a class from elsewhere) is made in its own process
-(`surrogate_nas.runs.search`). A call that takes too long ends that process, and the strategy may
-exit, hang, print and patch as it likes. This protects against accidents, not against attacks.
+Any error in a call of a strategy is converted to a `StrategyError`. A run of a user-defined
+strategy (a file, an entry point, or a class from elsewhere) is made in its own process
+(`surrogate_nas.runs.search`). A call of the strategy that takes too long ends the process of the
+run. A strategy that exits, hangs, prints or patches modules does not affect other runs. The
+separate process protects against accidents, not against attacks.
 
-`Blinded` gives the strategy a `BlindSpace` and metrics called ``m1``, ``m2``, …. The names are
-sampled again for every run, from its seed. `Scalarised` combines several objectives for a strategy
-that supports one.
+`Blinded` gives the strategy a `BlindSpace` and metrics called ``m1``, ``m2``, …. The disguising
+names are sampled again for every run, from the seed of the run. `Scalarised` combines several
+objectives for a strategy that supports one.
 
-`Recorded` stores the answers of a strategy that represents an external program or a person
+`Recorded` stores the proposals of a strategy that represents an external program or a person
 (`Strategy.from_outside`). ``answers/STRATEGY-RUN.journal`` contains one line with a checksum per
-answer, written before its cells are evaluated. A run that is resumed or repeated reads its answers
-from there. The strategy itself is asked only when they are used up.
+answer, written before its cells are evaluated. A run that is resumed or repeated reads its
+proposals from this journal. The strategy itself is asked only when all stored proposals have been
+used.
 """
 
 import math
@@ -82,17 +84,20 @@ _DECLARED = {
 
 
 class Flags(NamedTuple):
-    """The declarations of a strategy.
+    """The declarations of a strategy, such as its batch size.
 
     Attributes:
-        batch_size: Number of cells that it prefers to be asked for at once, at least 1.
-        chooses_epochs: Whether it may request other epochs than the objective's.
-        many_objectives: Whether it uses the scores of several objectives.
-        uses_free: Whether it uses the free terms of the objective.
-        needs_supernet: Whether it trains its own supernet.
-        from_outside: Whether its answers come from outside. They are then stored, and an empty
-            answer ends the run.
-        shares_points: Whether its runs share the points of a space, as those of `bo` do.
+        batch_size: Number of cells that the strategy prefers to propose at once, at least 1.
+        chooses_epochs: Whether the strategy may request other numbers of epochs than that of the
+            objective.
+        many_objectives: Whether the strategy supports several objectives.
+        uses_free: Whether the strategy uses the free terms of the objective, which need no
+            training.
+        needs_supernet: Whether the strategy trains its own supernet.
+        from_outside: Whether the proposals come from an external program or a person. Proposals
+            from outside are stored, and an empty proposal ends the run.
+        shares_points: Whether the runs of the strategy share one encoding of all cells of a space,
+            as those of ``bo`` do.
     """
 
     batch_size: int = 1
@@ -113,7 +118,9 @@ class Flags(NamedTuple):
 
 
 def flags_of(strategy: Strategy | type[Strategy]) -> Flags:
-    """Read the declarations of a strategy. A class has its batch size only once it is created."""
+    """Read the declarations of a strategy. The batch size of a class is available only from an
+    instance; for a class, it is set to 1.
+    """
     own = (getattr(strategy, name, False) is True for name in Flags._fields[1:])
     if isinstance(strategy, type):
         return Flags(1, *own)
@@ -136,7 +143,7 @@ def own_cells(
     may_end: bool = False,
 ) -> list[Cell | Request]:
     """Convert the return value of a strategy to cells of the space, or to requests if it may choose
-    epochs. An empty list is valid if it may end the run.
+    epochs. An empty list is accepted only if `may_end` is true, and ends the run.
     """
     listed = isinstance(asked, Sequence) and not isinstance(asked, str)
     taken = list(islice(iter(asked), n + 1)) if listed else []
@@ -167,15 +174,15 @@ def _own(asked: Any, n: int, space: Space, epochs: Sequence[int]) -> Cell | Requ
 
 
 def as_json(asked: Cell | Request) -> Any:
-    """Write a cell as a string, and a request as a list."""
+    """Convert a cell to a string, and a request to a list, for storage as JSON."""
     if isinstance(asked, Cell):
         return asked.text
     return [asked.cell.text, asked.epochs, list(asked.read)]
 
 
 def from_json(content: Any, space: Space) -> Cell | Request:
-    """Read the output of `as_json`. Raise a ValueError for another format, and a UserError if the
-    space has no such cell.
+    """Read a cell or a request from the output of `as_json`. Raise a ValueError if the format is
+    invalid, and a UserError if the cell is not in the space.
     """
     match content:
         case (str() as text) | [str() as text]:
@@ -186,8 +193,8 @@ def from_json(content: Any, space: Space) -> Cell | Request:
 
 
 class Sandboxed:
-    """A strategy that is called in this process. `seconds` is the time spent in its calls so
-    far.
+    """A strategy that is called in this process. The attribute `seconds` is the time spent in calls
+    of the strategy so far.
     """
 
     def __init__(
@@ -220,14 +227,18 @@ class Sandboxed:
         return strategy(self._space, seed=seed)
 
     def give(self, settings: Mapping[str, Any]) -> None:
-        """Set the settings that the strategy declares to use, as attributes."""
+        """Pass settings to the strategy by setting its attributes, if the strategy declares that it
+        uses them.
+        """
         for name, value in self.flags.read(settings).items():
             setattr(self._strategy, name, value)
             if name == "epochs":
                 self._epochs = value
 
     def ask(self, n: int) -> list[Cell | Request]:
-        """Ask for 1 to `n` cells of the space, or requests if the strategy chooses epochs."""
+        """Ask the strategy for 1 to `n` cells of the space, or for requests if the strategy chooses
+        the number of epochs.
+        """
         return self._call(  # type: ignore[no-any-return]
             lambda: own_cells(
                 self._strategy.ask(n),
@@ -240,20 +251,24 @@ class Sandboxed:
         )
 
     def tell(self, trials: Sequence[Trial]) -> None:
-        """Report trials. A user-defined strategy receives copies, which it may modify."""
+        """Report trials. A user-defined strategy receives copies of the trials, which it may
+        modify.
+        """
         told = trials if self._is_ours else list(map(_copied, trials))
         self._call(lambda: self._strategy.tell(told), "received trials")
 
     def work(self) -> float | None:
-        """Let a built-in strategy do a slice of its own work. Return the seconds to charge, or None
-        if no work is left.
+        """Let a built-in strategy do one part of its own work, such as training a supernet. Return
+        the seconds to charge to the budget, or None if no work is left.
         """
         if not self.flags.needs_supernet:
             return None
         return self._call(self._strategy.work, "worked")  # type: ignore[no-any-return]
 
     def diagnosis(self) -> Mapping[str, Mapping[str, float]]:
-        """Return the strategy's numbers about the run. User-defined strategies are not asked."""
+        """Return the numbers that the strategy reports about the run; empty for user-defined
+        strategies.
+        """
         if not self._is_ours:
             return {}
         return self._call(  # type: ignore[no-any-return]
@@ -261,7 +276,9 @@ class Sandboxed:
         )
 
     def remarks(self) -> Mapping[str, Any]:
-        """Return what is stored with the last answer. User-defined strategies are not asked."""
+        """Return remarks that are stored with the strategy's last proposal; empty for user-defined
+        strategies.
+        """
         return self._strategy.remarks if self._is_ours else {}
 
     def _call(self, function: Callable[[], Any], when: str) -> Any:
@@ -319,7 +336,8 @@ class _Names:
 
 
 class BlindFreeTerms:
-    """The free terms of an objective, called with disguised cells and names.
+    """The free terms of an objective for a blinded strategy, which calls them with disguised cells
+    and names.
 
     See `surrogate_nas.objective.FreeTerms` for its attributes.
     """
@@ -348,7 +366,7 @@ class BlindFreeTerms:
         return [self._space.reveal(self._space.cell(cell)) for cell in cells]
 
     def metric(self, name: str, cells: Sequence[Cell]) -> Any:
-        """Return a free metric of cells, shape ``(n,)``."""
+        """Return a free metric, which needs no training, of some cells, shape ``(n,)``."""
         return self._free.metric(self._names.reveal(name), self._cells(cells))
 
     def __getattr__(self, name: str) -> Callable[[Sequence[Cell]], Any]:
@@ -361,7 +379,9 @@ class BlindFreeTerms:
 
 
 class Blinded(Wrapped):
-    """A strategy that receives disguised cells and names of metrics."""
+    """A wrapper of a strategy that disguises cells and names of metrics, so that the strategy
+    cannot recognise them.
+    """
 
     def __init__(self, inside: Any, space: BlindSpace) -> None:
         super().__init__(inside)
@@ -369,7 +389,9 @@ class Blinded(Wrapped):
         self._names = _Names()
 
     def give(self, settings: Mapping[str, Any]) -> None:
-        """Set what the strategy declares to use, with disguised names."""
+        """Pass settings to the strategy, with disguised names, if the strategy declares that it
+        uses them.
+        """
         given = self.flags.read(settings)
         hide = self._names.hide
         if given.get("free") is not None:
@@ -398,7 +420,7 @@ class Blinded(Wrapped):
         self._inside.give(given)
 
     def ask(self, n: int) -> list[Cell | Request]:
-        """Return the proposed cells without the disguise."""
+        """Ask the strategy for cells, and return them without the disguise."""
         return [self._revealed(request) for request in self._inside.ask(n)]
 
     def _revealed(self, request: Cell | Request) -> Cell | Request:
@@ -408,7 +430,7 @@ class Blinded(Wrapped):
         return self._space.reveal(request)
 
     def tell(self, trials: Sequence[Trial]) -> None:
-        """Report trials with disguised cells."""
+        """Report trials to the strategy, with disguised cells and names of metrics."""
         disguised = []
         for trial in trials:
             cell = self._space.hide(trial.cell)
@@ -418,7 +440,9 @@ class Blinded(Wrapped):
 
 
 class Recorded(Wrapped):
-    """A strategy whose answers are stored and replayed. `usage` sums their costs by name."""
+    """A wrapper of a strategy whose proposals are stored and replayed. The attribute `usage`
+    contains the total costs of the proposals (such as tokens) by name.
+    """
 
     def __init__(
         self, inside: Any, journal: Journal, space: Space, epochs: Sequence[int]
@@ -436,12 +460,16 @@ class Recorded(Wrapped):
         self.usage = dict[str, float]()
 
     def diagnosis(self) -> Mapping[str, Mapping[str, float]]:
-        """Return the strategy's numbers about the run, and the cost of its answers."""
+        """Return the numbers that the strategy reports about the run, and the costs of its
+        proposals.
+        """
         usage = {USAGE: self.usage} if self.usage else {}
         return {**self._inside.diagnosis(), **usage}
 
     def ask(self, n: int) -> list[Cell | Request]:
-        """Return the next stored answer, or a new one. An empty list ends the run."""
+        """Return the next stored proposal or, if all have been used, a new proposal of the
+        strategy. An empty list ends the run.
+        """
         if self._answers:
             return self._again(self._answers.popleft(), n)
         if self._untold:
@@ -474,7 +502,9 @@ class Recorded(Wrapped):
             self.usage[name] = self.usage.get(name, 0.0) + float(value)
 
     def tell(self, trials: Sequence[Trial]) -> None:
-        """Report trials, or keep them until the strategy is asked."""
+        """Report trials to the strategy. While stored proposals are replayed, trials are collected
+        and reported later.
+        """
         if self._is_asked:
             self._inside.tell(trials)
         else:
@@ -485,9 +515,10 @@ class Scalarised(Wrapped):
     """A wrapper that runs a single-objective strategy on several objectives, with random weights
     that change during the run.
 
-    Knowles, "ParEGO", IEEE Transactions on Evolutionary Computation 2006: the augmented Chebyshev
-    norm of the objectives, each scaled to its range in the run. Departure: weights change every ten
-    trials. The strategy is then created again and observes the whole history under the new weights.
+    The method follows Knowles, "ParEGO", IEEE Transactions on Evolutionary Computation 2006. The
+    score is the augmented Chebyshev norm of the objectives, each scaled to its range in the run. In
+    contrast to ParEGO, the weights change only every ten trials. After each change, the strategy is
+    created again and observes the whole history under the new weights.
     """
 
     def __init__(
@@ -504,11 +535,11 @@ class Scalarised(Wrapped):
 
     @property
     def seconds(self) -> float:
-        """The time spent in the strategies so far."""
+        """The time in seconds spent in calls of the strategies so far."""
         return self._spent + float(self._inside.seconds)
 
     def ask(self, n: int) -> list[Cell | Request]:
-        """Return the strategy's proposals, after a change of weights if one is due."""
+        """Change the weights if ten trials have passed, and return the strategy's proposals."""
         if self._since >= STRETCH:
             self._since, self._weights = 0, self._rng.dirichlet(np.ones(self._parts))
             self._spent += self._inside.seconds
@@ -517,7 +548,9 @@ class Scalarised(Wrapped):
         return self._inside.ask(n)  # type: ignore[no-any-return]
 
     def tell(self, trials: Sequence[Trial]) -> None:
-        """Report trials with the scalarised score in place of the sum."""
+        """Report trials to the strategy, with the scalarised score instead of the sum of the
+        objectives.
+        """
         self._history += trials
         self._since += len(trials)
         self._inside.tell(self._scored(trials))
@@ -540,7 +573,9 @@ class Scalarised(Wrapped):
 
 
 def scalarised(strategy: Any, make: Callable[..., Any], parts: int, seed: int) -> Any:
-    """Return the strategy, wrapped if it supports one objective and there are several."""
+    """Return the strategy. If it supports only one objective and there are several, it is wrapped
+    in `Scalarised`.
+    """
     if parts == 1 or strategy.flags.many_objectives:
         return strategy
     return Scalarised(strategy, make, parts, seed)
@@ -555,10 +590,11 @@ def sandboxed(
     settings: Mapping[str, Any] = MappingProxyType({}),
     files: Sequence[Opened] = (),
 ) -> Sandboxed | Wrapped:
-    """Create a strategy. A blinded one gets a disguise sampled from its seed.
+    """Create a strategy. If it is blinded, its disguise is sampled from its seed.
 
-    In its own process, a call of a user-defined strategy may take `limit` seconds. Files that its
-    calls open are recorded in `files`. Raise a StrategyError if it could not be created.
+    If the run has its own process, each call of a user-defined strategy may take at most `limit`
+    seconds. Files that the strategy opens are recorded in `files`. Raise a StrategyError if the
+    strategy could not be created.
     """
     disguise = blind(space, seed) if entry.blinded else None
     called: Sandboxed | Wrapped = Sandboxed(
@@ -575,7 +611,9 @@ Sent = tuple[StrategyEntry, bytes]
 
 
 def sent(entry: StrategyEntry) -> Sent:
-    """Serialise a strategy for another process. Raise a StrategyError if that fails."""
+    """Serialise a strategy for another process. Raise a StrategyError if it cannot be
+    serialised.
+    """
     return replace(entry, target=""), pack(entry.target)
 
 
@@ -589,7 +627,7 @@ def introduce(entry: StrategyEntry, objectives: int = 1) -> Flags:
     """Read the declarations of a strategy, without running user code in this process.
 
     Raises:
-        UserError: The strategy does not exist, cannot be blinded, or does not support that many
+        UserError: The strategy does not exist, cannot be blinded, or does not support the number of
             objectives.
     """
     stamp: tuple[object, ...] = ()
@@ -629,10 +667,11 @@ def introduce(entry: StrategyEntry, objectives: int = 1) -> Flags:
 def rehearse(
     entry: StrategyEntry, space: Space, limit: float, settings: Mapping[str, Any]
 ) -> None:
-    """Create a strategy with its options once, before any run, to check them.
+    """Check the options of a strategy before any run, by creating the strategy once.
 
-    Strategies of other libraries, and built-in ones that choose epochs, check their options only
-    when they are first asked, so they are asked once. An external program is not asked.
+    Strategies of other libraries, and built-in strategies that choose the number of epochs, check
+    their options only when they are first asked for cells. These strategies are therefore asked
+    once. An external program is not asked.
 
     Raises:
         UserError: The strategy could not be created with these options.

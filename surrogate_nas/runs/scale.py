@@ -1,20 +1,23 @@
-"""The units of scores: the noise of training, the frame of a front, and the scale of normalised
-regret.
+"""The units in which scores are compared: the noise of training, the reference frame of a Pareto
+front, and the scale of normalised regret.
 
-With several objectives, the score of a run is the share of the exact front's hypervolume that it
-misses. Objectives are scaled between utopia and nadir of the exact front, or of the joint front of
-all runs if there is no table. The reference point is 1.1 in each objective. It depends on the
-space, not on the run, so loose constraints favour no strategy. Cells that cannot learn are on a
-front because they cost nothing, and would stretch it over useless losses. Therefore a cell with a
-loss beyond Tukey's fence (the third quartile plus 1.5 times the interquartile range of all cells)
-does not define the frame.
+With several objectives, the score of a run is the share of the exact Pareto front's hypervolume
+that the run misses. Objectives are scaled so that the front's best values (utopia point) are 0 and
+its worst values (nadir point) are 1. If there is no table, the joint front of all runs is used. The
+reference point of the hypervolume is 1.1 in each objective. The frame depends on the space and not
+on the run, so loose constraints favour no strategy. Cells that cannot learn are on the Pareto front
+because they cost nothing, and would extend the frame to useless losses. A cell with a loss beyond
+Tukey's fence (the third quartile plus 1.5 times the interquartile range of all cells) is therefore
+not used to define the frame.
 
 Normalised regret is 0 at the optimum and 1 at the expected result of random sampling with the whole
-budget. On a table the expectation is exact: n cells are sampled uniformly with replacement, so the
-best of them by search score is cell i with probability (1 − W(i−1))ⁿ − (1 − W(i))ⁿ, where W is the
-share of cells up to i in their order. If training seeds are sampled, each training of a cell has
-its share, and the expectation is over the mean score of the chosen cell. A run that has found
-nothing yet counts as one random feasible cell, and no result counts as worse.
+budget. On a table, this expected value is exact. If n cells are sampled uniformly with replacement,
+the best of the sampled cells is the i-th best cell of the table with probability (1 − W(i−1))ⁿ − (1
+− W(i))ⁿ. Here, cells are ordered by search score, and W(i) is the share of the i best cells. If
+training seeds are sampled, the trainings of a cell divide the cell's share, and the expected value
+is that of the chosen cell's mean score over seeds. A run that has not found a feasible cell yet
+gets the expected regret of one random feasible cell, which is the largest regret that a run can
+get.
 """
 
 from collections.abc import Mapping, Sequence
@@ -41,14 +44,14 @@ _FENCE = 1.5
 
 @dataclass(frozen=True)
 class Frame:
-    """The frame in which the hypervolumes of a comparison are computed.
+    """The frame of reference in which the hypervolumes of a comparison are computed.
 
     Attributes:
-        utopia: The best value of each objective on the front, shape ``(m,)``.
-        span: The worst value on the front minus `utopia`, shape ``(m,)``.
-        front: The front, scaled to this frame, shape ``(k, m)``.
-        volume: The hypervolume of the front in this frame.
-        exact: Whether the front is that of the whole space.
+        utopia: The best value of each objective on the Pareto front, shape ``(m,)``.
+        span: The worst value of each objective on the Pareto front minus `utopia`, shape ``(m,)``.
+        front: The Pareto front, scaled to this frame, shape ``(k, m)``.
+        volume: The hypervolume of the Pareto front in this frame.
+        exact: Whether the Pareto front is that of the whole space, instead of that of the runs.
     """
 
     utopia: Values
@@ -58,8 +61,8 @@ class Frame:
     exact: bool
 
     def missed(self, vectors: Values) -> float:
-        """Return the missed share of the front's hypervolume, from 0 to 1, for feasible cells with
-        scores of shape ``(n, m)``.
+        """Return the share of the Pareto front's hypervolume, from 0 to 1, that some feasible cells
+        miss. The scores of the cells have the shape ``(n, m)``.
         """
         return (
             1.0 - hypervolume((vectors - self.utopia) / self.span) / self.volume
@@ -69,8 +72,9 @@ class Frame:
 
 
 def hypervolume(points: Values, reference: Values | float = _REFERENCE) -> float:
-    """Return the hypervolume that points of shape ``(n, m)`` dominate up to a reference point. By
-    default points are scaled to 0 to 1 on the front.
+    """Return the hypervolume that points of shape ``(n, m)`` dominate up to a reference point. The
+    default reference point is for points that are scaled to the range from 0 to 1 on the Pareto
+    front.
     """
     import moocore
 
@@ -82,15 +86,15 @@ def hypervolume(points: Values, reference: Values | float = _REFERENCE) -> float
 
 
 def nondominated(vectors: Values) -> Values:
-    """Return the nondominated points of shape ``(n, m)`` as an array of shape ``(k, m)``. Smaller
-    is better.
+    """Return the nondominated points among points of shape ``(n, m)``, as an array of shape
+    ``(k, m)``. Smaller values are better.
     """
     return np.asarray(vectors[undominated(vectors)])
 
 
 def undominated(vectors: Values) -> NDArray[np.bool_]:
-    """Return whether each point is nondominated, shape ``(n,)``. Of equal points only the first
-    counts.
+    """Return whether each point is nondominated, shape ``(n,)``. Of several equal points, only the
+    first counts as nondominated.
     """
     import moocore
 
@@ -103,7 +107,9 @@ def frame_of(
     *,
     fenced: bool = True,
 ) -> Frame | None:
-    """Return the frame of a comparison, or None if no cell is feasible."""
+    """Return the frame in which the hypervolumes of a comparison are computed, or None if no cell
+    is feasible.
+    """
     scores = objective.over_space()
     if scores is None:
         points = np.array([trial.scores for trial in trials if trial.feasible])
@@ -128,7 +134,9 @@ def frame_of(
 
 
 def vectors_of(trials: Sequence[Trial]) -> Values:
-    """Return the objectives' scores of the feasible trials, shape ``(n, m)``."""
+    """Return the scores of the feasible trials among `trials` for each objective, shape
+    ``(n, m)``.
+    """
     found = [trial.scores for trial in trials if trial.feasible]
     return np.array(found) if found else np.empty((0, 0))
 
@@ -146,9 +154,9 @@ class Noise:
     of the score.
 
     Attributes:
-        one_seed: The standard deviation of the score of one training.
-        mean_of_seeds: The standard deviation of the mean over the seeds of a cell.
-        cells: Number of cells in the average.
+        one_seed: The standard deviation of the score of a single training.
+        mean_of_seeds: The standard deviation of a cell's mean score over its seeds.
+        cells: Number of cells over which the standard deviations are averaged.
     """
 
     one_seed: float
@@ -157,8 +165,8 @@ class Noise:
 
 
 def noise_of(objective: Objective) -> Noise | None:
-    """Return the noise of an objective on its table. Return None for several objectives, for an
-    objective with history, or if no cell has two seeds.
+    """Return the training noise of an objective on its table. Return None if there are several
+    objectives, if the objective depends on the history of a run, or if no cell has two seeds.
     """
     scores = objective.over_space() if objective.n_objectives == 1 else None
     seeds = None if scores is None else objective.single_seeds()
@@ -188,7 +196,9 @@ _POINTS = 200
 
 
 def checkpoints(budget: Budget) -> Values:
-    """Return the increasing points at which curves are evaluated, in cells or else in seconds."""
+    """Return the increasing checkpoints of a budget at which curves are evaluated, in cells or, if
+    the budget is in seconds, in seconds.
+    """
     if budget.cells is not None:
         return np.arange(1.0, budget.cells + 1)
     assert budget.seconds is not None
@@ -197,18 +207,20 @@ def checkpoints(budget: Budget) -> Values:
 
 @dataclass(frozen=True)
 class Reference:
-    """The scale of the regret on one problem.
+    """The scale of normalised regret on one problem.
 
     Attributes:
         optimum: The best score of the space, or of all runs if the optimum of the space is not
             available.
         start: The expected score of one random feasible cell.
         random: The expected best score of random sampling at every checkpoint, shape
-            ``(checkpoints,)``; empty without a table.
-        scale: The expected final score of random sampling minus the optimum; without a table, the
-            mean of all runs minus the optimum.
-        exact: Whether these numbers come from the whole space instead of the runs.
-        rounding: The normalised regret up to which the optimum counts as found.
+            ``(checkpoints,)``; empty if there is no table.
+        scale: The score difference that corresponds to a regret of 1. With a table, it is the
+            expected final score of random sampling minus the optimum. Without a table, it is the
+            mean final score of all runs minus the optimum.
+        exact: Whether the scale is computed from the whole space instead of the runs.
+        rounding: The normalised regret up to which a run counts as having found the optimum, which
+            allows for rounding errors.
     """
 
     optimum: float
@@ -220,12 +232,12 @@ class Reference:
 
     @property
     def ceiling(self) -> float:
-        """The normalised regret of a run that has found nothing."""
+        """The normalised regret of a run that has not found a feasible cell."""
         return max((self.start - self.optimum) / self.scale, 1.0)
 
     def regret(self, score: Values) -> Values:
-        """Convert scores of any shape to normalised regret, from 0 (the optimum) to `ceiling`. A
-        score is infinite if nothing was found.
+        """Convert scores of any shape to normalised regret, from 0 (the optimum) to `ceiling`. An
+        infinite score, which stands for a run without a feasible cell, gives `ceiling`.
         """
         return np.clip((score - self.optimum) / self.scale, 0.0, self.ceiling)
 
@@ -236,8 +248,9 @@ def reference_of(
     curves: Sequence[Values],
     description: Mapping[str, Any] = MappingProxyType({}),
 ) -> Reference:
-    """Compute the scale from the table or, without a table, from the best scores of every run at
-    the checkpoints. Numbers in the stored description for this budget are not computed again.
+    """Compute the scale of normalised regret from the table or, if there is no table, from the best
+    scores of every run at the checkpoints. If the stored description contains the scale for this
+    budget, it is not computed again.
     """
     if description.get("budget") == structs.asdict(budget):
         with suppress(ValueError):  # nothing is recorded, or the frame of a front
@@ -290,9 +303,10 @@ def expected(objective: Objective, budget: Budget, start: float) -> Values:
     """Return the expected best score of random sampling for one objective on a table, shape
     ``(checkpoints,)``.
 
-    Seconds are converted to cells by the mean cost. `start` is used if no sampled cell is feasible.
-    Each checkpoint sums over the cells with non-negligible probability, which after n cells is a
-    share of about 45/n of the table, so all checkpoints together take cells × log(budget).
+    If the budget is in seconds, it is converted to a number of cells by the mean cost of a cell. If
+    no sampled cell is feasible, the score is `start`. The sum at each checkpoint includes only
+    cells with a non-negligible probability. After n sampled cells, these are about 45/n of the
+    table. The time for all checkpoints is therefore proportional to cells × log(budget).
     """
     values, scores, cost = objective.look_up(listed(objective.benchmark.space))
     drawn = checkpoints(budget)
@@ -333,8 +347,9 @@ _MOST_POINTS = 20_000
 
 
 def recordable(objective: Objective, budget: Budget) -> dict[str, Any] | None:
-    """Return the numbers computed from all cells of a table, as a folder stores them. Return None
-    if there is no table or the result is too large.
+    """Return the scale and the noise, or the frame, computed from all cells of a table, in the
+    format in which a folder stores them. Return None if there is no table or the result is too
+    large.
     """
     benchmark = objective.benchmark
     is_table = benchmark.contents or isinstance(benchmark, TableBenchmark)

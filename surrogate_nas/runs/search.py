@@ -1,10 +1,10 @@
-"""One run: a strategy proposes cells. They are validated, evaluated, charged and stored, and the
-strategy observes them.
+"""One run: a strategy proposes cells, and the run validates, evaluates, charges and stores them.
+The strategy then observes the resulting trials.
 
 A run of a user-defined strategy is made in its own process, and so are parallel runs that train
-cells. The process sends the trials to this process as they are made, and requests its trainings
-here. One dispatcher distributes the trainings of all runs to the workers. If the process dies, the
-run ends with the trials until then.
+cells. The process of a run sends its trials to the main process as they are made, and requests its
+trainings from the main process. A single dispatcher distributes the trainings of all runs to the
+workers. If the process of a run dies, the run ends with the trials made so far.
 """
 
 import itertools
@@ -87,7 +87,9 @@ def first_cells(
     seed: int,
     run: int,
 ) -> list[Cell]:
-    """Return the distinct random cells that every strategy of a run observes first."""
+    """Return the distinct random cells that every strategy evaluates first in the run with a given
+    number.
+    """
     generator = _generator(seed, run, _FIRST_CELLS_STREAM)
     cells: dict[Cell, None] = {}
     for _ in range(_MOST_DRAWS * n):
@@ -98,7 +100,7 @@ def first_cells(
 
 
 def strategy_seed(seed: int, run: int) -> int:
-    """Return the seed with which a run's strategy is created."""
+    """Return the random seed with which the strategy of a run is created."""
     return int(_generator(seed, run, _STRATEGY_STREAM).integers(2**63))
 
 
@@ -110,8 +112,8 @@ def strategy_of(
     budget: Mapping[str, float | None] = MappingProxyType({}),
     files: Sequence[Opened] = (),
 ) -> Any:
-    """Create the strategy of a run, with the settings that it declares to use. `budget` is by
-    unit.
+    """Create the strategy of a run, with the settings that it declares to use. `budget` maps a unit
+    to the limit in that unit, or None.
     """
     seed = strategy_seed(options.seed, run)
     hidden = options.hidden
@@ -136,8 +138,8 @@ def strategy_of(
 def make_run(
     objective: Objective, budget: Budget, options: Options, **more: Any
 ) -> Run:
-    """Make one run, or continue it after a crash. If the strategy fails, the run has the trials
-    until then. Further arguments are the fields of `_Search`.
+    """Make one run, or continue it after a crash. If the strategy fails, the run contains the
+    trials made before the failure. Further arguments are the fields of `_Search`.
     """
     search = _Search(objective, budget, options, **more)
     # sums round by the number of threads, and processes must not share cores
@@ -146,7 +148,7 @@ def make_run(
 
 
 def failed_in(name: str, run: int, why: object) -> str:
-    """Return the failure message of a run."""
+    """Return the error message for a run whose strategy failed."""
     return f"Strategy {name} failed in run {run}: {why}"
 
 
@@ -475,10 +477,10 @@ def _made(make: Make, is_watched: bool, entry: Any) -> Run | None:
 
 
 class Follower:
-    """Follows a run in another process.
+    """Receives the trials and requests of a run that is made in another process.
 
     Attributes:
-        trials: The trials of the run so far.
+        trials: The trials of the run that have been received so far.
     """
 
     def __init__(
@@ -496,11 +498,12 @@ class Follower:
         self._error: BaseException | None = None
 
     def made(self, make: Make, entry: StrategyEntry, limit: float, file: str) -> Run:
-        """Make a run in another process. Each call of its strategy may take `limit` seconds. `file`
-        is the path of its code.
+        """Make a run in another process. Each call of its strategy may take at most `limit`
+        seconds. `file` is the path of the strategy's code.
 
         Raises:
-            UserError: The run ended its process, or could not be made there.
+            UserError: The process of the run ended unexpectedly, or the run could not be made in
+                it.
             KeyboardInterrupt: Ctrl-C was pressed, and the running trainings have ended.
         """
         packed = sent(entry)

@@ -1,13 +1,14 @@
-"""The source code of user-defined strategies: the file of each, and the user's files that it
+"""The source code of user-defined strategies: the strategy's file, and the user's files that it
 imports.
 
 `surrogate_nas.core.digests` describes how the code is found.
 
-A version of a strategy is its source together with the files that it read. The number of versions
-that were run on the same problem and seeds reveals a search over one's own edits. The record is in
-``versions/`` of the data directory, one file per strategy, problem and root seed, so that deleting
-a folder or using another ``--out`` does not erase it. The folder of a comparison stores the count
-of its last command, so that its page is the same everywhere.
+A version of a strategy is its source code together with the files that it read. The number of
+versions that were run on one problem with equal seeds shows how often a user edited a strategy and
+tried it again. Versions are recorded in ``versions/`` of the data directory, in one file per
+strategy, problem and root seed. Deleting a results folder or using another ``--out`` therefore does
+not erase the record. The folder of a comparison stores the number of versions at its last command,
+so that its report page is equal on every machine.
 """
 
 import os
@@ -52,8 +53,8 @@ _LARGEST = 10**6
 
 
 def sources_of(entry: StrategyEntry) -> Sources:
-    """Return the source of a strategy. For a built-in one, which the version of the package
-    identifies, return only the user's files that its options name.
+    """Return the source code of a strategy. A built-in strategy is identified by the version of the
+    package, so only user files that its options name are returned.
     """
     if isinstance(entry.target, type):
         return {} if entry.is_trusted else source_of(entry.target)
@@ -64,9 +65,8 @@ def sources_of(entry: StrategyEntry) -> Sources:
 
 
 def folder_of(entry: StrategyEntry) -> Path | None:
-    """Return the folder of a user-defined strategy, or the working directory if it has no file.
-
-    Return None for built-in strategies.
+    """Return the folder of a user-defined strategy's file, or the working directory if the strategy
+    has no file. Return None for built-in strategies.
     """
     if entry.is_trusted:
         return None
@@ -111,8 +111,8 @@ SEVERAL = "several"
 
 
 def files_read(opened: Opened) -> dict[str, str]:
-    """Return digests of the files that a strategy read in addition to its code and did not write,
-    by name in its folder.
+    """Return the digests of files that a strategy read in addition to its code, by their names in
+    the strategy's folder. Files that the strategy wrote itself are left out.
     """
     opened.close()
     names = (name for name in opened.read if not name.endswith(_CODE))
@@ -123,7 +123,7 @@ def files_read(opened: Opened) -> dict[str, str]:
 
 
 def digest_of(file: Path) -> str:
-    """Return a digest of a file's content, or `MISSING` if it cannot be read."""
+    """Return a digest of a file's content, or `MISSING` if the file cannot be read."""
     try:
         status = file.stat()
         return _digest(file, status.st_size, status.st_mtime_ns)
@@ -149,20 +149,23 @@ def count_version(
     sources: Sources,
     files: Mapping[str, str] | None,
 ) -> int:
-    """Record a version of a strategy, and count the versions on the same problem and seeds.
+    """Record a version of a strategy, and return the number of versions that were run on one
+    problem with equal seeds.
 
     Args:
         name: The strategy's label.
-        folder: The folder of its file.
-        problem: The objective's fingerprint and the root seed.
-        sources: The text of its code by file.
-        files: The digests of other files that its runs read. None before a run has finished.
+        folder: The folder of the strategy's file.
+        problem: The fingerprint (hash) of the objective, and the root seed.
+        sources: The source code of the strategy, by file.
+        files: The digests of other files that the strategy's runs read, or None if no run has
+            finished yet.
 
     Returns:
-        The number of versions, including this one; 1 if the data directory is not writable.
+        The number of versions, including the present version; 1 if the data directory is not
+        writable.
 
     Raises:
-        UserError: The record is damaged.
+        UserError: The record of versions is damaged.
     """
     key = json_check([name, str(folder), *problem])
     path = home() / "versions" / f"{key}.jsonl"
@@ -195,7 +198,7 @@ def count_version(
 
 
 def most_versions(counted: Iterable[Mapping[str, int]]) -> dict[str, int]:
-    """Return the largest count of each strategy over several problems."""
+    """Return the largest number of versions of each strategy over several problems."""
     most: dict[str, int] = {}
     for counts in counted:
         most |= {name: max(n, most.get(name, 0)) for name, n in counts.items()}

@@ -1,22 +1,23 @@
-"""The store of results: append-only, locked, crash-safe, with checksums. All reports are computed
-from it.
+"""The store of results in a folder: append-only, locked, crash-safe, and with checksums. All
+reports are computed from the stored results.
 
-A folder contains
+The folder of a comparison has these files:
 
-- ``experiment.json``: the description of the comparison, its fingerprint and the versions;
-- ``runs/STRATEGY-RUN.jsonl``: the trials of each run (see `surrogate_nas.runs.run`);
-- ``answers/STRATEGY-RUN.journal``: the answers of strategies that represent a program or a person
-  (`surrogate_nas.runs.sandbox`);
-- ``confirmed/STRATEGY-RUN.json``: a confirmed winner (`surrogate_nas.runs.confirm`).
+- ``experiment.json`` contains the description of the comparison, its fingerprint and the versions
+  of the software.
+- ``runs/STRATEGY-RUN.jsonl`` contains the trials of a run (see `surrogate_nas.runs.run`).
+- ``answers/STRATEGY-RUN.journal`` contains the proposals of a strategy that represents a program or
+  a person (see `surrogate_nas.runs.sandbox`).
+- ``confirmed/STRATEGY-RUN.json`` contains a confirmed winner (see `surrogate_nas.runs.confirm`).
 
-After a crash, an incomplete line is dropped, and an unfinished run is replayed by its strategy and
-continued. Any other damage is an error.
+After a crash, an incomplete last line is dropped. An unfinished run is then replayed with its
+strategy and continued. Any other damage to the files is an error.
 
-A table may have grown since a folder was created. The fingerprint of an objective covers the
-columns that it reads. The cost of trials and the available epochs depend on further columns, so a
-folder continues with the part of the table that it was created with. Numbers must agree bit by bit.
-Columns that results cannot depend on (final metrics, and costs that the objective does not use) may
-differ.
+A table may have grown since a results folder was created. The fingerprint of an objective covers
+only the columns that the objective reads, but the cost of trials and the available epochs depend on
+further columns. A comparison is therefore continued with the part of the table that existed when
+its folder was created. The numbers in this part must agree bit by bit. Columns on which results
+cannot depend (final metrics, and costs that the objective does not use) may differ.
 """
 
 import json
@@ -95,19 +96,21 @@ Label = Annotated[str, Meta(min_length=1, max_length=1000, pattern=r"^[^\\\0]*$"
 
 
 class Store:
-    """The folder of one comparison."""
+    """The results folder of one comparison."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
 
     @property
     def exists(self) -> bool:
-        """Whether the folder contains a comparison."""
+        """Whether the folder contains a stored comparison."""
         return (self.folder / DESCRIPTION).is_file()
 
     @property
     def is_empty(self) -> bool:
-        """Return whether no run has a trial, so that another comparison may replace this one."""
+        """Return whether no run has a trial yet, so that another comparison may replace the stored
+        one.
+        """
         return not any(
             b"\n" in path.read_bytes().partition(b"\n")[2]
             for path in self.folder.glob("runs/*.jsonl")
@@ -115,8 +118,8 @@ class Store:
 
     @contextmanager
     def locked(self) -> Iterator[None]:
-        """Lock the folder for this process, and create it if necessary. Wait while another process
-        has the lock.
+        """Lock the folder for this process, and create it if necessary. If another process has
+        locked the folder, wait until it is released.
         """
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
@@ -136,15 +139,16 @@ class Store:
         """Write the description of the comparison, or check that the folder already describes the
         same one.
 
-        A folder may be extended by further strategies, further runs and a larger budget. Everything
-        else must agree. The original description is kept, and each extension is recorded with the
-        versions that made it. If the source of a user-defined strategy has changed, or a file that
-        its runs read, its runs are discarded with a message on standard error, so two versions are
-        never mixed.
+        A stored comparison may be extended by further strategies, further runs and a larger budget.
+        All other fields of the description must agree. The original description is kept, and each
+        extension is recorded with the versions of the software that made it. If the source code of
+        a user-defined strategy or a file that its runs read has changed, the strategy's runs are
+        discarded with a message on standard error. Runs of two versions are therefore never mixed.
 
         Args:
-            experiment: The description, with ``fingerprint``, ``strategies`` and ``runs``.
-            sources: The sources of user-defined strategies, by label.
+            experiment: The description of the comparison, with ``fingerprint``, ``strategies`` and
+                ``runs``.
+            sources: The source code of user-defined strategies, by label.
             folders: The folders of the files of user-defined strategies, by label.
 
         Raises:
@@ -245,8 +249,8 @@ class Store:
         return self.folder / "files" / as_file_name(label) / f"{run}.json"
 
     def note_files(self, label: str, run: int, opened: Opened) -> list[str]:
-        """Record what a run of a user-defined strategy read. Return the names of files that other
-        runs read with another content.
+        """Record which files a run of a user-defined strategy read. Return the names of files whose
+        content was different when other runs read them.
         """
         path = self._files_path(label, run)
         read = files_read(opened)
@@ -260,8 +264,8 @@ class Store:
         )
 
     def files_of(self, label: str) -> dict[str, str]:
-        """Return digests of the files that the runs of a user-defined strategy read in its folder
-        and did not write, by name.
+        """Return the digests of files that the runs of a user-defined strategy read in the
+        strategy's folder, by name. Files that the runs wrote themselves are left out.
         """
         digests: dict[str, str] = {}
         written: set[str] = set()
@@ -277,9 +281,9 @@ class Store:
         return {name: digest for name, digest in digests.items() if name not in written}
 
     def keep(self, name: str, known: Mapping[str, Any]) -> None:
-        """Write additional facts to the description: on user-defined strategies by label, on files
-        that the benchmark reads, or computed from all cells. `name` is ``files``, ``versions``,
-        ``read`` or ``reference``.
+        """Add facts to the stored description. `name` is ``files`` or ``versions`` (of user-defined
+        strategies, by label), ``read`` (files that the benchmark reads) or ``reference`` (numbers
+        computed from all cells).
         """
         description = self.read()
         before = description.get(name) or {}
@@ -325,8 +329,8 @@ class Store:
         write_whole(self.folder / name, content)
 
     def path(self, strategy: str, run: int, kind: str = "runs") -> Path:
-        """Return the path of a run's file; `kind` is ``runs``, ``answers``, ``confirmed`` or
-        ``failures``.
+        """Return the path of one of the files of a run. `kind` is ``runs``, ``answers``,
+        ``confirmed`` or ``failures``.
         """
         suffix = _SUFFIXES.get(kind, ".json")
         return self.folder / kind / f"{as_file_name(strategy)}-{run}{suffix}"
@@ -341,7 +345,7 @@ class Store:
         )
 
     def root_of(self, strategy: str, run: int) -> str:
-        """Return the start of the checksums of a run."""
+        """Return the text with which the chain of checksums in a run's file starts."""
         return f"{self._root} {strategy} {run}"
 
     @cached_property
@@ -365,17 +369,17 @@ class Store:
         log.close()
 
     def watch(self, strategy: str, run: int) -> RunWatch:
-        """Read a run while it is made, without its lock."""
+        """Read the file of a run while the run is made, without locking the folder."""
         return RunWatch.of(
             self.path(strategy, run), self.root_of(strategy, run), self._epochs
         )
 
     def answers(self, strategy: str, run: int) -> Journal:
-        """Open the answers of a strategy in a run, for appending."""
+        """Open the journal with a strategy's proposals in a run, for appending."""
         return Journal(self.path(strategy, run, "answers"), self._about(strategy, run))
 
     def answered(self, strategy: str, run: int) -> list[Any]:
-        """Read the answers of a strategy in a run."""
+        """Read the stored proposals of a strategy in a run."""
         return Journal.read(
             self.path(strategy, run, "answers"), self._about(strategy, run)
         )
@@ -384,15 +388,17 @@ class Store:
         return {"strategy": strategy, "run": run, "of": self._root}
 
     def keep_trace(self, strategy: str, run: int, trace: str) -> None:
-        """Write the traceback of a failure, or delete an earlier one if `trace` is empty."""
+        """Write the traceback of a run's failure. If `trace` is empty, delete an earlier
+        traceback.
+        """
         path = self.path(strategy, run, "failures")
         path.unlink(missing_ok=True)
         if trace:
             write_whole(path, trace)
 
     def discard(self, strategy: str, run: int, *, answers: bool = False) -> None:
-        """Delete a run and its record of files, so that it is made again. The strategy's answers
-        are kept unless `answers` is true.
+        """Delete a stored run and its record of files, so that the run is made again. The
+        strategy's proposals are kept unless `answers` is true.
         """
         for kind in ("runs", "confirmed", *(["answers"] if answers else [])):
             self.path(strategy, run, kind).unlink(missing_ok=True)
@@ -407,8 +413,8 @@ class Store:
         return replace(stored, confirmed=self.confirmation(stored, space))
 
     def confirmation(self, run: Run, space: Space) -> Confirmation | None:
-        """Read the confirmed winner of a run. Return None if there is none, or if the run has grown
-        since. Raise a UserError if the file is damaged.
+        """Read the confirmed winner of a run. Return None if no confirmation is stored, or if the
+        run has grown since the confirmation. Raise a UserError if the file is damaged.
         """
         path = self.path(run.strategy, run.run, "confirmed")
         try:
@@ -453,7 +459,8 @@ def _checked(path: Path, check: Callable[[dict[str, Any]], str]) -> dict[str, An
 
 
 def as_file_name(strategy: str) -> str:
-    """Return a strategy's label as part of a file name. A long label ends with its digest.
+    """Return a strategy's label in a form that is safe in file names. A long label is shortened and
+    ends with a digest of the label.
 
     Example:
         >>> as_file_name("mine.py:Own"), len(as_file_name("x" * 300))
@@ -480,12 +487,14 @@ def _check_names(labels: Sequence[str]) -> None:
 
 
 def numbers_of(description: Mapping[str, Any]) -> Sequence[int]:
-    """Return the numbers of the runs that each strategy of a comparison has, in order."""
+    """Return the run numbers that each strategy of a stored comparison has, in increasing order."""
     return description.get(NUMBERS) or range(description["runs"])
 
 
 def numbered(numbers: Iterable[int]) -> dict[str, Any]:
-    """Return the fields of a description that define which runs each strategy has."""
+    """Return the fields of a comparison's description that define which run numbers each strategy
+    has.
+    """
     ordered = sorted(numbers)
     count = {"runs": len(ordered)}
     return count if ordered[-1] < len(ordered) else {**count, NUMBERS: ordered}
@@ -617,7 +626,9 @@ _FIELDS: dict[str, Any] = {key: _OPTIONS[FIELDS[key]] | None for key in USUAL} |
 
 
 def wrong_in(content: Mapping[str, Any]) -> list[str]:
-    """Return the fields of ``experiment.json`` that are missing or have a wrong type or range."""
+    """Return the names of fields of ``experiment.json`` that are missing or have a wrong type or
+    range.
+    """
     wrong = []
     for name, kind in _FIELDS.items():
         try:
@@ -638,10 +649,12 @@ _MOST_NAMED = 4
 
 
 def resumed(objective: Objective, folder: Path | None) -> Objective:
-    """Return the objective with the part of the table that a folder was created with, if it was.
+    """Return the objective, bound to the part of the table that existed when the folder was
+    created. If the folder has no results, return the objective unchanged.
 
     Raises:
-        UserError: The folder has the same objective with other numbers. The message names them.
+        UserError: The results in the folder have an equal objective but were computed from other
+            numbers. The error message names the numbers.
     """
     if folder is None or not (store := Store(folder)).exists or store.is_empty:
         return objective
@@ -662,7 +675,9 @@ def resumed(objective: Objective, folder: Path | None) -> Objective:
 
 
 def asks_the_same(stored: Mapping[str, Any], objective: Objective) -> bool:
-    """Return whether a folder's description has the same objective, whatever the numbers are."""
+    """Return whether a stored description has an equal objective, even if the numbers of the table
+    differ.
+    """
     now = objective.describe()
     asked = stored["objective"]
     is_same = all(
@@ -672,10 +687,11 @@ def asks_the_same(stored: Mapping[str, Any], objective: Objective) -> bool:
 
 
 def as_begun(objective: Objective, stored: Mapping[str, Any]) -> Objective:
-    """Return the objective on the part of its table that a folder's results use.
+    """Return the objective, bound to the part of its table that the results in a folder use.
 
     Raises:
-        UserError: The table has other numbers. The message names them.
+        UserError: The table now contains other numbers than when the results were made. The error
+            message names the numbers.
     """
     benchmark = objective.benchmark
     before = stored.get("read") or {}

@@ -1,26 +1,30 @@
-"""The evaluations of one run: when each starts, and in which order they are reported.
+"""The evaluations of one run: when each evaluation starts, and in which order evaluations are
+reported to the strategy.
 
 There are three types of workers. `InTurn` is one worker, which evaluates the cells of a proposal
-one after another. *Simulated* workers look values up in a table and take the recorded cost on the
-run's clock. `TrainingWorkers` train. In the order of the *clock*, trainings are reported as if each
-took its predicted cost, which depends only on the cell and its epochs. The run is then the same for
-any number and speed of workers. In the order of *finishing*, trainings are reported as they end: no
-worker waits for another. The run then depends on timing, and its record replays it.
+one after another. `SimulatedWorkers` look values up in a table, and each evaluation takes its
+recorded cost on the run's clock. `TrainingWorkers` train cells and have two orders of reporting. In
+the order of the *clock*, trainings are reported as if each training took its predicted cost, which
+depends only on the cell and its epochs. The run is then equal for any number and speed of workers.
+In the order of *finishing*, trainings are reported as they end, so no worker waits for another
+worker. The run then depends on timing, but it can be replayed from its stored trials.
 
-A budget in seconds is the exception: costs are measured, so they determine in which trial the run
-ends.
+With a budget in seconds, even a run in the order of the clock depends on timing: costs are
+measured, and they determine after which trial the run ends.
 
-In the order of the clock, the times of a run are those of as many workers as it has concurrent
-trainings, each taking the charged time, reported in that order.
+In the order of the clock, the start and end times of a run's trials are simulated. There are as
+many simulated workers as concurrent trainings, each training takes its charged time, and trainings
+are reported in the order of the clock.
 
-A training that ends without a result is retried if that may help. If its worker was killed or its
-machine disappeared, it is retried up to three times. If it exceeded its memory or time, or gave no
-sign of life, it is retried once while nothing else runs. Otherwise it has failed, with a one-line
-reason. Code that raises an exception or returns invalid values fails at once.
+A training that ends without a result is retried if a second attempt may succeed. If the worker was
+killed or the machine disappeared, the training is retried up to three times. If the training
+exceeded its memory or time limit, or gave no sign of life, it is retried once while no other
+training runs. If no retry succeeds, the training has failed, with a one-line reason. A training
+whose code raises an exception or returns invalid values fails without a retry.
 
-A training is charged for attempts that failed by its own fault, also if a later attempt succeeds.
-Lost attempts are not charged but counted separately, so a run in the order of the clock does not
-depend on lost workers.
+Attempts that failed through a training's own fault are charged to the budget, even if a later
+attempt succeeds. Attempts that were lost with their worker are counted separately and not charged,
+so a run in the order of the clock does not depend on lost workers.
 """
 
 import heapq
@@ -56,7 +60,9 @@ MOST_SAME_FAILURES = 3
 
 
 class Job(NamedTuple):
-    """A cell, the metrics to read, and the training seed; None for the seed of the run."""
+    """A cell to train, the metrics to read, and the training seed, or None to use the seed of the
+    run.
+    """
 
     cell: Cell
     questions: Sequence[Question]
@@ -64,8 +70,8 @@ class Job(NamedTuple):
 
 
 class Trained(NamedTuple):
-    """The values of a training, its cost, and the cost of earlier attempts that failed by its own
-    fault.
+    """The result of a training: the values of the metrics, the cost, and the cost of earlier
+    attempts that failed through the training's own fault.
     """
 
     values: list[float]
@@ -78,8 +84,9 @@ Answer = Trained | EvaluationError
 
 
 def is_mistake(failures: Sequence[tuple[str, str]]) -> bool:
-    """Return whether all trainings failed alike, so that a mistake in the user's code is likely.
-    Each pair contains the string of a cell and why it failed, or an empty string.
+    """Return whether all trainings failed for the same reason, so that a mistake in the user's code
+    is likely. Each pair in `failures` contains the string of a cell and the reason of its failure,
+    which is empty if the training succeeded.
     """
     reasons = {
         failure.partition("; its output is in ")[0].replace(cell, "")
@@ -89,8 +96,8 @@ def is_mistake(failures: Sequence[tuple[str, str]]) -> bool:
 
 
 class Unstored(Generic[T]):
-    """Results that are stored as they arrive, unless the first ones suggest a mistake in the
-    code.
+    """Results of trainings that are stored as they arrive, unless the first results suggest a
+    mistake in the user's code.
     """
 
     def __init__(
@@ -113,7 +120,7 @@ class Unstored(Generic[T]):
         self._may_be_mistake = is_first
 
     def add(self, results: Sequence[T]) -> None:
-        """Add results. Raise a UserError if the first trainings failed alike."""
+        """Add results. Raise a UserError if the first trainings all failed for the same reason."""
         self._results += results
         if self._may_be_mistake:
             failures = [
@@ -133,13 +140,15 @@ class Unstored(Generic[T]):
         )
 
     def end(self) -> None:
-        """Store the remaining results. Raise a UserError if all trainings failed alike."""
+        """Store the remaining results. Raise a UserError if all trainings failed for the same
+        reason.
+        """
         if self._may_be_mistake and self._results:
             raise self._mistake("All trainings")
         self.store()
 
     def store(self) -> None:
-        """Store the remaining results in any case."""
+        """Store the remaining results, even if they suggest a mistake in the user's code."""
         results, self._results = self._results, []
         self._store(results)
 
@@ -153,12 +162,14 @@ class _Training:
 
 
 class Trainings:
-    """Trainings by number. They are started when added, and awaited in any order.
+    """Trainings by number. Trainings are started when they are added, and can be awaited in any
+    order.
 
     Attributes:
         is_interrupted: Whether Ctrl-C was pressed.
-        lost: Number of attempts lost through no fault of the training. They are not charged.
-        lost_seconds: Wall-clock seconds of lost attempts, as far as they were measured.
+        lost: Number of attempts that were lost through no fault of the training, such as with a
+            killed worker. Lost attempts are not charged to the budget.
+        lost_seconds: Wall-clock seconds of lost attempts, as far as the times could be measured.
     """
 
     def __init__(
@@ -205,7 +216,7 @@ class Trainings:
         self._answers: dict[int, Answer] = {}
 
     def begin(self, number: int, job: Job) -> None:
-        """Submit a training with a number. It starts as soon as a worker is free."""
+        """Submit a training under a number. The training starts as soon as a worker is free."""
         self._trainings[number] = _Training(job)
         self._submit(number)
 
@@ -218,7 +229,9 @@ class Trainings:
         future.add_done_callback(lambda ended: self._finished.put((number, ended)))
 
     def answer(self, number: int) -> Answer:
-        """Wait for a training. Raise KeyboardInterrupt if Ctrl-C came before it started."""
+        """Wait for a training, and return its result. Raise KeyboardInterrupt if Ctrl-C was pressed
+        before the training started.
+        """
         while number not in self._answers:
             if self.is_interrupted and number not in self._running:
                 self.leave()
@@ -227,7 +240,9 @@ class Trainings:
         return self._answers.pop(number)
 
     def leave(self) -> NoReturn:
-        """End after Ctrl-C, once the running trainings have ended and are stored."""
+        """Wait after Ctrl-C until the running trainings have ended and are stored, and then raise
+        KeyboardInterrupt.
+        """
         while self._running and self._benchmark.keeps_answers:
             self._look(_PATIENCE_SECONDS)
         raise KeyboardInterrupt
@@ -239,8 +254,9 @@ class Trainings:
             future.cancel()  # without effect on what has a worker
 
     def first(self, patience: float = math.inf) -> int | None:
-        """Wait for the training that ends first. Return None if none ends within `patience`
-        seconds. Raise KeyboardInterrupt if nothing runs after Ctrl-C.
+        """Wait for the training that ends first, and return its number. Return None if no training
+        ends within `patience` seconds. After Ctrl-C, raise KeyboardInterrupt if no training is
+        running.
         """
         until = time.monotonic() + patience
         while not self._answers:
@@ -313,7 +329,7 @@ class Trainings:
 
 
 def answer_to(objective: Objective, draw: Draw, job: Job) -> Answer:
-    """Train a cell. If the job has no seed, use that of `draw`."""
+    """Train a cell. If the job has no training seed, use the seed that `draw` determines."""
     try:
         if job.seed is None:
             values, cost = objective.seen(draw, [job.cell], job.questions)
@@ -329,14 +345,14 @@ def answer_to(objective: Objective, draw: Draw, job: Job) -> Answer:
 
 
 class Workers(ABC):
-    """The workers of one run.
+    """The workers that evaluate the cells of one run.
 
     Attributes:
-        most_asked: The largest number of cells to ask a strategy for at once.
+        most_asked: The largest number of cells that a strategy is asked for at once.
         clock: The time on the run's clock, in the unit of costs.
-        is_over: Whether the run ends, so that nothing more is started.
+        is_over: Whether the run is ending, so that no further evaluation is started.
         is_interrupted: Whether Ctrl-C was pressed.
-        numbers: Statistics of the workers that a run stores, by name.
+        numbers: Statistics of the workers, by name, which are stored with the run.
     """
 
     is_interrupted = False
@@ -361,33 +377,41 @@ class Workers(ABC):
         return not self._running
 
     def room(self, left: int) -> int:
-        """Return how many evaluations may start now, if the budget pays for `left`, including
-        pending ones.
+        """Return how many evaluations may start now. `left` is the number of evaluations that the
+        budget pays for, including pending evaluations.
         """
         return min(self._count, left) - len(self._running)
 
     @abstractmethod
     def begin(self, asked: Sequence[Asked]) -> None:
-        """Start evaluations, as far as the budget allows."""
+        """Start the requested evaluations, as far as the budget allows."""
 
     @abstractmethod
     def next(self) -> Iterator[list[Trial]]:
-        """Yield the trials that are reported next, together, as they are made."""
+        """Wait for the next evaluations that are reported together, and yield their trials as they
+        are made.
+        """
 
     def wait_for_strategy(self) -> None:
-        """Account for the strategy's own work, which the next proposal waits for."""
+        """Advance the clock by the strategy's own work, which must be finished before the next
+        evaluation starts.
+        """
         self._ready = max(self._ready, self.clock + self._ledger.owed)
 
     def stop(self) -> None:
-        """Discard pending evaluations, if they can be ended."""
+        """Discard pending evaluations, if they can be stopped."""
         return
 
 
 class InTurn(Workers):
-    """One worker that evaluates the cells of a proposal in turn. They are reported together."""
+    """A single worker that evaluates the cells of a proposal one after another. All cells of a
+    proposal are reported together.
+    """
 
     def room(self, left: int) -> int:
-        """Return how many evaluations may start now: all of a proposal."""
+        """Return how many evaluations may start now: all evaluations of a proposal, if no proposal
+        is pending.
+        """
         return 0 if self._running else left
 
     def begin(self, asked: Sequence[Asked]) -> None:
@@ -395,7 +419,9 @@ class InTurn(Workers):
         self._running = [*asked]
 
     def next(self) -> Iterator[list[Trial]]:
-        """Evaluate the proposal as far as the budget allows, with a single look-up in a table."""
+        """Evaluate the cells of the proposal as far as the budget allows. A table is read with a
+        single look-up.
+        """
         asked, self._running = self._running, []
         is_each_stored = self._ledger.objective.benchmark.one_by_one
         trials = []
@@ -410,10 +436,14 @@ class InTurn(Workers):
 
 
 class SimulatedWorkers(Workers):
-    """Simulated workers, for evaluations whose cost is available beforehand."""
+    """Simulated workers, for benchmarks in which the cost of an evaluation is available before it
+    ends.
+    """
 
     def begin(self, asked: Sequence[Asked]) -> None:
-        """Look cells up. A cell that would end after the budget ends the run."""
+        """Look cells up. If the evaluation of a cell would end after the budget is spent, the run
+        ends.
+        """
         is_owing = self._ledger.owed > 0
         for outcome in self._ledger.look_up(asked):
             start = self.clock if is_owing else max(self.clock, self._ready)
@@ -427,7 +457,9 @@ class SimulatedWorkers(Workers):
             self._begun += 1
 
     def next(self) -> Iterator[list[Trial]]:
-        """Yield the evaluations that end next. Equal ends are reported together."""
+        """Yield the evaluations that end next on the run's clock. Evaluations that end at one time
+        are reported together.
+        """
         self.clock = self._running[0][0]
         trials = []
         while self._running and self._running[0][0] == self.clock:
@@ -453,7 +485,9 @@ class _Begun(NamedTuple):
 
 
 class TrainingWorkers(Workers):
-    """Workers that train cells. Trainings in a stored run are replayed instead."""
+    """Workers that train cells. Trainings that a stored run contains are replayed instead of
+    repeated.
+    """
 
     def __init__(
         self,
@@ -497,20 +531,22 @@ class TrainingWorkers(Workers):
 
     @property
     def numbers(self) -> Mapping[str, float]:  # type: ignore[override]
-        """The statistics of lost workers."""
+        """Statistics of attempts that were lost with their workers."""
         return {
             "attempts lost": self._trainings.lost,
             "seconds lost with them": self._trainings.lost_seconds,
         }
 
     def stop(self) -> None:
-        """Discard pending trainings. They are ended when the trainings are closed."""
+        """Discard pending trainings. Running trainings are ended later, when `Trainings` is
+        closed.
+        """
         self.is_over = True
         self._running.clear()
         self._waiting.clear()
 
     def begin(self, asked: Sequence[Asked]) -> None:
-        """Start trainings, unless the budget is spent."""
+        """Start the requested trainings, unless the budget is spent."""
         ledger = self._ledger
         for request in asked:
             now = self._now()
@@ -555,7 +591,9 @@ class TrainingWorkers(Workers):
         return entry
 
     def next(self) -> Iterator[list[Trial]]:
-        """Yield what is reported next. Equal ends are reported together if costs are predicted."""
+        """Yield the trials that are reported next. In the order of the clock, trainings with equal
+        predicted ends are reported together.
+        """
         trials = []
         for training in self._ending():
             trial = self._trial(training)

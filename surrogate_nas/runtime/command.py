@@ -1,4 +1,4 @@
-"""A user's command as a subprocess: reads its lines with time limits, and ends all its
+"""A user's command as a subprocess: read its output lines with time limits, and end all its
 processes.
 """
 
@@ -35,13 +35,13 @@ _NOT_FOUND = 127
 
 
 class Lines:
-    """A command that prints lines, in its own session.
+    """A running command that prints lines. The command has its own session.
 
     Attributes:
         pid: The process id.
         is_open: Whether the command can still print lines.
-        kill: Ends the command and its child processes. Called at the latest when the object is
-        discarded.
+        kill: Function that ends the command and its child processes. This function is called at the
+            latest when the object is discarded.
     """
 
     def __init__(
@@ -79,8 +79,9 @@ class Lines:
         self.kill = weakref.finalize(self, _kill, self._process, pipes)
 
     def line(self, patience: float) -> bytes:
-        """Return the next line including its line end, or a part of a very long or unfinished line.
-        Return an empty value if nothing arrives within `patience` seconds.
+        """Return the next line of the command's output, with its line break, or a part of a very
+        long or unfinished line. Return an empty `bytes` object if the command prints nothing within
+        `patience` seconds.
         """
         until = time.monotonic() + patience
         while (
@@ -97,12 +98,15 @@ class Lines:
         return head + end
 
     def ended(self, patience: float) -> str:
-        """Return how the command ended, as a predicate, or an empty string if it still runs."""
+        """Describe how the command ended, as in ``ended with exit code 1``.
+
+        Return an empty string if the command still runs.
+        """
         code = _code(self._process, patience)
         return "" if code is None else ending(code, self._kills)
 
     def end(self, patience: float) -> str:
-        """Ask the command to end, kill it after `patience` seconds, and return how it ended."""
+        """Ask the command to end, kill it after `patience` seconds, and describe how it ended."""
         if not self.ended(0.0):
             with suppress(OSError):
                 os.killpg(self.pid, signal.SIGTERM)
@@ -112,7 +116,7 @@ class Lines:
 
 
 class Command(Lines):
-    """A command that reads and writes lines of JSON. Its output is validated."""
+    """A command that reads and writes lines of JSON. The output of the command is validated."""
 
     def __init__(self, command: str, who: str) -> None:
         self._who = f"{who} {command!r:.200}"
@@ -143,7 +147,7 @@ class Command(Lines):
             raise self._failure(self._end()) from None
 
     def receive(self, limit: float) -> Any:
-        """Read a line: a JSON value."""
+        """Read a line of the command's output, and return its JSON value."""
         line = self.line(limit)
         if line.endswith(b"\n"):
             with suppress(ValueError, RecursionError):

@@ -1,4 +1,7 @@
-"""The modules that the fork server imports first. All its child processes end with it."""
+"""Initialise the fork server, which imports this module first.
+
+When the fork server ends, all its child processes end.
+"""
 
 import atexit
 import gc

@@ -1,4 +1,4 @@
-"""Call user code in another process: transfer, call and errors."""
+"""Run user code in another process: send the code, call it, and report its errors."""
 
 import inspect
 import pickle
@@ -70,8 +70,10 @@ _DOING = {
 
 
 def location_in_dump(dump: str, file: str) -> tuple[str, str]:
-    """Where a process was, by what `faulthandler` printed of it, and what it did, if it was a
-    strategy.
+    """Return the location at which a process ended, and the activity of its strategy.
+
+    `dump` is the stack that `faulthandler` printed. The activity is empty if the process did not
+    run a strategy.
     """
     frames = _FRAME.findall(dump)
     ours = [name for path, _, name in frames if _leads(path) and name in _DOING]
@@ -99,7 +101,7 @@ def _printed(error: BaseException, trace: TracebackType | None) -> str:
 
 
 def file_of(kind: type) -> str:
-    """The file that a class is defined in; empty if unknown."""
+    """Return the file that defines a class, or an empty string if the file is unknown."""
     with suppress(TypeError, OSError):
         return inspect.getfile(kind)
     # made by value: its code knows
@@ -110,11 +112,11 @@ def file_of(kind: type) -> str:
 def pack(*objects: object) -> bytes:
     """Pickle objects for another process.
 
-    Classes that it can import go by name, and all others (of a user's file, of a notebook, of a
-    script that runs, of a function's body) by value.
+    Classes that the other process can import are pickled by name. All other classes are pickled by
+    value: classes in a user's file, a notebook, the running script or a function's body.
 
     Raises:
-        StrategyError: One of them cannot be sent.
+        StrategyError: An object cannot be pickled.
     """
     kinds = [item if isinstance(item, type) else type(item) for item in objects]
     names = {base.__module__ for kind in kinds for base in kind.__mro__}
@@ -138,7 +140,10 @@ def pack(*objects: object) -> bytes:
 
 
 def unpack(packed: bytes) -> tuple[Any, ...]:
-    """Take out what `pack` packed; in the process that was started for it."""
+    """Return the objects that `pack` has pickled.
+
+    Call this function only in the process that receives them.
+    """
     return pickle.loads(packed)  # type: ignore[no-any-return]
 
 
@@ -148,11 +153,11 @@ def _can_be_imported(module: str) -> bool:
 
 
 def call_aside(function: Callable[[J], R], argument: J, limit: float) -> R:
-    """Call a function in a fresh process, which ends with the call or after `limit` seconds.
+    """Call a function in a new process, which ends with the call or after `limit` seconds.
 
     Raises:
-        StrategyError: It took too long, or ended its process.
-        Exception: What it raised.
+        StrategyError: The function took too long or ended its process.
+        Exception: Any exception that the function raised.
     """
     with closing(Worker(Task.of(function, seconds=limit))) as worker:
         reply = worker.do(cloudpickle.dumps(argument))
@@ -162,9 +167,10 @@ def call_aside(function: Callable[[J], R], argument: J, limit: float) -> R:
 
 
 def lost_in(lost: Lost, limit: float = 0.0, file: str = "") -> StrategyError:
-    """The failure of a user's code, which lies in a file, that ended its process.
+    """Build the error for user code in `file` that ended its process.
 
-    The limit is that of a call which `surrogate_nas.runtime.worker.dump_when_alarmed` may end.
+    `limit` is the time limit in seconds of a call that
+    `surrogate_nas.runtime.worker.dump_when_alarmed` may end.
     """
     location, when = location_in_dump(lost.dump, file)
     words = lost.words.replace("its worker", "its process")

@@ -1,9 +1,10 @@
 """Workers: processes that execute jobs one after another, on this machine or on a cluster.
 
 `do` executes a job of a `Task` in a free worker or in a new one. The fork server of
-`multiprocessing`, which has imported our modules, forks the workers. Each worker has a pipe to the
-process that requested it, its own session, and one thread for arithmetic. It ends with its work,
-after a minute without jobs, or, with all its child processes, when the requesting process ends.
+`multiprocessing`, which has imported the modules of this package, forks the workers. Each worker
+has a pipe to the process that requested it, its own session, and by default one thread for
+arithmetic. A worker ends when its work is done or after a minute without jobs. When the process
+that requested it ends, the worker and its child processes end immediately.
 """
 
 import ctypes
@@ -72,10 +73,10 @@ class Lost(NamedTuple):
     """A job that ended without an answer.
 
     Attributes:
-        words: How its worker ended.
-        cause: The cause: the job, the machine, or the engine.
-        seconds: How long the job had run.
-        dump: The stack of the worker, as `faulthandler` prints it, if available.
+        words: Text that says how the job's worker ended.
+        cause: The cause of the loss: ``broken``, ``resources`` or ``lost``.
+        seconds: How long the job had run, in seconds.
+        dump: The stack of the worker as printed by `faulthandler`, or empty if it is not available.
     """
 
     words: str
@@ -90,7 +91,10 @@ NOT_WANTED = Lost("it was not wanted any more")
 
 
 def answer(reply: Reply) -> Any:
-    """Return the return value of a job or how it was lost, or raise its exception."""
+    """Return the result of a job, or a `Lost` if the job was lost.
+
+    Raise the exception that the job raised.
+    """
     if isinstance(reply, Lost):
         return reply
     kind, content = reply
@@ -102,20 +106,20 @@ def answer(reply: Reply) -> Any:
 
 @dataclass(frozen=True)
 class Task:
-    """The data that all jobs of a task share, so that workers execute them as this process would.
+    """A task: the data that its jobs share, so that workers execute the jobs as this process would.
 
-    Files that it names must exist for all machines, which share a file system.
+    The folders of a task must exist on all machines, which share a file system.
 
     Attributes:
         function: The function to call for every job, pickled.
-        folder: The working directory, so that relative paths have the same meaning.
-        path: The module search path.
-        variables: The environment variables of this project.
-        versions: The versions of Python and this project, which workers must have, too.
+        folder: The working directory of the workers, so that relative paths have the same meaning.
+        path: The module search path of the workers (``sys.path``).
+        variables: The environment variables that configure this package.
+        versions: The versions of Python and of this package. Workers must have the same versions.
         key: The identifier of the task.
-        seconds: The longest duration of a job in seconds.
+        seconds: The time limit of a job in seconds.
         silence: The longest time in seconds between two signs of life of a job (`alive`).
-        threads: The number of threads for arithmetic.
+        threads: The number of threads that a worker uses for arithmetic.
         memory: The memory limit of a job with its child processes in bytes, or None.
         shared: The functions that the fork server calls before it forks the workers (`share`).
     """
@@ -134,7 +138,7 @@ class Task:
 
     @classmethod
     def of(cls, function: Callable[[Any], Any], **limits: Any) -> "Task":
-        """Describe the call of a function as this process would make it.
+        """Create a task that calls a function as this process would call it.
 
         Args:
             function: A function of one job.
@@ -155,7 +159,7 @@ class Task:
         )
 
     def check_here(self) -> None:
-        """Check that this machine has what the task needs. Raise a `UserError` otherwise."""
+        """Raise a `UserError` if this machine lacks the folder or the versions of the task."""
         host = platform.node()
         if (versions := _versions()) != self.versions:
             installed, wanted = map(", ".join, (versions, self.versions))
@@ -177,13 +181,14 @@ def _versions() -> tuple[str, str]:
 
 
 class Worker:
-    """The parent's view of a process that executes jobs of one task.
+    """A worker process that executes jobs of one task, as seen from its parent process.
 
     Attributes:
-        key: The key of its task.
-        device: Its GPUs, in the format of ``CUDA_VISIBLE_DEVICES``; empty for all.
-        owner: The owner of the worker. It ends with its owner (`end`).
-        is_idle: Whether it waits for a job.
+        key: The identifier of the worker's task.
+        device: The GPUs of the worker, in the format of ``CUDA_VISIBLE_DEVICES``, or empty for all
+            GPUs.
+        owner: The identifier of the worker's owner. The worker ends with its owner (see `end`).
+        is_idle: Whether the worker waits for a job.
     """
 
     def __init__(self, task: Task, device: str = "") -> None:
@@ -221,14 +226,14 @@ class Worker:
             _workers.add(self)
 
     def do(self, job: bytes, heard: Callable[[Any], object] | None = None) -> Reply:
-        """Send a pickled job to the worker, and wait for it.
+        """Send a pickled job to the worker, and wait for the reply.
 
         Args:
             job: The job.
-            heard: Called with each message of the job (`say`).
+            heard: Function that is called with each message that the job sends with `say`.
 
         Returns:
-            The reply. A lost worker has ended.
+            The reply of the worker. If the reply is a `Lost`, the worker has ended.
         """
         over = ""
         begun = last = math.inf  # it may have to start first
@@ -298,11 +303,14 @@ class Worker:
             self._link.send(content)
 
     def kill(self) -> None:
-        """Kill the worker and its child processes. May be called from any thread."""
+        """Kill the worker and its child processes. Any thread may call this method."""
         kill(self._family)
 
     def close(self) -> None:
-        """Kill the worker and discard it. Must be called from the thread that sends it jobs."""
+        """Kill the worker and discard it.
+
+        Only the thread that sends jobs to the worker may call this method.
+        """
         with _guard:
             _workers.discard(self)
         self.kill()
@@ -312,7 +320,7 @@ class Worker:
 
 
 def start_server() -> None:
-    """Start the fork server if it is not running. Do not wait until it has imported its modules."""
+    """Start the fork server if it is not running, without waiting for its imports."""
     settings = {
         "PYTHONPATH": os.pathsep.join(sys.path),
         SHARED_VARIABLE: _shared_file().name,
@@ -332,7 +340,10 @@ def start_server() -> None:
 
 
 def started(function: Callable[..., None], *arguments: Any) -> Any:
-    """Start a process of the fork server that calls a function, without the main module."""
+    """Start a child process of the fork server that calls a function.
+
+    The child does not import the main module.
+    """
     with _guard:
         start_server()
         multiprocessing.current_process().daemon = False  # as those of Dask are
@@ -348,10 +359,10 @@ def started(function: Callable[..., None], *arguments: Any) -> Any:
 
 
 def code_of(process: Any, seconds: float | None = None) -> int | None:
-    """Return the exit code of a process of `started`, or None if it still runs after `seconds`.
+    """Return the exit code of a process from `started`, or None if it still runs after `seconds`.
 
-    Every start of a process collects the exit codes of all that have ended. A code can be read
-    once. Of two threads that read it at the same time, the second would get 255.
+    Python collects the exit codes of all ended processes whenever a process starts. An exit code
+    can be read only once. If two threads read it at the same time, the second would get 255.
     """
     wait([process.sentinel], seconds)
     with _guard:
@@ -369,11 +380,12 @@ def _shared_file() -> Any:
 def share(function: str, argument: str) -> None:
     """Make the fork server call a function of this package once, before it forks the next worker.
 
-    All later workers share what the function has cached.
+    All workers that are forked later share the values that the function has cached.
 
     Args:
-        function: The function as ``module:name``. It must not run user code or start a thread.
-        argument: A string without line breaks.
+        function: The function as ``module:name``. The function must not run user code or start a
+            thread.
+        argument: The argument of the function, a string without line breaks.
     """
     with _guard:
         _shared_file().write(os.fsencode(f"{function} {argument}\n"))
@@ -382,7 +394,7 @@ def share(function: str, argument: str) -> None:
 def takes_over(process: psutil.Process, most: float) -> bool:
     """Return whether a process and its descendants use more than `most` bytes of memory.
 
-    Memory that forked processes share counts once if the system provides the information.
+    Memory that several processes share counts once if the system reports shared memory.
     """
     family = family_of(process)
     sizes: tuple[Callable[[psutil.Process], float], ...] = (
@@ -393,7 +405,10 @@ def takes_over(process: psutil.Process, most: float) -> bool:
 
 
 def family_of(process: psutil.Process) -> list[psutil.Process]:
-    """Return a process and its descendants, or an empty list if it has ended. Fast on Linux."""
+    """Return a process and its descendants, or an empty list if the process has ended.
+
+    Fast on Linux.
+    """
     family = [process] if process.is_running() else []
     for member in family if _LISTS_CHILDREN else ():  # which grows
         for path in glob(f"/proc/{member.pid}/task/*/children"):
@@ -417,8 +432,9 @@ def _sum(
 
 
 def processor_seconds() -> float:
-    """Return the CPU seconds of this process and its descendants. Only differences are
-    meaningful.
+    """Return the CPU time of this process and its descendants in seconds.
+
+    Only differences between two calls are meaningful.
     """
     current, *descendants = family_of(psutil.Process())
     ended = current.cpu_times()
@@ -431,7 +447,7 @@ def processor_seconds() -> float:
 
 
 def ending(code: int, kills: int | None = None) -> str:
-    """Return how a process ended, as a predicate."""
+    """Describe how a process ended, as in ``ended with exit code 1``."""
     if code >= 0:
         return f"ended with exit code {code}"
     name = signal.Signals(-code).name if -code in set(signal.Signals) else "a signal"
@@ -481,13 +497,13 @@ def _idle(task: Task, device: str) -> Worker | None:
 
 
 def owned(owner: str, call: Callable[..., R], *arguments: Any) -> R:
-    """Call a function in this thread. Workers that it starts end with the owner."""
+    """Call a function in this thread. Workers that the function starts end with `owner`."""
     _thread.owner = owner
     return call(*arguments)
 
 
 def kill(process: psutil.Process) -> None:
-    """Kill a process and its child processes. May be called from any thread."""
+    """Kill a process and its child processes. Any thread may call this function."""
     for member in family_of(process)[::-1]:
         with suppress(psutil.Error):
             member.kill()
@@ -496,7 +512,7 @@ def kill(process: psutil.Process) -> None:
 
 
 def end(owner: str) -> None:
-    """End all workers of an owner or a task, given by its key, immediately."""
+    """Immediately end all workers of an owner or of a task, given by its identifier."""
     with _guard:
         for worker in [
             member for member in _workers if owner in (member.owner, member.key)
@@ -523,18 +539,24 @@ def _send(*message: object) -> None:
 
 
 def alive() -> None:
-    """Give a sign of life from a job. It has no effect outside a worker."""
+    """Send a sign of life from a job to its parent process.
+
+    Outside a worker, this function has no effect.
+    """
     if _channels:
         _send("alive", b"")
 
 
 def say(content: object) -> None:
-    """Send a message from a job to the process that follows it. It must be picklable."""
+    """Send a message from a job to the parent process of its worker.
+
+    The message must be picklable.
+    """
     _send("said", content)
 
 
 def hear() -> Any:
-    """Wait for a message to this job (`Worker.send`)."""
+    """Wait for a message to this job, sent with `Worker.send`, and return the message."""
     return _channels[0].recv()
 
 
@@ -544,7 +566,7 @@ def is_inside() -> bool:
 
 
 def dump_when_alarmed() -> None:
-    """Make SIGALRM end this worker at once, after it has printed its stack."""
+    """Make the signal SIGALRM end this worker after the worker has printed its stack."""
     signal.signal(signal.SIGALRM, signal.SIG_DFL)
     faulthandler.register(
         signal.SIGALRM, _channels[1].fileno(), all_threads=False, chain=True
@@ -620,10 +642,13 @@ os.register_at_fork(after_in_child=_forked)
 
 
 def adopt(death_signal: int = 0) -> None:
-    """Make orphaned descendants children of this process. Linux only.
+    """Make orphaned descendants of this process its children.
+
+    This function has an effect only on Linux.
 
     Args:
-        death_signal: The signal to this process when its parent ends; 0 for none.
+        death_signal: The signal that this process receives when its parent ends, or 0 for no
+            signal.
     """
     if _prctl is not None:
         _prctl(_SUBREAPER, 1, 0, 0, 0)

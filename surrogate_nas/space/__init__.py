@@ -1,4 +1,6 @@
-"""Search spaces: cells and their trials, isomorphism, and encodings for models."""
+"""Search spaces: cells (architectures), trials (evaluated cells), isomorphism, and encodings for
+models.
+"""
 
 from surrogate_nas.space.base import (
     Enumerable,

@@ -1,7 +1,7 @@
 """The interface of search spaces, with one sampler and one mutator for every strategy.
 
-A `Space` samples, mutates, parses and prints cells, and lists their neighbours. It also provides
-everything else that depends on the space: encodings, sizes, isomorphism, diagrams and networks.
+A `Space` samples, mutates, parses and prints cells, and lists their neighbours. A space also
+provides encodings, sizes, isomorphism, diagrams and networks of its cells.
 """
 
 import math
@@ -47,20 +47,25 @@ class Space(ABC):
 
     Attributes:
         name: The name by which tables and surrogates refer to the space.
-        size: The number of cells; infinite if unknown.
+        size: The number of cells, which is infinite if it is unknown.
         encodings: The encodings of cells for models, by name. Every column is computed from the
             cell alone.
-        views: The inputs of models of quality, one model per view: an encoding, or several
-            encodings joined by ``+``, which then have equal weight.
-        groups: For each encoding whose columns belong to positions, the group of each column, shape
-            ``(columns,)``. If all views use such encodings, a model may weigh groups separately.
-        cost_encodings: The inputs of a model of costs, in addition to a constant.
-        analytic: Metrics that are computed without measurement, such as sizes and structure.
-        complexity: The analytic metric that counts a cell's operations with weights; rankings are
-            also compared among cells with equal values of it. Empty if there is none.
-        named: Published cells, as their authors print them, by names that `parse` also accepts.
+        views: The inputs of quality models, which contain one expert per view. A view is the name
+            of an encoding, or several names joined by ``+`` for encodings with equal weight.
+        groups: The group of each column, shape ``(columns,)``, by encoding. Only encodings whose
+            columns belong to positions of the space have groups. If all views use encodings with
+            groups, a model may weigh groups separately.
+        cost_encodings: The encodings that a cost model uses as inputs, in addition to a constant.
+        analytic: Metrics that are computed without training or measurement, such as the number of
+            parameters.
+        complexity: The name of an analytic metric that counts a cell's operations with weights.
+            Rankings are also compared among cells with equal complexity. The name is empty if the
+            space has no such metric.
+        named: Published cells by name, in the format of their authors. `parse` also accepts the
+            names.
         citation: The paper to cite, if the space comes from one.
-        reference_text: The `reference` as a string; empty to use the first sampled cell.
+        reference_text: The string of the reference cell (`reference`), or empty to use the first
+            sampled cell.
 
     Example:
         >>> import surrogate_nas as sn
@@ -93,7 +98,7 @@ class Space(ABC):
 
     @abstractmethod
     def sample(self, rng: np.random.Generator) -> Cell:
-        """Sample a cell uniformly; isomorphic cells count separately."""
+        """Sample a cell uniformly. Isomorphic cells count separately."""
 
     def mutate(self, cell: Cell, rng: np.random.Generator) -> Cell:
         """Sample a cell uniformly among the `neighbours` of another cell.
@@ -115,21 +120,21 @@ class Space(ABC):
 
     @abstractmethod
     def parse(self, text: str) -> Cell:
-        """Parse a canonical string.
+        """Return the cell with a given canonical string.
 
         Raises:
-            UserError: The string does not describe a cell of this space; the message gives the
+            UserError: The string does not describe a cell of this space. The message gives the
                 reason.
         """
 
     def cell(self, given: Any = None, /, **options: Any) -> Cell:
-        """Return this space's cell for a cell or a string.
+        """Return the cell of this space that a given cell or string describes.
 
-        Only the text of a cell from another space object is used.
+        If the given cell belongs to another space object, only its text is used.
 
         Args:
             given: A `Cell` or a canonical string.
-            options: The option of every position, if positions have names (`ChoiceSpace`).
+            options: The chosen option at every position, if positions have names (`ChoiceSpace`).
 
         Raises:
             UserError: The argument does not describe a cell of this space.
@@ -170,18 +175,23 @@ class Space(ABC):
 
     @cached_property
     def reference_sample(self) -> Sequence[Cell]:
-        """The cells from which constants are computed: all cells, or a fixed sample of 10,000."""
+        """The cells from which scaling constants are computed: all cells, or a fixed sample of
+        10,000.
+        """
         rng = np.random.default_rng(_SURVEY_SEED)
         return [self.sample(rng) for _ in range(REFERENCE_SIZE)]
 
     @cached_property
     def reference_choices(self) -> Choices:
-        """The choices of the `reference_sample`, shape ``(n, positions)``."""
+        """The choices of the cells in `reference_sample`, shape ``(n, positions)``."""
         return choices_of(self.reference_sample)
 
     @cached_property
     def reference(self) -> Cell:
-        """The cell that is measured repeatedly to correct for drift; by default a sampled cell."""
+        """The cell that is measured repeatedly to correct for drift of a device.
+
+        By default, the reference cell is a sampled cell.
+        """
         if self.reference_text:
             return self.parse(self.reference_text)
         return self.sample(np.random.default_rng(_SURVEY_SEED))
@@ -192,7 +202,7 @@ class Space(ABC):
         return self.name
 
     def identity(self, cell: Cell) -> str:
-        """Return the key of a cell's isomorphism class; by default each cell is its own class."""
+        """Return the key of a cell's isomorphism class. By default, each cell is its own class."""
         return cell.text
 
     def similarity(self, first: Cell, second: Cell) -> float:
@@ -203,24 +213,24 @@ class Space(ABC):
         """Encode ``n`` cells as a matrix of shape ``(n, d)``.
 
         Args:
-            cells: Cells of this space.
-            encoding: A key of `encodings`.
+            cells: The cells of this space to encode.
+            encoding: The name of an encoding, a key of `encodings`.
 
         Raises:
-            UserError: The space has no such encoding.
+            UserError: The space has no encoding with this name.
         """
         if encoding not in self.encodings:
             raise unknown(f"encoding of {self.name}", encoding, self.encodings)
         return self.encodings[encoding](choices_of(cells))
 
     def cost_groups(self, choices: Choices) -> list[Matrix]:
-        """Return columns in which a cost is approximately linear.
+        """Return features of cells in which a cost, such as latency, is approximately linear.
 
-        They are grouped by how their weights vary between devices. By default, they are a constant
-        and the columns of ``one_hot``.
+        The features are grouped by how their weights vary between devices. By default, the features
+        are a constant and the columns of ``one_hot``.
 
         Returns:
-            Matrices of shape ``(n, d)``, the first of which is constant.
+            One matrix of shape ``(n, d)`` per group. The first matrix is constant.
 
         Raises:
             UserError: The space has no encoding ``one_hot``.
@@ -235,7 +245,7 @@ class Space(ABC):
 
     @property
     def terms(self) -> Terms | None:
-        """The terms of cells, for models that compute along a graph; None if not available."""
+        """The shared terms of all cells, for graph neural networks, or None if not available."""
         return None
 
     def graph(self, cell: Cell, *, live_only: bool = False) -> Graph | None:
@@ -272,9 +282,9 @@ class Space(ABC):
     def build(
         self, cell: Cell, network: Network, *, seed: int, live_only: bool = False
     ) -> "nn.Module":
-        """Return the network of a cell with initial weights, in PyTorch.
+        """Return the PyTorch network of a cell with initial weights.
 
-        By default, it follows the cell's `blueprint`.
+        By default, the network follows the cell's `blueprint`.
 
         Args:
             cell: A cell of this space.
@@ -327,7 +337,7 @@ def together(*encodings: Encoding) -> Encoding:
 def params_of(
     function: Callable[[Choices, Network], Column], description: str = "trainable"
 ) -> Analysed:
-    """Return the metric ``params``, computed by a function."""
+    """Return the metric ``params`` (number of parameters), which a given function computes."""
     return (
         Metric("params", "parameters", "search", "cost", description=description),
         function,
@@ -337,7 +347,9 @@ def params_of(
 def macs_of(
     function: Callable[[Choices, Network], Column], description: str, name: str = "macs"
 ) -> Analysed:
-    """Return the metric ``macs``, in millions, computed by a function."""
+    """Return the metric ``macs`` (multiply-accumulates in millions), which a given function
+    computes.
+    """
     return (
         Metric(name, "M", "search", "cost", description=description),
         lambda choices, network: function(choices, network) / 1e6,
@@ -349,7 +361,7 @@ def sizes_of(
     params: str = "trainable",
     macs: str = "multiply-accumulates of convolutions and linear layer",
 ) -> tuple[Analysed, Analysed]:
-    """Return the metrics ``params`` and ``macs``, from a function that returns both.
+    """Return the metrics ``params`` and ``macs``, which a single given function computes.
 
     Args:
         function: A function from choices and network to two arrays of shape ``(n,)``.
@@ -365,7 +377,7 @@ def sizes_of(
 def counted(
     plan_of: Callable[[tuple[int, ...], Network], Blueprint],
 ) -> tuple[Analysed, Analysed]:
-    """Return the metrics ``params`` and ``macs``, counted layer by layer, for a small space.
+    """Return the metrics ``params`` and ``macs`` of a small space, counted layer by layer.
 
     Args:
         plan_of: A function that returns the network for the choices of a cell.
@@ -387,7 +399,7 @@ def counted(
 
 
 def values_at(options: Sequence[str], position: int) -> Callable[[Choices], Column]:
-    """Return a function from choices to the numeric options of cells at a position."""
+    """Return a function that maps choices to the numeric value of the option at a position."""
     numbers = np.array(options, dtype=np.float64)
     return lambda choices: numbers[choices[:, position]]
 
@@ -408,7 +420,7 @@ def structural(
 
 
 def by_name(*metrics: Analysed) -> Analytic:
-    """Return analytic metrics by name."""
+    """Return a mapping from names to analytic metrics."""
     return {metric.name: (metric, function) for metric, function in metrics}
 
 
@@ -421,8 +433,8 @@ class _Listing(ABCMeta):
 class Enumerable(Space, Sequence[Cell], metaclass=_Listing):
     """A finite space that enumerates its cells in a documented order.
 
-    ``len(space)``, ``space[i]`` and iteration work. ``isinstance(space, Enumerable)`` tests whether
-    a space is enumerable; a `ChoiceSpace` is if it is small.
+    An enumerable space supports ``len(space)``, ``space[i]`` and iteration. ``isinstance(space,
+    Enumerable)`` tests whether a space is enumerable. A `ChoiceSpace` is enumerable if it is small.
 
     Subclasses implement `_cells` in addition to the methods of a `Space`.
 
@@ -462,14 +474,15 @@ class Enumerable(Space, Sequence[Cell], metaclass=_Listing):
     def classes(self) -> NDArray[np.int32] | None:
         """The isomorphism class of every cell, shape ``(len(space),)``.
 
-        Cells of one class compute the same functions of their live weights; their sizes and latency
-        can differ. None if each cell is its own class.
+        Cells of one isomorphism class compute the same functions of the weights that affect their
+        output. Sizes and latencies of isomorphic cells can differ. The value is None if each cell
+        is its own class.
         """
         return None
 
     @cached_property
     def reference_sample(self) -> Sequence[Cell]:
-        """The space itself, if it is enumerable."""
+        """All cells of an enumerable space, or else a fixed sample of 10,000 cells."""
         return self if self.is_listed else super().reference_sample
 
     def __len__(self) -> int:
@@ -494,7 +507,9 @@ class Enumerable(Space, Sequence[Cell], metaclass=_Listing):
             return [self._cells[place] for place in places.tolist()]
 
     def index(self, cell: object, *_: Any) -> int:
-        """Return the index of a cell in the order of the space, looked up by its string.
+        """Return the index of a cell in the order of the space.
+
+        The cell is looked up by its string.
 
         Raises:
             UserError: The cell does not belong to this space.
@@ -502,9 +517,9 @@ class Enumerable(Space, Sequence[Cell], metaclass=_Listing):
         return self.cell(cell).index
 
     def cell(self, given: Any = None, /, **options: Any) -> Cell:
-        """Return this space's cell for a cell or a string.
+        """Return the cell of this space that a given cell or string describes.
 
-        Only the text of a cell from another space object is used.
+        If the given cell belongs to another space object, only its text is used.
 
         Raises:
             UserError: The argument does not describe a cell of this space.
@@ -519,8 +534,8 @@ def cell_given(space: Space, given: Any) -> Cell:
 
     Args:
         space: The space.
-        given: A cell; its canonical string; its options by position; or its index in the order of
-            the space, also as text.
+        given: A cell, its canonical string, its options by position, or its index in the order of
+            the space. The index may also be a string.
 
     Raises:
         UserError: The argument does not describe a cell of the space.
@@ -554,7 +569,7 @@ def cells_given(space: Space, given: Iterable[Any]) -> list[Cell]:
 
     Args:
         space: The space.
-        given: Items as accepted by `cell_given`, or a data frame with a column for each choice.
+        given: Items that `cell_given` accepts, or a data frame with a column for each position.
 
     Raises:
         UserError: An item does not describe a cell of the space.
@@ -607,7 +622,10 @@ def first_of_class(space: Enumerable) -> NDArray[np.intp]:
 
 
 def numbered(identities: Iterable[object], n: int) -> NDArray[np.int32]:
-    """Number `n` identities by first appearance; the result has shape ``(n,)``."""
+    """Number `n` keys by first appearance.
+
+    Equal keys have equal numbers. The result has shape ``(n,)``.
+    """
     seen: dict[object, int] = {}
     numbers = (seen.setdefault(identity, len(seen)) for identity in identities)
     return np.fromiter(numbers, dtype=np.int32, count=n)
@@ -617,7 +635,9 @@ _MOST_TRIES = 100
 
 
 def drawn_cells(space: Space, n: int, seed: int = 0) -> list[Cell]:
-    """Sample different cells uniformly; for the same seed, a larger sample extends a smaller one.
+    """Sample different cells uniformly.
+
+    With the same seed, a larger sample begins with the smaller one.
 
     Raises:
         UserError: The space has too few cells, or the seed is negative.

@@ -1,13 +1,14 @@
-"""Blinded spaces: the same cells under meaningless names.
+"""Blinded spaces: the cells of another space under meaningless names.
 
-They are for strategies that may have prior knowledge of the benchmark. A language model has read
-papers that print the best cells of a public benchmark. A program may contain knowledge about
-``conv``.
+Blinded spaces are for strategies that may have prior knowledge of the benchmark. For example, a
+language model has read papers that print the best cells of a public benchmark. A program may
+contain knowledge about operations such as ``conv``.
 
-A blinded space samples, from a seed, an order of positions, names of options, and texts and indices
-of cells. The structure is preserved: the cells and their neighbours, the positions that share
-options, the order of options on a scale (possibly reversed), and the encodings (with permuted
-columns). A search that does not use names finds the same cells.
+From a seed, a blinded space samples the order of positions, the names of options, and the texts and
+indices of cells. The structure of the space is preserved: cells keep their neighbours, and
+positions that share options still share them. Options on a scale keep their order, possibly
+reversed. Encodings keep their columns, in another order. A search that does not use names finds the
+same cells as in the original space.
 """
 
 import hashlib
@@ -32,7 +33,7 @@ _LETTERS = "abcdefghijklmnopqrstuvwxyz"
 
 
 class BlindSpace(ChoiceSpace):
-    """The cells of a `ChoiceSpace` under random names.
+    """A space that contains the cells of a `ChoiceSpace` under random names.
 
     Example:
         >>> import surrogate_nas as sn
@@ -45,7 +46,7 @@ class BlindSpace(ChoiceSpace):
 
     Attributes:
         base: The original space.
-        seed: The seed of the names.
+        seed: The seed from which the names are sampled.
     """
 
     name = _NAME
@@ -80,7 +81,7 @@ class BlindSpace(ChoiceSpace):
 
     @property
     def definition(self) -> str:
-        """A name that differs between seeds and that cannot be opened from a file."""
+        """A name of this space that differs between seeds and that cannot be opened from a file."""
         return f"{_NAME}-{self.seed}-{hashlib.sha256(self.base.definition.encode()).hexdigest()}"
 
     @property
@@ -113,7 +114,7 @@ class BlindSpace(ChoiceSpace):
         return revealed[:, np.argsort(self._order)].astype(np.int8)
 
     def allows(self, choices: tuple[int, ...]) -> bool:
-        """Return whether a combination is a cell."""
+        """Return whether a combination of options is a cell."""
         return self.base.allows(self._one_behind(choices))
 
     def sample(self, rng: np.random.Generator) -> Cell:
@@ -121,7 +122,7 @@ class BlindSpace(ChoiceSpace):
         return self.hide(self.base.sample(rng))
 
     def mutate(self, cell: Cell, rng: np.random.Generator) -> Cell:
-        """Sample a neighbour as the original space does."""
+        """Sample a neighbour of a cell as the original space does."""
         return self.hide(self.base.mutate(self.reveal(cell), rng))
 
     def _matrix(self) -> Choices:
@@ -155,22 +156,24 @@ class BlindSpace(ChoiceSpace):
 
     @property
     def groups(self) -> Mapping[str, NDArray[np.intp]]:  # type: ignore[override]
-        """The groups of the original space, with permuted columns."""
+        """The column groups of the original space, in the order of the permuted columns."""
         return {name: g[self._order_of(len(g))] for name, g in self.base.groups.items()}
 
     @property
     def views(self) -> tuple[str, ...]:  # type: ignore[override]
-        """The views of the original space."""
+        """The views (model inputs) of the original space."""
         return self.base.views
 
     @property
     def analytic(self) -> Analytic:  # type: ignore[override]
-        """No metrics, because their names reveal information; the objective has free terms."""
+        """An empty mapping, because the names of analytic metrics reveal information about the
+        space.
+        """
         return {}
 
 
 def blind(space: Space, seed: int) -> BlindSpace:
-    """Return a space under meaningless names.
+    """Return a space with the same cells under meaningless names.
 
     Raises:
         UserError: The space is not a `ChoiceSpace`.

@@ -18,13 +18,14 @@ _NAMELESS: Options = {}
 
 
 class OptionError(UserError, KeyError):
-    """An error for a position that a cell does not have."""
+    """An error for the name of a position that a cell does not have."""
 
     __str__ = UserError.__str__
 
 
 class Cell(Mapping[str, Any]):
-    """One architecture of a space: immutable, hashable, with the string that its benchmark uses.
+    """One architecture of a search space: an immutable, hashable object with its benchmark's
+    string.
 
     A cell is a mapping from the space's positions to the chosen options, such as
     ``cell["width"] == 16``. Two cells are equal if their texts are equal. A cell has no `len`, so
@@ -33,8 +34,8 @@ class Cell(Mapping[str, Any]):
     Attributes:
         choices: The index of the chosen option at each position of the space.
         text: The canonical string, which identifies the cell.
-        index: The cell's index in the order of its space; -1 if the space is not enumerable. For a
-            cell from an untrusted source, first look up the space's own cell (`Space.cell`).
+        index: The cell's index in the order of its space, or -1 if the space is not enumerable. For
+            a cell from an untrusted source, first look up the space's own cell (`Space.cell`).
 
     Example:
         >>> import surrogate_nas as sn
@@ -70,7 +71,7 @@ class Cell(Mapping[str, Any]):
 
     @property
     def options(self) -> dict[str, Any]:
-        """The chosen option at each position, in a new dictionary."""
+        """A new dictionary with the chosen option at each position."""
         choices = self.choices
         return {name: own[choices[i]] for name, (i, own) in self._options.items()}
 

@@ -1,4 +1,4 @@
-"""Spaces of benchmarks whose cells are configurations of networks and their training."""
+"""Spaces of benchmarks whose cells combine an architecture with training hyperparameters."""
 
 from surrogate_nas.space.base import (
     Analysed,
@@ -26,12 +26,14 @@ def _sizes(choices: Choices, network: Network) -> tuple[Column, Column]:
 
 
 class FCNet(ChoiceSpace):
-    """The FCNet space: networks of two hidden layers and their training; 62,208 configurations.
+    """The FCNet space: 62,208 configurations of networks with two hidden layers and of their
+    training.
 
     Klein & Hutter, "Tabular Benchmarks for Joint Architecture and Hyperparameter Optimization",
     arXiv:1905.04970, 2019. The space is the product of architecture (units, activation and dropout
     of each layer) and training (initial learning rate, its schedule, batch size). Cells have the
-    order of the benchmark's keys: positions are sorted by name, and the last one varies fastest.
+    order of the benchmark's keys: positions are sorted by name, and the last position varies
+    fastest.
 
     `Network.input_channels` is the number of features of the data, and `Network.classes` the number
     of outputs.
@@ -73,14 +75,14 @@ _width = values_at(_WIDTHS, 4)
 
 
 class MLP(ChoiceSpace):
-    """The MLP space of HPOBench's tables: depth, width and training; 30,000 configurations.
+    """The MLP space of HPOBench's tables: 30,000 configurations of depth, width and training.
 
     Eggensperger et al., "HPOBench: A Collection of Reproducible Multi-Fidelity Benchmark Problems
     for HPO", NeurIPS 2021 Datasets and Benchmarks. Every hidden layer has the same width. Numbers
-    print as in the table (evenly spaced in the logarithm, rounded). Cells have the order of the
-    table's keys: positions are sorted by name, and the last one varies fastest. The number of
-    parameters is not available: it depends on the encoding of categorical features, which the table
-    does not record.
+    print as in the table: they are evenly spaced on a logarithmic scale and rounded. Cells have the
+    order of the table's keys: positions are sorted by name, and the last position varies fastest.
+    The number of parameters is not available: it depends on the encoding of categorical features,
+    which the table does not record.
     """
 
     name = "hpobench"
@@ -150,13 +152,14 @@ def _structure(
 
 
 class GraphGym(ChoiceSpace):
-    """GraphGym's spaces of graph networks: 96 designs, and 314,928 with training settings.
+    """GraphGym's space of graph neural networks: 96 designs. `WideGraphGym` has 314,928 designs.
 
     You, Ying & Leskovec, "Design Space for Graph Neural Networks", NeurIPS 2020. A design consists
-    of the numbers of layers before, of and after message passing, the type of skip connections, and
-    the aggregation of neighbours. The wide space also has activation, normalisation, dropout, batch
-    size, optimiser, learning rate and epochs. The width of a network is not a choice: the authors
-    set it so that all networks on a task have about the same number of parameters.
+    of the numbers of layers before message passing, of message passing and after it, the type of
+    skip connections, and the aggregation of neighbours. A design in the wide space also has
+    activation, normalisation, dropout, batch size, optimiser, learning rate and epochs. The width
+    of a network is not a choice: the authors set it so that all networks on a task have about the
+    same number of parameters.
     """
 
     name = "graphgym"
@@ -173,7 +176,9 @@ class GraphGym(ChoiceSpace):
 
 
 class WideGraphGym(ChoiceSpace):
-    """GraphGym's designs with training settings."""
+    """GraphGym's wide space of 314,928 designs of graph neural networks, with training
+    hyperparameters.
+    """
 
     name = "graphgym-wide"
     positions = (
@@ -208,17 +213,18 @@ class WideGraphGym(ChoiceSpace):
 
 
 class TabM(ChoiceSpace):
-    """The families of tabular networks that TabM's authors compare: ensembles and embeddings.
+    """The families of tabular networks that TabM's authors compare, by ensemble and embedding.
 
     Gorishniy, Kotelnikov & Babenko, "TabM: Advancing Tabular Deep Learning with Parameter-Efficient
     Ensembling", ICLR 2025. A cell is a family: the type of ensemble of MLPs, the embedding of
     numeric features, and whether the members of an ensemble use the same batches. Width, depth,
-    dropout and learning rate are not choices: the authors tune them for every family on every data
-    set, so each family is represented by one configuration.
+    dropout and learning rate are not choices, because the authors tune them for every family on
+    every data set. Each family is represented by one configuration.
 
-    There are 28 families, of which the authors trained 13. ``ensemble`` is one MLP, 32 independent
-    MLPs (``packed``), or 32 MLPs that share all weights except scalings in every layer (``full``)
-    or only in the first layer (``mini``). A single MLP has its own batches.
+    There are 28 families, of which the authors trained 13. The position ``ensemble`` selects one
+    MLP, 32 independent MLPs (``packed``), or 32 MLPs that share all weights except scalings in
+    every layer (``full``) or only in the first layer (``mini``). A single MLP always has its own
+    batches.
     """
 
     name = "tabm"
@@ -231,6 +237,9 @@ class TabM(ChoiceSpace):
     )
 
     def allows(self, choices: tuple[int, ...]) -> bool:
-        """Return whether a combination is a family: a single MLP cannot share batches."""
+        """Return whether a combination of options is a family.
+
+        A single MLP cannot share batches.
+        """
         ensemble, _, batches = choices
         return ensemble > 0 or batches == 0

@@ -1,4 +1,4 @@
-"""Cells with four nodes and an operation on each of six edges; operation 0 is none."""
+"""Cells with four nodes and an operation on each of six edges. Operation 0 is ``none``."""
 
 import itertools
 from collections.abc import Iterable, Iterator, Mapping
@@ -37,7 +37,7 @@ def path_live(choices: Choices) -> Flags:
 
 
 def edge_live(choices: Choices) -> Flags:
-    """Return whether each edge lies on a live path, shape ``(n, 6)``."""
+    """Return whether each edge lies on a path that connects input and output, shape ``(n, 6)``."""
     live = np.zeros(choices.shape, dtype=bool)
     for carried, path in zip(path_live(choices).T, PATHS, strict=True):
         live[:, list(path)] |= carried[:, None]
@@ -45,19 +45,21 @@ def edge_live(choices: Choices) -> Flags:
 
 
 def on_paths(of_edges: Flags) -> NDArray[np.int64]:
-    """Count the flagged edges of each path, shape ``(n, 4)``."""
+    """Count the flagged edges on each of the four paths, shape ``(n, 4)``."""
     return np.stack([of_edges[:, list(path)].sum(axis=1) for path in PATHS], axis=1)
 
 
 def depth(choices: Choices) -> NDArray[np.int64]:
-    """Return the largest number of operations, without skips, on a live path, shape ``(n,)``."""
+    """Return the largest number of operations on a live path, without skips, shape ``(n,)``."""
     return np.asarray(
         np.where(path_live(choices), on_paths(choices > 1), 0).max(axis=1)
     )
 
 
 def live_edges(choices: Choices, operations: Iterable[int]) -> list[NDArray[np.int64]]:
-    """Count the live edges of each operation: all, from the input, and into the output."""
+    """Count, for each operation, all live edges, live edges from the input, and live edges into the
+    output.
+    """
     edges = edge_live(choices)
     return [
         (edges & (choices == operation))[:, list(some)].sum(axis=1)
@@ -67,7 +69,10 @@ def live_edges(choices: Choices, operations: Iterable[int]) -> list[NDArray[np.i
 
 
 def operation_counts(choices: Choices, n: int) -> Matrix:
-    """Count the edges with each of `n` operations, dead edges included."""
+    """Count the edges with each of `n` operations.
+
+    Edges that do not affect the output are included.
+    """
     holds = np.equal(choices[:, :, None], np.arange(n))
     return np.asarray(holds.sum(axis=1), dtype=np.float32)
 
@@ -82,8 +87,8 @@ paths_metric = structural(
 def path_counts(choices: Choices, first: int, kinds: int) -> Matrix:
     """Count the paths from input to output by their sequence of up to three operations.
 
-    Only `kinds` operations, from number `first` on, are part of the sequence; the others are
-    contracted. There is a column for each sequence, short ones first.
+    A sequence contains only the `kinds` operations from number `first` on. Other operations are
+    left out of the sequence. There is one column for each sequence, and short sequences come first.
     """
     base = kinds + 1
     counts = np.zeros((len(choices), base**3), dtype=np.float32)
@@ -97,9 +102,9 @@ def path_counts(choices: Choices, first: int, kinds: int) -> Matrix:
 
 
 def arrangements(shapes: Mapping[int, str]) -> Iterator[tuple[int, ...]]:
-    """Yield every order of operations that could give the smallest text.
+    """Yield every order of the operations that could give the smallest text of a cell.
 
-    Only operations with equal shapes change places.
+    Only operations with equal texts in `shapes` exchange places.
 
     Args:
         shapes: The text of each operation without names.
@@ -135,7 +140,10 @@ _DISCS: tuple[Mark, ...] = (
 
 
 def four_nodes(cell: Cell) -> Sketch:
-    """Sketch a cell; none is dotted, and edges on no path to the output are grey and dashed."""
+    """Sketch a cell.
+
+    Edges with ``none`` are dotted, and edges on no path to the output are grey and dashed.
+    """
     live = _live(tuple(choice != NONE for choice in cell.choices))
     drawn = map(_edge, EDGES, cell.choices, live)
     arrows, labels = zip(*drawn, strict=True)

@@ -1,8 +1,9 @@
 """Spaces of networks with a variable number of layers and choices per layer: transformers.
 
-A cell prints as ``name(embed_dim=384, n_layer=3, n_head=12-4-8, bias=False)``: global choices, and
-for choices per layer, the options in the order of the layers. Layers that a cell does not have do
-not appear in its text and do not affect its encodings and sizes; their choices are 0.
+A cell prints as ``name(embed_dim=384, n_layer=3, n_head=12-4-8, bias=False)``: a global choice has
+one option, and a choice per layer has one option for each layer, in order. Layers that a cell does
+not have do not appear in its text and do not affect its encodings and sizes. The choices of absent
+layers are 0.
 """
 
 import itertools
@@ -46,7 +47,7 @@ class Decision(NamedTuple):
 
     Attributes:
         name: The name of the choice, such as ``n_head``.
-        options: One tuple of options for a global choice, or one tuple per layer.
+        options: One tuple of options for a global choice, or one tuple of options per layer.
         of_layers: Whether the choice is made for every layer.
     """
 
@@ -68,9 +69,10 @@ def of_every_layer(name: str, *options: str, layers: int) -> Decision:
 class Layered(ChoiceSpace):
     """A space of networks whose layers are chosen one by one.
 
-    Neighbours differ in one option, or in the number of layers. The next larger number adds any
-    layer at the end, and the next smaller number removes the last one. If consecutive numbers
-    differ by more than 1, only copies of the last layer are added or removed.
+    Neighbouring cells differ in one option, or in the number of layers. A neighbour with the next
+    larger number of layers has any layer added at the end. A neighbour with the next smaller number
+    of layers lacks the last layer. If consecutive numbers of layers differ by more than 1, only
+    copies of the last layer are added or removed.
 
     Example:
         >>> decisions = (
@@ -88,9 +90,10 @@ class Layered(ChoiceSpace):
         (6.0, ['net(depth=2, width=32-16)', 'net(depth=2, width=32-32)'])
 
     Attributes:
-        decisions: The choices, in the order of the text.
-        depth: The choice of the number of layers; empty if all cells have the same number.
-        network: The network dimensions with which ``size`` counts parameters.
+        decisions: The choices, in the order in which a cell prints them.
+        depth: The name of the choice that sets the number of layers, or empty if all cells have the
+            same number of layers.
+        network: The macro architecture for which the encoding ``size`` counts parameters.
     """
 
     network: ClassVar[Network] = Network()
@@ -154,20 +157,23 @@ class Layered(ChoiceSpace):
         ]
 
     def n_layers(self, choices: tuple[int, ...]) -> int:
-        """Return the number of layers of a combination."""
+        """Return the number of layers of a combination of choices."""
         return self._depths[choices[self._depth_at]] if self.depth else self.layers
 
     def live(self, choices: Choices) -> Flags:
-        """Return whether each position is global or of an existing layer, ``(n, positions)``."""
+        """Return whether each position is global or belongs to an existing layer, ``(n,
+        positions)``.
+        """
         if not self.depth:
             return super().live(choices)
         depths = np.array(self._depths)[choices[:, self._depth_at]]
         return self._layer <= depths[:, None]
 
     def chosen(self, choices: Choices, decision: str) -> Column:
-        """Return the chosen numbers of a decision.
+        """Return the numeric options that cells choose for a decision.
 
-        The shape is ``(n,)``, or ``(n, layers)`` for a choice per layer, with 0 for absent layers.
+        The result has shape ``(n,)``, or ``(n, layers)`` for a choice per layer, with 0 for absent
+        layers.
         """
         section = self.places[decision]
         columns = range(section.start, section.stop)
@@ -194,11 +200,11 @@ class Layered(ChoiceSpace):
         )
 
     def allows_all(self, choices: Choices) -> bool:
-        """Return whether all given combinations are cells."""
+        """Return whether all given combinations of choices are cells."""
         return not (choices.astype(bool) & ~self.live(choices)).any()
 
     def write(self, choices: tuple[int, ...]) -> str:
-        """Return the canonical string of a combination."""
+        """Return the canonical string of a combination of choices."""
         n = self.n_layers(choices)
         texts = []
         for decision in self.decisions:
@@ -212,7 +218,7 @@ class Layered(ChoiceSpace):
         return f"{self.cell_name}({', '.join(texts)})"
 
     def parse(self, text: str) -> Cell:
-        """Parse a string in the format of `write`."""
+        """Return the cell for a string in the format of `write`."""
         names = list(self.places)
         texts = dict(zip(names, self._written_options(text, names), strict=True))
         n = self.layers
@@ -281,13 +287,13 @@ class Layered(ChoiceSpace):
     def encodings(self) -> Mapping[str, Encoding]:  # type: ignore[override]
         """The encodings of cells for models, including `further_encodings`.
 
-        - ``one_hot`` and ``numbers`` are 0 for layers that a cell does not have; ``numbers`` counts
+        - ``one_hot`` and ``numbers`` are 0 for layers that a cell does not have. ``numbers`` counts
           the steps of a scale from 1.
-        - ``operation_counts`` counts the layers with each option. It equals ``numbers`` if all
-          cells have the same number of layers, since each layer then has its own role.
+        - ``operation_counts`` counts the layers with each option. This encoding equals ``numbers``
+          if all cells have the same number of layers, because each layer then has its own role.
         - ``size`` is the logarithm of the number of parameters, the best single predictor of the
           quality of such networks.
-        - The other names, which models request by default, combine ``operation_counts`` and
+        - The other encodings, which models request by default, consist of ``operation_counts`` and
           ``size``.
         """
         own: dict[str, Encoding] = {
@@ -326,13 +332,16 @@ class Layered(ChoiceSpace):
 
     @property
     def views(self) -> tuple[str, ...]:  # type: ignore[override]
-        """The view ``operation_counts``, with ``size`` if the number of parameters is available."""
+        """The views (model inputs): ``operation_counts``, joined with ``size`` if available."""
         if "params" in self.analytic:
             return ("operation_counts+size",)
         return "operation_counts", "numbers"
 
     def sketch(self, cell: Cell) -> Sketch:
-        """Sketch a cell as a bar per layer, with options as heights or colours."""
+        """Sketch a cell with one bar per layer.
+
+        The height or the colour of a bar shows the option.
+        """
         n = self.n_layers(cell.choices)
         chosen = {name: cell.choices[section] for name, section in self.places.items()}
         label = ", ".join(
@@ -364,7 +373,7 @@ class Transformer(Layered):
     """A space of networks whose number of parameters is computed from the choices.
 
     Attributes:
-        counts: The descriptions of ``params`` and ``n_layer``.
+        counts: The descriptions of the metrics ``params`` and ``n_layer``.
     """
 
     counts: ClassVar[tuple[str, str]]
@@ -379,7 +388,7 @@ class Transformer(Layered):
 
     @cached_property
     def analytic(self) -> Analytic:  # type: ignore[override]
-        """The sizes, and the total number of layers."""
+        """The analytic metrics: the sizes, and the total number of layers."""
 
         def layers(choices: Choices) -> Column:
             chosen = self.chosen(choices, self.depth or "depth")
@@ -397,18 +406,19 @@ _SCALES = {
 
 
 class GPT(Transformer):
-    """HW-GPT-Bench's GPT-2 spaces: width, layers, heads and MLP ratios; 10^12 to 10^35 cells.
+    """HW-GPT-Bench's GPT-2 spaces: 10^12 to 10^35 choices of width, layers, heads and MLP ratios.
 
     Sukthanker et al., "HW-GPT-Bench: Hardware-Aware Architecture Benchmark for Language Models",
     NeurIPS 2024. A cell's text has the names and the order of the authors' records, without the
-    prefix ``sample_``. Lists contain one entry per layer, because the additional entries of the
-    records have no meaning.
+    prefix ``sample_``. Lists in the text contain one entry per layer. The additional entries in the
+    authors' records have no meaning.
 
-    The network follows the authors' code. It consists of token embeddings; layers of attention and
-    a gated MLP (three matrices), each after a normalisation with weights and biases; a final
-    normalisation; and a separate linear layer to the vocabulary. Every head has width 64,
-    independent of the embedding. Positions use rotary embeddings. ``bias`` applies to the linear
-    maps of the layers.
+    The network follows the authors' code. The network consists of token embeddings, transformer
+    layers, a final normalisation, and a separate linear layer to the vocabulary. A transformer
+    layer consists of attention and a gated MLP (three matrices), each after a normalisation with
+    weights and biases. Every attention head has width 64, independent of the width of the
+    embedding. Positions are encoded by rotary embeddings. The choice ``bias`` adds biases to the
+    linear maps of the layers.
     """
 
     complexity = "n_layer"
@@ -441,7 +451,7 @@ class GPT(Transformer):
 
         Args:
             choices: The choices of ``n`` cells.
-            network: A network whose classes are the vocabulary.
+            network: A network whose `classes` is the size of the vocabulary.
         """
         width, heads, ratios = self._widths(choices)
         layers = self.chosen(choices, "n_layer")
@@ -455,8 +465,8 @@ class GPT(Transformer):
 
         Args:
             choices: The choices of ``n`` cells.
-            network: A network whose classes are the vocabulary, and whose image size is the length
-                of the sequence.
+            network: A network whose `classes` is the size of the vocabulary, and whose `image_size`
+                is the length of the sequence.
         """
         logits = network.classes * self.chosen(choices, "embed_dim")
         return network.image_size * (logits + self._weights(choices))
@@ -503,18 +513,21 @@ def _patches(width: Column, network: Network, positions: int) -> Column:
 
 
 class AutoFormer(Transformer):
-    """The spaces of ViT-Bench-101: AutoFormer-Ti's, about 10^9 cells, and PiT's, 11,664 cells.
+    """The AutoFormer-Ti space of ViT-Bench-101, with about 10^9 cells.
+
+    The other space of ViT-Bench-101 is `PiT`, with 11,664 cells.
 
     Wei et al., "Auto-Prox: Training-Free Vision Transformer Architecture Search via Automatic Proxy
     Discovery", AAAI 2024; Chen et al., "AutoFormer", ICCV 2021; Heo et al., "Rethinking Spatial
     Dimensions of Vision Transformers" (PiT), ICCV 2021. A cell's text has the names and the order
     of the benchmark's records.
 
-    The benchmark records no sizes; they are computed for the published networks, which have patches
-    of 16×16, a class token, learned positions, and biases everywhere. AutoFormer has heads of width
-    64, independent of the width of the network, and two tables of relative positions per layer. PiT
-    has three stages, each as wide as the base times its heads; patches that overlap by half; and
-    between stages a depthwise convolution of stride 2 with a linear layer for the class token.
+    The benchmark records no sizes. Sizes are computed for the published networks, which have
+    patches of 16×16, a class token, learned positions, and biases everywhere. AutoFormer has heads
+    of width 64, independent of the width of the network, and two tables of relative positions per
+    layer. PiT has patches that overlap by half, and three stages. The width of a stage is the base
+    width times the stage's number of heads. Between the stages of PiT, there is a depthwise
+    convolution of stride 2 with a linear layer for the class token.
     """
 
     name = "autoformer"
@@ -544,7 +557,7 @@ class AutoFormer(Transformer):
 
 
 class PiT(Transformer):
-    """PiT's space as the benchmark samples it (see `AutoFormer`)."""
+    """PiT's space as ViT-Bench-101 samples it (see `AutoFormer`)."""
 
     name = "pit"
     listed = False
@@ -582,14 +595,14 @@ _LAYERS = 4
 
 
 class FlexiBERT(Transformer):
-    """FlexiBERT's space as NAS-Bench-BERT samples it: 2- or 4-layer encoders, 10,621,440 cells.
+    """FlexiBERT's space as NAS-Bench-BERT samples it: 10,621,440 encoders of 2 or 4 layers.
 
     Serianni and Kalita, "Training-free Neural Architecture Search for RNNs and Transformers", ACL
     2023; Tuli et al., "FlexiBERT", 2022. The choices of every layer are an operation, its heads,
-    and the width and the number of layers of its MLP. The operations are self-attention (``SA``)
-    with scaled dot products (``SDP``) or weighted multiplication (``WMA``); a linear transform
-    (``LT``), Fourier (``DFT``) or cosine (``DCT``); and a dynamic span-based convolution (``DSC``)
-    of kernel size 5 or 9.
+    and the width and the number of layers of its MLP. An operation is self-attention, a linear
+    transform or a convolution. Self-attention (``SA``) uses scaled dot products (``SDP``) or
+    weighted multiplication (``WMA``). A linear transform (``LT``) is a Fourier (``DFT``) or a
+    cosine transform (``DCT``). A dynamic span-based convolution (``DSC``) has kernel size 5 or 9.
 
     Parameters are counted for the authors' PyTorch encoder with the cell's own sizes. The counts
     recorded by the benchmark assume 256 hidden units and 1,024 units in the MLPs for every cell.
@@ -617,8 +630,8 @@ class FlexiBERT(Transformer):
 
         Args:
             choices: The choices of ``n`` cells.
-            network: A network whose classes are the vocabulary, and whose image size is the number
-                of positions.
+            network: A network whose `classes` is the size of the vocabulary, and whose `image_size`
+                is the number of positions.
         """
         hidden = self.chosen(choices, "hidden_size")
         inner = self.chosen(choices, "feed_forward_dimension")

@@ -1,10 +1,11 @@
-"""The macro space: plain stacks of equal convolutions, by number and width; 36 cells.
+"""The space ``macro``: 36 plain stacks of equal convolutions, which differ in number and width.
 
-It is the tiny space of a tutorial in which an agent chooses ``num_layers`` and ``num_channels``. A
-"cell" is the whole network between input and pooling. Cells are ordered by layers, then channels.
+This tiny space comes from a tutorial in which an agent chooses ``num_layers`` and ``num_channels``.
+In this space, a "cell" is the whole network between input and pooling. Cells are ordered by their
+number of layers, then by their number of channels.
 
-Convolutions with batch normalisation are distributed evenly over three stages. The image is halved
-between stages. Pooling and a linear layer follow.
+Convolutions with batch normalisation are distributed evenly over three stages. The resolution of
+the image is halved between stages. Pooling and a linear layer follow the convolutions.
 """
 
 from functools import lru_cache
@@ -19,7 +20,7 @@ CHANNELS = ("4", "8", "12", "16", "24", "32")
 
 
 def stack(choices: tuple[int, ...], network: Network) -> Blueprint:
-    """Return the whole network of a cell, from its choices."""
+    """Return the whole network of the cell with the given choices."""
     plan = Blueprint(network)
     x = plan.input()
     layers, channels = int(LAYERS[choices[0]]), int(CHANNELS[choices[1]])
@@ -38,7 +39,9 @@ def stack(choices: tuple[int, ...], network: Network) -> Blueprint:
 
 
 class Macro(ChoiceSpace):
-    """The macro space; use the shared instance `surrogate_nas.space.macro()`.
+    """The space ``macro`` of 36 stacks of convolutions.
+
+    Use the shared instance `surrogate_nas.space.macro()`.
 
     Example:
         >>> str(Macro()[15])
@@ -60,13 +63,13 @@ class Macro(ChoiceSpace):
     def blueprint(
         self, cell: Cell, network: Network, *, live_only: bool = False
     ) -> Blueprint:
-        """Return the network of a cell, layer by layer."""
+        """Return the network of a cell as a list of layers."""
         return stack(cell.choices, network)
 
 
 @lru_cache(maxsize=1)
 def macro() -> Macro:
-    """Return the macro space of convolution stacks; the instance is shared within a process.
+    """Return the space ``macro`` of convolution stacks. The instance is shared within a process.
 
     Example:
         >>> macro() is macro()

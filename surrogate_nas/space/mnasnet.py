@@ -1,16 +1,16 @@
-"""The MnasNet space of Accel-NASBench: seven stages with four choices each; about 10^11 cells.
+"""The MnasNet space of Accel-NASBench: about 10^11 cells of seven stages with four choices each.
 
 Tan et al., "MnasNet", CVPR 2019; Ahmad et al., "Accel-NASBench", DAC 2024. A stage prints as in
-MnasNet's and EfficientNet's code, ``r2_k5_s22_e6_i16_o24_se0.25``: layers, kernel, strides,
-expansion, input and output channels, and the ratio of squeeze-and-excitation, if chosen. A cell
-prints as its seven stages, joined by ``|``.
+MnasNet's and EfficientNet's code, such as ``r2_k5_s22_e6_i16_o24_se0.25``. The parts are the number
+of layers, the kernel size, the strides, the expansion factor, the input and output channels, and
+the ratio of squeeze-and-excitation, if chosen. A cell prints as its seven stages, joined by ``|``.
 
-The network follows Tan et al., CVPR 2019, with EfficientNet-B0's widths, as in Accel-NASBench. It
-consists of a 3×3 stem of stride 2, seven stages of inverted bottlenecks, a 1×1 convolution to 1,280
-channels, global pooling and a linear layer. A bottleneck is an expansion (1×1, omitted for factor
-1), a depthwise convolution (k×k) and a projection (1×1). Optional squeeze-and-excitation squeezes
-to a quarter of the bottleneck's input channels. Every convolution is followed by batch
-normalisation and has no bias, except the two of squeeze-and-excitation.
+The network follows Tan et al., CVPR 2019, with EfficientNet-B0's widths, as in Accel-NASBench. The
+network consists of a 3×3 stem of stride 2, seven stages of inverted bottlenecks, a 1×1 convolution
+to 1,280 channels, global pooling and a linear layer. A bottleneck is an expansion (1×1, omitted for
+factor 1), a depthwise convolution (k×k) and a projection (1×1). Optional squeeze-and-excitation
+squeezes to a quarter of the bottleneck's input channels. Every convolution is followed by batch
+normalisation and has no bias, except the two convolutions of squeeze-and-excitation.
 """
 
 import itertools
@@ -48,7 +48,7 @@ class Stage(NamedTuple):
     """The fixed settings of a stage.
 
     Attributes:
-        stride: The stride of the first layer; the other layers have stride 1.
+        stride: The stride of the first layer. The other layers have stride 1.
         inputs: Number of input channels of the first layer.
         outputs: Number of output channels.
         layers: The options for the number of layers.
@@ -72,7 +72,9 @@ STAGES = (
 
 
 def numbers(choices: Choices) -> Matrix:
-    """Return layers, kernel, expansion and squeeze-and-excitation per stage, shape ``(n, 28)``."""
+    """Return layers, kernel size, expansion and squeeze-and-excitation per stage, shape ``(n,
+    28)``.
+    """
     values = choices.astype(np.float32)
     values[:, 0::DECISIONS] += 1
     for position, options in ((1, KERNELS), (2, EXPANSIONS)):
@@ -179,11 +181,13 @@ class MnasNet(ChoiceSpace):
 
     @cached_property
     def groups(self) -> Mapping[str, NDArray[np.intp]]:  # type: ignore[override]
-        """The default groups, and those of ``numbers``, which has a column per position."""
+        """The default column groups, and the groups of the encoding ``numbers``, which has a column
+        per position.
+        """
         return {**super().groups, "numbers": np.arange(len(self.positions))}
 
     def write(self, choices: tuple[int, ...]) -> str:
-        """Return the text of a combination: its seven stages."""
+        """Return the string of a combination of choices: its seven stages, joined by ``|``."""
         stages = (
             choices[at : at + DECISIONS] for at in range(0, len(choices), DECISIONS)
         )
@@ -198,7 +202,7 @@ class MnasNet(ChoiceSpace):
         """Parse seven stages, joined by ``|``.
 
         Raises:
-            UserError: The string has another format, or an option is unknown; the message names the
+            UserError: The string has another format, or an option is unknown. The message names the
                 stage.
         """
         shape = f"{len(STAGES)} stages joined by |, the second such as {_PRINTED[1][1, 1, 2, 1]}"
@@ -215,7 +219,8 @@ class MnasNet(ChoiceSpace):
         return self.at(choices)
 
     def decided(self, *decisions: tuple[int, ...]) -> Cell:
-        """Return the cell with given layers, kernels, expansions and excitations of every stage.
+        """Return the cell with given layers, kernel sizes, expansions and excitations of every
+        stage.
 
         Raises:
             UserError: A value is not an option of its position.

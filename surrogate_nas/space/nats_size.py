@@ -1,14 +1,16 @@
-"""The size space of NATS-Bench: the channels of five layers, 8 to 64 in steps of 8; 32,768 cells.
+"""The size space of NATS-Bench: 32,768 cells, which choose the channels of five layers (8 to 64 in
+steps of 8).
 
 Dong et al., "NATS-Bench: Benchmarking NAS Algorithms for Architecture Topology and Size", TPAMI
 2021. A cell prints as in the benchmark, such as ``8:8:40:32:40``. Cells have the official index
 order, in which the last layer varies fastest.
 
-The five layers are a cell, a residual block of stride 2, a cell, another such block, and a cell. A
-3×3 stem with batch normalisation, as wide as the first layer, precedes them. Batch normalisation,
-pooling and a linear layer follow them. Every cell has the same topology from NAS-Bench-201
-(`CELL`). If the input of a cell has another width than the cell, the operations on the input change
-the width, and a skip connection among them becomes a 1×1 convolution with batch normalisation.
+The five layers are a cell, a residual block of stride 2, a cell, another residual block of stride
+2, and a cell. A 3×3 stem with batch normalisation, as wide as the first layer, precedes the five
+layers. Batch normalisation, pooling and a linear layer follow the five layers. Every cell has the
+same topology from NAS-Bench-201 (`CELL`). If the input of a cell has another width than the cell,
+the operations on the input change the width. A skip connection from the input then becomes a 1×1
+convolution with batch normalisation.
 """
 
 import re
@@ -103,21 +105,21 @@ class NatsSize(ChoiceSpace):
     )
 
     def write(self, choices: tuple[int, ...]) -> str:
-        """Return the benchmark's string for a combination."""
+        """Return the benchmark's string for a combination of widths."""
         return ":".join([CHANNELS[choice] for choice in choices])
 
     def parse(self, text: str) -> Cell:
-        """Parse the benchmark's string, such as ``64:64:64:64:64``.
+        """Return the cell for the benchmark's string, such as ``64:64:64:64:64``.
 
         Raises:
-            UserError: The string has another form, or a number of channels is not an option.
+            UserError: The string has another format, or a number of channels is not an option.
         """
         return self._named(self._matched(_FORMAT, text, "64:64:64:64:64"))
 
     def blueprint(
         self, cell: Cell, network: Network, *, live_only: bool = False
     ) -> Blueprint:
-        """Return the whole network of a cell."""
+        """Return the whole network of a cell as a list of layers."""
         plan = Blueprint(network)
         widths = [8 * (choice + 1) for choice in cell.choices]
         x = plan.convolution_bn(plan.input(), "stem", widths[0], 3, relu=False)

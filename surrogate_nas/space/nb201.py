@@ -1,25 +1,27 @@
 """The NAS-Bench-201 cell space: four nodes, six edges, five operations, 15,625 cells.
 
 Dong & Yang, "NAS-Bench-201: Extending the Scope of Reproducible Neural Architecture Search", ICLR
-2020. Cells have the official index order. That order is a product over the edges, shuffled by
-Python's Mersenne Twister with seed 88, so it needs no index file; `snas data verify` compares the
-two.
+2020. Cells have the official index order. The official order is a product over the edges, shuffled
+by Python's Mersenne Twister with seed 88, so no index file is needed. `snas data verify` checks
+that the computed order and the published order agree.
 
 The network consists of a 3×3 stem with batch normalisation, three stages of cells with C, 2C and 4C
 channels, a residual block of stride 2 between stages, batch normalisation, pooling and a linear
-layer. Dead operations are built, so they count unless the name of a metric contains ``live``.
+layer. Operations that do not affect the output are built. Metrics count them, too, unless the name
+of the metric contains ``live``.
 
 Every encoding maps choices of shape ``(n, 6)`` (see `choices_of`) to a float32 matrix of shape
-``(n, d)``. No encoding contains a label, an index or a measurement. Sources: path features, White
-et al., "BANANAS", AAAI 2021; graph features per subset of operations, similar to Kadlecová et al.,
+``(n, d)``. No encoding contains a label, an index or a measurement. Path features follow White et
+al., "BANANAS", AAAI 2021. Graph features per subset of operations are similar to Kadlecová et al.,
 "Surprisingly Strong Performance Prediction with Neural Graph Features" (GRAF), ICML 2024.
 
-The graph network represents cells as graphs of shared terms, so it computes every isomorphism class
-once. A live cell is a sum of terms. A term is the input or a convolution of such a sum, pooled zero
-or more times. ``none`` is dropped, skips are contracted, and pooling is distributed over sums.
-Nodes have no names, so relabelling has no effect, and isomorphic cells are the same sum. The space
-has only 132 different terms, and 59 different sums inside convolutions. A network computes an
-embedding of each, and a cell is one row of counts.
+The graph neural network of this package represents cells as graphs of shared terms, so it computes
+every isomorphism class only once. A cell is a sum of terms, without operations that do not affect
+the output. A term is the input, or a convolution of a sum of terms, pooled zero or more times. In a
+sum of terms, ``none`` is dropped, skips are contracted, and pooling is distributed over sums. Nodes
+have no names, so relabelling has no effect, and isomorphic cells are the same sum. The space has
+only 132 different terms, and 59 different sums inside convolutions. The graph neural network
+computes an embedding of each term and each sum, and a cell is one row of counts.
 """
 
 import itertools
@@ -95,19 +97,22 @@ paths = partial(path_counts, first=CONV1, kinds=3)
 
 
 def depth_and_live(choices: Choices) -> Matrix:
-    """Return depth in operations, live paths, and live edges by operation; 6 columns."""
+    """Return 6 columns: depth in operations, number of live paths, and number of live edges with
+    each operation.
+    """
     edges = live_edges(choices, _LIVE_OPERATIONS)[::3]
     return stacked(depth(choices), path_live(choices).sum(axis=1), *edges)
 
 
 def graph(choices: Choices) -> Matrix:
-    """Return graph features per subset of operations and per operation, as in GRAF; 102 columns.
+    """Return 102 columns of graph features, per subset of operations and per operation, as in GRAF.
 
-    For each of the 15 subsets of the live operations: the number of live paths with only these
-    operations; the length in edges of the shortest and the longest of them (-1 if there is none);
-    and the largest, smallest and total number of edges with these operations along live paths. For
-    each live operation: the number of its live edges, of those that leave the input, and of those
-    that enter the output.
+    For each of the 15 subsets of the live operations, six columns describe the live paths. Three
+    columns contain the number of live paths with only operations of the subset, and the shortest
+    and the longest length of these paths in edges (-1 if there is no such path). Three columns
+    contain the largest, the smallest and the total number of edges on a live path with operations
+    of the subset. For each live operation, three columns contain the number of its live edges, of
+    its live edges that leave the input, and of its live edges that enter the output.
     """
     live = path_live(choices)
     lengths = np.array([len(path) for path in PATHS])
@@ -126,16 +131,19 @@ def graph(choices: Choices) -> Matrix:
 
 
 def signal(choices: Choices) -> Matrix:
-    """Return features of the flow of variance through the untrained cell; 16 columns.
+    """Return 16 columns that describe the flow of variance through the untrained cell.
 
     Every live convolution is an independent source of unit variance, because its output is
     normalised. Skips copy a node, sums add variances (equal sources add amplitudes), and pooling
-    keeps a share of the variance. The features describe the composition of the output: its variance
-    and the logarithm of it; the shares of the input and of convolutions at a mean depth up to 1, 2
-    and 3; the mean depth in convolutions and in 3×3 convolutions; the growth of the receptive
-    field; the pooled share; how often the input arrives pooled and unpooled; the share of 3×3
-    convolutions; the number of sources; the largest depth in 3×3 convolutions; and the entropy of
-    the shares. All features are 0 if nothing reaches the output.
+    keeps a share of the variance. The columns describe the variance of the output. All columns are
+    0 if nothing reaches the output.
+
+    Columns 1 to 3 are the variance of the output, its logarithm, and the share of the input in this
+    variance. Columns 4 to 6 are the shares of convolutions with a mean depth up to 1, 2 and 3.
+    Columns 7 to 9 are the mean depth in convolutions, the mean depth in 3×3 convolutions, and the
+    growth of the receptive field. Columns 10 to 13 are the pooled share, how often the input
+    arrives pooled and unpooled, and the share of 3×3 convolutions. Columns 14 to 16 are the number
+    of sources, the largest depth in 3×3 convolutions, and the entropy of the shares.
     """
     n = len(choices)
     # node, cell, source (the input, then edges), poolings passed since
@@ -195,7 +203,9 @@ def _make_up(output: Column, sources: Column, choices: Choices) -> Matrix:
 
 
 def cost_groups(choices: Choices) -> list[Matrix]:
-    """Return column groups of costs: constant, built counts, live counts, structure, and edges."""
+    """Return groups of features for cost models: a constant, counts of built operations, counts of
+    live operations, structure, built edges and live edges.
+    """
     encoded = np.equal(choices[:, :, None], np.arange(5)).astype(np.float32)
     edges = edge_live(choices)
     through = path_live(choices)
@@ -234,10 +244,10 @@ def _by_operation(network: Network) -> Column:
 
 
 def sizes(choices: Choices, network: Network) -> Column:
-    """Return parameters and multiply-accumulates of all operations, dead ones included.
+    """Return parameters and multiply-accumulates of all operations, including dead operations.
 
     Returns:
-        Integers, shape ``(2, n)``; see `Blueprint`.
+        Integers, shape ``(2, n)``, as counted by `Blueprint`.
     """
     frame, *operations = _by_operation(network)
     counts = operation_counts(choices).astype(np.float64)
@@ -288,7 +298,10 @@ class _Use(NamedTuple):
 
 @lru_cache(maxsize=1)
 def terms_of(space: Enumerable) -> Terms:
-    """Compute the terms of the space (about a second); cached per process."""
+    """Compute the shared terms of all cells.
+
+    The computation takes about a second, and the result is cached per process.
+    """
     classes = np.arange(len(space)) if space.classes is None else space.classes
     _, first = np.unique(classes, return_index=True)
     outputs = [_output(space[int(i)].choices) for i in first]
@@ -388,11 +401,12 @@ terms.
 
 @cache
 def functional_class(choices: tuple[int, ...]) -> str:
-    """Return a canonical form, equal for cells that compute the same functions of their weights.
+    """Return a canonical form, which is equal for cells that compute the same functions of their
+    weights.
 
-    ``none`` is dropped, skips are contracted, and sums are flattened. Weights of live convolutions
-    have names, so a result that is used twice differs from two convolutions. Average pooling is
-    linear, so it is distributed over sums.
+    In the canonical form, edges with ``none`` are dropped, skips are contracted, and sums are
+    flattened. Weights of live convolutions have names, so one convolution whose result is used
+    twice differs from two convolutions. Average pooling is linear, so it is distributed over sums.
     """
     nodes: list[tuple[Term, ...]] = [((),)]
     for incoming in INCOMING:
@@ -457,7 +471,7 @@ _FORMAT = re.compile(re.escape(_SHAPE).replace("OP", r"([^|+~]*)"))
 
 
 class NB201(ChoiceSpace):
-    """The NAS-Bench-201 cell space; use the shared instance `surrogate_nas.space.nb201()`.
+    """The NAS-Bench-201 cell space. Use the shared instance `surrogate_nas.space.nb201()`.
 
     Example:
         >>> space = NB201()
@@ -489,12 +503,13 @@ class NB201(ChoiceSpace):
         return np.array(order, dtype=np.int8)
 
     def write(self, choices: tuple[int, ...]) -> str:
-        """Return the benchmark's string for a combination."""
+        """Return the benchmark's string for a combination of operations."""
         a, b, c, d, e, f = (OPERATIONS[choice] for choice in choices)
         return f"|{a}~0|+|{b}~0|{c}~1|+|{d}~0|{e}~1|{f}~2|"
 
     def parse(self, text: str) -> Cell:
-        """Parse the benchmark's string, as ``|none~0|+|none~0|none~1|+|none~0|none~1|none~2|``.
+        """Return the cell for the benchmark's string, such as
+        ``|none~0|+|none~0|none~1|+|none~0|none~1|none~2|``.
 
         Raises:
             UserError: The string has another format, or an operation is unknown.
@@ -509,7 +524,7 @@ class NB201(ChoiceSpace):
 
     @property
     def terms(self) -> Terms:
-        """The terms of live cells, for models that compute along the graph (see `Terms`)."""
+        """The shared terms of all cells, for graph neural networks (see `Terms`)."""
         return terms_of(self)
 
     def graph(self, cell: Cell, *, live_only: bool = False) -> Graph:
@@ -520,19 +535,20 @@ class NB201(ChoiceSpace):
     def blueprint(
         self, cell: Cell, network: Network, *, live_only: bool = False
     ) -> Blueprint:
-        """Return the published network around a cell, layer by layer."""
+        """Return the published network with a given cell, as a list of layers."""
         return around(self.graph(cell, live_only=live_only), network)
 
     def sketch(self, cell: Cell) -> Sketch:
-        """Sketch a cell as a graph; edges on no path from input to output are grey and dashed."""
+        """Sketch a cell as a graph. Edges on no path from input to output are grey and dashed."""
         return four_nodes.four_nodes(cell)
 
     @cached_property
     def classes(self) -> NDArray[np.int32]:
-        """The number of every cell's isomorphism class, shape ``(15625,)``; 5,044 classes.
+        """The number of every cell's isomorphism class (5,044 classes), shape ``(15625,)``.
 
-        Cells of one class compute the same family of functions of their live weights. Their
-        parameters, MACs and latency can differ, because dead operations are built.
+        Cells of one isomorphism class compute the same family of functions of the weights that
+        affect their output. The parameters, MACs and latencies of isomorphic cells can differ,
+        because dead operations are built.
         """
         return numbered(map(self.identity, self), len(self))
 
@@ -554,7 +570,7 @@ class NB201(ChoiceSpace):
 
 @lru_cache(maxsize=1)
 def nb201() -> NB201:
-    """Return the NAS-Bench-201 cell space; the instance is shared within a process.
+    """Return the NAS-Bench-201 cell space. The instance is shared within a process.
 
     Example:
         >>> len(nb201()), nb201() is nb201()

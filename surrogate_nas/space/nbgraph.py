@@ -1,18 +1,19 @@
-"""NAS-Bench-Graph's space: trees of four graph operations, 26,206 (ogbn-proteins 2,021) cells.
+"""NAS-Bench-Graph's space of trees of four graph operations: 26,206 cells, or 2,021 cells for the
+data set ogbn-proteins.
 
 Qin et al., "NAS-Bench-Graph: Benchmarking Graph Neural Architecture Search", NeurIPS 2022 Datasets
-and Benchmarks. A cell prints as the benchmark's constructor,
-``Arch([0, 1, 2, 2], ['fc', 'gat', 'gin', 'fc'])``: a link list, followed by the operations. A link
-list contains the source of every node: 0 is the input, and 1 to 4 are the nodes. Nodes that no
-other node reads are joined in the output. Up to the numbering of nodes there are nine such trees.
+and Benchmarks. A cell prints as the benchmark's constructor, ``Arch([0, 1, 2, 2], ['fc', 'gat',
+'gin', 'fc'])``: a link list, followed by the operations. A link list contains the source of every
+node: 0 is the input, and 1 to 4 are the nodes. The output joins all nodes that no other node reads.
+Up to the numbering of nodes, there are nine trees of four nodes.
 
-Only canonical forms, which are computed by rules, are cells; other ways to write an architecture
-are converted to the canonical form. Cells are ordered by their link list, then by their operations,
-in the benchmark's order of both.
+Only the canonical form of an architecture is a cell. Every other way to write the architecture is
+converted to its canonical form. Cells are ordered by their link list, then by their operations.
+Link lists and operations have the benchmark's order.
 
-Departure from the benchmark: it samples a link list and operations, so architectures with many
-representations are more frequent. Here, sampling is uniform over architectures, and mutation is
-uniform over the neighbours of an architecture.
+Departure from the benchmark: the benchmark samples a link list and operations, so architectures
+with many representations are more frequent. In this package, sampling is uniform over
+architectures, and mutation is uniform over the neighbours of an architecture.
 """
 
 import itertools
@@ -86,24 +87,27 @@ def _shapes() -> dict[Links, tuple[int, Order]]:
 
 
 def shape_of(links: Links) -> tuple[int, Order] | None:
-    """Return the number of a link list's shape, and the node at each of its positions.
+    """Return the number of a link list's shape (one of nine trees), and the node at each position
+    of the shape.
 
     Returns:
-        None if the list is not a tree over four nodes.
+        The number and the nodes, or None if the list is not a tree over four nodes.
     """
     return _shapes().get(links)
 
 
 def without_idle_skips(shape: int, skips: tuple[bool, ...]) -> tuple[int, Order]:
-    """Move skips with an arbitrary position to the benchmark's canonical position, the beginning.
+    """Move skips whose position is arbitrary to the beginning, their canonical position in the
+    benchmark.
 
     A skip copies its source, so its position within a chain has no effect. A skip moves to the
-    front if another node reads it, if it is the only reader of its source, or if it connects the
-    input directly to the output, which the benchmark does not do. A skip that shares its source
-    with other nodes stays, because it connects that source to the output.
+    front if another node reads it, or if it is the only reader of its source. A skip also moves to
+    the front if it connects the input directly to the output, which no cell of the benchmark does.
+    A skip that shares its source with other nodes stays in place, because it connects the source to
+    the output.
 
     Returns:
-        The resulting shape, and the node at each of its positions.
+        The number of the resulting shape, and the node at each position of the shape.
     """
     reads = dict(enumerate(LINKS[shape], 1))
     front: list[int] = []
@@ -135,11 +139,13 @@ Codes = NDArray[np.int64]
 
 
 class Forms:
-    """All representations of architectures, by number, and their canonical forms.
+    """All representations of architectures as numbers, and the canonical form of each
+    representation.
 
     Attributes:
-        operations: The number of operations; the last one is the skip.
-        canonical: The canonical number for every number; -1 for the architecture of only skips.
+        operations: The number of operations. The last operation is the skip.
+        canonical: The number of the canonical form for the number of each representation, or -1 for
+            the architecture that consists only of skips.
     """
 
     def __init__(self, operations: int) -> None:
@@ -162,14 +168,16 @@ class Forms:
             self.canonical[shape * self._per_shape + row] = np.min(codes, axis=0)
 
     def codes(self, shape: int, operations: ArrayLike) -> Codes:
-        """Return the numbers of architectures of a shape from the operation at each position."""
+        """Return the numbers of architectures with a given shape and given operations at each
+        position.
+        """
         return np.asarray(
             shape * self._per_shape + np.asarray(operations) @ self._weights
         )
 
     @cached_property
     def all(self) -> Choices:
-        """Return all canonical forms by number: shape and four operations, shape ``(n, 5)``."""
+        """All canonical forms, ordered by number: tree and four operations, shape ``(n, 5)``."""
         codes = np.flatnonzero(self.canonical == np.arange(len(self.canonical)))
         return np.column_stack(
             [codes // self._per_shape, self._grid[codes % self._per_shape]]
@@ -192,7 +200,7 @@ class Forms:
     def neighbours(self, code: int) -> list[int]:
         """Return the canonical numbers of all neighbours of an architecture, in ascending order.
 
-        A neighbour differs in the operation or the source of one node, in any representation of the
+        A neighbour differs in the operation or the source of one node in some representation of the
         architecture.
         """
         order, meant = self._written
@@ -212,7 +220,7 @@ class Forms:
         return [int(number) for number in around if number not in (-1, code)]
 
     def choices(self, code: int) -> tuple[int, ...]:
-        """Return the shape and the operations of a number."""
+        """Return the shape and the operations of the architecture with a given number."""
         shape, row = divmod(code, self._per_shape)
         return shape, *self._grid[row].tolist()
 
@@ -285,7 +293,7 @@ _LINKS = np.array(LINKS)
 
 
 def depth(choices: Choices, skip: int) -> Column:
-    """Return the largest number of operations, without skips, on a path, shape ``(n,)``."""
+    """Return the largest number of operations on a path, not counting skips, shape ``(n,)``."""
     reached = np.zeros((len(choices), NODES + 1))
     for node, source in enumerate(_LINKS[choices[:, 0]].T, 1):
         reached[:, node] = reached[np.arange(len(choices)), source] + (
@@ -317,9 +325,9 @@ _FORMAT = re.compile(
 class NBGraph(ChoiceSpace):
     """NAS-Bench-Graph's space.
 
-    Neighbours differ in the operation or in the source of one node. An architecture with several
-    representations has the neighbours of all of them, so the relation is symmetric. Neighbours are
-    listed in the order of the space.
+    Neighbouring cells differ in the operation or in the source of one node. An architecture with
+    several representations has the neighbours of all its representations, so being a neighbour is
+    symmetric. Neighbours are listed in the order of the space.
 
     Example:
         >>> space = NBGraph()
@@ -362,7 +370,8 @@ class NBGraph(ChoiceSpace):
         return f"Arch({list(LINKS[shape])}, {[self.operations[o] for o in operations]})"
 
     def parse(self, text: str) -> Cell:
-        """Parse ``Arch([0, 1, 2, 2], ['fc', 'gat', 'gin', 'fc'])``, canonical or not.
+        """Return the cell for a string such as ``Arch([0, 1, 2, 2], ['fc', 'gat', 'gin', 'fc'])``,
+        in canonical form or not.
 
         Raises:
             UserError: The text has another format, an operation is unknown, or the benchmark does
@@ -401,7 +410,10 @@ class NBGraph(ChoiceSpace):
 
     @cached_property
     def further_encodings(self) -> Mapping[str, Encoding]:  # type: ignore[override]
-        """The encodings ``operation_counts``, and ``functional``: the tree without node numbers."""
+        """The encodings ``operation_counts`` and ``functional``.
+
+        The encoding ``functional`` describes the tree independently of the numbering of nodes.
+        """
         return {"operation_counts": self._counts, "functional": self._functional}
 
     def _holds(self, choices: Choices) -> Flags:

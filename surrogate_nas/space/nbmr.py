@@ -1,19 +1,22 @@
-"""NAS-Bench-MR's space: networks of up to four resolutions, by 27 numbers; about 10^24 cells.
+"""NAS-Bench-MR's space: about 10^24 networks of up to four resolutions, each described by 27
+numbers.
 
 Ding et al., "Learning Versatile Neural Architectures by Propagating Network Codes", ICLR 2022. A
-cell prints as in the benchmark's lists, one group of numbers per part of the network: the input
-channels; for each of the four stages, its modules, its branches, and the blocks and the channels of
-every branch; and the channels of the last layer. There are 1 to 4 modules and blocks, and 8 to 128
-channels in steps of eight, which covers all published cells.
+cell prints as in the benchmark's lists, with one group of numbers per part of the network. The
+first group contains the channels of two input convolutions. The group of each of the four stages
+contains its number of modules, its number of branches, and the blocks and the channels of every
+branch. The last group contains the channels of the last layer. A stage has 1 to 4 modules, a branch
+has 1 to 4 blocks, and a convolution has 8 to 128 channels in steps of eight. All published cells
+are within these ranges.
 
-The network follows the paper and its published code. It begins with two 3×3 convolutions of stride
-2. Stage k of the four stages has k branches, each at half the resolution of the previous one. A
-module first fuses the outputs of the previous module, then applies n residual blocks of two 3×3
-convolutions on each branch. Fusion uses neighbouring branches only: 3×3 from the same branch and
-from the finer one (stride 2), and 1×1 from the coarser one. A new branch starts from the fused
-finer branch. At the end, all branches are joined at the coarsest resolution by a 1×1 convolution,
-followed by global pooling and a linear layer. Every convolution is followed by batch normalisation
-and has no bias.
+The network follows the paper and its published code. The network begins with two 3×3 convolutions
+of stride 2. Stage k of the four stages has k branches, each at half the resolution of the previous
+one. A module first fuses the outputs of the previous module, then applies n residual blocks of two
+3×3 convolutions on each branch. Fusion uses only neighbouring branches: 3×3 convolutions from the
+same branch and, at stride 2, from the next finer branch, and 1×1 convolutions from the next coarser
+branch. A new branch starts from the fused finer branch. At the end, all branches are joined at the
+coarsest resolution by a 1×1 convolution, followed by global pooling and a linear layer. Every
+convolution is followed by batch normalisation and has no bias.
 """
 
 import re
@@ -76,7 +79,7 @@ _COUNTS = [position for stage in STAGES for position in (stage.modules, *stage.b
 
 
 def values(choices: Choices) -> Column:
-    """Return the 27 numbers of cells, shape ``(n, 27)``."""
+    """Return the 27 numbers that describe each cell, shape ``(n, 27)``."""
     numbers = 8.0 * (choices.astype(np.float64) + 1)
     numbers[:, _COUNTS] /= 8.0
     return numbers
@@ -168,11 +171,13 @@ class NBMR(ChoiceSpace):
 
     @cached_property
     def groups(self) -> Mapping[str, NDArray[np.intp]]:  # type: ignore[override]
-        """The default groups, and those of ``numbers``, which has a column per position."""
+        """The default column groups, and the groups of the encoding ``numbers``, which has a column
+        per position.
+        """
         return {**super().groups, "numbers": np.arange(len(self.positions))}
 
     def write(self, choices: tuple[int, ...]) -> str:
-        """Return the benchmark's string for a combination."""
+        """Return the benchmark's string for a combination of numbers."""
         numbers = [options[i] for options, i in zip(self.texts, choices, strict=True)]
         parts = ["_".join(numbers[:2])]
         for branches, stage in zip(BRANCHES, STAGES, strict=True):
@@ -183,7 +188,7 @@ class NBMR(ChoiceSpace):
         return "-".join([*parts, numbers[-1]])
 
     def parse(self, text: str) -> Cell:
-        """Parse the benchmark's string.
+        """Return the cell for the benchmark's string.
 
         Raises:
             UserError: The string has another format, or a number is not an option.
@@ -194,7 +199,8 @@ class NBMR(ChoiceSpace):
         return self.numbered([*first.split("_"), *numbers, last])
 
     def numbered(self, numbers: list[str]) -> Cell:
-        """Return the cell for 27 numbers of the benchmark's files, which omit the fixed branches.
+        """Return the cell for 27 numbers of the benchmark's files, which omit the fixed numbers of
+        branches.
 
         Raises:
             UserError: There are not 27 numbers, or a number is not an option of its position.

@@ -1,15 +1,17 @@
 """NAS-Bench-NLP's space: cells of recurrent language models as graphs of up to sixteen nodes.
 
 Klyuchnikov et al., "NAS-Bench-NLP: Neural Architecture Search Benchmark for Natural Language
-Processing", IEEE Access 2022. A node is linear (of two or three inputs, each with its own weights),
-a blend ``z·a + (1 - z)·b``, a sum, a product or an activation. It reads the input x, the states h0
-to h2 of the previous step, and earlier nodes. Some nodes are the new states, the first of which is
-the output. Cells print as ``nbnlp(n1=linear(x,h0), n2=tanh(n1), new0=n2)``. The JSON format of the
-benchmark's files can also be parsed; its nodes are renamed and sorted.
+Processing", IEEE Access 2022. A node computes a linear map (of two or three inputs, each with its
+own weights), a blend ``z·a + (1 - z)·b``, a sum, a product or an activation. A node reads the input
+x, the states h0 to h2 of the previous step, and earlier nodes. Some nodes are the new states, the
+first of which is the output. Cells print as ``nbnlp(n1=linear(x,h0), n2=tanh(n1), new0=n2)``.
+Graphs in the JSON format of the benchmark's files can also be parsed. The nodes of these graphs are
+renamed and sorted.
 
-Departures: the authors use another sampling procedure and allow more nodes. Here a cell is sampled
-node by node, not uniformly. A mutation changes an operation, an input, or which node is a state; it
-keeps the number of nodes. Cells that differ only in their numbering are isomorphic.
+Departures from the benchmark: its authors use another sampling procedure and allow more nodes. In
+this package, a cell is sampled node by node, not uniformly. A mutation changes an operation, an
+input, or the choice of a node as a state. A mutation keeps the number of nodes. Cells that differ
+only in the numbering of their nodes are isomorphic.
 """
 
 import hashlib
@@ -99,7 +101,9 @@ _BIAS = 1_600
 
 
 class Node(NamedTuple):
-    """A node: its operation, and its sources (1 for x, 2 to 4 for states, from 5 on for nodes)."""
+    """A node of a cell: its operation, and its sources (1 for x, 2 to 4 for states, 5 and more for
+    nodes).
+    """
 
     operation: int
     inputs: tuple[int, ...]
@@ -241,7 +245,9 @@ def _nodes_and_sources(choices: Choices) -> tuple[NDArray[np.intp], NDArray[np.i
 
 
 def counts(choices: Choices) -> Matrix:
-    """Return counts of operations and edges, operations of states, number and depth of nodes."""
+    """Return counts of operations and edges, operations of the new states, number of states, and
+    depth.
+    """
     operations, sources = _nodes_and_sources(choices)
     rows = np.arange(len(choices))
     read = operations[rows[:, None, None], np.maximum(sources - _FIRST, 0)]
@@ -265,10 +271,11 @@ def counts(choices: Choices) -> Matrix:
 
 
 def paths(choices: Choices) -> Matrix:
-    """Return the smallest numbers of nodes, of linear or squashing nodes, and of sigmoids on paths.
+    """Return the smallest numbers of nodes, linear nodes, squashing nodes (tanh or sigmoid) and
+    sigmoids on paths.
 
     The paths lead from x to each new state, and from each old state to the output and to its new
-    state. The value is `_FAR` if there is no path.
+    state. The value is at most 8, and 8 if there is no path.
     """
     operations, sources = _nodes_and_sources(choices)
     rows = np.arange(len(choices))
@@ -377,12 +384,12 @@ class NBNLP(ChoiceSpace):
     )
 
     def allows(self, choices: tuple[int, ...]) -> bool:
-        """Return whether nodes read only earlier nodes, and all nodes and states are used."""
+        """Return whether each node reads only earlier nodes, and all nodes and states are used."""
         cells = _read(choices)
         return bool(cells.nodes) and _choices(cells) == choices and _fits(cells)
 
     def write(self, choices: tuple[int, ...]) -> str:
-        """Return the text of a combination: the nodes in their order, and the new states."""
+        """Return the string of a combination of choices: the nodes in order, and the new states."""
         nodes, states = _read(choices)
         texts = []
         for i, (operation, inputs) in enumerate(nodes, 1):
@@ -392,7 +399,8 @@ class NBNLP(ChoiceSpace):
         return f"{self.name}({', '.join(texts)})"
 
     def parse(self, text: str) -> Cell:
-        """Parse a text in the format of `write`, or a graph from the benchmark's JSON files.
+        """Return the cell for a string in the format of `write`, or for a graph from the
+        benchmark's JSON files.
 
         Raises:
             UserError: The text has another format, or the graph is not a cell.
@@ -437,11 +445,11 @@ class NBNLP(ChoiceSpace):
         return cells
 
     def identity(self, cell: Cell) -> str:
-        """Return the string of the same graph in canonical order."""
+        """Return the string of a cell after its nodes are put in canonical order."""
         return self.write(_choices(ordered(_read(cell.choices))))
 
     def sketch(self, cell: Cell) -> Sketch:
-        """Sketch a cell from left to right: linear nodes are blue, activations green."""
+        """Sketch a cell from left to right. Linear nodes are blue, and activations are green."""
         cells = _read(cell.choices)
         depths = {source: 0 for source in range(_X, 2 + len(cells.states))}
         for i, node in enumerate(cells.nodes):
@@ -481,10 +489,11 @@ class NBNLP(ChoiceSpace):
         return Sketch(_PAPER, marks)
 
     def sample(self, rng: np.random.Generator) -> Cell:
-        """Sample a cell node by node: first the counts, then operations and inputs.
+        """Sample a cell node by node: first the numbers of states and nodes, then operations and
+        inputs.
 
-        Nodes that no other node reads become inputs of one of the last nodes, or states. If that is
-        impossible, the sample is rejected and repeated.
+        Nodes that no node reads yet become inputs of later nodes, or states. If unused nodes
+        remain, the sample is rejected and repeated.
         """
         while True:
             states = int(rng.integers(1, _STATES + 1))

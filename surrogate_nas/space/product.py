@@ -1,12 +1,13 @@
-"""Product spaces: one of several named options at every position.
+"""Product spaces, whose cells have one of several named options at every position.
 
 ``ChoiceSpace("mlp", {"width": (16, 64), "act": ("relu", "tanh")})`` defines a space of any size,
-which is enumerable if it is small. A cell prints as ``mlp(width=16, act=tanh)``.
+which is enumerable if it is small. A cell of this space prints as ``mlp(width=16, act=tanh)``.
 
-A sampled space contains the cells of a larger space for which a table has values. Some benchmarks
-trained a few thousand architectures of a space of 10^10 or more. These cells are the authors' data,
-so they are stored in the table's file, never in code. A definition names the larger space and lists
-the option of every position of every cell, one byte each, in base 64.
+A sampled space contains only the cells of a larger space for which a table has values. Some
+benchmarks trained only a few thousand architectures of a space with more than 10^10. The list of
+trained cells belongs to the authors' data, so it is stored in the table's file, never in code. The
+definition of a sampled space names the larger space and lists the cells in base 64, with one byte
+for the option at each position.
 """
 
 import base64
@@ -53,13 +54,13 @@ def own_option(given: Any) -> Any:
 
 
 def option_text(option: Any) -> str:
-    """Return the text of an option in a cell: as in Python, and tuples joined by ``-``."""
+    """Return the text of an option in a cell's string. Items of a tuple are joined by ``-``."""
     is_tuple = isinstance(option, tuple)
     return "-".join(map(option_text, option)) if is_tuple else str(option)
 
 
 def option_value(text: str) -> Any:
-    """Return the number, the truth value or the None of a text, or else the text itself.
+    """Convert the text of an option to a number, a truth value or None, or else return the text.
 
     Example:
         >>> list(map(option_value, ("16", "1e-8", "True", "None", "relu", "3-3")))
@@ -70,11 +71,11 @@ def option_value(text: str) -> Any:
 
 
 class LazyCells(Sequence[Cell]):
-    """All cells of a space in order; each cell object is created on first use.
+    """All cells of a space in order. Each cell object is created when it is first used.
 
     Attributes:
         choices: The choices of all cells, shape ``(n, positions)``.
-        by_text: The cells that have been created, by their string.
+        by_text: The cells that have already been created, by their strings.
     """
 
     def __init__(
@@ -109,7 +110,9 @@ class LazyCells(Sequence[Cell]):
         return cell
 
     def places(self, choices: Choices) -> NDArray[np.intp]:
-        """Return the indices of combinations of valid choices; -1 if there is no such cell."""
+        """Return the index of the cell with each combination of valid choices, or -1 if there is no
+        such cell.
+        """
         keys, order = self._sorted
         wanted = keys_of(choices)
         ranks = np.minimum(keys.searchsorted(wanted), len(keys) - 1)
@@ -135,7 +138,7 @@ class LazyCells(Sequence[Cell]):
 
 
 def keys_of(choices: Choices) -> NDArray[np.bytes_]:
-    """Return the choices of every cell as sortable bytes, shape ``(n,)``."""
+    """Return the choices of every cell as a sortable byte string, shape ``(n,)``."""
     rows = np.ascontiguousarray(choices, dtype=np.int8)
     return rows.view(f"S{rows.shape[1]}").ravel()
 
@@ -152,10 +155,10 @@ _MOST_TRIES = 10_000
 
 
 class ChoiceSpace(Enumerable):
-    """A space with a choice of one option at every position.
+    """A space whose cells have one option at every position.
 
     A space with at most 100,000 combinations is enumerable: `len`, ``space[3]`` and iteration work,
-    and the last position varies fastest. A larger space can only be sampled.
+    and the last position varies fastest. By default, a larger space can only be sampled.
 
     Subclasses may define `name`, `positions`, `options` and `listed` as class attributes, and
     override `write`, `parse`, and ``allows(choices)``, which receives one option index per
@@ -171,12 +174,14 @@ class ChoiceSpace(Enumerable):
 
     Attributes:
         positions: The names of the positions.
-        options: The options at each position, of any type whose values have different texts.
-        further_encodings: Encodings that the class adds to `encodings`, by name. If the class lists
-            some of them in `views`, `bo` uses them.
-        apart: The encoding that defines the distance of cells, if the number of different positions
-            is not a good distance.
-        listed: Whether the space is enumerable; None for up to 100,000 combinations.
+        options: The options at each position. Options may have any type whose values have different
+            texts.
+        further_encodings: Encodings that the class adds to `encodings`, by name. The strategy `bo`
+            uses the encodings that the class lists in `views`.
+        apart: Name of the encoding that defines the distance between cells. If empty, the distance
+            is the number of positions with different options.
+        listed: Whether the space is enumerable, or None to make it enumerable if it has at most
+            100,000 combinations.
     """
 
     apart: ClassVar[str] = ""
@@ -268,7 +273,10 @@ class ChoiceSpace(Enumerable):
 
     @cached_property
     def texts(self) -> tuple[tuple[str, ...], ...]:
-        """The options as cells print them; if a class defines these, `options` are their values."""
+        """The texts of the options in a cell's string.
+
+        If a class defines `texts`, `options` are their values.
+        """
         return tuple(tuple(map(option_text, options)) for options in self.options)
 
     def __getstate__(self) -> dict[str, Any]:
@@ -298,7 +306,9 @@ class ChoiceSpace(Enumerable):
 
     @property
     def definition(self) -> str:
-        """The name of the space, or its options if they describe it completely."""
+        """The name of the space, or a JSON text of its options if they describe the space
+        completely.
+        """
         if type(self) is not ChoiceSpace:
             return self.name
         options = dict(zip(self.positions, map(list, self.texts), strict=True))
@@ -312,7 +322,7 @@ class ChoiceSpace(Enumerable):
         )
 
     def allows(self, choices: tuple[int, ...]) -> bool:
-        """Return whether a combination is a cell."""
+        """Return whether a combination of options is a cell of this space."""
         if self._allows is None:
             return not self.is_listed or self._cells.find(choices) is not None
         try:
@@ -325,17 +335,18 @@ class ChoiceSpace(Enumerable):
             ) from error
 
     def allows_all(self, choices: Choices) -> bool:
-        """Return whether all given combinations are cells."""
+        """Return whether all given combinations of options are cells of this space."""
         if self.is_listed:
             return bool((self.places_of(choices) >= 0).all())
         is_free = type(self).allows is ChoiceSpace.allows and self._allows is None
         return is_free or all(map(self.allows, map(tuple, choices.tolist())))
 
     def places_of(self, choices: Choices) -> NDArray[np.intp]:
-        """Return the indices of combinations in the order of the space; -1 if not a cell.
+        """Return the index of each combination in the order of the space, or -1 if it is not a
+        cell.
 
         Args:
-            choices: One valid option index per position, shape ``(n, positions)``.
+            choices: The index of a valid option at each position, shape ``(n, positions)``.
 
         Raises:
             UserError: The space is not enumerable.
@@ -378,7 +389,7 @@ class ChoiceSpace(Enumerable):
         return self._cells.by_text if self.is_listed else {}
 
     def write(self, choices: tuple[int, ...]) -> str:
-        """Return the canonical string of a combination."""
+        """Return the canonical string of a combination of options."""
         pairs = zip(self._written, choices, strict=True)
         return (
             f"{self.cell_name}({', '.join([texts[choice] for texts, choice in pairs])})"
@@ -390,7 +401,7 @@ class ChoiceSpace(Enumerable):
         return [[f"{name}={option}" for option in options] for name, options in named]
 
     def parse(self, text: str) -> Cell:
-        """Parse a string in the format of `write`.
+        """Return the cell for a string in the format of `write`.
 
         Raises:
             UserError: The string has another format, or an option is unknown.
@@ -434,12 +445,12 @@ class ChoiceSpace(Enumerable):
         )
 
     def cell(self, given: Any = None, /, **options: Any) -> Cell:
-        """Return this space's cell for a cell, a string, options or indices.
+        """Return the cell of this space that a given cell, string, options or indices describe.
 
         Args:
             given: A cell, its string, a mapping of positions to options, or one option index per
                 position.
-            options: The option of every position; together with a cell or a mapping, only the
+            options: The option at every position. Together with a cell or a mapping, only the
                 options to change.
 
         Raises:
@@ -477,7 +488,7 @@ class ChoiceSpace(Enumerable):
         return self.at(choices)
 
     def at(self, choices: Sequence[int]) -> Cell:
-        """Return the cell with given choices, one option index per position.
+        """Return the cell with given choices: the index of an option at each position.
 
         Raises:
             UserError: The choices do not describe a cell of this space.
@@ -505,7 +516,7 @@ class ChoiceSpace(Enumerable):
         """Sample a cell uniformly.
 
         Raises:
-            UserError: No sampled combination is allowed.
+            UserError: None of the sampled combinations is a cell.
         """
         if self.is_listed:
             return self[int(rng.integers(len(self)))]
@@ -518,7 +529,7 @@ class ChoiceSpace(Enumerable):
         )
 
     def mutate(self, cell: Cell, rng: np.random.Generator) -> Cell:
-        """Replace one option, uniformly among `neighbours`.
+        """Sample a cell uniformly among the `neighbours` of `cell`.
 
         Raises:
             UserError: The cell has no neighbour.
@@ -532,7 +543,9 @@ class ChoiceSpace(Enumerable):
         raise UserError(f"{cell} has no neighbour in the space {self.name}.")
 
     def neighbours(self, cell: Cell) -> Sequence[Cell]:
-        """Return all cells that differ from `cell` at one position, by position, then by option."""
+        """Return all cells that differ from `cell` at one position, ordered by position, then by
+        option.
+        """
         if not self.is_listed:
             return self._near(cell)
         own = self.cell(cell)
@@ -582,7 +595,8 @@ class ChoiceSpace(Enumerable):
 
     @cached_property
     def groups(self) -> Mapping[str, NDArray[np.intp]]:  # type: ignore[override]
-        """The groups of columns: positions for ``one_hot`` and ``numbers``, one for ``counts``.
+        """The group of each column by encoding: the position for ``one_hot`` and ``numbers``, and a
+        single group for ``counts``.
 
         Encodings that a class adds have no groups.
         """
@@ -609,7 +623,7 @@ class ChoiceSpace(Enumerable):
         return [shared for shared in places.values() if len(shared) >= _LEAST_SHARED]
 
     def live(self, choices: Choices) -> Flags:
-        """Return whether each position has an effect in a cell, shape ``(n, positions)``."""
+        """Return whether each position of a cell affects its network, shape ``(n, positions)``."""
         return np.ones(choices.shape, dtype=bool)
 
     def _columns(self, choices: Choices, first: int | None = None) -> Matrix:
@@ -637,9 +651,10 @@ class ChoiceSpace(Enumerable):
 
     @property
     def views(self) -> tuple[str, ...]:  # type: ignore[override]
-        """The views ``numbers`` (if the options of a position are a scale) and ``one_hot``.
+        """The views (model inputs) ``numbers``, if the options of a position are a scale, and
+        ``one_hot``.
 
-        Each is joined with ``counts`` if at least three positions have the same options.
+        Each view is joined with ``counts`` if at least three positions have the same options.
         """
         scales = ("numbers",) if any(map(is_scale, self.texts)) else ()
         counts = "+counts" if self._shared_options else ""
@@ -694,14 +709,15 @@ class Sampled(ChoiceSpace):
     """A subset of the cells of a larger space, in the order of the table that contains them.
 
     Sampling is uniform over the subset. Two cells are neighbours if either is among the `NEAREST`
-    nearest cells of the other, so every cell has at least `NEAREST` neighbours and can be reached.
-    With more than 32,768 cells, the neighbours of a cell are only its own `NEAREST` nearest cells,
-    the nearest first; this relation is not symmetric.
+    nearest cells of the other, so every cell has at least `NEAREST` neighbours and can be reached
+    by mutation. With more than 32,768 cells, the neighbours of a cell are only its own `NEAREST`
+    nearest cells, the nearest first. With more than 32,768 cells, being a neighbour is not
+    symmetric.
 
-    Distance is the number of different positions, or the sum of differences in an encoding that the
-    larger space selects (`ChoiceSpace.apart`). Ties are broken by the total number of steps between
-    options, then by the order of the space, starting from the cell. Everything else is as in the
-    larger space.
+    The distance between cells is the number of positions with different options, or the sum of
+    differences in an encoding that the larger space selects (`ChoiceSpace.apart`). Ties in distance
+    are broken by the total number of steps between options, then by the order of the space,
+    starting from the cell. Encodings, metrics and networks are those of the larger space.
 
     Example:
         >>> mlp = ChoiceSpace("mlp", {"width": (16, 64), "depth": (1, 2, 3)})
@@ -753,7 +769,7 @@ class Sampled(ChoiceSpace):
 
     @cached_property
     def definition(self) -> str:
-        """The definition of the larger space and the list of cells, which need no code."""
+        """A JSON text with the definition of the larger space and the list of cells."""
         encoded = base64.b64encode(self._choices.tobytes()).decode()
         return json.dumps({"of": self.base.definition, "held": encoded})
 
@@ -769,20 +785,20 @@ class Sampled(ChoiceSpace):
         return self._choices
 
     def parse(self, text: str) -> Cell:
-        """Parse a string in the format of the larger space.
+        """Return the cell for a string in the format of the larger space.
 
         Raises:
-            UserError: The cell is not in the larger space, or not in the sample; the message says
-                which.
+            UserError: The cell is not in the larger space, or not in the sample. The message says
+                which case applies.
         """
         return self._own(self.base.parse(text))
 
     def at(self, choices: Sequence[int]) -> Cell:
-        """Return the cell with given choices.
+        """Return the cell of the sample with given choices.
 
         Raises:
-            UserError: The cell is not in the larger space, or not in the sample; the message says
-                which.
+            UserError: The cell is not in the larger space, or not in the sample. The message says
+                which case applies.
         """
         return self._own(self.base.at(choices))
 
@@ -883,10 +899,11 @@ def _nearest(distances: Matrix, start: int, k: int) -> NDArray[np.intp]:
 
 
 def described(content: Mapping[str, Any]) -> ChoiceSpace:
-    """Return the space that a definition describes by its options.
+    """Return the space whose options a definition lists.
 
     Raises:
-        ValueError: The definition is malformed; also KeyError, TypeError, and UserError.
+        ValueError: The definition is malformed. The error can also be a KeyError, TypeError or
+            UserError.
     """
     if "allows" in content:
         raise TypeError(
@@ -907,7 +924,8 @@ def subset_of(base: ChoiceSpace, encoded: str) -> Sampled:
     """Return the sampled space whose cells a definition lists.
 
     Raises:
-        ValueError: The list is malformed; also UserError, from `Sampled`.
+        ValueError: The list of cells is malformed. The error can also be a UserError from
+            `Sampled`.
     """
     content = np.frombuffer(base64.b64decode(encoded, validate=True), dtype=np.int8)
     return Sampled(base, content.reshape(-1, len(base.positions)))

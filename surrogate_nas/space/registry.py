@@ -1,9 +1,9 @@
 """The registry of spaces by name: spaces of this package, of installed packages, and of users.
 
-A name in a data file can only open a registered space. A user registers a space by passing its file
-on the command line; the registration is stored in ``spaces/`` of the data directory. A space that
-is fully described by its options needs no code, because a file that uses it contains the options.
-The same applies to a sampled subset of another space.
+If a data file names a space, only a registered space is opened. A user registers a space by passing
+its file on the command line. The registration is stored in the folder ``spaces`` of the data
+directory. A space that is fully described by its options needs no code, because data files of this
+space contain the options. A sampled subset of another space needs no code either.
 """
 
 import json
@@ -86,10 +86,10 @@ def space_named(definition: str) -> Space:
     """Return the shared instance of a registered space, or the space that a definition describes.
 
     Args:
-        definition: A name, or a text from `Space.definition`.
+        definition: The name of a space, or a text from `Space.definition`.
 
     Raises:
-        UserError: No space has that name, or the definition is malformed.
+        UserError: No space has the given name, or the definition is malformed.
 
     Example:
         >>> (
@@ -139,7 +139,8 @@ def _described(definition: str) -> Space:
 
 
 def register(spec: str) -> Space:
-    """Open a user's space and register its file, so that its tables can be opened by name.
+    """Load a user's space and register its file, so that tables of this space can be opened by
+    name.
 
     Args:
         spec: ``file.py:SPACE``, or the name of a registered space.
@@ -188,13 +189,13 @@ def space_of(cell: Cell) -> Space:
 
 
 def cell_named(text: str) -> tuple[Space, Cell]:
-    """Find the registered space of a printed cell.
+    """Find the registered space that the string of a cell belongs to, and the cell.
 
     Args:
         text: The canonical string of a cell, or an index into the default space.
 
     Raises:
-        UserError: No space can parse the text; the message comes from the space with the most
+        UserError: No space can parse the text. The message comes from the space with the most
             similar strings.
 
     Example:

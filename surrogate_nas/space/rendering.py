@@ -1,4 +1,4 @@
-"""Drawing of a sketch as a matplotlib figure."""
+"""Drawing of the diagram of a cell as a matplotlib figure."""
 
 from typing import Any
 
@@ -12,7 +12,7 @@ _CURVE = (Path.MOVETO, Path.CURVE3, Path.CURVE3)
 
 
 def render(figure: Figure, sketch: Sketch) -> None:
-    """Draw a sketch on a matplotlib figure."""
+    """Draw a diagram (a `Sketch`) on a matplotlib figure."""
     axes = figure.add_axes((0, 0, 1, 1))
     axes.set_xlim(0, sketch.size[0])
     axes.set_ylim(sketch.size[1], 0)

@@ -1,9 +1,11 @@
-"""The spaces of ScAn-Bench: shape, data and training of language models, OpenCLIP and TabPFN.
+"""The spaces of ScAn-Bench: architecture, data and training of language models, OpenCLIP and
+TabPFN.
 
-ScAn-Bench, "Surrogate Benchmarks for Scaling Analysis" (package ``scan-bench`` 0.2.3). A real
-number, such as a learning rate, is discretised to 121 steps between the authors' bounds, on a
-logarithmic scale if theirs is logarithmic. A published configuration maps to the nearest cell.
-Positions and bounds are those of the package.
+ScAn-Bench is described in "Surrogate Benchmarks for Scaling Analysis" (package ``scan-bench``
+0.2.3). A real number, such as a learning rate, is discretised to 121 steps between the authors'
+bounds. The steps are logarithmic if the authors' scale is logarithmic. A published configuration is
+mapped to the nearest cell. The positions of these spaces and their bounds are those of the package
+``scan-bench``.
 """
 
 import math
@@ -23,7 +25,7 @@ class Scale:
     """A discretised range of real numbers.
 
     Attributes:
-        options: The steps as a cell prints them.
+        options: The value of each step, in the format in which a cell prints it.
     """
 
     def __init__(self, low: float, high: float, *, log: bool = False) -> None:
@@ -122,18 +124,19 @@ class ScAn(ChoiceSpace):
 
     @property
     def further_encodings(self) -> Mapping[str, Encoding]:  # type: ignore[override]
-        """The encoding ``shares``: each option scaled to 0 to 1 within its position."""
+        """The encoding ``shares``, which scales the options of each position to between 0 and 1."""
         also = ("functional", "path_and_graph", "operation_counts", "alive", "signal")
         return dict.fromkeys(("shares", *also), self._shares)
 
     def near(self, values: Mapping[str, str]) -> Cell:
-        """Return the cell nearest to a configuration.
+        """Return the cell that is nearest to a published configuration.
 
         Args:
-            values: The value of each position, as in the published files.
+            values: The value at each position, as in the published files.
 
         Raises:
-            ValueError: A value is not a number, not an option, or outside its bounds.
+            ValueError: A value is not a number, not an option of its position, or outside its
+                bounds.
         """
         chosen = []
         for position, scale in self._scales.items():

@@ -1,4 +1,4 @@
-"""Diagrams of cells as marks with coordinates in points, for matplotlib and SVG."""
+"""Diagrams of cells: lists of marks (boxes, arrows, texts), which matplotlib or SVG can show."""
 
 import math
 from collections.abc import Sequence
@@ -15,11 +15,11 @@ POINTS_PER_INCH = 72.0
 
 
 class Box(NamedTuple):
-    """A rectangle, or a disc if the rounding is half of its sides.
+    """A rectangle with rounded corners, or a disc if the corner radius is half of the side length.
 
     Attributes:
-        centre: The centre in points, from the upper left corner of the sketch.
-        size: Width and height in points.
+        centre: The position of the centre in points, from the upper left corner of the diagram.
+        size: Width and height of the box in points.
         rounding: The radius of the corners in points.
         fill: The colour of the area.
         stroke: The colour of the border.
@@ -40,9 +40,10 @@ class Arrow(NamedTuple):
     Attributes:
         curve: Start point, control point and end point, in points.
         line: The width of the line in points.
-        dash: Lengths of dashes and gaps in line widths; empty for a solid line.
+        dash: Lengths of dashes and gaps, in units of the line width, or empty for a solid line.
         opacity: The opacity, 0 to 1.
-        head: The size of the arrowhead in points, whose length and width are 0.4 of it; 0 for none.
+        head: The scale of the arrowhead in points, or 0 for no arrowhead. Its length and width are
+            0.4 times this value.
     """
 
     curve: tuple[Point, Point, Point]
@@ -54,13 +55,14 @@ class Arrow(NamedTuple):
 
 
 class Text(NamedTuple):
-    """A line of text.
+    """A line of text in a diagram.
 
     Attributes:
-        at: The anchor point, in points; vertically it is the middle of the line.
+        at: The anchor point, in points. Vertically, the anchor is in the middle of the line of
+            text.
         size: The font size in points.
         align: The part of the text that lies at the anchor point.
-        ground: The colour of a box behind the text, or empty.
+        ground: The colour of a box behind the text, or empty for no box.
     """
 
     at: Point
@@ -79,7 +81,7 @@ def labelled(at: Point, text: str, width: float, colour: str) -> tuple[Box, Text
         at: The centre of the box, in points.
         text: The label.
         width: The width of the box, in points.
-        colour: The colour of box and label.
+        colour: The colour of the box and the label.
     """
     return Box(at, (width, 17.0), 17.0 / 3, PAPER, colour, 1.6), Text(
         at, text, colour=colour
@@ -89,14 +91,16 @@ def labelled(at: Point, text: str, width: float, colour: str) -> tuple[Box, Text
 def columned(
     columns: Sequence[int], apart: float, lift: float, *, last: bool
 ) -> list[Point]:
-    """Return the positions of nodes in columns, each column centred; y coordinates rise upwards.
+    """Return coordinates of nodes in vertically centred columns.
+
+    The y coordinate increases upwards.
 
     Args:
         columns: The column of each node.
         apart: The distance between the nodes of a column.
-        lift: How far to move a node that is alone in its column, alternately up and down, except
-            for the first.
-        last: Whether to move the last node.
+        lift: Distance by which a node that is alone in its column is moved, alternately up and
+            down. Nodes in the first column are not moved.
+        last: Whether to move the last node as well.
     """
     points = []
     for node, column in enumerate(columns):
@@ -115,7 +119,7 @@ class Sketch(NamedTuple):
     """A diagram.
 
     Attributes:
-        size: Width and height in points.
+        size: Width and height of the diagram in points.
         marks: The marks, from the bottom layer to the top layer.
     """
 
@@ -127,11 +131,12 @@ class Sketch(NamedTuple):
 
 
 class Frame(NamedTuple):
-    """A transform from the coordinates of a diagram, which rise upwards, to points on paper.
+    """A transform from coordinates of a diagram, whose y coordinate increases upwards, to points on
+    paper.
 
     Attributes:
         origin: The position of the coordinate origin on the paper, in points.
-        scale: Points per unit, horizontally and vertically.
+        scale: Points per unit of the coordinates, horizontally and vertically.
     """
 
     origin: Point
@@ -147,15 +152,15 @@ class Frame(NamedTuple):
         top: float = 0.0,
         equal: bool = False,
     ) -> "Frame":
-        """Return the frame that fits a range of coordinates to a size.
+        """Return the transform that fits ranges of coordinates to the size of the paper.
 
         Args:
             across: The smallest and the largest horizontal coordinate.
             up: The smallest and the largest vertical coordinate.
             size: Width and height of the paper in points.
-            top: The distance of the frame from the upper edge of the paper, in points.
-            equal: Whether both axes have the same scale; the remaining space is then distributed
-                evenly.
+            top: The distance of the diagram from the upper edge of the paper, in points.
+            equal: Whether both axes have the same scale. Remaining space is then distributed evenly
+                on both sides.
         """
         wide = across[1] - across[0]
         high = up[1] - up[0]
@@ -167,13 +172,13 @@ class Frame(NamedTuple):
         return cls((left - scale[0] * across[0], top + above + scale[1] * up[1]), scale)
 
     def at(self, point: Point) -> Point:
-        """Return the position of coordinates on the paper, in points."""
+        """Convert coordinates of the diagram to a position on the paper, in points."""
         return self.origin[0] + self.scale[0] * point[0], self.origin[1] - self.scale[
             1
         ] * point[1]
 
     def span(self, size: Point) -> Point:
-        """Convert a width and a height to points."""
+        """Convert a width and a height in coordinates of the diagram to points."""
         return self.scale[0] * size[0], self.scale[1] * size[1]
 
 
@@ -181,14 +186,15 @@ class Frame(NamedTuple):
 def curved(
     start: Point, end: Point, bend: float = 0.0, gaps: Point = (0.0, 0.0)
 ) -> tuple[Point, Point, Point]:
-    """Return the curve of an arrow.
+    """Return the Bézier curve of an arrow between two points.
 
     Args:
-        start: The start point.
-        end: The end point.
-        bend: The distance of the control point from the middle, relative to the length; negative
-            values bend an arrow to the right upwards.
-        gaps: The free space at start and end, in points.
+        start: The start point of the arrow.
+        end: The end point of the arrow.
+        bend: The distance of the curve's control point from the middle of the straight line,
+            relative to the length of this line. With a negative `bend`, an arrow to the right bends
+            upwards.
+        gaps: The free space between the arrow and its start and end points, in points.
     """
     (x0, y0), (x1, y1) = start, end
     control = (x0 + x1) / 2 - bend * (y1 - y0), (y0 + y1) / 2 + bend * (x1 - x0)
@@ -226,7 +232,7 @@ _ANCHOR = {"left": "start", "center": "middle", "right": "end"}
 
 
 def sketch_svg(sketch: Sketch) -> str:
-    """Return a sketch as an ``svg`` element of its size in CSS points, with all texts escaped."""
+    """Return a diagram as an ``svg`` element with its size in CSS points. All texts are escaped."""
     width, height = sketch.size
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width:g} {height:g}" role="img" '
@@ -236,7 +242,7 @@ def sketch_svg(sketch: Sketch) -> str:
 
 
 def svg_of_mark(mark: Mark) -> str:
-    """Return one mark of a sketch as SVG elements, with all texts escaped."""
+    """Return one mark of a diagram as SVG elements. All texts are escaped."""
     if isinstance(mark, Box):
         return _box(mark)
     return _arrow(mark) if isinstance(mark, Arrow) else _text(mark)

@@ -4,28 +4,31 @@ Duan et al., "TransNAS-Bench-101: Improving Transferability and Generalizability
 Neural Architecture Search", CVPR 2021. The cells of both spaces have the order of the published
 results.
 
-A micro cell prints as ``64-41414-1_02_333``: base width, skeleton, and for nodes 1, 2 and 3 the
-digits of the operations on edges from earlier nodes. Cells are ordered by these six digits as a
-base-four number. A macro cell prints as ``64-1234-basic``: base width, one digit per module, and
-the block. A module with digit 2 or 4 doubles the channels, and a module with digit 3 or 4 halves
-the resolution. One to three modules double, and one to four halve. Macro cells are ordered by the
-numbers of modules, of doublings and of halvings, then by the positions of doublings and halvings.
+A micro cell prints as ``64-41414-1_02_333``: base width, skeleton, and, for each of the nodes 1, 2
+and 3, the digits of the operations on edges from earlier nodes. Micro cells are ordered by their
+six digits, read as a base-four number. A macro cell prints as ``64-1234-basic``: base width, one
+digit per module, and the type of block. A module with digit 2 or 4 doubles the channels, and a
+module with digit 3 or 4 halves the resolution. One to three modules of a macro cell double the
+channels, and one to four modules halve the resolution. Macro cells are ordered by the numbers of
+modules, of doublings and of halvings, then by the positions of doublings and halvings.
 
-Sizes follow ``net_macro.py`` and ``decoder.py``. The network consists of a stem of two 3×3
-convolutions of stride 2 (3 → 32 → 64 channels), followed by modules of two blocks each. The first
-block of a module doubles the channels or halves the resolution, as given by its digit. The block of
-the macro space is ResNet's basic block, with a 1×1 shortcut convolution if width or resolution
-change. The micro space has the modules 41414, and the cell is the block. If such a block changes
-width and resolution, the edges from the input do so, and a skip among them becomes two 1×1
-convolutions of half the width each. Every convolution has batch normalisation and no bias. Dead
-operations are built, so they count.
+Parameters and MACs are counted as in the benchmark's files ``net_macro.py`` and ``decoder.py``. The
+network consists of a stem of two 3×3 convolutions of stride 2 (3 → 32 → 64 channels), followed by
+modules of two blocks each. The first block of a module doubles the channels or halves the
+resolution, as given by its digit. The block of the macro space is ResNet's basic block, with a 1×1
+shortcut convolution if width or resolution change. In the micro space, the modules are always
+41414, and the cell is the block. If a cell changes width and resolution, its edges from the input
+make the change. A skip from the input then becomes two 1×1 convolutions, each of half the width.
+Every convolution has batch normalisation and no bias. Operations that do not affect the output are
+built, so their parameters and MACs are counted.
 
-Heads: classification and regression have pooling and one linear layer. The jigsaw puzzle pools nine
-tiles, each processed by the same backbone, and has one linear layer over all of them. Segmentation
-and image translation have decoders of 3×3 convolutions (with bias, all but the last with batch
-normalisation), with transposed convolutions of stride 2 for upsampling to 256 × 256. The
-discriminator in the training of normals and autoencoder is not part of the network and is not
-counted.
+The heads of classification and regression tasks consist of pooling and one linear layer. The head
+of the jigsaw task pools the features of nine tiles, each processed by the same backbone, and
+applies one linear layer to all tiles. The heads of segmentation and image translation are decoders
+of 3×3 convolutions, with transposed convolutions of stride 2 for upsampling to 256 × 256. All
+convolutions of a decoder have a bias, and all but the last have batch normalisation. The training
+of the tasks normal and autoencoder uses a discriminator, which is not part of the network and is
+not counted.
 """
 
 import itertools
@@ -75,11 +78,11 @@ _HALVE = (3, 4)
 
 
 class Backbone:
-    """The sizes of the networks of ``n`` cells without the task's head.
+    """The sizes of the networks of ``n`` cells, without the head that depends on the task.
 
     Attributes:
         parameters: Numbers of trainable parameters, shape ``(n,)``.
-        macs: Multiply-accumulates of the convolutions on one image, shape ``(n,)``; normalisation,
+        macs: Multiply-accumulates of the convolutions on one image, shape ``(n,)``. Normalisation,
             ReLU and sums are not counted.
         channels: Channels of the output, shape ``(n,)``.
         side: Height and width of the output, shape ``(n,)``.
@@ -99,14 +102,17 @@ class Backbone:
     def add(
         self, weights: Column, channels: Column, built: Flags | bool = True
     ) -> None:
-        """Count a convolution by its weights per output channel, in the cells that build it."""
+        """Count a convolution with given weights per output channel in the networks that contain
+        it.
+        """
         self.parameters += (weights + 2) * channels * built
         self.macs += weights * channels * self.side**2 * built
 
     def blocks(self, modules: Choices) -> Iterator[tuple[Choices, bool, Column]]:
-        """Yield for each block: the digits of its modules, whether it is the first, and its inputs.
+        """Yield, for each block, the digits of its module, whether it is the module's first block,
+        and its input channels.
 
-        When a block is yielded, the attributes describe its output.
+        When a block is yielded, `channels` and `side` describe the output of this block.
         """
         for digits in modules.T:
             inputs = self.channels
@@ -117,7 +123,7 @@ class Backbone:
 
 
 def macro_backbone(choices: Choices, network: Network) -> Backbone:
-    """Return the backbones of macro cells."""
+    """Return the sizes of the backbones of macro cells."""
     total = Backbone(len(choices), network)
     for digits, is_first, inputs in total.blocks(choices):
         there = digits > 0
@@ -128,7 +134,7 @@ def macro_backbone(choices: Choices, network: Network) -> Backbone:
 
 
 def micro_backbone(choices: Choices, network: Network) -> Backbone:
-    """Return the backbones of micro cells."""
+    """Return the sizes of the backbones of micro cells."""
     total = Backbone(len(choices), network)
     modules = np.tile(np.array(MICRO_MODULES, dtype=np.int8), (len(choices), 1))
     for digits, is_first, inputs in total.blocks(modules):
@@ -173,8 +179,8 @@ def model_sizes(backbone: Backbone, head: Head, outputs: int) -> tuple[Column, C
     """Return trainable parameters and multiply-accumulates of backbone and head, ``(n,)`` each.
 
     Multiply-accumulates are counted for convolutions and linear layers, without biases. A
-    transposed convolution has one for every weight and position of its input. The backbone of the
-    jigsaw puzzle runs nine times.
+    transposed convolution has one multiply-accumulate for every weight and position of its input.
+    In the jigsaw task, the backbone runs nine times.
     """
     shapes = np.column_stack([backbone.channels, backbone.side]).astype(int).tolist()
     sizes = np.array(
@@ -206,7 +212,9 @@ NONE, SKIP, CONV1, CONV3 = range(4)
 
 
 def path_and_graph(choices: Choices) -> Matrix:
-    """Return paths, depth, live paths, and live edges by operation and position; 26 columns."""
+    """Return 26 columns: counts of paths, depth, number of live paths, and counts of live edges by
+    operation and position.
+    """
     live = path_live(choices).sum(axis=1)
     edges = live_edges(choices, (SKIP, CONV1, CONV3))
     return stacked(path_counts(choices, CONV1, 2), depth(choices), live, *edges)
@@ -224,11 +232,13 @@ _INPUT = -1
 
 @cache
 def functional_class(choices: tuple[int, ...]) -> str:
-    """Return a canonical form, equal for cells that compute the same functions of live weights.
+    """Return a canonical form, which is equal for cells that compute the same functions of live
+    weights.
 
-    ``none`` is dropped, skips between inner nodes are contracted, and sums are flattened. Live
-    operations with weights have names, so a result that is used twice differs from two operations.
-    Among all namings, the smallest text is used.
+    In the canonical form, edges with ``none`` are dropped, skips between inner nodes are
+    contracted, and sums are flattened. Live operations with weights have names, so one operation
+    whose result is used twice differs from two operations. The canonical form is the smallest text
+    for all possible names.
     """
     nodes: list[tuple[int, ...]] = [(_INPUT,), (), (), ()]
     read: dict[int, tuple[int, ...]] = {}
@@ -293,12 +303,12 @@ class TransNASMicro(ChoiceSpace):
     reference_text = "64-41414-3_21_103"
 
     def write(self, choices: tuple[int, ...]) -> str:
-        """Return the benchmark's string for a combination."""
+        """Return the benchmark's string for a combination of operations."""
         a, b, c, d, e, f = choices
         return f"64-41414-{a}_{b}{c}_{d}{e}{f}"
 
     def parse(self, text: str) -> Cell:
-        """Parse the benchmark's string, such as ``64-41414-1_02_333``.
+        """Return the cell for the benchmark's string, such as ``64-41414-1_02_333``.
 
         Raises:
             UserError: The string has another format, or an operation is unknown.
@@ -317,13 +327,13 @@ class TransNASMicro(ChoiceSpace):
     def classes(self) -> NDArray[np.int32]:
         """The isomorphism class of every cell, shape ``(4096,)``, in order of first appearance.
 
-        Cells of one class compute the same family of functions of their live weights. The benchmark
-        trained each of them separately.
+        Cells of one isomorphism class compute the same family of functions of the weights that
+        affect their output. The benchmark trained isomorphic cells separately.
         """
         return numbered(map(self.identity, self), len(self))
 
     def sketch(self, cell: Cell) -> Sketch:
-        """Sketch a cell as a graph; edges on no path from input to output are grey and dashed."""
+        """Sketch a cell as a graph. Edges on no path from input to output are grey and dashed."""
         return four_nodes(cell)
 
 
@@ -344,10 +354,10 @@ halve the resolution.
 
 
 def progress(choices: Choices) -> Matrix:
-    """Return counts of modules, doublings and halvings; 24 columns.
+    """Return 24 columns: counts of modules, of channel doublings and of resolution halvings.
 
-    They are counted in total and up to each module (0 for an absent module). Modules are also
-    counted by width and size.
+    Doublings and halvings are counted in total and up to each module (0 for an absent module).
+    Modules are counted in total, by width and by resolution.
     """
     there = choices > 0
     changes = np.isin(choices, _DOUBLE), np.isin(choices, _HALVE)
@@ -366,8 +376,8 @@ _MACRO_FORMAT = re.compile("64-([1-4]{4,6})-basic")
 class TransNASMacro(ChoiceSpace):
     """The macro space of TransNAS-Bench-101.
 
-    Choices are a cell's digits, with 0 for absent modules 5 and 6. Neighbours differ in one digit,
-    so a neighbour may have one module more or less at the end.
+    The choices of a macro cell are its digits, with 0 for absent modules 5 and 6. Neighbouring
+    cells differ in one digit, so a neighbour may have one module more or less at the end.
     """
 
     name = "transnas-macro"
@@ -407,15 +417,15 @@ class TransNASMacro(ChoiceSpace):
         return np.array(rows, dtype=np.int8)
 
     def write(self, choices: tuple[int, ...]) -> str:
-        """Return the benchmark's string for a combination."""
+        """Return the benchmark's string for a combination of digits."""
         return f"64-{''.join(str(digit) for digit in choices if digit)}-basic"
 
     def parse(self, text: str) -> Cell:
-        """Parse the benchmark's string, such as ``64-1234-basic``.
+        """Return the cell for the benchmark's string, such as ``64-1234-basic``.
 
         Raises:
-            UserError: The string has another format, or the number of modules that double or halve
-                is out of range.
+            UserError: The string has another format, or the number of modules that double the
+                channels or halve the resolution is out of range.
         """
         shape = "64-1234-basic, with four to six digits from 1 to 4"
         (digits,) = self._matched(_MACRO_FORMAT, text, shape)

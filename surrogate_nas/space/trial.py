@@ -1,4 +1,6 @@
-"""The request of a strategy, and the trial: all that a strategy observes of one evaluation."""
+"""Requests of strategies for evaluations, and trials: all that a strategy observes of an
+evaluation.
+"""
 
 import sys
 from collections.abc import Mapping
@@ -18,11 +20,11 @@ Positive = Annotated[float, Meta(ge=0, le=_LARGEST)]
 
 
 class Request(NamedTuple):
-    """A request for an evaluation, by a strategy that chooses epochs.
+    """A request to evaluate a cell, made by a strategy that chooses the number of epochs.
 
     Attributes:
         cell: The cell to evaluate.
-        epochs: The length of the training run, one of the strategy's `epochs`.
+        epochs: The number of training epochs, one of the strategy's `epochs`.
         read: Additional search metrics to include in `Trial.values`, such as ``train_loss``.
 
     Example:
@@ -48,9 +50,10 @@ class Request(NamedTuple):
 
 
 class TrialValues(dict[str, float]):
-    """The metrics of a trial, by their names in an expression, such as ``valid_error[5]``.
+    """The metrics of a trial by name. ``valid_error[5]`` is the validation error after 5 epochs.
 
-    If a metric was read at a single number of epochs, ``valid_error`` suffices.
+    If a metric was read at a single number of epochs, its name without epochs suffices, such as
+    ``valid_error``.
 
     Example:
         >>> values = TrialValues({"valid_error[5]": 7.5, "params": 3.0})
@@ -74,7 +77,10 @@ class TrialValues(dict[str, float]):
         )
 
     def get(self, name: Any, default: Any = None) -> Any:
-        """Return the value of a metric by either name, or a default if the name is not unique."""
+        """Return the value of a metric by its name with or without epochs.
+
+        Return `default` if the name is unknown or not unique.
+        """
         return self[name] if name in self else default
 
 
@@ -85,24 +91,29 @@ class Trial:
     Attributes:
         index: The number of the trial in its run, from 0, in the order of finishing.
         cell: The evaluated cell.
-        score: The finite score to minimise; with several objectives, their sum. Infeasible cells
-            and failed evaluations have higher scores than every feasible cell.
-        loss: The term L of the objective (dimensionless for errors, as fractions; a loss in its own
-            unit); NaN if the evaluation failed.
-        penalty: The term λ·R of the objective (dimensionless); NaN if the evaluation failed.
-        feasible: Whether every constraint is satisfied; False if the evaluation failed.
-        epochs: The epochs at which the loss was read; None if the loss does not depend on training.
-        cost: The cost charged for the evaluation, in the benchmark's unit: simulated or measured
-            seconds, or queries.
-        values: The search metrics that the objective read, in their own units. ``valid_error``
-            finds ``valid_error[5]`` if no other epochs were read.
+        score: The score to minimise, a finite number. With several objectives, it is the sum of
+            their scores. Infeasible cells and failed evaluations have higher scores than every
+            feasible cell.
+        loss: The loss term L of the objective, or NaN if the evaluation failed. An error is a
+            dimensionless fraction, and a loss has its own unit.
+        penalty: The dimensionless penalty term λ·R of the objective, or NaN if the evaluation
+            failed.
+        feasible: Whether the evaluation succeeded and every constraint is satisfied.
+        epochs: The number of training epochs after which the loss was read, or None if the loss
+            does not depend on training.
+        cost: The cost that the evaluation charges to the budget, in the benchmark's unit: simulated
+            or measured seconds, or queries.
+        values: The search metrics that the objective read, in their own units. The name
+            ``valid_error`` refers to ``valid_error[5]`` if the metric was read at no other number
+            of epochs.
         started: The start of the evaluation on the simulated clock of the run, in the unit of
             `cost`.
-        finished: The end of the evaluation, on the same clock.
-        scores: The score of each of several objectives; empty for a single objective.
-        failure: The reason why the evaluation failed, such as ``out of memory``; otherwise empty. A
-            failed trial has no values, ranks after all feasible trials and is never the best.
-            Models ignore it.
+        finished: The end of the evaluation on the simulated clock of the run, in the unit of
+            `cost`.
+        scores: The score under each of several objectives, or empty for a single objective.
+        failure: The reason why the evaluation failed, such as ``out of memory``, or empty if the
+            evaluation succeeded. A failed trial has no values, ranks after all feasible trials and
+            is never the best. Models ignore it.
 
     Example:
         >>> import surrogate_nas as sn

@@ -1,29 +1,35 @@
 """Decide which strategy is best and whether its lead is significant.
 
-One procedure serves claims about one problem, about many problems, and about similar problems.
+One procedure decides claims about a single problem, about many problems, and about similar problems
+that were not studied.
 
-Differences of paired runs are ranked by size within each problem, zeros lowest (Pratt, "Remarks on
-Zeros and Ties in the Wilcoxon Signed Rank Procedures", JASA 1959). The signed ranks are summed over
-runs and problems. If two strategies are the same, each sign is a coin flip, so the share of all
-flips with a sum at least as large is an exact p-value. The leader is the strategy with the largest
-sum against all others. It is first compared with its closest rival, at the full level, and then
-with the other rivals (a step-up procedure; for the comparison with the closest rival alone: Hung
-and Fithian, "Rank Verification for Exponential Families", Annals of Statistics 2019).
+Differences of paired runs are ranked by absolute size within each problem, with zeros lowest
+(Pratt, "Remarks on Zeros and Ties in the Wilcoxon Signed Rank Procedures", JASA 1959). The signed
+ranks are summed over runs and problems. If two strategies are equally good, the signs of their
+differences are random. The share of all sign patterns with a sum at least as large as the observed
+sum is therefore an exact p-value. The leader is the strategy with the largest sum of signed ranks
+against all other strategies. The leader is compared with its closest rival at the full significance
+level, and then with the other rivals by a step-up procedure. For the comparison with the closest
+rival alone, see Hung and Fithian, "Rank Verification for Exponential Families", Annals of
+Statistics 2019.
 
 Ranks ignore the size of a difference, so a rival that is worse by ranks is called significantly
-worse only if its mean is higher, too. The p-value of the mean is corrected for skewness (Hall, "On
-the Removal of Skewness by Transformation", JRSS B 1992). It is also at least twice the probability
-that failures that could reverse the mean happen in none of the runs. Two strategies are practically
-the same if few runs differ and the mean difference is bounded (Stringer's bound; Bickel, "Inference
-and Auditing: The Stringer Bound", International Statistical Review 1992). For claims about similar
+worse only if its mean is significantly higher, too. The p-value of the mean is corrected for
+skewness (Hall, "On the Removal of Skewness by Transformation", JRSS B 1992). The p-value of the
+mean is also at least 2q, where q is the probability that failures frequent enough to reverse the
+mean difference occur in none of the runs. Two strategies count as practically the same if few runs
+differ and the upper bound of the mean difference is small (Stringer's bound; Bickel, "Inference and
+Auditing: The Stringer Bound", International Statistical Review 1992). For claims about similar
 problems, each space contributes one number, since tables of the same space are not independent.
 
 All claims of a study share one significance level (`surrogate_nas.results.verdict.claims_of`).
 Means are compared only if ranks differ significantly, and claims about similar problems are made
-only if the studied problems are decided. So neither needs an additional share of the level.
+only if the comparison on the studied problems is decided. Therefore, neither the means nor the
+similar problems need an additional share of the significance level.
 
-Single cells with a few trainings (`decide_few`) have too few signs; Student's t is used instead.
-Error rates and power: ``python analysis/calibrate_verdict.py`` and ``calibrate_confirm.py``.
+Single cells with a few trainings each (`decide_few`) have too few signs for a sign-flip test, so
+they are compared by Student's t. Error rates and power of the procedure are measured by
+``python analysis/calibrate_verdict.py`` and ``python analysis/calibrate_confirm.py``.
 """
 
 import math
@@ -102,7 +108,7 @@ def signed_ranks(differences: Values) -> SignedRanks:
 def flip_p(ranks: Sequence[SignedRanks]) -> float:
     """Return the two-sided p-value of a sum of signed ranks under random signs.
 
-    It is exact for up to a thousand ranks. It is 1 unless the sum is positive.
+    The p-value is exact for up to a thousand ranks, and 1 unless the sum is positive.
 
     Example:
         >>> flip_p([np.array([2, 4, 6, 8, 10, 12])]), flip_p([np.array([2, -4])])
@@ -141,11 +147,12 @@ def _tail(steps: tuple[int, ...]) -> Values:
 class Needed(NamedTuple):
     """The number of runs per problem, or of spaces, that would decide the observed difference.
 
-    With this number, a difference of the observed size is significant with probability `POWER`.
+    With the needed number, a difference of the observed size is significant with probability
+    `POWER`.
 
     Attributes:
         low: Lower bound.
-        high: Upper bound, or None if only a lower bound can be given.
+        high: Upper bound of the needed number, or None if only a lower bound can be given.
     """
 
     low: int
@@ -153,7 +160,9 @@ class Needed(NamedTuple):
 
     @property
     def about(self) -> int | None:
-        """The estimated number, accurate to a factor of two; None without an upper bound."""
+        """The estimated number of runs or spaces, accurate to a factor of two; None without upper
+        bound.
+        """
         return None if self.high is None else self.high // 2
 
 
@@ -163,25 +172,26 @@ class Rival:
 
     Attributes:
         name: The name of the rival.
-        statement: The result of the comparison.
-        apart: Whether the rival is significantly worse than the leader (``decided``), at the
-            level of all claims together.
+        statement: The result of the comparison with the leader.
+        apart: Whether the rival is significantly worse than the leader (``decided``), at the joint
+            significance level of all claims.
         p: Exact two-sided p-value of the signed ranks; 1 if the rival is not worse.
-        p_mean: Two-sided p-value of the mean difference, which allows for failures too rare to
-            have occurred; None if only ranks are compared, 1 with too few runs.
+        p_mean: Two-sided p-value of the mean difference, which accounts for failures too rare to
+            have occurred; None if only ranks are compared, 1 if there are too few runs.
         difference: The rival's mean minus the leader's, with equal weights for all problems; None
             if only ranks are compared.
         interval: The 95 % interval of the mean difference, widened to contain 0 if no claim is
             made about means; None with fewer than three pairs.
         bound: Upper 95 % bound of the mean absolute difference; None unless values are regrets.
-        wins, ties, losses: Number of pairs of runs (of spaces) in which the leader is better,
-            equal, worse.
-        alike: Whether the two are practically the same: at 95 %, at most a fifth of runs differ by
-            more than `ALIKE`, and the means by at most `MARGIN`. Such a rival may also be
-            ``decided``.
-        largest: The largest absolute difference of a pair.
-        needed: The number of runs per problem (of spaces) that would decide; None if the rival is
-            significantly worse or practically the same, or if there is no estimate.
+        wins: Number of pairs of runs (or of spaces) in which the leader is better.
+        ties: Number of pairs of runs (or of spaces) in which leader and rival are equal.
+        losses: Number of pairs of runs (or of spaces) in which the leader is worse.
+        alike: Whether leader and rival are practically the same: at 95 %, at most a fifth of runs
+            differ by more than `ALIKE`, and the means by at most `MARGIN`. A practically equal
+            rival may still be significantly worse (``decided``).
+        largest: The largest absolute difference of any pair of runs (or of spaces).
+        needed: The number of runs per problem (or of spaces) that would decide the comparison; None
+            if the rival is significantly worse or practically the same, or if there is no estimate.
     """
 
     name: str
@@ -201,7 +211,7 @@ class Rival:
 
     @property
     def pairs(self) -> int:
-        """The number of paired runs (spaces)."""
+        """The number of pairs of runs (or of spaces)."""
         return self.wins + self.ties + self.losses
 
     @property
@@ -217,16 +227,16 @@ class Decision:
     """The comparison of a leader with all other strategies, from paired runs.
 
     Attributes:
-        leader: The strategy with the largest sum of signed ranks against all others; the first one
-            if several are equal.
-        rivals: The other strategies, the closest (largest p) first. Strategies that are equal in
-            every run count as one.
+        leader: The strategy with the largest sum of signed ranks against all other strategies; the
+            first such strategy in case of a tie.
+        rivals: The other strategies, the closest (largest p-value) first. Strategies with equal
+            values in every run count as one rival.
         same: The strategies that are equal to the leader in every run.
-        equal: For each rival, the other strategies that are equal to it in every run.
+        equal: For each rival, the other strategies that are equal to the rival in every run.
         same_bound: Upper 95 % bound of the difference between the means of the leader and of the
-            strategies in `same`; None if there are none.
+            strategies in `same`; None if `same` is empty.
         level: Upper bound of the probability that any claim is false.
-        units: The paired units: runs of each problem, or spaces.
+        units: The number of paired units: runs of each problem, or spaces.
         pairs: The total number of pairs.
     """
 
@@ -250,7 +260,7 @@ class Decision:
 
     @property
     def leaders(self) -> tuple[str, ...]:
-        """The leader and all strategies that are not significantly worse."""
+        """The leader and all strategies that are not significantly worse than the leader."""
         return (self.leader, *self.same, *(rival.name for rival in self.open))
 
     @property
@@ -265,7 +275,8 @@ class Decision:
 
     @property
     def chances(self) -> dict[str, float]:
-        """The approximate probability that each strategy is the best one; they sum to 1.
+        """The approximate probability that each strategy is the best one; the probabilities sum to
+        1.
 
         A rival has odds of p / 2 to 1 - p / 2 against the leader.
         """
@@ -285,22 +296,23 @@ def decide(
     level: float = END_LEVEL,
     after: Decision | None = None,
 ) -> Decision:
-    """Decide which strategy is best, on these problems (where only seeds vary) or on similar ones.
+    """Decide which strategy is best, on the given problems (where only seeds vary) or on similar
+    ones.
 
     Args:
         values: For each strategy and problem, the final value of each run; lower is better. Runs
-            have the same order for all strategies. If numbers of runs differ, the first runs are
-            paired.
-        spaces: The space of each problem, for a claim about problems of other spaces. The claim
-            needs at least `FEWEST_SPACES` different spaces.
-        ranks_only: Whether to ignore means. Times need this: they have no mean if a run did not
-            reach its target.
+            must have the same order for all strategies. If strategies have different numbers of
+            runs, only their first runs are paired.
+        spaces: The space of each problem, if the claim is about problems of other spaces. A claim
+            about other spaces needs at least `FEWEST_SPACES` different spaces.
+        ranks_only: Whether to ignore means, which is necessary for times: they have no mean if a
+            run did not reach its target.
         level: Upper bound of the probability that any claim is false.
-        after: An earlier decision. If it is not decided, this decision makes no claim, so that both
-            can share one level.
+        after: An earlier decision. The new decision makes no claim unless the earlier decision is
+            decided, so that both can share one significance level.
 
     Raises:
-        UserError: There is no strategy, or strategies have different problems.
+        UserError: There is no strategy, or strategies have different numbers of problems.
 
     Example:
         >>> better, worse = np.arange(8.0) / 100, np.arange(8.0) / 100 + 1
@@ -396,19 +408,23 @@ def decide(
 
 @dataclass(frozen=True)
 class FewDecision:
-    """The best of a few candidates, by a few independent trainings of each; lower is better.
+    """The decision which of a few candidate cells is best, from a few trainings of each cell.
 
     Attributes:
-        leader, mean, interval: The candidate with the lowest mean, its mean, and the 95 % interval
-            of that mean. The interval is simultaneous over all candidates.
+        leader: The candidate with the lowest mean; lower is better.
+        mean: The mean value of the leader's trainings.
+        interval: The 95 % interval of the leader's mean, simultaneous over all candidates.
         rival: The cell that the leader is compared with: the reference, or the candidate with the
-            next mean. None if there is neither; then the attributes below are empty.
-        difference, difference_interval: The rival's mean minus the leader's, and its 95 % interval.
-            With a reference, the interval is simultaneous over all candidates, so it stays valid
-            after the choice of the best one.
-        p: Two-sided p-value of this one comparison.
-        needed: The number of trainings of each of the two that would decide; None if the comparison
-            is decided, or if there is no estimate.
+            second-lowest mean. Without a reference and a second candidate, the rival and the
+            following attributes are None.
+        difference: The rival's mean minus the leader's mean.
+        difference_interval: The 95 % interval of `difference`. With a reference, the interval is
+            simultaneous over all candidates, so it stays valid after the choice of the best
+            candidate.
+        p: Two-sided p-value of the comparison with the rival, not corrected for the number of
+            candidates.
+        needed: The number of trainings of each of the two cells that would decide the comparison;
+            None if the comparison is decided, or if there is no estimate.
     """
 
     leader: str
@@ -435,17 +451,19 @@ def decide_few(
     *,
     paired: bool = False,
 ) -> FewDecision:
-    """Decide whether the best of a few candidates is better than a reference, or than the others.
+    """Decide whether the best of a few candidates is better than a reference, or than the rest.
 
     The test is Student's t with the variance within cells, pooled over all cells, but never less
-    than the variance of the two compared cells. Its degrees of freedom are Satterthwaite's. The
-    main effect of the seed is removed if it is significant (an F test at 5 %). Against a reference,
-    the level is divided by the number of candidates (Bonferroni). Against the closest rival, the
-    full level is used (Hung and Fithian 2019).
+    than the variance of the two compared cells. The degrees of freedom of the test are
+    Satterthwaite's. The main effect of the seed is removed if it is significant (an F test at 5 %).
+    Against a reference, the significance level is divided by the number of candidates (Bonferroni).
+    Against the closest rival, the full significance level is used (Hung and Fithian 2019).
 
     Args:
-        values: For each cell, the values of its trainings, shape ``(n,)``: at least two, finite.
-        reference: The cell that is not a candidate, or None.
+        values: For each cell, the values of its trainings, shape ``(n,)``: at least two finite
+            values.
+        reference: The cell with which the best candidate is compared and which is not a candidate
+            itself; or None.
         paired: Whether the trainings of all cells have the same seeds in the same order.
 
     Raises:
@@ -561,7 +579,7 @@ def _student(
 
 
 def standings(values: Mapping[str, Ends]) -> list[str]:
-    """Return the order of strategies by `decide`: the leader, then the leader of the others, etc.
+    """Return strategies in order: the leader by `decide`, then the leader of the rest, and so on.
 
     Example:
         >>> low, high = np.arange(8.0), np.arange(8.0) + 9
@@ -577,9 +595,10 @@ def standings(values: Mapping[str, Ends]) -> list[str]:
 
 
 def by_space(differences: Ends, spaces: Sequence[str]) -> Values:
-    """Return one number per space, in order of first appearance: its normalised signed-rank sum.
+    """Return the normalised signed-rank sum of each space, in order of first appearance.
 
-    It ranges from -1 to 1. It is 1 if all differences of all problems of the space are positive.
+    A normalised sum ranges from -1 to 1. The sum of a space is 1 if all differences of all problems
+    of the space are positive.
     """
     return _space_means(
         [
@@ -604,9 +623,10 @@ class MeanDifference:
     Attributes:
         difference: The mean.
         interval: The 95 % interval, corrected for skewness; None with fewer than three differences.
-        p: The two-sided p-value of a mean of 0; 1 with fewer than three differences.
-        error: The standard error.
-        freedom: The degrees of freedom by Welch and Satterthwaite.
+        p: The two-sided p-value for the hypothesis that the mean is 0; 1 with fewer than three
+            differences.
+        error: The standard error of the mean.
+        freedom: The degrees of freedom of the standard error, by Welch and Satterthwaite.
     """
 
     difference: float
@@ -620,8 +640,9 @@ def mean_difference(differences: Ends) -> MeanDifference:
     """Compute the mean of paired differences with the interval of Hall (1992), without resampling.
 
     Args:
-        differences: For each problem, finite differences, shape ``(runs,)``. If a problem has fewer
-            than three, all problems are pooled into one sample.
+        differences: For each problem, the differences of paired runs, which must be finite, shape
+            ``(runs,)``. If a problem has fewer than three differences, all problems are pooled into
+            one sample.
 
     Example:
         >>> mean = mean_difference([np.array([0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 1.0])])
@@ -674,11 +695,11 @@ def runs_for_mean(
 ) -> int:
     """Return the smallest number of pairs with which a positive mean difference can be significant.
 
-    With fewer pairs, failures that could reverse the difference may not have occurred.
+    With fewer pairs, failures that could reverse the difference may exist without having occurred.
 
     Args:
         difference: The mean difference.
-        worst: The largest possible difference of a pair.
+        worst: The largest possible difference of a pair of runs.
         level: The significance level.
 
     Example:
@@ -709,10 +730,10 @@ def mean_bound(differences: Values, worst: float) -> float:
 
 
 def runs_for_same(worst: float) -> int:
-    """Return the number of equal pairs of runs that shows that strategies are practically the same.
+    """Return how many equal pairs of runs show that two strategies are practically the same.
 
     Args:
-        worst: The largest possible absolute difference of a pair.
+        worst: The largest possible absolute difference of a pair of runs.
 
     Example:
         >>> runs_for_same(1.0), runs_for_same(2.0)
@@ -731,14 +752,15 @@ def _upper_shares(n: int) -> Values:
 
 
 def detectable(first: Ends, second: Ends) -> float | None:
-    """Return the smallest mean difference that these numbers of runs detect with power `POWER`.
+    """Return the smallest mean difference that the given runs can detect with power `POWER`.
 
     Args:
         first, second: The final values of two strategies' runs; the estimate uses the spread of
             their paired differences.
 
     Returns:
-        The difference in the unit of the runs, or None if so few runs cannot decide.
+        The detectable difference in the unit of the runs' values, or None if there are too few runs
+        to decide.
     """
     from scipy.special import stdtrit
 

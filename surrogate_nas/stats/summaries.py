@@ -1,10 +1,11 @@
 """Descriptive statistics of a study: summaries, intervals, tests and ranks.
 
-Agarwal et al., "Deep Reinforcement Learning at the Edge of the Statistical Precipice", NeurIPS 2021
-(interquartile mean; bootstrap intervals, stratified by problem; probability of improvement);
-Demšar, "Statistical Comparisons of Classifiers over Multiple Data Sets", JMLR 2006 (paired tests
-with Holm's correction; ranks per problem, with the mean rank for ties). Lower values are better
-throughout. Only `surrogate_nas.stats.decision` decides significance.
+The interquartile mean, bootstrap intervals stratified by problem, and the probability of
+improvement follow Agarwal et al., "Deep Reinforcement Learning at the Edge of the Statistical
+Precipice", NeurIPS 2021. Paired tests with Holm's correction, and ranks per problem (with the mean
+rank for ties), follow Demšar, "Statistical Comparisons of Classifiers over Multiple Data Sets",
+JMLR 2006. In all functions of this module, lower values are better. This module only describes
+samples; `surrogate_nas.stats.decision` decides whether differences are significant.
 """
 
 import itertools
@@ -41,9 +42,9 @@ _NORMAL = NormalDist()
 class Summary:
     """Summary statistics of a sample.
 
-    They are the mean, the sample standard deviation (n - 1; 0 for one value), the interquartile
-    mean, and the bootstrap 95 % interval of the mean (percentile, 10,000 resamples; None for one
-    value).
+    The statistics are the mean, the sample standard deviation (n - 1 in the denominator; 0 for one
+    value), the interquartile mean, and the 95 % interval of the mean. The interval is a percentile
+    bootstrap with 10,000 resamples, or None for one value.
     """
 
     mean: float
@@ -53,7 +54,9 @@ class Summary:
 
 
 def summarise(values: Sequence[float] | Values, *, seed: int = 0) -> Summary:
-    """Summarise a sample; an empty one gives NaN. The same seed gives the same interval."""
+    """Return summary statistics of a sample, or NaN for an empty sample. The same seed of the
+    bootstrap gives the same interval.
+    """
     sample = np.asarray(values, dtype=np.float64)
     if not len(sample):
         return Summary(math.nan, math.nan, math.nan, None)
@@ -70,14 +73,15 @@ def summarise(values: Sequence[float] | Values, *, seed: int = 0) -> Summary:
 def interval(samples: Values, *, seed: int = 0) -> tuple[Values, Values]:
     """Compute the bootstrap 95 % interval of the mean of every column.
 
-    From a thousand rows on, the normal interval is used instead, which is then nearly the same.
+    With a thousand rows or more, the normal interval is used, which is then nearly the same as the
+    bootstrap interval.
 
     Args:
         samples: Samples in columns, shape ``(n, m)``.
         seed: Seed of the resampling.
 
     Returns:
-        The lower and the upper ends, each of shape ``(m,)``.
+        The lower and the upper ends of the intervals, each of shape ``(m,)``.
     """
     n = len(samples)
     if n >= _MANY:
@@ -104,7 +108,7 @@ def ends(values: Values) -> tuple[Values, Values]:
 
 
 def middle_mean(values: Values) -> Values:
-    """Return the interquartile mean along the last axis, without a quarter of values at each end.
+    """Return the interquartile mean along the last axis, without the lowest and highest quarters.
 
     Example:
         >>> float(middle_mean(np.array([9.0, 1, 2, -7])))
@@ -121,13 +125,16 @@ class PairedTest:
     """The paired comparison of two strategies over the same runs.
 
     Attributes:
-        first, second: The names of the strategies.
-        wins, ties, losses: Number of runs in which the first strategy is better, equal, worse.
+        first: The name of the first strategy.
+        second: The name of the second strategy.
+        wins: Number of runs in which the first strategy is better.
+        ties: Number of runs in which both strategies are equal.
+        losses: Number of runs in which the first strategy is worse.
         effect: Matched-pairs rank-biserial correlation, from -1 (the second is always better) to 1
             (the first is always better).
-        p: Two-sided p-value of Wilcoxon's signed-rank test; 1 if all runs tie. It is exact for few
-            runs, and uses the normal approximation for many.
-        p_holm: `p` after Holm's correction over all pairs.
+        p: Two-sided p-value of Wilcoxon's signed-rank test; 1 if all runs tie. The p-value is exact
+            for few runs, and uses the normal approximation for many runs.
+        p_holm: The p-value `p` after Holm's correction over all pairs of strategies.
     """
 
     first: str
@@ -163,7 +170,8 @@ def paired_tests(scores: Mapping[str, Values]) -> list[PairedTest]:
 def holm(p: Sequence[float]) -> Values:
     """Return p-values after Holm's correction, in the given order.
 
-    statsmodels is not used, because its function runs the garbage collector at every call.
+    The package statsmodels is not used, because its function runs the garbage collector at every
+    call.
 
     Example:
         >>> holm([0.01, 0.04, 0.03]).round(2).tolist()
@@ -222,7 +230,7 @@ def resampled_means(problem: int, samples: Regrets) -> Values:
 def ranks(means: Values) -> Values:
     """Return ranks along the first axis of ``(strategies, …)``, 1 for the lowest value.
 
-    Equal values share their mean rank.
+    Equal values share the mean of their ranks.
     """
     rounded = means.round(12)
     below, equal = (
@@ -250,8 +258,9 @@ def aggregates(problems: Sequence[Regrets]) -> Rows:
     """Aggregate each strategy's final normalised regret over all runs on all problems.
 
     Returns:
-        One row per strategy: ``regret_iqm``, its 95 % interval ``regret_ci95`` (None if there is
-        one run per problem), ``regret_mean`` and ``regret_median``.
+        One row per strategy, with the keys ``regret_iqm`` (interquartile mean), ``regret_ci95`` (95
+        % interval of ``regret_iqm``; None if there is one run per problem), ``regret_mean`` and
+        ``regret_median``.
     """
     all_aggregates = []
     for name in problems[0]:
@@ -279,13 +288,14 @@ def aggregates(problems: Sequence[Regrets]) -> Rows:
 def improvements(
     problems: Sequence[Regrets],
 ) -> list[tuple[float, tuple[float, float] | None]]:
-    """Estimate, for all pairs, the probability that one strategy ends better than another.
+    """Estimate, for all pairs of strategies, the probability that one ends better than the other.
 
-    Runs on the same problem are compared; a tie counts half.
+    All runs of one strategy are compared with all runs of the other strategy on the same problem; a
+    tie counts half.
 
     Returns:
-        For each pair, the mean of the probability over problems and its 95 % interval (None if
-        there is one run per problem).
+        For each pair of strategies, the mean of the probability over problems and the 95 % interval
+        of this mean (None if there is one run per problem).
     """
     pairs = list(itertools.combinations(problems[0], 2))
     total = dict.fromkeys(pairs, 0.0)

@@ -1,6 +1,6 @@
 """Strategies by name, from a file, or from an installed package's entry point.
 
-Names are resolved on use, so listing the strategies imports none of them.
+A strategy's module is imported only when the strategy is used, not when strategies are listed.
 """
 
 import inspect
@@ -148,8 +148,8 @@ def known() -> list[str]:
 
 
 def described() -> list[dict[str, Any]]:
-    """Describe every strategy as ``{name, description, paper, options}``, read from its file
-    without importing it.
+    """Describe every strategy as ``{name, description, paper, options}``, read from its source file
+    without importing the module.
     """
     bridges = [
         {"name": f"{library}:…", **described_at(function)}
@@ -165,16 +165,18 @@ Origin = Literal["built-in", "bridge", "file", "package", "class", "unknown"]
 
 @dataclass(frozen=True)
 class StrategyEntry:
-    """A strategy as a user named it, with its name already parsed; nothing is imported before
-    `load`.
+    """A strategy that a user named, with its name parsed. Only the method `load` imports the
+    strategy.
 
     Attributes:
-        name: The name without options, such as ``evolution`` or ``Mine``.
-        label: The name that results carry: the user's label, or the name with options.
-        origin: The origin of its code; ``unknown`` for a name that is not installed.
-        target: A registered name, ``library:algorithm``, ``file.py:Class``, or the class.
-        options: Hyperparameters by name, sorted.
-        blinded: Whether the names of the space and of the metrics are hidden from it.
+        name: The strategy's name without options, such as ``evolution`` or ``Mine``.
+        label: The strategy's name in results: the user's label, or the name with options.
+        origin: The origin of the strategy's code; ``unknown`` if no installed strategy has this
+            name.
+        target: What to load: a registered name, ``library:algorithm``, ``file.py:Class``, or a
+            class.
+        options: The strategy's hyperparameters by name, sorted.
+        blinded: Whether the names of the space and of the metrics are hidden from the strategy.
 
     Example:
         >>> entry = strategy_entry("evolution(population=50)")
@@ -191,17 +193,17 @@ class StrategyEntry:
 
     @property
     def written(self) -> str:
-        """The name with options, which is the default label."""
+        """The strategy's name with its options, which is the default label."""
         prefix = BLIND if self.blinded else ""
         return f"{prefix}{self.name}{suffix_of(self.options)}"
 
     @property
     def is_trusted(self) -> bool:
-        """Whether the code comes with the project and may run in this process."""
+        """Whether the strategy's code is part of surrogate_nas and may run in this process."""
         return self.origin in ("built-in", "bridge")
 
     def load(self) -> type[Strategy]:
-        """Import the class and bind its options.
+        """Import the strategy's class and bind its options.
 
         Raises:
             UserError: The name, file, class or option does not exist, the file fails to import, or
@@ -218,7 +220,7 @@ _LONGEST = 200
 
 
 def strategy_entries(strategies: StrategiesLike) -> list[StrategyEntry]:
-    """Resolve several strategies with `strategy_entry`.
+    """Return the entries of several strategies, each resolved by `strategy_entry`.
 
     Raises:
         UserError: The argument is neither a list nor a mapping, a strategy is invalid, or two
@@ -247,18 +249,19 @@ def strategy_entries(strategies: StrategiesLike) -> list[StrategyEntry]:
 
 
 def strategy_entry(strategy: StrategyLike, label: str = "") -> StrategyEntry:
-    """Parse a strategy's name, label and options; no other function parses names.
+    """Return the entry of a strategy, with its name, label and options parsed.
 
     Args:
         strategy: A registered name, a ``path/to/file.py:Class``, a bridge such as
-            ``optuna:TPESampler``, a class, a `functools.partial` of a class, a mapping from one
-            label to one of these, or an entry (returned unchanged). Names may carry options, a
-            label and the prefix ``blind:``, as in ``blind:few=evolution(population=9)``.
-        label: The label that results carry; if empty, the name with options.
+            ``optuna:TPESampler``, a class, a `functools.partial` of a class, a mapping from a label
+            to any of these, or an entry (returned unchanged). Names may carry options, a label and
+            the prefix ``blind:``, as in ``blind:few=evolution(population=9)``.
+        label: The strategy's name in results; if empty, the name with options.
 
     Raises:
-        UserError: The strategy is none of these, the options are not Python literals, an option of
-            a class is unknown or invalid, or the label cannot be a file name.
+        UserError: The strategy has none of the forms listed for `strategy`, the options are not
+            Python literals, an option of a class is unknown or invalid, or the label cannot be a
+            file name.
 
     Example:
         >>> entry = strategy_entry("blind:searches/mine.py:Mine(step=2)")
@@ -300,7 +303,7 @@ def strategy_entry(strategy: StrategyLike, label: str = "") -> StrategyEntry:
 
 
 def with_blind(strategies: StrategiesLike) -> list[StrategyEntry]:
-    """Resolve strategies, each followed by the same strategy with the prefix `BLIND`.
+    """Return the entries of strategies, each followed by its blind version (prefix `BLIND`).
 
     Example:
         >>> [entry.label for entry in with_blind(["bo", "blind:random"])]
@@ -321,11 +324,11 @@ def with_blind(strategies: StrategiesLike) -> list[StrategyEntry]:
 
 
 def with_controls(strategies: StrategiesLike, space: Space) -> list[StrategyEntry]:
-    """Resolve strategies, followed by the baselines of each external optimiser among them. A space
-    without names to hide has no baseline with hidden names.
+    """Return the entries of strategies, followed by the baselines of each external optimiser among
+    them. The blind baseline is omitted if the space has no names to hide.
 
     Raises:
-        UserError: No external optimiser is among the strategies.
+        UserError: None of the strategies is an external optimiser.
 
     Example:
         >>> from surrogate_nas.space import nb201
@@ -351,7 +354,7 @@ def with_controls(strategies: StrategiesLike, space: Space) -> list[StrategyEntr
 
 
 def stored_entry(label: str, description: Mapping[str, Any]) -> StrategyEntry:
-    """Resolve a label by means of its comparison's description; nothing is imported."""
+    """Return the entry of a label in a stored comparison, without importing the strategy."""
     return strategy_entry(description.get(LABELS, {}).get(label, label), label)
 
 
@@ -385,8 +388,9 @@ def _origin_of_class(strategy: type[Strategy]) -> Origin:
 
 
 def controls_of(label: str) -> dict[str, str]:
-    """Return the baselines of a strategy: a mapping from each baseline's label to what it lacks.
-    All strategies have a baseline with hidden names. An external optimiser also has one without
+    """Return the baselines of a strategy: a mapping from each baseline's label to the information
+    that the baseline lacks. Every strategy that is not blind itself has a blind baseline, which
+    runs with hidden names. An external optimiser has two further baselines: the optimiser without
     history, and random mutation.
 
     Example:
@@ -410,10 +414,10 @@ def resolve(strategy: StrategyLike) -> type[Strategy]:
     """Return a strategy's class, with its options bound.
 
     Args:
-        strategy: The strategy, as for `strategy_entry`.
+        strategy: The strategy, in any form that `strategy_entry` accepts.
 
     Raises:
-        UserError: See `StrategyEntry.load`.
+        UserError: The strategy cannot be loaded (see `StrategyEntry.load`).
 
     Example:
         >>> resolve("evolution(population=50)").__name__

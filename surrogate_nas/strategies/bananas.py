@@ -2,12 +2,13 @@
 of small networks.
 
 White, Neiswanger & Savani, "BANANAS: Bayesian Optimization with Neural Architectures for Neural
-Architecture Search", AAAI 2021: ten random cells, then batches of ten. Each cell of a batch is the
-best by independent Thompson sampling among a hundred mutations of the ten best. Departures: the
-networks have three layers and predict the logarithm of the loss (see the model ``mlp``); the path
-encoding removes skip connections first; every second mutation has more than one step; λR is
-computed, not learned, where it is available without training. In a space without paths, the model
-reads its default encoding.
+Architecture Search", AAAI 2021. The search evaluates ten random cells, then batches of ten cells.
+Each cell of a batch is the best by independent Thompson sampling among a hundred mutations of the
+ten best observed cells. Departures from the paper: The networks have three layers and predict the
+logarithm of the loss (see the model ``mlp``). The path encoding of a cell is computed after its
+skip connections are removed. Every second mutation changes a cell by more than one step. If λR is
+available without training, it is computed instead of learned. In a space whose cells have no paths,
+the networks read the default encoding of ``mlp``.
 """
 
 from typing import ClassVar
@@ -17,14 +18,15 @@ from surrogate_nas.strategies.guided import Guided
 
 
 class Bananas(Guided):
-    """Batches of ten cells, chosen by Thompson sampling from an ensemble of networks.
+    """Propose batches of ten cells, chosen by Thompson sampling from an ensemble of networks.
 
     Args:
-        encoding: The encoding that the networks read; None for ``paths`` if the space has paths.
+        encoding: The cell encoding that the networks read; None selects ``paths`` if the space has
+            it.
         steps: Number of optimiser steps in each fit of the networks.
 
     Raises:
-        UserError: The space has no such encoding, or the number of steps is below 1.
+        UserError: The space lacks the requested encoding, or the number of steps is below 1.
 
     Example:
         >>> import surrogate_nas as sn

@@ -1,8 +1,8 @@
 """The base class of search strategies, which propose cells and observe their scores.
 
-A strategy has no access to the benchmark. The experiment asks for cells, evaluates them, charges
-the budget and stores the trials. For a given seed it first passes the same initial architectures to
-every strategy, so a strategy must learn from trials that it did not propose.
+A strategy has no access to the benchmark. The experiment asks a strategy for cells, evaluates the
+cells, charges the budget and stores the trials. For a given seed, every strategy first observes the
+same initial architectures, so a strategy must learn from trials that it did not propose.
 """
 
 from abc import ABC, abstractmethod
@@ -17,50 +17,54 @@ from surrogate_nas.space import Cell, Request, Space, Trial
 
 
 class Strategy(Knobbed, ABC):
-    """The base of every strategy; a subclass implements `ask`, and `tell` if it learns.
+    """The base class of search strategies. A subclass implements `ask`, and `tell` if it learns.
 
-    The same seed and the same observed trials lead to the same proposals. A cell may be proposed
-    again: its result is the same, and it is charged again.
+    A strategy is deterministic: the same seed and the same observed trials lead to the same
+    proposals. If a strategy proposes a cell again, the result is the same, and the evaluation is
+    charged again.
 
-    `ask` may be called again before earlier proposals are evaluated. Trials are passed to `tell` in
+    `ask` may be called while earlier proposals are still pending. Trials are passed to `tell` in
     the order in which they finish.
 
     Args:
-        space: The space that cells come from.
-        seed: The root of the strategy's randomness.
+        space: The search space.
+        seed: Seed of the strategy's random number generator.
 
     Attributes:
-        batch_size: The preferred number of cells per call of `ask`.
-        chooses_epochs: Declares that it reads `epochs` and returns `Request` for other epochs than
-            the objective's. Only trials after the objective's own epochs, the last of `epochs`, can
-            be the result of the search. The strategy also receives `readable` and `qualities`.
-        many_objectives: Declares that it reads `objectives` and `Trial.scores`. Without this,
-            several objectives are combined by random scalarisation.
-        uses_free: Declares that it reads `free`.
-        needs_supernet: Declares that it trains with a `supernet_context` (see
-            `surrogate_nas.strategies.oneshot`).
-        from_outside: Declares that its proposals come from an external optimiser, which may propose
-            other cells the next time. It reads `problem`, and may return no cell, which ends the
-            run. Its proposals are stored with the run, and a repeated run reads them from there.
-        shares_points: Declares that its runs share the encoded points of a space
-            (`surrogate_nas.strategies.bo`).
-        needs: The import names of optional libraries that it requires.
-        epochs: The epochs that a request may ask for, in increasing order; empty where nothing is
-            trained, and requests name cells only.
-        readable: The metrics that `Request.read` may contain, by epochs; in the values of a trial
-            they are ``name[epochs]``.
-        qualities: The metrics of `readable` of which larger values are better.
-        objectives: Number of objectives.
-        free: The terms of any cell that are available without training: ``penalty(cells)`` (λR),
-            ``feasible(cells)`` and ``metric(name, cells)``; None where they are withheld. See
-            `surrogate_nas.objective.FreeTerms`.
+        batch_size: The number of cells that the strategy prefers to propose per call of `ask`.
+        chooses_epochs: Declares that the strategy reads `epochs` and may return a `Request` for
+            fewer epochs than the objective's. Only trials with the objective's own number of epochs
+            (the last entry of `epochs`) can be the result of the search. A strategy that chooses
+            epochs also receives `readable` and `qualities`.
+        many_objectives: Declares that the strategy reads `objectives` and `Trial.scores`. Without
+            `many_objectives`, several objectives are combined into one by random scalarisation.
+        uses_free: Declares that the strategy reads `free`, the terms available without training.
+        needs_supernet: Declares that the strategy trains a supernet and reads `supernet_context`
+            (see `surrogate_nas.strategies.oneshot`).
+        from_outside: Declares that the proposals come from an external optimiser, which may propose
+            other cells when the run is repeated. A strategy with an external optimiser reads
+            `problem`, and ends the run by returning no cell. The proposals of an external optimiser
+            are stored with the run, and a repeated run reads the stored proposals.
+        shares_points: Declares that all runs of the strategy share the encoded cells of a space
+            (see `surrogate_nas.strategies.bo`).
+        needs: The import names of the optional libraries that the strategy requires.
+        epochs: The numbers of epochs that a request may ask for, in increasing order. If the
+            objective does not depend on epochs, the list is empty and the strategy returns cells
+            only.
+        readable: The metrics that `Request.read` may contain, by number of epochs. The key of a
+            metric in `Trial.values` has the form ``name[epochs]``.
+        qualities: The metrics in `readable` for which larger values are better.
+        objectives: The number of objectives.
+        free: Terms of the objective that need no training, as functions: ``penalty(cells)`` (λR),
+            ``feasible(cells)`` and ``metric(name, cells)``. If the free terms are withheld, `free`
+            is None (see `surrogate_nas.objective.FreeTerms`).
         supernet_context: The task and data for training a supernet, if `needs_supernet` is
             declared; otherwise None.
         problem: If `from_outside`, the objective, the constraints and the budget, as returned by
             `surrogate_nas.objective.objective.problem_of`.
-        remarks: If `from_outside`, JSON-compatible data to store with its last proposal. Its
-            ``usage``, numbers by name, is summed over the run.
-        space: The space that cells come from.
+        remarks: If `from_outside`, JSON-compatible data to store with the strategy's last proposal.
+            The numbers in the entry ``usage`` of these data are summed over the run.
+        space: The search space.
         rng: The strategy's own random number generator, initialised from the seed.
 
     Example:
@@ -117,11 +121,12 @@ class Strategy(Knobbed, ABC):
 
     @classmethod
     def using(cls, **options: Any) -> partial[Self]:
-        """Return the strategy with options, to be passed wherever a strategy is accepted.
+        """Bind options to the strategy. The strategy with bound options can be passed wherever a
+        strategy is accepted.
 
         Args:
             options: The keyword arguments of the constructor: numbers, texts, True, False, None, or
-                lists and mappings of these. They are checked when the strategy is used.
+                lists and mappings of these. The options are checked when the strategy is used.
 
         Example:
             >>> import surrogate_nas as sn
@@ -145,10 +150,10 @@ class Strategy(Knobbed, ABC):
         """Propose cells.
 
         Args:
-            n: Maximum number of cells, at least 1.
+            n: Maximum number of cells to propose, at least 1.
 
         Returns:
-            Between 1 and `n` cells of the space, or requests where the class declares
+            Between 1 and `n` cells of the space, or equally many requests if the class declares
             `chooses_epochs`.
         """
 
@@ -156,23 +161,23 @@ class Strategy(Knobbed, ABC):
         """Learn from newly evaluated trials, in the order of evaluation.
 
         Args:
-            trials: At least one trial. The initial architectures of a run are passed as well,
-                although the strategy did not propose them.
+            trials: The newly evaluated trials, at least one. Trials of the run's initial
+                architectures are passed, too, although the strategy did not propose these
+                architectures.
         """
 
     def work(self) -> float | None:
-        """Do a slice of the strategy's own work before cells are asked for, such as training a
-        supernet.
+        """Do one slice of the strategy's own computation, such as training a supernet, before cells
+        are requested.
 
         Returns:
-            The seconds to charge for it; None if no work is left, as in most strategies.
+            The seconds to charge for this slice of computation, or None if no computation is left.
+            Most strategies have no computation to charge and always return None.
         """
         return None
 
     def diagnosis(self) -> Mapping[str, Mapping[str, float]]:
-        """Return what a reader should know of the run in addition to its trials: finite numbers by
-        group and name.
-        """
+        """Return diagnostic numbers of the run, all of them finite, by group and name."""
         return {}
 
 

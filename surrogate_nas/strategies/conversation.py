@@ -1,20 +1,23 @@
 """The protocol between a run and an external optimiser: a program, a person or an agent that
-proposes its cells.
+proposes cells.
 
-``external`` and ``snas play`` share it. A message is a JSON object with one operation, and
-optionally ``usage``, the cost of producing it:
+The strategy ``external`` and the command ``snas play`` share this protocol. A message of the
+optimiser is a JSON object with one operation, and optionally ``usage``, the cost of producing the
+message, such as ``{"tokens": 1200}``. The operations are:
 
-    {"describe": true}                        the space, the problem, what is left of the budget
-    {"sample": 3}                             random cells
-    {"neighbours": "|none~0|+…"}              the cells that are one step away
-    {"query": ["|none~0|+…", …]}              terms that need no training: λR, feasibility, sizes
-    {"history": true}                         all trials of the run, or the most recent ones
-    {"evaluate": ["|none~0|+…", …],           charged; a cell's text,
-     "usage": {"tokens": 1200}}               or {"cell": …, "epochs": 12}
-    {"finish": true}                          the run ends here
+- ``{"describe": true}`` asks for the space, the problem and the remaining budget.
+- ``{"sample": 3}`` asks for three random cells.
+- ``{"neighbours": "|none~0|+…"}`` asks for the cells that are one step away from a cell.
+- ``{"query": ["|none~0|+…", …]}`` asks for the terms of cells that need no training: λR,
+  feasibility and sizes.
+- ``{"history": true}`` asks for all trials of the run. With a number instead of ``true``,
+  ``history`` asks for that many of the most recent trials.
+- ``{"evaluate": ["|none~0|+…", …]}`` proposes cells to evaluate. An entry of ``evaluate`` is the
+  text of a cell, or an object such as ``{"cell": …, "epochs": 12}``.
+- ``{"finish": true}`` ends the run.
 
-Only ``evaluate`` is charged. An invalid message is answered with ``{"error": "one line"}`` and has
-no effect.
+Only the operation ``evaluate`` is charged against the budget. An invalid message is answered with
+``{"error": "one line"}`` and has no effect.
 """
 
 import math
@@ -47,7 +50,7 @@ Cost = Annotated[float, Meta(ge=0, le=1e15)]
 
 
 class Usage(Struct, forbid_unknown_fields=True, omit_defaults=True, frozen=True):
-    """The cost of producing an answer; money is in any currency."""
+    """The cost of producing an answer. The amount ``money`` may be in any currency."""
 
     tokens: Cost = 0.0
     requests: Cost = 0.0
@@ -55,7 +58,7 @@ class Usage(Struct, forbid_unknown_fields=True, omit_defaults=True, frozen=True)
 
 
 class Entry(Struct, forbid_unknown_fields=True):
-    """A cell to evaluate, and the number of epochs."""
+    """A cell to evaluate, with the number of epochs and the additional metrics to read."""
 
     cell: str
     epochs: int | None = None
@@ -63,7 +66,7 @@ class Entry(Struct, forbid_unknown_fields=True):
 
 
 class Message(Struct, forbid_unknown_fields=True):
-    """A message; exactly one operation is set."""
+    """A message of an external optimiser, in which exactly one operation is set."""
 
     describe: bool = True
     sample: Annotated[int, Meta(ge=1, le=MOST_CELLS)] = 1
@@ -100,14 +103,14 @@ class Talker(Strategy):
 
     @abstractmethod
     def opening(self, n: int) -> Mapping[str, Any] | None:
-        """Return the first line of a request for cells; None for no line."""
+        """Return the message that opens a request for `n` cells, or None for no message."""
 
     @abstractmethod
     def exchange(self, reply: Mapping[str, Any] | None) -> object:
-        """Send a reply and return the next message."""
+        """Send a reply to the external optimiser and return its next message."""
 
     def ask(self, n: int) -> Sequence[Cell | Request]:
-        """Answer messages until one proposes cells, or ends the run by proposing none.
+        """Answer messages until a message proposes cells, or ends the run by proposing none.
 
         Raises:
             UserError: The external optimiser has ended or closed the connection.
@@ -132,7 +135,7 @@ class Talker(Strategy):
             reply = answer
 
     def tell(self, trials: Sequence[Trial]) -> None:
-        """Store trials, so that they can be shown."""
+        """Store trials, which the external optimiser may read later."""
         self.trials += trials
         self._sampling = None
 
@@ -154,14 +157,14 @@ class Talker(Strategy):
         """Answer a message.
 
         Args:
-            message: The decoded JSON.
+            message: The message, decoded from JSON.
             most: Maximum number of cells that the message may evaluate.
 
         Returns:
-            The reply; or the cells to evaluate, an empty list to end the run.
+            The reply to send, or the list of cells to evaluate; an empty list ends the run.
 
         Raises:
-            UserError: The message is invalid; one line says why.
+            UserError: The message is invalid; the error states the reason in one line.
         """
         name, said = _checked(message)
         for unit, number in to_builtins(said.usage).items():
@@ -252,7 +255,9 @@ class Talker(Strategy):
         }
 
     def best(self) -> dict[str, Any] | None:
-        """The best trial after the objective's own epochs; None if there is none yet."""
+        """The best trial with the objective's own number of epochs; None if there is no such trial
+        yet.
+        """
         own_epochs = self.epochs[-1] if self.epochs else None
         whole = (
             trial
@@ -265,8 +270,8 @@ class Talker(Strategy):
     def description(self) -> dict[str, Any]:
         """Return the description of the problem that an external optimiser receives first.
 
-        ``size`` is null if cells cannot be counted, ``positions`` if the space is not a
-        `ChoiceSpace`.
+        In the description, ``size`` is null if the cells of the space cannot be counted, and
+        ``positions`` is null if the space is not a `ChoiceSpace`.
         """
         space = self.space
         problem = {
@@ -325,7 +330,7 @@ def _checked(message: object) -> tuple[str, Message]:
 
 
 def written(trial: Trial) -> dict[str, Any]:
-    """Return a trial as the external optimiser reads it."""
+    """Return a trial as a JSON object, in the form that the external optimiser reads."""
     content = {
         "cell": str(trial.cell),
         "score": trial.score,

@@ -2,9 +2,10 @@
 population.
 
 Real et al., "Regularized Evolution for Image Classifier Architecture Search", AAAI 2019, with the
-population of 10 and tournament of 3 of Dong & Yang (ICLR 2020). The tournament samples with
-replacement, as their code does; a tie goes to the younger cell. Departure: the mutated edge is
-sampled uniformly. Their code samples the node first, so edges are not equally likely.
+population size of 10 and the tournament size of 3 that Dong & Yang (ICLR 2020) use. A tournament
+samples cells with replacement, as in the code of Dong & Yang; of equally good cells, the younger
+one wins. Departure: the edge to mutate is sampled uniformly. The code of Dong & Yang samples the
+node first, so edges are not equally likely.
 """
 
 from collections import deque
@@ -24,7 +25,7 @@ class RegularisedEvolution(OneByOne):
         tournament: Number of trials that are sampled, with replacement, to choose a parent from.
 
     Raises:
-        UserError: An option is below 1.
+        UserError: The population or the tournament size is below 1.
 
     Example:
         >>> import surrogate_nas as sn
@@ -52,5 +53,5 @@ class RegularisedEvolution(OneByOne):
         return self.space.mutate(parent.cell, self.rng)
 
     def tell(self, trials: Sequence[Trial]) -> None:
-        """Add every trial to the population and remove the oldest ones."""
+        """Add every trial to the population, and remove the oldest members of the population."""
         self._alive.extend(trials)

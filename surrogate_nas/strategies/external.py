@@ -1,22 +1,25 @@
 """External optimiser: a program of the user, in any language, that reads trials and proposes cells
 as JSON lines.
 
-Use it for an existing search program, or to let a language model propose cells: Chen, Dohan & So,
-"EvoPrompting: Language Models for Code-Level Neural Architecture Search", NeurIPS 2023. The program
-reads lines of JSON from its standard input and writes lines of JSON to its standard output:
+Use this strategy to run an existing search program, or to let a language model propose cells. An
+example of a language model that proposes cells: Chen, Dohan & So, "EvoPrompting: Language Models
+for Code-Level Neural Architecture Search", NeurIPS 2023. The program reads lines of JSON from its
+standard input and writes lines of JSON to its standard output:
 
-    first    the description of the problem, and ``"seed": 7``
-    then     {"tell": [{"cell": "|none~0|+…", "score": 0.31, "feasible": true, "epochs": 12,
-                        "values": {…}, …}, …]}
-    and      {"ask": 2, "left": {"cells": 38}}
+- The first line describes the problem and contains a seed for the program, ``"seed": 7``.
+- A line such as ``{"tell": [{"cell": "|none~0|+…", "score": 0.31, "feasible": true, …}, …]}``
+  reports trials. Further fields of a trial are ``epochs`` and ``values``, among others.
+- A line such as ``{"ask": 2, "left": {"cells": 38}}`` asks for cells and states the remaining
+  budget.
 
-The program answers ``ask`` by ``evaluate`` or ``finish``. Before that it may send requests of its
-own, one per line (`surrogate_nas.strategies.conversation`). An invalid message is answered with
-``{"error": …}`` and may be corrected. Scores are minimised; the score of an infeasible cell is
-above those of all feasible ones. If an evaluation failed, ``loss`` and ``penalty`` are null and
-``failure`` is the reason.
+The program answers ``ask`` by the operation ``evaluate`` or ``finish``. Before its answer, the
+program may send requests of its own, one per line (see `surrogate_nas.strategies.conversation`). An
+invalid message is answered with ``{"error": …}`` and may be corrected. Scores are minimised; the
+score of an infeasible cell is above the scores of all feasible cells. If an evaluation failed,
+``loss`` and ``penalty`` are null and ``failure`` is the reason.
 
-The answers are stored, so a run can be resumed or repeated without asking the program again.
+The program's answers are stored, so a run can be resumed or repeated without asking the program
+again.
 """
 
 from collections.abc import Mapping, Sequence
@@ -35,11 +38,12 @@ class External(Talker):
     """A strategy whose cells are proposed by a program of the user.
 
     Args:
-        seed: The root of the seed that is passed to the program.
-        command: The command with its arguments; it runs in the current folder, without a shell.
+        seed: The seed from which the seed for the program is derived.
+        command: The command that starts the program, with its arguments. The command runs in the
+            current folder, without a shell.
         timeout_seconds: Maximum time for an answer, in seconds.
-        history: Whether the program receives trials. Without them it is a baseline: the best of the
-            same number of proposals.
+        history: Whether the program receives trials. A program without trials is a baseline: the
+            best of equally many proposals.
 
     Raises:
         UserError: No command is given, or the time limit is not positive.
@@ -65,12 +69,12 @@ class External(Talker):
             )
 
     def opening(self, n: int) -> Mapping[str, Any]:
-        """Return the request for cells."""
+        """Return the message that asks the program for `n` cells."""
         self._refused = 0
         return {"ask": n, "left": self.left()}
 
     def exchange(self, reply: Mapping[str, Any] | None) -> object:
-        """Send a line to the program and read one.
+        """Send one line to the program and return its next line.
 
         Raises:
             UserError: Ten messages in a row were invalid, or the program took too long, ended or
@@ -88,7 +92,7 @@ class External(Talker):
         return process.receive(self.timeout_seconds)
 
     def tell(self, trials: Sequence[Trial]) -> None:
-        """Send trials to the program, unless it has no history.
+        """Send trials to the program, unless the option `history` is False.
 
         Raises:
             UserError: The program ended, or does not read its input.

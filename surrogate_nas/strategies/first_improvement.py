@@ -1,10 +1,10 @@
 """First improvement: local search that moves to the first better neighbour without evaluating the
 others.
 
-White, Nolen & Savani, "Exploring the Loss Landscape in Neural Architecture Search", UAI 2021, who
-query until a better neighbour is found as one of their variants. Neighbours are visited in a random
-order, which is sampled again at every centre. Observed neighbours are not evaluated again: the
-search skips them, or moves to them, without cost.
+White, Nolen & Savani, "Exploring the Loss Landscape in Neural Architecture Search", UAI 2021. A
+variant in that paper evaluates neighbours until it finds a better one. The neighbours of a cell are
+visited in a random order, which is sampled again after every move. Neighbours that are already
+observed are not evaluated again: the search skips them, or moves to them, without cost.
 """
 
 from collections.abc import Sequence

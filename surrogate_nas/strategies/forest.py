@@ -2,9 +2,10 @@
 under a forest, as in SMAC.
 
 Hutter, Hoos & Leyton-Brown, "Sequential Model-Based Optimization for General Algorithm
-Configuration", LION 2011: the spread of the trees is the uncertainty, the target is the logarithm
-of the loss, and candidates are neighbours of the best cells and random cells. Departures: extremely
-randomised trees instead of random forests, and no cell is proposed at random.
+Configuration", LION 2011. As in that paper, the uncertainty is the spread of the trees'
+predictions, the target is the logarithm of the loss, and candidates are random cells and neighbours
+of the best cells. Departures from the paper: The forest consists of extremely randomised trees, and
+no cell is proposed at random.
 """
 
 from typing import ClassVar
@@ -16,7 +17,7 @@ _PARTS = 5
 
 
 class ForestSearch(Guided):
-    """Expected improvement under extremely randomised trees.
+    """Guided search by the expected improvement under extremely randomised trees.
 
     Args:
         trees: Number of trees in the forest, at least 5.

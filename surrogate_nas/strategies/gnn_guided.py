@@ -2,11 +2,12 @@
 graph networks.
 
 Wen et al., "Neural Predictor for Neural Architecture Search", ECCV 2020, and White et al.,
-"BANANAS", AAAI 2021, combined: a graph network as the model, uncertainty from an ensemble.
-Departures: the network is our own (`surrogates.gnn`). It gives isomorphic cells the same prediction
-and is pre-trained on metrics that are available without training. It takes few steps and is fitted
-again after the number of observed cells has grown by a fifth. In a space whose cells are not graphs
-of shared terms, a Gaussian process replaces it.
+"BANANAS", AAAI 2021. The strategy combines both papers: the model is a graph network, and an
+ensemble provides its uncertainty. Departures from both papers: The graph network is our own
+(`surrogates.gnn`). The network gives isomorphic cells the same prediction and is pre-trained on
+metrics that are available without training. The network is trained for few steps, and fitted again
+after the number of observed cells has grown by a fifth. If the cells of a space cannot be read as
+graphs, a Gaussian process replaces the network.
 """
 
 from typing import ClassVar
@@ -16,14 +17,15 @@ from surrogate_nas.strategies.guided import Guided
 
 
 class GnnGuided(Guided):
-    """Expected improvement under an ensemble of graph networks.
+    """Guided search by the expected improvement under an ensemble of graph networks.
 
     Args:
         steps: Number of optimiser steps in each fit of the networks.
-        patience: Share of new cells among the observed ones at which the networks are fitted again.
+        patience: Relative growth of the number of observed cells after which the networks are
+            fitted again.
 
     Raises:
-        UserError: A name is unknown, or the number of steps is below 1.
+        UserError: The name of a component is unknown, or the number of steps is below 1.
 
     Example:
         >>> import surrogate_nas as sn

@@ -2,11 +2,11 @@
 acquisition function.
 
 White, Neiswanger, Nolen & Savani, "A Study on Encodings for Neural Architecture Search", NeurIPS
-2020, compare such strategies component by component. Here the options ``model``, ``acquisition``
-and ``pool`` name the components. If λR is available without training, the model predicts L alone
-and λR is added exactly; cells whose free terms violate a constraint are not candidates. For a cell
-isomorphic to an observed one, the prediction is the observed loss. Departure: any model of
-`surrogate_nas.surrogates` can be used, with its own estimate of uncertainty.
+2020, compare such strategies component by component. The options ``model``, ``acquisition`` and
+``pool`` select the components. If λR is available without training, the model predicts L alone and
+the exact λR is added. Cells whose free terms violate a constraint are not candidates. For a cell
+that is isomorphic to an observed cell, the prediction is the observed loss. Departure from the
+paper: any model of `surrogate_nas.surrogates` can be used, with its own estimate of uncertainty.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -110,11 +110,12 @@ _TRUST = 1.0
 
 
 class LossPosterior(NamedTuple):
-    """The posterior of ``n`` candidates: score = floor + exp(normal(mean, std)) + penalty.
+    """The posterior of the scores of ``n`` candidates: score = floor + exp(normal(mean, std)) +
+    penalty.
 
     Attributes:
-        mean: Mean of the logarithm of the loss above the floor, shape ``(n,)``.
-        std: Standard deviation of the same logarithm, above 0, shape ``(n,)``.
+        mean: Mean of log(loss − floor), shape ``(n,)``.
+        std: Standard deviation of log(loss − floor), above 0, shape ``(n,)``.
         penalty: The part of the score that is available without training, shape ``(n,)``.
         floor: Lower bound of the predicted losses.
         best: The best observed score of a feasible cell.
@@ -180,22 +181,24 @@ def logarithm_of(prediction: Prediction) -> tuple[Floats, Floats]:
 
 
 class Guided(Strategy):
-    """Random cells first, then candidates from a pool that an acquisition function selects, given a
-    model of the observed cells.
+    """Propose random cells first, then the candidates in a pool that an acquisition function
+    selects, given a model of the observed cells.
 
     A batch consists of the best candidates, at most one of each isomorphism class; pending cells
     are not candidates.
 
     Args:
-        model: A key of `surrogate_nas.surrogates.MODELS`; one that cannot read the space is
-            replaced by ``gp``.
-        acquisition: A key of `surrogate_nas.strategies.guided.ACQUISITIONS`.
-        pool: A key of `surrogate_nas.strategies.guided.POOLS`.
+        model: The model, a key of `surrogate_nas.surrogates.MODELS`. A model that cannot read the
+            space is replaced by the Gaussian process ``gp``.
+        acquisition: The acquisition function, a key of
+            `surrogate_nas.strategies.guided.ACQUISITIONS`.
+        pool: The pool of candidates, a key of `surrogate_nas.strategies.guided.POOLS`.
         first_cells: Number of random cells before the model is used, at least 2.
-        patience: Share of new cells among the observed ones at which the model is fitted again.
+        patience: Relative growth of the number of observed cells after which the model is fitted
+            again.
 
     Raises:
-        UserError: There is no such model, acquisition function or pool.
+        UserError: The model, the acquisition function or the pool does not exist.
 
     Example:
         >>> import surrogate_nas as sn
@@ -223,8 +226,8 @@ class Guided(Strategy):
         make_model(self.model).prepare(self.space)  # not while a question waits
 
     def tell(self, trials: Sequence[Trial]) -> None:
-        """Store the trials; a cell observed again replaces its earlier trial, and a failed trial is
-        not used for fitting.
+        """Store the trials. A newer trial of a cell replaces an earlier trial of this cell, and
+        failed trials are not used for fitting.
         """
         self._observed.update(
             {trial.cell: trial for trial in trials if not trial.failure}
@@ -233,7 +236,7 @@ class Guided(Strategy):
         self._waiting.difference_update(trial.cell for trial in trials)
 
     def ask(self, n: int) -> Sequence[Cell | Request]:
-        """Propose cells that were not proposed before, or random ones if there are none left."""
+        """Propose cells that were not proposed before, or random ones if no such cell is left."""
         missing = self.first_cells - len(self._observed) - len(self._waiting)
         if missing > 0:
             asked = [self._drawn() for _ in range(min(n, missing))]

@@ -1,10 +1,10 @@
 """Iterated local search: first-improvement descent that leaves a local optimum by a few random
 steps instead of a restart.
 
-Lourenço, Martin & Stützle, "Iterated Local Search", Handbook of Metaheuristics 2003. The next
-descent begins a few mutations away from the best local optimum so far (acceptance "better"); of
-equal ones, from the latest. A perturbation that leads to an observed cell is repeated with one step
-more, so that the search moves further away as it observes more cells.
+Lourenço, Martin & Stützle, "Iterated Local Search", Handbook of Metaheuristics 2003. Each descent
+begins a few mutations away from the best local optimum so far (acceptance criterion "better"). Of
+equally good local optima, the latest is used. A perturbation that leads to an observed cell is
+repeated with one more step, so that the search moves further away as it observes more cells.
 """
 
 from surrogate_nas.core import whole

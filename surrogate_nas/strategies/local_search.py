@@ -2,9 +2,9 @@
 better.
 
 White, Nolen & Savani, "Exploring the Loss Landscape in Neural Architecture Search", UAI 2021. The
-first centre is the best of the cells observed before the first proposal. Observed neighbours are
-not evaluated again; their scores are used. While the last neighbours are pending, other workers
-receive random cells, which may become centres later.
+search starts at the best cell observed before the first proposal. Neighbours that are already
+observed are not evaluated again; their scores are used. While the last neighbours are pending, idle
+workers evaluate random cells, from which the search may continue later.
 """
 
 from collections.abc import Sequence
@@ -16,8 +16,8 @@ from surrogate_nas.strategies.base import Strategy
 class LocalSearch(Strategy):
     """Steepest descent over `Space.neighbours` with random restarts.
 
-    A subclass may override when it moves (`_ahead`, `_better`) and where it continues after a local
-    optimum (`_escape`).
+    A subclass may override when the search moves (`_ahead`, `_better`) and where it continues after
+    a local optimum (`_escape`).
 
     Example:
         >>> import surrogate_nas as sn
@@ -38,7 +38,7 @@ class LocalSearch(Strategy):
         self._asked: set[Cell] = set()
 
     def ask(self, n: int) -> Sequence[Cell]:
-        """Propose unobserved neighbours of the centre, in random order."""
+        """Propose unobserved neighbours of the current cell, in random order."""
         while not (wanted := self._wanted()):
             self._centre = self._better() or self._escape()
             self._near = None

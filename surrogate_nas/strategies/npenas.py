@@ -1,10 +1,11 @@
 """NPENAS: evolution in which a predictor filters the offspring before any is trained.
 
-Wei et al., "NPENAS: Neural Predictor Guided Evolution for Neural Architecture Search", TNNLS 2022:
-parents have a hundred children, of which the ten with the best predicted scores are evaluated.
-Departures: parents win tournaments of three among all observed cells; the predictor is an ensemble
-of fully connected networks (the model ``mlp``) instead of a graph isomorphism network, and only its
-mean counts, as in their NPENAS-NP.
+Wei et al., "NPENAS: Neural Predictor Guided Evolution for Neural Architecture Search", TNNLS 2022.
+Parents generate a hundred children, and the ten children with the best predicted scores are
+evaluated. Departures from the paper: Parents are the winners of tournaments of three among all
+observed cells. The predictor is an ensemble of fully connected networks (the model ``mlp``) instead
+of a graph isomorphism network. Only the predicted mean is used, as in the paper's variant
+NPENAS-NP.
 """
 
 from typing import ClassVar

@@ -3,11 +3,12 @@ distance.
 
 Deb, Pratap, Agarwal & Meyarivan, "A Fast and Elitist Multiobjective Genetic Algorithm: NSGA-II",
 IEEE Transactions on Evolutionary Computation 2002. A child takes each choice from either parent, or
-copies the first parent if the space is not a `ChoiceSpace`. It is then mutated once, as in every
-strategy. Constrained domination is part of the objective: each score of an infeasible cell is above
-those of all feasible ones, by the amount of the violation. Departures: a population of 10, as
-budgets here are some hundred cells. A child that was observed or proposed before is mutated
-further, up to a few times, until it is new. With one objective the rank is the order of scores.
+copies the first parent if the space is not a `ChoiceSpace`. Every child is then mutated once by the
+mutation of the space. Constrained domination is part of the objective: each score of an infeasible
+cell is above the scores of all feasible cells, by the amount of the violation. Departures from the
+paper: The population has 10 members, because budgets in this project are a few hundred cells. A
+child that was observed or proposed before is mutated further, up to a few times, until it is new.
+With one objective, cells are ranked by their scores.
 """
 
 from collections.abc import Sequence
@@ -52,8 +53,8 @@ class NSGA2(OneByOne):
         self._seen: set[Cell] = set()
 
     def tell(self, trials: Sequence[Trial]) -> None:
-        """Let trials compete; a generation ends when it has as many children as the population has
-        parents.
+        """Add trials to the current generation, which ends when it has as many children as the
+        population has parents.
         """
         for trial in trials:
             self._seen.add(trial.cell)
@@ -103,8 +104,9 @@ def survivors(trials: Sequence[Trial], n: int) -> list[Trial]:
 
 
 def crowding(vectors: Floats) -> Floats:
-    """Return the crowding distance of each point, shape ``(n,)``: the distance between its
-    neighbours, summed over objectives; infinite at the ends.
+    """Return the crowding distance of each point, shape ``(n,)``: the distance between its two
+    neighbours in each objective, summed over objectives. The distance is infinite for the best and
+    the worst point of an objective.
 
     Args:
         vectors: Points that do not dominate one another, shape ``(n, objectives)``.

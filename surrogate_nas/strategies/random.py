@@ -1,8 +1,9 @@
-"""Random search: sample uniformly over the raw cells, and never evaluate an observed cell again.
+"""Random search: sample cells uniformly, counting isomorphic cells separately, and never evaluate
+an observed cell again.
 
 Li & Talwalkar, "Random Search and Reproducibility for Neural Architecture Search", UAI 2019.
-Departure: the papers sample with replacement; here an observed cell is not proposed again, which
-matters only for large budgets.
+Departure from the paper, which samples with replacement: an observed cell is not proposed again.
+Whether observed cells are proposed again matters only for large budgets.
 """
 
 from collections.abc import Sequence
@@ -12,7 +13,7 @@ from surrogate_nas.strategies.base import OneByOne
 
 
 class RandomSearch(OneByOne):
-    """Sample unobserved cells uniformly; once all are observed, any cell.
+    """Sample unobserved cells uniformly; after all cells are observed, sample from all cells.
 
     Example:
         >>> import surrogate_nas as sn

@@ -2,9 +2,9 @@
 optimisers that learn from scores.
 
 The baseline begins with the same initial architectures as the optimiser that it is compared with
-and proposes valid cells, but ignores scores. An optimiser that is not better has not shown that it
-uses the reported scores. Li & Talwalkar, "Random Search and Reproducibility for Neural Architecture
-Search", UAI 2019, explain why a method needs such a baseline in its own space.
+and proposes valid cells, but ignores scores. An optimiser that is not better than this baseline has
+not shown that it uses the reported scores. Li & Talwalkar, "Random Search and Reproducibility for
+Neural Architecture Search", UAI 2019, explain why a method needs such a baseline in its own space.
 """
 
 from collections.abc import Sequence
@@ -43,6 +43,6 @@ class RandomMutation(OneByOne):
         return self.space.mutate(parent, self.rng)
 
     def tell(self, trials: Sequence[Trial]) -> None:
-        """Store the cells, not the scores."""
+        """Store the observed cells, but not their scores."""
         self._told += [trial.cell for trial in trials]
         self._asked.update(trial.cell for trial in trials)

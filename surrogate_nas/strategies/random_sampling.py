@@ -1,7 +1,8 @@
-"""Random sampling: sample uniformly over the raw cells with replacement, as the papers do.
+"""Random sampling: sample cells uniformly with replacement, counting isomorphic cells separately.
 
 Li & Talwalkar, "Random Search and Reproducibility for Neural Architecture Search", UAI 2019. A cell
-that is sampled again is evaluated and charged again; `random` samples without replacement.
+that is sampled again is evaluated and charged again; the strategy `random` samples without
+replacement.
 """
 
 from surrogate_nas.space import Cell

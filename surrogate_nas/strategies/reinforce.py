@@ -1,13 +1,14 @@
 """REINFORCE: policy gradient on a factorised categorical policy with one softmax per position.
 
 Williams, "Simple Statistical Gradient-Following Algorithms", 1992, as used by Dong & Yang (ICLR
-2020): Adam, one sample a step, an exponential moving average of the reward (0.9) as baseline. The
-reward is the negative score. Departure: the learning rate is 0.1, since 0.5 (a documented command
-of theirs) converges before it has learned. The baseline is updated after the advantage is computed,
-so that it does not contain the current reward. This is a convention: with one sample per step the
-other order only scales the gradient by 0.9, which Adam cancels. If a space has fewer cells than
-combinations of choices, the policy is the same product restricted to its cells, with the exact
-gradient.
+2020). The optimiser is Adam with one sample per step, and the baseline is an exponential moving
+average of the reward (factor 0.9). The reward is the negative score. Departure from Dong & Yang:
+the learning rate is 0.1. With a learning rate of 0.5, as in a command documented by Dong & Yang,
+the policy converges before it has learned. The baseline is updated after the advantage is computed,
+so that it does not contain the current reward. Updating the baseline before the advantage would
+only scale the gradient by 0.9, which Adam cancels, because there is one sample per step. If a space
+has fewer cells than combinations of choices, the policy is the product of softmaxes restricted to
+the cells of the space, with the exact gradient.
 """
 
 import math
@@ -27,12 +28,12 @@ _EPSILON = 1e-8
 class Reinforce(Strategy):
     """Sample cells from the policy and follow the policy gradient after every trial.
 
-    The initial architectures of a run are sampled uniformly, like those of the untrained policy,
-    and the policy learns from them in the same way.
+    The initial architectures of a run are sampled uniformly, as the untrained policy would sample
+    them, and the policy learns from them, too.
 
     Args:
-        learning_rate: Adam's step size.
-        momentum: Factor by which the old baseline counts at each new reward.
+        learning_rate: Step size of the optimiser Adam.
+        momentum: Weight of the previous baseline in the moving average of rewards, from 0 to 1.
 
     Example:
         >>> import surrogate_nas as sn

@@ -1,16 +1,18 @@
 """Zero-cost-guided search: evaluate the cells with the best zero-cost proxies first, then run bo
 with the proxies among its inputs.
 
-Abdelfattah et al., "Zero-Cost Proxies for Lightweight NAS", ICLR 2021 (proxies choose what is
-trained first); He et al., "Robustifying and Boosting Training-Free Neural Architecture Search",
-ICLR 2024 (RoBoT: observed scores determine how proxies are combined). Departures: the first
-proposals are the best by the unweighted mean of all proxies, each converted to normal scores of its
-ranks. After that, a Gaussian process over the proxies, together with those of `bo` over the cells,
-determines the expected improvement. RoBoT learns a weighted sum of proxies instead and evaluates
-cells in its order.
+Abdelfattah et al., "Zero-Cost Proxies for Lightweight NAS", ICLR 2021, choose by proxies which
+cells are trained first. In RoBoT (He et al., "Robustifying and Boosting Training-Free Neural
+Architecture Search", ICLR 2024), observed scores determine how proxies are combined. Departures
+from both papers: The first proposals are the cells with the best unweighted mean of all proxies,
+each proxy converted to normal scores of its ranks. After the first proposals, the expected
+improvement follows from a Gaussian process over the proxies, together with the Gaussian processes
+of `bo` over the cells. RoBoT instead learns a weighted sum of proxies and evaluates cells in the
+order of that sum.
 
-The proxies are those of `Strategy.free`, computed once for a whole space. If a space has none, as
-is the case for most spaces, or if free terms are withheld, the proposals are those of `bo`.
+The proxies are those of `Strategy.free`, computed once for a whole space. If a space has no
+proxies, as is the case for most spaces, or if free terms are withheld, the proposals are those of
+`bo`.
 """
 
 from functools import cached_property
@@ -31,8 +33,8 @@ class ZeroCost(BayesianOptimisation):
     Args:
         first_cells: Number of cells before the first model is fitted, at least 2: those with the
             best proxies, or random ones if there are no proxies.
-        promising: Minimum number of cells with the best proxies to propose, whatever was observed
-            before.
+        promising: Minimum number of cells with the best proxies to propose, even if cells were
+            observed before.
         sees_cells: Whether the models use the encodings of cells in addition to the proxies.
 
     Example:

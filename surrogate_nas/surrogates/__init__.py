@@ -1,8 +1,8 @@
 """Models that learn one metric from a few cells and predict it, with uncertainty, for other cells.
 
 `surrogate_nas.Surrogate` is the interface for users. `MODELS` contains every model by name. The
-file of a model is imported when the model is first used, so its libraries are loaded only if
-needed. To add a model, subclass `Model`.
+file of a model is imported when the model is first used, so the model's libraries are loaded only
+if needed. To add a model, subclass `Model`.
 """
 
 from typing import Any

@@ -1,17 +1,20 @@
-"""Bagging over cross-validation folds: boosted trees, extremely randomised trees, any regressor.
+"""Bagging over cross-validation folds, for boosted trees, extremely randomised trees and any
+regressor.
 
-The model is the mean of several parts, each trained without one fold. Each part predicts its
+A bagged model is the mean of several parts, each trained without one fold. Each part predicts its
 left-out fold, so out-of-fold predictions of all training cells need no further training (CV+,
 Barber et al., "Predictive inference with the jackknife+", Annals of Statistics 2021). Boosted trees
-are XGBoost's (Chen & Guestrin, KDD 2016). Extremely randomised trees (Geurts, Ernst & Wehenkel,
-Machine Learning 2006) are grown by scikit-learn. Their errors differ from those of boosted trees,
-which helps an ensemble. A forest is stored as plain arrays, so it predicts without scikit-learn.
+use XGBoost (Chen & Guestrin, KDD 2016). Extremely randomised trees (Geurts, Ernst & Wehenkel,
+Machine Learning 2006) are grown by scikit-learn. The errors of extremely randomised trees differ
+from the errors of boosted trees, which helps an ensemble. A forest is stored as plain arrays, so
+predictions do not need scikit-learn.
 
-A regressor is a class with scikit-learn's ``fit`` and ``predict``. Its inputs are the columns of an
-encoding of the space, standardised to mean 0 and variance 1 over the training cells. Its standard
-deviation comes from the first available of: quantiles (``predict(X, quantiles=…)`` as in TabPFN and
-quantile forests, ``alphas=…`` as in TabICL), ``predict(X, return_std=True)``, and the disagreement
-of parts that each leave out one fold of the cells.
+A regressor is a class with scikit-learn's ``fit`` and ``predict``. The inputs of a regressor are
+the columns of an encoding of the space, standardised to mean 0 and variance 1 over the training
+cells. The standard deviation of a regressor comes from quantiles if the regressor predicts them
+(``predict(X, quantiles=…)`` as in TabPFN and quantile forests, ``alphas=…`` as in TabICL). If a
+regressor predicts no quantiles, its standard deviation comes from ``predict(X, return_std=True)``
+if available, or else from the disagreement of parts that each leave out one fold of the cells.
 """
 
 import inspect
@@ -65,9 +68,9 @@ class Bagging(Model):
     """The mean of several parts, each trained without one fold of the cells.
 
     Args:
-        parts: Number of parts, at least 1. A single part is trained on all cells; calibration then
-            refits it on folds.
-        encoding: The encoding of cells; by default ``functional`` for errors and losses and
+        parts: Number of parts, at least 1. A single part is trained on all cells, and calibration
+            then refits the model on folds.
+        encoding: The encoding of cells. The default is ``functional`` for errors and losses, and
             ``path_and_graph`` for other quantities.
 
     Raises:
@@ -198,13 +201,14 @@ Indices = NDArray[np.int32]
 
 
 class Forest(NamedTuple):
-    """A forest as arrays over the nodes of all its trees.
+    """A forest of decision trees, stored as arrays over the nodes of all trees.
 
     Attributes:
-        roots: The first node of each tree.
-        children: Left and right child of each node, shape ``(nodes, 2)``; a leaf is its own child.
+        roots: The root node of each tree.
+        children: Left and right child of each node, shape ``(nodes, 2)``. A leaf is its own child.
         feature: The column that each node tests.
-        threshold: A cell goes to the left child if its column is at most this value.
+        threshold: The threshold of each node. A cell goes to the left child if the value in its
+            column is at most the threshold.
         value: The prediction at each node.
         depth: Depth of the deepest tree.
     """
@@ -217,7 +221,9 @@ class Forest(NamedTuple):
     depth: Indices
 
     def predict(self, matrix: Matrix) -> Floats:
-        """Return the mean over the trees, shape ``(n,)``, for `matrix` of shape ``(n, d)``."""
+        """Return the mean prediction of all trees, shape ``(n,)``, for `matrix` of shape ``(n,
+        d)``.
+        """
         predictions = np.empty(len(matrix))
         for start in range(0, len(matrix), CHUNK):
             rows = matrix[start : start + CHUNK]
@@ -295,10 +301,10 @@ _QUANTILES = (0.1587, 0.5, 0.8413)
 
 
 class Regressor(Bagging):
-    """A surrogate around a regressor class; `regressor_class` makes the subclass for a class.
+    """A surrogate around a class of regressors. `regressor_class` creates the subclass for a class.
 
     Args:
-        seed: The regressor's ``random_state``, if it has one.
+        seed: The regressor's ``random_state``, if the regressor has this argument.
         parts: Number of regressors to average if the standard deviation comes from bagging.
 
     Attributes:
@@ -388,7 +394,7 @@ def regressor_class(text: str) -> type[Regressor]:
             parentheses.
 
     Raises:
-        UserError: The module or class does not exist, it is not a regressor, or an option is
+        UserError: The module or class does not exist, the class is not a regressor, or an option is
             invalid.
 
     Example:

@@ -1,12 +1,14 @@
-"""The interface of every surrogate: fit on cells and values, predict a mean and a std for any cell.
+"""The interface of every surrogate: fit it to evaluated cells, and predict a mean and a standard
+deviation for any cell.
 
 This module contains the parts that all models share: checks of arguments, the transform of the
 target (which depends on the metric's quantity), and the calibration of the uncertainty. Calibration
 uses cross-conformal prediction (Vovk, "Cross-conformal predictors", 2015) on errors divided by the
-model's own standard deviation (Lei et al., JASA 2018). It is done separately for the cells that are
-predicted to be among the best and for the others (Mondrian conformal prediction: Vovk et al.,
-"Algorithmic Learning in a Random World", 2005, section 4.5), because a common factor covers too few
-or too many of the good cells. Subclasses implement learning and prediction.
+model's own standard deviation (Lei et al., JASA 2018). Cells that are predicted to be among the
+best are calibrated separately from all other cells, because a common factor covers too few or too
+many of the good cells. This method is Mondrian conformal prediction (Vovk et al., "Algorithmic
+Learning in a Random World", 2005, section 4.5). Subclasses of `Model` implement learning and
+prediction.
 """
 
 import inspect
@@ -84,13 +86,13 @@ _LOWEST = 10.0
 class Target(NamedTuple):
     """A transform of the target with its constants.
 
-    It is ``(log(value + shift) - centre) / scale``, or the same without the logarithm.
+    The transform is ``(log(value + shift) - centre) / scale``, or ``(value - centre) / scale``.
 
     Attributes:
-        logarithm: 1 with the logarithm, 0 without.
+        logarithm: 1 if the transform contains the logarithm, or else 0.
         shift: The number added before the logarithm.
-        centre: The mean of the training values after the logarithm.
-        scale: The standard deviation of the training values after the logarithm.
+        centre: The mean of the training values, after the logarithm if there is one.
+        scale: The standard deviation of the training values, after the logarithm if there is one.
     """
 
     logarithm: float
@@ -99,7 +101,7 @@ class Target(NamedTuple):
     scale: float
 
     def forward(self, values: NDArray[Any]) -> Floats:
-        """Transform values from the metric's unit to the learned scale, keeping their shape."""
+        """Transform values of any shape from the metric's unit to the learned scale."""
         if self.logarithm:
             lifted = np.asarray(values, dtype=np.float64) + self.shift
             values = np.log(
@@ -108,7 +110,10 @@ class Target(NamedTuple):
         return np.asarray((values - self.centre) / self.scale, dtype=np.float64)
 
     def backward(self, mean: NDArray[Any], std: NDArray[Any]) -> tuple[Floats, Floats]:
-        """Transform means and stds, shape ``(n,)``, to the metric's unit (delta method for std)."""
+        """Transform means and standard deviations, shape ``(n,)``, back to the metric's unit.
+
+        Standard deviations are transformed by the delta method.
+        """
         raw = np.asarray(mean, dtype=np.float64) * self.scale + self.centre
         spread = np.asarray(std, dtype=np.float64) * self.scale
         if not self.logarithm:
@@ -118,7 +123,7 @@ class Target(NamedTuple):
 
 
 def fit_target(values: Floats, quantity: Quantity) -> Target:
-    """Return the transform for the training values of a metric."""
+    """Return the target transform for the training values of a metric."""
     if quantity in ("quality", "structure", "proxy", "undeclared"):
         return Target(0.0, 0.0, float(values.mean()), float(values.std()))
     lowest = float(values.min())
@@ -138,8 +143,8 @@ class Scaling(NamedTuple):
     Attributes:
         varies: Whether each column varies, shape ``(d,)``.
         centre: The means of the varying columns, shape ``(varying,)``.
-        span: The ranges of the varying columns, same shape.
-        distance: The mean squared distance of two random points after centring and scaling.
+        span: The ranges of the varying columns, shape ``(varying,)``.
+        distance: The mean squared distance between two random points after centring and scaling.
     """
 
     varies: NDArray[np.bool_]
@@ -149,7 +154,7 @@ class Scaling(NamedTuple):
 
     @classmethod
     def of(cls, block: NDArray[Any]) -> Self:
-        """Compute the constants from points, shape ``(n, d)``."""
+        """Compute the constants of the scaling from points, shape ``(n, d)``."""
         span = np.ptp(block, axis=0)
         varying = block[:, span > 0].astype(np.float64, copy=False)
         raw = cls(span > 0, varying.mean(axis=0), np.ptp(varying, axis=0), 1.0)
@@ -158,14 +163,14 @@ class Scaling(NamedTuple):
         )
 
     def unit(self, block: NDArray[Any]) -> Floats:
-        """Scale points so that the root mean square distance of two random points is 1.
+        """Scale points so that the root mean square distance between two random points is 1.
 
         Args:
             block: Points, shape ``(n, d)``.
 
         Returns:
-            The varying columns, centred, divided by their ranges and by the distance, shape
-            ``(n, varying)``.
+            The varying columns, centred and divided by their ranges and by the distance between
+            random points, shape ``(n, varying)``.
         """
         ranged = (
             block[:, self.varies].astype(np.float64, copy=False) - self.centre
@@ -181,9 +186,10 @@ def spread_of(matrix: NDArray[Any], least: float) -> NDArray[Any]:
 
 
 def default_encoding(quantity: Quantity) -> str:
-    """Return the default encoding of trees and networks.
+    """Return the encoding that trees and neural networks use by default.
 
-    Dead operations affect costs but not accuracy, so errors and losses use ``functional``.
+    Operations on no path to the output affect costs but not accuracy. Therefore errors and losses
+    use the encoding ``functional``.
     """
     return "functional" if quantity in LOSSES else "path_and_graph"
 
@@ -199,7 +205,9 @@ def columns(space: Space, cells: Sequence[Cell], encoding: str) -> Matrix:
 
 
 def is_surveyed(space: Space) -> bool:
-    """Return whether the reference sample is the whole space in order and small enough to cache."""
+    """Return whether the reference sample of a space is the whole space and is small enough to
+    cache.
+    """
     return (
         isinstance(space, Enumerable)
         and space.reference_sample is space
@@ -209,13 +217,16 @@ def is_surveyed(space: Space) -> bool:
 
 @lru_cache(maxsize=16)
 def surveyed(space: Space, encoding: str) -> Matrix:
-    """Encode the cells of `Space.reference_sample`, in their order; cached per process."""
+    """Encode the cells of `Space.reference_sample`, in their order.
+
+    The result is cached per process.
+    """
     return _encoded(space, space.reference_sample, encoding)
 
 
 @lru_cache(maxsize=16)
 def scaling(space: Space, encoding: str) -> Scaling:
-    """Return the scaling of an encoding's columns, from the reference sample of the space."""
+    """Return the scaling of an encoding's columns, based on the reference sample of the space."""
     return Scaling.of(surveyed(space, encoding))
 
 
@@ -229,9 +240,9 @@ class Prediction(NamedTuple):
 
     Attributes:
         mean: Predicted means, shape ``(n,)``.
-        std: Standard deviations, shape ``(n,)``. They are calibrated so that ``mean ± 1.645 std``
-            contains the values of 90 % of new cells. Errors have heavier tails than a normal
-            distribution, so other levels are approximate.
+        std: Standard deviations, shape ``(n,)``. Standard deviations are calibrated so that ``mean
+            ± 1.645 std`` contains the values of 90 % of new cells. Prediction errors have heavier
+            tails than a normal distribution, so other levels are approximate.
 
     Example:
         >>> Prediction(np.array([8.0]), np.array([0.1])).mean
@@ -245,33 +256,34 @@ class Prediction(NamedTuple):
 class Model(Knobbed, ABC):
     """A model that learns one metric of cells.
 
-    Each subclass is in its own file. It implements `_learn` and `_predict` for the transformed
-    target (about zero mean and unit variance). Their arguments are cells, not matrices: the model
-    chooses among the space's encodings. A model that has out-of-fold predictions of its own
-    training cells also implements `_held_out`; other models are refitted on folds for the
-    calibration.
+    Each subclass is in its own file. A subclass implements `_learn` and `_predict` for the
+    transformed target, which has about zero mean and unit variance. `_learn` and `_predict` receive
+    cells, not matrices, because the model chooses among the space's encodings. A model that can
+    compute out-of-fold predictions of its own training cells also implements `_held_out`. All other
+    models are refitted on folds for the calibration.
 
     Args:
         quantity: The metric's quantity (see `surrogate_nas.core.metrics.Metric`), which determines
             the transform of the target.
         seed: The root seed of the model's randomness.
-        calibrate: Whether to calibrate the standard deviation; False if only the mean is needed.
+        calibrate: Whether to calibrate the standard deviation, which is not necessary if only the
+            mean is needed.
 
     Raises:
         UserError: The quantity is unknown, or the seed is not an integer.
 
     Attributes:
-        name: The key in `MODELS`.
+        name: The key of the model in `MODELS`.
         needs: The optional libraries that the model imports.
-        learned: The names of the learned arrays; each is stored in the attribute of the same name
-            with a leading underscore. A model with other state implements `_arrays` and
-            `_restore`.
+        learned: The names of the learned arrays. Each learned array is stored in an attribute with
+            its name and a leading underscore. A model with other learned state implements `_arrays`
+            and `_restore`.
         quantity: The quantity to learn: ``error`` (%), ``loss``, ``quality``, ``cost``,
             ``structure`` or ``proxy``.
         held_out: Out-of-fold predictions of the training cells, in the order of the cells, with
-            repeated cells once. It is set by a fit with `calibrate`, and it is not stored. Its
-            standard deviation is calibrated by one factor for all cells, as in
-            ``predict(…, by_region=False)``.
+            repeated cells once. `fit` sets this attribute if `calibrate` is true. The attribute is
+            not stored in files. The standard deviation of these predictions is calibrated by one
+            factor for all cells, as in ``predict(…, by_region=False)``.
 
     Example:
         >>> import surrogate_nas as sn
@@ -313,7 +325,7 @@ class Model(Knobbed, ABC):
         """Derive values from the settings; called when the settings have become attributes."""
 
     def settings(self) -> dict[str, Any]:
-        """Return the constructor's arguments as JSON values; they construct the same model."""
+        """Return the arguments that construct the same model, as JSON values."""
         own = {
             name: getattr(self, name)
             for name in inspect.signature(type(self)).parameters
@@ -326,11 +338,14 @@ class Model(Knobbed, ABC):
 
     @classmethod
     def reads(cls, space: Space) -> bool:
-        """Return whether this model supports a space; by default it supports every space."""
+        """Return whether this model supports a space. By default, a model supports every space."""
         return True
 
     def prepare(self, space: Space) -> None:
-        """Compute and cache everything that depends only on the space, before the first fit."""
+        """Compute and cache everything that depends only on the space.
+
+        This happens before the first fit.
+        """
 
     def fit(
         self,
@@ -338,17 +353,20 @@ class Model(Knobbed, ABC):
         values: Sequence[float] | NDArray[Any],
         space: Space | None = None,
     ) -> Self:
-        """Fit the model to evaluated cells, discarding any earlier fit, and return it.
+        """Fit the model to evaluated cells, and return the model. Any earlier fit is discarded.
 
         Args:
-            cells: Cells of one space, at least 2 different ones. The values of a repeated cell are
+            cells: Cells of one space, at least 2 different cells. The values of a repeated cell are
                 averaged.
-            values: Values in the metric's unit, shape ``(n,)``, finite, not all equal.
-            space: The space of the cells; None to look for it among the registered spaces.
+            values: Values of the cells in the metric's unit, shape ``(n,)``. The values must be
+                finite and not all equal.
+            space: The space of the cells, or None to look for the space among the registered
+                spaces.
 
         Raises:
-            UserError: The values are not finite, all equal, too few, or not as many as the cells; a
-                cell belongs to another space; or the model does not support the space.
+            UserError: The values are not finite, all equal, too few, or not as many as the cells.
+                The error is also raised if a cell belongs to another space, or if the model does
+                not support the space.
         """
         space, cells = own_cells(cells, space)
         cells, values = check_data(cells, values)
@@ -398,8 +416,9 @@ class Model(Knobbed, ABC):
         Args:
             cells: Cells of the space that the model was fitted on.
             by_region: Whether cells that are predicted to be among the best are calibrated
-                separately. Use False to compare standard deviations of cells, as an acquisition
-                function does: they have a step at the border between the two groups.
+                separately. With separate calibration, standard deviations have a step at the border
+                between the best cells and the other cells. Set `by_region` to False to compare
+                standard deviations, as an acquisition function does.
 
         Raises:
             UserError: The model was not fitted, or a cell belongs to another space.
@@ -459,7 +478,10 @@ class Model(Knobbed, ABC):
         return Prediction(mean, std)
 
     def state(self) -> Arrays:
-        """Return the fitted state as arrays; with `settings`, it restores the model."""
+        """Return the fitted state as arrays.
+
+        `from_state` restores the model from this state and `settings`.
+        """
         common = {
             "target": np.array(self._target),
             "widening": np.array(self._widening),
@@ -507,7 +529,7 @@ def folds(n: int, k: int, seed: int) -> list[NDArray[np.intp]]:
 
 
 def is_sequence(value: object) -> TypeGuard[Sequence[Any]]:
-    """Return whether a value is a sequence other than text, an array, or a pandas object."""
+    """Return whether a value is a sequence (except text), an array, or a pandas object."""
     if hasattr(value, "ndim"):
         return bool(value.ndim)
     return isinstance(value, Sequence) and not isinstance(value, str | bytes)
@@ -516,16 +538,16 @@ def is_sequence(value: object) -> TypeGuard[Sequence[Any]]:
 def own_cells(
     cells: Sequence[Cell], space: Space | None = None
 ) -> tuple[Space, Sequence[Cell]]:
-    """Return the space of cells, and its own cells with the same strings.
+    """Return the space of given cells, and the cells of this space with the same strings.
 
     Only the strings of the given cells are used.
 
     Args:
         cells: Cells of one space, or an enumerable space itself.
-        space: The space of the cells; None to look for it among the registered spaces.
+        space: The space of the cells, or None to look for the space among the registered spaces.
 
     Raises:
-        UserError: The space is not found, or the cells belong to another one.
+        UserError: The space is not found, or the cells belong to another space.
     """
     if not isinstance(space, Space | None):
         raise UserError(f"space= must be a space, not {space!r:.80}.")
@@ -555,7 +577,7 @@ def check_values(values: Any, n: int) -> Floats:
     """Return the values of `n` cells as an array of shape ``(n,)``.
 
     Raises:
-        UserError: They are not numbers, or their number is not `n`.
+        UserError: The values are not numbers, or there are not `n` values.
     """
     try:
         numbers = np.asarray(values, dtype=np.float64)
@@ -576,7 +598,8 @@ def check_data(
     """Check training data of a surrogate, and average the values of repeated cells.
 
     Returns:
-        Different cells in the order of their first appearance, and their values, shape ``(n,)``.
+        The different cells in the order of their first appearance, and their values, shape
+        ``(n,)``.
     """
     numbers = check_values(values, len(cells))
     for bad in np.flatnonzero(~np.isfinite(numbers)).tolist():
@@ -610,9 +633,9 @@ def model_class(name: str) -> type[Model]:
     """Return a model's class.
 
     Args:
-        name: A key of `MODELS`, a name that an installed package registers, ``file.py:Class`` for
-            a model of your own, or ``sklearn:MODULE:CLASS`` for any regressor. Options may follow,
-            as in ``gp(warp=True)``.
+        name: A key of `MODELS`, a name that an installed package registers, ``file.py:Class`` for a
+            user's own model, or ``sklearn:MODULE:CLASS`` for any regressor. Options may follow, as
+            in ``gp(warp=True)``.
 
     Raises:
         UserError: The model does not exist, or its library is not installed.
@@ -637,13 +660,13 @@ def make_model(
     """Return an unfitted model.
 
     Args:
-        name: A name as in `model_class`.
+        name: A name that `model_class` accepts.
         quantity: The quantity of the metric to learn.
         seed: The root seed of the model's randomness.
-        **settings: Settings of the model; they override the options in `name`.
+        **settings: Settings of the model, which override the options in `name`.
 
     Raises:
-        UserError: The model does not exist, or it lacks a setting.
+        UserError: The model does not exist, or it does not have one of the settings.
 
     Example:
         >>> make_model("gp", "loss", seed=3).quantity

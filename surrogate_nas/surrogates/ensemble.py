@@ -1,13 +1,13 @@
-"""An ensemble of dissimilar models, which make errors on different cells.
+"""An ensemble of dissimilar models, whose prediction errors are large for different cells.
 
 For errors and losses, the members are a graph network, boosted and extra trees, and two Gaussian
-processes. For costs and structure, they are boosted trees, a Gaussian process and ridge regression.
-A member that does not support the space is left out, such as a graph network if cells are not
-graphs.
+processes. For costs and structure, the members are boosted trees, a Gaussian process and ridge
+regression. A member that does not support the space is left out, such as a graph neural network if
+cells are not graphs.
 
-Weights are fitted to out-of-fold predictions of the members (stacking: Wolpert, Neural Networks
-1992; non-negative, as in Breiman, Machine Learning 1996). They are shrunk towards prior weights,
-because few cells do not suffice to estimate weights.
+The weights of the members are fitted to their out-of-fold predictions (stacking, Wolpert, Neural
+Networks 1992), and are non-negative (Breiman, Machine Learning 1996). The weights are shrunk
+towards prior weights, because few cells do not suffice to estimate weights.
 """
 
 from collections.abc import Mapping, Sequence
@@ -50,10 +50,11 @@ class Ensemble(Model):
 
     Args:
         seed: The root seed of the members' randomness.
-        members: Names, settings and prior weights; empty for the default members of the quantity.
+        members: Name, settings and prior weight of each member, or empty for the default members of
+            the quantity.
 
     Raises:
-        UserError: A member is malformed.
+        UserError: The description of a member is malformed.
 
     Example:
         >>> [name for name, *_ in Ensemble("cost").members]

@@ -3,8 +3,8 @@
 Scores of ranks (Kendall, Spearman), of errors (R², MAE), of search (regret, rank and precision of
 the best k, nDCG) and of calibration (coverage) can disagree. Kendall's τ over a whole space hides
 the best cells, so it is also computed for the better half and the best quarter. Rank and precision
-are the N@K and P@K of Ning et al., "GATES", ECCV 2020. nDCG is Järvelin and Kekäläinen's, 2002,
-with the gains of Burges et al., 2005.
+of the best k are the scores N@K and P@K of Ning et al., "GATES", ECCV 2020. The score nDCG was
+introduced by Järvelin and Kekäläinen, 2002, and its gains are those of Burges et al., 2005.
 """
 
 import math
@@ -58,7 +58,7 @@ _SCORES = (
 
 
 class Holdout(NamedTuple):
-    """Training cells and test cells, as indices into the space."""
+    """A split into training cells and test cells, as indices into the space."""
 
     train: Indices
     test: Indices
@@ -71,22 +71,24 @@ def split_cells(
     kind: SplitKind = "random",
     seed: int = 0,
 ) -> Holdout:
-    """Sample training cells from the cells that have a value; the other ones are test cells.
+    """Sample training cells from the cells that have a value.
+
+    All other cells with a value are test cells.
 
     A grouped split omits test cells that are isomorphic to a training cell. Isomorphic cells have
-    the same accuracy up to noise, so a random split is optimistic. The training cells of both
-    splits are the same.
+    the same accuracy up to noise, so a random split is optimistic. The grouped split and the random
+    split have the same training cells.
 
     Args:
         space: The space of the cells.
-        values: Values of all cells, shape ``(len(space),)``, NaN where a cell has none.
+        values: Values of all cells, shape ``(len(space),)``, with NaN for a cell without a value.
         n_train: Number of training cells, at least 2.
-        kind: ``random`` or ``grouped``.
+        kind: The kind of split, ``random`` or ``grouped``.
         seed: Seed of the sampling.
 
     Raises:
-        UserError: The kind is unknown, the space has no isomorphism classes, or there are too few
-            cells.
+        UserError: The kind of split is unknown, the space has no isomorphism classes, or there are
+            too few cells.
     """
     measured = np.flatnonzero(np.isfinite(check_values(values, len(space))))
     order = np.random.default_rng(check_whole("A seed", seed)).permutation(measured)
@@ -103,7 +105,9 @@ def split_drawn(
     n_train: int,
     kind: SplitKind = "random",
 ) -> Holdout:
-    """Split randomly sampled cells: the first ones are training cells, the other ones test cells.
+    """Split randomly sampled cells.
+
+    The first `n_train` cells are training cells, and all others are test cells.
 
     A grouped split omits test cells that are isomorphic to a training cell (`Space.identity`).
 
@@ -111,10 +115,10 @@ def split_drawn(
         space: The space of the cells.
         cells: Cells in random order.
         n_train: Number of training cells, at least 2.
-        kind: ``random`` or ``grouped``.
+        kind: The kind of split, ``random`` or ``grouped``.
 
     Raises:
-        UserError: The kind is unknown, or there are too few cells.
+        UserError: The kind of split is unknown, or there are too few cells.
     """
     classes = (
         np.array([space.identity(cell) for cell in cells])
@@ -145,27 +149,32 @@ def _split(order: Indices, n_train: int, kind: SplitKind, classes: Any) -> Holdo
 def scores_of(
     truth: Floats, prediction: Prediction, top: int = TOP
 ) -> dict[str, float]:
-    """Score predictions; a score is NaN if there are too few cells or all values are equal.
+    """Compute scores of predictions.
+
+    A score is NaN if there are too few cells or all values are equal.
 
     Args:
-        truth: True values, shape ``(n,)``; smaller is better.
-        prediction: The predictions of the same cells.
-        top: Number of cells that count as the top.
+        truth: True values of the cells, shape ``(n,)``, of which smaller values are better.
+        prediction: The predicted values of these cells.
+        top: Number k of best cells for `regret_top`, `rank_top` and `precision_top`.
 
     Returns:
         The scores by name:
 
         - ``kendall``, ``kendall_top_half``, ``kendall_top_quarter``: Kendall's τ of all cells, of
-          the better half and of the best quarter by truth.
+          the better half and of the best quarter of cells by true value.
         - ``spearman``, ``r2``, ``mae``: Spearman's ρ, R² and the mean absolute error.
-        - ``coverage90``, ``coverage90_top_quarter``: The share of values within
-          ``mean ± 1.645 std``, of all cells and of the best quarter by truth.
+        - ``coverage90``, ``coverage90_top_quarter``: The share of values within ``mean ± 1.645
+          std``, of all cells and of the best quarter of cells by true value.
         - ``regret_top``: The best true value of the `top` cells with the best predictions, minus
           the best true value of all cells.
-        - ``rank_top``: The true rank of the same cell, 1 for the best of all; N@10 by default.
-        - ``precision_top``: The share of these `top` cells that are among the true `top`.
-        - ``precision_half_percent``: The same for the best 0.5 % of the cells (P@0.5 %).
-        - ``ndcg``: See `ndcg_of`.
+        - ``rank_top``: The best true rank among the `top` cells with the best predictions, 1 for
+          the best of all cells. With the default `top`, this score is N@10.
+        - ``precision_top``: The share of the `top` cells with the best predictions that are among
+          the `top` truly best cells.
+        - ``precision_half_percent``: The precision for the best 0.5 % of the cells (P@0.5 %)
+          instead of the `top` cells.
+        - ``ndcg``: The normalised discounted cumulative gain (see `ndcg_of`).
     """
     from scipy.stats import spearmanr
 
@@ -202,9 +211,10 @@ def scores_of(
 
 
 def ndcg_of(truth: Floats, mean: Floats) -> float:
-    """Return the normalised discounted cumulative gain: 1 if the predicted order is the true one.
+    """Return the normalised discounted cumulative gain, which is 1 if the predicted order is the
+    true order.
 
-    A cell's gain is ``2^relevance - 1``; its relevance is 20 times the share of cells that are
+    A cell's gain is ``2^relevance - 1``, and its relevance is 20 times the share of cells that are
     worse. The discount at rank i is ``log2(i + 1)``. Relevance follows ranks, because errors are
     too skewed to serve as grades.
     """
@@ -221,7 +231,7 @@ def ndcg_of(truth: Floats, mean: Floats) -> float:
 def kendall(first: Floats, second: Floats) -> float:
     """Return Kendall's τ-b of two columns, each of shape ``(n,)``.
 
-    It is NaN if fewer than three cells have both values, or if a column is constant.
+    The result is NaN if fewer than three cells have both values, or if a column is constant.
     """
     from scipy.stats import kendalltau
 
@@ -232,7 +242,7 @@ def kendall(first: Floats, second: Floats) -> float:
 
 
 def bands(truth: Floats, mean: Floats) -> dict[str, float]:
-    """Return Kendall's τ of all cells, of the better half and of the best quarter by truth."""
+    """Return Kendall's τ of all cells, of the better half and of the best quarter by true value."""
     from scipy.stats import kendalltau
 
     order = np.argsort(truth, kind="stable")

@@ -1,7 +1,7 @@
 """Gaussian processes for strategies and as a surrogate, in plain NumPy.
 
-The module contains the kernel, the likelihood, and predictions from all values at once or step by
-step (Rasmussen & Williams, MIT Press 2006).
+The module contains the kernel, the likelihood, and predictions from values that are observed all at
+once or one after another (Rasmussen & Williams, MIT Press 2006).
 """
 
 from collections.abc import Callable, Sequence
@@ -78,7 +78,8 @@ class FittedProcess(NamedTuple):
 
     Attributes:
         root: The lower Cholesky factor of kernel plus noise at the points, shape ``(n, n)``.
-        alpha: The solution of (kernel plus noise) · alpha = values, shape ``(n,)``.
+        alpha: The solution of the linear system (kernel plus noise) · alpha = values, shape
+            ``(n,)``.
         noise: The variance of the noise, relative to the variance of the process.
         variance: The variance of the process.
     """
@@ -90,19 +91,20 @@ class FittedProcess(NamedTuple):
 
     @classmethod
     def seeing(cls, kernel: Floats, values: Floats, noise: float) -> Self:
-        """Condition a process on values, with the most likely variance of the process.
+        """Condition a Gaussian process on values, and set its variance to the most likely value.
 
         Args:
             kernel: The kernel between the observed points, shape ``(n, n)``.
-            values: The values at these points, about zero on average.
-            noise: The relative variance of the noise.
+            values: The values at the observed points, about zero on average.
+            noise: The variance of the noise, relative to the variance of the process.
         """
         root = np.asarray(np.linalg.cholesky(kernel + noise * np.eye(len(values))))
         alpha = cho_solve((root, True), values)
         return cls(root, alpha, noise, max(float(values @ alpha) / len(values), LEAST))
 
     def predict(self, to_seen: Floats) -> tuple[Floats, Floats]:
-        """Return mean and std, including noise, of values at ``m`` points, shape ``(m,)`` each.
+        """Return mean and standard deviation, including noise, of values at ``m`` points, ``(m,)``
+        each.
 
         Args:
             to_seen: The kernel between observed and new points, shape ``(n, m)``.
@@ -112,7 +114,7 @@ class FittedProcess(NamedTuple):
         return to_seen.T @ self.alpha, np.sqrt(self.variance * left)
 
     def left_out(self, values: Floats) -> tuple[Floats, Floats]:
-        """Return the leave-one-out mean and std at every observed point."""
+        """Return the leave-one-out mean and standard deviation at every observed point."""
         precision = np.diag(cho_solve((self.root, True), np.eye(len(values))))
         return values - self.alpha / precision, np.sqrt(self.variance / precision)
 
@@ -134,18 +136,19 @@ _FEW = 32
 
 
 class Posterior(NamedTuple):
-    """The prediction of a process at ``m`` points.
+    """The prediction of a Gaussian process at ``m`` points.
 
     Attributes:
         mean: The means, shape ``(m,)``.
-        variance: The variances of an unobserved cell at each point, with noise, shape ``(m,)``.
+        variance: The variance of the value of an unobserved cell at each point, including noise,
+            shape ``(m,)``.
     """
 
     mean: Floats
     variance: Floats
 
     def at(self, places: Places) -> "Posterior":
-        """Return the prediction at some points; `places` are their indices, shape ``(k,)``."""
+        """Return the prediction at the points with the indices `places`, shape ``(k,)``."""
         return Posterior(self.mean[places], self.variance[places])
 
 
@@ -158,7 +161,7 @@ class GrowingProcess:
     Args:
         places: The number of points.
         prior: The prior variance at each point, in units of the process's variance.
-        noise: The variance of the noise, in the same units.
+        noise: The variance of the noise, in units of the process's variance.
         kind: The data type of the numbers that are stored for every point.
 
     Attributes:
@@ -181,7 +184,10 @@ class GrowingProcess:
         self._explained[:] = 0.0
 
     def add_points(self, covariance: Floats) -> None:
-        """Add ``k`` points; `covariance` with the observed cells has shape ``(n, k)``."""
+        """Add ``k`` points.
+
+        `covariance` is their covariance with the observed cells, shape ``(n, k)``.
+        """
         n, m = self.n_observed, len(self._explained)
         root = self._cholesky[: n * (n + 1) // 2]
         new = _forward(dtpttr(n, root)[0], covariance) if n else covariance
@@ -198,15 +204,17 @@ class GrowingProcess:
         pending: Places,
         between: Floats,
     ) -> Posterior:
-        """Observe additional cells and predict all points.
+        """Observe additional cells, and predict the values at all points.
 
         Pending cells are treated as if observed at their expected values.
 
         Args:
-            target: The values of all observed cells, shape ``(n,)``; all may change between calls.
+            target: The values of all observed cells, shape ``(n,)``. All values may change between
+                calls.
             places: Points of the cells that are observed for the first time, shape ``(k,)``.
             covariance: A function that returns the covariance between `places` and a range of all
-                points, shape ``(k, width)``. It is called range by range if there are many cells.
+                points, shape ``(k, width)``. If there are many new cells, the function is called
+                for one range after another.
             pending: Points of the pending cells, shape ``(p,)``.
             between: The covariance between `pending` and all points, shape ``(p, m)``.
         """
@@ -264,7 +272,7 @@ def enlarged(
 ) -> NDArray[Any]:
     """Return an array of at least `shape` that begins with the filled part of `array`.
 
-    It is `array` itself if that is large enough.
+    The result is `array` itself if it is large enough.
     """
     if all(map(ge, array.shape, shape)):
         return array
@@ -305,18 +313,20 @@ def most_likely_weights(
     spread: float = WEIGHT_SPREAD,
     start: Floats | None = None,
 ) -> tuple[Floats, float]:
-    """Maximise the posterior over the weights of the blocks' squared distances and the noise.
+    """Find the most likely weights of squared distances in the kernel, and the most likely noise.
 
     Args:
-        points: One array per block, shape ``(n, d)``, in which two random points are about 1 apart.
-        values: Values, shape ``(n,)``, about zero on average.
-        seed: Seed of the choice of points for the likelihood, if there are more than 400.
+        points: One array per block of columns, shape ``(n, d)``, in which two random points are
+            about 1 apart.
+        values: Values at the points, shape ``(n,)``, about zero on average.
+        seed: Seed of the random choice of 400 points for the likelihood, if there are more than 400
+            points.
         spread: Prior standard deviation of the logarithms of the weights around their mean.
-        start: Initial weights, followed by the initial noise; None for weights of 1 and the default
-            noise.
+        start: Initial weights, followed by the initial noise, or None for weights of 1 and the
+            default noise.
 
     Returns:
-        The weights and the relative noise.
+        The weight of each block, and the noise relative to the variance of the process.
     """
     chosen = np.random.default_rng(seed).permutation(len(values))[:MOST_FOR_LIKELIHOOD]
     values = values[chosen]
@@ -370,10 +380,10 @@ class Hyper(NamedTuple):
     """Hyperparameters of the covariance v·[Matérn-5/2(d/ℓ) + a·(same point) + b·(same cell)].
 
     Attributes:
-        length: The length scale ℓ; two random points are about 1 apart.
-        shared: The variance a that cells at one point share in addition to the kernel, in units of
-            v.
-        noise: The variance b of each single cell, in units of v.
+        length: The length scale ℓ, on a scale on which two random points are about 1 apart.
+        shared: The variance a that all cells at one point share in addition to the kernel, in units
+            of the process's variance v.
+        noise: The variance b of each single cell, in units of the process's variance v.
     """
 
     length: float = 1.0
@@ -401,7 +411,7 @@ def most_likely(
     The mean is estimated by generalised least squares.
 
     Args:
-        squares: Squared distances between the observed cells' points, shape ``(n, n)``.
+        squares: Squared distances between the points of observed cells, shape ``(n, n)``.
         same: Whether two cells lie at the same point, shape ``(n, n)``.
         target: Values of the observed cells, shape ``(n,)``.
         start: Initial hyperparameters, which must be on the grid.
@@ -446,7 +456,8 @@ _REACH = 3.0
 
 
 def normal_scores(values: Floats) -> Floats:
-    """Return the quantiles of a normal distribution at the ranks of values, shape ``(n,)``.
+    """Return the normal scores of values: quantiles of a normal distribution at their ranks,
+    ``(n,)``.
 
     Equal values share their mean rank.
     """
@@ -472,10 +483,10 @@ class Warp(NamedTuple):
 
     @classmethod
     def fit(cls, values: Floats) -> Self:
-        """Compute the map for values; equal values share the score of their mean rank.
+        """Compute the map for given values. Equal values share the score of their mean rank.
 
         Args:
-            values: Values, shape ``(n,)``, at least two of them different.
+            values: Values to map, shape ``(n,)``. At least two values must be different.
         """
         knots, first = np.unique(values, return_index=True)
         scores = normal_scores(values)[first]
@@ -494,7 +505,11 @@ class Warp(NamedTuple):
         return np.interp(values, self.knots, self.scores)
 
     def backward(self, mean: Floats, std: Floats) -> tuple[Floats, Floats]:
-        """Convert normal scores to values; std is half the span of mean − std to mean + std."""
+        """Convert means and standard deviations of normal scores to the scale of the values.
+
+        A standard deviation is half of the distance between the values of mean − std and mean +
+        std.
+        """
         low, middle, high = (
             np.interp(mean + step * std, self.scores, self.knots) for step in (-1, 0, 1)
         )
@@ -507,10 +522,12 @@ class GaussianProcess(Model):
     Each encoding is scaled so that two random cells are about 1 apart.
 
     Args:
-        seed: Seed of the choice of cells for the likelihood, if there are more than 400.
-        blocks: The encodings that the kernel uses; empty for the default of the quantity.
-        warp: Whether to learn ranks, as normal scores, instead of logarithms. This is better with
-            few cells.
+        seed: Seed of the random choice of 400 cells for the likelihood, if there are more than 400
+            cells.
+        blocks: The encodings that the kernel uses, or empty for the default encodings of the
+            quantity.
+        warp: Whether to learn ranks, as normal scores, instead of logarithms. Ranks are better with
+            few training cells.
 
     Example:
         >>> import surrogate_nas as sn

@@ -1,19 +1,19 @@
-"""A graph network that gives isomorphic cells the same prediction, in plain dense PyTorch.
+"""A graph neural network that predicts the same value for isomorphic cells, in plain dense PyTorch.
 
-It passes messages from the input to the output over the graph of terms that all cells share
-(`Space.terms`). A convolution transforms the sum of its input embeddings, and pooling transforms
-one embedding. The output reads its summands and, in addition, all live convolutions of the cell.
-The network needs no training to be invariant to relabelling and isomorphism, because isomorphic
-cells are one row. A head adds path, graph and variance-flow features, averaged over the
-isomorphism class.
+The network passes messages from the input to the output over the graph of terms that all cells
+share (`Space.terms`). A convolution of the cell transforms the sum of its input embeddings, and
+pooling transforms one embedding. The output of the cell reads its summands and, in addition, all
+live convolutions of the cell. The network needs no training to be invariant to relabelling and
+isomorphism, because isomorphic cells are the same row of its input. The head of the network adds
+path, graph and variance-flow features, averaged over the isomorphism class.
 
 A space has few terms, so several networks with different initial weights are trained together,
-stacked in a leading dimension. Each leaves out a part of the cells, so the standard deviation and
-the calibration need no further training. Functions are pure: the weights of a network are a
-dictionary.
+stacked in a leading dimension. Each network leaves out a part of the training cells, so the
+standard deviation and the calibration need no further training. The functions of this module are
+pure: the weights of a network are a dictionary.
 
-Sources: computing along the graph, Zhang et al., "D-VAE", NeurIPS 2019; unsupervised pre-training
-on the whole space, Yan et al., "arch2vec", NeurIPS 2020.
+Computation along the graph follows Zhang et al., "D-VAE", NeurIPS 2019. Unsupervised pre-training
+on the whole space follows Yan et al., "arch2vec", NeurIPS 2020.
 """
 
 import math
@@ -57,14 +57,15 @@ _PRETRAINING_BATCH = 256
 
 
 class Inputs(NamedTuple):
-    """The network's inputs from a space, as tensors.
+    """The inputs of the graph neural network for a space, as tensors.
 
     Attributes:
         terms: The terms of the space.
         sums: For every level of terms, the summands that its convolutions read.
         classes: Counts over the terms for each isomorphism class, shape ``(classes, 3 terms)``.
         features: Standardised features, shape ``(classes, d)``.
-        free: Standardised free metrics and `features`: the targets of pre-training.
+        free: The targets of pre-training: standardised `features` and metrics that need no
+            training.
     """
 
     terms: Terms
@@ -75,7 +76,7 @@ class Inputs(NamedTuple):
 
 
 def standard(matrix: NDArray[Any]) -> NDArray[np.float32]:
-    """Standardise columns to zero mean and unit variance; `matrix` has shape ``(n, d)``."""
+    """Standardise columns to zero mean and unit variance. `matrix` has shape ``(n, d)``."""
     spread = matrix.std(axis=0)
     return np.asarray(
         (matrix - matrix.mean(axis=0)) / np.where(spread > 0, spread, 1.0),
@@ -84,9 +85,9 @@ def standard(matrix: NDArray[Any]) -> NDArray[np.float32]:
 
 
 def has_terms(space: Space) -> TypeGuard[Enumerable]:
-    """Return whether the network supports a space.
+    """Return whether the graph neural network supports a space.
 
-    The space must be enumerable, with isomorphism classes that are sums of terms.
+    A supported space is enumerable and has isomorphism classes that are sums of terms.
     """
     return (
         isinstance(space, Enumerable)
@@ -97,7 +98,7 @@ def has_terms(space: Space) -> TypeGuard[Enumerable]:
 
 @lru_cache(maxsize=2)
 def inputs_of(space: Enumerable) -> Inputs:
-    """Return the network's inputs from a space that `has_terms`; cached per process."""
+    """Return the inputs for a space that `has_terms`. The result is cached per process."""
     terms = space.terms
     classes = space.classes
     assert terms is not None and classes is not None
@@ -131,7 +132,9 @@ def _zeros(outputs: int) -> Tensor:
 
 
 def body(generator: Generator) -> Weights:
-    """Return initial weights of the layers from terms and counts to hidden units."""
+    """Return initial weights of the network's body: the layers from terms and counts to hidden
+    units.
+    """
     weights = {
         "input": _layer(generator, 1, _EMBEDDING),
         "pool/weight": _layer(generator, _EMBEDDING, _EMBEDDING, 0.5),
@@ -153,7 +156,9 @@ def body(generator: Generator) -> Weights:
 
 
 def head(features: int, extra: int, generator: Generator) -> Weights:
-    """Return initial weights of the features, of additional columns, and of the output layer."""
+    """Return initial weights of the network's head, for features, additional columns and the
+    output.
+    """
     return {
         "features": _layer(generator, features, _HIDDEN),
         "extra": _layer(generator, extra, _HIDDEN),
@@ -220,7 +225,7 @@ def values_of(
     classes: Tensor,
     extra: Tensor,
 ) -> Tensor:
-    """Return the predictions of every member, shape ``(members, n)``."""
+    """Return the predictions of every member of the ensemble, shape ``(members, n)``."""
     columns = inputs.features[classes] @ weights["features"] + extra @ weights["extra"]
     return _linear(weights, "last", _hidden(weights, inputs, classes, columns))[..., 0]
 
@@ -228,7 +233,7 @@ def values_of(
 def blind_parts(
     n: int, members: int, seed: int
 ) -> tuple[list[NDArray[np.intp]], Tensor]:
-    """Split ``range(n)`` into parts, of which each member leaves out one.
+    """Split ``range(n)`` into parts, so that each member of an ensemble leaves out one part.
 
     Returns:
         The parts, and a tensor of shape ``(members, n)`` that is 1 where a member learns from an
@@ -274,7 +279,10 @@ def optimise(
 
 @lru_cache(maxsize=2)
 def pretrained(space: Enumerable) -> Weights:
-    """Return bodies pre-trained on the free metrics of the whole space; all models share them."""
+    """Return weights that are pre-trained on the whole space.
+
+    The targets need no training of cells. All models share these weights.
+    """
     generator = torch.Generator().manual_seed(0)
     inputs = inputs_of(space)
     free = inputs.free
@@ -306,9 +314,9 @@ class Units(NamedTuple):
 
     Attributes:
         centre: The mean of each member's scores, shape ``(members, 1)``.
-        spread: The standard deviation of each member's scores, same shape.
+        spread: The standard deviation of each member's scores, shape ``(members, 1)``.
         knots: Standardised scores in ascending order, shape ``(k,)``.
-        values: The targets at the knots, in ascending order.
+        values: The target values at the knots, in ascending order.
         slopes: The slopes below the first knot and above the last, shape ``(2,)``.
     """
 
@@ -320,16 +328,18 @@ class Units(NamedTuple):
 
     @classmethod
     def fit(cls, scores: Floats, unseen: NDArray[np.bool_], target: Floats) -> Self:
-        """Fit the map by isotonic regression, interpolated between the middles of its steps.
+        """Fit the map from scores to targets by isotonic regression, interpolated between the
+        middles of its steps.
 
-        Without the interpolation, cells within a step would be tied. Every member is standardised
-        over all cells. The regression uses the scores of cells that a member did not learn from.
-        Barlow et al., "Statistical inference under order restrictions", 1972; for classifiers
-        Zadrozny and Elkan, KDD 2002.
+        Without the interpolation, cells within a step of the regression would be tied. The scores
+        of every member are standardised over all cells. The regression uses the scores of cells
+        that a member did not learn from. The method is that of Barlow et al., "Statistical
+        inference under order restrictions", 1972. For classifiers, it was used by Zadrozny and
+        Elkan, KDD 2002.
 
         Args:
             scores: Scores of the training cells, shape ``(members, n)``.
-            unseen: Whether a member did not learn from a cell, same shape.
+            unseen: Whether a member did not learn from a cell, shape ``(members, n)``.
             target: Targets of the training cells, shape ``(n,)``.
         """
         from scipy.optimize import isotonic_regression
@@ -403,9 +413,12 @@ def _ordered(goal: Tensor, seen: Tensor) -> Tensor:
 
 
 def hinge_rank(guess: Tensor, goal: Tensor, seen: Tensor) -> Tensor:
-    """Return the mean over pairs of ``max(0, margin - lead)``.
+    """Return the pairwise hinge ranking loss: the mean over pairs of cells of ``max(0, margin -
+    lead)``.
 
-    Herbrich et al., 2000; on cells Ning et al., "GATES", ECCV 2020.
+    The loss was introduced by Herbrich et al., 2000, and applied to cells by Ning et al., "GATES",
+    ECCV 2020. The lead is the difference between the predictions of the truly worse and the truly
+    better cell.
     """
     ordered = _ordered(goal, seen)
     return (ordered * relu(_MARGIN - _lead(guess))).sum((1, 2)) / ordered.sum(
@@ -414,11 +427,12 @@ def hinge_rank(guess: Tensor, goal: Tensor, seen: Tensor) -> Tensor:
 
 
 def listmle(guess: Tensor, goal: Tensor, seen: Tensor) -> Tensor:
-    """Return the negative log-likelihood per cell of the true order, in Plackett and Luce's model.
+    """Return the ListMLE loss: the negative log-likelihood per cell of the true order in the
+    Plackett–Luce model.
 
-    The model picks cells one by one, the best first, each with probability ``softmax(-guess)``
-    among the remaining cells: Xia et al., "Listwise approach to learning to rank", ICML 2008. Equal
-    cells keep the given order.
+    The Plackett–Luce model picks cells one by one, the best first, each with probability
+    ``softmax(-guess)`` among the remaining cells (Xia et al., "Listwise approach to learning to
+    rank", ICML 2008). Cells with equal values keep the given order.
     """
     order = torch.argsort(goal, stable=True)
     seen = seen[:, order]
@@ -431,10 +445,10 @@ def listmle(guess: Tensor, goal: Tensor, seen: Tensor) -> Tensor:
 def warp(guess: Tensor, goal: Tensor, seen: Tensor) -> Tensor:
     """Return the weighted approximate-rank pairwise loss (WARP).
 
-    For every cell, let r be the number of worse cells that do not trail it by the margin. The mean
-    hinge of these cells is weighted by ``1 + 1/2 + … + 1/r``: Weston et al., "WSABIE", IJCAI 2011.
-    The count r is exact, as in Usunier et al., ICML 2009, instead of estimated by sampling. Every
-    cell takes the role of the relevant item once.
+    For every cell, let r be the number of worse cells whose predictions are not worse by the
+    margin. The mean hinge loss of these r cells is weighted by ``1 + 1/2 + … + 1/r`` (Weston et
+    al., "WSABIE", IJCAI 2011). The count r is exact, as in Usunier et al., ICML 2009, instead of
+    estimated by sampling. Every cell takes the role of the relevant item once.
     """
     hinges = _ordered(goal, seen) * relu(_MARGIN - _lead(guess))
     wrong = (hinges > 0).sum(2)
@@ -462,18 +476,19 @@ _MOST_STEPS = 800
 
 
 class GraphNetwork(Model):
-    """An ensemble of graph networks, stacked and trained together.
+    """An ensemble of graph neural networks, stacked and trained together.
 
-    Dead operations add to costs, so for a cost the head also reads the raw operation counts.
-    Isomorphic cells then have different predictions, as they have different costs.
+    Operations that do not affect the output add to costs, so for a cost the head also reads the raw
+    operation counts. Isomorphic cells can then have different predictions, as they can have
+    different costs.
 
     Args:
         seed: Seed of the initial weights, the batches and the left-out parts.
-        loss: The loss to minimise, a key of `LOSSES`. Ranking losses learn only the order; their
-            predictions are converted to the target's unit by `Units`.
-        pretrain: Whether to pre-train the networks on the free metrics of the whole space, once
-            per process.
-        steps: Number of optimiser steps; None to choose it by the number of cells.
+        loss: The loss to minimise, a key of `LOSSES`. A ranking loss learns only the order of
+            cells. The predictions of such a model are converted to the target's unit by `Units`.
+        pretrain: Whether to pre-train the networks on metrics of the whole space that need no
+            training, once per process.
+        steps: Number of optimiser steps, or None to choose it by the number of training cells.
 
     Example:
         >>> GraphNetwork("loss", loss="warp").pretrain

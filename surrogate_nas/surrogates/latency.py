@@ -1,12 +1,12 @@
 """Predict latency on a new device from a few measurements and from data of other devices.
 
 The setting is that of HELP (Lee et al., NeurIPS 2021): many cells are measured on some training
-devices, and ten on the new device. HELP meta-trains a network. This model is a linear regression on
-the operations of a cell, with a prior learned from the training devices. Their weights determine
-the prior mean and the directions in which devices differ. Leave-one-device-out validation
-determines how much to trust both. The space defines the columns and their groups
-(`Space.cost_groups`). Latencies are not transformed but divided by the mean measured latency, so
-cells with a latency of zero need no special treatment.
+devices, and ten on the new device. HELP meta-trains a network. The model in this module is a linear
+regression on the operations of a cell, with a prior learned from the training devices. The weights
+of the training devices determine the prior mean and the directions in which devices differ.
+Leave-one-device-out validation determines the prior variances. The space defines the columns of the
+regression and their groups (`Space.cost_groups`). Latencies are not transformed but divided by the
+mean measured latency, so cells with a latency of zero need no special treatment.
 """
 
 from collections.abc import Mapping, Sequence
@@ -51,16 +51,17 @@ _SMALLEST = 0.2
 
 
 class Prior(NamedTuple):
-    """The prior of a target's weights, before any measurement.
+    """The prior of the regression weights of a new device, before any measurement.
 
     Attributes:
         centre: The expected weights, shape ``(d,)``.
-        directions: The scaled deviations of other targets' weights from their mean, shape
-            ``(k, d)``; k may be 0.
+        directions: The scaled deviations of the training devices' weights from their mean, shape
+            ``(k, d)``, where k may be 0.
         group: The number of each column's group, shape ``(d,)``.
-        log_variances: Expected logarithms of the variances of the directions, of every group, and
-            of the noise.
-        spread: Prior standard deviations of `log_variances`, same shape.
+        log_variances: Expected logarithms of the variances of the directions, of every group of
+            columns, and of the noise.
+        spread: Prior standard deviations of `log_variances`, with the same shape as
+            `log_variances`.
     """
 
     centre: Floats
@@ -79,16 +80,15 @@ class Prior(NamedTuple):
 
 
 class WeightPosterior(NamedTuple):
-    """The posterior of the weights.
+    """The posterior of the regression weights of a device.
 
     Attributes:
         weights: The posterior mean, shape ``(d,)``.
         root: A square root of the covariance, shape ``(d, d)``: the covariance is
             ``root @ root.T``.
-        noise: The variance of the noise at a target of 1.
+        noise: The variance of the noise at a relative latency of 1.
         leverage: The leverage of each measured row, shape ``(n,)``.
-        size: The mean latency of the measured cells, in units of the prior (the mean over all
-            cells).
+        size: The mean latency of the measured cells, divided by the mean latency of all cells.
     """
 
     weights: Floats
@@ -98,7 +98,7 @@ class WeightPosterior(NamedTuple):
     size: float = 1.0
 
     def predict(self, matrix: Floats) -> Prediction:
-        """Predict latency relative to the mean measured latency; `matrix` has shape ``(n, d)``."""
+        """Predict latency relative to the mean measured latency. `matrix` has shape ``(n, d)``."""
         mean = matrix @ self.weights
         variance = ((matrix @ self.root) ** 2).sum(axis=1) + self.noise * noise_shape(
             mean
@@ -107,9 +107,10 @@ class WeightPosterior(NamedTuple):
 
 
 def noise_shape(target: Floats) -> Floats:
-    """Return the noise variance as a function of the target, up to a factor.
+    """Return the variance of the noise as a function of the target, up to a constant factor.
 
-    It is proportional to the target, a compromise between a constant and a relative error.
+    The variance is proportional to the target, a compromise between a constant and a relative
+    error.
     """
     return np.maximum(target, _SMALLEST)
 
@@ -118,8 +119,8 @@ def most_evident(samples: Sequence[tuple[Floats, Floats]], prior: Prior) -> Floa
     """Return the log-variances with the highest posterior density, given measured values.
 
     Args:
-        samples: Independent pairs of a matrix ``(n, d)`` and its target ``(n,)`` that share the
-            variances.
+        samples: Independent pairs of a matrix, shape ``(n, d)``, and its target, shape ``(n,)``,
+            that share the variances.
         prior: The prior.
     """
     from scipy.linalg import cho_solve
@@ -172,7 +173,7 @@ def measure(
     prior: Prior,
     log_variances: Floats,
 ) -> WeightPosterior:
-    """Compute the posterior of the weights from measured values.
+    """Compute the posterior of the regression weights from measured values.
 
     Args:
         matrix: Columns of the measured cells, shape ``(n, d)``.
@@ -219,13 +220,14 @@ _FOLDS = 10
 
 
 class Latency(Model):
-    """A linear model in the columns of `Space.cost_groups`, with a prior from training devices.
+    """A linear model of latency in the columns of `Space.cost_groups`, with a prior from training
+    devices.
 
     Args:
-        quantity: The quantity of the metric; the metric is learned without a transform.
-        seed: Seed of the samples from the training devices with which the prior is validated.
-        known: Training devices with at least 100 measured cells each. Without any, the prior is
-            vague.
+        quantity: The quantity of the metric. The metric is learned without a transform.
+        seed: Seed of the samples of training-device cells that determine the prior variances.
+        known: Training devices with at least 100 measured cells each. Without training devices, the
+            prior is vague.
 
     Example:
         >>> import surrogate_nas as sn

@@ -1,9 +1,12 @@
-"""An ensemble of small fully connected networks with different initial weights and left-out cells.
+"""An ensemble of small fully connected networks.
 
-White, Neiswanger & Savani, "BANANAS", AAAI 2021, use networks on the path encoding and their spread
-as the uncertainty. This model has three layers instead of ten. It fits the logarithm of an error by
-least squares, which emphasises the best cells, as their relative absolute error does. All members
-are slices of one stacked network and are trained together.
+Each network has its own initial weights and leaves out other training cells.
+
+White, Neiswanger & Savani, "BANANAS", AAAI 2021, use an ensemble of networks on the path encoding
+and the spread of their predictions as the uncertainty. The networks of this package have three
+layers instead of ten. The networks fit the logarithm of an error by least squares, which emphasises
+the best cells, as the relative absolute error in BANANAS does. All members are slices of one
+stacked network and are trained together.
 """
 
 import math
@@ -35,11 +38,11 @@ _CHUNK = 16_384  # cells predicted at once
 
 
 class Perceptrons(Model):
-    """The mean of stacked multilayer perceptrons.
+    """The mean of several multilayer perceptrons, which are trained together.
 
     Args:
         seed: Seed of the initial weights, the batches and the left-out parts.
-        encoding: The encoding of cells; by default ``functional`` for errors and losses and
+        encoding: The encoding of cells. The default is ``functional`` for errors and losses, and
             ``path_and_graph`` for other quantities.
         members: Number of networks, at least 10 (two for each left-out part).
         width: Width of each of the two hidden layers.

@@ -1,8 +1,10 @@
-"""Ridge regression: on operation counts for costs, on paths and graph features for other metrics.
+"""Ridge regression on operation counts for costs, and on paths and graph features for other
+metrics.
 
-The latency of a cell is nearly the sum of the latencies of its operations, dead ones included. So
-counts without a transform of the target suffice, from ten cells on. The penalty minimises the
-leave-one-out error, which has a closed form.
+The latency of a cell is nearly the sum of the latencies of its operations, including operations
+that do not affect the output. Therefore, operation counts suffice as inputs, without a transform of
+the target, from ten training cells on. The ridge penalty is chosen to minimise the leave-one-out
+error, which has a closed form.
 """
 
 from collections.abc import Sequence
@@ -26,13 +28,13 @@ _PENALTIES = np.logspace(-4, 4, 33)
 
 
 class Ridge(Model):
-    """A linear model in the columns of an encoding.
+    """A linear model of a metric in the columns of an encoding.
 
     Args:
-        quantity: The quantity of the metric. Costs are learned without a transform, other
-            quantities with the default one.
-        seed: No effect: the model is deterministic.
-        encoding: The encoding of cells; by default ``operation_counts`` for costs and
+        quantity: The quantity of the metric. Costs are learned without a transform, and other
+            quantities with the default transform.
+        seed: Has no effect, because the model is deterministic.
+        encoding: The encoding of cells. The default is ``operation_counts`` for costs, and
             ``path_and_graph`` for other quantities.
 
     Example:

@@ -1,8 +1,10 @@
-"""Fitted models on disk: one HDF5 file with the model's arrays and a card; pickle is not used.
+"""Fitted models on disk: one HDF5 file with the model's arrays and a description (card).
 
-Layout: ``/state/NAME`` contains the arrays of `Model.state`. ``/train_cells`` contains the indices
-of the training cells in their space. The card and the model's settings are JSON in ``/card`` and
-``/settings``. The attribute ``digest`` is a SHA-256 digest of all of these.
+Pickle is not used.
+
+In the file, ``/state/NAME`` contains the arrays of `Model.state`. ``/train_cells`` contains the
+indices of the training cells in their space. The card and the model's settings are JSON in
+``/card`` and ``/settings``. The attribute ``digest`` is a SHA-256 digest of the whole content.
 """
 
 import hashlib
@@ -39,15 +41,16 @@ class Card:
 
     Attributes:
         benchmark: The benchmark that the model was fitted on.
-        fingerprint: The digest of that benchmark.
-        epochs: The length of the training run; None if the metric does not depend on training.
-        network: The macro architecture on which the benchmark's `params` and `macs` are based.
-        split: The split of cells, ``random`` or ``grouped``.
+        fingerprint: The digest of the benchmark.
+        epochs: The number of training epochs of the metric, or None if the metric does not depend
+            on training.
+        network: The macro architecture for which the benchmark's `params` and `macs` are computed.
+        split: The split into training and test cells, ``random`` or ``grouped``.
         seed: The seed of the split and of the model.
         n_train: Number of training cells.
         n_test: Number of test cells.
         versions: Versions of Python and of the libraries that fitted the model.
-        note: A note to readers, or empty.
+        note: A note to readers, or empty if there is no note.
     """
 
     model: str
@@ -72,8 +75,8 @@ class Fitted(NamedTuple):
     Attributes:
         model: The fitted model.
         card: The description of the model.
-        train_cells: Indices of the training cells in the space, shape ``(n_train,)``; empty if the
-            space is not enumerable.
+        train_cells: Indices of the training cells in the space, shape ``(n_train,)``, or empty if
+            the space is not enumerable.
         digest: The digest of the whole content of the file.
     """
 
@@ -105,9 +108,9 @@ def save(
     Args:
         model: The fitted model.
         card: The description of the model.
-        train_cells: Indices of the training cells, shape ``(n_train,)``; empty if the space is not
-            enumerable.
-        path: The file; its folder is created if necessary.
+        train_cells: Indices of the training cells, shape ``(n_train,)``, or empty if the space is
+            not enumerable.
+        path: The file to write. The folder of the file is created if necessary.
 
     Raises:
         UserError: The model is not fitted, or the file cannot be written.
@@ -131,7 +134,7 @@ def save(
 
 
 def is_surrogate(path: Path) -> bool:
-    """Return whether a file claims to contain a fitted model; False if it cannot be read."""
+    """Return whether a file is readable and declares that it contains a fitted model."""
     from surrogate_nas.files import hdf5
 
     return hdf5.is_of(path, "surrogate")
@@ -144,7 +147,7 @@ def load(path: Path) -> Fitted:
         path: A file that `save` wrote.
 
     Raises:
-        UserError: The file is missing, damaged, not a surrogate, or of another version.
+        UserError: The file is missing, damaged, not a surrogate, or of another format version.
     """
     from surrogate_nas.files import hdf5
 

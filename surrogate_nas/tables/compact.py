@@ -1,14 +1,18 @@
-"""Compact tables: rounded columns of a few thousand cells, a few kilobytes per column.
+"""Compact tables: a file format for a few thousand cells, with rounded values and a few kilobytes
+per column.
 
-A compact table has a single dataset of whole numbers. Each encodes significant digits and a power
-of ten. Reading a table and writing it again does not change it. The mean of a cell is the value of
-its lowest seed, even if there are further seeds.
+A compact table stores all values in one dataset of whole numbers. Each whole number encodes the
+significant digits of a value and a power of ten. Reading a compact table and writing it again does
+not change it. When a compact table is read, the mean of a cell is the value of its lowest seed,
+even if the cell has further seeds.
 
-Layout: ``/values`` is int32 of shape ``(columns * cells,)``, column by column. It is `MISSING`
-where a cell has no value. ``/index`` is JSON with `surrogate_nas.tables.table.TEXTS`, the network,
-and, for every metric, its details, its number of significant ``digits``, and its columns as
-``[epochs, seed]``. The attribute ``digest`` is the SHA-256 of both. Older files have ``decimals``
-instead of ``digits``: their whole numbers are values times that power of ten.
+Layout: the dataset ``/values`` is int32 of shape ``(columns * cells,)``, column by column. An entry
+of ``/values`` is `MISSING` if the cell has no value. The dataset ``/index`` is JSON with the texts
+named in `surrogate_nas.tables.table.TEXTS`, the network, and an entry for every metric. The entry
+of a metric contains its details, its number of significant ``digits``, and its columns as pairs
+``[epochs, seed]``. The attribute ``digest`` is the SHA-256 of ``/index`` and ``/values``. Older
+files have ``decimals`` instead of ``digits``: their whole numbers are the values times 10 to the
+power ``decimals``.
 """
 
 import hashlib
@@ -49,11 +53,12 @@ _CHUNK = 1 << 16
 
 
 def write_compact(table: Table, path: Path) -> None:
-    """Write a table whose columns are all results of trainings. Means are not stored.
+    """Write a compact table. All of the table's columns must be results of trainings; means over
+    seeds are not stored.
 
     Args:
         table: The table.
-        path: The file; its folder is created if necessary.
+        path: The file to write; its folder is created if necessary.
 
     Raises:
         UserError: The folder cannot be written, or the disk is full.
@@ -99,7 +104,8 @@ def digits_of(metric: Metric) -> int:
 
 
 def rounded(values: Values, digits: int | NDArray[np.int64]) -> Values:
-    """Round numbers as a compact table does. Rounded numbers are not changed.
+    """Return numbers rounded to the precision of a compact table. Rounding twice is the same as
+    rounding once.
 
     Example:
         >>> rounded(np.array([123.456, -0.000123456, 99999.0, 0.0]), 4).tolist()
@@ -155,7 +161,7 @@ def _digest(index: bytes, values: NDArray[np.int32]) -> str:
 
 
 def read_compact(path: Path) -> MemoryTable:
-    """Read a file that `write_compact` wrote.
+    """Read a compact table from a file that `write_compact` wrote.
 
     Raises:
         UserError: The file is missing or damaged, or has another format.

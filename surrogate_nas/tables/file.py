@@ -1,15 +1,17 @@
 """The table format: one HDF5 file per benchmark, with a column for every (metric, epochs, seed).
 
-Layout: ``/columns/METRIC/EPOCHS/SEED`` is float64 of shape ``(len(space),)`` in the order of the
-space, NaN where a cell has no value. EPOCHS is the training length, or ``any`` for a metric that
-does not depend on training. SEED is a number, or ``mean`` over the seeds of the source. For each
-metric and EPOCHS, there is also ``n_seeds``, int16 of shape ``(len(space),)``. It is 0 for a
-missing cell and -1 if the source does not give the number. ``/index`` describes the table and
+Layout: the dataset ``/columns/METRIC/EPOCHS/SEED`` is float64 of shape ``(len(space),)`` in the
+order of the space, NaN where a cell has no value. EPOCHS is the training length, or ``any`` for a
+metric that does not depend on training. SEED is the number of a seed, or ``mean`` for the mean over
+the seeds of the source. For each METRIC and EPOCHS, the dataset ``n_seeds`` (int16, shape
+``(len(space),)``) contains the number of seeds of each mean. The number of seeds is 0 for a missing
+cell, and -1 if the source does not report it. The dataset ``/index`` describes the table and
 contains the SHA-256 of every column (`surrogate_nas.tables.table`).
 
 The attribute ``seal`` is the SHA-256 of the index, and ``digest`` is a SHA-256 of the columns and
-their meaning. Other attributes are for other programs. Opening a table checks the index. Reading a
-column checks the column. If the file is replaced, an open table still reads the old content.
+the metadata that define their meaning. The other attributes of the file are for other programs.
+Opening a table verifies the SHA-256 of the index. Reading a column verifies the SHA-256 of the
+column. If the file is replaced while a table is open, the open table still reads the old content.
 """
 
 import hashlib
@@ -54,7 +56,7 @@ def write_table(table: Table, path: Path, *, compressed: bool = False) -> None:
 
     Args:
         table: The table.
-        path: The file; its folder is created if necessary.
+        path: The file to write; its folder is created if necessary.
         compressed: Whether to compress columns, which makes reading a little slower.
 
     Raises:
@@ -107,19 +109,22 @@ def write_table(table: Table, path: Path, *, compressed: bool = False) -> None:
 
 
 def write_with_card(table: Table, card: Mapping[str, Any], path: Path) -> None:
-    """Write a compressed table with its card, and the card also as a JSON file of that name."""
+    """Write a compressed table with its card (how the values were measured), and write the card to
+    a JSON file of the same name.
+    """
     table.card = json.dumps(card)
     write_table(table, path, compressed=True)
     write_whole(path.with_suffix(".json"), json.dumps(card, indent=1) + "\n")
 
 
 class TableFile(TableView):
-    """A table on disk. Metadata is read when it is opened, columns when they are first needed.
+    """A table on disk. Metadata is read when the file is opened; a column is read when it is first
+    needed.
 
     Attributes:
         path: The file.
-        keys: The columns of the table.
-        cells: The table's space.
+        keys: The keys of the table's columns.
+        cells: The space of the table, in whose order columns list their values.
 
     Example:
         >>> from surrogate_nas.files import shipped
@@ -157,7 +162,7 @@ class TableFile(TableView):
         """Read one column, shape ``(len(space),)``.
 
         Raises:
-            UserError: The column is damaged.
+            UserError: The column in the file is damaged.
         """
         return self._read(key.metric, key.epochs, str(key.seed), np.float64)
 
@@ -165,20 +170,21 @@ class TableFile(TableView):
         """Read the number of seeds of each cell's mean, shape ``(len(space),)``.
 
         Raises:
-            UserError: The column is damaged.
+            UserError: The column in the file is damaged.
         """
         return self._read(metric, epochs, N_SEEDS, np.int16)
 
     @cached_property
     def contents(self) -> Contents:
-        """A digest of the columns for every metric and training length."""
+        """Digests of the table's columns, by metric and training length."""
         return self._index.contents()
 
     def only(self, runs: Collection[Run]) -> "TableFile":
-        """Return the table restricted to some columns, as it was before others were added.
+        """Return the table restricted to some columns, as it was before other columns were added.
 
         Args:
-            runs: Pairs of a metric and its training length. Absent pairs are ignored.
+            runs: The columns to keep, as pairs of a metric and a training length. Pairs that the
+                table lacks are ignored.
 
         Example:
             >>> import surrogate_nas as sn

@@ -47,9 +47,9 @@ _SHORT = 16
 
 
 class ColumnKey(NamedTuple):
-    """A metric, the training length and the seed.
+    """The key of a column: a metric, a training length and a seed.
 
-    The length is None if the metric does not depend on training.
+    The training length is None if the metric does not depend on training.
 
     Example:
         >>> import surrogate_nas as sn
@@ -70,12 +70,12 @@ class ColumnKey(NamedTuple):
 class Index:
     """The description of a table: everything except its numbers, with a digest of every column.
 
-    A file stores it as one JSON document with a checksum. The digest of a column is checked when
-    the column is read. So the digest of the table also verifies the numbers.
+    A table file stores the index as one JSON document with a checksum. The digest of a column is
+    checked when the column is read. Therefore, the digest of the table also verifies the numbers.
 
     Attributes:
-        texts: The texts of the table named in `TEXTS`.
-        network: The macro architecture.
+        texts: The descriptive texts of the table, by their names in `TEXTS`.
+        network: The macro architecture in which cells are trained.
         n_cells: Number of cells of the space.
         metrics: The metrics by name.
         sources: The origin of the values, by metric and training length.
@@ -91,7 +91,7 @@ class Index:
 
     @property
     def keys(self) -> set[ColumnKey]:
-        """The keys of the columns, except those of `N_SEEDS`."""
+        """The keys of all columns, except the columns of `N_SEEDS`."""
         return {
             ColumnKey(*run, "mean" if seed == "mean" else int(seed))
             for run, digests in self.digests.items()
@@ -99,7 +99,9 @@ class Index:
         }
 
     def digest(self) -> str:
-        """Return a SHA-256 over all numbers and their meaning, without titles and sources."""
+        """Return a SHA-256 over all numbers and the metadata that define their meaning, without
+        titles and sources.
+        """
         values = {
             f"{m} {epochs_text(e)} {seed}": digest
             for (m, e), digests in self.digests.items()
@@ -121,10 +123,11 @@ class Index:
         return by_metric
 
     def only(self, runs: Collection[Run]) -> "Index":
-        """Return the index restricted to some columns, without metrics that have none of them.
+        """Return the index restricted to some columns. Metrics without any of these columns are
+        removed.
 
         Args:
-            runs: Pairs of a metric and its training length.
+            runs: The columns to keep, as pairs of a metric and a training length.
         """
         part = Index(self.texts, self.network, self.n_cells)
         wanted = {*runs}
@@ -160,7 +163,8 @@ class Index:
         """Read an index that `dump` wrote.
 
         Raises:
-            ValueError: The content is not an index; also LookupError, TypeError, AttributeError.
+            ValueError: The content is not an index; the error can also be a LookupError, a
+                TypeError or an AttributeError.
         """
         read = json.loads(content)
         texts = {key: _text(read["texts"][key]) for key in TEXTS}
@@ -210,20 +214,20 @@ def column_digest(values: NDArray[Any]) -> str:
 
 
 def printables(holder: object, keys: Iterable[str]) -> dict[str, str]:
-    """Return text attributes of an object, without control characters."""
+    """Return the values of an object's text attributes, without control characters."""
     return {key: printable(getattr(holder, key)) for key in keys}
 
 
 def epochs_text(epochs: int | None) -> str:
-    """Write a training length as a file does."""
+    """Return a training length as text, in the form that a table file uses."""
     return _ANY if epochs is None else str(epochs)
 
 
 def runs_of(contents: Contents) -> list[Run]:
-    """Return the pairs of metric and training length in the contents of a table.
+    """Return the pairs of a metric and a training length in the contents of a table.
 
     Raises:
-        ValueError: A length is neither a number nor ``any``.
+        ValueError: A training length is neither a number nor ``any``.
 
     Example:
         >>> runs_of(
@@ -272,23 +276,26 @@ class Table:
     """A benchmark's results in memory, as a source creates them.
 
     Attributes:
-        name, title, source: The benchmark's name, its content, and the origin of its values.
-        space: The name of its space, or the space's `Space.definition`.
-        licence, citation: The licence and citation of the source; if empty, those that the source
-            declares.
-        objective: The default objective, such as ``valid_error``.
+        name, title, source: The benchmark's name, a description of its content, and the origin of
+            its values.
+        space: The name of the table's space, or the space's `Space.definition`.
+        licence: The licence of the values; if empty, the licence that the source declares.
+        citation: The papers to cite; if empty, the papers that the source declares.
+        objective: The default objective on the benchmark, such as ``valid_error``.
         network: The macro architecture from which `params` and `macs` are computed.
         cost: ``seconds`` if the table contains training times, ``queries`` if every query costs
             one unit.
-        epochs: ``curve`` if all epochs are points of one training, ``runs`` if each number of
-            epochs is a separate training.
+        epochs: ``curve`` if all numbers of epochs are points of one training, ``runs`` if each
+            number of epochs is a separate training.
         banner: A warning that every report must show, or empty.
-        card: How the values were measured, as a JSON object (machine, protocol, duration), or
-            empty.
-        metrics: Every metric by name. `add` sets `Metric.epochs` and `Metric.n_cells`.
-        columns: The values, each of shape ``(len(space),)``.
-        n_seeds: The number of seeds by metric and epochs, shape ``(len(space),)``.
-        sources: The origin of the values by metric and epochs.
+        card: A JSON object that describes how the values were measured (machine, protocol,
+            duration), or empty.
+        metrics: The metrics of the table, by name. The method `add` sets `Metric.epochs` and
+            `Metric.n_cells`.
+        columns: The columns of values, each of shape ``(len(space),)``.
+        n_seeds: The number of seeds of each cell's mean, shape ``(len(space),)``, by metric and
+            epochs.
+        sources: The origin of the values, by metric and epochs.
 
     Example:
         >>> from surrogate_nas.core.metrics import metric_named
@@ -330,7 +337,7 @@ class Table:
         """Add a column of means, and columns of single seeds if the source has them.
 
         Args:
-            metric: The metric; its epochs and number of cells are replaced.
+            metric: The metric of the columns; its epochs and number of cells are replaced.
             epochs: The training length; None if the metric does not depend on training.
             mean: The means, shape ``(len(space),)``, NaN where missing.
             n_seeds: The number of seeds of each mean.
@@ -369,12 +376,14 @@ class Table:
         return index
 
     def digest(self) -> str:
-        """Return a SHA-256 over all columns and their meaning."""
+        """Return a SHA-256 over all columns and the metadata that define their meaning."""
         return self.index().digest()
 
 
 class TableView:
-    """The metadata of a table in a file or in memory. See `Table` for the attributes."""
+    """The metadata of a table in a file or in memory, with the attributes that `Table`
+    documents.
+    """
 
     name: str
     space: str
@@ -403,7 +412,7 @@ class MemoryTable(TableView):
 
     Attributes:
         table: The table with its columns.
-        cells: The table's space.
+        cells: The space of the table, in whose order columns list their values.
 
     Raises:
         UserError: The space is unknown or cannot be listed.
@@ -421,7 +430,9 @@ class MemoryTable(TableView):
 
     @property
     def contents(self) -> Contents:
-        """Empty, because a table in memory is identified by its digest and has no older part."""
+        """An empty mapping, because a table in memory is identified by its digest and has no older
+        part.
+        """
         return {}
 
     def column(self, key: ColumnKey) -> Values:

@@ -1,5 +1,5 @@
-"""Live training: the network of a cell, the tasks, and an engine that trains many cells at once.
-PyTorch is imported only when it is needed.
+"""Training of cells on this machine: the network around a cell, the tasks, and an engine that
+trains many cells at once. PyTorch is imported only when code needs it.
 """
 
 from surrogate_nas.training.engine import Curve, train

@@ -1,4 +1,4 @@
-"""Conversion between NumPy gradients and PyTorch gradients, for losses and networks."""
+"""Convert between NumPy gradients and PyTorch gradients, for losses and networks."""
 
 from __future__ import annotations
 
@@ -87,9 +87,11 @@ def autograd_input_gradient(
     inputs: Tensor,
     gradient_of: Callable[[Array], Array],
 ) -> Array:
-    """Return the gradient of each of K networks with respect to their common inputs ``(n, …)``.
+    """Return the gradients with respect to inputs ``(n, …)`` that K networks share, one gradient
+    for each network.
 
-    `again` maps inputs to outputs ``(K, n, …)`` with PyTorch operations.
+    The argument `again` is a function that maps the inputs to outputs ``(K, n, …)`` with PyTorch
+    operations.
     """
     with torch.inference_mode(False), torch.enable_grad():
         leaf = inputs.detach().clone().requires_grad_()

@@ -1,9 +1,10 @@
-"""Train cells on a task: one by one on a CPU, many at once on a GPU, with the same result.
+"""Train cells on a task, one by one on a CPU or many at once on a GPU.
 
-On a CPU compiled kernels train one cell (`CompiledModel`); on a GPU a stack fills the device
-(`surrogate_nas.training.fast.stack`); networks without blueprints are trained one by one by
-PyTorch. Every cell starts from the initial weights of the seed and is trained on the same batches
-in the same order, so these methods differ only in the order of float32 sums.
+On a CPU, compiled kernels train one cell at a time (`CompiledModel`). On a GPU, many networks are
+stacked and trained together (`surrogate_nas.training.fast.stack`). Networks without a blueprint are
+trained one by one by PyTorch. Every cell starts from the seed's initial weights and is trained on
+the same batches in the same order. The results of compiled, stacked and PyTorch training therefore
+differ only by the order in which float32 numbers are added.
 """
 
 import math
@@ -93,8 +94,8 @@ class TorchModel:
         loss_and_gradient: LossAndGradient,
         rate: float,
     ) -> tuple[Array, Array]:
-        """Take a gradient step; return the losses ``(K,)`` and the arranged outputs before the
-        step.
+        """Take a gradient step. Return the losses of the K networks before the step, shape
+        ``(K,)``, and the arranged outputs.
         """
         self._module.train()
         outputs = self._outputs(self._tensor(inputs))
@@ -110,7 +111,9 @@ class TorchModel:
         return losses, as_array(detached)
 
     def predict(self, inputs: Array) -> Array:
-        """Return the arranged outputs in evaluation mode, shape ``(K, n, …)``."""
+        """Return the networks' outputs in evaluation mode, arranged as the losses expect them,
+        shape ``(K, n, …)``.
+        """
         self._module.eval()
         with self._torch.no_grad():
             batches = [
@@ -174,38 +177,42 @@ TRAINERS: Registry[type[Trainer]] = Registry(
 
 
 def trainer_of(task: Task) -> type[Trainer]:
-    """Return the trainer class of a task: its own, or that of its kind."""
+    """Return the class that trains networks on a task: the task's own trainer, or the default of
+    its kind of task.
+    """
     return TRAINERS.find(task.trainer or task.about.trainer)
 
 
 @dataclass
 class Curve:
-    """The result of training one cell.
+    """The result of training one cell: its metrics after every epoch, sizes and times.
 
-    A number that is not finite, or a loss above `Task.worst_loss`, is recorded as the worst
-    possible value, with a note.
+    If a metric is not finite or a loss exceeds `Task.worst_loss`, the worst possible value is
+    recorded, and `note` says so.
 
     Attributes:
         cell: The cell.
-        task: The task's name.
+        task: The name of the task that the cell was trained on.
         epochs: Number of trained epochs.
-        seed: The root seed of initial weights and batches.
-        parameters: Number of parameters of the whole network, including dead operations.
-        multiply_accumulates: Number of multiply-accumulate operations, including dead operations;
-            NaN if the space has neither a formula nor a blueprint.
-        device: The device on which it was trained.
-        units: The unit of every recorded number, by name.
-        values: Metrics by name, one value per epoch; for the training split, the mean over its
-            batches.
-        finals: Metrics at the end of the run, by name.
-        points: By share of the run, the metrics at that point by name. For the training split, each
-            is the mean over the preceding batches of one epoch's length (fewer at the beginning of
-            the run).
-        seconds: Processor time on a CPU, wall-clock time on other devices; for a stack, each cell's
-            equal share.
-        train_seconds: Seconds of all epochs of training, without evaluation.
-        valid_seconds: Seconds of one evaluation of the validation split.
-        note: A description of a failure, such as divergence; empty if there was none.
+        seed: The root seed of the initial weights and of the order of batches.
+        parameters: Number of parameters of the whole network. Operations on which the output does
+            not depend are counted, too.
+        multiply_accumulates: Number of multiply-accumulate operations of the whole network,
+            including operations on which the output does not depend. NaN if the space has neither a
+            formula nor a blueprint.
+        device: The device on which the cell was trained.
+        units: The unit of every recorded metric, by the metric's name.
+        values: For each metric's name, a list with one value per epoch. A value of the training
+            split is a mean over the epoch's batches.
+        finals: Values of the metrics that are computed only at the end of the training, by name.
+        points: For each requested share of the training, the values of the metrics at that point,
+            by name. A value of the training split is the mean over the preceding batches of one
+            epoch's length (fewer at the beginning of the training).
+        seconds: Processor time of the training on a CPU, wall-clock time on other devices. For a
+            stack of networks, each cell is assigned an equal share.
+        train_seconds: Seconds of all training epochs, without evaluation.
+        valid_seconds: Seconds of one evaluation on the validation split.
+        note: A description of a failure, such as divergence; empty if the training did not fail.
 
     Example:
         >>> import surrogate_nas as sn
@@ -233,7 +240,7 @@ class Curve:
 
     @property
     def metrics(self) -> dict[str, float]:
-        """The metrics at the end of the run, by name."""
+        """The values of all metrics at the end of the training, by name."""
         last = {name: values[-1] for name, values in self.values.items()} | self.finals
         return {name: last[name] for name in self.units}
 
@@ -262,33 +269,37 @@ def train(
     shares: Sequence[float] = (),
     weight_decay: Callable[[Cell], float] | None = None,
 ) -> list[Curve]:
-    """Train cells and return their curves in the order given.
+    """Train cells, and return their results in the order of the cells.
 
     Args:
-        cells: Cells of a registered space, or of `space`.
+        cells: Cells to train, all of `space` or each of a registered space.
         task: The task.
-        epochs: The length of the run, which is also the length of the cosine schedule; None for the
-            task's default.
-        seed: The root seed of initial weights and of the order of batches; the same for every cell.
-        device: As PyTorch names it.
-        network: The macro architecture; None for the task's default.
-        space: The space of the cells; None to find each cell's space among the registered ones.
-        at_once: Number of cells to stack; None for 1 on a CPU and 64 on other devices. Cells of a
-            space without a graph are always trained one by one. If memory runs out, the number is
-            halved.
-        threads: Number of cores to use on a CPU.
-        test: Whether to evaluate the test split at the end; its metrics are NaN otherwise.
-        progress: Called with (number of trained cells, number of all cells) after every stack.
-        shares: Shares of the run, above 0 and at most 1, after which the networks are also
-            evaluated, at the nearest step, even within an epoch: see `Curve.points`. They do not
-            change any other number.
-        weight_decay: Function that returns the weight decay of a cell, at least 0; cells are then
-            trained one by one. None for the weight decay of the task.
+        epochs: Number of training epochs, over which the cosine schedule of the learning rate
+            extends; None for the task's default.
+        seed: The root seed of the initial weights and of the order of batches, the same for every
+            cell.
+        device: The device, in PyTorch's notation, such as ``cpu`` or ``cuda:0``.
+        network: The macro architecture around the cell; None for the task's default.
+        space: The space of all cells; None to find each cell's space among the registered spaces.
+        at_once: Number of cells that are trained together in a stack; None for 1 on a CPU and 64 on
+            other devices. Cells of a space without a graph are always trained one by one. If memory
+            runs out, the number of cells in a stack is halved.
+        threads: Number of CPU cores to use.
+        test: Whether to evaluate on the test split at the end. Without this evaluation, the metrics
+            of the test split are NaN.
+        progress: A function that is called after every stack with the number of trained cells and
+            the number of all cells.
+        shares: Shares of the training, above 0 and at most 1, after which the networks are also
+            evaluated, even within an epoch (see `Curve.points`). Evaluations at these points do not
+            change any other result.
+        weight_decay: A function that returns the weight decay of a cell, at least 0. With a
+            function for the weight decay, cells are trained one by one; with None, the task's own
+            weight decay is used.
 
     Raises:
-        UserError: The device or the task's data is not available, a number is too small or too
-            large, a cell does not belong to a registered space or cannot be built, or a single cell
-            does not fit into memory.
+        UserError: The device or the task's data is not available, or an argument is out of range. A
+            cell does not belong to a registered space, cannot be built, or does not fit into
+            memory.
 
     Example:
         >>> import surrogate_nas as sn
@@ -344,8 +355,8 @@ def train(
 
 
 def prepare(task: Task, network: Network, space: Space) -> None:
-    """Load everything that is needed to train cells on a CPU, in the process from which workers are
-    forked.
+    """Load all code and data that are needed to train cells on a CPU, in the process from which
+    workers are forked.
     """
     cell = space.sample(np.random.default_rng(0))
     with cores(1):

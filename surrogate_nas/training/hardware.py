@@ -1,5 +1,5 @@
-"""Measurement of cells on this machine: latency, peak memory and energy of one inference, with a
-device card.
+"""Measure cells on this machine: latency, peak memory and energy of one inference, together with a
+description of the machine (device card).
 """
 
 import importlib
@@ -36,8 +36,8 @@ _GOVERNOR = Path("/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor")
 
 
 def device_card(device: torch.device, threads: int) -> dict[str, Any]:
-    """Describe the current state of this machine; None for everything that the system does not
-    report.
+    """Describe this machine and its current load as a dict (device card). Entries that the system
+    does not report are None.
     """
     frequency = psutil.cpu_freq()
     memory = psutil.virtual_memory().total
@@ -60,7 +60,7 @@ def device_card(device: torch.device, threads: int) -> dict[str, Any]:
 
 
 def device_model(device: torch.device) -> str:
-    """Return the manufacturer's name of the device."""
+    """Return the name of the device's model, as its manufacturer states it."""
     if device.type == "cuda":
         return torch.cuda.get_device_name(device)
     named = re.search(
@@ -94,16 +94,18 @@ MOST_EXAMPLES = 10**12
 
 @dataclass(frozen=True)
 class Protocol:
-    """The settings that stay fixed while cells are timed.
+    """The settings that stay fixed while the latency of cells is measured.
 
     Attributes:
         device: The device, in PyTorch's notation.
-        threads: Number of PyTorch's threads on a CPU.
+        threads: Number of threads that PyTorch uses on a CPU.
         batch: Number of images (or signals) per inference.
-        rounds: Number of visits to every cell.
+        rounds: Number of visits to every cell. In each round, all cells are visited once in random
+            order.
         repeats: Number of timed inferences per visit.
-        warm_ups: Minimum number of inferences before the timed ones.
-        warm_up_seconds: Minimum time before the timed inferences, in seconds.
+        warm_ups: Minimum number of untimed inferences before the timed ones.
+        warm_up_seconds: Minimum duration of the untimed inferences before the timed ones, in
+            seconds.
 
     Example:
         >>> Protocol(threads=1).clock, Protocol(batch=32).inputs(Network()).shape
@@ -139,17 +141,17 @@ class Protocol:
 
     @cached_property
     def torch_device(self) -> torch.device:
-        """The device as a PyTorch object."""
+        """The device as a ``torch.device`` object."""
         return torch.device(self.device)
 
     @property
     def clock(self) -> Literal["processor", "wall"]:
-        """The clock that the latency is read from."""
+        """The clock by which the latency is measured: the processor's clock or the wall clock."""
         is_alone = self.torch_device.type == "cpu" and self.threads == 1
         return "processor" if is_alone else "wall"
 
     def inputs(self, network: Network) -> Tensor:
-        """Return one batch of random inputs on the device."""
+        """Return one batch of random inputs for the network on the device."""
         height = network.image_size if network.dimensions == 2 else 1
         shape = (self.batch, network.input_channels, height, network.image_size)
         return torch.randn(shape, generator=torch.Generator().manual_seed(0)).to(
@@ -158,14 +160,16 @@ class Protocol:
 
 
 class Timings(NamedTuple):
-    """Milliseconds of each timed inference, by both clocks; see `Protocol.clock`."""
+    """Durations of all timed inferences in milliseconds, by the wall clock and by the processor's
+    clock (see `Protocol.clock`).
+    """
 
     wall: list[float]
     processor: list[float]
 
 
 def synchronise(device: torch.device) -> None:
-    """Wait until a device has completed its work."""
+    """Wait until the device has completed its work."""
     if device.type == "mps":
         torch.mps.synchronize()
     elif device.type != "cpu":
@@ -174,7 +178,9 @@ def synchronise(device: torch.device) -> None:
 
 @torch.inference_mode()
 def time_inference(network: nn.Module, inputs: Tensor, protocol: Protocol) -> Timings:
-    """Warm up, then time single inferences, synchronised before and after each."""
+    """Run a network to warm up, then time single inferences. The device is synchronised before and
+    after each inference.
+    """
     device = protocol.torch_device
     warm = time.perf_counter() + protocol.warm_up_seconds
     warm_ups = 0
@@ -205,7 +211,9 @@ Values = NDArray[np.float64]
 
 
 def drift_in_words(drift: float) -> str:
-    """Return a sentence about a drift."""
+    """Return a short text that says whether a drift of the reference cell's latency is
+    acceptable.
+    """
     if drift <= STEADY:
         return f"steady ({100 * drift:.1f} %)"
     return f"drifted by {100 * drift:.0f} %: other load changed; measure again"
@@ -213,15 +221,18 @@ def drift_in_words(drift: float) -> str:
 
 @dataclass(frozen=True)
 class Visit:
-    """One visit to a cell.
+    """The measurements of one cell in one visit.
 
     Attributes:
         cell: The cell's text; empty for the reference cell.
-        wall: Milliseconds of each timed inference by the wall clock.
-        processor: Milliseconds by the processor's clock, or empty.
-        seconds: Duration of the visit, including building and warm-up.
-        memory_mb: Peak memory of one inference, on a cell's first visit.
-        energy_mj: Energy of one inference, on a cell's first visit if there is a counter.
+        wall: Duration of each timed inference in milliseconds, by the wall clock.
+        processor: Duration of each timed inference in milliseconds, by the processor's clock; empty
+            if that clock was not read.
+        seconds: Duration of the whole visit in seconds, including building the network and warming
+            up.
+        memory_mb: Peak memory of one inference in MB, measured on a cell's first visit only.
+        energy_mj: Energy of one inference in mJ, measured on a cell's first visit if there is an
+            energy counter.
     """
 
     cell: str
@@ -233,23 +244,26 @@ class Visit:
 
     @property
     def milliseconds(self) -> list[float]:
-        """The timings that define the latency: by the processor's clock if it was read."""
+        """The durations in milliseconds that define the latency. The durations are by the
+        processor's clock if that was read, otherwise by the wall clock.
+        """
         return self.processor or self.wall
 
 
 @dataclass(frozen=True)
 class Measured:
-    """The result of a measurement.
+    """The result of measuring cells: the settings, the device card, and all timings.
 
     Attributes:
         space: The space of the cells.
         cells: The cells.
-        network: The macro architecture around the cells.
-        protocol: The settings for timing.
-        card: The device card.
+        network: The macro architecture in which the cells were measured.
+        protocol: The settings with which the latency was measured.
+        card: The device card, a description of the machine.
         visits: All visits, including those to the reference cell.
-        watts: The power that an estimate of energy assumes; None if a counter was read.
-        meter: The counter's name, or empty.
+        watts: The power in watts from which energy is estimated; None if an energy counter was
+            read.
+        meter: The name of the energy counter, or empty if none was read.
 
     Example:
         >>> import surrogate_nas as sn
@@ -273,7 +287,9 @@ class Measured:
     meter: str
 
     def timings(self, clock: str = "") -> Values:
-        """Return the milliseconds of every timed inference, shape ``(n, rounds × repeats)``."""
+        """Return the duration of every timed inference in milliseconds, shape
+        ``(n cells, rounds × repeats)``.
+        """
         by_cell: dict[str, list[float]] = {cell.text: [] for cell in self.cells}
         for visit in self.visits:
             if visit.cell:
@@ -289,19 +305,23 @@ class Measured:
 
     @property
     def reference(self) -> Values:
-        """The reference cell's median latency at each of its visits, in order."""
+        """The median latency of the reference cell in milliseconds at each of its visits,
+        in order.
+        """
         return np.array(
             [np.median(visit.milliseconds) for visit in self.visits if not visit.cell]
         )
 
     @property
     def drift(self) -> float:
-        """The largest relative deviation of a value of `reference` from their median."""
+        """The largest relative deviation of the reference cell's latency at one visit from the
+        median over its visits.
+        """
         return float(np.abs(self.reference / np.median(self.reference) - 1).max())
 
     @property
     def warnings(self) -> list[str]:
-        """The reasons why the measurement may be unreliable, one sentence each."""
+        """Reasons why the measurement may be unreliable, as one sentence each."""
         sentences = []
         if not self.drift <= STEADY:
             sentences.append(f"the reference cell {drift_in_words(self.drift)}.")
@@ -316,13 +336,13 @@ class Measured:
 
     @property
     def seconds(self) -> float:
-        """The total duration of all visits in seconds, including those before an interruption."""
+        """The total duration of all visits in seconds, including visits before an interruption."""
         return sum(visit.seconds for visit in self.visits)
 
     @property
     def lost(self) -> float | None:
-        """The share of the timed seconds in which another process used the core; None if
-        unknown.
+        """The share of the timed seconds in which another process used the core; None if the
+        processor's clock was not read.
         """
         if self.protocol.clock == "wall":
             return None
@@ -331,8 +351,8 @@ class Measured:
         return max(0.0, 1 - ran / passed)
 
     def summary(self) -> dict[str, Any]:
-        """Return the measurement as ``snas measure --json`` prints it, and as a table's card stores
-        it.
+        """Return a summary of the measurement, as ``snas measure --json`` prints it and as a
+        table's card stores it.
         """
         latency = self.latency
         return {
@@ -366,12 +386,14 @@ class Measured:
         )
 
     def write(self, path: str | Path) -> None:
-        """Write the `table` into a file, which ``with_=`` and ``--with`` add to a benchmark."""
+        """Write the measured values as a table to a file. The options ``with_=`` and ``--with`` add
+        the file's metrics to a benchmark.
+        """
         write_table(self.table(), Path(path))
 
     def table(self) -> Table:
-        """Return the measurement as a table of the whole space, with NaN for cells that were not
-        measured.
+        """Return the measured values as a table of the whole space. Cells that were not measured
+        have the value NaN.
         """
         protocol = self.protocol
         clock = protocol.clock
@@ -446,11 +468,13 @@ class Measured:
 
 
 def peak_memory_mb(network: nn.Module, inputs: Tensor) -> float:
-    """Run one inference and return its peak memory in MB (10⁶ bytes): weights, input, and all
-    activations that exist at the same time.
+    """Run one inference, and return its peak memory in MB (10⁶ bytes).
 
-    On a CPU the outputs of operations are tracked; temporary memory within an operation is not
-    counted.
+    The peak memory includes the weights, the input, and all activations that exist at the same
+    time.
+
+    On a CPU, only the outputs of operations are tracked, so temporary memory within an operation is
+    not counted.
     """
     tensors = [*network.parameters(), *network.buffers(), inputs]
     fixed = sum(tensor.nbytes for tensor in tensors)
@@ -517,10 +541,10 @@ class Meter(NamedTuple):
     """Counters of energy.
 
     Attributes:
-        name: What the counters measure.
-        read: Function that returns the value of each counter.
-        ranges: The value of each counter after which it starts again from 0.
-        joules: Joules per unit of a counter.
+        name: A description of what the energy counters measure.
+        read: A function that returns the current value of each energy counter.
+        ranges: The value after which each energy counter starts again from 0.
+        joules: The energy in joules that corresponds to one unit of a counter.
     """
 
     name: str
@@ -529,16 +553,16 @@ class Meter(NamedTuple):
     joules: float
 
     def since(self, before: list[int]) -> float:
-        """Return the joules since the counters had some values; each counter may have restarted
-        once.
+        """Return the energy in joules since the counters had the values `before`. Each energy
+        counter may have restarted from 0 once in the meantime.
         """
         used = zip(self.read(), before, self.ranges, strict=True)
         return self.joules * sum((now - then) % top for now, then, top in used)
 
 
 def rapl(folder: Path = _RAPL) -> Meter:
-    """Return the counters of the processor packages, which Linux provides as files; raise `OSError`
-    if there are none.
+    """Return the energy counters of the processor packages (RAPL), which Linux provides as files.
+    Raise `OSError` if there are no such files.
     """
     packages = [
         path for path in sorted(folder.glob("*-rapl:*")) if path.name.count(":") == 1
@@ -572,7 +596,7 @@ def _nvml(index: int) -> Meter:
 
 
 def find_meter(device: torch.device) -> Meter | None:
-    """Return the energy counter of a device; None if it has no readable one."""
+    """Return the energy counter of a device; None if the device has no readable counter."""
     try:
         if device.type == "cuda":
             return _nvml(device.index or 0)
@@ -582,8 +606,8 @@ def find_meter(device: torch.device) -> Meter | None:
 
 
 def energy_mj(infer: Callable[[], None], meter: Meter, seconds: float = 0.5) -> float:
-    """Return the energy of one call in millijoules, averaged over calls that take at least
-    `seconds`.
+    """Return the mean energy of one inference in millijoules. Inferences are repeated for at least
+    `seconds` seconds.
     """
     calls = 0
     started = time.perf_counter()
@@ -609,20 +633,21 @@ def measure(
     journal: Path | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> Measured:
-    """Measure latency, memory and energy of cells; operations that the output does not depend on
-    are built and run.
+    """Measure latency, memory and energy of cells. Operations on which the output does not depend
+    are also built and run.
 
     Args:
-        cells: Distinct cells of one space.
-        network: The macro architecture; None for the published one.
-        protocol: The settings for timing; None for one thread of the CPU and a batch of 1.
-        space: The space of the cells; None to find it among the registered ones.
-        seed: The seed of the random order of each round.
-        watts: The power for estimating energy if no counter can be read; None for a rounded
-            default.
+        cells: The cells to measure, all different and of one space.
+        network: The macro architecture around the cells; None for the published one.
+        protocol: The settings of the latency measurement; None for a batch of 1 on one CPU thread.
+        space: The space of the cells; None to find the space among the registered ones.
+        seed: The random seed for the order of the cells in each round.
+        watts: The power in watts for estimating energy if no counter can be read; None for a
+            rounded default.
         journal: A file that stores every visit, so that an interrupted measurement can be resumed;
-            None for no file.
-        progress: Called with (number of completed visits, number of all visits).
+            None for no such file.
+        progress: A function that is called with the number of completed visits and the number of
+            all visits.
 
     Example:
         >>> small = Network(channels=4, cells_per_stage=1, image_size=8)

@@ -1,7 +1,9 @@
-"""The machine that trains: conversion to NumPy arrays, the device, the cores, and memory.
+"""Functions for the machine that trains: conversion to NumPy arrays, the choice of the device, the
+number of cores, and memory.
 
-Training on a CPU does not need PyTorch, but users' code may return tensors. Tensors of some
-megabytes are allocated and freed thousands of times a second, and new memory pages would take time.
+Training on a CPU does not need PyTorch, but a user's code may return PyTorch tensors. During
+training, tensors of some megabytes are allocated and freed thousands of times per second. Freed
+memory is kept, because new memory pages would take time.
 """
 
 import ctypes
@@ -37,19 +39,19 @@ with respect to them.
 
 
 def as_array(given: Any) -> Array:
-    """Return an array, without a copy if possible."""
+    """Convert an array or a tensor to a NumPy array, without a copy if possible."""
     if hasattr(given, "detach"):
         given = given.detach().cpu().numpy()
     return np.asarray(given)
 
 
 def exp(x: Array) -> Array:
-    """Return the exponential of each number, in float64 and in the shape of `x`."""
+    """Return the exponential of each number as float64, in the shape of `x`."""
     return _compiled("exponentials", np.exp, x)
 
 
 def log(x: Array) -> Array:
-    """Return the natural logarithm of each number, in float64 and in the shape of `x`."""
+    """Return the natural logarithm of each number as float64, in the shape of `x`."""
     return _compiled("logarithms", np.log, x)
 
 
@@ -66,7 +68,7 @@ def _compiled(name: str, plain: np.ufunc, x: Array) -> Array:
 
 
 def log_softmax(scores: Array, axis: int) -> Array:
-    """Return the logarithms of the softmax, float64, in the shape of the scores."""
+    """Return the logarithm of the softmax of scores as float64, in the shape of the scores."""
     shifted = scores.astype(np.float64)
     shifted -= shifted.max(axis, keepdims=True)
     shifted -= log(exp(shifted).sum(axis, keepdims=True))
@@ -74,7 +76,7 @@ def log_softmax(scores: Array, axis: int) -> Array:
 
 
 def softmax(scores: Array, axis: int) -> Array:
-    """Return the softmax probabilities, float64, in the shape of the scores."""
+    """Return the softmax of scores as float64, in the shape of the scores."""
     shifted = scores.astype(np.float64)
     shifted -= shifted.max(axis, keepdims=True)
     shifted = exp(shifted)
@@ -106,7 +108,7 @@ _ASKED: list[tuple[int, ExitStack]] = []
 
 
 def device_named(name: str) -> str:
-    """Check that a device is available, and return its name in PyTorch's notation; the CPU is
+    """Check that a device is available, and return its name in PyTorch's notation. The CPU is
     always available and needs no PyTorch.
     """
     if name == "cpu":
@@ -129,15 +131,16 @@ def device_named(name: str) -> str:
 def engine_named(
     space: "Space", device: str = "cpu", *, by_matrices: bool = False
 ) -> str:
-    """Return the name of the engine that trains the cells of a space, which is stored with every
+    """Return the name of the engine that trains the cells of a space. The name is stored with every
     training.
 
-    It contains a digest of NumPy's arithmetic if that differs on this processor.
+    If NumPy's arithmetic has other last digits on this processor, the name contains a digest of
+    some results.
 
     Args:
         space: The space.
-        device: The device, in PyTorch's notation.
-        by_matrices: Whether the trainer uses NumPy's matrix products.
+        device: The device for training, in PyTorch's notation.
+        by_matrices: Whether the task's trainer uses NumPy's matrix products.
     """
     if device != "cpu" or not space.has_blueprints:
         return "pytorch"
@@ -150,20 +153,22 @@ def engine_named(
 
 
 def is_compiled(engine: str) -> bool:
-    """Return whether an engine's name is that of the compiled kernels."""
+    """Return whether the name of a training engine is that of the compiled kernels."""
     return engine.startswith("compiled ")
 
 
 @lru_cache(maxsize=1)
 def exponentials() -> str:
-    """Return a digest of NumPy's exponentials and logarithms of some float32 numbers."""
+    """Return a digest of some exponentials and logarithms that NumPy computes in float32."""
     numbers = (np.arange(-4096, 4097) / 256).astype(np.float32)
     return _digest(np.exp(numbers), np.log(numbers[4097:]))
 
 
 @lru_cache(maxsize=1)
 def matrices() -> str:
-    """Return a digest of matrix products, eigenvalues and float64 exponentials."""
+    """Return a digest of some matrix products, eigenvalues and float64 exponentials that NumPy
+    computes.
+    """
     numbers = (
         (np.arange(144 * 700) * 7919 % 1009 / 1009).astype(np.float32).reshape(144, 700)
     )
@@ -186,9 +191,10 @@ def _digest(*arrays: Any) -> str:
 
 @contextmanager
 def cores(number: int) -> Iterator[None]:
-    """Use a number of cores for arithmetic, and keep freed memory.
+    """Use a given number of cores for arithmetic inside a ``with`` block, and keep freed memory.
 
-    PyTorch is not imported; code that needs it calls `loaded`, which sets the number of cores.
+    PyTorch is not imported here. Code that needs PyTorch calls `loaded`, which sets PyTorch's
+    number of cores.
     """
     keep_memory()
     with threads(number), ExitStack() as stack:
@@ -198,8 +204,8 @@ def cores(number: int) -> Iterator[None]:
 
 
 def loaded() -> Any:
-    """Import PyTorch if necessary, and let it use the number of cores of the enclosing `cores`
-    block.
+    """Import and return PyTorch, and let it use the number of cores that the enclosing `cores`
+    block sets.
     """
     import torch
 
@@ -212,7 +218,7 @@ def loaded() -> Any:
 
 @lru_cache(maxsize=1)
 def keep_memory() -> bool:
-    """Ask glibc to keep freed memory for the rest of the process; return whether the request
+    """Ask glibc to keep freed memory for the rest of the process. Return whether the request
     succeeded.
     """
     if platform.libc_ver()[0] != "glibc":

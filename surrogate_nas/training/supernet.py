@@ -1,8 +1,9 @@
-"""The supernet of one-shot strategies: all cells of a space in one network.
+"""The supernet of one-shot strategies, a network that contains all cells of a space.
 
 A supernet needs a space whose cells are graphs with an independent choice of operation on every
-edge. Its weights are trained with the task's schedule. Batches are normalised by their own
-statistics, also for evaluating inherited weights, since running statistics would mix all cells.
+edge. The weights of a supernet are trained with the task's schedule. Batch normalisation always
+uses the statistics of the batch, also when inherited weights are evaluated, since running
+statistics would mix all cells.
 """
 
 import math
@@ -33,11 +34,11 @@ from surrogate_nas.training.tasks import Splits, Task
 
 
 class EdgeChoices(NamedTuple):
-    """The operation of each choice on each edge.
+    """The edges of a space's cells, with the operation that each choice puts on each edge.
 
     Attributes:
-        edges: One pair (from, to) for each position of the space.
-        operations: The operation of each choice for every edge, as in
+        edges: One pair of nodes (from, to) for each position of the space.
+        operations: For every edge, the operation that each choice stands for, numbered as in
             `surrogate_nas.space.network`.
     """
 
@@ -47,7 +48,7 @@ class EdgeChoices(NamedTuple):
 
 @lru_cache(maxsize=8)
 def edge_choices(space: Space) -> EdgeChoices:
-    """Determine edges and operations from a space's cells."""
+    """Determine the edges and operations of a space from the graphs of its cells."""
     refused = UserError(
         f"Cells of the space {space.name} do not have an operation to choose on every edge of one"
         " graph, which a supernet needs."
@@ -76,8 +77,8 @@ def edge_choices(space: Space) -> EdgeChoices:
 
 @lru_cache(maxsize=8)
 def live_operations(space: Enumerable) -> NDArray[np.int8]:
-    """Return the operations of every cell that its output depends on, shape
-    ``(len(space), edges)``; 0 for all others.
+    """Return the operations on which each cell's output depends, shape ``(len(space), edges)``. All
+    other operations are replaced by 0.
     """
     graphs = (space.graph(cell, live_only=True) for cell in space)
     return np.array([graph.operations for graph in graphs if graph], dtype=np.int8)
@@ -144,8 +145,8 @@ class _Convolutions(BlueprintModule):
 
 
 class MixedCell(nn.Module):
-    """A module in place of a cell that computes a mixture of operations, set by `mix`. `drawn` has
-    the parameters of all operations by name.
+    """A module that takes the place of a cell and computes a mixture of operations, which
+    `MixedCell.mix` sets. The attribute `drawn` has the parameters of all operations by name.
     """
 
     def __init__(self, choices: EdgeChoices, shape: Shape, network: Network) -> None:
@@ -203,14 +204,14 @@ class MixedCell(nn.Module):
             self.drawn[f"{name}.{inner}"] = parameter
 
     def mix(self, weights: Tensor | None, active: Active) -> None:
-        """Set the weights of the operations, shape ``(edges, choices)``, or None for 1, and the
-        choices that are computed.
+        """Set the weights of the operations in the mixture, shape ``(edges, choices)``, and the
+        choices that are computed on each edge. Weights of None mean 1 for every operation.
         """
         self._weights = weights
         self._active = active
 
     def forward(self, x: Tensor) -> Tensor:
-        """Compute the last node."""
+        """Compute the output of the mixed cell, that is, the value of its last node."""
         nodes: dict[int, Tensor] = {0: x}
         for source in sorted(self.leaving):
             if source in nodes:
@@ -248,13 +249,13 @@ Price = Callable[[Active], float]
 
 
 class SupernetLoss(NamedTuple):
-    """The L of an objective in the form that a supernet can minimise.
+    """The search metric of an objective (its L), in a form that a supernet can minimise.
 
     Attributes:
-        weight: The contribution of one unit to the score.
-        split: The split of its examples, ``valid`` or ``train``.
-        is_error: Whether L is the error, as a fraction; its differentiable form is 1 − the target's
-            probability.
+        weight: The change of the objective's score for a change of L by one unit.
+        split: The data split on which L is computed, ``valid`` or ``train``.
+        is_error: Whether L is the classification error as a fraction. The supernet then minimises 1
+            − the probability of the target's class, which is differentiable.
     """
 
     weight: float = 1.0
@@ -263,10 +264,10 @@ class SupernetLoss(NamedTuple):
 
 
 class Supernet:
-    """All cells of a space in one network.
+    """A network that contains all cells of a space.
 
     Attributes:
-        choices: The edges and the operations of their choices.
+        choices: The edges of the cells, and the operations that can be chosen on them.
         steps_an_epoch: Number of training batches per epoch.
     """
 
@@ -352,7 +353,7 @@ class Supernet:
                 yield inputs[chosen], targets[chosen]
 
     def spent(self) -> float:
-        """Return the seconds of all work since the last call."""
+        """Return the seconds of all work of the supernet since the last call of this method."""
         seconds = self._seconds
         self._seconds = 0.0
         return seconds
@@ -378,17 +379,18 @@ class Supernet:
         return self._goal.weight * (1 - right).mean()
 
     def train(self, weights: Tensor | None = None, path: Path | None = None) -> float:
-        """Take one step of the network's weights on the next training batch.
+        """Update the network's weights by one step on the next training batch.
 
-        If the weights of the mixture require a gradient, the gradient of L on this batch is added
-        to the tensors from which they are computed.
+        If the mixture's weights require a gradient, the gradient of the search metric L on this
+        batch is added to the tensors from which the mixture's weights are computed.
 
         Args:
-            weights: Weights of the operations, shape ``(edges, choices)``; None for 1.
-            path: The only choice on every edge that is computed; None for all.
+            weights: Weights of the operations in the mixture, shape ``(edges, choices)``; None for
+                1.
+            path: For every edge, the only choice that is computed; None to compute all choices.
 
         Returns:
-            The contribution of L on this batch to the score.
+            The contribution of the search metric L on this batch to the objective's score.
         """
         active = self._active(path)
         with cores(1):
@@ -416,11 +418,11 @@ class Supernet:
         return _finite(judged)
 
     def judge(self, weights: Tensor, path: Path | None = None) -> float:
-        """Add the gradient of L on the next batch of its split to the tensors from which a
-        mixture's weights are computed.
+        """Compute the gradient of the search metric L on the next batch. The gradient is added to
+        the tensors from which the mixture's weights are computed.
 
-        The network's own weights do not change. The cost is that of a step. Arguments and result
-        are those of `train`.
+        The weights of the supernet itself do not change. The method's cost is that of one training
+        step. The arguments and the result are those of `Supernet.train`.
         """
         active = self._active(path)
         with cores(1):
@@ -434,7 +436,9 @@ class Supernet:
 
     @torch.no_grad()
     def inherited(self, paths: Sequence[Path], examples: int = 1000) -> list[float]:
-        """Return L of cells with the supernet's weights, as contributions to the score."""
+        """Return the search metric L of some cells with weights inherited from the supernet, as
+        contributions to the objective's score.
+        """
         inputs, targets = (part[:examples] for part in self._data[self._goal.split])
         values = []
         with cores(1):

@@ -1,6 +1,6 @@
 """The explorer: a page for interactive exploration of all cells of a comparison or a suite.
 
-The page contains its compressed data and its script, and requires no network.
+The page contains its compressed data and its script, so it works offline.
 """
 
 from pathlib import Path
@@ -16,11 +16,12 @@ EXPLORER = "explore.html"
 
 
 def write_explorer(result: "StudyResult", folder: Path) -> Path | None:
-    """Write ``explore.html`` atomically. The page of a suite has a menu of its problems.
+    """Write the explorer of a result atomically to ``explore.html``. The page of a suite has a menu
+    of its problems.
 
     Args:
-        result: The result to explore, with at least one finished run. Trials that the result of a
-            suite does not contain are read from its folder.
+        result: The result to explore, with at least one finished run. If the result of a suite does
+            not contain its trials, they are read from the suite's folder.
 
     Returns:
         The path of the page, or None for a suite without stored trials.

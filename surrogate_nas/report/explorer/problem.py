@@ -1,5 +1,6 @@
-"""The explorer's data of a comparison (cells, metrics, diagrams, choices and trials), and its page,
-an HTML document of less than six megabytes with as much detail as fits.
+"""The explorer's data of a comparison (cells, metrics, diagrams, choices and trials), and the
+explorer's page. The page is an HTML document of less than six megabytes, with as much detail as
+fits.
 """
 
 import base64
@@ -48,13 +49,14 @@ _END = "\0"  # between texts
 
 
 class Block:
-    """Arrays and JSON as a compressed block that the page's script unpacks on demand.
+    """A compressed block of arrays and JSON, which the script of the explorer's page unpacks on
+    demand.
 
     A block is a gzip file with the length of its JSON as four bytes, the JSON, and the arrays, each
     aligned to eight bytes. All numbers are little-endian. A column with few distinct values is
-    stored exactly, as a list of values and a code per cell. Other columns have eight bytes per
-    value if they must be exact, otherwise four. `array`, `column` and `texts` return the references
-    to use in the JSON.
+    stored exactly, as a list of values and a code per cell. Other columns take eight bytes per
+    value if they must be exact, and otherwise four bytes. The methods `array`, `column` and `texts`
+    add data and return a reference to it for use in the JSON.
     """
 
     def __init__(self) -> None:
@@ -73,7 +75,7 @@ class Block:
         )
 
     def column(self, values: NDArray[np.float64], *, exact: bool) -> dict[str, Any]:
-        """Add one number per cell, NaN if it is missing."""
+        """Add a column with one number per cell. Missing numbers are NaN."""
         distinct, codes = np.unique(values, return_inverse=True)
         if len(distinct) * _FEW > len(values) or len(distinct) > _WIDE:
             return self.array(values if exact else values.astype(np.float32))
@@ -111,7 +113,7 @@ class Block:
 
 
 def compressed(content: bytes) -> bytes:
-    """Compress content with gzip, reproducibly."""
+    """Compress content with gzip. Equal content gives equal bytes."""
     return gzip.compress(content, _LEVEL, mtime=0)
 
 
@@ -144,8 +146,8 @@ Indices = NDArray[np.intp]
 
 
 class Detail(NamedTuple):
-    """The level of detail of a page: number of cells that no run evaluated, metrics, runs per
-    strategy, and whether numbers are exact.
+    """The level of detail of the explorer's page: the number of cells that no run evaluated, the
+    number of metrics, the number of runs per strategy, and whether numbers are exact.
     """
 
     background: int
@@ -155,7 +157,7 @@ class Detail(NamedTuple):
 
 
 class ProblemData:
-    """Packs a comparison with the given level of detail."""
+    """A comparison whose data can be packed at several levels of detail for the explorer."""
 
     def __init__(
         self, comparison: Comparison, strategies: Sequence[str], runs: int
@@ -178,8 +180,8 @@ class ProblemData:
         return self.objective.over_space()
 
     def packed(self, detail: Detail, most: float = np.inf) -> bytes:
-        """Pack the comparison as a `Block`; empty if its scores alone have more than `most`
-        bytes.
+        """Return the comparison's data as a packed `Block`, or empty bytes if the scores alone take
+        more than `most` bytes.
         """
         runs = [
             run for results in self._runs.values() for run in results[: detail.runs]
@@ -452,15 +454,15 @@ def _weighted(weight: float, name: str) -> str:
 
 
 class Selection(NamedTuple):
-    """The cells of a page, with arrays in the same order.
+    """The cells that the explorer's page shows, and their scores in the same order.
 
     Attributes:
         cells: The cells.
         scores: The scores of the cells.
-        trials: One trial of each cell; empty if the cells come from a table.
+        trials: The best trial of each cell; empty if the cells come from a table.
         places: The indices of the cells in the table, or None without a table.
-        drawn: Whether each cell belongs to the fixed sample of the space. None if all cells are
-            shown, or without a table.
+        drawn: Whether each cell belongs to a fixed random sample of the space; None if all cells
+            are shown or there is no table.
     """
 
     cells: Sequence[Cell]
@@ -473,7 +475,7 @@ class Selection(NamedTuple):
 def select_cells(
     comparison: Comparison, runs: Sequence[Run], background: int
 ) -> Selection:
-    """Select the cells of a page."""
+    """Select the cells that the explorer's page shows."""
     best: dict[Cell, Trial] = {}
     for run in runs:
         for trial in run.reported:
@@ -671,7 +673,9 @@ _DETAILS = (
 
 
 class Page:
-    """Collects problems, each with as much detail as its share of the page allows."""
+    """The explorer's page, to which problems are added. Each problem gets as much detail as its
+    share of the page size allows.
+    """
 
     def __init__(self, title: str, *, problems: int = 1) -> None:
         self.title = title
@@ -686,8 +690,8 @@ class Page:
         """Add the next problem with as much detail as fits into its share of the remaining space.
 
         Args:
-            packed: Returns the data at a level of detail, or nothing if the data has more than the
-                given number of bytes.
+            packed: A function of a level of detail and a maximum number of bytes. The function
+                returns the data, or empty bytes if the data is too large.
         """
         share = self._room / max(self._to_come, 1)
         self._to_come -= 1

@@ -1,7 +1,8 @@
-"""Exports: results in the formats of other tools. Each format is a module with an ``EXPORT``.
+"""Exports: results in the formats of other tools. Each export format is a module that defines
+``EXPORT``.
 
 An installed package adds a format with an entry point of the group ``surrogate_nas.exports``. A
-user can pass one as ``FILE.py:NAME``.
+user can also pass a format as ``FILE.py:NAME``.
 """
 
 from collections.abc import Callable
@@ -23,13 +24,13 @@ class Format(NamedTuple):
         ('optuna.log', 'Open it: optuna-dashboard optuna.log')
 
     Attributes:
-        write: Writes a folder of results (of a comparison, a suite, or a path over λ), or a
-            comparison in memory, to a file or folder, and returns the written files. Unfinished
-            results are exported as far as they exist.
-        default: The default name of the output.
-        then: What to do with the output, with ``{out}`` for its path.
+        write: The function that exports results to a file or folder and returns the written files.
+            Its input is a folder of results or a comparison in memory. Of unfinished results, only
+            the finished part is exported.
+        default: The default name of the output file or folder.
+        then: A hint on how to use the output, in which ``{out}`` stands for its path.
         summary: A description of the output, used in the guide.
-        needs: The required libraries, by import name.
+        needs: The import names of the required libraries.
     """
 
     write: "Callable[[Source, str | Path], list[Path]]"

@@ -16,7 +16,7 @@ from surrogate_nas.report.reading import (
 
 
 def write_csv(source: Source, out: str | Path) -> list[Path]:
-    """Write every table, each file atomically.
+    """Write the results to CSV files, one per table. Each file is written atomically.
 
     Raises:
         UserError: There is nothing to export, or the folder is not writable.

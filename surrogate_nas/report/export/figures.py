@@ -57,8 +57,8 @@ _NARROW = 0.88  # text is set smaller than on a page, since this font is wider
 
 
 def rendered(picture: "Picture") -> dict[str, bytes]:
-    """Return the files of a picture by suffix, reproducibly, with fixed colours and embedded
-    fonts.
+    """Render a picture as files, by suffix. The files are reproducible, with fixed colours and
+    embedded fonts.
     """
     import matplotlib
     from matplotlib.figure import Figure
@@ -170,14 +170,14 @@ def _draw_line(axes: Any, line: Line, order: int) -> None:
 
 
 def write_figures(source: Source, out: str | Path) -> list[Path]:
-    """Write the figures of the report for papers, each file atomically.
+    """Write the figures of a report to files for use in papers. Each file is written atomically.
 
     Args:
         source: A folder of results, or a comparison. For a suite or a path over λ, the joint
-            figures come first, and those of each problem are in a folder with its name.
+            figures come first. The figures of each problem are in a folder with the problem's name.
 
     Returns:
-        The files. The last one is ``captions.txt``.
+        The files. The last file is ``captions.txt``.
 
     Raises:
         UserError: There is nothing to export, or the folder is not writable.
@@ -207,7 +207,9 @@ def write_figures(source: Source, out: str | Path) -> list[Path]:
 
 
 def pictures(result: StudyResult) -> "Iterator[tuple[str, Picture]]":
-    """Yield every figure with its folder: that of a problem, or an empty string."""
+    """Yield every figure with its folder: the folder of a problem, or an empty string for a joint
+    figure.
+    """
     from surrogate_nas.report.page import Page
 
     if result.problems and not isinstance(result, Comparison):

@@ -1,6 +1,7 @@
-"""Tables for papers in LaTeX: the best mean in bold, significantly worse strategies marked.
+"""LaTeX tables for papers, in which the best mean is bold and significantly worse strategies are
+marked.
 
-Significance is the verdict's (`surrogate_nas.stats.decision`).
+Significance is tested as in the verdict (`surrogate_nas.stats.decision`).
 """
 
 import re
@@ -43,11 +44,12 @@ _UNSAFE = re.compile(r"[^A-Za-z0-9.-]+")
 
 
 def write_latex(source: Source, out: str | Path) -> list[Path]:
-    """Write the tables, each file atomically.
+    """Write the results as LaTeX tables. Each file is written atomically.
 
     Args:
         source: A folder of results, or a comparison. A comparison has one table, ``summary.tex``. A
-            suite or a path over λ has one such table per part, and ``regret.tex`` over all parts.
+            suite has one ``summary.tex`` per problem, and a path over λ has one per value of λ.
+            Both also have ``regret.tex`` over all problems or all λ.
 
     Raises:
         UserError: There is nothing to export, or the folder is not writable.

@@ -1,11 +1,12 @@
-"""A file in Optuna's journal storage for ``optuna-dashboard``, with one study per run, so that
-trials keep their numbers.
+"""Export to a file in Optuna's journal format for ``optuna-dashboard``. Each run becomes one Optuna
+study, so trials keep their numbers.
 
 Akiba, Sano, Yanase, Ohta & Koyama, "Optuna: A Next-generation Hyperparameter Optimization
-Framework", KDD 2019. A study is one search: its best value, its history and its timeline are those
-of a run, and the dashboard can overlay several studies. An infeasible trial has its L + λR, and the
-violated constraints as constraints. A trial with fewer epochs than the objective is a pruned trial
-with its score as an intermediate value. Times are those of the simulated clock.
+Framework", KDD 2019. In Optuna, a study is one search. The best value, history and timeline of an
+Optuna study are therefore those of a run, and the dashboard can overlay several studies. The value
+of an infeasible trial is its L + λR, and its violated constraints are exported as constraints. A
+trial with fewer epochs than the objective is exported as a pruned trial, with its score as an
+intermediate value. Times are taken from the simulated clock of the run.
 """
 
 import math
@@ -41,10 +42,10 @@ _WRITER = "surrogate_nas"
 
 
 def write_optuna(source: Source, out: str | Path) -> list[Path]:
-    """Write every run as a study, atomically. The same results give the same bytes.
+    """Write every run as an Optuna study, atomically. The same results give the same bytes.
 
     Returns:
-        The file. Open it with ``optuna-dashboard FILE``.
+        The file. Open the file with ``optuna-dashboard FILE``.
 
     Raises:
         UserError: There is nothing to export, Optuna is not installed, or the file is not writable.

@@ -1,6 +1,6 @@
-"""The experiments of a paper in LaTeX: results, a data statement and BibTeX.
+"""The experiments section of a paper in LaTeX: results, a data statement and BibTeX.
 
-The templates are in ``templates/paper/``. A filter of the templates escapes all texts.
+The LaTeX templates are in ``templates/paper/``. A template filter escapes all texts.
 """
 
 import re

@@ -1,5 +1,5 @@
-"""Curves over the budget: score and final metric of a comparison's incumbents, and mean regret of a
-suite's strategies.
+"""Curves over the budget: the score and the final metric of the incumbents of a comparison, and the
+mean regret of the strategies of a suite.
 """
 
 from collections.abc import Callable
@@ -54,7 +54,9 @@ def anytime(study: Study) -> Section | None:
 
 @section(30, "comparison")
 def test(study: Study) -> Section | None:
-    """Build the section on the main final metric of the incumbent, which is chosen by score."""
+    """Build the section on the main final (test) metric of the incumbent, which is chosen by its
+    score.
+    """
     if not study.histories:
         return None
     title = "Test metric of the best-scoring cell"
@@ -66,7 +68,9 @@ def test(study: Study) -> Section | None:
 
 @section(64, "comparison", "front")
 def over_time(study: Study) -> Section | None:
-    """Build the section with both curves over the simulated clock."""
+    """Build the section with the score and the final metric of the incumbent over simulated
+    time.
+    """
     if (
         not study.histories
         or study.comparison.objective.benchmark.cost_unit == "queries"
@@ -107,7 +111,7 @@ def score_curves(study: Study, over: _Clock = "cells") -> Picture:
 
 
 def test_curves(study: Study, over: _Clock = "cells") -> Picture | str:
-    """Plot the main final metric of the incumbent."""
+    """Plot the main final (test) metric of the incumbent."""
     objective, benchmark = (
         study.comparison.objective,
         study.comparison.objective.benchmark,

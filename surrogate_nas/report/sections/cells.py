@@ -1,4 +1,6 @@
-"""The best cells that a comparison found, each with its graph, its metrics and who found it."""
+"""The best cells that a comparison found, each with its graph, its metrics and the strategies that
+found it.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -26,8 +28,8 @@ _Pairs = list[tuple[Content, str]]
 
 @dataclass(frozen=True)
 class Card:
-    """One cell: rank, score, special marks, graph, string, metrics in titled groups, and isomorphic
-    cells.
+    """The content of one cell's card: rank, score, special marks, graph, string, metrics in titled
+    groups, and isomorphic cells.
     """
 
     rank: int

@@ -1,4 +1,4 @@
-"""The constants and conventions behind every number, and the origin of a page's data and
+"""The constants and conventions behind every number of a report, and the origin of its data and
 results.
 """
 
@@ -82,7 +82,9 @@ _JUDGED = (
 
 @section(100, "comparison", "front")
 def constants(study: Study) -> Section | None:
-    """Build the section on the terms of the objective with their frozen constants."""
+    """Build the section on the terms of the objective and their fixed constants, such as weights
+    and divisors.
+    """
     objective = study.comparison.objective
     rows: list[list[Content]] = [
         [
@@ -129,13 +131,15 @@ def constants(study: Study) -> Section | None:
 
 @section(110, "comparison", "front")
 def comparison_conventions(study: Study) -> Section | None:
-    """Build the section on what was charged, shared, averaged and tested."""
+    """Build the section on conventions of a comparison: what was charged to the budget, shared
+    between strategies, averaged, and tested.
+    """
     return folded("Conventions", Block("items", conventions(study.comparison)))
 
 
 @section(110, "suite")
 def suite_conventions(study: Study) -> Section | None:
-    """Build the section on how problems are combined."""
+    """Build the section on how a suite combines the results of its problems."""
     options = study.suite.suite.options
     items = [
         *_SUITE,
@@ -147,7 +151,7 @@ def suite_conventions(study: Study) -> Section | None:
 
 @section(120, "comparison", "front")
 def comparison_provenance(study: Study) -> Section | None:
-    """Build the section on the origin of data and results."""
+    """Build the section on the origin of the data and results of a comparison."""
     blocks: list[Table | Block | str] = [_facts(provenance_rows(study.comparison))]
     if study.command:
         blocks += ["Made by", Block("command", study.command)]
@@ -156,7 +160,9 @@ def comparison_provenance(study: Study) -> Section | None:
 
 @section(120, "suite")
 def suite_provenance(study: Study) -> Section | None:
-    """Build the section on the origin of data and results, and the files in the folder."""
+    """Build the section on the origin of a suite's data and results, and on the files in its
+    folder.
+    """
     result = study.suite
     suite = result.suite
     rows = [("suite", suite.name), ("root seed", str(suite.seed))]
@@ -204,7 +210,9 @@ def _cited(papers: Iterable[str]) -> list[str]:
 
 
 def conventions(comparison: Comparison) -> list[str]:
-    """Return sentences on what was charged, shared, averaged and tested."""
+    """Return sentences on the conventions of a comparison: what was charged to the budget, shared
+    between strategies, averaged, and tested.
+    """
     objective = comparison.objective
     first = comparison.description["first_cells"]
     return [
@@ -328,7 +336,7 @@ def citations(comparison: Comparison) -> list[str]:
 
 
 def provenance_rows(comparison: Comparison) -> list[tuple[str, str]]:
-    """Return the origin of data and results, as names and values."""
+    """Return the origin of a comparison's data and results, as pairs of name and value."""
     benchmark = comparison.objective.benchmark
     description = comparison.description
     budget = description["budget"]

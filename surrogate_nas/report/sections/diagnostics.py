@@ -1,5 +1,5 @@
-"""Diagnostics of a comparison: numbers that strategies report, failed trainings, and confirmed
-winners.
+"""Diagnostics of a comparison: numbers that strategies report about their runs, failed trainings,
+and confirmed winners.
 """
 
 from collections.abc import Iterator, Sequence
@@ -27,7 +27,9 @@ _MOST_ROWS = 8
 
 @section(85, "comparison", "front")
 def diagnostics(study: Study) -> Section | None:
-    """Build the section with medians over the runs of each strategy with a diagnosis."""
+    """Build the section with the numbers that strategies report about their runs, as medians over
+    runs.
+    """
     comparison = study.comparison
     runs = {
         name: [run for run in comparison.runs_of(name) if run.diagnosis]
@@ -108,7 +110,9 @@ _NOTE = (
 
 @section(5, "comparison")
 def confirmed(study: Study) -> Section | None:
-    """Build a table per run with a confirmed winner."""
+    """Build the section with one table for each run whose winner was confirmed with new training
+    seeds.
+    """
     saw, fresh = ("score", "in the search"), ("score", "mean over fresh seeds")
     blocks: list[Table] = []
     for _, confirmation in study.comparison.confirmed_runs:

@@ -1,5 +1,5 @@
-"""All strategies in one picture: final regrets, also on each problem, time to the optimum, and the
-verdict.
+"""One picture of all strategies: final regret over all problems and on each problem, time to the
+optimum, and the verdict.
 """
 
 from collections import Counter
@@ -43,7 +43,9 @@ _WIDEST = (
 
 @dataclass(frozen=True)
 class Spot:
-    """The final result of a strategy: the mean over runs with its interval, and each run."""
+    """The final regret of a strategy: the mean over runs with its interval, and the value of each
+    run.
+    """
 
     mean: float
     low: float
@@ -53,11 +55,11 @@ class Spot:
 
 @dataclass(frozen=True)
 class Entry:
-    """A strategy of the picture: its result over all problems and on each, the cost of each run to
-    reach the target, and how many runs find the optimum.
+    """A strategy's row of the picture: its result over all problems and on each problem, the cost
+    of each run to reach the target, and the number of runs that found the optimum.
 
-    The cost is infinite for a run that does not reach the target. It is empty if the optimum is not
-    available.
+    The cost is infinite for a run that does not reach the target. The array of costs is empty if
+    the optimum is not available.
     """
 
     name: str
@@ -70,8 +72,8 @@ class Entry:
 
 @dataclass(frozen=True)
 class Ranking:
-    """The content of the picture. Regrets are normalised if there are several problems, otherwise
-    in units of the score.
+    """The content of the picture of final regrets. Regrets are normalised if there are several
+    problems. For a single problem, regrets are in units of the score.
     """
 
     entries: Sequence[Entry]
@@ -83,13 +85,15 @@ class Ranking:
 
     @property
     def timed(self) -> bool:
-        """Whether the cost to reach the target is available."""
+        """Whether the costs of runs to reach the target are available."""
         return len(self.entries[0].spent) > 0
 
 
 @section(10, "suite", "comparison", "front")
 def ranking(study: Study) -> Section | None:
-    """Build the section with one row per strategy, the leader first."""
+    """Build the section with the picture of final regrets, one row per strategy and the leader
+    first.
+    """
     ranking = ranking_of(study)
     if ranking is None:
         return None
@@ -105,8 +109,8 @@ def ranking(study: Study) -> Section | None:
 
 
 def ranking_of(study: Study) -> Ranking | None:
-    """Return the strategies in the order of the verdict's procedure, or None if none has a finished
-    run.
+    """Return the content of the picture, with the strategies in the order of the verdict. Return
+    None if no strategy has a finished run.
     """
     problems = study.result.problems
     order = list(study.result.standings)

@@ -1,8 +1,10 @@
-"""Trade-offs: several objectives with their exact front, the effect of λ, and a path over λ.
+"""Trade-offs between objectives: the exact Pareto front, the effect of λ, and results over a grid
+of λ.
 
-For two objectives, the median attainment surface of each strategy is shown (the region that half of
-its runs dominate), in a band from the best to the worst run: Grunert da Fonseca, Fonseca & Hall,
-"Inferential Performance Assessment of Stochastic Optimisers and the Attainment Function", EMO 2001.
+For two objectives, the page shows the median attainment surface of each strategy: the border of the
+region that half of its runs dominate. A band around it extends from the best to the worst run.
+Attainment surfaces are defined in Grunert da Fonseca, Fonseca & Hall, "Inferential Performance
+Assessment of Stochastic Optimisers and the Attainment Function", EMO 2001.
 """
 
 from collections import Counter
@@ -52,14 +54,18 @@ _SAME = 1e-9
 
 
 class Axis(NamedTuple):
-    """The display of an objective: its score per displayed unit, and the label of the unit."""
+    """How an objective is displayed on an axis: the score per displayed unit, and the label of the
+    unit.
+    """
 
     unit: float
     label: str
 
     @classmethod
     def of(cls, objective: Objective, part: int) -> "Axis":
-        """Display the metric itself if the objective is a single metric, otherwise the score."""
+        """Return an axis that shows the metric itself if the objective is a single metric, and
+        otherwise the score.
+        """
         terms = [term for term in objective.terms if term.part == part]
         if (
             len(terms) == 1
@@ -73,17 +79,19 @@ class Axis(NamedTuple):
 
 @dataclass(frozen=True)
 class Plane:
-    """Two objectives of a comparison, in the units of their axes.
+    """The trade-off between two objectives of a comparison, in the units of the axes.
 
     Attributes:
-        axes: The two axes, first the vertical, then the horizontal one.
-        points: All feasible cells, shape ``(n, 2)``, or None without a table.
-        front: The exact front by increasing second objective within the frame, shape ``(k, 2)``;
-            without a table that of all runs.
-        beyond: Number of points of the front outside the frame.
-        found: The points that each run found, shape ``(k, 2)`` each, by strategy.
-        across: The displayed range of the second objective.
-        up: The displayed range of the first objective.
+        axes: The two axes: first the vertical axis, then the horizontal axis.
+        points: The objectives of all feasible cells, shape ``(n, 2)``, or None if there is no
+            table.
+        front: The exact Pareto front within the displayed ranges, by increasing second objective,
+            shape ``(k, 2)``. If there is no table, the joint Pareto front of all runs.
+        beyond: Number of points of the Pareto front outside the displayed ranges.
+        found: The points that the runs of each strategy found, by strategy: one array of shape
+            ``(k, 2)`` per run.
+        across: The displayed range of the second objective (the horizontal axis).
+        up: The displayed range of the first objective (the vertical axis).
     """
 
     axes: tuple[Axis, Axis]
@@ -149,7 +157,9 @@ def plane_of(study: Study) -> Plane | None:
 
 @section(5, "front")
 def nearness(study: Study) -> Section | None:
-    """Build the section with each strategy's front and the exact front, one panel per strategy."""
+    """Build the section with each strategy's Pareto front and the exact Pareto front, one panel per
+    strategy.
+    """
     plane = plane_of(study)
     if plane is None:
         return None
@@ -308,8 +318,8 @@ def _stairs(points: Values, x: Scale, y: Scale) -> list[Point]:
 
 
 def attained(runs: Sequence[Values], share: float = 50) -> Values:
-    """Return the front of the points that at least `share` % of the runs, shape ``(n, 2)`` each,
-    dominate or reach.
+    """Return the border of the region that at least `share` percent of the runs dominate or reach.
+    Each run is an array of points of shape ``(n, 2)``.
     """
     of_run = np.repeat(np.arange(1, len(runs) + 1), [len(points) for points in runs])
     return np.asarray(
@@ -319,7 +329,7 @@ def attained(runs: Sequence[Values], share: float = 50) -> Values:
 
 @section(82, "comparison")
 def what_lambda_does(study: Study) -> Section | None:
-    """Build the section on whether R moves the optimum."""
+    """Build the section on whether the term λ·R changes which cell is optimal."""
     objective = study.comparison.objective
     sentences = diagnose(objective) if study.comparison.strategies else None
     if sentences is None:
@@ -333,8 +343,8 @@ def what_lambda_does(study: Study) -> Section | None:
 
 @section(10, "path")
 def path_over_lambda(study: Study) -> Section | None:
-    """Build the section on the fronts of the optima and of the strategies, and the regret at every
-    λ.
+    """Build the section on a path over λ: the optima and the strategies' results as Pareto fronts,
+    and the regret at every λ.
     """
     path = study.path
     plane = (

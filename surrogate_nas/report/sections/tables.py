@@ -1,5 +1,5 @@
-"""Tables: quality, uncertainty and cost of each strategy of a comparison, and the tables of a
-suite, each with its files.
+"""Tables of a report: quality, uncertainty and cost of each strategy of a comparison, and the
+tables of a suite with links to their files.
 """
 
 from functools import partial
@@ -44,7 +44,7 @@ _OVERTUNING = [("overtuning", "runs"), ("overtuning", "loss")]
 
 @section(70, "comparison", "front")
 def summary(study: Study) -> Section | None:
-    """Build the section with one row per strategy."""
+    """Build the section with the summary table, one row per strategy."""
     if not study.comparison.strategies:
         return None
     comparison = study.comparison
@@ -56,7 +56,9 @@ def summary(study: Study) -> Section | None:
 
 
 def summary_table(comparison: Comparison, styles: dict[str, Style]) -> Table:
-    """Build a table with one row per strategy: quality, uncertainty and cost."""
+    """Build the summary table of a comparison: quality, uncertainty and cost of each strategy, one
+    per row.
+    """
     names = comparison.strategies
     decimals = decimals_for(
         [value for name in names for value in comparison.scores(name)]
@@ -137,7 +139,7 @@ def _costs(comparison: Comparison, name: str) -> list[Content]:
 
 
 def summary_notes(comparison: Comparison) -> list[str]:
-    """Return notes for the reader of the summary table."""
+    """Return notes that explain the summary table."""
     objective, optimum = comparison.objective, comparison.optimum
     several = objective.n_objectives > 1
     runs = [run for name in comparison.strategies for run in comparison.runs_of(name)]

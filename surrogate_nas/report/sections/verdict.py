@@ -1,4 +1,6 @@
-"""The evidence of the verdict: the leader against every other strategy, and further findings."""
+"""The evidence for the verdict: the leader compared with every other strategy, and further
+findings.
+"""
 
 from collections.abc import Mapping
 

@@ -1,23 +1,24 @@
-"""Engines execute jobs on this machine or elsewhere, and yield the outcomes in the order of
+"""Engines execute jobs on this machine or on a cluster, and yield the outcomes in the order of
 completion.
 
 An engine is named ``NAME`` or ``NAME:PLACE``, where the place is, for example, the address of a
-scheduler. With every engine, each job runs in one of our processes with one thread. If a job kills
-its process, it is reported as failed and the other jobs continue. An exception in a job ends the
-work and is raised here. Results never depend on the engine, so it is not part of their fingerprint.
+scheduler. With every engine, each job runs in a worker process of this package with one thread. If
+a job kills its worker process, the job is reported as failed and the other jobs continue. An
+exception in a job ends all jobs and is raised in the calling process. Results never depend on the
+engine, so the engine is not part of their fingerprint.
 
 An engine is a function of a place and a number of workers that returns a
-`concurrent.futures.Executor`. It is named ``FILE.py:NAME``, or registered as an entry point of the
-group ``surrogate_nas.engines``:
+`concurrent.futures.Executor`. A user's engine is named ``FILE.py:NAME``, or registered as an entry
+point of the group ``surrogate_nas.engines``:
 
     from concurrent.futures import ProcessPoolExecutor
 
     def pool(place, workers):
         return ProcessPoolExecutor(workers)
 
-The executor may have two more methods. ``lost`` receives an error of the executor and returns how a
-job was lost, as a `surrogate_nas.runtime.worker.Lost`, or raises a `UserError` if all jobs are
-lost. ``end`` ends the workers of a task.
+The executor of an engine may have two optional methods, ``lost`` and ``end``. ``lost`` receives an
+error of the executor and returns a `surrogate_nas.runtime.worker.Lost`, which describes how a job
+was lost. If all jobs are lost, ``lost`` raises a `UserError`. ``end`` ends the workers of a task.
 """
 
 import threading
@@ -104,7 +105,10 @@ def _parted(engine: str) -> tuple[str, str]:
 
 
 def check_engine(engine: str, workers: int | None) -> None:
-    """Check the arguments of a user before anything starts. No user code is loaded."""
+    """Check the name of an engine and the number of workers before anything starts.
+
+    No user code is loaded.
+    """
     name, address = _parted(engine)
     ENGINES.expect(name)
     if workers is not None and (not isinstance(workers, int) or workers < 1):
@@ -116,12 +120,13 @@ def check_engine(engine: str, workers: int | None) -> None:
 
 
 class Jobs:
-    """Distributes jobs to the workers of an engine, in order and with limited parallelism.
+    """A queue of jobs for the workers of an engine, with order and limited parallelism.
 
-    A worker is reused for further jobs of its task, including what a job has read or compiled.
+    A worker is reused for further jobs of its task, which can use what earlier jobs have read or
+    compiled.
 
     Attributes:
-        key: The identifier of the workers that run on this machine.
+        key: Identifier that all workers on this machine share.
     """
 
     def __init__(
@@ -170,17 +175,20 @@ class Jobs:
         """Submit a job. Jobs start in the order of submission.
 
         Args:
-            task: The data that the job shares with others.
+            task: The data that the job shares with the other jobs of its task.
             job: The argument of the task's function.
             alone: Whether no other job may run at the same time.
 
         Returns:
-            A future of the reply, for `surrogate_nas.runtime.worker.answer`.
+            A future of the worker's reply. `surrogate_nas.runtime.worker.answer` reads the reply.
         """
         return self._put(alone, do, task, cloudpickle.dumps(job))
 
     def call(self, function: Callable[..., R], *arguments: Any) -> Future[R]:
-        """Call a function in a thread of this process, in turn with the jobs."""
+        """Call a function in a thread of this process.
+
+        The call waits in the same queue as the jobs.
+        """
         return self._put(False, function, *arguments)
 
     def _put(
@@ -233,7 +241,9 @@ class Jobs:
             self._begin()
 
     def hearing(self, note: Callable[[], None]) -> AbstractContextManager[None]:
-        """Make the first Ctrl-C call a function (`surrogate_nas.core.process.first_noted`)."""
+        """Make the first Ctrl-C in the block call `note` (see
+        `surrogate_nas.core.process.first_noted`).
+        """
         return first_noted(note)
 
     def drop(self, task: Task) -> None:
@@ -263,7 +273,7 @@ def _raised(error: BaseException) -> Any:
 
 
 def gone(cluster: str, address: str, error: BaseException) -> UserError:
-    """Build the error for a cluster that no longer executes jobs."""
+    """Build the error for a cluster that is unreachable or no longer executes jobs."""
     at = f" at {address}" if address else ""
     return UserError(
         f"The {cluster}{at} is unreachable or failed ({in_a_line(error)}). {AGAIN}"
@@ -272,19 +282,21 @@ def gone(cluster: str, address: str, error: BaseException) -> UserError:
 
 @dataclass(frozen=True)
 class Outcome(Generic[J, R]):
-    """A job with the return value of its function, or with how its worker was lost."""
+    """The outcome of a job: the return value of its function, or how its worker was lost."""
 
     job: J
     answer: R | Lost
 
     @property
     def failure(self) -> str:
-        """How the worker ended, in one line without a full stop; empty if it was not lost."""
+        """How the job's worker was lost, as a line without a full stop, or empty if it was not
+        lost.
+        """
         return self.answer.words if isinstance(self.answer, Lost) else ""
 
     @property
     def result(self) -> R:
-        """The return value of the function. Raises a UserError if the worker was lost."""
+        """The return value of the job. Reading it raises a `UserError` if the worker was lost."""
         if isinstance(self.answer, Lost):
             words = f"{self.failure[:1].upper()}{self.failure[1:]}"
             raise UserError(f"{words}. Repeat the command to resume.")
@@ -292,7 +304,7 @@ class Outcome(Generic[J, R]):
 
 
 def stays_here(engine: str, workers: int | None) -> bool:
-    """Return whether jobs run in this process, one after another."""
+    """Return whether jobs run in the calling process, one after another."""
     return engine == _HERE and workers in (None, 1)
 
 
@@ -306,16 +318,19 @@ def run_jobs(
 ) -> Iterator[Outcome[J, R]]:
     """Call a function for every job.
 
-    The function is sent to each worker once, so it should contain what all jobs share, for example
-    as a `functools.partial`. Closing the iterator, or leaving its loop, ends the workers.
+    The function is sent to each worker once, so it should contain the data that all jobs share, for
+    example as a `functools.partial`. The workers end when the returned iterator is closed, or when
+    the loop over it is left.
 
     Args:
-        function: A function of one job. Its return value is sent to this process.
-        jobs: The arguments of the function, started in this order.
-        workers: Number of parallel jobs. None for one, or for all workers of a named cluster.
+        function: A function of one job. The worker sends its return value to the calling process.
+        jobs: The arguments of the function, one per call. The calls start in this order.
+        workers: Number of parallel jobs. If None, one job on this machine, or as many as a cluster
+            has workers.
         engine: A key of `ENGINES` or ``FILE.py:NAME``, optionally followed by a colon and the
-            place. With processes, a single worker or a single job runs in this process.
-        apart: Whether every job runs in another process.
+            place. With the engine ``processes``, a single worker or a single job runs in the
+            calling process.
+        apart: Whether every job runs in a process other than the calling process.
 
     Yields:
         The outcome of every job, in the order of completion.

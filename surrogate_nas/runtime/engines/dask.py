@@ -1,9 +1,9 @@
-"""Jobs on a Dask cluster, a running one or one started on this machine.
+"""Execute jobs on a Dask cluster: a running cluster, or a cluster that is started on this machine.
 
-Jobs are futures of Dask's client. If a Dask worker is lost, Dask restarts its job elsewhere, up to
-``allowed-failures`` times (3 by default). That is safe, because a run is replayed from its locked
-file, and any other job gives the same answer again. A job that kills its own process is reported as
-lost at once, and the Dask worker survives.
+Jobs are futures of Dask's client. If a Dask worker is lost, Dask restarts the worker's job on
+another worker, up to ``allowed-failures`` times (3 by default). Restarting a job is safe, because a
+search run is replayed from its locked file, and any other job returns the same result again. A job
+that kills its own process is reported as lost at once, and the Dask worker survives.
 """
 
 import logging
@@ -23,7 +23,10 @@ _CONNECT_SECONDS = 10
 
 
 class Dask(Executor):
-    """A client of the cluster. A cluster that was started here ends with it."""
+    """A client of a Dask cluster.
+
+    A cluster that the client started on this machine ends with the client.
+    """
 
     needs = ("distributed",)
 
@@ -43,7 +46,7 @@ class Dask(Executor):
         return self._client.submit(function, *arguments, **named, pure=False, retries=0)
 
     def lost(self, error: BaseException) -> Lost:
-        """Return how a job was lost although Dask restarts jobs."""
+        """Describe how a job was lost, although Dask restarts jobs."""
         from distributed import KilledWorker
 
         if isinstance(error, KilledWorker):
@@ -51,13 +54,16 @@ class Dask(Executor):
         raise gone("Dask cluster", self._address, error) from error
 
     def end(self, key: str) -> None:
-        """End our workers on the cluster that execute jobs of a task."""
+        """End the worker processes on the cluster that execute jobs of a task."""
         if self._client.status == "running":
             with suppress(Exception):
                 self._client.run(end, key)
 
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
-        """End our workers on the cluster. Nothing else there is affected."""
+        """End the worker processes that this package started on the cluster.
+
+        Other processes are unaffected.
+        """
         with self._open:
             for key in self._keys:
                 self.end(key)

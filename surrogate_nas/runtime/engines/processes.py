@@ -1,4 +1,7 @@
-"""Workers on this machine. One thread per worker waits for it."""
+"""Execute jobs in worker processes on this machine.
+
+For every worker, one thread of the parent waits for the results.
+"""
 
 from concurrent.futures import ThreadPoolExecutor
 

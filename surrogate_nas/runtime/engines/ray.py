@@ -1,9 +1,9 @@
-"""Jobs on a Ray cluster, a running one or one started on this machine.
+"""Execute jobs on a Ray cluster: a running cluster, or a cluster that is started on this machine.
 
-Jobs are calls of one remote function. If a Ray worker or node is lost, Ray restarts its job
-elsewhere, up to 3 times. That is safe, because a run is replayed from its locked file, and any
-other job gives the same answer again. A job that kills its own process is reported as lost at once,
-and the Ray worker survives.
+Jobs are calls of one remote function. If a Ray worker or node is lost, Ray restarts the lost job
+elsewhere, up to 3 times. Restarting a job is safe, because a search run is replayed from its locked
+file, and any other job returns the same result again. A job that kills its own process is reported
+as lost at once, and the Ray worker survives.
 """
 
 import logging
@@ -36,7 +36,10 @@ _QUIET = {
 
 
 class Ray(Executor):
-    """A connection to Ray. A cluster that was started here ends with it."""
+    """A connection to a Ray cluster.
+
+    A cluster that was started on this machine ends with the connection.
+    """
 
     needs = ("ray",)
 
@@ -80,7 +83,7 @@ class Ray(Executor):
         return future
 
     def lost(self, error: BaseException) -> Lost:
-        """Return how a job was lost although Ray restarts jobs."""
+        """Describe how a job was lost, although Ray restarts jobs."""
         if _LOST & {kind.__name__ for kind in type(error).__mro__}:
             return Lost("its Ray worker was lost, and so were those that restarted it")
         raise gone(

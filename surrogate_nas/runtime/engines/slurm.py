@@ -1,10 +1,17 @@
-"""Jobs on a Slurm cluster, using submitit: each job is a task, and simultaneous jobs form an array.
+"""Execute jobs on a Slurm cluster through submitit.
 
-The place contains the options of the tasks, as in ``slurm:partition=cpu,time=60``: ``time`` in
-minutes; ``mem`` in GB; ``folder``, where submitit creates a temporary folder that all machines
-share (by default in the data directory); ``cluster=local``, to run the tasks on this machine
-without Slurm. Other options are passed to ``sbatch``. If a task is lost, its job is lost, and
-repeating the command makes it again.
+Each job is a Slurm task, and simultaneous jobs form an array.
+
+The name of the engine contains the options of the tasks, as in ``slurm:partition=cpu,time=60``:
+
+- ``time`` is the time limit of a task in minutes.
+- ``mem`` is the memory of a task in GB.
+- ``folder`` is where submitit creates a temporary folder that all machines share. The default is
+  the data directory.
+- ``cluster=local`` runs the tasks on this machine without Slurm.
+- All other options are passed to ``sbatch``.
+
+If a Slurm task is lost, its job is lost. Repeating the command executes the job again.
 """
 
 import logging
@@ -30,7 +37,7 @@ _OURS = {"time": ("timeout_min", int), "mem": ("mem_gb", float)}
 
 
 class Slurm(Executor):
-    """The tasks in the queue."""
+    """An executor that submits jobs as Slurm tasks."""
 
     needs = ("submitit",)
 
@@ -90,7 +97,7 @@ class Slurm(Executor):
                 future.set_exception(error)
 
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
-        """Cancel the tasks, and remove the folder."""
+        """Cancel all Slurm tasks, and remove the temporary folder."""
         self._over.set()
         self._thread.join()
         for task in self._tasks:

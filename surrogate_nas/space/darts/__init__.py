@@ -1,16 +1,16 @@
-"""Spaces of genotypes: DARTS with 1.08·10¹⁸ cells, and NASNet with about 4.3·10²⁶.
+"""Spaces of genotypes: DARTS with 1.08·10¹⁸ cells, and NASNet with about 4.3·10²⁶ cells.
 
-Liu, Simonyan & Yang, ICLR 2019. DARTS's cells have four nodes, each with two sources, and seven
-operations. The eighth operation, ``none``, exists only during the authors' search and in no
-genotype; their count of 10¹⁸ excludes it, too. The sources of a node are one choice among pairs, so
-every combination of choices is a cell, and there are no duplicates.
+DARTS is the space of Liu, Simonyan & Yang, ICLR 2019. DARTS's cells have four nodes, each with two
+sources, and seven operations. The eighth operation, ``none``, exists only during the authors'
+search and in no genotype. The authors' count of 10¹⁸ excludes ``none``, too. The sources of a node
+are one choice among pairs, so every combination of choices is a cell, and there are no duplicates.
 
 Zoph et al., "Learning Transferable Architectures for Scalable Image Recognition", CVPR 2018, and
 Real et al., "Regularized Evolution for Image Classifier Architecture Search", AAAI 2019. NASNet's
-cells have five nodes with any two sources. The operations are those of NASNet-A and AmoebaNet-A,
-and a dilated convolution. The output joins all nodes that no other node reads. Cells have the
-format of the DARTS repository and use DARTS's operations, so the networks differ from the authors'
-networks.
+cells have five nodes with any two sources. The operations of NASNet's cells are those of NASNet-A
+and AmoebaNet-A, and a dilated convolution. The output of a cell joins all nodes that no other node
+reads. NASNet's cells have the format of the DARTS repository and use DARTS's operations, so the
+networks differ from the authors' networks.
 """
 
 import math
@@ -330,9 +330,9 @@ class GenotypeSpace(ChoiceSpace):
 
     Attributes:
         nodes: The number of nodes of a cell, without its two inputs.
-        operations: The operations of an edge.
+        operations: The names of the operations that an edge may have.
         same_source: Whether both edges of a node may come from the same node.
-        half_size: The number of normal cells, which equals the number of reduction cells.
+        half_size: The number of possible normal cells, which equals the number of reduction cells.
     """
 
     cell_name = "Genotype"
@@ -346,10 +346,10 @@ class GenotypeSpace(ChoiceSpace):
     @staticmethod
     @abstractmethod
     def half(choices: tuple[int, ...]) -> Half:
-        """Return the normal or the reduction cell from its choices."""
+        """Convert the choices of a normal or a reduction cell to the cell."""
 
     def halves(self, choices: tuple[int, ...]) -> tuple[Half, Half]:
-        """Return the normal and the reduction cell from choices."""
+        """Convert the choices of a genotype to its normal and its reduction cell."""
         width = len(choices) // 2
         return self.half(choices[:width]), self.half(choices[width:])
 
@@ -362,7 +362,7 @@ class GenotypeSpace(ChoiceSpace):
         """Return the nodes whose channels are joined in the output of a cell."""
 
     def genotype(self, cell: Cell) -> Genotype:
-        """Return both cells with the names of their operations."""
+        """Return the normal and the reduction cell with the names of their operations."""
         return self._genotype(self.halves(cell.choices))
 
     def _genotype(self, halves: Sequence[Half]) -> Genotype:
@@ -377,7 +377,9 @@ class GenotypeSpace(ChoiceSpace):
         return str(self._genotype(self.halves(choices)))
 
     def parse(self, text: str) -> Cell:
-        """Parse a printed genotype, or the name of a published one (`named`)."""
+        """Return the cell for a printed genotype, or for the name of a published genotype
+        (`named`).
+        """
         name = cell_text(text)
         if known := self._cells_by_text.get(text):
             return known
@@ -445,15 +447,15 @@ class GenotypeSpace(ChoiceSpace):
     def neighbours(self, cell: Cell) -> Sequence[Cell]:
         """Return all cells with another operation or another source at one edge.
 
-        They have the order of the edges, normal cell first. For each edge, other operations come
-        first, then other sources with the same operation. If both edges of a node are equal, only
-        one is changed.
+        Neighbours have the order of the edges, normal cell first. For each edge, other operations
+        come first, then other sources with the same operation. If both edges of a node are equal,
+        only one of the edges is changed.
         """
         halves = self.halves(cell.choices)
         return [self._changed(halves, *step) for step in self._changes(halves)]
 
     def mutate(self, cell: Cell, rng: np.random.Generator) -> Cell:
-        """Sample uniformly among `neighbours`."""
+        """Sample a cell uniformly among the `neighbours` of `cell`."""
         halves = self.halves(cell.choices)
         changes = self._changes(halves)
         return self._changed(halves, *changes[int(rng.integers(len(changes)))])
@@ -486,7 +488,9 @@ class GenotypeSpace(ChoiceSpace):
         return self._cell((changed, halves[1]) if which == 0 else (halves[0], changed))
 
     def identity(self, cell: Cell) -> str:
-        """Return the first, in text order, of the genotypes that differ only in node order."""
+        """Return the alphabetically first of all genotypes that differ only in the order of their
+        nodes.
+        """
         return str(
             self._genotype([relabelled(half) for half in self.halves(cell.choices)])
         )
@@ -506,19 +510,19 @@ class GenotypeSpace(ChoiceSpace):
     ) -> Blueprint:
         """Return the whole network of a genotype, without auxiliary head and drop path.
 
-        Liu et al., ICLR 2019, ``NetworkCIFAR``.
+        The network follows ``NetworkCIFAR`` of Liu et al., ICLR 2019.
 
-        The network consists of a 3×3 stem with three times the channels; three stages of N normal
-        cells; a reduction cell with twice the channels before the second and the third stage;
-        global average pooling; and a linear layer. Every cell reads the outputs of the two previous
-        cells, each adapted to its channels by ReLU, a 1×1 convolution and batch normalisation.
-        Pooling within a cell has no normalisation.
+        The network consists of a 3×3 stem with three times the channels, three stages of N normal
+        cells, global average pooling, and a linear layer. Before the second and the third stage,
+        there is a reduction cell with twice the channels. Every cell reads the outputs of the two
+        previous cells, each adapted to its channels by ReLU, a 1×1 convolution and batch
+        normalisation. Pooling within a cell has no normalisation.
 
-        Departure: the last output is normalised without parameters before pooling. Tasks train with
-        up to four times DARTS's learning rate and without gradient clipping, and many cells
-        diverged otherwise. Extensions: one-dimensional inputs, odd sizes (a stride of 2 rounds up),
-        a head at every position, and a causal variant. Without strides, a reduction cell only
-        widens.
+        Departure from DARTS: the last output is normalised without parameters before pooling. The
+        tasks of this package train with up to four times DARTS's learning rate and without gradient
+        clipping, and many cells diverged without this normalisation. The package extends the
+        network to one-dimensional inputs, odd sizes (a stride of 2 rounds up), a head at every
+        position, and a causal variant. Without strides, a reduction cell only widens.
         """
         genotype = self.genotype(cell)
         drawn = Blueprint(network)
@@ -705,7 +709,8 @@ def _nasnet_half(choices: tuple[int, ...]) -> Half:
 class NASNet(GenotypeSpace):
     """The NASNet space.
 
-    In the choices of a cell, the smaller edge of a node comes first; `at` accepts any order.
+    In the choices of a cell, the smaller edge of a node comes first. The method `at` accepts any
+    order.
     """
 
     name = "nasnet"

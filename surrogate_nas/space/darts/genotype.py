@@ -1,17 +1,19 @@
-"""Genotypes: texts, and vectorised encodings, sizes and structure of many cells.
+"""Genotypes (pairs of a normal and a reduction cell): their texts, and encodings and structure of
+many genotypes.
 
 Sizes are exact for the network that this package builds. With 36 channels and six cells per stage,
-it is the network of twenty cells that DARTS trains on CIFAR-10.
+this network is the network of twenty cells that DARTS trains on CIFAR-10.
 
 Liu, Simonyan & Yang, "DARTS: Differentiable Architecture Search", ICLR 2019. Nodes 0 and 1 of a
 cell are the outputs of the two previous cells. Each other node is the sum of two operations on
 earlier nodes. DARTS prints the two edges of a node by the strength that its search assigned, which
-does not affect the network. Here the lower source comes first.
+does not affect the network. In this package, the edge with the lower source comes first.
 
-Every operation of a genotype is live. So ``functional`` and ``path_and_graph``, the default
-encodings of models of errors and of costs, are the same: all columns of this module. ``alive``
-omits the columns of single edges. Paths follow White, Neiswanger & Savani, "BANANAS", AAAI 2021,
-and are truncated as there, because long paths are rare.
+Every operation of a genotype affects the output. Therefore ``functional`` and ``path_and_graph``,
+the default encodings of error models and cost models, are equal: both contain all columns of this
+module. The encoding ``alive`` omits the columns of single edges. The path encoding follows White,
+Neiswanger & Savani, "BANANAS", AAAI 2021. As in this paper, paths are truncated, because long paths
+are rare.
 """
 
 import re
@@ -71,7 +73,7 @@ def _written(name: str, part: Part) -> str:
 
 
 def read(text: str) -> Genotype | None:
-    """Parse a printed genotype with any nodes and operations; return None if it is malformed."""
+    """Parse a printed genotype with any nodes and operations. Return None if it is malformed."""
     text = text.strip()
     match = _GENOTYPE.fullmatch(text) or _GENOTYPE.fullmatch(_SPACING.sub(r"\1", text))
     if match is None:
@@ -186,7 +188,7 @@ class Wiring(NamedTuple):
 
     Attributes:
         operations: Indices into the operations of the space, shape ``(n, 2, nodes, 2)``.
-        sources: The nodes to which the operations are applied, same shape.
+        sources: The nodes to which the operations are applied, shape ``(n, 2, nodes, 2)``.
         joined: Whether a node's channels are part of the cell's output, shape ``(n, 2, nodes)``.
     """
 
@@ -200,7 +202,7 @@ def relabelled(half: Half) -> Half:
     """Return the smallest of all cells that differ only in the order of their nodes.
 
     The order of nodes determines the order of joined channels, which has no effect, because the
-    weights of the next cell can be permuted. Equal sums with other causes, such as skips of skips,
+    weights of the next cell can be permuted. Other reasons for equal sums, such as skips of skips,
     are not detected.
     """
     ways = []
@@ -247,7 +249,7 @@ def encodings_of(wire: Wire, operations: int) -> Mapping[str, Encoding]:
 
 
 def adjacency(cells: Wiring, operations: int) -> Matrix:
-    """Count the edges of each operation between each pair of nodes; 196 columns for DARTS."""
+    """Count the edges with each operation between each pair of nodes. DARTS has 196 columns."""
     n, _, nodes, _ = cells.sources.shape
     columns = np.zeros((n, 2, nodes, nodes + INPUTS - 1, operations), dtype=np.float32)
     rows, which, node, _ = np.ogrid[:n, :2, :nodes, :1]
@@ -273,7 +275,7 @@ def operation_counts(cells: Wiring, operations: int) -> Matrix:
 
 
 def paths(cells: Wiring, operations: int) -> Matrix:
-    """Count paths of one or two operations from each input to the output; 224 columns for DARTS."""
+    """Count paths of one or two operations from each input to the output. DARTS has 224 columns."""
     n, _, nodes, _ = cells.sources.shape
     rows, which = np.ogrid[:n, :2]
     shape = n, 2, INPUTS + nodes, INPUTS, operations
@@ -294,7 +296,9 @@ def paths(cells: Wiring, operations: int) -> Matrix:
 
 
 def shape(cells: Wiring, operations: int) -> Matrix:
-    """Return longest and mean path to nodes, paths from each input, joined nodes; 10 columns."""
+    """Return 10 columns: longest and mean path to nodes, paths from each input, and number of
+    joined nodes.
+    """
     n, _, nodes, _ = cells.sources.shape
     depths = depth(cells)
     ways = np.zeros((n, 2, INPUTS + nodes, INPUTS), dtype=np.float32)
@@ -325,7 +329,9 @@ def depth(cells: Wiring, counted: Flags | None = None) -> NDArray[np.int64]:
 
 
 def plan(network: Network) -> Iterator[tuple[int, int, int, int]]:
-    """Yield for each cell: 0 (normal) or 1 (reduction), channels, image size before and after."""
+    """Yield, for each cell of the network, 0 (normal) or 1 (reduction), the channels, and the image
+    size before and after the cell.
+    """
     before = network.image_size
     for stage, (width, size) in enumerate(network.stages):
         if stage:

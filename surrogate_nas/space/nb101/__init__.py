@@ -1,33 +1,35 @@
-"""NAS-Bench-101's space: up to seven vertices and nine edges, three operations; 423,624 cells.
+"""NAS-Bench-101's space: 423,624 cells of up to seven vertices, nine edges and three operations.
 
 Ying et al., "NAS-Bench-101: Towards Reproducible Neural Architecture Search", ICML 2019. A cell
 prints as the upper triangle of its adjacency matrix, with a row for each vertex with outgoing
 edges, and the operations between input and output: ``110|01|1:conv3x3-bn-relu,maxpool3x3``. All
-such graphs can be parsed, including graphs that the paper's ``ModelSpec`` would prune. Isomorphic
-graphs are one cell: the first in the paper's enumeration. Cells have the order of that enumeration.
+graphs in this format can be parsed, including graphs that the paper's ``ModelSpec`` would prune.
+Isomorphic graphs are the same cell, which prints as the first of these graphs in the paper's
+enumeration. Cells have the order of the paper's enumeration.
 
-Departure: the paper samples and mutates a matrix of seven vertices, whose graph is mostly pruned.
-Here sampling is uniform over cells. Neighbours differ in one operation, in one edge, or in one
-vertex with one incoming and one outgoing edge. The latter corresponds to flipping an edge at an
-unused vertex.
+Departure from the paper: the paper samples and mutates an adjacency matrix of seven vertices, whose
+graph is pruned in most cases. In this package, sampling is uniform over cells. Neighbouring cells
+differ in one operation, in one edge, or in one vertex with one incoming and one outgoing edge. A
+difference in one vertex corresponds to flipping an edge at an unused vertex in the paper's matrix.
 
-The network consists of a 3×3 stem; three stacks of N cells; global average pooling; and a linear
-layer. Each stack has twice the channels of the previous one and follows a pooling that halves the
-size. Convolutions are followed by batch normalisation and ReLU. A vertex sums its inputs: the
-cell's input after a 1×1 convolution, and other vertices truncated to its channels. The output joins
-the vertices that lead to it and adds the projected input. Extensions: one-dimensional inputs, odd
-sizes (a stride of 2 rounds up), a head at every position, and a causal variant. Vertices without
-channels in a narrow network are omitted.
+The network consists of a 3×3 stem, three stacks of N cells, global average pooling, and a linear
+layer. Before the second and the third stack, pooling halves the image size, and the number of
+channels doubles. Convolutions are followed by batch normalisation and ReLU. A vertex sums its
+inputs: the cell's input after a 1×1 convolution, and other vertices truncated to its channels. The
+output joins the vertices that lead to it and adds the projected input. The package extends the
+paper's network to one-dimensional inputs, odd image sizes (a stride of 2 rounds up), a head at
+every position, and a causal variant. Vertices without channels in a narrow network are omitted.
 
 With 128 channels and three cells per stage, `params` equals the benchmark's
 ``trainable_parameters``. The channels of a cell's output are divided among the vertices that lead
-to it; the first vertices receive the remainder. Every other vertex has as many channels as its
-widest successor.
+to the output. The first of these vertices receive the remainder. Every other vertex has as many
+channels as its widest successor.
 
-Paths follow White, Neiswanger & Savani, "BANANAS", AAAI 2021, which was designed for this space,
-and are truncated as there, because long paths are rare. Graph features are similar to Kadlecová et
-al., "Surprisingly Strong Performance Prediction with Neural Graph Features" (GRAF), ICML 2024. None
-of them depends on the order of the vertices.
+The path encoding follows White, Neiswanger & Savani, "BANANAS", AAAI 2021, which was designed for
+this space. As in this paper, paths are truncated, because long paths are rare. Graph features are
+similar to Kadlecová et al., "Surprisingly Strong Performance Prediction with Neural Graph Features"
+(GRAF), ICML 2024. Neither the path encoding nor the graph features depend on the order of the
+vertices.
 """
 
 import itertools
@@ -86,7 +88,7 @@ CONV3, CONV1, POOL = range(len(OPERATIONS))
 
 
 def edges_of(choices: Choices) -> Choices:
-    """Return whether each of `PAIRS` is an edge, shape ``(n, 21)``."""
+    """Return whether each pair of vertices in `PAIRS` is an edge, shape ``(n, 21)``."""
     return choices[:, : len(PAIRS)]
 
 
@@ -98,12 +100,12 @@ def links(choices: Choices) -> Flags:
 
 
 def operations(choices: Choices) -> Choices:
-    """Return the operation of every inner vertex, shape ``(5, n)``; 3 for a missing vertex."""
+    """Return the operation of every inner vertex, or 3 for a missing vertex, shape ``(5, n)``."""
     return np.ascontiguousarray(choices[:, len(PAIRS) :].T)
 
 
 def channels(linked: Flags, outputs: int) -> NDArray[np.int64]:
-    """Return the channels of inner vertices, shape ``(5, n)``; 0 for missing vertices."""
+    """Return the channels of inner vertices, or 0 for missing vertices, shape ``(5, n)``."""
     last = linked[1:OUTPUT, OUTPUT]
     n_sources = np.maximum(last.sum(axis=0), 1)
     first = np.cumsum(last, axis=0) <= outputs % n_sources
@@ -153,7 +155,7 @@ def _along(
 
 
 def longest(linked: Flags, counted: Flags) -> Choices:
-    """Return the largest number of counted vertices on a path to the output, shape ``(n,)``."""
+    """Return the largest number of counted vertices on any path to the output, shape ``(n,)``."""
     own = np.vstack([counted, np.zeros_like(counted[:1])])
     return _along(
         linked, 0, -MOST_VERTICES, np.max, lambda most, vertex: most + own[vertex - 1]
@@ -195,14 +197,16 @@ _WIDTH = 128
 
 
 def operation_counts(choices: Choices) -> Matrix:
-    """Count the vertices with each operation, and the edges; 4 columns."""
+    """Return 4 columns: the numbers of vertices with each operation, and the number of edges."""
     kinds = operations(choices)
     counts = [(kinds == kind).sum(axis=0) for kind in range(_KINDS)]
     return stacked(*counts, edges_of(choices).sum(axis=1))
 
 
 def paths(choices: Choices) -> Matrix:
-    """Count paths to the output by their sequence of up to three operations; 40 columns."""
+    """Return 40 columns: counts of paths from input to output by their sequence of up to three
+    operations.
+    """
     n = len(choices)
     linked = links(choices)
     kinds = operations(choices)
@@ -225,14 +229,14 @@ def paths(choices: Choices) -> Matrix:
 
 
 def shape(choices: Choices) -> Matrix:
-    """Return vertices, edges at input and output, paths and depth; 32 columns.
+    """Return 32 columns that describe vertices, edges at input and output, paths and depth.
 
     - For each subset of operations: the largest number of vertices with these operations on a path
-      from input to output, and the number of paths with no other operation.
-    - For each operation: the numbers of its vertices that read the input, and that the output
-      reads.
-    - In addition: the number of all paths, the length of the shortest, whether the input is added
-      to the output, and the channels and weights of vertices if the output has 128 channels.
+      from input to output, and the number of paths that contain no other operation.
+    - For each operation: the numbers of vertices that read the input and that the output reads, and
+      sums of channels and squared channels of vertices in a cell with 128 output channels.
+    - In addition: the numbers of vertices and edges, of vertices at the input and at the output,
+      the length of the shortest path, and whether the input is added to the output.
     """
     linked = links(choices)
     kinds = operations(choices)
@@ -337,9 +341,10 @@ class NB101(ChoiceSpace):
     The choices are an adjacency matrix of seven vertices, the last of which is the output, and
     operations. Missing vertices have the operation ``none`` and no edges.
 
-    Neighbours differ in one operation, one edge, or one vertex with one incoming and one outgoing
-    edge. Changed operations come first, then added or removed edges, then vertices. Isomorphic
-    neighbours count once. A change must not cause the pruning of other vertices.
+    Neighbouring cells differ in one operation, one edge, or one vertex with one incoming and one
+    outgoing edge. In lists of neighbours, changed operations come first, then added or removed
+    edges, then added or removed vertices. Isomorphic neighbours count once. A change must not cause
+    the pruning of other vertices.
 
     Example:
         >>> space = NB101()
@@ -390,7 +395,9 @@ class NB101(ChoiceSpace):
         return matrix
 
     def identity(self, cell: Cell) -> str:
-        """Return the paper's hash of a cell, which is unique and the key of its tables."""
+        """Return the paper's hash of a cell, which is unique and is the key of the benchmark's
+        tables.
+        """
         return module_hash(_graph(cell.choices))
 
     def write(self, choices: tuple[int, ...]) -> str:
@@ -404,7 +411,7 @@ class NB101(ChoiceSpace):
         return f"{'|'.join(rows)}:{','.join(OPERATIONS[o] for o in graph.operations)}"
 
     def parse(self, text: str) -> Cell:
-        """Parse a graph in the format of `write`.
+        """Return the cell for a graph in the format of `write`.
 
         Raises:
             UserError: The text has another format, or the graph is not a cell of this space.
@@ -424,7 +431,7 @@ class NB101(ChoiceSpace):
     def blueprint(
         self, cell: Cell, network: Network, *, live_only: bool = False
     ) -> Blueprint:
-        """Return the whole network of a cell, layer by layer."""
+        """Return the whole network of a cell as a list of layers."""
         graph = _graph(cell.choices)
         plan = Blueprint(network)
         x = _followed(plan, plan.input(), "stem", network.channels, 3)

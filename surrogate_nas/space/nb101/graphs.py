@@ -4,11 +4,11 @@ The tables of the benchmark use hashes as keys, and a graph cannot be recovered 
 Computing the list of hashes takes half a minute, once per machine.
 
 Ying et al., "NAS-Bench-101: Towards Reproducible Neural Architecture Search", ICML 2019. Vertex 0
-is the input, and the last vertex is the output. An edge leads from a lower to a higher vertex. It
-is a bit of a number: the edge (x, y) is bit x + y(y - 1)/2, as in the paper's code. That code
-enumerates graphs by their vertices, by this number and by their operations, and keeps the first of
-isomorphic graphs. This is the canonical form here, so sizes, which can depend on the order of the
-vertices, match the paper's networks.
+is the input, and the last vertex is the output. An edge leads from a lower to a higher vertex. The
+edges of a graph are stored as the bits of a number: the edge (x, y) is bit x + y(y - 1)/2, as in
+the paper's code. The paper's code enumerates graphs by their number of vertices, by their edges and
+by their operations, and keeps the first of isomorphic graphs. The first of isomorphic graphs is the
+canonical form, so sizes, which can depend on the order of the vertices, match the paper's networks.
 """
 
 import hashlib
@@ -62,7 +62,7 @@ class Graph(NamedTuple):
 
 
 def pairs_of(edges: int) -> list[tuple[int, int]]:
-    """Return the edges for a number of bits."""
+    """Return the edges (pairs of vertices) that are the bits of a number."""
     return [pair for bit, pair in enumerate(PAIRS) if edges >> bit & 1]
 
 
@@ -75,7 +75,7 @@ def pruned(vertices: int, edges: int, operations: Sequence[int]) -> Graph | None
     """Return the graph without vertices that lie on no path from input to output.
 
     Returns:
-        None if there is no such path.
+        The pruned graph, or None if no path connects input and output.
     """
     pairs = pairs_of(edges)
     fed = {0}
@@ -93,7 +93,7 @@ def pruned(vertices: int, edges: int, operations: Sequence[int]) -> Graph | None
 
 
 def canonical(graph: Graph) -> Graph:
-    """Return the first of all graphs that are isomorphic to a graph.
+    """Return the canonical form of a graph: the first of all isomorphic graphs.
 
     Example:
         >>> canonical(Graph(4, 0b110011, (2, 0)))  # two vertices side by side
@@ -173,8 +173,8 @@ def are_canonical(vertices: int, edges: Codes, operations: Codes) -> Flags:
 
     Args:
         vertices: The number of vertices of each graph.
-        edges: The edges as bits, shape ``(n,)``.
-        operations: The operations as base-three numbers, shape ``(n,)``.
+        edges: The edges of each graph, as bits of a number, shape ``(n,)``.
+        operations: The operations of each graph, as a base-three number, shape ``(n,)``.
     """
     codes, of_graph = np.unique(edges, return_inverse=True)
     orders = _orders(vertices)
@@ -190,7 +190,9 @@ def are_canonical(vertices: int, edges: Codes, operations: Codes) -> Flags:
 
 
 def is_whole(vertices: int, edges: Codes) -> Flags:
-    """Return whether all vertices lie on a path to the output with few enough edges, ``(n,)``."""
+    """Return whether all vertices lie on a path from input to output, and there are at most nine
+    edges.
+    """
     connected = (edges > 0) & (edges < 1 << vertices * (vertices - 1) // 2)
     connected &= sum(edges >> bit & 1 for bit in range(len(PAIRS))) <= MOST_EDGES
     for vertex in range(vertices):
@@ -206,8 +208,8 @@ class Listed:
 
     Attributes:
         vertices: The number of vertices of each graph.
-        edges: The edges as bits.
-        operations: The operations as base-three numbers.
+        edges: The edges of each graph, as bits of a number.
+        operations: The operations of each graph, as a base-three number.
     """
 
     def __init__(self) -> None:
@@ -274,10 +276,12 @@ listed = lru_cache(maxsize=1)(Listed)
 
 
 def module_hash(graph: Graph) -> str:
-    """Return the paper's hash of a graph, the key of its tables; isomorphic graphs have the same.
+    """Return the paper's hash of a graph, which is the key of the benchmark's tables.
+
+    Isomorphic graphs have the same hash.
 
     The hash of every vertex is initially the MD5 of its degrees and its operation. The hashes of
-    its neighbours are then included repeatedly, once per vertex of the graph.
+    neighbouring vertices are then included repeatedly, once for each vertex of the graph.
 
     Example:
         >>> module_hash(Graph(2, 1, ()))

@@ -1,4 +1,4 @@
-"""The network around a cell as a list of layers; its PyTorch modules are in other files."""
+"""The network around a cell as a list of layers. The PyTorch modules are in other files."""
 
 import math
 import zlib
@@ -19,20 +19,20 @@ class Network:
 
     Attributes:
         classes: Number of outputs of the linear layer.
-        channels: Number of channels of the first stage, C. C and N are ignored if a cell is the
-            whole network.
+        channels: Number of channels of the first stage, C. `channels` and `cells_per_stage` are
+            ignored if a cell is the whole network.
         cells_per_stage: Number of cells in each of the three stages, N.
         image_size: Height and width of the input, or the length of a one-dimensional input.
         input_channels: Number of channels of the input.
         dimensions: 2 for images, or 1 for sequences, where 3×3 kernels become kernels of length 3.
         causal: Whether padding is on the left only, so that each position depends only on itself
-            and earlier positions. This implies `positions`, and no strides.
+            and earlier positions. A causal network has `positions` and no strides.
         positions: Whether the linear layer is applied at every position instead of after pooling
             over positions.
         strided: Whether the blocks between the stages halve the size.
-        residual: Whether the block between stages is the published residual block. Otherwise only
-            its shortcut is used (pooling and a 1×1 convolution), so that the cells of a small
-            network dominate.
+        residual: Whether the block between stages is the published residual block. If `residual` is
+            False, the block has only the shortcut (pooling and a 1×1 convolution), so that the
+            cells of a small network dominate.
 
     Example:
         >>> Network().stages  # of NAS-Bench-201: channels and image size of each stage
@@ -65,10 +65,10 @@ class Network:
 
     @classmethod
     def of(cls, settings: Mapping[str, Any]) -> "Network":
-        """Return the network from stored `settings`.
+        """Create a `Network` from stored `settings`.
 
         Args:
-            settings: The stored fields; older files lack `positions` and `strided`.
+            settings: The stored fields. Older files lack `positions` and `strided`.
 
         Raises:
             ValueError: A field is missing, unknown or of the wrong type.
@@ -80,7 +80,10 @@ class Network:
 
     @property
     def settings(self) -> dict[str, Any]:
-        """The fields as data, without `positions` and `strided` if `causal` implies them."""
+        """A dictionary of all fields.
+
+        `positions` and `strided` are omitted if `causal` implies them.
+        """
         implied = {"positions": self.causal, "strided": not self.causal}
         return {
             name: value
@@ -95,7 +98,7 @@ class Network:
 
     @property
     def stages(self) -> list[tuple[int, int]]:
-        """The (channels, image size) of the three stages; a stride of 2 rounds odd sizes up."""
+        """The channels and the image size of each stage. A stride of 2 rounds odd sizes up."""
         sizes = [self.image_size]
         for _ in range(2):
             sizes.append((sizes[-1] + 1) // 2 if self.strided else sizes[-1])
@@ -117,7 +120,7 @@ class Graph(NamedTuple):
     """A graph with an operation on every edge.
 
     Attributes:
-        edges: Pairs (from, to); every edge leads from a lower to a higher node.
+        edges: The edges as pairs (from, to). Every edge leads from a lower to a higher node.
         operations: The number of the operation on each edge.
 
     Example:
@@ -168,13 +171,15 @@ Counts = NDArray[np.float32]
 
 
 class Level(NamedTuple):
-    """The terms with one more successive convolution than the terms of the previous level.
+    """A level of terms, which have one more successive convolution than the terms of the previous
+    level.
 
     Attributes:
-        sums: The input of each convolution as counts over the previous terms: uses, then different
-            uses, shape ``(n, 2 before)``.
-        ones: The number of 1×1 convolutions; they precede the 3×3 convolutions.
-        pooled: For one, two, … poolings, the positions of the terms to pool once more.
+        sums: The input of each convolution as counts of the terms of previous levels: first the
+            number of uses of each term, then the number of its different uses. The shape is ``(n, 2
+            before)``, where ``before`` is the number of terms of previous levels.
+        ones: The number of 1×1 convolutions, which precede the 3×3 convolutions.
+        pooled: For each number of poolings (1, 2, …), the positions of the terms to pool once more.
     """
 
     sums: Counts
@@ -183,14 +188,16 @@ class Level(NamedTuple):
 
 
 class Terms(NamedTuple):
-    """All terms of a space, and its isomorphism classes as counts of terms.
+    """All terms of a space for a graph neural network, and its isomorphism classes as counts of
+    terms.
 
     Attributes:
-        poolings: The number of terms that are the input, pooled 0, 1, … times; they come first.
-        levels: The other terms.
-        classes: Three counts for each isomorphism class over all terms: uses in the output's sum,
-            different uses in it, and different live convolutions in the whole cell, shape
-            ``(classes, 3 terms)``.
+        poolings: The number of terms that are the input, pooled 0, 1, … times. These input terms
+            come first.
+        levels: All other terms, in levels by their number of successive convolutions.
+        classes: Three counts of every term for each isomorphism class, shape ``(classes, 3
+            terms)``: its uses in the output's sum, its different uses in this sum, and its
+            different live convolutions in the whole cell.
     """
 
     poolings: int
@@ -204,17 +211,20 @@ Shape = tuple[int, int, int]
 
 @dataclass(frozen=True, eq=False)
 class Windows:
-    """The input pixels of every output pixel of a layer; there is one object per geometry.
+    """The windows of a layer: the input pixels that every output pixel reads.
+
+    Layers with equal geometry share one object.
 
     Attributes:
-        size: Rows and columns of the output.
+        size: Number of rows and columns of the output.
         inputs: Number of pixels of the input.
         taps: Number of weights of a window.
-        reads: Rows of output pixel, input pixel and tap, sorted by the first, then by the third,
-            shape ``(n, 3)``.
-        kernel: Rows and columns of a window; empty for a window of all pixels.
-        dilation: The distance between neighbours in a window.
-        start: The row and the column at which the first window begins; negative outside the input.
+        reads: Triples of output pixel, input pixel and weight of the window, sorted by output
+            pixel, then by weight, shape ``(n, 3)``.
+        kernel: Number of rows and columns of a window, or empty for a window of all pixels.
+        dilation: The distance between neighbouring pixels in a window.
+        start: The row and the column at which the first window begins, negative if it begins
+            outside the input.
     """
 
     size: tuple[int, int]
@@ -233,7 +243,7 @@ class Windows:
 
     @cached_property
     def padding(self) -> tuple[int, int] | None:
-        """Rows and columns of padding on every side; None if the sides differ."""
+        """The rows and columns of padding on every side, or None if the sides differ."""
         sides = zip(self.start, self.reach, strict=True)
         if any(-2 * first != reach for first, reach in sides):
             return None
@@ -242,14 +252,16 @@ class Windows:
 
 @dataclass(frozen=True)
 class Layer:
-    """One layer of a network.
+    """One layer of a neural network in a blueprint.
 
     Attributes:
-        kind: ``input``, ``convolution``, ``depthwise``, ``normalisation``, ``relu``, ``sum``,
-            ``join``, ``part``, ``average``, ``largest``, ``linear`` or ``module``.
+        kind: The type of the layer: ``input``, ``convolution``, ``depthwise``, ``normalisation``,
+            ``relu``, ``sum``, ``join``, ``part``, ``average``, ``largest``, ``linear`` or
+            ``module``.
         shape: The shape of the output.
         sources: The indices of the input layers.
-        name: The name of the layer's parameters, as in a PyTorch module; empty without parameters.
+        name: The name of the layer's parameters, as in a PyTorch module, or empty for a layer
+            without parameters.
         windows: The windows of the layer, if it reads more than one pixel.
         affine: Whether a normalisation has scales and shifts.
     """
@@ -264,11 +276,12 @@ class Layer:
 
 @dataclass(frozen=True)
 class Parameter:
-    """One tensor of weights.
+    """One tensor of trainable weights in a blueprint.
 
     Attributes:
-        shape: The shape as in PyTorch: outputs, inputs, rows, columns.
-        bound: The bound of the uniform initial values; None for the constant `value`.
+        shape: The shape of the tensor as in PyTorch: outputs, inputs, rows, columns.
+        bound: The bound of the uniform initial values, or None if all initial values are the
+            constant `value`.
         value: The constant initial value.
     """
 
@@ -281,12 +294,12 @@ class Parameter:
 class Blueprint:
     """A network as a list of layers.
 
-    There is a method for each type of layer, which adds a layer and returns its index.
+    For each type of layer, there is a method that adds such a layer and returns its index.
 
     Attributes:
-        layers: The layers in the order of computation; the last one is the output.
-        parameters: The parameters by name of the tensor, in the order of PyTorch's modules.
-        graph: The cell, if `around` created the network.
+        layers: The layers in the order of computation. The last layer is the output.
+        parameters: The parameters by the name of their tensor, in the order of PyTorch's modules.
+        graph: The cell as a graph, if the function `around` created the network.
 
     Example:
         >>> plan = Blueprint(Network(channels=4, image_size=8))
@@ -324,10 +337,10 @@ class Blueprint:
         return total
 
     def input(self, shape: Shape | None = None) -> int:
-        """Add the input, images or sequences.
+        """Add the input layer, for images or sequences.
 
         Args:
-            shape: The shape of the input; None for the task's examples.
+            shape: The shape of the input, or None for the shape that `network` describes.
         """
         network = self.network
         height = network.image_size if network.dimensions == 2 else 1
@@ -369,11 +382,11 @@ class Blueprint:
             name: The name of the weights.
             outputs: Number of output channels.
             kernel: Rows and columns of the kernel.
-            stride: The stride per axis; ignored along an axis of one pixel.
+            stride: The stride along each axis. The stride is ignored along an axis of one pixel.
             dilation: The distance between neighbouring weights.
             depthwise: Whether each channel is convolved separately.
-            start: The position of the first window. None for a window around the first pixel, or
-                ending there in a causal network.
+            start: The position of the first window. If `start` is None, the first window is centred
+                at the first pixel, or ends there in a causal network.
         """
         inputs, height, width = self.layers[x].shape
         geometry = windows(
@@ -408,7 +421,7 @@ class Blueprint:
             x: The index of the input layer.
             name: The name of the parameters.
             outputs: Number of output channels.
-            kernel: The size of the kernel, 1 or 3; one-dimensional for sequences.
+            kernel: The size of the kernel, 1 or 3. Kernels are one-dimensional for sequences.
             relu: Whether to apply a ReLU to the input.
             stride: The stride, 1 or 2.
         """
@@ -421,7 +434,7 @@ class Blueprint:
         return self.normalisation(x, f"{name}.norm")
 
     def relu(self, x: int) -> int:
-        """Add a ReLU, unless the tensor has one already."""
+        """Add a ReLU, unless the network already contains a ReLU of the same tensor."""
         layer = Layer("relu", self.layers[x].shape, (x,))
         return self.layers.index(layer) if layer in self.layers else self._add(layer)
 
@@ -429,7 +442,8 @@ class Blueprint:
         """Add a sum of tensors of the same shape.
 
         Args:
-            *terms: The indices of the summands; a single one is returned unchanged.
+            *terms: The indices of the summands. The index of a single summand is returned
+                unchanged.
         """
         if len(terms) == 1:
             return terms[0]
@@ -450,8 +464,9 @@ class Blueprint:
         """Add a layer with the first channels of a tensor.
 
         Args:
-            x: The index of the input layer; returned unchanged if it has no more channels.
-            channels: Number of channels.
+            x: The index of the input layer. The index is returned unchanged if the layer has
+                exactly this number of channels.
+            channels: Number of channels to keep.
         """
         inputs, height, width = self.layers[x].shape
         if inputs == channels:
@@ -461,11 +476,12 @@ class Blueprint:
     def pool(
         self, x: int, kernel: int = 3, stride: int = 1, *, largest: bool = False
     ) -> int:
-        """Add average pooling, without padding in the mean, or max pooling.
+        """Add max pooling, or average pooling whose means exclude the padding.
 
         Args:
             x: The index of the input layer.
-            kernel: The length of a window, odd; one-dimensional for sequences.
+            kernel: The side length of a window, an odd number. Windows are one-dimensional for
+                sequences.
             stride: The stride, 1 or 2.
             largest: Whether to use max pooling.
         """
@@ -482,7 +498,7 @@ class Blueprint:
         return self._add(Layer(kind, shape, (x,), windows=geometry))
 
     def halve(self, x: int, *, largest: bool = False) -> int:
-        """Add pooling over windows of 2×2 (or 2) at stride 2; the mean, or the largest value.
+        """Add average or max pooling over windows of 2×2 pixels (2 for sequences) at stride 2.
 
         An odd last row or column is a separate window.
         """
@@ -492,7 +508,9 @@ class Blueprint:
         return self._pooled(x, geometry, largest)
 
     def answer(self, x: int, name: str = "head") -> int:
-        """Add the linear layer, applied to the mean over pixels or at every position."""
+        """Add the linear output layer, which is applied to the mean over pixels or at every
+        position.
+        """
         if not self.network.positions:
             x = self._pooled(x, _everything(math.prod(self.layers[x].shape[1:])))
         inputs, *size = self.layers[x].shape
@@ -505,11 +523,12 @@ class Blueprint:
         )
 
     def weights(self, seed: int) -> dict[str, NDArray[np.float32]]:
-        """Return initial weights by name, uniform within 1 / √(fan-in) as in PyTorch's layers.
+        """Return the initial weights by name, sampled uniformly within ±1 / √(fan-in) as in
+        PyTorch.
 
-        Each tensor has its own random stream, determined by the seed and the tensor's name. So a
-        cell's live operations have the same initial weights whether or not dead ones are built. The
-        generator is PyTorch's.
+        Each tensor has its own random stream, determined by the seed and the tensor's name.
+        Therefore, a cell's live operations have the same initial weights whether or not dead
+        operations are built. The random number generator is that of PyTorch.
         """
         stream = np.random.MT19937(0)  # seeded anew for every tensor
         return {
@@ -538,11 +557,12 @@ def windows(
 
     Args:
         size: Height and width of the input.
-        kernel: Rows and columns of a window.
+        kernel: Number of rows and columns of a window.
         stride: The stride per axis.
-        dilation: The distance between neighbours in a window.
+        dilation: The distance between neighbouring pixels in a window.
         causal: Whether a window ends at its position instead of being centred there.
-        start: The position of the first window; None for the default that `causal` determines.
+        start: The position of the first window. If `start` is None, `causal` determines the
+            position.
 
     Example:
         >>> windows((1, 3), (1, 3), (1, 1)).reads.tolist()
@@ -623,7 +643,7 @@ They define compiled networks, PyTorch networks, stacks, supernets and sizes.
 def piece(
     operation: int, name: str, shape: Shape, network: Network, *, times: int = 1
 ) -> Blueprint:
-    """Return a network with a single operation on a tensor of a cell.
+    """Return a network that consists of a single operation on a tensor of a cell.
 
     Args:
         operation: The number of the operation.
@@ -652,7 +672,7 @@ def around(graph: Graph, network: Network) -> Blueprint:
 
 
 def skeleton(network: Network, write: Writer) -> Blueprint:
-    """Return the network around cells that a function adds."""
+    """Return a network whose cells are added by the function `write`."""
     plan = Blueprint(network)
     x = plan.convolution_bn(plan.input(), "stem", network.channels, 3, relu=False)
     for stage, (channels, _) in enumerate(network.stages):
@@ -667,7 +687,7 @@ def cell(plan: Blueprint, x: int, name: str, channels: int, *, graph: Graph) -> 
     """Add a cell, in which every node is the sum of operations on earlier nodes.
 
     If the input has another number of channels than the cell, the operations on the input change
-    it, as in NATS-Bench's size space.
+    this number, as in NATS-Bench's size space.
     """
     widens = plan.layers[x].shape[0] != channels
     nodes = [x]

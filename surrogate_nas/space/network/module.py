@@ -1,4 +1,6 @@
-"""A blueprint as a PyTorch module, for any device and data type, with all gradients."""
+"""Networks in PyTorch, built from blueprints (lists of layers), for any device and data type, with
+all gradients.
+"""
 
 from collections.abc import Mapping
 from typing import Any
@@ -13,10 +15,12 @@ from surrogate_nas.space.network import Blueprint, Layer, Windows
 
 
 class BlueprintModule(nn.Module):
-    """The network of a blueprint; its weights have the names in the blueprint.
+    """The PyTorch network of a blueprint.
+
+    The network's weights have the same names as in the blueprint.
 
     In cells that are graphs, every convolution has its own ReLU, as in NAS-Bench-201's published
-    networks. Latencies and zero-cost proxies include it.
+    networks. Latencies and zero-cost proxies include these ReLUs.
 
     Attributes:
         network: The macro architecture.
@@ -170,7 +174,7 @@ class BlueprintModule(nn.Module):
 
 
 def convolved(x: Tensor, weight: Tensor, windows: Windows) -> Tensor:
-    """Compute a convolution without bias; the shape of the weights determines the groups.
+    """Compute a convolution without bias. The shape of the weights determines the groups.
 
     Args:
         x: The input, shape ``(batch, channels, height, width)``.

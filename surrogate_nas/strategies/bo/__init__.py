@@ -1,3 +1,3 @@
-"""Bayesian optimisation: the strategy, its Gaussian processes, and the points that they are defined
-over.
+"""Bayesian optimisation: the strategies and the encoded cells over which their models are
+defined.
 """

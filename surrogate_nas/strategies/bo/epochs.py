@@ -1,12 +1,12 @@
-"""Bayesian optimisation over epochs: train cells briefly; predict from an early metric which of
-them to train to the end.
+"""Bayesian optimisation over epochs: train cells briefly, and predict from an early metric which
+cells to train to the end.
 
 Kennedy & O'Hagan, "Predicting the Output from a Complex Computer Code When Fast Approximations Are
-Available", Biometrika 2000: one process models an early metric, and another the difference between
-L and a multiple of that metric. The data choose the metric: of all metrics that a request may read
-after the first number of epochs, the one whose ranking of the observed cells agrees best with L, by
-Kendall's τ. To this end the first observed cells are read early, too. Everything else is as in
-`bo`.
+Available", Biometrika 2000. One Gaussian process models an early metric, and another models the
+difference between the loss L and a multiple of that metric. The early metric is chosen from the
+data: among all metrics available after the smallest number of epochs, it is the one with the
+largest absolute Kendall's τ with L on the observed cells. For this choice, the first observed cells
+also receive a short training. In all other respects, the strategy equals `bo`.
 """
 
 from collections.abc import Sequence
@@ -35,20 +35,24 @@ _RIDGE = 0.1
 
 
 class EpochBayesianOptimisation(BayesianOptimisation):
-    """Propose the cell of largest expected improvement: for a short run first, and to the end if
-    the cell already had one.
+    """Propose the cell with the largest expected improvement, first for a short training. A cell
+    that already had a short training is proposed for a full one.
 
-    With only one choice of epochs, or if no early metric ranks cells as L does, it is `bo`.
+    The strategy equals `bo` if only one number of epochs is available, or if no early metric ranks
+    cells similarly to L.
 
     Args:
-        first_cells: Number of cells that are read early before a model is fitted: observed cells,
-            or random ones, the better half of which is then trained to the end.
-        sharpness: How far the pole of the logarithm of L, and of the early metric, lies below the
-            least observed value, as a share of the distance from that value to the median.
-        least_tau: The least τ for which cells are read early.
-        drive: The search metric that is read early, such as ``train_loss``, whatever its τ; None
-            for the metric of the largest τ.
-        until: The longest early run after which the metric is read, as a share of the objective's
+        first_cells: Number of cells with a short training before a model is fitted. The cells with
+            a short training are observed cells, or random cells of which the better half is then
+            fully trained.
+        sharpness: Distance of the pole p in log(L − p) below the smallest observed L, as a share of
+            the distance from the smallest to the median L. The early metric is transformed in the
+            same way as L.
+        least_tau: Smallest absolute Kendall's τ between an early metric and L at which short
+            trainings are used.
+        drive: Name of the early metric to use, such as ``train_loss``, whatever its τ. If `drive`
+            is None, the metric with the largest absolute τ is used.
+        until: Longest short training for which ``drive`` applies, as a share of the objective's
             epochs.
 
     Raises:
@@ -82,8 +86,8 @@ class EpochBayesianOptimisation(BayesianOptimisation):
         return first_rung(self)
 
     def tell(self, trials: Sequence[Trial]) -> None:
-        """Store trials after the first and after the last number of epochs separately; ignore all
-        others.
+        """Store trials with the smallest and with the largest number of epochs separately, and
+        ignore trials with any other number of epochs.
         """
         for trial in trials:
             if trial.failure:
@@ -97,10 +101,10 @@ class EpochBayesianOptimisation(BayesianOptimisation):
                 self._both[trial.cell] = None
 
     def ask(self, n: int) -> Sequence[Cell | Request]:
-        """Propose cells to read early, or to train to the end.
+        """Propose cells for a short or for a full training.
 
         Returns:
-            Distinct cells; fewer than `n` if the space is exhausted.
+            Requests for distinct cells; fewer than `n` if the space is exhausted.
         """
         if len(self.epochs) < _LEAST:
             return super().ask(n)

@@ -1,14 +1,14 @@
-"""The candidates of `bo`, as its experts read them: all cells of an enumerable space, otherwise a
-growing sample of cells.
+"""The candidate cells of `bo`: all cells of a space of at most 32,768 cells, otherwise a growing
+sample of cells.
 
-`Space.views` lists the encodings that describe what a cell computes; each expert reads one of them.
-If isomorphism classes can be computed, a point is a class, with the mean of its members' columns;
-otherwise a point is a cell. Columns are standardised over the points of an enumerable space, or
-else over its reference sample.
+`Space.views` lists encodings of what a cell computes. Each expert, a Gaussian process over points,
+reads one of these encodings. If isomorphism classes can be computed, a point is a class, encoded by
+the mean over its cells; otherwise, a point is a single cell. Encoding columns are standardised over
+the points of an enumerable space, or over the reference sample of any other space.
 
-The sample begins with random cells and mutations of the best observed ones. Every proposal adds a
-few mutations, and the neighbours of a new best cell. Cells stay in the sample until it becomes too
-large; then it is rebuilt.
+The sample of candidates begins with random cells and mutations of the best observed cells. Every
+proposal adds a few mutations to the sample, and the neighbours of a new best cell. When the sample
+of candidates becomes too large, it is rebuilt.
 """
 
 from abc import ABC, abstractmethod
@@ -45,14 +45,16 @@ _WEIGHT_OF_COSTS = 0.25
 
 
 class Points(NamedTuple):
-    """Points, with one matrix of columns for each expert.
+    """The points (cells or isomorphism classes) that experts predict, with one encoding matrix per
+    expert.
 
     Attributes:
-        views: One matrix per expert, shape ``(m, d)``, scaled so that two random points are about 1
-            apart.
-        of_cell: The index of every cell's point, shape ``(n,)``.
-        groups: For each matrix, the group of every column, shape ``(d,)``; each group has its own
-            weight. None if all columns have the same weight.
+        views: The encoding matrix of each expert, shape ``(m, d)``, scaled so that two random
+            points have a distance of about 1.
+        of_cell: For every cell, the index of its point, shape ``(n,)``.
+        groups: For each encoding matrix, the group number of every column, shape ``(d,)``; each
+            group of columns has its own weight. If all columns of a matrix have the same weight,
+            None stands for the groups.
     """
 
     views: tuple[View, ...]
@@ -102,8 +104,8 @@ def _blocks(space: Space, view: str, with_costs: bool) -> list[tuple[str, float]
 
 
 def is_plain(space: Space) -> bool:
-    """Return whether all columns of the views belong to positions, so that each position can have
-    its own weight.
+    """Return whether every encoding column belongs to one position of the space, so that each
+    position can have its own weight.
     """
     return all(name in space.groups for name in "+".join(space.views).split("+"))
 
@@ -117,7 +119,7 @@ def _seen_through(space: Space) -> tuple[str, ...]:
 
 @lru_cache(maxsize=16)
 def groups_of(space: Space) -> tuple[Places | None, ...]:
-    """Return the groups of each expert's columns (`Points`)."""
+    """Return, for each expert, the group number of every encoding column (see `Points`)."""
 
     def joined(view: str) -> Places:
         own = [space.groups[name] for name in view.split("+")]
@@ -151,7 +153,7 @@ def _views(
 
 @lru_cache(maxsize=4)
 def whole(space: Enumerable, with_costs: bool) -> Points:
-    """Return the points of all cells of a space."""
+    """Return the encoded points of all cells of a space."""
     classes = None if with_costs else space.classes
     of_cell: Places = (np.arange(len(space)) if classes is None else classes).astype(
         np.intp
@@ -179,7 +181,9 @@ LARGEST_LISTED = 32_768
 
 
 def prepare(space: Space) -> None:
-    """Compute what the points depend on, for a space where no part of R has to be learned."""
+    """Compute and cache the encodings of a space, for objectives whose R is available without
+    training.
+    """
     if is_listed(space):
         whole(listed(space), False)
     else:
@@ -187,7 +191,7 @@ def prepare(space: Space) -> None:
 
 
 def is_listed(space: Space) -> bool:
-    """Return whether all cells of a space are points, and not only a sample."""
+    """Return whether all cells of a space are candidates, and not only a sample of the cells."""
     return isinstance(space, Enumerable) and space.size <= LARGEST_LISTED
 
 
@@ -199,7 +203,7 @@ def _surveyed(space: Space, name: str, share: float) -> _Standard:
 
 
 def some(space: Space, cells: Sequence[Cell], with_costs: bool) -> Points:
-    """Return the points of some cells, one point per cell."""
+    """Return the encoded points of the given cells, one point per cell."""
     encoded = partial(_encoded, space, choices_of(cells))
     views = _views(space, with_costs, encoded, partial(_surveyed, space))
     return Points(views, np.arange(len(cells)), groups_of(space))
@@ -223,13 +227,15 @@ _GROWTH_OF_TWINS = 1.5
 
 
 class Expert:
-    """A Gaussian process over some points, conditioned on observed cells, each at one of the
-    points.
+    """A Gaussian process over points, conditioned on observed cells. Each cell belongs to one
+    point.
 
     Args:
-        points: Columns of the points, shape ``(m, d)``; two random points are about 1 apart.
-        seed: Seed for sampling the cells of the likelihood, if more than 400 cells are observed.
-        groups: The group of each column, shape ``(d,)``; None if all columns have the same weight.
+        points: Encodings of the points, shape ``(m, d)``; two random points have a distance of
+            about 1.
+        seed: Seed for sampling the cells that enter the likelihood, if more than 400 are observed.
+        groups: The group number of each encoding column, shape ``(d,)``; None if all columns have
+            the same weight.
     """
 
     def __init__(self, points: View, seed: int, groups: Places | None = None) -> None:
@@ -242,8 +248,8 @@ class Expert:
         self.begin(points)
 
     def begin(self, points: View) -> None:
-        """Continue with other points, none of them observed; keep ℓ, a and b until they are fitted
-        again.
+        """Replace all points by new, unobserved points. The hyperparameters of the Gaussian process
+        (length scale ℓ, class variance a and noise variance b) are kept until the next fit.
         """
         self._observed: Places = np.empty(0, dtype=np.intp)
         self._process = GrowingProcess(
@@ -262,17 +268,17 @@ class Expert:
         self._norms = np.einsum("ij,ij->i", self._points, self._points)
 
     def extend(self, points: View) -> None:
-        """Append further points, shape ``(m, d)``."""
+        """Append further points; `points`, shape ``(m, d)``, begins with the earlier points."""
         new = slice(len(self._norms), len(points))
         self._place(points)
         self._process.add_points(self._covariance(self._observed, new))
 
     def is_due(self, told: int, twins: int) -> bool:
-        """Return whether ℓ, a and b must be fitted again.
+        """Return whether the hyperparameters ℓ, a and b must be fitted again.
 
         Args:
             told: Number of observed cells.
-            twins: Number of observed cells that share a point with an earlier one.
+            twins: Number of observed cells that share a point with an earlier observed cell.
         """
         before, shared = self._fitted
         growth = _GROWTH if self._groups is None else _GROWTH_OF_GROUPS
@@ -287,17 +293,18 @@ class Expert:
         *,
         waits: bool = False,
     ) -> Posterior:
-        """Return mean and variance at all points, given the observed cells, with pending cells at
-        their expected values.
+        """Return the predicted mean and variance at all points. Pending cells are treated as if
+        their expected values had been observed.
 
         Args:
-            observed: The points of the observed cells; those of an earlier call come first, in the
-                same order.
-            target: The values of the observed cells, shape ``(n,)``; all of them may change between
+            observed: Indices of the observed cells' points. Cells of an earlier call come first, in
+                the same order.
+            target: Target values of the observed cells, shape ``(n,)``; values may change between
                 calls.
-            pending: The points of proposed cells that are not evaluated yet.
-            twins: Number of observed cells that share a point with an earlier one.
-            waits: Whether to keep fitted values of ℓ, a and b even if they are due for a new fit.
+            pending: Indices of the points of pending cells, which are proposed but not evaluated
+                yet.
+            twins: Number of observed cells that share a point with an earlier observed cell.
+            waits: Whether to postpone a fit of the hyperparameters that is due.
         """
         n = len(observed)
         self._observed = observed
@@ -378,21 +385,24 @@ _LONG = 1_000_000
 
 
 def narrowed(free: Mask, wanted: Mask) -> Mask:
-    """Return the available cells that are also wanted, or all available cells if none is."""
+    """Return a mask of the available cells that are also wanted, or of all available cells if no
+    available cell is wanted.
+    """
     return free & wanted if (free & wanted).any() else free
 
 
 class Pool(ABC):
-    """Cells with their points, their free terms, and the experts over the points.
+    """The candidate cells, with their free terms, their points, and the experts that predict the
+    points.
 
     Args:
-        known: The free terms, see `Strategy.free`.
+        known: The free terms of the objective, see `Strategy.free`.
         objectives: Number of objectives.
-        seed: Seed of the experts.
-        rng: Generator for sampling cells, and for choosing among equally cheap ones.
+        seed: Seed of the experts (Gaussian processes).
+        rng: Random number generator for sampling cells and for choosing among cells of equal λR.
 
     Attributes:
-        of_cell: The index of each cell's point, shape ``(n,)``.
+        of_cell: For each cell, the index of its point, shape ``(n,)``.
         known: The part of λR that is available without training, by objective, shape
             ``(n, objectives)``.
         allowed: Whether each cell satisfies the constraints that can be checked without training,
@@ -425,26 +435,28 @@ class Pool(ABC):
         """Record which cells are observed and pending, before cells are proposed.
 
         Args:
-            told: The observed cells, as for `kept`.
-            asked: The pending cells.
-            ranked: Returns the observed cells, best first.
+            told: The observed cells; cells of earlier calls come first, in the same order.
+            asked: The pending cells, which are proposed but not evaluated yet.
+            ranked: A function that returns the observed cells, best first.
         """
         self.observed = self.kept("observed", told)
         self.pending = self.places(asked)
 
     @property
     def free(self) -> Mask:
-        """Whether each cell may be proposed."""
+        """Whether each cell of the pool may be proposed, shape ``(n,)``."""
         free = np.ones(len(self.allowed), dtype=bool)
         free[self.observed] = free[self.pending] = False
         return narrowed(free, self.allowed)
 
     def kept(self, name: str, cells: Collection[Cell]) -> Places:
-        """Return the indices of a collection of cells that only grows; each cell is looked up once.
+        """Return the pool indices of a growing collection of cells. The index of each cell is
+        looked up only once.
 
         Args:
-            name: The key of the collection.
-            cells: Cells; those of earlier calls come first, in the same order.
+            name: The name of the collection.
+            cells: The cells of the collection; cells of earlier calls come first, in the same
+                order.
         """
         kept = self._kept.get(name, np.empty(0, dtype=np.intp))
         self._kept[name] = kept = np.append(
@@ -458,14 +470,15 @@ class Pool(ABC):
         observed: Places,
         targets: Sequence[Floats],
     ) -> list[Posterior]:
-        """Return the predictions of all experts of an objective or metric at all points, one per
-        view.
+        """Return the predictions of an objective or metric at all points, one prediction per
+        expert.
 
         Args:
             part: The index of the objective, or the name of the metric.
-            observed: The indices of observed cells, those of earlier calls first.
-            targets: The target values of the observed cells, shape ``(n,)`` each. Experts take the
-                targets in turn if the two numbers differ.
+            observed: Indices of the observed cells; cells of earlier calls come first.
+            targets: Arrays of target values of the observed cells, shape ``(n,)`` each. If the
+                number of arrays differs from the number of experts, arrays and experts are paired
+                cyclically.
         """
         if part not in self._experts:
             self._experts[part] = [
@@ -502,17 +515,17 @@ class Pool(ABC):
 
     @abstractmethod
     def places(self, cells: Iterable[Cell]) -> Places:
-        """Return the indices of cells; add cells that are missing."""
+        """Return the pool indices of cells. Cells that are not in the pool are added to it."""
 
     @abstractmethod
     def cheapest(self, free: Mask) -> Places:
-        """Return, for every point, the available cell with the least free λR, since all its cells
-        have the same L, shape ``(k,)``.
+        """Return, for every point with an available cell, the index of the available cell with the
+        least free λR, shape ``(k,)``. All cells of a point have the same predicted L.
         """
 
     @abstractmethod
     def around(self, cell: Cell) -> Places:
-        """Return the indices of a cell's neighbours."""
+        """Return the pool indices of a cell's neighbours."""
 
 
 class Whole(Pool):
@@ -532,19 +545,21 @@ class Whole(Pool):
         return np.array([cell.index for cell in cells], dtype=np.intp)
 
     def cheapest(self, free: Mask) -> Places:
-        """Return, for every point, the available cell with the least free λR."""
+        """Return, for every point with an available cell, the index of the available cell with the
+        least free λR.
+        """
         left = self._order[free[self._order]]
         of_left = self.of_cell[left]
         return np.asarray(left[np.concatenate([[True], of_left[1:] != of_left[:-1]])])
 
     def around(self, cell: Cell) -> Places:
-        """Return the indices of all neighbours."""
+        """Return the pool indices of all neighbours of a cell."""
         return self.places(self._space.neighbours(cell))
 
 
 class Choice(Pool):
-    """A pool with some cells of a space that is too large to enumerate; each cell is its own
-    point.
+    """A pool with a sample of the cells of a space that is too large to enumerate. Each cell of the
+    pool is a separate point.
     """
 
     def __init__(self, space: Space, with_costs: bool, *shared: Any) -> None:
@@ -569,8 +584,8 @@ class Choice(Pool):
         asked: Iterable[Cell],
         ranked: Callable[[], list[Cell]],
     ) -> None:
-        """Record observed and pending cells, then add mutations, or rebuild the pool if that is
-        due.
+        """Record observed and pending cells, then add mutations of the best observed cells. A pool
+        that has become too large is rebuilt first.
         """
         most = max(_MOST, 3 * sum(map(len, self._kept.values())))
         anew = not self.cells or len(self.cells) > most
@@ -586,7 +601,7 @@ class Choice(Pool):
         self.places([*near, *drawn])
 
     def places(self, cells: Iterable[Cell]) -> Places:
-        """Return the indices of cells; add cells that are missing."""
+        """Return the pool indices of cells. Cells that are not in the pool are added to it."""
         cells = list(cells)
         if new := list(
             dict.fromkeys(cell for cell in cells if cell not in self._place)
@@ -611,11 +626,13 @@ class Choice(Pool):
         self.of_cell = np.arange(len(self.cells))
 
     def cheapest(self, free: Mask) -> Places:
-        """Return all available cells."""
+        """Return the pool indices of all available cells."""
         return np.flatnonzero(free)
 
     def around(self, cell: Cell) -> Places:
-        """Return the indices of some neighbours, the same ones on every call."""
+        """Return the pool indices of a sample of a cell's neighbours, the same sample on every
+        call.
+        """
         if cell not in self._around:
             near = self._space.neighbours(cell)
             chosen = self._rng.permutation(len(near))[:_MOST_NEIGHBOURS]

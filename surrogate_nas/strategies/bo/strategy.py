@@ -1,16 +1,18 @@
 """Bayesian optimisation: predict scores with Gaussian processes, and evaluate the cell with the
 largest expected improvement.
 
-Expected improvement: Jones et al., "Efficient Global Optimization", JOGO 1998. The target is the
-logarithm of the loss above a pole, which stretches the scale of the best cells, because only the
-order among them matters. Departures from BANANAS (White et al., AAAI 2021), which trains neural
-networks and samples from them: the models are Gaussian processes over all cells of an enumerable
-space, or else over random cells and mutations of the best. λR and feasibility of a cell come from
-`Strategy.free` where they need no training. Predictions of all other metrics are combined as the
-objective combines their values. The expected improvement is multiplied by the probability that the
-constraints are satisfied (Gardner et al., ICML 2014). Isomorphic cells share one prediction, so
-once one of them is observed, the others can improve only through their λR. Several objectives have
-separate models, and the cell with the largest expected improvement of hypervolume is chosen.
+Expected improvement: Jones et al., "Efficient Global Optimization", JOGO 1998. The target of the
+models is log(L − p), where the pole p lies slightly below the smallest observed L. The logarithm
+stretches the scale among the best cells, whose order matters most. Unlike BANANAS (White et al.,
+AAAI 2021), which samples from an ensemble of neural networks, the strategy uses Gaussian processes.
+The models cover all cells of an enumerable space, or random cells and mutations of the best cells
+of any other space. `Strategy.free` supplies λR and the feasibility of a cell if these need no
+training. All other metrics have their own models, whose predictions are combined as the objective
+combines the metrics' values. The expected improvement is multiplied by the probability that the
+constraints are satisfied (Gardner et al., ICML 2014). Isomorphic cells share one prediction of L,
+so after one cell of an isomorphism class is observed, the other cells can improve only through a
+smaller λR. With several objectives, each objective has its own models, and the cell with the
+largest expected hypervolume improvement is chosen.
 """
 
 from collections.abc import Sequence
@@ -48,13 +50,15 @@ _PRICED_ROUND = ("score", "score", "score", "improvement", "near")
 
 
 class Foreseen(NamedTuple):
-    """Predictions of the observed metrics (`FreeTerms.observed`) of some cells.
+    """Predictions, for some cells, of the metrics that need an evaluation (`FreeTerms.observed`).
 
     Attributes:
-        mean: Expected contribution of these metrics to each objective's λR, shape
+        mean: Expected contribution of the predicted metrics to each objective's λR, shape
             ``(k, objectives)``.
-        variance: Variance of that contribution, same shape.
-        chance: Probability that their constraints are satisfied, shape ``(k,)``.
+        variance: Variance of the predicted metrics' contribution to each objective's λR, shape
+            ``(k, objectives)``.
+        chance: Probability that the constraints on the predicted metrics are satisfied, shape
+            ``(k,)``.
     """
 
     mean: Floats
@@ -63,36 +67,41 @@ class Foreseen(NamedTuple):
 
 
 def prepare_named(name: str) -> None:
-    """Prepare a registered space in the process from which workers are forked."""
+    """Compute the encodings of a registered space before worker processes are forked."""
     prepare(SPACES[name])
 
 
 class BayesianOptimisation(Strategy):
-    """Ten random cells, then the cell whose expected improvement of L + λR is largest.
+    """Bayesian optimisation of L + λR: ten random cells, then cells of largest expected
+    improvement.
 
     The predictions of two Gaussian processes, each with its own encoding, are averaged. In a space
     of plain choices, each position has its own weight in the distance between cells, fitted to the
-    observed cells. L has its own processes, and so does every metric of R or of a constraint that
-    requires an evaluation; free terms are computed. A constraint with predicted metrics counts by
-    the probability that it is satisfied. Until a feasible cell is observed, this probability alone
-    decides.
+    observed cells. Separate Gaussian processes predict L and every metric of R or of a constraint
+    that requires an evaluation; terms that need no training are computed. A constraint on a
+    predicted metric enters as the probability that it is satisfied. Until a feasible cell is
+    observed, proposals maximise only the probability of satisfying the constraints.
 
-    Of every four proposals, in random order, two maximise the expected improvement, one the
-    probability of improvement, and one the expected improvement among the unevaluated neighbours of
-    the best cell that has any. If cells differ in the free part of λR, three of five proposals
-    minimise the score that a randomly chosen process expects; the other two maximise the expected
-    improvement, one of them among those neighbours. Pending cells are assumed to score as
-    predicted. With several objectives, every proposal maximises the expected improvement of
-    hypervolume, with half of the predicted variance.
+    Proposals come in rounds of four, and the order within a round is random. Two proposals of a
+    round maximise the expected improvement, and one maximises the probability of improvement. The
+    fourth proposal maximises the expected improvement among the unevaluated neighbours of the best
+    cell with such neighbours. If cells differ in the part of λR that needs no training, a round has
+    five proposals. Three of these five proposals minimise the score that a randomly chosen Gaussian
+    process predicts. One of the five proposals maximises the expected improvement over all
+    candidates, and one maximises it among the neighbours of the best cell. Pending cells are
+    treated as if their predicted scores had been observed. With several objectives, every proposal
+    maximises the expected hypervolume improvement, computed with half of the predicted variance.
 
     Args:
         first_cells: Number of random cells before the first model is fitted, at least 2.
-        sharpness: How far the pole of the target's logarithm lies below the least observed L, as a
-            share of the distance from there to the median. Smaller values stress the best cells
-            more.
-        mildness: The same for every second encoding. There the pole lies below the L that would
-            make a cell of median λR the best, if that L is less than the least observed one.
-        front_sharpness: The same for several objectives, where not only the least values matter.
+        sharpness: Distance of the pole p in the target log(L − p) below the smallest observed L, as
+            a share of the distance from the smallest to the median L. Smaller values of
+            ``sharpness`` emphasise the best cells more.
+        mildness: The ``sharpness`` of every second encoding. The pole of every second encoding lies
+            below the L with which a cell of median λR would be the best cell, if that L is less
+            than the smallest observed L.
+        front_sharpness: The ``sharpness`` for several objectives, for which not only the smallest
+            values matter.
 
     Raises:
         UserError: An option is out of range.
@@ -124,8 +133,8 @@ class BayesianOptimisation(Strategy):
         prepare(self.space)  # once a process, and not while a question waits
 
     def tell(self, trials: Sequence[Trial]) -> None:
-        """Store the trials; a newer trial of a cell replaces the earlier one, and a failed cell
-        stays pending.
+        """Store the trials. A newer trial of a cell replaces an earlier trial of this cell, and a
+        cell whose evaluation failed stays pending.
         """
         for trial in trials:
             if not trial.failure:
@@ -135,10 +144,11 @@ class BayesianOptimisation(Strategy):
                 self._pending[trial.cell] = None
 
     def ask(self, n: int) -> Sequence[Cell | Request]:
-        """Propose cells that are neither observed nor pending, or random ones if there is no other.
+        """Propose cells that are neither observed nor pending, or random ones if no such cell is
+        left.
 
         Returns:
-            Distinct cells; fewer than `n` if the first random cells or the space are exhausted.
+            Distinct cells; fewer than `n` if too few cells are available.
         """
         asked: list[Cell] = []
         while len(asked) < n and (cell := self._next()) is not None:
@@ -272,7 +282,7 @@ class BayesianOptimisation(Strategy):
         return not limits or any(trial.feasible for trial in self._trials.values())
 
     def rule(self) -> str:
-        """The acquisition rule for the next proposal."""
+        """Return the name of the acquisition rule for the next proposal."""
         if not self._rules:
             priced = self._pool is not None and self._pool.known.any()
             rules = _PRICED_ROUND if priced else _ROUND
@@ -280,7 +290,7 @@ class BayesianOptimisation(Strategy):
         return self._rules.pop()
 
     def among(self, pool: Pool, rule: str) -> Places | None:
-        """Return the indices of the pool among which the rule chooses; None for all."""
+        """Return the pool indices of the cells among which a rule chooses; None for all cells."""
         return self._around_best(pool) if rule == "near" else None
 
     def _candidates(self, pool: Pool, free: Mask) -> Places:
@@ -293,13 +303,13 @@ class BayesianOptimisation(Strategy):
         best: float,
         rule: str,
     ) -> Floats:
-        """Return the acquisition value of each candidate, larger is better, shape ``(k,)``.
+        """Return the acquisition value of each candidate; larger is better. Shape ``(k,)``.
 
         Args:
-            believed: The experts' predictions, see `believed`.
-            penalty: The free λR of the candidates, shape ``(k,)``.
-            best: The least observed score.
-            rule: The acquisition rule, see `rule`.
+            believed: The experts' predictions, as returned by the method `believed`.
+            penalty: The computed and predicted λR of the candidates, shape ``(k,)``.
+            best: The smallest observed score.
+            rule: Name of the acquisition rule, as returned by the method `rule`.
         """
         if rule == "score":
             pole, seen = believed[int(self.rng.integers(len(believed)))]
@@ -319,14 +329,15 @@ class BayesianOptimisation(Strategy):
         values: Floats,
         ends: Sequence[tuple[float, float]],
     ) -> list[tuple[float, Posterior]]:
-        """Return every expert's prediction for some cells, with the pole of its logarithms.
+        """Return every expert's prediction of log(L − p) for some cells, each with its pole p.
 
         Args:
             pool: The pool of cells, which includes the observed and the pending ones.
             part: The index of the objective.
             looked: The indices of the cells to predict, shape ``(k,)``.
             values: The target values of the observed cells, shape ``(n,)``.
-            ends: For the experts in turn, a sharpness and the least value of interest.
+            ends: Pairs of arguments of `sharpened`, a sharpness and the smallest value of interest,
+                which the experts use in turn.
         """
         learned = [sharpened(values, *end) for end in ends]
         seen = self._seen(pool, part, looked, [target for _, target in learned])
@@ -416,14 +427,13 @@ def _settled(pool: Pool, values: Floats, penalty: Floats) -> Mask:
 
 
 def sharpened(values: Floats, sharpness: float, least: float) -> tuple[float, Floats]:
-    """Return a pole below the least value of interest, and the logarithms of the values' distances
-    from it.
+    """Return a pole below the smallest value of interest, and log(value − pole) for every value.
 
     Args:
-        values: Values, each at least `least`, shape ``(n,)``.
+        values: The values to transform, each at least `least`, shape ``(n,)``.
         sharpness: Distance of the pole below `least`, as a share of the distance from `least` to
             the values' median.
-        least: The least value of interest.
+        least: The smallest value of interest.
     """
     pole = float(least - sharpness * (np.median(values) - least))
     if pole >= least:  # half of them are equal, or differ by rounding alone
@@ -432,8 +442,8 @@ def sharpened(values: Floats, sharpness: float, least: float) -> tuple[float, Fl
 
 
 def gain_of(seen: Posterior, left: Floats, probability: bool) -> Floats:
-    """Return the expected improvement of candidates, or its probability; 0 where R alone exceeds
-    the best score, shape ``(k,)``.
+    """Return the expected improvement of candidates, or the probability of improvement, shape
+    ``(k,)``. The result is 0 for a candidate whose λR alone rules out an improvement.
     """
     if not probability:
         return shortfall(left[:, None], seen)[:, 0]
@@ -450,13 +460,15 @@ def below_of(level: float, seen: Posterior) -> Floats:
 
 
 def moments_of(seen: Posterior) -> Floats:
-    """Return mean and variance of log-normal values, shape ``(2, k)``."""
+    """Return the mean and variance of log-normal values, given those of their logarithms, shape
+    ``(2, k)``.
+    """
     mean = np.exp(seen.mean + seen.variance / 2)
     return np.array([mean, mean**2 * np.expm1(seen.variance)])
 
 
 def widened(seen: Posterior, variance: Floats) -> Posterior:
-    """Return the log-normal distributions of the same means after adding a variance to the values.
+    """Return log-normal distributions with the same means and with a variance added to the values.
 
     Args:
         seen: Mean and variance of the logarithms, shapes ``(k,)``.
@@ -494,8 +506,8 @@ class Believed(NamedTuple):
     computed value only.
 
     Attributes:
-        known: The computed part, shape ``(k,)``.
-        pole: The pole of the predicted part's logarithm.
+        known: The computed part of the objective, shape ``(k,)``.
+        pole: The pole in log(predicted part − pole).
         seen: Each expert's mean and variance of log(predicted part − pole); empty if nothing is
             predicted.
     """
@@ -505,7 +517,9 @@ class Believed(NamedTuple):
     seen: Sequence[Posterior] = ()
 
     def below(self, levels: Floats) -> Floats:
-        """Return E max(level − value, 0), averaged over the experts, shape ``(k, levels)``."""
+        """Return E max(level − value, 0) of every cell and level, averaged over the experts, shape
+        ``(k, levels)``.
+        """
         room = levels - (self.known + self.pole)[:, None]
         if not self.seen:
             return np.maximum(room, 0.0)
@@ -515,14 +529,14 @@ class Believed(NamedTuple):
 
     @property
     def expected(self) -> Floats:
-        """The prediction at the experts' median, shape ``(k,)``."""
+        """The predicted value of each cell, at the medians of the experts, shape ``(k,)``."""
         learned = sum(np.exp(each.mean) for each in self.seen) / max(len(self.seen), 1)
         return self.known + self.pole + learned
 
 
 def shortfall(room: Floats, seen: Posterior) -> Floats:
-    """Return ``E max(room − value, 0)`` of log-normal values, shape as `room`; 0 where `room`
-    is not positive.
+    """Return ``E max(room − value, 0)`` for log-normal values, in the shape of `room`. The result is
+    0 where `room` is not positive.
 
     Args:
         room: Upper bounds of the values, shape ``(k, levels)``.
@@ -546,11 +560,13 @@ def expected_gain(
     front: Floats,
     reference: Floats,
 ) -> Floats:
-    """Return the expected increase of a front's hypervolume by each cell, shape ``(k,)``.
+    """Return, for each cell, the expected increase of a front's hypervolume, shape ``(k,)``.
 
     Args:
-        believed: The prediction of each objective for the cells; objectives count as independent.
-        front: Vectors of observed cells, shape ``(n, objectives)``; dominated ones have no effect.
+        believed: The prediction of each objective for the cells; objectives are treated as
+            independent.
+        front: Objective vectors of observed cells, shape ``(n, objectives)``; dominated vectors
+            have no effect.
         reference: The reference point of the hypervolume, shape ``(objectives,)``.
     """
     inside = thinned(front[(front < reference).all(axis=1)], reference)
@@ -580,8 +596,8 @@ def _integral(tables: Sequence[Floats], ranks: NDArray[np.intp]) -> Floats:
 
 
 def thinned(front: Floats, reference: Floats) -> Floats:
-    """Return the non-dominated points; for more than two objectives only those of the largest
-    contributions.
+    """Return the non-dominated points of a front. For more than two objectives, only the points
+    with the largest hypervolume contributions are kept.
     """
     import moocore
 
@@ -601,20 +617,20 @@ def learned_of(
     known: Floats,
     whole: Sequence[bool],
 ) -> tuple[Floats, Floats]:
-    """Return the vectors that form the front, and the part of every trial's vector that has to be
-    predicted.
+    """Return the objective vectors that form the front, and the part of every trial's objective
+    vector that must be predicted.
 
-    The scores of an infeasible cell include an unknown surcharge. It can be removed only if all but
-    one objective is available without training.
+    The scores of an infeasible cell include a surcharge of unknown size. The surcharge can be
+    removed only if all objectives except one are available without training.
 
     Args:
         trials: Trials with several objectives.
-        known: The part of their λR that is computed or predicted separately, shape
+        known: The part of the trials' λR that is computed or predicted separately, shape
             ``(n, objectives)``.
-        whole: Whether each objective is available without training.
+        whole: For each objective, whether it is available without training.
 
     Returns:
-        The vectors of the feasible trials, or of all if none is feasible, shape
+        The objective vectors of the feasible trials (of all trials if none is feasible), shape
         ``(k, objectives)``; and the parts to predict, shape ``(n, objectives)``.
     """
     scores = np.array([trial.scores for trial in trials])
@@ -631,18 +647,19 @@ def learned_of(
 
 
 def reference_of(vectors: Floats, whole: Sequence[bool], dearest: Floats) -> Floats:
-    """Return the reference point, shape ``(objectives,)``: slightly worse than all observations,
-    not only the front. In an objective that is available without training, no cell is worse.
+    """Return the reference point of the hypervolume, shape ``(objectives,)``. The reference point
+    is slightly worse than all observed cells, not only than the front. In an objective that is
+    available without training, no available cell is worse than the reference point.
 
-    A reference point at the ends of an early front would prevent the search from extending it. In a
-    predicted objective, values beyond Tukey's fence are ignored, such as the loss of a cell that
-    cannot learn but is on the front because it costs nothing.
+    A reference point at the ends of an early front would prevent the search from extending that
+    front. In a predicted objective, values beyond Tukey's fence are ignored, such as the loss of a
+    cell that cannot learn but is on the front because it costs nothing.
 
     Args:
-        vectors: Vectors of feasible observed cells, shape ``(n, objectives)``.
-        whole: Whether each objective is available without training.
-        dearest: The largest computed value of any cell that may still be proposed, shape
-            ``(objectives,)``.
+        vectors: Objective vectors of the feasible observed cells, shape ``(n, objectives)``.
+        whole: For each objective, whether it is available without training.
+        dearest: For each objective, the largest computed value of a cell that may still be
+            proposed, shape ``(objectives,)``.
     """
     least, first, third, most = np.quantile(vectors, (0.0, 0.25, 0.75, 1.0), axis=0)
     high = np.where(whole, most, np.minimum(most, third + _FENCE * (third - first)))

@@ -1,13 +1,13 @@
-"""The base class of all bridges: cells as a library represents them, and isolation of the library's
+"""The base class of all bridges, which translates cells for a library and isolates the library's
 global state.
 
-To a library, a cell is one choice at every position. If a combination of choices is not a cell of
-the space, the nearest cell is evaluated instead, and its score is reported for the combination.
-Trials that the library did not propose (the initial architectures of a run) are reported, too. A
-cell that the library proposes again is evaluated and charged again. Infeasible cells are reported
-with their score, which is above the scores of all feasible cells. A failed evaluation is reported
-as a failure if the library supports failures. Otherwise it is omitted, except for genetic
-algorithms, which rank.
+A library represents a cell as one choice at every position. If a combination of choices is not a
+cell of the space, the nearest cell is evaluated instead, and its score is reported for the
+combination. Trials that the library did not propose (the initial architectures of a run) are
+reported to it, too. A cell that the library proposes again is evaluated and charged again.
+Infeasible cells are reported with their score, which is above the scores of all feasible cells. A
+failed evaluation is reported as a failure if the library supports failures. If the library does not
+support failures, a failed evaluation is reported only to genetic algorithms, which rank cells.
 """
 
 import inspect
@@ -35,15 +35,15 @@ _SEED_BITS = 32
 class Bridge(Strategy):
     """A strategy whose cells are proposed by another library.
 
-    Subclasses implement `_propose` and `_learn`. Both run with separate random states of `random`
-    and NumPy, and without output.
+    Subclasses implement `_propose` and `_learn`. Methods of a bridge run with their own random
+    states of `random` and NumPy, and their output is suppressed.
 
     Raises:
         UserError: The space is not a `ChoiceSpace`.
 
     Attributes:
         origin: The library and the algorithm, such as ``optuna:TPESampler``.
-        own_seed: The library's seed, from 0 to 2**32 - 1.
+        own_seed: The seed that is passed to the library, from 0 to 2**32 - 1.
         knobs: The algorithm's keyword arguments.
     """
 
@@ -123,11 +123,11 @@ def _set_generators(python: Any, numpy: Any) -> None:
 
 
 def nearest_cell(space: ChoiceSpace, choices: Sequence[int]) -> Cell:
-    """Return the cell of a combination of choices, or else the nearest cell; ties go to the first
-    in the order of the space.
+    """Return the cell with the given choices, or the nearest cell if this combination is not a
+    cell. Of several nearest cells, the first in the order of the space is returned.
 
-    The distance is the number of positions that differ. If the space is not enumerable, only cells
-    of `Space.reference_sample` are considered.
+    The distance between two combinations is the number of positions with different choices. If the
+    space is not enumerable, only cells of `Space.reference_sample` are considered.
     """
     try:
         return space.at(choices)
@@ -154,7 +154,9 @@ def library(name: str, needed_by: str) -> ModuleType:
 def plain_knobs(
     function: Any, without: Collection[str], defaults: Mapping[str, Any]
 ) -> dict[str, Knob]:
-    """Return the parameters of a function that take a number, a text or a boolean, as options."""
+    """Return a function's parameters that take a number, a text or a boolean, as options of a
+    strategy.
+    """
     knobs: dict[str, Knob] = {}
     for name, parameter in inspect.signature(function).parameters.items():
         default = defaults.get(name, parameter.default)
@@ -173,8 +175,8 @@ def plain_knobs(
 def strategy_class(
     base: type[AnyBridge], name: str, knobs: Mapping[str, Knob], **attributes: Any
 ) -> type[AnyBridge]:
-    """Create the strategy class of one algorithm, whose constructor lists the algorithm's
-    options.
+    """Create the strategy class of one algorithm. The constructor of the class takes the
+    algorithm's options.
     """
     content = {"__module__": base.__module__, "__doc__": base.__doc__, **knobs}
     return type(name, (base,), content | attributes)

@@ -1,10 +1,11 @@
 """Nevergrad: any optimiser of the library by name, such as nevergrad:PortfolioDiscreteOnePlusOne.
 
 Bennet, Doerr, Moreau, Rapin, Teytaud & Teytaud, "Nevergrad: Black-Box Optimization Platform",
-SIGEVOlution 2021. Every position is an unordered, deterministic choice; otherwise Nevergrad would
-attribute the score of a cell to a random sample. Trials that were not proposed are not reported to
-an optimiser that cannot learn from them. Several objectives are handled by Nevergrad, which mostly
-combines them into one loss by the hypervolume.
+SIGEVOlution 2021. Every position of the space becomes an unordered, deterministic choice. With a
+stochastic choice, Nevergrad would attribute the score of a cell to a random sample. Trials that
+Nevergrad did not propose are not reported to optimisers that cannot learn from such trials. Several
+objectives are passed to Nevergrad, most of whose optimisers combine them into one loss by the
+hypervolume.
 """
 
 from contextlib import suppress
@@ -30,10 +31,10 @@ _SOME = ("DE", "NGOpt", "OnePlusOne", "PortfolioDiscreteOnePlusOne")
 
 
 class NevergradStrategy(Bridge):
-    """One of Nevergrad's optimisers.
+    """A strategy that runs one of Nevergrad's optimisers.
 
-    It is created for ``num_workers`` and a ``budget`` of cells, from which some optimisers choose
-    how to search. It continues after the budget is used.
+    Some optimisers choose how to search from the options ``num_workers`` and ``budget`` (a number
+    of cells). The search continues after the ``budget`` of the optimiser is used.
     """
 
     optimizer: ClassVar[Any]
@@ -75,7 +76,7 @@ def bridge(name: str) -> type[NevergradStrategy]:
     """Return the strategy class of one of Nevergrad's optimisers.
 
     Args:
-        name: A name in Nevergrad's registry, such as ``OnePlusOne``.
+        name: The name of an optimiser in Nevergrad's registry, such as ``OnePlusOne``.
 
     Raises:
         UserError: Nevergrad is not installed, or has no such optimiser.

@@ -1,10 +1,11 @@
 """Optuna: any sampler of the library by name, such as optuna:TPESampler(n_startup_trials=5).
 
 Akiba, Sano, Yanase, Ohta & Koyama, "Optuna: A Next-generation Hyperparameter Optimization
-Framework", KDD 2019. Every position is a categorical parameter; for CMA-ES and quasi-Monte Carlo,
-which do not support these, it is the index of the option as an integer. Pending cells are running
-trials of Optuna's study. Trials that Optuna did not propose are added to the study, but Optuna's
-genetic samplers select parents only among their own trials.
+Framework", KDD 2019. Every position of the space is a categorical parameter. For CMA-ES and
+quasi-Monte Carlo, which do not support categorical parameters, a position is an integer parameter,
+the index of the option. Pending cells are running trials of Optuna's study. Trials that Optuna did
+not propose are added to the study, but Optuna's genetic samplers select parents only among their
+own trials.
 """
 
 from functools import cache, cached_property
@@ -36,7 +37,7 @@ _QUIET = ("warn_independent_sampling", "warn_asynchronous_seeding")
 
 
 class OptunaStrategy(Bridge):
-    """One of Optuna's samplers.
+    """A strategy that runs one of Optuna's samplers.
 
     Attributes:
         ordered: Whether options are encoded as integers, for a sampler without categorical

@@ -1,11 +1,11 @@
 """Pymoo: genetic algorithms of the library by name, such as pymoo:NSGA2(pop_size=20).
 
 Blank & Deb, "pymoo: Multi-Objective Optimization in Python", IEEE Access 2020. Selection, survival
-and uniform crossover are pymoo's; sampling and mutation are the space's, as for every strategy. A
-generation ends when the number of observed trials reaches the number of its children, whichever
-cells they are, so it never waits for workers. The initial architectures of a run are part of the
-first population. Departure: the default population is 20, not 100, as budgets here are a few
-hundred cells.
+and uniform crossover are those of pymoo; sampling and mutation are those of the space, as in every
+strategy. A generation with n children ends after n observed trials, whichever cells were evaluated,
+so it never waits for pending evaluations. The initial architectures of a run are part of the first
+population. Departure from pymoo: the default population size is 20 instead of 100, because budgets
+in this project are a few hundred cells.
 """
 
 import math
@@ -46,11 +46,11 @@ _POPULATION = 20
 
 
 class PymooStrategy(Bridge):
-    """One of pymoo's genetic algorithms.
+    """A strategy that runs one of pymoo's genetic algorithms.
 
     Attributes:
         directed: Whether the algorithm needs reference directions.
-        twice: Whether a single objective is passed to the algorithm twice.
+        twice: Whether a single objective is passed twice, because the algorithm needs several.
     """
 
     algorithm: ClassVar[Any]

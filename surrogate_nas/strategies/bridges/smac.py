@@ -2,9 +2,9 @@
 as smac:BlackBox.
 
 Lindauer et al., "SMAC3: A Versatile Bayesian Optimization Package for Hyperparameter Optimization",
-JMLR 2022. Every position is a categorical parameter. SMAC's initial design takes at most a quarter
-of its ``budget`` of trials. Its files go into a temporary folder. If SMAC has no further
-configuration, a random cell is proposed.
+JMLR 2022. Every position of the space is a categorical parameter. SMAC's initial design uses at
+most a quarter of the trials that its option ``budget`` allows. SMAC writes its files to a temporary
+folder. If SMAC has no further configuration, a random cell is proposed.
 """
 
 import math
@@ -56,7 +56,7 @@ def _same_in_every_process() -> Iterator[None]:
 
 
 class SmacStrategy(Bridge):
-    """One of SMAC3's facades."""
+    """A strategy that runs one of SMAC3's facades."""
 
     facade: ClassVar[str]
 
@@ -120,7 +120,7 @@ def bridge(name: str = "") -> type[SmacStrategy]:
     """Return the strategy class of one of SMAC3's facades.
 
     Args:
-        name: The name of a facade, such as ``BlackBox``; empty for the default one.
+        name: The name of a facade, such as ``BlackBox``; empty for the default facade.
 
     Raises:
         UserError: SMAC3 is not installed, or has no such facade for choices.

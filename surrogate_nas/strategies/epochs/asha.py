@@ -2,8 +2,8 @@
 rung.
 
 Li, Jamieson, Rostamizadeh, Gonina, Hardt, Recht & Talwalkar, "A System for Massively Parallel
-Hyperparameter Tuning", MLSys 2020. Departures: the rungs and the promoted share are those of
-`hyperband`.
+Hyperparameter Tuning", MLSys 2020. Departure from the paper: the rungs and the promoted share are
+those of the strategy `hyperband`.
 """
 
 from collections.abc import Sequence
@@ -14,10 +14,10 @@ from surrogate_nas.strategies.epochs.rungs import Climber, promoted
 
 
 class Asha(Climber):
-    """Promote a cell if one can be promoted, at the highest rung first; otherwise train a new
-    random cell for the first rung.
+    """Promote a cell from the highest rung at which a cell can be promoted. If no cell can be
+    promoted, train a new random cell at the first rung.
 
-    It never waits, so all workers are always busy.
+    The strategy never waits for pending evaluations, so all workers are always busy.
 
     Example:
         >>> import surrogate_nas as sn
@@ -46,7 +46,7 @@ class Asha(Climber):
         return self.ladder[0].request(self._draw())
 
     def tell(self, trials: Sequence[Trial]) -> None:
-        """Store every trial at its rung."""
+        """Store every trial at the rung with its number of epochs."""
         super().tell(trials)
         for trial in trials:
             if not trial.failure:

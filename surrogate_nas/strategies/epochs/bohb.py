@@ -1,12 +1,13 @@
 """BOHB: Hyperband that samples cells where good cells are denser than bad ones.
 
 Falkner, Klein & Hutter, "BOHB: Robust and Efficient Hyperparameter Optimization at Scale", ICML
-2018, with the densities of Bergstra et al. (TPE, NeurIPS 2011) over choices. Departures: the width
-of a choice's kernel follows from how often options differ, not from their indices, whose order has
-no meaning. It never makes another option more likely than the datum's own. Cells that were proposed
-before are skipped. If a sampled combination is not a cell of the space, it is replaced by a
-mutation of the good cell that it came from. ``bandwidth_factor`` widens the sampling distribution,
-as in the paper; the paper's code does so for numbers only.
+2018, with densities over choices as in TPE (Bergstra et al., NeurIPS 2011). Departures from the
+paper: The kernel width of a position follows from how often its options differ between cells, not
+from the options' indices, whose order has no meaning. The kernel around a cell never makes another
+option more likely than the cell's own option. Cells that were proposed before are skipped. If a
+sampled combination of choices is not a cell of the space, it is replaced by a mutation of the good
+cell around which it was sampled. ``bandwidth_factor`` widens the sampling distribution, as in the
+paper; the authors' code widens it for numerical parameters only.
 """
 
 from collections.abc import Sequence
@@ -36,7 +37,7 @@ class Density(NamedTuple):
     """A kernel density estimate over choices.
 
     Attributes:
-        data: The choices of the cells that it is fitted to, shape ``(n, positions)``.
+        data: The choices of the cells to which the density is fitted, shape ``(n, positions)``.
         widths: The kernel width λ of every position.
         counts: Number of options of every position.
     """
@@ -47,8 +48,8 @@ class Density(NamedTuple):
 
     @classmethod
     def of(cls, data: Choices, counts: Floats, narrowest: float) -> Self:
-        """Estimate a density, with λ by the normal reference rule, where two options of a position
-        are 1 apart.
+        """Estimate a density over choices. The kernel width λ follows the normal reference rule,
+        with a distance of 1 between any two options of a position.
         """
         n, d = data.shape
         shares = [np.bincount(column, minlength=1) / n for column in data.T]
@@ -59,7 +60,7 @@ class Density(NamedTuple):
         return cls(data, np.minimum(widths, 1 - 1 / counts), counts)
 
     def at(self, points: Choices) -> Floats:
-        """Return the density at some choices, shape ``(m,)``; `points` has shape
+        """Return the density at given combinations of choices, shape ``(m,)``; `points` has shape
         ``(m, positions)``.
         """
         other = self.widths / np.maximum(self.counts - 1, 1)
@@ -72,8 +73,9 @@ class Density(NamedTuple):
         factor: float,
         rng: np.random.Generator,
     ) -> tuple[Choices, NDArray[np.intp]]:
-        """Sample choices with all λ multiplied by `factor`, shape ``(n, positions)``; also return
-        the index of each one's datum.
+        """Sample `n` combinations of choices from the density with all widths λ multiplied by
+        `factor`. Return the choices, shape ``(n, positions)``, and the indices of the cells around
+        which they were sampled.
         """
         widths = np.minimum(factor * self.widths, 1 - 1 / self.counts)
         origin = rng.integers(len(self.data), size=n)
@@ -89,16 +91,18 @@ _SPARE = 2
 
 
 class Bohb(Hyperband):
-    """Hyperband that fits densities to the highest rung with enough observed cells.
+    """Hyperband with densities of good and bad cells, fitted at the highest rung with enough cells.
 
-    The best 15 % of a rung's cells are good, the others bad. Both densities use at least one cell
-    more than the space has positions; if few cells are observed, some belong to both.
+    The best 15 % of a rung's cells count as good, the other cells as bad. Each of the two densities
+    is fitted to at least one cell more than the space has positions. If few cells are observed,
+    some cells count as both good and bad.
 
     Args:
-        num_samples: Number of cells that are sampled to choose one from, N_s.
-        random_fraction: Share of cells that are sampled uniformly, ρ.
-        bandwidth_factor: Factor of the widths for sampling cells, b_w.
-        min_bandwidth: Minimum width.
+        num_samples: Number N_s of cells that are sampled from the density of good cells; one of the
+            samples is proposed.
+        random_fraction: Share ρ of new cells that are sampled uniformly.
+        bandwidth_factor: Factor b_w by which kernel widths are multiplied when cells are sampled.
+        min_bandwidth: Minimum kernel width.
 
     Raises:
         UserError: The space is not a `ChoiceSpace`, or an option is out of range.

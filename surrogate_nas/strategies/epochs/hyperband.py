@@ -2,10 +2,11 @@
 trained to the end.
 
 Li, Jamieson, DeSalvo, Rostamizadeh & Talwalkar, "Hyperband: A Novel Bandit-Based Approach to
-Hyperparameter Optimization", JMLR 2018. Departures: the rungs are chosen from the available epochs,
-at least a factor η apart. If they are further apart, the promoted share is less than 1/η, so that
-each rung trains for about the same number of epochs in total. While a bracket waits, the next one
-begins. Random cells are not repeated. With only one rung, it is random search.
+Hyperparameter Optimization", JMLR 2018. Departures from the paper: The rungs are chosen from the
+available numbers of epochs, at least a factor η apart. If two rungs are further apart, the promoted
+share is less than 1/η, so that each rung trains for about the same number of epochs in total. While
+a bracket waits for pending evaluations, the next bracket begins. No random cell is sampled twice.
+With only one rung, Hyperband is random search.
 """
 
 import math
@@ -16,9 +17,10 @@ from surrogate_nas.strategies.epochs.rungs import Bracket, Climber, Rung
 
 
 class Hyperband(Climber):
-    """Cycle through brackets that enter at the first rung, the second, and so on to the last.
+    """Cycle through brackets whose cells enter at the first rung, the second, and so on to the
+    last.
 
-    With k + 1 rungs up to R epochs, the bracket that enters at r epochs and has s rungs above has
+    With k + 1 rungs up to R epochs, the bracket that enters at r epochs, with s rungs above, has
     ⌈(k + 1) / (s + 1) · R / r⌉ cells.
 
     Example:
@@ -48,7 +50,7 @@ class Hyperband(Climber):
         return number % len(self.ladder)
 
     def tell(self, trials: Sequence[Trial]) -> None:
-        """Pass every trial to the bracket that asked for it."""
+        """Pass every trial to the bracket that requested its evaluation."""
         super().tell(trials)
         for trial in trials:
             brackets = (

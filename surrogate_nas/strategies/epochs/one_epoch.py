@@ -1,11 +1,13 @@
-"""One epoch: train every random cell for the fewest epochs, and only the best of them to the end.
+"""One epoch: train every random cell for the smallest number of epochs, and only the best cells to
+the end.
 
 Egele, Guyon, Sun & Balaprakash, "Is One Epoch All You Need for Multi-Fidelity Hyperparameter
-Optimization?", arXiv 2307.15422, 2023: train all candidates for one epoch, then the top K to the
-end. This is the baseline that successive halving must beat. Departures: a strategy does not know
-the budget. Instead of waiting for the last candidate, it trains one cell to the end after every few
-candidates: the best that is not yet trained. K follows from the budget. "One epoch" is the smallest
-number of epochs available.
+Optimization?", arXiv 2307.15422, 2023. The paper trains all candidates for one epoch, then the top
+K to the end. Training all candidates for one epoch is the baseline that successive halving must
+beat. Departures from the paper: A strategy of this project does not know the budget. Instead of
+waiting for the last candidate, the strategy trains one cell to the end after every few candidates:
+the best cell without a full training. The number K of cells that are trained to the end therefore
+follows from the budget. "One epoch" stands for the smallest number of epochs available.
 """
 
 import math
@@ -20,22 +22,23 @@ from surrogate_nas.strategies.random import RandomSearch
 
 
 class OneEpoch(RandomSearch):
-    """Train new random cells briefly; after every `candidates` of them, train the best remaining
-    one to the end.
+    """Train new random cells briefly, and train the best remaining cell to the end after every
+    `candidates` short trainings.
 
-    It never waits: while short runs are pending, it begins others. With only one choice of epochs,
-    it is random search.
+    The strategy never waits: while short trainings are pending, it begins further trainings. If
+    only one number of epochs is available, the strategy is random search.
 
     Args:
-        candidates: Number of cells that are trained briefly for each one that is trained to the
-            end. None for R / r, so that short and full runs take about the same number of epochs in
-            total, like the rungs of successive halving.
-        drive: A search metric that ranks cells after short runs, such as ``train_loss``; None for
-            the objective.
-        until: The longest runs that this metric ranks, as a share of the objective's epochs.
+        candidates: Number of short trainings per full training. If `candidates` is None, it is the
+            ratio of full to short epochs, so that short and full trainings take about the same
+            number of epochs in total, like the rungs of successive halving.
+        drive: The search metric that ranks cells after short trainings, such as ``train_loss``;
+            None if the objective ranks them.
+        until: Longest training after which the metric `drive` ranks cells, as a share of the
+            objective's epochs.
 
     Raises:
-        UserError: `candidates` is below 1, or the share is not from 0 to 1.
+        UserError: `candidates` is below 1, or `until` is not from 0 to 1.
 
     Example:
         >>> import surrogate_nas as sn
@@ -75,7 +78,7 @@ class OneEpoch(RandomSearch):
         return self._first.request(self._draw())
 
     def tell(self, trials: Sequence[Trial]) -> None:
-        """Store the trials of short runs, and which cells are trained to the end."""
+        """Store the trials of short trainings, and record which cells are trained to the end."""
         super().tell(trials)
         for trial in trials:
             if not self.epochs or trial.epochs == self.epochs[-1]:

@@ -1,15 +1,15 @@
 """The rungs of successive halving: the epochs at which cells are compared, the metric that ranks
 them, and promotion.
 
-Every rung trains for about the same number of epochs in total, so between two rungs with e and E
-epochs a share e / E of the cells is promoted.
+All rungs train for about the same number of epochs in total. Therefore, a share e / E of the cells
+is promoted from a rung with e epochs to the next rung with E epochs.
 
-A search metric such as the training loss may rank the cells of short runs in place of L; longer
-runs are ranked by the objective. Ru, Lyle, Schut, Fil, van der Wilk & Gal, "Speedy Performance
-Estimation for Neural Architecture Search", NeurIPS 2021, rank by training losses early in training.
-Departure: the metric has another unit than L, so λ would have another effect. Therefore, among the
-cells that are compared, the k-th best by the metric is assigned the k-th least L. If λ is 0, the
-metric alone determines the ranking.
+After short trainings, a search metric such as the training loss may rank cells in place of L. After
+longer trainings, the objective ranks the cells. Ru, Lyle, Schut, Fil, van der Wilk & Gal, "Speedy
+Performance Estimation for Neural Architecture Search", NeurIPS 2021, rank cells by training losses
+early in training. Departure from that paper: The search metric has another unit than L, so a given
+λ would have another effect. Therefore, among the compared cells, the k-th best by the search metric
+is assigned the k-th smallest L. If λ is 0, the search metric alone determines the ranking.
 """
 
 from abc import abstractmethod
@@ -26,12 +26,12 @@ from surrogate_nas.strategies.random import RandomSearch
 
 
 class Signal(NamedTuple):
-    """A metric that ranks cells after a run.
+    """A search metric that ranks cells after a number of epochs.
 
     Attributes:
         name: The name of the metric.
-        epochs: The epochs of the run.
-        sign: 1 if smaller values are better, -1 if larger values are better.
+        epochs: The number of training epochs after which the metric is read.
+        sign: 1 if smaller values of the metric are better, -1 if larger values are better.
     """
 
     name: str
@@ -40,11 +40,11 @@ class Signal(NamedTuple):
 
     @property
     def key(self) -> str:
-        """The key of the metric in the values of a trial."""
+        """The key of the metric in `Trial.values`."""
         return f"{self.name}[{self.epochs}]"
 
     def ranked(self, trials: Iterable[Trial]) -> list[Trial]:
-        """Return the trials that contain the metric, best first."""
+        """Return trials ranked by the metric and λR, best first."""
         read = sorted(trials, key=lambda t: (self.sign * t.values[self.key], t.score))
         losses = sorted(trial.loss for trial in read)
         scores = [
@@ -57,11 +57,11 @@ class Signal(NamedTuple):
 
 
 def signal_of(strategy: Any, epochs: int | None) -> Signal | None:
-    """Return the metric that ranks cells after a run, from the options ``drive`` and ``until``;
-    None for the objective.
+    """Return the search metric that ranks a strategy's cells after `epochs` epochs, according to
+    its options ``drive`` and ``until``; None if the objective ranks them.
 
     Raises:
-        StrategyError: A search cannot read the metric after this run.
+        StrategyError: A search cannot read the metric ``drive`` after this number of epochs.
     """
     name, whole = strategy.drive, strategy.epochs[-1] if strategy.epochs else 0
     if name is None or not epochs or epochs >= whole or epochs > strategy.until * whole:
@@ -76,13 +76,14 @@ def signal_of(strategy: Any, epochs: int | None) -> Signal | None:
 
 
 class Rung(NamedTuple):
-    """A rung at which cells are compared.
+    """A rung of successive halving, at which cells with equally long trainings are compared.
 
     Attributes:
-        epochs: The epochs of a run at this rung; None where nothing is trained.
-        resource: The cost of a run for computing the promoted share: its epochs, or less if the
-            rung is repeated.
-        signal: The metric that ranks cells at this rung; None for the objective.
+        epochs: Number of training epochs at this rung; None if the objective does not depend on
+            epochs.
+        resource: Cost of a training at this rung, which determines the promoted share: its number
+            of epochs, or less if the rung is repeated.
+        signal: The search metric that ranks cells at this rung; None if the objective ranks them.
     """
 
     epochs: int | None
@@ -90,7 +91,7 @@ class Rung(NamedTuple):
     signal: Signal | None = None
 
     def request(self, cell: Cell) -> Cell | Request:
-        """Return the request for a run of a cell at this rung."""
+        """Return the request to train a cell at this rung."""
         if self.epochs is None:
             return cell
         return Request(cell, self.epochs, (self.signal.name,) if self.signal else ())
@@ -108,15 +109,16 @@ class Rung(NamedTuple):
 
 
 def rungs_of(epochs: Sequence[int], eta: float, n: int | None = None) -> list[Rung]:
-    """Choose rungs from the available epochs: the last, and below each rung the largest that is at
-    most an η-th of it; in increasing order.
+    """Choose rungs from the available numbers of epochs, in increasing order. The highest rung has
+    the largest number of epochs. Every lower rung has the largest number of epochs that is at most
+    1/η of the rung above.
 
     Args:
-        epochs: The epochs that a request may ask for, in increasing order; empty where nothing is
-            trained.
-        eta: η, above 1.
-        n: Number of rungs, counted from the highest; if there are fewer, the first is repeated.
-            None for all.
+        epochs: The numbers of epochs that a request may ask for, in increasing order; empty if the
+            objective does not depend on epochs.
+        eta: The least factor η between the epochs of two rungs, above 1.
+        n: Number of rungs, counted from the highest one. If the epochs allow fewer rungs, the first
+            rung is repeated. If `n` is None, all rungs that the epochs allow are returned.
     """
     if not epochs:
         return [Rung(None, 1.0)]
@@ -130,7 +132,7 @@ def rungs_of(epochs: Sequence[int], eta: float, n: int | None = None) -> list[Ru
 
 
 def first_rung(strategy: Strategy) -> Rung:
-    """Return the rung of the fewest epochs."""
+    """Return the rung with the smallest number of epochs."""
     epochs = strategy.epochs[0]
     return Rung(epochs, 1.0, signal_of(strategy, epochs))
 
@@ -144,17 +146,17 @@ class Climber(RandomSearch):
     """The base of strategies that promote cells from rung to rung; subclasses implement `_next`.
 
     Args:
-        eta: η, the least factor between the epochs of two rungs, above 1.
-        rungs: Number of rungs, counted from the highest; None for all that the epochs allow. If
-            these allow fewer, the first rung is repeated: a promoted cell is trained again for the
-            same epochs.
-        drive: A search metric that ranks cells after runs shorter than the objective's, such as
-            ``train_loss``; None for the objective.
-        until: The longest runs that this metric ranks, as a share of the objective's epochs.
+        eta: The least factor η between the epochs of two rungs, above 1.
+        rungs: Number of rungs, counted from the highest one; None selects all rungs that the epochs
+            allow. If the epochs allow fewer rungs, the first rung is repeated: a promoted cell is
+            then trained again for the same number of epochs.
+        drive: The search metric that ranks cells after trainings shorter than the objective's, such
+            as ``train_loss``; None if the objective ranks them.
+        until: Longest training after which the metric `drive` ranks cells, as a share of the
+            objective's epochs.
 
     Raises:
-        UserError: η is not above 1, the number of rungs is below 1, or the share is not from 0 to
-            1.
+        UserError: `eta` is not above 1, `rungs` is below 1, or `until` is not from 0 to 1.
     """
 
     chooses_epochs: ClassVar[bool] = True
@@ -166,7 +168,7 @@ class Climber(RandomSearch):
 
     @cached_property
     def ladder(self) -> Sequence[Rung]:
-        """The rungs, in increasing order of epochs."""
+        """The rungs of the strategy, in increasing order of epochs."""
         rungs = rungs_of(self.epochs, self.eta, self.rungs)
         return [rung._replace(signal=signal_of(self, rung.epochs)) for rung in rungs]
 
@@ -175,11 +177,11 @@ class Climber(RandomSearch):
 
 
 class Bracket:
-    """Cells that enter at the same rung; when all cells of a rung are observed, the best are
-    promoted.
+    """A group of cells that enter at the same rung. When all cells of a rung are observed, the best
+    cells are promoted.
 
     Attributes:
-        rung: The current rung of its cells; None after the last cell is observed.
+        rung: The current rung of the bracket's cells; None after the last cell is observed.
     """
 
     def __init__(self, rungs: Sequence[Rung], n: int) -> None:
@@ -191,7 +193,7 @@ class Bracket:
         self._observed: list[Trial] = []
 
     def ask(self, draw: Callable[[], Cell]) -> Cell | Request | None:
-        """Return the next cell to train; None while other cells must be observed first."""
+        """Return the bracket's next cell to train; None if other cells must be observed first."""
         if self._to_draw:
             self._to_draw -= 1
             cell = draw()
@@ -204,7 +206,7 @@ class Bracket:
         return self.rung.request(cell)
 
     def tell(self, trial: Trial) -> Rung | None:
-        """Record a trial and return its rung; None if this bracket did not ask for it."""
+        """Record a trial and return its rung; None if the trial does not belong to this bracket."""
         here = self.rung
         if (
             here is None

@@ -2,15 +2,15 @@
 end; then start again.
 
 Jamieson & Talwalkar, "Non-stochastic Best Arm Identification and Hyperparameter Optimization",
-AISTATS 2016. The number of cells is chosen so that one reaches the last rung. Departures: as in
-`hyperband`.
+AISTATS 2016. The number of cells at the first rung is chosen so that one cell reaches the last
+rung. The departures from the paper are those of `hyperband`.
 """
 
 from surrogate_nas.strategies.epochs.hyperband import Hyperband
 
 
 class SuccessiveHalving(Hyperband):
-    """Hyperband with only those brackets that enter at the first rung.
+    """Hyperband restricted to the brackets that enter at the first rung.
 
     Example:
         >>> import surrogate_nas as sn

@@ -1,10 +1,11 @@
-"""The base of the differentiable methods: the parameters α, their gradient, and the choice of
-cells.
+"""The base of differentiable NAS methods: the architecture parameters α, their gradient, and the
+choice of cells.
 
-The gradient of α is that of L on validation batches, alternating with the steps of the weights
-(first order, as in DARTS with ξ = 0). Alternatively, it is that of the sum of training losses over
-a window of steps (Ru et al., "Speedy Performance Estimation for Neural Architecture Search",
-NeurIPS 2021), which needs no additional steps. In both cases E[λR] is added exactly.
+The parameters α follow the gradient of L on validation batches. Steps of α alternate with steps of
+the weights (first order, as in DARTS with ξ = 0). Alternatively, α follows the gradient of the sum
+of training losses over a window of steps (Ru et al., "Speedy Performance Estimation for Neural
+Architecture Search", NeurIPS 2021), which needs no additional steps. With either loss, the exact
+gradient of the expected regulariser E[λR] is added.
 """
 
 from abc import abstractmethod
@@ -22,22 +23,24 @@ _BETAS = (0.5, 0.999)
 
 
 class Alphas(OneShot):
-    """One parameter for every choice on every edge, trained by gradient together with the weights.
+    """A one-shot strategy with one architecture parameter for every choice on every edge, trained
+    by gradient descent together with the weights.
 
-    Subclasses implement `_mixture`, and `_expected` if it is not the softmax of α.
+    Subclasses implement `_mixture`, and also `_expected` if the expected mixture is not the softmax
+    of α.
 
     Args:
-        epochs: Passes of the weights over the training data.
+        epochs: Number of passes over the training data.
         rate: The learning rate of α, which is trained with Adam.
-        choose: The order of evaluation. ``argmax``: by decreasing probability under α;
-            ``without_none``: the same among cells without the operation ``none``, as in DARTS;
-            ``sampled``: sampled from α.
+        choose: The order in which cells are evaluated: ``argmax`` (by decreasing probability under
+            α), ``without_none`` (by decreasing probability, with cells that contain the operation
+            ``none`` last, as in DARTS) or ``sampled`` (sampled from α).
         drive: The loss that α minimises, ``valid_loss`` or ``train_sum``.
-        window: For ``train_sum``, the number of steps over which training losses are summed before
-            α takes a step, at least 1.
+        window: With ``drive="train_sum"``, the number of steps over which training losses are
+            summed before α takes a step, at least 1.
 
     Raises:
-        UserError: `choose` or `drive` has another value.
+        UserError: `choose` or `drive` has an unknown value.
 
     Attributes:
         alpha: The parameters α, shape ``(edges, choices)``.
@@ -78,7 +81,7 @@ class Alphas(OneShot):
 
     @property
     def progress(self) -> float:
-        """The completed share of the training, from 0 to 1."""
+        """The completed share of the supernet's training, from 0 to 1."""
         return float(self._step / self._steps)
 
     def _gumbel_softmax(self, temperature: float) -> Tensor:
@@ -144,8 +147,8 @@ class Alphas(OneShot):
         return list(map(int, np.argsort(-weight, kind="stable")))
 
     def diagnosis(self) -> Mapping[str, Mapping[str, float]]:
-        """Return α by edge, the mean probability of each choice over training, and the share of
-        E[λR] in the objective.
+        """Return the probabilities of all choices by edge, their means over edges after every
+        epoch, and the share of E[λR] in the objective.
         """
         numbers = dict(super().diagnosis())
         if not self._history:

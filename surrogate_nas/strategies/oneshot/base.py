@@ -1,11 +1,11 @@
-"""The base of one-shot strategies, which train a supernet in slices and then propose the cells it
-ranks best.
+"""The base of one-shot strategies, which train a supernet in slices and then propose the cells that
+the supernet ranks best.
 
-A one-shot strategy minimises the same objective as all others, in the same units: L by the task's
-gradient or with inherited weights, and E[λR] exactly, since R is a sum over edges. Every slice is
-charged on the benchmark's clock. A cell that the supernet ranks first counts only after it is
-proposed and evaluated, like any cell. Cells without a path from input to output are skipped and
-counted.
+A one-shot strategy minimises the same objective as all other strategies. A one-shot strategy
+minimises L by gradients or with inherited weights, and E[λR] exactly, since R is a sum over edges.
+Every slice of training is charged in seconds of the benchmark's clock. A cell that the supernet
+ranks first counts only after it is proposed and evaluated, like any cell. Cells without a path from
+input to output are skipped, and their number is reported.
 """
 
 from abc import abstractmethod
@@ -26,14 +26,14 @@ Probabilities = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Additive:
-    """λR as a sum over edges, so that its expectation is exact: the contribution of every choice on
-    every edge to the score.
+    """The regulariser λR as a sum over edges, so that its expectation can be computed exactly.
 
     Attributes:
         constant: The part of λR that all cells share.
         matrix: The contribution of each choice, shape ``(edges, choices)``, in the unit of the
             score.
-        terms: Descriptions of the terms; for a term that is modelled, with the quality of the fit.
+        terms: Descriptions of the terms; for a term that is only approximately a sum over edges,
+            with the R² of the fit.
     """
 
     constant: float
@@ -41,7 +41,7 @@ class Additive:
     terms: tuple[str, ...] = ()
 
     def expected(self, probabilities: Probabilities) -> float:
-        """Return E[λR] = constant + Σ p · matrix, where edges choose independently."""
+        """Return E[λR] = constant + Σ p · matrix, for independent choices on the edges."""
         return float(self.constant + (probabilities * self.matrix).sum())
 
     def penalty(self, choices: Sequence[Sequence[int]]) -> NDArray[np.float64]:
@@ -59,11 +59,11 @@ class SupernetContext:
     Attributes:
         edges: The names of the edges.
         choices: The names of the operations that an edge can have.
-        weightless: Whether each choice has no weights to train, shape ``(choices,)``.
+        weightless: For each choice, whether it has no trainable weights, shape ``(choices,)``.
         alive: Whether each cell has a path from input to output, in the order of the space.
         penalty: λR as a sum over edges, in the unit of the score.
-        supernet: Function of ``epochs`` and ``seed`` that builds a supernet, which counts the
-            seconds of its steps on the benchmark's clock.
+        supernet: Function of ``epochs`` and ``seed`` that builds a supernet. The supernet counts
+            the seconds of its training steps on the benchmark's clock.
     """
 
     edges: tuple[str, ...]
@@ -75,11 +75,11 @@ class SupernetContext:
 
 
 class OneShot(Strategy):
-    """Train a supernet first, then propose each cell once, in an order that it determines;
-    subclasses implement `_train` and `_order`.
+    """Train a supernet first, then propose each cell once in the order that the supernet
+    determines. Subclasses implement `_train` and `_order`.
 
     Attributes:
-        supernet: The supernet, once training has begun.
+        supernet: The supernet; None before its training begins.
         refused: Number of cells that were skipped because they have no path from input to output.
     """
 
@@ -106,7 +106,9 @@ class OneShot(Strategy):
         """Return the indices of cells in the space, best first."""
 
     def work(self) -> float | None:
-        """Do one slice of the training; return the seconds to charge, or None at the end."""
+        """Do one slice of the supernet's training. Return the seconds to charge, or None if the
+        training has ended.
+        """
         if self._recommended is not None:
             return None
         if self._slices is None:
@@ -121,14 +123,16 @@ class OneShot(Strategy):
         return float(self.supernet.spent())
 
     def ask(self, n: int) -> Sequence[Cell]:
-        """Finish the training, then return the next cells of the order."""
+        """Finish the supernet's training, then return the supernet's next `n` cells in order."""
         while self.work() is not None:
             pass
         assert self._recommended is not None
         return [next(self._recommended) for _ in range(n)]
 
     def wanted(self) -> Iterator[Cell]:
-        """Yield the cells that have a path, in order; start again after the last one."""
+        """Yield the cells that have a path from input to output, in the supernet's order, and start
+        again after the last cell.
+        """
         alive = self.supernet_context.alive
         space = listed(self.space)
         while True:
@@ -139,5 +143,7 @@ class OneShot(Strategy):
                     self.refused += 1
 
     def diagnosis(self) -> Mapping[str, Mapping[str, float]]:
-        """Return the number of cells without a path that were skipped; subclasses add more."""
+        """Return the number of skipped cells, which have no path from input to output; subclasses
+        add further numbers.
+        """
         return {"cells without a path": {"passed over": float(self.refused)}}

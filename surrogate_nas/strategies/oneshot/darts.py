@@ -1,11 +1,13 @@
 """DARTS, first order: mix the operations of every edge by the softmax of α, and minimise the
 validation loss with respect to α.
 
-Liu, Simonyan & Yang, "DARTS: Differentiable Architecture Search", ICLR 2019, with ξ = 0, which
-costs half as much. Departures: the weights are trained by the task's own schedule; batches of the
-task's validation split replace half of the training data; ``none`` may be chosen, except with
-``choose=without_none``, as in the paper; E[λR] is added. Its failure on NAS-Bench-201 is documented
-by Dong & Yang (ICLR 2020): α moves away from operations with weights.
+Liu, Simonyan & Yang, "DARTS: Differentiable Architecture Search", ICLR 2019, with ξ = 0 (first
+order), which costs half as much as second order. Departures from the paper: The weights are trained
+by the task's own schedule. The gradient of α uses batches of the task's validation split, instead
+of half of the training data. The operation ``none`` may be chosen; with ``choose=without_none`` it
+is excluded, as in the paper. The expected regulariser E[λR] is added to the objective of α. Dong &
+Yang (ICLR 2020) document the failure of DARTS on NAS-Bench-201: α moves away from operations with
+weights.
 """
 
 from torch import Tensor

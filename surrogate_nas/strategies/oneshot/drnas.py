@@ -1,10 +1,12 @@
 """DrNAS: sample the mixture of every edge from a Dirichlet distribution, and learn its
 concentrations.
 
-Chen et al., "DrNAS: Dirichlet Neural Architecture Search", ICLR 2021: concentrations elu(α) + 1,
-gradients through the sample, and 1e-3 times the divergence from the flat Dirichlet. Departures: no
-partial channels and no progressive stage, since the supernets here are small; the weights are
-trained by the task's own schedule; E[λR] is added, by the mean of the Dirichlet.
+Chen et al., "DrNAS: Dirichlet Neural Architecture Search", ICLR 2021. The concentrations are elu(α)
++ 1, the gradient passes through the sample, and the objective contains 1e-3 times the divergence
+from the flat Dirichlet distribution. Departures from the paper: There are no partial channels and
+no progressive stage, since the supernets of this project are small. The weights are trained by the
+task's own schedule. The expected regulariser E[λR], computed with the mean of the Dirichlet
+distribution, is added to the objective of α.
 """
 
 import torch
@@ -18,7 +20,7 @@ _ANCHOR = 1e-3
 
 
 class DrNas(Alphas):
-    """Sample the mixture from Dirichlet distributions and train their concentrations.
+    """DrNAS, which samples the mixture of operations from trained Dirichlet distributions.
 
     Example:
         >>> import surrogate_nas as sn

@@ -1,11 +1,12 @@
 """GDAS: sample one operation per edge, and compute its gradient as if all operations had been
 mixed.
 
-Dong & Yang, "Searching for a Robust Neural Architecture in Four GPU Hours", CVPR 2019: hard
-Gumbel-softmax samples with a falling temperature, forward through the sampled operation alone.
-Departures: the weights are trained by the task's own schedule; E[λR] is added. If only one path
-carries the input, batch normalisation cancels the factor through which α receives its gradient, so
-α learns nothing from such a sample.
+Dong & Yang, "Searching for a Robust Neural Architecture in Four GPU Hours", CVPR 2019. The forward
+pass computes only the operation that a hard Gumbel-softmax sample selects, at a decreasing
+temperature. Departures from the paper: The weights are trained by the task's own schedule, and the
+expected regulariser E[λR] is added to the objective of α. If only one path carries the input, batch
+normalisation cancels the factor through which α receives its gradient, so α learns nothing from
+such a sample.
 """
 
 import torch
@@ -16,13 +17,14 @@ from surrogate_nas.strategies.oneshot.alphas import Alphas
 
 
 class Gdas(Alphas):
-    """GDAS with a hard sample as the mixture.
+    """GDAS, whose mixture on every edge is a hard sample of one operation.
 
     Args:
-        epochs: Passes over the training data.
-        choose: ``argmax`` or ``sampled``, see `Alphas`.
-        warm: The temperature at the beginning.
-        cold: The temperature at the end, reached by a linear decrease.
+        epochs: Number of passes over the training data.
+        choose: The order in which cells are evaluated, ``argmax`` or ``sampled`` (see `Alphas`).
+        warm: The Gumbel-softmax temperature at the beginning of the training.
+        cold: The Gumbel-softmax temperature at the end of the training, reached by a linear
+            decrease.
 
     Example:
         >>> import surrogate_nas as sn

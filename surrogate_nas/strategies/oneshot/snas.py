@@ -1,9 +1,10 @@
 """SNAS-like: relax the samples of α, and train α and the weights with the same loss.
 
-Xie et al., "SNAS: Stochastic Neural Architecture Search", ICLR 2019: the mixture is a
-Gumbel-softmax sample, its temperature falls, and α takes the gradient of the training loss in the
-same step as the weights (single level), so no validation data is read. Departures: the expected
-cost has its exact gradient, not a sampled one; the weights are trained by the task's own schedule.
+Xie et al., "SNAS: Stochastic Neural Architecture Search", ICLR 2019. The mixture of operations is a
+Gumbel-softmax sample with a decreasing temperature. In each step, α and the weights follow the
+gradient of the same training loss (single level), so no validation data is read. Departures from
+the paper: The gradient of the expected cost is exact instead of sampled, and the weights are
+trained by the task's own schedule.
 """
 
 from torch import Tensor
@@ -13,13 +14,14 @@ from surrogate_nas.strategies.oneshot.alphas import Alphas
 
 
 class Snas(Alphas):
-    """SNAS with a relaxed sample as the mixture.
+    """SNAS, whose mixture of operations is a relaxed (Gumbel-softmax) sample.
 
     Args:
-        epochs: Passes over the training data.
-        choose: ``argmax`` or ``sampled``, see `Alphas`.
-        warm: The temperature at the beginning.
-        cold: The temperature at the end, reached by a constant factor per step.
+        epochs: Number of passes over the training data.
+        choose: The order in which cells are evaluated, ``argmax`` or ``sampled`` (see `Alphas`).
+        warm: The Gumbel-softmax temperature at the beginning of the training.
+        cold: The Gumbel-softmax temperature at the end of the training, reached by a constant
+            factor per step.
 
     Example:
         >>> import surrogate_nas as sn

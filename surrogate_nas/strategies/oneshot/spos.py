@@ -2,10 +2,10 @@
 weights by evolution.
 
 Guo et al., "Single Path One-Shot Neural Architecture Search with Uniform Sampling", ECCV 2020.
-Departures: only paths that carry the input are sampled; inherited weights are evaluated on one
-batch of validation data with the statistics of that batch, instead of recalibrated ones; the score
-is L + λR, so cost is a penalty and not a constraint; the best cells by inherited weights are
-evaluated one after another, since that order is inaccurate.
+Departures from the paper: Only paths that carry the input are sampled. Inherited weights are
+evaluated on one batch of validation data with the statistics of that batch, instead of recalibrated
+statistics. The score is L + λR, so cost is a penalty and not a constraint. The best cells by
+inherited weights are evaluated one after another, since ranking by inherited weights is inaccurate.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -22,8 +22,9 @@ class Spos(OneShot):
     """Train uniformly sampled single paths, then run an evolution on inherited weights.
 
     Args:
-        epochs: Passes of single paths over the training data.
-        population: Number of cells per generation, half of them crossed and half mutated.
+        epochs: Number of passes over the training data; each step trains a single path.
+        population: Number of cells per generation, half of them from crossover and half from
+            mutation.
         generations: Number of generations, including the random first one.
         parents: Number of best cells so far from which the next generation is derived.
         examples: Number of validation examples for evaluating inherited weights.
@@ -108,7 +109,7 @@ class Spos(OneShot):
 
     def diagnosis(self) -> Mapping[str, Mapping[str, float]]:
         """Return the score of the best cell with inherited weights, and the number of cells
-        evaluated so.
+        evaluated with inherited weights.
         """
         numbers = dict(super().diagnosis())
         if self._scores:

@@ -1,1 +1,3 @@
-"""Sources of tables: one module per data source, which reads it into the common table format."""
+"""Sources of tables: one module per data source, which converts the source's data to the common
+table format.
+"""

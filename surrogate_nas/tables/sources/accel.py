@@ -2,15 +2,15 @@
 accelerators.
 
 Ahmad et al., "Accel-NASBench: Sustainable Benchmarking for Accelerator-Aware NAS", DAC 2024. The
-file is an archive of 5,138 JSON records. Thirteen architectures were trained and measured twice,
-with unknown seeds. A value in the table is the mean of the available values, and `n_seeds` is their
-number. Devices report images per second. The table contains the inverse, the time per image, so
-that smaller is better and costs can be added. It is not a latency: images were processed in
-batches.
+published file is an archive of 5,138 JSON records. Thirteen architectures were trained and measured
+twice, with unknown seeds. For an architecture with two trainings, a value in the table is the mean
+of the available values, and `n_seeds` is their number. The records contain the images per second of
+each device. The table contains the inverse, the time per image, so that smaller is better and costs
+can be added. The time per image is not a latency, because images were processed in batches.
 
-In 92 records, a device's value is missing. The objectives of ``accel-imagenet`` can therefore use
-errors, sizes and the one device without missing values. ``accel-imagenet-devices`` omits the
-architectures with missing values.
+In 92 records, the value of a device is missing. Because of missing values, objectives on
+``accel-imagenet`` can use errors, sizes and only the one device without missing values. The
+benchmark ``accel-imagenet-devices`` omits the architectures with missing values.
 """
 
 import json
@@ -30,7 +30,9 @@ _SPACE = MnasNet()
 
 
 def read(name: str) -> Table:
-    """Read the fetched archive into a table on the sampled space of its architectures."""
+    """Convert the fetched archive to a table, whose space is the sample of archived
+    architectures.
+    """
     with fetching.opened("accel") as (path,):
         records: dict[str, Any] = {}
         with tarfile.open(path) as archive:

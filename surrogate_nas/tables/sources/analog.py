@@ -1,8 +1,9 @@
-"""AnalogNAS-Bench: the NAS-Bench-201 space on CIFAR-10, digital and on simulated analogue hardware.
+"""AnalogNAS-Bench: the NAS-Bench-201 space on CIFAR-10, on digital and on simulated analogue
+hardware.
 
-The data is in the package ``analog-nasbench``. It contains only *test* accuracies: no validation
-split, no losses, no training times. It states no licence. Its pickle is read through an allow-list,
-never executed.
+The data is in the package ``analog-nasbench``. The package contains only *test* accuracies: no
+validation split, no losses, no training times. The package states no licence. The pickle file of
+the package is read through an allow-list, never executed.
 """
 
 from surrogate_nas.core import package_folder
@@ -18,7 +19,7 @@ class _Record:
 
 
 def read(name: str) -> Table:
-    """Read the installed package's file into a table."""
+    """Convert the file of the installed package to a table."""
     path = package_folder(package_of("analog")) / "data.anb"
     allowed = {
         "analognasbench.data.Architecture": _Record,

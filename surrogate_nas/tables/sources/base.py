@@ -1,32 +1,38 @@
 """Sources of tables.
 
 Each source of this package has an entry in ``data/manifest.json``, or a table ``[entry]`` in its
-declaration. Its module or package in this folder has the same name. An entry has these fields:
+declaration. The module or package of a source lies in this folder and has the source's name. The
+entry of a source has these fields:
 
 - ``title``: a short description.
-- ``names``: the benchmarks for which it creates tables.
-- ``predicts``: the benchmarks for which it has a model instead.
-- ``package``: the installed package with its data: the name that pip installs, and the name that
-  Python imports.
-- ``module``: the module in this folder that reads it, if this has another name.
-- ``lazy``: whether a fetch downloads only the files. Each table is then assembled when it is first
-  used. This is for sources with many tables.
-- ``licence``, ``citation``: those of the package, and of the source as a whole.
-- ``repositories``: the files to fetch. Each has ``repository``, ``commit``, ``licence``, ``holds``
-  (its content) and ``files`` with their ``sha256`` and ``bytes``. It can have ``citation`` and
-  ``optional`` files. With ``package``, its one file is a package of pip's index, and the commit is
-  the version. With ``members``, a pattern of paths, its one file is an uncompressed tar of these
-  members of the repository's archive; ``archive`` is the name of this archive in a mirror.
+- ``names``: the benchmarks for which the source creates tables.
+- ``predicts``: the benchmarks for which the source has a predictive model instead of a table.
+- ``package``: the installed package with the source's data, given by the name that pip installs and
+  the name that Python imports.
+- ``module``: the module in this folder that reads the source, if its name differs from the source's
+  name.
+- ``lazy``: whether a fetch only downloads the source's files. Each table of a lazy source is
+  assembled when it is first used. The field ``lazy`` is for sources with many tables.
+- ``licence``, ``citation``: the licence and the citation of the package, and of the source as a
+  whole.
+- ``repositories``: the repositories with the files to fetch. Each repository has the fields
+  ``repository``, ``commit``, ``licence``, ``holds`` (its content) and ``files`` with their
+  ``sha256`` and ``bytes``. A repository can also have a ``citation`` and ``optional`` files. If a
+  repository has the field ``package``, its single file is a package of pip's index, and the commit
+  is the package's version. If a repository has the field ``members``, a pattern of paths, its
+  single file is an uncompressed tar of the matching members of the repository's archive. The field
+  ``archive`` is the name of that archive in a mirror.
 
 An installed package adds a source by an entry point of the group ``surrogate_nas.sources``. The
-entry point names a module with the same values as constants (``TITLE``, ``NAMES``, …). They must be
-literals, because they are read without importing the module.
+entry point names a module that defines the fields of an entry as constants (``TITLE``, ``NAMES``,
+…). These constants must be literals, because they are read without importing the module.
 
 The module of a source has a function ``read(name)``, which creates the `Table` of a benchmark. Most
 modules in this folder use a declaration, the TOML file of the same name
-(`surrogate_nas.tables.sources.declaration`). A module can have ``verify()``, with further checks of
-the tables. A source with a model has ``predict(name, choices, epochs)`` instead of ``read``. Its
-declaration lists the predicted metrics and the numbers of epochs.
+(`surrogate_nas.tables.sources.declaration`). The module of a source can have a function
+``verify()`` with further checks of the tables. The module of a source with a model has a function
+``predict(name, choices, epochs)`` instead of ``read``. The declaration of a source with a model
+lists the predicted metrics and the numbers of epochs.
 """
 
 import ast
@@ -56,7 +62,7 @@ T = TypeVar("T")
 
 
 class Source(Protocol):
-    """The module of a source."""
+    """The interface of the module of a source."""
 
     def read(self, name: str) -> "Table":
         """Assemble the table of a benchmark from installed packages and fetched files."""
@@ -92,12 +98,13 @@ _WRONG = (
 
 @contextmanager
 def reading(path: object, what: str, source: str = "") -> Iterator[None]:
-    """Convert errors in the block about an invalid file to a `UserError` of one line.
+    """Convert errors about an invalid file, raised in the ``with`` block, to a one-line
+    `UserError`.
 
     Args:
         path: The file.
-        what: The noun for the file in messages.
-        source: The source to fetch the file again, or empty.
+        what: The noun that messages use for the file.
+        source: The source from which the file can be fetched again, or empty.
     """
     advice = f" Run snas data fetch {source}." if source else ""
     try:
@@ -118,7 +125,7 @@ def reading(path: object, what: str, source: str = "") -> Iterator[None]:
 
 
 def read_once(read: Callable[[Path], T]) -> Callable[[Path], T]:
-    """Cache a function that reads a file, until the file changes."""
+    """Cache the result of a function that reads a file, until the file changes."""
 
     @lru_cache(maxsize=4)
     def cached(path: Path, modified: int) -> T:
@@ -128,7 +135,7 @@ def read_once(read: Callable[[Path], T]) -> Callable[[Path], T]:
 
 
 class Declared(Struct, frozen=True, forbid_unknown_fields=True):
-    """The entry of a source. The docstring of the module describes its fields."""
+    """The entry of a source; the docstring of this module describes the fields."""
 
     title: str
     names: tuple[str, ...]
@@ -142,7 +149,9 @@ class Declared(Struct, frozen=True, forbid_unknown_fields=True):
 
     @property
     def benchmarks(self) -> tuple[str, ...]:
-        """The benchmarks with a table, then those with a model."""
+        """The source's benchmarks: first the benchmarks with a table, then the benchmarks with a
+        model.
+        """
         return (*self.names, *self.predicts)
 
 

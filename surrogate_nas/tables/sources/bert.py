@@ -1,11 +1,13 @@
-"""NAS-Bench-BERT: FlexiBERT encoders pre-trained by ELECTRA's loss, and their scores on eight GLUE
-tasks.
+"""NAS-Bench-BERT: FlexiBERT encoders pre-trained with ELECTRA's loss, and their scores on eight
+GLUE tasks.
 
 Serianni and Kalita, "Training-free Neural Architecture Search for RNNs and Transformers", ACL 2023.
-Nine of the 500 trainings repeat the architecture of another training. A value in the table is the
-mean of the available values, and `n_seeds` is their number. The scores are those of GLUE: accuracy
-in %, or 100 × F1 or a correlation. Proxies without training and recorded numbers of parameters are
-from a second file. Neither corresponds to the cells' own sizes (see `surrogate_nas.space.layered`).
+Nine of the 500 trainings repeat the architecture of another training. If an architecture was
+trained twice, its value in the table is the mean of the available values, and `n_seeds` is their
+number. The scores are the metrics of GLUE: accuracy in %, 100 × F1, or 100 × a correlation.
+Zero-cost proxies and recorded numbers of parameters are from a second file. Neither the proxies nor
+the recorded numbers of parameters correspond to the cells' own sizes (see
+`surrogate_nas.space.layered`).
 """
 
 import csv
@@ -22,7 +24,7 @@ _SPACE = FlexiBERT()
 
 
 def read(name: str) -> Table:
-    """Read the fetched files into a table on the sampled space of its encoders."""
+    """Convert the fetched files to a table, whose space is the sample of published encoders."""
     with fetching.opened("bert") as (records, proxies):
         trainings = json.loads(records.read_bytes())
         cells = [

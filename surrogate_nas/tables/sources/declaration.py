@@ -1,9 +1,10 @@
-"""Tables of declared sources. ``NAME.toml`` next to a source's module describes its records.
+"""Tables of sources that are described by a declaration, a TOML file. The declaration
+``NAME.toml``, next to the module of a source, describes the source's records.
 
-Texts of a declaration can contain placeholders in braces. Every table defines ``name``, ``cells``,
-``trainings``, ``repeated`` (trainings of cells with an earlier training), ``origin`` (the
-repository and commit), ``notice`` (that of a sampled space), and the placeholders of its entry in
-``tables``. A column also defines the placeholders of its entry in ``each``.
+Texts of a declaration can contain placeholders in braces. Every table defines the placeholders
+``name``, ``cells``, ``trainings``, ``repeated`` (trainings of cells with an earlier training),
+``origin`` (the repository and commit) and ``notice`` (the notice of a sampled space). A table also
+defines the placeholders of its entry in ``tables``, and a column those of its entry in ``each``.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -50,21 +51,31 @@ class Column(Struct, frozen=True, forbid_unknown_fields=True):
     """A metric of a table, and the place of its values in records.
 
     Attributes:
-        name: The metric. A metric that begins with ``test_`` is only reported.
-        path: The keys that lead to the value in a record; the name if omitted.
-        quantity, unit, split, text: Fields of `Metric` (`text` is the description). The split is
-            taken from the prefix of the name if omitted.
-        record, final: Whether the metric is a record of a cost, or is only reported.
-        convert, by: One of `CONVERSIONS`, and its number.
-        optional: Whether the column is omitted if records have no such field.
-        missing: Whether cells may have no value. Infinite numbers then count as missing.
-        worst: Whether a missing or infinite value is replaced by the worst of the others.
-        epochs: The training length, or the placeholder that contains it. If that is a list, the
-            first axis of the values is that of epochs.
-        seeds: The number of seeds of a value, -1 if unknown. A list of seeds if each has a value.
-        source: The origin of the values, if it differs from that of the table's metrics.
-        only: Patterns of the names of tables that have the column.
-        each: The placeholders of every column that this declares.
+        name: The metric. A metric whose name begins with ``test_`` is only reported, that is, a
+            search cannot use it.
+        path: The keys that lead to the value in a record; the metric's name if omitted.
+        quantity: The field `Metric.quantity`.
+        unit: The field `Metric.unit`.
+        split: The field `Metric.split`; taken from the prefix of the metric's name if omitted.
+        text: The field `Metric.description`.
+        record: Whether the metric is a record of a cost.
+        final: Whether the metric is only reported, that is, a search cannot use it.
+        convert: The conversion of recorded values, a key of `CONVERSIONS`.
+        by: The number that the conversion uses, such as a factor.
+        optional: Whether to omit the column if records lack its field.
+        missing: Whether cells may lack a value of the column; infinite numbers then count as
+            missing.
+        worst: Whether to replace a missing or infinite value by the worst finite value of the
+            column.
+        epochs: The training length in epochs, or the placeholder that contains it. If the
+            placeholder contains a list of epochs, the first axis of the values is over these
+            epochs.
+        seeds: The number of seeds over which a value is the mean, -1 if unknown. If every seed has
+            its own value, ``seeds`` is the list of seeds.
+        source: The origin of the values, if it differs from the origin of the table's other
+            metrics.
+        only: Patterns of table names; only tables with a matching name have the column.
+        each: If one declaration stands for several columns, the placeholders of each column.
     """
 
     name: str
@@ -91,7 +102,7 @@ class Column(Struct, frozen=True, forbid_unknown_fields=True):
             raise ValueError(f"{self.convert} is none of {', '.join(CONVERSIONS)}")
 
     def metric(self, words: Mapping[str, Any], source: str) -> Metric:
-        """Return the metric of the column."""
+        """Return the metric that the column contains."""
         name = self.name.format_map(words)
         split = name.partition("_")[0] if self.quantity in LOSSES else ""
         is_final = self.final or name.startswith("test_")
@@ -139,11 +150,11 @@ class Facts(Struct, frozen=True, forbid_unknown_fields=True):
     Attributes:
         cells: Number of cells with a value.
         trainings: Number of trainings, if cells were trained several times.
-        values: Values by ``best METRIC``, ``median METRIC`` or ``worst METRIC``. Here and in
-            `ranks`, a metric after some epochs is written as ``valid_loss[50]``.
-        within: Tolerance of the values.
-        ranks: Kendall's τ of two metrics, by ``METRIC ~ METRIC``.
-        rank_within: Tolerance of Kendall's τ.
+        values: Published values by ``best METRIC``, ``median METRIC`` or ``worst METRIC``. In the
+            keys of `values` and `ranks`, a metric after 50 epochs is written as ``valid_loss[50]``.
+        within: Permitted difference between a value in the table and the published value.
+        ranks: Published values of Kendall's τ between two metrics, by ``METRIC ~ METRIC``.
+        rank_within: Permitted difference between Kendall's τ in the table and the published value.
     """
 
     cells: int
@@ -155,19 +166,19 @@ class Facts(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Declaration(Struct, frozen=True, forbid_unknown_fields=True):
-    """The declaration of a source, which all its tables share.
+    """The declaration of a source, which all tables of the source share.
 
     Attributes:
-        title, objective, cost, epochs, banner, licence: See `Table`.
-        entry: The entry of the source, if it is not in the manifest.
-        space: The space of the cells, for a source without a module.
-        options: The options of a space without code, by position, in the order of its cells.
+        title, objective, cost, epochs, banner, licence: Attributes of every table, see `Table`.
+        entry: The entry of the source, if the manifest does not contain it.
+        space: The name of the cells' space, for a source without a module.
+        options: For a space that is defined by its options alone, the options of every position.
         columns: The metrics.
         network: The settings of the macro architecture.
         source: The origin of the values.
-        remark: An addition to the origin in the table's source.
-        tables: The placeholders of every table.
-        facts: The published numbers by table.
+        remark: A text that is appended to the origin in the field ``source`` of every table.
+        tables: The placeholders of every table, by the table's name.
+        facts: The published numbers, by the table's name.
     """
 
     title: str = ""
@@ -189,7 +200,8 @@ class Declaration(Struct, frozen=True, forbid_unknown_fields=True):
 
 @lru_cache(maxsize=64)
 def declaration(source: str) -> Declaration:
-    """Read the TOML file of a source. The declaration of a source without a file is empty.
+    """Read the declaration of a source from its TOML file. A source without a file has an empty
+    declaration.
 
     Raises:
         UserError: The file has an unknown key, or a value of the wrong type.
@@ -204,7 +216,9 @@ def declaration(source: str) -> Declaration:
 
 
 def space_of(spec: Declaration, words: Mapping[str, Any]) -> Any:
-    """Return the space of a source without a module: that of its options, or a registered one."""
+    """Return the space of a source without a module: a registered space, or the space of the
+    declared options.
+    """
     name = spec.space.format_map(words)
     return (
         ChoiceSpace(name, spec.options, listed=True)
@@ -221,16 +235,16 @@ def table_of(
     cells: Iterable[Cell] | None = None,
     **words: Any,
 ) -> Table:
-    """Create a table from the records of a source, according to its declaration.
+    """Create a table from the records of a source, according to the source's declaration.
 
     Args:
         source: The source's name.
         name: The benchmark's name.
         space: The space of the cells.
-        records: One row per training.
-        cells: The cell of every row; the table then contains only these cells. If omitted, the
-            rows are all cells in the order of the space.
-        words: Further placeholders of the texts.
+        records: The records of the source, one row per training.
+        cells: The cell of every row; the table then contains only these cells. If `cells` is
+            omitted, the rows stand for all cells of the space, in order.
+        words: Further placeholders for the texts of the declaration.
     """
     spec = declaration(source)
     indices = None
@@ -325,7 +339,9 @@ def distinct(cells: Iterable[Cell]) -> tuple[list[Cell], NDArray[np.intp]]:
 
 
 def means(values: Values, axis: int = -1) -> tuple[Values, NDArray[np.int16]]:
-    """Return the means of the finite values along an axis, NaN without any, and their counts."""
+    """Return the means and the counts of the finite values along an axis; without values, a mean is
+    NaN.
+    """
     counts = np.isfinite(values).sum(axis=axis)
     sums = np.nansum(values, axis=axis)
     return np.where(counts > 0, sums / np.maximum(counts, 1), np.nan), counts.astype(
@@ -336,7 +352,7 @@ def means(values: Values, axis: int = -1) -> tuple[Values, NDArray[np.int16]]:
 def means_by_cell(
     values: Values, indices: NDArray[np.intp], n_cells: int = 0
 ) -> tuple[Values, NDArray[np.int16]]:
-    """Return the mean of each cell's finite values, NaN without any, and their counts."""
+    """Return the mean and the count of each cell's finite values; without values, a mean is NaN."""
     is_finite = np.isfinite(values)
     counts = np.bincount(indices, is_finite, minlength=n_cells)
     sums = np.bincount(indices, np.where(is_finite, values, 0.0), minlength=n_cells)

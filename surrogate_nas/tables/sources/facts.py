@@ -16,7 +16,9 @@ _QUANTILES = {"best": 0.0, "median": 0.5, "worst": 1.0}
 
 
 def verified(source: str) -> Iterator[Verified]:
-    """Check the tables of a source against its declared facts, and with its module's checks."""
+    """Check the tables of a source against its declared facts, and with the checks of its
+    module.
+    """
     for name, facts in declaration(source).facts.items():
         try:
             yield from check_facts(name, facts)
@@ -53,7 +55,9 @@ def check_facts(name: str, facts: Facts) -> Iterator[Verified]:
 
 
 def column(table: TableFile, text: str) -> Values:
-    """Return the means of a metric as a fact names it, or a metric computed from the cells."""
+    """Return the values (means over seeds) of a metric that a fact names, or compute the metric
+    from the cells.
+    """
     key = _key(table, text)
     if key.metric in table.metrics:
         return table.column(key)
@@ -72,11 +76,11 @@ def _key(table: TableFile, text: str) -> ColumnKey:
 
 
 def equal(name: str, number: int, published: int) -> Verified:
-    """Check that a number equals the published one."""
+    """Check that a number equals the published number."""
     return Verified(name, number == published, f"{number:,}, {published:,} published")
 
 
 def close(name: str, value: float, published: float, within: float) -> Verified:
-    """Check that a value differs from the published one by at most `within`."""
+    """Check that a value differs from the published value by at most `within`."""
     passed = abs(value - published) <= within
     return Verified(name, passed, f"{value:.9g}, {published:.9g} published")

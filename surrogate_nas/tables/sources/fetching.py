@@ -1,8 +1,8 @@
-"""Public files at pinned commits, fetched once and checked by their SHA-256.
+"""Fetch public files at pinned commits once, and check their SHA-256.
 
-A source lists its files in ``repositories`` of its entry. For ``optional`` files, only the commit
-is pinned, and those that cannot be downloaded are omitted. The environment variable
-``SURROGATE_NAS_MIRROR`` (a folder or a base URL) replaces the public address.
+A source lists its files in the field ``repositories`` of its entry. For ``optional`` files, only
+the commit is pinned, and files that cannot be downloaded are omitted. The environment variable
+``SURROGATE_NAS_MIRROR`` (a folder or a base URL) replaces the public address of all files.
 """
 
 import hashlib
@@ -52,7 +52,9 @@ def fetchable() -> list[str]:
 def repositories(
     source: str, chosen: Collection[str] | None = None
 ) -> list[dict[str, Any]]:
-    """Return the entries of a source's repositories; only those named in `chosen` if given."""
+    """Return the entries of a source's repositories; if `chosen` is given, only the named
+    repositories.
+    """
     entries = declared(source).repositories
     return [
         entry for entry in entries if chosen is None or entry["repository"] in chosen
@@ -80,9 +82,10 @@ def licence(source: str, chosen: Collection[str] | None = None) -> str:
 
 
 def origin(source: str, repository: str = "") -> str:
-    """Return a repository with the commits of its files, such as ``OWNER/REPO@1234567``.
+    """Return the name of a repository with the commits of its files, such as
+    ``OWNER/REPO@1234567``.
 
-    If no repository is named, this is the first one of the source.
+    If no repository is named, the first repository of the source is used.
     """
     repository = repository or repositories(source)[0]["repository"]
     commits = [entry["commit"][:7] for entry in repositories(source, [repository])]
@@ -141,7 +144,9 @@ def fetched(source: str, pattern: str = "*") -> list[Path]:
 
 @contextmanager
 def opened(source: str, pattern: str = "*") -> Iterator[list[Path]]:
-    """Yield the paths of a source's fetched files. Errors in the block are reported in one line."""
+    """Yield the paths of a source's fetched files. Errors in the ``with`` block are reported in one
+    line.
+    """
     paths = fetched(source, pattern)
     with reading(" and ".join(map(printable, paths)), f"file of {source}", source):
         yield paths
@@ -170,7 +175,8 @@ def fetch(
     """Download missing or altered files, check each by its SHA-256, and return the paths.
 
     Raises:
-        UserError: A file that is not optional cannot be fetched, or differs from the published one.
+        UserError: A file that is not optional cannot be fetched, or differs from the published
+            file.
     """
     base = _base()
     required = registry(source)
@@ -217,18 +223,18 @@ def _is_right(path: Path, wanted: str) -> bool:
 def download(
     address: str, path: Path, wanted: str, members: str = "", kind: str = "sha256"
 ) -> None:
-    """Fetch a file, or the `members` of an archive as a tar.
+    """Download a file, or the matching members of an archive as a tar file.
 
     Args:
         address: The URL or path of the file.
         path: The path to write.
         wanted: The required digest; empty to accept any content.
-        members: A pattern of the paths of the members.
+        members: A pattern of the paths of the archive members to keep; empty for a plain file.
         kind: The algorithm of the digest, as `hashlib` names it.
 
     Raises:
-        OSError: The file cannot be fetched; also UnicodeError.
-        ValueError: The file has another digest.
+        OSError: The file cannot be fetched; the error can also be a UnicodeError.
+        ValueError: The digest of the file is not the required one.
     """
     with _content(address) as file:
         content = _repacked(file, members) if members else file

@@ -1,16 +1,18 @@
 """GraphGym: 96 designs of graph networks on 44 tasks, and a sample of 3,322 designs with training
-settings on 32.
+settings on 32 tasks.
 
 You, Ying & Leskovec, "Design Space for Graph Neural Networks", NeurIPS 2020. The data is the
-authors' published aggregated results: training and validation loss, accuracy and, for two classes,
-ROC-AUC after the last epoch, as means over seeds with their standard deviation; parameters; and
-seconds per step. Only the OGB task has a test split.
+authors' published aggregated results. The results after the last epoch are the training and
+validation loss, accuracy and (for two classes) ROC-AUC, as means over seeds with their standard
+deviation. The results also contain the number of parameters and the seconds per step. Only the OGB
+task has a test split.
 
-``graphgym-TASK`` are node and graph tasks (round 2), ``graphgym-link-TASK`` link prediction, and
-``graphgym-ogbg`` the OGB task. For link prediction on Coauthor Physics, only 91 of the 96 designs
-have results. ``graphgym-wide-TASK`` (round 1) has about a hundred designs per task, different ones
-for every task. The authors report a loss of NaN as missing. Here it counts as the worst loss of the
-task.
+The benchmarks ``graphgym-TASK`` are node and graph tasks (round 2 of the paper's experiments),
+``graphgym-link-TASK`` are link prediction tasks, and ``graphgym-ogbg`` is the OGB task. For link
+prediction on Coauthor Physics, only 91 of the 96 designs have results. The benchmarks
+``graphgym-wide-TASK`` (round 1) have about a hundred designs per task; the designs differ between
+tasks. The authors report a loss of NaN as missing. In the table, a loss of NaN counts as the worst
+loss of the task.
 """
 
 from functools import lru_cache
@@ -56,7 +58,7 @@ _FIELDS = (*_NUMBERS, *(f"{field}_std" for field in _NUMBERS), "time_iter", "par
 
 
 def read(name: str) -> Table:
-    """Read a task's rows of the fetched files into a table."""
+    """Convert the rows of a task in the fetched files to a table."""
     grid = next(
         (grid for grid in ("v1", "link") if name.startswith(_ROUNDS[grid][1])), "v2"
     )

@@ -1,12 +1,12 @@
-"""HW-GPT-Bench: GPT-2 networks of three scales with the weights of a supernet, and their costs on
-fourteen devices.
+"""HW-GPT-Bench: GPT-2 networks of three scales, evaluated with the weights of a supernet, and their
+costs on fourteen devices.
 
 Sukthanker et al., "HW-GPT-Bench: Hardware-Aware Architecture Benchmark for Language Models",
-NeurIPS 2024. The files are pickles of records. Only the first ``sample_n_layer`` entries of the
-lists of heads and MLP ratios are used. Every latency measurement has its own unit, which the
-records' means ignore. A value in the table is the median of a cell's measurements in ms. The energy
-of a GPU is that of the authors' tracker. Devices with optional files are included if these were
-fetched.
+NeurIPS 2024. The published files are pickles of records. Only the first ``sample_n_layer`` entries
+of the lists of heads and MLP ratios are used. Every latency measurement has its own unit, but the
+means in the records ignore the units. A latency in the table is the median of a cell's measurements
+in ms. The energy of a GPU is the value from the authors' energy tracker. Devices with optional
+files are included if these files were fetched.
 """
 
 from collections import defaultdict
@@ -29,7 +29,9 @@ _Choices = tuple[int, ...]
 
 
 def read(name: str) -> Table:
-    """Read the fetched files of a scale into a table on the sampled space of its architectures."""
+    """Convert the fetched files of a scale to a table, whose space is the sample of published
+    architectures.
+    """
     folders = defaultdict[str, list[Path]](list)
     for path in [*fetching.fetched("hwgpt"), *fetching.optional("hwgpt")]:
         folders[path.parent.name].append(path)

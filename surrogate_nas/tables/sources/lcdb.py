@@ -1,15 +1,15 @@
-"""LCDB: learning curves over training sizes of 20 scikit-learn classifiers on 248 OpenML sets.
+"""LCDB: learning curves over training sizes of 20 scikit-learn classifiers on 248 OpenML data sets.
 
 Mohr, Viering, Loog & van Rijn, "LCDB 1.0: An Extensive Learning Curves Database for Classification
-Tasks", ECML PKDD 2022. Its package is fetched as a source archive. Four spreadsheets in it are
-read; its code is not installed or imported.
+Tasks", ECML PKDD 2022. The LCDB package is fetched as a source archive. Four spreadsheets in the
+LCDB package are read; the package's code is neither installed nor imported.
 
-``lcdb-ID`` is the OpenML data set of that number. A cell is a learner that did not fail on it.
-Epochs are training-set sizes, each of which is a separate training. Seed ``5·outer + inner`` is one
-of 5 × 5 splits: the outer split selects the test set and the inner split the validation set. Ten
-data sets have further inner splits, which are omitted. The area under the ROC curve and F1 exist
-for two classes only. Eight learners give no probabilities; their log loss treats predictions as
-certain.
+The benchmark ``lcdb-ID`` is the OpenML data set with the number ID. A cell is a learner that did
+not fail on the data set. Training-set sizes take the place of epochs; each size is a separate
+training. Seed ``5·outer + inner`` is one of 5 × 5 splits: the outer split selects the test set and
+the inner split the validation set. Ten data sets have further inner splits, which are omitted. The
+area under the ROC curve and F1 exist for two classes only. Eight learners predict no probabilities;
+their log loss treats predictions as certain.
 
 Preprocessing was fitted before the data were split, so it used validation and test data. Trainings
 that failed or took too long are missing.
@@ -52,18 +52,20 @@ _NUMBERS = ["traintime", *(f"score_{split}" for split in _SPLITS)]
 
 
 def read(name: str) -> Table:
-    """Read the rows of one data set in the fetched archive into a table."""
+    """Convert the rows of one data set in the fetched archive to a table."""
     return table_of_set(name, archive())
 
 
 def archive() -> "dict[str, pd.DataFrame]":
-    """Return the spreadsheets of the fetched archive by type of score, as whole numbers."""
+    """Return the spreadsheets of the fetched archive, by type of score, with all values stored as
+    whole numbers.
+    """
     return read_archive(fetching.fetched("lcdb")[0])
 
 
 @read_once
 def read_archive(path: Path) -> "dict[str, pd.DataFrame]":
-    """Read the spreadsheets of a source archive, a part at a time."""
+    """Read the spreadsheets of a source archive, in parts to save memory."""
     with (
         reading(path, "source archive of lcdb", "lcdb"),
         tarfile.open(path, "r:gz") as packed,
@@ -97,12 +99,13 @@ def _scores(file: IO[bytes]) -> "pd.DataFrame":
 
 
 class Cube(NamedTuple):
-    """The scores of one type on one data set.
+    """The scores of one type, such as accuracy, on one data set.
 
     Attributes:
         sizes: The training-set sizes, in increasing order.
         seconds: Training times in seconds, shape ``(sizes, learners, splits)``.
-        scores: Scores, shape ``(train, valid and test, sizes, learners, splits)``; NaN if missing.
+        scores: Scores on training, validation and test data, shape
+            ``(3, sizes, learners, splits)``; NaN if missing.
     """
 
     sizes: list[int]
@@ -161,14 +164,16 @@ def table_of_set(name: str, sheets: "dict[str, pd.DataFrame]") -> Table:
 
 
 def by_outer(scores: Cube, size: int = -1) -> Values:
-    """Return means over inner splits, by outer split, of the learners that give probabilities.
+    """Return each outer split's means over inner splits, for the learners that predict
+    probabilities.
 
     Args:
         scores: The scores of one type on one data set.
         size: The index of the training-set size.
 
     Returns:
-        Shape ``(train, valid and test, learners, outer)``, NaN where there is no value.
+        The means on training, validation and test data, shape ``(3, learners, outer)``, NaN where
+        there is no value.
     """
     of_size = scores.scores[:, size, _UNCERTAIN]
     return means(of_size.reshape(3, -1, OUTER, INNER))[0]

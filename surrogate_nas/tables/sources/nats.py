@@ -2,9 +2,9 @@
 record at a time.
 
 Dong et al., "NATS-Bench: Benchmarking NAS Algorithms for Architecture Topology and Size", TPAMI
-2021. The folder contains a file ``NNNNNN.pickle.pbz2`` per architecture. If only some of the files
-exist, the table contains these architectures. The pickles are read through an allow-list, never
-executed.
+2021, describe the benchmark. The folder contains a file ``NNNNNN.pickle.pbz2`` per architecture. If
+only some of the files exist, the table contains the architectures of these files. The pickle files
+are read through an allow-list, never executed.
 """
 
 import bz2

@@ -1,16 +1,17 @@
 """NAS-Bench-101: cells on CIFAR-10 after trainings of 4, 12, 36 and 108 epochs, from a public
-sample of its records.
+sample of the benchmark's records.
 
-Ying et al., "NAS-Bench-101: Towards Reproducible Neural Architecture Search", ICML 2019. The files
-are JSON with a list for each field. They identify a cell only by the paper's hash. Its graph is
-looked up in the list of all 423,624 cells. Their hashes are computed once and stored in the data
-directory. ``nb101`` contains 30,001 cells, selected by their hashes, which amounts to a random
-sample. The file ``data-full.json`` of the same repository contains all cells. To create
-``nb101-full`` from it, use ``snas data import nb101 data-full.json``.
+Ying et al., "NAS-Bench-101: Towards Reproducible Neural Architecture Search", ICML 2019. The
+published files are JSON with a list for each field. The files identify a cell only by the paper's
+hash. The graph of a cell is looked up by its hash in the list of all 423,624 cells. The hashes of
+all cells are computed once and stored in the data directory. The benchmark ``nb101`` contains
+30,001 cells, selected by their hashes, which amounts to a random sample. The file
+``data-full.json`` of the same repository contains all cells. To create the benchmark
+``nb101-full``, which contains all cells, use ``snas data import nb101 data-full.json``.
 
-Each training has one value, of one unknown seed or the mean of several. There is no test accuracy.
-Seconds are recorded for 108 epochs only. Those of a shorter training are computed in proportion to
-its epochs.
+Each training has one value, which is from one unknown seed or is the mean of several seeds. The
+files contain no test accuracy. Training times are recorded for 108 epochs only. The time of a
+shorter training is computed in proportion to its epochs.
 """
 
 import json
@@ -33,14 +34,14 @@ _EPOCHS = (4, 12, 36, 108)
 
 
 def read(name: str) -> Table:
-    """Read the fetched files into a table on the sampled space of their cells."""
+    """Convert the fetched files to a table, whose space is the sample of published cells."""
     return read_files(
         fetching.fetched("nb101", "*0k.json"), name, fetching.origin("nb101")
     )
 
 
 def read_files(paths: list[Path], name: str, source: str) -> Table:
-    """Read files of the benchmark's records into one table. Each cell is taken once."""
+    """Convert files of the benchmark's records to one table. Each cell is read only once."""
     with reading(
         " and ".join(map(printable, paths)), "file of NAS-Bench-101's records", "nb101"
     ):
@@ -73,7 +74,7 @@ def read_files(paths: list[Path], name: str, source: str) -> Table:
 def imported(
     path: Path, progress: Callable[[int, int], None] | None = None
 ) -> list[Table]:
-    """Read a user's file, ``data-full.json`` or a part of it, into the table ``nb101-full``."""
+    """Convert a user's file, ``data-full.json`` or a part of it, to the table ``nb101-full``."""
     source = f"tiga1231/nasbench-vis {printable(path.name)}, imported"
     table = read_files([path], "nb101-full", source)
     if progress:

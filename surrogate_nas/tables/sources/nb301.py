@@ -4,14 +4,15 @@ epochs.
 Zela et al., "Surrogate NAS Benchmarks: Going Beyond the Limited Search Space Evaluation of Tabular
 NAS Benchmarks", ICLR 2022, trained 60,000 of the 10^18 cells and fitted surrogates. YAHPO Gym
 (Pfisterer et al., AutoML 2022) fitted a neural network to these surrogates and published it in the
-ONNX format. So it is a surrogate of a surrogate. Its inputs are the operation of every possible
-edge, or that there is no edge, and the two sources of each node except the first, whose sources are
-always both inputs. So every cell of the space has exactly one encoding. The order of the two edges
-of a node in the text does not matter.
+ONNX format. The published network is therefore a surrogate of a surrogate. The network's inputs are
+the operation of every possible edge (or its absence), and the two source nodes of every node except
+the first. The first node always has both cell inputs as its sources. Therefore, every cell of the
+space has exactly one encoding. In the text of a cell, the order of a node's two edges does not
+matter.
 
-The first three of its four outputs are used: accuracy, cross-entropy and seconds so far. The last
-output is undocumented. The file runs in ``onnxruntime``, which executes a numerical graph and no
-code.
+The first three of the network's four outputs are used: accuracy, cross-entropy and training seconds
+so far. The fourth output is undocumented. The ONNX file runs in ``onnxruntime``, which executes a
+numerical graph and no code.
 """
 
 import json
@@ -65,7 +66,9 @@ def predict(name: str, choices: Choices, epochs: int) -> NDArray[np.float64]:
 
 
 def encoded(choices: Choices) -> NDArray[np.int32]:
-    """Encode cells as inputs of the model, shape ``(n, 34)``; 0 where there is no edge."""
+    """Encode cells as inputs of the network, shape ``(n, 34)``; 0 stands for the absence of an
+    edge.
+    """
     columns, operations = _code()
     encoding = np.zeros((len(choices), len(columns)), dtype=np.int32)
     rows = np.arange(len(choices))

@@ -1,10 +1,10 @@
 """NAS-Bench-MR: 2,507 networks of several resolutions on segmentation, two ImageNet subsets and
 video.
 
-Ding et al., "Learning Versatile Neural Architectures by Propagating Network Codes", ICLR 2022. A
-file is a pickle of plain lists and dicts, read through an allow-list that allows no name at all.
-Every task has the same architectures, each trained once and evaluated on one split. The search uses
-this evaluation, so there is no separate split for reports.
+Ding et al., "Learning Versatile Neural Architectures by Propagating Network Codes", ICLR 2022. Each
+published file is a pickle of plain lists and dicts, read through an empty allow-list. Every task
+has the same architectures, each trained once and evaluated on one split. Searches use this single
+evaluation, so there is no separate split for reports.
 """
 
 from surrogate_nas.space.nbmr import NBMR
@@ -15,7 +15,9 @@ from surrogate_nas.tables.sources.pickles import read_pickle_file
 
 
 def read(name: str) -> Table:
-    """Read a task's fetched file into a table on the sampled space of its architectures."""
+    """Convert the fetched file of a task to a table, whose space is the sample of published
+    architectures.
+    """
     pattern = f"*/{name.removeprefix('nbmr-')}/trainval.pkl"
     with fetching.opened("nbmr", pattern) as (path,):
         records = read_pickle_file(path)

@@ -1,11 +1,12 @@
 """NAS-Bench-NLP: cells of recurrent language models on WikiText-2, 341 trainings of 50 epochs.
 
 Klyuchnikov et al., "NAS-Bench-NLP: Neural Architecture Search Benchmark for Natural Language
-Processing", IEEE Access 2022. The archive contains 345 logs in JSON, which are read in memory. Four
-trainings ended in a loss of NaN by epoch 23 and are omitted. The other 341 belong to 289 different
-texts, which describe 263 different graphs: the names of nodes, their order, and the order of
-commuting inputs do not matter. A graph with several trainings has several seeds, numbered from 0 in
-the order of the logs. A mean is over all seeds. The first three seeds have separate columns.
+Processing", IEEE Access 2022. The fetched archive contains 345 logs in JSON, which are read in
+memory. Four trainings ended in a loss of NaN by epoch 23 and are omitted. The other 341 trainings
+belong to 289 different cell texts. The 289 cell texts describe 263 different graphs, because the
+names of nodes, their order, and the order of commuting inputs do not matter. A graph with several
+trainings has several seeds, numbered from 0 in the order of the logs. The mean of a graph is over
+all of its seeds. Only the first three seeds have separate columns.
 """
 
 import json
@@ -22,7 +23,7 @@ _SINGLE = 3
 
 
 def read(name: str) -> Table:
-    """Read the fetched archive into a table on the sampled space of its cells."""
+    """Convert the fetched archive to a table, whose space is the sample of published cells."""
     with fetching.opened("nbnlp") as (path,):
         with ZipFile(path) as archive:
             logs = [json.loads(archive.read(member)) for member in archive.namelist()]

@@ -27,7 +27,9 @@ Progress = Callable[[int, int], None]
 
 
 class Records(NamedTuple):
-    """A kind of records: its description, the name of its space, and epochs by training name."""
+    """A type of official records: its description, the name of its space, and the epochs of each
+    named training.
+    """
 
     what: str
     space: str
@@ -88,9 +90,9 @@ Trial = dict[str, Any]
 
 
 class RecordTables:
-    """A collector of records, which are added one at a time.
+    """A collector of official records, which are added one at a time.
 
-    It stores only the columns, 20 to 80 MB for a whole space.
+    The collector stores only the columns, 20 to 80 MB for a whole space.
 
     Example:
         >>> RecordTables("mine", "NATS-Bench, topology space", "my folder").tables()
@@ -110,7 +112,9 @@ class RecordTables:
         self._columns = defaultdict[_Key, Values](self._nothing.copy)
 
     def add(self, record: object, origin: str) -> None:
-        """Add one architecture's record. It replaces an earlier record of this architecture."""
+        """Add one architecture's record, which replaces an earlier record of the same
+        architecture.
+        """
         with reading(origin, "official record"):
             runs, architecture = _runs(record, self._kind)
             index = self._space.parse(architecture).index
@@ -214,7 +218,7 @@ def _values(
 
 
 def kind_of(architecture: str) -> Records | None:
-    """Return the kind of records of an architecture, or None."""
+    """Return the type of official records that contains an architecture, or None."""
     if re.fullmatch(r"\d+(:\d+)+", architecture):
         return SIZE
     return TOPOLOGY if architecture.startswith("|") else None

@@ -1,7 +1,8 @@
-"""Results in the pickles of an installed package, by the key of a cell.
+"""Read results from the pickles of an installed package, in which every cell has a key.
 
-The package does not name its seeds, so they are numbered from 0 in the order of its lists. In every
-version of the package, the numbers must have the declared digest.
+The package does not name its seeds, so seeds are numbered from 0 in the order of the package's
+lists. The digest of the numbers must equal the declared digest, whatever the version of the
+package.
 """
 
 import hashlib
@@ -22,9 +23,9 @@ from surrogate_nas.tables.sources.pickles import numpy_scalars, read_pickle_file
 
 
 def read(name: str) -> Table:
-    """Read a file of an installed package into a table on all cells of a space.
+    """Convert a file of an installed package to a table on all cells of a space.
 
-    The declaration of its source names the space, the file, and the digest of its numbers. The key
+    The declaration of the source names the space, the file, and the digest of its numbers. The key
     of a cell is given by the space, or consists of the indices of its choices.
     """
     source = source_of(name) or ""
@@ -53,7 +54,7 @@ def read(name: str) -> Table:
 
 
 def digest_of(results: dict[str, Values]) -> str:
-    """Return the first 16 digits of the SHA-256 of all numbers."""
+    """Return the first 16 hexadecimal digits of the SHA-256 of all numbers."""
     total = hashlib.sha256()
     for field in sorted(results):
         total.update(

@@ -13,7 +13,9 @@ _NUMBER_BYTES = 16
 
 
 class AllowListUnpickler(pickle.Unpickler):
-    """An unpickler that resolves a global only if the caller listed it, to the caller's object."""
+    """An unpickler that resolves a global name only if it is on the caller's allow-list, and then
+    to the object in that list.
+    """
 
     def __init__(
         self, file: IO[bytes], allowed: Mapping[str, object], origin: Path
@@ -24,7 +26,7 @@ class AllowListUnpickler(pickle.Unpickler):
         self._origin = origin
 
     def find_class(self, module: str, name: str) -> Any:
-        """Resolve a global of the pickle."""
+        """Resolve a global name in the pickle."""
         full = f"{module}.{name}"
         if full not in self._allowed:
             raise UserError(
@@ -46,7 +48,7 @@ def read_pickle(file: IO[bytes], allowed: Mapping[str, object], origin: Path) ->
 
 
 def read_pickle_file(path: Path, allowed: Mapping[str, object] | None = None) -> Any:
-    """Read a file of one pickle through an allow-list, which is empty if omitted."""
+    """Read a file that contains one pickle, through an allow-list (empty by default)."""
     with path.open("rb") as file:
         return read_pickle(file, allowed or {}, path)
 
@@ -64,7 +66,7 @@ def read_pt(path: Path) -> Any:
 
 
 def numpy_scalars() -> dict[str, object]:
-    """Return the names that NumPy numbers in a pickle need, for an allow-list."""
+    """Return the entries of an allow-list that NumPy numbers in a pickle need."""
     import numpy as np
 
     return {

@@ -1,17 +1,19 @@
-"""ScAn-Bench: language models, OpenCLIP models and TabPFN over shape, data and training settings,
-of one seed each.
+"""ScAn-Bench: language models, OpenCLIP models and TabPFN models of various shapes, data and
+training settings, with one seed each.
 
-Sermaxhaj et al., "ScAn-Bench: Evaluating Scaling Analysis Methodology", NeurIPS 2026. Its package
-is fetched as a wheel file. Three spreadsheets in it are read; its code is not installed or
-imported. Columns with folders of a person's computer are omitted.
+Sermaxhaj et al., "ScAn-Bench: Evaluating Scaling Analysis Methodology", NeurIPS 2026. The
+ScAn-Bench package is fetched as a wheel file. Three spreadsheets in the ScAn-Bench package are
+read; the package's code is neither installed nor imported. Columns that contain folder names of a
+personal computer are omitted.
 
-- ``scan-llm``: 1,193 decoder language models of 719 shapes on SlimPajama. One more training, which
-  stopped at 80 %, is omitted. Scores on downstream tasks are at chance level and are omitted.
-  Losses during training are given at 10, 25 and 50 %, if recorded within 5 percentage points.
-- ``scan-vlm``: 1,500 OpenCLIP models; 134 diverged and count as the worst. ``@half`` is the last
-  epoch of the first half of the training.
-- ``scan-tabpfn``: 2,222 TabPFN models. The search metric is validation on data from the prior.
-  Results on real data are only reported.
+- ``scan-llm``: 1,193 decoder language models of 719 shapes on SlimPajama. One further training,
+  which stopped at 80 %, is omitted. Scores on downstream tasks are at chance level and are omitted.
+  Losses during training are given at 10, 25 and 50 % of the training, if a loss was recorded within
+  5 percentage points.
+- ``scan-vlm``: 1,500 OpenCLIP models; 134 of them diverged and count as the worst. The suffix
+  ``@half`` of a metric stands for the last epoch of the first half of the training.
+- ``scan-tabpfn``: 2,222 TabPFN models. Searches on ``scan-tabpfn`` use validation on data from
+  TabPFN's prior. Results of TabPFN on real data are only reported.
 """
 
 import csv
@@ -32,7 +34,9 @@ Training = Mapping[str, Any]
 
 
 def read(name: str) -> Table:
-    """Read the fetched file into a table on the sampled space of its configurations."""
+    """Convert the fetched file to a table, whose space is the sample of published
+    configurations.
+    """
     make, space = {
         "scan-llm": (_llm, scan_llm()),
         "scan-vlm": (_vlm, scan_vlm()),

@@ -1,13 +1,15 @@
 """Import of a user's measurements: a CSV or Parquet file of cells and metrics becomes a table.
 
 The column ``cell`` contains each cell as its space prints it, such as ``mlp(width=16, depth=2)``.
-Instead, a file can have a column for each position of the space, with the chosen option.
+Instead of the column ``cell``, a file can have a column for each position of the space, with the
+chosen option.
 
-Every other column is a metric. Its name can include epochs, a unit and a direction:
-``valid_loss[12] (nats)``, ``val_acc (fraction; max)``, ``latency@mine``. For the meaning of names,
-see `surrogate_nas.core.metrics.metric_named`. A loss has no unit unless it is given. An error or an
-accuracy without a unit is in % if a value exceeds 1; otherwise the file is refused. A cell can
-appear only once. Empty entries are missing values.
+Every other column of the file is a metric. The name of a metric's column can include epochs, a unit
+and a direction: ``valid_loss[12] (nats)``, ``val_acc (fraction; max)``, ``latency@mine``. The
+meaning of metric names is described in `surrogate_nas.core.metrics.metric_named`. A loss without a
+declared unit has no unit. An error or an accuracy without a declared unit is taken as % if a value
+exceeds 1; otherwise, the file is refused. Each cell can appear in only one row. Empty entries are
+missing values.
 """
 
 import csv
@@ -91,7 +93,7 @@ def _parts(path: Path) -> Iterator[Sequence[Any]]:
 
 
 class Declared(NamedTuple):
-    """A user's declarations in addition to the names of columns.
+    """A user's declarations of units and directions, in addition to the names of columns.
 
     Attributes:
         units: Units by metric, such as ``{"valid_error": "fraction"}``.
@@ -126,18 +128,19 @@ def read(
     advice: str = "",
     declared: Declared = NOTHING_DECLARED,
 ) -> Table:
-    """Read a file into a table. If the space cannot be listed, the table has the file's cells.
+    """Convert a file of measurements to a table. If the space cannot be enumerated, the space of
+    the table is the sample of cells in the file.
 
     Args:
         path: The file.
         name: The benchmark's name, which must not be in `taken`.
         taken: Names of other benchmarks.
         space: The space of the cells.
-        advice: The end of messages about cells that are not in the space.
+        advice: A text to append to messages about cells that are not in the space.
         declared: Units and directions that the columns do not declare.
 
     Raises:
-        UserError: The file cannot be read, or an entry is wrong.
+        UserError: The file cannot be read, or an entry of the file is invalid.
     """
     _check_name(name, taken)
     shown = printable(path)

@@ -1,19 +1,21 @@
 """TabM's results: 13 families of tabular networks on 86 splits of 46 data sets, 15 seeds each.
 
 Gorishniy, Kotelnikov & Babenko, "TabM: Advancing Tabular Deep Learning with Parameter-Efficient
-Ensembling", ICLR 2025. The data is in the reports of its repository: training, validation and test
-metrics at the best epoch, parameters and seconds.
+Ensembling", ICLR 2025. The data is in the reports of TabM's repository: training, validation and
+test metrics at the best epoch, parameters and seconds.
 
-``tabm-DATASET`` is a data set. If it has several splits, each tuned separately, ``tabm-DATASET-N``
-is one split. A cell is a family with the configuration that the authors tuned for it on this split.
-The tuned hyperparameters are records, not decisions of the space. With them, the thirteen cells
-would have no neighbours, and tables would share no cells. A family is described by ensemble,
-embeddings and batches (`surrogate_nas.space.configurations`).
+The benchmark ``tabm-DATASET`` is one data set. If a data set has several splits, each tuned
+separately, the benchmark ``tabm-DATASET-N`` is one split. A cell is a family of networks with the
+configuration that the authors tuned for the family on one split. The tuned hyperparameters of a
+cell are recorded, but are not decisions of the space. With tuned hyperparameters as decisions, the
+thirteen cells would have no neighbours, and different tables would share no cells. A family is
+described by its ensemble, embeddings and batches (`surrogate_nas.space.configurations`).
 
-Trainings end when the validation score has not risen for 16 epochs, so their lengths differ. A
-complete training counts as 1 epoch. The score, which also selected the epoch and the configuration,
-is accuracy, the area under the ROC curve or RMSE. One data set has no numerical features to embed.
-There, the families with embeddings equal those without and are omitted.
+Trainings end when the validation score has not risen for 16 epochs, so their lengths differ. In the
+table, a complete training counts as 1 epoch. The validation score, which also selected the epoch
+and the configuration, is accuracy, the area under the ROC curve or RMSE. One data set has no
+numerical features to embed. For the data set without numerical features, the families with
+embeddings equal the families without embeddings and are omitted.
 """
 
 import json
@@ -60,7 +62,7 @@ Trainings = dict[Cell, dict[int, Record]]
 
 
 def read(name: str) -> Table:
-    """Read the fetched reports of one split into a table."""
+    """Convert the fetched reports of one split to a table."""
     (path,) = fetching.fetched("tabm")
     return table_of_split(name, read_reports(path)[name])
 
@@ -86,9 +88,10 @@ def read_reports(path: Path) -> dict[str, Trainings]:
 
 
 def named(data: str) -> str:
-    """Return the benchmark of a folder such as ``why/regression-num-medium-0-wine_quality``.
+    """Return the name of the benchmark of a folder such as
+    ``why/regression-num-medium-0-wine_quality``.
 
-    The number of a split is omitted if there is only one.
+    The number of the split is omitted if the data set has only one split.
     """
     folder, _, data_set = data.rpartition("/")
     split = ""

@@ -1,14 +1,17 @@
 """TransNAS-Bench-101 from two public repositories: two spaces, seven tasks on Taskonomy's images,
 one seed per cell.
 
-Duan et al., CVPR 2021. The names of metrics separate two conventions. ``…@best`` is the maximum
-over the epochs of a training, for each column separately. This includes test columns, so such a
-test value is selected on test data. ``…@last`` is the final epoch. The columns of losses in the
-first source are also maxima, that is, the worst epoch. They are omitted (one of them is infinite),
-except for the task Room Layout: there, the loss is negated, so the maximum is the best epoch.
+Duan et al., CVPR 2021. The names of metrics distinguish two conventions. The suffix ``@best``
+stands for the maximum over the epochs of a training, for each column separately. Test columns are
+maximised over epochs, too, so a test value with ``@best`` is selected on test data. The suffix
+``@last`` stands for the final epoch. The loss columns of the first repository are also maxima over
+epochs, that is, values of the worst epoch. The loss columns of the first repository are omitted
+(one of them is infinite), except for the task Room Layout, whose loss is negated, so that the
+maximum is the best epoch.
 
 The first repository lists both spaces one after the other, by number and without names. The second
-names its architectures. Both spaces list their cells in the order of these numbers.
+repository names its architectures. Both spaces list their cells in the order of the numbers in the
+first repository.
 """
 
 import json

@@ -2,10 +2,11 @@
 by distillation.
 
 Wei et al., "Auto-Prox: Training-Free Vision Transformer Architecture Search via Automatic Proxy
-Discovery", AAAI 2024. The files are lists and dicts of plain numbers in PyTorch's zip format. Half
-of AutoFormer's 200 architectures were trained by distillation only. ``vitbench-autoformer`` omits
-these. ``vitbench-autoformer-distilled`` has all architectures, with the metrics that all of them
-have. Every training has one seed and one evaluation.
+Discovery", AAAI 2024. The published files are lists and dicts of plain numbers in PyTorch's zip
+format. Half of AutoFormer's 200 architectures were trained by distillation only. The benchmark
+``vitbench-autoformer`` omits the architectures that were trained by distillation only. The
+benchmark ``vitbench-autoformer-distilled`` has all 200 architectures, with the metrics that all of
+them have. Every training has one seed and one evaluation.
 """
 
 from typing import Any
@@ -19,7 +20,9 @@ from surrogate_nas.tables.sources.pickles import read_pt
 
 
 def read(name: str) -> Table:
-    """Read the fetched files of a space into a table on its sampled space."""
+    """Convert the fetched files of a space to a table, whose space is the sample of published
+    architectures.
+    """
     wanted = declaration("vitbench").tables[name]["files"]
     space = space_named("pit" if name == "vitbench-pit" else "autoformer")
     assert isinstance(space, Layered)

@@ -1,5 +1,5 @@
-"""A network on a CPU: its blueprint, translated into a program of compiled kernels that work on one
-block of memory (the arena).
+"""Networks on a CPU. The blueprint of a network is translated into a program of compiled kernels,
+which share one block of memory (the arena).
 """
 
 import math
@@ -29,7 +29,7 @@ cache.
 
 
 class CompiledNetwork:
-    """A network in float32 with its gradients; a backward pass refers to the last forward pass.
+    """A network in float32 with its gradients. A backward pass refers to the latest forward pass.
 
     Example:
         >>> from surrogate_nas.space.network import Graph, Network
@@ -80,12 +80,12 @@ class CompiledNetwork:
                 self._arena[start : start + len(values)] = values
 
     def forward(self, x: Array) -> Array:
-        """Return the outputs in training mode, as a view, shape
+        """Return the network's outputs in training mode as a view, shape
         ``(batch, outputs[, rows, columns])``.
 
         Args:
-            x: Inputs, shape ``(batch, channels, height, width)``, at most the network's maximum
-                batch.
+            x: A batch of inputs, shape ``(batch, channels, height, width)``. The batch must not
+                exceed the network's maximum batch size.
 
         Raises:
             ValueError: The inputs do not have the shape that the network expects.
@@ -99,12 +99,16 @@ class CompiledNetwork:
         )
 
     def backward(self, gradient: Array) -> None:
-        """Compute the gradients of all weights, from the gradient of the outputs of `forward`."""
+        """Compute the gradients of all weights from the gradient with respect to the outputs of
+        `CompiledNetwork.forward`.
+        """
         self._put(self.program.step, gradient)
         self._run(self.program.step.backward, self.program.step, len(gradient))
 
     def sgd_step(self, rate: float, momentum: float, decay: float) -> None:
-        """Take a step of stochastic gradient descent with the gradients of `backward`."""
+        """Take a step of stochastic gradient descent with the gradients that
+        `CompiledNetwork.backward` has computed.
+        """
         offsets = self.program.fixed.offsets
         starts = (
             self._base + 4 * offsets[what]
@@ -116,8 +120,8 @@ class CompiledNetwork:
         self._folded = False
 
     def predict(self, x: Array) -> Array:
-        """Return the outputs in evaluation mode (running statistics), for inputs
-        ``(n, channels, height, width)``; see `forward`.
+        """Return the network's outputs in evaluation mode, that is, with running statistics. Inputs
+        have the shape ``(n, channels, height, width)``.
         """
         inference = self.program.inference
         output = inference.output
@@ -127,8 +131,8 @@ class CompiledNetwork:
         return self._shaped(outputs.transpose(2, 1, 0))
 
     def input_gradient(self, x: Array, gradient: Array) -> Array:
-        """Return the gradient with respect to the input, in its shape, from the gradient with
-        respect to the outputs of `predict`.
+        """Return the gradient with respect to the inputs, given the gradient with respect to the
+        outputs of `CompiledNetwork.predict`.
         """
         if self._by_input is None:
             self._by_input = self.program.schedule(training=False, by_input=True)
@@ -159,7 +163,9 @@ class CompiledNetwork:
             yield part, part.stop - start
 
     def weights(self, what: str = "weights") -> dict[str, Array]:
-        """Return all weights by name, or their gradients, in PyTorch's layout."""
+        """Return all weights of the network by name, or their gradients, in PyTorch's memory
+        layout.
+        """
         by_name = {}
         for name, parameter in self.plan.parameters.items():
             start = self.program.weight(name, what)
@@ -246,8 +252,8 @@ class CompiledModel:
         loss_and_gradient: LossAndGradient,
         rate: float,
     ) -> tuple[Array, Array]:
-        """Take a gradient step; return the losses ``(1,)`` and the arranged outputs before the
-        step.
+        """Take a gradient step. Return the network's loss before the step, shape ``(1,)``, and the
+        arranged outputs.
         """
         outputs = self._task.arranged(self.network.forward(inputs)[None])
         losses, gradient = loss_and_gradient(outputs, targets)
@@ -258,7 +264,9 @@ class CompiledModel:
         return losses, outputs
 
     def predict(self, inputs: Array) -> Array:
-        """Return the arranged outputs in evaluation mode, shape ``(1, n, …)``."""
+        """Return the network's outputs in evaluation mode, arranged as the losses expect them,
+        shape ``(1, n, …)``.
+        """
         arranged: Array = self._task.arranged(self.network.predict(inputs)[None])
         return arranged
 

@@ -1,9 +1,9 @@
-"""Translation of a blueprint into instructions: memory for every tensor, and the order of
-operations, forwards and backwards.
+"""Translate a network's blueprint into instructions for compiled kernels: memory for every tensor,
+and the order of forward and backward operations.
 
-Three schedules are written: a training step, inference, and inference with its gradient with
-respect to the input. A tensor occupies memory of the arena from its first use to its last use, so
-that tensors that are used together are close together.
+The translation yields three schedules: a training step, inference, and inference with the gradient
+with respect to the input. A tensor occupies memory only from its first use to its last use. Tensors
+that are used together are therefore close together in memory.
 """
 
 import math
@@ -36,8 +36,8 @@ _OF_NORMALISATION = (
 
 
 class Tables:
-    """The tables of all layer geometries of this process; they only grow, so offsets remain
-    valid.
+    """The index tables of all layer geometries that occur in this process. Tables are only
+    appended, so their offsets remain valid.
     """
 
     def __init__(self) -> None:
@@ -45,12 +45,14 @@ class Tables:
         self._offsets: dict[tuple[object, ...], int] = {}
 
     def offset(self, layer: Layer, what: str, piece: int = 0) -> int:
-        """Return the offset of a table.
+        """Return the offset of a layer's index table.
 
-        `what` is ``forward`` (for each output pixel, its input pixels and the taps), ``backward``
-        (for each input pixel, its output pixels and the taps), ``taps`` (for each piece and tap,
-        the pixels of both), ``mixed`` or ``unmixed`` (like the first two, with the output pixel in
-        place of the tap). `piece` is the number of output pixels in a piece; 0 for all.
+        The argument `what` names the table. ``forward`` lists for each output pixel its input
+        pixels and the taps of the kernel. ``backward`` lists for each input pixel its output pixels
+        and the taps. ``taps`` lists for each piece of the output and each tap the pixels of output
+        and input. ``mixed`` and ``unmixed`` are like ``forward`` and ``backward``, but contain the
+        output pixel in place of the tap. The argument `piece` is the number of output pixels in a
+        piece, or 0 for a single piece.
         """
         windows = _windows(layer)
         key = windows, what, piece
@@ -87,7 +89,7 @@ def _windows(layer: Layer) -> Windows:
 
 
 def pieces(windows: Windows, piece: int) -> int:
-    """Return the number of pieces into which the output is divided."""
+    """Return the number of pieces into which the output pixels of a layer are divided."""
     pixels = windows.size[0] * windows.size[1]
     return -(-pixels // (piece or pixels))
 
@@ -96,7 +98,9 @@ TABLES = Tables()
 
 
 def shares(layer: Layer) -> NDArray[np.float32]:
-    """Return 1 / (number of pixels in each window), shape ``(pixels of the output,)``."""
+    """Return 1 / (number of input pixels in the window) for each output pixel of a layer, shape
+    ``(output pixels,)``.
+    """
     windows = _windows(layer)
     counts = np.bincount(
         windows.reads[:, 0], minlength=windows.size[0] * windows.size[1]
@@ -106,8 +110,8 @@ def shares(layer: Layer) -> NDArray[np.float32]:
 
 @dataclass(eq=False)
 class Slot:
-    """The memory of a tensor in the arena: `size` numbers from `offset` on, reserved from the
-    `first` instruction that uses it to the `last`.
+    """The memory of a tensor: `size` numbers from `offset` on. The memory is reserved from the
+    `first` instruction that uses the tensor to the `last`.
     """
 
     size: int
@@ -118,8 +122,8 @@ class Slot:
 
 @dataclass(frozen=True, eq=False)
 class Tensor:
-    """A tensor, or a range of its channels: `channels` from `start` on, of a tensor with `rows`
-    rows between two pixels.
+    """A tensor in memory, or a range of its channels: `channels` channels from `start` on. Two
+    neighbouring pixels are `rows` rows apart.
     """
 
     slot: Slot
@@ -129,13 +133,13 @@ class Tensor:
     start: int = 0
 
     def part(self, start: int, channels: int) -> "Tensor":
-        """Return a range of the tensor's channels."""
+        """Return a view of some neighbouring channels of the tensor."""
         return replace(self, start=self.start + start, channels=channels)
 
 
 class Constant:
-    """A memory area for permanent data, with the offset of each item by name, in the order of
-    ``sizes``.
+    """A memory area for data that stays during all passes. `offsets` has the offset of each item by
+    name.
     """
 
     def __init__(self, sizes: Iterable[tuple[str, int]]) -> None:
@@ -153,9 +157,11 @@ def _aligned(size: int) -> int:
 
 @dataclass
 class Schedule:
-    """Instructions in the order of execution, each with a name and its fields, tensors first.
+    """A list of instructions in the order of execution. Each instruction has a name and its
+    arguments, tensors first.
 
-    `row` is the length of a tensor's row: the largest batch, rounded up to whole vectors.
+    The attribute `row` is the length of a tensor's row, that is, the largest batch size rounded up
+    to whole vectors.
     """
 
     row: int
@@ -172,7 +178,7 @@ class Schedule:
         return Tensor(self.slots[-1], rows, channels, height * width)
 
     def use(self, *tensors: Tensor) -> None:
-        """Record that tensors are used at this point."""
+        """Record that tensors are used by the next instruction."""
         now = len(self.instructions)
         for tensor in tensors:
             tensor.slot.first = min(tensor.slot.first, now)
@@ -184,7 +190,7 @@ class Schedule:
         self.instructions.append((name, fields))
 
     def allocate(self, start: int) -> int:
-        """Allocate memory for every tensor; return the end of the last one."""
+        """Allocate memory for every tensor, and return the end of the allocated memory."""
         occupied: list[Slot] = []
         end = start
         used = [slot for slot in self.slots if slot.last >= 0]
@@ -201,8 +207,8 @@ class Schedule:
         return _aligned(end)
 
     def words(self) -> Words:
-        """Return the instructions as integers, shape ``(n, WORDS)``, after all tensors are
-        allocated.
+        """Return the instructions as integers, shape ``(n, WORDS)``. Memory must have been
+        allocated for all tensors before.
         """
         written = np.zeros((len(self.instructions), WORDS), np.int64)
         for line, (name, fields) in zip(written, self.instructions, strict=True):
@@ -219,10 +225,12 @@ class Schedule:
 
 @dataclass(frozen=True)
 class Signature:
-    """A schedule as instructions, with the tensors that it exchanges with its caller.
+    """A schedule as instructions, with the tensors through which its caller passes inputs and reads
+    results.
 
-    The caller sets `output_gradient` before the backward instructions; `input_gradient` is
-    available at the end. `size` is the number of float32 values in the arena.
+    The caller sets `output_gradient` before the backward instructions. The attribute
+    `input_gradient` is available after the backward instructions. The attribute `size` is the
+    number of float32 values in the arena, the memory block of the network.
     """
 
     row: int
@@ -236,19 +244,19 @@ class Signature:
 
 
 class Program:
-    """The instructions of a network.
+    """The instructions that train and evaluate a network.
 
     Attributes:
-        live: The input and all layers that the last layer depends on, in order.
-        norm_after: By convolution, the normalisation that is folded into it, if it is the only
-            reader.
-        sinks: By layer, the sum that is its only reader; the layer is written directly into the
-            sum.
-        parameters: The offset of each parameter among the weights, and of its gradient among the
-            gradients.
-        fixed: The offsets of weights, gradients and statistics.
-        size: Number of float32 values in the arena.
-        step: The schedule of a training step, forwards and backwards.
+        live: Indices of the input and of all layers on which the last layer depends, in order.
+        norm_after: For each convolution whose only reader is a normalisation, the index of the
+            normalisation, which is folded into the convolution.
+        sinks: For each layer whose only reader is a sum, the index of the sum. The layer writes its
+            output directly into the sum.
+        parameters: The offset of each parameter in the memory area of weights. The offset of its
+            gradient in the area of gradients is the same.
+        fixed: The offsets of the memory areas of weights, gradients, momenta and statistics.
+        size: Number of float32 values in the arena, the memory block of the network.
+        step: The schedule of a training step, with a forward and a backward pass.
         fold: The schedule that prepares inference after the weights have changed.
         inference: The schedule of inference.
     """
@@ -305,11 +313,11 @@ class Program:
         return math.prod(self.plan.parameters[self.plan.layers[index].name].shape)
 
     def weight(self, name: str, what: str = "weights") -> int:
-        """Return the offset of a parameter, or of its gradient."""
+        """Return the memory offset of a parameter, or of its gradient."""
         return self.fixed.offsets[what] + self.parameters.offsets[name]
 
     def offsets(self, index: int, *names: str) -> list[int]:
-        """Return the offsets of a layer's arrays, by their names."""
+        """Return the memory offsets of some of a layer's arrays, given their names."""
         return [self.fixed.offsets[f"{name} {index}"] for name in names]
 
     def _fold(self) -> Words:
@@ -337,15 +345,17 @@ class Program:
         return schedule.words()
 
     def affine(self, layer: Layer, what: str = "weights") -> tuple[int, int]:
-        """Return the offsets of scales and shifts, or of their gradients."""
+        """Return the memory offsets of a normalisation's scales and shifts, or of their
+        gradients.
+        """
         if not layer.affine:
             return NOTHING, NOTHING
         scale, shift = (f"{layer.name}.{part}" for part in ("weight", "bias"))
         return self.weight(scale, what), self.weight(shift, what)
 
     def schedule(self, *, training: bool, by_input: bool = False) -> Signature:
-        """Write a pass through the network: training with the gradients of weights, or inference,
-        on request with the gradient with respect to the input.
+        """Write the schedule of a pass through the network. The schedule is for a training step or
+        for inference, optionally with the gradient with respect to the input.
         """
         schedule = Schedule(self.rows[0] if training else self.rows[1])
         forward = _Forward(self, schedule, training=training)

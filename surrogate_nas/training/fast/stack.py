@@ -1,9 +1,10 @@
-"""Training of many networks at once: K cells side by side in the channels, with one grouped
-convolution for all of them.
+"""Train K networks at once: their channels are placed side by side, so that one grouped convolution
+serves all of them.
 
-The gradient of the summed losses is each network's own gradient. On every edge each operation runs
-once, on only the cells that contain it. Tensors are ``(batch, K·C, height, width)`` in
-channels-last memory, where a gather copies blocks of C numbers.
+The loss of each network depends only on its own weights, so the gradient of the summed losses
+contains the gradient of each network. On every edge, each operation runs once, and only for the
+cells that contain the operation. Tensors have the shape ``(batch, K·C, height, width)`` in
+channels-last memory, where selecting some of the K networks copies blocks of C numbers.
 """
 
 from collections.abc import Sequence
@@ -189,12 +190,12 @@ def _side_by_side(
 
 
 class Stack(BlueprintModule):
-    """Several networks with the same macro architecture and different cells, trained as one network
-    with copies of their weights.
+    """Several networks with the same macro architecture but different cells, trained as one
+    network. Each network has its own copy of the weights.
 
-    The skeleton and the operations are those of the blueprint, with the channels of all networks
-    side by side. Only the cell is implemented here, since the networks differ in their operations
-    on edges.
+    The layers outside the cells, and the operations, are those of the blueprint, with the channels
+    of all networks side by side. Only the cell needs its own implementation, since the networks
+    have different operations on the edges.
 
     Example:
         >>> import surrogate_nas as sn
@@ -221,7 +222,9 @@ class Stack(BlueprintModule):
         self.to(weights["stem.weight"].dtype)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Return the outputs, shape ``(K, batch, classes)``, or with positions as further axes."""
+        """Return the outputs of all networks, shape ``(K, batch, classes)``, with further axes if
+        there are outputs at every position.
+        """
         return super().forward(x.contiguous(memory_format=torch.channels_last))
 
     def _answered(self, x: Tensor, head: nn.Module) -> Tensor:

@@ -1,9 +1,9 @@
-"""Losses by name. Each family of losses is a file of this folder; a user's own loss is a
-``file.py:LOSS``.
+"""Losses by name. Each file of this folder defines a family of losses. A user's own loss is named
+by ``FILE.py:LOSS``.
 
-Outputs ``(K, batch, outputs[, positions…])`` have any memory layout, often with the batch
-innermost. A gradient has the same layout as the outputs, because rearranging an array would take
-longer than the loss itself.
+The outputs of K networks, shape ``(K, batch, outputs[, positions…])``, may have any memory layout.
+Often, the batch is the innermost axis. A gradient has the same memory layout as the outputs,
+because rearranging an array would take longer than computing the loss.
 """
 
 from __future__ import annotations
@@ -25,26 +25,29 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Loss:
-    """A training loss; smaller is better.
+    """A training loss. Smaller values are better.
 
-    A loss is defined either by `gradient` in NumPy or by `each` in PyTorch, which is differentiated
-    automatically. If only `gradient` is given, `each` is derived from it.
+    A loss is defined either by the NumPy function `gradient`, or by the PyTorch function `each`,
+    which is differentiated automatically. If only `gradient` is given, the function `each` is
+    derived from it.
 
     Attributes:
-        name: The key in `LOSSES`.
-        title: A description in one line, with the paper.
-        unit: The unit of its values.
-        fits: The kinds of task that can be trained with it.
-        each: Function of two tensors, the outputs ``(K, batch, outputs[, positions…])`` of K
-            networks and their common targets ``(batch, …)``, that returns losses ``(K, batch)``,
-            differentiable with respect to the outputs.
-        chance: Function of the number of classes that returns the loss at chance level: that of
-            uniform probabilities, or, without classes, that of the constant output described in the
-            loss's module.
-        comparable: A name that losses share if their values are comparable.
-        gradient: Function of arrays of outputs and targets that returns the losses, as `each` does,
-            and the gradient of their mean over the batch, in the shape of the outputs. None to
-            differentiate `each`.
+        name: The key of the loss in `LOSSES`.
+        title: A description of the loss in one line, with the paper that introduced it.
+        unit: The unit of the loss, such as nats.
+        fits: The kinds of task that can be trained with the loss.
+        each: A function that computes the losses ``(K, batch)`` of K networks. The arguments of
+            `each` are two tensors: the outputs ``(K, batch, outputs[, positions…])`` and the
+            targets ``(batch, …)``, which all networks share. The losses must be differentiable with
+            respect to the outputs.
+        chance: A function from the number of classes to the loss at chance level, that is, the loss
+            of uniform probabilities. For targets that are not classes, the chance level is the loss
+            of a constant output, which the loss's module describes.
+        comparable: A name that several losses share if their values can be compared with each
+            other.
+        gradient: A function from arrays of outputs and targets to the losses ``(K, batch)`` and the
+            gradient of their mean over the batch. The gradient has the shape of the outputs; None
+            to differentiate the function `each` instead.
 
     Example:
         >>> import surrogate_nas as sn
@@ -96,12 +99,13 @@ class Loss:
                     )
 
     def loss_and_gradient(self, outputs: Any, targets: Array) -> tuple[Array, Any]:
-        """Return the mean loss of every network, shape ``(K,)`` float64, and the gradient of the
-        sum of these with respect to the outputs.
+        """Return each network's mean loss, shape ``(K,)``, and the gradient of the sum of these
+        losses with respect to the outputs.
 
         Args:
-            outputs: Outputs as for `each`, an array or a tensor; the gradient has the same type.
-            targets: Targets as for `each`, an array.
+            outputs: The networks' outputs, an array or a tensor, in the shape that `Loss.each`
+                expects. The returned gradient has the same type as the outputs.
+            targets: The targets as an array, in the shape that `Loss.each` expects.
         """
         is_array = isinstance(outputs, np.ndarray)
         if self.gradient is not None:
@@ -122,7 +126,7 @@ class Loss:
 
     @property
     def guarded(self) -> Loss:
-        """Return the same user-defined loss, with exceptions converted to errors of one line."""
+        """The same user-defined loss, but with exceptions converted to errors of one line."""
         each = partial(_checked_each, self.each, self.name)
         if self.gradient is None:
             return replace(self, each=each)
@@ -130,8 +134,8 @@ class Loss:
         return replace(self, each=each, gradient=checked)
 
     def worst(self, classes: int) -> float:
-        """Return the finite value that is recorded for a diverged network: ten times the loss at
-        chance level.
+        """Return the finite value that is recorded for the loss of a diverged network: ten times
+        the loss at chance level.
 
         Args:
             classes: Number of classes of the task.
@@ -145,7 +149,7 @@ class Loss:
 
 
 def always(value: float) -> Callable[[int], float]:
-    """Return a ``chance`` function with the same value for any number of classes."""
+    """Return a function for `Loss.chance` that has the same value for any number of classes."""
     return lambda _: value
 
 
@@ -224,10 +228,11 @@ _LARGE = 1 << 12
 
 
 def softened(outputs: Array) -> tuple[Array, Array, Array | float]:
-    """Return exponentials over classes, their sum, and the number that was subtracted from the
-    outputs before.
+    """Return the exponentials of outputs, the sum of the exponentials over classes, and the number
+    that was subtracted from the outputs before.
 
-    The maximum over classes is subtracted only if the sums show that this is necessary.
+    The maximum over classes is subtracted from the outputs only if the sums would otherwise become
+    too large or too small.
     """
     raised = np.exp(outputs)
     total = summed(raised)
@@ -240,7 +245,7 @@ def softened(outputs: Array) -> tuple[Array, Array, Array | float]:
 
 
 def summed(values: Array) -> Array:
-    """Return the sum over classes, keeping the axis of classes with length 1."""
+    """Return the sum over the axis of classes. The result keeps this axis, with length 1."""
     terms = values
     while terms.shape[2] > 1 and terms.size > _LARGE:
         half, odd = divmod(terms.shape[2], 2)
@@ -254,11 +259,11 @@ def summed(values: Array) -> Array:
 
 
 def target_indices(values: Array, targets: Array) -> Array:
-    """Return the index of the right class of every network, example and position in
-    ``values.ravel("K")``.
+    """Return the index of the target's class in ``values.ravel("K")``, for every network, example
+    and position.
 
-    Values have the shape ``(K, batch, classes[, positions…])`` and no gaps in memory; the result
-    has the same memory layout.
+    The argument `values` has the shape ``(K, batch, classes[, positions…])`` and no gaps in memory.
+    The result has the same memory layout as `values`.
     """
     firsts, step = _firsts(values.shape, values.strides)
     right: Array = np.multiply(targets, step, out=np.empty_like(firsts))
@@ -280,16 +285,19 @@ def _firsts(shape: tuple[int, ...], strides: tuple[int, ...]) -> tuple[Array, in
 
 
 class Softmax(NamedTuple):
-    """A softmax before the division by its sum, with the right classes.
+    """The parts of a softmax before its division by the sum of exponentials, together with the
+    targets' classes.
 
     Attributes:
-        raised: Exponentials, shape ``(K, batch, classes[, positions…])``, a new array.
-        total: Sum of the exponentials, shape ``(K, batch, 1[, positions…])``.
-        top: The number that was subtracted from the outputs before, see `softened`.
-        flat: The exponentials in the order of memory, as a view.
-        right: The indices of the right classes in `flat`, shape ``(K, batch[, positions…])``.
-        of_right: The exponentials of the right classes.
-        logs: The log-probabilities of the right classes.
+        raised: Exponentials of the outputs, shape ``(K, batch, classes[, positions…])``, as a new
+            array.
+        total: Sum of the exponentials over classes, shape ``(K, batch, 1[, positions…])``.
+        top: The number that was subtracted from the outputs before computing exponentials (see
+            `softened`).
+        flat: A view of the exponentials as a flat array, in the order of memory.
+        right: The indices in `flat` of the targets' classes, shape ``(K, batch[, positions…])``.
+        of_right: The exponentials of the targets' classes.
+        logs: The log-probabilities of the targets' classes.
     """
 
     raised: Array
@@ -302,7 +310,9 @@ class Softmax(NamedTuple):
 
 
 def softmax_of(outputs: Array, targets: Array) -> Softmax:
-    """Return the softmax of scores over classes, with the right classes, see `target_indices`."""
+    """Return the parts of the softmax of scores over classes, together with the targets'
+    classes.
+    """
     raised, total, top = softened(outputs)
     flat = raised.ravel("K")
     right = target_indices(raised, targets)
@@ -320,9 +330,11 @@ def of_right(
     targets: Array,
     loss_of: Callable[[Array], tuple[Array, Array | float]],
 ) -> tuple[Array, Array]:
-    """Return a loss that depends only on the log-probability of the right class, with its gradient.
+    """Return the values and the gradient of a loss that depends only on the log-probability of the
+    target's class.
 
-    `loss_of` maps log-probabilities ``(K, batch[, positions…])`` to values and derivatives.
+    The argument `loss_of` is a function from log-probabilities ``(K, batch[, positions…])`` to
+    losses and their derivatives.
     """
     softmax = softmax_of(outputs, targets)
     values, derivative = loss_of(softmax.logs)
@@ -334,13 +346,17 @@ def of_right(
 
 
 def share(outputs: Array) -> float:
-    """Return the weight of one position in the mean over the batch."""
+    """Return the weight of one example, or of one position of an example, in the mean
+    over a batch.
+    """
     positions = outputs.shape[1] * math.prod(outputs.shape[3:])
     return 1 / float(positions)
 
 
 def averaged(values: Array) -> Array:
-    """Return the mean over all axes except networks and examples, shape ``(K, batch)``."""
+    """Return the mean of losses over all axes except networks and examples, shape ``(K,
+    batch)``.
+    """
     if values.ndim == 2:
         return values
     total: Array = np.add.reduce(values, axis=tuple(range(2, values.ndim)))
@@ -348,7 +364,9 @@ def averaged(values: Array) -> Array:
 
 
 def softplus(x: Array) -> tuple[Array, Array]:
-    """Return ``log(1 + exp(x))`` and its derivative; from 20 on they are x and 1, as in PyTorch."""
+    """Return ``log(1 + exp(x))`` and its derivative. For x above 20, the function is x and its
+    derivative is 1, as in PyTorch.
+    """
     raised = np.exp(np.minimum(x, 20))
     values = log(1 + raised.astype(float)).astype(x.dtype)
     derivative = raised / (1 + raised)
@@ -368,11 +386,13 @@ LOSSES = Registry(
 
 
 def loss_named(name: str) -> Loss:
-    """Return the loss with a name."""
+    """Return the loss with a given name."""
     loss = LOSSES.find(name)
     return loss if name in LOSSES else loss.guarded
 
 
 def fitting(kind: str) -> tuple[str, ...]:
-    """Return the names of the losses that can train a kind of task, in the order of `LOSSES`."""
+    """Return the names of all losses with which a kind of task can be trained, in the order of
+    `LOSSES`.
+    """
     return tuple(name for name, loss in LOSSES.items() if kind in loss.fits)

@@ -1,8 +1,10 @@
-"""Losses of a generator against a discriminator, which is trained with a loss of its own.
+"""Losses of a generator that is trained against a discriminator. The discriminator has a loss of
+its own.
 
-They compare the discriminator's scores of generated examples, shape ``(K, batch)``, with those of
-real ones, shape ``(batch,)``; a larger score means that an example looks more real. Values of two
-networks are not comparable. At chance level every example has a score of 0; for the hinge, every
+Adversarial losses compare the discriminator's scores of generated examples, shape ``(K, batch)``,
+with its scores of real examples, shape ``(batch,)``. A larger score means that an example looks
+more real. Two networks cannot be compared by their adversarial losses, because each network has its
+own discriminator. At chance level, every example has a score of 0. For the hinge loss, every
 generated example has a score of −1, the margin.
 """
 
@@ -21,12 +23,12 @@ DiscriminatorGradient: TypeAlias = Callable[[Array, Array], tuple[float, Array, 
 
 @dataclass(frozen=True)
 class AdversarialLoss(Loss):
-    """A generator's loss, together with the loss of its discriminator.
+    """The loss of a generator, together with the loss of its discriminator.
 
     Attributes:
-        discriminating_gradient: Function of two arrays, the scores of generated and of real
-            examples, each of shape ``(batch,)``, that returns the mean loss of the discriminator
-            and its gradients with respect to both.
+        discriminating_gradient: A function from the scores of generated and of real examples, both
+            of shape ``(batch,)``, to the discriminator's mean loss. The function also returns the
+            gradients with respect to both arrays of scores.
     """
 
     discriminating_gradient: DiscriminatorGradient = field(kw_only=True)

@@ -1,17 +1,19 @@
-"""Losses of detectors that predict on a grid, as YOLO does: for every grid cell an objectness,
-class scores and a box.
+"""Losses of object detectors that predict on a grid, as YOLO does. For every grid cell, a detector
+outputs an objectness, class scores and a box.
 
-Outputs have shape ``(K, batch, 1 + classes + 4, rows, columns)``, targets ``(batch, objects, 5)``:
-class or -1 for no object, centre x and y, width and height in pixels. An object belongs to the grid
-cell that contains its centre (Redmon et al., CVPR 2016). A box is four numbers relative to an
-anchor in the middle of its grid cell, as in R-CNN (Girshick et al., CVPR 2014): the offset of its
-centre and the logarithms of its width and height, all in units of the anchor's side.
+Outputs have the shape ``(K, batch, 1 + classes + 4, rows, columns)``, and targets the shape
+``(batch, objects, 5)``. The five numbers of a target are its class (-1 for no object), the centre's
+x and y, and the box's width and height in pixels. An object belongs to the grid cell that contains
+the object's centre (Redmon et al., CVPR 2016). As in R-CNN (Girshick et al., CVPR 2014), a box is
+encoded as four numbers relative to an anchor in the middle of its grid cell. The numbers are the
+offset of the box's centre and the logarithms of its width and height, in units of the anchor's
+side.
 
-Three terms have the same weight: the cross-entropy of the class and the loss of the box, both means
-over objects, and the cross-entropy of objectness. Half of the latter is a mean over grid cells with
-an object, half over the many without. At chance level all classes are equally likely, the
-objectness is one half, and each number of a box is off by `_OFF`, or the box and the right one
-intersect in half of their union.
+A detector's loss is the sum of three terms: the cross-entropy of the class and the loss of the box,
+both means over objects, and the cross-entropy of objectness. Half of the objectness term is a mean
+over grid cells with an object, the other half a mean over grid cells without an object. At chance
+level, all classes are equally likely and the objectness is one half. Each of a box's four numbers
+is off by `_OFF`, or the predicted and the true box have an intersection over union of one half.
 """
 
 import math

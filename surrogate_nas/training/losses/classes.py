@@ -1,7 +1,9 @@
-"""Losses of class scores, one set per example or per position; losses of positions are averaged.
+"""Losses of class scores. A network has one set of scores per example or per position. The losses
+of an example's positions are averaged.
 
-Outputs have shape ``(K, batch, classes[, positions…])``, targets ``(batch[, positions…])``. In the
-Dice loss of segmentation all classes have the same weight, whatever their number of pixels.
+Outputs of K networks have the shape ``(K, batch, classes[, positions…])``, and targets have the
+shape ``(batch[, positions…])``. In the Dice loss for segmentation, all classes have the same
+weight, whatever their number of pixels.
 """
 
 import math
@@ -31,7 +33,9 @@ _FITS = ("classification", "language", "segmentation")
 
 
 def cross_entropy(outputs: Array, targets: Array) -> tuple[Array, Array]:
-    """Return the negative logarithm of the right class's softmax, in nats."""
+    """Return the cross-entropy in nats: the negative logarithm of the softmax probability of the
+    target's class.
+    """
     return of_right(outputs, targets, lambda log: (-log, -1.0))
 
 

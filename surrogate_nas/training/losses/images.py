@@ -1,8 +1,8 @@
-"""Losses of images with values from 0 to 1, or of signals of height 1.
+"""Losses of images with values from 0 to 1. Signals are images of height 1.
 
-Outputs have shape ``(K, batch, channels, height, width)``, targets
-``(batch, channels, height, width)``. The chance level is that of a grey image where pixels are
-black or white.
+Outputs of K networks have the shape ``(K, batch, channels, height, width)``, and targets have the
+shape ``(batch, channels, height, width)``. The loss at chance level is that of a uniformly grey
+image, if the pixels of the target are black or white.
 """
 
 import math

@@ -1,8 +1,8 @@
-"""Losses of numbers, averaged over the numbers of an example.
+"""Losses of numerical outputs, averaged over the numbers of an example.
 
-Outputs have shape ``(K, batch, numbers)``, targets ``(batch, numbers)``, or ``(batch,)`` for a
-single number; both may have further axes, as images have. The chance level is the loss of the best
-constant output for a standard normal target.
+Outputs have the shape ``(K, batch, numbers)``, and targets the shape ``(batch, numbers)``, or
+``(batch,)`` for a single number. Outputs and targets may have further axes, as images have. The
+loss at chance level is that of the best constant output for a standard normal target.
 """
 
 import math
@@ -22,7 +22,9 @@ _NORMAL = NormalDist()
 
 
 def mean_error(of_error: Callable[[Array], tuple[Array, Array]]) -> Gradient:
-    """Return the mean over numbers of a loss of each error, with its gradient."""
+    """Return a function that computes a loss and its gradient. The loss is the mean of `of_error`
+    over the numbers of an example.
+    """
 
     def gradient_of(outputs: Array, targets: Array) -> tuple[Array, Array]:
         size = math.prod(outputs.shape[2:])
@@ -42,7 +44,9 @@ def _squared(error: Array) -> tuple[Array, Array]:
 
 
 def absolute_error(error: Array) -> tuple[Array, Array]:
-    """Return the absolute value and its derivative, 0 at 0."""
+    """Return the absolute values of errors and their derivatives. The derivative of the absolute
+    value at 0 is set to 0.
+    """
     return np.abs(error), np.sign(error)
 
 

@@ -1,9 +1,10 @@
-"""Losses of policies: surrogates whose gradient, at the current policy, is that of the negative
-expected return.
+"""Losses of policies. At the current policy, the gradient of a policy loss equals the gradient of
+the negative expected return.
 
-Outputs have shape ``(K, batch, actions)``. Targets ``(batch, 3)`` contain the action taken at a
-step, its advantage, and its log-probability at that time. In place of the surrogate, the policy
-trainer reports the lost share of the greatest possible return of an episode.
+Outputs of K policies have the shape ``(K, batch, actions)``. Targets have the shape ``(batch, 3)``:
+the action taken at a step, its advantage, and its log-probability under the policy that acted. The
+policy trainer does not report the values of these surrogate losses, but the lost share of the
+greatest possible return of an episode.
 """
 
 import numpy as np

@@ -1,10 +1,12 @@
 """Losses of sequences that are shorter than the number of output positions: CTC, and the
-cross-entropy of one alignment.
+cross-entropy of one fixed alignment.
 
-Outputs have shape ``(K, batch, classes, positions)``, targets ``(batch, longest)``: class numbers
-from 1, padded with 0 at the end; class 0 is the blank. Both losses are in nats per position, so the
-chance level is at most ``log(classes)``. A target that does not fit into the positions (a blank
-must separate two equal neighbours) has the worst recorded value and no gradient.
+Outputs have the shape ``(K, batch, classes, positions)``. Targets have the shape
+``(batch, longest)`` and contain class numbers from 1, padded with 0 at the end. Class 0 is the
+blank of CTC. Losses of sequences are in nats per position, so the loss at chance level is at most
+``log(classes)``. A target may need more positions than there are, since a blank must separate two
+equal neighbours. The loss of a target that is too long is the worst recorded value, and its
+gradient is 0.
 """
 
 import math
@@ -27,10 +29,11 @@ def _aligned_cross_entropy(outputs: Array, targets: Array) -> tuple[Array, Array
 
 
 def aligned(targets: Array, positions: int) -> Array:
-    """Return targets written from the left, with a blank between equal neighbours and blanks at the
-    end, shape ``(batch, positions)``.
+    """Return each target as one class per position: from the left, with a blank between equal
+    neighbours and blanks at the end, shape ``(batch, positions)``.
 
-    CTC's greedy decoding returns the target again; positions that do not fit are cut off.
+    CTC's greedy decoding of the result returns the target again. Symbols beyond the last position
+    are cut off.
     """
     is_label = targets != BLANK
     columns = np.cumsum(is_label, 1) + np.cumsum(_doubled(targets), 1) - 1
@@ -41,7 +44,7 @@ def aligned(targets: Array, positions: int) -> Array:
 
 
 def needed(targets: Array) -> Array:
-    """Return the minimum number of positions for each target, shape ``(batch,)``."""
+    """Return the minimum number of output positions that each target needs, shape ``(batch,)``."""
     return np.asarray((targets != BLANK).sum(1) + _doubled(targets).sum(1))
 
 

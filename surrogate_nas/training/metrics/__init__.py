@@ -1,5 +1,5 @@
-"""Metrics of tasks by name. Each family of metrics is a file of this folder; a user's own metric is
-a ``file.py:METRIC``.
+"""Metrics with which tasks evaluate networks, by name. Each file of this folder defines a family of
+metrics. A user's own metric is named by ``FILE.py:METRIC``.
 """
 
 import math
@@ -17,16 +17,17 @@ Quantity = Literal["error", "loss", "quality"]
 
 @dataclass(frozen=True)
 class Predictions:
-    """The outputs of K networks for n examples.
+    """The outputs of K networks for n examples, with the examples' inputs and targets.
 
     Attributes:
-        outputs: Arranged outputs, shape ``(K, n, …)``, as the task's losses expect them.
-        targets: Targets, shape ``(n, …)``.
-        inputs: Inputs, shape ``(n, channels, height, width)``.
-        task: The `Task` of the examples.
-        again: Function from inputs ``(n, channels, height, width)`` to outputs ``(K, n, …)`` of the
-            same networks in evaluation mode.
-        input_gradient: See ``InputGradient``; None before the end of a run.
+        outputs: Outputs in the arrangement that the task's losses expect, shape ``(K, n, …)``.
+        targets: Targets of the examples, shape ``(n, …)``.
+        inputs: Inputs of the examples, shape ``(n, channels, height, width)``.
+        task: The `Task` to which the examples belong.
+        again: A function that evaluates the same networks on other inputs: from inputs
+            ``(n, channels, height, width)`` to outputs ``(K, n, …)``.
+        input_gradient: A function that returns gradients with respect to the inputs (see
+            ``InputGradient``); None before the end of a training.
     """
 
     outputs: Array
@@ -39,19 +40,21 @@ class Predictions:
 
 @dataclass(frozen=True)
 class TaskMetric:
-    """A metric of a task; its name on a split is ``SPLIT_NAME``.
+    """A metric of a task. The metric's name on a split has a prefix, as in ``valid_error``.
 
     Attributes:
-        name: The key in `METRICS`.
-        title: A description in one line, with the paper.
-        unit: The unit of its values; empty for a fraction.
-        quantity: ``error`` (in %), ``loss`` (in its unit) or ``quality`` (larger is better).
-        worst: The value that is recorded if the computed value is not finite, or worse than this.
-        of: Function of `Predictions` that returns a float64 value of each network, an array or a
-            tensor of shape ``(K,)``.
-        when: When the metric is computed: ``epoch``, after every epoch; ``batch``, also on every
-            training batch, whose mean over the epoch is the value of the training split; ``end``,
-            only at the end of a run.
+        name: The key of the metric in `METRICS`.
+        title: A description of the metric in one line, with the paper that introduced it.
+        unit: The unit of the metric's values, or empty for a fraction.
+        quantity: The type of metric: ``error`` (in %), ``loss`` (in its unit) or ``quality``
+            (larger is better).
+        worst: The value that is recorded if the computed value is not finite or is worse than
+            `worst`.
+        of: A function from `Predictions` to one float64 value per network, an array or a tensor of
+            shape ``(K,)``.
+        when: When the metric is computed: ``epoch`` after every epoch, ``end`` only at the end of a
+            training. With ``batch``, the metric is also computed on every training batch, and its
+            mean over the epoch is the value of the training split.
     """
 
     name: str
@@ -78,10 +81,10 @@ class TaskMetric:
 
 @dataclass(frozen=True)
 class Diagnostic:
-    """A metric of a task on one split, as a training reports it.
+    """A metric of a task on one of its splits, as a training reports it.
 
     Attributes:
-        split: ``train``, ``valid`` or ``test``.
+        split: The split of the data: ``train``, ``valid`` or ``test``.
         of: The metric.
     """
 
@@ -90,16 +93,20 @@ class Diagnostic:
 
     @property
     def name(self) -> str:
-        """The metric's name with its split, such as ``valid_error``."""
+        """The name of the metric together with the split, such as ``valid_error``."""
         return f"{self.split}_{self.of.name}"
 
     @property
     def every_epoch(self) -> bool:
-        """Whether the metric is recorded after every epoch; otherwise only at the end."""
+        """Whether the metric is recorded after every epoch. Other metrics are recorded only at the
+        end of a training.
+        """
         return self.split != "test" and self.of.when != "end"
 
     def recorded(self, value: float) -> float:
-        """Return a computed value, or ``worst`` if the value is worse or not finite."""
+        """Return a computed value of the metric, or `worst` if the computed value is worse or not
+        finite.
+        """
         if not math.isfinite(value):
             return self.of.worst
         better = max if self.of.quantity == "quality" else min
@@ -108,12 +115,13 @@ class Diagnostic:
     def metric(
         self, epochs: tuple[int, ...], description: str, source: str = "analytic"
     ) -> Metric:
-        """Return the corresponding metric of benchmarks; that of the test split is final.
+        """Return the benchmark's metric for this task metric and split. A metric of the test split
+        is final, that is, not for searching.
 
         Args:
-            epochs: The lengths of the runs for which the metric is available.
-            description: When and how the metric is computed.
-            source: The source of the numbers.
+            epochs: The training lengths, in epochs, for which a benchmark has the metric.
+            description: A text that says when and how the metric is computed.
+            source: The origin of the metric's values.
         """
         return Metric(
             self.name,

@@ -1,10 +1,11 @@
-"""Metrics of detectors: the share of objects that are found among as many boxes as there are
-objects.
+"""Metrics of object detectors, such as the share of an image's objects that are found among equally
+many predicted boxes.
 
-Boxes are encoded as in `surrogate_nas.training.losses.boxes`. The box of highest confidence is
-chosen, all boxes that overlap it by more than half are dropped, and so on (Felzenszwalb et al.,
-TPAMI 2010), until the number of chosen boxes is that of the image's objects. The confidence of a
-box is its objectness times the probability of its class.
+Predicted boxes are encoded as in `surrogate_nas.training.losses.boxes`. Non-maximum suppression
+(Felzenszwalb et al., TPAMI 2010) chooses the box of highest confidence, drops all boxes that
+overlap it by more than half, and repeats. The procedure ends when as many boxes are chosen as the
+image has objects. The confidence of a predicted box is its objectness times the probability of its
+class.
 """
 
 from typing import Any
@@ -20,11 +21,11 @@ HALF = 0.5
 
 
 def surest(outputs: Array, targets: Array) -> tuple[Array, Array]:
-    """Return the boxes of highest confidence that remain after non-maximum suppression.
+    """Return the boxes of highest confidence, as non-maximum suppression chooses them.
 
     Returns:
-        The boxes of every image, shape ``(K, n, objects, 4)``; and their classes, shape
-        ``(K, n, objects)``, -1 after as many boxes as the image has objects.
+        The chosen boxes of every image, shape ``(K, n, objects, 4)``, and their classes, shape
+        ``(K, n, objects)``. If an image has fewer objects, the remaining classes are -1.
     """
     count, n, numbers, rows, columns = outputs.shape
     flat = outputs.astype(np.float64).reshape(count, n, numbers, -1).swapaxes(2, 3)

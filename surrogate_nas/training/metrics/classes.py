@@ -1,5 +1,5 @@
-"""Metrics of class scores: per example or per position, under attack, and over the pixels of
-segments.
+"""Metrics of class scores, per example or per position. Some are computed under an adversarial
+attack, or over the pixels of segments.
 """
 
 from typing import Any
@@ -27,7 +27,7 @@ def _error(predictions: Predictions) -> Any:
 
 
 def negative_log_likelihood(predictions: Predictions) -> Any:
-    """Return the cross-entropy in nats, whatever loss the network was trained with."""
+    """Return the cross-entropy in nats, even if the network was trained with another loss."""
     outputs = predictions.outputs
     scores = np.subtract(outputs, outputs.max(2, keepdims=True), dtype=np.float64)
     right = of_target(scores, predictions.targets)
@@ -67,7 +67,7 @@ def _wrong(outputs: Array, targets: Array) -> Any:
 
 
 def of_target(values: Array, targets: Array) -> Array:
-    """Select the values of the right classes, from values ``(K, n, classes[, positions…])`` and
+    """Select the values of the targets' classes, given values ``(K, n, classes[, positions…])`` and
     targets ``(n[, positions…])``.
     """
     return np.take_along_axis(values, targets[None, :, None], 2).squeeze(2)

@@ -1,9 +1,9 @@
-"""Metrics that compare generated images with real ones, using the features of a small fixed
+"""Metrics that compare generated images with real images by the features of a small fixed
 classifier.
 
-Real images need no labels: the classifier learns to distinguish their clusters (k-means), as in
-deep clustering (Caron et al., ECCV 2018). It is trained once per process, on the real images of the
-training split, and is the same for every network.
+The classifier needs no labels. The classifier learns to distinguish clusters (k-means) of real
+images, as in deep clustering (Caron et al., ECCV 2018). The classifier is trained once per process
+on the real images of the training split, and is the same for every evaluated network.
 """
 
 import warnings
@@ -30,8 +30,8 @@ _CACHE: list[tuple[Array, Features]] = []
 
 
 def features_of(task: Any) -> Features:
-    """Return the classifier's hidden layer, a function from images ``(n, channels, height, width)``
-    to ``(n, 32)`` float64.
+    """Return a function that computes the hidden layer of the classifier, from images
+    ``(n, channels, height, width)`` to features ``(n, 32)``.
     """
     images = task.data["train"].targets
     for cached, features in _CACHE:
@@ -75,8 +75,8 @@ def _frechet_distance(predictions: Predictions) -> Any:
 
 
 def frechet(a: Array, b: Array) -> float:
-    """Return the squared Fréchet distance between normal distributions fitted to two sets of
-    features ``(n, d)``.
+    """Return the squared Fréchet distance between normal distributions that are fitted to two sets
+    of features, each of shape ``(n, d)``.
     """
     if not np.isfinite(a).all():
         return float("nan")
@@ -89,8 +89,8 @@ def frechet(a: Array, b: Array) -> float:
 
 
 def coverage(predictions: Predictions) -> Any:
-    """Return the share of real images that have a generated one within their radius (`NEIGHBOURS`),
-    from 0 to 1.
+    """Return the share of real images, from 0 to 1, that are covered: a generated image is no
+    farther away than the real image's nearest real neighbour number `NEIGHBOURS`.
     """
     features = features_of(predictions.task)
     real = features(predictions.targets)

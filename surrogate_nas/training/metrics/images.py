@@ -1,4 +1,4 @@
-"""Metrics of images with values from 0 to 1, or of signals of height 1."""
+"""Metrics of images with values from 0 to 1. Signals are images of height 1."""
 
 import math
 from typing import Any

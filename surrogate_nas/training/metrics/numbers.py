@@ -1,4 +1,6 @@
-"""Metrics of numbers: values, forecasts, reconstructions, and the returns of policies."""
+"""Metrics of numerical outputs: regression values, forecasts, reconstructions, and the returns of
+policies.
+"""
 
 from typing import Any
 
@@ -37,13 +39,14 @@ def _missing(predictions: Predictions) -> Any:
 
 
 def mean_absolute_scaled_error(predictions: Predictions) -> Any:
-    """Return the absolute error divided by that of the seasonal naive forecast within the past,
-    averaged over series.
+    """Return the absolute error of forecasts divided by the error of the seasonal naive forecast
+    within the past, averaged over series.
 
-    For an exactly periodic past, the error of the naive forecast is set to a millionth.
+    If the past is exactly periodic, the error of the seasonal naive forecast is set to a millionth.
 
     Args:
-        predictions: Forecasts, shape ``(K, n, season)``, from past values ``(n, 1, 1, length)``.
+        predictions: Forecasts, shape ``(K, n, season)``, together with past values as inputs, shape
+            ``(n, 1, 1, length)``.
     """
     n = len(predictions.targets)
     past = predictions.inputs.astype(np.float64).reshape(n, -1)
@@ -55,11 +58,12 @@ def mean_absolute_scaled_error(predictions: Predictions) -> Any:
 
 
 def area_under_curve(predictions: Predictions) -> Any:
-    """Return the area under the receiver operating characteristic of the squared error, whatever
-    loss the network was trained with; 0.5 is chance.
+    """Return the area under the receiver operating characteristic (AUC) of the squared error of a
+    reconstruction; 0.5 is chance level.
 
     Args:
-        predictions: Reconstructions, shape ``(K, n, …)``; targets are labels, 0 for normal.
+        predictions: Reconstructions, shape ``(K, n, …)``, with labels as targets: 0 for normal
+            examples.
     """
     off = predictions.outputs.astype(np.float64) - predictions.inputs
     errors = (off**2).reshape(*off.shape[:2], -1).mean(2)

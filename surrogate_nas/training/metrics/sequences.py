@@ -1,5 +1,5 @@
-"""Metrics of sequences: perplexity if every position has a target, and error rates of texts decoded
-by CTC.
+"""Metrics of sequences: the perplexity if every position has a target, and error rates of texts
+that are decoded by CTC.
 """
 
 from typing import Any
@@ -25,8 +25,10 @@ def _text_error(predictions: Predictions) -> Any:
 
 
 def greedy(outputs: Array) -> Any:
-    """Return the best class of every position from scores ``(…, classes, positions)``, with
-    repetitions merged and blanks removed, padded with blanks at the end.
+    """Return the greedy decoding of CTC scores ``(…, classes, positions)``: the best class of every
+    position, with repetitions merged and blanks removed.
+
+    Blanks pad every decoded text at the end.
     """
     best = outputs.argmax(-2)
     changes = best != BLANK
@@ -38,8 +40,8 @@ def greedy(outputs: Array) -> Any:
 
 
 def distances(written: Array, meant: Array) -> Array:
-    """Return the edit distance (Levenshtein 1966) of each pair of texts ``(n, …)``, padded with
-    blanks at the end.
+    """Return the edit distance (Levenshtein 1966) of each pair of texts. Texts have the shape
+    ``(n, …)`` and are padded with blanks at the end.
     """
     columns = np.arange(meant.shape[1] + 1)
     row = np.tile(columns, (len(meant), 1))
@@ -54,8 +56,8 @@ def distances(written: Array, meant: Array) -> Array:
 
 
 def unaligned(predictions: Predictions) -> list[str]:
-    """Return a note for each network whose outputs are all blank, which no target is; empty for
-    other networks.
+    """Return a note for each network that outputs only blanks, as no target does. The note is empty
+    for other networks.
     """
     blank = (predictions.outputs.argmax(2) == BLANK).all((1, 2))
     note = "nothing was aligned: all answers are blank"

@@ -1,8 +1,8 @@
-"""Zero-cost proxies: scores of an untrained network, from one batch and a few passes.
+"""Zero-cost proxies: scores of an untrained network, computed from one batch in a few passes.
 
-`surrogate_nas.proxy_scores` computes all of `PROXIES` for one cell; a larger score predicts a
-better cell. Only operations that the output depends on are built, so isomorphic cells have the same
-scores.
+The function `surrogate_nas.proxy_scores` computes all proxies in `PROXIES` for one cell. A larger
+score predicts a better cell. A cell is built with only those operations on which its output
+depends, so isomorphic cells have the same scores.
 """
 
 PROXIES = {

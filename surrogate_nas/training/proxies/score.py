@@ -1,4 +1,6 @@
-"""All proxies of one cell on a task, from one batch of training data; nothing is trained."""
+"""Compute all zero-cost proxies of a cell on a task, from one batch of training data. Nothing is
+trained.
+"""
 
 import math
 from collections.abc import Sequence
@@ -25,10 +27,12 @@ _STEP = 0.01
 
 
 def jacob_cov(jacobian: Tensor) -> float:
-    """Return −Σ (log(v + k) + 1/(v + k)) over the eigenvalues v of the correlations of input
-    gradients ``(batch, …)``, with k = 1e-5, without the eigenvalues that are 0 in every network.
+    """Return the proxy jacob_cov: −Σ (log(v + k) + 1/(v + k)) with k = 1e-5, over the eigenvalues v
+    of the correlation matrix of input gradients ``(batch, …)``.
 
-    A network that ignores its input counts as perfectly correlated.
+    Eigenvalues that are 0 in every network are omitted.
+
+    The input gradients of a network that ignores its input count as perfectly correlated.
     """
     rows: NDArray[np.float64] = jacobian.flatten(1).double().numpy()
     rows = rows - rows.mean(axis=1, keepdims=True)
@@ -47,8 +51,10 @@ def jacob_cov(jacobian: Tensor) -> float:
 
 
 def naswot(relus: Sequence[Tensor]) -> float:
-    """Return the log determinant of the counts of ReLUs on which two examples agree, from the
-    inputs of each ReLU, shape ``(batch, …)``.
+    """Return the proxy naswot: the log determinant of a matrix that counts, for each pair of
+    examples, the ReLUs on which they agree.
+
+    The argument has the inputs of each ReLU, shape ``(batch, …)``.
     """
     if not relus:
         return math.log(_RIDGE)
@@ -64,9 +70,10 @@ def naswot(relus: Sequence[Tensor]) -> float:
 
 @torch.no_grad()
 def zen(model: nn.Module, shape: torch.Size, seed: int) -> float:
-    """Return the Zen-score: the logarithm of the mean change of the last features, plus the
-    logarithms of the scales that normalisation removed. The network's weights are sampled again,
-    standard normal.
+    """Return the Zen-score: the logarithm of the mean change of the last features after a small
+    change of the input, plus the logarithms of the scales that normalisation removed.
+
+    All weights of the network are replaced by standard normal numbers before.
     """
     generator = torch.Generator().manual_seed(seed)
     for parameter in model.parameters():
@@ -92,8 +99,10 @@ _LAYERS = (F.conv2d, torch.conv2d, F.linear)
 
 
 class Watch(TorchFunctionMode):
-    """Record, in every pass inside the block, the inputs of each ReLU and batch normalisation, the
-    outputs of each layer with weights, and the `features`: the output of the last ReLU.
+    """Record what a network computes inside a ``with`` block.
+
+    Recorded are the inputs of each ReLU and batch normalisation, the outputs of each layer with
+    weights, and as `features` the output of the last ReLU.
     """
 
     def __init__(self, *, normalised: bool = True) -> None:
@@ -130,17 +139,19 @@ Grads = Sequence[Tensor | None]
 
 
 def weights_of(model: nn.Module) -> list[Tensor]:
-    """Return the weights of convolutions and linear layers, without scales and shifts."""
+    """Return the weights of all convolutions and linear layers, without the scales and shifts of
+    normalisations.
+    """
     return [parameter for parameter in model.parameters() if parameter.dim() > 1]
 
 
 def gradients(
     output: Tensor, tensors: Sequence[Tensor], *, twice: bool = False
 ) -> Grads:
-    """Return the gradient of a sum with respect to some tensors; None for tensors that it does not
-    depend on.
+    """Return the gradient of the sum of an output with respect to some tensors. A gradient is None
+    if the output does not depend on the tensor.
 
-    `twice` allows the gradients to be differentiated again.
+    If `twice` is true, the gradients can be differentiated again.
     """
     if not output.requires_grad:
         return [None] * len(tensors)
@@ -152,7 +163,7 @@ def gradients(
 def of_loss(
     loss: Tensor, weights: Sequence[Tensor], layers: Sequence[Tensor]
 ) -> dict[str, float]:
-    """Return grad_norm, snip, fisher and grasp of a network."""
+    """Return the proxies grad_norm, snip, fisher and grasp of a network."""
     grads = gradients(loss, [*weights, *layers], twice=True)
     flat = [g if g is None else g.detach() for g in grads]
     of_weights = flat[: len(weights)]
@@ -191,11 +202,12 @@ def _fisher(activation: Tensor, gradient: Tensor) -> float:
 
 
 def synflow(model: nn.Module, shape: torch.Size) -> float:
-    """Return the synaptic flow of a network, log(1 + Σ|weight · gradient|), in double precision;
-    its weights become positive.
+    """Return the proxy synflow, log(1 + Σ|weight · gradient|), in double precision. All weights of
+    the network become positive.
 
-    Tanaka et al., "Pruning neural networks without any data by iteratively conserving synaptic
-    flow", NeurIPS 2020. Normalisations are skipped, as in NASLib.
+    The proxy is from Tanaka et al., "Pruning neural networks without any data by iteratively
+    conserving synaptic flow", NeurIPS 2020. Batch normalisations are skipped in synflow, as in
+    NASLib.
     """
     model.double()
     with torch.no_grad():
@@ -216,10 +228,10 @@ def proxy_scores(
     seed: int = 0,
     batch: int = 64,
 ) -> dict[str, float]:
-    """Compute every proxy of `PROXIES`, on one core.
+    """Compute every zero-cost proxy in `PROXIES` for a cell, on one core.
 
     Returns:
-        Finite scores by name; a larger score predicts a better cell.
+        Finite scores by the name of the proxy. A larger score predicts a better cell.
 
     Example:
         >>> import surrogate_nas as sn

@@ -1,4 +1,6 @@
-"""Tasks by name. Each task is a file of this folder; a user's own task is a ``file.py:TASK``."""
+"""Tasks by name. Each file of this folder defines a task. A user's own task is named by
+``FILE.py:TASK``.
+"""
 
 import hashlib
 import json
@@ -38,13 +40,13 @@ SPLITS = ("train", "valid", "test")
 
 
 class Split(NamedTuple):
-    """One part of a task's data.
+    """One part of a task's data: inputs and targets for training, validation or test.
 
     Attributes:
-        inputs: Inputs, shape ``(n, channels, height, width)``, float32; height 1 for signals and
-            text.
-        targets: Targets, shape ``(n, …)``, as the kind of the task requires: class numbers (int64),
-            or values, images or boxes (float32).
+        inputs: Inputs of n examples as float32, shape ``(n, channels, height, width)``. Signals and
+            texts have height 1.
+        targets: Targets of n examples, shape ``(n, …)``. Depending on the kind of task, they are
+            class numbers (int64), or values, images or boxes (float32).
     """
 
     inputs: Array
@@ -59,7 +61,7 @@ type. The message of its `UserError` continues the sentence "the targets of …"
 
 
 def as_split(inputs: Array, targets: Array) -> Split:
-    """Convert arrays into a split; integers become class numbers."""
+    """Convert arrays of inputs and targets into a split. Integer targets become class numbers."""
     kind = np.int64 if np.issubdtype(targets.dtype, np.integer) else np.float32
     return Split(
         np.array(inputs, np.float32, order="C"), np.array(targets, kind, order="C")
@@ -67,7 +69,9 @@ def as_split(inputs: Array, targets: Array) -> Split:
 
 
 def checked(loaded: Any, check: Check, classes: int) -> Splits:
-    """Check the splits of a task; return them with float32 inputs and targets of the right kind."""
+    """Check the splits of a task, and return them with float32 inputs and with targets of the right
+    type.
+    """
     if not isinstance(loaded, Mapping) or {*loaded} != {*SPLITS}:
         actual = [*loaded] if isinstance(loaded, Mapping) else type(loaded).__name__
         raise UserError(
@@ -212,14 +216,14 @@ def _numbers(targets: Array, classes: int, *shape: int) -> Array:
 
 
 class Environment:
-    """An environment whose episodes begin in given states and end by themselves or after `longest`
-    steps.
+    """An environment for training policies. Episodes begin in given states, and end by themselves
+    or after `longest` steps.
 
     Attributes:
-        longest: Maximum number of steps of an episode.
-        discount: Factor by which a reward counts less one step later.
-        trace: λ of the advantages (Schulman et al., ICLR 2016): 1 uses only rewards, 0 uses `value`
-            after one step.
+        longest: Maximum number of steps in an episode.
+        discount: The factor by which a reward counts less if it comes one step later.
+        trace: The λ of generalised advantages (Schulman et al., ICLR 2016). With 1, advantages use
+            only rewards. With 0, they use `value` after one step.
 
     Example:
         >>> import numpy as np
@@ -245,43 +249,46 @@ class Environment:
     trace: float = 1.0
 
     def observe(self, states: Array) -> Array:
-        """Return the policy's observations of states ``(n, …)``: float32
+        """Return what the policy observes in states ``(n, …)``, as a float32 array of shape
         ``(n, channels, height, width)``.
 
-        Signals have height 1.
+        Observations that are signals have height 1.
         """
         raise NotImplementedError
 
     def step(self, states: Array, actions: Array) -> tuple[Array, Array, Array]:
-        """Return the states after one action each, the rewards ``(n,)``, and which episodes have
-        ended ``(n,)``.
+        """Take one action in each state. Return the next states, the rewards ``(n,)``, and whether
+        each episode has ended ``(n,)``.
 
         Args:
-            states: States, shape ``(n, …)``; they must not be changed.
-            actions: Actions, shape ``(n,)``, numbers from 0 on.
+            states: States of n episodes, shape ``(n, …)``. The method must not modify this array.
+            actions: One action per episode, shape ``(n,)``, numbered from 0.
         """
         raise NotImplementedError
 
     def greatest(self, states: Array) -> Array:
-        """Return the greatest possible discounted return from each state, above 0, shape
-        ``(n,)``.
+        """Return the greatest possible discounted return from each state, shape ``(n,)``. Every
+        greatest return must be above 0.
         """
         raise NotImplementedError
 
     def value(self, states: Array) -> Array:
-        """Return an estimate of the future return that requires no learning, shape ``(n,)``.
+        """Return an estimate of the future return from each state, shape ``(n,)``. The estimate is
+        not learned.
 
-        It is the baseline of advantages, equivalent to potential-based shaping (Ng, Harada &
-        Russell, ICML 1999; Wiewiora, JAIR 2003): it changes how fast a policy learns, not which
-        policy is best.
+        The estimate is the baseline of advantages, which is equivalent to potential-based shaping
+        (Ng, Harada & Russell, ICML 1999; Wiewiora, JAIR 2003). The baseline changes how fast a
+        policy learns, but not which policy is best.
 
         Args:
-            states: States, shape ``(n, …)``.
+            states: States of n episodes, shape ``(n, …)``.
         """
         return np.zeros(len(states))
 
     def starting(self, states: Mapping[str, Array]) -> Splits:
-        """Return splits of start states, with their observations as inputs."""
+        """Return splits whose targets are start states, and whose inputs are the policy's
+        observations of these states.
+        """
         return {
             name: as_split(self.observe(part), part) for name, part in states.items()
         }
@@ -289,23 +296,26 @@ class Environment:
 
 @dataclass(frozen=True)
 class Kind:
-    """The common properties of all tasks of one kind.
+    """The properties that all tasks of one kind (such as classification) have in common.
 
     Attributes:
-        name: The key in `KINDS`.
-        loss: The default loss.
-        measures: The names of the default metrics; the first is the task's main metric.
-        check: Function that returns the targets in their own type, or raises a `UserError`.
-        positions: Whether the head has outputs at every position, instead of once after pooling.
-        strided: Whether the size is halved between the stages of the network.
-        causal: Whether the output at a position depends only on this and earlier positions.
-        trainer: The key in `surrogate_nas.training.engine.TRAINERS`.
-        least: Minimum number of classes.
-        shuffled: Whether a position of the head may predict several pixels, see `pixels`.
-        faults: Function of `Predictions` that returns a description of each network's failure, or
-            an empty text.
+        name: The key of the kind of task in `KINDS`.
+        loss: The name of the default training loss.
+        measures: The names of the default metrics. The first is the task's main metric.
+        check: A function that checks targets and returns them in their own type, or raises a
+            `UserError`.
+        positions: Whether the network has outputs at every position, instead of one output after
+            pooling over positions.
+        strided: Whether the height and width are halved between the stages of the network.
+        causal: Whether the output at a position depends only on the inputs at this and at earlier
+            positions.
+        trainer: The key of the trainer in `surrogate_nas.training.engine.TRAINERS`.
+        least: Minimum number of classes that a task of this kind needs.
+        shuffled: Whether the outputs at one position may predict several pixels (see `pixels`).
+        faults: A function from `Predictions` to a description of each network's failure. The
+            description of a network without a failure is empty.
         of_images: Whether inputs must be images, not signals of height 1.
-        every_pixel: Whether targets have the height and width of the inputs.
+        every_pixel: Whether targets must have the height and width of the inputs.
     """
 
     name: str
@@ -324,15 +334,16 @@ class Kind:
 
 
 def pixels(answered: Any, classes: int) -> Any:
-    """Rearrange the outputs of a coarse grid into outputs for every pixel (a pixel shuffle, Shi et
-    al., CVPR 2016).
+    """Rearrange the outputs of a coarse grid into outputs for every pixel. This rearrangement is
+    called a pixel shuffle (Shi et al., CVPR 2016).
 
     Args:
-        answered: An array or a tensor ``(K, batch, classes·f², rows, columns)``.
-        classes: Number of classes.
+        answered: Outputs of the networks, an array or a tensor of shape
+            ``(K, batch, classes·f², rows, columns)``.
+        classes: Number of classes, or of other outputs per pixel.
 
     Returns:
-        Shape ``(K, batch, classes, f·rows, f·columns)``.
+        The outputs per pixel, shape ``(K, batch, classes, f·rows, f·columns)``.
     """
     count, batch, numbers, rows, columns = answered.shape
     finer = math.isqrt(numbers // classes)
@@ -344,7 +355,7 @@ def pixels(answered: Any, classes: int) -> Any:
 
 
 def unshuffled(shuffled: Any, outputs: int) -> Any:
-    """The inverse of `pixels`, for ``outputs = classes·f²``."""
+    """Undo the rearrangement of `pixels`, for networks with ``outputs = classes·f²``."""
     count, batch, classes, height, width = shuffled.shape
     finer = math.isqrt(outputs // classes)
     if finer == 1:
@@ -442,14 +453,15 @@ KINDS = {
 
 @dataclass(frozen=True)
 class Schedule:
-    """SGD with Nesterov momentum; the learning rate falls to 0 as a cosine over all steps.
+    """The settings of training by SGD with Nesterov momentum. The learning rate follows a cosine
+    that falls to 0 at the last step.
 
     Attributes:
-        epochs: The default length of a run, in epochs.
-        batch: Number of examples per step; the last batch of an epoch may be smaller.
+        epochs: The default number of training epochs.
+        batch: Number of training examples per step. The last batch of an epoch may be smaller.
         learning_rate: Learning rate of the first step.
         momentum: Nesterov momentum.
-        weight_decay: Weight decay of every parameter.
+        weight_decay: Weight decay that is applied to every parameter.
 
     Example:
         >>> import surrogate_nas as sn
@@ -472,37 +484,47 @@ class Schedule:
 
 @dataclass(frozen=True)
 class Task:
-    """A task: data, head, training loss and metrics.
+    """A task on which cells are trained: its data, the outputs of the network, the training loss
+    and the metrics.
 
     Attributes:
-        name: The key in `TASKS`.
-        title: A description in one line.
-        load: Function that generates or reads the splits, by name, each a `Split` or a pair of
-            arrays or tensors; called once.
-        classes: Number of classes, actions, values or image channels in the output.
-        kind: The key in `KINDS`.
-        channels: Default number of channels in the first stage.
-        cells_per_stage: Default number of cells in each stage.
-        residual: Whether the stages are joined by the published residual blocks (see `Network`).
-        schedule: The training schedule.
-        tolerance: For regression, the largest deviation that does not count as an error.
-        source: The source of the data.
-        packages: The import names of packages that `load` needs.
-        has_files: Function that returns whether other files that `load` needs are available.
-        loss: A name in `LOSSES`, or a user's own loss; if empty, the default of the kind.
-        measures: Metrics in addition to the loss: names in `METRICS`, or a user's own metrics; if
-            empty, the defaults of the kind. The first is the task's main metric.
-        outputs: Number of outputs of the head; None for one per class.
-        strided: Whether the size is halved between the stages; None for the default of the kind.
-        trainer: The key in `surrogate_nas.training.engine.TRAINERS`; if empty, the default of the
-            kind.
-        environment: The environment of a policy.
-        label_noise: Share of the labels of the training and the validation split that are replaced
-            by another class, chosen uniformly; the same labels for every cell and seed. The metrics
-            ``valid_clean_loss`` and ``valid_clean_METRIC`` use the correct labels. For tasks whose
-            targets are classes: classification, language and segmentation.
-        train_share: Share of the training examples that is used, a fixed random subset. They are
-            repeated up to the original number, so that an epoch has the same number of steps.
+        name: The key of the task in `TASKS`.
+        title: A description of the task in one line.
+        load: A function that generates or reads the data. The function returns the splits by name,
+            each a `Split` or a pair of arrays or tensors. The function `load` is called only once.
+        classes: Number of classes. For other kinds of task, number of actions, of values, or of
+            image channels to predict.
+        kind: The key of the kind of task in `KINDS`.
+        channels: Default number of channels in the first stage of the network.
+        cells_per_stage: Default number of cells in each stage of the network.
+        residual: Whether residual blocks join the stages of the network, as in the published macro
+            architecture (see `Network`).
+        schedule: The default training schedule.
+        tolerance: For regression tasks, the largest deviation that does not count as an error.
+        source: The origin of the data.
+        packages: The import names of the packages that `load` needs.
+        has_files: A function that returns whether further files that `load` needs are on this
+            machine.
+        loss: The training loss: a name in `LOSSES`, or a user's own loss; empty for the default of
+            the kind of task.
+        measures: Metrics in addition to the loss: names in `METRICS`, or a user's own metrics;
+            empty for the defaults of the kind of task. The first metric in `measures` is the task's
+            main metric.
+        outputs: Number of outputs of the network (per position, if there are positions); None for
+            one output per class.
+        strided: Whether the height and width are halved between the stages of the network; None for
+            the default of the kind of task.
+        trainer: The key of the trainer in `surrogate_nas.training.engine.TRAINERS`; empty for the
+            default of the kind of task.
+        environment: The environment in which a policy acts, for tasks that train policies.
+        label_noise: Share of the labels in the training and validation splits that are replaced by
+            another class, chosen uniformly. The same labels are replaced for every cell and seed.
+            With label noise, the metrics ``valid_clean_loss`` and ``valid_clean_METRIC`` use the
+            correct labels. Label noise is possible for tasks whose targets are classes:
+            classification, language modelling and segmentation.
+        train_share: Share of the training examples that is used. The subset is random but fixed.
+            The chosen training examples are repeated up to the original number, so that an epoch
+            has the same number of steps.
 
     Example:
         >>> import numpy as np
@@ -568,11 +590,11 @@ class Task:
 
     @property
     def about(self) -> Kind:
-        """The common properties of tasks of this kind."""
+        """The properties that all tasks of this kind have in common."""
         return KINDS[self.kind]
 
     def is_here(self) -> bool:
-        """Return whether the data can be loaded without network access."""
+        """Return whether the task's data can be loaded without network access."""
         return all(map(is_installed, self.packages)) and self.has_files()
 
     @cached_property
@@ -598,10 +620,11 @@ class Task:
 
     @cached_property
     def clean(self) -> Splits:
-        """The splits without `label_noise`, with all training examples.
+        """The splits without label noise, with all training examples.
 
         Raises:
-            UserError: The data is not available or invalid, or the task's own code failed.
+            UserError: The task's data is not available or is invalid, or the task's own code
+                failed.
         """
         need(f"The task {self.name}", *self.packages)
         try:
@@ -664,7 +687,7 @@ class Task:
         """The training loss.
 
         Raises:
-            UserError: There is no such loss, or it does not fit this kind of task.
+            UserError: There is no loss of this name, or the loss does not fit this kind of task.
         """
         loss = self.loss or self.about.loss
         if isinstance(loss, str):
@@ -678,10 +701,11 @@ class Task:
 
     @cached_property
     def measured(self) -> tuple[TaskMetric, ...]:
-        """The metrics in addition to the loss; the first is the task's main metric.
+        """The metrics that are computed in addition to the loss. The first is the task's main
+        metric.
 
         Raises:
-            UserError: There is no such metric.
+            UserError: There is no metric of this name.
         """
         named = self.measures or self.about.measures
         found = [
@@ -705,7 +729,7 @@ class Task:
 
     @cached_property
     def diagnostics(self) -> tuple[Diagnostic, ...]:
-        """All metrics of a training, in the order of a report."""
+        """All metrics that a training on this task records, in the order of a report."""
         loss = TaskMetric(
             "loss", "", self.trained.unit, "loss", self.worst_loss, np.asarray, "batch"
         )
@@ -718,8 +742,8 @@ class Task:
 
     @cached_property
     def digest(self) -> str:
-        """A digest of the data and of all settings that the result of a training depends on,
-        without the task's own code.
+        """A digest of the task's data and of all settings that determine the result of a training.
+        The task's own code is not included.
 
         Raises:
             UserError: See `data`.
@@ -755,7 +779,7 @@ class Task:
     def network(
         self, channels: int | None = None, cells_per_stage: int | None = None
     ) -> Network:
-        """Return the macro architecture for this task's inputs.
+        """Return the macro architecture that fits this task's inputs.
 
         Args:
             channels: Number of channels in the first stage; None for the task's default.
@@ -786,17 +810,17 @@ class Task:
 
     @property
     def worst_loss(self) -> float:
-        """The loss that is recorded for a diverged network, see `Loss.worst`."""
+        """The finite loss that is recorded for a diverged network (see `Loss.worst`)."""
         return self.trained.worst(self.classes)
 
     def losses(self, outputs: Any, targets: Any) -> Any:
-        """Return the training loss of each network on a batch, shape ``(K,)``.
+        """Return the training loss of each of K networks on a batch, shape ``(K,)``.
 
         Args:
-            outputs: Outputs of networks, arranged or not, shape ``(K, batch, outputs[, …])``. For
-                arrays the result is an array; for tensors, with targets as tensors, it is a tensor
-                that can be differentiated.
-            targets: Targets of one batch, as in `Split`.
+            outputs: Outputs of the networks, before or after `Task.arranged`, shape
+                ``(K, batch, outputs[, …])``. If outputs and targets are arrays, the result is an
+                array. If they are tensors, the result is a differentiable tensor.
+            targets: Targets of the batch, in the form of `Split.targets`.
         """
         outputs = self.arranged(outputs)
         if isinstance(outputs, np.ndarray):
@@ -804,25 +828,26 @@ class Task:
         return self.trained.each(outputs, targets).mean(1)
 
     def arranged(self, outputs: Any) -> Any:
-        """Rearrange outputs of networks, an array or a tensor, into the shape that losses and
-        metrics expect.
+        """Rearrange the outputs of networks, an array or a tensor, into the shape that the task's
+        losses and metrics expect.
         """
         return pixels(outputs, self.classes) if self.about.shuffled else outputs
 
     def restored(self, gradient: Any) -> Any:
-        """Convert a gradient with respect to arranged outputs into one with respect to the
-        networks' outputs.
+        """Convert a gradient with respect to rearranged outputs (see `Task.arranged`) into the
+        gradient with respect to the networks' original outputs.
         """
         return unshuffled(gradient, self._outputs) if self.about.shuffled else gradient
 
     def with_loss(self, loss: str | Loss) -> "Task":
-        """Return the same task with another training loss, which becomes part of its name.
+        """Return the same task with another training loss. The name of the loss becomes part of the
+        task's name.
 
         Args:
-            loss: A name in `LOSSES`, ``file.py:LOSS``, or a loss.
+            loss: The new loss: a name in `LOSSES`, ``FILE.py:LOSS``, or a `Loss`.
 
         Raises:
-            UserError: There is no such loss, or it does not fit the kind of task.
+            UserError: There is no loss of this name, or the loss does not fit this kind of task.
         """
         # which is then read once for all losses
         task = replace(self, loss=loss, load=partial(getattr, self, "clean"))
@@ -832,13 +857,15 @@ class Task:
         return replace(task, name=joined(name, {**options, "loss": task.trained.name}))
 
     def with_weight_decay(self, weight_decay: float) -> "Task":
-        """Return the same task with another weight decay, at least 0."""
+        """Return the same task with another weight decay, which must be at least 0."""
         schedule = replace(self.schedule, weight_decay=weight_decay)
         return replace(self, schedule=schedule, load=partial(getattr, self, "clean"))
 
 
 def batch_loss(predictions: Predictions) -> Any:
-    """Return the training loss of each network on some predictions, shape ``(K,)``."""
+    """Return the training loss of each of K networks, averaged over the examples of some
+    predictions, shape ``(K,)``.
+    """
     return predictions.task.losses(predictions.outputs, predictions.targets)
 
 
@@ -869,8 +896,8 @@ def _noisy(
 
 
 def split_rng(stream: int = 0) -> np.random.Generator:
-    """Return the random number generator of a task's data: splits belong to a task, not to a
-    run.
+    """Return the random number generator for generating a task's data. The generator's seed is
+    fixed, so all trainings use the same splits.
     """
     return np.random.default_rng(stream)
 
@@ -879,15 +906,15 @@ Items = TypeVar("Items", bound=Sequence[Any] | Array)
 
 
 def enough(items: Items, count: int, what: str) -> Items:
-    """Return the first `count` items.
+    """Return the first `count` items of a sequence that is long enough.
 
     Args:
-        items: Items in the order of the splits.
-        count: Number of items that are needed.
-        what: The name of the items in messages.
+        items: All available items, in the order in which the splits use them.
+        count: Number of items that the task needs.
+        what: The name of the items in error messages.
 
     Raises:
-        UserError: There are fewer items, for example in another version of a package.
+        UserError: There are fewer items than needed, for example in another version of a package.
     """
     if len(items) < count:
         raise UserError(f"There are only {len(items)} of {count} {what}.")
@@ -895,7 +922,7 @@ def enough(items: Items, count: int, what: str) -> Items:
 
 
 def pooled(images: Array, block: int) -> Array:
-    """Return means of square blocks of pixels, over the last two axes."""
+    """Return the means of square blocks of pixels. The last two axes are height and width."""
     *others, height, width = images.shape
     parted = images.reshape(*others, height // block, block, width // block, block)
     means: Array = parted.mean((-3, -1))
@@ -903,7 +930,7 @@ def pooled(images: Array, block: int) -> Array:
 
 
 def split_images(inputs: Array, targets: Array, sizes: Sequence[int]) -> Splits:
-    """Shuffle examples, and divide them into splits with `cut`.
+    """Shuffle examples, and divide them into splits as `cut` does.
 
     Example:
         >>> import surrogate_nas as sn
@@ -917,12 +944,12 @@ def split_images(inputs: Array, targets: Array, sizes: Sequence[int]) -> Splits:
 
 
 def cut(inputs: Array, targets: Array, sizes: Sequence[int]) -> Splits:
-    """Divide examples into splits, in the given order.
+    """Divide examples into a training, a validation and a test split, in the given order.
 
     Args:
-        inputs: Inputs, shape ``(n, channels, height, width)``.
-        targets: Targets, shape ``(n, …)``.
-        sizes: Number of examples in each split.
+        inputs: Inputs of n examples, shape ``(n, channels, height, width)``.
+        targets: Targets of n examples, shape ``(n, …)``.
+        sizes: Number of examples in the training, the validation and the test split.
     """
     stops = np.cumsum(sizes)
     parts = zip(SPLITS, stops - sizes, stops, strict=True)
@@ -930,13 +957,15 @@ def cut(inputs: Array, targets: Array, sizes: Sequence[int]) -> Splits:
 
 
 def by_share(items: Array, shares: Sequence[float]) -> dict[str, Array]:
-    """Divide shuffled items among the splits, in proportion to the shares."""
+    """Divide shuffled items among the splits, in proportion to given shares."""
     stops = (np.cumsum(shares) * (len(items) / sum(shares))).round().astype(int)
     return dict(zip(SPLITS, np.split(items, stops[:-1]), strict=True))
 
 
 def standardise(splits: Splits) -> Splits:
-    """Standardise all splits with the training split's mean and standard deviation, per channel."""
+    """Standardise all splits, separately for each channel, with the mean and standard deviation of
+    the training split.
+    """
     inputs = splits["train"].inputs
     axes = (0, 2, 3)
     mean = inputs.mean(axes, np.float64, keepdims=True).astype(np.float32)
@@ -951,13 +980,13 @@ NOTHING = -1
 def numbered(
     sequences: Sequence[Sequence[str]] | Array, symbols: Sequence[str], length: int
 ) -> Array:
-    """Number symbols by their index in a list, shape ``(n, length)``; `NOTHING` after the end of a
-    sequence.
+    """Replace each symbol of some sequences by the symbol's index in a list. The result has shape
+    ``(n, length)``, with `NOTHING` after the end of a sequence.
 
     Args:
-        sequences: Texts, or other sequences of symbols, none longer than `length`.
-        symbols: All symbols that occur.
-        length: Number of positions.
+        sequences: Texts or other sequences of symbols, none longer than `length`.
+        symbols: All symbols that occur in the sequences.
+        length: Number of positions in the result.
     """
     index = {symbol: number for number, symbol in enumerate(symbols)}
     numbers = np.full((len(sequences), length), NOTHING, np.int64)
@@ -967,20 +996,22 @@ def numbered(
 
 
 def one_hot(numbers: Array, kinds: int) -> Array:
-    """Convert numbers ``(n, length)`` to one channel per symbol, shape ``(n, kinds, 1, length)``;
-    zeros for `NOTHING`.
+    """Convert numbers of symbols ``(n, length)`` to one-hot channels, shape
+    ``(n, kinds, 1, length)``. All channels are 0 for `NOTHING`.
     """
     is_kind = numbers[:, None, None] == np.arange(kinds)[:, None, None]
     return np.asarray(is_kind, np.float32)
 
 
 def next_ones(numbers: Array, kinds: int, sizes: Sequence[int]) -> Splits:
-    """Return splits of language modelling: symbols, and the next symbol at every position.
+    """Return splits for language modelling. Inputs are one-hot symbols, and the target at every
+    position is the next symbol.
 
     Args:
-        numbers: Numbers of symbols, shape ``(n, positions + 1)``, in the order of the splits.
+        numbers: Sequences of symbols as numbers, shape ``(n, positions + 1)``, in the order of the
+            splits.
         kinds: Number of different symbols.
-        sizes: Number of sequences in each split.
+        sizes: Number of sequences in the training, the validation and the test split.
     """
     return cut(one_hot(numbers[:, :-1], kinds), numbers[:, 1:], sizes)
 
@@ -1038,16 +1069,16 @@ OPTIONS = {"loss": "LOSS", **dict.fromkeys(_SHARES, "SHARE")}
 
 
 def task_named(name: str) -> Task:
-    """Return the task with a name.
+    """Return the task with a given name, with the options in the name applied.
 
     Args:
-        name: A key of `TASKS`, or the ``path/to/file.py:NAME`` of a `Task`, optionally followed by
-            ``?loss=NAME``, ``?label_noise=SHARE`` and ``?train_share=SHARE``, joined by ``&``: see
-            `Task`.
+        name: A key of `TASKS`, or the ``path/to/file.py:NAME`` of a user's `Task`. Options may
+            follow: ``?loss=NAME``, ``?label_noise=SHARE`` and ``?train_share=SHARE``, joined by
+            ``&`` (see `Task`).
 
     Raises:
-        UserError: There is no such name or file, the file fails to import or has no such task, or
-            an option does not fit.
+        UserError: There is no task or file of this name, the file fails to import or has no such
+            task, or an option does not fit the task.
 
     Example:
         >>> task = task_named("fashion?loss=focal")
@@ -1069,8 +1100,8 @@ def task_named(name: str) -> Task:
 
 
 def parted(name: str) -> tuple[str, dict[str, str]]:
-    """Split ``TASK?OPTION=VALUE&OPTION=VALUE`` into the task and its options by name, in the order
-    of `OPTIONS`.
+    """Split a name ``TASK?OPTION=VALUE&OPTION=VALUE`` into the task and a dict of its options, in
+    the order of `OPTIONS`.
     """
     task, mark, rest = name.partition("?")
     pairs = [part.partition("=") for part in rest.split("&")] if mark else []
@@ -1084,22 +1115,25 @@ def parted(name: str) -> tuple[str, dict[str, str]]:
 
 
 def joined(task: str, options: Mapping[str, str]) -> str:
-    """Join a task and its options into a name; the inverse of `parted`."""
+    """Join a task and its options into one name. The function is the inverse of `parted`."""
     rest = "&".join(f"{name}={options[name]}" for name in OPTIONS if name in options)
     return f"{task}?{rest}" if rest else task
 
 
 def respelt(name: str, change: Callable[[str], str]) -> str:
-    """Return a task's name after changing its parts: the task and the value of every option."""
+    """Apply a function to the parts of a task's name, that is, the task and the value of every
+    option. Return the new name.
+    """
     task, options = parted(name)
     return joined(change(task), {key: change(options[key]) for key in options})
 
 
 def code_of(name: str) -> str:
-    """Return an identifier of the code of a task and its loss: `NUMBERS_SINCE`, and a digest of the
-    user's files.
+    """Return an identifier of the code that defines a task and its loss: `NUMBERS_SINCE`, and a
+    digest of the user's files.
 
-    Modules that a user's file imports are not included. The task's data are part of `Task.digest`.
+    The identifier does not cover modules that a user's file imports. The task's data are covered by
+    `Task.digest` instead.
     """
     task, options = parted(name)
     codes = (NUMBERS_SINCE, TASKS.code(task), LOSSES.code(options.get("loss", "")))
@@ -1107,7 +1141,7 @@ def code_of(name: str) -> str:
 
 
 def is_theirs(name: str) -> bool:
-    """Return whether the code of a task or its loss is the user's, in a file or in an installed
+    """Return whether the code of a task or of its loss is in a user's file or in another installed
     package.
     """
     task, options = parted(name)

@@ -1,9 +1,10 @@
-"""Anomaly detection: days of Italy's electricity demand; summer days are normal, winter days are
-not.
+"""Anomaly detection in the daily electricity demand of Italy. Summer days are normal, and winter
+days are anomalous.
 
-Hourly demand of 1,096 days (Keogh et al., "Intelligent icons", 2006), each standardised, from the
-data set ItalyPowerDemand of the UCR archive, which is part of the packages sktime and aeon. The
-network reconstructs the 24 hours of a day. It is trained on summer days only (April to September).
+The data is the hourly demand on 1,096 days, each day standardised (Keogh et al., "Intelligent
+icons", 2006). The data set is ItalyPowerDemand of the UCR archive, which is part of the packages
+sktime and aeon. The network reconstructs the 24 hourly values of a day. The network is trained on
+summer days only (April to September).
 """
 
 import numpy as np
@@ -28,8 +29,8 @@ _N_TRAIN = 300
 
 
 def load() -> Splits:
-    """Return 300 summer days for training, and halves of all other days: 397 / 399, with 123 / 124
-    summer days.
+    """Return 300 summer days for training. The other days are divided into 397 for validation (123
+    of them summer days) and 399 for testing (124 of them summer days).
     """
     rows = [day for part in ("TRAIN", "TEST") for day in series("anomaly", _NAME, part)]
     days, labels = arrays(rows)
@@ -46,7 +47,7 @@ def load() -> Splits:
 
 
 def arrays(rows: list[tuple[Array, int]]) -> tuple[Array, Array]:
-    """Return days, shape ``(n, 1, 24)``, and their published labels, shape ``(n,)``."""
+    """Return days as signals, shape ``(n, 1, 24)``, and their published labels, shape ``(n,)``."""
     for day, label in rows:
         is_day = day.shape == (1, HOURS) and np.isfinite(day).all()
         if not is_day or label not in (1, _SUMMER):

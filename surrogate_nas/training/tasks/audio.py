@@ -1,4 +1,6 @@
-"""Recordings for tasks of speech and sounds: trimmed, and converted to mel bands over time."""
+"""Read recordings for tasks with speech and other sounds: trim them, and convert them to mel bands
+over time.
+"""
 
 from functools import lru_cache
 from pathlib import Path
@@ -19,14 +21,16 @@ SILENCE = float(np.log(_FLOOR))
 
 
 def read(path: Path, seconds: float) -> tuple[Array, int]:
-    """Read a recording from its first sound on, as one channel whose loudest sample is 1.
+    """Read a recording as one channel, scaled so that the loudest sample is 1. Silence at the
+    beginning is removed.
 
     Args:
         path: The file.
-        seconds: Maximum length; the rest is cut off, and so is silence at the end.
+        seconds: Maximum length in seconds. The rest of the recording is cut off, and so is silence
+            at the end.
 
     Returns:
-        Samples, shape ``(samples,)``, and their number per second.
+        The samples, shape ``(samples,)``, and the number of samples per second.
     """
     try:
         import soundfile
@@ -47,14 +51,15 @@ def read(path: Path, seconds: float) -> tuple[Array, int]:
 
 
 def log_mel(samples: Array, rate: int, bands: int, hop: float) -> Array:
-    """Return the logarithm of the energy in mel bands (O'Shaughnessy's scale) from 60 Hz to 8 kHz,
-    shape ``(bands, frames)``.
+    """Return the logarithm of a recording's energy in mel bands (O'Shaughnessy's scale) from 60 Hz
+    to 8 kHz, shape ``(bands, frames)``.
 
     Args:
-        samples: Samples, shape ``(samples,)``.
-        rate: Samples per second, at least 16,000.
-        bands: Number of bands, evenly spaced in mel.
-        hop: Seconds from one frame to the next; a frame covers 4/3 of this time.
+        samples: Samples of the recording, shape ``(samples,)``.
+        rate: Number of samples per second, at least 16,000.
+        bands: Number of bands, which are evenly spaced on the mel scale.
+        hop: Seconds from the start of one frame to the start of the next. A frame covers 4/3 of
+            this time.
     """
     window = round(4 / 3 * hop * rate)
     padded = np.pad(samples, (0, max(0, window - len(samples))))
@@ -66,7 +71,9 @@ def log_mel(samples: Array, rate: int, bands: int, hop: float) -> Array:
 
 
 def stretched(bands: Array, factor: float) -> Array:
-    """Change the tempo at the same pitch: multiply the length by a factor."""
+    """Multiply the length of a recording by a factor. A longer recording has a slower tempo but the
+    same pitch.
+    """
     n = bands.shape[1]
     points = np.linspace(0, n - 1, max(1, round(factor * n)))
     return np.stack([np.interp(points, np.arange(n), band) for band in bands])
@@ -74,7 +81,7 @@ def stretched(bands: Array, factor: float) -> Array:
 
 def warped(bands: Array, factor: float) -> Array:
     """Simulate a longer or a shorter vocal tract (Jaitly & Hinton, "Vocal tract length
-    perturbation", 2013): read every band at its index times a factor.
+    perturbation", 2013). Every band takes the values of the band at its index times a factor.
     """
     numbers = np.arange(len(bands))
     return np.stack(

@@ -1,8 +1,10 @@
-"""Language modelling: the next operation of Python's own library as bytecode, with causal cells.
+"""Language modelling of Python bytecode: predict the next operation in functions of Python's own
+standard library, with causal cells.
 
-Operations are named as in `dis`; the 31 most frequent ones are distinguished, and the others are
-one class. All functions of a file belong to one split. Bytecode differs between versions of Python,
-so splits are fixed for one version. The perplexity per operation is ``exp(loss)``.
+Operations are named as in `dis`. The 31 most frequent operations are classes of their own, and all
+others form one class. All functions of a library file belong to the same split. Bytecode differs
+between versions of Python, so the splits are fixed for one version only. The perplexity per
+operation is ``exp(loss)``.
 """
 
 import dis
@@ -43,8 +45,8 @@ Operations = tuple[str, ...]
 
 @cache
 def functions() -> list[list[Operations]]:
-    """Return the distinct functions of sufficient length for each file of the library, in the order
-    of names.
+    """Return, for each file of the standard library, the distinct functions that are long enough,
+    in the order of file names.
     """
     library = Path(sysconfig.get_paths()["stdlib"])
     files = [*library.glob("*.py")]
@@ -74,7 +76,9 @@ def _beginning(code: CodeType) -> Operations:
 
 
 def load() -> Splits:
-    """Return the first 49 operations of functions, file by file: 1,400 / 700 / 1,500."""
+    """Return splits with the first 49 operations of each function: 1,400 functions for training,
+    700 for validation, 1,500 for testing.
+    """
     by_file = functions()
     order = split_rng().permutation(len(by_file))
     different = {sequence[:_LENGTH]: sequence for i in order for sequence in by_file[i]}

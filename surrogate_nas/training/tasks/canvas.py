@@ -1,9 +1,9 @@
-"""Scenes for detection and segmentation: one or two of scikit-learn's scans of 0, 1 and 2 on 16×16
-pixels.
+"""Scenes for detection and segmentation. A scene shows one or two of scikit-learn's scans of the
+digits 0, 1 and 2 on 16×16 pixels.
 
-Each split has its own scans, cropped to their ink. Two digits never overlap, and never have their
-centres in the same cell of the network's 4×4 output grid. With ten digits a small network would
-learn too little in half a second.
+Each split has its own scans, which are cropped to their ink. Two digits in a scene never overlap.
+The centres of the two digits are always in different cells of the network's 4×4 output grid. With
+all ten digits, a small network would learn too little in half a second.
 """
 
 from functools import lru_cache
@@ -26,14 +26,14 @@ _SCENES = (600, 300, 300)
 
 
 class Scenes(NamedTuple):
-    """The scenes of a split.
+    """The generated scenes of one split.
 
     Attributes:
-        images: Images, shape ``(n, 1, 16, 16)``, from 0 to 1.
-        classes: Class of every pixel, shape ``(n, 16, 16)``: 0 for the background, otherwise the
-            digit plus 1.
-        boxes: Boxes, shape ``(n, 2, 5)``: digit, centre x and y, width and height in pixels; a
-            digit of -1 means no object.
+        images: Images with values from 0 to 1, shape ``(n, 1, 16, 16)``.
+        classes: The class of every pixel, shape ``(n, 16, 16)``: 0 for the background, otherwise
+            the digit plus 1.
+        boxes: Two boxes per scene, shape ``(n, 2, 5)``. The five numbers are the digit (-1 for no
+            object), the centre's x and y, and the width and height in pixels.
     """
 
     images: Array
@@ -43,7 +43,7 @@ class Scenes(NamedTuple):
 
 @lru_cache(maxsize=1)
 def scenes() -> dict[str, Scenes]:
-    """Generate the scenes of every split: 600 for training, 300 for validation, 300 for testing."""
+    """Generate the scenes of all splits: 600 for training, 300 for validation, 300 for testing."""
     images, labels = published()
     images = images[labels < DIGITS] / BRIGHTEST
     labels = labels[labels < DIGITS]

@@ -1,11 +1,12 @@
-"""Control: keep a pole upright on a cart (Barto, Sutton & Anderson 1983), without observing
-velocities.
+"""Control task: keep a pole upright on a cart without observing velocities (Barto, Sutton &
+Anderson 1983).
 
-The equations are the paper's without its tiny frictions, integrated by Euler's method every 20 ms.
-Every step is a push of 10 N to the left or to the right and has a reward of 1. An episode ends when
-the pole is more than 12° or the cart more than 2.4 m off the centre, or after 100 steps. The policy
-observes the positions of cart and pole at the last eight steps, as two channels (the variant of
-Gomez & Miikkulainen, IJCAI 1999).
+The equations of motion are those of the paper without its small friction terms, integrated by
+Euler's method with steps of 20 ms. In every step, the cart is pushed by 10 N to the left or to the
+right, and the reward is 1. An episode ends when the pole is more than 12° from the vertical, when
+the cart is more than 2.4 m off the centre, or after 100 steps. The policy observes the positions of
+cart and pole at the last eight steps as two channels, as in a variant by Gomez & Miikkulainen
+(IJCAI 1999).
 """
 
 from dataclasses import dataclass
@@ -36,11 +37,12 @@ _START = 0.05
 
 
 def pushed(states: Array, actions: Array) -> Array:
-    """Return the states of carts and poles one step later, shape ``(n, 4)``.
+    """Return the states of carts and poles one step after a push, shape ``(n, 4)``.
 
     Args:
-        states: Position, velocity, angle and angular velocity, shape ``(n, 4)``, in m, s and rad.
-        actions: 0 to push to the left, 1 to the right, shape ``(n,)``.
+        states: Position, velocity, angle and angular velocity in m, m/s, rad and rad/s, shape
+            ``(n, 4)``.
+        actions: The direction of each push, 0 for left and 1 for right, shape ``(n,)``.
     """
     position, velocity, angle, turning = states.T
     force = np.where(actions == 1, PUSH, -PUSH)
@@ -57,26 +59,30 @@ def pushed(states: Array, actions: Array) -> Array:
 
 @dataclass(frozen=True)
 class CartPole(Environment):
-    """Carts with poles. A state contains the last `seen` positions, velocities, angles and angular
-    velocities, shape ``(n, seen, 4)``, the newest last.
+    """Carts with poles. The cart-pole environment. A state contains positions, velocities, angles
+    and angular velocities at the last `seen` steps, shape ``(n, seen, 4)``, the newest last.
 
     Attributes:
-        longest: Maximum number of steps of an episode.
-        seen: Number of past states that a policy observes.
+        longest: Maximum number of steps in an episode.
+        seen: Number of past steps that a policy observes.
     """
 
     longest: int = 100
     seen: int = 8
 
     def observe(self, states: Array) -> Array:
-        """Return positions and angles as shares of their limits, shape ``(n, 2, 1, seen)``."""
+        """Return the positions and angles of some states as shares of their limits, shape
+        ``(n, 2, 1, seen)``.
+        """
         shares = states[:, :, ::2] / (EDGE, LEAN)
         return np.ascontiguousarray(
             shares.transpose(0, 2, 1)[:, :, None], dtype=np.float32
         )
 
     def step(self, states: Array, actions: Array) -> tuple[Array, Array, Array]:
-        """Push every cart once."""
+        """Push every cart once, and return the next states, the rewards, and whether each episode
+        has ended.
+        """
         new = pushed(states[:, -1], actions)
         ended = (np.abs(new[:, 0]) > EDGE) | (np.abs(new[:, 2]) > LEAN)
         return (
@@ -86,7 +92,7 @@ class CartPole(Environment):
         )
 
     def greatest(self, states: Array) -> Array:
-        """Return the return of the longest episode, shape ``(n,)``."""
+        """Return the return of an episode of maximum length, shape ``(n,)``."""
         return np.full(len(states), float(self.longest))
 
 
@@ -94,8 +100,10 @@ ENVIRONMENT = CartPole()
 
 
 def load() -> Splits:
-    """Sample start states, all four numbers uniform in ±0.05, at rest before the first step: 500 /
-    128 / 384.
+    """Sample start states: 500 for training, 128 for validation, 384 for testing. All four numbers
+    of a state are uniform in ±0.05.
+
+    In a start state, the positions at all earlier steps equal the current ones.
     """
     rng = split_rng()
     states = {

@@ -1,7 +1,8 @@
-"""Segmentation: which squares of a chessboard does White attack?
+"""Segmentation of a chessboard: which squares does White attack?
 
-Positions are random: a random share of each side's sixteen pieces remains. A square is attacked if
-a white piece could capture a piece there; pieces in between block the way, and pawns move up.
+Positions are random: on each side, a random share of the sixteen pieces remains. A square is
+attacked if a white piece could capture a piece there. Pieces in between block the way, and white
+pawns move upwards.
 """
 
 import numpy as np
@@ -31,10 +32,11 @@ _SIZES = (800, 500, 1500)
 
 
 def attacked(board: Array) -> Array:
-    """Return whether White attacks each square, shape ``(8, 8)``.
+    """Return whether White attacks each square of a chess position, shape ``(8, 8)``.
 
     Args:
-        board: The numbers of pieces, shape ``(8, 8)``, or `EMPTY`; White's side is the last row.
+        board: The number of the piece on each square, or `EMPTY`, shape ``(8, 8)``. The last row is
+            White's side.
     """
     reached = np.zeros((SIDE, SIDE), bool)
     for row, column in np.argwhere((board != EMPTY) & (board < len(PIECES))):
@@ -52,7 +54,7 @@ def attacked(board: Array) -> Array:
 
 
 def drawn(rng: np.random.Generator) -> Array:
-    """Sample a position, shape ``(8, 8)``."""
+    """Sample a random chess position, shape ``(8, 8)``."""
     set_of_pieces = np.repeat(np.arange(2 * len(PIECES)), 2 * [*PIECES.values()])
     pieces = set_of_pieces[rng.random(len(set_of_pieces)) < rng.uniform(*_LEFT)]
     board = np.full(SIDE**2, EMPTY)
@@ -61,7 +63,9 @@ def drawn(rng: np.random.Generator) -> Array:
 
 
 def load() -> Splits:
-    """Return positions with one channel for each type of piece: 800 / 500 / 1,500."""
+    """Return splits of chess positions with one channel for each type of piece: 800 for training,
+    500 for validation, 1,500 for testing.
+    """
     rng = split_rng()
     boards = np.stack([drawn(rng) for _ in range(sum(_SIZES))])
     inputs = boards[:, None] == np.arange(2 * len(PIECES))[:, None, None]

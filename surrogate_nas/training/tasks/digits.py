@@ -1,7 +1,8 @@
-"""Handwritten digits: scikit-learn's 1,797 scans of 8×8 pixels; a run takes less than a second.
+"""Classification of handwritten digits: scikit-learn's 1,797 scans of 8×8 pixels. A training takes
+less than a second.
 
-The training split is small and all scans have noise: without noise, half of the cells make no error
-(figures: analysis/README.md, Calibration).
+The training split is small and all scans have noise. Without noise, half of the cells would make no
+error (figures: analysis/README.md, Calibration).
 """
 
 import gzip
@@ -26,22 +27,28 @@ _NOISE = 3.0
 
 
 def load() -> Splits:
-    """Read the scans and add noise: 600 for training, 500 for validation, 697 for testing."""
+    """Read the scans of digits and add noise: 600 scans for training, 500 for validation, 697 for
+    testing.
+    """
     images, labels = published()
     noisy = (images + _NOISE * split_rng().standard_normal(images.shape))[:, None]
     return standardise(split_images(noisy, labels, _SIZES))
 
 
 def scans(scale: float = 1.0) -> Splits:
-    """Return the scans without noise: 1,000 / 400 / 397; other tasks are based on them."""
+    """Return splits of scans without noise, from which other tasks are built: 1,000 for training,
+    400 for validation, 397 for testing.
+    """
     images, labels = published()
     return split_images(images[:, None] / scale, labels, (1000, 400, 397))
 
 
 def published() -> tuple[Array, Array]:
-    """Return all scans ``(1797, 8, 8)``, from 0 to `BRIGHTEST`, and their digits ``(1797,)``.
+    """Return all scans, shape ``(1797, 8, 8)``, with values from 0 to `BRIGHTEST`, and their
+    digits, shape ``(1797,)``.
 
-    They are read from scikit-learn's file: importing the library takes longer.
+    The scans are read directly from scikit-learn's data file, because importing the library takes
+    longer.
     """
     file = (
         package_folder(("scikit-learn", "sklearn"))

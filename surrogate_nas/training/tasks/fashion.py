@@ -1,12 +1,14 @@
-"""Fashion-MNIST (Xiao et al., 2017): ten kinds of clothing, averaged from 28×28 to 7×7 pixels.
+"""Classification of Fashion-MNIST (Xiao et al., 2017): ten types of clothing, reduced from 28×28 to
+7×7 pixels by averaging.
 
-Of all tried image sizes and networks that train in a second, these rank NAS-Bench-201's cells most
-like its 200 epochs on CIFAR-10 (figures: analysis/README.md). With residual blocks between the
-stages, results hardly depend on the cell. On larger images they depend mostly on the receptive
-field of three cells.
+We tried several image sizes and networks that train in a second. The task's image size and network
+rank the cells of NAS-Bench-201 most like 200 epochs of training on CIFAR-10 do (figures:
+analysis/README.md). With residual blocks between the stages of the network, results would hardly
+depend on the cell. On larger images, results would depend mostly on the receptive field of three
+cells in sequence.
 
-The idx files are read from torchvision's folder or from that of Debian's package, or they are
-fetched and verified by checksum.
+The data files (idx format) are read from torchvision's folder or from that of Debian's package.
+Otherwise, they are downloaded and verified by checksum.
 """
 
 import gzip
@@ -49,7 +51,7 @@ _BLOCK = 4
 
 
 def folders() -> list[Path]:
-    """Return the folders that may contain Fashion-MNIST's files, in order of preference."""
+    """Return the folders that may contain the files of Fashion-MNIST, in order of preference."""
     named = os.environ.get(VARIABLE)
     own = [expanded(named)] if named else []
     return [
@@ -61,8 +63,8 @@ def folders() -> list[Path]:
 
 
 def found() -> dict[str, Path] | None:
-    """Return the paths of the four files by name, compressed or not, in the first folder that
-    contains all; None if there is none.
+    """Return the paths of the four data files by name, from the first folder that contains all of
+    them, compressed or not. Return None if there is no such folder.
     """
     for folder in folders():
         files = [
@@ -80,7 +82,7 @@ def has_fashion() -> bool:
 
 
 def find() -> dict[str, bytes]:
-    """Find the files; return their uncompressed content by name."""
+    """Find the four data files of Fashion-MNIST, and return their uncompressed contents by name."""
     try:
         files = found() or _fetch()
     except Exception as error:
@@ -106,7 +108,7 @@ def _fetch() -> dict[str, Path]:
 
 
 def parse_idx(content: bytes, name: str) -> Array:
-    """Read an idx file of bytes."""
+    """Parse the content of an idx file of bytes, and return it as an array."""
     try:
         dimensions = content[3] * (content[:3] == b"\0\0\x08")
         shape = np.frombuffer(content, ">i4", dimensions, 4)
@@ -119,7 +121,9 @@ def parse_idx(content: bytes, name: str) -> Array:
 
 
 def small(images: Array) -> Array:
-    """Return means of blocks of pixels, shape ``(n, 1, 7, 7)``, from 0 to 1."""
+    """Return images reduced to means of blocks of pixels, shape ``(n, 1, 7, 7)``, with values from
+    0 to 1.
+    """
     # all at once would take hundreds of MB
     parts = np.split(images[:, None], range(_PART, len(images), _PART))
     return np.concatenate(
@@ -129,7 +133,7 @@ def small(images: Array) -> Array:
 
 def load() -> Splits:
     """Read 4,000 images for training and 5,000 for validation from the training file, and all
-    10,000 test images.
+    10,000 images from the test file.
     """
     arrays = {name: parse_idx(content, name) for name, content in find().items()}
     splits = split_images(

@@ -1,10 +1,12 @@
-"""Forecasting: the next year of monthly series that statsmodels ships, from the five years before.
+"""Forecasting of monthly time series that statsmodels ships: predict the next year from the five
+years before.
 
-The series are the carbon dioxide at Mauna Loa, 1958 to 2001 (weekly, averaged to months; the few
-months without a measurement are interpolated), and the sea temperature off Peru (Niño 1+2), 1950 to
-2010. A window is standardised by its own past. Every series is divided in time; only the past of a
-forecast may reach into the previous split. The rankings of cells by two seeds agree in runs of the
-default length, but not in runs twice as long (figures: analysis/README.md, Calibration).
+One series is the carbon dioxide at Mauna Loa from 1958 to 2001 (weekly values averaged to months;
+the few months without a measurement are interpolated). The other series is the sea temperature off
+Peru (Niño 1+2) from 1950 to 2010. Each window is standardised by the mean and standard deviation of
+its past. Every series is divided into splits by time. Only the past of a window may reach into the
+previous split. After trainings of the default length, the rankings of cells by two seeds agree.
+After trainings twice as long, the rankings do not agree (figures: analysis/README.md, Calibration).
 """
 
 import math
@@ -28,8 +30,8 @@ _CUTS = (0.6, 0.8)
 
 
 def load() -> Splits:
-    """Return all windows of both series: 612 / 229 / 231, with 60 months of inputs and 12 of
-    targets.
+    """Return all windows of both series: 612 for training, 229 for validation, 231 for testing. A
+    window has 60 months as inputs and 12 months as targets.
     """
     splits = [windows(series) for series in (carbon_dioxide(), sea_temperature())]
     joined = {name: np.concatenate([part[name] for part in splits]) for name in SPLITS}
@@ -37,7 +39,9 @@ def load() -> Splits:
 
 
 def carbon_dioxide() -> Array:
-    """Return monthly means in parts per million, shape ``(526,)``."""
+    """Return the monthly means of carbon dioxide at Mauna Loa in parts per million, shape
+    ``(526,)``.
+    """
     months: dict[str, list[float]] = {}
     for day, measured in _rows("co2"):
         weeks = months.setdefault(day[: len("YYYYMM")], [])
@@ -50,7 +54,7 @@ def carbon_dioxide() -> Array:
 
 
 def sea_temperature() -> Array:
-    """Return monthly means in °C, shape ``(732,)``."""
+    """Return the monthly means of the sea temperature off Peru in °C, shape ``(732,)``."""
     return np.array(
         [float(month) for _, *months in _rows("elnino") for month in months]
     )
@@ -72,8 +76,8 @@ def _rows(name: str) -> list[list[str]]:
 
 
 def windows(series: Array) -> dict[str, Array]:
-    """Return windows of past and horizon ``(n, 72)``, by the split that contains the whole
-    horizon.
+    """Return the windows of a series, each with past and horizon, shape ``(n, 72)``. A window
+    belongs to the split that contains its whole horizon.
     """
     all_of_it = np.lib.stride_tricks.sliding_window_view(series, _PAST + SEASON)
     first = np.arange(len(all_of_it)) + _PAST

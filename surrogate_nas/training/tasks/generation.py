@@ -1,8 +1,9 @@
-"""Generation: handwritten digits of 8×8 pixels from noise, by a generator that contains the cell
-and is trained adversarially.
+"""Generation of handwritten digits of 8×8 pixels from noise. The generator contains the cell and is
+trained adversarially.
 
-The noise of an image is a six-dimensional point, the same at every pixel; two further channels are
-the coordinates of the pixel. Real images are scikit-learn's scans, from 0 to 1.
+The noise of an image is a point with six coordinates, the same at every pixel. Two further input
+channels contain the row and column of the pixel. The real images are scikit-learn's scans of
+digits, with values from 0 to 1.
 """
 
 import numpy as np
@@ -21,7 +22,9 @@ _DIMENSIONS = 6
 
 
 def load() -> Splits:
-    """Return noise with the same number of real images: 1,000 / 400 / 397."""
+    """Return splits of noise with the same number of real images: 1,000 for training, 400 for
+    validation, 397 for testing.
+    """
     rng = split_rng()
     return {
         name: as_split(
@@ -32,8 +35,8 @@ def load() -> Splits:
 
 
 def noise(n: int, size: int, rng: np.random.Generator) -> Array:
-    """Return standard normal points, repeated at all pixels, and the pixels' coordinates, shape
-    ``(n, 8, size, size)``.
+    """Return the inputs of the generator, shape ``(n, 8, size, size)``: standard normal points
+    repeated at all pixels, and the pixels' coordinates.
     """
     points = rng.standard_normal((n, _DIMENSIONS, 1, 1)) * np.ones((size, size))
     coordinates = np.stack(np.meshgrid(*2 * [np.linspace(-1.5, 1.5, size)]))

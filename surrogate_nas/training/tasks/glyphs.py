@@ -1,9 +1,9 @@
-"""Classification of characters: to which script does this letter belong?
+"""Classification of characters: to which script (Latin, Greek, …) does a letter belong?
 
-The letters are those of the DejaVu fonts (Bitstream Vera licence, changes in the public domain),
-which are part of the package matplotlib. An outline is sampled at 32×32 points, a little off the
-centre, and blocks of 4×4 are averaged. The script is the first word of a letter's name in Unicode.
-A letter belongs to the same split in all its fonts.
+The letters are taken from the DejaVu fonts (Bitstream Vera licence, changes in the public domain),
+which are part of the package matplotlib. The outline of a letter is sampled at 32×32 points, a
+little off the centre. Blocks of 4×4 points are then averaged. The script of a letter is the first
+word of the letter's Unicode name. A letter belongs to the same split in all fonts.
 """
 
 import unicodedata
@@ -41,7 +41,7 @@ Picture = tuple[str, Path]
 
 
 def fonts() -> list[Path]:
-    """Return the files of the fonts."""
+    """Return the paths of the font files."""
     import matplotlib
 
     folder = Path(matplotlib.get_data_path()) / "fonts" / "ttf"
@@ -53,7 +53,7 @@ def fonts() -> list[Path]:
 
 
 def letters() -> dict[str, dict[str, list[Picture]]]:
-    """Return all available pictures by script and letter, in the order of Unicode."""
+    """Return all available pictures, grouped by script and letter, in the order of Unicode."""
     from matplotlib.ft2font import FT2Font
 
     by_script: dict[str, dict[str, list[Picture]]] = {script: {} for script in SCRIPTS}
@@ -67,11 +67,11 @@ def letters() -> dict[str, dict[str, list[Picture]]]:
 
 
 def drawn(picture: Picture, shift: Array) -> Array:
-    """Return the darkness of each pixel, from 0 to 1, shape ``(8, 8)``.
+    """Return a picture of a letter, with the darkness of each pixel from 0 to 1, shape ``(8, 8)``.
 
     Args:
-        picture: The letter and its font.
-        shift: Displacement along columns and rows, in units of an outline.
+        picture: The letter to draw, and its font.
+        shift: Displacement of the letter along columns and rows, in the units of its outline.
     """
     from matplotlib.font_manager import FontProperties
     from matplotlib.path import Path as Outline
@@ -94,7 +94,9 @@ def drawn(picture: Picture, shift: Array) -> Array:
 
 
 def load() -> Splits:
-    """Generate the pictures: 2,100 / 1,050 / 2,450, the same number for each script."""
+    """Generate pictures of letters, the same number for each script: 2,100 for training, 1,050 for
+    validation, 2,450 for testing.
+    """
     rng = split_rng()
     inputs: dict[str, list[Array]] = {name: [] for name in SPLITS}
     for script, by_letter in letters().items():

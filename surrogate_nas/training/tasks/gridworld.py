@@ -1,12 +1,13 @@
-"""Control: a walk to a goal through a grid with random walls, of which the policy observes its
+"""Control task: walk to a goal through a grid with random walls. The policy observes only its
 neighbourhood.
 
-Every episode has different walls. The policy observes the 5×5 squares around it as image planes:
-the goal if it is in sight, walls, and its own fading trail; two constant planes with the direction
-of the goal, the compass of point-goal navigation (Anderson et al. 2018); and two planes that number
-rows and columns (CoordConv, Liu et al., NeurIPS 2018). The reward for reaching the goal is 1,
-discounted by 0.95 per step; after 20 steps an episode ends without a reward. The return without
-walls is the baseline of advantages.
+Every episode has different walls. The policy observes the 5×5 squares around it as seven image
+planes. Three planes show the goal if it is in sight, the walls, and the policy's own fading trail.
+Two constant planes give the direction of the goal, as the compass of point-goal navigation does
+(Anderson et al. 2018). Two planes number the rows and columns (CoordConv, Liu et al., NeurIPS
+2018). The reward for reaching the goal is 1, discounted by 0.95 per step. After 20 steps, an
+episode ends without a reward. The baseline of advantages is the return that would be possible
+without walls.
 """
 
 from dataclasses import dataclass
@@ -35,8 +36,8 @@ _COMPASS = 3.0
 
 
 def distances(states: Array) -> Array:
-    """Return the number of steps to the goal from every square, shape ``(n, height, width)``;
-    infinite if the goal cannot be reached.
+    """Return the number of steps to the goal from every square, shape ``(n, height, width)``. The
+    number is infinite if the goal cannot be reached.
     """
     walls = states[:, _WALLS] > 0
     steps = np.where(states[:, _GOAL] > 0, 0.0, np.inf)
@@ -53,13 +54,13 @@ def distances(states: Array) -> Array:
 
 @dataclass(frozen=True)
 class GridWorld(Environment):
-    """Grids as planes of ones and zeros, shape ``(n, 4, height, width)``: agent, goal, walls, and
-    the squares the agent has visited.
+    """The grid environment. A state has four planes of ones and zeros, shape
+    ``(n, 4, height, width)``: agent, goal, walls, and the squares that the agent has visited.
 
     Attributes:
-        longest: Maximum number of steps of an episode.
-        discount: Factor of the goal's reward for every step.
-        trace: λ of the advantages.
+        longest: Maximum number of steps in an episode.
+        discount: The factor by which every step reduces the reward for reaching the goal.
+        trace: The λ of generalised advantages (Schulman et al., ICLR 2016).
         sight: Number of squares that the agent observes in each direction.
     """
 
@@ -69,8 +70,8 @@ class GridWorld(Environment):
     sight: int = 2
 
     def observe(self, states: Array) -> Array:
-        """Return goal, walls and trail around the agent, the goal's direction, rows and columns,
-        shape ``(n, 7, 5, 5)``.
+        """Return the observed planes, shape ``(n, 7, 5, 5)``: goal, walls and trail around the
+        agent, the direction of the goal (two planes), rows and columns.
         """
         at = _position(states, _AGENT)
         goal = _position(states, _GOAL)
@@ -91,7 +92,9 @@ class GridWorld(Environment):
         return view
 
     def step(self, states: Array, actions: Array) -> tuple[Array, Array, Array]:
-        """Move every agent by one square, but not into a wall."""
+        """Move every agent by one square, unless a wall is in the way. Return the next states, the
+        rewards, and whether each episode has ended.
+        """
         rows = np.arange(len(states))
         at = _position(states, _AGENT)
         to = np.clip(at + MOVES[actions], 0, np.array(states.shape[2:]) - 1)
@@ -104,11 +107,13 @@ class GridWorld(Environment):
         return moved, ended.astype(float), ended
 
     def greatest(self, states: Array) -> Array:
-        """Return 1, discounted along the shortest way, shape ``(n,)``."""
+        """Return the reward of 1, discounted along the shortest way to the goal, shape ``(n,)``."""
         return self.discount ** (_away(states) - 1)
 
     def value(self, states: Array) -> Array:
-        """Return 1, discounted along a way without walls, shape ``(n,)``."""
+        """Return the reward of 1, discounted along the way to the goal if there were no walls,
+        shape ``(n,)``.
+        """
         steps: Array = (
             np.abs(_position(states, _GOAL) - _position(states, _AGENT)).sum(1) - 1
         )
@@ -135,7 +140,9 @@ ENVIRONMENT = GridWorld()
 
 
 def load() -> Splits:
-    """Sample grids whose goal can be reached in 3 to 12 steps: 500 / 384 / 768."""
+    """Sample grids whose goal can be reached in 3 to 12 steps: 500 for training, 384 for
+    validation, 768 for testing.
+    """
     n = sum(_SIZES.values())
     rng = split_rng()
     solvable = np.empty((0, 4, SIZE, SIZE), dtype=np.float32)

@@ -1,9 +1,9 @@
-"""Hyphenation: before which letters may this German word be broken?
+"""Hyphenation of German words: before which letters may a word be broken?
 
-The words are frequent ones of film subtitles (OpenSubtitles: Lison and Tiedemann, LREC 2016), as
-the package pyspellchecker lists them; breaks are those of TeX's patterns (Liang, "Word
-Hy-phen-a-tion by Com-put-er", 1983) in the package pyphen. Cells are causal, so the output for a
-break before a letter is one letter later.
+The words are frequent in film subtitles (OpenSubtitles: Lison and Tiedemann, LREC 2016), and are
+listed in the package pyspellchecker. The breaks are given by TeX's patterns (Liang, "Word
+Hy-phen-a-tion by Com-put-er", 1983) in the package pyphen. Cells are causal, so whether a word may
+be broken before a letter is predicted at the following letter.
 """
 
 import numpy as np
@@ -31,7 +31,7 @@ _SIZES = (1000, 1000, 2500)
 
 
 def words() -> list[str]:
-    """Return words of 7 to 16 letters, the most frequent first."""
+    """Return German words of 7 to 16 letters, the most frequent first."""
     return [
         word
         for word in frequent("de", _MOST)
@@ -40,8 +40,8 @@ def words() -> list[str]:
 
 
 def load() -> Splits:
-    """Return letters, and whether a break precedes the previous letter: 1,000 / 1,000 / 2,500
-    words.
+    """Return words as letters, with a target at each letter: whether a break precedes the previous
+    letter. There are 1,000 words for training, 1,000 for validation, 2,500 for testing.
     """
     import pyphen
 

@@ -1,10 +1,10 @@
-"""Classification of texts: in which of ten languages is this name of a country, a language, a
-script or money?
+"""Classification of texts: in which of ten languages is a given name of a country, a language, a
+script or a currency?
 
-The names are the parallel phrase catalogues (gettext) of Debian's iso-codes, which the package
-pycountry installs. Accents are removed, so that no single letter reveals the language. A text is
-omitted if it is the same in another of the ten languages, or in English. An item has names in most
-of the languages, all in one split.
+The names are taken from the gettext translations of Debian's iso-codes, which the package pycountry
+installs. Accents are removed, so that no single letter reveals the language. A text is omitted if
+it is the same in another of the ten languages, or in English. An item (such as a country) has names
+in most of the languages. All names of an item belong to the same split.
 """
 
 import gettext
@@ -45,7 +45,9 @@ _PLAIN = str.maketrans({"ł": "l", "ı": "i", "ß": "ss", "ø": "o", "æ": "ae",
 
 
 def phrases() -> tuple[Path, dict[str, list[str]]]:
-    """Return the catalogues of the package pycountry, and the English names of every standard."""
+    """Return the folder of pycountry's gettext translations, and the English names that each ISO
+    standard contains.
+    """
     folder = package_folder(("pycountry", "pycountry"))
     names = {}
     for file in sorted((folder / "databases").glob("iso*.json")):
@@ -57,8 +59,8 @@ def phrases() -> tuple[Path, dict[str, list[str]]]:
 
 
 def plain(text: str) -> str:
-    """Write a text in the letters of `ALPHABET`: lower case, without accents, a space for
-    everything else.
+    """Write a text in the letters of `ALPHABET`: in lower case, without accents, and with a space
+    for every other character.
     """
     bare = unicodedata.normalize("NFD", text.lower().translate(_PLAIN))
     letters = "".join(
@@ -68,10 +70,11 @@ def plain(text: str) -> str:
 
 
 def names() -> list[dict[str, str]]:
-    """Return, for each item, its name in every language that has a suitable name of its own.
+    """Return, for each item, a dict with the item's name in every language that has a suitable and
+    unambiguous name.
 
-    A name is omitted if it is the same in two languages, and an item if too few languages have a
-    name.
+    A name is omitted if two languages share it. An item is omitted if too few languages have a name
+    for it.
     """
     locales, english_names = phrases()
     called: dict[str, dict[str, str]] = {}
@@ -99,8 +102,8 @@ def names() -> list[dict[str, str]]:
 
 
 def load() -> Splits:
-    """Encode names as one letter per position: 1,500 / 1,300 / 1,900, the same number for each
-    language.
+    """Encode names as one letter per position, the same number of names for each language: 1,500
+    for training, 1,300 for validation, 1,900 for testing.
     """
     entries = names()
     order = split_rng().permutation(len(entries))

@@ -1,12 +1,13 @@
-"""Speech to text: two or three spoken letters, joined, by a voice that is not in the training
-split; CTC.
+"""Speech to text, trained with CTC: which two or three letters does a voice say? The voices of the
+test split are not in the training split.
 
-The recordings are those of Debian's klettres-data (KDE's tutor of alphabets): one voice per
-language says every letter once. Six letters have similar names in fourteen languages; nine voices
-are for training, two for validation, three for testing. Joins, tempo (80 % to 120 %), loudness,
-noise, and in training the length of the vocal tract are sampled with a fixed seed. Sequences of a
-split share its few recordings (54, 12 and 18), so they are not independent. The mean of every band
-is subtracted from each sequence.
+The recordings are taken from Debian's klettres-data (KDE's tutor of alphabets), in which one voice
+per language says every letter once. The task uses six letters that have similar names in fourteen
+languages. Nine voices are for training, two for validation, and three for testing. The pauses
+between letters, tempo (80 % to 120 %), loudness and noise are sampled with a fixed seed. For
+training, the length of the vocal tract is sampled, too. All sequences of a split are composed of
+its few recordings (54, 12 and 18 in the three splits), so the sequences are not independent. From
+each sequence, the mean of every mel band is subtracted.
 """
 
 import xml.etree.ElementTree as ElementTree
@@ -47,8 +48,8 @@ _MOST = 3
 
 
 def recordings(language: str) -> list[Array]:
-    """Return the letters of one voice in the order of `LETTERS`, each as mel bands over time, shape
-    ``(16, frames)``.
+    """Return the spoken letters of one voice in the order of `LETTERS`, each as mel bands over
+    time, shape ``(16, frames)``.
     """
     table = FOLDER / language / "sounds.xml"
     try:
@@ -72,17 +73,17 @@ def recordings(language: str) -> list[Array]:
 def spoken(
     voices: list[list[Array]], n: int, rng: np.random.Generator, warp: float
 ) -> tuple[Array, Array]:
-    """Join letters of one voice at a time, with noise.
+    """Join random spoken letters into sequences, each of one voice, and add noise.
 
     Args:
-        voices: The recordings of each voice.
-        n: Number of sequences.
+        voices: The recorded letters of each voice.
+        n: Number of sequences to generate.
         rng: The random number generator.
         warp: Maximum relative change of the vocal tract's length.
 
     Returns:
-        Mel bands, shape ``(n, 16, 1, 32)``, and numbers of letters, shape ``(n, 3)``, zeros at the
-        end.
+        Mel bands of the sequences, shape ``(n, 16, 1, 32)``, and numbers of the spoken letters,
+        shape ``(n, 3)``, with zeros at the end.
     """
     inputs = np.full((n, _BANDS, 1, _LENGTH), audio.SILENCE, np.float32)
     targets = np.zeros((n, _MOST), np.int64)
@@ -102,7 +103,7 @@ def spoken(
 
 
 def load() -> Splits:
-    """Join 800 / 500 / 700 sequences."""
+    """Join recordings into sequences: 800 for training, 500 for validation, 700 for testing."""
     rng = split_rng()
     splits = {}
     for name, n in _SIZES.items():

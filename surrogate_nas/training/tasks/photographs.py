@@ -1,9 +1,9 @@
-"""Denoising of photographs: grey tiles of 8×8 pixels from copies with noise, pixel by pixel.
+"""Denoising of photographs: recover grey tiles of 8×8 pixels from copies with noise.
 
-The photographs are those of scikit-image in lossless formats; they are CC0 or without known
-copyright, except that of the moon. Each is converted to grey, halved in size and cut into tiles
-that do not overlap. All photographs have the same number of tiles, none of them uniformly grey.
-Values are from 0 to 1; the noise is normal.
+The photographs are those that scikit-image ships in lossless formats. All photographs are CC0 or
+without known copyright, except the photograph of the moon. Each photograph is converted to grey,
+halved in size and cut into tiles that do not overlap. All photographs contribute the same number of
+tiles, and no tile is uniformly grey. The tiles have values from 0 to 1, and the noise is normal.
 """
 
 import numpy as np
@@ -29,8 +29,8 @@ _BLACK = 255
 
 
 def tiles() -> Array:
-    """Return shuffled tiles, the same number from each photograph, shape ``(3000, 1, 8, 8)``, from
-    0 to 1.
+    """Return shuffled tiles with values from 0 to 1, the same number from each photograph, shape
+    ``(3000, 1, 8, 8)``.
     """
     rng = split_rng()
     count = sum(SIZES) // len(NAMES)
@@ -39,7 +39,9 @@ def tiles() -> Array:
 
 
 def grey(name: str) -> Array:
-    """Return a photograph in grey at half its size, shape ``(height, width)``, from 0 to 1."""
+    """Return a photograph in grey at half its size, shape ``(height, width)``, with values from 0
+    to 1.
+    """
     from PIL import Image
 
     path = package_folder(("scikit-image", "skimage")) / "data" / f"{name}.png"
@@ -58,7 +60,9 @@ def _tiles(pixels: Array) -> Array:
 
 
 def load() -> Splits:
-    """Return noisy tiles with their clean originals: 1,000 / 500 / 1,500."""
+    """Return splits of noisy tiles with their clean originals: 1,000 for training, 500 for
+    validation, 1,500 for testing.
+    """
     clean = tiles()
     noise = split_rng(1).standard_normal(clean.shape)
     return cut(clean + _NOISE * noise, clean, SIZES)

@@ -1,7 +1,8 @@
-"""Language modelling: the next character of the King James Bible (1611), with causal cells.
+"""Language modelling of the King James Bible (1611): predict the next character, with causal cells.
 
-The text is that of Debian's bible-kjv, read by the package's own program. If several verses begin
-with the same text, it is used once. The perplexity per character is ``exp(loss)``.
+The text is taken from Debian's package bible-kjv, and is read by the package's own program. If
+several verses begin with the same text, the text is used only once. The perplexity per character is
+``exp(loss)``.
 """
 
 import re
@@ -29,12 +30,16 @@ _SIZES = (1500, 750, 1500)
 
 
 def is_here() -> bool:
-    """Return whether Debian's text and the program that reads it are installed."""
+    """Return whether Debian's package bible-kjv, with the text and the program that reads it, is
+    installed.
+    """
     return TEXT.is_file() and shutil.which(_PROGRAM) is not None
 
 
 def verses() -> list[str]:
-    """Return all verses in the order of the books, in the characters of `ALPHABET`."""
+    """Return all verses in the order of the Bible's books, written in the characters of
+    `ALPHABET`.
+    """
     if not is_here():
         raise UserError(
             "The task scripture needs Debian's bible-kjv: apt-get install bible-kjv."
@@ -51,12 +56,14 @@ def verses() -> list[str]:
 
 
 def plain(verse: str) -> str:
-    """Return a verse in the characters of `ALPHABET`, without any others."""
+    """Return a verse without the characters that are not in `ALPHABET`."""
     return " ".join("".join(c for c in verse.lower() if c in ALPHABET).split())
 
 
 def load() -> Splits:
-    """Return the first 49 characters of verses of all books: 1,500 / 750 / 1,500."""
+    """Return splits with the first 49 characters of verses from all books: 1,500 for training, 750
+    for validation, 1,500 for testing.
+    """
     texts = sorted({verse[: _LENGTH + 1] for verse in verses() if len(verse) > _LENGTH})
     chosen = enough(
         split_rng().permutation(texts), sum(_SIZES), "verses that are long enough"

@@ -1,5 +1,5 @@
-"""Segmentation: to which digit does every pixel belong, if any? The outputs of a coarse 4×4 grid
-are rearranged into pixels.
+"""Segmentation of images: to which digit, if any, does each pixel belong? The network's outputs on
+a coarse 4×4 grid are rearranged into outputs for every pixel.
 """
 
 from surrogate_nas.training.tasks import Schedule, Splits, Task, as_split, standardise
@@ -9,7 +9,9 @@ _FINER = 4
 
 
 def load() -> Splits:
-    """Return the scenes with the class of every pixel (`canvas`)."""
+    """Return splits of scenes with the class of every pixel, as the module `canvas`
+    generates them.
+    """
     return standardise(
         {
             name: as_split(split.images, split.classes)

@@ -1,11 +1,12 @@
-"""Sound events: which part of a drum kit was struck? Training, validation and test use different
-drum kits.
+"""Classification of sounds: which part of a drum kit was struck? The training, validation and test
+splits use different drum kits.
 
-The recordings are single strokes from Debian's hydrogen-drumkits. The name of a file shows which
-part was struck; files of other instruments (cowbell, rim, shakers) are omitted. The inputs are the
-first 0.3 seconds of every stroke, as mel bands over time without their mean. Strokes (197, 115 and
-126) are repeated until all classes are equally frequent, with other tempos (80 % to 120 %), sizes,
-loudness and noise, with a fixed seed.
+The recordings are single strokes from Debian's package hydrogen-drumkits. The name of a recording's
+file shows which part of the drum kit was struck. Files of other instruments (cowbell, rim, shakers)
+are omitted. The inputs are the first 0.3 seconds of every stroke as mel bands over time, minus
+their mean. The recorded strokes (197, 115 and 126 in the three splits) are repeated until all
+classes are equally frequent. Each repetition varies the tempo (80 % to 120 %), the size of the
+drum, the loudness and the noise, with a fixed seed.
 """
 
 import re
@@ -59,13 +60,15 @@ Stroke = tuple[Array, int]
 
 
 def kind_of(name: str) -> int | None:
-    """Return the sound in a file, by its name, or None."""
+    """Return the number of the class of sound in a file, given the file's name. Return None if the
+    sound belongs to no class.
+    """
     kinds = enumerate(KINDS.values())
     return next((i for i, pattern in kinds if re.search(pattern, name.lower())), None)
 
 
 def strokes(kits: tuple[str, ...]) -> list[Stroke]:
-    """Read all strokes of some drum kits, in the order of their files' names."""
+    """Read all recorded strokes of some drum kits, in the order of the files' names."""
     results = []
     for kit in kits:
         files = sorted(
@@ -95,7 +98,9 @@ def _fitted(bands: Array) -> Array:
 def repeated(
     strokes: list[Stroke], n: int, rng: np.random.Generator
 ) -> tuple[Array, Array]:
-    """Repeat strokes with small variations: bands ``(5 n, 16, 1, 24)`` and classes ``(5 n,)``."""
+    """Repeat recorded strokes of the five classes with small variations. Return mel bands
+    ``(5 n, 16, 1, 24)`` and classes ``(5 n,)``.
+    """
     kinds = [
         [stroke for stroke in strokes if stroke[1] == kind]
         for kind in range(len(KINDS))
@@ -112,7 +117,9 @@ def repeated(
 
 
 def load() -> Splits:
-    """Repeat the strokes: 800 / 800 / 1,000."""
+    """Generate splits by repeating recorded strokes: 800 examples for training, 800 for validation,
+    1,000 for testing.
+    """
     rng = split_rng()
     parts = {name: repeated(strokes(KITS[name]), n, rng) for name, n in _SIZES.items()}
     return standardise({name: as_split(*part) for name, part in parts.items()})

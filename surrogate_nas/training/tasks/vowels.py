@@ -1,12 +1,13 @@
-"""Speech to speakers: who speaks, in which order? Two to four utterances of a vowel, joined; CTC.
+"""Recognition of speakers, trained with CTC: who speaks, and in which order? An input joins two to
+four utterances of a vowel.
 
-The utterances are the Japanese Vowels (Kudo et al., "Multidimensional curve classification using
-passing-through regions", 1999): nine men say ``ae``, 7 to 29 frames of twelve cepstrum
-coefficients, read from the data of the packages sktime and aeon. Adjacent utterances in a sequence
-are from two different men, and pairs of frames are averaged. The published training file is the
-training split; the halves of the published test file are the validation and test splits. At this
-width and learning rate the rankings of cells by two seeds agree (figures: analysis/README.md,
-Calibration).
+The utterances are the data set Japanese Vowels (Kudo et al., "Multidimensional curve classification
+using passing-through regions", 1999), which is part of the packages sktime and aeon. Nine men say
+``ae``. An utterance has 7 to 29 frames of twelve cepstrum coefficients. Neighbouring utterances of
+a sequence are from two different men. Each pair of successive frames is averaged into one frame.
+The training split is the published training file. The validation and test splits are the two halves
+of the published test file. At the default width and learning rate, the rankings of cells by two
+seeds agree (figures: analysis/README.md, Calibration).
 """
 
 from pathlib import Path
@@ -36,8 +37,8 @@ Utterance = tuple[Array, int]
 
 
 def carried(name: str) -> Path | None:
-    """Return the folder of a data set of the UCR or UEA archive in an installed package, or
-    None.
+    """Return the folder of a data set of the UCR or UEA archive that an installed package contains,
+    or None.
     """
     for package in ("sktime", "aeon"):  # neither is imported
         if is_installed(package):
@@ -48,13 +49,13 @@ def carried(name: str) -> Path | None:
 
 
 def series(task: str, name: str, part: str) -> list[tuple[Array, int]]:
-    """Read a file of the UCR or UEA archive: each series, shape ``(channels, length)``, and its
-    label.
+    """Read a file of the UCR or UEA archive. Return each series, shape ``(channels, length)``, with
+    its label.
 
     Args:
-        task: The name of the task that needs it.
-        name: The name of the data set.
-        part: ``TRAIN`` or ``TEST``.
+        task: The name of the task that needs the data set, for error messages.
+        name: The name of the data set in the archive.
+        part: The part of the data set, ``TRAIN`` or ``TEST``.
     """
     folder = carried(name)
     if folder is None:
@@ -67,7 +68,9 @@ def series(task: str, name: str, part: str) -> list[tuple[Array, int]]:
 
 
 def parsed(text: str, name: str) -> list[tuple[Array, int]]:
-    """Parse series from lines: channels separated by colons, the label last."""
+    """Parse series from lines of text. In a line, channels are separated by colons, and the label
+    comes last.
+    """
     lines = [
         line.split(":")
         for line in text.splitlines()
@@ -90,8 +93,8 @@ def parsed(text: str, name: str) -> list[tuple[Array, int]]:
 def joined(
     utterances: list[Utterance], n: int, rng: np.random.Generator
 ) -> tuple[Array, Array]:
-    """Join utterances of several speakers: frames ``(n, 12, 1, 40)`` and speakers ``(n, 4)``, both
-    with zeros at the end.
+    """Join random utterances of several speakers into sequences. Return frames ``(n, 12, 1, 40)``
+    and speakers ``(n, 4)``, both with zeros at the end.
     """
     inputs = np.zeros((n, len(utterances[0][0]), 1, _LENGTH), np.float32)
     targets = np.zeros((n, _MOST), np.int64)
@@ -113,7 +116,9 @@ def joined(
 
 
 def load() -> Splits:
-    """Join 800 / 800 / 800 sequences from 270 / 185 / 185 utterances."""
+    """Join utterances into 800 sequences each for training, validation and test. The three splits
+    have 270, 185 and 185 utterances.
+    """
     train, test = (
         checked(series("speech-vowels", _NAME, part)) for part in ("TRAIN", "TEST")
     )

@@ -1,8 +1,8 @@
-"""Classification of words: in which of eight languages is this word?
+"""Classification of words: to which of eight languages does a word belong?
 
-The words are the most frequent ones of film subtitles (OpenSubtitles: Lison and Tiedemann, LREC
-2016), as the package pyspellchecker lists them. Accents are removed, and words that occur in
-several lists are omitted.
+The words are the most frequent ones in film subtitles (OpenSubtitles: Lison and Tiedemann, LREC
+2016), and are listed in the package pyspellchecker. Accents are removed, and words that occur in
+the lists of several languages are omitted.
 """
 
 import gzip
@@ -61,8 +61,8 @@ def _fits(word: str) -> bool:
 
 
 def load() -> Splits:
-    """Encode words as one letter per position: 4,000 / 2,000 / 4,000, the same number for each
-    language.
+    """Encode words as one letter per position, the same number of words for each language: 4,000
+    for training, 2,000 for validation, 4,000 for testing.
     """
     rng = split_rng()
     numbers = []

@@ -1,4 +1,6 @@
-"""Trainers: how a training run is organised, from batches of examples to episodes of a policy."""
+"""Trainers define how a training is organised: from batches of examples, by adversarial steps, or
+from episodes of a policy.
+"""
 
 import math
 from collections.abc import Callable, Iterator, Mapping
@@ -17,17 +19,18 @@ evaluation mode.
 
 
 class Trainer:
-    """One training run of K networks that are trained side by side.
+    """A training of K networks that are trained side by side on batches of examples.
 
-    Every example is used once per epoch, in an order that the seed and the epoch determine; the
-    last batch may be smaller.
+    Every example is used once per epoch, in an order that depends on the seed and the epoch. The
+    last batch of an epoch may be smaller.
 
     Attributes:
-        stackable: Whether several networks can be trained at once; otherwise K is 1.
+        stackable: Whether several networks can be trained at once. Otherwise, the number of
+            networks K is 1.
         multiplies_matrices: Whether the trainer uses NumPy's matrix products, whose last digits
             depend on the processor.
-        note: A description of a failure, for the network of a trainer that is not stackable; empty
-            if there was none.
+        note: A description of the network's failure if the trainer is not stackable; empty if there
+            was no failure.
     """
 
     stackable: ClassVar[bool] = True
@@ -46,11 +49,11 @@ class Trainer:
         return math.ceil(len(self.data["train"].targets) / self.task.schedule.batch)
 
     def batches(self, epoch: int, predict: Predict) -> Iterator[tuple[Array, Array]]:
-        """Yield the inputs of an epoch's steps, and the targets for the outputs.
+        """Yield the inputs and the targets of each step of an epoch.
 
         Args:
             epoch: The number of the epoch, counted from 0.
-            predict: The prediction function of the current networks.
+            predict: A function that computes the outputs of the current networks.
         """
         inputs, targets = self.data["train"]
         order = np.random.default_rng((self.seed, epoch)).permutation(len(targets))
@@ -60,18 +63,18 @@ class Trainer:
             yield inputs[chosen], targets[chosen]
 
     def loss_and_gradient(self, outputs: Any, targets: Array) -> tuple[Array, Any]:
-        """Return the loss of each network on a batch, shape ``(K,)`` float64, and the gradient of
-        the sum of these losses with respect to the outputs.
+        """Return the loss of each of K networks on a batch, shape ``(K,)``, and the gradient of the
+        sum of these losses with respect to the outputs.
         """
         return self.task.trained.loss_and_gradient(outputs, targets)
 
     def judged(self, split: str, predict: Predict) -> tuple[Array, Predictions]:
-        """Return the loss of each network on a split, shape ``(K,)``, and the predictions for
-        computing metrics.
+        """Return the loss of each of K networks on a split, shape ``(K,)``, and the predictions
+        from which metrics are computed.
 
         Args:
-            split: ``valid`` or ``test``.
-            predict: The prediction function of the current networks.
+            split: The split for evaluation, ``valid`` or ``test``.
+            predict: A function that computes the outputs of the current networks.
         """
         inputs, targets = self.data[split]
         outputs = predict(inputs)
@@ -79,8 +82,8 @@ class Trainer:
         return self.task.losses(outputs, targets), predictions
 
     def faults(self, predictions: Predictions) -> list[str]:
-        """Return a description of each network's failure, which explains its results; empty if
-        there was none.
+        """Return a text for each network that describes its failure, if any, and so explains its
+        results. The text is empty without a failure.
         """
         find = self.task.about.faults
         return find(predictions) if find else [self.note] * len(predictions.outputs)
@@ -98,8 +101,8 @@ NORMAL = 0
 
 
 class Reconstruction(Trainer):
-    """Train on shuffled batches of normal examples, each its own target; evaluate on all
-    examples.
+    """Train networks to reconstruct their inputs, on shuffled batches of normal examples. Networks
+    are evaluated on all examples.
     """
 
     def __init__(self, task: Task, data: Mapping[str, Split], *, seed: int) -> None:
@@ -108,8 +111,8 @@ class Reconstruction(Trainer):
         super().__init__(task, {**data, "train": Split(normal, normal)}, seed=seed)
 
     def loss_and_gradient(self, outputs: Any, targets: Array) -> tuple[Array, Any]:
-        """The loss of each network on a batch, shape ``(K,)`` float64, and the gradient of their
-        sum by the outputs.
+        """Return the reconstruction loss of each of K networks on a batch, shape ``(K,)``, and the
+        gradient of the sum of these losses with respect to the outputs.
         """
         losses, gradient = super().loss_and_gradient(
             outputs.reshape(-1, *targets.shape), targets
@@ -117,8 +120,8 @@ class Reconstruction(Trainer):
         return losses, gradient.reshape(outputs.shape)
 
     def judged(self, split: str, predict: Predict) -> tuple[Array, Predictions]:
-        """Return the loss of each network on the normal examples of a split, and its predictions
-        for all examples.
+        """Return the loss of each network on the normal examples of a split, and the network's
+        predictions for all examples.
         """
         inputs, labels = self.data[split]
         outputs = predict(inputs).reshape(-1, *inputs.shape)

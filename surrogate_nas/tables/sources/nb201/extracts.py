@@ -1,7 +1,7 @@
 """Public extracts of NAS-Bench-201: test results, losses, the 12-epoch training, devices, energy
 and robustness.
 
-All list the architectures in the official order, or name them by NASLib's tuples.
+All extracts list the architectures in the official order, or name them by NASLib's tuples.
 """
 
 from __future__ import annotations
@@ -38,7 +38,8 @@ def extracts(benchmark: str, seconds: Values) -> dict[str, Values]:
 
     Args:
         benchmark: The benchmark.
-        seconds: Training times of 200 epochs in seconds; those of 12 epochs are computed from them.
+        seconds: Training times of 200 epochs in seconds, from which the times of 12 epochs are
+            computed.
     """
     words = declaration("nb201").tables[benchmark]
     is_cifar10 = benchmark == "nb201-cifar10"
@@ -75,7 +76,9 @@ def extracts(benchmark: str, seconds: Values) -> dict[str, Values]:
 
 
 def zen_scores(benchmark: str) -> Values:
-    """Return NASLib's Zen-scores for a data set, from the same files, shape ``(len(space),)``."""
+    """Return NASLib's Zen-scores for a data set, from the fetched extracts, shape
+    ``(len(space),)``.
+    """
     if benchmark not in declaration("nb201").tables or fetching.lacks("nb201"):
         raise UserError(f"There are no Zen-scores of {benchmark} on this machine.")
     return _of_records(benchmark, "zen", "score")

@@ -1,10 +1,10 @@
 """The official NAS-Bench-201 file, ``NAS-Bench-201-v1_1-096897.pth`` (4.7 GB), read without
 ``torch.load``.
 
-Dong & Yang, "NAS-Bench-201", ICLR 2020. The file is in the older format of ``torch.save``: five
-pickles in a row, which are a magic number, a protocol version, facts about the machine, the object,
-and the list of tensor storages (none, because the published file contains no weights). They are
-read through an allow-list, never executed. Tensors are refused.
+Dong & Yang, "NAS-Bench-201", ICLR 2020. The file is in the older format of ``torch.save``: a
+sequence of five pickles. The five pickles are a magic number, a protocol version, facts about the
+machine, the object, and the list of tensor storages (none, because the published file contains no
+weights). The pickles are read through an allow-list, never executed. Tensors are refused.
 """
 
 import os
@@ -29,7 +29,7 @@ _ZIP = b"PK\x03\x04"
 
 
 def memory_needed(path: Path) -> int:
-    """Estimate the peak memory of `read` in bytes."""
+    """Estimate the peak memory that `read` uses, in bytes."""
     if not os.path.isfile(path):
         raise UserError(
             f"There is no file {printable(path)}; the official file is called"
@@ -41,8 +41,8 @@ def memory_needed(path: Path) -> int:
 def read(path: Path, progress: Progress | None = None) -> list[Table]:
     """Read the file into the tables ``nb201full-{cifar10,cifar100,imagenet16}``.
 
-    The whole file is unpickled first (see `memory_needed`). Each record is released once its
-    numbers are read. A data set without values has no table.
+    The whole file is unpickled first (see `memory_needed`). Each record is released from memory
+    after its numbers are read. A data set without values has no table.
     """
     try:
         with path.open("rb") as file:
