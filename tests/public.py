@@ -31,7 +31,7 @@ def listed():
 
 def made_by_calls():
     """The classes whose instances only calls make, so that their constructors are not public."""
-    (named,) = re.findall(r"created by other calls only: (.*?)\.", GUIDE, re.S)
+    (named,) = re.findall(r"create\s+their objects: (.*?)\.", GUIDE, re.S)
     return _NAME.findall(named)
 
 

@@ -266,7 +266,7 @@ def checked(function: Callable[P, T]) -> Callable[P, T]:
 
 
 def check_struct(instance: Struct, what: str = "{}") -> None:
-    """Check the fields of a `msgspec` struct against their declared types and ranges.
+    """Check the fields of a msgspec struct against their declared types and ranges.
 
     Args:
         instance: The struct.

@@ -465,7 +465,7 @@ class GPT(Transformer):
 
         Args:
             choices: The choices of ``n`` cells.
-            network: A network whose `classes` is the size of the vocabulary, and whose `image_size`
+            network: A network whose `classes` is the vocabulary size and whose ``image_size``
                 is the length of the sequence.
         """
         logits = network.classes * self.chosen(choices, "embed_dim")
@@ -630,7 +630,7 @@ class FlexiBERT(Transformer):
 
         Args:
             choices: The choices of ``n`` cells.
-            network: A network whose `classes` is the size of the vocabulary, and whose `image_size`
+            network: A network whose `classes` is the vocabulary size and whose ``image_size``
                 is the number of positions.
         """
         hidden = self.chosen(choices, "hidden_size")

@@ -156,7 +156,7 @@ def scores_of(
     Args:
         truth: True values of the cells, shape ``(n,)``, of which smaller values are better.
         prediction: The predicted values of these cells.
-        top: Number k of best cells for `regret_top`, `rank_top` and `precision_top`.
+        top: Number k of best cells for ``regret_top``, ``rank_top`` and ``precision_top``.
 
     Returns:
         The scores by name:

@@ -535,8 +535,8 @@ class Believed(NamedTuple):
 
 
 def shortfall(room: Floats, seen: Posterior) -> Floats:
-    """Return ``E max(room − value, 0)`` for log-normal values, in the shape of `room`. The result is
-    0 where `room` is not positive.
+    """Return ``E max(room − value, 0)`` for log-normal values, in the shape of `room`. The result
+    is 0 where `room` is not positive.
 
     Args:
         room: Upper bounds of the values, shape ``(k, levels)``.

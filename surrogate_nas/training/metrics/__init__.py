@@ -104,7 +104,7 @@ class Diagnostic:
         return self.split != "test" and self.of.when != "end"
 
     def recorded(self, value: float) -> float:
-        """Return a computed value of the metric, or `worst` if the computed value is worse or not
+        """Return a computed value of the metric, or ``worst`` if the computed value is worse or not
         finite.
         """
         if not math.isfinite(value):
