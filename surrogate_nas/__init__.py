@@ -52,10 +52,10 @@ infeasible cell if no evaluated cell is feasible.
 the exact optimum of the table. If you pass a folder, the runs are stored, and an interrupted
 comparison can be resumed. `write_report` writes an HTML page.
 
->>> found = sn.compare(
+>>> comparison = sn.compare(
 ...     bench, [Greedy, "random", "evolution"], objective, runs=3, budget=40
 ... )
->>> found.strategies, bool((found.regrets("evolution") >= 0).all())
+>>> comparison.strategies, bool((comparison.regrets("evolution") >= 0).all())
 (['Greedy', 'random', 'evolution'], True)
 
 `run_suite` compares strategies over many problems and gives one verdict. With `AskTell`, you write

@@ -30,7 +30,7 @@ from pathlib import Path
 from typing import Any, SupportsFloat
 
 from surrogate_nas.benchmarks.computed import not_a_value
-from surrogate_nas.benchmarks.trained import Held, Trained, TrainingFolder
+from surrogate_nas.benchmarks.trained import Checkpoint, Trained, TrainingFolder
 from surrogate_nas.core import (
     VARIABLES,
     Cause,
@@ -86,7 +86,7 @@ class TrainingTrial:
         training: Any,
         cell: Cell,
         training_folder: TrainingFolder,
-        state: Held,
+        state: Checkpoint,
         epochs: int,
         seed: int,
     ) -> None:

@@ -223,7 +223,7 @@ def _unsealed(line: Any) -> Any:
 
 
 @dataclass(frozen=True)
-class Held:
+class Checkpoint:
     """The description of a training's checkpoint.
 
     Attributes:
@@ -270,15 +270,15 @@ class TrainingFolder:
         self.log = path / "log.txt"
         self.reports = path / "reports.jsonl"
 
-    def held(self) -> Held:
+    def held(self) -> Checkpoint:
         """Describe the latest checkpoint without reading its files. The description is empty if
         there is no checkpoint.
         """
-        state = self._described() or Held()
+        state = self._described() or Checkpoint()
         is_here = state.checkpoint and (self.path / state.checkpoint).is_dir()
-        return state if is_here else Held()
+        return state if is_here else Checkpoint()
 
-    def _described(self) -> Held | None:
+    def _described(self) -> Checkpoint | None:
         """Return the content of ``done.json``; None if that is damaged."""
         try:
             content = json.loads((self.path / _DONE).read_bytes())
@@ -286,14 +286,14 @@ class TrainingFolder:
             files = {
                 name: (size, seal) for name, (size, seal) in content["files"].items()
             }
-            state = Held(**content | {"files": files})
+            state = Checkpoint(**content | {"files": files})
         except FileNotFoundError:
-            return Held()
+            return Checkpoint()
         except _DAMAGES:
             return None
         return state if check == json_check(content) else None
 
-    def resumable(self, before: int) -> Held:
+    def resumable(self, before: int) -> Checkpoint:
         """Find the checkpoint from which a training can continue. A damaged checkpoint is dropped.
 
         Args:
@@ -304,7 +304,7 @@ class TrainingFolder:
             scratch.
         """
         state = self._described()
-        fresh = Held(curve=uuid4().hex[:8])
+        fresh = Checkpoint(curve=uuid4().hex[:8])
         if state is not None and (state.epochs >= before or not state.checkpoint):
             return fresh
         with suppress(OSError):
@@ -319,7 +319,7 @@ class TrainingFolder:
         )
         return fresh
 
-    def begin(self, state: Held) -> Path:
+    def begin(self, state: Checkpoint) -> Path:
         """Create and return the folder in which a training writes its files. The folder is a copy
         of the checkpoint, or empty.
         """
@@ -343,7 +343,7 @@ class TrainingFolder:
     def keep(self, epochs: int, seconds: float, curve: str) -> None:
         """Store the files that the user's function wrote, if any, as the new checkpoint."""
         working = self.path / _NEW
-        state = Held(epochs, seconds, curve, _digests_of(working))
+        state = Checkpoint(epochs, seconds, curve, _digests_of(working))
         for name in state.files:
             sync_path(working / name)
         if state.checkpoint:

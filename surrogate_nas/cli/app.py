@@ -102,7 +102,7 @@ PANELS = {
         ),
         "fit": (
             "surrogates:fit",
-            "Fit a surrogate on some cells, test it on others, and store it.",
+            "Fit a surrogate on some cells, test it on other cells, and store it.",
         ),
         "predict": (
             "surrogates:predict",

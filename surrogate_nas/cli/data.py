@@ -33,6 +33,7 @@ from surrogate_nas.core import (
     Kind,
     UserError,
     package_folder,
+    plural,
     unknown,
 )
 from surrogate_nas.files import home, locked, table_path
@@ -480,7 +481,7 @@ def verify(
     ]
     emit(result, json, lambda: show_table(("", "check", "found"), rows))
     if failed := [check.name for check in checks if not check.passed]:
-        raise UserError(f"{len(failed)} checks failed: {', '.join(failed)}.")
+        raise UserError(f"{plural(len(failed), 'check')} failed: {', '.join(failed)}.")
 
 
 def strategies(json: JsonOption = False) -> None:

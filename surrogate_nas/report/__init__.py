@@ -33,11 +33,11 @@ def write_report(
     Example:
         >>> from tempfile import TemporaryDirectory
         >>> import surrogate_nas as sn
-        >>> found = sn.compare(
+        >>> comparison = sn.compare(
         ...     "fashion", ["random", "local_search"], "valid_loss", runs=2, budget=20
         ... )
         >>> with TemporaryDirectory() as folder:
-        ...     page = sn.write_report(found, folder)
+        ...     page = sn.write_report(comparison, folder)
         ...     page.name, "local_search" in page.read_text(encoding="utf-8")
         ('report.html', True)
     """

@@ -394,7 +394,7 @@ def serve(folder: str | Path, port: int | None = None) -> Iterator[str]:
         >>> import surrogate_nas as sn
         >>> from tempfile import TemporaryDirectory
         >>> with TemporaryDirectory() as folder, serve(folder) as address:
-        ...     made = sn.compare("fashion", ["random"], budget=20, folder=folder)
+        ...     comparison = sn.compare("fashion", ["random"], budget=20, folder=folder)
         >>> address.partition(":")[0]
         'http'
     """

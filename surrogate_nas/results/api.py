@@ -636,7 +636,7 @@ def read_comparison(
     Example:
         >>> from tempfile import TemporaryDirectory
         >>> with TemporaryDirectory() as folder:
-        ...     made = compare(
+        ...     comparison = compare(
         ...         "fashion",
         ...         ["random"],
         ...         "valid_loss",
@@ -647,7 +647,7 @@ def read_comparison(
         ...     read = read_comparison(folder)
         >>> (
         ...     read.strategies,
-        ...     bool((read.scores("random") == made.scores("random")).all()),
+        ...     bool((read.scores("random") == comparison.scores("random")).all()),
         ... )
         (['random'], True)
     """

@@ -195,10 +195,18 @@ class Comparison(Fronted, StudyResult):
 
     Example:
         >>> import surrogate_nas as sn
-        >>> found = sn.compare("fashion", ["random", "local_search"], runs=3, budget=40)
-        >>> found.to_frame().shape[0], found.summary_frame()["strategy"].tolist()
+        >>> comparison = sn.compare(
+        ...     "fashion", ["random", "local_search"], runs=3, budget=40
+        ... )
+        >>> (
+        ...     comparison.to_frame().shape[0],
+        ...     comparison.summary_frame()["strategy"].tolist(),
+        ... )
         (240, ['random', 'local_search'])
-        >>> found.regrets("random").shape, bool((found.regrets("random") >= 0).all())
+        >>> (
+        ...     comparison.regrets("random").shape,
+        ...     bool((comparison.regrets("random") >= 0).all()),
+        ... )
         ((3,), True)
     """
 

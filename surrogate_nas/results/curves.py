@@ -105,8 +105,8 @@ class ProblemResult:
     Example:
         >>> import surrogate_nas as sn
         >>> problem = sn.Problem("fashion", budget=40)
-        >>> found = sn.run_suite([problem], ["random", "evolution"], runs=2)
-        >>> (result,) = found.problems
+        >>> suite = sn.run_suite([problem], ["random", "evolution"], runs=2)
+        >>> (result,) = suite.problems
         >>> (
         ...     result.unit,
         ...     result.at("evolution").shape,

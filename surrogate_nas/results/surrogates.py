@@ -130,8 +130,8 @@ def judge_surrogates(
             any of the tables, a number is out of range, or a surrogate cannot be fitted.
 
     Example:
-        >>> found = judge_surrogates(["ridge"], ["fashion"], sizes=[78], draws=2)
-        >>> found.fits[0]["kendall"].mean > 0.3, found.tables[0]["coverage_against"]
+        >>> result = judge_surrogates(["ridge"], ["fashion"], sizes=[78], draws=2)
+        >>> result.fits[0]["kendall"].mean > 0.3, result.tables[0]["coverage_against"]
         (True, "another seed's values")
     """
     started = time.perf_counter()

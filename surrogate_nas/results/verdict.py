@@ -20,7 +20,7 @@ import numpy as np
 from surrogate_nas.core import LEVEL, POWER, decimals_for, fixed, p_value, plural, share
 from surrogate_nas.results.curves import ProblemResult, accounts_of
 from surrogate_nas.stats.decision import (
-    ALIKE,
+    EQUIVALENCE_MARGIN,
     FEWEST_SPACES,
     MARGIN,
     MINOR_LEVEL,
@@ -162,8 +162,10 @@ class Verdict:
 
     Example:
         >>> import surrogate_nas as sn
-        >>> found = sn.compare("fashion", ["random", "evolution"], runs=2, budget=30)
-        >>> verdict: sn.Verdict = found.verdict
+        >>> comparison = sn.compare(
+        ...     "fashion", ["random", "evolution"], runs=2, budget=30
+        ... )
+        >>> verdict: sn.Verdict = comparison.verdict
         >>> verdict.decided  # one table, two seeds
         False
     """
@@ -522,7 +524,7 @@ def _template() -> "Template":
         "share": share,
     }
     environment.globals |= {
-        "alike": ALIKE,
+        "alike": EQUIVALENCE_MARGIN,
         "controls_of": controls_of,
         "fewest_spaces": FEWEST_SPACES,
         "level": LEVEL,

@@ -23,7 +23,7 @@ from surrogate_nas.runs.beginning import FirstLike, read_beginning
 from surrogate_nas.runs.ledger import Asked, Ledger, Outcome
 from surrogate_nas.runs.options import N_RANDOM, Options
 from surrogate_nas.runs.run import Run
-from surrogate_nas.runs.sandbox import introduce
+from surrogate_nas.runs.sandbox import inspect_strategy
 from surrogate_nas.runs.search import first_cells, strategy_of
 from surrogate_nas.space import Cell, Request, Space, Trial
 from surrogate_nas.strategies import StrategyLike, strategy_entry
@@ -112,7 +112,7 @@ class AskTell:
         drawn = first_cells(self._space, options.n_random, options.seed, run)
         self._first = read_beginning(objective, first).asked(drawn)
         entry = strategy_entry(strategy)
-        introduce(entry, objective.n_objectives)
+        inspect_strategy(entry, objective.n_objectives)
         self._strategy = strategy_of(entry, objective, options, run)
         self._label, self._number = entry.label, run
 
@@ -219,8 +219,8 @@ class AskTell:
                 metrics of the request. Free terms, which need no training, may be left out. If only
                 one metric has to be measured, a single number is accepted. If None, all metrics and
                 the cost are looked up in the objective's benchmark.
-            cost: The cost of the caller's evaluation in seconds. If a training was continued, only
-                the cost of the continuation.
+            cost: The cost of the caller's evaluation in seconds. If the caller continued a
+                training, pass only the cost of the continuation.
 
         Returns:
             The trial that the strategy observed, or a list of trials if `cell` is a list.

@@ -161,8 +161,12 @@ def confirm(
         >>> import surrogate_nas as sn
         >>> objective = sn.Objective("valid_error[1]", "live:digits")
         >>> run = sn.search("live:digits", "random", objective, budget=10)
-        >>> found = confirm(objective, run, cells=2, seeds=3, against=11)
-        >>> len(found.cells), found.reference.cell.index, found.winner.seeds
+        >>> confirmation = confirm(objective, run, cells=2, seeds=3, against=11)
+        >>> (
+        ...     len(confirmation.cells),
+        ...     confirmation.reference.cell.index,
+        ...     confirmation.winner.seeds,
+        ... )
         (2, 11, (1000000, 1000001, 1000002))
     """
     checked_shape(objective, (cells, seeds), against)

@@ -39,7 +39,7 @@ from surrogate_nas.runs.options import (
     settled,
 )
 from surrogate_nas.runs.run import OtherHistoryError, Run
-from surrogate_nas.runs.sandbox import introduce, rehearse
+from surrogate_nas.runs.sandbox import dry_run, inspect_strategy
 from surrogate_nas.runs.scale import recordable
 from surrogate_nas.runs.search import (
     INTERRUPT,
@@ -121,7 +121,7 @@ class Experiment:
         if not self.entries:
             raise UserError("A comparison needs at least one strategy.")
         self._flags = {
-            entry.label: introduce(entry, objective.n_objectives)
+            entry.label: inspect_strategy(entry, objective.n_objectives)
             for entry in self.entries
         }
         if any(flags.needs_supernet for flags in self._flags.values()):
@@ -236,7 +236,7 @@ class Experiment:
             "qualities": objective.qualities,
         }
         for entry in self.entries:
-            rehearse(entry, space, self.options.call_limit, settings)
+            dry_run(entry, space, self.options.call_limit, settings)
 
     def begin(self, stack: ExitStack) -> None:
         """Lock the results folder until the exit stack is closed, and write the description of the

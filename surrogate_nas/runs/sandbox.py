@@ -623,7 +623,7 @@ def received(sent_entry: Sent) -> StrategyEntry:
     return replace(entry, target=unpack(packed)[0])
 
 
-def introduce(entry: StrategyEntry, objectives: int = 1) -> Flags:
+def inspect_strategy(entry: StrategyEntry, objectives: int = 1) -> Flags:
     """Read the declarations of a strategy, without running user code in this process.
 
     Raises:
@@ -664,7 +664,7 @@ def introduce(entry: StrategyEntry, objectives: int = 1) -> Flags:
     return flags
 
 
-def rehearse(
+def dry_run(
     entry: StrategyEntry, space: Space, limit: float, settings: Mapping[str, Any]
 ) -> None:
     """Check the options of a strategy before any run, by creating the strategy once.

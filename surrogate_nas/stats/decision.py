@@ -57,11 +57,11 @@ MINOR_LEVEL = 0.15 * LEVEL
 """The part of the level for speed, and equally for baselines."""
 FEWEST_SPACES = 6
 """The smallest number of spaces with which a two-sided sign-flip test can reach 5 %."""
-ALIKE = 0.01
+EQUIVALENCE_MARGIN = 0.01
 """The largest difference in normalised regret at which two runs count as practically equal."""
 SHARE_ALIKE = 0.2
-"""The largest share of runs (upper 95 % bound) that may differ by more than `ALIKE` for two
-strategies to be practically the same.
+"""The largest share of runs (upper 95 % bound) that may differ by more than `EQUIVALENCE_MARGIN`
+for two strategies to be practically the same.
 """
 MARGIN = 0.05
 """The largest difference in mean normalised regret (upper 95 % bound) for two strategies to be
@@ -187,8 +187,8 @@ class Rival:
         ties: Number of pairs of runs (or of spaces) in which leader and rival are equal.
         losses: Number of pairs of runs (or of spaces) in which the leader is worse.
         alike: Whether leader and rival are practically the same: at 95 %, at most a fifth of runs
-            differ by more than `ALIKE`, and the means by at most `MARGIN`. A practically equal
-            rival may still be significantly worse (``decided``).
+            differ by more than `EQUIVALENCE_MARGIN`, and the means by at most `MARGIN`. A
+            practically equal rival may still be significantly worse (``decided``).
         largest: The largest absolute difference of any pair of runs (or of spaces).
         needed: The number of runs per problem (or of spaces) that would decide the comparison; None
             if the rival is significantly worse or practically the same, or if there is no estimate.
@@ -316,11 +316,11 @@ def decide(
 
     Example:
         >>> better, worse = np.arange(8.0) / 100, np.arange(8.0) / 100 + 1
-        >>> found = decide({"a": [better], "b": [worse], "c": [worse]})
+        >>> decision = decide({"a": [better], "b": [worse], "c": [worse]})
         >>> (
-        ...     found.leader,
-        ...     found.decided,
-        ...     [(rival.name, rival.p) for rival in found.rivals],
+        ...     decision.leader,
+        ...     decision.decided,
+        ...     [(rival.name, rival.p) for rival in decision.rivals],
         ... )
         ('a', True, [('b', 0.0078125)])
         >>> values = {"a": [np.zeros(4)] * 6, "b": [np.ones(4)] * 6}
@@ -475,13 +475,13 @@ def decide_few(
         ...     "b": [1.3, 1.5, 1.4],
         ...     "mine": [2.0, 2.1, 2.2],
         ... }
-        >>> found = decide_few(
+        >>> decision = decide_few(
         ...     {name: np.array(of) for name, of in values.items()}, "mine"
         ... )
         >>> (
-        ...     found.leader,
-        ...     found.sign,
-        ...     [round(end, 2) for end in found.difference_interval],
+        ...     decision.leader,
+        ...     decision.sign,
+        ...     [round(end, 2) for end in decision.difference_interval],
         ... )
         ('a', 1, [0.76, 1.24])
     """
@@ -889,7 +889,7 @@ def _rival(name: str, differences: _Differences, kind: Kind, worst: float) -> Ri
         shown = min(abs(mean.difference) / worst, 1.0)
         p_mean = max(mean.p, float(min(2 * (1 - shown) ** len(every), 1.0)))
         bound = mean_bound(every, worst)
-        far = int((np.abs(signs) > ALIKE).sum())
+        far = int((np.abs(signs) > EQUIVALENCE_MARGIN).sum())
         equivalent = (
             bound <= MARGIN and float(_upper_shares(len(signs))[far]) <= SHARE_ALIKE
         )

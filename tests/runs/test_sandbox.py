@@ -27,7 +27,7 @@ from surrogate_nas.runs.sandbox import (
     Flags,
     as_json,
     from_json,
-    introduce,
+    inspect_strategy,
     own_cells,
     sandboxed,
 )
@@ -377,8 +377,8 @@ def test_what_is_known_reaches_those_who_use_it(space):
     )
     (request,) = made.ask(3)
     assert request == Request(space.cell(request.cell), 12, ("train_loss",))
-    assert introduce(strategy_entry(Chooser)) == Flags(chooses_epochs=True)
-    assert introduce(strategy_entry(f"{FILE}:Quiet")) == Flags()
+    assert inspect_strategy(strategy_entry(Chooser)) == Flags(chooses_epochs=True)
+    assert inspect_strategy(strategy_entry(f"{FILE}:Quiet")) == Flags()
 
 
 @pytest.mark.parametrize(

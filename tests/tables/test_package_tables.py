@@ -22,6 +22,8 @@ from surrogate_nas.space.nbgraph import (
 )
 from surrogate_nas.space.product import LazyCells
 from surrogate_nas.tables.sources.base import package_of
+from surrogate_nas.tables.sources.declaration import declaration
+from surrogate_nas.tables.sources.facts import check_facts
 
 GRAPHS = space_named("nbgraph")
 
@@ -41,6 +43,13 @@ def cora():
 @pytest.fixture(scope="module")
 def protein():
     return load("fcnet-protein")
+
+
+@pytest.mark.usefixtures("protein")
+def test_a_table_of_a_package_has_the_published_numbers():
+    name = "fcnet-protein"
+    checks = check_facts(name, declaration("fcnet").facts[name])
+    assert [check for check in checks if not check.passed] == []
 
 
 def test_the_rules_give_the_keys_of_the_benchmark(cora):

@@ -32,7 +32,7 @@ def write_explorer(result: "StudyResult", folder: Path) -> Path | None:
     Example:
         >>> from tempfile import TemporaryDirectory
         >>> import surrogate_nas as sn
-        >>> found = sn.compare(
+        >>> comparison = sn.compare(
         ...     "fashion",
         ...     ["random", "local_search"],
         ...     "valid_loss + 0.1*params",
@@ -40,7 +40,7 @@ def write_explorer(result: "StudyResult", folder: Path) -> Path | None:
         ...     budget=20,
         ... )
         >>> with TemporaryDirectory() as folder:
-        ...     write_explorer(found, Path(folder)).name
+        ...     write_explorer(comparison, Path(folder)).name
         'explore.html'
     """
     from surrogate_nas.report.explorer.problem import Page, ProblemData

@@ -24,9 +24,9 @@ def write_csv(source: Source, out: str | Path) -> list[Path]:
     Example:
         >>> import surrogate_nas as sn
         >>> from tempfile import TemporaryDirectory
-        >>> made = sn.compare("fashion", ["random"], runs=2, budget=12)
+        >>> comparison = sn.compare("fashion", ["random"], runs=2, budget=12)
         >>> with TemporaryDirectory() as folder:
-        ...     [file.name for file in write_csv(made, folder)]
+        ...     [file.name for file in write_csv(comparison, folder)]
         ['trials.csv', 'runs.csv', 'summary.csv']
     """
     result = results_of(source)

@@ -185,11 +185,13 @@ def write_figures(source: Source, out: str | Path) -> list[Path]:
     Example:
         >>> import surrogate_nas as sn
         >>> from tempfile import TemporaryDirectory
-        >>> made = sn.compare("fashion", ["random"], "valid_loss", runs=1, budget=2)
+        >>> comparison = sn.compare(
+        ...     "fashion", ["random"], "valid_loss", runs=1, budget=2
+        ... )
         >>> with TemporaryDirectory() as folder:
         ...     sorted(
         ...         file.name
-        ...         for file in write_figures(made, folder)
+        ...         for file in write_figures(comparison, folder)
         ...         if file.stem == "ranking"
         ...     )
         ['ranking.pdf', 'ranking.png', 'ranking.svg']

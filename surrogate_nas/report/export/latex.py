@@ -57,9 +57,9 @@ def write_latex(source: Source, out: str | Path) -> list[Path]:
     Example:
         >>> import surrogate_nas as sn
         >>> from tempfile import TemporaryDirectory
-        >>> made = sn.compare("fashion", ["random"], runs=2, budget=12)
+        >>> comparison = sn.compare("fashion", ["random"], runs=2, budget=12)
         >>> with TemporaryDirectory() as folder:
-        ...     print((write_latex(made, folder)[0]).read_text().splitlines()[-4])
+        ...     print((write_latex(comparison, folder)[0]).read_text().splitlines()[-4])
         \\bottomrule
     """
     result = results_of(source)

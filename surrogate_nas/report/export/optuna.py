@@ -53,9 +53,9 @@ def write_optuna(source: Source, out: str | Path) -> list[Path]:
     Example:
         >>> import optuna, surrogate_nas as sn
         >>> from tempfile import TemporaryDirectory
-        >>> made = sn.compare("fashion", ["random"], runs=2, budget=12)
+        >>> comparison = sn.compare("fashion", ["random"], runs=2, budget=12)
         >>> with TemporaryDirectory() as folder:
-        ...     (file,) = write_optuna(made, f"{folder}/optuna.log")
+        ...     (file,) = write_optuna(comparison, f"{folder}/optuna.log")
         ...     backend = optuna.storages.journal.JournalFileBackend(str(file))
         ...     optuna.get_all_study_names(optuna.storages.JournalStorage(backend))
         ['random / run 0', 'random / run 1']

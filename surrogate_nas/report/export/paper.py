@@ -57,9 +57,11 @@ def write_paper(source: Source, out: str | Path) -> list[Path]:
     Example:
         >>> import surrogate_nas as sn
         >>> from tempfile import TemporaryDirectory
-        >>> made = sn.compare("fashion", ["random"], "valid_loss", runs=2, budget=12)
+        >>> comparison = sn.compare(
+        ...     "fashion", ["random"], "valid_loss", runs=2, budget=12
+        ... )
         >>> with TemporaryDirectory() as folder:
-        ...     names = [file.name for file in write_paper(made, folder)]
+        ...     names = [file.name for file in write_paper(comparison, folder)]
         >>> names[-4:]
         ['references.bib', 'results.tex', 'data.tex', 'paper.tex']
     """
