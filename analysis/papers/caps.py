@@ -415,11 +415,25 @@ def _picture(rows: Sequence[Row]) -> Figure:
         grid="y",
         axes={
             "ylabel": "CIFAR-100 test accuracy (%)",
+            "xlabel": "latency limit and device",
             "xticks": range(len(limits())),
-            "xticklabels": [title.replace(" ≤", "\n≤") for title in limits()],
+            "xticklabels": _labels(),
         },
     )
     return picture([[panel]], 1.5 + 0.75 * len(limits()), 5.0)
+
+
+def _labels() -> list[str]:
+    """The limits, with the name of a device below the middle one of its limits."""
+    devices = [cap.device for cap in limits().values()]
+    middles = {
+        device: devices.index(device) + (devices.count(device) - 1) // 2
+        for device in devices
+    }
+    return [
+        f"≤ {title.partition(' ≤ ')[2]}\n{cap.device if i == middles[cap.device] else ''}"
+        for i, (title, cap) in enumerate(limits().items())
+    ]
 
 
 def _marks(
@@ -444,7 +458,8 @@ def _marks(
         share = violations.get((method, limit), float("exceeds" in row.verdict))
         if share:
             text = "!" if row.ours is None else f"{share:.0%} !"
-            notes.append(Note(text, places[i], value or 0.0, _NOTE_STYLE))
+            top = (value or 0.0) + spreads[i]
+            notes.append(Note(text, places[i], top, _NOTE_STYLE))
     style = {
         "color": COLOURS[number],
         "marker": marker,

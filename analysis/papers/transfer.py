@@ -285,6 +285,8 @@ def _picture(groups: Sequence[Group]) -> Figure:
         title=(
             "τ between tasks: all cells below the diagonal, best quarter above it, two seeds on it"
         ),
+        x_label="task",
+        y_label="task",
     )
 
 

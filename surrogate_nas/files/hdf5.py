@@ -47,6 +47,12 @@ def writing(path: Path, kind: str, **texts: str) -> Iterator[h5py.File]:
     # HDF5 itself does not survive a full disk, so it writes to memory
     image = io.BytesIO()
     with h5py.File(image, "w", libver=LIBVER) as file:
+        # HDF5 2.0.0 cannot write some files of thousands of data sets, such as the table lcdb-1461,
+        # if it evicts their metadata from its cache. The file is in memory anyway.
+        cache = file.id.get_mdc_config()
+        cache.evictions_enabled = False
+        cache.incr_mode = cache.flash_incr_mode = cache.decr_mode = 0
+        file.id.set_mdc_config(cache)
         file.attrs["version"] = FORMATS[kind].version
         label = f"surrogate_nas {FORMATS[kind].what}"
         set_texts(file, {"format": label, RELEASE: this_release(), **texts})
