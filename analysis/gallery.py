@@ -61,8 +61,8 @@ LEAST = 1 / 20_000
 
 
 def walked(run: Run, shares: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Of every cell asked: the share of the space that is better, that of the best so far, and the
-    edges between.
+    """Return, for every evaluated cell, the share of the space that is better, the same of the best
+    cell so far, and the number of edges that differ from it.
     """
     asked = shares[[trial.cell.index for trial in run.trials]]
     choices = np.array([trial.cell.choices for trial in run.trials])
@@ -117,16 +117,17 @@ def main() -> None:
             s=9,
             zorder=2,
         )
-        axes.set_title(name, fontsize=10)
+        axes.set_title(name, fontsize=10, fontweight="bold", loc="left")
+        axes.spines[["top", "right"]].set_visible(False)
         axes.set_yscale("log")
         axes.grid(alpha=0.25)
         print(*rows[-1], sep=" | ", flush=True)
-    figure.supxlabel("cells asked before", fontsize=10)
+    figure.supxlabel("evaluated cells", fontsize=10)
     figure.supylabel("share of the space that is better", fontsize=10)
     figure.colorbar(
-        dots, ax=panels, label="edges that differ from the best so far", shrink=0.6
+        dots, ax=panels, label="edges that differ from the best cell so far", shrink=0.6
     )
-    figure.savefig(PICTURE, dpi=80)
+    figure.savefig(PICTURE, dpi=120)
     heads = (
         "strategy",
         "how it walks",

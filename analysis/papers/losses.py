@@ -450,8 +450,13 @@ def _number(value: float) -> str:
     return f"{value:.3f}" if math.isfinite(value) else "–"
 
 
+_MANY = 1000
+"""The number of cells from which a table is in the picture; all tables are in the page."""
+
+
 def _picture(findings: Sequence[Finding]) -> Figure:
-    """A map of τ after whole runs."""
+    """Plot a map of τ after whole runs, for tables of many cells."""
+    findings = [f for f in findings if load(f.table).space.size >= _MANY] or findings
     tau_map, n_rows, n_columns = _map(findings)
     return picture([[tau_map]], 5.5 + 0.75 * n_columns, max(3.5 + 0.24 * n_rows, 5.0))
 
@@ -482,8 +487,13 @@ def _map(findings: Sequence[Finding]) -> tuple[Panel, int, int]:
             framed.append((i, int(np.nanargmax(compared))))
     names = [f"{table}: {goal}" for table, goal in goals.items()]
     title = (
-        "τ with what is finally wanted, in the best quarter, after whole runs\n"
-        "(the best L of each kind; framed: the best of a table)"
+        "Kendall's τ with the final metric, in the best quarter, after whole runs\n"
+        "(the best L of each column; framed: the best of a table)"
     )
-    panel = Panel([Map(values, names, [*roles, _SEEDS], framed)], title, grid="")
+    panel = Panel(
+        [Map(values, names, [*roles, _SEEDS], framed)],
+        title,
+        grid="",
+        axes={"xlabel": "search metric", "ylabel": "table: final metric"},
+    )
     return panel, len(goals), len(roles)

@@ -210,6 +210,6 @@ def _picture(findings: Sequence[ProxyFinding]) -> Figure:
         for finding in findings:
             place = names.index(finding.table), columns.index(finding.proxy)
             taus[place] = finding.taus[measure]
-        title = f"τ with what is finally wanted: {TITLES[measure]}"
+        title = f"τ with the final metric: {TITLES[measure]}"
         panels.append(Panel([Map(taus, names, columns)], title=title, grid=""))
     return picture([panels], 4.5 + 0.9 * len(columns), max(3.0, 2.2 + 0.3 * len(names)))

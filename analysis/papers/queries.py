@@ -9,7 +9,7 @@ Prediction-based Neural Architecture Search" (FLAN), ICML 2024. Their convention
 seldom stated.
 
 Ours: the optimum is the cell with the smallest validation error after 200 epochs, the mean over
-seeds, of each data set's own table. A search sees that mean, or one drawn seed of each cell; or it
+seeds, of each data set's own table. A search sees that mean, or one random seed of each cell; or it
 minimises that mean plus .1·params, whose optimum is another cell. Every
 run begins with ten random cells, and they count. No labels from elsewhere, no pre-trained encoder;
 what a method knows beforehand is listed as its prior.
@@ -69,7 +69,7 @@ class Form(NamedTuple):
     Attributes:
         title: In words.
         mark: The ending of its metrics in rows.
-        policy: Whether a search sees the mean over seeds or one drawn seed of each cell.
+        policy: Whether a search sees the mean over seeds or one random seed of each cell.
         expression: The objective.
     """
 
@@ -81,7 +81,7 @@ class Form(NamedTuple):
 
 FORMS: dict[str, Form] = {
     "mean": Form("mean of seeds", ""),
-    "draw": Form("one drawn seed", "_drawn", policy="draw"),
+    "draw": Form("one random seed", "_drawn", policy="draw"),
     "priced": Form("with .1·params", "_priced", expression=f"{_ERROR} + 0.1*params"),
 }
 _RANDOM = "random, exact"
@@ -116,7 +116,7 @@ _NOTES = [
         " infinite. A repeated cell counts again."
     ),
     (
-        "_drawn: the search sees one drawn seed of each cell. The optimum is still the best by the"
+        "_drawn: the search sees one random seed of each cell. The optimum is still the best by the"
         " mean of seeds, and it is found when it is evaluated. The search may not recognise it,"
         f" hence regret@{GIVEN}: the regret of its answer after {GIVEN} cells, by that mean."
     ),
@@ -418,7 +418,7 @@ def _picture(runs: Runs) -> Figure:
         panels,
         4.2 * len(DATA_SETS),
         3.6 * len(FORMS),
-        x_label="evaluated cells (◆ published counts, drawn at one half; their conventions differ)",
+        x_label="evaluated cells (◆ published counts, at one half; their conventions differ)",
         y_label="share of runs that have evaluated the optimum",
         shared=True,
     )

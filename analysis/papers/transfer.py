@@ -275,9 +275,20 @@ def _short(tasks: Sequence[str]) -> list[str]:
     return [task[len(shared) + bool(shared) :] for task in tasks]
 
 
+_MOST_TASKS = 10
+"""The largest number of tasks whose names and numbers fit in a map."""
+
+
 def _picture(groups: Sequence[Group]) -> Figure:
-    """τ between the tasks of every space, a map a space."""
-    rows = in_rows([_panel(group) for group in groups], 3)
+    """Plot τ between tasks, one map per space, for spaces of at most 10 tasks and enough cells that
+    the best quarter has a τ.
+    """
+    shown = [
+        group
+        for group in groups
+        if len(group.tasks) <= _MOST_TASKS and np.isfinite(group.matrix(QUARTER)).all()
+    ]
+    rows = in_rows([_panel(group) for group in shown or groups], 3)
     return picture(
         rows,
         5.2 * len(rows[0]),

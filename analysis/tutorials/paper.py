@@ -223,7 +223,7 @@ for axes, (policy, each) in zip(panels, seen.items(), strict=True):
         axes.plot(cells, 100 * curves.mean(axis=0), label=name)
     title = {
         "mean": "searches see the mean of seeds",
-        "draw": "searches see one drawn seed",
+        "draw": "searches observe one random seed",
     }[policy]
     axes.set(xlabel="evaluated cells", title=title)
 panels[0].set_ylabel("mean regret (points)")

@@ -126,9 +126,9 @@ def ceiling(
 
 _LAST_EPOCHS = 2
 _OF_NEW = 0.9
-_SAME = "the measure that is wanted"
+_SAME = "the final metric"
 _LOSS = "loss"
-_OTHER = "another measure"
+_OTHER = "another metric"
 _SUM = "sums of losses"
 ROLES = (
     *(f"train: {what}" for what in (_LOSS, _SUM, _SAME, _OTHER)),
