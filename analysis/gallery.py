@@ -27,7 +27,7 @@ PAGE = TOP / "analysis" / "gallery.md"
 PICTURE = TOP / "data" / "pictures" / "gallery.png"
 NAME = "analysis/gallery.py"
 WALKS = {
-    "random": "draws cells at random, none of them twice",
+    "random": "samples cells at random without replacement",
     "local_search": (
         "asks for all 24 neighbours of a cell and moves to the best; restarts if none is better"
     ),
@@ -35,11 +35,11 @@ WALKS = {
         "moves to the first better neighbour; from a local optimum it jumps a few steps away"
     ),
     "evolution": (
-        "mutates the best of three cells drawn from the last ten; the oldest cell is removed,"
+        "mutates the best of three cells sampled from the last ten; the oldest cell is removed,"
         " good or bad"
     ),
     "reinforce": (
-        "draws from a distribution that each score shifts a little; 150 cells are few for it"
+        "samples from a distribution that each score shifts a little; 150 cells are few for it"
     ),
     "npenas": "a predictor chooses ten of a hundred mutations, then learns from all ten",
     "bananas": "the same with an ensemble of networks and mutations of the ten best cells",
