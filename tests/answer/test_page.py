@@ -225,7 +225,9 @@ def said_by(found):
 def test_three_sentences_follow_from_the_numbers(found):
     first, second, third = said_by(found)
     assert first.startswith("On correct labels, with one training recipe and at")
-    assert second.startswith("In longer runs it falls behind validation with 30 %")
+    assert second.startswith(
+        "In longer runs, the training loss falls behind the validation metric"
+    )
     assert "four times the default length alone raises δ by" in second
     assert third.startswith(
         "A fifth of the run is too early for the final order: against"
@@ -236,7 +238,9 @@ def test_where_no_condition_is_decided_the_sentence_names_none(found):
     undecided = found.regimes("contrasts").assign(decision="too small to tell")
     frames = {**found.frames, "regimes_contrasts": undecided}
     second = said_by(replace(found, frames=frames))[1]
-    assert second.startswith("No condition is shown to make it fall behind validation:")
+    assert second.startswith(
+        "No condition is shown to make the training loss fall behind"
+    )
     assert second.count("undecided") == 3
 
 

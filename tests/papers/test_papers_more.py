@@ -99,6 +99,7 @@ def finding(table, family, tau, **changes):
     taus = dict.fromkeys(MEASURES, tau)
     made = Finding(
         table,
+        2000,
         "test_accuracy",
         "error",
         f"{family}[9]",
