@@ -21,7 +21,6 @@ A data set, what a search sees, a strategy and a run are one job; finished ones 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
 from functools import cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -82,7 +81,7 @@ class Form(NamedTuple):
 FORMS: dict[str, Form] = {
     "mean": Form("mean of seeds", ""),
     "draw": Form("one random seed", "_drawn", policy="draw"),
-    "priced": Form("with .1·params", "_priced", expression=f"{_ERROR} + 0.1*params"),
+    "priced": Form("with 0.1·params", "_priced", expression=f"{_ERROR} + 0.1*params"),
 }
 _RANDOM = "random, exact"
 _TEST = "test_error"
@@ -413,7 +412,6 @@ def _prior_of(note: str) -> str:
 def _picture(runs: Runs) -> Figure:
     """The share of runs that have evaluated the optimum, a column a data set, a row a form."""
     panels = [[_panel(dataset, form, runs) for dataset in DATA_SETS] for form in FORMS]
-    panels[-1][-1] = replace(panels[-1][-1], legend="upper left")
     return picture(
         panels,
         4.2 * len(DATA_SETS),
@@ -421,6 +419,7 @@ def _picture(runs: Runs) -> Figure:
         x_label="evaluated cells (◆ published counts, at one half; their conventions differ)",
         y_label="share of runs that have evaluated the optimum",
         shared=True,
+        legend=True,
     )
 
 

@@ -293,6 +293,7 @@ def picture(
     y_label: str = "",
     shared: bool = False,
     widths: Sequence[float] | None = None,
+    legend: bool = False,
 ) -> Figure:
     """Draw panels in a grid.
 
@@ -305,6 +306,7 @@ def picture(
         y_label: At the left of all panels.
         shared: Whether all panels have the same limits.
         widths: Of the columns, relative to each other.
+        legend: Whether one legend of all panels stands above them.
     """
     from matplotlib.figure import Figure
 
@@ -323,6 +325,20 @@ def picture(
             panel.draw(place)
         for place in places[len(row) :]:
             place.set_visible(False)
+    if legend:
+        labelled = [axes.get_legend_handles_labels() for axes in figure.axes]
+        handles = {
+            label: handle
+            for group in labelled
+            for handle, label in zip(*group, strict=True)
+        }
+        figure.legend(
+            handles.values(),
+            handles.keys(),
+            loc="outside upper center",
+            ncols=5,
+            frameon=False,
+        )
     if title:
         figure.suptitle(title)
     if x_label:
