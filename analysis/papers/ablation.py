@@ -1,4 +1,4 @@
-"""What each part of `bo` is worth: cells until the optimum, with one part exchanged at a time.
+"""What each part of `bo` is worth: cells until the optimum, with one part replaced at a time.
 
 White, Neiswanger, Nolen & Savani, "A Study on Encodings for Neural Architecture Search", NeurIPS
 2020, take strategies apart in the same way. Nothing is published on the same problems, so every row
@@ -44,7 +44,7 @@ if TYPE_CHECKING:
 PROBLEMS = ("nb201-cifar10", "nb201-imagenet16", "fashion")
 """Benchmarks, each with its default objective."""
 BASE = "bo"
-HIDDEN = "bo(uses_known=False)"
+HIDDEN = "bo(uses_free=False)"
 PARTS: dict[str, str] = {
     "bo(model=gp)": "model: gp",
     "bo(pool=neighbours)": "among neighbours of the best",
@@ -52,9 +52,9 @@ PARTS: dict[str, str] = {
     "bo(acquisition=confidence_bound)": "confidence bound",
     "bo(acquisition=thompson)": "Thompson sampling",
     "bo(acquisition=expected_improvement)": "expected improvement alone",
-    HIDDEN: "R not known",
+    HIDDEN: "R withheld",
 }
-"""The strategies with one part exchanged, and their names in the figure."""
+"""The strategies with one part replaced, and their names in the figure."""
 _ALL = "all"
 _METRIC = "cells_to_optimum"
 _RUNS = 20
@@ -81,7 +81,7 @@ _NOTES = [
 
 
 class Exchanged(BayesianOptimisation):
-    """`bo` with a part exchanged.
+    """`bo` with a part replaced.
 
     Args:
         model: A key of `surrogate_nas.surrogates.MODELS` in the place of its own processes, fitted
@@ -212,7 +212,7 @@ def ablation(work: Work) -> PaperResult:
         ]
     rows = [row for strategy in strategies for row in _rows(strategy, needed)]
     return work.result(
-        f"Cells until the optimum, with one part of {BASE} exchanged",
+        f"Cells until the optimum, with one part of {BASE} replaced",
         rows,
         _NOTES,
         summary=_summary(needed),
@@ -334,6 +334,7 @@ def _picture(needed: Needed) -> Figure:
         grid="x",
         axes={
             "xlabel": f"cells more than {BASE}, which needs {base:.1f}: mean and 95 % interval",
+            "ylabel": "replaced part of bo",
             "yticks": range(len(order)),
             "yticklabels": [PARTS[name] for name in order],
         },
