@@ -211,5 +211,8 @@ def _picture(findings: Sequence[ProxyFinding]) -> Figure:
             place = names.index(finding.table), columns.index(finding.proxy)
             taus[place] = finding.taus[measure]
         title = f"τ with the final metric: {TITLES[measure]}"
-        panels.append(Panel([Map(taus, names, columns)], title=title, grid=""))
+        axes = {"xlabel": "proxy", "ylabel": "table"}
+        panels.append(
+            Panel([Map(taus, names, columns)], title=title, grid="", axes=axes)
+        )
     return picture([panels], 4.5 + 0.9 * len(columns), max(3.0, 2.2 + 0.3 * len(names)))
