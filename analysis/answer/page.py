@@ -130,7 +130,7 @@ def summary(found: Findings) -> str:
     made = []
     if (line := _line(found, "train")) is not None:
         made.append((_lead_of_training(line), in_prose(line), line["sources"]))
-    lines = [line for name in REGIMES if (line := _regime(found, name)) is not None]
+    lines = _causes(found)
     if lines:
         numbers = "; ".join(
             f"{REGIMES[line['contrast']]}: {in_prose(line, 'mean')}" for line in lines
@@ -189,7 +189,7 @@ def _lead_of_training(line: pd.Series) -> str:
 
 
 def _of_regimes(found: Findings) -> list[Content]:
-    lines = [line for name in REGIMES if (line := _regime(found, name)) is not None]
+    lines = _causes(found)
     if not lines:
         return []
     told = [f"{REGIMES[line['contrast']]} {_change(line)}" for line in lines]
@@ -199,6 +199,12 @@ def _of_regimes(found: Findings) -> list[Content]:
         " default length)."
     )
     return [Span(_lead_of_regimes(lines), "strong"), text]
+
+
+def _causes(found: Findings) -> list[pd.Series]:
+    """The contrasts of the second experiment that are there, one per cause."""
+    lines = (_regime(found, name) for name in REGIMES)
+    return [line for line in lines if line is not None]
 
 
 def _lead_of_regimes(lines: list[pd.Series]) -> str:

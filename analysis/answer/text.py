@@ -6,6 +6,8 @@ import math
 
 import pandas as pd
 
+from surrogate_nas.core import fixed
+
 BIBTEX = """@misc{surrogate_nas_answer,
   title = {Which loss should drive an architecture search?},
   author = {{surrogate\\_nas developers}},
@@ -48,11 +50,7 @@ def in_prose(line: pd.Series, value: str = "difference") -> str:
         >>> in_prose(pd.Series({"difference": -0.13, "low": -0.4, "high": 0.14}))
         '−0.13, 95 % CI −0.40 to 0.14'
     """
-    texts = [f"{number:.2f}" for number in line[[value, "low", "high"]]]
-    mean, low, high = (
-        text.removeprefix("-") if not float(text) else text.replace("-", "−")
-        for text in texts
-    )
+    mean, low, high = (fixed(round(end, 2), 2) for end in line[[value, "low", "high"]])
     return f"{mean}, 95 % CI {low} to {high}"
 
 

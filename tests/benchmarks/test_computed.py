@@ -156,7 +156,8 @@ def test_other_metrics_are_as_dear_as_said(calls):
     assert calls.of["valid_error"] == 0 and objective.free.terms == ("latency@mine",)
     assert not bench.has_columns and bench.one_by_one
     with pytest.raises(
-        sn.UserError, match=r"valid_error of deep is computed cell by cell.*cheap=True"
+        sn.UserError,
+        match=r"valid_error of deep is computed cell by cell, .*cheap=True",
     ):
         bench.column("valid_error")
     with pytest.raises(

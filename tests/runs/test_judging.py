@@ -138,6 +138,7 @@ def test_a_seed_that_fails_is_told_and_the_others_judge(snas, here):
     shown = snas("search", "mine.py:MINE", "random", "--budget", 6)
     assert (
         "trainings with other seeds " in shown.out
+        and " seconds, not charged " in shown.out
         and "failures among them" in shown.out
     )
 

@@ -334,7 +334,7 @@ def _draw_panel(
     sub = "" if noise is None else "grey: seed noise"
     if panel is not None:
         what = "missed" if ranking.front else "final regret"
-        sub = what if slim or noise is None else f"{what}; {sub}"
+        sub = what if slim or not sub else f"{what}; {sub}"
         title = plain(problem.name, int((right - left + 33) / _TITLE_CHARACTER))
     else:
         every = ", all problems" if len(ranking.problems) > 1 and not slim else ""
