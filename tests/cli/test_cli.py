@@ -322,8 +322,8 @@ def test_an_interrupted_measure_goes_on(snas, tmp_path, monkeypatch):
 
 
 WRONG = """
---cells 0: must be 1 to 15625
---cells 15626: must be 1 to 15625
+--cells 0: number of cells must be 1 to 15625, not 0
+--cells 15626: number of cells must be 1 to 15625, not 15626
 --cells many: --cells
 --device quantum: no device 'quantum'
 --threads 0: threads must be a whole number from 1

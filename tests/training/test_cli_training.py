@@ -156,7 +156,7 @@ def test_cells_of_any_space_are_measured_trained_and_searched(snas, pairs, tmp_p
     assert len(found["trials"]) == 3 and found["best"]["cell"].startswith("pairs(")
     assert_one_clear_line(
         snas("measure", "--cells", 7, "--space", "pairs", "--out", out),
-        "must be 1 to 6",
+        "number of cells must be 1 to 6",
     )
     assert_one_clear_line(
         snas("measure", "--cells", 7, "--space", "pear", "--out", out),

@@ -307,7 +307,7 @@ def test_more_cells_of_a_seed_begin_with_the_fewer():
     assert draw_cells(20)[:5] == draw_cells(5) != draw_cells(5, seed=1)
     assert len(set(draw_cells(15625))) == 15625
     for n in (0, -1, 15626):
-        with pytest.raises(UserError, match="must be 1 to 15625"):
+        with pytest.raises(UserError, match="number of cells must be 1 to 15625"):
             draw_cells(n)
     with pytest.raises(UserError, match="at least 0"):
         draw_cells(1, seed=-1)
